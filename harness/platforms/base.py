@@ -1,0 +1,76 @@
+"""The contract of a platform: pure functions over text and folders. No network, no board, no printing.
+
+Units are settled here: microseconds, bytes, logical layouts. Readers go by labels and tokens, never by line
+positions; what they could not read they list in `problems`, they never guess and never raise on bad text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.records import (
+    Board,
+    Dump,
+    Failure,
+    Invocation,
+    Job,
+    Latency,
+    ModelInfo,
+    OpTime,
+    TensorSpec,
+)
+
+
+class Platform(Protocol):
+    """One runtime family's dialect."""
+
+    name: str
+    modes: tuple[str, ...]  # in running order, for example ("release", "debug", "profile")
+    units: tuple[str, ...]  # ("BPU", "CPU")
+    tools: tuple[str, ...]  # programs that must be found on the board, for example ("hrt_model_exec",)
+    options: Mapping[str, str]  # name -> help of the platform's own options (`--option name=value`)
+
+    def check_model(self, path: Path, board: Board) -> None:
+        """Refuse a file that this board cannot run, before anything is sent. Errors: InputError."""
+
+    def files(self, board: Board, job: Job) -> tuple[Path, ...]:
+        """Host files besides model and inputs that the run needs on the board (a runner, libraries)."""
+
+    def invocation(self, board: Board, job: Job) -> Invocation:
+        """The command line of `job.mode`, mode "info" included. Errors: InputError for an option out of range."""
+
+    def read_model_info(self, text: str) -> ModelInfo: ...
+
+    def read_versions(self, text: str) -> dict[str, str]:
+        """Versions in a tool's own banner: keys `runtime`, `hbrt`, `builder`, `platform`, ... as found."""
+
+    def read_latency(self, folder: Path, log: str) -> Latency | None:
+        """End-to-end latency of a profile or release run; None when the run does not tell it."""
+
+    def read_ops(self, folder: Path, log: str) -> tuple[OpTime, ...]: ...
+
+    def read_outputs(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
+        """Model outputs that a release (or debug) run left, with their specs."""
+
+    def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
+        """Per-layer dumps of a debug run."""
+
+    def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
+        """Ways in which a tensor of the reference's `spec` may lie in a dump of this platform, likeliest first.
+
+        The first whose size is the file's size is taken; none: the layer is `not_compared`.
+        """
+
+    def read_failure(self, mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
+        """Judge by exit code AND text AND files; None means that the mode worked."""
+
+    def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
+        """Per input: {"name", "bytes" (what the tool takes), "describe" (for people)} in the model's order."""
+
+    def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
+        """The bytes a PC reference takes for one board input (`spec` is the reference model's input).
+
+        For example NV12 to the YUV444 that the quantized ONNX takes. Errors: InputError when no rule is known.
+        """

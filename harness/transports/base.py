@@ -1,0 +1,77 @@
+"""The contract every transport keeps; tests/test_transports.py holds each one to it.
+
+- Arguments are a list: never split, never expanded, quoted in exactly one place.
+- Output is bytes. A failing command is an answer (`Done`); a failing link is a `LinkError` that names
+  `user@host:port` and what was being done.
+- Every call has a time limit, which ends the command on the board too.
+- Output beyond `limit_bytes` is cut and said so (`Done.cut`), never stored without end.
+- Files arrive whole or not at all: `.part`, md5 checked on the far side, rename.
+- Names are bytes to the board: blanks, quotes, newlines, leading dashes and `$(...)` are carried as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+OUTPUT_LIMIT_BYTES = 16 * 2**20  # an answer, not a file: longer output goes to a file and is pulled
+
+Progress = Callable[[int, int], None]  # (bytes so far, bytes in all; -1 when not known)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a finished command left. `code` is the exit status, or -signal."""
+
+    code: int
+    out: bytes
+    err: bytes
+    cut: bool = False
+
+
+class Stream(Protocol):
+    """A running command whose output is read piece by piece. After the last piece `code` and `err` are set."""
+
+    code: int | None
+    err: bytes
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+class Transport(Protocol):
+    """A way to one board. Made by `transports.open_transport(board)`; use as a context manager."""
+
+    where: str  # "user@host:port", or the folder of a local board
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: bytes | None = None,
+        limit_bytes: int = OUTPUT_LIMIT_BYTES,
+    ) -> Done:
+        """Run one command to its end."""
+
+    def stream(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+    ) -> AbstractContextManager[Stream]:
+        """Run one command, feeding `stdin` in pieces and yielding its output in pieces; nothing is buffered whole."""
+
+    def push(self, source: Path, target: str, *, timeout_s: float, progress: Progress | None = None) -> None:
+        """Copy one file to the board, whole or not at all; the folder of `target` must exist."""
+
+    def pull(self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None) -> None:
+        """Copy one file from the board, whole or not at all."""
+
+    def alive(self) -> bool:
+        """Ask the far side and wait for its answer, 5 s at most."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Transport: ...
+
+    def __exit__(self, *exc: object) -> None: ...
