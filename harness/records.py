@@ -135,7 +135,16 @@ class Graph:
 # --------------------------------------------------------------------------- comparison
 
 VERDICTS = ("exact", "within", "differs", "not_compared")
-REASONS = ("no_reference", "no_dump", "shape_differs", "dtype_differs", "truncated", "empty", "ambiguous", "unreadable")
+REASONS = (
+    "no_reference",
+    "no_dump",
+    "shape_differs",
+    "dtype_differs",
+    "truncated",
+    "empty",
+    "ambiguous",
+    "unreadable",
+)
 ROLES = ("", "origin", "propagated", "suspect", "cleared")
 RUN_VERDICTS = (
     "consistent",

@@ -1,0 +1,99 @@
+"""The command line: one file per command, loaded when it is called, so that `harness --help` stays instant."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from harness.errors import HarnessError
+
+# name -> first line of its help. Kept here so that the list needs no import; tests hold it to the commands.
+COMMANDS = {
+    "run": "Run a model on a board, compare with the PC, and write an HTML report.",
+    "compare": "Compare two folders of tensors: a PC reference and what a board left.",
+    "reference": "Run an ONNX on this PC and keep every intermediate tensor.",
+    "report": "Render a run as one self-contained HTML file.",
+    "inspect": "Say what a file is and what it holds.",
+    "boards": "List, check and trust boards.",
+    "emulator": "Build models for emulated boards and serve them.",
+    "policy": "Show and check the policies that judge layers.",
+    "lint": "Check a toolchain's config before the toolchain does.",
+    "convert": "Make board inputs from images and PC dumps.",
+}
+
+
+class LateGroup(click.Group):
+    """A group whose commands are imported on use; also the one place that turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        command: click.Command = import_module(f"harness.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            if near:
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HarnessError as error:
+            from harness.cli.common import say_error
+
+            say_error(error)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(3)
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from harness import __version__
+
+        click.echo(f"harness {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LateGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog='Tab completion: eval "$(_HARNESS_COMPLETE=bash_source harness)"   (zsh_source, fish_source)',
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version.",
+)
+def cli() -> None:
+    """Does the board compute what the PC toolchain promised, layer by layer, and where does the time go?
+
+    \b
+    First steps, with no board at hand:
+      harness emulator build model.onnx --soc x5 -o model.bin
+      harness run model.bin --board emu-x5 --reference model_quantized_model.onnx
+    """

@@ -1,0 +1,129 @@
+"""What every command shares: JSON output, tables, errors, progress. Answers go to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import HarnessError
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
+
+hosts_option = click.option(
+    "--hosts",
+    "hosts",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Inventory file; else $HARNESS_HOSTS, ./hosts.yaml, the user's config folder.",
+)
+
+# C0 and C1 controls but tab and newline, and the bidirectional overrides: bytes from a board never steer a terminal.
+_UNSAFE = {c: f"\\x{c:02x}" for c in [*range(32), *range(127, 160)] if c not in (9, 10)} | {
+    c: f"\\u{c:04x}" for c in [0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+}
+
+
+def clean(text: str) -> str:
+    """Text from a board, made harmless for a terminal: escape sequences become visible."""
+    return text.translate(_UNSAFE)
+
+
+def emit_json(value: Any) -> None:
+    """One JSON object on stdout. Records become objects; NaN and infinities become strings."""
+    from harness.store import to_json
+
+    click.echo(json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say_error(error: HarnessError) -> None:
+    """`error: ...` and `hint: ...` on stderr."""
+    click.echo(_styled("error: ", "red") + clean(error.message), err=True)
+    if error.hint:
+        click.echo(_styled("hint: ", "cyan") + clean(error.hint), err=True)
+
+
+def note(text: str) -> None:
+    """One line of progress or warning on stderr."""
+    click.echo(clean(text), err=True)
+
+
+def _styled(text: str, colour: str) -> str:
+    return click.style(text, fg=colour, bold=True) if colours(sys.stderr) else text
+
+
+def colours(stream: Any) -> bool:
+    """Colours only on a terminal, and never where NO_COLOR is set (no-color.org)."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """A table on stdout that fits the terminal; plain text when it is not one."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(no_color=not colours(sys.stdout), highlight=False, width=None if sys.stdout.isatty() else 120)
+    grid = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(clean(cell)) for cell in row))
+    console.print(grid)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress line on stderr, only where stderr is a terminal: call it with (what, done, total).
+
+    `total` of -1 means not known. Off a terminal each new `what` is one plain line.
+    """
+    if sys.stderr.isatty():
+        yield from _bar(label)
+    else:
+        yield from _lines(label)
+
+
+def _bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=None)
+
+        def step(what: str, done: int, total: int) -> None:
+            bars.update(task, description=clean(what), completed=done, total=total if total >= 0 else None)
+
+        yield step
+
+
+def _lines(label: str) -> Iterator[Callable[[str, int, int], None]]:
+    last = label
+
+    def step(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if what != last and os.environ.get("HARNESS_PROGRESS") == "plain":
+            note(what)
+            last = what
+
+    yield step

@@ -1,0 +1,97 @@
+"""Run folders: `runs/<case>/<board>/<utc>/run.json`, written as the run goes, so that a cut run is still readable."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+
+FORMAT = 1
+
+
+def to_json(value: Any) -> Any:
+    """Records to plain JSON values. NaN and infinities become "nan", "inf", "-inf": JSON has no word for them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy here
+        return to_json(value.tolist())
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def safe_name(text: str) -> str:
+    """A file name made of a user's or board's text: readable, never empty, never a path."""
+    name = re.sub(r"[^\w.\-]+", "_", text, flags=re.UNICODE).strip("._")[:80]
+    return name or "unnamed"
+
+
+def new_run_folder(root: Path, case: str, board: str, now: datetime | None = None) -> Path:
+    """Make `root/<case>/<board>/<utc>`; two runs in one second get different folders."""
+    stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    parent = root / safe_name(case) / safe_name(board)
+    for extra in range(1000):
+        folder = parent / (stamp if not extra else f"{stamp}-{extra}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"{folder}: {error.strerror}", "give a writable folder with --runs DIR") from error
+        return folder
+    raise InputError(f"{parent}: a thousand runs in one second", "wait a second")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a whole file or none of it."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def save_run(folder: Path, run: dict[str, Any]) -> Path:
+    """Write run.json; keys in the order of insertion, two spaces, one newline at the end."""
+    path = folder / "run.json"
+    write_atomically(path, json.dumps(to_json(run), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return path
+
+
+def find_run(path: Path) -> Path:
+    """The run.json meant by a run folder, a case's folder (newest run inside) or the file itself."""
+    if path.is_file():
+        return path
+    if (path / "run.json").is_file():
+        return path / "run.json"
+    inside = sorted(path.rglob("run.json"), key=lambda p: (p.parent.name, os.fspath(p))) if path.is_dir() else []
+    if inside:
+        return inside[-1]
+    raise InputError(f"{path}: no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z")
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """Read a run. Errors: InputError when it is missing, not a run, cut short or of a newer format."""
+    file = find_run(path)
+    try:
+        run = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not a readable run.json ({error})", "run the case again") from error
+    if not isinstance(run, dict) or not isinstance(run.get("format"), int):
+        raise InputError(f"{file}: JSON, but not a run of harness (no format number)")
+    if run["format"] > FORMAT:
+        raise InputError(f"{file}: run format {run['format']}, this harness reads up to {FORMAT}", "update harness")
+    return run
