@@ -172,7 +172,9 @@ def _refuse_secrets(path: Path, node: yaml.Node) -> None:
 
 def _readable(path: Path, root: yaml.Node, model: type[BaseModel], error: ValidationError) -> ConfigError:
     """The first of pydantic's complaints, in words, with the line it stands on."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    complaints = error.errors(include_url=False, include_context=False)
+    # A mistyped key is also a missing one: the typo is the better thing to say.
+    first = min(complaints, key=lambda c: c["type"] != "extra_forbidden")
     place = first["loc"]
     line = _line(root, place)
     where = ".".join(str(part) for part in place)

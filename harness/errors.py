@@ -17,6 +17,8 @@ A difference between board and PC is a value (exit 1), never an exception.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 GOOD = 0
 MEASURED_BAD = 1
 ASKED_WRONGLY = 2
@@ -27,6 +29,7 @@ class HarnessError(Exception):
     """Root of all errors that a user is meant to read; anything else that escapes is a bug."""
 
     exit_code = COULD_NOT_MEASURE
+    run_folder: Path | None = None  # set where a run folder was begun: what was measured is in it
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

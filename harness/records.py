@@ -155,6 +155,7 @@ RUN_VERDICTS = (
     "not_comparable",
     "board_fault",
     "not_compared",  # the user gave no reference: measured, nothing judged
+    "not_measured",  # a mode failed, or the link: nothing can be said
 )
 
 
@@ -286,6 +287,28 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Case:
+    """What to run and what to expect of it."""
+
+    name: str
+    model: Path
+    inputs: tuple[tuple[str, Path], ...] = ()  # (tensor name or "", file); empty: seeded noise, and said so
+    reference: str = ""  # a folder, an .npz or an ONNX on this PC; "" compares nothing
+    modes: tuple[str, ...] = ()  # empty: all that the platform has
+    model_name: str = ""
+    core: int | str = 0
+    threads: int = 1
+    frames: int = 200
+    time_s: float = 0.0
+    repeat: int = 1
+    pull: str = "differing"  # which dumps come over the link: "differing", "all" or "none"
+    policy: str = ""  # a policy file; "" is the built-in default
+    mapping: str = ""  # a file of names: board tensor -> reference tensor
+    options: dict[str, Any] = field(default_factory=dict)  # the platform's own
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True)
 class Job:
     """One mode of one run, in paths of the board. The platform turns it into an Invocation."""
 
@@ -329,6 +352,7 @@ class ModelInfo:
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     input_sources: tuple[str, ...] = ()  # per input: "pyramid", "ddr", "resizer", "" when not told
+    input_types: tuple[str, ...] = ()  # per input: the vendor's word, "NV12", "RGB", "F32", ... "" when not told
     models_in_file: tuple[str, ...] = ()
     load_us: float | None = None
     versions: dict[str, str] = field(default_factory=dict)  # runtime, hbrt, builder, platform, ...

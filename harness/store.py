@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -33,6 +34,16 @@ def to_json(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy here
         return to_json(value.tolist())
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """{"name", "bytes", "md5"} of a file; read in pieces. Errors: InputError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "md5").hexdigest()
+        return {"name": path.name, "bytes": path.stat().st_size, "md5": digest}
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
 
 
 def safe_name(text: str) -> str:

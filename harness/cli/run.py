@@ -1,0 +1,191 @@
+"""`harness run`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.common import clean, emit_json, hosts_option, json_option, note, progress
+from harness.errors import HarnessError, InputError
+from harness.records import Case
+
+EPILOG = """\b
+Examples:
+  harness run --board emu-x5 model.bin
+  harness run --board x5-01 model.bin --input photo.nv12 --reference model_quantized_model.onnx
+  harness run --board x5-01 model.bin --input images=a.bin --input mask=b.bin --reference dumps/
+  harness run --board emu-x5 model.bin --reference model_quantized_model.onnx --fault halved@conv3
+
+\b
+Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could not measure.
+"""
+
+
+@click.command(name="run", epilog=EPILOG)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--board", "board_name", required=True, help="A board of the inventory: `harness boards list`.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="FILE|TENSOR=FILE",
+    help="Input, in the model's order or by name. Repeat it. Without: seeded noise.",
+)
+@click.option(
+    "--reference",
+    default="",
+    metavar="DIR|NPZ|ONNX",
+    help="What the PC says: a reference folder, vendor dumps, an .npz, or an ONNX to run.",
+)
+@click.option(
+    "--mode",
+    "modes",
+    default="",
+    metavar="A,B",
+    help="Modes to run, for example release,debug,profile. Default: all of the platform.",
+)
+@click.option("--model-name", default="", help="The model to use in a packed file.")
+@click.option("--core", default="0", show_default=True, help="Accelerator core; 0 lets the runtime choose.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of the profile run.")
+@click.option("--frames", default=200, show_default=True, type=click.IntRange(1), help="Frames of the profile run.")
+@click.option("--time", "time_s", default=0.0, type=click.FloatRange(0), help="Seconds to profile, instead of frames.")
+@click.option(
+    "--repeat",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Repeat release and debug and check that the results are the same.",
+)
+@click.option(
+    "--pull",
+    default="all",
+    show_default=True,
+    type=click.Choice(["differing", "all", "none"]),
+    help="Which dumps come over the link.",
+)
+@click.option("--policy", default="", metavar="FILE", help="Policy that judges layers; default: `harness policy show`.")
+@click.option(
+    "--map",
+    "mapping",
+    default="",
+    metavar="FILE",
+    help="Names of board tensors in the reference, where they cannot be told.",
+)
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the platform; a wrong name lists them.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND@OP[:ARGS]",
+    help="Emulated boards only: plant a fault (`harness emulator faults`).",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    default=None,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds for each mode; the board ends it. Default: the board's limit.",
+)
+@click.option("--case", "case_name", default="", help="Name of the case; default: the model's file name.")
+@click.option(
+    "--runs", default=Path("runs"), show_default=True, type=click.Path(path_type=Path), help="Where run folders go."
+)
+@hosts_option
+@json_option
+def command(model: Path, board_name: str, **given: Any) -> None:
+    """Run MODEL on a board, compare with the PC layer by layer, and write an HTML report."""
+    from harness.inventory import find_board
+
+    board = _with_faults(find_board(board_name, given["hosts"]), given["faults"])
+    case = _case(model, given, board.limits.timeout_s)
+    try:
+        folder, run = _measure(board, case, given["runs"])
+    except HarnessError as error:
+        if error.run_folder is not None:
+            note(f"run folder: {error.run_folder}")
+        raise
+    _answer(folder, run, given["as_json"])
+    raise SystemExit(run["verdict"]["exit_code"])
+
+
+def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
+    return Case(
+        name=given["case_name"] or model.stem,
+        model=model,
+        inputs=tuple(_input(text) for text in given["inputs"]),
+        reference=given["reference"],
+        modes=tuple(m.strip() for m in given["modes"].split(",") if m.strip()),
+        model_name=given["model_name"],
+        core=_core(given["core"]),
+        threads=given["threads"],
+        frames=given["frames"],
+        time_s=given["time_s"],
+        repeat=given["repeat"],
+        pull=given["pull"],
+        policy=given["policy"],
+        mapping=given["mapping"],
+        options=dict(_pair(text) for text in given["options"]),
+        timeout_s=given["timeout_s"] or timeout_s,
+    )
+
+
+def _core(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def _input(text: str) -> tuple[str, Path]:
+    """TENSOR=FILE, or FILE alone; a file whose own name holds `=` is taken as it is when it exists."""
+    name, equals, path = text.partition("=")
+    if not equals or Path(text).is_file():
+        return "", Path(text)
+    return name, Path(path)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--option {text!r}: NAME=VALUE is wanted")
+    return name, value
+
+
+def _with_faults(board: Any, faults: tuple[str, ...]) -> Any:
+    if not faults:
+        return board
+    from dataclasses import replace
+
+    from harness.emulator.faults import ENVIRONMENT
+
+    if not board.emulated:
+        raise InputError(f"{board.name} is a real board: faults are planted on emulated boards only")
+    return replace(board, environment=board.environment | {ENVIRONMENT: ";".join(faults)})
+
+
+def _measure(board: Any, case: Case, runs: Path) -> tuple[Path, dict[str, Any]]:
+    from harness import review, session
+
+    case = review.check_before(case)
+    with progress(case.name) as tell:
+        folder = session.run_case(board, case, runs, tell)
+        run = review.judge(folder, board, case, tell)
+    return folder, run
+
+
+def _answer(folder: Path, run: dict[str, Any], as_json: bool) -> None:
+    from harness.report import write_report
+    from harness.report.summary import lines
+
+    page = write_report(folder)
+    if as_json:
+        emit_json({"run": str(folder), "report": str(page)} | run)
+        return
+    for line in lines(run):
+        click.echo(clean(line))
+    click.echo(f"report    {page}")

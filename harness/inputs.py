@@ -1,0 +1,106 @@
+"""Which file goes to which input of the model: by name or by order, with the sizes the board's tool takes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+from harness.store import safe_name
+
+NOISE_SEED = 20260101  # fixed, so that two runs without --input feed the same bytes
+
+
+@dataclass(frozen=True)
+class BoardInput:
+    """One input file in the model's order."""
+
+    tensor: str
+    path: Path
+    generated: bool = False
+    note: str = ""
+
+
+def plan_inputs(
+    given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]], scratch: Path
+) -> tuple[BoardInput, ...]:
+    """Order the given files as the model wants them; make seeded noise when none was given, and say so.
+
+    `facts` is the platform's answer: name and size in bytes (None when unknown) per input, in the model's order.
+    Errors: InputError for a missing file, an unknown or repeated tensor, a wrong number or a wrong size.
+    """
+    if not given:
+        return tuple(_noise(fact, scratch) for fact in facts)
+    for _, path in given:
+        if not path.is_file():
+            raise InputError(f"{path}: no such input file")
+    ordered = _by_name(given, facts) if any(name for name, _ in given) else _by_order(given, facts)
+    _check_sizes(ordered, facts)
+    return ordered
+
+
+def _noise(fact: dict[str, Any], scratch: Path) -> BoardInput:
+    if not fact.get("bytes"):
+        raise InputError(
+            f"input {fact['name']!r} has no fixed size, so it cannot be made up", f"give --input {fact['name']}=FILE"
+        )
+    scratch.mkdir(exist_ok=True)
+    path = scratch / f"{safe_name(fact['name'])}.bin"
+    path.write_bytes(_noise_bytes(fact))
+    note = f"input {fact['name']!r} is seeded noise (seed {NOISE_SEED}): no --input was given"
+    return BoardInput(fact["name"], path, generated=True, note=note)
+
+
+def _noise_bytes(fact: dict[str, Any]) -> bytes:
+    """Noise that is a valid number in the input's type: raw random bytes read as floats would hold NaN."""
+    source = random.Random(NOISE_SEED)
+    size = int(fact["bytes"])
+    if fact.get("dtype") in ("f16", "f32", "f64"):
+        import numpy as np
+
+        kind = np.dtype({"f16": "<f2", "f32": "<f4", "f64": "<f8"}[fact["dtype"]])
+        return np.random.default_rng(NOISE_SEED).standard_normal(size // kind.itemsize).astype(kind).tobytes()
+    return source.randbytes(size)
+
+
+def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]]) -> tuple[BoardInput, ...]:
+    names = [fact["name"] for fact in facts]
+    files: dict[str, Path] = {}
+    for name, path in given:
+        if not name:
+            raise InputError(f"{path}: inputs by name and by order are mixed", "give every input as TENSOR=FILE")
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            raise InputError(
+                f"the model has no input {name!r}", f"did you mean {near[0]!r}?" if near else f"its inputs: {names}"
+            )
+        if name in files:
+            raise InputError(f"input {name!r} was given twice: {files[name]} and {path}")
+        files[name] = path
+    missing = [name for name in names if name not in files]
+    if missing:
+        raise InputError(f"no file for input {missing[0]!r}", f"give --input {missing[0]}=FILE")
+    return tuple(BoardInput(name, files[name]) for name in names)
+
+
+def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]]) -> tuple[BoardInput, ...]:
+    if len(given) != len(facts):
+        names = ", ".join(repr(fact["name"]) for fact in facts)
+        raise InputError(f"the model takes {len(facts)} inputs ({names}), given {len(given)}", "give one --input each")
+    return tuple(BoardInput(fact["name"], path) for fact, (_, path) in zip(facts, given, strict=True))
+
+
+def _check_sizes(inputs: Sequence[BoardInput], facts: Sequence[dict[str, Any]]) -> None:
+    for item, fact in zip(inputs, facts, strict=True):
+        size, expected = item.path.stat().st_size, fact.get("bytes")
+        encoded = item.path.suffix.lower() in fact.get("encoded_suffixes", ())  # the tool decodes jpg and txt itself
+        if expected and size != expected and not encoded:
+            raise InputError(
+                f"{item.path}: input {item.tensor!r} takes {expected} bytes ({fact.get('describe', '')}), "
+                f"the file has {size}",
+                "harness convert makes board inputs from images",
+            )

@@ -1,0 +1,375 @@
+"""One case on one board: push, run the modes, pull, record. The only meeting of transport and platform.
+
+The run folder is written as it goes: whatever breaks, run.json says what was done and where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform as host_platform
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from harness import __version__, platforms, store
+from harness.agent import Agent, BoardFacts, Quotas
+from harness.errors import BoardError, HarnessError, InputError, ToolError
+from harness.inputs import BoardInput, plan_inputs
+from harness.platforms.base import Platform
+from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo
+from harness.transports import open_transport
+from harness.transports.base import Transport
+
+Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
+
+SENSE_EVERY_S = 1.0  # one sysfs sweep costs a few milliseconds of a small core
+
+
+@contextlib.contextmanager
+def open_board(board: Board) -> Iterator[tuple[Board, Transport]]:
+    """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts."""
+    with contextlib.ExitStack() as stack:
+        if board.emulated:
+            from harness.emulator.boards import stand_up
+
+            board = stack.enter_context(stand_up(board))
+        yield board, stack.enter_context(open_transport(board))
+
+
+def look_at(board: Board) -> dict[str, Any]:
+    """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
+    with open_board(board) as (reached, transport):
+        agent = Agent(transport, reached.work)
+        agent.install()
+        facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
+    missing = [tool for tool, where in facts.tools.items() if not where]
+    return {
+        "state": "tool missing" if missing else "ready",
+        "arch": facts.arch,
+        "kernel": facts.kernel,
+        "free_MB": facts.free_bytes // 10**6 if facts.free_bytes is not None else "",
+        "tools": " ".join(tool for tool, where in facts.tools.items() if where),
+        "remark": f"not found: {' '.join(missing)}" if missing else "",
+    }
+
+
+def run_case(board: Board, case: Case, runs: Path, tell: Tell) -> Path:
+    """Run one case; returns the run folder, whose run.json holds everything measured but no judgement yet.
+
+    Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
+    tool) is recorded in run.json first and then raised.
+    """
+    platform = platforms.load(board.platform)
+    _check_case(platform, board, case)
+    folder = store.new_run_folder(runs, case.name, board.name)
+    session = Session(board, case, platform, folder, tell)
+    try:
+        with open_board(board) as (reached, transport):
+            session.run(reached, transport)
+    except HarnessError as error:
+        session.stop("failed", error.message, error.hint)
+        error.run_folder = folder
+        raise
+    except KeyboardInterrupt:
+        session.stop("interrupted", "interrupted from the keyboard", "")
+        raise
+    session.stop("complete", "", "")
+    return folder
+
+
+def _check_case(platform: Platform, board: Board, case: Case) -> None:
+    if not case.model.is_file():
+        raise InputError(f"{case.model}: no such model file")
+    for mode in case.modes:
+        if mode not in platform.modes:
+            raise InputError(
+                f"platform {platform.name} has no mode {mode!r}", f"its modes: {', '.join(platform.modes)}"
+            )
+    for name in case.options:
+        if name not in platform.options:
+            from harness.config import nearest
+
+            raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
+    platform.check_model(case.model, board)
+
+
+class Session:
+    """The steps of one run, and the run.json that grows with them."""
+
+    def __init__(self, board: Board, case: Case, platform: Platform, folder: Path, tell: Tell) -> None:
+        self.board, self.case, self.platform, self.folder, self.tell = board, case, platform, folder, tell
+        self._began = time.monotonic()
+        self._step = "starting"
+        self.run_record = _new_record(board, case, folder)
+        self._save()
+
+    # ---- the story
+
+    def run(self, board: Board, transport: Transport) -> None:
+        """Everything that needs the board."""
+        self.board = board
+        with self._at("connecting"):
+            self.agent = Agent(transport, board.work, cache_bytes=board.limits.cache_bytes)
+            self.agent.install()
+            facts = self.agent.hello(tools=self.platform.tools, path=board.tools)
+            self.run_record["board"]["facts"] = store.to_json(facts)
+            self._refuse_missing_tools(facts)
+        with self._at("pushing the model"):
+            model = self._put(self.case.model)
+            self.support = [self._put(path) for path in self.platform.files(board, self._job("info", model, ()))]
+        place = self.agent.new_folder(self.folder.name)
+        try:
+            self._on_board(model, place)
+        finally:
+            with contextlib.suppress(HarnessError):
+                self.agent.remove(place)
+
+    def _on_board(self, model: str, place: str) -> None:
+        self._commands(self.board.setup, "setup")
+        try:
+            info = self._info(model, place)
+            with self._at("pushing inputs"):
+                inputs = self._push_inputs(info)
+            for mode in self.case.modes or self.platform.modes:
+                for turn in range(self.case.repeat if mode in ("release", "debug") else 1):
+                    self._mode(mode, self._job(mode, model, inputs), place, turn)
+        finally:
+            self._commands(self.board.teardown, "teardown")
+
+    # ---- steps
+
+    @contextlib.contextmanager
+    def _at(self, step: str) -> Iterator[None]:
+        """Mark where we are, so that an interrupted run says where it stopped, and time the step."""
+        self._step = step
+        self.tell(step, 0, -1)
+        began = time.monotonic()
+        yield
+        timings = self.run_record["timings_s"]
+        timings[step] = round(timings.get(step, 0.0) + time.monotonic() - began, 6)
+        self._save()
+
+    def _refuse_missing_tools(self, facts: BoardFacts) -> None:
+        missing = [tool for tool, where in facts.tools.items() if not where]
+        if missing:
+            raise BoardError(
+                f"{self.board.name}: {', '.join(missing)} is not on the board",
+                "name its folder in hosts.yaml: `tools: [/usr/hobot/bin]`"
+                if self.platform.name != "ort"
+                else f"harness boards prepare {self.board.name} --wheels DIR",
+            )
+
+    def _put(self, path: Path, name: str = "") -> str:
+        """Push by content hash; returns the path on the board and records what really crossed the link."""
+        put = self.agent.put_file(path, lambda done, total: self.tell(f"pushing {path.name}", done, total))
+        self.run_record["pushed"].append(
+            {"name": name or path.name, "bytes": put.size_bytes, "md5": put.md5, "sent_bytes": put.sent_bytes}
+        )
+        return put.path
+
+    def _job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
+        case = self.case
+        options = dict(case.options) | {"support": getattr(self, "support", []), "work": self.board.work}
+        return Job(mode, model, "", inputs, case.model_name, case.core, case.threads, case.frames, case.time_s, options)
+
+    def _info(self, model: str, place: str) -> ModelInfo:
+        done = self._start(self._job("info", model, ()), place, "info")
+        info = self.platform.read_model_info(done.log)
+        failure = self.platform.read_failure("info", done.code, done.log, done.present)
+        self.run_record["model_info"] = store.to_json(info)
+        self.run_record["versions"] = dict(info.versions)
+        self._record_mode("info", done, failure)
+        if failure:
+            raise ToolError(failure.message, failure.hint)
+        return info
+
+    def _push_inputs(self, info: ModelInfo) -> tuple[str, ...]:
+        facts = self.platform.read_input_facts(info)
+        plan = plan_inputs(self.case.inputs, facts, self.folder / "inputs")
+        self.run_record["case"]["inputs"] = [_input_record(item) for item in plan]
+        self.run_record["notes"] += [item.note for item in plan if item.note]
+        return tuple(self._put(item.path, item.tensor) for item in plan)
+
+    def _mode(self, mode: str, job: Job, place: str, turn: int) -> None:
+        name = mode if turn == 0 else f"{mode}-{turn + 1}"
+        done = self._start(job, place, name)
+        failure = self.platform.read_failure(mode, done.code, done.log, done.present)
+        self.run_record["versions"] |= self.platform.read_versions(done.log)
+        self._record_mode(name, done, failure)
+
+    def _start(self, job: Job, place: str, name: str) -> ModeRun:
+        """Run one mode on the board to its end and bring home what it left."""
+        folder = str(PurePosixPath(place) / name)
+        job = dataclasses.replace(job, folder=folder)
+        invocation = self._with_paths(self.platform.invocation(self.board, job))
+        with self._at(f"running {name}"):
+            token = self.agent.start(invocation, folder, timeout_s=self.case.timeout_s, sense_every_s=SENSE_EVERY_S)
+            state = self.agent.wait(token, lambda text: self.tell(f"running {name}: {text}", 0, -1))
+        with self._at(f"collecting {name}"):
+            return self._collect(name, folder, invocation, state.exit_code, state.duration_s, state.timed_out)
+
+    def _with_paths(self, invocation: Invocation) -> Invocation:
+        """The board's own environment and library folders, under what the platform asks for."""
+        environment = dict(self.board.environment)
+        if self.board.libraries:
+            environment["LD_LIBRARY_PATH"] = ":".join(self.board.libraries)
+        if self.board.tools:
+            environment["HARNESS_PATH"] = ":".join(self.board.tools)  # the agent puts it before PATH
+        return dataclasses.replace(invocation, environment=environment | invocation.environment)
+
+    def _collect(
+        self, name: str, folder: str, invocation: Invocation, code: int | None, duration_s: float, timed_out: bool
+    ) -> ModeRun:
+        there = self.agent.hash(folder)
+        wanted = [n for n in there if any(fnmatch(n, pattern) for pattern in (*invocation.keep, "log.txt"))]
+        limits = self.board.limits
+        here = self.folder / name
+        fetched = self.agent.fetch(
+            folder,
+            wanted,
+            here,
+            Quotas(limits.max_files, limits.max_bytes),
+            lambda done, total: self.tell(f"pulling {name}", done, total),
+        )
+        log_file = here / "log.txt"
+        log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
+        files = [{"name": n, "bytes": f.size_bytes, "md5": f.md5, "file": fetched.get(n, "")} for n, f in there.items()]
+        return ModeRun(list(invocation.argv), invocation.environment, code, duration_s, timed_out, log, files)
+
+    def _record_mode(self, name: str, done: ModeRun, failure: Failure | None) -> None:
+        if done.timed_out:
+            failure = Failure(
+                "timeout",
+                f"the tool was still running after {self.case.timeout_s:g} s and was ended on the board",
+                "look at its log, or allow more with --timeout SECONDS",
+            )
+        self.run_record["modes"].append(
+            {
+                "mode": name,
+                "command": done.argv,
+                "environment": done.environment,
+                "exit_code": done.code,
+                "duration_s": round(done.duration_s, 6),
+                "timed_out": done.timed_out,
+                "folder": name,
+                "files": done.files,
+                "failure": store.to_json(failure),
+            }
+        )
+        self._save()
+
+    def _commands(self, commands: tuple[tuple[str, ...], ...], what: str) -> None:
+        """The inventory's setup or teardown commands; one that fails stops the run, with its own words."""
+        for argv in commands:
+            with self._at(what):
+                done = self.agent.transport.run(argv, timeout_s=self.case.timeout_s)
+                if done.code != 0:
+                    text = (done.err or done.out).decode("utf-8", "replace").strip()[:500]
+                    raise BoardError(f"{what} command {list(argv)} ended with {done.code}: {text}", "see hosts.yaml")
+
+    # ---- the record
+
+    def stop(self, state: str, message: str, hint: str) -> None:
+        """Close the record: complete, failed or interrupted, and where."""
+        self.run_record |= {
+            "state": state,
+            "stopped_at": "" if state == "complete" else self._step,
+            "finished_utc": _now(),
+            "duration_s": round(time.monotonic() - self._began, 6),
+        }
+        if message:
+            self.run_record["problems"].append({"message": message, "hint": hint})
+        self._save()
+
+    def _save(self) -> None:
+        store.save_run(self.folder, self.run_record)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModeRun:
+    """What one mode left."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    code: int | None
+    duration_s: float
+    timed_out: bool
+    log: str
+    files: list[dict[str, Any]]
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        return tuple(file["name"] for file in self.files)
+
+
+def _new_record(board: Board, case: Case, folder: Path) -> dict[str, Any]:
+    return {
+        "format": store.FORMAT,
+        "harness_version": __version__,
+        "id": f"{store.safe_name(case.name)}/{store.safe_name(board.name)}/{folder.name}",
+        "state": "running",
+        "stopped_at": "",
+        "started_utc": _now(),
+        "finished_utc": "",
+        "duration_s": None,
+        "case": {
+            "name": case.name,
+            "model": store.file_facts(case.model),
+            "inputs": [],
+            "reference": None,
+            "policy": case.policy or "default",
+            "options": case.options,
+            "model_name": case.model_name,
+            "core": case.core,
+            "threads": case.threads,
+            "frames": case.frames,
+            "repeat": case.repeat,
+        },
+        "board": _board_record(board),
+        "host": _host_record(),
+        "versions": {},
+        "pushed": [],
+        "timings_s": {},
+        "modes": [],
+        "model_info": None,
+        "profile": None,
+        "comparison": None,
+        "telemetry": None,
+        "findings": [],
+        "notes": [],
+        "problems": [],
+        "verdict": None,
+    }
+
+
+def _board_record(board: Board) -> dict[str, Any]:
+    return {
+        "name": board.name,
+        "platform": board.platform,
+        "soc": board.soc,
+        "transport": board.transport,
+        "address": board.address,
+        "emulated": board.emulated is not None,
+        "facts": {},
+    }
+
+
+def _host_record() -> dict[str, Any]:
+    return {
+        "os": f"{host_platform.system()} {host_platform.release()}",
+        "python": host_platform.python_version(),
+        "machine": host_platform.machine(),
+        "harness": __version__,
+    }
+
+
+def _input_record(item: BoardInput) -> dict[str, Any]:
+    return {"tensor": item.tensor, "generated": item.generated} | store.file_facts(item.path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
