@@ -48,7 +48,7 @@ def _noise(fact: dict[str, Any], scratch: Path) -> BoardInput:
         raise InputError(
             f"input {fact['name']!r} has no fixed size, so it cannot be made up", f"give --input {fact['name']}=FILE"
         )
-    scratch.mkdir(exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
     path = scratch / f"{safe_name(fact['name'])}.bin"
     path.write_bytes(_noise_bytes(fact))
     note = f"input {fact['name']!r} is seeded noise (seed {NOISE_SEED}): no --input was given"
