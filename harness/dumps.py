@@ -1,0 +1,208 @@
+"""Folders of tensor files from anywhere: our manifest, a platform's dump names, plain .npy, .npz or .bin.
+
+Names and sizes in such folders are untrusted: a manifest's file names stay inside its folder, arrays of Python
+objects are refused, and a file that cannot be read is a dump without a spec, never a missing one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import platforms
+from harness.errors import InputError
+from harness.records import Dump, ModelInfo, Quantization, TensorSpec
+
+MANIFEST = "manifest.json"
+NUMPY_DTYPES = {
+    "int8": "s8",
+    "uint8": "u8",
+    "int16": "s16",
+    "uint16": "u16",
+    "int32": "s32",
+    "uint32": "u32",
+    "int64": "s64",
+    "uint64": "u64",
+    "float16": "f16",
+    "float32": "f32",
+    "float64": "f64",
+    "bool": "bool8",
+}
+DTYPE_NAMES = frozenset(NUMPY_DTYPES.values()) | {"s4", "u4"}
+
+
+def scratch_folder() -> Path:
+    """A folder that lives as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="harness-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def spec_to_json(spec: TensorSpec) -> dict[str, Any]:
+    """The keys of a manifest that describe one tensor; keys at their defaults are left out."""
+    record: dict[str, Any] = {"dtype": spec.dtype, "shape": list(spec.shape), "layout": spec.layout}
+    if spec.quantization is not None:
+        q = spec.quantization
+        record["quantization"] = {"scales": list(q.scales), "zero_points": list(q.zero_points), "axis": q.axis}
+    if spec.aligned_shape:
+        record["aligned_shape"] = list(spec.aligned_shape)
+    if spec.stride_bytes:
+        record["stride_bytes"] = list(spec.stride_bytes)
+    if spec.nibble_order != "low_first":
+        record["nibble_order"] = spec.nibble_order
+    return record
+
+
+def spec_from_json(name: str, record: Mapping[str, Any], where: str) -> TensorSpec:
+    """Inverse of `spec_to_json`. Errors: InputError naming `where` and the tensor."""
+    try:
+        q = record.get("quantization")
+        spec = TensorSpec(
+            name=name,
+            dtype=str(record["dtype"]),
+            shape=tuple(int(n) for n in record["shape"]),
+            layout=str(record.get("layout", "")),
+            aligned_shape=tuple(int(n) for n in record.get("aligned_shape", ())),
+            stride_bytes=tuple(int(n) for n in record.get("stride_bytes", ())),
+            quantization=None if q is None else _quantization(q),
+            nibble_order=str(record.get("nibble_order", "low_first")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{where}: tensor {name!r} is not described as expected ({error!r})") from None
+    if spec.dtype not in DTYPE_NAMES or any(n < 0 for n in spec.shape):
+        raise InputError(f"{where}: tensor {name!r} has dtype {spec.dtype!r} and shape {spec.shape}")
+    return spec
+
+
+def _quantization(record: Mapping[str, Any]) -> Quantization:
+    axis = record.get("axis")
+    return Quantization(
+        scales=tuple(float(s) for s in record["scales"]),
+        zero_points=tuple(int(z) for z in record.get("zero_points", (0,))),
+        axis=None if axis is None else int(axis),
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder. Errors: InputError for one that is no JSON object with `tensors`."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable ({error})", "was `harness reference` interrupted?") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("tensors"), list):
+        raise InputError(f"{path}: no list `tensors` in it")
+    if manifest.get("format") != 1:
+        raise InputError(f"{path}: format {manifest.get('format')!r}, this harness reads format 1")
+    return manifest
+
+
+def inside(folder: Path, name: object) -> Path:
+    """`folder/name`, for a name that a file told us. Errors: InputError for one that leads elsewhere."""
+    path = folder / str(name)
+    if not isinstance(name, str) or not name or not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder / MANIFEST}: file name {name!r} leads out of the folder")
+    return path
+
+
+def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
+    """Every tensor file in a folder or .npz, in the order of their index or name.
+
+    `platform` is the name of the platform whose dump names are meant; "" tries those that are known and takes
+    the one that reads the most files. Errors: InputError for a path that does not exist or holds no tensor file.
+    """
+    if path.is_file() and path.suffix == ".npz":
+        return _npz(path)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder or .npz of dumps", "give the folder that the board's tool wrote")
+    if (path / MANIFEST).is_file():
+        return _from_manifest(path)
+    files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())
+    named = _by_platform(path, platform)
+    known = {dump.path.resolve() for dump in named}
+    dumps = (*named, *(plain_dump(f) for f in files if f.resolve() not in known))
+    if not dumps:
+        raise InputError(f"{path}: no .bin or .npy file in it", "is it the folder of the debug run's dumps?")
+    return dumps
+
+
+def plain_dump(path: Path) -> Dump:
+    """A file that says nothing but its name: an .npy tells dtype and shape, a .bin nothing."""
+    return Dump(name=path.stem, path=path, spec=npy_spec(path) if path.suffix == ".npy" else None)
+
+
+def npy_spec(path: Path) -> TensorSpec | None:
+    """What an .npy header tells; None for one that cannot be read."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    dtype = NUMPY_DTYPES.get(array.dtype.name)
+    layout = "NCHW" if array.ndim == 4 else ""
+    return TensorSpec(path.stem, dtype, tuple(array.shape), layout) if dtype else None
+
+
+def _from_manifest(folder: Path) -> tuple[Dump, ...]:
+    manifest = read_manifest(folder)
+    return tuple(_manifest_dump(folder, record) for record in manifest["tensors"])
+
+
+def _manifest_dump(folder: Path, record: Any) -> Dump:
+    where = str(folder / MANIFEST)
+    if not isinstance(record, dict) or "name" not in record:
+        raise InputError(f"{where}: a tensor without a name")
+    name = str(record["name"])
+    return Dump(
+        name=name,
+        path=inside(folder, record.get("file")),
+        spec=spec_from_json(name, record, where) if "dtype" in record else None,
+        op=str(record.get("op", "")),
+        op_kind=str(record.get("op_kind", "")),
+        role="input" if record.get("role") == "input" or record.get("is_input") else "output",
+        index=order_of(record),
+        aliases=tuple(str(a) for a in record.get("aliases", ())),
+        unit=str(record.get("unit", "")),
+    )
+
+
+def order_of(record: Mapping[str, Any]) -> int:
+    """Execution order as a manifest tells it; -1 where it does not."""
+    value = record.get("order", record.get("index", -1))
+    return value if isinstance(value, int) else -1
+
+
+def _npz(path: Path) -> tuple[Dump, ...]:
+    """Members of an .npz as .npy files of a scratch folder, so that they can be memory-mapped."""
+    folder = scratch_folder()
+    dumps = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for i, member in enumerate(m for m in archive.infolist() if m.filename.endswith(".npy")):
+                target = folder / f"t{i:05d}.npy"
+                with archive.open(member) as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+                dumps.append(Dump(member.filename[:-4], target, npy_spec(target), index=i))
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise InputError(f"{path}: not a readable .npz ({error})") from None
+    if not dumps:
+        raise InputError(f"{path}: no array in it")
+    return tuple(dumps)
+
+
+def _by_platform(folder: Path, platform: str) -> tuple[Dump, ...]:
+    names = (platform,) if platform else tuple(n for n in platforms.NAMES if _present(n))
+    found = [platforms.load(name).read_dumps(folder, "", ModelInfo("")) for name in names]
+    return max(found, key=len, default=())
+
+
+def _present(name: str) -> bool:
+    return find_spec(f"harness.platforms.{name}") is not None
