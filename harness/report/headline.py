@@ -1,0 +1,114 @@
+"""The first words of a report: what the verdict is, about which op, and how much was compared at all."""
+
+from __future__ import annotations
+
+from harness.report.layer_tables import WORDS
+from harness.report.reach import Row, rows, section
+from harness.report.values import plain, share, shortened, text
+
+# word -> (tone, title). Tones: good, part (good, but not everything was compared), bad, none (nothing judged), stop.
+_TITLES = {
+    "consistent": ("good", "Consistent"),
+    "consistent_within": ("good", "Consistent within the policy"),
+    "consistent_accumulated": ("good", "Consistent: ties grew, no op is wrong"),
+    "diverges": ("bad", "Diverges"),
+    "not_deterministic": ("bad", "Not deterministic"),
+    "not_comparable": ("none", "Not comparable"),
+    "board_fault": ("bad", "Board fault"),
+    "not_compared": ("none", "Measured, not compared"),
+}
+_STATES = {"failed": "Failed", "interrupted": "Interrupted"}
+
+
+def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: list[Row]) -> Row:
+    """{"tone", "title", "subject", "sentences"}: `subject` is a name and is set in another type."""
+    state = text(run.get("state"))
+    verdict = section(run, "verdict") or section(run, "comparison", "verdict")
+    if state != "complete":
+        return _stopped(run, state, verdict, coverage, counts)
+    word = text(verdict.get("word"))
+    tone, title = _TITLES.get(word, ("none", f"Verdict {word!r}" if word else "No verdict"))
+    title, subject = _with_subject(word, title, origins, section(run, "comparison"))
+    if tone == "good" and not (coverage and coverage["whole"]):
+        tone, title = "part", f"{title}, in what was compared"
+    sentences = [*_fault(origins, word), text(verdict.get("detail")), coverage_sentence(coverage, counts)]
+    return {
+        "word": word,
+        "tone": tone,
+        "title": title,
+        "subject": subject,
+        "sentences": [sentence for sentence in sentences if sentence],
+    }
+
+
+def _stopped(run: Row, state: str, verdict: Row, coverage: Row | None, counts: dict[str, int]) -> Row:
+    title = _STATES.get(state, f"Not finished ({state})" if state else "Not finished")
+    told = [_failure(mode) for mode in rows(run, "modes")]
+    sentences = [*filter(None, told), text(verdict.get("detail")), coverage_sentence(coverage, counts)]
+    return {
+        "word": state,
+        "tone": "stop",
+        "title": f"{title} at" if run.get("stopped_at") else title,
+        "subject": text(run.get("stopped_at")),
+        "sentences": list(dict.fromkeys(sentence for sentence in sentences if sentence)),
+    }
+
+
+def _failure(mode: Row) -> str:
+    failure = section(mode, "failure")
+    return f"{text(mode.get('mode'))}: {text(failure.get('message'))}" if failure else ""
+
+
+def _with_subject(word: str, title: str, origins: list[Row], comparison: Row) -> tuple[str, str]:
+    if word != "diverges":
+        return title, ""
+    if not origins:
+        first = text(comparison.get("first_difference"))
+        return ("Diverges: first difference at", first) if first else (title, "")
+    origin = origins[0]
+    if origin["how"] == "sequence":
+        return "Diverges: first difference in file order at", origin["op"]
+    if origin["unseen"] or origin["first"]:
+        return "Diverges somewhere up to", origin["op"]
+    return ("Diverges at" if origin["certain"] else "Diverges, suspected at"), origin["op"]
+
+
+def _fault(origins: list[Row], word: str) -> list[str]:
+    """Kind of fault and evidence of the first origin, then how many more there are."""
+    if word != "diverges" or not origins:
+        return []
+    found = []
+    print_ = origins[0]["fingerprint"]
+    if print_:
+        found.append(fault_sentence(print_))
+    if origins[0]["unseen"]:
+        found.append(f"{plural(len(origins[0]['unseen']), 'op')} before it could not be compared.")
+    if len(origins) > 1:
+        found.append(f"{plural(len(origins) - 1, 'further origin')}: {', '.join(_short(o) for o in origins[1:4])}.")
+    return found
+
+
+def _short(origin: Row) -> str:
+    return shortened(origin["op"], 80)
+
+
+def fault_sentence(fingerprint: Row) -> str:
+    """`Zeroed column: evidence`, or `Looks like ...` where the evidence admits something else."""
+    kind = fingerprint["kind"].replace("_", " ")
+    named = kind[:1].upper() + kind[1:] if fingerprint["certain"] else f"Looks like {kind}"
+    return f"{named}: {fingerprint['evidence']}." if fingerprint["evidence"] else f"{named}."
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{plain(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def coverage_sentence(coverage: Row | None, counts: dict[str, int]) -> str:
+    """`61 of 64 layers compared, 98.2 % of bytes: 1 origin, 26 propagated, 3 not compared.`"""
+    if coverage is None:
+        return ""
+    parts = f"{plain(coverage['layers_compared'])} of {plural(coverage['layers_total'], 'layer')} compared"
+    if coverage["bytes_share"] is not None:
+        parts += f", {share(coverage['bytes_share'])} of bytes"
+    named = [f"{plain(count)} {WORDS[name]}" for name, count in counts.items() if count]
+    return f"{parts}: {', '.join(named)}." if named else f"{parts}."

@@ -1,0 +1,226 @@
+"""A run as tables: everything the page, report.json, the Markdown and the terminal summary show. Pure.
+
+The result is plain JSON with the keys named in docs/report.md; numbers are raw, with their unit in the key.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from harness.report.headline import headline
+from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op
+from harness.report.reach import Row, items, rows, section
+from harness.report.time_tables import time_table
+from harness.report.values import text, whole
+
+FORMAT = 1
+_RUN_KEYS = ("id", "state", "stopped_at", "started_utc", "finished_utc", "duration_s", "harness_version")
+
+
+def tables(run: Row) -> Row:
+    """All tables of one run.json. Errors: InputError where a part has the wrong shape."""
+    comparison = section(run, "comparison")
+    layers = layer_rows(comparison)
+    origins = origin_rows(comparison, layers, graph_of(run))
+    covered, standing_counts = coverage(comparison), counts(layers)
+    time = time_table(section(run, "profile"), standing_by_op(layers))
+    return {
+        "format": FORMAT,
+        "run": {key: run.get(key) for key in _RUN_KEYS},
+        "headline": headline(run, covered, standing_counts, origins),
+        "coverage": covered,
+        "counts": standing_counts,
+        "facts": facts(run, time),
+        "numbers": numbers(time),
+        "findings": finding_rows(run),
+        "layers": layers,
+        "origins": origins,
+        "comparison": comparison_facts(comparison),
+        "time": time,
+        "telemetry": rows(section(run, "telemetry"), "samples"),
+        "modes": [mode_row(mode) for mode in rows(run, "modes")],
+        "pushed": rows(run, "pushed"),
+        "model_info": section(run, "model_info"),
+        "environment": environment(run),
+        "problems": problems(run),
+    }
+
+
+def graph_of(run: Row) -> Row:
+    """The logical graph, where the run carries it."""
+    return section(run, "graph") or section(section(run, "comparison"), "extras", "graph")
+
+
+def facts(run: Row, time: Row | None) -> list[Row]:
+    """What was measured where, in short: label, value, and a flag for what must not be overlooked."""
+    board, case = section(run, "board"), section(run, "case")
+    model = section(case, "model")
+    found = [
+        *_flags(board, time),
+        _fact("board", board.get("name")),
+        _fact("platform", _joined(board.get("soc"), board.get("platform"))),
+        *(_fact(name, value) for name, value in section(run, "versions").items()),
+        _fact("model", model.get("name"), model.get("md5")),
+        *(_fact(_input_label(row), row.get("name"), row.get("md5")) for row in rows(case, "inputs")),
+        _fact("reference", section(case, "reference").get("name"), section(case, "reference").get("md5")),
+        _fact("date", run.get("started_utc")),
+        _fact("host", _joined(section(run, "host").get("os"), section(run, "host").get("cpu"))),
+        _fact("harness", run.get("harness_version")),
+    ]
+    return [fact for fact in found if fact["value"]]
+
+
+def _fact(label: str, value: object, md5: object = "", flag: str = "") -> Row:
+    return {"label": label, "value": text(value), "md5": text(md5), "flag": flag}
+
+
+def _input_label(row: Row) -> str:
+    return f"input {text(row.get('tensor'))}".strip()
+
+
+def _joined(*parts: object) -> str:
+    return " \u00b7 ".join(text(part) for part in parts if part)
+
+
+def _flags(board: Row, time: Row | None) -> list[Row]:
+    found = []
+    if board.get("emulated"):
+        found.append(_fact("EMULATED", "no board was measured", flag="emulated"))
+    if time and time["estimated"]:
+        found.append(_fact("ESTIMATED", _estimate(time), flag="estimated"))
+    return found
+
+
+def _estimate(time: Row) -> str:
+    if not time["estimated_ops"]:
+        return "times are estimates, no clock measured them"
+    return f"times of {time['estimated_ops']} of {len(time['ops'])} ops, and what contains them"
+
+
+def numbers(time: Row | None) -> list[Row]:
+    """Key numbers: label, value, unit ("us", "count", "fps", "text"), share of end to end, estimated."""
+    if time is None:
+        return []
+    found = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
+    return found + [_part_number(part) for part in _grouped(time["split"])] + _loop_numbers(time["latency"])
+
+
+def _number(label: str, value: object, unit: str, share: float | None = None, estimated: bool = False) -> Row:
+    return {"label": label, "value": value, "unit": unit, "share": share, "estimated": estimated}
+
+
+def _latency_numbers(latency: Row, estimated: bool) -> list[Row]:
+    named = (("end to end, mean", "mean_us"), ("fastest", "min_us"), ("slowest", "max_us"))
+    return [_number(label, latency[key], "us", None, estimated) for label, key in named if latency[key] is not None]
+
+
+def _loop_numbers(latency: Row | None) -> list[Row]:
+    if latency is None:
+        return []
+    named = (("frames per second", "fps", "count"), ("frames", "frames", "count"), ("threads", "threads", "count"))
+    found = [_number(label, latency[key], unit) for label, key, unit in named if latency[key] is not None]
+    return found + ([_number("core", text(latency["core"]), "text")] if text(latency["core"]) else [])
+
+
+_PART_LABELS = {
+    "quantize": "quantize, dequantize",
+    "layout": "layout conversion",
+    "other": "other ops",
+    "unattributed": "unattributed",
+}
+
+
+def part_label(part: str) -> str:
+    return _PART_LABELS.get(part, part)
+
+
+def _grouped(split: list[Row]) -> list[Row]:
+    """Parts that say something: units always, the rest where they are not zero."""
+    return [part for part in split if part["is_unit"] or part["time_us"]]
+
+
+def _part_number(part: Row) -> Row:
+    return _number(part_label(part["part"]), part["time_us"], "us", part["share"], part["estimated"])
+
+
+_FINDING_KEYS = ("rule", "severity", "title", "evidence", "advice", "subject")
+_SEVERITIES = ("error", "warning", "note")
+
+
+def finding_rows(run: Row) -> list[Row]:
+    """What to do, errors first."""
+    found = [{key: text(row.get(key)) for key in _FINDING_KEYS} for row in rows(run, "findings")]
+    return sorted(found, key=lambda row: _SEVERITIES.index(row["severity"]) if row["severity"] in _SEVERITIES else 3)
+
+
+def comparison_facts(comparison: Row) -> Row | None:
+    """How it was compared, and what was checked besides layers."""
+    if not comparison:
+        return None
+    return {
+        "policy": text(comparison.get("policy")),
+        "graph_source": text(comparison.get("graph_source")),
+        "first_difference": text(comparison.get("first_difference")),
+        "reference": section(comparison, "reference"),
+        "notes": [text(note) for note in items(comparison, "notes")],
+        "extras": {key: value for key, value in section(comparison, "extras").items() if key != "graph"},
+    }
+
+
+def mode_row(mode: Row) -> Row:
+    """One command that ran on the board, as it can be typed again."""
+    files, failure = rows(mode, "files"), section(mode, "failure")
+    settings = section(mode, "environment")
+    return {
+        "mode": text(mode.get("mode")),
+        "command": shlex.join(text(word) for word in items(mode, "command")),
+        "environment": {text(key): text(value) for key, value in settings.items()},
+        "exit_code": whole(mode.get("exit_code")),
+        "duration_s": mode.get("duration_s"),
+        "folder": text(mode.get("folder")),
+        "files": files,
+        "files_bytes": sum(whole(file.get("bytes")) or 0 for file in files),
+        "failure": {key: text(failure.get(key)) for key in ("kind", "message", "hint", "evidence")} if failure else None,
+        "notes": [text(note) for note in items(mode, "notes")],
+    }
+
+
+def environment(run: Row) -> list[Row]:
+    """Flat name-value pairs of board, host, versions, case and reference, grouped."""
+    groups = {
+        "Board": section(run, "board"),
+        "Host": section(run, "host"),
+        "Versions": section(run, "versions"),
+        "Case": section(run, "case"),
+        "Run": {key: run.get(key) for key in _RUN_KEYS},
+    }
+    return [{"group": group, "entries": list(_flat(value))} for group, value in groups.items() if value]
+
+
+def _flat(value: Row, prefix: str = "") -> list[Row]:
+    found: list[Row] = []
+    for key, entry in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(entry, dict):
+            found += _flat(entry, f"{name}.")
+        elif isinstance(entry, list) and any(isinstance(item, dict) for item in entry):
+            for position, item in enumerate(entry):
+                found += _flat(item if isinstance(item, dict) else {"": item}, f"{name}[{position}].")
+        elif entry not in (None, "", []):
+            shown = ", ".join(text(item) for item in entry) if isinstance(entry, list) else text(entry)
+            found.append({"name": name, "value": shown})
+    return found
+
+
+def problems(run: Row) -> list[str]:
+    """Everything that could not be read or done, from the run and from its parts."""
+    info = section(run, "model_info")
+    latency = section(run, "profile", "latency")
+    told = [*items(run, "problems"), *items(info, "problems"), *items(info, "warnings"), *items(latency, "problems")]
+    return list(dict.fromkeys(_problem(entry) for entry in told))
+
+
+def _problem(entry: object) -> str:
+    if isinstance(entry, dict):
+        return "; ".join(f"{key}: {text(value)}" for key, value in entry.items() if value)
+    return text(entry)

@@ -1,0 +1,193 @@
+"""Numbers and names as people read them. Nothing is rounded into agreement, nothing is hidden by a control character.
+
+Every function takes what `run.json` holds (plain JSON; NaN and infinities as the strings "nan", "inf", "-inf") and
+returns text; `None` becomes a dash, never a zero.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from typing import Any
+
+DASH = "\u2013"
+INFINITE = "\u221e"
+_GAP = "\u202f"  # narrow no-break space between a number and its unit
+_WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_NAME_LIMIT = 240
+# Format characters that people type in names on purpose; the rest (overrides, joiners that hide) are shown as escapes.
+_PLAIN_FORMAT = frozenset("\u200c\u200d")
+_PRINTABLE = re.compile(r"[ -~]*")
+
+
+def number(value: Any) -> float | None:
+    """The float behind a JSON value, or None where there is none."""
+    if isinstance(value, str):
+        return _WORDS.get(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def whole(value: Any) -> int | None:
+    """The integer behind a JSON value, or None."""
+    found = number(value)
+    return int(found) if found is not None and math.isfinite(found) else None
+
+
+def _odd(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return INFINITE if value > 0 else f"-{INFINITE}"
+
+
+def _significant(value: float, digits: int = 3) -> str:
+    """Fixed-point text with `digits` significant digits, thousands grouped."""
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def time_us(value: Any) -> str:
+    """A duration in the unit that suits it: 412 us, 7.00 ms, 1.25 s."""
+    found = number(value)
+    if found is None:
+        return DASH
+    if not math.isfinite(found):
+        return _odd(found)
+    for factor, unit in ((1e6, "s"), (1e3, "ms")):
+        if abs(found) >= factor:
+            return f"{_significant(found / factor)}{_GAP}{unit}"
+    return f"{_significant(found)}{_GAP}\u00b5s"
+
+
+def seconds(value: Any) -> str:
+    found = number(value)
+    return DASH if found is None else time_us(found * 1e6)
+
+
+def micro(value: Any) -> str:
+    """Microseconds without the unit, for a column that names it: always one decimal, so that digits line up."""
+    found = number(value)
+    if found is None:
+        return DASH
+    if not math.isfinite(found):
+        return _odd(found)
+    return scientific(found) if 0 < abs(found) < 0.05 else f"{found:,.1f}"
+
+
+def share(value: Any) -> str:
+    """A share 0..1 as a percentage; 0 % and 100 % are only written when they are exact."""
+    found = number(value)
+    if found is None:
+        return DASH
+    if not math.isfinite(found):
+        return _odd(found)
+    percent = found * 100
+    if percent == 0:
+        return f"0{_GAP}%"
+    if abs(percent) < 0.01:
+        return f"{scientific(percent)}{_GAP}%"
+    if abs(percent) < 1:
+        return f"{percent:.2f}{_GAP}%"
+    return f"{_percent(percent)}{_GAP}%"
+
+
+def _percent(percent: float) -> str:
+    """One decimal, more where one would read as 100, `> 99.9999` where even four would."""
+    if percent == int(percent):
+        return f"{int(percent)}"
+    for decimals in (1, 2, 3, 4):
+        text = f"{percent:.{decimals}f}"
+        if float(text) != 100:
+            return text
+    return "> 99.9999" if percent < 100 else "< 100.0001"
+
+
+def scientific(value: Any) -> str:
+    """Two significant digits: 6.1e-3; plain where plain is short (0.31, 12)."""
+    found = number(value)
+    if found is None:
+        return DASH
+    if not math.isfinite(found):
+        return _odd(found)
+    if found == 0:
+        return "0"
+    mantissa, exponent = f"{found:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def decibel(value: Any) -> str:
+    found = number(value)
+    if found is None:
+        return DASH
+    return f"{found:.1f}" if math.isfinite(found) else _odd(found)
+
+
+def plain(value: Any) -> str:
+    """A number of steps, frames, elements: whole where it is whole, else three significant digits."""
+    found = number(value)
+    if found is None:
+        return DASH
+    if not math.isfinite(found):
+        return _odd(found)
+    return f"{int(found):,}" if found == int(found) else _significant(found)
+
+
+def size(value: Any) -> str:
+    """Bytes: exact up to five digits, then in kB, MB, GB (powers of ten)."""
+    found = number(value)
+    if found is None:
+        return DASH
+    if not math.isfinite(found):
+        return _odd(found)
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e4, "kB")):
+        if abs(found) >= factor:
+            return f"{_significant(found / (1e3 if unit == 'kB' else factor))}{_GAP}{unit}"
+    return f"{int(found):,}{_GAP}bytes"
+
+
+def utc(value: Any) -> str:
+    """An ISO time as people read it; anything else as it is."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", str(value or ""))
+    return f"{found[1]} {found[2]} UTC" if found else str(value or DASH)
+
+
+def shape(value: Any) -> str:
+    """[1, 16, 112, 112] as 1x16x112x112."""
+    return "\u00d7".join(str(axis) for axis in value) if isinstance(value, list | tuple) else ""
+
+
+def text(value: Any) -> str:
+    """Any JSON value as a string; None as an empty one."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else str(value)
+
+
+def visible(value: str) -> str:
+    """The same text with control characters, direction overrides and lone surrogates written as escapes."""
+    if _PRINTABLE.fullmatch(value):
+        return value
+    return "".join(_visible_character(character) for character in value)
+
+
+def _visible_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and character not in _PLAIN_FORMAT):
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+def shortened(value: Any, limit: int = _NAME_LIMIT) -> str:
+    """A name that fits a page: the middle of a very long one is left out, and its length said."""
+    name = visible(text(value))
+    if len(name) <= limit:
+        return name
+    half = limit // 2
+    return f"{name[:half]} \u2026 {name[-half:]} ({len(name):,} characters)"
