@@ -1,0 +1,183 @@
+"""`harness inspect`: say what a file is and what it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.common import clean, emit_json, json_option, table
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.toolchains.records import Artifact
+
+EPILOG = """\b
+Examples:
+  harness inspect hb_mapper_makertbin.log
+  harness inspect model.onnx model_quant_info.json --json
+  harness inspect model_node_info.csv --nodes CPU
+"""
+ROWS = 60
+
+
+@click.command(epilog=EPILOG)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--nodes", default="", metavar="TEXT", help="Only nodes whose row holds TEXT (a name, CPU, Softmax).")
+@click.option("--all", "everything", is_flag=True, help=f"Every row; without it at most {ROWS} per table.")
+@json_option
+def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool) -> None:
+    """Say what FILEs are and what they hold.
+
+    Knows ONNX models, models of emulated boards, toolchain logs (hb_mapper, hb_compile, hb_perf, hb_verifier,
+    hb_model_info), quant_info.json, node_info.csv, advice.json, sensitivity and similarity tables, runs,
+    reference folders and arrays. A file of no known kind is exit 2.
+    """
+    found = [(path, _read(path)) for path in files]
+    if as_json:
+        emit_json({"files": [{"file": str(path), **_plain(one)} for path, one in found]})
+        return
+    for path, artifact in found:
+        _show(path, artifact, nodes, None if everything else ROWS)
+
+
+def _read(path: Path) -> Artifact:
+    from harness.toolchains import Probe, read_any, readers
+
+    artifact = read_any(path)
+    if artifact is not None:
+        return artifact
+    known = ", ".join(dict.fromkeys(reader.title for reader in readers()))
+    probe = Probe(path)
+    what = "a folder" if path.is_dir() else f"{probe.size_bytes} bytes, {'binary' if probe.binary else 'text'}"
+    start = clean(probe.text[:60].strip()) if probe.text else probe.head[:8].hex(" ")
+    raise InputError(f"{path}: of no known kind ({what}; begins {start!r})", f"known: {known}")
+
+
+def _plain(artifact: Artifact) -> dict[str, Any]:
+    from harness.store import to_json
+
+    value: dict[str, Any] = to_json(artifact)
+    return value
+
+
+def _show(path: Path, artifact: Artifact, wanted: str, limit: int | None) -> None:
+    click.echo(clean(f"{path}: {artifact.title}"))
+    for line in _summary(artifact):
+        click.echo(clean(f"  {line}"))
+    _show_nodes(artifact, wanted, limit)
+    _show_rest(artifact, limit)
+    for message in artifact.messages:
+        more = f" (x{message.count})" if message.count > 1 else ""
+        click.echo(clean(f"  {message.severity}: line {message.line}: {message.text}{more}"))
+        if message.meaning:
+            click.echo(clean(f"      means: {message.meaning}"))
+    for problem in artifact.problems:
+        click.echo(clean(f"  not read: {problem}"))
+
+
+def _summary(artifact: Artifact) -> list[str]:
+    lines = []
+    if artifact.versions:
+        lines.append("versions  " + ", ".join(f"{tool} {version}" for tool, version in artifact.versions.items()))
+    if artifact.march:
+        lines.append(f"march     {artifact.march}")
+    if artifact.finished is not None:
+        lines.append(f"result    {'success' if artifact.finished else 'FAILED'}")
+    lines.extend(_placement(artifact))
+    for one in artifact.estimates:
+        ddr = f", {one.ddr_bytes} bytes of DDR" if one.ddr_bytes is not None else ""
+        frames = f" for {one.frames_per_run} frames" if (one.frames_per_run or 1) > 1 else ""
+        lines.append(f"estimate  {one.subgraph}: {one.latency_us} us{frames}, {one.fps} FPS{ddr} (BPU only, static)")
+    lines.extend(f"{_label(key)}{_short(value)}" for key, value in artifact.facts.items())
+    return lines
+
+
+def _placement(artifact: Artifact) -> list[str]:
+    from collections import Counter
+
+    units = Counter(node.unit or "not told" for node in artifact.nodes)
+    if not units:
+        return []
+    segments = {node.subgraph for node in artifact.nodes if node.subgraph is not None}
+    parts = ", ".join(f"{count} {unit}" for unit, count in units.most_common())
+    return [f"nodes     {len(artifact.nodes)}: {parts}" + (f"; {len(segments)} BPU segments" if segments else "")]
+
+
+def _label(key: str) -> str:
+    return f"{key:<9} " if len(key) < 9 else f"{key}: "
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 300 else f"{text[:300]}... ({len(text)} characters; --json shows all)"
+
+
+def _show_nodes(artifact: Artifact, wanted: str, limit: int | None) -> None:
+    if not artifact.nodes:
+        return
+    columns = ("node", "on", "subgraph", "type", "in", "out", "cosine", "threshold")
+    rows = []
+    for n in artifact.nodes:
+        out = "fused" if n.fused and not n.output_dtypes else ",".join(n.output_dtypes)
+        segment = "" if n.subgraph is None else str(n.subgraph)
+        rows.append((n.name, n.unit, segment, n.kind, n.input_dtype, out, _number(n.cosine), _number(n.threshold)))
+    chosen = [row for row in rows if not wanted or any(wanted in cell for cell in row)]
+    _table("", columns, chosen, limit, right=("cosine", "threshold"))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}" if abs(value) > 2 else f"{value:.6f}"
+
+
+def _show_rest(artifact: Artifact, limit: int | None) -> None:
+    outputs = [(o.name, *map(_number, (o.cosine, o.l1, o.l2, o.chebyshev))) for o in artifact.outputs]
+    _table(
+        "outputs, quantized against float on calibration data",
+        ("output", "cosine", "L1", "L2", "Chebyshev"),
+        outputs,
+        limit,
+    )
+    _table(
+        "layers (they overlap: no sum)",
+        ("layer", "operations", "compute us", "load/store us"),
+        [(x.name, str(x.operations or ""), _number(x.compute_us), _number(x.load_store_us)) for x in artifact.layers],
+        limit,
+    )
+    metrics = list(dict.fromkeys(key for row in artifact.similarities for key in row.metrics))
+    _table(
+        "",
+        ("name", "tensor", *metrics),
+        [
+            (s.name, s.tensor or s.kind, *(f"{s.metrics[m]:g}" if m in s.metrics else "" for m in metrics))
+            for s in artifact.similarities
+        ],
+        limit,
+    )
+    words = {True: "passed", False: "FAILED", None: "not told"}
+    _table(
+        "checks",
+        ("what", "result", "mismatched", "of", "max abs"),
+        [
+            (
+                c.what,
+                words[c.passed],
+                str(c.mismatched if c.mismatched is not None else ""),
+                str(c.total or ""),
+                _number(c.max_abs_error),
+            )
+            for c in artifact.checks
+        ],
+        limit,
+    )
+
+
+def _table(
+    title: str, columns: tuple[str, ...], rows: list[Any], limit: int | None, right: tuple[str, ...] = ()
+) -> None:
+    if not rows:
+        return
+    table(title, columns, rows[:limit], right)
+    if limit is not None and len(rows) > limit:
+        click.echo(f"  ... and {len(rows) - limit} more rows (--all shows them)")

@@ -1,0 +1,189 @@
+"""Files of no single vendor: ONNX, emulator models, runs, references, arrays; and vendor models by what shows.
+
+The container formats of vendor models (.bin, .hbm, .mgk) are not published: they are recognised by their name and by
+build facts that stand in them as plain text, and the answer says which.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from harness.toolchains import Probe, Reader
+from harness.toolchains.records import Artifact
+
+EMULATOR_MAGIC = b"HARNEMU1"
+VENDOR_SUFFIXES = {
+    ".bin": "X3/J5/X5 model, or raw tensor bytes",
+    ".hbm": "J6/S100/S600 model",
+    ".mgk": "Magik model",
+    ".bc": "J6/S100 intermediate model (hbdk4)",
+}
+BUILD_FACTS = {
+    "march": re.compile(rb"\b(bernoulli2|bayes-e|bayes|nash-[a-z]{1,2}(?:-[a-z]+)?)\b"),
+    "hb_mapper": re.compile(rb"hb_mapper[ _]version\W{1,8}(\d[\w.]{2,15})"),
+    "hbdk": re.compile(rb"(?:hbdk_version|HBDK_VERSION)\W{1,8}(\d[\w.]{2,15})"),
+    "builder": re.compile(rb"BUILDER_VERSION\W{1,8}(\d[\w.]{2,15})"),
+}
+SCAN_BYTES = 64 * 2**20
+
+
+def _is_onnx(probe: Probe) -> bool:
+    """ONNX has no magic: field 1 (ir_version) as a small number first, or the usual name."""
+    named = probe.path.suffix.lower() == ".onnx"
+    return probe.path.is_file() and (named or (probe.head[:1] == b"\x08" and b"ai.onnx" in probe.head + _tail(probe)))
+
+
+def _tail(probe: Probe) -> bytes:
+    with probe.path.open("rb") as file:
+        file.seek(max(0, probe.size_bytes - 65536))
+        return file.read()
+
+
+def _read_onnx(probe: Probe) -> Artifact:
+    try:
+        model = onnx.load(str(probe.path), load_external_data=False)
+    except (DecodeError, ValueError, OSError) as error:
+        return Artifact("onnx", "ONNX model", problems=(f"not a whole ONNX: {error}",))
+    graph = model.graph
+    constants = {one.name for one in graph.initializer}
+    kinds = Counter(node.op_type for node in graph.node)
+    facts: dict[str, Any] = {
+        "ir_version": model.ir_version,
+        "opset": {one.domain or "ai.onnx": one.version for one in model.opset_import},
+        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        "nodes": len(graph.node),
+        "ops": dict(kinds.most_common()),
+        "inputs": [_value(one) for one in graph.input if one.name not in constants],
+        "outputs": [_value(one) for one in graph.output],
+    }
+    problems = () if graph.node else ("no nodes in it",)
+    return Artifact("onnx", "ONNX model", facts=facts, problems=problems)
+
+
+def _value(info: onnx.ValueInfoProto) -> dict[str, Any]:
+    tensor = info.type.tensor_type
+    shape = [one.dim_value if one.HasField("dim_value") else one.dim_param or "?" for one in tensor.shape.dim]
+    return {"name": info.name, "dtype": onnx.TensorProto.DataType.Name(tensor.elem_type).lower(), "shape": shape}
+
+
+def _read_emulator_model(probe: Probe) -> Artifact:
+    """A zip behind the magic: its JSON members are its facts."""
+    facts: dict[str, Any] = {"bytes": probe.size_bytes}
+    problems: list[str] = []
+    try:
+        with zipfile.ZipFile(probe.path) as archive:
+            facts["members"] = {one.filename: one.file_size for one in archive.infolist()}
+            for name in [n for n in archive.namelist() if n.endswith(".json")][:4]:
+                facts[name] = json.loads(archive.read(name))
+    except (zipfile.BadZipFile, ValueError, KeyError, OSError, RuntimeError) as error:
+        problems.append(f"cut or damaged: {error}")
+    return Artifact("emulator_model", "model for an emulated board", facts=facts, problems=tuple(problems))
+
+
+def _json_object(probe: Probe) -> dict[str, Any]:
+    if not probe.text.lstrip().startswith("{"):
+        return {}
+    try:
+        value = json.loads(probe.text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _is_run(probe: Probe) -> bool:
+    return (probe.path / "run.json").is_file() if probe.path.is_dir() else probe.path.name == "run.json"
+
+
+def _read_run(probe: Probe) -> Artifact:
+    file = Probe(probe.path / "run.json") if probe.path.is_dir() else probe
+    run = _json_object(file)
+    keys = ("id", "state", "stopped_at", "harness_version", "started_utc", "duration_s", "verdict", "board")
+    facts = {key: run[key] for key in keys if key in run}
+    facts["modes"] = [one.get("mode") for one in run.get("modes") or () if isinstance(one, dict)]
+    problems = () if isinstance(run.get("format"), int) else ("run.json is cut or not a run of harness",)
+    return Artifact("run", "run of harness", facts=facts, problems=problems)
+
+
+def _is_reference(probe: Probe) -> bool:
+    folder = probe.path if probe.path.is_dir() else probe.path.parent
+    return (probe.path.is_dir() or probe.path.name == "manifest.json") and (folder / "manifest.json").is_file()
+
+
+def _read_reference(probe: Probe) -> Artifact:
+    file = Probe(probe.path / "manifest.json") if probe.path.is_dir() else probe
+    manifest = _json_object(file)
+    tensors = manifest.get("tensors")
+    keys = ("kind", "source", "source_md5", "runner", "inputs")
+    facts: dict[str, Any] = {key: manifest[key] for key in keys if key in manifest}
+    good = isinstance(tensors, list)
+    facts["tensors"] = [_tensor_line(one) for one in tensors or () if isinstance(one, dict)] if good else []
+    problems = () if good else ("manifest.json is cut or not a reference of harness",)
+    return Artifact("reference", "reference folder", facts=facts, problems=problems)
+
+
+def _tensor_line(one: dict[str, Any]) -> dict[str, Any]:
+    return {key: one.get(key) for key in ("name", "dtype", "shape", "op")}
+
+
+def _read_npy(probe: Probe) -> Artifact:
+    try:
+        array = np.load(probe.path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        return Artifact("npy", "NumPy array", problems=(f"cut or damaged: {error}",))
+    return Artifact("npy", "NumPy array", facts={"dtype": str(array.dtype), "shape": list(array.shape)})
+
+
+def _read_npz(probe: Probe) -> Artifact:
+    try:
+        with zipfile.ZipFile(probe.path) as archive:
+            names = [one.filename.removesuffix(".npy") for one in archive.infolist()]
+    except (zipfile.BadZipFile, OSError) as error:
+        return Artifact("npz", "NumPy archive", problems=(f"cut or damaged: {error}",))
+    return Artifact("npz", "NumPy archive", facts={"arrays": names})
+
+
+def _is_vendor_model(probe: Probe) -> bool:
+    return probe.path.is_file() and probe.binary and probe.path.suffix.lower() in VENDOR_SUFFIXES
+
+
+def _read_vendor_model(probe: Probe) -> Artifact:
+    """Build facts that stand in the file as text; the rest is the vendor's secret."""
+    with probe.path.open("rb") as file:
+        data = file.read(SCAN_BYTES)
+    found = {key: match[1].decode() for key, pattern in BUILD_FACTS.items() if (match := pattern.search(data))}
+    suffix = probe.path.suffix.lower()
+    march = found.pop("march", "")
+    facts: dict[str, Any] = {"bytes": probe.size_bytes, "recognised_by": "build facts inside" if found else "name only"}
+    problems = [] if found else [f"a {suffix} file: {VENDOR_SUFFIXES[suffix]}; no build facts stand in it as text"]
+    return Artifact(
+        "vendor_model",
+        "vendor model",
+        versions=found,
+        march=march if found else "",
+        facts=facts,
+        problems=tuple(problems),
+    )
+
+
+READERS = (
+    Reader(
+        "emulator_model",
+        "model for an emulated board",
+        lambda p: p.head.startswith(EMULATOR_MAGIC),
+        _read_emulator_model,
+    ),
+    Reader("run", "run of harness", _is_run, _read_run),
+    Reader("reference", "reference folder", _is_reference, _read_reference),
+    Reader("npy", "NumPy array", lambda p: p.head.startswith(b"\x93NUMPY"), _read_npy),
+    Reader("npz", "NumPy archive", lambda p: p.path.suffix == ".npz" and p.head.startswith(b"PK"), _read_npz),
+    Reader("onnx", "ONNX model", _is_onnx, _read_onnx),
+    Reader("vendor_model", "vendor model", _is_vendor_model, _read_vendor_model),
+)

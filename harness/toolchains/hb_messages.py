@@ -1,0 +1,184 @@
+"""What lines of hb_mapper and hb_compile logs really mean.
+
+A log file carries no level word, so only the text tells. Meanings are from the vendor's own list of error
+messages (X3/Ultra toolchain FAQ), the J5 FAQ, and from real logs; where vendor and logs say less than a reader
+may think, the meaning says so. Order matters: the first pattern that matches wins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from harness.toolchains.records import Message
+from harness.toolchains.text import Line
+
+
+@dataclass(frozen=True)
+class Meaning:
+    pattern: re.Pattern[str]  # a group `subject` names what it is about
+    severity: str
+    meaning: str
+
+
+def _m(pattern: str, severity: str, meaning: str) -> Meaning:
+    return Meaning(re.compile(pattern), severity, meaning)
+
+
+MEANINGS = (
+    _m(
+        r"The (?P<input>input\d+) of Node\(name:(?P<subject>[^,]+), type:[^)]+\) does not support data type: \w+",
+        "note",
+        "this one input of this node is not offered in that type on this march; the tool goes on with another. "
+        "It is printed also where nobody asked for int16 (the search tries types), so it proves neither a setting "
+        "nor a loss: look at the node's row and cosine",
+    ),
+    _m(
+        r"Reset batch_size=1 and execute forward again",
+        "note",
+        "calibration goes on one sample at a time; the result does not change",
+    ),
+    _m(
+        r"\[E:onnxruntime.*Non-zero status code returned while running (?:Reshape|Resize) node",
+        "note",
+        "batched calibration does not fit this model; the tool retries one by one, the result does not change",
+    ),
+    _m(
+        r"The calibration dir name suffix is not the same as the value",
+        "note",
+        "only a note: cal_data_type wins over the folder's suffix",
+    ),
+    _m(
+        r"There are \d+ nodes designated to run on the (?P<subject>bpu|cpu)",
+        "note",
+        "placement was set by hand (run_on_*, node_info)",
+    ),
+    _m(r"The input of all (?P<subject>\w+) nodes are set to", "note", "set by calibration_parameters.optimization"),
+    _m(
+        r"^advice: Layer \"(?P<subject>[^\"]+)\" becomes slow",
+        "note",
+        "compiler advice on shape alignment or channels; times are the compiler's estimate",
+    ),
+    _m(
+        r"Can not find the scale for node (?P<subject>\S+)",
+        "note",
+        "a layout node carries no scale of its own; harmless",
+    ),
+    _m(
+        r"Layer (?P<subject>\S+)\s+.*expects? data shape range",
+        "warning",
+        "the op is over a limit of the BPU and falls back to the CPU",
+    ),
+    _m(
+        r"Tensor (?P<subject>\S+) expects be \d+ dimensions, but \d+ provided",
+        "warning",
+        "the op is over a limit of the BPU and falls back to the CPU",
+    ),
+    _m(
+        r"Layer (?P<subject>\S+) will be executed on CPU",
+        "warning",
+        "a dimension is over the BPU's limit; runs on the CPU",
+    ),
+    _m(
+        r"got unexpected (?:input|output|sumin)[\w/]* threshold on conv (?P<subject>[^\s!]+)",
+        "warning",
+        "wrong preprocessing of the calibration data or extreme weights",
+    ),
+    _m(r"Unsupported op (?P<subject>\S+)", "warning", "not a BPU op; runs on the CPU"),
+    _m(
+        r"HorizonRT not support these cpu operators: (?P<subject>.+)",
+        "error",
+        "the board's runtime has no CPU kernel for this op: replace it or write a custom op",
+    ),
+    _m(r"There is no node can execute on BPU", "error", "the model needs at least one Conv that the BPU takes"),
+    _m(r"No guantifiable nodes were found", "error", "the model has no output node the tool can quantize to"),
+    _m(r"tool limits for max output num is 32", "error", "at most 32 outputs"),
+    _m(
+        r"opset version of the (?:onnx )?model is \d+", "error", "export again with opset_version 10 or 11 (X3, J5, X5)"
+    ),
+    _m(
+        r"hbdk-cc compile hbir model failed with returncode",
+        "error",
+        "the compiler failed; its own text stands before this line",
+    ),
+    _m(
+        r"load cal data for input (?P<subject>\S+) error",
+        "error",
+        "calibration data of this input cannot be read: size and type",
+    ),
+    _m(
+        r"cannot reshape array of size",
+        "error",
+        "calibration data does not have input_shape: size, type or preprocessing",
+    ),
+    _m(r"There is an error in pass: ?(?P<subject>\S*)", "error", "a graph pass of the tool failed"),
+    _m(
+        r"Inferred shape and existing shape differ",
+        "error",
+        "the ONNX carries wrong shapes, or a pass of the tool broke them",
+    ),
+    _m(
+        r"which has dimensions of 0\. Please specify input-shape",
+        "error",
+        "dynamic input: give --input-shape or input_shape",
+    ),
+    _m(r"only support 4 dim input", "error", "this op takes four dimensions only"),
+    _m(r"Not support this attribute/mode", "error", "this attribute of the op is not supported"),
+    _m(r"wrong input name: '(?P<subject>[^']+)', available: ", "error", "input_name is not an input of the model"),
+    _m(r"check_input_names failed", "error", "input_name is not an input of the model"),
+    _m(r"^Key '(?P<subject>\w+)' error:", "error", "the yaml breaks the schema in this group"),
+    _m(r"^(?:Missing keys?|Wrong keys?): ?(?P<subject>.+)", "error", "the yaml breaks the schema"),
+    _m(r"yaml file parse failed", "error", "the yaml breaks the schema; `harness lint` says where"),
+    _m(r"ERROR-OCCUR-DURING \{?(?P<subject>[\w.]+)\}?", "error", "the stage named here failed"),
+    _m(r"exception in command: (?P<subject>\w+)", "error", "the command ended with an error"),
+    _m(r"is a packed model, it can not be packed again", "error", "hb_pack takes single models only"),
+    _m(r"pack model is not supported", "error", "hb_model_verifier takes single models only"),
+    _m(
+        r"bpu model don't have per-layer perf info",
+        "warning",
+        "no layer times: build with compiler_parameters.debug: True",
+    ),
+    _m(r"if you need per-layer perf info please enable", "note", "build with compiler_parameters.debug: True"),
+    _m(r"parameter (?P<subject>\w+) has been deprecated", "note", "the key has no effect any more"),
+    _m(
+        r"The input_type_train is featuremap, the (?P<subject>\w+) will not take effect",
+        "note",
+        "layout means nothing for a feature map",
+    ),
+    _m(r"The input node (?P<subject>\S+?)'s input_source is not be specified", "note", "the default source is used"),
+    _m(
+        r"calibration dataset has not been specified, the calibration method is modified to skip",
+        "warning",
+        "no calibration ran: cosines and thresholds mean nothing",
+    ),
+)
+
+# Success and failure words, old misspelling included.
+SUCCESS = re.compile(
+    r"Convert to runtime bin file suc+ess?fully|Successfully compile the hbm model|The hb_compile completes running"
+    r"|End model checking|get perf info succeeded|HBDK model compilation SUCCESS|HBDK model check PASS"
+)
+
+
+def read_messages(lines: Iterable[Line]) -> tuple[Message, ...]:
+    """Lines with a known meaning, and lines whose level word says WARNING or ERROR; same text once, counted."""
+    found: dict[tuple[str, str], Message] = {}
+    for line in lines:
+        message = _message(line)
+        if message is None:
+            continue
+        key = (message.severity, message.text)
+        known = found.get(key)
+        found[key] = replace(known, count=known.count + 1) if known else message
+    return tuple(found.values())
+
+
+def _message(line: Line) -> Message | None:
+    for meaning in MEANINGS:
+        match = meaning.pattern.search(line.text)
+        if match is not None:
+            subject = match.groupdict().get("subject") or ""
+            return Message(meaning.severity, line.text.strip(), meaning.meaning, line.number, subject.strip())
+    severity = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}.get(line.level, "")
+    return Message(severity, line.text.strip(), "", line.number) if severity else None

@@ -1,0 +1,90 @@
+"""Which Horizon / D-Robotics toolchain file is which. The order matters: narrow marks before wide ones."""
+
+from __future__ import annotations
+
+import re
+
+from harness.toolchains import hb_debug, hb_files, hb_log, hb_perf, hb_verifier, text_reader
+from harness.toolchains.hb_tables import is_node_header, is_node_row
+from harness.toolchains.records import Artifact
+
+QUANT_INFO = re.compile(r"\A\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:\s*\{\s*)\"(?:type|cosine_similarity|tensor|inputs)\"")
+SENSITIVITY_DICT = re.compile(r"\{\s*'[^']+': \{'(?:cosine-similarity|mse|mre|sqnr|chebyshev)'")
+VERIFIER = re.compile(
+    r"Strict check (?:PASSED|FAILED)\s*$|hb_verifier starts|verifier tool version|mismatch line num: "
+    r"|mismatch result num: |\|\s*TensorName\s*\|",
+    re.MULTILINE,
+)
+CONFIG = re.compile(r"^\s*(?:model_parameters|input_parameters|calibration_parameters|compiler_parameters)\s*:", re.M)
+LOG = re.compile(
+    r"\bhb_mapper version|Start hb_mapper|hb_mapper_(?:checker|makertbin)\.py|hb_mapper (?:checker|makertbin) --|hb_compile completes"
+    r"|Start hb_(?:perf|model_info)|Horizon NN Model|############# (?:memory|model deps) info"
+    r"|HBDK model (?:compilation|check)|hb_model_modifier|exception in command|deleted nodes:|Dump config:"
+    r"|does not support data type: |bpu model don't have per-layer perf info|get perf info succeeded"
+    r"|ERROR-OCCUR-DURING|yaml file parse failed"
+)
+
+
+def _is_quant_info(text: str) -> bool:
+    return QUANT_INFO.match(text) is not None
+
+
+def _is_node_info(text: str) -> bool:
+    return text.lstrip("\ufeff").lstrip().startswith("Node,NodeType,ON,")
+
+
+def _is_advice(text: str) -> bool:
+    head = text.lstrip()[:4000]
+    return head.startswith("[") and '"tensor_names"' in head and '"backend"' in head[:4000] + text[-4000:]
+
+
+def _is_perf(text: str) -> bool:
+    return re.search(r"\{\s*['\"]summary['\"]\s*:\s*\{", text) is not None
+
+
+def _is_sensitivity(text: str) -> bool:
+    if SENSITIVITY_DICT.search(text):
+        return True
+    return any(hb_debug.HEADER.match(line.strip()) for line in text.splitlines())
+
+
+def _is_qat(text: str) -> bool:
+    return re.search(r"^\s*\|[^\n]*\b(?:Module|Weight) Name\s*\|", text, re.MULTILINE) is not None
+
+
+def _is_vec_diff(text: str) -> bool:
+    return text.lstrip().startswith("Left Files,")
+
+
+def _is_desc(text: str) -> bool:
+    return hb_files.MODEL_DESC.search(text) is not None
+
+
+def _is_config(text: str) -> bool:
+    return len(set(CONFIG.findall(text))) >= 2 and "Dump config" not in text
+
+
+def _read_config(text: str) -> Artifact:
+    groups = list(dict.fromkeys(match.strip(" :\n") for match in CONFIG.findall(text)))
+    return Artifact("build_config", "toolchain config; `harness lint` checks it", facts={"groups": groups})
+
+
+def _is_log(text: str) -> bool:
+    return LOG.search(text) is not None or any(is_node_row(x) or is_node_header(x) for x in text.splitlines())
+
+
+READERS = (
+    text_reader("quant_info", "quant_info.json", _is_quant_info, hb_files.read_quant_info),
+    text_reader("node_info", "node_info.csv", _is_node_info, hb_files.read_node_info),
+    text_reader("advice", "advice.json", _is_advice, hb_files.read_advice),
+    text_reader("hb_perf", "hb_perf / hbm_perf estimate", _is_perf, hb_perf.read_perf),
+    text_reader("sensitivity", "sensitivity table", _is_sensitivity, hb_debug.read_sensitivity),
+    text_reader("qat_similarity", "QAT comparison table", _is_qat, hb_debug.read_qat_table),
+    text_reader("vec_diff", "vec_diff table", _is_vec_diff, hb_debug.read_vec_diff),
+    text_reader("model_desc", "[model desc] JSON", _is_desc, hb_files.read_model_desc),
+    text_reader(
+        "hb_verifier", "hb_verifier output", lambda t: VERIFIER.search(t) is not None, hb_verifier.read_verifier
+    ),
+    text_reader("build_config", "toolchain config (yaml)", _is_config, _read_config),
+    text_reader("hb_log", "toolchain log", _is_log, hb_log.read_build_log),
+)

@@ -1,0 +1,182 @@
+"""The fixed-width tables of hb_mapper logs: nodes and outputs, in their three generations.
+
+| era        | title                                   | columns after Node, ON, Subgraph, Type        |
+| 2021-2023  | The converted model node information:   | [Cosine Similarity, Threshold]                |
+| 2024       | The converted model node information:   | Cosine Similarity, Threshold, In/Out DataType |
+| 1.x (2025) | The main quantized node information:    | Cosine Similarity, Threshold, DataType        |
+
+A missing cell is blank in old logs and `--` later. Cells are read by their form and, where one is missing, by the
+header's position; a cell that may be cut is left out and told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from harness.toolchains.records import OutputAccuracy, PlannedNode
+from harness.toolchains.text import Line, dtype_of, number_of
+
+ROW = re.compile(
+    r"^(?P<indent>\s*)(?P<name>\S.*?)\s+(?P<on>BPU|CPU)\s+(?P<sub>id\(\d+\)|--)(?:\s+(?P<kind>\S+)(?P<rest>.*))?$"
+)
+HEADER = re.compile(r"^\s*Node\s+ON\s+Subgraph\s+Type\b")
+OUTPUT_HEADER = re.compile(r"^\s*(?:Node|Output)\s+Cosine Similarity\s+L1 Distance\s+L2 Distance\s+Chebyshev Distance")
+OUTPUT_ROW = re.compile(r"^\s*(?P<name>\S.*?)\s+(?P<numbers>-?\d+\.\d{6}(?:\s+-?\d+\.\d{6}){3})$")
+SIX_DECIMALS = re.compile(r"^-?\d+\.\d{6}$")
+DTYPE_PAIR = re.compile(r"^[a-z]+\d*(?:/[a-z]+\d*)?$")
+
+
+def is_node_header(text: str) -> bool:
+    return HEADER.match(text) is not None
+
+
+def is_node_row(text: str) -> bool:
+    return ROW.match(text) is not None
+
+
+def read_node_table(lines: Sequence[Line]) -> tuple[tuple[PlannedNode, ...], tuple[str, ...]]:
+    """Nodes in printing order, each row once, and what could not be read."""
+    header = ""
+    nodes: dict[PlannedNode, None] = {}
+    problems: list[str] = []
+    seen_rows = doubled = 0
+    for line in lines:
+        if is_node_header(line.text):
+            header = line.text
+            continue
+        match = ROW.match(line.text)
+        if match is None:
+            continue
+        seen_rows += 1
+        node = _node(line, match, header, problems)
+        if node is None:
+            continue
+        doubled += node in nodes
+        nodes[node] = None
+    if seen_rows and not header:
+        problems.append("the node table has no header; cells were read by their form only")
+    if doubled:
+        problems.append(f"{doubled} rows of the node table stand in the file more than once")
+    return _without_conflicts(tuple(nodes), problems), tuple(problems)
+
+
+def _without_conflicts(nodes: tuple[PlannedNode, ...], problems: list[str]) -> tuple[PlannedNode, ...]:
+    """A name with two different rows: the later one is the tool's last word; cut names may truly repeat."""
+    by_name: dict[str, PlannedNode] = {}
+    for node in nodes:
+        if node.name in by_name and not node.name_is_cut:
+            problems.append(f"node {node.name} has two different rows; the later one is taken")
+        by_name[node.name if not node.name_is_cut else f"{node.name}#{len(by_name)}"] = node
+    return tuple(by_name.values())
+
+
+def _node(line: Line, match: re.Match[str], header: str, problems: list[str]) -> PlannedNode | None:
+    name, kind = match["name"], match["kind"] or ""
+    if header and match.start("on") != header.index(" ON ") + 1:
+        problems.append(f"line {line.number}: a row of the node table is shifted or cut in front, left out")
+        return None
+    if not kind or (not line.whole and not match["rest"]):
+        problems.append(f"line {line.number}: node {name} is cut after its place ({match['on']}), left out")
+        return None
+    cells = _cells(line, match, header, problems)
+    if cells is None:
+        problems.append(f"line {line.number}: the row of node {name} holds more than one row, left out")
+        return None
+    inputs, outputs = _dtypes(cells.get("dtype", ""), header)
+    subgraph = match["sub"]
+    return PlannedNode(
+        name=name,
+        unit=match["on"],
+        kind=kind,
+        subgraph=None if subgraph == "--" else int(subgraph[3:-1]),
+        input_dtype=inputs,
+        output_dtypes=outputs,
+        cosine=number_of(cells.get("cosine", "")),
+        threshold=number_of(cells.get("threshold", "")),
+    )
+
+
+def _cells(line: Line, match: re.Match[str], header: str, problems: list[str]) -> dict[str, str] | None:
+    """Cells after Type, by form and position. None when the row cannot be one row."""
+    tokens = [(m.start(), m.group()) for m in re.finditer(r"\S+", line.text) if m.start() >= match.start("rest") >= 0]
+    if not match["rest"]:
+        return {}
+    if len(tokens) > 3 or any(token in ("BPU", "CPU") for _, token in tokens):
+        return None
+    columns = _columns(header)
+    cells: dict[str, str] = {}
+    for index, (start, token) in enumerate(tokens):
+        column = _column_of(start, token, index, len(tokens), columns)
+        if column and (column in cells or not _complete(column, token, index == len(tokens) - 1, columns)):
+            column = ""
+        if not column:
+            problems.append(f"line {line.number}: cell {token!r} of node {match['name']} is cut or in no column")
+            continue
+        cells[column] = token
+    return cells
+
+
+def _columns(header: str) -> dict[str, int]:
+    names = (("Cosine Similarity", "cosine"), ("Threshold", "threshold"), ("DataType", "dtype"))
+    found = {key: header.find(label) for label, key in names}
+    if "In/Out DataType" in header:
+        found["dtype"] = header.find("In/Out DataType")
+    return {key: start for key, start in found.items() if start >= 0}
+
+
+def _column_of(start: int, token: str, index: int, count: int, columns: dict[str, int]) -> str:
+    if DTYPE_PAIR.match(token):
+        return "dtype" if not columns or "dtype" in columns else ""
+    for key, position in columns.items():
+        if abs(start - position) <= 1:
+            return key
+    if columns:
+        return ""
+    return ("cosine", "threshold", "dtype")[index] if count == 3 or index == 0 else ""
+
+
+def _complete(column: str, token: str, last: bool, columns: dict[str, int]) -> bool:
+    """A cosine has six decimals in every era. A threshold has six where it is the last column, else any."""
+    if token == "--":
+        return True
+    if column == "cosine":
+        return SIX_DECIMALS.match(token) is not None
+    if column == "dtype":
+        return all(dtype_of(word) for word in token.split("/"))
+    if not last:
+        return number_of(token) is not None
+    return "dtype" not in columns and SIX_DECIMALS.match(token) is not None
+
+
+def _dtypes(cell: str, header: str) -> tuple[str, tuple[str, ...]]:
+    if cell in ("", "--"):
+        return "", ()
+    words = [dtype_of(word) for word in cell.split("/")]
+    return words[0], tuple(words[1:])
+
+
+def read_output_table(lines: Sequence[Line]) -> tuple[tuple[OutputAccuracy, ...], tuple[str, ...]]:
+    """The output table: rows end where the next record with a time stamp begins."""
+    rows: dict[OutputAccuracy, None] = {}
+    problems: list[str] = []
+    inside = False
+    for line in lines:
+        if OUTPUT_HEADER.match(line.text):
+            inside = True
+            continue
+        if not inside or not line.text.strip() or set(line.text.strip()) <= {"-", "="}:
+            continue
+        match = OUTPUT_ROW.match(line.text)
+        if match:
+            rows[_output(match)] = None
+        elif line.stamped:
+            inside = False
+        else:
+            problems.append(f"line {line.number}: not a whole row of the output table: {line.text.strip()[:60]!r}")
+    return tuple(rows), tuple(problems)
+
+
+def _output(match: re.Match[str]) -> OutputAccuracy:
+    cosine, l1, l2, chebyshev = (float(token) for token in match["numbers"].split())
+    return OutputAccuracy(match["name"], cosine, l1, l2, chebyshev)

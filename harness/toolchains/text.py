@@ -1,0 +1,156 @@
+"""Reading text that a tool, a terminal or a person has damaged: encodings, colours, prefixes, tables.
+
+Nothing here raises on bad text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
+RECORD = re.compile(
+    rf"^\s*(?:(?P<stamp>{STAMP})\s+)?"
+    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+"
+    r"|file:\s*(?P<file>\S+)\s+func:\s*\S+\s+line No:\s*\d+\s?)?"
+    r"(?P<text>.*)$"
+)
+GLUED = re.compile(rf"(?<=\S)(?={STAMP} (?:DEBUG|INFO|WARNING|ERROR|CRITICAL|file:))")
+NUMBER = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One record line without its prefix. `whole` is False for a last line that no newline ends."""
+
+    number: int  # 1-based in the file
+    text: str
+    level: str = ""  # only console logs have it; log files do not
+    stamped: bool = False
+    whole: bool = True
+
+
+def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Text of `data` and what had to be assumed. UTF-8, UTF-16 with a mark, GB18030, else Latin-1."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace").lstrip("\ufeff"), ()
+    try:
+        return data.decode("utf-8-sig"), ()
+    except UnicodeDecodeError as error:
+        if error.end >= len(data) - 3:  # a file cut inside its last character
+            return data[: error.start].decode("utf-8-sig", errors="replace"), ("the last character is cut",)
+    try:
+        return data.decode("gb18030"), ("not UTF-8; read as GB18030",)
+    except UnicodeDecodeError:
+        return data.decode("utf-8", errors="replace"), ("not UTF-8; unreadable characters replaced",)
+
+
+def lines_of(text: str) -> Iterator[Line]:
+    """Records of a log: colours and carriage returns gone, records glued onto other text split off."""
+    clean = ANSI.sub("", text)
+    ended = clean.endswith(("\n", "\r"))
+    raw = clean.split("\n")
+    if raw and raw[-1] == "":
+        raw.pop()
+    for index, line in enumerate(raw):
+        last = index == len(raw) - 1
+        parts = [part for piece in line.split("\r") for part in GLUED.split(piece) if part]
+        for position, part in enumerate(parts or [""]):
+            whole = ended or not last or position < len(parts) - 1
+            yield _record(index + 1, part, whole)
+
+
+def _record(number: int, text: str, whole: bool) -> Line:
+    match = RECORD.match(text)
+    if match is None or (match["stamp"] is None and match["level"] is None and match["file"] is None):
+        return Line(number, text.rstrip(), whole=whole)
+    return Line(number, match["text"].rstrip(), match["level"] or "", match["stamp"] is not None, whole)
+
+
+def number_of(token: str) -> float | None:
+    """A finite decimal number, or None. "nan", "inf" and words are None."""
+    token = token.strip()
+    return float(token) if NUMBER.match(token) else None
+
+
+def count_of(token: str) -> int | None:
+    """A whole number with or without thousands separators, or None."""
+    token = token.strip().replace(",", "")
+    return int(token) if token.isdigit() else None
+
+
+def dtype_of(word: str) -> str:
+    """A vendor's type word in the words of `TensorSpec.dtype`; "" for a word that is not one."""
+    return DTYPES.get(word.strip(), "")
+
+
+DTYPES = {
+    "int4": "s4",
+    "int8": "s8",
+    "int16": "s16",
+    "int32": "s32",
+    "int64": "s64",
+    "uint8": "u8",
+    "float": "f32",
+    "float16": "f16",
+    "float32": "f32",
+    "si4": "s4",
+    "si8": "s8",
+    "si16": "s16",
+    "si32": "s32",
+    "si64": "s64",
+    "ui8": "u8",
+    "f16": "f16",
+    "f32": "f32",
+    "bool8": "bool8",
+}
+
+
+@dataclass(frozen=True)
+class PipeTable:
+    """A table drawn with `|`: joined header and rows; a row that does not fit is counted, not read."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    damaged: int = 0
+
+
+def pipe_tables(lines: Sequence[Line]) -> tuple[PipeTable, ...]:
+    """Tables made of `| a | b |` rows and `+---+` or `|---+` rules; header rows above a rule are joined."""
+    tables: list[PipeTable] = []
+    header: list[list[str]] = []
+    rows: list[tuple[str, ...]] = []
+    columns: tuple[str, ...] = ()
+    damaged = 0
+    for line in lines:
+        text = line.text.strip()
+        if _is_rule(text):
+            if header and not columns:
+                columns = tuple(" ".join(cell for cell in column if cell) for column in zip(*header, strict=False))
+            elif columns and rows:
+                tables.append(PipeTable(columns, tuple(rows), damaged))
+                header, rows, columns, damaged = [], [], (), 0
+            continue
+        if not text.startswith("|"):
+            continue
+        cells = tuple(cell.strip() for cell in text.strip("|").split("|"))
+        if not columns:
+            header.append(list(cells))
+        elif len(cells) == len(columns) and text.endswith("|"):
+            rows.append(cells)
+        else:
+            damaged += 1
+    if columns and (rows or damaged):
+        tables.append(PipeTable(columns, tuple(rows), damaged))
+    return tuple(tables)
+
+
+def _is_rule(text: str) -> bool:
+    return len(text) > 3 and text[0] in "+|" and set(text) <= set("+-|=")
+
+
+def unique(items: Sequence[str]) -> tuple[str, ...]:
+    """The items in order, each once."""
+    return tuple(dict.fromkeys(items))
