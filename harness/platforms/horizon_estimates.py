@@ -1,0 +1,38 @@
+"""The emulator's side file `emulated.json`: which of a profile's times no clock measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.platforms.horizon_text import read_text
+from harness.records import OpTime
+
+SIDE_FILE = "emulated.json"
+
+
+def mark_estimates(folder: Path, ops: Sequence[OpTime]) -> tuple[OpTime, ...]:
+    """Mark op times as estimated where the side file says so.
+
+    `{"estimated": ["BPU"]}` names units, `{"estimated_ops": [...]}` names ops; without either all accelerator times of
+    an emulated board are estimates. No side file: a real board, nothing is marked.
+    """
+    text = read_text(folder / SIDE_FILE)
+    if not text:
+        return tuple(ops)
+    units, names = _estimated(text)
+    return tuple(replace(op, estimated=op.unit in units or op.name in names) for op in ops)
+
+
+def _estimated(text: str) -> tuple[set[str], set[str]]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = {}
+    if not isinstance(value, dict):
+        value = {}
+    units, names = value.get("estimated"), value.get("estimated_ops")
+    known_units = {str(u) for u in units} if isinstance(units, list) else {"BPU"}
+    return known_units, {str(n) for n in names} if isinstance(names, list) else set()

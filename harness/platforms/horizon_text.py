@@ -1,0 +1,146 @@
+"""Text of the Horizon / D-Robotics board tools, made plain: lines, lists, versions, warnings.
+
+Captures are stdout and stderr merged, so every reader of these tools goes by labels. A last line that was cut off
+(no newline, no closing bracket or unit) is never trusted with a number: `Text.cut` tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
+_SOURCE_COMMENT = re.compile(r"^\s*//\s?")
+LIMIT_BYTES = 256 * 2**20  # a log above this is read up to here; no known tool writes more
+
+NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A log as plain lines. `cut`: the last line has no newline, so its end may be missing."""
+
+    lines: tuple[str, ...]
+    cut: bool = False
+
+    @cached_property
+    def joined(self) -> str:
+        return "\n".join(self.lines)
+
+    def numbered(self) -> Iterator[tuple[str, bool]]:
+        """(line, whole) pairs; `whole` is False for a last line that may have lost its end."""
+        last = len(self.lines) - 1
+        for index, line in enumerate(self.lines):
+            yield line, not (self.cut and index == last)
+
+
+def plain(text: str) -> Text:
+    """Strip colours, carriage returns and `//` of a pasted source comment; keep the order of lines."""
+    text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    cut = bool(text) and not text.endswith("\n")
+    return Text(tuple(_SOURCE_COMMENT.sub("", line).rstrip() for line in text.split("\n")), cut)
+
+
+def read_text(path: Path) -> str:
+    """A file that a board left, as text: broken UTF-8 becomes U+FFFD, an absent file the empty string."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(LIMIT_BYTES).decode("utf-8", "replace")
+
+
+def number(text: str) -> float | None:
+    """A finite decimal number, or None (digits only: `nan`, `inf` and `1_0` are no numbers here)."""
+    if not re.fullmatch(NUMBER, text.strip()):
+        return None
+    value = float(text)
+    return value if abs(value) < 1e300 else None
+
+
+def number_list(text: str) -> tuple[float, ...] | None:
+    """`(a,b,)`, `(a,b)`, `a,b,` or `a` -> numbers; None when any item is not one."""
+    body = text.strip()
+    if body.startswith("(") != body.endswith(")"):
+        return None
+    items = [item.strip() for item in body.strip("()").split(",")]
+    if items and not items[-1]:
+        items.pop()
+    values = [number(item) for item in items]
+    return tuple(v for v in values if v is not None) if values and None not in values else None
+
+
+def integer_list(text: str) -> tuple[int, ...] | None:
+    """As `number_list`, integers only."""
+    values = number_list(text)
+    if values is None or re.search(r"[.eE]", text):
+        return None
+    return tuple(int(value) for value in values)
+
+
+# --------------------------------------------------------------------------- versions
+
+_V = r"(\d+(?:\.\d+)+)"
+# (pattern, keys of its groups). Where each line was seen: docs/boards/x5.md, docs/boards/s100.md.
+_VERSIONS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+    (re.compile(r"\[BPU_PLAT\]\s*BPU Platform Version\(" + _V + r"\)!"), ("platform",)),
+    (re.compile(r"\[HBRT\] set log level as -?\d+\. version = " + _V + r"(?![\d.])"), ("hbrt",)),
+    (re.compile(r"\[DNN\] Runtime version = " + _V + r"_\(" + _V + r" HBRT\)"), ("runtime", "hbrt")),
+    (re.compile(r"\[DNN\]: " + _V + r"_\(" + _V + r" HBRT\)"), ("runtime", "hbrt")),
+    (re.compile(r"\[HorizonRT\] The model builder version = " + _V + r"(?![\d.])"), ("builder",)),
+    (re.compile(r"\[UCP\]: UCP version = " + _V + r"(?![\d.])"), ("ucp",)),
+    (re.compile(r"^\s*ucp_version[:,]\s*" + _V + r"\s*$", re.MULTILINE), ("ucp",)),
+    (re.compile(r'"BUILDER_VERSION": "' + _V + '"'), ("builder",)),
+    (re.compile(r'"HBDK_VERSION": "' + _V + '"'), ("hbdk",)),
+    (re.compile(r"soc info\((\w+)\)"), ("soc",)),
+    (re.compile(r"BPU type is HB_PLATFORM_TYPE_([\w/]+)!"), ("soc",)),
+    (re.compile(r'"MARCH": "([\w-]+)"'), ("march",)),
+)
+_BPULIB = re.compile(r"BPULib ver(?:is|si)on\((\d+), (\d+), (\d+)\)")
+
+
+def read_versions(text: str) -> dict[str, str]:
+    """Versions from the tools' banners; the first line that tells a key decides it. Keys: see `_VERSIONS`."""
+    joined = _whole(plain(text))
+    found: dict[str, str] = {}
+    for pattern, keys in _VERSIONS:
+        match = pattern.search(joined)
+        for key, value in zip(keys, match.groups() if match else (), strict=False):
+            found.setdefault(key, value)
+    if match := _BPULIB.search(joined):
+        found["bpulib"] = ".".join(match.groups())
+    return found
+
+
+def _whole(text: Text) -> str:
+    """The lines whose end is known, joined."""
+    return "\n".join(line for line, whole in text.numbered() if whole or line.endswith((")", "!", '"', "}")))
+
+
+# --------------------------------------------------------------------------- warnings
+
+_SKEW = re.compile(r"Inconsistency between the hbrt library version (\S+) and the model build version (\S+) detected")
+_WARNING = re.compile(r"\[W\]\s*\[?\w+\]")
+
+
+@dataclass(frozen=True)
+class Skew:
+    """The runtime on the board and the compiler that made the model are of different versions."""
+
+    hbrt: str
+    model: str
+
+
+def version_skew(text: str) -> Skew | None:
+    match = _SKEW.search(text)
+    return Skew(match[1], match[2]) if match else None
+
+
+def read_warnings(text: str) -> tuple[str, ...]:
+    """The tool's own warning lines, each once, in order, at most 50 (then a line says how many more)."""
+    lines = dict.fromkeys(line.strip() for line in plain(text).lines if _WARNING.search(line) or _SKEW.search(line))
+    kept = list(lines)[:50]
+    more = len(lines) - len(kept)
+    return (*kept, *([f"and {more} more warning lines"] if more else []))
