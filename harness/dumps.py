@@ -147,8 +147,7 @@ def npy_spec(path: Path) -> TensorSpec | None:
     except (OSError, ValueError, EOFError):
         return None
     dtype = NUMPY_DTYPES.get(array.dtype.name)
-    layout = "NCHW" if array.ndim == 4 else ""
-    return TensorSpec(path.stem, dtype, tuple(array.shape), layout) if dtype else None
+    return TensorSpec(path.stem, dtype, tuple(array.shape)) if dtype else None
 
 
 def _from_manifest(folder: Path) -> tuple[Dump, ...]:

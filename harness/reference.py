@@ -18,9 +18,9 @@ import onnxruntime
 from harness import dumps as files
 from harness.errors import InputError
 from harness.graph import LogicalModel, LogicalTensor, read_logical
-from harness.records import Graph
+from harness.records import Graph, TensorSpec
 from harness.reference_folder import Reference, ReferenceTensor, file_md5, read_reference, with_graph
-from harness.reference_inputs import check_inputs, dense_bytes, input_specs, model_inputs, read_inputs
+from harness.reference_inputs import arrays_of_bytes, check_inputs, dense_bytes, input_specs, model_inputs, read_inputs
 
 __all__ = [
     "Reference",
@@ -50,6 +50,7 @@ VNNI_FLAGS = frozenset(("avx512_vnni", "avx_vnni", "avx512vnni", "avxvnni"))
 KEPT_FLAGS = re.compile(r"^(avx.*|sse4.*|fma|f16c|amx.*|asimd.*|i8mm|sve.*|bf16|fphp)$")
 
 Progress = Callable[[str, int, int], None]
+Feeds = Callable[[Sequence[TensorSpec]], Mapping[str, bytes]]
 
 
 def run_reference(
@@ -256,21 +257,32 @@ def open_reference(
     path: Path,
     inputs: Mapping[str, Array] | None = None,
     *,
-    out: Path | None = None,
+    feeds: Feeds | None = None,
+    scratch: Path | None = None,
     platform: str = "",
     graph: Path | None = None,
 ) -> Reference:
-    """A reference folder, a folder of vendor dumps, an .npz, or an ONNX that is run with `inputs`.
+    """A reference folder, a folder of vendor dumps, an .npz, or an ONNX that is run.
 
-    `out` keeps what an ONNX computes (else a scratch folder), `platform` names the dump dialect of a plain
-    folder, `graph` an ONNX that gives the graph where the reference has none. Errors: InputError.
+    An ONNX takes `inputs` (arrays by name), or `feeds`, which is asked for the bytes of each input. `scratch` keeps
+    what an ONNX computes (else a folder of this process), `platform` names the dump dialect of a plain folder,
+    `graph` an ONNX that gives the graph where the reference has none. Errors: InputError.
     """
     if path.is_file() and path.suffix == ".onnx":
-        if inputs is None:
+        if inputs is None and feeds is None:
             raise InputError(f"{path}: an ONNX as reference needs inputs", "add --input TENSOR=FILE")
-        return run_reference(path, inputs, out or files.scratch_folder())
+        feed = inputs if inputs is not None else _ask(path, feeds)
+        return run_reference(path, feed, scratch or files.scratch_folder())
+    if not path.exists():
+        raise InputError(f"{path}: no such reference", "give a folder, an .npz or an ONNX")
     reference = read_reference(path, platform)
     return reference if graph is None else with_graph(reference, graph)
+
+
+def _ask(model: Path, feeds: Feeds | None) -> dict[str, Array]:
+    specs = model_inputs(model)
+    given = feeds(specs) if feeds else {}
+    return arrays_of_bytes(specs, given)
 
 
 def _graph_to_json(graph: Graph) -> dict[str, Any]:

@@ -70,25 +70,35 @@ def read_inputs(model: Path, given: Mapping[str, Path]) -> dict[str, Array]:
     Errors: InputError that lists every input with the bytes expected and given, and dynamic sizes, which raw
     bytes cannot fill.
     """
-    specs = {spec.name: spec for spec in model_inputs(model)}
     missing = [str(path) for path in given.values() if not path.is_file()]
     if missing:
         raise InputError(f"input file not found: {', '.join(missing)}")
-    raw = {n: p for n, p in given.items() if p.suffix != ".npy" and n in specs}
-    if set(given) != set(specs) or not all(p.stat().st_size == dense_bytes(specs[n]) for n, p in raw.items()):
-        _refuse_files(specs, given)
-    return {name: _read_input(specs[name], path) for name, path in given.items()}
+    specs = model_inputs(model)
+    arrays = {name: _read_npy(path) for name, path in given.items() if path.suffix == ".npy"}
+    sizes = {name: path.stat().st_size for name, path in given.items() if path.suffix != ".npy"}
+    refuse_sizes(specs, sizes, {name: _shape_given(a) for name, a in arrays.items()})
+    by_name = {spec.name: spec for spec in specs}
+    raw = {name: np.fromfile(given[name], dtype=np.uint8) for name in sizes}
+    return {**arrays, **{name: _of_bytes(by_name[name], data) for name, data in raw.items()}}
 
 
-def _read_input(spec: TensorSpec, path: Path) -> Array:
-    if path.suffix == ".npy":
-        try:
-            array: Array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path}: not a readable .npy ({error})") from None
-        return array
+def arrays_of_bytes(specs: Sequence[TensorSpec], given: Mapping[str, bytes]) -> dict[str, Array]:
+    """Raw bytes of each input to arrays. Errors: InputError as `read_inputs`."""
+    refuse_sizes(specs, {name: len(data) for name, data in given.items()}, {})
+    return {spec.name: _of_bytes(spec, np.frombuffer(given[spec.name], dtype=np.uint8)) for spec in specs}
+
+
+def _of_bytes(spec: TensorSpec, data: Array) -> Array:
     dtype = next(k for k, v in files.NUMPY_DTYPES.items() if v == spec.dtype)
-    return np.fromfile(path, dtype=dtype).reshape(spec.shape)
+    return data.view(dtype).reshape(spec.shape)
+
+
+def _read_npy(path: Path) -> Array:
+    try:
+        array: Array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a readable .npy ({error})") from None
+    return array
 
 
 def dense_bytes(spec: TensorSpec) -> int:
@@ -99,12 +109,17 @@ def dense_bytes(spec: TensorSpec) -> int:
     return (int(np.prod(spec.shape, dtype=np.int64)) * bits + 7) // 8
 
 
-def _refuse_files(specs: Mapping[str, TensorSpec], given: Mapping[str, Path]) -> None:
+def refuse_sizes(specs: Sequence[TensorSpec], sizes: Mapping[str, int], arrays: Mapping[str, str]) -> None:
+    """Hold raw bytes against the model's inputs. Errors: InputError that lists every input."""
+    names = {spec.name for spec in specs}
+    given = {**{name: f"{size} bytes" for name, size in sizes.items()}, **arrays}
+    fit = all(dense_bytes(spec) == sizes[spec.name] for spec in specs if spec.name in sizes)
+    if fit and set(given) == names:
+        return
     lines = []
-    for name, spec in specs.items():
+    for spec in specs:
         size = dense_bytes(spec)
-        wanted = f"{describe(spec)} ({size} bytes)" if size >= 0 else f"{describe(spec)} (dynamic: give an .npy)"
-        got = f"{given[name]} ({given[name].stat().st_size} bytes)" if name in given else "nothing"
-        lines.append(f"  {name!r}: expected {wanted}, given {got}")
-    lines += [f"  {name!r}: the model has no such input" for name in given if name not in specs]
-    raise InputError("the inputs do not fit the model:\n" + "\n".join(lines), _input_hint(list(specs.values())))
+        wanted = f"{size} bytes" if size >= 0 else "a dynamic size, which raw bytes cannot tell"
+        lines.append(f"  {spec.name!r}: expected {describe(spec)} ({wanted}), given {given.get(spec.name, 'nothing')}")
+    lines += [f"  {name!r}: no such input, given {what}" for name, what in given.items() if name not in names]
+    raise InputError("the inputs do not fit the model:\n" + "\n".join(lines), _input_hint(specs))

@@ -1,0 +1,95 @@
+"""`harness reference`: run an ONNX on this PC and keep every intermediate tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.common import emit_json, json_option, progress, table
+
+if TYPE_CHECKING:
+    from harness.reference import Reference
+
+SHOWN_ROWS = 12
+
+
+def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
+    """`TENSOR=FILE` or, in the model's input order, `FILE`. Errors: InputError for more files than inputs."""
+    from harness.errors import InputError
+    from harness.reference import model_inputs
+
+    names = [spec.name for spec in model_inputs(model)]
+    named = {n: Path(f) for n, sep, f in (g.partition("=") for g in given) if sep and not Path(f"{n}={f}").exists()}
+    unnamed = [Path(g) for g in given if g.partition("=")[0] not in named]
+    free = [name for name in names if name not in named]
+    if len(unnamed) > len(free):
+        raise InputError(
+            f"{model}: {len(given)} input files for {len(names)} inputs ({', '.join(names)})",
+            "give each as --input TENSOR=FILE",
+        )
+    return {**named, **dict(zip(free, unnamed, strict=False))}
+
+
+@click.command(name="reference")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input file: .npy, or raw bytes.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the tensors.")
+@click.option(
+    "--optimizations",
+    type=click.Choice(["disabled", "basic", "extended", "all"]),
+    default="disabled",
+    show_default=True,
+    help="onnxruntime's graph optimizations; with them on, results depend on the CPU and on what is dumped.",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads within an op.")
+@json_option
+def command(model: Path, inputs: tuple[str, ...], out: Path, optimizations: str, threads: int, as_json: bool) -> None:
+    """Run an ONNX on this PC and keep every intermediate tensor.
+
+    \b
+    Example:
+      harness reference model_quantized.onnx --input images=photo.npy -o reference
+      harness compare reference board-dumps
+    """
+    from harness.reference import read_inputs, run_reference
+
+    feed = read_inputs(model, match_inputs(model, inputs))
+    with progress("reference") as step:
+        reference = run_reference(model, feed, out, optimizations=optimizations, threads=threads, progress=step)
+    if as_json:
+        emit_json(_summary(reference, out))
+    else:
+        _show(reference, out)
+
+
+def _summary(reference: Reference, out: Path) -> dict[str, Any]:
+    tensors = [
+        {"name": t.name, "op": t.op, "dtype": t.spec.dtype, "shape": t.spec.shape, "md5": t.md5}
+        for t in reference.tensors.values()
+        if t.spec is not None
+    ]
+    ops = len(reference.graph.ops) if reference.graph else 0
+    return {"folder": out, "ops": ops, "tensors": tensors, "provenance": reference.provenance}
+
+
+def _show(reference: Reference, out: Path) -> None:
+    runner = reference.provenance.get("runner", {})
+    rows = [
+        [t.name, t.op_kind or "input", t.spec.dtype, "x".join(map(str, t.spec.shape)), t.md5[:12]]
+        for t in reference.tensors.values()
+        if t.spec is not None
+    ]
+    table("", ["tensor", "op", "dtype", "shape", "md5"], rows[:SHOWN_ROWS])
+    if len(rows) > SHOWN_ROWS:
+        click.echo(f"... {len(rows) - SHOWN_ROWS} more in {out / 'manifest.json'}")
+    click.echo(
+        f"{len(rows)} tensors in {out}, onnxruntime {runner.get('onnxruntime')}, "
+        f"optimizations {runner.get('optimizations')}"
+    )
+    if runner.get("vnni") is False and runner.get("optimizations") != "disabled":
+        click.echo("warning: this CPU has no VNNI: with optimizations on, 8-bit sums can saturate")
+    if runner.get("dumping_changed_outputs"):
+        click.echo("warning: keeping the intermediate tensors changed the outputs; use --optimizations disabled")
