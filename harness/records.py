@@ -374,6 +374,7 @@ class OpTime:
     count: int | None = None
     estimated: bool = False  # True where no clock measured it (emulated accelerator time)
     figures: dict[str, float] = field(default_factory=dict)  # gops, bytes, ... where the tool tells
+    index: int | None = None  # place in the execution order, where the profiler itself tells it
 
 
 @dataclass(frozen=True)

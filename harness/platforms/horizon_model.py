@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from harness.platforms.horizon_options import Chip, chip_named
+from harness.platforms.horizon_options import chip_named
 from harness.records import Board
 
 EMULATOR_MAGIC = b"HARNEMU1"  # then a zip with meta.json: docs/emulator.md
@@ -67,20 +67,21 @@ def _looks_like_onnx(path: Path, head: bytes) -> bool:
 
 
 def _check_emulated(path: Path, board: Board) -> None:
-    meta = read_emulated_meta(path)
-    soc, march = str(meta.get("soc", "")), str(meta.get("march", ""))
     chip = chip_named(board.soc)
-    if chip is None or _runs(chip, soc, march):
+    marches = _marches(read_emulated_meta(path))
+    if chip is None or not marches or marches == {chip.march}:
         return
     raise InputError(
-        f"{path}: built for {soc or '?'} ({march or '?'}), {board.name} is {chip.name} ({chip.march})",
+        f"{path}: built for {', '.join(sorted(marches))}, {board.name} is {chip.name} ({chip.march})",
         f"harness emulator build MODEL.onnx --soc {chip.name} -o {path.name}",
     )
 
 
-def _runs(chip: Chip, soc: str, march: str) -> bool:
-    """The march decides; an old file without one goes by the soc."""
-    return march == chip.march if march else chip_named(soc) == chip
+def _marches(meta: dict[str, Any]) -> set[str]:
+    """Marches of all models in the file; several for a packed file of mixed models."""
+    models = meta.get("models")
+    records = [meta, *(models if isinstance(models, list) else [])]
+    return {str(r["march"]) for r in records if isinstance(r, dict) and r.get("march")}
 
 
 def read_emulated_meta(path: Path) -> dict[str, Any]:

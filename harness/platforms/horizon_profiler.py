@@ -20,7 +20,7 @@ _SECTIONS = ("perf_result", "running_condition", "model_latency", "chip_latency"
 _STAGES = ("avg_time", "max_time", "min_time")
 _PROCESSORS = {"BPU_inference_time_cost": "BPU", "CPU_inference_time_cost": "CPU"}
 _LAYOUT = re.compile(r"^(.+)_(input|output)_layout_convert$")
-_UCP_NODE = re.compile(r"^Node-(\d+)-([A-Za-z0-9]+)-(.+)$")
+_UCP_NODE = re.compile(r"^Node-(\d{1,9})-([A-Za-z0-9]+)-(.+)$")
 _TYPED = re.compile(r"^([A-Z][A-Za-z0-9]*?)_(.+)$")
 _DECODER = json.JSONDecoder(parse_constant=lambda word: word)
 MAX_DEPTH_ERRORS = (ValueError, RecursionError)
@@ -189,6 +189,7 @@ def _node(name: str, entry: Any, log: ProfilerLog) -> OpTime | None:
         min_us=times.get("min_time"),
         max_us=times.get("max_time"),
         figures=_stage_figures(stages),
+        index=int(match[1]) if (match := _UCP_NODE.match(name)) else None,
     )
 
 

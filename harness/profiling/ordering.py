@@ -1,0 +1,133 @@
+"""In which order did the ops run? Profilers that print a sorted table do not tell; other evidence may.
+
+Evidence, best first: the platform says so, the profiler's own numbers, the node numbers of a debug run's dumps, the graph together with the list
+of ops off the accelerator. Without evidence there is no order, and no segment is drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.profiling.placement import Piece, cut_graph
+from harness.records import Graph, OpTime
+
+_NUMBERED = re.compile(r"(?:^|_)subgraph_(\d+)$")
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """Ops in execution order, where that is from, and which graph ops each subgraph covers (where known)."""
+
+    ops: tuple[OpTime, ...]
+    how: str
+    covers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def ordered_ops(
+    ops: Sequence[OpTime], *, order: Sequence[str] = (), graph: Graph | None = None, ordered: bool = False
+) -> Arranged | None:
+    """The ops in execution order; None when nothing tells it."""
+    if not ops:
+        return None
+    covers = _covers(ops, graph)
+    if ordered or len(ops) == 1:
+        return Arranged(tuple(ops), "as the profiler prints them", covers)
+    if all(op.index is not None for op in ops):
+        return Arranged(tuple(sorted(ops, key=lambda op: op.index or 0)), "from the profiler's own numbers", covers)
+    if found := _by_names(ops, order):
+        return Arranged(found, "from the numbers of the debug run's dumps", covers)
+    if graph is not None and (found := _by_names(ops, _graph_order(ops, graph))):
+        return Arranged(found, "from the graph and the list of ops off the accelerator", covers)
+    return None
+
+
+# --------------------------------------------------------------------------- by names
+
+
+def _by_names(ops: Sequence[OpTime], order: Sequence[str]) -> tuple[OpTime, ...] | None:
+    """Sort by the place of each op's name in `order`; None when one op has no place."""
+    if not order:
+        return None
+    place = {word(name): index for index, name in enumerate(order)}
+    keys = [_key(op, place) for op in ops]
+    if any(key is None for key in keys):
+        return None
+    paired = sorted(zip(keys, range(len(ops)), strict=True), key=lambda pair: (pair[0] or (0, 0), pair[1]))
+    return tuple(ops[index] for _, index in paired)
+
+
+def word(name: str) -> str:
+    """A name as dump files and profilers write it: other characters became `_`."""
+    return re.sub(r"[^A-Za-z0-9]", "_", name)
+
+
+_LAYOUT = re.compile(r"^(.+)_(input|output)_layout_convert$")
+_BORDER = re.compile(r"^(?:replaced_)?(.+?)(?:_\d+)?_Hz(?:Dequantize|Quantize|Calibration_HzQuantize)$")
+
+
+def _key(op: OpTime, place: Mapping[str, int]) -> tuple[int, int] | None:
+    """(place, side): layout conversion and preprocessing stand beside the node they serve."""
+    if op.category == "pre":
+        return (-1, 0)
+    if match := _LAYOUT.match(op.name):
+        index = place.get(word(match[1]))
+        side = -1 if match[2] == "input" else 1
+        return None if index is None else (index, side)
+    index = place.get(word(op.name))
+    if index is None and op.category in ("quantize", "dequantize") and (border := _BORDER.match(op.name)):
+        index = place.get(word(border[1]))
+        return None if index is None else (index, -1 if op.category == "quantize" else 2)
+    return None if index is None else (index, 0)
+
+
+# --------------------------------------------------------------------------- by graph
+
+
+def _subgraphs(ops: Sequence[OpTime]) -> list[str] | None:
+    """Names of accelerator subgraphs by their own number; None when one has no number or two share one."""
+    names = [op.name for op in ops if op.kind == "subgraph"]
+    numbers = [(int(match[1]) if (match := _NUMBERED.search(name)) else None) for name in names]
+    if any(n is None for n in numbers) or len(set(numbers)) != len(numbers):
+        return None
+    return [name for _, name in sorted(zip([n or 0 for n in numbers], names, strict=True))]
+
+
+def _pieces(ops: Sequence[OpTime], graph: Graph) -> list[Piece] | None:
+    """The graph cut at the ops that the profiler shows off the accelerator; None when it does not fit."""
+    names = {word(op.name) for op in graph.ops} | {word(n) for op in graph.ops for n in op.covers}
+    outside = {word(op.name) for op in ops if op.kind != "subgraph" and op.category == "compute"}
+    if not outside <= names:
+        return None
+    return cut_graph(graph, lambda op: any(word(n) in outside for n in (op.name, *op.covers)))
+
+
+def _matched(ops: Sequence[OpTime], graph: Graph) -> list[tuple[str, Piece]] | None:
+    """(name of the profiler, piece of the graph) in execution order, when counts and names agree."""
+    subgraphs, pieces = _subgraphs(ops), _pieces(ops, graph)
+    if subgraphs is None or pieces is None:
+        return None
+    inside = [piece for piece in pieces if not piece.outside]
+    if len(inside) != len(subgraphs):
+        return None
+    names = iter(subgraphs)
+    return [(piece.ops[0].name if piece.outside else next(names), piece) for piece in pieces]
+
+
+def _graph_order(ops: Sequence[OpTime], graph: Graph) -> list[str]:
+    order: list[str] = []
+    for name, piece in _matched(ops, graph) or []:
+        order.append(name)
+        if piece.outside:
+            order += [*piece.ops[0].covers, *piece.ops[0].outputs]
+        else:
+            order += [tensor for op in piece.ops for tensor in op.outputs]
+    return order
+
+
+def _covers(ops: Sequence[OpTime], graph: Graph | None) -> dict[str, tuple[str, ...]]:
+    if graph is None:
+        return {}
+    matched = _matched(ops, graph) or []
+    return {name: tuple(op.name for op in piece.ops) for name, piece in matched if not piece.outside}

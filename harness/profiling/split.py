@@ -1,0 +1,110 @@
+"""One latency and a list of op times -> a Profile: split by unit, segments, what no op accounts for.
+
+Nothing is scaled to fit: the time between the sum of the ops and the end-to-end latency stays visible as
+`unattributed_us`. Waits (queue times, totals of a task) are kept in the table and belong to no sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.profiling.ordering import ordered_ops
+from harness.profiling.segments import segments_of
+from harness.records import Dump, Graph, Latency, OpTime, Profile
+
+QUANTIZE, LAYOUT, OTHER = "quantize", "layout", "other"
+# Categories of OpTime -> the part of the split they count for; "compute" counts for its unit, "wait" for nothing.
+_PARTS = {"quantize": QUANTIZE, "dequantize": QUANTIZE, "layout": LAYOUT, "pre": OTHER}
+
+
+def profile(
+    latency: Latency,
+    ops: Sequence[OpTime],
+    graph: Graph | None = None,
+    *,
+    order: Sequence[str] = (),
+    ordered: bool = False,
+    folder: Path | None = None,
+    notes: Sequence[str] = (),
+) -> Profile:
+    """Put the times together. All times in microseconds.
+
+    The order of `ops` is taken as the execution order when `ordered`; else it is looked for in `order` (names of nodes
+    as a debug run dumped them, see `order_of_dumps`), then in the ops' own sequence numbers, then in `graph`. Where
+    none tells, `order_known` is False and there are no segments. `folder` names the source.
+    """
+    timed = tuple(op for op in ops if op.category != "wait")
+    waits = tuple(op for op in ops if op.category == "wait")
+    arranged = ordered_ops(timed, order=order, graph=graph, ordered=ordered)
+    body = timed if arranged is None else arranged.ops
+    attributed = sum(op.mean_us for op in timed)
+    return Profile(
+        latency=latency,
+        ops=(*body, *waits),
+        split_us=split(timed),
+        segments=() if arranged is None else segments_of(body, arranged.covers),
+        unattributed_us=latency.mean_us - attributed if timed else 0.0,
+        order_known=arranged is not None,
+        estimated=any(op.estimated for op in timed),
+        source=folder.name if folder else "",
+        notes=(*notes, *_notes(latency, timed, waits, arranged.how if arranged else "")),
+    )
+
+
+def split(ops: Iterable[OpTime]) -> dict[str, float]:
+    """unit -> compute time, then "quantize", "layout", "other" where there is any. Waits do not count."""
+    parts: dict[str, float] = {}
+    for op in ops:
+        if op.category != "wait":
+            part = _part(op)
+            parts[part] = parts.get(part, 0.0) + op.mean_us
+    return dict(sorted(parts.items(), key=lambda item: (item[0] in (QUANTIZE, LAYOUT, OTHER), item[0])))
+
+
+def _part(op: OpTime) -> str:
+    return (op.unit or OTHER) if op.category == "compute" else _PARTS.get(op.category, OTHER)
+
+
+def shares(found: Profile) -> Mapping[str, float]:
+    """Each part of the split over the end-to-end latency, with "unattributed"; empty without a latency."""
+    whole = found.latency.mean_us
+    if whole <= 0:
+        return {}
+    parts = found.split_us | ({"unattributed": found.unattributed_us} if found.ops else {})
+    return {part: time_us / whole for part, time_us in parts.items()}
+
+
+def order_of_dumps(dumps: Iterable[Dump]) -> tuple[str, ...]:
+    """Names of nodes in the order a debug run numbered their dumps; a subgraph is one node."""
+    numbered = sorted((d for d in dumps if d.index >= 0 and d.op), key=lambda d: d.index)
+    return tuple(dict.fromkeys(d.op for d in numbered))
+
+
+# --------------------------------------------------------------------------- what a reader must know
+
+
+def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], how: str) -> list[str]:
+    notes = []
+    if not timed:
+        notes.append("no op times were told: only the end-to-end latency is known")
+    if (latency.threads or 1) > 1:
+        notes.append(
+            f"{latency.threads} threads ran at once: latency holds the waiting for the accelerator, op times overlap, "
+            "and FPS is not 1000 / latency in ms. Use one thread to see where one frame's time goes"
+        )
+    if timed and sum(op.mean_us for op in timed) > latency.mean_us:
+        notes.append("the ops take longer together than one frame end to end: they overlap")
+    if how:
+        notes.append(f"order of ops: {how}")
+    if waits:
+        notes.append("waits and task totals are shown and not summed: " + ", ".join(op.name for op in waits))
+    return notes
+
+
+def mark_estimated(found: Profile, units: Iterable[str]) -> Profile:
+    """The same profile with the op times of `units` marked as estimates (no clock measured them)."""
+    named = set(units)
+    ops = tuple(replace(op, estimated=op.estimated or op.unit in named) for op in found.ops)
+    return replace(found, ops=ops, estimated=any(op.estimated for op in ops))
