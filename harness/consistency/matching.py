@@ -146,24 +146,31 @@ RANK = ("mapping", "exact", "rule", "suffix")
 
 
 def _choose(tensor: ReferenceTensor, found: list[tuple[Dump, str]]) -> tuple[list[Match], tuple[Dump, ...]]:
-    """The dump that stands for the tensor, and the others of it. Outputs before inputs, the surest way first."""
+    """Rows of one tensor, and the input-side dumps of it. Outputs go before inputs, the surest way first."""
+    outputs = [(dump, how) for dump, how in found if dump.role == "output"]
+    inputs = [dump for dump, _ in found if dump.role != "output"]
     if not found:
         return [Match(tensor, None, reason="no_dump")], ()
-    best = min(RANK.index(how) for _, how in found)
-    sure = [dump for dump, how in found if RANK.index(how) == best]
-    outputs = [dump for dump in sure if dump.role == "output"]
-    first = _one_of_outputs(tensor, outputs) if outputs else sure[0]
-    rest = tuple(dump for dump, _ in found if dump is not first and dump.role == "input")
-    doubles = [dump for dump, _ in found if dump is not first and dump.role == "output"]
-    if first is None:
-        files = ", ".join(dump.path.name for dump in outputs[:4])
-        note = f"{len(outputs)} dumps claim this tensor: {files}; a mapping file decides"
-        return [Match(tensor, None, RANK[best], "ambiguous", note)], rest
-    note = f"also claimed by {doubles[0].path.name}, matched less surely" if doubles else ""
+    if not outputs:
+        how = min((how for _, how in found), key=RANK.index)
+        return [Match(tensor, inputs[0], how)], tuple(inputs[1:])
+    how = min((how for _, how in outputs), key=RANK.index)
+    sure = [dump for dump, way in outputs if way == how]
     spare = [
-        Match(None, d, "suffix", "ambiguous", f"{tensor.name} has a surer dump") for d in doubles if d not in outputs
+        Match(None, dump, way, "ambiguous", f"{tensor.name!r} has a dump that fits it more surely")
+        for dump, way in outputs
+        if way != how
     ]
-    return [Match(tensor, first, RANK[best], note=note if not spare else ""), *spare], rest
+    return [_pair(tensor, sure, how), *spare], tuple(inputs)
+
+
+def _pair(tensor: ReferenceTensor, sure: list[Dump], how: str) -> Match:
+    first = _one_of_outputs(tensor, sure)
+    if first is None:
+        claims = ", ".join(dump.path.name for dump in sure[:4])
+        return Match(tensor, None, how, "ambiguous", f"{len(sure)} dumps claim it: {claims}; a mapping file decides")
+    others = [dump.path.name for dump in sure if dump is not first]
+    return Match(tensor, first, how, note=f"also dumped in {', '.join(others)}" if others else "")
 
 
 def _one_of_outputs(tensor: ReferenceTensor, outputs: list[Dump]) -> Dump | None:
