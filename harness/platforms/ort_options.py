@@ -1,0 +1,121 @@
+"""Options of platform ort, from the board's entry in hosts.yaml and from `--option`, as the runner's flags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from harness.errors import ConfigError, InputError
+from harness.records import Board, Job
+
+OPTIONS: Mapping[str, str] = {
+    "optimizations": "onnxruntime's graph optimizations: disable, basic, extended or all (default all)",
+    "provider": "execution providers, first choice first: CPU, XNNPACK, CUDA, TensorRT, QNN ... (default CPU)",
+    "provider_option": "options of the first provider: key=value,key=value",
+    "config": "session config entries: session.qdqisint8allowed=1,...",
+    "dump": "tensors of a debug run: layers (default), all, or names with commas",
+    "dump_mb": "MB of tensors that a debug run holds in memory at a time (default 256)",
+    "warmup": "inferences before timing starts (default 3)",
+    "profile_frames": "inferences under onnxruntime's profiler, at most (default 20)",
+    "python": "the Python on the board (default python3)",
+}
+LEVELS = ("disable", "basic", "extended", "all")
+DEFAULTS: Mapping[str, Any] = {
+    "optimizations": "all",
+    "provider": "CPU",
+    "provider_option": "",
+    "config": "",
+    "dump": "layers",
+    "dump_mb": 256,
+    "warmup": 3,
+    "profile_frames": 20,
+    "python": "python3",
+}
+RUNNER_NAME = "ort_runner.pyz"
+
+
+def merged(board: Board, job: Job) -> dict[str, Any]:
+    """Defaults under the board's options under the job's. Errors: ConfigError for an unknown key of the board."""
+    unknown = [key for key in board.options if key not in OPTIONS]
+    if unknown:
+        raise ConfigError(
+            f"board {board.name}: platform ort has no option {unknown[0]!r}", f"its options: {', '.join(OPTIONS)}"
+        )
+    given = {key: value for key, value in job.options.items() if key in OPTIONS and value not in ("", None)}
+    values = {**DEFAULTS, **board.options, **given}
+    return values | {"threads": job.threads, "frames": job.frames, "time": job.time_s}
+
+
+def runner(job: Job) -> str:
+    """Path of the pushed runner on the board."""
+    support = job.options.get("support") or [str(PurePosixPath(job.folder) / RUNNER_NAME)]
+    return str(support[0])
+
+
+def site(job: Job) -> str:
+    """The folder on the board that `harness boards prepare` fills with numpy and onnxruntime."""
+    work = str(job.options.get("work") or "harness-work").rstrip("/")
+    if work.startswith("/"):
+        return f"{work}/site"
+    head, found, _ = runner(job).partition(f"/{work}/")
+    return f"{head}/{work}/site" if found else f"~/{work}/site"
+
+
+def flags(mode: str, values: Mapping[str, Any]) -> list[str]:
+    """The runner's flags of that mode. Errors: InputError for a value out of range."""
+    level = str(values["optimizations"])
+    if level not in LEVELS:
+        raise InputError(f"option optimizations={level}: one of {', '.join(LEVELS)}")
+    made = ["--optimizations", level, "--provider", _provider(values)]
+    made += ["--threads", str(_integer(values, "threads", 1, 1024))]
+    made += [part for pair in _pairs(values, "provider_option") for part in ("--provider-option", pair)]
+    made += [part for pair in _pairs(values, "config") for part in ("--config", pair)]
+    return made + _mode_flags(mode, values)
+
+
+def _mode_flags(mode: str, values: Mapping[str, Any]) -> list[str]:
+    if mode == "debug":
+        limit = _integer(values, "dump_mb", 1, 1_000_000) * 2**20
+        return ["--dump", str(values["dump"]), "--dump-bytes", str(limit)]
+    warmup = ["--warmup", str(_integer(values, "warmup", 0, 1_000_000))]
+    if mode != "profile":
+        return warmup if mode == "memory" else []
+    made = ["--frames", str(_integer(values, "frames", 1, 100_000_000)), "--time", f"{_seconds(values):g}"]
+    return [*warmup, *made, "--profile-frames", str(_integer(values, "profile_frames", 1, 100_000))]
+
+
+def _provider(values: Mapping[str, Any]) -> str:
+    text = str(values["provider"])
+    if not re.fullmatch(r"[A-Za-z0-9]+(,[A-Za-z0-9]+)*", text):
+        raise InputError(f"option provider={text}: takes names with commas", "--option provider=XNNPACK,CPU")
+    return text
+
+
+def _integer(values: Mapping[str, Any], name: str, low: int, high: int) -> int:
+    text = str(values[name]).strip()
+    if not re.fullmatch(r"\d{1,12}", text) or not low <= int(text) <= high:
+        raise InputError(f"option {name}={text}: takes {low} to {high}", f"--option {name}={low}")
+    return int(text)
+
+
+def _seconds(values: Mapping[str, Any]) -> float:
+    try:
+        seconds = float(values["time"])
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 <= seconds <= 30 * 86400:
+        raise InputError(f"option time={values['time']}: takes seconds, 0 to 30 days")
+    return seconds
+
+
+def _pairs(values: Mapping[str, Any], name: str) -> list[str]:
+    """key=value pairs of a comma list, or of a mapping in hosts.yaml."""
+    given = values[name]
+    rows = [f"{key}={value}" for key, value in given.items()] if isinstance(given, Mapping) else str(given).split(",")
+    rows = [row.strip() for row in rows if row.strip()]
+    for row in rows:
+        if not re.fullmatch(r"[\w.\-]+=.*", row):
+            raise InputError(f"option {name}: {row!r} is no key=value", f"--option {name}=key=value")
+    return rows
