@@ -130,7 +130,9 @@ def diverging_layers(count: int = 64, origin: int = _ORIGIN) -> list[Layer]:
     draw = random.Random(7)
     rows = exact_layers(count)
     for index in (7, 15):
-        rows[index] = layer(index, "within", metrics=wrong_metrics(50 + index / 5, mismatched=3, max_step=1), reason="lut")
+        rows[index] = layer(
+            index, "within", metrics=wrong_metrics(50 + index / 5, mismatched=3, max_step=1), reason="lut"
+        )
     rows[origin] = layer(
         origin,
         "differs",
@@ -251,7 +253,13 @@ def model_info() -> ModelInfo:
 def mode(name: str, exit_code: int = 0, files: int = 3, **more: Any) -> Run:
     return {
         "mode": name,
-        "command": ["hrt_model_exec", "infer", "--model_file=yolo n.bin", "--input_file=photo.nv12", "--enable_dump=true"],
+        "command": [
+            "hrt_model_exec",
+            "infer",
+            "--model_file=yolo n.bin",
+            "--input_file=photo.nv12",
+            "--enable_dump=true",
+        ],
         "environment": {"LD_LIBRARY_PATH": "/opt/vendor/lib"},
         "exit_code": exit_code,
         "duration_s": 1.834,
@@ -267,7 +275,12 @@ def mode(name: str, exit_code: int = 0, files: int = 3, **more: Any) -> Run:
 
 def telemetry() -> Run:
     samples = [
-        {"t_s": float(second), "temperature_c": 61.0 + 0.4 * second, "bpu_mhz": 1000.0 if second < 6 else 800.0, "load": 0.9}
+        {
+            "t_s": float(second),
+            "temperature_c": 61.0 + 0.4 * second,
+            "bpu_mhz": 1000.0 if second < 6 else 800.0,
+            "load": 0.9,
+        }
         for second in range(9)
     ]
     return {"samples": samples}
@@ -463,7 +476,9 @@ def unordered_profile_run() -> Run:
 def large_run(count: int = 1000) -> Run:
     run = diverging_run(count, origin=count // 2)
     ops = [
-        OpTime(op_name(index), _KINDS[_BLOCK[index % 6].split("/")[1]], "BPU", "compute", 3.0 + index % 17, estimated=True)
+        OpTime(
+            op_name(index), _KINDS[_BLOCK[index % 6].split("/")[1]], "BPU", "compute", 3.0 + index % 17, estimated=True
+        )
         for index in range(count)
     ]
     run["profile"]["ops"] = to_json(ops)
@@ -492,7 +507,9 @@ def hostile_run() -> Run:
     for index, name in enumerate(HOSTILE_NAMES):
         rows[index] = dataclasses.replace(rows[index], name=name, op=name, op_kind=name, note=name, board_file=name)
     bad = HOSTILE_NAMES[0]
-    odd = dataclasses.replace(wrong_metrics(3.0), relative_l2=math.nan, sqnr_db=-math.inf, one_minus_cosine=math.nan, nan_board=4)
+    odd = dataclasses.replace(
+        wrong_metrics(3.0), relative_l2=math.nan, sqnr_db=-math.inf, one_minus_cosine=math.nan, nan_board=4
+    )
     rows[0] = dataclasses.replace(rows[0], verdict="differs", role="origin", metrics=odd)
     print_ = Fingerprint(bad, True, HOSTILE_NAMES[1], HOSTILE_NAMES[2])
     verdict = Verdict("diverges", HOSTILE_NAMES[4], 1)

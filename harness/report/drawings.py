@@ -95,7 +95,9 @@ def _column_label(group: list[Row], held: Counter[str], worst: Row, lowest: floa
         return f"{group[0]['index']} {shortened(group[0]['name'], 120)}: {WORDS[worst['standing']]}{why}{heard}"
     named = ", ".join(f"{held[name]} {WORDS[name]}" for name in STANDINGS if held[name])
     lowest_said = heard.replace("SQNR", "lowest SQNR")
-    return f"{group[0]['index']} to {group[-1]['index']}: {named}{lowest_said}; worst is {shortened(worst['name'], 120)}"
+    return (
+        f"{group[0]['index']} to {group[-1]['index']}: {named}{lowest_said}; worst is {shortened(worst['name'], 120)}"
+    )
 
 
 MOST_MARKS = 6
@@ -181,7 +183,12 @@ def histogram(pairs: list[list[int]]) -> Row | None:
     reach = max(abs(_bin(largest, width)), 4)
     top = math.log10(max(bins.values()) + 1)
     columns = [_histogram_bar(place, bins[place], reach, top, width) for place in range(-reach, reach + 1)]
-    return {"bars": [bar for bar in columns if bar["count"]], "reach": reach * width, "width": width, "px": HISTOGRAM_PX}
+    return {
+        "bars": [bar for bar in columns if bar["count"]],
+        "reach": reach * width,
+        "width": width,
+        "px": HISTOGRAM_PX,
+    }
 
 
 def _bin(step: int, width: int) -> int:
@@ -263,9 +270,7 @@ def _extent(levels: list[list[int]]) -> str:
     touched_columns = [n for n in range(len(levels[0])) if any(row[n] for row in levels)]
     if not touched_rows:
         return "no cell differs"
-    return (
-        f"differences in {_span(touched_rows, len(levels), 'row')} and {_span(touched_columns, len(levels[0]), 'column')}"
-    )
+    return f"differences in {_span(touched_rows, len(levels), 'row')} and {_span(touched_columns, len(levels[0]), 'column')}"
 
 
 def _span(touched: list[int], total: int, noun: str) -> str:
@@ -300,7 +305,8 @@ def _series(samples: list[Row], clock: str, name: str) -> Row | None:
     values = [value for _, value in known]
     low, high, start, end = min(values), max(values), known[0][0], known[-1][0]
     points = [
-        {"x": round(100 * (t - start) / ((end - start) or 1), 2), "y_px": _line_y(value, low, high)} for t, value in known
+        {"x": round(100 * (t - start) / ((end - start) or 1), 2), "y_px": _line_y(value, low, high)}
+        for t, value in known
     ]
     return {
         "name": name,

@@ -180,7 +180,9 @@ def mode_row(mode: Row) -> Row:
         "folder": text(mode.get("folder")),
         "files": files,
         "files_bytes": sum(whole(file.get("bytes")) or 0 for file in files),
-        "failure": {key: text(failure.get(key)) for key in ("kind", "message", "hint", "evidence")} if failure else None,
+        "failure": {key: text(failure.get(key)) for key in ("kind", "message", "hint", "evidence")}
+        if failure
+        else None,
         "notes": [text(note) for note in items(mode, "notes")],
     }
 

@@ -1,0 +1,100 @@
+"""A run in a dozen lines of Markdown, for a ticket. Names are in code spans and cannot become markup."""
+
+from __future__ import annotations
+
+import re
+
+from harness.report.headline import fault_sentence
+from harness.report.layer_tables import WORDS
+from harness.report.page import GLYPHS
+from harness.report.reach import Row
+from harness.report.values import decibel, plain, scientific, share, shortened, text, time_us, utc
+
+_MOST_ROWS = 10
+
+
+def markdown(data: Row) -> str:
+    """The summary of `tables(run)`."""
+    blocks = [_title(data), _facts(data), _numbers(data), _findings(data), _worst_layers(data), _problems(data)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def code(value: object) -> str:
+    """A code span around any text: the fence is longer than every run of backticks inside."""
+    name = shortened(value, 160).replace("|", "\u2502")
+    if not name:
+        return "(no name)"
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", name)), default=0) + 1)
+    gap = " " if name[0] == "`" or name[-1] == "`" else ""
+    return f"{fence}{gap}{name}{gap}{fence}"
+
+
+def prose(value: object) -> str:
+    """Text of a board or a user with Markdown's and HTML's own characters escaped."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~@!])", r"\\\1", shortened(value, 500))
+
+
+def _title(data: Row) -> str:
+    head = data["headline"]
+    subject = f" {code(head['subject'])}" if head["subject"] else ""
+    return "\n\n".join([f"### {prose(head['title'])}{subject}", *(prose(line) for line in head["sentences"])])
+
+
+def _facts(data: Row) -> str:
+    lines = []
+    for fact in data["facts"]:
+        shown = utc(fact["value"]) if fact["label"] == "date" else fact["value"]
+        md5 = f", md5 {code(fact['md5'])}" if fact["md5"] else ""
+        label = f"**{prose(fact['label'])}**" if fact["flag"] else prose(fact["label"])
+        lines.append(f"- {label}: {prose(shown)}{md5}")
+    return "\n".join(lines)
+
+
+def _numbers(data: Row) -> str:
+    parts = []
+    for number in data["numbers"]:
+        value = time_us(number["value"]) if number["unit"] == "us" else plain(number["value"])
+        shown = text(number["value"]) if number["unit"] == "text" else value
+        ratio = f" ({share(number['share'])})" if number["share"] is not None else ""
+        parts.append(f"{prose(number['label'])} {prose(shown)}{ratio}{' (estimated)' if number['estimated'] else ''}")
+    return "; ".join(parts)
+
+
+def _findings(data: Row) -> str:
+    return "\n".join(
+        f"- **{prose(row['rule'])}** {prose(row['title'])}. {prose(row['advice'])}"
+        for row in data["findings"][:_MOST_ROWS]
+    )
+
+
+def _worst_layers(data: Row) -> str:
+    """Layers that are to blame or unknown; what propagated is only counted, in the headline."""
+    told = [row for row in data["layers"] if row["standing"] in ("origin", "suspect", "differs", "not_compared")]
+    if not told:
+        return ""
+    lines = ["| # | tensor | verdict | max step | differ | rel. L2 | SQNR dB |", "|--:|---|---|--:|--:|--:|--:|"]
+    lines += [_layer(row) for row in told[:_MOST_ROWS]]
+    if len(told) > _MOST_ROWS:
+        lines.append(f"\n{len(told) - _MOST_ROWS} more rows are in the report.")
+    kinds = [
+        f"- {code(o['op'])}: {prose(fault_sentence(o['fingerprint']))}" for o in data["origins"] if o["fingerprint"]
+    ]
+    return "\n".join([*lines, "", *kinds[:_MOST_ROWS]])
+
+
+def _layer(row: Row) -> str:
+    verdict = f"{GLYPHS[row['standing']]} {WORDS[row['standing']]} {prose(row['reason'].replace('_', ' '))}".strip()
+    cells = (
+        plain(row["index"]),
+        code(row["name"]),
+        verdict,
+        plain(row["max_step"]),
+        share(row["mismatch_share"]),
+        scientific(row["relative_l2"]),
+        decibel(row["sqnr_db"]),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _problems(data: Row) -> str:
+    return "\n".join(f"- problem: {prose(problem)}" for problem in data["problems"][:_MOST_ROWS])

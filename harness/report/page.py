@@ -1,0 +1,155 @@
+"""run.json to one HTML file: no link out of it, deterministic, readable with scripts off."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.assets import asset
+from harness.report import drawings, headline, layer_tables, values
+from harness.report.reach import Row
+from harness.report.tables import part_label, tables
+
+GLYPHS = {
+    "origin": "\u2716",
+    "suspect": "?",
+    "differs": "\u2260",
+    "propagated": "\u21b3",
+    "cleared": "\u25c7",
+    "not_compared": "\u2205",
+    "within": "\u2248",
+    "exact": "=",
+}
+MOST_FILES = 200  # listed per mode; the rest is counted, and is in run.json
+MOST_ORIGINS = 8  # drawn; the rest is listed
+PAGE_ROWS = 200  # of a long table on screen at a time; print and scripts-off show all
+
+
+def render(run: Row) -> str:
+    """The whole page. Pure: the same run gives the same bytes. Errors: InputError where run.json has a wrong shape."""
+    return render_tables(tables(run))
+
+
+def render_tables(data: Row) -> str:
+    """The page of `tables(run)`."""
+    style, script = _source("style.css"), _source("script.js")
+    page = _environment().get_template("report/page.html.j2")
+    return page.render(
+        data=data,
+        drawn=_drawn(data),
+        style=Markup(style),
+        script=Markup(script),
+        policy=Markup(_policy(style, script)),
+    )
+
+
+def _drawn(data: Row) -> Row:
+    strip, time = drawings.strip(data["layers"]), data["time"]
+    return {
+        "strip": strip,
+        "marks": drawings.strip_marks(strip, data["origins"]) if strip else [],
+        "split": drawings.split_bar(time) if time else [],
+        "waterfall": drawings.waterfall(time) if time else None,
+        "telemetry": drawings.telemetry(data["telemetry"]),
+        "origins": [_origin_drawings(origin) for origin in data["origins"][:MOST_ORIGINS]],
+    }
+
+
+def _origin_drawings(origin: Row) -> Row:
+    return {
+        "map": drawings.error_map(origin["pictures"].get("map")),
+        "histogram": drawings.histogram(origin["histogram"]),
+        "around": drawings.around(origin["neighbours"]),
+    }
+
+
+def _policy(style: str, script: str) -> str:
+    """What a browser may do with this page: its own style and script, nothing else."""
+    return (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _source(name: str) -> str:
+    return (asset("templates") / "report" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(asset("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_FILTERS)
+    environment.globals.update(_GLOBALS)
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Last step of every value on the page: no invisible character, no `None`."""
+    if value is None:
+        return values.DASH
+    return values.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _quantity(value: Any, unit: str) -> str:
+    return values.time_us(value) if unit == "us" else values.plain(value) if unit == "count" else values.text(value)
+
+
+def _tint(part: str) -> str:
+    """Style of a part of the time, from a fixed set: accelerators share one, the CPU has its own."""
+    if part in ("quantize", "dequantize"):
+        return "quantize"
+    return part if part in ("layout", "other", "unattributed") else "cpu" if part.upper().startswith("CPU") else "acc"
+
+
+def _small(value: Any, layer: Row) -> str:
+    """A figure that is 0 only because float64 ends, beside elements that differ, is not written as 0."""
+    if values.number(value) == 0 and layer["mismatched"]:
+        return "< 1.2e-16"
+    return values.scientific(value)
+
+
+_FILTERS = {
+    "us": values.time_us,
+    "micro": values.micro,
+    "seconds": values.seconds,
+    "share": values.share,
+    "sci": values.scientific,
+    "db": values.decibel,
+    "plain": values.plain,
+    "size": values.size,
+    "utc": values.utc,
+    "shape": values.shape,
+    "short": values.shortened,
+    "quantity": _quantity,
+    "small": _small,
+    "tint": _tint,
+}
+_GLOBALS = {
+    "GLYPHS": GLYPHS,
+    "WORDS": layer_tables.WORDS,
+    "MEANINGS": layer_tables.MEANINGS,
+    "MOST_FILES": MOST_FILES,
+    "MOST_ORIGINS": MOST_ORIGINS,
+    "PAGE_ROWS": PAGE_ROWS,
+    "TELEMETRY_PX": drawings.TELEMETRY_PX,
+    "part_label": part_label,
+    "fault_sentence": headline.fault_sentence,
+    "INFINITE": values.INFINITE,
+    "DASH": values.DASH,
+}

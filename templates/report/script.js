@@ -1,0 +1,139 @@
+"use strict";
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const order = new Intl.Collator("en", { numeric: true });
+  const readers = new Map();
+
+  // A cell's place among numbers: dashes and NaN sort last, infinities first or last as numbers do.
+  const figure = (text) => {
+    const plain = text.replace(/[,\s\u202f]/g, "").replace(/^[<>]/, "").replace("\u2212", "-").replace("\u221e", "Infinity");
+    const found = /^-?(Infinity|[\d.]+(e-?\d+)?)/.exec(plain);
+    return found ? Number(found[0]) : NaN;
+  };
+
+  class Table {
+    constructor(table) {
+      this.table = table;
+      this.body = table.tBodies[0];
+      this.rows = all("tr", this.body);
+      this.first = this.rows.slice();
+      this.words = new Map(this.rows.map((row) => [row, row.textContent.toLowerCase()]));
+      this.size = Number(table.dataset.rows);
+      this.page = 0;
+      this.tools = document.querySelector(`.tools[data-for="${table.id}"]`);
+      this.search = this.tools.querySelector("input[type=search]");
+      this.select = this.tools.querySelector("select");
+      this.tools.hidden = false;
+      this.listen();
+      all("thead th", table).forEach((head, place) => this.sortable(head, place));
+      this.show();
+      table.classList.add("ready");
+    }
+    listen() {
+      const again = () => { this.page = 0; this.show(); };
+      this.search.addEventListener("input", again);
+      if (this.select) this.select.addEventListener("change", again);
+      all("button", this.tools).forEach((button) => button.addEventListener("click", () => {
+        this.page += Number(button.dataset.step);
+        this.show();
+      }));
+      all("[data-toggle]", this.tools).forEach((box) => box.addEventListener("change", () => this.table.classList.toggle(box.dataset.toggle, box.checked)));
+    }
+    sortable(head, place) {
+      if ("nosort" in head.dataset) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => this.sort(head, place));
+    }
+    sort(head, place) {
+      const numeric = head.classList.contains("r");
+      const was = head.getAttribute("aria-sort");
+      const down = was ? was === "ascending" : numeric && place > 0;
+      all("th", head.parentNode).forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const keys = new Map(this.first.map((row) => [row, row.cells[place].textContent.trim()]));
+      const way = down ? -1 : 1;
+      const compare = numeric
+        ? (a, b) => {
+            const x = figure(keys.get(a)), y = figure(keys.get(b));
+            if (isNaN(x) || isNaN(y)) return isNaN(x) - isNaN(y);
+            return x === y ? 0 : way * (x < y ? -1 : 1);
+          }
+        : (a, b) => way * order.compare(keys.get(a), keys.get(b));
+      this.rows = this.first.slice().sort(compare);
+      this.body.append(...this.rows);
+      this.page = 0;
+      this.show();
+    }
+    show() {
+      const wanted = this.search.value.trim().toLowerCase();
+      const state = this.select ? this.select.value : "";
+      const kept = this.rows.filter((row) => {
+        const fits = (!state || row.dataset.s === state) && (!wanted || this.words.get(row).includes(wanted));
+        row.classList.toggle("out", !fits);
+        return fits;
+      });
+      const pages = Math.max(1, Math.ceil(kept.length / this.size));
+      this.page = Math.min(Math.max(this.page, 0), pages - 1);
+      const from = this.page * this.size, to = Math.min(from + this.size, kept.length);
+      kept.forEach((row, place) => row.classList.toggle("off", place < from || place >= to));
+      this.kept = kept;
+      this.say(kept.length, from, to, pages);
+    }
+    say(count, from, to, pages) {
+      const total = this.rows.length;
+      const shown = pages > 1 ? `${from + 1} to ${to} of ${count}` : `${count}`;
+      this.tools.querySelector("output").textContent = count === total ? `${shown} rows` : `${shown} rows that match, of ${total}`;
+      all("button", this.tools).forEach((button) => {
+        button.hidden = pages === 1;
+        button.disabled = button.dataset.step < 0 ? this.page === 0 : this.page === pages - 1;
+      });
+    }
+    reveal(row) {
+      if (row.classList.contains("out")) {
+        this.search.value = "";
+        if (this.select) this.select.value = "";
+        this.show();
+      }
+      this.page = Math.floor(this.kept.indexOf(row) / this.size);
+      this.show();
+      all("tr.at", this.body).forEach((old) => old.classList.remove("at"));
+      row.classList.add("at");
+      row.tabIndex = -1;
+      row.focus({ preventScroll: true });
+      row.scrollIntoView({ block: "center" });
+    }
+  }
+
+  all("table[data-rows]").forEach((table) => readers.set(table.id, new Table(table)));
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#L']");
+    const row = link && document.getElementById(link.getAttribute("href").slice(1));
+    if (!row) return;
+    event.preventDefault();
+    history.replaceState(null, "", link.getAttribute("href"));
+    readers.get(row.closest("table").id).reveal(row);
+  });
+  const asked = /^#L\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
+  if (asked) readers.get(asked.closest("table").id).reveal(asked);
+
+  // The strip is one stop of the tab key; arrow keys walk along it.
+  const columns = all(".plot a");
+  const readout = document.getElementById("readout");
+  const stop = (place) => columns.forEach((column, n) => column.setAttribute("tabindex", n === place ? "0" : "-1"));
+  columns.forEach((column, place) => {
+    const tell = () => { readout.textContent = column.getAttribute("aria-label"); };
+    column.addEventListener("mouseenter", tell);
+    column.addEventListener("focus", () => { stop(place); tell(); });
+    column.addEventListener("keydown", (event) => {
+      const to = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: columns.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      columns[Math.min(Math.max(to, 0), columns.length - 1)].focus();
+    });
+  });
+  if (columns.length) stop(Math.max(0, columns.findIndex((column) => column.querySelector(".f-origin, .f-suspect"))));
+})();
