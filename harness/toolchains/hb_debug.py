@@ -44,20 +44,26 @@ def _table(lines: Sequence[Line]) -> tuple[list[Similarity], list[str], str]:
     columns: list[str] = []
     rows: list[Similarity] = []
     problems: list[str] = []
-    title = ""
+    title, place = "", 0
     for line in lines:
         text = line.text.strip()
         if found := TITLE.match(text):
             title = found["what"] or title
         elif HEADER.match(text):
-            columns = text.split()[1:]
+            columns, place = text.split()[1:], _second_column(line.text)
         elif columns and text and set(text) - set("-="):
-            row = _row(text, columns, line.whole)
+            row = _row(text, columns, line.whole) if _second_column(line.text) == place else None
             if row:
                 rows.append(row)
             elif not line.stamped:
                 problems.append(f"line {line.number}: not a whole row: {text[:50]!r}")
     return rows, problems, title
+
+
+def _second_column(text: str) -> int:
+    """Where the second cell begins: a row that is cut in front has it elsewhere than the header."""
+    match = re.match(r"\s*\S+\s+", text)
+    return match.end() if match else -1
 
 
 def _row(text: str, columns: Sequence[str], whole: bool) -> Similarity | None:
@@ -110,7 +116,8 @@ def read_qat_table(text: str) -> Artifact:
 def _qat_row(columns: Sequence[str], row: Sequence[str], name_at: int) -> Similarity:
     metrics = {METRIC_WORDS.get(c, c): number_of(cell) for c, cell in zip(columns, row, strict=True)}
     kind = next((m["name"] for cell in row if (m := QAT_TYPE.match(cell))), "")
-    good = {key: value for key, value in metrics.items() if value is not None and key not in ("Index",)}
+    known = {*METRIC_WORDS.values(), "qscale"}  # a header that is damaged gives unknown names: not taken
+    good = {key: value for key, value in metrics.items() if value is not None and key in known}
     return Similarity(row[name_at], kind, metrics=good)
 
 

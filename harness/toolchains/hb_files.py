@@ -156,7 +156,7 @@ def read_advice(text: str) -> Artifact:
         unit = BPU_BACKENDS.get(backend.lower().rsplit(".", 1)[-1], "")
         if not unit:
             more.append(f"unknown backend {backend!r}")
-        for one in entry.get("tensor_names") or () if isinstance(entry, dict) else ():
+        for one in _tensor_entries(entry):
             if isinstance(one, dict) and "tensor_name" in one:
                 tensors[str(one["tensor_name"])] = {"unit": unit, "dtype": dtype_of(str(one.get("data_type", "")))}
             else:
@@ -164,6 +164,11 @@ def read_advice(text: str) -> Artifact:
     if value is not None and not isinstance(value, list):
         more.append("not a list of backends")
     return Artifact("advice", "advice.json", facts={"tensors": tensors} if tensors else {}, problems=tuple(more))
+
+
+def _tensor_entries(entry: Any) -> list[Any]:
+    names = entry.get("tensor_names") if isinstance(entry, dict) else None
+    return names if isinstance(names, list) else []
 
 
 def unit_of_tensor(name: str, advice: Artifact) -> str:

@@ -7,6 +7,7 @@ import re
 from harness.toolchains import hb_debug, hb_files, hb_log, hb_perf, hb_verifier, text_reader
 from harness.toolchains.hb_tables import is_node_header, is_node_row
 from harness.toolchains.records import Artifact
+from harness.toolchains.text import lines_of
 
 QUANT_INFO = re.compile(r"\A\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:\s*\{\s*)\"(?:type|cosine_similarity|tensor|inputs)\"")
 SENSITIVITY_DICT = re.compile(r"\{\s*'[^']+': \{'(?:cosine-similarity|mse|mre|sqnr|chebyshev)'")
@@ -17,11 +18,11 @@ VERIFIER = re.compile(
 )
 CONFIG = re.compile(r"^\s*(?:model_parameters|input_parameters|calibration_parameters|compiler_parameters)\s*:", re.M)
 LOG = re.compile(
-    r"\bhb_mapper version|Start hb_mapper|hb_mapper_(?:checker|makertbin)\.py|hb_mapper (?:checker|makertbin) --|hb_compile completes"
-    r"|Start hb_(?:perf|model_info)|Horizon NN Model|############# (?:memory|model deps) info"
-    r"|HBDK model (?:compilation|check)|hb_model_modifier|exception in command|deleted nodes:|Dump config:"
-    r"|does not support data type: |bpu model don't have per-layer perf info|get perf info succeeded"
-    r"|ERROR-OCCUR-DURING|yaml file parse failed"
+    r"hb_mapper version|hb_mapper (?:checker|makertbin) |Start hb_(?:mapper|perf|model_info)|The hb_compile completes"
+    r"|(?:\[.*\] )?Start to Horizon NN|############# (?:memory|model deps) info|HBDK model (?:compilation|check)"
+    r"|hb_model_modifier \S|Nodes that can be deleted|exception in command|deleted nodes: |Dump config:|advice: Layer"
+    r"|The input\d+ of Node\(name:|bpu model don't have per-layer perf info|\*{3} ERROR-OCCUR-DURING"
+    r"|yaml file parse failed|BPU march\s*:"
 )
 
 
@@ -70,7 +71,11 @@ def _read_config(text: str) -> Artifact:
 
 
 def _is_log(text: str) -> bool:
-    return LOG.search(text) is not None or any(is_node_row(x) or is_node_header(x) for x in text.splitlines())
+    return any(_is_log_line(line.text) for line in lines_of(text))
+
+
+def _is_log_line(text: str) -> bool:
+    return LOG.match(text.lstrip("+ ")) is not None or is_node_header(text) or is_node_row(text)
 
 
 READERS = (

@@ -12,6 +12,7 @@ header's position; a cell that may be cut is left out and told.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.toolchains.records import OutputAccuracy, PlannedNode
@@ -24,6 +25,7 @@ HEADER = re.compile(r"^\s*Node\s+ON\s+Subgraph\s+Type\b")
 OUTPUT_HEADER = re.compile(r"^\s*(?:Node|Output)\s+Cosine Similarity\s+L1 Distance\s+L2 Distance\s+Chebyshev Distance")
 OUTPUT_ROW = re.compile(r"^\s*(?P<name>\S.*?)\s+(?P<numbers>-?\d+\.\d{6}(?:\s+-?\d+\.\d{6}){3})$")
 SIX_DECIMALS = re.compile(r"^-?\d+\.\d{6}$")
+COSINE = re.compile(r"^-?[01]\.\d{6}$")
 DTYPE_PAIR = re.compile(r"^[a-z]+\d*(?:/[a-z]+\d*)?$")
 
 
@@ -37,18 +39,22 @@ def is_node_row(text: str) -> bool:
 
 def read_node_table(lines: Sequence[Line]) -> tuple[tuple[PlannedNode, ...], tuple[str, ...]]:
     """Nodes in printing order, each row once, and what could not be read."""
-    header = ""
+    header = next((line.text for line in lines if is_node_header(line.text)), "")
+    place = _place(lines, header)
     nodes: dict[PlannedNode, None] = {}
     problems: list[str] = []
     seen_rows = doubled = 0
     for line in lines:
         if is_node_header(line.text):
-            header = line.text
+            header, place = line.text, line.text.index(" ON ") + 1
             continue
         match = ROW.match(line.text)
         if match is None:
             continue
         seen_rows += 1
+        if match.start("on") != place:
+            problems.append(f"line {line.number}: a row of the node table is shifted or cut in front, left out")
+            continue
         node = _node(line, match, header, problems)
         if node is None:
             continue
@@ -59,6 +65,19 @@ def read_node_table(lines: Sequence[Line]) -> tuple[tuple[PlannedNode, ...], tup
     if doubled:
         problems.append(f"{doubled} rows of the node table stand in the file more than once")
     return _without_conflicts(tuple(nodes), problems), tuple(problems)
+
+
+def _place(lines: Sequence[Line], header: str) -> int:
+    """Where the ON column begins: as the header says, else as most rows do; a row cut in front begins earlier.
+
+    One row alone without a header tells nothing: its name may be cut, so no place fits it.
+    """
+    if header:
+        return header.index(" ON ") + 1
+    starts = Counter(match.start("on") for line in lines if (match := ROW.match(line.text)))
+    if starts.total() < 2:
+        return -1
+    return max(starts, key=lambda start: (starts[start], start))
 
 
 def _without_conflicts(nodes: tuple[PlannedNode, ...], problems: list[str]) -> tuple[PlannedNode, ...]:
@@ -73,9 +92,6 @@ def _without_conflicts(nodes: tuple[PlannedNode, ...], problems: list[str]) -> t
 
 def _node(line: Line, match: re.Match[str], header: str, problems: list[str]) -> PlannedNode | None:
     name, kind = match["name"], match["kind"] or ""
-    if header and match.start("on") != header.index(" ON ") + 1:
-        problems.append(f"line {line.number}: a row of the node table is shifted or cut in front, left out")
-        return None
     if not kind or (not line.whole and not match["rest"]):
         problems.append(f"line {line.number}: node {name} is cut after its place ({match['on']}), left out")
         return None
@@ -141,7 +157,7 @@ def _complete(column: str, token: str, last: bool, columns: dict[str, int]) -> b
     if token == "--":
         return True
     if column == "cosine":
-        return SIX_DECIMALS.match(token) is not None
+        return COSINE.match(token) is not None
     if column == "dtype":
         return all(dtype_of(word) for word in token.split("/"))
     if not last:

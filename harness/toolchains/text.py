@@ -137,7 +137,8 @@ def pipe_tables(lines: Sequence[Line]) -> tuple[PipeTable, ...]:
             continue
         cells = tuple(cell.strip() for cell in text.strip("|").split("|"))
         if not columns:
-            header.append(list(cells))
+            if list(cells) not in header:
+                header.append(list(cells))
         elif len(cells) == len(columns) and text.endswith("|"):
             rows.append(cells)
         else:
