@@ -3,10 +3,11 @@
 - Arguments are a list: never split, never expanded, quoted in exactly one place.
 - Output is bytes. A failing command is an answer (`Done`); a failing link is a `LinkError` that names
   `user@host:port` and what was being done.
-- Every call has a time limit, which ends the command on the board too.
+- Every call has a time limit, which ends the command on the board too; passing it is a `CommandTimeout`.
 - Output beyond `limit_bytes` is cut and said so (`Done.cut`), never stored without end.
 - Files arrive whole or not at all: `.part`, md5 checked on the far side, rename.
-- Names are bytes to the board: blanks, quotes, newlines, leading dashes and `$(...)` are carried as they are.
+- Names are bytes to the board: blanks, quotes, newlines, leading dashes and `$(...)` are carried as they are
+  (bytes that are not UTF-8 as surrogate escapes, as `os.fsdecode` gives them).
 """
 
 from __future__ import annotations
@@ -17,14 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from harness.errors import LinkError
+
 OUTPUT_LIMIT_BYTES = 16 * 2**20  # an answer, not a file: longer output goes to a file and is pulled
+PIECE_BYTES = 128 * 1024  # pieces of 64 to 128 KiB are the fastest over SSH; whole files at once are quadratic
+STREAM_LIMIT_BYTES = 384 * 2**20  # one SSH stream; near 512 MiB a re-keying can kill the connection
 
 Progress = Callable[[int, int], None]  # (bytes so far, bytes in all; -1 when not known)
 
 
+class CommandTimeout(LinkError):
+    """A command did not end within its time limit; it was ended on the board too."""
+
+
 @dataclass(frozen=True)
 class Done:
-    """What a finished command left. `code` is the exit status, or -signal."""
+    """What a finished command left.
+
+    `code` is the exit status, 128 + signal where a signal ended it (as every shell says it), and -1 where the
+    output was cut at the limit and the command ended for it.
+    """
 
     code: int
     out: bytes
@@ -35,14 +48,20 @@ class Done:
 class Stream(Protocol):
     """A running command whose output is read piece by piece. After the last piece `code` and `err` are set."""
 
-    code: int | None
-    err: bytes
+    @property
+    def code(self) -> int | None: ...
+
+    @property
+    def err(self) -> bytes: ...
 
     def __iter__(self) -> Iterator[bytes]: ...
 
 
 class Transport(Protocol):
-    """A way to one board. Made by `transports.open_transport(board)`; use as a context manager."""
+    """A way to one board. Made by `transports.open_transport(board)`; use as a context manager.
+
+    A transport whose link broke connects anew at the next call; it never repeats a call by itself.
+    """
 
     where: str  # "user@host:port", or the folder of a local board
 
@@ -54,18 +73,24 @@ class Transport(Protocol):
         stdin: bytes | None = None,
         limit_bytes: int = OUTPUT_LIMIT_BYTES,
     ) -> Done:
-        """Run one command to its end."""
+        """Run one command to its end. Errors: LinkError, CommandTimeout."""
 
     def stream(
         self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
     ) -> AbstractContextManager[Stream]:
-        """Run one command, feeding `stdin` in pieces and yielding its output in pieces; nothing is buffered whole."""
+        """Run one command, feeding `stdin` in pieces and yielding its output in pieces; nothing is buffered whole.
+
+        Leaving the context early ends the command. One stream should stay under STREAM_LIMIT_BYTES.
+        """
 
     def push(self, source: Path, target: str, *, timeout_s: float, progress: Progress | None = None) -> None:
-        """Copy one file to the board, whole or not at all; the folder of `target` must exist."""
+        """Copy one file to the board, whole or not at all; the folder of `target` must exist.
+
+        Errors: LinkError, BoardError (no such folder, no space, read-only).
+        """
 
     def pull(self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None) -> None:
-        """Copy one file from the board, whole or not at all."""
+        """Copy one file from the board, whole or not at all. Errors: LinkError, BoardError (no such file)."""
 
     def alive(self) -> bool:
         """Ask the far side and wait for its answer, 5 s at most."""

@@ -1,0 +1,173 @@
+"""What every transport does in the same way once it can stream: collect output, copy files whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from harness.errors import BoardError, LinkError
+from harness.transports.base import OUTPUT_LIMIT_BYTES, PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, Stream
+
+# $1 part, $2 bytes it must hold now, $3 "new" or "more". A stream that ends early leaves nothing behind.
+_RECEIVE = """\
+if [ "$3" = new ]; then cat >"$1"; else cat >>"$1"; fi
+c=$?; n=$(wc -c <"$1") || exit 1
+[ "$c" = 0 ] && [ "$n" -eq "$2" ] && exit 0
+rm -f "$1"; [ "$c" = 0 ] && echo "only $n of $2 bytes arrived" >&2; exit 1
+"""
+_FINISH = """\
+m=$(md5sum <"$1") || exit 1
+[ "${m%% *}" = "$3" ] || { rm -f "$1"; echo "md5 differs: ${m%% *}" >&2; exit 1; }
+[ ! -d "$2" ] || { rm -f "$1"; echo "is a directory" >&2; exit 1; }
+mv -f "$1" "$2" || { rm -f "$1"; exit 1; }
+"""
+_LOOK = """\
+[ -f "$1" ] || { ls -d "$1" >/dev/null && echo "not a regular file" >&2; exit 1; }
+wc -c <"$1" && md5sum <"$1"
+"""
+_BLOCK_BYTES = 2**20  # of dd; STREAM_LIMIT_BYTES is a multiple of it
+
+
+class Copying:
+    """`run`, `push` and `pull` of a transport that has `where` and `stream`."""
+
+    where: str
+
+    def stream(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+    ) -> AbstractContextManager[Stream]:
+        raise LinkError(f"{self.where}: this transport cannot stream")
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: bytes | None = None,
+        limit_bytes: int = OUTPUT_LIMIT_BYTES,
+    ) -> Done:
+        """Run one command to its end; see the contract in base.py."""
+        out = bytearray()
+        with self.stream(argv, timeout_s=timeout_s, stdin=None if stdin is None else pieces_of(stdin)) as stream:
+            for piece in stream:
+                out += piece
+                if len(out) > limit_bytes:
+                    return Done(-1, bytes(out[:limit_bytes]), stream.err, cut=True)
+        return Done(-1 if stream.code is None else stream.code, bytes(out), stream.err)
+
+    def push(self, source: Path, target: str, *, timeout_s: float, progress: Progress | None = None) -> None:
+        """Copy one file to the board, whole or not at all; see the contract in base.py."""
+        ends_at = time.monotonic() + timeout_s
+        target = plain_path(target)
+        part = part_name(target)
+        digest = hashlib.md5(usedforsecurity=False)
+        with source.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            for start in range(0, size, STREAM_LIMIT_BYTES) or [0]:
+                end = min(size, start + STREAM_LIMIT_BYTES)
+                pieces = _read(file, start, end, size, digest.update, progress)
+                mode = "new" if start == 0 else "more"
+                self._script(_RECEIVE, [part, str(end), mode], left(ends_at), f"push {target}", pieces)
+        self._script(_FINISH, [part, target, digest.hexdigest()], left(ends_at), f"push {target}")
+
+    def pull(self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None) -> None:
+        """Copy one file from the board, whole or not at all; see the contract in base.py."""
+        ends_at = time.monotonic() + timeout_s
+        source = plain_path(source)
+        part = target.with_name(f".harness-{os.getpid()}-{threading.get_ident()}.part")
+        try:
+            for attempt in (1, 2):
+                size, wanted = self._look(source, left(ends_at))
+                got = self._fetch(source, part, size, ends_at, progress)
+                if got == wanted:
+                    part.replace(target)
+                    return
+                if attempt == 2:
+                    raise BoardError(f"{self.where}: {source!r} changes while it is pulled (md5 {wanted}, then {got})")
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _look(self, source: str, timeout_s: float) -> tuple[int, str]:
+        words = self._script(_LOOK, [source], timeout_s, f"pull {source}").split()
+        if len(words) < 2 or not words[0].isdigit():
+            raise LinkError(f"{self.where}: cannot read size and md5 of {source!r}")
+        return int(words[0]), words[1].decode("ascii", "replace")
+
+    def _fetch(self, source: str, part: Path, size: int, ends_at: float, progress: Progress | None) -> str:
+        digest = hashlib.md5(usedforsecurity=False)
+        with part.open("wb") as file:
+            for start in range(0, size, STREAM_LIMIT_BYTES) or [0]:
+                argv = _range_command(source, start, size)
+                with self.stream(argv, timeout_s=left(ends_at)) as stream:
+                    for piece in stream:
+                        digest.update(piece)
+                        file.write(piece)
+                        if file.tell() > size:
+                            return "longer than it was"
+                        if progress:
+                            progress(file.tell(), size)
+        return digest.hexdigest()
+
+    def _script(
+        self, script: str, arguments: list[str], timeout_s: float, doing: str, stdin: Iterable[bytes] | None = None
+    ) -> bytes:
+        """One sh script with positional arguments; its output. Errors: BoardError with what it said."""
+        out = bytearray()
+        with self.stream(["sh", "-c", script, "sh", *arguments], timeout_s=timeout_s, stdin=stdin) as stream:
+            for piece in stream:
+                out += piece
+                if len(out) > OUTPUT_LIMIT_BYTES:
+                    raise BoardError(f"{self.where}: {doing!r}: endless output")
+        if stream.code != 0:
+            said = stream.err.decode("utf-8", "replace").strip() or f"exit code {stream.code}"
+            raise BoardError(f"{self.where}: cannot {doing!r}: {said[:500]}", "is there space, and the right to write?")
+        return bytes(out)
+
+
+def _range_command(source: str, start: int, size: int) -> list[str]:
+    if size <= STREAM_LIMIT_BYTES:
+        return ["sh", "-c", 'exec cat <"$1"', "sh", source]
+    script = 'exec dd bs=1048576 skip="$2" count="$3" <"$1" 2>/dev/null'
+    return ["sh", "-c", script, "sh", source, str(start // _BLOCK_BYTES), str(STREAM_LIMIT_BYTES // _BLOCK_BYTES)]
+
+
+def left(ends_at: float) -> float:
+    """Seconds until a moment of time.monotonic(), never below a hundredth."""
+    return max(0.01, ends_at - time.monotonic())
+
+
+def part_name(target: str) -> str:
+    """Where a file grows on the board: beside its target, under a short name of safe characters."""
+    path = PurePosixPath(target)
+    tag = hashlib.md5(path.name.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()[:12]
+    return plain_path(str(path.parent / f".harness-{tag}.part"))
+
+
+def plain_path(path: str) -> str:
+    """A path that no program takes for an option."""
+    return path if path.startswith("/") else f"./{path}"
+
+
+def pieces_of(data: bytes) -> Iterator[bytes]:
+    for start in range(0, len(data), PIECE_BYTES):
+        yield data[start : start + PIECE_BYTES]
+
+
+def _read(
+    file: BinaryIO, start: int, end: int, size: int, update: object, progress: Progress | None
+) -> Iterator[bytes]:
+    assert callable(update)
+    file.seek(start)
+    at = start
+    while at < end and (piece := file.read(min(PIECE_BYTES, end - at))):
+        update(piece)
+        yield piece
+        at += len(piece)
+        if progress:
+            progress(at, size)

@@ -1,0 +1,66 @@
+"""This PC as a board: commands are child processes, the board's home is a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from harness.errors import HostError
+from harness.records import Board
+from harness.transports.base import Stream
+from harness.transports.copying import Copying
+from harness.transports.pipes import PipeStream, command_name
+from harness.transports.quoting import check_arguments
+
+
+class LocalTransport(Copying):
+    """`board.address` is the folder that is the board's home; made when it is absent."""
+
+    def __init__(self, board: Board) -> None:
+        self._folder = Path(board.address or Path.home()).expanduser().absolute()
+        self.where = str(self._folder)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HostError(f"{self.where}: cannot make the folder of board {board.name}: {error}") from error
+
+    def stream(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+    ) -> AbstractContextManager[Stream]:
+        """Run one command; see the contract in base.py."""
+        check_arguments(argv)
+        return self._stream(argv, timeout_s, stdin)
+
+    @contextmanager
+    def _stream(self, argv: Sequence[str], timeout_s: float, stdin: Iterable[bytes] | None) -> Iterator[Stream]:
+        # `sh -c exec` makes an absent program the answer 127, as on every other board
+        words = ["sh", "-c", 'exec "$@"', "sh", *argv]
+        with PipeStream(
+            [os.fsencode(word) for word in words],
+            where=self.where,
+            shown=command_name(argv),
+            timeout_s=timeout_s,
+            stdin=stdin,
+            environment=child_environment() | {"HOME": self.where, "PWD": self.where},
+            folder=self._folder,
+        ) as stream:
+            yield stream
+
+    def alive(self) -> bool:
+        return self._folder.is_dir()
+
+    def close(self) -> None:
+        """Nothing to close: every command is its own process."""
+
+    def __enter__(self) -> LocalTransport:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def child_environment() -> dict[str, str]:
+    """This process's environment without passwords: no child is given a secret that it did not ask for."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_PASSWORD")}

@@ -1,0 +1,219 @@
+"""The openssh transport: the OpenSSH client with one shared connection (ControlMaster).
+
+For what paramiko cannot do: hardware keys, Kerberos, old algorithms, Match and Include in ssh_config. The user's
+ssh_config is honoured by the program itself; host keys are held against the board's known_hosts all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from harness.errors import AskedWrongly, ConfigError, HarnessError, HostError, HostKeyError, LinkError
+from harness.records import Board
+from harness.transports import known_hosts
+from harness.transports.base import CommandTimeout, Stream
+from harness.transports.copying import Copying
+from harness.transports.local import child_environment
+from harness.transports.pipes import PipeStream, command_name
+from harness.transports.quoting import remote_command
+
+LINK_FAILED = 255  # the exit code of ssh itself
+ALIVE_TIMEOUT_S = 5.0
+MASTER_TIMEOUT_S = 30.0
+
+
+class OpensshTransport(Copying):
+    """A master connection in the background; every command is a session on it."""
+
+    def __init__(self, board: Board) -> None:
+        if not board.address:
+            raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
+        if board.identity and not Path(board.identity).expanduser().is_file():
+            raise AskedWrongly(f"no such key file: {board.identity}", f"correct `identity:` of board {board.name}")
+        self._ssh = shutil.which("ssh") or ""
+        if not self._ssh:
+            raise HostError("ssh is not on this PC", "apt-get install openssh-client")
+        self._board = board
+        self._lock = threading.Lock()
+        # short: the path of a Unix socket has at most 107 bytes
+        self._folder = Path(tempfile.mkdtemp(prefix="hssh-"))
+        login = f"{board.user}@{board.address}" if board.user else board.address
+        self.where = f"{login}:{board.port}"
+        self._target = login
+        try:
+            self._connect()
+        except BaseException:
+            self.close()
+            raise
+
+    def _options(self) -> list[str]:
+        board = self._board
+        options = {
+            "ControlPath": str(self._folder / "m"),
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "yes",
+            "UserKnownHostsFile": str(known_hosts.known_hosts_file(board)),
+            "GlobalKnownHostsFile": "/dev/null",
+            "UpdateHostKeys": "no",
+            "ConnectTimeout": str(max(1, round(board.limits.connect_timeout_s))),
+            "ServerAliveInterval": "4",
+            "ServerAliveCountMax": "3",  # a dead peer is noticed after 12 s
+            "EscapeChar": "none",
+            "RequestTTY": "no",
+            "ForwardX11": "no",
+            "ForwardAgent": "no",
+            "LogLevel": "ERROR",
+        }
+        config = os.environ.get("HARNESS_SSH_CONFIG")
+        words = ["-F", config] if config else []
+        for name, value in options.items():
+            words += ["-o", f"{name}={value}"]
+        if board.port != 22:
+            words += ["-p", str(board.port)]
+        if board.identity:
+            words += ["-i", str(Path(board.identity).expanduser()), "-o", "IdentitiesOnly=yes"]
+        return words + (["-o", f"ProxyCommand={self._jump_command(config)}"] if board.jump else [])
+
+    def _jump_command(self, config: str | None) -> str:
+        """A ProxyCommand instead of -J: -J would not hand on where the host keys are recorded."""
+        *before, last = self._board.jump.split(",")
+        user_host, _, port = last.rpartition(":") if re.search(r":\d+$", last) else (last, "", "22")
+        own = known_hosts.known_hosts_file(self._board)
+        files = f"UserKnownHostsFile={own} {known_hosts.default_file()} ~/.ssh/known_hosts"
+        words = [self._ssh, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", files, "-p", port]
+        words += ["-F", config] if config else []
+        words += ["-J", ",".join(before)] if before else []
+        return " ".join(shlex.quote(word) for word in [*words, "-W", "[%h]:%p", "--", user_host])
+
+    def _connect(self) -> None:
+        """Start the master: returns when it is authenticated. Errors: LinkError, HostKeyError."""
+        argv = [self._ssh, *self._options(), "-M", "-N", "-f", "--", self._target]
+        errors = self._folder / "errors"  # a file: the master keeps its standard error open for ever
+        with errors.open("wb") as said:
+            try:
+                done = subprocess.run(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    timeout=self._board.limits.connect_timeout_s + MASTER_TIMEOUT_S,
+                    env=child_environment(),
+                    start_new_session=True,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise LinkError(f"{self.where}: the login stalled", "is the board overloaded?") from error
+        if done.returncode != 0:
+            raise self._explain(errors.read_text(errors="replace"))
+
+    def _explain(self, said: str) -> HarnessError:
+        for pattern, message, hint in _REASONS:
+            if re.search(pattern, said, re.IGNORECASE):
+                return LinkError(f"{self.where}: {message}", hint)
+        if re.search("host key verification|host identification|host key is known", said, re.IGNORECASE):
+            return self._host_key_error(said)
+        lines = [line for line in said.splitlines() if line.strip()]
+        return LinkError(f"{self.where}: {lines[-1][:300] if lines else 'ssh failed'}", f"try: ssh {self._target}")
+
+    def _host_key_error(self, said: str) -> HarnessError:
+        from harness.transports.ssh_login import fetch_key, resolve
+
+        login = resolve(self._board)
+        if login.jumps:
+            hint = f"known_hosts file: {known_hosts.known_hosts_file(self._board)}"
+            return HostKeyError(f"{self.where}: {said.strip().splitlines()[-1][:300]}", hint)
+        kind, blob = fetch_key(login.address, login.port, login.connect_timeout_s)
+        new = known_hosts.make_key(login.address, login.port, kind, blob)
+        old = known_hosts.find(known_hosts.known_hosts_file(self._board), login.address, login.port)
+        if old:
+            return known_hosts.changed(login.board, self.where, new, old)
+        return known_hosts.unknown(login.board, self.where, new)
+
+    def _ensure(self) -> None:
+        with self._lock:
+            check = [self._ssh, *self._options(), "-O", "check", "--", self._target]
+            with suppress(subprocess.TimeoutExpired):
+                if subprocess.run(check, capture_output=True, timeout=ALIVE_TIMEOUT_S, check=False).returncode == 0:
+                    return
+            self._stop_master()
+            self._connect()
+
+    def stream(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+    ) -> AbstractContextManager[Stream]:
+        """Run one command; see the contract in base.py."""
+        return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin)
+
+    @contextmanager
+    def _stream(self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None) -> Iterator[Stream]:
+        self._ensure()
+        words: list[str | bytes] = [self._ssh, *self._options(), "-o", "ControlMaster=no", "--", self._target, command]
+        with PipeStream(
+            words, where=self.where, shown=shown, timeout_s=timeout_s, stdin=stdin, environment=child_environment()
+        ) as stream:
+            yield _Checked(stream, self.where, shown)
+
+    def alive(self) -> bool:
+        with suppress(LinkError, HarnessError):
+            return self.run(["true"], timeout_s=ALIVE_TIMEOUT_S).code == 0
+        return False
+
+    def close(self) -> None:
+        if self._folder.exists():
+            self._stop_master()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _stop_master(self) -> None:
+        stop = [self._ssh, *self._options(), "-O", "exit", "--", self._target]
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(stop, capture_output=True, timeout=ALIVE_TIMEOUT_S, check=False)
+        (self._folder / "m").unlink(missing_ok=True)
+
+    def __enter__(self) -> OpensshTransport:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class _Checked:
+    """A PipeStream of ssh: exit code 255 with ssh's own words is the link, not the command."""
+
+    def __init__(self, inner: PipeStream, where: str, shown: str) -> None:
+        self._inner, self._where, self._shown = inner, where, shown
+
+    @property
+    def code(self) -> int | None:
+        return self._inner.code
+
+    @property
+    def err(self) -> bytes:
+        return self._inner.err
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._inner
+        if self._inner.code == LINK_FAILED and _LINK_WORDS.search(self._inner.err):
+            said = self._inner.err.decode("utf-8", "replace").strip().splitlines()[-1]
+            raise LinkError(
+                f"{self._where}: {self._shown}: the link broke ({said[:200]})", "is the board still on the network?"
+            )
+
+
+_LINK_WORDS = re.compile(rb"connection|mux|closed|broken pipe|timed? ?out|master|disconnect|kex", re.IGNORECASE)
+_REASONS = [
+    (r"connection refused", "connection refused", "is the board up, its sshd running and `port:` right?"),
+    (r"could not resolve|name or service", "the name cannot be resolved", "correct `address:` of the board"),
+    (r"timed out|no route", "no answer", "is the board on, and on this network?"),
+    (r"permission denied", "the login was refused", "correct `user:` and `identity:`"),
+    (r"no matching", "no common algorithm", "allow the board's algorithms in ~/.ssh/config (ssh -vv tells which)"),
+]
+__all__ = ["CommandTimeout", "OpensshTransport"]

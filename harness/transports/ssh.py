@@ -1,0 +1,298 @@
+"""The ssh transport: paramiko with exec channels as plain pipes (faster than SFTP, and needs no sftp-server).
+
+A peer that falls silent is noticed by our own questions: paramiko's keep-alive never fails. Every stream has a
+guard thread, because a write into a frozen connection blocks inside the library for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+import paramiko
+from paramiko.ssh_exception import SSHException
+
+from harness.errors import LinkError
+from harness.records import Board
+from harness.transports.base import PIECE_BYTES, CommandTimeout, Stream
+from harness.transports.copying import Copying
+from harness.transports.pipes import ERR_LIMIT_BYTES, command_name
+from harness.transports.quoting import remote_command
+from harness.transports.ssh_login import close_all, connect, resolve
+
+PROBE_AFTER_S = 8.0  # silence of a running command before the far side is asked whether it is still there
+PROBE_TIMEOUT_S = 5.0
+STALL_S = 20.0  # no byte could be written for so long: the connection is frozen
+FRESH_AFTER_BYTES = 384 * 2**20  # new connection before re-keying (512 MiB) can stall and kill it
+FRESH_AFTER_S = 3600.0
+
+
+class SshTransport(Copying):
+    """One connection, made at once, remade when it broke or carried much. Several streams may run at a time."""
+
+    def __init__(self, board: Board, prompt: Callable[[str], str] | None = None) -> None:
+        self._login = resolve(board)
+        self._prompt = prompt
+        self.where = self._login.where
+        self._lock = threading.Lock()
+        self._clients: list[paramiko.SSHClient] = []
+        self._streams = 0
+        self._carried = 0
+        self._connected_at = 0.0
+        self._connect()
+
+    def _connect(self) -> None:
+        self._clients = connect(self._login, self._prompt)
+        self._carried, self._connected_at = 0, time.monotonic()
+        transport = self._clients[-1].get_transport()
+        assert transport is not None
+        transport.set_keepalive(15)  # keeps NAT tables warm, no more
+
+    def _acquire(self) -> paramiko.Transport:
+        """The live connection, fresh if the old one broke, is old or carried much and nobody uses it."""
+        with self._lock:
+            transport = self._clients[-1].get_transport() if self._clients else None
+            usable = transport is not None and transport.is_active()
+            if not usable or (self._streams == 0 and self._worn()):
+                close_all(self._clients)
+                self._connect()
+                transport = self._clients[-1].get_transport()
+            assert transport is not None
+            self._streams += 1
+            return transport
+
+    def _worn(self) -> bool:
+        return self._carried >= FRESH_AFTER_BYTES or time.monotonic() - self._connected_at > FRESH_AFTER_S
+
+    def _release(self, carried: int) -> None:
+        with self._lock:
+            self._streams -= 1
+            self._carried += carried
+
+    def stream(
+        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+    ) -> AbstractContextManager[Stream]:
+        """Run one command; see the contract in base.py."""
+        return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin)
+
+    @contextmanager
+    def _stream(self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None) -> Iterator[Stream]:
+        transport = self._acquire()
+        stream: SshStream | None = None
+        try:
+            stream = SshStream(transport, command, f"{self.where}: {shown}", timeout_s, stdin)
+            yield stream
+        finally:
+            if stream is not None:
+                stream.close()
+            self._release(stream.carried if stream is not None else 0)
+
+    def alive(self) -> bool:
+        with contextlib.suppress(LinkError):
+            return self.run(["true"], timeout_s=PROBE_TIMEOUT_S).code == 0
+        return False
+
+    def close(self) -> None:
+        with self._lock:
+            close_all(self._clients)
+            self._clients = []
+
+    def __enter__(self) -> SshTransport:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class SshStream:
+    """One exec channel: standard input fed and standard error read by threads, output read by the caller."""
+
+    def __init__(
+        self,
+        transport: paramiko.Transport,
+        command: bytes,
+        what: str,
+        timeout_s: float,
+        stdin: Iterable[bytes] | None,
+    ) -> None:
+        self.code: int | None = None
+        self.carried = 0
+        self._err = bytearray()
+        self._transport, self._what, self._timeout_s = transport, what, timeout_s
+        self._ends_at = time.monotonic() + timeout_s
+        self._reason: LinkError | None = None
+        self._feed_error: BaseException | None = None
+        self._feeding = True  # opening writes too
+        self._moved_at = time.monotonic()
+        self._over = threading.Event()
+        self._guard = _thread(self._watch)
+        try:
+            self._channel = self._open(command)
+        except BaseException:
+            self._over.set()
+            raise
+        self._feeding = stdin is not None
+        self._threads = [_thread(self._read_errors)]
+        if stdin is None:
+            self._channel.shutdown_write()
+        else:
+            self._threads.append(_thread(lambda: self._feed(stdin)))
+
+    @property
+    def err(self) -> bytes:
+        return bytes(self._err)
+
+    def _open(self, command: bytes) -> paramiko.Channel:
+        try:
+            channel = self._transport.open_session(timeout=min(15.0, self._timeout_s))
+            channel.settimeout(PROBE_AFTER_S)
+            channel.exec_command(command)  # bytes are sent as they are
+        except (SSHException, OSError, EOFError) as error:
+            self._transport.close()
+            raise self._lost(error) from error
+        return channel
+
+    # -- watching
+
+    def _watch(self) -> None:
+        """Cut the connection when the time is over or nothing can be written any more."""
+        while not self._over.wait(min(1.0, max(0.01, self._ends_at - time.monotonic()))):
+            now = time.monotonic()
+            if now > self._ends_at:
+                self._give_up()
+                return
+            if self._feeding and now - self._moved_at > STALL_S:
+                self._cut(f"the link is frozen: nothing could be sent for {STALL_S:g} s")
+                return
+
+    def _give_up(self) -> None:
+        if self._reason is None:
+            self._reason = CommandTimeout(
+                f"{self._what} did not end within {self._timeout_s:g} s; the board ends it too",
+                "give it more time (--timeout), or look at the board's load",
+            )
+        if self._feeding:
+            _cut_socket(self._transport)
+        else:
+            with contextlib.suppress(SSHException, OSError, EOFError, AttributeError):
+                self._channel.close()
+
+    def _cut(self, why: str) -> None:
+        if self._reason is None:
+            self._reason = LinkError(f"{self._what}: {why}", "is the board still on the network?")
+        _cut_socket(self._transport)
+
+    def _probe(self) -> None:
+        """A question that needs an answer; without one the connection is cut."""
+        try:
+            channel = self._transport.open_session(timeout=PROBE_TIMEOUT_S)
+            channel.close()
+            self._moved_at = time.monotonic()
+        except (SSHException, OSError, EOFError) as error:
+            if "Administratively" not in str(error):  # too many sessions is an answer
+                self._cut(f"the link is dead: no answer for {PROBE_AFTER_S + PROBE_TIMEOUT_S:g} s")
+
+    def _lost(self, error: BaseException | None = None) -> LinkError:
+        if self._reason is not None:
+            return self._reason
+        detail = f" ({error})" if error is not None and str(error) else ""
+        return LinkError(f"{self._what}: the link broke{detail}", "is the board still on, and on the network?")
+
+    # -- moving bytes
+
+    def _read_errors(self) -> None:
+        while not self._over.is_set():
+            try:
+                piece = self._channel.recv_stderr(65536)
+            except TimeoutError:
+                continue
+            except (SSHException, OSError, EOFError):
+                return
+            if not piece:
+                return
+            self._err += piece[: max(0, ERR_LIMIT_BYTES - len(self._err))]
+
+    def _feed(self, stdin: Iterable[bytes]) -> None:
+        try:
+            for piece in stdin:
+                self._send(piece)
+            self._channel.shutdown_write()
+        except (SSHException, EOFError, ConnectionError, TimeoutError):
+            pass_on = None  # the command closed its input, or the link broke: the reader of the stream sees which
+        except BaseException as error:  # a host file that cannot be read: told by the reader of the stream
+            pass_on = error
+        else:
+            pass_on = None
+        finally:
+            self._feeding = False
+        if pass_on is not None:
+            self._feed_error = None if str(pass_on) == "Socket is closed" else pass_on
+            self._channel.close()
+
+    def _send(self, piece: bytes) -> None:
+        while piece:
+            try:
+                sent = self._channel.send(piece)
+            except TimeoutError:
+                self._probe()
+                continue
+            if sent == 0:
+                raise EOFError("closed")
+            self.carried += sent
+            self._moved_at = time.monotonic()
+            piece = piece[sent:]
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self._next():
+            self.carried += len(piece)
+            yield piece
+        self._finish()
+
+    def _next(self) -> bytes:
+        while True:
+            try:
+                return self._channel.recv(PIECE_BYTES)
+            except TimeoutError:
+                self._probe()
+            except (SSHException, OSError, EOFError) as error:
+                raise self._lost(error) from error
+
+    def _finish(self) -> None:
+        while not self._channel.status_event.wait(PROBE_AFTER_S):
+            self._probe()
+        for thread in self._threads:
+            thread.join(5.0)
+        if self._feed_error is not None:
+            raise self._feed_error
+        if self._reason is not None or self._channel.exit_status < 0:
+            raise self._lost()
+        self.code = self._channel.exit_status
+
+    def close(self) -> None:
+        self._over.set()
+        with contextlib.suppress(SSHException, OSError, EOFError):
+            self._channel.close()
+        for thread in (*self._threads, self._guard):
+            if thread is not threading.current_thread():
+                thread.join(5.0)
+
+
+def _thread(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def _cut_socket(transport: paramiko.Transport) -> None:
+    """Close the socket itself: closing a channel would want to write first."""
+    sock = getattr(transport, "sock", None)
+    if sock is not None:
+        with contextlib.suppress(OSError, EOFError, AttributeError):
+            sock.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError, EOFError):
+            sock.close()
+    transport.packetizer.close()  # ends a write that is blocked

@@ -1,0 +1,295 @@
+"""From a board record to an authenticated paramiko connection: ssh_config, jump hosts, keys, host keys, errors."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paramiko
+from paramiko.config import SSHConfig
+from paramiko.ssh_exception import (
+    AuthenticationException,
+    BadHostKeyException,
+    ChannelException,
+    ConfigParseError,
+    PasswordRequiredException,
+    SSHException,
+)
+
+from harness.errors import AskedWrongly, ConfigError, HarnessError, LinkError
+from harness.records import Board
+from harness.transports import known_hosts
+
+BANNER_TIMEOUT_S = 15.0  # a loaded board answers TCP long before its sshd says hello
+AUTH_TIMEOUT_S = 15.0
+# paramiko puts AES-GCM last, yet it is the cheapest where the CPU has AES instructions (-20 to -45 % CPU)
+_GCM_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its tracebacks are not for the terminal
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where to connect and as whom, after ssh_config was asked."""
+
+    board: str  # name in the inventory, for hints
+    address: str
+    port: int
+    user: str
+    identities: tuple[str, ...] = ()
+    key_files: tuple[Path, ...] = ()  # known_hosts files, the first is written to
+    jumps: tuple[Login, ...] = ()
+    proxy_command: str = ""
+    connect_timeout_s: float = 10.0
+    password_name: str = field(default="", repr=False)  # environment variable
+
+    @property
+    def where(self) -> str:
+        return f"{self.user}@{self.address}:{self.port}"
+
+
+def resolve(board: Board) -> Login:
+    """The login of a board: its own fields first, then ~/.ssh/config, then defaults. Errors: ConfigError."""
+    if not board.address:
+        raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
+    config = _load_config()
+    login = _lookup(config, board.address, board, (known_hosts.known_hosts_file(board),))
+    jump_text = board.jump or config.lookup(board.address).get("proxyjump", "")
+    jumps = [j for j in jump_text.split(",") if j and j != "none"]
+    files = (known_hosts.known_hosts_file(board), known_hosts.default_file(), Path("~/.ssh/known_hosts").expanduser())
+    return Login(**(login.__dict__ | {"jumps": tuple(_jump(config, j, board, files) for j in jumps)}))
+
+
+def config_file() -> Path:
+    """The user's ssh_config; $HARNESS_SSH_CONFIG names another."""
+    return Path(os.environ.get("HARNESS_SSH_CONFIG") or "~/.ssh/config").expanduser()
+
+
+def _load_config() -> SSHConfig:
+    path = config_file()
+    try:
+        return SSHConfig.from_path(str(path)) if path.is_file() else SSHConfig()
+    except (ConfigParseError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _lookup(config: SSHConfig, alias: str, board: Board, files: tuple[Path, ...]) -> Login:
+    try:
+        found = config.lookup(alias)
+    except ConfigParseError as error:
+        raise ConfigError(f"{config_file()}: {error}") from error
+    identities = [board.identity] if board.identity else list(found.get("identityfile", []))
+    return Login(
+        board=board.name,
+        address=found.get("hostname", alias),
+        port=board.port if board.port != 22 else int(found.get("port", 22)),
+        user=board.user or found.get("user", "") or getpass.getuser(),
+        identities=tuple(str(Path(i).expanduser()) for i in identities),
+        key_files=files,
+        proxy_command=found.get("proxycommand", ""),
+        connect_timeout_s=board.limits.connect_timeout_s,
+        password_name=password_variable(board.name),
+    )
+
+
+def password_variable(board_name: str) -> str:
+    return "HARNESS_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", board_name.upper())
+
+
+def _jump(config: SSHConfig, text: str, board: Board, files: tuple[Path, ...]) -> Login:
+    match = re.fullmatch(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?", text.strip())
+    if match is None:
+        raise ConfigError(f"board {board.name}: cannot read the jump host {text!r}", "write it as user@host:port")
+    stand_in = Board(
+        name=board.name,
+        platform=board.platform,
+        soc=board.soc,
+        user=match["user"] or "",
+        port=int(match["port"] or 22),
+        identity=board.identity if not config.lookup(match["host"]).get("identityfile") else "",
+        limits=board.limits,
+    )
+    return _lookup(config, match["host"].strip("[]"), stand_in, files)
+
+
+def connect(login: Login, prompt: Callable[[str], str] | None) -> list[paramiko.SSHClient]:
+    """Connect through every jump host; the last client is the board's. Errors: LinkError, HostKeyError."""
+    clients: list[paramiko.SSHClient] = []
+    try:
+        for hop in (*login.jumps, login):
+            client = _open(hop, clients[-1] if clients else None, prompt)
+            clients.append(client)
+    except BaseException:
+        close_all(clients)
+        raise
+    return clients
+
+
+def close_all(clients: list[paramiko.SSHClient]) -> None:
+    for client in reversed(clients):
+        with contextlib.suppress(SSHException, OSError, EOFError):
+            client.close()
+
+
+def _open(login: Login, through: paramiko.SSHClient | None, prompt: Callable[[str], str] | None) -> paramiko.SSHClient:
+    client = paramiko.SSHClient()
+    for path in login.key_files:
+        if path.is_file():
+            client.load_system_host_keys(str(path))
+    client.set_missing_host_key_policy(_Refuse(login))
+    with _explained(login):
+        sock = _socket(login, through)
+        try:
+            _authenticate(client, login, sock, prompt)
+        except BaseException:
+            client.close()
+            sock.close()
+            raise
+    return client
+
+
+def _authenticate(
+    client: paramiko.SSHClient, login: Login, sock: socket.socket, prompt: Callable[[str], str] | None
+) -> None:
+    password = os.environ.get(login.password_name)
+    missing = [i for i in login.identities if not Path(i).is_file()]
+    if missing and len(missing) == len(login.identities) and not password:
+        raise AskedWrongly(f"{login.where}: no such key file: {missing[0]}", "correct `identity:` of the board")
+    arguments = {
+        "hostname": login.address,
+        "port": login.port,
+        "username": login.user,
+        "key_filename": [i for i in login.identities if i not in missing] or None,
+        "look_for_keys": not login.identities,
+        "allow_agent": True,
+        "sock": sock,
+        "timeout": login.connect_timeout_s,
+        "banner_timeout": BANNER_TIMEOUT_S,
+        "auth_timeout": AUTH_TIMEOUT_S,
+        "channel_timeout": 15.0,
+        "transport_factory": _transport,
+    }
+    try:
+        client.connect(**arguments, password=password)  # type: ignore[arg-type]
+    except (AuthenticationException, PasswordRequiredException):
+        transport = client.get_transport()
+        if password or prompt is None or transport is None or not transport.is_active():
+            raise
+        transport.auth_password(login.user, prompt(f"password of {login.where} (board {login.board}): "))
+
+
+def _transport(sock: socket.socket, **arguments: object) -> paramiko.Transport:
+    transport = paramiko.Transport(sock, **arguments)  # type: ignore[arg-type]
+    options = transport.get_security_options()
+    others = [c for c in options.ciphers if c not in _GCM_FIRST]
+    options.ciphers = [*(c for c in _GCM_FIRST if c in options.ciphers), *others]
+    return transport
+
+
+def _socket(login: Login, through: paramiko.SSHClient | None) -> socket.socket:
+    if through is not None:
+        transport = through.get_transport()
+        assert transport is not None
+        target = (login.address, login.port)
+        channel = transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=login.connect_timeout_s)
+        return channel  # type: ignore[return-value]
+    if login.proxy_command and login.proxy_command != "none":
+        return paramiko.ProxyCommand(login.proxy_command)  # type: ignore[return-value]
+    sock = socket.create_connection((login.address, login.port), timeout=login.connect_timeout_s)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # paramiko leaves Nagle on: 40 ms per small answer
+    return sock
+
+
+class _Refuse(paramiko.MissingHostKeyPolicy):
+    """Unknown host keys are refused, always; `harness boards trust` records one."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        raise refusal(self._login, key.get_name(), key.asbytes())
+
+
+def refusal(login: Login, kind: str, blob: bytes) -> HarnessError:
+    new = known_hosts.make_key(login.address, login.port, kind, blob)
+    old = [key for path in login.key_files for key in known_hosts.find(path, login.address, login.port)]
+    if old:
+        return known_hosts.changed(login.board, login.where, new, old)
+    return known_hosts.unknown(login.board, login.where, new)
+
+
+def fetch_key(address: str, port: int, timeout_s: float) -> tuple[str, bytes]:
+    """A server's host key (kind, blob) without logging in. Errors: LinkError."""
+    login = Login("", address, port, "", connect_timeout_s=timeout_s)
+    with _explained(login):
+        sock = _socket(login, None)
+        transport = _transport(sock)
+        transport.banner_timeout = timeout_s
+        try:
+            transport.start_client(timeout=timeout_s)
+            key = transport.get_remote_server_key()
+            return key.get_name(), key.asbytes()
+        finally:
+            transport.close()
+            sock.close()
+
+
+@contextlib.contextmanager
+def _explained(login: Login) -> Iterator[None]:
+    """Foreign errors of connecting, as LinkErrors that say what, where and what to try."""
+    try:
+        yield
+    except BadHostKeyException as error:
+        raise refusal(login, error.key.get_name(), error.key.asbytes()) from error
+    except (SSHException, OSError, EOFError) as error:
+        message, hint = _explain(login, error)
+        raise LinkError(f"{login.where or login.address}: {message}", hint) from error
+
+
+def _explain(login: Login, error: Exception) -> tuple[str, str]:
+    text = str(error)
+    for kind, words, message, hint in _REASONS:
+        if isinstance(error, kind) and words in text.lower():
+            return message.format(login=login, text=text), hint.format(login=login)
+    return f"cannot connect: {text or type(error).__name__}", f"try: ssh -p {login.port} {login.user}@{login.address}"
+
+
+# (exception, words in its text, message, hint); the first that fits wins
+_REASONS: list[tuple[type[Exception], str, str, str]] = [
+    (
+        PasswordRequiredException,
+        "",
+        "the private key is encrypted",
+        "add it to ssh-agent, or set {login.password_name}",
+    ),
+    (AuthenticationException, "timeout", "the login stalled: no answer to authentication", "is the board overloaded?"),
+    (
+        AuthenticationException,
+        "",
+        "login as {login.user} was refused ({text})",
+        "correct `user:` and `identity:`, or set {login.password_name}",
+    ),
+    (ChannelException, "", "the jump host cannot reach it ({text})", "correct `address:` and `jump:`"),
+    (
+        SSHException,
+        "no acceptable",
+        "the server only offers algorithms that are no longer safe ({text})",
+        "use `transport: openssh` for this board, with the algorithms in ~/.ssh/config",
+    ),
+    (
+        SSHException,
+        "banner",
+        "no SSH banner: something else listens there, or the board is overloaded",
+        "check `port:`",
+    ),
+    (socket.gaierror, "", "the name cannot be resolved ({text})", "correct `address:` of the board"),
+    (ConnectionRefusedError, "", "connection refused", "is the board up, its sshd running and `port:` right?"),
+    (TimeoutError, "", "no answer within {login.connect_timeout_s:g} s", "is the board on, and on this network?"),
+]
