@@ -1,0 +1,239 @@
+"""Policies: which difference of which layer is still `within`. Data, in YAML; the built-in one is `default`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.config import load_file
+from harness.errors import ConfigError
+from harness.records import Metrics
+
+BUILT_IN = Path(__file__).parent / "policies"
+FORMS = ("integer", "rescaled", "float", "mixed")
+Form = Literal["integer", "rescaled", "float", "mixed"]
+Dtype = Literal["s4", "u4", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f16", "f32", "f64", "bool8"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper bounds of what is `within`; None does not gate. `names` are the rules that set them."""
+
+    max_step: float | None = None
+    mismatch_share: float | None = None
+    relative_l2: float | None = None
+    max_abs_over_range: float | None = None
+    min_sqnr_db: float | None = None
+    look_sqnr_db: float | None = None
+    one_minus_cosine: float | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a rule can be about."""
+
+    op_kind: str = ""
+    dtype: str = ""
+    form: str = ""
+    unit: str = ""
+    platform: str = ""
+    toolchain: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Limits for the layers that fit every list; an empty list fits all."""
+
+    name: str
+    limits: Limits
+    op_kinds: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    toolchains: tuple[str, ...] = ()  # patterns: "1.23.*"
+
+    def fits(self, subject: Subject) -> bool:
+        return (
+            _listed(self.op_kinds, subject.op_kind)
+            and self._fits_dtype(subject)
+            and _listed(self.units, subject.unit)
+            and _listed(self.platforms, subject.platform)
+            and _listed(self.toolchains, subject.toolchain)
+        )
+
+    def _fits_dtype(self, subject: Subject) -> bool:
+        """A dtype alone says nothing where the two sides differ in it or in scale: there the form must be named."""
+        alike = subject.form in ("integer", "float")
+        return not self.dtypes or subject.form in self.dtypes or (alike and subject.dtype in self.dtypes)
+
+
+def _listed(patterns: tuple[str, ...], value: str) -> bool:
+    return not patterns or any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A known difference that is accepted for a while, and no worse than told."""
+
+    reason: str
+    until: date
+    op: str = ""
+    tensor: str = ""
+    max_step: float | None = None
+    mismatch_share: float | None = None
+    relative_l2: float | None = None
+
+    def is_about(self, op: str, tensor: str) -> bool:
+        return (not self.op or fnmatchcase(op, self.op)) and (not self.tensor or fnmatchcase(tensor, self.tensor))
+
+    def excess(self, metrics: Metrics) -> str:
+        """What is worse than the waiver allows, "" when nothing is."""
+        for name in ("max_step", "mismatch_share", "relative_l2"):
+            bound, value = getattr(self, name), getattr(metrics, name)
+            if bound is not None and (value is None or value > bound):
+                return f"{name} {'undefined' if value is None else f'{value:.4g}'} > {bound:g}"
+        return "" if metrics.nonfinite_agree else "NaN or infinity"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Rules in order, waivers, and the bounds of the noise ratio."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    waivers: tuple[Waiver, ...] = ()
+    three_way: tuple[float, float, float] = (1.1, 1.5, 3.0)
+    source: str = ""
+    today: date = field(default_factory=date.today)
+
+    def limits(self, subject: Subject) -> Limits:
+        """The limits of a layer: every rule that fits, later over earlier."""
+        merged = Limits()
+        for rule in self.rules:
+            if rule.fits(subject):
+                merged = _merge(merged, rule)
+        return merged
+
+    def waiver(self, op: str, tensor: str) -> Waiver | None:
+        """The waiver of a layer: one that is still valid before one that is not."""
+        about = [w for w in self.waivers if w.is_about(op, tensor)]
+        return next((w for w in about if w.until >= self.today), about[0] if about else None)
+
+
+def _merge(limits: Limits, rule: Rule) -> Limits:
+    names = [f.name for f in fields(Limits) if f.name != "names"]
+    told = {name: getattr(rule.limits, name) for name in names if getattr(rule.limits, name) is not None}
+    return replace(limits, **told, names=(*limits.names, rule.name))
+
+
+# --------------------------------------------------------------------------- files
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class LimitsEntry(_Entry):
+    max_step: float | None = Field(default=None, ge=0)
+    mismatch_share: float | None = Field(default=None, ge=0, le=1)
+    relative_l2: float | None = Field(default=None, ge=0)
+    max_abs_over_range: float | None = Field(default=None, ge=0)
+    min_sqnr_db: float | None = None
+    look_sqnr_db: float | None = None
+    one_minus_cosine: float | None = Field(default=None, ge=0, le=2)
+
+
+class RuleEntry(_Entry):
+    name: str
+    limits: LimitsEntry
+    op_kinds: list[str] = []
+    dtypes: list[Form | Dtype] = []
+    units: list[str] = []
+    platforms: list[str] = []
+    toolchains: list[str] = []
+
+
+class WaiverEntry(_Entry):
+    reason: str = Field(min_length=3)
+    until: date
+    op: str = ""
+    tensor: str = ""
+    max_step: float | None = Field(default=None, ge=0)
+    mismatch_share: float | None = Field(default=None, ge=0, le=1)
+    relative_l2: float | None = Field(default=None, ge=0)
+
+
+class ThreeWayEntry(_Entry):
+    note: float = Field(gt=0)
+    look: float = Field(gt=0)
+    bad: float = Field(gt=0)
+
+
+class PolicyFile(_Entry):
+    policy: str
+    extends: str = ""
+    rules: list[RuleEntry] = []
+    waivers: list[WaiverEntry] = []
+    three_way: ThreeWayEntry | None = None
+
+
+def built_in_names() -> tuple[str, ...]:
+    """Policies that come with harness."""
+    return tuple(sorted(path.stem for path in BUILT_IN.glob("*.yaml")))
+
+
+def load_policy(source: str | Path = "") -> Policy:
+    """A policy by built-in name, or from a file; "" is the default. Errors: ConfigError with file and line."""
+    path = _path(str(source) or "default")
+    entry = load_file(path, PolicyFile)
+    base = _base(entry, path)
+    own = tuple(_rule(e) for e in entry.rules)
+    waivers = tuple(_waiver(e, path) for e in entry.waivers)
+    bounds = entry.three_way
+    return Policy(
+        name=entry.policy,
+        rules=(*(base.rules if base else ()), *own),
+        waivers=(*waivers, *(base.waivers if base else ())),
+        three_way=(bounds.note, bounds.look, bounds.bad) if bounds else (base.three_way if base else (1.1, 1.5, 3.0)),
+        source=path.name,
+    )
+
+
+def _path(source: str) -> Path:
+    if source in built_in_names():
+        return BUILT_IN / f"{source}.yaml"
+    if not Path(source).is_file():
+        names = ", ".join(built_in_names())
+        raise ConfigError(f"{source}: no such policy file", f"built in: {names}; harness policy show prints one")
+    return Path(source)
+
+
+def _base(entry: PolicyFile, path: Path) -> Policy | None:
+    if not entry.extends:
+        return None
+    if entry.extends not in built_in_names():
+        raise ConfigError(f"{path}: extends {entry.extends!r}", f"built in: {', '.join(built_in_names())}")
+    return load_policy(entry.extends)
+
+
+def _rule(entry: RuleEntry) -> Rule:
+    lists = {name: tuple(getattr(entry, name)) for name in ("op_kinds", "dtypes", "units", "platforms", "toolchains")}
+    return Rule(entry.name, Limits(**entry.limits.model_dump()), **lists)
+
+
+def _waiver(entry: WaiverEntry, path: Path) -> Waiver:
+    if not entry.op and not entry.tensor:
+        raise ConfigError(f"{path}: a waiver without `op` or `tensor`", "say which layer it is about")
+    return Waiver(**entry.model_dump())
+
+
+def expired(policy: Policy) -> Sequence[Waiver]:
+    """Waivers whose date has passed."""
+    return [w for w in policy.waivers if w.until < policy.today]

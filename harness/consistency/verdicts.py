@@ -1,0 +1,182 @@
+"""From metrics to a verdict. Every check is an upper bound of a figure that grows with the error: monotone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.consistency.policy import Limits, Policy
+from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
+from harness.records import Coverage, Layer, Metrics, Origin, Verdict
+
+DAMAGED = ("truncated", "empty", "unreadable", "shape_differs", "dtype_differs")
+TINY = 16  # elements; below, shares say nothing and one element may differ where any may
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`exact`, `within` or `differs`, and the line that decided."""
+
+    verdict: str
+    reason: str = ""
+    note: str = ""
+
+
+def judge(metrics: Metrics, form: str, limits: Limits, *, equal: bool = False) -> Judgement:
+    """Judge one pair that is not known to be equal byte for byte (`equal` says that it is).
+
+    `form` is one of policy.FORMS. NaN or infinity that the two sides do not share is `differs` whatever
+    else is true.
+    """
+    if not metrics.nonfinite_agree or metrics.nan_board > metrics.nan_reference:
+        return Judgement("differs", _nonfinite(metrics))
+    if equal:
+        return Judgement("exact", "equal byte for byte")
+    if metrics.mismatched == 0:
+        return Judgement("within", "equal values, other bytes")
+    excess = next(_CHECKS[form](metrics, limits), "") or _cosine_excess(metrics, limits)
+    rules = f" ({limits.names[-1]})" if limits.names else ""
+    if excess:
+        return Judgement("differs", excess + rules)
+    return Judgement("within", _kept(metrics, form, limits) + rules, _look(metrics, form, limits))
+
+
+def _nonfinite(metrics: Metrics) -> str:
+    return (
+        f"NaN or infinity does not agree: board {metrics.nan_board} NaN {metrics.inf_board} inf, "
+        f"reference {metrics.nan_reference} NaN {metrics.inf_reference} inf"
+    )
+
+
+def _over(name: str, value: float | None, limit: float | None) -> Iterator[str]:
+    if limit is None:
+        return
+    if value is None:
+        yield f"{name} is undefined here"
+    elif not value <= limit:
+        yield f"{name} {value:.3g} > {limit:g}"
+
+
+def _integer_excess(metrics: Metrics, limits: Limits) -> Iterator[str]:
+    if limits.max_step is None and limits.mismatch_share is None:
+        yield "no rule of the policy allows a difference"
+    yield from _over("max step", metrics.max_step, limits.max_step)
+    one_of_few = bool(limits.mismatch_share) and metrics.elements < TINY and metrics.mismatched <= 1
+    if not one_of_few:
+        yield from _over("share of elements", metrics.mismatch_share, limits.mismatch_share)
+
+
+def _float_excess(metrics: Metrics, limits: Limits) -> Iterator[str]:
+    if limits.relative_l2 is None and limits.max_abs_over_range is None:
+        yield "no rule of the policy allows a difference"
+    if metrics.relative_l2 is None and metrics.max_abs:
+        yield f"the reference is all zero, the board is not: max abs {metrics.max_abs:.3g}"
+    yield from _over("relative L2", metrics.relative_l2, limits.relative_l2)
+    constant = metrics.special == "constant" and metrics.max_abs_over_range is None
+    if not constant:
+        yield from _over("max abs over range", metrics.max_abs_over_range, limits.max_abs_over_range)
+
+
+def _mixed_excess(metrics: Metrics, limits: Limits) -> Iterator[str]:
+    if limits.min_sqnr_db is None:
+        yield "no rule of the policy allows a difference"
+    elif metrics.mismatched and metrics.sqnr_db is None:
+        yield "SQNR is undefined here: the reference is all zero, the board is not"
+    elif metrics.sqnr_db is not None and not metrics.sqnr_db >= limits.min_sqnr_db:
+        yield f"SQNR {metrics.sqnr_db:.1f} dB < {limits.min_sqnr_db:g} dB"
+
+
+def _rescaled_excess(metrics: Metrics, limits: Limits) -> Iterator[str]:
+    """Steps are of the larger scale; shares say nothing, since the grids do not meet."""
+    if limits.max_step is None:
+        yield "no rule of the policy allows a difference"
+    yield from _over("max step", metrics.max_step, limits.max_step)
+
+
+_CHECKS = {"rescaled": _rescaled_excess, "integer": _integer_excess, "float": _float_excess, "mixed": _mixed_excess}
+
+
+def _cosine_excess(metrics: Metrics, limits: Limits) -> str:
+    return next(_over("1 - cosine", metrics.one_minus_cosine, limits.one_minus_cosine), "")
+
+
+def _kept(metrics: Metrics, form: str, limits: Limits) -> str:
+    if form in ("integer", "rescaled"):
+        return f"max step {metrics.max_step or 0:g} in {metrics.mismatch_share:.2g} of the elements"
+    if form == "float":
+        return f"relative L2 {metrics.relative_l2 or 0:.2g}"
+    return "SQNR infinite" if metrics.sqnr_db is None else f"SQNR {metrics.sqnr_db:.1f} dB"
+
+
+def _look(metrics: Metrics, form: str, limits: Limits) -> str:
+    low = form == "mixed" and metrics.sqnr_db is not None and limits.look_sqnr_db is not None
+    return "worth a look" if low and metrics.sqnr_db < limits.look_sqnr_db else ""  # type: ignore[operator]
+
+
+def waive(judged: Judgement, metrics: Metrics, op: str, tensor: str, policy: Policy) -> Judgement:
+    """Turn `differs` into `within` where a waiver says so and holds; say it where one has expired or is exceeded."""
+    waiver = policy.waiver(op, tensor) if judged.verdict == "differs" else None
+    if waiver is None:
+        return judged
+    if waiver.until < policy.today:
+        return Judgement("differs", judged.reason, f"its waiver ended on {waiver.until}: {waiver.reason}")
+    excess = waiver.excess(metrics)
+    if excess:
+        return Judgement("differs", judged.reason, f"worse than its waiver allows ({excess}): {waiver.reason}")
+    return Judgement("within", f"waived until {waiver.until}: {waiver.reason}", judged.reason)
+
+
+# --------------------------------------------------------------------------- the run
+
+
+def run_verdict(layers: Sequence[Layer], origins: Sequence[Origin], coverage: Coverage) -> Verdict:
+    """The word on a comparison. Nothing compared, or a file that could not be read, is never a success."""
+    compared = [layer for layer in layers if layer.verdict != "not_compared"]
+    damaged = [layer for layer in layers if layer.reason in DAMAGED and layer.verdict == "not_compared"]
+    differing = [layer for layer in compared if layer.verdict == "differs"]
+    if not compared:
+        return Verdict("not_comparable", _nothing(layers), COULD_NOT_MEASURE)
+    if origins or any(layer.role not in ("cleared", "propagated") for layer in differing):
+        return Verdict("diverges", _blame(origins, differing), MEASURED_BAD)
+    if damaged:
+        detail = f"{len(damaged)} of {len(layers)} layers could not be read: {damaged[0].name}: {damaged[0].reason}"
+        return Verdict("not_comparable", detail, COULD_NOT_MEASURE)
+    return _good(compared, differing, coverage)
+
+
+def _good(compared: Sequence[Layer], differing: Sequence[Layer], coverage: Coverage) -> Verdict:
+    seen = f"{coverage.layers_compared} of {coverage.layers_total} layers"
+    if differing:
+        detail = f"{seen}; {len(differing)} beyond their limits, but every op is right when fed the board's own inputs"
+        return Verdict("consistent_accumulated", detail, GOOD)
+    within = sum(layer.verdict == "within" for layer in compared)
+    if within:
+        return Verdict("consistent_within", f"{seen}; {within} within their limits, the others exact", GOOD)
+    return Verdict("consistent", f"{seen}, all exact", GOOD)
+
+
+def _nothing(layers: Sequence[Layer]) -> str:
+    reasons = sorted({layer.reason for layer in layers})
+    return f"nothing could be compared: {', '.join(reasons) or 'there are no tensors'}"
+
+
+def _blame(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:
+    if not origins:
+        return f"{len(differing)} layers differ, first {differing[0].name}"
+    named = [_name(origin) for origin in origins]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return "; ".join(named[:3]) + more
+
+
+def _name(origin: Origin) -> str:
+    kind = f" ({origin.op_kind})" if origin.op_kind else ""
+    place = f"{origin.op or origin.tensor}{kind}"
+    if origin.unseen:
+        place = (
+            f"between {origin.first or 'the inputs'} and {origin.tensor}: {origin.op}, {len(origin.unseen)} ops unseen"
+        )
+    if not origin.certain:
+        place = f"suspect {place}"
+    what = origin.fingerprint.kind if origin.fingerprint else ""
+    order = "first in file order: " if origin.how == "sequence" else ""
+    return f"{order}{place}{f': {what}' if what else ''}"
