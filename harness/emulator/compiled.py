@@ -1,0 +1,181 @@
+"""The emulator's compiled model: `HARNEMU1` and a zip of graphs and meta.json. Never mistaken for a vendor's file."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+from harness.records import Quantization, TensorSpec
+
+MAGIC = b"HARNEMU1"
+FORMAT = 1
+_STAMP = (1980, 1, 1, 0, 0, 0)  # the same bytes at every build
+
+
+@dataclass(frozen=True)
+class BoardTensor:
+    """A tensor of the logical graph: what it is (`spec`, ONNX axis order) and how the board stores it."""
+
+    name: str
+    onnx_name: str
+    spec: TensorSpec
+    stored: TensorSpec
+    op: str = ""
+    unit: str = "CPU"
+    is_input: bool = False
+    is_output: bool = False
+
+
+@dataclass(frozen=True)
+class BoardInput:
+    """A model input as the board's tool sees it. `bytes` is what it takes from a file."""
+
+    name: str
+    onnx_name: str
+    kind: str  # "NV12" or a dtype ("f32")
+    spec: TensorSpec
+    source: str  # "PYRAMID" or "DDR"
+    bytes: int
+    aligned_bytes: int
+
+
+@dataclass(frozen=True)
+class BoardOp:
+    """One op of the logical graph, placed."""
+
+    name: str
+    kind: str
+    unit: str
+    subgraph: str  # "" on the CPU
+    reason: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    macs: int = 0
+    weight_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the profiler: a subgraph on the BPU, or one piece of work on the CPU.
+
+    `work` is how its time is found: "bpu" (estimated), or measured by running it: "graph" (a piece of ONNX in
+    `file`), "layout" (packing or unpacking the tensors), "preprocess" (fetching the inputs).
+    """
+
+    name: str
+    work: str
+    file: str = ""
+    tensors: tuple[str, ...] = ()
+    subgraph: str = ""
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """One model of a compiled file."""
+
+    name: str
+    march: str
+    builder: str
+    source: str
+    source_md5: str
+    inputs: tuple[BoardInput, ...]
+    outputs: tuple[str, ...]  # names of tensors
+    tensors: tuple[BoardTensor, ...]
+    ops: tuple[BoardOp, ...]
+    steps: tuple[Step, ...]
+    graph: str  # file in the zip; every tensor is an output of it
+    debug_layers: bool = True  # a debug build: tensors inside a subgraph are dumped too
+    notes: tuple[str, ...] = ()
+
+    def tensor(self, name: str) -> BoardTensor:
+        return self._index[name]
+
+    @property
+    def _index(self) -> dict[str, BoardTensor]:
+        return {tensor.name: tensor for tensor in self.tensors}
+
+
+class CompiledFile:
+    """An opened compiled file. Errors: InputError for anything else than a whole file of this format."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        data = _content(path)
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(data))
+            meta = json.loads(self._zip.read("meta.json"))
+            self.models = tuple(_model(record) for record in meta["models"])
+        except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
+            raise InputError(
+                f"{path}: a compiled model of the emulator, but damaged ({error})", "build it again"
+            ) from None
+        if meta.get("format") != FORMAT:
+            raise InputError(
+                f"{path}: format {meta.get('format')} of the emulator, this one reads {FORMAT}", "build it again"
+            )
+
+    def read(self, name: str) -> bytes:
+        """One graph of the file. Errors: InputError where the file is damaged."""
+        try:
+            return self._zip.read(name)
+        except (zipfile.BadZipFile, KeyError, EOFError) as error:
+            raise InputError(f"{self.path}: damaged ({error})", "build it again") from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if not data.startswith(MAGIC):
+        raise InputError(
+            f"{path}: not a model of the emulator (no {MAGIC.decode()} at its start)",
+            "an emulated board runs what `harness emulator build` made, never a vendor's model",
+        )
+    return data[len(MAGIC) :]
+
+
+def write_compiled(path: Path, models: Sequence[CompiledModel], files: Mapping[str, bytes]) -> None:
+    """Write a compiled file; the same content gives the same bytes."""
+    meta = {"format": FORMAT, "models": [dataclasses.asdict(model) for model in models]}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (("meta.json", json.dumps(meta).encode()), *sorted(files.items())):
+            info = zipfile.ZipInfo(name, _STAMP)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content, compresslevel=1)
+    path.write_bytes(MAGIC + buffer.getvalue())
+
+
+# --------------------------------------------------------------------------- from JSON
+
+
+def _model(record: dict[str, Any]) -> CompiledModel:
+    fields = dict(record)
+    fields["inputs"] = tuple(BoardInput(**r | {"spec": _spec(r["spec"])}) for r in record["inputs"])
+    fields["tensors"] = tuple(
+        BoardTensor(**r | {"spec": _spec(r["spec"]), "stored": _spec(r["stored"])}) for r in record["tensors"]
+    )
+    fields["ops"] = tuple(BoardOp(**_tuples(r)) for r in record["ops"])
+    fields["steps"] = tuple(Step(**_tuples(r)) for r in record["steps"])
+    fields["outputs"] = tuple(record["outputs"])
+    fields["notes"] = tuple(record["notes"])
+    return CompiledModel(**fields)
+
+
+def _tuples(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+
+
+def _spec(record: dict[str, Any]) -> TensorSpec:
+    fields = _tuples(record)
+    if fields.get("quantization") is not None:
+        fields["quantization"] = Quantization(**_tuples(fields["quantization"]))
+    return TensorSpec(**fields)
