@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from harness.platforms.horizon_text import plain, version_skew
+from harness.platforms.horizon_text import plain
 from harness.records import Failure
 
 # hb_dnn_status.h of the X5 DDK, hb_sys (cdev_dnn_api/model_debug.md), hbUCPStatus.md of the J6 toolchain.
@@ -295,11 +295,3 @@ def _by_result(mode: str, lines: Sequence[str], present: Sequence[str]) -> Failu
         "look at the log of this mode",
         _last_error(lines),
     )
-
-
-def skew_sentence(log: str) -> str:
-    """The version warning of a run that goes on, as a sentence; "" when there is none."""
-    skew = version_skew(log)
-    if skew is None:
-        return ""
-    return f"the board's HBRT is {skew.hbrt}, the model was built for {skew.model}; the run went on"

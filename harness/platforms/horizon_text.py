@@ -138,9 +138,18 @@ def version_skew(text: str) -> Skew | None:
     return Skew(match[1], match[2]) if match else None
 
 
+def skew_sentence(text: str) -> str:
+    """The version warning of a run that goes on, as a sentence; "" when there is none."""
+    skew = version_skew(text)
+    if skew is None:
+        return ""
+    return f"version skew: the board's HBRT is {skew.hbrt}, the model was built for {skew.model}"
+
+
 def read_warnings(text: str) -> tuple[str, ...]:
-    """The tool's own warning lines, each once, in order, at most 50 (then a line says how many more)."""
+    """Version skew as a sentence, then the tool's own warning lines, each once, at most 50 (the rest is counted)."""
+    skew = skew_sentence(text)
     lines = dict.fromkeys(line.strip() for line in plain(text).lines if _WARNING.search(line) or _SKEW.search(line))
     kept = list(lines)[:50]
     more = len(lines) - len(kept)
-    return (*kept, *([f"and {more} more warning lines"] if more else []))
+    return (*([skew] if skew else []), *kept, *([f"and {more} more warning lines"] if more else []))

@@ -1,7 +1,7 @@
 """In which order did the ops run? Profilers that print a sorted table do not tell; other evidence may.
 
-Evidence, best first: the platform says so, the profiler's own numbers, the node numbers of a debug run's dumps, the graph together with the list
-of ops off the accelerator. Without evidence there is no order, and no segment is drawn.
+Evidence, best first: the platform says so, the profiler's own numbers, the node numbers of a debug run's dumps, the
+graph together with the list of ops off the accelerator. Without evidence there is no order, and no segment is drawn.
 """
 
 from __future__ import annotations

@@ -1,0 +1,62 @@
+"""Checks of the board and its surroundings: versions, failures, clocks, heat, company on the accelerator."""
+
+from __future__ import annotations
+
+from harness.diagnosis.rules import Found, Look, finding, words
+from harness.profiling.telemetry import busy_before, hottest, slowed
+
+# Failure.kind of a platform -> rule
+_FAILURES = {
+    "wrong_march": "E-102", "memory": "E-103", "no_space": "E-103", "board_state": "E-104", "missing_tool": "E-105",
+    "missing_library": "E-105", "missing_file": "E-107", "crash": "E-106", "timeout": "E-106", "killed": "E-106",
+    "version_skew": "E-101",
+}  # fmt: skip
+HOT_C = 95.0  # junction limits of these chips lie at 105 to 125 degrees; below this no board was seen to slow down
+
+
+def version_skew(look: Look) -> Found:
+    for warning in words(look.part("model_info").get("warnings")):
+        if warning.startswith("version skew:"):
+            yield finding("E-101", warning)
+
+
+def failures(look: Look) -> Found:
+    for mode in look.rows("modes"):
+        failure = mode.get("failure")
+        if not isinstance(failure, dict):
+            continue
+        name, said = str(mode.get("mode", "")), str(failure.get("message", ""))
+        evidence = f"{name}: {said}" + (f" ({failure['evidence']!r})" if failure.get("evidence") else "")
+        rule = _FAILURES.get(str(failure.get("kind")), "E-107")
+        yield finding(rule, evidence, subject=name, advice=str(failure.get("hint") or ""))
+
+
+def governor(look: Look) -> Found:
+    wrong = {
+        f"{where}: {word}"
+        for sense in look.senses
+        for where, word in sense.governors.items()
+        if word not in ("performance", "userspace")
+    }
+    if wrong:
+        yield finding("E-110", ", ".join(sorted(wrong)))
+
+
+def throttled(look: Look) -> Found:
+    for notice in slowed(look.senses):
+        yield finding("E-111", notice)
+
+
+def company(look: Look) -> Found:
+    evidence = busy_before(look.senses)
+    if evidence:
+        yield finding("E-112", evidence)
+
+
+def heat(look: Look) -> Found:
+    found = hottest(look.senses)
+    if found and found[1] >= HOT_C:
+        yield finding("E-113", f"{found[0]} reached {found[1]:g} C")
+
+
+CHECKS = (version_skew, failures, governor, throttled, company, heat)

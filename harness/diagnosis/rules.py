@@ -1,0 +1,116 @@
+"""The table of rules: one line each, stable ids. A check looks at a run and gives findings by these ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.profiling.telemetry import Sense, senses_of_record
+from harness.records import Comparison, Finding, Profile
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a finding of this rule always says. `title` and `advice` may be filled by the check."""
+
+    id: str
+    severity: str  # "error", "warning", "note"
+    title: str
+    advice: str
+
+
+RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        # E: the board and its surroundings
+        Rule("E-101", "warning", "model and runtime are of different versions",
+             "rebuild the model with the toolchain that belongs to the board's release, or update the board"),
+        Rule("E-102", "error", "the model is compiled for another chip",
+             "build for the march of this board, or choose the board it was built for"),
+        Rule("E-103", "error", "the board ran out of memory",
+             "close other programs, give the accelerator more of the board's memory, or use a smaller model"),
+        Rule("E-104", "error", "the board is in a bad state",
+             "power-cycle it and run again; the model file is probably good"),
+        Rule("E-105", "error", "a program or library is missing on the board", "name its folder in hosts.yaml"),
+        Rule("E-106", "error", "a mode crashed, hung or was killed", "see the log of that mode"),
+        Rule("E-107", "error", "a mode left no usable result", "see the log of that mode"),
+        Rule("E-110", "warning", "the clock governor is not `performance`",
+             "set it before measuring: hosts.yaml `setup: [[sh, -c, \"echo performance | tee "
+             "/sys/devices/system/cpu/cpufreq/policy*/scaling_governor\"]]`"),
+        Rule("E-111", "warning", "the board slowed its clock while it was measured",
+             "cool the board, measure shorter, or compare only runs at the same clock"),
+        Rule("E-112", "warning", "the accelerator was busy before the run",
+             "end the other program that uses it; latency and its spread are not this model's alone"),
+        Rule("E-113", "warning", "the board is hot", "give it a fan or a pause; near its limit it will slow down"),
+        Rule("E-114", "note", "the clock of the board is wrong", "times in its logs are not those of this PC"),
+        # C: results
+        Rule("C-101", "warning", "part of the network was not compared",
+             "see the reasons per layer; a mapping file joins names that differ"),
+        Rule("C-102", "warning", "the results differ from the first op on",
+             "look at the input first: colour order, mean and scale, layout, and whether both sides got equal bytes"),
+        Rule("C-103", "warning", "a layer differs by a known transform", "see the transform"),
+        Rule("C-104", "warning", "debug and release runs give different outputs",
+             "do not trust the per-layer table: dumping changes what is computed"),
+        Rule("C-105", "error", "the same input gave different results", "suspect the board: memory, power, driver"),
+        # T: time
+        Rule("T-201", "warning", "an op off the accelerator cuts the network in two",
+             "replace the op by one the accelerator runs, or move it to an end of the network"),
+        Rule("T-202", "warning", "a large share of the latency belongs to no op",
+             "look for waiting, scheduling, memory copies; measure with one thread on an idle board"),
+        Rule("T-203", "warning", "quantizing and turning layouts takes a large share",
+             "remove quantize and dequantize at the ends (do them in your own code), keep float ops out of the middle"),
+        Rule("T-204", "note", "most of the time is spent off the accelerator",
+             "move the slowest ops to the accelerator, or take them out of the model"),
+        Rule("T-205", "warning", "latency is spread widely",
+             "another program uses the accelerator or the clock changes: measure on an idle board"),
+        Rule("T-206", "note", "the latency is that of one cold frame", "run the profile mode for a latency to rely on"),
+        Rule("T-207", "note", "several threads: latency holds waiting", "use one thread for the latency of one frame"),
+        Rule("T-208", "note", "times are estimated, not measured", "measure on a real board before deciding"),
+        Rule("T-209", "note", "the order of ops is not known", "run the debug mode too: its dumps are numbered"),
+        # R: what could not be read
+        Rule("R-301", "note", "part of the board's output could not be read", "see the raw log in the run folder"),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a check may look at."""
+
+    run: Mapping[str, Any]
+    profile: Profile | None
+    comparison: Comparison | None
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """An object inside run.json; empty where it is absent or something else."""
+        value = self.run.get(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def rows(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """A list of objects inside run.json."""
+        value = self.run.get(name)
+        return [row for row in value if isinstance(row, Mapping)] if isinstance(value, Sequence) else []
+
+    @cached_property
+    def senses(self) -> tuple[Sense, ...]:
+        return senses_of_record(self.part("telemetry"))
+
+    @property
+    def emulated(self) -> bool:
+        return bool(self.part("board").get("emulated"))
+
+
+def finding(rule_id: str, evidence: str, *, subject: str = "", title: str = "", advice: str = "") -> Finding:
+    """A finding of a rule of the table."""
+    rule = RULES[rule_id]
+    return Finding(rule.id, rule.severity, title or rule.title, evidence, advice or rule.advice, subject)
+
+
+Found = Iterator[Finding]
+
+
+def words(value: object) -> tuple[str, ...]:
+    """A JSON list of strings, whatever was stored."""
+    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()

@@ -1,0 +1,115 @@
+"""Checks of the profile: where time is lost, and how far the figures carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.diagnosis.rules import Found, Look, finding, words
+from harness.profiling.split import LAYOUT, QUANTIZE, shares
+from harness.records import Finding, OpTime, Profile
+
+UNATTRIBUTED_SHARE = 0.20  # captured single-thread profiles of X3 leave 1 to 5 %; X5 of small models up to 22 %
+BORDER_SHARE = 0.15
+HOST_SHARE = 0.50
+SPREAD = 2.0  # mean over min: 6.3 ms against 12.4 ms was a board shared with another program
+_BORDER = ("quantize", "dequantize", "layout")
+
+
+def cuts(look: Look) -> Found:
+    """An op off the accelerator between two subgraphs, with what its borders cost."""
+    found = look.profile
+    if found is None or not found.order_known:
+        return
+    ops = [op for op in found.ops if op.category != "wait"]
+    for index, op in enumerate(ops):
+        if op.category == "compute" and op.kind != "subgraph" and _between_subgraphs(ops, index):
+            yield _cut(found, ops, index)
+
+
+def _between_subgraphs(ops: Sequence[OpTime], index: int) -> bool:
+    return any(op.kind == "subgraph" for op in ops[:index]) and any(op.kind == "subgraph" for op in ops[index:])
+
+
+def _cut(found: Profile, ops: Sequence[OpTime], index: int) -> Finding:
+    op = ops[index]
+    border = [other for other in _around(ops, index) if other.category in _BORDER]
+    border_us = sum(other.mean_us for other in border)
+    whole = found.latency.mean_us
+    share = f", {(op.mean_us + border_us) / whole:.1%} of the latency" if whole > 0 else ""
+    evidence = f"{op.name} ({op.kind}) takes {op.mean_us:.1f} us on the {op.unit or 'CPU'}"
+    if border:
+        evidence += f", quantizing and layouts around it {border_us:.1f} us"
+    return finding("T-201", evidence + share, subject=op.name)
+
+
+def _around(ops: Sequence[OpTime], index: int) -> list[OpTime]:
+    """Ops between the subgraph before and the subgraph after; those of two neighbours are counted for each."""
+    first, last = index, index
+    while first > 0 and ops[first - 1].category in _BORDER:
+        first -= 1
+    while last + 1 < len(ops) and ops[last + 1].category in _BORDER:
+        last += 1
+    return list(ops[first : last + 1])
+
+
+def unattributed(look: Look) -> Found:
+    found = look.profile
+    if found is None or not found.ops or (found.latency.threads or 1) > 1:
+        return
+    share = shares(found).get("unattributed", 0.0)
+    if share > UNATTRIBUTED_SHARE:
+        yield finding("T-202", f"{found.unattributed_us:.1f} us of {found.latency.mean_us:.1f} us ({share:.1%})")
+
+
+def borders(look: Look) -> Found:
+    if look.profile is None:
+        return
+    parts = shares(look.profile)
+    share = parts.get(QUANTIZE, 0.0) + parts.get(LAYOUT, 0.0)
+    if share > BORDER_SHARE:
+        told = f"quantize and dequantize {parts.get(QUANTIZE, 0.0):.1%}, layouts {parts.get(LAYOUT, 0.0):.1%}"
+        yield finding("T-203", told + " of the latency")
+
+
+def on_the_host(look: Look) -> Found:
+    if look.profile is None or not any(op.kind == "subgraph" for op in look.profile.ops):
+        return
+    share = shares(look.profile).get("CPU", 0.0)
+    if share > HOST_SHARE:
+        slow = sorted((op for op in look.profile.ops if op.unit == "CPU"), key=lambda op: -op.mean_us)[:3]
+        yield finding("T-204", f"CPU {share:.1%}; slowest: " + ", ".join(f"{o.name} {o.mean_us:.1f} us" for o in slow))
+
+
+def spread(look: Look) -> Found:
+    latency = look.profile.latency if look.profile else None
+    if latency is None or not latency.min_us or (latency.threads or 1) > 1:
+        return
+    if latency.mean_us > SPREAD * latency.min_us:
+        yield finding("T-205", f"mean {latency.mean_us:.1f} us, least {latency.min_us:.1f} us")
+
+
+def how_far(look: Look) -> Found:
+    """Notes on what the figures are."""
+    found = look.profile
+    if found is None:
+        return
+    if found.latency.frames == 1:
+        yield finding("T-206", "one frame was timed")
+    if (found.latency.threads or 1) > 1:
+        yield finding("T-207", f"{found.latency.threads} threads")
+    if found.estimated:
+        units = sorted({op.unit for op in found.ops if op.estimated})
+        yield finding("T-208", f"estimated: times of the {', '.join(units)}")
+    if found.ops and not found.order_known:
+        yield finding("T-209", "the profiler sorts its table by name")
+
+
+def unread(look: Look) -> Found:
+    problems = [("model_info", p) for p in words(look.part("model_info").get("problems"))]
+    if look.profile:
+        problems += [("times", p) for p in look.profile.latency.problems if not p.startswith("one cold frame")]
+    for subject, problem in problems:
+        yield finding("R-301", problem, subject=subject)
+
+
+CHECKS = (cuts, unattributed, borders, on_the_host, spread, how_far, unread)

@@ -1,0 +1,189 @@
+"""What a board senses of itself: temperatures, clocks, load, governors; from sysfs, and what a series of it shows.
+
+Megahertz, degrees Celsius, percent. A figure outside any chip's range is a problem, not a figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+SANE_C = (-50.0, 200.0)
+SANE_MHZ = (1.0, 20_000.0)
+LOADED_PERCENT = 50.0  # from here on an accelerator counts as working
+IDLE_PERCENT = 5.0
+SLOWER = 0.95  # clocks are reported in steps; a real step down is more than 5 %
+
+
+@dataclass
+class Sense:
+    """One look at a board. Maps go from the board's own name of the thing to the figure."""
+
+    t_s: float | None = None  # seconds since the run began, by the reader's clock
+    phase: str = ""  # "before", "during", "after" a run; "" not told
+    clock: str = ""  # the board's own time, as printed
+    temperatures_c: dict[str, float] = field(default_factory=dict)
+    clocks_mhz: dict[str, float] = field(default_factory=dict)
+    max_clocks_mhz: dict[str, float] = field(default_factory=dict)
+    load_percent: dict[str, float] = field(default_factory=dict)  # accelerator cores: 0 to 100
+    governors: dict[str, str] = field(default_factory=dict)
+    voltages_mv: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def put(self, where: str, name: str, value: float | None, sane: tuple[float, float], text: str) -> None:
+        """Store a figure under `where`, or say why not."""
+        if value is None or not sane[0] <= value <= sane[1]:
+            self.problems.append(f"{name}: {text.strip()[:60]!r} is no plausible figure")
+        else:
+            getattr(self, where)[name] = value
+
+
+# --------------------------------------------------------------------------- sysfs
+
+_CPU = re.compile(
+    r"/cpu/(?:cpufreq/(policy\d+)|(cpu\d+)/cpufreq)/(scaling_cur_freq|cpuinfo_cur_freq|scaling_governor|(?:cpuinfo|scaling)_max_freq)$"
+)
+_BPU_LOAD = re.compile(r"/system/bpu/(?:(bpu\d+)/)?ratio$")
+_DEVFREQ = re.compile(r"/(?:bpu/(bpu\d+)/devfreq|class/devfreq)/([^/]+)/(cur_freq|max_freq|governor)$")
+_ZONE = re.compile(r"/(thermal_zone\d+)/(temp|type)$")
+_HWMON = re.compile(r"/(hwmon\d+)/(temp\d+)_(input|label)$")
+
+
+def read_sysfs(values: Mapping[str, str], t_s: float | None = None, phase: str = "") -> Sense:
+    """Files of sysfs (path -> content) -> one Sense. Paths that are not known are left out; nothing raises."""
+    sense = Sense(t_s=t_s, phase=phase)
+    for path, text in sorted(values.items()):
+        _cpu(sense, path, text)
+        _load(sense, path, text)
+        _devfreq(sense, path, text)
+        _temperature(sense, path, text, values)
+    return sense
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"-?\d{1,15}", text.strip()) else None
+
+
+def _cpu(sense: Sense, path: str, text: str) -> None:
+    """cpufreq: kHz."""
+    match = _CPU.search(path)
+    if match is None:
+        return
+    name, key = match[1] or match[2], match[3]
+    if key == "scaling_governor":
+        sense.governors[name] = text.strip()
+        return
+    khz = _whole(text)
+    where = "max_clocks_mhz" if key.endswith("max_freq") else "clocks_mhz"
+    sense.put(where, name, None if khz is None else khz / 1000.0, SANE_MHZ, text)
+
+
+def _load(sense: Sense, path: str, text: str) -> None:
+    match = _BPU_LOAD.search(path)
+    if match:
+        percent = _whole(text)
+        sense.put("load_percent", match[1] or "bpu", None if percent is None else float(percent), (0.0, 100.0), text)
+
+
+def _devfreq(sense: Sense, path: str, text: str) -> None:
+    """devfreq: Hz."""
+    match = _DEVFREQ.search(path)
+    if match is None:
+        return
+    name, key = match[1] or match[2], match[3]
+    if key == "governor":
+        sense.governors[name] = text.strip()
+        return
+    hertz = _whole(text)
+    where = "max_clocks_mhz" if key == "max_freq" else "clocks_mhz"
+    sense.put(where, name, None if hertz is None else hertz / 1e6, SANE_MHZ, text)
+
+
+def _temperature(sense: Sense, path: str, text: str, values: Mapping[str, str]) -> None:
+    """Thermal zones and hwmon: thousandths of a degree, named by `type` or `label` where there is one."""
+    if (match := _ZONE.search(path)) and match[2] == "temp":
+        name = values.get(path.removesuffix("temp") + "type", "").strip() or match[1]
+    elif (match := _HWMON.search(path)) and match[3] == "input":
+        name = values.get(path.removesuffix("input") + "label", "").strip() or f"{match[1]} {match[2]}"
+    else:
+        return
+    if name in sense.temperatures_c:
+        name = f"{name} {match[1]}"
+    milli = _whole(text)
+    sense.put("temperatures_c", name, None if milli is None else milli / 1000.0, SANE_C, text)
+
+
+# --------------------------------------------------------------------------- run.json
+
+_FIELDS = {f.name for f in fields(Sense)}
+
+
+def senses_of_record(telemetry: Mapping[str, Any]) -> tuple[Sense, ...]:
+    """`run.json`'s telemetry -> Senses. A sample is a stored Sense, or `{"t_s", "phase", "values": {path: text}}`."""
+    samples = telemetry.get("samples")
+    found = []
+    for sample in samples if isinstance(samples, list) else []:
+        if isinstance(sample, dict):
+            found.append(_of_record(sample))
+    return tuple(found)
+
+
+def _of_record(sample: Mapping[str, Any]) -> Sense:
+    values = sample.get("values")
+    if isinstance(values, dict):
+        t_s = sample.get("t_s")
+        texts = {str(k): str(v) for k, v in values.items()}
+        return read_sysfs(texts, float(t_s) if isinstance(t_s, int | float) else None, str(sample.get("phase", "")))
+    return Sense(**{key: value for key, value in sample.items() if key in _FIELDS})
+
+
+# --------------------------------------------------------------------------- what a series shows
+
+
+def hottest(senses: Iterable[Sense]) -> tuple[str, float] | None:
+    """(name, degrees) of the highest temperature seen; None without any."""
+    seen = [(value, name) for sense in senses for name, value in sense.temperatures_c.items()]
+    return (max(seen)[1], max(seen)[0]) if seen else None
+
+
+def busy_before(senses: Iterable[Sense]) -> str:
+    """Load on the accelerator before the run began, as a sentence; "" when idle or not told."""
+    loads = [
+        (name, value)
+        for sense in senses
+        if sense.phase == "before"
+        for name, value in sense.load_percent.items()
+        if value >= IDLE_PERCENT
+    ]
+    return ", ".join(f"{name} was at {value:g} % before the run" for name, value in dict(loads).items())
+
+
+def slowed(senses: Sequence[Sense]) -> tuple[str, ...]:
+    """Clocks that went down while they were needed, one sentence each.
+
+    An accelerator counts while its load is high; a CPU only under the governor `performance`, because the others
+    lower an idle CPU's clock on purpose.
+    """
+    names = dict.fromkeys(name for sense in senses for name in sense.clocks_mhz)
+    return tuple(sentence for name in names if (sentence := _slowed(name, senses)))
+
+
+def _slowed(name: str, senses: Sequence[Sense]) -> str:
+    needed = [sense for sense in senses if name in sense.clocks_mhz and _needed(name, sense)]
+    if not needed:
+        return ""
+    clocks = [sense.clocks_mhz[name] for sense in needed]
+    top = max([*clocks, *(sense.max_clocks_mhz[name] for sense in needed if name in sense.max_clocks_mhz)])
+    if min(clocks) >= SLOWER * top:
+        return ""
+    heat = hottest(needed)
+    at = f", {heat[0]} at {heat[1]:g} C" if heat else ""
+    return f"{name} went down to {min(clocks):g} MHz of {top:g} MHz while it was needed{at}"
+
+
+def _needed(name: str, sense: Sense) -> bool:
+    if name.startswith("bpu"):
+        return sense.load_percent.get(name, sense.load_percent.get("bpu", 0.0)) >= LOADED_PERCENT
+    return sense.phase == "during" and sense.governors.get(name) == "performance"
