@@ -176,15 +176,15 @@ def read_output_table(lines: Sequence[Line]) -> tuple[tuple[OutputAccuracy, ...]
     """The output table: rows end where the next record with a time stamp begins."""
     rows: dict[OutputAccuracy, None] = {}
     problems: list[str] = []
-    inside = False
+    inside, place = False, 0
     for line in lines:
         if OUTPUT_HEADER.match(line.text):
-            inside = True
+            inside, place = True, line.text.index("Cosine Similarity")
             continue
         if not inside or not line.text.strip() or set(line.text.strip()) <= {"-", "="}:
             continue
         match = OUTPUT_ROW.match(line.text)
-        if match:
+        if match and match.start("numbers") == place:
             rows[_output(match)] = None
         elif line.stamped:
             inside = False
