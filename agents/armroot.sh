@@ -2,14 +2,14 @@
 # armroot.sh DIR - aarch64 Python and ONNX Runtime on an x86-64 PC, run by user-mode emulation (qemu-user).
 # Result: DIR/root (Debian's arm64 files, unpacked and never installed), DIR/armpy (a python command).
 # Needs no root: packages and lists stay below DIR. Works on Debian 12 and newer, where
-# arm64 packages come from the same mirror. Environment: PYTHON (one with pip), ORT, NUMPY (versions),
+# arm64 packages come from the same mirror. Environment: PYTHON (one with pip), ORT (version),
 # CPU (cortex-a53, cortex-a72 or cortex-a76).
 set -eu
 umask 022
 say() { echo "armroot: $*" >&2; }
 die() { say "$*"; exit 1; }
 [ $# -eq 1 ] || die "usage: $0 DIR"
-: "${PYTHON:=python3}" "${ORT:=1.31.1}" "${NUMPY:=2.4.6}" "${CPU:=cortex-a76}"
+: "${PYTHON:=python3}" "${ORT:=1.31.1}" "${CPU:=cortex-a76}"
 
 # CPU part numbers as /proc/cpuinfo of such a core has them; Features must not claim more than qemu's core has
 basic="fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
@@ -75,7 +75,7 @@ site=$root/usr/lib/python3/dist-packages
 "$PYTHON" -m pip download -q --disable-pip-version-check --only-binary=:all: --no-deps -d "$work/wheels" \
   --python-version "${python#python}" --implementation cp --platform manylinux_2_28_aarch64 \
   --platform manylinux_2_27_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
-  "onnxruntime==$ORT" "numpy==$NUMPY" >"$work/pip.log" 2>&1 || die "pip cannot fetch the wheels: $(tail -n 1 "$work/pip.log")"
+  "onnxruntime==$ORT" numpy >"$work/pip.log" 2>&1 || die "pip cannot fetch the wheels: $(tail -n 1 "$work/pip.log")"
 mkdir -p "$site"
 for wheel in "$work"/wheels/*.whl; do "$PYTHON" -m zipfile -e "$wheel" "$site"; done
 rm -rf "$site/onnxruntime/transformers" "$site/onnxruntime/tools" "$site/onnxruntime/quantization" \
@@ -98,4 +98,4 @@ PY
 chmod 755 "$dir/armpy"
 "$dir/armpy" -c 'import onnxruntime' >"$work/try.log" 2>&1 || die "the aarch64 Python does not start: $(tail -n 1 "$work/try.log")"
 rm -rf "$work"
-echo "onnxruntime $ORT, numpy $NUMPY, $python, $CPU" >"$dir/ready"
+echo "onnxruntime $ORT, $python, $CPU" >"$dir/ready"
