@@ -210,12 +210,14 @@ def dequantize(array: Array, quantization: Quantization | None) -> npt.NDArray[n
     zeros = np.asarray(quantization.zero_points or (0,), dtype=np.float64)
     if quantization.axis is None:
         _check_count(array, len(scales), 1)
-        return (array.astype(np.float64) - zeros[0]) * scales[0]
+        single: npt.NDArray[np.float64] = (array.astype(np.float64) - zeros[0]) * scales[0]
+        return single
     axis = quantization.axis % array.ndim if array.ndim else 0
     _check_count(array, len(scales), array.shape[axis] if array.ndim else 1)
     shape = [-1 if i == axis else 1 for i in range(array.ndim)]
     centred = array.astype(np.float64) - _per_index(zeros, len(scales)).reshape(shape)
-    return cast("npt.NDArray[np.float64]", centred * scales.reshape(shape))
+    real: npt.NDArray[np.float64] = centred * scales.reshape(shape)
+    return real
 
 
 def _per_index(values: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:

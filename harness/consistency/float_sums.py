@@ -1,0 +1,151 @@
+"""Sums of a pair of floats: float64 throughout, NaN and infinity by position and sign, distance in ULP.
+
+A block whose dot products are finite holds no NaN and no infinity, so the usual block pays nothing for the
+check; any other block, and one whose squares leave the range of float64, takes the careful way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.consistency.sums import Sums
+
+Array = npt.NDArray[Any]
+F64 = npt.NDArray[np.float64]
+BLOCK = 131_072  # elements; smaller ones leave two threads waiting for the interpreter (measured, docs/metrics.md)
+ROW = 8_192  # OpenBLAS starts threads of its own beyond 10,000 elements, which then fight with ours
+LEAST_SQUARE = 1e-280  # below, squares have lost digits to the end of float64's range
+INTEGERS: dict[int, np.dtype[Any]] = {2: np.dtype("i2"), 4: np.dtype("i4"), 8: np.dtype("i8")}
+
+
+class Scratch:
+    """Buffers of one thread, used again for every block."""
+
+    def __init__(self) -> None:
+        self.x, self.r, self.d = (np.empty(BLOCK) for _ in range(3))
+        self.bits = np.empty(BLOCK, dtype=np.int64)
+        self.mask = np.empty(BLOCK, dtype=np.bool_)
+
+
+def float_sums(board: Array, reference: Array) -> Sums:
+    """Sums of two flat float arrays of equal length (f16, f32, f64, in any mixture)."""
+    total = Sums()
+    scratch = Scratch()
+    for first in range(0, len(board), BLOCK):
+        total.add(_block(board[first : first + BLOCK], reference[first : first + BLOCK], scratch))
+    return total
+
+
+def _block(board: Array, reference: Array, scratch: Scratch) -> Sums:
+    n = len(board)
+    x, r, d = scratch.x[:n], scratch.r[:n], scratch.d[:n]
+    np.copyto(x, board)
+    np.copyto(r, reference)
+    with np.errstate(all="ignore"):
+        np.subtract(x, r, out=d)
+        sums = Sums(elements=n, finite=n, dd=_dot(d, d), dr=_dot(d, r), rr=_dot(r, r))
+    _ends(sums, d, r)
+    if not _in_range(sums):
+        sums = _careful(x, r)
+    _bit_distance(board, reference, sums, scratch)
+    sums.zero_board, sums.zero_reference = _zeros(board, scratch), _zeros(reference, scratch)
+    return sums
+
+
+def _in_range(sums: Sums) -> bool:
+    if not np.isfinite(sums.dd + sums.rr):
+        return False
+    all_zero = (sums.d_low == sums.d_high == 0, sums.r_low == sums.r_high == 0)
+    return all(square > LEAST_SQUARE or zero for square, zero in zip((sums.dd, sums.rr), all_zero, strict=True))
+
+
+def _ends(sums: Sums, d: F64, r: F64) -> None:
+    sums.d_low, sums.d_high = float(d.min()), float(d.max())
+    sums.r_low, sums.r_high = float(r.min()), float(r.max())
+
+
+def _dot(a: F64, b: F64) -> float:
+    whole = len(a) // ROW * ROW
+    total = float(np.dot(a[whole:], b[whole:]))
+    if whole:
+        total += float(_row_dots(a[:whole].reshape(-1, ROW), b[:whole].reshape(-1, ROW)).sum())
+    return total
+
+
+def _row_dots(a: F64, b: F64) -> F64:
+    if hasattr(np, "vecdot"):  # numpy 2
+        rows: F64 = np.vecdot(a, b)
+        return rows
+    return np.asarray([np.dot(p, q) for p, q in zip(a, b, strict=True)])
+
+
+def _careful(x: F64, r: F64) -> Sums:
+    """Only the finite pairs enter the sums, and those in extended precision, whose range squares do not leave."""
+    sums = Sums(elements=len(x))
+    _count_nonfinite(sums, x, r)
+    both = np.isfinite(x) & np.isfinite(r)
+    sums.finite = int(np.count_nonzero(both))
+    if not sums.finite:
+        return sums
+    wide_r = r[both].astype(np.longdouble)
+    wide_d = x[both].astype(np.longdouble) - wide_r
+    sums.dd, sums.dr, sums.rr = (wide_d * wide_d).sum(), (wide_d * wide_r).sum(), (wide_r * wide_r).sum()
+    sums.d_low, sums.d_high = wide_d.min(), wide_d.max()
+    sums.r_low, sums.r_high = float(wide_r.min()), float(wide_r.max())
+    return sums
+
+
+def _count_nonfinite(sums: Sums, x: F64, r: F64) -> None:
+    nan_x, nan_r = np.isnan(x), np.isnan(r)
+    up_x, up_r = np.isposinf(x), np.isposinf(r)
+    down_x, down_r = np.isneginf(x), np.isneginf(r)
+    sums.nan_board, sums.nan_reference = int(nan_x.sum()), int(nan_r.sum())
+    sums.inf_board, sums.inf_reference = int(up_x.sum() + down_x.sum()), int(up_r.sum() + down_r.sum())
+    pairs = ((nan_x, nan_r), (up_x, up_r), (down_x, down_r))
+    sums.nonfinite_agree = all(np.array_equal(a, b) for a, b in pairs)
+
+
+def _zeros(values: Array, scratch: Scratch) -> int:
+    mask = scratch.mask[: len(values)]
+    np.equal(values, 0, out=mask)
+    return int(np.count_nonzero(mask))
+
+
+def _bit_distance(board: Array, reference: Array, sums: Sums, scratch: Scratch) -> None:
+    """Mismatches by bits, and the largest distance in ULP where both sides are of one float type."""
+    if board.dtype != reference.dtype:
+        sums.mismatched = int(np.count_nonzero(board != reference))
+        return
+    kind = INTEGERS[board.dtype.itemsize]
+    a, b = board.view(kind), reference.view(kind)
+    gap = scratch.bits.view(kind)[: len(a)]
+    np.subtract(a, b, out=gap)  # wraps where signs differ; looked at below
+    sums.mismatched = int(np.count_nonzero(gap))
+    if sums.finite < sums.elements:
+        both = np.isfinite(board) & np.isfinite(reference)
+        a, b, gap = a[both], b[both], gap[both]
+    if sums.finite:
+        sums.max_ulp = _max_ulp(a, b, gap, board.dtype)
+
+
+def _max_ulp(a: Array, b: Array, gap: Array, dtype: np.dtype[Any]) -> int:
+    """Bits of floats of one sign count up in ULP. Differing signs give a gap of `limit` or more, always."""
+    limit = 1 << np.finfo(dtype).nmant
+    low, high = int(gap.min()), int(gap.max())
+    if -limit < low and high < limit:
+        return max(high, -low)
+    far = (gap >= limit) | (gap <= -limit)
+    near = int(np.abs(gap[~far]).max()) if not far.all() else 0
+    return max(near, _far_ulp(a[far], b[far]))
+
+
+def _far_ulp(a: Array, b: Array) -> int:
+    unsigned = np.dtype(f"u{a.dtype.itemsize}")
+    magnitude = unsigned.type(np.iinfo(a.dtype).max)
+    p, q = (side.view(unsigned) & magnitude for side in (a, b))
+    p, q = p.astype(np.uint64), q.astype(np.uint64)
+    apart = np.where((a < 0) == (b < 0), np.maximum(p, q) - np.minimum(p, q), p + q)
+    return int(apart.max())
