@@ -1,0 +1,94 @@
+"""The command line as a whole: help, exit codes, start-up weight, no traceback for a user."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from harness.cli import COMMANDS, cli
+from harness.cli.common import clean
+
+
+def harness(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "harness", *argv], capture_output=True, text=True, cwd=cwd)
+
+
+def commands(group: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(group, click.Group):
+        names = group.list_commands(click.Context(group))
+        children = [(name, group.get_command(click.Context(group), name)) for name in names]
+        return [found for name, child in children if child for found in commands(child, (*path, name))]
+    return [(path, group)]
+
+
+ALL = commands(cli)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_command_says_itself(name: str) -> None:
+    command = importlib.import_module(f"harness.cli.{name}").command
+    assert (command.help or "").strip().splitlines()[0] == COMMANDS[name]
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
+def test_every_command_has_help_and_json(path: tuple[str, ...], command: click.Command) -> None:
+    assert command.help
+    assert any("--json" in parameter.opts for parameter in command.params), f"{path} has no --json"
+    undocumented = [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command_shows_an_example(name: str) -> None:
+    done = harness(name, "--help")
+    assert done.returncode == 0
+    assert f"  harness {name}" in done.stdout
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ["numpy", "pandas", "onnx", "onnxruntime", "paramiko", "rich", "jinja2", "scipy", "pydantic", "sqlalchemy"]
+    code = (
+        "import sys\nsys.argv = ['harness', '--help']\nfrom harness.__main__ import main\n"
+        f"try:\n    main()\nexcept SystemExit:\n    pass\nprint([m for m in {heavy!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["rum"], "Did you mean 'run'?"),
+        (["run", "model.bin"], "Missing option '--board'"),
+        (["run", "model.bin", "--board", "emu-x6"], "did you mean 'emu-x5'"),
+        (["run", "nowhere.bin", "--board", "emu-x5"], "nowhere.bin: no such model file"),
+        (["run", "m.bin", "--board", "emu-x5", "--hosts", "gone.yaml"], "gone.yaml: no such file"),
+        (["report", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_wrong_question_ends_with_2_and_says_what_to_type(tmp_path: Path, argv: list[str], words: str) -> None:
+    done = harness(*argv, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_no_colour_codes_outside_a_terminal(tmp_path: Path) -> None:
+    done = harness("boards", "list", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "emu-x5-ssh" in done.stdout
+
+
+def test_text_from_a_board_cannot_steer_a_terminal() -> None:
+    hostile = "a\x1b[2J\x07\u202eb\x9bc\r"
+    shown = clean(hostile)
+    assert shown.isprintable()
+    assert "\\x1b[2J" in shown
+    assert "\\u202e" in shown
