@@ -53,6 +53,7 @@ class Hbdnn:
     suffix = ".bin"
     compiler = "hb_mapper makertbin (D-Robotics OpenExplorer)"
     alignment = horizon_dumps.HBDNN_ALIGNMENT
+    expected: Mapping[str, tuple[str, ...]] = horizon_errors.FILES
     warmup_excluded: bool | None = False  # only the UCP tool leaves the first frame out
 
     # ---- before the run
@@ -69,7 +70,7 @@ class Hbdnn:
         if job.mode not in (*self.modes, "info"):
             raise InputError(f"platform {self.name} has no mode {job.mode!r}", f"its modes: {', '.join(self.modes)}")
         argv = ("hrt_model_exec", *flags(board, job, values))
-        return Invocation(argv, self._environment(values), expected=horizon_errors.FILES.get(job.mode, ()))
+        return Invocation(argv, self._environment(values), expected=self.expected.get(job.mode, ()))
 
     def _environment(self, values: Mapping[str, Any]) -> dict[str, str]:
         return {}
@@ -108,7 +109,7 @@ class Hbdnn:
         return [*flags, *self._length_flags(values), "--profile_path=."]
 
     def _length_flags(self, values: Mapping[str, Any]) -> list[str]:
-        seconds = _seconds(values)
+        seconds = seconds_of(values)
         if seconds == 0:
             return [f"--frame_count={options.integer(values, 'frames', 1, 100_000_000)}"]
         if seconds % 60:
@@ -148,7 +149,7 @@ class Hbdnn:
         return horizon_dumps.storages(spec, unit, self.alignment)
 
     def read_failure(self, mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
-        return horizon_errors.judge(mode, code, log, present)
+        return horizon_errors.judge(mode, code, log, present, self.expected)
 
     # ---- inputs
 
@@ -159,7 +160,8 @@ class Hbdnn:
         return horizon_inputs.reference_feed(info, spec, board_input)
 
 
-def _seconds(values: Mapping[str, Any]) -> float:
+def seconds_of(values: Mapping[str, Any]) -> float:
+    """Option `time`, 0 when not given. Errors: InputError for anything else than seconds."""
     try:
         seconds = float(values["time"])
     except (TypeError, ValueError):

@@ -20,7 +20,7 @@ DTYPE_BITS = {
     "s4": 4, "u4": 4, "s8": 8, "u8": 8, "bool8": 8, "s16": 16, "u16": 16, "f16": 16,
     "s32": 32, "u32": 32, "f32": 32, "s64": 64, "u64": 64, "f64": 64,
 }  # fmt: skip
-_MODEL_DUMP = re.compile(r"^model_infer_(input|output)_(\d+)(?:_(.*))?\.bin$", re.DOTALL)
+_MODEL_DUMP = re.compile(r"^model_infer_(input|output)_(\d+)(?:_(.*))?\.(?:bin|npy)$", re.DOTALL)
 _LAYER_DUMP = re.compile(r"^layer-(\d+)-([^-]+)-(.+?)-(input|output)-(\d+)-(.*)$", re.DOTALL)
 _PLANE = re.compile(r"^(.*?)[._]?(y|uv)(\d+)$", re.DOTALL)
 _ENDING = re.compile(r"(?:\.data)?\.(?:bin|npy)$")
@@ -99,6 +99,27 @@ def _node_dump(path: Path, match: re.Match[str]) -> Dump:
         aliases=aliases,
         unit="BPU" if on_bpu else "CPU",
     )
+
+
+_LOOSE = re.compile(r"^(.+?)[-_](input|output)[-_](\d+)(?:[-_](.*))?$", re.DOTALL)
+
+
+def loose_dumps(folder: Path) -> tuple[Dump, ...]:
+    """Other tensor files that a tool left under names that no manual tells: the name is all that is known.
+
+    `<node>-output-<k>[-<tensor>]` gives node and tensor; anything else is its file name without the ending.
+    """
+    dumps = []
+    for path in sorted((*folder.glob("*.bin"), *folder.glob("*.npy"))):
+        if _MODEL_DUMP.match(path.name):
+            continue
+        stem = _ENDING.sub("", path.name)
+        match = _LOOSE.match(stem)
+        if match is None:
+            dumps.append(Dump(stem, path))
+        else:
+            dumps.append(Dump(match[4] or match[1], path, op=match[1], role=match[2], aliases=(stem,)))
+    return tuple(dumps)
 
 
 def bin_dumps(folder: Path, mapping: Path | None = None) -> tuple[Dump, ...]:

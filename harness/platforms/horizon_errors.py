@@ -7,7 +7,7 @@ text and left files together. The order of `_TEXTS` matters: the cause stands ab
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
@@ -187,10 +187,16 @@ FILES = {
 _SAYS = {"info": "output[", "profile": "Perf result:"}
 
 
-def judge(mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
-    """None means that the mode worked. `present` are names of files in the mode's folder."""
+def judge(
+    mode: str,
+    code: int | None,
+    log: str,
+    present: Sequence[str],
+    files: Mapping[str, tuple[str, ...]] = FILES,
+) -> Failure | None:
+    """None means that the mode worked. `present` are the names in the mode's folder, `files` what must be there."""
     lines = plain(log).lines
-    return _by_text(lines, failed=code != 0) or _by_code(code, lines) or _by_result(mode, lines, present)
+    return _by_text(lines, failed=code != 0) or _by_code(code, lines) or _by_result(mode, lines, present, files)
 
 
 def _by_text(lines: Sequence[str], failed: bool) -> Failure | None:
@@ -270,11 +276,13 @@ def _last_error(lines: Sequence[str]) -> str:
     return (errors or filled or [""])[-1][:400]
 
 
-def _by_result(mode: str, lines: Sequence[str], present: Sequence[str]) -> Failure | None:
+def _by_result(
+    mode: str, lines: Sequence[str], present: Sequence[str], files: Mapping[str, tuple[str, ...]]
+) -> Failure | None:
     """Exit code 0 and no fatal text: is the result there?"""
     said = _SAYS.get(mode)
     lacks_text = said is not None and not any(said in line for line in lines)
-    lacks_files = [p for p in FILES.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
+    lacks_files = [p for p in files.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
     if not lacks_text and not lacks_files:
         return None
     if not any(_KNOWN.search(line) for line in lines):
