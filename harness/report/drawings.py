@@ -1,5 +1,7 @@
-"""Geometry of the page's drawings, pure. Horizontal places are percentages of the drawing's width (drawings stretch with
-the page and their text does not), vertical ones are CSS pixels.
+"""Geometry of the page's drawings, pure.
+
+Horizontal places are percentages of the drawing's width (drawings stretch with the page, their text does not), vertical
+ones are CSS pixels. The error map alone counts in its own cells.
 """
 
 from __future__ import annotations
@@ -226,13 +228,12 @@ def error_map(picture: object) -> Row | None:
         return None
     largest = max(max(row) for row in values)
     levels = [[_level(value, largest) for value in row] for row in values]
-    columns = len(levels[0])
     axes = picture.get("axes") if isinstance(picture, dict) else None
     named = [str(axis) for axis in axes] if isinstance(axes, list) and len(axes) == 2 else ["rows", "columns"]
     return {
-        "runs": [run for place, row in enumerate(levels) for run in _runs(row, place, len(levels), columns)],
+        "runs": _runs(levels),
         "rows": len(levels),
-        "columns": columns,
+        "columns": len(levels[0]),
         "axes": named,
         "largest": largest,
         "say": _extent(levels),
@@ -255,14 +256,21 @@ def _level(value: float, largest: float) -> int:
     return math.ceil(_LEVELS * value / largest) if largest > 0 and value > 0 else 0
 
 
-def _runs(row: list[int], place: int, rows: int, columns: int) -> list[Row]:
-    edges = [0, *(n for n in range(1, columns) if row[n] != row[n - 1]), columns]
-    y, h = round(100 * place / rows, 3), round(100 / rows, 3)
-    return [
-        {"x": round(100 * a / columns, 3), "w": round(100 * (b - a) / columns, 3), "y": y, "h": h, "level": row[a]}
-        for a, b in pairwise(edges)
-        if row[a]
-    ]
+def _runs(levels: list[list[int]]) -> list[Row]:
+    """Rectangles of one level, in cells: runs along a row, joined with the equal run above."""
+    done: list[Row] = []
+    open_runs: dict[tuple[int, int, int], Row] = {}
+    for y, row in enumerate(levels):
+        edges = [0, *(n for n in range(1, len(row)) if row[n] != row[n - 1]), len(row)]
+        found = {}
+        for x, end in pairwise(edges):
+            if row[x]:
+                key = (x, end, row[x])
+                found[key] = open_runs.get(key) or {"x": x, "y": y, "w": end - x, "h": 0, "level": row[x]}
+                found[key]["h"] += 1
+        done += [run for key, run in open_runs.items() if key not in found]
+        open_runs = found
+    return done + list(open_runs.values())
 
 
 def _extent(levels: list[list[int]]) -> str:
@@ -270,7 +278,8 @@ def _extent(levels: list[list[int]]) -> str:
     touched_columns = [n for n in range(len(levels[0])) if any(row[n] for row in levels)]
     if not touched_rows:
         return "no cell differs"
-    return f"differences in {_span(touched_rows, len(levels), 'row')} and {_span(touched_columns, len(levels[0]), 'column')}"
+    down, across = _span(touched_rows, len(levels), "row"), _span(touched_columns, len(levels[0]), "column")
+    return f"differences in {down} and {across}"
 
 
 def _span(touched: list[int], total: int, noun: str) -> str:

@@ -44,7 +44,10 @@ def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: li
 def _stopped(run: Row, state: str, verdict: Row, coverage: Row | None, counts: dict[str, int]) -> Row:
     title = _STATES.get(state, f"Not finished ({state})" if state else "Not finished")
     told = [_failure(mode) for mode in rows(run, "modes")]
-    sentences = [*filter(None, told), text(verdict.get("detail")), coverage_sentence(coverage, counts)]
+    detail = text(verdict.get("detail"))
+    if not any(detail in failure for failure in told):
+        told.append(detail)
+    sentences = [*told, coverage_sentence(coverage, counts)]
     return {
         "word": state,
         "tone": "stop",

@@ -6,9 +6,9 @@ import re
 
 from harness.report.headline import fault_sentence
 from harness.report.layer_tables import WORDS
-from harness.report.page import GLYPHS
+from harness.report.page import GLYPHS, quantity
 from harness.report.reach import Row
-from harness.report.values import decibel, plain, scientific, share, shortened, text, time_us, utc
+from harness.report.values import decibel, plain, scientific, share, shortened, utc
 
 _MOST_ROWS = 10
 
@@ -53,8 +53,7 @@ def _facts(data: Row) -> str:
 def _numbers(data: Row) -> str:
     parts = []
     for number in data["numbers"]:
-        value = time_us(number["value"]) if number["unit"] == "us" else plain(number["value"])
-        shown = text(number["value"]) if number["unit"] == "text" else value
+        shown = quantity(number["value"], number["unit"])
         ratio = f" ({share(number['share'])})" if number["share"] is not None else ""
         parts.append(f"{prose(number['label'])} {prose(shown)}{ratio}{' (estimated)' if number['estimated'] else ''}")
     return "; ".join(parts)

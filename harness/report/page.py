@@ -106,8 +106,12 @@ def _finalize(value: Any) -> Any:
     return values.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _quantity(value: Any, unit: str) -> str:
-    return values.time_us(value) if unit == "us" else values.plain(value) if unit == "count" else values.text(value)
+def quantity(value: Any, unit: str) -> str:
+    """A key number in its unit ("us", "fps", "count", "text")."""
+    return _QUANTITIES.get(unit, values.text)(value)
+
+
+_QUANTITIES = {"us": values.time_us, "count": values.plain, "fps": values.tenths}
 
 
 def _tint(part: str) -> str:
@@ -136,7 +140,7 @@ _FILTERS = {
     "utc": values.utc,
     "shape": values.shape,
     "short": values.shortened,
-    "quantity": _quantity,
+    "quantity": quantity,
     "small": _small,
     "tint": _tint,
 }

@@ -98,7 +98,7 @@ def _estimate(time: Row) -> str:
 
 
 def numbers(time: Row | None) -> list[Row]:
-    """Key numbers: label, value, unit ("us", "count", "fps", "text"), share of end to end, estimated."""
+    """Key numbers: label, value, unit ("us", "fps", "count", "text"), share of end to end, estimated."""
     if time is None:
         return []
     found = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
@@ -117,7 +117,7 @@ def _latency_numbers(latency: Row, estimated: bool) -> list[Row]:
 def _loop_numbers(latency: Row | None) -> list[Row]:
     if latency is None:
         return []
-    named = (("frames per second", "fps", "count"), ("frames", "frames", "count"), ("threads", "threads", "count"))
+    named = (("frames per second", "fps", "fps"), ("frames", "frames", "count"), ("threads", "threads", "count"))
     found = [_number(label, latency[key], unit) for label, key, unit in named if latency[key] is not None]
     return found + ([_number("core", text(latency["core"]), "text")] if text(latency["core"]) else [])
 
@@ -209,9 +209,14 @@ def _flat(value: Row, prefix: str = "") -> list[Row]:
             for position, item in enumerate(entry):
                 found += _flat(item if isinstance(item, dict) else {"": item}, f"{name}[{position}].")
         elif entry not in (None, "", []):
-            shown = ", ".join(text(item) for item in entry) if isinstance(entry, list) else text(entry)
-            found.append({"name": name, "value": shown})
+            found.append({"name": name, "value": _shown(entry)})
     return found
+
+
+def _shown(entry: object) -> str:
+    if isinstance(entry, list):
+        return ", ".join(_shown(item) for item in entry)
+    return ("yes" if entry else "no") if isinstance(entry, bool) else text(entry)
 
 
 def problems(run: Row) -> list[str]:

@@ -93,7 +93,7 @@ def share(value: Any) -> str:
         return f"0{_GAP}%"
     if abs(percent) < 0.01:
         return f"{scientific(percent)}{_GAP}%"
-    if abs(percent) < 1:
+    if abs(percent) < 10:
         return f"{percent:.2f}{_GAP}%"
     return f"{_percent(percent)}{_GAP}%"
 
@@ -110,7 +110,7 @@ def _percent(percent: float) -> str:
 
 
 def scientific(value: Any) -> str:
-    """Two significant digits: 6.1e-3; plain where plain is short (0.31, 12)."""
+    """Two significant digits and the exponent: 6.1e-3. Zero only for zero."""
     found = number(value)
     if found is None:
         return DASH
@@ -120,6 +120,14 @@ def scientific(value: Any) -> str:
         return "0"
     mantissa, exponent = f"{found:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def tenths(value: Any) -> str:
+    """A rate with one decimal, more where it would read 0.0."""
+    found = number(value)
+    if found is None or not math.isfinite(found) or 0 < abs(found) < 0.1:
+        return plain(value)
+    return f"{found:,.1f}"
 
 
 def decibel(value: Any) -> str:
@@ -136,7 +144,9 @@ def plain(value: Any) -> str:
         return DASH
     if not math.isfinite(found):
         return _odd(found)
-    return f"{int(found):,}" if found == int(found) else _significant(found)
+    if found == int(found) and abs(found) < 1e15:
+        return f"{int(found):,}"
+    return _significant(found) if 1e-3 <= abs(found) < 1e15 else scientific(found)
 
 
 def size(value: Any) -> str:
