@@ -113,9 +113,10 @@ def open_session(ort, args, model, trace=""):
     providers = [(names[0], pairs(args.provider_option))] + names[1:]
     if "CPUExecutionProvider" not in names:
         providers.append("CPUExecutionProvider")
+    options = session_options(ort, args, trace)
     start = time.perf_counter()
     try:
-        session = ort.InferenceSession(model, session_options(ort, args, trace), providers=providers)
+        session = ort.InferenceSession(model, options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions share no other base
         raise RunnerError(load_kind(error), "onnxruntime cannot load it: %s" % error) from error
     for name in names:

@@ -20,6 +20,10 @@ NUMBERS = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i"}  # TensorProto.data_t
 class ModelError(Exception):
     """The file is no ONNX model, or lacks what was asked of it."""
 
+    def __init__(self, text, kind="bad_model"):
+        super().__init__(text)
+        self.kind = kind
+
 
 def varint(data, at):
     value = shift = 0
@@ -128,7 +132,7 @@ class Graph:
         names = wanted.split(",")
         missing = [name for name in names if name not in {out for _, out in rows}]
         if missing:
-            raise ModelError("the model computes no tensor %s" % ", ".join(missing))
+            raise ModelError("the model computes no tensor %s" % ", ".join(missing), "unknown_tensor")
         return [(i, out) for i, out in rows if out in names]
 
     def is_layer(self, name):

@@ -340,10 +340,8 @@ def main(argv):
             sys.path.insert(0, os.path.expanduser(args.site))
         result = MODES[args.mode](Run(args))
         emit("result", dict(result, mode=args.mode, seconds=time.perf_counter() - start))
-    except RunnerError as error:
+    except (RunnerError, ModelError) as error:
         return fail(error.kind, str(error))
-    except ModelError as error:
-        return fail("bad_model", str(error))
     except MemoryError as error:
         return fail("memory", str(error) or "out of memory")
     except OSError as error:

@@ -85,7 +85,8 @@ def build_root(root: Path, python: Path) -> None:
         "python3": f'exec {shlex.quote(str(python))} "$@"',
         "uname": '/bin/uname "$@" | sed "s/x86_64/aarch64/g"',
     }
-    (root / "bin").mkdir(parents=True, exist_ok=True)
+    for folder in (root / "bin", root / "work"):
+        folder.mkdir(parents=True, exist_ok=True)
     for name, line in stubs.items():
         path = root / "bin" / name
         part = path.with_suffix(f".{os.getpid()}")
@@ -112,6 +113,7 @@ def stand_up(board: Board = BOARD, root: Path | None = None, tell: Tell | None =
             user=served.user,
             identity=served.identity,
             known_hosts=served.known_hosts,
+            work=str((home / "work").resolve()),
             tools=(str((home / "bin").resolve()), *board.tools),
         )
 

@@ -18,9 +18,12 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the same sources give the same bytes
 
 
 def cache_folder() -> Path:
-    """harness's folder in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
+    """harness's own folder: $HARNESS_HOME, else below the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
+    home = os.environ.get("HARNESS_HOME")
+    if home:
+        return Path(home).absolute()
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "harness"
+    return Path(base).absolute() / "harness"
 
 
 def runner_archive() -> Path:
