@@ -1,0 +1,296 @@
+"""Board against reference, whole: rows, verdicts, roles, origins, coverage, and the word on it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.consistency import pictures
+from harness.consistency.blame import Bench, Blame, blame, with_fingerprints
+from harness.consistency.fingerprint import classify
+from harness.consistency.growth import effects, growth
+from harness.consistency.isolate import Isolator
+from harness.consistency.layouts import TensorError
+from harness.consistency.matching import Match, Matching, Rules, match
+from harness.consistency.metrics import measure
+from harness.consistency.origin import sequence_origin
+from harness.consistency.pairing import Pair, Storages, open_array, open_pair
+from harness.consistency.policy import Policy, Subject, load_policy
+from harness.consistency.tensors import Array, file_md5, valid_md5
+from harness.consistency.threeway import three_way
+from harness.consistency.verdicts import Judgement, judge, run_verdict, waive
+from harness.errors import HarnessError, InputError
+from harness.records import Comparison, Coverage, Dump, Fingerprint, Graph, Layer, Metrics, Origin
+from harness.reference import Reference, ReferenceTensor, dense_bytes
+
+Progress = Callable[[str, int, int], None]
+PICTURED = 8  # origins that get an error map and a histogram
+LISTED = 12  # names in a note
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to compare. `mapping` is dump name -> reference name, or a YAML file of such lines."""
+
+    storages: Storages | None = None
+    policy: Policy | None = None
+    mapping: Path | Mapping[str, str] | None = None
+    rules: Rules | None = None
+    graph: Graph | None = None  # instead of the reference's own
+    model: Path | None = None  # the ONNX for single ops, instead of the reference's own
+    isolate: bool = True
+    floats: Reference | None = None  # a float reference: three-way noise ratios
+    platform: str = ""
+    toolchain: str = ""
+    progress: Progress | None = None
+
+
+def compare(reference: Reference, dumps: Sequence[Dump], settings: Settings | None = None) -> Comparison:
+    """Compare what a board left with what the PC says. Errors: InputError for a mapping that does not fit."""
+    return _Work(reference, dumps, settings or Settings()).result()
+
+
+def read_mapping(source: Path | Mapping[str, str] | None) -> dict[str, str]:
+    """Names of a mapping file (`board name: reference name`). Errors: InputError."""
+    if source is None or isinstance(source, Mapping):
+        return dict(source or {})
+    try:
+        names = yaml.safe_load(source.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{source}: not a readable mapping ({error})") from None
+    if not isinstance(names, dict) or not all(isinstance(v, str | int) for v in names.values()):
+        raise InputError(f"{source}: a mapping is lines of `board name: reference name`")
+    return {str(board): str(wanted) for board, wanted in names.items()}
+
+
+class _Work:
+    """One comparison. Arrays are opened where they are needed and never kept: 5,000 layers, few open files."""
+
+    def __init__(self, reference: Reference, dumps: Sequence[Dump], settings: Settings) -> None:
+        self.reference, self.dumps, self.settings = reference, dumps, settings
+        self.policy = settings.policy or load_policy()
+        self.graph = settings.graph or reference.graph
+        mapping = read_mapping(settings.mapping)
+        self.matching: Matching = match(reference, dumps, mapping, settings.rules)
+        self.matches = {row.tensor.name: row for row in self.matching.rows if row.tensor is not None}
+        self.notes: list[str] = _unused(mapping, dumps)
+
+    def result(self) -> Comparison:
+        layers = self._layers()
+        blamed = self._blame(layers)
+        layers = self._fingerprinted(blamed)
+        origins = with_fingerprints(blamed.origins, layers)
+        coverage = self._coverage(layers)
+        return Comparison(
+            verdict=run_verdict(layers, origins, coverage),
+            coverage=coverage,
+            layers=tuple(layers),
+            origins=origins,
+            first_difference=next((layer.name for layer in layers if layer.verdict == "differs"), ""),
+            reference={
+                "kind": self.reference.kind,
+                "source": self.reference.source,
+                "provenance": self.reference.provenance,
+            },
+            policy=self.policy.name,
+            graph_source=self.graph.source or "reference" if self._graph_serves(layers) and self.graph else "",
+            notes=(*self.notes, *blamed.notes),
+            pictures=self._pictures(origins),
+            extras=self._extras(layers),
+        )
+
+    def pair(self, name: str) -> Pair:
+        """Board and reference of a matched tensor. Errors: TensorError."""
+        row = self.matches[name]
+        assert row.tensor is not None and row.dump is not None
+        return open_pair(row.tensor, row.dump, self.settings.storages)
+
+    # ---------------------------------------------------------------- rows
+
+    def _layers(self) -> list[Layer]:
+        layers = []
+        for index, row in enumerate(self.matching.rows):
+            if self.settings.progress is not None:
+                self.settings.progress("comparing", index, len(self.matching.rows))
+            layers.append(self._layer(index, row))
+        return layers
+
+    def _layer(self, index: int, row: Match) -> Layer:
+        plain = _plain_layer(index, row)
+        if row.tensor is None or row.dump is None:
+            return plain
+        try:
+            return self._compared(plain, row.tensor, row.dump)
+        except TensorError as error:
+            return replace(plain, reason=error.reason, note=_joined(row.note, error.message))
+
+    def _compared(self, plain: Layer, tensor: ReferenceTensor, dump: Dump) -> Layer:
+        pair = open_pair(tensor, dump, self.settings.storages)
+        metrics = measure(pair.board, pair.reference, pair.spec_board, pair.spec_reference)
+        board_md5 = valid_md5(pair.board)
+        reference_md5 = pair.reference_md5 or valid_md5(pair.reference)
+        equal = metrics.mismatched == 0 and board_md5 == reference_md5
+        judged = self._judge(plain, pair, metrics, equal)
+        if metrics.special == "empty":
+            return replace(plain, reason="empty", note=_joined(plain.note, "the tensor has no element"))
+        return replace(
+            plain,
+            verdict=judged.verdict,
+            reason=judged.reason,
+            note=_joined(plain.note, pair.note, judged.note),
+            dtype=pair.spec_board.dtype,
+            shape=tuple(pair.reference.shape),
+            size_bytes=pair.reference.nbytes,
+            file_md5_board=file_md5(dump.path),
+            file_md5_reference="" if tensor.path.suffix == ".npy" else file_md5(tensor.path),
+            valid_md5_board=board_md5,
+            valid_md5_reference=reference_md5,
+            metrics=metrics,
+        )
+
+    def _judge(self, layer: Layer, pair: Pair, metrics: Metrics, equal: bool) -> Judgement:
+        limits = self.policy.limits(self._subject(layer, pair))
+        judged = judge(metrics, pair.form, limits, equal=equal)
+        return waive(judged, metrics, layer.op, layer.name, self.policy)
+
+    def _subject(self, layer: Layer, pair: Pair) -> Subject:
+        return Subject(
+            op_kind=layer.op_kind,
+            dtype=pair.dtype,
+            form=pair.form,
+            unit=layer.unit,
+            platform=self.settings.platform,
+            toolchain=self.settings.toolchain,
+        )
+
+    # ---------------------------------------------------------------- blame
+
+    def _graph_serves(self, layers: Sequence[Layer]) -> bool:
+        """A graph that knows no differing row is of no use: the order of the rows is all there is."""
+        if self.graph is None:
+            return False
+        known = {name for op in self.graph.ops for name in op.outputs} | set(self.graph.inputs)
+        compared = [layer for layer in layers if layer.verdict != "not_compared"]
+        return any(layer.name in known for layer in compared)
+
+    def _blame(self, layers: Sequence[Layer]) -> Blame:
+        if not self._graph_serves(layers) or self.graph is None:
+            note = "no graph is known: the first difference in file order is named, others may be its consequence"
+            origins = sequence_origin(layers)
+            return Blame(list(layers), origins, [note] if origins else [])
+        return blame(self.graph, layers, self._bench(layers))
+
+    def _bench(self, layers: Sequence[Layer]) -> Bench | None:
+        model = self.settings.model or self.reference.model
+        differing = any(layer.verdict == "differs" for layer in layers)
+        if model is None or not self.settings.isolate or not differing:
+            return None
+        runner = self.reference.provenance.get("runner", {})
+        try:
+            isolator = Isolator(model, str(runner.get("optimizations", "disabled")))
+        except HarnessError as error:
+            self.notes.append(f"single ops cannot be run: {error.message}")
+            return None
+        return Bench(isolator, self.pair, self._fed, self._allowed)
+
+    def _fed(self, name: str) -> Array:
+        """A graph input as the reference was fed: its float side where it has one."""
+        tensor = self.reference.tensors[name]
+        side = tensor.alternate or tensor
+        assert side.spec is not None
+        return open_array(side.path, side.spec)
+
+    def _allowed(self, layer: Layer, pair: Pair, metrics: Metrics) -> bool:
+        judged = judge(metrics, pair.form, self.policy.limits(self._subject(layer, pair)))
+        return waive(judged, metrics, layer.op, layer.name, self.policy).verdict != "differs"
+
+    def _fingerprinted(self, blamed: Blame) -> list[Layer]:
+        """Fingerprints where they mean something: where a difference is born, not where it was carried to."""
+        named = {origin.tensor for origin in blamed.origins}
+        return [
+            replace(layer, fingerprint=self._fingerprint(layer)) if layer.name in named else layer
+            for layer in blamed.layers
+        ]
+
+    def _fingerprint(self, layer: Layer) -> Fingerprint:
+        pair = self.pair(layer.name)
+        assert layer.metrics is not None
+        return classify(pair.board, pair.reference, pair.spec_board, layer.metrics)
+
+    # ---------------------------------------------------------------- around
+
+    def _coverage(self, layers: Sequence[Layer]) -> Coverage:
+        """Of the reference's tensors that ops compute: inputs and dumps without partner do not count."""
+        rows = [layer for layer in layers if (t := self.reference.tensors.get(layer.name)) and not t.is_input]
+        compared = [layer for layer in rows if layer.verdict != "not_compared"]
+        sizes = {layer.name: layer.size_bytes or self._bytes(layer.name) for layer in rows}
+        return Coverage(
+            layers_compared=len(compared),
+            layers_total=len(rows),
+            bytes_compared=sum(sizes[layer.name] for layer in compared),
+            bytes_total=sum(sizes.values()),
+        )
+
+    def _bytes(self, name: str) -> int:
+        spec = self.reference.tensors[name].spec
+        return max(0, dense_bytes(spec)) if spec is not None else 0
+
+    def _pictures(self, origins: Sequence[Origin]) -> dict[str, Any]:
+        drawn = {}
+        for origin in origins[:PICTURED]:
+            pair = self.pair(origin.tensor)
+            drawn[origin.tensor] = pictures.error_map(pair.board, pair.reference, pair.spec_reference)
+        return drawn
+
+    def _extras(self, layers: Sequence[Layer]) -> dict[str, Any]:
+        differing = any(layer.verdict in ("within", "differs") for layer in layers)
+        extras: dict[str, Any] = {}
+        if differing:
+            extras |= {"growth": growth(layers), "outputs": effects(layers, self.pair)}
+        if self.settings.floats is not None:
+            extras["three_way"] = three_way(layers, self.pair, self.settings.floats, self.policy)
+        return extras
+
+
+def _plain_layer(index: int, row: Match) -> Layer:
+    tensor, dump = row.tensor, row.dump
+    spec = tensor.spec if tensor is not None else dump.spec if dump is not None else None
+    return Layer(
+        index=index,
+        name=tensor.name if tensor is not None else dump.name if dump is not None else "",
+        op=(tensor.op if tensor is not None else "") or (dump.op if dump is not None else ""),
+        op_kind=_kind(tensor, dump),
+        verdict="not_compared",
+        reason=row.reason,
+        note=row.note,
+        match=row.how if tensor is not None and dump is not None else "",
+        unit=dump.unit if dump is not None else "",
+        dtype=spec.dtype if spec else "",
+        shape=spec.shape if spec else (),
+        size_bytes=max(0, dense_bytes(spec)) if spec else 0,
+        board_file=dump.path.name if dump is not None else "",
+        is_output=tensor.is_output if tensor is not None else False,
+    )
+
+
+def _kind(tensor: ReferenceTensor | None, dump: Dump | None) -> str:
+    if tensor is not None and tensor.is_input:
+        return "input"
+    return (tensor.op_kind if tensor is not None else "") or (dump.op_kind if dump is not None else "")
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _unused(mapping: Mapping[str, str], dumps: Sequence[Dump]) -> list[str]:
+    names = {name for dump in dumps for name in (dump.name, *dump.aliases)}
+    missing = [board for board in mapping if board not in names]
+    if not missing:
+        return []
+    more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+    return [f"mapping: the board left no {', '.join(missing[:LISTED])}{more}"]

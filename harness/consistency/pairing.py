@@ -1,0 +1,218 @@
+"""A matched dump and tensor, opened: two arrays with axes in one order, or the reason why there is no such pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.consistency.layouts import TensorError
+from harness.consistency.tensors import Array, dequantize, open_tensor, size_bytes, to_layout, value_range
+from harness.dumps import npy_spec
+from harness.records import Dump, Quantization, TensorSpec
+from harness.reference import ReferenceTensor
+
+Storages = Callable[[TensorSpec, str], tuple[TensorSpec, ...]]
+GRID_TOLERANCE = 1e-3  # of a step: float32 products of small integers are this close
+GRID_SAMPLE = 1 << 16  # elements looked at before a whole tensor is
+SAME_SCALE = 1e-5
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Board and reference as logical arrays of one shape. `form` is one of policy.FORMS."""
+
+    board: Array
+    reference: Array
+    spec_board: TensorSpec
+    spec_reference: TensorSpec
+    form: str
+    reference_md5: str = ""
+    note: str = ""
+
+    @property
+    def dtype(self) -> str:
+        """What a policy's dtype means: the coarser of the two sides' floats, else the reference's."""
+        kinds = {self.spec_board.dtype, self.spec_reference.dtype}
+        return "f16" if self.form == "float" and "f16" in kinds else self.spec_reference.dtype
+
+
+def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = None) -> Pair:
+    """Open both sides. Errors: TensorError whose `reason` is one of records.REASONS."""
+    spec_board = _board_spec(tensor, dump, storages)
+    board = open_array(dump.path, spec_board)
+    side = _side(tensor, spec_board)
+    spec_reference = _reference_spec(side, spec_board, storages)
+    reference = open_array(side.path, spec_reference)
+    spec_board, note = _guess_layout(spec_board, spec_reference)
+    board = to_layout(board, spec_board, spec_reference.layout)
+    board, more = _same_shape(board, reference.shape, dump.name)
+    note = "; ".join(n for n in (note, more) if n)
+    spec_board = _with_scale(spec_board, spec_reference)
+    steps = _on_grid(board, spec_reference, reference)
+    if steps is not None:
+        board, spec_board = steps, spec_reference
+        note = "; ".join(n for n in (note, "floats on the reference's grid, compared as its integers") if n)
+    form = _form(spec_board, spec_reference)
+    return Pair(board, reference, spec_board, spec_reference, form, side.md5, note)
+
+
+def open_array(path: Path, spec: TensorSpec) -> Array:
+    """The valid region, memory-mapped: an .npy by its header, anything else by its spec. Errors: TensorError."""
+    if path.suffix != ".npy":
+        return open_tensor(path, spec)
+    try:
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise TensorError(f"{path}: {error}", "", _npy_reason(path, error)) from None
+    return array.view(np.uint8) if array.dtype == np.bool_ else array
+
+
+def _npy_reason(path: Path, error: Exception) -> str:
+    if path.is_file() and path.stat().st_size == 0:
+        return "empty"
+    return "truncated" if "mmap" in str(error) or isinstance(error, EOFError) else "unreadable"
+
+
+# --------------------------------------------------------------------------- specs
+
+
+def _board_spec(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> TensorSpec:
+    if dump.path.suffix == ".npy":
+        header = npy_spec(dump.path)
+        if header is None:
+            open_array(dump.path, TensorSpec(dump.name, "u8", ()))  # says what is wrong with the file
+            raise TensorError(f"{dump.path}: holds a type that no tensor has", "", "dtype_differs")
+        return replace(header, name=dump.name) if dump.spec is None else replace(dump.spec, shape=header.shape)
+    size = _size(dump.path)
+    if dump.spec is not None:
+        return _fitting(_ways(dump.spec, dump.unit, storages), size, dump.path)
+    sides = [s.spec for s in (tensor, tensor.alternate) if s is not None and s.spec is not None]
+    if not sides:
+        return TensorSpec(dump.name, "u8", (size,))  # raw bytes against raw bytes
+    return _fitting((way for spec in sides for way in _ways(spec, dump.unit, storages)), size, dump.path)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise TensorError(f"{path}: cannot be read: {error.strerror}", "", "unreadable") from None
+
+
+def _ways(spec: TensorSpec, unit: str, storages: Storages | None) -> Iterator[TensorSpec]:
+    yield spec
+    if storages is not None:
+        yield from storages(spec, unit)
+
+
+def _fitting(ways: Iterator[TensorSpec], size: int, path: Path) -> TensorSpec:
+    """The first way whose size is the file's. Errors: TensorError with both sizes."""
+    sizes = []
+    for way in ways:
+        sizes.append(size_bytes(way))
+        if sizes[-1] == size:
+            return way
+    expected = " or ".join(str(n) for n in dict.fromkeys(sizes))
+    reason = "empty" if size == 0 else "truncated" if size < min(sizes) else "shape_differs"
+    raise TensorError(f"{path.name}: expected {expected} bytes, the file has {size}", "", reason)
+
+
+def _side(tensor: ReferenceTensor, spec_board: TensorSpec) -> ReferenceTensor:
+    """The float side of a border where the board dumped floats."""
+    other = tensor.alternate
+    floats = spec_board.dtype[:1] == "f"
+    return other if other is not None and floats and other.spec is not None else tensor
+
+
+def _reference_spec(side: ReferenceTensor, spec_board: TensorSpec, storages: Storages | None) -> TensorSpec:
+    if side.spec is not None:
+        return side.spec
+    plain = replace(spec_board, aligned_shape=(), stride_bytes=(), aligned_bytes=None)
+    return _fitting(_ways(plain, "CPU", storages), _size(side.path), side.path)
+
+
+def _with_scale(spec_board: TensorSpec, spec_reference: TensorSpec) -> TensorSpec:
+    """Dumps seldom tell their scale: with the dtype of the reference it is the reference's."""
+    if spec_board.quantization is None and spec_board.dtype == spec_reference.dtype:
+        return replace(spec_board, quantization=spec_reference.quantization)
+    return spec_board
+
+
+# --------------------------------------------------------------------------- axes
+
+
+def _guess_layout(spec_board: TensorSpec, spec_reference: TensorSpec) -> tuple[TensorSpec, str]:
+    """An .npy tells no layout: sizes that are the reference's with channels last are read so, and it is said."""
+    if spec_board.layout or len(spec_board.shape) != 4 or spec_reference.layout not in ("NCHW", "NHWC"):
+        return spec_board, ""
+    order = (0, 2, 3, 1) if spec_reference.layout == "NCHW" else (0, 3, 1, 2)
+    turned = tuple(spec_reference.shape[i] for i in order)
+    if spec_board.shape == spec_reference.shape or spec_board.shape != turned:
+        return spec_board, ""
+    layout = "NHWC" if spec_reference.layout == "NCHW" else "NCHW"
+    return replace(spec_board, layout=layout), f"read as {layout}, which its shape is"
+
+
+def _same_shape(board: Array, wanted: tuple[int, ...], name: str) -> tuple[Array, str]:
+    """Axes of size one may come and go; any other difference of shape is one."""
+    if board.shape == wanted:
+        return board, ""
+    if [n for n in board.shape if n != 1] == [n for n in wanted if n != 1]:
+        return board.reshape(wanted), f"shape {_times(board.shape)} on the board"
+    raise TensorError(f"{name}: shape {_times(board.shape)}, the reference has {_times(wanted)}", "", "shape_differs")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+# --------------------------------------------------------------------------- form
+
+
+def _form(board: TensorSpec, reference: TensorSpec) -> str:
+    whole = [spec.dtype[:1] in ("s", "u", "b") for spec in (board, reference)]
+    if not any(whole):
+        return "float"
+    if not all(whole):
+        return "mixed"
+    a, b = board.quantization, reference.quantization
+    return "rescaled" if a is not None and b is not None and not _one_scale(a, b) else "integer"
+
+
+def _one_scale(a: Quantization, b: Quantization) -> bool:
+    """The test that metrics.measure makes, on lists of any length."""
+    first, second = np.asarray(a.scales), np.asarray(b.scales)
+    if first.size != second.size and 1 not in (first.size, second.size):
+        return False
+    return bool(np.allclose(first, second, rtol=SAME_SCALE, atol=0))
+
+
+def _on_grid(board: Array, spec_reference: TensorSpec, reference: Array) -> Array | None:
+    """Board floats that are all whole steps of an integer reference, as those integers; else None.
+
+    Tools dequantize what the accelerator left: then steps can be counted, which a ratio of norms cannot do.
+    """
+    q = spec_reference.quantization
+    if q is None or len(q.scales) != 1 or board.dtype.kind != "f" or reference.dtype.kind not in "iu":
+        return None
+    if _steps(board.reshape(-1)[:GRID_SAMPLE], q, spec_reference) is None:
+        return None
+    steps = _steps(board, q, spec_reference)
+    return None if steps is None else steps.astype(reference.dtype)
+
+
+def _steps(values: Array, q: Quantization, spec: TensorSpec) -> Array | None:
+    exact = values.astype(np.float64) / q.scales[0]
+    steps = np.rint(exact)
+    low, high = value_range(spec)
+    fits = np.isfinite(exact).all() and np.abs(exact - steps).max(initial=0) <= GRID_TOLERANCE
+    steps = steps + q.zero_points[0]
+    return steps if fits and steps.min(initial=0) >= low and steps.max(initial=0) <= high else None
+
+
+def real_values(array: Array, spec: TensorSpec) -> Array:
+    """Real values in float64, whatever the side's dtype."""
+    return dequantize(array, spec.quantization) if array.dtype.kind in "iu" else array.astype(np.float64)

@@ -1,0 +1,105 @@
+"""Before and around a comparison: do modes agree with each other, do repeats, do boards?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.consistency.layouts import TensorError
+from harness.consistency.pairing import open_array
+from harness.consistency.tensors import file_md5, valid_md5
+from harness.records import Dump
+
+
+def hashes(dumps: Iterable[Dump]) -> dict[str, str]:
+    """md5 of the valid region of each dump by name (of the file where no spec tells the region).
+
+    A file that cannot be read has the hash "": it equals nothing that could.
+    """
+    return {dump.name: _hash(dump) for dump in dumps}
+
+
+def _hash(dump: Dump) -> str:
+    try:
+        if dump.spec is None and dump.path.suffix != ".npy":
+            return file_md5(dump.path)
+        return valid_md5(open_array(dump.path, dump.spec)) if dump.spec else file_md5(dump.path)
+    except TensorError:
+        return ""
+
+
+def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Do the modes give the same outputs? A mode that dumps layers may compute something else.
+
+    Gives `agrees` (None with fewer than two modes, or nothing in common), the tensors that differ with the hash
+    of each mode, and a sentence.
+    """
+    modes = [mode for mode, outputs in outputs_by_mode.items() if outputs]
+    common = _common([outputs_by_mode[mode] for mode in modes])
+    if len(modes) < 2 or not common:
+        return {"agrees": None, "modes": modes, "differing": {}, "detail": "there is nothing to hold side by side"}
+    differing = {}
+    for name in common:
+        found = {mode: outputs_by_mode[mode][name] for mode in modes}
+        if len(set(found.values())) > 1 or "" in found.values():
+            differing[name] = found
+    if differing:
+        detail = f"{' and '.join(modes)} do not give the same {', '.join(differing)}: the layers are of another run"
+    else:
+        detail = f"{' and '.join(modes)} give the same {len(common)} outputs"
+    return {"agrees": not differing, "modes": modes, "differing": differing, "detail": detail}
+
+
+def _common(sets: Sequence[Mapping[str, str]]) -> list[str]:
+    if not sets:
+        return []
+    return [name for name in sets[0] if all(name in other for other in sets[1:])]
+
+
+def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ()) -> dict[str, Any]:
+    """Are the tensors of repeated runs the same, byte for byte?
+
+    `repeats` holds, per run, a hash per tensor, in execution order (or as `order` says). Gives `deterministic`
+    (None for fewer than two runs), the first tensor that is not the same, and for each such tensor how often the
+    commonest result came, how many others there were, and in which runs.
+    """
+    if len(repeats) < 2:
+        return {"deterministic": None, "runs": len(repeats), "first": "", "unstable": {}, "detail": "one run only"}
+    names = list(order) or list(dict.fromkeys(name for run in repeats for name in run))
+    unstable = {name: told for name in names if (told := _instability(name, repeats)) is not None}
+    first = next(iter(unstable), "")
+    runs = len(repeats)
+    if not first:
+        detail = f"{runs} runs, {len(names)} tensors, all the same"
+    else:
+        told = unstable[first]
+        detail = f"{told['same']} of {runs} runs the same, {len(told['outliers'])} outliers, first at {first}"
+    return {"deterministic": not first, "runs": runs, "first": first, "unstable": unstable, "detail": detail}
+
+
+def _instability(name: str, repeats: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
+    seen = [run.get(name, "") for run in repeats]
+    counts = Counter(seen)
+    commonest, same = counts.most_common(1)[0]
+    if len(counts) == 1 and commonest:
+        return None
+    outliers = [i for i, value in enumerate(seen) if value != commonest or not commonest]
+    return {"same": same if commonest else 0, "results": len(counts), "outliers": outliers}
+
+
+def vote(boards: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Several boards, one model, one input: one that stands alone is a board fault, a split is not decided.
+
+    Gives `dissenting` (boards that stand against a majority), `agree`, and a sentence.
+    """
+    results = {board: tuple(sorted(hashed.items())) for board, hashed in boards.items()}
+    counts = Counter(results.values())
+    if len(results) < 3:
+        return {"agree": len(counts) <= 1, "dissenting": [], "detail": "a vote needs three boards"}
+    commonest, votes = counts.most_common(1)[0]
+    if votes * 2 <= len(results):
+        return {"agree": False, "dissenting": [], "detail": "no majority: the model or the toolchain, not a board"}
+    dissenting = sorted(board for board, result in results.items() if result != commonest)
+    detail = f"{', '.join(dissenting)} against {votes} others" if dissenting else f"all {votes} boards agree"
+    return {"agree": not dissenting, "dissenting": dissenting, "detail": detail}
