@@ -20,9 +20,9 @@ DTYPE_BITS = {
     "s4": 4, "u4": 4, "s8": 8, "u8": 8, "bool8": 8, "s16": 16, "u16": 16, "f16": 16,
     "s32": 32, "u32": 32, "f32": 32, "s64": 64, "u64": 64, "f64": 64,
 }  # fmt: skip
-_MODEL_DUMP = re.compile(r"^model_infer_(input|output)_(\d+)(?:_(.*))?\.(?:bin|npy)$", re.DOTALL)
-_LAYER_DUMP = re.compile(r"^layer-(\d+)-([^-]+)-(.+?)-(input|output)-(\d+)-(.*)$", re.DOTALL)
-_PLANE = re.compile(r"^(.*?)[._]?(y|uv)(\d+)$", re.DOTALL)
+_MODEL_DUMP = re.compile(r"^model_infer_(input|output)_([0-9]+)(?:_(.*))?\.(?:bin|npy)$", re.DOTALL)
+_LAYER_DUMP = re.compile(r"^layer-([0-9]+)-([^-]+)-(.+?)-(input|output)-([0-9]+)-(.*)$", re.DOTALL)
+_PLANE = re.compile(r"^(.*?)[._]?(y|uv)([0-9]+)$", re.DOTALL)
 _ENDING = re.compile(r"(?:\.data)?\.(?:bin|npy)$")
 
 
@@ -101,7 +101,7 @@ def _node_dump(path: Path, match: re.Match[str]) -> Dump:
     )
 
 
-_LOOSE = re.compile(r"^(.+?)[-_](input|output)[-_](\d+)(?:[-_](.*))?$", re.DOTALL)
+_LOOSE = re.compile(r"^(.+?)[-_](input|output)[-_]([0-9]+)(?:[-_](.*))?$", re.DOTALL)
 
 
 def loose_dumps(folder: Path) -> tuple[Dump, ...]:

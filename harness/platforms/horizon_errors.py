@@ -57,7 +57,7 @@ _KIND_OF_CODE = {
     -6000014: "wrong_march", -600004: "wrong_march", -6000008: "timeout", -200002: "timeout",
     -6000002: "bad_model", -600002: "bad_model", -100005: "version_skew",
 }  # fmt: skip
-_CODE = re.compile(r"(?<![\d.])-(?:6000\d{3}|[1-9]0000\d|[789]000\d\d)(?!\d)")
+_CODE = re.compile(r"(?<![0-9.])-(?:6000[0-9]{3}|[1-9]0000[0-9]|[789]000[0-9][0-9])(?![0-9])")
 
 
 def explain_code(code: int) -> str:
@@ -111,7 +111,7 @@ _TEXTS = (
         "give each core its share: --option l2=6:6:6:6 (MB per core)",
     ),
     _rule(
-        r"It's not compatible with linked hbrt library ([\d.]+)",
+        r"It's not compatible with linked hbrt library ([0-9.]+)",
         "version_skew",
         r"the model cannot be loaded by the board's HBRT \1",
         "rebuild the model with the toolchain of the board's release, or update the board's runtime",

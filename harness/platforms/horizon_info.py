@@ -23,16 +23,16 @@ from harness.platforms.horizon_text import (
 )
 from harness.records import ModelInfo, Quantization, TensorSpec
 
-_BLOCK = re.compile(r"^\s*(input|output)\[(\d+)\]:\s*$")
+_BLOCK = re.compile(r"^\s*(input|output)\[([0-9]+)\]:\s*$")
 _MODEL = re.compile(r"^\s*\[model name\]:\s*(.+?)\s*$")
 _LISTED = re.compile(r"^\s*\[([^\[\]]+)\]\s*$")
-_COUNT = re.compile(r"^\s*This model file has (\d+) models?:")
+_COUNT = re.compile(r"^\s*This model file has ([0-9]+) models?:")
 _DASHES = re.compile(r"^\s*-{20,}\s*$")
 _LABEL = re.compile(
     r"^\s*(name|input source|valid shape|aligned shape|aligned byte size|tensor type|tensor layout|quanti type"
     r"|stride|shift data|scale data|zero_point data|quantizeAxis):\s*(.*?)\s*$"
 )
-_STAGE = re.compile(r"^\s*stage\[\d+\]:|^\s*stage count:")
+_STAGE = re.compile(r"^\s*stage\[[0-9]+\]:|^\s*stage count:")
 _LOAD = re.compile(rf"^\s*Load model to DDR cost ({NUMBER})ms\.")
 _SOURCES = {"PYRAMID": "pyramid", "DDR": "ddr", "RESIZER": "resizer"}
 # HB_DNN_TENSOR_TYPE_* (hb_dnn.h of the X5 DDK; BOOL8 of UCP) -> the dtype words of TensorSpec.
@@ -208,7 +208,7 @@ def _integer(block: _Block, label: str) -> int | None:
     text = block.values.get(label)
     if text is None:
         return None
-    if not re.fullmatch(r"-?\d{1,18}", text):
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
         block.problems.append(f"{block.where}: {label!r} cannot be read: {text[:80]!r}")
         return None
     return int(text)

@@ -63,7 +63,7 @@ def integer(options: Mapping[str, Any], name: str, low: int, high: int | None, w
     """An integer option. Errors: InputError with the range."""
     text = str(options[name]).strip()
     limit = f"{low} to {high}" if high is not None else f"{low} or more"
-    if not re.fullmatch(r"-?\d{1,12}", text) or int(text) < low or (high is not None and int(text) > high):
+    if not re.fullmatch(r"-?[0-9]{1,12}", text) or int(text) < low or (high is not None and int(text) > high):
         raise InputError(f"option {name}={text}: takes {limit}{why}", f"--option {name}={low}")
     return int(text)
 
@@ -89,7 +89,7 @@ def core(options: Mapping[str, Any], chip: Chip | None, several: bool) -> str:
     text = str(options["core"]).strip()
     if text == "any":
         return "0"
-    form = r"\d{1,2}(,\d{1,2})*" if several else r"\d{1,2}"
+    form = r"[0-9]{1,2}(,[0-9]{1,2})*" if several else r"[0-9]{1,2}"
     takes = "0 (any core) or a core's number from 1" + (", or a list like 1,2" if several else "")
     word(options, "core", form, takes)
     cores = chip.cores if chip else None
@@ -102,7 +102,7 @@ def core(options: Mapping[str, Any], chip: Chip | None, several: bool) -> str:
     return text
 
 
-ROI = r"-?\d+(,-?\d+){3}(;-?\d+(,-?\d+){3})*"
+ROI = r"-?[0-9]+(,-?[0-9]+){3}(;-?[0-9]+(,-?[0-9]+){3})*"
 
 
 def roi(options: Mapping[str, Any]) -> str:

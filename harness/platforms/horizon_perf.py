@@ -17,21 +17,21 @@ from harness.records import Latency
 
 _N = rf"({NUMBER})"
 _PROGRESS = re.compile(
-    rf"^\s*Frame count:\s*(\d+),\s*Thread Average:\s*{_N} ms,\s*thread max latency:\s*{_N} ms,"
+    rf"^\s*Frame count:\s*([0-9]+),\s*Thread Average:\s*{_N} ms,\s*thread max latency:\s*{_N} ms,"
     rf"\s*thread min latency:\s*{_N} ms(?:,\s*FPS:\s*{_N})?\s*$"
 )
 # label, key, ends with a unit (then a cut line shows)
 _SUMMARY: tuple[tuple[re.Pattern[str], str, bool], ...] = (
-    (re.compile(r"^\s*Thread number\s+is:\s*(\d+)\s*$"), "threads", False),
-    (re.compile(r"^\s*Frame count\s+is:\s*(\d+)\s*$"), "frames", False),
-    (re.compile(r"^\s*core number\s+is:\s*(\d+)\s*$"), "core", False),
+    (re.compile(r"^\s*Thread number\s+is:\s*([0-9]+)\s*$"), "threads", False),
+    (re.compile(r"^\s*Frame count\s+is:\s*([0-9]+)\s*$"), "frames", False),
+    (re.compile(r"^\s*core number\s+is:\s*([0-9]+)\s*$"), "core", False),
     (re.compile(rf"^\s*Program run time:\s*{_N} ms\s*$"), "run_ms", True),
     (re.compile(rf"^\s*Frame totally latency is:\s*{_N} ms\s*$"), "sum_ms", True),
     (re.compile(rf"^\s*Average\s+latency\s+is:\s*{_N} ms\s*$"), "mean_ms", True),
     (re.compile(rf"^\s*Frame\s+rate\s+is:\s*{_N} FPS\s*$"), "fps", True),
 )
 _INFER = re.compile(rf"^\s*Infer time:\s*{_N} ms\s*$")
-_CORE_FLAG = re.compile(r"--core_id[= ](\d+(?:,\d+)*)(?:\s|$)")
+_CORE_FLAG = re.compile(r"--core_id[= ]([0-9]+(?:,[0-9]+)*)(?:\s|$)")
 TOLERANCE = 0.005
 
 

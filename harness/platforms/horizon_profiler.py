@@ -20,7 +20,7 @@ _SECTIONS = ("perf_result", "running_condition", "model_latency", "chip_latency"
 _STAGES = ("avg_time", "max_time", "min_time")
 _PROCESSORS = {"BPU_inference_time_cost": "BPU", "CPU_inference_time_cost": "CPU"}
 _LAYOUT = re.compile(r"^(.+)_(input|output)_layout_convert$")
-_UCP_NODE = re.compile(r"^Node-(\d{1,9})-([A-Za-z0-9]+)-(.+)$")
+_UCP_NODE = re.compile(r"^Node-([0-9]{1,9})-([A-Za-z0-9]+)-(.+)$")
 _TYPED = re.compile(r"^([A-Z][A-Za-z0-9]*?)_(.+)$")
 _DECODER = json.JSONDecoder(parse_constant=lambda word: word)
 MAX_DEPTH_ERRORS = (ValueError, RecursionError)
@@ -197,7 +197,7 @@ def _stages(entry: Any) -> dict[str, Any]:
     """UCP: `Stage1-GenerateBpuTask`, `Stage2-BpuCoreProcess`, `Total` inside a node."""
     if not isinstance(entry, dict):
         return {}
-    return {k: v for k, v in entry.items() if k == "Total" or re.match(r"Stage\d+-", k)}
+    return {k: v for k, v in entry.items() if k == "Total" or re.match(r"Stage[0-9]+-", k)}
 
 
 def _stage_figures(stages: Mapping[str, Any]) -> dict[str, float]:

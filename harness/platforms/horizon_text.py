@@ -16,7 +16,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
 _SOURCE_COMMENT = re.compile(r"^\s*//\s?")
 LIMIT_BYTES = 256 * 2**20  # a log above this is read up to here; no known tool writes more
 
-NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ def integer_list(text: str) -> tuple[int, ...] | None:
 
 # --------------------------------------------------------------------------- versions
 
-_V = r"(\d+(?:\.\d+)+)"
+_V = r"([0-9]+(?:\.[0-9]+)+)"
 # (pattern, keys of its groups). Where each line was seen: docs/boards/x5.md, docs/boards/s100.md.
 _VERSIONS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"\[BPU_PLAT\]\s*BPU Platform Version\(" + _V + r"\)!"), ("platform",)),
-    (re.compile(r"\[HBRT\] set log level as -?\d+\. version = " + _V + r"(?![\d.])"), ("hbrt",)),
+    (re.compile(r"\[HBRT\] set log level as -?[0-9]+\. version = " + _V + r"(?![0-9.])"), ("hbrt",)),
     (re.compile(r"\[DNN\] Runtime version = " + _V + r"_\(" + _V + r" HBRT\)"), ("runtime", "hbrt")),
     (re.compile(r"\[DNN\]: " + _V + r"_\(" + _V + r" HBRT\)"), ("runtime", "hbrt")),
-    (re.compile(r"\[HorizonRT\] The model builder version = " + _V + r"(?![\d.])"), ("builder",)),
-    (re.compile(r"\[UCP\]: UCP version = " + _V + r"(?![\d.])"), ("ucp",)),
+    (re.compile(r"\[HorizonRT\] The model builder version = " + _V + r"(?![0-9.])"), ("builder",)),
+    (re.compile(r"\[UCP\]: UCP version = " + _V + r"(?![0-9.])"), ("ucp",)),
     (re.compile(r"^\s*ucp_version[:,]\s*" + _V + r"\s*$", re.MULTILINE), ("ucp",)),
     (re.compile(r'"BUILDER_VERSION": "' + _V + '"'), ("builder",)),
     (re.compile(r'"HBDK_VERSION": "' + _V + '"'), ("hbdk",)),
@@ -98,7 +98,7 @@ _VERSIONS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"BPU type is HB_PLATFORM_TYPE_([\w/]+)!"), ("soc",)),
     (re.compile(r'"MARCH": "([\w-]+)"'), ("march",)),
 )
-_BPULIB = re.compile(r"BPULib ver(?:is|si)on\((\d+), (\d+), (\d+)\)")
+_BPULIB = re.compile(r"BPULib ver(?:is|si)on\(([0-9]+), ([0-9]+), ([0-9]+)\)")
 
 
 def read_versions(text: str) -> dict[str, str]:

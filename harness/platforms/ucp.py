@@ -22,7 +22,7 @@ from harness.platforms.horizon_profiler import read_profiler_log
 from harness.platforms.horizon_text import read_text
 from harness.records import Board, Dump, Invocation, Job, Latency, ModelInfo
 
-SHAPES = r"\d+(,\d+)*(;\d+(,\d+)*)*"
+SHAPES = r"[0-9]+(,[0-9]+)*(;[0-9]+(,[0-9]+)*)*"
 
 OPTIONS: Mapping[str, str] = {
     **SHARED_OPTIONS,
@@ -60,7 +60,7 @@ class Ucp(Hbdnn):
         if "l2" not in values:
             return {}
         takes = "megabytes per core with ':' between them, for example 6:6:6:6"
-        return {"HB_DNN_USER_DEFINED_L2M_SIZES": options.word(values, "l2", r"\d{1,3}(:\d{1,3})*", takes)}
+        return {"HB_DNN_USER_DEFINED_L2M_SIZES": options.word(values, "l2", r"[0-9]{1,3}(:[0-9]{1,3})*", takes)}
 
     def invocation(self, board: Board, job: Job) -> Invocation:
         if job.options.get("roi"):

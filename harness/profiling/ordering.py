@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from harness.profiling.placement import Piece, cut_graph
 from harness.records import Graph, OpTime
 
-_NUMBERED = re.compile(r"(?:^|_)subgraph_(\d+)$")
+_NUMBERED = re.compile(r"(?:^|_)subgraph_([0-9]+)$")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def word(name: str) -> str:
 
 
 _LAYOUT = re.compile(r"^(.+)_(input|output)_layout_convert$")
-_BORDER = re.compile(r"^(?:replaced_)?(.+?)(?:_\d+)?_Hz(?:Dequantize|Quantize|Calibration_HzQuantize)$")
+_BORDER = re.compile(r"^(?:replaced_)?(.+?)(?:_[0-9]+)?_Hz(?:Dequantize|Quantize|Calibration_HzQuantize)$")
 
 
 def _key(op: OpTime, place: Mapping[str, int]) -> tuple[int, int] | None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from harness.profiling.telemetry import SANE_C, SANE_MHZ, Sense
 
-_NUMBER = r"-?\d+(?:\.\d+)?"
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
 _ECHO_E = re.compile(r"^\s*-e(?=\s)")
-_SNAPSHOT = re.compile(r"^\s*=+(\d+)=+\s*$")
-_STAMP = re.compile(r"^\s*=== (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ===\s*$")
+_SNAPSHOT = re.compile(r"^\s*=+([0-9]+)=+\s*$")
+_STAMP = re.compile(r"^\s*=== ([0-9]{4}-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]) ===\s*$")
 _SECTION = re.compile(
     r"^\s*(temperature|voltage|cpu frequency|bpu status information|\w[\w ]* frequency information)-+>\s*$"
 )
@@ -25,8 +25,8 @@ _COLUMN = re.compile(r"(min|cur|max|ratio)")
 _DEGREES = re.compile(rf"^\s*([\w./-]+)\s*:\s*({_NUMBER}) \(C\)\s*$")
 _MILLIVOLTS = re.compile(rf"^\s*([\w./-]+)\s*:\s*({_NUMBER}) \(mV\)\s*$")
 _ROW = re.compile(rf"^\s*([A-Za-z]\w*):\s*({_NUMBER}(?:\s+{_NUMBER})*)\s*$")
-_SYSFS_RATIO = re.compile(r"^\s*(bpu\d*)_ratio:\s*(\d+)\s*$")
-_ROW_NAME = re.compile(r"^(cpu\d+|policy\d+|bpu\d+|ddr|gc\d+)$")
+_SYSFS_RATIO = re.compile(r"^\s*(bpu[0-9]*)_ratio:\s*([0-9]+)\s*$")
+_ROW_NAME = re.compile(r"^(cpu[0-9]+|policy[0-9]+|bpu[0-9]+|ddr|gc[0-9]+)$")
 _PROMPT = re.compile(r"[#$]\s|[#$]$|^#")
 _SANE_MV = (0.0, 50_000.0)
 

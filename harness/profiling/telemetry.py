@@ -43,12 +43,12 @@ class Sense:
 # --------------------------------------------------------------------------- sysfs
 
 _CPU = re.compile(
-    r"/cpu/(?:cpufreq/(policy\d+)|(cpu\d+)/cpufreq)/(scaling_cur_freq|cpuinfo_cur_freq|scaling_governor|(?:cpuinfo|scaling)_max_freq)$"
+    r"/cpu/(?:cpufreq/(policy[0-9]+)|(cpu[0-9]+)/cpufreq)/(scaling_cur_freq|cpuinfo_cur_freq|scaling_governor|(?:cpuinfo|scaling)_max_freq)$"
 )
-_BPU_LOAD = re.compile(r"/system/bpu/(?:(bpu\d+)/)?ratio$")
-_DEVFREQ = re.compile(r"/(?:bpu/(bpu\d+)/devfreq|class/devfreq)/([^/]+)/(cur_freq|max_freq|governor)$")
-_ZONE = re.compile(r"/(thermal_zone\d+)/(temp|type)$")
-_HWMON = re.compile(r"/(hwmon\d+)/(temp\d+)_(input|label)$")
+_BPU_LOAD = re.compile(r"/system/bpu/(?:(bpu[0-9]+)/)?ratio$")
+_DEVFREQ = re.compile(r"/(?:bpu/(bpu[0-9]+)/devfreq|class/devfreq)/([^/]+)/(cur_freq|max_freq|governor)$")
+_ZONE = re.compile(r"/(thermal_zone[0-9]+)/(temp|type)$")
+_HWMON = re.compile(r"/(hwmon[0-9]+)/(temp[0-9]+)_(input|label)$")
 
 
 def read_sysfs(values: Mapping[str, str], t_s: float | None = None, phase: str = "") -> Sense:
@@ -63,7 +63,7 @@ def read_sysfs(values: Mapping[str, str], t_s: float | None = None, phase: str =
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"-?\d{1,15}", text.strip()) else None
+    return int(text) if re.fullmatch(r"-?[0-9]{1,15}", text.strip()) else None
 
 
 def _cpu(sense: Sense, path: str, text: str) -> None:
