@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from harness.profiling.telemetry import Sense
 from harness.records import (
     Comparison,
     Coverage,
@@ -274,16 +275,17 @@ def mode(name: str, exit_code: int = 0, files: int = 3, **more: Any) -> Run:
 
 
 def telemetry() -> Run:
-    samples = [
-        {
-            "t_s": float(second),
-            "temperature_c": 61.0 + 0.4 * second,
-            "bpu_mhz": 1000.0 if second < 6 else 800.0,
-            "load": 0.9,
-        }
+    senses = [
+        Sense(
+            t_s=float(second),
+            phase="during",
+            temperatures_c={"cpu": 61.0 + 0.4 * second, "bpu": 63.5},
+            clocks_mhz={"bpu0": 1000.0 if second < 6 else 800.0},
+            load_percent={"bpu0": 97.0},
+        )
         for second in range(9)
     ]
-    return {"samples": samples}
+    return {"samples": to_json(senses)}
 
 
 def base_run() -> Run:

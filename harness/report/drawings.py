@@ -293,22 +293,24 @@ def _span(touched: list[int], total: int, noun: str) -> str:
 
 # ------------------------------------------------------------------ telemetry
 
-_TIME_KEYS = ("t_s", "time_s", "at_s", "seconds")
 TELEMETRY_PX = 56
+_SENSED = {"temperatures_c": "\u00b0C", "clocks_mhz": "MHz", "load_percent": "% load", "voltages_mv": "mV"}
 
 
 def telemetry(samples: list[Row]) -> list[Row]:
-    """One small line per numeric series: name, points (x in percent, y in pixels), lowest, highest, first, last."""
-    clock = next((key for key in _TIME_KEYS if samples and finite(samples[0].get(key)) is not None), "")
-    names = dict.fromkeys(key for sample in samples for key in sample if key != clock)
-    series = [_series(samples, clock, name) for name in names]
-    return [line for line in series if line is not None]
+    """One small line per thing sensed: name, unit, points (x in percent, y in pixels), lowest, highest, first, last."""
+    named = dict.fromkeys((kind, name) for s in samples for kind in _SENSED for name in s[kind])
+    timed = all(finite(sample["t_s"]) is not None for sample in samples)
+    lines = [_series(samples, kind, name, timed) for kind, name in named]
+    return [line for line in lines if line is not None]
 
 
-def _series(samples: list[Row], clock: str, name: str) -> Row | None:
-    times = [finite(sample.get(clock)) if clock else float(place) for place, sample in enumerate(samples)]
-    pairs = [(t, finite(s.get(name))) for t, s in zip(times, samples, strict=True) if t is not None]
-    known = [(t, value) for t, value in pairs if value is not None]
+def _series(samples: list[Row], kind: str, name: str, timed: bool) -> Row | None:
+    known = [
+        (float(s["t_s"]) if timed else float(place), value)
+        for place, s in enumerate(samples)
+        if (value := finite(s[kind].get(name))) is not None
+    ]
     if len(known) < 2:
         return None
     values = [value for _, value in known]
@@ -319,12 +321,13 @@ def _series(samples: list[Row], clock: str, name: str) -> Row | None:
     ]
     return {
         "name": name,
+        "unit": _SENSED[kind],
         "lines": [{"a": a, "b": b} for a, b in pairwise(points)],
         "low": low,
         "high": high,
         "first": values[0],
         "last": values[-1],
-        "seconds": end - start if clock else None,
+        "seconds": end - start if timed else None,
         "count": len(known),
     }
 

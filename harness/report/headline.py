@@ -16,8 +16,13 @@ _TITLES = {
     "not_comparable": ("none", "Not comparable"),
     "board_fault": ("bad", "Board fault"),
     "not_compared": ("none", "Measured, not compared"),
+    "not_measured": ("stop", "Not measured"),
 }
-_STATES = {"failed": "Failed", "interrupted": "Interrupted"}
+_STATES = {
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+    "running": "Still running, or cut off before it could say so",
+}
 
 
 def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: list[Row]) -> Row:
@@ -99,10 +104,11 @@ def fault_sentence(fingerprint: Row) -> str:
     """`Zeroed column: evidence`, or `Looks like ...` where the evidence admits something else."""
     kind = fingerprint["kind"].replace("_", " ")
     named = kind[:1].upper() + kind[1:] if fingerprint["certain"] else f"Looks like {kind}"
-    return f"{named}: {fingerprint['evidence']}." if fingerprint["evidence"] else f"{named}."
+    evidence = fingerprint["evidence"].rstrip(".")
+    return f"{named}: {evidence}." if evidence else f"{named}."
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: object, noun: str) -> str:
     return f"{plain(count)} {noun}{'' if count == 1 else 's'}"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 
+from harness.profiling.telemetry import senses_of_record
 from harness.report.headline import headline
 from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op
 from harness.report.reach import Row, items, rows, section
@@ -37,11 +38,12 @@ def tables(run: Row) -> Row:
         "origins": origins,
         "comparison": comparison_facts(comparison),
         "time": time,
-        "telemetry": rows(section(run, "telemetry"), "samples"),
+        "telemetry": telemetry_rows(run),
         "modes": [mode_row(mode) for mode in rows(run, "modes")],
         "pushed": rows(run, "pushed"),
         "model_info": section(run, "model_info"),
         "environment": environment(run),
+        "notes": [text(note) for note in items(run, "notes")],
         "problems": problems(run),
     }
 
@@ -61,8 +63,8 @@ def facts(run: Row, time: Row | None) -> list[Row]:
         _fact("platform", _joined(board.get("soc"), board.get("platform"))),
         *(_fact(name, value) for name, value in section(run, "versions").items()),
         _fact("model", model.get("name"), model.get("md5")),
-        *(_fact(_input_label(row), row.get("name"), row.get("md5")) for row in rows(case, "inputs")),
-        _fact("reference", section(case, "reference").get("name"), section(case, "reference").get("md5")),
+        *(_input_fact(row) for row in rows(case, "inputs")),
+        _reference_fact(section(case, "reference")),
         _fact("date", run.get("started_utc")),
         _fact("host", _joined(section(run, "host").get("os"), section(run, "host").get("cpu"))),
         _fact("harness", run.get("harness_version")),
@@ -74,8 +76,14 @@ def _fact(label: str, value: object, md5: object = "", flag: str = "") -> Row:
     return {"label": label, "value": text(value), "md5": text(md5), "flag": flag}
 
 
-def _input_label(row: Row) -> str:
-    return f"input {text(row.get('tensor'))}".strip()
+def _input_fact(row: Row) -> Row:
+    named = text(row.get("name"))
+    shown = f"seeded noise ({named})" if row.get("generated") is True else named
+    return _fact(f"input {text(row.get('tensor'))}".strip(), shown, row.get("md5"))
+
+
+def _reference_fact(reference: Row) -> Row:
+    return _fact("reference", reference.get("name"), reference.get("md5") or reference.get("source_md5"))
 
 
 def _joined(*parts: object) -> str:
@@ -123,7 +131,7 @@ def _loop_numbers(latency: Row | None) -> list[Row]:
 
 
 _PART_LABELS = {
-    "quantize": "quantize, dequantize",
+    "quantize": "quantize/dequantize",
     "layout": "layout conversion",
     "other": "other ops",
     "unattributed": "unattributed",
@@ -151,6 +159,16 @@ def finding_rows(run: Row) -> list[Row]:
     """What to do, errors first."""
     found = [{key: text(row.get(key)) for key in _FINDING_KEYS} for row in rows(run, "findings")]
     return sorted(found, key=lambda row: _SEVERITIES.index(row["severity"]) if row["severity"] in _SEVERITIES else 3)
+
+
+_SENSED = ("temperatures_c", "clocks_mhz", "load_percent", "voltages_mv")
+
+
+def telemetry_rows(run: Row) -> list[Row]:
+    """What the board sensed of itself: seconds, phase, and a map of figures per kind."""
+    rows(section(run, "telemetry"), "samples")  # the shape is checked here, the reader is lenient
+    senses = senses_of_record(section(run, "telemetry"))
+    return [{"t_s": s.t_s, "phase": s.phase, **{kind: getattr(s, kind) for kind in _SENSED}} for s in senses]
 
 
 def comparison_facts(comparison: Row) -> Row | None:
@@ -194,6 +212,7 @@ def environment(run: Row) -> list[Row]:
         "Host": section(run, "host"),
         "Versions": section(run, "versions"),
         "Case": section(run, "case"),
+        "Time taken, s": section(run, "timings_s"),
         "Run": {key: run.get(key) for key in _RUN_KEYS},
     }
     return [{"group": group, "entries": list(_flat(value))} for group, value in groups.items() if value]

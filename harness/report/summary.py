@@ -1,0 +1,102 @@
+"""A run in a few plain lines, for the terminal after `harness run`. No escape codes; the caller cleans and prints."""
+
+from __future__ import annotations
+
+from harness.report.headline import fault_sentence, plural
+from harness.report.layer_tables import WORDS
+from harness.report.reach import Row
+from harness.report.tables import part_label, tables
+from harness.report.values import decibel, plain, share, shortened, tenths, text, time_us, visible
+
+_MOST = 5  # of findings, origins and problems; the rest is counted
+
+
+def lines(run: Row) -> list[str]:
+    """Label and text per line, verdict first. Errors: InputError where run.json has a wrong shape."""
+    data = tables(run)
+    blocks = (_verdict, _flags, _coverage, _origins, _latency, _split, _findings, _problems)
+    told = [f"{label:<10}{words}" for block in blocks for label, words in block(data)]
+    return [visible(line.replace("\u202f", " ")) for line in told]
+
+
+Lines = list[tuple[str, str]]
+
+
+def _verdict(data: Row) -> Lines:
+    head = data["headline"]
+    first = " ".join(part for part in (head["title"], shortened(head["subject"], 120)) if part)
+    detail = [shortened(sentence, 300) for sentence in head["sentences"]]
+    if data["coverage"]:
+        detail = detail[:-1]  # the last sentence is the coverage, which has its own line
+    return [("verdict", first), *(("", sentence) for sentence in detail)]
+
+
+def _flags(data: Row) -> Lines:
+    return [(fact["label"].lower(), fact["value"]) for fact in data["facts"] if fact["flag"]]
+
+
+def _coverage(data: Row) -> Lines:
+    covered = data["coverage"]
+    if not covered:
+        return []
+    named = ", ".join(f"{plain(count)} {WORDS[name]}" for name, count in data["counts"].items() if count)
+    told = f"{plain(covered['layers_compared'])} of {plain(covered['layers_total'])}"
+    return [("layers", f"{told} compared, {share(covered['bytes_share'])} of bytes: {named}")]
+
+
+def _origins(data: Row) -> Lines:
+    return _capped("origin", [_origin(origin, place) for place, origin in enumerate(data["origins"])])
+
+
+def _origin(origin: Row, place: int) -> str:
+    """The first origin's kind of fault already stands under the verdict."""
+    layer = origin["layer"] or {}
+    parts = [f"{shortened(origin['op'], 120)} ({shortened(origin['op_kind'], 40)})"]
+    if layer.get("max_step") is not None:
+        parts.append(f"max step {plain(layer['max_step'])}")
+    if layer.get("sqnr_db") is not None:
+        parts.append(f"SQNR {decibel(layer['sqnr_db'])} dB")
+    if origin["fingerprint"] and place:
+        parts.append(shortened(fault_sentence(origin["fingerprint"]), 200))
+    return ("" if origin["certain"] else "suspected: ") + ", ".join(parts)
+
+
+def _capped(label: str, told: list[str]) -> Lines:
+    shown = [(label if not place else "", line) for place, line in enumerate(told[:_MOST])]
+    return shown + ([("", f"and {len(told) - _MOST} more in the report")] if len(told) > _MOST else [])
+
+
+def _latency(data: Row) -> Lines:
+    latency = data["time"] and data["time"]["latency"]
+    if not latency:
+        return []
+    parts = [f"{time_us(latency['mean_us'])} mean"]
+    if latency["min_us"] is not None and latency["max_us"] is not None:
+        parts.append(f"{time_us(latency['min_us'])} to {time_us(latency['max_us'])}")
+    if latency["fps"] is not None:
+        parts.append(f"{tenths(latency['fps'])} frames per second")
+    if latency["frames"] is not None:
+        parts.append(plural(latency["frames"], "frame"))
+    if latency["threads"] is not None:
+        parts.append(plural(latency["threads"], "thread"))
+    return [("latency", ", ".join(parts) + (" (estimated)" if data["time"]["estimated"] else ""))]
+
+
+def _split(data: Row) -> Lines:
+    if not data["time"]:
+        return []
+    parts = [_part(part) for part in data["time"]["split"] if part["time_us"]]
+    return [("time", ", ".join(parts))] if parts else []
+
+
+def _part(part: Row) -> str:
+    mark = " (estimated)" if part["estimated"] else ""
+    return f"{part_label(part['part'])} {time_us(part['time_us'])} {share(part['share'])}{mark}"
+
+
+def _findings(data: Row) -> Lines:
+    return _capped("to do", [f"{f['rule']} {shortened(f['title'], 200)}" for f in data["findings"]])
+
+
+def _problems(data: Row) -> Lines:
+    return _capped("problem", [shortened(text(problem), 300) for problem in data["problems"]])
