@@ -12,9 +12,9 @@ from harness.consistency import temporal
 from harness.consistency.compare import Settings, compare
 from harness.consistency.policy import load_policy
 from harness.diagnosis import find
-from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, HarnessError, InputError
+from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
 from harness.platforms.base import Platform
-from harness.profiling import profile
+from harness.profiling import order_of_dumps, profile
 from harness.records import Board, Case, Comparison, Dump, ModelInfo, Profile, TensorSpec, Verdict
 from harness.reference import open_reference
 
@@ -34,14 +34,14 @@ def check_before(case: Case) -> Case:
 def judge(folder: Path, board: Board, case: Case, tell: Tell) -> dict[str, Any]:
     """Read what a run left, judge it and write it into its run.json; returns the run."""
     run = store.load_run(folder)
-    platform = platforms.load(board.platform)
-    modes = {mode["mode"]: mode for mode in run["modes"]}
-    info = platform.read_model_info(_log(folder, "info"))
+    left = Left(platforms.load(board.platform), folder, {mode["mode"]: mode for mode in run["modes"]})
+    comparison = None
+    if case.reference:
+        comparison = _comparison(left, case, run, tell)
+        if comparison is not None:
+            comparison = replace(comparison, extras=comparison.extras | _over_time(left, comparison))
     tell("reading times", 0, -1)
-    times = _profile(platform, folder, modes)
-    tell("comparing", 0, -1)
-    comparison = _comparison(platform, folder, modes, info, case, run) if case.reference else None
-    comparison = _with_repeats(platform, folder, modes, info, comparison)
+    times = _profile(left)
     run |= {"profile": store.to_json(times), "comparison": store.to_json(comparison)}
     run["findings"] = store.to_json(find(run, times, comparison))
     run["verdict"] = store.to_json(verdict(run["modes"], comparison))
@@ -49,64 +49,77 @@ def judge(folder: Path, board: Board, case: Case, tell: Tell) -> dict[str, Any]:
     return run
 
 
-def _log(folder: Path, mode: str) -> str:
-    path = folder / mode / "log.txt"
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+class Left:
+    """What a run left on this PC, read through its platform's eyes."""
+
+    def __init__(self, platform: Platform, folder: Path, modes: Mapping[str, Any]) -> None:
+        self.platform, self.folder, self.modes = platform, folder, modes
+        self.info: ModelInfo = platform.read_model_info(self.log("info"))
+
+    def log(self, mode: str) -> str:
+        path = self.folder / mode / "log.txt"
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+    def worked(self, mode: str) -> bool:
+        return mode in self.modes and not self.modes[mode]["failure"]
+
+    def outputs(self, mode: str) -> tuple[Dump, ...]:
+        return self.platform.read_outputs(self.folder / mode, self.log(mode), self.info)
+
+    def layers(self, mode: str) -> tuple[Dump, ...]:
+        """Per-layer dumps of a debug run; of any other mode none."""
+        if not mode.startswith("debug"):
+            return ()
+        return self.platform.read_dumps(self.folder / mode, self.log(mode), self.info)
+
+    def dumps(self, mode: str) -> tuple[Dump, ...]:
+        """Layers and outputs; an output that was dumped in both ways counts once, with the spec of the model."""
+        outputs = self.outputs(mode)
+        known = {dump.name for dump in outputs}
+        return (*(dump for dump in self.layers(mode) if dump.name not in known), *outputs)
+
+    def turns(self, kind: str) -> list[str]:
+        """The runs of one mode that worked: "debug", "debug-2", ..."""
+        return [mode for mode in self.modes if mode.split("-")[0] == kind and self.worked(mode)]
 
 
-def _worked(modes: Mapping[str, Any], name: str) -> bool:
-    return name in modes and not modes[name]["failure"]
-
-
-def _profile(platform: Platform, folder: Path, modes: Mapping[str, Any]) -> Profile | None:
+def _profile(left: Left) -> Profile | None:
     """Times of the profile mode; a release run alone still tells its latency."""
-    for name in ("profile", "release"):
-        if _worked(modes, name):
-            log = _log(folder, name)
-            latency = platform.read_latency(folder / name, log)
+    order = order_of_dumps(left.layers("debug")) if left.worked("debug") else ()
+    for mode in ("profile", "release"):
+        if left.worked(mode):
+            where, log = left.folder / mode, left.log(mode)
+            latency = left.platform.read_latency(where, log)
             if latency is not None:
-                return profile(latency, platform.read_ops(folder / name, log), folder=folder / name)
+                return profile(latency, left.platform.read_ops(where, log), order=order, folder=where)
     return None
 
 
 # --------------------------------------------------------------------------- comparison
 
 
-def _comparison(
-    platform: Platform, folder: Path, modes: Mapping[str, Any], info: ModelInfo, case: Case, run: dict[str, Any]
-) -> Comparison | None:
-    dumps = _dumps(platform, folder, modes, info)
-    if dumps is None:
+def _comparison(left: Left, case: Case, run: dict[str, Any], tell: Tell) -> Comparison | None:
+    """The layers of the debug run, or the outputs of the release run; None when neither worked."""
+    mode = next((mode for mode in ("debug", "release") if left.worked(mode)), None)
+    if mode is None:
         return None
-    feeds = _feeds(platform, folder, info, case, run)
-    reference = open_reference(Path(case.reference), feeds=feeds, scratch=folder / "reference")
-    run["case"]["reference"] = {"name": Path(case.reference).name, **store.to_json(reference.provenance)}
+    tell("computing the reference", 0, -1)
+    feeds = _feeds(left, case, run)
+    reference = open_reference(Path(case.reference), feeds=feeds, scratch=left.folder / "reference")
+    run["case"]["reference"] = {"name": Path(case.reference).name, "kind": reference.kind}
     settings = Settings(
-        storages=platform.storages,
+        storages=left.platform.storages,
         policy=load_policy(case.policy),
         mapping=Path(case.mapping) if case.mapping else None,
-        platform=platform.name,
+        platform=left.platform.name,
+        progress=tell,
     )
-    return compare(reference, dumps, settings)
+    return compare(reference, left.dumps(mode), settings)
 
 
-def _dumps(platform: Platform, folder: Path, modes: Mapping[str, Any], info: ModelInfo) -> tuple[Dump, ...] | None:
-    """Layers of the debug run and its outputs; of the release run the outputs only. None: nothing worked."""
-    for name in ("debug", "release"):
-        if _worked(modes, name):
-            log = _log(folder, name)
-            outputs = platform.read_outputs(folder / name, log, info)
-            layers = platform.read_dumps(folder / name, log, info) if name == "debug" else ()
-            known = {dump.name for dump in outputs}
-            return (*(dump for dump in layers if dump.name not in known), *outputs)
-    return None
-
-
-def _feeds(
-    platform: Platform, folder: Path, info: ModelInfo, case: Case, run: dict[str, Any]
-) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
+def _feeds(left: Left, case: Case, run: dict[str, Any]) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
     """What an ONNX reference is fed with: the board's own input bytes, put into the form that the PC model takes."""
-    files = _input_files(folder, case, run)
+    files = _input_files(left.folder, case, run)
 
     def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
         if len(wanted) != len(files):
@@ -117,8 +130,9 @@ def _feeds(
         fed = {}
         for position, spec in enumerate(wanted):
             tensor, path = next(((t, p) for t, p in files if t == spec.name), files[position])
-            narrowed = replace(info, inputs=tuple(s for s in info.inputs if s.name == tensor) or info.inputs)
-            fed[spec.name] = platform.reference_feed(narrowed, spec, path.read_bytes())
+            own = tuple(s for s in left.info.inputs if s.name == tensor)
+            info = replace(left.info, inputs=own or left.info.inputs)
+            fed[spec.name] = left.platform.reference_feed(info, spec, path.read_bytes())
         return fed
 
     return feeds
@@ -133,62 +147,43 @@ def _input_files(folder: Path, case: Case, run: dict[str, Any]) -> list[tuple[st
     ]
 
 
-# --------------------------------------------------------------------------- repeats and observers
-
-
-def _output_hashes(platform: Platform, folder: Path, name: str, info: ModelInfo) -> dict[str, str]:
-    outputs = platform.read_outputs(folder / name, _log(folder, name), info)
-    return temporal.hashes(outputs)
-
-
-def _with_repeats(
-    platform: Platform, folder: Path, modes: Mapping[str, Any], info: ModelInfo, comparison: Comparison | None
-) -> Comparison | None:
+def _over_time(left: Left, comparison: Comparison) -> dict[str, Any]:
     """Do release and debug give the same outputs, and do repeats give the same bytes?"""
-    if comparison is None:
-        return None
     extras: dict[str, Any] = {}
-    by_mode = {
-        name: _output_hashes(platform, folder, name, info) for name in ("release", "debug") if _worked(modes, name)
-    }
+    by_mode = {mode: temporal.hashes(left.outputs(mode)) for mode in ("release", "debug") if left.worked(mode)}
     if len(by_mode) > 1:
         extras["observer"] = temporal.observer(by_mode)
-    repeats = [name for name in modes if name.split("-")[0] in ("release", "debug") and _worked(modes, name)]
-    if any("-" in name for name in repeats):
-        extras["determinism"] = {
-            kind: temporal.determinism(
-                [
-                    temporal.hashes(_all_dumps(platform, folder, name, info))
-                    for name in repeats
-                    if name.split("-")[0] == kind
-                ]
-            )
-            for kind in ("release", "debug")
-            if any(name.split("-")[0] == kind for name in repeats)
-        }
-    return replace(comparison, extras=comparison.extras | extras)
-
-
-def _all_dumps(platform: Platform, folder: Path, name: str, info: ModelInfo) -> tuple[Dump, ...]:
-    log = _log(folder, name)
-    layers = platform.read_dumps(folder / name, log, info) if name.startswith("debug") else ()
-    return (*layers, *platform.read_outputs(folder / name, log, info))
+    order = [layer.name for layer in comparison.layers]
+    for kind in ("release", "debug"):
+        turns = left.turns(kind)
+        if len(turns) > 1:
+            repeats = [temporal.hashes(left.dumps(turn)) for turn in turns]
+            dumped = [name for name in order if any(name in repeat for repeat in repeats)]
+            extras.setdefault("determinism", {})[kind] = temporal.determinism(repeats, dumped)
+    return extras
 
 
 # --------------------------------------------------------------------------- the word
 
 
 def verdict(modes: Sequence[Mapping[str, Any]], comparison: Comparison | None) -> Verdict:
-    """One word for the run. A mode that failed can never be good; nothing compared is never consistent."""
+    """One word for the run. A mode that failed can never be good; nothing compared is never consistent.
+
+    Instability comes first: the layers of an unstable run say little. Then what the comparison found; then a debug
+    build that computes something else than the release build, whose layers are those of another run.
+    """
     failed = [mode for mode in modes if mode["failure"]]
+    extras = comparison.extras if comparison else {}
+    for kind, answer in extras.get("determinism", {}).items():
+        if answer["deterministic"] is False:
+            return Verdict("not_deterministic", f"{kind}: {answer['detail']}", MEASURED_BAD)
     if comparison is not None and comparison.verdict.exit_code == MEASURED_BAD:
         return comparison.verdict
+    if extras.get("observer", {}).get("agrees") is False:
+        return Verdict("diverges", extras["observer"]["detail"], MEASURED_BAD)
     if failed:
         first = failed[0]
         return Verdict("not_measured", f"{first['mode']}: {first['failure']['message']}", COULD_NOT_MEASURE)
     if comparison is None:
         return Verdict("not_compared", "measured; no reference was given, so nothing was compared", GOOD)
     return comparison.verdict
-
-
-__all__ = ["HarnessError", "check_before", "judge", "verdict"]
