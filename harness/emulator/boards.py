@@ -104,15 +104,16 @@ def stand_up(board: Board) -> Iterator[Board]:
 
     Errors: HostError when the server cannot be started.
     """
-    assert board.emulated is not None
-    root = prepare(board.emulated.soc)
+    played = board.emulated
+    assert played is not None
+    root = prepare(played.soc)
     board = replace(board, work=str(root / "work" / board.name), tools=(str(root / "bin"),))
-    if not board.emulated.server:
+    if not played.server:
         yield board
         return
     from harness.emulator.serve import serve
 
-    with serve(root, board.emulated.server) as served:
+    with serve(root, played.server) as served:
         yield replace(
             board,
             address=served.address,

@@ -103,8 +103,7 @@ def rounding(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> A
 
 def nibble_swap(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
     raw = np.ascontiguousarray(x).view(np.uint8)
-    swapped: NDArray[np.uint8] = (raw << 4) | (raw >> 4)
-    return np.asarray(swapped.view(x.dtype).reshape(x.shape))
+    return np.asarray(np.bitwise_or(raw << 4, raw >> 4).astype(np.uint8).view(x.dtype).reshape(x.shape))
 
 
 def _poison(x: Array, value: float, args: Args, rng: np.random.Generator) -> Array:
@@ -146,7 +145,7 @@ def layout(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> A
 def stride(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
     flat, length, by = x.reshape(-1), x.shape[-1], int(args.get("by", 1))
     starts = np.arange(x.size // length) * (length + by)
-    return flat[(starts[:, None] + np.arange(length)) % x.size].reshape(x.shape)
+    return np.asarray(flat[(starts[:, None] + np.arange(length)) % x.size].reshape(x.shape))
 
 
 def zeroed_column(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:

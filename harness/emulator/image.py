@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.convert import nv12_to_yuv444
+
 # Full-range BT.601 (JFIF): R, G, B from Y, U-128, V-128.
 YUV_TO_RGB = np.array([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
 RGB_TO_YUV = np.linalg.inv(YUV_TO_RGB)
@@ -23,11 +25,7 @@ def nv12_bytes(height: int, width: int) -> int:
 
 def reference_feed(nv12: bytes, height: int, width: int) -> NDArray[np.uint8]:
     """What the quantized ONNX takes for an NV12 frame: uint8 [1, 3, height, width], U and V repeated 2x2."""
-    data = np.frombuffer(nv12, np.uint8)
-    luma = data[: height * width].reshape(height, width)
-    chroma = data[height * width :].reshape(height // 2, width // 2, 2)
-    wide = chroma.repeat(2, axis=0).repeat(2, axis=1)
-    return np.stack([luma, wide[..., 0], wide[..., 1]])[None]
+    return np.ascontiguousarray(nv12_to_yuv444(nv12, height, width).transpose(2, 0, 1)[None])
 
 
 def nv12_from_rgb(rgb: NDArray[np.uint8]) -> bytes:

@@ -45,6 +45,13 @@ def insert_preprocess(model: onnx.ModelProto, pixels: Mapping[str, PixelInput]) 
     return onnx.shape_inference.infer_shapes(model) if pixels else model
 
 
+def image_inputs(model: onnx.ModelProto) -> list[str]:
+    """Inputs that could be pictures: 4-D with three channels."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    shapes = {v.name: v.type.tensor_type.shape.dim for v in model.graph.input if v.name not in constants}
+    return [name for name, dims in shapes.items() if len(dims) == 4 and dims[1].dim_value == 3]
+
+
 def _rewire(graph: onnx.GraphProto, old: str, new: str) -> None:
     for node in graph.node:
         for i, name in enumerate(node.input):

@@ -12,6 +12,7 @@ from onnx import version_converter
 
 from harness.emulator.nodes import name_nodes
 from harness.errors import InputError
+from harness.onnx_file import load_model
 
 OPSET = 13  # QuantizeLinear and DequantizeLinear per axis
 # MatMulAddFusion wraps a 3-D MatMul into Reshapes around a Gemm, which the vendors' graphs do not show.
@@ -20,16 +21,11 @@ _OFF = ["MatMulAddFusion", "QDQPropagationTransformer", "WeightBiasQuantization"
 
 def load(path: Path) -> onnx.ModelProto:
     """The whole model with its weights. Errors: InputError for a file that is no ONNX."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file", "give the path of an ONNX model")
+    load_model(path)  # says what is wrong with it
     try:
-        model = onnx.load(str(path))
-        onnx.checker.check_model(model)
-    except Exception as error:  # protobuf, external data and checker errors share no base
-        raise InputError(
-            f"{path}: not a usable ONNX model ({_first_line(error)})", "is it complete? check its size"
-        ) from None
-    return model
+        return onnx.load(str(path))
+    except (OSError, ValueError) as error:  # external weights that are not there
+        raise InputError(f"{path}: its weights cannot be read ({_first_line(error)})") from None
 
 
 def prepare(

@@ -1,0 +1,231 @@
+"""`harness emulator`: compile for emulated boards, serve them over ssh, list the faults they can have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.common import emit_json, json_option, note, table
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.emulator.build import Built
+    from harness.emulator.compile import BuildOptions
+    from harness.emulator.pixels import PixelInput
+
+SOCS = ("x3", "x5", "j5", "ultra", "j6e", "j6m", "s100")
+
+
+@click.group(name="emulator")
+def command() -> None:
+    """Build models for emulated boards and serve them.
+
+    \b
+    Examples:
+      harness emulator build model.onnx --soc x5 --calibration samples/ -o model.bin
+      harness emulator build yolo.onnx --soc x5 --input-type nv12 --scale 0.00392157
+      harness emulator serve emu-x5
+      harness emulator faults
+    """
+
+
+# --------------------------------------------------------------------------- build
+
+
+@command.command()
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--soc", required=True, type=click.Choice(SOCS), help="Which chip to compile for.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Compiled model; default: beside the ONNX.")
+@click.option("--calibration", type=click.Path(path_type=Path), help="Folder of .npy/.bin samples, or an .npz.")
+@click.option("--input-type", "types", multiple=True, metavar="[INPUT=]nv12|featuremap", help="Default: featuremap.")
+@click.option("--mean", default="0", help="Of nv12 inputs, per channel in the model's colour order.")
+@click.option("--scale", default="1", help="Factor of nv12 inputs: (colour - mean) * scale.")
+@click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", help="The model's colour order.")
+@click.option("--shape", "shapes", multiple=True, metavar="INPUT=1,3,224,224", help="Fixes a dynamic input.")
+@click.option("--on-cpu", multiple=True, metavar="NODE", help="Force a node to the CPU.")
+@click.option("--on-bpu", multiple=True, metavar="NODE", help="Force a node to the BPU.")
+@click.option("--output-type", type=click.Choice(["float", "quantized"]), default="float", help="Of BPU outputs.")
+@click.option("--debug-layers/--no-debug-layers", default=True, help="Hand out the tensors inside subgraphs.")
+@click.option("--seed", default=0, help="Of the random calibration data, where none is given.")
+@json_option
+def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given: Any) -> None:
+    """Compile an ONNX (float, or quantized with Q/DQ) for an emulated board; several make a packed model.
+
+    \b
+    Examples:
+      harness emulator build model.onnx --soc x5
+      harness emulator build a.onnx b.onnx --soc x5 -o packed.bin
+    """
+    from harness.emulator.build import build as run_build
+
+    built = run_build(models, _options(models, given), output)
+    if as_json:
+        emit_json(built.facts())
+        return
+    _say_built(built)
+
+
+def _options(models: tuple[Path, ...], given: dict[str, Any]) -> BuildOptions:
+    from harness.emulator.compile import BuildOptions
+    from harness.emulator.socs import soc_named
+
+    return BuildOptions(
+        soc=soc_named(given["soc"]),
+        calibration=given["calibration"],
+        pixels=_pixels(models, given),
+        shapes=dict(_shape(text) for text in given["shapes"]),
+        on_cpu=given["on_cpu"],
+        on_bpu=given["on_bpu"],
+        quantized_outputs=given["output_type"] == "quantized",
+        debug_layers=given["debug_layers"],
+        seed=given["seed"],
+    )
+
+
+def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelInput]:
+    """Per NV12 input how its pixels are normalised; a bare `nv12` means every image-like input."""
+    from harness.emulator.pixels import PixelInput
+
+    pixel = PixelInput(_three(given["mean"], "--mean"), _three(given["scale"], "--scale"), given["colour"] == "bgr")
+    names: list[str] = []
+    for text in given["types"]:
+        name, equals, kind = text.rpartition("=")
+        if kind not in ("nv12", "featuremap"):
+            raise InputError(f"--input-type {text!r}: nv12 or featuremap is wanted", "--input-type images=nv12")
+        if kind == "nv12":
+            names += [name] if equals else _image_inputs(models)
+    return dict.fromkeys(names, pixel)
+
+
+def _image_inputs(models: tuple[Path, ...]) -> list[str]:
+    from harness.emulator.pixels import image_inputs
+    from harness.emulator.prepare_model import load
+
+    names = [name for path in models for name in image_inputs(load(path))]
+    if not names:
+        raise InputError("no input looks like an image (N x 3 x H x W)", "name it: --input-type INPUT=nv12")
+    return names
+
+
+def _three(text: str, option: str) -> tuple[float, float, float]:
+    try:
+        values = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        values = []
+    if len(values) == 1:
+        values *= 3
+    if len(values) != 3:
+        raise InputError(f"{option} {text!r}: one or three numbers are wanted", f"{option} 123.68,116.78,103.94")
+    return values[0], values[1], values[2]
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, equals, sizes = text.rpartition("=")
+    try:
+        shape = tuple(int(part) for part in sizes.split(","))
+    except ValueError:
+        shape = ()
+    if not equals or not shape or min(shape) < 1:
+        raise InputError(f"--shape {text!r}: INPUT=1,3,224,224 is wanted")
+    return name, shape
+
+
+def _say_built(built: Built) -> None:
+    for one in built.builds:
+        units = Counter(op.unit for op in one.model.ops)
+        subgraphs = len({op.subgraph for op in one.model.ops if op.subgraph})
+        note(f"calibration: {one.calibration}")
+        click.echo(
+            f"{one.model.name}: {units['BPU']} ops on the BPU in {subgraphs} subgraphs, {units['CPU']} on the CPU"
+        )
+        rows = [(op.name, op.kind, op.reason) for op in one.model.ops if op.unit == "CPU"]
+        if rows:
+            table("on the CPU", ("node", "type", "why"), rows)
+    for path in built.files:
+        click.echo(f"wrote {path}")
+
+
+# --------------------------------------------------------------------------- serve
+
+
+@command.command()
+@click.argument("board", default="emu-x5")
+@click.option("--server", type=click.Choice(["openssh", "dropbear"]), default="openssh", help="dropbear has no sftp.")
+@click.option("--port", default=0, help="Of 127.0.0.1; 0 takes a free one.")
+@json_option
+def serve(board: str, server: str, port: int, as_json: bool) -> None:
+    """Put a real ssh server in front of an emulated board, on loopback, until Ctrl-C.
+
+    \b
+    Example:
+      harness emulator serve emu-x5 --server dropbear
+    """
+    from harness.config import nearest
+    from harness.emulator.boards import BUILT_IN, prepare
+    from harness.emulator.serve import serve as run_server
+
+    record = BUILT_IN.get(board)
+    if record is None or record.emulated is None:
+        raise InputError(f"no emulated board {board!r}", nearest(board, BUILT_IN))
+    with run_server(prepare(record.emulated.soc), server, port=port) as served:
+        if as_json:
+            emit_json(served)
+        else:
+            click.echo(_hosts_entry(record.name, record.platform, record.soc, record.tools, served))
+        _wait()
+
+
+def _hosts_entry(name: str, platform: str, soc: str, tools: tuple[str, ...], served: Any) -> str:
+    """The board as hosts.yaml takes it: JSON strings are YAML."""
+    import json
+
+    values = {
+        "platform": platform,
+        "soc": soc,
+        "address": served.address,
+        "port": served.port,
+        "user": served.user,
+        "identity": served.identity,
+        "known_hosts": served.known_hosts,
+        "tools": list(tools),
+    }
+    body = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in values.items())
+    return f"# serving until Ctrl-C; this is its entry for hosts.yaml\nboards:\n  {name}-served:\n{body}"
+
+
+def _wait() -> None:
+    import contextlib
+    import signal
+    import threading
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    with contextlib.suppress(KeyboardInterrupt):
+        stop.wait()
+
+
+# --------------------------------------------------------------------------- faults
+
+
+@command.command()
+@json_option
+def faults(as_json: bool) -> None:
+    """List the faults that an emulated board can have.
+
+    \b
+    Example:
+      harness run model.bin --board emu-x5 --fault halved@conv1 --reference model_quantized_model.onnx
+    """
+    from harness.emulator.faults import CATALOGUE, ENVIRONMENT
+
+    kinds = list(CATALOGUE.values())
+    if as_json:
+        emit_json([{"kind": k.name, "where": k.where, "doc": k.doc, "args": dict(k.args)} for k in kinds])
+        return
+    rows = [(k.name, k.where, k.doc, ", ".join(f"{a} ({doc})" for a, doc in k.args.items())) for k in kinds]
+    table("", ("kind", "at", "what", "arguments"), rows)
+    click.echo(f"\nnotation: kind@name[:key=value,...], several with ';' between them (--fault, or ${ENVIRONMENT})")

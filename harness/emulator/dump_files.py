@@ -1,0 +1,130 @@
+"""Files that `infer` leaves: model inputs and outputs, and every node's tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.emulator import layout
+from harness.emulator.compiled import BoardOp, BoardTensor, CompiledModel
+from harness.emulator.layout import Array
+from harness.platforms.horizon_dumps import file_word
+
+
+def padding_seed(name: str, frame_seed: int) -> int:
+    """Padding differs between runs and tensors, as undefined memory does."""
+    return (frame_seed * 1_000_003 + sum(name.encode())) & 0x7FFFFFFF
+
+
+def write_tensor(path: Path, array: Array, tensor: BoardTensor, seed: int) -> None:
+    """Aligned and still quantized, row major in the stored layout."""
+    path.write_bytes(layout.pack(array, tensor.stored, padding_seed(tensor.name, seed)))
+
+
+def text_of(array: Array, precision: int, axis: int) -> str:
+    """Numbers separated by blanks; a new line wherever an index of an axis before `axis` changes.
+
+    How the real tool breaks lines is documented only as "range [0, n] for an n-D output"; this is an assumption.
+    """
+    width = int(np.prod(array.shape[axis:], dtype=np.int64)) if axis < array.ndim else 1
+    rows = array.reshape(-1, max(width, 1))
+    form = f"%.{precision}f" if array.dtype.kind == "f" else "%d"
+    return "".join(" ".join(form % value for value in row) + "\n" for row in rows.tolist())
+
+
+def dequantized(array: Array, tensor: BoardTensor) -> Array:
+    """Real values of the valid region, stored axis order, float32."""
+    scaling = tensor.stored.quantization
+    values = layout.to_stored_axes(array, tensor.stored).astype(np.float32)
+    return values * np.float32(scaling.scales[0]) if scaling and tensor.spec.dtype[:1] in "su" else values
+
+
+def output_name(index: int, name: str, suffix: str) -> str:
+    return f"model_infer_output_{index}_{file_word(name)}.{suffix}"
+
+
+def input_name(index: int, name: str, suffix: str) -> str:
+    return f"model_infer_input_{index}_{file_word(name)}.{suffix}"
+
+
+# --------------------------------------------------------------------------- nodes
+
+
+def node_files(model: CompiledModel) -> list[tuple[str, BoardTensor]]:
+    """(file name without suffix, tensor) of every node dump, in execution order.
+
+    A debug build (debug layers) hands out every tensor inside a subgraph as an output of it; otherwise only what
+    enters and leaves a subgraph exists in memory.
+    """
+    files: list[tuple[str, BoardTensor]] = []
+    maker = {name: op.subgraph for op in model.ops for name in op.outputs}
+    for index, group in enumerate(_groups(model)):
+        stem = _stem(index, group[0])
+        made = {name for op in group for name in op.outputs}
+        inner = {n for op in group for n in op.inputs if op.subgraph and maker.get(n) == op.subgraph}
+        entering = [n for n in _unique(n for op in group for n in op.inputs) if n not in made | inner]
+        leaving = [n for op in group for n in op.outputs if model.debug_layers or _is_border(model, n, group)]
+        files += [(f"{stem}-input-{k}-{file_word(name)}", model.tensor(name)) for k, name in enumerate(entering)]
+        files += [(f"{stem}-output-{k}-{file_word(name)}", model.tensor(name)) for k, name in enumerate(leaving)]
+    return files
+
+
+def _stem(index: int, op: BoardOp) -> str:
+    node = f"bpu-{op.subgraph}" if op.unit == "BPU" else f"{op.kind}-{file_word(op.name)}"
+    return f"layer-{index}-{node}"
+
+
+def _groups(model: CompiledModel) -> list[list[BoardOp]]:
+    """Layers as the runtime counts them: a debug build counts every op, otherwise a subgraph is one layer."""
+    groups: dict[str, list[BoardOp]] = {}
+    for op in model.ops:
+        alone = model.debug_layers or not op.subgraph
+        groups.setdefault(op.name if alone else f"subgraph {op.subgraph}", []).append(op)
+    return list(groups.values())
+
+
+def _is_border(model: CompiledModel, name: str, group: Sequence[BoardOp]) -> bool:
+    inside = {op.name for op in group}
+    readers = [op for op in model.ops if name in op.inputs]
+    return name in model.outputs or any(op.name not in inside for op in readers)
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def write_nodes(
+    folder: Path, model: CompiledModel, values: Mapping[str, Array], frames: Mapping[str, bytes], mode: int, seed: int
+) -> list[Path]:
+    """Node dumps of `dump_intermediate`: 1 aligned bin, 2 aligned bin and txt, 3 bin with the valid region and txt.
+
+    `frames` are the NV12 inputs as given; a node that reads one gets a Y and a UV file.
+    """
+    paths: list[Path] = []
+    for stem, tensor in node_files(model):
+        if tensor.name in frames:
+            paths += _write_planes(folder, stem, tensor, frames[tensor.name])
+        elif tensor.name in values:
+            paths.append(_write_node(folder / f"{stem}.bin", tensor, values[tensor.name], mode, seed))
+    return paths
+
+
+def _write_planes(folder: Path, stem: str, tensor: BoardTensor, nv12: bytes) -> list[Path]:
+    luma = tensor.spec.shape[2] * tensor.spec.shape[3]
+    paths = [folder / f"{stem}.y0.data.bin", folder / f"{stem}.uv0.data.bin"]
+    for path, plane in zip(paths, (nv12[:luma], nv12[luma:]), strict=True):
+        path.write_bytes(plane)
+    return paths
+
+
+def _write_node(path: Path, tensor: BoardTensor, array: Array, mode: int, seed: int) -> Path:
+    valid = np.ascontiguousarray(layout.to_stored_axes(array, tensor.stored))
+    if mode == 3 and not tensor.is_output:
+        path.write_bytes(valid.tobytes())
+    else:
+        write_tensor(path, array, tensor, seed)
+    if mode in (2, 3):
+        path.with_suffix(".txt").write_text(text_of(valid, 9, valid.ndim - 1))
+    return path

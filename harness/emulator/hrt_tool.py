@@ -1,0 +1,164 @@
+"""The story of one call of the played `hrt_model_exec`: flags, load, subcommand, exit code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.emulator import gflags, hrt_flags, info_text
+from harness.emulator.compiled import CompiledFile, CompiledModel
+from harness.emulator.console import Console, general
+from harness.emulator.faults import ENVIRONMENT, Fault, parse_faults
+from harness.emulator.gflags import CommandLine, FlagError
+from harness.emulator.socs import Soc, soc_named, socs_of_march
+from harness.emulator.tool_faults import before_loading, before_work
+from harness.errors import HarnessError
+
+ROOT = "HARNESS_EMULATOR_ROOT"
+# The real tools' exit codes are not published; anything but 0 is a failure.
+FAILED = 1
+_BOARDS_OF_MARCH = {"bernoulli2": "X/J3"}  # as the vendor's message names them
+
+
+class ToolFailure(Exception):
+    """Ends the tool with an error line of its own."""
+
+
+@dataclass
+class Call:
+    """One call: the board, the command line, the models of the file, the planted faults."""
+
+    soc: Soc
+    console: Console
+    line: CommandLine
+    subcommand: str
+    files: dict[str, CompiledFile] = field(default_factory=dict)  # by model name
+    models: list[CompiledModel] = field(default_factory=list)
+    faults: tuple[Fault, ...] = ()
+
+    def has(self, kind: str) -> bool:
+        """Whether a tool fault of this kind is planted for this subcommand."""
+        return any(f.kind == kind and f.target in ("", self.subcommand) for f in self.faults if f.where == "tool")
+
+    @property
+    def numeric(self) -> list[Fault]:
+        return [f for f in self.faults if f.where in ("op", "input", "inputs")]
+
+    @property
+    def slow(self) -> list[Fault]:
+        return [f for f in self.faults if f.where == "step"]
+
+    def chosen(self) -> CompiledModel:
+        """The model to run. Errors: ToolFailure where several are loaded and none, or an unknown one, is named."""
+        name = self.line.text("model_name")
+        if not name and len(self.models) == 1:
+            return self.models[0]
+        for model in self.models:
+            if model.name == name:
+                return model
+        names = ",".join(model.name for model in self.models)
+        raise ToolFailure(f"model_name [{name}] is not in the model file, it has: {names}; hbDNNGetModelHandle failed")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the tool; the exit code."""
+    soc = board_soc()
+    console = Console(soc)
+    try:
+        line = gflags.parse(argv[1:], hrt_flags.DEFAULTS)
+    except FlagError as error:
+        console.error(str(error))
+        return FAILED
+    if line.on("version") or line.on("v"):
+        console.out(soc.runtime)
+        return 0
+    subcommand = next((word for word in line.words if word in hrt_flags.SUBCOMMANDS), "")
+    if not subcommand or line.on("help") or line.on("h"):
+        console.out(hrt_flags.usage())
+        return 0 if not line.words or subcommand else FAILED
+    console.argv([Path(argv[0]).stem, *argv[1:]])
+    return _run(Call(soc, console, line, subcommand))
+
+
+def board_soc() -> Soc:
+    """The board that this tool lies on: board.json of its root; an RDK X5 without one."""
+    root = os.environ.get(ROOT)
+    record = Path(root) / "board.json" if root else None
+    soc = json.loads(record.read_text())["soc"] if record and record.is_file() else "x5"
+    return soc_named(soc)
+
+
+def _run(call: Call) -> int:
+    try:
+        before_loading(call)
+        _load(call)
+        before_work(call)
+        return _subcommand(call)
+    except (ToolFailure, HarnessError) as error:
+        call.console.error(f"[E][EMU]{call.subcommand} failed: {error}")
+        return FAILED
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        call.console.error(f"[E][EMU]{call.subcommand} failed: {error.filename or ''}: {reason}")
+        return FAILED if error.errno != errno.EPIPE else 0
+
+
+def _subcommand(call: Call) -> int:
+    if call.subcommand == "model_info":
+        for text in info_text.model_info(call.models, call.line.text("model_name")):
+            call.console.out(text)
+        return 0
+    from harness.emulator import hrt_run  # loads onnxruntime
+
+    return hrt_run.infer(call) if call.subcommand == "infer" else hrt_run.perf(call)
+
+
+# --------------------------------------------------------------------------- loading
+
+
+def _load(call: Call) -> None:
+    paths = [Path(part) for part in call.line.text("model_file").split(",") if part]
+    if not paths:
+        raise ToolFailure("model_file is empty, it must be given")
+    call.console.libraries()
+    began = time.perf_counter()
+    for path in paths:
+        _load_file(call, path)
+    cost_ms = round((time.perf_counter() - began) * 1000.0, 3)
+    call.faults = _faults(call)
+    call.console.out(f"Load model to DDR cost {general(cost_ms)}ms.")
+    plural = "" if len(call.models) == 1 else "s"
+    call.console.out(f"This model file has {len(call.models)} model{plural}:")
+    for model in call.models:
+        call.console.out(f"[{model.name}]")
+
+
+def _load_file(call: Call, path: Path) -> None:
+    if not os.access(path, os.R_OK) or not path.is_file():
+        raise ToolFailure(
+            f"[E][DNN][packed_model.cpp:129][Model] Can not open {path}, file not exists or no read permission."
+        )
+    file = CompiledFile(path)
+    for model in file.models:
+        _check_march(call, model)
+        call.console.builder(model.builder)
+        call.files[model.name] = file
+        call.models.append(model)
+
+
+def _check_march(call: Call, model: CompiledModel) -> None:
+    if model.march == call.soc.march:
+        return
+    boards = _BOARDS_OF_MARCH.get(model.march) or "/".join(name.upper() for name in socs_of_march(model.march))
+    raise ToolFailure(f"The model's march is {model.march}, please run on {boards} board!")
+
+
+def _faults(call: Call) -> tuple[Fault, ...]:
+    """Faults of the environment, resolved against the model that will run."""
+    text = os.environ.get(ENVIRONMENT, "")
+    return parse_faults(text, call.chosen() if call.subcommand != "model_info" else None)
