@@ -197,10 +197,22 @@ def _npz(path: Path) -> tuple[Dump, ...]:
     return tuple(dumps)
 
 
+def recognise(path: Path) -> str:
+    """The platform whose dump names a folder carries most; "" where none reads a single file."""
+    if not path.is_dir() or (path / MANIFEST).is_file():
+        return ""
+    counts = {name: len(_named(name, path)) for name in platforms.NAMES if _present(name)}
+    best = max(counts, key=counts.__getitem__, default="")
+    return best if counts.get(best) else ""
+
+
 def _by_platform(folder: Path, platform: str) -> tuple[Dump, ...]:
-    names = (platform,) if platform else tuple(n for n in platforms.NAMES if _present(n))
-    found = [platforms.load(name).read_dumps(folder, "", ModelInfo("")) for name in names]
-    return max(found, key=len, default=())
+    name = platform or recognise(folder)
+    return _named(name, folder) if name else ()
+
+
+def _named(name: str, folder: Path) -> tuple[Dump, ...]:
+    return platforms.load(name).read_dumps(folder, "", ModelInfo(""))
 
 
 def _present(name: str) -> bool:

@@ -1,0 +1,268 @@
+"""`harness compare`: two folders of tensors, no board, no run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.common import clean, emit_json, json_option, progress, table
+
+if TYPE_CHECKING:
+    from harness.consistency.compare import Settings
+    from harness.records import Comparison, Layer, Metrics
+    from harness.reference import Reference
+
+SHOWN_ROWS = 20
+SHOWN_NAMES = 10
+CSV_COLUMNS = (
+    *("index", "name", "op", "op_kind", "verdict", "reason", "role", "match", "unit", "dtype", "shape", "size_bytes"),
+    *("mismatch_share", "max_step", "relative_l2", "sqnr_db", "max_abs", "one_minus_cosine"),
+    *("single_max_step", "single_relative_l2", "fault", "certain"),
+    *("valid_md5_board", "valid_md5_reference", "file_md5_board", "board_file", "note"),
+)
+
+
+@click.command(name="compare")
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("dumps", type=click.Path(path_type=Path))
+@click.option("--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input of a reference that is an ONNX.")
+@click.option("--policy", default="", metavar="NAME|FILE", help="What is within; built in: default.")
+@click.option("--map", "mapping", type=click.Path(path_type=Path), help="YAML lines `board name: reference name`.")
+@click.option("--graph", type=click.Path(path_type=Path), help="ONNX that tells the graph, and runs single ops.")
+@click.option("--float", "floats", type=click.Path(path_type=Path), help="Float reference: noise ratio per layer.")
+@click.option("--stage", "stages", multiple=True, metavar="NAME=PATH", help="An earlier stage, in order; repeatable.")
+@click.option("--platform", default="", help="Dialect of the dumps' names; told by the names where it can be.")
+@click.option("--toolchain", default="", metavar="VERSION", help="Toolchain version, for policies that ask for it.")
+@click.option("--no-isolate", is_flag=True, help="Do not run single ops again with the board's own inputs.")
+@click.option("--all", "show_all", is_flag=True, help="Show every row.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV.")
+@json_option
+@click.pass_context
+def command(context: click.Context, /, **given: Any) -> None:
+    """Compare what a board left with what the PC says, layer by layer.
+
+    REFERENCE is a folder of `harness reference`, a folder of dumps, an .npz, or an ONNX with --input. DUMPS is a
+    folder of dumps or an .npz.
+
+    \b
+    Examples:
+      harness compare reference board-dumps
+      harness compare model_quantized.onnx board-dumps --input images=photo.npy
+      harness compare pc-dumps board-dumps --graph model_quantized.onnx --csv > layers.csv
+      harness compare reference board-dumps --stage float=float_reference
+
+    \b
+    Exit codes: 0 consistent, 1 diverges, 2 asked wrongly, 3 nothing comparable or files damaged.
+    """
+    comparison = _compare(given)
+    if given["as_json"]:
+        emit_json(comparison)
+    elif given["as_csv"]:
+        _print_csv(comparison.layers)
+    else:
+        _show(comparison, SHOWN_ROWS if not given["show_all"] else len(comparison.layers))
+    context.exit(comparison.verdict.exit_code)
+
+
+def _compare(given: dict[str, Any]) -> Comparison:
+    from harness.consistency.compare import compare
+    from harness.consistency.ladder import with_ladder
+    from harness.dumps import read_dumps, recognise
+
+    stages = _stages(given["stages"])
+    reference = _reference(given)
+    platform = given["platform"] or recognise(given["dumps"])
+    dumps = read_dumps(given["dumps"], platform)
+    with progress("comparing") as step:
+        settings = _settings(given, platform, step)
+        comparison = compare(reference, dumps, settings)
+        if stages:
+            comparison = with_ladder(comparison, stages, reference, dumps, settings)
+    return comparison
+
+
+def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
+    from harness import platforms
+    from harness.consistency.compare import Settings
+    from harness.consistency.policy import load_policy
+    from harness.reference import open_reference
+
+    return Settings(
+        storages=platforms.load(platform).storages if platform else None,
+        policy=load_policy(given["policy"]),
+        mapping=given["mapping"],
+        model=given["graph"],
+        isolate=not given["no_isolate"],
+        floats=open_reference(given["floats"]) if given["floats"] else None,
+        platform=platform,
+        toolchain=given["toolchain"],
+        progress=step,
+    )
+
+
+def _reference(given: dict[str, Any]) -> Reference:
+    from harness.cli.reference import match_inputs
+    from harness.reference import open_reference, read_inputs
+
+    path: Path = given["reference"]
+    feed = None
+    if path.suffix == ".onnx" and given["inputs"]:
+        feed = read_inputs(path, match_inputs(path, given["inputs"]))
+    return open_reference(path, feed, platform=given["platform"], graph=given["graph"])
+
+
+def _stages(given: Sequence[str]) -> dict[str, Path]:
+    from harness.errors import InputError
+
+    stages = {}
+    for text in given:
+        name, sep, path = text.partition("=")
+        if not sep or not name or not path:
+            raise InputError(f"--stage {text!r} is not NAME=PATH", "for example --stage float=float_reference")
+        stages[name] = Path(path)
+    return stages
+
+
+# --------------------------------------------------------------------------- terminal
+
+
+def _show(comparison: Comparison, limit: int) -> None:
+    verdict, coverage = comparison.verdict, comparison.coverage
+    share = coverage.bytes_compared / coverage.bytes_total if coverage.bytes_total else 0.0
+    click.echo(clean(f"{verdict.word}: {verdict.detail}"))
+    click.echo(
+        f"compared {coverage.layers_compared} of {coverage.layers_total} layers, {share:.1%} of bytes; "
+        f"policy {comparison.policy}; graph {comparison.graph_source or 'unknown: file order'}"
+    )
+    rows = sorted((layer for layer in comparison.layers if not _unmatched(layer)), key=_rank)
+    columns = ["#", "tensor", "op", "verdict", "error", "alone", "why"]
+    table("", columns, [_row(layer) for layer in rows[:limit]], right=["#"])
+    _show_rest(rows[limit:])
+    _show_blame(comparison)
+    _show_unmatched([layer for layer in comparison.layers if _unmatched(layer)])
+    for note in comparison.notes:
+        click.echo(clean(f"note: {note}"))
+
+
+def _unmatched(layer: Layer) -> bool:
+    return layer.verdict == "not_compared" and layer.reason in ("no_reference", "no_dump", "ambiguous")
+
+
+def _rank(layer: Layer) -> tuple[int, float, int]:
+    """Where differences are born first, then the worst, then what could not be read, what is within, what is equal."""
+    if layer.role in ("origin", "suspect"):
+        return 0, 0.0, layer.index
+    group = {"differs": 1, "not_compared": 2, "within": 3, "exact": 4}[layer.verdict]
+    return group, -_badness(layer.metrics), layer.index
+
+
+def _badness(metrics: Metrics | None) -> float:
+    if metrics is None:
+        return 0.0
+    return metrics.relative_l2 if metrics.relative_l2 is not None else float(metrics.mismatched)
+
+
+def _row(layer: Layer) -> list[str]:
+    fault = layer.fingerprint.kind if layer.fingerprint else ""
+    why = "; ".join(part for part in (fault, layer.reason, layer.note) if part)
+    word = f"{layer.verdict} {layer.role.upper()}" if layer.role else layer.verdict
+    exact = layer.verdict == "exact"
+    return [
+        str(layer.index),
+        layer.name,
+        layer.op_kind,
+        word,
+        "" if exact else error_text(layer.metrics),
+        error_text(layer.single),
+        "" if exact and not layer.note else why,
+    ]
+
+
+def error_text(metrics: Metrics | None) -> str:
+    """One short figure of an error: steps for integers, relative L2 or SQNR for floats."""
+    if metrics is None:
+        return ""
+    if metrics.mismatched == 0 and metrics.nonfinite_agree:
+        return "0"
+    if not metrics.nonfinite_agree:
+        return "NaN/Inf"
+    if metrics.max_step is not None:
+        return f"{metrics.max_step:.4g} steps, {metrics.mismatch_share:.2g}"
+    if metrics.relative_l2 is not None:
+        return f"rel L2 {metrics.relative_l2:.2g}"
+    return f"max abs {metrics.max_abs:.2g}" if metrics.max_abs is not None else "undefined"
+
+
+def _show_rest(rows: Sequence[Layer]) -> None:
+    if rows:
+        counts = {
+            word: sum(row.verdict == word for row in rows) for word in ("differs", "not_compared", "within", "exact")
+        }
+        told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        click.echo(f"and {told} (--all shows them)")
+
+
+def _show_blame(comparison: Comparison) -> None:
+    for origin in comparison.origins[:SHOWN_NAMES]:
+        found = origin.fingerprint
+        if found is not None:
+            sure = "" if found.certain else "probably "
+            click.echo(clean(f"{origin.op or origin.tensor}: {sure}{found.kind}: {found.evidence}"))
+    for effect in comparison.extras.get("outputs", []):
+        same = {True: ", the same top-1", False: ", another top-1", None: ""}[effect.get("top1_same")]
+        error = effect["relative_l2"]
+        size = "undefined" if error is None else f"{error:.2g}"
+        click.echo(clean(f"output {effect['name']}: relative L2 {size}{same}"))
+    for row in comparison.extras.get("ladder", {}).get("steps", []):
+        click.echo(clean(f"stage {row['from']} to {row['to']}: {row['word']}: {row['detail']}"))
+    ladder = comparison.extras.get("ladder")
+    if ladder:
+        click.echo(clean(ladder["detail"]))
+    worst = [row for row in comparison.extras.get("three_way", []) if row["word"] in ("look", "differs")]
+    for row in worst[:SHOWN_NAMES]:
+        click.echo(clean(f"three-way: {row['name']}: noise ratio {row['ratio']:.3g}: {row['word']}"))
+
+
+def _show_unmatched(rows: Sequence[Layer]) -> None:
+    for reason, why in (
+        ("no_dump", "the board left no dump of"),
+        ("no_reference", "the reference does not have"),
+        ("ambiguous", "more than one fits"),
+    ):
+        names = [row.name for row in rows if row.reason == reason]
+        if names:
+            more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+            click.echo(clean(f"not compared ({reason}): {why} {', '.join(names[:SHOWN_NAMES])}{more}"))
+
+
+# --------------------------------------------------------------------------- csv
+
+
+def _print_csv(layers: Sequence[Layer]) -> None:
+    import csv
+    import sys
+
+    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for layer in layers:
+        writer.writerow({name: clean(str(value)) for name, value in csv_row(layer).items()})
+
+
+def csv_row(layer: Layer) -> dict[str, Any]:
+    """One row of the CSV; empty where a figure does not apply."""
+    row: dict[str, Any] = dict.fromkeys(CSV_COLUMNS, "")
+    for name in CSV_COLUMNS:
+        value = getattr(layer, name, None)
+        if value is None and layer.metrics is not None:
+            value = getattr(layer.metrics, name, None)
+        row[name] = "" if value is None else value
+    row["shape"] = "x".join(map(str, layer.shape))
+    if layer.single is not None:
+        row["single_max_step"] = "" if layer.single.max_step is None else layer.single.max_step
+        row["single_relative_l2"] = "" if layer.single.relative_l2 is None else layer.single.relative_l2
+    if layer.fingerprint is not None:
+        row["fault"], row["certain"] = layer.fingerprint.kind, layer.fingerprint.certain
+    return row

@@ -1,0 +1,118 @@
+"""`harness policy`: what a verdict of a layer rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.common import emit_json, json_option, table
+
+if TYPE_CHECKING:
+    from harness.consistency.policy import Limits, Policy
+
+
+@click.group(name="policy")
+def command() -> None:
+    """Show and check the policies that judge layers.
+
+    \b
+    Examples:
+      harness policy show
+      harness policy show --for Softmax --dtype s8
+      harness policy check policy.yaml
+    """
+
+
+@command.command(name="show")
+@click.argument("source", default="", metavar="[NAME|FILE]")
+@click.option("--for", "op_kind", default="", metavar="OP_KIND", help="The limits of one kind of op.")
+@click.option("--dtype", default="", help="With --for: dtype of the reference's tensor; default s8.")
+@click.option("--form", default="", help="With --for: integer, rescaled, float or mixed; default by dtype.")
+@click.option("--unit", default="", help="With --for: BPU, CPU, ...")
+@click.option("--platform", default="", help="With --for: hbdnn, ucp, magik, ort.")
+@click.option("--toolchain", default="", help="With --for: the toolchain's version.")
+@json_option
+def show(source: str, as_json: bool, **given: str) -> None:
+    """Print a policy's rules in their order, or the limits of one kind of op.
+
+    \b
+    Example:
+      harness policy show --for Conv --dtype s8 --unit CPU
+    """
+    from harness.consistency.policy import load_policy
+
+    policy = load_policy(source)
+    if given["op_kind"]:
+        _show_limits(policy, given, as_json)
+    elif as_json:
+        emit_json(policy)
+    else:
+        _show_policy(policy)
+
+
+def _show_limits(policy: Policy, given: dict[str, str], as_json: bool) -> None:
+    from harness.consistency.policy import Subject
+
+    dtype = given["dtype"] or "s8"
+    form = given["form"] or ("float" if dtype.startswith("f") else "integer")
+    subject = Subject(given["op_kind"], dtype, form, given["unit"], given["platform"], given["toolchain"])
+    limits = policy.limits(subject)
+    if as_json:
+        emit_json({"subject": subject, "limits": limits})
+        return
+    click.echo(f"{subject.op_kind} {dtype} ({form}): {limits_text(limits) or 'no rule: any difference is one'}")
+    click.echo(f"from: {', '.join(limits.names) or 'nothing'}")
+
+
+def _show_policy(policy: Policy) -> None:
+    rows = [[rule.name, _about(rule), limits_text(rule.limits)] for rule in policy.rules]
+    table(f"policy {policy.name} ({policy.source})", ["rule", "about", "within"], rows)
+    note, look, bad = policy.three_way
+    click.echo(f"noise ratio: from {note:g} a note, from {look:g} a look, from {bad:g} bad")
+    for waiver in policy.waivers:
+        click.echo(f"waiver: {waiver.op or waiver.tensor} until {waiver.until}: {waiver.reason}")
+
+
+def _about(rule: Any) -> str:
+    lists = (rule.dtypes, rule.op_kinds, rule.units, rule.platforms, rule.toolchains)
+    return "; ".join(", ".join(names) for names in lists if names) or "everything"
+
+
+def limits_text(limits: Limits) -> str:
+    """Limits as people read them."""
+    texts = {
+        "max_step": "max step <= {:g}",
+        "mismatch_share": "share <= {:g}",
+        "relative_l2": "relative L2 <= {:g}",
+        "max_abs_over_range": "max abs / range <= {:g}",
+        "min_sqnr_db": "SQNR >= {:g} dB",
+        "look_sqnr_db": "look below {:g} dB",
+        "one_minus_cosine": "1 - cosine <= {:g}",
+    }
+    values = {name: getattr(limits, name) for name in texts}
+    return ", ".join(texts[name].format(value) for name, value in values.items() if value is not None)
+
+
+@command.command(name="check")
+@click.argument("source", metavar="FILE")
+@json_option
+@click.pass_context
+def check(context: click.Context, /, source: str, as_json: bool) -> None:
+    """Read a policy file and say what is wrong with it. Expired waivers are exit code 1.
+
+    \b
+    Example:
+      harness policy check policy.yaml
+    """
+    from harness.consistency.policy import expired, load_policy
+
+    policy = load_policy(source)
+    over = expired(policy)
+    if as_json:
+        emit_json({"policy": policy.name, "rules": len(policy.rules), "waivers": policy.waivers, "expired": over})
+    else:
+        click.echo(f"{source}: policy {policy.name}, {len(policy.rules)} rules, {len(policy.waivers)} waivers")
+        for waiver in over:
+            click.echo(f"expired on {waiver.until}: {waiver.op or waiver.tensor}: {waiver.reason}")
+    context.exit(1 if over else 0)
