@@ -7,7 +7,7 @@ mix, mixu: Resize, Sigmoid, Concat, pools, ConvTranspose, int8 and uint8 activat
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ class Net:
         self.weights.append(numpy_helper.from_array(value, name))
         return name
 
+    def scalar(self, value: float) -> str:
+        return self.constant(np.array(value, np.float32))
+
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"{kind.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [f"{name}_out"], name=name, **attributes))
@@ -49,8 +52,7 @@ class Net:
         return self.op("Conv", x, w, b, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=group)
 
     def relu6(self, x: str) -> str:
-        low, high = self.constant(np.float32(0).reshape(())), self.constant(np.float32(6).reshape(()))
-        return self.op("Clip", x, low, high)
+        return self.op("Clip", x, self.scalar(0), self.scalar(6))
 
     def linear(self, x: str, inputs: int, outputs: int) -> str:
         w = self.weight(inputs, outputs, scale=inputs**-0.5)
@@ -87,7 +89,7 @@ def _inverted_residual(net: Net, x: str, channels: tuple[int, int], expand: int,
     return net.op("Add", x, y) if stride == 1 and channels[0] == channels[1] else y
 
 
-def transformer(seed: int = 2, layers: int = 3, tokens: int = 64, width: int = 128) -> onnx.ModelProto:
+def transformer(seed: int = 2, layers: int = 3, tokens: int = 160, width: int = 128) -> onnx.ModelProto:
     """An encoder: attention with 4 heads, GELU feed-forward; tokens x width in, 10 classes out."""
     net = Net(seed)
     x = "input"
@@ -105,7 +107,7 @@ def _attention(net: Net, x: str, tokens: int, width: int, heads: int = 4) -> str
     q = net.op("Transpose", split[0], perm=[0, 2, 1, 3])
     k = net.op("Transpose", split[1], perm=[0, 2, 3, 1])
     v = net.op("Transpose", split[2], perm=[0, 2, 1, 3])
-    factor = net.constant(np.float32((width // heads) ** -0.5).reshape(()))
+    factor = net.scalar((width // heads) ** -0.5)
     weights = net.op("Softmax", net.op("Mul", net.op("MatMul", q, k), factor))
     y = net.op("Transpose", net.op("MatMul", weights, v), perm=[0, 2, 1, 3])
     return net.linear(net.op("Reshape", y, net.constant(np.array([1, tokens, width], np.int64))), width, width)
@@ -116,21 +118,24 @@ def _norm(net: Net, x: str, width: int) -> str:
 
 
 def _gelu(net: Net, x: str) -> str:
-    half, one = (net.constant(np.float32(v).reshape(())) for v in (0.5, 1.0))
-    root = net.constant(np.float32(2**-0.5).reshape(()))
-    erf = net.op("Erf", net.op("Mul", x, root))
-    return net.op("Mul", net.op("Mul", x, net.op("Add", erf, one)), half)
+    erf = net.op("Erf", net.op("Mul", x, net.scalar(2**-0.5)))
+    return net.op("Mul", net.op("Mul", x, net.op("Add", erf, net.scalar(1))), net.scalar(0.5))
 
 
-def mixed(seed: int = 3, side: int = 64) -> onnx.ModelProto:
-    """A small pyramid: Resize (nearest, linear), Sigmoid, Concat, pools, HardSwish, ConvTranspose; classes out."""
+def mixed(seed: int = 3, side: int = 160, coordinates: str = "asymmetric") -> onnx.ModelProto:
+    """A small pyramid: Resize (nearest, linear), Sigmoid, Concat, pools, HardSwish, ConvTranspose; classes out.
+
+    Twofold linear Resize by `half_pixel` mixes neighbours by 9, 3, 3 and 1 sixteenths: exact halves of a step are
+    common, and whether a multiply-add rounds once or twice decides them. Two correct CPUs then differ by one step
+    even with optimizations off. `asymmetric` mixes by halves, which are exact in floating point.
+    """
     net = Net(seed)
     a = net.op("LeakyRelu", net.conv("input", (3, 16), stride=2), alpha=0.1)
     b = net.op("HardSwish", net.conv(a, (16, 32), stride=2))
     c = _swish(net, net.conv(net.op("MaxPool", b, kernel_shape=[2, 2], strides=[2, 2]), (32, 32)))
-    up = net.op("Concat", _resize(net, c, "nearest"), b, axis=1)
+    up = net.op("Concat", _resize(net, c, "nearest", coordinates), b, axis=1)
     d = _swish(net, net.conv(up, (64, 32), kernel=1))
-    up = net.op("Concat", _resize(net, d, "linear"), a, axis=1)
+    up = net.op("Concat", _resize(net, d, "linear", coordinates), a, axis=1)
     e = net.op("Relu", net.conv(up, (48, 16)))
     e = net.op("AveragePool", e, kernel_shape=[2, 2], strides=[2, 2])
     w = net.weight(16, 16, 2, 2, scale=0.2)
@@ -143,13 +148,13 @@ def _swish(net: Net, x: str) -> str:
     return net.op("Mul", x, net.op("Sigmoid", x))
 
 
-def _resize(net: Net, x: str, mode: str) -> str:
+def _resize(net: Net, x: str, mode: str, coordinates: str) -> str:
     scales = net.constant(np.array([1, 1, 2, 2], np.float32))
     rounding = {"nearest_mode": "floor"} if mode == "nearest" else {}
-    return net.op("Resize", x, "", scales, mode=mode, coordinate_transformation_mode="half_pixel", **rounding)
+    return net.op("Resize", x, "", scales, mode=mode, coordinate_transformation_mode=coordinates, **rounding)
 
 
-FLOATS = {"mb": mobilenet, "tf": transformer, "mix": mixed}
+FLOATS: dict[str, Callable[[], onnx.ModelProto]] = {"mb": mobilenet, "tf": transformer, "mix": mixed}
 
 
 class _Reader:
