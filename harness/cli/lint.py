@@ -1,0 +1,82 @@
+"""`harness lint`: check a toolchain's config before the toolchain does."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.common import clean, colours, emit_json, json_option
+from harness.errors import GOOD, MEASURED_BAD
+
+if TYPE_CHECKING:
+    from harness.toolchains.lint import LintFinding
+
+EPILOG = """\b
+Examples:
+  harness lint config.yaml
+  harness lint config.yaml --sarif > lint.sarif
+  harness lint --rules
+
+Exit: 0 no error found, 1 an error found, 2 the file cannot be read as a config at all.
+"""
+COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def _print_rules(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from harness.toolchains.lint_rules import RULES
+
+    for rule in RULES.values():
+        click.echo(f"{rule.id}  {rule.severity:<8} {rule.title}  ({rule.source})")
+    ctx.exit()
+
+
+@click.command(epilog=EPILOG)
+@click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
+@click.option(
+    "--tool",
+    type=click.Choice(["hb_mapper", "hb_compile"]),
+    default="",
+    help="Whose schema; else the march and the keys tell (nash is hb_compile).",
+)
+@click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0 for code hosts.")
+@click.option(
+    "--rules", is_flag=True, is_eager=True, expose_value=False, callback=_print_rules, help="List the rules and exit."
+)
+@json_option
+def command(config: Path, tool: str, sarif: bool, as_json: bool) -> None:
+    """Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600).
+
+    Each finding has a stable rule, the line, why, the source, and what to write instead. --json prints an array of
+    objects with the keys rule, severity, line, message, source and fix.
+    """
+    from harness.toolchains.lint import lint_file
+
+    findings = lint_file(config, tool)
+    if sarif:
+        from harness import __version__
+        from harness.toolchains.sarif import to_sarif
+
+        emit_json(to_sarif(findings, str(config), __version__))
+    elif as_json:
+        emit_json(list(findings))
+    else:
+        _show(config, findings)
+    sys.exit(MEASURED_BAD if any(one.severity == "error" for one in findings) else GOOD)
+
+
+def _show(config: Path, findings: tuple[LintFinding, ...]) -> None:
+    for one in findings:
+        severity = click.style(one.severity, fg=COLOURS[one.severity]) if colours(sys.stdout) else one.severity
+        click.echo(f"{clean(str(config))}:{one.line}: {severity} {one.rule}: {clean(one.message)}")
+        fix = clean(one.fix).replace("\n", "\n           ")
+        click.echo(f"    write: {fix}")
+        click.echo(f"    source: {one.source}")
+    counts = Counter(one.severity for one in findings)
+    words = ", ".join(f"{counts[word]} {word}{'s' if counts[word] > 1 else ''}" for word in COLOURS if counts[word])
+    click.echo(f"{clean(str(config))}: {words or 'clean'}")

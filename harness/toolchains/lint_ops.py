@@ -1,0 +1,94 @@
+"""What the linter knows of ops per march, from the vendors' public operator lists.
+
+X3 and Ultra: supported_op_list.md of the RDK X3 manual. X5: the X5 columns of the RDK manual's list. J6/S100: the
+operator constraint list. An op type is guessed from a node's name, so findings built on it are warnings.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def _ops(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+MARCHES_X = ("bernoulli2", "bayes", "bayes-e")
+MARCHES_J6 = (
+    "nash-b-lite",
+    "nash-b",
+    "nash-b-plus",
+    "nash-e",
+    "nash-m",
+    "nash-h",
+    "nash-p",
+    "nash-starry-p",
+)
+
+# Ops that the list gives to the CPU with no way onto the BPU.
+CPU_ONLY = {
+    "bernoulli2": _ops(
+        "Abs Acos Acosh And ArgMin Asin Asinh Atan Atanh BitShift Cast Ceil Celu Compress "
+        "ConcatFromSequence ConvInteger Cosh CumSum DequantizeLinear Det DynamicQuantizeLinear Einsum Elu "
+        "Equal Erf Expand EyeLike Floor GRU Gather GatherElements GatherND GlobalLpPool Greater "
+        "GreaterOrEqual GridSample HardSigmoid Hardmax Identity If InstanceNormalization IsInf IsNaN LRN "
+        "LayerNormalization Less LessOrEqual Log LogSoftmax Loop LpNormalization LpPool MatMulInteger Max "
+        "MaxRoiPool Mean MeanVarianceNormalization Min Mod Multinomial Neg NonZero Not OneHot Or "
+        "QLinearConv QLinearMatMul QuantizeLinear RNN RandomNormal RandomNormalLike RandomUniform "
+        "RandomUniformLike Range ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMin "
+        "ReduceProd ReduceSum ReduceSumSquare ReverseSequence RoiAlign Round Scan Scatter ScatterElements "
+        "ScatterND Selu SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert "
+        "SequenceLength Shrink Sign Sinh Softsign SplitToSequence StringNormalizer Sub Tan "
+        "TfIdfVectorizer ThresholdedRelu Tile TopK Unique Where Xor"
+    ),
+    "bayes": _ops(
+        "Acos Acosh And Asin Asinh Atanh BitShift Cast Celu Compress ConcatFromSequence ConvInteger Cosh "
+        "CumSum DequantizeLinear Det DynamicQuantizeLinear Einsum Erf EyeLike GRU GatherND GlobalLpPool "
+        "Hardmax Identity If InstanceNormalization IsInf IsNaN LRN LogSoftmax Loop LpNormalization LpPool "
+        "MatMulInteger MaxRoiPool Mean MeanVarianceNormalization Mod Multinomial Neg Not OneHot Or PRelu "
+        "QLinearConv QLinearMatMul QuantizeLinear RNN RandomNormal RandomNormalLike RandomUniform "
+        "RandomUniformLike Range ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMin ReduceProd "
+        "ReduceSumSquare ReverseSequence RoiAlign Round Scan Scatter ScatterElements ScatterND Selu "
+        "SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength Shrink "
+        "Sign Sinh Softsign SplitToSequence StringNormalizer Tan TfIdfVectorizer ThresholdedRelu Unique "
+        "Where Xor"
+    ),
+    "bayes-e": _ops(
+        "Cast CumSum GRU GatherND InstanceNormalization LogSoftmax Neg Not ScatterElements ScatterND Where"
+    ),
+}
+# Ops whose row in the list says nothing of int16 (PTQ), or says no; the tool prints a line and goes on with int8.
+INT16_NOT_STATED = {
+    "bayes": _ops(
+        "AveragePool Conv ConvTranspose DepthToSpace Div Gather Gemm GlobalAveragePool GlobalMaxPool "
+        "GridSample LSTM MatMul Resize SpaceToDepth Sum Upsample"
+    ),
+    "bayes-e": _ops(
+        "AveragePool Conv ConvTranspose Div Gather Gemm GlobalAveragePool GridSample LSTM MatMul PRelu Resize"
+    ),
+}
+# RDK X3 FAQ: run_on_bpu works for trailing Relu, Softmax and pooling, and for CPU ops followed by Transpose.
+RUN_ON_BPU = _ops(
+    "Relu Softmax MaxPool AveragePool GlobalAveragePool GlobalMaxPool Pool Transpose Reshape Equal Greater Less Min"
+    " Sigmoid LeakyRelu Clip Concat Mul Add"
+)
+DUAL_INT16 = frozenset(("Conv", "ConvTranspose", "MatMul", "Gemm"))
+# Article on dual int16, OE 3.2.0: where error compensation works; elsewhere it has no effect.
+EC_INPUTS = {
+    "Conv": frozenset(("input1",)),
+    "ConvTranspose": frozenset(("input1",)),
+    "MatMul": frozenset(("input0", "input1")),
+    "GridSample": frozenset(("input0",)),
+    "Resize": frozenset(("input0",)),
+}
+KINDS = frozenset().union(*CPU_ONLY.values(), *INT16_NOT_STATED.values(), RUN_ON_BPU, DUAL_INT16, EC_INPUTS) | _ops(
+    "Softmax LayerNormalization Split Slice Sub Div Pow Sqrt Exp Log Tanh Erf ReduceMean ReduceMax ReduceSum Pad"
+    " BatchNormalization HardSwish ConvInteger"
+)
+_LAST = re.compile(r"(?:^|[/.:])(?P<word>[A-Za-z]+)(?:_\d+)?$")
+
+
+def kind_of(node: str) -> str:
+    """Op type by the usual names (`/head/MatMul`, `Conv_3`, `/a/Softmax_1`); "" when the name does not tell."""
+    match = _LAST.search(node.strip())
+    return match["word"] if match and match["word"] in KINDS else ""

@@ -1,0 +1,91 @@
+"""A yaml file as a tree that knows its lines, and how each scalar was written.
+
+YAML 1.1 is what the toolchains read (PyYAML): an unquoted ON, yes or off is a boolean there, also as a key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from harness.errors import ConfigError
+
+MAX_DEPTH = 40
+MAX_NODES = 50_000
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value. `value` is the resolved scalar (None for a collection and for an empty value)."""
+
+    line: int  # 1-based
+    kind: str  # "scalar", "map", "list"
+    value: Any = None
+    raw: str = ""  # as written, without quotes
+    quoted: bool = False
+    items: tuple[tuple[Node, Node], ...] = ()  # of a map: key, value, in file order
+    entries: tuple[Node, ...] = ()  # of a list
+
+    @property
+    def empty(self) -> bool:
+        return self.kind == "scalar" and (self.value is None or self.raw.strip() == "")
+
+    @property
+    def text(self) -> str:
+        """A scalar as the tools see it after str(); a boolean key ON becomes "True"."""
+        return str(self.value) if not isinstance(self.value, str) and self.value is not None else self.raw
+
+    def get(self, key: str) -> Node | None:
+        """The value of `key` in a map; the last one counts, as in the tool."""
+        return next((value for name, value in reversed(self.items) if name.text == key), None)
+
+
+@dataclass
+class _Budget:
+    left: int = MAX_NODES
+    loader: Any = field(default=None)
+
+
+def read_tree(text: str, name: str) -> Node:
+    """The root of the only document in `text`. Errors: ConfigError with the line, when it is no yaml map."""
+    loader = None
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if root is None:
+            raise ConfigError(f"{name}: empty", "give a config of hb_mapper or hb_compile")
+        tree = _node(root, _Budget(loader=loader), 0)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ConfigError(
+            f"{name}:{line}: not yaml: {error.problem or error.context}", "mend the yaml first"
+        ) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{name}: not yaml: {error}", "give a text file in UTF-8") from error
+    if tree.kind != "map":
+        raise ConfigError(f"{name}: yaml, but not a map of parameter groups", "a config begins with model_parameters:")
+    return tree
+
+
+def _node(node: yaml.Node, budget: _Budget, depth: int) -> Node:
+    budget.left -= 1
+    line = node.start_mark.line + 1
+    if depth > MAX_DEPTH or budget.left < 0:
+        raise ConfigError(f"line {line}: nested too deep or repeated too often", "write the values out")
+    if isinstance(node, yaml.MappingNode):
+        items = tuple((_node(k, budget, depth + 1), _node(v, budget, depth + 1)) for k, v in node.value)
+        return Node(line, "map", items=items)
+    if isinstance(node, yaml.SequenceNode):
+        return Node(line, "list", entries=tuple(_node(one, budget, depth + 1) for one in node.value))
+    quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
+    return Node(line, "scalar", _scalar(node, budget.loader), str(node.value), quoted)
+
+
+def _scalar(node: yaml.Node, loader: Any) -> Any:
+    """The scalar as PyYAML resolves it; one that its constructor refuses (a date 2026-13-99) stays text."""
+    try:
+        return loader.construct_object(node)
+    except (ValueError, yaml.YAMLError):
+        return node.value
