@@ -1,0 +1,716 @@
+#!/bin/sh
+# The board's half of harness: one POSIX sh file for dash, bash, mksh and busybox ash. Needs no Python, no `timeout`
+# and no sftp; needs /proc, md5sum, find, xargs and tar (busybox has all).
+#
+#   sh agent.sh [work=DIR] [shell=SHELL] [lease=TOKEN] [path=FOLDERS] VERB ...
+#
+# Answers are lines `key=value`, the last one is `end=1`; bytes other than safe ones are written \0ooo. A refusal is
+# `error=word` with `detail=...`. Lists that may hold any name are read and written NUL-separated.
+# In WORK: agent/ cache/ (content-addressed) runs/ (what tools leave) jobs/TOKEN/ (state of runs) lease/.
+
+version=1
+original_lc_all=${LC_ALL-}
+LC_ALL=C
+export LC_ALL
+work=. shell=sh lease=
+while :; do
+  case ${1-} in
+    work=*) work=${1#work=} ;;
+    shell=*) shell=${1#shell=} ;;
+    lease=*) lease=${1#lease=} ;;
+    path=*) HARNESS_PATH=${1#path=} ;;
+    *) break ;;
+  esac
+  shift
+done
+umask 022
+proc=/proc
+sysfs=${HARNESS_SYSFS:-/sys}
+safe='A-Za-z0-9._/:@%+,=~^ -'
+
+# ------------------------------------------------------------------ text
+
+escape() { # $1 -> stdout, every byte that is not plain as \0ooo
+  case $1 in
+    *[!$safe]*) ;;
+    *) printf '%s' "$1"; return ;;
+  esac
+  e_rest=$1
+  while [ -n "$e_rest" ]; do
+    e_char=${e_rest%"${e_rest#?}"}
+    e_rest=${e_rest#?}
+    case $e_char in
+      [$safe]) printf '%s' "$e_char" ;;
+      *) e_code=$(printf '%d' "'$e_char"); printf '\\0%03o' $((e_code & 255)) ;;
+    esac
+  done
+}
+
+unescape() { # $1 -> $u
+  u=$(printf '%bx' "$1")
+  u=${u%x}
+}
+
+say() { # key value
+  printf '%s=' "$1"
+  escape "$2"
+  echo
+}
+
+fail() { # word detail: the refusal, and the end
+  say error "$1"
+  say detail "${2-}"
+  echo end=1
+  exit 1
+}
+
+number() { # is $1 a plain whole number
+  case $1 in '' | *[!0-9]*) return 1 ;; esac
+}
+
+hex() { # is $1 made of hex digits
+  case $1 in '' | *[!0-9a-f]*) return 1 ;; esac
+}
+
+# ------------------------------------------------------------------ facts
+
+uptime_cs() { # -> $cs, hundredths of a second since boot; the wall clock of a board may be years off
+  if read -r u_all _ <"$proc/uptime"; then
+    cs=$((${u_all%.*} * 100 + 1${u_all#*.} - 100))
+  else
+    cs=0
+  fi
+}
+
+boot_id() { # -> $boot
+  boot=unknown
+  read -r boot <"$proc/sys/kernel/random/boot_id"
+} 2>/dev/null
+
+size_of() { # $1 a regular file -> $size
+  # shellcheck disable=SC2012 # ls -n: the only portable way that does not read the file
+  size=$(ls -lnd "$1" 2>/dev/null | { read -r _ _ _ _ s_bytes _ && echo "$s_bytes"; })
+  size=${size:-0}
+}
+
+free_bytes() { # of the work folder's file system -> $free ("" when not told), $total
+  free='' total=''
+  f_line=$(df -Pk "$work" 2>/dev/null | tail -n 1)
+  f_line=${f_line%%%*}
+  set -f
+  # shellcheck disable=SC2086
+  set -- $f_line
+  set +f
+  while [ $# -gt 4 ]; do shift; done
+  if number "${3-}"; then free=$(($3 * 1024)) total=$(($1 * 1024)); fi
+}
+
+libc() {
+  getconf GNU_LIBC_VERSION 2>/dev/null && return
+  for l_file in /lib/ld-musl* /lib/ld-uClibc* /lib/ld-linux* /lib64/ld-linux*; do
+    if [ -e "$l_file" ]; then echo "${l_file##*/}"; return; fi
+  done
+}
+
+first_line_of() { # file key: the first "key : value" of a file like cpuinfo
+  while IFS= read -r i_line; do
+    case $i_line in "$2"*:*) i_line=${i_line#*:}; echo "${i_line# }"; return ;; esac
+  done <"$1"
+} 2>/dev/null
+
+cpu_count() {
+  c_count=0
+  while IFS= read -r c_line; do
+    case $c_line in processor*) c_count=$((c_count + 1)) ;; esac
+  done <"$proc/cpuinfo"
+  echo "$c_count"
+}
+
+do_hello() { # tool names on stdin, one escaped name per line; HARNESS_PATH is searched first
+  mkdir -p "$work/cache" "$work/runs" "$work/jobs" 2>/dev/null || fail cannot_write "$work"
+  [ -w "$work" ] || fail cannot_write "$work"
+  say agent "$version"
+  say work "$work"
+  say arch "$(uname -m)"
+  say kernel "$(uname -r)"
+  say hostname "$(uname -n)"
+  say libc "$(libc)"
+  # shellcheck source=/dev/null
+  say os "$(h_name=''; [ -r /etc/os-release ] &&
+    . /etc/os-release && h_name=${PRETTY_NAME-}; echo "$h_name")"
+  h_cpu=$(first_line_of "$proc/cpuinfo" 'model name')
+  say cpu "${h_cpu:-$(first_line_of "$proc/cpuinfo" Hardware)}"
+  say cpu_features "$(f_text=$(first_line_of "$proc/cpuinfo" Features); echo "${f_text:-$(first_line_of "$proc/cpuinfo" flags)}")"
+  say cpu_count "$(cpu_count)"
+  say memory_kb "$(first_line_of "$proc/meminfo" MemTotal)"
+  boot_id
+  say boot "$boot"
+  uptime_cs
+  say uptime_cs "$cs"
+  say clock_s "$(date +%s)"
+  free_bytes
+  say free_bytes "$free"
+  say total_bytes "$total"
+  PATH=${HARNESS_PATH:+$HARNESS_PATH:}$PATH
+  while IFS= read -r h_line; do
+    unescape "$h_line"
+    printf 'tool='
+    escape "$u"
+    printf '\t'
+    escape "$(command -v "$u" 2>/dev/null)"
+    echo
+  done
+  echo end=1
+}
+
+# ------------------------------------------------------------------ cache
+
+cache_name() { # a name in the cache: 32 hex digits and perhaps a short suffix
+  n_rest=${1#????????????????????????????????}
+  n_md5=${1%"$n_rest"}
+  if [ ${#n_md5} -ne 32 ] || ! hex "$n_md5"; then return 1; fi
+  case $n_rest in '' | .*) ;; *) return 1 ;; esac
+  case $n_rest in *[!A-Za-z0-9._]* | ????????????????????*) return 1 ;; esac
+}
+
+cached() { # is $1 in the cache, whole? Verified once per boot: a power cut can leave a renamed but empty file.
+  [ -f "$cache/$1" ] || return 1
+  size_of "$cache/$1"
+  c_mark=
+  [ -r "$cache/.$1.ok" ] && read -r c_mark <"$cache/.$1.ok"
+  [ "$c_mark" = "$boot $size" ] && return 0
+  cache_name "$1"
+  c_sum=$(md5sum <"$cache/$1")
+  if [ "${c_sum%% *}" = "$n_md5" ]; then
+    echo "$boot $size" >"$cache/.$1.ok"
+    return 0
+  fi
+  rm -f "$cache/$1" "$cache/.$1.ok"
+  say damaged "$1"
+  return 1
+} 2>/dev/null
+
+cache_bytes() { # -> $used
+  used=0
+  for b_file in "$cache"/[0-9a-f]* "$cache"/.*.part; do
+    if [ -f "$b_file" ]; then size_of "$b_file"; used=$((used + size)); fi
+  done
+}
+
+make_room() { # bytes that will come, cap: delete the least recently used until both the cap and the disk have room
+  cache_bytes
+  free_bytes
+  r_oldest=$(cd "$cache" && ls -tr .*.ok 2>/dev/null)
+  for r_mark in $r_oldest; do
+    if [ $((used + $1)) -le "$2" ] && { [ -z "$free" ] || [ "$free" -ge $(($1 + reserve)) ]; }; then return; fi
+    r_name=${r_mark#.}
+    r_name=${r_name%.ok}
+    case " $wanted " in *" $r_name "*) continue ;; esac
+    size_of "$cache/$r_name"
+    used=$((used - size))
+    rm -f "$cache/$r_name" "$cache/$r_mark"
+    say evicted "$r_name"
+    free_bytes
+  done
+}
+
+do_have() { # cap in bytes; stdin: lines "name size". Says which are here, makes room for the rest.
+  check_lease
+  number "${1-}" || fail usage "have CAP"
+  mkdir -p "$cache" 2>/dev/null || fail cannot_write "$cache"
+  boot_id
+  h_missing=0 wanted=''
+  while read -r h_name h_size; do
+    if ! cache_name "$h_name" || ! number "$h_size"; then fail usage "$h_name"; fi
+    wanted="$wanted $h_name"
+    if cached "$h_name"; then
+      touch "$cache/.$h_name.ok" 2>/dev/null
+      say have "$h_name"
+      continue
+    fi
+    size=0
+    [ -f "$cache/.$h_name.part" ] && size_of "$cache/.$h_name.part"
+    say part "$h_name $size"
+    h_missing=$((h_missing + h_size - size))
+  done
+  [ "$h_missing" -le 0 ] || make_room "$h_missing" "$1"
+  free_bytes
+  say free_bytes "$free"
+  if [ "$h_missing" -gt 0 ] && [ -n "$free" ] && [ "$free" -lt $((h_missing + reserve)) ]; then
+    fail no_space "$h_missing bytes are to come, $free are free in $cache"
+  fi
+  echo end=1
+}
+
+lock_take() { # folder owner: 0 when it is ours now. A dead holder's lock is taken over, and one's own.
+  boot_id
+  l_tries=0
+  while ! mkdir "$1" 2>/dev/null; do
+    l_pid='' l_boot='' l_owner=''
+    [ -r "$1/who" ] && read -r l_pid l_boot l_owner <"$1/who"
+    if [ -n "$l_pid" ] && [ "$l_boot" = "$boot" ] && runs_agent "$l_pid"; then
+      [ "$l_owner" = "$2" ] || return 1
+      kill "$l_pid" 2>/dev/null # our own earlier push over a link that froze
+      nap
+    fi
+    l_tries=$((l_tries + 1))
+    [ "$l_tries" -lt 30 ] || return 1
+    if [ -n "$l_pid" ] || [ "$l_tries" -gt 10 ]; then
+      mv "$1" "$1.old.$$" 2>/dev/null && rm -rf "$1.old.$$" # rename is atomic: only one takes it over
+    else
+      nap
+    fi
+  done
+  echo "$$ $boot $2" >"$1/who"
+}
+
+runs_agent() { # is process $1 an agent, and not a zombie or another process with its number
+  q_line=$(tr '\0' ' ' <"$proc/$1/cmdline") || return 1
+  case $q_line in *"${0##*/}"*) return 0 ;; esac
+  return 1
+} 2>/dev/null
+
+nap() {
+  sleep 0.1 2>/dev/null || sleep 1
+}
+
+do_put() { # name size offset owner; stdin: the bytes from offset on
+  check_lease
+  if ! { cache_name "${1-}" && number "${2-}" && number "${3-}" && hex "${4-}"; }; then
+    fail usage "put NAME SIZE OFFSET OWNER"
+  fi
+  p_part=$cache/.$1.part
+  lock_take "$p_part.lock" "$4" || fail busy "another host is pushing $1"
+  p_cat=''
+  trap 'rm -rf "$p_part.lock"' EXIT
+  # a shell that waits for `cat` in the foreground would not hear the signal
+  trap '[ -z "$p_cat" ] || kill "$p_cat"; exit 1' HUP INT TERM
+  if [ "$3" -eq 0 ]; then
+    : >"$p_part" || fail cannot_write "$p_part"
+  fi
+  size_of "$p_part"
+  [ "$size" -eq "$3" ] || fail offset "$size"
+  exec 3<&0
+  cat <&3 >>"$p_part" 2>/dev/null &
+  p_cat=$!
+  exec 3<&-
+  wait "$p_cat" || {
+    rm -f "$p_part"
+    free_bytes
+    fail no_space "the board's disk is full or cannot be written; $free bytes are free in $cache"
+  }
+  size_of "$p_part"
+  [ "$size" -ge "$2" ] || fail partial "$size"
+  p_sum=$(md5sum <"$p_part")
+  if [ "$size" -ne "$2" ] || [ "${p_sum%% *}" != "$n_md5" ]; then
+    rm -f "$p_part"
+    fail damaged "${p_sum%% *}"
+  fi
+  sync "$p_part" 2>/dev/null || sync
+  mv -f "$p_part" "$cache/$1" || fail cannot_write "$cache/$1"
+  chmod a-w "$cache/$1"
+  echo "$boot $size" >"$cache/.$1.ok"
+  say stored "$1"
+  echo end=1
+}
+
+# ------------------------------------------------------------------ runs
+
+do_folder() { # escaped name: a fresh folder under runs/
+  check_lease
+  unescape "${1-}"
+  case $u in '' | . | .. | */*) fail usage "folder NAME" ;; esac
+  mkdir -p "$work/runs/$u" 2>/dev/null || fail cannot_write "$work/runs/$u"
+  [ -w "$work/runs/$u" ] || fail cannot_write "$work/runs/$u"
+  say folder "$work/runs/$u"
+  echo end=1
+}
+
+job_value() { # key -> $u: the value in the job file, "" when it has none
+  u=
+  while IFS= read -r j_line; do
+    case $j_line in "$1="*) unescape "${j_line#"$1"=}"; return ;; esac
+  done <"$job/job"
+}
+
+do_start() { # token; stdin: the job. Starting a token twice starts it once.
+  check_lease
+  hex "${1-}" || fail usage "start TOKEN"
+  job=$work/jobs/$1
+  mkdir -p "$work/jobs" 2>/dev/null || fail cannot_write "$work/jobs"
+  cat >"$work/jobs/.$1.$$" || { rm -f "$work/jobs/.$1.$$"; fail no_space "$work/jobs"; }
+  if [ "$(tail -n 1 "$work/jobs/.$1.$$")" != end=1 ]; then
+    rm -f "$work/jobs/.$1.$$"
+    fail incomplete "the job description was cut short"
+  fi
+  if mkdir "$job" 2>/dev/null; then
+    mv "$work/jobs/.$1.$$" "$job/job" || fail no_space "$job"
+    job_value folder
+    if ! mkdir -p "$u" 2>/dev/null || [ ! -w "$u" ]; then rm -rf "$job"; fail cannot_write "$u"; fi
+    boot_id
+    uptime_cs
+    echo "$boot $cs" >"$job/started"
+    [ -s "$job/started" ] || { rm -rf "$job"; fail no_space "$job"; }
+    mkfifo "$job/done" 2>/dev/null
+    # shellcheck disable=SC2086 # shell may be two words: busybox ash
+    (trap '' HUP; exec $detached $shell "$0" "work=$work" "shell=$shell" supervise "$1") \
+      </dev/null >/dev/null 2>>"$job/agent.log" &
+    echo $! >"$job/pid"
+    say started 1
+  else
+    rm -f "$work/jobs/.$1.$$"
+    say started 0
+  fi
+  say token "$1"
+  echo end=1
+}
+
+supervise() { # token: runs the tool, ends it at its time limit, and writes down how it ended
+  job=$work/jobs/$1
+  token=$1
+  echo $$ >"$job/pid"
+  # Whoever reads the pipe `done` is woken when this process ends, however it ends: nobody else may hold it open.
+  [ -p "$job/done" ] && exec 9<>"$job/done"
+  # Room to write the result on a disk that the tool has filled.
+  dd if=/dev/zero of="$job/reserve" bs=4096 count=4 2>/dev/null
+  read -r _ started_cs <"$job/started"
+  job_value folder
+  folder=$u
+  job_value timeout_s
+  timeout_s=$u
+  job_value log_limit_bytes
+  log_limit=$u
+  job_value sense_s
+  sense_s=$u
+  if cd "$folder"; then
+    uptime_cs
+    tool_cs=$cs
+    # shellcheck disable=SC2086
+    $detached $shell "$0" "work=$work" child "$token" </dev/null >log.txt 2>&1 9>&- &
+    tool=$!
+    echo "$tool" >"$job/tool"
+    (exec 9>&-; watch) &
+    watcher=$!
+    sampler=
+    if number "$sense_s" && [ "$sense_s" -gt 0 ]; then
+      (exec 9>&- </dev/null >"$job/sense.txt" 2>/dev/null; sample "$sense_s" 0) &
+      sampler=$!
+    fi
+    wait "$tool"
+    code=$?
+    uptime_cs
+    # shellcheck disable=SC2086
+    kill $watcher $sampler 2>/dev/null
+    end_group
+    [ ! -e "$job/why" ] || sweep_marked "$token"
+  else
+    code=126
+    uptime_cs
+  fi
+  word='done'
+  [ -r "$job/why" ] && read -r word <"$job/why"
+  rm -f "$job/reserve"
+  echo "$word $code $((cs - ${tool_cs:-$cs}))" >"$job/.end" && mv -f "$job/.end" "$job/end"
+} 2>/dev/null
+
+do_child() { # token: becomes the tool, inside its own session
+  job=$work/jobs/$1
+  set --
+  LC_ALL=$original_lc_all
+  [ -n "$LC_ALL" ] || unset LC_ALL
+  while IFS= read -r j_line; do
+    case $j_line in
+      arg=*) unescape "${j_line#arg=}"; set -- "$@" "$u" ;;
+      env=*) unescape "${j_line#env=}"; export "${u?}" ;;
+    esac
+  done <"$job/job"
+  [ -z "${HARNESS_PATH-}" ] || export PATH="$HARNESS_PATH:$PATH"
+  export HARNESS_RUN="${job##*/}"
+  exec "$@"
+}
+
+watch() { # the watchdog: wakes seldom, so that it does not disturb a measurement
+  while :; do
+    uptime_cs
+    w_left=$((timeout_s - (cs - started_cs) / 100))
+    if [ "$w_left" -le 0 ]; then
+      echo timeout >"$job/why"
+      end_tool
+      return
+    fi
+    [ "$w_left" -lt 5 ] || w_left=5
+    sleep "$w_left" &
+    w_sleep=$!
+    trap 'kill $w_sleep; exit' TERM
+    wait $w_sleep
+    size_of "$folder/log.txt"
+    if number "$log_limit" && [ "$size" -gt "$log_limit" ]; then
+      echo log_limit >"$job/why"
+      end_tool
+      return
+    fi
+  done
+}
+
+end_group() { # what the tool left of its process group
+  if [ -n "$detached" ]; then kill -9 "-$tool"; fi
+} 2>/dev/null
+
+end_tool() { # asks, waits two seconds, then does not ask; children that left the group are found by their mark
+  if [ -n "$detached" ]; then kill -TERM "-$tool"; else kill -TERM "$tool"; fi
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    kill -0 "$tool" || break
+    sleep 0.2 || sleep 1
+  done
+  if [ -n "$detached" ]; then kill -9 "-$tool"; else kill -9 "$tool"; fi
+  sweep_marked "${job##*/}"
+} 2>/dev/null
+
+sweep_marked() { # tokens: kill every process whose environment carries HARNESS_RUN=one of them
+  for _ in 1 2 3; do
+    s_found=
+    for s_dir in "$proc"/[0-9]*; do
+      [ "${s_dir##*/}" != "$$" ] || continue
+      while IFS= read -r s_line || [ -n "$s_line" ]; do
+        for s_token in "$@"; do
+          case $s_line in *"HARNESS_RUN=$s_token"*) s_found="$s_found ${s_dir##*/}" ;; esac
+        done
+      done <"$s_dir/environ"
+    done
+    [ -n "$s_found" ] || return 0
+    # shellcheck disable=SC2086
+    kill -9 $s_found
+    nap
+  done
+} 2>/dev/null
+
+supervised() { # is the supervisor of $job alive (and not another process with its number)
+  read -r v_pid <"$job/pid" || return 1
+  v_line=$(tr '\0' ' ' <"$proc/$v_pid/cmdline") || return 1
+  case $v_line in *"${job##*/}"*) return 0 ;; esac
+  return 1
+} 2>/dev/null
+
+do_poll() { # token [seconds to wait for the end]
+  hex "${1-}" || fail usage "poll TOKEN"
+  job=$work/jobs/$1
+  [ -d "$job" ] || fail no_such_run "$1"
+  if [ ! -e "$job/end" ] && number "${2-}" && [ "$2" -gt 0 ] && [ -p "$job/done" ] && supervised; then
+    await_end "$2"
+  fi
+  boot_id
+  s_boot='' s_cs=0
+  read -r s_boot s_cs <"$job/started" 2>/dev/null
+  if [ -r "$job/end" ]; then
+    read -r p_word p_code p_cs <"$job/end"
+    say state "$p_word"
+    say code "$p_code"
+    say elapsed_cs "$p_cs"
+  elif supervised; then
+    uptime_cs
+    say state running
+    say elapsed_cs $((cs - ${s_cs:-0}))
+  elif [ -r "$job/end" ]; then # it ended between the two looks
+    do_poll "$1"
+    return
+  elif [ "$s_boot" != "$boot" ]; then
+    say state rebooted
+  else
+    say state lost
+  fi
+  job_value folder
+  size=0
+  [ ! -f "$u/log.txt" ] || size_of "$u/log.txt"
+  say log_bytes "$size"
+  say boot "$boot"
+  echo end=1
+}
+
+await_end() { # seconds: sleeps until the run ends or the time is over, without waking the board in between
+  cat <"$job/done" >/dev/null 2>&1 &
+  a_cat=$!
+  (sleep "$1" & a_nap=$!; trap 'kill $a_nap; exit' TERM; wait $a_nap; kill $a_cat) >/dev/null 2>&1 &
+  a_timer=$!
+  wait $a_cat
+  kill $a_timer
+} 2>/dev/null
+
+do_stop() { # token: end the run, if it is running
+  check_lease
+  hex "${1-}" || fail usage "stop TOKEN"
+  job=$work/jobs/$1
+  [ -d "$job" ] || fail no_such_run "$1"
+  stop_job
+  say stopped "$1"
+  echo end=1
+}
+
+stop_job() {
+  [ ! -e "$job/end" ] && supervised || return 0
+  echo stopped >"$job/why"
+  tool=
+  read -r tool <"$job/tool"
+  if [ -n "$tool" ]; then end_tool; fi
+  t_tries=0
+  while [ ! -e "$job/end" ] && [ "$t_tries" -lt 50 ]; do
+    nap
+    t_tries=$((t_tries + 1))
+  done
+} 2>/dev/null
+
+inside_runs() { # is $1 a folder under runs/, without tricks
+  case $1 in */../* | */.. | */./* | *//*) return 1 ;; esac
+  case $1 in "$work"/runs/?*) return 0 ;; esac
+  return 1
+}
+
+do_remove() { # escaped folder: ends its runs, then deletes it and their state
+  check_lease
+  unescape "${1-}"
+  r_folder=$u
+  inside_runs "$r_folder" || fail usage "remove: $r_folder is not under $work/runs"
+  set --
+  for job in "$work"/jobs/*; do
+    [ -f "$job/job" ] || continue
+    job_value folder
+    case $u/ in
+      "$r_folder"/*) stop_job; set -- "$@" "${job##*/}" ;;
+    esac
+  done
+  if [ $# -gt 0 ]; then sweep_marked "$@"; fi
+  chmod -R u+w "$r_folder" 2>/dev/null
+  rm -rf "$r_folder" 2>/dev/null
+  for r_token in "$@"; do rm -rf "$work/jobs/$r_token"; done
+  [ ! -e "$r_folder" ] || fail cannot_write "$r_folder"
+  say removed "$#"
+  echo end=1
+}
+
+# ------------------------------------------------------------------ files
+
+# Names of these characters go through md5sum and ls by thousands; all others one by one, escaped.
+plain='A-Za-z0-9._/@%+,=:~^-'
+
+go() { # escaped folder: be there
+  unescape "${1-}"
+  cd "$u" 2>/dev/null || fail no_such_folder "$u"
+}
+
+do_hash() { # escaped folder: every regular file with size and md5
+  go "${1-}"
+  echo section=size
+  find . -type f ! -path "*[!$plain]*" -print0 | xargs -0 ls -lnd -- /dev/null 2>/dev/null
+  echo section=md5
+  find . -type f ! -path "*[!$plain]*" -print0 | xargs -0 md5sum -- /dev/null 2>/dev/null
+  echo section=odd
+  # shellcheck disable=SC2086
+  find . -type f -path "*[!$plain]*" -exec $shell "$0" odd {} +
+  echo end=1
+}
+
+do_odd() { # files of any name: "size md5 escaped-name" each
+  for o_file in "$@"; do
+    size_of "$o_file"
+    o_sum=$(md5sum <"$o_file") || continue
+    printf '%s %s ' "$size" "${o_sum%% *}"
+    escape "$o_file"
+    echo
+  done
+}
+
+do_pack() { # escaped folder; stdin: NUL-separated names, each with ./ in front. One or more tar archives in a row.
+  go "${1-}"
+  exec xargs -0 tar -cf -
+}
+
+# ------------------------------------------------------------------ sensing
+
+reading() { # label file: prints " label=number" when the file holds a whole number; no process is started
+  m_value=
+  read -r m_value <"$2" || [ -n "$m_value" ] || return 0
+  case $m_value in '' | *[!0-9-]*) return 0 ;; esac
+  printf ' %s=%s' "$1" "$m_value"
+} 2>/dev/null
+
+sense_line() { # one sample: temperatures in millidegrees, frequencies in kHz (cpu) and Hz (others), loads
+  uptime_cs
+  printf 'cs=%s' "$cs"
+  for m_zone in "$sysfs"/class/thermal/thermal_zone*; do
+    m_type=
+    [ ! -r "$m_zone/type" ] || read -r m_type <"$m_zone/type"
+    reading "temp:$(label "${m_type:-zone}"):${m_zone##*zone}" "$m_zone/temp"
+  done
+  for m_file in "$sysfs"/class/hwmon/hwmon*/temp*_input; do
+    m_dir=${m_file%/*}
+    m_name=${m_file##*/}
+    reading "temp:${m_dir##*/}:${m_name%_input}" "$m_file"
+  done
+  for m_dir in "$sysfs"/devices/system/cpu/cpufreq/policy*; do
+    reading "cpu_khz:${m_dir##*/policy}" "$m_dir/scaling_cur_freq"
+  done
+  for m_dir in "$sysfs"/class/devfreq/*; do
+    reading "devfreq_hz:$(label "${m_dir##*/}")" "$m_dir/cur_freq"
+  done
+  for m_dir in "$sysfs"/devices/system/bpu/bpu[0-9]*; do
+    reading "npu_load:${m_dir##*/bpu}" "$m_dir/ratio"
+    for m_file in "$m_dir"/devfreq/*/cur_freq; do reading "npu_hz:${m_dir##*/bpu}" "$m_file"; done
+  done
+  if read -r m_value _ <"$proc/loadavg"; then printf ' load1=%s' "$m_value"; fi
+  while read -r m_key m_value _; do
+    case $m_key in MemAvailable:) printf ' memory_available_kb=%s' "$m_value"; break ;; esac
+  done <"$proc/meminfo"
+  echo ' whole=1' # a sampler is ended at any moment; half a sample is none
+} 2>/dev/null
+
+label() { # a name of the kernel as a label without blanks and signs; the common case starts no process
+  case $1 in
+    *[!A-Za-z0-9_.-]*) printf '%s' "$1" | tr -c 'A-Za-z0-9_.-' _ ;;
+    *) printf '%s' "$1" ;;
+  esac
+}
+
+sample() { # interval_s count (0: without end)
+  m_count=0
+  while :; do
+    sense_line
+    m_count=$((m_count + 1))
+    [ "$m_count" -ne "$2" ] || return 0
+    sleep "$1" &
+    m_sleep=$!
+    trap 'kill $m_sleep; exit' TERM
+    wait $m_sleep
+  done
+}
+
+do_sense() { # [interval_s count]
+  if ! number "${1:-1}" || ! number "${2:-1}"; then fail usage "sense [INTERVAL COUNT]"; fi
+  sample "${1:-1}" "${2:-1}"
+  echo end=1
+}
+
+do_samples() { # token: what was sampled during a run
+  hex "${1-}" || fail usage "samples TOKEN"
+  [ -d "$work/jobs/$1" ] || fail no_such_run "$1"
+  [ ! -r "$work/jobs/$1/sense.txt" ] || cat "$work/jobs/$1/sense.txt"
+  echo end=1
+}
+
+# ------------------------------------------------------------------ leases
+
+check_lease() {
+  return 0
+}
+
+# ------------------------------------------------------------------ the verb
+
+cache=$work/cache
+reserve=1048576 # bytes left free for the system when room is made
+detached=
+if command -v setsid >/dev/null 2>&1; then detached=setsid; fi
+verb=${1-}
+[ $# -eq 0 ] || shift
+case $verb in
+  hello | have | put | folder | start | poll | stop | remove | hash | odd | pack | sense | samples | child) "do_$verb" "$@" ;;
+  supervise) supervise "$@" ;;
+  *) fail unknown_verb "$verb" ;;
+esac

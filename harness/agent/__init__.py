@@ -1,0 +1,308 @@
+"""Host half of the agent: sends agents/agent.sh by content hash, asks it, and believes nothing that comes back.
+
+Questions are safe to repeat, so a link that breaks is asked again with back-off; a run is started under a token
+that this side makes, so that losing the link neither kills nor doubles it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from harness.agent import files, words
+from harness.agent.words import Answer, BoardFacts, FileFacts, Put, RunState, Sample, escape, refusal
+from harness.archive import Quotas
+from harness.assets import asset
+from harness.errors import AgentError, AskedWrongly, BoardError, HostKeyError, InputError, LinkError, ToolError
+from harness.records import Invocation
+from harness.transports.base import CommandTimeout, Done, Progress, Transport
+
+__all__ = ["Agent", "BoardFacts", "FileFacts", "Put", "Quotas", "RunState", "Sample"]
+
+ASK_TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell
+PATIENCE_S = 30.0  # how long a broken link is tried again
+BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
+LOG_LIMIT_BYTES = 64 * 2**20
+WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
+_INSTALL = """\
+umask 022; mkdir -p "$1/agent" && cd "$1" || exit 1; w=$(pwd -P); f=$w/agent/agent-$2.sh
+[ "$3" = look ] || { cat >"$f.$$.part" && m=$(md5sum <"$f.$$.part") && [ "${m%% *}" = "$2" ] &&
+mv -f "$f.$$.part" "$f" || { rm -f "$f.$$.part"; exit 1; }; }
+state=absent; [ ! -e "$f" ] || { m=$(md5sum <"$f"); state=damaged; [ "${m%% *}" != "$2" ] || state=whole; }
+printf '%s\\n%s\\n' "$state" "$w"
+"""
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+
+
+class Agent:
+    """The agent of one board, over one transport. Call `install()` first.
+
+    `work` is the folder on the board (relative to the login's home, or absolute); `cache_bytes` caps the
+    content-addressed cache in it. Errors of every method: LinkError (after `patience_s` of trying again),
+    AgentError for an answer that makes no sense, BoardError for what the board refuses.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        work: str = "harness-work",
+        *,
+        cache_bytes: int = 2 * 2**30,
+        shell: Sequence[str] = ("sh",),
+        patience_s: float = PATIENCE_S,
+        max_files: int = 200_000,
+    ) -> None:
+        self.transport = transport
+        self.work = work
+        self.cache_bytes = cache_bytes
+        self.max_files = max_files
+        self.lease_token: int | None = None
+        self.replaced_damaged = False  # the agent's own file was found damaged and sent again
+        self._shell = tuple(shell)
+        self._patience_s = patience_s
+        self._file = ""
+        self._hashes: dict[str, dict[str, FileFacts]] = {}
+
+    # ---- being there
+
+    def install(self) -> None:
+        """Make sure that this very agent is on the board: sent only when it is absent or damaged."""
+        script = asset("agents/agent.sh").read_bytes()
+        digest = hashlib.md5(script, usedforsecurity=False).hexdigest()
+        state, work = self._place(digest, "look", None)
+        if state != "whole":
+            self.replaced_damaged = state == "damaged"
+            state, work = self._place(digest, "send", script)
+        if state != "whole" or not work.startswith("/"):
+            raise AgentError(
+                f"{self.where}: the agent arrives damaged in {self.work}", "is the disk of the board full?"
+            )
+        self.work = work
+        self._file = f"{work}/agent/agent-{digest}.sh"
+
+    def _place(self, digest: str, verb: str, stdin: bytes | None) -> tuple[str, str]:
+        work = self.work if self.work.startswith("/") else f"./{self.work}"
+        argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb]
+        done = self.patiently(lambda: self.transport.run(argv, timeout_s=ASK_TIMEOUT_S, stdin=stdin))
+        lines = os.fsdecode(done.out).split("\n")
+        if done.code != 0 or len(lines) != 3:
+            said = done.err.decode("utf-8", "replace").strip()[-300:] or f"exit code {done.code}"
+            raise BoardError(
+                f"{self.where}: cannot use the work folder {self.work!r}: {said}",
+                "choose another `work:` folder in hosts.yaml: writable, with space",
+            )
+        return lines[0], lines[1]
+
+    @property
+    def where(self) -> str:
+        return self.transport.where
+
+    def hello(self, tools: Sequence[str] = (), path: Sequence[str] = ()) -> BoardFacts:
+        """What the board is. `tools` are looked for in the folders of `path` first, then on PATH."""
+        lines = "".join(escape(tool) + "\n" for tool in tools).encode()
+        options = [f"path={':'.join(path)}"] if path else []
+        answer = self.ask("hello", stdin=lines, options=options)
+        return words.read_facts(answer, time.time())
+
+    # ---- asking
+
+    def ask(
+        self,
+        verb: str,
+        *arguments: str,
+        stdin: bytes | None = None,
+        timeout_s: float = ASK_TIMEOUT_S,
+        options: Sequence[str] = (),
+    ) -> Answer:
+        """One question to the agent, repeated while the link is broken. Errors: see the class."""
+        argv = self.command(verb, *arguments, options=options)
+        return self.patiently(lambda: self.check(self.transport.run(argv, timeout_s=timeout_s, stdin=stdin), verb))
+
+    def ask_stream(self, verb: str, *arguments: str, stdin: Iterable[bytes], timeout_s: float) -> Answer:
+        """One question, not repeated, whose input is too long to be held."""
+        with self.transport.stream(self.command(verb, *arguments), timeout_s=timeout_s, stdin=stdin) as stream:
+            out = b"".join(stream)
+        return self.check(Done(-1 if stream.code is None else stream.code, out, stream.err), verb)
+
+    def read_stream(
+        self,
+        verb: str,
+        *arguments: str,
+        stdin: Iterable[bytes],
+        sink: Callable[[Iterable[bytes]], None],
+        timeout_s: float,
+    ) -> None:
+        """One question, not repeated, whose answer is raw bytes for `sink`, which judges them."""
+        with self.transport.stream(self.command(verb, *arguments), timeout_s=timeout_s, stdin=stdin) as stream:
+            sink(stream)
+
+    def check(self, done: Done, verb: str) -> Answer:
+        """The answer in what a command left. Errors: AgentError, or what the agent refused."""
+        answer = words.read_answer(done.out)
+        if not answer.whole or (done.code != 0 and not answer.error):
+            said = (done.err or done.out).decode("utf-8", "replace").strip()[:300]
+            raise AgentError(
+                f"{self.where}: the agent gave no whole answer to {verb!r} (exit code {done.code}): {said}",
+                "is the board out of memory or processes, or its work folder gone? Try again",
+            )
+        if answer.error:
+            raise refusal(self.where, verb, answer)
+        return answer
+
+    def command(self, verb: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+        """The command line of a verb."""
+        if not self._file:
+            raise AgentError(f"{self.where}: the agent is not installed yet")
+        line = [*self._shell, self._file, f"work={self.work}", f"shell={' '.join(self._shell)}", *options]
+        if self.lease_token is not None:
+            line.append(f"lease={self.lease_token}")
+        return [*line, verb, *arguments]
+
+    def patiently(self, action: Callable[[], T]) -> T:
+        """Do something that is safe to repeat, again and again while the link is broken, within the patience."""
+        ends_at = time.monotonic() + self._patience_s
+        for attempt in range(1000):
+            try:
+                return action()
+            except (HostKeyError, CommandTimeout):
+                raise
+            except LinkError:
+                pause = BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]
+                if time.monotonic() + pause > ends_at:
+                    raise
+                time.sleep(pause)
+        raise LinkError(f"{self.where}: the link breaks again and again")
+
+    # ---- files to the board
+
+    def put_file(self, path: Path, progress: Progress | None = None) -> Put:
+        """Bring a file into the board's cache unless it is there. Errors: InputError, BoardError (no space)."""
+        return self.put_files([path], progress)[0]
+
+    def put_files(self, paths: Sequence[Path], progress: Progress | None = None) -> list[Put]:
+        """Bring files into the board's cache; only what is missing is sent, and a broken push goes on where it was."""
+        return files.put_files(self, paths, progress)
+
+    def new_folder(self, name: str) -> str:
+        """Make `runs/<name>` in the work folder; gives its absolute path on the board."""
+        return self.ask("folder", escape(name)).text("folder")
+
+    # ---- runs
+
+    def start(
+        self,
+        invocation: Invocation,
+        folder: str,
+        timeout_s: float,
+        *,
+        sense_every_s: float = 0.0,
+        log_limit_bytes: int = LOG_LIMIT_BYTES,
+        token: str = "",
+    ) -> str:
+        """Start a command, detached, in a folder under `new_folder`'s; gives the run's token.
+
+        Its output goes to `log.txt` there. The board itself ends it, with all that it started, after `timeout_s`.
+        `HARNESS_PATH` in the environment is put before the board's PATH.
+        """
+        token = token or secrets.token_hex(8)
+        job = _job_text(invocation, folder, timeout_s, sense_every_s, log_limit_bytes)
+        self.ask("start", token, stdin=job)
+        return token
+
+    def poll(self, token: str, wait_s: int = 0) -> RunState:
+        """How a run is; with `wait_s` the board answers when it ends, or after that time."""
+        answer = self.ask("poll", token, str(wait_s), timeout_s=ASK_TIMEOUT_S + wait_s)
+        return words.read_state(answer)
+
+    def wait(self, token: str, tell: Tell | None = None) -> RunState:
+        """Wait for the end of a run, over broken links too.
+
+        Errors: BoardError when the board was rebooted or lost the run, ToolError when it printed without end.
+        """
+        state = self.poll(token, 1)
+        while state.state == "running":
+            if tell:
+                tell(f"{state.duration_s:.0f} s, {state.log_bytes} bytes of log")
+            state = self.poll(token, WATCH_S)
+        if state.state == "log_limit":
+            raise ToolError(
+                f"{self.where}: the tool printed without end and was ended", "look at the log in the run folder"
+            )
+        if state.state in ("rebooted", "lost"):
+            why = "the board was rebooted" if state.state == "rebooted" else "its supervisor was killed on the board"
+            raise BoardError(
+                f"{self.where}: the run did not end: {why}", "is it short of memory or power? See its kernel log"
+            )
+        return state
+
+    def stop(self, token: str) -> None:
+        """End a run and everything it started; one that has ended stays as it is."""
+        self.ask("stop", token)
+
+    def samples(self, token: str) -> list[Sample]:
+        """What was sensed during a run (`sense_every_s`)."""
+        return words.read_samples(self.ask("samples", token).rest)
+
+    def sense(self) -> Sample:
+        """Temperatures, frequencies and loads now."""
+        found = words.read_samples(self.ask("sense").rest)
+        if not found:
+            raise AgentError(f"{self.where}: the agent sensed nothing")
+        return found[0]
+
+    # ---- files from the board
+
+    def hash(self, folder: str, timeout_s: float = 3600.0) -> dict[str, FileFacts]:
+        """Every regular file under a folder: size and md5 ("" when the board could not read it), by name."""
+        facts = files.hash_folder(self, folder, timeout_s)
+        self._hashes[folder] = facts
+        return facts
+
+    def fetch(
+        self,
+        folder: str,
+        names: Sequence[str],
+        target: Path,
+        quotas: Quotas | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, str]:
+        """Bring files home, each verified by md5; gives the stored file name (relative to `target`) by name.
+
+        Errors: BoardError for a file that vanished, keeps changing or breaks the quotas.
+        """
+        known = self._hashes.get(folder) or self.hash(folder)
+        return files.fetch(self, folder, names, known, files.Landing(target, quotas or Quotas(), progress))
+
+    def remove(self, folder: str) -> None:
+        """End the runs of a folder and delete it with their state."""
+        self._hashes = {k: v for k, v in self._hashes.items() if k != folder and not k.startswith(folder + "/")}
+        self.ask("remove", escape(folder), timeout_s=600.0)
+
+
+def _job_text(
+    invocation: Invocation, folder: str, timeout_s: float, sense_every_s: float, log_limit_bytes: int
+) -> bytes:
+    if not invocation.argv:
+        raise AskedWrongly("there is no command to run")
+    if timeout_s <= 0:
+        raise InputError(f"a time limit of {timeout_s:g} s", "give a positive number of seconds (--timeout)")
+    lines = [f"arg={escape(word)}" for word in invocation.argv]
+    lines += [f"env={name}={escape(value)}" for name, value in _checked(invocation.environment).items()]
+    lines += [f"folder={escape(folder)}", f"timeout_s={max(1, round(timeout_s))}"]
+    lines += [f"log_limit_bytes={log_limit_bytes}", f"sense_s={round(sense_every_s) if sense_every_s >= 1 else 0}"]
+    return "\n".join([*lines, "end=1", ""]).encode()
+
+
+def _checked(environment: Mapping[str, str]) -> Mapping[str, str]:
+    for name in environment:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise AskedWrongly(f"{name!r} is not a name of an environment variable")
+    return environment

@@ -1,0 +1,242 @@
+"""The agent's language: escaped `key=value` lines, and what they mean. Pure; whatever a board says, no crash."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+
+from harness.errors import AgentError, AskedWrongly, BoardError, HarnessError
+
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/:@%+,=~^ -")
+_ESCAPE = re.compile(rb"\\0([0-3][0-7]{2})")
+END = b"end=1\n"
+
+
+@dataclass(frozen=True)
+class BoardFacts:
+    """What a board says of itself. None and "" mean: it did not say."""
+
+    agent: str
+    work: str  # absolute path of the work folder
+    arch: str
+    kernel: str
+    hostname: str
+    libc: str
+    os: str
+    cpu: str
+    cpu_features: tuple[str, ...]
+    cpu_count: int | None
+    memory_bytes: int | None
+    boot: str  # boot id: changes with every boot
+    uptime_s: float | None
+    clock_offset_s: float | None  # the board's clock minus this PC's; may be years
+    free_bytes: int | None  # of the work folder's file system
+    total_bytes: int | None
+    tools: dict[str, str] = field(default_factory=dict)  # name -> path on the board, "" when absent
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    size_bytes: int
+    md5: str  # "" when the board could not read the file
+
+
+@dataclass(frozen=True)
+class Put:
+    """A file in the board's cache. `sent_bytes` really crossed the link: 0 when it was there."""
+
+    name: str  # on this PC
+    md5: str
+    size_bytes: int
+    path: str  # absolute, on the board
+    sent_bytes: int
+
+
+@dataclass(frozen=True)
+class RunState:
+    """`state`: running, done, timeout, stopped, log_limit, rebooted or lost."""
+
+    state: str
+    exit_code: int | None
+    duration_s: float
+    log_bytes: int
+    boot: str
+
+    @property
+    def timed_out(self) -> bool:
+        return self.state == "timeout"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One look at the sensors, `at_s` after the board's boot.
+
+    Keys: `temp:<zone>` in degrees Celsius, `cpu_hz:<policy>`, `devfreq_hz:<name>`, `npu_hz:<core>`,
+    `npu_load:<core>` (0..1), `load1`, `memory_available_bytes`.
+    """
+
+    at_s: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The lines of one answer. `rest` are those without `key=`."""
+
+    pairs: tuple[tuple[str, str], ...]
+    rest: bytes
+    whole: bool
+
+    @property
+    def error(self) -> str:
+        return self.find("error")
+
+    def find(self, key: str) -> str:
+        return next((value for name, value in self.pairs if name == key), "")
+
+    def all(self, key: str) -> list[str]:
+        return [value for name, value in self.pairs if name == key]
+
+    def text(self, key: str) -> str:
+        """A value that must be there. Errors: AgentError."""
+        found = self.all(key)
+        if len(found) != 1:
+            raise AgentError(f"the agent's answer has {len(found)} values of {key!r}, not one")
+        return found[0]
+
+    def number(self, key: str) -> int | None:
+        return whole_number(self.find(key))
+
+
+def escape(text: str) -> str:
+    """Text as the agent reads it: bytes that are not plain as \\0ooo. Errors: AskedWrongly for NUL."""
+    if "\0" in text:
+        raise AskedWrongly(f"a NUL character cannot be given to the board: {text!r}")
+    return "".join(chr(byte) if byte in _PLAIN else f"\\0{byte:03o}" for byte in os.fsencode(text))
+
+
+def unescape(text: bytes) -> str:
+    return os.fsdecode(_ESCAPE.sub(lambda m: bytes([int(m[1], 8)]), text))
+
+
+def whole_number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+
+
+def read_answer(out: bytes) -> Answer:
+    """Read an answer. One that is cut short, or is no answer at all, has `whole` False."""
+    pairs, rest = [], []
+    for line in out.removesuffix(END).split(b"\n"):
+        key, equals, value = line.partition(b"=")
+        if equals and re.fullmatch(rb"[a-z_]{1,32}", key):
+            pairs.append((key.decode(), unescape(value)))
+        if line:
+            rest.append(line)
+    return Answer(tuple(pairs), b"\n".join(rest), out.endswith(END))
+
+
+_HINTS = {
+    "cannot_write": ("the board cannot write {detail}", "choose another `work:` folder in hosts.yaml, or free space"),
+    "no_space": ("no space on the board: {detail}", "free some: harness boards sweep NAME, or another `work:` folder"),
+    "busy": ("{detail}", "wait for it, or take a lease: harness boards lease NAME"),
+    "leased": ("the board is leased: {detail}", "wait, or ask the holder: harness boards list"),
+    "stale_lease": ("this lease is over: {detail}", "take a new one: harness boards lease NAME"),
+    "no_such_folder": ("there is no folder {detail} on the board", "was the board rebooted or swept meanwhile?"),
+    "no_such_run": ("the board does not know the run {detail}", "was the board rebooted or swept meanwhile?"),
+}
+
+
+class Refused(BoardError):
+    """The agent refused; `word` says why, `detail` is its own text."""
+
+    def __init__(self, message: str, hint: str, word: str, detail: str) -> None:
+        super().__init__(message, hint)
+        self.word, self.detail = word, detail
+
+
+def refusal(where: str, verb: str, answer: Answer) -> HarnessError:
+    """The error for a refusal: BoardError for what the board lacks, AgentError for what makes no sense."""
+    word, detail = answer.error, answer.find("detail")
+    if word in ("usage", "unknown_verb", "incomplete"):
+        return AgentError(f"{where}: the agent did not understand {verb!r}: {printable(detail)}")
+    message, hint = _HINTS.get(word, (f"the board refused {verb!r}: {printable(word)} {{detail}}", ""))
+    return Refused(f"{where}: {message.replace('{detail}', printable(detail))}", hint, word, detail)
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """Text of a board for a terminal: one line, no control, escape or direction characters."""
+    return "".join(c if c.isprintable() else "?" for c in text[:limit])
+
+
+def read_facts(answer: Answer, now_s: float) -> BoardFacts:
+    clock, uptime, memory = answer.number("clock_s"), answer.number("uptime_cs"), answer.find("memory_kb").split()
+    memory_kb = whole_number(memory[0]) if memory else None
+    return BoardFacts(
+        agent=answer.find("agent"),
+        work=answer.text("work"),
+        **{key: printable(answer.find(key)) for key in ("arch", "kernel", "hostname", "libc", "os", "cpu", "boot")},
+        cpu_features=tuple(printable(answer.find("cpu_features"), 4000).split()),
+        cpu_count=answer.number("cpu_count"),
+        memory_bytes=memory_kb * 1024 if memory_kb is not None else None,
+        uptime_s=uptime / 100 if uptime is not None else None,
+        clock_offset_s=round(clock - now_s, 1) if clock is not None else None,
+        free_bytes=answer.number("free_bytes"),
+        total_bytes=answer.number("total_bytes"),
+        tools=dict(_tool(text) for text in answer.all("tool")),
+    )
+
+
+def _tool(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("\t")
+    return name, path
+
+
+_STATES = ("running", "done", "timeout", "stopped", "log_limit", "rebooted", "lost")
+
+
+def read_state(answer: Answer) -> RunState:
+    """Errors: AgentError for a state that does not exist."""
+    state = answer.text("state")
+    if state not in _STATES:
+        raise AgentError(f"the agent told an unknown state {printable(state)!r}")
+    return RunState(
+        state=state,
+        exit_code=answer.number("code") if state not in ("running", "rebooted", "lost") else None,
+        duration_s=(answer.number("elapsed_cs") or 0) / 100,
+        log_bytes=answer.number("log_bytes") or 0,
+        boot=printable(answer.find("boot")),
+    )
+
+
+# (prefix of the agent's key, prefix of ours, factor)
+_UNITS = (
+    ("temp:", "temp:", 1e-3),
+    ("cpu_khz:", "cpu_hz:", 1e3),
+    ("devfreq_hz:", "devfreq_hz:", 1.0),
+    ("npu_hz:", "npu_hz:", 1.0),
+    ("npu_load:", "npu_load:", 1e-2),
+    ("load1", "load1", 1.0),
+    ("memory_available_kb", "memory_available_bytes", 1024.0),
+)
+
+
+def read_samples(text: bytes) -> list[Sample]:
+    """Samples of `sense`; words that are not `key=number` and half samples are left out."""
+    samples = []
+    for line in text.decode("ascii", "replace").splitlines():
+        words = dict(word.split("=", 1) for word in line.split() if re.fullmatch(r"[^=]+=-?[0-9.]{1,18}", word))
+        at = whole_number(words.pop("cs", ""))
+        if at is not None and words.get("whole") == "1":
+            samples.append(Sample(at / 100, _in_our_units(words)))
+    return samples
+
+
+def _in_our_units(words: dict[str, str]) -> dict[str, float]:
+    values = {}
+    for key, text in words.items():
+        for theirs, ours, factor in _UNITS:
+            if key.startswith(theirs) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+                values[ours + key[len(theirs) :]] = round(float(text) * factor, 6)
+                break
+    return values
