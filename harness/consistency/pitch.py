@@ -1,0 +1,84 @@
+"""Rows read at the wrong pitch: padding taken for data, or data for padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+REACH = 256  # elements by which a pitch may be off
+LEAST_SEEN = 32  # elements that must be seen to agree
+LEAST_SHARE = 0.1
+LOOK_FIRST = 4096  # elements: nearly every wrong guess ends there
+
+
+def row_lengths(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Lengths that a row may have: the last axis, or the last two together (W*C of NHWC)."""
+    real = [n for n in shape if n > 1]
+    lengths = [real[-1]] if real else []
+    if len(real) > 2:
+        lengths.append(real[-1] * real[-2])
+    return tuple(n for n in lengths if n > 1)
+
+
+def find_pitch(read: Array, memory: Array, length: int) -> int | None:
+    """Pitch p with read[h, w] == memory[h * p + w] for all that lies in `memory`; None where there is none.
+
+    Both arrays are flat. Past the end either nothing is known or the memory starts again; both are accepted.
+    """
+    rows = len(read) // length
+    if rows < 3 or rows * length != len(read):
+        return None
+    for pitch in _likely(read, memory, length, rows):
+        if _agrees(read, memory, length, pitch):
+            return pitch
+    return None
+
+
+def _likely(read: Array, memory: Array, length: int, rows: int) -> Iterator[int]:
+    """Pitches at which a few rows agree."""
+    low, high = max(1, length // 2, length - REACH), length + REACH
+    for pitch in range(low, high + 1):
+        looked = [h for h in (1, 2, rows // 4, rows // 2) if h > 0 and h * pitch + length <= len(memory)]
+        if pitch != length and looked and all(_row_agrees(read, memory, length, pitch, h) for h in looked):
+            yield pitch
+
+
+def _row_agrees(read: Array, memory: Array, length: int, pitch: int, row: int) -> bool:
+    return np.array_equal(read[row * length : (row + 1) * length], memory[row * pitch : row * pitch + length])
+
+
+def _agrees(read: Array, memory: Array, length: int, pitch: int) -> bool:
+    rows = len(read) // length
+    at = (np.arange(rows)[:, None] * pitch + np.arange(length)).reshape(-1)
+    inside = at < len(memory)
+    if np.count_nonzero(inside) < LEAST_SHARE * len(read) or not np.array_equal(read[inside], memory[at[inside]]):
+        return False
+    return _explains(read, memory, inside)
+
+
+def _explains(read: Array, memory: Array, seen: Array) -> bool:
+    """Enough is seen, it is not all one value, and what differs in the pair as it stands is among it."""
+    wrong = read != memory
+    wrong_seen = int(np.count_nonzero(wrong & seen))
+    share = np.count_nonzero(seen) / len(seen)
+    enough = np.count_nonzero(seen) >= LEAST_SEEN and wrong_seen >= max(8, share * np.count_nonzero(wrong) / 2)
+    return bool(enough and np.unique(read[seen][: 1 << 16]).size > 2)
+
+
+def find_padding(read: Array, valid: Array, shape: tuple[int, ...], padded: tuple[int, ...]) -> bool:
+    """Were rows padded to `padded` read as if they were dense? `valid` holds the data of `shape`, in stored axes."""
+    first = np.unravel_index(np.arange(min(valid.size, LOOK_FIRST)), shape)
+    places = np.ravel_multi_index(first, padded)
+    inside = places < len(read)
+    if not np.array_equal(read[places[inside]], valid[first][inside]):
+        return False
+    places = np.zeros(1, dtype=np.int64)
+    for size, room in zip(shape, padded, strict=True):
+        places = (places[:, None] * room + np.arange(size)).reshape(-1)
+    inside = places < len(read)
+    flat = valid.reshape(-1)
+    return np.array_equal(read[places[inside]], flat[inside]) and _explains(flat, read, inside)
