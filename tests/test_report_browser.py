@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fixtures_run as runs
 import pytest
+
 from harness.report.page import render
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -123,7 +124,7 @@ def test_rows_can_be_chosen_by_verdict(show) -> None:
 
 def test_whole_md5s_are_one_tick_away(show) -> None:
     page = show("diverging").page
-    code = page.locator("#layer-table .h").first
+    code = page.locator("#layer-table .m code").first
     short = code.bounding_box()
     page.get_by_label("whole md5s").check()
     whole = code.bounding_box()

@@ -7,6 +7,7 @@ import math
 
 import fixtures_run as runs
 import pytest
+
 from harness.errors import InputError
 from harness.report import drawings, headline, values
 from harness.report.layer_tables import STANDINGS, standing
@@ -362,7 +363,7 @@ def test_tables_are_the_same_after_a_trip_through_a_file(name: str) -> None:
     ],
 )
 def test_a_part_of_the_wrong_shape_is_named(change: dict[str, object], named: str) -> None:
-    with pytest.raises(InputError, match="run.json") as caught:
+    with pytest.raises(InputError, match=r"run\.json") as caught:
         tables(runs.consistent_run() | change)
     assert named in caught.value.message
 

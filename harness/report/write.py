@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -36,4 +37,6 @@ def _write(path: Path, text: str) -> None:
         part.write_bytes(text.encode("utf-8", errors="backslashreplace"))
         part.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise InputError(f"{path}: {error.strerror or error}", "give a writable file with -o FILE") from error
