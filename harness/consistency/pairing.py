@@ -92,7 +92,10 @@ def _board_spec(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) 
     sides = [s.spec for s in (tensor, tensor.alternate) if s is not None and s.spec is not None]
     if not sides:
         return TensorSpec(dump.name, "u8", (size,))  # raw bytes against raw bytes
-    return _fitting((way for spec in sides for way in _ways(spec, dump.unit, storages)), size, dump.path)
+    # The file alone does not tell its layout: the platform's likeliest storage of that size is taken, the reference's
+    # own only after them. (48 x 48 x 32 and 32 x 48 x 48 have one size.)
+    stored = [way for spec in sides for way in (storages(spec, dump.unit) if storages else ())]
+    return _fitting(iter([*stored, *sides]), size, dump.path)
 
 
 def _size(path: Path) -> int:
