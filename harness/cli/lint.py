@@ -41,7 +41,7 @@ def _print_rules(ctx: click.Context, _param: click.Parameter, value: bool) -> No
 @click.option(
     "--tool",
     type=click.Choice(["hb_mapper", "hb_compile"]),
-    default="",
+    default=None,
     help="Whose schema; else the march and the keys tell (nash is hb_compile).",
 )
 @click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0 for code hosts.")
@@ -49,7 +49,7 @@ def _print_rules(ctx: click.Context, _param: click.Parameter, value: bool) -> No
     "--rules", is_flag=True, is_eager=True, expose_value=False, callback=_print_rules, help="List the rules and exit."
 )
 @json_option
-def command(config: Path, tool: str, sarif: bool, as_json: bool) -> None:
+def command(config: Path, tool: str | None, sarif: bool, as_json: bool) -> None:
     """Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600).
 
     Each finding has a stable rule, the line, why, the source, and what to write instead. --json prints an array of
@@ -57,7 +57,7 @@ def command(config: Path, tool: str, sarif: bool, as_json: bool) -> None:
     """
     from harness.toolchains.lint import lint_file
 
-    findings = lint_file(config, tool)
+    findings = lint_file(config, tool or "")
     if sarif:
         from harness import __version__
         from harness.toolchains.sarif import to_sarif
