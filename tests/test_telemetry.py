@@ -137,6 +137,19 @@ def test_telemetry_survives_run_json() -> None:
     assert senses_of_record({"samples": "junk"}) == ()
 
 
+def test_samples_of_the_agent_become_senses_with_the_board_s_governors() -> None:
+    values = {"temp:bpu-thermal:0": 58.5, "cpu_hz:0": 1.2e9, "npu_hz:0": 1e9, "npu_load:0": 0.98, "load1": 0.5}
+    telemetry = {
+        "samples": [{"t_s": 1.0, "phase": "during", "values": values}],
+        "governors": {"policy0": "schedutil"},
+        "max_clocks_mhz": {"npu0": 1000.0},
+    }
+    (sense,) = senses_of_record(telemetry)
+    assert sense.temperatures_c == {"bpu-thermal:0": 58.5}
+    assert sense.clocks_mhz == {"policy0": 1200.0, "npu0": 1000.0} and sense.load_percent == {"npu0": 98.0}
+    assert sense.governors == {"policy0": "schedutil"} and sense.max_clocks_mhz == {"npu0": 1000.0}
+
+
 # --------------------------------------------------------------------------- series
 
 

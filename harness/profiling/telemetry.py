@@ -121,22 +121,51 @@ _FIELDS = {f.name for f in fields(Sense)}
 
 
 def senses_of_record(telemetry: Mapping[str, Any]) -> tuple[Sense, ...]:
-    """`run.json`'s telemetry -> Senses. A sample is a stored Sense, or `{"t_s", "phase", "values": {path: text}}`."""
+    """`run.json`'s telemetry -> Senses.
+
+    A sample is a stored Sense, or `{"t_s", "phase", "values"}` with `values` by sysfs path (text) or by the agent's
+    words (numbers, see `sense_of_words`). `governors` and `max_clocks_mhz` beside `samples` hold for all of them.
+    """
     samples = telemetry.get("samples")
-    found = []
-    for sample in samples if isinstance(samples, list) else []:
-        if isinstance(sample, dict):
-            found.append(_of_record(sample))
+    found = [_of_record(sample) for sample in samples if isinstance(sample, dict)] if isinstance(samples, list) else []
+    for sense in found:
+        for key, kept in (("governors", sense.governors), ("max_clocks_mhz", sense.max_clocks_mhz)):
+            told = telemetry.get(key)
+            kept.update(
+                {name: value for name, value in told.items() if name not in kept} if isinstance(told, dict) else {}
+            )
     return tuple(found)
 
 
 def _of_record(sample: Mapping[str, Any]) -> Sense:
     values = sample.get("values")
-    if isinstance(values, dict):
-        t_s = sample.get("t_s")
-        texts = {str(k): str(v) for k, v in values.items()}
-        return read_sysfs(texts, float(t_s) if isinstance(t_s, int | float) else None, str(sample.get("phase", "")))
-    return Sense(**{key: value for key, value in sample.items() if key in _FIELDS})
+    if not isinstance(values, dict):
+        return Sense(**{key: value for key, value in sample.items() if key in _FIELDS})
+    at = sample.get("t_s")
+    t_s, phase = float(at) if isinstance(at, int | float) else None, str(sample.get("phase", ""))
+    if any(str(key).startswith("/") for key in values):
+        return read_sysfs({str(k): str(v) for k, v in values.items()}, t_s, phase)
+    return sense_of_words(values, t_s, phase)
+
+
+# the agent's word -> (map of Sense, prefix of our name, our unit in theirs, plausible range)
+_WORDS: tuple[tuple[str, str, str, float, tuple[float, float]], ...] = (
+    ("temp:", "temperatures_c", "", 1.0, SANE_C),
+    ("cpu_hz:", "clocks_mhz", "policy", 1e6, SANE_MHZ),
+    ("npu_hz:", "clocks_mhz", "npu", 1e6, SANE_MHZ),
+    ("devfreq_hz:", "clocks_mhz", "", 1e6, SANE_MHZ),
+    ("npu_load:", "load_percent", "npu", 0.01, (0.0, 100.0)),
+)
+
+
+def sense_of_words(values: Mapping[str, Any], t_s: float | None = None, phase: str = "") -> Sense:
+    """One sample of the board's agent (`temp:bpu:0` in degrees, `cpu_hz:0`, `npu_load:0` as a share) -> a Sense."""
+    sense = Sense(t_s=t_s, phase=phase)
+    for key, value in values.items():
+        for word, where, prefix, unit, sane in _WORDS:
+            if str(key).startswith(word) and isinstance(value, int | float):
+                sense.put(where, prefix + str(key)[len(word) :], value / unit, sane, str(value))
+    return sense
 
 
 # --------------------------------------------------------------------------- what a series shows
@@ -184,6 +213,6 @@ def _slowed(name: str, senses: Sequence[Sense]) -> str:
 
 
 def _needed(name: str, sense: Sense) -> bool:
-    if name.startswith("bpu"):
+    if name.startswith(("bpu", "npu")):
         return sense.load_percent.get(name, sense.load_percent.get("bpu", 0.0)) >= LOADED_PERCENT
     return sense.phase == "during" and sense.governors.get(name) == "performance"
