@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from harness.consistency import pictures
 from harness.consistency.blame import Bench, Blame, blame, with_fingerprints
+from harness.consistency.context import Context
 from harness.consistency.fingerprint import classify
 from harness.consistency.growth import effects, growth
-from harness.consistency.isolate import Isolator
+from harness.consistency.isolate import Isolator, Request
 from harness.consistency.layouts import TensorError
 from harness.consistency.matching import Match, Matching, Rules, match
 from harness.consistency.metrics import measure
@@ -44,6 +48,7 @@ class Settings:
     model: Path | None = None  # the ONNX for single ops, instead of the reference's own
     isolate: bool = True
     floats: Reference | None = None  # a float reference: three-way noise ratios
+    previous: Reference | None = None  # tensors of the frame before, where they are kept: tells stale data
     platform: str = ""
     toolchain: str = ""
     progress: Progress | None = None
@@ -78,6 +83,7 @@ class _Work:
         self.matching: Matching = match(reference, dumps, mapping, settings.rules)
         self.matches = {row.tensor.name: row for row in self.matching.rows if row.tensor is not None}
         self.notes: list[str] = _unused(mapping, dumps)
+        self.isolator: Isolator | None = None
 
     def result(self) -> Comparison:
         layers = self._layers()
@@ -191,11 +197,11 @@ class _Work:
             return None
         runner = self.reference.provenance.get("runner", {})
         try:
-            isolator = Isolator(model, str(runner.get("optimizations", "disabled")))
+            self.isolator = Isolator(model, str(runner.get("optimizations", "disabled")))
         except HarnessError as error:
             self.notes.append(f"single ops cannot be run: {error.message}")
             return None
-        return Bench(isolator, self.pair, self._fed, self._allowed)
+        return Bench(self.isolator, self.pair, self._fed, self._allowed)
 
     def _fed(self, name: str) -> Array:
         """A graph input as the reference was fed: its float side where it has one."""
@@ -219,7 +225,39 @@ class _Work:
     def _fingerprint(self, layer: Layer) -> Fingerprint:
         pair = self.pair(layer.name)
         assert layer.metrics is not None
-        return classify(pair.board, pair.reference, pair.spec_board, layer.metrics)
+        found = classify(pair.board, pair.reference, pair.spec_reference, layer.metrics, self._context(layer, pair))
+        return replace(found, figures={**found.figures, "share": layer.metrics.mismatch_share})
+
+    def _context(self, layer: Layer, pair: Pair) -> Context:
+        """What is known around a tensor: its op's inputs, how to run the op again, the frame before."""
+        inputs = set(self.graph.inputs) if self.graph is not None else set()
+        op = next((o for o in (self.graph.ops if self.graph else ()) if layer.name in o.outputs), None)
+        known = op is not None and all(name in self.reference.tensors for name in op.inputs)
+        names = op.inputs if op is not None and known else ()
+        return Context(
+            previous=self._previous(layer.name, pair),
+            stored=pair.stored,
+            is_input=layer.name in inputs,
+            first_op=op is not None and bool(op.inputs) and set(op.inputs) <= inputs,
+            inputs=tuple(np.asarray(self._fed(name)) for name in names),
+            recompute=partial(self._recompute, layer.name, names) if names and self.isolator else None,
+        )
+
+    def _previous(self, name: str, pair: Pair) -> Array | None:
+        tensor = self.settings.previous.tensors.get(name) if self.settings.previous is not None else None
+        if tensor is None or tensor.spec is None:
+            return None
+        with suppress(TensorError):
+            array = open_array(tensor.path, tensor.spec)
+            return array if array.shape == pair.board.shape and array.dtype == pair.board.dtype else None
+        return None
+
+    def _recompute(self, name: str, names: Sequence[str], inputs: Sequence[Array]) -> Array:
+        """The op alone with other inputs; an empty array, which equals nothing, where it cannot be computed."""
+        assert self.isolator is not None
+        request = Request(name, dict(zip(names, inputs, strict=True)))
+        value = next(iter(self.isolator.run([request])))[1]
+        return np.zeros(0) if value is None else value
 
     # ---------------------------------------------------------------- around
 
@@ -243,12 +281,14 @@ class _Work:
         drawn = {}
         for origin in origins[:PICTURED]:
             pair = self.pair(origin.tensor)
-            drawn[origin.tensor] = pictures.error_map(pair.board, pair.reference, pair.spec_reference)
+            drawn[origin.tensor] = {"map": pictures.error_map(pair.board, pair.reference, pair.spec_reference)}
         return drawn
 
     def _extras(self, layers: Sequence[Layer]) -> dict[str, Any]:
         differing = any(layer.verdict in ("within", "differs") for layer in layers)
         extras: dict[str, Any] = {}
+        if self._graph_serves(layers) and self.graph is not None:
+            extras["graph"] = {"ops": [vars(op) for op in self.graph.ops]}
         if differing:
             extras |= {"growth": growth(layers), "outputs": effects(layers, self.pair)}
         if self.settings.floats is not None:

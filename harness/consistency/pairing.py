@@ -29,6 +29,7 @@ class Pair:
     spec_board: TensorSpec
     spec_reference: TensorSpec
     form: str
+    stored: TensorSpec  # how the board keeps it
     reference_md5: str = ""
     note: str = ""
 
@@ -41,7 +42,7 @@ class Pair:
 
 def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = None) -> Pair:
     """Open both sides. Errors: TensorError whose `reason` is one of records.REASONS."""
-    spec_board = _board_spec(tensor, dump, storages)
+    spec_board = stored = _board_spec(tensor, dump, storages)
     board = open_array(dump.path, spec_board)
     side = _side(tensor, spec_board)
     spec_reference = _reference_spec(side, spec_board, storages)
@@ -56,7 +57,7 @@ def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = N
         board, spec_board = steps, spec_reference
         note = "; ".join(n for n in (note, "floats on the reference's grid, compared as its integers") if n)
     form = _form(spec_board, spec_reference)
-    return Pair(board, reference, spec_board, spec_reference, form, side.md5, note)
+    return Pair(board, reference, spec_board, spec_reference, form, stored, side.md5, note)
 
 
 def open_array(path: Path, spec: TensorSpec) -> Array:

@@ -32,13 +32,13 @@ def _hash(dump: Dump) -> str:
 def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Do the modes give the same outputs? A mode that dumps layers may compute something else.
 
-    Gives `agrees` (None with fewer than two modes, or nothing in common), the tensors that differ with the hash
+    Gives `same` (None with fewer than two modes, or nothing in common), the tensors that differ with the hash
     of each mode, and a sentence.
     """
     modes = [mode for mode, outputs in outputs_by_mode.items() if outputs]
     common = _common([outputs_by_mode[mode] for mode in modes])
     if len(modes) < 2 or not common:
-        return {"agrees": None, "modes": modes, "differing": {}, "detail": "there is nothing to hold side by side"}
+        return {"same": None, "modes": modes, "differing": {}, "detail": "there is nothing to hold side by side"}
     differing = {}
     for name in common:
         found = {mode: outputs_by_mode[mode][name] for mode in modes}
@@ -48,7 +48,7 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
         detail = f"{' and '.join(modes)} do not give the same {', '.join(differing)}: the layers are of another run"
     else:
         detail = f"{' and '.join(modes)} give the same {len(common)} outputs"
-    return {"agrees": not differing, "modes": modes, "differing": differing, "detail": detail}
+    return {"same": not differing, "modes": modes, "differing": differing, "detail": detail}
 
 
 def _common(sets: Sequence[Mapping[str, str]]) -> list[str]:
