@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import __version__, platforms, store
-from harness.agent import Agent, BoardFacts, Quotas
+from harness.agent import Agent, BoardFacts, Quotas, Sample
 from harness.errors import BoardError, HarnessError, InputError, ToolError
 from harness.inputs import BoardInput, plan_inputs
 from harness.platforms.base import Platform
@@ -118,6 +118,7 @@ class Session:
             facts = self.agent.hello(tools=self.platform.tools, path=board.tools)
             self.run_record["board"]["facts"] = store.to_json(facts)
             self._refuse_missing_tools(facts)
+            self._sense("before")
         with self._at("pushing the model"):
             model = self._put(self.case.model)
             self.support = [self._put(path) for path in self.platform.files(board, self._job("info", model, ()))]
@@ -137,6 +138,7 @@ class Session:
             for mode in self.case.modes or self.platform.modes:
                 for turn in range(self.case.repeat if mode in ("release", "debug") else 1):
                     self._mode(mode, self._job(mode, model, inputs), place, turn)
+            self._sense("after")
         finally:
             self._commands(self.board.teardown, "teardown")
 
@@ -162,6 +164,19 @@ class Session:
                 if self.platform.name != "ort"
                 else f"harness boards prepare {self.board.name} --wheels DIR",
             )
+
+    @property
+    def _senses(self) -> bool:
+        """An emulated board has no sensors: this PC's would be taken for its own."""
+        return self.board.emulated is None
+
+    def _sense(self, phase: str) -> None:
+        if self._senses:
+            self._keep_samples(phase, [self.agent.sense()])
+
+    def _keep_samples(self, phase: str, samples: list[Sample]) -> None:
+        kept = self.run_record["telemetry"]["samples"]
+        kept += [{"t_s": s.at_s, "phase": phase, "values": s.values} for s in samples]
 
     def _put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
@@ -207,8 +222,10 @@ class Session:
         job = dataclasses.replace(job, folder=folder)
         invocation = self._with_paths(self.platform.invocation(self.board, job))
         with self._at(f"running {name}"):
-            token = self.agent.start(invocation, folder, timeout_s=self.case.timeout_s, sense_every_s=SENSE_EVERY_S)
+            every_s = SENSE_EVERY_S if self._senses else 0.0
+            token = self.agent.start(invocation, folder, timeout_s=self.case.timeout_s, sense_every_s=every_s)
             state = self.agent.wait(token, lambda text: self.tell(f"running {name}: {text}", 0, -1))
+            self._keep_samples(name, self.agent.samples(token) if self._senses else [])
         with self._at(f"collecting {name}"):
             return self._collect(name, folder, invocation, state.exit_code, state.duration_s, state.timed_out)
 
@@ -338,7 +355,7 @@ def _new_record(board: Board, case: Case, folder: Path) -> dict[str, Any]:
         "model_info": None,
         "profile": None,
         "comparison": None,
-        "telemetry": None,
+        "telemetry": {"samples": []},
         "findings": [],
         "notes": [],
         "problems": [],
