@@ -76,7 +76,7 @@ def test_node_dumps_tell_layer_unit_node_and_tensor(tmp_path: Path) -> None:
         "fc_nhwc2nchw", "ResNet-18_subgraph_0", "subgraph", "BPU", 0,
     )  # fmt: skip
     luma = found["layer-0-bpu-ResNet-18_subgraph_0-input-0-data.y0.data.bin"]
-    assert (luma.name, luma.role, luma.aliases) == ("data.y0", "input", ("data",))
+    assert (luma.name, luma.role, luma.aliases) == ("data.y0", "input", ())
     cpu = found["layer-10-Softmax-soft-max_1-output-0-prob.bin"]
     assert (cpu.name, cpu.op, cpu.op_kind, cpu.unit, cpu.index) == ("prob", "soft-max_1", "Softmax", "CPU", 10)
 

@@ -82,8 +82,25 @@ def test_the_numbers_of_node_dumps_give_the_order() -> None:
     assert found.ops[-1].category == "wait"
 
 
-def test_an_order_that_misses_one_op_is_not_used() -> None:
-    assert not profile(Latency(200.0), OPS, order=("net_subgraph_0", "soft", "net_subgraph_1")).order_known
+def test_an_order_that_misses_an_op_that_computes_is_not_used() -> None:
+    assert not profile(Latency(200.0), OPS, order=("net_subgraph_0", "net_subgraph_1")).order_known
+
+
+def test_a_border_op_without_a_place_is_in_no_segment_and_named() -> None:
+    found = profile(Latency(200.0), OPS, order=("net_subgraph_0", "soft", "net_subgraph_1"))
+    assert found.order_known and sum(s.time_us for s in found.segments) == pytest.approx(157.0 - 4.0)
+    assert any("mid_HzDequantize" in note for note in found.notes)
+
+
+def test_the_graph_places_border_ops_that_are_named_after_an_op_inside_a_subgraph() -> None:
+    ops = (*OPS[:2], op("relu1_HzDequantize", 4.0, "CPU", "dequantize", "Dequantize"), op("soft", 20.0, "CPU"))
+    dumps = [
+        Dump("a", Path("x"), op="net_subgraph_0", index=0),
+        Dump("b", Path("x"), op="soft", index=1),
+        Dump("y", Path("x"), op="net_subgraph_1", index=2),
+    ]
+    found = profile(Latency(200.0), ops, GRAPH, order=order_of_dumps(dumps))
+    assert [o.name for o in found.ops] == ["net_subgraph_0", "relu1_HzDequantize", "soft", "net_subgraph_1"]
 
 
 def test_the_graph_and_the_ops_off_the_accelerator_give_the_order_and_what_subgraphs_cover() -> None:

@@ -20,9 +20,9 @@ DTYPE_BITS = {
     "s4": 4, "u4": 4, "s8": 8, "u8": 8, "bool8": 8, "s16": 16, "u16": 16, "f16": 16,
     "s32": 32, "u32": 32, "f32": 32, "s64": 64, "u64": 64, "f64": 64,
 }  # fmt: skip
+_FLOATS = ("f16", "f32", "f64")
 _MODEL_DUMP = re.compile(r"^model_infer_(input|output)_([0-9]+)(?:_(.*))?\.(?:bin|npy)$", re.DOTALL)
 _LAYER_DUMP = re.compile(r"^layer-([0-9]+)-([^-]+)-(.+?)-(input|output)-([0-9]+)-(.*)$", re.DOTALL)
-_PLANE = re.compile(r"^(.*?)[._]?(y|uv)([0-9]+)$", re.DOTALL)
 _ENDING = re.compile(r"(?:\.data)?\.(?:bin|npy)$")
 
 
@@ -86,9 +86,6 @@ def _node_dump(path: Path, match: re.Match[str]) -> Dump:
     kind = match[2]
     on_bpu = kind.lower() == "bpu"
     tensor = _ENDING.sub("", match[6])
-    aliases: tuple[str, ...] = ()
-    if on_bpu and match[4] == "input" and (plane := _PLANE.match(tensor)):
-        aliases = (plane[1],)  # NV12 input, split in a Y and a UV file
     return Dump(
         name=tensor,
         path=path,
@@ -96,7 +93,6 @@ def _node_dump(path: Path, match: re.Match[str]) -> Dump:
         op_kind="subgraph" if on_bpu else kind,
         role=match[4],
         index=int(match[1]),
-        aliases=aliases,
         unit="BPU" if on_bpu else "CPU",
     )
 
@@ -182,10 +178,13 @@ def element_bytes(dtype: str) -> int:
 
 
 def storages(spec: TensorSpec, unit: str, alignment: Alignment) -> tuple[TensorSpec, ...]:
-    """Ways a tensor may lie in a dump: channels last and padded first for the accelerator, dense first for a CPU."""
+    """Ways a tensor may lie in a dump: channels last and padded first for the accelerator's integers, else dense first.
+
+    Floats are what the runtime or a CPU op made: in the model's own order and dense (seen in all captured outputs).
+    """
     logical = replace(spec, aligned_shape=(), stride_bytes=(), aligned_bytes=None)
     last = _channels_last(logical)
-    if unit == "CPU":
+    if unit == "CPU" or spec.dtype in _FLOATS:
         ways = [logical, *_padded(logical, alignment), *_forms(last, alignment)]
     else:
         ways = [*_forms(last, alignment), *_padded(logical, alignment), logical]

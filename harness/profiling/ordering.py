@@ -18,11 +18,15 @@ _NUMBERED = re.compile(r"(?:^|_)subgraph_([0-9]+)$")
 
 @dataclass(frozen=True)
 class Arranged:
-    """Ops in execution order, where that is from, and which graph ops each subgraph covers (where known)."""
+    """Ops in execution order, where that is from, and which graph ops each subgraph covers (where known).
+
+    `unplaced` are quantize, dequantize and layout steps whose names lead nowhere; an op that computes is never one.
+    """
 
     ops: tuple[OpTime, ...]
     how: str
     covers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unplaced: tuple[OpTime, ...] = ()
 
 
 def ordered_ops(
@@ -36,26 +40,38 @@ def ordered_ops(
         return Arranged(tuple(ops), "as the profiler prints them", covers)
     if all(op.index is not None for op in ops):
         return Arranged(tuple(sorted(ops, key=lambda op: op.index or 0)), "from the profiler's own numbers", covers)
-    if found := _by_names(ops, order):
-        return Arranged(found, "from the numbers of the debug run's dumps", covers)
-    if graph is not None and (found := _by_names(ops, _graph_order(ops, graph))):
-        return Arranged(found, "from the graph and the list of ops off the accelerator", covers)
+    sources = [(order, "from the numbers of the debug run's dumps")]
+    if graph is not None:
+        sources.append((_graph_order(ops, graph), "from the graph and the list of ops off the accelerator"))
+    for names, how in sources:
+        if found := _by_names(ops, _places(names, graph)):
+            return Arranged(found[0], how, covers, found[1])
     return None
 
 
 # --------------------------------------------------------------------------- by names
 
 
-def _by_names(ops: Sequence[OpTime], order: Sequence[str]) -> tuple[OpTime, ...] | None:
-    """Sort by the place of each op's name in `order`; None when one op has no place."""
-    if not order:
-        return None
-    place = {word(name): index for index, name in enumerate(order)}
+def _places(order: Sequence[str], graph: Graph | None) -> dict[str, int]:
+    """Name -> place in `order`; an op of the graph that is not named there stands at the tensor it makes."""
+    place: dict[str, int] = {}
+    for index, name in enumerate(order):
+        place.setdefault(word(name), index)
+    for op in graph.ops if graph and place else ():
+        made = [place[word(tensor)] for tensor in op.outputs if word(tensor) in place]
+        for name in (op.name, *op.covers) if made else ():
+            place.setdefault(word(name), max(made))
+    return place
+
+
+def _by_names(ops: Sequence[OpTime], place: Mapping[str, int]) -> tuple[tuple[OpTime, ...], tuple[OpTime, ...]] | None:
+    """(ops sorted by place, border ops without one); None when an op that computes has no place."""
     keys = [_key(op, place) for op in ops]
-    if any(key is None for key in keys):
+    placed = sorted((key, index) for index, key in enumerate(keys) if key is not None)
+    unplaced = tuple(op for op, key in zip(ops, keys, strict=True) if key is None)
+    if not place or any(op.category == "compute" for op in unplaced):
         return None
-    paired = sorted(zip(keys, range(len(ops)), strict=True), key=lambda pair: (pair[0] or (0, 0), pair[1]))
-    return tuple(ops[index] for _, index in paired)
+    return tuple(ops[index] for _, index in placed), unplaced
 
 
 def word(name: str) -> str:

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.profiling.ordering import ordered_ops
+from harness.profiling.ordering import Arranged, ordered_ops
 from harness.profiling.segments import segments_of
 from harness.records import Dump, Graph, Latency, OpTime, Profile
 
+OVERLAP = 0.005  # the tools print three to six decimals of a millisecond: smaller excess is rounding
 QUANTIZE, LAYOUT, OTHER = "quantize", "layout", "other"
 # Categories of OpTime -> the part of the split they count for; "compute" counts for its unit, "wait" for nothing.
 _PARTS = {"quantize": QUANTIZE, "dequantize": QUANTIZE, "layout": LAYOUT, "pre": OTHER}
@@ -38,18 +39,18 @@ def profile(
     timed = tuple(op for op in ops if op.category != "wait")
     waits = tuple(op for op in ops if op.category == "wait")
     arranged = ordered_ops(timed, order=order, graph=graph, ordered=ordered)
-    body = timed if arranged is None else arranged.ops
+    body = timed if arranged is None else (*arranged.ops, *arranged.unplaced)
     attributed = sum(op.mean_us for op in timed)
     return Profile(
         latency=latency,
         ops=(*body, *waits),
         split_us=split(timed),
-        segments=() if arranged is None else segments_of(body, arranged.covers),
+        segments=() if arranged is None else segments_of(arranged.ops, arranged.covers),
         unattributed_us=latency.mean_us - attributed if timed else 0.0,
         order_known=arranged is not None,
         estimated=any(op.estimated for op in timed),
         source=folder.name if folder else "",
-        notes=(*notes, *_notes(latency, timed, waits, arranged.how if arranged else "")),
+        notes=(*notes, *_notes(latency, timed, waits, arranged)),
     )
 
 
@@ -77,15 +78,16 @@ def shares(found: Profile) -> Mapping[str, float]:
 
 
 def order_of_dumps(dumps: Iterable[Dump]) -> tuple[str, ...]:
-    """Names of nodes in the order a debug run numbered their dumps; a subgraph is one node."""
+    """Names of nodes, and of the tensors each one made, in the order a debug run numbered their dumps."""
     numbered = sorted((d for d in dumps if d.index >= 0 and d.op), key=lambda d: d.index)
-    return tuple(dict.fromkeys(d.op for d in numbered))
+    names = (name for d in numbered for name in ((d.op, d.name) if d.role == "output" else (d.op,)))
+    return tuple(dict.fromkeys(names))
 
 
 # --------------------------------------------------------------------------- what a reader must know
 
 
-def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], how: str) -> list[str]:
+def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], arranged: Arranged | None) -> list[str]:
     notes = []
     if not timed:
         notes.append("no op times were told: only the end-to-end latency is known")
@@ -94,10 +96,13 @@ def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], h
             f"{latency.threads} threads ran at once: latency holds the waiting for the accelerator, op times overlap, "
             "and FPS is not 1000 / latency in ms. Use one thread to see where one frame's time goes"
         )
-    if timed and sum(op.mean_us for op in timed) > latency.mean_us:
+    if sum(op.mean_us for op in timed) > latency.mean_us * (1 + OVERLAP):
         notes.append("the ops take longer together than one frame end to end: they overlap")
-    if how:
-        notes.append(f"order of ops: {how}")
+    if arranged:
+        notes.append(f"order of ops: {arranged.how}")
+    if arranged and arranged.unplaced:
+        names = ", ".join(op.name for op in arranged.unplaced)
+        notes.append(f"in no segment, because their names do not tell their place: {names}")
     if waits:
         notes.append("waits and task totals are shown and not summed: " + ", ".join(op.name for op in waits))
     return notes
