@@ -199,7 +199,8 @@ class Session:
         self.run_record["versions"] = dict(info.versions)
         self._record_mode("info", done, failure)
         if failure:
-            raise ToolError(failure.message, failure.hint)
+            words = f" - {failure.evidence}" if failure.evidence else ""
+            raise ToolError(f"{self.board.name}: {failure.message}{words}", failure.hint)
         return info
 
     def _push_inputs(self, info: ModelInfo) -> tuple[str, ...]:

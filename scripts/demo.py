@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo"
+WRONG_OP = "block4_1_expand"
 HARNESS = [sys.executable, "-m", "harness"]
 
 
@@ -26,12 +27,15 @@ def main() -> None:
     )
     step(
         "compile for the emulated X5",
-        [*HARNESS, "emulator", "build", "models/mobilenet.onnx", "--soc", "x5", "--input-type", "nv12",
+        [*HARNESS, "emulator", "build", "models/mobilenet.onnx", "--soc", "x5", "--input-type", "nv12", "--scale", "0.00392157",
          "--calibration", "models/mobilenet_calibration", "-o", "mobilenet.bin"],
     )  # fmt: skip
     run = [*HARNESS, "run", "mobilenet.bin", "--board", "emu-x5", "--input", "models/photo_224.nv12",
            "--reference", "mobilenet_quantized_model.onnx"]  # fmt: skip
     step("the main job: everything must be equal", run)
+    step("the same with one op planted wrong: the report names it", [*run, "--fault", f"halved@{WRONG_OP}"], expected=1)
+    for page in sorted((DEMO / "runs").rglob("report.html"))[-2:]:
+        print(f"\nopen {page}")
 
 
 if __name__ == "__main__":
