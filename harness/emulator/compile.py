@@ -163,17 +163,19 @@ class _Assembly:
 
     # ---------------------------------------------------------------- tensors and ops
 
-    def _unit_of(self, tensor: LogicalTensor) -> str:
-        """Integers live in the BPU's memory, whoever made them; full-precision results are handed to the CPU."""
-        return "BPU" if tensor.spec.dtype in ("s8", "s16") else "CPU"
+    def _is_integer(self, tensor: LogicalTensor) -> bool:
+        """Quantized, as opposed to full-precision results, which are handed to the CPU as floats."""
+        return tensor.spec.dtype in ("s8", "s16")
 
     def _tensor(self, tensor: LogicalTensor) -> BoardTensor:
-        unit = self._unit_of(tensor)
+        unit = self.units.get(tensor.op, "BPU")  # a quantized input is made for the BPU
+        stored = layout.stored(tensor.spec, unit, self.options.soc.family)
         return BoardTensor(
             name=tensor.name,
             onnx_name=tensor.onnx_name,
             spec=tensor.spec,
-            stored=layout.stored(tensor.spec, unit, self.options.soc.family),
+            stored=stored,
+            handed_out=stored if self._is_integer(tensor) else tensor.spec,
             op=tensor.op,
             unit=unit,
             is_input=tensor.is_input,
@@ -246,7 +248,7 @@ class _Assembly:
         return not (
             name in self.logical.graph.outputs
             and self.options.quantized_outputs
-            and self._unit_of(self.tensors[name]) == "BPU"
+            and self._is_integer(self.tensors[name])
         )
 
     def _convert_step(self, name: str, tensors: list[str]) -> list[Step]:
@@ -264,7 +266,7 @@ class _Assembly:
         tensor = self.tensors[name]
         maker = self.maker[name].name
         step = f"Dequantize_{maker}_HzDequantize"
-        if self._unit_of(tensor) == "CPU":  # accumulators, int32 on the hardware
+        if not self._is_integer(tensor):  # accumulators, int32 on the hardware
             return self._add(step, pieces.dequantize_accumulators(tensor.spec.shape))
         scale = tensor.spec.quantization
         return self._add(step, pieces.dequantize(tensor.spec.shape, scale.scales[0] if scale else 1.0))

@@ -21,12 +21,16 @@ _STAMP = (1980, 1, 1, 0, 0, 0)  # the same bytes at every build
 
 @dataclass(frozen=True)
 class BoardTensor:
-    """A tensor of the logical graph: what it is (`spec`, ONNX axis order) and how the board stores it."""
+    """A tensor of the logical graph: what it is (`spec`, ONNX axis order) and how its maker stores it.
+
+    `handed_out` is how a model output leaves the tool: floats dense, in ONNX order.
+    """
 
     name: str
     onnx_name: str
     spec: TensorSpec
     stored: TensorSpec
+    handed_out: TensorSpec
     op: str = ""
     unit: str = "CPU"
     is_input: bool = False
@@ -161,7 +165,7 @@ def _model(record: dict[str, Any]) -> CompiledModel:
     fields = dict(record)
     fields["inputs"] = tuple(BoardInput(**r | {"spec": _spec(r["spec"])}) for r in record["inputs"])
     fields["tensors"] = tuple(
-        BoardTensor(**r | {"spec": _spec(r["spec"]), "stored": _spec(r["stored"])}) for r in record["tensors"]
+        BoardTensor(**r | {k: _spec(r[k]) for k in ("spec", "stored", "handed_out")}) for r in record["tensors"]
     )
     fields["ops"] = tuple(BoardOp(**_tuples(r)) for r in record["ops"])
     fields["steps"] = tuple(Step(**_tuples(r)) for r in record["steps"])

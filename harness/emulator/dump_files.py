@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from harness.emulator import layout
 from harness.emulator.compiled import BoardOp, BoardTensor, CompiledModel
 from harness.emulator.layout import Array
 from harness.platforms.horizon_dumps import file_word
+from harness.records import TensorSpec
 
 
 def padding_seed(name: str, frame_seed: int) -> int:
@@ -18,9 +20,9 @@ def padding_seed(name: str, frame_seed: int) -> int:
     return (frame_seed * 1_000_003 + sum(name.encode())) & 0x7FFFFFFF
 
 
-def write_tensor(path: Path, array: Array, tensor: BoardTensor, seed: int) -> None:
+def write_tensor(path: Path, array: Array, spec: TensorSpec, seed: int) -> None:
     """Aligned and still quantized, row major in the stored layout."""
-    path.write_bytes(layout.pack(array, tensor.stored, padding_seed(tensor.name, seed)))
+    path.write_bytes(layout.pack(array, spec, padding_seed(spec.name, seed)))
 
 
 def text_of(array: Array, precision: int, axis: int) -> str:
@@ -36,8 +38,8 @@ def text_of(array: Array, precision: int, axis: int) -> str:
 
 def dequantized(array: Array, tensor: BoardTensor) -> Array:
     """Real values of the valid region, stored axis order, float32."""
-    scaling = tensor.stored.quantization
-    values = layout.to_stored_axes(array, tensor.stored).astype(np.float32)
+    scaling = tensor.handed_out.quantization
+    values = layout.to_stored_axes(array, tensor.handed_out).astype(np.float32)
     return values * np.float32(scaling.scales[0]) if scaling and tensor.spec.dtype[:1] in "su" else values
 
 
@@ -52,13 +54,13 @@ def input_name(index: int, name: str, suffix: str) -> str:
 # --------------------------------------------------------------------------- nodes
 
 
-def node_files(model: CompiledModel) -> list[tuple[str, BoardTensor]]:
-    """(file name without suffix, tensor) of every node dump, in execution order.
+def node_files(model: CompiledModel) -> list[tuple[str, BoardTensor, str]]:
+    """(file name without suffix, tensor, unit whose memory it is dumped from) of every node dump, in execution order.
 
     A debug build (debug layers) hands out every tensor inside a subgraph as an output of it; otherwise only what
     enters and leaves a subgraph exists in memory.
     """
-    files: list[tuple[str, BoardTensor]] = []
+    files: list[tuple[str, BoardTensor, str]] = []
     maker = {name: op.subgraph for op in model.ops for name in op.outputs}
     for index, group in enumerate(_groups(model)):
         stem = _stem(index, group[0])
@@ -66,8 +68,9 @@ def node_files(model: CompiledModel) -> list[tuple[str, BoardTensor]]:
         inner = {n for op in group for n in op.inputs if op.subgraph and maker.get(n) == op.subgraph}
         entering = [n for n in _unique(n for op in group for n in op.inputs) if n not in made | inner]
         leaving = [n for op in group for n in op.outputs if model.debug_layers or _is_border(model, n, group)]
-        files += [(f"{stem}-input-{k}-{file_word(name)}", model.tensor(name)) for k, name in enumerate(entering)]
-        files += [(f"{stem}-output-{k}-{file_word(name)}", model.tensor(name)) for k, name in enumerate(leaving)]
+        for role, names in (("input", entering), ("output", leaving)):
+            stems = [f"{stem}-{role}-{k}-{file_word(name)}" for k, name in enumerate(names)]
+            files += [(s, model.tensor(name), group[0].unit) for s, name in zip(stems, names, strict=True)]
     return files
 
 
@@ -95,36 +98,44 @@ def _unique(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def write_nodes(
-    folder: Path, model: CompiledModel, values: Mapping[str, Array], frames: Mapping[str, bytes], mode: int, seed: int
-) -> list[Path]:
-    """Node dumps of `dump_intermediate`: 1 aligned bin, 2 aligned bin and txt, 3 bin with the valid region and txt.
+@dataclass(frozen=True)
+class NodeDump:
+    """How to write the dumps of `dump_intermediate`.
 
-    `frames` are the NV12 inputs as given; a node that reads one gets a Y and a UV file.
+    `mode` 1: aligned bin; 2: aligned bin and txt; 3: bin of the valid region and txt (model outputs stay aligned).
+    `frames` are the NV12 inputs as given: a node that reads one gets a Y and a UV file.
     """
-    paths: list[Path] = []
-    for stem, tensor in node_files(model):
-        if tensor.name in frames:
-            paths += _write_planes(folder, stem, tensor, frames[tensor.name])
-        elif tensor.name in values:
-            paths.append(_write_node(folder / f"{stem}.bin", tensor, values[tensor.name], mode, seed))
-    return paths
 
+    folder: Path
+    family: str
+    mode: int
+    seed: int
+    frames: Mapping[str, bytes]
 
-def _write_planes(folder: Path, stem: str, tensor: BoardTensor, nv12: bytes) -> list[Path]:
-    luma = tensor.spec.shape[2] * tensor.spec.shape[3]
-    paths = [folder / f"{stem}.y0.data.bin", folder / f"{stem}.uv0.data.bin"]
-    for path, plane in zip(paths, (nv12[:luma], nv12[luma:]), strict=True):
-        path.write_bytes(plane)
-    return paths
+    def write(self, model: CompiledModel, values: Mapping[str, Array]) -> list[Path]:
+        paths: list[Path] = []
+        for stem, tensor, unit in node_files(model):
+            if tensor.name in self.frames:
+                paths += self._planes(stem, tensor)
+            elif tensor.name in values:
+                spec = layout.stored(tensor.spec, unit, self.family)
+                paths.append(self._write(self.folder / f"{stem}.bin", values[tensor.name], spec, tensor.is_output))
+        return paths
 
+    def _planes(self, stem: str, tensor: BoardTensor) -> list[Path]:
+        nv12 = self.frames[tensor.name]
+        luma = tensor.spec.shape[2] * tensor.spec.shape[3]
+        paths = [self.folder / f"{stem}.y0.data.bin", self.folder / f"{stem}.uv0.data.bin"]
+        for path, plane in zip(paths, (nv12[:luma], nv12[luma:]), strict=True):
+            path.write_bytes(plane)
+        return paths
 
-def _write_node(path: Path, tensor: BoardTensor, array: Array, mode: int, seed: int) -> Path:
-    valid = np.ascontiguousarray(layout.to_stored_axes(array, tensor.stored))
-    if mode == 3 and not tensor.is_output:
-        path.write_bytes(valid.tobytes())
-    else:
-        write_tensor(path, array, tensor, seed)
-    if mode in (2, 3):
-        path.with_suffix(".txt").write_text(text_of(valid, 9, valid.ndim - 1))
-    return path
+    def _write(self, path: Path, array: Array, spec: TensorSpec, is_output: bool) -> Path:
+        valid = np.ascontiguousarray(layout.to_stored_axes(array, spec))
+        if self.mode == 3 and not is_output:
+            path.write_bytes(valid.tobytes())
+        else:
+            write_tensor(path, array, spec, self.seed)
+        if self.mode in (2, 3):
+            path.with_suffix(".txt").write_text(text_of(valid, 9, valid.ndim - 1))
+        return path

@@ -79,7 +79,7 @@ def _say_read(call: Call, frames: Frames) -> None:
 def _wanted(model: CompiledModel, intermediate: int) -> Collection[str]:
     if not intermediate:
         return model.outputs
-    return dict.fromkeys((*model.outputs, *(tensor.name for _, tensor in dump_files.node_files(model))))
+    return dict.fromkeys((*model.outputs, *(tensor.name for _, tensor, _ in dump_files.node_files(model))))
 
 
 def _say_time(call: Call, model: CompiledModel, index: int) -> None:
@@ -101,7 +101,9 @@ def _dump(call: Call, model: CompiledModel, frames: Frames, values: dict[str, Ar
     seed = int.from_bytes(os.urandom(3), "little")  # undefined memory differs from run to run
     written: list[Path] = []
     if intermediate:
-        written += dump_files.write_nodes(folder, model, values, frames.pictures, intermediate, seed)
+        written += dump_files.NodeDump(folder, call.soc.family, intermediate, seed, frames.pictures).write(
+            model, values
+        )
     if call.line.on("enable_dump"):
         written += _dump_model(call, model, frames, values, folder, seed)
     return written
@@ -131,7 +133,7 @@ def _dump_output(call: Call, model: CompiledModel, index: int, value: Array, fol
         raise ToolFailure(f"hybrid_dequantize_process only supports 4-D outputs, {tensor.name} has {value.ndim}")
     if not dequantize and call.line.text("dump_format") == "bin":
         path = folder / dump_files.output_name(index, tensor.name, "bin")
-        dump_files.write_tensor(path, value, tensor, seed)
+        dump_files.write_tensor(path, value, tensor.handed_out, seed)
         return path
     path = folder / dump_files.output_name(index, tensor.name, "txt")
     array = dump_files.dequantized(value, tensor) if dequantize else value

@@ -51,7 +51,7 @@ def _layout(spec: TensorSpec) -> str:
 
 
 def _output(index: int, tensor: BoardTensor) -> Iterator[str]:
-    spec = tensor.stored
+    spec = tensor.handed_out
     yield f"output[{index}]: "
     yield f"name: {tensor.name}"
     yield f"valid shape: {_list(spec.shape)}"

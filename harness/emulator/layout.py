@@ -18,10 +18,8 @@ NUMPY = {
 
 
 def stored(spec: TensorSpec, unit: str, family: str) -> TensorSpec:
-    """The spec under which `spec` (ONNX axis order) lies in the board's memory. Integers are the BPU's."""
-    integer = spec.dtype in ("s8", "s16")
-    alignment = UCP_ALIGNMENT if family == "ucp" else HBDNN_ALIGNMENT
-    return storages(spec, "BPU" if integer and unit == "BPU" else "CPU", alignment)[0]
+    """The spec under which `spec` (ONNX axis order) lies in the memory of `unit`."""
+    return storages(spec, unit, UCP_ALIGNMENT if family == "ucp" else HBDNN_ALIGNMENT)[0]
 
 
 def aligned_shape(spec: TensorSpec) -> tuple[int, ...]:
@@ -57,15 +55,18 @@ def from_stored_axes(array: Array, spec: TensorSpec) -> Array:
 
 def pack(array: Array, spec: TensorSpec, seed: int = 0) -> bytes:
     """A logical tensor as the board's bytes. Padding holds seeded bytes that are never zero: it is undefined."""
-    size = file_bytes(spec)
-    valid = np.ascontiguousarray(to_stored_axes(array, spec), NUMPY[spec.dtype])
-    if size == valid.nbytes:
-        return valid.tobytes()
-    memory = np.random.default_rng(seed).integers(1, 256, size, dtype=np.uint8)
-    shape = aligned_shape(spec)
-    body = memory[: int(np.prod(shape, dtype=np.int64)) * valid.itemsize].view(valid.dtype).reshape(shape)
-    body[tuple(slice(0, n) for n in valid.shape)] = valid
+    if file_bytes(spec) == array.nbytes:
+        return np.ascontiguousarray(to_stored_axes(array, spec), NUMPY[spec.dtype]).tobytes()
+    memory = np.random.default_rng(seed).integers(1, 256, file_bytes(spec), dtype=np.uint8)
+    fill(memory, array, spec)
     return memory.tobytes()
+
+
+def fill(memory: NDArray[np.uint8], array: Array, spec: TensorSpec) -> None:
+    """Copy the valid region into `memory` (`file_bytes(spec)` long), padding untouched."""
+    shape, kind = aligned_shape(spec), np.dtype(NUMPY[spec.dtype])
+    body = memory[: int(np.prod(shape, dtype=np.int64)) * kind.itemsize].view(kind).reshape(shape)
+    body[tuple(slice(0, n) for n in spec.shape)] = to_stored_axes(array, spec)
 
 
 def byte_offsets(spec: TensorSpec) -> NDArray[np.int64]:

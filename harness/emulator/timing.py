@@ -48,7 +48,7 @@ def measure(
 ) -> list[StepTimes]:
     """The time of every step in `frames` frames."""
     cpu = [step for step in model.steps if step.work != "bpu"]
-    measured = _measure_cpu(file, model, cpu, frames)
+    measured = _measure_cpu(file, model, cpu, frames, soc)
     seed = zlib.crc32(model.name.encode())
     times = []
     for i, step in enumerate(model.steps):
@@ -77,9 +77,9 @@ def _drawn(samples: Sequence[float], frames: int, seed: int) -> NDArray[np.float
 
 
 def _measure_cpu(
-    file: CompiledFile, model: CompiledModel, steps: Sequence[Step], frames: int
+    file: CompiledFile, model: CompiledModel, steps: Sequence[Step], frames: int, soc: Soc
 ) -> dict[str, list[float]]:
-    works = {step.name: _work(file, model, step) for step in steps}
+    works = {step.name: _work(file, model, step, soc) for step in steps}
     for work in works.values():
         work()  # the first call allocates
     times: dict[str, list[float]] = {step.name: [] for step in steps}
@@ -94,7 +94,7 @@ def _measure_cpu(
     return times
 
 
-def _work(file: CompiledFile, model: CompiledModel, step: Step) -> Callable[[], Any]:
+def _work(file: CompiledFile, model: CompiledModel, step: Step, soc: Soc) -> Callable[[], Any]:
     """Something to call whose duration is the step's: the op itself on seeded data, or the copy that it does."""
     rng = np.random.default_rng(0)
     if step.work == "graph":
@@ -103,8 +103,10 @@ def _work(file: CompiledFile, model: CompiledModel, step: Step) -> Callable[[], 
         return lambda: session.run(None, feed)
     if step.work == "layout":
         tensors = [model.tensor(name) for name in step.tensors]
-        arrays = [(np.zeros(t.spec.shape, layout.NUMPY[t.spec.dtype]), t.stored) for t in tensors]
-        return lambda: [layout.pack(array, stored) for array, stored in arrays]
+        arrays = [np.zeros(t.spec.shape, layout.NUMPY[t.spec.dtype]) for t in tensors]
+        specs = [layout.stored(t.spec, "BPU", soc.family) for t in tensors]
+        memories = [np.zeros(layout.file_bytes(spec), np.uint8) for spec in specs]
+        return lambda: [layout.fill(*job) for job in zip(memories, arrays, specs, strict=True)]
     inputs = [bytes(item.bytes) for item in model.inputs]
     return lambda: [bytearray(data) for data in inputs]
 
