@@ -89,7 +89,7 @@ def _inverted_residual(net: Net, x: str, channels: tuple[int, int], expand: int,
     return net.op("Add", x, y) if stride == 1 and channels[0] == channels[1] else y
 
 
-def transformer(seed: int = 2, layers: int = 3, tokens: int = 160, width: int = 128) -> onnx.ModelProto:
+def transformer(seed: int = 2, layers: int = 3, tokens: int = 64, width: int = 128) -> onnx.ModelProto:
     """An encoder: attention with 4 heads, GELU feed-forward; tokens x width in, 10 classes out."""
     net = Net(seed)
     x = "input"
