@@ -1,8 +1,8 @@
-"""Small networks of five shapes with seeded weights, quantized with ONNX Runtime's QDQ: the ground that faults are planted in."""
+"""Small networks of five shapes with seeded weights, quantized by ONNX Runtime: ground to plant faults in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from harness.reference import Reference
+
 Array = np.ndarray[Any, Any]
+Values = Mapping[str, Array]
 
 
 class Builder:
@@ -34,7 +37,9 @@ class Builder:
         self.nodes.append(helper.make_node(kind, list(inputs), [f"{name}_out"], name=name, **attributes))
         return f"{name}_out"
 
-    def conv(self, x: str, cin: int, cout: int, *, k: int = 3, stride: int = 1, group: int = 1, act: str = "Relu") -> str:
+    def conv(
+        self, x: str, cin: int, cout: int, *, k: int = 3, stride: int = 1, group: int = 1, act: str = "Relu"
+    ) -> str:
         name = f"conv{len(self.nodes)}"
         w = self.weight(f"{name}_w", cout, cin // group, k, k)
         b = self.constant(f"{name}_b", self.rng.normal(0, 0.1, cout).astype(np.float32))
@@ -199,3 +204,37 @@ def quantized(model: onnx.ModelProto, folder: Path, name: str, *, activations: s
         per_channel=True,
     )
     return target
+
+
+# --------------------------------------------------------------------------- a board that goes on with wrong values
+
+
+def run_with(reference: Reference, given: Values, feed: Values | None = None) -> dict[str, Array]:
+    """Every tensor of the reference's model when the tensors in `given` hold other values, or the inputs in `feed`."""
+    import onnxruntime
+
+    assert reference.model is not None
+    model = onnx.load(str(reference.model))
+    tensors = reference.tensors.values()
+    fed = {(t.alternate or t).onnx_name: np.array((t.alternate or t).load()) for t in tensors if t.is_input}
+    fed |= dict(feed or {})
+    fixed = {reference.tensors[name].onnx_name: value for name, value in given.items()}
+    for onnx_name, value in fixed.items():
+        _fix(model, onnx_name, value)
+    names = {t.onnx_name: t.name for t in tensors if t.onnx_name not in fixed and t.onnx_name not in fed}
+    own = {o.name for o in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in own)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level, options.intra_op_num_threads = 3, 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    results = dict(zip(names.values(), session.run(list(names), fed), strict=True))
+    inputs = {t.name: fed[t.onnx_name] for t in tensors if t.is_input and t.onnx_name in fed}
+    return {**inputs, **results, **given}
+
+
+def _fix(model: onnx.ModelProto, name: str, value: Array) -> None:
+    """Make `name` a constant: its producer writes elsewhere."""
+    for node in model.graph.node:
+        node.output[:] = [f"{o}__computed" if o == name else o for o in node.output]
+    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))

@@ -16,9 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ lies beside tests/
 
-from benchmarks.truth_models import MODELS, inputs_of, quantized
+from benchmarks.truth_models import MODELS, inputs_of, quantized, run_with
 from harness.dumps import spec_to_json
-from harness.reference import Reference, ReferenceTensor, run_reference
+from harness.reference import Reference, run_reference
 
 Array = np.ndarray[Any, Any]
 Change = Callable[[Array], Array]
@@ -68,44 +68,6 @@ def spread(name: str, reference: Reference, change: Change) -> dict[str, Change]
     values = {t.name: np.array(t.load()) for t in reference.tensors.values()}
     wrong = run_with(reference, {name: change(values[name])})
     return {n: (lambda _value, new=new: new) for n, new in wrong.items()}
-
-
-def run_with(reference: Reference, given: Mapping[str, Array]) -> dict[str, Array]:
-    """Every tensor of the reference's model when the tensors in `given` hold other values."""
-    import onnxruntime
-
-    assert reference.model is not None
-    model = onnx.load(str(reference.model))
-    tensors = [t for t in reference.tensors.values() if not t.is_input]
-    fed = {reference.tensors[n].onnx_name: v for n, v in given.items()}
-    feed = {t.onnx_name if not t.alternate else t.alternate.onnx_name: _fed(t) for t in _inputs(reference)}
-    for onnx_name, value in fed.items():
-        _override(model, onnx_name, value)
-    wanted = [t.onnx_name for t in tensors if t.onnx_name not in fed]
-    own = {o.name for o in model.graph.output}
-    model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in wanted if n not in own)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    names = {t.onnx_name: t.name for t in tensors}
-    results = dict(zip((names[n] for n in wanted), session.run(wanted, feed), strict=True))
-    return {**results, **given}
-
-
-def _inputs(reference: Reference) -> list[ReferenceTensor]:
-    return [t for t in reference.tensors.values() if t.is_input]
-
-
-def _fed(tensor: ReferenceTensor) -> Array:
-    return np.array((tensor.alternate or tensor).load())
-
-
-def _override(model: onnx.ModelProto, name: str, value: Array) -> None:
-    """Make `name` a constant: its producer writes elsewhere."""
-    for node in model.graph.node:
-        node.output[:] = [f"{o}__computed" if o == name else o for o in node.output]
-    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
 
 
 def tiny_model(nodes: list[onnx.NodeProto], inputs: dict[str, Any], outputs: list[str], **weights: Array) -> Any:

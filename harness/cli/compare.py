@@ -34,6 +34,7 @@ CSV_COLUMNS = (
 @click.option("--graph", type=click.Path(path_type=Path), help="ONNX that tells the graph, and runs single ops.")
 @click.option("--float", "floats", type=click.Path(path_type=Path), help="Float reference: noise ratio per layer.")
 @click.option("--stage", "stages", multiple=True, metavar="NAME=PATH", help="An earlier stage, in order; repeatable.")
+@click.option("--previous", type=click.Path(path_type=Path), help="Reference of the frame before: tells stale data.")
 @click.option("--platform", default="", help="Dialect of the dumps' names; told by the names where it can be.")
 @click.option("--toolchain", default="", metavar="VERSION", help="Toolchain version, for policies that ask for it.")
 @click.option("--no-isolate", is_flag=True, help="Do not run single ops again with the board's own inputs.")
@@ -97,6 +98,7 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
         model=given["graph"],
         isolate=not given["no_isolate"],
         floats=open_reference(given["floats"]) if given["floats"] else None,
+        previous=open_reference(given["previous"]) if given["previous"] else None,
         platform=platform,
         toolchain=given["toolchain"],
         progress=step,

@@ -9,20 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
-from harness.consistency import pictures
+from harness.consistency import pictures, temporal
 from harness.consistency.blame import Bench, Blame, blame, with_fingerprints
-from harness.consistency.context import Context
-from harness.consistency.fingerprint import classify
+from harness.consistency.cause import Scene, cause, fed
 from harness.consistency.growth import effects, growth
-from harness.consistency.isolate import Isolator, Request
+from harness.consistency.isolate import Isolator
 from harness.consistency.layouts import TensorError
 from harness.consistency.matching import Match, Matching, Rules, match
 from harness.consistency.metrics import measure
 from harness.consistency.origin import sequence_origin
-from harness.consistency.pairing import Pair, Storages, open_array, open_pair
+from harness.consistency.pairing import Pair, Storages, open_pair
 from harness.consistency.policy import Policy, Subject, load_policy
 from harness.consistency.tensors import Array, file_md5, valid_md5
 from harness.consistency.threeway import three_way
@@ -49,6 +47,7 @@ class Settings:
     isolate: bool = True
     floats: Reference | None = None  # a float reference: three-way noise ratios
     previous: Reference | None = None  # tensors of the frame before, where they are kept: tells stale data
+    repeats: Sequence[Sequence[Dump]] = ()  # what other runs of the same input left
     platform: str = ""
     toolchain: str = ""
     progress: Progress | None = None
@@ -91,8 +90,9 @@ class _Work:
         layers = self._fingerprinted(blamed)
         origins = with_fingerprints(blamed.origins, layers)
         coverage = self._coverage(layers)
+        extras = self._extras(layers)
         return Comparison(
-            verdict=run_verdict(layers, origins, coverage),
+            verdict=temporal.final_verdict(run_verdict(layers, origins, coverage), extras),
             coverage=coverage,
             layers=tuple(layers),
             origins=origins,
@@ -106,7 +106,7 @@ class _Work:
             graph_source=self.graph.source or "reference" if self._graph_serves(layers) and self.graph else "",
             notes=(*self.notes, *blamed.notes),
             pictures=self._pictures(origins),
-            extras=self._extras(layers),
+            extras=extras,
         )
 
     def pair(self, name: str) -> Pair:
@@ -201,14 +201,7 @@ class _Work:
         except HarnessError as error:
             self.notes.append(f"single ops cannot be run: {error.message}")
             return None
-        return Bench(self.isolator, self.pair, self._fed, self._allowed)
-
-    def _fed(self, name: str) -> Array:
-        """A graph input as the reference was fed: its float side where it has one."""
-        tensor = self.reference.tensors[name]
-        side = tensor.alternate or tensor
-        assert side.spec is not None
-        return open_array(side.path, side.spec)
+        return Bench(self.isolator, self.pair, partial(fed, self.reference), self._allowed)
 
     def _allowed(self, layer: Layer, pair: Pair, metrics: Metrics) -> bool:
         judged = judge(metrics, pair.form, self.policy.limits(self._subject(layer, pair)))
@@ -224,40 +217,20 @@ class _Work:
 
     def _fingerprint(self, layer: Layer) -> Fingerprint:
         pair = self.pair(layer.name)
+        row = self.matches[layer.name]
         assert layer.metrics is not None
-        found = classify(pair.board, pair.reference, pair.spec_reference, layer.metrics, self._context(layer, pair))
-        return replace(found, figures={**found.figures, "share": layer.metrics.mismatch_share})
+        scene = Scene(self.graph, self.reference, self.settings.previous, self.isolator)
+        return cause(layer, pair, scene, self._repeats(row, pair))
 
-    def _context(self, layer: Layer, pair: Pair) -> Context:
-        """What is known around a tensor: its op's inputs, how to run the op again, the frame before."""
-        inputs = set(self.graph.inputs) if self.graph is not None else set()
-        op = next((o for o in (self.graph.ops if self.graph else ()) if layer.name in o.outputs), None)
-        known = op is not None and all(name in self.reference.tensors for name in op.inputs)
-        names = op.inputs if op is not None and known else ()
-        return Context(
-            previous=self._previous(layer.name, pair),
-            stored=pair.stored,
-            is_input=layer.name in inputs,
-            first_op=op is not None and bool(op.inputs) and set(op.inputs) <= inputs,
-            inputs=tuple(np.asarray(self._fed(name)) for name in names),
-            recompute=partial(self._recompute, layer.name, names) if names and self.isolator else None,
-        )
-
-    def _previous(self, name: str, pair: Pair) -> Array | None:
-        tensor = self.settings.previous.tensors.get(name) if self.settings.previous is not None else None
-        if tensor is None or tensor.spec is None:
-            return None
-        with suppress(TensorError):
-            array = open_array(tensor.path, tensor.spec)
-            return array if array.shape == pair.board.shape and array.dtype == pair.board.dtype else None
-        return None
-
-    def _recompute(self, name: str, names: Sequence[str], inputs: Sequence[Array]) -> Array:
-        """The op alone with other inputs; an empty array, which equals nothing, where it cannot be computed."""
-        assert self.isolator is not None
-        request = Request(name, dict(zip(names, inputs, strict=True)))
-        value = next(iter(self.isolator.run([request])))[1]
-        return np.zeros(0) if value is None else value
+    def _repeats(self, row: Match, pair: Pair) -> tuple[Array, ...]:
+        """This tensor of the other runs, where it can be opened."""
+        assert row.tensor is not None and row.dump is not None
+        found = []
+        others = (dump for run in self.settings.repeats for dump in run)
+        for dump in (d for d in others if (d.name, d.role) == (row.dump.name, row.dump.role)):
+            with suppress(TensorError):
+                found.append(open_pair(row.tensor, dump, self.settings.storages).board)
+        return tuple(array for array in found if array.shape == pair.board.shape and array.dtype == pair.board.dtype)
 
     # ---------------------------------------------------------------- around
 
@@ -291,6 +264,9 @@ class _Work:
             extras["graph"] = {"ops": [vars(op) for op in self.graph.ops]}
         if differing:
             extras |= {"growth": growth(layers), "outputs": effects(layers, self.pair)}
+        if self.settings.repeats:
+            runs = [temporal.hashes(dumps) for dumps in (self.dumps, *self.settings.repeats)]
+            extras["determinism"] = temporal.determinism(runs)
         if self.settings.floats is not None:
             extras["three_way"] = three_way(layers, self.pair, self.settings.floats, self.policy)
         return extras

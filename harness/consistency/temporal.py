@@ -9,7 +9,8 @@ from typing import Any
 from harness.consistency.layouts import TensorError
 from harness.consistency.pairing import open_array
 from harness.consistency.tensors import file_md5, valid_md5
-from harness.records import Dump
+from harness.errors import MEASURED_BAD
+from harness.records import Dump, Verdict
 
 
 def hashes(dumps: Iterable[Dump]) -> dict[str, str]:
@@ -103,3 +104,13 @@ def vote(boards: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     dissenting = sorted(board for board, result in results.items() if result != commonest)
     detail = f"{', '.join(dissenting)} against {votes} others" if dissenting else f"all {votes} boards agree"
     return {"agree": not dissenting, "dissenting": dissenting, "detail": detail}
+
+
+def final_verdict(verdict: Verdict, extras: Mapping[str, Any]) -> Verdict:
+    """The word on a run once repeats are known: what is not the same twice cannot be called right or wrong."""
+    told = extras.get("determinism")
+    checks = [told] if isinstance(told, Mapping) and "deterministic" in told else list((told or {}).values())
+    unstable = [check for check in checks if check.get("deterministic") is False]
+    if not unstable:
+        return verdict
+    return Verdict("not_deterministic", str(unstable[0]["detail"]), MEASURED_BAD)

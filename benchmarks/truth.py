@@ -1,0 +1,346 @@
+"""Is the op that is blamed the op that is guilty? Faults planted at random ops of networks, and clean runs.
+
+A case: a network runs with one tensor changed by a fault of the emulator's catalogue and goes on with the wrong
+values; what each op gives is written as the board keeps it (channels last, padded); harness compares it with the
+reference. A clean run: another input, and in every second one the benign differences that accelerators do show
+(one step, in half a percent of what lookup tables and interpolation give), carried through the network. The frame that ran before is known, as it is
+where a run keeps it (`harness compare --previous`).
+
+    python benchmarks/truth.py [--json] [--seeds 10] [--clean 300]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+if __package__ in (None, ""):
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.truth_models import MODELS, Array, inputs_of, quantized, run_with
+from harness import platforms
+from harness.consistency.compare import Settings, compare
+from harness.consistency.policy import load_policy
+from harness.emulator.fault_kinds import Scene
+from harness.emulator.faults import CATALOGUE, Fault, apply_fault
+from harness.emulator.layout import pack, stored
+from harness.errors import AskedWrongly
+from harness.records import Comparison, Dump
+from harness.reference import Reference, run_reference
+
+PLATFORM = "hbdnn"
+FLOAT_MODELS = ("cnn", "transformer")  # networks that also run as floats: NaN and infinity need them
+# What a fingerprint may rightly call each fault. Several words where one cause has several faces.
+RIGHT: dict[str, tuple[str, ...]] = {
+    "one_value": ("single_element", "bit_flip"),
+    "off_by_one": ("zero_point",),
+    "halved": ("shift",),
+    "permuted": ("permutation",),
+    "zeroed_column": ("stride", "zeroed_region"),
+    "shift": ("shift",),
+    "scale": ("scale",),
+    "zero_point": ("zero_point",),
+    "saturation": ("saturation",),
+    "rounding": ("rounding",),
+    "permutation": ("permutation",),
+    "layout": ("layout",),
+    "stride": ("stride",),
+    "padding_leak": ("stride",),
+    "tile": ("tile",),
+    "cache_line": ("cache_line",),
+    "page": ("page",),
+    "stale": ("stale",),
+    "dead_channel": ("dead_channel",),
+    "nan": ("nan",),
+    "inf": ("inf",),
+    "nibble_swap": ("nibble_order",),
+    "nondeterminism": ("nondeterminism",),
+    "debug_differs": ("zero_point",),
+    "wrong_mean": ("preprocessing",),
+    "wrong_scale": ("preprocessing",),
+    "colour_order": ("preprocessing",),
+    "swapped_inputs": ("input_order",),
+}
+BENIGN_KINDS = ("Softmax", "Sigmoid", "Tanh", "Resize", "LayerNormalization")
+BENIGN_SHARE = 0.005
+TRIES = 40  # ops asked until one takes the fault
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One network with the references of a few inputs."""
+
+    name: str
+    references: tuple[Reference, ...]
+    model: onnx.ModelProto
+
+    @property
+    def ops(self) -> list[str]:
+        """Tensors that faults can be planted in."""
+        return [t.name for t in self.references[0].tensors.values() if not t.is_input]
+
+
+@dataclass
+class Score:
+    """Counts of one kind of fault."""
+
+    cases: int = 0
+    detected: int = 0
+    origin: int = 0
+    kind: int = 0
+    wrong_certain: int = 0
+    misnamed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A planted fault: the board's tensors, and what a right answer names."""
+
+    ground: Ground
+    kind: str
+    tensor: str
+    values: Mapping[str, Array]
+    reference: Reference
+    with_inputs: bool = False
+    before: Reference | None = None  # of the frame that ran before, which is what stale memory holds
+    again: tuple[Mapping[str, Array], ...] = ()
+
+
+# --------------------------------------------------------------------------- ground
+
+
+def grounds(folder: Path, inputs: int) -> list[Ground]:
+    """Every network, quantized, and some as floats; `inputs` references each."""
+    logging.getLogger().setLevel(logging.ERROR)  # the quantizer recommends a pre-processing of its own
+    made = [_ground(name, quantized(MODELS[name](0), folder, name), inputs) for name in MODELS]
+    return made + [_ground(f"{name}_float", folder / f"{name}.onnx", inputs) for name in FLOAT_MODELS]
+
+
+def _ground(name: str, path: Path, inputs: int) -> Ground:
+    model = onnx.load(str(path))
+    references = [
+        run_reference(path, inputs_of(model, 100 + seed), path.parent / f"{name}-{seed}") for seed in range(inputs)
+    ]
+    return Ground(name, tuple(references), model)
+
+
+# --------------------------------------------------------------------------- planting
+
+
+def plant(ground: Ground, kind: str, seed: int) -> Case | None:
+    """A case of `kind` at a random op; None where no op of this network takes it."""
+    rng = np.random.default_rng([seed, *kind.encode()])
+    reference = ground.references[seed % len(ground.references)]
+    where = CATALOGUE[kind].where
+    if where in ("input", "inputs"):
+        return _plant_input(ground, kind, reference, seed)
+    for tensor in rng.permutation(ground.ops)[:TRIES]:
+        case = _plant_op(ground, kind, str(tensor), reference, seed)
+        if case is not None:
+            return case
+    return None
+
+
+def _plant_op(ground: Ground, kind: str, tensor: str, reference: Reference, seed: int) -> Case | None:
+    right = np.array(reference.tensors[tensor].load())
+    other = ground.references[(seed + 1) % len(ground.references)]
+    wrong = _changed(kind, tensor, right, np.array(other.tensors[tensor].load()), reference, seed)
+    if wrong is None or np.array_equal(wrong, right, equal_nan=right.dtype.kind == "f"):
+        return None
+    again: tuple[Mapping[str, Array], ...] = ()
+    if kind == "nondeterminism":
+        second = _changed(kind, tensor, right, right, reference, seed + 1000)
+        assert second is not None
+        again = (run_with(reference, {tensor: second}),)
+    values = run_with(reference, {tensor: wrong})
+    return Case(ground, kind, tensor, values, reference, before=other, again=again)
+
+
+def _changed(kind: str, tensor: str, right: Array, earlier: Array, reference: Reference, seed: int) -> Array | None:
+    spec = reference.tensors[tensor].spec
+    assert spec is not None
+    fault = Fault(f"{kind}@{tensor}", kind, tensor, {"seed": str(seed)}, tensor, seed)
+    try:
+        return apply_fault(fault, right, Scene(stored(spec, "BPU", PLATFORM), spec, earlier))
+    except AskedWrongly:
+        return None
+
+
+def _plant_input(ground: Ground, kind: str, reference: Reference, seed: int) -> Case | None:
+    feed = {t.name: np.array((t.alternate or t).load()) for t in reference.tensors.values() if t.is_input}
+    names = sorted(feed)
+    if kind == "swapped_inputs":
+        if len(names) < 2:
+            return None
+        feed[names[0]], feed[names[1]] = feed[names[1]], feed[names[0]]
+        return Case(ground, kind, "", run_with(reference, {}, feed), reference, with_inputs=False)
+    spec = reference.tensors[names[0]].spec
+    assert spec is not None
+    fault = Fault(f"{kind}@{names[0]}", kind, names[0], {}, names[0], seed)
+    try:
+        feed[names[0]] = apply_fault(fault, feed[names[0]], Scene(spec, spec)).astype(feed[names[0]].dtype)
+    except AskedWrongly:
+        return None
+    return Case(ground, kind, names[0], run_with(reference, {}, feed), reference, with_inputs=seed % 2 == 0)
+
+
+# --------------------------------------------------------------------------- judging
+
+
+def board_dumps(reference: Reference, values: Mapping[str, Array], folder: Path, with_inputs: bool) -> list[Dump]:
+    """The files that a board would leave: as it keeps the tensors, padding undefined, no spec told."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dumps = []
+    for i, tensor in enumerate(reference.tensors.values()):
+        if tensor.is_input and not with_inputs:
+            continue
+        spec = tensor.spec
+        assert spec is not None
+        path = folder / f"{i:04d}.bin"
+        path.write_bytes(pack(values[tensor.name], stored(spec, "BPU", PLATFORM), seed=i))
+        role = "input" if tensor.is_input else "output"
+        dumps.append(Dump(tensor.name, path, unit="BPU", index=i, role=role))
+    return dumps
+
+
+def judge(case: Case, folder: Path) -> Comparison:
+    dumps = board_dumps(case.reference, case.values, folder / "run", case.with_inputs)
+    again = [
+        board_dumps(case.reference, {**case.values, **values}, folder / f"again{i}", case.with_inputs)
+        for i, values in enumerate(case.again)
+    ]
+    storages = platforms.load(PLATFORM).storages
+    settings = Settings(storages, load_policy(), platform=PLATFORM, repeats=again, previous=case.before)
+    return compare(case.reference, dumps, settings)
+
+
+def is_right_origin(case: Case, found: Comparison) -> bool:
+    """Every origin is the guilty op, or an interval that holds it; a wrong input is itself, or what reads it."""
+    graph = case.reference.graph
+    assert graph is not None
+    if not found.origins:
+        return False
+    if CATALOGUE[case.kind].where in ("input", "inputs"):
+        names = {case.tensor} if case.tensor else set(graph.inputs)
+        readers = {op.name for op in graph.ops if names & set(op.inputs)}
+        return all(o.tensor in names or (not case.with_inputs and o.op in readers) for o in found.origins)
+    guilty = next(op.name for op in graph.ops if case.tensor in op.outputs)
+    return all(o.op == guilty or guilty in o.unseen for o in found.origins)
+
+
+def score(case: Case, found: Comparison, into: Score) -> None:
+    into.cases += 1
+    into.detected += found.verdict.exit_code == 1
+    into.origin += is_right_origin(case, found)
+    kinds = [o.fingerprint for o in found.origins if o.fingerprint is not None]
+    named = bool(kinds) and any(k.kind in RIGHT[case.kind] for k in kinds)
+    into.kind += named
+    into.wrong_certain += any(k.certain and k.kind not in RIGHT[case.kind] for k in kinds)
+    if not named:
+        into.misnamed[kinds[0].kind if kinds else "nothing"] += 1
+
+
+# --------------------------------------------------------------------------- clean runs
+
+
+def clean_runs(made: list[Ground], count: int, folder: Path) -> Iterator[Comparison]:
+    """Runs without a fault: every second one with the differences that are no fault."""
+    for i in range(count):
+        ground = made[i % len(made)]
+        reference = ground.references[i // len(made) % len(ground.references)]
+        values = run_with(reference, _benign(ground, reference, i) if i % 2 else {})
+        yield judge(Case(ground, "", "", values, reference, with_inputs=True), folder)
+
+
+def _benign(ground: Ground, reference: Reference, seed: int) -> dict[str, Array]:
+    """One step, here and there, at one op that is known for it."""
+    rng = np.random.default_rng(seed)
+    tensors = [t for t in reference.tensors.values() if t.op_kind in BENIGN_KINDS and t.spec and t.spec.dtype == "s8"]
+    if not tensors:
+        return {}
+    tensor = tensors[rng.integers(len(tensors))]
+    value = np.array(tensor.load()).astype(np.int16)
+    hit = rng.random(value.shape) < BENIGN_SHARE
+    value += hit * rng.choice([-1, 1], value.shape).astype(np.int16)
+    return {tensor.name: np.clip(value, -128, 127).astype(np.int8)}
+
+
+# --------------------------------------------------------------------------- table
+
+
+def evaluate(seeds: int, clean: int, folder: Path) -> dict[str, Any]:
+    """Scores per kind of fault, and the clean runs."""
+    made = grounds(folder, inputs=4)
+    scores: dict[str, Score] = {kind: Score() for kind in RIGHT}
+    for kind in RIGHT:
+        for ground in made:
+            for seed in range(seeds):
+                case = plant(ground, kind, seed)
+                if case is not None:
+                    score(case, judge(case, folder / "case"), scores[kind])
+    words: dict[str, int] = defaultdict(int)
+    blamed = 0
+    for found in clean_runs(made, clean, folder / "case"):
+        words[found.verdict.word] += 1
+        blamed += found.verdict.exit_code != 0 or bool(found.origins)
+    return {"scores": scores, "words": dict(words), "clean_runs": clean, "false_alarms": blamed, "models": len(made)}
+
+
+def totals(result: Mapping[str, Any]) -> dict[str, Any]:
+    scores = list(result["scores"].values())
+    return {
+        "cases": sum(s.cases for s in scores),
+        "detected": sum(s.detected for s in scores),
+        "origin": sum(s.origin for s in scores),
+        "kind": sum(s.kind for s in scores),
+        "kind_wrong_certain": sum(s.wrong_certain for s in scores),
+        "clean_runs": result["clean_runs"],
+        "false_alarms": result["false_alarms"],
+    }
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The table of docs/truth.md."""
+    head = ("fault", "cases", "detected", "origin", "kind", "certain and wrong", "otherwise called")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for kind, s in result["scores"].items():
+        others = ", ".join(f"{name} {count}" for name, count in sorted(s.misnamed.items(), key=lambda i: -i[1]))
+        lines.append(f"| {kind} | {s.cases} | {s.detected} | {s.origin} | {s.kind} | {s.wrong_certain} | {others} |")
+    t = totals(result)
+    sums = (t["cases"], t["detected"], t["origin"], t["kind"], t["kind_wrong_certain"])
+    lines.append(f"| **all** | {' | '.join(f'**{n}**' for n in sums)} | {t['kind'] / max(1, t['cases']):.1%} right |")
+    words = ", ".join(f"{count} {word}" for word, count in sorted(result["words"].items()))
+    lines += ["", f"Clean runs: {t['clean_runs']} ({words}); false alarms: {t['false_alarms']}."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.add_argument("--seeds", type=int, default=10, help="cases per network and kind of fault")
+    parser.add_argument("--clean", type=int, default=300, help="runs without a fault")
+    given = parser.parse_args()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="harness-truth-") as folder:
+        result = evaluate(given.seeds, given.clean, Path(folder))
+    print(table(result))
+    print(f"\n{result['models']} networks, {given.seeds} seeds, {time.perf_counter() - started:.0f} s")
+    if given.json:
+        print(json.dumps(totals(result)))
+
+
+if __name__ == "__main__":
+    main()
