@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from harness.emulator import arm64
 from harness.emulator.socs import SOCS, soc_named
 from harness.records import Board, Emulated
 
@@ -94,6 +95,7 @@ BUILT_IN: dict[str, Board] = {
         _board("x5", "openssh"),
         _board("x5", "dropbear"),
         *(_board(soc, "") for soc in SOCS if soc != "x5"),
+        arm64.BOARD,
     )
 }
 
