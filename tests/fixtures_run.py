@@ -119,7 +119,7 @@ def exact_layers(count: int) -> list[Layer]:
 
 def column_fingerprint() -> Fingerprint:
     return Fingerprint(
-        kind="zeroed_column",
+        kind="zeroed_region",
         certain=True,
         evidence="1 of 80 columns differs, all of it zero; the row is 80 bytes and the aligned stride 96",
         transform="",
@@ -156,7 +156,37 @@ def diverging_layers(count: int = 64, origin: int = _ORIGIN) -> list[Layer]:
 def error_map() -> Run:
     """20 rows by 40 columns, the last column wrong."""
     values = [[1.0 if column == 39 else 0.0 for column in range(40)] for _ in range(20)]
-    return {"rows": 20, "columns": 40, "axes": ["H", "W"], "values": values}
+    return {"rows": 20, "columns": 80, "axes": ["H", "W"], "values": values}
+
+
+def extras(rows: list[Layer]) -> Run:
+    """What the comparison and the review add: as their modules write it."""
+    unstable = {rows[30].name: {"same": 2, "results": 2, "outliers": [2]}}
+    told = f"2 of 3 runs the same, 1 outliers, first at {rows[30].name}"
+    return {
+        "growth": [{"index": 0, "name": rows[0].name, "relative_l2": 0.0}],
+        "outputs": [
+            {"name": rows[-1].name, "relative_l2": 0.11, "top1_board": 3, "top1_reference": 5, "top1_same": False}
+        ],
+        "observer": {"agrees": True, "modes": ["release", "debug"], "differing": {}, "detail": "the same 2 outputs"},
+        "determinism": {
+            "debug": {"deterministic": False, "runs": 3, "first": rows[30].name, "unstable": unstable, "detail": told}
+        },
+        "three_way": [
+            {"index": row.index, "name": row.name, "ratio": 1.0 + row.index / 40, "word": "fine", "board_noise": 0.2}
+            for row in rows[:30]
+        ],
+        "ladder": {
+            "stages": [{"name": "float", "inputs": {}, "alignment": "proven"}],
+            "steps": [
+                {"from": "float", "to": "reference", "inputs": "proven", "word": "consistent_within", "detail": "ok"}
+            ],
+            "first": "board",
+            "table": [],
+            "detail": "first stage that departs: board",
+        },
+        "vote": {"agree": False, "dissenting": ["x5-03"], "detail": "x5-03 against 2 others"},
+    }
 
 
 def coverage_of(rows: list[Layer]) -> Coverage:
@@ -374,7 +404,8 @@ def diverging_run(count: int = 64, origin: int = _ORIGIN) -> Run:
         rows,
         origins=(Origin(wrong.op, wrong.op_kind, wrong.name, fingerprint=column_fingerprint()),),
         first_difference=rows[7].name,
-        pictures={wrong.name: {"map": error_map(), "histogram": to_json(wrong.metrics)["histogram"]}},
+        pictures={wrong.name: error_map()},
+        extras=extras(rows),
         notes=("three layers were not compared",),
     )
     run = with_comparison(base_run(), comparison)

@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.report import drawings, headline, values
+from harness.report.checks import disagreements
 from harness.report.layer_tables import STANDINGS, standing
 from harness.report.markdown import code, markdown, prose
 from harness.report.summary import lines
@@ -123,7 +124,7 @@ def test_the_headline_says_the_verdict_in_words(name: str, tone: str, title: str
 
 def test_the_headline_names_kind_of_fault_evidence_and_coverage() -> None:
     said = " ".join(tables(runs.diverging_run())["headline"]["sentences"]).replace("\u202f", " ")
-    assert "Zeroed column: 1 of 80 columns differs" in said
+    assert "Zeroed region: 1 of 80 columns differs" in said
     assert "61 of 64 layers compared, 95.3 % of bytes: 1 origin, 21 propagated, 3 not compared" in said
 
 
@@ -402,7 +403,7 @@ def test_equal_cells_of_an_error_map_become_one_rectangle() -> None:
     found = drawings.error_map(runs.error_map())
     assert found is not None
     assert found["runs"] == [{"x": 39, "y": 0, "w": 1, "h": 20, "level": 4}]
-    assert found["say"] == "differences in all 20 rows and column 39 of 40"
+    assert found["say"] == "differences at every H and W 78 to 79 of 80"
 
 
 @pytest.mark.parametrize("picture", [None, 3, {}, {"values": []}, {"values": [[1], [1, 2]]}, {"values": [["x"] * 200]}])
@@ -465,7 +466,7 @@ def test_the_terminal_summary_says_emulated_estimated_and_coverage() -> None:
     assert (
         "latency   7.00 ms mean, 6.89 ms to 7.72 ms, 141.9 frames per second, 500 frames, 1 thread (estimated)" in found
     )
-    assert "layers    61 of 64 compared, 95.3 % of bytes" in found
+    assert "layers    61 of 64 layers compared, 95.3 % of bytes" in found
 
 
 def test_the_ticket_names_the_origin_and_what_is_unknown() -> None:
@@ -486,3 +487,40 @@ def test_names_cannot_become_markup_in_a_ticket() -> None:
     assert code("`") == "`` ` ``"
     assert prose("<script>[x](y) *b* @all #1") == "\\<script\\>\\[x\\](y) \\*b\\* \\@all \\#1"
     assert "<script>" not in markdown(tables(runs.hostile_run())).replace("`<script>window.hurt=1</script>`", "")
+
+
+# ------------------------------------------------------------------ around the comparison
+
+
+def test_checks_that_failed_make_the_layers_doubtful() -> None:
+    found = tables(runs.diverging_run())["comparison"]["checks"]
+    assert [row["good"] for row in found["sentences"]] == [True, False]
+    assert disagreements(found) == [
+        "repeats of debug: 2 of 3 runs the same, 1 outliers, first at /model.5/cv1/Conv_output_0"
+    ]
+
+
+def test_the_noisiest_layers_come_first() -> None:
+    found = tables(runs.diverging_run())["comparison"]["checks"]["three_way"]
+    assert [row["index"] for row in found["layers"][:3]] == [29, 28, 27]
+    assert found["counts"] == {"fine": 30}
+
+
+def test_checks_of_an_unknown_kind_are_kept() -> None:
+    assert list(tables(runs.diverging_run())["comparison"]["checks"]["other"]) == ["vote"]
+
+
+def test_rows_beyond_the_layers_of_the_coverage_are_counted_apart() -> None:
+    run = runs.diverging_run()
+    run["comparison"]["coverage"]["layers_total"] = 60
+    said = tables(run)["headline"]["sentences"][-1]
+    assert "Of 64 rows: 1 origin" in said
+
+
+def test_waits_are_shown_and_never_summed() -> None:
+    run = runs.diverging_run()
+    before = tables(run)["time"]["ops_sum_us"]
+    run["profile"]["ops"].append({"name": "task", "kind": "wait", "unit": "BPU", "category": "wait", "mean_us": 9999.0})
+    time = tables(run)["time"]
+    assert time["ops_sum_us"] == before
+    assert time["ops"][0]["share"] is None

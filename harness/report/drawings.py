@@ -13,7 +13,7 @@ from itertools import pairwise
 from harness.report.layer_tables import STANDINGS, WORDS
 from harness.report.reach import Row
 from harness.report.time_tables import finite
-from harness.report.values import decibel, plain, shortened
+from harness.report.values import decibel, plain, shortened, whole
 
 MOST_COLUMNS = 240  # of the strip: about four pixels each on a wide page; more layers share a column
 LANE_PX = 18
@@ -221,7 +221,8 @@ _LEVELS = 4
 def error_map(picture: object) -> Row | None:
     """Runs of equal levels of a picture {"rows", "columns", "values", "axes"}; None where it is not such a picture.
 
-    Levels are 1 (least) to 4 (most) of the largest value; 0 is equal. `say` tells in words where the differences lie.
+    `values` are cells, `rows` and `columns` the tensor's own lengths, which several indices of a cell may share. Levels
+    are 1 (least) to 4 (most) of the largest value; 0 is equal. `say` tells in words where the differences lie.
     """
     values = _matrix(picture)
     if not values:
@@ -230,14 +231,22 @@ def error_map(picture: object) -> Row | None:
     levels = [[_level(value, largest) for value in row] for row in values]
     axes = picture.get("axes") if isinstance(picture, dict) else None
     named = [str(axis) for axis in axes] if isinstance(axes, list) and len(axes) == 2 else ["rows", "columns"]
+    sides = [_side(picture, "rows", len(levels)), _side(picture, "columns", len(levels[0]))]
     return {
         "runs": _runs(levels),
         "rows": len(levels),
         "columns": len(levels[0]),
+        "sides": sides,
         "axes": named,
         "largest": largest,
-        "say": _extent(levels),
+        "say": _extent(levels, named, sides),
     }
+
+
+def _side(picture: object, key: str, cells: int) -> int:
+    """Length of the tensor along a side of the picture; cells where it is not told."""
+    told = whole(picture.get(key)) if isinstance(picture, dict) else None
+    return told if told and told >= cells else cells
 
 
 def _matrix(picture: object) -> list[list[float]]:
@@ -273,22 +282,24 @@ def _runs(levels: list[list[int]]) -> list[Row]:
     return done + list(open_runs.values())
 
 
-def _extent(levels: list[list[int]]) -> str:
+def _extent(levels: list[list[int]], axes: list[str], sides: list[int]) -> str:
     touched_rows = [n for n, row in enumerate(levels) if any(row)]
     touched_columns = [n for n in range(len(levels[0])) if any(row[n] for row in levels)]
     if not touched_rows:
         return "no cell differs"
-    down, across = _span(touched_rows, len(levels), "row"), _span(touched_columns, len(levels[0]), "column")
-    return f"differences in {down} and {across}"
+    down = _span(touched_rows, len(levels), axes[0], sides[0])
+    across = _span(touched_columns, len(levels[0]), axes[1], sides[1])
+    return f"differences at {down} and {across}"
 
 
-def _span(touched: list[int], total: int, noun: str) -> str:
-    if len(touched) == total:
-        return f"all {total} {noun}s"
-    if len(touched) == 1:
-        return f"{noun} {touched[0]} of {total}"
-    kind = "" if touched[-1] - touched[0] + 1 == len(touched) else f", {len(touched)} of them"
-    return f"{noun}s {touched[0]} to {touched[-1]}{kind} of {total}"
+def _span(touched: list[int], cells: int, axis: str, side: int) -> str:
+    """Indices of the tensor that the touched cells cover: `W 79 of 80`, `H 8 to 15 of 80`, `every H`."""
+    if len(touched) == cells:
+        return f"every {shortened(axis, 30)}"
+    first, last = touched[0] * side // cells, (touched[-1] + 1) * side // cells - 1
+    there = f"{first}" if first == last else f"{first} to {last}"
+    gaps = "" if touched[-1] - touched[0] + 1 == len(touched) else ", with gaps,"
+    return f"{shortened(axis, 30)} {there}{gaps} of {side}"
 
 
 # ------------------------------------------------------------------ telemetry

@@ -119,5 +119,13 @@ def coverage_sentence(coverage: Row | None, counts: dict[str, int]) -> str:
     parts = f"{plain(coverage['layers_compared'])} of {plural(coverage['layers_total'], 'layer')} compared"
     if coverage["bytes_share"] is not None:
         parts += f", {share(coverage['bytes_share'])} of bytes"
-    named = [f"{plain(count)} {WORDS[name]}" for name, count in counts.items() if count]
-    return f"{parts}: {', '.join(named)}." if named else f"{parts}."
+    named = counted(counts)
+    if not named:
+        return f"{parts}."
+    total = sum(counts.values())
+    return f"{parts}: {named}." if total == coverage["layers_total"] else f"{parts}. Of {plain(total)} rows: {named}."
+
+
+def counted(counts: dict[str, int]) -> str:
+    """`1 origin, 26 propagated`: the standings that occur, worst first."""
+    return ", ".join(f"{plain(count)} {WORDS[name]}" for name, count in counts.items() if count)

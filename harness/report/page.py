@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.assets import asset
-from harness.report import drawings, headline, layer_tables, values
+from harness.consistency import kinds
+from harness.report import checks, drawings, headline, layer_tables, values
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
 
@@ -62,7 +63,7 @@ def _drawn(data: Row) -> Row:
 
 def _origin_drawings(origin: Row) -> Row:
     return {
-        "map": drawings.error_map(origin["pictures"].get("map")),
+        "map": drawings.error_map(origin["pictures"]),
         "histogram": drawings.histogram(origin["histogram"]),
         "around": drawings.around(origin["neighbours"]),
     }
@@ -152,6 +153,10 @@ _GLOBALS = {
     "MOST_ORIGINS": MOST_ORIGINS,
     "PAGE_ROWS": PAGE_ROWS,
     "TELEMETRY_PX": drawings.TELEMETRY_PX,
+    "MOST_NOISY": checks.MOST_NOISY,
+    "disagreements": checks.disagreements,
+    "kind_meaning": kinds.meaning,
+    "kind_advice": kinds.advice,
     "part_label": part_label,
     "fault_sentence": headline.fault_sentence,
     "INFINITE": values.INFINITE,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness.report.headline import fault_sentence, plural
-from harness.report.layer_tables import WORDS
+from harness.report.headline import coverage_sentence, fault_sentence, plural
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
 from harness.report.values import decibel, plain, share, shortened, tenths, text, time_us, visible
@@ -39,9 +38,7 @@ def _coverage(data: Row) -> Lines:
     covered = data["coverage"]
     if not covered:
         return []
-    named = ", ".join(f"{plain(count)} {WORDS[name]}" for name, count in data["counts"].items() if count)
-    told = f"{plain(covered['layers_compared'])} of {plain(covered['layers_total'])}"
-    return [("layers", f"{told} compared, {share(covered['bytes_share'])} of bytes: {named}")]
+    return [("layers", coverage_sentence(covered, data["counts"]).rstrip("."))]
 
 
 def _origins(data: Row) -> Lines:

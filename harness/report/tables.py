@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 
 from harness.profiling.telemetry import senses_of_record
+from harness.report.checks import checks
 from harness.report.headline import headline
 from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op
 from harness.report.reach import Row, items, rows, section
@@ -181,7 +182,7 @@ def comparison_facts(comparison: Row) -> Row | None:
         "first_difference": text(comparison.get("first_difference")),
         "reference": section(comparison, "reference"),
         "notes": [text(note) for note in items(comparison, "notes")],
-        "extras": {key: value for key, value in section(comparison, "extras").items() if key != "graph"},
+        "checks": checks(section(comparison, "extras")),
     }
 
 

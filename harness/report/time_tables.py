@@ -8,6 +8,7 @@ from harness.report.reach import Row, items, rows, section
 from harness.report.values import number, text, whole
 
 _NOT_UNITS = ("quantize", "layout", "other")
+_WAIT = "wait"  # shown, never summed
 _LATENCY = ("mean_us", "min_us", "max_us", "fps", "frames", "threads", "core", "total_us", "warmup_excluded")
 
 
@@ -34,7 +35,7 @@ def latency(profile: Row) -> Row | None:
 def op_rows(profile: Row, standings: dict[str, str]) -> list[Row]:
     """One row per op as the profiler names it, slowest first; equal times keep the profiler's order."""
     told = rows(profile, "ops")
-    total = sum(finite(op.get("mean_us")) or 0.0 for op in told)
+    total = sum(finite(op.get("mean_us")) or 0.0 for op in told if op.get("category") != _WAIT)
     found = [_op(op, position, total, standings) for position, op in enumerate(told)]
     return sorted(found, key=lambda row: -(finite(row["mean_us"]) or 0.0))
 
@@ -51,7 +52,7 @@ def _op(op: Row, position: int, total: float, standings: dict[str, str]) -> Row:
         "min_us": op.get("min_us"),
         "max_us": op.get("max_us"),
         "count": whole(op.get("count")),
-        "share": share_of(finite(op.get("mean_us")), total),
+        "share": None if op.get("category") == _WAIT else share_of(finite(op.get("mean_us")), total),
         "estimated": op.get("estimated") is True,
         "standing": standings.get(name, ""),
         "figures": section(op, "figures"),
@@ -88,7 +89,7 @@ def estimated_units(profile: Row) -> set[str]:
 def segment_rows(profile: Row) -> list[Row]:
     """Stretches of ops on one unit, in order, with their start on a time axis that begins at 0."""
     start, found = 0.0, []
-    guessed = {text(op.get("name")) for op in rows(profile, "ops") if op.get("estimated") is True}
+    guessed = estimated_units(profile)
     for position, segment in enumerate(rows(profile, "segments")):
         names = [text(name) for name in items(segment, "ops")]
         time = finite(segment.get("time_us"))
@@ -102,7 +103,7 @@ def segment_rows(profile: Row) -> list[Row]:
                 "last_op": names[-1] if names else "",
                 "start_us": start,
                 "time_us": time,
-                "estimated": not guessed.isdisjoint(names),
+                "estimated": text(segment.get("unit")) in guessed,
             }
         )
         start += max(time or 0.0, 0.0)
@@ -118,7 +119,7 @@ def time_table(profile: Row, standings: dict[str, str]) -> Row | None:
         "latency": latency(profile),
         "split": split_rows(profile),
         "unattributed_us": finite(profile.get("unattributed_us")),
-        "ops_sum_us": sum(finite(op["mean_us"]) or 0.0 for op in ops),
+        "ops_sum_us": sum(finite(op["mean_us"]) or 0.0 for op in ops if op["category"] != _WAIT),
         "segments": segment_rows(profile),
         "order_known": profile.get("order_known") is True,
         "estimated": profile.get("estimated") is True or any(op["estimated"] for op in ops),

@@ -1,0 +1,71 @@
+"""What was checked besides layers: modes against each other, repeats, stages, outputs, a float reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from harness.report.reach import Row, rows, section
+from harness.report.values import number, text
+
+_SHOWN_APART = ("graph", "growth", "observer", "determinism", "ladder", "outputs", "three_way")
+MOST_NOISY = 20  # layers of a three-way comparison that are listed; all are in report.json
+
+
+def checks(extras: Row) -> Row:
+    """{"sentences": [{"check", "good", "detail"}], "ladder", "outputs", "three_way", "other"}.
+
+    `good` is None where it is not known. `growth` is left out: it holds the figures of the layers a second time.
+    """
+    return {
+        "sentences": [*_observer(section(extras, "observer")), *_determinism(section(extras, "determinism"))],
+        "ladder": _ladder(section(extras, "ladder")),
+        "outputs": rows(extras, "outputs"),
+        "three_way": _three_way(rows(extras, "three_way")),
+        "other": {key: value for key, value in extras.items() if key not in _SHOWN_APART},
+    }
+
+
+def _observer(told: Row) -> list[Row]:
+    return [_sentence("modes against each other", told.get("agrees"), told.get("detail"))] if told else []
+
+
+def _determinism(told: Row) -> list[Row]:
+    found = [(kind, section(told, kind)) for kind in told]
+    return [
+        _sentence(f"repeats of {kind}", answer.get("deterministic"), answer.get("detail")) for kind, answer in found
+    ]
+
+
+def _sentence(check: str, good: object, detail: object) -> Row:
+    return {"check": check, "good": good if isinstance(good, bool) else None, "detail": text(detail)}
+
+
+def _ladder(told: Row) -> Row | None:
+    if not told:
+        return None
+    return {
+        "detail": text(told.get("detail")),
+        "first": text(told.get("first")),
+        "steps": rows(told, "steps"),
+        "stages": [text(stage.get("name")) for stage in rows(told, "stages")],
+        "table": rows(told, "table"),
+    }
+
+
+def _three_way(told: list[Row]) -> Row | None:
+    """Counts per word and the noisiest layers, worst first."""
+    if not told:
+        return None
+    noisy = sorted(told, key=lambda row: -_ratio(row))
+    return {"counts": dict(Counter(text(row.get("word")) for row in told)), "layers": noisy}
+
+
+def _ratio(row: Row) -> float:
+    """The noise ratio, or -1 where there is none."""
+    found = number(row.get("ratio"))
+    return -1.0 if found is None or found != found else found
+
+
+def disagreements(found: Row) -> list[str]:
+    """Sentences that make the per-layer table doubtful."""
+    return [f"{row['check']}: {row['detail']}" for row in found["sentences"] if row["good"] is False]
