@@ -108,6 +108,10 @@ def stand_up(board: Board) -> Iterator[Board]:
     """
     played = board.emulated
     assert played is not None
+    if board.platform == "ort":
+        with arm64.stand_up(board) as reached:
+            yield reached
+        return
     root = prepare(played.soc)
     board = replace(board, work=str(root / "work" / board.name), tools=(str(root / "bin"),))
     if not played.server:
