@@ -120,6 +120,7 @@ def _op(row: dict[str, Any], frames: int) -> OpTime | None:
         min_us=number_of(row, "min_us"),
         max_us=number_of(row, "max_us"),
         count=_count(row, "count"),
+        index=_count(row, "index"),
         figures={key: value for key, value in figures.items() if value is not None},
     )
 
