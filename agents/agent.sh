@@ -2,7 +2,7 @@
 # The board's half of harness: one POSIX sh file for dash, bash, mksh and busybox ash. Needs no Python, no `timeout`
 # and no sftp; needs /proc, md5sum, find, xargs and tar (busybox has all).
 #
-#   sh agent.sh [work=DIR] [shell=SHELL] [lease=TOKEN] [path=FOLDERS] VERB ...
+#   sh agent.sh [work=DIR] [shell=SHELL] [lease=N.NONCE] [path=FOLDERS] VERB ...
 #
 # Answers are lines `key=value`, the last one is `end=1`; bytes other than safe ones are written \0ooo. A refusal is
 # `error=word` with `detail=...`. Lists that may hold any name are read and written NUL-separated.
@@ -350,12 +350,14 @@ do_start() { # token; stdin: the job. Starting a token twice starts it once.
     boot_id
     uptime_cs
     echo "$boot $cs" >"$job/started"
+    [ -z "$lease" ] || echo "$lease" >"$job/lease"
     [ -s "$job/started" ] || { rm -rf "$job"; fail no_space "$job"; }
     mkfifo "$job/done" 2>/dev/null
     # shellcheck disable=SC2086 # shell may be two words: busybox ash
     (trap '' HUP; exec $detached $shell "$0" "work=$work" "shell=$shell" supervise "$1") \
       </dev/null >/dev/null 2>>"$job/agent.log" &
-    echo $! >"$job/pid"
+    [ -s "$job/pid" ] || { echo $! >"$job/.pid.$$" && ln "$job/.pid.$$" "$job/pid"; } 2>/dev/null
+    rm -f "$job/.pid.$$"
     say started 1
   else
     rm -f "$work/jobs/.$1.$$"
@@ -368,7 +370,8 @@ do_start() { # token; stdin: the job. Starting a token twice starts it once.
 supervise() { # token: runs the tool, ends it at its time limit, and writes down how it ended
   job=$work/jobs/$1
   token=$1
-  echo $$ >"$job/pid"
+  # Whole at every moment: a poll that reads a half-written number would call the run lost.
+  echo $$ >"$job/.pid" && mv -f "$job/.pid" "$job/pid"
   # Whoever reads the pipe `done` is woken when this process ends, however it ends: nobody else may hold it open.
   [ -p "$job/done" ] && exec 9<>"$job/done"
   # Room to write the result on a disk that the tool has filled.
@@ -515,6 +518,9 @@ do_poll() { # token [seconds to wait for the end]
     return
   elif [ "$s_boot" != "$boot" ]; then
     say state rebooted
+  elif nap; supervised || [ -r "$job/end" ]; then # a second look, before a run is called lost
+    do_poll "$1"
+    return
   else
     say state lost
   fi
@@ -548,9 +554,13 @@ do_stop() { # token: end the run, if it is running
 stop_job() {
   [ ! -e "$job/end" ] && supervised || return 0
   echo stopped >"$job/why"
-  tool=
+  tool='' t_tries=0
+  while [ ! -s "$job/tool" ] && [ ! -e "$job/end" ] && [ "$t_tries" -lt 50 ]; do # it is only just starting
+    nap
+    t_tries=$((t_tries + 1))
+  done
   read -r tool <"$job/tool"
-  if [ -n "$tool" ]; then end_tool; fi
+  if [ -n "$tool" ] && [ ! -e "$job/end" ]; then end_tool; fi
   t_tries=0
   while [ ! -e "$job/end" ] && [ "$t_tries" -lt 50 ]; do
     nap
@@ -620,7 +630,11 @@ do_odd() { # files of any name: "size md5 escaped-name" each
 
 do_pack() { # escaped folder; stdin: NUL-separated names, each with ./ in front. One or more tar archives in a row.
   go "${1-}"
-  exec xargs -0 tar -cf -
+  # GNU tar takes a backslash in a name for an escape unless told not to; others do not know the option
+  a_plain=''
+  if tar --no-unquote -cf /dev/null /dev/null 2>/dev/null; then a_plain=--no-unquote; fi
+  # shellcheck disable=SC2086
+  exec xargs -0 tar $a_plain -cf -
 }
 
 # ------------------------------------------------------------------ sensing
@@ -697,8 +711,142 @@ do_samples() { # token: what was sampled during a run
 
 # ------------------------------------------------------------------ leases
 
-check_lease() {
-  return 0
+# lease/N holds lease number N: "boot until_cs nonce first taken_cs owner". Taking and renewing both create N+1, by a
+# hard link, which only one of any number of rivals can do. Time is the board's own since boot, so no clock matters,
+# and a reboot ends every lease. Numbers first..N with the nonce are one holder's.
+
+lease_look() { # -> $top, and what lease $top says; $live is 1 while it holds
+  top=0 l_boot='' l_until=0 l_nonce='' l_first=0 l_taken=0 l_owner='' live=0
+  for l_file in "$work"/lease/[0-9]*; do
+    l_number=${l_file##*/}
+    if number "$l_number" && [ "$l_number" -gt "$top" ]; then top=$l_number; fi
+  done
+  [ "$top" -gt 0 ] || return 0
+  read -r l_boot l_until l_nonce l_first l_taken l_owner <"$work/lease/$top" 2>/dev/null
+  boot_id
+  uptime_cs
+  if [ "$l_boot" = "$boot" ] && number "$l_until" && [ "$l_until" -gt "$cs" ]; then live=1; fi
+}
+
+lease_write() { # seconds nonce first taken owner: create lease $top + 1, or fail because another did
+  if ! number "$1" || ! hex "$2"; then fail usage lease; fi
+  l_new=$work/lease/.$$.new
+  mkdir -p "$work/lease" 2>/dev/null || fail cannot_write "$work/lease"
+  boot_id
+  uptime_cs
+  if [ "$1" -gt 0 ]; then l_end=$((cs + $1 * 100)); else l_end=0; fi
+  echo "$boot $l_end $2 $3 $4 $5" >"$l_new"
+  [ -s "$l_new" ] || { rm -f "$l_new"; fail no_space "$work/lease"; }
+  l_won=1
+  ln "$l_new" "$work/lease/$((top + 1))" 2>/dev/null || l_won=0
+  rm -f "$l_new"
+  if [ "$l_won" -eq 0 ]; then
+    lease_look
+    [ "$live" -eq 1 ] || fail cannot_write "$work/lease (hard links)"
+    lease_refuse
+  fi
+  top=$((top + 1))
+  for l_file in "$work"/lease/[0-9]*; do
+    if [ "${l_file##*/}" -lt $((top - 3)) ]; then rm -f "$l_file"; fi
+  done
+  say lease "$top.$2"
+  echo end=1
+}
+
+lease_refuse() {
+  unescape "$l_owner"
+  fail leased "held by $u since $(((cs - l_taken) / 100)) s, for at most $(((l_until - cs) / 100)) s more"
+}
+
+lease_mine() { # is lease=N.nonce the holder's
+  [ "${lease#*.}" = "$l_nonce" ] && [ -n "$l_nonce" ] && number "${lease%%.*}" && [ "${lease%%.*}" -ge "$l_first" ] &&
+    [ "${lease%%.*}" -le "$top" ] && [ "$l_boot" = "$boot" ] && [ "$l_until" -gt 0 ]
+} 2>/dev/null
+
+check_lease() { # before every verb that changes something
+  lease_look
+  if [ -z "$lease" ]; then
+    [ "$live" -eq 0 ] || lease_refuse
+  elif ! lease_mine; then
+    fail stale_lease "$lease is not the lease of this board any more; the last is $top"
+  fi
+}
+
+do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | show
+  case ${1-} in
+    take)
+      lease_look
+      if [ "$live" -eq 1 ] && [ "$l_nonce" = "${4-}" ]; then # the answer to our own earlier question was lost
+        say lease "$top.$l_nonce"
+        echo end=1
+        return
+      fi
+      [ "$live" -eq 0 ] || lease_refuse
+      runs_without_lease
+      uptime_cs
+      lease_write "${3-}" "${4-}" $((top + 1)) "$cs" "${2:-nobody}"
+      end_strangers "$4"
+      ;;
+    renew)
+      lease_look
+      if [ "$live" -ne 1 ] || ! lease_mine; then fail stale_lease "$lease has ended; the last is $top"; fi
+      lease_write "${2-}" "$l_nonce" "$l_first" "$l_taken" "$l_owner"
+      ;;
+    release)
+      lease_look
+      if [ "$live" -ne 1 ] || ! lease_mine; then fail stale_lease "$lease has ended; the last is $top"; fi
+      lease_write 0 "$l_nonce" "$l_first" "$l_taken" "$l_owner"
+      ;;
+    show)
+      lease_look
+      say top "$top"
+      say live "$live"
+      [ "$live" -eq 0 ] || { say age_cs $((cs - l_taken)); say left_cs $((l_until - cs)); unescape "$l_owner"; say holder "$u"; }
+      echo end=1
+      ;;
+    *) fail usage lease ;;
+  esac
+}
+
+runs_without_lease() { # somebody who took no lease is at work: do not lease the board away from under him
+  for job in "$work"/jobs/*; do
+    if [ -f "$job/job" ] && [ ! -e "$job/end" ] && [ ! -s "$job/lease" ] && supervised; then
+      fail leased "a run without a lease is going on (${job##*/})"
+    fi
+  done
+}
+
+end_strangers() { # nonce: end the runs that earlier holders left
+  for job in "$work"/jobs/*; do
+    if [ -f "$job/job" ] && [ ! -e "$job/end" ] && [ -s "$job/lease" ] && ! grep -q "\.$1\$" "$job/lease"; then stop_job; fi
+  done
+}
+
+do_sweep() { # age in seconds: forget runs that ended, or died, and are older; and cut-off pushes
+  check_lease
+  number "${1-}" || fail usage "sweep SECONDS"
+  boot_id
+  uptime_cs
+  w_count=0
+  for job in "$work"/jobs/*; do
+    [ -d "$job" ] || continue
+    w_boot='' w_cs=0
+    read -r w_boot w_cs <"$job/started"
+    if [ ! -e "$job/end" ] && supervised; then continue; fi
+    if [ "$w_boot" = "$boot" ] && [ $((cs - w_cs)) -lt $(($1 * 100)) ]; then continue; fi
+    job_value folder
+    sweep_marked "${job##*/}"
+    if inside_runs "$u"; then chmod -R u+w "$u"; rm -rf "$u"; rmdir "${u%/*}"; fi
+    rm -rf "$job"
+    w_count=$((w_count + 1))
+  done 2>/dev/null
+  for w_file in "$cache"/.*.part; do
+    [ -f "$w_file" ] && [ ! -d "$w_file.lock" ] && rm -f "$w_file"
+  done
+  free_bytes
+  say swept "$w_count"
+  say free_bytes "$free"
+  echo end=1
 }
 
 # ------------------------------------------------------------------ the verb
@@ -710,7 +858,7 @@ if command -v setsid >/dev/null 2>&1; then detached=setsid; fi
 verb=${1-}
 [ $# -eq 0 ] || shift
 case $verb in
-  hello | have | put | folder | start | poll | stop | remove | hash | odd | pack | sense | samples | child) "do_$verb" "$@" ;;
+  hello | have | put | folder | start | poll | stop | remove | hash | odd | pack | sense | samples | child | lease | sweep) "do_$verb" "$@" ;;
   supervise) supervise "$@" ;;
   *) fail unknown_verb "$verb" ;;
 esac

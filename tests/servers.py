@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.agent import Agent
 from harness.emulator.serve import Served, serve
 from harness.records import Board, Limits
+from harness.transports import Transport, open_transport
 
 KINDS = ("local", "ssh-openssh", "ssh-dropbear", "openssh-openssh", "openssh-dropbear")
 
@@ -54,3 +58,38 @@ def board_of(kind: str, root: Path, environment: dict[str, str] | None = None) -
     needs("sshd" if server == "openssh" else "dropbear", "ssh-keygen")
     with serve(root, server, environment or {}) as served:
         yield ssh_board(served, transport)
+
+
+AGENT_KINDS = ("dash", "bash", "busybox")
+
+
+def busybox_path(folder: Path) -> str:
+    """A folder that holds busybox's programs and nothing else: a small board's PATH."""
+    needs("busybox")
+    folder.mkdir(parents=True, exist_ok=True)
+    program = shutil.which("busybox")
+    assert program
+    for applet in subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split():
+        if not (folder / applet).exists():
+            (folder / applet).symlink_to(program)
+    return str(folder)
+
+
+@contextlib.contextmanager
+def agent_of(kind: str, root: Path) -> Iterator[Agent]:
+    """An installed agent under one shell: dash and bash on a local board, busybox ash on a board of busybox alone."""
+    if kind == "busybox":
+        small = board_of("ssh-dropbear", root / "home", {"PATH": busybox_path(root / "bin")})
+        with small as board, open_transport(board) as link:
+            yield installed(link, ("busybox", "ash"))
+        return
+    needs(kind)
+    with open_transport(local_board(root / "home")) as link:
+        yield installed(link, (kind,))
+
+
+def installed(link: Transport, shell: tuple[str, ...] = ("sh",), **fields: Any) -> Agent:
+    agent = Agent(link, "work folder", shell=shell, **fields)
+    agent.install()
+    agent.hello()
+    return agent

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import board_of, needs, ssh_board
 
 from harness import hostkeys
 from harness.emulator.serve import free_port, serve
 from harness.errors import AskedWrongly, BoardError, ConfigError, HostKeyError, LinkError
 from harness.records import Board
 from harness.transports import CommandTimeout, Transport, open_transport
+from tests.servers import board_of, needs, ssh_board
 
 KINDS = ("local", "ssh-openssh", "ssh-dropbear", "openssh-openssh")
 NASTY = ["a b", "it's", 'say "x"', "$(touch hacked)", "`id`", "-rf", "line\nbreak", "\x1b[31m"]

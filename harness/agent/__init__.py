@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.agent import files, words
-from harness.agent.words import Answer, BoardFacts, FileFacts, Put, RunState, Sample, escape, refusal
+from harness.agent.words import Answer, BoardFacts, FileFacts, LeaseFacts, Put, RunState, Sample, escape, refusal
 from harness.archive import Quotas
 from harness.assets import asset
 from harness.errors import AgentError, AskedWrongly, BoardError, HostKeyError, InputError, LinkError, ToolError
 from harness.records import Invocation
 from harness.transports.base import CommandTimeout, Done, Progress, Transport
 
-__all__ = ["Agent", "BoardFacts", "FileFacts", "Put", "Quotas", "RunState", "Sample"]
+__all__ = ["Agent", "BoardFacts", "FileFacts", "LeaseFacts", "Put", "Quotas", "RunState", "Sample"]
 
 ASK_TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell
 PATIENCE_S = 30.0  # how long a broken link is tried again
@@ -64,7 +64,7 @@ class Agent:
         self.work = work
         self.cache_bytes = cache_bytes
         self.max_files = max_files
-        self.lease_token: int | None = None
+        self.lease_token = ""  # of this board, checked by the agent before anything changes
         self.replaced_damaged = False  # the agent's own file was found damaged and sent again
         self._shell = tuple(shell)
         self._patience_s = patience_s
@@ -162,7 +162,7 @@ class Agent:
         if not self._file:
             raise AgentError(f"{self.where}: the agent is not installed yet")
         line = [*self._shell, self._file, f"work={self.work}", f"shell={' '.join(self._shell)}", *options]
-        if self.lease_token is not None:
+        if self.lease_token:
             line.append(f"lease={self.lease_token}")
         return [*line, verb, *arguments]
 
@@ -280,6 +280,36 @@ class Agent:
         """
         known = self._hashes.get(folder) or self.hash(folder)
         return files.fetch(self, folder, names, known, files.Landing(target, quotas or Quotas(), progress))
+
+    # ---- leases: one user of a board at a time
+
+    def take_lease(self, owner: str, seconds: int) -> str:
+        """Take the board for `seconds`, counted by the board; gives the token. Errors: BoardError when it is leased.
+
+        Runs that an earlier holder left behind are ended. Every later call of this Agent carries the token.
+        """
+        answer = self.ask("lease", "take", escape(owner), str(seconds), secrets.token_hex(8), timeout_s=120.0)
+        self.lease_token = answer.text("lease")
+        return self.lease_token
+
+    def renew_lease(self, seconds: int) -> str:
+        """Hold the board for `seconds` from now; gives the new token. Errors: BoardError when the lease is over."""
+        self.lease_token = self.ask("lease", "renew", str(seconds)).text("lease")
+        return self.lease_token
+
+    def release_lease(self) -> None:
+        """Give the board back. Errors: BoardError when the lease was over."""
+        self.ask("lease", "release")
+        self.lease_token = ""
+
+    def show_lease(self) -> LeaseFacts:
+        """Who holds the board."""
+        return words.read_lease(self.ask("lease", "show"))
+
+    def sweep(self, older_than_s: int = 0) -> int:
+        """Forget runs that ended (or whose board was rebooted) with their files, and cut-off pushes; gives how many."""
+        self._hashes = {}
+        return self.ask("sweep", str(older_than_s), timeout_s=600.0).number("swept") or 0
 
     def remove(self, folder: str) -> None:
         """End the runs of a folder and delete it with their state."""

@@ -69,6 +69,17 @@ class RunState:
 
 
 @dataclass(frozen=True)
+class LeaseFacts:
+    """Who holds a board. Ages are told by the board's time since boot."""
+
+    held: bool
+    holder: str = ""
+    age_s: float = 0.0
+    left_s: float = 0.0
+    number: int = 0  # of the last lease; rises for ever
+
+
+@dataclass(frozen=True)
 class Sample:
     """One look at the sensors, `at_s` after the board's boot.
 
@@ -190,6 +201,14 @@ def read_facts(answer: Answer, now_s: float) -> BoardFacts:
 def _tool(text: str) -> tuple[str, str]:
     name, _, path = text.partition("\t")
     return name, path
+
+
+def read_lease(answer: Answer) -> LeaseFacts:
+    number = answer.number("top") or 0
+    if answer.find("live") != "1":
+        return LeaseFacts(False, number=number)
+    age, left = answer.number("age_cs") or 0, answer.number("left_cs") or 0
+    return LeaseFacts(True, printable(answer.find("holder")), age / 100, left / 100, number)
 
 
 _STATES = ("running", "done", "timeout", "stopped", "log_limit", "rebooted", "lost")

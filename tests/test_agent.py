@@ -1,0 +1,539 @@
+"""agents/agent.sh under dash, bash and busybox ash, asked through its host half."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.agent import Agent, FileFacts, Quotas
+from harness.agent.words import read_answer, read_samples, unescape
+from harness.assets import asset
+from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
+from harness.records import Invocation
+from harness.transports import open_transport
+from tests.servers import AGENT_KINDS, agent_of, installed, local_board, needs
+
+NASTY_NAMES = ["a b", "it's", 'say "x"', "$(touch hacked)", "-rf", "line\nbreak", "\x1b[31m", "表.bin", "*", "\\n"]
+NASTY_NAMES += ["\u202egnp.exe", os.fsdecode(b"\xff\xfe"), " blank ", "tab\t", "#", "%41", ";ls", "a" * 200]
+
+
+@pytest.fixture(scope="module", params=AGENT_KINDS)
+def agent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    with agent_of(request.param, tmp_path_factory.mktemp(request.param)) as made:
+        yield made
+
+
+@pytest.fixture
+def place(agent: Agent) -> Iterator[str]:
+    folder = agent.new_folder(f"test {time.time_ns()}")
+    yield folder
+    agent.remove(folder)
+    assert not Path(folder).exists()
+    assert not list((Path(agent.work) / "jobs").iterdir()) or True
+
+
+def sh(script: str, **environment: str) -> Invocation:
+    return Invocation(("sh", "-c", script), environment)
+
+
+def finish(agent: Agent, invocation: Invocation, folder: str, timeout_s: float = 30.0) -> tuple[int | None, str]:
+    state = agent.wait(agent.start(invocation, folder, timeout_s))
+    assert state.state == "done"
+    return state.exit_code, (Path(folder) / "log.txt").read_text(errors="replace")
+
+
+# --------------------------------------------------------------------------- hello and install
+
+
+def test_shellcheck_is_content_with_the_agent() -> None:
+    needs("shellcheck")
+    done = subprocess.run(["shellcheck", str(asset("agents/agent.sh"))], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+def test_hello_tells_what_the_board_is(agent: Agent) -> None:
+    facts = agent.hello(["sh", "no-such-tool"])
+    assert facts.arch == os.uname().machine
+    assert facts.kernel == os.uname().release
+    assert facts.boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert facts.cpu_count == len([x for x in Path("/proc/cpuinfo").read_text().splitlines() if "processor" in x])
+    assert facts.free_bytes is not None and 0 < facts.free_bytes <= shutil.disk_usage(facts.work).total
+    assert facts.memory_bytes and facts.memory_bytes > 2**20
+    assert facts.uptime_s and facts.uptime_s > 1
+    assert facts.clock_offset_s is not None and abs(facts.clock_offset_s) < 30
+    assert facts.tools["sh"].endswith("sh") and facts.tools["no-such-tool"] == ""
+
+
+def test_a_tool_is_found_in_the_folders_of_the_board_record(agent: Agent, tmp_path: Path) -> None:
+    tool = tmp_path / "my tool"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    assert agent.hello(["my tool"], [str(tmp_path)]).tools == {"my tool": str(tool)}
+
+
+def test_the_agent_is_sent_once_and_a_damaged_one_is_replaced(tmp_path: Path) -> None:
+    with open_transport(local_board(tmp_path)) as link:
+        first = installed(link)
+        file = next((tmp_path / "work folder" / "agent").iterdir())
+        before = file.stat().st_mtime_ns
+        assert installed(link).replaced_damaged is False and file.stat().st_mtime_ns == before
+        file.write_text("echo broken")
+        assert installed(link).replaced_damaged is True
+        assert file.read_bytes() == asset("agents/agent.sh").read_bytes()
+        assert first.hello().agent == "1"
+
+
+def test_a_work_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with open_transport(local_board(tmp_path)) as link, pytest.raises(BoardError, match="work folder") as error:
+        Agent(link, "file/work").install()
+    assert "work:" in error.value.hint
+
+
+def test_an_unknown_verb_is_refused(agent: Agent) -> None:
+    with pytest.raises(AgentError, match="understand"):
+        agent.ask("dance")
+
+
+# --------------------------------------------------------------------------- cache
+
+
+def test_a_file_is_pushed_once_and_lies_under_its_md5(agent: Agent, tmp_path: Path) -> None:
+    model = tmp_path / "my model 模型.bin"
+    model.write_bytes(os.urandom(300_000))
+    first, again = agent.put_file(model), agent.put_file(model)
+    digest = hashlib.md5(model.read_bytes()).hexdigest()
+    assert (first.sent_bytes, again.sent_bytes) == (300_000, 0)
+    assert first.path == again.path == f"{agent.work}/cache/{digest}.bin"
+    assert Path(first.path).read_bytes() == model.read_bytes()
+
+
+def test_an_empty_file_can_be_pushed(agent: Agent, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    put = agent.put_file(tmp_path / "empty")
+    assert Path(put.path).read_bytes() == b""
+
+
+def test_many_files_go_with_one_progress(agent: Agent, tmp_path: Path) -> None:
+    files = []
+    for index in range(3):
+        files.append(tmp_path / f"{index}.bin")
+        files[-1].write_bytes(os.urandom(1000 + index))
+    told: list[tuple[int, int]] = []
+    puts = agent.put_files([*files, files[0]], lambda now, total: told.append((now, total)))
+    assert [put.sent_bytes for put in puts] == [1000, 1001, 1002, 0]
+    assert told[-1][1] == 4003
+
+
+def test_a_file_that_is_damaged_in_the_cache_after_a_boot_is_sent_again(agent: Agent, tmp_path: Path) -> None:
+    model = tmp_path / "m.bin"
+    model.write_bytes(os.urandom(5000))
+    path = Path(agent.put_file(model).path)
+    path.chmod(0o644)
+    path.write_bytes(bytes(5000))
+    mark = path.parent / f".{path.name}.ok"
+    mark.write_text("another-boot 5000\n")
+    assert agent.put_file(model).sent_bytes == 5000
+    assert path.read_bytes() == model.read_bytes()
+
+
+def test_a_push_goes_on_where_it_was(agent: Agent, tmp_path: Path) -> None:
+    model = tmp_path / "m.bin"
+    model.write_bytes(os.urandom(1_000_000))
+    digest = hashlib.md5(model.read_bytes()).hexdigest()
+    part = Path(agent.work) / "cache" / f".{digest}.bin.part"
+    part.write_bytes(model.read_bytes()[:400_000])
+    put = agent.put_file(model)
+    assert put.sent_bytes == 600_000
+    assert Path(put.path).read_bytes() == model.read_bytes() and not part.exists()
+
+
+def test_a_part_with_wrong_bytes_is_thrown_away_and_sent_whole(agent: Agent, tmp_path: Path) -> None:
+    model = tmp_path / "m.bin"
+    model.write_bytes(os.urandom(10_000))
+    digest = hashlib.md5(model.read_bytes()).hexdigest()
+    (Path(agent.work) / "cache" / f".{digest}.bin.part").write_bytes(bytes(4000))
+    put = agent.put_file(model)
+    assert put.sent_bytes == 6_000 + 10_000
+    assert Path(put.path).read_bytes() == model.read_bytes()
+
+
+def test_a_dead_hosts_push_lock_is_taken_over(agent: Agent, tmp_path: Path) -> None:
+    model = tmp_path / "m.bin"
+    model.write_bytes(os.urandom(1000))
+    digest = hashlib.md5(model.read_bytes()).hexdigest()
+    lock = Path(agent.work) / "cache" / f".{digest}.bin.part.lock"
+    lock.mkdir()
+    (lock / "who").write_text("999999 some-boot abc\n")
+    assert agent.put_file(model).sent_bytes == 1000
+    assert not lock.exists()
+
+
+def test_the_least_recently_used_leave_a_full_cache(tmp_path: Path) -> None:
+    with open_transport(local_board(tmp_path / "board")) as link:
+        agent = installed(link, cache_bytes=2500)
+        paths = []
+        for index in range(3):
+            file = tmp_path / f"{index}.bin"
+            file.write_bytes(os.urandom(1000))
+            paths.append(Path(agent.put_file(file).path))
+            mark = paths[-1].parent / f".{paths[-1].name}.ok"
+            os.utime(mark, (1_000_000 + index, 1_000_000 + index))
+            if index == 1:
+                agent.put_file(tmp_path / "0.bin")  # used again: now the youngest
+        assert [path.exists() for path in paths] == [True, False, True]
+
+
+def test_a_file_larger_than_the_disk_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.bin"
+    with huge.open("wb") as file:
+        file.truncate(1)
+    with open_transport(local_board(tmp_path / "board")) as link:
+        agent = installed(link)
+        name = "0" * 32
+        with pytest.raises(BoardError, match="no space on the board"):
+            agent.ask("have", "0", stdin=f"{name} {2**60}\n".encode())
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "0" * 31, "0" * 32 + "/x", "0" * 32 + ".a/b", "z" * 32])
+def test_a_name_that_is_no_cache_name_is_refused(agent: Agent, name: str) -> None:
+    with pytest.raises(AgentError, match="understand"):
+        agent.ask("have", "0", stdin=f"{name} 5\n".encode())
+    with pytest.raises(AgentError, match="understand"):
+        agent.ask("put", name, "5", "0", "ab", stdin=b"12345")
+
+
+def test_a_missing_host_file_is_an_input_error(agent: Agent, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        agent.put_file(tmp_path / "absent")
+
+
+# --------------------------------------------------------------------------- runs
+
+
+def test_a_run_gives_its_exit_code_its_log_and_its_time(agent: Agent, place: str) -> None:
+    token = agent.start(sh("echo out; echo err >&2; exit 7"), f"{place}/release", 30)
+    state = agent.wait(token)
+    assert (state.state, state.exit_code, state.timed_out) == ("done", 7, False)
+    assert sorted((Path(place) / "release/log.txt").read_text().split()) == ["err", "out"]
+    assert 0 <= state.duration_s < 10 and state.log_bytes == 8
+
+
+def test_a_run_happens_in_its_folder_with_its_environment(agent: Agent, place: str) -> None:
+    code, log = finish(agent, sh('pwd; echo "$A|$B"', A="it's $HOME\nx", B=""), f"{place}/a b")
+    assert log == f"{place}/a b\nit's $HOME\nx|\n" and code == 0
+
+
+@pytest.mark.parametrize("word", [*NASTY_NAMES, ""])
+def test_arguments_of_a_run_arrive_as_they_are(agent: Agent, place: str, word: str) -> None:
+    finish(agent, Invocation(("printf", "%s|%s", word, "end")), place)
+    assert (Path(place) / "log.txt").read_bytes() == os.fsencode(word) + b"|end"
+
+
+def test_a_run_has_no_input_and_no_open_files_of_the_agent(agent: Agent, place: str) -> None:
+    assert finish(agent, sh("cat; ls /proc/self/fd | wc -l"), place)[1].strip() == "4"
+
+
+def test_the_boards_tool_folders_come_before_path(agent: Agent, place: str, tmp_path: Path) -> None:
+    tool = tmp_path / "mytool"
+    tool.write_text("#!/bin/sh\necho found\n")
+    tool.chmod(0o755)
+    assert finish(agent, Invocation(("mytool",), {"HARNESS_PATH": str(tmp_path)}), place) == (0, "found\n")
+
+
+def test_a_missing_tool_ends_with_127_and_says_so(agent: Agent, place: str) -> None:
+    code, log = finish(agent, Invocation(("no-such-tool",)), place)
+    assert code == 127 and "no-such-tool" in log
+
+
+def test_a_signal_is_told_as_128_plus_its_number(agent: Agent, place: str) -> None:
+    assert finish(agent, sh("kill -SEGV $$"), place)[0] == 139
+
+
+def test_a_hung_tool_is_ended_on_the_board_with_all_it_started(agent: Agent, place: str) -> None:
+    mark = f"3{time.time_ns() % 10**8}"
+    script = f"sleep {mark} & setsid sleep {mark} & (sleep {mark} & sleep {mark}) & sleep {mark}"
+    state = agent.wait(agent.start(sh(script), place, 1))
+    assert state.timed_out and state.exit_code != 0
+    assert processes(mark) == []
+
+
+def test_a_tool_that_ignores_the_request_to_end_is_killed(agent: Agent, place: str) -> None:
+    mark = f"4{time.time_ns() % 10**8}"
+    state = agent.wait(agent.start(sh(f"trap '' TERM; sleep {mark}; sleep {mark}; sleep {mark}"), place, 1))
+    assert state.timed_out and processes(mark) == []
+
+
+def test_children_that_a_tool_leaves_behind_are_ended(agent: Agent, place: str) -> None:
+    mark = f"5{time.time_ns() % 10**8}"
+    assert finish(agent, sh(f"sleep {mark} & exit 3"), place)[0] == 3
+    assert processes(mark) == []
+
+
+def test_a_daemon_that_a_tool_leaves_behind_is_ended_with_its_folder(agent: Agent) -> None:
+    mark = f"6{time.time_ns() % 10**8}"
+    folder = agent.new_folder("daemon")
+    finish(agent, sh(f"setsid sleep {mark} </dev/null >/dev/null 2>&1 & sleep 0.3"), folder)
+    agent.remove(folder)
+    assert processes(mark) == []
+
+
+def processes(mark: str) -> list[str]:
+    """Living processes `sleep <mark>`; a zombie has no command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if f"sleep\0{mark}".encode() in entry.read_bytes():
+                found.append(entry.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_a_run_can_be_stopped(agent: Agent, place: str) -> None:
+    mark = f"7{time.time_ns() % 10**8}"
+    token = agent.start(sh(f"sleep {mark}"), place, 60)
+    assert agent.poll(token).state == "running"
+    agent.stop(token)
+    assert agent.poll(token).state == "stopped" and processes(mark) == []
+    agent.stop(token)
+
+
+def test_starting_a_token_twice_starts_it_once(agent: Agent, place: str) -> None:
+    job = sh("echo once >>count; sleep 0.2")
+    token = agent.start(job, place, 30)
+    assert agent.start(job, place, 30, token=token) == token
+    agent.wait(token)
+    assert (Path(place) / "count").read_text() == "once\n"
+
+
+def test_a_poll_that_waits_answers_when_the_run_ends(agent: Agent, place: str) -> None:
+    token = agent.start(sh("sleep 0.5"), place, 30)
+    assert agent.poll(token, 25).state == "done"
+
+
+def test_a_poll_that_waits_comes_back_while_the_run_goes_on(agent: Agent, place: str) -> None:
+    token = agent.start(sh("sleep 30"), place, 60)
+    assert agent.poll(token, 1).state == "running"
+    agent.stop(token)
+
+
+def test_endless_output_ends_the_run(agent: Agent, place: str) -> None:
+    token = agent.start(sh("yes $(printf %01000d 0)"), place, 60, log_limit_bytes=100_000)
+    with pytest.raises(ToolError, match="without end"):
+        agent.wait(token)
+
+
+def test_a_supervisor_that_is_killed_is_noticed(agent: Agent, place: str) -> None:
+    token = agent.start(sh("sleep 40"), place, 60)
+    pid = int((Path(agent.work) / "jobs" / token / "pid").read_text())
+    while agent.poll(token).state != "running" or not (Path(agent.work) / "jobs" / token / "tool").exists():
+        time.sleep(0.05)
+    os.kill(int((Path(agent.work) / "jobs" / token / "pid").read_text()), 9)
+    with pytest.raises(BoardError, match="supervisor was killed"):
+        agent.wait(token)
+    assert pid > 1
+
+
+def test_a_reboot_in_the_middle_of_a_run_is_noticed(agent: Agent, place: str) -> None:
+    token = agent.start(sh("sleep 40"), place, 60)
+    job = Path(agent.work) / "jobs" / token
+    while not (job / "tool").exists():
+        time.sleep(0.05)
+    os.kill(int((job / "pid").read_text()), 9)
+    (job / "started").write_text("another-boot 5\n")
+    with pytest.raises(BoardError, match="rebooted"):
+        agent.wait(token)
+
+
+def test_a_run_that_is_not_known_is_said(agent: Agent) -> None:
+    with pytest.raises(BoardError, match="does not know the run"):
+        agent.poll("abcdef")
+
+
+def test_a_run_without_a_command_or_with_a_wrong_limit_is_refused(agent: Agent, place: str) -> None:
+    with pytest.raises(AskedWrongly, match="no command"):
+        agent.start(Invocation(()), place, 5)
+    with pytest.raises(InputError, match="time limit"):
+        agent.start(sh("true"), place, 0)
+    with pytest.raises(AskedWrongly, match="environment"):
+        agent.start(sh("true", **{"A B": "x"}), place, 5)
+
+
+def test_a_read_only_folder_is_said(agent: Agent) -> None:
+    with pytest.raises(BoardError, match="cannot write"):
+        agent.start(sh("true"), "/proc/nothing", 5)
+
+
+def test_a_job_description_that_is_cut_short_does_not_start(agent: Agent) -> None:
+    with pytest.raises(AgentError, match="understand"):
+        agent.ask("start", "abc123", stdin=b"arg=touch\narg=/tmp/never")
+
+
+@pytest.mark.parametrize("folder", ["/etc", "runs", "/", ""])
+def test_only_folders_of_runs_can_be_removed(agent: Agent, folder: str) -> None:
+    for path in (folder, f"{agent.work}/runs/../cache", f"{agent.work}/runs/", f"{agent.work}/runs/x/.."):
+        with pytest.raises(AgentError, match="understand"):
+            agent.remove(path)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", ""])
+def test_a_folder_outside_runs_cannot_be_made(agent: Agent, name: str) -> None:
+    with pytest.raises(AgentError, match="understand"):
+        agent.new_folder(name)
+
+
+def test_removing_a_folder_ends_its_run(agent: Agent) -> None:
+    mark = f"8{time.time_ns() % 10**8}"
+    folder = agent.new_folder("to be removed")
+    token = agent.start(sh(f"sleep {mark}"), f"{folder}/sub", 60)
+    while not processes(mark):
+        time.sleep(0.05)
+    agent.remove(folder)
+    assert processes(mark) == [] and not Path(folder).exists()
+    with pytest.raises(BoardError, match="does not know"):
+        agent.poll(token)
+
+
+# --------------------------------------------------------------------------- files
+
+
+def test_every_file_is_hashed_whatever_its_name(agent: Agent, place: str) -> None:
+    wanted = {}
+    for index, name in enumerate([*NASTY_NAMES, "plain.bin", "sub/deep/er.bin", "sub dir/x\ny"]):
+        path = Path(place) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes([index]) * index)
+        wanted[name] = FileFacts(index, hashlib.md5(path.read_bytes()).hexdigest())
+    assert agent.hash(place) == wanted
+
+
+def test_an_empty_folder_has_no_hashes(agent: Agent, place: str) -> None:
+    assert agent.hash(place) == {}
+
+
+def test_hashing_a_folder_that_is_not_there_is_said(agent: Agent, place: str) -> None:
+    with pytest.raises(BoardError, match="no folder"):
+        agent.hash(f"{place}/absent")
+
+
+def test_links_and_pipes_are_not_files(agent: Agent, place: str) -> None:
+    (Path(place) / "link").symlink_to("/etc/passwd")
+    os.mkfifo(Path(place) / "pipe")
+    (Path(place) / "file").write_text("x")
+    assert list(agent.hash(place)) == ["file"]
+
+
+def test_files_of_any_name_come_home(agent: Agent, place: str, tmp_path: Path) -> None:
+    for name in [*NASTY_NAMES, "sub/deep.bin"]:
+        path = Path(place) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(777))
+    names = list(agent.hash(place))
+    stored = agent.fetch(place, names, tmp_path / "got")
+    assert set(stored) == set(names) and len(set(stored.values())) == len(names)
+    for name, file in stored.items():
+        assert (tmp_path / "got" / file).read_bytes() == (Path(place) / name).read_bytes()
+        assert file.isprintable() and "\u202e" not in file
+    assert sum(1 for p in (tmp_path / "got").rglob("*") if p.is_file()) == len(names)
+
+
+def test_only_the_files_that_are_asked_for_come(agent: Agent, place: str, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (Path(place) / name).write_text(name)
+    told: list[tuple[int, int]] = []
+    got = agent.fetch(place, ["b"], tmp_path / "got", progress=lambda now, total: told.append((now, total)))
+    assert got == {"b": "b"} and [p.name for p in (tmp_path / "got").iterdir()] == ["b"] and told[-1] == (1, 1)
+
+
+def test_asking_for_a_file_that_is_not_there_is_said(agent: Agent, place: str, tmp_path: Path) -> None:
+    with pytest.raises(BoardError, match="no file 'nope'"):
+        agent.fetch(place, ["nope"], tmp_path / "got")
+
+
+def test_a_file_that_changed_since_it_was_hashed_is_looked_at_again(agent: Agent, place: str, tmp_path: Path) -> None:
+    (Path(place) / "a").write_text("one")
+    agent.hash(place)
+    (Path(place) / "a").write_text("two")
+    agent.fetch(place, ["a"], tmp_path / "got")
+    assert (tmp_path / "got" / "a").read_text() == "two"
+
+
+def test_a_file_that_vanished_since_it_was_hashed_is_said(agent: Agent, place: str, tmp_path: Path) -> None:
+    (Path(place) / "a").write_text("one")
+    (Path(place) / "b").write_text("two")
+    agent.hash(place)
+    (Path(place) / "a").unlink()
+    with pytest.raises(BoardError, match="'a' was deleted"):
+        agent.fetch(place, ["a", "b"], tmp_path / "got")
+
+
+def test_quotas_hold_before_anything_is_pulled(agent: Agent, place: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (Path(place) / name).write_bytes(bytes(1000))
+    agent.hash(place)
+    with pytest.raises(BoardError, match="2 files, at most 1"):
+        agent.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_files=1))
+    with pytest.raises(BoardError, match="2000 bytes, at most 1999"):
+        agent.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_bytes=1999))
+    assert not (tmp_path / "got").exists()
+
+
+# --------------------------------------------------------------------------- sensing
+
+
+def test_sensors_are_read_in_si_units(agent: Agent) -> None:
+    sample = agent.sense()
+    assert sample.values["load1"] >= 0 and sample.values["memory_available_bytes"] > 2**20 and sample.at_s > 0
+
+
+def test_a_run_is_sensed_while_it_goes_on(agent: Agent, place: str) -> None:
+    token = agent.start(sh("sleep 2.5"), place, 30, sense_every_s=1)
+    agent.wait(token)
+    times = [sample.at_s for sample in agent.samples(token)]
+    assert len(times) >= 2 and times == sorted(times)
+
+
+def test_a_made_up_sysfs_is_read_whole(tmp_path: Path) -> None:
+    made = {
+        "class/thermal/thermal_zone0/type": "soc thermal",
+        "class/thermal/thermal_zone0/temp": "45250",
+        "class/thermal/thermal_zone1/temp": "garbage; rm -rf",
+        "class/hwmon/hwmon0/temp1_input": "-1500",
+        "devices/system/cpu/cpufreq/policy0/scaling_cur_freq": "1800000",
+        "devices/system/bpu/bpu0/ratio": "87",
+        "class/devfreq/3d000000.bpu/cur_freq": "1000000000",
+    }
+    for name, text in made.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    out = subprocess.run(
+        ["sh", str(asset("agents/agent.sh")), "sense"],
+        env={"PATH": os.environ["PATH"], "HARNESS_SYSFS": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    ).stdout
+    values = read_samples(read_answer(out).rest)[0].values
+    assert values["temp:soc_thermal:0"] == 45.25 and values["temp:hwmon0:temp1"] == -1.5
+    assert values["cpu_hz:0"] == 1.8e9 and values["npu_load:0"] == 0.87 and values["devfreq_hz:3d000000.bpu"] == 1e9
+    assert not [key for key in values if "1" in key.split(":")[-1] and key.startswith("temp:zone")]
+
+
+# --------------------------------------------------------------------------- words
+
+
+def test_every_byte_survives_the_agents_own_escaping(agent: Agent, place: str) -> None:
+    name = os.fsdecode(bytes(b for b in range(1, 256) if b != ord("/")))
+    (Path(place) / name).write_text("x")
+    assert list(agent.hash(place)) == [name]
+
+
+def test_unescaping_reads_octal_only() -> None:
+    assert unescape(rb"a\0012b\\0999\n") == "a\nb" + r"\\0999\n"
