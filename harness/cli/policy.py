@@ -9,7 +9,7 @@ import click
 from harness.cli.common import emit_json, json_option, table
 
 if TYPE_CHECKING:
-    from harness.consistency.policy import Limits, Policy
+    from harness.consistency.policy import Limits, Policy, Waiver
 
 
 @click.group(name="policy")
@@ -46,7 +46,7 @@ def show(source: str, as_json: bool, **given: str) -> None:
     if given["op_kind"]:
         _show_limits(policy, given, as_json)
     elif as_json:
-        emit_json(policy)
+        emit_json(_record(policy))
     else:
         _show_policy(policy)
 
@@ -72,6 +72,21 @@ def _show_policy(policy: Policy) -> None:
     click.echo(f"noise ratio: from {note:g} a note, from {look:g} a look, from {bad:g} bad")
     for waiver in policy.waivers:
         click.echo(f"waiver: {waiver.op or waiver.tensor} until {waiver.until}: {waiver.reason}")
+
+
+def _record(policy: Policy) -> dict[str, Any]:
+    note, look, bad = policy.three_way
+    return {
+        "policy": policy.name,
+        "source": policy.source,
+        "rules": policy.rules,
+        "three_way": {"note": note, "look": look, "bad": bad},
+        "waivers": [_waiver(w) for w in policy.waivers],
+    }
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    return {**vars(waiver), "until": waiver.until.isoformat()}
 
 
 def _about(rule: Any) -> str:
@@ -110,7 +125,9 @@ def check(context: click.Context, /, source: str, as_json: bool) -> None:
     policy = load_policy(source)
     over = expired(policy)
     if as_json:
-        emit_json({"policy": policy.name, "rules": len(policy.rules), "waivers": policy.waivers, "expired": over})
+        waivers = [_waiver(w) for w in policy.waivers]
+        expired_ones = [_waiver(w) for w in over]
+        emit_json({"policy": policy.name, "rules": len(policy.rules), "waivers": waivers, "expired": expired_ones})
     else:
         click.echo(f"{source}: policy {policy.name}, {len(policy.rules)} rules, {len(policy.waivers)} waivers")
         for waiver in over:

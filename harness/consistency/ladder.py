@@ -85,8 +85,10 @@ def _hash(path: Path, spec: Any) -> str:
 
 
 def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Comparison | None = None) -> dict[str, Any]:
-    """Hold every stage against the one before (`last` is the last step, where it is done already). Gives `stages` (inputs proven or not), `steps`, `first` (the name
-    of the first stage that departs, "" for none), `table` (one row per tensor) and a sentence.
+    """Hold every stage against the one before; `last` is the last step, where it is done already.
+
+    Gives `stages` (inputs proven or not), `steps`, `first` (the name of the first stage that departs, "" for
+    none), `table` (one row per tensor) and a sentence.
     """
     settings = settings or Settings()
     alignments = [_alignment(s, stages[0]) for s in stages]

@@ -32,13 +32,18 @@ def judge(metrics: Metrics, form: str, limits: Limits, *, equal: bool = False) -
         return Judgement("differs", _nonfinite(metrics))
     if equal:
         return Judgement("exact", "equal byte for byte")
-    if metrics.mismatched == 0:
+    if _equal_values(metrics, form):
         return Judgement("within", "equal values, other bytes")
     excess = next(_CHECKS[form](metrics, limits), "") or _cosine_excess(metrics, limits)
     rules = f" ({limits.names[-1]})" if limits.names else ""
     if excess:
         return Judgement("differs", excess + rules)
     return Judgement("within", _kept(metrics, form, limits) + rules, _look(metrics, form, limits))
+
+
+def _equal_values(metrics: Metrics, form: str) -> bool:
+    """Nothing differs but how it is written: zeros of another sign, a wider dtype."""
+    return metrics.max_abs == 0 if form == "float" else metrics.mismatched == 0 and form == "integer"
 
 
 def _nonfinite(metrics: Metrics) -> str:
