@@ -10,10 +10,11 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.errors import BoardError
+from harness.errors import BoardError, HostError
 
 BLOCK = 512
 HEADER_LIMIT_BYTES = 64 * 1024  # of a long-name or pax header: far above PATH_MAX
@@ -73,6 +74,8 @@ class Unpacker:
         name = member_name(os.fsdecode(raw_name))
         if kind == b"5":
             return
+        if not name:
+            raise BoardError("the board sent a file without a name", _HOSTILE)
         if kind not in (b"0", b"\0", b"7"):
             raise BoardError(f"the board sent {name!r}, which is not a regular file (type {kind!r})", _HOSTILE)
         self._allow(name, size)
@@ -109,8 +112,11 @@ class Unpacker:
             part.replace(target)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise BoardError(f"the board sent {target.name!r} both as a file and as a folder", _HOSTILE) from error
+        except OSError as error:
+            raise HostError(f"cannot write {target}: {error.strerror}", "free some space on this PC") from error
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
         return digest.hexdigest()
 
 
