@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.diagnosis import environment, results, times
+from harness.diagnosis import environment, planning, results, times
+from harness.diagnosis.plan import Plan
 from harness.diagnosis.rules import RULES, Look
 from harness.records import Comparison, Finding, Profile
 
 __all__ = ["RULES", "find"]
 _ORDER = ("error", "warning", "note")
-_CHECKS = (*environment.CHECKS, *results.CHECKS, *times.CHECKS)
+_CHECKS = (*environment.CHECKS, *results.CHECKS, *times.CHECKS, *planning.CHECKS)
 
 
-def find(run: Mapping[str, Any], profile: Profile | None, comparison: Comparison | None) -> tuple[Finding, ...]:
+def find(
+    run: Mapping[str, Any], profile: Profile | None, comparison: Comparison | None, plan: Plan | None = None
+) -> tuple[Finding, ...]:
     """Every finding of a run, worst first. `run` is the content of run.json; parts that it lacks find nothing."""
-    look = Look(run, profile, comparison)
+    look = Look(run, profile, comparison, plan)
     found = [finding for check in _CHECKS for finding in check(look)]
     unique = dict.fromkeys(found)
     return tuple(sorted(unique, key=lambda f: (_ORDER.index(f.severity), f.rule)))

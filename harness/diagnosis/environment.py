@@ -12,6 +12,7 @@ _FAILURES = {
     "version_skew": "E-101",
 }  # fmt: skip
 HOT_C = 95.0  # junction limits of these chips lie at 105 to 125 degrees; below this no board was seen to slow down
+DAY_S = 86400.0  # boards without a battery start in 2000 or at the day of their kernel
 
 
 def version_skew(look: Look) -> Found:
@@ -59,4 +60,11 @@ def heat(look: Look) -> Found:
         yield finding("E-113", f"{found[0]} reached {found[1]:g} C")
 
 
-CHECKS = (version_skew, failures, governor, throttled, company, heat)
+def wrong_clock(look: Look) -> Found:
+    facts = look.part("board").get("facts")
+    offset = facts.get("clock_offset_s") if isinstance(facts, dict) else None
+    if isinstance(offset, int | float) and abs(offset) > DAY_S:
+        yield finding("E-114", f"{offset / DAY_S:+.0f} days from this PC's clock")
+
+
+CHECKS = (version_skew, failures, governor, throttled, company, heat, wrong_clock)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.diagnosis.plan import Plan
 from harness.profiling.telemetry import Sense, senses_of_record
 from harness.records import Comparison, Finding, Profile
 
@@ -69,6 +70,14 @@ RULES: dict[str, Rule] = {
         Rule("T-207", "note", "several threads: latency holds waiting", "use one thread for the latency of one frame"),
         Rule("T-208", "note", "times are estimated, not measured", "measure on a real board before deciding"),
         Rule("T-209", "note", "the order of ops is not known", "run the debug mode too: its dumps are numbered"),
+        # P: the plan of the toolchain against the board
+        Rule("P-401", "warning", "the build's files are not of the model that ran", "give the files of the same build"),
+        Rule("P-402", "warning", "an op ran elsewhere than it was planned", "is the model on the board of this build?"),
+        Rule("P-403", "note", "the compiler's estimate is far from the board",
+             "trust the board; look at memory traffic and at who else uses the accelerator"),
+        Rule("P-404", "note", "nodes lost accuracy in the toolchain already",
+             "this is quantization, not the board: calibrate on better data, or give these nodes a wider type"),
+        Rule("P-405", "warning", "the toolchain warned", "see the log"),
         # R: what could not be read
         Rule("R-301", "note", "part of the board's output could not be read", "see the raw log in the run folder"),
     )
@@ -82,6 +91,7 @@ class Look:
     run: Mapping[str, Any]
     profile: Profile | None
     comparison: Comparison | None
+    plan: Plan | None = None
 
     def part(self, name: str) -> Mapping[str, Any]:
         """An object inside run.json; empty where it is absent or something else."""

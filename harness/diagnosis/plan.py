@@ -1,0 +1,189 @@
+"""What the PC toolchain planned, held against what the board measured: one row per node, one per subgraph.
+
+Toolchain figures stay what they are: its cosine is of quantized against float on calibration data, its latency a static
+estimate of the accelerator alone. They are shown beside the board's figures and never mixed with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.profiling.ordering import word
+from harness.records import Comparison, Layer, OpTime, Profile
+from harness.toolchains import read_any
+from harness.toolchains.records import Artifact, Message, PlannedNode
+
+# What toolchains call the files they leave beside a model; anything else is given by name.
+BESIDE = (
+    "hb_mapper_checker.log",
+    "hb_mapper_makertbin.log",
+    "hb_compile.log",
+    "*quant_info.json",
+    "*node_info.csv",
+    "*advice.json",
+    "*perf*.json",
+    "hb_verifier*.log",
+)
+_NUMBERED = re.compile(r"subgraph_([0-9]{1,6})$")
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One node: planned and measured. None and "" mean: that side does not tell."""
+
+    name: str
+    kind: str
+    planned_unit: str
+    subgraph: int | None = None
+    dtype: str = ""
+    measured_unit: str = ""
+    measured_us: float | None = None
+    toolchain_cosine: float | None = None
+    board_verdict: str = ""
+    board_one_minus_cosine: float | None = None
+
+
+@dataclass(frozen=True)
+class PlanSegment:
+    """One subgraph on the accelerator: the compiler's estimate and the board's time."""
+
+    name: str
+    estimated_us: float | None
+    measured_us: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Measured over estimated."""
+        return self.measured_us / self.estimated_us if self.estimated_us and self.measured_us is not None else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The joined view. `sources` are (kind, file)."""
+
+    sources: tuple[tuple[str, str], ...]
+    march: str
+    versions: dict[str, str]
+    rows: tuple[PlanRow, ...]
+    segments: tuple[PlanSegment, ...]
+    messages: tuple[Message, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def estimated_us(self) -> float | None:
+        """The compiler's estimate of all segments together; None when one is missing."""
+        times = [segment.estimated_us for segment in self.segments]
+        return sum(t for t in times if t is not None) if times and None not in times else None
+
+
+def find_beside(model: Path) -> tuple[Path, ...]:
+    """Toolchain files in the model's own folder, in a fixed order."""
+    found = [path for pattern in BESIDE for path in sorted(model.parent.glob(pattern)) if path.is_file()]
+    return tuple(dict.fromkeys(found))
+
+
+def read_build(paths: Iterable[Path]) -> list[tuple[Path, Artifact]]:
+    """(file, what it holds) for every file that a reader knows; others are left to `harness inspect` to explain.
+
+    Errors: InputError for a file that cannot be read.
+    """
+    read = ((path, read_any(path)) for path in paths)
+    return [(path, artifact) for path, artifact in read if artifact is not None]
+
+
+def join(build: Sequence[tuple[Path, Artifact]], profile: Profile | None, comparison: Comparison | None) -> Plan | None:
+    """Plan and measurement in one; None when no file of a build was given."""
+    if not build:
+        return None
+    artifacts = [artifact for _, artifact in build]
+    nodes = _nodes(artifacts)
+    ops = _by_word(profile.ops if profile else ())
+    layers = {word(layer.op): layer for layer in (comparison.layers if comparison else ()) if layer.op}
+    return Plan(
+        sources=tuple((artifact.kind, path.name) for path, artifact in build),
+        march=next((a.march for a in artifacts if a.march), ""),
+        versions={key: value for a in reversed(artifacts) for key, value in a.versions.items()},
+        rows=tuple(_row(node, ops, layers) for node in nodes),
+        segments=_segments(artifacts, profile),
+        messages=tuple(message for a in artifacts for message in a.messages),
+        problems=tuple(f"{path.name}: {problem}" for path, a in build for problem in a.problems),
+    )
+
+
+# --------------------------------------------------------------------------- nodes
+
+
+def _nodes(artifacts: Sequence[Artifact]) -> list[PlannedNode]:
+    """Nodes of all files under one name each; what one file lacks is taken from the others."""
+    merged: dict[str, PlannedNode] = {}
+    for node in (node for artifact in artifacts for node in artifact.nodes):
+        known = _same(node, merged)
+        merged[known or node.name] = _filled(merged[known], node) if known else node
+    return list(merged.values())
+
+
+def _same(node: PlannedNode, merged: Mapping[str, PlannedNode]) -> str:
+    """The merged name of the same node; a name that was cut at its front must fit exactly one."""
+    if node.name in merged:
+        return node.name
+    if not node.name_is_cut:
+        return ""
+    fitting = [name for name in merged if name.endswith(node.name[3:])]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def _filled(first: PlannedNode, second: PlannedNode) -> PlannedNode:
+    lacking = {
+        key: getattr(second, key)
+        for key in ("unit", "kind", "subgraph", "input_dtype", "output_dtypes", "cosine", "threshold")
+        if getattr(first, key) in (None, "", ()) and getattr(second, key) not in (None, "", ())
+    }
+    return replace(first, **lacking) if lacking else first
+
+
+def _by_word(ops: Sequence[OpTime]) -> dict[str, OpTime]:
+    """Ops that stand for one node (no subgraphs, no borders), by the letters of their names; twins are left out."""
+    alone = [op for op in ops if op.category == "compute" and op.kind != "subgraph"]
+    names = [word(op.name) for op in alone]
+    return {name: op for name, op in zip(names, alone, strict=True) if names.count(name) == 1}
+
+
+def _row(node: PlannedNode, ops: Mapping[str, OpTime], layers: Mapping[str, Layer]) -> PlanRow:
+    op, layer = ops.get(word(node.name)), layers.get(word(node.name))
+    return PlanRow(
+        name=node.name,
+        kind=node.kind,
+        planned_unit=node.unit,
+        subgraph=node.subgraph,
+        dtype=node.output_dtypes[0] if node.output_dtypes else node.input_dtype,
+        measured_unit=op.unit if op else (layer.unit if layer else ""),
+        measured_us=op.mean_us if op else None,
+        toolchain_cosine=node.cosine,
+        board_verdict=layer.verdict if layer else "",
+        board_one_minus_cosine=layer.metrics.one_minus_cosine if layer and layer.metrics else None,
+    )
+
+
+# --------------------------------------------------------------------------- segments
+
+
+def _segments(artifacts: Sequence[Artifact], profile: Profile | None) -> tuple[PlanSegment, ...]:
+    measured = {op.name: op.mean_us for op in (profile.ops if profile else ()) if op.kind == "subgraph"}
+    estimated = {e.subgraph: e.latency_us for artifact in artifacts for e in artifact.estimates}
+    rows = []
+    for name, estimate_us in estimated.items():
+        match = _same_segment(name, measured)
+        rows.append(PlanSegment(name, estimate_us, measured.pop(match) if match else None))
+    return (*rows, *(PlanSegment(name, None, time_us) for name, time_us in measured.items()))
+
+
+def _same_segment(name: str, measured: Mapping[str, float]) -> str:
+    """By name; else by the number at its end, when that fits exactly one (a graph may be renamed by the compiler)."""
+    if name in measured:
+        return name
+    match = _NUMBERED.search(name)
+    fitting = [m for m in measured if match and (other := _NUMBERED.search(m)) and other[1] == match[1]]
+    return fitting[0] if len(fitting) == 1 else ""

@@ -1,0 +1,74 @@
+"""Checks of the plan: is this build the one that ran, did it run where it was planned, was the estimate right."""
+
+from __future__ import annotations
+
+from harness.diagnosis.plan import Plan
+from harness.diagnosis.rules import Found, Look, finding
+
+LOW_COSINE = 0.95  # below this the vendors' manuals call a node lossy; it is about quantization, not the board
+ESTIMATE_FACTOR = 1.5
+MOST = 5
+
+
+def another_build(look: Look) -> Found:
+    """The files beside the model are of another build than the model on the board."""
+    plan = look.plan
+    if plan is None:
+        return
+    told, versions = look.part("model_info").get("versions"), plan.versions
+    board = told if isinstance(told, dict) else {}
+    for ours, theirs in (("builder", "hb_mapper"), ("builder", "builder"), ("march", "march")):
+        said = plan.march if theirs == "march" else versions.get(theirs, "")
+        if said and board.get(ours) and board[ours] != said:
+            yield finding("P-401", f"{ours}: the model on the board says {board[ours]}, the build's files {said}")
+
+
+def moved(look: Look) -> Found:
+    """Nodes that ran elsewhere than planned."""
+    for row in look.plan.rows if look.plan else ():
+        planned = "BPU" if row.planned_unit == "JIT" else row.planned_unit
+        if planned and row.measured_unit and planned != row.measured_unit:
+            yield finding("P-402", f"planned {row.planned_unit}, ran on the {row.measured_unit}", subject=row.name)
+
+
+def estimates(look: Look) -> Found:
+    if look.plan is None or look.emulated:
+        return
+    for segment in look.plan.segments:
+        ratio = segment.ratio
+        if ratio is not None and not 1 / ESTIMATE_FACTOR <= ratio <= ESTIMATE_FACTOR:
+            told = f"estimated {segment.estimated_us:.1f} us, measured {segment.measured_us:.1f} us ({ratio:.2f} times)"
+            yield finding("P-403", told, subject=segment.name)
+
+
+def quantization(look: Look) -> Found:
+    """Nodes that lost accuracy in the toolchain already: no board can be better than its model."""
+    if look.plan is None:
+        return
+    low = [row for row in look.plan.rows if row.toolchain_cosine is not None and row.toolchain_cosine < LOW_COSINE]
+    if low:
+        low.sort(key=lambda row: row.toolchain_cosine or 0.0)
+        told = ", ".join(f"{row.name} {row.toolchain_cosine:.6g}" for row in low[:MOST])
+        more = f" and {len(low) - MOST} more" if len(low) > MOST else ""
+        yield finding("P-404", f"{len(low)} nodes below {LOW_COSINE}: {told}{more}", subject=low[0].name)
+
+
+def messages(look: Look) -> Found:
+    for message in look.plan.messages if look.plan else ():
+        if message.severity in ("error", "warning"):
+            times = f" ({message.count} times)" if message.count > 1 else ""
+            yield finding("P-405", message.text[:300] + times, subject=message.subject, advice=message.meaning)
+
+
+def unread(look: Look) -> Found:
+    for problem in look.plan.problems if look.plan else ():
+        yield finding("R-301", problem, subject="build")
+
+
+def coverage_of(plan: Plan) -> tuple[int, int]:
+    """(nodes whose unit was seen on the board, nodes with a planned unit)."""
+    planned = [row for row in plan.rows if row.planned_unit]
+    return sum(1 for row in planned if row.measured_unit), len(planned)
+
+
+CHECKS = (another_build, moved, estimates, quantization, messages, unread)

@@ -1,0 +1,281 @@
+"""Findings: each rule has a run that shows it and a run that does not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.diagnosis import RULES, find
+from harness.diagnosis.plan import find_beside, join, read_build
+from harness.diagnosis.planning import coverage_of
+from harness.profiling import profile
+from harness.records import (
+    Comparison,
+    Coverage,
+    Fingerprint,
+    Latency,
+    Layer,
+    Metrics,
+    OpTime,
+    Origin,
+    Profile,
+    Verdict,
+)
+from harness.toolchains.records import Artifact, Estimate, Message, PlannedNode
+from tests.toolchain_samples import SAMPLES, x5_log
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def rules(
+    run: dict[str, Any] | None = None, times: Profile | None = None, comparison: Comparison | None = None
+) -> set[str]:
+    return {finding.rule for finding in find(run or {}, times, comparison)}
+
+
+def op(name: str, us: float, unit: str = "CPU", category: str = "compute", kind: str = "Softmax") -> OpTime:
+    return OpTime(name, kind, unit, category, us)
+
+
+def subgraph(name: str, us: float) -> OpTime:
+    return op(name, us, "BPU", kind="subgraph")
+
+
+def sensed(**sample: Any) -> dict[str, Any]:
+    return {"telemetry": {"samples": [sample]}}
+
+
+def failed(kind: str) -> dict[str, Any]:
+    return {"modes": [{"mode": "debug", "failure": {"kind": kind, "message": "m", "hint": "h", "evidence": "e"}}]}
+
+
+def compared(
+    *layers: Layer, origins: tuple[Origin, ...] = (), first: str = "", word: str = "diverges", **extras: Any
+) -> Comparison:
+    seen = sum(1 for layer in layers if layer.verdict != "not_compared")
+    return Comparison(
+        Verdict(word, "told", 1), Coverage(seen, len(layers), 0, 0), layers, origins, first, extras=extras
+    )
+
+
+def layer(index: int, verdict: str, reason: str = "") -> Layer:
+    return Layer(index, f"t{index}", f"o{index}", "Conv", verdict, reason)
+
+
+CUT = profile(
+    Latency(250.0),
+    (
+        subgraph("s_0", 100.0),
+        op("a_HzDequantize", 20.0, category="dequantize"),
+        op("soft", 30.0),
+        op("b_HzQuantize", 10.0, category="quantize"),
+        subgraph("s_1", 80.0),
+    ),
+    ordered=True,
+)
+PLAIN = profile(Latency(105.0, min_us=100.0, frames=200, threads=1), (subgraph("s_0", 100.0),))
+
+
+# --------------------------------------------------------------------------- one rule at a time
+
+SHOWN: dict[str, tuple[Any, ...]] = {
+    "E-101": ({"model_info": {"warnings": ["version skew: the board's HBRT is 3, the model was built for 4"]}},),
+    "E-102": (failed("wrong_march"),),
+    "E-103": (failed("memory"),),
+    "E-104": (failed("board_state"),),
+    "E-105": (failed("missing_library"),),
+    "E-106": (failed("crash"),),
+    "E-107": (failed("garbage"),),
+    "E-110": (sensed(governors={"policy0": "schedutil"}),),
+    "E-111": (
+        {
+            "telemetry": {
+                "samples": [
+                    {"phase": "during", "clocks_mhz": {"bpu0": mhz}, "load_percent": {"bpu0": 99.0}}
+                    for mhz in (1000.0, 500.0)
+                ]
+            }
+        },
+    ),
+    "E-112": (sensed(phase="before", load_percent={"bpu0": 40.0}),),
+    "E-113": (sensed(temperatures_c={"CPU": 101.0}),),
+    "E-114": ({"board": {"facts": {"clock_offset_s": -8.4e8}}},),
+    "C-101": (None, None, compared(layer(0, "exact"), layer(1, "not_compared", "no_dump"))),
+    "C-102": (None, None, compared(layer(0, "differs"), layer(1, "differs"), first="t0")),
+    "C-103": (
+        None,
+        None,
+        compared(
+            layer(0, "differs"),
+            origins=(Origin("o0", "Conv", "t0", fingerprint=Fingerprint("layout", True, "equal", "NHWC as NCHW")),),
+        ),
+    ),
+    "C-104": (None, None, compared(observer={"same": False, "differing": ["y"]})),
+    "C-105": (None, None, compared(word="not_deterministic")),
+    "T-201": (None, CUT),
+    "T-202": (None, profile(Latency(200.0), (subgraph("s_0", 100.0),))),
+    "T-203": (None, profile(Latency(100.0), (subgraph("s", 60.0), op("q", 30.0, category="quantize")))),
+    "T-204": (None, profile(Latency(100.0), (subgraph("s", 30.0), op("soft", 60.0)))),
+    "T-205": (None, profile(Latency(12.4, min_us=6.1), (subgraph("s", 12.0),))),
+    "T-206": (None, profile(Latency(100.0, frames=1), (subgraph("s", 99.0),))),
+    "T-207": (None, profile(Latency(100.0, threads=4), (subgraph("s", 99.0),))),
+    "T-208": (None, profile(Latency(100.0), (replace(subgraph("s", 99.0), estimated=True),))),
+    "T-209": (None, profile(Latency(100.0), (subgraph("s", 50.0), op("soft", 49.0)))),
+    "R-301": ({"model_info": {"problems": ["output[1]: no 'scale data' line"]}},),
+}
+
+
+@pytest.mark.parametrize("rule", sorted(SHOWN))
+def test_a_run_that_shows_it_gets_the_finding(rule: str) -> None:
+    assert rule in rules(*SHOWN[rule])
+
+
+@pytest.mark.parametrize("rule", sorted(SHOWN))
+def test_a_good_run_does_not(rule: str) -> None:
+    good = {
+        "model_info": {"warnings": [], "problems": []},
+        "modes": [{"mode": "release", "failure": None}],
+        "board": {"facts": {"clock_offset_s": 1.5}},
+        "telemetry": {
+            "samples": [
+                {
+                    "phase": "during",
+                    "governors": {"policy0": "performance"},
+                    "clocks_mhz": {"bpu0": 1000.0},
+                    "load_percent": {"bpu0": 99.0},
+                    "temperatures_c": {"CPU": 60.0},
+                }
+            ]
+        },
+    }
+    assert rule not in rules(good, PLAIN, compared(layer(0, "exact"), word="consistent"))
+
+
+def test_every_rule_is_shown_and_documented() -> None:
+    shown_elsewhere = {"P-401", "P-402", "P-403", "P-404", "P-405"}
+    assert set(SHOWN) | shown_elsewhere == set(RULES)
+    rows = re.findall(r"^\| ([A-Z]-\d{3}) \| (\w+) \| (.+?) \|", (ROOT / "docs/findings.md").read_text(), re.MULTILINE)
+    assert {row[0]: (row[1], row[2]) for row in rows} == {r.id: (r.severity, r.title) for r in RULES.values()}
+
+
+def test_the_cut_is_told_with_what_its_borders_cost() -> None:
+    (found,) = (f for f in find({}, CUT, None) if f.rule == "T-201")
+    assert found.subject == "soft"
+    assert found.evidence == (
+        "soft (Softmax) takes 30.0 us on the CPU, quantizing and layouts around it 30.0 us, 24.0% of the latency"
+    )
+
+
+def test_an_op_at_the_end_of_the_network_cuts_nothing() -> None:
+    assert "T-201" not in rules(None, profile(Latency(99.0), (subgraph("s", 9.0), op("soft", 3.0)), ordered=True))
+
+
+def test_the_worst_findings_come_first_and_each_once() -> None:
+    run = failed("crash") | {"model_info": {"problems": ["p", "p"]}}
+    found = find(run, None, None)
+    assert [f.severity for f in found] == ["error", "note"]
+
+
+@pytest.mark.parametrize("junk", [{}, {"modes": "x"}, {"model_info": 3, "telemetry": [], "board": None, "modes": [1]}])
+def test_a_damaged_run_json_finds_nothing_and_does_not_crash(junk: dict[str, Any]) -> None:
+    assert find(junk, None, None) == ()
+
+
+# --------------------------------------------------------------------------- the plan
+
+
+def build(**parts: Any) -> list[tuple[Path, Artifact]]:
+    return [(Path("hb.log"), Artifact("hb_mapper_log", "hb_mapper log", **parts))]
+
+
+def planned(
+    parts: dict[str, Any], times: Profile | None = None, comparison: Comparison | None = None, **run: Any
+) -> set[str]:
+    return {f.rule for f in find(run, times, comparison, join(build(**parts), times, comparison))}
+
+
+def test_a_log_of_another_build_is_noticed() -> None:
+    run = {"model_info": {"versions": {"builder": "1.23.6"}}}
+    assert "P-401" in planned({"versions": {"hb_mapper": "1.24.3"}}, **run)
+    assert "P-401" not in planned({"versions": {"hb_mapper": "1.23.6"}}, **run)
+    assert "P-401" in planned({"march": "bayes-e"}, model_info={"versions": {"march": "nash-e"}})
+
+
+def test_a_node_that_ran_elsewhere_than_planned_is_noticed() -> None:
+    nodes = (PlannedNode("soft", "BPU", "Softmax"), PlannedNode("conv", "BPU", "Conv"))
+    assert "P-402" in planned({"nodes": nodes}, CUT)
+    assert "P-402" not in planned({"nodes": (PlannedNode("soft", "CPU", "Softmax"),)}, CUT)
+
+
+def test_estimates_are_held_against_the_board_but_not_against_an_emulated_one() -> None:
+    parts = {"estimates": (Estimate("s_0", 100.0, 40.0), Estimate("main_graph_subgraph_1", 99.0, 79.0))}
+    assert "P-403" in planned(parts, CUT)
+    assert "P-403" not in planned(parts, CUT, board={"emulated": True})
+    assert "P-403" not in planned({"estimates": (Estimate("s_0", 99.0, 99.0),)}, CUT)
+
+
+def test_subgraphs_meet_by_name_then_by_their_number() -> None:
+    times = profile(Latency(200.0), (subgraph("net_subgraph_0", 100.0), subgraph("net_subgraph_1", 50.0)))
+    plan = join(build(estimates=(Estimate("main_graph_subgraph_1", 9.0, 40.0),)), times, None)
+    assert plan is not None
+    assert [(s.name, s.estimated_us, s.measured_us) for s in plan.segments] == [
+        ("main_graph_subgraph_1", 40.0, 50.0),
+        ("net_subgraph_0", None, 100.0),
+    ]
+    assert plan.segments[0].ratio == 1.25 and plan.estimated_us is None
+
+
+def test_toolchain_cosine_and_board_cosine_stand_side_by_side() -> None:
+    metrics = Metrics(elements=4, mismatched=1, one_minus_cosine=1e-4)
+    met = replace(layer(0, "differs"), op="/net/conv1/Conv", metrics=metrics, unit="BPU")
+    nodes = (PlannedNode("/net/conv1/Conv", "BPU", "HzSQuantizedConv", 0, cosine=0.91),)
+    plan = join(build(nodes=nodes), None, compared(met))
+    assert plan is not None
+    row = plan.rows[0]
+    assert (row.toolchain_cosine, row.board_one_minus_cosine, row.board_verdict) == (0.91, 1e-4, "differs")
+    assert coverage_of(plan) == (1, 1)
+    assert "P-404" in planned({"nodes": nodes})
+
+
+def test_a_name_that_a_table_cut_meets_the_whole_one_only_when_one_fits() -> None:
+    whole = (PlannedNode("/a/block/conv", "BPU", "Conv"), PlannedNode("/b/block/conv", "BPU", "Conv"))
+    one = join([*build(nodes=whole[:1]), *build(nodes=(PlannedNode("...block/conv", "", "", cosine=0.5),))], None, None)
+    two = join([*build(nodes=whole), *build(nodes=(PlannedNode("...block/conv", "", "", cosine=0.5),))], None, None)
+    assert one is not None and [row.toolchain_cosine for row in one.rows] == [0.5]
+    assert two is not None and [row.toolchain_cosine for row in two.rows] == [None, None, 0.5]
+
+
+def test_warnings_of_the_toolchain_come_with_their_meaning() -> None:
+    message = Message("warning", "The input0 ... does not support data type: int16", "it runs as int8", subject="soft")
+    (found,) = find({}, None, None, join(build(messages=(message,)), None, None))
+    assert found.rule == "P-405" and found.advice == "it runs as int8" and found.subject == "soft"
+
+
+def test_a_log_beside_the_model_is_found_and_joined_with_the_board(tmp_path: Path) -> None:
+    model = tmp_path / "net.bin"
+    model.write_bytes(b"\x00")
+    (tmp_path / "hb_mapper_makertbin.log").write_text(x5_log())
+    (tmp_path / "notes.txt").write_text("mine")
+    assert [path.name for path in find_beside(model)] == ["hb_mapper_makertbin.log"]
+    times = profile(Latency(9000.0), (subgraph("main_graph_subgraph_0", 5000.0), op("/net/Softmax", 100.0)))
+    plan = join(read_build(find_beside(model)), times, None)
+    assert plan is not None and plan.march == "bayes-e" and plan.versions["hb_mapper"] == "1.24.3"
+    soft = next(row for row in plan.rows if row.name == "/net/Softmax")
+    assert (soft.planned_unit, soft.measured_unit, soft.measured_us) == ("CPU", "CPU", 100.0)
+    assert plan.segments[0].ratio == pytest.approx(5000.0 / 4623.9)
+    assert plan.estimated_us == pytest.approx(4623.9 + 3090.1)
+
+
+def test_captured_log_and_quant_info_of_one_build_agree() -> None:
+    folder = SAMPLES / "horizon-toolchain"
+    files = [folder / "x5_bear_hb_mapper_makertbin.log", folder / "x5_bear_quant_info.json"]
+    if not all(path.is_file() for path in files):
+        pytest.skip(f"real vendor output is not here: {folder} (set HARNESS_SAMPLES)")
+    plan = join(read_build(files), None, None)
+    assert plan is not None and plan.march == "bayes-e"
+    assert [row.name for row in plan.rows if row.planned_unit == "CPU"] == ["/model.22/dfl/Softmax"]
+    assert [s.estimated_us for s in plan.segments] == [4623.9, 3090.1]
