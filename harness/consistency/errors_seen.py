@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.consistency.context import Context
-from harness.consistency.layouts import BLOCKED, bits_of, storage
-from harness.consistency.regions import Geometry, labels_of
+from harness.consistency.layouts import BLOCKED, bits_of, channel_axis, storage
+from harness.consistency.regions import Geometry, Region, find_region, labels_of
 from harness.records import TensorSpec
 
 Array = npt.NDArray[Any]
@@ -102,6 +102,13 @@ class Errors:
         return held[0].item() if len(held) and bool((held == held[0]).all()) else None
 
     @cached_property
+    def last_place(self) -> float:
+        """Unit in the last place of the largest float in play: what rounding alone may add to a difference."""
+        held = self.board[self.wrong]
+        held = held[np.isfinite(held)]
+        return float(np.spacing(np.abs(held).max())) if self.is_float and held.size else 0.0
+
+    @cached_property
     def span(self) -> float:
         """Range of the reference's finite values."""
         finite = self.reference[np.isfinite(self.reference)] if self.is_float else self.reference
@@ -158,6 +165,16 @@ class Errors:
     def example(self) -> str:
         index = tuple(int(axis[0]) for axis in np.nonzero(self.wrong))
         return f"{self.board[index]} instead of {self.reference[index]} at {index}"
+
+    @cached_property
+    def channel_is_one_element(self) -> bool:
+        axis = channel_axis(self.spec, self.board.ndim)
+        size = self.board.shape[1 if axis is None and self.board.ndim == 4 else -1 if axis is None else axis]
+        return size > 1 and size == self.board.size
+
+    @cached_property
+    def region(self) -> Region | None:
+        return find_region(self.wrong, self.geometry, self.board_constant_where_wrong is not None)
 
     @cached_property
     def geometry(self) -> Geometry:

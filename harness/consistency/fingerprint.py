@@ -18,7 +18,7 @@ from harness.consistency.context import Context
 from harness.consistency.detective import find_transform, multiset_equal
 from harness.consistency.errors_seen import Errors, look
 from harness.consistency.kinds import KINDS
-from harness.consistency.regions import Region, find_region
+from harness.consistency.regions import Region
 from harness.consistency.tensors import value_range
 from harness.records import Fingerprint, Metrics, TensorSpec
 
@@ -28,7 +28,7 @@ __all__ = ["Context", "classify"]
 FEW = 16  # elements: below, statistics of the errors say little
 LOOK = 1 << 24  # elements looked at; of a larger tensor the slab around the first error
 INPUT_KINDS = ("zero_point", "scale", "shift", "permutation", "layout")
-SIMILAR = 0.15  # largest distance of two distributions that are called alike (two frames of one camera)
+SIMILAR = 0.25  # largest distance of two distributions that are called alike (two frames of one camera)
 
 
 def classify(
@@ -114,7 +114,7 @@ def _earlier_frame(e: Errors) -> Fingerprint | None:
         return None
     if not np.array_equal(previous[e.wrong], e.board[e.wrong]):
         return None
-    region = find_region(e.wrong, e.geometry)
+    region = e.region
     text = "holds the previous frame's values"
     certain = e.count >= FEW and e.distinct > 2
     if np.array_equal(previous, e.board):
@@ -146,9 +146,11 @@ def _few(e: Errors) -> Fingerprint | None:
     steps = not e.is_float and e.max_step <= 1
     if steps or e.count > FEW:
         return None
+    if e.count == 1 and e.channel_is_one_element and e.is_zero(e.board_constant_where_wrong):
+        return _named("dead_channel", False, f"one channel of one element is zero: {e.example()}")
     if e.count == 1:
         return _named("single_element", False, f"one element of {e.wrong.size} differs: {e.example()}")
-    region = find_region(e.wrong, e.geometry)
+    region = e.region
     if region is not None:
         return _confined(e, region)
     if e.one_bit_each:
@@ -159,7 +161,7 @@ def _few(e: Errors) -> Fingerprint | None:
 
 
 def _where(e: Errors) -> Fingerprint | None:
-    region = find_region(e.wrong, e.geometry)
+    region = e.region
     return _confined(e, region) if region is not None else None
 
 
@@ -175,9 +177,7 @@ def _kind_of_region(e: Errors, region: Region) -> tuple[str, str]:
         return {"line": "cache_line", "page": "page"}[region.what], text
     if region.what == "channel":
         return ("dead_channel" if constant is not None else "tile"), text
-    if region.what in ("column", "row", "slice") and region.edge:
-        return "stride", text
-    if region.what == "column":
+    if region.what == "column" or (region.what == "row" and region.edge):
         return "stride", text
     return ("zeroed_region" if constant is not None and e.is_zero(constant) else "tile"), text
 
@@ -203,7 +203,7 @@ def _small_steps(e: Errors) -> Fingerprint | None:
         text = f"{e.count} of {e.wrong.size} elements differ by one step ({up} up, {down} down), scattered"
         return _named("rounding", False, text)
     low, high = e.ends_of_differences
-    if high and low >= 0.98 * high and e.wrong.mean() < 0.9 and 0 < e.count_up < e.count:
+    if high and low >= 0.98 * high - e.last_place and e.share < 0.9 and 0 < e.count_up < e.count:
         return _named("rounding", False, f"{e.count} scattered elements differ by {high:.4g}, up or down")
     if high <= e.span * 1e-3:
         return _named(

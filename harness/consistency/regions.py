@@ -13,18 +13,23 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 LINE_BYTES = 64
 PAGE_BYTES = 4096
-CHANCE = 1e-6  # errors thrown anywhere would fall into the region by themselves less often than this
+CHANCE = 1e-6  # errors thrown anywhere would fall into such a region by themselves less often than this
 SLACK = 1.2  # a simpler region is preferred to one that fits this much closer
-MOST_SHARE = 0.6  # a region of more of the tensor says nothing
+MOST_SHARE = {"line": 0.95, "page": 0.95}  # alignment is evidence by itself; of any other region more says nothing
+OTHER_SHARE = 0.6
 
 
 @dataclass(frozen=True)
 class Region:
-    """`what` is line, page, channel, column, row, block or extent; `elements` is its size."""
+    """`what` is line, page, channel, column, row, slice, block or extent; `elements` is its size.
+
+    `choices` is the natural logarithm of how many such regions the tensor has: the price of having picked this one.
+    """
 
     what: str
     elements: int
     sentence: str
+    choices: float
     edge: bool = False  # it reaches the end of its axis
     count: int = 1
 
@@ -43,31 +48,40 @@ def labels_of(layout: str, rank: int) -> tuple[str, ...]:
     plain = {"NC1HWC2": "NCHW", "NDHWC32": "NCHW"}.get(layout, layout)
     if len(plain) == rank:
         return tuple(plain)
-    guess = {4: "NCHW", 3: "NCW", 2: "NC", 1: "C"}.get(rank) if not layout or layout in ("NCHW", "NHWC") else None
+    guess = {4: "NCHW", 3: "NLC", 2: "NC", 1: "C"}.get(rank) if not layout or layout in ("NCHW", "NHWC") else None
     return tuple(guess) if guess and layout != "NHWC" else tuple(f"axis {i}" for i in range(rank))
 
 
-def find_region(wrong: Array, geometry: Geometry) -> Region | None:
-    """The region that explains where `wrong` (bool, the tensor's shape) is true; None where errors are scattered."""
+def find_region(wrong: Array, geometry: Geometry, constant: bool = False) -> Region | None:
+    """The region that explains where `wrong` (bool, the tensor's shape) is true; None where errors are scattered.
+
+    Where a page is just one channel or row, it is the channel if the board is `constant` there, else the page.
+    """
     total, count = wrong.size, int(np.count_nonzero(wrong))
-    likely = [r for r in _candidates(wrong, geometry) if _telling(r.elements, total, count)]
+    likely = [region for region in _candidates(wrong, geometry, constant) if _telling(region, total, count)]
     if not likely:
         return None
-    least = min(r.elements for r in likely)
-    return next(r for r in likely if r.elements <= least * SLACK)
+    least = min(region.elements for region in likely)
+    return next(r for r in likely if r.what == "line" or r.elements <= least * SLACK)
 
 
-def _telling(elements: int, total: int, count: int) -> bool:
-    share = elements / total
-    return share <= MOST_SHARE and count * math.log(share) < math.log(CHANCE)
+def _telling(region: Region, total: int, count: int) -> bool:
+    share = region.elements / total
+    if share > MOST_SHARE.get(region.what, OTHER_SHARE):
+        return False
+    return count * math.log(share) + region.choices < math.log(CHANCE)
 
 
-def _candidates(wrong: Array, geometry: Geometry) -> Iterator[Region]:
+def _candidates(wrong: Array, geometry: Geometry, constant: bool) -> Iterator[Region]:
     """Simplest first."""
     where = np.nonzero(wrong)
+    slices = list(_slices(wrong, where, geometry))
+    single = [region for region in slices if region.count == 1 and (constant or region.what == "column")]
+    yield from (region for region in single if region.what == "channel")
     yield from _memory(wrong, geometry, LINE_BYTES, "line")
-    yield from _slices(wrong, where, geometry)
+    yield from (region for region in single if region.what != "channel")
     yield from _memory(wrong, geometry, PAGE_BYTES, "page")
+    yield from (region for region in slices if region not in single)
     yield from _box(wrong, where, geometry)
     yield from _extent(wrong, geometry)
 
@@ -78,13 +92,13 @@ def _memory(wrong: Array, geometry: Geometry, size: int, what: str) -> Iterator[
     blocks = geometry.offsets_bits // (size * 8)
     touched = np.unique(blocks[wrong])
     last = int(blocks.max())
-    if len(touched) > 2 or last < 2 or (len(touched) == 2 and touched[1] != touched[0] + 1):
+    if len(touched) > 2 or last < 1 or (len(touched) == 2 and touched[1] != touched[0] + 1):
         return
     elements = int(np.isin(blocks, touched).sum())
     first = int(touched[0]) * size
     name = "64 byte line" if what == "line" else "4 KiB page"
     text = f"all within {len(touched)} {name}{'s' if len(touched) > 1 else ''} at byte {first} of the board's tensor"
-    yield Region(what, elements, text, count=len(touched))
+    yield Region(what, elements, text, math.log(last + 1), count=len(touched))
 
 
 def _slices(wrong: Array, where: tuple[Array, ...], geometry: Geometry) -> Iterator[Region]:
@@ -94,12 +108,21 @@ def _slices(wrong: Array, where: tuple[Array, ...], geometry: Geometry) -> Itera
         indices = np.unique(where[axis])
         if size < 2 or len(indices) > max(1, size // 4):
             continue
-        label = geometry.labels[axis]
-        what = {"C": "channel", "W": "column", "H": "row"}.get(label, "slice")
-        named = ", ".join(str(i) for i in indices[:6]) + (" ..." if len(indices) > 6 else "")
-        edge = bool(indices[-1] == size - 1) and len(indices) == int(indices[-1] - indices[0]) + 1
-        text = f"all in {label} {named} of {size}"
-        yield Region(what, wrong.size // size * len(indices), text, edge, len(indices))
+        yield _slice_region(wrong, axis, indices, geometry.labels[axis])
+
+
+def _slice_region(wrong: Array, axis: int, indices: Array, label: str) -> Region:
+    size, count = wrong.shape[axis], len(indices)
+    what = {"C": "channel", "W": "column", "H": "row"}.get(label, "slice")
+    together = count == int(indices[-1] - indices[0]) + 1
+    named = ", ".join(str(i) for i in indices[:6]) + (" ..." if count > 6 else "")
+    choices = 2 * math.log(size) if together else _log_combinations(size, count)
+    edge = together and bool(indices[-1] == size - 1)
+    return Region(what, wrong.size // size * count, f"all in {label} {named} of {size}", choices, edge, count)
+
+
+def _log_combinations(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 _AXIS_ORDER = {"C": 0, "W": 1, "H": 2}
@@ -107,13 +130,13 @@ _AXIS_ORDER = {"C": 0, "W": 1, "H": 2}
 
 def _box(wrong: Array, where: tuple[Array, ...], geometry: Geometry) -> Iterator[Region]:
     spans = [(int(index.min()), int(index.max()) + 1) for index in where]
-    cut = [
-        f"{geometry.labels[axis]} {low}..{high - 1} of {wrong.shape[axis]}"
-        for axis, (low, high) in enumerate(spans)
-        if high - low < wrong.shape[axis]
-    ]
-    if cut:
-        yield Region("block", math.prod(high - low for low, high in spans), f"all in the block {', '.join(cut)}")
+    cut = [axis for axis, (low, high) in enumerate(spans) if high - low < wrong.shape[axis]]
+    if not cut:
+        return
+    named = [f"{geometry.labels[a]} {spans[a][0]}..{spans[a][1] - 1} of {wrong.shape[a]}" for a in cut]
+    elements = math.prod(high - low for low, high in spans)
+    choices = sum(2 * math.log(wrong.shape[axis]) for axis in cut)
+    yield Region("block", elements, f"all in the block {', '.join(named)}", choices)
 
 
 def _extent(wrong: Array, geometry: Geometry) -> Iterator[Region]:
@@ -124,4 +147,4 @@ def _extent(wrong: Array, geometry: Geometry) -> Iterator[Region]:
     low, high = int(at.min()), int(at.max())
     elements = int(np.count_nonzero((geometry.offsets_bits >= low) & (geometry.offsets_bits <= high)))
     text = f"all in one stretch of {(high - low + geometry.bits) // 8} bytes at byte {low // 8} of the board's tensor"
-    yield Region("extent", elements, text)
+    yield Region("extent", elements, text, 2 * math.log(wrong.size))

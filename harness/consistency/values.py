@@ -175,10 +175,18 @@ def _tolerance(p: Pairs, dtype: np.dtype[Any], size: Array) -> Array:
 
 
 def _float_offset(p: Pairs, dtype: np.dtype[Any]) -> Iterator[Law]:
+    """A sum rounded once to the type of the tensor: each pair allows an interval of offsets, as in _scale.
+
+    A board that rounds otherwise leaves the mean, within one unit in the last place of every element.
+    """
     d = p.x - p.r
-    by = float(np.median(d))
-    room = _tolerance(p, dtype, np.abs(p.x) + np.abs(p.r) + abs(by))
-    if abs(by) > 16 * float(np.median(room)) and bool((np.abs(d - by) <= room).all()):
+    last_place = np.spacing(np.maximum(np.abs(p.x), np.abs(p.r)).astype(dtype)).astype(np.float64)
+    half = np.spacing(np.abs(p.x).astype(dtype)).astype(np.float64) / 2
+    low, high = float((d - half).max()), float((d + half).min())
+    by = (low + high) / 2 if low < high else float(d.mean())
+    rebuilt = bool(((p.r + by).astype(dtype) == p.x).all())
+    close = abs(by) > 2 * float(np.median(last_place)) and bool((np.abs(d - by) <= last_place + abs(by) * 1e-6).all())
+    if by and (rebuilt or close):
         yield Law("zero_point", f"board = reference {by:+.6g} on every element", {"offset": by})
 
 
