@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from harness.consistency.temporal import determinism, observer
 from harness.profiling.telemetry import Sense
 from harness.records import (
     Comparison,
@@ -161,17 +162,16 @@ def error_map() -> Run:
 
 def extras(rows: list[Layer]) -> Run:
     """What the comparison and the review add: as their modules write it."""
-    unstable = {rows[30].name: {"same": 2, "results": 2, "outliers": [2]}}
-    told = f"2 of 3 runs the same, 1 outliers, first at {rows[30].name}"
+    repeats = [{row.name: row.valid_md5_board for row in rows} for _ in range(3)]
+    repeats[2][rows[30].name] = md5("another")
+    outputs = {rows[-1].name: md5("output")}
     return {
         "growth": [{"index": 0, "name": rows[0].name, "relative_l2": 0.0}],
         "outputs": [
             {"name": rows[-1].name, "relative_l2": 0.11, "top1_board": 3, "top1_reference": 5, "top1_same": False}
         ],
-        "observer": {"agrees": True, "modes": ["release", "debug"], "differing": {}, "detail": "the same 2 outputs"},
-        "determinism": {
-            "debug": {"deterministic": False, "runs": 3, "first": rows[30].name, "unstable": unstable, "detail": told}
-        },
+        "observer": observer({"release": outputs, "debug": outputs}),
+        "determinism": {"debug": determinism(repeats)},
         "three_way": [
             {"index": row.index, "name": row.name, "ratio": 1.0 + row.index / 40, "word": "fine", "board_noise": 0.2}
             for row in rows[:30]

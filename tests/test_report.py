@@ -7,7 +7,6 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import fixtures_run as runs
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,6 +16,7 @@ from harness.report import write_report
 from harness.report.layer_tables import STANDINGS
 from harness.report.page import render
 from harness.store import save_run
+from tests import fixtures_run as runs
 
 
 class Page(HTMLParser):

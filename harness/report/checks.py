@@ -26,7 +26,7 @@ def checks(extras: Row) -> Row:
 
 
 def _observer(told: Row) -> list[Row]:
-    return [_sentence("modes against each other", told.get("agrees"), told.get("detail"))] if told else []
+    return [_sentence("modes against each other", told.get("same"), told.get("detail"))] if told else []
 
 
 def _determinism(told: Row) -> list[Row]:

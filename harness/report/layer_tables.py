@@ -231,9 +231,9 @@ def _node(op: Row | None, tensor: str, by_tensor: dict[str, Row]) -> Row:
 
 
 def standing_by_op(layers: list[Row]) -> dict[str, str]:
-    """The worst standing of each op's tensors."""
+    """The worst standing of each op's tensors; a dump that the reference does not know says nothing of its op."""
     worst: dict[str, str] = {}
-    for row in layers:
+    for row in (row for row in layers if row["reason"] != "no_reference"):
         op: Any = row["op"]
         if op and STANDINGS.index(row["standing"]) < STANDINGS.index(worst.get(op, "exact")):
             worst[op] = row["standing"]

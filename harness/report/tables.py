@@ -61,7 +61,7 @@ def facts(run: Row, time: Row | None) -> list[Row]:
     found = [
         *_flags(board, time),
         _fact("board", board.get("name")),
-        _fact("platform", _joined(board.get("soc"), board.get("platform"))),
+        _fact("soc", _joined(board.get("soc"), board.get("platform"))),
         *(_fact(name, value) for name, value in section(run, "versions").items()),
         _fact("model", model.get("name"), model.get("md5")),
         *(_input_fact(row) for row in rows(case, "inputs")),
@@ -111,7 +111,7 @@ def numbers(time: Row | None) -> list[Row]:
     if time is None:
         return []
     found = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
-    return found + [_part_number(part) for part in _grouped(time["split"])] + _loop_numbers(time["latency"])
+    return found + [_part_number(part) for part in _grouped(time["split"])] + _loop_numbers(time)
 
 
 def _number(label: str, value: object, unit: str, share: float | None = None, estimated: bool = False) -> Row:
@@ -123,11 +123,15 @@ def _latency_numbers(latency: Row, estimated: bool) -> list[Row]:
     return [_number(label, latency[key], "us", None, estimated) for label, key in named if latency[key] is not None]
 
 
-def _loop_numbers(latency: Row | None) -> list[Row]:
+def _loop_numbers(time: Row) -> list[Row]:
+    latency = time["latency"]
     if latency is None:
         return []
-    named = (("frames per second", "fps", "fps"), ("frames", "frames", "count"), ("threads", "threads", "count"))
-    found = [_number(label, latency[key], unit) for label, key, unit in named if latency[key] is not None]
+    rate = (
+        [] if latency["fps"] is None else [_number("frames per second", latency["fps"], "fps", None, time["estimated"])]
+    )
+    named = ("frames", "threads")
+    found = rate + [_number(key, latency[key], "count") for key in named if latency[key] is not None]
     return found + ([_number("core", text(latency["core"]), "text")] if text(latency["core"]) else [])
 
 

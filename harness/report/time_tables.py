@@ -33,11 +33,11 @@ def latency(profile: Row) -> Row | None:
 
 
 def op_rows(profile: Row, standings: dict[str, str]) -> list[Row]:
-    """One row per op as the profiler names it, slowest first; equal times keep the profiler's order."""
+    """One row per op as the profiler names it, slowest first, waits last; equal times keep the profiler's order."""
     told = rows(profile, "ops")
     total = sum(finite(op.get("mean_us")) or 0.0 for op in told if op.get("category") != _WAIT)
     found = [_op(op, position, total, standings) for position, op in enumerate(told)]
-    return sorted(found, key=lambda row: -(finite(row["mean_us"]) or 0.0))
+    return sorted(found, key=lambda row: (row["category"] == _WAIT, -(finite(row["mean_us"]) or 0.0)))
 
 
 def _op(op: Row, position: int, total: float, standings: dict[str, str]) -> Row:
@@ -66,9 +66,15 @@ def split_rows(profile: Row) -> list[Row]:
     units = [key for key in told if key not in _NOT_UNITS]
     parts = [(key, finite(told[key])) for key in [*units, *(key for key in _NOT_UNITS if key in told)]]
     if profile:
-        parts.append(("unattributed", finite(profile.get("unattributed_us"))))
+        parts.append(("unattributed", unattributed(profile)))
     guessed = estimated_units(profile)
     return [_part(key, time, whole_us, key in guessed) for key, time in parts]
+
+
+def unattributed(profile: Row) -> float | None:
+    """End to end less the sum of ops; what is less than a nanosecond is the sum's own rounding, and 0."""
+    told = finite(profile.get("unattributed_us"))
+    return 0.0 if told is not None and abs(told) < 1e-3 else told
 
 
 def _part(key: str, time: float | None, whole_us: float | None, guessed: bool) -> Row:
@@ -118,7 +124,7 @@ def time_table(profile: Row, standings: dict[str, str]) -> Row | None:
     return {
         "latency": latency(profile),
         "split": split_rows(profile),
-        "unattributed_us": finite(profile.get("unattributed_us")),
+        "unattributed_us": unattributed(profile),
         "ops_sum_us": sum(finite(op["mean_us"]) or 0.0 for op in ops if op["category"] != _WAIT),
         "segments": segment_rows(profile),
         "order_known": profile.get("order_known") is True,
