@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from ort_models import Ran, noise, run_runner, small_float, small_quantized
 
 from harness.errors import ConfigError, InputError
 from harness.platforms import load, ort_bundle
 from harness.platforms.ort import PLATFORM
 from harness.records import Board, Job, ModelInfo, TensorSpec
+from tests.ort_models import Ran, noise, run_runner, small_float, small_quantized
 
 BOARD = Board("pi", "ort", "pi5")
 NO_INFO = ModelInfo("")
@@ -259,6 +259,7 @@ ROW = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(rows=st.lists(ROW | JSON, max_size=4), top=JSON)
 def test_no_manifest_from_a_board_breaks_a_reader(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], top: Any

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from ort_models import noise, run_runner, small_float, small_quantized
 
 from harness.assets import asset
 from harness.graph import logical_tensors
+from tests.ort_models import noise, run_runner, small_float, small_quantized
 
 sys.path.insert(0, str(asset("agents/ort_runner.py").parent))
 

@@ -41,10 +41,11 @@ Tell = Callable[[str], None]
 def arm_python(cpu: str = CPU, tell: Tell | None = None) -> Path:
     """The aarch64 `python` command of this PC, set up on first use and kept in the user's cache.
 
+    $HARNESS_ARM64 names another folder to keep it in, for machines that share one.
     Errors: HostError when it cannot be set up: no Debian packages, no network, no space.
     """
     ort = version("onnxruntime")
-    folder = cache_folder() / f"{cpu}-ort-{ort}"
+    folder = Path(os.environ.get("HARNESS_ARM64") or cache_folder()) / f"{cpu}-ort-{ort}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

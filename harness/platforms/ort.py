@@ -13,7 +13,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.platforms import ort_errors, ort_folder, ort_options
 from harness.platforms.ort_bundle import runner_archive
-from harness.platforms.ort_text import lines_of, spec_of
+from harness.platforms.ort_text import lines_of, number_of, spec_of
 from harness.records import (
     Board,
     Dump,
@@ -176,8 +176,7 @@ def _mapping(lines: Mapping[str, Sequence[Any]], key: str) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else None
+    return number_of({"": value}, "")
 
 
 def _single_run(log: str) -> Latency | None:

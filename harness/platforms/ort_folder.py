@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from harness.platforms.ort_text import number_of, read_json, rows_of, spec_of, text_of
+from harness.platforms.ort_text import is_number, number_of, read_json, rows_of, spec_of, text_of
 from harness.records import Dump, Latency, OpTime
 
 _FILE = re.compile(r"t\d{5,9}\.bin")
@@ -88,7 +88,7 @@ def latency(folder: Path) -> Latency | None:
         frames=_count(record, "frames"),
         threads=_count(record, "threads"),
         total_us=number_of(record, "total_us"),
-        samples_us=tuple(float(s) for s in samples if isinstance(s, int | float)),
+        samples_us=tuple(float(s) for s in samples if is_number(s)),
         warmup_excluded=bool(_count(record, "warmup")),
     )
 

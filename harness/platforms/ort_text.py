@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.records import Quantization, TensorSpec
 
-DTYPES = frozenset(["s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f16", "f32", "f64", "bool8"])
+DTYPES = ("s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f16", "f32", "f64", "bool8")
 MAX_RANK = 16
 MAX_JSON_BYTES = 256 * 2**20  # a manifest of 100,000 tensors has about 40 MB
 MAX_NAME = 4096  # characters; exporters do write names of several hundred
@@ -50,10 +50,8 @@ def text_of(row: dict[str, Any], key: str) -> str:
 
 
 def number_of(row: dict[str, Any], key: str) -> float | None:
-    value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        return None
-    return float(value)
+    value: Any = row.get(key)
+    return float(value) if is_number(value) and value >= 0 else None
 
 
 def spec_of(row: Any) -> TensorSpec | None:
@@ -79,4 +77,11 @@ def _quantization(row: Any) -> Quantization | None:
 
 
 def _numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+    return isinstance(values, list) and all(is_number(v) for v in values)
+
+
+def is_number(value: Any) -> bool:
+    """A finite number that a float holds; JSON's integers have no limit of their own."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
