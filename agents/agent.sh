@@ -606,10 +606,15 @@ go() { # escaped folder: be there
   cd "$u" 2>/dev/null || fail no_such_folder "$u"
 }
 
-do_hash() { # escaped folder: every regular file with size and md5
+do_hash() { # escaped folder [gzip]: every regular file with size and md5; compressed where the board can
   go "${1-}"
+  if [ "${2-}" = gzip ] && command -v gzip >/dev/null 2>&1; then hash_all | gzip -c; else hash_all; fi
+}
+
+hash_all() {
   echo section=size
-  find . -type f ! -path "*[!$plain]*" -print0 | xargs -0 ls -lnd -- /dev/null 2>/dev/null
+  find . -type f ! -path "*[!$plain]*" -print0 | xargs -0 ls -lnd -- /dev/null 2>/dev/null |
+    sed -n 's/^-[^ ]* *[^ ]* *[^ ]* *[^ ]* *\([0-9]*\) .* \.\//\1 /p'
   echo section=md5
   find . -type f ! -path "*[!$plain]*" -print0 | xargs -0 md5sum -- /dev/null 2>/dev/null
   echo section=odd
@@ -628,13 +633,13 @@ do_odd() { # files of any name: "size md5 escaped-name" each
   done
 }
 
-do_pack() { # escaped folder; stdin: NUL-separated names, each with ./ in front. One or more tar archives in a row.
+do_pack() { # escaped folder [gzip]; stdin: NUL-separated names with ./ in front. Tar archives, one or more in a row.
   go "${1-}"
   # GNU tar takes a backslash in a name for an escape unless told not to; others do not know the option
   a_plain=''
   if tar --no-unquote -cf /dev/null /dev/null 2>/dev/null; then a_plain=--no-unquote; fi
   # shellcheck disable=SC2086
-  exec xargs -0 tar $a_plain -cf -
+  if [ "${2-}" = gzip ]; then xargs -0 tar $a_plain -cf - | gzip -1 -c; else exec xargs -0 tar $a_plain -cf -; fi
 }
 
 # ------------------------------------------------------------------ sensing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from harness.agent import Agent, FileFacts, Quotas
+from harness.agent.files import unzipped
+from harness.agent.packing import PROBE_BYTES, Packing, inflate
 from harness.agent.words import read_answer, read_samples, unescape
 from harness.assets import asset
 from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
@@ -537,3 +540,49 @@ def test_every_byte_survives_the_agents_own_escaping(agent: Agent, place: str) -
 
 def test_unescaping_reads_octal_only() -> None:
     assert unescape(rb"a\0012b\\0999\n") == "a\nb" + r"\\0999\n"
+
+
+# --------------------------------------------------------------------------- compression
+
+
+def test_compression_is_chosen_where_it_is_faster() -> None:
+    slow, fast = Packing(), Packing()
+    fast.measured(PROBE_BYTES, 0.01)
+    assert fast.decided == "plain" and not fast.zipped
+    slow.measured(PROBE_BYTES, 4.0)
+    assert not slow.decided and slow.zipped
+    slow.measured(PROBE_BYTES, 1.0)
+    assert slow.decided == "gzip" and slow.zipped
+
+
+def test_compression_is_not_chosen_where_it_does_not_pay() -> None:
+    packing = Packing()
+    packing.measured(1000, 100.0)  # too little to tell anything
+    assert packing.plain_bytes_per_s == 0
+    packing.measured(PROBE_BYTES, 1.0)
+    packing.measured(PROBE_BYTES, 1.0)
+    assert packing.decided == "plain" and not packing.zipped
+
+
+def test_files_come_home_the_same_when_compressed(agent: Agent, place: str, tmp_path: Path) -> None:
+    for index in range(30):
+        (Path(place) / f"{index}.bin").write_bytes(os.urandom(100) * 5000)
+    agent.packing.decided = "gzip"
+    try:
+        stored = agent.fetch(place, list(agent.hash(place)), tmp_path / "got")
+    finally:
+        agent.packing.decided = ""
+    assert len(stored) == 30
+    assert all((tmp_path / "got" / n).read_bytes() == (Path(place) / n).read_bytes() for n in stored)
+
+
+@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"x" * 1000)[:-9]])
+def test_a_damaged_compressed_stream_is_said(data: bytes) -> None:
+    with pytest.raises(BoardError, match="compressed"):
+        list(inflate([data]))
+
+
+def test_a_compressed_bomb_is_handed_on_in_small_parts() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    assert max(len(piece) for piece in inflate([bomb])) <= 2**20
+    assert unzipped(bomb, 1_000_000) is None

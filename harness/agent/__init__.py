@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.agent import files, words
+from harness.agent.packing import Packing
 from harness.agent.words import Answer, BoardFacts, FileFacts, LeaseFacts, Put, RunState, Sample, escape, refusal
 from harness.archive import Quotas
 from harness.assets import asset
@@ -66,6 +67,7 @@ class Agent:
         self.max_files = max_files
         self.lease_token = ""  # of this board, checked by the agent before anything changes
         self.replaced_damaged = False  # the agent's own file was found damaged and sent again
+        self.packing = Packing()
         self._shell = tuple(shell)
         self._patience_s = patience_s
         self._file = ""

@@ -7,22 +7,25 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from harness.agent.packing import inflate
 from harness.agent.words import Answer, FileFacts, Put, Refused, escape, printable, unescape, whole_number
 from harness.archive import Quotas, Unpacker, member_name, stored_name
 from harness.errors import BoardError, InputError, LinkError
-from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Progress
+from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress
 
 if TYPE_CHECKING:
     from harness.agent import Agent
 
 SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits of transfers are made from it
 BUSY_PATIENCE_S = 120.0  # how long another host's push of the same file is waited for
+GZIP_MAGIC = b"\x1f\x8b"
 BYTES_PER_NAME = 600  # of a hash answer: two lines for each file
 
 
@@ -163,12 +166,30 @@ def _owner() -> str:
 
 def hash_folder(agent: Agent, folder: str, timeout_s: float) -> dict[str, FileFacts]:
     limit = agent.max_files * BYTES_PER_NAME
-    argv = agent.command("hash", escape(folder))
+    argv = agent.command("hash", escape(folder), "gzip")
     done = agent.patiently(lambda: agent.transport.run(argv, timeout_s=timeout_s, limit_bytes=limit))
     if done.cut:
         raise BoardError(f"{agent.where}: more than {agent.max_files} files in {folder}", "raise `limits: max_files`")
-    agent.check(done, "hash")
-    return read_hashes(done.out)
+    out = unzipped(done.out, limit)
+    if out is None:
+        raise BoardError(f"{agent.where}: more than {agent.max_files} files in {folder}", "raise `limits: max_files`")
+    agent.check(Done(done.code, out, done.err), "hash")
+    return read_hashes(out)
+
+
+def unzipped(data: bytes, limit: int) -> bytes | None:
+    """What a board sent, decompressed when it is gzip; None when that is longer than `limit`.
+
+    Damaged gzip comes back as it is: it is no whole answer then.
+    """
+    if not data.startswith(GZIP_MAGIC):
+        return data
+    unzip = zlib.decompressobj(31)
+    try:
+        out = unzip.decompress(data, limit + 1)
+    except zlib.error:
+        return data
+    return None if len(out) > limit else out
 
 
 def read_hashes(out: bytes) -> dict[str, FileFacts]:
@@ -189,11 +210,8 @@ def read_hashes(out: bytes) -> dict[str, FileFacts]:
 
 
 def _read_size(line: bytes, sizes: dict[str, int]) -> None:
-    """`ls -ln`: mode, links, uid, gid, size, date in some words, ./name"""
-    words = line.split(None, 4)
-    size, _, rest = words[4].partition(b" ") if len(words) == 5 else (b"", b"", b"")
-    _, mark, name = rest.partition(b" ./")
-    if mark and size.isdigit():
+    size, _, name = line.partition(b" ")
+    if name and size.isdigit():
         _keep(sizes, name, int(size))
 
 
@@ -274,28 +292,30 @@ def _collect(
     """Fetch files in batches of one stream each; (stored name, md5) of those that came."""
     total = sum(known[name].size_bytes for name in names)
     got: dict[str, tuple[str, str]] = {}
-    done = 0
-    for batch in _batches(list(names), known):
+    done, left = 0, list(names)
+    while left:
+        batch = _next_batch(left, known, agent.packing.batch_bytes)
+        left = left[len(batch) :]
+        carried = sum(known[name].size_bytes for name in batch)
         shift = _Shift(landing.progress, done, total)
-        if len(batch) == 1 and known[batch[0]].size_bytes > STREAM_LIMIT_BYTES:
+        if carried > STREAM_LIMIT_BYTES:
             got |= _fetch_large(agent, folder, batch[0], known, landing, shift)
         else:
+            began = time.monotonic()
             got |= _fetch_batch(agent, folder, batch, known, landing, shift)
-        done += sum(known[name].size_bytes for name in batch)
+            agent.packing.measured(carried, time.monotonic() - began)
+        done += carried
     return got
 
 
-def _batches(names: list[str], known: Mapping[str, FileFacts]) -> Iterator[list[str]]:
-    batch: list[str] = []
+def _next_batch(names: Sequence[str], known: Mapping[str, FileFacts], limit: int) -> Sequence[str]:
+    """The first names that fit into one stream; at least one."""
     size = 0
-    for name in names:
-        if batch and size + known[name].size_bytes > STREAM_LIMIT_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(name)
+    for index, name in enumerate(names):
         size += known[name].size_bytes
-    if batch:
-        yield batch
+        if size > limit and index:
+            return names[:index]
+    return names
 
 
 def _fetch_batch(
@@ -309,12 +329,17 @@ def _fetch_batch(
     """One tar stream, taken up again where it was when the link breaks."""
     unpacker = Unpacker(landing.folder, landing.quotas, {n: known[n].size_bytes for n in names}, shift.tell)
 
+    zipped = agent.packing.zipped
+    words = [escape(folder), *(["gzip"] if zipped else [])]
+
+    def sink(pieces: Iterable[bytes]) -> None:
+        unpacker.read(inflate(pieces) if zipped else pieces)
+
     def attempt() -> None:
         left = [name for name in names if name not in unpacker.files]
         if left:
-            agent.read_stream(
-                "pack", escape(folder), stdin=_name_list(left), sink=unpacker.read, timeout_s=_time(left, known)
-            )
+            limit_s = _time(left, known)
+            agent.read_stream("pack", *words, stdin=_name_list(left), sink=sink, timeout_s=limit_s)
 
     agent.patiently(attempt)
     return {name: (file.file, file.md5) for name, file in unpacker.files.items()}
