@@ -204,6 +204,7 @@ class _Assembly:
             reason=self.placements[op.name].reason,
             inputs=op.inputs,
             outputs=op.outputs,
+            covers=tuple(n.name for n in nodes if n.op_type not in ("QuantizeLinear", "DequantizeLinear")),
             macs=work.macs(self.network, nodes),
             weight_bytes=self._weights(nodes),
         )

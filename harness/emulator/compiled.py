@@ -61,6 +61,7 @@ class BoardOp:
     reason: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    covers: tuple[str, ...] = ()  # nodes of the float graph that are folded into it, itself included
     macs: int = 0
     weight_bytes: int = 0
 

@@ -184,7 +184,8 @@ def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:
     if model is None:
         return None
     if kind.where == "op":
-        return [op.name for op in model.ops] + [t.name for t in model.tensors if not t.is_input]
+        folded = [name for op in model.ops for name in op.covers if name != op.name]
+        return [op.name for op in model.ops] + [t.name for t in model.tensors if not t.is_input] + folded
     if kind.where == "step":
         return [step.name for step in model.steps] + [op.name for op in model.ops]
     return [i.name for i in model.inputs]
@@ -202,6 +203,9 @@ def _with_tensor(fault: Fault, kind: Kind, model: CompiledModel | None) -> Fault
     if model is None or kind.where != "op":
         return fault
     op = next((op for op in model.ops if op.name == fault.target), None)
+    made = any(t.name == fault.target for t in model.tensors)
+    if op is None and not made:  # a node folded into an op stands for it
+        op = next((op for op in model.ops if fault.target in op.covers), None)
     tensor = op.outputs[0] if op else fault.target
     return Fault(fault.text, fault.kind, fault.target, fault.args, tensor, fault.seed)
 

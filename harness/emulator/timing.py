@@ -17,6 +17,7 @@ from harness.emulator.compiled import CompiledFile, CompiledModel, Step
 from harness.emulator.execute import open_session
 from harness.emulator.faults import Fault
 from harness.emulator.socs import Soc
+from harness.records import TensorSpec
 
 MEASURE_BUDGET_S = 1.0  # per run; further frames take times drawn from the measured ones
 _MIN_MEASURED = 5
@@ -106,9 +107,14 @@ def _work(file: CompiledFile, model: CompiledModel, step: Step, soc: Soc) -> Cal
         arrays = [np.zeros(t.spec.shape, layout.NUMPY[t.spec.dtype]) for t in tensors]
         specs = [layout.stored(t.spec, "BPU", soc.family) for t in tensors]
         memories = [np.zeros(layout.file_bytes(spec), np.uint8) for spec in specs]
-        return lambda: [layout.fill(*job) for job in zip(memories, arrays, specs, strict=True)]
+        return lambda: _fill_all(memories, arrays, specs)
     inputs = [bytes(item.bytes) for item in model.inputs]
     return lambda: [bytearray(data) for data in inputs]
+
+
+def _fill_all(memories: Sequence[layout.Array], arrays: Sequence[layout.Array], specs: Sequence[TensorSpec]) -> None:
+    for memory, array, spec in zip(memories, arrays, specs, strict=True):
+        layout.fill(memory, array, spec)
 
 
 def _data(shape: Sequence[int], kind: str, rng: np.random.Generator) -> NDArray[Any]:

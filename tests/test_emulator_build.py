@@ -1,0 +1,297 @@
+"""Compiling for an emulated board: placement, quantization, subgraphs, refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from harness.emulator.build import build
+from harness.emulator.compile import BuildOptions
+from harness.emulator.execute import open_session
+from harness.emulator.nodes import Network
+from harness.emulator.placement import place
+from harness.emulator.prepare_model import prepare
+from harness.emulator.socs import SOCS, soc_named
+from harness.errors import InputError
+from tests import emulator_kit as kit
+
+
+def units(path: Path) -> dict[str, str]:
+    _, model = kit.opened(path)
+    return {op.name: op.unit for op in model.ops}
+
+
+def quantized_of(path: Path) -> onnx.ModelProto:
+    return onnx.load(str(path.with_name(f"{path.stem}_quantized_model.onnx")))
+
+
+# --------------------------------------------------------------------------- placement
+
+
+def test_softmax_is_a_cpu_op_on_x5_and_a_bpu_op_on_j6(tmp_path: Path) -> None:
+    assert units(kit.branched("x5"))["attention"] == "CPU"
+    assert units(kit.branched("j6e"))["attention"] == "BPU"
+
+
+def test_a_cpu_op_in_the_middle_cuts_the_network_into_subgraphs() -> None:
+    _, model = kit.opened(kit.branched())
+    subgraph = {op.name: op.subgraph for op in model.ops}
+    assert subgraph["conv1"] == subgraph["conv3"] != ""
+    assert subgraph["gate"] == subgraph["conv4"] != subgraph["conv1"]
+    assert subgraph["attention"] == ""
+
+
+def test_no_subgraph_waits_for_a_cpu_op_that_waits_for_it() -> None:
+    for soc in SOCS:
+        _, model = kit.opened(kit.branched(soc))
+        steps = [step.subgraph or step.name for step in model.steps if step.work in ("bpu", "graph")]
+        assert len(steps) == len(set(steps))
+
+
+def test_a_node_can_be_forced_to_either_unit(tmp_path: Path) -> None:
+    path = kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_bpu=("attention",))
+    assert units(path)["conv4"] == "CPU" and units(path)["attention"] == "BPU"
+
+
+def test_an_unknown_forced_node_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv44",))
+    assert "conv4" in caught.value.hint
+
+
+def _chain(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 8, 6, 6)) -> Network:
+    rng = np.random.default_rng(0)
+    weight = onnx.numpy_helper.from_array(rng.standard_normal((8, 8, 1, 1)).astype(np.float32), "w")
+    large = onnx.numpy_helper.from_array(rng.standard_normal((8, 8, 9, 9)).astype(np.float32), "large")
+    to = onnx.numpy_helper.from_array(np.array([1, 8, 36], np.int64), "to")
+    back = onnx.numpy_helper.from_array(np.array([1, 8, 6, 6], np.int64), "back")
+    graph = helper.make_graph(
+        list(nodes), "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, None)],
+        initializer=[weight, large, to, back],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return Network(prepare(model, {}, lambda m: m))
+
+
+def test_a_passive_op_stays_on_the_bpu_only_between_bpu_ops() -> None:
+    network = _chain(
+        helper.make_node("Conv", ["x", "w"], ["a"], name="first"),
+        helper.make_node("Transpose", ["a"], ["b"], name="inside", perm=[0, 1, 3, 2]),
+        helper.make_node("Conv", ["b", "w"], ["c"], name="second"),
+        helper.make_node("Reshape", ["c", "to"], ["d"], name="tail"),
+    )
+    placed = {name: p.unit for name, p in place(network, "bayes-e").items()}
+    assert placed == {"first": "BPU", "inside": "BPU", "second": "BPU", "tail": "CPU"}
+    assert place(network, "bernoulli2")["inside"].unit == "CPU"
+    assert place(network, "nash-e")["tail"].unit == "BPU"
+
+
+def test_a_kernel_over_the_marchs_limit_goes_to_the_cpu_and_the_reason_says_so() -> None:
+    network = _chain(helper.make_node("Conv", ["x", "large"], ["a"], name="wide", pads=[4] * 4))
+    assert place(network, "bayes-e")["wide"].unit == "BPU"
+    choice = place(network, "bernoulli2")["wide"]
+    assert choice.unit == "CPU" and "9x9" in choice.reason
+
+
+# --------------------------------------------------------------------------- quantization
+
+
+def test_conv_weights_are_int8_per_channel_and_biases_int32() -> None:
+    model = quantized_of(kit.branched())
+    constants = {t.name: t for t in model.graph.initializer}
+    dequantizers = {n.output[0]: n for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    conv = next(n for n in model.graph.node if n.name == "conv2")
+    weight, bias = dequantizers[conv.input[1]], dequantizers[conv.input[2]]
+    assert constants[weight.input[0]].data_type == TensorProto.INT8
+    assert tuple(constants[weight.input[1]].dims) == (12,)
+    assert constants[bias.input[0]].data_type == TensorProto.INT32
+
+
+def test_an_activation_is_folded_into_the_convolution_in_front_of_it() -> None:
+    network = Network(quantized_of(kit.branched()))
+    assert [n.op_type for n in network.consumers["c1"]] == ["Relu"]
+    assert [n.op_type for n in network.consumers["r1"]] == ["QuantizeLinear"]
+
+
+def test_ops_that_only_move_data_keep_the_scale_and_every_bit() -> None:
+    path = kit.branched()
+    _, model = kit.opened(path)
+    scale = {t.name: t.spec.quantization.scales for t in model.tensors if t.spec.quantization}
+    assert scale["p"] == scale["a"]
+    assert scale["f"] == scale["g"]
+
+
+def test_the_quantized_model_stays_close_to_the_float_one(tmp_path: Path) -> None:
+    feeds = [{"x": kit.feed(seed)} for seed in range(16)]
+    np.savez(tmp_path / "samples.npz", x=np.stack([f["x"] for f in feeds]))
+    path = kit.compile_to(tmp_path, kit.branched_model(), calibration=tmp_path / "samples.npz")
+    exact = open_session(kit.branched_model().SerializeToString()).run(["c4"], feeds[0])[0]
+    close = open_session(quantized_of(path).SerializeToString()).run(["c4"], feeds[0])[0]
+    noise_db = 20 * np.log10(np.linalg.norm(exact) / np.linalg.norm(exact - close))
+    assert noise_db > 20
+
+
+def test_activations_use_their_range() -> None:
+    file, model = kit.opened(kit.branched())
+    from harness.emulator.execute import Executor
+
+    names = [t.name for t in model.tensors if t.spec.dtype == "s8" and not t.is_input]
+    for name, value in Executor(file, model).run({"x": kit.feed()}, names).items():
+        assert np.unique(value).size > min(12, value.size // 2), name
+
+
+def test_a_quantized_onnx_is_taken_as_it_is(tmp_path: Path) -> None:
+    first = kit.branched()
+    second = kit.compile_to(tmp_path, quantized_of(first))
+    _, one = kit.opened(first)
+    _, two = kit.opened(second)
+    assert [(op.name, op.unit) for op in two.ops if op.kind != "Flatten"] == [
+        (op.name, op.unit) for op in one.ops if op.kind != "Flatten"
+    ]
+    assert [t.spec for t in two.tensors] == [t.spec for t in one.tensors]
+    assert "already quantized" in two.notes[0]
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    files = [kit.compile_to(folder, kit.branched_model()) for folder in folders]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_random_calibration_is_said_and_given_samples_are_named(tmp_path: Path) -> None:
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    np.save(samples / "0.npy", kit.feed())
+    _, without = kit.opened(kit.branched())
+    _, given = kit.opened(kit.compile_to(tmp_path, kit.branched_model(), calibration=samples))
+    assert "random data (seed 0)" in without.notes[0]
+    assert "1 samples of samples" in given.notes[0]
+
+
+def test_the_opset_of_the_vendors_toolchains_is_taken(tmp_path: Path) -> None:
+    model = kit.branched_model()
+    model.opset_import[0].version = 11
+    for node in model.graph.node:  # what opset 11's Softmax means differs: keep to one that does not
+        if node.name == "attention":
+            node.op_type = "Sigmoid"
+            del node.attribute[:]
+    assert units(kit.compile_to(tmp_path, model))["conv1"] == "BPU"
+
+
+# --------------------------------------------------------------------------- refusals
+
+
+def build_one(source: Path, output: Path | None = None, **options: object) -> None:
+    build([source], BuildOptions(soc_named("x5"), **options), output)  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
+    for name, content in (("empty.onnx", b""), ("text.onnx", b"hello"), ("cut.onnx", b"\x08\x08\x12")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=name):
+            build_one(tmp_path / name)
+    with pytest.raises(InputError, match="no such file"):
+        build_one(tmp_path / "gone.onnx")
+
+
+def test_a_truncated_onnx_is_refused(tmp_path: Path) -> None:
+    data = kit.branched_model().SerializeToString()
+    (tmp_path / "cut.onnx").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError):
+        build_one(tmp_path / "cut.onnx")
+
+
+def test_the_output_never_overwrites_the_model(tmp_path: Path) -> None:
+    source = kit.save(tmp_path, kit.branched_model())
+    with pytest.raises(InputError, match="overwrite"):
+        build_one(source, source)
+    with pytest.raises(InputError, match="no such folder"):
+        build_one(source, tmp_path / "gone" / "m.bin")
+
+
+def test_a_dynamic_input_is_refused_until_its_shape_is_given(tmp_path: Path) -> None:
+    model = kit.branched_model()
+    for dim, name in zip(model.graph.input[0].type.tensor_type.shape.dim, "nchw", strict=True):
+        dim.dim_param = name
+    source = kit.save(tmp_path, model)
+    with pytest.raises(InputError, match="dynamic dimension 1"):
+        build_one(source)
+    build_one(source, shapes={"x": (1, 3, 32, 40)})
+    _, compiled = kit.opened(tmp_path / "net.bin")
+    assert compiled.inputs[0].spec.shape == (1, 3, 32, 40)
+    with pytest.raises(InputError, match="no input 'y'"):
+        build_one(source, shapes={"y": (1, 3, 32, 40)})
+
+
+@pytest.mark.parametrize("size", [3839, 0, 7680])
+def test_a_calibration_sample_of_the_wrong_size_is_named_with_both_sizes(tmp_path: Path, size: int) -> None:
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    (samples / "0.bin").write_bytes(bytes(size * 4 // 4))
+    source = kit.save(tmp_path, kit.branched_model())
+    with pytest.raises(InputError, match=r"0\.bin"):
+        build_one(source, calibration=samples)
+
+
+def test_an_empty_or_missing_calibration_folder_is_refused(tmp_path: Path) -> None:
+    source = kit.save(tmp_path, kit.branched_model())
+    (tmp_path / "empty").mkdir()
+    for place_, says in (("empty", "no calibration sample"), ("gone", "not a calibration folder")):
+        with pytest.raises(InputError, match=says):
+            build_one(source, calibration=tmp_path / place_)
+
+
+def test_an_input_that_cannot_be_nv12_is_refused(tmp_path: Path) -> None:
+    from harness.emulator.pixels import PixelInput
+
+    source = kit.save(tmp_path, kit.two_input_model())
+    with pytest.raises(InputError, match="cannot be NV12"):
+        build_one(source, pixels={"left": PixelInput()})
+    with pytest.raises(InputError, match="no input 'gone'"):
+        build_one(source, pixels={"gone": PixelInput()})
+
+
+# --------------------------------------------------------------------------- the command
+
+
+def run_command(*argv: str):
+    from click.testing import CliRunner
+
+    from harness.cli import cli
+
+    return CliRunner().invoke(cli, ["emulator", *argv])
+
+
+def test_the_command_writes_the_model_and_the_onnx_beside_it(tmp_path: Path) -> None:
+    source = kit.save(tmp_path, kit.branched_model())
+    done = run_command("build", str(source), "--soc", "x5", "--json", "-o", str(tmp_path / "m.bin"))
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert {Path(f).name for f in answer["files"]} >= {"m.bin", "m_quantized_model.onnx"}
+    assert all(Path(f).is_file() for f in answer["files"])
+    nodes = {node["name"]: node for node in answer["models"][0]["nodes"]}
+    assert nodes["attention"]["on"] == "CPU" and "CPU op on bayes-e" in nodes["attention"]["reason"]
+
+
+@pytest.mark.parametrize(
+    "argv", [["--soc", "x9"], ["--soc", "x5", "--scale", "a"], ["--soc", "x5", "--input-type", "jpeg"], []]
+)
+def test_wrong_options_end_with_two(tmp_path: Path, argv: list[str]) -> None:
+    source = kit.save(tmp_path, kit.branched_model())
+    assert run_command("build", str(source), *argv).exit_code == 2
+
+
+def test_nv12_without_a_name_means_every_image_input(tmp_path: Path) -> None:
+    source = kit.save(tmp_path, kit.branched_model())
+    done = run_command("build", str(source), "--soc", "x5", "--input-type", "nv12", "--json")
+    assert json.loads(done.stdout)["models"][0]["inputs"] == [
+        {"name": "x", "type": "NV12", "shape": [1, 3, 16, 20], "bytes": 480}
+    ]
