@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ lies beside tests/
 
 from benchmarks.truth_models import MODELS, inputs_of, quantized, run_with
 from harness.dumps import spec_to_json

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from nets import float_model, quantized_model, tiny_model
 from onnx import helper
 
 from harness.errors import InputError
 from harness.graph import logical_tensors, read_graph, read_logical
+from tests.nets import float_model, quantized_model, tiny_model
 
 SCALE = np.array(0.5, np.float32)
 ZERO = np.array(3, np.int8)

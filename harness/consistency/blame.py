@@ -41,8 +41,8 @@ def blame(graph: Graph, layers: Sequence[Layer], bench: Bench | None) -> Blame:
     found = on_graph.reaches(graph, states)
     given = on_graph.roles(found, states)
     singles = _run_alone(found, given, layers, bench)
-    settled = on_graph.settle(found, given, {name: right for name, (_, right) in singles.items()})
-    settled |= {name: "origin" for name in graph.inputs if states.get(name) == "differs"}
+    inputs = {name: "origin" for name in graph.inputs if states.get(name) == "differs"}
+    settled = on_graph.settle(found, inputs | given, {name: right for name, (_, right) in singles.items()})
     rows = [_with_role(layer, settled.get(layer.name, ""), singles) for layer in layers]
     by_name = {layer.name: layer for layer in rows}
     decided = [name for name, (_, right) in singles.items() if not right or settled[name] == "cleared"]
