@@ -1,0 +1,1 @@
+"""Measurements of harness itself; each prints JSON."""
