@@ -10,13 +10,14 @@ from typing import Any
 from harness import platforms, store
 from harness.consistency import temporal
 from harness.consistency.compare import Settings, compare
+from harness.consistency.pairing import board_spec
 from harness.consistency.policy import load_policy
 from harness.diagnosis import find
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
 from harness.platforms.base import Platform
 from harness.profiling import order_of_dumps, profile
 from harness.records import Board, Case, Comparison, Dump, ModelInfo, Profile, TensorSpec, Verdict
-from harness.reference import open_reference
+from harness.reference import Reference, open_reference
 
 Tell = Callable[[str, int, int], None]
 
@@ -35,11 +36,7 @@ def judge(folder: Path, board: Board, case: Case, tell: Tell) -> dict[str, Any]:
     """Read what a run left, judge it and write it into its run.json; returns the run."""
     run = store.load_run(folder)
     left = Left(platforms.load(board.platform), folder, {mode["mode"]: mode for mode in run["modes"]})
-    comparison = None
-    if case.reference:
-        comparison = _comparison(left, case, run, tell)
-        if comparison is not None:
-            comparison = replace(comparison, extras=comparison.extras | _over_time(left, comparison))
+    comparison = _comparison(left, case, run, tell) if case.reference else None
     tell("reading times", 0, -1)
     times = _profile(left)
     run |= {"profile": store.to_json(times), "comparison": store.to_json(comparison)}
@@ -114,7 +111,8 @@ def _comparison(left: Left, case: Case, run: dict[str, Any], tell: Tell) -> Comp
         platform=left.platform.name,
         progress=tell,
     )
-    return compare(reference, left.dumps(mode), settings)
+    found = compare(reference, left.dumps(mode), settings)
+    return replace(found, extras=found.extras | _over_time(left, reference, found))
 
 
 def _feeds(left: Left, case: Case, run: dict[str, Any]) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
@@ -147,20 +145,31 @@ def _input_files(folder: Path, case: Case, run: dict[str, Any]) -> list[tuple[st
     ]
 
 
-def _over_time(left: Left, comparison: Comparison) -> dict[str, Any]:
+def _over_time(left: Left, reference: Reference, comparison: Comparison) -> dict[str, Any]:
     """Do release and debug give the same outputs, and do repeats give the same bytes?"""
     extras: dict[str, Any] = {}
-    by_mode = {mode: temporal.hashes(left.outputs(mode)) for mode in ("release", "debug") if left.worked(mode)}
+    resolve = _resolver(left, reference)
+    by_mode = {mode: temporal.hashes(left.outputs(mode), resolve) for mode in ("release", "debug") if left.worked(mode)}
     if len(by_mode) > 1:
         extras["observer"] = temporal.observer(by_mode)
     order = [layer.name for layer in comparison.layers]
     for kind in ("release", "debug"):
         turns = left.turns(kind)
         if len(turns) > 1:
-            repeats = [temporal.hashes(left.dumps(turn)) for turn in turns]
+            repeats = [temporal.hashes(left.dumps(turn), resolve) for turn in turns]
             dumped = [name for name in order if any(name in repeat for repeat in repeats)]
             extras.setdefault("determinism", {})[kind] = temporal.determinism(repeats, dumped)
     return extras
+
+
+def _resolver(left: Left, reference: Reference) -> temporal.Resolve:
+    """The spec of a dump that has none of its own, by the reference's tensor of that name."""
+
+    def resolve(dump: Dump) -> TensorSpec | None:
+        tensor = reference.tensors.get(dump.name)
+        return board_spec(tensor, dump, left.platform.storages) if tensor is not None else None
+
+    return resolve
 
 
 # --------------------------------------------------------------------------- the word
@@ -174,16 +183,19 @@ def verdict(modes: Sequence[Mapping[str, Any]], comparison: Comparison | None) -
     """
     failed = [mode for mode in modes if mode["failure"]]
     extras = comparison.extras if comparison else {}
-    for kind, answer in extras.get("determinism", {}).items():
-        if answer["deterministic"] is False:
-            return Verdict("not_deterministic", f"{kind}: {answer['detail']}", MEASURED_BAD)
-    if comparison is not None and comparison.verdict.exit_code == MEASURED_BAD:
-        return comparison.verdict
-    if extras.get("observer", {}).get("agrees") is False:
+    if comparison is not None:
+        word = temporal.final_verdict(comparison.verdict, extras)
+        if word.exit_code == MEASURED_BAD:
+            return word
+    if extras.get("observer", {}).get("same") is False:
         return Verdict("diverges", extras["observer"]["detail"], MEASURED_BAD)
     if failed:
-        first = failed[0]
-        return Verdict("not_measured", f"{first['mode']}: {first['failure']['message']}", COULD_NOT_MEASURE)
+        return not_measured(f"{failed[0]['mode']}: {failed[0]['failure']['message']}")
     if comparison is None:
         return Verdict("not_compared", "measured; no reference was given, so nothing was compared", GOOD)
     return comparison.verdict
+
+
+def not_measured(why: str) -> Verdict:
+    """The word on a run that could not be made."""
+    return Verdict("not_measured", why, COULD_NOT_MEASURE)

@@ -17,10 +17,10 @@ from typing import Any
 
 from harness import __version__, platforms, store
 from harness.agent import Agent, BoardFacts, Quotas, Sample
-from harness.errors import BoardError, HarnessError, InputError, ToolError
+from harness.errors import COULD_NOT_MEASURE, BoardError, HarnessError, InputError, ToolError
 from harness.inputs import BoardInput, plan_inputs
 from harness.platforms.base import Platform
-from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo
+from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.transports import open_transport
 from harness.transports.base import Transport
 
@@ -301,6 +301,7 @@ class Session:
         }
         if message:
             self.run_record["problems"].append({"message": message, "hint": hint})
+            self.run_record["verdict"] = store.to_json(Verdict("not_measured", message, COULD_NOT_MEASURE))
         self._save()
 
     def _save(self) -> None:

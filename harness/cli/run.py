@@ -104,13 +104,13 @@ def command(model: Path, board_name: str, **given: Any) -> None:
     """Run MODEL on a board, compare with the PC layer by layer, and write an HTML report."""
     from harness.inventory import find_board
 
-    board = _with_faults(find_board(board_name, given["hosts"]), given["faults"])
+    board = _with_faults(find_board(board_name, given["hosts"]), given["faults"], model)
     case = _case(model, given, board.limits.timeout_s)
     try:
         folder, run = _measure(board, case, given["runs"])
     except HarnessError as error:
         if error.run_folder is not None:
-            note(f"run folder: {error.run_folder}")
+            note(f"what was measured until then: {_page(error.run_folder)}")
         raise
     _answer(folder, run, given["as_json"])
     raise SystemExit(run["verdict"]["exit_code"])
@@ -156,15 +156,18 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _with_faults(board: Any, faults: tuple[str, ...]) -> Any:
+def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
     if not faults:
         return board
     from dataclasses import replace
 
-    from harness.emulator.faults import ENVIRONMENT
+    from harness.emulator.compiled import CompiledFile
+    from harness.emulator.faults import ENVIRONMENT, parse_faults
 
     if not board.emulated:
         raise InputError(f"{board.name} is a real board: faults are planted on emulated boards only")
+    for compiled in CompiledFile(model).models:  # a wrong kind or op is said before anything runs
+        parse_faults(";".join(faults), compiled)
     return replace(board, environment=board.environment | {ENVIRONMENT: ";".join(faults)})
 
 
@@ -178,11 +181,16 @@ def _measure(board: Any, case: Case, runs: Path) -> tuple[Path, dict[str, Any]]:
     return folder, run
 
 
-def _answer(folder: Path, run: dict[str, Any], as_json: bool) -> None:
+def _page(folder: Path) -> Path:
     from harness.report import write_report
+
+    return write_report(folder)
+
+
+def _answer(folder: Path, run: dict[str, Any], as_json: bool) -> None:
     from harness.report.summary import lines
 
-    page = write_report(folder)
+    page = _page(folder)
     if as_json:
         emit_json({"run": str(folder), "report": str(page)} | run)
         return

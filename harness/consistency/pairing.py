@@ -42,7 +42,7 @@ class Pair:
 
 def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = None) -> Pair:
     """Open both sides. Errors: TensorError whose `reason` is one of records.REASONS."""
-    spec_board = stored = _board_spec(tensor, dump, storages)
+    spec_board = stored = board_spec(tensor, dump, storages)
     board = open_array(dump.path, spec_board)
     side = _side(tensor, spec_board)
     spec_reference = _reference_spec(side, spec_board, storages)
@@ -80,7 +80,8 @@ def _npy_reason(path: Path, error: Exception) -> str:
 # --------------------------------------------------------------------------- specs
 
 
-def _board_spec(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> TensorSpec:
+def board_spec(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> TensorSpec:
+    """How a dump lies in its file. Errors: TensorError when nothing that is known has the file's size."""
     if dump.path.suffix == ".npy":
         header = npy_spec(dump.path)
         if header is None:

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.consistency.layouts import TensorError
 from harness.consistency.pairing import open_array
 from harness.consistency.tensors import file_md5, valid_md5
 from harness.errors import MEASURED_BAD
-from harness.records import Dump, Verdict
+from harness.records import Dump, TensorSpec, Verdict
 
 
-def hashes(dumps: Iterable[Dump]) -> dict[str, str]:
-    """md5 of the valid region of each dump by name (of the file where no spec tells the region).
+Resolve = Callable[[Dump], TensorSpec | None]
+WHOLE_FILE = "file:"  # mark of a hash that holds padding too, because nothing tells the valid region
 
-    A file that cannot be read has the hash "": it equals nothing that could.
+
+def hashes(dumps: Iterable[Dump], resolve: Resolve | None = None) -> dict[str, str]:
+    """md5 of the valid region of each dump by name.
+
+    `resolve` gives the spec of a dump that has none. Where nobody knows it, the hash is of the whole file, marked as
+    such: padding is undefined on these boards, so two such hashes may differ while the tensors are the same. A file
+    that cannot be read has the hash "": it equals nothing that could.
     """
-    return {dump.name: _hash(dump) for dump in dumps}
+    return {dump.name: _hash(dump, resolve) for dump in dumps}
 
 
-def _hash(dump: Dump) -> str:
+def _hash(dump: Dump, resolve: Resolve | None) -> str:
     try:
-        if dump.spec is None and dump.path.suffix != ".npy":
-            return file_md5(dump.path)
-        return valid_md5(open_array(dump.path, dump.spec)) if dump.spec else file_md5(dump.path)
+        spec = dump.spec or (resolve(dump) if resolve else None)
+        if spec is None and dump.path.suffix != ".npy":
+            return WHOLE_FILE + file_md5(dump.path)
+        return valid_md5(open_array(dump.path, spec or TensorSpec(dump.name, "u8", ())))
     except TensorError:
         return ""
 
@@ -68,15 +75,31 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
     if len(repeats) < 2:
         return {"deterministic": None, "runs": len(repeats), "first": "", "unstable": {}, "detail": "one run only"}
     names = list(order) or list(dict.fromkeys(name for run in repeats for name in run))
-    unstable = {name: told for name in names if (told := _instability(name, repeats)) is not None}
+    undecided = [name for name in names if _undecided(name, repeats)]
+    settled = [name for name in names if name not in undecided]
+    unstable = {name: told for name in settled if (told := _instability(name, repeats)) is not None}
     first = next(iter(unstable), "")
     runs = len(repeats)
     if not first:
-        detail = f"{runs} runs, {len(names)} tensors, all the same"
+        detail = f"{runs} runs, {len(settled)} tensors, all the same"
     else:
         told = unstable[first]
         detail = f"{told['same']} of {runs} runs the same, {len(told['outliers'])} outliers, first at {first}"
-    return {"deterministic": not first, "runs": runs, "first": first, "unstable": unstable, "detail": detail}
+    if undecided:
+        detail += f"; {len(undecided)} files differ whose valid region is not known: padding, or not"
+    return {
+        "deterministic": not first,
+        "runs": runs,
+        "first": first,
+        "unstable": unstable,
+        "undecided": undecided,
+        "detail": detail,
+    }
+
+
+def _undecided(name: str, repeats: Sequence[Mapping[str, str]]) -> bool:
+    seen = {run.get(name, "") for run in repeats}
+    return len(seen) > 1 and all(value.startswith(WHOLE_FILE) for value in seen)
 
 
 def _instability(name: str, repeats: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
