@@ -16,7 +16,7 @@ from harness.consistency.layouts import TensorError
 from harness.consistency.pairing import open_array
 from harness.consistency.tensors import valid_md5
 from harness.dumps import recognise
-from harness.records import Comparison, Dump, Layer
+from harness.records import Comparison, Dump, Layer, TensorSpec
 from harness.reference import Reference, ReferenceTensor, open_reference
 
 DEPARTED = ("diverges", "not_deterministic")
@@ -29,7 +29,7 @@ class Stage:
     name: str
     reference: Reference | None
     dumps: tuple[Dump, ...]
-    inputs: Mapping[str, str]  # input name -> md5 of the logical tensor; empty where nothing is known
+    inputs: Mapping[str, Mapping[str, str]]  # input -> dtype -> md5 of the logical tensor; empty: nothing is known
 
 
 def stage(name: str, source: Path | Reference) -> Stage:
@@ -56,30 +56,27 @@ def _dump(tensor: ReferenceTensor) -> Dump:
     )
 
 
-def input_hashes(reference: Reference) -> dict[str, str]:
-    """md5 per input: as the reference recorded what it was fed, else of the input tensors that it holds."""
-    recorded = {str(i["name"]): str(i["md5"]) for i in reference.provenance.get("inputs", ()) if i.get("md5")}
-    held = [t for t in reference.tensors.values() if t.is_input]
-    return recorded or {t.name: (t.alternate or t).md5 or _md5(t) for t in held}
+def input_hashes(reference: Reference) -> dict[str, dict[str, str]]:
+    """md5 per input and dtype: a quantized network holds its input as it was fed and as it was quantized."""
+    found: dict[str, dict[str, str]] = {}
+    for tensor in (t for t in reference.tensors.values() if t.is_input):
+        sides = [side for side in (tensor, tensor.alternate) if side is not None and side.spec is not None]
+        found[tensor.name] = {s.spec.dtype: s.md5 or _hash(s.path, s.spec) for s in sides if s.spec is not None}
+    return found
 
 
-def board_inputs(dumps: Sequence[Dump]) -> dict[str, str]:
-    """md5 per input-side dump of a board, by name; only those whose spec is known."""
-    return {d.name: _dump_md5(d) for d in dumps if d.role == "input" and d.spec is not None}
+def board_inputs(dumps: Sequence[Dump]) -> dict[str, dict[str, str]]:
+    """The same of the input-side dumps of a board; only those whose spec is known."""
+    found: dict[str, dict[str, str]] = {}
+    for dump in dumps:
+        if dump.role == "input" and dump.spec is not None:
+            found.setdefault(dump.name, {})[dump.spec.dtype] = _hash(dump.path, dump.spec)
+    return found
 
 
-def _md5(tensor: ReferenceTensor) -> str:
-    side = tensor.alternate or tensor
-    return _hash(side.path, side.spec)
-
-
-def _dump_md5(dump: Dump) -> str:
-    return _hash(dump.path, dump.spec)
-
-
-def _hash(path: Path, spec: Any) -> str:
+def _hash(path: Path, spec: TensorSpec) -> str:
     try:
-        return valid_md5(open_array(path, spec)) if spec is not None else ""
+        return valid_md5(open_array(path, spec))
     except TensorError:
         return ""
 
@@ -91,7 +88,7 @@ def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Compa
     none), `table` (one row per tensor) and a sentence.
     """
     settings = settings or Settings()
-    alignments = [_alignment(s, stages[0]) for s in stages]
+    alignments = _alignments(stages)
     steps, columns = [], []
     for before, after, alignment in zip(stages, stages[1:], alignments[1:], strict=False):
         done = last is not None and after is stages[-1]
@@ -109,14 +106,33 @@ def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Compa
     }
 
 
-def _alignment(one: Stage, first: Stage) -> str:
-    """`proven` (the same inputs by hash), `different`, or `unknown`."""
-    if not one.inputs or not first.inputs or "" in (*one.inputs.values(), *first.inputs.values()):
+def _alignments(stages: Sequence[Stage]) -> list[str]:
+    """Per stage `proven` (the first stage's inputs, by hash), `different`, or `unknown` (no hash in common).
+
+    A stage that is proven adds the dtypes that it knows: float to quantized to a board that has integers only.
+    """
+    known = {name: dict(hashes) for name, hashes in stages[0].inputs.items()}
+    found = []
+    for one in stages:
+        found.append(_alignment(one.inputs, known))
+        if found[-1] == "proven":
+            for name, hashes in one.inputs.items():
+                known.setdefault(name, {}).update(hashes)
+    return found
+
+
+def _alignment(inputs: Mapping[str, Mapping[str, str]], known: Mapping[str, Mapping[str, str]]) -> str:
+    words = [_same_input(hashes, inputs.get(name, {})) for name, hashes in known.items()]
+    if "different" in words:
+        return "different"
+    return "proven" if words and set(words) == {"proven"} else "unknown"
+
+
+def _same_input(first: Mapping[str, str], other: Mapping[str, str]) -> str:
+    common = [dtype for dtype in first if first[dtype] and other.get(dtype)]
+    if not common:
         return "unknown"
-    if one.inputs == first.inputs:
-        return "proven"
-    same_values = sorted(one.inputs.values()) == sorted(first.inputs.values())
-    return "proven" if same_values and len(set(one.inputs.values())) == 1 else "different"
+    return "proven" if all(first[dtype] == other[dtype] for dtype in common) else "different"
 
 
 def _step(before: Stage, after: Stage, settings: Settings) -> Comparison | None:
