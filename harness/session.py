@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import platform as host_platform
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness import __version__, platforms, store
+from harness import platforms, run_record, store
 from harness.agent import Agent, BoardFacts, Quotas, Sample
 from harness.errors import COULD_NOT_MEASURE, BoardError, HarnessError, InputError, ToolError
-from harness.inputs import BoardInput, plan_inputs
+from harness.inputs import plan_inputs
 from harness.platforms.base import Platform
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.transports import open_transport
@@ -104,7 +102,7 @@ class Session:
         self.board, self.case, self.platform, self.folder, self.tell = board, case, platform, folder, tell
         self._began = time.monotonic()
         self._step = "starting"
-        self.run_record = _new_record(board, case, folder)
+        self.record = run_record.new_record(board, case, folder)
         self._save()
 
     # ---- the story
@@ -116,7 +114,7 @@ class Session:
             self.agent = Agent(transport, board.work, cache_bytes=board.limits.cache_bytes)
             self.agent.install()
             facts = self.agent.hello(tools=self.platform.tools, path=board.tools)
-            self.run_record["board"]["facts"] = store.to_json(facts)
+            self.record["board"]["facts"] = store.to_json(facts)
             self._refuse_missing_tools(facts)
             self._sense("before")
         with self._at("pushing the model"):
@@ -151,7 +149,7 @@ class Session:
         self.tell(step, 0, -1)
         began = time.monotonic()
         yield
-        timings = self.run_record["timings_s"]
+        timings = self.record["timings_s"]
         timings[step] = round(timings.get(step, 0.0) + time.monotonic() - began, 6)
         self._save()
 
@@ -175,13 +173,13 @@ class Session:
             self._keep_samples(phase, [self.agent.sense()])
 
     def _keep_samples(self, phase: str, samples: list[Sample]) -> None:
-        kept = self.run_record["telemetry"]["samples"]
+        kept = self.record["telemetry"]["samples"]
         kept += [{"t_s": s.at_s, "phase": phase, "values": s.values} for s in samples]
 
     def _put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
         put = self.agent.put_file(path, lambda done, total: self.tell(f"pushing {path.name}", done, total))
-        self.run_record["pushed"].append(
+        self.record["pushed"].append(
             {"name": name or path.name, "bytes": put.size_bytes, "md5": put.md5, "sent_bytes": put.sent_bytes}
         )
         return put.path
@@ -195,8 +193,8 @@ class Session:
         done = self._start(self._job("info", model, ()), place, "info")
         info = self.platform.read_model_info(done.log)
         failure = self.platform.read_failure("info", done.code, done.log, done.present)
-        self.run_record["model_info"] = store.to_json(info)
-        self.run_record["versions"] = dict(info.versions)
+        self.record["model_info"] = store.to_json(info)
+        self.record["versions"] = dict(info.versions)
         self._record_mode("info", done, failure)
         if failure:
             words = f" - {failure.evidence}" if failure.evidence else ""
@@ -206,15 +204,15 @@ class Session:
     def _push_inputs(self, info: ModelInfo) -> tuple[str, ...]:
         facts = self.platform.read_input_facts(info)
         plan = plan_inputs(self.case.inputs, facts, self.folder / "inputs")
-        self.run_record["case"]["inputs"] = [_input_record(item) for item in plan]
-        self.run_record["notes"] += [item.note for item in plan if item.note]
+        self.record["case"]["inputs"] = [run_record.input_record(item) for item in plan]
+        self.record["notes"] += [item.note for item in plan if item.note]
         return tuple(self._put(item.path, item.tensor) for item in plan)
 
     def _mode(self, mode: str, job: Job, place: str, turn: int) -> None:
         name = mode if turn == 0 else f"{mode}-{turn + 1}"
         done = self._start(job, place, name)
         failure = self.platform.read_failure(mode, done.code, done.log, done.present)
-        self.run_record["versions"] |= self.platform.read_versions(done.log)
+        self.record["versions"] |= self.platform.read_versions(done.log)
         self._record_mode(name, done, failure)
 
     def _start(self, job: Job, place: str, name: str) -> ModeRun:
@@ -265,7 +263,7 @@ class Session:
                 f"the tool was still running after {self.case.timeout_s:g} s and was ended on the board",
                 "look at its log, or allow more with --timeout SECONDS",
             )
-        self.run_record["modes"].append(
+        self.record["modes"].append(
             {
                 "mode": name,
                 "command": done.argv,
@@ -293,19 +291,19 @@ class Session:
 
     def stop(self, state: str, message: str, hint: str) -> None:
         """Close the record: complete, failed or interrupted, and where."""
-        self.run_record |= {
+        self.record |= {
             "state": state,
             "stopped_at": "" if state == "complete" else self._step,
-            "finished_utc": _now(),
+            "finished_utc": run_record.now(),
             "duration_s": round(time.monotonic() - self._began, 6),
         }
         if message:
-            self.run_record["problems"].append({"message": message, "hint": hint})
-            self.run_record["verdict"] = store.to_json(Verdict("not_measured", message, COULD_NOT_MEASURE))
+            self.record["problems"].append({"message": message, "hint": hint})
+            self.record["verdict"] = store.to_json(Verdict("not_measured", message, COULD_NOT_MEASURE))
         self._save()
 
     def _save(self) -> None:
-        store.save_run(self.folder, self.run_record)
+        store.save_run(self.folder, self.record)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -323,72 +321,3 @@ class ModeRun:
     @property
     def present(self) -> tuple[str, ...]:
         return tuple(file["name"] for file in self.files)
-
-
-def _new_record(board: Board, case: Case, folder: Path) -> dict[str, Any]:
-    return {
-        "format": store.FORMAT,
-        "harness_version": __version__,
-        "id": f"{store.safe_name(case.name)}/{store.safe_name(board.name)}/{folder.name}",
-        "state": "running",
-        "stopped_at": "",
-        "started_utc": _now(),
-        "finished_utc": "",
-        "duration_s": None,
-        "case": {
-            "name": case.name,
-            "model": store.file_facts(case.model),
-            "inputs": [],
-            "reference": None,
-            "policy": case.policy or "default",
-            "options": case.options,
-            "model_name": case.model_name,
-            "core": case.core,
-            "threads": case.threads,
-            "frames": case.frames,
-            "repeat": case.repeat,
-        },
-        "board": _board_record(board),
-        "host": _host_record(),
-        "versions": {},
-        "pushed": [],
-        "timings_s": {},
-        "modes": [],
-        "model_info": None,
-        "profile": None,
-        "comparison": None,
-        "telemetry": {"samples": []},
-        "findings": [],
-        "notes": [],
-        "problems": [],
-        "verdict": None,
-    }
-
-
-def _board_record(board: Board) -> dict[str, Any]:
-    return {
-        "name": board.name,
-        "platform": board.platform,
-        "soc": board.soc,
-        "transport": board.transport,
-        "address": board.address,
-        "emulated": board.emulated is not None,
-        "facts": {},
-    }
-
-
-def _host_record() -> dict[str, Any]:
-    return {
-        "os": f"{host_platform.system()} {host_platform.release()}",
-        "python": host_platform.python_version(),
-        "machine": host_platform.machine(),
-        "harness": __version__,
-    }
-
-
-def _input_record(item: BoardInput) -> dict[str, Any]:
-    return {"tensor": item.tensor, "generated": item.generated} | store.file_facts(item.path)
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

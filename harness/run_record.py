@@ -1,0 +1,81 @@
+"""What run.json holds: the record that a session begins with and fills as it goes. Its shape: docs/architecture.md."""
+
+from __future__ import annotations
+
+import platform as host_platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import __version__, store
+from harness.inputs import BoardInput
+from harness.records import Board, Case
+
+
+def new_record(board: Board, case: Case, folder: Path) -> dict[str, Any]:
+    return {
+        "format": store.FORMAT,
+        "harness_version": __version__,
+        "id": f"{store.safe_name(case.name)}/{store.safe_name(board.name)}/{folder.name}",
+        "state": "running",
+        "stopped_at": "",
+        "started_utc": now(),
+        "finished_utc": "",
+        "duration_s": None,
+        "case": {
+            "name": case.name,
+            "model": store.file_facts(case.model),
+            "inputs": [],
+            "reference": None,
+            "policy": case.policy or "default",
+            "options": case.options,
+            "model_name": case.model_name,
+            "core": case.core,
+            "threads": case.threads,
+            "frames": case.frames,
+            "repeat": case.repeat,
+        },
+        "board": _board_record(board),
+        "host": _host_record(),
+        "versions": {},
+        "pushed": [],
+        "timings_s": {},
+        "modes": [],
+        "model_info": None,
+        "profile": None,
+        "comparison": None,
+        "telemetry": {"samples": []},
+        "findings": [],
+        "notes": [],
+        "problems": [],
+        "verdict": None,
+    }
+
+
+def _board_record(board: Board) -> dict[str, Any]:
+    return {
+        "name": board.name,
+        "platform": board.platform,
+        "soc": board.soc,
+        "transport": board.transport,
+        "address": board.address,
+        "emulated": board.emulated is not None,
+        "facts": {},
+    }
+
+
+def _host_record() -> dict[str, Any]:
+    return {
+        "os": f"{host_platform.system()} {host_platform.release()}",
+        "python": host_platform.python_version(),
+        "machine": host_platform.machine(),
+        "harness": __version__,
+    }
+
+
+def input_record(item: BoardInput) -> dict[str, Any]:
+    return {"tensor": item.tensor, "generated": item.generated} | store.file_facts(item.path)
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
