@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from harness.emulator import build_log
 from harness.emulator.compile import Build, BuildOptions, compile_model
 from harness.emulator.compiled import write_compiled
 from harness.errors import InputError
@@ -47,7 +48,7 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
     for one in builds:
         files |= one.files
     write_compiled(target, [one.model for one in builds], files)
-    beside = [path for one in builds for path in _write_beside(target, one, len(builds) > 1)]
+    beside = [path for one in builds for path in _write_beside(target, one, options, len(builds) > 1)]
     return Built(target, (target, *beside), builds)
 
 
@@ -57,16 +58,33 @@ def _refuse_same_names(builds: Sequence[Build]) -> None:
         raise InputError(f"two models are called {max(names, key=names.count)!r}", "rename one of the files")
 
 
-def _write_beside(target: Path, one: Build, several: bool) -> list[Path]:
+def _write_beside(target: Path, one: Build, options: BuildOptions, several: bool) -> list[Path]:
     stem = f"{target.stem}_{one.model.name}" if several else target.stem
-    quantized = target.with_name(f"{stem}_quantized_model.onnx")
-    onnx.save(one.quantized, str(quantized))
-    written = [quantized]
-    if one.float_model is not None:
-        optimized = target.with_name(f"{stem}_optimized_float_model.onnx")
-        onnx.save(one.float_model, str(optimized))
-        written.append(optimized)
+    models = {f"{stem}_quantized_model.onnx": one.quantized, f"{stem}_optimized_float_model.onnx": one.float_model}
+    written = []
+    for name, model in models.items():
+        if model is not None:
+            onnx.save(model, str(target.with_name(name)))
+            written.append(target.with_name(name))
+    for name, text in _reports(stem, one, options).items():
+        target.with_name(name).write_text(text)
+        written.append(target.with_name(name))
     return written
+
+
+def _reports(stem: str, one: Build, options: BuildOptions) -> dict[str, str]:
+    """What the toolchain of this family would say of the build, by file name."""
+    kinds = {node.name: node.op_type for node in one.quantized.graph.node}
+    facts = build_log.Facts(options.soc, one.model, one.calibration, options.pixels, one.distances, kinds)
+    if options.soc.family == "ucp":
+        return {
+            f"{stem}_hb_compile.log": build_log.hb_compile_log(facts, stem),
+            f"{stem}_node_info.csv": build_log.node_info_csv(facts),
+        }
+    return {
+        f"{stem}_hb_mapper_makertbin.log": build_log.hb_mapper_log(facts, stem),
+        f"{stem}_quant_info.json": build_log.quant_info(facts),
+    }
 
 
 def _facts(one: Build) -> dict[str, Any]:

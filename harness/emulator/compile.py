@@ -1,63 +1,45 @@
-"""What a toolchain does: place, quantize, cut into subgraphs, and write the compiled model with all its facts."""
+"""What a toolchain does: place, quantize, cut into subgraphs, and say how far quantizing went from the float model."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import onnx
 
-from harness.emulator import calibration, layout, pieces, prepare_model, subgraphs, work
-from harness.emulator.compiled import BoardInput, BoardOp, BoardTensor, CompiledModel, Step
-from harness.emulator.image import nv12_bytes
+from harness.emulator import calibration, prepare_model
+from harness.emulator.accuracy import Distance, distances
+from harness.emulator.assembly import Assembly
+from harness.emulator.compiled import CompiledModel
 from harness.emulator.nodes import Network
-from harness.emulator.pixels import PixelInput, insert_preprocess, pixel_samples
-from harness.emulator.placement import Placement, listed, place
-from harness.emulator.quantize import CONV_LIKE, Quantizer
-from harness.emulator.socs import Soc
+from harness.emulator.options import BuildOptions
+from harness.emulator.pixels import insert_preprocess, pixel_samples
+from harness.emulator.placement import place
+from harness.emulator.quantize import Quantizer
 from harness.errors import InputError
-from harness.graph import LogicalModel, LogicalTensor, read_logical
-from harness.onnx_file import DTYPES, infer_types
-from harness.platforms.horizon_dumps import align_up, file_word
-from harness.records import Op, TensorSpec
 
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """What `harness emulator build` was asked for."""
-
-    soc: Soc
-    calibration: Path | None = None
-    pixels: Mapping[str, PixelInput] = field(default_factory=dict)  # NV12 inputs
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    on_cpu: tuple[str, ...] = ()
-    on_bpu: tuple[str, ...] = ()
-    quantized_outputs: bool = False
-    debug_layers: bool = True
-    seed: int = 0
-    name: str = ""
+__all__ = ["Build", "BuildOptions", "compile_model"]
 
 
 @dataclass(frozen=True)
 class Build:
-    """What compiling gave: the model, its graphs by file name, the quantized ONNX, and lines for the log."""
+    """What compiling gave: the model, its graphs by file name, the ONNX before and after quantizing."""
 
     model: CompiledModel
     files: dict[str, bytes]
     quantized: onnx.ModelProto
-    float_model: onnx.ModelProto | None
-    placements: Mapping[str, Placement]
     calibration: str
+    float_model: onnx.ModelProto | None = None  # None for a model that came quantized
+    distances: Mapping[str, Distance] = field(default_factory=dict)  # per tensor, on the first calibration sample
 
 
 def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     """Compile one ONNX, float or QDQ. `number` is its place in a file that packs several. Errors: InputError."""
     source = prepare_model.load(path)
     if prepare_model.is_quantized(source):
-        return _finish(path, source, None, {}, "already quantized, taken as it is", options, number)
+        return _compile_quantized(path, source, options, number)
     prepared = prepare_model.prepare(source, options.shapes, lambda m: insert_preprocess(m, options.pixels))
     network = Network(prepared)
     _check_forced(network, options)
@@ -70,7 +52,18 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
         quantized_outputs=options.quantized_outputs,
         pixels=frozenset(options.pixels),
     )
-    return _finish(path, quantizer.run(), prepared, placements, samples.source, options, number)
+    quantized = quantizer.run()
+    assembly = Assembly(quantized, placements, options, number)
+    model = assembly.result(path, samples.source)
+    distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.pixels)
+    return Build(model, assembly.files, quantized, samples.source, prepared, distance)
+
+
+def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOptions, number: int) -> Build:
+    said = "already quantized, taken as it is"
+    assembly = Assembly(source, {}, options, number)
+    model = assembly.result(path, said)
+    return Build(model, assembly.files, source, said)
 
 
 def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Samples:
@@ -80,228 +73,8 @@ def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Sampl
 
 
 def _check_forced(network: Network, options: BuildOptions) -> None:
-    from difflib import get_close_matches
-
     names = [node.name for node in network.nodes]
     for name in (*options.on_cpu, *options.on_bpu):
         if name not in names:
             near = get_close_matches(name, names, n=1)
             raise InputError(f"no node {name!r} in the model", f"did you mean {near[0]!r}?" if near else "")
-
-
-def _finish(
-    path: Path,
-    quantized: onnx.ModelProto,
-    float_model: onnx.ModelProto | None,
-    placements: Mapping[str, Placement],
-    calibrated: str,
-    options: BuildOptions,
-    number: int,
-) -> Build:
-    assembly = _Assembly(quantized, placements, options, number)
-    model = assembly.result(path, calibrated)
-    return Build(model, assembly.files, quantized, float_model, assembly.placements, calibrated)
-
-
-class _Assembly:
-    """Everything of a compiled model that follows from the quantized graph and the placement."""
-
-    def __init__(
-        self, quantized: onnx.ModelProto, placements: Mapping[str, Placement], options: BuildOptions, number: int
-    ) -> None:
-        self.quantized, self.options, self.prefix = quantized, options, f"{number}/"
-        self.types = infer_types(quantized)
-        self.logical: LogicalModel = read_logical(quantized)
-        _refuse_unknown_shapes(self.logical)
-        self.tensors = {tensor.name: tensor for tensor in self.logical.tensors}
-        self.ops = self.logical.graph.ops
-        self.placements = {op.name: self._placement(op, placements) for op in self.ops}
-        self.units = {name: placement.unit for name, placement in self.placements.items()}
-        stem = file_word(quantized.graph.name or "main_graph")
-        self.subgraphs = subgraphs.cut(self.ops, self.units, stem)
-        self.maker = {name: op for op in self.ops for name in op.outputs}
-        self.nodes = {node.name: node for node in quantized.graph.node}
-        self.network = Network(_with_types(quantized, self.types))
-        self.files: dict[str, bytes] = {}
-
-    def _placement(self, op: Op, placements: Mapping[str, Placement]) -> Placement:
-        if op.name in placements:
-            return placements[op.name]
-        return self._placement_of_quantized(op)
-
-    def _placement_of_quantized(self, op: Op) -> Placement:
-        """For a graph that came quantized: on the BPU where its tensors are integers and the op is listed."""
-        march = self.options.soc.march
-        if op.name in self.options.on_cpu or not listed(op.kind, march):
-            return Placement("CPU", f"{op.kind} is a CPU op on {march}")
-        inputs = [self.tensors[n].spec.dtype for n in op.inputs]
-        outputs = [self.tensors[n].spec.dtype for n in op.outputs]
-        if not all(dtype[:1] in "su" for dtype in inputs):
-            return Placement("CPU", "its inputs are not quantized")
-        if op.kind in CONV_LIKE or all(dtype[:1] in "su" for dtype in outputs):
-            return Placement("BPU", "quantized in the given model")
-        return Placement("CPU", "its output is not quantized")
-
-    def result(self, path: Path, calibrated: str) -> CompiledModel:
-        graph_file = f"{self.prefix}graph.onnx"
-        self.files[graph_file] = pieces.with_all_outputs(self.quantized, self.logical).SerializeToString()
-        return CompiledModel(
-            name=self.options.name or path.stem,
-            march=self.options.soc.march,
-            builder=self.options.soc.builder,
-            source=path.name,
-            source_md5=hashlib.md5(path.read_bytes()).hexdigest(),
-            inputs=tuple(self._input(name) for name in self.logical.graph.inputs),
-            outputs=self.logical.graph.outputs,
-            tensors=tuple(self._tensor(tensor) for tensor in self.logical.tensors),
-            ops=tuple(self._op(op) for op in self.ops),
-            steps=tuple(self._steps()),
-            graph=graph_file,
-            debug_layers=self.options.debug_layers,
-            notes=(f"calibration: {calibrated}",),
-        )
-
-    # ---------------------------------------------------------------- tensors and ops
-
-    def _is_integer(self, tensor: LogicalTensor) -> bool:
-        """Quantized, as opposed to full-precision results, which are handed to the CPU as floats."""
-        return tensor.spec.dtype in ("s8", "s16")
-
-    def _tensor(self, tensor: LogicalTensor) -> BoardTensor:
-        unit = self.units.get(tensor.op, "BPU")  # a quantized input is made for the BPU
-        stored = layout.stored(tensor.spec, unit, self.options.soc.family)
-        return BoardTensor(
-            name=tensor.name,
-            onnx_name=tensor.onnx_name,
-            spec=tensor.spec,
-            stored=stored,
-            handed_out=stored if self._is_integer(tensor) else tensor.spec,
-            op=tensor.op,
-            unit=unit,
-            is_input=tensor.is_input,
-            is_output=tensor.is_output,
-        )
-
-    def _input(self, name: str) -> BoardInput:
-        tensor = self.tensors[name]
-        onnx_name = tensor.float_name or tensor.onnx_name
-        spec = replace(self.types[onnx_name], name=onnx_name)
-        if onnx_name in self.options.pixels:
-            height, width = spec.shape[2:]
-            size = nv12_bytes(height, width)
-            aligned = nv12_bytes(height, align_up(width, 16))
-            return BoardInput(onnx_name, onnx_name, "NV12", spec, "PYRAMID", size, aligned)
-        size = layout.file_bytes(spec)
-        return BoardInput(onnx_name, onnx_name, spec.dtype, spec, "DDR", size, size)
-
-    def _op(self, op: Op) -> BoardOp:
-        nodes = [self.nodes[name] for name in op.covers if name in self.nodes]
-        return BoardOp(
-            name=op.name,
-            kind=op.kind,
-            unit=self.units[op.name],
-            subgraph=self.subgraphs.get(op.name, ""),
-            reason=self.placements[op.name].reason,
-            inputs=op.inputs,
-            outputs=op.outputs,
-            covers=tuple(n.name for n in nodes if n.op_type not in ("QuantizeLinear", "DequantizeLinear")),
-            macs=work.macs(self.network, nodes),
-            weight_bytes=self._weights(nodes),
-        )
-
-    def _weights(self, nodes: list[onnx.NodeProto]) -> int:
-        """Bytes of constants, those behind their own DequantizeLinear included."""
-        network = self.network
-        before = [network.producer[n] for node in nodes for n in node.input if n in network.producer]
-        constant = [n for n in before if n.op_type == "DequantizeLinear" and n.input[0] in network.constants]
-        return work.weight_bytes(network, [*nodes, *constant])
-
-    # ---------------------------------------------------------------- steps
-
-    def _steps(self) -> list[Step]:
-        steps = [Step("Preprocess", "preprocess", tensors=tuple(self.logical.graph.inputs))]
-        for group in subgraphs.schedule(self.ops, self.subgraphs):
-            name = self.subgraphs.get(group[0].name, "")
-            steps += self._bpu_steps(name, group) if name else self._cpu_steps(group[0])
-        return steps
-
-    def _bpu_steps(self, name: str, group: list[Op]) -> list[Step]:
-        made = {n for op in group for n in op.outputs}
-        read = [n for op in group for n in op.inputs if n not in made]
-        entering = [n for n in dict.fromkeys(read) if self._from_cpu(n)]
-        leaving = [n for op in group for n in op.outputs if self._leaves(n)]
-        steps = [step for n in entering if (step := self._quantize_step(n))]
-        steps += self._convert_step(f"{name}_input_layout_convert", entering)
-        steps.append(Step(f"BPU_{name}", "bpu", subgraph=name))
-        steps += self._convert_step(f"{name}_output_layout_convert", leaving)
-        return steps + [self._dequantize_step(n) for n in leaving if self._dequantized(n)]
-
-    def _from_cpu(self, name: str) -> bool:
-        maker = self.maker.get(name)
-        return maker is None or self.units[maker.name] == "CPU"
-
-    def _leaves(self, name: str) -> bool:
-        readers = [op for op in self.ops if name in op.inputs]
-        return name in self.logical.graph.outputs or any(self.units[op.name] == "CPU" for op in readers)
-
-    def _dequantized(self, name: str) -> bool:
-        """Integer outputs of the model stay integers; everything else that leaves the BPU becomes float."""
-        return not (
-            name in self.logical.graph.outputs
-            and self.options.quantized_outputs
-            and self._is_integer(self.tensors[name])
-        )
-
-    def _convert_step(self, name: str, tensors: list[str]) -> list[Step]:
-        four = tuple(n for n in tensors if len(self.tensors[n].spec.shape) == 4 and self.tensors[n].spec.dtype != "u8")
-        return [Step(name, "layout", tensors=four)] if four else []
-
-    def _quantize_step(self, name: str) -> Step | None:
-        tensor = self.tensors[name]
-        if not tensor.float_name:
-            return None
-        node = next(n for n in self.quantized.graph.node if tensor.onnx_name in n.output)
-        return self._piece(f"Quantize_{name}_HzQuantize", [node])
-
-    def _dequantize_step(self, name: str) -> Step:
-        tensor = self.tensors[name]
-        maker = self.maker[name].name
-        step = f"Dequantize_{maker}_HzDequantize"
-        if not self._is_integer(tensor):  # accumulators, int32 on the hardware
-            return self._add(step, pieces.dequantize_accumulators(tensor.spec.shape))
-        scale = tensor.spec.quantization
-        return self._add(step, pieces.dequantize(tensor.spec.shape, scale.scales[0] if scale else 1.0))
-
-    def _cpu_steps(self, op: Op) -> list[Step]:
-        nodes = [self.nodes[name] for name in op.covers if name in self.nodes]
-        inner = [node for node in nodes if node.op_type not in ("QuantizeLinear", "DequantizeLinear")]
-        return [self._piece(f"{op.kind}_{op.name}", inner)] if inner else []
-
-    def _piece(self, name: str, nodes: list[onnx.NodeProto]) -> Step:
-        return self._add(name, pieces.extract(self.quantized, nodes, self.types))
-
-    def _add(self, name: str, model: onnx.ModelProto) -> Step:
-        file = f"{self.prefix}step{len(self.files):05}.onnx"
-        self.files[file] = model.SerializeToString()
-        return Step(name, "graph", file=file)
-
-
-def _refuse_unknown_shapes(logical: LogicalModel) -> None:
-    for tensor in logical.tensors:
-        if not tensor.spec.dtype or any(n < 0 for n in tensor.spec.shape):
-            raise InputError(
-                f"tensor {tensor.name!r} of op {tensor.op!r} has no fixed shape",
-                "fix the input shapes (--shape NAME=1,3,224,224); ops whose output size depends on data are not played",
-            )
-
-
-def _with_types(model: onnx.ModelProto, types: Mapping[str, TensorSpec]) -> onnx.ModelProto:
-    """A shallow copy whose value_info holds every known shape."""
-    elements: dict[str, Any] = {dtype: element for element, dtype in DTYPES.items()}
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    del result.graph.value_info[:]
-    for name, spec in types.items():
-        if spec.dtype and all(n >= 0 for n in spec.shape):
-            result.graph.value_info.append(onnx.helper.make_tensor_value_info(name, elements[spec.dtype], spec.shape))
-    return result

@@ -36,11 +36,20 @@ def text_of(array: Array, precision: int, axis: int) -> str:
     return "".join(" ".join(form % value for value in row) + "\n" for row in rows.tolist())
 
 
-def dequantized(array: Array, tensor: BoardTensor) -> Array:
-    """Real values of the valid region, stored axis order, float32."""
-    scaling = tensor.handed_out.quantization
-    values = layout.to_stored_axes(array, tensor.handed_out).astype(np.float32)
-    return values * np.float32(scaling.scales[0]) if scaling and tensor.spec.dtype[:1] in "su" else values
+def dequantized(array: Array, spec: TensorSpec) -> Array:
+    """Real values, float32, in the axis order of `spec`: what DequantizeLinear computes."""
+    scaling = spec.quantization
+    if scaling is None:
+        return array.astype(np.float32)
+    shape = [-1 if i == scaling.axis else 1 for i in range(array.ndim)] if scaling.axis is not None else []
+    scales = np.array(scaling.scales, np.float32).reshape(shape or ())
+    zeros = np.array(scaling.zero_points, np.int32).reshape(shape if len(scaling.zero_points) > 1 else ())
+    return np.asarray((array.astype(np.int32) - zeros).astype(np.float32) * scales)
+
+
+def handed_out(array: Array, tensor: BoardTensor) -> Array:
+    """A model output as the tool hands it out: dequantized where the model says so, ONNX axis order."""
+    return dequantized(array, tensor.spec) if tensor.spec.quantization and not tensor.handed_out.quantization else array
 
 
 def output_name(index: int, name: str, suffix: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.emulator import dump_files, hrt_flags, profile_files, timing, tool_faults
+from harness.emulator import dump_files, hrt_flags, layout, profile_files, timing, tool_faults
 from harness.emulator.compiled import CompiledModel
 from harness.emulator.execute import Executor
 from harness.emulator.layout import Array
@@ -128,15 +128,18 @@ def _dump_output(call: Call, model: CompiledModel, index: int, value: Array, fol
     from harness.emulator.hrt_tool import ToolFailure
 
     tensor = model.tensor(model.outputs[index])
+    given = dump_files.handed_out(value, tensor)
     dequantize = call.line.on("hybrid_dequantize_process")
     if dequantize and value.ndim != 4:
         raise ToolFailure(f"hybrid_dequantize_process only supports 4-D outputs, {tensor.name} has {value.ndim}")
     if not dequantize and call.line.text("dump_format") == "bin":
         path = folder / dump_files.output_name(index, tensor.name, "bin")
-        dump_files.write_tensor(path, value, tensor.handed_out, seed)
+        dump_files.write_tensor(path, given, tensor.handed_out, seed)
         return path
     path = folder / dump_files.output_name(index, tensor.name, "txt")
-    array = dump_files.dequantized(value, tensor) if dequantize else value
+    array = layout.to_stored_axes(
+        dump_files.dequantized(value, tensor.spec) if dequantize else given, tensor.handed_out
+    )
     path.write_text(dump_files.text_of(array, call.line.number("dump_precision"), call.line.number("dump_txt_axis")))
     return path
 
@@ -144,7 +147,7 @@ def _dump_output(call: Call, model: CompiledModel, index: int, value: Array, fol
 def _classify(call: Call, model: CompiledModel, values: dict[str, Array]) -> None:
     call.console.glog("main.cpp:786", "Attention: please make sure model is for classfication")
     tensor = model.tensor(model.outputs[0])
-    scores = dump_files.dequantized(values[tensor.name], tensor).reshape(-1)
+    scores = dump_files.dequantized(values[tensor.name], tensor.spec).reshape(-1)
     best = int(np.argmax(scores))
     call.console.glog("main.cpp:788", f"class result: [id]{best}, [score]{scores[best]:.4f}")
 

@@ -1,0 +1,26 @@
+"""What `harness emulator build` was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.emulator.pixels import PixelInput
+from harness.emulator.socs import Soc
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What `harness emulator build` was asked for."""
+
+    soc: Soc
+    calibration: Path | None = None
+    pixels: Mapping[str, PixelInput] = field(default_factory=dict)  # NV12 inputs
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    on_cpu: tuple[str, ...] = ()
+    on_bpu: tuple[str, ...] = ()
+    quantized_outputs: bool = False
+    debug_layers: bool = True
+    seed: int = 0
+    name: str = ""
