@@ -232,6 +232,15 @@ def test_the_tool_s_own_arithmetic_is_checked(tmp_path: Path) -> None:
     assert "average latency: the tool says 2.9" in latency.problems[0]
 
 
+def test_of_several_progress_lines_the_extremes_count(tmp_path: Path) -> None:
+    text = perf_console(frames=400)
+    line = (
+        "Frame count: 200,  Thread Average: 2.4 ms,  thread max latency: 9.5 ms,  thread min latency: 0.5 ms,  FPS: 9.0"
+    )
+    latency = HBDNN.read_latency(tmp_path, text.replace("Frame count: 400,", f"{line}\nFrame count: 400,"))
+    assert latency is not None and (latency.min_us, latency.max_us) == (500.0, 9500.0)
+
+
 def test_fps_is_not_checked_against_latency(tmp_path: Path) -> None:
     latency = HBDNN.read_latency(tmp_path, perf_console(mean_ms=11.5, run_ms=295.0, threads=4))
     assert latency is not None and latency.problems == ()

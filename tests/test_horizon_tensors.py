@@ -103,6 +103,13 @@ def test_captured_listing_of_bin_dumps(tmp_path: Path) -> None:
     assert {"conv1", "conv5_6_sep", "fc7", "pool6"} <= {d.name for d in found}
 
 
+def test_the_map_of_convolutions_gives_bin_dumps_their_tensors(tmp_path: Path) -> None:
+    touch(tmp_path, "conv1_float.bin", "pool_float.bin")
+    (tmp_path / "net_quantized_model_conv_output_map.json").write_text('{"conv1": "conv1_out"}')
+    found = {d.name: (d.op, d.aliases) for d in HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))}
+    assert found == {"conv1_out": ("conv1", ("conv1",)), "pool": ("pool", ())}
+
+
 # --------------------------------------------------------------------------- storage
 
 
@@ -184,6 +191,12 @@ def test_inputs_meet_by_name_and_a_stranger_is_refused() -> None:
     assert HBDNN.reference_feed(info, TensorSpec("b", "u8", (4,)), b"abcd") == b"abcd"
     with pytest.raises(InputError, match="none of the model's inputs"):
         HBDNN.reference_feed(info, TensorSpec("c", "u8", (4,)), b"abcd")
+
+
+def test_a_stated_size_of_three_bytes_per_pixel_is_explained_and_the_file_stays_nv12() -> None:
+    old = nv12("images", 16, 32) | {"aligned byte size": 16 * 32 * 3}
+    info = HBDNN.read_model_info(x5_info([old], [feature("o", (1, 2))]))
+    assert "3 bytes per pixel" in info.warnings[0] and HBDNN.read_input_facts(info)[0]["bytes"] == 768
 
 
 def test_resizer_inputs_have_no_fixed_size() -> None:

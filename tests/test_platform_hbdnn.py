@@ -189,6 +189,7 @@ def test_runs_that_worked_are_no_failures() -> None:
         ("release", 0, "[E][DNN] hbDNNInfer failed, error code: -6000007\n", (), "task_failed"),
         ("release", 3, "[E][DNN] something error code: -6000007\n", (), "memory"),
         ("release", 3, "strange\n", (), "failed"),
+        ("release", 1, 'When model_file has one more model, "model_name" must be specified!\n', (), "usage"),
         ("release", 1, "write: No space left on device\n", (), "no_space"),
         ("info", 0, "[DNN] Runtime version = 1.24.5_(3.15.55 HBRT)\n", (), "no_result"),
     ],

@@ -55,17 +55,19 @@ def transforms(look: Look) -> Found:
 
 
 def observer(look: Look) -> Found:
-    extras = look.comparison.extras if look.comparison else {}
-    told = extras.get("observer")
+    told = look.comparison.extras.get("observer") if look.comparison else None
     if isinstance(told, dict) and told.get("same") is False:
-        yield finding(
-            "C-104", f"outputs that differ: {', '.join(map(str, told.get('differing', []))) or 'see observer'}"
-        )
+        yield finding("C-104", str(told.get("detail", "")))
 
 
 def determinism(look: Look) -> Found:
-    if look.comparison and look.comparison.verdict.word == "not_deterministic":
-        yield finding("C-105", look.comparison.verdict.detail)
+    if look.comparison is None:
+        return
+    kinds = look.comparison.extras.get("determinism")
+    told = [(k, v) for k, v in kinds.items() if isinstance(v, dict)] if isinstance(kinds, dict) else []
+    for kind, answer in told:
+        if answer.get("deterministic") is False:
+            yield finding("C-105", f"{kind}: {answer.get('detail', '')}", subject=str(answer.get("first", "")))
 
 
 CHECKS = (coverage, from_the_start, transforms, observer, determinism)

@@ -13,6 +13,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.platforms import horizon_dumps, horizon_errors, horizon_info, horizon_inputs, horizon_model
 from harness.platforms import horizon_options as options
+from harness.platforms.base import Platform
 from harness.platforms.horizon_estimates import mark_estimates
 from harness.platforms.horizon_perf import TOLERANCE, latency_of, read_infer, read_perf
 from harness.platforms.horizon_profiler import ProfilerLog, op_times, read_profiler_log
@@ -142,8 +143,10 @@ class Hbdnn:
         return horizon_dumps.model_outputs(folder, info)
 
     def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
+        """Node dumps of infer, or the convolution dumps of `hrt_bin_dump` with their map where it lies beside them."""
         nodes = horizon_dumps.node_dumps(folder)
-        return nodes or horizon_dumps.bin_dumps(folder)
+        mapping = next(iter(sorted(folder.glob("*conv_output_map.json"))), None)
+        return nodes or horizon_dumps.bin_dumps(folder, mapping)
 
     def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
         return horizon_dumps.storages(spec, unit, self.alignment)
@@ -204,4 +207,4 @@ def _disagreements(console: Latency, profiler: ProfilerLog) -> list[str]:
     ]
 
 
-PLATFORM = Hbdnn()
+PLATFORM: Platform = Hbdnn()

@@ -135,6 +135,12 @@ _TEXTS = (
         "the board's runtime is older than this option: leave the option out",
     ),
     _rule(
+        r'"?model_name"? must be specified',
+        "usage",
+        "the file holds several models and none was chosen",
+        "choose one with --model-name; `harness inspect` and the info log list them",
+    ),
+    _rule(
         r"error while loading shared libraries: ([^:\s]+)",
         "missing_library",
         r"the tool does not start: \1 is not found on the board",

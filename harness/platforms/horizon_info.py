@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from harness.platforms.horizon_text import (
     NUMBER,
@@ -89,7 +90,7 @@ def read_model_info(text: str, model_name: str = "") -> ModelInfo:
         models_in_file=_models_in_file(lines, problems),
         load_us=_load_us(lines),
         versions=read_versions(text),
-        warnings=(*read_warnings(text), *_dynamic(inputs)),
+        warnings=(*read_warnings(text), *_dynamic(inputs), *_three_bytes(inputs)),
         problems=tuple(dict.fromkeys(problems)),
     )
 
@@ -311,3 +312,12 @@ def _load_us(lines: Text) -> float | None:
 def _dynamic(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
     names = [s.name for s in inputs if -1 in s.stride_bytes or -1 in s.shape]
     return tuple(f"input {name!r} is dynamic (-1): give --option input_stride and input_valid_shape" for name in names)
+
+
+def _three_bytes(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
+    """Some runtimes state the YUV444 the accelerator reads, 3 bytes per pixel; a file has 1.5 (J5 FAQ 6.6.1.7)."""
+    names = [s.name for s in inputs if s.layout == "NV12" and s.aligned_bytes and s.aligned_bytes == prod(s.shape)]
+    return tuple(
+        f"input {name!r}: the stated size is 3 bytes per pixel, as the accelerator reads it; the NV12 file has 1.5"
+        for name in names
+    )

@@ -14,6 +14,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.platforms import horizon_dumps
 from harness.platforms import horizon_options as options
+from harness.platforms.base import Platform
 from harness.platforms.hbdnn import OPTIONS as SHARED_OPTIONS
 from harness.platforms.hbdnn import Hbdnn, seconds_of
 from harness.platforms.horizon_errors import FILES
@@ -164,4 +165,4 @@ def _check_strides(shapes: str, strides: str) -> None:
             raise InputError(f"option input_stride={stride}: too small for shape {shape}")
 
 
-PLATFORM = Ucp()
+PLATFORM: Platform = Ucp()
