@@ -1,0 +1,154 @@
+"""What a comparison says: figures, verdicts, roles, origins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+VERDICTS = ("exact", "within", "differs", "not_compared")
+REASONS = (
+    "no_reference",
+    "no_dump",
+    "shape_differs",
+    "dtype_differs",
+    "truncated",
+    "empty",
+    "ambiguous",
+    "unreadable",
+)
+ROLES = ("", "origin", "propagated", "suspect", "cleared")
+RUN_VERDICTS = (
+    "consistent",
+    "consistent_within",
+    "consistent_accumulated",
+    "diverges",
+    "not_deterministic",
+    "not_comparable",
+    "board_fault",
+    "not_compared",  # the user gave no reference: measured, nothing judged
+    "not_measured",  # a mode failed, or the link: nothing can be said
+)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Pointwise figures of one pair (board against reference). Definitions: docs/metrics.md.
+
+    Steps are quantization steps and only exist for integers on one scale; relative figures are None where
+    the reference is all zero or the figure is undefined. NaN never hides in a number: `nan_*` count it.
+    """
+
+    elements: int
+    mismatched: int
+    max_step: float | None = None
+    mean_step: float | None = None  # signed, board minus reference
+    histogram: tuple[tuple[int, int], ...] = ()  # (step, count), ascending, only where steps exist
+    relative_l2: float | None = None
+    sqnr_db: float | None = None  # None also for an exact pair: infinite
+    max_abs: float | None = None
+    max_abs_over_range: float | None = None
+    one_minus_cosine: float | None = None
+    max_ulp: int | None = None
+    nan_board: int = 0
+    nan_reference: int = 0
+    inf_board: int = 0
+    inf_reference: int = 0
+    nonfinite_agree: bool = True  # same positions, same signs
+    saturated_share_board: float | None = None
+    saturated_share_reference: float | None = None
+    zero_share_board: float | None = None
+    zero_share_reference: float | None = None
+    special: str = ""  # "all_zero", "constant", "tiny", "empty": explicit treatment, see docs/metrics.md
+
+    @property
+    def mismatch_share(self) -> float:
+        return self.mismatched / self.elements if self.elements else 0.0
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What kind of fault, with the evidence. `certain` only where the evidence admits nothing else."""
+
+    kind: str  # see consistency/kinds.py
+    certain: bool
+    evidence: str
+    transform: str = ""  # what makes the pair equal, where something does
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the comparison: a tensor of the reference, of the board, or of both."""
+
+    index: int
+    name: str
+    op: str
+    op_kind: str
+    verdict: str
+    reason: str = ""  # of not_compared: one of REASONS; otherwise the policy line that decided
+    note: str = ""  # a sentence for people, "" when there is nothing to add
+    match: str = ""  # exact, rule, suffix, mapping; "" when there is no partner
+    role: str = ""
+    unit: str = ""
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    size_bytes: int = 0  # of the valid region
+    file_md5_board: str = ""
+    file_md5_reference: str = ""
+    valid_md5_board: str = ""
+    valid_md5_reference: str = ""
+    metrics: Metrics | None = None
+    single: Metrics | None = None  # isolated error: this op alone, fed with the board's own inputs
+    fingerprint: Fingerprint | None = None
+    board_file: str = ""
+    is_output: bool = False
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a difference is born: one op, or an interval when tensors in between were not compared."""
+
+    op: str
+    op_kind: str
+    tensor: str
+    first: str = ""  # of an interval: last good tensor before it
+    unseen: tuple[str, ...] = ()  # ops of the interval that were not compared
+    certain: bool = True  # False for a suspect that could not be isolated
+    how: str = "graph"  # "graph", "sequence" (file order, no graph known), "isolated"
+    fingerprint: Fingerprint | None = None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The headline: how much was compared at all."""
+
+    layers_compared: int
+    layers_total: int
+    bytes_compared: int
+    bytes_total: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The word on a run or a comparison. `exit_code` as in errors.py."""
+
+    word: str
+    detail: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Board against reference, whole. Rows in execution order."""
+
+    verdict: Verdict
+    coverage: Coverage
+    layers: tuple[Layer, ...]
+    origins: tuple[Origin, ...] = ()
+    first_difference: str = ""  # tensor name in execution order
+    reference: dict[str, Any] = field(default_factory=dict)  # kind, source, provenance
+    policy: str = ""  # name of the policy that judged
+    graph_source: str = ""  # "" means sequence mode
+    notes: tuple[str, ...] = ()
+    pictures: dict[str, Any] = field(default_factory=dict)  # error map and histogram of origins, small
+    extras: dict[str, Any] = field(default_factory=dict)  # ladder, three-way, observer, determinism

@@ -1,0 +1,154 @@
+"""What is run on a board, and what it tells: jobs, model facts, times, findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.records.tensors import TensorSpec
+
+
+@dataclass(frozen=True)
+class Case:
+    """What to run and what to expect of it."""
+
+    name: str
+    model: Path
+    inputs: tuple[tuple[str, Path], ...] = ()  # (tensor name or "", file); empty: seeded noise, and said so
+    reference: str = ""  # a folder, an .npz or an ONNX on this PC; "" compares nothing
+    modes: tuple[str, ...] = ()  # empty: all that the platform has
+    model_name: str = ""
+    core: int | str = 0
+    threads: int = 1
+    frames: int = 200
+    time_s: float = 0.0
+    repeat: int = 1
+    pull: str = "differing"  # which dumps come over the link: "differing", "all" or "none"
+    policy: str = ""  # a policy file; "" is the built-in default
+    mapping: str = ""  # a file of names: board tensor -> reference tensor
+    options: dict[str, Any] = field(default_factory=dict)  # the platform's own
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One mode of one run, in paths of the board. The platform turns it into an Invocation."""
+
+    mode: str  # "info", "release", "debug", "profile", "nmem"
+    model: str
+    folder: str  # working folder on the board; everything the mode leaves goes here
+    inputs: tuple[str, ...] = ()  # in the model's input order
+    model_name: str = ""
+    core: int | str = 0
+    threads: int = 1
+    frames: int = 200
+    time_s: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What to start on the board, and how to know that it worked."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    expected: tuple[str, ...] = ()  # glob patterns in the folder; each must match, or the mode failed
+    keep: tuple[str, ...] = ("*",)  # glob patterns of what is pulled
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a mode gave no result, as a plain sentence, with the vendor's own words as evidence."""
+
+    kind: str  # "missing_tool", "missing_model", "wrong_march", "memory", "timeout", "crash", "garbage", ...
+    message: str
+    hint: str = ""
+    evidence: str = ""  # the line of the vendor's text
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What the board's own tool says of a model."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    input_sources: tuple[str, ...] = ()  # per input: "pyramid", "ddr", "resizer", "" when not told
+    input_types: tuple[str, ...] = ()  # per input: the vendor's word, "NV12", "RGB", "F32", ... "" when not told
+    models_in_file: tuple[str, ...] = ()
+    load_us: float | None = None
+    versions: dict[str, str] = field(default_factory=dict)  # runtime, hbrt, builder, platform, ...
+    warnings: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # what could not be read, never guessed
+
+
+@dataclass(frozen=True)
+class OpTime:
+    """Time of one op, node or subgraph as the board's profiler names it."""
+
+    name: str
+    kind: str  # "subgraph" for a BPU segment, else the op type
+    unit: str  # "BPU", "CPU", "NNA", provider name, ...
+    category: str  # "compute", "quantize", "dequantize", "layout", "pre", "wait"
+    mean_us: float
+    min_us: float | None = None
+    max_us: float | None = None
+    count: int | None = None
+    estimated: bool = False  # True where no clock measured it (emulated accelerator time)
+    figures: dict[str, float] = field(default_factory=dict)  # gops, bytes, ... where the tool tells
+    index: int | None = None  # place in the execution order, where the profiler itself tells it
+
+
+@dataclass(frozen=True)
+class Latency:
+    """End to end, as the board's tool reports it."""
+
+    mean_us: float
+    min_us: float | None = None
+    max_us: float | None = None
+    fps: float | None = None
+    frames: int | None = None
+    threads: int | None = None
+    core: str = ""
+    total_us: float | None = None  # wall time of the whole loop
+    samples_us: tuple[float, ...] = ()  # per frame, where the tool gives them
+    warmup_excluded: bool | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of consecutive ops on one unit."""
+
+    unit: str
+    name: str
+    ops: tuple[str, ...]
+    time_us: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time goes. `unattributed_us` is end to end minus the sum of ops, negative when they overlap."""
+
+    latency: Latency
+    ops: tuple[OpTime, ...]
+    split_us: dict[str, float]  # unit -> compute time; plus "quantize", "layout", "other"
+    segments: tuple[Segment, ...]
+    unattributed_us: float
+    order_known: bool = True  # False: the profiler sorts by name, so segments come from the graph or not at all
+    estimated: bool = False
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to do, with its evidence. `rule` is stable and documented."""
+
+    rule: str  # "C-107"
+    severity: str  # "error", "warning", "note"
+    title: str
+    evidence: str
+    advice: str
+    subject: str = ""  # op, tensor, file
