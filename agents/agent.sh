@@ -274,6 +274,14 @@ nap() {
   sleep 0.1 2>/dev/null || sleep 1
 }
 
+receive() { # stdin to the end of $p_part. A `tee` into md5sum would save a read, but moves 1 to 8 KiB at a time.
+  exec 3<&0
+  cat <&3 >>"$p_part" 2>/dev/null &
+  p_cat=$!
+  exec 3<&-
+  wait "$p_cat"
+}
+
 do_put() { # name size offset owner; stdin: the bytes from offset on
   check_lease
   if ! { cache_name "${1-}" && number "${2-}" && number "${3-}" && hex "${4-}"; }; then
@@ -290,23 +298,20 @@ do_put() { # name size offset owner; stdin: the bytes from offset on
   fi
   size_of "$p_part"
   [ "$size" -eq "$3" ] || fail offset "$size"
-  exec 3<&0
-  cat <&3 >>"$p_part" 2>/dev/null &
-  p_cat=$!
-  exec 3<&-
-  wait "$p_cat" || {
+  receive || {
     rm -f "$p_part"
     free_bytes
     fail no_space "the board's disk is full or cannot be written; $free bytes are free in $cache"
   }
   size_of "$p_part"
   [ "$size" -ge "$2" ] || fail partial "$size"
+  p_sum=
   p_sum=$(md5sum <"$p_part")
   if [ "$size" -ne "$2" ] || [ "${p_sum%% *}" != "$n_md5" ]; then
     rm -f "$p_part"
     fail damaged "${p_sum%% *}"
   fi
-  sync "$p_part" 2>/dev/null || sync
+  # No sync: after a power cut the boot id differs, and what is here is then checked by md5 before it is used.
   mv -f "$p_part" "$cache/$1" || fail cannot_write "$cache/$1"
   chmod a-w "$cache/$1"
   echo "$boot $size" >"$cache/.$1.ok"

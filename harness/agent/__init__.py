@@ -275,12 +275,13 @@ class Agent:
         target: Path,
         quotas: Quotas | None = None,
         progress: Progress | None = None,
+        known: Mapping[str, FileFacts] | None = None,
     ) -> dict[str, str]:
         """Bring files home, each verified by md5; gives the stored file name (relative to `target`) by name.
 
-        Errors: BoardError for a file that vanished, keeps changing or breaks the quotas.
+        `known` is what `hash` told of the folder; without it this Agent's last look is taken, or a new one. Errors: BoardError for a file that vanished, keeps changing or breaks the quotas.
         """
-        known = self._hashes.get(folder) or self.hash(folder)
+        known = known or self._hashes.get(folder) or self.hash(folder)
         return files.fetch(self, folder, names, known, files.Landing(target, quotas or Quotas(), progress))
 
     # ---- leases: one user of a board at a time

@@ -143,6 +143,9 @@ def _start_openssh(keys: Path, port: int) -> tuple[subprocess.Popen[bytes], str]
         f'SetEnv HOME="{keys}" SHLVL=9\n'
         "MaxStartups 200:30:400\nMaxSessions 64\nUseDNS no\nLogLevel INFO\n"
     )
+    sftp = Path("/usr/lib/openssh/sftp-server")
+    if sftp.exists():
+        config.write_text(config.read_text() + f"Subsystem sftp {sftp}\n")
     kind, blob = host_key.with_suffix(".pub").read_text().split()[:2]
     return _launch([sshd, "-D", "-e", "-f", str(config)], keys), f"{kind} {blob}"
 
