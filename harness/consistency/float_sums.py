@@ -6,6 +6,8 @@ check; any other block, and one whose squares leave the range of float64, takes 
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,38 +23,56 @@ LEAST_SQUARE = 1e-280  # below, squares have lost digits to the end of float64's
 INTEGERS: dict[int, np.dtype[Any]] = {2: np.dtype("i2"), 4: np.dtype("i4"), 8: np.dtype("i8")}
 
 
-class Scratch:
-    """Buffers of one thread, used again for every block."""
+class Scratch(threading.local):
+    """Buffers of one thread, used again for every block of every tensor."""
 
     def __init__(self) -> None:
         self.x, self.r, self.d = (np.empty(BLOCK) for _ in range(3))
+        self.narrow = np.empty(BLOCK, dtype=np.float32)
         self.bits = np.empty(BLOCK, dtype=np.int64)
         self.mask = np.empty(BLOCK, dtype=np.bool_)
+
+
+_SCRATCH = Scratch()
 
 
 def float_sums(board: Array, reference: Array) -> Sums:
     """Sums of two flat float arrays of equal length (f16, f32, f64, in any mixture)."""
     total = Sums()
-    scratch = Scratch()
     for first in range(0, len(board), BLOCK):
-        total.add(_block(board[first : first + BLOCK], reference[first : first + BLOCK], scratch))
+        total.add(_block(board[first : first + BLOCK], reference[first : first + BLOCK], _SCRATCH))
     return total
 
 
 def _block(board: Array, reference: Array, scratch: Scratch) -> Sums:
     n = len(board)
-    x, r, d = scratch.x[:n], scratch.r[:n], scratch.d[:n]
-    np.copyto(x, board)
+    gap = _Gap.of(board, reference, scratch)
+    r = scratch.r[:n]
     np.copyto(r, reference)
     with np.errstate(all="ignore"):
-        np.subtract(x, r, out=d)
-        sums = Sums(elements=n, finite=n, dd=_dot(d, d), dr=_dot(d, r), rr=_dot(r, r))
-    _ends(sums, d, r)
+        d, low, high = _differences(board, reference, gap, scratch)
+        sums = Sums(elements=n, finite=n, dd=_dot(d, d), dr=_dot(d, r), rr=_dot(r, r), d_low=low, d_high=high)
+    sums.r_low, sums.r_high = float(reference.min()), float(reference.max())
     if not _in_range(sums):
-        sums = _careful(x, r)
-    _bit_distance(board, reference, sums, scratch)
+        sums = _careful(board.astype(np.float64), r)
+    _compare_bits(board, reference, sums, gap)
     sums.zero_board, sums.zero_reference = _zeros(board, scratch), _zeros(reference, scratch)
     return sums
+
+
+def _differences(board: Array, reference: Array, gap: _Gap | None, scratch: Scratch) -> tuple[F64, float, float]:
+    """(board - reference, least, largest) in float64. Two float32 within a factor of two have an exact difference
+    in float32 (Sterbenz), which is cheaper to take."""
+    d = scratch.d[: len(board)]
+    if gap is not None and gap.close and board.dtype == np.float32:
+        narrow = scratch.narrow[: len(board)]
+        np.subtract(board, reference, out=narrow)
+        np.copyto(d, narrow)
+        return d, float(narrow.min()), float(narrow.max())
+    x = scratch.x[: len(board)]
+    np.copyto(x, board)
+    np.subtract(x, scratch.r[: len(board)], out=d)
+    return d, float(d.min()), float(d.max())
 
 
 def _in_range(sums: Sums) -> bool:
@@ -60,11 +80,6 @@ def _in_range(sums: Sums) -> bool:
         return False
     all_zero = (sums.d_low == sums.d_high == 0, sums.r_low == sums.r_high == 0)
     return all(square > LEAST_SQUARE or zero for square, zero in zip((sums.dd, sums.rr), all_zero, strict=True))
-
-
-def _ends(sums: Sums, d: F64, r: F64) -> None:
-    sums.d_low, sums.d_high = float(d.min()), float(d.max())
-    sums.r_low, sums.r_high = float(r.min()), float(r.max())
 
 
 def _dot(a: F64, b: F64) -> float:
@@ -80,6 +95,20 @@ def _row_dots(a: F64, b: F64) -> F64:
         rows: F64 = np.vecdot(a, b)
         return rows
     return np.asarray([np.dot(p, q) for p, q in zip(a, b, strict=True)])
+
+
+def count_nonfinite(values: Array) -> tuple[int, int]:
+    """(NaN, infinite) of a flat float array. A finite dot product with itself proves that there are none."""
+    if values.dtype.itemsize > 2:
+        with np.errstate(all="ignore"):
+            whole = len(values) // ROW * ROW
+            rows = values[:whole].reshape(-1, ROW)
+            total = _row_dots(rows, rows).sum() + np.dot(values[whole:], values[whole:])
+        if np.isfinite(total):
+            return 0, 0
+    if np.isfinite(values).all():
+        return 0, 0
+    return int(np.isnan(values).sum()), int(np.isinf(values).sum())
 
 
 def _careful(x: F64, r: F64) -> Sums:
@@ -114,32 +143,57 @@ def _zeros(values: Array, scratch: Scratch) -> int:
     return int(np.count_nonzero(mask))
 
 
-def _bit_distance(board: Array, reference: Array, sums: Sums, scratch: Scratch) -> None:
+@dataclass(frozen=True)
+class _Gap:
+    """Differences of the bits of two arrays of one float type, taken as integers.
+
+    Bits of floats of one sign count up in ULP. Differing signs give a gap of `limit` or more, always, although
+    it wraps; so `close` means one sign and at most a factor of two, everywhere.
+    """
+
+    board: Array
+    reference: Array
+    gap: Array
+    low: int
+    high: int
+    limit: int
+
+    @staticmethod
+    def of(board: Array, reference: Array, scratch: Scratch) -> _Gap | None:
+        if board.dtype != reference.dtype:
+            return None
+        kind = INTEGERS[board.dtype.itemsize]
+        a, b = board.view(kind), reference.view(kind)
+        gap = scratch.bits.view(kind)[: len(a)]
+        np.subtract(a, b, out=gap)
+        return _Gap(a, b, gap, int(gap.min()), int(gap.max()), 1 << np.finfo(board.dtype).nmant)
+
+    @property
+    def close(self) -> bool:
+        return -self.limit < self.low and self.high < self.limit
+
+    def max_ulp(self, both: Array | None) -> int:
+        """Largest distance in ULP, over the elements of the mask `both` (all where None). Uses `gap` up."""
+        a, b, gap = self.board, self.reference, self.gap
+        if both is not None:
+            a, b, gap = a[both], b[both], gap[both]
+        elif self.close:
+            return max(self.high, -self.low)
+        far = np.flatnonzero((gap >= self.limit) | (gap <= -self.limit))
+        gap[far] = 0
+        near = max(int(gap.max()), -int(gap.min()))
+        return max(near, _far_ulp(a[far], b[far])) if len(far) else near
+
+
+def _compare_bits(board: Array, reference: Array, sums: Sums, gap: _Gap | None) -> None:
     """Mismatches by bits, and the largest distance in ULP where both sides are of one float type."""
-    if board.dtype != reference.dtype:
+    if gap is None:
         sums.mismatched = int(np.count_nonzero(board != reference))
         return
-    kind = INTEGERS[board.dtype.itemsize]
-    a, b = board.view(kind), reference.view(kind)
-    gap = scratch.bits.view(kind)[: len(a)]
-    np.subtract(a, b, out=gap)  # wraps where signs differ; looked at below
-    sums.mismatched = int(np.count_nonzero(gap))
-    if sums.finite < sums.elements:
-        both = np.isfinite(board) & np.isfinite(reference)
-        a, b, gap = a[both], b[both], gap[both]
+    sums.mismatched = int(np.count_nonzero(gap.gap))
     if sums.finite:
-        sums.max_ulp = _max_ulp(a, b, gap, board.dtype)
-
-
-def _max_ulp(a: Array, b: Array, gap: Array, dtype: np.dtype[Any]) -> int:
-    """Bits of floats of one sign count up in ULP. Differing signs give a gap of `limit` or more, always."""
-    limit = 1 << np.finfo(dtype).nmant
-    low, high = int(gap.min()), int(gap.max())
-    if -limit < low and high < limit:
-        return max(high, -low)
-    far = (gap >= limit) | (gap <= -limit)
-    near = int(np.abs(gap[~far]).max()) if not far.all() else 0
-    return max(near, _far_ulp(a[far], b[far]))
+        both = None if sums.finite == sums.elements else np.isfinite(board) & np.isfinite(reference)
+        sums.max_ulp = gap.max_ulp(both)
 
 
 def _far_ulp(a: Array, b: Array) -> int:

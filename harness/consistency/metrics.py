@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.consistency.blocks import each
-from harness.consistency.float_sums import float_sums
+from harness.consistency.float_sums import count_nonfinite, float_sums
 from harness.consistency.int_sums import Side, int_sums
 from harness.consistency.layouts import TensorError
 from harness.consistency.sums import Sums
@@ -21,7 +21,7 @@ from harness.records import Metrics, Quantization, TensorSpec
 Array = npt.NDArray[Any]
 TINY = 16  # below, a share or a norm says less than the elements themselves
 SAME_SCALE = 1e-5  # vendor tools print scales with six significant digits
-EQUAL_BLOCK = 1 << 17  # 64-bit words per look: 1 MiB a side
+EQUAL_BLOCK = 1 << 15  # 64-bit words per look: 256 KiB a side, which stay in the cache for the second look
 
 
 def equal(board: Array, reference: Array) -> bool:
@@ -38,14 +38,37 @@ def _same_bytes(board: Array, reference: Array) -> bool:
     if not np.array_equal(a[whole:], b[whole:]):
         return False
     words_a, words_b = a[:whole].view(np.uint64), b[:whole].view(np.uint64)
-    mask = np.empty(min(EQUAL_BLOCK, len(words_a)), dtype=np.bool_)
-    for first in range(0, len(words_a), EQUAL_BLOCK):
-        part = words_a[first : first + EQUAL_BLOCK]
-        here = mask[: len(part)]
-        np.equal(part, words_b[first : first + EQUAL_BLOCK], out=here)
-        if not here.all():
-            return False
-    return True
+    return all(
+        np.array_equal(words_a[first : first + EQUAL_BLOCK], words_b[first : first + EQUAL_BLOCK])
+        for first in range(0, len(words_a), EQUAL_BLOCK)
+    )
+
+
+def _look_equal(board: Array, reference: Array) -> tuple[bool, int, int]:
+    """(same bytes, NaN, infinite) of a piece; the counts are worked out while its blocks are still in the cache."""
+    if board.dtype.kind != "f":
+        return _same_bytes(board, reference), 0, 0
+    nan = inf = 0
+    size = EQUAL_BLOCK * 8 // board.itemsize
+    for first in range(0, len(board), size):
+        part = board[first : first + size]
+        if not _same_bytes(part, reference[first : first + size]):
+            return False, 0, 0
+        found = count_nonfinite(part)
+        nan, inf = nan + found[0], inf + found[1]
+    return True, nan, inf
+
+
+def _equal_counts(board: Array, reference: Array) -> tuple[int, int] | None:
+    """(NaN, infinite) of an equal pair; None at the first difference."""
+    if board.dtype != reference.dtype:
+        return None
+    nan = inf = 0
+    for same, some_nan, some_inf in each(_look_equal, board, reference):
+        if not same:
+            return None
+        nan, inf = nan + some_nan, inf + some_inf
+    return nan, inf
 
 
 def measure(
@@ -66,8 +89,9 @@ def measure(
     if board.size == 0:
         return Metrics(elements=0, mismatched=0, special="empty")
     terms = _terms(board, reference, spec_board, spec_reference)
-    if equal(board, reference) and terms.exact_when_equal:
-        return _equal_metrics(board, terms)
+    counts = _equal_counts(board, reference) if terms.exact_when_equal else None
+    if counts is not None:
+        return _equal_metrics(board, terms, *counts)
     return _figures(terms, _sums(board, reference, terms))
 
 
@@ -266,10 +290,9 @@ def _rails(values: Array, side: Side | None) -> int:
 # ------------------------------------------------------------------------- figures
 
 
-def _equal_metrics(board: Array, terms: Terms) -> Metrics:
+def _equal_metrics(board: Array, terms: Terms, nan: int, inf: int) -> Metrics:
     """Nothing differs: only what one side alone can tell is looked for (NaN and infinity, zero, constant)."""
     n = board.size
-    nan, inf = _nonfinite(board)
     special = _special_of(n, *_ends_of(board, terms))
     related = None if special == "all_zero" or nan + inf == n else 0.0
     steps = terms.kind == "integer"
@@ -290,23 +313,6 @@ def _equal_metrics(board: Array, terms: Terms) -> Metrics:
         inf_reference=inf,
         special=special,
     )
-
-
-def _nonfinite(board: Array) -> tuple[int, int]:
-    if board.dtype.kind != "f":
-        return 0, 0
-    counts = list(each(_count_nonfinite, board, board))
-    return sum(nan for nan, _ in counts), sum(inf for _, inf in counts)
-
-
-def _count_nonfinite(values: Array, _: Array) -> tuple[int, int]:
-    nan = inf = 0
-    for first in range(0, len(values), EQUAL_BLOCK):
-        part = values[first : first + EQUAL_BLOCK]
-        if not np.isfinite(part).all():
-            nan += int(np.isnan(part).sum())
-            inf += int(np.isinf(part).sum())
-    return nan, inf
 
 
 def _ends_of(board: Array, terms: Terms) -> tuple[Any, Any]:

@@ -183,7 +183,7 @@ def _float_offset(p: Pairs, dtype: np.dtype[Any]) -> Iterator[Law]:
     last_place = np.spacing(np.maximum(np.abs(p.x), np.abs(p.r)).astype(dtype)).astype(np.float64)
     half = np.spacing(np.abs(p.x).astype(dtype)).astype(np.float64) / 2
     low, high = float((d - half).max()), float((d + half).min())
-    by = (low + high) / 2 if low < high else float(d.mean())
+    by = (low + high) / 2 if low <= high else float(d.mean())
     rebuilt = bool(((p.r + by).astype(dtype) == p.x).all())
     close = abs(by) > 2 * float(np.median(last_place)) and bool((np.abs(d - by) <= last_place + abs(by) * 1e-6).all())
     if by and (rebuilt or close):
