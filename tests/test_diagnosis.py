@@ -174,6 +174,11 @@ def test_the_cut_is_told_with_what_its_borders_cost() -> None:
     )
 
 
+def test_time_of_ops_that_could_not_be_read_is_not_called_unattributed() -> None:
+    cut = replace(Latency(200.0), problems=("model_latency is cut: 1 whole nodes are read",))
+    assert rules(None, profile(cut, (subgraph("s_0", 100.0),))) == {"R-301"}
+
+
 def test_an_op_at_the_end_of_the_network_cuts_nothing() -> None:
     assert "T-201" not in rules(None, profile(Latency(99.0), (subgraph("s", 9.0), op("soft", 3.0)), ordered=True))
 

@@ -179,6 +179,7 @@ def test_runs_that_worked_are_no_failures() -> None:
         ("debug", 0, GOOD_INFER, ("model_infer_output_0.bin",), "no_result"),
         ("release", 0, "\x00\x01garbage\n", (), "garbage"),
         ("release", 0, "", (), "garbage"),
+        ("profile", 0, "hrt_model_exec perf --model_file=m.bin\n" + "\ufffd\x01\x02" * 40, (), "garbage"),
         ("release", None, GOOD_INFER, ("model_infer_output_0.bin",), "timeout"),
         ("release", 139, GOOD_INFER, (), "crash"),
         ("release", -6, GOOD_INFER, (), "crash"),

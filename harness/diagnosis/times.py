@@ -57,8 +57,13 @@ def unattributed(look: Look) -> Found:
     if found is None or not found.ops or (found.latency.threads or 1) > 1:
         return
     share = shares(found).get("unattributed", 0.0)
-    if share > UNATTRIBUTED_SHARE:
+    if share > UNATTRIBUTED_SHARE and not _lost_ops(found):
         yield finding("T-202", f"{found.unattributed_us:.1f} us of {found.latency.mean_us:.1f} us ({share:.1%})")
+
+
+def _lost_ops(found: Profile) -> bool:
+    """The table of ops was not read whole: what it leaves unattributed is what was lost (R-301 says so)."""
+    return any("is cut" in p or "is broken" in p or "no avg_time" in p for p in found.latency.problems)
 
 
 def borders(look: Look) -> Found:

@@ -282,6 +282,13 @@ def _last_error(lines: Sequence[str]) -> str:
     return (errors or filled or [""])[-1][:400]
 
 
+def _is_garbage(lines: Sequence[str]) -> bool:
+    """Not one line of the tool's own, or more than a tenth of it is no text."""
+    text = "".join(lines)
+    odd = sum(1 for character in text if character == "\ufffd" or not (character.isprintable() or character == "\t"))
+    return odd * 10 > len(text) or not any(_KNOWN.search(line) for line in lines)
+
+
 def _by_result(
     mode: str, lines: Sequence[str], present: Sequence[str], files: Mapping[str, tuple[str, ...]]
 ) -> Failure | None:
@@ -291,10 +298,10 @@ def _by_result(
     lacks_files = [p for p in files.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
     if not lacks_text and not lacks_files:
         return None
-    if not any(_KNOWN.search(line) for line in lines):
+    if _is_garbage(lines):
         return Failure(
             "garbage",
-            "what ran is not a Horizon hrt_model_exec, or its output was lost: not one line of it is known",
+            "what ran printed bytes that are not the output of hrt_model_exec, or its output was lost",
             "try `hrt_model_exec --version` on the board",
             _last_error(lines),
         )
