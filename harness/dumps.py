@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -201,14 +202,26 @@ def recognise(path: Path) -> str:
     """The platform whose dump names a folder carries most; "" where none reads a single file."""
     if not path.is_dir() or (path / MANIFEST).is_file():
         return ""
-    counts = {name: len(_named(name, path)) for name in platforms.NAMES if _present(name)}
+    counts = {name: sum(map(_telling, _named(name, path))) for name in platforms.NAMES if _present(name)}
     best = max(counts, key=counts.__getitem__, default="")
     return best if counts.get(best) else ""
 
 
+def _telling(dump: Dump) -> bool:
+    """Whether a name said more than itself: a plain file is read by every platform and speaks for none."""
+    return bool(dump.op or dump.op_kind or dump.aliases or dump.index >= 0)
+
+
 def _by_platform(folder: Path, platform: str) -> tuple[Dump, ...]:
     name = platform or recognise(folder)
-    return _named(name, folder) if name else ()
+    return tuple(_with_header(dump) for dump in _named(name, folder)) if name else ()
+
+
+def _with_header(dump: Dump) -> Dump:
+    """An .npy tells its dtype and shape, whatever its name is."""
+    if dump.path.suffix != ".npy" or dump.spec is not None:
+        return dump
+    return replace(dump, spec=npy_spec(dump.path))
 
 
 def _named(name: str, folder: Path) -> tuple[Dump, ...]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.reference import Reference
 
 SHOWN_ROWS = 20
+WIDE = 100  # columns of a terminal that have room for reasons
+COLUMNS = ("#", "tensor", "op", "verdict", "error", "alone", "why")
 SHOWN_NAMES = 10
 CSV_COLUMNS = (
     *("index", "name", "op", "op_kind", "verdict", "reason", "role", "match", "unit", "dtype", "shape", "size_bytes"),
@@ -140,13 +142,25 @@ def _show(comparison: Comparison, limit: int) -> None:
         f"policy {comparison.policy}; graph {comparison.graph_source or 'unknown: file order'}"
     )
     rows = sorted((layer for layer in comparison.layers if not _unmatched(layer)), key=_rank)
-    columns = ["#", "tensor", "op", "verdict", "error", "alone", "why"]
-    table("", columns, [_row(layer) for layer in rows[:limit]], right=["#"])
+    _show_rows(rows[:limit])
     _show_rest(rows[limit:])
     _show_blame(comparison)
+    _show_damaged(rows)
     _show_unmatched([layer for layer in comparison.layers if _unmatched(layer)])
     for note in comparison.notes:
         click.echo(clean(f"note: {note}"))
+
+
+def _show_rows(rows: Sequence[Layer]) -> None:
+    """The table; the reasons only where the terminal has room for them."""
+    import shutil
+    import sys
+
+    wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
+    cells = [_row(layer) for layer in rows]
+    alone = any(row["alone"] for row in cells)
+    columns = [c for c in COLUMNS if (c != "alone" or alone) and (c != "why" or wide)]
+    table("", columns, [[row[c] for c in columns] for row in cells], right=["#"])
 
 
 def _unmatched(layer: Layer) -> bool:
@@ -167,20 +181,20 @@ def _badness(metrics: Metrics | None) -> float:
     return metrics.relative_l2 if metrics.relative_l2 is not None else float(metrics.mismatched)
 
 
-def _row(layer: Layer) -> list[str]:
+def _row(layer: Layer) -> dict[str, str]:
     fault = layer.fingerprint.kind if layer.fingerprint else ""
-    why = "; ".join(part for part in (fault, layer.reason, layer.note) if part)
-    word = f"{layer.verdict} {layer.role.upper()}" if layer.role else layer.verdict
     exact = layer.verdict == "exact"
-    return [
-        str(layer.index),
-        layer.name,
-        layer.op_kind,
-        word,
-        "" if exact else error_text(layer.metrics),
-        error_text(layer.single),
-        "" if exact and not layer.note else why,
-    ]
+    why = "; ".join(part for part in (fault, "" if exact else layer.reason, layer.note) if part)
+    error = "" if exact else error_text(layer.metrics)
+    values = (str(layer.index), layer.name, layer.op_kind, _word(layer), error, error_text(layer.single), why)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _word(layer: Layer) -> str:
+    """One word: the role of what differs, the reason of what was not compared, else the verdict."""
+    if layer.role in ("origin", "suspect"):
+        return layer.role.upper()
+    return layer.role or (layer.reason if layer.verdict == "not_compared" else layer.verdict)
 
 
 def error_text(metrics: Metrics | None) -> str:
@@ -192,7 +206,7 @@ def error_text(metrics: Metrics | None) -> str:
     if not metrics.nonfinite_agree:
         return "NaN/Inf"
     if metrics.max_step is not None:
-        return f"{metrics.max_step:.4g} steps, {metrics.mismatch_share:.2g}"
+        return f"{metrics.max_step:.3g} steps, {metrics.mismatch_share:.2g}"
     if metrics.relative_l2 is not None:
         return f"rel L2 {metrics.relative_l2:.2g}"
     return f"max abs {metrics.max_abs:.2g}" if metrics.max_abs is not None else "undefined"
@@ -226,6 +240,11 @@ def _show_blame(comparison: Comparison) -> None:
     worst = [row for row in comparison.extras.get("three_way", []) if row["word"] in ("look", "differs")]
     for row in worst[:SHOWN_NAMES]:
         click.echo(clean(f"three-way: {row['name']}: noise ratio {row['ratio']:.3g}: {row['word']}"))
+
+
+def _show_damaged(rows: Sequence[Layer]) -> None:
+    for row in [r for r in rows if r.verdict == "not_compared"][:SHOWN_NAMES]:
+        click.echo(clean(f"not compared ({row.reason}): {row.name}: {row.note}"))
 
 
 def _show_unmatched(rows: Sequence[Layer]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +119,12 @@ class _Work:
     # ---------------------------------------------------------------- rows
 
     def _layers(self) -> list[Layer]:
-        layers = []
+        done = list(accumulate(_file_bytes(row) for row in self.matching.rows))
+        layers: list[Layer] = []
         for index, row in enumerate(self.matching.rows):
-            if self.settings.progress is not None:
-                self.settings.progress("comparing", index, len(self.matching.rows))
             layers.append(self._layer(index, row))
+            if self.settings.progress is not None:
+                self.settings.progress("comparing", done[index], done[-1])
         return layers
 
     def _layer(self, index: int, row: Match) -> Layer:
@@ -291,6 +293,10 @@ def _plain_layer(index: int, row: Match) -> Layer:
         board_file=dump.path.name if dump is not None else "",
         is_output=tensor.is_output if tensor is not None else False,
     )
+
+
+def _file_bytes(row: Match) -> int:
+    return row.dump.path.stat().st_size if row.dump is not None and row.dump.path.is_file() else 0
 
 
 def _kind(tensor: ReferenceTensor | None, dump: Dump | None) -> str:

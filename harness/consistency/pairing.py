@@ -83,11 +83,11 @@ def _npy_reason(path: Path, error: Exception) -> str:
 def board_spec(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> TensorSpec:
     """How a dump lies in its file. Errors: TensorError when nothing that is known has the file's size."""
     if dump.path.suffix == ".npy":
-        header = npy_spec(dump.path)
-        if header is None:
-            open_array(dump.path, TensorSpec(dump.name, "u8", ()))  # says what is wrong with the file
-            raise TensorError(f"{dump.path}: holds a type that no tensor has", "", "dtype_differs")
-        return replace(header, name=dump.name) if dump.spec is None else replace(dump.spec, shape=header.shape)
+        header = _npy_spec(dump.path, dump.name)
+        if dump.spec is None:
+            return header
+        four_bits = dump.spec.dtype in ("s4", "u4")  # numpy has no such type: one byte per element
+        return replace(dump.spec, shape=header.shape, dtype=dump.spec.dtype if four_bits else header.dtype)
     size = _size(dump.path)
     if dump.spec is not None:
         return _fitting(_ways(dump.spec, dump.unit, storages), size, dump.path)
@@ -98,6 +98,14 @@ def board_spec(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -
     # own only after them. (48 x 48 x 32 and 32 x 48 x 48 have one size.)
     stored = [way for spec in sides for way in (storages(spec, dump.unit) if storages else ())]
     return _fitting(iter([*stored, *sides]), size, dump.path)
+
+
+def _npy_spec(path: Path, name: str) -> TensorSpec:
+    header = npy_spec(path)
+    if header is None:
+        open_array(path, TensorSpec(name, "u8", ()))  # says what is wrong with the file
+        raise TensorError(f"{path}: holds a type that no tensor has", "", "dtype_differs")
+    return replace(header, name=name)
 
 
 def _size(path: Path) -> int:
@@ -135,6 +143,8 @@ def _side(tensor: ReferenceTensor, spec_board: TensorSpec) -> ReferenceTensor:
 def _reference_spec(side: ReferenceTensor, spec_board: TensorSpec, storages: Storages | None) -> TensorSpec:
     if side.spec is not None:
         return side.spec
+    if side.path.suffix == ".npy":
+        return _npy_spec(side.path, side.name)
     plain = replace(spec_board, aligned_shape=(), stride_bytes=(), aligned_bytes=None)
     return _fitting(_ways(plain, "CPU", storages), _size(side.path), side.path)
 
