@@ -1,0 +1,57 @@
+"""Figures of a series of latencies."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.profiling.statistics import percentile, standard_error_us, statistics, warmup_length
+
+SERIES = st.lists(st.floats(1.0, 1e6), min_size=1, max_size=200)
+
+
+@given(SERIES)
+def test_every_figure_lies_within_the_samples(samples: list[float]) -> None:
+    found = statistics(samples)
+    assert found is not None and found.count + found.warmup == len(samples)
+    assert found.min_us <= found.mean_us * (1 + 1e-12) and found.mean_us <= found.max_us * (1 + 1e-12)
+    for value in found.percentiles_us.values():
+        assert value in samples and found.min_us <= value <= found.max_us
+
+
+@given(SERIES)
+def test_percentiles_rise(samples: list[float]) -> None:
+    values = [percentile(samples, p) for p in (1, 25, 50, 75, 99, 100)]
+    assert values == sorted(values) and values[-1] == max(samples)
+
+
+def test_nothing_is_said_of_no_samples() -> None:
+    assert statistics([]) is None and statistics([math.nan, math.inf]) is None
+
+
+def test_short_series_have_no_high_percentiles() -> None:
+    assert set(statistics([1.0] * 10).percentiles_us) == {50.0, 90.0}  # type: ignore[union-attr]
+    assert 99.0 in statistics([1.0] * 100).percentiles_us  # type: ignore[union-attr]
+
+
+def test_slow_first_frames_are_left_out_and_counted() -> None:
+    samples = [90.0, 40.0, *([10.0, 10.5] * 20)]
+    found = statistics(samples)
+    assert found is not None and found.warmup == 2 and found.max_us == 10.5
+    assert statistics(samples, warmup=0).max_us == 90.0  # type: ignore[union-attr]
+    assert warmup_length([5.0] * 30) == 0 and warmup_length([50.0, 1.0]) == 0
+
+
+def test_a_board_that_grows_slower_shows_a_drift() -> None:
+    found = statistics([100.0] * 20 + [130.0] * 20)
+    assert found is not None and found.drift == pytest.approx(0.3)
+    assert statistics([100.0] * 8).drift is None  # type: ignore[union-attr]
+
+
+def test_outliers_move_the_deviation_and_not_the_median_distance() -> None:
+    found = statistics([10.0, 11.0, 10.0, 11.0, 500.0], warmup=0)
+    assert found is not None and found.mad_us == 1.0 and found.stdev_us is not None and found.stdev_us > 200.0
+    assert standard_error_us(found) == pytest.approx(found.stdev_us / math.sqrt(5))
