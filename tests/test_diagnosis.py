@@ -209,8 +209,9 @@ def planned(
 
 def test_a_log_of_another_build_is_noticed() -> None:
     run = {"model_info": {"versions": {"builder": "1.23.6"}}}
-    assert "P-401" in planned({"versions": {"hb_mapper": "1.24.3"}}, **run)
-    assert "P-401" not in planned({"versions": {"hb_mapper": "1.23.6"}}, **run)
+    assert "P-401" in planned({"versions": {"hb_mapper": "1.24.3", "hbdk": "3.49.15"}}, **run)
+    assert "P-401" not in planned({"versions": {"hb_mapper": "1.23.6", "hbdk": "3.49.15"}}, **run)
+    assert "P-401" not in planned({"versions": {"hbdk": "3.49.15"}}, **run)
     assert "P-401" in planned({"march": "bayes-e"}, model_info={"versions": {"march": "nash-e"}})
 
 

@@ -15,12 +15,14 @@ def another_build(look: Look) -> Found:
     plan = look.plan
     if plan is None:
         return
-    told, versions = look.part("model_info").get("versions"), plan.versions
+    told = look.part("model_info").get("versions")
     board = told if isinstance(told, dict) else {}
-    for ours, theirs in (("builder", "hb_mapper"), ("builder", "builder"), ("march", "march")):
-        said = plan.march if theirs == "march" else versions.get(theirs, "")
-        if said and board.get(ours) and board[ours] != said:
-            yield finding("P-401", f"{ours}: the model on the board says {board[ours]}, the build's files {said}")
+    builder, march = str(board.get("builder", "")), str(board.get("march", ""))
+    if builder and len(plan.versions) > 1 and builder not in plan.versions.values():
+        tools = ", ".join(f"{tool} {version}" for tool, version in plan.versions.items())
+        yield finding("P-401", f"the model on the board was made by a builder {builder}, the build's files by {tools}")
+    if march and plan.march and march != plan.march:
+        yield finding("P-401", f"the model on the board is for {march}, the build's files for {plan.march}")
 
 
 def moved(look: Look) -> Found:

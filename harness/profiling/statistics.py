@@ -1,4 +1,4 @@
-"""Figures of a series of latencies: microseconds in, microseconds out. No figure where the series is too short for it."""
+"""Figures of a series of latencies, microseconds in and out. No figure where the series is too short for it."""
 
 from __future__ import annotations
 
