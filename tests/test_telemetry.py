@@ -172,7 +172,7 @@ def test_a_clock_below_its_own_maximum_under_load_is_noticed() -> None:
 
 def test_a_cpu_counts_only_under_the_performance_governor() -> None:
     def cpu(mhz: float, governor: str) -> Sense:
-        return Sense(phase="during", clocks_mhz={"policy0": mhz}, governors={"policy0": governor})
+        return Sense(phase="profile", clocks_mhz={"policy0": mhz}, governors={"policy0": governor})
 
     assert slowed([cpu(1500.0, "schedutil"), cpu(300.0, "schedutil")]) == ()
     assert slowed([cpu(1500.0, "performance"), cpu(1000.0, "performance")])

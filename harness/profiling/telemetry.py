@@ -22,7 +22,7 @@ class Sense:
     """One look at a board. Maps go from the board's own name of the thing to the figure."""
 
     t_s: float | None = None  # seconds since the run began, by the reader's clock
-    phase: str = ""  # "before", "during", "after" a run; "" not told
+    phase: str = ""  # "before", "after", or what ran meanwhile ("during", "profile", ...); "" not told
     clock: str = ""  # the board's own time, as printed
     temperatures_c: dict[str, float] = field(default_factory=dict)
     clocks_mhz: dict[str, float] = field(default_factory=dict)
@@ -215,4 +215,4 @@ def _slowed(name: str, senses: Sequence[Sense]) -> str:
 def _needed(name: str, sense: Sense) -> bool:
     if name.startswith(("bpu", "npu")):
         return sense.load_percent.get(name, sense.load_percent.get("bpu", 0.0)) >= LOADED_PERCENT
-    return sense.phase == "during" and sense.governors.get(name) == "performance"
+    return sense.phase not in ("", "before", "after") and sense.governors.get(name) == "performance"
