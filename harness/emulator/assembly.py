@@ -108,13 +108,14 @@ class Assembly:
         tensor = self.tensors[name]
         onnx_name = tensor.float_name or tensor.onnx_name
         spec = replace(self.types[onnx_name], name=onnx_name)
-        if onnx_name in self.options.pixels:
+        kind = self.options.picture_inputs.get(onnx_name, spec.dtype)
+        if kind == "NV12":
             height, width = spec.shape[2:]
             size = nv12_bytes(height, width)
             aligned = nv12_bytes(height, align_up(width, 16))
             return BoardInput(onnx_name, onnx_name, "NV12", spec, "PYRAMID", size, aligned)
         size = layout.file_bytes(spec)
-        return BoardInput(onnx_name, onnx_name, spec.dtype, spec, "DDR", size, size)
+        return BoardInput(onnx_name, onnx_name, kind, spec, "DDR", size, size)
 
     def _op(self, op: Op) -> BoardOp:
         nodes = [self.nodes[name] for name in op.covers if name in self.nodes]

@@ -19,7 +19,7 @@ from harness.errors import InputError
 Feed = dict[str, NDArray[Any]]
 RANDOM_SAMPLES = 8
 _SUFFIXES = (".npy", ".bin", ".nv12")
-Reader = Callable[[Path], NDArray[Any]]
+Reader = Callable[[Path], Feed]
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,20 @@ def read_samples(path: Path, model: onnx.ModelProto, readers: Mapping[str, Reade
     """Feeds from an .npz (one array per input, samples along the first axis) or a folder.
 
     The folder holds one .npy or raw .bin file per sample; with several inputs, one subfolder per input. `readers`
-    are for inputs whose files are something else (NV12 frames).
+    are for inputs whose files are something else: NV12 frames, which may feed two inputs at once.
     Errors: InputError for a missing or empty place, a missing input, a wrong size.
     """
     network = Network(model)
     if path.is_dir():
-        per_input = {name: _folder_samples(path, name, network, readers.get(name)) for name in network.input_names}
+        parts = _folder_parts(path, network, readers)
     elif path.suffix == ".npz" and path.is_file() and not readers:
-        per_input = _npz_samples(path, network)
+        parts = [[{n: a} for a in arrays] for n, arrays in _npz_samples(path, network).items()]
     else:
         raise InputError(f"{path}: not a calibration folder or .npz", "give a folder of .npy or .bin files, or an .npz")
-    count = min(len(arrays) for arrays in per_input.values())
+    count = min(len(part) for part in parts)
     if count == 0:
         raise InputError(f"{path}: no calibration sample found", "put .npy or .bin files there, one per sample")
-    feeds = tuple({name: arrays[i] for name, arrays in per_input.items()} for i in range(count))
+    feeds = tuple({name: array for part in parts for name, array in part[i].items()} for i in range(count))
     return Samples(feeds, f"{count} samples of {path.name}")
 
 
@@ -85,13 +85,25 @@ def _npz_samples(path: Path, network: Network) -> dict[str, list[NDArray[Any]]]:
         return {n: [_shaped(a, n, network, path) for a in archive[n]] for n in network.input_names}
 
 
-def _folder_samples(path: Path, name: str, network: Network, reader: Reader | None) -> list[NDArray[Any]]:
-    folder = path if len(network.input_names) == 1 and not (path / name).is_dir() else path / name
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder", "a model with several inputs needs one subfolder per input")
-    files = sorted(file for file in folder.iterdir() if file.suffix in _SUFFIXES)
-    read = reader or (lambda file: _load(file, name, network))
-    return [_shaped(read(file), name, network, file) for file in files]
+def _folder_parts(path: Path, network: Network, readers: Mapping[str, Reader]) -> list[list[Feed]]:
+    """Per input (or NV12 picture) the samples of its folder."""
+    covered = [n for n in network.input_names if any(n in (p, f"{p}_y", f"{p}_uv") for p in readers)]
+    sources = dict(readers)
+    for name in network.input_names:
+        if name not in covered:
+            sources[name] = _array_reader(name, network)
+    parts = []
+    for name, read in sources.items():
+        folder = path if len(sources) == 1 and not (path / name).is_dir() else path / name
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder", "a model with several inputs needs one subfolder per input")
+        files = sorted(file for file in folder.iterdir() if file.suffix in _SUFFIXES)
+        parts.append([read(file) for file in files])
+    return parts
+
+
+def _array_reader(name: str, network: Network) -> Reader:
+    return lambda file: {name: _shaped(_load(file, name, network), name, network, file)}
 
 
 def _load(file: Path, name: str, network: Network) -> NDArray[Any]:

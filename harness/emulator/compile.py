@@ -40,7 +40,8 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     source = prepare_model.load(path)
     if prepare_model.is_quantized(source):
         return _compile_quantized(path, source, options, number)
-    prepared = prepare_model.prepare(source, options.shapes, lambda m: insert_preprocess(m, options.pixels))
+    planes = options.soc.family == "ucp"
+    prepared = prepare_model.prepare(source, options.shapes, lambda m: insert_preprocess(m, options.pixels, planes))
     network = Network(prepared)
     _check_forced(network, options)
     placements = place(network, options.soc.march, options.on_cpu, options.on_bpu)
@@ -50,12 +51,12 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
         {name: placement.unit for name, placement in placements.items()},
         calibration.ranges(prepared, samples),
         quantized_outputs=options.quantized_outputs,
-        pixels=frozenset(options.pixels),
+        pixels=frozenset(options.picture_inputs),
     )
     quantized = quantizer.run()
     assembly = Assembly(quantized, placements, options, number)
     model = assembly.result(path, samples.source)
-    distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.pixels)
+    distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.picture_inputs)
     return Build(model, assembly.files, quantized, samples.source, prepared, distance)
 
 
@@ -68,8 +69,9 @@ def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOption
 
 def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Samples:
     if options.calibration is None:
-        return calibration.random_samples(model, options.seed, options.pixels)
-    return calibration.read_samples(options.calibration, model, pixel_samples(model, options.pixels))
+        return calibration.random_samples(model, options.seed, options.picture_inputs)
+    readers = pixel_samples(model, options.pixels, options.soc.family == "ucp")
+    return calibration.read_samples(options.calibration, model, readers)
 
 
 def _check_forced(network: Network, options: BuildOptions) -> None:

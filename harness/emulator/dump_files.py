@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.emulator import layout
 from harness.emulator.compiled import BoardOp, BoardTensor, CompiledModel
+from harness.emulator.dialect import OutputForm
 from harness.emulator.layout import Array
 from harness.platforms.horizon_dumps import file_word
 from harness.records import TensorSpec
@@ -52,12 +53,30 @@ def handed_out(array: Array, tensor: BoardTensor) -> Array:
     return dequantized(array, tensor.spec) if tensor.spec.quantization and not tensor.handed_out.quantization else array
 
 
-def output_name(index: int, name: str, suffix: str) -> str:
-    return f"model_infer_output_{index}_{file_word(name)}.{suffix}"
+@dataclass(frozen=True)
+class OutputDump:
+    """How a model output is written: `form` says format, dequantizing and padding."""
 
+    form: OutputForm
+    precision: int
+    txt_axis: int
+    seed: int
 
-def input_name(index: int, name: str, suffix: str) -> str:
-    return f"model_infer_input_{index}_{file_word(name)}.{suffix}"
+    def write(self, stem: Path, array: Array, tensor: BoardTensor) -> Path:
+        """The file that was written; `stem` is its path without the suffix."""
+        path = stem.with_name(f"{stem.name}.{self.form.format}")
+        spec = tensor.handed_out
+        value = dequantized(array, tensor.spec) if self.form.dequantize else handed_out(array, tensor)
+        stored = np.ascontiguousarray(layout.to_stored_axes(value, spec))
+        if self.form.format == "txt":
+            path.write_text(text_of(stored, self.precision, self.txt_axis))
+        elif self.form.format == "npy":
+            np.save(path, stored)
+        elif self.form.valid_only or self.form.dequantize:
+            path.write_bytes(stored.tobytes())
+        else:
+            write_tensor(path, value, spec, self.seed)
+        return path
 
 
 # --------------------------------------------------------------------------- nodes

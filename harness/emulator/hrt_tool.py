@@ -10,23 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.emulator import gflags, hrt_flags, info_text
+from harness.emulator import gflags, tool_faults
 from harness.emulator.compiled import CompiledFile, CompiledModel
-from harness.emulator.console import Console, general
+from harness.emulator.console import Console
+from harness.emulator.dialect import SUBCOMMANDS, Dialect, ToolFailure, dialect_of
 from harness.emulator.faults import ENVIRONMENT, Fault, parse_faults
 from harness.emulator.gflags import CommandLine, FlagError
-from harness.emulator.socs import Soc, soc_named, socs_of_march
-from harness.emulator.tool_faults import before_loading, before_work
+from harness.emulator.socs import Runtime, Soc, soc_named, socs_of_march
 from harness.errors import HarnessError
 
 ROOT = "HARNESS_EMULATOR_ROOT"
+RUNTIME = "HARNESS_EMULATOR_RUNTIME"  # another of the chip's runtime versions
 # The real tools' exit codes are not published; anything but 0 is a failure.
 FAILED = 1
 _BOARDS_OF_MARCH = {"bernoulli2": "X/J3"}  # as the vendor's message names them
-
-
-class ToolFailure(Exception):
-    """Ends the tool with an error line of its own."""
 
 
 @dataclass
@@ -34,7 +31,9 @@ class Call:
     """One call: the board, the command line, the models of the file, the planted faults."""
 
     soc: Soc
+    runtime: Runtime
     console: Console
+    dialect: Dialect
     line: CommandLine
     subcommand: str
     files: dict[str, CompiledFile] = field(default_factory=dict)  # by model name
@@ -53,6 +52,10 @@ class Call:
     def slow(self) -> list[Fault]:
         return [f for f in self.faults if f.where == "step"]
 
+    @property
+    def input_files(self) -> list[str]:
+        return [part for part in self.line.text("input_file").split(",") if part]
+
     def chosen(self) -> CompiledModel:
         """The model to run. Errors: ToolFailure where several are loaded and none, or an unknown one, is named."""
         name = self.line.text("model_name")
@@ -67,22 +70,24 @@ class Call:
 
 def main(argv: Sequence[str]) -> int:
     """Run the tool; the exit code."""
-    soc = board_soc()
-    console = Console(soc)
+    console = Console()
     try:
-        line = gflags.parse(argv[1:], hrt_flags.DEFAULTS)
-    except FlagError as error:
+        soc = board_soc()
+        runtime = soc.runtime(os.environ.get(RUNTIME, ""))
+        dialect = dialect_of(soc, runtime, console)
+        line = gflags.parse(argv[1:], dialect.flags)
+    except (FlagError, HarnessError) as error:
         console.error(str(error))
         return FAILED
     if line.on("version") or line.on("v"):
-        console.out(soc.runtime)
+        console.out(dialect.version())
         return 0
-    subcommand = next((word for word in line.words if word in hrt_flags.SUBCOMMANDS), "")
+    subcommand = next((word for word in line.words if word in SUBCOMMANDS), "")
     if not subcommand or line.on("help") or line.on("h"):
-        console.out(hrt_flags.usage())
+        console.out(dialect.usage())
         return 0 if not line.words or subcommand else FAILED
-    console.argv([Path(argv[0]).stem, *argv[1:]])
-    return _run(Call(soc, console, line, subcommand))
+    dialect.greet([Path(argv[0]).stem, *argv[1:]])
+    return _run(Call(soc, runtime, console, dialect, line, subcommand))
 
 
 def board_soc() -> Soc:
@@ -95,10 +100,10 @@ def board_soc() -> Soc:
 
 def _run(call: Call) -> int:
     try:
-        before_loading(call)
+        tool_faults.before_loading(call)
         _load(call)
-        before_work(call)
-        return _subcommand(call)
+        tool_faults.before_work(call)
+        code = _subcommand(call)
     except (ToolFailure, HarnessError) as error:
         call.console.error(f"[E][EMU]{call.subcommand} failed: {error}")
         return FAILED
@@ -106,12 +111,13 @@ def _run(call: Call) -> int:
         reason = os.strerror(error.errno) if error.errno else str(error)
         call.console.error(f"[E][EMU]{call.subcommand} failed: {error.filename or ''}: {reason}")
         return FAILED if error.errno != errno.EPIPE else 0
+    call.dialect.done()
+    return code
 
 
 def _subcommand(call: Call) -> int:
     if call.subcommand == "model_info":
-        for text in info_text.model_info(call.models, call.line.text("model_name")):
-            call.console.out(text)
+        call.console.out(*call.dialect.info(call.models, call.line.text("model_name")))
         return 0
     from harness.emulator import hrt_run  # loads onnxruntime
 
@@ -125,17 +131,14 @@ def _load(call: Call) -> None:
     paths = [Path(part) for part in call.line.text("model_file").split(",") if part]
     if not paths:
         raise ToolFailure("model_file is empty, it must be given")
-    call.console.libraries()
+    call.dialect.libraries(call.subcommand == "perf" and not call.input_files)
     began = time.perf_counter()
     for path in paths:
         _load_file(call, path)
-    cost_ms = round((time.perf_counter() - began) * 1000.0, 3)
-    call.faults = _faults(call)
-    call.console.out(f"Load model to DDR cost {general(cost_ms)}ms.")
-    plural = "" if len(call.models) == 1 else "s"
-    call.console.out(f"This model file has {len(call.models)} model{plural}:")
-    for model in call.models:
-        call.console.out(f"[{model.name}]")
+    load_ms = round((time.perf_counter() - began) * 1000.0, 3)
+    text = os.environ.get(ENVIRONMENT, "")
+    call.faults = parse_faults(text, call.chosen() if call.subcommand != "model_info" else None)
+    call.dialect.loaded(load_ms, [model.name for model in call.models])
 
 
 def _load_file(call: Call, path: Path) -> None:
@@ -146,7 +149,7 @@ def _load_file(call: Call, path: Path) -> None:
     file = CompiledFile(path)
     for model in file.models:
         _check_march(call, model)
-        call.console.builder(model.builder)
+        call.dialect.builder(model.builder)
         call.files[model.name] = file
         call.models.append(model)
 
@@ -156,9 +159,3 @@ def _check_march(call: Call, model: CompiledModel) -> None:
         return
     boards = _BOARDS_OF_MARCH.get(model.march) or "/".join(name.upper() for name in socs_of_march(model.march))
     raise ToolFailure(f"The model's march is {model.march}, please run on {boards} board!")
-
-
-def _faults(call: Call) -> tuple[Fault, ...]:
-    """Faults of the environment, resolved against the model that will run."""
-    text = os.environ.get(ENVIRONMENT, "")
-    return parse_faults(text, call.chosen() if call.subcommand != "model_info" else None)

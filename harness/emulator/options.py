@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.emulator.pixels import PixelInput
+from harness.emulator.pixels import PixelInput, plane_names
 from harness.emulator.socs import Soc
 
 
@@ -24,3 +24,8 @@ class BuildOptions:
     debug_layers: bool = True
     seed: int = 0
     name: str = ""
+
+    @property
+    def picture_inputs(self) -> dict[str, str]:
+        """Inputs of the compiled model that hold pixels -> "NV12", or "Y" and "UV" on UCP boards."""
+        return plane_names(self.pixels, self.soc.family == "ucp")

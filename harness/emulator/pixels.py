@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper
 from harness.emulator.image import nv12_bytes, preprocess_weights, reference_feed
 from harness.errors import InputError
 
+Feed = dict[str, NDArray[Any]]
 ZERO_POINT = 128  # the board subtracts it from every pixel, as the hardware does
 
 
@@ -27,10 +28,13 @@ class PixelInput:
     bgr: bool = False
 
 
-def insert_preprocess(model: onnx.ModelProto, pixels: Mapping[str, PixelInput]) -> onnx.ModelProto:
+def insert_preprocess(
+    model: onnx.ModelProto, pixels: Mapping[str, PixelInput], planes: bool = False
+) -> onnx.ModelProto:
     """Put `HZ_PREPROCESS_FOR_<input>` behind every NV12 input, whose values are then `pixel - 128`.
 
-    Errors: InputError.
+    With `planes` (UCP) the input becomes two: `<input>_y` [1, H, W, 1] and `<input>_uv` [1, H/2, W/2, 2].
+    Errors: InputError for an input that cannot be NV12.
     """
     for name, pixel in pixels.items():
         _check(model, name)
@@ -41,8 +45,40 @@ def insert_preprocess(model: onnx.ModelProto, pixels: Mapping[str, PixelInput]) 
             numpy_helper.from_array(v, n) for v, n in zip((weights, bias), names, strict=True)
         )
         node = helper.make_node("Conv", [name, *names], [f"{name}_preprocessed"], name=f"HZ_PREPROCESS_FOR_{name}")
-        model.graph.node.insert(0, node)
+        nodes = [*(_join_planes(model.graph, name) if planes else []), node]
+        for made in reversed(nodes):
+            model.graph.node.insert(0, made)
     return onnx.shape_inference.infer_shapes(model) if pixels else model
+
+
+def _join_planes(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
+    """Replace the input by its planes; nodes that make the three-channel picture of them."""
+    at = next(i for i, value in enumerate(graph.input) if value.name == name)
+    height, width = (dim.dim_value for dim in graph.input[at].type.tensor_type.shape.dim[2:])
+    del graph.input[at]
+    shapes = {f"{name}_y": (1, height, width, 1), f"{name}_uv": (1, height // 2, width // 2, 2)}
+    values = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, shape) for n, shape in shapes.items()]
+    kept = [*list(graph.input)[:at], *values, *list(graph.input)[at:]]
+    del graph.input[:]
+    graph.input.extend(kept)
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), f"{name}_uv_scales")
+    graph.initializer.append(scales)
+    return [
+        helper.make_node("Transpose", [f"{name}_y"], [f"{name}_luma"], name=f"{name}_y_nchw", perm=[0, 3, 1, 2]),
+        helper.make_node("Transpose", [f"{name}_uv"], [f"{name}_small"], name=f"{name}_uv_nchw", perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "Resize", [f"{name}_small", "", scales.name], [f"{name}_chroma"], name=f"{name}_uv_resize",
+            mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric",
+        ),
+        helper.make_node("Concat", [f"{name}_luma", f"{name}_chroma"], [name], name=f"{name}_yuv", axis=1),
+    ]  # fmt: skip
+
+
+def plane_names(pixels: Mapping[str, PixelInput], planes: bool) -> dict[str, str]:
+    """Input of the compiled model -> what it is: "NV12", or "Y" and "UV"."""
+    if not planes:
+        return dict.fromkeys(pixels, "NV12")
+    return {f"{name}_{kind.lower()}": kind for name in pixels for kind in ("Y", "UV")}
 
 
 def image_inputs(model: onnx.ModelProto) -> list[str]:
@@ -79,24 +115,32 @@ def centred(nv12: bytes, height: int, width: int) -> NDArray[Any]:
 
 
 def pixel_samples(
-    model: onnx.ModelProto, pixels: Mapping[str, PixelInput]
-) -> dict[str, Callable[[Path], NDArray[Any]]]:
+    model: onnx.ModelProto, pixels: Mapping[str, PixelInput], planes: bool
+) -> dict[str, Callable[[Path], Feed]]:
     """Per NV12 input, a reader of one calibration frame. Errors (of the reader): InputError for a wrong size."""
     readers = {}
     for name in pixels:
-        value = next(v for v in model.graph.input if v.name == name)
-        height, width = (dim.dim_value for dim in value.type.tensor_type.shape.dim[2:])
-        readers[name] = _frame_reader(name, height, width)
+        value = next(v for v in model.graph.input if v.name == (f"{name}_y" if planes else name))
+        dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        height, width = dims[1:3] if planes else dims[2:]
+        readers[name] = _frame_reader(name, height, width, planes)
     return readers
 
 
-def _frame_reader(name: str, height: int, width: int) -> Callable[[Path], NDArray[Any]]:
-    def read(path: Path) -> NDArray[Any]:
+def _frame_reader(name: str, height: int, width: int, planes: bool) -> Callable[[Path], Feed]:
+    def read(path: Path) -> Feed:
         data = path.read_bytes()
         if len(data) != nv12_bytes(height, width):
             raise InputError(
                 f"{path}: an NV12 frame of input {name!r} has {nv12_bytes(height, width)} bytes, this has {len(data)}"
             )
-        return centred(data, height, width)
+        if not planes:
+            return {name: centred(data, height, width)}
+        pixels = np.frombuffer(data, np.uint8).astype(np.float32) - ZERO_POINT
+        luma, chroma = pixels[: height * width], pixels[height * width :]
+        return {
+            f"{name}_y": luma.reshape(1, height, width, 1),
+            f"{name}_uv": chroma.reshape(1, height // 2, width // 2, 2),
+        }
 
     return read

@@ -1,4 +1,4 @@
-"""What the emulator knows of each SoC: march, cores, versions in the banners, figures for the estimate."""
+"""What the emulator knows of each SoC: march, cores, figures for the estimate, versions and dialects of runtimes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from harness.errors import AskedWrongly
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """One release of a board's runtime: the versions in its banner, and how its tool talks."""
+
+    version: str  # of libdnn or UCP
+    hbrt: str
+    builder: str  # of the model builder that belongs to it
+    platform: str  # BPU platform version
+    dialect: str  # "hbdnn_old", "hbdnn", "ucp_old", "ucp"
+
+
+@dataclass(frozen=True)
 class Soc:
-    """One chip as the emulator plays it. `tops` is int8, all cores together."""
+    """One chip as the emulator plays it. `tops` is int8, all cores together; the first runtime is the default."""
 
     name: str
     march: str
@@ -17,25 +28,47 @@ class Soc:
     cores: int
     tops: float
     bandwidth_gb_s: float
-    runtime: str  # version of libdnn or UCP in the banner
-    hbrt: str
-    builder: str
-    platform: str  # BPU platform version in the banner
     compiler: str  # hbdk version in the toolchain's log
-    style: str  # output dialect: "x3_old", "x5", "ucp_old", "ucp_new"
+    runtimes: tuple[Runtime, ...]
+
+    @property
+    def builder(self) -> str:
+        return self.runtimes[0].builder
+
+    @property
+    def hbrt(self) -> str:
+        return self.runtimes[0].hbrt
+
+    def runtime(self, version: str = "") -> Runtime:
+        """The runtime of that version; the default one for "". Errors: AskedWrongly with the known versions."""
+        for runtime in self.runtimes:
+            if version in ("", runtime.version):
+                return runtime
+        known = ", ".join(r.version for r in self.runtimes)
+        raise AskedWrongly(f"no runtime {version!r} for {self.name}", f"known: {known}")
 
 
-# Cores, TOPS and march: the vendors' board tables (RDK X3/X5/Ultra, J5, J6, S100 manuals). Versions: as seen in
-# captures of such boards. Bandwidth is the peak of the memory type on the module where the manual tells it
-# (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266, S100/J6 LPDDR5); the others are assumptions in the same class.
+# Versions as seen in captures of such boards.
+_X3_OLD = Runtime("1.1.49", "3.13.4", "1.1.49", "1.3.2", "hbdnn_old")
+_X3 = Runtime("1.9.5", "3.14.5", "1.9.3", "1.3.3", "hbdnn")
+_X5 = Runtime("1.24.5", "3.15.55.0", "1.24.3", "1.3.6", "hbdnn")
+_X5_2024 = Runtime("1.23.5", "3.15.47.0", "1.23.5", "1.3.6", "hbdnn")
+_J5 = Runtime("1.18.6", "3.15.29.0", "1.18.2", "1.3.3", "hbdnn")
+_UCP_OLD = Runtime("3.0.17", "4.0.21", "3.0.17", "2.0.1", "ucp_old")
+_UCP = Runtime("3.3.3", "4.1.17", "3.3.3", "2.1.2", "ucp")
+_UCP_NEW = Runtime("3.13.6", "4.7.5", "3.5.16", "2.1.2", "ucp")
+
+# Cores, TOPS and march: the vendors' board tables (RDK X3/X5/Ultra, J5, J6, S100 manuals). Bandwidth is the peak of the
+# memory type on the module where the manual tells it (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266); the others are
+# assumptions in the same class.
 _TABLE = (
-    Soc("x3", "bernoulli2", "hbdnn", 2, 5.0, 12.8, "1.9.5", "3.14.22.0", "1.1.49", "1.3.2", "3.37.2", "x3_old"),
-    Soc("x5", "bayes-e", "hbdnn", 1, 10.0, 17.0, "1.24.5", "3.15.55.0", "1.24.3", "1.3.6", "3.49.15", "x5"),
-    Soc("j5", "bayes", "hbdnn", 2, 128.0, 34.0, "1.18.6", "3.15.29.0", "1.18.2", "1.3.3", "3.46.4", "x5"),
-    Soc("ultra", "bayes", "hbdnn", 2, 96.0, 34.0, "1.17.3", "3.15.26.0", "1.17.1", "1.3.3", "3.45.3", "x5"),
-    Soc("j6e", "nash-e", "ucp", 1, 80.0, 51.0, "3.0.17", "4.0.21", "2.0.13", "2.1.2", "4.0.21", "ucp_old"),
-    Soc("j6m", "nash-m", "ucp", 1, 128.0, 68.0, "3.3.3", "4.1.17", "3.3.3", "2.1.2", "4.1.17", "ucp_new"),
-    Soc("s100", "nash-e", "ucp", 1, 80.0, 68.0, "3.7.3", "4.5.8", "3.7.2", "2.1.2", "4.5.8", "ucp_new"),
+    Soc("x3", "bernoulli2", "hbdnn", 2, 5.0, 12.8, "3.37.2", (_X3_OLD, _X3)),
+    Soc("x5", "bayes-e", "hbdnn", 1, 10.0, 17.0, "3.49.15", (_X5, _X5_2024)),
+    Soc("j5", "bayes", "hbdnn", 2, 128.0, 34.0, "3.46.4", (_J5,)),
+    Soc("ultra", "bayes", "hbdnn", 2, 96.0, 34.0, "3.46.4", (_J5,)),
+    Soc("j6e", "nash-e", "ucp", 1, 80.0, 51.0, "4.0.21", (_UCP_OLD, _UCP)),
+    Soc("j6m", "nash-m", "ucp", 1, 128.0, 68.0, "4.1.17", (_UCP, _UCP_OLD)),
+    Soc("s100", "nash-e", "ucp", 1, 80.0, 68.0, "4.7.5", (_UCP_NEW, _UCP)),
 )
 
 SOCS: dict[str, Soc] = {soc.name: soc for soc in _TABLE}

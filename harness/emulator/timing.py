@@ -45,11 +45,12 @@ class Timeline:
 
 
 def measure(
-    file: CompiledFile, model: CompiledModel, soc: Soc, frames: int, slow: Sequence[Fault] = ()
+    file: CompiledFile, model: CompiledModel, soc: Soc, frames: int, slow: Sequence[Fault] = (), *, warm: bool = False
 ) -> list[StepTimes]:
-    """The time of every step in `frames` frames."""
+    """The time of every step in `frames` frames; the first is a cold one unless `warm`."""
     cpu = [step for step in model.steps if step.work != "bpu"]
-    measured = _measure_cpu(file, model, cpu, frames, soc)
+    measured = _measure_cpu(file, model, cpu, frames + warm, soc)
+    measured = {name: times[warm:] for name, times in measured.items()}
     seed = zlib.crc32(model.name.encode())
     times = []
     for i, step in enumerate(model.steps):
@@ -73,7 +74,7 @@ def _slowness(step: Step, model: CompiledModel, slow: Sequence[Fault]) -> float:
 def _drawn(samples: Sequence[float], frames: int, seed: int) -> NDArray[np.float64]:
     """The measured times, then (beyond the budget) draws from them."""
     known = np.asarray(samples[:frames], np.float64)
-    extra = np.random.default_rng(seed).choice(samples, max(0, frames - len(known)))
+    extra = np.random.default_rng(seed).choice(samples[1:] or samples, max(0, frames - len(known)))
     return np.concatenate([known, extra])
 
 
@@ -81,8 +82,6 @@ def _measure_cpu(
     file: CompiledFile, model: CompiledModel, steps: Sequence[Step], frames: int, soc: Soc
 ) -> dict[str, list[float]]:
     works = {step.name: _work(file, model, step, soc) for step in steps}
-    for work in works.values():
-        work()  # the first call allocates
     times: dict[str, list[float]] = {step.name: [] for step in steps}
     end = time.perf_counter() + MEASURE_BUDGET_S
     for frame in range(frames):

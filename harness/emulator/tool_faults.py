@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.emulator.faults import CATALOGUE, ENVIRONMENT, Fault, parse_faults
+from harness.emulator.console import stamp
+from harness.emulator.faults import CATALOGUE, ENVIRONMENT, parse_faults
 
 if TYPE_CHECKING:
     from harness.emulator.hrt_tool import Call
@@ -46,7 +47,7 @@ def _kind(part: str) -> str:
 def before_work(call: Call) -> None:
     """Faults that come when the model is loaded."""
     if call.has("wrong_version"):
-        call.console.version_warning(call.models[0].name)
+        _warn_of_version(call)
     if call.has("wrong_march"):
         refuse_march(call)
     if call.has("silent_failure"):
@@ -59,8 +60,18 @@ def before_work(call: Call) -> None:
         _crash()
 
 
+def _warn_of_version(call: Call) -> None:
+    """The vendor's warning; its missing bracket is the original's."""
+    head = f"[W][DNN]bpu_model_info.cpp:491][Version]({stamp()}) Model: {call.models[0].name}. "
+    versions = f"the hbrt library version {call.runtime.hbrt} and the model build version 3.99.1.0"
+    call.console.out(
+        f"{head}Inconsistency between {versions} detected, in order to ensure correct model results, "
+        "it is recommended to use compilation tools and the BPU SDK from the same OpenExplorer package."
+    )
+
+
 def refuse_march(call: Call) -> None:
-    call.console.error("[BPU_PLAT]Make sure inst Suport (X5) Platform!!")
+    call.console.error(f"[BPU_PLAT]Make sure inst Suport ({call.soc.name.upper()}) Platform!!")
     call.console.error("[BPU_PLAT]Incompatible Platform!!")
     call.console.error("[BPU_PLAT]FC Parse error!")
     raise SystemExit(1)
@@ -72,7 +83,7 @@ def _garbage() -> None:
 
 
 def _hang(call: Call) -> None:
-    call.console.libraries()
+    call.dialect.libraries(False)
     while True:
         time.sleep(3600.0)
 
@@ -95,7 +106,3 @@ def spoil(call: Call, written: Sequence[Path]) -> None:
             path.unlink()
     elif call.has("truncated_dump") and written:
         os.truncate(written[-1], written[-1].stat().st_size // 2)
-
-
-def texts(faults: Sequence[Fault]) -> list[str]:
-    return [fault.text for fault in faults]

@@ -29,7 +29,8 @@ class Frames:
 
     @property
     def pictures(self) -> dict[str, bytes]:
-        return {name: self.raw[name] for name in self.raw if self.feed[name].dtype == np.uint8}
+        """NV12 frames: their node dumps are split into planes."""
+        return {name: data for name, data in self.raw.items() if self.feed[name].nbytes != len(data)}
 
 
 def read_frames(model: CompiledModel, files: Sequence[str]) -> Frames:
@@ -78,14 +79,18 @@ def _picture(item: BoardInput, path: Path) -> bytes:
     """The tool decodes and scales pictures itself, for image inputs only."""
     from PIL import Image, UnidentifiedImageError
 
-    if item.kind != "NV12":
+    if item.kind not in ("NV12", "Y", "UV"):
         raise ToolInputError(f"input[{item.name}] is no image input, {path} is a picture")
-    height, width = item.spec.shape[2:]
+    height, width = item.spec.shape[2:] if item.kind == "NV12" else item.spec.shape[1:3]
+    if item.kind == "UV":
+        height, width = height * 2, width * 2
     try:
         with Image.open(path) as image:
-            return nv12_from_rgb(np.asarray(image.convert("RGB").resize((width, height))))
+            frame = nv12_from_rgb(np.asarray(image.convert("RGB").resize((width, height))))
     except UnidentifiedImageError:
         raise ToolInputError(f"input[{item.name}] {path} is not a readable picture") from None
+    luma = height * width
+    return {"NV12": frame, "Y": frame[:luma], "UV": frame[luma:]}[item.kind]
 
 
 def _take(frames: Frames, item: BoardInput, data: bytes, source: str) -> None:

@@ -1,0 +1,231 @@
+"""Time on a BPU from the shapes of a network: an estimate held to published board latencies (docs/cost-model.md).
+
+A BPU segment takes (compute^p + memory^p)^(1/p): compute is a sum of amounts times prices, memory is weights and what
+does not fit on the chip over the bandwidth, p says how far the two overlap. On top come the border (dequantizing the
+outputs, on the CPU) and one call of the runtime. `CONSTANTS` is what `scripts/fit_cost.py` found for the RDK X5.
+
+Shapes count as the hardware pads them: W to 8, input channels of a convolution to 16, depthwise channels to 64, heads
+of an attention to 4. These steps and the on-chip size are assumptions, chosen once; the prices are fitted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+Shape = tuple[int, ...]
+
+ALIGN_W, ALIGN_INPUT_CHANNELS, ALIGN_DEPTHWISE_CHANNELS, ALIGN_HEADS = 8, 16, 64, 4
+ON_CHIP_ELEMENTS = 400_000  # inputs and outputs of one op up to this stay on the chip
+INT16_FACTOR = 2.0  # int16 activations pass the int8 array twice
+
+FREE = frozenset("Relu Clip Flatten Reshape Squeeze Unsqueeze BatchNormalization Identity Dropout".split())
+MOVING = frozenset("Concat Slice Split Pad Resize Expand Gather Tile Upsample DepthToSpace SpaceToDepth".split())
+TABLE_LOOKUP = frozenset(
+    "Sigmoid Tanh Erf HardSigmoid HardSwish Sqrt Pow Sin Cos Exp Log Reciprocal LeakyRelu Elu Softplus Gelu Swish".split()
+)
+POOLING = frozenset(
+    "MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceL2".split()
+)
+NORMALIZING = frozenset(("LayerNormalization", "GroupNormalization", "InstanceNormalization"))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Amounts of one op, or of several added up. All are counts; `_bytes` are bytes."""
+
+    dense_macs: float = 0.0  # convolutions and matrix products with constant weights, padded
+    depthwise_macs: float = 0.0  # padded
+    matmul_macs: float = 0.0  # both operands are feature maps
+    attention_rows: float = 0.0  # rows that a softmax normalizes, heads padded
+    attention_heads: float = 0.0  # separate matrices of an attention, padded
+    lookup_elements: float = 0.0  # activation tables
+    elementwise_elements: float = 0.0
+    moved_elements: float = 0.0  # concat, split, slice, pad, resize
+    transposed_elements: float = 0.0
+    normalized_elements: float = 0.0  # layer norm and its like
+    ops: float = 0.0
+    weight_bytes: float = 0.0
+    spilled_bytes: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Work)))
+
+
+def total(works: Iterable[Work]) -> Work:
+    return sum(works, Work())
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Prices. Names of the first group are `Work` fields; `_ns` nanoseconds per unit."""
+
+    dense_macs_ns: float
+    depthwise_macs_ns: float
+    matmul_macs_ns: float
+    attention_rows_ns: float
+    attention_heads_ns: float
+    lookup_elements_ns: float
+    elementwise_elements_ns: float
+    moved_elements_ns: float
+    transposed_elements_ns: float
+    normalized_elements_ns: float
+    ops_ns: float
+    weight_bytes_ns: float
+    spilled_bytes_ns: float
+    overlap: float  # p: 1 is one after the other, large is fully side by side
+    border_elements_ns: float  # per output element: dequantize and copy on the CPU
+    call_ns: float  # one inference: runtime, driver, interrupt
+    older_runtime_ns: float  # more per call in the campaign of the classification table (2024 runtime)
+
+
+COMPUTE = tuple(f.name for f in fields(Work) if not f.name.endswith("_bytes"))
+MEMORY = tuple(f.name for f in fields(Work) if f.name.endswith("_bytes"))
+
+# Fitted by scripts/fit_cost.py on 66 published RDK X5 latencies; residuals and date in docs/cost-model.md.
+CONSTANTS = Constants(
+    dense_macs_ns=0.000573,
+    depthwise_macs_ns=0.0151,
+    matmul_macs_ns=0.0121,
+    attention_rows_ns=535.0,
+    attention_heads_ns=104000.0,
+    lookup_elements_ns=0.0087,
+    elementwise_elements_ns=0.0267,
+    moved_elements_ns=0.0856,
+    transposed_elements_ns=0.0726,
+    normalized_elements_ns=0.12,
+    ops_ns=162.0,
+    weight_bytes_ns=0.143,
+    spilled_bytes_ns=0.0158,
+    overlap=1.6122,
+    border_elements_ns=2.04,
+    call_ns=212000.0,
+    older_runtime_ns=291000.0,
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Another chip against the X5: how much longer its compute and its memory take."""
+
+    compute: float = 1.0
+    memory: float = 1.0
+
+
+X5 = Scale()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One inference with one thread, in microseconds."""
+
+    bpu_us: float
+    border_us: float
+    call_us: float
+
+    @property
+    def total_us(self) -> float:
+        return self.bpu_us + self.border_us + self.call_us
+
+
+def bpu_us(work: Work, int16: bool = False, scale: Scale = X5, constants: Constants = CONSTANTS) -> float:
+    """Time of one BPU segment. `int16`: every node was built with int16 activations."""
+    compute = sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in COMPUTE)
+    memory = sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in MEMORY)
+    compute *= scale.compute * (INT16_FACTOR if int16 else 1.0)
+    memory *= scale.memory
+    p = constants.overlap
+    top = max(compute, memory)
+    if top <= 0.0:
+        return 0.0
+    return float(top * ((compute / top) ** p + (memory / top) ** p) ** (1.0 / p) / 1e3)
+
+
+def estimate(
+    segments: Sequence[Work],
+    output_elements: int,
+    int16: bool = False,
+    scale: Scale = X5,
+    constants: Constants = CONSTANTS,
+    older_runtime: bool = False,
+) -> Estimate:
+    """One inference: every segment, the border at the outputs, one call per segment."""
+    calls = max(1, len(segments)) * constants.call_ns + (constants.older_runtime_ns if older_runtime else 0.0)
+    return Estimate(
+        bpu_us=sum(bpu_us(work, int16, scale, constants) for work in segments),
+        border_us=output_elements * constants.border_elements_ns / 1e3,
+        call_us=calls / 1e3,
+    )
+
+
+# --------------------------------------------------------------------------- amounts of one op
+
+
+def work_of(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], weight: Shape = (), groups: int = 1) -> Work:
+    """Amounts of one op from its shapes. `inputs` are feature maps only, NCHW; `weight` is the constant operand."""
+    if kind in FREE or not outputs:
+        return Work()
+    made = sum(math.prod(shape) for shape in outputs)
+    read = sum(math.prod(shape) for shape in inputs)
+    spilled = float(max(0, made + read - ON_CHIP_ELEMENTS))
+    work = _specific(kind, inputs, outputs, weight, groups)
+    return work + Work(ops=1.0, weight_bytes=float(math.prod(weight)) if weight else 0.0, spilled_bytes=spilled)
+
+
+def _specific(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], weight: Shape, groups: int) -> Work:
+    made = float(sum(math.prod(shape) for shape in outputs))
+    read = float(sum(math.prod(shape) for shape in inputs))
+    if kind == "Conv" and weight:
+        return _convolution(outputs[0], weight, groups)
+    if kind == "ConvTranspose" and weight:
+        return Work(dense_macs=read * math.prod(weight[1:]))
+    if kind in ("MatMul", "Gemm"):
+        return _product(inputs, outputs[0], weight)
+    if kind in ("Softmax", "LogSoftmax"):
+        return _softmax(outputs[0])
+    if kind in POOLING:
+        return Work()  # no price could be told from zero; the op itself is counted
+    return Work(**{_elements_of(kind): read if kind in NORMALIZING else made})
+
+
+def _elements_of(kind: str) -> str:
+    if kind == "Transpose":
+        return "transposed_elements"
+    if kind in MOVING:
+        return "moved_elements"
+    if kind in TABLE_LOOKUP:
+        return "lookup_elements"
+    return "normalized_elements" if kind in NORMALIZING else "elementwise_elements"
+
+
+def aligned(size: int, step: int) -> int:
+    """`size` rounded up to a multiple of `step`."""
+    return -(-size // step) * step
+
+
+def _convolution(output: Shape, weight: Shape, groups: int) -> Work:
+    """NCHW output, OIHW weight."""
+    wide = aligned(output[-1], ALIGN_W) / output[-1]
+    per_output = math.prod(weight[1:])
+    macs = math.prod(output) * per_output * wide
+    if groups > 1 and weight[1] == 1:
+        return Work(depthwise_macs=macs * aligned(output[1], ALIGN_DEPTHWISE_CHANNELS) / output[1])
+    return Work(dense_macs=macs * aligned(weight[1], ALIGN_INPUT_CHANNELS) / weight[1])
+
+
+def _product(inputs: Sequence[Shape], output: Shape, weight: Shape) -> Work:
+    made = math.prod(output)
+    if weight:
+        return Work(dense_macs=float(made * math.prod(weight) / max(1, output[-1])))
+    depth = inputs[0][-1] if inputs and inputs[0] else 1
+    return Work(matmul_macs=float(made * depth))
+
+
+def _softmax(shape: Shape) -> Work:
+    """An attention's softmax stands for the whole attention; a vector's is next to nothing."""
+    if len(shape) < 3:
+        return Work()
+    heads = shape[-3] if len(shape) == 3 else aligned(shape[-3], ALIGN_HEADS)
+    matrices = math.prod(shape[:-3]) * heads
+    return Work(attention_rows=float(matrices * shape[-2]), attention_heads=float(matrices))
