@@ -20,7 +20,6 @@ COMMANDS = {
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check the policies that judge layers.",
     "lint": "Check a toolchain's config before the toolchain does.",
-    "convert": "Make board inputs from images and PC dumps.",
 }
 
 
