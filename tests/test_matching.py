@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.consistency.matching import Matching, file_form, match
 from harness.errors import InputError
-from harness.records import Dump, TensorSpec
+from harness.records import Dump, Graph, Op, TensorSpec
 from harness.reference import Reference, ReferenceTensor
 
 
@@ -70,6 +70,14 @@ def test_very_short_ends_are_no_evidence() -> None:
         ("conv_17", "", "", "no_dump"),
         ("", "7", "", "no_reference"),
     ]
+
+
+def test_a_dump_may_carry_the_name_of_a_node_of_a_fused_op() -> None:
+    graph = Graph((Op("Conv_5", "Conv", ("x",), ("relu_out",), ("Conv_5", "Relu_6")),), ("x",), ("relu_out",))
+    known = Reference({"relu_out": tensor("relu_out")}, graph=graph)
+    for name in ("Conv_5", "Relu_6"):
+        assert told(match(known, [dump(name)])) == [("relu_out", name, "rule", "")]
+    assert told(match(known, [dump("Relu_6"), dump("relu_out")]))[0] == ("relu_out", "relu_out", "exact", "")
 
 
 def test_equal_shapes_alone_never_match() -> None:

@@ -29,8 +29,8 @@ def command() -> None:
 @click.option("--for", "op_kind", default="", metavar="OP_KIND", help="The limits of one kind of op.")
 @click.option("--dtype", default="", help="With --for: dtype of the reference's tensor; default s8.")
 @click.option("--form", default="", help="With --for: integer, rescaled, float or mixed; default by dtype.")
-@click.option("--unit", default="", help="With --for: BPU, CPU, ...")
-@click.option("--platform", default="", help="With --for: hbdnn, ucp, magik, ort.")
+@click.option("--unit", default="", help="With --for: the unit it runs on, such as CPU.")
+@click.option("--platform", default="", help="With --for: name of the platform.")
 @click.option("--toolchain", default="", help="With --for: the toolchain's version.")
 @json_option
 def show(source: str, as_json: bool, **given: str) -> None:

@@ -1,8 +1,8 @@
 """Which dump belongs to which tensor of the reference. Never by shape alone; two candidates are a row, not a choice.
 
 Ways, surest first: `mapping` (the user said so), `exact` (name or an ONNX name of the same value), `rule` (a name
-that the platform derives, or the same name with the characters that file systems do not take replaced),
-`suffix` (a toolchain cut the name at the front; only when one tensor and one dump fit).
+that the platform derives, the same name with the characters that file systems do not take replaced, or the name of
+a node that makes it), `suffix` (a toolchain cut the name at the front; only when one tensor and one dump fit).
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class _Names:
             for name in (tensor.onnx_name, *tensor.aliases):
                 if name and name not in reference.tensors and tensor.name not in self.exact[name]:
                     self.exact[name].append(tensor.name)
+        self.nodes = _by_node(reference)
         for name, owners in self.exact.items():
             self.written[file_form(name)] += [o for o in owners if o not in self.written[file_form(name)]]
 
@@ -91,6 +92,16 @@ class _Names:
             return []
         owners = [o for name, found in self.written.items() if _ends(name, form) for o in found]
         return list(dict.fromkeys(owners))
+
+
+def _by_node(reference: Reference) -> dict[str, list[str]]:
+    """Output of the op that a node's name stands for: dumps are also named by node, and a fused op has several."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for op in reference.graph.ops if reference.graph is not None else ():
+        outputs = [name for name in op.outputs if name in reference.tensors]
+        for node in dict.fromkeys((op.name, *op.covers)) if len(op.outputs) == 1 else ():
+            found[file_form(node)] += outputs
+    return found
 
 
 def _ends(name: str, form: str) -> bool:
@@ -124,6 +135,7 @@ def _find(dump: Dump, names: _Names, mapping: Mapping[str, str], rules: Rules | 
     for found in (
         _owners(names.exact, derived),
         _owners(names.written, (file_form(name) for name in (dump.name, *derived))),
+        _owners(names.nodes, (file_form(name) for name in (dump.name, *derived))),
     ):
         if found:
             return found, "rule"

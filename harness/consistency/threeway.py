@@ -6,7 +6,7 @@ ratio = |board - float| / |simulator - float|, per layer: below 1.1 fine, then a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,21 +14,25 @@ import numpy as np
 from harness.consistency.layouts import TensorError
 from harness.consistency.pairing import Pair, open_array, real_values
 from harness.consistency.policy import Policy
-from harness.consistency.tensors import Array, to_layout
-from harness.records import Layer
+from harness.consistency.tensors import Array, c_order_pieces, to_layout
+from harness.records import Layer, TensorSpec
 from harness.reference import Reference, ReferenceTensor
 
+PIECE_ELEMENTS = 1 << 20
 WORDS = ("fine", "note", "look", "differs")
 
 
 def noise_ratio(board: Array, simulator: Array, floats: Array) -> tuple[float | None, float, float]:
     """(ratio, |board - float|, |simulator - float|) of real values; the ratio is None where nothing is noisy and
     infinite where only the board is. A NaN on the board is infinite noise."""
-    noise = _distance(board, floats)
-    floor = _distance(simulator, floats)
+    noise, floor = _distance(board, floats), _distance(simulator, floats)
+    return _ratio_of(noise, floor), noise, floor
+
+
+def _ratio_of(noise: float, floor: float) -> float | None:
     if floor == 0.0:
-        return (None if noise == 0.0 else math.inf), noise, floor
-    return noise / floor, noise, floor
+        return None if noise == 0.0 else math.inf
+    return noise / floor
 
 
 def _distance(values: Array, floats: Array) -> float:
@@ -69,9 +73,27 @@ def _row(layer: Layer, pair: Callable[[str], Pair], tensor: ReferenceTensor | No
 
 def _ratio(both: Pair, tensor: ReferenceTensor) -> tuple[float | None, float, float]:
     assert tensor.spec is not None
-    stored = open_array(tensor.path, tensor.spec)
-    floats = real_values(to_layout(stored, tensor.spec, both.spec_reference.layout), tensor.spec)
+    floats = to_layout(open_array(tensor.path, tensor.spec), tensor.spec, both.spec_reference.layout)
     if floats.shape != both.reference.shape:
         raise TensorError(f"the float reference has shape {floats.shape}", "", "shape_differs")
-    board = real_values(both.board, both.spec_board)
-    return noise_ratio(board, real_values(both.reference, both.spec_reference), floats)
+    parts = [
+        noise_ratio(board, reference, real)[1:]
+        for board, reference, real in zip(
+            _pieces(both.board, both.spec_board),
+            _pieces(both.reference, both.spec_reference),
+            _pieces(floats, tensor.spec),
+            strict=True,
+        )
+    ]
+    noise, floor = (math.sqrt(sum(part[i] ** 2 for part in parts)) for i in (0, 1))
+    return _ratio_of(noise, floor), noise, floor
+
+
+def _pieces(array: Array, spec: TensorSpec) -> Iterator[Array]:
+    """Real values in float64, in pieces of equal numbers of elements whatever the dtype; scales per channel whole."""
+    if spec.quantization is not None and spec.quantization.axis is not None:
+        values = real_values(array, spec)
+        yield from c_order_pieces(values, PIECE_ELEMENTS * values.itemsize)
+        return
+    for piece in c_order_pieces(array, PIECE_ELEMENTS * array.itemsize):
+        yield real_values(piece, spec)
