@@ -45,10 +45,11 @@ def find_transform(
     if board.shape != reference.shape or board.dtype != reference.dtype or board.size < 2:
         return None
     spec = spec or TensorSpec("", "", board.shape)
-    found = [*_of_bytes(board, reference, spec)]
-    if _same_multiset(board, reference):
-        found += _of_order(board, reference, spec)
-    found += _of_pitch(board, reference, stored)
+    found = list(_of_bytes(board, reference, spec))
+    if not found and _same_multiset(board, reference):
+        found = _of_order(board, reference, spec)
+    if not found:
+        found = _of_pitch(board, reference, stored)  # sees only a part: never weighed against the others
     if not found:
         return None
     kinds = {transform.kind for transform in found}
@@ -150,10 +151,18 @@ def _of_order(board: Array, reference: Array, spec: TensorSpec) -> list[Transfor
     return found
 
 
-def _flats(board: Array) -> Iterator[tuple[str, Array]]:
-    yield "", board.reshape(-1)
-    if not board.flags.c_contiguous:
-        yield " in memory", memory_order(board)
+def _flats(board: Array, labels: str) -> Iterator[tuple[str, Array]]:
+    """(axes as they were read, elements in that order): as given, channels last or first, and as in memory."""
+    orders = [tuple(range(board.ndim))]
+    if board.ndim == 4:
+        orders.append((0, 3, 1, 2) if labels == "NHWC" else (0, 2, 3, 1))
+    memory = tuple(sorted(range(board.ndim), key=lambda axis: -abs(board.strides[axis])))
+    for order in dict.fromkeys((*orders, memory)):
+        yield "".join(labels[axis] for axis in order) if labels else str(order), board.transpose(order).reshape(-1)
+
+
+def _labels(spec: TensorSpec, rank: int) -> str:
+    return spec.layout if len(spec.layout) == rank and spec.layout.isalpha() else "NCHW" if rank == 4 else ""
 
 
 def _turned(board: Array, reference: Array, spec: TensorSpec) -> Iterator[Transform]:
@@ -161,23 +170,19 @@ def _turned(board: Array, reference: Array, spec: TensorSpec) -> Iterator[Transf
     real = [axis for axis in range(reference.ndim) if reference.shape[axis] > 1]
     if not 2 <= len(real) <= MOST_AXES:
         return
+    labels = _labels(spec, reference.ndim)
     small = reference.reshape([reference.shape[axis] for axis in real])
-    for order in itertools.permutations(range(small.ndim)):
-        turned = small.transpose(order)
-        for where, flat in _flats(board):
-            if (order != tuple(range(small.ndim)) or where) and _reads_as(turned, flat):
-                yield Transform("layout", _turn_name(order, real, spec, reference.ndim) + where)
+    for read, flat in _flats(board, labels):
+        for order in itertools.permutations(range(small.ndim)):
+            if _reads_as(small.transpose(order), flat):
+                yield Transform("layout", f"{_turn_name(order, real, labels, reference.ndim)} read as {read}")
                 return
 
 
-def _turn_name(order: tuple[int, ...], real: list[int], spec: TensorSpec, rank: int) -> str:
+def _turn_name(order: tuple[int, ...], real: list[int], labels: str, rank: int) -> str:
     axes = [real[i] for i in order]
-    if len(spec.layout) == rank and spec.layout.isalpha():
-        have = "".join(spec.layout[axis] for axis in real)
-        data = "".join(spec.layout[axis] for axis in axes)
-        full = {"HWC": "NHWC", "CHW": "NCHW"}
-        return f"{full.get(data, data)} data read as {full.get(have, have)}"
-    return f"axes stored in the order {tuple(axes)}"
+    whole = [axis for axis in range(rank) if axis not in axes] + axes  # axes of one element lie anywhere
+    return f"{''.join(labels[axis] for axis in whole)} data" if labels else f"axes stored in the order {tuple(whole)},"
 
 
 def _reads_as(turned: Array, flat: Array) -> bool:
@@ -200,11 +205,11 @@ def _blocked(board: Array, reference: Array, spec: TensorSpec) -> Iterator[Trans
             continue
         blocked = plain.reshape(n, c // size, size, h, w).transpose(0, 1, 3, 4, 2)
         undone = reference.reshape(-1).reshape(n, c // size, h, w, size).transpose(0, 1, 4, 2, 3)
-        for where, flat in _flats(board):
+        for read, flat in _flats(board, _labels(spec, 4)):
             if _reads_as(blocked, flat):
-                yield Transform("layout", f"blocks of {size} channels read as plain data{where}")
+                yield Transform("layout", f"blocks of {size} channels read as plain {read}")
             elif _reads_as(undone, flat):
-                yield Transform("layout", f"plain data read as blocks of {size} channels{where}")
+                yield Transform("layout", f"plain data read as blocks of {size} channels")
 
 
 def _rolled(board: Array, reference: Array) -> list[Transform]:

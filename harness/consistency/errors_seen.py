@@ -206,6 +206,8 @@ def _steps_bits(board: Array, spec: TensorSpec, stored: TensorSpec | None, bits:
 
 def look(board: Array, reference: Array, spec: TensorSpec, context: Context, most: int) -> Errors:
     """Mark the errors; of a tensor of more than `most` elements only in a slab that holds the first one."""
+    if board.ndim == 0:
+        board, reference = board.reshape(1), reference.reshape(1)
     whole = board.size <= most
     if not whole:
         board, reference = _slab(board, reference, most)

@@ -28,7 +28,7 @@ __all__ = ["Context", "classify"]
 FEW = 16  # elements: below, statistics of the errors say little
 LOOK = 1 << 24  # elements looked at; of a larger tensor the slab around the first error
 INPUT_KINDS = ("zero_point", "scale", "shift", "permutation", "layout")
-SIMILAR = 0.25  # largest distance of two distributions that are called alike (two frames of one camera)
+SIMILAR = 0.15  # largest distance of two distributions that are called alike (two frames of one camera)
 
 
 def classify(
