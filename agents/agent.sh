@@ -84,7 +84,7 @@ uptime_cs() { # -> $cs, hundredths of a second since boot; the wall clock of a b
 
 boot_id() { # -> $boot
   boot=unknown
-  read -r boot <"$proc/sys/kernel/random/boot_id"
+  read -r boot <"${HARNESS_BOOT_ID:-$proc/sys/kernel/random/boot_id}"
 } 2>/dev/null
 
 size_of() { # $1 a regular file -> $size
@@ -292,7 +292,7 @@ do_put() { # name size offset owner; stdin: the bytes from offset on
   p_cat=''
   trap 'rm -rf "$p_part.lock"' EXIT
   # a shell that waits for `cat` in the foreground would not hear the signal
-  trap '[ -z "$p_cat" ] || kill "$p_cat"; exit 1' HUP INT TERM
+  trap '[ -z "$p_cat" ] || { kill "$p_cat"; wait "$p_cat"; }; exit 1' HUP INT TERM
   if [ "$3" -eq 0 ]; then
     : >"$p_part" || fail cannot_write "$p_part"
   fi
@@ -361,8 +361,6 @@ do_start() { # token; stdin: the job. Starting a token twice starts it once.
     # shellcheck disable=SC2086 # shell may be two words: busybox ash
     (trap '' HUP; exec $detached $shell "$0" "work=$work" "shell=$shell" supervise "$1") \
       </dev/null >/dev/null 2>>"$job/agent.log" &
-    [ -s "$job/pid" ] || { echo $! >"$job/.pid.$$" && ln "$job/.pid.$$" "$job/pid"; } 2>/dev/null
-    rm -f "$job/.pid.$$"
     say started 1
   else
     rm -f "$work/jobs/.$1.$$"
@@ -492,7 +490,14 @@ sweep_marked() { # tokens: kill every process whose environment carries HARNESS_
   done
 } 2>/dev/null
 
-supervised() { # is the supervisor of $job alive (and not another process with its number)
+supervised() { # is the supervisor of $job alive (and not another process with its number), or about to begin
+  if [ ! -e "$job/pid" ]; then
+    read -r v_boot v_cs <"$job/started" || return 1
+    boot_id
+    uptime_cs
+    [ "$v_boot" = "$boot" ] && [ $((cs - v_cs)) -lt 3000 ]
+    return
+  fi
   read -r v_pid <"$job/pid" || return 1
   v_line=$(tr '\0' ' ' <"$proc/$v_pid/cmdline") || return 1
   case $v_line in *"${job##*/}"*) return 0 ;; esac

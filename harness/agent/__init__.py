@@ -29,6 +29,7 @@ __all__ = ["Agent", "BoardFacts", "FileFacts", "LeaseFacts", "Put", "Quotas", "R
 ASK_TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell
 PATIENCE_S = 30.0  # how long a broken link is tried again
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
+TRIES = 50  # of one thing, over a link that breaks again and again
 LOG_LIMIT_BYTES = 64 * 2**20
 WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
 _INSTALL = """\
@@ -95,6 +96,11 @@ class Agent:
         argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb]
         done = self.patiently(lambda: self.transport.run(argv, timeout_s=ASK_TIMEOUT_S, stdin=stdin))
         lines = os.fsdecode(done.out).split("\n")
+        if done.code == 0 and len(lines) > 3 and lines[-3] in ("whole", "absent", "damaged"):
+            raise BoardError(
+                f"{self.where}: the login shell prints text before every command: {words.printable(lines[0])!r}",
+                "make ~/.bashrc (or /etc/profile) on the board silent for shells that are not interactive",
+            )
         if done.code != 0 or len(lines) != 3:
             said = done.err.decode("utf-8", "replace").strip()[-300:] or f"exit code {done.code}"
             raise BoardError(
@@ -126,7 +132,11 @@ class Agent:
     ) -> Answer:
         """One question to the agent, repeated while the link is broken. Errors: see the class."""
         argv = self.command(verb, *arguments, options=options)
-        return self.patiently(lambda: self.check(self.transport.run(argv, timeout_s=timeout_s, stdin=stdin), verb))
+        try:
+            return self.patiently(lambda: self.check(self.transport.run(argv, timeout_s=timeout_s, stdin=stdin), verb))
+        except AgentGone:  # a work folder in memory is empty after a reboot
+            self.install()
+            return self.patiently(lambda: self.check(self.transport.run(argv, timeout_s=timeout_s, stdin=stdin), verb))
 
     def ask_stream(self, verb: str, *arguments: str, stdin: Iterable[bytes], timeout_s: float) -> Answer:
         """One question, not repeated, whose input is too long to be held."""
@@ -150,8 +160,9 @@ class Agent:
         """The answer in what a command left. Errors: AgentError, or what the agent refused."""
         answer = words.read_answer(done.out)
         if not answer.whole or (done.code != 0 and not answer.error):
-            said = (done.err or done.out).decode("utf-8", "replace").strip()[:300]
-            raise AgentError(
+            said = words.printable((done.err or done.out).decode("utf-8", "replace").strip())
+            gone = done.code in (2, 126, 127) and not done.out
+            raise (AgentGone if gone else AgentError)(
                 f"{self.where}: the agent gave no whole answer to {verb!r} (exit code {done.code}): {said}",
                 "is the board out of memory or processes, or its work folder gone? Try again",
             )
@@ -170,18 +181,23 @@ class Agent:
 
     def patiently(self, action: Callable[[], T]) -> T:
         """Do something that is safe to repeat, again and again while the link is broken, within the patience."""
-        ends_at = time.monotonic() + self._patience_s
-        for attempt in range(1000):
+        failing_since, tries = 0.0, 0
+        for _ in range(TRIES):
+            began = time.monotonic()
             try:
                 return action()
             except (HostKeyError, CommandTimeout):
                 raise
             except LinkError:
-                pause = BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)]
-                if time.monotonic() + pause > ends_at:
+                now = time.monotonic()
+                if not tries or now - began > BACK_OFF_S[-1]:  # it worked for a while: a new break
+                    failing_since, tries = now, 0
+                pause = BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)]
+                if now + pause > failing_since + self._patience_s:
                     raise
+                tries += 1
                 time.sleep(pause)
-        raise LinkError(f"{self.where}: the link breaks again and again")
+        raise LinkError(f"{self.where}: the link broke {TRIES} times", "look at the cable, the switch, the power")
 
     # ---- files to the board
 
@@ -279,7 +295,8 @@ class Agent:
     ) -> dict[str, str]:
         """Bring files home, each verified by md5; gives the stored file name (relative to `target`) by name.
 
-        `known` is what `hash` told of the folder; without it this Agent's last look is taken, or a new one. Errors: BoardError for a file that vanished, keeps changing or breaks the quotas.
+        `known` is what `hash` told of the folder; without it this Agent's last look is taken, or a new one.
+        Errors: BoardError for a file that vanished, keeps changing or breaks the quotas.
         """
         known = known or self._hashes.get(folder) or self.hash(folder)
         return files.fetch(self, folder, names, known, files.Landing(target, quotas or Quotas(), progress))
@@ -318,6 +335,10 @@ class Agent:
         """End the runs of a folder and delete it with their state."""
         self._hashes = {k: v for k, v in self._hashes.items() if k != folder and not k.startswith(folder + "/")}
         self.ask("remove", escape(folder), timeout_s=600.0)
+
+
+class AgentGone(AgentError):
+    """The agent's file is not on the board any more."""
 
 
 def _job_text(

@@ -24,9 +24,9 @@ from harness.transports.pipes import ERR_LIMIT_BYTES, command_name
 from harness.transports.quoting import remote_command
 from harness.transports.ssh_login import close_all, connect, resolve
 
-PROBE_AFTER_S = 8.0  # silence of a running command before the far side is asked whether it is still there
+PROBE_AFTER_S = 5.0  # silence of a running command before the far side is asked whether it is still there
 PROBE_TIMEOUT_S = 5.0
-STALL_S = 20.0  # no byte could be written for so long: the connection is frozen
+STALL_S = 15.0  # no byte could be written for so long: the connection is frozen
 FRESH_AFTER_BYTES = 384 * 2**20  # new connection before re-keying (512 MiB) can stall and kill it
 FRESH_AFTER_S = 3600.0
 

@@ -27,8 +27,7 @@ from harness.errors import AskedWrongly, ConfigError, HarnessError, LinkError
 from harness.records import Board
 from harness.transports import known_hosts
 
-BANNER_TIMEOUT_S = 15.0  # a loaded board answers TCP long before its sshd says hello
-AUTH_TIMEOUT_S = 15.0
+SLOW_START = 1.5  # a loaded board answers TCP long before its sshd says hello: times connect_timeout_s
 # paramiko puts AES-GCM last, yet it is the cheapest where the CPU has AES instructions (-20 to -45 % CPU)
 _GCM_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
@@ -171,8 +170,8 @@ def _authenticate(
         "allow_agent": True,
         "sock": sock,
         "timeout": login.connect_timeout_s,
-        "banner_timeout": BANNER_TIMEOUT_S,
-        "auth_timeout": AUTH_TIMEOUT_S,
+        "banner_timeout": SLOW_START * login.connect_timeout_s,
+        "auth_timeout": SLOW_START * login.connect_timeout_s,
         "channel_timeout": 15.0,
         "transport_factory": _transport,
     }
@@ -288,6 +287,10 @@ _REASONS: list[tuple[type[Exception], str, str, str]] = [
         "banner",
         "no SSH banner: something else listens there, or the board is overloaded",
         "check `port:`",
+    ),
+    *(
+        (SSHException, words, "no SSH banner: something else listens there, or it is overloaded", "check `port:`")
+        for words in ("protocol version", "no existing session")
     ),
     (socket.gaierror, "", "the name cannot be resolved ({text})", "correct `address:` of the board"),
     (ConnectionRefusedError, "", "connection refused", "is the board up, its sshd running and `port:` right?"),

@@ -1,0 +1,215 @@
+"""A board behind a link that can be broken on purpose: a real server, and a proxy on loopback in front of it."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.agent import Agent
+from harness.emulator.serve import Served, serve_with
+from harness.records import Board, Limits
+from harness.transports import Transport, open_transport
+
+SERVERS = ("openssh", "dropbear")
+
+
+class Link:
+    """A TCP proxy with faults. `down` is from the board to the host."""
+
+    def __init__(self, target_port: int) -> None:
+        self.target_port = target_port
+        self.delay_s = 0.0  # one way
+        self.loss = 0.0  # share of pieces that need a retransmission
+        self.frozen = threading.Event()  # sockets stay open, nothing passes
+        self.up_bytes = self.down_bytes = 0
+        self.on_traffic: Callable[[int, int], None] | None = None  # (up, down) after every piece
+        self._random = random.Random(1)
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.target_port))
+                except OSError:
+                    near.close()
+                    continue
+                self._sockets += [near, far]
+                for one, other, up in ((near, far, True), (far, near, False)):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    threading.Thread(target=self._carry, args=(one, other, up), daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, up: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self._wait()
+                target.sendall(data)
+                if up:
+                    self.up_bytes += len(data)
+                else:
+                    self.down_bytes += len(data)
+                if self.on_traffic:
+                    self.on_traffic(self.up_bytes, self.down_bytes)
+        self._drop(source)
+        self._drop(target)
+
+    def _wait(self) -> None:
+        if self.delay_s:
+            time.sleep(self.delay_s)
+        if self.loss and self._random.random() < self.loss:
+            time.sleep(0.2)  # the smallest retransmission timeout of TCP
+        while self.frozen.is_set():
+            time.sleep(0.02)
+
+    @staticmethod
+    def _drop(sock: socket.socket) -> None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    def cut(self) -> None:
+        """Reset every connection, as a pulled cable with a reboot of the switch would."""
+        self.on_traffic = None
+        for sock in self._sockets:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._drop(sock)
+        self._sockets = []
+
+    def cut_after(self, *, up: int = 1 << 60, down: int = 1 << 60) -> None:
+        """Cut once when so many more bytes have passed."""
+        up, down = self.up_bytes + up, self.down_bytes + down
+        self.on_traffic = lambda u, d: self.cut() if u >= up or d >= down else None
+
+    def freeze_after(self, *, up: int = 1 << 60, down: int = 1 << 60) -> None:
+        """Freeze when so many more bytes have passed."""
+        up, down = self.up_bytes + up, self.down_bytes + down
+        self.on_traffic = lambda u, d: self.frozen.set() if u >= up or d >= down else None
+
+    def heal(self) -> None:
+        """A frozen link comes back as a new one: what hung before stays lost."""
+        self.on_traffic = None
+        self.cut()
+        self.frozen.clear()
+
+    def close(self) -> None:
+        self.cut()
+        self.frozen.clear()
+        self._listener.close()
+
+
+@dataclass
+class Rig:
+    """A served board behind a Link. `restart` and `reboot` do to the server what happens to real ones."""
+
+    folder: Path
+    server: str
+    environment: dict[str, str]
+    link: Link = field(init=False)
+    served: Served = field(init=False)
+    _running: Iterator[Served] | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root"
+
+    @property
+    def boot_file(self) -> Path:
+        return self.folder / "boot_id"
+
+    def start(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        keys = self.folder / "keys"
+        keys.mkdir(exist_ok=True)
+        self._context = serve_with(keys, self.root, self.server, self.environment)
+        self.served = self._context.__enter__()
+
+    def stop(self) -> None:
+        """The server and everything that was started through it is gone at once."""
+        self._context.__exit__(None, None, None)
+
+    def restart(self) -> None:
+        """sshd is killed and comes back; detached runs of a real board would live on, these end too."""
+        self.stop()
+        self.start()
+        self.link.target_port = self.served.port
+
+    def reboot(self) -> None:
+        """Everything is killed, the boot id changes, the server comes back with the same host key."""
+        self.stop()
+        self.link.cut()
+        self.boot_file.write_text(f"boot-{time.time_ns()}\n")
+        self.start()
+        self.link.target_port = self.served.port
+
+    def open(self, transport: str = "ssh", connect_timeout_s: float = 10.0) -> Transport:
+        return open_transport(self.board_record(transport, connect_timeout_s))
+
+    def board_record(self, transport: str = "ssh", connect_timeout_s: float = 10.0) -> Board:
+        known = self.folder / "known_hosts"
+        line = Path(self.served.known_hosts).read_text().split(" ", 1)[1]
+        known.write_text(f"[127.0.0.1]:{self.link.port} {line}")
+        return Board(
+            name="rig",
+            platform="hbdnn",
+            soc="x5",
+            transport=transport,
+            address="127.0.0.1",
+            port=self.link.port,
+            user=self.served.user,
+            identity=self.served.identity,
+            known_hosts=str(known),
+            limits=Limits(connect_timeout_s=connect_timeout_s),
+        )
+
+
+@contextmanager
+def rig_of(folder: Path, server: str, environment: dict[str, str] | None = None) -> Iterator[Rig]:
+    boot = folder / "boot_id"
+    boot.write_text("boot-1\n")
+    rig = Rig(folder, server, {"HARNESS_BOOT_ID": str(boot), **(environment or {})})
+    rig.start()
+    rig.link = Link(rig.served.port)
+    try:
+        yield rig
+    finally:
+        rig.link.close()
+        rig.stop()
+
+
+def agent_on(transport: Transport, patience_s: float = 20.0) -> Agent:
+    agent = Agent(transport, "work", patience_s=patience_s)
+    agent.install()
+    return agent
+
+
+def until(condition: Callable[[], bool], limit_s: float = 30.0) -> None:
+    """Wait for something that must come about."""
+    ends_at = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < ends_at, "it did not come about"
+        time.sleep(0.02)
+
+
+def alive(mark: str) -> bool:
+    """Whether a process `sleep <mark>` lives."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"sleep\0{mark}".encode() in entry.read_bytes():
+                return True
+    return False
+
+
+def new_mark() -> str:
+    return f"9{os.getpid()}{time.time_ns() % 10**7}"
