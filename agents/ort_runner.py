@@ -116,7 +116,8 @@ def run_debug(run):
     more = {"observer": observer, "batches": len(batches.outputs), "dump": run.args.dump}
     sink.close("debug", settings=run.settings(), **more)
     emit("observer", observer)
-    return {"files": len(sink.rows), "skipped": len(sink.skipped), "batches": len(batches.outputs)}
+    told = {"files": len(sink.rows), "skipped": len(sink.skipped), "batches": len(batches.outputs)}
+    return dict(told, peak_bytes=peak_rss_bytes())
 
 
 class Batches:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ def small_float(path: Path, side: int | str = 8) -> Path:
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, side, side])
     outs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y", "z")]
     graph = helper.make_graph(nodes, "small", [x], outs, weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def chain(path: Path, layers: int) -> Path:
+    """`layers` ops one after the other on 4 MB of floats."""
+    names = ["x", *(f"t{i}" for i in range(1, layers)), "y"]
+    nodes = [helper.make_node("Neg", [a], [b], name=b) for a, b in pairwise(names)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 16, 256, 256]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "chain", ends[:1], ends[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import sys
@@ -14,9 +15,8 @@ import pytest
 
 from harness.assets import asset
 from harness.graph import logical_tensors
-from tests.ort_models import noise, run_runner, small_float, small_quantized
-
-sys.path.insert(0, str(asset("agents/ort_runner.py").parent))
+from harness.platforms.ort_text import lines_of
+from tests.ort_models import chain, noise, run_runner, small_float, small_quantized
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,34 @@ def test_memory_grows_from_import_to_load_to_run(model: Path, picture: Path, tmp
     ran = run_runner(tmp_path / "run", model, "--mode", "memory", "--input", str(picture))
     figures = json.loads((ran.folder / "memory.json").read_text())
     assert 0 < figures["import_bytes"] <= figures["load_bytes"] <= figures["peak_bytes"]
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_debug_run_does_not_grow_with_what_it_dumps(tmp_path: Path) -> None:
+    picture = tmp_path / "x.bin"
+    noise((1, 16, 256, 256)).tofile(picture)
+    peaks = []
+    for layers in (10, 60):
+        model = chain(tmp_path / f"{layers}.onnx", layers)
+        flags = ("--mode", "debug", "--input", str(picture), "--dump", "all", "--dump-bytes", str(16 * 2**20))
+        ran = run_runner(tmp_path / str(layers), model, *flags, "--optimizations", "disable")
+        peaks.append(lines_of(ran.log)["result"][0]["peak_bytes"])
+        dumped = sum(row["bytes"] for row in ran.manifest["tensors"])
+    assert dumped == 60 * 4 * 2**20
+    assert peaks[1] - peaks[0] < 40 * 2**20
+
+
+@pytest.mark.parametrize("name", ["ort_runner.py", "ort_io.py", "ort_model.py"])
+def test_the_runner_is_written_for_python_3_8(name: str) -> None:
+    source = asset(f"agents/{name}").read_text()
+    ast.parse(source, feature_version=(3, 8))
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert imported <= {*sys.stdlib_module_names, "numpy", "onnxruntime"}
 
 
 def test_an_npy_input_by_name_is_the_same_as_raw_bytes_by_order(model: Path, picture: Path, tmp_path: Path) -> None:
