@@ -11,15 +11,15 @@ from harness.errors import HarnessError
 
 # name -> first line of its help. Kept here so that the list needs no import; tests hold it to the commands.
 COMMANDS = {
-    "run": "Run a model on a board, compare with the PC, and write an HTML report.",
-    "compare": "Compare two folders of tensors: a PC reference and what a board left.",
+    "run": "Run MODEL on a board, compare with the PC layer by layer, and write an HTML report.",
+    "compare": "Compare what a board left with what the PC says, layer by layer.",
     "reference": "Run an ONNX on this PC and keep every intermediate tensor.",
-    "report": "Render a run as one self-contained HTML file.",
-    "inspect": "Say what a file is and what it holds.",
+    "report": "Render RUN as one self-contained HTML file.",
+    "inspect": "Say what FILEs are and what they hold.",
     "boards": "List, check and trust boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check the policies that judge layers.",
-    "lint": "Check a toolchain's config before the toolchain does.",
+    "lint": "Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600).",
 }
 
 
