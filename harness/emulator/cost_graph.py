@@ -84,20 +84,15 @@ class _Fusions:
         shifted = self._only_reader(erf, "Add")
         if scaled is None or scaled.op_type not in ("Div", "Mul") or shifted is None:
             return
-        self.absorbed.update((scaled.name, shifted.name))
         self.kinds[erf.name] = "Gelu"
-        following = self._only_reader(shifted, "Mul")
-        while following is not None and following.name not in self.absorbed and len(self._chain(following)) <= 2:
-            self.absorbed.add(following.name)
-            following = self._only_reader(following, "Mul")
-            if following is not None and self._has_matrix(following):
-                break
-            if following is not None:
-                self.absorbed.add(following.name)
-            break
-
-    def _chain(self, node: onnx.NodeProto) -> list[str]:
-        return [name for name in node.input if name]
+        self.absorbed.update((scaled.name, shifted.name))
+        product = self._only_reader(shifted, "Mul")
+        if product is None:
+            return
+        self.absorbed.add(product.name)
+        half = self._only_reader(product, "Mul")
+        if half is not None and not self._has_matrix(half):
+            self.absorbed.add(half.name)
 
     def _has_matrix(self, node: onnx.NodeProto) -> bool:
         """A product with a whole constant tensor (layer scale) is no part of a GELU."""

@@ -20,13 +20,47 @@ ALIGN_W, ALIGN_INPUT_CHANNELS, ALIGN_DEPTHWISE_CHANNELS, ALIGN_HEADS = 8, 16, 64
 ON_CHIP_ELEMENTS = 400_000  # inputs and outputs of one op up to this stay on the chip
 INT16_FACTOR = 2.0  # int16 activations pass the int8 array twice
 
-FREE = frozenset("Relu Clip Flatten Reshape Squeeze Unsqueeze BatchNormalization Identity Dropout".split())
-MOVING = frozenset("Concat Slice Split Pad Resize Expand Gather Tile Upsample DepthToSpace SpaceToDepth".split())
+FREE = frozenset(
+    ["Relu", "Clip", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "BatchNormalization", "Identity", "Dropout"]
+)
+MOVING = frozenset(
+    [
+        "Concat",
+        "Slice",
+        "Split",
+        "Pad",
+        "Resize",
+        "Expand",
+        "Gather",
+        "Tile",
+        "Upsample",
+        "DepthToSpace",
+        "SpaceToDepth",
+    ]
+)
 TABLE_LOOKUP = frozenset(
-    "Sigmoid Tanh Erf HardSigmoid HardSwish Sqrt Pow Sin Cos Exp Log Reciprocal LeakyRelu Elu Softplus Gelu Swish".split()
+    [
+        "Sigmoid",
+        "Tanh",
+        "Erf",
+        "HardSigmoid",
+        "HardSwish",
+        "Sqrt",
+        "Pow",
+        "Sin",
+        "Cos",
+        "Exp",
+        "Log",
+        "Reciprocal",
+        "LeakyRelu",
+        "Elu",
+        "Softplus",
+        "Gelu",
+        "Swish",
+    ]
 )
 POOLING = frozenset(
-    "MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceL2".split()
+    ["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2"]
 )
 NORMALIZING = frozenset(("LayerNormalization", "GroupNormalization", "InstanceNormalization"))
 
@@ -85,23 +119,23 @@ MEMORY = tuple(f.name for f in fields(Work) if f.name.endswith("_bytes"))
 
 # Fitted by scripts/fit_cost.py on 66 published RDK X5 latencies; residuals and date in docs/cost-model.md.
 CONSTANTS = Constants(
-    dense_macs_ns=0.000573,
-    depthwise_macs_ns=0.0151,
-    matmul_macs_ns=0.0121,
-    attention_rows_ns=535.0,
-    attention_heads_ns=104000.0,
-    lookup_elements_ns=0.0087,
-    elementwise_elements_ns=0.0267,
-    moved_elements_ns=0.0856,
-    transposed_elements_ns=0.0726,
-    normalized_elements_ns=0.12,
-    ops_ns=162.0,
-    weight_bytes_ns=0.143,
-    spilled_bytes_ns=0.0158,
-    overlap=1.6122,
-    border_elements_ns=2.04,
-    call_ns=212000.0,
-    older_runtime_ns=291000.0,
+    dense_macs_ns=0.0005726,
+    depthwise_macs_ns=0.01505,
+    matmul_macs_ns=0.01207,
+    attention_rows_ns=534.7,
+    attention_heads_ns=104100.0,
+    lookup_elements_ns=0.008694,
+    elementwise_elements_ns=0.02666,
+    moved_elements_ns=0.08582,
+    transposed_elements_ns=0.07256,
+    normalized_elements_ns=0.1203,
+    ops_ns=161.7,
+    weight_bytes_ns=0.1427,
+    spilled_bytes_ns=0.01578,
+    overlap=1.612,
+    border_elements_ns=2.041,
+    call_ns=211900.0,
+    older_runtime_ns=291100.0,
 )
 
 
