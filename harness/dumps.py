@@ -225,7 +225,12 @@ def _with_header(dump: Dump) -> Dump:
 
 
 def _named(name: str, folder: Path) -> tuple[Dump, ...]:
-    return platforms.load(name).read_dumps(folder, "", ModelInfo(""))
+    """Layers, and the model's outputs; an output that is a layer's dump too is a further copy of it."""
+    platform = platforms.load(name)
+    layers = platform.read_dumps(folder, "", ModelInfo(""))
+    known, paths = {d.name for d in layers if d.role == "output"}, {d.path for d in layers}
+    outputs = [d for d in platform.read_outputs(folder, "", ModelInfo("")) if d.path not in paths]
+    return (*layers, *(replace(d, role="copy") if d.name in known else d for d in outputs))
 
 
 def _present(name: str) -> bool:

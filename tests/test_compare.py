@@ -258,6 +258,35 @@ def test_raw_bytes_of_which_nobody_tells_the_dtype_are_compared_as_bytes(tmp_pat
     assert (row(found, "a").verdict, row(found, "b").verdict) == ("exact", "differs")
 
 
+def test_a_quantized_dump_against_a_float_reference_has_another_dtype_and_no_scale(tmp_path: Path) -> None:
+    quantized = quantized_reference("cnn", tmp_path)
+    floats = run_reference(tmp_path / "cnn.onnx", inputs_of(float_model("cnn"), 5), tmp_path / "float")
+    value = np.array(quantized.tensors["logits"].load())
+    path = tmp_path / "logits.bin"
+    path.write_bytes(value.tobytes())
+    found = row(compare(floats, [Dump("logits", path)]), "logits")
+    assert (found.verdict, found.reason) == ("not_compared", "dtype_differs") and "8 bits" in found.note
+    spec = quantized.tensors["logits"].spec
+    judged_mixed = row(compare(floats, [Dump("logits", path, spec)]), "logits")
+    assert judged_mixed.verdict == "within" and "SQNR" in judged_mixed.reason
+
+
+def test_dequantized_floats_against_a_float_reference_are_judged_by_their_noise_where_asked(tmp_path: Path) -> None:
+    quantized = quantized_reference("cnn", tmp_path)
+    floats = run_reference(tmp_path / "cnn.onnx", inputs_of(float_model("cnn"), 5), tmp_path / "float")
+    spec = quantized.tensors["logits"].spec
+    assert spec is not None and spec.quantization is not None
+    q = spec.quantization
+    real = (np.array(quantized.tensors["logits"].load()).astype(np.float32) - q.zero_points[0]) * q.scales[0]
+    np.save(tmp_path / "logits.npy", real.astype(np.float32))
+    dumps = [Dump("logits", tmp_path / "logits.npy")]
+    assert row(compare(floats, dumps), "logits").verdict == "differs"
+    lenient = Settings(policy=load_policy("float-reference"))
+    assert row(compare(floats, dumps, lenient), "logits").verdict == "within"
+    np.save(tmp_path / "logits.npy", (real / 2).astype(np.float32))
+    assert row(compare(floats, dumps, lenient), "logits").verdict == "differs"
+
+
 def test_a_mapping_file_brings_names_together(cnn: Reference, tmp_path: Path) -> None:
     np.save(tmp_path / "node_7.npy", np.array(cnn.tensors["logits"].load()))
     mapping = tmp_path / "names.yaml"

@@ -119,6 +119,12 @@ def test_what_an_op_read_stands_in_only_where_nobody_wrote() -> None:
     assert match(reference(tensor("a")), [read, written]).inputs["a"] == (read,)
 
 
+def test_a_sure_dump_of_what_an_op_read_goes_before_an_unsure_one_that_was_written() -> None:
+    read, written = Dump("images", Path("in.bin"), role="input"), dump("model_infer_input_0_images")
+    found = match(reference(tensor("images")), [written, read])
+    assert told(found)[0] == ("images", "images", "exact", "") and told(found)[1][3] == "no_reference"
+
+
 def test_an_input_that_was_not_dumped_is_no_row() -> None:
     assert match(reference(tensor("x", is_input=True)), []).rows == ()
 

@@ -63,7 +63,7 @@ def _with_role(layer: Layer, role: str, singles: Mapping[str, tuple[Metrics, boo
 
 def _input_origins(graph: Graph, rows: Mapping[str, Layer]) -> tuple[Origin, ...]:
     wrong = [rows[name] for name in graph.inputs if name in rows and rows[name].role == "origin"]
-    return tuple(Origin(op="", op_kind="input", tensor=row.name, fingerprint=row.fingerprint) for row in wrong)
+    return tuple(Origin(op=row.name, op_kind="input", tensor=row.name, fingerprint=row.fingerprint) for row in wrong)
 
 
 def _notes(

@@ -83,6 +83,11 @@ class _Work:
         self.matching: Matching = match(reference, dumps, mapping, settings.rules)
         self.matches = {row.tensor.name: row for row in self.matching.rows if row.tensor is not None}
         self.notes: list[str] = _unused(mapping, dumps)
+        further = sum(len(dumps) for dumps in self.matching.inputs.values())
+        if further:
+            self.notes.append(
+                f"{further} further dumps of tensors that have their own row (read by ops, copies) are unused"
+            )
         self.isolator: Isolator | None = None
 
     def result(self) -> Comparison:

@@ -54,7 +54,8 @@ def _block(board: Array, reference: Array, scratch: Scratch) -> Sums:
         sums = Sums(elements=n, finite=n, dd=_dot(d, d), dr=_dot(d, r), rr=_dot(r, r), d_low=low, d_high=high)
     sums.r_low, sums.r_high = float(reference.min()), float(reference.max())
     if not _in_range(sums):
-        sums = _careful(board.astype(np.float64), r)
+        with np.errstate(all="ignore"):  # a signalling NaN warns when it is widened
+            sums = _careful(board.astype(np.float64), r)
     _compare_bits(board, reference, sums, gap)
     sums.zero_board, sums.zero_reference = _zeros(board, scratch), _zeros(reference, scratch)
     return sums

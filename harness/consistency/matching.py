@@ -158,22 +158,18 @@ RANK = ("mapping", "exact", "rule", "suffix")
 
 
 def _choose(tensor: ReferenceTensor, found: list[tuple[Dump, str]]) -> tuple[list[Match], tuple[Dump, ...]]:
-    """Rows of one tensor, and the input-side dumps of it. Outputs go before inputs, the surest way first."""
-    outputs = [(dump, how) for dump, how in found if dump.role == "output"]
-    inputs = [dump for dump, _ in found if dump.role != "output"]
+    """The row of one tensor, and further dumps of it. The surest way goes first, then what was written before what
+    was read; dumps that fit less surely are rows without a partner."""
     if not found:
         return [Match(tensor, None, reason="no_dump")], ()
-    if not outputs:
-        how = min((how for _, how in found), key=RANK.index)
-        return [Match(tensor, inputs[0], how)], tuple(inputs[1:])
-    how = min((how for _, how in outputs), key=RANK.index)
-    sure = [dump for dump, way in outputs if way == how]
-    spare = [
-        Match(None, dump, way, "ambiguous", f"{tensor.name!r} has a dump that fits it more surely")
-        for dump, way in outputs
-        if way != how
-    ]
-    return [_pair(tensor, sure, how), *spare], tuple(inputs)
+    how = min((way for _, way in found), key=RANK.index)
+    sure = [dump for dump, way in found if way == how]
+    written = [dump for dump in sure if dump.role == "output"]
+    row = _pair(tensor, written or sure[:1], how)
+    others = [dump for dump, way in found if way != how and dump.role == "output"]
+    note = f"its name resembles {tensor.name!r}, which has a dump that fits more surely"
+    spare = [Match(None, dump, reason="no_reference", note=note) for dump in others]
+    return [row, *spare], tuple(dump for dump, _ in found if dump.role != "output" and dump is not row.dump)
 
 
 def _pair(tensor: ReferenceTensor, sure: list[Dump], how: str) -> Match:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ Storages = Callable[[TensorSpec, str], tuple[TensorSpec, ...]]
 GRID_TOLERANCE = 1e-3  # of a step: float32 products of small integers are this close
 GRID_SAMPLE = 1 << 16  # elements looked at before a whole tensor is
 SAME_SCALE = 1e-5
+WIDTHS = (8, 16, 32, 64)  # bits of the dtypes that a file of unexpected size may hold
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,27 @@ def _ways(spec: TensorSpec, unit: str, storages: Storages | None) -> Iterator[Te
 
 
 def _fitting(ways: Iterator[TensorSpec], size: int, path: Path) -> TensorSpec:
-    """The first way whose size is the file's. Errors: TensorError with both sizes."""
-    sizes = []
+    """The first way whose size is the file's size. Errors: TensorError with both sizes."""
+    tried = []
     for way in ways:
-        sizes.append(size_bytes(way))
-        if sizes[-1] == size:
+        if size_bytes(way) == size:
             return way
-    expected = " or ".join(str(n) for n in dict.fromkeys(sizes))
+        tried.append(way)
+    sizes = list(dict.fromkeys(size_bytes(way) for way in tried))
+    more = f" (or {len(sizes) - 3} other sizes)" if len(sizes) > 3 else ""
+    expected = " or ".join(str(n) for n in sizes[:3])
+    told = f"{path.name}: expected {expected} bytes{more} for {tried[0].dtype}, the file has {size}"
+    other = _other_width(tried, size)
+    if other:
+        raise TensorError(f"{told}, which is its size in {other} bits: the scale is not known", "", "dtype_differs")
     reason = "empty" if size == 0 else "truncated" if size < min(sizes) else "shape_differs"
-    raise TensorError(f"{path.name}: expected {expected} bytes, the file has {size}", "", reason)
+    raise TensorError(told, "", reason)
+
+
+def _other_width(tried: Sequence[TensorSpec], size: int) -> int:
+    """Bits of the dtype with which a way of storing would have the file's size; 0 for none."""
+    ways = [replace(way, stride_bytes=(), aligned_bytes=None) for way in tried]
+    return next((bits for bits in WIDTHS for way in ways if size == size_bytes(replace(way, dtype=f"s{bits}"))), 0)
 
 
 def _side(tensor: ReferenceTensor, spec_board: TensorSpec) -> ReferenceTensor:

@@ -12,7 +12,6 @@ from harness.consistency.tensors import file_md5, valid_md5
 from harness.errors import MEASURED_BAD
 from harness.records import Dump, TensorSpec, Verdict
 
-
 Resolve = Callable[[Dump], TensorSpec | None]
 WHOLE_FILE = "file:"  # mark of a hash that holds padding too, because nothing tells the valid region
 

@@ -34,7 +34,7 @@ def judge(metrics: Metrics, form: str, limits: Limits, *, equal: bool = False) -
         return Judgement("exact", "equal byte for byte")
     if _equal_values(metrics, form):
         return Judgement("within", "equal values, other bytes")
-    excess = next(_CHECKS[form](metrics, limits), "") or _cosine_excess(metrics, limits)
+    excess = next(_excess(metrics, form, limits), "")
     rules = f" ({limits.names[-1]})" if limits.names else ""
     if excess:
         return Judgement("differs", excess + rules)
@@ -62,59 +62,45 @@ def _over(name: str, value: float | None, limit: float | None) -> Iterator[str]:
         yield f"{name} {value:.3g} > {limit:g}"
 
 
-def _integer_excess(metrics: Metrics, limits: Limits) -> Iterator[str]:
-    if limits.max_step is None and limits.mismatch_share is None:
+def _excess(metrics: Metrics, form: str, limits: Limits) -> Iterator[str]:
+    """Every limit that gates this form and is not kept, in words."""
+    gates = {name: getattr(limits, name) for name in GATES[form]}
+    if all(limit is None for limit in gates.values()):
         yield "no rule of the policy allows a difference"
-    yield from _over("max step", metrics.max_step, limits.max_step)
+    yield from _over("max step", metrics.max_step, gates.get("max_step"))
     one_of_few = bool(limits.mismatch_share) and metrics.elements < TINY and metrics.mismatched <= 1
     if not one_of_few:
-        yield from _over("share of elements", metrics.mismatch_share, limits.mismatch_share)
-
-
-def _float_excess(metrics: Metrics, limits: Limits) -> Iterator[str]:
-    if limits.relative_l2 is None and limits.max_abs_over_range is None:
-        yield "no rule of the policy allows a difference"
-    if metrics.relative_l2 is None and metrics.max_abs:
+        yield from _over("share of elements", metrics.mismatch_share, gates.get("mismatch_share"))
+    if metrics.relative_l2 is None and metrics.max_abs and form in ("float", "mixed"):
         yield f"the reference is all zero, the board is not: max abs {metrics.max_abs:.3g}"
-    yield from _over("relative L2", metrics.relative_l2, limits.relative_l2)
-    constant = metrics.special == "constant" and metrics.max_abs_over_range is None
-    if not constant:
-        yield from _over("max abs over range", metrics.max_abs_over_range, limits.max_abs_over_range)
+    yield from _over("relative L2", metrics.relative_l2, gates.get("relative_l2"))
+    if metrics.special != "constant" or metrics.max_abs_over_range is not None:
+        yield from _over("max abs over range", metrics.max_abs_over_range, gates.get("max_abs_over_range"))
+    low = limits.min_sqnr_db if "min_sqnr_db" in gates else None
+    if low is not None and metrics.sqnr_db is not None and not metrics.sqnr_db >= low:
+        yield f"SQNR {metrics.sqnr_db:.1f} dB < {low:g} dB"
+    yield from _over("1 - cosine", metrics.one_minus_cosine, limits.one_minus_cosine)
 
 
-def _mixed_excess(metrics: Metrics, limits: Limits) -> Iterator[str]:
-    if limits.min_sqnr_db is None:
-        yield "no rule of the policy allows a difference"
-    elif metrics.mismatched and metrics.sqnr_db is None:
-        yield "SQNR is undefined here: the reference is all zero, the board is not"
-    elif metrics.sqnr_db is not None and not metrics.sqnr_db >= limits.min_sqnr_db:
-        yield f"SQNR {metrics.sqnr_db:.1f} dB < {limits.min_sqnr_db:g} dB"
-
-
-def _rescaled_excess(metrics: Metrics, limits: Limits) -> Iterator[str]:
-    """Steps are of the larger scale; shares say nothing, since the grids do not meet."""
-    if limits.max_step is None:
-        yield "no rule of the policy allows a difference"
-    yield from _over("max step", metrics.max_step, limits.max_step)
-
-
-_CHECKS = {"rescaled": _rescaled_excess, "integer": _integer_excess, "float": _float_excess, "mixed": _mixed_excess}
-
-
-def _cosine_excess(metrics: Metrics, limits: Limits) -> str:
-    return next(_over("1 - cosine", metrics.one_minus_cosine, limits.one_minus_cosine), "")
+# Steps of grids that do not meet: their shares say nothing. SQNR gates floats only where a policy asks for it.
+GATES = {
+    "integer": ("max_step", "mismatch_share"),
+    "rescaled": ("max_step",),
+    "float": ("relative_l2", "max_abs_over_range", "min_sqnr_db"),
+    "mixed": ("min_sqnr_db",),
+}
 
 
 def _kept(metrics: Metrics, form: str, limits: Limits) -> str:
     if form in ("integer", "rescaled"):
         return f"max step {metrics.max_step or 0:g} in {metrics.mismatch_share:.2g} of the elements"
-    if form == "float":
+    if form == "float" and limits.min_sqnr_db is None:
         return f"relative L2 {metrics.relative_l2 or 0:.2g}"
     return "SQNR infinite" if metrics.sqnr_db is None else f"SQNR {metrics.sqnr_db:.1f} dB"
 
 
 def _look(metrics: Metrics, form: str, limits: Limits) -> str:
-    low = form == "mixed" and metrics.sqnr_db is not None and limits.look_sqnr_db is not None
+    low = "min_sqnr_db" in GATES[form] and metrics.sqnr_db is not None and limits.look_sqnr_db is not None
     return "worth a look" if low and metrics.sqnr_db < limits.look_sqnr_db else ""  # type: ignore[operator]
 
 
