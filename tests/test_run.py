@@ -111,7 +111,7 @@ def _comparable(run: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("board", ["emu-x5-ssh", "emu-x5-dropbear"])
 def test_over_ssh_the_comparison_is_the_same_field_by_field(digits: Built, tmp_path: Path, board: str) -> None:
-    fault = ("--fault", "shift@conv2")
+    fault = ("--mode", "debug", "--fault", "shift@conv2")
     for name in ("emu-x5", board):
         (tmp_path / name).mkdir()
         assert run_digits(digits, tmp_path / name, *fault, board=name).returncode == 1
@@ -132,7 +132,7 @@ def test_any_model_path_works(digits: Built, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["one_value", "off_by_one", "halved", "permuted", "zeroed_column"])
 def test_a_planted_fault_is_found_at_its_op(digits: Built, tmp_path: Path, kind: str) -> None:
-    done = run_digits(digits, tmp_path, "--fault", f"{kind}@conv2")
+    done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", f"{kind}@conv2")
     assert done.returncode == 1, done.stderr
     comparison = load(tmp_path)["comparison"]
     assert [origin["op"] for origin in comparison["origins"]] == ["conv2"]
@@ -142,12 +142,12 @@ def test_a_planted_fault_is_found_at_its_op(digits: Built, tmp_path: Path, kind:
 
 
 def test_a_debug_build_that_computes_something_else_is_no_agreement(digits: Built, tmp_path: Path) -> None:
-    assert run_digits(digits, tmp_path, "--fault", "debug_differs@conv2").returncode == 1
+    assert run_digits(digits, tmp_path, "--mode", "release,debug", "--fault", "debug_differs@conv2").returncode == 1
     assert load(tmp_path)["comparison"]["extras"]["observer"]["same"] is False
 
 
 def test_a_board_that_changes_its_mind_is_not_deterministic(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--fault", "nondeterminism@conv2", "--repeat", "3")
+    done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "nondeterminism@conv2", "--repeat", "3")
     assert done.returncode == 1
     assert load(tmp_path)["verdict"]["word"] == "not_deterministic"
 
@@ -245,7 +245,7 @@ def test_a_board_without_the_tool(digits: Built, tmp_path: Path) -> None:
     ("fault", "word"),
     [
         ("crash@infer", "segmentation fault"),
-        ("garbage@infer", "left no"),
+        ("garbage@infer", "garbage"),
         ("missing_file@infer", "left no"),
         ("silent_failure@infer", "fail"),
         ("wrong_march@infer", "march"),
@@ -253,7 +253,7 @@ def test_a_board_without_the_tool(digits: Built, tmp_path: Path) -> None:
     ],
 )
 def test_a_tool_that_fails_is_never_a_pass(digits: Built, tmp_path: Path, fault: str, word: str) -> None:
-    done = run_digits(digits, tmp_path, "--fault", fault)
+    done = run_digits(digits, tmp_path, "--mode", "release", "--fault", fault)
     assert done.returncode == 3, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     run = load(tmp_path)
@@ -264,15 +264,15 @@ def test_a_tool_that_fails_is_never_a_pass(digits: Built, tmp_path: Path, fault:
 
 
 def test_a_tool_that_hangs_is_ended_on_the_board(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--fault", "hang@infer", "--timeout", "2")
+    done = run_digits(digits, tmp_path, "--mode", "release", "--fault", "hang@infer", "--timeout", "3")
     assert done.returncode == 3
     run = load(tmp_path)
     assert any(mode["timed_out"] for mode in run["modes"])
-    assert "2 s" in json.dumps(run["modes"])
+    assert "3 s" in json.dumps(run["modes"])
 
 
 def test_a_dump_cut_short_is_a_row_that_says_so(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--fault", "truncated_dump@infer")
+    done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "truncated_dump@infer")
     assert done.returncode != 0 or "truncated" in json.dumps(load(tmp_path)["comparison"])
     run = load(tmp_path)
     told = json.dumps(run["comparison"]) + json.dumps(run["modes"]) + json.dumps(run["problems"])
@@ -281,6 +281,6 @@ def test_a_dump_cut_short_is_a_row_that_says_so(digits: Built, tmp_path: Path) -
 
 
 def test_a_version_skew_is_a_finding_and_not_a_failure(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--fault", "wrong_version")
+    done = run_digits(digits, tmp_path, "--mode", "release", "--fault", "wrong_version")
     assert done.returncode == 0
     assert "version" in json.dumps(load(tmp_path)["findings"])
