@@ -159,6 +159,11 @@ def test_a_good_run_does_not(rule: str) -> None:
     assert rule not in rules(good, PLAIN, compared(layer(0, "exact"), word="consistent"))
 
 
+def test_version_skew_that_only_a_later_mode_printed_is_found_too() -> None:
+    assert "E-101" in rules({"versions": {"hbrt": "3.15.47.0", "model_hbrt": "3.15.54.0"}})
+    assert rules({"versions": {"hbrt": "3.15.47.0"}}) == set()
+
+
 def test_every_rule_is_shown_and_documented() -> None:
     shown_elsewhere = {"P-401", "P-402", "P-403", "P-404", "P-405"}
     assert set(SHOWN) | shown_elsewhere == set(RULES)

@@ -234,4 +234,5 @@ def test_version_skew_is_a_warning_and_the_run_goes_on() -> None:
     )
     info = HBDNN.read_model_info(line + x5_info([], [feature("o", (1, 2))]))
     assert info.warnings[0] == "version skew: the board's HBRT is 3.15.47.0, the model was built for 3.15.54.0"
+    assert HBDNN.read_versions(line)["model_hbrt"] == "3.15.54.0"
     assert kind("info", 0, line + x5_info([], [feature("o", (1, 2))])) == ""

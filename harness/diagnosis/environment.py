@@ -16,6 +16,11 @@ DAY_S = 86400.0  # boards without a battery start in 2000 or at the day of their
 
 
 def version_skew(look: Look) -> Found:
+    versions = look.part("versions")
+    board, model = versions.get("hbrt"), versions.get("model_hbrt")
+    if board and model and board != model:
+        yield finding("E-101", f"the board's HBRT is {board}, the model was built for {model}")
+        return
     for warning in words(look.part("model_info").get("warnings")):
         if warning.startswith("version skew:"):
             yield finding("E-101", warning)

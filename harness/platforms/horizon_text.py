@@ -111,6 +111,8 @@ def read_versions(text: str) -> dict[str, str]:
             found.setdefault(key, value)
     if match := _BPULIB.search(joined):
         found["bpulib"] = ".".join(match.groups())
+    if skew := version_skew(joined):
+        found["model_hbrt"] = skew.model  # the HBRT that the model was built for, told only where it differs
     return found
 
 
