@@ -145,7 +145,8 @@ def _show(comparison: Comparison, limit: int) -> None:
     _show_rows(rows[:limit])
     _show_rest(rows[limit:])
     _show_blame(comparison)
-    _show_damaged(rows)
+    if not _is_wide():
+        _show_damaged(rows)
     _show_unmatched([layer for layer in comparison.layers if _unmatched(layer)])
     for note in comparison.notes:
         click.echo(clean(f"note: {note}"))
@@ -153,14 +154,17 @@ def _show(comparison: Comparison, limit: int) -> None:
 
 def _show_rows(rows: Sequence[Layer]) -> None:
     """The table; the reasons only where the terminal has room for them."""
+    cells = [_row(layer) for layer in rows]
+    alone = any(row["alone"] for row in cells)
+    columns = [c for c in COLUMNS if (c != "alone" or alone) and (c != "why" or _is_wide())]
+    table("", columns, [[row[c] for c in columns] for row in cells], right=["#"])
+
+
+def _is_wide() -> bool:
     import shutil
     import sys
 
-    wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
-    cells = [_row(layer) for layer in rows]
-    alone = any(row["alone"] for row in cells)
-    columns = [c for c in COLUMNS if (c != "alone" or alone) and (c != "why" or wide)]
-    table("", columns, [[row[c] for c in columns] for row in cells], right=["#"])
+    return not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
 
 
 def _unmatched(layer: Layer) -> bool:
