@@ -285,6 +285,17 @@ def test_a_log_beside_the_model_is_found_and_joined_with_the_board(tmp_path: Pat
     assert plan.estimated_us == pytest.approx(4623.9 + 3090.1)
 
 
+def test_files_of_another_model_in_the_folder_are_not_taken(tmp_path: Path) -> None:
+    model = tmp_path / "net.bin"
+    for name in ("hb_compile.log", "net_x5_quant_info.json", "other_quant_info.json"):
+        (tmp_path / name).write_text("{}")
+    assert [path.name for path in find_beside(model)] == ["hb_compile.log"]
+    (tmp_path / "net_quant_info.json").write_text("{}")
+    (tmp_path / "net_two_hb_mapper_makertbin.log").write_text("{}")
+    assert [path.name for path in find_beside(model)] == ["net_quant_info.json"]
+    assert [path.name for path in find_beside(model, "two")] == ["net_two_hb_mapper_makertbin.log"]
+
+
 def test_captured_log_and_quant_info_of_one_build_agree() -> None:
     folder = SAMPLES / "horizon-toolchain"
     files = [folder / "x5_bear_hb_mapper_makertbin.log", folder / "x5_bear_quant_info.json"]

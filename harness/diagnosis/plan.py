@@ -16,16 +16,16 @@ from harness.records import Comparison, Layer, OpTime, Profile
 from harness.toolchains import read_any
 from harness.toolchains.records import Artifact, Message, PlannedNode
 
-# What toolchains call the files they leave beside a model; anything else is given by name.
+# What toolchains call the files they leave, with `<model>_` in front or without; anything else is given by name.
 BESIDE = (
     "hb_mapper_checker.log",
     "hb_mapper_makertbin.log",
     "hb_compile.log",
-    "*quant_info.json",
-    "*node_info.csv",
-    "*advice.json",
-    "*perf*.json",
-    "hb_verifier*.log",
+    "quant_info.json",
+    "node_info.csv",
+    "advice.json",
+    "perf.json",
+    "hb_verifier.log",
 )
 _NUMBERED = re.compile(r"subgraph_([0-9]{1,6})$")
 
@@ -79,10 +79,18 @@ class Plan:
         return sum(t for t in times if t is not None) if times and None not in times else None
 
 
-def find_beside(model: Path) -> tuple[Path, ...]:
-    """Toolchain files in the model's own folder, in a fixed order."""
-    found = [path for pattern in BESIDE for path in sorted(model.parent.glob(pattern)) if path.is_file()]
-    return tuple(dict.fromkeys(found))
+def find_beside(model: Path, model_name: str = "") -> tuple[Path, ...]:
+    """Toolchain files of this model in its own folder: `<stem>_<what>`, of a packed file `<stem>_<name>_<what>`.
+
+    A bare `<what>` counts only where the model has none of its own: a folder may hold several builds.
+    """
+    stem = model.stem
+    fronts = ([f"{stem}_{model_name}_"] if model_name else []) + [f"{stem}_", ""]
+    for front in fronts:
+        found = tuple(path for what in BESIDE if (path := model.with_name(front + what)).is_file())
+        if found:
+            return found
+    return ()
 
 
 def read_build(paths: Iterable[Path]) -> list[tuple[Path, Artifact]]:

@@ -277,7 +277,7 @@ def _by_signal(code: int, evidence: str) -> Failure:
 
 
 def _last_error(lines: Sequence[str]) -> str:
-    filled = [line.strip() for line in lines if line.strip() and not _HARMLESS.search(line)]
+    filled = [line.strip() for line in lines if re.search(r"\w", line) and not _HARMLESS.search(line)]
     errors = [line for line in filled if _ERROR_LINE.search(line)]
     return (errors or filled or [""])[-1][:400]
 
