@@ -72,7 +72,7 @@ def run_reference(
     logical = read_logical(model)
     runner = _Runner(model, optimizations, threads)
     feed = check_inputs(input_specs(runner.model), inputs)
-    out.mkdir(parents=True, exist_ok=True)
+    _clear(out)
     records = list(_write_tensors(logical, runner, feed, out, progress or _silent))
     manifest = {
         "format": 1,
@@ -85,10 +85,20 @@ def run_reference(
             {"name": name, "md5": array_md5(value), **(sources or {}).get(name, {})} for name, value in feed.items()
         ],
         "graph": _graph_to_json(logical.graph),
-        "tensors": records,
+        "tensors": [record for record in records if "file" in record],
+        "skipped": [record for record in records if "file" not in record],
     }
     (out / files.MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
     return open_reference(out)
+
+
+def _clear(out: Path) -> None:
+    """An empty folder whose manifest says that the run is not over; of an earlier reference nothing is left."""
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / files.MANIFEST).is_file():
+        for path in out.glob("t[0-9][0-9][0-9][0-9][0-9]*.npy"):
+            path.unlink()
+    (out / files.MANIFEST).write_text('{"format": 1, "state": "running"}', encoding="utf-8")
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -209,14 +219,18 @@ def _estimated_bytes(tensor: LogicalTensor) -> int:
 
 
 def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: Path, index: int) -> dict[str, Any]:
-    """Write one logical tensor (and its float side) and give its record in the manifest."""
+    """Write one logical tensor (and its float side) and give its record in the manifest, or why there is none."""
+    value = values[tensor.onnx_name]
+    if not isinstance(value, np.ndarray) or value.dtype.name not in files.NUMPY_DTYPES:
+        kind = value.dtype.name if isinstance(value, np.ndarray) else type(value).__name__
+        return {"name": tensor.name, "reason": f"holds {kind}, which no dump can hold"}
     record: dict[str, Any] = {
         "name": tensor.name,
         "onnx_name": tensor.onnx_name,
         "op": tensor.op,
         "op_kind": tensor.op_kind,
         "order": tensor.order,
-        **_save(values[tensor.onnx_name], tensor, out / f"t{index:05d}.npy"),
+        **_save(value, tensor, out / f"t{index:05d}.npy"),
         "is_input": tensor.is_input,
         "is_output": tensor.is_output,
         "aliases": list(tensor.aliases),
@@ -229,12 +243,9 @@ def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: Path,
 
 
 def _save(value: Array, tensor: LogicalTensor, path: Path) -> dict[str, Any]:
-    dtype = files.NUMPY_DTYPES.get(value.dtype.name)
-    if dtype is None:
-        raise InputError(f"tensor {tensor.name!r} is of type {value.dtype}, which no board dump can hold")
     np.save(path, value)
     layout = "NCHW" if value.ndim == 4 else ""
-    spec = replace(tensor.spec, dtype=dtype, shape=tuple(value.shape), layout=layout)
+    spec = replace(tensor.spec, dtype=files.NUMPY_DTYPES[value.dtype.name], shape=tuple(value.shape), layout=layout)
     return {**files.spec_to_json(spec), "md5": array_md5(value), "file": path.name}
 
 

@@ -74,7 +74,9 @@ def read_reference(path: Path, platform: str = "") -> Reference:
 def _from_manifest(folder: Path) -> Reference:
     manifest = files.read_manifest(folder)
     tensors = [_tensor(folder, record) for record in manifest["tensors"]]
-    provenance: dict[str, Any] = {k: manifest[k] for k in ("source", "source_md5", "runner", "inputs") if k in manifest}
+    provenance: dict[str, Any] = {
+        k: manifest[k] for k in ("source", "source_md5", "runner", "inputs", "skipped") if manifest.get(k)
+    }
     model = Path(str(manifest["source_path"])) if manifest.get("source_path") else None
     return Reference(
         tensors={t.name: t for t in tensors},
@@ -119,9 +121,15 @@ def _tensor(folder: Path, record: Any) -> ReferenceTensor:
 
 def _from_dumps(path: Path, platform: str) -> Reference:
     dumps = [dump for dump in files.read_dumps(path, platform) if dump.role == "output"]
-    tensors = {d.name: _tensor_of_dump(d, i) for i, d in enumerate(dumps)}
+    tensors: dict[str, ReferenceTensor] = {}
+    doubles = []
+    for i, dump in enumerate(dumps):
+        if dump.name in tensors:
+            doubles.append(f"{dump.path.name} ({dump.name})")
+        tensors.setdefault(dump.name, _tensor_of_dump(dump, i))
     kind = "npz" if path.suffix == ".npz" else "folder"
-    return Reference(tensors, kind=kind, source=path.name, provenance={"source": path.name})
+    provenance = {"source": path.name, **({"doubles": doubles} if doubles else {})}
+    return Reference(tensors, kind=kind, source=path.name, provenance=provenance)
 
 
 def _tensor_of_dump(dump: Dump, order: int) -> ReferenceTensor:

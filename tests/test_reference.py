@@ -150,6 +150,31 @@ def test_a_model_that_onnxruntime_refuses_is_a_sentence(tmp_path: Path) -> None:
         run_reference(saved(tiny_model([node], {"x": [1]}, ["y"]), tmp_path), {"x": np.zeros(1, np.float32)}, tmp_path)
 
 
+def test_a_reference_that_was_cut_off_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    path = saved(relu([1, 4]), tmp_path)
+    run_reference(path, {"x": np.ones((1, 4), np.float32)}, tmp_path / "r")
+    (tmp_path / "r" / "t09999.npy").write_bytes(b"left over")
+    node = helper.make_node("Gather", ["x", "i"], ["y"], name="out_of_range")
+    broken = saved(tiny_model([node], {"x": [1, 4], "i": (TensorProto.INT64, [1])}, ["y"]), tmp_path)
+    feed = {"x": np.ones((1, 4), np.float32), "i": np.array([9])}
+    with pytest.raises(InputError, match="failed while running"):
+        run_reference(broken, feed, tmp_path / "r")
+    assert not (tmp_path / "r" / "t09999.npy").exists()
+    with pytest.raises(InputError) as caught:
+        open_reference(tmp_path / "r")
+    assert "tensors" in caught.value.message
+
+
+def test_what_no_dump_can_hold_is_listed_as_skipped(tmp_path: Path) -> None:
+    nodes = [helper.make_node("SequenceConstruct", ["x", "x"], ["s"], name="seq")]
+    nodes.append(helper.make_node("ConcatFromSequence", ["s"], ["y"], name="cat", axis=0))
+    reference = run_reference(
+        saved(tiny_model(nodes, {"x": [1, 2]}, ["y"]), tmp_path), {"x": np.ones((1, 2), np.float32)}, tmp_path / "r"
+    )
+    assert set(reference.tensors) == {"x", "y"}
+    assert [s["name"] for s in reference.provenance["skipped"]] == ["s"]
+
+
 def test_external_weights_are_found(tmp_path: Path) -> None:
     weights = np.random.default_rng(0).normal(0, 1, (64, 64)).astype(np.float32)
     model = tiny_model([helper.make_node("MatMul", ["x", "w"], ["y"], name="mm")], {"x": [1, 64]}, ["y"], w=weights)

@@ -83,6 +83,9 @@ class _Work:
         self.matching: Matching = match(reference, dumps, mapping, settings.rules)
         self.matches = {row.tensor.name: row for row in self.matching.rows if row.tensor is not None}
         self.notes: list[str] = _unused(mapping, dumps)
+        doubles = reference.provenance.get("doubles", [])
+        if doubles:
+            self.notes.append(f"names that the reference holds twice, the first is used: {', '.join(doubles[:LISTED])}")
         further = sum(len(dumps) for dumps in self.matching.inputs.values())
         if further:
             self.notes.append(
