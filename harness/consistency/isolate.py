@@ -46,7 +46,8 @@ class Isolator:
         self.path, self.optimizations, self.threads = model, optimizations, threads
         self.tensors = {t.name: t for t in read_logical(model).tensors}
         self.model = onnx.load(str(model))
-        self.producer = {name: node for node in self.model.graph.node for name in node.output if name}
+        self.nodes = list(self.model.graph.node)
+        self.producer = {name: i for i, node in enumerate(self.nodes) for name in node.output if name}
         self.weights = {t.name: t for t in self.model.graph.initializer}
         self.sessions: dict[tuple[Any, ...], Any] = {}
         self.problems: list[str] = []
@@ -105,21 +106,21 @@ class Isolator:
 
     def _cut(self, output: str, feed: Mapping[str, Array]) -> tuple[list[onnx.NodeProto], dict[str, Any]]:
         """Nodes from the fed tensors to `output`, in order, and the weights that they read."""
-        wanted: set[str] = set()
+        wanted: set[int] = set()
         weights: dict[str, Any] = {}
         waiting = [output]
         while waiting:
             name = waiting.pop()
-            if name in feed or name in wanted:
+            if name in feed:
                 continue
             if name in self.weights:
                 weights[name] = self.weights[name]
-            elif name in self.producer:
-                wanted.update(n for n in self.producer[name].output if n)
-                waiting += node_inputs(self.producer[name])
-            else:
+            elif name not in self.producer:
                 raise CannotIsolate(f"input {name} was not given")
-        return [n for n in self.model.graph.node if any(o in wanted for o in n.output)], weights
+            elif self.producer[name] not in wanted:
+                wanted.add(self.producer[name])
+                waiting += node_inputs(self.nodes[self.producer[name]])
+        return [self.nodes[i] for i in sorted(wanted)], weights
 
     def _joined(self, parts: Sequence[_Part]) -> onnx.ModelProto:
         weights = {name: weight for part in parts for name, weight in part.weights.items()}
