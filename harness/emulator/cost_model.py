@@ -20,48 +20,17 @@ ALIGN_W, ALIGN_INPUT_CHANNELS, ALIGN_DEPTHWISE_CHANNELS, ALIGN_HEADS = 8, 16, 64
 ON_CHIP_ELEMENTS = 400_000  # inputs and outputs of one op up to this stay on the chip
 INT16_FACTOR = 2.0  # int16 activations pass the int8 array twice
 
-FREE = frozenset(
-    ["Relu", "Clip", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "BatchNormalization", "Identity", "Dropout"]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FREE = _words("Relu Clip Flatten Reshape Squeeze Unsqueeze BatchNormalization Identity Dropout")
+MOVING = _words("Concat Slice Split Pad Resize Expand Gather Tile Upsample DepthToSpace SpaceToDepth")
+TABLE_LOOKUP = _words(
+    "Sigmoid Tanh Erf HardSigmoid HardSwish Sqrt Pow Sin Cos Exp Log Reciprocal LeakyRelu Elu Softplus Gelu Swish"
 )
-MOVING = frozenset(
-    [
-        "Concat",
-        "Slice",
-        "Split",
-        "Pad",
-        "Resize",
-        "Expand",
-        "Gather",
-        "Tile",
-        "Upsample",
-        "DepthToSpace",
-        "SpaceToDepth",
-    ]
-)
-TABLE_LOOKUP = frozenset(
-    [
-        "Sigmoid",
-        "Tanh",
-        "Erf",
-        "HardSigmoid",
-        "HardSwish",
-        "Sqrt",
-        "Pow",
-        "Sin",
-        "Cos",
-        "Exp",
-        "Log",
-        "Reciprocal",
-        "LeakyRelu",
-        "Elu",
-        "Softplus",
-        "Gelu",
-        "Swish",
-    ]
-)
-POOLING = frozenset(
-    ["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2"]
-)
+POOLING = _words("MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceL2")
 NORMALIZING = frozenset(("LayerNormalization", "GroupNormalization", "InstanceNormalization"))
 
 
