@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import network_models as networks
-from harness.consistency.pcside import Doubt, check, doubtful_ops, findings
+from harness.consistency.pcside import Doubt, check, check_run, doubtful_ops, findings
 from harness.reference import Reference, open_reference, run_reference
 from tests.ort_models import noise, small_quantized
 
@@ -69,6 +69,14 @@ def test_a_wrong_op_on_a_pc_with_vnni_is_named_without_a_cause() -> None:
 )
 def test_each_condition_has_its_finding(runner: dict[str, Any], board: dict[str, Any], rule: str) -> None:
     assert rules(GOOD | runner, **board) == [rule]
+
+
+def test_a_run_tells_the_boards_side(made: Reference) -> None:
+    run = {"case": {"threads": 4, "options": {"optimizations": "all"}}, "versions": {"onnxruntime": "1.0.0"}}
+    told = {finding.rule: finding.evidence for finding in check_run(made, run)}
+    assert {"P-404", "P-406", "P-407"} <= set(told)
+    assert "1.0.0 on the board" in told["P-407"]
+    assert check_run(made, {"case": None, "comparison": {"extras": []}}) == check(made)
 
 
 def test_ops_of_a_reference_with_optimizations_agree_with_those_without_within_a_tie(made: Reference) -> None:

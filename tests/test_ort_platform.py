@@ -18,7 +18,7 @@ from harness.errors import ConfigError, InputError
 from harness.platforms import load, ort_bundle
 from harness.platforms.ort import PLATFORM
 from harness.records import Board, Job, ModelInfo, TensorSpec
-from tests.ort_models import Ran, noise, run_runner, small_float, small_quantized
+from tests.ort_models import Ran, chain, noise, run_runner, small_float, small_quantized
 
 BOARD = Board("pi", "ort", "pi5")
 NO_INFO = ModelInfo("")
@@ -204,6 +204,21 @@ def test_a_mode_is_judged_by_code_text_and_files(
 ) -> None:
     failure = PLATFORM.read_failure("release", code, log, present)
     assert (failure.kind if failure else "") == kind
+
+
+def test_a_board_that_runs_out_of_memory_says_so(tmp_path: Path) -> None:
+    """A real limit on a real process: 200 layers of 4 MB do not fit into 900 MB of address space."""
+    model, data = chain(tmp_path / "chain.onnx", 200), tmp_path / "x.bin"
+    noise((1, 16, 256, 256)).tofile(data)
+    limited = tmp_path / "python"
+    limited.write_text(f'#!/bin/sh\nulimit -v 900000\nexec {sys.executable} "$@"\n')
+    limited.chmod(0o755)
+    argv = PLATFORM.invocation(BOARD, job("debug", model, str(data), dump="all", dump_mb=4000)).argv
+    ran = run_runner(tmp_path / "run", model, *argv[3:], "--optimizations", "disable", python=str(limited))
+    failure = PLATFORM.read_failure("debug", ran.code, ran.log, ran.present)
+    assert failure is not None
+    assert failure.kind == "memory"
+    assert "dump_mb" in failure.hint
 
 
 def test_a_board_without_onnxruntime_is_told_how_to_get_it() -> None:

@@ -47,6 +47,21 @@ def check(reference: Reference, board: Mapping[str, Any] | None = None) -> tuple
     return findings(runner, doubts, board or {})
 
 
+def check_run(reference: Reference, run: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """`check` with what run.json says of the board's session."""
+    case, versions = (_part(run, key) for key in ("case", "versions"))
+    observer = _part(_part(_part(run, "comparison"), "extras"), "observer")
+    board = {"onnxruntime": versions.get("onnxruntime"), "threads": case.get("threads", 1)}
+    board["optimizations"] = _part(case, "options").get("optimizations", "")
+    board["observer"] = "different" if observer.get("same") is False else ""
+    return check(reference, board)
+
+
+def _part(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = record.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
 def optimized(runner: Mapping[str, Any]) -> bool:
     """Whether the reference ran with graph optimizations, by its own record."""
     return runner.get("optimizations", "disabled") not in OFF
