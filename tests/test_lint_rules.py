@@ -123,7 +123,7 @@ def test_the_forum_answers_yaml_is_found_wrong_where_it_is_and_only_there() -> N
         text = " ".join(finding.message for finding in findings)
         for cleared in ("input_type_rt", "input_layout_rt", "cal_data_type", "per_channel", "norm_type", "march"):
             assert cleared not in text
-        assert {f.severity for f in findings if f.rule == "H-207"} == {"warning"}
+        assert {f.severity for f in findings if f.rule == "H-207"} == {"note"}
 
 
 def test_the_line_and_the_fix_point_at_the_forum_answers_mistakes() -> None:
@@ -152,10 +152,10 @@ def test_node_info_as_text_and_as_a_map_are_both_checked() -> None:
     assert rules(node("x").replace("node_info:\n    x", "node_info: /b/Relu:int16")) == set()
 
 
-def test_int16_on_matmul_is_a_warning_on_x5_an_error_on_x3_and_fine_on_j6() -> None:
+def test_int16_on_matmul_is_a_note_on_x5_an_error_on_x3_and_fine_on_j6() -> None:
     text = "/a/MatMul: {'InputType': 'int16'}"
     severities = {f.rule: f.severity for f in lint_text(node(text))}
-    assert severities == {"H-207": "warning"}
+    assert severities == {"H-207": "note"}
     on_x3 = {f.rule: f.severity for f in lint_text(node(text, X3))}
     assert on_x3["H-208"] == "error" and on_x3["H-201"] == "error"
     assert rules(quant("{node_config: {/a/MatMul: {qtype: int16}}}")) == set()

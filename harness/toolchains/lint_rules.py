@@ -50,7 +50,7 @@ _TABLE = (
     Rule("H-204", "error", "data type of a node is not int8 or int16", X3_MANUAL),
     Rule("H-205", "error", "ON is neither BPU nor CPU", X3_MANUAL),
     Rule("H-206", "warning", "data types of a CPU node have no effect", X3_MANUAL),
-    Rule("H-207", "warning", "int16 is not stated for this op on this march", X5_OPS),
+    Rule("H-207", "note", "int16 is not stated for this op on this march", X5_OPS),
     Rule("H-208", "error", "int16 does not exist on this march", X3_OPS),
     Rule("H-209", "warning", "op is forced onto the BPU of a march that cannot run it", X3_OPS),
     Rule("H-210", "warning", "run_on_bpu does not work for this op", X3_FAQ),
