@@ -13,6 +13,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from harness.consistency.pictures import error_map as drawn_map
 from harness.consistency.temporal import determinism, observer
 from harness.profiling.telemetry import Sense
 from harness.records import (
@@ -155,9 +158,11 @@ def diverging_layers(count: int = 64, origin: int = _ORIGIN) -> list[Layer]:
 
 
 def error_map() -> Run:
-    """20 rows by 40 columns, the last column wrong."""
-    values = [[1.0 if column == 39 else 0.0 for column in range(40)] for _ in range(20)]
-    return {"rows": 20, "columns": 80, "axes": ["H", "W"], "values": values}
+    """20 rows by 80 columns, the last column wrong, as the comparison draws it."""
+    reference = np.ones((1, 20, 80, 16), np.int8)
+    board = reference.copy()
+    board[:, :, 79] = 0
+    return drawn_map(board, reference, TensorSpec("wrong", "s8", board.shape, "NHWC"))
 
 
 def extras(rows: list[Layer]) -> Run:
@@ -404,7 +409,7 @@ def diverging_run(count: int = 64, origin: int = _ORIGIN) -> Run:
         rows,
         origins=(Origin(wrong.op, wrong.op_kind, wrong.name, fingerprint=column_fingerprint()),),
         first_difference=rows[7].name,
-        pictures={wrong.name: error_map()},
+        pictures={wrong.name: {"map": error_map()}},
         extras=extras(rows),
         notes=("three layers were not compared",),
     )

@@ -26,7 +26,7 @@ def sqnr_of(layer: Row) -> float | None:
     """SQNR in dB; from the relative L2 where only that is known (they are one figure: -20 log10)."""
     told = finite(layer["sqnr_db"])
     relative = finite(layer["relative_l2"])
-    if told is not None or not relative:
+    if told is not None or relative is None or relative <= 0:
         return told
     return -20 * math.log10(relative)
 

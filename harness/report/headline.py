@@ -103,6 +103,8 @@ def _short(origin: Row) -> str:
 def fault_sentence(fingerprint: Row) -> str:
     """`Zeroed column: evidence`, or `Looks like ...` where the evidence admits something else."""
     kind = fingerprint["kind"].replace("_", " ")
+    if kind == "unclassified":
+        return f"Of no known kind: {fingerprint['evidence'].rstrip('.')}."
     named = kind[:1].upper() + kind[1:] if fingerprint["certain"] else f"Looks like {kind}"
     evidence = fingerprint["evidence"].rstrip(".")
     return f"{named}: {evidence}." if evidence else f"{named}."

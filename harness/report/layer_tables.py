@@ -21,7 +21,7 @@ WORDS = {
     "exact": "exact",
 }
 MEANINGS = {
-    "origin": "wrong, and everything it was fed is right",
+    "origin": "wrong by itself: what it was fed is right, or it is wrong alone too",
     "suspect": "wrong, and could not be checked alone",
     "differs": "outside the policy",
     "propagated": "wrong because something before it is",

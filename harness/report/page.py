@@ -63,7 +63,7 @@ def _drawn(data: Row) -> Row:
 
 def _origin_drawings(origin: Row) -> Row:
     return {
-        "map": drawings.error_map(origin["pictures"]),
+        "map": drawings.error_map(origin["pictures"].get("map")),
         "histogram": drawings.histogram(origin["histogram"]),
         "around": drawings.around(origin["neighbours"]),
     }

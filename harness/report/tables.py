@@ -42,7 +42,7 @@ def tables(run: Row) -> Row:
         "telemetry": telemetry_rows(run),
         "modes": [mode_row(mode) for mode in rows(run, "modes")],
         "pushed": rows(run, "pushed"),
-        "model_info": section(run, "model_info"),
+        "model": {key: spec_rows(section(run, "model_info"), key) for key in ("inputs", "outputs")},
         "environment": environment(run),
         "notes": [text(note) for note in items(run, "notes")],
         "problems": problems(run),
@@ -167,13 +167,44 @@ def finding_rows(run: Row) -> list[Row]:
 
 
 _SENSED = ("temperatures_c", "clocks_mhz", "load_percent", "voltages_mv")
+_SENSED_TOO = ("max_clocks_mhz", "governors")  # read along, not drawn
 
 
 def telemetry_rows(run: Row) -> list[Row]:
     """What the board sensed of itself: seconds, phase, and a map of figures per kind."""
-    rows(section(run, "telemetry"), "samples")  # the shape is checked here, the reader is lenient
-    senses = senses_of_record(section(run, "telemetry"))
-    return [{"t_s": s.t_s, "phase": s.phase, **{kind: getattr(s, kind) for kind in _SENSED}} for s in senses]
+    samples = rows(section(run, "telemetry"), "samples")
+    told = [_sample(sample) for sample in samples]
+    senses = senses_of_record({"samples": told})
+    return [{"t_s": s.t_s, "phase": text(s.phase), **{k: section(vars(s), k) for k in _SENSED}} for s in senses]
+
+
+def _sample(sample: Row) -> Row:
+    """A sample whose maps are maps: their reader is lenient with everything else."""
+    maps = {key: section(sample, key) for key in (*_SENSED, *_SENSED_TOO) if key in sample}
+    return (
+        {key: value for key, value in sample.items() if value is not None}
+        | maps
+        | {"problems": items(sample, "problems")}
+    )
+
+
+def spec_rows(info: Row, key: str) -> list[Row]:
+    """Inputs or outputs as the board's own tool tells them."""
+    return [_spec(spec) for spec in rows(info, key)]
+
+
+def _spec(spec: Row) -> Row:
+    quantization = section(spec, "quantization")
+    return {
+        "name": text(spec.get("name")),
+        "dtype": text(spec.get("dtype")),
+        "shape": items(spec, "shape"),
+        "layout": text(spec.get("layout")),
+        "aligned_shape": items(spec, "aligned_shape"),
+        "scales": items(quantization, "scales"),
+        "zero_points": items(quantization, "zero_points"),
+        "axis": whole(quantization.get("axis")),
+    }
 
 
 def comparison_facts(comparison: Row) -> Row | None:

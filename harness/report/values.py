@@ -170,7 +170,7 @@ def utc(value: Any) -> str:
 
 def shape(value: Any) -> str:
     """[1, 16, 112, 112] as 1x16x112x112."""
-    return "\u00d7".join(str(axis) for axis in value) if isinstance(value, list | tuple) else ""
+    return "\u00d7".join(text(axis) for axis in value) if isinstance(value, list | tuple) else ""
 
 
 def text(value: Any) -> str:
