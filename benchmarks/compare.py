@@ -241,7 +241,7 @@ def main() -> None:
     if options.compare_folder:
         compare_folder(options.compare_folder, options.files)
         return
-    rounds, size = (2, 80 * MB) if options.quick else (5, 200 * MB)
+    rounds, size = (3, 80 * MB) if options.quick else (15, 200 * MB)
     found: dict[str, Any] = {"threads": blocks.WORKERS}
     found |= against_polygraphy(min(rounds, 3))
     found |= against_stream(rounds, size)

@@ -478,11 +478,11 @@ def test_a_difference_from_the_first_op_on_points_at_the_input() -> None:
 def test_of_a_very_large_tensor_a_part_is_looked_at_and_nothing_is_certain() -> None:
     r = activation((1, 32, 28, 28))
     board = r >> 1
-    before, fingerprint.LOOK = fingerprint.LOOK, 4096
+    before, fingerprint.LOOK_BYTES = fingerprint.LOOK_BYTES, 4096
     try:
         found = named(board, r)
     finally:
-        fingerprint.LOOK = before
+        fingerprint.LOOK_BYTES = before
     assert (found.kind, found.certain) == ("shift", False)
     assert "looked at" in found.evidence
 

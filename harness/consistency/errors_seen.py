@@ -125,6 +125,12 @@ class Errors:
         return bool((flips & (flips - kind.type(1)) == 0).all())
 
     @cached_property
+    def thinned(self) -> tuple[Array, Array]:
+        """About SAMPLE pairs out of all: what does not hold for them does not hold."""
+        every = max(1, self.board.size // SAMPLE)
+        return self.board.reshape(-1)[::every], self.reference.reshape(-1)[::every]
+
+    @cached_property
     def sampled(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Finite pairs (board, reference) about the zero point: all of a small tensor, every k-th of a large one."""
         every = max(1, self.board.size // (1 << 20))
@@ -179,17 +185,8 @@ class Errors:
     @cached_property
     def geometry(self) -> Geometry:
         bits = bits_of(self.spec_of_board)
-        return Geometry(labels_of(self.spec.layout, self.board.ndim), self._offsets_bits(bits), bits)
-
-    def _offsets_bits(self, bits: int) -> Array | None:
         steps = _steps_bits(self.board, self.spec, self.context.stored, bits)
-        if steps is None:
-            return None
-        total = np.zeros(self.board.shape, dtype=np.int64)
-        for axis, step in enumerate(steps):
-            shape = [-1 if i == axis else 1 for i in range(self.board.ndim)]
-            total += (np.arange(self.board.shape[axis], dtype=np.int64) * step).reshape(shape)
-        return total
+        return Geometry(labels_of(self.spec.layout, self.board.ndim), steps, bits)
 
 
 def _steps_bits(board: Array, spec: TensorSpec, stored: TensorSpec | None, bits: int) -> tuple[int, ...] | None:

@@ -36,11 +36,24 @@ class Region:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Axis labels of the logical tensor and, where known, the place of each element in the board's memory."""
+    """Axis labels of the logical tensor and, where known, the step of each axis in bits of the board's memory."""
 
     labels: Sequence[str]
-    offsets_bits: Array | None  # same shape as the tensor
+    steps_bits: tuple[int, ...] | None
     bits: int
+
+    def offsets(self, shape: tuple[int, ...]) -> Iterator[tuple[tuple[int | slice, ...], Array]]:
+        """(index, offsets in bits) for each index of the longest axis: never all offsets at once."""
+        assert self.steps_bits is not None
+        axis = int(np.argmax(shape))
+        inner = np.zeros([1 if i == axis else n for i, n in enumerate(shape)], dtype=np.int64)
+        for other, step in enumerate(self.steps_bits):
+            if other != axis:
+                at = [-1 if i == other else 1 for i in range(len(shape))]
+                inner += (np.arange(shape[other], dtype=np.int64) * step).reshape(at)
+        for index in range(shape[axis]):
+            where = (*(slice(None),) * axis, slice(index, index + 1))
+            yield where, inner + index * self.steps_bits[axis]
 
 
 def labels_of(layout: str, rank: int) -> tuple[str, ...]:
@@ -58,6 +71,8 @@ def find_region(wrong: Array, geometry: Geometry, constant: bool = False) -> Reg
     Where a page is just one channel or row, it is the channel if the board is `constant` there, else the page.
     """
     total, count = wrong.size, int(np.count_nonzero(wrong))
+    if not 0 < count < total * max(MOST_SHARE.values()):
+        return None
     likely = [region for region in _candidates(wrong, geometry, constant) if _telling(region, total, count)]
     if not likely:
         return None
@@ -74,41 +89,49 @@ def _telling(region: Region, total: int, count: int) -> bool:
 
 def _candidates(wrong: Array, geometry: Geometry, constant: bool) -> Iterator[Region]:
     """Simplest first."""
-    where = np.nonzero(wrong)
-    slices = list(_slices(wrong, where, geometry))
+    hits = [np.flatnonzero(wrong.any(axis=tuple(o for o in range(wrong.ndim) if o != a))) for a in range(wrong.ndim)]
+    slices = list(_slices(wrong, hits, geometry))
     single = [region for region in slices if region.count == 1 and (constant or region.what == "column")]
     yield from (region for region in single if region.what == "channel")
     yield from _memory(wrong, geometry, LINE_BYTES, "line")
     yield from (region for region in single if region.what != "channel")
     yield from _memory(wrong, geometry, PAGE_BYTES, "page")
     yield from (region for region in slices if region not in single)
-    yield from _box(wrong, where, geometry)
+    yield from _box(wrong, hits, geometry)
     yield from _extent(wrong, geometry)
 
 
 def _memory(wrong: Array, geometry: Geometry, size: int, what: str) -> Iterator[Region]:
-    if geometry.offsets_bits is None:
+    """One aligned block of the board's memory, or two that touch."""
+    if geometry.steps_bits is None:
         return
-    blocks = geometry.offsets_bits // (size * 8)
-    touched = np.unique(blocks[wrong])
-    last = int(blocks.max())
-    if len(touched) > 2 or last < 1 or (len(touched) == 2 and touched[1] != touched[0] + 1):
+    touched: set[int] = set()
+    for where, offsets in geometry.offsets(wrong.shape):
+        touched.update(np.unique(offsets[wrong[where]] // (size * 8)).tolist())
+        if len(touched) > 2:
+            return
+    low, high = min(touched), max(touched)
+    count = high - low + 1
+    last = sum((n - 1) * step for n, step in zip(wrong.shape, geometry.steps_bits, strict=True)) // (size * 8)
+    if count > 2 or last < 1:
         return
-    elements = int(np.isin(blocks, touched).sum())
-    first = int(touched[0]) * size
+    elements = _count_between(wrong.shape, geometry, low * size * 8, (high + 1) * size * 8)
     name = "64 byte line" if what == "line" else "4 KiB page"
-    text = f"all within {len(touched)} {name}{'s' if len(touched) > 1 else ''} at byte {first} of the board's tensor"
-    yield Region(what, elements, text, math.log(last + 1), count=len(touched))
+    text = f"all within {count} {name}{'s' if count > 1 else ''} at byte {low * size} of the board's tensor"
+    yield Region(what, elements, text, math.log(last + 1), count=count)
 
 
-def _slices(wrong: Array, where: tuple[Array, ...], geometry: Geometry) -> Iterator[Region]:
+def _count_between(shape: tuple[int, ...], geometry: Geometry, low: int, high: int) -> int:
+    pieces = geometry.offsets(shape)
+    return sum(int(np.count_nonzero((offsets >= low) & (offsets < high))) for _, offsets in pieces)
+
+
+def _slices(wrong: Array, hits: Sequence[Array], geometry: Geometry) -> Iterator[Region]:
     """One or a few indices of one axis hold everything."""
     for axis in sorted(range(wrong.ndim), key=lambda a: _AXIS_ORDER.get(geometry.labels[a], 9)):
-        size = wrong.shape[axis]
-        indices = np.unique(where[axis])
-        if size < 2 or len(indices) > max(1, size // 4):
-            continue
-        yield _slice_region(wrong, axis, indices, geometry.labels[axis])
+        size, indices = wrong.shape[axis], hits[axis]
+        if size >= 2 and len(indices) <= max(1, size // 4):
+            yield _slice_region(wrong, axis, indices, geometry.labels[axis])
 
 
 def _slice_region(wrong: Array, axis: int, indices: Array, label: str) -> Region:
@@ -128,8 +151,8 @@ def _log_combinations(n: int, k: int) -> float:
 _AXIS_ORDER = {"C": 0, "W": 1, "H": 2}
 
 
-def _box(wrong: Array, where: tuple[Array, ...], geometry: Geometry) -> Iterator[Region]:
-    spans = [(int(index.min()), int(index.max()) + 1) for index in where]
+def _box(wrong: Array, hits: Sequence[Array], geometry: Geometry) -> Iterator[Region]:
+    spans = [(int(indices[0]), int(indices[-1]) + 1) for indices in hits]
     cut = [axis for axis, (low, high) in enumerate(spans) if high - low < wrong.shape[axis]]
     if not cut:
         return
@@ -141,10 +164,13 @@ def _box(wrong: Array, where: tuple[Array, ...], geometry: Geometry) -> Iterator
 
 def _extent(wrong: Array, geometry: Geometry) -> Iterator[Region]:
     """One stretch of memory."""
-    if geometry.offsets_bits is None:
+    if geometry.steps_bits is None:
         return
-    at = geometry.offsets_bits[wrong]
-    low, high = int(at.min()), int(at.max())
-    elements = int(np.count_nonzero((geometry.offsets_bits >= low) & (geometry.offsets_bits <= high)))
-    text = f"all in one stretch of {(high - low + geometry.bits) // 8} bytes at byte {low // 8} of the board's tensor"
-    yield Region("extent", elements, text, 2 * math.log(wrong.size))
+    ends: list[int] = []
+    for where, offsets in geometry.offsets(wrong.shape):
+        at = offsets[wrong[where]]
+        ends += [int(at.min()), int(at.max())] if len(at) else []
+    low, high = min(ends), max(ends)
+    size = (high - low + geometry.bits) // 8
+    text = f"all in one stretch of {size} bytes at byte {low // 8} of the board's tensor"
+    yield Region("extent", _count_between(wrong.shape, geometry, low, high + 1), text, 2 * math.log(wrong.size))
