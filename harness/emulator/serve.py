@@ -111,7 +111,7 @@ def _quiet(argv: list[str]) -> str:
 
 def _write_entry(keys: Path, root: Path, environment: dict[str, str]) -> None:
     """The program that every session runs: the board's root as home, its environment, then the command."""
-    exports = {"HOME": str(root), "PATH": SESSION_PATH, "HARNESS_SERVED_BY": keys.name} | environment
+    exports = {"HOME": str(root), "PATH": SESSION_PATH, "HARNESS_SERVED_BY": str(keys)} | environment
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
     command = 'if [ -n "$SSH_ORIGINAL_COMMAND" ]; then exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"; else exec /bin/sh; fi'
     (keys / "enter.sh").write_text("\n".join([*lines, f"cd {shlex.quote(str(root))} || exit 1", command, ""]))
@@ -195,7 +195,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
 
 def _end(process: subprocess.Popen[bytes], keys: Path) -> None:
     """End the server, its connections, and everything that was started through it."""
-    for pid in [process.pid, *_descendants(process.pid), *_started_through(keys.name)]:
+    for pid in [process.pid, *_descendants(process.pid), *_started_through(str(keys))]:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
@@ -215,9 +215,9 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _started_through(name: str) -> list[int]:
+def _started_through(mark_value: str) -> list[int]:
     """Processes of detached runs: they carry the server's mark in their environment."""
-    mark = f"HARNESS_SERVED_BY={name}".encode()
+    mark = f"HARNESS_SERVED_BY={mark_value}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

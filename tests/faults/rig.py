@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Queue
 
 from harness.agent import Agent
 from harness.emulator.serve import Served, serve_with
@@ -52,26 +53,36 @@ class Link:
                     threading.Thread(target=self._carry, args=(one, other, up), daemon=True).start()
 
     def _carry(self, source: socket.socket, target: socket.socket, up: bool) -> None:
+        """Read at once, send after the delay: a slow link delays, but still carries much at a time."""
+        waiting: Queue[tuple[float, bytes]] = Queue(maxsize=256)
+        threading.Thread(target=self._deliver, args=(waiting, target, up), daemon=True).start()
         with suppress(OSError):
             while data := source.recv(65536):
-                self._wait()
-                target.sendall(data)
-                if up:
-                    self.up_bytes += len(data)
-                else:
-                    self.down_bytes += len(data)
-                if self.on_traffic:
-                    self.on_traffic(self.up_bytes, self.down_bytes)
+                waiting.put((time.monotonic() + self._delay(), data))
+        waiting.put((0.0, b""))
         self._drop(source)
+
+    def _deliver(self, waiting: Queue[tuple[float, bytes]], target: socket.socket, up: bool) -> None:
+        at, data = waiting.get()
+        while data:
+            time.sleep(max(0.0, at - time.monotonic()))
+            while self.frozen.is_set():
+                time.sleep(0.02)
+            with suppress(OSError):
+                target.sendall(data)
+            self._count(len(data), up)
+            at, data = waiting.get()
         self._drop(target)
 
-    def _wait(self) -> None:
-        if self.delay_s:
-            time.sleep(self.delay_s)
-        if self.loss and self._random.random() < self.loss:
-            time.sleep(0.2)  # the smallest retransmission timeout of TCP
-        while self.frozen.is_set():
-            time.sleep(0.02)
+    def _count(self, size: int, up: bool) -> None:
+        self.up_bytes += size if up else 0
+        self.down_bytes += 0 if up else size
+        if self.on_traffic:
+            self.on_traffic(self.up_bytes, self.down_bytes)
+
+    def _delay(self) -> float:
+        lost = self.loss and self._random.random() < self.loss
+        return self.delay_s + (0.2 if lost else 0.0)  # 0.2 s: the smallest retransmission timeout of TCP
 
     @staticmethod
     def _drop(sock: socket.socket) -> None:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,7 +120,7 @@ def test_a_link_that_is_cut_again_and_again_still_brings_the_file_over(rig: Rig,
                 return
             rig.link.cut()
 
-    rig.link.delay_s = 0.02
+    rig.link.delay_s = 0.01
     sawing = threading.Thread(target=saw)
     sawing.start()
     put = agent.put_file(model)
@@ -229,6 +228,7 @@ def test_a_link_that_freezes_while_running_is_noticed_and_replaced(rig: Rig, age
     assert agent.wait(token).exit_code == 6
 
 
+@pytest.mark.slow
 def test_a_link_that_freezes_while_pulling_is_noticed(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     place = agent.new_folder("freeze")
     for index in range(20):
@@ -240,6 +240,7 @@ def test_a_link_that_freezes_while_pulling_is_noticed(rig: Rig, agent: Agent, tm
     assert len(agent.fetch(place, names, tmp_path / "got")) == 20
 
 
+@pytest.mark.slow
 def test_a_link_that_freezes_while_pushing_is_noticed_and_the_push_goes_on(
     rig: Rig, agent: Agent, tmp_path: Path
 ) -> None:
@@ -318,7 +319,13 @@ def other_host(rig: Rig, body: str, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_host_killed_while_it_holds_a_lease_frees_the_board_by_itself(rig: Rig, agent: Agent) -> None:
-    body = "agent.take_lease('doomed', 3); agent.start(__import__('harness.records').records.Invocation(('sleep', '55')), agent.new_folder('d'), 60); print('held', flush=True); time.sleep(60)"
+    body = (
+        "from harness.records import Invocation\n"
+        "agent.take_lease('doomed', 3)\n"
+        "agent.start(Invocation(('sleep', '55')), agent.new_folder('d'), 60)\n"
+        "print('held', flush=True)\n"
+        "time.sleep(60)"
+    )
     host = other_host(rig, body)
     assert host.stdout is not None and host.stdout.readline() == b"held\n"
     host.kill()
@@ -330,11 +337,12 @@ def test_a_host_killed_while_it_holds_a_lease_frees_the_board_by_itself(rig: Rig
     agent.remove(f"{agent.work}/runs/d")
 
 
+@pytest.mark.slow
 def test_a_host_killed_while_pushing_leaves_a_push_that_another_goes_on_with(
     rig: Rig, agent: Agent, tmp_path: Path
 ) -> None:
     model = random_file(tmp_path / "model.bin", 30 * MEGABYTE)
-    rig.link.delay_s = 0.01
+    rig.link.delay_s = 0.1
     host = other_host(rig, "agent.put_file(Path(sys.argv[2]))", str(model))
     until(lambda: any(p.name.endswith(".part") and p.is_file() and p.stat().st_size > MEGABYTE for p in parts(rig)))
     host.kill()
@@ -357,7 +365,8 @@ def test_two_hosts_that_push_the_same_file_share_one_copy(rig: Rig, agent: Agent
 def test_a_host_killed_while_a_run_goes_on_finds_it_again_by_its_token(rig: Rig, agent: Agent) -> None:
     body = (
         "from harness.records import Invocation\n"
-        "print(agent.start(Invocation(('sh', '-c', 'sleep 2; echo fine >out')), agent.new_folder('r'), 60), flush=True)\n"
+        "job = Invocation(('sh', '-c', 'sleep 2; echo fine >out'))\n"
+        "print(agent.start(job, agent.new_folder('r'), 60), flush=True)\n"
         "time.sleep(60)"
     )
     host = other_host(rig, body)
@@ -367,4 +376,3 @@ def test_a_host_killed_while_a_run_goes_on_finds_it_again_by_its_token(rig: Rig,
     host.wait()
     assert agent.wait(token).exit_code == 0
     assert (rig.root / "work/runs/r/out").read_text() == "fine\n"
-    time.sleep(0)
