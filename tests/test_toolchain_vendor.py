@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from harness.errors import HostError, InputError
-from harness.toolchains.vendor_runtime import find_runtime, run_vendor, runtime_of
+from harness.toolchains.vendor_runtime import find_runtime, read_named, run_vendor, runtime_of
 
 PLAYED = """
 import numpy as np
@@ -104,3 +104,26 @@ def test_a_plain_model_needs_no_vendor(tmp_path: Path) -> None:
         run_vendor(hz_model(tmp_path / "m.onnx", "Relu"), {"x": np.zeros(4, np.float32)})
     with pytest.raises(HostError):
         find_runtime("HBRuntime")
+
+
+def test_harness_reference_uses_the_vendors_runtime_and_says_when_it_cannot(tmp_path: Path) -> None:
+    model = hz_model(tmp_path / "m_quantized_model.onnx")
+    np.save(tmp_path / "x.npy", np.arange(4, dtype=np.float32))
+    argv = [sys.executable, "-m", "harness", "reference", str(model), "--input", f"x={tmp_path / 'x.npy'}"]
+    argv += ["-o", str(tmp_path / "out"), "--json"]
+    without = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert without.returncode == 3 and "cannot be imported" in without.stderr and "hint:" in without.stderr
+    (tmp_path / "horizon_tc_ui").mkdir()
+    (tmp_path / "horizon_tc_ui" / "__init__.py").write_text(PLAYED)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "vendor.npz").is_file() and '"y"' in done.stdout
+
+
+def test_inputs_of_a_vendor_model_are_named_npy_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="which input"):
+        read_named(["x.npy"])
+    (tmp_path / "bad.npy").write_bytes(b"no")
+    with pytest.raises(InputError, match="not a readable"):
+        read_named([f"x={tmp_path / 'bad.npy'}"])

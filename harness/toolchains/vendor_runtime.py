@@ -7,7 +7,7 @@ are asked for when needed and never required. docs/reference-vendor.md has the r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,20 @@ def run_vendor(model: Path, inputs: Mapping[str, Array], tensors: tuple[str, ...
     except Exception as error:  # whatever the vendor's runtime raises
         raise InputError(f"{model}: {name} failed: {_first_line(error)}") from None
     return {one: np.asarray(value) for one, value in zip(wanted, values, strict=True)}
+
+
+def read_named(given: Sequence[str]) -> dict[str, Array]:
+    """Arrays of `TENSOR=FILE.npy` words. Errors: InputError; a vendor's model cannot be asked for its inputs' order."""
+    feed: dict[str, Array] = {}
+    for word in given:
+        name, sign, file = word.partition("=")
+        if not sign:
+            raise InputError(f"{word!r}: which input is it for?", f"--input TENSOR={word}")
+        try:
+            feed[name] = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{file}: not a readable .npy ({_first_line(error)})", "save it with numpy.save") from None
+    return feed
 
 
 def _open(runtime: Any, name: str, model: Path) -> Any:
