@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from harness import platforms
 from harness.consistency.compare import Settings, compare, read_mapping
@@ -28,6 +30,7 @@ from tests.nets import (
     quantized_reference,
     run_with,
     spread,
+    tiny_model,
 )
 
 
@@ -380,6 +383,24 @@ def test_a_stretch_of_ops_is_run_as_one(cnn: Reference) -> None:
     fed = np.array(cnn.tensors["relu1_out"].load())
     [(_, value)] = Isolator(cnn.model).run([Request("logits", {"relu1_out": fed})])
     assert value is not None and np.array_equal(value, cnn.tensors["logits"].load())
+
+
+def test_a_thousand_ops_run_alone_with_few_files_open(tmp_path: Path) -> None:
+    import resource
+
+    nodes = [helper.make_node("Neg", [f"t{i}"], [f"t{i + 1}"], name=f"neg{i}") for i in range(1000)]
+    onnx.save(tiny_model(nodes, {"t0": [4]}, ["t1000"]), tmp_path / "long.onnx")
+    reference = run_reference(tmp_path / "long.onnx", {"t0": np.ones(4, np.float32)}, tmp_path / "reference")
+    twice = {n: (lambda x: (2 * x).astype(np.float32)) for n in reference.tensors if n != "t0"}
+    dumps = read_dumps(board_folder(tmp_path / "board", reference, twice))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        found = compare(reference, dumps)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [o.op for o in found.origins] == ["neg0"]
+    assert sum(layer.single is not None for layer in found.layers) == 999
 
 
 def test_what_cannot_be_run_alone_says_why_and_stops_nobody_else(cnn: Reference) -> None:

@@ -99,7 +99,7 @@ def _run_alone(
         return {}
     rows = {layer.name: layer for layer in layers}
     asked = [name for name, role in given.items() if role != "origin"]
-    requests = [r for r in (_request(found[name], rows, bench) for name in asked) if r is not None]
+    requests = (r for r in (_request(found[name], rows, bench) for name in asked) if r is not None)
     alone = {}
     for request, value in bench.isolator.run(requests):
         if value is not None:

@@ -32,6 +32,7 @@ from harness.reference import Reference, ReferenceTensor, dense_bytes
 
 Progress = Callable[[str, int, int], None]
 PICTURED = 8  # origins that get an error map and a histogram
+FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
 LISTED = 12  # names in a note
 
 
@@ -219,7 +220,9 @@ class _Work:
 
     def _fingerprinted(self, blamed: Blame) -> list[Layer]:
         """Fingerprints where they mean something: where a difference is born, not where it was carried to."""
-        named = {origin.tensor for origin in blamed.origins}
+        named = {origin.tensor for origin in blamed.origins[:FINGERPRINTED]}
+        if len(blamed.origins) > FINGERPRINTED:
+            blamed.notes.append(f"the kind of fault was looked for at the first {FINGERPRINTED} origins only")
         return [
             replace(layer, fingerprint=self._fingerprint(layer)) if layer.name in named else layer
             for layer in blamed.layers

@@ -6,7 +6,7 @@ next board pays for inference only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,11 @@ class Isolator:
         self.sessions: dict[tuple[Any, ...], Any] = {}
         self.problems: list[str] = []
 
-    def run(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Array | None]]:
-        """Each request with what the op gives alone; None where it cannot be computed (see `problems`)."""
+    def run(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Array | None]]:
+        """Each request with what the op gives alone; None where it cannot be computed (see `problems`).
+
+        Requests are taken as they are needed: no more than a batch of feeds is open at a time.
+        """
         for batch in _batches(requests):
             yield from zip(batch, self._batch(batch), strict=True)
 
@@ -168,7 +171,7 @@ def _renamed(node: onnx.NodeProto, prefix: str, weights: Mapping[str, Any]) -> o
     return copy
 
 
-def _batches(requests: Sequence[Request]) -> Iterator[list[Request]]:
+def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
     batch: list[Request] = []
     taken = 0
     for request in requests:
