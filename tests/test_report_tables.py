@@ -394,6 +394,16 @@ def test_columns_of_a_large_network_show_every_standing_they_hold() -> None:
     assert {cell["standing"] for cell in mixed["cells"]} >= {"origin", "propagated"}
 
 
+def test_a_point_of_a_shared_column_has_the_standing_of_its_lowest_sqnr() -> None:
+    layers = tables(runs.large_run(1000))["layers"]
+    strip = drawings.strip(layers)
+    assert strip is not None
+    first = strip["columns"][9 // strip["per_column"]]
+    assert (first["standing"], first["pointed"]) == ("not_compared", "")
+    second = strip["columns"][7 // strip["per_column"]]
+    assert second["pointed"] == "within"
+
+
 def test_sqnr_is_found_from_relative_l2_where_only_that_is_known() -> None:
     assert drawings.sqnr_of({"sqnr_db": None, "relative_l2": 0.01}) == pytest.approx(40.0)
     assert drawings.sqnr_of({"sqnr_db": None, "relative_l2": 0.0}) is None

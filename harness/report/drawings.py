@@ -76,8 +76,8 @@ def _plot_y(value: float, low: float, high: float) -> float:
 def _column(group: list[Row], place: int, count: int, lanes: list[str], axis: Row) -> Row:
     held = Counter(row["standing"] for row in group)
     worst = min(group, key=lambda row: _WORST_OVER[row["standing"]])
-    known = [value for value in map(sqnr_of, group) if value is not None]
-    lowest = min(known, default=None)
+    known = [(value, row["standing"]) for row in group if (value := sqnr_of(row)) is not None]
+    lowest, pointed = min(known, default=(None, ""), key=lambda pair: (pair[0], _WORST_OVER[pair[1]]))
     return {
         "x": round(100 * place / count, 3),
         "w": round(100 / count, 3),
@@ -85,6 +85,7 @@ def _column(group: list[Row], place: int, count: int, lanes: list[str], axis: Ro
         "position": worst["position"],
         "standing": worst["standing"],
         "cells": [{"standing": name, "top_px": lanes.index(name) * LANE_PX} for name in lanes if held[name]],
+        "pointed": pointed,
         "y_px": None if lowest is None else _plot_y(lowest, axis["low"], axis["high"]),
         "label": _column_label(group, held, worst, lowest),
     }
