@@ -7,6 +7,7 @@ map is given back (`madvise`) once it has been looked at; it stays in the system
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import mmap
 import os
@@ -70,6 +71,26 @@ def each(work: Callable[[Array, Array], T], board: Array, reference: Array) -> I
         return
     with ThreadPoolExecutor(WORKERS) as pool:
         yield from pool.map(one, pieces(board, reference))
+
+
+def _find_memcmp() -> Any:
+    """memcmp() of the C library: half as fast again as numpy's compare, and no temporary. None where there is none."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        found = ctypes.CDLL(None).memcmp
+        found.argtypes, found.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t], ctypes.c_int
+        return found
+    return None
+
+
+_MEMCMP = _find_memcmp()
+
+
+def same_bytes(a: Array, b: Array) -> bool:
+    """Are two flat, contiguous arrays of one dtype and length equal byte for byte?"""
+    assert a.flags.c_contiguous and b.flags.c_contiguous and a.nbytes == b.nbytes
+    if _MEMCMP is None:
+        return np.array_equal(a.view(np.uint8), b.view(np.uint8))
+    return not _MEMCMP(a.ctypes.data, b.ctypes.data, a.nbytes)
 
 
 def give_back(view: Array) -> None:

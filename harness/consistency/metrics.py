@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.consistency.blocks import each
+from harness.consistency.blocks import each, same_bytes
 from harness.consistency.float_sums import count_nonfinite, float_sums
 from harness.consistency.int_sums import Side, int_sums
 from harness.consistency.layouts import TensorError
@@ -21,7 +21,7 @@ from harness.records import Metrics, Quantization, TensorSpec
 Array = npt.NDArray[Any]
 TINY = 16  # below, a share or a norm says less than the elements themselves
 SAME_SCALE = 1e-5  # vendor tools print scales with six significant digits
-EQUAL_BLOCK = 1 << 17  # 64-bit words per look: 1 MiB a side, still in the cache for the second look
+EQUAL_BLOCK_BYTES = 1 << 20  # of one side: still in the cache for the second look
 
 
 def equal(board: Array, reference: Array) -> bool:
@@ -29,30 +29,18 @@ def equal(board: Array, reference: Array) -> bool:
     board, reference = _plain(board), _plain(reference)
     if board.shape != reference.shape or board.dtype != reference.dtype:
         return False
-    return all(each(_same_bytes, board, reference))
-
-
-def _same_bytes(board: Array, reference: Array) -> bool:
-    a, b = board.view(np.uint8), reference.view(np.uint8)
-    whole = len(a) // 8 * 8
-    if not np.array_equal(a[whole:], b[whole:]):
-        return False
-    words_a, words_b = a[:whole].view(np.uint64), b[:whole].view(np.uint64)
-    return all(
-        np.array_equal(words_a[first : first + EQUAL_BLOCK], words_b[first : first + EQUAL_BLOCK])
-        for first in range(0, len(words_a), EQUAL_BLOCK)
-    )
+    return all(each(same_bytes, board, reference))
 
 
 def _look_equal(board: Array, reference: Array) -> tuple[bool, int, int]:
     """(same bytes, NaN, infinite) of a piece; the counts are worked out while its blocks are still in the cache."""
     if board.dtype.kind != "f":
-        return _same_bytes(board, reference), 0, 0
+        return same_bytes(board, reference), 0, 0
     nan = inf = 0
-    size = EQUAL_BLOCK * 8 // board.itemsize
+    size = EQUAL_BLOCK_BYTES // board.itemsize
     for first in range(0, len(board), size):
         part = board[first : first + size]
-        if not _same_bytes(part, reference[first : first + size]):
+        if not same_bytes(part, reference[first : first + size]):
             return False, 0, 0
         found = count_nonfinite(part)
         nan, inf = nan + found[0], inf + found[1]
