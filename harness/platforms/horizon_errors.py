@@ -80,7 +80,7 @@ class _Rule:
 
 
 def _rule(pattern: str, kind: str, message: str, hint: str) -> _Rule:
-    return _Rule(re.compile(pattern, re.IGNORECASE), kind, message, hint)
+    return _Rule(re.compile(pattern), kind, message, hint)
 
 
 _OTHER_MARCH = "build the model for this board's march, or run it on the board it was built for"
@@ -99,7 +99,7 @@ _TEXTS = (
     ),
     _rule(r"Incompatible Platform!!", "wrong_march", "the model's instructions are for another BPU", _OTHER_MARCH),
     _rule(
-        r"Can not open (.+?), file not exists or no read permission",
+        r"Can not open ([^\n]+?), file not exists or no read permission",
         "missing_file",
         r"the tool cannot open \1 on the board",
         "check the path and the rights of the board's user",
@@ -117,7 +117,8 @@ _TEXTS = (
         "rebuild the model with the toolchain of the board's release, or update the board's runtime",
     ),
     _rule(
-        r"out of memory|Cannot allocate memory|std::bad_alloc|Get BPU temporary memspace failed|hbSysAlloc\w* failed",
+        r"[Oo]ut of memory|OUT_OF_MEMORY|Cannot allocate memory"
+        r"|std::bad_alloc|Get BPU temporary memspace failed|hbSysAlloc\w* failed",
         "memory",
         "the board has no memory left for this run",
         "close other programs on the board, give the BPU more ION memory, or use a smaller model",
@@ -129,7 +130,7 @@ _TEXTS = (
         "reboot the board (cold) and run again",
     ),
     _rule(
-        r"unknown command line flag '([^']*)'",
+        r"unknown command line flag '([^'\n]*)'",
         "usage",
         r"the board's hrt_model_exec does not know the flag --\1",
         "the board's runtime is older than this option: leave the option out",
@@ -165,7 +166,7 @@ _TEXTS = (
         "look at the log above this line; is another program using the BPU?",
     ),
     _rule(
-        r"\[HBRT ERROR\]\s*(\w+)",
+        r"\[HBRT ERROR\] *(\w+)",
         "task_failed",
         r"the BPU runtime failed: \1",
         "look at the log above this line",
@@ -181,7 +182,9 @@ _KNOWN = re.compile(
     r"\[BPU_PLAT\]|\[HBRT\]|\[DNN\]|\[UCP\]|hrt_model_exec|Load model to DDR|This model file has|Infer time:"
     r"|Frame count|\[HorizonRT\]|Running condition:"
 )
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]+")
 _ERROR_LINE = re.compile(r"\[E\]|error|failed|fatal", re.IGNORECASE)
+EVIDENCE_LINES = 5000  # an error is looked for in that many last lines; no known tool prints so many after one
 # Known to be harmless: the security chip of old X3 boards (captured run that goes on and is right).
 _HARMLESS = re.compile(r"keros|ioctl (?:read|write) error", re.IGNORECASE)
 
@@ -206,11 +209,20 @@ def judge(
 
 
 def _by_text(lines: Sequence[str], failed: bool) -> Failure | None:
+    text = "\n".join(lines)
     for rule in _TEXTS:
-        for line in lines:
-            if (match := rule.pattern.search(line)) and not _HARMLESS.search(line):
-                return _with_code(Failure(rule.kind, match.expand(rule.message), rule.hint, line.strip()[:400]), lines)
+        for match in rule.pattern.finditer(text):
+            line = _line_at(text, match.start())
+            if not _HARMLESS.search(line):
+                return _with_code(Failure(rule.kind, match.expand(rule.message), rule.hint, line), lines)
     return _by_status(lines) if failed else None
+
+
+def _line_at(text: str, place: int) -> str:
+    """The line around a place, at most 400 characters of it."""
+    start = text.rfind("\n", 0, place) + 1
+    end = text.find("\n", place)
+    return text[start : end if end >= 0 else len(text)].strip()[:400]
 
 
 def _with_code(failure: Failure, lines: Sequence[str]) -> Failure:
@@ -237,9 +249,9 @@ def _by_status(lines: Sequence[str]) -> Failure | None:
 
 
 def _by_code(code: int | None, lines: Sequence[str]) -> Failure | None:
-    evidence = _last_error(lines)
     if code == 0:
         return None
+    evidence = _last_error(lines)
     if code is None:
         return Failure(
             "timeout",
@@ -277,16 +289,22 @@ def _by_signal(code: int, evidence: str) -> Failure:
 
 
 def _last_error(lines: Sequence[str]) -> str:
-    filled = [line.strip() for line in lines if re.search(r"\w", line) and not _HARMLESS.search(line)]
-    errors = [line for line in filled if _ERROR_LINE.search(line)]
-    return (errors or filled or [""])[-1][:400]
+    """The last line that speaks of an error, else the last one with words in it."""
+    fallback = ""
+    for line in reversed(lines[-EVIDENCE_LINES:]):
+        if not re.search(r"\w", line) or _HARMLESS.search(line):
+            continue
+        if _ERROR_LINE.search(line):
+            return line.strip()[:400]
+        fallback = fallback or line.strip()[:400]
+    return fallback
 
 
 def _is_garbage(lines: Sequence[str]) -> bool:
     """Not one line of the tool's own, or more than a tenth of it is no text."""
-    text = "".join(lines)
-    odd = sum(1 for character in text if character == "\ufffd" or not (character.isprintable() or character == "\t"))
-    return odd * 10 > len(text) or not any(_KNOWN.search(line) for line in lines)
+    text = "\n".join(lines)
+    odd = sum(len(run) for run in _NO_TEXT.findall(text))
+    return odd * 10 > len(text) or _KNOWN.search(text) is None
 
 
 def _by_result(
