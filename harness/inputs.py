@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class BoardInput:
     path: Path
     generated: bool = False
     note: str = ""
+    given_name: str = ""  # as the user's file is called; `path` may be the copy in the run folder
 
 
 def plan_inputs(
@@ -30,6 +32,7 @@ def plan_inputs(
 ) -> tuple[BoardInput, ...]:
     """Order the given files as the model wants them; make seeded noise when none was given, and say so.
 
+    What is used lies in `scratch` afterwards.
     `facts` is the platform's answer: name and size in bytes (None when unknown) per input, in the model's order.
     Errors: InputError for a missing file, an unknown or repeated tensor, a wrong number or a wrong size.
     """
@@ -40,7 +43,15 @@ def plan_inputs(
             raise InputError(f"{path}: no such input file")
     ordered = _by_name(given, facts) if any(name for name, _ in given) else _by_order(given, facts)
     _check_sizes(ordered, facts)
-    return ordered
+    return tuple(_kept(item, position, scratch) for position, item in enumerate(ordered))
+
+
+def _kept(item: BoardInput, position: int, scratch: Path) -> BoardInput:
+    """A copy in the run folder, so that the run can be judged again when the original is gone."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    path = scratch / f"{position}_{safe_name(item.path.stem)}{item.path.suffix}"
+    shutil.copyfile(item.path, path)
+    return replace(item, path=path, given_name=item.path.name)
 
 
 def _noise(fact: dict[str, Any], scratch: Path) -> BoardInput:

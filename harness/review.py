@@ -14,10 +14,11 @@ from harness.consistency.pairing import board_spec
 from harness.consistency.policy import load_policy
 from harness.diagnosis import find
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
+from harness.expectation import Expectation
 from harness.platforms.base import Platform
 from harness.profiling import order_of_dumps, profile
 from harness.records import Board, Case, Comparison, Dump, ModelInfo, Profile, TensorSpec, Verdict
-from harness.reference import Reference, open_reference
+from harness.reference import Reference
 
 Tell = Callable[[str, int, int], None]
 
@@ -32,11 +33,11 @@ def check_before(case: Case) -> Case:
     return case
 
 
-def judge(folder: Path, board: Board, case: Case, tell: Tell) -> dict[str, Any]:
+def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict[str, Any]:
     """Read what a run left, judge it and write it into its run.json; returns the run."""
     run = store.load_run(folder)
     left = Left(platforms.load(board.platform), folder, {mode["mode"]: mode for mode in run["modes"]})
-    comparison = _comparison(left, case, run, tell) if case.reference else None
+    comparison = _comparison(left, expected, tell)
     tell("reading times", 0, -1)
     times = _profile(left)
     run |= {"profile": store.to_json(times), "comparison": store.to_json(comparison)}
@@ -95,15 +96,12 @@ def _profile(left: Left) -> Profile | None:
 # --------------------------------------------------------------------------- comparison
 
 
-def _comparison(left: Left, case: Case, run: dict[str, Any], tell: Tell) -> Comparison | None:
+def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | None:
     """The layers of the debug run, or the outputs of the release run; None when neither worked."""
     mode = next((mode for mode in ("debug", "release") if left.worked(mode)), None)
-    if mode is None:
+    reference, case = expected.reference, expected.case
+    if mode is None or reference is None:
         return None
-    tell("computing the reference", 0, -1)
-    feeds = _feeds(left, case, run)
-    reference = open_reference(Path(case.reference), feeds=feeds, scratch=left.folder / "reference")
-    run["case"]["reference"] = {"name": Path(case.reference).name, "kind": reference.kind}
     settings = Settings(
         storages=left.platform.storages,
         policy=load_policy(case.policy),
@@ -113,36 +111,6 @@ def _comparison(left: Left, case: Case, run: dict[str, Any], tell: Tell) -> Comp
     )
     found = compare(reference, left.dumps(mode), settings)
     return replace(found, extras=found.extras | _over_time(left, reference, found))
-
-
-def _feeds(left: Left, case: Case, run: dict[str, Any]) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
-    """What an ONNX reference is fed with: the board's own input bytes, put into the form that the PC model takes."""
-    files = _input_files(left.folder, case, run)
-
-    def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
-        if len(wanted) != len(files):
-            raise InputError(
-                f"{case.reference}: takes {len(wanted)} inputs, the board's model {len(files)}",
-                "the reference is not the ONNX of this model",
-            )
-        fed = {}
-        for position, spec in enumerate(wanted):
-            tensor, path = next(((t, p) for t, p in files if t == spec.name), files[position])
-            own = tuple(s for s in left.info.inputs if s.name == tensor)
-            info = replace(left.info, inputs=own or left.info.inputs)
-            fed[spec.name] = left.platform.reference_feed(info, spec, path.read_bytes())
-        return fed
-
-    return feeds
-
-
-def _input_files(folder: Path, case: Case, run: dict[str, Any]) -> list[tuple[str, Path]]:
-    """(tensor, file) in the model's order; generated inputs lie in the run folder."""
-    given = {path.name: path for _, path in case.inputs}
-    return [
-        (item["tensor"], folder / "inputs" / item["name"] if item["generated"] else given[item["name"]])
-        for item in run["case"]["inputs"]
-    ]
 
 
 def _over_time(left: Left, reference: Reference, comparison: Comparison) -> dict[str, Any]:

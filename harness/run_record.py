@@ -74,7 +74,10 @@ def _host_record() -> dict[str, Any]:
 
 
 def input_record(item: BoardInput) -> dict[str, Any]:
-    return {"tensor": item.tensor, "generated": item.generated} | store.file_facts(item.path)
+    """`name` is the user's file, `file` its copy in the run folder's `inputs/`."""
+    facts = store.file_facts(item.path)
+    named = {"name": item.given_name or item.path.name, "file": f"inputs/{item.path.name}"}
+    return {"tensor": item.tensor, "generated": item.generated} | facts | named
 
 
 def now() -> str:

@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import platforms, run_record, store
-from harness.agent import Agent, BoardFacts, Quotas, Sample
+from harness.agent import Agent, BoardFacts, FileFacts, Quotas, Sample
 from harness.errors import COULD_NOT_MEASURE, BoardError, HarnessError, InputError, ToolError
+from harness.expectation import Expectation, Fed
 from harness.inputs import plan_inputs
 from harness.platforms.base import Platform
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
@@ -55,8 +56,10 @@ def look_at(board: Board) -> dict[str, Any]:
     }
 
 
-def run_case(board: Board, case: Case, runs: Path, tell: Tell) -> Path:
+def run_case(board: Board, case: Case, runs: Path, tell: Tell, expected: Expectation) -> Path:
     """Run one case; returns the run folder, whose run.json holds everything measured but no judgement yet.
+
+    `expected` is opened on the way, once the model's inputs are known.
 
     Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
     tool) is recorded in run.json first and then raised.
@@ -64,7 +67,7 @@ def run_case(board: Board, case: Case, runs: Path, tell: Tell) -> Path:
     platform = platforms.load(board.platform)
     _check_case(platform, board, case)
     folder = store.new_run_folder(runs, case.name, board.name)
-    session = Session(board, case, platform, folder, tell)
+    session = Session(board, case, folder, tell, expected)
     try:
         with open_board(board) as (reached, transport):
             session.run(reached, transport)
@@ -98,8 +101,9 @@ def _check_case(platform: Platform, board: Board, case: Case) -> None:
 class Session:
     """The steps of one run, and the run.json that grows with them."""
 
-    def __init__(self, board: Board, case: Case, platform: Platform, folder: Path, tell: Tell) -> None:
-        self.board, self.case, self.platform, self.folder, self.tell = board, case, platform, folder, tell
+    def __init__(self, board: Board, case: Case, folder: Path, tell: Tell, expected: Expectation) -> None:
+        self.board, self.case, self.folder, self.tell = board, case, folder, tell
+        self.expected, self.platform = expected, expected.platform
         self._began = time.monotonic()
         self._step = "starting"
         self.record = run_record.new_record(board, case, folder)
@@ -206,6 +210,9 @@ class Session:
         plan = plan_inputs(self.case.inputs, facts, self.folder / "inputs")
         self.record["case"]["inputs"] = [run_record.input_record(item) for item in plan]
         self.record["notes"] += [item.note for item in plan if item.note]
+        fed = [Fed(item.tensor, item.path) for item in plan]
+        self.expected.open(info, fed, self.folder / "reference")
+        self.record["case"]["reference"] = self.expected.record()
         return tuple(self._put(item.path, item.tensor) for item in plan)
 
     def _mode(self, mode: str, job: Job, place: str, turn: int) -> None:
@@ -241,20 +248,30 @@ class Session:
         self, name: str, folder: str, invocation: Invocation, code: int | None, duration_s: float, timed_out: bool
     ) -> ModeRun:
         there = self.agent.hash(folder)
-        wanted = [n for n in there if any(fnmatch(n, pattern) for pattern in (*invocation.keep, "log.txt"))]
-        limits = self.board.limits
+        kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
         here = self.folder / name
-        fetched = self.agent.fetch(
+        known = self.expected.fill(kept, here) if self.case.pull != "all" else {}
+        limits = self.board.limits
+        pulled = self.agent.fetch(
             folder,
-            wanted,
+            self._to_pull(name, [n for n in kept if n not in known]),
             here,
             Quotas(limits.max_files, limits.max_bytes),
             lambda done, total: self.tell(f"pulling {name}", done, total),
         )
         log_file = here / "log.txt"
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
-        files = [{"name": n, "bytes": f.size_bytes, "md5": f.md5, "file": fetched.get(n, "")} for n, f in there.items()]
+        files = [_file_record(n, facts, pulled, known) for n, facts in there.items()]
         return ModeRun(list(invocation.argv), invocation.environment, code, duration_s, timed_out, log, files)
+
+    def _to_pull(self, name: str, unknown: list[str]) -> list[str]:
+        """With `--pull none` the dumps of a debug run stay on the board unless they are known; that is said."""
+        if self.case.pull != "none" or not name.startswith("debug"):
+            return unknown
+        left = [n for n in unknown if n != "log.txt"]
+        if left:
+            self.record["notes"].append(f"{name}: {len(left)} files stayed on the board (--pull none): not compared")
+        return [n for n in unknown if n == "log.txt"]
 
     def _record_mode(self, name: str, done: ModeRun, failure: Failure | None) -> None:
         if done.timed_out:
@@ -321,3 +338,10 @@ class ModeRun:
     @property
     def present(self) -> tuple[str, ...]:
         return tuple(file["name"] for file in self.files)
+
+
+def _file_record(name: str, facts: FileFacts, pulled: dict[str, str], known: dict[str, str]) -> dict[str, Any]:
+    """One file that a mode left. `came`: "link", "known" (equal to the PC's by size and md5), or "" (left there)."""
+    came = "link" if name in pulled else "known" if name in known else ""
+    stored = pulled.get(name) or known.get(name, "")
+    return {"name": name, "bytes": facts.size_bytes, "md5": facts.md5, "file": stored, "came": came}

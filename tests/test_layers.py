@@ -23,7 +23,7 @@ LEVELS = [
     ["consistency", "profiling"],
     ["emulator"],
     ["diagnosis"],
-    ["inputs", "inventory", "report"],
+    ["expectation", "inputs", "inventory", "report"],
     ["run_record"],
     ["prepare", "review", "session"],
     ["cli"],

@@ -60,7 +60,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 )
 @click.option(
     "--pull",
-    default="all",
+    default="differing",
     show_default=True,
     type=click.Choice(["differing", "all", "none"]),
     help="Which dumps come over the link.",
@@ -172,12 +172,14 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
 
 
 def _measure(board: Any, case: Case, runs: Path) -> tuple[Path, dict[str, Any]]:
-    from harness import review, session
+    from harness import platforms, review, session
+    from harness.expectation import Expectation
 
     case = review.check_before(case)
     with progress(case.name) as tell:
-        folder = session.run_case(board, case, runs, tell)
-        run = review.judge(folder, board, case, tell)
+        expected = Expectation(case, platforms.load(board.platform), tell)
+        folder = session.run_case(board, case, runs, tell, expected)
+        run = review.judge(folder, board, expected, tell)
     return folder, run
 
 

@@ -1,0 +1,128 @@
+"""The PC's side of one case: its reference, opened once, and which board files it makes known before they are pulled.
+
+A dump whose md5 and size are those of the reference in one of the platform's unpadded storages is known byte for byte:
+this PC writes it itself, and it need not cross the link. Padding is undefined on these boards, so a padded dump is
+never known beforehand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.agent import FileFacts
+from harness.archive import stored_name
+from harness.consistency.layouts import TensorError, to_layout
+from harness.consistency.tensors import encode, size_bytes
+from harness.errors import InputError
+from harness.platforms.base import Platform
+from harness.records import Case, ModelInfo, TensorSpec
+from harness.reference import Reference, ReferenceTensor, open_reference
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Fed:
+    """One input as the board got it: tensor name and the file in the run folder."""
+
+    tensor: str
+    path: Path
+
+
+class Expectation:
+    """What the PC says of one case. `reference` is None until `open` was called, or where the case has none."""
+
+    def __init__(self, case: Case, platform: Platform, tell: Tell) -> None:
+        self.case, self.platform, self._tell = case, platform, tell
+        self.reference: Reference | None = None
+        self._by_size: dict[int, list[tuple[ReferenceTensor, TensorSpec]]] = {}
+        self._by_md5: dict[tuple[int, str], tuple[ReferenceTensor, TensorSpec]] = {}
+
+    def open(self, info: ModelInfo, inputs: Sequence[Fed], scratch: Path) -> None:
+        """Read or compute the reference, fed with the board's own input bytes. Errors: InputError."""
+        if not self.case.reference or self.reference is not None:
+            return
+        self._tell("computing the reference", 0, -1)
+        feeds = self._feeds(info, inputs)
+        self.reference = open_reference(Path(self.case.reference), feeds=feeds, scratch=scratch)
+        for tensor, spec in self._storages(self.reference):
+            self._by_size.setdefault(size_bytes(spec), []).append((tensor, spec))
+
+    def record(self) -> dict[str, Any] | None:
+        """For run.json: which reference it was."""
+        if self.reference is None:
+            return None
+        return {"name": Path(self.case.reference).name, "kind": self.reference.kind}
+
+    def fill(self, there: Mapping[str, FileFacts], target: Path) -> dict[str, str]:
+        """Write the files that are known already; gives the stored file name by name, like a pull does."""
+        written = {}
+        for name, facts in there.items():
+            content = self._known(facts)
+            if content is not None:
+                path = target / stored_name(name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+                written[name] = stored_name(name)
+        return written
+
+    # ---- what is known
+
+    def _known(self, facts: FileFacts) -> bytes | None:
+        for tensor, spec in self._by_size.pop(facts.size_bytes, []):  # each size is encoded once, when it is met
+            self._by_md5.setdefault((facts.size_bytes, _md5(_encoded(tensor, spec))), (tensor, spec))
+        found = self._by_md5.get((facts.size_bytes, facts.md5))
+        return _encoded(*found) if found else None
+
+    def _storages(self, reference: Reference) -> Iterator[tuple[ReferenceTensor, TensorSpec]]:
+        """Every unpadded way in which a tensor of the reference may lie on the board."""
+        for tensor in reference.tensors.values():
+            if tensor.spec is None:
+                continue
+            for unit in self.platform.units:
+                for spec in self.platform.storages(tensor.spec, unit):
+                    if spec.dtype == tensor.spec.dtype and not _padded(spec):
+                        yield tensor, spec
+
+    # ---- feeding an ONNX
+
+    def _feeds(self, info: ModelInfo, inputs: Sequence[Fed]) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
+        def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
+            if len(wanted) != len(inputs):
+                raise InputError(
+                    f"{self.case.reference}: takes {len(wanted)} inputs, the board's model {len(inputs)}",
+                    "the reference is not the ONNX of this model",
+                )
+            return {spec.name: self._feed(info, spec, _partner(spec, i, inputs)) for i, spec in enumerate(wanted)}
+
+        return feeds
+
+    def _feed(self, info: ModelInfo, spec: TensorSpec, fed: Fed) -> bytes:
+        own = tuple(s for s in info.inputs if s.name == fed.tensor)
+        return self.platform.reference_feed(replace(info, inputs=own or info.inputs), spec, fed.path.read_bytes())
+
+
+def _partner(spec: TensorSpec, position: int, inputs: Sequence[Fed]) -> Fed:
+    """The board input of the same name, else the one in the same place."""
+    return next((fed for fed in inputs if fed.tensor == spec.name), inputs[position])
+
+
+def _padded(spec: TensorSpec) -> bool:
+    return bool(spec.stride_bytes) or (spec.aligned_shape or spec.shape) != spec.shape
+
+
+def _encoded(tensor: ReferenceTensor, spec: TensorSpec) -> bytes:
+    """The bytes of a reference tensor in a storage; nothing where the storage does not fit it after all."""
+    assert tensor.spec is not None
+    try:
+        return encode(to_layout(tensor.load(), tensor.spec, spec.layout), spec)
+    except TensorError:
+        return b""
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
