@@ -356,6 +356,52 @@ def test_a_packed_file_needs_a_model_name(tmp_path: Path) -> None:
     assert np.array_equal(written, expected["prob"].reshape(-1))
 
 
+def test_inputs_are_taken_in_the_models_order(tmp_path: Path) -> None:
+    model = kit.compile_to(tmp_path, kit.two_input_model())
+    rng = np.random.default_rng(4)
+    feed = {n: rng.standard_normal((1, 6, 5, 7)).astype(np.float32) for n in ("left", "right")}
+    for name, value in feed.items():
+        (tmp_path / f"{name}.bin").write_bytes(value.tobytes())
+    done = kit.tool(tmp_path, "infer", f"--model_file={model}", "--input_file=left.bin,right.bin", "--enable_dump")
+    assert done.returncode == 0, done.stderr
+    expected = reference_values(kit_quantized(model), feed)["y"]
+    assert np.array_equal(np.fromfile(tmp_path / "model_infer_output_0_y.bin", np.float32), expected.reshape(-1))
+    assert (tmp_path / "model_infer_input_1_right.bin").read_bytes() == feed["right"].tobytes()
+
+
+def test_text_inputs_are_numbers_and_nothing_else(tmp_path: Path) -> None:
+    source = tmp_path / "x.txt"
+    source.write_text(" ".join(repr(float(v)) for v in kit.feed().reshape(-1)))
+    base = ["infer", f"--model_file={kit.branched()}", "--input_file=x.txt", "--enable_dump"]
+    assert kit.tool(tmp_path, *base).returncode == 0
+    assert (tmp_path / "model_infer_input_0_x.bin").read_bytes() == kit.feed().tobytes()
+    source.write_text("one two")
+    refused = kit.tool(tmp_path, *base)
+    assert refused.returncode != 0 and "something else than numbers" in refused.stderr
+
+
+def test_a_tensor_name_longer_than_a_file_name_loses_its_front(tmp_path: Path) -> None:
+    graph = kit.branched_model()
+    long = "/model/" + "/".join(f"a_very_long_block_name_{i}" for i in range(12)) + "/Conv_output_0"
+    for node in graph.graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                if name == "c2":
+                    names[i] = long
+    model = kit.compile_to(tmp_path, graph)
+    (tmp_path / "run").mkdir()
+    done = kit.infer(tmp_path / "run", model)
+    assert done.returncode == 0, done.stderr
+    (dump,) = (tmp_path / "run").glob("layer-*-output-*block_name_11_Conv_output_0.bin")
+    assert len(dump.name.encode()) <= 255
+
+
+def test_the_home_of_a_board_may_hold_blanks_and_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "it's a $HOME"))
+    done = kit.tool(tmp_path, "model_info", f"--model_file={kit.branched()}")
+    assert done.returncode == 0, done.stderr
+
+
 # --------------------------------------------------------------------------- bytes
 
 

@@ -41,6 +41,10 @@ class Assembly:
         stem = file_word(quantized.graph.name or "main_graph")
         self.subgraphs = subgraphs.cut(self.ops, self.units, stem)
         self.maker = {name: op for op in self.ops for name in op.outputs}
+        self.readers: dict[str, list[Op]] = {}
+        for op in self.ops:
+            for name in op.inputs:
+                self.readers.setdefault(name, []).append(op)
         self.nodes = {node.name: node for node in quantized.graph.node}
         self.network = Network(_with_types(quantized, self.types))
         self.integer_outputs = {value.name for value in quantized.graph.output}
@@ -164,7 +168,7 @@ class Assembly:
         return maker is None or self.units[maker.name] == "CPU"
 
     def _leaves(self, name: str) -> bool:
-        readers = [op for op in self.ops if name in op.inputs]
+        readers = self.readers.get(name, [])
         return name in self.logical.graph.outputs or any(self.units[op.name] == "CPU" for op in readers)
 
     def _dequantized(self, name: str) -> bool:

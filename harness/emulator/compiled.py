@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class CompiledModel:
     def tensor(self, name: str) -> BoardTensor:
         return self._index[name]
 
-    @property
+    @cached_property
     def _index(self) -> dict[str, BoardTensor]:
         return {tensor.name: tensor for tensor in self.tensors}
 

@@ -9,11 +9,12 @@ from harness.emulator import profile_files
 from harness.emulator.compiled import BoardInput, BoardTensor, CompiledModel
 from harness.emulator.console import Console, general, stamp
 from harness.emulator.dialect import DASHES, OutputForm, RunFacts, ToolFailure, dims, flag_rows, one_core_of
+from harness.emulator.dump_files import file_stem
 from harness.emulator.gflags import CommandLine, Value
 from harness.emulator.layout import aligned_shape, byte_strides, file_bytes
 from harness.emulator.socs import Runtime, Soc
 from harness.emulator.timing import Timeline
-from harness.platforms.horizon_dumps import align_up, file_word
+from harness.platforms.horizon_dumps import align_up
 from harness.records import TensorSpec
 
 FLAGS: dict[str, Value] = {
@@ -189,10 +190,10 @@ class Hbdnn:
         return False
 
     def input_name(self, index: int, name: str) -> str:
-        return f"model_infer_input_{index}_{file_word(name)}"
+        return file_stem(f"model_infer_input_{index}_", name)
 
     def output_name(self, index: int, name: str) -> str:
-        return f"model_infer_output_{index}_{file_word(name)}"
+        return file_stem(f"model_infer_output_{index}_", name)
 
     def output_form(self, line: CommandLine, tensor: BoardTensor) -> OutputForm:
         if line.text("dump_format") not in ("bin", "txt"):

@@ -10,11 +10,11 @@ from harness.emulator.compiled import BoardInput, BoardTensor, CompiledModel
 from harness.emulator.console import Console, general
 from harness.emulator.dialect import DASHES, OutputForm, RunFacts, ToolFailure, dims, flag_rows
 from harness.emulator.dialect_hbdnn import summary_lines
+from harness.emulator.dump_files import file_stem
 from harness.emulator.gflags import CommandLine, Value
 from harness.emulator.layout import byte_strides, file_bytes
 from harness.emulator.socs import Runtime, Soc
 from harness.emulator.timing import Timeline
-from harness.platforms.horizon_dumps import file_word
 from harness.records import Quantization, TensorSpec
 
 FLAGS: dict[str, Value] = {
@@ -232,10 +232,10 @@ class Ucp:
         return line.on("enable_warmup")
 
     def input_name(self, index: int, name: str) -> str:
-        return f"model_infer_input_{index}_{file_word(name)}"
+        return file_stem(f"model_infer_input_{index}_", name)
 
     def output_name(self, index: int, name: str) -> str:
-        return f"model_infer_output_{index}_{file_word(name)}"
+        return file_stem(f"model_infer_output_{index}_", name)
 
     def output_form(self, line: CommandLine, tensor: BoardTensor) -> OutputForm:
         form = line.text("dump_format")

@@ -15,6 +15,16 @@ from harness.emulator.layout import Array
 from harness.platforms.horizon_dumps import file_word
 from harness.records import TensorSpec
 
+LONGEST_NAME_BYTES = 240  # file systems end at 255
+LONGEST_STEM_BYTES = 120  # of it for layer, kind and node
+
+
+def file_stem(stem: str, tensor: str) -> str:
+    """`<stem><tensor>` as a file name; a tensor name that does not fit loses its front, as toolchains cut names."""
+    word = file_word(tensor)
+    room = LONGEST_NAME_BYTES - len(stem)
+    return stem + (word if len(word) <= room else word[-room:])
+
 
 def padding_seed(name: str, frame_seed: int) -> int:
     """Padding differs between runs and tensors, as undefined memory does."""
@@ -97,14 +107,14 @@ def node_files(model: CompiledModel) -> list[tuple[str, BoardTensor, str]]:
         entering = [n for n in _unique(n for op in group for n in op.inputs) if n not in made | inner]
         leaving = [n for op in group for n in op.outputs if model.debug_layers or _is_border(model, n, group)]
         for role, names in (("input", entering), ("output", leaving)):
-            stems = [f"{stem}-{role}-{k}-{file_word(name)}" for k, name in enumerate(names)]
+            stems = [file_stem(f"{stem}-{role}-{k}-", name) for k, name in enumerate(names)]
             files += [(s, model.tensor(name), group[0].unit) for s, name in zip(stems, names, strict=True)]
     return files
 
 
 def _stem(index: int, op: BoardOp) -> str:
     node = f"bpu-{op.subgraph}" if op.unit == "BPU" else f"{op.kind}-{file_word(op.name)}"
-    return f"layer-{index}-{node}"
+    return f"layer-{index}-{node}"[:LONGEST_STEM_BYTES]
 
 
 def _groups(model: CompiledModel) -> list[list[BoardOp]]:

@@ -43,11 +43,12 @@ class Quantizer:
     quantized_outputs: bool = False
     pixels: frozenset[str] = frozenset()  # NV12 inputs: uint8, zero point 128, no Q in the graph
     scales: dict[str, float] = field(default_factory=dict)
-    added: list[onnx.NodeProto] = field(default_factory=list)
-    constants: list[onnx.TensorProto] = field(default_factory=list)
+    added: dict[str, onnx.NodeProto] = field(default_factory=dict)  # by output
+    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.network = Network(self.model)
+        self._originals = {node.name: node for node in self.network.nodes}
 
     def run(self) -> onnx.ModelProto:
         """The QDQ model; the given one stays as it is."""
@@ -59,7 +60,7 @@ class Quantizer:
         renames = {name: self._pair(name, result) for name in wanted}
         for node in result.graph.node:
             self._rewire(node, renames)
-        _replace_nodes(result, [*self.added, *result.graph.node], self.constants)
+        _replace_nodes(result, [*self.added.values(), *result.graph.node], list(self.constants.values()))
         return result
 
     # ---------------------------------------------------------------- which tensors
@@ -139,9 +140,12 @@ class Quantizer:
 
     # ---------------------------------------------------------------- nodes
 
+    def _add(self, kind: str, inputs: list[str], output: str, name: str, **attrs: Any) -> None:
+        self.added[output] = helper.make_node(kind, inputs, [output], name=name, **attrs)
+
     def _constant(self, name: str, value: NDArray[Any]) -> str:
-        if all(tensor.name != name for tensor in self.constants):
-            self.constants.append(numpy_helper.from_array(value, name))
+        if name not in self.constants:
+            self.constants[name] = numpy_helper.from_array(value, name)
         return name
 
     def _scale_inputs(self, stem: str, scale: NDArray[Any]) -> list[str]:
@@ -167,11 +171,11 @@ class Quantizer:
             _rename_output(result, name, entering)
         integer = f"{name}_QuantizeLinear_Output"
         parameters = self._scale_inputs(name, np.array(self.scales[name], np.float32))
-        self.added.append(_node("QuantizeLinear", [entering, *parameters], integer, f"{name}_QuantizeLinear"))
+        self._add("QuantizeLinear", [entering, *parameters], integer, f"{name}_QuantizeLinear")
         if self.quantized_outputs and is_output and from_bpu:
             _retype_output(result, name, integer)
         if leaving == name or self.network.consumers.get(name):
-            self.added.append(_node("DequantizeLinear", [integer, *parameters], leaving, f"{name}_DequantizeLinear"))
+            self._add("DequantizeLinear", [integer, *parameters], leaving, f"{name}_DequantizeLinear")
         return leaving
 
     def _pixel_input(self, name: str, result: onnx.ModelProto) -> str:
@@ -183,7 +187,7 @@ class Quantizer:
             self._constant(f"{name}_scale", np.array(1.0, np.float32)),
             self._constant(f"{name}_zero_point", np.array(128, np.uint8)),
         ]
-        self.added.append(_node("DequantizeLinear", [name, *parameters], leaving, f"{name}_DequantizeLinear"))
+        self._add("DequantizeLinear", [name, *parameters], leaving, f"{name}_DequantizeLinear")
         return leaving
 
     def _rewire(self, node: onnx.NodeProto, renames: Mapping[str, str]) -> None:
@@ -205,7 +209,7 @@ class Quantizer:
                     node.input[i] = self._integer_constant(name, self.network.constant(name), None)
 
     def _is_bias_of(self, node: onnx.NodeProto) -> bool:
-        original = next(n for n in self.network.nodes if n.name == node.name)
+        original = self._originals[node.name]
         return self._is_bias(original)
 
     def _quantize_weights(self, node: onnx.NodeProto) -> None:
@@ -221,17 +225,17 @@ class Quantizer:
         """int8 copy of a float constant behind a DQ; the name of the DQ's output."""
         suffix = "" if axis is None else f"_axis{axis}"
         output = f"{name}{suffix}_DequantizeLinear_Output"
-        if any(output in node.output for node in self.added) or value.dtype != np.float32:
-            return output if value.dtype == np.float32 else name
+        if value.dtype != np.float32:
+            return name
+        if output in self.added:
+            return output
         scale = weight_scale(value, axis)
         spread = scale if axis is None else scale.reshape([-1 if i == axis else 1 for i in range(value.ndim)])
         stored = np.clip(np.rint(value / spread), -LEVELS, LEVELS).astype(np.int8)
         integer = self._constant(f"{name}{suffix}_quantized", stored)
         parameters = self._scale_inputs(f"{name}{suffix}", scale)
         extra = {} if axis is None else {"axis": axis}
-        self.added.append(
-            _node("DequantizeLinear", [integer, *parameters], output, f"{name}{suffix}_DequantizeLinear", **extra)
-        )
+        self._add("DequantizeLinear", [integer, *parameters], output, f"{name}{suffix}_DequantizeLinear", **extra)
         return output
 
     def _quantize_bias(self, node: onnx.NodeProto) -> None:
@@ -247,11 +251,11 @@ class Quantizer:
         stored = np.clip(np.rint(bias.astype(np.float64) / scale), -limit, limit).astype(np.int32)
         stem = f"{node.name}_bias"
         inputs = [self._constant(f"{stem}_quantized", stored), self._constant(f"{stem}_scale", scale)]
-        self.added.append(_node("DequantizeLinear", inputs, f"{stem}_DequantizeLinear_Output", f"{stem}_DQ", axis=0))
+        self._add("DequantizeLinear", inputs, f"{stem}_DequantizeLinear_Output", f"{stem}_DQ", axis=0)
         node.input[2] = f"{stem}_DequantizeLinear_Output"
 
     def _accumulator_scale(self, node: onnx.NodeProto) -> NDArray[Any] | None:
-        original = next(n for n in self.network.nodes if n.name == node.name)
+        original = self._originals[node.name]
         data, weight = original.input[0], original.input[1]
         if data not in self.scales or weight not in self.network.constants:
             return None
@@ -282,10 +286,6 @@ def weight_scale(weight: NDArray[Any], axis: int | None) -> NDArray[Any]:
     others = tuple(i for i in range(weight.ndim) if i != axis)
     peak = np.max(np.abs(weight), axis=None if axis is None else others)
     return np.asarray(np.where(peak > 0, peak, 1.0) / LEVELS, np.float32)
-
-
-def _node(kind: str, inputs: list[str], output: str, name: str, **attrs: Any) -> onnx.NodeProto:
-    return helper.make_node(kind, inputs, [output], name=name, **attrs)
 
 
 def _rename_output(model: onnx.ModelProto, old: str, new: str) -> None:
