@@ -83,9 +83,13 @@ def test_two_wrong_ops_in_a_row_are_both_found(cnn: Reference, tmp_path: Path) -
     changed = spread("relu3_out", cnn, halve)
     values = {t.name: np.array(t.load()) for t in cnn.tensors.values()}
     first = {n: f(values[n]) for n, f in changed.items()}
-    second = run_with(cnn, {"relu3_out": first["relu3_out"], "relu8_out": np.flip(first["relu8_out"], -1)})
+    dead = first["relu8_out"].copy()
+    dead[:, 5] = -128
+    second = run_with(cnn, {"relu3_out": first["relu3_out"], "relu8_out": dead})
     found = judged(cnn, board_folder(tmp_path, cnn, {n: (lambda _, v=v: v) for n, v in second.items()}))
     assert [(o.op, o.how) for o in found.origins] == [("conv2", "graph"), ("conv7", "isolated")]
+    kinds = [o.fingerprint.kind for o in found.origins if o.fingerprint is not None]
+    assert kinds == ["shift", "dead_channel"]  # of the second: against what its op gives alone
 
 
 def test_a_layer_that_was_not_dumped_makes_an_interval_and_is_never_a_pass(cnn: Reference, tmp_path: Path) -> None:

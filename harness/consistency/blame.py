@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from harness.consistency import origin as on_graph
 from harness.consistency.isolate import Isolator, Request
@@ -26,12 +27,17 @@ class Bench:
     allowed: Allowed
 
 
+def _nothing(_tensor: str) -> Array | None:
+    return None
+
+
 @dataclass
 class Blame:
     """Rows with roles and single figures, origins in execution order, and what should be known about them."""
 
     layers: list[Layer]
     origins: tuple[Origin, ...] = ()
+    alone: Callable[[str], Array | None] = _nothing  # what the op of an isolated origin gives with the board's inputs
     notes: list[str] = field(default_factory=list)
 
 
@@ -47,7 +53,20 @@ def blame(graph: Graph, layers: Sequence[Layer], bench: Bench | None) -> Blame:
     by_name = {layer.name: layer for layer in rows}
     decided = [name for name, (_, right) in singles.items() if not right or settled[name] == "cleared"]
     origins = (*_input_origins(graph, by_name), *on_graph.origins(found, by_name, decided))
-    return Blame(rows, origins, _notes(graph, states, found, origins, bench))
+    again = _nothing if bench is None else partial(_alone, found, by_name, bench)
+    return Blame(rows, origins, again, _notes(graph, states, found, origins, bench))
+
+
+def _alone(found: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], bench: Bench, tensor: str) -> Array | None:
+    request = _request(found[tensor], rows, bench)
+    if request is None:
+        return None
+    value = next(iter(bench.isolator.run([request])))[1]
+    return None if value is None else _as_stored(value, bench.pair(tensor))
+
+
+def _as_stored(value: Array, pair: Pair) -> Array:
+    return (value.view("uint8") if value.dtype == bool else value).reshape(pair.board.shape)
 
 
 def with_fingerprints(origins: Iterable[Origin], layers: Sequence[Layer]) -> tuple[Origin, ...]:
@@ -129,6 +148,5 @@ def _board_value(name: str, rows: Mapping[str, Layer], bench: Bench) -> Array | 
 
 def _judge_alone(row: Layer, value: Array, bench: Bench) -> tuple[Metrics, bool]:
     pair = bench.pair(row.name)
-    alone = value.view("uint8") if value.dtype == bool else value
-    metrics = measure(pair.board, alone.reshape(pair.board.shape), pair.spec_board, pair.spec_reference)
+    metrics = measure(pair.board, _as_stored(value, pair), pair.spec_board, pair.spec_reference)
     return metrics, bench.allowed(row, pair, metrics)

@@ -198,7 +198,7 @@ class _Work:
         if not self._graph_serves(layers) or self.graph is None:
             note = "no graph is known: the first difference in file order is named, others may be its consequence"
             origins = sequence_origin(layers)
-            return Blame(list(layers), origins, [note] if origins else [])
+            return Blame(list(layers), origins, notes=[note] if origins else [])
         return blame(self.graph, layers, self._bench(layers))
 
     def _bench(self, layers: Sequence[Layer]) -> Bench | None:
@@ -223,15 +223,21 @@ class _Work:
         named = {origin.tensor for origin in blamed.origins[:FINGERPRINTED]}
         if len(blamed.origins) > FINGERPRINTED:
             blamed.notes.append(f"the kind of fault was looked for at the first {FINGERPRINTED} origins only")
-        return [
-            replace(layer, fingerprint=self._fingerprint(layer)) if layer.name in named else layer
-            for layer in blamed.layers
-        ]
+        isolated = {origin.tensor for origin in blamed.origins if origin.how == "isolated"}
+        rows = list(blamed.layers)
+        for i, layer in enumerate(rows):
+            if layer.name in named:
+                alone = blamed.alone(layer.name) if layer.name in isolated else None
+                rows[i] = replace(layer, fingerprint=self._fingerprint(layer, alone))
+        return rows
 
-    def _fingerprint(self, layer: Layer) -> Fingerprint:
+    def _fingerprint(self, layer: Layer, alone: Array | None) -> Fingerprint:
+        """Of an op that was found by running it alone: against what it gives alone, free of what came before."""
         pair = self.pair(layer.name)
         row = self.matches[layer.name]
         assert layer.metrics is not None
+        if alone is not None and layer.single is not None:
+            pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
         scene = Scene(self.graph, self.reference, self.settings.previous, self.isolator)
         return cause(layer, pair, scene, self._repeats(row, pair))
 
