@@ -109,7 +109,7 @@ def _wide_sums(board: Array, reference: Array, sb: Side, sr: Side) -> Sums:
         x, r = x.astype(object), r.astype(object)
     d = x - r
     sums = Sums(elements=len(d), finite=len(d), mismatched=int(np.count_nonzero(d)))
-    sums.d_sum = sums.step_sum = int(d.sum())
+    sums.d_sum = sums.step_sum = _sum(d)
     _ends(sums, d, r)
     sums.dd, sums.dr, sums.rr = _product(d, d), _product(d, r), _product(r, r)
     _count_steps(sums, d)
@@ -125,6 +125,10 @@ def _centred(values: Array, zero_point: int) -> Array:
     if values.dtype.itemsize == 8 and (int(values.min()) < -SAFE_INT64 or int(values.max()) > SAFE_INT64):
         return values.astype(object) - zero_point
     return values.astype(np.int64) - zero_point
+
+
+def _sum(d: Array) -> int:
+    return int(d.sum() if d.dtype == object or _largest(d) * len(d) < 2**63 else d.astype(object).sum())
 
 
 def _product(a: Array, b: Array) -> int | float:
@@ -145,7 +149,7 @@ def _count_steps(sums: Sums, d: Array) -> None:
     if high - low < BINS_LIMIT:
         counts = np.bincount((d - low).astype(np.intp), minlength=1)
         values = np.flatnonzero(counts)
-        pairs = zip((values + low).tolist(), counts[values].tolist(), strict=True)
+        pairs = zip((low + value for value in values.tolist()), counts[values].tolist(), strict=True)
     else:
         steps, times = np.unique(d, return_counts=True)
         values = steps
