@@ -32,7 +32,7 @@ def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool
 
     Knows ONNX models, models of emulated boards, toolchain logs (hb_mapper, hb_compile, hb_perf, hb_verifier,
     hb_model_info), quant_info.json, node_info.csv, advice.json, sensitivity and similarity tables, runs,
-    reference folders and arrays. A file of no known kind is exit 2.
+    reference folders, arrays, and what board tools print and dump. A file of no known kind is exit 2.
     """
     found = [(path, _read(path)) for path in files]
     if as_json:
@@ -43,12 +43,13 @@ def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool
 
 
 def _read(path: Path) -> Artifact:
+    from harness.cli.board_files import CONSOLES, READERS
     from harness.toolchains import Probe, read_any, readers
 
-    artifact = read_any(path)
+    artifact = read_any(path, READERS, CONSOLES)
     if artifact is not None:
         return artifact
-    known = ", ".join(dict.fromkeys(reader.title for reader in readers()))
+    known = ", ".join(dict.fromkeys(reader.title for reader in (*readers(), *READERS, *CONSOLES)))
     probe = Probe(path)
     what = "a folder" if path.is_dir() else f"{probe.size_bytes} bytes, {'binary' if probe.binary else 'text'}"
     start = clean(probe.text[:60].strip()) if probe.text else probe.head[:8].hex(" ")

@@ -5,7 +5,7 @@ A reader module has a `READERS` tuple; add the module's name to `MODULES` and it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module, util
@@ -91,13 +91,16 @@ def readers() -> Iterator[Reader]:
             yield from import_module(module).READERS
 
 
-def read_any(path: Path) -> Artifact | None:
-    """What `path` holds, or None for a file of no known kind. Errors: InputError when it cannot be read."""
+def read_any(path: Path, first: Iterable[Reader] = (), last: Iterable[Reader] = ()) -> Artifact | None:
+    """What `path` holds, or None for a file of no known kind. Errors: InputError when it cannot be read.
+
+    `first` and `last` are readers asked before and after the known ones.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such file")
     probe = Probe(path)
     try:
-        for reader in readers():
+        for reader in (*first, *readers(), *last):
             if reader.matches(probe):
                 return reader.read(probe)
     except OSError as error:
