@@ -226,3 +226,20 @@ def check_times(platform: object, text: str, folder: Path, numbers: set[float]) 
         profile(latency, ops)
     for value in values:
         assert known(value / 1000.0, numbers, (1.0,)), (value, text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "name:" + " " * 100_000 + "x",
+        "(" * 100_000,
+        "{" * 100_000,
+        "1," * 50_000,
+        '"a": {' * 20_000,
+        "1 " * 50_000 + "x",
+    ],
+    ids=["blanks", "brackets", "braces", "list", "nested", "row"],
+)
+def test_one_endless_line_does_not_stop_a_reader(line: str, tmp_path: Path) -> None:
+    text = f"output[0]:\n{line}\nscale data: {line}\ncpu0: {line}\nmodel_latency\n"
+    check_all(text + '{"model_latency": ' + line, tmp_path)

@@ -25,13 +25,13 @@ from harness.platforms.horizon_text import (
 from harness.records import ModelInfo, Quantization, TensorSpec
 
 _BLOCK = re.compile(r"^\s*(input|output)\[([0-9]+)\]:\s*$")
-_MODEL = re.compile(r"^\s*\[model name\]:\s*(.+?)\s*$")
+_MODEL = re.compile(r"^\s*\[model name\]:\s*(.+)$")
 _LISTED = re.compile(r"^\s*\[([^\[\]]+)\]\s*$")
 _COUNT = re.compile(r"^\s*This model file has ([0-9]+) models?:")
 _DASHES = re.compile(r"^\s*-{20,}\s*$")
 _LABEL = re.compile(
     r"^\s*(name|input source|valid shape|aligned shape|aligned byte size|tensor type|tensor layout|quanti type"
-    r"|stride|shift data|scale data|zero_point data|quantizeAxis):\s*(.*?)\s*$"
+    r"|stride|shift data|scale data|zero_point data|quantizeAxis):\s*(.*)$"
 )
 _STAGE = re.compile(r"^\s*stage\[[0-9]+\]:|^\s*stage count:")
 _LOAD = re.compile(rf"^\s*Load model to DDR cost ({NUMBER})ms\.")
