@@ -61,6 +61,8 @@ def test_what_is_not_the_same_twice_is_neither_right_nor_wrong() -> None:
     unstable = determinism([{"a": "1"}, {"a": "2"}])
     assert final_verdict(good, {"determinism": unstable}).word == "not_deterministic"
     assert final_verdict(good, {"determinism": {"release": unstable}}).exit_code == 1
+    layers = determinism([{"layer": "1", "a": "1"}, {"layer": "2", "a": "2"}])
+    assert "first at layer" in final_verdict(good, {"determinism": {"release": unstable, "debug": layers}}).detail
     assert final_verdict(good, {"determinism": determinism([{"a": "1"}] * 2)}) == good
     assert final_verdict(good, {}) == good
 

@@ -135,4 +135,5 @@ def final_verdict(verdict: Verdict, extras: Mapping[str, Any]) -> Verdict:
     unstable = [check for check in checks if check.get("deterministic") is False]
     if not unstable:
         return verdict
-    return Verdict("not_deterministic", str(unstable[0]["detail"]), MEASURED_BAD)
+    most = max(unstable, key=lambda check: len(check["unstable"]))  # layers say more than outputs: where it begins
+    return Verdict("not_deterministic", str(most["detail"]), MEASURED_BAD)
