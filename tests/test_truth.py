@@ -51,6 +51,15 @@ def test_a_wrong_answer_lowers_the_score(ground: truth.Ground, tmp_path: Path) -
     assert (score.detected, score.origin, score.kind, score.wrong_certain) == (1, 0, 0, 1)
 
 
+def test_the_documented_table_is_whole_and_says_what_is_promised() -> None:
+    lines = (Path(__file__).parents[1] / "docs" / "truth.md").read_text(encoding="utf-8").splitlines()
+    rows = {cells[1].strip(" *"): cells[2:] for cells in (line.split("|") for line in lines if line.startswith("| "))}
+    assert set(truth.RIGHT) <= set(rows)
+    cases, detected, origin, kind, wrong = (int(cell.strip(" *")) for cell in rows["all"][:5])
+    assert cases == detected == origin >= 1500 and kind >= 0.95 * cases and wrong == 0
+    assert any("Clean runs: 300" in line and "false alarms: 0" in line for line in lines)
+
+
 @pytest.mark.slow
 def test_one_seed_of_everything(tmp_path: Path) -> None:
     told = truth.totals(truth.evaluate(1, 20, tmp_path))
