@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import pytest
 from toolchain_samples import sample, x5_log
 
+from harness.errors import InputError
 from harness.records import Comparison, Coverage, Latency, Layer, Metrics, OpTime, Profile, Verdict
 from harness.toolchains import read_any
+from harness.toolchains.beside import build_record, files_beside, files_of, read_build
 from harness.toolchains.hb_log import read_build_log
 from harness.toolchains.join import full_name, join, merge_nodes, segment_of
 from harness.toolchains.records import Artifact, PlannedNode
@@ -105,3 +111,54 @@ def test_cut_names_join_the_one_name_that_they_end() -> None:
 def test_segment_numbers() -> None:
     names = ("BPU_MOBILENET_subgraph_0", "main_graph_subgraph_12", "torch-jit-export_subgraph_3", "Preprocess")
     assert [segment_of(name) for name in names] == [0, 12, 3, None]
+
+
+# --------------------------------------------------------------------------- files beside a model
+
+
+def build_folder(folder: Path) -> Path:
+    """A build's folder: the model, its log, its quant_info, and what belongs to nobody."""
+    (folder / "net.bin").write_bytes(bytes(10))
+    (folder / "hb_mapper_makertbin.log").write_text(x5_log())
+    quant = {"/net/conv1/Conv": {"type": "Conv", "thresholds": [[1.5]], "cosine_similarity": "0.999453"}}
+    (folder / "net_quant_info.json").write_text(json.dumps(quant))
+    (folder / "notes.txt").write_text("hello")
+    return folder / "net.bin"
+
+
+def test_files_beside_a_model_are_found_by_its_prefix(tmp_path: Path) -> None:
+    model = build_folder(tmp_path)
+    assert {path.name for path in files_beside(model)} == {"net_quant_info.json", "hb_mapper_makertbin.log"}
+    (tmp_path / "other.bin").write_bytes(bytes(10))
+    assert {path.name for path in files_beside(model)} == {"net_quant_info.json"}  # whose log is it?
+    assert files_beside(tmp_path / "nowhere" / "x.bin") == ()
+
+
+def test_a_folder_given_as_build_is_searched_and_other_files_are_left_out(tmp_path: Path) -> None:
+    build_folder(tmp_path)
+    artifacts = read_build(files_of([tmp_path]))
+    assert {artifact.kind for artifact in artifacts} == {"hb_mapper_log", "quant_info"}
+    with pytest.raises(InputError, match="no such file"):
+        files_of([tmp_path / "missing"])
+
+
+def test_the_record_of_a_build_is_plain_json_with_the_joined_rows(tmp_path: Path) -> None:
+    model = build_folder(tmp_path)
+    run = profile(segment(0, 4700.0), cpu("/net/Softmax", "Softmax", 350.0), segment(1, 3100.0))
+    record = build_record(read_build(files_beside(model)), run)
+    assert json.loads(json.dumps(record)) == json.loads(json.dumps(record, default=list))
+    assert (record["march"], record["agree"], record["differ"]) == ("bayes-e", 5, 0)
+    assert record["versions"]["hb_mapper"] == "1.24.3"
+    assert [one["name"] for one in record["files"]] == ["net_quant_info.json", "hb_mapper_makertbin.log"]
+    assert record["estimates"][1]["measured_us"] == 3100.0
+
+
+def test_a_real_log_and_quant_info_join_a_run_of_the_same_model() -> None:
+    paths = (sample("x5_bear_hb_mapper_makertbin.log"), sample("x5_bear_quant_info.json"))
+    run = profile(segment(0, 4700.0), cpu("/model.22/dfl/Softmax", "Softmax", 900.0), segment(1, 3200.0))
+    record = build_record(read_build(paths), run)
+    # 3 nodes of quant_info have no row in the log's table: nobody says where they were planned
+    assert (record["agree"], record["differ"], record["unseen"]) == (210, 0, 3)
+    softmax = next(row for row in record["placements"] if row["name"] == "/model.22/dfl/Softmax")
+    assert (softmax["planned"], softmax["actual"], softmax["toolchain_cosine"]) == ("CPU", "CPU", 0.985373)
+    assert [round(row["ratio"], 3) for row in record["estimates"]] == [1.016, 1.036]
