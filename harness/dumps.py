@@ -21,6 +21,7 @@ import numpy as np
 
 from harness import platforms
 from harness.errors import InputError
+from harness.platforms.base import Platform
 from harness.records import Dump, ModelInfo, Quantization, TensorSpec
 
 MANIFEST = "manifest.json"
@@ -226,11 +227,19 @@ def _with_header(dump: Dump) -> Dump:
 
 def _named(name: str, folder: Path) -> tuple[Dump, ...]:
     """Layers, and the model's outputs; an output that is a layer's dump too is a further copy of it."""
-    platform = platforms.load(name)
+    platform = dialect(name)
     layers = platform.read_dumps(folder, "", ModelInfo(""))
     known, paths = {d.name for d in layers if d.role == "output"}, {d.path for d in layers}
     outputs = [d for d in platform.read_outputs(folder, "", ModelInfo("")) if d.path not in paths]
     return (*layers, *(replace(d, role="copy") if d.name in known else d for d in outputs))
+
+
+def dialect(name: str) -> Platform:
+    """The platform of that name. Errors: ConfigError for one that is unknown, InputError for one not built yet."""
+    if name in platforms.NAMES and not _present(name):
+        known = ", ".join(n for n in platforms.NAMES if _present(n))
+        raise InputError(f"this version does not read the dumps of platform {name!r}", f"platforms: {known}")
+    return platforms.load(name)
 
 
 def _present(name: str) -> bool:

@@ -92,6 +92,11 @@ def test_a_folder_that_is_not_there_is_exit_code_2(net: tuple[Reference, Path], 
     assert result.exit_code == 2 and "nowhere" in result.output
 
 
+def test_an_unknown_platform_is_asked_wrongly(net: tuple[Reference, Path]) -> None:
+    result = call("compare", net[1] / "reference", net[1] / "good", "--platform", "nonsense")
+    assert result.exit_code == 2 and "nonsense" in result.output
+
+
 def test_an_empty_folder_is_asked_wrongly(net: tuple[Reference, Path], tmp_path: Path) -> None:
     assert call("compare", net[1] / "reference", tmp_path).exit_code == 2
 

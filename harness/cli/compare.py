@@ -88,13 +88,13 @@ def _compare(given: dict[str, Any]) -> Comparison:
 
 
 def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
-    from harness import platforms
     from harness.consistency.compare import Settings
     from harness.consistency.policy import load_policy
+    from harness.dumps import dialect
     from harness.reference import open_reference
 
     return Settings(
-        storages=platforms.load(platform).storages if platform else None,
+        storages=dialect(platform).storages if platform else None,
         policy=load_policy(given["policy"]),
         mapping=given["mapping"],
         model=given["graph"],
