@@ -71,7 +71,8 @@ def new_run_folder(root: Path, case: str, board: str, now: datetime | None = Non
 def write_atomically(path: Path, text: str) -> None:
     """Write a whole file or none of it."""
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
+    # A board's name may hold half a surrogate pair; escaped it is still valid JSON, unescaped it cannot be written.
+    part.write_bytes(text.encode("utf-8", "backslashreplace"))
     part.replace(path)
 
 
