@@ -109,8 +109,15 @@ def test_cut_names_join_the_one_name_that_they_end() -> None:
 
 
 def test_segment_numbers() -> None:
-    names = ("BPU_MOBILENET_subgraph_0", "main_graph_subgraph_12", "torch-jit-export_subgraph_3", "Preprocess")
+    names = ("BPU_MOBILENET_subgraph_0", "main_graph_subgraph_12", "Node-0-BPU-net_bpu_segment_3", "Preprocess")
     assert [segment_of(name) for name in names] == [0, 12, 3, None]
+
+
+def test_a_plan_without_segment_numbers_is_held_against_the_named_cpu_ops() -> None:
+    plan = Artifact("node_info", "x", nodes=(PlannedNode("a", "BPU", "Conv"), PlannedNode("b", "CPU", "Mul")))
+    ran = join([plan], profile(segment(0, 10.0), cpu("b", "Mul", 1.0)))
+    assert (ran.agree, ran.differ, ran.unseen) == (2, 0, 0)
+    assert join([plan], profile(cpu("a", "Conv", 1.0))).differ == 1
 
 
 # --------------------------------------------------------------------------- files beside a model

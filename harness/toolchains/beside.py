@@ -20,19 +20,19 @@ MAX_BYTES = 64 * 2**20
 BUILD_KINDS = frozenset(
     ("hb_mapper_log", "hb_compile_log", "hb_perf_log", "hb_model_info", "quant_info", "node_info", "advice", "hb_perf")
 )
-LOG_NAMES = re.compile(r"^hb_(?:mapper_makertbin|mapper_checker|compile|perf)[\w.-]*\.log$")
-TAILS = ("_quant_info", "_node_info", "_advice", "_quantized_model")
+TOOL_LOGS = ("hb_mapper_makertbin", "hb_mapper_checker", "hb_compile", "hb_perf")
+LOG_NAMES = re.compile(rf"^(?:{'|'.join(TOOL_LOGS)})[\w.-]*\.log$")
+TAILS = ("_quant_info.json", "_node_info.csv", "_advice.json", *(f"_{tool}.log" for tool in TOOL_LOGS))
 
 
 def files_beside(model: Path) -> tuple[Path, ...]:
-    """Files in the model's folder that its build left: `<prefix>_quant_info.json` and the tools' own logs.
+    """Files in the model's folder that its build left: `<prefix>_quant_info.json`, and the tools' own logs.
 
-    A log is taken only when the folder holds one model: it does not tell whose it is.
+    A log without the model's name is taken only when the folder holds one model: it does not tell whose it is.
     """
     folder = model.parent
     prefix = model.stem
-    named = [folder / f"{prefix}{tail}{suffix}" for tail in TAILS[:3] for suffix in (".json", ".csv")]
-    found = [path for path in named if path.is_file()]
+    found = [path for tail in TAILS if (path := folder / f"{prefix}{tail}").is_file()]
     models = [path for path in folder.iterdir() if path.suffix in (".bin", ".hbm")] if folder.is_dir() else []
     if len(models) == 1:
         found += sorted(path for path in folder.iterdir() if LOG_NAMES.match(path.name) and path.is_file())

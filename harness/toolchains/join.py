@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from harness.records import Comparison, Layer, OpTime, Profile
 from harness.toolchains.records import Artifact, Estimate, PlannedNode
 
-SEGMENT = re.compile(r"subgraph_(?P<index>\d+)")
+SEGMENT = re.compile(r"(?:subgraph|bpu_segment)_(?P<index>\d+)")
 BORDER = ("quantize", "dequantize", "layout", "pre", "wait")
 
 
@@ -172,12 +172,15 @@ def _row(node: PlannedNode, cpu: Mapping[str, OpTime], segments: set[int], by_op
 
 
 def _actual(node: PlannedNode, op: OpTime | None, segments: set[int], layer: Layer | None) -> str:
-    """Seen as a CPU op; else where its dump says; else on the BPU when its segment ran there."""
+    """Seen as a CPU op; else where its dump says; else on the BPU when its segment ran there.
+
+    Where the plan numbers no segments (J6), any segment will do: the profiler names every CPU op, and it is none.
+    """
     if op is not None:
         return "CPU"
     if layer is not None and layer.unit:
         return layer.unit
-    if node.unit == "BPU" and node.subgraph is not None and node.subgraph in segments:
+    if node.unit == "BPU" and (node.subgraph in segments or (node.subgraph is None and segments)):
         return "BPU"
     return ""
 
