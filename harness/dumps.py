@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import shutil
 import tempfile
 import zipfile
@@ -25,6 +26,7 @@ from harness.platforms.base import Platform
 from harness.records import Dump, ModelInfo, Quantization, TensorSpec
 
 MANIFEST = "manifest.json"
+MAX_ELEMENTS = 2**48  # of one tensor: what a manifest may claim without being nonsense
 NUMPY_DTYPES = {
     "int8": "s8",
     "uint8": "u8",
@@ -78,9 +80,9 @@ def spec_from_json(name: str, record: Mapping[str, Any], where: str) -> TensorSp
             quantization=None if q is None else _quantization(q),
             nibble_order=str(record.get("nibble_order", "low_first")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{where}: tensor {name!r} is not described as expected ({error!r})") from None
-    if spec.dtype not in DTYPE_NAMES or any(n < 0 for n in spec.shape):
+    if spec.dtype not in DTYPE_NAMES or any(n < 0 for n in spec.shape) or math.prod(spec.shape) > MAX_ELEMENTS:
         raise InputError(f"{where}: tensor {name!r} has dtype {spec.dtype!r} and shape {spec.shape}")
     return spec
 

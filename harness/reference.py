@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform as host
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -215,7 +216,7 @@ def _estimated_bytes(tensor: LogicalTensor) -> int:
     if not tensor.spec.dtype or any(n < 0 for n in shape):
         return UNKNOWN_BYTES
     bits = int(re.sub(r"\D", "", tensor.spec.dtype))
-    return int(np.prod(shape, dtype=np.int64)) * max(8, bits) // 8 * (5 if tensor.float_name else 1)
+    return math.prod(shape) * max(8, bits) // 8 * (5 if tensor.float_name else 1)
 
 
 def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: Path, index: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,7 +107,7 @@ def dense_bytes(spec: TensorSpec) -> int:
     if spec.dtype not in files.DTYPE_NAMES or any(n < 0 for n in spec.shape):
         return -1
     bits = int(re.sub(r"\D", "", spec.dtype))
-    return (int(np.prod(spec.shape, dtype=np.int64)) * bits + 7) // 8
+    return (math.prod(spec.shape) * bits + 7) // 8
 
 
 def refuse_sizes(specs: Sequence[TensorSpec], sizes: Mapping[str, int], arrays: Mapping[str, str]) -> None:

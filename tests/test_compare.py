@@ -431,6 +431,8 @@ def test_what_cannot_be_run_alone_says_why_and_stops_nobody_else(cnn: Reference)
         '{"format": 1, "tensors": [{"name": "a", "dtype": "int8", "shape": [1], "file": "a.bin"}]}',
         '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": "x", "file": "a.bin"}]}',
         '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": [-1], "file": "a.bin"}]}',
+        '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": [1e400], "file": "a.bin"}]}',
+        '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": [99999999999999999999], "file": "a.bin"}]}',
     ],
 )
 def test_a_manifest_that_cannot_be_trusted_is_refused(manifest: str, tmp_path: Path) -> None:
@@ -438,6 +440,33 @@ def test_a_manifest_that_cannot_be_trusted_is_refused(manifest: str, tmp_path: P
     for opened in (read_dumps, open_reference):
         with pytest.raises(InputError, match="manifest"):
             opened(tmp_path)
+
+
+def test_odd_files_in_a_folder_are_rows_and_never_a_crash(cnn: Reference, tmp_path: Path) -> None:
+    import os
+
+    good = np.array(cnn.tensors["logits"].load())
+    np.save(tmp_path / "logits.npy", good)
+    np.save(tmp_path / "relu1_out.npy", np.zeros((1, 16, 32, 32), np.complex64))
+    (tmp_path / "relu3_out.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    (tmp_path / "relu6_out.npy").mkdir()
+    (tmp_path / "a\nb\x1b[2J.bin").write_bytes(b"123")
+    os.mkfifo(tmp_path / "pipe.bin")
+    (tmp_path / "loop.bin").symlink_to("loop.bin")
+    (tmp_path / "dangling.npy").symlink_to(tmp_path / "nowhere")
+    found = judged(cnn, tmp_path)
+    assert row(found, "logits").verdict == "exact"
+    assert (row(found, "relu1_out").reason, row(found, "relu3_out").reason) == ("dtype_differs", "unreadable")
+    assert row(found, "relu6_out").reason == "no_dump" and found.verdict.exit_code == 3
+
+
+def test_a_tensor_without_elements_is_not_compared_and_not_damaged(tmp_path: Path) -> None:
+    for folder in ("pc", "board"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "boxes.npy", np.zeros((0, 4), np.float32))
+        np.save(tmp_path / folder / "scores.npy", np.ones(5, np.float32))
+    found = compare(open_reference(tmp_path / "pc"), read_dumps(tmp_path / "board"))
+    assert row(found, "boxes").reason == "empty" and found.verdict.word == "consistent"
 
 
 def test_an_npy_of_python_objects_is_never_unpickled(cnn: Reference, tmp_path: Path) -> None:

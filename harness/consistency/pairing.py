@@ -68,7 +68,8 @@ def open_array(path: Path, spec: TensorSpec) -> Array:
     try:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise TensorError(f"{path}: {error}", "", _npy_reason(path, error)) from None
+        told = "holds Python objects, or is no .npy" if "pickle" in str(error) else str(error)
+        raise TensorError(f"{path.name}: {told}", "", _npy_reason(path, error)) from None
     return array.view(np.uint8) if array.dtype == np.bool_ else array
 
 
@@ -224,7 +225,13 @@ def _on_grid(board: Array, spec_reference: TensorSpec, reference: Array) -> Arra
     Tools dequantize what the accelerator left: then steps can be counted, which a ratio of norms cannot do.
     """
     q = spec_reference.quantization
-    if q is None or len(q.scales) != 1 or board.dtype.kind != "f" or reference.dtype.kind not in "iu":
+    if (
+        q is None
+        or len(q.scales) != 1
+        or not q.scales[0]
+        or board.dtype.kind != "f"
+        or reference.dtype.kind not in "iu"
+    ):
         return None
     if _steps(board.reshape(-1)[:GRID_SAMPLE], q, spec_reference) is None:
         return None

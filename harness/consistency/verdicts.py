@@ -123,7 +123,7 @@ def waive(judged: Judgement, metrics: Metrics, op: str, tensor: str, policy: Pol
 def run_verdict(layers: Sequence[Layer], origins: Sequence[Origin], coverage: Coverage) -> Verdict:
     """The word on a comparison. Nothing compared, or a file that could not be read, is never a success."""
     compared = [layer for layer in layers if layer.verdict != "not_compared"]
-    damaged = [layer for layer in layers if layer.reason in DAMAGED and layer.verdict == "not_compared"]
+    damaged = [layer for layer in layers if _is_damaged(layer)]
     differing = [layer for layer in compared if layer.verdict == "differs"]
     if not compared:
         return Verdict("not_comparable", _nothing(layers), COULD_NOT_MEASURE)
@@ -133,6 +133,11 @@ def run_verdict(layers: Sequence[Layer], origins: Sequence[Origin], coverage: Co
         detail = f"{len(damaged)} of {len(layers)} layers could not be read: {damaged[0].name}: {damaged[0].reason}"
         return Verdict("not_comparable", detail, COULD_NOT_MEASURE)
     return _good(compared, differing, coverage)
+
+
+def _is_damaged(layer: Layer) -> bool:
+    """A file that should have been comparable and is not; a tensor that has no element by its shape is none."""
+    return layer.verdict == "not_compared" and layer.reason in DAMAGED and 0 not in layer.shape
 
 
 def _good(compared: Sequence[Layer], differing: Sequence[Layer], coverage: Coverage) -> Verdict:
