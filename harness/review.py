@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from harness import platforms, store
-from harness.consistency import temporal
+from harness.consistency import pcside, temporal
 from harness.consistency.compare import Settings, compare
 from harness.consistency.pairing import board_spec
 from harness.consistency.policy import load_policy
 from harness.diagnosis import find
+from harness.diagnosis.plan import find_beside, join, read_build
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
 from harness.expectation import Expectation
 from harness.platforms.base import Platform
 from harness.profiling import order_of_dumps, profile
-from harness.records import Board, Case, Comparison, Dump, ModelInfo, Profile, TensorSpec, Verdict
+from harness.records import Board, Case, Comparison, Dump, Finding, Graph, ModelInfo, Profile, TensorSpec, Verdict
 from harness.reference import Reference
+from harness.toolchains import read_any
 
 Tell = Callable[[str, int, int], None]
 
@@ -30,6 +32,9 @@ def check_before(case: Case) -> Case:
     if case.mapping and not Path(case.mapping).is_file():
         raise InputError(f"{case.mapping}: no such mapping file")
     load_policy(case.policy)
+    for path, artifact in ((path, read_any(path)) for path in case.build):
+        if artifact is None:
+            raise InputError(f"{path}: no reader knows this file", f"see what it is: harness inspect {path}")
     return case
 
 
@@ -39,9 +44,19 @@ def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict
     left = Left(platforms.load(board.platform), folder, {mode["mode"]: mode for mode in run["modes"]})
     comparison = _comparison(left, expected, tell)
     tell("reading times", 0, -1)
-    times = _profile(left)
-    run |= {"profile": store.to_json(times), "comparison": store.to_json(comparison)}
-    run["findings"] = store.to_json(find(run, times, comparison))
+    times = _profile(left, expected.reference.graph if expected.reference else None)
+    case = expected.case
+    build = case.build or find_beside(case.model, case.model_name)
+    plan = join(read_build(build), times, comparison) if build else None
+    run |= {
+        "profile": store.to_json(times),
+        "comparison": store.to_json(comparison),
+        "plan": store.to_json(plan),
+        "memory": _memory(left),
+    }
+    tell("looking for causes", 0, -1)
+    found = (*find(run, times, comparison, plan), *_pc_side(expected, run))
+    run["findings"] = store.to_json(found)
     run["verdict"] = store.to_json(verdict(run["modes"], comparison))
     store.save_run(folder, run)
     return run
@@ -81,7 +96,20 @@ class Left:
         return [mode for mode in self.modes if mode.split("-")[0] == kind and self.worked(mode)]
 
 
-def _profile(left: Left) -> Profile | None:
+def _memory(left: Left) -> dict[str, dict[str, int]]:
+    """Figures in bytes of each mode that tells memory."""
+    told = {mode: left.platform.read_memory(left.folder / mode) for mode in left.modes if left.worked(mode)}
+    return {mode: figures for mode, figures in told.items() if figures}
+
+
+def _pc_side(expected: Expectation, run: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Is this PC itself a sound reference? Asked where one was computed here and something is not equal."""
+    if expected.reference is None or run["comparison"] is None:
+        return ()
+    return pcside.check_run(expected.reference, run)
+
+
+def _profile(left: Left, graph: Graph | None) -> Profile | None:
     """Times of the profile mode; a release run alone still tells its latency."""
     order = order_of_dumps(left.layers("debug")) if left.worked("debug") else ()
     for mode in ("profile", "release"):
@@ -89,7 +117,7 @@ def _profile(left: Left) -> Profile | None:
             where, log = left.folder / mode, left.log(mode)
             latency = left.platform.read_latency(where, log)
             if latency is not None:
-                return profile(latency, left.platform.read_ops(where, log), order=order, folder=where)
+                return profile(latency, left.platform.read_ops(where, log), graph, order=order, folder=where)
     return None
 
 

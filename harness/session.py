@@ -96,6 +96,14 @@ def _check_case(platform: Platform, board: Board, case: Case) -> None:
 
             raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
     platform.check_model(case.model, board)
+    for mode in case.modes or platform.modes:  # a core or a flag that cannot be is said before anything is sent
+        options = dict(case.options) | {"support": [], "work": board.work}
+        platform.invocation(board, _job_of(case, mode, "model", (), options))
+
+
+def _job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options: dict[str, Any]) -> Job:
+    name, core, threads = case.model_name, case.core, case.threads
+    return Job(mode, model, "", inputs, name, core, threads, case.frames, case.time_s, options)
 
 
 class Session:
@@ -104,6 +112,7 @@ class Session:
     def __init__(self, board: Board, case: Case, folder: Path, tell: Tell, expected: Expectation) -> None:
         self.board, self.case, self.folder, self.tell = board, case, folder, tell
         self.expected, self.platform = expected, expected.platform
+        self.support: list[str] = []  # where the platform's own files lie on the board
         self._began = time.monotonic()
         self._step = "starting"
         self.record = run_record.new_record(board, case, folder)
@@ -189,9 +198,8 @@ class Session:
         return put.path
 
     def _job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
-        case = self.case
-        options = dict(case.options) | {"support": getattr(self, "support", []), "work": self.board.work}
-        return Job(mode, model, "", inputs, case.model_name, case.core, case.threads, case.frames, case.time_s, options)
+        options = dict(self.case.options) | {"support": self.support, "work": self.board.work}
+        return _job_of(self.case, mode, model, inputs, options)
 
     def _info(self, model: str, place: str) -> ModelInfo:
         done = self._start(self._job("info", model, ()), place, "info")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import emit_json, hosts_option, json_option, note, table
+from harness.cli.common import clean, emit_json, hosts_option, json_option, note, table
 from harness.errors import CouldNotMeasure, HarnessError, LinkError
 from harness.records import Board
 
@@ -20,6 +20,7 @@ def command() -> None:
       harness boards list
       harness boards check emu-x5
       harness boards trust x5-01
+      harness boards prepare pi-01 --wheels wheels/
     """
 
 
@@ -121,3 +122,26 @@ def _record(target: Path, board: Board, key: object, replace: bool) -> None:
 
     assert isinstance(key, HostKey)
     trust(target, board.address, board.port, key, replace=replace)
+
+
+@command.command(name="prepare")
+@click.argument("name")
+@click.option(
+    "--wheels",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with numpy and onnxruntime wheels for the board; a wrong folder says how to fetch them.",
+)
+@hosts_option
+@json_option
+def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) -> None:
+    """Install ONNX Runtime on a Linux board, offline, into its work folder."""
+    from harness.inventory import find_board
+    from harness.prepare import prepare, to_json
+
+    prepared = prepare(find_board(name, hosts), wheels, note)
+    if as_json:
+        emit_json(to_json(prepared))
+        return
+    for key, value in to_json(prepared).items():
+        click.echo(clean(f"{key}: {value}"))

@@ -74,6 +74,14 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     help="Names of board tensors in the reference, where they cannot be told.",
 )
 @click.option(
+    "--build",
+    "build",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Log or table of the toolchain that built the model: plan against board. Default: those beside it.",
+)
+@click.option(
     "--option",
     "options",
     multiple=True,
@@ -132,6 +140,7 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
         pull=given["pull"],
         policy=given["policy"],
         mapping=given["mapping"],
+        build=given["build"],
         options=dict(_pair(text) for text in given["options"]),
         timeout_s=given["timeout_s"] or timeout_s,
     )
@@ -166,6 +175,8 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
 
     if not board.emulated:
         raise InputError(f"{board.name} is a real board: faults are planted on emulated boards only")
+    if board.platform == "ort":
+        raise InputError(f"{board.name} runs a real ONNX Runtime: only the played accelerator boards take faults")
     for compiled in CompiledFile(model).models:  # a wrong kind or op is said before anything runs
         parse_faults(";".join(faults), compiled)
     return replace(board, environment=board.environment | {ENVIRONMENT: ";".join(faults)})

@@ -51,6 +51,9 @@ class Platform(Protocol):
 
     def read_ops(self, folder: Path, log: str) -> tuple[OpTime, ...]: ...
 
+    def read_memory(self, folder: Path) -> dict[str, int] | None:
+        """Bytes that a mode tells about memory, by name (`peak_bytes`, `total_bytes`, ...); None when it tells none."""
+
     def read_outputs(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         """Model outputs that a release (or debug) run left, with their specs."""
 

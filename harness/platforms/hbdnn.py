@@ -148,6 +148,10 @@ class Hbdnn:
         mapping = next(iter(sorted(folder.glob("*conv_output_map.json"))), None)
         return nodes or horizon_dumps.bin_dumps(folder, mapping)
 
+    def read_memory(self, folder: Path) -> dict[str, int] | None:
+        """The tool tells no memory."""
+        return None
+
     def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
         return horizon_dumps.storages(spec, unit, self.alignment)
 

@@ -27,6 +27,7 @@ class Case:
     pull: str = "differing"  # which dumps come over the link: "differing", "all" or "none"
     policy: str = ""  # a policy file; "" is the built-in default
     mapping: str = ""  # a file of names: board tensor -> reference tensor
+    build: tuple[Path, ...] = ()  # what the toolchain left: logs, node tables; empty: looked for beside the model
     options: dict[str, Any] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0
 
