@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lint_examples import EXAMPLES, FEATURE, J6, TWO_INPUTS, X3, X5, node, quant
-from toolchain_samples import SAMPLES, sample
+from toolchain_samples import ROOT, SAMPLES, sample
 
 from harness.errors import ConfigError
 from harness.toolchains.lint import LintFinding, lint_file, lint_text
@@ -309,3 +309,9 @@ def test_sarif_names_rules_levels_and_lines(tmp_path: Path) -> None:
 def test_the_rules_can_be_listed() -> None:
     done = run("--rules")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == len(RULES)
+
+
+def test_the_page_lists_the_rules_as_the_code_has_them() -> None:
+    page = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| H-")]
+    assert rows == [f"| {r.id} | {r.severity} | {r.title} | {r.source} |" for r in RULES.values()]

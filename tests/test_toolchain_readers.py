@@ -401,6 +401,18 @@ def test_a_row_with_another_row_inside_is_left_out_and_told() -> None:
     assert any("more than one row" in problem for problem in log.problems)
 
 
+def test_an_overlong_cell_pushes_its_row_and_loses_nothing() -> None:
+    row = "/net/conv2/Conv                    BPU  id(1)     HzSQuantizedConv "
+    text = x5_log().replace(row, row.replace("HzSQuantizedConv ", "HzQuantizedGlobalAveragePool "))
+    node = read_build_log(text).nodes[-1]
+    assert (node.kind, node.cosine, node.threshold) == ("HzQuantizedGlobalAveragePool", 0.998111, 634.64)
+
+
+def test_a_log_of_an_emulated_toolchain_says_so() -> None:
+    log = read_build_log(x5_log() + "2026-01-02 03:04:05,678 INFO played by harness's emulator, not by hb_mapper\n")
+    assert log.facts["emulated"] is True and "emulated" in log.title
+
+
 def test_two_builds_in_one_file_read_the_last_and_say_so() -> None:
     log = read_build_log(x5_log().replace("0.999453", "0.111111") + x5_log())
     assert log.nodes[1].cosine == 0.999453

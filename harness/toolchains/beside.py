@@ -70,6 +70,7 @@ def build_record(
             {"name": artifact.facts.get("file", ""), "kind": artifact.kind, "problems": list(artifact.problems)}
             for artifact in artifacts
         ],
+        "emulated": any(artifact.facts.get("emulated", False) for artifact in artifacts),
         "march": next((artifact.march for artifact in artifacts if artifact.march), ""),
         "versions": {tool: version for artifact in artifacts for tool, version in artifact.versions.items()},
         "outputs": [asdict(output) for artifact in artifacts for output in artifact.outputs],

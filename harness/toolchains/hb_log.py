@@ -63,6 +63,7 @@ DELETED = re.compile(r"^deleted nodes?: (?P<name>\S+)$")
 TYPES = re.compile(r"^model (?P<way>input|output) types\s*: \[(?P<types>.*)\]")
 
 GROUP_WORDS = {"dependency": "model_deps", "model parameters": "model_parameters"}
+EMULATED = "played by harness's emulator"  # in logs that `harness emulator build` writes
 TITLES = {
     "hb_mapper_log": "hb_mapper log",
     "hb_compile_log": "hb_compile log",
@@ -87,7 +88,7 @@ def read_build_log(text: str) -> Artifact:
     messages = read_messages(lines)
     return Artifact(
         kind=kind,
-        title=TITLES[kind],
+        title=TITLES[kind] + (" of an emulated toolchain" if facts.get("emulated") else ""),
         versions=_versions(lines),
         march=_march(lines),
         finished=_finished(lines, any(message.severity == "error" for message in messages)),
@@ -256,7 +257,7 @@ def _plain(value: Any) -> str:
 
 
 def _facts(lines: Sequence[Line]) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"emulated": True} if any(EMULATED in line.text for line in lines) else {}
     memory: dict[str, int] = {}
     deleted: list[str] = []
     shapes: dict[str, list[int]] = {}

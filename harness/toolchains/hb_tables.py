@@ -123,7 +123,10 @@ def _cells(line: Line, match: re.Match[str], header: str, problems: list[str]) -
     columns = _columns(header)
     cells: dict[str, str] = {}
     for index, (start, token) in enumerate(tokens):
-        column = _column_of(start, token, index, len(tokens), columns)
+        if columns and len(tokens) == len(columns):  # nothing is missing: an overlong cell may have pushed the rest
+            column = list(columns)[index]
+        else:
+            column = _column_of(start, token, index, len(tokens), columns)
         if column and (column in cells or not _complete(column, token, index == len(tokens) - 1, columns)):
             column = ""
         if not column:
@@ -184,13 +187,19 @@ def read_output_table(lines: Sequence[Line]) -> tuple[tuple[OutputAccuracy, ...]
         if not inside or not line.text.strip() or set(line.text.strip()) <= {"-", "="}:
             continue
         match = OUTPUT_ROW.match(line.text)
-        if match and match.start("numbers") == place:
+        if match and _in_place(match, place):
             rows[_output(match)] = None
         elif line.stamped:
             inside = False
         else:
             problems.append(f"line {line.number}: not a whole row of the output table: {line.text.strip()[:60]!r}")
     return tuple(rows), tuple(problems)
+
+
+def _in_place(match: re.Match[str], place: int) -> bool:
+    """The numbers begin below their header; behind a name too long for its column they begin later, never earlier."""
+    start = match.start("numbers")
+    return start == place or (start > place and start == match.end("name") + 2)
 
 
 def _output(match: re.Match[str]) -> OutputAccuracy:

@@ -64,9 +64,7 @@ INT16_NOT_STATED = {
         "AveragePool Conv ConvTranspose DepthToSpace Div Gather Gemm GlobalAveragePool GlobalMaxPool "
         "GridSample LSTM MatMul Resize SpaceToDepth Sum Upsample"
     ),
-    "bayes-e": _ops(
-        "AveragePool ConvTranspose Div Gather Gemm GridSample LSTM MatMul PRelu Resize"
-    ),
+    "bayes-e": _ops("AveragePool ConvTranspose Div Gather Gemm GridSample LSTM MatMul PRelu Resize"),
 }
 # RDK X3 FAQ: run_on_bpu works for trailing Relu, Softmax and pooling, and for CPU ops followed by Transpose.
 RUN_ON_BPU = _ops(
