@@ -53,6 +53,12 @@ def test_no_subgraph_waits_for_a_cpu_op_that_waits_for_it() -> None:
         assert len(steps) == len(set(steps))
 
 
+def test_a_result_that_is_handed_out_and_read_on_does_not_cut_the_network() -> None:
+    _, model = kit.opened(kit.branched())
+    subgraph = {op.name: op.subgraph for op in model.ops}
+    assert subgraph["conv4"] == subgraph["gap"] != ""
+
+
 def test_a_node_can_be_forced_to_either_unit(tmp_path: Path) -> None:
     path = kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_bpu=("attention",))
     assert units(path)["conv4"] == "CPU" and units(path)["attention"] == "BPU"
@@ -184,6 +190,68 @@ def test_the_opset_of_the_vendors_toolchains_is_taken(tmp_path: Path) -> None:
             node.op_type = "Sigmoid"
             del node.attribute[:]
     assert units(kit.compile_to(tmp_path, model))["conv1"] == "BPU"
+
+
+# --------------------------------------------------------------------------- what a toolchain leaves
+
+
+@pytest.mark.parametrize("soc", ["x3", "x5", "j5", "ultra"])
+def test_the_log_of_hb_mapper_is_read_back_node_by_node(soc: str) -> None:
+    from harness.toolchains import read_any
+
+    path = kit.branched(soc)
+    _, model = kit.opened(path)
+    log = read_any(path.with_name("net_hb_mapper_makertbin.log"))
+    assert log is not None and log.problems == ()
+    assert log.finished is True and log.march == SOCS[soc].march
+    assert {n.name: n.unit for n in log.nodes} == {op.name: op.unit for op in model.ops}
+    assert len({n.subgraph for n in log.nodes if n.unit == "BPU"}) == len(log.estimates)
+    cosines = [n.cosine for n in log.nodes if n.unit == "BPU" and n.kind != "HzRequantize"]
+    assert all(c is not None and c > 0.9 for c in cosines)
+
+
+def test_the_log_says_first_that_the_emulator_wrote_it() -> None:
+    for soc, name in (("x5", "net_hb_mapper_makertbin.log"), ("j6e", "net_hb_compile.log")):
+        first = kit.branched(soc).with_name(name).read_text().splitlines()[0]
+        assert "played by harness's emulator" in first
+
+
+def test_quant_info_tells_thresholds_inputs_and_cosines() -> None:
+    from harness.toolchains import read_any
+
+    info = read_any(kit.branched().with_name("net_quant_info.json"))
+    assert info is not None and info.problems == ()
+    conv = next(node for node in info.nodes if node.name == "conv2")
+    assert conv.outputs == ("c2",) and conv.cosine is not None and conv.thresholds[0][0] > 0
+
+
+def test_the_log_of_hb_compile_and_its_node_info_are_read_back() -> None:
+    from harness.toolchains import read_any
+
+    path = kit.branched("j6m")
+    log, info = read_any(path.with_name("net_hb_compile.log")), read_any(path.with_name("net_node_info.csv"))
+    assert log is not None and log.finished is True and log.march == "nash-m"
+    assert info is not None and info.problems == ()
+    fused = [node.name for node in info.nodes if node.fused]
+    assert "relu1" in fused
+    assert {node.unit for node in info.nodes} == {"BPU"}
+
+
+def test_cosines_in_the_log_are_measured_against_the_float_model(tmp_path: Path) -> None:
+    """The figure of one tensor, computed here again from the two models that lie beside the log."""
+    from harness.toolchains import read_any
+
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    np.save(samples / "0.npy", kit.feed())
+    path = kit.compile_to(tmp_path, kit.branched_model(), calibration=samples)
+    log = read_any(path.with_name("net_hb_mapper_makertbin.log"))
+    assert log is not None
+    exact = open_session(path.with_name("net_optimized_float_model.onnx").read_bytes()).run(["c4"], {"x": kit.feed()})
+    close = open_session(quantized_of(path).SerializeToString()).run(["c4"], {"x": kit.feed()})
+    a, b = exact[0].astype(float).reshape(-1), close[0].astype(float).reshape(-1)
+    said = next(node.cosine for node in log.nodes if node.name == "conv4")
+    assert said == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
 
 
 # --------------------------------------------------------------------------- refusals

@@ -36,11 +36,13 @@ class Assembly:
         _refuse_unknown_shapes(self.logical)
         self.tensors = {tensor.name: tensor for tensor in self.logical.tensors}
         self.ops = self.logical.graph.ops
-        self.placements = {op.name: self._placement(op, placements) for op in self.ops}
+        self.placements: dict[str, Placement] = {}
+        self.maker = {name: op for op in self.ops for name in op.outputs}
+        for op in self.ops:  # in execution order
+            self.placements[op.name] = self._placement(op, placements)
         self.units = {name: placement.unit for name, placement in self.placements.items()}
         stem = file_word(quantized.graph.name or "main_graph")
         self.subgraphs = subgraphs.cut(self.ops, self.units, stem)
-        self.maker = {name: op for op in self.ops for name in op.outputs}
         self.readers: dict[str, list[Op]] = {}
         for op in self.ops:
             for name in op.inputs:
@@ -53,6 +55,9 @@ class Assembly:
     def _placement(self, op: Op, placements: Mapping[str, Placement]) -> Placement:
         if op.name in placements:
             return placements[op.name]
+        before = self.maker.get(op.inputs[0]) if op.kind == "QuantizeLinear" and op.inputs else None
+        if before is not None:  # a full-precision result that is handed out and read on: rounded where it was made
+            return Placement(self.placements[before.name].unit, "quantized where it is made")
         return self._placement_of_quantized(op)
 
     def _placement_of_quantized(self, op: Op) -> Placement:

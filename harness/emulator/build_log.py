@@ -35,8 +35,9 @@ _TYPES = {
     "GlobalAveragePool": "HzQuantizedGlobalAveragePool",
     "ReduceMean": "HzSQuantizedReduceMean",
     "Resize": "HzQuantizedResizeUpsample",
+    "QuantizeLinear": "HzRequantize",
 }
-_WIDTHS = (50, 3, 8, 25, 17, 9, 10)
+LONGEST_NAME = 50  # of a node in a table
 
 
 @dataclass
@@ -68,6 +69,11 @@ class Facts:
     kinds: Mapping[str, str]  # node -> ONNX type, folded nodes included
 
     @property
+    def is_new(self) -> bool:
+        """horizon_nn 1.x (X5), as opposed to 0.x (X3, J5, Ultra)."""
+        return self.soc.horizon_nn >= "1"
+
+    @property
     def subgraphs(self) -> list[str]:
         return list(dict.fromkeys(op.subgraph for op in self.model.ops if op.subgraph))
 
@@ -88,12 +94,12 @@ class Facts:
 
 
 def hb_mapper_log(facts: Facts, output: str) -> str:
-    """hb_mapper_makertbin.log of horizon_nn 1.x."""
+    """hb_mapper_makertbin.log, in the form of the horizon_nn of that chip's toolchain."""
     log, soc, model = Log(), facts.soc, facts.model
     log.add("harness_emulator", 1, "played by harness's emulator, not written by hb_mapper")
     log.add("hb_mapper", 132, "Start hb_mapper....")
     log.add("hb_mapper", 133, f"hbdk version {soc.compiler}")
-    log.add("hb_mapper", 134, "horizon_nn version 1.1.0")
+    log.add("hb_mapper", 134, f"horizon_nn version {soc.horizon_nn}")
     log.add("hb_mapper", 135, f"hb_mapper version {soc.builder}")
     log.add("hb_mapper_makertbin", 530, "Start Model Convert....")
     log.add("mapper_conf_parser", 260, f"Using onnx model file: {model.source}")
@@ -118,8 +124,9 @@ def _estimates(log: Log, facts: Facts) -> None:
         latency_us = cost.subgraph_us(facts.model, name, facts.soc)
         log.add("hybrid_build", 111, f"Compile submodel: {name}")
         log.add("tool_utils", 326, "consumed time 0.0")
-        text = f"FPS={1e6 / latency_us:.2f}, latency = {latency_us:.1f} us, DDR = {_ddr_bytes(facts, name)} bytes"
-        log.add("tool_utils", 326, f"{text}   (see {name}.html)")
+        text = f"FPS={1e6 / latency_us:.2f}, latency = {latency_us:.1f} us"
+        moved = f", DDR = {_ddr_bytes(facts, name)} bytes" if facts.is_new else ""
+        log.add("tool_utils", 326, f"{text}{moved}   (see {name}.html)")
 
 
 def _ddr_bytes(facts: Facts, subgraph: str) -> int:
@@ -132,31 +139,49 @@ def _ddr_bytes(facts: Facts, subgraph: str) -> int:
     return moved + sum(op.weight_bytes for op in members)
 
 
-def _row(cells: tuple[str, ...]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
+def _table(log: Log, rows: list[tuple[str, ...]]) -> None:
+    """A header and its rows, columns as wide as they must be and two blanks apart."""
+    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows]
+    rule = len(lines[0])
+    for text in ("=" * rule, lines[0], "-" * rule, *lines[1:]):
+        log.raw(text)
 
 
 def _node_table(log: Log, facts: Facts) -> None:
-    log.add("print_info_dict", 72, "The main quantized node information:")
-    header = _row(("Node", "ON", "Subgraph", "Type", "Cosine Similarity", "Threshold", "DataType"))
-    for text in ("=" * len(header), header, "-" * len(header)):
-        log.raw(text)
-    for op in facts.model.ops:
-        log.raw(_row(_cells(facts, op)))
+    """horizon_nn 1.x writes another title, `--` for nothing and a column more than the releases before it."""
+    header = ("Node", "ON", "Subgraph", "Type", "Cosine Similarity", "Threshold")
+    if facts.is_new:
+        log.add("print_info_dict", 72, "The main quantized node information:")
+        _table(log, [(*header, "DataType"), *(_cells(facts, op) for op in facts.model.ops)])
+        return
+    log.add("build", 407, "The converted model node information:")
+    _table(log, [header, *(_old_cells(facts, op) for op in facts.model.ops)])
+
+
+def _name(op: BoardOp) -> str:
+    """Names over 50 characters lose their front."""
+    return op.name if len(op.name) <= LONGEST_NAME else "..." + op.name[3 - LONGEST_NAME :]
+
+
+def _subgraph(facts: Facts, op: BoardOp) -> str:
+    return f"id({facts.subgraphs.index(op.subgraph)})" if op.subgraph else "--"
 
 
 def _cells(facts: Facts, op: BoardOp) -> tuple[str, ...]:
     threshold = facts.threshold(op) if op.unit == "BPU" else None
-    subgraph = f"id({facts.subgraphs.index(op.subgraph)})" if op.subgraph else "--"
-    return (
-        op.name if len(op.name) <= _WIDTHS[0] else "..." + op.name[3 - _WIDTHS[0] :],
-        op.unit,
-        subgraph,
-        _type(op) if op.unit == "BPU" else op.kind,
-        facts.cosine(op),
-        f"{threshold:.6g}" if threshold is not None else "--",
-        "int8" if op.unit == "BPU" else "float",
-    )
+    shown = f"{threshold:.6g}" if threshold is not None else "--"
+    kind, data = (_type(op), "int8") if op.unit == "BPU" else (op.kind, "float")
+    return _name(op), op.unit, _subgraph(facts, op), kind, facts.cosine(op), shown, data
+
+
+def _old_cells(facts: Facts, op: BoardOp) -> tuple[str, ...]:
+    """Rows of CPU ops end after the type."""
+    head = _name(op), op.unit, _subgraph(facts, op)
+    threshold = facts.threshold(op)
+    if op.unit == "CPU" or threshold is None or op.outputs[0] not in facts.distances:
+        return *head, _type(op) if op.unit == "BPU" else op.kind
+    return *head, _type(op), facts.cosine(op), f"{threshold:.6f}"
 
 
 def _type(op: BoardOp) -> str:
@@ -164,14 +189,17 @@ def _type(op: BoardOp) -> str:
 
 
 def _output_table(log: Log, facts: Facts) -> None:
-    log.add("print_info_dict", 72, "The quantized model output:")
-    header = f"{'Output':<12}  {'Cosine Similarity':<17}  {'L1 Distance':<11}  {'L2 Distance':<11}  Chebyshev Distance"
-    for text in ("=" * len(header), header, "-" * len(header)):
-        log.raw(text)
+    """The first column was a node before horizon_nn 1.0 and is a tensor since."""
+    title = "The quantized model output:" if facts.is_new else "The quantify model output:"
+    log.add(*(("print_info_dict", 72) if facts.is_new else ("build", 408)), title)
+    first = "Output" if facts.is_new else "Node"
+    rows: list[tuple[str, ...]] = [(first, "Cosine Similarity", "L1 Distance", "L2 Distance", "Chebyshev Distance")]
     for name in facts.model.outputs:
         if name in facts.distances:
             d = facts.distances[name]
-            log.raw(f"{name:<12}  {d.cosine:<17.6f}  {d.l1:<11.6f}  {d.l2:<11.6f}  {d.chebyshev:.6f}")
+            label = name if facts.is_new else facts.model.tensor(name).op
+            rows.append((label, *(f"{value:.6f}" for value in (d.cosine, d.l1, d.l2, d.chebyshev))))
+    _table(log, rows)
 
 
 def _parameters(log: Log, facts: Facts, output: str) -> None:
@@ -179,7 +207,7 @@ def _parameters(log: Log, facts: Facts, output: str) -> None:
     log.add("onnx2horizonrt", 4184, f"hb_mapper version   : {facts.soc.builder}")
     log.add("onnx2horizonrt", 4187, f"hbdk version        : {facts.soc.compiler}")
     log.add("onnx2horizonrt", 4189, f"hbdk runtime version: {facts.soc.hbrt}")
-    log.add("onnx2horizonrt", 4192, "horizon_nn version  : 1.1.0")
+    log.add("onnx2horizonrt", 4192, f"horizon_nn version  : {facts.soc.horizon_nn}")
     log.add("onnx2horizonrt", 4196, "############# model_parameters info #############")
     log.add("onnx2horizonrt", 4202, f"onnx_model          : {facts.model.source}")
     log.add("onnx2horizonrt", 4203, f"BPU march           : {facts.model.march}")

@@ -29,6 +29,7 @@ class Soc:
     tops: float
     bandwidth_gb_s: float
     compiler: str  # hbdk version in the toolchain's log
+    horizon_nn: str  # horizon_nn version in the toolchain's log; "" for hb_compile
     runtimes: tuple[Runtime, ...]
 
     @property
@@ -53,7 +54,7 @@ _X3_OLD = Runtime("1.1.49", "3.13.4", "1.1.49", "1.3.2", "hbdnn_old")
 _X3 = Runtime("1.9.5", "3.14.5", "1.9.3", "1.3.3", "hbdnn")
 _X5 = Runtime("1.24.5", "3.15.55.0", "1.24.3", "1.3.6", "hbdnn")
 _X5_2024 = Runtime("1.23.5", "3.15.47.0", "1.23.5", "1.3.6", "hbdnn")
-_J5 = Runtime("1.18.6", "3.15.29.0", "1.18.2", "1.3.3", "hbdnn")
+_J5 = Runtime("1.18.6", "3.15.29.0", "1.16.2", "1.3.3", "hbdnn")  # runtime and HBRT assumed: no capture is public
 _UCP_OLD = Runtime("3.0.17", "4.0.21", "3.0.17", "2.0.1", "ucp_old")
 _UCP = Runtime("3.3.3", "4.1.17", "3.3.3", "2.1.2", "ucp")
 _UCP_NEW = Runtime("3.13.6", "4.7.5", "3.5.16", "2.1.2", "ucp")
@@ -62,13 +63,13 @@ _UCP_NEW = Runtime("3.13.6", "4.7.5", "3.5.16", "2.1.2", "ucp")
 # memory type on the module where the manual tells it (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266); the others are
 # assumptions in the same class.
 _TABLE = (
-    Soc("x3", "bernoulli2", "hbdnn", 2, 5.0, 12.8, "3.37.2", (_X3_OLD, _X3)),
-    Soc("x5", "bayes-e", "hbdnn", 1, 10.0, 17.0, "3.49.15", (_X5, _X5_2024)),
-    Soc("j5", "bayes", "hbdnn", 2, 128.0, 34.0, "3.46.4", (_J5,)),
-    Soc("ultra", "bayes", "hbdnn", 2, 96.0, 34.0, "3.46.4", (_J5,)),
-    Soc("j6e", "nash-e", "ucp", 1, 80.0, 51.0, "4.0.21", (_UCP_OLD, _UCP)),
-    Soc("j6m", "nash-m", "ucp", 1, 128.0, 68.0, "4.1.17", (_UCP, _UCP_OLD)),
-    Soc("s100", "nash-e", "ucp", 1, 80.0, 68.0, "4.7.5", (_UCP_NEW, _UCP)),
+    Soc("x3", "bernoulli2", "hbdnn", 2, 5.0, 12.8, "3.16.6", "0.9.7", (_X3_OLD, _X3)),
+    Soc("x5", "bayes-e", "hbdnn", 1, 10.0, 17.0, "3.49.15", "1.1.0", (_X5, _X5_2024)),
+    Soc("j5", "bayes", "hbdnn", 2, 128.0, 34.0, "3.44.7", "0.17.1", (_J5,)),
+    Soc("ultra", "bayes", "hbdnn", 2, 96.0, 34.0, "3.44.7", "0.17.1", (_J5,)),
+    Soc("j6e", "nash-e", "ucp", 1, 80.0, 51.0, "4.0.21", "", (_UCP_OLD, _UCP)),
+    Soc("j6m", "nash-m", "ucp", 1, 128.0, 68.0, "4.1.17", "", (_UCP, _UCP_OLD)),
+    Soc("s100", "nash-e", "ucp", 1, 80.0, 68.0, "4.7.5", "", (_UCP_NEW, _UCP)),
 )
 
 SOCS: dict[str, Soc] = {soc.name: soc for soc in _TABLE}
