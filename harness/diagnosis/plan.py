@@ -27,7 +27,7 @@ BESIDE = (
     "perf.json",
     "hb_verifier.log",
 )
-_NUMBERED = re.compile(r"subgraph_([0-9]{1,6})$")
+_NUMBERED = re.compile(r"(?:subgraph|bpu_segment)_([0-9]{1,6})$")
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,12 @@ def join(build: Sequence[tuple[Path, Artifact]], profile: Profile | None, compar
     nodes = _nodes(artifacts)
     ops = _by_word(profile.ops if profile else ())
     layers = {word(layer.op): layer for layer in (comparison.layers if comparison else ()) if layer.op}
+    ran = _segment_units(profile.ops if profile else ())
     return Plan(
         sources=tuple((artifact.kind, path.name) for path, artifact in build),
         march=next((a.march for a in artifacts if a.march), ""),
         versions={key: value for a in reversed(artifacts) for key, value in a.versions.items()},
-        rows=tuple(_row(node, ops, layers) for node in nodes),
+        rows=tuple(_row(node, ops, layers, ran) for node in nodes),
         segments=_segments(artifacts, profile),
         messages=tuple(message for a in artifacts for message in a.messages),
         problems=tuple(f"{path.name}: {problem}" for path, a in build for problem in a.problems),
@@ -159,7 +160,23 @@ def _by_word(ops: Sequence[OpTime]) -> dict[str, OpTime]:
     return {name: op for name, op in zip(names, alone, strict=True) if names.count(name) == 1}
 
 
-def _row(node: PlannedNode, ops: Mapping[str, OpTime], layers: Mapping[str, Layer]) -> PlanRow:
+def _segment_units(ops: Sequence[OpTime]) -> dict[int, str]:
+    """Number of a subgraph that ran -> its unit."""
+    numbered = ((op, _NUMBERED.search(op.name)) for op in ops if op.kind == "subgraph")
+    return {int(match[1]): op.unit for op, match in numbered if match}
+
+
+def _by_segment(node: PlannedNode, ran: Mapping[int, str]) -> str:
+    """Where a node ran that no profiler names alone: with its subgraph.
+
+    Where the plan numbers no subgraphs, any on its unit will do: the profiler names every op off it, and this is none.
+    """
+    if node.subgraph is not None:
+        return ran.get(node.subgraph, "")
+    return node.unit if node.unit in ran.values() else ""
+
+
+def _row(node: PlannedNode, ops: Mapping[str, OpTime], layers: Mapping[str, Layer], ran: Mapping[int, str]) -> PlanRow:
     op, layer = ops.get(word(node.name)), layers.get(word(node.name))
     return PlanRow(
         name=node.name,
@@ -167,7 +184,7 @@ def _row(node: PlannedNode, ops: Mapping[str, OpTime], layers: Mapping[str, Laye
         planned_unit=node.unit,
         subgraph=node.subgraph,
         dtype=node.output_dtypes[0] if node.output_dtypes else node.input_dtype,
-        measured_unit=op.unit if op else (layer.unit if layer else ""),
+        measured_unit=op.unit if op else (layer.unit if layer and layer.unit else _by_segment(node, ran)),
         measured_us=op.mean_us if op else None,
         toolchain_cosine=node.cosine,
         board_verdict=layer.verdict if layer else "",
