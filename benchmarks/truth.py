@@ -13,13 +13,14 @@ an op is no fault there and is planted at another op.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ RIGHT: dict[str, tuple[str, ...]] = {
 }
 BENIGN_KINDS = ("Softmax", "Sigmoid", "Tanh", "Resize", "LayerNormalization")
 BENIGN_SHARE = 0.005
+HIDDEN_KINDS = ("halved", "permuted", "tile", "off_by_one")
 TRIES = 40  # ops asked until one takes the fault
 
 
@@ -118,6 +120,7 @@ class Case:
     values: Mapping[str, Array]
     reference: Reference
     with_inputs: bool = False
+    hidden: frozenset[str] = frozenset()  # tensors that the board does not dump
     before: Reference | None = None  # of the frame that ran before, which is what stale memory holds
     again: tuple[Mapping[str, Array], ...] = ()
 
@@ -212,12 +215,12 @@ def _plant_input(ground: Ground, kind: str, reference: Reference, seed: int) -> 
 # --------------------------------------------------------------------------- judging
 
 
-def board_dumps(reference: Reference, values: Mapping[str, Array], folder: Path, with_inputs: bool) -> list[Dump]:
+def board_dumps(case: Case, values: Mapping[str, Array], folder: Path) -> list[Dump]:
     """The files that a board would leave: as it keeps the tensors, padding undefined, no spec told."""
     folder.mkdir(parents=True, exist_ok=True)
     dumps = []
-    for i, tensor in enumerate(reference.tensors.values()):
-        if tensor.is_input and not with_inputs:
+    for i, tensor in enumerate(case.reference.tensors.values()):
+        if (tensor.is_input and not case.with_inputs) or tensor.name in case.hidden:
             continue
         spec = tensor.spec
         assert spec is not None
@@ -229,11 +232,8 @@ def board_dumps(reference: Reference, values: Mapping[str, Array], folder: Path,
 
 
 def judge(case: Case, folder: Path) -> Comparison:
-    dumps = board_dumps(case.reference, case.values, folder / "run", case.with_inputs)
-    again = [
-        board_dumps(case.reference, {**case.values, **values}, folder / f"again{i}", case.with_inputs)
-        for i, values in enumerate(case.again)
-    ]
+    dumps = board_dumps(case, case.values, folder / "run")
+    again = [board_dumps(case, {**case.values, **v}, folder / f"again{i}") for i, v in enumerate(case.again)]
     storages = platforms.load(PLATFORM).storages
     settings = Settings(storages, load_policy(), platform=PLATFORM, repeats=again, previous=case.before)
     return compare(case.reference, dumps, settings)
@@ -263,6 +263,30 @@ def score(case: Case, found: Comparison, into: Score) -> None:
     into.wrong_certain += any(k.certain and k.kind not in RIGHT[case.kind] for k in kinds)
     if not named:
         into.misnamed[kinds[0].kind if kinds else "nothing"] += 1
+
+
+# --------------------------------------------------------------------------- layers that were not dumped
+
+
+def hide(case: Case, seed: int) -> Case | None:
+    """The case with a third of its layers not dumped; None where no layer that is left shows the fault."""
+    rng = np.random.default_rng(seed)
+    inner = [t.name for t in case.reference.tensors.values() if not t.is_input and not t.is_output]
+    hidden = frozenset(name for name in inner if rng.random() < 1 / 3)
+    seen = [t for t in case.reference.tensors.values() if t.name not in hidden and not t.is_input]
+    shown = any(not _is_within(case.values[t.name], np.array(t.load()), t) for t in seen)
+    return replace(case, hidden=hidden) if shown else None
+
+
+def hidden_runs(made: list[Ground], seeds: int, folder: Path) -> Score:
+    """Detection and origins (or intervals) of a few kinds of fault when much was not seen."""
+    score_of_all = Score()
+    for kind, ground, seed in itertools.product(HIDDEN_KINDS, made, range(seeds)):
+        case = plant(ground, kind, 1000 + seed)
+        case = hide(case, seed) if case is not None else None
+        if case is not None:
+            score(case, judge(case, folder), score_of_all)
+    return score_of_all
 
 
 # --------------------------------------------------------------------------- clean runs
@@ -308,7 +332,14 @@ def evaluate(seeds: int, clean: int, folder: Path) -> dict[str, Any]:
     for found in clean_runs(made, clean, folder / "case"):
         words[found.verdict.word] += 1
         blamed += found.verdict.exit_code != 0 or bool(found.origins)
-    return {"scores": scores, "words": dict(words), "clean_runs": clean, "false_alarms": blamed, "models": len(made)}
+    return {
+        "scores": scores,
+        "hidden": hidden_runs(made, seeds, folder / "case"),
+        "words": dict(words),
+        "clean_runs": clean,
+        "false_alarms": blamed,
+        "models": len(made),
+    }
 
 
 def totals(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -335,6 +366,9 @@ def table(result: Mapping[str, Any]) -> str:
     sums = (t["cases"], t["detected"], t["origin"], t["kind"], t["kind_wrong_certain"])
     lines.append(f"| **all** | {' | '.join(f'**{n}**' for n in sums)} | {t['kind'] / max(1, t['cases']):.1%} right |")
     words = ", ".join(f"{count} {word}" for word, count in sorted(result["words"].items()))
+    h = result["hidden"]
+    told = f"{h.cases} cases, {h.detected} detected, {h.origin} at the op or in an interval that holds it."
+    lines += ["", f"With a third of the layers not dumped: {told}"]
     lines += ["", f"Clean runs: {t['clean_runs']} ({words}); false alarms: {t['false_alarms']}."]
     return "\n".join(lines)
 

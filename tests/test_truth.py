@@ -34,6 +34,13 @@ def test_a_planted_fault_is_found_at_its_op_and_called_by_its_name(
     assert (score.cases, score.detected, score.origin, score.kind, score.wrong_certain) == (1, 1, 1, 1, 0)
 
 
+def test_with_a_third_of_the_layers_unseen_the_interval_holds_the_guilty_op(
+    ground: truth.Ground, tmp_path: Path
+) -> None:
+    score = truth.hidden_runs([ground], 3, tmp_path)
+    assert score.cases >= 8 and score.detected == score.origin == score.cases
+
+
 def test_benign_differences_are_no_alarm(ground: truth.Ground, tmp_path: Path) -> None:
     for found in truth.clean_runs([ground], 4, tmp_path):
         assert found.verdict.exit_code == 0 and found.origins == ()
