@@ -207,6 +207,27 @@ def test_several_cores_need_a_model_for_several_cores(tmp_path: Path) -> None:
         assert done.returncode != 0 and "Traceback" not in done.stderr
 
 
+# --------------------------------------------------------------------------- the main job
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("soc", BOARDS)
+def test_one_command_runs_all_modes_on_every_board_and_finds_every_layer_exact(tmp_path: Path, soc: str) -> None:
+    import subprocess
+    import sys
+
+    model, source = kit.branched(soc), kit.input_file(tmp_path)
+    argv = [sys.executable, "-m", "harness", "run", str(model), "--board", f"emu-{soc}", "--input", str(source),
+            "--reference", str(kit_quantized(model)), "--runs", str(tmp_path / "runs"), "--json"]  # fmt: skip
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=180, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = (tmp_path / "runs").glob("*/*/*/run.json")
+    run = json.loads(record.read_text())
+    assert [mode["mode"] for mode in run["modes"] if mode["failure"]] == []
+    assert {mode["mode"] for mode in run["modes"]} >= {"release", "debug", "profile"}
+    assert run["verdict"]["word"] == "consistent" and run["board"]["emulated"] is True
+
+
 # --------------------------------------------------------------------------- records
 
 
