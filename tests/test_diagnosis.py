@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.consistency import kinds, pcside
+from harness.consistency.pcside import Doubt
+from harness.consistency.policy import Policy, Waiver
+from harness.consistency.verdicts import Judgement, waive
 from harness.diagnosis import RULES, find
 from harness.diagnosis.plan import find_beside, join, read_build
 from harness.diagnosis.planning import coverage_of
@@ -104,22 +109,17 @@ SHOWN: dict[str, tuple[Any, ...]] = {
     "E-112": (sensed(phase="before", load_percent={"bpu0": 40.0}),),
     "E-113": (sensed(temperatures_c={"CPU": 101.0}),),
     "E-114": ({"board": {"facts": {"clock_offset_s": -8.4e8}}},),
+    "C-100": (None, None, compared(layer(0, "differs"), origins=(Origin("o0", "Conv", "t0"),))),
     "C-101": (None, None, compared(layer(0, "exact"), layer(1, "not_compared", "no_dump"))),
     "C-102": (None, None, compared(layer(0, "differs"), layer(1, "differs"), first="t0")),
-    "C-103": (
-        None,
-        None,
-        compared(
-            layer(0, "differs"),
-            origins=(Origin("o0", "Conv", "t0", fingerprint=Fingerprint("layout", True, "equal", "NHWC as NCHW")),),
-        ),
-    ),
     "C-104": (None, None, compared(observer={"same": False, "detail": "y differs"})),
     "C-105": (
         None,
         None,
         compared(determinism={"debug": {"deterministic": False, "detail": "1 of 2 the same", "first": "y"}}),
     ),
+    "C-106": (None, None, compared(replace(layer(0, "differs"), note="its waiver ended on 2026-01-01: known"))),
+    "C-107": (None, None, compared(layer(0, "within", "waived until 2027-01-01: known"), word="consistent_within")),
     "T-201": (None, CUT),
     "T-202": (None, profile(Latency(200.0), (subgraph("s_0", 100.0),))),
     "T-203": (None, profile(Latency(100.0), (subgraph("s", 60.0), op("q", 30.0, category="quantize")))),
@@ -164,11 +164,98 @@ def test_version_skew_that_only_a_later_mode_printed_is_found_too() -> None:
     assert rules({"versions": {"hbrt": "3.15.47.0"}}) == set()
 
 
+def rules_of_the_pc() -> dict[str, tuple[str, str]]:
+    """Severity and title of every rule of the PC's own side, from records that show them all."""
+    bare: dict[str, Any] = {"optimizations": "all", "vnni": False, "dumping_changed_outputs": True, "threads": 4}
+    doubt = Doubt("t", "conv7", "Conv", 29.0, 0.01, 0.1)
+    board = {"onnxruntime": "1.19.2"}
+    shown = [
+        *pcside.findings(bare | {"onnxruntime": "1.23.0"}, (doubt,), board),
+        *pcside.findings(bare | {"onnxruntime": "1.23.0"}, (replace(doubt, op_kind="Resize"),), board),
+    ]
+    return {found.rule: (found.severity, found.title) for found in shown}
+
+
 def test_every_rule_is_shown_and_documented() -> None:
-    shown_elsewhere = {"P-401", "P-402", "P-403", "P-404", "P-405"}
+    shown_elsewhere = {"B-501", "B-502", "B-503", "B-504", "B-505"}
     assert set(SHOWN) | shown_elsewhere == set(RULES)
     rows = re.findall(r"^\| ([A-Z]-\d{3}) \| (\w+) \| (.+?) \|", (ROOT / "docs/findings.md").read_text(), re.MULTILINE)
-    assert {row[0]: (row[1], row[2]) for row in rows} == {r.id: (r.severity, r.title) for r in RULES.values()}
+    pc_side = rules_of_the_pc()
+    assert not set(pc_side) & set(RULES)
+    written = re.findall(r'rule="(P-\d{3})"', Path(pcside.__file__).read_text())
+    assert sorted(pc_side) == sorted(written)
+    assert {row[0]: (row[1], row[2]) for row in rows} == pc_side | {r.id: (r.severity, r.title) for r in RULES.values()}
+    assert len(rows) == len({row[0] for row in rows})
+
+
+def found_for(origin: Origin, **more: Any) -> list[Any]:
+    """Findings of a failed run that has this origin too."""
+    return list(find(failed("crash"), None, compared(layer(0, "differs"), origins=(origin,), **more)))
+
+
+def test_who_is_to_blame_comes_first_with_kind_evidence_and_what_to_do() -> None:
+    mark = Fingerprint("zero_point", True, "board = reference +3 on every element", "board - 3")
+    found = found_for(Origin("conv7", "Conv", "conv7_out", fingerprint=mark))[0]
+    assert (found.rule, found.severity, found.subject) == ("C-100", "error", "conv7")
+    assert found.title == "conv7 differs although everything it was fed is equal"
+    assert found.evidence == "tensor conv7_out; zero point: board = reference +3 on every element"
+    assert found.advice == f"{kinds.advice('zero_point')} What makes the pair equal: board - 3."
+
+
+def test_a_kind_that_is_not_certain_is_said_to_be_so() -> None:
+    found = found_for(Origin("conv7", "Conv", "conv7_out", fingerprint=Fingerprint("stride", False, "13 of 14")))[0]
+    assert "stride (not certain): 13 of 14" in found.evidence
+    assert found.advice.startswith("The kind is not certain. If it is stride: check row strides")
+
+
+@pytest.mark.parametrize(
+    ("origin", "title"),
+    [
+        (Origin("a", "Conv", "t", how="isolated"), "a is wrong by itself"),
+        (Origin("a", "Conv", "t", certain=False), "a is suspected"),
+        (Origin("a", "Conv", "t", certain=False, how="sequence"), "no graph is known"),
+        (Origin("a", "Conv", "t", first="x", unseen=("b", "c")), "begins at a or in the 2 ops before it"),
+        (Origin("", "", "t", certain=False, how="sequence"), "t is the first"),
+    ],
+)
+def test_the_title_says_how_much_is_known(origin: Origin, title: str) -> None:
+    found = found_for(origin)[0]
+    assert found.rule == "C-100" and title in found.title
+    assert "everything it was fed is equal" not in found.title
+
+
+def test_many_origins_are_not_many_pages() -> None:
+    many = tuple(Origin(f"o{n}", "Conv", f"t{n}") for n in range(20))
+    told = [f for f in find({}, None, compared(layer(0, "differs"), origins=many)) if f.rule == "C-100"]
+    assert len(told) == 4 and told[-1].evidence.endswith("16 further origins are in the report")
+
+
+def test_an_unstable_run_says_so_first_and_does_not_blame_the_dumping_for_it() -> None:
+    repeats = {"deterministic": False, "detail": "1 of 3", "first": "y", "unstable": {"y": {}, "z": {}}}
+    again = {"debug": repeats, "release": repeats | {"first": "out", "unstable": {"out": {}}, "detail": "2 of 3"}}
+    differing = {"same": False, "detail": "y differs"}
+    found = found_for(Origin("a", "Conv", "t"), determinism=again, observer=differing)
+    assert [f.rule for f in found] == ["C-105", "C-100", "E-106"]
+    assert (found[0].subject, found[0].evidence) == ("y", "debug: 1 of 3; release: 2 of 3")
+
+
+def test_repeats_of_one_mode_without_its_name_are_read_too() -> None:
+    told = {"deterministic": False, "detail": "1 of 2 the same", "first": "y", "unstable": {"y": {}}}
+    assert "C-105" in rules(None, None, compared(determinism=told))
+
+
+def test_waivers_are_read_as_the_comparison_writes_them() -> None:
+    metrics = Metrics(elements=10, mismatched=1, max_step=2.0)
+    judged = Judgement("differs", "max step 2 > 1")
+    ends = {"ended": date(2026, 1, 1), "holds": date(2027, 1, 1)}
+    policies = {w: Policy("p", (), (Waiver("known", d, op="o0"),), today=date(2026, 6, 1)) for w, d in ends.items()}
+    tight = replace(policies["holds"], waivers=(Waiver("known", ends["holds"], op="o0", max_step=1.0),))
+    for policy, rule in ((policies["ended"], "C-106"), (tight, "C-106"), (policies["holds"], "C-107")):
+        told = waive(judged, metrics, "o0", "t0", policy)
+        row = replace(layer(0, told.verdict, told.reason), note=told.note)
+        found = [f for f in find({}, None, compared(row)) if f.rule in ("C-106", "C-107")]
+        assert [(f.rule, f.subject) for f in found] == [(rule, "o0")]
+        assert "known" in found[0].evidence
 
 
 def test_the_cut_is_told_with_what_its_borders_cost() -> None:
@@ -214,23 +301,23 @@ def planned(
 
 def test_a_log_of_another_build_is_noticed() -> None:
     run = {"model_info": {"versions": {"builder": "1.23.6"}}}
-    assert "P-401" in planned({"versions": {"hb_mapper": "1.24.3", "hbdk": "3.49.15"}}, **run)
-    assert "P-401" not in planned({"versions": {"hb_mapper": "1.23.6", "hbdk": "3.49.15"}}, **run)
-    assert "P-401" not in planned({"versions": {"hbdk": "3.49.15"}}, **run)
-    assert "P-401" in planned({"march": "bayes-e"}, model_info={"versions": {"march": "nash-e"}})
+    assert "B-501" in planned({"versions": {"hb_mapper": "1.24.3", "hbdk": "3.49.15"}}, **run)
+    assert "B-501" not in planned({"versions": {"hb_mapper": "1.23.6", "hbdk": "3.49.15"}}, **run)
+    assert "B-501" not in planned({"versions": {"hbdk": "3.49.15"}}, **run)
+    assert "B-501" in planned({"march": "bayes-e"}, model_info={"versions": {"march": "nash-e"}})
 
 
 def test_a_node_that_ran_elsewhere_than_planned_is_noticed() -> None:
     nodes = (PlannedNode("soft", "BPU", "Softmax"), PlannedNode("conv", "BPU", "Conv"))
-    assert "P-402" in planned({"nodes": nodes}, CUT)
-    assert "P-402" not in planned({"nodes": (PlannedNode("soft", "CPU", "Softmax"),)}, CUT)
+    assert "B-502" in planned({"nodes": nodes}, CUT)
+    assert "B-502" not in planned({"nodes": (PlannedNode("soft", "CPU", "Softmax"),)}, CUT)
 
 
 def test_estimates_are_held_against_the_board_but_not_against_an_emulated_one() -> None:
     parts = {"estimates": (Estimate("s_0", 100.0, 40.0), Estimate("main_graph_subgraph_1", 99.0, 79.0))}
-    assert "P-403" in planned(parts, CUT)
-    assert "P-403" not in planned(parts, CUT, board={"emulated": True})
-    assert "P-403" not in planned({"estimates": (Estimate("s_0", 99.0, 99.0),)}, CUT)
+    assert "B-503" in planned(parts, CUT)
+    assert "B-503" not in planned(parts, CUT, board={"emulated": True})
+    assert "B-503" not in planned({"estimates": (Estimate("s_0", 99.0, 99.0),)}, CUT)
 
 
 def test_subgraphs_meet_by_name_then_by_their_number() -> None:
@@ -253,7 +340,7 @@ def test_toolchain_cosine_and_board_cosine_stand_side_by_side() -> None:
     row = plan.rows[0]
     assert (row.toolchain_cosine, row.board_one_minus_cosine, row.board_verdict) == (0.91, 1e-4, "differs")
     assert coverage_of(plan) == (1, 1)
-    assert "P-404" in planned({"nodes": nodes})
+    assert "B-504" in planned({"nodes": nodes})
 
 
 def test_a_name_that_a_table_cut_meets_the_whole_one_only_when_one_fits() -> None:
@@ -267,7 +354,7 @@ def test_a_name_that_a_table_cut_meets_the_whole_one_only_when_one_fits() -> Non
 def test_warnings_of_the_toolchain_come_with_their_meaning() -> None:
     message = Message("warning", "The input0 ... does not support data type: int16", "it runs as int8", subject="soft")
     (found,) = find({}, None, None, join(build(messages=(message,)), None, None))
-    assert found.rule == "P-405" and found.advice == "it runs as int8" and found.subject == "soft"
+    assert found.rule == "B-505" and found.advice == "it runs as int8" and found.subject == "soft"
 
 
 def test_a_log_beside_the_model_is_found_and_joined_with_the_board(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ def another_build(look: Look) -> Found:
     builder, march = str(board.get("builder", "")), str(board.get("march", ""))
     if builder and len(plan.versions) > 1 and builder not in plan.versions.values():
         tools = ", ".join(f"{tool} {version}" for tool, version in plan.versions.items())
-        yield finding("P-401", f"the model on the board was made by a builder {builder}, the build's files by {tools}")
+        yield finding("B-501", f"the model on the board was made by a builder {builder}, the build's files by {tools}")
     if march and plan.march and march != plan.march:
-        yield finding("P-401", f"the model on the board is for {march}, the build's files for {plan.march}")
+        yield finding("B-501", f"the model on the board is for {march}, the build's files for {plan.march}")
 
 
 def moved(look: Look) -> Found:
@@ -30,7 +30,7 @@ def moved(look: Look) -> Found:
     for row in look.plan.rows if look.plan else ():
         planned = "BPU" if row.planned_unit == "JIT" else row.planned_unit
         if planned and row.measured_unit and planned != row.measured_unit:
-            yield finding("P-402", f"planned {row.planned_unit}, ran on the {row.measured_unit}", subject=row.name)
+            yield finding("B-502", f"planned {row.planned_unit}, ran on the {row.measured_unit}", subject=row.name)
 
 
 def estimates(look: Look) -> Found:
@@ -40,7 +40,7 @@ def estimates(look: Look) -> Found:
         ratio = segment.ratio
         if ratio is not None and not 1 / ESTIMATE_FACTOR <= ratio <= ESTIMATE_FACTOR:
             told = f"estimated {segment.estimated_us:.1f} us, measured {segment.measured_us:.1f} us ({ratio:.2f} times)"
-            yield finding("P-403", told, subject=segment.name)
+            yield finding("B-503", told, subject=segment.name)
 
 
 def quantization(look: Look) -> Found:
@@ -52,14 +52,14 @@ def quantization(look: Look) -> Found:
         low.sort(key=lambda row: row.toolchain_cosine or 0.0)
         told = ", ".join(f"{row.name} {row.toolchain_cosine:.6g}" for row in low[:MOST])
         more = f" and {len(low) - MOST} more" if len(low) > MOST else ""
-        yield finding("P-404", f"{len(low)} nodes below {LOW_COSINE}: {told}{more}", subject=low[0].name)
+        yield finding("B-504", f"{len(low)} nodes below {LOW_COSINE}: {told}{more}", subject=low[0].name)
 
 
 def messages(look: Look) -> Found:
     for message in look.plan.messages if look.plan else ():
         if message.severity in ("error", "warning"):
             times = f" ({message.count} times)" if message.count > 1 else ""
-            yield finding("P-405", message.text[:300] + times, subject=message.subject, advice=message.meaning)
+            yield finding("B-505", message.text[:300] + times, subject=message.subject, advice=message.meaning)
 
 
 def unread(look: Look) -> Found:

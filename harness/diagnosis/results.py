@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from harness.diagnosis.rules import Found, Look, finding
 from harness.records import Comparison
@@ -40,34 +41,30 @@ def from_the_start(look: Look) -> Found:
         )
 
 
-def transforms(look: Look) -> Found:
-    """Origins whose pair becomes equal by a transform that the fingerprint names."""
-    for origin in look.comparison.origins if look.comparison else ():
-        mark = origin.fingerprint
-        if mark and mark.transform:
-            certain = "" if mark.certain else " (likely)"
-            yield finding(
-                "C-103",
-                f"{origin.tensor}: {mark.kind}{certain}: {mark.evidence}",
-                subject=origin.op or origin.tensor,
-                advice=f"what makes the pair equal: {mark.transform}",
-            )
-
-
 def observer(look: Look) -> Found:
+    """Another result in the debug run; where repeats already differ, that explains it and is said instead."""
     told = look.comparison.extras.get("observer") if look.comparison else None
-    if isinstance(told, dict) and told.get("same") is False:
+    if isinstance(told, dict) and told.get("same") is False and not _unstable(look):
         yield finding("C-104", str(told.get("detail", "")))
 
 
 def determinism(look: Look) -> Found:
-    if look.comparison is None:
-        return
-    kinds = look.comparison.extras.get("determinism")
-    told = [(k, v) for k, v in kinds.items() if isinstance(v, dict)] if isinstance(kinds, dict) else []
-    for kind, answer in told:
-        if answer.get("deterministic") is False:
-            yield finding("C-105", f"{kind}: {answer.get('detail', '')}", subject=str(answer.get("first", "")))
+    unstable = _unstable(look)
+    if unstable:
+        told = "; ".join(f"{kind}: {answer.get('detail', '')}" if kind else str(answer.get("detail", ""))
+                         for kind, answer in unstable)  # fmt: skip
+        most = max((answer for _, answer in unstable), key=lambda answer: len(answer.get("unstable") or ()))
+        yield finding("C-105", told, subject=str(most.get("first", "")))
 
 
-CHECKS = (coverage, from_the_start, transforms, observer, determinism)
+def _unstable(look: Look) -> list[tuple[str, dict[str, Any]]]:
+    """Repeats that are not the same: (mode, answer), the mode "" where only one was repeated."""
+    kinds = look.comparison.extras.get("determinism") if look.comparison else None
+    if not isinstance(kinds, dict):
+        return []
+    answers = {"": kinds} if "deterministic" in kinds else kinds
+    told = [(kind, answer) for kind, answer in answers.items() if isinstance(answer, dict)]
+    return [(kind, answer) for kind, answer in told if answer.get("deterministic") is False]
+
+
+CHECKS = (coverage, from_the_start, observer, determinism)

@@ -47,14 +47,18 @@ RULES: dict[str, Rule] = {
         Rule("E-113", "warning", "the board is hot", "give it a fan or a pause; near its limit it will slow down"),
         Rule("E-114", "note", "the clock of the board is wrong", "times in its logs are not those of this PC"),
         # C: results
+        Rule("C-100", "error", "an op differs although everything it was fed is equal",
+             "look at the error map and the histogram of this op, then run it alone"),
         Rule("C-101", "warning", "part of the network was not compared",
              "see the reasons per layer; a mapping file joins names that differ"),
         Rule("C-102", "warning", "the results differ from the first op on",
              "look at the input first: colour order, mean and scale, layout, and whether both sides got equal bytes"),
-        Rule("C-103", "warning", "a layer differs by a known transform", "see the transform"),
         Rule("C-104", "warning", "debug and release runs give different outputs",
              "do not trust the per-layer table: dumping changes what is computed"),
         Rule("C-105", "error", "the same input gave different results", "suspect the board: memory, power, driver"),
+        Rule("C-106", "warning", "a waiver has ended, or is exceeded",
+             "fix the op, or look at it again and renew the waiver in the policy file"),
+        Rule("C-107", "note", "differences are accepted by a waiver", "remove the waiver once the cause is fixed"),
         # T: time
         Rule("T-201", "warning", "an op off the accelerator cuts the network in two",
              "replace the op by one the accelerator runs, or move it to an end of the network"),
@@ -70,14 +74,14 @@ RULES: dict[str, Rule] = {
         Rule("T-207", "note", "several threads: latency holds waiting", "use one thread for the latency of one frame"),
         Rule("T-208", "note", "times are estimated, not measured", "measure on a real board before deciding"),
         Rule("T-209", "note", "the order of ops is not known", "run the debug mode too: its dumps are numbered"),
-        # P: the plan of the toolchain against the board
-        Rule("P-401", "warning", "the build's files are not of the model that ran", "give the files of the same build"),
-        Rule("P-402", "warning", "an op ran elsewhere than it was planned", "is the model on the board of this build?"),
-        Rule("P-403", "note", "the compiler's estimate is far from the board",
+        # B: the toolchain's build against the board (P is the PC's own side: consistency/pcside.py)
+        Rule("B-501", "warning", "the build's files are not of the model that ran", "give the files of the same build"),
+        Rule("B-502", "warning", "an op ran elsewhere than it was planned", "is the model on the board of this build?"),
+        Rule("B-503", "note", "the compiler's estimate is far from the board",
              "trust the board; look at memory traffic and at who else uses the accelerator"),
-        Rule("P-404", "note", "nodes lost accuracy in the toolchain already",
+        Rule("B-504", "note", "nodes lost accuracy in the toolchain already",
              "this is quantization, not the board: calibrate on better data, or give these nodes a wider type"),
-        Rule("P-405", "warning", "the toolchain warned", "see the log"),
+        Rule("B-505", "warning", "the toolchain warned", "see the log"),
         # R: what could not be read
         Rule("R-301", "note", "part of the board's output could not be read", "see the raw log in the run folder"),
     )

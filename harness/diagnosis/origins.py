@@ -1,0 +1,93 @@
+"""Who is to blame, as findings: one per origin, and what waivers accept."""
+
+from __future__ import annotations
+
+from harness.consistency import kinds
+from harness.diagnosis.rules import Found, Look, finding
+from harness.records import Layer, Origin
+
+MOST = 4  # origins with a finding of their own; where more ops are wrong at once, the page lists them
+# How a waiver is told in a layer: consistency/verdicts.py writes these.
+HOLDS, ENDED, EXCEEDED = "waived until ", "its waiver ended on ", "worse than its waiver allows"
+
+
+def origins(look: Look) -> Found:
+    """What is to blame, where it can be told; the first in execution order comes first."""
+    found = look.comparison.origins if look.comparison else ()
+    for place, origin in enumerate(found[:MOST]):
+        more = len(found) - MOST if place == MOST - 1 else 0
+        yield finding(
+            "C-100",
+            _evidence(origin) + (f"; {more} further origins are in the report" if more > 0 else ""),
+            subject=origin.op or origin.tensor,
+            title=_title(origin),
+            advice=_advice(origin),
+        )
+
+
+def _title(origin: Origin) -> str:
+    named = origin.op or origin.tensor
+    if origin.how == "sequence":
+        return f"{named} is the first that differs in file order; no graph is known, so an earlier op may be to blame"
+    if origin.unseen:
+        count = len(origin.unseen)
+        unseen = "1 op" if count == 1 else f"{count} ops"
+        suspect = "" if origin.certain else ", and its inputs are not all equal"
+        return f"a difference begins at {named} or in the {unseen} before it that could not be compared{suspect}"
+    if not origin.certain:
+        return f"{named} is suspected: it differs beyond its limits and could not be checked alone"
+    if origin.how == "isolated":
+        return f"{named} is wrong by itself: fed with the board's own inputs it gives something else on the PC"
+    return f"{named} differs although everything it was fed is equal"
+
+
+def _evidence(origin: Origin) -> str:
+    mark = origin.fingerprint
+    parts = [f"tensor {origin.tensor}"] if origin.tensor != origin.op else []
+    if origin.first:
+        parts.append(f"good until {origin.first}")
+    if origin.unseen:
+        parts.append(f"not compared: {', '.join(origin.unseen[:MOST])}{' ...' if len(origin.unseen) > MOST else ''}")
+    if mark is None:
+        parts.append("the kind of fault was not looked for")
+    elif mark.kind == "unclassified":
+        parts.append(f"of no known kind: {mark.evidence}")
+    else:
+        parts.append(f"{mark.kind.replace('_', ' ')}{'' if mark.certain else ' (not certain)'}: {mark.evidence}")
+    return "; ".join(parts)
+
+
+def _advice(origin: Origin) -> str:
+    mark = origin.fingerprint
+    if mark is None:
+        return ""
+    told = kinds.advice(mark.kind)
+    if mark.transform and mark.transform not in mark.evidence:
+        told = f"{told} What makes the pair equal: {mark.transform}.".strip()
+    if told and not mark.certain and mark.kind != "unclassified":
+        return f"The kind is not certain. If it is {mark.kind.replace('_', ' ')}: {told[:1].lower()}{told[1:]}"
+    return told
+
+
+# --------------------------------------------------------------------------- waivers
+
+
+def waivers(look: Look) -> Found:
+    """Differences that a waiver accepts, and waivers that no longer do."""
+    layers = look.comparison.layers if look.comparison else ()
+    for layer in layers:
+        if layer.verdict == "differs" and (ENDED in layer.note or EXCEEDED in layer.note):
+            yield finding("C-106", f"{layer.note}; it differs: {layer.reason}", subject=layer.op or layer.name)
+    accepted = [layer for layer in layers if is_waived(layer)]
+    if accepted:
+        named = ", ".join(f"{layer.op or layer.name} ({layer.reason})" for layer in accepted[:MOST])
+        more = f" and {len(accepted) - MOST} more" if len(accepted) > MOST else ""
+        yield finding("C-107", f"{len(accepted)} layers: {named}{more}", subject=accepted[0].op or accepted[0].name)
+
+
+def is_waived(layer: Layer) -> bool:
+    """Whether only a waiver makes this layer `within`."""
+    return layer.verdict == "within" and layer.reason.startswith(HOLDS)
+
+
+CHECKS = (origins, waivers)
