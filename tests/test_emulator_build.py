@@ -164,6 +164,31 @@ def test_a_quantized_onnx_is_taken_as_it_is(tmp_path: Path) -> None:
     assert "already quantized" in two.notes[0]
 
 
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_what_onnxruntimes_own_quantizer_writes_is_taken_and_played_exactly(tmp_path: Path, form: str) -> None:
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left = iter([{"x": kit.feed(seed)} for seed in range(4)])
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self.left, None)
+
+    source = kit.save(tmp_path, kit.branched_model(), "float.onnx")
+    quantized = tmp_path / "asymmetric.onnx"
+    quantize_static(str(source), str(quantized), Reader(), quant_format=QuantFormat[form],
+                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)  # fmt: skip
+    path = kit.compile_to(tmp_path, onnx.load(str(quantized)))
+    assert {units(path)[name] for name in units(path) if name.startswith("conv")} == {"BPU"}
+    done = kit.infer(tmp_path, path)
+    assert done.returncode == 0, done.stderr
+    expected = open_session(quantized.read_bytes()).run(["prob", "c4"], {"x": kit.feed()})
+    for i, name in enumerate(("prob", "c4")):
+        found = np.fromfile(tmp_path / f"model_infer_output_{i}_{name}.bin", np.float32)
+        assert np.array_equal(found, expected[i].reshape(-1)), name
+
+
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:

@@ -63,13 +63,14 @@ class Assembly:
     def _placement_of_quantized(self, op: Op) -> Placement:
         """For a graph that came quantized: on the BPU where its tensors are integers and the op is listed."""
         march = self.options.soc.march
-        if op.name in self.options.on_cpu or not listed(op.kind, march):
+        kind = "Gemm" if op.kind == "QGemm" else op.kind.removeprefix("QLinear")
+        if op.name in self.options.on_cpu or not listed(kind, march):
             return Placement("CPU", f"{op.kind} is a CPU op on {march}")
         inputs = [self.tensors[n].spec.dtype for n in op.inputs]
         outputs = [self.tensors[n].spec.dtype for n in op.outputs]
         if not all(dtype[:1] in "su" for dtype in inputs):
             return Placement("CPU", "its inputs are not quantized")
-        if op.kind in CONV_LIKE or all(dtype[:1] in "su" for dtype in outputs):
+        if kind in CONV_LIKE or all(dtype[:1] in "su" for dtype in outputs):
             return Placement("BPU", "quantized in the given model")
         return Placement("CPU", "its output is not quantized")
 

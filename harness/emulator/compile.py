@@ -62,9 +62,10 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
 
 def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOptions, number: int) -> Build:
     said = "already quantized, taken as it is"
-    assembly = Assembly(source, {}, options, number)
+    completed = prepare_model.complete(source, options.shapes)
+    assembly = Assembly(completed, {}, options, number)
     model = assembly.result(path, said)
-    return Build(model, assembly.files, source, said)
+    return Build(model, assembly.files, completed, said)
 
 
 def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Samples:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import version_converter
@@ -42,7 +43,57 @@ def prepare(
 
 def is_quantized(model: onnx.ModelProto) -> bool:
     """True for a graph that carries QDQ (or QLinear) ops already."""
-    return any(n.op_type in ("QuantizeLinear", "DequantizeLinear", "QLinearConv") for n in model.graph.node)
+    kinds = {node.op_type for node in model.graph.node}
+    return any(kind in ("QuantizeLinear", "DequantizeLinear") or kind.startswith("QLinear") for kind in kinds)
+
+
+def complete(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
+    """A model that is taken as it is: input shapes fixed, nodes named, every tensor's type known.
+
+    Where shape inference does not know an op (QLinear and contributed ops), the model is run once to see.
+    Errors: InputError.
+    """
+    result = _fixed(model, shapes)
+    name_nodes(result.graph.node)
+    known = {value.name for value in (*result.graph.value_info, *result.graph.input) if _has_shape(value)}
+    known |= {tensor.name for tensor in result.graph.initializer}
+    missing = [name for node in result.graph.node for name in node.output if name and name not in known]
+    if missing:
+        result.graph.value_info.extend(_seen_types(result, missing))
+        outputs = {value.name: value for value in result.graph.value_info}
+        for output in result.graph.output:
+            if not _has_shape(output) and output.name in outputs:
+                output.CopyFrom(outputs[output.name])
+    return result
+
+
+def _has_shape(value: onnx.ValueInfoProto) -> bool:
+    return bool(value.type.tensor_type.HasField("shape"))
+
+
+def _seen_types(model: onnx.ModelProto, names: Sequence[str]) -> list[onnx.ValueInfoProto]:
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    present = {value.name for value in wide.graph.output}
+    wide.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in present)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    feed = {}
+    for value in model.graph.input:
+        if value.name not in constants:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            feed[value.name] = np.zeros([dim.dim_value for dim in value.type.tensor_type.shape.dim], dtype)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(wide.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        arrays = session.run(list(names), feed)
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise InputError(f"onnxruntime cannot run the model: {_first_line(error)}") from None
+    return [
+        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        for name, array in zip(names, arrays, strict=True)
+    ]
 
 
 def _first_line(error: Exception) -> str:
