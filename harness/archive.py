@@ -18,6 +18,7 @@ from harness.errors import BoardError, HostError
 
 BLOCK = 512
 HEADER_LIMIT_BYTES = 64 * 1024  # of a long-name or pax header: far above PATH_MAX
+PADDING_LIMIT_BYTES = 2**20  # of zeros in a row; tars pad to 10 KiB
 NAME_LIMIT_BYTES = 200  # of one stored path component; file systems allow 255
 
 
@@ -56,9 +57,14 @@ class Unpacker:
         """Read one stream: any number of tar archives in a row, each perhaps followed by padding."""
         source = _Source(iter(pieces))
         long_name: bytes | None = None
+        padding = 0
         while (header := source.block()) is not None:
             if header == bytes(BLOCK):
+                padding += BLOCK
+                if padding > PADDING_LIMIT_BYTES:
+                    raise BoardError("the board sends zeros without end in place of files", "is its `tar` whole?")
                 continue
+            padding = 0
             name, size, kind = _read_header(header)
             if kind in (b"L", b"x", b"g"):
                 text = source.take_padded(size, HEADER_LIMIT_BYTES)

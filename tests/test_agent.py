@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.agent import Agent, FileFacts, Quotas
-from harness.agent.files import unzipped
-from harness.agent.packing import PROBE_BYTES, Packing, inflate
+from harness.agent.packing import PROBE_BYTES, Packing, inflate, maybe_inflated
 from harness.agent.words import read_answer, read_samples, unescape
 from harness.assets import asset
 from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
@@ -585,4 +584,9 @@ def test_a_damaged_compressed_stream_is_said(data: bytes) -> None:
 def test_a_compressed_bomb_is_handed_on_in_small_parts() -> None:
     bomb = gzip.compress(bytes(50_000_000))
     assert max(len(piece) for piece in inflate([bomb])) <= 2**20
-    assert unzipped(bomb, 1_000_000) is None
+
+
+def test_a_stream_is_inflated_only_when_it_begins_as_gzip() -> None:
+    assert b"".join(maybe_inflated(iter([b"\x1f", gzip.compress(b"text")[1:]]))) == b"text"
+    for plain in ([], [b"x"], [b"section=size\n", b"end=1\n"]):
+        assert b"".join(maybe_inflated(iter(plain))) == b"".join(plain)

@@ -170,6 +170,11 @@ def test_what_is_not_a_tar_is_said(tmp_path: Path, noise: bytes) -> None:
     assert everything(tmp_path) == set()
 
 
+def test_zeros_without_end_are_no_archive(tmp_path: Path) -> None:
+    with pytest.raises(BoardError, match="zeros without end"):
+        Unpacker(tmp_path, Quotas()).read(bytes(65536) for _ in range(1000))
+
+
 def test_a_pax_header_that_lies_is_refused(tmp_path: Path) -> None:
     for text in (b"99999 path=x\n", b"x path=y\n", b"-5 path=x\n", b"0 path=x\n", b"20 size=99999999999\n"):
         info = tarfile.TarInfo("pax")

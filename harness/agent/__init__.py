@@ -303,12 +303,14 @@ class Agent:
 
     # ---- leases: one user of a board at a time
 
-    def take_lease(self, owner: str, seconds: int) -> str:
+    def take_lease(self, owner: str, seconds: int, nonce: str = "") -> str:
         """Take the board for `seconds`, counted by the board; gives the token. Errors: BoardError when it is leased.
 
-        Runs that an earlier holder left behind are ended. Every later call of this Agent carries the token.
+        Runs that an earlier holder left behind are ended; the same `nonce` (hex) is the same holder. Every later call
+        of this Agent carries the token.
         """
-        answer = self.ask("lease", "take", escape(owner), str(seconds), secrets.token_hex(8), timeout_s=120.0)
+        nonce = nonce or secrets.token_hex(8)
+        answer = self.ask("lease", "take", escape(owner), str(seconds), nonce, timeout_s=120.0)
         self.lease_token = answer.text("lease")
         return self.lease_token
 
@@ -321,6 +323,11 @@ class Agent:
         """Give the board back. Errors: BoardError when the lease was over."""
         self.ask("lease", "release")
         self.lease_token = ""
+
+    def break_lease(self) -> None:
+        """End whoever's lease: the holder's later calls are refused."""
+        self.lease_token = ""
+        self.ask("lease", "break")
 
     def show_lease(self) -> LeaseFacts:
         """Who holds the board."""

@@ -7,14 +7,13 @@ import os
 import re
 import socket
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from harness.agent.packing import inflate
+from harness.agent.packing import inflate, maybe_inflated
 from harness.agent.words import Answer, FileFacts, Put, Refused, escape, printable, unescape, whole_number
 from harness.archive import Quotas, Unpacker, member_name, stored_name
 from harness.errors import BoardError, InputError, LinkError
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits of transfers are made from it
 BUSY_PATIENCE_S = 120.0  # how long another host's push of the same file is waited for
-GZIP_MAGIC = b"\x1f\x8b"
 BYTES_PER_NAME = 600  # of a hash answer: two lines for each file
 
 
@@ -167,29 +165,22 @@ def _owner() -> str:
 def hash_folder(agent: Agent, folder: str, timeout_s: float) -> dict[str, FileFacts]:
     limit = agent.max_files * BYTES_PER_NAME
     argv = agent.command("hash", escape(folder), "gzip")
-    done = agent.patiently(lambda: agent.transport.run(argv, timeout_s=timeout_s, limit_bytes=limit))
-    if done.cut:
-        raise BoardError(f"{agent.where}: more than {agent.max_files} files in {folder}", "raise `limits: max_files`")
-    out = unzipped(done.out, limit)
-    if out is None:
-        raise BoardError(f"{agent.where}: more than {agent.max_files} files in {folder}", "raise `limits: max_files`")
-    agent.check(Done(done.code, out, done.err), "hash")
-    return read_hashes(out)
 
+    def look() -> Done:
+        with agent.transport.stream(argv, timeout_s=timeout_s) as stream:
+            out = bytearray()
+            for piece in maybe_inflated(stream):
+                out += piece
+                if len(out) > limit:  # counted after decompressing: a little gzip can hold any amount of zeros
+                    raise BoardError(
+                        f"{agent.where}: more than {agent.max_files} files in {folder}", "raise `limits: max_files`"
+                    )
+            code = -1 if stream.code is None else stream.code
+            return Done(code, bytes(out), stream.err)
 
-def unzipped(data: bytes, limit: int) -> bytes | None:
-    """What a board sent, decompressed when it is gzip; None when that is longer than `limit`.
-
-    Damaged gzip comes back as it is: it is no whole answer then.
-    """
-    if not data.startswith(GZIP_MAGIC):
-        return data
-    unzip = zlib.decompressobj(31)
-    try:
-        out = unzip.decompress(data, limit + 1)
-    except zlib.error:
-        return data
-    return None if len(out) > limit else out
+    done = agent.patiently(look)
+    agent.check(done, "hash")
+    return read_hashes(done.out)
 
 
 def read_hashes(out: bytes) -> dict[str, FileFacts]:
@@ -260,7 +251,7 @@ def fetch(
     if bad:  # written while it was read: look again, once
         known = dict(known) | agent.hash(folder)
         got |= _collect(agent, folder, dict.fromkeys(bad), known, landing)
-        _refuse_changing(agent, folder, bad, got, known)
+        _refuse_changing(agent, folder, bad, got, known, landing)
     return {name: stored for name, (stored, _) in got.items()}
 
 
@@ -273,15 +264,23 @@ def _hold_quotas(agent: Agent, names: Sequence[str], known: Mapping[str, FileFac
 
 
 def _refuse_changing(
-    agent: Agent, folder: str, names: Sequence[str], got: Mapping[str, tuple[str, str]], known: Mapping[str, FileFacts]
+    agent: Agent,
+    folder: str,
+    names: Sequence[str],
+    got: Mapping[str, tuple[str, str]],
+    known: Mapping[str, FileFacts],
+    landing: Landing,
 ) -> None:
+    """Errors: BoardError for a file that did not come, or not as the board hashed it; what came of it is deleted."""
     for name in names:
         if name not in got:
             raise BoardError(f"{agent.where}: {printable(name)!r} was deleted from {folder} while it was pulled")
-        if got[name][1] != known[name].md5:
+        stored, md5 = got[name]
+        if md5 != known[name].md5:
+            (landing.folder / stored).unlink(missing_ok=True)
             raise BoardError(
                 f"{agent.where}: {printable(name)!r} in {folder} changes while it is pulled (md5 "
-                f"{known[name].md5 or 'unreadable'} on the board, {got[name][1]} here)",
+                f"{known[name].md5 or 'unreadable'} on the board, {md5} here)",
                 "is a tool still running on the board?",
             )
 

@@ -21,13 +21,13 @@ def owner_name() -> str:
 
 
 @contextmanager
-def hold_lease(agent: Agent, seconds: int = LEASE_S, owner: str = "") -> Iterator[Keeper]:
+def hold_lease(agent: Agent, seconds: int = LEASE_S, owner: str = "", nonce: str = "") -> Iterator[Keeper]:
     """Take the board and keep it until the context ends. Errors: BoardError when somebody else has it.
 
     A lease that was lost meanwhile (the board rebooted, or this PC slept) is seen at the next call to the agent,
     which the board refuses, and in `Keeper.lost`.
     """
-    agent.take_lease(owner or owner_name(), seconds)
+    agent.take_lease(owner or owner_name(), seconds, nonce)
     keeper = Keeper(agent, seconds)
     try:
         yield keeper

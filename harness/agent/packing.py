@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from harness.errors import BoardError
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES
 
+GZIP_MAGIC = b"\x1f\x8b"
 PROBE_BYTES = 4 * 2**20  # enough to outweigh the start of the programs, little enough to lose nothing
 FAST_BYTES_PER_S = 20e6  # from here on a small board's gzip only slows a pull down
 GAIN = 1.1  # compressing must be this much faster to be worth the board's CPU
@@ -58,8 +60,16 @@ def inflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 raise BoardError(f"the board sent a damaged compressed stream ({error})") from error
             if out:
                 yield out
-            piece = unzip.unconsumed_tail
-            if unzip.eof:
-                return
+            piece = unzip.unconsumed_tail  # what follows the end of the gzip stream is dropped
     if not unzip.eof:
         raise BoardError("the compressed stream from the board ended early")
+
+
+def maybe_inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A stream as it is, or decompressed when it begins as gzip does (boards without gzip send it plain)."""
+    source = iter(pieces)
+    head = b""
+    while len(head) < len(GZIP_MAGIC) and (piece := next(source, b"")):
+        head += piece
+    whole = chain([head], source)
+    return inflate(whole) if head.startswith(GZIP_MAGIC) else whole

@@ -187,6 +187,7 @@ class Rig:
 
 @contextmanager
 def rig_of(folder: Path, server: str, environment: dict[str, str] | None = None) -> Iterator[Rig]:
+    folder.mkdir(parents=True, exist_ok=True)
     boot = folder / "boot_id"
     boot.write_text("boot-1\n")
     rig = Rig(folder, server, {"HARNESS_BOOT_ID": str(boot), **(environment or {})})
