@@ -787,7 +787,7 @@ check_lease() { # before every verb that changes something
   fi
 }
 
-do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | show
+do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | break | show
   case ${1-} in
     take)
       lease_look
@@ -811,6 +811,11 @@ do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | show
       lease_look
       if [ "$live" -ne 1 ] || ! lease_mine; then fail stale_lease "$lease has ended; the last is $top"; fi
       lease_write 0 "$l_nonce" "$l_first" "$l_taken" "$l_owner"
+      ;;
+    break) # somebody who knows better ends it: the holder's later calls are refused
+      lease_look
+      uptime_cs
+      lease_write 0 0 $((top + 1)) "$cs" nobody
       ;;
     show)
       lease_look

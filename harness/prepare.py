@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.boards import open_board
 from harness.errors import BoardError, ConfigError, InputError
 from harness.records import Board
-from harness.session import open_board
 from harness.transports.base import Done, Transport
 
 Tell = Callable[[str], None]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform as host_platform
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness import __version__, store
+from harness.agent import FileFacts
 from harness.inputs import BoardInput
 from harness.records import Board, Case
 
@@ -82,3 +84,27 @@ def input_record(item: BoardInput) -> dict[str, Any]:
 
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class ModeRun:
+    """What one mode left."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    code: int | None
+    duration_s: float
+    timed_out: bool
+    log: str
+    files: list[dict[str, Any]]
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        return tuple(file["name"] for file in self.files)
+
+
+def file_record(name: str, facts: FileFacts, pulled: dict[str, str], known: dict[str, str]) -> dict[str, Any]:
+    """One file that a mode left. `came`: "link", "known" (equal to the PC's by size and md5), or "" (left there)."""
+    came = "link" if name in pulled else "known" if name in known else ""
+    stored = pulled.get(name) or known.get(name, "")
+    return {"name": name, "bytes": facts.size_bytes, "md5": facts.md5, "file": stored, "came": came}

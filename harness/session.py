@@ -7,53 +7,39 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness import platforms, run_record, store
-from harness.agent import Agent, BoardFacts, FileFacts, Quotas, Sample
-from harness.errors import COULD_NOT_MEASURE, BoardError, HarnessError, InputError, ToolError
+from harness import run_record, store
+from harness.agent import Agent, BoardFacts, Quotas, Sample
+from harness.boards import open_board
+from harness.errors import (
+    COULD_NOT_MEASURE,
+    BoardError,
+    CouldNotMeasure,
+    HarnessError,
+    InputError,
+    LinkError,
+    ToolError,
+)
 from harness.expectation import Expectation, Fed
+from harness.holding import hold
 from harness.inputs import plan_inputs
 from harness.platforms.base import Platform
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
-from harness.transports import open_transport
+from harness.resume import Resume
+from harness.resume import drop as drop_resume
+from harness.resume import load as load_resume
+from harness.resume import save as save_resume
 from harness.transports.base import Transport
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
 
 SENSE_EVERY_S = 1.0  # one sysfs sweep costs a few milliseconds of a small core
-
-
-@contextlib.contextmanager
-def open_board(board: Board) -> Iterator[tuple[Board, Transport]]:
-    """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts."""
-    with contextlib.ExitStack() as stack:
-        if board.emulated:
-            from harness.emulator.boards import stand_up
-
-            board = stack.enter_context(stand_up(board))
-        yield board, stack.enter_context(open_transport(board))
-
-
-def look_at(board: Board) -> dict[str, Any]:
-    """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
-    with open_board(board) as (reached, transport):
-        agent = Agent(transport, reached.work)
-        agent.install()
-        facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
-    missing = [tool for tool, where in facts.tools.items() if not where]
-    return {
-        "state": "tool missing" if missing else "ready",
-        "arch": facts.arch,
-        "kernel": facts.kernel,
-        "free_MB": facts.free_bytes // 10**6 if facts.free_bytes is not None else "",
-        "tools": " ".join(tool for tool, where in facts.tools.items() if where),
-        "remark": f"not found: {' '.join(missing)}" if missing else "",
-    }
 
 
 def run_case(board: Board, case: Case, runs: Path, tell: Tell, expected: Expectation) -> Path:
@@ -62,24 +48,47 @@ def run_case(board: Board, case: Case, runs: Path, tell: Tell, expected: Expecta
     `expected` is opened on the way, once the model's inputs are known.
 
     Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
-    tool) is recorded in run.json first and then raised.
+    tool) is recorded in run.json first and then raised, with the run folder in the error.
     """
-    platform = platforms.load(board.platform)
-    _check_case(platform, board, case)
+    _check_case(expected.platform, board, case)
     folder = store.new_run_folder(runs, case.name, board.name)
-    session = Session(board, case, folder, tell, expected)
+    record = run_record.new_record(board, case, folder)
+    resume = Resume(board.name, case, secrets.token_hex(8))
+    return _to_the_end(Session(board, folder, tell, expected, record, resume))
+
+
+def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation) -> Path:
+    """Go on with a broken run: what it measured is kept, a run that still goes on the board is picked up.
+
+    Errors: as `run_case`; InputError when there is nothing to resume.
+    """
+    resume = load_resume(folder)
+    _check_case(expected.platform, board, resume.case)
+    record = store.load_run(folder)
+    record |= {"verdict": None, "state": "running", "stopped_at": "", "resumed": record.get("resumed", 0) + 1}
+    record["modes"] = [m for m in record["modes"] if m["mode"] != "info" and not m["failure"]]
+    return _to_the_end(Session(board, folder, tell, expected, record, resume))
+
+
+def _to_the_end(session: Session) -> Path:
     try:
-        with open_board(board) as (reached, transport):
+        with open_board(session.board) as (reached, transport):
             session.run(reached, transport)
     except HarnessError as error:
         session.stop("failed", error.message, error.hint)
-        error.run_folder = folder
+        error.run_folder = session.folder
         raise
     except KeyboardInterrupt:
         session.stop("interrupted", "interrupted from the keyboard", "")
-        raise
+        stopped = Interrupted("interrupted; the board was left clean", f"go on: harness run --resume {session.folder}")
+        stopped.run_folder = session.folder
+        raise stopped from None
     session.stop("complete", "", "")
-    return folder
+    return session.folder
+
+
+class Interrupted(CouldNotMeasure):
+    """The user stopped the run."""
 
 
 def _check_case(platform: Platform, board: Board, case: Case) -> None:
@@ -109,13 +118,20 @@ def _job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options:
 class Session:
     """The steps of one run, and the run.json that grows with them."""
 
-    def __init__(self, board: Board, case: Case, folder: Path, tell: Tell, expected: Expectation) -> None:
-        self.board, self.case, self.folder, self.tell = board, case, folder, tell
-        self.expected, self.platform = expected, expected.platform
+    def __init__(
+        self,
+        board: Board,
+        folder: Path,
+        tell: Tell,
+        expected: Expectation,
+        record: dict[str, Any],
+        resume: Resume,
+    ) -> None:
+        self.board, self.case, self.folder, self.tell = board, resume.case, folder, tell
+        self.expected, self.platform, self.record, self.resume = expected, expected.platform, record, resume
         self.support: list[str] = []  # where the platform's own files lie on the board
         self._began = time.monotonic()
         self._step = "starting"
-        self.record = run_record.new_record(board, case, folder)
         self._save()
 
     # ---- the story
@@ -129,16 +145,30 @@ class Session:
             facts = self.agent.hello(tools=self.platform.tools, path=board.tools)
             self.record["board"]["facts"] = store.to_json(facts)
             self._refuse_missing_tools(facts)
-            self._sense("before")
+        nonce, wait_s = self.resume.nonce, self.case.wait_s
+        with hold(self.agent, board.name, nonce=nonce, wait_s=wait_s, tell=lambda text: self.tell(text, 0, -1)):
+            self._held()
+
+    def _held(self) -> None:
+        """The board is ours."""
+        self._sense("before")
         with self._at("pushing the model"):
             model = self._put(self.case.model)
-            self.support = [self._put(path) for path in self.platform.files(board, self._job("info", model, ()))]
+            self.support = [self._put(path) for path in self.platform.files(self.board, self._job("info", model, ()))]
         place = self.agent.new_folder(self.folder.name)
         try:
             self._on_board(model, place)
-        finally:
-            with contextlib.suppress(HarnessError):
-                self.agent.remove(place)
+        except LinkError:
+            raise  # what runs on the board goes on, and `--resume` picks it up
+        except BaseException:
+            self._clean(place)
+            raise
+        self._clean(place)
+
+    def _clean(self, place: str) -> None:
+        with contextlib.suppress(HarnessError):
+            self.agent.remove(place)
+            self.resume = dataclasses.replace(self.resume, tokens={})
 
     def _on_board(self, model: str, place: str) -> None:
         self._commands(self.board.setup, "setup")
@@ -148,7 +178,9 @@ class Session:
                 inputs = self._push_inputs(info)
             for mode in self.case.modes or self.platform.modes:
                 for turn in range(self.case.repeat if mode in ("release", "debug") else 1):
-                    self._mode(mode, self._job(mode, model, inputs), place, turn)
+                    name = mode if turn == 0 else f"{mode}-{turn + 1}"
+                    if not any(done["mode"] == name for done in self.record["modes"]):
+                        self._mode(mode, name, self._job(mode, model, inputs), place)
             self._sense("after")
         finally:
             self._commands(self.board.teardown, "teardown")
@@ -223,25 +255,41 @@ class Session:
         self.record["case"]["reference"] = self.expected.record()
         return tuple(self._put(item.path, item.tensor) for item in plan)
 
-    def _mode(self, mode: str, job: Job, place: str, turn: int) -> None:
-        name = mode if turn == 0 else f"{mode}-{turn + 1}"
+    def _mode(self, mode: str, name: str, job: Job, place: str) -> None:
         done = self._start(job, place, name)
         failure = self.platform.read_failure(mode, done.code, done.log, done.present)
         self.record["versions"] |= self.platform.read_versions(done.log)
         self._record_mode(name, done, failure)
 
-    def _start(self, job: Job, place: str, name: str) -> ModeRun:
+    def _start(self, job: Job, place: str, name: str) -> run_record.ModeRun:
         """Run one mode on the board to its end and bring home what it left."""
         folder = str(PurePosixPath(place) / name)
         job = dataclasses.replace(job, folder=folder)
         invocation = self._with_paths(self.platform.invocation(self.board, job))
         with self._at(f"running {name}"):
-            every_s = SENSE_EVERY_S if self._senses else 0.0
-            token = self.agent.start(invocation, folder, timeout_s=self.case.timeout_s, sense_every_s=every_s)
+            token = self._picked_up(name) or self._started(name, invocation, folder)
             state = self.agent.wait(token, lambda text: self.tell(f"running {name}: {text}", 0, -1))
             self._keep_samples(name, self.agent.samples(token) if self._senses else [])
         with self._at(f"collecting {name}"):
             return self._collect(name, folder, invocation, state.exit_code, state.duration_s, state.timed_out)
+
+    def _started(self, name: str, invocation: Invocation, folder: str) -> str:
+        """Start a mode; its token is on disk before the board hears of it, so that no run is lost or doubled."""
+        token = secrets.token_hex(8)
+        self.resume = self.resume.started(name, token)
+        self._save()
+        every_s = SENSE_EVERY_S if self._senses else 0.0
+        return self.agent.start(invocation, folder, self.case.timeout_s, sense_every_s=every_s, token=token)
+
+    def _picked_up(self, name: str) -> str:
+        """The token of a run of this mode that an earlier try left on the board and that is of use; else ""."""
+        token = self.resume.tokens.get(name, "")
+        if not token:
+            return ""
+        try:
+            return token if self.agent.poll(token).state in ("running", "done") else ""
+        except BoardError:
+            return ""  # the board does not know it (any more)
 
     def _with_paths(self, invocation: Invocation) -> Invocation:
         """The board's own environment and library folders, under what the platform asks for."""
@@ -254,7 +302,7 @@ class Session:
 
     def _collect(
         self, name: str, folder: str, invocation: Invocation, code: int | None, duration_s: float, timed_out: bool
-    ) -> ModeRun:
+    ) -> run_record.ModeRun:
         there = self.agent.hash(folder)
         kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
         here = self.folder / name
@@ -269,8 +317,10 @@ class Session:
         )
         log_file = here / "log.txt"
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
-        files = [_file_record(n, facts, pulled, known) for n, facts in there.items()]
-        return ModeRun(list(invocation.argv), invocation.environment, code, duration_s, timed_out, log, files)
+        files = [run_record.file_record(n, facts, pulled, known) for n, facts in there.items()]
+        return run_record.ModeRun(
+            list(invocation.argv), invocation.environment, code, duration_s, timed_out, log, files
+        )
 
     def _to_pull(self, name: str, unknown: list[str]) -> list[str]:
         """With `--pull none` the dumps of a debug run stay on the board unless they are known; that is said."""
@@ -281,7 +331,7 @@ class Session:
             self.record["notes"].append(f"{name}: {len(left)} files stayed on the board (--pull none): not compared")
         return [n for n in unknown if n == "log.txt"]
 
-    def _record_mode(self, name: str, done: ModeRun, failure: Failure | None) -> None:
+    def _record_mode(self, name: str, done: run_record.ModeRun, failure: Failure | None) -> None:
         if done.timed_out:
             failure = Failure(
                 "timeout",
@@ -323,33 +373,13 @@ class Session:
             "duration_s": round(time.monotonic() - self._began, 6),
         }
         if message:
-            self.record["problems"].append({"message": message, "hint": hint})
+            self.record["problems"].append(f"{message} ({hint})" if hint else message)
             self.record["verdict"] = store.to_json(Verdict("not_measured", message, COULD_NOT_MEASURE))
         self._save()
 
     def _save(self) -> None:
         store.save_run(self.folder, self.record)
-
-
-@dataclasses.dataclass(frozen=True)
-class ModeRun:
-    """What one mode left."""
-
-    argv: list[str]
-    environment: dict[str, str]
-    code: int | None
-    duration_s: float
-    timed_out: bool
-    log: str
-    files: list[dict[str, Any]]
-
-    @property
-    def present(self) -> tuple[str, ...]:
-        return tuple(file["name"] for file in self.files)
-
-
-def _file_record(name: str, facts: FileFacts, pulled: dict[str, str], known: dict[str, str]) -> dict[str, Any]:
-    """One file that a mode left. `came`: "link", "known" (equal to the PC's by size and md5), or "" (left there)."""
-    came = "link" if name in pulled else "known" if name in known else ""
-    stored = pulled.get(name) or known.get(name, "")
-    return {"name": name, "bytes": facts.size_bytes, "md5": facts.md5, "file": stored, "came": came}
+        if self.record["state"] == "complete":
+            drop_resume(self.folder)
+        else:
+            save_resume(self.folder, self.resume)

@@ -14,6 +14,7 @@ def _own_homes(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.mktemp("homes")
     os.environ["HARNESS_HOME"] = str(base / "harness")
     os.environ["XDG_CONFIG_HOME"] = str(base / "config")
+    os.environ["XDG_STATE_HOME"] = str(base / "state")
     os.environ.pop("HARNESS_HOSTS", None)
 
 

@@ -24,7 +24,7 @@ LEVELS = [
     ["emulator"],
     ["diagnosis"],
     ["expectation", "inputs", "inventory", "report"],
-    ["run_record"],
+    ["boards", "holding", "resume", "run_record"],
     ["prepare", "review", "session"],
     ["cli"],
     ["__main__"],

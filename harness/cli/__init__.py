@@ -16,7 +16,7 @@ COMMANDS = {
     "reference": "Run an ONNX on this PC and keep every intermediate tensor.",
     "report": "Render RUN as one self-contained HTML file.",
     "inspect": "Say what FILEs are and what they hold.",
-    "boards": "List, check and trust boards.",
+    "boards": "List, check, trust, lease and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check the policies that judge layers.",
     "lint": "Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600).",

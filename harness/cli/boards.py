@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,16 +13,20 @@ from harness.cli.common import clean, emit_json, hosts_option, json_option, note
 from harness.errors import CouldNotMeasure, HarnessError, LinkError
 from harness.records import Board
 
+if TYPE_CHECKING:
+    from harness.agent import Agent
+
 
 @click.group(name="boards")
 def command() -> None:
-    """List, check and trust boards.
+    """List, check, trust, lease and prepare boards.
 
     \b
     Examples:
       harness boards list
       harness boards check emu-x5
       harness boards trust x5-01
+      harness boards lease x5-01 --minutes 30
       harness boards prepare pi-01 --wheels wheels/
     """
 
@@ -83,7 +90,7 @@ def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
 
 
 def _check(board: Board) -> dict[str, object]:
-    from harness.session import look_at
+    from harness.boards import look_at
 
     try:
         return {"board": board.name} | look_at(board)
@@ -145,3 +152,53 @@ def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) ->
         return
     for key, value in to_json(prepared).items():
         click.echo(clean(f"{key}: {value}"))
+
+
+@command.command(name="lease")
+@click.argument("name")
+@click.option(
+    "--minutes", type=click.FloatRange(0.1, 24 * 60), help="Take the board for so long, or stretch your own lease."
+)
+@hosts_option
+@json_option
+def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -> None:
+    """Show who has a board, or take it by hand (--minutes) for your own work and runs."""
+    from harness import holding
+
+    with _agent(name, hosts) as agent:
+        facts = holding.take(agent, name, round(minutes * 60)) if minutes else agent.show_lease()
+    if as_json:
+        emit_json({"board": name} | vars(facts))
+    elif facts.held:
+        click.echo(clean(f"{name}: {facts.holder}, since {facts.age_s:.0f} s, for at most {facts.left_s:.0f} s more"))
+    else:
+        click.echo(f"{name}: free")
+
+
+@command.command(name="release")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="End another holder's lease too; its runs are refused from then on.")
+@hosts_option
+@json_option
+def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
+    """Give back a board taken by hand, or end somebody's lease (--force)."""
+    from harness import holding
+
+    with _agent(name, hosts) as agent:
+        was_held = holding.release(agent, name, force=force)
+    if as_json:
+        emit_json({"board": name, "was_held": was_held})
+    else:
+        click.echo(f"{name}: {'released' if was_held else 'was free already'}")
+
+
+@contextmanager
+def _agent(name: str, hosts: Path | None) -> Iterator[Agent]:
+    from harness.agent import Agent
+    from harness.boards import open_board
+    from harness.inventory import find_board
+
+    with open_board(find_board(name, hosts)) as (reached, transport):
+        agent = Agent(transport, reached.work)
+        agent.install()
+        yield agent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ Examples:
   harness run --board x5-01 model.bin --input photo.nv12 --reference model_quantized_model.onnx
   harness run --board x5-01 model.bin --input images=a.bin --input mask=b.bin --reference dumps/
   harness run --board emu-x5 model.bin --reference model_quantized_model.onnx --fault halved@conv3
+  harness run --resume runs/model/x5-01/20261120T091400Z
 
 \b
 Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could not measure.
@@ -24,8 +26,21 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 
 
 @click.command(name="run", epilog=EPILOG)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--board", "board_name", required=True, help="A board of the inventory: `harness boards list`.")
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.option("--board", "board_name", default="", help="A board of the inventory: `harness boards list`.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Go on with a broken run: its folder. MODEL, --board and the case's options come from it.",
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    default=0.0,
+    type=click.FloatRange(0),
+    help="Seconds to wait for a board that somebody else has. Default: say who has it, and end.",
+)
 @click.option(
     "--input",
     "inputs",
@@ -108,14 +123,13 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 )
 @hosts_option
 @json_option
-def command(model: Path, board_name: str, **given: Any) -> None:
+def command(model: Path | None, board_name: str, **given: Any) -> None:
     """Run MODEL on a board, compare with the PC layer by layer, and write an HTML report."""
-    from harness.inventory import find_board
+    from signal import SIGTERM, default_int_handler, signal
 
-    board = _with_faults(find_board(board_name, given["hosts"]), given["faults"], model)
-    case = _case(model, given, board.limits.timeout_s)
+    signal(SIGTERM, default_int_handler)  # a night that is ended leaves its boards as clean as Ctrl-C does
     try:
-        folder, run = _measure(board, case, given["runs"])
+        folder, run = _resumed(given) if given["resume"] else _new(model, board_name, given)
     except HarnessError as error:
         if error.run_folder is not None:
             note(f"what was measured until then: {_page(error.run_folder)}")
@@ -124,12 +138,36 @@ def command(model: Path, board_name: str, **given: Any) -> None:
     raise SystemExit(run["verdict"]["exit_code"])
 
 
+def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    from harness import session
+    from harness.inventory import find_board
+
+    if model is None:
+        raise click.UsageError("Missing argument 'MODEL'.")
+    if not board_name:
+        raise click.UsageError("Missing option '--board': a name of `harness boards list`, for example emu-x5.")
+    board = _with_faults(find_board(board_name, given["hosts"]), given["faults"], model)
+    case = _case(model, given, board.limits.timeout_s)
+    return _measure(board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected))
+
+
+def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    from harness import resume, session
+    from harness.inventory import find_board
+
+    folder = given["resume"]
+    broken = resume.load(folder)
+    board = _with_faults(find_board(broken.board, given["hosts"]), given["faults"], broken.case.model)
+    return _measure(board, broken.case, lambda tell, expected: session.resume_case(board, folder, tell, expected))
+
+
 def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
+    """Paths are made absolute: a broken run may be resumed from another folder."""
     return Case(
         name=given["case_name"] or model.stem,
-        model=model,
+        model=model.absolute(),
         inputs=tuple(_input(text) for text in given["inputs"]),
-        reference=given["reference"],
+        reference=_absolute(given["reference"]),
         modes=tuple(m.strip() for m in given["modes"].split(",") if m.strip()),
         model_name=given["model_name"],
         core=_core(given["core"]),
@@ -139,11 +177,16 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
         repeat=given["repeat"],
         pull=given["pull"],
         policy=given["policy"],
-        mapping=given["mapping"],
-        build=given["build"],
+        mapping=_absolute(given["mapping"]),
+        build=tuple(path.absolute() for path in given["build"]),
         options=dict(_pair(text) for text in given["options"]),
         timeout_s=given["timeout_s"] or timeout_s,
+        wait_s=given["wait_s"],
     )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if path else ""
 
 
 def _core(text: str) -> int | str:
@@ -154,8 +197,8 @@ def _input(text: str) -> tuple[str, Path]:
     """TENSOR=FILE, or FILE alone; a file whose own name holds `=` is taken as it is when it exists."""
     name, equals, path = text.partition("=")
     if not equals or Path(text).is_file():
-        return "", Path(text)
-    return name, Path(path)
+        return "", Path(text).absolute()
+    return name, Path(path).absolute()
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -182,16 +225,16 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
     return replace(board, environment=board.environment | {ENVIRONMENT: ";".join(faults)})
 
 
-def _measure(board: Any, case: Case, runs: Path) -> tuple[Path, dict[str, Any]]:
-    from harness import platforms, review, session
+def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, dict[str, Any]]:
+    from harness import platforms, review
     from harness.expectation import Expectation
 
     case = review.check_before(case)
     with progress(case.name) as tell:
         expected = Expectation(case, platforms.load(board.platform), tell)
-        folder = session.run_case(board, case, runs, tell, expected)
-        run = review.judge(folder, board, expected, tell)
-    return folder, run
+        folder = run(tell, expected)
+        judged = review.judge(folder, board, expected, tell)
+    return folder, judged
 
 
 def _page(folder: Path) -> Path:

@@ -30,6 +30,7 @@ class Case:
     build: tuple[Path, ...] = ()  # what the toolchain left: logs, node tables; empty: looked for beside the model
     options: dict[str, Any] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0
+    wait_s: float = 0.0  # how long to wait for a board that somebody else has
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ class LocalTransport(Copying):
 
     def __init__(self, board: Board) -> None:
         self._folder = Path(board.address or Path.home()).expanduser().absolute()
-        self.where = str(self._folder)
+        self.where = f"{board.name} (this PC, {self._folder})"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise HostError(f"{self.where}: cannot make the folder of board {board.name}: {error}") from error
+            raise HostError(f"{self.where}: cannot make this folder: {error}") from error
 
     def stream(
         self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
@@ -43,7 +43,7 @@ class LocalTransport(Copying):
             shown=command_name(argv),
             timeout_s=timeout_s,
             stdin=stdin,
-            environment=child_environment() | {"HOME": self.where, "PWD": self.where},
+            environment=child_environment() | {"HOME": str(self._folder), "PWD": str(self._folder)},
             folder=self._folder,
         ) as stream:
             yield stream

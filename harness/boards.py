@@ -1,0 +1,41 @@
+"""Reaching a board: connect, stand an emulated one up, and see what answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from harness import platforms
+from harness.agent import Agent
+from harness.records import Board
+from harness.transports import open_transport
+from harness.transports.base import Transport
+
+
+@contextlib.contextmanager
+def open_board(board: Board) -> Iterator[tuple[Board, Transport]]:
+    """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts."""
+    with contextlib.ExitStack() as stack:
+        if board.emulated:
+            from harness.emulator.boards import stand_up
+
+            board = stack.enter_context(stand_up(board))
+        yield board, stack.enter_context(open_transport(board))
+
+
+def look_at(board: Board) -> dict[str, Any]:
+    """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
+    with open_board(board) as (reached, transport):
+        agent = Agent(transport, reached.work)
+        agent.install()
+        facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
+    missing = [tool for tool, where in facts.tools.items() if not where]
+    return {
+        "state": "tool missing" if missing else "ready",
+        "arch": facts.arch,
+        "kernel": facts.kernel,
+        "free_MB": facts.free_bytes // 10**6 if facts.free_bytes is not None else "",
+        "tools": " ".join(tool for tool, where in facts.tools.items() if where),
+        "remark": f"not found: {' '.join(missing)}" if missing else "",
+    }

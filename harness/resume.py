@@ -1,0 +1,61 @@
+"""What a broken run needs to go on: `resume.json` in its run folder, there only while the run is not complete."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from harness import store
+from harness.errors import InputError
+from harness.records import Case
+
+FILE = "resume.json"
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where a run stands. `tokens` are runs that were started on the board, by the name of their mode."""
+
+    board: str
+    case: Case
+    nonce: str  # of the lease: whoever has it is the same holder as before
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def started(self, mode: str, token: str) -> Resume:
+        return replace(self, tokens=self.tokens | {mode: token})
+
+
+def save(folder: Path, resume: Resume) -> None:
+    """Keep it for the user alone: the nonce is what the board takes for this holder."""
+    path = folder / FILE
+    store.write_atomically(path, json.dumps(store.to_json(resume), indent=2) + "\n")
+    path.chmod(0o600)
+
+
+def drop(folder: Path) -> None:
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def load(folder: Path) -> Resume:
+    """Errors: InputError when the run is complete, or was not made by this harness."""
+    path = folder / FILE
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: nothing to resume ({FILE} is not there)", "a complete run has none: start a new one instead"
+        )
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return Resume(told["board"], _case(told["case"]), told["nonce"], told["tokens"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not readable ({error})", "start a new run instead") from error
+
+
+def _case(told: dict[str, Any]) -> Case:
+    values = {f.name: told[f.name] for f in fields(Case)}
+    values["model"] = Path(values["model"])
+    values["inputs"] = tuple((name, Path(path)) for name, path in values["inputs"])
+    values["build"] = tuple(Path(path) for path in values["build"])
+    values["modes"] = tuple(values["modes"])
+    return Case(**values)

@@ -1,0 +1,161 @@
+"""A run that is stopped, killed or kept out: the board stays clean, the folder readable, and the run can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builds import Built, build, harness
+
+
+@pytest.fixture(scope="module")
+def digits(shared_folder: Path) -> Built:
+    return build(shared_folder, "digits")
+
+
+@pytest.fixture(autouse=True)
+def own_board(tmp_path: Path) -> Iterator[None]:
+    """A board of this test's own: other tests of this worker must not meet its leases."""
+    before = os.environ["HARNESS_HOME"]
+    os.environ["HARNESS_HOME"] = str(tmp_path / "home")
+    yield
+    os.environ["HARNESS_HOME"] = before
+
+
+def run_json(cwd: Path) -> dict[str, Any]:
+    (file,) = cwd.rglob("run.json")
+    run: dict[str, Any] = json.loads(file.read_text())
+    return run
+
+
+@contextmanager
+def started(digits: Built, cwd: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--frames", "3", *more]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *map(str, argv)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_step(cwd: Path, step: str) -> None:
+    """Until resume.json says that this mode was started on the board."""
+    for _ in range(300):
+        for file in cwd.rglob("resume.json"):
+            try:
+                if step in json.loads(file.read_text())["tokens"]:
+                    return
+            except ValueError:
+                continue
+        time.sleep(0.1)
+    raise AssertionError(f"{step} was never started")
+
+
+def tools_at_work(home: Path) -> list[str]:
+    """Command lines of processes whose environment names this test's own board."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if str(home).encode() in environ.read_bytes() and b"hrt_model_exec" in (
+                command := (environ.parent / "cmdline").read_bytes()
+            ):
+                found.append(command.decode())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_path: Path, how: signal.Signals) -> None:
+    with started(digits, tmp_path, "--fault", "hang@perf") as process:
+        wait_for_step(tmp_path, "profile")
+        process.send_signal(how)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "harness run --resume" in err
+    assert "Traceback" not in err
+    assert tools_at_work(tmp_path / "home") == []
+    assert list((tmp_path / "home/boards/x5/work/emu-x5/runs").iterdir()) == []
+    run = run_json(tmp_path)
+    assert (run["state"], run["stopped_at"]) == ("interrupted", "running profile")
+    assert next(tmp_path.rglob("report.html")).is_file()
+
+    folder = next(tmp_path.rglob("run.json")).parent
+    done = harness("run", "--resume", folder, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = run_json(tmp_path)
+    assert run["state"] == "complete"
+    assert sorted(mode["mode"] for mode in run["modes"]) == ["debug", "info", "profile", "release"]
+    assert not (folder / "resume.json").exists()
+
+
+def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: Built, tmp_path: Path) -> None:
+    with started(digits, tmp_path, "--fault", "hang@perf", "--timeout", "12") as process:
+        wait_for_step(tmp_path, "profile")
+        time.sleep(1.0)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    at_work = tools_at_work(tmp_path / "home")
+    assert at_work, "the run goes on without its host"
+    folder = next(tmp_path.rglob("run.json")).parent
+    token = json.loads((folder / "resume.json").read_text())["tokens"]["profile"]
+    done = harness("run", "--resume", folder, cwd=tmp_path)
+    assert done.returncode == 3
+    profile = next(mode for mode in run_json(tmp_path)["modes"] if mode["mode"] == "profile")
+    assert profile["timed_out"], "the very run that was left on the board was picked up, and the board ended it"
+    assert tools_at_work(tmp_path / "home") == []
+    assert len(token) == 16
+
+
+def test_a_board_in_use_is_refused_with_its_holder_and_can_be_waited_for(digits: Built, tmp_path: Path) -> None:
+    with started(digits, tmp_path, "--fault", "hang@infer", "--timeout", "6", "--mode", "release") as process:
+        wait_for_step(tmp_path, "release")
+        other = tmp_path / "other"
+        other.mkdir()
+        refused = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=other)
+        assert refused.returncode == 3
+        assert "held by" in refused.stderr
+        waited = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", "--wait", "60", cwd=other)
+        process.communicate(timeout=60)
+    assert waited.returncode == 0, waited.stderr
+
+
+def test_a_lease_taken_by_hand_serves_its_holder_and_keeps_others_out(
+    digits: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = harness("boards", "lease", "emu-x5", "--minutes", "5")
+    assert "for at most 300 s" in taken.stdout
+    run = ["run", digits.model, "--board", "emu-x5", "--mode", "release"]
+    assert harness(*run, cwd=tmp_path).returncode == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+    refused = harness(*run, cwd=tmp_path)
+    assert refused.returncode == 3
+    kept_out = harness("boards", "release", "emu-x5")
+    assert kept_out.returncode == 3
+    assert "--force" in kept_out.stderr
+    assert harness("boards", "release", "emu-x5", "--force").returncode == 0
+    assert harness(*run, cwd=tmp_path).returncode == 0
+
+
+def test_a_complete_run_has_nothing_to_resume(digits: Built, tmp_path: Path) -> None:
+    assert harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path).returncode == 0
+    done = harness("run", "--resume", next(tmp_path.rglob("run.json")).parent, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nothing to resume" in done.stderr
