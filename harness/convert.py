@@ -30,3 +30,25 @@ def nv12_to_yuv444(data: bytes, height: int, width: int) -> U8:
     chroma = flat[size:].reshape(height // 2, width // 2, 2)
     out[..., 1:] = chroma.repeat(2, axis=0).repeat(2, axis=1)
     return out
+
+
+def normalised(planes: NDArray[np.uint8], mean: str, var: str) -> NDArray[np.float32]:
+    """u8 (N, C, H, W) -> float32 `(pixel - mean) / var`, per channel. `mean` and `var` hold one number or C of them.
+
+    Errors: InputError for text that is no such list, or a var of zero.
+    """
+    channels = planes.shape[1]
+    low, wide = _per_channel(mean, "mean", channels), _per_channel(var, "var", channels)
+    if not wide.all():
+        raise InputError(f"var {var}: zero divides")
+    return np.ascontiguousarray((planes.astype(np.float32) - low) / wide, np.float32)
+
+
+def _per_channel(text: str, what: str, channels: int) -> NDArray[np.float32]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, channels) or not np.isfinite(values).all():
+        raise InputError(f"{what} {text!r}: one number or {channels} with commas are wanted", f"{what}=0,0,0")
+    return np.resize(np.array(values, np.float32), channels).reshape(1, channels, 1, 1)

@@ -1,0 +1,215 @@
+"""Ingenic boards with Venus: T40, X2500 (NNA1), T41, A1 (NNA2). The tools are the user's own programs.
+
+A run has four builds of one program (release, debug, profile, nmem), told by the library that each is linked to. Facts
+and their sources: docs/boards/magik.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.convert import normalised
+from harness.errors import InputError
+from harness.platforms import magik_dumps, magik_errors, magik_options
+from harness.platforms.base import Platform
+from harness.platforms.horizon_estimates import mark_estimates
+from harness.platforms.horizon_text import plain, read_text
+from harness.platforms.magik_profile import ProfileTables, op_times, read_profile
+from harness.platforms.magik_text import (
+    OLD_SOC_NNA,
+    read_nmem,
+    read_reserved,
+    read_times_us,
+    read_versions,
+    skew,
+)
+from harness.records import Board, Dump, Failure, Invocation, Job, Latency, ModelInfo, OpTime, TensorSpec
+
+RUN_LABEL = "test_net run"  # the vendor's sample: time of all runs together
+_INPUT_LINE = re.compile(r"^harness: input ([0-9]+),([0-9]+),([0-9]+),([0-9]+)$")
+_PIXELS_LINE = re.compile(r"^harness: pixels (mean \S+ var \S+)$")
+_PIXELS = re.compile(r"mean (\S+) var (\S+)")
+
+
+class Magik:
+    """Venus programs: see platforms/base.py for the contract."""
+
+    name = "magik"
+    modes: tuple[str, ...] = magik_options.MODES
+    units: tuple[str, ...] = ("NNA",)
+    tools: tuple[str, ...] = ()
+    options: Mapping[str, str] = magik_options.OPTIONS
+
+    # ---- before the run
+
+    def check_model(self, path: Path, board: Board) -> None:
+        """The format of magik.bin is not published: only what cannot be one is refused. Errors: InputError."""
+        if path.suffix.lower() in (".onnx", ".mgk", ".h", ".pb"):
+            raise InputError(
+                f"{path}: a {path.suffix} file does not run on a board",
+                "convert it with magik-transform-tools; the board takes the .bin it writes",
+            )
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: empty")
+
+    def files(self, board: Board, job: Job) -> tuple[Path, ...]:
+        return magik_options.supply(board, magik_options.merged(board, job)).files
+
+    def invocation(self, board: Board, job: Job) -> Invocation:
+        values = magik_options.merged(board, job)
+        if job.mode == "info":
+            return Invocation(self._info_line(values), {})
+        if job.mode not in self.modes:
+            raise InputError(f"platform magik has no mode {job.mode!r}", f"its modes: {', '.join(self.modes)}")
+        argv = magik_options.run_line(board, job, values)
+        keep = magik_options.KEEP.get(job.mode, magik_options.PICTURES)
+        return Invocation(argv, {}, expected=magik_errors.EXPECTED.get(job.mode, ()), keep=keep)
+
+    def _info_line(self, values: Mapping[str, str]) -> tuple[str, ...]:
+        """There is no tool that tells of a model: the shape is what the case says, the memory what the kernel says."""
+        said = [f"pixels mean {values['mean'].replace(' ', '')} var {values['var'].replace(' ', '')}"]
+        if values.get("shape"):
+            said.append("input {},{},{},{}".format(*magik_options.shape_of(values)))
+        return ("sh", "-c", magik_options.INFO_SCRIPT, "venus", values["proc"], *said)
+
+    # ---- reading
+
+    def read_model_info(self, text: str) -> ModelInfo:
+        lines = plain(text).lines
+        shape = next((m for line in lines if (m := _INPUT_LINE.match(line))), None)
+        pixels = next((m[1] for line in lines if (m := _PIXELS_LINE.match(line))), "")
+        problems = [] if shape else ["Magik has no tool that tells a model's inputs; option shape tells the input's"]
+        spec = TensorSpec("input", "u8", tuple(int(n) for n in shape.groups()), "NHWC") if shape else None
+        return ModelInfo(
+            name="",
+            inputs=(spec,) if spec else (),
+            input_sources=("ddr",) if spec else (),
+            input_types=(pixels,),
+            versions=self.read_versions(text),
+            problems=tuple(problems),
+        )
+
+    def read_versions(self, text: str) -> dict[str, str]:
+        """Venus' versions, and from the info mode the memory that the kernel set aside (`nmem`, `rmem`, `mem`)."""
+        line = next((line for line in plain(text).lines if line.startswith("harness: cmdline ")), "")
+        reserved = {key.removesuffix("_bytes"): f"{size // 1024}K" for key, size in read_reserved(line).items()}
+        return read_versions(text) | reserved
+
+    def read_latency(self, folder: Path, log: str) -> Latency | None:
+        """End to end from the program's own clock; the nmem build is about ten times slower and tells none."""
+        if folder.name.startswith("nmem"):
+            return None
+        tables, total_us = read_profile(log), read_times_us(log).get(RUN_LABEL)
+        if total_us is None:
+            return _sum_of_ops(tables)
+        runs = tables.cycles or 1
+        profiled = bool(tables.rows or tables.kinds)
+        return Latency(
+            mean_us=total_us / runs,
+            frames=runs,
+            threads=1,
+            total_us=total_us,
+            warmup_excluded=False,
+            problems=(*tables.problems, *(("the time is the profile build's, warm-ups included",) if profiled else ())),
+        )
+
+    def read_ops(self, folder: Path, log: str) -> tuple[OpTime, ...]:
+        return mark_estimates(folder, op_times(read_profile(log)))
+
+    def read_memory(self, folder: Path) -> dict[str, int] | None:
+        """Bytes of /tmp/nmem_memory.txt as the run left it: total, peak, free, ... as far as told."""
+        nmem = read_nmem(read_text(folder / "nmem_memory.txt"))
+        if nmem is None:
+            return None
+        peak = nmem.peak_bytes
+        return nmem.values | ({} if peak is None else {"peak_bytes": peak})
+
+    def read_outputs(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
+        """Programs hand no output tensor out: boxes are printed, layers are dumped."""
+        return ()
+
+    def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
+        """A board's debug dumps, or a PC's folder where it is one."""
+        return magik_dumps.board_dumps(folder) or magik_dumps.pc_dumps(folder)
+
+    def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
+        """Sentences on a run that worked: skewed versions, stale bytes, dumps that could not be written."""
+        said = list(skew(log))
+        lost = magik_errors.unwritten_dumps(log) if mode.startswith("debug") else ()
+        if lost:
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            said.append(f"not dumped, their names hold a slash or are too long: {', '.join(lost[:5])}{more}")
+        if mode.startswith("nmem"):
+            nmem = read_nmem(read_text(folder / "nmem_memory.txt"))
+            said += [f"nmem_memory.txt: {problem}" for problem in (nmem.problems if nmem else ())]
+            said += [line for line in plain(log).lines if line.startswith("harness: stale")]
+        if mode.startswith("profile"):
+            said += [f"profile: {problem}" for problem in read_profile(log).problems]
+        return tuple(dict.fromkeys(said))
+
+    def reference_inputs(self, reference: Path) -> dict[str, str]:
+        """md5 by name of the inputs that lie in a PC's dump folder: what the board must be fed with."""
+        return magik_dumps.pc_inputs(reference)
+
+    def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
+        return magik_dumps.storages(spec)
+
+    def read_failure(self, mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
+        return magik_errors.judge(mode, code, log, present)
+
+    # ---- inputs
+
+    def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
+        """One input. Its size is known where option shape tells it; pictures are taken by programs that decode them."""
+        spec = info.inputs[0] if info.inputs else None
+        shape = "x".join(map(str, spec.shape)) if spec else "option shape tells its size"
+        size = int(np.prod(spec.shape)) if spec else None
+        return (
+            {
+                "name": "input",
+                "bytes": size,
+                "describe": f"{shape} u8 NHWC",
+                "dtype": "u8",
+                "encoded_suffixes": (".jpg", ".jpeg", ".png", ".bmp", ".nv12"),
+            },
+        )
+
+    def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
+        """u8 NHWC to the float NCHW (or u8) that an ONNX takes: (pixel - mean) / var. Errors: InputError."""
+        shape = (spec.shape[0], spec.shape[2], spec.shape[3], spec.shape[1]) if len(spec.shape) == 4 else spec.shape
+        if len(board_input) != int(np.prod(shape)):
+            raise InputError(
+                f"the reference's input {spec.name!r} takes {'x'.join(map(str, shape))} bytes (NHWC), "
+                f"the board was given {len(board_input)}",
+                "is the input file of the shape that the ONNX has? (3 channels, channels last)",
+            )
+        pixels = np.frombuffer(board_input, np.uint8).reshape(shape)
+        turned = pixels.transpose(0, 3, 1, 2) if len(shape) == 4 else pixels
+        if spec.dtype == "u8":
+            return np.ascontiguousarray(turned).tobytes()
+        told = _PIXELS.search(info.input_types[0] if info.input_types else "")
+        mean, var = (told[1], told[2]) if told else ("0,0,0", "255,255,255")
+        return normalised(turned, mean, var).tobytes()
+
+
+def _sum_of_ops(tables: ProfileTables) -> Latency | None:
+    """Where the program printed no time: the sum of its ops, said to be that."""
+    total_ms = tables.sum_ms
+    if total_ms is None:
+        return None
+    said = "the program printed no time of its own: this is the sum of the profiler's ops"
+    problems = (said, *tables.problems)
+    return Latency(mean_us=total_ms * 1000.0, frames=tables.cycles, threads=1, warmup_excluded=True, problems=problems)
+
+
+def is_old_driver(log: str) -> bool:
+    """Whether venus asked to upgrade the soc-nna driver."""
+    return OLD_SOC_NNA in plain(log).joined
+
+
+PLATFORM: Platform = Magik()
