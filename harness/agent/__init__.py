@@ -22,7 +22,7 @@ from harness.archive import Quotas
 from harness.assets import asset
 from harness.errors import AgentError, AskedWrongly, BoardError, HostKeyError, InputError, LinkError, ToolError
 from harness.records import Invocation
-from harness.transports.base import CommandTimeout, Done, Progress, Transport
+from harness.transports.base import CommandTimeout, Done, Progress, Transport, printable
 
 __all__ = ["Agent", "BoardFacts", "FileFacts", "LeaseFacts", "Put", "Quotas", "RunState", "Sample"]
 
@@ -98,11 +98,11 @@ class Agent:
         lines = os.fsdecode(done.out).split("\n")
         if done.code == 0 and len(lines) > 3 and lines[-3] in ("whole", "absent", "damaged"):
             raise BoardError(
-                f"{self.where}: the login shell prints text before every command: {words.printable(lines[0])!r}",
+                f"{self.where}: the login shell prints text before every command: {printable(lines[0])!r}",
                 "make ~/.bashrc (or /etc/profile) on the board silent for shells that are not interactive",
             )
         if done.code != 0 or len(lines) != 3:
-            said = done.err.decode("utf-8", "replace").strip()[-300:] or f"exit code {done.code}"
+            said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {done.code}"
             raise BoardError(
                 f"{self.where}: cannot use the work folder {self.work!r}: {said}",
                 "choose another `work:` folder in hosts.yaml: writable, with space",
@@ -160,7 +160,7 @@ class Agent:
         """The answer in what a command left. Errors: AgentError, or what the agent refused."""
         answer = words.read_answer(done.out)
         if not answer.whole or (done.code != 0 and not answer.error):
-            said = words.printable((done.err or done.out).decode("utf-8", "replace").strip())
+            said = printable((done.err or done.out).decode("utf-8", "replace").strip())
             gone = done.code in (2, 126, 127) and not done.out
             raise (AgentGone if gone else AgentError)(
                 f"{self.where}: the agent gave no whole answer to {verb!r} (exit code {done.code}): {said}",

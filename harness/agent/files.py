@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from harness.agent.packing import inflate, maybe_inflated
-from harness.agent.words import Answer, FileFacts, Put, Refused, escape, printable, unescape, whole_number
+from harness.agent.words import Answer, FileFacts, Put, Refused, escape, unescape, whole_number
 from harness.archive import Quotas, Unpacker, member_name, stored_name
 from harness.errors import BoardError, InputError, LinkError
-from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress
+from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, printable
 
 if TYPE_CHECKING:
     from harness.agent import Agent

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from harness.errors import AgentError, AskedWrongly, BoardError, HarnessError
+from harness.transports.base import printable
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/:@%+,=~^ -")
 _ESCAPE = re.compile(rb"\\0([0-3][0-7]{2})")
@@ -173,11 +174,6 @@ def refusal(where: str, verb: str, answer: Answer) -> HarnessError:
         return AgentError(f"{where}: the agent did not understand {verb!r}: {printable(detail)}")
     message, hint = _HINTS.get(word, (f"the board refused {verb!r}: {printable(word)} {{detail}}", ""))
     return Refused(f"{where}: {message.replace('{detail}', printable(detail))}", hint, word, detail)
-
-
-def printable(text: str, limit: int = 300) -> str:
-    """Text of a board for a terminal: one line, no control, escape or direction characters."""
-    return "".join(c if c.isprintable() else "?" for c in text[:limit])
 
 
 def read_facts(answer: Answer, now_s: float) -> BoardFacts:

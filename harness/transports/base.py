@@ -100,3 +100,8 @@ class Transport(Protocol):
     def __enter__(self) -> Transport: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """Text of a board for a terminal: one line, no control, escape or direction characters, not endless."""
+    return "".join(char if char.isprintable() else "?" for char in text[:limit])

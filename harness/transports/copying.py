@@ -12,7 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from harness.errors import BoardError, LinkError
-from harness.transports.base import OUTPUT_LIMIT_BYTES, PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, Stream
+from harness.transports.base import (
+    OUTPUT_LIMIT_BYTES,
+    PIECE_BYTES,
+    STREAM_LIMIT_BYTES,
+    Done,
+    Progress,
+    Stream,
+    printable,
+)
 
 # $1 part, $2 bytes it must hold now, $3 "new" or "more". A stream that ends early leaves nothing behind.
 _RECEIVE = """\
@@ -125,8 +133,8 @@ class Copying:
                 if len(out) > OUTPUT_LIMIT_BYTES:
                     raise BoardError(f"{self.where}: {doing!r}: endless output")
         if stream.code != 0:
-            said = stream.err.decode("utf-8", "replace").strip() or f"exit code {stream.code}"
-            raise BoardError(f"{self.where}: cannot {doing!r}: {said[:500]}", "is there space, and the right to write?")
+            said = printable(stream.err.decode("utf-8", "replace").strip()) or f"exit code {stream.code}"
+            raise BoardError(f"{self.where}: cannot {doing!r}: {said}", "is there space, and the right to write?")
         return bytes(out)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from harness.errors import AskedWrongly, ConfigError, HarnessError, HostError, HostKeyError, LinkError
 from harness.records import Board
 from harness.transports import known_hosts
-from harness.transports.base import CommandTimeout, Stream
+from harness.transports.base import CommandTimeout, Stream, printable
 from harness.transports.copying import Copying
 from harness.transports.local import child_environment
 from harness.transports.pipes import PipeStream, command_name
@@ -122,7 +122,7 @@ class OpensshTransport(Copying):
         if re.search("host key verification|host identification|host key is known", said, re.IGNORECASE):
             return self._host_key_error(said)
         lines = [line for line in said.splitlines() if line.strip()]
-        return LinkError(f"{self.where}: {lines[-1][:300] if lines else 'ssh failed'}", f"try: ssh {self._target}")
+        return LinkError(f"{self.where}: {printable(lines[-1]) if lines else 'ssh failed'}", f"try: ssh {self._target}")
 
     def _host_key_error(self, said: str) -> HarnessError:
         from harness.transports.ssh_login import fetch_key, resolve
@@ -130,7 +130,7 @@ class OpensshTransport(Copying):
         login = resolve(self._board)
         if login.jumps:
             hint = f"known_hosts file: {known_hosts.known_hosts_file(self._board)}"
-            return HostKeyError(f"{self.where}: {said.strip().splitlines()[-1][:300]}", hint)
+            return HostKeyError(f"{self.where}: {printable(said.strip().splitlines()[-1])}", hint)
         kind, blob = fetch_key(login.address, login.port, login.connect_timeout_s)
         new = known_hosts.make_key(login.address, login.port, kind, blob)
         old = known_hosts.find(known_hosts.known_hosts_file(self._board), login.address, login.port)
@@ -204,7 +204,8 @@ class _Checked:
         if self._inner.code == LINK_FAILED and _LINK_WORDS.search(self._inner.err):
             said = self._inner.err.decode("utf-8", "replace").strip().splitlines()[-1]
             raise LinkError(
-                f"{self._where}: {self._shown}: the link broke ({said[:200]})", "is the board still on the network?"
+                f"{self._where}: {self._shown}: the link broke ({printable(said)})",
+                "is the board still on the network?",
             )
 
 

@@ -1,0 +1,142 @@
+"""Bringing a board back: which of the inventory's power commands to use when, and running them.
+
+The commands (`power:` in hosts.yaml: cycle, off, on, before, after) are argument lists that run on this PC, never
+through a shell. The decision is a pure function; a board is never power-cycled more often than the policy allows.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import BoardError, CouldNotMeasure, HostError, HostKeyError, LinkError
+from harness.records import Board
+
+TROUBLES = ("no_link", "hung", "rebooted", "other")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How far recovery may go for one run."""
+
+    max_cycles: int = 1  # a board that needs more is broken, and more harms it
+    hook_limit_s: float = 60.0
+    boot_limit_s: float = 180.0  # from power on until the board answers
+    off_s: float = 5.0  # between off and on, for capacitors to drain
+    look_every_s: float = 2.0
+
+
+def trouble_of(error: CouldNotMeasure) -> str:
+    """What kind of trouble an error is. A wrong or changed host key is none that power could cure."""
+    if isinstance(error, HostKeyError):
+        return "other"
+    if isinstance(error, LinkError):
+        return "no_link"
+    if isinstance(error, BoardError):
+        return "rebooted" if "rebooted" in error.message else "other"
+    return "other"
+
+
+def steps_for(trouble: str, power: Mapping[str, Sequence[str]], cycles_used: int, policy: Policy) -> tuple[str, ...]:
+    """Which commands to run, in order; () when there is nothing to be done.
+
+    A board that rebooted by itself is up again: nothing is done to it. `cycle` is preferred to `off` and `on`.
+    """
+    if trouble not in ("no_link", "hung") or cycles_used >= policy.max_cycles:
+        return ()
+    if power.get("cycle"):
+        return ("cycle",)
+    if power.get("off") and power.get("on"):
+        return ("off", "on")
+    return ()
+
+
+def run_command(board: Board, name: str, policy: Policy | None = None) -> str:
+    """Run one of the board's commands on this PC; its output. Nothing when the board has none of that name.
+
+    It is told the board in HARNESS_BOARD and HARNESS_ADDRESS. Errors: HostError when it is missing, fails or hangs.
+    """
+    argv = board.power.get(name)
+    if not argv:
+        return ""
+    limit_s = (policy or Policy()).hook_limit_s
+    what = f"board {board.name}: power command {name!r} ({argv[0]})"
+    try:
+        done = subprocess.run(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit_s,
+            env=_environment(board),
+            cwd=Path.home(),
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"{what} did not end within {limit_s:g} s", "run it by hand") from error
+    except OSError as error:
+        raise HostError(f"{what} cannot be run: {error.strerror}", "correct `power:` in hosts.yaml") from error
+    said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
+    if done.returncode != 0:
+        raise HostError(f"{what} ended with {done.returncode}: {said[-300:]}", "run it by hand")
+    return said
+
+
+def _environment(board: Board) -> dict[str, str]:
+    """This PC's environment without passwords."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_PASSWORD")}
+    return kept | {"HARNESS_BOARD": board.name, "HARNESS_ADDRESS": board.address}
+
+
+def recover(
+    board: Board,
+    error: CouldNotMeasure,
+    answers: Callable[[], bool],
+    cycles_used: int = 0,
+    policy: Policy | None = None,
+) -> bool:
+    """Try to bring a board back after an error; True when it was power-cycled and answers again.
+
+    `answers` asks the board once. False: nothing may be done, or the board stayed away. Errors: HostError.
+    """
+    rules = policy or Policy()
+    steps = steps_for(trouble_of(error), board.power, cycles_used, rules)
+    if not steps:
+        return False
+    for step in steps:
+        if step == "on":
+            time.sleep(rules.off_s)
+        run_command(board, step, rules)
+    return _wait_until(answers, rules)
+
+
+def _wait_until(answers: Callable[[], bool], policy: Policy) -> bool:
+    ends_at = time.monotonic() + policy.boot_limit_s
+    while True:
+        with suppress(CouldNotMeasure):
+            if answers():
+                return True
+        if time.monotonic() + policy.look_every_s > ends_at:
+            return False
+        time.sleep(policy.look_every_s)
+
+
+@contextmanager
+def around(board: Board, policy: Policy | None = None) -> Iterator[None]:
+    """Run the board's `before` command, then the context, then `after`, also when the context fails.
+
+    Errors: HostError; when both the context and `after` fail, the context's error is the one that is raised.
+    """
+    run_command(board, "before", policy)
+    try:
+        yield
+    except BaseException:
+        with suppress(HostError):
+            run_command(board, "after", policy)
+        raise
+    run_command(board, "after", policy)
