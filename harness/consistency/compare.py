@@ -87,6 +87,9 @@ class _Work:
         doubles = reference.provenance.get("doubles", [])
         if doubles:
             self.notes.append(f"names that the reference holds twice, the first is used: {', '.join(doubles[:LISTED])}")
+        parameters = sum(dump.role == "parameter" for dump in dumps)
+        if parameters:
+            self.notes.append(f"{parameters} dumps of weights and other parameters have no partner on the PC: left out")
         further = sum(len(dumps) for dumps in self.matching.inputs.values())
         if further:
             self.notes.append(

@@ -51,6 +51,7 @@ def match(
     names = _Names(reference)
     mapping = mapping or {}
     _check_mapping(mapping, reference)
+    dumps = [dump for dump in dumps if dump.role != "parameter"]  # weights and the like are no tensors of a run
     found = [_find(dump, names, mapping, rules) for dump in dumps]
     by_tensor: dict[str, list[tuple[Dump, str]]] = defaultdict(list)
     loose: list[Match] = []

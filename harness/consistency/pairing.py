@@ -58,7 +58,29 @@ def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = N
         board, spec_board = steps, spec_reference
         note = "; ".join(n for n in (note, "floats on the reference's grid, compared as its integers") if n)
     form = _form(spec_board, spec_reference)
-    return Pair(board, reference, spec_board, spec_reference, form, stored, side.md5, note)
+    pair = Pair(board, reference, spec_board, spec_reference, form, stored, side.md5, note)
+    return _other_halves(pair, tensor, dump) or pair
+
+
+NIBBLE_NOTE = "4-bit: board and PC put the two values of a byte in opposite order"
+
+
+def _other_halves(pair: Pair, tensor: ReferenceTensor, dump: Dump) -> Pair | None:
+    """The same pair with the halves of the board's bytes exchanged, where only that makes it equal: 4-bit tensors, and
+    raw bytes of a type that neither side tells. Tools of one vendor pack them in both orders."""
+    four_bits = pair.stored.dtype in ("u4", "s4") and dump.path.suffix != ".npy"
+    raw = tensor.spec is None and dump.spec is None and pair.board.dtype == np.uint8
+    if not (four_bits or raw) or np.array_equal(pair.board, pair.reference):
+        return None
+    if raw:
+        other: Array = (pair.board >> 4) | (pair.board << 4)
+    else:
+        order = "high_first" if pair.stored.nibble_order == "low_first" else "low_first"
+        other = open_array(dump.path, replace(pair.stored, nibble_order=order))
+        other = to_layout(other, pair.spec_board, pair.spec_reference.layout).reshape(pair.reference.shape)
+    if not np.array_equal(other, pair.reference):
+        return None
+    return replace(pair, board=other, note="; ".join(note for note in (pair.note, NIBBLE_NOTE) if note))
 
 
 def open_array(path: Path, spec: TensorSpec) -> Array:

@@ -48,7 +48,7 @@ class Dump:
     spec: TensorSpec | None = None
     op: str = ""
     op_kind: str = ""
-    role: str = "output"  # "input" or "output"
+    role: str = "output"  # "input", "output", or "parameter" (weights and the like, never compared)
     index: int = -1  # execution order where known
     aliases: tuple[str, ...] = ()  # other names of the same tensor by the platform's rule
     unit: str = ""  # "BPU", "CPU" where known
