@@ -59,6 +59,22 @@ def test_a_result_that_is_handed_out_and_read_on_does_not_cut_the_network() -> N
     assert subgraph["conv4"] == subgraph["gap"] != ""
 
 
+def test_steps_of_an_op_with_several_outputs_have_names_of_their_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weight = onnx.numpy_helper.from_array(rng.standard_normal((8, 3, 1, 1)).astype(np.float32), "w")
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+        helper.make_node("Split", ["c"], ["left", "right"], name="split", axis=1),
+    ]
+    outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, (1, 4, 16, 20)) for n in ("left", "right")]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, kit.INPUT_SHAPE)],
+                              outputs, initializer=[weight])  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    _, model = kit.opened(kit.compile_to(tmp_path, made))
+    names = [step.name for step in model.steps]
+    assert len(names) == len(set(names)) and sum("Dequantize_split" in name for name in names) == 2
+
+
 def test_a_node_can_be_forced_to_either_unit(tmp_path: Path) -> None:
     path = kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_bpu=("attention",))
     assert units(path)["conv4"] == "CPU" and units(path)["attention"] == "BPU"

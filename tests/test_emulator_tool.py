@@ -369,6 +369,36 @@ def test_inputs_are_taken_in_the_models_order(tmp_path: Path) -> None:
     assert (tmp_path / "model_infer_input_1_right.bin").read_bytes() == feed["right"].tobytes()
 
 
+def test_integers_booleans_and_scalars_go_in_and_out(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    table = numpy_helper.from_array(rng.standard_normal((50, 16)).astype(np.float32), "table")
+    half = numpy_helper.from_array(np.array(0.5, np.float32), "half")
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["embedded"], name="embed"),
+        helper.make_node("Greater", ["embedded", "half"], ["mask"], name="greater"),
+        helper.make_node("Where", ["mask", "embedded", "half"], ["kept"], name="where"),
+        helper.make_node("ReduceMean", ["kept"], ["mean"], name="mean", keepdims=0),
+    ]
+    outputs = [helper.make_tensor_value_info("mask", TensorProto.BOOL, (1, 7, 16)),
+               helper.make_tensor_value_info("mean", TensorProto.FLOAT, ())]  # fmt: skip
+    graph = helper.make_graph(nodes, "words", [helper.make_tensor_value_info("ids", TensorProto.INT64, (1, 7))],
+                              outputs, initializer=[table, half])  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    model = kit.compile_to(tmp_path, made)
+    ids = np.array([[3, 1, 4, 1, 5, 9, 2]], np.int64)
+    (tmp_path / "ids.bin").write_bytes(ids.tobytes())
+    info = PLATFORM.read_model_info(kit.tool(tmp_path, "model_info", f"--model_file={model}").stdout)
+    assert info.problems == () and [spec.shape for spec in info.outputs] == [(1, 7, 16), (1,)]
+    done = kit.tool(tmp_path, "infer", f"--model_file={model}", "--input_file=ids.bin", "--enable_dump")
+    assert done.returncode == 0, done.stderr
+    expected = reference_values(kit_quantized(model), {"ids": ids})
+    mask = np.fromfile(tmp_path / "model_infer_output_0_mask.bin", np.bool_)
+    assert np.array_equal(mask, expected["mask"].reshape(-1))
+    assert (tmp_path / "model_infer_output_1_mean.bin").stat().st_size == 4
+
+
 def test_text_inputs_are_numbers_and_nothing_else(tmp_path: Path) -> None:
     source = tmp_path / "x.txt"
     source.write_text(" ".join(repr(float(v)) for v in kit.feed().reshape(-1)))

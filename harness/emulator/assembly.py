@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -102,12 +103,13 @@ class Assembly:
     def _tensor(self, tensor: LogicalTensor) -> BoardTensor:
         unit = self.units.get(tensor.op, "BPU")  # a quantized input is made for the BPU
         stored = layout.stored(tensor.spec, unit, self.options.soc.family)
+        handed_out = stored if tensor.onnx_name in self.integer_outputs else _as_float(tensor.spec)
         return BoardTensor(
             name=tensor.name,
             onnx_name=tensor.onnx_name,
             spec=tensor.spec,
             stored=stored,
-            handed_out=stored if tensor.onnx_name in self.integer_outputs else _as_float(tensor.spec),
+            handed_out=handed_out if handed_out.shape else replace(handed_out, shape=(1,)),  # a board knows no scalars
             op=tensor.op,
             unit=unit,
             is_input=tensor.is_input,
@@ -156,7 +158,7 @@ class Assembly:
         for group in subgraphs.schedule(self.ops, self.subgraphs):
             name = self.subgraphs.get(group[0].name, "")
             steps += self._bpu_steps(name, group) if name else self._cpu_steps(group[0])
-        return steps
+        return _unique_names(steps)
 
     def _bpu_steps(self, name: str, group: list[Op]) -> list[Step]:
         made = {n for op in group for n in op.outputs}
@@ -213,6 +215,17 @@ class Assembly:
         file = f"{self.prefix}step{len(self.files):05}.onnx"
         self.files[file] = model.SerializeToString()
         return Step(name, "graph", file=file)
+
+
+def _unique_names(steps: list[Step]) -> list[Step]:
+    """An op with several outputs is dequantized several times; the profiler's keys must differ."""
+    seen: Counter[str] = Counter()
+    result = []
+    for step in steps:
+        seen[step.name] += 1
+        again = seen[step.name] - 1
+        result.append(replace(step, name=f"{step.name}_{again}") if again else step)
+    return result
 
 
 def _as_float(spec: TensorSpec) -> TensorSpec:

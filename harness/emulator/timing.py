@@ -117,10 +117,11 @@ def _fill_all(memories: Sequence[layout.Array], arrays: Sequence[layout.Array], 
 
 
 def _data(shape: Sequence[int], kind: str, rng: np.random.Generator) -> NDArray[Any]:
-    dtype = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(int32)": np.int32}
-    if kind == "tensor(float)":
-        return rng.standard_normal(tuple(shape)).astype(np.float32)
-    return np.ones(tuple(shape), dtype.get(kind, np.int64))
+    """Seeded floats, ones of any other type; `kind` is onnxruntime's word for it, `tensor(int8)`."""
+    word = kind.removeprefix("tensor(").removesuffix(")")
+    dtype = np.dtype({"float": "float32", "double": "float64"}.get(word, word))
+    values = rng.standard_normal(tuple(shape)) if dtype.kind == "f" else np.ones(tuple(shape))
+    return np.asarray(values, dtype)
 
 
 # --------------------------------------------------------------------------- the clock
