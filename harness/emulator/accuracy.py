@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.emulator.execute import open_session
 from harness.emulator.nodes import Network
 
 Array = NDArray[Any]
+BATCH_ELEMENTS = 32 * 2**20  # of tensors held at once
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,30 @@ def distances(
 ) -> dict[str, Distance]:
     """Tensor name -> distance, for tensors that both models have."""
     network = Network(float_model)
-    names = [t.name for t in model.tensors if not t.is_input and t.name in network.producer]
-    exact = _float_values(float_model, names, sample)
     feed = {name: (value + 128).astype(np.uint8) if name in pixels else value for name, value in sample.items()}
-    tensors = [model.tensor(name) for name in exact]
+    both = [t for t in model.tensors if not t.is_input and t.name in network.producer]
     session = open_session(graph)
-    stored = session.run([t.onnx_name for t in tensors], feed)
-    return {t.name: _distance(exact[t.name], _real(v, t)) for t, v in zip(tensors, stored, strict=True)}
+    found: dict[str, Distance] = {}
+    for batch in _batches(both):
+        exact = _float_values(float_model, [t.name for t in batch], sample)
+        tensors = [t for t in batch if t.name in exact]
+        stored = session.run([t.onnx_name for t in tensors], feed) if tensors else []
+        found |= {t.name: _distance(exact[t.name], _real(v, t)) for t, v in zip(tensors, stored, strict=True)}
+    return found
+
+
+def _batches(tensors: Sequence[BoardTensor]) -> Iterator[list[BoardTensor]]:
+    """So many at a time that memory stays flat, whatever the network's size."""
+    batch: list[BoardTensor] = []
+    held = 0
+    for tensor in tensors:
+        held += math.prod(tensor.spec.shape)
+        batch.append(tensor)
+        if held > BATCH_ELEMENTS:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def _float_values(float_model: onnx.ModelProto, names: list[str], sample: Feed) -> dict[str, Array]:
