@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.consistency.pictures import error_map as drawn_map
 from harness.consistency.temporal import determinism, observer
+from harness.diagnosis.plan import Plan, PlanRow, PlanSegment
 from harness.profiling.telemetry import Sense
 from harness.records import (
     Comparison,
@@ -36,6 +37,7 @@ from harness.records import (
     Verdict,
 )
 from harness.store import to_json
+from harness.toolchains.records import Message
 
 Run = dict[str, Any]
 
@@ -182,12 +184,17 @@ def extras(rows: list[Layer]) -> Run:
             for row in rows[:30]
         ],
         "ladder": {
-            "stages": [{"name": "float", "inputs": {}, "alignment": "proven"}],
+            "stages": [
+                {"name": "float", "inputs": {}, "alignment": "proven"},
+                {"name": "reference", "inputs": {}, "alignment": "proven"},
+                {"name": "board", "inputs": {}, "alignment": "unknown"},
+            ],
             "steps": [
-                {"from": "float", "to": "reference", "inputs": "proven", "word": "consistent_within", "detail": "ok"}
+                {"from": "float", "to": "reference", "inputs": "proven", "word": "consistent_within", "detail": "ok"},
+                {"from": "reference", "to": "board", "inputs": "unknown", "word": "diverges", "detail": "not proven"},
             ],
             "first": "board",
-            "table": [],
+            "table": [{"name": row.name, "reference": "within", "board": row.verdict} for row in rows[20:30]],
             "detail": "first stage that departs: board",
         },
         "vote": {"agree": False, "dissenting": ["x5-03"], "detail": "x5-03 against 2 others"},
@@ -301,7 +308,14 @@ def mode(name: str, exit_code: int = 0, files: int = 3, **more: Any) -> Run:
         "duration_s": 1.834,
         "folder": name,
         "files": [
-            {"name": f"{name}-{index}.bin", "bytes": 102_400 + index, "md5": md5(name, index)} for index in range(files)
+            {
+                "name": f"{name}-{index}.bin",
+                "bytes": 102_400 + index,
+                "md5": md5(name, index),
+                "file": f"{name}-{index}.bin" if index != 1 else "",
+                "came": ("link", "", "known")[min(index, 2)],
+            }
+            for index in range(files)
         ],
         "failure": None,
         "notes": [],
@@ -337,7 +351,16 @@ def base_run() -> Run:
         "case": {
             "name": "yolo_n",
             "model": {"name": "yolo n.bin", "bytes": 6_291_456, "md5": md5("model")},
-            "inputs": [{"tensor": "images", "name": "photo.nv12", "bytes": 614_400, "md5": md5("input")}],
+            "inputs": [
+                {
+                    "tensor": "images",
+                    "generated": False,
+                    "name": "photo.nv12",
+                    "file": "inputs/0_photo.nv12",
+                    "bytes": 614_400,
+                    "md5": md5("input"),
+                }
+            ],
             "reference": {
                 "kind": "onnx",
                 "name": "yolo_n_quantized.onnx",
@@ -368,10 +391,13 @@ def base_run() -> Run:
             {"name": "yolo n.bin", "bytes": 6_291_456, "md5": md5("model"), "sent_bytes": 6_291_456},
             {"name": "photo.nv12", "bytes": 614_400, "md5": md5("input"), "sent_bytes": 0},
         ],
+        "timings_s": {"connecting": 0.41, "pushing the model": 0.9, "running debug": 11.2, "running profile": 6.7},
         "modes": [mode("release"), mode("debug", files=64), mode("profile", files=2)],
         "model_info": to_json(model_info()),
         "profile": to_json(profile()),
         "comparison": None,
+        "plan": None,
+        "memory": {},
         "telemetry": telemetry(),
         "findings": [],
         "verdict": {"word": "not_compared", "detail": "no reference was given", "exit_code": 0},
@@ -415,6 +441,67 @@ def diverging_run(count: int = 64, origin: int = _ORIGIN) -> Run:
     )
     run = with_comparison(base_run(), comparison)
     run["findings"] = to_json(findings())
+    run["plan"] = to_json(plan(rows))
+    return run
+
+
+def plan(rows: list[Layer]) -> Plan:
+    """Two nodes ran elsewhere than planned, one was not seen; the second segment has no estimate."""
+    nodes = [
+        PlanRow(
+            name=row.op,
+            kind=f"HzSQuantized{row.op_kind}",
+            planned_unit="BPU" if index != 5 else "JIT",
+            subgraph=0,
+            dtype="s8",
+            measured_unit={3: "CPU", 8: "CPU", 11: ""}.get(index, "BPU"),
+            measured_us=12.5 if index == 3 else None,
+            toolchain_cosine=0.999992 if index else 1.0,
+            board_verdict=row.verdict,
+            board_one_minus_cosine=row.metrics.one_minus_cosine if row.metrics else None,
+        )
+        for index, row in enumerate(rows)
+    ]
+    return Plan(
+        sources=(("hb_mapper_log", "yolo_n_hb_mapper_makertbin.log"), ("quant_info", "yolo_n_quant_info.json")),
+        march="bayes-e",
+        versions={"hb_mapper": "1.24.3", "hbdk": "3.49.15"},
+        rows=tuple(nodes),
+        segments=(
+            PlanSegment("yolo_n_subgraph_0", 2308.1, 2310.4),
+            PlanSegment("yolo_n_subgraph_1", None, 1780.0),
+            PlanSegment("yolo_n_subgraph_2", 410.0, None),
+        ),
+        messages=(
+            Message("note", "[info] use default calibration", "nothing was asked for", 12),
+            Message("warning", "input0 does not support int16", "it runs as int8", 40, "/head/Softmax", 3),
+        ),
+        problems=("yolo_n_quant_info.json: a row without a name",),
+    )
+
+
+def waived_run() -> Run:
+    """Good by a waiver only, next to waivers that no longer help; nothing differs without one."""
+    rows = exact_layers(12)
+    metrics = wrong_metrics(38.0, max_step=2)
+    until = "waived until 2027-01-01: ties of the old kernel"
+    rows[3] = layer(3, "within", metrics=metrics, reason=until, note="max step 2 > 1 (integers)")
+    ended = "its waiver ended on 2026-01-01: known since spring"
+    rows[5] = layer(5, "differs", role="origin", metrics=metrics, reason="max step 2 > 1 (integers)", note=ended)
+    worse = "worse than its waiver allows (max_step 2 > 1): known"
+    rows[7] = layer(7, "differs", role="propagated", metrics=metrics, reason="max step 2 > 1 (integers)", note=worse)
+    origin = Origin(rows[5].op, rows[5].op_kind, rows[5].name)
+    verdict = Verdict("diverges", f"{rows[5].op} ({rows[5].op_kind})", 1)
+    return with_comparison(base_run(), comparison_of(verdict, rows, origins=(origin,)))
+
+
+def memory_run() -> Run:
+    """A board whose tool tells memory, fed with seeded noise, and whose dumps stayed where they were."""
+    run = not_compared_run()
+    figures = {"total_bytes": 67_108_864, "reserved_bytes": 8_388_608, "peak_bytes": 31_457_281}
+    run["memory"] = {"nmem": figures, "release": {"peak_bytes": 31_457_280}}
+    run["case"]["inputs"][0] |= {"generated": True, "name": "noise_images.bin"}
+    run["notes"] = ["input images: seeded noise was generated, 614,400 bytes"]
     return run
 
 
@@ -562,6 +649,13 @@ def hostile_run() -> Run:
     run["modes"][0]["files"][0]["name"] = bad
     run["profile"]["ops"][0]["name"] = bad
     run["profile"]["segments"][0]["name"] = bad
+    run["plan"] = to_json(plan(rows))
+    for row, name in zip(run["plan"]["rows"], HOSTILE_NAMES, strict=False):
+        row |= {"name": name, "kind": name, "planned_unit": name, "dtype": name, "board_verdict": name}
+    run["plan"]["messages"][0] |= {"text": bad, "meaning": bad, "subject": bad}
+    run["memory"] = {name: {name: 1} for name in HOSTILE_NAMES}
+    run["timings_s"] = dict.fromkeys(HOSTILE_NAMES, 1.0)
+    run["notes"] = list(HOSTILE_NAMES)
     return run
 
 
@@ -583,6 +677,8 @@ ALL: dict[str, Callable[[], Run]] = {
     "interrupted": interrupted_run,
     "no profile": no_profile_run,
     "unordered profile": unordered_profile_run,
+    "waived": waived_run,
+    "memory": memory_run,
     "large": large_run,
     "hostile": hostile_run,
 }

@@ -27,6 +27,7 @@ BESIDE = (
     "perf.json",
     "hb_verifier.log",
 )
+_SAME_UNIT = {"JIT": "BPU"}  # compiled while it is loaded, run on the same unit
 _NUMBERED = re.compile(r"(?:subgraph|bpu_segment)_([0-9]{1,6})$")
 
 
@@ -77,6 +78,11 @@ class Plan:
         """The compiler's estimate of all segments together; None when one is missing."""
         times = [segment.estimated_us for segment in self.segments]
         return sum(t for t in times if t is not None) if times and None not in times else None
+
+
+def is_elsewhere(planned: str, measured: str) -> bool:
+    """Whether a node ran on another unit than planned; False where either side does not tell."""
+    return bool(planned and measured) and _SAME_UNIT.get(planned, planned) != measured
 
 
 def find_beside(model: Path, model_name: str = "") -> tuple[Path, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnosis.plan import Plan
+from harness.diagnosis.plan import Plan, is_elsewhere
 from harness.diagnosis.rules import Found, Look, finding
 
 LOW_COSINE = 0.95  # below this the vendors' manuals call a node lossy; it is about quantization, not the board
@@ -28,8 +28,7 @@ def another_build(look: Look) -> Found:
 def moved(look: Look) -> Found:
     """Nodes that ran elsewhere than planned."""
     for row in look.plan.rows if look.plan else ():
-        planned = "BPU" if row.planned_unit == "JIT" else row.planned_unit
-        if planned and row.measured_unit and planned != row.measured_unit:
+        if is_elsewhere(row.planned_unit, row.measured_unit):
             yield finding("B-502", f"planned {row.planned_unit}, ran on the {row.measured_unit}", subject=row.name)
 
 

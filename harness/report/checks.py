@@ -8,6 +8,7 @@ from harness.report.reach import Row, rows, section
 from harness.report.values import number, text
 
 _SHOWN_APART = ("graph", "growth", "observer", "determinism", "ladder", "outputs", "three_way")
+MOST_STAGED = 40  # tensors of the ladder's table that are listed
 MOST_NOISY = 20  # layers of a three-way comparison that are listed; all are in report.json
 
 
@@ -30,6 +31,8 @@ def _observer(told: Row) -> list[Row]:
 
 
 def _determinism(told: Row) -> list[Row]:
+    if "deterministic" in told:  # one kind of run only, as `harness compare` repeats them
+        return [_sentence("repeats", told.get("deterministic"), told.get("detail"))]
     found = [(kind, section(told, kind)) for kind in told]
     return [
         _sentence(f"repeats of {kind}", answer.get("deterministic"), answer.get("detail")) for kind, answer in found
@@ -47,9 +50,15 @@ def _ladder(told: Row) -> Row | None:
         "detail": text(told.get("detail")),
         "first": text(told.get("first")),
         "steps": rows(told, "steps"),
-        "stages": [text(stage.get("name")) for stage in rows(told, "stages")],
+        "stages": [{key: text(stage.get(key)) for key in ("name", "alignment")} for stage in rows(told, "stages")],
         "table": rows(told, "table"),
+        "shown": [row for row in rows(told, "table") if _tells(row)],
     }
+
+
+def _tells(row: Row) -> bool:
+    """Whether a tensor is not exact at every stage that has it."""
+    return any(verdict not in ("exact", "") for key, verdict in row.items() if key != "name")
 
 
 def _three_way(told: list[Row]) -> Row | None:

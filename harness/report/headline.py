@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.report.layer_tables import WORDS
 from harness.report.reach import Row, rows, section
-from harness.report.values import plain, share, shortened, text
+from harness.report.values import number, plain, scientific, share, shortened, text
 
 # word -> (tone, title). Tones: good, part (good, but not everything was compared), bad, none (nothing judged), stop.
 _TITLES = {
@@ -25,8 +25,8 @@ _STATES = {
 }
 
 
-def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: list[Row]) -> Row:
-    """{"tone", "title", "subject", "sentences"}: `subject` is a name and is set in another type."""
+def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: list[Row], waivers: list[Row]) -> Row:
+    """{"word", "tone", "title", "subject", "sentences"}: `subject` is a name and is set in another type."""
     state = text(run.get("state"))
     verdict = section(run, "verdict") or section(run, "comparison", "verdict")
     if state != "complete":
@@ -36,7 +36,13 @@ def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: li
     title, subject = _with_subject(word, title, origins, section(run, "comparison"))
     if tone == "good" and not (coverage and coverage["whole"]):
         tone, title = "part", f"{title}, in what was compared"
-    sentences = [*_fault(origins, word), text(verdict.get("detail")), coverage_sentence(coverage, counts)]
+    sentences = [
+        *_fault(origins, word),
+        *effect_sentences(rows(section(run, "comparison", "extras"), "outputs")),
+        "" if _is_said(origins, word, verdict, section(run, "comparison", "verdict")) else text(verdict.get("detail")),
+        *_waived(waivers),
+        coverage_sentence(coverage, counts),
+    ]
     return {
         "word": word,
         "tone": tone,
@@ -96,8 +102,52 @@ def _fault(origins: list[Row], word: str) -> list[str]:
     return found
 
 
+_MOST_OUTPUTS = 2
+
+
+def effect_sentences(outputs: list[Row]) -> list[str]:
+    """What is left of the difference at the network's outputs; outputs whose answer changes come first."""
+    told = sorted(outputs, key=lambda row: row.get("top1_same") is not False)
+    found = [sentence for row in told[:_MOST_OUTPUTS] if (sentence := _effect(row))]
+    return found + ([f"{len(told) - _MOST_OUTPUTS} further outputs: see below."] if len(told) > _MOST_OUTPUTS else [])
+
+
+def _effect(row: Row) -> str:
+    name, error = shortened(row.get("name"), 80), number(row.get("relative_l2"))
+    size = f"relative L2 {scientific(error)}" if error is not None else "relative L2 not defined"
+    if error == 0:
+        size = "equal values"
+    if row.get("top1_same") is True:
+        return f"At output {name} the top-1 is the same, {plain(row.get('top1_board'))}; {size}."
+    if row.get("top1_same") is False:
+        board, reference = plain(row.get("top1_board")), plain(row.get("top1_reference"))
+        return f"At output {name} the top-1 changes: {board} on the board, {reference} on the PC; {size}."
+    return f"At output {name}: {size}."
+
+
+def _waived(waivers: list[Row]) -> list[str]:
+    """How many layers are good by a waiver only, and how many waivers no longer help."""
+    held = {state: sum(row["state"] == state for row in waivers) for state in ("accepted", "ended", "exceeded")}
+    words = {
+        "accepted": "within the policy only by a waiver",
+        "ended": "under a waiver that has ended",
+        "exceeded": "worse than a waiver allows",
+    }
+    parts = [f"{plural(count, 'layer')} {words[state]}" for state, count in held.items() if count]
+    return [f"{'; '.join(parts)}."] if parts else []
+
+
+def _is_said(origins: list[Row], word: str, verdict: Row, compared: Row) -> bool:
+    """The comparison's own words on a run that diverges name the origins, as title and sentences do already."""
+    return bool(origins) and word == "diverges" and verdict.get("detail") == compared.get("detail")
+
+
 def _short(origin: Row) -> str:
-    return shortened(origin["op"], 80)
+    """Name and kind of fault of a further origin."""
+    mark = origin["fingerprint"]
+    kind = "" if mark is None or mark["kind"] == "unclassified" else mark["kind"].replace("_", " ")
+    likely = "" if not kind or mark["certain"] else "likely "
+    return f"{shortened(origin['op'], 80)}{f' ({likely}{kind})' if kind else ''}"
 
 
 def fault_sentence(fingerprint: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from harness.diagnosis.origins import ENDED, EXCEEDED, HOLDS
 from harness.report.reach import Row, items, rows, section
 from harness.report.values import number, text, whole
 
@@ -30,7 +31,7 @@ MEANINGS = {
     "within": "differs, inside the policy of its kind",
     "exact": "equal, byte for byte",
 }
-_VERDICTS = ("exact", "within", "differs", "not_compared")
+VERDICT_STANDINGS = ("exact", "within", "differs", "not_compared")
 _FIGURES = (
     "elements",
     "mismatched",
@@ -59,7 +60,7 @@ def standing(layer: Row) -> str:
     if verdict == "differs":
         role = layer.get("role")
         return str(role) if role in STANDINGS else "differs"
-    return str(verdict) if verdict in _VERDICTS else "not_compared"
+    return str(verdict) if verdict in VERDICT_STANDINGS else "not_compared"
 
 
 def figures(metrics: Row) -> Row:
@@ -71,7 +72,7 @@ def figures(metrics: Row) -> Row:
 
 
 def _reason(layer: Row) -> str:
-    if layer.get("verdict") not in _VERDICTS:
+    if layer.get("verdict") not in VERDICT_STANDINGS:
         return f"verdict {text(layer.get('verdict'))!r} is not known to this version"
     return text(layer.get("reason"))
 
@@ -114,6 +115,24 @@ def _hashes(layer: Row) -> Row:
 
 def layer_rows(comparison: Row) -> list[Row]:
     return [layer_row(layer, position) for position, layer in enumerate(rows(comparison, "layers"))]
+
+
+def waiver_rows(layers: list[Row]) -> list[Row]:
+    """Layers that a waiver is about: `accepted` by it, `exceeded` (worse than it allows), or it has `ended`."""
+    return [
+        {"position": row["position"], "name": row["name"], "op": row["op"], "state": state, "said": said}
+        for row in layers
+        for state, said in [_waived(row)]
+        if state
+    ]
+
+
+def _waived(row: Row) -> tuple[str, str]:
+    if row["verdict"] == "within" and row["reason"].startswith(HOLDS):
+        return "accepted", f"{row['reason']}. Without it: {row['note']}" if row["note"] else row["reason"]
+    if row["verdict"] == "differs" and ENDED in row["note"]:
+        return "ended", row["note"]
+    return ("exceeded", row["note"]) if row["verdict"] == "differs" and EXCEEDED in row["note"] else ("", "")
 
 
 def counts(layers: list[Row]) -> dict[str, int]:

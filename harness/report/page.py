@@ -13,6 +13,7 @@ from markupsafe import Markup
 from harness.assets import asset
 from harness.consistency import kinds
 from harness.report import checks, drawings, headline, layer_tables, values
+from harness.report.growth_drawing import growth
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
 
@@ -27,6 +28,8 @@ GLYPHS = {
     "exact": "=",
 }
 MOST_FILES = 200  # listed per mode; the rest is counted, and is in run.json
+MOST_WAIVERS = 20  # listed; all are in the table of layers
+MOST_MESSAGES = 60  # of the toolchain, listed
 MOST_ORIGINS = 8  # drawn; the rest is listed
 PAGE_ROWS = 200  # of a long table on screen at a time; print and scripts-off show all
 
@@ -53,6 +56,7 @@ def _drawn(data: Row) -> Row:
     strip, time = drawings.strip(data["layers"]), data["time"]
     return {
         "strip": strip,
+        "growth": growth(data["layers"]),
         "marks": drawings.strip_marks(strip, data["origins"]) if strip else [],
         "split": drawings.split_bar(time) if time else [],
         "waterfall": drawings.waterfall(time) if time else None,
@@ -144,6 +148,9 @@ _FILTERS = {
     "quantity": quantity,
     "small": _small,
     "tint": _tint,
+    "factor": values.factor,
+    "plural": headline.plural,
+    "as_printed": values.as_printed,
 }
 _GLOBALS = {
     "GLYPHS": GLYPHS,
@@ -154,6 +161,9 @@ _GLOBALS = {
     "PAGE_ROWS": PAGE_ROWS,
     "TELEMETRY_PX": drawings.TELEMETRY_PX,
     "MOST_NOISY": checks.MOST_NOISY,
+    "MOST_STAGED": checks.MOST_STAGED,
+    "MOST_WAIVERS": MOST_WAIVERS,
+    "MOST_MESSAGES": MOST_MESSAGES,
     "disagreements": checks.disagreements,
     "kind_meaning": kinds.meaning,
     "kind_advice": kinds.advice,

@@ -92,7 +92,13 @@ def _part(part: Row) -> str:
 
 
 def _findings(data: Row) -> Lines:
-    return _capped("to do", [f"{f['rule']} {shortened(f['title'], 200)}" for f in data["findings"]])
+    return _capped("to do", [_finding(found) for found in data["findings"]])
+
+
+def _finding(found: Row) -> str:
+    subject = found["subject"]
+    about = f" ({shortened(subject, 80)})" if subject and subject not in found["title"] else ""
+    return f"{found['rule']} {shortened(found['title'], 200)}{about}"
 
 
 def _problems(data: Row) -> Lines:

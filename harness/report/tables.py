@@ -10,7 +10,9 @@ import shlex
 from harness.profiling.telemetry import senses_of_record
 from harness.report.checks import checks
 from harness.report.headline import headline
-from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op
+from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op, waiver_rows
+from harness.report.link_tables import input_rows, memory_rows, notes, timing_rows, traffic
+from harness.report.plan_tables import plan_table
 from harness.report.reach import Row, items, rows, section
 from harness.report.time_tables import time_table
 from harness.report.values import text, whole
@@ -25,11 +27,12 @@ def tables(run: Row) -> Row:
     layers = layer_rows(comparison)
     origins = origin_rows(comparison, layers, graph_of(run))
     covered, standing_counts = coverage(comparison), counts(layers)
-    time = time_table(section(run, "profile"), standing_by_op(layers))
+    waivers, standings = waiver_rows(layers), standing_by_op(layers)
+    time = time_table(section(run, "profile"), standings)
     return {
         "format": FORMAT,
         "run": {key: run.get(key) for key in _RUN_KEYS},
-        "headline": headline(run, covered, standing_counts, origins),
+        "headline": headline(run, covered, standing_counts, origins, waivers),
         "coverage": covered,
         "counts": standing_counts,
         "facts": facts(run, time),
@@ -38,13 +41,19 @@ def tables(run: Row) -> Row:
         "layers": layers,
         "origins": origins,
         "comparison": comparison_facts(comparison),
+        "waivers": waivers,
+        "plan": plan_table(run, standings),
         "time": time,
+        "memory": memory_rows(run),
         "telemetry": telemetry_rows(run),
         "modes": [mode_row(mode) for mode in rows(run, "modes")],
         "pushed": rows(run, "pushed"),
+        "inputs": input_rows(run),
+        "traffic": traffic(run),
+        "timings": timing_rows(run),
         "model": {key: spec_rows(section(run, "model_info"), key) for key in ("inputs", "outputs")},
         "environment": environment(run),
-        "notes": [text(note) for note in items(run, "notes")],
+        "notes": notes(run),
         "problems": problems(run),
     }
 
@@ -247,8 +256,7 @@ def environment(run: Row) -> list[Row]:
         "Board": section(run, "board"),
         "Host": section(run, "host"),
         "Versions": section(run, "versions"),
-        "Case": section(run, "case"),
-        "Time taken, s": section(run, "timings_s"),
+        "Case": {key: value for key, value in section(run, "case").items() if key != "inputs"},
         "Run": {key: run.get(key) for key in _RUN_KEYS},
     }
     return [{"group": group, "entries": list(_flat(value))} for group, value in groups.items() if value]
@@ -278,7 +286,8 @@ def problems(run: Row) -> list[str]:
     """Everything that could not be read or done, from the run and from its parts."""
     info = section(run, "model_info")
     latency = section(run, "profile", "latency")
-    told = [*items(run, "problems"), *items(info, "problems"), *items(info, "warnings"), *items(latency, "problems")]
+    places = ((run, "problems"), (info, "problems"), (info, "warnings"), (latency, "problems"))
+    told = [entry for holder, key in (*places, (section(run, "plan"), "problems")) for entry in items(holder, key)]
     return list(dict.fromkeys(_problem(entry) for entry in told))
 
 

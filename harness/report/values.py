@@ -122,6 +122,27 @@ def scientific(value: Any) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def factor(value: Any) -> str:
+    """A ratio of two figures that should be alike: 1.50, and never 1.00 unless they are equal."""
+    found = number(value)
+    if found is None or not math.isfinite(found) or not 0.5 < found < 2:
+        return plain(value)
+    for decimals in (2, 3, 4, 5, 6):
+        text = f"{found:.{decimals}f}"
+        if float(text) != 1:
+            return text
+    return "1" if found == 1 else "> 1.000000" if found > 1 else "< 1.000000"
+
+
+def as_printed(value: Any) -> str:
+    """A figure that a tool printed with six decimals (a cosine), with all that it printed."""
+    found = number(value)
+    if found is None or not math.isfinite(found):
+        return plain(value)
+    text = f"{found:.6f}"
+    return text if float(text) == found else repr(found)
+
+
 def tenths(value: Any) -> str:
     """A rate with one decimal, more where it would read 0.0."""
     found = number(value)
