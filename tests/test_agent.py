@@ -335,13 +335,12 @@ def test_endless_output_ends_the_run(agent: Agent, place: str) -> None:
 
 def test_a_supervisor_that_is_killed_is_noticed(agent: Agent, place: str) -> None:
     token = agent.start(sh("sleep 40"), place, 60)
-    pid = int((Path(agent.work) / "jobs" / token / "pid").read_text())
-    while agent.poll(token).state != "running" or not (Path(agent.work) / "jobs" / token / "tool").exists():
+    job = Path(agent.work) / "jobs" / token
+    while not (job / "tool").exists():
         time.sleep(0.05)
-    os.kill(int((Path(agent.work) / "jobs" / token / "pid").read_text()), 9)
+    os.kill(int((job / "pid").read_text()), 9)
     with pytest.raises(BoardError, match="supervisor was killed"):
         agent.wait(token)
-    assert pid > 1
 
 
 def test_a_reboot_in_the_middle_of_a_run_is_noticed(agent: Agent, place: str) -> None:
