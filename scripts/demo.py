@@ -27,8 +27,8 @@ def main() -> None:
     )
     step(
         "compile for the emulated X5",
-        [*HARNESS, "emulator", "build", "models/mobilenet.onnx", "--soc", "x5", "--input-type", "nv12", "--scale", "0.00392157",
-         "--calibration", "models/mobilenet_calibration", "-o", "mobilenet.bin"],
+        [*HARNESS, "emulator", "build", "models/mobilenet.onnx", "--soc", "x5", "--input-type", "nv12",
+         "--scale", "0.00392157", "--calibration", "models/mobilenet_calibration", "-o", "mobilenet.bin"],
     )  # fmt: skip
     run = [*HARNESS, "run", "mobilenet.bin", "--board", "emu-x5", "--input", "models/photo_224.nv12",
            "--reference", "mobilenet_quantized_model.onnx"]  # fmt: skip

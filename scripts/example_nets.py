@@ -65,7 +65,7 @@ class Net:
         node = helper.make_node(kind, trial, ["trial"], name=name, **attrs)
         spread = float(np.std(self._run(node)["trial"])) or 1.0
         del self.constants[before:]
-        bias = (self.rng.standard_normal(weight.shape[channel_axis]) * 0.1).astype(np.float32)
+        bias = np.asarray(self.rng.standard_normal(weight.shape[channel_axis]) * 0.1, np.float32)
         inputs = [x, self.constant(f"{name}_weight", (weight / spread).astype(np.float32))]
         if kind == "Conv":
             return str(self.add(kind, name, [*inputs, self.constant(f"{name}_bias", bias)], **attrs))
@@ -241,8 +241,8 @@ def _norm(net: Net, name: str, x: str) -> str:
     spread = net.add("ReduceMean", f"{name}_variance", [square], axes=[-1])
     root = net.add("Sqrt", f"{name}_sqrt", [net.add("Add", f"{name}_epsilon", [spread, "epsilon"])])
     ratio = net.add("Div", f"{name}_div", [centred, root])
-    gain = net.constant(f"{name}_gain", (1 + 0.1 * net.rng.standard_normal(width)).astype(np.float32))
-    shift = net.constant(f"{name}_shift", (0.1 * net.rng.standard_normal(width)).astype(np.float32))
+    gain = net.constant(f"{name}_gain", np.asarray(1 + 0.1 * net.rng.standard_normal(width), np.float32))
+    shift = net.constant(f"{name}_shift", np.asarray(0.1 * net.rng.standard_normal(width), np.float32))
     return str(net.add("Add", f"{name}_shifted", [net.add("Mul", f"{name}_mul", [ratio, gain]), shift]))
 
 
