@@ -166,7 +166,8 @@ def test_the_table_fits_the_terminal(net: tuple[Reference, Path], columns: int) 
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     code = "import sys; from harness.__main__ import main; sys.argv[0] = 'harness'; main()"
     argv = [sys.executable, "-c", code, "compare", str(net[1] / "reference"), str(net[1] / "bad"), "--all"]
-    environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm"}
+    inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}  # they overrule the terminal
+    environment = {**inherited, "NO_COLOR": "1", "TERM": "xterm"}
     process = subprocess.Popen(argv, stdout=follower, stderr=subprocess.DEVNULL, env=environment)
     os.close(follower)
     output = b""
