@@ -159,3 +159,35 @@ def test_a_complete_run_has_nothing_to_resume(digits: Built, tmp_path: Path) -> 
     done = harness("run", "--resume", next(tmp_path.rglob("run.json")).parent, cwd=tmp_path)
     assert done.returncode == 2
     assert "nothing to resume" in done.stderr
+
+
+def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: Built, tmp_path: Path) -> None:
+    """The power switch starts a server in front of the board; before that nothing listens on its port."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    count = tmp_path / "cycles"
+    switch = tmp_path / "switch.sh"
+    switch.write_text(f"#!/bin/sh\necho cycle >>'{count}'\n")
+    switch.chmod(0o755)
+    (tmp_path / "hosts.yaml").write_text(
+        f"boards:\n  away: {{platform: ort, address: 127.0.0.1, port: {port}, user: root,"
+        f" power: {{cycle: ['{switch}']}}, limits: {{connect_timeout_s: 1}}}}\n"
+    )
+    done = subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", str(digits.onnx), "--board", "away", "--mode", "release"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(600):
+        if count.exists():
+            break
+        time.sleep(0.1)
+    done.send_signal(signal.SIGINT)  # the wait for the board's boot is ended by hand
+    _, err = done.communicate(timeout=60)
+    assert count.read_text() == "cycle\n"
+    assert done.returncode == 3
+    assert "Traceback" not in err

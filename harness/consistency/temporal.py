@@ -46,16 +46,21 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
     common = _common([outputs_by_mode[mode] for mode in modes])
     if len(modes) < 2 or not common:
         return {"same": None, "modes": modes, "differing": {}, "detail": "there is nothing to hold side by side"}
-    differing = {}
+    differing, unread = {}, []
     for name in common:
         found = {mode: outputs_by_mode[mode][name] for mode in modes}
-        if len(set(found.values())) > 1 or "" in found.values():
+        if "" in found.values():
+            unread.append(name)
+        elif len(set(found.values())) > 1:
             differing[name] = found
     if differing:
         detail = f"{' and '.join(modes)} do not give the same {', '.join(differing)}: the layers are of another run"
     else:
-        detail = f"{' and '.join(modes)} give the same {len(common)} outputs"
-    return {"same": not differing, "modes": modes, "differing": differing, "detail": detail}
+        detail = f"{' and '.join(modes)} give the same {len(common) - len(unread)} outputs"
+    if unread:
+        detail += f"; not readable in every mode: {', '.join(unread)}"
+    same = False if differing else None if len(unread) == len(common) else True
+    return {"same": same, "modes": modes, "differing": differing, "unread": unread, "detail": detail}
 
 
 def _common(sets: Sequence[Mapping[str, str]]) -> list[str]:

@@ -1,7 +1,4 @@
-"""One case on one board: push, run the modes, pull, record. The only meeting of transport and platform.
-
-The run folder is written as it goes: whatever breaks, run.json says what was done and where it stopped.
-"""
+"""The steps of one run on the board, and the run.json that grows with them."""
 
 from __future__ import annotations
 
@@ -16,24 +13,19 @@ from typing import Any
 
 from harness import run_record, store
 from harness.agent import Agent, BoardFacts, Quotas, Sample
-from harness.boards import open_board
 from harness.errors import (
     COULD_NOT_MEASURE,
     BoardError,
-    CouldNotMeasure,
     HarnessError,
-    InputError,
     LinkError,
     ToolError,
 )
 from harness.expectation import Expectation, Fed
 from harness.holding import hold
 from harness.inputs import plan_inputs
-from harness.platforms.base import Platform
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import drop as drop_resume
-from harness.resume import load as load_resume
 from harness.resume import save as save_resume
 from harness.transports.base import Transport
 
@@ -42,75 +34,7 @@ Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1
 SENSE_EVERY_S = 1.0  # one sysfs sweep costs a few milliseconds of a small core
 
 
-def run_case(board: Board, case: Case, runs: Path, tell: Tell, expected: Expectation) -> Path:
-    """Run one case; returns the run folder, whose run.json holds everything measured but no judgement yet.
-
-    `expected` is opened on the way, once the model's inputs are known.
-
-    Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
-    tool) is recorded in run.json first and then raised, with the run folder in the error.
-    """
-    _check_case(expected.platform, board, case)
-    folder = store.new_run_folder(runs, case.name, board.name)
-    record = run_record.new_record(board, case, folder)
-    resume = Resume(board.name, case, secrets.token_hex(8))
-    return _to_the_end(Session(board, folder, tell, expected, record, resume))
-
-
-def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation) -> Path:
-    """Go on with a broken run: what it measured is kept, a run that still goes on the board is picked up.
-
-    Errors: as `run_case`; InputError when there is nothing to resume.
-    """
-    resume = load_resume(folder)
-    _check_case(expected.platform, board, resume.case)
-    record = store.load_run(folder)
-    record |= {"verdict": None, "state": "running", "stopped_at": "", "resumed": record.get("resumed", 0) + 1}
-    record["modes"] = [m for m in record["modes"] if m["mode"] != "info" and not m["failure"]]
-    return _to_the_end(Session(board, folder, tell, expected, record, resume))
-
-
-def _to_the_end(session: Session) -> Path:
-    try:
-        with open_board(session.board) as (reached, transport):
-            session.run(reached, transport)
-    except HarnessError as error:
-        session.stop("failed", error.message, error.hint)
-        error.run_folder = session.folder
-        raise
-    except KeyboardInterrupt:
-        session.stop("interrupted", "interrupted from the keyboard", "")
-        stopped = Interrupted("interrupted; the board was left clean", f"go on: harness run --resume {session.folder}")
-        stopped.run_folder = session.folder
-        raise stopped from None
-    session.stop("complete", "", "")
-    return session.folder
-
-
-class Interrupted(CouldNotMeasure):
-    """The user stopped the run."""
-
-
-def _check_case(platform: Platform, board: Board, case: Case) -> None:
-    if not case.model.is_file():
-        raise InputError(f"{case.model}: no such model file")
-    for mode in case.modes:
-        if mode not in platform.modes:
-            raise InputError(
-                f"platform {platform.name} has no mode {mode!r}", f"its modes: {', '.join(platform.modes)}"
-            )
-    for name in case.options:
-        if name not in platform.options:
-            from harness.config import nearest
-
-            raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
-    platform.check_model(case.model, board)
-    for mode in case.modes or platform.modes:  # a core or a flag that cannot be is said before anything is sent
-        options = dict(case.options) | {"support": [], "work": board.work}
-        platform.invocation(board, _job_of(case, mode, "model", (), options))
-
-
-def _job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options: dict[str, Any]) -> Job:
+def job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options: dict[str, Any]) -> Job:
     name, core, threads = case.model_name, case.core, case.threads
     return Job(mode, model, "", inputs, name, core, threads, case.frames, case.time_s, options)
 
@@ -231,12 +155,12 @@ class Session:
 
     def _job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
         options = dict(self.case.options) | {"support": self.support, "work": self.board.work}
-        return _job_of(self.case, mode, model, inputs, options)
+        return job_of(self.case, mode, model, inputs, options)
 
     def _info(self, model: str, place: str) -> ModelInfo:
         done = self._start(self._job("info", model, ()), place, "info")
         info = self.platform.read_model_info(done.log)
-        failure = self.platform.read_failure("info", done.code, done.log, done.present)
+        failure = self._failure("info", done)
         self.record["model_info"] = store.to_json(info)
         self.record["versions"] = dict(info.versions)
         self._record_mode("info", done, failure)
@@ -257,7 +181,7 @@ class Session:
 
     def _mode(self, mode: str, name: str, job: Job, place: str) -> None:
         done = self._start(job, place, name)
-        failure = self.platform.read_failure(mode, done.code, done.log, done.present)
+        failure = self._failure(mode, done)
         self.record["versions"] |= self.platform.read_versions(done.log)
         self._record_mode(name, done, failure)
 
@@ -331,13 +255,17 @@ class Session:
             self.record["notes"].append(f"{name}: {len(left)} files stayed on the board (--pull none): not compared")
         return [n for n in unknown if n == "log.txt"]
 
-    def _record_mode(self, name: str, done: run_record.ModeRun, failure: Failure | None) -> None:
+    def _failure(self, mode: str, done: run_record.ModeRun) -> Failure | None:
+        """The time limit is ours: the platform would only see a tool that was killed."""
         if done.timed_out:
-            failure = Failure(
+            return Failure(
                 "timeout",
                 f"the tool was still running after {self.case.timeout_s:g} s and was ended on the board",
                 "look at its log, or allow more with --timeout SECONDS",
             )
+        return self.platform.read_failure(mode, done.code, done.log, done.present)
+
+    def _record_mode(self, name: str, done: run_record.ModeRun, failure: Failure | None) -> None:
         self.record["modes"].append(
             {
                 "mode": name,

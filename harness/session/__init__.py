@@ -1,0 +1,112 @@
+"""One case on one board: begin, go on, bring a board back. The only meeting of transport and platform.
+
+The run folder is written as it goes: whatever breaks, run.json says what was done and where it stopped.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import recovery, run_record, store
+from harness.boards import open_board
+from harness.errors import CouldNotMeasure, HarnessError, InputError
+from harness.expectation import Expectation
+from harness.platforms.base import Platform
+from harness.records import Board, Case
+from harness.resume import Resume
+from harness.resume import load as load_resume
+from harness.session.steps import Session, job_of
+
+__all__ = ["Interrupted", "resume_case", "run_case"]
+
+Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
+
+
+def run_case(board: Board, case: Case, runs: Path, tell: Tell, expected: Expectation) -> Path:
+    """Run one case; returns the run folder, whose run.json holds everything measured but no judgement yet.
+
+    `expected` is opened on the way, once the model's inputs are known.
+
+    Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
+    tool) is recorded in run.json first and then raised, with the run folder in the error.
+    """
+    _check_case(expected.platform, board, case)
+    folder = store.new_run_folder(runs, case.name, board.name)
+    record = run_record.new_record(board, case, folder)
+    resume = Resume(board.name, case, secrets.token_hex(8))
+    return _to_the_end(Session(board, folder, tell, expected, record, resume))
+
+
+def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation) -> Path:
+    """Go on with a broken run: what it measured is kept, a run that still goes on the board is picked up.
+
+    Errors: as `run_case`; InputError when there is nothing to resume.
+    """
+    resume = load_resume(folder)
+    _check_case(expected.platform, board, resume.case)
+    record = store.load_run(folder)
+    record |= {"verdict": None, "state": "running", "stopped_at": "", "resumed": record.get("resumed", 0) + 1}
+    record["modes"] = [m for m in record["modes"] if m["mode"] != "info" and not m["failure"]]
+    return _to_the_end(Session(board, folder, tell, expected, record, resume))
+
+
+def _to_the_end(session: Session) -> Path:
+    try:
+        with recovery.around(session.board):
+            _with_recovery(session)
+    except HarnessError as error:
+        session.stop("failed", error.message, error.hint)
+        error.run_folder = session.folder
+        raise
+    except KeyboardInterrupt:
+        session.stop("interrupted", "interrupted from the keyboard", "")
+        stopped = Interrupted("interrupted; the board was left clean", f"go on: harness run --resume {session.folder}")
+        stopped.run_folder = session.folder
+        raise stopped from None
+    session.stop("complete", "", "")
+    return session.folder
+
+
+def _with_recovery(session: Session) -> None:
+    """Run; where the board does not come back and the inventory has power commands, cycle it and go on."""
+    board = session.board
+    for cycles in itertools.count():
+        try:
+            with open_board(board) as (reached, transport):
+                return session.run(reached, transport)
+        except CouldNotMeasure as error:
+            if not recovery.recover(board, error, functools.partial(_answers, board), cycles):
+                raise
+            session.record["notes"].append(f"the board was power-cycled after: {error.message}")
+
+
+def _answers(board: Board) -> bool:
+    with open_board(board) as (_, transport):
+        return transport.alive()
+
+
+class Interrupted(CouldNotMeasure):
+    """The user stopped the run."""
+
+
+def _check_case(platform: Platform, board: Board, case: Case) -> None:
+    if not case.model.is_file():
+        raise InputError(f"{case.model}: no such model file")
+    for mode in case.modes:
+        if mode not in platform.modes:
+            raise InputError(
+                f"platform {platform.name} has no mode {mode!r}", f"its modes: {', '.join(platform.modes)}"
+            )
+    for name in case.options:
+        if name not in platform.options:
+            from harness.config import nearest
+
+            raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
+    platform.check_model(case.model, board)
+    for mode in case.modes or platform.modes:  # a core or a flag that cannot be is said before anything is sent
+        options = dict(case.options) | {"support": [], "work": board.work}
+        platform.invocation(board, job_of(case, mode, "model", (), options))
