@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from harness.consistency import kinds
+from harness.diagnosis.results import unstable
 from harness.diagnosis.rules import Found, Look, finding
 from harness.records import Layer, Origin
 
 MOST = 4  # origins with a finding of their own; where more ops are wrong at once, the page lists them
 # How a waiver is told in a layer: consistency/verdicts.py writes these.
 HOLDS, ENDED, EXCEEDED = "waived until ", "its waiver ended on ", "worse than its waiver allows"
+UNSTABLE = "first find out why the same input gives different results: kind and figures are those of one run"
 
 
 def origins(look: Look) -> Found:
@@ -21,7 +23,7 @@ def origins(look: Look) -> Found:
             _evidence(origin) + (f"; {more} further origins are in the report" if more > 0 else ""),
             subject=origin.op or origin.tensor,
             title=_title(origin),
-            advice=_advice(origin),
+            advice=UNSTABLE if unstable(look) else _advice(origin),
         )
 
 
@@ -82,7 +84,8 @@ def waivers(look: Look) -> Found:
     if accepted:
         named = ", ".join(f"{layer.op or layer.name} ({layer.reason})" for layer in accepted[:MOST])
         more = f" and {len(accepted) - MOST} more" if len(accepted) > MOST else ""
-        yield finding("C-107", f"{len(accepted)} layers: {named}{more}", subject=accepted[0].op or accepted[0].name)
+        count = f"{len(accepted)} layer{'' if len(accepted) == 1 else 's'}"
+        yield finding("C-107", f"{count}: {named}{more}", subject=accepted[0].op or accepted[0].name)
 
 
 def is_waived(layer: Layer) -> bool:

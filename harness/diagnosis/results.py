@@ -44,20 +44,19 @@ def from_the_start(look: Look) -> Found:
 def observer(look: Look) -> Found:
     """Another result in the debug run; where repeats already differ, that explains it and is said instead."""
     told = look.comparison.extras.get("observer") if look.comparison else None
-    if isinstance(told, dict) and told.get("same") is False and not _unstable(look):
+    if isinstance(told, dict) and told.get("same") is False and not unstable(look):
         yield finding("C-104", str(told.get("detail", "")))
 
 
 def determinism(look: Look) -> Found:
-    unstable = _unstable(look)
-    if unstable:
-        told = "; ".join(f"{kind}: {answer.get('detail', '')}" if kind else str(answer.get("detail", ""))
-                         for kind, answer in unstable)  # fmt: skip
-        most = max((answer for _, answer in unstable), key=lambda answer: len(answer.get("unstable") or ()))
+    repeats = unstable(look)
+    if repeats:
+        told = "; ".join(f"{kind}: {answer.get('detail', '')}".removeprefix(": ") for kind, answer in repeats)
+        most = max((answer for _, answer in repeats), key=lambda answer: len(answer.get("unstable") or ()))
         yield finding("C-105", told, subject=str(most.get("first", "")))
 
 
-def _unstable(look: Look) -> list[tuple[str, dict[str, Any]]]:
+def unstable(look: Look) -> list[tuple[str, dict[str, Any]]]:
     """Repeats that are not the same: (mode, answer), the mode "" where only one was repeated."""
     kinds = look.comparison.extras.get("determinism") if look.comparison else None
     if not isinstance(kinds, dict):

@@ -36,10 +36,14 @@ def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: li
     title, subject = _with_subject(word, title, origins, section(run, "comparison"))
     if tone == "good" and not (coverage and coverage["whole"]):
         tone, title = "part", f"{title}, in what was compared"
+    compared = section(run, "comparison")
+    said = _is_said(origins, word, verdict, section(compared, "verdict"))
+    detail = [] if said else [text(verdict.get("detail"))]
+    effects = effect_sentences(rows(section(compared, "extras"), "outputs"))
     sentences = [
-        *_fault(origins, word),
-        *effect_sentences(rows(section(run, "comparison", "extras"), "outputs")),
-        "" if _is_said(origins, word, verdict, section(run, "comparison", "verdict")) else text(verdict.get("detail")),
+        *(_fault(origins, word) or detail),
+        *effects,
+        *(detail if _fault(origins, word) else []),
         *_waived(waivers),
         coverage_sentence(coverage, counts),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.report.headline import coverage_sentence, fault_sentence, plural
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
+from harness.report.time_tables import overlaps
 from harness.report.values import decibel, plain, share, shortened, tenths, text, time_us, visible
 
 _MOST = 5  # of findings, origins and problems; the rest is counted
@@ -82,13 +83,16 @@ def _latency(data: Row) -> Lines:
 def _split(data: Row) -> Lines:
     if not data["time"]:
         return []
-    parts = [_part(part) for part in data["time"]["split"] if part["time_us"]]
-    return [("time", ", ".join(parts))] if parts else []
+    over = overlaps(data["time"])
+    parts = [_part(part, over) for part in data["time"]["split"] if (part["time_us"] or 0) > 0]
+    told = ", ".join(parts) + ("; together more than end to end: they overlap, or were slower profiled" if over else "")
+    return [("time", told)] if parts else []
 
 
-def _part(part: Row) -> str:
+def _part(part: Row, overlapping: bool) -> str:
     mark = " (estimated)" if part["estimated"] else ""
-    return f"{part_label(part['part'])} {time_us(part['time_us'])} {share(part['share'])}{mark}"
+    ratio = "" if overlapping else f" {share(part['share'])}"
+    return f"{part_label(part['part'])} {time_us(part['time_us'])}{ratio}{mark}"
 
 
 def _findings(data: Row) -> Lines:

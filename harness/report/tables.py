@@ -14,7 +14,7 @@ from harness.report.layer_tables import counts, coverage, layer_rows, origin_row
 from harness.report.link_tables import input_rows, memory_rows, notes, timing_rows, traffic
 from harness.report.plan_tables import plan_table
 from harness.report.reach import Row, items, rows, section
-from harness.report.time_tables import time_table
+from harness.report.time_tables import overlaps, time_table
 from harness.report.values import text, whole
 
 FORMAT = 1
@@ -27,6 +27,7 @@ def tables(run: Row) -> Row:
     layers = layer_rows(comparison)
     origins = origin_rows(comparison, layers, graph_of(run))
     covered, standing_counts = coverage(comparison), counts(layers)
+    modes = [mode_row(mode) for mode in rows(run, "modes")]
     waivers, standings = waiver_rows(layers), standing_by_op(layers)
     time = time_table(section(run, "profile"), standings)
     return {
@@ -37,7 +38,7 @@ def tables(run: Row) -> Row:
         "counts": standing_counts,
         "facts": facts(run, time),
         "numbers": numbers(time),
-        "findings": finding_rows(run),
+        "findings": finding_rows(run, modes),
         "layers": layers,
         "origins": origins,
         "comparison": comparison_facts(comparison),
@@ -46,7 +47,7 @@ def tables(run: Row) -> Row:
         "time": time,
         "memory": memory_rows(run),
         "telemetry": telemetry_rows(run),
-        "modes": [mode_row(mode) for mode in rows(run, "modes")],
+        "modes": modes,
         "pushed": rows(run, "pushed"),
         "inputs": input_rows(run),
         "traffic": traffic(run),
@@ -120,7 +121,7 @@ def numbers(time: Row | None) -> list[Row]:
     if time is None:
         return []
     found = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
-    return found + [_part_number(part) for part in _grouped(time["split"])] + _loop_numbers(time)
+    return found + [_part_number(part, overlaps(time)) for part in _grouped(time["split"])] + _loop_numbers(time)
 
 
 def _number(label: str, value: object, unit: str, share: float | None = None, estimated: bool = False) -> Row:
@@ -157,21 +158,26 @@ def part_label(part: str) -> str:
 
 
 def _grouped(split: list[Row]) -> list[Row]:
-    """Parts that say something: units always, the rest where they are not zero."""
-    return [part for part in split if part["is_unit"] or part["time_us"]]
+    """Parts that say something: units always, the rest where they are some time."""
+    return [part for part in split if part["is_unit"] or (part["time_us"] or 0) > 0]
 
 
-def _part_number(part: Row) -> Row:
-    return _number(part_label(part["part"]), part["time_us"], "us", part["share"], part["estimated"])
+def _part_number(part: Row, overlapping: bool) -> Row:
+    share = None if overlapping else part["share"]
+    return _number(part_label(part["part"]), part["time_us"], "us", share, part["estimated"])
 
 
 _FINDING_KEYS = ("rule", "severity", "title", "evidence", "advice", "subject")
 _SEVERITIES = ("error", "warning", "note")
 
 
-def finding_rows(run: Row) -> list[Row]:
-    """What to do, errors first."""
+def finding_rows(run: Row, modes: list[Row]) -> list[Row]:
+    """What to do, errors first. `failed` names the mode whose failure a finding is about: the page says it once."""
+    broken = {mode["mode"]: mode["failure"]["message"] for mode in modes if mode["failure"]}
     found = [{key: text(row.get(key)) for key in _FINDING_KEYS} for row in rows(run, "findings")]
+    for row in found:
+        message = broken.get(row["subject"])
+        row["failed"] = row["subject"] if message and message in row["evidence"] else ""
     return sorted(found, key=lambda row: _SEVERITIES.index(row["severity"]) if row["severity"] in _SEVERITIES else 3)
 
 

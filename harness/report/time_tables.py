@@ -77,6 +77,11 @@ def unattributed(profile: Row) -> float | None:
     return 0.0 if told is not None and abs(told) < 1e-3 else told
 
 
+def overlaps(time: Row) -> bool:
+    """Whether the ops take longer than end to end: their parts are no shares of it."""
+    return (time["unattributed_us"] or 0) < 0
+
+
 def _part(key: str, time: float | None, whole_us: float | None, guessed: bool) -> Row:
     return {
         "part": key,
