@@ -250,3 +250,26 @@ def test_binary_rubbish_in_the_samples_folder_is_no_crash(tmp_path: Path) -> Non
             rubbish[dice.randrange(len(rubbish))] = dice.randrange(256)
         (tmp_path / "x.log").write_bytes(bytes(rubbish))
         read_any(tmp_path / "x.log")
+
+
+LONG = {
+    "blanks": "a" + " " * 200_000 + "x\n",
+    "words": "ab " * 60_000 + "\n",
+    "setting": "############# x info #############\n" + "a " * 50_000 + "\n",
+    "rule": "=" * 100_000 + "x",
+    "pipes": "| " * 100_000,
+    "braces": "{" * 100_000,
+    "quotes": '{"a":{"' * 20_000,
+    "stamps": "2026-01-02 03:04:05,678 INFO x" * 20_000,
+    "escapes": "\x1b[" * 100_000 + "\x1b]" * 100_000,
+    "estimate": "FPS=1, latency = 2 us" + " " * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_hostile_long_line_does_not_hang_a_reader(name: str, tmp_path: Path) -> None:
+    """Each of these took minutes with a pattern that backtracks; the test would not end."""
+    for reader in READERS:
+        assert isinstance(reader(LONG[name]), Artifact)
+    (tmp_path / "x.log").write_text(LONG[name])
+    read_any(tmp_path / "x.log")

@@ -47,7 +47,7 @@ def _table(lines: Sequence[Line]) -> tuple[list[Similarity], list[str], str]:
     title, place = "", 0
     for line in lines:
         text = line.text.strip()
-        if found := TITLE.match(text):
+        if len(text) < 200 and (found := TITLE.match(text)):
             title = found["what"] or title
         elif HEADER.match(text):
             columns, place = text.split()[1:], _second_column(line.text)

@@ -63,6 +63,7 @@ DELETED = re.compile(r"^deleted nodes?: (?P<name>\S+)$")
 TYPES = re.compile(r"^model (?P<way>input|output) types\s*: \[(?P<types>.*)\]")
 
 GROUP_WORDS = {"dependency": "model_deps", "model parameters": "model_parameters"}
+MAX_SETTING = 4000  # characters of one line of settings
 EMULATED = "played by harness's emulator"  # in logs that `harness emulator build` writes
 TITLES = {
     "hb_mapper_log": "hb_mapper log",
@@ -122,7 +123,12 @@ def _missing(kind: str, lines: Sequence[Line]) -> tuple[str, ...]:
 
 
 def _cut(lines: Sequence[Line]) -> tuple[str, ...]:
-    if lines and not lines[-1].whole and SETTING.match(lines[-1].text) and not is_node_row(lines[-1].text):
+    if (
+        lines
+        and not lines[-1].whole
+        and SETTING.match(lines[-1].text[:MAX_SETTING])
+        and not is_node_row(lines[-1].text)
+    ):
         return (f"line {lines[-1].number}: the file ends inside this line; its value is not taken",)
     return ()
 
@@ -223,7 +229,7 @@ def _settings(lines: Sequence[Line]) -> tuple[dict[str, dict[str, str]], tuple[d
 
 
 def _take_setting(line: Line, text: str, target: dict[str, str] | None) -> None:
-    match = SETTING.match(text) if line.whole else None
+    match = SETTING.match(text) if line.whole and target is not None and len(text) <= MAX_SETTING else None
     if match and target is not None and not is_node_row(text) and len(match["key"]) <= 30:
         target.setdefault(match["key"].strip().lstrip("-"), match["value"].strip())
 

@@ -21,6 +21,7 @@ from harness.toolchains.text import Line, dtype_of, number_of
 ROW = re.compile(
     r"^(?P<indent>\s*)(?P<name>\S.*?)\s+(?P<on>BPU|CPU)\s+(?P<sub>id\(\d+\)|--)(?:\s+(?P<kind>\S+)(?P<rest>.*))?$"
 )
+MAX_ROW_CHARACTERS = 2000
 HEADER = re.compile(r"^\s*Node\s+ON\s+Subgraph\s+Type\b")
 OUTPUT_HEADER = re.compile(r"^\s*(?:Node|Output)\s+Cosine Similarity\s+L1 Distance\s+L2 Distance\s+Chebyshev Distance")
 OUTPUT_ROW = re.compile(r"^\s*(?P<name>\S.*?)\s+(?P<numbers>-?\d+\.\d{6}(?:\s+-?\d+\.\d{6}){3})$")
@@ -34,7 +35,12 @@ def is_node_header(text: str) -> bool:
 
 
 def is_node_row(text: str) -> bool:
-    return ROW.match(text) is not None
+    return _row(text) is not None
+
+
+def _row(text: str) -> re.Match[str] | None:
+    """A dump of arrays on one line is no row, and would take a pattern with blanks in it long to refuse."""
+    return ROW.match(text) if len(text) <= MAX_ROW_CHARACTERS and (" BPU " in text or " CPU " in text) else None
 
 
 def read_node_table(lines: Sequence[Line]) -> tuple[tuple[PlannedNode, ...], tuple[str, ...]]:
@@ -48,7 +54,7 @@ def read_node_table(lines: Sequence[Line]) -> tuple[tuple[PlannedNode, ...], tup
         if is_node_header(line.text):
             header, place = line.text, line.text.index(" ON ") + 1
             continue
-        match = ROW.match(line.text)
+        match = _row(line.text)
         if match is None:
             continue
         seen_rows += 1
@@ -74,7 +80,7 @@ def _place(lines: Sequence[Line], header: str) -> int:
     """
     if header:
         return header.index(" ON ") + 1
-    starts = Counter(match.start("on") for line in lines if (match := ROW.match(line.text)))
+    starts = Counter(match.start("on") for line in lines if (match := _row(line.text)))
     if starts.total() < 2:
         return -1
     return max(starts, key=lambda start: (starts[start], start))
@@ -186,7 +192,7 @@ def read_output_table(lines: Sequence[Line]) -> tuple[tuple[OutputAccuracy, ...]
             continue
         if not inside or not line.text.strip() or set(line.text.strip()) <= {"-", "="}:
             continue
-        match = OUTPUT_ROW.match(line.text)
+        match = OUTPUT_ROW.match(line.text) if len(line.text) <= MAX_ROW_CHARACTERS else None
         if match and _in_place(match, place):
             rows[_output(match)] = None
         elif line.stamped:

@@ -11,7 +11,7 @@ from harness.toolchains.hb_messages import read_messages
 from harness.toolchains.records import Artifact, Check, Similarity
 from harness.toolchains.text import Line, PipeTable, count_of, lines_of, number_of, pipe_tables
 
-STRICT = re.compile(r"(?P<what>\S.*?)\s+(?:result )?Strict check (?P<word>PASSED|FAILED)\s*$")
+STRICT = re.compile(r"Strict check (?P<word>PASSED|FAILED)$")
 SOURCE = re.compile(r"^compare source: (?P<what>.+)$")
 OUTPUT = re.compile(r"^Comparison results of original output is (?P<name>\S+)$")
 FIGURE = re.compile(
@@ -78,7 +78,8 @@ def _strict(lines: Sequence[Line]) -> tuple[list[Check], dict[str, float], list[
         elif found := OUTPUT.match(text):
             state.output = found["name"]
         elif found := STRICT.search(text):
-            checks.append(_check(found["what"], found["word"] == "PASSED", state.figures))
+            what = text[: found.start()].strip().removesuffix(" result")
+            checks.append(_check(what, found["word"] == "PASSED", state.figures))
             state.figures = {}
     if state.figures:
         checks.append(_check(state.source or "output", None, state.figures))
