@@ -113,7 +113,7 @@ def load_file(path: Path, model: type[Model]) -> Model:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
+        raise ConfigError(f"{path}: cannot be read ({error})", "give a YAML file in UTF-8") from error
     root = _compose(path, text)
     if root is None:
         raise ConfigError(f"{path}: the file is empty", f"it needs `{next(iter(model.model_fields))}:`")
@@ -136,6 +136,8 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
         raise ConfigError(f"{path}{line}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply to be a file that people write") from error
 
 
 def _pairs(node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:

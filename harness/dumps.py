@@ -127,7 +127,8 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     if path.is_file() and path.suffix == ".npz":
         return _npz(path)
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder or .npz of dumps", "give the folder that the board's tool wrote")
+        what = "neither a folder nor an .npz of dumps" if path.exists() else "no such folder or .npz of dumps"
+        raise InputError(f"{path}: {what}", "give the folder that the board's tool wrote")
     if (path / MANIFEST).is_file():
         return _from_manifest(path)
     files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())

@@ -73,7 +73,7 @@ def read_inputs(model: Path, given: Mapping[str, Path]) -> dict[str, Array]:
     """
     missing = [str(path) for path in given.values() if not path.is_file()]
     if missing:
-        raise InputError(f"input file not found: {', '.join(missing)}")
+        raise InputError(f"no such input file: {', '.join(missing)}", "give a .npy or a file of raw bytes")
     specs = model_inputs(model)
     arrays = {name: _read_npy(path) for name, path in given.items() if path.suffix == ".npy"}
     sizes = {name: path.stat().st_size for name, path in given.items() if path.suffix != ".npy"}

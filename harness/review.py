@@ -17,6 +17,7 @@ from harness.diagnosis.plan import find_beside, join, read_build
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
 from harness.expectation import Expectation
 from harness.platforms.base import Platform
+from harness.platforms.horizon_estimates import latency_is_estimated
 from harness.profiling import order_of_dumps, profile
 from harness.records import Board, Case, Comparison, Dump, Finding, Graph, ModelInfo, Profile, TensorSpec, Verdict
 from harness.reference import Reference
@@ -30,8 +31,11 @@ def check_before(case: Case) -> Case:
     if case.reference and not Path(case.reference).exists():
         raise InputError(f"{case.reference}: no such reference", "give a folder, an .npz or an ONNX on this PC")
     if case.mapping and not Path(case.mapping).is_file():
-        raise InputError(f"{case.mapping}: no such mapping file")
+        raise InputError(f"{case.mapping}: no such mapping file", "a YAML file of lines `board name: reference name`")
     load_policy(case.policy)
+    for path in case.build:
+        if not path.exists():
+            raise InputError(f"{path}: no such file (from --build)", "give a log or table of the toolchain")
     for path, artifact in ((path, read_any(path)) for path in case.build):
         if artifact is None:
             raise InputError(f"{path}: no reader knows this file", f"see what it is: harness inspect {path}")
@@ -117,7 +121,8 @@ def _profile(left: Left, graph: Graph | None) -> Profile | None:
             where, log = left.folder / mode, left.log(mode)
             latency = left.platform.read_latency(where, log)
             if latency is not None:
-                return profile(latency, left.platform.read_ops(where, log), graph, order=order, folder=where)
+                found = profile(latency, left.platform.read_ops(where, log), graph, order=order, folder=where)
+                return found if found.ops else replace(found, estimated=latency_is_estimated(where))
     return None
 
 

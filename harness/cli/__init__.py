@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.errors import HarnessError
+from harness.errors import ASKED_WRONGLY, COULD_NOT_MEASURE, HarnessError
 
 # name -> first line of its help. Kept here so that the list needs no import; tests hold it to the commands.
 COMMANDS = {
@@ -16,6 +16,7 @@ COMMANDS = {
     "reference": "Run an ONNX on this PC and keep every intermediate tensor.",
     "report": "Render RUN as one self-contained HTML file.",
     "inspect": "Say what FILEs are and what they hold.",
+    "convert": "Make the input file that a board takes from a picture, a PC dump or a raw tensor.",
     "boards": "List, check, trust, lease and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check the policies that judge layers.",
@@ -64,7 +65,21 @@ class LateGroup(click.Group):
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            sys.exit(3)
+            sys.exit(COULD_NOT_MEASURE)
+        except click.Abort:  # a question that was answered with no; click's own code is that of "measured and bad"
+            click.echo("nothing was done", err=True)
+            sys.exit(ASKED_WRONGLY)
+        except (click.exceptions.Exit, click.ClickException):
+            raise
+        except Exception as error:
+            sys.exit(_unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> int:
+    """What no command foresaw is never exit 1, which says "measured and bad"."""
+    from harness.cli import unforeseen
+
+    return unforeseen.tell(error)
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

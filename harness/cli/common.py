@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,28 @@ import click
 
 from harness.errors import HarnessError
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
+
+def only_one(**flags: object) -> None:
+    """Refuse two ways to print one answer. Errors: UsageError naming them."""
+    given = [f"--{name.replace('_', '-')}" for name, value in flags.items() if value]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other: give one of them.")
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds: finite, for `nan` passes every range."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if not isfinite(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
+
 
 hosts_option = click.option(
     "--hosts",

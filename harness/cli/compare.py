@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import clean, emit_json, json_option, progress, table
+from harness.cli.common import clean, emit_json, json_option, only_one, progress, table
 
 if TYPE_CHECKING:
     from harness.consistency.compare import Settings
@@ -60,6 +60,7 @@ def command(context: click.Context, /, **given: Any) -> None:
     \b
     Exit codes: 0 consistent, 1 diverges, 2 asked wrongly, 3 nothing comparable or files damaged.
     """
+    only_one(json=given["as_json"], csv=given["as_csv"])
     comparison = _compare(given)
     if given["as_json"]:
         emit_json(comparison)
@@ -112,6 +113,8 @@ def _reference(given: dict[str, Any]) -> Reference:
     from harness.reference import open_reference, read_inputs
 
     path: Path = given["reference"]
+    if given["inputs"] and path.suffix != ".onnx":
+        raise click.UsageError(f"--input is for a REFERENCE that is an ONNX; {path} holds its tensors already.")
     feed = None
     if path.suffix == ".onnx" and given["inputs"]:
         feed = read_inputs(path, match_inputs(path, given["inputs"]))
@@ -241,7 +244,18 @@ def _show_blame(comparison: Comparison) -> None:
     ladder = comparison.extras.get("ladder")
     if ladder:
         click.echo(clean(ladder["detail"]))
-    worst = [row for row in comparison.extras.get("three_way", []) if row["word"] in ("look", "differs")]
+    _show_three_way(comparison.extras.get("three_way"))
+
+
+def _show_three_way(rows: Sequence[dict[str, Any]] | None) -> None:
+    """The noise ratios of --float: the worst by name, or that none is worth a look."""
+    if rows is None:
+        return
+    worst = [row for row in rows if row["word"] in ("look", "differs")]
+    compared = sum(row["word"] != "not_compared" for row in rows)
+    if not worst:
+        told = f"three-way: {compared} of {len(rows)} layers have a float tensor"
+        click.echo(told + (", none with a noise ratio worth a look" if compared else ": nothing can be said"))
     for row in worst[:SHOWN_NAMES]:
         click.echo(clean(f"three-way: {row['name']}: noise ratio {row['ratio']:.3g}: {row['word']}"))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import clean, emit_json, json_option, table
+from harness.cli.common import clean, emit_json, json_option, say_error, table
 from harness.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,12 +34,29 @@ def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool
     hb_model_info), quant_info.json, node_info.csv, advice.json, sensitivity and similarity tables, runs,
     reference folders, arrays, and what board tools print and dump. A file of no known kind is exit 2.
     """
-    found = [(path, _read(path)) for path in files]
+    refused: list[InputError] = []
+    told: list[dict[str, Any]] = []
+    for path in files:
+        try:
+            artifact = _read(path)
+        except InputError as error:
+            refused.append(error)
+            told.append({"file": str(path), "error": error.message})
+            continue
+        told.append({"file": str(path), **_plain(artifact)})
+        if not as_json:
+            _show(path, artifact, nodes, None if everything else ROWS)
     if as_json:
-        emit_json({"files": [{"file": str(path), **_plain(one)} for path, one in found]})
-        return
-    for path, artifact in found:
-        _show(path, artifact, nodes, None if everything else ROWS)
+        emit_json({"files": told})
+    _end(refused)
+
+
+def _end(refused: list[InputError]) -> None:
+    """What could not be read is said last, where it is seen, and makes the exit code."""
+    for error in refused[:-1]:
+        say_error(InputError(error.message))
+    if refused:
+        raise refused[-1]
 
 
 def _read(path: Path) -> Artifact:
@@ -91,7 +108,7 @@ def _summary(artifact: Artifact) -> list[str]:
         ddr = f", {one.ddr_bytes} bytes of DDR" if one.ddr_bytes is not None else ""
         frames = f" for {one.frames_per_run} frames" if (one.frames_per_run or 1) > 1 else ""
         lines.append(f"estimate  {one.subgraph}: {one.latency_us} us{frames}, {one.fps} FPS{ddr} (BPU only, static)")
-    lines.extend(f"{_label(key)}{_short(value)}" for key, value in artifact.facts.items())
+    lines.extend(f"{_label(key)}{_short(value)}" for key, value in artifact.facts.items() if value not in ("", None))
     return lines
 
 
@@ -111,8 +128,20 @@ def _label(key: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    text = _words(value)
     return text if len(text) <= 300 else f"{text[:300]}... ({len(text)} characters; --json shows all)"
+
+
+def _words(value: Any, depth: int = 0) -> str:
+    """A fact as people read it: no brackets of a programming language."""
+    if isinstance(value, dict):
+        parts = [f"{key} {_words(one, depth + 1)}" for key, one in value.items()]
+        return "; ".join(parts) if not depth else f"({', '.join(parts)})"
+    if isinstance(value, list | tuple):
+        if value and all(isinstance(one, int) for one in value):
+            return "x".join(map(str, value)) if depth else ", ".join(map(str, value))
+        return ", ".join(_words(one, depth + 1) for one in value)
+    return "" if value is None else str(value)
 
 
 def _show_nodes(artifact: Artifact, wanted: str, limit: int | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import clean, colours, emit_json, json_option
+from harness.cli.common import clean, colours, emit_json, json_option, only_one
 from harness.errors import GOOD, MEASURED_BAD
 
 if TYPE_CHECKING:
@@ -26,18 +26,20 @@ Exit: 0 no error found, 1 an error found, 2 the file cannot be read as a config 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def _print_rules(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if not value or ctx.resilient_parsing:
-        return
+def _print_rules(as_json: bool) -> None:
     from harness.toolchains.lint_rules import RULES
 
+    if as_json:
+        emit_json(
+            [{"rule": r.id, "severity": r.severity, "title": r.title, "source": r.source} for r in RULES.values()]
+        )
+        return
     for rule in RULES.values():
         click.echo(f"{rule.id}  {rule.severity:<8} {rule.title}  ({rule.source})")
-    ctx.exit()
 
 
 @click.command(epilog=EPILOG)
-@click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
+@click.argument("config", required=False, type=click.Path(path_type=Path), metavar="CONFIG")
 @click.option(
     "--tool",
     type=click.Choice(["hb_mapper", "hb_compile"]),
@@ -45,16 +47,20 @@ def _print_rules(ctx: click.Context, _param: click.Parameter, value: bool) -> No
     help="Whose schema; else the march and the keys tell (nash is hb_compile).",
 )
 @click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0 for code hosts.")
-@click.option(
-    "--rules", is_flag=True, is_eager=True, expose_value=False, callback=_print_rules, help="List the rules and exit."
-)
+@click.option("--rules", is_flag=True, help="List the rules and exit.")
 @json_option
-def command(config: Path, tool: str | None, sarif: bool, as_json: bool) -> None:
+def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_json: bool) -> None:
     """Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600).
 
     Each finding has a stable rule, the line, why, the source, and what to write instead. --json prints an array of
     objects with the keys rule, severity, line, message, source and fix.
     """
+    only_one(sarif=sarif, rules=rules, json=as_json and sarif)
+    if rules:
+        _print_rules(as_json)
+        return
+    if config is None:
+        raise click.UsageError("Missing argument 'CONFIG': a yaml of hb_mapper or hb_compile.")
     from harness.toolchains.lint import lint_file
 
     findings = lint_file(config, tool or "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import emit_json, json_option, table
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     from harness.consistency.policy import Limits, Policy, Waiver
@@ -28,7 +29,12 @@ def command() -> None:
 @click.argument("source", default="", metavar="[NAME|FILE]")
 @click.option("--for", "op_kind", default="", metavar="OP_KIND", help="The limits of one kind of op.")
 @click.option("--dtype", default="", help="With --for: dtype of the reference's tensor; default s8.")
-@click.option("--form", default="", help="With --for: integer, rescaled, float or mixed; default by dtype.")
+@click.option(
+    "--form",
+    default="",
+    type=click.Choice(["", "integer", "rescaled", "float", "mixed"]),
+    help="With --for: integer, rescaled, float or mixed; default by dtype.",
+)
 @click.option("--unit", default="", help="With --for: the unit it runs on, such as CPU.")
 @click.option("--platform", default="", help="With --for: name of the platform.")
 @click.option("--toolchain", default="", help="With --for: the toolchain's version.")
@@ -42,6 +48,7 @@ def show(source: str, as_json: bool, **given: str) -> None:
     """
     from harness.consistency.policy import load_policy
 
+    _check_subject(given)
     policy = load_policy(source)
     if given["op_kind"]:
         _show_limits(policy, given, as_json)
@@ -49,6 +56,18 @@ def show(source: str, as_json: bool, **given: str) -> None:
         emit_json(_record(policy))
     else:
         _show_policy(policy)
+
+
+def _check_subject(given: dict[str, str]) -> None:
+    """Refuse what would have no effect: the options about a subject without one, a dtype that is none."""
+    lone = [name for name in ("dtype", "form", "unit", "platform", "toolchain") if given[name]]
+    if lone and not given["op_kind"]:
+        raise click.UsageError(f"--{lone[0]} needs --for OP_KIND, for example --for Conv --{lone[0]} {given[lone[0]]}.")
+    if given["dtype"]:
+        from harness.consistency.layouts import DTYPES
+
+        if given["dtype"] not in DTYPES:
+            raise InputError(f"--dtype {given['dtype']!r}: no such dtype", f"known: {', '.join(DTYPES)}")
 
 
 def _show_limits(policy: Policy, given: dict[str, str], as_json: bool) -> None:

@@ -23,6 +23,9 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
 
     names = [spec.name for spec in model_inputs(model)]
     named = {n: Path(f) for n, sep, f in (g.partition("=") for g in given) if sep and not Path(f"{n}={f}").exists()}
+    twice = [name for name in named if sum(g.startswith(f"{name}=") for g in given) > 1]
+    if twice:
+        raise InputError(f"--input {twice[0]}=...: given more than once", "give each tensor one file")
     unnamed = [Path(g) for g in given if g.partition("=")[0] not in named]
     free = [name for name in names if name not in named]
     if len(unnamed) > len(free):
@@ -44,7 +47,7 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
     show_default=True,
     help="onnxruntime's graph optimizations; with them on, results depend on the CPU and on what is dumped.",
 )
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads within an op.")
+@click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads within an op.")
 @json_option
 def command(model: Path, inputs: tuple[str, ...], out: Path, optimizations: str, threads: int, as_json: bool) -> None:
     """Run an ONNX on this PC and keep every intermediate tensor.

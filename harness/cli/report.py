@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.common import clean, emit_json, json_option
+from harness.cli.common import clean, emit_json, json_option, only_one
 
 
 @click.command()
@@ -33,6 +33,7 @@ def command(run: Path, output: Path | None, as_markdown: bool, open_page: bool, 
       harness report runs/yolo_n -o /tmp/yolo.html
       harness report runs/yolo_n --markdown | xclip
     """
+    only_one(json=as_json, markdown=as_markdown)
     from harness.report.write import PAGE_NAME, write_report
     from harness.store import find_run, load_run
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from harness.cli.common import clean, emit_json, hosts_option, json_option, note, progress
+from harness.cli.common import Seconds, clean, emit_json, hosts_option, json_option, note, progress
 from harness.errors import HarnessError, InputError
 from harness.records import Case
 
@@ -38,7 +39,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     "--wait",
     "wait_s",
     default=0.0,
-    type=click.FloatRange(0),
+    type=Seconds(0),
     help="Seconds to wait for a board that somebody else has. Default: say who has it, and end.",
 )
 @click.option(
@@ -65,7 +66,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 @click.option("--core", default="0", show_default=True, help="Accelerator core; 0 lets the runtime choose.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of the profile run.")
 @click.option("--frames", default=200, show_default=True, type=click.IntRange(1), help="Frames of the profile run.")
-@click.option("--time", "time_s", default=0.0, type=click.FloatRange(0), help="Seconds to profile, instead of frames.")
+@click.option("--time", "time_s", default=0.0, type=Seconds(0), help="Seconds to profile, instead of frames.")
 @click.option(
     "--repeat",
     default=1,
@@ -114,7 +115,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     "--timeout",
     "timeout_s",
     default=None,
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(0, min_open=True),
     help="Seconds for each mode; the board ends it. Default: the board's limit.",
 )
 @click.option("--case", "case_name", default="", help="Name of the case; default: the model's file name.")
@@ -129,10 +130,14 @@ def command(model: Path | None, board_name: str, **given: Any) -> None:
 
     signal(SIGTERM, default_int_handler)  # a night that is ended leaves its boards as clean as Ctrl-C does
     try:
-        folder, run = _resumed(given) if given["resume"] else _new(model, board_name, given)
+        if given["resume"]:
+            _only_resume()
+            folder, run = _resumed(given)
+        else:
+            folder, run = _new(model, board_name, given)
     except HarnessError as error:
         if error.run_folder is not None:
-            note(f"what was measured until then: {_page(error.run_folder)}")
+            note(f"what is known until then: {_page(error.run_folder)}")
         raise
     _answer(folder, run, given["as_json"])
     raise SystemExit(run["verdict"]["exit_code"])
@@ -143,12 +148,22 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
     from harness.inventory import find_board
 
     if model is None:
-        raise click.UsageError("Missing argument 'MODEL'.")
+        raise click.UsageError("Missing argument 'MODEL': a compiled model, for example model.bin.")
     if not board_name:
         raise click.UsageError("Missing option '--board': a name of `harness boards list`, for example emu-x5.")
     board = _with_faults(find_board(board_name, given["hosts"]), given["faults"], model)
     case = _case(model, given, board.limits.timeout_s)
     return _measure(board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected))
+
+
+def _only_resume() -> None:
+    """A resumed run is the case it was: what would change it is refused, not ignored."""
+    context = click.get_current_context()
+    beside = {"resume", "hosts", "as_json", "faults"}
+    for param in context.command.params:
+        name = param.name or ""
+        if name not in beside and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{param.opts[0]} cannot be given with --resume: the run keeps its own.")
 
 
 def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -166,9 +181,9 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
     return Case(
         name=given["case_name"] or model.stem,
         model=model.absolute(),
-        inputs=tuple(_input(text) for text in given["inputs"]),
+        inputs=_inputs(given["inputs"]),
         reference=_absolute(given["reference"]),
-        modes=tuple(m.strip() for m in given["modes"].split(",") if m.strip()),
+        modes=_modes(given["modes"]),
         model_name=given["model_name"],
         core=_core(given["core"]),
         threads=given["threads"],
@@ -190,7 +205,30 @@ def _absolute(path: str) -> str:
 
 
 def _core(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _modes(text: str) -> tuple[str, ...]:
+    """The modes of --mode, each once; () where it is not given. Errors: InputError for an empty name."""
+    if not text:
+        return ()
+    modes = tuple(part.strip() for part in text.split(","))
+    if not all(modes):
+        raise InputError(f"--mode {text!r}: a mode is missing", "for example --mode release,profile")
+    return tuple(dict.fromkeys(modes))
+
+
+def _inputs(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """Errors: InputError for files that are not there and tensors given twice: said before a board is touched."""
+    inputs = tuple(_input(text) for text in texts)
+    names = [name for name, _ in inputs if name]
+    for name, path in inputs:
+        if name and names.count(name) > 1:
+            raise InputError(f"--input {name}=...: given {names.count(name)} times", "give each tensor one file")
+        if not path.is_file():
+            what = "a folder, not an input file" if path.is_dir() else "no such input file"
+            raise InputError(f"{path}: {what}", "--input FILE or --input TENSOR=FILE; a folder is for --reference")
+    return inputs
 
 
 def _input(text: str) -> tuple[str, Path]:
@@ -204,7 +242,7 @@ def _input(text: str) -> tuple[str, Path]:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--option {text!r}: NAME=VALUE is wanted")
+        raise InputError(f"--option {text!r}: NAME=VALUE is wanted", "for example --option core=1")
     return name, value
 
 

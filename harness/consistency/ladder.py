@@ -153,7 +153,9 @@ def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None)
     first = next((layer for layer in found.layers if layer.verdict == "differs"), None)
     detail = f"{found.coverage.layers_compared} of {found.coverage.layers_total} tensors aligned"
     if first is not None:
-        detail += f", first difference {first.name}, worst {worst.name if worst else first.name}: {first.reason}"
+        detail += f", first difference {first.name}: {first.reason}"
+        if worst is not None and worst.metrics is not None and worst is not first:
+            detail += f", largest relative L2 {worst.metrics.relative_l2:.2g} at {worst.name}"
     if alignment == "unknown":
         detail += "; that both got the same input is not proven"
     return {**row, "word": found.verdict.word, "detail": detail, "first_difference": first.name if first else ""}

@@ -26,6 +26,12 @@ def mark_estimates(folder: Path, ops: Sequence[OpTime]) -> tuple[OpTime, ...]:
     return tuple(replace(op, estimated=op.unit in units or op.name in names) for op in ops)
 
 
+def latency_is_estimated(folder: Path) -> bool:
+    """Whether a run's end-to-end time holds times that no clock measured; for runs without times of ops."""
+    text = read_text(folder / SIDE_FILE)
+    return bool(text) and any(_estimated(text))
+
+
 def _estimated(text: str) -> tuple[set[str], set[str]]:
     try:
         value = json.loads(text)

@@ -1,0 +1,47 @@
+"""Errors that no command foresaw: what the system refuses becomes a sentence, a bug says that it is one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from harness.cli.common import note, say_error
+from harness.errors import COULD_NOT_MEASURE, HarnessError, HostError, InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+_NAMES = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+def tell(error: Exception) -> int:
+    """Say what happened on stderr; returns the exit code. A traceback is printed for bugs only."""
+    if isinstance(error, BrokenPipeError):
+        # the reader of a pipe went away: nothing more can be said, and Python's own flush at exit must not fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return COULD_NOT_MEASURE
+    known = _of_system(error)
+    if known is not None:
+        say_error(known)
+        return known.exit_code
+    import traceback
+
+    traceback.print_exception(error)
+    note(f"error: a bug in harness: {type(error).__name__}: {error}")
+    note("hint: report it with the lines above and the command; --version tells the version")
+    return COULD_NOT_MEASURE
+
+
+def _of_system(error: Exception) -> HarnessError | None:
+    """The sentence for what the operating system refused; None for what is a bug."""
+    if isinstance(error, MemoryError):
+        return HostError("this PC's memory does not suffice", "close what else runs, or take smaller inputs")
+    if not isinstance(error, OSError):
+        return None
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    what = f"{where}{error.strerror or error}"
+    if error.errno in _FULL:
+        return HostError(what, "free space there, or give another folder")
+    if isinstance(error, _PATHS) or error.errno in _NAMES:
+        return InputError(what, "give a path that is there and may be read or written")
+    return HostError(what, "see what this PC lacks: the message is the operating system's")
