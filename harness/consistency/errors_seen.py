@@ -92,6 +92,10 @@ class Errors:
         return int(np.unique(self.reference[self.wrong][:SAMPLE]).size)
 
     @cached_property
+    def distinct_on_board(self) -> int:
+        return int(np.unique(self.board[self.wrong][:SAMPLE]).size)
+
+    @cached_property
     def board_constant(self) -> bool:
         return bool((self.board == self.board[(0,) * self.board.ndim]).all())
 

@@ -18,7 +18,7 @@ from harness.consistency.context import Context
 from harness.consistency.detective import find_transform, multiset_equal
 from harness.consistency.errors_seen import Errors, look
 from harness.consistency.kinds import KINDS
-from harness.consistency.regions import Region
+from harness.consistency.regions import Region, find_memory_block
 from harness.consistency.tensors import value_range
 from harness.records import Fingerprint, Metrics, TensorSpec
 
@@ -110,18 +110,20 @@ def _nonfinite(e: Errors) -> Fingerprint | None:
 
 def _earlier_frame(e: Errors) -> Fingerprint | None:
     previous = e.context.previous
-    if previous is None or previous.shape != e.board.shape or not e.comparable:
-        return None
+    if previous is None or previous.shape != e.board.shape or not e.comparable or e.count < 4:
+        return None  # three elements may be equal by chance
     if not np.array_equal(previous[e.wrong], e.board[e.wrong]):
         return None
-    region = e.region
     text = "holds the previous frame's values"
-    certain = e.count >= FEW and e.distinct > 2
-    if np.array_equal(previous, e.board):
+    certain = e.count >= FEW and e.distinct > 2 and e.distinct_on_board > 2
+    if np.array_equal(previous, e.board, equal_nan=e.is_float):
         return _named("stale", certain, f"the whole tensor {text}")
-    kind = {"line": "cache_line", "page": "page"}.get(region.what if region else "", "stale")
-    where = region.sentence if region else "scattered"
-    return _named(kind, certain, f"what differs {text}: {where}")
+    block = find_memory_block(e.wrong, e.geometry)
+    if block is not None:
+        kind = {"line": "cache_line", "page": "page"}[block.what]
+        return _named(kind, certain, f"what differs {text}: {block.sentence}")
+    where = e.region.sentence if e.region else "scattered"
+    return _named("stale", certain, f"what differs {text}: {where}")
 
 
 def _by_law(e: Errors) -> Fingerprint | None:

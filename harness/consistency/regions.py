@@ -80,6 +80,16 @@ def find_region(wrong: Array, geometry: Geometry, constant: bool = False) -> Reg
     return next(r for r in likely if r.what == "line" or r.elements <= least * SLACK)
 
 
+def find_memory_block(wrong: Array, geometry: Geometry) -> Region | None:
+    """The aligned line or page of the board's memory that holds all errors, if one does."""
+    total, count = wrong.size, int(np.count_nonzero(wrong))
+    for size, what in ((LINE_BYTES, "line"), (PAGE_BYTES, "page")):
+        region = next(_memory(wrong, geometry, size, what), None)
+        if region is not None and _telling(region, total, count):
+            return region
+    return None
+
+
 def _telling(region: Region, total: int, count: int) -> bool:
     share = region.elements / total
     if share > MOST_SHARE.get(region.what, OTHER_SHARE):
