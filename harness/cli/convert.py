@@ -1,0 +1,231 @@
+"""`harness convert`: board inputs from pictures and PC dumps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.common import clean, emit_json, json_option
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.convert_images import U8
+
+FORMS = ("nhwc", "nchw", "nv12", "header")
+FITS = ("letterbox", "stretch", "none")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written, with md5 of both ends."""
+
+    source: str
+    source_md5: str
+    pixels_md5: str
+    output: str
+    output_md5: str
+    output_bytes: int
+    form: str
+    shape: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+@click.command(name="convert")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--to", "form", type=click.Choice(FORMS), default="nhwc", show_default=True, help="Layout of the output.")
+@click.option("--size", default="", metavar="WxH", help="Size of the board's input; default: the source's.")
+@click.option("--fit", type=click.Choice(FITS), default="letterbox", show_default=True, help="How it gets that size.")
+@click.option("--pad", "padding", default=0, type=click.IntRange(0, 255), show_default=True, help="Of the letterbox.")
+@click.option("--channels", default=None, type=click.Choice(["1", "3", "4"]), help="Default: the source's.")
+@click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Of the output.")
+@click.option("--range", "levels", type=click.Choice(["full", "video"]), default="full", help="Of NV12's BT.601.")
+@click.option("--align", default=1, show_default=True, help="Rows padded to a multiple of so many bytes.")
+@click.option("--shape", default="", metavar="N,H,W,C", help="Of a raw source whose name does not tell it.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; default: beside the source.")
+@json_option
+def command(source: Path, as_json: bool, **given: Any) -> None:
+    """Make the input file that a board takes from a picture, a PC dump or a raw tensor.
+
+    \b
+    Examples:
+      harness convert photo.jpg --size 640x384                    letterbox, NHWC, photo_1_384_640_3.bin
+      harness convert photo.jpg --size 640x384 --channels 4       with the zero byte that Venus' samples add
+      harness convert input_data_shape_1_384_640_3.bin --to header -o img_input.h
+      harness convert photo.jpg --size 640x640 --to nv12 -o photo.nv12
+      harness convert photo.jpg --size 300x200 --to nv12 --align 16 -o strided.nv12
+
+    \b
+    Names get _N_H_W_C without further dots: Venus' debug programs read the shape from there.
+    """
+    made = _convert(source, given)
+    if as_json:
+        emit_json(made)
+        return
+    click.echo(clean(f"{made.source_md5}  {made.source}"))
+    click.echo(clean(f"{made.output_md5}  {made.output}"))
+    sizes = "x".join(map(str, made.shape))
+    click.echo(f"{made.form} {sizes}, {made.output_bytes} bytes; pixels {made.pixels_md5}")
+    for note in made.notes:
+        click.echo(clean(f"note: {note}"))
+
+
+def _convert(source: Path, given: dict[str, Any]) -> Made:
+    from harness import convert_images as images
+
+    if not source.is_file():
+        raise InputError(f"{source}: no such file")
+    if source.suffix.lower() == ".nv12" and given["form"] == "nv12":
+        return _restrided(source, given)
+    pixels, notes = _load(source, given)
+    pixels, more = _fitted(pixels, given)
+    notes += more
+    pixels = _coloured(pixels, source, given, notes)
+    data, shape, suffix = _laid_out(pixels, given)
+    target = _target(source, given["output"], shape, suffix, given["form"])
+    target.write_bytes(data)
+    return Made(
+        source=str(source),
+        source_md5=images.md5(source.read_bytes()),
+        pixels_md5=images.md5(pixels.tobytes()),
+        output=str(target),
+        output_md5=images.md5(data),
+        output_bytes=len(data),
+        form=given["form"],
+        shape=shape,
+        notes=tuple(notes),
+    )
+
+
+def _restrided(source: Path, given: dict[str, Any]) -> Made:
+    """NV12 stays NV12: only its rows are padded."""
+    import numpy as np
+
+    from harness import convert_images as images
+
+    shape = _shape(given["shape"])
+    data = source.read_bytes()
+    if shape is None or shape[1] % 2 or shape[2] % 2 or len(data) != shape[1] * shape[2] * 3 // 2 or given["size"]:
+        raise InputError(
+            f"{source}: {len(data)} bytes; NV12 keeps its size here, and --shape must tell it", "--shape 1,384,640,3"
+        )
+    rows = np.frombuffer(data, np.uint8).reshape(-1, shape[2])
+    made = images.aligned(rows, given["align"]).tobytes()
+    target = _target(source, given["output"], shape, ".nv12", "nv12")
+    target.write_bytes(made)
+    sums = images.md5(data), images.md5(made)
+    return Made(str(source), sums[0], sums[0], str(target), sums[1], len(made), "nv12", shape, ())
+
+
+def _load(source: Path, given: dict[str, Any]) -> tuple[U8, list[str]]:
+    from harness import convert_images as images
+
+    suffix = source.suffix.lower()
+    if suffix == ".nv12":
+        return _load_nv12(source, given), ["NV12 becomes Y, U, V planes per pixel, chroma repeated"]
+    if suffix in (".bin", ".raw", ".h"):
+        if suffix == ".h":
+            raise InputError(f"{source}: a C header is an end, not a source", "convert the .bin it was made of")
+        return images.load_raw(source, _shape(given["shape"])), []
+    return images.load_picture(source), []
+
+
+def _load_nv12(source: Path, given: dict[str, Any]) -> U8:
+    from harness.convert import nv12_to_yuv444
+
+    shape = _shape(given["shape"])
+    if shape is None:
+        raise InputError(f"{source}: --shape tells the size of an NV12 picture", "--shape 1,384,640,3")
+    return nv12_to_yuv444(source.read_bytes(), shape[1], shape[2])
+
+
+def _shape(text: str) -> tuple[int, int, int, int] | None:
+    if not text:
+        return None
+    parts = text.replace(" ", "").split(",")
+    if len(parts) != 4 or not all(part.isdigit() and 0 < int(part) < 10**6 for part in parts):
+        raise InputError(f"--shape {text!r}: N,H,W,C is wanted", "--shape 1,384,640,3")
+    return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3])
+
+
+def _fitted(pixels: U8, given: dict[str, Any]) -> tuple[U8, list[str]]:
+    from harness import convert_images as images
+
+    height, width = pixels.shape[:2]
+    wanted = _size(given["size"]) or (width, height)
+    if wanted == (width, height):
+        return pixels, []
+    if given["fit"] == "none":
+        raise InputError(f"the source is {width}x{height}, not {wanted[0]}x{wanted[1]}", "--fit letterbox or stretch")
+    if given["fit"] == "stretch":
+        return images.resize(pixels, *wanted), ["stretched: the picture's sides change their ratio"]
+    box = images.letterbox_of((width, height), wanted)
+    said = f"scale {box.scale:.6f}, picture {box.width}x{box.height}, padding left {box.left} right {box.right}"
+    note = f"{said} top {box.top} bottom {box.bottom}; the board's own scaler is not bit-equal to this one"
+    return images.letterbox(pixels, wanted[0], wanted[1], given["padding"]), [note]
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and 0 < int(part) <= 16384 for part in parts):
+        raise InputError(f"--size {text!r}: WxH is wanted", "--size 640x384")
+    return int(parts[0]), int(parts[1])
+
+
+def _coloured(pixels: U8, source: Path, given: dict[str, Any], notes: list[str]) -> U8:
+    from harness import convert_images as images
+
+    picture = source.suffix.lower() not in (".bin", ".raw", ".nv12")
+    if given["form"] == "nv12":
+        if pixels.shape[2] < 3:
+            raise InputError(f"NV12 is made of colours, the source has {pixels.shape[2]} channels")
+        return pixels[..., :3]
+    channels = int(given["channels"] or pixels.shape[2])
+    pixels = images.with_channels(pixels, channels)
+    if given["colour"] == "bgr" and channels >= 3:
+        order = [2, 1, 0, 3][:channels]
+        pixels = pixels[..., order]
+        if not picture:
+            notes.append("the raw source's first and third channels were exchanged (--colour bgr)")
+    return pixels
+
+
+def _laid_out(pixels: U8, given: dict[str, Any]) -> tuple[bytes, tuple[int, ...], str]:
+    """Bytes, shape in the output's order, suffix."""
+    import numpy as np
+
+    from harness import convert_images as images
+
+    height, width, channels = pixels.shape
+    form, step = given["form"], given["align"]
+    if form == "nv12":
+        planes = images.to_nv12(pixels, video=given["levels"] == "video")
+        rows = [images.aligned(plane, step) for plane in planes]
+        return b"".join(plane.tobytes() for plane in rows), (1, height, width, 3), ".nv12"
+    if form == "nchw":
+        flat = np.ascontiguousarray(pixels.transpose(2, 0, 1)).reshape(channels * height, width)
+        return images.aligned(flat, step).tobytes(), (1, channels, height, width), ".bin"
+    data = images.aligned(pixels.reshape(height, width * channels), step).tobytes()
+    if form == "header":
+        return images.c_header(data).encode(), (1, height, width, channels), ".h"
+    return data, (1, height, width, channels), ".bin"
+
+
+def _target(source: Path, output: Path | None, shape: tuple[int, ...], suffix: str, form: str) -> Path:
+    """Where it goes. Errors: InputError for a folder that is not there, or for the source itself."""
+    from harness.convert_images import shaped_name
+
+    sizes = (shape[0], shape[1], shape[2], shape[3])
+    name = Path(shaped_name(source.stem, sizes)).with_suffix(suffix).name
+    target = output or source.with_name(name)
+    if target.is_dir():
+        target = target / name
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent}: no such folder")
+    if target.resolve() == source.resolve():
+        raise InputError(f"{target}: the output would overwrite the source", "give another -o")
+    return target
