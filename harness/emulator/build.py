@@ -47,6 +47,10 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
     files: dict[str, bytes] = {}
     for one in builds:
         files |= one.files
+    if options.soc.family == "magik":
+        from harness.emulator.venus_model import meta
+
+        files |= meta(options.mean, options.var, options.soc.march)
     write_compiled(target, [one.model for one in builds], files)
     beside = [path for one in builds for path in _write_beside(target, one, options, len(builds) > 1)]
     return Built(target, (target, *beside), builds)

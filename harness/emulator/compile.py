@@ -69,6 +69,10 @@ def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOption
 
 
 def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Samples:
+    if options.calibration is None and options.soc.family == "magik":
+        from harness.emulator.venus_model import pixel_samples as venus_pictures
+
+        return venus_pictures(model, options.mean, options.var, options.seed)
     if options.calibration is None:
         return calibration.random_samples(model, options.seed, options.picture_inputs)
     readers = pixel_samples(model, options.pixels, options.soc.family == "ucp")

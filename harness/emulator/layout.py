@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.platforms.horizon_dumps import HBDNN_ALIGNMENT, UCP_ALIGNMENT, storages
+from harness.platforms.magik_dumps import storages as venus_storages
 from harness.records import TensorSpec
 
 Array = NDArray[Any]
@@ -19,6 +20,8 @@ NUMPY = {
 
 def stored(spec: TensorSpec, unit: str, family: str) -> TensorSpec:
     """The spec under which `spec` (ONNX axis order) lies in the memory of `unit`."""
+    if family == "magik":
+        return venus_storages(spec)[0]
     return storages(spec, unit, UCP_ALIGNMENT if family == "ucp" else HBDNN_ALIGNMENT)[0]
 
 

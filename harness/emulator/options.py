@@ -24,6 +24,8 @@ class BuildOptions:
     debug_layers: bool = True
     seed: int = 0
     name: str = ""
+    mean: str = "0"  # of the pictures that Ingenic's boards take: (pixel - mean) / var
+    var: str = "255"
 
     @property
     def picture_inputs(self) -> dict[str, str]:

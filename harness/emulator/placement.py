@@ -36,8 +36,10 @@ _BPU: dict[str, frozenset[str]] = {
         ).split()
     ),
 }
+# Venus runs every op that it knows under one name; which of them its cores help is not published.
+_BPU["nna"] = _BPU["nash"]
 # On bernoulli2 the list has Reshape and Transpose on the CPU, on nash on the BPU; in between they are passive.
-_PASSIVE_OF = {"bernoulli2": frozenset[str](), "bayes": _PASSIVE, "bayes-e": _PASSIVE, "nash": frozenset[str]()}
+_PASSIVE_OF = {"bernoulli2": frozenset[str](), "bayes": _PASSIVE, "bayes-e": _PASSIVE, "nash": frozenset[str](), "nna": _PASSIVE}
 _FLOAT = onnx.TensorProto.FLOAT
 
 
@@ -50,8 +52,8 @@ class Placement:
 
 
 def march_class(march: str) -> str:
-    """nash-e, nash-m, nash-p and nash-b follow one list."""
-    return "nash" if march.startswith("nash") else march
+    """nash-e, nash-m, nash-p and nash-b follow one list, nna1 and nna2 another."""
+    return next((family for family in ("nash", "nna") if march.startswith(family)), march)
 
 
 def listed(kind: str, march: str) -> bool:

@@ -74,12 +74,34 @@ _TABLE = (
 
 SOCS: dict[str, Soc] = {soc.name: soc for soc in _TABLE}
 
+# Ingenic's boards with Venus: versions and layouts as captures and libraries of that day show them. TOPS are the
+# vendor's product pages (T40 8, T41 1.2); bandwidth is an assumption (16 bit DDR3). `hbrt` is the model's version,
+# `platform` the soc-nna driver's ("" is one that is too old to tell), `compiler` the transform tool's.
+_NNA1 = tuple(
+    Runtime(version, model, "1.0.0", driver, dialect)
+    for version, model, driver, dialect in (
+        ("0.9.6.2.ALPHA", "0.9.6", "20220525", "0.9.6"),
+        ("0.9.3", "0.9.3", "20220525", "0.9.3"),
+        ("0.9.0", "", "", "0.9.0"),
+        ("0.8.9", "", "", "0.8"),
+    )
+)
+_NNA2 = (
+    Runtime("0.0.6", "0.0.6", "2.0.0", "20230310", "0.9.6"),
+    Runtime("0.0.3", "0.0.3", "1.0.0", "20220525", "0.9.3"),
+)
+VENUS_SOCS: dict[str, Soc] = {
+    "t40": Soc("t40", "nna1", "magik", 1, 8.0, 3.2, compiler="1.0.0", horizon_nn="", runtimes=_NNA1),
+    "t41": Soc("t41", "nna2", "magik", 1, 1.2, 3.2, compiler="2.0.0", horizon_nn="", runtimes=_NNA2),
+}
+
 
 def soc_named(name: str) -> Soc:
     """The SoC of that name. Errors: AskedWrongly with the known names."""
-    if name not in SOCS:
-        raise AskedWrongly(f"the emulator does not know the soc {name!r}", f"known: {', '.join(SOCS)}")
-    return SOCS[name]
+    known = SOCS | VENUS_SOCS
+    if name not in known:
+        raise AskedWrongly(f"the emulator does not know the soc {name!r}", f"known: {', '.join(known)}")
+    return known[name]
 
 
 def socs_of_march(march: str) -> tuple[str, ...]:
