@@ -309,7 +309,7 @@ def _ends_of(board: Array, terms: Terms) -> tuple[Any, Any]:
     first = board[(0,) * board.ndim]
     if len(zero) > 1 or not _constant(board, first):
         return 0, 1
-    value = first - zero[0] if terms.kind == "integer" else first
+    value = int(first) - zero[0] if terms.kind == "integer" else first
     return value, value
 
 
