@@ -59,9 +59,11 @@ class LateGroup(click.Group):
         try:
             return super().invoke(ctx)
         except HarnessError as error:
-            from harness.cli.common import say_error
+            from harness.cli.common import JSON_ASKED, json_error, say_error
 
             say_error(error)
+            if ctx.meta.get(JSON_ASKED):
+                json_error(error)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)

@@ -23,7 +23,17 @@ def only_one(**flags: object) -> None:
         raise click.UsageError(f"{' and '.join(given)} exclude each other: give one of them.")
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+JSON_ASKED = "harness.json"  # in the context's meta, which a command shares with the group that ends it
+
+
+def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
+    ctx.meta[JSON_ASKED] = value
+    return value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_remember, help="Print the answer, or the error, as JSON."
+)
 
 
 class Seconds(click.FloatRange):
@@ -69,6 +79,12 @@ def say_error(error: HarnessError) -> None:
     click.echo(_styled("error: ", "red") + clean(error.message), err=True)
     if error.hint:
         click.echo(_styled("hint: ", "cyan") + clean(error.hint), err=True)
+
+
+def json_error(error: HarnessError) -> None:
+    """The error as the answer, for what reads --json: stdout is never empty."""
+    value = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
+    emit_json(value | ({"run": str(error.run_folder)} if error.run_folder else {}))
 
 
 def note(text: str) -> None:

@@ -228,4 +228,10 @@ def faults(as_json: bool) -> None:
         return
     rows = [(k.name, k.where, k.doc, ", ".join(f"{a} ({doc})" for a, doc in k.args.items())) for k in kinds]
     table("", ("kind", "at", "what", "arguments"), rows)
-    click.echo(f"\nnotation: kind@name[:key=value,...], several with ';' between them (--fault, or ${ENVIRONMENT})")
+    click.echo(
+        "\nat: op is an op or tensor of the model, input an input, step a step; tool is infer, perf or model_info"
+    )
+    click.echo(
+        f"notation: kind@name[:key=value,...], for example halved@conv1 or hang@perf; "
+        f"several with ';' between them (--fault, or ${ENVIRONMENT})"
+    )

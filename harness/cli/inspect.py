@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import clean, emit_json, json_option, say_error, table
-from harness.errors import InputError
+from harness.errors import ASKED_WRONGLY, InputError
 
 if TYPE_CHECKING:
     from harness.toolchains.records import Artifact
@@ -53,10 +53,10 @@ def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool
 
 def _end(refused: list[InputError]) -> None:
     """What could not be read is said last, where it is seen, and makes the exit code."""
-    for error in refused[:-1]:
-        say_error(InputError(error.message))
+    for number, error in enumerate(refused, 1):  # the list of known kinds once
+        say_error(error if number == len(refused) else InputError(error.message))
     if refused:
-        raise refused[-1]
+        raise SystemExit(ASKED_WRONGLY)
 
 
 def _read(path: Path) -> Artifact:
@@ -135,7 +135,7 @@ def _short(value: Any) -> str:
 def _words(value: Any, depth: int = 0) -> str:
     """A fact as people read it: no brackets of a programming language."""
     if isinstance(value, dict):
-        parts = [f"{key} {_words(one, depth + 1)}" for key, one in value.items()]
+        parts = [f"{key} {_words(one, depth + 1)}" for key, one in value.items() if one not in ("", None, [], ())]
         return "; ".join(parts) if not depth else f"({', '.join(parts)})"
     if isinstance(value, list | tuple):
         if value and all(isinstance(one, int) for one in value):

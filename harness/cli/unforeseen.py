@@ -10,7 +10,7 @@ from harness.cli.common import note, say_error
 from harness.errors import COULD_NOT_MEASURE, HarnessError, HostError, InputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_PATHS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+_PATHS = (FileNotFoundError, PermissionError)
 _NAMES = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 
@@ -42,6 +42,10 @@ def _of_system(error: Exception) -> HarnessError | None:
     what = f"{where}{error.strerror or error}"
     if error.errno in _FULL:
         return HostError(what, "free space there, or give another folder")
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return InputError(what, "a folder is wanted there: give another path")
+    if isinstance(error, IsADirectoryError):
+        return InputError(what, "a file is wanted there: give another path")
     if isinstance(error, _PATHS) or error.errno in _NAMES:
-        return InputError(what, "give a path that is there and may be read or written")
+        return InputError(what, "give a path that is there and may be read and written")
     return HostError(what, "see what this PC lacks: the message is the operating system's")
