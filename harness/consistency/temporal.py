@@ -13,6 +13,7 @@ from harness.errors import MEASURED_BAD
 from harness.records import Dump, TensorSpec, Verdict
 
 Resolve = Callable[[Dump], TensorSpec | None]
+MISSING = "missing"  # a tensor that one run has and another has not is an instability of its own
 WHOLE_FILE = "file:"  # mark of a hash that holds padding too, because nothing tells the valid region
 
 
@@ -90,9 +91,9 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
         told = unstable[first]
         detail = f"{told['same']} of {runs} runs the same, {len(told['outliers'])} outliers, first at {first}"
     if undecided:
-        detail += f"; {len(undecided)} files differ whose valid region is not known: padding, or not"
+        detail += f"; {len(undecided)} tensors cannot be judged: not readable, or their padding is not known"
     return {
-        "deterministic": not first,
+        "deterministic": not first if settled else None,
         "runs": runs,
         "first": first,
         "unstable": unstable,
@@ -102,12 +103,13 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
 
 
 def _undecided(name: str, repeats: Sequence[Mapping[str, str]]) -> bool:
-    seen = {run.get(name, "") for run in repeats}
-    return len(seen) > 1 and all(value.startswith(WHOLE_FILE) for value in seen)
+    """Nothing can be said: a file that could not be read, or files that differ and may do so in padding alone."""
+    seen = {run.get(name, MISSING) for run in repeats}
+    return "" in seen or (len(seen) > 1 and all(value.startswith(WHOLE_FILE) for value in seen))
 
 
 def _instability(name: str, repeats: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
-    seen = [run.get(name, "") for run in repeats]
+    seen = [run.get(name, MISSING) for run in repeats]
     counts = Counter(seen)
     commonest, same = counts.most_common(1)[0]
     if len(counts) == 1 and commonest:
