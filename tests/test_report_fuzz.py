@@ -17,7 +17,14 @@ from harness.report.summary import lines
 from harness.report.tables import tables
 from tests import fixtures_run as runs
 
-SOURCES = {name: runs.ALL[name]() for name in ("diverging", "failed", "unordered profile")}
+# Small, so that many damages are tried: the place of a damage counts, not the number of rows.
+SOURCES = {
+    "diverging": runs.diverging_run(18, origin=9),
+    "failed": runs.failed_run(),
+    "memory": runs.memory_run(),
+    "waived": runs.waived_run(),
+}
+SOURCES["diverging"]["plan"]["rows"] = SOURCES["diverging"]["plan"]["rows"][:6]
 JUNK = st.one_of(
     st.none(),
     st.booleans(),
@@ -51,9 +58,21 @@ def changed(run: Any, path: tuple[Any, ...], junk: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_a_damaged_run_is_a_page_or_a_clear_error(name: str, data: st.DataObject) -> None:
+    holds_when_damaged(name, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOURCES)
+@settings(max_examples=600, deadline=None)
+@given(data=st.data())
+def test_a_long_sweep_of_damages(name: str, data: st.DataObject) -> None:
+    holds_when_damaged(name, data)
+
+
+def holds_when_damaged(name: str, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(PLACES[name]))
     run = changed(SOURCES[name], path, data.draw(JUNK))
     try:
@@ -68,12 +87,14 @@ def test_a_damaged_run_is_a_page_or_a_clear_error(name: str, data: st.DataObject
     assert markdown(found) and lines(run)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(name=st.text(max_size=40))
 def test_any_name_is_escaped_and_changes_nothing_around_it(name: str) -> None:
-    run = runs.diverging_run(40)
+    run = copy.deepcopy(SOURCES["diverging"])
     plain = render(run)
-    run["comparison"]["layers"][26] |= {"op_kind": name, "note": name}
+    run["comparison"]["layers"][9] |= {"op_kind": name, "note": name}
+    run["plan"]["rows"][0] |= {"name": name, "kind": name, "planned_unit": name}
+    run["plan"]["messages"][0]["text"] = name
     run["board"]["name"] = name
     run["problems"] = [name]
     page = render(run)
