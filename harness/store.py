@@ -52,6 +52,11 @@ def safe_name(text: str) -> str:
     return name or "unnamed"
 
 
+def file_form(name: str) -> str:
+    """A tensor's name as toolchains write it into file names: outside [A-Za-z0-9._-] becomes an underscore."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
+
+
 def new_run_folder(root: Path, case: str, board: str, now: datetime | None = None) -> Path:
     """Make `root/<case>/<board>/<utc>`; two runs in one second get different folders."""
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")

@@ -7,7 +7,6 @@ a node that makes it), `suffix` (a toolchain cut the name at the front; only whe
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from difflib import get_close_matches
 from harness.errors import InputError
 from harness.records import Dump
 from harness.reference import Reference, ReferenceTensor
+from harness.store import file_form
 
 Rules = Callable[[str], tuple[str, ...]]
 MIN_SUFFIX = 4  # characters; shorter names end too many others
@@ -107,11 +107,6 @@ def _by_node(reference: Reference) -> dict[str, list[str]]:
 
 def _ends(name: str, form: str) -> bool:
     return name.endswith(form) or (len(name) >= MIN_SUFFIX and form.endswith(name))
-
-
-def file_form(name: str) -> str:
-    """A name as file systems take it: characters outside [A-Za-z0-9._-] become an underscore."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
 
 
 def _check_mapping(mapping: Mapping[str, str], reference: Reference) -> None:

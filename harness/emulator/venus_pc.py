@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.consistency.matching import file_form
 from harness.emulator.venus_model import VenusModel
 from harness.errors import InputError
+from harness.store import file_form
 
 LOG = "magik_executor.log"  # the executor prints it; only there do shapes stand
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from harness.consistency.matching import file_form
 from harness.records import Dump, TensorSpec
+from harness.store import file_form
 
 PARAMETERS = ("_weight", "_bt", "_mean", "_variance")
 OUTPUT = "_out"
