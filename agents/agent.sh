@@ -717,6 +717,26 @@ do_sense() { # [interval_s count]
   echo end=1
 }
 
+clock() { # name governor-file max-file unit: what one clock is allowed
+  c_word='' c_max=''
+  read -r c_word <"$2"
+  read -r c_max <"$3"
+  [ -z "$c_word" ] || say governor "$1 $c_word"
+  if number "$c_max"; then say "max_$4" "$1 $c_max"; fi
+} 2>/dev/null
+
+do_clocks() { # governors and highest frequencies: is the board set up for a measurement?
+  for c_dir in "$sysfs"/devices/system/cpu/cpufreq/policy*; do
+    clock "${c_dir##*/}" "$c_dir/scaling_governor" "$c_dir/cpuinfo_max_freq" khz
+  done
+  for c_dir in "$sysfs"/devices/system/bpu/bpu[0-9]*; do
+    for c_file in "$c_dir"/devfreq/*/governor; do
+      clock "npu${c_dir##*/bpu}" "$c_file" "${c_file%governor}max_freq" hz
+    done
+  done
+  echo end=1
+}
+
 do_samples() { # token: what was sampled during a run
   hex "${1-}" || fail usage "samples TOKEN"
   [ -d "$work/jobs/$1" ] || fail no_such_run "$1"
@@ -878,7 +898,7 @@ if command -v setsid >/dev/null 2>&1; then detached=setsid; fi
 verb=${1-}
 [ $# -eq 0 ] || shift
 case $verb in
-  hello | have | put | folder | start | poll | stop | remove | hash | odd | pack | sense | samples | child | lease | sweep) "do_$verb" "$@" ;;
+  hello | have | put | folder | start | poll | stop | remove | hash | odd | pack | sense | samples | clocks | child | lease | sweep) "do_$verb" "$@" ;;
   supervise) supervise "$@" ;;
   *) fail unknown_verb "$verb" ;;
 esac

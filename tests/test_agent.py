@@ -15,7 +15,7 @@ import pytest
 
 from harness.agent import Agent, FileFacts, Quotas
 from harness.agent.packing import PROBE_BYTES, Packing, inflate, maybe_inflated
-from harness.agent.words import read_answer, read_samples, unescape
+from harness.agent.words import read_answer, read_clocks, read_samples, unescape
 from harness.assets import asset
 from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
 from harness.records import Invocation
@@ -525,6 +525,28 @@ def test_a_made_up_sysfs_is_read_whole(tmp_path: Path) -> None:
     assert values["temp:soc_thermal:0"] == 45.25 and values["temp:hwmon0:temp1"] == -1.5
     assert values["cpu_hz:0"] == 1.8e9 and values["npu_load:0"] == 0.87 and values["devfreq_hz:3d000000.bpu"] == 1e9
     assert not [key for key in values if "1" in key.split(":")[-1] and key.startswith("temp:zone")]
+
+
+def test_governors_and_highest_clocks_are_read(tmp_path: Path) -> None:
+    made = {
+        "devices/system/cpu/cpufreq/policy0/scaling_governor": "schedutil",
+        "devices/system/cpu/cpufreq/policy0/cpuinfo_max_freq": "1800000",
+        "devices/system/bpu/bpu0/devfreq/28108000.bpu/governor": "performance",
+        "devices/system/bpu/bpu0/devfreq/28108000.bpu/max_freq": "1000000000",
+        "devices/system/cpu/cpufreq/policy4/cpuinfo_max_freq": "$(reboot)",
+    }
+    for name, text in made.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    out = subprocess.run(
+        ["sh", str(asset("agents/agent.sh")), "clocks"],
+        env={"PATH": os.environ["PATH"], "HARNESS_SYSFS": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    ).stdout
+    clocks = read_clocks(read_answer(out))
+    assert clocks.governors == {"policy0": "schedutil", "npu0": "performance"}
+    assert clocks.max_clocks_mhz == {"policy0": 1800.0, "npu0": 1000.0}
 
 
 # --------------------------------------------------------------------------- words

@@ -17,7 +17,18 @@ from typing import TypeVar
 
 from harness.agent import files, words
 from harness.agent.packing import Packing
-from harness.agent.words import Answer, BoardFacts, FileFacts, LeaseFacts, Put, RunState, Sample, escape, refusal
+from harness.agent.words import (
+    Answer,
+    BoardFacts,
+    Clocks,
+    FileFacts,
+    LeaseFacts,
+    Put,
+    RunState,
+    Sample,
+    escape,
+    refusal,
+)
 from harness.archive import Quotas
 from harness.assets import asset
 from harness.errors import AgentError, AskedWrongly, BoardError, HostKeyError, InputError, LinkError, ToolError
@@ -275,6 +286,10 @@ class Agent:
         if not found:
             raise AgentError(f"{self.where}: the agent sensed nothing")
         return found[0]
+
+    def clocks(self) -> Clocks:
+        """Governors and highest frequencies of the board's clocks."""
+        return words.read_clocks(self.ask("clocks"))
 
     # ---- files from the board
 

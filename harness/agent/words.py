@@ -93,6 +93,14 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Clocks:
+    """What the board's clocks are allowed, by clock: `policy0` of the CPU, `npu0` of the accelerator."""
+
+    governors: dict[str, str]
+    max_clocks_mhz: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Answer:
     """The lines of one answer. `rest` are those without `key=`."""
 
@@ -234,6 +242,18 @@ _UNITS = (
     ("load1", "load1", 1.0),
     ("memory_available_kb", "memory_available_bytes", 1024.0),
 )
+
+
+def read_clocks(answer: Answer) -> Clocks:
+    """Governors and highest frequencies; lines that are not `name value` are left out."""
+    governors = dict(pair for line in answer.all("governor") if len(pair := line.split(" ", 1)) == 2)
+    highest = {}
+    for key, per_mhz in (("max_khz", 1e3), ("max_hz", 1e6)):
+        for line in answer.all(key):
+            name, _, number = line.partition(" ")
+            if number.isascii() and number.isdigit() and len(number) < 16:
+                highest[name] = int(number) / per_mhz
+    return Clocks(governors, highest)
 
 
 def read_samples(text: bytes) -> list[Sample]:

@@ -76,6 +76,8 @@ class Session:
     def _held(self) -> None:
         """The board is ours."""
         self._sense("before")
+        if self._senses:
+            self.record["telemetry"] |= store.to_json(self.agent.clocks())
         with self._at("pushing the model"):
             model = self._put(self.case.model)
             self.support = [self._put(path) for path in self.platform.files(self.board, self._job("info", model, ()))]
