@@ -169,7 +169,7 @@ def error_map() -> Run:
 
 def extras(rows: list[Layer]) -> Run:
     """What the comparison and the review add: as their modules write it."""
-    repeats = [{row.name: row.valid_md5_board for row in rows} for _ in range(3)]
+    repeats = [{row.name: row.valid_md5_board for row in rows if row.valid_md5_board} for _ in range(3)]
     repeats[2][rows[min(30, len(rows) - 1)].name] = md5("another")
     outputs = {rows[-1].name: md5("output")}
     return {

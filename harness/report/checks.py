@@ -43,16 +43,20 @@ def _sentence(check: str, good: object, detail: object) -> Row:
     return {"check": check, "good": good if isinstance(good, bool) else None, "detail": text(detail)}
 
 
+_STEP = ("from", "to", "inputs", "word", "detail", "first_difference")
+
+
 def _ladder(told: Row) -> Row | None:
     if not told:
         return None
+    table = [{key: text(value) for key, value in row.items()} for row in rows(told, "table")]
     return {
         "detail": text(told.get("detail")),
         "first": text(told.get("first")),
-        "steps": rows(told, "steps"),
+        "steps": [{key: text(step.get(key)) for key in _STEP} for step in rows(told, "steps")],
         "stages": [{key: text(stage.get(key)) for key in ("name", "alignment")} for stage in rows(told, "stages")],
-        "table": rows(told, "table"),
-        "shown": [row for row in rows(told, "table") if _tells(row)],
+        "table": table,
+        "shown": [row for row in table if _tells(row)],
     }
 
 

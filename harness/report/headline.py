@@ -106,6 +106,7 @@ def _fault(origins: list[Row], word: str) -> list[str]:
     return found
 
 
+COUNTED = ("consistent", "consistent_within")
 _MOST_OUTPUTS = 2
 
 
@@ -142,8 +143,9 @@ def _waived(waivers: list[Row]) -> list[str]:
 
 
 def _is_said(origins: list[Row], word: str, verdict: Row, compared: Row) -> bool:
-    """The comparison's own words on a run that diverges name the origins, as title and sentences do already."""
-    return bool(origins) and word == "diverges" and verdict.get("detail") == compared.get("detail")
+    """Whether the comparison's own words say what stands there already: the origins, or what the coverage counts."""
+    told_above = word in COUNTED or (bool(origins) and word == "diverges")
+    return told_above and verdict.get("detail") == compared.get("detail")
 
 
 def _short(origin: Row) -> str:

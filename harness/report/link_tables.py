@@ -44,7 +44,7 @@ _COUNTS = tuple(f"{way}_{what}" for way in _WAYS.values() for what in ("files", 
 
 
 def _mode(mode: Row) -> Row | None:
-    files = [file for file in rows(mode, "files") if file.get("came") in _WAYS]
+    files = [file for file in rows(mode, "files") if isinstance(file.get("came"), str) and file["came"] in _WAYS]
     if not files:
         return None
     found: Row = {"mode": text(mode.get("mode")), **dict.fromkeys(_COUNTS, 0)}

@@ -16,6 +16,7 @@ from harness.report import checks, drawings, headline, layer_tables, values
 from harness.report.growth_drawing import growth
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
+from harness.report.time_tables import overlaps
 
 GLYPHS = {
     "origin": "\u2716",
@@ -126,6 +127,14 @@ def _tint(part: str) -> str:
     return part if part in ("layout", "other", "unattributed") else "cpu" if part.upper().startswith("CPU") else "acc"
 
 
+_CAME = {"link": "over the link", "known": "equal to the PC's: not sent", "": "stayed on the board"}
+
+
+def _came(value: Any) -> str:
+    """How a file came to this PC; a dash where run.json does not tell."""
+    return _CAME.get(value, values.DASH) if isinstance(value, str) else values.DASH
+
+
 def _small(value: Any, layer: Row) -> str:
     """A figure that is 0 only because float64 ends, beside elements that differ, is not written as 0."""
     if values.number(value) == 0 and layer["mismatched"]:
@@ -148,6 +157,7 @@ _FILTERS = {
     "quantity": quantity,
     "small": _small,
     "tint": _tint,
+    "came": _came,
     "factor": values.factor,
     "plural": headline.plural,
     "as_printed": values.as_printed,
@@ -168,6 +178,7 @@ _GLOBALS = {
     "kind_meaning": kinds.meaning,
     "kind_advice": kinds.advice,
     "part_label": part_label,
+    "overlaps": overlaps,
     "fault_sentence": headline.fault_sentence,
     "INFINITE": values.INFINITE,
     "DASH": values.DASH,

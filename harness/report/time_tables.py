@@ -8,6 +8,7 @@ from harness.report.reach import Row, items, rows, section
 from harness.report.values import number, text, whole
 
 _NOT_UNITS = ("quantize", "layout", "other")
+ROUNDING = 0.005  # tools print a few digits, and each op's mean is rounded by itself
 _WAIT = "wait"  # shown, never summed
 _LATENCY = ("mean_us", "min_us", "max_us", "fps", "frames", "threads", "core", "total_us", "warmup_excluded")
 
@@ -78,8 +79,9 @@ def unattributed(profile: Row) -> float | None:
 
 
 def overlaps(time: Row) -> bool:
-    """Whether the ops take longer than end to end: their parts are no shares of it."""
-    return (time["unattributed_us"] or 0) < 0
+    """Whether the ops take clearly longer than end to end: their parts are no shares of it then."""
+    mean_us = finite((time["latency"] or {}).get("mean_us")) or 0.0
+    return (time["unattributed_us"] or 0.0) < -ROUNDING * mean_us
 
 
 def _part(key: str, time: float | None, whole_us: float | None, guessed: bool) -> Row:
