@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.emulator.compile import BuildOptions
     from harness.emulator.pixels import PixelInput
 
-SOCS = ("x3", "x5", "j5", "ultra", "j6e", "j6m", "s100")
+SOCS = ("x3", "x5", "j5", "ultra", "j6e", "j6m", "s100", "t40", "t41")
 
 
 @click.group(name="emulator")
@@ -41,15 +41,16 @@ def command() -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Compiled model; default: beside the ONNX.")
 @click.option("--calibration", type=click.Path(path_type=Path), help="Folder of .npy/.bin samples, or an .npz.")
 @click.option("--input-type", "types", multiple=True, metavar="[INPUT=]nv12|featuremap", help="Default: featuremap.")
-@click.option("--mean", default="0", help="Of nv12 inputs, per channel in the model's colour order.")
-@click.option("--scale", default="1", help="Factor of nv12 inputs: (colour - mean) * scale.")
+@click.option("--mean", default="0", metavar="R,G,B", help="Of nv12 inputs, per channel in the model's colour order.")
+@click.option("--var", default="255", help="Of T40 and T41: (pixel - mean) / var, one or three numbers.")
+@click.option("--scale", default="1", metavar="R,G,B", help="Factor of nv12 inputs: (colour - mean) * scale.")
 @click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", help="The model's colour order.")
 @click.option("--shape", "shapes", multiple=True, metavar="INPUT=1,3,224,224", help="Fixes a dynamic input.")
 @click.option("--on-cpu", multiple=True, metavar="NODE", help="Force a node to the CPU.")
 @click.option("--on-bpu", multiple=True, metavar="NODE", help="Force a node to the BPU.")
 @click.option("--output-type", type=click.Choice(["float", "quantized"]), default="float", help="Of BPU outputs.")
 @click.option("--debug-layers/--no-debug-layers", default=True, help="Hand out the tensors inside subgraphs.")
-@click.option("--seed", default=0, help="Of the random calibration data, where none is given.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of the random calibration data, where none is given.")
 @json_option
 def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given: Any) -> None:
     """Compile an ONNX (float, or quantized with Q/DQ) for an emulated board; several make a packed model.
@@ -82,6 +83,8 @@ def _options(models: tuple[Path, ...], given: dict[str, Any]) -> BuildOptions:
         quantized_outputs=given["output_type"] == "quantized",
         debug_layers=given["debug_layers"],
         seed=given["seed"],
+        mean=given["mean"],
+        var=given["var"],
     )
 
 
@@ -97,6 +100,11 @@ def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelI
             raise InputError(f"--input-type {text!r}: nv12 or featuremap is wanted", "--input-type images=nv12")
         if kind == "nv12":
             names += [name] if equals else _image_inputs(models)
+    if not names and (given["mean"], given["scale"], given["colour"]) != ("0", "1", "rgb"):
+        raise InputError(
+            "--mean, --scale and --colour are about nv12 inputs, and there is none",
+            "add --input-type nv12, or normalise the samples and inputs yourself",
+        )
     return dict.fromkeys(names, pixel)
 
 
@@ -129,7 +137,7 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     except ValueError:
         shape = ()
     if not equals or not shape or min(shape) < 1:
-        raise InputError(f"--shape {text!r}: INPUT=1,3,224,224 is wanted")
+        raise InputError(f"--shape {text!r}: INPUT=SIZES is wanted", "for example --shape images=1,3,224,224")
     return name, shape
 
 

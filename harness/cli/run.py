@@ -153,6 +153,7 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
         raise click.UsageError("Missing option '--board': a name of `harness boards list`, for example emu-x5.")
     board = _with_faults(find_board(board_name, given["hosts"]), given["faults"], model)
     case = _case(model, given, board.limits.timeout_s)
+    _refuse_noise(case)
     return _measure(board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected))
 
 
@@ -206,6 +207,16 @@ def _absolute(path: str) -> str:
 
 def _core(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _refuse_noise(case: Case) -> None:
+    """Tensors of a reference belong to the input they were made with; seeded noise is another one."""
+    path = Path(case.reference)
+    if case.reference and not case.inputs and path.exists() and path.suffix != ".onnx":
+        raise InputError(
+            f"{path}: holds tensors of one input, and without --input the board would be fed seeded noise",
+            "give --input FILE, the file that the reference was made with; or an ONNX as --reference",
+        )
 
 
 def _modes(text: str) -> tuple[str, ...]:

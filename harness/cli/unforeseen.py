@@ -41,7 +41,9 @@ def _of_system(error: Exception) -> HarnessError | None:
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     what = f"{where}{error.strerror or error}"
     if error.errno in _FULL:
-        return HostError(what, "free space there, or give another folder")
+        return HostError(
+            what, "free space where the output goes (df -h), or give another folder; what was begun there is not whole"
+        )
     if isinstance(error, FileExistsError | NotADirectoryError):
         return InputError(what, "a folder is wanted there: give another path")
     if isinstance(error, IsADirectoryError):

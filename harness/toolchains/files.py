@@ -107,7 +107,8 @@ def _read_run(probe: Probe) -> Artifact:
     run = _json_object(file)
     keys = ("id", "state", "stopped_at", "harness_version", "started_utc", "duration_s", "verdict", "board")
     facts = {key: run[key] for key in keys if key in run}
-    facts["modes"] = [one.get("mode") for one in run.get("modes") or () if isinstance(one, dict)]
+    modes = run.get("modes")
+    facts["modes"] = [one.get("mode") for one in modes if isinstance(one, dict)] if isinstance(modes, list) else []
     problems = () if isinstance(run.get("format"), int) else ("run.json is cut or not a run of harness",)
     return Artifact("run", "run of harness", facts=facts, problems=problems)
 
