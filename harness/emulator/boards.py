@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from harness.emulator import arm64
+from harness.emulator import arm64, venus_board
 from harness.emulator.socs import SOCS, soc_named
 from harness.records import Board, Emulated
 
@@ -96,6 +96,7 @@ BUILT_IN: dict[str, Board] = {
         _board("x5", "dropbear"),
         *(_board(soc, "") for soc in SOCS if soc != "x5"),
         arm64.BOARD,
+        *venus_board.BOARDS,
     )
 }
 
@@ -110,6 +111,10 @@ def stand_up(board: Board) -> Iterator[Board]:
     assert played is not None
     if board.platform == "ort":
         with arm64.stand_up(board) as reached:
+            yield reached
+        return
+    if board.platform == "magik":
+        with venus_board.stand_up(board) as reached:
             yield reached
         return
     root = prepare(played.soc)

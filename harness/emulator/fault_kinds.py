@@ -242,6 +242,13 @@ def wrong_scale(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) 
     return _saturate((_wide(x) - centre) * args.get("by", 1.2) + centre, x)
 
 
+def letterbox(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+    """The picture moved by a quarter of its frame, what leaves at one side enters at the other."""
+    if x.ndim != 4:
+        raise CannotApply(f"an input of shape {x.shape} is no picture")
+    return np.ascontiguousarray(np.roll(x, max(1, x.shape[3] // 4), axis=3))
+
+
 def colour_order(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
     """BGR for RGB; for YUV444 (NV12 on the board) U and V change places."""
     if x.ndim != 4 or x.shape[1] != 3:

@@ -1,7 +1,8 @@
 """The catalogue of faults and their notation: `kind@op[:key=value,...]`, several with `;` between them.
 
 `op` is an op or a tensor of the logical graph; for input faults a model input; for tool faults a subcommand
-(`infer`, `perf`, `model_info`) or nothing. Names that hold `;` cannot be written.
+(`infer`, `perf`, `model_info`; on Venus boards a mode: `release`, `debug`, `profile`, `nmem`) or nothing. Names that
+hold `;` cannot be written.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ CATALOGUE: dict[str, Kind] = {
         _input("wrong_mean", "The input is preprocessed with another mean.", kinds.wrong_mean, by="default 10"),
         _input("wrong_scale", "The input is preprocessed with another scale.", kinds.wrong_scale, by="default 1.2"),
         _input("colour_order", "Colour channels of the input change places.", kinds.colour_order),
+        _input("letterbox", "The picture lies at one side of its frame, not in the middle.", kinds.letterbox),
         Kind(
             "swapped_inputs",
             "inputs",
@@ -96,6 +98,13 @@ CATALOGUE: dict[str, Kind] = {
         _tool("wrong_march", "The model is refused as one of another march."),
         _tool("no_space", "Writing a file fails: no space left on device."),
         _tool("noise", "Colour codes and driver errors of a board without its key chip, then a normal run."),
+        _tool("wrong_library", "Venus: the program runs with libvenus.so, whatever it was built for."),
+        _tool("old_soc_nna", "Venus: the driver is too old to tell its version."),
+        _tool("no_driver", "Venus: /dev/soc-nna is not there."),
+        _tool("low_nmem", "Venus: the kernel reserved less nmem than the model takes."),
+        _tool("stale_nmem", "Venus: the nmem file keeps the tail of a longer earlier write."),
+        _tool("few_runs", "Venus: the profile program runs its net three times."),
+        _tool("raw_names", "Venus: dumps keep the slashes of tensor names, so they cannot be opened."),
         Kind("slow", "step", "One step or op takes longer (slow@step:by=3).", {"by": "factor, default 3"}),
     )
 }
@@ -180,7 +189,7 @@ def _arguments(text: str, kind: Kind, args: str) -> dict[str, str]:
 
 def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:
     if kind.where == "tool":
-        return ["infer", "perf", "model_info"]
+        return ["infer", "perf", "model_info", "release", "debug", "profile", "nmem"]
     if model is None:
         return None
     if kind.where == "op":

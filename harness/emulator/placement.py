@@ -39,7 +39,13 @@ _BPU: dict[str, frozenset[str]] = {
 # Venus runs every op that it knows under one name; which of them its cores help is not published.
 _BPU["nna"] = _BPU["nash"]
 # On bernoulli2 the list has Reshape and Transpose on the CPU, on nash on the BPU; in between they are passive.
-_PASSIVE_OF = {"bernoulli2": frozenset[str](), "bayes": _PASSIVE, "bayes-e": _PASSIVE, "nash": frozenset[str](), "nna": _PASSIVE}
+_PASSIVE_OF = {
+    "bernoulli2": frozenset[str](),
+    "bayes": _PASSIVE,
+    "bayes-e": _PASSIVE,
+    "nash": frozenset[str](),
+    "nna": _PASSIVE,
+}
 _FLOAT = onnx.TensorProto.FLOAT
 
 

@@ -47,11 +47,17 @@ class Served:
 
 @contextlib.contextmanager
 def serve(
-    root: Path, server: str = "openssh", environment: Mapping[str, str] | None = None, *, port: int = 0
+    root: Path,
+    server: str = "openssh",
+    environment: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    entry: str = "",
 ) -> Iterator[Served]:
     """Serve the folder `root` as a board's home until the context ends; every session of it is ended then too.
 
-    `environment` is added to the sessions' (PATH, HOME and USER are set). `port` 0 takes a free one.
+    `environment` is added to the sessions' (PATH, HOME and USER are set). `port` 0 takes a free one. `entry` is shell
+    text that enters the board in another way than into its folder; it runs $SSH_ORIGINAL_COMMAND.
     Errors: HostError naming the package to install, or what the server said when it did not start.
     """
     if server not in ("openssh", "dropbear"):
@@ -59,19 +65,21 @@ def serve(
     root.mkdir(parents=True, exist_ok=True)
     keys = Path(tempfile.mkdtemp(prefix="harness-serve-"))
     try:
-        with serve_with(keys, root.resolve(), server, dict(environment or {}), port) as served:
+        with serve_with(keys, root.resolve(), server, dict(environment or {}), port, entry) as served:
             yield served
     finally:
         shutil.rmtree(keys, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def serve_with(keys: Path, root: Path, server: str, environment: dict[str, str], port: int = 0) -> Iterator[Served]:
+def serve_with(
+    keys: Path, root: Path, server: str, environment: dict[str, str], port: int = 0, entry: str = ""
+) -> Iterator[Served]:
     """`serve` with a given folder of keys: the same keys again after a restart. Made there when absent."""
     keys.chmod(0o700)
     start = _start_openssh if server == "openssh" else _start_dropbear
     _make_client_key(keys)
-    _write_entry(keys, root, environment)
+    _write_entry(keys, root, environment, entry)
     port = port or free_port()
     process, key_line = start(keys, port)
     try:
@@ -109,12 +117,13 @@ def _quiet(argv: list[str]) -> str:
     return done.stdout
 
 
-def _write_entry(keys: Path, root: Path, environment: dict[str, str]) -> None:
+def _write_entry(keys: Path, root: Path, environment: dict[str, str], entry: str) -> None:
     """The program that every session runs: the board's root as home, its environment, then the command."""
     exports = {"HOME": str(root), "PATH": SESSION_PATH, "HARNESS_SERVED_BY": str(keys)} | environment
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
     command = 'if [ -n "$SSH_ORIGINAL_COMMAND" ]; then exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"; else exec /bin/sh; fi'
-    (keys / "enter.sh").write_text("\n".join([*lines, f"cd {shlex.quote(str(root))} || exit 1", command, ""]))
+    entering = entry or f"cd {shlex.quote(str(root))} || exit 1\n{command}\n"
+    (keys / "enter.sh").write_text("\n".join([*lines, entering]))
     public = (keys / "id.pub").read_text().strip()
     folder = keys / "ssh"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -30,6 +30,7 @@ from harness.platforms.magik_text import (
 )
 from harness.records import Board, Dump, Failure, Invocation, Job, Latency, ModelInfo, OpTime, TensorSpec
 
+INPUT = "input"
 RUN_LABEL = "test_net run"  # the vendor's sample: time of all runs together
 _INPUT_LINE = re.compile(r"^harness: input ([0-9]+),([0-9]+),([0-9]+),([0-9]+)$")
 _PIXELS_LINE = re.compile(r"^harness: pixels (mean \S+ var \S+)$")
@@ -63,19 +64,23 @@ class Magik:
     def invocation(self, board: Board, job: Job) -> Invocation:
         values = magik_options.merged(board, job)
         if job.mode == "info":
-            return Invocation(self._info_line(values), {})
+            return Invocation(self._info_line(job, values), {})
         if job.mode not in self.modes:
             raise InputError(f"platform magik has no mode {job.mode!r}", f"its modes: {', '.join(self.modes)}")
         argv = magik_options.run_line(board, job, values)
         keep = magik_options.KEEP.get(job.mode, magik_options.PICTURES)
         return Invocation(argv, {}, expected=magik_errors.EXPECTED.get(job.mode, ()), keep=keep)
 
-    def _info_line(self, values: Mapping[str, str]) -> tuple[str, ...]:
+    def _info_line(self, job: Job, values: Mapping[str, str]) -> tuple[str, ...]:
         """There is no tool that tells of a model: the shape is what the case says, the memory what the kernel says."""
-        said = [f"pixels mean {values['mean'].replace(' ', '')} var {values['var'].replace(' ', '')}"]
+        said = []
+        if values.get("mean") or values.get("var"):
+            mean, var = values.get("mean", "0,0,0"), values.get("var", "255,255,255")
+            said.append(f"pixels mean {mean.replace(' ', '')} var {var.replace(' ', '')}")
         if values.get("shape"):
             said.append("input {},{},{},{}".format(*magik_options.shape_of(values)))
-        return ("sh", "-c", magik_options.INFO_SCRIPT, "venus", values["proc"], *said)
+        where = (values["proc"], values.get("info_program", ""), job.model)
+        return ("sh", "-c", magik_options.INFO_SCRIPT, "venus", *where, *said)
 
     # ---- reading
 
@@ -84,7 +89,7 @@ class Magik:
         shape = next((m for line in lines if (m := _INPUT_LINE.match(line))), None)
         pixels = next((m[1] for line in lines if (m := _PIXELS_LINE.match(line))), "")
         problems = [] if shape else ["Magik has no tool that tells a model's inputs; option shape tells the input's"]
-        spec = TensorSpec("input", "u8", tuple(int(n) for n in shape.groups()), "NHWC") if shape else None
+        spec = TensorSpec(INPUT, "u8", tuple(int(n) for n in shape.groups()), "NHWC") if shape else None
         return ModelInfo(
             name="",
             inputs=(spec,) if spec else (),
@@ -171,7 +176,7 @@ class Magik:
         size = int(np.prod(spec.shape)) if spec else None
         return (
             {
-                "name": "input",
+                "name": INPUT if spec is None else f"input_data_shape_{'_'.join(map(str, spec.shape))}",
                 "bytes": size,
                 "describe": f"{shape} u8 NHWC",
                 "dtype": "u8",

@@ -29,13 +29,12 @@ OPTIONS: Mapping[str, str] = {
     "var": "var (or NORMAL) of the model's conversion; default 255,255,255",
     "check": "off: do not hold the programs' ELF headers against mode and board",
     "nmem_file": "where the nmem build writes; default /tmp/nmem_memory.txt",
+    "info_program": "a program on the board that prints `harness: input N,H,W,C` of a model (emulated boards have one)",
     "proc": "folder of the kernel's files on the board; default /proc",
 }
 DEFAULTS: Mapping[str, str] = {
     "arguments": "{model} {image}",
     "debug_arguments": "{model} {input}",
-    "mean": "0,0,0",
-    "var": "255,255,255",
     "nmem_file": "/tmp/nmem_memory.txt",
     "proc": "/proc",
 }
@@ -227,11 +226,14 @@ rm -f $made; rmdir lib 2>/dev/null
 exit $code
 """
 INFO_SCRIPT = """\
-proc=$1; shift
+proc=$1 program=$2 model=$3; shift 3
 for line in "$@"; do echo "harness: $line"; done
+[ -z "$program" ] || "$program" "$model"
 [ ! -r "$proc/cmdline" ] || echo "harness: cmdline $(cat "$proc/cmdline")"
 for node in soc-nna nna_lock; do [ ! -e "/dev/$node" ] || echo "harness: node /dev/$node"; done
 """
+NO_WORDS = {"input": "", "image": "", "width": "", "height": ""}
+NOT_YET = {"input": "input_1_1_1_1.bin", "image": "image", "width": "1", "height": "1"}  # a trial before any push
 KEEP: Mapping[str, tuple[str, ...]] = {
     "debug": ("*_out.bin", "*_weight.bin", "*_bt.bin", "*_mean.bin", "*_variance.bin", "emulated.json"),
     "nmem": ("nmem_memory.txt", "emulated.json"),
@@ -244,7 +246,7 @@ def run_line(board: Board, job: Job, values: Mapping[str, str]) -> tuple[str, ..
     supplied = supply(board, values)
     placed = dict(zip(supplied.files, map(str, job.options.get("support", ())), strict=False))
     links = [part for path in supplied.libraries for part in (placed.get(path, str(path)), f"lib/{path.name}")]
-    words = {"model": job.model, "input": "", "image": "", "width": "", "height": ""}
+    words = dict(NO_WORDS if "input_names" in job.options else NOT_YET) | {"model": job.model}
     if job.inputs:
         words["input"] = words["image"] = input_name(job, values)
         links += [job.inputs[0], words["input"]]
@@ -293,6 +295,9 @@ def input_name(job: Job, values: Mapping[str, str]) -> str:
     name = _safe(str(names[0])) if names else PurePosixPath(job.inputs[0]).name
     if SHAPED_NAME.match(name):
         return name
+    tensor = str((job.options.get("input_tensors") or ("",))[0])
+    if SHAPED_NAME.match(f"{tensor}.bin") and name.endswith(".bin"):  # the board itself told the shape
+        return f"{tensor}.bin"
     if values.get("shape"):
         n, h, w, c = shape_of(values)
         return f"input_data_shape_{n}_{h}_{w}_{c}.bin"

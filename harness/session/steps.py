@@ -157,6 +157,9 @@ class Session:
 
     def _job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
         options = dict(self.case.options) | {"support": self.support, "work": self.board.work}
+        rows = self.record["case"]["inputs"]
+        options["input_names"] = [row["name"] for row in rows]  # as the user's files are called
+        options["input_tensors"] = [row["tensor"] for row in rows]
         return job_of(self.case, mode, model, inputs, options)
 
     def _info(self, model: str, place: str) -> ModelInfo:
@@ -185,6 +188,8 @@ class Session:
         done = self._start(job, place, name)
         failure = self._failure(mode, done)
         self.record["versions"] |= self.platform.read_versions(done.log)
+        if remarks := getattr(self.platform, "read_remarks", None):
+            self.record["notes"] += [f"{name}: {said}" for said in remarks(mode, self.folder / name, done.log)]
         self._record_mode(name, done, failure)
 
     def _start(self, job: Job, place: str, name: str) -> run_record.ModeRun:
