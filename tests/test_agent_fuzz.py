@@ -28,7 +28,7 @@ from harness.records import Invocation
 from harness.transports.base import Done, printable
 from harness.transports.copying import Copying
 
-QUIET = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 KEYS = [
     "agent",
     "work",

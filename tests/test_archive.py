@@ -208,7 +208,7 @@ def test_stored_names_are_printable_and_different(tmp_path: Path) -> None:
 
 # --------------------------------------------------------------------------- fuzz
 
-QUIET = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @QUIET

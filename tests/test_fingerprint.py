@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.consistency import fingerprint
@@ -67,7 +67,6 @@ def clipped(values: Array, like: Array) -> Array:
 
 
 @given(st.sampled_from(sorted(NAMES)), st.integers(0, 1000), st.booleans())
-@settings(max_examples=40, deadline=None)
 def test_an_equal_pair_is_never_classified(dtype: str, seed: int, relu: bool) -> None:
     r = activation((1, 4, 6, 5), "i1" if dtype == "u1" else dtype, seed, relu)
     assert named(r.copy(), r).kind == "none"
@@ -497,7 +496,6 @@ def test_types_that_differ_are_not_guessed_at() -> None:
 
 
 @given(st.sampled_from(sorted(NAMES)), st.lists(st.integers(1, 4), min_size=0, max_size=5), st.integers(0, 99))
-@settings(max_examples=120, deadline=None)
 def test_any_pair_gets_a_fingerprint_and_no_traceback(dtype: str, shape: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     r, board = ((rng.standard_normal(shape) * 3).astype(dtype) for _ in range(2))

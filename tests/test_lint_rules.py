@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lint_examples import EXAMPLES, FEATURE, J6, TWO_INPUTS, X3, X5, node, quant
 from toolchain_samples import ROOT, SAMPLES, sample
@@ -232,7 +232,6 @@ def test_a_yaml_bomb_is_refused_quickly() -> None:
         lint_text(bomb)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=200), st.integers(0, 30), st.integers(0, 400))
 def test_no_text_makes_the_linter_fall_over(noise: str, lines: int, place: int) -> None:
     text = X5[:place] + noise + "\n".join(X5[place:].splitlines()[lines:])
@@ -254,7 +253,6 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data(), VALUES)
 def test_any_value_at_any_key_is_a_finding_or_nothing(data: st.DataObject, value: object) -> None:
     import yaml

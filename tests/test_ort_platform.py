@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError, InputError
@@ -271,7 +271,6 @@ ROW = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(rows=st.lists(ROW | JSON, max_size=4), top=JSON)
 def test_no_manifest_from_a_board_breaks_a_reader(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], top: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.platforms import load
@@ -173,7 +173,6 @@ def networks(draw: st.DrawFn) -> tuple[Graph, set[str]]:
     return Graph(tuple(ops), ("x",), (f"t{count - 1}",)), outside
 
 
-@settings(max_examples=150, deadline=None)
 @given(networks())
 def test_pieces_hold_every_op_once_and_never_wait_for_themselves(case: tuple[Graph, set[str]]) -> None:
     graph, outside = case

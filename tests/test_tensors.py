@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.consistency.layouts import DTYPES
@@ -63,7 +63,6 @@ def _strides(draw: st.DrawFn, dtype: str, shape: tuple[int, ...]) -> tuple[int, 
 
 
 @given(specs(), st.integers(0, 255), st.integers(0, 2**32 - 1))
-@settings(max_examples=300, deadline=None)
 def test_what_is_encoded_comes_back_whatever_lies_in_the_padding(spec: TensorSpec, fill: int, seed: int) -> None:
     array = values_for(spec, spec.shape, seed)
     data = encode(array, spec, fill=fill)
@@ -79,7 +78,6 @@ def test_what_is_encoded_comes_back_whatever_lies_in_the_padding(spec: TensorSpe
     st.sampled_from([("NDHWC32", 32), ("NC1HWC2", 16), ("NC1HWC2", 8), ("NC1HWC2", 5)]),
     st.integers(0, 2),
 )
-@settings(max_examples=150, deadline=None)
 def test_blocked_layouts_come_back_in_the_order_nchw(
     dtype: str, shape: tuple[int, int, int, int], layout: tuple[str, int], more_rows: int
 ) -> None:
@@ -112,7 +110,6 @@ def test_a_five_axis_shape_of_a_blocked_layout_keeps_every_lane() -> None:
 
 
 @given(specs(), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
 def test_a_file_reads_like_bytes_in_memory(
     tmp_path_factory: pytest.TempPathFactory, spec: TensorSpec, seed: int
 ) -> None:
@@ -262,7 +259,6 @@ def test_dequantize_refuses_scales_that_fit_no_axis() -> None:
 
 
 @given(st.integers(1, 2), st.integers(1, 6), st.integers(1, 6), st.integers(0, 9))
-@settings(max_examples=50, deadline=None)
 def test_nv12_survives_the_way_through_yuv444(n: int, half_h: int, half_w: int, pad: int) -> None:
     h, w = 2 * half_h, 2 * half_w
     spec = TensorSpec("image", "u8", (n, 3, h, w), "NV12", aligned_shape=(n, 3, h, w + pad))
@@ -287,7 +283,6 @@ def test_nv12_as_nhwc_and_as_rows_have_one_size() -> None:
 
 
 @given(specs(), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
 def test_the_hash_of_the_valid_bytes_does_not_see_padding(spec: TensorSpec, seed: int) -> None:
     array = values_for(spec, spec.shape, seed)
     wanted = hashlib.md5(array.tobytes(), usedforsecurity=False).hexdigest()

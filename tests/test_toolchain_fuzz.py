@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toolchain_samples import TOOLCHAIN, sample, x5_log
 
@@ -194,14 +194,12 @@ def test_every_prefix_of_an_own_log_gives_true_numbers_only() -> None:
         assert part.march in ("", whole.march)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda b: decode(b)[0]))
 def test_no_reader_raises_on_any_text(text: str) -> None:
     for reader in READERS:
         assert isinstance(reader(text), Artifact)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=8),
