@@ -140,6 +140,8 @@ def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | N
         policy=load_policy(case.policy),
         mapping=Path(case.mapping) if case.mapping else None,
         platform=left.platform.name,
+        toolchain=left.info.versions.get("builder", ""),
+        repeats=[left.dumps(turn) for turn in left.turns(mode) if turn != mode],
         progress=tell,
     )
     found = compare(reference, left.dumps(mode), settings)
