@@ -243,6 +243,35 @@ def test_float32_differences_are_exact_near_and_far() -> None:
     assert found.relative_l2 == pytest.approx(wanted["l2"] / wanted["ref"], rel=1e-12)
 
 
+@pytest.mark.parametrize("error", [1e-7, 1e-3, 1.0])
+@pytest.mark.parametrize("size", [1e-16, 1e-10, 1.0, 1e10, 1e25])
+def test_large_float32_tensors_keep_their_figures_at_every_scale(error: float, size: float) -> None:
+    rng = np.random.default_rng(0)
+    r = (rng.standard_normal(400_000) * size).astype(np.float32)
+    x = (r * (1 + error * rng.standard_normal(400_000))).astype(np.float32)
+    x[::7] = r[::7]
+    r[1000:1100] = x[1000:1100] = 0
+    found, wanted = measure(x, r), naive(x, r)
+    assert found.relative_l2 == pytest.approx(wanted["l2"] / wanted["ref"], rel=1e-7)
+    assert found.max_abs == wanted["max"]
+    assert found.mismatched == np.count_nonzero(x != r)
+    assert found.zero_share_board == 100 / 400_000
+    wide = measure(x.astype(np.float64), r.astype(np.float64))
+    assert found.one_minus_cosine == pytest.approx(wide.one_minus_cosine, rel=1e-5)
+
+
+def test_one_nan_in_a_large_tensor_changes_no_other_figure() -> None:
+    r = np.random.default_rng(0).standard_normal(300_000).astype(np.float32)
+    x = r * np.float32(1.5)
+    clean = measure(x, r)
+    x[200_000] = np.nan
+    found = measure(x, r)
+    assert (found.nan_board, found.nonfinite_agree) == (1, False)
+    assert found.relative_l2 == pytest.approx(clean.relative_l2, rel=1e-4)
+    x[200_000] = np.inf
+    assert (measure(x, r).inf_board, measure(x, r).nonfinite_agree) == (1, False)
+
+
 # --------------------------------------------------------------------------- special tensors
 
 

@@ -1,7 +1,8 @@
-"""Sums of a pair of floats: float64 throughout, NaN and infinity by position and sign, distance in ULP.
+"""Sums of a pair of floats: in float64, NaN and infinity by position and sign, distance in ULP.
 
-A block whose dot products are finite holds no NaN and no infinity, so the usual block pays nothing for the
-check; any other block, and one whose squares leave the range of float64, takes the careful way.
+Full blocks of float32 multiply in float32 and add in short runs, which are added in float64. A block whose
+dot products are finite holds no NaN and no infinity, so the usual block pays nothing for the check; any other block,
+and one whose squares leave the range of its type, takes the careful way.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 BLOCK = 131_072  # elements; smaller ones leave two threads waiting for the interpreter (measured, docs/metrics.md)
 ROW = 8_192  # OpenBLAS starts threads of its own beyond 10,000 elements, which then fight with ours
+RUN = 256  # products added in float32: the sum is off by 4e-9 of itself as measured, by 256 roundings at most
+LEAST_NARROW = 1e-12  # largest value of a block whose lesser squares may leave float32 without being missed
 LEAST_SQUARE = 1e-280  # below, squares have lost digits to the end of float64's range
 INTEGERS: dict[int, np.dtype[Any]] = {2: np.dtype("i2"), 4: np.dtype("i4"), 8: np.dtype("i8")}
 
@@ -45,35 +48,60 @@ def float_sums(board: Array, reference: Array) -> Sums:
 
 
 def _block(board: Array, reference: Array, scratch: Scratch) -> Sums:
-    n = len(board)
     gap = _Gap.of(board, reference, scratch)
-    r = scratch.r[:n]
-    np.copyto(r, reference)
-    with np.errstate(all="ignore"):
-        d, low, high = _differences(board, reference, gap, scratch)
-        sums = Sums(elements=n, finite=n, dd=_dot(d, d), dr=_dot(d, r), rr=_dot(r, r), d_low=low, d_high=high)
-    sums.r_low, sums.r_high = float(reference.min()), float(reference.max())
-    if not _in_range(sums):
-        with np.errstate(all="ignore"):  # a signalling NaN warns when it is widened
-            sums = _careful(board.astype(np.float64), r)
+    sums = None
+    if gap is not None and board.dtype == np.float32 and len(board) == BLOCK:
+        sums = _narrow_sums(board, reference, gap, scratch)
+    sums = sums or _wide_sums(board, reference, scratch)
     _compare_bits(board, reference, sums, gap)
     sums.zero_board, sums.zero_reference = _zeros(board, scratch), _zeros(reference, scratch)
     return sums
 
 
-def _differences(board: Array, reference: Array, gap: _Gap | None, scratch: Scratch) -> tuple[F64, float, float]:
-    """(board - reference, least, largest) in float64. Two float32 within a factor of two have an exact difference
-    in float32 (Sterbenz), which is cheaper to take."""
-    d = scratch.d[: len(board)]
-    if gap is not None and gap.close and board.dtype == np.float32:
-        narrow = scratch.narrow[: len(board)]
-        np.subtract(board, reference, out=narrow)
-        np.copyto(d, narrow)
-        return d, float(narrow.min()), float(narrow.max())
-    x = scratch.x[: len(board)]
+def _narrow_sums(board: Array, reference: Array, gap: _Gap, scratch: Scratch) -> Sums | None:
+    """A full block of float32: products are added in float32 in runs of RUN, the runs in float64.
+
+    None where float32 would lose more than its rounding: NaN, infinity, and values whose squares leave its range.
+    """
+    n = len(board)
+    sums = Sums(elements=n, finite=n)
+    with np.errstate(all="ignore"):
+        sums.rr = _run_dots(reference, reference)
+        if gap.low or gap.high:
+            d = scratch.narrow
+            np.subtract(board, reference, out=d)
+            sums.dd, sums.dr = _run_dots(d, d), _run_dots(d, reference)
+            sums.d_low, sums.d_high = _exact_ends(board, reference, d, gap)
+    sums.r_low, sums.r_high = float(reference.min()), float(reference.max())
+    if not np.isfinite(sums.dd + sums.rr):
+        return None
+    peaks = (sums.max_abs, max(sums.r_high, -sums.r_low))
+    return sums if all(peak == 0 or peak > LEAST_NARROW for peak in peaks) else None
+
+
+def _exact_ends(board: Array, reference: Array, d: Array, gap: _Gap) -> tuple[float, float]:
+    """Float32 within a factor of two have exact differences in float32 (Sterbenz); the others are taken again."""
+    if gap.close:
+        return float(d.min()), float(d.max())
+    low, high = (float(board[at]) - float(reference[at]) for at in (int(d.argmin()), int(d.argmax())))
+    return low, high
+
+
+def _run_dots(a: Array, b: Array) -> float:
+    return float(_row_dots(a.reshape(-1, RUN), b.reshape(-1, RUN)).sum(dtype=np.float64))
+
+
+def _wide_sums(board: Array, reference: Array, scratch: Scratch) -> Sums:
+    n = len(board)
+    x, r, d = scratch.x[:n], scratch.r[:n], scratch.d[:n]
     np.copyto(x, board)
-    np.subtract(x, scratch.r[: len(board)], out=d)
-    return d, float(d.min()), float(d.max())
+    np.copyto(r, reference)
+    with np.errstate(all="ignore"):
+        np.subtract(x, r, out=d)
+        sums = Sums(elements=n, finite=n, dd=_dot(d, d), dr=_dot(d, r), rr=_dot(r, r))
+        sums.d_low, sums.d_high = float(d.min()), float(d.max())
+        sums.r_low, sums.r_high = float(reference.min()), float(reference.max())
+        return sums if _in_range(sums) else _careful(x, r)
 
 
 def _in_range(sums: Sums) -> bool:
@@ -91,11 +119,11 @@ def _dot(a: F64, b: F64) -> float:
     return total
 
 
-def _row_dots(a: F64, b: F64) -> F64:
-    if hasattr(np, "vecdot"):  # numpy 2
-        rows: F64 = np.vecdot(a, b)
-        return rows
-    return np.asarray([np.dot(p, q) for p, q in zip(a, b, strict=True)])
+def _row_dots(a: Array, b: Array) -> Array:
+    """Dot product of each row, shape (rows,)."""
+    if hasattr(np, "vecdot"):  # numpy 2, by BLAS
+        return np.asarray(np.vecdot(a, b))
+    return np.asarray(np.einsum("ij,ij->i", a, b))
 
 
 def count_nonfinite(values: Array) -> tuple[int, int]:
