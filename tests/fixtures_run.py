@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from harness.consistency.pictures import error_map as drawn_map
+from harness.consistency.policy import load_policy
 from harness.consistency.temporal import determinism, observer
+from harness.consistency.threeway import word as noise_word
 from harness.diagnosis.plan import Plan, PlanRow, PlanSegment
 from harness.profiling.telemetry import Sense
 from harness.records import (
@@ -180,7 +182,14 @@ def extras(rows: list[Layer]) -> Run:
         "observer": observer({"release": outputs, "debug": outputs}),
         "determinism": {"debug": determinism(repeats)},
         "three_way": [
-            {"index": row.index, "name": row.name, "ratio": 1.0 + row.index / 40, "word": "fine", "board_noise": 0.2}
+            {
+                "index": row.index,
+                "name": row.name,
+                "ratio": 1.0 + row.index / 40,
+                "word": noise_word(1.0 + row.index / 40, load_policy()),
+                "board_noise": 0.2 + row.index / 200,
+                "simulator_noise": 0.2,
+            }
             for row in rows[:30]
         ],
         "ladder": {
@@ -260,7 +269,7 @@ def profile() -> Profile:
 def findings() -> list[Finding]:
     return [
         Finding(
-            "C-107",
+            "C-100",
             "error",
             "The board drops the last column of /model.4/cv2/Conv",
             "1 of 80 columns differs, all of it zero; every input of the op is exact.",

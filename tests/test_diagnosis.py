@@ -230,6 +230,14 @@ def test_many_origins_are_not_many_pages() -> None:
     assert len(told) == 4 and told[-1].evidence.endswith("16 further origins are in the report")
 
 
+def test_a_rule_that_fits_everywhere_is_said_a_few_times_and_then_counted() -> None:
+    ended = [replace(layer(n, "differs"), note="its waiver ended on 2026-01-01: known") for n in range(20)]
+    told = [f for f in find({}, None, compared(*ended)) if f.rule == "C-106"]
+    assert len(told) == 6 and told[-1].evidence.endswith("14 more of this rule are in the report's tables")
+    few = [f for f in find({}, None, compared(*ended[:6])) if f.rule == "C-106"]
+    assert len(few) == 6 and "more of this rule" not in few[-1].evidence
+
+
 def test_an_unstable_run_says_so_first_and_does_not_blame_the_dumping_for_it() -> None:
     repeats = {"deterministic": False, "detail": "1 of 3", "first": "y", "unstable": {"y": {}, "z": {}}}
     again = {"debug": repeats, "release": repeats | {"first": "out", "unstable": {"out": {}}, "detail": "2 of 3"}}

@@ -502,7 +502,7 @@ def test_names_cannot_become_markup_in_a_ticket() -> None:
 
 def test_checks_that_failed_make_the_layers_doubtful() -> None:
     found = tables(runs.diverging_run())["comparison"]["checks"]
-    assert [row["good"] for row in found["sentences"]] == [True, False]
+    assert [row["good"] for row in found["sentences"]] == [True, False, False]
     (told,) = disagreements(found)
     assert told.startswith("repeats of debug: ")
     assert told.endswith("first at /model.5/cv1/Conv_output_0")
@@ -511,11 +511,13 @@ def test_checks_that_failed_make_the_layers_doubtful() -> None:
 def test_the_noisiest_layers_come_first() -> None:
     found = tables(runs.diverging_run())["comparison"]["checks"]["three_way"]
     assert [row["index"] for row in found["layers"][:3]] == [29, 28, 27]
-    assert found["counts"] == {"fine": 30}
+    assert found["counts"] == {"fine": 4, "note": 16, "look": 10}
 
 
 def test_checks_of_an_unknown_kind_are_kept() -> None:
-    assert list(tables(runs.diverging_run())["comparison"]["checks"]["other"]) == ["vote"]
+    run = runs.diverging_run()
+    run["comparison"]["extras"]["weather"] = {"sky": "clear"}
+    assert tables(run)["comparison"]["checks"]["other"] == {"weather": {"sky": "clear"}}
 
 
 def test_rows_beyond_the_layers_of_the_coverage_are_counted_apart() -> None:

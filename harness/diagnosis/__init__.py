@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.diagnosis import environment, origins, planning, results, times
@@ -11,6 +13,7 @@ from harness.diagnosis.rules import RULES, Look
 from harness.records import Comparison, Finding, Profile
 
 __all__ = ["RULES", "find"]
+MOST = 6  # findings of one rule: a build of another model moves every node
 _ORDER = ("error", "warning", "note")
 _FIRST = ("C-105", "C-100")  # the layers of an unstable run say little: that it is unstable comes before them
 _CHECKS = (*origins.CHECKS, *environment.CHECKS, *results.CHECKS, *times.CHECKS, *planning.CHECKS)
@@ -22,8 +25,19 @@ def find(
     """Every finding of a run, worst first. `run` is the content of run.json; parts that it lacks find nothing."""
     look = Look(run, profile, comparison, plan)
     found = [finding for check in _CHECKS for finding in check(look)]
-    unique = dict.fromkeys(found)
-    return tuple(sorted(unique, key=_rank))
+    return tuple(_capped(sorted(dict.fromkeys(found), key=_rank)))
+
+
+def _capped(found: Sequence[Finding]) -> Iterator[Finding]:
+    """At most MOST of a rule; the last of them says how many more there are."""
+    totals, seen = Counter(finding.rule for finding in found), Counter[str]()
+    for finding in found:
+        seen[finding.rule] += 1
+        more = totals[finding.rule] - MOST
+        if seen[finding.rule] == MOST and more > 0:
+            yield replace(finding, evidence=f"{finding.evidence}; {more} more of this rule are in the report's tables")
+        elif seen[finding.rule] <= MOST:
+            yield finding
 
 
 def _rank(finding: Finding) -> tuple[int, int, str]:

@@ -7,7 +7,8 @@ from collections import Counter
 from harness.report.reach import Row, rows, section
 from harness.report.values import number, text
 
-_SHOWN_APART = ("graph", "growth", "observer", "determinism", "ladder", "outputs", "three_way")
+_SHOWN_APART = ("graph", "growth", "observer", "determinism", "ladder", "outputs", "three_way", "vote")
+BOARDS = "boards against each other"
 MOST_STAGED = 40  # tensors of the ladder's table that are listed
 MOST_NOISY = 20  # layers of a three-way comparison that are listed; all are in report.json
 
@@ -18,7 +19,11 @@ def checks(extras: Row) -> Row:
     `good` is None where it is not known. `growth` is left out: it holds the figures of the layers a second time.
     """
     return {
-        "sentences": [*_observer(section(extras, "observer")), *_determinism(section(extras, "determinism"))],
+        "sentences": [
+            *_observer(section(extras, "observer")),
+            *_determinism(section(extras, "determinism")),
+            *_vote(section(extras, "vote")),
+        ],
         "ladder": _ladder(section(extras, "ladder")),
         "outputs": rows(extras, "outputs"),
         "three_way": _three_way(rows(extras, "three_way")),
@@ -37,6 +42,10 @@ def _determinism(told: Row) -> list[Row]:
     return [
         _sentence(f"repeats of {kind}", answer.get("deterministic"), answer.get("detail")) for kind, answer in found
     ]
+
+
+def _vote(told: Row) -> list[Row]:
+    return [_sentence(BOARDS, told.get("agree"), told.get("detail"))] if told else []
 
 
 def _sentence(check: str, good: object, detail: object) -> Row:
@@ -81,4 +90,5 @@ def _ratio(row: Row) -> float:
 
 def disagreements(found: Row) -> list[str]:
     """Sentences that make the per-layer table doubtful."""
-    return [f"{row['check']}: {row['detail']}" for row in found["sentences"] if row["good"] is False]
+    told = [row for row in found["sentences"] if row["good"] is False and row["check"] != BOARDS]
+    return [f"{row['check']}: {row['detail']}" for row in told]

@@ -69,7 +69,9 @@ def split_rows(profile: Row) -> list[Row]:
     if profile:
         parts.append(("unattributed", unattributed(profile)))
     guessed = estimated_units(profile)
-    return [_part(key, time, whole_us, key in guessed) for key, time in parts]
+    return [
+        _part(key, time, whole_us, key in guessed or (key == "unattributed" and bool(guessed))) for key, time in parts
+    ]
 
 
 def unattributed(profile: Row) -> float | None:
