@@ -9,6 +9,7 @@ from typing import Any
 from harness import platforms
 from harness.agent import Agent
 from harness.records import Board
+from harness.records.boards import SERVED
 from harness.transports import open_transport
 from harness.transports.base import Transport
 
@@ -17,7 +18,7 @@ from harness.transports.base import Transport
 def open_board(board: Board) -> Iterator[tuple[Board, Transport]]:
     """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts."""
     with contextlib.ExitStack() as stack:
-        if board.emulated:
+        if board.emulated and board.emulated.server != SERVED:
             from harness.emulator.boards import stand_up
 
             board = stack.enter_context(stand_up(board))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from harness.errors import ConfigError
 from harness.records import Board, Limits
+from harness.records.boards import SERVED, Emulated
 
 Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -62,6 +63,7 @@ class BoardFile(_File):
     power: dict[Literal["cycle", "on", "off", "before", "after"], list[str]] = {}
     limits: LimitsFile = LimitsFile()
     options: dict[str, Any] = {}
+    emulated: bool = False  # of `harness emulator serve`: played, so no time of its accelerator is a measurement
 
     @field_validator("environment", mode="before")
     @classmethod
@@ -100,6 +102,7 @@ def _board(path: Path, name: str, entry: BoardFile) -> Board:
         "teardown": tuple(tuple(argv) for argv in entry.teardown),
         "power": {key: tuple(argv) for key, argv in entry.power.items()},
     }
+    values["emulated"] = Emulated(entry.soc, SERVED) if entry.emulated else None
     for key in ("tools", "libraries", "tags"):
         values[key] = tuple(values[key])
     return Board(**values)
@@ -230,7 +233,7 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
 
 def _did_you_mean(word: str, known: list[str]) -> str:
     near = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
 
 
 def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
@@ -240,4 +243,4 @@ def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
 
 def board_fields() -> list[str]:
     """Names of everything hosts.yaml may say of a board; docs and the example file are held to it."""
-    return [f.name for f in dataclasses.fields(Board) if f.name not in ("name", "emulated")]
+    return [f.name for f in dataclasses.fields(Board) if f.name != "name"]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import clean, emit_json, hosts_option, json_option, note, table
-from harness.errors import CouldNotMeasure, HarnessError, LinkError
+from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Board
+from harness.records.boards import SERVED
 
 if TYPE_CHECKING:
     from harness.agent import Agent
@@ -48,7 +49,7 @@ def list_boards(hosts: Path | None, as_json: bool, tag: str) -> None:
 
 
 def _place(board: Board) -> str:
-    if board.emulated and board.transport != "local":
+    if board.emulated and board.emulated.server != SERVED and board.transport != "local":
         return f"{board.transport} to {board.emulated.server} on this PC"
     if board.transport == "local":
         return "local"
@@ -110,8 +111,8 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
     from harness.inventory import find_board
 
     board = find_board(name, hosts)
-    if board.transport == "local" or board.emulated:
-        raise LinkError(f"{name} has no host key to trust: it runs on this PC")
+    if board.transport == "local" or (board.emulated and board.emulated.server != SERVED):
+        raise InputError(f"{name} has no host key to trust: it runs on this PC", f"harness boards check {name}")
     key = fetch(board.address, board.port, timeout_s=board.limits.connect_timeout_s)
     note(f"{board.address}:{board.port} shows {key.kind} {key.sha256}")
     if not yes:

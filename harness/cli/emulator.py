@@ -162,7 +162,7 @@ def _say_built(built: Built) -> None:
 @command.command()
 @click.argument("board", default="emu-x5")
 @click.option("--server", type=click.Choice(["openssh", "dropbear"]), default="openssh", help="dropbear has no sftp.")
-@click.option("--port", default=0, help="Of 127.0.0.1; 0 takes a free one.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of 127.0.0.1; 0 takes a free one.")
 @json_option
 def serve(board: str, server: str, port: int, as_json: bool) -> None:
     """Put a real ssh server in front of an emulated board, on loopback, until Ctrl-C.
@@ -178,6 +178,11 @@ def serve(board: str, server: str, port: int, as_json: bool) -> None:
     record = BUILT_IN.get(board)
     if record is None or record.emulated is None:
         raise InputError(f"no emulated board {board!r}", nearest(board, BUILT_IN))
+    if record.platform not in ("hbdnn", "ucp"):
+        raise InputError(
+            f"{board} brings its own server up with every run and cannot be served alone",
+            f"harness run MODEL --board {board}",
+        )
     with run_server(prepare(record.emulated.soc), server, port=port) as served:
         if as_json:
             emit_json(served)
@@ -193,6 +198,7 @@ def _hosts_entry(name: str, platform: str, soc: str, tools: tuple[str, ...], ser
     values = {
         "platform": platform,
         "soc": soc,
+        "emulated": True,
         "address": served.address,
         "port": served.port,
         "user": served.user,

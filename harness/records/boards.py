@@ -22,7 +22,10 @@ class Emulated:
     """What plays this board: absent (`Board.emulated is None`) on real hardware."""
 
     soc: str
-    server: str = ""  # "" (local), "openssh" or "dropbear"
+    server: str = ""  # "" (local), "openssh" or "dropbear"; SERVED: it stands already, at the board's address
+
+
+SERVED = "served"
 
 
 @dataclass(frozen=True)
