@@ -179,8 +179,10 @@ class Errors:
     @cached_property
     def channel_is_one_element(self) -> bool:
         axis = channel_axis(self.spec, self.board.ndim)
-        size = self.board.shape[1 if axis is None and self.board.ndim == 4 else -1 if axis is None else axis]
-        return size > 1 and size == self.board.size
+        if axis is None:
+            axis = 1 if self.board.ndim == 4 else self.board.ndim - 1
+        size = int(self.board.shape[axis])
+        return 1 < size == int(self.board.size)
 
     @cached_property
     def region(self) -> Region | None:

@@ -94,9 +94,9 @@ def _run_dots(a: Array, b: Array) -> float:
 def _wide_sums(board: Array, reference: Array, scratch: Scratch) -> Sums:
     n = len(board)
     x, r, d = scratch.x[:n], scratch.r[:n], scratch.d[:n]
-    np.copyto(x, board)
-    np.copyto(r, reference)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # a signalling NaN warns when it is widened
+        np.copyto(x, board)
+        np.copyto(r, reference)
         np.subtract(x, r, out=d)
         sums = Sums(elements=n, finite=n, dd=_dot(d, d), dr=_dot(d, r), rr=_dot(r, r))
         sums.d_low, sums.d_high = float(d.min()), float(d.max())
