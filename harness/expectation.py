@@ -56,7 +56,10 @@ class Expectation:
         """For run.json: which reference it was."""
         if self.reference is None:
             return None
-        return {"name": Path(self.case.reference).name, "kind": self.reference.kind}
+        told = {"name": Path(self.case.reference).name, "kind": self.reference.kind}
+        if inputs := getattr(self.platform, "reference_inputs", None):
+            return {**told, "inputs": inputs(Path(self.case.reference))}
+        return told
 
     def fill(self, there: Mapping[str, FileFacts], target: Path) -> dict[str, str]:
         """Write the files that are known already; gives the stored file name by name, like a pull does."""

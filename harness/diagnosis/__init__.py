@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.diagnosis import environment, origins, planning, results, times
+from harness.diagnosis import environment, magik_symptoms, origins, planning, results, times
 from harness.diagnosis.plan import Plan
 from harness.diagnosis.rules import RULES, Look
 from harness.records import Comparison, Finding, Profile
@@ -16,7 +16,14 @@ __all__ = ["RULES", "find"]
 MOST = 6  # findings of one rule: a build of another model moves every node
 _ORDER = ("error", "warning", "note")
 _FIRST = ("C-105", "C-100")  # the layers of an unstable run say little: that it is unstable comes before them
-_CHECKS = (*origins.CHECKS, *environment.CHECKS, *results.CHECKS, *times.CHECKS, *planning.CHECKS)
+_CHECKS = (
+    *origins.CHECKS,
+    *environment.CHECKS,
+    *results.CHECKS,
+    *times.CHECKS,
+    *planning.CHECKS,
+    *magik_symptoms.CHECKS,
+)
 
 
 def find(

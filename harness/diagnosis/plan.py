@@ -26,6 +26,7 @@ BESIDE = (
     "advice.json",
     "perf.json",
     "hb_verifier.log",
+    "magik_transform.log",
 )
 _SAME_UNIT = {"JIT": "BPU"}  # compiled while it is loaded, run on the same unit
 _NUMBERED = re.compile(r"(?:subgraph|bpu_segment)_([0-9]{1,6})$")

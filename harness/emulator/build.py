@@ -80,6 +80,10 @@ def _reports(stem: str, one: Build, options: BuildOptions) -> dict[str, str]:
     """What the toolchain of this family would say of the build, by file name."""
     kinds = {node.name: node.op_type for node in one.quantized.graph.node}
     facts = build_log.Facts(options.soc, one.model, one.calibration, options.pixels, one.distances, kinds)
+    if options.soc.family == "magik":
+        from harness.emulator.venus_log import transform_log
+
+        return {f"{stem}_magik_transform.log": transform_log(options.soc, one.model, one.distances)}
     if options.soc.family == "ucp":
         return {
             f"{stem}_hb_compile.log": build_log.hb_compile_log(facts, stem),
