@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import clean, emit_json, hosts_option, json_option, note, table
+from harness.cli.common import FiniteRange, clean, emit_json, hosts_option, json_option, note, table
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Board
 from harness.records.boards import SERVED
@@ -158,7 +158,7 @@ def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) ->
 @command.command(name="lease")
 @click.argument("name")
 @click.option(
-    "--minutes", type=click.FloatRange(0.1, 24 * 60), help="Take the board for so long, or stretch your own lease."
+    "--minutes", type=FiniteRange(0.1, 24 * 60), help="Take the board for so long, or stretch your own lease."
 )
 @hosts_option
 @json_option

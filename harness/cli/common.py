@@ -36,16 +36,14 @@ json_option = click.option(
 )
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds: finite, for `nan` passes every range."""
-
-    name = "seconds"
+class FiniteRange(click.FloatRange):
+    """A range of numbers without `nan`, which passes every comparison of a range, and without infinities."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds: float = super().convert(value, param, ctx)
-        if not isfinite(seconds):
-            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
-        return seconds
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 hosts_option = click.option(

@@ -76,7 +76,9 @@ def _convert(source: Path, given: dict[str, Any]) -> Made:
     from harness import convert_images as images
 
     if not source.is_file():
-        raise InputError(f"{source}: no such file")
+        what = "a folder; one file at a time is converted" if source.is_dir() else "no such file"
+        raise InputError(f"{source}: {what}", "give a picture, a raw tensor (.bin) or a .nv12")
+    _refuse_idle(source, given)
     if source.suffix.lower() == ".nv12" and given["form"] == "nv12":
         return _restrided(source, given)
     pixels, notes = _load(source, given)
@@ -97,6 +99,21 @@ def _convert(source: Path, given: dict[str, Any]) -> Made:
         shape=shape,
         notes=tuple(notes),
     )
+
+
+def _refuse_idle(source: Path, given: dict[str, Any]) -> None:
+    """Refuse options that would have no effect on this source and form."""
+    nv12 = given["form"] == "nv12"
+    idle = {
+        "--shape": bool(given["shape"]) and source.suffix.lower() not in (".bin", ".raw", ".nv12"),
+        "--channels": bool(given["channels"]) and nv12,
+        "--colour": given["colour"] != "rgb" and nv12,
+        "--range": given["levels"] != "full" and not nv12,
+        "--pad": given["padding"] != 0 and (given["fit"] != "letterbox" or not given["size"]),
+    }
+    for option, is_idle in idle.items():
+        if is_idle:
+            raise click.UsageError(f"{option} has no effect on {source.name} to {given['form']}: leave it out.")
 
 
 def _restrided(source: Path, given: dict[str, Any]) -> Made:
@@ -145,7 +162,7 @@ def _shape(text: str) -> tuple[int, int, int, int] | None:
     if not text:
         return None
     parts = text.replace(" ", "").split(",")
-    if len(parts) != 4 or not all(part.isdigit() and 0 < int(part) < 10**6 for part in parts):
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**6 for part in parts):
         raise InputError(f"--shape {text!r}: N,H,W,C is wanted", "--shape 1,384,640,3")
     return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3])
 
@@ -171,7 +188,7 @@ def _size(text: str) -> tuple[int, int] | None:
     if not text:
         return None
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() and 0 < int(part) <= 16384 for part in parts):
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 16384 for part in parts):
         raise InputError(f"--size {text!r}: WxH is wanted", "--size 640x384")
     return int(parts[0]), int(parts[1])
 
@@ -225,7 +242,7 @@ def _target(source: Path, output: Path | None, shape: tuple[int, ...], suffix: s
     if target.is_dir():
         target = target / name
     if not target.parent.is_dir():
-        raise InputError(f"{target.parent}: no such folder")
+        raise InputError(f"{target.parent}: no such folder for the output", "make it first, or give another -o")
     if target.resolve() == source.resolve():
         raise InputError(f"{target}: the output would overwrite the source", "give another -o")
     return target

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.common import Seconds, clean, emit_json, hosts_option, json_option, note, progress
+from harness.cli.common import FiniteRange, clean, emit_json, hosts_option, json_option, note, progress
 from harness.errors import HarnessError, InputError
 from harness.records import Case
 
@@ -39,7 +39,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     "--wait",
     "wait_s",
     default=0.0,
-    type=Seconds(0),
+    type=FiniteRange(0),
     help="Seconds to wait for a board that somebody else has. Default: say who has it, and end.",
 )
 @click.option(
@@ -66,7 +66,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 @click.option("--core", default="0", show_default=True, help="Accelerator core; 0 lets the runtime choose.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of the profile run.")
 @click.option("--frames", default=200, show_default=True, type=click.IntRange(1), help="Frames of the profile run.")
-@click.option("--time", "time_s", default=0.0, type=Seconds(0), help="Seconds to profile, instead of frames.")
+@click.option("--time", "time_s", default=0.0, type=FiniteRange(0), help="Seconds to profile, instead of frames.")
 @click.option(
     "--repeat",
     default=1,
@@ -115,7 +115,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     "--timeout",
     "timeout_s",
     default=None,
-    type=Seconds(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Seconds for each mode; the board ends it. Default: the board's limit.",
 )
 @click.option("--case", "case_name", default="", help="Name of the case; default: the model's file name.")
