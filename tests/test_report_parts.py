@@ -18,6 +18,7 @@ from harness.consistency.policy import Waiver, load_policy
 from harness.diagnosis.plan import is_elsewhere
 from harness.records import Verdict
 from harness.report import growth_drawing, values
+from harness.report.layer_tables import level, small
 from harness.report.page import render
 from harness.report.summary import lines
 from harness.report.tables import tables
@@ -251,7 +252,7 @@ def test_odd_figures_stay_inside_the_drawing(odd: Any) -> None:
         ({"top1_board": 456, "top1_reference": 141, "top1_same": False, "relative_l2": 0.27},
          "At output y the top-1 changes: 456 on the board, 141 on the PC; relative L2 2.7e-1."),
         ({"top1_board": 7, "top1_reference": 7, "top1_same": True, "relative_l2": 0.0},
-         "At output y the top-1 is the same, 7; equal values."),
+         "At output y the top-1 is the same, 7; relative L2 0."),
         ({"relative_l2": 0.02}, "At output y: relative L2 2.0e-2."),
         ({"relative_l2": None}, "At output y: relative L2 not defined."),
     ],
@@ -260,6 +261,33 @@ def test_the_effect_on_the_answer_is_said_at_the_top(output: dict[str, Any], sai
     run = runs.diverging_run()
     run["comparison"]["extras"]["outputs"] = [{"name": "y", **output}]
     assert said in tables(run)["headline"]["sentences"]
+
+
+def nan_run() -> runs.Run:
+    """The last layer holds one NaN on the board, and its finite elements are all equal, as the comparison tells it."""
+    run = runs.diverging_run()
+    last = run["comparison"]["layers"][63]
+    last["metrics"] |= {"relative_l2": 0.0, "one_minus_cosine": 0.0, "sqnr_db": None, "mismatched": 1}
+    last["metrics"] |= {"nan_board": 1, "nonfinite_agree": False}
+    run["comparison"]["extras"]["outputs"] = [{"name": last["name"], "relative_l2": 0.0}]
+    return run
+
+
+def test_figures_of_the_finite_elements_alone_are_never_called_agreement() -> None:
+    data = tables(nan_run())
+    row = data["layers"][63]
+    assert (small(row["relative_l2"], row), level(30.0, row), small(0.0, row)) == ("NaN", "NaN", "NaN")
+    assert any("NaN or infinity does not agree" in sentence for sentence in data["headline"]["sentences"])
+    assert next(n for n in data["plan"]["nodes"] if n["position"] == 63)["board_one_minus_cosine"] == "nan"
+    drawn = growth_drawing.growth(data["layers"])
+    assert drawn is not None and drawn["peak"]["index"] == 63
+    assert "not finite" in drawn["columns"][-1]["label"]
+
+
+def test_equal_values_are_said_of_equal_values_only() -> None:
+    run = runs.consistent_run()
+    run["comparison"]["extras"]["outputs"] = [{"name": run["comparison"]["layers"][63]["name"], "relative_l2": 0.0}]
+    assert any(sentence.endswith(": equal values.") for sentence in tables(run)["headline"]["sentences"])
 
 
 def test_an_unstable_run_says_first_that_it_is() -> None:

@@ -190,6 +190,7 @@ def test_every_layer_is_a_row_in_execution_order() -> None:
         "max_abs_over_range": 0.498,
         "one_minus_cosine": pytest.approx(0.00561, abs=1e-4),
         "max_ulp": None,
+        "finite_only": False,
         "nan_board": 0,
         "nan_reference": 0,
         "inf_board": 0,
@@ -403,8 +404,8 @@ def test_a_point_of_a_shared_column_has_the_standing_of_its_lowest_sqnr() -> Non
 
 
 def test_sqnr_is_found_from_relative_l2_where_only_that_is_known() -> None:
-    assert drawings.sqnr_of({"sqnr_db": None, "relative_l2": 0.01}) == pytest.approx(40.0)
-    assert drawings.sqnr_of({"sqnr_db": None, "relative_l2": 0.0}) is None
+    assert drawings.sqnr_of({"finite_only": False, "sqnr_db": None, "relative_l2": 0.01}) == pytest.approx(40.0)
+    assert drawings.sqnr_of({"finite_only": False, "sqnr_db": None, "relative_l2": 0.0}) is None
 
 
 def test_equal_cells_of_an_error_map_become_one_rectangle() -> None:

@@ -13,7 +13,17 @@ MOST_STAGED = 40  # tensors of the ladder's table that are listed
 MOST_NOISY = 20  # layers of a three-way comparison that are listed; all are in report.json
 
 
-def checks(extras: Row) -> Row:
+_OF_LAYER = ("position", "mismatched", "finite_only", "nan_board", "nan_reference")
+
+
+def output_rows(extras: Row, layers: list[Row]) -> list[Row]:
+    """What is left at the network's outputs, with what their row of the comparison tells; None without such a row."""
+    by_name = {row["name"]: row for row in reversed(layers)}
+    found = [(row, by_name.get(text(row.get("name")), {})) for row in rows(extras, "outputs")]
+    return [row | {key: layer.get(key) for key in _OF_LAYER} for row, layer in found]
+
+
+def checks(extras: Row, outputs: list[Row]) -> Row:
     """{"sentences": [{"check", "good", "detail"}], "ladder", "outputs", "three_way", "other"}.
 
     `good` is None where it is not known. `growth` is left out: it holds the figures of the layers a second time.
@@ -25,7 +35,7 @@ def checks(extras: Row) -> Row:
             *_vote(section(extras, "vote")),
         ],
         "ladder": _ladder(section(extras, "ladder")),
-        "outputs": rows(extras, "outputs"),
+        "outputs": outputs,
         "three_way": _three_way(rows(extras, "three_way")),
         "other": {key: value for key, value in extras.items() if key not in _SHOWN_APART},
     }

@@ -23,7 +23,9 @@ _WORST_OVER = {name: rank for rank, name in enumerate(STANDINGS)}
 
 
 def sqnr_of(layer: Row) -> float | None:
-    """SQNR in dB; from the relative L2 where only that is known (they are one figure: -20 log10)."""
+    """SQNR in dB, None where it has no value; from the relative L2 where only that is known (it is -20 log10 of it)."""
+    if layer["finite_only"]:
+        return None  # it would be of the finite elements alone
     told = finite(layer["sqnr_db"])
     relative = finite(layer["relative_l2"])
     if told is not None or relative is None or relative <= 0:

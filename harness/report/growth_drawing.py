@@ -50,7 +50,7 @@ def _alone(row: Row) -> float | None:
 
 
 def _figure(row: Row) -> float | None:
-    told = number(row["relative_l2"])
+    told = math.inf if row["finite_only"] else number(row["relative_l2"])
     if told is None:
         return 0.0 if row["mismatched"] == 0 else None
     return math.inf if math.isnan(told) else told
@@ -85,8 +85,12 @@ def _column(group: list[Row], place: int, count: int, low: int, high: int) -> Ro
 
 
 def _label(row: Row, largest: float | None, alone: float | None) -> str:
-    by_itself = "" if alone is None else f", alone {scientific(alone)}"
-    return f"{plain(row['index'])} {shortened(row['name'], 120)}: relative L2 {scientific(largest)}{by_itself}"
+    by_itself = "" if alone is None else f", alone {_said(alone)}"
+    return f"{plain(row['index'])} {shortened(row['name'], 120)}: relative L2 {_said(largest)}{by_itself}"
+
+
+def _said(value: float | None) -> str:
+    return "not finite" if value == math.inf else scientific(value)
 
 
 def _lines(columns: list[Row]) -> list[Row]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.report.layer_tables import WORDS
+from harness.report.layer_tables import WORDS, small
 from harness.report.reach import Row, rows, section
-from harness.report.values import number, plain, scientific, share, shortened, text
+from harness.report.values import number, plain, share, shortened, text
 
 # word -> (tone, title). Tones: good, part (good, but not everything was compared), bad, none (nothing judged), stop.
 _TITLES = {
@@ -25,7 +25,14 @@ _STATES = {
 }
 
 
-def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: list[Row], waivers: list[Row]) -> Row:
+def headline(
+    run: Row,
+    coverage: Row | None,
+    counts: dict[str, int],
+    origins: list[Row],
+    waivers: list[Row],
+    outputs: list[Row],
+) -> Row:
     """{"word", "tone", "title", "subject", "sentences"}: `subject` is a name and is set in another type."""
     state = text(run.get("state"))
     verdict = section(run, "verdict") or section(run, "comparison", "verdict")
@@ -39,7 +46,7 @@ def headline(run: Row, coverage: Row | None, counts: dict[str, int], origins: li
     compared = section(run, "comparison")
     said = _is_said(origins, word, verdict, section(compared, "verdict"))
     detail = [] if said else [text(verdict.get("detail"))]
-    effects = effect_sentences(rows(section(compared, "extras"), "outputs"))
+    effects = effect_sentences(outputs)
     sentences = [
         *(_fault(origins, word) or detail),
         *effects,
@@ -118,16 +125,22 @@ def effect_sentences(outputs: list[Row]) -> list[str]:
 
 
 def _effect(row: Row) -> str:
-    name, error = shortened(row.get("name"), 80), number(row.get("relative_l2"))
-    size = f"relative L2 {scientific(error)}" if error is not None else "relative L2 not defined"
-    if error == 0:
-        size = "equal values"
+    name, size = shortened(row.get("name"), 80), _size(row)
     if row.get("top1_same") is True:
         return f"At output {name} the top-1 is the same, {plain(row.get('top1_board'))}; {size}."
     if row.get("top1_same") is False:
         board, reference = plain(row.get("top1_board")), plain(row.get("top1_reference"))
         return f"At output {name} the top-1 changes: {board} on the board, {reference} on the PC; {size}."
     return f"At output {name}: {size}."
+
+
+def _size(row: Row) -> str:
+    error = number(row.get("relative_l2"))
+    if row["finite_only"]:
+        return "NaN or infinity does not agree"
+    if error is None:
+        return "relative L2 not defined"
+    return "equal values" if error == 0 and row["mismatched"] == 0 else f"relative L2 {small(error, row)}"
 
 
 def _waived(waivers: list[Row]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.diagnosis.origins import ENDED, EXCEEDED, HOLDS
 from harness.report.reach import Row, items, rows, section
-from harness.report.values import number, text, whole
+from harness.report.values import INFINITE, decibel, number, scientific, text, whole
 
 # Worst first. A layer has one standing: its verdict, or its role where the comparison gave it one.
 STANDINGS = ("origin", "suspect", "differs", "propagated", "cleared", "not_compared", "within", "exact")
@@ -64,11 +64,31 @@ def standing(layer: Row) -> str:
 
 
 def figures(metrics: Row) -> Row:
-    """The figures of one pair plus `mismatch_share`; absent ones are None."""
+    """The figures of one pair plus `mismatch_share`; absent ones are None.
+
+    `finite_only`: NaN or infinity does not agree, and relative figures are of elements that are finite on both sides.
+    """
     found: Row = {key: metrics.get(key) for key in _FIGURES}
+    found["finite_only"] = metrics.get("nonfinite_agree") is False
     elements, mismatched = number(found["elements"]), number(found["mismatched"])
     found["mismatch_share"] = mismatched / elements if elements and mismatched is not None else None
     return found
+
+
+def small(value: object, row: Row) -> str:
+    """An error of a pair: never 0 where elements differ, never of the finite elements alone without saying so."""
+    if row["finite_only"] and value is not None:
+        return _nonfinite(row)
+    return "< 1.2e-16" if number(value) == 0 and row["mismatched"] else scientific(value)
+
+
+def level(value: object, row: Row) -> str:
+    """SQNR of a pair; infinite for an exact one only."""
+    return _nonfinite(row) if row["finite_only"] and value is not None else decibel(value)
+
+
+def _nonfinite(row: Row) -> str:
+    return "NaN" if row["nan_board"] or row["nan_reference"] else INFINITE
 
 
 def _reason(layer: Row) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from harness.report.headline import fault_sentence
-from harness.report.layer_tables import WORDS
+from harness.report.layer_tables import WORDS, level, small
 from harness.report.page import GLYPHS, quantity
 from harness.report.reach import Row
-from harness.report.values import decibel, plain, scientific, share, shortened, utc
+from harness.report.values import plain, share, shortened, utc
 
 _MOST_ROWS = 10
 
@@ -89,8 +89,8 @@ def _layer(row: Row) -> str:
         verdict,
         plain(row["max_step"]),
         share(row["mismatch_share"]),
-        scientific(row["relative_l2"]),
-        decibel(row["sqnr_db"]),
+        small(row["relative_l2"], row),
+        level(row["sqnr_db"], row),
     )
     return f"| {' | '.join(cells)} |"
 

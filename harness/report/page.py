@@ -135,13 +135,6 @@ def _came(value: Any) -> str:
     return _CAME.get(value, values.DASH) if isinstance(value, str) else values.DASH
 
 
-def _small(value: Any, layer: Row) -> str:
-    """A figure that is 0 only because float64 ends, beside elements that differ, is not written as 0."""
-    if values.number(value) == 0 and layer["mismatched"]:
-        return "< 1.2e-16"
-    return values.scientific(value)
-
-
 _FILTERS = {
     "us": values.time_us,
     "micro": values.micro,
@@ -155,7 +148,8 @@ _FILTERS = {
     "shape": values.shape,
     "short": values.shortened,
     "quantity": quantity,
-    "small": _small,
+    "small": layer_tables.small,
+    "level": layer_tables.level,
     "tint": _tint,
     "came": _came,
     "factor": values.factor,

@@ -12,7 +12,7 @@ from harness.report.values import text, whole
 _SEVERITIES = ("error", "warning", "note")
 
 
-def plan_table(run: Row, standings: dict[str, str]) -> Row | None:
+def plan_table(run: Row, standings: dict[str, str], layers: list[Row]) -> Row | None:
     """Nodes (those that ran elsewhere first), segments, what the toolchain said; None without files of a build."""
     plan = section(run, "plan")
     if not plan:
@@ -20,6 +20,9 @@ def plan_table(run: Row, standings: dict[str, str]) -> Row | None:
     ops = rows(section(run, "profile"), "ops")
     guessed = {word(text(op.get("name"))) for op in ops if op.get("estimated") is True}
     nodes = node_rows(plan, guessed, {word(op): standing for op, standing in standings.items()})
+    nonfinite = {word(layer["op"]) for layer in layers if layer["finite_only"]}
+    for row in (row for row in nodes if word(row["name"]) in nonfinite):
+        row["board_one_minus_cosine"] = "nan"  # run.json's figure is of the finite elements alone
     planned = [row for row in nodes if row["planned_unit"]]
     return {
         "sources": [{"kind": text(kind), "file": text(file)} for kind, file in _pairs(items(plan, "sources"))],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness.report.headline import coverage_sentence, fault_sentence, plural
+from harness.report.layer_tables import level
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
 from harness.report.time_tables import overlaps
-from harness.report.values import decibel, plain, share, shortened, tenths, text, time_us, visible
+from harness.report.values import plain, share, shortened, tenths, text, time_us, visible
 
 _MOST = 5  # of findings, origins and problems; the rest is counted
 
@@ -53,7 +54,7 @@ def _origin(origin: Row, place: int) -> str:
     if layer.get("max_step") is not None:
         parts.append(f"max step {plain(layer['max_step'])}")
     if layer.get("sqnr_db") is not None:
-        parts.append(f"SQNR {decibel(layer['sqnr_db'])} dB")
+        parts.append(f"SQNR {level(layer['sqnr_db'], layer)} dB")
     if origin["fingerprint"] and place:
         parts.append(shortened(fault_sentence(origin["fingerprint"]), 200))
     return ("" if origin["certain"] else "suspected: ") + ", ".join(parts)

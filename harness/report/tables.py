@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 
 from harness.profiling.telemetry import senses_of_record
-from harness.report.checks import checks
+from harness.report.checks import checks, output_rows
 from harness.report.headline import headline
 from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op, waiver_rows
 from harness.report.link_tables import input_rows, memory_rows, notes, timing_rows, traffic
@@ -28,12 +28,13 @@ def tables(run: Row) -> Row:
     origins = origin_rows(comparison, layers, graph_of(run))
     covered, standing_counts = coverage(comparison), counts(layers)
     modes = [mode_row(mode) for mode in rows(run, "modes")]
+    outputs = output_rows(section(comparison, "extras"), layers)
     waivers, standings = waiver_rows(layers), standing_by_op(layers)
     time = time_table(section(run, "profile"), standings)
     return {
         "format": FORMAT,
         "run": {key: run.get(key) for key in _RUN_KEYS},
-        "headline": headline(run, covered, standing_counts, origins, waivers),
+        "headline": headline(run, covered, standing_counts, origins, waivers, outputs),
         "coverage": covered,
         "counts": standing_counts,
         "facts": facts(run, time),
@@ -41,9 +42,9 @@ def tables(run: Row) -> Row:
         "findings": finding_rows(run, modes),
         "layers": layers,
         "origins": origins,
-        "comparison": comparison_facts(comparison),
+        "comparison": comparison_facts(comparison, outputs),
         "waivers": waivers,
-        "plan": plan_table(run, standings),
+        "plan": plan_table(run, standings, layers),
         "time": time,
         "memory": memory_rows(run),
         "telemetry": telemetry_rows(run),
@@ -222,7 +223,7 @@ def _spec(spec: Row) -> Row:
     }
 
 
-def comparison_facts(comparison: Row) -> Row | None:
+def comparison_facts(comparison: Row, outputs: list[Row]) -> Row | None:
     """How it was compared, and what was checked besides layers."""
     if not comparison:
         return None
@@ -232,7 +233,7 @@ def comparison_facts(comparison: Row) -> Row | None:
         "first_difference": text(comparison.get("first_difference")),
         "reference": section(comparison, "reference"),
         "notes": [text(note) for note in items(comparison, "notes")],
-        "checks": checks(section(comparison, "extras")),
+        "checks": checks(section(comparison, "extras"), outputs),
     }
 
 
