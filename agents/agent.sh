@@ -293,6 +293,11 @@ do_put() { # name size offset owner; stdin: the bytes from offset on
   trap 'rm -rf "$p_part.lock"' EXIT
   # a shell that waits for `cat` in the foreground would not hear the signal
   trap '[ -z "$p_cat" ] || { kill "$p_cat"; wait "$p_cat"; }; exit 1' HUP INT TERM
+  if cached "$1" >/dev/null; then # another host brought it since `have` was answered
+    say stored "$1"
+    echo end=1
+    return
+  fi
   if [ "$3" -eq 0 ]; then
     : >"$p_part" || fail cannot_write "$p_part"
   fi

@@ -107,7 +107,7 @@ def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_pat
 
 
 def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: Built, tmp_path: Path) -> None:
-    with started(digits, tmp_path, "--fault", "hang@perf", "--timeout", "12") as process:
+    with started(digits, tmp_path, "--fault", "hang@perf", "--timeout", "8") as process:
         wait_for_step(tmp_path, "profile")
         time.sleep(1.0)
         process.send_signal(signal.SIGKILL)
