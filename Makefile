@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	@$(BIN)/python scripts/demo.py
 
-# Everything of the fast gate: Debian packages where possible, ruff, mypy --strict, pytest.
+# Everything of the fast gate: Debian packages, ruff, mypy --strict, shellcheck, pytest.
 test: $(STAMP)
 	@sh scripts/debian_packages.sh
 	@$(MAKE) --no-print-directory lint
@@ -18,14 +18,17 @@ test: $(STAMP)
 quick: $(STAMP)
 	@$(BIN)/python -m pytest -n auto -x -m "not slow and not vm and not arm"
 
+# Soak and size tests, whole machines, a second architecture, and every fuzz test once more with many examples.
+# loadgroup: tests that share one machine go to one worker, which boots it once.
 slow: $(STAMP)
-	@$(BIN)/python -m pytest -n auto -m "slow or vm or arm"
+	@sh scripts/debian_packages.sh slow
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n auto --dist loadgroup -m "slow or vm or arm or hypothesis"
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@if command -v shellcheck >/dev/null; then shellcheck agents/*.sh scripts/*.sh; \
+	@if command -v shellcheck >/dev/null; then shellcheck agents/*.sh scripts/*.sh .ci/run; \
 	 else echo "shellcheck is missing: apt-get install shellcheck" >&2; exit 1; fi
 
 format: $(STAMP)

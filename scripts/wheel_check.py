@@ -23,6 +23,7 @@ def main() -> None:
         venv.create(folder / "env", with_pip=True)
         python = folder / "env/bin/python"
         call(python, "-m", "pip", "install", "--quiet", next(folder.glob("*.whl")), cwd=folder)
+        call(python, "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('sklearn') is not None)", cwd=folder)
         # Models are made with this checkout's environment: the wheel's own has no scikit-learn.
         call(sys.executable, ROOT / "scripts/build_examples.py", "models", cwd=folder)
         harness = folder / "env/bin/harness"
