@@ -40,10 +40,33 @@ def plan_inputs(
         return tuple(_noise(fact, scratch) for fact in facts)
     for _, path in given:
         if not path.is_file():
-            raise InputError(f"{path}: no such input file")
+            raise InputError(f"{path}: no such input file", "--input FILE or --input TENSOR=FILE")
+    given = _planes(given, facts, scratch)
     ordered = _by_name(given, facts) if any(name for name, _ in given) else _by_order(given, facts)
     _check_sizes(ordered, facts)
     return tuple(_kept(item, position, scratch) for position, item in enumerate(ordered))
+
+
+def _planes(
+    given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]], scratch: Path
+) -> Sequence[tuple[str, Path]]:
+    """One NV12 file for a model that takes its two planes as inputs `..._y` and `..._uv`: two files in `scratch`.
+
+    Newer toolchains compile an NV12 input so. Anything that is not surely one is given back as it is.
+    """
+    sizes = [int(fact.get("bytes") or 0) for fact in facts]
+    names = [fact["name"] for fact in facts]
+    if len(given) != 1 or len(facts) != 2 or 0 in sizes or given[0][1].stat().st_size != sum(sizes):
+        return given
+    stem = names[0].removesuffix("_y")
+    if names != [f"{stem}_y", f"{stem}_uv"] or given[0][0] not in ("", stem) or sizes[0] != 2 * sizes[1]:
+        return given
+    data = given[0][1].read_bytes()
+    scratch.mkdir(parents=True, exist_ok=True)
+    planes = [(names[0], data[: sizes[0]]), (names[1], data[sizes[0] :])]
+    for name, plane in planes:
+        (scratch / f"{safe_name(name)}.bin").write_bytes(plane)
+    return [(name, scratch / f"{safe_name(name)}.bin") for name, _ in planes]
 
 
 def _kept(item: BoardInput, position: int, scratch: Path) -> BoardInput:
@@ -101,7 +124,10 @@ def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]])
 def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]]) -> tuple[BoardInput, ...]:
     if len(given) != len(facts):
         names = ", ".join(repr(fact["name"]) for fact in facts)
-        raise InputError(f"the model takes {len(facts)} inputs ({names}), given {len(given)}", "give one --input each")
+        raise InputError(
+            f"the model takes {len(facts)} inputs ({names}), given {len(given)}",
+            "give one --input each, in this order or as TENSOR=FILE",
+        )
     return tuple(BoardInput(fact["name"], path) for fact, (_, path) in zip(facts, given, strict=True))
 
 

@@ -14,7 +14,11 @@ from onnx import TensorProto, helper
 
 from harness.cli import cli, unforeseen
 from harness.config import load_boards
+from harness.errors import InputError
+from harness.inputs import plan_inputs
 from harness.platforms.horizon_estimates import latency_is_estimated
+from harness.records import Case
+from harness.session.steps import check_name
 
 
 def harness(*argv: object) -> Result:
@@ -173,3 +177,25 @@ def test_the_latency_of_a_release_run_alone_is_an_estimate_where_a_side_file_say
     assert not latency_is_estimated(tmp_path)
     (tmp_path / "emulated.json").write_text('{"emulated": true, "estimated": ["BPU"]}')
     assert latency_is_estimated(tmp_path)
+
+
+def test_one_nv12_file_feeds_a_model_that_takes_its_two_planes(tmp_path: Path) -> None:
+    (tmp_path / "photo.nv12").write_bytes(bytes(range(24)))
+    facts = [{"name": "images_y", "bytes": 16}, {"name": "images_uv", "bytes": 8}]
+    plan = plan_inputs([("", tmp_path / "photo.nv12")], facts, tmp_path / "inputs")
+    assert [item.tensor for item in plan] == ["images_y", "images_uv"]
+    assert [item.path.read_bytes() for item in plan] == [bytes(range(16)), bytes(range(16, 24))]
+
+
+def test_a_file_that_is_not_the_two_planes_is_not_split(tmp_path: Path) -> None:
+    (tmp_path / "photo.nv12").write_bytes(bytes(23))
+    facts = [{"name": "images_y", "bytes": 16}, {"name": "images_uv", "bytes": 8}]
+    with pytest.raises(InputError, match="takes 2 inputs"):
+        plan_inputs([("", tmp_path / "photo.nv12")], facts, tmp_path / "inputs")
+
+
+@pytest.mark.parametrize(("name", "word"), [("", "holds 2 models: a, b"), ("c", "no model 'c'")])
+def test_a_packed_file_asks_which_model_is_meant(name: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        check_name(Case(name="packed", model=Path("packed.bin"), model_name=name), ("a", "b"))
+    check_name(Case(name="packed", model=Path("packed.bin"), model_name="b"), ("a", "b"))

@@ -17,6 +17,7 @@ from harness.errors import (
     COULD_NOT_MEASURE,
     BoardError,
     HarnessError,
+    InputError,
     LinkError,
     ToolError,
 )
@@ -37,6 +38,19 @@ SENSE_EVERY_S = 1.0  # one sysfs sweep costs a few milliseconds of a small core
 def job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options: dict[str, Any]) -> Job:
     name, core, threads = case.model_name, case.core, case.threads
     return Job(mode, model, "", inputs, name, core, threads, case.frames, case.time_s, options)
+
+
+def check_name(case: Case, models: tuple[str, ...]) -> None:
+    """Which model of a packed file is meant. Errors: InputError where none is named, or one that is not in it."""
+    if case.model_name and models and case.model_name not in models:
+        raise InputError(
+            f"{case.model.name}: no model {case.model_name!r} in it", f"it holds: {', '.join(models)} (--model-name)"
+        )
+    if not case.model_name and len(models) > 1:
+        raise InputError(
+            f"{case.model.name}: holds {len(models)} models: {', '.join(models)}",
+            f"say which one: --model-name {models[0]}",
+        )
 
 
 class Session:
@@ -169,6 +183,7 @@ class Session:
         self.record["model_info"] = store.to_json(info)
         self.record["versions"] = dict(info.versions)
         self._record_mode("info", done, failure)
+        check_name(self.case, info.models_in_file)
         if failure:
             words = f" - {failure.evidence}" if failure.evidence else ""
             raise ToolError(f"{self.board.name}: {failure.message}{words}", failure.hint)
