@@ -248,6 +248,13 @@ def test_an_unstable_run_says_so_first_and_does_not_blame_the_dumping_for_it() -
     assert (found[0].subject, found[0].evidence) == ("y", "debug: 1 of 3; release: 2 of 3")
 
 
+def test_an_origin_of_a_debug_run_that_computes_something_else_says_so() -> None:
+    differing = {"same": False, "detail": "y differs"}
+    found = find({}, None, compared(layer(0, "differs"), origins=(Origin("a", "Conv", "t"),), observer=differing))
+    assert found[0].evidence.endswith("which does not give the outputs of the release run")
+    assert [f.rule for f in found][:2] == ["C-100", "C-104"]
+
+
 def test_repeats_of_one_mode_without_its_name_are_read_too() -> None:
     told = {"deterministic": False, "detail": "1 of 2 the same", "first": "y", "unstable": {"y": {}}}
     assert "C-105" in rules(None, None, compared(determinism=told))

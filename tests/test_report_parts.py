@@ -17,7 +17,7 @@ from harness.consistency.ladder import climb, stage
 from harness.consistency.policy import Waiver, load_policy
 from harness.diagnosis.plan import is_elsewhere
 from harness.records import Verdict
-from harness.report import growth_drawing, values
+from harness.report import drawings, growth_drawing, values
 from harness.report.layer_tables import level, small
 from harness.report.page import render
 from harness.report.summary import lines
@@ -288,6 +288,25 @@ def test_equal_values_are_said_of_equal_values_only() -> None:
     run = runs.consistent_run()
     run["comparison"]["extras"]["outputs"] = [{"name": run["comparison"]["layers"][63]["name"], "relative_l2": 0.0}]
     assert any(sentence.endswith(": equal values.") for sentence in tables(run)["headline"]["sentences"])
+
+
+def test_a_debug_run_that_computes_something_else_is_said_at_the_top() -> None:
+    run = runs.diverging_run()
+    run["comparison"]["extras"]["observer"] = {"same": False, "detail": "release and debug do not give the same y"}
+    said = tables(run)["headline"]["sentences"]
+    assert "Dumping changes what is computed: release and debug do not give the same y." in said
+    run["comparison"]["extras"]["observer"]["same"] = None
+    assert not any("Dumping" in sentence for sentence in tables(run)["headline"]["sentences"])
+
+
+def test_flags_of_origins_have_room_where_nothing_has_an_sqnr() -> None:
+    run = nan_run()
+    layers = [row for row in tables(run)["layers"] if row["standing"] in ("exact", "not_compared")]
+    bare = drawings.strip(layers)
+    last = {**layers[-1], "standing": "origin", "sqnr_db": None, "relative_l2": None}
+    flagged = drawings.strip([*layers, last])
+    assert bare is not None and bare["plot_px"] == 0
+    assert flagged is not None and flagged["plot_px"] == drawings.FLAG_PX
 
 
 def test_an_unstable_run_says_first_that_it_is() -> None:

@@ -20,11 +20,18 @@ def origins(look: Look) -> Found:
         more = len(found) - MOST if place == MOST - 1 else 0
         yield finding(
             "C-100",
-            _evidence(origin) + (f"; {more} further origins are in the report" if more > 0 else ""),
+            _evidence(origin) + _caveat(look) + (f"; {more} further origins are in the report" if more > 0 else ""),
             subject=origin.op or origin.tensor,
             title=_title(origin),
             advice=UNSTABLE if unstable(look) else _advice(origin),
         )
+
+
+def _caveat(look: Look) -> str:
+    """Layers are seen in the debug run; where that computes something else, so may its origin be."""
+    observer = look.comparison.extras.get("observer") if look.comparison else None
+    other = isinstance(observer, dict) and observer.get("same") is False and not unstable(look)
+    return "; seen in the debug run, which does not give the outputs of the release run" if other else ""
 
 
 def _title(origin: Origin) -> str:

@@ -101,4 +101,4 @@ def _ratio(row: Row) -> float:
 def disagreements(found: Row) -> list[str]:
     """Sentences that make the per-layer table doubtful."""
     told = [row for row in found["sentences"] if row["good"] is False and row["check"] != BOARDS]
-    return [f"{row['check']}: {row['detail']}" for row in told]
+    return [f"{row['check']}: {row['detail']}".rstrip(".") for row in told]

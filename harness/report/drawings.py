@@ -18,6 +18,7 @@ from harness.report.values import decibel, plain, shortened, whole
 MOST_COLUMNS = 240  # of the strip: about four pixels each on a wide page; more layers share a column
 LANE_PX = 18
 PLOT_PX = 132
+FLAG_PX = 18  # for the flags of origins where there is no plot above the lanes
 _PLOT_TOP_PX = 12
 _WORST_OVER = {name: rank for rank, name in enumerate(STANDINGS)}
 
@@ -49,7 +50,7 @@ def strip(layers: list[Row]) -> Row | None:
         "lanes": [_lane(name, layers, place) for place, name in enumerate(lanes)],
         "columns": [_column(group, place, len(groups), lanes, axis) for place, group in enumerate(groups)],
         "axis": axis,
-        "plot_px": PLOT_PX if axis["ticks"] else 0,
+        "plot_px": PLOT_PX if axis["ticks"] else FLAG_PX if {"origin", "suspect"} & set(lanes) else 0,
         "lanes_px": LANE_PX * len(lanes),
         "lane_px": LANE_PX,
     }

@@ -46,10 +46,10 @@ def headline(
     compared = section(run, "comparison")
     said = _is_said(origins, word, verdict, section(compared, "verdict"))
     detail = [] if said else [text(verdict.get("detail"))]
-    effects = effect_sentences(outputs)
     sentences = [
         *(_fault(origins, word) or detail),
-        *effects,
+        *_other_run(section(compared, "extras", "observer"), word),
+        *effect_sentences(outputs),
         *(detail if _fault(origins, word) else []),
         *_waived(waivers),
         coverage_sentence(coverage, counts),
@@ -155,6 +155,13 @@ def _waived(waivers: list[Row]) -> list[str]:
     return [f"{'; '.join(parts)}."] if parts else []
 
 
+def _other_run(observer: Row, word: str) -> list[str]:
+    """That layers were seen in a run that computes something else than the plain one; unstable runs say it already."""
+    if observer.get("same") is not False or word == "not_deterministic":
+        return []
+    return [f"Dumping changes what is computed: {text(observer.get('detail')).rstrip('.')}."]
+
+
 def _is_said(origins: list[Row], word: str, verdict: Row, compared: Row) -> bool:
     """Whether the comparison's own words say what stands there already: the origins, or what the coverage counts."""
     told_above = word in COUNTED or (bool(origins) and word == "diverges")
@@ -169,9 +176,12 @@ def _short(origin: Row) -> str:
     return f"{shortened(origin['op'], 80)}{f' ({likely}{kind})' if kind else ''}"
 
 
+_SPELLED = {"nan": "NaN", "inf": "infinity"}
+
+
 def fault_sentence(fingerprint: Row) -> str:
     """`Zeroed column: evidence`, or `Looks like ...` where the evidence admits something else."""
-    kind = fingerprint["kind"].replace("_", " ")
+    kind = _SPELLED.get(fingerprint["kind"], fingerprint["kind"].replace("_", " "))
     if kind == "unclassified":
         return f"Of no known kind: {fingerprint['evidence'].rstrip('.')}."
     named = kind[:1].upper() + kind[1:] if fingerprint["certain"] else f"Looks like {kind}"
