@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from harness.cli.common import FiniteRange, clean, emit_json, hosts_option, json_option, note, progress
-from harness.errors import HarnessError, InputError
+from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Case
 
 EPILOG = """\b
@@ -136,7 +136,7 @@ def command(model: Path | None, board_name: str, **given: Any) -> None:
         else:
             folder, run = _new(model, board_name, given)
     except HarnessError as error:
-        if error.run_folder is not None:
+        if error.run_folder is not None and isinstance(error, CouldNotMeasure):
             note(f"what is known until then: {_page(error.run_folder)}")
         raise
     _answer(folder, run, given["as_json"])

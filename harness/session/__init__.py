@@ -5,6 +5,7 @@ The run folder is written as it goes: whatever breaks, run.json says what was do
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import secrets
@@ -61,6 +62,10 @@ def _to_the_end(session: Session) -> Path:
     except HarnessError as error:
         session.stop("failed", error.message, error.hint)
         error.run_folder = session.folder
+        raise
+    except OSError as error:  # this PC's disk is full or gone: then the record, too, may stay as it was
+        with contextlib.suppress(OSError):
+            session.stop("failed", f"this PC: {error.strerror or error}", "")
         raise
     except KeyboardInterrupt:
         session.stop("interrupted", "interrupted from the keyboard", "")
