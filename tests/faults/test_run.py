@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from harness.emulator.boards import prepare
 from harness.emulator.serve import serve
 from tests.builds import Built, build
 from tests.faults.rig import SERVERS, Rig, rig_of
@@ -38,18 +37,18 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
 
 
 def inventory(rig: Rig, **changes: Any) -> Path:
-    """A hosts.yaml with the rig as board `rig`: for the tool it looks like any X5."""
+    """A hosts.yaml with the rig as board `rig`: any Linux with ONNX Runtime."""
     record = rig.board_record()
     fields = {
-        "platform": "hbdnn",
-        "soc": "x5",
+        "platform": "ort",
+        "soc": "x86",
+        "options": {"python": sys.executable},
         "address": record.address,
         "port": record.port,
         "user": record.user,
         "identity": record.identity,
         "known_hosts": record.known_hosts,
         "work": "work",
-        "tools": [str(prepare("x5") / "bin")],
         "limits": {"connect_timeout_s": 4},
     } | changes
     file = rig.folder / "hosts.yaml"
@@ -58,8 +57,8 @@ def inventory(rig: Rig, **changes: Any) -> Path:
 
 
 def run(digits: Built, rig: Rig, cwd: Path, *more: str, **changes: Any) -> subprocess.CompletedProcess[str]:
-    argv = ["run", digits.model, "--board", "rig", "--hosts", inventory(rig, **changes), "--input", digits.input]
-    argv += ["--reference", digits.reference, "--frames", "3", *more]
+    argv = ["run", digits.reference, "--board", "rig", "--hosts", inventory(rig, **changes), "--input", digits.input]
+    argv += ["--reference", digits.reference, "--option", "optimizations=disable", "--frames", "3", *more]
     return subprocess.run(
         [sys.executable, "-m", "harness", *map(str, argv)],
         capture_output=True,
@@ -100,7 +99,7 @@ def when(rig: Rig, there: str, act: Callable[[], None]) -> threading.Thread:
 def test_a_board_over_a_real_link_is_consistent_and_left_clean(digits: Built, rig: Rig, tmp_path: Path) -> None:
     done = run(digits, rig, tmp_path)
     assert done.returncode == MEASURED, done.stderr
-    assert record(tmp_path)["verdict"]["word"] == "consistent"
+    assert record(tmp_path)["verdict"]["word"] in ("consistent", "consistent_within")
     assert left_behind(rig) == []
 
 
@@ -110,7 +109,7 @@ def test_a_link_that_is_cut_on_the_way_costs_nothing(digits: Built, rig: Rig, tm
     done = run(digits, rig, tmp_path)
     cutting.join()
     assert done.returncode == MEASURED, done.stderr
-    assert record(tmp_path)["verdict"]["word"] == "consistent"
+    assert record(tmp_path)["verdict"]["word"] in ("consistent", "consistent_within")
     assert left_behind(rig) == []
 
 
@@ -123,7 +122,7 @@ def test_a_link_that_freezes_on_the_way_costs_time_only(digits: Built, rig: Rig,
     freezing.join()
     healing.join()
     assert done.returncode == MEASURED, done.stderr
-    assert record(tmp_path)["verdict"]["word"] == "consistent"
+    assert record(tmp_path)["verdict"]["word"] in ("consistent", "consistent_within")
 
 
 def test_a_board_that_reboots_on_the_way_is_said(digits: Built, rig: Rig, tmp_path: Path) -> None:
@@ -194,7 +193,18 @@ def test_a_password_never_shows_up_anywhere(
 
 
 def test_a_host_killed_on_the_way_is_followed_by_one_that_goes_on(digits: Built, rig: Rig, tmp_path: Path) -> None:
-    argv = ["run", digits.model, "--board", "rig", "--hosts", inventory(rig), "--input", digits.input, "--frames", "3"]
+    argv = [
+        "run",
+        digits.reference,
+        "--board",
+        "rig",
+        "--hosts",
+        inventory(rig),
+        "--input",
+        digits.input,
+        "--frames",
+        "3",
+    ]
     host = subprocess.Popen(
         [sys.executable, "-m", "harness", *map(str, argv)], cwd=tmp_path, stderr=subprocess.DEVNULL, env=os.environ
     )
