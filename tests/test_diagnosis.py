@@ -274,6 +274,14 @@ def test_waivers_are_read_as_the_comparison_writes_them() -> None:
         assert "known" in found[0].evidence
 
 
+def test_a_start_that_was_not_compared_is_not_blamed() -> None:
+    unseen = layer(0, "not_compared", "no_dump")
+    assert "C-102" not in rules(None, None, compared(unseen, layer(1, "differs"), layer(2, "differs"), first="t1"))
+    assert "C-102" not in rules(None, None, compared(layer(0, "differs"), first="t0"))
+    extra = layer(0, "not_compared", "no_reference")
+    assert "C-102" in rules(None, None, compared(extra, layer(1, "differs"), layer(2, "differs"), first="t1"))
+
+
 def test_the_cut_is_told_with_what_its_borders_cost() -> None:
     (found,) = (f for f in find({}, CUT, None) if f.rule == "T-201")
     assert found.subject == "soft"

@@ -26,6 +26,13 @@ def _first_compared(comparison: Comparison) -> str:
     return min(compared, key=lambda layer: layer.index).name if compared else ""
 
 
+def _sees_the_start(comparison: Comparison) -> bool:
+    """Whether the first of the reference's tensors was compared, and another one: else the start is not known."""
+    known = [layer for layer in comparison.layers if layer.reason != "no_reference"]
+    compared = [layer for layer in known if layer.verdict != "not_compared"]
+    return len(compared) > 1 and min(known, key=lambda layer: layer.index) in compared
+
+
 def from_the_start(look: Look) -> Found:
     """Different from the first compared tensor on, and nearly everywhere: the input, not an op."""
     comparison = look.comparison
@@ -33,6 +40,8 @@ def from_the_start(look: Look) -> Found:
         return
     compared = [layer for layer in comparison.layers if layer.verdict != "not_compared"]
     differing = [layer for layer in compared if layer.verdict == "differs"]
+    if not _sees_the_start(comparison):
+        return
     if comparison.first_difference == _first_compared(comparison) and len(differing) * 10 >= len(compared) * 9:
         yield finding(
             "C-102",
