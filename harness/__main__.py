@@ -4,8 +4,12 @@ from __future__ import annotations
 
 
 def main() -> None:
-    from harness.cli import cli
+    import sys
 
+    try:
+        from harness.cli import cli
+    except KeyboardInterrupt:
+        sys.exit(3)
     cli()
 
 

@@ -46,9 +46,13 @@ def file_facts(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error.strerror}") from error
 
 
+_NAME_BYTES = 200  # file systems take 255 bytes, and a suffix may follow
+
+
 def safe_name(text: str) -> str:
     """A file name made of a user's or board's text: readable, never empty, never a path."""
     name = re.sub(r"[^\w.\-]+", "_", text, flags=re.UNICODE).strip("._")[:80]
+    name = name.encode("utf-8", "ignore")[:_NAME_BYTES].decode("utf-8", "ignore")
     return name or "unnamed"
 
 

@@ -19,6 +19,7 @@ from harness.inputs import plan_inputs
 from harness.platforms.horizon_estimates import latency_is_estimated
 from harness.records import Case
 from harness.session.steps import check_name
+from harness.store import safe_name
 
 
 def harness(*argv: object) -> Result:
@@ -199,3 +200,7 @@ def test_a_packed_file_asks_which_model_is_meant(name: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
         check_name(Case(name="packed", model=Path("packed.bin"), model_name=name), ("a", "b"))
     check_name(Case(name="packed", model=Path("packed.bin"), model_name="b"), ("a", "b"))
+
+
+def test_a_long_name_of_long_letters_still_makes_a_folder(tmp_path: Path) -> None:
+    (tmp_path / safe_name("\N{MATHEMATICAL SCRIPT CAPITAL X}" * 90)).mkdir()

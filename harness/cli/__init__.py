@@ -20,7 +20,7 @@ COMMANDS = {
     "boards": "List, check, trust, lease and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check the policies that judge layers.",
-    "lint": "Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600).",
+    "lint": "Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik's ptq json.",
 }
 
 
@@ -50,6 +50,12 @@ class LateGroup(click.Group):
             if near:
                 raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
             raise
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except KeyboardInterrupt:  # before a command began; click would end with 1, which says "measured and bad"
+            sys.exit(COULD_NOT_MEASURE)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
