@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,21 +20,24 @@ Examples:
   harness lint config.yaml
   harness lint config.yaml --sarif > lint.sarif
   harness lint --rules
+  harness lint ptq_config.json --command run.sh --model yolov5s.onnx      Magik
 
 Exit: 0 no error found, 1 an error found, 2 the file cannot be read as a config at all.
 """
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def _print_rules(as_json: bool) -> None:
+def _print_rules(as_json: bool, tool: str | None) -> None:
     from harness.toolchains.lint_rules import RULES
+    from harness.toolchains.magik_lint_rules import PTQ_RULES
 
+    listed = PTQ_RULES if tool == "ptq" else RULES
     if as_json:
         emit_json(
-            [{"rule": r.id, "severity": r.severity, "title": r.title, "source": r.source} for r in RULES.values()]
+            [{"rule": r.id, "severity": r.severity, "title": r.title, "source": r.source} for r in listed.values()]
         )
         return
-    for rule in RULES.values():
+    for rule in listed.values():
         click.echo(f"{rule.id}  {rule.severity:<8} {rule.title}  ({rule.source})")
 
 
@@ -42,28 +45,28 @@ def _print_rules(as_json: bool) -> None:
 @click.argument("config", required=False, type=click.Path(path_type=Path), metavar="CONFIG")
 @click.option(
     "--tool",
-    type=click.Choice(["hb_mapper", "hb_compile"]),
+    type=click.Choice(["hb_mapper", "hb_compile", "ptq"]),
     default=None,
-    help="Whose schema; else the march and the keys tell (nash is hb_compile).",
+    help="Whose schema; else the march and the keys tell (nash is hb_compile, ptq is Magik's json).",
 )
+@click.option("--command", "line", default="", metavar="TEXT|FILE", help="ptq: the transform command, or its script.")
+@click.option("--model", type=click.Path(exists=True, path_type=Path), help="ptq: the ONNX, to hold sizes against.")
 @click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0 for code hosts.")
 @click.option("--rules", is_flag=True, help="List the rules and exit.")
 @json_option
-def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_json: bool) -> None:
-    """Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600).
+def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_json: bool, **ptq: Any) -> None:
+    """Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik's ptq json.
 
     Each finding has a stable rule, the line, why, the source, and what to write instead. --json prints an array of
     objects with the keys rule, severity, line, message, source and fix.
     """
     only_one(sarif=sarif, rules=rules, json=as_json and sarif)
     if rules:
-        _print_rules(as_json)
+        _print_rules(as_json, tool)
         return
     if config is None:
         raise click.UsageError("Missing argument 'CONFIG': a yaml of hb_mapper or hb_compile.")
-    from harness.toolchains.lint import lint_file
-
-    findings = lint_file(config, tool or "")
+    findings = _lint(config, tool, ptq["line"], ptq["model"])
     if sarif:
         from harness import __version__
         from harness.toolchains.sarif import to_sarif
@@ -74,6 +77,20 @@ def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_
     else:
         _show(config, findings)
     sys.exit(MEASURED_BAD if any(one.severity == "error" for one in findings) else GOOD)
+
+
+def _lint(config: Path, tool: str | None, line: str, model: Path | None) -> tuple[LintFinding, ...]:
+    from harness.toolchains.magik_lint import is_ptq
+    from harness.toolchains.magik_lint import lint_file as lint_ptq_file
+
+    head = config.read_bytes()[: 2**20].decode("utf-8", "replace") if config.is_file() else ""
+    if tool == "ptq" or (tool is None and is_ptq(head)):
+        return lint_ptq_file(config, line, model)
+    if line or model:
+        raise click.UsageError("--command and --model are for Magik's ptq json")
+    from harness.toolchains.lint import lint_file
+
+    return lint_file(config, tool or "")
 
 
 def _show(config: Path, findings: tuple[LintFinding, ...]) -> None:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.toolchains.lint import LintFinding
-from harness.toolchains.lint_rules import RULES
+from harness.toolchains.lint_rules import RULES as HORIZON_RULES
+from harness.toolchains.magik_lint_rules import PTQ_RULES
+
+RULES = HORIZON_RULES | PTQ_RULES
 
 LEVELS = {"error": "error", "warning": "warning", "note": "note"}
 
