@@ -15,7 +15,7 @@ def captured(name: str, folder: str = "horizon-board") -> str:
     """Text of a real capture; the test is skipped where the samples are not."""
     path = SAMPLES / folder / name
     if not path.is_file():
-        pytest.skip(f"real vendor output is not here: {path} (set HARNESS_SAMPLES)")
+        pytest.skip(f"real vendor output is not here: {SAMPLES / folder} (set HARNESS_SAMPLES)")
     return path.read_text(encoding="utf-8", errors="replace")
 
 

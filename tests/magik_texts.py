@@ -16,7 +16,7 @@ def captured(name: str) -> str:
     """Text of a real capture; the test is skipped where the samples are not."""
     path = MAGIK / name
     if not path.is_file():
-        pytest.skip(f"real vendor output is not here: {path} (set HARNESS_SAMPLES)")
+        pytest.skip(f"real vendor output is not here: {MAGIK} (set HARNESS_SAMPLES)")
     return path.read_text(encoding="utf-8", errors="replace")
 
 
