@@ -1,13 +1,11 @@
 """A whole aarch64 machine (kernel, dropbear, busybox) and the emulated Python alone give the same bytes.
 
-The machine is that of tests/vm/vmboard.sh, or of the script that $HARNESS_VMBOARD names; its data disk carries the
-same Python and ONNX Runtime as emu-arm64.
+The machine is that of tests/vm; its data disk carries the same Python and ONNX Runtime as emu-arm64.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,10 +16,10 @@ import pytest
 from benchmarks import network_models as networks
 from harness.emulator.serve import free_port
 from tests.arm.test_emu_arm64 import harness, newest_run
+from tests.vm.machine import Machine, NotPossible, missing
 
-pytestmark = [pytest.mark.arm, pytest.mark.vm, pytest.mark.slow]
+pytestmark = [pytest.mark.arm, pytest.mark.vm, pytest.mark.slow, pytest.mark.xdist_group("same bytes")]
 
-SCRIPT = Path(os.environ.get("HARNESS_VMBOARD") or Path(__file__).parent.parent / "vm" / "vmboard.sh")
 PYTHON = """#!/bin/sh
 # Debian's arm64 Python from a folder that is not the root: its own loader, libraries and home
 r=/data/root
@@ -46,19 +44,19 @@ def data_disk(arm: Path, folder: Path, image: Path) -> None:
 @pytest.fixture(scope="module")
 def machine(arm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """hosts.yaml of a running machine called `vm`."""
-    if not SCRIPT.is_file():
-        pytest.skip(f"no {SCRIPT}: the script of the virtual machine")
+    if missing():
+        pytest.skip(f"needs {' '.join(missing())}")
     folder = tmp_path_factory.mktemp("vm")
-    board, port, key = folder / "board", free_port(), folder / "key"
-    environment = os.environ | {"RAM_MB": "2048", "SMP": "2", "ROOT_MB": "512"}
+    board, port, key = Machine(folder / "board", memory_megabytes=2048), free_port(), folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    subprocess.run(["bash", str(SCRIPT), "build", str(board)], check=True, env=environment)
-    data_disk(arm, folder / "data", board / "data.img")
-    argv = ["bash", str(SCRIPT), "start", str(board), str(port), f"{key}.pub"]
-    subprocess.run(argv, check=True, env=environment)
     try:
-        scanned = subprocess.run(["ssh-keyscan", "-p", str(port), "127.0.0.1"], check=True, capture_output=True)
-        (folder / "known").write_bytes(scanned.stdout)
+        board.build()
+        data_disk(arm, folder / "data", board.folder / "data.img")
+        board.start((folder / "key.pub").read_text(), port)
+    except NotPossible as error:
+        pytest.skip(str(error))
+    try:
+        (folder / "known").write_text(f"[127.0.0.1]:{port} {board.host_key}\n")
         (folder / "hosts.yaml").write_text(
             f"boards:\n  vm:\n    platform: ort\n    soc: cortex-a53\n    address: 127.0.0.1\n    port: {port}\n"
             f"    user: root\n    identity: {key}\n    known_hosts: {folder}/known\n    work: /data/work\n"
@@ -66,7 +64,7 @@ def machine(arm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         )
         yield folder / "hosts.yaml"
     finally:
-        subprocess.run(["bash", str(SCRIPT), "cut", str(board)], check=False)
+        board.cut()
 
 
 def hashes(folder: Path) -> dict[str, str]:

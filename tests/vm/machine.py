@@ -74,8 +74,8 @@ def missing() -> list[str]:
 class Machine:
     """One machine in a folder. Its host keys are made once, so they stay the same over boots."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, memory_megabytes: int = 384) -> None:
+        self.folder, self.memory_megabytes = folder, memory_megabytes
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -200,7 +200,8 @@ class Machine:
         (self.folder / "initrd").write_bytes((self.folder / "initramfs.gz").read_bytes() + gzip.compress(archive))
 
     def _command(self, port: int) -> list[str]:
-        words = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "384"]
+        words = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2"]
+        words += ["-m", str(self.memory_megabytes)]
         words += ["-nodefaults", "-display", "none"]
         words += ["-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con"]
         words += ["-kernel", str(self.folder / "kernel"), "-initrd", str(self.folder / "initrd")]
