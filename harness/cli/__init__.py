@@ -20,7 +20,7 @@ COMMANDS = {
     "boards": "List, check, trust, lease and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check the policies that judge layers.",
-    "lint": "Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik's ptq json.",
+    "lint": "Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik ptq json.",
 }
 
 
