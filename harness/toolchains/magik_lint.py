@@ -109,7 +109,7 @@ def _parse(text: str) -> Any:
 
 
 def _why(lines: Sequence[str], error: json.JSONDecodeError) -> str:
-    before = "\n".join(lines[: error.lineno - 1] + [lines[error.lineno - 1][: error.colno - 1]]).rstrip()
+    before = "\n".join([*lines[: error.lineno - 1], lines[error.lineno - 1][: error.colno - 1]]).rstrip()
     rest = "\n".join(lines)[error.pos :].lstrip()
     if before.endswith(",") and rest[:1] in ("}", "]", ""):
         return "a comma before the closing bracket"

@@ -56,13 +56,14 @@ def distance_tables(lines: Sequence[Line]) -> tuple[DistanceTable, ...]:
     kind, columns, rows, damaged = "", (), [], 0  # type: str, tuple[str, ...], list[Similarity], int
     for line in lines:
         if banner := BANNER.search(line.text):
-            kind = banner[1]
-        if header := HEADER.match(line.text.strip()):
+            found += _table(kind, rows, damaged)
+            kind, columns, rows, damaged = banner[1], (), [], 0
+        elif header := HEADER.match(line.text.strip()):
             found += _table(kind, rows, damaged)
             columns, rows, damaged = tuple(COLUMNS.get(word, word) for word in header[1].split()), [], 0
         elif columns and (row := _row(line, columns)):
             rows.append(row)
-        elif columns and line.text.strip() and rows and any(map(FIGURE.match, line.text.split())):
+        elif columns and any(map(FIGURE.match, line.text.split())):
             damaged += 1
     return (*found, *_table(kind, rows, damaged))
 
