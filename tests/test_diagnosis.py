@@ -255,6 +255,37 @@ def test_an_origin_of_a_debug_run_that_computes_something_else_says_so() -> None
     assert [f.rule for f in found][:2] == ["C-100", "C-104"]
 
 
+def test_an_input_that_the_board_did_not_dump_is_not_called_equal() -> None:
+    graph = {"ops": [{"name": "stem", "inputs": ["images"], "outputs": ["t0"]}]}
+    found = find({}, None, compared(layer(0, "differs"), origins=(Origin("stem", "Conv", "t0"),), graph=graph))[0]
+    assert found.title == "stem differs; a wrong input cannot be told from a wrong op here"
+    assert "the board did not dump its input images" in found.evidence
+    dumped = replace(layer(1, "exact"), name="images")
+    found = find({}, None, compared(dumped, layer(0, "differs"), origins=(Origin("stem", "Conv", "t0"),), graph=graph))[
+        0
+    ]
+    assert found.title == "stem differs although everything it was fed is equal"
+
+
+def test_an_interval_that_begins_at_an_undumped_input_is_not_called_good_until_there() -> None:
+    graph = {
+        "ops": [
+            {"name": "a", "inputs": ["images"], "outputs": ["x"]},
+            {"name": "b", "inputs": ["x"], "outputs": ["t0"]},
+        ]
+    }
+    born = Origin("b", "Conv", "t0", first="images", unseen=("a",), fingerprint=Fingerprint("stride", True, "e"))
+    found = find({}, None, compared(layer(0, "differs"), origins=(born,), graph=graph))[0]
+    assert "good until" not in found.evidence and "did not dump its input images" in found.evidence
+    assert found.advice.startswith("get the tensors in between first")
+
+
+def test_a_plan_that_names_tensors_meets_the_layers_too() -> None:
+    met = replace(layer(0, "exact"), name="conv1_out", op="conv1", unit="NNA")
+    plan = join(build(nodes=(PlannedNode("conv1_out", "", "", cosine=0.99),)), None, compared(met))
+    assert plan is not None and (plan.rows[0].board_verdict, plan.rows[0].measured_unit) == ("exact", "NNA")
+
+
 def test_repeats_of_one_mode_without_its_name_are_read_too() -> None:
     told = {"deterministic": False, "detail": "1 of 2 the same", "first": "y", "unstable": {"y": {}}}
     assert "C-105" in rules(None, None, compared(determinism=told))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
 from harness.consistency import kinds
 from harness.diagnosis.results import unstable
 from harness.diagnosis.rules import Found, Look, finding
@@ -17,12 +20,15 @@ def origins(look: Look) -> Found:
     """What is to blame, where it can be told; the first in execution order comes first."""
     found = look.comparison.origins if look.comparison else ()
     for place, origin in enumerate(found[:MOST]):
+        lacking = _lacking(look, origin)
         more = len(found) - MOST if place == MOST - 1 else 0
         yield finding(
             "C-100",
-            _evidence(origin) + _caveat(look) + (f"; {more} further origins are in the report" if more > 0 else ""),
+            _evidence(origin, lacking)
+            + _caveat(look)
+            + (f"; {more} further origins are in the report" if more > 0 else ""),
             subject=origin.op or origin.tensor,
-            title=_title(origin),
+            title=_title(origin, lacking),
             advice=UNSTABLE if unstable(look) else _advice(origin),
         )
 
@@ -34,7 +40,28 @@ def _caveat(look: Look) -> str:
     return "; seen in the debug run, which does not give the outputs of the release run" if other else ""
 
 
-def _title(origin: Origin) -> str:
+def undumped_inputs(
+    ops: Sequence[Mapping[str, Any]], compared: Collection[str], op: str, first: str
+) -> tuple[str, ...]:
+    """Inputs of the network that feed `op`, or that `first` (of an interval) names, and that the board did not dump.
+
+    `ops` are a graph's, as run.json carries them; none are known without it.
+    """
+    made = {name for row in ops for name in row.get("outputs") or ()}
+    unseen = {name for row in ops for name in row.get("inputs") or () if name not in made and name not in compared}
+    near = {name for row in ops if row.get("name") == op for name in row.get("inputs") or ()}
+    return tuple(sorted(unseen & (set(first.split(", ")) if first else near)))
+
+
+def _lacking(look: Look, origin: Origin) -> tuple[str, ...]:
+    graph = look.comparison.extras.get("graph") if look.comparison else None
+    ops = graph.get("ops") if isinstance(graph, dict) else None
+    layers = look.comparison.layers if look.comparison else ()
+    compared = {layer.name for layer in layers if layer.verdict != "not_compared"}
+    return undumped_inputs(ops, compared, origin.op, origin.first) if isinstance(ops, list) else ()
+
+
+def _title(origin: Origin, lacking: tuple[str, ...]) -> str:
     named = origin.op or origin.tensor
     if origin.how == "sequence":
         return f"{named} is the first that differs in file order; no graph is known, so an earlier op may be to blame"
@@ -47,13 +74,17 @@ def _title(origin: Origin) -> str:
         return f"{named} is suspected: it differs beyond its limits and could not be checked alone"
     if origin.how == "isolated":
         return f"{named} is wrong by itself: fed with the board's own inputs it gives something else on the PC"
+    if lacking:
+        return f"{named} differs; a wrong input cannot be told from a wrong op here"
     return f"{named} differs although everything it was fed is equal"
 
 
-def _evidence(origin: Origin) -> str:
+def _evidence(origin: Origin, lacking: tuple[str, ...]) -> str:
     mark = origin.fingerprint
     parts = [f"tensor {origin.tensor}"] if origin.tensor != origin.op else []
-    if origin.first:
+    if lacking:
+        parts.append(f"the board did not dump its input {', '.join(lacking)}")
+    elif origin.first:
         parts.append(f"good until {origin.first}")
     if origin.unseen:
         parts.append(f"not compared: {', '.join(origin.unseen[:MOST])}{' ...' if len(origin.unseen) > MOST else ''}")
@@ -67,6 +98,8 @@ def _evidence(origin: Origin) -> str:
 
 
 def _advice(origin: Origin) -> str:
+    if origin.unseen:
+        return "get the tensors in between first (debug mode, layers handed out, more dumps): the fault is among them"
     mark = origin.fingerprint
     if mark is None:
         return ""

@@ -116,7 +116,9 @@ def join(build: Sequence[tuple[Path, Artifact]], profile: Profile | None, compar
     artifacts = [artifact for _, artifact in build]
     nodes = _nodes(artifacts)
     ops = _by_word(profile.ops if profile else ())
-    layers = {word(layer.op): layer for layer in (comparison.layers if comparison else ()) if layer.op}
+    rows = comparison.layers if comparison else ()
+    # Some toolchains name a row by its tensor; where a name is an op's, the op is meant.
+    layers = {word(layer.name): layer for layer in rows} | {word(layer.op): layer for layer in rows if layer.op}
     ran = _segment_units(profile.ops if profile else ())
     return Plan(
         sources=tuple((artifact.kind, path.name) for path, artifact in build),

@@ -14,7 +14,7 @@ def coverage(look: Look) -> Found:
     if comparison is None or comparison.coverage.layers_total == comparison.coverage.layers_compared:
         return
     reasons = Counter(layer.reason or "unknown" for layer in comparison.layers if layer.verdict == "not_compared")
-    told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
     seen = comparison.coverage
     yield finding(
         "C-101", f"{seen.layers_compared} of {seen.layers_total} layers compared; not compared: {told or '-'}"

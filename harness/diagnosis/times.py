@@ -104,7 +104,7 @@ def how_far(look: Look) -> Found:
         yield finding("T-207", f"{found.latency.threads} threads")
     if found.estimated:
         units = sorted({op.unit for op in found.ops if op.estimated})
-        yield finding("T-208", f"estimated: times of the {', '.join(units)}")
+        yield finding("T-208", f"estimated: times of the {', '.join(units)}" if units else "estimated: end to end")
     if found.ops and not found.order_known:
         yield finding("T-209", "the profiler sorts its table by name")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from harness.diagnosis.origins import ENDED, EXCEEDED, HOLDS
+from harness.diagnosis.origins import ENDED, EXCEEDED, HOLDS, undumped_inputs
 from harness.report.reach import Row, items, rows, section
 from harness.report.values import INFINITE, decibel, number, scientific, text, whole
 
@@ -196,6 +196,7 @@ def _origin(origin: Row, comparison: Row, by_tensor: dict[str, Row], graph: Row)
         "tensor": tensor,
         "first": text(origin.get("first")),
         "unseen": [text(name) for name in items(origin, "unseen")],
+        "undumped": list(_undumped(origin, by_tensor, graph)),
         "certain": origin.get("certain") is True,
         "how": text(origin.get("how")),
         "fingerprint": fingerprint(origin) or _of_layer(comparison, tensor),
@@ -204,6 +205,15 @@ def _origin(origin: Row, comparison: Row, by_tensor: dict[str, Row], graph: Row)
         "pictures": pictures if isinstance(pictures, dict) else {},
         "neighbours": neighbours(graph, text(origin.get("op")), by_tensor),
     }
+
+
+def _undumped(origin: Row, by_tensor: dict[str, Row], graph: Row) -> tuple[str, ...]:
+    """Inputs of the network just before an origin that the board did not dump."""
+    ops = [
+        {"name": text(op.get("name")), **{k: _names(op, k) for k in ("inputs", "outputs")}} for op in rows(graph, "ops")
+    ]
+    compared = {name for name, row in by_tensor.items() if row["verdict"] != "not_compared"}
+    return undumped_inputs(ops, compared, text(origin.get("op")), text(origin.get("first")))
 
 
 def fingerprint(holder: Row) -> Row | None:
