@@ -55,7 +55,7 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
 @click.option("--rules", is_flag=True, help="List the rules and exit.")
 @json_option
 def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_json: bool, **ptq: Any) -> None:
-    """Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik's ptq json.
+    """Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik ptq json.
 
     Each finding has a stable rule, the line, why, the source, and what to write instead. --json prints an array of
     objects with the keys rule, severity, line, message, source and fix.
