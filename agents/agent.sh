@@ -233,6 +233,9 @@ do_have() { # cap in bytes; stdin: lines "name size". Says which are here, makes
     say part "$h_name $size"
     h_missing=$((h_missing + h_size - size))
   done
+  # a host that finds no file of its size here need not know the md5 before it begins to send
+  # shellcheck disable=SC2012 # only sizes are taken
+  ls -ln "$cache" | sed -n 's/^-[^ ]* *[^ ]* *[^ ]* *[^ ]* *\([0-9]*\) .*/size=\1/p'
   [ "$h_missing" -le 0 ] || make_room "$h_missing" "$1"
   free_bytes
   say free_bytes "$free"
@@ -282,7 +285,7 @@ receive() { # stdin to the end of $p_part. A `tee` into md5sum would save a read
   wait "$p_cat"
 }
 
-do_put() { # name size offset owner; stdin: the bytes from offset on
+do_put() { # name size offset owner [later]; stdin: the bytes from offset on. `later`: adopt will check them
   check_lease
   if ! { cache_name "${1-}" && number "${2-}" && number "${3-}" && hex "${4-}"; }; then
     fail usage "put NAME SIZE OFFSET OWNER"
@@ -310,18 +313,35 @@ do_put() { # name size offset owner; stdin: the bytes from offset on
   }
   size_of "$p_part"
   [ "$size" -ge "$2" ] || fail partial "$size"
-  p_sum=
-  p_sum=$(md5sum <"$p_part")
-  if [ "$size" -ne "$2" ] || [ "${p_sum%% *}" != "$n_md5" ]; then
-    rm -f "$p_part"
+  if [ "${5-}" = later ] && [ "$size" -eq "$2" ]; then
+    say received "$size"
+    echo end=1
+    return
+  fi
+  store "$p_part" "$1" "$2"
+  echo end=1
+}
+
+do_adopt() { # part-name name size: what was received under a passing name is stored under its md5
+  check_lease
+  if ! { cache_name "${1-}" && number "${3-}" && cache_name "${2-}"; }; then fail usage "adopt PART NAME SIZE"; fi
+  boot_id
+  size_of "$cache/.$1.part"
+  store "$cache/.$1.part" "$2" "$3"
+  echo end=1
+}
+
+store() { # part name size-it-must-have: check the md5, then rename; $n_md5 and $size are set
+  p_sum=$(md5sum <"$1")
+  if [ "$size" -ne "$3" ] || [ "${p_sum%% *}" != "$n_md5" ]; then
+    rm -f "$1"
     fail damaged "${p_sum%% *}"
   fi
   # No sync: after a power cut the boot id differs, and what is here is then checked by md5 before it is used.
-  mv -f "$p_part" "$cache/$1" || fail cannot_write "$cache/$1"
-  chmod a-w "$cache/$1"
-  echo "$boot $size" >"$cache/.$1.ok"
-  say stored "$1"
-  echo end=1
+  mv -f "$1" "$cache/$2" || fail cannot_write "$cache/$2"
+  chmod a-w "$cache/$2"
+  echo "$boot $size" >"$cache/.$2.ok"
+  say stored "$2"
 }
 
 # ------------------------------------------------------------------ runs
@@ -436,6 +456,7 @@ do_child() { # token: becomes the tool, inside its own session
     esac
   done <"$job/job"
   [ -z "${HARNESS_PATH-}" ] || export PATH="$HARNESS_PATH:$PATH"
+  [ -z "${HARNESS_LIBRARIES-}" ] || export LD_LIBRARY_PATH="$HARNESS_LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
   export HARNESS_RUN="${job##*/}"
   exec "$@"
 }
@@ -903,7 +924,7 @@ if command -v setsid >/dev/null 2>&1; then detached=setsid; fi
 verb=${1-}
 [ $# -eq 0 ] || shift
 case $verb in
-  hello | have | put | folder | start | poll | stop | remove | hash | odd | pack | sense | samples | clocks | child | lease | sweep) "do_$verb" "$@" ;;
+  hello | have | put | adopt | folder | start | poll | stop | remove | hash | odd | pack | sense | samples | clocks | child | lease | sweep) "do_$verb" "$@" ;;
   supervise) supervise "$@" ;;
   *) fail unknown_verb "$verb" ;;
 esac

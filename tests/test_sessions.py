@@ -191,3 +191,26 @@ def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: B
     assert count.read_text() == "cycle\n"
     assert done.returncode == 3
     assert "Traceback" not in err
+
+
+def test_the_inventorys_folders_environment_and_commands_reach_the_board(digits: Built, tmp_path: Path) -> None:
+    """setup and teardown run on the board as argument lists; folders go before what the board has."""
+    root = tmp_path / "home/boards/x5"
+    assert harness("boards", "check", "emu-x5").returncode == 0  # lays the emulated board's root
+    odd = tmp_path / "a b;c"
+    odd.mkdir()
+    (tmp_path / "hosts.yaml").write_text(
+        f"boards:\n  mine:\n    platform: hbdnn\n    soc: x5\n    transport: local\n    work: {tmp_path}/work\n"
+        f"    tools: [{root}/bin]\n    libraries: ['{odd}', /opt/lib]\n    environment: {{WORD: 'two words; $(no)'}}\n"
+        f"    setup: [[touch, '{tmp_path}/set up; $(x)']]\n    teardown: [[touch, '{tmp_path}/torn down']]\n"
+    )
+    done = harness("run", digits.model, "--board", "mine", cwd=tmp_path)
+    assert done.returncode == 2, "an emulated model on a board that is not marked as emulated"
+    vendor = tmp_path / "vendor.bin"
+    vendor.write_bytes(b"\x7fBPU" + bytes(range(256)) * 40)
+    done = harness("run", vendor, "--board", "mine", cwd=tmp_path)
+    assert done.returncode == 3
+    assert (tmp_path / "set up; $(x)").exists() and (tmp_path / "torn down").exists()
+    environment = run_json(tmp_path)["modes"][0]["environment"]
+    assert environment["WORD"] == "two words; $(no)"
+    assert environment["HARNESS_LIBRARIES"] == f"{odd}:/opt/lib"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness.agent import files, words
+from harness.agent import files, pushing, words
 from harness.agent.packing import Packing
 from harness.agent.words import (
     Answer,
@@ -218,7 +218,7 @@ class Agent:
 
     def put_files(self, paths: Sequence[Path], progress: Progress | None = None) -> list[Put]:
         """Bring files into the board's cache; only what is missing is sent, and a broken push goes on where it was."""
-        return files.put_files(self, paths, progress)
+        return pushing.put_files(self, paths, progress)
 
     def new_folder(self, name: str) -> str:
         """Make `runs/<name>` in the work folder; gives its absolute path on the board."""
@@ -239,7 +239,7 @@ class Agent:
         """Start a command, detached, in a folder under `new_folder`'s; gives the run's token.
 
         Its output goes to `log.txt` there. The board itself ends it, with all that it started, after `timeout_s`.
-        `HARNESS_PATH` in the environment is put before the board's PATH.
+        `HARNESS_PATH` in the environment is put before the board's PATH, `HARNESS_LIBRARIES` before LD_LIBRARY_PATH.
         """
         token = token or secrets.token_hex(8)
         job = _job_text(invocation, folder, timeout_s, sense_every_s, log_limit_bytes)

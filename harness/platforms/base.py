@@ -30,6 +30,7 @@ class Platform(Protocol):
     modes: tuple[str, ...]  # in running order, for example ("release", "debug", "profile")
     units: tuple[str, ...]  # ("BPU", "CPU")
     tools: tuple[str, ...]  # programs that must be found on the board, for example ("hrt_model_exec",)
+    tool_hint: str  # what to do when a tool is not found; "{board}" stands for the board's name
     options: Mapping[str, str]  # name -> help of the platform's own options (`--option name=value`)
 
     def check_model(self, path: Path, board: Board) -> None:
@@ -53,6 +54,9 @@ class Platform(Protocol):
 
     def read_memory(self, folder: Path) -> dict[str, int] | None:
         """Bytes that a mode tells about memory, by name (`peak_bytes`, `total_bytes`, ...); None when it tells none."""
+
+    def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
+        """What a reader of the run should know of a mode that worked, in sentences; mostly nothing."""
 
     def read_outputs(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         """Model outputs that a release (or debug) run left, with their specs."""

@@ -48,6 +48,7 @@ class Hbdnn:
     modes: tuple[str, ...] = ("release", "debug", "profile")
     units: tuple[str, ...] = ("BPU", "CPU")
     tools: tuple[str, ...] = ("hrt_model_exec",)
+    tool_hint = "name its folder in hosts.yaml: `tools: [/usr/hobot/bin]`"
     options: Mapping[str, str] = OPTIONS
     max_threads = 8
     several_cores = False
@@ -147,6 +148,9 @@ class Hbdnn:
         nodes = horizon_dumps.node_dumps(folder)
         mapping = next(iter(sorted(folder.glob("*conv_output_map.json"))), None)
         return nodes or horizon_dumps.bin_dumps(folder, mapping)
+
+    def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
+        return ()
 
     def read_memory(self, folder: Path) -> dict[str, int] | None:
         """The tool tells no memory."""

@@ -43,6 +43,7 @@ class Ort:
     modes: tuple[str, ...] = ("release", "debug", "profile", "memory")
     units: tuple[str, ...] = ("CPU", "XNNPACK", "ACL", "CUDA", "TensorRT", "QNN", "OpenVINO")
     tools: tuple[str, ...] = ("python3",)
+    tool_hint = "install Python on the board, then: harness boards prepare {board} --wheels DIR"
     options: Mapping[str, str] = ort_options.OPTIONS
 
     # ---- before the run
@@ -113,6 +114,9 @@ class Ort:
 
     def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         return ort_folder.layers(folder)
+
+    def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
+        return ()
 
     def read_memory(self, folder: Path) -> dict[str, int] | None:
         """Peak resident bytes of mode memory: import_bytes, load_bytes, peak_bytes, model_bytes."""

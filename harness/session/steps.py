@@ -113,17 +113,23 @@ class Session:
     def _on_board(self, model: str, place: str) -> None:
         self._commands(self.board.setup, "setup")
         try:
-            info = self._info(model, place)
-            with self._at("pushing inputs"):
-                inputs = self._push_inputs(info)
-            for mode in self.case.modes or self.platform.modes:
-                for turn in range(self.case.repeat if mode in ("release", "debug") else 1):
-                    name = mode if turn == 0 else f"{mode}-{turn + 1}"
-                    if not any(done["mode"] == name for done in self.record["modes"]):
-                        self._mode(mode, name, self._job(mode, model, inputs), place)
-            self._sense("after")
-        finally:
-            self._commands(self.board.teardown, "teardown")
+            self._modes(model, place)
+        except BaseException:
+            with contextlib.suppress(HarnessError):  # the first error is the one to tell
+                self._commands(self.board.teardown, "teardown")
+            raise
+        self._commands(self.board.teardown, "teardown")
+
+    def _modes(self, model: str, place: str) -> None:
+        info = self._info(model, place)
+        with self._at("pushing inputs"):
+            inputs = self._push_inputs(info)
+        for mode in self.case.modes or self.platform.modes:
+            for turn in range(self.case.repeat if mode in ("release", "debug") else 1):
+                name = mode if turn == 0 else f"{mode}-{turn + 1}"
+                if not any(done["mode"] == name for done in self.record["modes"]):
+                    self._mode(mode, name, self._job(mode, model, inputs), place)
+        self._sense("after")
 
     # ---- steps
 
@@ -143,9 +149,7 @@ class Session:
         if missing:
             raise BoardError(
                 f"{self.board.name}: {', '.join(missing)} is not on the board",
-                "name its folder in hosts.yaml: `tools: [/usr/hobot/bin]`"
-                if self.platform.name != "ort"
-                else f"harness boards prepare {self.board.name} --wheels DIR",
+                self.platform.tool_hint.replace("{board}", self.board.name),
             )
 
     @property
@@ -203,8 +207,8 @@ class Session:
         done = self._start(job, place, name)
         failure = self._failure(mode, done)
         self.record["versions"] |= self.platform.read_versions(done.log)
-        if remarks := getattr(self.platform, "read_remarks", None):
-            self.record["notes"] += [f"{name}: {said}" for said in remarks(mode, self.folder / name, done.log)]
+        remarks = self.platform.read_remarks(mode, self.folder / name, done.log)
+        self.record["notes"] += [f"{name}: {said}" for said in remarks]
         self._record_mode(name, done, failure)
 
     def _start(self, job: Job, place: str, name: str) -> run_record.ModeRun:
@@ -241,7 +245,7 @@ class Session:
         """The board's own environment and library folders, under what the platform asks for."""
         environment = dict(self.board.environment)
         if self.board.libraries:
-            environment["LD_LIBRARY_PATH"] = ":".join(self.board.libraries)
+            environment["HARNESS_LIBRARIES"] = ":".join(self.board.libraries)  # likewise, before LD_LIBRARY_PATH
         if self.board.tools:
             environment["HARNESS_PATH"] = ":".join(self.board.tools)  # the agent puts it before PATH
         return dataclasses.replace(invocation, environment=environment | invocation.environment)
