@@ -92,6 +92,8 @@ def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelI
     """Per NV12 input how its pixels are normalised; a bare `nv12` means every image-like input."""
     from harness.emulator.pixels import PixelInput
 
+    if _refused(given):
+        return {}
     pixel = PixelInput(_three(given["mean"], "--mean"), _three(given["scale"], "--scale"), given["colour"] == "bgr")
     names: list[str] = []
     for text in given["types"]:
@@ -106,6 +108,18 @@ def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelI
             "add --input-type nv12, or normalise the samples and inputs yourself",
         )
     return dict.fromkeys(names, pixel)
+
+
+def _refused(given: dict[str, Any]) -> bool:
+    """Whether this is a chip whose boards take plain pictures. Errors: InputError for an option without effect."""
+    venus = given["soc"] in ("t40", "t41")
+    if venus and (given["types"] or (given["scale"], given["colour"]) != ("1", "rgb")):
+        raise InputError(
+            "--input-type, --scale and --colour are not for T40 and T41: they take u8 pictures", "--mean 0 --var 255"
+        )
+    if not venus and given["var"] != "255":
+        raise InputError("--var is about T40 and T41", "--scale is the other chips' word")
+    return venus
 
 
 def _image_inputs(models: tuple[Path, ...]) -> list[str]:
@@ -154,6 +168,30 @@ def _say_built(built: Built) -> None:
             table("on the CPU", ("node", "type", "why"), rows)
     for path in built.files:
         click.echo(f"wrote {path}")
+
+
+# --------------------------------------------------------------------------- dump
+
+
+@command.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("source", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--output", default="MAGIK_DATA_DUMP", type=click.Path(path_type=Path), help="A new folder.")
+@json_option
+def dump(model: Path, source: Path, output: Path, as_json: bool) -> None:
+    """Write the layers that the PC computes of MODEL (for T40 or T41) on INPUT, as magik_executor does.
+
+    \b
+    Example:
+      harness emulator dump model.bin input_data_shape_1_384_640_3.bin -o MAGIK_DATA_DUMP
+    """
+    from harness.emulator.venus_pc import write_pc_dump
+
+    written = write_pc_dump(model, source, output)
+    if as_json:
+        emit_json([str(path) for path in written])
+        return
+    click.echo(f"wrote {len(written)} files into {output}")
 
 
 # --------------------------------------------------------------------------- serve

@@ -54,6 +54,9 @@ class VenusModel:
     def __init__(self, path: Path) -> None:
         self.file = CompiledFile(path)
         self.model: CompiledModel = self.file.models[0]
+        if not self.model.march.startswith("nna"):
+            march = self.model.march
+            raise InputError(f"{path}: built for {march}, not for T40 or T41", "harness emulator build --soc t40")
         told = json.loads(self.file.read(META))
         self.mean, self.var, self.version = str(told["mean"]), str(told["var"]), str(told["version"])
 

@@ -114,14 +114,13 @@ class Magik:
         if total_us is None:
             return _sum_of_ops(tables)
         runs = tables.cycles or 1
-        profiled = bool(tables.rows or tables.kinds)
         return Latency(
             mean_us=total_us / runs,
             frames=runs,
             threads=1,
             total_us=total_us,
             warmup_excluded=False,
-            problems=(*tables.problems, *(("the time is the profile build's, warm-ups included",) if profiled else ())),
+            problems=tables.problems,
         )
 
     def read_ops(self, folder: Path, log: str) -> tuple[OpTime, ...]:
