@@ -57,7 +57,8 @@ def _origin(origin: Row, place: int) -> str:
         parts.append(f"SQNR {level(layer['sqnr_db'], layer)} dB")
     if origin["fingerprint"] and place:
         parts.append(shortened(fault_sentence(origin["fingerprint"]), 200))
-    return ("" if origin["certain"] else "suspected: ") + ", ".join(parts)
+    before = f"somewhere in {plural(len(origin['unseen']), 'op')} up to: " if origin["unseen"] else ""
+    return ("" if origin["certain"] else "suspected: ") + before + ", ".join(parts)
 
 
 def _capped(label: str, told: list[str]) -> Lines:
