@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.kept import drop_kept
 
 # The same examples on every run, so that a gate that was green stays green; HYPOTHESIS_PROFILE=explore looks further.
 settings.register_profile("fast", max_examples=30, deadline=None, derandomize=True, database=None)
@@ -29,13 +31,15 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_homes(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Emulated boards, keys and inventories of the tests live in their own folders, one per worker."""
     base = tmp_path_factory.mktemp("homes")
     os.environ["HARNESS_HOME"] = str(base / "harness")
     os.environ["XDG_CONFIG_HOME"] = str(base / "config")
     os.environ["XDG_STATE_HOME"] = str(base / "state")
     os.environ.pop("HARNESS_HOSTS", None)
+    yield
+    drop_kept()
 
 
 @pytest.fixture(scope="session")

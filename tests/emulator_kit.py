@@ -6,7 +6,6 @@ import os
 import subprocess
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from harness.emulator.compiled import CompiledFile, CompiledModel
 from harness.emulator.faults import ENVIRONMENT
 from harness.emulator.pixels import PixelInput
 from harness.emulator.socs import soc_named
+from tests.kept import kept_folder
 
 INPUT_SHAPE = (1, 3, 16, 20)
 
@@ -98,13 +98,13 @@ def compile_to(folder: Path, model: onnx.ModelProto, soc: str = "x5", name: str 
 @cache
 def branched(soc: str = "x5") -> Path:
     """The branched model, compiled; never written to again."""
-    return compile_to(Path(mkdtemp(prefix="harness-test-")), branched_model(), soc)
+    return compile_to(kept_folder("harness-test-"), branched_model(), soc)
 
 
 @cache
 def pictured() -> Path:
     """The branched model with its input as NV12."""
-    folder = Path(mkdtemp(prefix="harness-test-"))
+    folder = kept_folder("harness-test-")
     pixels = {"x": PixelInput((118.0, 120.0, 122.0), (0.017, 0.018, 0.019))}
     return compile_to(folder, branched_model(), pixels=pixels)
 

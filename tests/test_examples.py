@@ -6,7 +6,6 @@ import importlib.util
 import sys
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +19,7 @@ from harness.emulator.execute import Executor
 from harness.emulator.pixels import PixelInput
 from harness.emulator.socs import soc_named
 from tests import emulator_kit as kit
+from tests.kept import kept_folder
 from tests.test_emulator_tool import dumped, kit_quantized, reference_values
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
@@ -40,7 +40,7 @@ def script() -> ModuleType:
 @cache
 def example(name: str) -> Path:
     """The folder of one example, built once per worker, its model compiled for an X5."""
-    folder = Path(mkdtemp(prefix="harness-example-"))
+    folder = kept_folder("harness-example-")
     script().build(folder, (name,))
     pixels = {"images": PIXEL} if name in ("mobilenet", "yolo") else {}
     options = BuildOptions(soc_named("x5"), calibration=folder / f"{name}_calibration", pixels=pixels)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from harness.emulator.socs import VENUS_SOCS, soc_named
 from harness.emulator.venus_pc import write_pc_dump
 from harness.session import open_board
 from tests.emulator_kit import branched_model, save
+from tests.kept import kept_folder
 
 NAME = "input_data_shape_1_16_20_3.bin"
 
@@ -30,7 +30,7 @@ NAME = "input_data_shape_1_16_20_3.bin"
 @cache
 def model(soc: str = "t40") -> Path:
     """The branched model as a magik.bin, with its input and MAGIK_DATA_DUMP beside it."""
-    folder = Path(mkdtemp(prefix="harness-magik-"))
+    folder = kept_folder("harness-magik-")
     compiled = build([save(folder, branched_model())], BuildOptions(soc_named(soc)), folder / "net.bin").output
     pixels = np.random.default_rng(7).integers(0, 256, (16, 20, 3), dtype=np.uint8)
     (folder / NAME).write_bytes(pixels.tobytes())
