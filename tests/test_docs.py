@@ -58,7 +58,11 @@ def parse(arguments: list[str]) -> None:
             raise click.UsageError(f"no command {arguments[0]!r} in {context.command_path}", context)
         command, arguments = found, arguments[1:]
         context = click.Context(command, info_name=command.name, parent=context)
-    command.parse_args(context, list(arguments))
+    try:
+        command.parse_args(context, list(arguments))
+    except click.BadParameter as error:
+        if "does not exist" not in error.message:  # the files of an example are the reader's
+            raise
 
 
 WRITTEN = sorted(

@@ -152,6 +152,7 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
     if not board_name:
         raise click.UsageError("Missing option '--board': a name of `harness boards list`, for example emu-x5.")
     board = _with_faults(find_board(board_name, given["hosts"]), given["faults"], model)
+    _refuse_idle(_modes(given["modes"]))
     case = _case(model, given, board.limits.timeout_s)
     _refuse_noise(case)
     return _measure(board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected))
@@ -163,8 +164,22 @@ def _only_resume() -> None:
     beside = {"resume", "hosts", "as_json", "faults"}
     for param in context.command.params:
         name = param.name or ""
-        if name not in beside and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if name not in beside and _is_given(context, name):
             raise click.UsageError(f"{param.opts[0]} cannot be given with --resume: the run keeps its own.")
+
+
+def _refuse_idle(modes: tuple[str, ...]) -> None:
+    """Refuse a repeat of nothing, and two ends of one profile."""
+    context = click.get_current_context()
+    asked = {name for name in ("repeat", "frames", "time_s") if _is_given(context, name)}
+    if "repeat" in asked and modes and not {"release", "debug"} & set(modes):
+        raise click.UsageError(f"--repeat is about release and debug; --mode {','.join(modes)} runs neither.")
+    if {"frames", "time_s"} <= asked:
+        raise click.UsageError("--frames and --time exclude each other: a profile ends after frames or after seconds.")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
