@@ -386,7 +386,7 @@ def test_the_strip_has_a_column_per_layer_and_a_lane_per_standing() -> None:
 
 
 def test_columns_of_a_large_network_show_every_standing_they_hold() -> None:
-    layers = tables(runs.large_run(500))["layers"]
+    layers = tables(runs.large_run(1000))["layers"]
     strip = drawings.strip(layers)
     assert strip is not None
     assert len(strip["columns"]) <= drawings.MOST_COLUMNS
@@ -396,7 +396,7 @@ def test_columns_of_a_large_network_show_every_standing_they_hold() -> None:
 
 
 def test_a_point_of_a_shared_column_has_the_standing_of_its_lowest_sqnr() -> None:
-    layers = tables(runs.large_run(500))["layers"]
+    layers = tables(runs.large_run(1000))["layers"]
     strip = drawings.strip(layers)
     assert strip is not None
     shared = strip["columns"][9 // strip["per_column"]]  # layer 7 is within, layer 9 is not compared
