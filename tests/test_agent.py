@@ -15,6 +15,7 @@ import pytest
 
 from harness.agent import Agent, FileFacts, Quotas
 from harness.agent.packing import PROBE_BYTES, Packing, inflate, maybe_inflated
+from harness.agent.pushing import AHEAD_BYTES, _Digest, _quick_name
 from harness.agent.words import read_answer, read_clocks, read_samples, unescape
 from harness.assets import asset
 from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
@@ -611,3 +612,50 @@ def test_a_stream_is_inflated_only_when_it_begins_as_gzip() -> None:
     assert b"".join(maybe_inflated(iter([b"\x1f", gzip.compress(b"text")[1:]]))) == b"text"
     for plain in ([], [b"x"], [b"section=size\n", b"end=1\n"]):
         assert b"".join(maybe_inflated(iter(plain))) == b"".join(plain)
+
+
+# --------------------------------------------------------------------------- large pushes
+
+
+def test_a_large_file_is_sent_before_its_md5_is_known_and_found_the_second_time(agent: Agent, tmp_path: Path) -> None:
+    model = tmp_path / "large.bin"
+    model.write_bytes(os.urandom(AHEAD_BYTES + 5))
+    put = agent.put_file(model)
+    digest = hashlib.md5(model.read_bytes()).hexdigest()
+    assert (put.md5, put.sent_bytes) == (digest, AHEAD_BYTES + 5)
+    assert put.path.endswith(f"/cache/{digest}.bin") and Path(put.path).read_bytes() == model.read_bytes()
+    assert agent.put_file(model).sent_bytes == 0
+    other = tmp_path / "same size.bin"
+    other.write_bytes(os.urandom(AHEAD_BYTES + 5))
+    assert agent.put_file(other).sent_bytes == AHEAD_BYTES + 5
+    assert not list((Path(agent.work) / "cache").glob(".*.part*"))
+
+
+def test_a_large_push_goes_on_where_it_was(agent: Agent, tmp_path: Path) -> None:
+    model = tmp_path / "large.bin"
+    model.write_bytes(os.urandom(AHEAD_BYTES + 77))
+    quick = _quick_name(model, AHEAD_BYTES + 77)
+    (Path(agent.work) / "cache" / f".{quick}.part").write_bytes(model.read_bytes()[:10_000_000])
+    put = agent.put_file(model)
+    assert put.sent_bytes == AHEAD_BYTES + 77 - 10_000_000
+    assert Path(put.path).read_bytes() == model.read_bytes()
+
+
+def test_a_part_of_another_large_file_with_the_same_ends_is_not_believed(agent: Agent, tmp_path: Path) -> None:
+    model = tmp_path / "large.bin"
+    data = bytearray(os.urandom(AHEAD_BYTES + 99))
+    model.write_bytes(data)
+    quick = _quick_name(model, len(data))
+    data[8_000_000] ^= 1
+    (Path(agent.work) / "cache" / f".{quick}.part").write_bytes(data)
+    put = agent.put_file(model)
+    assert put.sent_bytes == len(data) and Path(put.path).read_bytes() == model.read_bytes()
+
+
+def test_pieces_that_are_sent_again_are_hashed_once(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(bytes(range(250)))
+    digest = _Digest(file)
+    for at, size in ((0, 100), (50, 100), (0, 30), (200, 50)):
+        digest.saw(at, file.read_bytes()[at : at + size])
+    assert digest.finish() == hashlib.md5(file.read_bytes()).hexdigest()

@@ -1,162 +1,28 @@
-"""Files to and from a board through its agent: a content-addressed cache, and one tar stream for many files."""
+"""Files from a board through its agent: hashed there first, then one tar stream for many files."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from harness.agent.packing import inflate, maybe_inflated
-from harness.agent.words import Answer, FileFacts, Put, Refused, escape, unescape, whole_number
+from harness.agent.pushing import SLOWEST_BYTES_PER_S, Shift
+from harness.agent.words import FileFacts, escape, unescape
 from harness.archive import Quotas, Unpacker, member_name, stored_name
-from harness.errors import BoardError, InputError, LinkError
+from harness.errors import BoardError, LinkError
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, printable
 
 if TYPE_CHECKING:
     from harness.agent import Agent
 
-SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits of transfers are made from it
-BUSY_PATIENCE_S = 120.0  # how long another host's push of the same file is waited for
 BYTES_PER_NAME = 600  # of a hash answer: two lines for each file
-
-
-# --------------------------------------------------------------------------- to the board
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    path: Path
-    size: int
-    md5: str
-
-    @property
-    def cache_name(self) -> str:
-        """The md5 and the suffix: vendors' tools judge files by their suffix."""
-        suffix = self.path.suffix
-        return self.md5 + (suffix if re.fullmatch(r"\.[A-Za-z0-9_]{1,12}", suffix) else "")
-
-
-def put_files(agent: Agent, paths: Sequence[Path], progress: Progress | None) -> list[Put]:
-    wanted = [_look(path) for path in paths]
-    total = sum(file.size for file in wanted)
-    there = _ask_have(agent, wanted)
-    puts, before = [], 0
-    for file in wanted:
-        sent = 0
-        if file.cache_name not in there:
-            sent = _put(agent, file, _Shift(progress, before, total))
-            there.add(file.cache_name)
-        before += file.size
-        puts.append(Put(file.path.name, file.md5, file.size, f"{agent.work}/cache/{file.cache_name}", sent))
-    return puts
-
-
-@dataclass(frozen=True)
-class _Shift:
-    """Progress of one file as progress of the whole."""
-
-    inner: Progress | None
-    before: int
-    total: int
-
-    def tell(self, now: int) -> None:
-        if self.inner:
-            self.inner(self.before + now, self.total)
-
-
-def _look(path: Path) -> _Wanted:
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-            return _Wanted(path, os.fstat(file.fileno()).st_size, digest)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read it: {error.strerror}") from error
-
-
-def _ask_have(agent: Agent, wanted: Sequence[_Wanted]) -> set[str]:
-    names = "".join(f"{name} {size}\n" for name, size in {w.cache_name: w.size for w in wanted}.items())
-    return set(agent.ask("have", str(agent.cache_bytes), stdin=names.encode(), timeout_s=600.0).all("have"))
-
-
-def _put(agent: Agent, file: _Wanted, shift: _Shift) -> int:
-    """Send what the board lacks of a file, over broken links too; returns the bytes that were sent."""
-    counter = _Counter()
-    ends_at = time.monotonic() + BUSY_PATIENCE_S
-    damaged = 0
-    while True:
-        offset = _offset(agent, file)
-        if offset is None:
-            return counter.sent
-        try:
-            agent.patiently(lambda at=offset: _send(agent, file, at, counter, shift))  # type: ignore[misc]
-        except Refused as error:
-            if error.word == "busy" and time.monotonic() < ends_at:
-                time.sleep(0.5)
-            elif error.word == "damaged" and damaged < 1:
-                damaged += 1
-            elif error.word not in ("offset", "partial"):
-                raise
-
-
-class _Counter:
-    def __init__(self) -> None:
-        self.sent = 0
-
-
-def _offset(agent: Agent, file: _Wanted) -> int | None:
-    """How much of a file the board has in part; None when it has it all."""
-    line = f"{file.cache_name} {file.size}\n".encode()
-    answer = agent.ask("have", str(agent.cache_bytes), stdin=line, timeout_s=600.0)
-    if file.cache_name in answer.all("have"):
-        return None
-    for text in answer.all("part"):
-        name, _, size = text.partition(" ")
-        if name == file.cache_name:
-            return min(whole_number(size) or 0, file.size)
-    return 0
-
-
-def _send(agent: Agent, file: _Wanted, offset: int, counter: _Counter, shift: _Shift) -> Answer:
-    if offset and (now := _offset(agent, file)) != offset:  # an earlier attempt got further than its answer
-        offset = now if now is not None else file.size
-        if now is None:
-            return Answer((), b"", True)
-    with file.path.open("rb") as source:
-        return agent.ask_stream(
-            "put",
-            file.cache_name,
-            str(file.size),
-            str(offset),
-            _owner(),
-            stdin=_pieces(source, offset, file.size, counter, shift),
-            timeout_s=120.0 + file.size / SLOWEST_BYTES_PER_S,
-        )
-
-
-def _pieces(source: BinaryIO, start: int, size: int, counter: _Counter, shift: _Shift) -> Iterator[bytes]:
-    """One stream's worth of the file from `start`; what is left goes with the next."""
-    source.seek(start)
-    at, end = start, min(size, start + STREAM_LIMIT_BYTES)
-    while at < end and (piece := source.read(min(PIECE_BYTES, end - at))):
-        yield piece
-        at += len(piece)
-        counter.sent += len(piece)
-        shift.tell(at)
-
-
-def _owner() -> str:
-    """Who pushes: a later attempt of this process may end an earlier one that hangs on a frozen link."""
-    text = f"{socket.gethostname()} {os.getuid()} {os.getpid()}"
-    with suppress(OSError):
-        text += Path("/etc/machine-id").read_text()
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 # --------------------------------------------------------------------------- looking
@@ -296,7 +162,7 @@ def _collect(
         batch = _next_batch(left, known, agent.packing.batch_bytes)
         left = left[len(batch) :]
         carried = sum(known[name].size_bytes for name in batch)
-        shift = _Shift(landing.progress, done, total)
+        shift = Shift(landing.progress, done, total)
         if carried > STREAM_LIMIT_BYTES:
             got |= _fetch_large(agent, folder, batch[0], known, landing, shift)
         else:
@@ -323,7 +189,7 @@ def _fetch_batch(
     names: Sequence[str],
     known: Mapping[str, FileFacts],
     landing: Landing,
-    shift: _Shift,
+    shift: Shift,
 ) -> dict[str, tuple[str, str]]:
     """One tar stream, taken up again where it was when the link breaks."""
     unpacker = Unpacker(landing.folder, landing.quotas, {n: known[n].size_bytes for n in names}, shift.tell)
@@ -354,7 +220,7 @@ def _name_list(names: Sequence[str]) -> list[bytes]:
 
 
 def _fetch_large(
-    agent: Agent, folder: str, name: str, known: Mapping[str, FileFacts], landing: Landing, shift: _Shift
+    agent: Agent, folder: str, name: str, known: Mapping[str, FileFacts], landing: Landing, shift: Shift
 ) -> dict[str, tuple[str, str]]:
     stored = stored_name(name)
     target = landing.folder / stored

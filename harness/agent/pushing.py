@@ -1,0 +1,225 @@
+"""Files to a board's content-addressed cache: only what is missing, going on where a broken push was.
+
+A large file that cannot be there (none of its size is) is sent at once under a passing name, and its md5 is taken on
+the way: reading it twice would cost as much as sending it over a fast link.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from harness.agent.words import Answer, Put, Refused, whole_number
+from harness.errors import BoardError, InputError
+from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Progress
+
+if TYPE_CHECKING:
+    from harness.agent import Agent
+
+SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits of transfers are made from it
+BUSY_PATIENCE_S = 120.0  # how long another host's push of the same file is waited for
+AHEAD_BYTES = 16 * 2**20  # from this size on, sending before the md5 is known saves more than its extra question
+QUICK_BYTES = 2**20  # of both ends: what a passing name is made from
+STANDSTILL = 5  # answers without any progress after which a push is given up
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Progress of one part as progress of the whole."""
+
+    inner: Progress | None
+    before: int
+    total: int
+
+    def tell(self, now: int) -> None:
+        if self.inner:
+            self.inner(self.before + now, self.total)
+
+
+def put_files(agent: Agent, paths: Sequence[Path], progress: Progress | None) -> list[Put]:
+    """Bring files into the cache. Errors: InputError, BoardError, LinkError."""
+    sizes = [_size(path) for path in paths]
+    known_sizes = _cached_sizes(agent) if max(sizes, default=0) >= AHEAD_BYTES else set()
+    puts: list[Put] = []
+    for path, size in zip(paths, sizes, strict=True):
+        shift = Shift(progress, sum(put.size_bytes for put in puts), sum(sizes))
+        ahead = size >= AHEAD_BYTES and size not in known_sizes
+        puts.append(_put_ahead(agent, path, size, shift) if ahead else _put_known(agent, path, size, shift))
+        known_sizes.add(size)
+    return puts
+
+
+def _size(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise InputError(f"{path}: cannot read it: {error.strerror}") from error
+
+
+def _cached_sizes(agent: Agent) -> set[int]:
+    answer = agent.ask("have", str(agent.cache_bytes), stdin=b"")
+    return {size for text in answer.all("size") if (size := whole_number(text)) is not None}
+
+
+def _put_known(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
+    """By md5: it may be there."""
+    digest = _Digest(path)
+    md5 = digest.finish()
+    push = _Push(agent, path, size, _cache_name(path, md5), shift, None)
+    sent = push.bring()
+    return Put(path.name, md5, size, f"{agent.work}/cache/{push.name}", sent)
+
+
+def _put_ahead(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
+    """Send first, name it by its md5 afterwards."""
+    digest = _Digest(path)
+    push = _Push(agent, path, size, _quick_name(path, size), shift, digest)
+    try:
+        sent = push.bring()
+    except _Elsewhere:
+        return _put_known(agent, path, size, shift)
+    md5 = digest.finish()
+    name = _cache_name(path, md5)
+    try:
+        agent.ask("adopt", push.name, name, str(size), timeout_s=600.0)
+    except Refused as error:
+        if error.word != "damaged":
+            raise
+        again = _put_known(agent, path, size, shift)  # a part of an earlier push held something else
+        return Put(again.name, again.md5, size, again.path, sent + again.sent_bytes)
+    return Put(path.name, md5, size, f"{agent.work}/cache/{name}", sent)
+
+
+def _cache_name(path: Path, md5: str) -> str:
+    """The md5 and the suffix: vendors' tools judge files by their suffix."""
+    return md5 + (path.suffix if re.fullmatch(r"\.[A-Za-z0-9_]{1,12}", path.suffix) else "")
+
+
+def _quick_name(path: Path, size: int) -> str:
+    """A name that the next attempt finds again, from the size and both ends of a file."""
+    digest = hashlib.md5(str(size).encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        digest.update(file.read(QUICK_BYTES))
+        file.seek(max(0, size - QUICK_BYTES))
+        digest.update(file.read(QUICK_BYTES))
+    return digest.hexdigest()
+
+
+class _Digest:
+    """The md5 of a file, taken from pieces as they are sent; what was not sent is read at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._at = 0
+
+    def saw(self, at: int, piece: bytes) -> None:
+        """A piece that lies at `at`; pieces seen before are not counted again."""
+        if at <= self._at < at + len(piece):
+            self._md5.update(piece[self._at - at :])
+            self._at = at + len(piece)
+
+    def finish(self) -> str:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._at)
+                while piece := file.read(8 * PIECE_BYTES):
+                    self._md5.update(piece)
+                    self._at += len(piece)
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot read it: {error.strerror}") from error
+        return self._md5.hexdigest()
+
+
+class _Elsewhere(Exception):
+    """Another host brought a file of this size meanwhile: its md5 must be known now."""
+
+
+class _Push:
+    """Brings one file over, under one name, over broken links and beside other hosts that push the same."""
+
+    def __init__(self, agent: Agent, path: Path, size: int, name: str, shift: Shift, digest: _Digest | None) -> None:
+        self.agent, self.path, self.size, self.name = agent, path, size, name
+        self._shift, self._digest = shift, digest
+        self._sent = 0
+
+    def bring(self) -> int:
+        """Send what the board lacks; returns the bytes that were sent."""
+        ends_at = time.monotonic() + BUSY_PATIENCE_S
+        damaged, still, last = 0, 0, -1
+        while (offset := self._offset()) is not None and not (self._digest and offset == self.size > 0):
+            still = still + 1 if offset <= last else 0
+            last = offset
+            try:
+                self.agent.patiently(lambda at=offset: self._send(at))  # type: ignore[misc]
+            except Refused as error:
+                if error.word == "busy" and time.monotonic() < ends_at:
+                    last, still = -1, 0
+                    time.sleep(0.5)
+                elif error.word == "damaged" and damaged < 1:
+                    damaged += 1
+                elif error.word not in ("offset", "partial"):
+                    raise
+            if still >= STANDSTILL:
+                raise BoardError(f"{self.agent.where}: pushing {self.path.name} does not get on", "try again")
+        return self._sent
+
+    def _offset(self) -> int | None:
+        """How much of the file the board has in part; None when it has it all under this name.
+
+        Errors: _Elsewhere for a file sent ahead when one of its size has come meanwhile.
+        """
+        line = f"{self.name} {self.size}\n".encode()
+        answer = self.agent.ask("have", str(self.agent.cache_bytes), stdin=line, timeout_s=600.0)
+        if self.name in answer.all("have"):
+            return None
+        if self._digest and str(self.size) in answer.all("size"):
+            raise _Elsewhere
+        for text in answer.all("part"):
+            name, _, size = text.partition(" ")
+            if name == self.name:
+                return min(whole_number(size) or 0, self.size)
+        return 0
+
+    def _send(self, offset: int) -> Answer:
+        if offset and (now := self._offset()) != offset:  # an earlier attempt got further than its answer
+            if now is None or now == self.size:
+                return Answer((), b"", True)
+            offset = now
+        later = ["later"] if self._digest else []
+        with self.path.open("rb") as source:
+            return self.agent.ask_stream(
+                "put",
+                *(self.name, str(self.size), str(offset), _owner(), *later),
+                stdin=self._pieces(source, offset),
+                timeout_s=120.0 + self.size / SLOWEST_BYTES_PER_S,
+            )
+
+    def _pieces(self, source: BinaryIO, start: int) -> Iterator[bytes]:
+        """One stream's worth of the file from `start`; what is left goes with the next."""
+        source.seek(start)
+        at, end = start, min(self.size, start + STREAM_LIMIT_BYTES)
+        while at < end and (piece := source.read(min(PIECE_BYTES, end - at))):
+            if self._digest:
+                self._digest.saw(at, piece)
+            yield piece
+            at += len(piece)
+            self._sent += len(piece)
+            self._shift.tell(at)
+
+
+def _owner() -> str:
+    """Who pushes: a later attempt of this process may end an earlier one that hangs on a frozen link."""
+    text = f"{socket.gethostname()} {os.getuid()} {os.getpid()}"
+    with suppress(OSError):
+        text += Path("/etc/machine-id").read_text()
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:16]
