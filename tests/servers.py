@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from harness.agent import Agent
+from harness.emulator import jail
 from harness.emulator.serve import Served, serve
 from harness.records import Board, Limits
 from harness.transports import Transport, open_transport
 
-KINDS = ("local", "ssh-openssh", "ssh-dropbear", "openssh-openssh", "openssh-dropbear")
+KINDS = ("local", "ssh-openssh", "ssh-dropbear", "openssh-openssh", "openssh-dropbear", "jail")
 
 
 def needs(*programs: str) -> None:
@@ -54,13 +55,29 @@ def board_of(kind: str, root: Path, environment: dict[str, str] | None = None) -
     if kind == "local":
         yield local_board(root)
         return
+    if kind == "jail":
+        with jailed(root.with_name(f"{root.name}-jail"), root) as board:
+            yield board
+        return
     transport, server = kind.split("-")
     needs("sshd" if server == "openssh" else "dropbear", "ssh-keygen")
     with serve(root, server, environment or {}) as served:
         yield ssh_board(served, transport)
 
 
-AGENT_KINDS = ("dash", "bash", "busybox")
+AGENT_KINDS = ("dash", "bash", "busybox", "jail")
+
+
+@contextlib.contextmanager
+def jailed(root: Path, home: Path) -> Iterator[Board]:
+    """A board that is busybox ash and nothing else behind dropbear; `home` is seen under this PC's own path."""
+    why = jail.lacking()
+    if why:
+        pytest.skip(f"no root of its own for a board here: {why}")
+    home.mkdir(parents=True, exist_ok=True)
+    jail.build_root(root, (), "console=ttyS1 nmem=16M@0x7000000")
+    with serve(root, "dropbear", entry=jail.enter_command(root, str(home), str(home.parents[1]))) as served:
+        yield ssh_board(served, "ssh")
 
 
 def busybox_path(folder: Path) -> str:
@@ -82,6 +99,10 @@ def agent_of(kind: str, root: Path) -> Iterator[Agent]:
         small = board_of("ssh-dropbear", root / "home", {"PATH": busybox_path(root / "bin")})
         with small as board, open_transport(board) as link:
             yield installed(link, ("busybox", "ash"))
+        return
+    if kind == "jail":
+        with jailed(root / "jail", root / "home") as board, open_transport(board) as link:
+            yield installed(link)
         return
     needs(kind)
     with open_transport(local_board(root / "home")) as link:

@@ -17,7 +17,7 @@ from harness.records import Board
 from harness.transports import CommandTimeout, Transport, open_transport
 from tests.servers import board_of, needs, ssh_board
 
-KINDS = ("local", "ssh-openssh", "ssh-dropbear", "openssh-openssh")
+KINDS = ("local", "ssh-openssh", "ssh-dropbear", "openssh-openssh", "jail")
 NASTY = ["a b", "it's", 'say "x"', "$(touch hacked)", "`id`", "-rf", "line\nbreak", "\x1b[31m"]
 NASTY += ["表", "*", "\\", "", "\u202e", "\udcff"]
 

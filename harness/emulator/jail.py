@@ -52,9 +52,10 @@ if [ ! -e "$root/proc/uptime" ]; then
   mount --bind /proc "$root/proc" || exit 1
   for node in null zero urandom; do : >>"$root/dev/$node"; mount --bind /dev/$node "$root/dev/$node"; done
   mount --bind "$root/etc/kernel_arguments" "$root/proc/cmdline"
+  if [ -n {shared} ]; then mkdir -p "$root"{shared}; mount --bind {shared} "$root"{shared}; fi
 fi
-export HOME=/root PATH={path} USER=root SHELL=/bin/sh
-exec chroot "$root" /bin/sh -c "cd /root; ${{SSH_ORIGINAL_COMMAND:-exec /bin/sh}}"
+export HOME={home} PATH={path} USER=root SHELL=/bin/sh
+exec chroot "$root" /bin/sh -c "cd {home} || exit 1; ${{SSH_ORIGINAL_COMMAND:-exec /bin/sh}}"
 """
 
 
@@ -107,9 +108,10 @@ def build_root(root: Path, stubs: Sequence[str], kernel_arguments: str) -> None:
         part.replace(stub)  # never half a stub, where several processes build one root
 
 
-def enter_command(root: Path) -> str:
-    """The shell text that every session runs."""
-    return ENTER.format(root=shlex.quote(str(root)), path=PATH)
+def enter_command(root: Path, home: str = "/root", shared: str = "") -> str:
+    """The shell text that every session runs. `shared` is a folder of this PC, seen there under the same path."""
+    words = {"root": str(root), "home": home, "shared": shared}
+    return ENTER.format(path=PATH, **{key: shlex.quote(word) for key, word in words.items()})
 
 
 # --------------------------------------------------------------------------- the process outside
