@@ -88,6 +88,7 @@ def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
         (["run", "m.bin", "--board", "emu-x5", "--input", "."], "a folder, not an input file"),
         (["run", "--resume", "runs/x", "--mode", "release"], "cannot be given with --resume"),
         (["run", "m.bin", "--board", "emu-x5", "--mode", "profile", "--repeat", "3"], "runs neither"),
+        (["run", "m.bin", "--board", "emu-x5", "--repeat", "3"], "needs --reference"),
         (["run", "m.bin", "--board", "emu-x5", "--frames", "9", "--time", "60"], "exclude each other"),
         (["boards", "trust", "emu-x5"], "runs on this PC"),
         (["boards", "lease", "emu-x5", "--minutes", "nan"], "finite"),

@@ -72,7 +72,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     default=1,
     show_default=True,
     type=click.IntRange(1),
-    help="Repeat release and debug and check that the results are the same.",
+    help="Repeat release and debug and check that the results are the same; needs --reference.",
 )
 @click.option(
     "--pull",
@@ -174,6 +174,10 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
     asked = {name for name in ("repeat", "frames", "time_s") if _is_given(context, name)}
     if "repeat" in asked and modes and not {"release", "debug"} & set(modes):
         raise click.UsageError(f"--repeat is about release and debug; --mode {','.join(modes)} runs neither.")
+    if context.params["repeat"] > 1 and not context.params["reference"]:
+        raise click.UsageError(
+            "--repeat needs --reference: repeats are held against each other tensor by tensor of it."
+        )
     if {"frames", "time_s"} <= asked:
         raise click.UsageError("--frames and --time exclude each other: a profile ends after frames or after seconds.")
 
