@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from harness.diagnosis import environment, magik_symptoms, origins, planning, results, times
+from harness.diagnosis.magik_rules import MAGIK_RULES
 from harness.diagnosis.plan import Plan
 from harness.diagnosis.rules import RULES, Look
 from harness.records import Comparison, Finding, Profile
 
 __all__ = ["RULES", "find"]
+RULES.update({rule.id: rule for rule in MAGIK_RULES})
 MOST = 6  # findings of one rule: a build of another model moves every node
 _ORDER = ("error", "warning", "note")
 _FIRST = ("C-105", "C-100")  # the layers of an unstable run say little: that it is unstable comes before them
