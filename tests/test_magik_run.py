@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from harness.boards import open_board
 from harness.cli import cli
 from harness.emulator import jail, venus_board, venus_print
 from harness.emulator.build import build
 from harness.emulator.compile import BuildOptions
 from harness.emulator.socs import VENUS_SOCS, soc_named
 from harness.emulator.venus_pc import write_pc_dump
-from harness.session import open_board
 from tests.emulator_kit import branched_model, save
 from tests.kept import kept_folder
 
@@ -84,6 +84,7 @@ def test_one_command_runs_the_four_modes_and_gives_one_report(tmp_path: Path, so
     assert 0 < memory["peak_bytes"] < memory["total_bytes"]
     assert found["versions"]["nna"] == soc_named(soc).march.upper()
     assert found["versions"]["nmem"] == {"t40": "131072K", "t41": "16384K"}[soc]
+    assert any(note.startswith("release: 2 boxes") for note in found["notes"])
     page = (found["folder"] / "report.html").read_text()
     assert "layer" in page and "MAGIK_DATA_DUMP" in page
 

@@ -22,6 +22,7 @@ from harness.platforms.horizon_text import plain, read_text
 from harness.platforms.magik_profile import ProfileTables, op_times, read_profile
 from harness.platforms.magik_text import (
     OLD_SOC_NNA,
+    read_boxes,
     read_nmem,
     read_reserved,
     read_times_us,
@@ -31,6 +32,7 @@ from harness.platforms.magik_text import (
 from harness.records import Board, Dump, Failure, Invocation, Job, Latency, ModelInfo, OpTime, TensorSpec
 
 INPUT = "input"
+MOST_BOXES = 8  # in a remark; the log holds them all
 RUN_LABEL = "test_net run"  # the vendor's sample: time of all runs together
 _INPUT_LINE = re.compile(r"^harness: input ([0-9]+),([0-9]+),([0-9]+),([0-9]+)$")
 _PIXELS_LINE = re.compile(r"^harness: pixels (mean \S+ var \S+)$")
@@ -153,6 +155,10 @@ class Magik:
             nmem = read_nmem(read_text(folder / "nmem_memory.txt"))
             said += [f"nmem_memory.txt: {problem}" for problem in (nmem.problems if nmem else ())]
             said += [line for line in plain(log).lines if line.startswith("harness: stale")]
+        boxes = read_boxes(log) if mode.startswith("release") else ()
+        if boxes:
+            shown = "; ".join(f"{b.left} {b.top} {b.right} {b.bottom} {b.score:.2f}" for b in boxes[:MOST_BOXES])
+            said.append(f"{len(boxes)} boxes (left top right bottom score): {shown}")
         if mode.startswith("profile"):
             said += [f"profile: {problem}" for problem in read_profile(log).problems]
         return tuple(dict.fromkeys(said))

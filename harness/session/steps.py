@@ -26,8 +26,8 @@ from harness.holding import hold
 from harness.inputs import plan_inputs
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
-from harness.resume import drop as drop_resume
 from harness.resume import save as save_resume
+from harness.session import shared
 from harness.transports.base import Transport
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
@@ -167,7 +167,10 @@ class Session:
 
     def _put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
-        put = self.agent.put_file(path, lambda done, total: self.tell(f"pushing {path.name}", done, total))
+        if self.board.shared_folder[0]:
+            put = shared.put(path, self.board.shared_folder, self.agent.transport)
+        else:
+            put = self.agent.put_file(path, lambda done, total: self.tell(f"pushing {path.name}", done, total))
         self.record["pushed"].append(
             {"name": name or path.name, "bytes": put.size_bytes, "md5": put.md5, "sent_bytes": put.sent_bytes}
         )
@@ -333,7 +336,4 @@ class Session:
 
     def _save(self) -> None:
         store.save_run(self.folder, self.record)
-        if self.record["state"] == "complete":
-            drop_resume(self.folder)
-        else:
-            save_resume(self.folder, self.resume)
+        save_resume(self.folder, self.resume)  # until the run is judged: see review.judge
