@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness import platforms, store
+from harness import platforms, resume, store
 from harness.consistency import pcside, temporal
 from harness.consistency.compare import Settings, compare
 from harness.consistency.pairing import board_spec
@@ -39,6 +39,10 @@ def check_before(case: Case) -> Case:
     for path, artifact in ((path, read_any(path)) for path in case.build):
         if artifact is None:
             raise InputError(f"{path}: no reader knows this file", f"see what it is: harness inspect {path}")
+        if not (artifact.nodes or artifact.estimates or artifact.similarities or artifact.messages):
+            raise InputError(
+                f"{path}: {artifact.title}: holds no plan of a build", "give the toolchain's log or tables"
+            )
     return case
 
 
@@ -63,6 +67,7 @@ def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict
     run["findings"] = store.to_json(found)
     run["verdict"] = store.to_json(verdict(run["modes"], comparison))
     store.save_run(folder, run)
+    resume.drop(folder)  # judged: from here on there is nothing to go on with
     return run
 
 

@@ -296,12 +296,18 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
 def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, dict[str, Any]]:
     from harness import platforms, review
     from harness.expectation import Expectation
+    from harness.session import Interrupted
 
     case = review.check_before(case)
     with progress(case.name) as tell:
         expected = Expectation(case, platforms.load(board.platform), tell)
         folder = run(tell, expected)
-        judged = review.judge(folder, board, expected, tell)
+        try:
+            judged = review.judge(folder, board, expected, tell)
+        except KeyboardInterrupt:
+            stopped = Interrupted("interrupted before the run was judged", f"go on: harness run --resume {folder}")
+            stopped.run_folder = folder
+            raise stopped from None
     return folder, judged
 
 

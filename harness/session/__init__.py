@@ -51,6 +51,8 @@ def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation) -
     _check_case(expected.platform, board, resume.case)
     record = store.load_run(folder)
     record |= {"verdict": None, "state": "running", "stopped_at": "", "resumed": record.get("resumed", 0) + 1}
+    record["notes"] += [f"an earlier try ended: {problem}" for problem in record["problems"]]
+    record["problems"] = []
     record["modes"] = [m for m in record["modes"] if m["mode"] != "info" and not m["failure"]]
     return _to_the_end(Session(board, folder, tell, expected, record, resume))
 
