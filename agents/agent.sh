@@ -338,7 +338,8 @@ store() { # part name size-it-must-have: check the md5, then rename; $n_md5 and 
     fail damaged "${p_sum%% *}"
   fi
   # No sync: after a power cut the boot id differs, and what is here is then checked by md5 before it is used.
-  mv -f "$1" "$cache/$2" || fail cannot_write "$cache/$2"
+  # two hosts may store the same file at the same moment: one of them finds its part gone, and the file there
+  mv -f "$1" "$cache/$2" 2>/dev/null || [ -f "$cache/$2" ] || fail cannot_write "$cache/$2"
   chmod a-w "$cache/$2"
   echo "$boot $size" >"$cache/.$2.ok"
   say stored "$2"

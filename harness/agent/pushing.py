@@ -11,7 +11,9 @@ import os
 import re
 import socket
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits
 BUSY_PATIENCE_S = 120.0  # how long another host's push of the same file is waited for
 AHEAD_BYTES = 16 * 2**20  # from this size on, sending before the md5 is known saves more than its extra question
 QUICK_BYTES = 2**20  # of both ends: what a passing name is made from
+DIGEST_AHEAD = 64  # pieces that may wait for their md5: 8 MiB
 STANDSTILL = 5  # answers without any progress after which a push is given up
 
 
@@ -87,6 +90,8 @@ def _put_ahead(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
         sent = push.bring()
     except _Elsewhere:
         return _put_known(agent, path, size, shift)
+    finally:
+        digest.stop()
     md5 = digest.finish()
     name = _cache_name(path, md5)
     try:
@@ -115,20 +120,29 @@ def _quick_name(path: Path, size: int) -> str:
 
 
 class _Digest:
-    """The md5 of a file, taken from pieces as they are sent; what was not sent is read at the end."""
+    """The md5 of a file, taken from pieces while they are sent, in a thread; what was not sent is read at the end."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._at = 0
+        self._worker = ThreadPoolExecutor(1)  # one: the order of the pieces is kept
+        self._waiting: deque[Future[None]] = deque()
 
     def saw(self, at: int, piece: bytes) -> None:
         """A piece that lies at `at`; pieces seen before are not counted again."""
         if at <= self._at < at + len(piece):
-            self._md5.update(piece[self._at - at :])
+            self._waiting.append(self._worker.submit(self._md5.update, piece[self._at - at :]))
             self._at = at + len(piece)
+        while len(self._waiting) > DIGEST_AHEAD:
+            self._waiting.popleft().result()
+
+    def stop(self) -> None:
+        """Wait until every piece that was seen is counted."""
+        self._worker.shutdown()
 
     def finish(self) -> str:
+        self.stop()
         try:
             with self._path.open("rb") as file:
                 file.seek(self._at)
