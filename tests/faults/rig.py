@@ -117,6 +117,8 @@ class Link:
     def close(self) -> None:
         self.cut()
         self.frozen.clear()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # a close alone lets a waiting accept() take one more
         self._listener.close()
 
 
