@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ settings.register_profile("fast", max_examples=30, deadline=None, derandomize=Tr
 settings.register_profile("thorough", parent=settings.get_profile("fast"), max_examples=400)
 settings.register_profile("explore", max_examples=2000, deadline=None, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "fast")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # `.ci/run &`: what tests start would be deaf to Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

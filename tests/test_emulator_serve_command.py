@@ -53,7 +53,10 @@ def test_a_served_board_answers_an_ssh_client_and_is_gone_after_it_is_stopped(se
         assert done.stdout.strip() == "1.24.5", done.stderr
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        try:
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
     for _ in range(50):
         if port_is_closed(int(str(served["port"]))):
             break
