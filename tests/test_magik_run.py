@@ -6,6 +6,7 @@ The boards are a busybox root behind a real dropbear where this PC can make one,
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from harness.emulator.build import build
 from harness.emulator.compile import BuildOptions
 from harness.emulator.socs import VENUS_SOCS, soc_named
 from harness.emulator.venus_pc import write_pc_dump
+from harness.expectation import Expectation
+from harness.platforms import load
+from harness.records import Case
+from harness.session import run_case
 from tests.emulator_kit import branched_model, save
 from tests.kept import kept_folder
 
@@ -233,3 +238,15 @@ def test_a_truncated_dump_is_never_equal(tmp_path: Path) -> None:
 def test_a_hanging_program_is_ended_on_the_board(tmp_path: Path) -> None:
     found = run(tmp_path, "--mode", "release", "--fault", "hang@release", "--timeout", "2", expect=3)
     assert failure(found, "release")["kind"] == "timeout"
+
+
+def test_without_a_root_of_its_own_the_board_is_a_plain_folder(tmp_path: Path) -> None:
+    board = replace(venus_board.plain(venus_board.BOARDS[1]), emulated=None)
+    case = Case("net", model("t41"), inputs=(("", model("t41").parent / NAME),), modes=("debug", "nmem"))
+    platform = load("magik")
+    folder = run_case(board, case, tmp_path, lambda *_: None, Expectation(case, platform, lambda *_: None))
+    found = json.loads((folder / "run.json").read_text())
+    assert [row["failure"] for row in found["modes"]] == [None, None, None]
+    assert found["versions"]["nmem"] == "16384K"
+    memory = platform.read_memory(folder / "nmem")
+    assert memory is not None and memory["total_bytes"] == 16384 * 1024
