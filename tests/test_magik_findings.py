@@ -184,3 +184,17 @@ def test_packing_versions_stale_bytes_names_and_memory_have_their_findings() -> 
 def test_nothing_of_this_is_said_of_other_boards() -> None:
     run = {"board": {"platform": "hbdnn"}, "notes": ["x: version skew: y"], "memory": {"nmem": {"total_bytes": 1}}}
     assert not [rule for rule in rules(run) if rule.startswith("M-")]
+
+
+def test_a_folder_of_dumps_is_inspected_with_what_its_log_tells(tmp_path: Path) -> None:
+    pc, board = tmp_path / "pc", tmp_path / "board"
+    for folder, names in ((pc, ["414.bin", "input_data_shape_1_2_2_3.bin"]), (board, ["414_out.bin", "414_bt.bin"])):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes(bytes(12))
+    (pc / "log.txt").write_text("Log: Data dumping to:./MAGIK_DATA_DUMP/414.bin--->shape:[1,2,2,3]\n")
+    told = read_any(pc)
+    assert told is not None and told.kind == "magik_pc_dumps" and told.facts["tensors"]["414"] == "u8 [1, 2, 2, 3]"
+    assert (told.facts["output"], told.facts["input"]) == (1, 1)
+    left = read_any(board)
+    assert left is not None and left.kind == "magik_board_dumps" and left.facts["parameter"] == 1

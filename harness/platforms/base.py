@@ -24,7 +24,12 @@ from harness.records import (
 
 
 class Platform(Protocol):
-    """One runtime family's dialect."""
+    """One runtime family's dialect.
+
+    Two more methods are asked where a platform has them: `read_remarks(mode, folder, log) -> tuple[str, ...]`
+    (sentences on a run that worked, kept as notes) and `reference_inputs(path) -> dict[str, str]` (md5 by name of the
+    inputs that a PC's dump folder holds).
+    """
 
     name: str
     modes: tuple[str, ...]  # in running order, for example ("release", "debug", "profile")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.platforms.magik_dumps import board_dumps, pc_dumps
 from harness.platforms.magik_profile import read_profile
 from harness.platforms.magik_text import read_boxes, read_nmem, read_times_us, read_versions, skew
-from harness.toolchains import text_reader
+from harness.toolchains import Probe, Reader, text_reader
 from harness.toolchains.records import Artifact, Message, PlannedNode, Similarity
 from harness.toolchains.text import Line, lines_of
 
@@ -192,7 +194,29 @@ def read_board(text: str) -> Artifact:
     )
 
 
+def _is_dumps(probe: Probe) -> bool:
+    return probe.path.is_dir() and bool(board_dumps(probe.path) or pc_dumps(probe.path))
+
+
+def _read_dumps(probe: Probe) -> Artifact:
+    """A board's debug dumps or a PC's: how many of what, shapes where the executor's log tells them."""
+    board = board_dumps(probe.path)
+    found = board or pc_dumps(probe.path)
+    shapes = {dump.name: f"{dump.spec.dtype} {list(dump.spec.shape)}" for dump in found if dump.spec is not None}
+    facts = {
+        "side": "board" if board else "PC",
+        **Counter(dump.role for dump in found),
+        "tensors": shapes,
+    }
+    untold = sum(dump.spec is None for dump in found if dump.role == "output")
+    problems = (f"{untold} layers of unknown shape: it stands in magik_executor's log only",) if untold else ()
+    kind = "magik_board_dumps" if board else "magik_pc_dumps"
+    return Artifact(kind, "dumps of a Venus debug program" if board else "dumps of Magik's PC tools",
+                    facts={key: value for key, value in facts.items() if value}, problems=problems)  # fmt: skip
+
+
 READERS = (
+    Reader("magik_dumps", "folder of Magik dumps", _is_dumps, _read_dumps),
     text_reader("magik_bits", "magik_node_quant_bit_info.json", _is_bits, read_bits),
     text_reader("venus_log", "output of a Venus program", _is_board, read_board),
     text_reader("magik_dump_log", "log of magik_executor", lambda text: DUMPED.search(text) is not None, read_dump_log),
