@@ -76,6 +76,7 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "wrong_mean": ("preprocessing",),
     "wrong_scale": ("preprocessing",),
     "colour_order": ("preprocessing",),
+    "letterbox": ("preprocessing",),
     "swapped_inputs": ("input_order",),
 }
 BENIGN_KINDS = ("Softmax", "Sigmoid", "Tanh", "Resize", "LayerNormalization")

@@ -23,7 +23,7 @@ def test_every_numeric_fault_of_the_emulator_is_planted_and_every_answer_is_a_kn
     assert {name for names in truth.RIGHT.values() for name in names} <= set(KINDS)
 
 
-@pytest.mark.parametrize("kind", ["halved", "permutation", "stride", "wrong_mean", "nondeterminism"])
+@pytest.mark.parametrize("kind", ["halved", "permutation", "stride", "wrong_mean", "letterbox", "nondeterminism"])
 def test_a_planted_fault_is_found_at_its_op_and_called_by_its_name(
     ground: truth.Ground, kind: str, tmp_path: Path
 ) -> None:
