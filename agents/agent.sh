@@ -829,6 +829,8 @@ check_lease() { # before every verb that changes something
   lease_look
   if [ -z "$lease" ]; then
     [ "$live" -eq 0 ] || lease_refuse
+  elif [ "$l_boot" != "$boot" ] && [ "${lease#*.}" = "$l_nonce" ]; then
+    fail rebooted "$boot"
   elif ! lease_mine; then
     fail stale_lease "$lease is not the lease of this board any more; the last is $top"
   fi

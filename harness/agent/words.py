@@ -161,6 +161,7 @@ _HINTS = {
     "no_space": ("no space on the board: {detail}", "free some: harness boards sweep NAME, or another `work:` folder"),
     "busy": ("{detail}", "wait for it, or take a lease: harness boards lease NAME"),
     "leased": ("the board is leased: {detail}", "wait for it with --wait SECONDS, or ask the holder"),
+    "rebooted": ("the board was rebooted meanwhile", "is its power steady? See its kernel log, then run again"),
     "stale_lease": ("this lease is over: {detail}", "take a new one: harness boards lease NAME"),
     "no_such_folder": ("there is no folder {detail} on the board", "was the board rebooted or swept meanwhile?"),
     "no_such_run": ("the board does not know the run {detail}", "was the board rebooted or swept meanwhile?"),
