@@ -108,7 +108,7 @@ def test_a_reboot_ends_a_lease(agent: Agent) -> None:
     file = Path(agent.work) / "lease" / token.split(".")[0]
     file.write_text("another-boot " + file.read_text().split(" ", 1)[1])
     assert not other.show_lease().held
-    with pytest.raises(BoardError, match="lease is over"):
+    with pytest.raises(BoardError, match="the board was rebooted meanwhile"):
         agent.new_folder("x")
     other.take_lease("ben", 60)
 

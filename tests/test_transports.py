@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -334,3 +336,22 @@ def test_a_served_board_leaves_no_process_behind(tmp_path: Path) -> None:
             assert running("77.125")
         assert not running("77.125")
         assert not Path(f"/proc/{served.pid}").exists()
+
+
+def test_a_server_ends_when_its_host_process_is_killed(tmp_path: Path) -> None:
+    needs("sshd", "ssh-keygen")
+    script = (
+        "import sys, time; from pathlib import Path; from harness.emulator.serve import serve\n"
+        "with serve(Path(sys.argv[1])) as served:\n    print(served.pid, flush=True)\n    time.sleep(60)"
+    )
+    host = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
+    assert host.stdout is not None
+    pid = int(host.stdout.readline())
+    host.kill()
+    host.wait()
+    ends_at = time.monotonic() + 20
+    while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < ends_at:
+        if not Path(f"/proc/{pid}/cmdline").read_bytes():  # a zombie that nobody waits for
+            return
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()

