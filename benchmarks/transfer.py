@@ -1,9 +1,9 @@
 """How fast files cross, side by side with `ssh tar`, `scp` and SFTP on the same sshd, in one run.
 
-Every figure is the median of interleaved rounds. Ours includes connecting, looking for the agent and md5 on
-both sides. A ratio is our time over theirs. `clean_debug_wire_bytes` counts, on a proxy, everything that a debug run whose layers are all
-as expected puts on the wire after connecting. `run_overhead_s` is a run's wall time over the tool's own: connect,
-check what is there, start, wait, collect.
+Every figure is the median of interleaved rounds. Ours includes connecting, looking for the agent and md5 on both
+sides. A ratio is our time over theirs. `clean_debug_wire_bytes` counts, on a proxy, everything that a debug run whose
+layers are all as expected puts on the wire after connecting. `run_overhead_s` is a run's wall time over the tool's
+own: connect, check what is there, start, wait, collect.
 
     python benchmarks/transfer.py [--json] [--rounds 5]
 """
