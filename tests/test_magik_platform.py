@@ -13,7 +13,7 @@ from harness.errors import ConfigError, InputError
 from harness.platforms import load
 from harness.platforms.magik_elf import read_elf
 from harness.platforms.magik_options import SCRIPT, merged, supply
-from harness.records import Board, Job, ModelInfo, TensorSpec
+from harness.records import Board, Emulated, Job, ModelInfo, TensorSpec
 
 MAGIK = load("magik")
 FLAGS = 0x70001407  # o32, mips32r2, nan2008, pic
@@ -244,3 +244,16 @@ def test_files_that_no_board_runs_are_refused(tmp_path: Path, name: str) -> None
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match="does not run on a board"):
         MAGIK.check_model(tmp_path / name, board())
+
+
+def test_models_of_the_emulator_and_vendors_models_are_kept_apart(tmp_path: Path) -> None:
+    played, real = tmp_path / "played.bin", tmp_path / "real.bin"
+    played.write_bytes(b"HARNEMU1 and more")
+    real.write_bytes(bytes(64))
+    emulated = board(emulated=Emulated("t40", "dropbear"))
+    MAGIK.check_model(played, emulated)
+    MAGIK.check_model(real, board())
+    with pytest.raises(InputError, match="no real one runs it"):
+        MAGIK.check_model(played, board())
+    with pytest.raises(InputError, match="not a model of the emulator"):
+        MAGIK.check_model(real, emulated)

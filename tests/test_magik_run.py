@@ -24,7 +24,8 @@ from harness.emulator.socs import VENUS_SOCS, soc_named
 from harness.emulator.venus_pc import write_pc_dump
 from harness.expectation import Expectation
 from harness.platforms import load
-from harness.records import Case
+from harness.records import Case, Emulated
+from harness.records.boards import SERVED
 from harness.session import run_case
 from tests.emulator_kit import branched_model, save
 from tests.kept import kept_folder
@@ -241,7 +242,7 @@ def test_a_hanging_program_is_ended_on_the_board(tmp_path: Path) -> None:
 
 
 def test_without_a_root_of_its_own_the_board_is_a_plain_folder(tmp_path: Path) -> None:
-    board = replace(venus_board.plain(venus_board.BOARDS[1]), emulated=None)
+    board = replace(venus_board.plain(venus_board.BOARDS[1]), emulated=Emulated("t41", SERVED))  # as it stands
     case = Case("net", model("t41"), inputs=(("", model("t41").parent / NAME),), modes=("debug", "nmem"))
     platform = load("magik")
     folder = run_case(board, case, tmp_path, lambda *_: None, Expectation(case, platform, lambda *_: None))

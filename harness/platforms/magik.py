@@ -32,6 +32,7 @@ from harness.platforms.magik_text import (
 from harness.records import Board, Dump, Failure, Invocation, Job, Latency, ModelInfo, OpTime, TensorSpec
 
 INPUT = "input"
+EMULATOR_MAGIC = b"HARNEMU1"  # a format of our own, never mistaken for a vendor's
 MOST_BOXES = 8  # in a remark; the log holds them all
 RUN_LABEL = "test_net run"  # the vendor's sample: time of all runs together
 _INPUT_LINE = re.compile(r"^harness: input ([0-9]+),([0-9]+),([0-9]+),([0-9]+)$")
@@ -60,6 +61,15 @@ class Magik:
             )
         if path.stat().st_size == 0:
             raise InputError(f"{path}: empty")
+        with path.open("rb") as stream:
+            played = stream.read(len(EMULATOR_MAGIC)) == EMULATOR_MAGIC
+        if board.emulated is not None and not played:
+            raise InputError(
+                f"{path}: not a model of the emulator, and {board.name} is an emulated board",
+                f"harness emulator build model.onnx --soc {board.soc} -o {path.name}",
+            )
+        if board.emulated is None and played:
+            raise InputError(f"{path}: a model for an emulated board; no real one runs it", "--board emu-t40")
 
     def files(self, board: Board, job: Job) -> tuple[Path, ...]:
         return magik_options.supply(board, magik_options.merged(board, job)).files
