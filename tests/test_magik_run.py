@@ -251,3 +251,23 @@ def test_without_a_root_of_its_own_the_board_is_a_plain_folder(tmp_path: Path) -
     assert found["versions"]["nmem"] == "16384K"
     memory = platform.read_memory(folder / "nmem")
     assert memory is not None and memory["total_bytes"] == 16384 * 1024
+
+
+def test_names_with_slashes_are_found_and_those_that_could_not_be_dumped_are_told(tmp_path: Path) -> None:
+    source = branched_model()
+    for node in source.graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                names[i] = "/model.1/c2" if name == "c2" else name
+    onnx = save(tmp_path, source)
+    compiled = build([onnx], BuildOptions(soc_named("t40")), tmp_path / "net.bin").output
+    (tmp_path / NAME).write_bytes(bytes(range(240)) * 4)
+    write_pc_dump(compiled, tmp_path / NAME, tmp_path / "D")
+    common = ["run", str(compiled), "--board", "emu-t40", "--input", str(tmp_path / NAME), "--mode", "debug",
+              "--reference", str(tmp_path / "D")]  # fmt: skip
+    assert invoke(*common, "--runs", str(tmp_path / "a")).exit_code == 0
+    done = invoke(*common, "--runs", str(tmp_path / "b"), "--fault", "raw_names@debug")
+    found = json.loads(next((tmp_path / "b").rglob("run.json")).read_text())
+    assert done.exit_code == 0 and "/model.1/c2_out.bin" in rules(found)["M-506"]
+    row = next(row for row in found["comparison"]["layers"] if row["name"] == "_model.1_c2")
+    assert row["reason"] == "no_dump"

@@ -160,9 +160,11 @@ def _say_built(built: Built) -> None:
         units = Counter(op.unit for op in one.model.ops)
         subgraphs = len({op.subgraph for op in one.model.ops if op.subgraph})
         note(f"calibration: {one.calibration}")
-        click.echo(
-            f"{one.model.name}: {units['BPU']} ops on the BPU in {subgraphs} subgraphs, {units['CPU']} on the CPU"
-        )
+        placed = f"{units['BPU']} ops on the BPU in {subgraphs} subgraphs, {units['CPU']} on the CPU"
+        if one.model.march.startswith("nna"):  # Venus tells no units
+            click.echo(f"{one.model.name}: {len(one.model.ops)} ops")
+            continue
+        click.echo(f"{one.model.name}: {placed}")
         rows = [(op.name, op.kind, op.reason) for op in one.model.ops if op.unit == "CPU"]
         if rows:
             table("on the CPU", ("node", "type", "why"), rows)

@@ -146,11 +146,10 @@ def _write(program: Program, name: str, content: bytes, written: list[Path]) -> 
     if program.has("no_space"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
     plain = name if program.has("raw_names") else name.replace("/", "_")
-    try:
-        Path(plain).write_bytes(content)
-    except OSError:
+    if "/" in plain:  # no folder is made for it
         program.console.error(error(f"Open file [{plain}] failed."))
         return
+    Path(plain).write_bytes(content)
     written.append(Path(plain))
 
 
