@@ -237,6 +237,8 @@ def test_dumps_that_could_not_be_opened_are_named() -> None:
     text = texts.BANNER + venus_print.error("Open file [model/conv_out.bin] failed.") + "\n"
     assert unwritten_dumps(text) == ("model/conv_out.bin",)
     assert judge("debug", 0, text, ("427_out.bin",)) is None
+    none_written = judge("debug", 0, text, ("log.txt",))
+    assert none_written is not None and none_written.kind == "no_space"
 
 
 # --------------------------------------------------------------------------- damage

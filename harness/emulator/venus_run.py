@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -143,10 +142,8 @@ def _dump(program: Program, model: VenusModel, values: dict[str, Array]) -> list
 
 
 def _write(program: Program, name: str, content: bytes, written: list[Path]) -> None:
-    if program.has("no_space"):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
     plain = name if program.has("raw_names") else name.replace("/", "_")
-    if "/" in plain:  # no folder is made for it
+    if "/" in plain or program.has("no_space"):  # no folder is made for it
         program.console.error(error(f"Open file [{plain}] failed."))
         return
     Path(plain).write_bytes(content)

@@ -138,6 +138,13 @@ def _missing(mode: str, code: int | None, log: str, present: Sequence[str]) -> F
             "link it with libvenus.p.so (make build_type=profile) and let the net be destroyed before exit",
         )
     lacking = [p for p in EXPECTED.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
+    unwritten = unwritten_dumps(log) if lacking and mode == "debug" else ()
+    if unwritten:
+        return Failure(
+            "no_space",
+            f"none of {len(unwritten)} dumps could be opened, first {unwritten[0][:100]}",
+            "is there room in the work folder (df), and may it be written? Slashes in tensor names do it too",
+        )
     return _lacking(mode, lacking[0], ended) if lacking else None
 
 
