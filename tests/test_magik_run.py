@@ -141,6 +141,8 @@ def test_the_login_sees_busybox_and_neither_python_nor_bash_nor_sftp() -> None:
         assert transport.run(["cat", "/proc/cmdline"], timeout_s=20).out.startswith(b"console=ttyS1")
         assert transport.run(["ls", "/work"], timeout_s=20).code != 0
         assert b"dropbear" not in transport.run(["ls", "/usr/bin"], timeout_s=20).out
+        # its mounts are its own: whoever deletes the root on this PC deletes no /proc
+        assert str(venus_board.root_of("t40")) not in Path("/proc/mounts").read_text()
 
 
 def test_a_second_run_pushes_nothing_again(tmp_path: Path) -> None:
