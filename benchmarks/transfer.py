@@ -171,14 +171,45 @@ def move_large(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[
     model = folder / "model.bin"
     model.write_bytes(os.urandom(LARGE_BYTES))
     there = agent.new_folder("large")
-    sent: list[int] = []
+    pushed = push_large(agent, served, model, there, rounds)
+    shutil.copy(model, f"{there}/model.bin")
+    for name in ("scp.bin", "sftp.bin"):
+        Path(there, name).unlink()
+    pulled = pull_large(agent, folder, served, there, rounds)
+    agent.remove(there)
+    return pushed | pulled
 
+
+def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: int) -> dict[str, float | int]:
     def push() -> None:
         shutil.rmtree(f"{agent.work}/cache", ignore_errors=True)
         with open_transport(board_of(served)) as link:
             own = Agent(link, agent.work, cache_bytes=8 * 2**30)
             own.install()
-            sent.append(own.put_file(model).sent_bytes)
+            own.put_file(model)
+
+    def sftp_put() -> None:
+        with sftp(served) as session:
+            session.put(str(model), f"{there}/sftp.bin")
+
+    def scp_push() -> None:
+        scp(served, str(model), f"BOARD:{there}/scp.bin")
+
+    pushes = side_by_side(rounds, {"ours": push, "scp": scp_push, "sftp": sftp_put})
+    return {
+        "push_256MB_s": pushes["ours"],
+        "scp_push_s": pushes["scp"],
+        "sftp_put_s": pushes["sftp"],
+        "push_vs_scp": pushes["ours"] / pushes["scp"],
+        "push_vs_sftp": pushes["ours"] / pushes["sftp"],
+        "second_push_bytes": agent.put_file(model).sent_bytes,
+    }
+
+
+def pull_large(agent: Agent, folder: Path, served: Served, there: str, rounds: int) -> dict[str, float | int]:
+    began = time.perf_counter()
+    known = agent.hash(there)  # a step of its own: it decides what is pulled at all
+    hash_s = time.perf_counter() - began
 
     def pull() -> None:
         with open_transport(board_of(served)) as link:
@@ -186,47 +217,21 @@ def move_large(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[
             own.install()
             own.fetch(there, ["model.bin"], fresh(folder / "ours"), known=known)
 
-    def sftp_put() -> None:
-        with sftp(served) as session:
-            session.put(str(model), f"{there}/sftp.bin")
-
     def sftp_get() -> None:
         with sftp(served) as session:
             session.get(f"{there}/model.bin", str(folder / "sftp.bin"))
 
-    def scp_push() -> None:
-        scp(served, str(model), f"BOARD:{there}/scp.bin")
+    def scp_pull() -> None:
+        scp(served, f"BOARD:{there}/model.bin", str(folder / "scp.bin"))
 
-    pushes = side_by_side(rounds, {"ours": push, "scp": scp_push, "sftp": sftp_put})
-    again = agent.put_file(model).sent_bytes
-    shutil.copy(model, f"{there}/model.bin")
-    began = time.perf_counter()
-    known = agent.hash(there)  # a step of its own: it decides what is pulled at all
-    hash_s = time.perf_counter() - began
-    for name in ("scp.bin", "sftp.bin"):
-        Path(there, name).unlink()
-    pulls = side_by_side(
-        rounds,
-        {
-            "ours": pull,
-            "scp": lambda: scp(served, f"BOARD:{there}/model.bin", str(folder / "scp.bin")),
-            "sftp": sftp_get,
-        },
-    )
-    agent.remove(there)
+    pulls = side_by_side(rounds, {"ours": pull, "scp": scp_pull, "sftp": sftp_get})
     return {
-        "push_256MB_s": pushes["ours"],
-        "scp_push_s": pushes["scp"],
-        "sftp_put_s": pushes["sftp"],
         "pull_256MB_s": pulls["ours"],
         "scp_pull_s": pulls["scp"],
         "sftp_get_s": pulls["sftp"],
         "hash_256MB_s": hash_s,
-        "push_vs_scp": pushes["ours"] / pushes["scp"],
         "pull_vs_scp": pulls["ours"] / pulls["scp"],
-        "push_vs_sftp": pushes["ours"] / pushes["sftp"],
         "large_pull_vs_sftp": pulls["ours"] / pulls["sftp"],
-        "second_push_bytes": again,
     }
 
 
