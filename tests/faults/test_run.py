@@ -20,6 +20,9 @@ from tests.faults.rig import SERVERS, Rig, rig_of
 from tests.faults.test_board import small_disk
 from tests.servers import needs
 
+# The same faults are played on the agent in the fast suite; through the whole command they cost a minute.
+pytestmark = pytest.mark.slow
+
 MEASURED, COULD_NOT = 0, 3
 
 
