@@ -215,3 +215,31 @@ def test_the_inventorys_folders_environment_and_commands_reach_the_board(digits:
     environment = run_json(tmp_path)["modes"][0]["environment"]
     assert environment["WORD"] == "two words; $(no)"
     assert environment["HARNESS_LIBRARIES"] == f"{odd}:/opt/lib"
+
+
+def test_the_boards_own_status_tool_is_read_before_and_after(digits: Built, tmp_path: Path) -> None:
+    """On a board that is not marked as emulated, with played tools on its PATH."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    tool = tools / "hrut_somstatus"
+    tool.write_text(
+        "#!/bin/sh\ncat <<'TEXT'\n=====================1=====================\ntemperature-->\n"
+        "\tDDR      : 51.5 (C)\n\tBPU      : 52.5 (C)\n\tCPU      : 53.5 (C)\nTEXT\n"
+    )
+    tool.chmod(0o755)
+    (tools / "hrt_model_exec").write_text("#!/bin/sh\necho nothing here\nexit 1\n")
+    (tools / "hrt_model_exec").chmod(0o755)
+    (tmp_path / "hosts.yaml").write_text(
+        f"boards:\n  mine: {{platform: hbdnn, soc: x5, transport: local, work: '{tmp_path}/desk', tools: ['{tools}']}}\n"
+    )
+    vendor = tmp_path / "vendor.bin"
+    vendor.write_bytes(b"\x7fBPU" + bytes(range(256)) * 40)
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{tools}:{before}"
+    try:
+        assert harness("run", vendor, "--board", "mine", cwd=tmp_path).returncode == 3
+    finally:
+        os.environ["PATH"] = before
+    samples = run_json(tmp_path)["telemetry"]["samples"]
+    told = [s for s in samples if s.get("temperatures_c", {}).get("BPU") == 52.5]
+    assert [s["phase"] for s in told] == ["before"], "the run failed before there was an after"

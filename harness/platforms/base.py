@@ -35,6 +35,7 @@ class Platform(Protocol):
     modes: tuple[str, ...]  # in running order, for example ("release", "debug", "profile")
     units: tuple[str, ...]  # ("BPU", "CPU")
     tools: tuple[str, ...]  # programs that must be found on the board, for example ("hrt_model_exec",)
+    status_command: tuple[str, ...]  # prints temperatures, clocks and loads (profiling.somstatus reads it); () for none
     tool_hint: str  # what to do when a tool is not found; "{board}" stands for the board's name
     options: Mapping[str, str]  # name -> help of the platform's own options (`--option name=value`)
 

@@ -48,6 +48,7 @@ class Hbdnn:
     modes: tuple[str, ...] = ("release", "debug", "profile")
     units: tuple[str, ...] = ("BPU", "CPU")
     tools: tuple[str, ...] = ("hrt_model_exec",)
+    status_command: tuple[str, ...] = ("hrut_somstatus", "-n", "1")
     tool_hint = "name its folder in hosts.yaml: `tools: [/usr/hobot/bin]`"
     options: Mapping[str, str] = OPTIONS
     max_threads = 8

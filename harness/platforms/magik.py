@@ -47,6 +47,7 @@ class Magik:
     modes: tuple[str, ...] = magik_options.MODES
     units: tuple[str, ...] = ("NNA",)
     tools: tuple[str, ...] = ()
+    status_command: tuple[str, ...] = ()
     tool_hint = ""
     options: Mapping[str, str] = magik_options.OPTIONS
 

@@ -43,6 +43,7 @@ class Ort:
     modes: tuple[str, ...] = ("release", "debug", "profile", "memory")
     units: tuple[str, ...] = ("CPU", "XNNPACK", "ACL", "CUDA", "TensorRT", "QNN", "OpenVINO")
     tools: tuple[str, ...] = ("python3",)
+    status_command: tuple[str, ...] = ()
     tool_hint = "install Python on the board, then: harness boards prepare {board} --wheels DIR"
     options: Mapping[str, str] = ort_options.OPTIONS
 

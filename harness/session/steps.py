@@ -24,14 +24,16 @@ from harness.errors import (
 from harness.expectation import Expectation, Fed
 from harness.holding import hold
 from harness.inputs import plan_inputs
+from harness.profiling.somstatus import read_somstatus
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import save as save_resume
 from harness.session import shared
-from harness.transports.base import Transport
+from harness.transports.base import CommandTimeout, Transport
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
 
+STATUS_TIMEOUT_S = 20.0  # the tool waits a second or two between its looks
 SENSE_EVERY_S = 1.0  # one sysfs sweep costs a few milliseconds of a small core
 
 
@@ -160,6 +162,18 @@ class Session:
     def _sense(self, phase: str) -> None:
         if self._senses:
             self._keep_samples(phase, [self.agent.sense()])
+            self._ask_status(phase)
+
+    def _ask_status(self, phase: str) -> None:
+        """The board's own status tool, beside sysfs; many images lack it, and then nothing is kept."""
+        if not self.platform.status_command:
+            return
+        with contextlib.suppress(CommandTimeout):
+            done = self.agent.transport.run(self.platform.status_command, timeout_s=STATUS_TIMEOUT_S)
+            told = read_somstatus(done.out.decode("utf-8", "replace")) if done.code == 0 else ()
+            self.record["telemetry"]["samples"] += [
+                store.to_json(dataclasses.replace(sense, phase=phase)) for sense in told
+            ]
 
     def _keep_samples(self, phase: str, samples: list[Sample]) -> None:
         kept = self.record["telemetry"]["samples"]
