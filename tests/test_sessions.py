@@ -230,14 +230,14 @@ def test_the_boards_own_status_tool_is_read_before_and_after(digits: Built, tmp_
     (tools / "hrt_model_exec").write_text("#!/bin/sh\necho nothing here\nexit 1\n")
     (tools / "hrt_model_exec").chmod(0o755)
     (tmp_path / "hosts.yaml").write_text(
-        f"boards:\n  mine: {{platform: hbdnn, soc: x5, transport: local, work: '{tmp_path}/desk', tools: ['{tools}']}}\n"
+        f"boards:\n  me: {{platform: hbdnn, soc: x5, transport: local, work: '{tmp_path}/desk', tools: ['{tools}']}}\n"
     )
     vendor = tmp_path / "vendor.bin"
     vendor.write_bytes(b"\x7fBPU" + bytes(range(256)) * 40)
     before = os.environ["PATH"]
     os.environ["PATH"] = f"{tools}:{before}"
     try:
-        assert harness("run", vendor, "--board", "mine", cwd=tmp_path).returncode == 3
+        assert harness("run", vendor, "--board", "me", cwd=tmp_path).returncode == 3
     finally:
         os.environ["PATH"] = before
     samples = run_json(tmp_path)["telemetry"]["samples"]
