@@ -7,9 +7,10 @@ def main() -> None:
     import sys
 
     try:
-        from harness.cli import cli
+        from harness.cli import cli, outlet
     except KeyboardInterrupt:
         sys.exit(3)
+    outlet.install()
     cli()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,29 @@ def test_text_from_a_board_cannot_steer_a_terminal() -> None:
     assert shown.isprintable()
     assert "\\x1b[2J" in shown
     assert "\\u202e" in shown
+
+
+def piped(tail: str, *argv: str) -> tuple[int, str, str]:
+    """Exit code of harness itself, what the reader got, and what was said on stderr."""
+    quoted = shlex.join([sys.executable, "-m", "harness", *argv])
+    script = f"set -o pipefail; {quoted} {tail}; echo code ${{PIPESTATUS[0]}} >&2"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    said, _, code = done.stderr.rpartition("code ")
+    return int(code), done.stdout, said
+
+
+@pytest.mark.parametrize("argv", [("lint", "--rules"), ("policy", "show"), ("emulator", "faults"), ("--help",)])
+@pytest.mark.parametrize("tail", ["| true", "2>&1 | true", "| head -1", ">&-", ">&- 2>&-"])
+def test_a_reader_that_goes_away_changes_nothing_but_what_is_read(argv: tuple[str, ...], tail: str) -> None:
+    assert piped(tail, *argv)[0::2] == (0, "")
+
+
+def test_a_reader_that_goes_away_does_not_hide_the_exit_code(tmp_path: Path) -> None:
+    assert piped("2>&1 | true", "inspect", str(tmp_path / "none.bin"))[0] == 2
+    code, _, said = piped("| true", "inspect", str(tmp_path / "none.bin"), "--json")
+    assert code == 2 and said.startswith("error: ")
+
+
+def test_an_answer_of_which_the_start_is_read_is_cut_without_a_word() -> None:
+    code, read, said = piped("| head -c 100", "lint", "--rules", "--json")
+    assert (code, len(read), said) == (0, 100, "")

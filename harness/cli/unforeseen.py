@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 
 from harness.cli.common import note, say_error
 from harness.errors import COULD_NOT_MEASURE, HarnessError, HostError, InputError
@@ -16,10 +15,6 @@ _NAMES = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 def tell(error: Exception) -> int:
     """Say what happened on stderr; returns the exit code. A traceback is printed for bugs only."""
-    if isinstance(error, BrokenPipeError):
-        # the reader of a pipe went away: nothing more can be said, and Python's own flush at exit must not fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return COULD_NOT_MEASURE
     known = _of_system(error)
     if known is not None:
         say_error(known)
