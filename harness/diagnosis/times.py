@@ -112,7 +112,7 @@ def how_far(look: Look) -> Found:
 def unread(look: Look) -> Found:
     problems = [("model_info", p) for p in words(look.part("model_info").get("problems"))]
     if look.profile:
-        problems += [("times", p) for p in look.profile.latency.problems if not p.startswith("one cold frame")]
+        problems += (("times", p) for p in look.profile.latency.problems)
     for subject, problem in problems:
         yield finding("R-301", problem, subject=subject)
 

@@ -311,7 +311,10 @@ def _load_us(lines: Text) -> float | None:
 
 def _dynamic(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
     names = [s.name for s in inputs if -1 in s.stride_bytes or -1 in s.shape]
-    return tuple(f"input {name!r} is dynamic (-1): give --option input_stride and input_valid_shape" for name in names)
+    return tuple(
+        f"input {name!r} is dynamic (-1): shape and strides are those of --option input_valid_shape and input_stride"
+        for name in names
+    )
 
 
 def _three_bytes(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:

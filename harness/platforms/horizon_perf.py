@@ -153,7 +153,7 @@ def read_infer(text: str) -> Latency | None:
         threads=1,
         samples_us=tuple(samples),
         warmup_excluded=False,
-        problems=("one cold frame: not a measurement of latency",) if len(samples) == 1 else (),
+        notes=("one cold frame: not a measurement of latency",) if len(samples) == 1 else (),
     )
 
 

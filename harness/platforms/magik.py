@@ -134,6 +134,7 @@ class Magik:
             total_us=total_us,
             warmup_excluded=False,
             problems=tables.problems,
+            notes=("the profile build's own time, warm-ups included",) if folder.name.startswith("profile") else (),
         )
 
     def read_ops(self, folder: Path, log: str) -> tuple[OpTime, ...]:
@@ -225,8 +226,14 @@ def _sum_of_ops(tables: ProfileTables) -> Latency | None:
     if total_ms is None:
         return None
     said = "the program printed no time of its own: this is the sum of the profiler's ops"
-    problems = (said, *tables.problems)
-    return Latency(mean_us=total_ms * 1000.0, frames=tables.cycles, threads=1, warmup_excluded=True, problems=problems)
+    return Latency(
+        mean_us=total_ms * 1000.0,
+        frames=tables.cycles,
+        threads=1,
+        warmup_excluded=True,
+        problems=tables.problems,
+        notes=(said,),
+    )
 
 
 def is_old_driver(log: str) -> bool:

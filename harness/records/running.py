@@ -27,6 +27,7 @@ class Case:
     pull: str = "differing"  # which dumps come over the link: "differing", "all" or "none"
     policy: str = ""  # a policy file; "" is the built-in default
     mapping: str = ""  # a file of names: board tensor -> reference tensor
+    graph: str = ""  # an ONNX that tells the graph and where values lie in dumps; "": the reference's own
     build: tuple[Path, ...] = ()  # what the toolchain left: logs, node tables; empty: looked for beside the model
     options: dict[str, Any] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0
@@ -116,7 +117,8 @@ class Latency:
     total_us: float | None = None  # wall time of the whole loop
     samples_us: tuple[float, ...] = ()  # per frame, where the tool gives them
     warmup_excluded: bool | None = None
-    problems: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # what could not be read, or contradicts itself
+    notes: tuple[str, ...] = ()  # what the figure is, where it is not what it seems
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ def latency(profile: Row) -> Row | None:
         return None
     found: Row = {key: told.get(key) for key in _LATENCY}
     found["samples"] = len(items(told, "samples_us"))
-    found["problems"] = [text(problem) for problem in items(told, "problems")]
+    for key in ("problems", "notes"):
+        found[key] = [text(line) for line in items(told, key)]
     return found
 
 
@@ -75,8 +76,8 @@ def split_rows(profile: Row) -> list[Row]:
 
 
 def unattributed(profile: Row) -> float | None:
-    """End to end less the sum of ops; what is less than a nanosecond is the sum's own rounding, and 0."""
-    told = finite(profile.get("unattributed_us"))
+    """End to end less the sum of ops; below a nanosecond it is the sum's own rounding, and 0. None without ops."""
+    told = finite(profile.get("unattributed_us")) if rows(profile, "ops") else None
     return 0.0 if told is not None and abs(told) < 1e-3 else told
 
 
