@@ -12,15 +12,17 @@ from harness.consistency import pcside, temporal
 from harness.consistency.compare import Settings, compare
 from harness.consistency.pairing import board_spec
 from harness.consistency.policy import load_policy
+from harness.consistency.shapes import ShapesOfModel
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
-from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
+from harness.dumps import each_once
+from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD, InputError
 from harness.expectation import Expectation
+from harness.graph import read_graph
 from harness.platforms.base import Platform
 from harness.platforms.horizon_estimates import latency_is_estimated
 from harness.profiling import order_of_dumps, profile
 from harness.records import Board, Case, Comparison, Dump, Finding, Graph, ModelInfo, Profile, TensorSpec, Verdict
-from harness.reference import Reference
 from harness.toolchains import read_any
 
 Tell = Callable[[str, int, int], None]
@@ -30,6 +32,8 @@ def check_before(case: Case) -> Case:
     """Refuse what cannot be judged, before a board is touched. Errors: InputError, ConfigError."""
     if case.reference and not Path(case.reference).exists():
         raise InputError(f"{case.reference}: no such reference", "give a folder, an .npz or an ONNX on this PC")
+    if case.graph:
+        read_graph(Path(case.graph))
     if case.mapping and not Path(case.mapping).is_file():
         raise InputError(f"{case.mapping}: no such mapping file", "a YAML file of lines `board name: reference name`")
     load_policy(case.policy)
@@ -54,18 +58,20 @@ def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict
     tell("reading times", 0, -1)
     times = _profile(left, expected.reference.graph if expected.reference else None)
     case = expected.case
+    checks = {} if comparison else _over_time(left, Known(left, expected))
     build = case.build or find_beside(case.model, case.model_name)
     plan = join(read_build(build), times, comparison) if build else None
     run |= {
         "profile": store.to_json(times),
         "comparison": store.to_json(comparison),
+        "checks": checks,
         "plan": store.to_json(plan),
         "memory": _memory(left),
     }
     tell("looking for causes", 0, -1)
     found = (*find(run, times, comparison, plan), *_pc_side(expected, run))
     run["findings"] = store.to_json(found)
-    run["verdict"] = store.to_json(verdict(run["modes"], comparison))
+    run["verdict"] = store.to_json(verdict(run["modes"], comparison, checks))
     store.save_run(folder, run)
     resume.drop(folder)  # judged: from here on there is nothing to go on with
     return run
@@ -95,10 +101,7 @@ class Left:
         return self.platform.read_dumps(self.folder / mode, self.log(mode), self.info)
 
     def dumps(self, mode: str) -> tuple[Dump, ...]:
-        """Layers and outputs; an output that was dumped in both ways counts once, with the spec of the model."""
-        outputs = self.outputs(mode)
-        known = {dump.name for dump in outputs}
-        return (*(dump for dump in self.layers(mode) if dump.name not in known), *outputs)
+        return each_once(self.layers(mode), self.outputs(mode))
 
     def turns(self, kind: str) -> list[str]:
         """The runs of one mode that worked: "debug", "debug-2", ..."""
@@ -144,53 +147,90 @@ def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | N
         storages=left.platform.storages,
         policy=load_policy(case.policy),
         mapping=Path(case.mapping) if case.mapping else None,
+        model=Path(case.graph) if case.graph else None,
         platform=left.platform.name,
         toolchain=left.info.versions.get("builder", ""),
         repeats=[left.dumps(turn) for turn in left.turns(mode) if turn != mode],
         progress=tell,
     )
     found = compare(reference, left.dumps(mode), settings)
-    return replace(found, extras=found.extras | _over_time(left, reference, found))
+    names = _names(left.dumps(mode), found)
+    return replace(found, extras=found.extras | _over_time(left, Known(left, expected, names)))
 
 
-def _over_time(left: Left, reference: Reference, comparison: Comparison) -> dict[str, Any]:
-    """Do release and debug give the same outputs, and do repeats give the same bytes?"""
+def _names(dumps: Sequence[Dump], comparison: Comparison) -> dict[str, str]:
+    """Dump name -> layer name, in the order of the layers: many boards name a tensor in their own way."""
+    by_file = {dump.path.name: dump.name for dump in dumps}
+    return {by_file.get(layer.board_file, layer.name): layer.name for layer in comparison.layers}
+
+
+def _over_time(left: Left, known: Known) -> dict[str, Any]:
+    """Do release and debug give the same outputs, and do repeats give the same values? Asked of the board alone."""
     extras: dict[str, Any] = {}
-    resolve = _resolver(left, reference)
-    by_mode = {mode: temporal.hashes(left.outputs(mode), resolve) for mode in ("release", "debug") if left.worked(mode)}
+    worked = [mode for mode in ("release", "debug") if left.worked(mode)]
+    by_mode = {mode: temporal.hashes(left.outputs(mode), known.resolve) for mode in worked}
     if len(by_mode) > 1:
         extras["observer"] = temporal.observer(by_mode)
-    order = [layer.name for layer in comparison.layers]
     for kind in ("release", "debug"):
-        turns = left.turns(kind)
+        turns = [_data(left.dumps(turn)) for turn in left.turns(kind)]
         if len(turns) > 1:
-            repeats = [temporal.hashes(left.dumps(turn), resolve) for turn in turns]
-            dumped = [name for name in order if any(name in repeat for repeat in repeats)]
-            extras.setdefault("determinism", {})[kind] = temporal.determinism(repeats, dumped)
+            repeats = [temporal.hashes(dumps, known.resolve) for dumps in turns]
+            told = [{known.names.get(name, name): value for name, value in run.items()} for run in repeats]
+            order, by_file = known.order(turns[0], told)
+            found = temporal.determinism(told, order)
+            extras.setdefault("determinism", {})[kind] = found | {"order": "files" if by_file else "network"}
     return extras
 
 
-def _resolver(left: Left, reference: Reference) -> temporal.Resolve:
-    """The spec of a dump that has none of its own, by the reference's tensor of that name."""
+def _data(dumps: Sequence[Dump]) -> Sequence[Dump]:
+    """What flows through the network: weights are the model's, and a tensor that an op reads is told by who made it."""
+    made = {dump.name for dump in dumps if dump.role == "output"}
+    return [d for d in dumps if d.role == "output" or (d.role == "input" and d.name not in made)]
 
-    def resolve(dump: Dump) -> TensorSpec | None:
-        tensor = reference.tensors.get(dump.name)
-        return board_spec(tensor, dump, left.platform.storages) if tensor is not None else None
 
-    return resolve
+class Known:
+    """What is known of dumps besides the dumps: by a reference and its comparison, by an ONNX that is only read, or
+    nothing. `names` are a comparison's layers by dump; without one every tensor counts."""
+
+    def __init__(self, left: Left, expected: Expectation, names: Mapping[str, str] | None = None) -> None:
+        self.names, self._storages = names or {}, left.platform.storages
+        self._tensors = expected.reference.tensors if expected.reference is not None else {}
+        model = expected.case.graph if expected.reference is None else ""
+        self._shapes = ShapesOfModel(Path(model), self._storages) if model else None
+
+    def resolve(self, dump: Dump) -> TensorSpec | None:
+        """The spec of a dump that has none of its own."""
+        if self._shapes is not None:
+            return self._shapes.resolve(dump)
+        tensor = self._tensors.get(self.names.get(dump.name, dump.name))
+        return board_spec(tensor, dump, self._storages) if tensor is not None else None
+
+    def order(self, dumps: Sequence[Dump], repeats: Sequence[Mapping[str, str]]) -> tuple[list[str], bool]:
+        """Names in the network's order, and whether that is the order of the files only."""
+        if self.names:
+            return [name for name in self.names.values() if any(name in run for run in repeats)], False
+        if self._shapes is not None:
+            return self._shapes.in_order(dumps), False
+        return [], any(dump.index < 0 for dump in dumps)
 
 
 # --------------------------------------------------------------------------- the word
 
 
-def verdict(modes: Sequence[Mapping[str, Any]], comparison: Comparison | None) -> Verdict:
+def verdict(
+    modes: Sequence[Mapping[str, Any]], comparison: Comparison | None, checks: Mapping[str, Any] | None = None
+) -> Verdict:
     """One word for the run. A mode that failed can never be good; nothing compared is never consistent.
 
     Instability comes first: the layers of an unstable run say little. Then what the comparison found; then a debug
-    build that computes something else than the release build, whose layers are those of another run.
+    build that computes something else than the release build, whose layers are those of another run. `checks` is what
+    the board says against itself where there was no comparison.
     """
     failed = [mode for mode in modes if mode["failure"]]
     extras = comparison.extras if comparison else {}
+    alone = temporal.without_reference(checks or {})
+    if comparison is None and alone.exit_code == MEASURED_BAD:
+        return alone
     if comparison is not None:
         word = temporal.final_verdict(comparison.verdict, extras)
         if word.exit_code == MEASURED_BAD:
@@ -199,9 +239,7 @@ def verdict(modes: Sequence[Mapping[str, Any]], comparison: Comparison | None) -
         return Verdict("diverges", extras["observer"]["detail"], MEASURED_BAD)
     if failed:
         return not_measured(f"{failed[0]['mode']}: {failed[0]['failure']['message']}")
-    if comparison is None:
-        return Verdict("not_compared", "measured; no reference was given, so nothing was compared", GOOD)
-    return comparison.verdict
+    return comparison.verdict if comparison is not None else alone
 
 
 def not_measured(why: str) -> Verdict:

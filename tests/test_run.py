@@ -99,6 +99,39 @@ def test_repeats_are_checked_for_sameness(digits: Built, tmp_path: Path) -> None
     }
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "code", "title", "undecided"),
+    [
+        ([], 0, "3 repeats agree in every layer compared (2 of 8)", 6),
+        (["--graph"], 0, "3 repeats agree in every layer compared (8 of 8)", 0),
+        (["--fault", "nondeterminism@conv2"], 1, "3 repeats differ, first at softmax_out", 7),
+        (["--graph", "--fault", "nondeterminism@conv2"], 1, "3 repeats differ, first at conv2_relu_out", 0),
+    ],
+)
+def test_repeats_without_a_reference_are_held_against_each_other(
+    digits: Built, tmp_path: Path, more: list[str], code: int, title: str, undecided: int
+) -> None:
+    more = [part for word in more for part in ([word, str(digits.reference)] if word == "--graph" else [word])]
+    argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--repeat", "3", "--mode", "debug"]
+    done = harness(*argv, *more, cwd=tmp_path)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert f"Not compared with any reference; {title}" in done.stdout
+    run = load(tmp_path)
+    assert run["comparison"] is None
+    assert len(run["checks"]["determinism"]["debug"]["undecided"]) == undecided
+    page = next(tmp_path.rglob("report.html")).read_text()
+    assert "The board against itself" in page and ("Layers whose values change" in page) is (code == 1)
+
+
+def test_what_a_repeat_leaves_again_does_not_cross_the_link_again(digits: Built, tmp_path: Path) -> None:
+    argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--repeat", "2", "--mode", "release"]
+    assert harness(*argv, cwd=tmp_path).returncode == 0
+    first, second = (mode for mode in load(tmp_path)["modes"] if mode["mode"].startswith("release"))
+    output = {mode["mode"]: next(f for f in mode["files"] if "output" in f["name"]) for mode in (first, second)}
+    assert [output[mode]["came"] for mode in ("release", "release-2")] == ["link", "known"]
+
+
 def _comparable(run: dict[str, Any]) -> dict[str, Any]:
     """The comparison without what names this very run, and without md5 of files whose padding is undefined."""
     comparison = copy.deepcopy(run["comparison"])

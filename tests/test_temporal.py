@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.consistency.temporal import determinism, final_verdict, hashes, observer, vote
+from harness.consistency.temporal import determinism, final_verdict, hashes, observer, vote, without_reference
 from harness.records import Dump, TensorSpec, Verdict
 
 
@@ -38,7 +38,8 @@ def test_outliers_are_counted_and_the_first_layer_is_named() -> None:
     good, bad = {"a": "1", "b": "2"}, {"a": "1", "b": "7"}
     found = determinism([good] * 3 + [bad] + [good] * 4)
     assert (found["deterministic"], found["first"], found["runs"]) == (False, "b", 8)
-    assert found["unstable"] == {"b": {"same": 7, "results": 2, "outliers": [3]}}
+    hashes_of_b = ["2"] * 3 + ["7"] + ["2"] * 4
+    assert found["unstable"] == {"b": {"same": 7, "results": 2, "outliers": [3], "hashes": hashes_of_b}}
     assert "7 of 8 runs the same, 1 outliers, first at b" in found["detail"]
 
 
@@ -84,3 +85,47 @@ def test_padding_does_not_count_in_a_hash(tmp_path: Path) -> None:
     assert one == two and one["t"]
     assert hashes([Dump("t", tmp_path / "a.bin")]) != hashes([Dump("t", tmp_path / "b.bin")])
     assert hashes([Dump("t", tmp_path / "none.bin", spec)]) == {"t": ""}
+
+
+# --------------------------------------------------------------------------- against itself only
+
+
+def test_a_tensor_in_several_files_is_told_by_those_whose_values_are_known(tmp_path: Path) -> None:
+    spec = TensorSpec("t", "u8", (2,))
+    for name, content in (("made", b"ab"), ("read", b"cd")):
+        (tmp_path / name).write_bytes(content)
+    made, read = Dump("t", tmp_path / "made", spec), Dump("t", tmp_path / "read")
+    assert hashes([made, read]) == hashes([made])
+    assert hashes([made, Dump("t", tmp_path / "read", spec)]) != hashes([made])
+    assert hashes([made, Dump("t", tmp_path / "gone", spec)]) == {"t": ""}
+
+
+def alone(*runs: dict[str, str], order: str = "network") -> Verdict:
+    return without_reference({"determinism": {"debug": determinism(runs) | {"order": order}}})
+
+
+def test_repeats_that_agree_are_good_and_still_compared_with_nothing() -> None:
+    said = alone({"a": "1", "b": "2"}, {"a": "1", "b": "2"})
+    assert (said.word, said.exit_code) == ("not_compared", 0)
+    assert said.detail == "not compared with any reference; 2 debug repeats agree in every layer compared (2 of 2)"
+
+
+def test_repeats_that_differ_name_the_first_layer_and_how_many_agree() -> None:
+    said = alone(
+        {"p": "file:1", "a": "1", "b": "2"}, {"p": "file:2", "a": "1", "b": "3"}, {"p": "", "a": "1", "b": "3"}
+    )
+    assert (said.word, said.exit_code) == ("not_deterministic", 1)
+    assert "3 debug repeats differ from layer b on: 2 of 3 agree there; 1 layers before it" in said.detail
+    assert "in the order of the files" in alone({"a": "1"}, {"a": "2"}, order="files").detail
+
+
+def test_files_that_differ_with_unknown_padding_are_no_agreement() -> None:
+    said = alone({"a": "file:1"}, {"a": "file:2"})
+    assert (said.word, said.exit_code) == ("not_comparable", 3)
+    assert "no layer could be compared" in said.detail
+
+
+def test_modes_that_contradict_each_other_are_bad_without_a_reference() -> None:
+    said = without_reference({"observer": observer({"release": {"a": "1"}, "debug": {"a": "2"}})})
+    assert (said.word, said.exit_code) == ("diverges", 1) and "not compared with any reference" in said.detail
+    assert without_reference({}).exit_code == 0

@@ -72,7 +72,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     default=1,
     show_default=True,
     type=click.IntRange(1),
-    help="Repeat release and debug and check that the results are the same; needs --reference.",
+    help="Repeat release and debug and check that every layer's values are the same; no --reference is needed.",
 )
 @click.option(
     "--pull",
@@ -88,6 +88,12 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     default="",
     metavar="FILE",
     help="Names of board tensors in the reference, where they cannot be told.",
+)
+@click.option(
+    "--graph",
+    default="",
+    metavar="ONNX",
+    help="Tells the graph, and where values lie in padded dumps: for --repeat without --reference.",
 )
 @click.option(
     "--build",
@@ -174,10 +180,6 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
     asked = {name for name in ("repeat", "frames", "time_s") if _is_given(context, name)}
     if "repeat" in asked and modes and not {"release", "debug"} & set(modes):
         raise click.UsageError(f"--repeat is about release and debug; --mode {','.join(modes)} runs neither.")
-    if context.params["repeat"] > 1 and not context.params["reference"]:
-        raise click.UsageError(
-            "--repeat needs --reference: repeats are held against each other tensor by tensor of it."
-        )
     if {"frames", "time_s"} <= asked:
         raise click.UsageError("--frames and --time exclude each other: a profile ends after frames or after seconds.")
 
@@ -213,6 +215,7 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
         pull=given["pull"],
         policy=given["policy"],
         mapping=_absolute(given["mapping"]),
+        graph=_absolute(given["graph"]),
         build=tuple(path.absolute() for path in given["build"]),
         options=dict(_pair(text) for text in given["options"]),
         timeout_s=given["timeout_s"] or timeout_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from harness.consistency.layouts import TensorError
 from harness.consistency.pairing import open_array
 from harness.consistency.tensors import file_md5, valid_md5
-from harness.errors import MEASURED_BAD
+from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Dump, TensorSpec, Verdict
 
 Resolve = Callable[[Dump], TensorSpec | None]
@@ -22,9 +23,22 @@ def hashes(dumps: Iterable[Dump], resolve: Resolve | None = None) -> dict[str, s
 
     `resolve` gives the spec of a dump that has none. Where nobody knows it, the hash is of the whole file, marked as
     such: padding is undefined on these boards, so two such hashes may differ while the tensors are the same. A file
-    that cannot be read has the hash "": it equals nothing that could.
+    that cannot be read has the hash "": it equals nothing that could. A tensor that lies in several files (an op
+    wrote it, others read it) has one hash of them all; of those whose valid region is known, where any is.
     """
-    return {dump.name: _hash(dump, resolve) for dump in dumps}
+    found: dict[str, list[str]] = {}
+    for dump in dumps:
+        found.setdefault(dump.name, []).append(_hash(dump, resolve))
+    return {name: _joined(copies) for name, copies in found.items()}
+
+
+def _joined(copies: Sequence[str]) -> str:
+    known = [copy for copy in copies if not copy.startswith(WHOLE_FILE)]
+    chosen = known or list(copies)
+    if len(chosen) == 1 or "" in chosen:
+        return "" if "" in chosen else chosen[0]
+    mark = "" if known else WHOLE_FILE
+    return mark + hashlib.md5(" ".join(chosen).encode(), usedforsecurity=False).hexdigest()
 
 
 def _hash(dump: Dump, resolve: Resolve | None) -> str:
@@ -74,11 +88,13 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
     """Are the tensors of repeated runs the same, byte for byte?
 
     `repeats` holds, per run, a hash per tensor, in execution order (or as `order` says). Gives `deterministic`
-    (None for fewer than two runs), the first tensor that is not the same, and for each such tensor how often the
-    commonest result came, how many others there were, and in which runs.
+    (None for fewer than two runs, or nothing that could be judged), how many tensors were `judged`, the first one that
+    is not the same and how many before it are undecided, and for each such tensor how often the commonest result came,
+    how many others there were, in which runs, and the hash of each run.
     """
     if len(repeats) < 2:
-        return {"deterministic": None, "runs": len(repeats), "first": "", "unstable": {}, "detail": "one run only"}
+        alone = {"judged": 0, "undecided": [], "undecided_before": 0, "detail": "one run only"}
+        return {"deterministic": None, "runs": len(repeats), "first": "", "unstable": {}} | alone
     names = list(order) or list(dict.fromkeys(name for run in repeats for name in run))
     undecided = [name for name in names if _undecided(name, repeats)]
     settled = [name for name in names if name not in undecided]
@@ -95,9 +111,11 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
     return {
         "deterministic": not first if settled else None,
         "runs": runs,
+        "judged": len(settled),
         "first": first,
         "unstable": unstable,
         "undecided": undecided,
+        "undecided_before": sum(name in undecided for name in names[: names.index(first)]) if first else 0,
         "detail": detail,
     }
 
@@ -115,7 +133,7 @@ def _instability(name: str, repeats: Sequence[Mapping[str, str]]) -> dict[str, A
     if len(counts) == 1 and commonest:
         return None
     outliers = [i for i, value in enumerate(seen) if value != commonest or not commonest]
-    return {"same": same if commonest else 0, "results": len(counts), "outliers": outliers}
+    return {"same": same if commonest else 0, "results": len(counts), "outliers": outliers, "hashes": seen}
 
 
 def vote(boards: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -144,3 +162,50 @@ def final_verdict(verdict: Verdict, extras: Mapping[str, Any]) -> Verdict:
         return verdict
     most = max(unstable, key=lambda check: len(check["unstable"]))  # layers say more than outputs: where it begins
     return Verdict("not_deterministic", str(most["detail"]), MEASURED_BAD)
+
+
+def without_reference(checks: Mapping[str, Any]) -> Verdict:
+    """The word on a run that was compared with nothing but itself. `checks` holds `observer` and `determinism`.
+
+    Two modes or two repeats that contradict each other are measured and bad, whatever a reference would say. Repeats
+    of which no tensor could be judged were not measured.
+    """
+    repeats: Mapping[str, Mapping[str, Any]] = checks.get("determinism", {})
+    unstable = {kind: told for kind, told in repeats.items() if told["deterministic"] is False}
+    if unstable:
+        kind = max(reversed(unstable), key=lambda name: len(unstable[name]["unstable"]))  # debug, where as many
+        return Verdict("not_deterministic", f"{NO_REFERENCE}; {_departing(kind, unstable[kind])}", MEASURED_BAD)
+    if checks.get("observer", {}).get("same") is False:
+        return Verdict("diverges", f"{NO_REFERENCE}; {checks['observer']['detail']}", MEASURED_BAD)
+    if not repeats:
+        return Verdict("not_compared", f"measured; nothing was compared: {NOTHING_TO_COMPARE}", GOOD)
+    told = "; ".join(_agreeing(kind, repeats[kind]) for kind in repeats)
+    if not any(answer["judged"] for answer in repeats.values()):
+        return Verdict("not_comparable", f"{NO_REFERENCE}; {told}", COULD_NOT_MEASURE)
+    return Verdict("not_compared", f"{NO_REFERENCE}; {told}", GOOD)
+
+
+NO_REFERENCE = "not compared with any reference"
+NOTHING_TO_COMPARE = "no reference was given, or no mode that leaves tensors was run"
+
+
+def _departing(kind: str, told: Mapping[str, Any]) -> str:
+    """`3 debug repeats differ from layer conv2 on: no two of them agree there; 4 layers before it ...`"""
+    here = told["unstable"][told["first"]]
+    agree = f"{here['same']} of {told['runs']} agree there" if here["same"] > 1 else "no two of them agree there"
+    before = told["undecided_before"]
+    unseen = f"; {before} layers before it could not be judged ({WHY_UNDECIDED})" if before else ""
+    order = " (in the order of the files)" if told.get("order") == "files" else ""
+    return f"{told['runs']} {kind} repeats differ from layer {told['first']} on{order}: {agree}{unseen}"
+
+
+def _agreeing(kind: str, told: Mapping[str, Any]) -> str:
+    """`3 debug repeats agree in every layer compared (12 of 14; 2 could not be judged: ...)`."""
+    judged, left = told["judged"], len(told["undecided"])
+    why = f"; {left} could not be judged: {WHY_UNDECIDED}" if left else ""
+    if not judged:
+        return f"of {told['runs']} {kind} repeats no layer could be compared" + (f" ({why[2:]})" if why else "")
+    return f"{told['runs']} {kind} repeats agree in every layer compared ({judged} of {judged + left}{why})"
+
+
+WHY_UNDECIDED = "their files differ and nothing tells values from padding, or they cannot be read"

@@ -35,7 +35,7 @@ def origins(look: Look) -> Found:
 
 def _caveat(look: Look) -> str:
     """Layers are seen in the debug run; where that computes something else, so may its origin be."""
-    observer = look.comparison.extras.get("observer") if look.comparison else None
+    observer = look.checks.get("observer")
     other = isinstance(observer, dict) and observer.get("same") is False and not unstable(look)
     return "; seen in the debug run, which does not give the outputs of the release run" if other else ""
 

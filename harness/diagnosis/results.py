@@ -52,7 +52,7 @@ def from_the_start(look: Look) -> Found:
 
 def observer(look: Look) -> Found:
     """Another result in the debug run; where repeats already differ, that explains it and is said instead."""
-    told = look.comparison.extras.get("observer") if look.comparison else None
+    told = look.checks.get("observer")
     if isinstance(told, dict) and told.get("same") is False and not unstable(look):
         yield finding("C-104", str(told.get("detail", "")))
 
@@ -67,7 +67,7 @@ def determinism(look: Look) -> Found:
 
 def unstable(look: Look) -> list[tuple[str, dict[str, Any]]]:
     """Repeats that are not the same: (mode, answer), the mode "" where only one was repeated."""
-    kinds = look.comparison.extras.get("determinism") if look.comparison else None
+    kinds = look.checks.get("determinism")
     if not isinstance(kinds, dict):
         return []
     answers = {"": kinds} if "deterministic" in kinds else kinds

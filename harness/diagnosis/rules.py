@@ -107,6 +107,11 @@ class Look:
         value = self.run.get(name)
         return [row for row in value if isinstance(row, Mapping)] if isinstance(value, Sequence) else []
 
+    @property
+    def checks(self) -> Mapping[str, Any]:
+        """What was checked besides layers: by the comparison, or where there was none by the board against itself."""
+        return self.comparison.extras if self.comparison is not None else self.part("checks")
+
     @cached_property
     def senses(self) -> tuple[Sense, ...]:
         return senses_of_record(self.part("telemetry"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.report.reach import Row, rows, section
-from harness.report.values import number, text
+from harness.report.reach import Row, items, rows, section
+from harness.report.values import number, text, whole
 
 _SHOWN_APART = ("graph", "growth", "observer", "determinism", "ladder", "outputs", "three_way", "vote")
 BOARDS = "boards against each other"
 MOST_STAGED = 40  # tensors of the ladder's table that are listed
+MOST_UNSTABLE = 40  # layers that repeats do not agree in, listed; all are in report.json
 MOST_NOISY = 20  # layers of a three-way comparison that are listed; all are in report.json
 
 
@@ -52,6 +53,34 @@ def _determinism(told: Row) -> list[Row]:
     return [
         _sentence(f"repeats of {kind}", answer.get("deterministic"), answer.get("detail")) for kind, answer in found
     ]
+
+
+def repeat_rows(extras: Row) -> list[Row]:
+    """What repeats say of each other, per kind of run: {"kind", "runs", "judged", "first", "good", "detail",
+    "undecided", "layers"}; a layer that is not the same: {"name", "same", "results", "hashes"}."""
+    told = section(extras, "determinism")
+    kinds = {"": told} if "deterministic" in told else {kind: section(told, kind) for kind in told}
+    return [_repeats(text(kind), answer) for kind, answer in kinds.items()]
+
+
+def _repeats(kind: str, told: Row) -> Row:
+    unstable = section(told, "unstable")
+    good = told.get("deterministic")
+    return {
+        "kind": kind,
+        "runs": whole(told.get("runs")),
+        "judged": whole(told.get("judged")),
+        "first": text(told.get("first")),
+        "good": good if isinstance(good, bool) else None,
+        "detail": text(told.get("detail")),
+        "undecided": [text(name) for name in items(told, "undecided")],
+        "layers": [_unstable(text(name), section(unstable, name)) for name in unstable],
+    }
+
+
+def _unstable(name: str, told: Row) -> Row:
+    counts = {key: whole(told.get(key)) for key in ("same", "results")}
+    return {"name": name, **counts, "hashes": [text(value) for value in items(told, "hashes")]}
 
 
 def _vote(told: Row) -> list[Row]:

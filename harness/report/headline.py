@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.report.layer_tables import WORDS, small
-from harness.report.reach import Row, rows, section
-from harness.report.values import number, plain, share, shortened, text
+from harness.report.layer_tables import WORDS, level, small
+from harness.report.reach import Row, items, rows, section
+from harness.report.values import number, plain, share, shortened, text, whole
 
 # word -> (tone, title). Tones: good, part (good, but not everything was compared), bad, none (nothing judged), stop.
 _TITLES = {
@@ -40,7 +40,7 @@ def headline(
         return _stopped(run, state, verdict, coverage, counts)
     word = text(verdict.get("word"))
     tone, title = _TITLES.get(word, ("none", f"Verdict {word!r}" if word else "No verdict"))
-    title, subject = _with_subject(word, title, origins, section(run, "comparison"))
+    title, subject = _against_itself(run) or _with_subject(word, title, origins, section(run, "comparison"))
     if tone == "good" and not (coverage and coverage["whole"]):
         tone, title = "part", f"{title}, in what was compared"
     compared = section(run, "comparison")
@@ -59,8 +59,46 @@ def headline(
         "tone": tone,
         "title": title,
         "subject": subject,
-        "sentences": [sentence for sentence in sentences if sentence],
+        "sentences": _once(sentences),
     }
+
+
+def _once(sentences: list[str]) -> list[str]:
+    """Sentences that say something, without those that another says word for word."""
+    told = [sentence for sentence in dict.fromkeys(sentences) if sentence]
+    return [s for s in told if not any(s.rstrip(".") in other for other in told if other != s)]
+
+
+def size_sentence(origin: Row) -> str:
+    """How bad the first origin is: `65.9 % of 384 elements differ, by up to 53 steps; SQNR 5.9 dB.`"""
+    layer = origin["layer"]
+    if layer is None or layer["mismatch_share"] is None:
+        return ""
+    if layer["finite_only"]:
+        return f"{share(layer['mismatch_share'])} of {plain(layer['elements'])} elements differ."
+    most = f", by up to {plain(layer['max_step'])} steps" if layer["max_step"] is not None else ""
+    level_db = f"; SQNR {level(layer['sqnr_db'], layer)} dB" if layer["sqnr_db"] is not None else ""
+    return f"{share(layer['mismatch_share'])} of {plain(layer['elements'])} elements differ{most}{level_db}."
+
+
+def _against_itself(run: Row) -> tuple[str, str] | None:
+    """Title and subject of a run whose repeats were held against each other and against no reference."""
+    kinds = section(run, "checks", "determinism")
+    told = [section(kinds, kind) for kind in kinds]
+    if section(run, "comparison") or not told:
+        return None
+    runs = max(whole(row.get("runs")) or 0 for row in told)
+    unstable = [row for row in told if row.get("deterministic") is False]
+    if unstable:
+        worst = max(reversed(unstable), key=lambda row: len(section(row, "unstable")))  # debug, where as many
+        order = " in file order" if worst.get("order") == "files" else ""
+        return f"Not compared with any reference; {runs} repeats differ, first{order} at", text(worst.get("first"))
+    if not any(whole(row.get("judged")) for row in told):
+        return f"Not compared with any reference; of {runs} repeats no layer could be compared", ""
+    fullest = max(told, key=lambda row: (whole(row.get("judged")) or 0) + len(items(row, "undecided")))
+    judged = whole(fullest.get("judged")) or 0
+    seen = f"{judged} of {judged + len(items(fullest, 'undecided'))}"
+    return f"Not compared with any reference; {runs} repeats agree in every layer compared ({seen})", ""
 
 
 def _stopped(run: Row, state: str, verdict: Row, coverage: Row | None, counts: dict[str, int]) -> Row:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import shlex
 
 from harness.profiling.telemetry import senses_of_record
-from harness.report.checks import checks, output_rows
+from harness.report.checks import checks, output_rows, repeat_rows
 from harness.report.headline import headline
 from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op, waiver_rows
 from harness.report.link_tables import input_rows, memory_rows, notes, timing_rows, traffic
 from harness.report.plan_tables import plan_table
 from harness.report.reach import Row, items, rows, section
+from harness.report.subgraph_standings import with_subgraphs
 from harness.report.time_tables import overlaps, time_table
 from harness.report.values import text, whole
 
@@ -30,7 +31,8 @@ def tables(run: Row) -> Row:
     modes = [mode_row(mode) for mode in rows(run, "modes")]
     outputs = output_rows(section(comparison, "extras"), layers)
     waivers, standings = waiver_rows(layers), standing_by_op(layers)
-    time = time_table(section(run, "profile"), standings)
+    profile = section(run, "profile")
+    time = time_table(profile, with_subgraphs(profile, layers, standings))
     return {
         "format": FORMAT,
         "run": {key: run.get(key) for key in _RUN_KEYS},
@@ -43,6 +45,8 @@ def tables(run: Row) -> Row:
         "layers": layers,
         "origins": origins,
         "comparison": comparison_facts(comparison, outputs),
+        "repeats": repeat_rows(section(comparison, "extras") or section(run, "checks")),
+        "own_checks": [] if comparison else checks(section(run, "checks"), [])["sentences"],
         "waivers": waivers,
         "plan": plan_table(run, standings, layers),
         "time": time,
@@ -70,13 +74,13 @@ def facts(run: Row, time: Row | None) -> list[Row]:
     board, case = section(run, "board"), section(run, "case")
     model = section(case, "model")
     found = [
-        *_flags(board, time),
+        *_flags(board, time, rows(case, "inputs")),
         _fact("board", board.get("name")),
         _fact("soc", _joined(board.get("soc"), board.get("platform"))),
         *(_fact(name, value) for name, value in section(run, "versions").items()),
         _fact("model", model.get("name"), model.get("md5")),
         *(_input_fact(row) for row in rows(case, "inputs")),
-        _reference_fact(section(case, "reference")),
+        _reference_fact(section(case, "reference"), section(run, "comparison", "reference")),
         _fact("date", run.get("started_utc")),
         _fact("host", _joined(section(run, "host").get("os"), section(run, "host").get("cpu"))),
         _fact("harness", run.get("harness_version")),
@@ -91,23 +95,29 @@ def _fact(label: str, value: object, md5: object = "", flag: str = "") -> Row:
 def _input_fact(row: Row) -> Row:
     named = text(row.get("name"))
     shown = f"seeded noise ({named})" if row.get("generated") is True else named
-    return _fact(f"input {text(row.get('tensor'))}".strip(), shown, row.get("md5"))
+    tensor = text(row.get("tensor"))
+    label = "input" if named.startswith(f"{tensor}.") else f"input {tensor}".strip()
+    return _fact(label, shown, row.get("md5"))
 
 
-def _reference_fact(reference: Row) -> Row:
-    return _fact("reference", reference.get("name"), reference.get("md5") or reference.get("source_md5"))
+def _reference_fact(reference: Row, compared: Row) -> Row:
+    md5 = reference.get("md5") or reference.get("source_md5") or section(compared, "provenance").get("source_md5")
+    return _fact("reference", reference.get("name"), md5)
 
 
 def _joined(*parts: object) -> str:
     return " \u00b7 ".join(text(part) for part in parts if part)
 
 
-def _flags(board: Row, time: Row | None) -> list[Row]:
+def _flags(board: Row, time: Row | None, inputs: list[Row]) -> list[Row]:
     found = []
     if board.get("emulated"):
         found.append(_fact("EMULATED", "no board was measured", flag="emulated"))
     if time and time["estimated"]:
         found.append(_fact("ESTIMATED", _estimate(time), flag="estimated"))
+    noise = [text(row.get("tensor")) for row in inputs if row.get("generated") is True]
+    if noise:
+        found.append(_fact("NOISE", f"no input was given: seeded noise was fed to {', '.join(noise)}", flag="noise"))
     return found
 
 
@@ -293,7 +303,7 @@ def problems(run: Row) -> list[str]:
     """Everything that could not be read or done, from the run and from its parts."""
     info = section(run, "model_info")
     latency = section(run, "profile", "latency")
-    places = ((run, "problems"), (info, "problems"), (info, "warnings"), (latency, "problems"))
+    places = ((run, "problems"), (info, "problems"), (latency, "problems"))
     told = [entry for holder, key in (*places, (section(run, "plan"), "problems")) for entry in items(holder, key)]
     return list(dict.fromkeys(_problem(entry) for entry in told))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
@@ -12,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import run_record, store
-from harness.agent import Agent, BoardFacts, Quotas, Sample
+from harness.agent import Agent, BoardFacts, FileFacts, Quotas, Sample
+from harness.agent.valid import PYTHON
 from harness.errors import (
     COULD_NOT_MEASURE,
     BoardError,
@@ -273,7 +275,8 @@ class Session:
         there = self.agent.hash(folder)
         kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
         here = self.folder / name
-        known = self.expected.fill(kept, here) if self.case.pull != "all" else {}
+        known = self._known(name, kept, here) if self.case.pull != "all" else {}
+        hashed = self._hashed(name, folder, kept, known) if self.case.pull != "all" else {}
         limits = self.board.limits
         pulled = self.agent.fetch(
             folder,
@@ -288,6 +291,32 @@ class Session:
         return run_record.ModeRun(
             list(invocation.argv), invocation.environment, code, duration_s, timed_out, log, files
         )
+
+    def _known(self, name: str, there: dict[str, FileFacts], here: Path) -> dict[str, str]:
+        """Files that this PC has already: the reference's, and those of the first turn of a repeated mode."""
+        known = self.expected.fill(there, here)
+        first = [done for done in self.record["modes"] if f"{done['mode']}-" == name.rstrip("0123456789")]
+        for folder, file in ((done["folder"], file) for done in first for file in done["files"]):
+            whole = file["file"] and file["came"] != "hashed"  # what was hashed lies here without its padding
+            facts = there.get(file["name"]) if whole and file["name"] not in known else None
+            if facts is not None and (facts.size_bytes, facts.md5) == (file["bytes"], file["md5"]):
+                target = here / file["file"]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.folder / folder / file["file"], target)
+                known[file["name"]] = file["file"]
+        return known
+
+    def _hashed(
+        self, name: str, folder: str, kept: dict[str, FileFacts], known: dict[str, str]
+    ) -> dict[str, unpulled.Hashed]:
+        """Padded dumps whose valid bytes are the reference's, by the board's own md5."""
+        if self._model_info is None:
+            return {}
+        note = self.record["notes"].append
+        hashing = unpulled.Hashing(
+            self.agent, self.expected, self._model_info, self._python, self.board.tools, self._put, note
+        )
+        return hashing.fill(name, folder, kept, known, self.folder / name)
 
     def _to_pull(self, name: str, unknown: list[str]) -> list[str]:
         """With `--pull none` the dumps of a debug run stay on the board unless they are known; that is said."""
