@@ -10,24 +10,27 @@ from harness import platforms
 from harness.agent import Agent
 from harness.records import Board
 from harness.records.boards import SERVED
-from harness.transports import open_transport
+from harness.transports import Prompt, open_transport
 from harness.transports.base import Transport
 
 
 @contextlib.contextmanager
-def open_board(board: Board) -> Iterator[tuple[Board, Transport]]:
-    """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts."""
+def open_board(board: Board, prompt: Prompt | None = None) -> Iterator[tuple[Board, Transport]]:
+    """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts.
+
+    `prompt` asks a person for a password; without it nobody is asked.
+    """
     with contextlib.ExitStack() as stack:
         if board.emulated and board.emulated.server != SERVED:
             from harness.emulator.boards import stand_up
 
             board = stack.enter_context(stand_up(board))
-        yield board, stack.enter_context(open_transport(board))
+        yield board, stack.enter_context(open_transport(board, prompt))
 
 
-def look_at(board: Board) -> dict[str, Any]:
+def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, Any]:
     """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
-    with open_board(board) as (reached, transport):
+    with open_board(board, prompt) as (reached, transport):
         agent = Agent(transport, reached.work)
         agent.install()
         facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)

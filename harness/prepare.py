@@ -15,6 +15,7 @@ from typing import Any
 from harness.boards import open_board
 from harness.errors import BoardError, ConfigError, InputError
 from harness.records import Board
+from harness.transports import Prompt
 from harness.transports.base import Done, Transport
 
 Tell = Callable[[str], None]
@@ -60,7 +61,7 @@ class Prepared:
     providers: tuple[str, ...]
 
 
-def prepare(board: Board, wheels: Path, tell: Tell | None = None) -> Prepared:
+def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt | None = None) -> Prepared:
     """Install the wheels of a folder that fit the board's Python.
 
     Errors: InputError for a folder without fitting wheels, with the command that fetches them; BoardError for a
@@ -70,7 +71,7 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None) -> Prepared:
         raise ConfigError(f"board {board.name} is of platform {board.platform}", "only boards of platform ort need it")
     if not wheels.is_dir():
         raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")
-    with open_board(board) as (reached, transport):
+    with open_board(board, prompt) as (reached, transport):
         return Preparation(reached, transport, tell or _silent).run(wheels)
 
 

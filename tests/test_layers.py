@@ -73,6 +73,7 @@ def test_imports_only_point_down(path: Path) -> None:
     ("library", "homes"),
     [
         ("paramiko", {"transports", "hostkeys"}),
+        ("keyring", {"transports"}),
         ("rich", {"cli"}),
         ("click", {"cli"}),
         ("jinja2", {"report"}),

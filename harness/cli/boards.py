@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import FiniteRange, clean, emit_json, hosts_option, json_option, note, table
+from harness.cli.common import (
+    FiniteRange,
+    ask_password,
+    clean,
+    emit_json,
+    hosts_option,
+    json_option,
+    new_password,
+    note,
+    table,
+)
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Board
 from harness.records.boards import SERVED
@@ -20,13 +30,14 @@ if TYPE_CHECKING:
 
 @click.group(name="boards")
 def command() -> None:
-    """List, check, trust, lease and prepare boards.
+    """List, check, trust, lease, sweep and prepare boards.
 
     \b
     Examples:
       harness boards list
       harness boards check emu-x5
       harness boards trust x5-01
+      harness boards password x5-01
       harness boards lease x5-01 --minutes 30
       harness boards prepare pi-01 --wheels wheels/
     """
@@ -94,7 +105,7 @@ def _check(board: Board) -> dict[str, object]:
     from harness.boards import look_at
 
     try:
-        return {"board": board.name} | look_at(board)
+        return {"board": board.name} | look_at(board, ask_password)
     except HarnessError as error:
         return {"board": board.name, "state": "no answer", "remark": f"{error.message} ({error.hint})"}
 
@@ -147,7 +158,7 @@ def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) ->
     from harness.inventory import find_board
     from harness.prepare import prepare, to_json
 
-    prepared = prepare(find_board(name, hosts), wheels, note)
+    prepared = prepare(find_board(name, hosts), wheels, note, ask_password)
     if as_json:
         emit_json(to_json(prepared))
         return
@@ -193,13 +204,56 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
         click.echo(f"{name}: {'released' if was_held else 'was free already'}")
 
 
+@command.command(name="sweep")
+@click.argument("name")
+@hosts_option
+@json_option
+def sweep(name: str, hosts: Path | None, as_json: bool) -> None:
+    """Delete what earlier runs left on a board: ended runs, cut-off pushes. Refused while somebody has it."""
+    with _agent(name, hosts) as agent:
+        swept = agent.sweep()
+        free = agent.hello().free_bytes
+    if as_json:
+        emit_json({"board": name, "swept": swept, "free_bytes": free})
+    else:
+        click.echo(f"{name}: {swept} runs deleted" + (f", {free // 10**6} MB free" if free is not None else ""))
+
+
+@command.command(name="password")
+@click.argument("name")
+@click.option("--delete", is_flag=True, help="Forget the password that is kept.")
+@hosts_option
+@json_option
+def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None:
+    """Keep a board's password in the keyring of this PC, or forget it (--delete).
+
+    It is asked for twice and not shown; from a pipe one line of standard input is taken. Needs `harness[keyring]`.
+    """
+    from harness.inventory import find_board
+    from harness.transports import passwords
+
+    board = find_board(name, hosts)
+    if board.transport == "local" or (board.emulated and board.emulated.server != SERVED):
+        raise InputError(f"{name} takes no password: it runs on this PC", f"harness boards check {name}")
+    if delete:
+        did = passwords.delete(board)
+        said = "forgotten" if did else "none was kept"
+    else:
+        kept_in = passwords.store(board, new_password(name))
+        did, said = True, f"kept in {kept_in}; try it: harness boards check {name}"
+    if as_json:
+        emit_json({"board": name, "deleted": did} if delete else {"board": name, "kept_in": kept_in})
+    else:
+        click.echo(f"{name}: {said}")
+
+
 @contextmanager
 def _agent(name: str, hosts: Path | None) -> Iterator[Agent]:
     from harness.agent import Agent
     from harness.boards import open_board
     from harness.inventory import find_board
 
-    with open_board(find_board(name, hosts)) as (reached, transport):
+    with open_board(find_board(name, hosts), ask_password) as (reached, transport):
         agent = Agent(transport, reached.work)
         agent.install()
         yield agent

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,35 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], rig
     console.print(grid)
 
 
+_bars: list[Any] = []  # what is drawn on the terminal now
+
+
+@cache
+def ask_password(text: str) -> str:
+    """A password from the person at the terminal, not shown; asked once. "" where there is no terminal."""
+    from getpass import getpass
+
+    if not sys.stdin.isatty():
+        return ""
+    for bar in _bars:  # a bar that is drawn again would paint over the question
+        bar.stop()
+    try:
+        return getpass(clean(text), stream=sys.stderr)
+    except EOFError:
+        return ""
+    finally:
+        for bar in _bars:
+            bar.start()
+
+
+def new_password(name: str) -> str:
+    """A password to keep: asked for twice, or one line of a pipe."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    answer: str = click.prompt(f"password of {name}", hide_input=True, confirmation_prompt=True, err=True)
+    return answer
+
+
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress line on stderr, only where stderr is a terminal: call it with (what, done, total).
@@ -138,19 +168,23 @@ def _bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # `[/]` in a board's text is no markup
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(label, total=None)
+        task = bars.add_task(clean(label), total=None)
+        _bars.append(bars)
 
         def step(what: str, done: int, total: int) -> None:
             bars.update(task, description=clean(what), completed=done, total=total if total >= 0 else None)
 
-        yield step
+        try:
+            yield step
+        finally:
+            _bars.remove(bars)
 
 
 def _lines(label: str) -> Iterator[Callable[[str, int, int], None]]:

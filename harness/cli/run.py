@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.common import FiniteRange, clean, emit_json, hosts_option, json_option, note, progress
+from harness.cli.common import FiniteRange, ask_password, clean, emit_json, hosts_option, json_option, note, progress
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Case
 
@@ -161,7 +161,9 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
     _refuse_idle(_modes(given["modes"]))
     case = _case(model, given, board.limits.timeout_s)
     _refuse_noise(case)
-    return _measure(board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected))
+    return _measure(
+        board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected, ask_password)
+    )
 
 
 def _only_resume() -> None:
@@ -195,7 +197,11 @@ def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     folder = given["resume"]
     broken = resume.load(folder)
     board = _with_faults(find_board(broken.board, given["hosts"]), given["faults"], broken.case.model)
-    return _measure(board, broken.case, lambda tell, expected: session.resume_case(board, folder, tell, expected))
+    return _measure(
+        board,
+        broken.case,
+        lambda tell, expected: session.resume_case(board, folder, tell, expected, ask_password),
+    )
 
 
 def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:

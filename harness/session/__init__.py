@@ -21,16 +21,19 @@ from harness.records import Board, Case
 from harness.resume import Resume
 from harness.resume import load as load_resume
 from harness.session.steps import Session, job_of
+from harness.transports import Prompt
 
 __all__ = ["Interrupted", "resume_case", "run_case"]
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
 
 
-def run_case(board: Board, case: Case, runs: Path, tell: Tell, expected: Expectation) -> Path:
+def run_case(
+    board: Board, case: Case, runs: Path, tell: Tell, expected: Expectation, prompt: Prompt | None = None
+) -> Path:
     """Run one case; returns the run folder, whose run.json holds everything measured but no judgement yet.
 
-    `expected` is opened on the way, once the model's inputs are known.
+    `expected` is opened on the way, once the model's inputs are known. `prompt` asks a person for a password.
 
     Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
     tool) is recorded in run.json first and then raised, with the run folder in the error.
@@ -39,10 +42,10 @@ def run_case(board: Board, case: Case, runs: Path, tell: Tell, expected: Expecta
     folder = store.new_run_folder(runs, case.name, board.name)
     record = run_record.new_record(board, case, folder)
     resume = Resume(board.name, case, secrets.token_hex(8))
-    return _to_the_end(Session(board, folder, tell, expected, record, resume))
+    return _to_the_end(Session(board, folder, tell, expected, record, resume), prompt)
 
 
-def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation) -> Path:
+def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt: Prompt | None = None) -> Path:
     """Go on with a broken run: what it measured is kept, a run that still goes on the board is picked up.
 
     Errors: as `run_case`; InputError when there is nothing to resume.
@@ -54,13 +57,13 @@ def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation) -
     record["notes"] += [f"an earlier try ended: {problem}" for problem in record["problems"]]
     record["problems"] = []
     record["modes"] = [m for m in record["modes"] if m["mode"] != "info" and not m["failure"]]
-    return _to_the_end(Session(board, folder, tell, expected, record, resume))
+    return _to_the_end(Session(board, folder, tell, expected, record, resume), prompt)
 
 
-def _to_the_end(session: Session) -> Path:
+def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
     try:
         with recovery.around(session.board):
-            _with_recovery(session)
+            _with_recovery(session, prompt)
     except HarnessError as error:
         session.stop("failed", error.message, error.hint)
         error.run_folder = session.folder
@@ -78,21 +81,21 @@ def _to_the_end(session: Session) -> Path:
     return session.folder
 
 
-def _with_recovery(session: Session) -> None:
+def _with_recovery(session: Session, prompt: Prompt | None) -> None:
     """Run; where the board does not come back and the inventory has power commands, cycle it and go on."""
     board = session.board
     for cycles in itertools.count():
         try:
-            with open_board(board) as (reached, transport):
+            with open_board(board, prompt) as (reached, transport):
                 return session.run(reached, transport)
         except CouldNotMeasure as error:
-            if not recovery.recover(board, error, functools.partial(_answers, board), cycles):
+            if not recovery.recover(board, error, functools.partial(_answers, board, prompt), cycles):
                 raise
             session.record["notes"].append(f"the board was power-cycled after: {error.message}")
 
 
-def _answers(board: Board) -> bool:
-    with open_board(board) as (_, transport):
+def _answers(board: Board, prompt: Prompt | None) -> bool:
+    with open_board(board, prompt) as (_, transport):
         return transport.alive()
 
 

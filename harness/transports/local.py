@@ -11,6 +11,7 @@ from harness.errors import HostError
 from harness.records import Board
 from harness.transports.base import Stream
 from harness.transports.copying import Copying
+from harness.transports.passwords import hide_environment
 from harness.transports.pipes import PipeStream, command_name
 from harness.transports.quoting import check_arguments
 
@@ -43,7 +44,7 @@ class LocalTransport(Copying):
             shown=command_name(argv),
             timeout_s=timeout_s,
             stdin=stdin,
-            environment=child_environment() | {"HOME": str(self._folder), "PWD": str(self._folder)},
+            environment=hide_environment() | {"HOME": str(self._folder), "PWD": str(self._folder)},
             folder=self._folder,
         ) as stream:
             yield stream
@@ -59,8 +60,3 @@ class LocalTransport(Copying):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def child_environment() -> dict[str, str]:
-    """This process's environment without passwords: no child is given a secret that it did not ask for."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_PASSWORD")}

@@ -20,9 +20,10 @@ from pathlib import Path
 from harness.errors import AskedWrongly, ConfigError, HarnessError, HostError, HostKeyError, LinkError
 from harness.records import Board
 from harness.transports import known_hosts
+from harness.transports.askpass import answering
 from harness.transports.base import CommandTimeout, Stream, printable
 from harness.transports.copying import Copying
-from harness.transports.local import child_environment
+from harness.transports.passwords import Passwords, hide_environment, variable
 from harness.transports.pipes import PipeStream, command_name
 from harness.transports.quoting import remote_command
 
@@ -34,7 +35,7 @@ MASTER_TIMEOUT_S = 30.0
 class OpensshTransport(Copying):
     """A master connection in the background; every command is a session on it."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, passwords: Passwords | None = None) -> None:
         if not board.address:
             raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
         if board.identity and not Path(board.identity).expanduser().is_file():
@@ -43,6 +44,7 @@ class OpensshTransport(Copying):
         if not self._ssh:
             raise HostError("ssh is not on this PC", "apt-get install openssh-client")
         self._board = board
+        self._passwords = passwords or Passwords(board)
         self._lock = threading.Lock()
         # short: the path of a Unix socket has at most 107 bytes
         self._folder = Path(tempfile.mkdtemp(prefix="hssh-"))
@@ -95,8 +97,24 @@ class OpensshTransport(Copying):
         return " ".join(shlex.quote(word) for word in [*words, "-W", "[%h]:%p", "--", user_host])
 
     def _connect(self) -> None:
-        """Start the master: returns when it is authenticated. Errors: LinkError, HostKeyError."""
-        argv = [self._ssh, *self._options(), "-M", "-N", "-f", "--", self._target]
+        """Start the master: returns when it is authenticated. Errors: LinkError, HostKeyError.
+
+        Keys first, and nobody is asked; a password only where the board wants one.
+        """
+        said = self._start_master([], {})
+        if said is not None and _REFUSED.search(said):
+            password = self._passwords.known() or self._passwords.typed(self.where)
+            if password:
+                methods = "publickey," * bool(self._board.identity) + "keyboard-interactive,password"
+                options = ["BatchMode=no", "NumberOfPasswordPrompts=1", f"PreferredAuthentications={methods}"]
+                with answering(self._folder, password) as environment:
+                    said = self._start_master([word for option in options for word in ("-o", option)], environment)
+        if said is not None:
+            raise self._explain(said)
+
+    def _start_master(self, options: list[str], environment: dict[str, str]) -> str | None:
+        """What ssh says when it fails; None when the connection stands. ssh takes the first of two equal options."""
+        argv = [self._ssh, *options, *self._options(), "-M", "-N", "-f", "--", self._target]
         errors = self._folder / "errors"  # a file: the master keeps its standard error open for ever
         with errors.open("wb") as said:
             try:
@@ -106,19 +124,20 @@ class OpensshTransport(Copying):
                     stdout=subprocess.DEVNULL,
                     stderr=said,
                     timeout=self._board.limits.connect_timeout_s + MASTER_TIMEOUT_S,
-                    env=child_environment(),
+                    env=hide_environment() | environment,
                     start_new_session=True,
                     check=False,
                 )
             except subprocess.TimeoutExpired as error:
                 raise LinkError(f"{self.where}: the login stalled", "is the board overloaded?") from error
-        if done.returncode != 0:
-            raise self._explain(errors.read_text(errors="replace"))
+        return errors.read_text(errors="replace") if done.returncode != 0 else None
 
     def _explain(self, said: str) -> HarnessError:
         for pattern, message, hint in _REASONS:
             if re.search(pattern, said, re.IGNORECASE):
-                return LinkError(f"{self.where}: {message}", hint)
+                name = self._board.name
+                password = f"{variable(name)}, or: harness boards password {name}"
+                return LinkError(f"{self.where}: {message}", hint.replace("{password}", password))
         if re.search("host key verification|host identification|host key is known", said, re.IGNORECASE):
             return self._host_key_error(said)
         lines = [line for line in said.splitlines() if line.strip()]
@@ -142,7 +161,7 @@ class OpensshTransport(Copying):
         with self._lock:
             check = [self._ssh, *self._options(), "-O", "check", "--", self._target]
             with suppress(subprocess.TimeoutExpired):
-                if subprocess.run(check, capture_output=True, timeout=ALIVE_TIMEOUT_S, check=False).returncode == 0:
+                if self._quietly(check) == 0:
                     return
             self._stop_master()
             self._connect()
@@ -158,7 +177,7 @@ class OpensshTransport(Copying):
         self._ensure()
         words: list[str | bytes] = [self._ssh, *self._options(), "-o", "ControlMaster=no", "--", self._target, command]
         with PipeStream(
-            words, where=self.where, shown=shown, timeout_s=timeout_s, stdin=stdin, environment=child_environment()
+            words, where=self.where, shown=shown, timeout_s=timeout_s, stdin=stdin, environment=hide_environment()
         ) as stream:
             yield _Checked(stream, self.where, shown)
 
@@ -172,10 +191,14 @@ class OpensshTransport(Copying):
             self._stop_master()
             shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _quietly(self, argv: list[str]) -> int:
+        limit_s, environment = ALIVE_TIMEOUT_S, hide_environment()
+        return subprocess.run(argv, capture_output=True, timeout=limit_s, env=environment, check=False).returncode
+
     def _stop_master(self) -> None:
         stop = [self._ssh, *self._options(), "-O", "exit", "--", self._target]
         with suppress(subprocess.TimeoutExpired):
-            subprocess.run(stop, capture_output=True, timeout=ALIVE_TIMEOUT_S, check=False)
+            self._quietly(stop)
         (self._folder / "m").unlink(missing_ok=True)
 
     def __enter__(self) -> OpensshTransport:
@@ -210,11 +233,12 @@ class _Checked:
 
 
 _LINK_WORDS = re.compile(rb"connection|mux|closed|broken pipe|timed? ?out|master|disconnect|kex", re.IGNORECASE)
+_REFUSED = re.compile(r"permission denied", re.IGNORECASE)
 _REASONS = [
     (r"connection refused", "connection refused", "is the board up, its sshd running and `port:` right?"),
     (r"could not resolve|name or service", "the name cannot be resolved", "correct `address:` of the board"),
     (r"timed out|no route", "no answer", "is the board on, and on this network?"),
-    (r"permission denied", "the login was refused", "correct `user:` and `identity:`"),
+    (_REFUSED.pattern, "the login was refused", "correct `user:` and `identity:`, or give a password: {password}"),
     (r"no matching", "no common algorithm", "allow the board's algorithms in ~/.ssh/config (ssh -vv tells which)"),
 ]
 __all__ = ["CommandTimeout", "OpensshTransport"]

@@ -20,6 +20,7 @@ from harness.errors import LinkError
 from harness.records import Board
 from harness.transports.base import PIECE_BYTES, CommandTimeout, Stream
 from harness.transports.copying import Copying
+from harness.transports.passwords import Passwords
 from harness.transports.pipes import ERR_LIMIT_BYTES, command_name
 from harness.transports.quoting import remote_command
 from harness.transports.ssh_login import close_all, connect, resolve
@@ -34,9 +35,9 @@ FRESH_AFTER_S = 3600.0
 class SshTransport(Copying):
     """One connection, made at once, remade when it broke or carried much. Several streams may run at a time."""
 
-    def __init__(self, board: Board, prompt: Callable[[str], str] | None = None) -> None:
+    def __init__(self, board: Board, passwords: Passwords | None = None) -> None:
         self._login = resolve(board)
-        self._prompt = prompt
+        self._passwords = passwords or Passwords(board)
         self.where = self._login.where
         self._lock = threading.Lock()
         self._clients: list[paramiko.SSHClient] = []
@@ -46,7 +47,7 @@ class SshTransport(Copying):
         self._connect()
 
     def _connect(self) -> None:
-        self._clients = connect(self._login, self._prompt)
+        self._clients = connect(self._login, self._passwords)
         self._carried, self._connected_at = 0, time.monotonic()
         transport = self._clients[-1].get_transport()
         assert transport is not None

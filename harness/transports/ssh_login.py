@@ -7,9 +7,10 @@ import getpass
 import logging
 import os
 import re
+import shlex
 import socket
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import paramiko
@@ -26,6 +27,7 @@ from paramiko.ssh_exception import (
 from harness.errors import AskedWrongly, ConfigError, HarnessError, LinkError
 from harness.records import Board
 from harness.transports import known_hosts
+from harness.transports.passwords import PREFIX, Passwords, variable
 
 SLOW_START = 1.5  # a loaded board answers TCP long before its sshd says hello: times connect_timeout_s
 # paramiko puts AES-GCM last, yet it is the cheapest where the CPU has AES instructions (-20 to -45 % CPU)
@@ -47,11 +49,15 @@ class Login:
     jumps: tuple[Login, ...] = ()
     proxy_command: str = ""
     connect_timeout_s: float = 10.0
-    password_name: str = field(default="", repr=False)  # environment variable
+    is_jump: bool = False  # on the way: the board's own password is not shown to it
 
     @property
     def where(self) -> str:
         return f"{self.user}@{self.address}:{self.port}"
+
+    @property
+    def password_hint(self) -> str:
+        return f"{variable(self.board)}, or: harness boards password {self.board}"
 
 
 def resolve(board: Board) -> Login:
@@ -94,12 +100,7 @@ def _lookup(config: SSHConfig, alias: str, board: Board, files: tuple[Path, ...]
         key_files=files,
         proxy_command=found.get("proxycommand", ""),
         connect_timeout_s=board.limits.connect_timeout_s,
-        password_name=password_variable(board.name),
     )
-
-
-def password_variable(board_name: str) -> str:
-    return "HARNESS_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", board_name.upper())
 
 
 def _jump(config: SSHConfig, text: str, board: Board, files: tuple[Path, ...]) -> Login:
@@ -115,15 +116,15 @@ def _jump(config: SSHConfig, text: str, board: Board, files: tuple[Path, ...]) -
         identity=board.identity if not config.lookup(match["host"]).get("identityfile") else "",
         limits=board.limits,
     )
-    return _lookup(config, match["host"].strip("[]"), stand_in, files)
+    return replace(_lookup(config, match["host"].strip("[]"), stand_in, files), is_jump=True)
 
 
-def connect(login: Login, prompt: Callable[[str], str] | None) -> list[paramiko.SSHClient]:
+def connect(login: Login, passwords: Passwords) -> list[paramiko.SSHClient]:
     """Connect through every jump host; the last client is the board's. Errors: LinkError, HostKeyError."""
     clients: list[paramiko.SSHClient] = []
     try:
         for hop in (*login.jumps, login):
-            client = _open(hop, clients[-1] if clients else None, prompt)
+            client = _open(hop, clients[-1] if clients else None, passwords)
             clients.append(client)
     except BaseException:
         close_all(clients)
@@ -137,7 +138,7 @@ def close_all(clients: list[paramiko.SSHClient]) -> None:
             client.close()
 
 
-def _open(login: Login, through: paramiko.SSHClient | None, prompt: Callable[[str], str] | None) -> paramiko.SSHClient:
+def _open(login: Login, through: paramiko.SSHClient | None, passwords: Passwords) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
     for path in login.key_files:
         if path.is_file():
@@ -146,7 +147,7 @@ def _open(login: Login, through: paramiko.SSHClient | None, prompt: Callable[[st
     with _explained(login):
         sock = _socket(login, through)
         try:
-            _authenticate(client, login, sock, prompt)
+            _authenticate(client, login, sock, passwords)
         except BaseException:
             client.close()
             sock.close()
@@ -154,12 +155,9 @@ def _open(login: Login, through: paramiko.SSHClient | None, prompt: Callable[[st
     return client
 
 
-def _authenticate(
-    client: paramiko.SSHClient, login: Login, sock: socket.socket, prompt: Callable[[str], str] | None
-) -> None:
-    password = os.environ.get(login.password_name)
+def _authenticate(client: paramiko.SSHClient, login: Login, sock: socket.socket, passwords: Passwords) -> None:
     missing = [i for i in login.identities if not Path(i).is_file()]
-    if missing and len(missing) == len(login.identities) and not password:
+    if missing and len(missing) == len(login.identities) and not (login.is_jump or passwords.known()):
         raise AskedWrongly(f"{login.where}: no such key file: {missing[0]}", "correct `identity:` of the board")
     arguments = {
         "hostname": login.address,
@@ -176,12 +174,33 @@ def _authenticate(
         "transport_factory": _transport,
     }
     try:
-        client.connect(**arguments, password=password)  # type: ignore[arg-type]
-    except (AuthenticationException, PasswordRequiredException):
+        client.connect(**arguments)  # type: ignore[arg-type]
+    except SSHException as error:
         transport = client.get_transport()
-        if password or prompt is None or transport is None or not transport.is_active():
+        no_key = "no authentication methods" in str(error).lower()
+        if not (no_key or isinstance(error, AuthenticationException)) or transport is None or not transport.is_active():
             raise
-        transport.auth_password(login.user, prompt(f"password of {login.where} (board {login.board}): "))
+        if not _by_password(transport, login, error, passwords):
+            raise (AuthenticationException("there is no key and no password") if no_key else error) from None
+
+
+def _by_password(transport: paramiko.Transport, login: Login, refused: SSHException, passwords: Passwords) -> bool:
+    """Log in with a password, or with a key that one opens; False when there is none."""
+    key = login.identities[0] if login.identities and isinstance(refused, PasswordRequiredException) else ""
+    known = "" if login.is_jump else passwords.known()
+    password = known or passwords.typed(f"the key {key}" if key else login.where)
+    if password and key:
+        transport.auth_publickey(login.user, _unlocked(key, password))
+    elif password:
+        transport.auth_password(login.user, password)
+    return bool(password)
+
+
+def _unlocked(file: str, passphrase: str) -> paramiko.PKey:
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):  # PKey.from_path takes no passphrase (5.1)
+        with contextlib.suppress(SSHException, ValueError):
+            return kind.from_private_key_file(file, passphrase)
+    raise AuthenticationException(f"the key {file} does not open with this passphrase")
 
 
 def _transport(sock: socket.socket, **arguments: object) -> paramiko.Transport:
@@ -200,7 +219,9 @@ def _socket(login: Login, through: paramiko.SSHClient | None) -> socket.socket:
         channel = transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=login.connect_timeout_s)
         return channel  # type: ignore[return-value]
     if login.proxy_command and login.proxy_command != "none":
-        return paramiko.ProxyCommand(login.proxy_command)  # type: ignore[return-value]
+        hidden = [word for name in os.environ if name.startswith(PREFIX) for word in ("-u", name)]
+        command = shlex.join(["env", *hidden]) + " " if hidden else ""  # no child is given a secret
+        return paramiko.ProxyCommand(command + login.proxy_command)  # type: ignore[return-value]
     sock = socket.create_connection((login.address, login.port), timeout=login.connect_timeout_s)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # paramiko leaves Nagle on: 40 ms per small answer
     return sock
@@ -266,14 +287,14 @@ _REASONS: list[tuple[type[Exception], str, str, str]] = [
         PasswordRequiredException,
         "",
         "the private key is encrypted",
-        "add it to ssh-agent, or set {login.password_name}",
+        "add it to ssh-agent, or give its passphrase: {login.password_hint}",
     ),
     (AuthenticationException, "timeout", "the login stalled: no answer to authentication", "is the board overloaded?"),
     (
         AuthenticationException,
         "",
         "login as {login.user} was refused ({text})",
-        "correct `user:` and `identity:`, or set {login.password_name}",
+        "correct `user:` and `identity:`, or give a password: {login.password_hint}",
     ),
     (ChannelException, "", "the jump host cannot reach it ({text})", "correct `address:` and `jump:`"),
     (

@@ -1,0 +1,125 @@
+"""Where a board's password comes from: the environment, the keyring of this PC, or a person. Never a file, never argv.
+
+The keyring is reached through the library `keyring`, which is an extra: without it, without a backend, or with one
+that is locked or broken, nothing is said and the next source is asked.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from harness.errors import AskedWrongly, HostError
+from harness.records import Board
+
+Prompt = Callable[[str], str]  # asks a person for a password; the text names the board
+PREFIX = "HARNESS_PASSWORD"
+_ENCRYPTED = 1  # priority of a backend from which on `keyring` recommends it
+
+
+class Passwords:
+    """The passwords of one board, asked for in turn and only when a server wants one.
+
+    What a person typed is kept in memory for as long as this lives: a connection is renewed now and then.
+    """
+
+    def __init__(self, board: Board, prompt: Prompt | None = None) -> None:
+        self._board, self._prompt = board, prompt
+        self._typed: dict[str, str] = {}
+
+    def known(self) -> str:
+        """From the environment or the keyring; "" when neither has one."""
+        return os.environ.get(variable(self._board.name), "") or _from_keyring(self._board)
+
+    def typed(self, where: str) -> str:
+        """From a person, asked once for each login; "" when nobody can be asked."""
+        if self._prompt is not None and where not in self._typed:
+            self._typed[where] = self._prompt(f"password of {where} (board {self._board.name}): ")
+        return self._typed.get(where, "")
+
+
+def variable(board_name: str) -> str:
+    """The environment variable that may hold a board's password."""
+    return f"{PREFIX}_" + re.sub(r"[^A-Z0-9]", "_", board_name.upper())
+
+
+def without_passwords(environment: dict[str, str]) -> dict[str, str]:
+    """An environment for a child: no child is given a secret that it did not ask for."""
+    return {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
+
+
+def hide_environment() -> dict[str, str]:
+    """This process's environment for its children."""
+    return without_passwords(dict(os.environ))
+
+
+# --------------------------------------------------------------------------- the keyring
+
+
+def store(board: Board, password: str) -> str:
+    """Keep a board's password in the keyring; gives the backend's name. Errors: HostError, AskedWrongly."""
+    if not password:
+        raise AskedWrongly("an empty password is none", f"to forget one: harness boards password {board.name} --delete")
+    keyring = _library()
+    backend = keyring.get_keyring()
+    if backend.priority < _ENCRYPTED and not _was_chosen(keyring):
+        raise HostError(
+            f"the only keyring of this PC ({_name(backend)}) keeps passwords unprotected",
+            "unlock or install a keyring (gnome-keyring, KWallet); or choose it knowingly with PYTHON_KEYRING_BACKEND",
+        )
+    _tried(lambda: keyring.set_password(_service(board), _account(board), password), "cannot keep the password")
+    return _name(backend)
+
+
+def delete(board: Board) -> bool:
+    """Forget a board's password; False when the keyring has none. Errors: HostError."""
+    keyring = _library()
+    if _tried(lambda: keyring.get_password(_service(board), _account(board)), "cannot read the keyring") is None:
+        return False
+    _tried(lambda: keyring.delete_password(_service(board), _account(board)), "cannot delete the password")
+    return True
+
+
+def _service(board: Board) -> str:
+    return f"harness board {board.name}"
+
+
+def _account(board: Board) -> str:
+    """With the address: the password of one lab's x5-01 is not shown to another lab's."""
+    return f"{board.user or getpass.getuser()}@{board.address}:{board.port}"
+
+
+def _from_keyring(board: Board) -> str:
+    try:
+        found = _library().get_password(_service(board), _account(board))
+    except Exception:  # backends raise what they like; a broken keyring is no reason not to reach a board
+        return ""
+    return str(found or "")
+
+
+def _library() -> ModuleType:
+    """Errors: HostError when the library is not installed."""
+    try:
+        import keyring
+    except ImportError as error:
+        raise HostError("the library `keyring` is not installed", "pip install 'harness[keyring]'") from error
+    return keyring
+
+
+def _was_chosen(keyring: ModuleType) -> bool:
+    return bool(os.environ.get("PYTHON_KEYRING_BACKEND") or keyring.core.load_config())
+
+
+def _name(backend: Any) -> str:
+    return f"{type(backend).__module__}.{type(backend).__name__}"
+
+
+def _tried(action: Callable[[], Any], what: str) -> Any:
+    try:
+        return action()
+    except Exception as error:  # as above; its text names no password
+        raise HostError(f"{what}: {type(error).__name__}: {error}", "is the keyring of this PC unlocked?") from error
