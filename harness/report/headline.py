@@ -52,7 +52,7 @@ def headline(
         *effect_sentences(outputs),
         *(detail if _fault(origins, word) else []),
         *_waived(waivers),
-        coverage_sentence(coverage, counts),
+        coverage_sentence(coverage, counts) or (_nothing(run) if word == "not_measured" else ""),
     ]
     return {
         "word": word,
@@ -107,7 +107,7 @@ def _stopped(run: Row, state: str, verdict: Row, coverage: Row | None, counts: d
     detail = text(verdict.get("detail"))
     if not any(detail in failure for failure in told):
         told.append(detail)
-    sentences = [*told, coverage_sentence(coverage, counts)]
+    sentences = [*told, coverage_sentence(coverage, counts) or _nothing(run)]
     return {
         "word": state,
         "tone": "stop",
@@ -115,6 +115,11 @@ def _stopped(run: Row, state: str, verdict: Row, coverage: Row | None, counts: d
         "subject": text(run.get("stopped_at")),
         "sentences": list(dict.fromkeys(sentence for sentence in sentences if sentence)),
     }
+
+
+def _nothing(run: Row) -> str:
+    """What a run without a comparison does not tell either: silence is never read as good."""
+    return "Nothing was compared." if section(run, "profile") else "Nothing was timed and nothing was compared."
 
 
 def _failure(mode: Row) -> str:

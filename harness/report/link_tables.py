@@ -81,5 +81,6 @@ def timing_rows(run: Row) -> list[Row]:
 
 
 def notes(run: Row) -> list[str]:
-    """What the run says of itself, each once."""
-    return list(dict.fromkeys(text(note) for note in items(run, "notes")))
+    """What the run says of itself and the board's tool of the model, each once."""
+    told = (*items(run, "notes"), *items(section(run, "model_info"), "warnings"))
+    return list(dict.fromkeys(text(note) for note in told))

@@ -112,6 +112,12 @@ def _finalize(value: Any) -> Any:
     return values.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def broken_off(data: Row) -> bool:
+    """Whether a run ended with no mode to blame, so that its problems are what went wrong."""
+    blamed = any(mode["failure"] for mode in data["modes"])
+    return data["headline"]["tone"] == "stop" and bool(data["problems"]) and not blamed
+
+
 def quantity(value: Any, unit: str) -> str:
     """A key number in its unit ("us", "fps", "count", "text")."""
     return _QUANTITIES.get(unit, values.text)(value)
@@ -173,6 +179,8 @@ _GLOBALS = {
     "kind_meaning": kinds.meaning,
     "kind_advice": kinds.advice,
     "part_label": part_label,
+    "broken_off": broken_off,
+    "size_sentence": headline.size_sentence,
     "overlaps": overlaps,
     "fault_sentence": headline.fault_sentence,
     "INFINITE": values.INFINITE,

@@ -43,8 +43,12 @@
       if ("nosort" in head.dataset) return;
       const button = document.createElement("button");
       button.type = "button";
+      const printed = document.createElement("span"); // a heading's button is printed on the table's first page only
+      printed.className = "printed";
+      printed.textContent = head.textContent;
+      printed.setAttribute("aria-hidden", "true");
       button.append(...head.childNodes);
-      head.append(button);
+      head.append(button, printed);
       button.addEventListener("click", () => this.sort(head, place));
     }
     sort(head, place) {
