@@ -711,6 +711,18 @@ sense_line() { # one sample: temperatures in millidegrees, frequencies in kHz (c
     reading "npu_load:${m_dir##*/bpu}" "$m_dir/ratio"
     for m_file in "$m_dir"/devfreq/*/cur_freq; do reading "npu_hz:${m_dir##*/bpu}" "$m_file"; done
   done
+do_valid() { # escaped folder, escaped path of agents/valid_md5.py; stdin: its jobs. md5 of the valid bytes of padded files
+  unescape "${2-}"
+  v_script=$u
+  [ -f "$v_script" ] || fail usage "valid FOLDER SCRIPT"
+  go "${1-}"
+  PATH=${HARNESS_PATH:+$HARNESS_PATH:}$PATH
+  command -v python3 >/dev/null 2>&1 || fail no_python "$PATH"
+  python3 -I -S -B "$v_script"
+  say code "$?"
+  echo end=1
+}
+
   if read -r m_value _ <"$proc/loadavg"; then printf ' load1=%s' "$m_value"; fi
   while read -r m_key m_value _; do
     case $m_key in MemAvailable:) printf ' memory_available_kb=%s' "$m_value"; break ;; esac
@@ -927,7 +939,7 @@ if command -v setsid >/dev/null 2>&1; then detached=setsid; fi
 verb=${1-}
 [ $# -eq 0 ] || shift
 case $verb in
-  hello | have | put | adopt | folder | start | poll | stop | remove | hash | odd | pack | sense | samples | clocks | child | lease | sweep) "do_$verb" "$@" ;;
+  hello | have | put | adopt | folder | start | poll | stop | remove | hash | odd | valid | pack | sense | samples | clocks | child | lease | sweep) "do_$verb" "$@" ;;
   supervise) supervise "$@" ;;
   *) fail unknown_verb "$verb" ;;
 esac

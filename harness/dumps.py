@@ -12,7 +12,7 @@ import math
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +42,12 @@ NUMPY_DTYPES = {
     "bool": "bool8",
 }
 DTYPE_NAMES = frozenset(NUMPY_DTYPES.values()) | {"s4", "u4"}
+
+
+def each_once(layers: Sequence[Dump], outputs: Sequence[Dump]) -> tuple[Dump, ...]:
+    """Layers and outputs; an output that was dumped in both ways counts once, with the spec of the model."""
+    named = {dump.name for dump in outputs}
+    return (*(dump for dump in layers if dump.name not in named), *outputs)
 
 
 def scratch_folder() -> Path:

@@ -1,8 +1,8 @@
 """The PC's side of one case: its reference, opened once, and which board files it makes known before they are pulled.
 
 A dump whose md5 and size are those of the reference in one of the platform's unpadded storages is known byte for byte:
-this PC writes it itself, and it need not cross the link. Padding is undefined on these boards, so a padded dump is
-never known beforehand.
+this PC writes it itself, and it need not cross the link. So is one of an input that was fed. Padding is undefined on
+these boards: of a padded dump only the valid bytes can be known (session/unpulled.py).
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Expectation:
         self.reference: Reference | None = None
         self._by_size: dict[int, list[tuple[ReferenceTensor, TensorSpec]]] = {}
         self._by_md5: dict[tuple[int, str], tuple[ReferenceTensor, TensorSpec]] = {}
+        self._fed: dict[tuple[int, str], tuple[Path, int]] = {}  # where these bytes begin in a file that was fed
+        self.padded_sizes: set[int] = set()  # of dumps whose padding keeps them from being known byte for byte
 
     def open(self, info: ModelInfo, inputs: Sequence[Fed], scratch: Path) -> None:
         """Read or compute the reference, fed with the board's own input bytes. Errors: InputError."""
@@ -48,9 +50,14 @@ class Expectation:
             return
         self._tell("computing the reference", 0, -1)
         feeds = self._feeds(info, inputs)
-        self.reference = open_reference(Path(self.case.reference), feeds=feeds, scratch=scratch)
+        graph = Path(self.case.graph) if self.case.graph else None
+        self.reference = open_reference(Path(self.case.reference), feeds=feeds, scratch=scratch, graph=graph)
+        self._fed = dict(piece for fed in inputs for piece in _pieces(fed.path))
         for tensor, spec in self._storages(self.reference):
-            self._by_size.setdefault(size_bytes(spec), []).append((tensor, spec))
+            if _padded(spec) or spec.aligned_bytes:
+                self.padded_sizes.add(size_bytes(spec))
+            if not _padded(spec):
+                self._by_size.setdefault(size_bytes(spec), []).append((tensor, spec))
 
     def record(self) -> dict[str, Any] | None:
         """For run.json: which reference it was."""
@@ -79,17 +86,18 @@ class Expectation:
         for tensor, spec in self._by_size.pop(facts.size_bytes, []):  # each size is encoded once, when it is met
             self._by_md5.setdefault((facts.size_bytes, _md5(_encoded(tensor, spec))), (tensor, spec))
         found = self._by_md5.get((facts.size_bytes, facts.md5))
-        return _encoded(*found) if found else None
+        if found is not None:
+            return _encoded(*found)
+        path, start = self._fed.get((facts.size_bytes, facts.md5), (None, 0))
+        return path.read_bytes()[start : start + facts.size_bytes] if path else None
 
     def _storages(self, reference: Reference) -> Iterator[tuple[ReferenceTensor, TensorSpec]]:
-        """Every unpadded way in which a tensor of the reference may lie on the board."""
+        """Every way in which a tensor of the reference, or its float side, may lie on the board."""
         for tensor in reference.tensors.values():
-            if tensor.spec is None:
-                continue
-            for unit in self.platform.units:
-                for spec in self.platform.storages(tensor.spec, unit):
-                    if spec.dtype == tensor.spec.dtype and not _padded(spec):
-                        yield tensor, spec
+            for side in (tensor, tensor.alternate):
+                if side is not None and side.spec is not None:
+                    ways = [way for unit in self.platform.units for way in self.platform.storages(side.spec, unit)]
+                    yield from ((side, way) for way in dict.fromkeys(ways) if way.dtype == side.spec.dtype)
 
     # ---- feeding an ONNX
 
@@ -112,6 +120,14 @@ class Expectation:
 def _partner(spec: TensorSpec, position: int, inputs: Sequence[Fed]) -> Fed:
     """The board input of the same name, else the one in the same place."""
     return next((fed for fed in inputs if fed.tensor == spec.name), inputs[position])
+
+
+def _pieces(path: Path) -> Iterator[tuple[tuple[int, str], tuple[Path, int]]]:
+    """Size and md5 of a fed file as tools dump it: whole, or an NV12 picture as its two planes."""
+    data = path.read_bytes()
+    luma = len(data) // 3 * 2
+    for start, end in ((0, len(data)), (0, luma), (luma, len(data))):
+        yield (end - start, _md5(data[start:end])), (path, start)
 
 
 def _padded(spec: TensorSpec) -> bool:

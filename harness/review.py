@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import platforms, resume, store
 from harness.consistency import pcside, temporal
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import Hashed, Settings, compare
 from harness.consistency.pairing import board_spec
 from harness.consistency.policy import load_policy
 from harness.consistency.shapes import ShapesOfModel
@@ -103,6 +103,12 @@ class Left:
     def dumps(self, mode: str) -> tuple[Dump, ...]:
         return each_once(self.layers(mode), self.outputs(mode))
 
+    def hashed(self, mode: str) -> dict[Path, Hashed]:
+        """Dumps that the board hashed and that were not pulled."""
+        ways = {"known": "file", "hashed": "valid"}
+        files = [file for file in self.modes[mode]["files"] if file["came"] in ways]
+        return {self.folder / mode / file["file"]: Hashed(ways[file["came"]], file["md5"]) for file in files}
+
     def turns(self, kind: str) -> list[str]:
         """The runs of one mode that worked: "debug", "debug-2", ..."""
         return [mode for mode in self.modes if mode.split("-")[0] == kind and self.worked(mode)]
@@ -151,6 +157,7 @@ def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | N
         platform=left.platform.name,
         toolchain=left.info.versions.get("builder", ""),
         repeats=[left.dumps(turn) for turn in left.turns(mode) if turn != mode],
+        hashed=left.hashed(mode),
         progress=tell,
     )
     found = compare(reference, left.dumps(mode), settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform as host_platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,8 +104,13 @@ class ModeRun:
         return tuple(file["name"] for file in self.files)
 
 
-def file_record(name: str, facts: FileFacts, pulled: dict[str, str], known: dict[str, str]) -> dict[str, Any]:
-    """One file that a mode left. `came`: "link", "known" (equal to the PC's by size and md5), or "" (left there)."""
-    came = "link" if name in pulled else "known" if name in known else ""
+def file_record(
+    name: str, facts: FileFacts, pulled: Mapping[str, str], known: Mapping[str, str], hashed: Mapping[str, str]
+) -> dict[str, Any]:
+    """One file that a mode left; `hashed` are md5s of valid bytes. `came`: "link", "known" (equal to the PC's by size
+    and md5), "hashed" (padded; its valid bytes are equal by the board's md5 of them), or "" (left there)."""
+    ways = (("link", pulled), ("hashed", hashed), ("known", known))
+    came = next((way for way, names in ways if name in names), "")
     stored = pulled.get(name) or known.get(name, "")
-    return {"name": name, "bytes": facts.size_bytes, "md5": facts.md5, "file": stored, "came": came}
+    told = {"name": name, "bytes": facts.size_bytes, "md5": facts.md5, "file": stored, "came": came}
+    return told | ({"valid_md5": hashed[name]} if came == "hashed" else {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -50,9 +50,19 @@ class Settings:
     floats: Reference | None = None  # a float reference: three-way noise ratios
     previous: Reference | None = None  # tensors of the frame before, where they are kept: tells stale data
     repeats: Sequence[Sequence[Dump]] = ()  # what other runs of the same input left
+    hashed: Mapping[Path, Hashed] = field(default_factory=dict)  # dumps that were hashed on the board, not pulled
     platform: str = ""
     toolchain: str = ""
     progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """A dump that this PC wrote because an md5 made on the board is the reference's: of the "file", or of the "valid"
+    bytes, and then its padding here is not the board's."""
+
+    how: str
+    file_md5: str  # as the board told it
 
 
 def compare(reference: Reference, dumps: Sequence[Dump], settings: Settings | None = None) -> Comparison:
@@ -154,6 +164,7 @@ class _Work:
         board_md5 = valid_md5(pair.board)
         reference_md5 = pair.reference_md5 or valid_md5(pair.reference)
         equal = metrics.mismatched == 0 and board_md5 == reference_md5
+        hashed = self._hashed(dump, board_md5 == reference_md5)
         judged = self._judge(plain, pair, metrics, equal)
         if metrics.special == "empty":
             return replace(plain, reason="empty", note=_joined(plain.note, "the tensor has no element"))
@@ -165,12 +176,23 @@ class _Work:
             dtype=pair.spec_board.dtype,
             shape=tuple(pair.reference.shape),
             size_bytes=pair.reference.nbytes,
-            file_md5_board=file_md5(dump.path),
+            file_md5_board=hashed.file_md5 if hashed else file_md5(dump.path),
             file_md5_reference="" if tensor.path.suffix == ".npy" else file_md5(tensor.path),
             valid_md5_board=board_md5,
             valid_md5_reference=reference_md5,
             metrics=metrics,
+            hashed=hashed.how if hashed else "",
         )
+
+    def _hashed(self, dump: Dump, equal: bool) -> Hashed | None:
+        """Errors: TensorError where padding that is not the board's would be taken for its values."""
+        hashed = self.settings.hashed.get(dump.path)
+        if hashed is not None and hashed.how == "valid" and not equal:
+            raise TensorError(
+                f"{dump.path.name}: was hashed on the board as another tensor, and not pulled",
+                "run again with --pull all",
+            )
+        return hashed
 
     def _judge(self, layer: Layer, pair: Pair, metrics: Metrics, equal: bool) -> Judgement:
         limits = self.policy.limits(self._subject(layer, pair))

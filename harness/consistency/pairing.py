@@ -45,7 +45,7 @@ def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = N
     """Open both sides. Errors: TensorError whose `reason` is one of records.REASONS."""
     spec_board = stored = board_spec(tensor, dump, storages)
     board = open_array(dump.path, spec_board)
-    side = _side(tensor, spec_board)
+    side = side_of(tensor, spec_board)
     spec_reference = _reference_spec(side, spec_board, storages)
     reference = open_array(side.path, spec_reference)
     spec_board, note = _guess_layout(spec_board, spec_reference)
@@ -170,7 +170,7 @@ def _other_width(tried: Sequence[TensorSpec], size: int) -> int:
     return next((bits for bits in WIDTHS for way in ways if size == size_bytes(replace(way, dtype=f"s{bits}"))), 0)
 
 
-def _side(tensor: ReferenceTensor, spec_board: TensorSpec) -> ReferenceTensor:
+def side_of(tensor: ReferenceTensor, spec_board: TensorSpec) -> ReferenceTensor:
     """The float side of a border where the board dumped floats."""
     other = tensor.alternate
     floats = spec_board.dtype[:1] == "f"

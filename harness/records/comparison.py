@@ -101,6 +101,7 @@ class Layer:
     single: Metrics | None = None  # isolated error: this op alone, fed with the board's own inputs
     fingerprint: Fingerprint | None = None
     board_file: str = ""
+    hashed: str = ""  # "valid" or "file": equal by the md5 that the board made of that; its bytes were not pulled
     is_output: bool = False
 
 

@@ -30,7 +30,7 @@ from harness.profiling.somstatus import read_somstatus
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import save as save_resume
-from harness.session import shared
+from harness.session import shared, unpulled
 from harness.transports.base import CommandTimeout, Transport
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
@@ -74,6 +74,8 @@ class Session:
         self.support: list[str] = []  # where the platform's own files lie on the board
         self._began = time.monotonic()
         self._step = "starting"
+        self._python = ""  # where the board has one, which the agent then hashes padded dumps with
+        self._model_info: ModelInfo | None = None  # told by the run of mode info
         self._save()
 
     # ---- the story
@@ -84,9 +86,10 @@ class Session:
         with self._at("connecting"):
             self.agent = Agent(transport, board.work, cache_bytes=board.limits.cache_bytes)
             self.agent.install()
-            facts = self.agent.hello(tools=self.platform.tools, path=board.tools)
+            facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=board.tools)
             self.record["board"]["facts"] = store.to_json(facts)
             self._refuse_missing_tools(facts)
+            self._python = facts.tools.get(PYTHON, "")
         nonce, wait_s = self.resume.nonce, self.case.wait_s
         with hold(self.agent, board.name, nonce=nonce, wait_s=wait_s, tell=lambda text: self.tell(text, 0, -1)):
             self._held()
@@ -149,7 +152,7 @@ class Session:
         self._save()
 
     def _refuse_missing_tools(self, facts: BoardFacts) -> None:
-        missing = [tool for tool, where in facts.tools.items() if not where]
+        missing = [tool for tool in self.platform.tools if not facts.tools.get(tool)]
         if missing:
             raise BoardError(
                 f"{self.board.name}: {', '.join(missing)} is not on the board",
@@ -201,7 +204,7 @@ class Session:
 
     def _info(self, model: str, place: str) -> ModelInfo:
         done = self._start(self._job("info", model, ()), place, "info")
-        info = self.platform.read_model_info(done.log)
+        info = self._model_info = self.platform.read_model_info(done.log)
         failure = self._failure("info", done)
         self.record["model_info"] = store.to_json(info)
         self.record["versions"] = dict(info.versions)
@@ -280,14 +283,16 @@ class Session:
         limits = self.board.limits
         pulled = self.agent.fetch(
             folder,
-            self._to_pull(name, [n for n in kept if n not in known]),
+            self._to_pull(name, [n for n in kept if n not in known and n not in hashed]),
             here,
             Quotas(limits.max_files, limits.max_bytes),
             lambda done, total: self.tell(f"pulling {name}", done, total),
         )
         log_file = here / "log.txt"
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
-        files = [run_record.file_record(n, facts, pulled, known) for n, facts in there.items()]
+        known |= {n: it.file for n, it in hashed.items()}
+        valid = {n: it.valid_md5 for n, it in hashed.items()}
+        files = [run_record.file_record(n, facts, pulled, known, valid) for n, facts in there.items()]
         return run_record.ModeRun(
             list(invocation.argv), invocation.environment, code, duration_s, timed_out, log, files
         )
