@@ -39,6 +39,7 @@ class Expectation:
     def __init__(self, case: Case, platform: Platform, tell: Tell) -> None:
         self.case, self.platform, self._tell = case, platform, tell
         self.reference: Reference | None = None
+        self.floats: Reference | None = None  # the float model's tensors, where the case has one
         self._by_size: dict[int, list[tuple[ReferenceTensor, TensorSpec]]] = {}
         self._by_md5: dict[tuple[int, str], tuple[ReferenceTensor, TensorSpec]] = {}
         self._fed: dict[tuple[int, str], tuple[Path, int]] = {}  # where these bytes begin in a file that was fed
@@ -49,7 +50,7 @@ class Expectation:
         if not self.case.reference or self.reference is not None:
             return
         self._tell("computing the reference", 0, -1)
-        feeds = self._feeds(info, inputs)
+        feeds = self._feeds(info, inputs, self.case.reference)
         graph = Path(self.case.graph) if self.case.graph else None
         self.reference = open_reference(Path(self.case.reference), feeds=feeds, scratch=scratch, graph=graph)
         self._fed = dict(piece for fed in inputs for piece in _pieces(fed.path))
@@ -58,6 +59,13 @@ class Expectation:
                 self.padded_sizes.add(size_bytes(spec))
             if not _padded(spec):
                 self._by_size.setdefault(size_bytes(spec), []).append((tensor, spec))
+
+    def open_floats(self, info: ModelInfo, inputs: Sequence[Fed], scratch: Path) -> None:
+        """Read or compute the float model's tensors, fed with the same bytes. Errors: InputError."""
+        if self.case.floats and self.floats is None:
+            self._tell("computing the float model", 0, -1)
+            feeds = self._feeds(info, inputs, self.case.floats)
+            self.floats = open_reference(Path(self.case.floats), feeds=feeds, scratch=scratch)
 
     def record(self) -> dict[str, Any] | None:
         """For run.json: which reference it was."""
@@ -101,12 +109,14 @@ class Expectation:
 
     # ---- feeding an ONNX
 
-    def _feeds(self, info: ModelInfo, inputs: Sequence[Fed]) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
+    def _feeds(
+        self, info: ModelInfo, inputs: Sequence[Fed], of: str
+    ) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
         def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
             if len(wanted) != len(inputs):
                 raise InputError(
-                    f"{self.case.reference}: takes {len(wanted)} inputs, the board's model {len(inputs)}",
-                    "the reference is not the ONNX of this model",
+                    f"{of}: takes {len(wanted)} inputs, the board's model {len(inputs)}",
+                    "it is not the ONNX of this model",
                 )
             return {spec.name: self._feed(info, spec, _partner(spec, i, inputs)) for i, spec in enumerate(wanted)}
 

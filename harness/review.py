@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness import platforms, resume, store
+from harness import platforms, previous, resume, store
 from harness.consistency import pcside, temporal
 from harness.consistency.compare import Hashed, Settings, compare
 from harness.consistency.pairing import board_spec
-from harness.consistency.policy import load_policy
+from harness.consistency.policy import load_policy, waiver_record
 from harness.consistency.shapes import ShapesOfModel
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
@@ -32,6 +32,8 @@ def check_before(case: Case) -> Case:
     """Refuse what cannot be judged, before a board is touched. Errors: InputError, ConfigError."""
     if case.reference and not Path(case.reference).exists():
         raise InputError(f"{case.reference}: no such reference", "give a folder, an .npz or an ONNX on this PC")
+    if case.floats and not Path(case.floats).exists():
+        raise InputError(f"{case.floats}: no such float reference", "give a folder, an .npz or an ONNX on this PC")
     if case.graph:
         read_graph(Path(case.graph))
     if case.mapping and not Path(case.mapping).is_file():
@@ -65,6 +67,7 @@ def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict
         "profile": store.to_json(times),
         "comparison": store.to_json(comparison),
         "checks": checks,
+        "policy": _policy(expected, comparison),
         "plan": store.to_json(plan),
         "memory": _memory(left),
     }
@@ -72,9 +75,28 @@ def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict
     found = (*find(run, times, comparison, plan), *_pc_side(expected, run))
     run["findings"] = store.to_json(found)
     run["verdict"] = store.to_json(verdict(run["modes"], comparison, checks))
+    _hold_against(case.previous, case.max_slower_percent, run)
     store.save_run(folder, run)
     resume.drop(folder)  # judged: from here on there is nothing to go on with
     return run
+
+
+def _policy(expected: Expectation, comparison: Comparison | None) -> dict[str, Any] | None:
+    """The policy that judged, with all its waivers: also those that no layer needed, or that have ended."""
+    if comparison is None:
+        return None
+    policy = load_policy(expected.case.policy)
+    layers = [(layer.op, layer.name) for layer in comparison.layers]
+    return {"name": policy.name, "source": policy.source, "waivers": waiver_record(policy, layers)}
+
+
+def _hold_against(earlier: str, max_slower_percent: float | None, run: dict[str, Any]) -> None:
+    if not earlier:
+        return
+    run["previous"] = previous.against(store.load_run(Path(earlier)), run)
+    word = previous.judged(Verdict(**run["verdict"]), run["previous"]["latency"], max_slower_percent)
+    run["previous"]["max_slower_percent"] = max_slower_percent
+    run["verdict"] = store.to_json(word)
 
 
 class Left:
@@ -154,6 +176,7 @@ def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | N
         policy=load_policy(case.policy),
         mapping=Path(case.mapping) if case.mapping else None,
         model=Path(case.graph) if case.graph else None,
+        floats=expected.floats,
         platform=left.platform.name,
         toolchain=left.info.versions.get("builder", ""),
         repeats=[left.dumps(turn) for turn in left.turns(mode) if turn != mode],

@@ -148,6 +148,13 @@ def _image(folder: Path) -> Path:
     return path
 
 
+def test_a_float_model_is_fed_with_the_input(net: tuple[Reference, Path]) -> None:
+    argv = ["compare", net[1] / "reference", net[1] / "bad", "--float", net[1] / "pyramid.onnx"]
+    assert call(*argv).exit_code == 2
+    result = call(*argv, "--input", _image(net[1]))
+    assert result.exit_code == 1 and "three-way: " in result.stdout and "noise ratio" in result.stdout
+
+
 def test_the_noise_ratio_is_shown_where_a_float_reference_is_given(net: tuple[Reference, Path]) -> None:
     call("reference", net[1] / "pyramid.onnx", "--input", _image(net[1]), "-o", net[1] / "float")
     result = call("compare", net[1] / "reference", net[1] / "bad", "--float", net[1] / "float")

@@ -24,7 +24,7 @@ LEVELS = [
     ["emulator"],
     ["diagnosis"],
     ["expectation", "inputs", "inventory", "report"],
-    ["boards", "holding", "resume", "run_record"],
+    ["boards", "holding", "previous", "resume", "run_record"],
     ["prepare", "review", "session"],
     ["cli"],
     ["__main__"],

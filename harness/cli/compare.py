@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +75,14 @@ def command(context: click.Context, /, **given: Any) -> None:
 def _compare(given: dict[str, Any]) -> Comparison:
     from harness.consistency.compare import compare
     from harness.consistency.ladder import with_ladder
-    from harness.dumps import read_dumps, recognise
+    from harness.dumps import gaps, read_dumps, recognise
 
     stages = _stages(given["stages"])
     reference = _reference(given)
     platform = given["platform"] or recognise(given["dumps"])
     dumps = read_dumps(given["dumps"], platform)
     with progress("comparing") as step:
-        settings = _settings(given, platform, step)
+        settings = replace(_settings(given, platform, step), gaps=gaps(dumps, platform))
         comparison = compare(reference, dumps, settings)
         if stages:
             comparison = with_ladder(comparison, stages, reference, dumps, settings)
@@ -100,7 +101,7 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
         mapping=given["mapping"],
         model=given["graph"],
         isolate=not given["no_isolate"],
-        floats=open_reference(given["floats"]) if given["floats"] else None,
+        floats=open_reference(given["floats"], _feed(given["floats"], given["inputs"])) if given["floats"] else None,
         previous=open_reference(given["previous"]) if given["previous"] else None,
         platform=platform,
         toolchain=given["toolchain"],
@@ -109,16 +110,23 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
 
 
 def _reference(given: dict[str, Any]) -> Reference:
-    from harness.cli.reference import match_inputs
-    from harness.reference import open_reference, read_inputs
+    from harness.reference import open_reference
 
     path: Path = given["reference"]
-    if given["inputs"] and path.suffix != ".onnx":
+    run_here = [p for p in (path, given["floats"]) if p is not None and p.suffix == ".onnx"]
+    if given["inputs"] and not run_here:
         raise click.UsageError(f"--input is for a REFERENCE that is an ONNX; {path} holds its tensors already.")
-    feed = None
-    if path.suffix == ".onnx" and given["inputs"]:
-        feed = read_inputs(path, match_inputs(path, given["inputs"]))
-    return open_reference(path, feed, platform=given["platform"], graph=given["graph"])
+    return open_reference(path, _feed(path, given["inputs"]), platform=given["platform"], graph=given["graph"])
+
+
+def _feed(path: Path, inputs: Sequence[str]) -> Any:
+    """The arrays that an ONNX is fed with; None for what holds its tensors already, or without --input."""
+    if path.suffix != ".onnx" or not inputs:
+        return None
+    from harness.cli.reference import match_inputs
+    from harness.reference import read_inputs
+
+    return read_inputs(path, match_inputs(path, inputs))
 
 
 def _stages(given: Sequence[str]) -> dict[str, Path]:
@@ -171,7 +179,7 @@ def _is_wide() -> bool:
 
 
 def _unmatched(layer: Layer) -> bool:
-    return layer.verdict == "not_compared" and layer.reason in ("no_reference", "no_dump", "ambiguous")
+    return layer.verdict == "not_compared" and layer.reason in ("no_reference", "no_dump", "lost", "ambiguous")
 
 
 def _rank(layer: Layer) -> tuple[int, float, int]:

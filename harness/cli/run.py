@@ -96,6 +96,26 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     help="Tells the graph, and where values lie in padded dumps: for --repeat without --reference.",
 )
 @click.option(
+    "--float",
+    "floats",
+    default="",
+    metavar="DIR|NPZ|ONNX",
+    help="The float model: how much of each layer's noise is quantization's own. Needs --reference.",
+)
+@click.option(
+    "--previous",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="An earlier run, or a folder of runs (the newest complete one): what changed in verdicts and latency.",
+)
+@click.option(
+    "--max-slower",
+    "max_slower_percent",
+    type=FiniteRange(0),
+    metavar="PERCENT",
+    help="Exit 1 where the mean latency is more than that above the run of --previous.",
+)
+@click.option(
     "--build",
     "build",
     multiple=True,
@@ -182,6 +202,10 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
     asked = {name for name in ("repeat", "frames", "time_s") if _is_given(context, name)}
     if "repeat" in asked and modes and not {"release", "debug"} & set(modes):
         raise click.UsageError(f"--repeat is about release and debug; --mode {','.join(modes)} runs neither.")
+    if context.params["floats"] and not context.params["reference"]:
+        raise click.UsageError("--float needs --reference: it says how much of the reference's own noise a layer has.")
+    if context.params["max_slower_percent"] is not None and not context.params["previous"]:
+        raise click.UsageError("--max-slower needs --previous RUN: slower than which run?")
     if {"frames", "time_s"} <= asked:
         raise click.UsageError("--frames and --time exclude each other: a profile ends after frames or after seconds.")
 
@@ -206,6 +230,8 @@ def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
 
 def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
     """Paths are made absolute: a broken run may be resumed from another folder."""
+    from harness.previous import find_previous
+
     return Case(
         name=given["case_name"] or model.stem,
         model=model.absolute(),
@@ -222,6 +248,9 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
         policy=given["policy"],
         mapping=_absolute(given["mapping"]),
         graph=_absolute(given["graph"]),
+        floats=_absolute(given["floats"]),
+        previous=str(find_previous(given["previous"])) if given["previous"] else "",
+        max_slower_percent=given["max_slower_percent"],
         build=tuple(path.absolute() for path in given["build"]),
         options=dict(_pair(text) for text in given["options"]),
         timeout_s=given["timeout_s"] or timeout_s,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -237,3 +237,15 @@ def _waiver(entry: WaiverEntry, path: Path) -> Waiver:
 def expired(policy: Policy) -> Sequence[Waiver]:
     """Waivers whose date has passed."""
     return [w for w in policy.waivers if w.until < policy.today]
+
+
+def waiver_record(policy: Policy, layers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Every waiver of a policy for run.json: its words and bounds, whether it has ended, how many of the `layers`
+    ((op, tensor) each) it is about."""
+    ended = expired(policy)
+    return [
+        vars(waiver)
+        | {"until": str(waiver.until), "ended": waiver in ended}
+        | {"layers": sum(waiver.is_about(op, tensor) for op, tensor in layers)}
+        for waiver in policy.waivers
+    ]

@@ -24,7 +24,9 @@ RUN_VERDICTS = (
     "diverges",
     "not_deterministic",
     "not_comparable",
+    "incomplete",  # what was compared is good, but files that belong to it are lost or damaged
     "board_fault",
+    "slower",  # good, but slower than an earlier run by more than the user allows
     "not_compared",  # the user gave no reference: measured, nothing judged
     "not_measured",  # a mode failed, or the link: nothing can be said
 )

@@ -28,6 +28,9 @@ class Case:
     policy: str = ""  # a policy file; "" is the built-in default
     mapping: str = ""  # a file of names: board tensor -> reference tensor
     graph: str = ""  # an ONNX that tells the graph and where values lie in dumps; "": the reference's own
+    floats: str = ""  # the float model: a folder, an .npz or an ONNX; how much of the noise is quantization's own
+    previous: str = ""  # the run.json of an earlier run that this one is held against
+    max_slower_percent: float | None = None  # than the earlier run; None does not gate
     build: tuple[Path, ...] = ()  # what the toolchain left: logs, node tables; empty: looked for beside the model
     options: dict[str, Any] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0

@@ -13,6 +13,7 @@ _TITLES = {
     "consistent_accumulated": ("good", "Consistent: ties grew, no op is wrong"),
     "diverges": ("bad", "Diverges"),
     "not_deterministic": ("bad", "Not deterministic"),
+    "slower": ("bad", "Slower than the earlier run"),
     "not_comparable": ("none", "Not comparable"),
     "board_fault": ("bad", "Board fault"),
     "not_compared": ("none", "Measured, not compared"),

@@ -15,7 +15,15 @@ _MOST_ROWS = 10
 
 def markdown(data: Row) -> str:
     """The summary of `tables(run)`."""
-    blocks = [_title(data), _facts(data), _numbers(data), _findings(data), _worst_layers(data), _problems(data)]
+    blocks = [
+        _title(data),
+        _facts(data),
+        _numbers(data),
+        _findings(data),
+        _worst_layers(data),
+        _before(data),
+        _problems(data),
+    ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -93,6 +101,11 @@ def _layer(row: Row) -> str:
         level(row["sqnr_db"], row),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _before(data: Row) -> str:
+    told = data["previous"]
+    return f"Against {code(told['run'])}: {prose('; '.join(told['sentences']))}." if told else ""
 
 
 def _problems(data: Row) -> str:

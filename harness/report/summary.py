@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.report.headline import coverage_sentence, fault_sentence, plural
 from harness.report.layer_tables import level
+from harness.report.previous_tables import noise_sentence
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
 from harness.report.time_tables import overlaps
@@ -15,9 +16,21 @@ _MOST = 5  # of findings, origins and problems; the rest is counted
 def lines(run: Row) -> list[str]:
     """Label and text per line, verdict first. Errors: InputError where run.json has a wrong shape."""
     data = tables(run)
-    blocks = (_verdict, _flags, _coverage, _origins, _latency, _split, _findings, _problems)
+    blocks = (_verdict, _flags, _coverage, _origins, _float, _previous, _latency, _split, _findings, _problems)
     told = [f"{label:<10}{words}" for block in blocks for label, words in block(data)]
     return [visible(line.replace("\u202f", " ")) for line in told]
+
+
+def _previous(data: Row) -> Lines:
+    told = data["previous"]
+    sentences = [shortened(sentence, 300) for sentence in told["sentences"]] if told else []
+    return [("before" if not place else "", sentence) for place, sentence in enumerate(sentences)]
+
+
+def _float(data: Row) -> Lines:
+    three_way = data["comparison"]["checks"]["three_way"] if data["comparison"] else None
+    said = noise_sentence(three_way["layers"]) if three_way else ""
+    return [("float", said)] if said else []
 
 
 Lines = list[tuple[str, str]]

@@ -13,6 +13,7 @@ from harness.report.headline import headline
 from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op, waiver_rows
 from harness.report.link_tables import input_rows, memory_rows, notes, timing_rows, traffic
 from harness.report.plan_tables import plan_table
+from harness.report.previous_tables import policy_waivers, previous_table
 from harness.report.reach import Row, items, rows, section
 from harness.report.subgraph_standings import with_subgraphs
 from harness.report.time_tables import overlaps, time_table
@@ -48,6 +49,8 @@ def tables(run: Row) -> Row:
         "repeats": repeat_rows(section(comparison, "extras") or section(run, "checks")),
         "own_checks": [] if comparison else checks(section(run, "checks"), [])["sentences"],
         "waivers": waivers,
+        "policy_waivers": policy_waivers(run),
+        "previous": previous_table(run),
         "plan": plan_table(run, standings, layers),
         "time": time,
         "memory": memory_rows(run),

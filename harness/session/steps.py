@@ -222,6 +222,7 @@ class Session:
         self.record["notes"] += [item.note for item in plan if item.note]
         fed = [Fed(item.tensor, item.path) for item in plan]
         self.expected.open(info, fed, self.folder / "reference")
+        self.expected.open_floats(info, fed, self.folder / "float")
         self.record["case"]["reference"] = self.expected.record()
         return tuple(self._put(item.path, item.tensor) for item in plan)
 
