@@ -57,6 +57,9 @@ def test_a_soc_with_an_unknown_number_of_cores_is_not_limited() -> None:
 def test_short_times_use_the_flag_in_seconds() -> None:
     assert "--perf_time_in_seconds=30" in invoke("profile", time_s=30.0)
     assert "--perf_time=1" in invoke("profile", time_s=60.0)
+    with pytest.raises(InputError, match="whole seconds") as refused:
+        invoke("profile", time_s=2.5)
+    assert refused.value.hint.endswith("--time 2 or --time 3")
 
 
 def test_strides_of_dynamic_images_follow_from_their_shapes() -> None:

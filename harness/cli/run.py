@@ -66,7 +66,14 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 @click.option("--core", default="0", show_default=True, help="Accelerator core; 0 lets the runtime choose.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of the profile run.")
 @click.option("--frames", default=200, show_default=True, type=click.IntRange(1), help="Frames of the profile run.")
-@click.option("--time", "time_s", default=0.0, type=FiniteRange(0), help="Seconds to profile, instead of frames.")
+@click.option(
+    "--time",
+    "time_s",
+    default=0.0,
+    type=FiniteRange(0),
+    metavar="SECONDS",
+    help="Profile that many seconds instead of frames. Where the board's tool counts minutes: multiples of 60.",
+)
 @click.option(
     "--repeat",
     default=1,
@@ -181,6 +188,7 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
     _refuse_idle(_modes(given["modes"]))
     case = _case(model, given, board.limits.timeout_s)
     _refuse_noise(case)
+    _refuse_short_limit(case)
     return _measure(
         board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected, ask_password)
     )
@@ -273,6 +281,15 @@ def _refuse_noise(case: Case) -> None:
         raise InputError(
             f"{path}: holds tensors of one input, and without --input the board would be fed seeded noise",
             "give --input FILE, the file that the reference was made with; or an ONNX as --reference",
+        )
+
+
+def _refuse_short_limit(case: Case) -> None:
+    """A profile that lasts as long as its time limit would be ended before it tells anything."""
+    if case.time_s >= case.timeout_s and ("profile" in case.modes or not case.modes):
+        raise InputError(
+            f"--time {case.time_s:g}: each mode is ended after {case.timeout_s:g} seconds, so the profile never ends",
+            f"allow more: --timeout {case.time_s + 120:g}, or `limits: timeout_s` in hosts.yaml",
         )
 
 

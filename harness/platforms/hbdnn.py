@@ -34,7 +34,7 @@ OPTIONS: Mapping[str, str] = {
     "core": "BPU core: 0 any, 1 first, 2 second (as many as the chip has)",
     "threads": "threads of a profile run, 1 to 8",
     "frames": "frames of a profile run",
-    "time": "seconds of a profile run, a multiple of 60 (the tool counts minutes); replaces frames",
+    "time": "seconds of a profile run, a multiple of 60 (this tool counts whole minutes); replaces frames",
     "model_name": "which model of a packed file",
     "roi": "regions of resizer inputs: left,top,right,bottom;... in the model's input order, inclusive",
     "repeat_frames": "frames of an infer run (the same input again), default 1",
@@ -115,8 +115,7 @@ class Hbdnn:
         seconds = seconds_of(values)
         if seconds == 0:
             return [f"--frame_count={options.integer(values, 'frames', 1, 100_000_000)}"]
-        if seconds % 60:
-            raise InputError(f"option time={seconds:g}: this tool counts minutes", "give a multiple of 60 seconds")
+        refuse_parts(seconds, 60, "whole minutes (its --perf_time)")
         return [f"--perf_time={int(seconds // 60)}"]
 
     # ---- reading
@@ -181,6 +180,17 @@ def seconds_of(values: Mapping[str, Any]) -> float:
     if not 0 <= seconds <= 30 * 86400:
         raise InputError(f"option time={values['time']}: takes seconds, 0 to 30 days")
     return seconds
+
+
+def refuse_parts(seconds: float, step_s: int, counts: str) -> None:
+    """Errors: InputError for a time that the tool's own unit cannot say; it is never rounded."""
+    if seconds % step_s:
+        below = int(seconds // step_s) * step_s
+        near = [f"--time {value}" for value in (below, below + step_s) if value]
+        raise InputError(
+            f"--time {seconds:g} is {seconds:g} seconds; the board's hrt_model_exec counts {counts}",
+            f"give a multiple of {step_s} seconds: {' or '.join(near)}",
+        )
 
 
 def _profiler_latency(profiler: ProfilerLog) -> Latency | None:

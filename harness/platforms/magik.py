@@ -81,6 +81,7 @@ class Magik:
             return Invocation(self._info_line(job, values), {})
         if job.mode not in self.modes:
             raise InputError(f"platform magik has no mode {job.mode!r}", f"its modes: {', '.join(self.modes)}")
+        magik_options.refuse_without_effect(job)
         argv = magik_options.run_line(board, job, values)
         keep = magik_options.KEEP.get(job.mode, magik_options.PICTURES)
         return Invocation(argv, {}, expected=magik_errors.EXPECTED.get(job.mode, ()), keep=keep)

@@ -56,6 +56,17 @@ def merged(board: Board, job: Job) -> dict[str, str]:
     return {key: str(value) for key, value in {**DEFAULTS, **board.options, **given}.items()}
 
 
+def refuse_without_effect(job: Job) -> None:
+    """What the user's own programs decide cannot be asked for here. Errors: InputError naming the option."""
+    plain = Job(job.mode, job.model, job.folder)
+    for option, field in (("--time", "time_s"), ("--frames", "frames"), ("--threads", "threads"), ("--core", "core")):
+        if getattr(job, field) != getattr(plain, field):
+            raise InputError(
+                f"{option} {getattr(job, field)}: without effect on platform magik, where your own program says that",
+                "leave it out; what the program takes goes into --option arguments=...",
+            )
+
+
 def generation(board: Board) -> str:
     """ "NNA1", "NNA2", or "" for a SoC that is not known."""
     return GENERATIONS.get(board.soc.strip().lower().split("-")[0], "")

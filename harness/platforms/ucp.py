@@ -16,7 +16,7 @@ from harness.platforms import horizon_dumps
 from harness.platforms import horizon_options as options
 from harness.platforms.base import Platform
 from harness.platforms.hbdnn import OPTIONS as SHARED_OPTIONS
-from harness.platforms.hbdnn import Hbdnn, seconds_of
+from harness.platforms.hbdnn import Hbdnn, refuse_parts, seconds_of
 from harness.platforms.horizon_errors import FILES
 from harness.platforms.horizon_perf import csv_problems, read_profiler_csv
 from harness.platforms.horizon_profiler import read_profiler_log
@@ -29,7 +29,7 @@ OPTIONS: Mapping[str, str] = {
     **SHARED_OPTIONS,
     "core": "BPU core: 0 any, 1 first, ... or a list like 1,2 for a model compiled for several cores",
     "threads": "threads of a profile run, 1 to 32",
-    "time": "seconds of a profile run; replaces frames",
+    "time": "whole seconds of a profile run; replaces frames",
     "warmup": "true (default) leaves the first frame out of the statistics",
     "priority": "task priority, 0 to 255",
     "task_timeout_ms": "time limit of one task, 0 is none",
@@ -89,8 +89,7 @@ class Ucp(Hbdnn):
             return super()._length_flags(values)
         if seconds % 60 == 0:
             return [f"--perf_time={int(seconds // 60)}"]
-        if seconds != int(seconds):
-            raise InputError(f"option time={seconds:g}: the tool counts whole seconds")
+        refuse_parts(seconds, 1, "whole seconds (its --perf_time_in_seconds)")
         return [f"--perf_time_in_seconds={int(seconds)}"]
 
     # ---- reading
