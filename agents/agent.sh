@@ -277,21 +277,51 @@ nap() {
   sleep 0.1 2>/dev/null || sleep 1
 }
 
-receive() { # stdin to the end of $p_part. A `tee` into md5sum would save a read, but moves 1 to 8 KiB at a time.
+receive() { # stdin to the end of $p_part; with "yes" its md5 is taken meanwhile, into $p_sum
+  p_sum=''
+  rm -f "$p_part.lock/growing" "$p_part.sum"
+  [ "$1" != yes ] || true >"$p_part.lock/growing"
   exec 3<&0
   cat <&3 >>"$p_part" 2>/dev/null &
   p_cat=$!
   exec 3<&-
+  p_hash=''
+  if [ -e "$p_part.lock/growing" ]; then
+    { follow | md5sum >"$p_part.lock/sum"; } 2>/dev/null >&2 &
+    p_hash=$!
+  fi
   wait "$p_cat"
+  p_code=$?
+  [ -n "$p_hash" ] || return "$p_code"
+  rm -f "$p_part.lock/growing"
+  wait "$p_hash"
+  read -r p_sum _ <"$p_part.lock/sum" || p_sum='' # the disk was full: the file is read once more
+  return "$p_code"
+} 2>/dev/null
+
+follow() { # $p_part from its first byte on, while it grows. A `tee` would do it too, but moves 1 to 8 KiB at a time.
+  p_at=0
+  while [ -e "$p_part.lock/growing" ]; do
+    size_of "$p_part"
+    p_now=$((size / 1048576))
+    if [ "$p_now" -gt "$p_at" ]; then
+      dd bs=1048576 skip="$p_at" count=$((p_now - p_at)) <"$p_part"
+      p_at=$p_now
+    else
+      kill -0 $$ || return # the agent itself was killed
+      nap
+    fi
+  done
+  dd bs=1048576 skip="$p_at" <"$p_part"
 }
 
-do_put() { # name size offset owner [later]; stdin: the bytes from offset on. `later`: adopt will check them
+do_put() { # name size offset end owner [later]; stdin: the bytes from offset to end. `later`: adopt will check them
   check_lease
-  if ! { cache_name "${1-}" && number "${2-}" && number "${3-}" && hex "${4-}"; }; then
-    fail usage "put NAME SIZE OFFSET OWNER"
+  if ! { cache_name "${1-}" && number "${2-}" && number "${3-}" && number "${4-}" && hex "${5-}"; }; then
+    fail usage "put NAME SIZE OFFSET END OWNER"
   fi
   p_part=$cache/.$1.part
-  lock_take "$p_part.lock" "$4" || fail busy "another host is pushing $1"
+  lock_take "$p_part.lock" "$5" || fail busy "another host is pushing $1"
   p_cat=''
   trap 'rm -rf "$p_part.lock"' EXIT
   # a shell that waits for `cat` in the foreground would not hear the signal
@@ -302,37 +332,48 @@ do_put() { # name size offset owner [later]; stdin: the bytes from offset on. `l
     return
   fi
   if [ "$3" -eq 0 ]; then
-    : >"$p_part" || fail cannot_write "$p_part"
+    true >"$p_part" || fail cannot_write "$p_part"
   fi
   size_of "$p_part"
   [ "$size" -eq "$3" ] || fail offset "$size"
-  receive || {
+  p_beside=no
+  if [ "$4" -eq "$2" ] && [ $(($4 - $3)) -ge "$worth_hashing" ]; then p_beside=yes; fi
+  receive "$p_beside" || {
     rm -f "$p_part"
     free_bytes
     fail no_space "the board's disk is full or cannot be written; $free bytes are free in $cache"
   }
   size_of "$p_part"
   [ "$size" -ge "$2" ] || fail partial "$size"
-  if [ "${5-}" = later ] && [ "$size" -eq "$2" ]; then
+  if [ "${6-}" = later ] && [ "$size" -eq "$2" ]; then
+    [ -z "$p_sum" ] || echo "$boot $size $p_sum" >"$p_part.sum"
     say received "$size"
-    echo end=1
-    return
+  else
+    store "$p_part" "$1" "$2" "$p_sum"
   fi
-  store "$p_part" "$1" "$2"
   echo end=1
 }
 
-do_adopt() { # part-name name size: what was received under a passing name is stored under its md5
+do_adopt() { # part-name name size owner: what was received under a passing name is stored under its md5
   check_lease
-  if ! { cache_name "${1-}" && number "${3-}" && cache_name "${2-}"; }; then fail usage "adopt PART NAME SIZE"; fi
-  boot_id
-  size_of "$cache/.$1.part"
-  store "$cache/.$1.part" "$2" "$3"
+  if ! { cache_name "${1-}" && number "${3-}" && hex "${4-}" && cache_name "${2-}"; }; then
+    fail usage "adopt PART NAME SIZE OWNER"
+  fi
+  p_part=$cache/.$1.part
+  lock_take "$p_part.lock" "$4" || fail busy "another host is pushing $1"
+  trap 'rm -rf "$p_part.lock"' EXIT
+  size_of "$p_part"
+  p_boot='' p_size='' p_sum=''
+  [ ! -r "$p_part.sum" ] || read -r p_boot p_size p_sum <"$p_part.sum"
+  [ "$p_boot $p_size" = "$boot $size" ] || p_sum='' # a power cut may have taken what was hashed
+  rm -f "$p_part.sum"
+  store "$p_part" "$2" "$3" "$p_sum"
   echo end=1
 }
 
-store() { # part name size-it-must-have: check the md5, then rename; $n_md5 and $size are set
-  p_sum=$(md5sum <"$1")
+store() { # part name size-it-must-have md5-if-known: check, then rename; $n_md5 and $size are set
+  p_sum=$4
+  [ -n "$p_sum" ] || p_sum=$(md5sum <"$1")
   if [ "$size" -ne "$3" ] || [ "${p_sum%% *}" != "$n_md5" ]; then
     rm -f "$1"
     fail damaged "${p_sum%% *}"
@@ -670,6 +711,18 @@ do_odd() { # files of any name: "size md5 escaped-name" each
   done
 }
 
+do_valid() { # escaped folder, escaped path of agents/valid_md5.py; stdin: its jobs. md5 of the valid bytes of padded files
+  unescape "${2-}"
+  v_script=$u
+  [ -f "$v_script" ] || fail usage "valid FOLDER SCRIPT"
+  go "${1-}"
+  PATH=${HARNESS_PATH:+$HARNESS_PATH:}$PATH
+  command -v python3 >/dev/null 2>&1 || fail no_python "$PATH"
+  python3 -I -S -B "$v_script"
+  say code "$?"
+  echo end=1
+}
+
 do_pack() { # escaped folder [gzip]; stdin: NUL-separated names with ./ in front. Tar archives, one or more in a row.
   go "${1-}"
   # GNU tar takes a backslash in a name for an escape unless told not to; others do not know the option
@@ -711,18 +764,6 @@ sense_line() { # one sample: temperatures in millidegrees, frequencies in kHz (c
     reading "npu_load:${m_dir##*/bpu}" "$m_dir/ratio"
     for m_file in "$m_dir"/devfreq/*/cur_freq; do reading "npu_hz:${m_dir##*/bpu}" "$m_file"; done
   done
-do_valid() { # escaped folder, escaped path of agents/valid_md5.py; stdin: its jobs. md5 of the valid bytes of padded files
-  unescape "${2-}"
-  v_script=$u
-  [ -f "$v_script" ] || fail usage "valid FOLDER SCRIPT"
-  go "${1-}"
-  PATH=${HARNESS_PATH:+$HARNESS_PATH:}$PATH
-  command -v python3 >/dev/null 2>&1 || fail no_python "$PATH"
-  python3 -I -S -B "$v_script"
-  say code "$?"
-  echo end=1
-}
-
   if read -r m_value _ <"$proc/loadavg"; then printf ' load1=%s' "$m_value"; fi
   while read -r m_key m_value _; do
     case $m_key in MemAvailable:) printf ' memory_available_kb=%s' "$m_value"; break ;; esac
@@ -837,19 +878,32 @@ lease_mine() { # is lease=N.nonce the holder's
     [ "${lease%%.*}" -le "$top" ] && [ "$l_boot" = "$boot" ] && [ "$l_until" -gt 0 ]
 } 2>/dev/null
 
-check_lease() { # before every verb that changes something
+check_lease() { # before every verb that changes something, and before every other one that comes with a lease
   lease_look
   if [ -z "$lease" ]; then
     [ "$live" -eq 0 ] || lease_refuse
   elif [ "$l_boot" != "$boot" ] && [ "${lease#*.}" = "$l_nonce" ]; then
     fail rebooted "$boot"
+  elif [ "$top" -eq 0 ]; then
+    fail stale_lease "the board knows of no lease: its disk was emptied"
   elif ! lease_mine; then
     fail stale_lease "$lease is not the lease of this board any more; the last is $top"
   fi
 }
 
-do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | break | show
+do_guard() { # argv: a command of the inventory, for the board's holder alone; 97 and a refusal for anybody else
+  (check_lease) || exit 97
+  LC_ALL=$original_lc_all
+  [ -n "$LC_ALL" ] || unset LC_ALL
+  "$@" # not exec: whoever takes the board next finds it by this shell's command line
+}
+
+do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | break | check | show
   case ${1-} in
+    check)
+      check_lease
+      echo end=1
+      ;;
     take)
       lease_look
       if [ "$live" -eq 1 ] && [ "$l_nonce" = "${4-}" ]; then # the answer to our own earlier question was lost
@@ -863,9 +917,9 @@ do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | break | show
       lease_write "${3-}" "${4-}" $((top + 1)) "$cs" "${2:-nobody}"
       end_strangers "$4"
       ;;
-    renew)
+    renew) # one that has ended, too, where nobody followed: the link was away for longer than the lease
       lease_look
-      if [ "$live" -ne 1 ] || ! lease_mine; then fail stale_lease "$lease has ended; the last is $top"; fi
+      if ! lease_mine; then fail stale_lease "$lease has ended; the last is $top"; fi
       lease_write "${2-}" "$l_nonce" "$l_first" "$l_taken" "$l_owner"
       ;;
     release)
@@ -897,13 +951,33 @@ runs_without_lease() { # somebody who took no lease is at work: do not lease the
   done
 }
 
-end_strangers() { # nonce: end the runs that earlier holders left
+end_strangers() { # nonce: end the runs that earlier holders left, and what their hosts are still asking of this board
+  end_calls "$1"
   for job in "$work"/jobs/*; do
     if [ -f "$job/job" ] && [ ! -e "$job/end" ] && [ -s "$job/lease" ] && ! grep -q "\.$1\$" "$job/lease"; then stop_job; fi
   done
 }
 
-do_sweep() { # age in seconds: forget runs that ended, or died, and are older; and cut-off pushes
+end_calls() { # nonce: end the pushes, pulls and commands under another lease: their host may only have been asleep
+  for s_signal in TERM KILL; do
+    s_found=
+    for s_dir in "$proc"/[0-9]*; do
+      s_pid=${s_dir##*/}
+      case $s_pid in "$$" | "$PPID") continue ;; esac
+      while IFS= read -r s_line || [ -n "$s_line" ]; do
+        case $s_line in
+          *"work=$work"*lease=[0-9]*."$1"*) ;;
+          *"/agent/agent-"*.sh*"work=$work"*lease=[0-9]*) s_found="$s_found $s_pid" ;;
+        esac
+      done <"$s_dir/cmdline"
+    done
+    [ -n "$s_found" ] || return 0
+    for s_pid in $s_found; do kill "-$s_signal" "-$s_pid" || kill "-$s_signal" "$s_pid"; done
+    nap
+  done
+} 2>/dev/null
+
+do_sweep() { # age in seconds: forget runs that ended, or died, and are older; with 0 cut-off pushes too
   check_lease
   number "${1-}" || fail usage "sweep SECONDS"
   boot_id
@@ -922,7 +996,7 @@ do_sweep() { # age in seconds: forget runs that ended, or died, and are older; a
     w_count=$((w_count + 1))
   done 2>/dev/null
   for w_file in "$cache"/.*.part; do
-    [ -f "$w_file" ] && [ ! -d "$w_file.lock" ] && rm -f "$w_file"
+    [ "$1" -eq 0 ] && [ -f "$w_file" ] && [ ! -d "$w_file.lock" ] && rm -f "$w_file" "$w_file.sum"
   done
   free_bytes
   say swept "$w_count"
@@ -933,13 +1007,17 @@ do_sweep() { # age in seconds: forget runs that ended, or died, and are older; a
 # ------------------------------------------------------------------ the verb
 
 cache=$work/cache
+worth_hashing=8388608 # bytes from which an md5 beside the writing saves more than its processes cost
 reserve=1048576 # bytes left free for the system when room is made
 detached=
 if command -v setsid >/dev/null 2>&1; then detached=setsid; fi
 verb=${1-}
 [ $# -eq 0 ] || shift
 case $verb in
-  hello | have | put | adopt | folder | start | poll | stop | remove | hash | odd | valid | pack | sense | samples | clocks | child | lease | sweep) "do_$verb" "$@" ;;
+  hash | valid | pack | poll | samples | sense | clocks) [ -z "$lease" ] || check_lease ;;
+esac
+case $verb in
+  hello | have | put | adopt | folder | start | poll | stop | remove | hash | odd | valid | pack | sense | samples | clocks | child | lease | guard | sweep) "do_$verb" "$@" ;;
   supervise) supervise "$@" ;;
   *) fail unknown_verb "$verb" ;;
 esac

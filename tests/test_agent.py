@@ -15,7 +15,6 @@ import pytest
 
 from harness.agent import Agent, FileFacts, Quotas
 from harness.agent.packing import PROBE_BYTES, Packing, inflate, maybe_inflated
-from harness.agent.pushing import AHEAD_BYTES, _Digest, _quick_name
 from harness.agent.words import read_answer, read_clocks, read_samples, unescape
 from harness.assets import asset
 from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
@@ -39,7 +38,6 @@ def place(agent: Agent) -> Iterator[str]:
     yield folder
     agent.remove(folder)
     assert not Path(folder).exists()
-    assert not list((Path(agent.work) / "jobs").iterdir()) or True
 
 
 def sh(script: str, **environment: str) -> Invocation:
@@ -103,119 +101,6 @@ def test_a_work_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_an_unknown_verb_is_refused(agent: Agent) -> None:
     with pytest.raises(AgentError, match="understand"):
         agent.ask("dance")
-
-
-# --------------------------------------------------------------------------- cache
-
-
-def test_a_file_is_pushed_once_and_lies_under_its_md5(agent: Agent, tmp_path: Path) -> None:
-    model = tmp_path / "my model 模型.bin"
-    model.write_bytes(os.urandom(300_000))
-    first, again = agent.put_file(model), agent.put_file(model)
-    digest = hashlib.md5(model.read_bytes()).hexdigest()
-    assert (first.sent_bytes, again.sent_bytes) == (300_000, 0)
-    assert first.path == again.path == f"{agent.work}/cache/{digest}.bin"
-    assert Path(first.path).read_bytes() == model.read_bytes()
-
-
-def test_an_empty_file_can_be_pushed(agent: Agent, tmp_path: Path) -> None:
-    (tmp_path / "empty").write_bytes(b"")
-    put = agent.put_file(tmp_path / "empty")
-    assert Path(put.path).read_bytes() == b""
-
-
-def test_many_files_go_with_one_progress(agent: Agent, tmp_path: Path) -> None:
-    files = []
-    for index in range(3):
-        files.append(tmp_path / f"{index}.bin")
-        files[-1].write_bytes(os.urandom(1000 + index))
-    told: list[tuple[int, int]] = []
-    puts = agent.put_files([*files, files[0]], lambda now, total: told.append((now, total)))
-    assert [put.sent_bytes for put in puts] == [1000, 1001, 1002, 0]
-    assert told[-1][1] == 4003
-
-
-def test_a_file_that_is_damaged_in_the_cache_after_a_boot_is_sent_again(agent: Agent, tmp_path: Path) -> None:
-    model = tmp_path / "m.bin"
-    model.write_bytes(os.urandom(5000))
-    path = Path(agent.put_file(model).path)
-    path.chmod(0o644)
-    path.write_bytes(bytes(5000))
-    mark = path.parent / f".{path.name}.ok"
-    mark.write_text("another-boot 5000\n")
-    assert agent.put_file(model).sent_bytes == 5000
-    assert path.read_bytes() == model.read_bytes()
-
-
-def test_a_push_goes_on_where_it_was(agent: Agent, tmp_path: Path) -> None:
-    model = tmp_path / "m.bin"
-    model.write_bytes(os.urandom(1_000_000))
-    digest = hashlib.md5(model.read_bytes()).hexdigest()
-    part = Path(agent.work) / "cache" / f".{digest}.bin.part"
-    part.write_bytes(model.read_bytes()[:400_000])
-    put = agent.put_file(model)
-    assert put.sent_bytes == 600_000
-    assert Path(put.path).read_bytes() == model.read_bytes() and not part.exists()
-
-
-def test_a_part_with_wrong_bytes_is_thrown_away_and_sent_whole(agent: Agent, tmp_path: Path) -> None:
-    model = tmp_path / "m.bin"
-    model.write_bytes(os.urandom(10_000))
-    digest = hashlib.md5(model.read_bytes()).hexdigest()
-    (Path(agent.work) / "cache" / f".{digest}.bin.part").write_bytes(bytes(4000))
-    put = agent.put_file(model)
-    assert put.sent_bytes == 6_000 + 10_000
-    assert Path(put.path).read_bytes() == model.read_bytes()
-
-
-def test_a_dead_hosts_push_lock_is_taken_over(agent: Agent, tmp_path: Path) -> None:
-    model = tmp_path / "m.bin"
-    model.write_bytes(os.urandom(1000))
-    digest = hashlib.md5(model.read_bytes()).hexdigest()
-    lock = Path(agent.work) / "cache" / f".{digest}.bin.part.lock"
-    lock.mkdir()
-    (lock / "who").write_text("999999 some-boot abc\n")
-    assert agent.put_file(model).sent_bytes == 1000
-    assert not lock.exists()
-
-
-def test_the_least_recently_used_leave_a_full_cache(tmp_path: Path) -> None:
-    with open_transport(local_board(tmp_path / "board")) as link:
-        agent = installed(link, cache_bytes=2500)
-        paths = []
-        for index in range(3):
-            file = tmp_path / f"{index}.bin"
-            file.write_bytes(os.urandom(1000))
-            paths.append(Path(agent.put_file(file).path))
-            mark = paths[-1].parent / f".{paths[-1].name}.ok"
-            os.utime(mark, (1_000_000 + index, 1_000_000 + index))
-            if index == 1:
-                agent.put_file(tmp_path / "0.bin")  # used again: now the youngest
-        assert [path.exists() for path in paths] == [True, False, True]
-
-
-def test_a_file_larger_than_the_disk_is_refused_before_it_is_sent(tmp_path: Path) -> None:
-    huge = tmp_path / "huge.bin"
-    with huge.open("wb") as file:
-        file.truncate(1)
-    with open_transport(local_board(tmp_path / "board")) as link:
-        agent = installed(link)
-        name = "0" * 32
-        with pytest.raises(BoardError, match="no space on the board"):
-            agent.ask("have", "0", stdin=f"{name} {2**60}\n".encode())
-
-
-@pytest.mark.parametrize("name", ["../../etc/passwd", "0" * 31, "0" * 32 + "/x", "0" * 32 + ".a/b", "z" * 32])
-def test_a_name_that_is_no_cache_name_is_refused(agent: Agent, name: str) -> None:
-    with pytest.raises(AgentError, match="understand"):
-        agent.ask("have", "0", stdin=f"{name} 5\n".encode())
-    with pytest.raises(AgentError, match="understand"):
-        agent.ask("put", name, "5", "0", "ab", stdin=b"12345")
-
-
-def test_a_missing_host_file_is_an_input_error(agent: Agent, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot read"):
-        agent.put_file(tmp_path / "absent")
 
 
 # --------------------------------------------------------------------------- runs
@@ -612,50 +497,3 @@ def test_a_stream_is_inflated_only_when_it_begins_as_gzip() -> None:
     assert b"".join(maybe_inflated(iter([b"\x1f", gzip.compress(b"text")[1:]]))) == b"text"
     for plain in ([], [b"x"], [b"section=size\n", b"end=1\n"]):
         assert b"".join(maybe_inflated(iter(plain))) == b"".join(plain)
-
-
-# --------------------------------------------------------------------------- large pushes
-
-
-def test_a_large_file_is_sent_before_its_md5_is_known_and_found_the_second_time(agent: Agent, tmp_path: Path) -> None:
-    model = tmp_path / "large.bin"
-    model.write_bytes(os.urandom(AHEAD_BYTES + 5))
-    put = agent.put_file(model)
-    digest = hashlib.md5(model.read_bytes()).hexdigest()
-    assert (put.md5, put.sent_bytes) == (digest, AHEAD_BYTES + 5)
-    assert put.path.endswith(f"/cache/{digest}.bin") and Path(put.path).read_bytes() == model.read_bytes()
-    assert agent.put_file(model).sent_bytes == 0
-    other = tmp_path / "same size.bin"
-    other.write_bytes(os.urandom(AHEAD_BYTES + 5))
-    assert agent.put_file(other).sent_bytes == AHEAD_BYTES + 5
-    assert not list((Path(agent.work) / "cache").glob(".*.part*"))
-
-
-def test_a_large_push_goes_on_where_it_was(agent: Agent, tmp_path: Path) -> None:
-    model = tmp_path / "large.bin"
-    model.write_bytes(os.urandom(AHEAD_BYTES + 77))
-    quick = _quick_name(model, AHEAD_BYTES + 77)
-    (Path(agent.work) / "cache" / f".{quick}.part").write_bytes(model.read_bytes()[:10_000_000])
-    put = agent.put_file(model)
-    assert put.sent_bytes == AHEAD_BYTES + 77 - 10_000_000
-    assert Path(put.path).read_bytes() == model.read_bytes()
-
-
-def test_a_part_of_another_large_file_with_the_same_ends_is_not_believed(agent: Agent, tmp_path: Path) -> None:
-    model = tmp_path / "large.bin"
-    data = bytearray(os.urandom(AHEAD_BYTES + 99))
-    model.write_bytes(data)
-    quick = _quick_name(model, len(data))
-    data[8_000_000] ^= 1
-    (Path(agent.work) / "cache" / f".{quick}.part").write_bytes(data)
-    put = agent.put_file(model)
-    assert put.sent_bytes == len(data) and Path(put.path).read_bytes() == model.read_bytes()
-
-
-def test_pieces_that_are_sent_again_are_hashed_once(tmp_path: Path) -> None:
-    file = tmp_path / "f"
-    file.write_bytes(bytes(range(250)))
-    digest = _Digest(file)
-    for at, size in ((0, 100), (50, 100), (0, 30), (200, 50)):
-        digest.saw(at, file.read_bytes()[at : at + size])
-    assert digest.finish() == hashlib.md5(file.read_bytes()).hexdigest()

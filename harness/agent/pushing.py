@@ -95,11 +95,11 @@ def _put_ahead(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
     md5 = digest.finish()
     name = _cache_name(path, md5)
     try:
-        agent.ask("adopt", push.name, name, str(size), timeout_s=600.0)
+        agent.ask("adopt", push.name, name, str(size), _owner(), timeout_s=600.0)
     except Refused as error:
-        if error.word != "damaged":
+        if error.word not in ("damaged", "busy"):
             raise
-        again = _put_known(agent, path, size, shift)  # a part of an earlier push held something else
+        again = _put_known(agent, path, size, shift)  # an earlier or another host's push held something else
         return Put(again.name, again.md5, size, again.path, sent + again.sent_bytes)
     return Put(path.name, md5, size, f"{agent.work}/cache/{name}", sent)
 
@@ -213,15 +213,18 @@ class _Push:
         with self.path.open("rb") as source:
             return self.agent.ask_stream(
                 "put",
-                *(self.name, str(self.size), str(offset), _owner(), *later),
+                *(self.name, str(self.size), str(offset), str(self._end(offset)), _owner(), *later),
                 stdin=self._pieces(source, offset),
                 timeout_s=120.0 + self.size / SLOWEST_BYTES_PER_S,
             )
 
+    def _end(self, start: int) -> int:
+        return min(self.size, start + STREAM_LIMIT_BYTES)
+
     def _pieces(self, source: BinaryIO, start: int) -> Iterator[bytes]:
         """One stream's worth of the file from `start`; what is left goes with the next."""
         source.seek(start)
-        at, end = start, min(self.size, start + STREAM_LIMIT_BYTES)
+        at, end = start, self._end(start)
         while at < end and (piece := source.read(min(PIECE_BYTES, end - at))):
             if self._digest:
                 self._digest.saw(at, piece)
