@@ -23,7 +23,7 @@ import numpy as np
 from harness import platforms
 from harness.errors import InputError
 from harness.platforms.base import Platform
-from harness.records import Dump, ModelInfo, Quantization, TensorSpec
+from harness.records import Dump, Gap, ModelInfo, Quantization, TensorSpec
 
 MANIFEST = "manifest.json"
 MAX_ELEMENTS = 2**48  # of one tensor: what a manifest may claim without being nonsense
@@ -249,6 +249,13 @@ def dialect(name: str) -> Platform:
         known = ", ".join(n for n in platforms.NAMES if _present(n))
         raise InputError(f"this version does not read the dumps of platform {name!r}", f"platforms: {known}")
     return platforms.load(name)
+
+
+def gaps(dumps: Sequence[Dump], platform: str) -> tuple[Gap, ...] | None:
+    """Layers that the dumps' own numbers miss; None where they carry none."""
+    told = getattr(dialect(platform), "gaps", None) if platform else None
+    found: tuple[Gap, ...] | None = told(dumps) if told is not None else None
+    return found
 
 
 def _present(name: str) -> bool:

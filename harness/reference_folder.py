@@ -128,7 +128,9 @@ def _from_dumps(path: Path, platform: str) -> Reference:
             doubles.append(f"{dump.path.name} ({dump.name})")
         tensors.setdefault(dump.name, _tensor_of_dump(dump, i))
     kind = "npz" if path.suffix == ".npz" else "folder"
-    provenance = {"source": path.name, **({"doubles": doubles} if doubles else {})}
+    provenance: dict[str, Any] = {"source": path.name, **({"doubles": doubles} if doubles else {})}
+    if all(dump.index >= 0 for dump in dumps):
+        provenance["ordered"] = True  # the order of execution is told, not made of names
     return Reference(tensors, kind=kind, source=path.name, provenance=provenance)
 
 

@@ -15,14 +15,26 @@ from harness.consistency.policy import load_policy, waiver_record
 from harness.consistency.shapes import ShapesOfModel
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
-from harness.dumps import each_once
+from harness.dumps import each_once, gaps
 from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD, InputError
 from harness.expectation import Expectation
 from harness.graph import read_graph
 from harness.platforms.base import Platform
 from harness.platforms.horizon_estimates import latency_is_estimated
 from harness.profiling import order_of_dumps, profile
-from harness.records import Board, Case, Comparison, Dump, Finding, Graph, ModelInfo, Profile, TensorSpec, Verdict
+from harness.records import (
+    Board,
+    Case,
+    Comparison,
+    Dump,
+    Finding,
+    Gap,
+    Graph,
+    ModelInfo,
+    Profile,
+    TensorSpec,
+    Verdict,
+)
 from harness.toolchains import read_any
 
 Tell = Callable[[str, int, int], None]
@@ -125,6 +137,10 @@ class Left:
     def dumps(self, mode: str) -> tuple[Dump, ...]:
         return each_once(self.layers(mode), self.outputs(mode))
 
+    def gaps(self, mode: str) -> tuple[Gap, ...] | None:
+        """Layers that the dumps of a mode miss by their own numbers; None where they carry none."""
+        return gaps((*self.layers(mode), *self.outputs(mode)), self.platform.name)
+
     def hashed(self, mode: str) -> dict[Path, Hashed]:
         """Dumps that the board hashed and that were not pulled."""
         ways = {"known": "file", "hashed": "valid"}
@@ -173,13 +189,14 @@ def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | N
         return None
     settings = Settings(
         storages=left.platform.storages,
-        policy=load_policy(case.policy),
+        policy=load_policy(case.policy, case.min_coverage),
         mapping=Path(case.mapping) if case.mapping else None,
         model=Path(case.graph) if case.graph else None,
         floats=expected.floats,
         platform=left.platform.name,
         toolchain=left.info.versions.get("builder", ""),
         repeats=[left.dumps(turn) for turn in left.turns(mode) if turn != mode],
+        gaps=left.gaps(mode),
         hashed=left.hashed(mode),
         progress=tell,
     )

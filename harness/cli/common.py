@@ -47,6 +47,8 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+MIN_COVERAGE_HELP = "Share of the layers that must be compared, or exit code 3; default: the policy's, else any."
+
 hosts_option = click.option(
     "--hosts",
     "hosts",

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import clean, emit_json, json_option, only_one, progress, table
+from harness.cli.common import (
+    MIN_COVERAGE_HELP,
+    FiniteRange,
+    clean,
+    emit_json,
+    json_option,
+    only_one,
+    progress,
+    table,
+)
 
 if TYPE_CHECKING:
     from harness.consistency.compare import Settings
@@ -33,6 +42,7 @@ CSV_COLUMNS = (
 @click.argument("dumps", type=click.Path(path_type=Path))
 @click.option("--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input of a reference that is an ONNX.")
 @click.option("--policy", default="", metavar="NAME|FILE", help="What is within; built in: default.")
+@click.option("--min-coverage", type=FiniteRange(0, 100), metavar="PERCENT", help=MIN_COVERAGE_HELP)
 @click.option("--map", "mapping", type=click.Path(path_type=Path), help="YAML lines `board name: reference name`.")
 @click.option("--graph", type=click.Path(path_type=Path), help="ONNX that tells the graph, and runs single ops.")
 @click.option("--float", "floats", type=click.Path(path_type=Path), help="Float reference: noise ratio per layer.")
@@ -59,7 +69,7 @@ def command(context: click.Context, /, **given: Any) -> None:
       harness compare reference board-dumps --stage float=float_reference
 
     \b
-    Exit codes: 0 consistent, 1 diverges, 2 asked wrongly, 3 nothing comparable or files damaged.
+    Exit codes: 0 consistent, 1 diverges, 2 asked wrongly, 3 nothing comparable, or files damaged or lost.
     """
     only_one(json=given["as_json"], csv=given["as_csv"])
     comparison = _compare(given)
@@ -97,7 +107,7 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
 
     return Settings(
         storages=dialect(platform).storages if platform else None,
-        policy=load_policy(given["policy"]),
+        policy=load_policy(given["policy"], given["min_coverage"]),
         mapping=given["mapping"],
         model=given["graph"],
         isolate=not given["no_isolate"],
@@ -274,15 +284,17 @@ def _show_damaged(rows: Sequence[Layer]) -> None:
 
 
 def _show_unmatched(rows: Sequence[Layer]) -> None:
-    for reason, why in (
-        ("no_dump", "the board left no dump of"),
-        ("no_reference", "the reference does not have"),
-        ("ambiguous", "more than one fits"),
-    ):
+    for row in [row for row in rows if row.reason in ("lost", "ambiguous")][:SHOWN_NAMES]:
+        click.echo(clean(f"not compared ({row.reason}): {row.name}: {row.note}"))
+    if any(row.reason == "lost" for row in rows):
+        click.echo("what a board never dumps by nature is named under `coverage: optional:` of a policy file")
+    for reason, why in (("no_dump", "the board left no dump of"), ("no_reference", "the reference does not have")):
         names = [row.name for row in rows if row.reason == reason]
         if names:
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
             click.echo(clean(f"not compared ({reason}): {why} {', '.join(names[:SHOWN_NAMES])}{more}"))
+        if names and reason == "no_dump":
+            click.echo("whether such a layer never has a dump or has lost it is not told; --min-coverage asks for more")
 
 
 # --------------------------------------------------------------------------- csv

@@ -9,7 +9,17 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.common import FiniteRange, ask_password, clean, emit_json, hosts_option, json_option, note, progress
+from harness.cli.common import (
+    MIN_COVERAGE_HELP,
+    FiniteRange,
+    ask_password,
+    clean,
+    emit_json,
+    hosts_option,
+    json_option,
+    note,
+    progress,
+)
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Case
 
@@ -89,6 +99,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     help="Which dumps come over the link.",
 )
 @click.option("--policy", default="", metavar="FILE", help="Policy that judges layers; default: `harness policy show`.")
+@click.option("--min-coverage", type=FiniteRange(0, 100), metavar="PERCENT", help=MIN_COVERAGE_HELP)
 @click.option(
     "--map",
     "mapping",
@@ -212,6 +223,8 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
         raise click.UsageError(f"--repeat is about release and debug; --mode {','.join(modes)} runs neither.")
     if context.params["floats"] and not context.params["reference"]:
         raise click.UsageError("--float needs --reference: it says how much of the reference's own noise a layer has.")
+    if context.params["min_coverage"] is not None and not context.params["reference"]:
+        raise click.UsageError("--min-coverage needs --reference: it says how much of it must be compared.")
     if context.params["max_slower_percent"] is not None and not context.params["previous"]:
         raise click.UsageError("--max-slower needs --previous RUN: slower than which run?")
     if {"frames", "time_s"} <= asked:
@@ -254,6 +267,7 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
         repeat=given["repeat"],
         pull=given["pull"],
         policy=given["policy"],
+        min_coverage=given["min_coverage"],
         mapping=_absolute(given["mapping"]),
         graph=_absolute(given["graph"]),
         floats=_absolute(given["floats"]),

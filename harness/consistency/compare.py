@@ -16,6 +16,7 @@ from harness.consistency import pictures, temporal
 from harness.consistency.blame import Bench, Blame, blame, with_fingerprints
 from harness.consistency.cause import Scene, cause, fed
 from harness.consistency.growth import effects, growth
+from harness.consistency.holes import with_holes
 from harness.consistency.isolate import Isolator
 from harness.consistency.layouts import TensorError
 from harness.consistency.matching import Match, Matching, Rules, match
@@ -25,9 +26,9 @@ from harness.consistency.pairing import Pair, Storages, open_pair
 from harness.consistency.policy import Policy, Subject, load_policy
 from harness.consistency.tensors import Array, file_md5, valid_md5
 from harness.consistency.threeway import three_way
-from harness.consistency.verdicts import Judgement, judge, run_verdict, waive
+from harness.consistency.verdicts import OWED, Judgement, judge, run_verdict, waive
 from harness.errors import HarnessError, InputError
-from harness.records import Comparison, Coverage, Dump, Fingerprint, Graph, Layer, Metrics, Origin
+from harness.records import Comparison, Coverage, Dump, Fingerprint, Gap, Graph, Layer, Metrics, Origin
 from harness.reference import Reference, ReferenceTensor, dense_bytes
 
 Progress = Callable[[str, int, int], None]
@@ -50,6 +51,7 @@ class Settings:
     floats: Reference | None = None  # a float reference: three-way noise ratios
     previous: Reference | None = None  # tensors of the frame before, where they are kept: tells stale data
     repeats: Sequence[Sequence[Dump]] = ()  # what other runs of the same input left
+    gaps: Sequence[Gap] | None = None  # layers that the dumps' own numbers miss; None: they carry no numbers
     hashed: Mapping[Path, Hashed] = field(default_factory=dict)  # dumps that were hashed on the board, not pulled
     platform: str = ""
     toolchain: str = ""
@@ -91,7 +93,8 @@ class _Work:
         self.policy = settings.policy or load_policy()
         self.graph = settings.graph or reference.graph
         mapping = read_mapping(settings.mapping)
-        self.matching: Matching = match(reference, dumps, mapping, settings.rules)
+        matching = match(reference, dumps, mapping, settings.rules)
+        self.matching: Matching = with_holes(matching, reference, self.graph, settings.gaps, self.policy)
         self.matches = {row.tensor.name: row for row in self.matching.rows if row.tensor is not None}
         self.notes: list[str] = _unused(mapping, dumps)
         doubles = reference.provenance.get("doubles", [])
@@ -115,7 +118,9 @@ class _Work:
         coverage = self._coverage(layers)
         extras = self._extras(layers)
         return Comparison(
-            verdict=temporal.final_verdict(run_verdict(layers, origins, coverage), extras),
+            verdict=temporal.final_verdict(
+                run_verdict(layers, origins, coverage, self._owed(layers), self.policy.min_layers), extras
+            ),
             coverage=coverage,
             layers=tuple(layers),
             origins=origins,
@@ -280,7 +285,7 @@ class _Work:
 
     def _coverage(self, layers: Sequence[Layer]) -> Coverage:
         """Of the reference's tensors that ops compute: inputs and dumps without partner do not count."""
-        rows = [layer for layer in layers if (t := self.reference.tensors.get(layer.name)) and not t.is_input]
+        rows = self._computed(layers)
         compared = [layer for layer in rows if layer.verdict != "not_compared"]
         sizes = {layer.name: layer.size_bytes or self._bytes(layer.name) for layer in rows}
         return Coverage(
@@ -289,6 +294,13 @@ class _Work:
             bytes_compared=sum(sizes[layer.name] for layer in compared),
             bytes_total=sum(sizes.values()),
         )
+
+    def _computed(self, layers: Sequence[Layer]) -> list[Layer]:
+        return [layer for layer in layers if (t := self.reference.tensors.get(layer.name)) and not t.is_input]
+
+    def _owed(self, layers: Sequence[Layer]) -> list[Layer]:
+        """Tensors of the reference that were not compared although the board has, or must have, a dump of them."""
+        return [row for row in self._computed(layers) if row.reason in OWED and row.verdict == "not_compared"]
 
     def _bytes(self, name: str) -> int:
         spec = self.reference.tensors[name].spec

@@ -110,8 +110,14 @@ class Policy:
     rules: tuple[Rule, ...]
     waivers: tuple[Waiver, ...] = ()
     three_way: tuple[float, float, float] = (1.1, 1.5, 3.0)
+    min_layers: float = 0.0  # share of the reference's layers that must be compared
+    optional: tuple[str, ...] = ()  # patterns of tensors and ops that need no dump, whatever speaks for one
     source: str = ""
     today: date = field(default_factory=date.today)
+
+    def is_optional(self, op: str, tensor: str) -> bool:
+        """Whether a layer need not have a dump."""
+        return any(fnmatchcase(name, pattern) for pattern in self.optional for name in (op, tensor) if name)
 
     def limits(self, subject: Subject) -> Limits:
         """The limits of a layer: every rule that fits, later over earlier."""
@@ -176,12 +182,18 @@ class ThreeWayEntry(_Entry):
     bad: float = Field(gt=0)
 
 
+class CoverageEntry(_Entry):
+    min_layers: float | None = Field(default=None, ge=0, le=1)
+    optional: list[str] = []
+
+
 class PolicyFile(_Entry):
     policy: str
     extends: str = ""
     rules: list[RuleEntry] = []
     waivers: list[WaiverEntry] = []
     three_way: ThreeWayEntry | None = None
+    coverage: CoverageEntry | None = None
 
 
 def built_in_names() -> tuple[str, ...]:
@@ -189,19 +201,29 @@ def built_in_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in BUILT_IN.glob("*.yaml")))
 
 
-def load_policy(source: str | Path = "") -> Policy:
-    """A policy by built-in name, or from a file; "" is the default. Errors: ConfigError with file and line."""
+def load_policy(source: str | Path = "", min_coverage: float | None = None) -> Policy:
+    """A policy by built-in name, or from a file; "" is the default. `min_coverage` in percent stands in for its own.
+
+    Errors: ConfigError with file and line.
+    """
+    policy = _loaded(source)
+    return policy if min_coverage is None else replace(policy, min_layers=min_coverage / 100)
+
+
+def _loaded(source: str | Path) -> Policy:
     path = _path(str(source) or "default")
     entry = load_file(path, PolicyFile)
     base = _base(entry, path)
     own = tuple(_rule(e) for e in entry.rules)
     waivers = tuple(_waiver(e, path) for e in entry.waivers)
-    bounds = entry.three_way
+    bounds, seen = entry.three_way, entry.coverage or CoverageEntry()
     return Policy(
         name=entry.policy,
         rules=(*(base.rules if base else ()), *own),
         waivers=(*waivers, *(base.waivers if base else ())),
         three_way=(bounds.note, bounds.look, bounds.bad) if bounds else (base.three_way if base else (1.1, 1.5, 3.0)),
+        min_layers=seen.min_layers if seen.min_layers is not None else (base.min_layers if base else 0.0),
+        optional=(*seen.optional, *(base.optional if base else ())),
         source=path.name,
     )
 
@@ -220,7 +242,7 @@ def _base(entry: PolicyFile, path: Path) -> Policy | None:
         return None
     if entry.extends not in built_in_names():
         raise ConfigError(f"{path}: extends {entry.extends!r}", f"built in: {', '.join(built_in_names())}")
-    return load_policy(entry.extends)
+    return _loaded(entry.extends)
 
 
 def _rule(entry: RuleEntry) -> Rule:

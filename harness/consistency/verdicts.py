@@ -10,6 +10,7 @@ from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Coverage, Layer, Metrics, Origin, Verdict
 
 DAMAGED = ("truncated", "empty", "unreadable", "shape_differs", "dtype_differs")
+OWED = ("lost", "ambiguous")
 TINY = 16  # elements; below, shares say nothing and one element may differ where any may
 
 
@@ -120,19 +121,57 @@ def waive(judged: Judgement, metrics: Metrics, op: str, tensor: str, policy: Pol
 # --------------------------------------------------------------------------- the run
 
 
-def run_verdict(layers: Sequence[Layer], origins: Sequence[Origin], coverage: Coverage) -> Verdict:
-    """The word on a comparison. Nothing compared, or a file that could not be read, is never a success."""
+def run_verdict(
+    layers: Sequence[Layer],
+    origins: Sequence[Origin],
+    coverage: Coverage,
+    owed: Sequence[Layer] = (),
+    min_layers: float = 0.0,
+) -> Verdict:
+    """The word on a comparison. Nothing compared, or a file that could not be read, is never a success.
+
+    `owed` are layers that were not compared although there must be a dump of them; `min_layers` is the share of
+    layers that must be compared.
+    """
     compared = [layer for layer in layers if layer.verdict != "not_compared"]
-    damaged = [layer for layer in layers if _is_damaged(layer)]
+    lacking = [*(layer for layer in layers if _is_damaged(layer)), *owed]
     differing = [layer for layer in compared if layer.verdict == "differs"]
     if not compared:
         return Verdict("not_comparable", _nothing(layers), COULD_NOT_MEASURE)
     if origins or any(layer.role not in ("cleared", "propagated") for layer in differing):
         return Verdict("diverges", _blame(origins, differing), MEASURED_BAD)
-    if damaged:
-        detail = f"{len(damaged)} of {len(layers)} layers could not be read: {damaged[0].name}: {damaged[0].reason}"
-        return Verdict("not_comparable", detail, COULD_NOT_MEASURE)
-    return _good(compared, differing, coverage)
+    if coverage.layers_total and not coverage.layers_compared:
+        detail = f"only what the network was fed was compared, none of {coverage.layers_total} layers"
+        return Verdict("not_comparable", f"{detail}{_first(lacking)}", COULD_NOT_MEASURE)
+    good = _good(compared, differing, coverage)
+    if lacking:
+        return Verdict("incomplete", f"{good.detail}{_first(lacking)}", COULD_NOT_MEASURE)
+    if coverage.layers_compared < min_layers * coverage.layers_total:
+        share = coverage.layers_compared / coverage.layers_total
+        return Verdict(
+            "incomplete", f"{good.detail}; that is {share:.1%}, and {min_layers:.1%} are asked for", COULD_NOT_MEASURE
+        )
+    return good
+
+
+def _first(lacking: Sequence[Layer]) -> str:
+    """`; conv2_out is not compared: truncated`, of the first, and how many more there are."""
+    if not lacking:
+        return ""
+    first = lacking[0]
+    why = f"its dump is missing: {first.note}" if first.reason == "lost" else f"its dump is {SAID[first.reason]}"
+    more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    return f"; {first.name} was not compared: {why}{more}"
+
+
+SAID = {
+    "truncated": "cut off",
+    "empty": "empty",
+    "unreadable": "not readable",
+    "shape_differs": "of another size or shape",
+    "dtype_differs": "of another dtype",
+    "ambiguous": "one of several that claim its name",
+}
 
 
 def _is_damaged(layer: Layer) -> bool:

@@ -26,9 +26,10 @@ from harness.records import (
 class Platform(Protocol):
     """One runtime family's dialect.
 
-    Two more methods are asked where a platform has them: `read_remarks(mode, folder, log) -> tuple[str, ...]`
-    (sentences on a run that worked, kept as notes) and `reference_inputs(path) -> dict[str, str]` (md5 by name of the
-    inputs that a PC's dump folder holds).
+    Three more methods are asked where a platform has them: `read_remarks(mode, folder, log) -> tuple[str, ...]`
+    (sentences on a run that worked, kept as notes), `reference_inputs(path) -> dict[str, str]` (md5 by name of the
+    inputs that a PC's dump folder holds) and `gaps(dumps) -> tuple[Gap, ...] | None` (layers that are missing by the
+    tool's own numbers; None where these dumps carry none).
     """
 
     name: str

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
-from harness.platforms import horizon_dumps, horizon_errors, horizon_info, horizon_inputs, horizon_model
+from harness.platforms import horizon_dumps, horizon_errors, horizon_gaps, horizon_info, horizon_inputs, horizon_model
 from harness.platforms import horizon_options as options
 from harness.platforms.base import Platform
 from harness.platforms.horizon_estimates import mark_estimates
@@ -22,6 +22,7 @@ from harness.records import (
     Board,
     Dump,
     Failure,
+    Gap,
     Invocation,
     Job,
     Latency,
@@ -148,6 +149,9 @@ class Hbdnn:
         nodes = horizon_dumps.node_dumps(folder)
         mapping = next(iter(sorted(folder.glob("*conv_output_map.json"))), None)
         return nodes or horizon_dumps.bin_dumps(folder, mapping)
+
+    def gaps(self, dumps: Sequence[Dump]) -> tuple[Gap, ...] | None:
+        return horizon_gaps.gaps(dumps)
 
     def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
         return ()

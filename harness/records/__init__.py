@@ -38,6 +38,7 @@ from harness.records.running import (
 )
 from harness.records.tensors import (
     Dump,
+    Gap,
     Graph,
     Op,
     Quantization,
@@ -58,6 +59,7 @@ __all__ = [
     "Failure",
     "Finding",
     "Fingerprint",
+    "Gap",
     "Graph",
     "Invocation",
     "Job",

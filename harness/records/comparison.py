@@ -9,6 +9,7 @@ VERDICTS = ("exact", "within", "differs", "not_compared")
 REASONS = (
     "no_reference",
     "no_dump",
+    "lost",  # no dump either, and there is evidence that there must have been one (consistency/holes.py)
     "shape_differs",
     "dtype_differs",
     "truncated",

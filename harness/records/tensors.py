@@ -55,6 +55,15 @@ class Dump:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Layer numbers (`Dump.index`), first to last, of which a folder holds no output though it holds others."""
+
+    first: int
+    last: int
+    told: str
+
+
+@dataclass(frozen=True)
 class Op:
     """One node of a network as the comparison sees it: a QDQ sandwich or a fusion is one op."""
 

@@ -15,6 +15,7 @@ _TITLES = {
     "not_deterministic": ("bad", "Not deterministic"),
     "slower": ("bad", "Slower than the earlier run"),
     "not_comparable": ("none", "Not comparable"),
+    "incomplete": ("none", "Incomplete"),
     "board_fault": ("bad", "Board fault"),
     "not_compared": ("none", "Measured, not compared"),
     "not_measured": ("stop", "Not measured"),

@@ -1,0 +1,106 @@
+"""Layers without a dump that must have had one: files were lost, or the board stopped writing them.
+
+Most boards dump a part of the network only, and what they never dump is coverage. A hole is another thing, and is told
+from it by evidence: layer numbers that are missing between others, an output of the network, a list of the PC's layers
+of which only one in the middle is lacking, a layer whose likes all have their dump while everything around it has one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from harness.consistency.matching import Match, Matching
+from harness.consistency.policy import Policy
+from harness.records import Gap, Graph
+from harness.reference import Reference, ReferenceTensor
+
+
+def with_holes(
+    matching: Matching, reference: Reference, graph: Graph | None, gaps: Sequence[Gap] | None, policy: Policy
+) -> Matching:
+    """The same rows; those without a dump that must have had one say `lost`, and why.
+
+    `gaps` is what the platform knows by its own numbers: None where the dumps carry none.
+    """
+    told = _holes(reference, graph, matching.rows, gaps)
+    rows = [_marked(row, told, policy) for row in matching.rows]
+    return replace(matching, rows=tuple(rows))
+
+
+def _marked(row: Match, told: Mapping[str, str], policy: Policy) -> Match:
+    tensor = row.tensor
+    if tensor is None or tensor.name not in told or policy.is_optional(tensor.op, tensor.name):
+        return row
+    return replace(row, reason="lost", note=told[tensor.name])
+
+
+def _holes(
+    reference: Reference, graph: Graph | None, rows: Sequence[Match], gaps: Sequence[Gap] | None
+) -> dict[str, str]:
+    """Why each tensor without a dump must have had one, in words; tensors that need none are left out."""
+    known = [row for row in rows if row.tensor is not None]
+    there = {row.tensor.name for row in known if row.tensor is not None and row.reason != "no_dump"}
+    lacking = [row.tensor for row in known if row.tensor is not None and row.reason == "no_dump"]
+    if not lacking or not any(row.dump is not None and row.tensor and not row.tensor.is_input for row in known):
+        return {}
+    around = _Around(graph, there)
+    found = dict(_alike(lacking, known, around) if gaps is None else _numbered(gaps, lacking, known, around))
+    if gaps is None and reference.provenance.get("ordered"):
+        found |= _in_order(lacking, known)
+    return found | {t.name: "it is an output of the network" for t in lacking if t.is_output and t.name not in found}
+
+
+class _Around:
+    """Who makes and who reads a tensor, and whether all of that has its dump."""
+
+    def __init__(self, graph: Graph | None, there: set[str]) -> None:
+        ops = graph.ops if graph is not None else ()
+        self.maker = {name: op for op in ops for name in op.outputs}
+        self.readers: Mapping[str, list[str]] = defaultdict(list)
+        self.kinds: Mapping[str, list[str]] = defaultdict(list)
+        for op in ops:
+            for name in op.inputs:
+                self.readers[name] += op.outputs
+                self.kinds[name].append(op.kind)
+        self.there = there | set(graph.inputs if graph is not None else ())
+
+    def has_all(self, tensor: str) -> bool:
+        """Whether everything that its op reads, and everything that is made of it, has a dump."""
+        maker, readers = self.maker.get(tensor), self.readers.get(tensor, [])
+        return bool(maker and readers) and {*(maker.inputs if maker else ()), *readers} <= self.there
+
+    def place(self, tensor: ReferenceTensor) -> tuple[str, ...]:
+        """Kind of op and of what reads it: where a board keeps one such tensor to itself, it keeps all of them."""
+        return (tensor.op_kind, *sorted(self.kinds.get(tensor.name, [])))
+
+
+def _numbered(
+    gaps: Sequence[Gap], lacking: Sequence[ReferenceTensor], rows: Sequence[Match], around: _Around
+) -> Iterator[tuple[str, str]]:
+    """Tensors that lie between the layers on both sides of a gap; in another branch, those with everything around."""
+    made = [(r.dump, r.tensor) for r in rows if r.dump and r.tensor and r.dump.op and r.dump.role == "output"]
+    numbers = [(dump.index, tensor.order) for dump, tensor in made]
+    for gap in gaps:
+        low = max((order for index, order in numbers if index < gap.first), default=-1)
+        high = min((order for index, order in numbers if index > gap.last), default=1 << 62)
+        between = [t for t in lacking if low < t.order < high] or [t for t in lacking if around.has_all(t.name)]
+        yield from ((tensor.name, gap.told) for tensor in between)
+
+
+def _alike(lacking: Sequence[ReferenceTensor], rows: Sequence[Match], around: _Around) -> Iterator[tuple[str, str]]:
+    """Tensors with everything around them dumped, and with a dump of another one of their kind and place."""
+    dumped = {around.place(row.tensor): row.tensor for row in rows if row.tensor and row.dump and row.tensor.op_kind}
+    for tensor in lacking:
+        like = dumped.get(around.place(tensor))
+        if like is not None and around.has_all(tensor.name):
+            told = f"everything around it has one, and so has {like.name!r}, which is made and read by ops of its kinds"
+            yield tensor.name, told
+
+
+def _in_order(lacking: Sequence[ReferenceTensor], rows: Sequence[Match]) -> dict[str, str]:
+    """Of a PC's own list of the layers that the board runs: those between layers that have their dump."""
+    orders = [row.tensor.order for row in rows if row.tensor and row.dump]
+    told = "the PC's log lists it between layers that have one"
+    return {t.name: told for t in lacking if min(orders) < t.order < max(orders)}
