@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness import store
 from harness.agent import Agent
-from harness.agent.leases import hold_lease, owner_name
+from harness.agent.leases import Keeper, hold_lease, kept, owner_name
 from harness.agent.words import LeaseFacts, Refused
 from harness.errors import BoardError
 
@@ -20,37 +21,74 @@ RUN_LEASE_S = 3600  # a hand-taken lease is stretched to at least this when a ru
 
 
 @contextmanager
-def hold(agent: Agent, board: str, *, nonce: str, wait_s: float, tell: Callable[[str], None]) -> Iterator[None]:
+def hold(agent: Agent, board: str, *, nonce: str, wait_s: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
     """Hold the board while this lasts; waits up to `wait_s` for another holder to end. Errors: BoardError.
 
-    Where this user holds the board by `harness boards lease`, that lease serves and is kept afterwards.
+    Where this user holds the board by `harness boards lease`, that lease serves, for one run at a time, and is kept
+    afterwards.
     """
-    own = kept_token(board)
+    own, began = kept_token(board), time.monotonic()
+    ends_at = began + wait_s
     if own and _still_ours(agent, board, own):
-        yield
+        with _one_run(board, ends_at), kept(agent, RUN_LEASE_S, began) as keeper:
+            yield keeper
         return
-    _wait_until_free(agent, wait_s, tell)
-    with hold_lease(agent, nonce=nonce):
-        yield
+    with _taken(agent, nonce, ends_at, tell) as keeper:
+        yield keeper
 
 
-def _wait_until_free(agent: Agent, wait_s: float, tell: Callable[[str], None]) -> None:
+@contextmanager
+def _taken(agent: Agent, nonce: str, ends_at: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
+    with ExitStack() as stack:
+        keeper = None
+        while keeper is None:
+            _wait_until_free(agent, ends_at, tell)
+            try:
+                keeper = stack.enter_context(hold_lease(agent, nonce=nonce))
+            except Refused as error:  # somebody else who waited was quicker
+                if error.word != "leased" or time.monotonic() >= ends_at:
+                    raise
+        yield keeper
+
+
+def _wait_until_free(agent: Agent, ends_at: float, tell: Callable[[str], None]) -> None:
     """Return when nobody holds the board, or the time is over: taking it then says who does."""
-    ends_at = time.monotonic() + wait_s
     while (facts := agent.show_lease()).held and time.monotonic() < ends_at:
         tell(f"waiting for {facts.holder}, who has the board for at most {facts.left_s:.0f} s more")
         time.sleep(min(LOOK_AGAIN_S, max(0.0, ends_at - time.monotonic())))
 
 
 def _still_ours(agent: Agent, board: str, token: str) -> bool:
+    """Whether a lease taken by hand is still this user's; one that ends sooner is stretched to RUN_LEASE_S."""
     agent.lease_token = token
     try:
-        keep_token(board, agent.renew_lease(RUN_LEASE_S))
+        if agent.show_lease().left_s > RUN_LEASE_S:
+            agent.check_lease()
+        else:
+            keep_token(board, agent.renew_lease(RUN_LEASE_S))
         return True
     except Refused:
         agent.lease_token = ""
         forget_token(board)
         return False
+
+
+@contextmanager
+def _one_run(board: str, ends_at: float) -> Iterator[None]:
+    """One run at a time under a lease taken by hand: two would spoil each other's times. Errors: BoardError."""
+    path = _file(board).with_suffix(".lock")
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= ends_at:
+                    raise BoardError(
+                        f"{board}: another run of yours is going on under your lease", "wait for it with --wait SECONDS"
+                    ) from error
+            time.sleep(min(LOOK_AGAIN_S, max(0.01, ends_at - time.monotonic())))
+        yield
 
 
 # --------------------------------------------------------------------------- leases taken by hand

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import math
 import os
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError
+from harness.errors import COULD_NOT_MEASURE, InputError
 
 FORMAT = 1
 
@@ -80,9 +84,68 @@ def new_run_folder(root: Path, case: str, board: str, now: datetime | None = Non
 def write_atomically(path: Path, text: str) -> None:
     """Write a whole file or none of it."""
     part = path.with_name(f".{path.name}.part")
-    # A board's name may hold half a surrogate pair; escaped it is still valid JSON, unescaped it cannot be written.
-    part.write_bytes(text.encode("utf-8", "backslashreplace"))
-    part.replace(path)
+    try:
+        # A board's name may hold half a surrogate pair; escaped it is still valid JSON, unescaped it cannot be written.
+        part.write_bytes(text.encode("utf-8", "backslashreplace"))
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+RESERVE = ".reserve"
+RESERVE_BYTES = 2**20  # room for the last run.json on a disk that the dumps have filled
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Be the one process that works on a run folder; a lock of the system, so a killed process holds none.
+
+    Errors: InputError when another process is at work on it.
+    """
+    claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if not _locked(claim, fcntl.LOCK_EX):
+            raise InputError(f"{folder}: this run is still going on in another process", "wait for it, or end it")
+        with suppress(OSError):
+            (folder / RESERVE).write_bytes(os.urandom(RESERVE_BYTES))
+        yield
+    finally:
+        os.close(claim)
+        free_reserve(folder)
+
+
+def free_reserve(folder: Path) -> None:
+    """Give up the room that was kept for the end of a run."""
+    with suppress(OSError):
+        (folder / RESERVE).unlink(missing_ok=True)
+
+
+def at_work(folder: Path) -> bool:
+    """Whether a process works on this run folder now."""
+    try:
+        claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        return not _locked(claim, fcntl.LOCK_SH)
+    finally:
+        os.close(claim)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    """Take a lock, or False where another process has it. A look at the lock takes a moment, and is waited for."""
+    for _ in range(20):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if kind == fcntl.LOCK_SH:
+                return False
+            time.sleep(0.05)
+        except OSError:  # a file system without locks
+            return True
+    return False
 
 
 def save_run(folder: Path, run: dict[str, Any]) -> Path:
@@ -115,4 +178,14 @@ def load_run(path: Path) -> dict[str, Any]:
         raise InputError(f"{file}: JSON, but not a run of harness (no format number)")
     if run["format"] > FORMAT:
         raise InputError(f"{file}: run format {run['format']}, this harness reads up to {FORMAT}", "update harness")
+    if run.get("state") == "running" and not at_work(file.parent):
+        _broken_off(run)
     return run
+
+
+def _broken_off(run: dict[str, Any]) -> None:
+    """Say of a run that nobody works on any more what its own process could not."""
+    message = "broken off: the process that made this run is gone (it was killed, or this PC lost its power or disk)"
+    run["state"] = "interrupted"
+    run["verdict"] = {"word": "not_measured", "detail": message, "exit_code": COULD_NOT_MEASURE}
+    run["problems"] = [*run.get("problems", []), message]

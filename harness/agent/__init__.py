@@ -7,15 +7,16 @@ that this side makes, so that losing the link neither kills nor doubles it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from harness.agent import files, pushing, words
+from harness.agent.jobs import job_text
 from harness.agent.packing import Packing
 from harness.agent.words import (
     Answer,
@@ -31,7 +32,7 @@ from harness.agent.words import (
 )
 from harness.archive import Quotas
 from harness.assets import asset
-from harness.errors import AgentError, AskedWrongly, BoardError, HostKeyError, InputError, LinkError, ToolError
+from harness.errors import AgentError, BoardError, HostKeyError, LinkError, ToolError
 from harness.records import Invocation
 from harness.transports.base import CommandTimeout, Done, Progress, Transport, printable
 
@@ -42,7 +43,9 @@ PATIENCE_S = 30.0  # how long a broken link is tried again
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
 TRIES = 50  # of one thing, over a link that breaks again and again
 LOG_LIMIT_BYTES = 64 * 2**20
+GUARD_REFUSED = 97  # exit code of `guard` when the lease is over
 WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
+REFUSAL = b"error="
 _INSTALL = """\
 umask 022; mkdir -p "$1/agent" && cd "$1" || exit 1; w=$(pwd -P); f=$w/agent/agent-$2.sh
 [ "$3" = look ] || { cat >"$f.$$.part" && m=$(md5sum <"$f.$$.part") && [ "${m%% *}" = "$2" ] &&
@@ -165,7 +168,20 @@ class Agent:
     ) -> None:
         """One question, not repeated, whose answer is raw bytes for `sink`, which judges them."""
         with self.transport.stream(self.command(verb, *arguments), timeout_s=timeout_s, stdin=stdin) as stream:
-            sink(stream)
+            sink(self._not_refused(verb, stream))
+
+    def _not_refused(self, verb: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Raw bytes as they come. Errors: what the agent refused; no archive of files begins with these letters."""
+        source = iter(pieces)
+        first = next(source, b"")
+        while first and len(first) < len(REFUSAL) and (more := next(source, b"")):
+            first += more
+        if first.startswith(REFUSAL):
+            rest = b"".join(itertools.islice(source, 100))  # a refusal is short, and a flood no refusal
+            raise refusal(self.where, verb, words.read_answer(first + rest))
+        if first:
+            yield first
+        yield from source
 
     def check(self, done: Done, verb: str) -> Answer:
         """The answer in what a command left. Errors: AgentError, or what the agent refused."""
@@ -242,7 +258,7 @@ class Agent:
         `HARNESS_PATH` in the environment is put before the board's PATH, `HARNESS_LIBRARIES` before LD_LIBRARY_PATH.
         """
         token = token or secrets.token_hex(8)
-        job = _job_text(invocation, folder, timeout_s, sense_every_s, log_limit_bytes)
+        job = job_text(invocation, folder, timeout_s, sense_every_s, log_limit_bytes)
         self.ask("start", token, stdin=job)
         return token
 
@@ -325,9 +341,22 @@ class Agent:
         of this Agent carries the token.
         """
         nonce = nonce or secrets.token_hex(8)
+        self.lease_token = ""  # taking ends every call that carries another token
         answer = self.ask("lease", "take", escape(owner), str(seconds), nonce, timeout_s=120.0)
         self.lease_token = answer.text("lease")
         return self.lease_token
+
+    def check_lease(self) -> None:
+        """Errors: BoardError when the lease that this Agent holds is over, or somebody else has the board."""
+        self.ask("lease", "check")
+
+    def guarded(self, argv: Sequence[str], timeout_s: float) -> Done:
+        """Run a command of the inventory on the board, not repeated. Errors: BoardError when the board is not ours."""
+        done = self.transport.run(self.command("guard", *argv), timeout_s=timeout_s)
+        answer = words.read_answer(done.out)
+        if done.code == GUARD_REFUSED and answer.whole and answer.error:
+            raise refusal(self.where, "guard", answer)
+        return done
 
     def renew_lease(self, seconds: int) -> str:
         """Hold the board for `seconds` from now; gives the new token. Errors: BoardError when the lease is over."""
@@ -361,24 +390,3 @@ class Agent:
 
 class AgentGone(AgentError):
     """The agent's file is not on the board any more."""
-
-
-def _job_text(
-    invocation: Invocation, folder: str, timeout_s: float, sense_every_s: float, log_limit_bytes: int
-) -> bytes:
-    if not invocation.argv:
-        raise AskedWrongly("there is no command to run")
-    if timeout_s <= 0:
-        raise InputError(f"a time limit of {timeout_s:g} s", "give a positive number of seconds (--timeout)")
-    lines = [f"arg={escape(word)}" for word in invocation.argv]
-    lines += [f"env={name}={escape(value)}" for name, value in _checked(invocation.environment).items()]
-    lines += [f"folder={escape(folder)}", f"timeout_s={max(1, round(timeout_s))}"]
-    lines += [f"log_limit_bytes={log_limit_bytes}", f"sense_s={round(sense_every_s) if sense_every_s >= 1 else 0}"]
-    return "\n".join([*lines, "end=1", ""]).encode()
-
-
-def _checked(environment: Mapping[str, str]) -> Mapping[str, str]:
-    for name in environment:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise AskedWrongly(f"{name!r} is not a name of an environment variable")
-    return environment

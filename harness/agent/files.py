@@ -227,6 +227,8 @@ def _fetch_large(
     target.parent.mkdir(parents=True, exist_ok=True)
     limit_s = _time([name], known)
     source = f"{folder}/{name}"
+    if agent.lease_token:
+        agent.check_lease()  # this one goes past the agent
     agent.patiently(
         lambda: agent.transport.pull(source, target, timeout_s=limit_s, progress=lambda now, _: shift.tell(now))
     )

@@ -6,13 +6,16 @@ import getpass
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from harness.agent import Agent
-from harness.errors import CouldNotMeasure, HarnessError
+from harness.agent.words import Refused
+from harness.errors import CouldNotMeasure, HarnessError, LinkError
 
 LEASE_S = 120  # a dead host's lease ends by itself after this time at most
+TRY_AGAIN_S = 2.0  # after a renewal that the link did not carry
 
 
 def owner_name() -> str:
@@ -27,34 +30,80 @@ def hold_lease(agent: Agent, seconds: int = LEASE_S, owner: str = "", nonce: str
     A lease that was lost meanwhile (the board rebooted, or this PC slept) is seen at the next call to the agent,
     which the board refuses, and in `Keeper.lost`.
     """
+    began = time.monotonic()
     agent.take_lease(owner or owner_name(), seconds, nonce)
-    keeper = Keeper(agent, seconds)
+    with kept(agent, seconds, began) as keeper:
+        try:
+            yield keeper
+        finally:
+            keeper.end()
+            with suppress(CouldNotMeasure):  # the link is gone or the lease is over: it ends by itself
+                agent.release_lease()
+
+
+@contextmanager
+def kept(agent: Agent, seconds: int, began: float) -> Iterator[Keeper]:
+    """Renew a lease that was taken at `began` (of time.monotonic()), and do not give it back.
+
+    Where what is done in the context fails because the board is another's by now, that is what is raised.
+    """
+    keeper = Keeper(agent, seconds, began)
     try:
         yield keeper
+    except LinkError:
+        raise
+    except CouldNotMeasure as error:
+        if not isinstance(error, Refused):
+            _say_if_lost(agent, error)
+        raise
     finally:
         keeper.end()
 
 
-class Keeper:
-    """Renews a lease every third of its time."""
+def _say_if_lost(agent: Agent, error: CouldNotMeasure) -> None:
+    """A command that the next holder ended looks like a broken tool or agent. Errors: Refused."""
+    try:
+        agent.check_lease()
+    except Refused as refused:
+        raise refused from error
+    except HarnessError:
+        return
 
-    def __init__(self, agent: Agent, seconds: int) -> None:
+
+class Keeper:
+    """Renews a lease every third of its time, also when the link was gone in between."""
+
+    def __init__(self, agent: Agent, seconds: int, began: float) -> None:
         self.lost: HarnessError | None = None
+        self.ends_at = began + seconds  # of time.monotonic(): until then nobody else can have had the board
         self._agent, self._seconds = agent, seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
 
+    @property
+    def surely_holds(self) -> bool:
+        """Whether the board is ours whatever happened, for what cannot be asked of the board."""
+        return self.lost is None and time.monotonic() < self.ends_at
+
     def _renew(self) -> None:
-        while not self._over.wait(self._seconds / 3):
+        pause_s = self._seconds / 3
+        while not self._over.wait(pause_s):
+            began = time.monotonic()
             try:
-                self._agent.renew_lease(self._seconds)
+                if self._agent.show_lease().left_s > self._seconds:  # a longer one, taken by hand, is left as it is
+                    self._agent.check_lease()
+                else:
+                    self._agent.renew_lease(self._seconds)
+                self.ends_at = began + self._seconds
+                pause_s = self._seconds / 3
+            except LinkError:  # it may come back, and a run that goes on meanwhile is still ours
+                pause_s = min(TRY_AGAIN_S, self._seconds / 3)
             except HarnessError as error:
                 self.lost = error
                 return
 
     def end(self) -> None:
+        """Renew no more."""
         self._over.set()
         self._thread.join(10.0)
-        with suppress(CouldNotMeasure):  # the link is gone or the lease is over: it ends by itself
-            self._agent.release_lease()

@@ -42,14 +42,20 @@ def run_case(
     folder = store.new_run_folder(runs, case.name, board.name)
     record = run_record.new_record(board, case, folder)
     resume = Resume(board.name, case, secrets.token_hex(8))
-    return _to_the_end(Session(board, folder, tell, expected, record, resume), prompt)
+    with store.claimed(folder):
+        return _to_the_end(Session(board, folder, tell, expected, record, resume), prompt)
 
 
 def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt: Prompt | None = None) -> Path:
     """Go on with a broken run: what it measured is kept, a run that still goes on the board is picked up.
 
-    Errors: as `run_case`; InputError when there is nothing to resume.
+    Errors: as `run_case`; InputError when there is nothing to resume, or the run is still going on.
     """
+    with store.claimed(folder):
+        return _go_on(board, folder, tell, expected, prompt)
+
+
+def _go_on(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt: Prompt | None) -> Path:
     resume = load_resume(folder)
     _check_case(expected.platform, board, resume.case)
     record = store.load_run(folder)
@@ -65,20 +71,25 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
         with recovery.around(session.board):
             _with_recovery(session, prompt)
     except HarnessError as error:
-        session.stop("failed", error.message, error.hint)
+        _close(session, "failed", error.message, error.hint)
         error.run_folder = session.folder
         raise
-    except OSError as error:  # this PC's disk is full or gone: then the record, too, may stay as it was
-        with contextlib.suppress(OSError):
-            session.stop("failed", f"this PC: {error.strerror or error}", "")
+    except OSError as error:
+        _close(session, "failed", f"this PC: {error.strerror or error}", "")
         raise
     except KeyboardInterrupt:
-        session.stop("interrupted", "interrupted from the keyboard", "")
+        _close(session, "interrupted", "interrupted from the keyboard", "")
         stopped = Interrupted("interrupted; the board was left clean", f"go on: harness run --resume {session.folder}")
         stopped.run_folder = session.folder
         raise stopped from None
     session.stop("complete", "", "")
     return session.folder
+
+
+def _close(session: Session, state: str, message: str, hint: str) -> None:
+    """Record how a run ended, where this PC's disk lets us; a record that says "running" is read as broken off."""
+    with contextlib.suppress(OSError):
+        session.stop(state, message, hint)
 
 
 def _with_recovery(session: Session, prompt: Prompt | None) -> None:
@@ -89,7 +100,9 @@ def _with_recovery(session: Session, prompt: Prompt | None) -> None:
             with open_board(board, prompt) as (reached, transport):
                 return session.run(reached, transport)
         except CouldNotMeasure as error:
-            if not recovery.recover(board, error, functools.partial(_answers, board, prompt), cycles):
+            if not session.may_cycle or not recovery.recover(
+                board, error, functools.partial(_answers, board, prompt), cycles
+            ):
                 raise
             session.record["notes"].append(f"the board was power-cycled after: {error.message}")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from harness import run_record, store
 from harness.agent import Agent, BoardFacts, FileFacts, Quotas, Sample
+from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON
 from harness.errors import (
     COULD_NOT_MEASURE,
@@ -74,6 +75,7 @@ class Session:
         self.support: list[str] = []  # where the platform's own files lie on the board
         self._began = time.monotonic()
         self._step = "starting"
+        self.keeper: Keeper | None = None  # of the board's lease, once it was taken
         self._python = ""  # where the board has one, which the agent then hashes padded dumps with
         self._model_info: ModelInfo | None = None  # told by the run of mode info
         self._save()
@@ -91,8 +93,15 @@ class Session:
             self._refuse_missing_tools(facts)
             self._python = facts.tools.get(PYTHON, "")
         nonce, wait_s = self.resume.nonce, self.case.wait_s
-        with hold(self.agent, board.name, nonce=nonce, wait_s=wait_s, tell=lambda text: self.tell(text, 0, -1)):
+        with hold(
+            self.agent, board.name, nonce=nonce, wait_s=wait_s, tell=lambda text: self.tell(text, 0, -1)
+        ) as self.keeper:
             self._held()
+
+    @property
+    def may_cycle(self) -> bool:
+        """Whether nobody else can have the board by now: a lease that is over may be another's."""
+        return self.keeper is None or self.keeper.surely_holds
 
     def _held(self) -> None:
         """The board is ours."""
@@ -143,7 +152,7 @@ class Session:
     @contextlib.contextmanager
     def _at(self, step: str) -> Iterator[None]:
         """Mark where we are, so that an interrupted run says where it stopped, and time the step."""
-        self._step = step
+        self._step = self.record["stopped_at"] = step  # a run whose process was killed says where, too
         self.tell(step, 0, -1)
         began = time.monotonic()
         yield
@@ -174,7 +183,7 @@ class Session:
         if not self.platform.status_command:
             return
         with contextlib.suppress(CommandTimeout):
-            done = self.agent.transport.run(self.platform.status_command, timeout_s=STATUS_TIMEOUT_S)
+            done = self.agent.guarded(self.platform.status_command, STATUS_TIMEOUT_S)
             told = read_somstatus(done.out.decode("utf-8", "replace")) if done.code == 0 else ()
             self.record["telemetry"]["samples"] += [
                 store.to_json(dataclasses.replace(sense, phase=phase)) for sense in told
@@ -363,7 +372,7 @@ class Session:
         """The inventory's setup or teardown commands; one that fails stops the run, with its own words."""
         for argv in commands:
             with self._at(what):
-                done = self.agent.transport.run(argv, timeout_s=self.case.timeout_s)
+                done = self.agent.guarded(argv, self.case.timeout_s)
                 if done.code != 0:
                     text = (done.err or done.out).decode("utf-8", "replace").strip()[:500]
                     raise BoardError(f"{what} command {list(argv)} ended with {done.code}: {text}", "see hosts.yaml")
@@ -381,6 +390,7 @@ class Session:
         if message:
             self.record["problems"].append(f"{message} ({hint})" if hint else message)
             self.record["verdict"] = store.to_json(Verdict("not_measured", message, COULD_NOT_MEASURE))
+        store.free_reserve(self.folder)  # where this PC's disk is full, this is the room for how the run ended
         self._save()
 
     def _save(self) -> None:
