@@ -15,7 +15,8 @@ from typing import Any
 
 from harness.agent import FileFacts
 from harness.archive import stored_name
-from harness.consistency.layouts import TensorError, to_layout
+from harness.consistency.foretold import stored_values, tells
+from harness.consistency.layouts import TensorError
 from harness.consistency.tensors import encode, size_bytes
 from harness.errors import InputError
 from harness.platforms.base import Platform
@@ -105,7 +106,7 @@ class Expectation:
             for side in (tensor, tensor.alternate):
                 if side is not None and side.spec is not None:
                     ways = [way for unit in self.platform.units for way in self.platform.storages(side.spec, unit)]
-                    yield from ((side, way) for way in dict.fromkeys(ways) if way.dtype == side.spec.dtype)
+                    yield from ((side, way) for way in dict.fromkeys(ways) if tells(side.spec, way))
 
     # ---- feeding an ONNX
 
@@ -146,9 +147,8 @@ def _padded(spec: TensorSpec) -> bool:
 
 def _encoded(tensor: ReferenceTensor, spec: TensorSpec) -> bytes:
     """The bytes of a reference tensor in a storage; nothing where the storage does not fit it after all."""
-    assert tensor.spec is not None
     try:
-        return encode(to_layout(tensor.load(), tensor.spec, spec.layout), spec)
+        return encode(stored_values(tensor, spec), spec)
     except TensorError:
         return b""
 

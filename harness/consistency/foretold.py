@@ -27,7 +27,7 @@ class Foretold:
     """A dump, the tensor it must hold, and how. `rows` are (step, keep) bytes, outermost first, in `body_bytes`."""
 
     tensor: str
-    side: ReferenceTensor  # the reference's side that has the dump's dtype
+    side: ReferenceTensor  # the reference's integer or float side
     spec: TensorSpec
     size_bytes: int
     body_bytes: int
@@ -42,8 +42,7 @@ class Foretold:
         return encode(self._stored(), self.spec)
 
     def _stored(self) -> Array:
-        assert self.side.spec is not None
-        array = to_layout(open_array(self.side.path, self.side.spec), self.side.spec, self.spec.layout)
+        array = stored_values(self.side, self.spec)
         shape = storage(self.spec).shape
         if [n for n in array.shape if n != 1] != [n for n in shape if n != 1]:
             raise TensorError(f"{self.tensor}: {array.shape} is not {shape}", "", "shape_differs")
@@ -73,11 +72,41 @@ def _foretold(tensor: ReferenceTensor, dump: Dump, storages: Storages) -> Foreto
     except TensorError:
         return None
     side = side_of(tensor, spec)
-    if placed is None or side.spec is None or side.spec.dtype != spec.dtype:
+    if placed is None or side.spec is None or not tells(side.spec, spec):
         return None
     body_bytes, rows = placed
     size_bytes = storage(spec).size_bytes
     return Foretold(tensor.name, side, spec, size_bytes, body_bytes, rows) if rows or body_bytes < size_bytes else None
+
+
+def tells(side: TensorSpec, spec: TensorSpec) -> bool:
+    """Whether the values of a reference's tensor tell the bytes of a dump: its own dtype, or floats made of it."""
+    floats = spec.dtype == "f32" and side.dtype[:1] in ("s", "u") and side.quantization is not None
+    return side.dtype == spec.dtype or floats
+
+
+def stored_values(side: ReferenceTensor, spec: TensorSpec) -> Array:
+    """A tensor of the reference with the dtype and the axes of a dump; `tells` must hold. Errors: TensorError."""
+    assert side.spec is not None
+    array = open_array(side.path, side.spec)
+    if side.spec.dtype != spec.dtype:
+        array = _as_floats(array, side.spec)
+    return to_layout(array, side.spec, spec.layout)
+
+
+def _as_floats(array: Array, spec: TensorSpec) -> Array:
+    """As DequantizeLinear and the tools compute it: one float32 product of each whole number."""
+    q = spec.quantization
+    assert q is not None
+    shape = [1] * array.ndim
+    if q.axis is not None and array.ndim:
+        shape[q.axis] = -1
+    try:
+        scales, zeros = (np.asarray(n).reshape(shape if len(n) > 1 else -1) for n in (q.scales, q.zero_points or (0,)))
+        real: Array = (array.astype(np.int64) - zeros).astype(np.float32) * scales.astype(np.float32)
+    except ValueError as error:
+        raise TensorError(f"{spec.name}: scales do not fit shape {array.shape}: {error}") from None
+    return real.reshape(array.shape)
 
 
 def placed_rows(spec: TensorSpec) -> tuple[int, Rows] | None:
