@@ -350,15 +350,16 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
         return board
     from dataclasses import replace
 
+    from harness.emulator.check_faults import check_faults
     from harness.emulator.compiled import CompiledFile
-    from harness.emulator.faults import ENVIRONMENT, parse_faults
+    from harness.emulator.faults import ENVIRONMENT
 
     if not board.emulated:
         raise InputError(f"{board.name} is a real board: faults are planted on emulated boards only")
     if board.platform == "ort":
         raise InputError(f"{board.name} runs a real ONNX Runtime: only the played accelerator boards take faults")
-    for compiled in CompiledFile(model).models:  # a wrong kind or op is said before anything runs
-        parse_faults(";".join(faults), compiled)
+    for compiled in CompiledFile(model).models:  # what cannot be planted is said before anything runs
+        check_faults(";".join(faults), compiled)
     return replace(board, environment=board.environment | {ENVIRONMENT: ";".join(faults)})
 
 
