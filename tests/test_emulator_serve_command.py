@@ -9,9 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
+
+from harness.emulator import jail
+from tests import emulator_kit as kit
+from tests.builds import harness
 
 
 def start(*argv: str) -> subprocess.Popen[str]:
@@ -82,3 +87,32 @@ def test_an_unknown_board_is_refused_with_the_nearest_name() -> None:
     process = start("emu-x55")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2 and "emu-x5" in errors
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(jail.lacking()), reason=jail.lacking() or "-")
+def test_a_board_with_a_root_of_its_own_is_served_and_runs_a_model(tmp_path: Path) -> None:
+    process = start("emu-t40")
+    try:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.strip().startswith("emulated:"):
+                break
+        (tmp_path / "hosts.yaml").write_text("".join(lines))
+        argv = ["run", "--board", "emu-t40-served", kit.branched("t40"), "--mode", "release", "--hosts", "hosts.yaml"]
+        done = harness(*argv, cwd=tmp_path)
+        assert done.returncode == 0 and "EMULATED" in done.stdout.upper(), done.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+
+
+def test_a_server_that_a_board_cannot_have_is_refused() -> None:
+    process = start("emu-t41", "--server", "openssh")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2 and "dropbear" in errors

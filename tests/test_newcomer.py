@@ -99,7 +99,6 @@ def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
         (["policy", "show", "--dtype", "s8"], "needs --for"),
         (["policy", "show", "--for", "Conv", "--dtype", "int8"], "no such dtype"),
         (["emulator", "serve", "emu-x5", "--port", "70000"], "70000"),
-        (["emulator", "serve", "emu-arm64"], "cannot be served alone"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import emit_json, json_option, note, table
+from harness.cli.common import emit_json, json_option, note
+from harness.cli.tables import table
 from harness.errors import InputError
 
 if TYPE_CHECKING:
     from harness.emulator.build import Built
     from harness.emulator.compile import BuildOptions
     from harness.emulator.pixels import PixelInput
+    from harness.records import Board
 
 SOCS = ("x3", "x5", "j5", "ultra", "j6e", "j6m", "s100", "t40", "t41")
 
@@ -201,53 +203,47 @@ def dump(model: Path, source: Path, output: Path, as_json: bool) -> None:
 
 @command.command()
 @click.argument("board", default="emu-x5")
-@click.option("--server", type=click.Choice(["openssh", "dropbear"]), default="openssh", help="dropbear has no sftp.")
+@click.option(
+    "--server",
+    type=click.Choice(["openssh", "dropbear"]),
+    default=None,
+    help="dropbear has no sftp. Default: openssh; dropbear for emu-t40 and emu-t41, which have a root of their own.",
+)
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of 127.0.0.1; 0 takes a free one.")
 @json_option
-def serve(board: str, server: str, port: int, as_json: bool) -> None:
+def serve(board: str, server: str | None, port: int, as_json: bool) -> None:
     """Put a real ssh server in front of an emulated board, on loopback, until Ctrl-C.
 
     \b
     Example:
       harness emulator serve emu-x5 --server dropbear
+      harness emulator serve emu-t40
     """
     from harness.config import nearest
-    from harness.emulator.boards import BUILT_IN, prepare
-    from harness.emulator.serve import serve as run_server
+    from harness.emulator.boards import BUILT_IN, serve_board
 
     record = BUILT_IN.get(board)
     if record is None or record.emulated is None:
         raise InputError(f"no emulated board {board!r}", nearest(board, BUILT_IN))
-    if record.platform not in ("hbdnn", "ucp"):
-        raise InputError(
-            f"{board} brings its own server up with every run and cannot be served alone",
-            f"harness run MODEL --board {board}",
-        )
-    with run_server(prepare(record.emulated.soc), server, port=port) as served:
+    with serve_board(record, server or "", port) as served:
         if as_json:
-            emit_json(served)
+            emit_json({key: getattr(served, key) for key in _LOGIN})
         else:
-            click.echo(_hosts_entry(record.name, record.platform, record.soc, record.tools, served))
+            click.echo(_hosts_entry(served))
         _wait()
 
 
-def _hosts_entry(name: str, platform: str, soc: str, tools: tuple[str, ...], served: Any) -> str:
+_LOGIN = ("address", "port", "user", "identity", "known_hosts")
+
+
+def _hosts_entry(served: Board) -> str:
     """The board as hosts.yaml takes it: JSON strings are YAML."""
     import json
 
-    values = {
-        "platform": platform,
-        "soc": soc,
-        "emulated": True,
-        "address": served.address,
-        "port": served.port,
-        "user": served.user,
-        "identity": served.identity,
-        "known_hosts": served.known_hosts,
-        "tools": list(tools),
-    }
-    body = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in values.items())
-    return f"# serving until Ctrl-C; this is its entry for hosts.yaml\nboards:\n  {name}-served:\n{body}"
+    named = ("platform", "soc", *_LOGIN, "work", "tools", "options")
+    values = {key: getattr(served, key) for key in named} | {"emulated": True}
+    body = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in values.items() if value)
+    return f"# serving until Ctrl-C; this is its entry for hosts.yaml\nboards:\n  {served.name}-served:\n{body}"
 
 
 def _wait() -> None:

@@ -97,7 +97,9 @@ def build_root(root: Path, python: Path) -> None:
 
 
 @contextlib.contextmanager
-def stand_up(board: Board = BOARD, root: Path | None = None, tell: Tell | None = None) -> Iterator[Board]:
+def stand_up(
+    board: Board = BOARD, root: Path | None = None, tell: Tell | None = None, port: int = 0
+) -> Iterator[Board]:
     """The board behind a real sshd on loopback, for as long as the context lasts; yields how to reach it.
 
     `root` is the board's home, kept in the user's cache when None. Errors: HostError.
@@ -105,15 +107,9 @@ def stand_up(board: Board = BOARD, root: Path | None = None, tell: Tell | None =
     home = root or cache_folder() / "boards" / board.name
     build_root(home, arm_python(board.soc or CPU, tell))
     server = board.emulated.server if board.emulated else ""
-    with serve(home, server or "openssh", _environment(home)) as served:
+    with serve(home, server or "openssh", _environment(home), port=port) as served:
         yield replace(
-            board,
-            transport="ssh",
-            address=served.address,
-            port=served.port,
-            user=served.user,
-            identity=served.identity,
-            known_hosts=served.known_hosts,
+            served.reach(board),
             work=str((home / "work").resolve()),
             tools=(str((home / "bin").resolve()), *board.tools),
         )

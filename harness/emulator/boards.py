@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.emulator import arm64, venus_board
 from harness.emulator.socs import SOCS, soc_named
+from harness.errors import AskedWrongly
 from harness.records import Board, Emulated
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
@@ -125,11 +126,32 @@ def stand_up(board: Board) -> Iterator[Board]:
     from harness.emulator.serve import serve
 
     with serve(root, played.server) as served:
-        yield replace(
-            board,
-            address=served.address,
-            port=served.port,
-            user=served.user,
-            identity=served.identity,
-            known_hosts=served.known_hosts,
-        )
+        yield served.reach(board)
+
+
+@contextlib.contextmanager
+def serve_board(board: Board, server: str = "", port: int = 0) -> Iterator[Board]:
+    """The board behind a real ssh server on loopback, until the context ends; yields how to reach it.
+
+    `server` "" is the one that fits the board. Errors: AskedWrongly for a server that it cannot have, HostError where
+    this PC lacks what the board needs.
+    """
+    assert board.emulated is not None
+    if board.platform == "magik":
+        if server == "openssh":
+            raise AskedWrongly(
+                f"{board.name} is served by dropbear alone: its root has no sftp-server", "--server dropbear"
+            )
+        with venus_board.served(board.emulated.soc, port) as reached:
+            yield reached
+        return
+    server = server or "openssh"
+    if board.platform == "ort":
+        with arm64.stand_up(replace(board, emulated=replace(board.emulated, server=server)), port=port) as reached:
+            yield reached
+        return
+    from harness.emulator.serve import serve
+
+    root = prepare(board.emulated.soc)
+    with serve(root, server, port=port) as login:
+        yield login.reach(replace(board, tools=(str(root / "bin"),), work=str(root / "work" / "served")))

@@ -18,10 +18,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import AskedWrongly, HostError
+from harness.records import Board
 
 START_TIMEOUT_S = 15.0
 SESSION_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,6 +44,11 @@ class Served:
     identity: str  # private key file
     known_hosts: str
     pid: int  # of the server process
+
+    def reach(self, board: Board) -> Board:
+        """The board at this server."""
+        told = {key: getattr(self, key) for key in ("address", "port", "user", "identity", "known_hosts")}
+        return replace(board, transport="ssh", **told)
 
 
 @contextlib.contextmanager

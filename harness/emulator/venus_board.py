@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness.emulator import jail
 from harness.emulator.serve import serve
+from harness.errors import HostError
 from harness.platforms.ort_bundle import cache_folder
 from harness.records import Board, Emulated
 
@@ -82,21 +83,19 @@ def stand_up(board: Board) -> Iterator[Board]:
 
 @contextlib.contextmanager
 def served(soc: str, port: int = 0) -> Iterator[Board]:
-    """The emulated board of that SoC behind its dropbear, its programs played."""
+    """The emulated board of that SoC behind its dropbear, its programs played. Errors: HostError naming what lacks."""
+    why = jail.lacking()
+    if why:
+        raise HostError(
+            f"emu-{soc} cannot be served: {why}", "as root: apt-get install busybox-static dropbear-bin openssh-client"
+        )
     root = build(soc)
     commands = {_name(mode): jail.played_command("venus", mode) for mode in PLAYED}
     with (
         jail.playing(root, commands, jail.player_environment(root)),
         serve(root, SERVER, port=port, entry=jail.enter_command(root)) as login,
     ):
-        yield replace(
-            _board(soc),
-            address=login.address,
-            port=login.port,
-            user=login.user,
-            identity=login.identity,
-            known_hosts=login.known_hosts,
-        )
+        yield login.reach(_board(soc))
 
 
 def plain(board: Board) -> Board:
