@@ -18,7 +18,7 @@ from paramiko.ssh_exception import SSHException
 
 from harness.errors import LinkError
 from harness.records import Board
-from harness.transports.base import PIECE_BYTES, CommandTimeout, Stream
+from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Stream
 from harness.transports.copying import Copying
 from harness.transports.passwords import Passwords
 from harness.transports.pipes import ERR_LIMIT_BYTES, command_name
@@ -28,7 +28,11 @@ from harness.transports.ssh_login import close_all, connect, resolve
 PROBE_AFTER_S = 5.0  # silence of a running command before the far side is asked whether it is still there
 PROBE_TIMEOUT_S = 5.0
 STALL_S = 15.0  # no byte could be written for so long: the connection is frozen
-FRESH_AFTER_BYTES = 384 * 2**20  # new connection before re-keying (512 MiB) can stall and kill it
+# paramiko re-keys after 512 MiB and can stall for 30 s, or for ever, in it: a stream begins on a fresh connection
+# unless the whole of it fits in before.
+FRESH_AFTER_BYTES = 480 * 2**20 - STREAM_LIMIT_BYTES
+# More than the window holds: what is left in paramiko's buffer is moved on every read, 4 GB for a pull of 256 MB
+EVERYTHING = 16 * 2**20
 FRESH_AFTER_S = 3600.0
 
 
@@ -256,7 +260,7 @@ class SshStream:
     def _next(self) -> bytes:
         while True:
             try:
-                return self._channel.recv(PIECE_BYTES)
+                return self._channel.recv(EVERYTHING)
             except TimeoutError:
                 self._probe()
             except (SSHException, OSError, EOFError) as error:

@@ -33,6 +33,7 @@ class Link:
         self.up_bytes = self.down_bytes = 0
         self.on_traffic: Callable[[int, int], None] | None = None  # (up, down) after every piece
         self._random = random.Random(1)
+        self.connections = 0
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -48,6 +49,7 @@ class Link:
                     near.close()
                     continue
                 self._sockets += [near, far]
+                self.connections += 1
                 for one, other, up in ((near, far, True), (far, near, False)):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     threading.Thread(target=self._carry, args=(one, other, up), daemon=True).start()

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paramiko.packet import Packetizer
 
 from harness.agent import Agent
 from harness.errors import COULD_NOT_MEASURE, BoardError, LinkError
 from harness.records import Board, Invocation, Limits
 from harness.transports import open_transport
+from harness.transports.base import STREAM_LIMIT_BYTES
+from harness.transports.ssh import FRESH_AFTER_BYTES
 from tests.faults.rig import SERVERS, Rig, agent_on, alive, new_mark, rig_of, until
 from tests.servers import needs
 
@@ -271,6 +274,16 @@ def test_a_slow_link_that_loses_packets_brings_everything(
 
 
 @pytest.mark.slow
+def test_streams_in_a_row_get_a_fresh_connection_before_the_bytes_at_which_a_renegotiation_stalls(rig: Rig) -> None:
+    with rig.open() as transport:
+        for _ in range(2):
+            with transport.stream(["head", "-c", str(256 * MEGABYTE), "/dev/zero"], timeout_s=120) as stream:
+                assert sum(map(len, stream)) == 256 * MEGABYTE
+    assert rig.link.connections == 2
+    assert FRESH_AFTER_BYTES + STREAM_LIMIT_BYTES < Packetizer.REKEY_BYTES
+
+
+@pytest.mark.slow
 def test_a_file_of_exactly_512_MiB_comes_home(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     """Where a re-keying in the middle of one stream kills the connection."""
     place = agent.new_folder("large")
@@ -304,6 +317,8 @@ from pathlib import Path
 from harness.agent import Agent
 from harness.records import Board
 from harness.transports import open_transport
+from harness.transports.base import STREAM_LIMIT_BYTES
+from harness.transports.ssh import FRESH_AFTER_BYTES
 board = Board(**eval(sys.argv[1]))
 agent = Agent(open_transport(board), "work")
 agent.install()
