@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import math
+import os
 import shutil
 import tempfile
 import zipfile
@@ -119,7 +120,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def inside(folder: Path, name: object) -> Path:
     """`folder/name`, for a name that a file told us. Errors: InputError for one that leads elsewhere."""
     path = folder / str(name)
-    if not isinstance(name, str) or not name or not path.resolve().is_relative_to(folder.resolve()):
+    if not isinstance(name, str) or not name or not _real(path).is_relative_to(_real(folder)):
         raise InputError(f"{folder / MANIFEST}: file name {name!r} leads out of the folder")
     return path
 
@@ -139,11 +140,16 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
         return _from_manifest(path)
     files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())
     named = _by_platform(path, platform)
-    known = {dump.path.resolve() for dump in named}
-    dumps = (*named, *(plain_dump(f) for f in files if f.resolve() not in known))
+    known = {_real(dump.path) for dump in named}
+    dumps = (*named, *(plain_dump(f) for f in files if _real(f) not in known))
     if not dumps:
         raise InputError(f"{path}: no .bin or .npy file in it", "is it the folder of the debug run's dumps?")
     return dumps
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; unlike `Path.resolve` also for links that lead in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def plain_dump(path: Path) -> Dump:
@@ -153,6 +159,8 @@ def plain_dump(path: Path) -> Dump:
 
 def npy_spec(path: Path) -> TensorSpec | None:
     """What an .npy header tells; None for one that cannot be read."""
+    if not path.is_file():  # reading a pipe would never end
+        return None
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -185,10 +185,10 @@ def test_a_damaged_dump_is_a_row_with_both_sizes(
     assert found.verdict.exit_code == 3
 
 
-def test_a_file_that_vanished_is_unreadable(cnn: Reference, tmp_path: Path) -> None:
+def test_a_file_that_vanished_is_lost(cnn: Reference, tmp_path: Path) -> None:
     dumps = read_dumps(board_folder(tmp_path, cnn))
     dumps[1].path.unlink()
-    assert row(compare(cnn, dumps), dumps[1].name).reason == "unreadable"
+    assert row(compare(cnn, dumps), dumps[1].name).reason == "lost"
 
 
 def test_padded_channels_last_dumps_without_a_spec_are_unpadded_by_the_platforms_rules(

@@ -51,6 +51,11 @@ def fed(reference: Reference, name: str) -> Array:
     return open_array(side.path, side.spec)
 
 
+def is_open(found: Fingerprint) -> bool:
+    """Whether a fingerprint says little enough that the values of another tensor would be the better answer."""
+    return not found.certain and found.kind in ("unclassified", "stale", "preprocessing", "permutation", "scale")
+
+
 def cause(layer: Layer, pair: Pair, scene: Scene, repeats: tuple[Array, ...] = ()) -> Fingerprint:
     """The fingerprint of a differing layer."""
     assert layer.metrics is not None

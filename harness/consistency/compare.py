@@ -14,13 +14,14 @@ import yaml
 
 from harness.consistency import pictures, temporal
 from harness.consistency.blame import Bench, Blame, blame, with_fingerprints
-from harness.consistency.cause import Scene, cause, fed
+from harness.consistency.cause import Scene, cause, fed, is_open
 from harness.consistency.growth import effects, growth
 from harness.consistency.holes import with_holes
 from harness.consistency.isolate import Isolator
 from harness.consistency.layouts import TensorError
 from harness.consistency.matching import Match, Matching, Rules, match
 from harness.consistency.metrics import measure
+from harness.consistency.misfits import OTHER, Misfits, settle
 from harness.consistency.origin import sequence_origin
 from harness.consistency.pairing import Pair, Storages, open_pair
 from harness.consistency.policy import Policy, Subject, load_policy
@@ -109,6 +110,8 @@ class _Work:
                 f"{further} further dumps of tensors that have their own row (read by ops, copies) are unused"
             )
         self.isolator: Isolator | None = None
+        self.misfits = Misfits(reference, settings.storages)
+        self.unsure: dict[str, str] = {}  # rows whose file does not tell what is wrong with it -> expected dtype
 
     def result(self) -> Comparison:
         layers = self._layers()
@@ -152,7 +155,7 @@ class _Work:
             layers.append(self._layer(index, row))
             if self.settings.progress is not None:
                 self.settings.progress("comparing", done[index], done[-1])
-        return layers
+        return list(settle(layers, self.unsure))
 
     def _layer(self, index: int, row: Match) -> Layer:
         plain = _plain_layer(index, row)
@@ -161,7 +164,10 @@ class _Work:
         try:
             return self._compared(plain, row.tensor, row.dump)
         except TensorError as error:
-            return replace(plain, reason=error.reason, note=_joined(row.note, error.message))
+            found = self.misfits.look(error, row.tensor, row.dump)
+            if found.open and row.tensor.spec is not None:
+                self.unsure[plain.name] = row.tensor.spec.dtype
+            return replace(plain, reason=found.reason, note=_joined(row.note, found.told))
 
     def _compared(self, plain: Layer, tensor: ReferenceTensor, dump: Dump) -> Layer:
         pair = open_pair(tensor, dump, self.settings.storages)
@@ -269,7 +275,9 @@ class _Work:
         if alone is not None and layer.single is not None:
             pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
         scene = Scene(self.graph, self.reference, self.settings.previous, self.isolator)
-        return cause(layer, pair, scene, self._repeats(row, pair))
+        found = cause(layer, pair, scene, self._repeats(row, pair))
+        other = self.misfits.holder(row.dump, layer.name) if row.dump is not None and is_open(found) else ""
+        return Fingerprint("other_tensor", True, f"{OTHER} {other!r}") if other else found
 
     def _repeats(self, row: Match, pair: Pair) -> tuple[Array, ...]:
         """This tensor of the other runs, where it can be opened."""

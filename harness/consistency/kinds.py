@@ -101,6 +101,11 @@ _TABLE = (
         "The network's input differs: mean, scale or colour order.",
         "Compare the input's bytes on both sides first: mean, scale, RGB or BGR, NV12 conversion.",
     ),
+    Kind(
+        "other_tensor",
+        "The file holds exactly another tensor's values.",
+        "Two files have changed places, or one lies over another: see how the dumps are named and copied.",
+    ),
     Kind("input_order", "Two inputs have changed places.", "Match inputs by name, not by position, on both sides."),
     Kind(
         "nibble_order",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,6 +89,7 @@ def open_array(path: Path, spec: TensorSpec) -> Array:
     """The valid region, memory-mapped: an .npy by its header, anything else by its spec. Errors: TensorError."""
     if path.suffix != ".npy":
         return open_tensor(path, spec)
+    _size(path)
     try:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -135,9 +137,19 @@ def _npy_spec(path: Path, name: str) -> TensorSpec:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        told = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise TensorError(f"{path.name}: is a link to a file that is not there") from None
+        raise TensorError(f"{path.name}: there is no such file in the folder", "", "lost") from None
     except OSError as error:
-        raise TensorError(f"{path}: cannot be read: {error.strerror}", "", "unreadable") from None
+        raise TensorError(f"{path.name}: cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(told.st_mode):
+        raise TensorError(f"{path.name}: is {_KINDS.get(stat.S_IFMT(told.st_mode), 'no regular file')}, no dump")
+    return told.st_size
+
+
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
 
 
 def _ways(spec: TensorSpec, unit: str, storages: Storages | None) -> Iterator[TensorSpec]:

@@ -9,7 +9,7 @@ from harness.consistency.policy import Limits, Policy
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Coverage, Layer, Metrics, Origin, Verdict
 
-DAMAGED = ("truncated", "empty", "unreadable", "shape_differs", "dtype_differs")
+DAMAGED = ("truncated", "empty", "unreadable", "shape_differs", "dtype_differs", "other_tensor")
 OWED = ("lost", "ambiguous")
 TINY = 16  # elements; below, shares say nothing and one element may differ where any may
 
@@ -170,6 +170,7 @@ SAID = {
     "unreadable": "not readable",
     "shape_differs": "of another size or shape",
     "dtype_differs": "of another dtype",
+    "other_tensor": "that of another layer",
     "ambiguous": "one of several that claim its name",
 }
 

@@ -13,6 +13,7 @@ REASONS = (
     "shape_differs",
     "dtype_differs",
     "truncated",
+    "other_tensor",  # the file of another tensor: its size is that one's, and so are its values
     "empty",
     "ambiguous",
     "unreadable",
