@@ -1,0 +1,340 @@
+"""Two hosts and one board, on a real sshd and dropbear: whoever has lost the board does nothing to it any more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from harness.agent import Agent
+from harness.agent.leases import hold_lease
+from harness.agent.words import Refused
+from harness.errors import BoardError, CouldNotMeasure, InputError, LinkError
+from harness.holding import hold, keep_token
+from harness.records import Invocation
+from harness.store import at_work, claimed
+from tests.builds import Built, build
+from tests.faults.rig import SERVERS, Rig, agent_on, rig_of, until
+from tests.faults.test_link import MEGABYTE, other_host, parts, random_file, sh
+from tests.faults.test_run import inventory
+from tests.servers import needs
+
+
+@pytest.fixture(params=SERVERS)
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    needs("sshd", "dropbear", "ssh-keygen")
+    with rig_of(tmp_path / "board", request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def agent(rig: Rig) -> Iterator[Agent]:
+    with rig.open() as transport:
+        yield agent_on(transport)
+
+
+@pytest.fixture(scope="module")
+def digits(shared_folder: Path) -> Built:
+    return build(shared_folder, "digits")
+
+
+def on_the_board(rig: Rig) -> dict[str, int]:
+    """Every file of the board with its size, but the agent and the leases."""
+    kept = (path for path in rig.root.rglob("*") if path.is_file() and not {"lease", "agent"} & set(path.parts))
+    return {str(path): path.stat().st_size for path in kept}
+
+
+def calls(rig: Rig, lease: str) -> list[str]:
+    """Processes on the board that carry a lease in their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if f"work={rig.root}/work" in text and f"lease={lease}" in text:
+            found.append(text[:200])
+    return found
+
+
+# --------------------------------------------------------------------------- asleep, and awake again
+
+
+def stopped_in(rig: Rig, body: str, *arguments: str, when: str) -> subprocess.Popen[bytes]:
+    """Another host with a lease of two seconds, stopped when a path appears on the board, until its lease is over."""
+    host = other_host(rig, "agent.take_lease('sleeper', 2)\nprint(agent.lease_token, flush=True)\n" + body, *arguments)
+    assert host.stdout is not None
+    host.stdout.readline()
+    until(lambda: any(path.stat().st_size > MEGABYTE for path in rig.root.glob(when)))
+    os.kill(host.pid, signal.SIGSTOP)
+    return host
+
+
+TELL = "try:\n    {}\nexcept Exception as error:\n    print(type(error).__name__, error, flush=True)\n"
+
+
+def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent, tmp_path: Path) -> None:
+    model = random_file(tmp_path / "model.bin", 40 * MEGABYTE)
+    rig.link.delay_s = 0.03
+    host = stopped_in(rig, TELL.format("agent.put_file(Path(sys.argv[2]))"), str(model), when="work/cache/.*.part")
+    try:
+        rig.link.delay_s = 0.0
+        until(lambda: not agent.show_lease().held)
+        agent.take_lease("next", 60)
+        before = on_the_board(rig)
+        assert calls(rig, "1.") == []
+        os.kill(host.pid, signal.SIGCONT)
+        said, _ = host.communicate(timeout=60)
+        assert b"lease is over" in said or b"no whole answer" in said, said
+        assert on_the_board(rig) == before
+        assert [p for p in parts(rig) if p.name.endswith(".lock")] == []
+        assert Path(agent.put_file(model).path).read_bytes() == model.read_bytes()
+    finally:
+        host.kill()
+
+
+def test_a_host_that_slept_while_it_pulled_pulls_no_more(rig: Rig, agent: Agent, tmp_path: Path) -> None:
+    place = agent.new_folder("pull")
+    for index in range(8):
+        random_file(Path(place) / f"{index}.bin", 8 * MEGABYTE)
+    body = f"here = Path({str(tmp_path)!r}) / 'got'\nplace = {place!r}\nnames = list(agent.hash(place))\n"
+    body += "print('go', flush=True)\n" + TELL.format("agent.fetch(place, names, here)")
+    host = other_host(rig, "agent.take_lease('sleeper', 2)\n" + body)
+    assert host.stdout is not None and host.stdout.readline() == b"go\n"
+    until(lambda: any((tmp_path / "got").glob("*")))
+    os.kill(host.pid, signal.SIGSTOP)
+    try:
+        until(lambda: not agent.show_lease().held)
+        agent.take_lease("next", 60)
+        assert calls(rig, "1.") == []
+        came = rig.link.down_bytes
+        os.kill(host.pid, signal.SIGCONT)
+        said, _ = host.communicate(timeout=60)
+        assert said, "the pull did not succeed"
+        assert rig.link.down_bytes - came < 12 * MEGABYTE  # what was on the way already
+    finally:
+        host.kill()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "agent.put_file(Path(__file__))",
+        "agent.new_folder('late')",
+        "agent.start(Invocation(('touch', 'late')), '{place}', 10)",
+        "agent.poll('{token}')",
+        "agent.stop('{token}')",
+        "agent.hash('{place}')",
+        "agent.fetch('{place}', ['log.txt'], Path('/nowhere'), known={{'log.txt': FileFacts(0, '')}})",
+        "agent.samples('{token}')",
+        "agent.sense()",
+        "agent.clocks()",
+        "agent.guarded(['touch', 'late'], 10)",
+        "agent.remove('{place}')",
+        "agent.sweep()",
+        "agent.renew_lease(60)",
+        "agent.release_lease()",
+    ],
+)
+def test_no_call_of_a_lost_lease_reaches_the_board(tmp_path: Path, call: str) -> None:
+    needs("dropbear", "ssh-keygen")
+    with rig_of(tmp_path, "dropbear") as rig, rig.open() as one, rig.open() as two:
+        late, now = agent_on(one), agent_on(two)
+        late.take_lease("late", 60)
+        place = late.new_folder("run")
+        token = late.start(sh("exit 0"), place, 10)
+        late.wait(token)
+        now.break_lease()
+        now.take_lease("now", 60)
+        before = on_the_board(rig)
+        names = {"agent": late, "Path": Path, "Invocation": Invocation, "__file__": __file__}
+        from harness.agent import FileFacts
+
+        with pytest.raises(Refused, match="lease is over"):
+            eval(call.format(place=place, token=token), names | {"FileFacts": FileFacts})
+        assert on_the_board(rig) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ends", ["broken", "by itself"])
+def test_a_run_that_slept_does_nothing_to_the_board_any_more(
+    digits: Built, rig: Rig, tmp_path: Path, ends: str
+) -> None:
+    """SIGSTOP in the middle of a run; another host takes the board; SIGCONT. Not even `teardown` may run."""
+    if ends == "by itself" and rig.server == "openssh":
+        pytest.skip("two minutes once are enough: CI plays it on dropbear")
+    fake = tmp_path / "python"
+    fake.write_text(f'#!/bin/sh\ncase "$*" in *debug*) sleep 6 ;; esac\nexec "{sys.executable}" "$@"\n')
+    fake.chmod(0o755)
+    commands = {name: [["sh", "-c", f"echo {name} >>did"]] for name in ("setup", "teardown")}
+    hosts = inventory(rig, options={"python": str(fake)}, **commands)
+    argv = ["run", digits.reference, "--board", "rig", "--hosts", hosts, "--input", digits.input, "--frames", "3"]
+    host = subprocess.Popen(
+        [sys.executable, "-m", "harness", *map(str, argv)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until(lambda: any(rig.root.glob("work/runs/*/debug")))
+        os.kill(host.pid, signal.SIGSTOP)
+        with rig.open() as transport:
+            other = agent_on(transport)
+            if ends == "broken":
+                other.break_lease()
+            until(lambda: not other.show_lease().held, 150)
+            other.take_lease("other", 300)
+            before = on_the_board(rig)
+            os.kill(host.pid, signal.SIGCONT)
+            _, said = host.communicate(timeout=60)
+            assert on_the_board(rig) == before
+            assert other.show_lease().holder == "other"
+    finally:
+        host.kill()
+    assert host.returncode == 3 and "lease is over" in said and "Traceback" not in said, said
+    assert (rig.root / "did").read_text() == "setup\n"
+    (run,) = (json.loads(file.read_text()) for file in tmp_path.rglob("run.json"))
+    assert (run["state"], run["verdict"]["word"], run["stopped_at"]) == ("failed", "not_measured", "running debug")
+
+
+# --------------------------------------------------------------------------- who has it
+
+
+@pytest.mark.slow
+def test_of_two_hosts_that_race_over_ssh_never_both_win(rig: Rig) -> None:
+    """A thousand rounds; both ask at the same moment."""
+    rounds = 1000
+    with rig.open() as one, rig.open() as two:
+        hosts = [agent_on(one), agent_on(two)]
+        barrier = threading.Barrier(2)
+        won: list[list[bool]] = [[], []]
+
+        def race(me: int) -> None:
+            for _ in range(rounds):
+                barrier.wait(60)
+                try:
+                    hosts[me].take_lease(f"host {me}", 60)
+                    won[me].append(True)
+                except Refused as error:
+                    assert error.word == "leased"
+                    won[me].append(False)
+                barrier.wait(60)
+                if won[me][-1]:
+                    hosts[me].release_lease()
+
+        threads = [threading.Thread(target=race, args=(me,)) for me in (0, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(won[0]) == len(won[1]) == rounds
+    assert all(a != b for a, b in zip(*won, strict=True))
+
+
+def test_a_lease_outlives_a_link_that_is_away_for_longer(rig: Rig, agent: Agent) -> None:
+    """A run that goes on over there is still ours when the link comes back, and the lease is renewed again."""
+    agent._patience_s = 0.5
+    with hold_lease(agent, 3, "anna") as keeper:
+        target, rig.link.target_port = rig.link.target_port, 1
+        rig.link.cut()
+        time.sleep(5.0)
+        assert not keeper.surely_holds
+        rig.link.target_port = target
+        until(lambda: keeper.surely_holds)
+        assert keeper.lost is None and agent.show_lease().held
+        agent.check_lease()
+
+
+def test_a_board_may_not_be_power_cycled_when_the_lease_may_be_anothers(rig: Rig, agent: Agent) -> None:
+    agent._patience_s = 0.5
+    with rig.open() as transport, pytest.raises(CouldNotMeasure), hold_lease(agent, 2, "anna") as keeper:
+        assert keeper.surely_holds
+        other = agent_on(transport)
+        other.break_lease()
+        other.take_lease("ben", 60)
+        until(lambda: keeper.lost is not None)
+        assert not keeper.surely_holds
+        agent.new_folder("late")
+
+
+def test_what_the_next_holder_ended_is_told_as_a_lost_lease_not_as_a_broken_agent(rig: Rig, agent: Agent) -> None:
+    with rig.open() as transport, pytest.raises(Refused, match="lease is over"), hold_lease(agent, 60, "anna"):
+        other = agent_on(transport)
+        other.break_lease()
+        raise BoardError("something odd")
+
+
+def test_a_broken_link_is_told_as_such(rig: Rig, agent: Agent) -> None:
+    with pytest.raises(LinkError, match="cut"), hold_lease(agent, 60, "anna"):
+        raise LinkError("cut")
+
+
+# --------------------------------------------------------------------------- a lease taken by hand
+
+
+def quietly(_text: str) -> None:
+    return None
+
+
+def test_a_long_lease_taken_by_hand_is_not_cut_short_by_a_run(
+    rig: Rig, agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    keep_token("rig", agent.take_lease("anna", 8 * 3600))
+    with hold(agent, "rig", nonce="abc", wait_s=0, tell=quietly):
+        assert agent.show_lease().left_s > 7.9 * 3600
+    assert agent.show_lease().left_s > 7.9 * 3600
+
+
+def test_two_runs_under_one_lease_taken_by_hand_go_one_after_the_other(
+    rig: Rig, agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    keep_token("rig", agent.take_lease("anna", 600))
+    with hold(agent, "rig", nonce="abc", wait_s=0, tell=quietly):
+        with (
+            pytest.raises(BoardError, match="another run of yours") as error,
+            hold(agent, "rig", nonce="def", wait_s=0, tell=quietly),
+        ):
+            pass
+        assert "--wait" in error.value.hint
+    with hold(agent, "rig", nonce="def", wait_s=0, tell=quietly):
+        pass
+
+
+def test_of_several_who_wait_each_gets_the_board(rig: Rig) -> None:
+    """Whoever is a moment too late waits on, as it was told to."""
+    had: list[int] = []
+
+    def wait_for_it(me: int, agent: Agent) -> None:
+        with hold(agent, f"b{me}", nonce=f"a{me}", wait_s=40, tell=quietly):
+            had.append(me)
+
+    with ExitStack() as links:
+        agents = [agent_on(links.enter_context(rig.open())) for _ in range(4)]
+        with hold_lease(agents[3], 60, "first"):
+            waiting = [threading.Thread(target=wait_for_it, args=(me, agents[me])) for me in range(3)]
+            for thread in waiting:
+                thread.start()
+            time.sleep(1.0)
+        for thread in waiting:
+            thread.join()
+    assert sorted(had) == [0, 1, 2]
+
+
+# --------------------------------------------------------------------------- one run folder
+
+
+def test_a_run_folder_is_worked_on_by_one_process(tmp_path: Path) -> None:
+    assert not at_work(tmp_path)
+    with claimed(tmp_path):
+        assert at_work(tmp_path)
+        with pytest.raises(InputError, match="still going on in another process"), claimed(tmp_path):
+            pass
+    assert not at_work(tmp_path) and list(tmp_path.iterdir()) == []
