@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,8 @@ def command(model: Path | None, board_name: str, **given: Any) -> None:
             folder, run = _new(model, board_name, given)
     except HarnessError as error:
         if error.run_folder is not None and isinstance(error, CouldNotMeasure):
-            note(f"what is known until then: {_page(error.run_folder)}")
+            with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so
+                note(f"what is known until then: {_page(error.run_folder)}")
         raise
     _answer(folder, run, given["as_json"])
     raise SystemExit(run["verdict"]["exit_code"])
