@@ -128,6 +128,30 @@ def test_what_crossed_the_link_is_counted_apart_from_what_was_known_or_left() ->
     assert traffic["total"]["link_files"] == 3
 
 
+def test_layers_that_the_board_hashed_are_not_shown_as_compared_files() -> None:
+    run = runs.diverging_run()
+    exact = [layer for layer in run["comparison"]["layers"] if layer["verdict"] == "exact"]
+    for layer, how in zip(exact, ("valid", "valid", "file"), strict=False):
+        layer["hashed"] = how
+    file = run["modes"][0]["files"][2]
+    file |= {"came": "hashed", "valid_md5": "ab" * 16}
+    told = "3 layers are equal by the board's own hash, not pulled: 2 by the md5 of the valid region and 1"
+    assert tables(run)["hashed"].startswith(told)
+    traffic = tables(run)["traffic"]
+    assert (traffic["modes"][0]["hashed_bytes"], traffic["modes"][0]["known_bytes"]) == (file["bytes"], 0)
+    page = render(run).replace("&#39;", "'")
+    assert page.count("<small>board's hash</small>") == 3
+    assert "valid region equal by the board's md5: not sent" in page and "ab" * 16 in page
+    assert told in page
+    assert any(told in line for line in lines(run))
+
+
+def test_a_way_of_hashing_that_is_not_known_marks_nothing() -> None:
+    run = runs.diverging_run()
+    run["comparison"]["layers"][0]["hashed"] = "<b>"
+    assert tables(run)["hashed"] == "" and "board's hash" not in render(run)
+
+
 def test_a_run_that_does_not_tell_how_files_came_claims_nothing() -> None:
     run = runs.diverging_run()
     for file in (file for mode in run["modes"] for file in mode["files"]):

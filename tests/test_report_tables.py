@@ -180,6 +180,7 @@ def test_every_layer_is_a_row_in_execution_order() -> None:
         "note": "",
         "match": "rule",
         "board_file": "debug/layer-26-Conv.bin",
+        "hashed": "",
         "elements": 6400,
         "mismatched": 80,
         "max_step": 127.0,

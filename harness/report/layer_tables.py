@@ -31,6 +31,7 @@ MEANINGS = {
     "within": "differs, inside the policy of its kind",
     "exact": "equal, byte for byte",
 }
+HASHED = {"valid": "the valid region", "file": "the file"}  # what the board hashed of a dump that was not pulled
 VERDICT_STANDINGS = ("exact", "within", "differs", "not_compared")
 _FIGURES = (
     "elements",
@@ -118,6 +119,7 @@ def layer_row(layer: Row, position: int) -> Row:
         "note": text(layer.get("note")),
         "match": text(layer.get("match")),
         "board_file": text(layer.get("board_file")),
+        "hashed": text(layer.get("hashed")) if layer.get("hashed") in HASHED else "",
         **measured,
         "alone": figures(alone) if alone else None,
         "md5": _hashes(layer),
@@ -159,6 +161,15 @@ def counts(layers: list[Row]) -> dict[str, int]:
     """Layers per standing, worst first; every standing is named, zero included."""
     found = Counter(row["standing"] for row in layers)
     return {name: found[name] for name in STANDINGS}
+
+
+def hashed_sentence(layers: list[Row]) -> str:
+    """`67 layers are equal by the board's own hash, not pulled: 38 by the md5 of the valid region and 29 by ...`."""
+    found = Counter(row["hashed"] for row in layers if row["hashed"])
+    told = [f"{found[how]} by the md5 of {what}" for how, what in HASHED.items() if found[how]]
+    total = sum(found.values())
+    verb = "layer is" if total == 1 else "layers are"
+    return f"{total} {verb} equal by the board's own hash, not pulled: {' and '.join(told)}." if told else ""
 
 
 def coverage(comparison: Row) -> Row | None:

@@ -7,7 +7,7 @@ from harness.report.time_tables import finite, share_of
 from harness.report.values import text, whole
 
 # How a file of a mode came to this PC, as run.json writes it -> the key here
-_WAYS = {"link": "link", "known": "known", "": "left"}
+_WAYS = {"link": "link", "known": "known", "hashed": "hashed", "": "left"}
 
 
 def input_rows(run: Row) -> list[Row]:
@@ -24,7 +24,8 @@ def traffic(run: Row) -> Row | None:
     """Bytes over the link, both ways; None where run.json does not tell.
 
     `sent_bytes` of `offered_bytes`: the board keeps files by content, what it has is not sent again. Per mode, files
-    that crossed the `link`, that were `known` (equal to the PC's by size and md5, so they did not) or were `left`.
+    that crossed the `link`, that were `known` (equal to the PC's by size and md5, so they did not), `hashed` (padded,
+    and equal by the md5 that the board made of their valid bytes) or were `left`.
     """
     pushed = rows(run, "pushed")
     modes = [told for mode in rows(run, "modes") if (told := _mode(mode)) is not None]

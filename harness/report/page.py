@@ -133,7 +133,12 @@ def _tint(part: str) -> str:
     return part if part in ("layout", "other", "unattributed") else "cpu" if part.upper().startswith("CPU") else "acc"
 
 
-_CAME = {"link": "over the link", "known": "equal to the PC's: not sent", "": "stayed on the board"}
+_CAME = {
+    "link": "over the link",
+    "known": "equal to the PC's: not sent",
+    "hashed": "valid region equal by the board's md5: not sent",
+    "": "stayed on the board",
+}
 
 
 def _came(value: Any) -> str:

@@ -53,7 +53,8 @@ def _coverage(data: Row) -> Lines:
     covered = data["coverage"]
     if not covered:
         return []
-    return [("layers", coverage_sentence(covered, data["counts"]).rstrip("."))]
+    lines = [("layers", coverage_sentence(covered, data["counts"]).rstrip("."))]
+    return [*lines, ("", data["hashed"].rstrip("."))] if data["hashed"] else lines
 
 
 def _origins(data: Row) -> Lines:

@@ -10,7 +10,15 @@ import shlex
 from harness.profiling.telemetry import senses_of_record
 from harness.report.checks import checks, output_rows, repeat_rows
 from harness.report.headline import headline
-from harness.report.layer_tables import counts, coverage, layer_rows, origin_rows, standing_by_op, waiver_rows
+from harness.report.layer_tables import (
+    counts,
+    coverage,
+    hashed_sentence,
+    layer_rows,
+    origin_rows,
+    standing_by_op,
+    waiver_rows,
+)
 from harness.report.link_tables import input_rows, memory_rows, notes, timing_rows, traffic
 from harness.report.plan_tables import plan_table
 from harness.report.previous_tables import policy_waivers, previous_table
@@ -40,6 +48,7 @@ def tables(run: Row) -> Row:
         "headline": headline(run, covered, standing_counts, origins, waivers, outputs),
         "coverage": covered,
         "counts": standing_counts,
+        "hashed": hashed_sentence(layers),
         "facts": facts(run, time),
         "numbers": numbers(time),
         "findings": finding_rows(run, modes),
