@@ -88,9 +88,9 @@ def write_atomically(path: Path, text: str) -> None:
         # A board's name may hold half a surrogate pair; escaped it is still valid JSON, unescaped it cannot be written.
         part.write_bytes(text.encode("utf-8", "backslashreplace"))
         part.replace(path)
-    except OSError:
+    except OSError as error:
         part.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a write that fails does not say where
 
 
 RESERVE = ".reserve"
@@ -179,11 +179,11 @@ def load_run(path: Path) -> dict[str, Any]:
     if run["format"] > FORMAT:
         raise InputError(f"{file}: run format {run['format']}, this harness reads up to {FORMAT}", "update harness")
     if run.get("state") == "running" and not at_work(file.parent):
-        _broken_off(run)
+        mark_broken_off(run)
     return run
 
 
-def _broken_off(run: dict[str, Any]) -> None:
+def mark_broken_off(run: dict[str, Any]) -> None:
     """Say of a run that nobody works on any more what its own process could not."""
     message = "broken off: the process that made this run is gone (it was killed, or this PC lost its power or disk)"
     run["state"] = "interrupted"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness import store
 from harness.errors import InputError
 from harness.records import Metrics, Verdict
 from harness.store import FORMAT, find_run, load_run, new_run_folder, safe_name, save_run, to_json
@@ -68,3 +69,20 @@ def test_a_name_never_becomes_a_path(name: str) -> None:
     assert safe
     assert not {"/", "\n", "$"} & set(safe)
     assert safe not in (".", "..")
+
+
+def test_a_run_that_nobody_works_on_is_read_as_broken_off(tmp_path: Path) -> None:
+    store.save_run(
+        tmp_path, {"format": store.FORMAT, "state": "running", "stopped_at": "running debug", "problems": []}
+    )
+    with store.claimed(tmp_path):
+        assert store.load_run(tmp_path)["state"] == "running"
+    run = store.load_run(tmp_path)
+    assert (run["state"], run["stopped_at"], run["verdict"]["exit_code"]) == ("interrupted", "running debug", 3)
+    assert "broken off" in run["problems"][0]
+    assert json.loads((tmp_path / "run.json").read_text())["state"] == "running", "reading changes nothing"
+
+
+def test_a_run_that_is_complete_stays_what_it_is(tmp_path: Path) -> None:
+    store.save_run(tmp_path, {"format": store.FORMAT, "state": "complete", "problems": []})
+    assert store.load_run(tmp_path) == {"format": store.FORMAT, "state": "complete", "problems": []}

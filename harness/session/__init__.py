@@ -59,6 +59,8 @@ def _go_on(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt
     resume = load_resume(folder)
     _check_case(expected.platform, board, resume.case)
     record = store.load_run(folder)
+    if record["state"] == "running":  # and it is claimed by us, so whoever wrote that is gone
+        store.mark_broken_off(record)
     record |= {"verdict": None, "state": "running", "stopped_at": "", "resumed": record.get("resumed", 0) + 1}
     record["notes"] += [f"an earlier try ended: {problem}" for problem in record["problems"]]
     record["problems"] = []
