@@ -83,7 +83,8 @@ def run_reference(
         "source_path": str(model.resolve()),
         "runner": runner.facts(logical, feed),
         "inputs": [
-            {"name": name, "md5": array_md5(value), **(sources or {}).get(name, {})} for name, value in feed.items()
+            {"name": name, "md5": array_md5(value), "bytes": value.nbytes, **(sources or {}).get(name, {})}
+            for name, value in feed.items()
         ],
         "graph": _graph_to_json(logical.graph),
         "tensors": [record for record in records if "file" in record],

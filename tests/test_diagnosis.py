@@ -112,6 +112,7 @@ SHOWN: dict[str, tuple[Any, ...]] = {
     "C-100": (None, None, compared(layer(0, "differs"), origins=(Origin("o0", "Conv", "t0"),))),
     "C-101": (None, None, compared(layer(0, "exact"), layer(1, "not_compared", "no_dump"))),
     "C-102": (None, None, compared(layer(0, "differs"), layer(1, "differs"), first="t0")),
+    "C-103": (None, None, compared(layer(0, "differs"), origins=(Origin("t0", "input", "t0"),))),
     "C-104": (None, None, compared(observer={"same": False, "detail": "y differs"})),
     "C-105": (
         None,

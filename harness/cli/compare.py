@@ -17,8 +17,8 @@ from harness.cli.common import (
     json_option,
     only_one,
     progress,
-    table,
 )
+from harness.cli.tables import table
 
 if TYPE_CHECKING:
     from harness.consistency.compare import Settings
@@ -252,6 +252,10 @@ def _show_blame(comparison: Comparison) -> None:
         if found is not None:
             sure = "" if found.certain else "probably "
             click.echo(clean(f"{origin.op or origin.tensor}: {sure}{found.kind}: {found.evidence}"))
+    if any(origin.op_kind == "input" for origin in comparison.origins):
+        from harness.diagnosis import RULES
+
+        click.echo(f"to do: {RULES['C-103'].advice}")
     for effect in comparison.extras.get("outputs", []):
         same = {True: ", the same top-1", False: ", another top-1", None: ""}[effect.get("top1_same")]
         error = effect["relative_l2"]

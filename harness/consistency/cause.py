@@ -14,7 +14,7 @@ from harness.consistency.fingerprint import classify
 from harness.consistency.isolate import Isolator, Request
 from harness.consistency.layouts import TensorError
 from harness.consistency.pairing import Pair, open_array
-from harness.consistency.tensors import Array
+from harness.consistency.tensors import Array, value_range
 from harness.records import Fingerprint, Graph, Layer, Op
 from harness.reference import Reference
 
@@ -64,7 +64,15 @@ def cause(layer: Layer, pair: Pair, scene: Scene, repeats: tuple[Array, ...] = (
         return swapped
     context = _context(layer.name, pair, scene, repeats)
     found = classify(pair.board, pair.reference, pair.spec_reference, layer.metrics, context)
-    if context.is_input and found.kind == "unclassified":
+    return _of_input(found) if context.is_input and not found.certain else found
+
+
+def _of_input(found: Fingerprint) -> Fingerprint:
+    """Of a network input nothing was computed: other values are other content, or were made in another way."""
+    if found.kind == "stale":
+        evidence = f"not another preprocessing of the same content, by its look: {found.evidence.partition(':')[0]}"
+        return replace(found, kind="other_input", evidence=evidence)
+    if found.kind == "unclassified":
         return replace(found, kind="preprocessing", evidence=f"the network's input itself differs: {found.evidence}")
     return found
 
@@ -121,9 +129,23 @@ def _swapped(name: str, pair: Pair, scene: Scene) -> Fingerprint | None:
 def _swapped_input(name: str, pair: Pair, scene: Scene) -> Fingerprint | None:
     for _, other in _exchanges((name,), scene):
         tensor = scene.reference.tensors[other]
-        if tensor.spec is not None and np.array_equal(open_array(tensor.path, tensor.spec), pair.board):
+        if tensor.spec is None:
+            continue
+        kept = np.array_equal(open_array(tensor.path, tensor.spec), pair.board)
+        if kept or np.array_equal(_as_fed(fed(scene.reference, other), pair), pair.board):
             return Fingerprint("input_order", True, f"the board's {name} holds the reference's {other}")
     return None
+
+
+def _as_fed(values: Array, pair: Pair) -> Array:
+    """Floats as the network's quantizer at this input makes integers of them; anything else as it is."""
+    q = pair.spec_reference.quantization
+    if q is None or q.axis is not None or values.dtype.kind != "f" or pair.board.dtype.kind not in "iu":
+        return values
+    low, high = value_range(pair.spec_reference)
+    steps = np.rint(values / np.float32(q.scales[0])) + (q.zero_points[0] if q.zero_points else 0)
+    quantized: Array = np.clip(steps, low, high).astype(pair.board.dtype)
+    return quantized
 
 
 def _exchanges(names: Sequence[str], scene: Scene) -> Iterator[tuple[str, str]]:

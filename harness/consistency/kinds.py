@@ -106,6 +106,11 @@ _TABLE = (
         "The file holds exactly another tensor's values.",
         "Two files have changed places, or one lies over another: see how the dumps are named and copied.",
     ),
+    Kind(
+        "other_input",
+        "The network was fed something else than the reference.",
+        "Feed both sides the same bytes: make the reference again with the board's input, or run with the reference's.",
+    ),
     Kind("input_order", "Two inputs have changed places.", "Match inputs by name, not by position, on both sides."),
     Kind(
         "nibble_order",

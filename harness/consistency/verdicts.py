@@ -199,12 +199,19 @@ def _nothing(layers: Sequence[Layer]) -> str:
 def _blame(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:
     if not origins:
         return f"{len(differing)} layers differ, first {differing[0].name}"
+    inputs = [o for o in origins if o.op_kind == "input" and o.fingerprint and o.fingerprint.kind == "input_order"]
+    if len(inputs) == len(origins) == 2:
+        return f"the board's inputs {inputs[0].tensor} and {inputs[1].tensor} have changed places"
     named = [_name(origin) for origin in origins]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return "; ".join(named[:3]) + more
 
 
 def _name(origin: Origin) -> str:
+    if origin.op_kind == "input":
+        mark = origin.fingerprint
+        kind = f": {mark.kind}" if mark is not None and mark.kind != "other_input" else ""
+        return f"the board's input {origin.tensor} differs from the reference's{kind}"
     kind = f" ({origin.op_kind})" if origin.op_kind else ""
     place = f"{origin.op or origin.tensor}{kind}"
     if origin.unseen:

@@ -17,7 +17,7 @@ __all__ = ["RULES", "find"]
 RULES.update({rule.id: rule for rule in MAGIK_RULES})
 MOST = 6  # findings of one rule: a build of another model moves every node
 _ORDER = ("error", "warning", "note")
-_FIRST = ("C-105", "C-100")  # the layers of an unstable run say little: that it is unstable comes before them
+_FIRST = ("C-105", "C-103", "C-100")  # the layers of an unstable run say little: that it is unstable comes before them
 _CHECKS = (
     *origins.CHECKS,
     *environment.CHECKS,

@@ -8,7 +8,7 @@ from typing import Any
 from harness.consistency import kinds
 from harness.diagnosis.results import unstable
 from harness.diagnosis.rules import Found, Look, finding
-from harness.records import Layer, Origin
+from harness.records import Comparison, Layer, Origin
 
 MOST = 4  # origins with a finding of their own; where more ops are wrong at once, the page lists them
 # How a waiver is told in a layer: consistency/verdicts.py writes these.
@@ -18,7 +18,7 @@ UNSTABLE = "first find out why the same input gives different results: kind and 
 
 def origins(look: Look) -> Found:
     """What is to blame, where it can be told; the first in execution order comes first."""
-    found = look.comparison.origins if look.comparison else ()
+    found = [o for o in look.comparison.origins if o.op_kind != "input"] if look.comparison else []
     for place, origin in enumerate(found[:MOST]):
         lacking = _lacking(look, origin)
         more = len(found) - MOST if place == MOST - 1 else 0
@@ -133,4 +133,49 @@ def is_waived(layer: Layer) -> bool:
     return layer.verdict == "within" and layer.reason.startswith(HOLDS)
 
 
-CHECKS = (origins, waivers)
+# --------------------------------------------------------------------------- inputs
+
+
+def inputs(look: Look) -> Found:
+    """Network inputs that are not the reference's: what is computed from them says nothing about the board."""
+    comparison = look.comparison
+    if comparison is None:
+        return
+    wrong = [o for o in comparison.origins if o.op_kind == "input"]
+    for origin in wrong[:MOST]:
+        mark = origin.fingerprint
+        sure = "" if mark is None or mark.certain else " (not certain)"
+        told = f"{mark.kind.replace('_', ' ')}{sure}: {mark.evidence}" if mark is not None else ""
+        yield finding("C-103", told or "its bytes differ", subject=origin.tensor, advice=_input_advice(origin))
+    if not wrong and comparison.verdict.word == "diverges":
+        yield from _fed_another(look, comparison)
+
+
+def _input_advice(origin: Origin) -> str:
+    mark = origin.fingerprint
+    return kinds.advice(mark.kind) if mark is not None and mark.kind in INPUT_KINDS else ""
+
+
+INPUT_KINDS = ("preprocessing", "input_order", "other_tensor", "endianness")
+
+
+def _fed_another(look: Look, comparison: Comparison) -> Found:
+    """By the hashes that a reference folder keeps of its inputs; an ONNX was fed here, with the board's own."""
+    provenance = comparison.reference.get("provenance")
+    told = provenance.get("inputs") if isinstance(provenance, Mapping) else None
+    case = look.part("case")
+    reference = case.get("reference")
+    if not isinstance(told, list) or (isinstance(reference, Mapping) and str(reference.get("name")).endswith(".onnx")):
+        return
+    made = {str(row.get("name")): row for row in told if isinstance(row, Mapping)}
+    for row in case.get("inputs") or ():
+        own = made.get(str(row.get("tensor"))) or (next(iter(made.values())) if len(made) == 1 else {})
+        if own.get("bytes") == row.get("bytes") is not None and own.get("md5") != row.get("md5"):
+            yield finding(
+                "C-103",
+                f"{row.get('name')} has the md5 {row.get('md5')}, the reference was made with one of {own.get('md5')}",
+                subject=str(row.get("tensor") or own.get("name")),
+            )
+
+
+CHECKS = (origins, inputs, waivers)

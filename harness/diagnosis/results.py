@@ -40,8 +40,8 @@ def from_the_start(look: Look) -> Found:
         return
     compared = [layer for layer in comparison.layers if layer.verdict != "not_compared"]
     differing = [layer for layer in compared if layer.verdict == "differs"]
-    if not _sees_the_start(comparison):
-        return
+    if not _sees_the_start(comparison) or any(o.op_kind == "input" for o in comparison.origins):
+        return  # of an input that differs C-103 says more
     if comparison.first_difference == _first_compared(comparison) and len(differing) * 10 >= len(compared) * 9:
         yield finding(
             "C-102",

@@ -53,6 +53,9 @@ RULES: dict[str, Rule] = {
              "see the reasons per layer; a mapping file joins names that differ"),
         Rule("C-102", "warning", "the results differ from the first op on",
              "look at the input first: colour order, mean and scale, layout, and whether both sides got equal bytes"),
+        Rule("C-103", "error", "the board's input differs from the reference's input",
+             "feed both sides the same bytes: make the reference again with the board's input (harness reference MODEL "
+             "--input FILE), or run with the one it was made with; an ONNX as --reference of a run is fed the board's"),
         Rule("C-104", "warning", "debug and release runs give different outputs",
              "do not trust the per-layer table: dumping changes what is computed"),
         Rule("C-105", "error", "the same input gave different results", "suspect the board: memory, power, driver"),

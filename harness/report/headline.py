@@ -136,6 +136,8 @@ def _with_subject(word: str, title: str, origins: list[Row], comparison: Row) ->
         first = text(comparison.get("first_difference"))
         return ("Diverges: first difference at", first) if first else (title, "")
     origin = origins[0]
+    if origin["op_kind"] == "input":
+        return "Diverges: the board's input is not the reference's:", origin["op"]
     if origin["how"] == "sequence":
         return "Diverges: first difference in file order at", origin["op"]
     if origin["unseen"] or origin["first"]:
