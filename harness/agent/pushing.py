@@ -174,7 +174,9 @@ class _Push:
             still = still + 1 if offset <= last else 0
             last = offset
             try:
-                self.agent.patiently(lambda at=offset: self._send(at))  # type: ignore[misc]
+                answer = self.agent.patiently(lambda at=offset: self._send(at))  # type: ignore[misc]
+                if answer.all("received") or answer.all("stored"):
+                    break
             except Refused as error:
                 if error.word == "busy" and time.monotonic() < ends_at:
                     last, still = -1, 0
@@ -201,7 +203,7 @@ class _Push:
         for text in answer.all("part"):
             name, _, size = text.partition(" ")
             if name == self.name:
-                return min(whole_number(size) or 0, self.size)
+                return min(max(0, whole_number(size) or 0), self.size)
         return 0
 
     def _send(self, offset: int) -> Answer:
