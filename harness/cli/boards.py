@@ -18,8 +18,8 @@ from harness.cli.common import (
     json_option,
     new_password,
     note,
-    table,
 )
+from harness.cli.tables import table
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Board
 from harness.records.boards import SERVED
@@ -55,8 +55,15 @@ def list_boards(hosts: Path | None, as_json: bool, tag: str) -> None:
     if as_json:
         emit_json({"hosts": str(find_hosts(hosts) or ""), "boards": [_facts(b) for b in boards]})
         return
-    rows = [(b.name, b.platform, b.soc, _place(b), "emulated" if b.emulated else "", " ".join(b.tags)) for b in boards]
-    table("", ("board", "platform", "soc", "reached by", "", "tags"), rows)
+    if tag and not boards:
+        note(f"no board has the tag {tag!r}")
+    rows = [(b.name, b.platform, b.soc, _place(b), "emulated" if b.emulated else "real", _tags(b)) for b in boards]
+    table("", ("board", "platform", "soc", "reached by", "kind", "tags"), rows)
+
+
+def _tags(board: Board) -> str:
+    """Its tags without the one that only repeats its kind."""
+    return " ".join(tag for tag in board.tags if tag != "emulated" or not board.emulated)
 
 
 def _place(board: Board) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from math import isfinite
@@ -100,21 +100,6 @@ def _styled(text: str, colour: str) -> str:
 def colours(stream: Any) -> bool:
     """Colours only on a terminal, and never where NO_COLOR is set (no-color.org)."""
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-
-
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """A table on stdout that fits the terminal; plain text when it is not one."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(no_color=not colours(sys.stdout), highlight=False, width=None if sys.stdout.isatty() else 120)
-    grid = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(clean(cell)) for cell in row))
-    console.print(grid)
 
 
 _bars: list[Any] = []  # what is drawn on the terminal now

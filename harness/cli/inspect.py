@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import clean, emit_json, json_option, say_error, table
+from harness.cli.common import clean, emit_json, json_option, say_error
+from harness.cli.tables import table
 from harness.errors import ASKED_WRONGLY, InputError
 
 if TYPE_CHECKING:

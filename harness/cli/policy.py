@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import emit_json, json_option, table
+from harness.cli.common import emit_json, json_option
+from harness.cli.tables import table
 from harness.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import emit_json, json_option, progress, table
+from harness.cli.common import emit_json, json_option, progress
+from harness.cli.tables import table
 
 if TYPE_CHECKING:
     from harness.reference import Reference
