@@ -147,7 +147,7 @@ def test_old_ucp_keeps_trailing_commas_and_new_ucp_drops_them(tmp_path: Path) ->
 
 
 def test_ucp_outputs_can_be_dequantized_and_freed_of_padding(tmp_path: Path) -> None:
-    model = kit.compile_to(tmp_path, kit.branched_model(), "j6m", quantized_outputs=True)
+    model = kit.compile_to(tmp_path, kit.branched_model(), "j6m", output_type="quantized")
     source = kit.input_file(tmp_path)
     base = ["infer", f"--model_file={model}", f"--input_file={source}", "--enable_dump=true"]
     expected = reference_values(kit_quantized(model), {"x": kit.feed()})["c4"]

@@ -150,7 +150,7 @@ def test_the_platforms_feed_for_a_reference_is_the_emulators(tmp_path: Path) -> 
 
 
 def test_quantized_outputs_keep_their_scale_and_their_padding(tmp_path: Path) -> None:
-    model = kit.compile_to(tmp_path, kit.branched_model(), quantized_outputs=True)
+    model = kit.compile_to(tmp_path, kit.branched_model(), output_type="quantized")
     done = kit.tool(tmp_path, "model_info", f"--model_file={model}")
     info = PLATFORM.read_model_info(done.stdout)
     output = next(spec for spec in info.outputs if spec.name == "c4")
@@ -163,7 +163,7 @@ def test_quantized_outputs_keep_their_scale_and_their_padding(tmp_path: Path) ->
 
 
 def test_dequantized_text_outputs_hold_the_valid_region_as_floats(tmp_path: Path) -> None:
-    model = kit.compile_to(tmp_path, kit.branched_model(), quantized_outputs=True)
+    model = kit.compile_to(tmp_path, kit.branched_model(), output_type="quantized")
     source = kit.input_file(tmp_path)
     base = ["infer", f"--model_file={model}", f"--input_file={source}", "--enable_dump"]
     refused = kit.tool(tmp_path, *base, "--hybrid_dequantize_process=true")

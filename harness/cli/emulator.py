@@ -15,6 +15,7 @@ from harness.errors import InputError
 if TYPE_CHECKING:
     from harness.emulator.build import Built
     from harness.emulator.compile import BuildOptions
+    from harness.emulator.compiled import BoardTensor
     from harness.emulator.pixels import PixelInput
     from harness.records import Board
 
@@ -50,7 +51,12 @@ def command() -> None:
 @click.option("--shape", "shapes", multiple=True, metavar="INPUT=1,3,224,224", help="Fixes a dynamic input.")
 @click.option("--on-cpu", multiple=True, metavar="NODE", help="Force a node to the CPU.")
 @click.option("--on-bpu", multiple=True, metavar="NODE", help="Force a node to the BPU.")
-@click.option("--output-type", type=click.Choice(["float", "quantized"]), default="float", help="Of BPU outputs.")
+@click.option(
+    "--output-type",
+    type=click.Choice(["float", "quantized", "int16", "int32"]),
+    default="float",
+    help="Of BPU outputs: quantized is int8; int32 hands over a last convolution's accumulators, a scale per channel.",
+)
 @click.option("--debug-layers/--no-debug-layers", default=True, help="Hand out the tensors inside subgraphs.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of the random calibration data, where none is given.")
 @json_option
@@ -82,7 +88,7 @@ def _options(models: tuple[Path, ...], given: dict[str, Any]) -> BuildOptions:
         shapes=dict(_shape(text) for text in given["shapes"]),
         on_cpu=given["on_cpu"],
         on_bpu=given["on_bpu"],
-        quantized_outputs=given["output_type"] == "quantized",
+        output_type=given["output_type"],
         debug_layers=given["debug_layers"],
         seed=given["seed"],
         mean=given["mean"],
@@ -157,6 +163,12 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, shape
 
 
+def _handed_out(tensor: BoardTensor) -> str:
+    """Type of an output as the board's tool hands it over: `s32 (64 scales)`."""
+    scales = tensor.handed_out.quantization.scales if tensor.handed_out.quantization else ()
+    return f"{tensor.handed_out.dtype}{f' ({len(scales)} scales)' if len(scales) > 1 else ''}"
+
+
 def _say_built(built: Built) -> None:
     for one in built.builds:
         units = Counter(op.unit for op in one.model.ops)
@@ -167,6 +179,8 @@ def _say_built(built: Built) -> None:
             click.echo(f"{one.model.name}: {len(one.model.ops)} ops")
             continue
         click.echo(f"{one.model.name}: {placed}")
+        told = ", ".join(f"{name} {_handed_out(one.model.tensor(name))}" for name in one.model.outputs)
+        click.echo(f"outputs: {told}")
         rows = [(op.name, op.kind, op.reason) for op in one.model.ops if op.unit == "CPU"]
         if rows:
             table("on the CPU", ("node", "type", "why"), rows)

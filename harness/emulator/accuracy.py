@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from harness.consistency.tensors import dequantize
 from harness.emulator.calibration import Feed
 from harness.emulator.compiled import BoardTensor, CompiledModel
 from harness.emulator.execute import open_session
@@ -71,8 +72,7 @@ def _float_values(float_model: onnx.ModelProto, names: list[str], sample: Feed) 
 
 
 def _real(value: Array, tensor: BoardTensor) -> Array:
-    scaling = tensor.spec.quantization
-    return value.astype(np.float64) * scaling.scales[0] if scaling else value.astype(np.float64)
+    return dequantize(value, tensor.spec.quantization)
 
 
 def _distance(exact: Array, close: Array) -> Distance:

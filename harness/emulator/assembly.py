@@ -98,7 +98,8 @@ class Assembly:
 
     def _is_integer(self, tensor: LogicalTensor) -> bool:
         """Quantized, as opposed to full-precision results, which are handed to the CPU as floats."""
-        return tensor.spec.dtype in ("s8", "s16")
+        wide = tensor.spec.dtype == "s32" and tensor.spec.quantization is not None
+        return wide or tensor.spec.dtype in ("s8", "s16")
 
     def _tensor(self, tensor: LogicalTensor) -> BoardTensor:
         unit = self.units.get(tensor.op, "BPU")  # a quantized input is made for the BPU

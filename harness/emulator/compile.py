@@ -50,7 +50,7 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
         prepared,
         {name: placement.unit for name, placement in placements.items()},
         calibration.ranges(prepared, samples),
-        quantized_outputs=options.quantized_outputs,
+        output_type=options.output_type,
         pixels=frozenset(options.picture_inputs),
     )
     quantized = quantizer.run()

@@ -20,7 +20,7 @@ class BuildOptions:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     on_cpu: tuple[str, ...] = ()
     on_bpu: tuple[str, ...] = ()
-    quantized_outputs: bool = False
+    output_type: str = "float"  # of outputs that the BPU makes: wide_outputs.OUTPUT_TYPES
     debug_layers: bool = True
     seed: int = 0
     name: str = ""

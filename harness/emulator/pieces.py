@@ -43,7 +43,9 @@ def extract(
     graph = helper.make_graph(
         list(nodes), "piece", inputs, outputs, initializer=[constants[name] for name in read if name in constants]
     )
-    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    return helper.make_model(
+        graph, functions=model.functions, opset_imports=model.opset_import, ir_version=model.ir_version
+    )
 
 
 def dequantize(shape: Sequence[int], scale: float) -> onnx.ModelProto:

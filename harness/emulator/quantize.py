@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from harness.emulator.nodes import Network, attributes
+from harness.emulator.wide_outputs import ELEMENTS, INT16_LEVELS, add_function, domain
 
 CONV_LIKE = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 _FOLDED = frozenset(("Relu", "Clip"))
@@ -40,7 +41,7 @@ class Quantizer:
     model: onnx.ModelProto
     units: Mapping[str, str]
     ranges: Mapping[str, tuple[float, float]]
-    quantized_outputs: bool = False
+    output_type: str = "float"  # of outputs that the BPU makes: one of wide_outputs.OUTPUT_TYPES
     pixels: frozenset[str] = frozenset()  # NV12 inputs: uint8, zero point 128, no Q in the graph
     scales: dict[str, float] = field(default_factory=dict)
     added: dict[str, onnx.NodeProto] = field(default_factory=dict)  # by output
@@ -87,7 +88,24 @@ class Quantizer:
         return bool(on_bpu) or not self._full_precision(maker) or self._is_integer_output(name)
 
     def _is_integer_output(self, name: str) -> bool:
-        return self.quantized_outputs and name in self.network.output_names
+        return self.output_type != "float" and name in self.network.output_names
+
+    def _width(self, name: str) -> str:
+        """`int8`, or the wide type in which an output leaves: one that nothing reads on, int32 only accumulators."""
+        maker = self.network.producer.get(name)
+        wide = self.output_type if self.output_type in ELEMENTS and self._is_integer_output(name) else "int8"
+        if wide == "int8" or maker is None or self._unit(maker) != "BPU" or self.network.consumers.get(name):
+            return "int8"
+        return wide if wide == "int16" or self._output_scale(name) is not None else "int8"
+
+    def _output_scale(self, name: str) -> NDArray[Any] | None:
+        """The scale of the accumulators that an output hands over; None where no convolution made it."""
+        node: onnx.NodeProto | None = self.network.producer.get(name)
+        if node is None or not self._full_precision(node):
+            return None
+        while node is not None and node.op_type not in CONV_LIKE:
+            node = self.network.producer.get(self.network.data_inputs(node)[0])
+        return self._accumulator_scale(node) if node is not None else None
 
     def _folds_forward(self, name: str, readers: list[onnx.NodeProto]) -> bool:
         """`name` vanishes inside a fused op: nothing but a folded activation or a bias reads it."""
@@ -164,19 +182,39 @@ class Quantizer:
             is_output
             and from_bpu
             and maker is not None
-            and not self.quantized_outputs
+            and self.output_type == "float"
             and not self._full_precision(maker)
         ):
             entering, leaving = f"{name}_QuantizeLinear_Input", name
             _rename_output(result, name, entering)
         integer = f"{name}_QuantizeLinear_Output"
+        if (wide := self._width(name)) != "int8":
+            self._wide_output(name, integer, wide, result)
+            return name
         parameters = self._scale_inputs(name, np.array(self.scales[name], np.float32))
         self._add("QuantizeLinear", [entering, *parameters], integer, f"{name}_QuantizeLinear")
-        if self.quantized_outputs and is_output and from_bpu:
-            _retype_output(result, name, integer)
+        if self.output_type != "float" and is_output and from_bpu:
+            _retype_output(result, name, integer, onnx.TensorProto.INT8)
         if leaving == name or self.network.consumers.get(name):
             self._add("DequantizeLinear", [integer, *parameters], leaving, f"{name}_DequantizeLinear")
         return leaving
+
+    def _wide_output(self, name: str, integer: str, kind: str, result: onnx.ModelProto) -> None:
+        """An output as int16 with one scale, or as int32 with a scale per channel."""
+        low, high = self.ranges[name]
+        scale = np.array((max(abs(low), abs(high)) or 1.0) / INT16_LEVELS, np.float32)
+        attrs: dict[str, int] = {}
+        if kind == "int32":
+            found = self._output_scale(name)
+            assert found is not None
+            rank = len(self.network.shape(name) or ())
+            axis = 1 if rank == 4 else rank - 1
+            scale, attrs = np.asarray(found, np.float32), {"axis": axis}
+            scale = scale.reshape([-1, *[1] * (rank - 1 - axis)]) if scale.size > 1 else scale.reshape(())
+        add_function(result, kind)
+        inputs = [name, self._constant(f"{name}_{kind}_scale", scale)]
+        self._add("QuantizeLinear", inputs, integer, f"{name}_QuantizeLinear", domain=domain(kind), **attrs)
+        _retype_output(result, name, integer, ELEMENTS[kind])
 
     def _pixel_input(self, name: str, result: onnx.ModelProto) -> str:
         """The input becomes uint8 and a DQ subtracts 128: what the hardware does to pixels."""
@@ -295,11 +333,11 @@ def _rename_output(model: onnx.ModelProto, old: str, new: str) -> None:
                 node.output[i] = new
 
 
-def _retype_output(model: onnx.ModelProto, old: str, new: str) -> None:
+def _retype_output(model: onnx.ModelProto, old: str, new: str, element: int) -> None:
     for value in model.graph.output:
         if value.name == old:
             value.name = new
-            value.type.tensor_type.elem_type = onnx.TensorProto.INT8
+            value.type.tensor_type.elem_type = element
 
 
 def _replace_nodes(model: onnx.ModelProto, nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto]) -> None:
