@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable ({error})", "was `harness reference` interrupted?") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("tensors"), list):
         raise InputError(f"{path}: no list `tensors` in it")

@@ -168,7 +168,7 @@ def read_python(answer: bytes) -> Python | None:
         facts: Any = json.loads(answer)
         major, minor = (int(n) for n in facts["version"])
         bits, machine, (name, release) = int(facts["bits"]), str(facts["machine"]), facts["libc"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     if facts.get("implementation") != "cpython" or not re.fullmatch(r"\w{1,20}", machine):
         return None

@@ -48,7 +48,7 @@ def load(folder: Path) -> Resume:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         return Resume(told["board"], _case(told["case"]), told["nonce"], told["tokens"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not readable ({error})", "start a new run instead") from error
 
 

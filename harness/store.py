@@ -172,7 +172,7 @@ def load_run(path: Path) -> dict[str, Any]:
     file = find_run(path)
     try:
         run = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file}: not a readable run.json ({error})", "run the case again") from error
     if not isinstance(run, dict) or not isinstance(run.get("format"), int):
         raise InputError(f"{file}: JSON, but not a run of harness (no format number)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import os
 import secrets
 import time
@@ -36,7 +37,7 @@ from harness.errors import AgentError, BoardError, HostKeyError, LinkError, Tool
 from harness.records import Invocation
 from harness.transports.base import CommandTimeout, Done, Progress, Transport, printable
 
-__all__ = ["Agent", "BoardFacts", "FileFacts", "LeaseFacts", "Put", "Quotas", "RunState", "Sample"]
+__all__ = ["LOG_LIMIT_BYTES", "Agent", "BoardFacts", "FileFacts", "LeaseFacts", "Put", "Quotas", "RunState", "Sample"]
 
 ASK_TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell
 PATIENCE_S = 30.0  # how long a broken link is tried again
@@ -44,6 +45,7 @@ BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
 TRIES = 50  # of one thing, over a link that breaks again and again
 LOG_LIMIT_BYTES = 64 * 2**20
 GUARD_REFUSED = 97  # exit code of `guard` when the lease is over
+OVERTIME_S = 60.0  # for a board that is slow to end a tool, before it is no longer believed
 WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
 REFUSAL = b"error="
 _INSTALL = """\
@@ -267,13 +269,18 @@ class Agent:
         answer = self.ask("poll", token, str(wait_s), timeout_s=ASK_TIMEOUT_S + wait_s)
         return words.read_state(answer)
 
-    def wait(self, token: str, tell: Tell | None = None) -> RunState:
-        """Wait for the end of a run, over broken links too.
+    def wait(self, token: str, tell: Tell | None = None, limit_s: float = math.inf) -> RunState:
+        """Wait for the end of a run, over broken links too; `limit_s` is the time after which the board ends it.
 
-        Errors: BoardError when the board was rebooted or lost the run, ToolError when it printed without end.
+        Errors: BoardError when the board was rebooted, lost the run or does not end it; ToolError when it printed
+        without end.
         """
+        overdue_at = time.monotonic() + limit_s + OVERTIME_S
         state = self.poll(token, 1)
         while state.state == "running":
+            if time.monotonic() > overdue_at:
+                said = f"the board says that the tool still runs, {OVERTIME_S:g} s after it was to end it"
+                raise BoardError(f"{self.where}: {said}", "do its /proc/uptime and its `kill` work? Restart the board")
             if tell:
                 tell(f"{state.duration_s:.0f} s, {state.log_bytes} bytes of log")
             state = self.poll(token, WATCH_S)

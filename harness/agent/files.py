@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.agent import Agent
 
 BYTES_PER_NAME = 600  # of a hash answer: two lines for each file
+_SIZE = re.compile(rb"[0-9]{1,18}")  # int() of thousands of digits raises
 
 
 # --------------------------------------------------------------------------- looking
@@ -68,7 +69,7 @@ def read_hashes(out: bytes) -> dict[str, FileFacts]:
 
 def _read_size(line: bytes, sizes: dict[str, int]) -> None:
     size, _, name = line.partition(b" ")
-    if name and size.isdigit():
+    if name and _SIZE.fullmatch(size):
         _keep(sizes, name, int(size))
 
 
@@ -81,7 +82,7 @@ def _read_sum(line: bytes, sums: dict[str, str]) -> None:
 def _read_odd(line: bytes, sizes: dict[str, int], sums: dict[str, str]) -> None:
     size, _, rest = line.partition(b" ")
     digest, _, name = rest.partition(b" ")
-    if size.isdigit() and re.fullmatch(rb"[0-9a-f]{32}", digest):
+    if _SIZE.fullmatch(size) and re.fullmatch(rb"[0-9a-f]{32}", digest):
         raw = os.fsencode(unescape(name)).removeprefix(b"./")
         _keep(sizes, raw, int(size))
         _keep(sums, raw, digest.decode())

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from harness.agent import Agent
 from harness.agent.words import Refused
 from harness.errors import CouldNotMeasure, HarnessError, LinkError
+from harness.transports.base import CommandTimeout
 
 LEASE_S = 120  # a dead host's lease ends by itself after this time at most
 TRY_AGAIN_S = 2.0  # after a renewal that the link did not carry
@@ -50,10 +51,9 @@ def kept(agent: Agent, seconds: int, began: float) -> Iterator[Keeper]:
     keeper = Keeper(agent, seconds, began)
     try:
         yield keeper
-    except LinkError:
-        raise
     except CouldNotMeasure as error:
-        if not isinstance(error, Refused):
+        no_answer = isinstance(error, LinkError) and not isinstance(error, CommandTimeout)
+        if not no_answer and not isinstance(error, Refused):
             _say_if_lost(agent, error)
         raise
     finally:

@@ -49,10 +49,12 @@ class Packing:
 def inflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Decompress a gzip stream piece by piece; what a piece blows up to is handed on in small parts.
 
-    Errors: BoardError when it is no gzip stream or ends early.
+    Errors: BoardError when it is no gzip stream, ends early, or is followed by something else.
     """
     unzip = zlib.decompressobj(31)
     for piece in pieces:
+        if unzip.eof:  # zlib would keep what follows, without end
+            raise BoardError("the board sent something after the end of a compressed stream", "is its `gzip` whole?")
         while piece:
             try:
                 out = unzip.decompress(piece, PIECE_BYTES)
@@ -60,7 +62,7 @@ def inflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 raise BoardError(f"the board sent a damaged compressed stream ({error})") from error
             if out:
                 yield out
-            piece = unzip.unconsumed_tail  # what follows the end of the gzip stream is dropped
+            piece = unzip.unconsumed_tail
     if not unzip.eof:
         raise BoardError("the compressed stream from the board ended early")
 

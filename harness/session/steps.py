@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import run_record, store
-from harness.agent import Agent, BoardFacts, FileFacts, Quotas, Sample
+from harness.agent import LOG_LIMIT_BYTES, Agent, BoardFacts, FileFacts, Quotas, Sample
 from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON
 from harness.errors import (
@@ -32,6 +32,7 @@ from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Ve
 from harness.resume import Resume
 from harness.resume import save as save_resume
 from harness.session import shared, unpulled
+from harness.session.paths import with_paths
 from harness.transports.base import CommandTimeout, Transport
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
@@ -131,8 +132,10 @@ class Session:
         try:
             self._modes(model, place)
         except BaseException:
-            with contextlib.suppress(HarnessError):  # the first error is the one to tell
+            broke_at = self._step
+            with contextlib.suppress(HarnessError):  # the first error is the one to tell, and where it was
                 self._commands(self.board.teardown, "teardown")
+            self._step = broke_at
             raise
         self._commands(self.board.teardown, "teardown")
 
@@ -247,10 +250,12 @@ class Session:
         """Run one mode on the board to its end and bring home what it left."""
         folder = str(PurePosixPath(place) / name)
         job = dataclasses.replace(job, folder=folder)
-        invocation = self._with_paths(self.platform.invocation(self.board, job))
+        invocation = with_paths(self.board, self.platform.invocation(self.board, job))
         with self._at(f"running {name}"):
             token = self._picked_up(name) or self._started(name, invocation, folder)
-            state = self.agent.wait(token, lambda text: self.tell(f"running {name}: {text}", 0, -1))
+            state = self.agent.wait(
+                token, lambda text: self.tell(f"running {name}: {text}", 0, -1), self.case.timeout_s
+            )
             self._keep_samples(name, self.agent.samples(token) if self._senses else [])
         with self._at(f"collecting {name}"):
             return self._collect(name, folder, invocation, state.exit_code, state.duration_s, state.timed_out)
@@ -273,19 +278,13 @@ class Session:
         except BoardError:
             return ""  # the board does not know it (any more)
 
-    def _with_paths(self, invocation: Invocation) -> Invocation:
-        """The board's own environment and library folders, under what the platform asks for."""
-        environment = dict(self.board.environment)
-        if self.board.libraries:
-            environment["HARNESS_LIBRARIES"] = ":".join(self.board.libraries)  # likewise, before LD_LIBRARY_PATH
-        if self.board.tools:
-            environment["HARNESS_PATH"] = ":".join(self.board.tools)  # the agent puts it before PATH
-        return dataclasses.replace(invocation, environment=environment | invocation.environment)
-
     def _collect(
         self, name: str, folder: str, invocation: Invocation, code: int | None, duration_s: float, timed_out: bool
     ) -> run_record.ModeRun:
         there = self.agent.hash(folder)
+        log_bytes = there["log.txt"].size_bytes if "log.txt" in there else 0
+        if log_bytes > LOG_LIMIT_BYTES:  # the watchdog looks every few seconds only
+            raise ToolError(f"{self.board.name}: the tool printed {log_bytes} bytes in mode {name}", "run it by hand")
         kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
         here = self.folder / name
         known = self._known(name, kept, here) if self.case.pull != "all" else {}

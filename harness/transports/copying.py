@@ -103,7 +103,7 @@ class Copying:
 
     def _look(self, source: str, timeout_s: float) -> tuple[int, str]:
         words = self._script(_LOOK, [source], timeout_s, f"pull {source}").split()
-        if len(words) < 2 or not words[0].isdigit():
+        if len(words) < 2 or not words[0].isdigit() or len(words[0]) > 18:
             raise LinkError(f"{self.where}: cannot read size and md5 of {source!r}")
         return int(words[0]), words[1].decode("ascii", "replace")
 
