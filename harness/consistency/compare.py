@@ -25,9 +25,11 @@ from harness.consistency.misfits import OTHER, Misfits, settle
 from harness.consistency.origin import sequence_origin
 from harness.consistency.pairing import Pair, Storages, open_pair
 from harness.consistency.policy import Policy, Subject, load_policy
+from harness.consistency.precision import LABEL, SCALES, is_float, judges_noise, not_this_model, of_integers
+from harness.consistency.remarks import remarks
 from harness.consistency.tensors import Array, file_md5, valid_md5
 from harness.consistency.threeway import three_way
-from harness.consistency.verdicts import OWED, Judgement, judge, run_verdict, waive
+from harness.consistency.verdicts import GOOD_WORDS, OWED, Judgement, judge, run_verdict, waive
 from harness.errors import HarnessError, InputError
 from harness.records import Comparison, Coverage, Dump, Fingerprint, Gap, Graph, Layer, Metrics, Origin
 from harness.reference import Reference, ReferenceTensor, dense_bytes
@@ -35,7 +37,6 @@ from harness.reference import Reference, ReferenceTensor, dense_bytes
 Progress = Callable[[str, int, int], None]
 PICTURED = 8  # origins that get an error map and a histogram
 FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
-LISTED = 12  # names in a note
 
 
 @dataclass(frozen=True)
@@ -97,33 +98,27 @@ class _Work:
         matching = match(reference, dumps, mapping, settings.rules)
         self.matching: Matching = with_holes(matching, reference, self.graph, settings.gaps, self.policy)
         self.matches = {row.tensor.name: row for row in self.matching.rows if row.tensor is not None}
-        self.notes: list[str] = _unused(mapping, dumps)
-        doubles = reference.provenance.get("doubles", [])
-        if doubles:
-            self.notes.append(f"names that the reference holds twice, the first is used: {', '.join(doubles[:LISTED])}")
-        parameters = sum(dump.role == "parameter" for dump in dumps)
-        if parameters:
-            self.notes.append(f"{parameters} dumps of weights and other parameters have no partner on the PC: left out")
-        further = sum(len(dumps) for dumps in self.matching.inputs.values())
-        if further:
-            self.notes.append(
-                f"{further} further dumps of tensors that have their own row (read by ops, copies) are unused"
-            )
+        self.notes = list(remarks(reference, dumps, mapping, self.matching))
         self.isolator: Isolator | None = None
         self.misfits = Misfits(reference, settings.storages)
+        self.narrow: dict[str, str] = {}  # rows whose dump holds integers where the reference has floats -> dtype
         self.unsure: dict[str, str] = {}  # rows whose file does not tell what is wrong with it -> expected dtype
 
     def result(self) -> Comparison:
         layers = self._layers()
-        blamed = self._blame(layers)
+        integers = of_integers(layers, self.narrow, self.pair) if is_float(self.reference) else ""
+        noise = bool(integers) and judges_noise(self.policy)
+        self.notes += [LABEL, *([SCALES] if self.narrow else [])] if integers else []
+        blamed = self._blame(layers) if noise or not integers else Blame(list(layers))
         layers = self._fingerprinted(blamed)
         origins = with_fingerprints(blamed.origins, layers)
         coverage = self._coverage(layers)
         extras = self._extras(layers)
+        word = run_verdict(layers, origins, coverage, self._owed(layers), self.policy.min_layers)
+        if integers and not noise and word.word not in GOOD_WORDS:
+            word = not_this_model(self.reference, integers)
         return Comparison(
-            verdict=temporal.final_verdict(
-                run_verdict(layers, origins, coverage, self._owed(layers), self.policy.min_layers), extras
-            ),
+            verdict=temporal.final_verdict(word, extras),
             coverage=coverage,
             layers=tuple(layers),
             origins=origins,
@@ -155,7 +150,16 @@ class _Work:
             layers.append(self._layer(index, row))
             if self.settings.progress is not None:
                 self.settings.progress("comparing", done[index], done[-1])
-        return list(settle(layers, self.unsure))
+        return list(settle(self._without_misread(layers), self.unsure))
+
+    def _without_misread(self, layers: list[Layer]) -> list[Layer]:
+        """Integers that have the size of floats by their padding: only where other dumps are known to be integers."""
+        if not self.narrow or not is_float(self.reference):
+            return layers
+        found = {row.name: self.misfits.misread(self.matches[row.name]) for row in layers if row.verdict == "differs"}
+        self.narrow |= {name: dtype for name, dtype in found.items() if dtype}
+        told = "its values follow the reference's, read as {}: not floats, though their size is that of floats"
+        return [_misread(row, told.format(found[row.name])) if found.get(row.name) else row for row in layers]
 
     def _layer(self, index: int, row: Match) -> Layer:
         plain = _plain_layer(index, row)
@@ -165,6 +169,8 @@ class _Work:
             return self._compared(plain, row.tensor, row.dump)
         except TensorError as error:
             found = self.misfits.look(error, row.tensor, row.dump)
+            if found.narrow:
+                self.narrow[plain.name] = found.narrow
             if found.open and row.tensor.spec is not None:
                 self.unsure[plain.name] = row.tensor.spec.dtype
             return replace(plain, reason=found.reason, note=_joined(row.note, found.told))
@@ -357,6 +363,10 @@ def _plain_layer(index: int, row: Match) -> Layer:
     )
 
 
+def _misread(row: Layer, told: str) -> Layer:
+    return replace(row, verdict="not_compared", reason="dtype_differs", note=told, metrics=None)
+
+
 def _file_bytes(row: Match) -> int:
     return row.dump.path.stat().st_size if row.dump is not None and row.dump.path.is_file() else 0
 
@@ -369,12 +379,3 @@ def _kind(tensor: ReferenceTensor | None, dump: Dump | None) -> str:
 
 def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
-
-
-def _unused(mapping: Mapping[str, str], dumps: Sequence[Dump]) -> list[str]:
-    names = {name for dump in dumps for name in (dump.name, *dump.aliases)}
-    missing = [board for board in mapping if board not in names]
-    if not missing:
-        return []
-    more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
-    return [f"mapping: the board left no {', '.join(missing[:LISTED])}{more}"]

@@ -209,7 +209,7 @@ def _small_steps(e: Errors) -> Fingerprint | None:
     low, high = e.ends_of_differences
     if high and low >= 0.98 * high - e.last_place and e.share < 0.9 and 0 < e.count_up < e.count:
         return _named("rounding", False, f"{e.count} scattered elements differ by {high:.4g}, up or down")
-    if high <= e.span * 1e-3:
+    if e.span and high <= e.span * 1e-3:
         return _named(
             "rounding", False, f"scattered differences of at most {high:.3g}, {high / e.span:.2g} of the range"
         )

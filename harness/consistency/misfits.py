@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from harness.consistency.layouts import TensorError, bits_of
+from harness.consistency.matching import Match
 from harness.consistency.pairing import Storages, open_array, real_values
 from harness.consistency.tensors import Array, decode, size_bytes, to_layout
 from harness.records import Dump, Layer, TensorSpec
@@ -37,6 +38,7 @@ class Finding:
     reason: str
     told: str
     open: bool = False
+    narrow: str = ""  # the dtype in which its values follow the reference's
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,45 @@ class Misfits:
         starts = [_start(data, way, tensor.spec, reference) for way in ways[:MOST_WAYS]]
         if any(start.equal for start in starts):
             return Finding("truncated", f"{plain.told}: the file is cut off, what there is of it is right")
-        narrow = _narrower(data, [tensor.spec, *ways], tensor.spec, reference)
+        narrow = self.narrower(tensor, dump, data, reference)
         if narrow:
-            return Finding("dtype_differs", f"{plain.told}: read as {narrow} its values follow the reference's")
+            told = f"{plain.told}: read as {narrow} its values follow the reference's"
+            return Finding("dtype_differs", told, narrow=narrow)
         if any(start.follows for start in starts):
             return Finding("truncated", f"{plain.told}: the file is cut off; what there is of it follows the reference")
         if plain.reason == "dtype_differs" and ways:
             return replace(plain, open=True)
         return Finding("truncated", plain.told) if len(data) < size_bytes(likely[0]) else plain
+
+    def misread(self, row: Match) -> str:
+        """The narrower dtype of a raw file that was read as floats because its padding gives it their size."""
+        tensor, dump = row.tensor, row.dump
+        if tensor is None or dump is None or dump.spec is not None or dump.path.suffix == ".npy" or tensor.spec is None:
+            return ""
+        if dump.path.stat().st_size > MOST_BYTES:
+            return ""
+        reference = np.asarray(open_array(tensor.path, tensor.spec))
+        return self.narrower(tensor, dump, dump.path.read_bytes(), reference)
+
+    def narrower(self, tensor: ReferenceTensor, dump: Dump, data: bytes, reference: Array) -> str:
+        """The narrower dtype in which a file has the right size and values like the reference's; "" for none."""
+        spec = dump.spec or tensor.spec
+        assert spec is not None and tensor.spec is not None
+        wanted = real_values(reference, _flat(tensor.spec)).reshape(-1)
+        for dtype in NARROWER.get(bits_of(spec), ()):
+            plain = replace(spec, dtype=dtype, quantization=None, stride_bytes=(), aligned_bytes=None)
+            for way in [*self._ways(plain), plain]:
+                if way.dtype == dtype and size_bytes(way) == len(data) and _reads(data, way, tensor.spec, wanted):
+                    return dtype
+        return ""
+
+
+def _reads(data: bytes, way: TensorSpec, spec: TensorSpec, wanted: Array) -> bool:
+    try:
+        values = to_layout(decode(data, way), way, spec.layout)
+    except TensorError:
+        return False
+    return values.size == wanted.size >= ENOUGH and _follow(values.reshape(-1).astype(np.float64), wanted)
 
 
 @dataclass(frozen=True)
@@ -147,21 +180,6 @@ def _flat(spec: TensorSpec) -> TensorSpec:
     """Without scales per channel, which need the shape: a correlation does not."""
     q = spec.quantization
     return spec if q is None or q.axis is None else replace(spec, quantization=None)
-
-
-def _narrower(data: bytes, ways: Sequence[TensorSpec], spec: TensorSpec, reference: Array) -> str:
-    """The narrower dtype in which the file has the right size and values like the reference's; "" for none."""
-    wanted = real_values(reference, _flat(spec)).reshape(-1)
-    for way in ways:
-        for dtype in NARROWER.get(bits_of(way), ()):
-            read = replace(way, dtype=dtype, quantization=None, stride_bytes=(), aligned_bytes=None)
-            try:
-                values = to_layout(decode(data, read), read, spec.layout)
-            except TensorError:
-                continue
-            if values.size == wanted.size >= ENOUGH and _follow(values.reshape(-1).astype(np.float64), wanted):
-                return dtype
-    return ""
 
 
 def _follow(values: Array, wanted: Array) -> bool:

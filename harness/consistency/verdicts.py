@@ -11,6 +11,7 @@ from harness.records import Coverage, Layer, Metrics, Origin, Verdict
 
 DAMAGED = ("truncated", "empty", "unreadable", "shape_differs", "dtype_differs", "other_tensor")
 OWED = ("lost", "ambiguous")
+GOOD_WORDS = ("consistent", "consistent_within", "consistent_accumulated")
 TINY = 16  # elements; below, shares say nothing and one element may differ where any may
 
 
