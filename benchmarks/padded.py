@@ -1,7 +1,7 @@
 """How fast a board's Python hashes the valid bytes of padded dumps (agents/valid_md5.py), here, by this PC's Python.
 
-Per layout: MB of file per second, best of a few rounds, from the page cache, the start of Python included; beside it
-`md5sum` over the same files, which hashes the padding too.
+Per layout: MB of file per second of CPU time (other work on the PC does not count), best of a few rounds, from the page
+cache, the start of Python included; beside it `md5sum` over the same files, which hashes the padding too.
 
     python benchmarks/padded.py [--json] [--mb 64] [--rounds 5]
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from harness.consistency.foretold import placed_rows
 from harness.consistency.layouts import storage
 from harness.records import TensorSpec
 
-LAYOUTS = {  # name: (dtype, bytes that one picture has as (H, W, C), the same aligned)
+LAYOUTS = {  # name: (dtype, valid shape, aligned shape), all NHWC
     "s8_C24_to_32": ("s8", (1, 56, 56, 24), (1, 56, 56, 32)),
     "s8_C144_to_256": ("s8", (1, 56, 56, 144), (1, 56, 56, 256)),
     "s8_C3_to_4_W_to_32": ("s8", (1, 224, 220, 3), (1, 224, 224, 4)),
@@ -56,19 +56,22 @@ def measure(folder: Path, layout: str, size_mb: int, rounds: int) -> dict[str, f
     assert told is not None
     job = Padded(layout, storage(spec).size_bytes, *told)
     (folder / layout).write_bytes(bytes(range(256)) * (job.size_bytes // 256) + bytes(job.size_bytes % 256))
-    ours = [seconds(folder, [sys.executable, "-I", "-S", str(asset(SCRIPT))], job.line.encode()) for _ in range(rounds)]
-    theirs = [seconds(folder, ["md5sum", layout], b"") for _ in range(rounds)]
+    ours = [
+        cpu_seconds(folder, [sys.executable, "-I", "-S", str(asset(SCRIPT))], job.line.encode()) for _ in range(rounds)
+    ]
+    theirs = [cpu_seconds(folder, ["md5sum", layout], b"") for _ in range(rounds)]
     return {
         "valid_MB_per_s": job.size_bytes / 1e6 / min(ours),
         "md5sum_MB_per_s": job.size_bytes / 1e6 / min(theirs),
     }
 
 
-def seconds(folder: Path, argv: Sequence[str], stdin: bytes) -> float:
-    began = time.perf_counter()
+def cpu_seconds(folder: Path, argv: Sequence[str], stdin: bytes) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(argv, cwd=folder, input=stdin, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.stdout
-    return time.perf_counter() - began
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 if __name__ == "__main__":

@@ -107,7 +107,8 @@ class Hashing:
             outputs = platform.read_outputs(folder, "", self.info)
             layers = platform.read_dumps(folder, "", self.info) if mode.startswith("debug") else ()
             compared = each_once(layers, outputs)
-            others = tuple(dump for dump in layers if dump not in compared)
+            paths = {dump.path for dump in compared}
+            others = tuple(dump for dump in layers if dump.path not in paths)
             for dumps in (others, compared):
                 with contextlib.suppress(InputError):  # a mapping that does not fit is said when it is compared
                     mapping = read_mapping(Path(self.expected.case.mapping) if self.expected.case.mapping else None)
