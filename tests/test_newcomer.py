@@ -88,7 +88,12 @@ def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
         (["run", "m.bin", "--board", "emu-x5", "--input", "."], "a folder, not an input file"),
         (["run", "--resume", "runs/x", "--mode", "release"], "cannot be given with --resume"),
         (["run", "m.bin", "--board", "emu-x5", "--mode", "profile", "--repeat", "3"], "runs neither"),
-        (["run", "m.bin", "--board", "emu-x5", "--repeat", "3"], "needs --reference"),
+        (["run", "m.bin", "--board", "emu-x5", "--float", "f.onnx"], "needs --reference"),
+        (["run", "x5", "m.bin", "--board", "emu-t41"], "'x5' and 'm.bin': one MODEL at a time"),
+        (["run", "m.bin", "--resume", "runs/x"], "MODEL cannot be given with --resume"),
+        (["run", "m.bin", "--board", "emu-x5", "--reference", ""], "--reference is followed by an empty value"),
+        (["compare", "a", "b", "--map="], "--map is followed by an empty value"),
+        (["run", "", "--board", "emu-x5"], "an argument is empty"),
         (["run", "m.bin", "--board", "emu-x5", "--frames", "9", "--time", "60"], "exclude each other"),
         (["boards", "trust", "emu-x5"], "runs on this PC"),
         (["boards", "lease", "emu-x5", "--minutes", "nan"], "finite"),
@@ -105,6 +110,25 @@ def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:
     done = harness(*argv)
     assert done.exit_code == 2
     assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "said", "hint"),
+    [
+        (["run"], "Missing argument 'MODEL'", "harness run --help"),
+        (["run", "m.bin", "--refrence", "x"], "No such option '--refrence'", "harness run --help"),
+        (["rnu"], "Did you mean 'run'?", "harness --help"),
+        (["boards", "lst"], "Did you mean 'list'?", "harness boards --help"),
+        (["compare", "a", "b", "--csv"], "exclude each other", "harness compare --help"),
+        (["compare", "a", "b", "--map", ""], "an empty value", "harness --help"),
+        (["report", "gone"], "no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z"),
+    ],
+)
+def test_what_is_asked_wrongly_is_json_too(argv: list[str], said: str, hint: str) -> None:
+    done = harness(*argv, "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["exit_code"], told["hint"]) == (2, 2, hint)
+    assert said in told["error"] and said in done.stderr
 
 
 def test_a_tensor_given_twice_is_refused(relu: Path) -> None:

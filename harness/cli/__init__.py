@@ -9,6 +9,8 @@ import click
 
 from harness.errors import ASKED_WRONGLY, COULD_NOT_MEASURE, HarnessError
 
+JSON_IN_ARGV = "harness.json_in_argv"  # in the context's meta: known before an option is understood
+
 # name -> first line of its help. Kept here so that the list needs no import; tests hold it to the commands.
 COMMANDS = {
     "run": "Run MODEL on a board, compare with the PC layer by layer, and write an HTML report.",
@@ -37,6 +39,12 @@ class LateGroup(click.Group):
 
         command: click.Command = import_module(f"harness.cli.{name}").command
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[JSON_IN_ARGV] = "--json" in args
+        if not ctx.resilient_parsing:
+            _refuse_empty(ctx, args)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -77,10 +85,34 @@ class LateGroup(click.Group):
         except click.Abort:  # a question that was answered with no; click's own code is that of "measured and bad"
             click.echo("nothing was done", err=True)
             sys.exit(ASKED_WRONGLY)
-        except (click.exceptions.Exit, click.ClickException):
+        except click.exceptions.Exit:
+            raise
+        except click.ClickException as error:
+            _as_json(ctx, error)
             raise
         except Exception as error:
             sys.exit(_unforeseen(error))
+
+
+def _refuse_empty(ctx: click.Context, args: list[str]) -> None:
+    """An empty argument is a shell variable that was not set: without it another question would be answered."""
+    for before, text in zip(["", *args], args, strict=False):
+        option = before if text == "" else text[:-1] if text.startswith("--") and text.endswith("=") else None
+        if option is not None:
+            named = f"{option} is followed by an empty value" if option.startswith("-") else "an argument is empty"
+            error = click.UsageError(f"{named}: is a variable of the shell not set?", ctx)
+            _as_json(ctx, error)
+            raise error
+
+
+def _as_json(ctx: click.Context, error: click.ClickException) -> None:
+    """Where --json was typed, what was asked wrongly is an answer in JSON too; click says it on stderr."""
+    if ctx.meta.get(JSON_IN_ARGV):
+        from harness.cli.common import emit_json
+
+        asked = getattr(error, "ctx", None)
+        hint = f"{asked.command_path} --help" if asked else ""
+        emit_json({"error": error.format_message(), "hint": hint, "exit_code": error.exit_code})
 
 
 def _unforeseen(error: Exception) -> int:
@@ -99,6 +131,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 
 
 @click.group(
+    name="harness",
     cls=LateGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog='Tab completion: eval "$(_HARNESS_COMPLETE=bash_source harness)"   (zsh_source, fish_source)',

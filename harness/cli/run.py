@@ -38,7 +38,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 
 
 @click.command(name="run", epilog=EPILOG)
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("models", nargs=-1, metavar="[MODEL]", type=click.Path(path_type=Path))
 @click.option("--board", "board_name", default="", help="A board of the inventory: `harness boards list`.")
 @click.option(
     "--resume",
@@ -169,7 +169,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 )
 @hosts_option
 @json_option
-def command(model: Path | None, board_name: str, **given: Any) -> None:
+def command(models: tuple[Path, ...], board_name: str, **given: Any) -> None:
     """Run MODEL on a board, compare with the PC layer by layer, and write an HTML report."""
     from signal import SIGTERM, default_int_handler, signal
 
@@ -179,7 +179,7 @@ def command(model: Path | None, board_name: str, **given: Any) -> None:
             _only_resume()
             folder, run = _resumed(given)
         else:
-            folder, run = _new(model, board_name, given)
+            folder, run = _new(_only_model(models), board_name, given)
     except HarnessError as error:
         if error.run_folder is not None and isinstance(error, CouldNotMeasure):
             with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so
@@ -207,6 +207,14 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
     )
 
 
+def _only_model(models: tuple[Path, ...]) -> Path | None:
+    """One run has one model; a word too much is most often the board's name without its --board."""
+    if len(models) > 1:
+        told = " and ".join(repr(str(model)) for model in models)
+        raise click.UsageError(f"{told}: one MODEL at a time. A board is named by --board, an input by --input.")
+    return models[0] if models else None
+
+
 def _only_resume() -> None:
     """A resumed run is the case it was: what would change it is refused, not ignored."""
     context = click.get_current_context()
@@ -214,7 +222,8 @@ def _only_resume() -> None:
     for param in context.command.params:
         name = param.name or ""
         if name not in beside and _is_given(context, name):
-            raise click.UsageError(f"{param.opts[0]} cannot be given with --resume: the run keeps its own.")
+            named = param.opts[0] if isinstance(param, click.Option) else "MODEL"
+            raise click.UsageError(f"{named} cannot be given with --resume: the run keeps its own.")
 
 
 def _refuse_idle(modes: tuple[str, ...]) -> None:
