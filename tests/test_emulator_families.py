@@ -14,7 +14,7 @@ from harness.emulator.hrt_tool import RUNTIME
 from harness.emulator.image import nv12_bytes, reference_feed
 from harness.emulator.pixels import PixelInput
 from harness.emulator.socs import SOCS
-from harness.errors import AskedWrongly
+from harness.errors import AskedWrongly, InputError
 from harness.graph import read_logical
 from harness.platforms import load
 from tests import emulator_kit as kit
@@ -24,7 +24,7 @@ BOARDS = sorted(SOCS)
 RUNTIMES = [(soc.name, runtime.version) for soc in SOCS.values() for runtime in soc.runtimes]
 
 
-def played(folder: Path, soc: str, *argv: str, runtime: str = "", faults: str = ""):
+def played(folder: Path, soc: str, *argv: str, runtime: str = "", faults: str = "", l2: str = ""):
     """The tool of a board, with another of its runtimes where one is named."""
     import os
     import subprocess
@@ -34,6 +34,7 @@ def played(folder: Path, soc: str, *argv: str, runtime: str = "", faults: str = 
     stub = prepare(soc) / "bin" / "hrt_model_exec"
     environment = {k: v for k, v in os.environ.items() if k not in (ENVIRONMENT, RUNTIME)}
     environment |= ({RUNTIME: runtime} if runtime else {}) | ({ENVIRONMENT: faults} if faults else {})
+    environment |= {"HB_DNN_USER_DEFINED_L2M_SIZES": l2} if l2 else {}
     return subprocess.run([str(stub), *argv], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -207,6 +208,27 @@ def test_several_cores_need_a_model_for_several_cores(tmp_path: Path) -> None:
         assert done.returncode != 0 and "Traceback" not in done.stderr
 
 
+def test_a_model_for_two_cores_runs_on_two_that_have_l2_memory(tmp_path: Path) -> None:
+    model = kit.compile_to(tmp_path, kit.branched_model(), "s600", cores=2)
+    argv = ("perf", f"--model_file={model}", "--frame_count=20", "--profile_path=.")
+    bare = played(tmp_path, "s600", *argv, "--core_id=1,2")
+    assert bare.returncode != 0
+    failure = load("ucp").read_failure("profile", bare.returncode, text_of(bare), ())
+    assert failure is not None and failure.kind == "memory" and "L2" in failure.message
+    assert played(tmp_path, "s600", *argv, "--core_id=3", l2="6:6:6:6").returncode != 0
+    done = played(tmp_path, "s600", *argv, "--core_id=1,2", l2="6:6:6:6")
+    assert done.returncode == 0, done.stderr
+    latency = load("ucp").read_latency(tmp_path, text_of(done))
+    assert latency is not None and latency.core == "1,2" and latency.frames == 20 and not latency.problems
+    assert "core_id,1,2" in (tmp_path / "profiler.csv").read_text()
+
+
+@pytest.mark.parametrize(("soc", "cores"), [("j5", 2), ("s100", 2), ("s600", 5)])
+def test_cores_that_no_chip_of_that_name_has_are_refused(tmp_path: Path, soc: str, cores: int) -> None:
+    with pytest.raises(InputError, match=f"--cores {cores}"):
+        kit.compile_to(tmp_path, kit.branched_model(), soc, cores=cores)
+
+
 # --------------------------------------------------------------------------- the main job
 
 
@@ -241,7 +263,9 @@ def test_the_built_in_boards_are_there_and_say_that_they_are_emulated() -> None:
         "emu-ultra",
         "emu-j6e",
         "emu-j6m",
+        "emu-j6p",
         "emu-s100",
+        "emu-s600",
     }
     assert names <= set(BUILT_IN)
     assert all(BUILT_IN[name].emulated is not None for name in names)

@@ -54,6 +54,11 @@ def test_a_soc_with_an_unknown_number_of_cores_is_not_limited() -> None:
     assert "--core_id=7" in invoke("profile", "j6h", core=7)
 
 
+def test_a_core_is_named_once() -> None:
+    with pytest.raises(InputError, match="named twice"):
+        invoke("profile", "s600", core="1,1")
+
+
 def test_short_times_use_the_flag_in_seconds() -> None:
     assert "--perf_time_in_seconds=30" in invoke("profile", time_s=30.0)
     assert "--perf_time=1" in invoke("profile", time_s=60.0)

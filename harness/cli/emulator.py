@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.emulator.pixels import PixelInput
     from harness.records import Board
 
-SOCS = ("x3", "x5", "j5", "ultra", "j6e", "j6m", "s100", "t40", "t41")
+SOCS = ("x3", "x5", "j5", "ultra", "j6e", "j6m", "j6p", "s100", "s600", "t40", "t41")
 
 
 @click.group(name="emulator")
@@ -58,6 +58,7 @@ def command() -> None:
     help="Of BPU outputs: quantized is int8; int32 hands over a last convolution's accumulators, a scale per channel.",
 )
 @click.option("--debug-layers/--no-debug-layers", default=True, help="Hand out the tensors inside subgraphs.")
+@click.option("--cores", default=1, type=click.IntRange(1), help="Of J6P and S600: cores that one inference runs on.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of the random calibration data, where none is given.")
 @json_option
 def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given: Any) -> None:
@@ -90,6 +91,7 @@ def _options(models: tuple[Path, ...], given: dict[str, Any]) -> BuildOptions:
         on_bpu=given["on_bpu"],
         output_type=given["output_type"],
         debug_layers=given["debug_layers"],
+        cores=given["cores"],
         seed=given["seed"],
         mean=given["mean"],
         var=given["var"],
@@ -181,6 +183,8 @@ def _say_built(built: Built) -> None:
         click.echo(f"{one.model.name}: {placed}")
         told = ", ".join(f"{name} {_handed_out(one.model.tensor(name))}" for name in one.model.outputs)
         click.echo(f"outputs: {told}")
+        if one.model.cores > 1:
+            note(f"for {one.model.cores} cores; times are those of one: how cores share an inference is not public")
         rows = [(op.name, op.kind, op.reason) for op in one.model.ops if op.unit == "CPU"]
         if rows:
             table("on the CPU", ("node", "type", "why"), rows)

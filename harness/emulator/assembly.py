@@ -92,6 +92,7 @@ class Assembly:
             graph=graph_file,
             debug_layers=self.options.debug_layers,
             notes=(f"calibration: {calibrated}",),
+            cores=self.options.cores,
         )
 
     # ---------------------------------------------------------------- tensors and ops

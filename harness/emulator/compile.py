@@ -37,6 +37,7 @@ class Build:
 
 def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     """Compile one ONNX, float or QDQ. `number` is its place in a file that packs several. Errors: InputError."""
+    _check_cores(options)
     source = prepare_model.load(path)
     if prepare_model.is_quantized(source):
         return _compile_quantized(path, source, options, number)
@@ -77,6 +78,17 @@ def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Sampl
         return calibration.random_samples(model, options.seed, options.picture_inputs)
     readers = pixel_samples(model, options.pixels, options.soc.family == "ucp")
     return calibration.read_samples(options.calibration, model, readers)
+
+
+def _check_cores(options: BuildOptions) -> None:
+    """Errors: InputError for more cores than the chip has, or a family whose forms for several are not public."""
+    soc = options.soc
+    if options.cores == 1:
+        return
+    if soc.family != "ucp" or options.cores > soc.cores:
+        has = f"{soc.name} has {soc.cores} BPU core{'s' if soc.cores > 1 else ''}"
+        why = has if options.cores > soc.cores else f"what {soc.name}'s tools print of such models is not public"
+        raise InputError(f"--cores {options.cores}: {why}", "played for j6p and s600, 1 to 4")
 
 
 def _check_forced(network: Network, options: BuildOptions) -> None:

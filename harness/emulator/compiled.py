@@ -99,6 +99,7 @@ class CompiledModel:
     graph: str  # file in the zip; every tensor is an output of it
     debug_layers: bool = True  # a debug build: tensors inside a subgraph are dumped too
     notes: tuple[str, ...] = ()
+    cores: int = 1  # that one inference runs on
 
     def tensor(self, name: str) -> BoardTensor:
         return self._index[name]

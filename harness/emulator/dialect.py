@@ -70,8 +70,11 @@ class Dialect(Protocol):
 
     def done(self) -> None: ...
 
-    def cores(self, line: CommandLine) -> int:
-        """How many cores serve the run. Errors: ToolFailure for a core that the chip lacks."""
+    def cores(self, line: CommandLine, compiled_for: int) -> int:
+        """How many inferences run side by side, of a model that was compiled for so many cores.
+
+        Errors: ToolFailure for a core that the chip lacks, or cores that do not fit the model.
+        """
 
     def seconds(self, line: CommandLine) -> int:
         """Length of a timed perf run; 0: by frames."""

@@ -178,7 +178,7 @@ class Hbdnn:
     def done(self) -> None:
         """Newer tools end without a word."""
 
-    def cores(self, line: CommandLine) -> int:
+    def cores(self, line: CommandLine, compiled_for: int) -> int:
         if line.on("roi_infer") or line.text("roi"):
             raise ToolFailure("roi is given but the model has no resizer input")
         return one_core_of(line, self.soc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -82,6 +83,14 @@ Log, Mod, Pow, Reciprocal, RoiAlign, ScatterElements, ScatterND, Slice, Sqrt, Ta
  Please make sure that these operators are not in your model, when no input data is provided to the tool.\x20
  [Suggestion]: Using --input_file command to specify perf input data, which can appoint valid input data.\x20\x20
 """
+
+# As an S600 says it of a model for several cores; what stands between `[Plan]` and `L2` is not public.
+_NO_L2 = (
+    "[E] [Plan] L2 memory not enough",
+    "Get BPU temporary memspace failed!",
+    "HBRT4_STATUS_NULL_OBJECT",
+    "code=-200003 msg=hbUCPWaitTaskDone failed",
+)
 
 
 class Ucp:
@@ -212,18 +221,28 @@ class Ucp:
     def done(self) -> None:
         """Nor here."""
 
-    def cores(self, line: CommandLine) -> int:
-        """`1,2` is a mask of cores; several need a model that was compiled for several."""
+    def cores(self, line: CommandLine, compiled_for: int) -> int:
+        """`1,2` is a mask of cores; several need a model that was compiled for as many, and L2 memory for each."""
         text = line.text("core_id")
         try:
             chosen = [int(part) for part in text.split(",")]
         except ValueError:
             raise ToolFailure(f"core_id [{text}] is invalid") from None
-        if any(not 0 <= core <= self.soc.cores for core in chosen):
+        if any(not 0 <= core <= self.soc.cores for core in chosen) or (len(chosen) > 1 and 0 in chosen):
             raise ToolFailure(f"core_id [{text}] is invalid, this board has {self.soc.cores} bpu core(s)")
-        if len(chosen) > 1:
-            raise ToolFailure("[E] [Plan] L2 memory not enough: the model was compiled for one core")
-        return 1 if chosen[0] else self.soc.cores
+        if chosen != [0] and len(set(chosen)) != compiled_for:  # what the real tool says to that is not public
+            raise ToolFailure(f"core_id [{text}] does not fit the model, which was compiled for {compiled_for} core(s)")
+        if compiled_for > 1:
+            self._check_l2(compiled_for)
+        return 1 if chosen[0] else self.soc.cores // compiled_for
+
+    def _check_l2(self, cores: int) -> None:
+        """Models of several cores want megabytes of L2 per core in the environment. The words are the vendor's."""
+        given = os.environ.get("HB_DNN_USER_DEFINED_L2M_SIZES", "").split(":")
+        if sum(size.isdigit() and int(size) > 0 for size in given) < cores:
+            for line in _NO_L2:
+                self.console.error(line)
+            raise ToolFailure("hbUCPWaitTaskDone failed, code=-200003")
 
     def seconds(self, line: CommandLine) -> int:
         return max(0, line.number("perf_time")) * 60 or max(0, line.number("perf_time_in_seconds"))

@@ -50,7 +50,7 @@ def _check(call: Call) -> int:
     """Flags that infer and perf share; how many cores serve the run."""
     if call.line.text("dump_intermediate") not in ("0", "1", "2", "3"):
         raise ToolFailure(f"dump_intermediate [{call.line.text('dump_intermediate')}] is invalid, range [0, 3]")
-    return call.dialect.cores(call.line)
+    return call.dialect.cores(call.line, call.chosen().cores)
 
 
 def _refuse_input(call: Call, error: ToolInputError) -> int:

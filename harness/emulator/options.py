@@ -22,6 +22,7 @@ class BuildOptions:
     on_bpu: tuple[str, ...] = ()
     output_type: str = "float"  # of outputs that the BPU makes: wide_outputs.OUTPUT_TYPES
     debug_layers: bool = True
+    cores: int = 1  # that one inference runs on, as the toolchain's core_num
     seed: int = 0
     name: str = ""
     mean: str = "0"  # of the pictures that Ingenic's boards take: (pixel - mean) / var

@@ -97,6 +97,8 @@ def core(options: Mapping[str, Any], chip: Chip | None, several: bool) -> str:
     if cores is not None and highest > cores:
         has = "one BPU core" if cores == 1 else f"{cores} BPU cores"
         raise InputError(f"option core={text}: {chip.name if chip else ''} has {has}", f"takes 0 (any) to {cores}")
+    if len(set(text.split(","))) < len(text.split(",")):
+        raise InputError(f"option core={text}: a core is named twice")
     if "," in text and "0" in text.split(","):
         raise InputError(f"option core={text}: 0 means any core and stands alone")
     return text
