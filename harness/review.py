@@ -9,7 +9,8 @@ from typing import Any
 
 from harness import platforms, previous, resume, store
 from harness.consistency import pcside, temporal
-from harness.consistency.compare import Hashed, Settings, compare
+from harness.consistency.compare import Settings, compare
+from harness.consistency.hashed import Hashed, hashed_files
 from harness.consistency.pairing import board_spec
 from harness.consistency.policy import load_policy, waiver_record
 from harness.consistency.shapes import ShapesOfModel
@@ -143,9 +144,7 @@ class Left:
 
     def hashed(self, mode: str) -> dict[Path, Hashed]:
         """Dumps that the board hashed and that were not pulled."""
-        ways = {"known": "file", "hashed": "valid"}
-        files = [file for file in self.modes[mode]["files"] if file["came"] in ways]
-        return {self.folder / mode / file["file"]: Hashed(ways[file["came"]], file["md5"]) for file in files}
+        return hashed_files(self.folder / mode, self.modes[mode]["files"])
 
     def turns(self, kind: str) -> list[str]:
         """The runs of one mode that worked: "debug", "debug-2", ..."""

@@ -21,12 +21,14 @@ from harness.agent import Agent
 from harness.agent.valid import PYTHON, SCRIPT, Padded, hash_valid, read_valid
 from harness.agent.words import read_answer
 from harness.assets import asset
+from harness.consistency.compare import Settings, compare
 from harness.consistency.foretold import Foretold, foretell, placed_rows
+from harness.consistency.hashed import Hashed, hashed_beside
 from harness.consistency.layouts import storage
 from harness.consistency.tensors import dtype_of, encode, valid_md5
 from harness.errors import BoardError
 from harness.platforms import load
-from harness.records import Dump, Quantization, TensorSpec
+from harness.records import Dump, Layer, Quantization, TensorSpec
 from harness.reference import Reference, ReferenceTensor
 from harness.transports import open_transport
 from tests.builds import Built, build, harness
@@ -296,6 +298,41 @@ def test_a_dequantized_output_is_foretold(tmp_path: Path) -> None:
     assert told.md5() == valid_md5(real.reshape(1, 5, 3))
 
 
+# --------------------------------------------------------------------------- what was not pulled, compared
+
+
+def compared(tensor: ReferenceTensor, path: Path, hashed: Hashed) -> Layer:
+    dump = Dump(tensor.name, path, unit="BPU")
+    settings = Settings(storages=STORAGES, hashed={path: hashed})
+    return compare(Reference({tensor.name: tensor}), [dump], settings).layers[0]
+
+
+def test_what_is_read_of_a_hashed_dump_is_what_the_board_hashed_or_it_is_not_compared(tmp_path: Path) -> None:
+    spec = TensorSpec("t", "s8", (1, 18, 6, 10), "NCHW", quantization=Quantization((0.1,)))
+    array = values(np.random.default_rng(6), spec)
+    tensor = one_tensor(tmp_path, array, spec)
+    told = foretold_of(tensor, tmp_path, storage(STORAGES(spec, "BPU")[0]).size_bytes)
+    assert told is not None
+    path = tmp_path / "dump.bin"
+    path.write_bytes(told.content())
+    hashed = Hashed("valid", "f" * 32, told.md5())
+    row = compared(tensor, path, hashed)
+    assert (row.verdict, row.hashed, row.file_md5_board) == ("exact", "valid", "f" * 32)
+    other = one_tensor(tmp_path, array // 2, replace(spec, name="other"))  # a later reference: the values still hold
+    row = compared(replace(other, name="t"), path, hashed)
+    assert (row.verdict, row.hashed) == ("differs", "valid")
+    row = compared(replace(other, name="t"), path, replace(hashed, valid_md5="0" * 32))
+    assert row.verdict == "not_compared" and "not pulled" in row.note
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": 1, "modes": 3}', '{"format": 1, "modes": [{"folder": "debug"}]}']
+)
+def test_a_folder_beside_somebody_elses_run_json_tells_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    assert hashed_beside(tmp_path / "debug") == {}
+
+
 # --------------------------------------------------------------------------- whole runs
 
 
@@ -333,6 +370,7 @@ def without_ways(told: dict[str, Any]) -> dict[str, Any]:
     return comparison
 
 
+@pytest.mark.slow
 def test_a_clean_debug_run_pulls_no_dump_and_says_what_was_hashed(digits: Built, tmp_path: Path) -> None:
     told = run(digits, tmp_path)
     assert told["verdict"]["word"] == "consistent"
@@ -344,10 +382,15 @@ def test_a_clean_debug_run_pulls_no_dump_and_says_what_was_hashed(digits: Built,
     for layer in rows:
         assert layer["file_md5_board"] == by_file[layer["board_file"]]["md5"], "the board's own, not that of a copy"
         assert layer["file_md5_board"] != layer["valid_md5_board"] == layer["valid_md5_reference"]
-    page = next(tmp_path.rglob("report.html")).read_text()
+    page = next(tmp_path.rglob("report.html")).read_text().replace("&#39;", "'")
     assert page.count("<small>board's hash</small>") == len(told["comparison"]["layers"])
+    again = harness("compare", digits.reference, next(tmp_path.rglob("debug")), "--input", digits.input, "--json")
+    ways = {layer["name"]: (layer["hashed"], layer["file_md5_board"]) for layer in rows}
+    found = {layer["name"]: layer for layer in json.loads(again.stdout)["layers"]}
+    assert {name: (found[name]["hashed"], found[name]["file_md5_board"]) for name in ways} == ways
 
 
+@pytest.mark.slow
 def test_without_python_on_the_board_padded_dumps_are_pulled_and_it_is_said(digits: Built, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -376,6 +419,8 @@ def test_a_fault_is_judged_as_if_all_had_been_pulled(mobilenet: Built, tmp_path:
     assert some["verdict"] == whole["verdict"] and some["code"] == whole["code"] == 1
     assert without_ways(some) == without_ways(whole) and some["findings"] == whole["findings"]
     assert came(whole, "hashed") == came(whole, "known") == {}
+    differing = [name for name, file in came(some, "hashed").items() if file["md5"] != came(whole, "link")[name]["md5"]]
+    assert len(differing) == len(came(some, "hashed")), "padding differs from run to run, which is no difference"
     held_against_what_was_pulled(some, tmp_path / "some")
 
 

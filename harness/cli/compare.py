@@ -102,6 +102,7 @@ def _compare(given: dict[str, Any]) -> Comparison:
 def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
     from harness.consistency.compare import Settings
     from harness.consistency.policy import load_policy
+    from harness.consistency.hashed import hashed_beside
     from harness.dumps import dialect
     from harness.reference import open_reference
 
@@ -110,6 +111,7 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
         policy=load_policy(given["policy"], given["min_coverage"]),
         mapping=given["mapping"],
         model=given["graph"],
+        hashed=hashed_beside(given["dumps"]),
         isolate=not given["no_isolate"],
         floats=open_reference(given["floats"], _feed(given["floats"], given["inputs"])) if given["floats"] else None,
         previous=open_reference(given["previous"]) if given["previous"] else None,

@@ -16,6 +16,7 @@ from harness.consistency import pictures, temporal
 from harness.consistency.blame import Bench, Blame, blame, with_fingerprints
 from harness.consistency.cause import Scene, cause, fed, is_open
 from harness.consistency.growth import effects, growth
+from harness.consistency.hashed import Hashed
 from harness.consistency.holes import with_holes
 from harness.consistency.isolate import Isolator
 from harness.consistency.layouts import TensorError
@@ -58,15 +59,6 @@ class Settings:
     platform: str = ""
     toolchain: str = ""
     progress: Progress | None = None
-
-
-@dataclass(frozen=True)
-class Hashed:
-    """A dump that this PC wrote because an md5 made on the board is the reference's: of the "file", or of the "valid"
-    bytes, and then its padding here is not the board's."""
-
-    how: str
-    file_md5: str  # as the board told it
 
 
 def compare(reference: Reference, dumps: Sequence[Dump], settings: Settings | None = None) -> Comparison:
@@ -181,7 +173,7 @@ class _Work:
         board_md5 = valid_md5(pair.board)
         reference_md5 = pair.reference_md5 or valid_md5(pair.reference)
         equal = metrics.mismatched == 0 and board_md5 == reference_md5
-        hashed = self._hashed(dump, board_md5 == reference_md5)
+        hashed = self._hashed(dump, pair, board_md5 == reference_md5)
         judged = self._judge(plain, pair, metrics, equal)
         if metrics.special == "empty":
             return replace(plain, reason="empty", note=_joined(plain.note, "the tensor has no element"))
@@ -201,12 +193,12 @@ class _Work:
             hashed=hashed.how if hashed else "",
         )
 
-    def _hashed(self, dump: Dump, equal: bool) -> Hashed | None:
+    def _hashed(self, dump: Dump, pair: Pair, equal: bool) -> Hashed | None:
         """Errors: TensorError where padding that is not the board's would be taken for its values."""
         hashed = self.settings.hashed.get(dump.path)
-        if hashed is not None and hashed.how == "valid" and not equal:
+        if hashed is not None and not equal and not hashed.covers(dump.path, pair.stored):
             raise TensorError(
-                f"{dump.path.name}: was hashed on the board as another tensor, and not pulled",
+                f"{dump.path.name}: not pulled, and hashed on the board as a tensor that lies otherwise in it",
                 "run again with --pull all",
             )
         return hashed
