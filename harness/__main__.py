@@ -11,7 +11,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(3)
     outlet.install()
-    cli()
+    cli(prog_name="harness")
 
 
 if __name__ == "__main__":

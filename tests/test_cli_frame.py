@@ -51,6 +51,37 @@ def test_the_help_of_every_command_shows_an_example(name: str) -> None:
     assert f"  harness {name}" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["boards", "emulator", "policy"])
+def test_the_list_of_a_group_cuts_no_sentence(name: str) -> None:
+    assert "..." not in harness(name, "--help").stdout.split("Commands:")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("harness bo", "boards"),
+        ("harness run --resu", "--resume"),
+        ("harness run --board emu-x5-d", "emu-x5-dropbear"),
+        ("harness boards check lab", "lab-07"),
+    ],
+)
+def test_the_tab_key_of_a_real_bash_completes_commands_options_and_boards(
+    tmp_path: Path, words: str, offered: str
+) -> None:
+    (tmp_path / "hosts.yaml").write_text("boards:\n  lab-07: {platform: ort, address: lab}\n", encoding="utf-8")
+    parts = words.split()
+    program = tmp_path / "harness"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m harness "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    script = (
+        'PATH="$PWD:$PATH"\neval "$(_HARNESS_COMPLETE=bash_source harness)"\n'
+        f"COMP_WORDS=({words}); COMP_CWORD={len(parts) - 1}; _harness_completion harness\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert offered in done.stdout.split(), done.stderr
+
+
 def test_help_loads_nothing_heavy() -> None:
     heavy = ["numpy", "pandas", "onnx", "onnxruntime", "paramiko", "rich", "jinja2", "scipy", "pydantic", "sqlalchemy"]
     code = (

@@ -134,7 +134,12 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     name="harness",
     cls=LateGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog='Tab completion: eval "$(_HARNESS_COMPLETE=bash_source harness)"   (zsh_source, fish_source)',
+    epilog="""\b
+    Tab completion of commands, options and boards:
+      bash  eval "$(_HARNESS_COMPLETE=bash_source harness)"
+      zsh   eval "$(_HARNESS_COMPLETE=zsh_source harness)"
+      fish  _HARNESS_COMPLETE=fish_source harness | source
+    """,
 )
 @click.option(
     "--version",

@@ -11,8 +11,10 @@ import click
 
 from harness.cli.common import (
     FiniteRange,
+    WholeHelp,
     ask_password,
     clean,
+    complete_board,
     emit_json,
     hosts_option,
     json_option,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from harness.agent import Agent
 
 
-@click.group(name="boards")
+@click.group(name="boards", cls=WholeHelp)
 def command() -> None:
     """List, check, trust, lease, sweep and prepare boards.
 
@@ -89,7 +91,7 @@ def _facts(board: Board) -> dict[str, object]:
 
 
 @command.command(name="check")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_board)
 @hosts_option
 @json_option
 def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
@@ -118,7 +120,7 @@ def _check(board: Board) -> dict[str, object]:
 
 
 @command.command(name="trust")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_board)
 @click.option("--yes", is_flag=True, help="Record the key without asking (only on a network you trust).")
 @click.option("--replace", is_flag=True, help="Replace a key that has changed, for example after reflashing.")
 @hosts_option
@@ -151,7 +153,7 @@ def _record(target: Path, board: Board, key: object, replace: bool) -> None:
 
 
 @command.command(name="prepare")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_board)
 @click.option(
     "--wheels",
     required=True,
@@ -174,7 +176,7 @@ def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) ->
 
 
 @command.command(name="lease")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_board)
 @click.option(
     "--minutes", type=FiniteRange(0.1, 24 * 60), help="Take the board for so long, or stretch your own lease."
 )
@@ -195,7 +197,7 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
 
 
 @command.command(name="release")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_board)
 @click.option("--force", is_flag=True, help="End another holder's lease too; its runs are refused from then on.")
 @hosts_option
 @json_option
@@ -212,7 +214,7 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
 
 
 @command.command(name="sweep")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_board)
 @hosts_option
 @json_option
 def sweep(name: str, hosts: Path | None, as_json: bool) -> None:
@@ -227,7 +229,7 @@ def sweep(name: str, hosts: Path | None, as_json: bool) -> None:
 
 
 @command.command(name="password")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_board)
 @click.option("--delete", is_flag=True, help="Forget the password that is kept.")
 @hosts_option
 @json_option

@@ -37,6 +37,16 @@ json_option = click.option(
 )
 
 
+class WholeHelp(click.Group):
+    """A group whose list shows the whole first paragraph of each command's help: click cuts it at 45 letters."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, " ".join((one.help or "").split("\n\n")[0].split())) for name, one in found if one is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 class FiniteRange(click.FloatRange):
     """A range of numbers without `nan`, which passes every comparison of a range, and without infinities."""
 
@@ -48,6 +58,18 @@ class FiniteRange(click.FloatRange):
 
 
 MIN_COVERAGE_HELP = "Share of the layers that must be compared, or exit code 3; default: the policy's, else any."
+
+
+def complete_board(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of boards for the tab key; none where the inventory cannot be read: nobody reads an error there."""
+    from harness.inventory import load_inventory
+
+    try:
+        names = list(load_inventory(ctx.params.get("hosts")))
+    except HarnessError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
 
 hosts_option = click.option(
     "--hosts",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import emit_json, json_option, note
+from harness.cli.common import WholeHelp, emit_json, json_option, note
 from harness.cli.tables import table
 from harness.errors import InputError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SOCS = ("x3", "x5", "j5", "ultra", "j6e", "j6m", "j6p", "s100", "s600", "t40", "t41")
 
 
-@click.group(name="emulator")
+@click.group(name="emulator", cls=WholeHelp)
 def command() -> None:
     """Build models for emulated boards and serve them.
 

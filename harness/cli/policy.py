@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import emit_json, json_option
+from harness.cli.common import WholeHelp, emit_json, json_option
 from harness.cli.tables import table
 from harness.errors import InputError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.consistency.policy import Limits, Policy, Waiver
 
 
-@click.group(name="policy")
+@click.group(name="policy", cls=WholeHelp)
 def command() -> None:
     """Show and check the policies that judge layers.
 
@@ -32,9 +32,8 @@ def command() -> None:
 @click.option("--dtype", default="", help="With --for: dtype of the reference's tensor; default s8.")
 @click.option(
     "--form",
-    default="",
-    type=click.Choice(["", "integer", "rescaled", "float", "mixed"]),
-    help="With --for: integer, rescaled, float or mixed; default by dtype.",
+    type=click.Choice(["integer", "rescaled", "float", "mixed"]),
+    help="With --for; default by dtype.",
 )
 @click.option("--unit", default="", help="With --for: the unit it runs on, such as CPU.")
 @click.option("--platform", default="", help="With --for: name of the platform.")

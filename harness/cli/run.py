@@ -15,6 +15,7 @@ from harness.cli.common import (
     FiniteRange,
     ask_password,
     clean,
+    complete_board,
     emit_json,
     hosts_option,
     json_option,
@@ -39,7 +40,14 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 
 @click.command(name="run", epilog=EPILOG)
 @click.argument("models", nargs=-1, metavar="[MODEL]", type=click.Path(path_type=Path))
-@click.option("--board", "board_name", default="", help="A board of the inventory: `harness boards list`.")
+@click.option(
+    "--board",
+    "board_name",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_board,
+    help="A board of the inventory: `harness boards list`.",
+)
 @click.option(
     "--resume",
     metavar="RUN",
