@@ -303,16 +303,16 @@ follow() { # $p_part from its first byte on, while it grows. A `tee` would do it
   p_at=0
   while [ -e "$p_part.lock/growing" ]; do
     size_of "$p_part"
-    p_now=$((size / 1048576))
+    p_now=$((size / 65536)) # blocks of what a pipe holds
     if [ "$p_now" -gt "$p_at" ]; then
-      dd bs=1048576 skip="$p_at" count=$((p_now - p_at)) <"$p_part"
+      dd bs=65536 skip="$p_at" count=$((p_now - p_at)) <"$p_part"
       p_at=$p_now
     else
       kill -0 $$ || return # the agent itself was killed
       nap
     fi
   done
-  dd bs=1048576 skip="$p_at" <"$p_part"
+  dd bs=65536 skip="$p_at" <"$p_part"
 }
 
 do_put() { # name size offset end owner [later]; stdin: the bytes from offset to end. `later`: adopt will check them
@@ -347,6 +347,8 @@ do_put() { # name size offset end owner [later]; stdin: the bytes from offset to
   [ "$size" -ge "$2" ] || fail partial "$size"
   if [ "${6-}" = later ] && [ "$size" -eq "$2" ]; then
     [ -z "$p_sum" ] || echo "$boot $size $p_sum" >"$p_part.sum"
+    trap - EXIT
+    rm -rf "$p_part.lock" # before the answer: what comes next would find it held
     say received "$size"
   else
     store "$p_part" "$1" "$2" "$p_sum"

@@ -76,11 +76,17 @@ class Transport(Protocol):
         """Run one command to its end. Errors: LinkError, CommandTimeout."""
 
     def stream(
-        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: Iterable[bytes] | None = None,
+        carries_bytes: int = STREAM_LIMIT_BYTES,
     ) -> AbstractContextManager[Stream]:
         """Run one command, feeding `stdin` in pieces and yielding its output in pieces; nothing is buffered whole.
 
-        Leaving the context early ends the command. One stream should stay under STREAM_LIMIT_BYTES.
+        Leaving the context early ends the command. `carries_bytes`: what goes both ways at the most; a connection that
+        should not carry that much any more is made anew first.
         """
 
     def push(self, source: Path, target: str, *, timeout_s: float, progress: Progress | None = None) -> None:

@@ -48,7 +48,12 @@ class Copying:
     where: str
 
     def stream(
-        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: Iterable[bytes] | None = None,
+        carries_bytes: int = STREAM_LIMIT_BYTES,
     ) -> AbstractContextManager[Stream]:
         raise LinkError(f"{self.where}: this transport cannot stream")
 
@@ -62,7 +67,9 @@ class Copying:
     ) -> Done:
         """Run one command to its end; see the contract in base.py."""
         out = bytearray()
-        with self.stream(argv, timeout_s=timeout_s, stdin=None if stdin is None else pieces_of(stdin)) as stream:
+        pieces = None if stdin is None else pieces_of(stdin)
+        carries_bytes = limit_bytes + len(stdin or b"")
+        with self.stream(argv, timeout_s=timeout_s, stdin=pieces, carries_bytes=carries_bytes) as stream:
             for piece in stream:
                 out += piece
                 if len(out) > limit_bytes:

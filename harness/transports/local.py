@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import HostError
 from harness.records import Board
-from harness.transports.base import Stream
+from harness.transports.base import STREAM_LIMIT_BYTES, Stream
 from harness.transports.copying import Copying
 from harness.transports.passwords import hide_environment
 from harness.transports.pipes import PipeStream, command_name
@@ -28,7 +28,12 @@ class LocalTransport(Copying):
             raise HostError(f"{self.where}: cannot make this folder: {error}") from error
 
     def stream(
-        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: Iterable[bytes] | None = None,
+        carries_bytes: int = STREAM_LIMIT_BYTES,
     ) -> AbstractContextManager[Stream]:
         """Run one command; see the contract in base.py."""
         check_arguments(argv)

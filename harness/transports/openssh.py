@@ -21,7 +21,7 @@ from harness.errors import AskedWrongly, ConfigError, HarnessError, HostError, H
 from harness.records import Board
 from harness.transports import known_hosts
 from harness.transports.askpass import answering
-from harness.transports.base import CommandTimeout, Stream, printable
+from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Stream, printable
 from harness.transports.copying import Copying
 from harness.transports.passwords import Passwords, hide_environment, variable
 from harness.transports.pipes import PipeStream, command_name
@@ -167,7 +167,12 @@ class OpensshTransport(Copying):
             self._connect()
 
     def stream(
-        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: Iterable[bytes] | None = None,
+        carries_bytes: int = STREAM_LIMIT_BYTES,
     ) -> AbstractContextManager[Stream]:
         """Run one command; see the contract in base.py."""
         return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin)

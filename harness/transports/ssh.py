@@ -28,9 +28,9 @@ from harness.transports.ssh_login import close_all, connect, resolve
 PROBE_AFTER_S = 5.0  # silence of a running command before the far side is asked whether it is still there
 PROBE_TIMEOUT_S = 5.0
 STALL_S = 15.0  # no byte could be written for so long: the connection is frozen
-# paramiko re-keys after 512 MiB and can stall for 30 s, or for ever, in it: a stream begins on a fresh connection
-# unless the whole of it fits in before.
-FRESH_AFTER_BYTES = 480 * 2**20 - STREAM_LIMIT_BYTES
+# paramiko re-keys after 512 MiB and can stall in it for 30 s, or for ever: a stream that may not fit in before begins
+# on a fresh connection.
+CONNECTION_LIMIT_BYTES = 480 * 2**20
 # More than the window holds: what is left in paramiko's buffer is moved on every read, 4 GB for a pull of 256 MB
 EVERYTHING = 16 * 2**20
 FRESH_AFTER_S = 3600.0
@@ -57,12 +57,12 @@ class SshTransport(Copying):
         assert transport is not None
         transport.set_keepalive(15)  # keeps NAT tables warm, no more
 
-    def _acquire(self) -> paramiko.Transport:
-        """The live connection, fresh if the old one broke, is old or carried much and nobody uses it."""
+    def _acquire(self, carries_bytes: int) -> paramiko.Transport:
+        """The live connection, fresh if the old one broke, or is old or would carry too much and nobody uses it."""
         with self._lock:
             transport = self._clients[-1].get_transport() if self._clients else None
             usable = transport is not None and transport.is_active()
-            if not usable or (self._streams == 0 and self._worn()):
+            if not usable or (self._streams == 0 and self._worn(carries_bytes)):
                 close_all(self._clients)
                 self._connect()
                 transport = self._clients[-1].get_transport()
@@ -70,8 +70,9 @@ class SshTransport(Copying):
             self._streams += 1
             return transport
 
-    def _worn(self) -> bool:
-        return self._carried >= FRESH_AFTER_BYTES or time.monotonic() - self._connected_at > FRESH_AFTER_S
+    def _worn(self, carries_bytes: int) -> bool:
+        full = self._carried > 0 and self._carried + carries_bytes > CONNECTION_LIMIT_BYTES
+        return full or time.monotonic() - self._connected_at > FRESH_AFTER_S
 
     def _release(self, carried: int) -> None:
         with self._lock:
@@ -79,14 +80,22 @@ class SshTransport(Copying):
             self._carried += carried
 
     def stream(
-        self, argv: Sequence[str], *, timeout_s: float, stdin: Iterable[bytes] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: Iterable[bytes] | None = None,
+        carries_bytes: int = STREAM_LIMIT_BYTES,
     ) -> AbstractContextManager[Stream]:
         """Run one command; see the contract in base.py."""
-        return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin)
+        command = remote_command(argv, timeout_s)
+        return self._stream(command, command_name(argv), timeout_s, stdin, carries_bytes)
 
     @contextmanager
-    def _stream(self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None) -> Iterator[Stream]:
-        transport = self._acquire()
+    def _stream(
+        self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None, carries_bytes: int
+    ) -> Iterator[Stream]:
+        transport = self._acquire(carries_bytes)
         stream: SshStream | None = None
         try:
             stream = SshStream(transport, command, f"{self.where}: {shown}", timeout_s, stdin)

@@ -18,7 +18,7 @@ from harness.errors import COULD_NOT_MEASURE, BoardError, LinkError
 from harness.records import Board, Invocation, Limits
 from harness.transports import open_transport
 from harness.transports.base import STREAM_LIMIT_BYTES
-from harness.transports.ssh import FRESH_AFTER_BYTES
+from harness.transports.ssh import CONNECTION_LIMIT_BYTES
 from tests.faults.rig import SERVERS, Rig, agent_on, alive, new_mark, rig_of, until
 from tests.servers import needs
 
@@ -279,8 +279,9 @@ def test_streams_in_a_row_get_a_fresh_connection_before_the_bytes_at_which_a_ren
         for _ in range(2):
             with transport.stream(["head", "-c", str(256 * MEGABYTE), "/dev/zero"], timeout_s=120) as stream:
                 assert sum(map(len, stream)) == 256 * MEGABYTE
+            assert transport.alive()  # a short question needs no new connection
     assert rig.link.connections == 2
-    assert FRESH_AFTER_BYTES + STREAM_LIMIT_BYTES < Packetizer.REKEY_BYTES
+    assert STREAM_LIMIT_BYTES < CONNECTION_LIMIT_BYTES < Packetizer.REKEY_BYTES
 
 
 @pytest.mark.slow
@@ -318,7 +319,7 @@ from harness.agent import Agent
 from harness.records import Board
 from harness.transports import open_transport
 from harness.transports.base import STREAM_LIMIT_BYTES
-from harness.transports.ssh import FRESH_AFTER_BYTES
+from harness.transports.ssh import CONNECTION_LIMIT_BYTES
 board = Board(**eval(sys.argv[1]))
 agent = Agent(open_transport(board), "work")
 agent.install()
