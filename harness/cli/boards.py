@@ -236,7 +236,7 @@ def sweep(name: str, hosts: Path | None, as_json: bool) -> None:
 def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None:
     """Keep a board's password in the keyring of this PC, or forget it (--delete).
 
-    It is asked for twice and not shown; from a pipe one line of standard input is taken. Needs `harness[keyring]`.
+    It is asked for twice and not shown; from a pipe one line of standard input is taken. Needs the library `keyring`.
     """
     from harness.inventory import find_board
     from harness.transports import passwords

@@ -106,7 +106,7 @@ def _library() -> ModuleType:
     try:
         import keyring
     except ImportError as error:
-        raise HostError("the library `keyring` is not installed", "pip install 'harness[keyring]'") from error
+        raise HostError("the library `keyring` is not installed", "pip install keyring (into the environment of harness)") from error
     return keyring
 
 
