@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -138,6 +139,8 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
         raise InputError(f"{path}: {what}", "give the folder that the board's tool wrote")
     if (path / MANIFEST).is_file():
         return _from_manifest(path)
+    if (path / "run.json").is_file():
+        raise InputError(f"{path}: a run folder, which holds several folders of dumps", f"give one: {path / 'debug'}")
     files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())
     named = _by_platform(path, platform)
     known = {_real(dump.path) for dump in named}
@@ -218,16 +221,28 @@ def _npz(path: Path) -> tuple[Dump, ...]:
 
 def recognise(path: Path) -> str:
     """The platform whose dump names a folder carries most; "" where none reads a single file."""
+    return next(iter(candidates(path)), "")
+
+
+def candidates(path: Path) -> tuple[str, ...]:
+    """The platforms whose names a folder carries equally well; several where they name their dumps alike."""
     if not path.is_dir() or (path / MANIFEST).is_file():
-        return ""
-    counts = {name: sum(map(_telling, _named(name, path))) for name in platforms.NAMES if _present(name)}
-    best = max(counts, key=counts.__getitem__, default="")
-    return best if counts.get(best) else ""
+        return ()
+    told = {name: _telling(path, _named(name, path)) for name in platforms.NAMES if _present(name)}
+    depth = min((depth for weights in told.values() for depth in weights), default=0)  # copies lie in folders below
+    counts = {name: weights.get(depth, 0) for name, weights in told.items()}
+    return tuple(name for name, count in counts.items() if count and count == max(counts.values()))
 
 
-def _telling(dump: Dump) -> bool:
-    """Whether a name said more than itself: a plain file is read by every platform and speaks for none."""
-    return bool(dump.op or dump.op_kind or dump.aliases or dump.index >= 0)
+def _telling(folder: Path, dumps: Sequence[Dump]) -> dict[int, int]:
+    """How much names said more than themselves, by the depth of their folder: a plain file is read by every platform
+    and speaks for none, one that tells a number speaks twice."""
+    found: dict[int, int] = defaultdict(int)
+    for dump in dumps:
+        told = (dump.index >= 0) + bool(dump.op or dump.op_kind or dump.aliases or dump.index >= 0)
+        if told:
+            found[len(dump.path.relative_to(folder).parts)] += told
+    return found
 
 
 def _by_platform(folder: Path, platform: str) -> tuple[Dump, ...]:

@@ -84,25 +84,26 @@ def command(context: click.Context, /, **given: Any) -> None:
 
 def _compare(given: dict[str, Any]) -> Comparison:
     from harness.consistency.compare import compare
+    from harness.consistency.dialects import decide
     from harness.consistency.ladder import with_ladder
-    from harness.dumps import gaps, read_dumps, recognise
+    from harness.dumps import gaps, read_dumps
 
     stages = _stages(given["stages"])
     reference = _reference(given)
-    platform = given["platform"] or recognise(given["dumps"])
+    platform, why = (given["platform"], "") if given["platform"] else decide(reference, given["dumps"])
     dumps = read_dumps(given["dumps"], platform)
     with progress("comparing") as step:
         settings = replace(_settings(given, platform, step), gaps=gaps(dumps, platform))
         comparison = compare(reference, dumps, settings)
         if stages:
             comparison = with_ladder(comparison, stages, reference, dumps, settings)
-    return comparison
+    return replace(comparison, notes=(why, *comparison.notes)) if why else comparison
 
 
 def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
     from harness.consistency.compare import Settings
-    from harness.consistency.policy import load_policy
     from harness.consistency.hashed import hashed_beside
+    from harness.consistency.policy import load_policy
     from harness.dumps import dialect
     from harness.reference import open_reference
 
@@ -110,8 +111,8 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
         storages=dialect(platform).storages if platform else None,
         policy=load_policy(given["policy"], given["min_coverage"]),
         mapping=given["mapping"],
-        model=given["graph"],
         hashed=hashed_beside(given["dumps"]),
+        model=given["graph"],
         isolate=not given["no_isolate"],
         floats=open_reference(given["floats"], _feed(given["floats"], given["inputs"])) if given["floats"] else None,
         previous=open_reference(given["previous"]) if given["previous"] else None,
@@ -156,10 +157,15 @@ def _stages(given: Sequence[str]) -> dict[str, Path]:
 # --------------------------------------------------------------------------- terminal
 
 
+def _line(text: str) -> str:
+    """Text on one line of the terminal, whatever a file's name holds."""
+    return clean(text).replace("\n", "\\n")
+
+
 def _show(comparison: Comparison, limit: int) -> None:
     verdict, coverage = comparison.verdict, comparison.coverage
     share = coverage.bytes_compared / coverage.bytes_total if coverage.bytes_total else 0.0
-    click.echo(clean(f"{verdict.word}: {verdict.detail}"))
+    click.echo(_line(f"{verdict.word}: {verdict.detail}"))
     click.echo(
         f"compared {coverage.layers_compared} of {coverage.layers_total} layers, {share:.1%} of bytes; "
         f"policy {comparison.policy}; graph {comparison.graph_source or 'unknown: file order'}"
@@ -172,7 +178,7 @@ def _show(comparison: Comparison, limit: int) -> None:
         _show_damaged(rows)
     _show_unmatched([layer for layer in comparison.layers if _unmatched(layer)])
     for note in comparison.notes:
-        click.echo(clean(f"note: {note}"))
+        click.echo(_line(f"note: {note}"))
 
 
 def _show_rows(rows: Sequence[Layer]) -> None:
@@ -214,7 +220,7 @@ def _row(layer: Layer) -> dict[str, str]:
     why = "; ".join(part for part in (fault, "" if exact else layer.reason, layer.note) if part)
     error = "" if exact else error_text(layer.metrics)
     values = (str(layer.index), layer.name, layer.op_kind, _word(layer), error, error_text(layer.single), why)
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(COLUMNS, map(_line, values), strict=True))
 
 
 def _word(layer: Layer) -> str:
@@ -253,7 +259,7 @@ def _show_blame(comparison: Comparison) -> None:
         found = origin.fingerprint
         if found is not None:
             sure = "" if found.certain else "probably "
-            click.echo(clean(f"{origin.op or origin.tensor}: {sure}{found.kind}: {found.evidence}"))
+            click.echo(_line(f"{origin.op or origin.tensor}: {sure}{found.kind}: {found.evidence}"))
     if any(origin.op_kind == "input" for origin in comparison.origins):
         from harness.diagnosis import RULES
 
@@ -262,12 +268,12 @@ def _show_blame(comparison: Comparison) -> None:
         same = {True: ", the same top-1", False: ", another top-1", None: ""}[effect.get("top1_same")]
         error = effect["relative_l2"]
         size = "undefined" if error is None else f"{error:.2g}"
-        click.echo(clean(f"output {effect['name']}: relative L2 {size}{same}"))
+        click.echo(_line(f"output {effect['name']}: relative L2 {size}{same}"))
     for row in comparison.extras.get("ladder", {}).get("steps", []):
-        click.echo(clean(f"stage {row['from']} to {row['to']}: {row['word']}: {row['detail']}"))
+        click.echo(_line(f"stage {row['from']} to {row['to']}: {row['word']}: {row['detail']}"))
     ladder = comparison.extras.get("ladder")
     if ladder:
-        click.echo(clean(ladder["detail"]))
+        click.echo(_line(ladder["detail"]))
     _show_three_way(comparison.extras.get("three_way"))
 
 
@@ -281,24 +287,24 @@ def _show_three_way(rows: Sequence[dict[str, Any]] | None) -> None:
         told = f"three-way: {compared} of {len(rows)} layers have a float tensor"
         click.echo(told + (", none with a noise ratio worth a look" if compared else ": nothing can be said"))
     for row in worst[:SHOWN_NAMES]:
-        click.echo(clean(f"three-way: {row['name']}: noise ratio {row['ratio']:.3g}: {row['word']}"))
+        click.echo(_line(f"three-way: {row['name']}: noise ratio {row['ratio']:.3g}: {row['word']}"))
 
 
 def _show_damaged(rows: Sequence[Layer]) -> None:
     for row in [r for r in rows if r.verdict == "not_compared"][:SHOWN_NAMES]:
-        click.echo(clean(f"not compared ({row.reason}): {row.name}: {row.note}"))
+        click.echo(_line(f"not compared ({row.reason}): {row.name}: {row.note}"))
 
 
 def _show_unmatched(rows: Sequence[Layer]) -> None:
     for row in [row for row in rows if row.reason in ("lost", "ambiguous")][:SHOWN_NAMES]:
-        click.echo(clean(f"not compared ({row.reason}): {row.name}: {row.note}"))
+        click.echo(_line(f"not compared ({row.reason}): {row.name}: {row.note}"))
     if any(row.reason == "lost" for row in rows):
         click.echo("what a board never dumps by nature is named under `coverage: optional:` of a policy file")
     for reason, why in (("no_dump", "the board left no dump of"), ("no_reference", "the reference does not have")):
         names = [row.name for row in rows if row.reason == reason]
         if names:
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-            click.echo(clean(f"not compared ({reason}): {why} {', '.join(names[:SHOWN_NAMES])}{more}"))
+            click.echo(_line(f"not compared ({reason}): {why} {', '.join(names[:SHOWN_NAMES])}{more}"))
         if names and reason == "no_dump":
             click.echo("whether such a layer never has a dump or has lost it is not told; --min-coverage asks for more")
 

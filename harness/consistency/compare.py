@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,7 +27,7 @@ from harness.consistency.origin import sequence_origin
 from harness.consistency.pairing import Pair, Storages, open_pair
 from harness.consistency.policy import Policy, Subject, load_policy
 from harness.consistency.precision import LABEL, SCALES, is_float, judges_noise, not_this_model, of_integers
-from harness.consistency.remarks import remarks
+from harness.consistency.remarks import remarks, unspread
 from harness.consistency.tensors import Array, file_md5, valid_md5
 from harness.consistency.threeway import three_way
 from harness.consistency.verdicts import GOOD_WORDS, OWED, Judgement, judge, run_verdict, waive
@@ -122,7 +122,7 @@ class _Work:
             },
             policy=self.policy.name,
             graph_source=self.graph.source or "reference" if self._graph_serves(layers) and self.graph else "",
-            notes=(*self.notes, *blamed.notes),
+            notes=(*self.notes, *blamed.notes, *self._unspread(layers, origins)),
             pictures=self._pictures(origins),
             extras=extras,
         )
@@ -234,6 +234,9 @@ class _Work:
             origins = sequence_origin(layers)
             return Blame(list(layers), origins, notes=[note] if origins else [])
         return blame(self.graph, layers, self._bench(layers))
+
+    def _unspread(self, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+        return unspread(self.graph, layers, origins) if self.graph is not None else iter(())
 
     def _bench(self, layers: Sequence[Layer]) -> Bench | None:
         model = self.settings.model or self.reference.model

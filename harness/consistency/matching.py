@@ -164,6 +164,8 @@ def _choose(tensor: ReferenceTensor, found: list[tuple[Dump, str]]) -> tuple[lis
     row = _pair(tensor, written or sure[:1], how)
     others = [dump for dump, way in found if way != how and dump.role == "output"]
     note = f"its name resembles {tensor.name!r}, which has a dump that fits more surely"
+    if tensor.is_input:  # tools dump what they were fed once more, under names of their own
+        return [row], tuple(dump for dump, _ in found if dump is not row.dump)
     spare = [Match(None, dump, reason="no_reference", note=note) for dump in others]
     return [row, *spare], tuple(dump for dump, _ in found if dump.role != "output" and dump is not row.dump)
 

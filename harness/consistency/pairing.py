@@ -9,8 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.consistency.layouts import TensorError
-from harness.consistency.tensors import Array, dequantize, open_tensor, size_bytes, to_layout, value_range
+from harness.consistency.layouts import NV12, TensorError
+from harness.consistency.tensors import (
+    Array,
+    dequantize,
+    nv12_to_yuv444,
+    open_tensor,
+    size_bytes,
+    to_layout,
+    value_range,
+)
 from harness.dumps import npy_spec
 from harness.records import Dump, Quantization, TensorSpec
 from harness.reference import ReferenceTensor
@@ -44,7 +52,13 @@ class Pair:
 
 def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = None) -> Pair:
     """Open both sides. Errors: TensorError whose `reason` is one of records.REASONS."""
-    spec_board = stored = board_spec(tensor, dump, storages)
+    try:
+        spec_board = stored = board_spec(tensor, dump, storages)
+    except TensorError:
+        picture = _picture(tensor, dump)
+        if picture is None:
+            raise
+        return picture
     board = open_array(dump.path, spec_board)
     side = side_of(tensor, spec_board)
     spec_reference = _reference_spec(side, spec_board, storages)
@@ -63,6 +77,27 @@ def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = N
     form = _form(spec_board, spec_reference)
     pair = Pair(board, reference, spec_board, spec_reference, form, stored, side.md5, note)
     return _other_halves(pair, tensor, dump) or pair
+
+
+def _picture(tensor: ReferenceTensor, dump: Dump) -> Pair | None:
+    """A network input that the board was fed as NV12, where the reference holds the YUV444 that it stands for."""
+    spec = tensor.spec
+    if not tensor.is_input or dump.spec is not None or dump.path.suffix == ".npy" or spec is None:
+        return None
+    stored = TensorSpec(dump.name, "u8", spec.shape, NV12)
+    try:
+        if spec.dtype not in ("u8", "s8") or size_bytes(stored) != dump.path.stat().st_size:
+            return None
+        reference = open_array(tensor.path, spec)
+        board = nv12_to_yuv444(open_tensor(dump.path, stored))
+    except (TensorError, OSError):
+        return None
+    board = board if board.shape == reference.shape else np.ascontiguousarray(board.transpose(0, 2, 3, 1))
+    if spec.dtype == "s8":  # the board subtracts it itself
+        board = (board.astype(np.int16) - 128).astype(np.int8)
+    return Pair(
+        board, reference, spec, spec, "integer", stored, tensor.md5, "NV12, compared as the YUV444 it stands for"
+    )
 
 
 NIBBLE_NOTE = "4-bit: board and PC put the two values of a byte in opposite order"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.consistency.matching import Matching
-from harness.records import Dump
+from harness.records import Dump, Graph, Layer, Origin
 from harness.reference import Reference
 
 LISTED = 12  # names in a note
+LARGE = 0.05  # share of elements: fewer may be lost in the next op's rounding
 
 
 def remarks(
@@ -29,3 +30,18 @@ def remarks(
     further = sum(len(dumps) for dumps in matching.inputs.values())
     if further:
         yield f"{further} further dumps of tensors that have their own row (read by ops, copies) are unused"
+
+
+def unspread(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+    """Tensors that differ while all that was computed from them is equal: the file is likelier wrong than the op."""
+    rows = {layer.name: layer for layer in layers}
+    for origin in origins[:LISTED]:
+        row = rows[origin.tensor]
+        made = [name for op in graph.ops if origin.tensor in op.inputs for name in op.outputs]
+        equal = all(name in rows and rows[name].verdict == "exact" for name in made)
+        if made and equal and row.metrics is not None and row.metrics.mismatch_share >= LARGE:
+            yield (
+                f"{origin.tensor} differs in {row.metrics.mismatch_share:.0%} of its elements, and what is computed "
+                f"from it ({', '.join(made[:3])}) is equal: its dump is likelier wrong than the board's values "
+                "(another file, or memory that was used again before it was dumped)"
+            )

@@ -10,6 +10,7 @@ from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Coverage, Layer, Metrics, Origin, Verdict
 
 DAMAGED = ("truncated", "empty", "unreadable", "shape_differs", "dtype_differs", "other_tensor")
+NO_FILE = ("empty", "unreadable", "lost")
 OWED = ("lost", "ambiguous")
 GOOD_WORDS = ("consistent", "consistent_within", "consistent_accumulated")
 TINY = 16  # elements; below, shares say nothing and one element may differ where any may
@@ -177,8 +178,10 @@ SAID = {
 
 
 def _is_damaged(layer: Layer) -> bool:
-    """A file that should have been comparable and is not; a tensor that has no element by its shape is none."""
-    return layer.verdict == "not_compared" and layer.reason in DAMAGED and 0 not in layer.shape
+    """A file that should have been comparable and is not; a tensor that has no element by its shape is none, and a
+    network input may lie in any format that the board takes."""
+    reasons = NO_FILE if layer.op_kind == "input" else DAMAGED
+    return layer.verdict == "not_compared" and layer.reason in reasons and 0 not in layer.shape
 
 
 def _good(compared: Sequence[Layer], differing: Sequence[Layer], coverage: Coverage) -> Verdict:
