@@ -110,7 +110,7 @@ def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]])
         if name not in names:
             near = get_close_matches(name, names, n=1)
             raise InputError(
-                f"the model has no input {name!r}", f"did you mean {near[0]!r}?" if near else f"its inputs: {names}"
+                f"the model has no input {name!r}", f"did you mean {near[0]!r}?" if near else f"its inputs: {', '.join(names)}"
             )
         if name in files:
             raise InputError(f"input {name!r} was given twice: {files[name]} and {path}")
@@ -125,7 +125,7 @@ def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]]
     if len(given) != len(facts):
         names = ", ".join(repr(fact["name"]) for fact in facts)
         raise InputError(
-            f"the model takes {len(facts)} inputs ({names}), given {len(given)}",
+            f"the model takes {len(facts)} input{'' if len(facts) == 1 else 's'} ({names}), given {len(given)}",
             "give one --input each, in this order or as TENSOR=FILE",
         )
     return tuple(BoardInput(fact["name"], path) for fact, (_, path) in zip(facts, given, strict=True))

@@ -25,7 +25,8 @@ def find_hosts(given: Path | None = None) -> Path | None:
         if named:
             path = Path(named)
             if not path.is_file():
-                raise ConfigError(f"{path}: no such file (from {source})", "copy hosts.example.yaml")
+                what = "a folder, not an inventory file" if path.is_dir() else "no such file"
+                raise ConfigError(f"{path}: {what} (from {source})", "copy hosts.example.yaml")
             return path
     for path in (Path("hosts.yaml"), config_folder() / "hosts.yaml"):
         if path.is_file():

@@ -50,7 +50,8 @@ def check_before(case: Case) -> Case:
     if case.graph:
         read_graph(Path(case.graph))
     if case.mapping and not Path(case.mapping).is_file():
-        raise InputError(f"{case.mapping}: no such mapping file", "a YAML file of lines `board name: reference name`")
+        what = "a folder, not a mapping file" if Path(case.mapping).is_dir() else "no such mapping file"
+        raise InputError(f"{case.mapping}: {what}", "a YAML file of lines `board name: reference name`")
     load_policy(case.policy)
     for path in case.build:
         if not path.exists():

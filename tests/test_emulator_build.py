@@ -83,7 +83,12 @@ def test_a_node_can_be_forced_to_either_unit(tmp_path: Path) -> None:
 def test_an_unknown_forced_node_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv44",))
-    assert "conv4" in caught.value.hint
+    assert "conv4" in caught.value.hint and caught.value.message.startswith("--on-cpu 'conv44'")
+
+
+def test_a_node_cannot_be_forced_to_both_units(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'conv4' is forced to both sides"):
+        kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_bpu=("conv4", "attention"))
 
 
 def _chain(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 8, 6, 6)) -> Network:

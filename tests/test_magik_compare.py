@@ -54,6 +54,25 @@ def rows(comparison: Comparison) -> dict[str, Layer]:
     return {layer.name: layer for layer in comparison.layers}
 
 
+def test_tensors_whose_own_names_end_in_out_meet_their_partners(tmp_path: Path) -> None:
+    """`conv_out.bin` of the PC is no board's dump of `conv`: the executor's log names it whole."""
+    values = {"conv_out": np.arange(192, dtype="u1").reshape(1, 8, 8, 3), "relu_out": np.ones((1, 8, 8, 3), "u1")}
+    pc, board = tmp_path / "pc", tmp_path / "board"
+    pc.mkdir()
+    board_folder(board, values)
+    for name, value in values.items():
+        (pc / f"{name}.bin").write_bytes(value.tobytes())
+    lines = [f"Log: Data dumping to:./MAGIK_DATA_DUMP/{name}.bin--->shape:[1,8,8,3]\n" for name in values]
+    (pc / "executor.log").write_text("".join(lines), encoding="utf-8")
+    assert {name: row.verdict for name, row in rows(compared(pc, board)).items()} == dict.fromkeys(values, "exact")
+
+
+def test_a_boards_folder_beside_the_executors_log_stays_a_boards(tmp_path: Path) -> None:
+    values = pc_folder(tmp_path / "pc")
+    board_folder(tmp_path / "board", values)
+    assert {dump.name for dump in read_dumps(tmp_path / "board") if dump.role == "output"} == set(values)
+
+
 def test_equal_layers_partners_and_strays_are_told_apart(tmp_path: Path) -> None:
     values = pc_folder(tmp_path / "pc")
     del values["411_Quantize"]  # fused on the board

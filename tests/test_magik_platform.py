@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -246,9 +248,22 @@ def test_files_that_no_board_runs_are_refused(tmp_path: Path, name: str) -> None
         MAGIK.check_model(tmp_path / name, board())
 
 
+def _write_played(path: Path, *marches: str) -> None:
+    path.write_bytes(b"HARNEMU1")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("meta.json", json.dumps({"models": [{"march": march} for march in marches]}))
+
+
+@pytest.mark.parametrize("march", ["nna2", "bayes-e"])
+def test_a_played_model_of_another_accelerator_is_refused_before_anything_is_fed(tmp_path: Path, march: str) -> None:
+    _write_played(tmp_path / "m.bin", march)
+    with pytest.raises(InputError, match=rf"built for {march}, .* is t40 \(nna1\)"):
+        MAGIK.check_model(tmp_path / "m.bin", board(emulated=Emulated("t40", "dropbear")))
+
+
 def test_models_of_the_emulator_and_vendors_models_are_kept_apart(tmp_path: Path) -> None:
     played, real = tmp_path / "played.bin", tmp_path / "real.bin"
-    played.write_bytes(b"HARNEMU1 and more")
+    _write_played(played, "nna1")
     real.write_bytes(bytes(64))
     emulated = board(emulated=Emulated("t40", "dropbear"))
     MAGIK.check_model(played, emulated)

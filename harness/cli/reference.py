@@ -40,7 +40,9 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
 @click.command(name="reference")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input file: .npy, or raw bytes.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the tensors.")
+@click.option(
+    "-o", "--output", "--out", "out", type=click.Path(path_type=Path), required=True, help="Folder for the tensors."
+)
 @click.option(
     "--optimizations",
     type=click.Choice(["disabled", "basic", "extended", "all"]),

@@ -93,7 +93,10 @@ def _check_cores(options: BuildOptions) -> None:
 
 def _check_forced(network: Network, options: BuildOptions) -> None:
     names = [node.name for node in network.nodes]
-    for name in (*options.on_cpu, *options.on_bpu):
-        if name not in names:
-            near = get_close_matches(name, names, n=1)
-            raise InputError(f"no node {name!r} in the model", f"did you mean {near[0]!r}?" if near else "")
+    for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_bpu)):
+        for name in (name for name in given if name not in names):
+            near = get_close_matches(name, names, n=1) or names[:3]
+            told = f"did you mean {near[0]!r}?" if len(near) == 1 else f"its nodes: {', '.join(near)}, ..."
+            raise InputError(f"{option} {name!r}: no such node in the model", told)
+    for name in set(options.on_cpu) & set(options.on_bpu):
+        raise InputError(f"{name!r} is forced to both sides", "give it with --on-cpu or with --on-bpu, not with both")

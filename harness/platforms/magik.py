@@ -18,6 +18,7 @@ from harness.errors import InputError
 from harness.platforms import magik_dumps, magik_errors, magik_options
 from harness.platforms.base import Platform
 from harness.platforms.horizon_estimates import mark_estimates
+from harness.platforms.horizon_model import read_emulated_meta
 from harness.platforms.horizon_text import plain, read_text
 from harness.platforms.magik_profile import ProfileTables, op_times, read_profile
 from harness.platforms.magik_text import (
@@ -71,6 +72,8 @@ class Magik:
             )
         if board.emulated is None and played:
             raise InputError(f"{path}: a model for an emulated board; no real one runs it", "--board emu-t40")
+        if played:
+            _check_generation(path, board)
 
     def files(self, board: Board, job: Job) -> tuple[Path, ...]:
         return magik_options.supply(board, magik_options.merged(board, job)).files
@@ -219,6 +222,18 @@ class Magik:
         told = _PIXELS.search(info.input_types[0] if info.input_types else "")
         mean, var = (told[1], told[2]) if told else ("0,0,0", "255,255,255")
         return normalised(turned, mean, var).tobytes()
+
+
+def _check_generation(path: Path, board: Board) -> None:
+    """A played model is for one generation of the accelerator. Errors: InputError for another's."""
+    models = read_emulated_meta(path).get("models")
+    built = {str(m.get("march", "")) for m in models if isinstance(m, dict)} if isinstance(models, list) else set()
+    generation = magik_options.GENERATIONS.get(board.soc, "")
+    if built and generation and built != {generation.lower()}:
+        raise InputError(
+            f"{path}: built for {', '.join(sorted(built))}, {board.name} is {board.soc} ({generation.lower()})",
+            f"harness emulator build MODEL.onnx --soc {board.soc} -o {path.name}",
+        )
 
 
 def _sum_of_ops(tables: ProfileTables) -> Latency | None:

@@ -27,7 +27,9 @@ _MOST_LOGS = 64
 
 
 def board_dumps(folder: Path) -> tuple[Dump, ...]:
-    """Layers and parameters that a debug run left, in the natural order of their names."""
+    """Layers and parameters that a debug run left, in the natural order of their names; empty for a PC's folder."""
+    if _is_of_pc(folder):
+        return ()
     files = [path for path in folder.rglob("*.bin") if path.is_file()]
     made = [dump for path in sorted(files, key=lambda p: natural(p.stem)) if (dump := _board_dump(path)) is not None]
     return tuple(made) if any(dump.role == "output" for dump in made) else ()
@@ -40,6 +42,14 @@ def _board_dump(path: Path) -> Dump | None:
         return Dump(name, path, aliases=(file_form(name),), unit="NNA")
     ending = next((end for end in PARAMETERS if stem.endswith(end)), "")
     return Dump(stem, path, role="parameter", unit="NNA") if ending else None
+
+
+def _is_of_pc(folder: Path) -> bool:
+    """Whether the executor's log names the files as they are. Tensors of the PC may end in `_out` by their own names."""
+    shapes = logged_shapes(folder)
+    stems = [path.stem for path in folder.glob("*.bin")]
+    return sum(stem in shapes for stem in stems) > sum(stem.removesuffix(OUTPUT) in shapes for stem in stems if
+                                                       stem.endswith(OUTPUT))
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -120,7 +120,8 @@ class Interrupted(CouldNotMeasure):
 
 def _check_case(platform: Platform, board: Board, case: Case) -> None:
     if not case.model.is_file():
-        raise InputError(f"{case.model}: no such model file")
+        what = "a folder, not a model file" if case.model.is_dir() else "no such model file"
+        raise InputError(f"{case.model}: {what}", "the compiled model, for example model.bin")
     for mode in case.modes:
         if mode not in platform.modes:
             raise InputError(
