@@ -110,7 +110,8 @@ def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]])
         if name not in names:
             near = get_close_matches(name, names, n=1)
             raise InputError(
-                f"the model has no input {name!r}", f"did you mean {near[0]!r}?" if near else f"its inputs: {', '.join(names)}"
+                f"the model has no input {name!r}",
+                f"did you mean {near[0]!r}?" if near else f"its inputs: {', '.join(names)}",
             )
         if name in files:
             raise InputError(f"input {name!r} was given twice: {files[name]} and {path}")

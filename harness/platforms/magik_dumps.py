@@ -45,11 +45,14 @@ def _board_dump(path: Path) -> Dump | None:
 
 
 def _is_of_pc(folder: Path) -> bool:
-    """Whether the executor's log names the files as they are. Tensors of the PC may end in `_out` by their own names."""
-    shapes = logged_shapes(folder)
+    """Whether the executor's log names the files as they are: tensors of the PC may end in `_out` themselves."""
     stems = [path.stem for path in folder.glob("*.bin")]
-    return sum(stem in shapes for stem in stems) > sum(stem.removesuffix(OUTPUT) in shapes for stem in stems if
-                                                       stem.endswith(OUTPUT))
+    if any(stem.endswith(PARAMETERS) for stem in stems):  # only a board leaves them
+        return False
+    shapes = logged_shapes(folder)
+    return sum(stem in shapes for stem in stems) > sum(
+        stem.removesuffix(OUTPUT) in shapes for stem in stems if stem.endswith(OUTPUT)
+    )
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
