@@ -15,75 +15,16 @@ from harness.consistency.pcside import Doubt
 from harness.consistency.policy import Policy, Waiver
 from harness.consistency.verdicts import Judgement, waive
 from harness.diagnosis import RULES, find
-from harness.diagnosis.plan import find_beside, join, read_build
-from harness.diagnosis.planning import coverage_of
+from harness.diagnosis.plan import join
 from harness.profiling import profile
 from harness.records import (
-    Comparison,
-    Coverage,
     Fingerprint,
     Latency,
-    Layer,
     Metrics,
-    OpTime,
     Origin,
-    Profile,
-    Verdict,
 )
-from harness.toolchains.records import Artifact, Estimate, Message, PlannedNode
-from tests.toolchain_samples import SAMPLES, x5_log
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def rules(
-    run: dict[str, Any] | None = None, times: Profile | None = None, comparison: Comparison | None = None
-) -> set[str]:
-    return {finding.rule for finding in find(run or {}, times, comparison)}
-
-
-def op(name: str, us: float, unit: str = "CPU", category: str = "compute", kind: str = "Softmax") -> OpTime:
-    return OpTime(name, kind, unit, category, us)
-
-
-def subgraph(name: str, us: float) -> OpTime:
-    return op(name, us, "BPU", kind="subgraph")
-
-
-def sensed(**sample: Any) -> dict[str, Any]:
-    return {"telemetry": {"samples": [sample]}}
-
-
-def failed(kind: str) -> dict[str, Any]:
-    return {"modes": [{"mode": "debug", "failure": {"kind": kind, "message": "m", "hint": "h", "evidence": "e"}}]}
-
-
-def compared(
-    *layers: Layer, origins: tuple[Origin, ...] = (), first: str = "", word: str = "diverges", **extras: Any
-) -> Comparison:
-    seen = sum(1 for layer in layers if layer.verdict != "not_compared")
-    return Comparison(
-        Verdict(word, "told", 1), Coverage(seen, len(layers), 0, 0), layers, origins, first, extras=extras
-    )
-
-
-def layer(index: int, verdict: str, reason: str = "") -> Layer:
-    return Layer(index, f"t{index}", f"o{index}", "Conv", verdict, reason)
-
-
-CUT = profile(
-    Latency(250.0),
-    (
-        subgraph("s_0", 100.0),
-        op("a_HzDequantize", 20.0, category="dequantize"),
-        op("soft", 30.0),
-        op("b_HzQuantize", 10.0, category="quantize"),
-        subgraph("s_1", 80.0),
-    ),
-    ordered=True,
-)
-PLAIN = profile(Latency(105.0, min_us=100.0, frames=200, threads=1), (subgraph("s_0", 100.0),))
-
+from harness.toolchains.records import PlannedNode
+from tests.diagnosis_kit import CUT, PLAIN, ROOT, build, compared, failed, layer, op, rules, sensed, subgraph
 
 # --------------------------------------------------------------------------- one rule at a time
 
@@ -340,111 +281,3 @@ def test_the_worst_findings_come_first_and_each_once() -> None:
 @pytest.mark.parametrize("junk", [{}, {"modes": "x"}, {"model_info": 3, "telemetry": [], "board": None, "modes": [1]}])
 def test_a_damaged_run_json_finds_nothing_and_does_not_crash(junk: dict[str, Any]) -> None:
     assert find(junk, None, None) == ()
-
-
-# --------------------------------------------------------------------------- the plan
-
-
-def build(**parts: Any) -> list[tuple[Path, Artifact]]:
-    return [(Path("hb.log"), Artifact("hb_mapper_log", "hb_mapper log", **parts))]
-
-
-def planned(
-    parts: dict[str, Any], times: Profile | None = None, comparison: Comparison | None = None, **run: Any
-) -> set[str]:
-    return {f.rule for f in find(run, times, comparison, join(build(**parts), times, comparison))}
-
-
-def test_a_log_of_another_build_is_noticed() -> None:
-    run = {"model_info": {"versions": {"builder": "1.23.6"}}}
-    assert "B-501" in planned({"versions": {"hb_mapper": "1.24.3", "hbdk": "3.49.15"}}, **run)
-    assert "B-501" not in planned({"versions": {"hb_mapper": "1.23.6", "hbdk": "3.49.15"}}, **run)
-    assert "B-501" not in planned({"versions": {"hbdk": "3.49.15"}}, **run)
-    assert "B-501" in planned({"march": "bayes-e"}, model_info={"versions": {"march": "nash-e"}})
-
-
-def test_a_node_that_ran_elsewhere_than_planned_is_noticed() -> None:
-    nodes = (PlannedNode("soft", "BPU", "Softmax"), PlannedNode("conv", "BPU", "Conv"))
-    assert "B-502" in planned({"nodes": nodes}, CUT)
-    assert "B-502" not in planned({"nodes": (PlannedNode("soft", "CPU", "Softmax"),)}, CUT)
-
-
-def test_estimates_are_held_against_the_board_but_not_against_an_emulated_one() -> None:
-    parts = {"estimates": (Estimate("s_0", 100.0, 40.0), Estimate("main_graph_subgraph_1", 99.0, 79.0))}
-    assert "B-503" in planned(parts, CUT)
-    assert "B-503" not in planned(parts, CUT, board={"emulated": True})
-    assert "B-503" not in planned({"estimates": (Estimate("s_0", 99.0, 99.0),)}, CUT)
-
-
-def test_subgraphs_meet_by_name_then_by_their_number() -> None:
-    times = profile(Latency(200.0), (subgraph("net_subgraph_0", 100.0), subgraph("net_subgraph_1", 50.0)))
-    plan = join(build(estimates=(Estimate("main_graph_subgraph_1", 9.0, 40.0),)), times, None)
-    assert plan is not None
-    assert [(s.name, s.estimated_us, s.measured_us) for s in plan.segments] == [
-        ("main_graph_subgraph_1", 40.0, 50.0),
-        ("net_subgraph_0", None, 100.0),
-    ]
-    assert plan.segments[0].ratio == 1.25 and plan.estimated_us is None
-
-
-def test_toolchain_cosine_and_board_cosine_stand_side_by_side() -> None:
-    metrics = Metrics(elements=4, mismatched=1, one_minus_cosine=1e-4)
-    met = replace(layer(0, "differs"), op="/net/conv1/Conv", metrics=metrics, unit="BPU")
-    nodes = (PlannedNode("/net/conv1/Conv", "BPU", "HzSQuantizedConv", 0, cosine=0.91),)
-    plan = join(build(nodes=nodes), None, compared(met))
-    assert plan is not None
-    row = plan.rows[0]
-    assert (row.toolchain_cosine, row.board_one_minus_cosine, row.board_verdict) == (0.91, 1e-4, "differs")
-    assert coverage_of(plan) == (1, 1)
-    assert "B-504" in planned({"nodes": nodes})
-
-
-def test_a_name_that_a_table_cut_meets_the_whole_one_only_when_one_fits() -> None:
-    whole = (PlannedNode("/a/block/conv", "BPU", "Conv"), PlannedNode("/b/block/conv", "BPU", "Conv"))
-    one = join([*build(nodes=whole[:1]), *build(nodes=(PlannedNode("...block/conv", "", "", cosine=0.5),))], None, None)
-    two = join([*build(nodes=whole), *build(nodes=(PlannedNode("...block/conv", "", "", cosine=0.5),))], None, None)
-    assert one is not None and [row.toolchain_cosine for row in one.rows] == [0.5]
-    assert two is not None and [row.toolchain_cosine for row in two.rows] == [None, None, 0.5]
-
-
-def test_warnings_of_the_toolchain_come_with_their_meaning() -> None:
-    message = Message("warning", "The input0 ... does not support data type: int16", "it runs as int8", subject="soft")
-    (found,) = find({}, None, None, join(build(messages=(message,)), None, None))
-    assert found.rule == "B-505" and found.advice == "it runs as int8" and found.subject == "soft"
-
-
-def test_a_log_beside_the_model_is_found_and_joined_with_the_board(tmp_path: Path) -> None:
-    model = tmp_path / "net.bin"
-    model.write_bytes(b"\x00")
-    (tmp_path / "hb_mapper_makertbin.log").write_text(x5_log())
-    (tmp_path / "notes.txt").write_text("mine")
-    assert [path.name for path in find_beside(model)] == ["hb_mapper_makertbin.log"]
-    times = profile(Latency(9000.0), (subgraph("main_graph_subgraph_0", 5000.0), op("/net/Softmax", 100.0)))
-    plan = join(read_build(find_beside(model)), times, None)
-    assert plan is not None and plan.march == "bayes-e" and plan.versions["hb_mapper"] == "1.24.3"
-    soft = next(row for row in plan.rows if row.name == "/net/Softmax")
-    assert (soft.planned_unit, soft.measured_unit, soft.measured_us) == ("CPU", "CPU", 100.0)
-    assert plan.segments[0].ratio == pytest.approx(5000.0 / 4623.9)
-    assert plan.estimated_us == pytest.approx(4623.9 + 3090.1)
-
-
-def test_files_of_another_model_in_the_folder_are_not_taken(tmp_path: Path) -> None:
-    model = tmp_path / "net.bin"
-    for name in ("hb_compile.log", "net_x5_quant_info.json", "other_quant_info.json"):
-        (tmp_path / name).write_text("{}")
-    assert [path.name for path in find_beside(model)] == ["hb_compile.log"]
-    (tmp_path / "net_quant_info.json").write_text("{}")
-    (tmp_path / "net_two_hb_mapper_makertbin.log").write_text("{}")
-    assert [path.name for path in find_beside(model)] == ["net_quant_info.json"]
-    assert [path.name for path in find_beside(model, "two")] == ["net_two_hb_mapper_makertbin.log"]
-
-
-def test_captured_log_and_quant_info_of_one_build_agree() -> None:
-    folder = SAMPLES / "horizon-toolchain"
-    files = [folder / "x5_bear_hb_mapper_makertbin.log", folder / "x5_bear_quant_info.json"]
-    if not all(path.is_file() for path in files):
-        pytest.skip(f"real vendor output is not here: {folder} (set HARNESS_SAMPLES)")
-    plan = join(read_build(files), None, None)
-    assert plan is not None and plan.march == "bayes-e"
-    assert [row.name for row in plan.rows if row.planned_unit == "CPU"] == ["/model.22/dfl/Softmax"]
-    assert [s.estimated_us for s in plan.segments] == [4623.9, 3090.1]

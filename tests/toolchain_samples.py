@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.toolchains import read_any
+from harness.toolchains.records import Artifact
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = Path(os.environ.get("HARNESS_SAMPLES", ROOT.parent / "shared" / "samples"))
 TOOLCHAIN = SAMPLES / "horizon-toolchain"
@@ -18,6 +21,13 @@ def sample(name: str) -> Path:
     if not path.is_file():
         pytest.skip(f"real vendor output is not here: {TOOLCHAIN} (set HARNESS_SAMPLES)")
     return path
+
+
+def read(name: str) -> Artifact:
+    """What the readers make of a real file."""
+    artifact = read_any(sample(name))
+    assert artifact is not None
+    return artifact
 
 
 def record(text: str, file: str = "tool.py") -> str:
