@@ -198,3 +198,14 @@ def test_gaps_are_told_by_number(tmp_path: Path) -> None:
         Gap(2, 2, "layer-2 has no output 0 in the folder, but output 1"),
     )
     assert HBDNN.gaps(()) is None  # type: ignore[attr-defined]
+
+
+def test_weights_beside_a_dump_that_is_gone_tell_of_it(tmp_path: Path) -> None:
+    pc, board = tmp_path / "pc", tmp_path / "board"
+    for folder, names in ((pc, ("12.bin", "15.bin")), (board, ("12_weight.bin", "12_bt.bin", "15_out.bin"))):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes(bytes(range(64)))
+    found = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
+    assert [layer.name for layer in found.layers if layer.reason == "lost"] == ["12"]
+    assert found.verdict.exit_code == 3 and "lies beside every such dump" in found.verdict.detail

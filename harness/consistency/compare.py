@@ -88,7 +88,7 @@ class _Work:
         self.graph = settings.graph or reference.graph
         mapping = read_mapping(settings.mapping)
         matching = match(reference, dumps, mapping, settings.rules)
-        self.matching: Matching = with_holes(matching, reference, self.graph, settings.gaps, self.policy)
+        self.matching: Matching = with_holes(matching, reference, self.graph, (dumps, settings.gaps), self.policy)
         self.matches = {row.tensor.name: row for row in self.matching.rows if row.tensor is not None}
         self.notes = list(remarks(reference, dumps, mapping, self.matching))
         self.isolator: Isolator | None = None

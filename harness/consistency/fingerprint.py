@@ -245,6 +245,8 @@ def _another_frame(e: Errors) -> Fingerprint | None:
 
 def _unknown(e: Errors) -> Fingerprint:
     text = f"{e.count} of {e.wrong.size} elements differ ({e.share:.1%}); no known kind explains them"
+    if e.board.size > 1 and (e.board == e.board.flat[0]).all():
+        text += f"; the board holds {e.board.flat[0]} everywhere"
     return _named("unclassified", False, text)
 
 

@@ -13,18 +13,24 @@ from dataclasses import replace
 
 from harness.consistency.matching import Match, Matching
 from harness.consistency.policy import Policy
-from harness.records import Gap, Graph
+from harness.records import Dump, Gap, Graph
 from harness.reference import Reference, ReferenceTensor
+from harness.store import file_form
 
 
 def with_holes(
-    matching: Matching, reference: Reference, graph: Graph | None, gaps: Sequence[Gap] | None, policy: Policy
+    matching: Matching,
+    reference: Reference,
+    graph: Graph | None,
+    given: tuple[Sequence[Dump], Sequence[Gap] | None],
+    policy: Policy,
 ) -> Matching:
     """The same rows; those without a dump that must have had one say `lost`, and why.
 
-    `gaps` is what the platform knows by its own numbers: None where the dumps carry none.
+    `given` are all dumps, and what the platform knows by its own numbers: None where the dumps carry none.
     """
-    told = _holes(reference, graph, matching.rows, gaps)
+    dumps, gaps = given
+    told = _holes(reference, graph, matching.rows, gaps) | _by_parameters(matching.rows, dumps)
     rows = [_marked(row, told, policy) for row in matching.rows]
     return replace(matching, rows=tuple(rows))
 
@@ -50,6 +56,14 @@ def _holes(
     if gaps is None and reference.provenance.get("ordered"):
         found |= _in_order(lacking, known)
     return found | {t.name: "it is an output of the network" for t in lacking if t.is_output and t.name not in found}
+
+
+def _by_parameters(rows: Sequence[Match], dumps: Sequence[Dump]) -> dict[str, str]:
+    """Layers of which weights and the like were dumped: the board was at them, and leaves the output beside."""
+    names = {file_form(dump.name).rpartition("_")[0]: dump.name for dump in dumps if dump.role == "parameter"}
+    lacking = [row.tensor.name for row in rows if row.tensor is not None and row.reason == "no_dump"] if names else []
+    own = {name: names[file_form(name)] for name in lacking if file_form(name) in names}
+    return {name: f"{parameter} is in the folder, and lies beside every such dump" for name, parameter in own.items()}
 
 
 class _Around:
