@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from harness.cli.common import (
     note,
     progress,
 )
+from harness.cli.run_words import absolute, core_of, inputs_of, modes_of, only_model, pair
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Case
 
@@ -187,7 +188,7 @@ def command(models: tuple[Path, ...], board_name: str, **given: Any) -> None:
             _only_resume()
             folder, run = _resumed(given)
         else:
-            folder, run = _new(_only_model(models), board_name, given)
+            folder, run = _new(only_model(models), board_name, given)
     except HarnessError as error:
         if error.run_folder is not None and isinstance(error, CouldNotMeasure):
             with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so
@@ -206,21 +207,13 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
     if not board_name:
         raise click.UsageError("Missing option '--board': a name of `harness boards list`, for example emu-x5.")
     board = _with_faults(find_board(board_name, given["hosts"]), given["faults"], model)
-    _refuse_idle(_modes(given["modes"]))
+    _refuse_idle(modes_of(given["modes"]))
     case = _case(model, given, board.limits.timeout_s)
     _refuse_noise(case)
     _refuse_short_limit(case)
     return _measure(
         board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected, ask_password)
     )
-
-
-def _only_model(models: tuple[Path, ...]) -> Path | None:
-    """One run has one model; a word too much is most often the board's name without its --board."""
-    if len(models) > 1:
-        told = " and ".join(repr(str(model)) for model in models)
-        raise click.UsageError(f"{told}: one MODEL at a time. A board is named by --board, an input by --input.")
-    return models[0] if models else None
 
 
 def _only_resume() -> None:
@@ -275,11 +268,11 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
     return Case(
         name=given["case_name"] or model.stem,
         model=model.absolute(),
-        inputs=_inputs(given["inputs"]),
-        reference=_absolute(given["reference"]),
-        modes=_modes(given["modes"]),
+        inputs=inputs_of(given["inputs"]),
+        reference=absolute(given["reference"]),
+        modes=modes_of(given["modes"]),
         model_name=given["model_name"],
-        core=_core(given["core"]),
+        core=core_of(given["core"]),
         threads=given["threads"],
         frames=given["frames"],
         time_s=given["time_s"],
@@ -287,24 +280,16 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
         pull=given["pull"],
         policy=given["policy"],
         min_coverage=given["min_coverage"],
-        mapping=_absolute(given["mapping"]),
-        graph=_absolute(given["graph"]),
-        floats=_absolute(given["floats"]),
+        mapping=absolute(given["mapping"]),
+        graph=absolute(given["graph"]),
+        floats=absolute(given["floats"]),
         previous=str(find_previous(given["previous"])) if given["previous"] else "",
         max_slower_percent=given["max_slower_percent"],
         build=tuple(path.absolute() for path in given["build"]),
-        options=dict(_pair(text) for text in given["options"]),
+        options=dict(pair(text) for text in given["options"]),
         timeout_s=given["timeout_s"] or timeout_s,
         wait_s=given["wait_s"],
     )
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).absolute()) if path else ""
-
-
-def _core(text: str) -> int | str:
-    return int(text) if text.isascii() and text.isdigit() else text
 
 
 def _refuse_noise(case: Case) -> None:
@@ -324,44 +309,6 @@ def _refuse_short_limit(case: Case) -> None:
             f"--time {case.time_s:g}: each mode is ended after {case.timeout_s:g} seconds, so the profile never ends",
             f"allow more: --timeout {case.time_s + 120:g}, or `limits: timeout_s` in hosts.yaml",
         )
-
-
-def _modes(text: str) -> tuple[str, ...]:
-    """The modes of --mode, each once; () where it is not given. Errors: InputError for an empty name."""
-    if not text:
-        return ()
-    modes = tuple(part.strip() for part in text.split(","))
-    if not all(modes):
-        raise InputError(f"--mode {text!r}: a mode is missing", "for example --mode release,profile")
-    return tuple(dict.fromkeys(modes))
-
-
-def _inputs(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
-    """Errors: InputError for files that are not there and tensors given twice: said before a board is touched."""
-    inputs = tuple(_input(text) for text in texts)
-    names = [name for name, _ in inputs if name]
-    for name, path in inputs:
-        if name and names.count(name) > 1:
-            raise InputError(f"--input {name}=...: given {names.count(name)} times", "give each tensor one file")
-        if not path.is_file():
-            what = "a folder, not an input file" if path.is_dir() else "no such input file"
-            raise InputError(f"{path}: {what}", "--input FILE or --input TENSOR=FILE; a folder is for --reference")
-    return inputs
-
-
-def _input(text: str) -> tuple[str, Path]:
-    """TENSOR=FILE, or FILE alone; a file whose own name holds `=` is taken as it is when it exists."""
-    name, equals, path = text.partition("=")
-    if not equals or Path(text).is_file():
-        return "", Path(text).absolute()
-    return name, Path(path).absolute()
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"--option {text!r}: NAME=VALUE is wanted", "for example --option core=1")
-    return name, value
 
 
 def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:

@@ -1,0 +1,67 @@
+"""Words of `harness run` as a case needs them: paths, modes, inputs, options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from harness.errors import InputError
+
+
+def only_model(models: tuple[Path, ...]) -> Path | None:
+    """One run has one model; a word too much is most often the board's name without its --board."""
+    if len(models) > 1:
+        told = " and ".join(repr(str(model)) for model in models)
+        raise click.UsageError(f"{told}: one MODEL at a time. A board is named by --board, an input by --input.")
+    return models[0] if models else None
+
+
+def absolute(path: str) -> str:
+    """A path that means the same from another folder; "" stays ""."""
+    return str(Path(path).absolute()) if path else ""
+
+
+def core_of(text: str) -> int | str:
+    """A number where it is one; platforms have names for cores too."""
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def modes_of(text: str) -> tuple[str, ...]:
+    """The modes of --mode, each once; () where it is not given. Errors: InputError for an empty name."""
+    if not text:
+        return ()
+    modes = tuple(part.strip() for part in text.split(","))
+    if not all(modes):
+        raise InputError(f"--mode {text!r}: a mode is missing", "for example --mode release,profile")
+    return tuple(dict.fromkeys(modes))
+
+
+def inputs_of(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """Errors: InputError for files that are not there and tensors given twice: said before a board is touched."""
+    inputs = tuple(_input(text) for text in texts)
+    names = [name for name, _ in inputs if name]
+    for name, path in inputs:
+        if name and names.count(name) > 1:
+            raise InputError(f"--input {name}=...: given {names.count(name)} times", "give each tensor one file")
+        if not path.is_file():
+            what = "a folder, not an input file" if path.is_dir() else "no such input file"
+            raise InputError(f"{path}: {what}", "--input FILE or --input TENSOR=FILE; a folder is for --reference")
+    return inputs
+
+
+def _input(text: str) -> tuple[str, Path]:
+    """TENSOR=FILE, or FILE alone; a file whose own name holds `=` is taken as it is when it exists."""
+    name, equals, path = text.partition("=")
+    if not equals or Path(text).is_file():
+        return "", Path(text).absolute()
+    return name, Path(path).absolute()
+
+
+def pair(text: str) -> tuple[str, str]:
+    """NAME=VALUE of --option. Errors: InputError for anything else."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--option {text!r}: NAME=VALUE is wanted", "for example --option core=1")
+    return name, value
