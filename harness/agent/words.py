@@ -257,11 +257,15 @@ def read_clocks(answer: Answer) -> Clocks:
     return Clocks(governors, highest)
 
 
+MAX_SENSORS = 500  # of one sample; boards have a few dozen
+
+
 def read_samples(text: bytes) -> list[Sample]:
     """Samples of `sense`; words that are not `key=number` and half samples are left out."""
     samples = []
     for line in text.decode("ascii", "replace").splitlines():
-        words = dict(word.split("=", 1) for word in line.split() if re.fullmatch(r"[^=]+=-?[0-9.]{1,18}", word))
+        found = line.split(None, MAX_SENSORS)[:MAX_SENSORS]
+        words = dict(word.split("=", 1) for word in found if re.fullmatch(r"[^=]{1,80}=-?[0-9.]{1,18}", word))
         at = whole_number(words.pop("cs", ""))
         if at is not None and words.get("whole") == "1":
             samples.append(Sample(at / 100, _in_our_units(words)))

@@ -85,6 +85,10 @@ _UNSAFE = {c: f"\\x{c:02x}" for c in [*range(32), *range(127, 160)] if c not in 
 }
 
 
+# The same inside JSON strings, where json.dumps has escaped what lies below the blank.
+_UNSAFE_IN_JSON = {c: f"\\u{c:04x}" for c in _UNSAFE if c >= 127}
+
+
 def clean(text: str) -> str:
     """Text from a board, made harmless for a terminal: escape sequences become visible."""
     return text.translate(_UNSAFE)
@@ -94,7 +98,8 @@ def emit_json(value: Any) -> None:
     """One JSON object on stdout. Records become objects; NaN and infinities become strings."""
     from harness.store import to_json
 
-    click.echo(json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo(text.translate(_UNSAFE_IN_JSON))
 
 
 def say_error(error: HarnessError) -> None:
