@@ -12,16 +12,23 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from harness.consistency.tensors import open_tensor
 from harness.emulator.boards import prepare
 from harness.emulator.build import build
 from harness.emulator.compile import BuildOptions
 from harness.emulator.compiled import CompiledFile, CompiledModel
 from harness.emulator.faults import ENVIRONMENT
+from harness.emulator.layout import file_bytes
 from harness.emulator.pixels import PixelInput
 from harness.emulator.socs import soc_named
+from harness.graph import read_logical
+from harness.platforms import load
+from harness.records import Failure, TensorSpec
+from harness.reference import open_session
 from tests.kept import kept_folder
 
 INPUT_SHAPE = (1, 3, 16, 20)
+PLATFORM = load("hbdnn")
 
 
 def _weights(rng: np.random.Generator, name: str, *shape: int, gain: float = 1.0) -> onnx.TensorProto:
@@ -146,3 +153,47 @@ def infer(folder: Path, model: Path, *more: str, faults: str = "", soc: str = "x
     source = input_file(folder)
     flags = ("--enable_dump=true", "--dump_intermediate=1", *more)
     return tool(folder, "infer", f"--model_file={model}", f"--input_file={source}", *flags, faults=faults, soc=soc)
+
+
+def reference_values(quantized: Path, feed: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    """Every logical tensor of the quantized ONNX by plain onnxruntime: no code of the emulator."""
+    model = onnx.load(str(quantized))
+    logical = read_logical(model)
+    inputs = {value.name for value in model.graph.input}
+    names = [t.onnx_name for t in logical.tensors if t.onnx_name not in inputs]
+    present = {value.name for value in model.graph.output}
+    for name in names:
+        if name not in present:
+            model.graph.output.append(onnx.ValueInfoProto(name=name))
+    session = open_session(model, quantized)
+    values = dict(zip(names, session.run(names, feed), strict=True))
+    return {t.name: values[t.onnx_name] if t.onnx_name in values else feed[t.onnx_name] for t in logical.tensors}
+
+
+def dumped(folder: Path, model: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """What the platform's own readers make of a debug run, in ONNX axis order."""
+    specs = {t.name: t.spec for t in read_logical(kit_quantized(model)).tensors}
+    found = {}
+    for dump in PLATFORM.read_dumps(folder, "", None):
+        if dump.role != "output":
+            continue
+        size = dump.path.stat().st_size
+        for spec in PLATFORM.storages(specs[dump.name], dump.unit):
+            if size_of(spec) == size:
+                array = open_tensor(dump.path, spec)
+                found[dump.name] = array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else array
+                break
+    return found
+
+
+def size_of(spec: TensorSpec) -> int:
+    return file_bytes(spec)
+
+
+def kit_quantized(model: Path) -> Path:
+    return model.with_name(f"{model.stem}_quantized_model.onnx")
+
+
+def failure(mode: str, done: subprocess.CompletedProcess[str], folder: Path) -> Failure | None:
+    """What the platform makes of a call that left `folder`."""
+    return PLATFORM.read_failure(mode, done.returncode, done.stdout + done.stderr, [p.name for p in folder.iterdir()])

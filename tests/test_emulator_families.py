@@ -18,7 +18,7 @@ from harness.errors import AskedWrongly, InputError
 from harness.graph import read_logical
 from harness.platforms import load
 from tests import emulator_kit as kit
-from tests.test_emulator_tool import kit_quantized, reference_values, size_of
+from tests.emulator_kit import kit_quantized, reference_values, size_of
 
 BOARDS = sorted(SOCS)
 RUNTIMES = [(soc.name, runtime.version) for soc in SOCS.values() for runtime in soc.runtimes]

@@ -15,7 +15,7 @@ from harness.emulator.layout import byte_offsets, stored
 from harness.errors import AskedWrongly
 from harness.records import TensorSpec
 from tests import emulator_kit as kit
-from tests.test_emulator_tool import PLATFORM, failure
+from tests.emulator_kit import PLATFORM, failure
 
 NUMERIC = sorted(k.name for k in CATALOGUE.values() if k.where == "op")
 INTEGER = [name for name in NUMERIC if name not in ("nan", "inf")]

@@ -19,8 +19,8 @@ from harness.emulator.execute import Executor
 from harness.emulator.pixels import PixelInput
 from harness.emulator.socs import soc_named
 from tests import emulator_kit as kit
+from tests.emulator_kit import dumped, kit_quantized, reference_values
 from tests.kept import kept_folder
-from tests.test_emulator_tool import dumped, kit_quantized, reference_values
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 PIXEL = PixelInput(scale=(1 / 255,) * 3)
