@@ -59,6 +59,15 @@ def test_the_first_screen_names_op_kind_size_and_split() -> None:
         assert re.search(rf"{part} · [0-9.]+ % [0-9.]+ (ms|µs)", told), part
 
 
+def test_without_a_graph_the_tensor_is_named_where_no_op_is_known() -> None:
+    run = runs.diverging_run()
+    origin = run["comparison"]["origins"][0]
+    origin |= {"op": "", "op_kind": "", "how": "sequence", "certain": False}
+    assert f"first difference in file order at {origin['tensor']} " in first_screen(run)
+    told = next(line for line in lines(run) if line.startswith("origin"))
+    assert told.startswith(f"origin    suspected: {origin['tensor']}, ")
+
+
 def test_elements_that_are_not_finite_make_no_figure_of_how_bad() -> None:
     run = runs.diverging_run()
     bad = next(row for row in run["comparison"]["layers"] if row["role"] == "origin")

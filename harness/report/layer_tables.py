@@ -202,7 +202,7 @@ def _origin(origin: Row, comparison: Row, by_tensor: dict[str, Row], graph: Row)
     layer = by_tensor.get(tensor)
     pictures = section(comparison, "pictures").get(tensor)
     return {
-        "op": text(origin.get("op")),
+        "op": text(origin.get("op")) or tensor,  # without a graph no op is known
         "op_kind": text(origin.get("op_kind")),
         "tensor": tensor,
         "first": text(origin.get("first")),

@@ -64,7 +64,8 @@ def _origins(data: Row) -> Lines:
 def _origin(origin: Row, place: int) -> str:
     """The first origin's kind of fault already stands under the verdict."""
     layer = origin["layer"] or {}
-    parts = [f"{shortened(origin['op'], 120)} ({shortened(origin['op_kind'], 40)})"]
+    kind = f" ({shortened(origin['op_kind'], 40)})" if origin["op_kind"] else ""
+    parts = [f"{shortened(origin['op'], 120)}{kind}"]
     if layer.get("max_step") is not None:
         parts.append(f"max step {plain(layer['max_step'])}")
     if layer.get("sqnr_db") is not None:
