@@ -29,6 +29,7 @@ class Scene:
     reference: Reference
     previous: Reference | None = None
     isolator: Isolator | None = None
+    equal: frozenset[str] = frozenset()  # tensors of the board that are the reference's, byte for byte
 
     def op_of(self, tensor: str) -> Op | None:
         """The op that makes `tensor`, if the reference holds all that it reads."""
@@ -87,6 +88,7 @@ def _context(name: str, pair: Pair, scene: Scene, repeats: tuple[Array, ...]) ->
         stored=pair.stored,
         is_input=name in scene.inputs,
         first_op=bool(inputs) and set(inputs) <= set(scene.inputs),
+        inputs_equal=bool(inputs) and set(inputs) <= scene.equal,
         inputs=tuple(np.asarray(fed(scene.reference, n)) for n in inputs),
         recompute=partial(_recompute, scene.isolator, name, inputs) if runs else None,
     )

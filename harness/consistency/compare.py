@@ -27,7 +27,7 @@ from harness.consistency.origin import sequence_origin
 from harness.consistency.pairing import Pair, Storages, open_pair
 from harness.consistency.policy import Policy, Subject, load_policy
 from harness.consistency.precision import LABEL, SCALES, is_float, judges_noise, not_this_model, of_integers
-from harness.consistency.remarks import remarks, unspread
+from harness.consistency.remarks import after_blame, remarks
 from harness.consistency.tensors import Array, file_md5, valid_md5
 from harness.consistency.threeway import three_way
 from harness.consistency.verdicts import GOOD_WORDS, OWED, Judgement, judge, run_verdict, waive
@@ -93,11 +93,13 @@ class _Work:
         self.notes = list(remarks(reference, dumps, mapping, self.matching))
         self.isolator: Isolator | None = None
         self.misfits = Misfits(reference, settings.storages)
+        self.equal: frozenset[str] = frozenset()  # rows that are equal, byte for byte
         self.narrow: dict[str, str] = {}  # rows whose dump holds integers where the reference has floats -> dtype
         self.unsure: dict[str, str] = {}  # rows whose file does not tell what is wrong with it -> expected dtype
 
     def result(self) -> Comparison:
         layers = self._layers()
+        self.equal = frozenset(layer.name for layer in layers if layer.verdict == "exact")
         integers = of_integers(layers, self.narrow, self.pair) if is_float(self.reference) else ""
         noise = bool(integers) and judges_noise(self.policy)
         self.notes += [LABEL, *([SCALES] if self.narrow else [])] if integers else []
@@ -122,7 +124,7 @@ class _Work:
             },
             policy=self.policy.name,
             graph_source=self.graph.source or "reference" if self._graph_serves(layers) and self.graph else "",
-            notes=(*self.notes, *blamed.notes, *self._unspread(layers, origins)),
+            notes=(*self.notes, *blamed.notes, *self._seen_after(layers, origins)),
             pictures=self._pictures(origins),
             extras=extras,
         )
@@ -235,8 +237,8 @@ class _Work:
             return Blame(list(layers), origins, notes=[note] if origins else [])
         return blame(self.graph, layers, self._bench(layers))
 
-    def _unspread(self, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
-        return unspread(self.graph, layers, origins) if self.graph is not None else iter(())
+    def _seen_after(self, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+        return after_blame(self.graph, layers, origins) if self.graph is not None else iter(())
 
     def _bench(self, layers: Sequence[Layer]) -> Bench | None:
         model = self.settings.model or self.reference.model
@@ -275,7 +277,7 @@ class _Work:
         assert layer.metrics is not None
         if alone is not None and layer.single is not None:
             pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
-        scene = Scene(self.graph, self.reference, self.settings.previous, self.isolator)
+        scene = Scene(self.graph, self.reference, self.settings.previous, self.isolator, self.equal)
         found = cause(layer, pair, scene, self._repeats(row, pair))
         other = self.misfits.holder(row.dump, layer.name) if row.dump is not None and is_open(found) else ""
         return Fingerprint("other_tensor", True, f"{OTHER} {other!r}") if other else found

@@ -31,6 +31,7 @@ class Context:
     stored: TensorSpec | None = None
     is_input: bool = False
     first_op: bool = False
+    inputs_equal: bool = False  # what the op was fed is known to be equal
     step: float | None = None
     inputs: tuple[Array, ...] = ()
     recompute: Callable[[Sequence[Array]], Array] | None = None

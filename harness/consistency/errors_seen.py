@@ -214,7 +214,12 @@ def look(board: Array, reference: Array, spec: TensorSpec, context: Context, mos
     whole = board.size <= most
     if not whole:
         board, reference = _slab(board, reference, most)
-        context = Context(is_input=context.is_input, first_op=context.first_op, step=context.step)
+        context = Context(
+            is_input=context.is_input,
+            first_op=context.first_op,
+            inputs_equal=context.inputs_equal,
+            step=context.step,
+        )
     return Errors(board, reference, spec, context, differing(board, reference), whole)
 
 

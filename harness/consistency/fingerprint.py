@@ -227,7 +227,7 @@ def _nearly_scaled(e: Errors) -> Fingerprint | None:
 
 
 def _from_the_first(e: Errors) -> Fingerprint | None:
-    if not e.context.first_op:
+    if not e.context.first_op or e.context.inputs_equal:
         return None
     text = f"{e.share:.1%} of the first op's output differs already: look at the network's input first"
     return _named("preprocessing", False, text)

@@ -32,7 +32,28 @@ def remarks(
         yield f"{further} further dumps of tensors that have their own row (read by ops, copies) are unused"
 
 
-def unspread(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+def after_blame(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+    """What the origins together say that none of them says alone."""
+    yield from _another_build(layers, origins)
+    yield from _unspread(graph, layers, origins)
+
+
+def _another_build(layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+    """Every op that holds weights is wrong by itself and no other is: so looks a model of other weights or scales."""
+    blamed = {origin.tensor for origin in origins}
+    weighted = [row for row in layers if row.op_kind in WEIGHTED and row.verdict != "not_compared"]
+    others = [row for row in layers if row.name in blamed and row.op_kind not in (*WEIGHTED, "MatMul")]
+    if len(weighted) > 1 and not others and all(row.name in blamed for row in weighted):
+        yield (
+            f"every op that holds weights ({len(weighted)}) is wrong by itself, and no other op is: are these dumps of "
+            "another build of the model (other weights, another calibration)? hold the model's md5 against the toolchain's"
+        )
+
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
+
+
+def _unspread(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
     """Tensors that differ while all that was computed from them is equal: the file is likelier wrong than the op."""
     rows = {layer.name: layer for layer in layers}
     for origin in origins[:LISTED]:
