@@ -7,7 +7,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from harness.cli import cli
 from harness.consistency.policy import Subject, built_in_names, expired, load_policy
 from harness.consistency.verdicts import Judgement, waive
 from harness.errors import ConfigError
@@ -124,3 +126,24 @@ def test_a_waiver_does_not_cover_what_is_worse_than_it_says(worse: Metrics, tmp_
     policy = replace(load_policy(write(tmp_path, WAIVED)), today=date(2030, 1, 1))
     judged = waive(DIFFERS, worse, "conv1", "conv1_out", policy)
     assert judged.verdict == "differs" and "worse" in judged.note
+
+
+def test_coverage_is_part_of_a_policy_and_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        "policy: p\nextends: default\ncoverage: {min_layers: 0.95, optional: ['*_cat']}\n", encoding="utf-8"
+    )
+    policy = load_policy(str(path))
+    assert (policy.min_layers, policy.optional) == (0.95, ("*_cat",))
+    assert policy.is_optional("", "a_cat") and policy.is_optional("a_cat", "b") and not policy.is_optional("a", "b")
+    assert load_policy(str(path), 50).min_layers == 0.5 and load_policy().min_layers == 0
+    shown = CliRunner().invoke(cli, ["policy", "show", str(path)])
+    assert "coverage: at least 95.0% of the layers; need no dump: *_cat" in shown.stdout
+
+
+@pytest.mark.parametrize("text", ["{min_layers: 1.5}", "{min_layers: -0.1}", "{optional: all}", "{least: 1}"])
+def test_a_share_of_more_than_all_is_a_mistake(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"policy: p\ncoverage: {text}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="coverage"):
+        load_policy(str(path))

@@ -89,6 +89,9 @@ def _show_policy(policy: Policy) -> None:
     table(f"policy {policy.name} ({policy.source})", ["rule", "about", "within"], rows)
     note, look, bad = policy.three_way
     click.echo(f"noise ratio: from {note:g} a note, from {look:g} a look, from {bad:g} bad")
+    if policy.min_layers or policy.optional:
+        needed = ", ".join(policy.optional) or "none"
+        click.echo(f"coverage: at least {policy.min_layers:.1%} of the layers; need no dump: {needed}")
     for waiver in policy.waivers:
         click.echo(f"waiver: {waiver.op or waiver.tensor} until {waiver.until}: {waiver.reason}")
 
@@ -100,6 +103,7 @@ def _record(policy: Policy) -> dict[str, Any]:
         "source": policy.source,
         "rules": policy.rules,
         "three_way": {"note": note, "look": look, "bad": bad},
+        "coverage": {"min_layers": policy.min_layers, "optional": policy.optional},
         "waivers": [_waiver(w) for w in policy.waivers],
     }
 

@@ -46,7 +46,7 @@ def _another_build(layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterat
     if len(weighted) > 1 and not others and all(row.name in blamed for row in weighted):
         yield (
             f"every op that holds weights ({len(weighted)}) is wrong by itself, and no other op is: are these dumps of "
-            "another build of the model (other weights, another calibration)? hold the model's md5 against the toolchain's"
+            "another build of the model (other weights, another calibration)? see the model's md5 on both sides"
         )
 
 

@@ -16,9 +16,20 @@ def coverage(look: Look) -> Found:
     reasons = Counter(layer.reason or "unknown" for layer in comparison.layers if layer.verdict == "not_compared")
     told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
     seen = comparison.coverage
+    lost = [layer for layer in comparison.layers if layer.reason == "lost" and layer.verdict == "not_compared"]
+    missing = f"; {lost[0].name} must have a dump: {lost[0].note}" if lost else ""
     yield finding(
-        "C-101", f"{seen.layers_compared} of {seen.layers_total} layers compared; not compared: {told or '-'}"
+        "C-101",
+        f"{seen.layers_compared} of {seen.layers_total} layers compared; not compared: {told or '-'}{missing}",
+        subject=lost[0].name if lost else "",
+        advice=LOST_ADVICE if lost else "",
     )
+
+
+LOST_ADVICE = (
+    "see whether the run was broken off or files were not copied; what a board never dumps by nature is named under "
+    "`coverage: optional:` of a policy file"
+)
 
 
 def _first_compared(comparison: Comparison) -> str:
