@@ -713,7 +713,7 @@ do_odd() { # files of any name: "size md5 escaped-name" each
   done
 }
 
-do_valid() { # escaped folder, escaped path of agents/valid_md5.py; stdin: its jobs. md5 of the valid bytes of padded files
+do_valid() { # escaped folder, escaped path of agents/valid_md5.py; stdin: its jobs, which it answers. Needs python3
   unescape "${2-}"
   v_script=$u
   [ -f "$v_script" ] || fail usage "valid FOLDER SCRIPT"
