@@ -106,7 +106,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     default="differing",
     show_default=True,
     type=click.Choice(["differing", "all", "none"]),
-    help="Which dumps come over the link.",
+    help="Which dumps come over the link: those that no hash made on the board proves equal, all, or none.",
 )
 @click.option("--policy", default="", metavar="FILE", help="Policy that judges layers; default: `harness policy show`.")
 @click.option("--min-coverage", type=FiniteRange(0, 100), metavar="PERCENT", help=MIN_COVERAGE_HELP)
