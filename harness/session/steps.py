@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
@@ -31,7 +30,7 @@ from harness.profiling.somstatus import read_somstatus
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import save as save_resume
-from harness.session import shared, unpulled
+from harness.session import again, shared, unpulled
 from harness.session.paths import with_paths
 from harness.transports.base import CommandTimeout, Transport
 
@@ -312,15 +311,7 @@ class Session:
     def _known(self, name: str, there: dict[str, FileFacts], here: Path) -> dict[str, str]:
         """Files that this PC has already: the reference's, and those of the first turn of a repeated mode."""
         known = self.expected.fill(there, here)
-        first = [done for done in self.record["modes"] if f"{done['mode']}-" == name.rstrip("0123456789")]
-        for folder, file in ((done["folder"], file) for done in first for file in done["files"]):
-            whole = file["file"] and file["came"] != "hashed"  # what was hashed lies here without its padding
-            facts = there.get(file["name"]) if whole and file["name"] not in known else None
-            if facts is not None and (facts.size_bytes, facts.md5) == (file["bytes"], file["md5"]):
-                target = here / file["file"]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(self.folder / folder / file["file"], target)
-                known[file["name"]] = file["file"]
+        again.fill(self.record["modes"], name, there, known, self.folder)
         return known
 
     def _hashed(
