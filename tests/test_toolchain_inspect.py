@@ -77,7 +77,7 @@ def test_several_files_become_one_json_object(tmp_path: Path) -> None:
     assert value["files"][1]["facts"] == {"dtype": "int8", "shape": [2, 3]}
 
 
-@pytest.mark.parametrize("content", [b"hello\n", b"", b"\x00\x01\x02rubbish", b"{}", b"[1, 2]", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"hello\n", b"\x00\x01\x02rubbish", b"{}", b"[1, 2]", b"\xff\xfe"])
 def test_a_file_of_no_known_kind_is_exit_2_with_what_is_known(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "thing"
     path.write_bytes(content)
@@ -127,6 +127,34 @@ def test_a_model_of_an_emulated_board_is_not_a_vendors(tmp_path: Path) -> None:
     assert found["kind"] == "emulator_model" and found["facts"]["meta.json"] == {"march": "bayes-e"}
     (tmp_path / "cut.bin").write_bytes((b"HARNEMU1" + body.getvalue())[:40])
     assert facts(tmp_path / "cut.bin")["problems"]
+
+
+@pytest.mark.parametrize(
+    ("meta", "told"),
+    [
+        (
+            {"models": [{"name": "net", "march": "nna1", "source": "net.onnx", "outputs": ["y"],
+                         "ops": [{"unit": "NNA"}] * 3,
+                         "inputs": [{"name": "x", "kind": "nv12", "spec": {"shape": [1, 3, 8, 8]}}]}]},
+            ["model     net for nna1, of net.onnx", "model's inputs: x nv12 1x3x8x8", "model's ops: 3"],
+        ),
+        ({"models": [{"name": "a"}, {"name": "b", "inputs": [{}, 7]}]}, ["model 1   a for", "model 2   b for"]),
+        ({"models": "none"}, ["meta.json: models none"]),
+        ([1], ["meta.json: 1"]),
+    ],
+)  # fmt: skip
+def test_a_model_of_an_emulated_board_is_told_in_a_few_words(tmp_path: Path, meta: Any, told: list[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "body", "w") as archive:
+        archive.writestr("meta.json", json.dumps(meta))
+    (tmp_path / "m.bin").write_bytes(b"HARNEMU1" + (tmp_path / "body").read_bytes())
+    done = inspect(tmp_path / "m.bin")
+    assert done.returncode == 0 and [line for line in told if line not in done.stdout] == []
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "nothing.bin").touch()
+    done = inspect(tmp_path / "nothing.bin")
+    assert done.returncode == 2 and "nothing.bin: empty" in done.stderr
 
 
 def test_a_vendor_model_is_known_by_what_stands_in_it_or_by_its_name_only(tmp_path: Path) -> None:

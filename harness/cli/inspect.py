@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,8 @@ def _read(path: Path) -> Artifact:
         return artifact
     known = ", ".join(dict.fromkeys(reader.title for reader in (*readers(), *READERS, *CONSOLES)))
     probe = Probe(path)
+    if path.is_file() and not probe.size_bytes:
+        raise InputError(f"{path}: empty", "was it copied, or written, to its end?")
     what = "a folder" if path.is_dir() else f"{probe.size_bytes} bytes, {'binary' if probe.binary else 'text'}"
     start = clean(probe.text[:60].strip()) if probe.text else probe.head[:8].hex(" ")
     raise InputError(f"{path}: of no known kind ({what}; begins {start!r})", f"known: {known}")
@@ -109,13 +112,46 @@ def _summary(artifact: Artifact) -> list[str]:
         ddr = f", {one.ddr_bytes} bytes of DDR" if one.ddr_bytes is not None else ""
         frames = f" for {one.frames_per_run} frames" if (one.frames_per_run or 1) > 1 else ""
         lines.append(f"estimate  {one.subgraph}: {one.latency_us} us{frames}, {one.fps} FPS{ddr} (BPU only, static)")
-    lines.extend(f"{_label(key)}{_short(value)}" for key, value in artifact.facts.items() if value not in ("", None))
+    facts = _of_played(artifact.facts) if artifact.kind == "emulator_model" else artifact.facts
+    lines.extend(f"{_label(key)}{_short(value)}" for key, value in facts.items() if value not in ("", None))
     return lines
 
 
-def _placement(artifact: Artifact) -> list[str]:
-    from collections import Counter
+def _of_played(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a person asks of a model for an emulated board; --json has every member as it is."""
+    meta = facts.get("meta.json")
+    models = _objects(meta.get("models")) if isinstance(meta, dict) else []
+    if not models:
+        return facts
+    shown: dict[str, Any] = {"bytes": facts.get("bytes")}
+    for place, model in enumerate(models):
+        name = f"model {place + 1}" if len(models) > 1 else "model"
+        units = Counter(str(op.get("unit", "")) for op in _objects(model.get("ops")))
+        outputs = model.get("outputs")
+        shown |= {
+            name: f"{model.get('name')} for {model.get('march')}, of {model.get('source')}",
+            f"{name}'s inputs": [_input(one) for one in _objects(model.get("inputs"))],
+            f"{name}'s outputs": outputs if isinstance(outputs, list) else "",
+            f"{name}'s ops": ", ".join(f"{count} {unit}" for unit, count in units.most_common())
+            if len(units) > 1
+            else units.total(),
+        }
+    return shown
 
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list; the file may hold anything."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _input(told: dict[str, Any]) -> str:
+    spec = told.get("spec")
+    shape = spec.get("shape") if isinstance(spec, dict) else None
+    sizes = "x".join(map(str, shape)) if isinstance(shape, list) else "?"
+    return f"{told.get('name')} {told.get('kind')} {sizes}"
+
+
+def _placement(artifact: Artifact) -> list[str]:
     units = Counter(node.unit or "not told" for node in artifact.nodes)
     if not units:
         return []
