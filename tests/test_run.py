@@ -232,7 +232,7 @@ def test_an_unknown_input_name(digits: Built, tmp_path: Path) -> None:
 
 def test_too_many_inputs(digits: Built, tmp_path: Path) -> None:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--input", digits.input]
-    expect(harness(*argv, cwd=tmp_path), 2, "takes 1 inputs", "given 2")
+    expect(harness(*argv, cwd=tmp_path), 2, "takes 1 input", "given 2")
 
 
 @pytest.mark.parametrize(
