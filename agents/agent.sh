@@ -412,6 +412,10 @@ do_start() { # token; stdin: the job. Starting a token twice starts it once.
   hex "${1-}" || fail usage "start TOKEN"
   job=$work/jobs/$1
   mkdir -p "$work/jobs" 2>/dev/null || fail cannot_write "$work/jobs"
+  free_bytes
+  if [ -n "$free" ] && [ "$free" -lt 65536 ]; then # nobody could say how such a run ended
+    fail no_space "$free bytes are free in $work, a run needs 65536 for its own state"
+  fi
   cat >"$work/jobs/.$1.$$" || { rm -f "$work/jobs/.$1.$$"; fail no_space "$work/jobs"; }
   if [ "$(tail -n 1 "$work/jobs/.$1.$$")" != end=1 ]; then
     rm -f "$work/jobs/.$1.$$"

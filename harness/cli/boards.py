@@ -27,7 +27,8 @@ from harness.records import Board
 from harness.records.boards import SERVED
 
 if TYPE_CHECKING:
-    from harness.agent import Agent
+    from harness.agent import Agent, LeaseFacts
+    from harness.transports.base import Transport
 
 
 @click.group(name="boards", cls=WholeHelp)
@@ -37,6 +38,7 @@ def command() -> None:
     \b
     Examples:
       harness boards list
+      harness boards list --leases
       harness boards check emu-x5
       harness boards trust x5-01
       harness boards password x5-01
@@ -49,18 +51,50 @@ def command() -> None:
 @hosts_option
 @json_option
 @click.option("--tag", default="", help="Only boards with this tag.")
-def list_boards(hosts: Path | None, as_json: bool, tag: str) -> None:
+@click.option("--leases", is_flag=True, help="Ask each board of the inventory who has it, and for how long already.")
+def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> None:
     """Show every board of the inventory and the built-in emulated ones."""
     from harness.inventory import find_hosts, load_inventory
 
     boards = [b for b in load_inventory(hosts).values() if not tag or tag in b.tags]
+    holders = _holders(boards) if leases else {}
     if as_json:
         emit_json({"hosts": str(find_hosts(hosts) or ""), "boards": [_facts(b) for b in boards]})
         return
     if tag and not boards:
         note(f"no board has the tag {tag!r}")
-    rows = [(b.name, b.platform, b.soc, _place(b), "emulated" if b.emulated else "real", _tags(b)) for b in boards]
-    table("", ("board", "platform", "soc", "reached by", "kind", "tags"), rows)
+    columns = ["board", "platform", "soc", "reached by", "kind", "tags", *(["who has it"] if leases else [])]
+    rows = [[b.name, b.platform, b.soc, _place(b), "emulated" if b.emulated else "real", _tags(b)] for b in boards]
+    for row, board in zip(rows, boards, strict=True):
+        row += [holders[board.name][1] if board.name in holders else ""] if leases else []
+    table("", columns, rows)
+
+
+def _holders(boards: list[Board]) -> dict[str, tuple[dict[str, object], str]]:
+    """Who has each board, as facts and in words; those that are only played when a run needs them are not asked."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    asked = [b for b in boards if b.emulated is None or b.emulated.server == SERVED]
+    with ThreadPoolExecutor(16) as pool:
+        return dict(zip((b.name for b in asked), pool.map(_holder, asked), strict=True))
+
+
+def _holder(board: Board) -> tuple[dict[str, object], str]:
+    from harness.boards import open_board
+
+    try:
+        with open_board(board) as (reached, transport):
+            agent = _installed(transport, reached)
+            facts = agent.show_lease()
+    except HarnessError as error:
+        return {"error": error.message}, f"no answer: {error.message}"
+    return vars(facts), _lease_words(facts)
+
+
+def _lease_words(facts: LeaseFacts) -> str:
+    if not facts.held:
+        return "free"
+    return f"{facts.holder}, since {facts.age_s:.0f} s, for at most {facts.left_s:.0f} s more"
 
 
 def _tags(board: Board) -> str:
@@ -193,7 +227,7 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
     elif facts.held:
         click.echo(clean(f"{name}: {facts.holder}, since {facts.age_s:.0f} s, for at most {facts.left_s:.0f} s more"))
     else:
-        click.echo(f"{name}: free")
+        click.echo(clean(f"{name}: {_lease_words(facts)}"))
 
 
 @command.command(name="release")
@@ -258,11 +292,16 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
 
 @contextmanager
 def _agent(name: str, hosts: Path | None) -> Iterator[Agent]:
-    from harness.agent import Agent
     from harness.boards import open_board
     from harness.inventory import find_board
 
     with open_board(find_board(name, hosts), ask_password) as (reached, transport):
-        agent = Agent(transport, reached.work)
-        agent.install()
-        yield agent
+        yield _installed(transport, reached)
+
+
+def _installed(transport: Transport, board: Board) -> Agent:
+    from harness.agent import Agent
+
+    agent = Agent(transport, board.work)
+    agent.install()
+    return agent
