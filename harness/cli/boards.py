@@ -59,7 +59,8 @@ def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> No
     boards = [b for b in load_inventory(hosts).values() if not tag or tag in b.tags]
     holders = _holders(boards) if leases else {}
     if as_json:
-        emit_json({"hosts": str(find_hosts(hosts) or ""), "boards": [_facts(b) for b in boards]})
+        listed = [_facts(b) | ({"lease": holders[b.name][0]} if b.name in holders else {}) for b in boards]
+        emit_json({"hosts": str(find_hosts(hosts) or ""), "boards": listed})
         return
     if tag and not boards:
         note(f"no board has the tag {tag!r}")
@@ -224,8 +225,6 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
         facts = holding.take(agent, name, round(minutes * 60)) if minutes else agent.show_lease()
     if as_json:
         emit_json({"board": name} | vars(facts))
-    elif facts.held:
-        click.echo(clean(f"{name}: {facts.holder}, since {facts.age_s:.0f} s, for at most {facts.left_s:.0f} s more"))
     else:
         click.echo(clean(f"{name}: {_lease_words(facts)}"))
 
