@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from harness.emulator.check_faults import check_faults
 from harness.emulator.compiled import CompiledModel
 from harness.emulator.execute import Executor
-from harness.emulator.faults import CATALOGUE
+from harness.emulator.faults import CATALOGUE, ENVIRONMENT
 from harness.errors import AskedWrongly
 from tests import emulator_kit as kit
 from tests.builds import harness
@@ -87,3 +90,15 @@ def test_nothing_is_started_for_a_fault_that_cannot_be(tmp_path: Path) -> None:
     done = harness(*argv, cwd=tmp_path)
     assert done.returncode == 2 and "channel 12" in done.stderr, done.stderr
     assert not list(tmp_path.rglob("run.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["emu-x5", "emu-x5-ssh"])
+def test_faults_of_the_environment_are_tried_too_and_reach_every_board(tmp_path: Path, board: str) -> None:
+    command = [sys.executable, "-m", "harness", "run", str(kit.branched()), "--board", board, "--mode", "release"]
+    environment = os.environ | {ENVIRONMENT: "halved@cnv2"}
+    refused = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2 and "'cnv2'" in refused.stderr
+    environment = os.environ | {ENVIRONMENT: "crash@infer"}
+    crashed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert crashed.returncode == 3 and "segmentation fault" in crashed.stdout

@@ -312,21 +312,27 @@ def _refuse_short_limit(case: Case) -> None:
 
 
 def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
-    if not faults:
-        return board
+    """The board with --fault, else the environment's, planted; what cannot be planted is said before anything runs."""
+    import os
     from dataclasses import replace
 
+    played = board.emulated and board.platform != "ort"
+    if faults and not board.emulated:
+        raise InputError(f"{board.name} is a real board: faults are planted on emulated boards only")
+    if faults and not played:
+        raise InputError(f"{board.name} runs a real ONNX Runtime: only the played accelerator boards take faults")
+    if not played:
+        return board
     from harness.emulator.check_faults import check_faults
     from harness.emulator.compiled import CompiledFile
     from harness.emulator.faults import ENVIRONMENT
 
-    if not board.emulated:
-        raise InputError(f"{board.name} is a real board: faults are planted on emulated boards only")
-    if board.platform == "ort":
-        raise InputError(f"{board.name} runs a real ONNX Runtime: only the played accelerator boards take faults")
-    for compiled in CompiledFile(model).models:  # what cannot be planted is said before anything runs
-        check_faults(";".join(faults), compiled)
-    return replace(board, environment=board.environment | {ENVIRONMENT: ";".join(faults)})
+    text = ";".join(faults) or board.environment.get(ENVIRONMENT) or os.environ.get(ENVIRONMENT, "")
+    if not text:
+        return board
+    for compiled in CompiledFile(model).models:
+        check_faults(text, compiled)
+    return replace(board, environment=board.environment | {ENVIRONMENT: text})
 
 
 def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, dict[str, Any]]:
