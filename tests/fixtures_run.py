@@ -10,6 +10,8 @@ import json
 import math
 from collections.abc import Callable
 
+from harness.consistency.temporal import determinism, observer, without_reference
+from harness.previous import against
 from harness.records import (
     Comparison,
     Finding,
@@ -210,6 +212,33 @@ def not_compared_run() -> Run:
     return run
 
 
+def unstable_run() -> Run:
+    """Three repeats and no reference: one layer changes, one cannot be judged; release and debug differ too."""
+    run = not_compared_run()
+    names = [f"layer{index}" for index in range(6)]
+    repeats = [{name: md5(name, turn if index >= 4 else 0) for index, name in enumerate(names)} for turn in range(3)]
+    for turn, repeat in enumerate(repeats):
+        repeat["layer2"] = f"file:{md5('padded', turn)}"
+    told = determinism(repeats) | {"order": "network"}
+    outputs = {mode: {"scores": md5("scores", mode)} for mode in ("release", "debug")}
+    run["checks"] = {"observer": observer(outputs), "determinism": {"debug": told}}
+    run["verdict"] = to_json(without_reference(run["checks"]))
+    return run
+
+
+def nightly_run() -> Run:
+    """A diverging run beside a consistent one of the night before, under a policy with waivers."""
+    run = diverging_run()
+    before = consistent_run()
+    before["profile"]["latency"]["mean_us"] *= 0.9
+    run["previous"] = against(before, run)
+    waiver = {"op": "conv1", "tensor": "", "reason": "ticket 12", "until": "2026-01-01", "max_step": 1.0}
+    waiver |= {"mismatch_share": None, "relative_l2": None}
+    waivers = [waiver | {"ended": True, "layers": 0}, waiver | {"op": "", "tensor": "t*", "ended": False, "layers": 3}]
+    run["policy"] = {"name": "nightly", "source": "policy.yaml", "waivers": waivers}
+    return run
+
+
 def failed_run() -> Run:
     run = base_run()
     failure = {
@@ -325,6 +354,9 @@ def hostile_run() -> Run:
     run["memory"] = {name: {name: 1} for name in HOSTILE_NAMES}
     run["timings_s"] = dict.fromkeys(HOSTILE_NAMES, 1.0)
     run["notes"] = list(HOSTILE_NAMES)
+    run["previous"] = nightly_run()["previous"] | {"run": bad, "changed": [{"what": bad, "before": bad, "now": bad}]}
+    run["previous"]["layers"]["worse"] = [{"name": name, "before": bad, "now": bad} for name in HOSTILE_NAMES]
+    run["policy"] = {"waivers": [dict.fromkeys(("op", "tensor", "reason", "until"), bad)]}
     return run
 
 
@@ -342,6 +374,8 @@ ALL: dict[str, Callable[[], Run]] = {
     "accumulated": accumulated_run,
     "not comparable": not_comparable_run,
     "not compared": not_compared_run,
+    "unstable": unstable_run,
+    "nightly": nightly_run,
     "failed": failed_run,
     "interrupted": interrupted_run,
     "no profile": no_profile_run,
