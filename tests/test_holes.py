@@ -209,3 +209,19 @@ def test_weights_beside_a_dump_that_is_gone_tell_of_it(tmp_path: Path) -> None:
     found = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
     assert [layer.name for layer in found.layers if layer.reason == "lost"] == ["12"]
     assert found.verdict.exit_code == 3 and "lies beside every such dump" in found.verdict.detail
+
+
+@pytest.mark.parametrize(("dumped", "reason"), [((), "no_dump"), (("_model_a",), "lost")])
+def test_names_that_a_board_cannot_write_are_coverage(tmp_path: Path, dumped: tuple[str, ...], reason: str) -> None:
+    pc, board = tmp_path / "pc", tmp_path / "board"
+    names = ("12", "_model_a", "_model_b", "15")
+    for folder in (pc, board):
+        folder.mkdir()
+    lines = [f"Log: Data dumping to:./MAGIK_DATA_DUMP/{name}.bin--->shape:[1,4,4,4]" for name in names]
+    (tmp_path / "pc.log").write_text("\n".join(lines), encoding="utf-8")
+    for name in names:
+        (pc / f"{name}.bin").write_bytes(bytes(range(64)))
+    for name in ("12", "15", *dumped):
+        (board / f"{name}_out.bin").write_bytes(bytes(range(64)))
+    found = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
+    assert row(found, "_model_b").reason == reason

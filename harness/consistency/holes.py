@@ -114,7 +114,14 @@ def _alike(lacking: Sequence[ReferenceTensor], rows: Sequence[Match], around: _A
 
 
 def _in_order(lacking: Sequence[ReferenceTensor], rows: Sequence[Match]) -> dict[str, str]:
-    """Of a PC's own list of the layers that the board runs: those between layers that have their dump."""
-    orders = [row.tensor.order for row in rows if row.tensor and row.dump]
+    """Of a PC's own list of the layers that the board runs: those between layers that have their dump.
+
+    A name that begins with a slash becomes one with `_` on the PC, and cannot be written at all by some boards: it
+    counts only where another such name has its dump.
+    """
+    dumped = [row.tensor for row in rows if row.tensor and row.dump]
+    orders = [tensor.order for tensor in dumped]
+    slashes = any(tensor.name.startswith("_") for tensor in dumped)
     told = "the PC's log lists it between layers that have one"
-    return {t.name: told for t in lacking if min(orders) < t.order < max(orders)}
+    between = [tensor for tensor in lacking if min(orders) < tensor.order < max(orders)]
+    return {tensor.name: told for tensor in between if slashes or not tensor.name.startswith("_")}
