@@ -141,6 +141,9 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
         return _from_manifest(path)
     if (path / "run.json").is_file():
         raise InputError(f"{path}: a run folder, which holds several folders of dumps", f"give one: {path / 'debug'}")
+    inner = next(path.rglob("run.json"), None)
+    if inner is not None:
+        raise InputError(f"{path}: a folder of runs", f"give the dumps of one: {inner.parent / 'debug'}")
     files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())
     named = _by_platform(path, platform)
     known = {_real(dump.path) for dump in named}

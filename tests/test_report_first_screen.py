@@ -122,6 +122,15 @@ def test_a_failed_mode_does_not_hide_that_nothing_was_compared() -> None:
     assert "Nothing was timed and nothing was compared." in first_screen(runs.failed_run())
 
 
+def test_a_run_of_which_one_mode_failed_is_not_called_wholly_unmeasured() -> None:
+    run = runs.consistent_run()
+    run["verdict"] = {"word": "not_measured", "detail": "profile: the tool hung", "exit_code": 3}
+    assert tables(run)["headline"]["title"] == "Not measured in full"
+    run |= {"comparison": None, "profile": None}
+    head = tables(run)["headline"]
+    assert head["title"] == "Not measured" and head["sentences"][-1] == "Nothing was timed and nothing was compared."
+
+
 def test_seeded_noise_is_flagged_on_the_page_and_on_the_terminal() -> None:
     run = runs.diverging_run()
     assert "NOISE" not in first_screen(run)

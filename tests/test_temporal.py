@@ -40,7 +40,7 @@ def test_outliers_are_counted_and_the_first_layer_is_named() -> None:
     assert (found["deterministic"], found["first"], found["runs"]) == (False, "b", 8)
     hashes_of_b = ["2"] * 3 + ["7"] + ["2"] * 4
     assert found["unstable"] == {"b": {"same": 7, "results": 2, "outliers": [3], "hashes": hashes_of_b}}
-    assert "7 of 8 runs the same, 1 outliers, first at b" in found["detail"]
+    assert "7 of 8 runs agree; they differ first at b" in found["detail"]
 
 
 def test_one_run_says_nothing_about_determinism() -> None:

@@ -29,7 +29,12 @@ def remarks(
         yield f"{parameters} dumps of weights and other parameters have no partner on the PC: left out"
     further = sum(len(dumps) for dumps in matching.inputs.values())
     if further:
-        yield f"{further} further dumps of tensors that have their own row (read by ops, copies) are unused"
+        told = (
+            "1 further dump of a tensor that has its"
+            if further == 1
+            else f"{further} further dumps of tensors that have their"
+        )
+        yield f"{told} own row (read by ops, copies): not used"
 
 
 def after_blame(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:

@@ -71,7 +71,8 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
     if differing:
         detail = f"{' and '.join(modes)} do not give the same {', '.join(differing)}: the layers are of another run"
     else:
-        detail = f"{' and '.join(modes)} give the same {len(common) - len(unread)} outputs"
+        read = len(common) - len(unread)
+        detail = f"{' and '.join(modes)} give the same {'output' if read == 1 else f'{read} outputs'}"
     if unread:
         detail += f"; not readable in every mode: {', '.join(unread)}"
     same = False if differing else None if len(unread) == len(common) else True
@@ -105,7 +106,8 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
         detail = f"{runs} runs, {len(settled)} tensors, all the same"
     else:
         told = unstable[first]
-        detail = f"{told['same']} of {runs} runs the same, {len(told['outliers'])} outliers, first at {first}"
+        agree = f"{told['same']} of {runs} runs agree" if told["same"] > 1 else f"no two of {runs} runs agree"
+        detail = f"{agree}; they differ first at {first}"
     if undecided:
         detail += f"; {len(undecided)} tensors cannot be judged: not readable, or their padding is not known"
     return {

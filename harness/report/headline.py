@@ -43,6 +43,8 @@ def headline(
     word = text(verdict.get("word"))
     tone, title = _TITLES.get(word, ("none", f"Verdict {word!r}" if word else "No verdict"))
     title, subject = _against_itself(run) or _with_subject(word, title, origins, section(run, "comparison"))
+    if word == "not_measured" and (coverage or section(run, "profile")):
+        title = "Not measured in full"
     if tone == "good" and not (coverage and coverage["whole"]):
         tone, title = "part", f"{title}, in what was compared"
     compared = section(run, "comparison")

@@ -85,8 +85,9 @@ def _latency(data: Row) -> Lines:
     latency = data["time"] and data["time"]["latency"]
     if not latency:
         return []
-    parts = [f"{time_us(latency['mean_us'])} mean"]
-    if latency["min_us"] is not None and latency["max_us"] is not None:
+    alone = latency["frames"] == 1
+    parts = [time_us(latency["mean_us"]) + ("" if alone else " mean")]
+    if not alone and latency["min_us"] is not None and latency["max_us"] is not None:
         parts.append(f"{time_us(latency['min_us'])} to {time_us(latency['max_us'])}")
     if latency["fps"] is not None:
         parts.append(f"{tenths(latency['fps'])} frames per second")
