@@ -49,7 +49,7 @@ def headline(
         tone, title = "part", f"{title}, in what was compared"
     compared = section(run, "comparison")
     said = _is_said(origins, word, verdict, section(compared, "verdict"))
-    detail = [] if said else [text(verdict.get("detail"))]
+    detail = [] if said else [_without_title(text(verdict.get("detail")), title)]
     sentences = [
         *(_fault(origins, word) or detail),
         *_other_run(section(compared, "extras", "observer"), word),
@@ -80,9 +80,16 @@ def size_sentence(origin: Row) -> str:
         return ""
     if layer["finite_only"]:
         return f"{share(layer['mismatch_share'])} of {plain(layer['elements'])} elements differ."
+    differ = "differ by more than a step" if beyond_a_step(layer) else "differ"
     most = f", by up to {plain(layer['max_step'])} steps" if layer["max_step"] is not None else ""
     level_db = f"; SQNR {level(layer['sqnr_db'], layer)} dB" if layer["sqnr_db"] is not None else ""
-    return f"{share(layer['mismatch_share'])} of {plain(layer['elements'])} elements differ{most}{level_db}."
+    return f"{share(layer['mismatch_share'])} of {plain(layer['elements'])} elements {differ}{most}{level_db}."
+
+
+def _without_title(detail: str, title: str) -> str:
+    """The detail without its first clause, where the title begins with the same words."""
+    clause, gap, rest = detail.partition("; ")
+    return f"{rest[:1].upper()}{rest[1:]}." if gap and title.lower().startswith(clause) else detail
 
 
 def _against_itself(run: Row) -> tuple[str, str] | None:

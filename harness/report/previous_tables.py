@@ -43,7 +43,7 @@ def _sentences(found: Row) -> list[str]:
     words = [verdict[key].replace("_", " ") for key in ("before", "now")]
     told = f"the verdict is the same, {words[1]}" if words[0] == words[1] else f"{words[0]} before, {words[1]} now"
     said = [f"{told} ({verdict['change']})" if verdict["change"] in ("better", "worse") else told]
-    said += [f"{_layers(layers[kind])} {kind.replace('_', ' ')}" for kind in _KINDS if layers[kind]]
+    said += [_layers(layers[kind], kind) for kind in _KINDS if layers[kind]]
     if latency["why_not"]:
         said.append(f"latency not held against it: {latency['why_not']}")
     elif latency["percent"] is not None:
@@ -55,9 +55,16 @@ def _sentences(found: Row) -> list[str]:
     return said
 
 
-def _layers(changed: list[Row]) -> str:
-    named = ", ".join(f"{shortened(row['name'], 60)} ({row['before']} to {row['now']})" for row in changed[:_NAMED])
-    return f"{plain(len(changed))} layers ({named}{', ...' if len(changed) > _NAMED else ''})"
+def _layers(changed: list[Row], kind: str) -> str:
+    """`2 layers worse: conv2_out (exact to differs), ...`"""
+    named = [f"{shortened(row['name'], 60)} ({_told(row)})" for row in changed[:_NAMED]]
+    more = ", ..." if len(changed) > _NAMED else ""
+    count = f"{plain(len(changed))} layer{'' if len(changed) == 1 else 's'}"
+    return f"{count} {kind.replace('_', ' ')}: {', '.join(named)}{more}"
+
+
+def _told(row: Row) -> str:
+    return f"{row['before']} to {row['now']}".replace("_", " ")
 
 
 def policy_waivers(run: Row) -> list[Row]:
