@@ -157,6 +157,14 @@ def test_the_strip_is_one_stop_of_the_tab_key_and_arrows_walk_along_it(show) -> 
     assert page.locator("#readout").inner_text().startswith("0 ")
 
 
+def test_on_a_narrow_screen_the_strip_shows_what_is_to_blame(show) -> None:
+    page = show("diverging", viewport={"width": 390, "height": 800}).page
+    box = page.locator(".strip .scroll").first.bounding_box()
+    mark = page.locator(".plot use.f-origin").first.bounding_box()
+    assert box["x"] <= mark["x"] and mark["x"] + mark["width"] <= box["x"] + box["width"]
+    assert page.evaluate("document.scrollingElement.scrollLeft") == 0
+
+
 def test_enter_on_the_strip_opens_the_row_even_when_it_is_filtered_out(show) -> None:
     page = show("diverging").page
     page.get_by_label("Filter layers").fill("no such layer")

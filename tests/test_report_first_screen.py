@@ -122,6 +122,17 @@ def test_a_failed_mode_does_not_hide_that_nothing_was_compared() -> None:
     assert "Nothing was timed and nothing was compared." in first_screen(runs.failed_run())
 
 
+def test_a_share_that_counts_only_what_is_beyond_a_step_says_so() -> None:
+    """Board and PC as real numbers: half a step everywhere is no 0 % that differ."""
+    run = runs.diverging_run()
+    row = next(layer for layer in run["comparison"]["layers"] if layer["role"] == "origin")
+    row["metrics"] |= {"mismatched": 0, "max_step": 0.645, "max_abs": 0.0865}
+    assert "elements differ by more than a step, by up to 0.645 steps" in first_screen(run)
+    assert "0\u202f% &gt; 1 step" in render(run)
+    row["metrics"] |= {"mismatched": 3, "max_step": 3.0}
+    assert "&gt; 1 step" not in render(run)
+
+
 def test_a_run_of_which_one_mode_failed_is_not_called_wholly_unmeasured() -> None:
     run = runs.consistent_run()
     run["verdict"] = {"word": "not_measured", "detail": "profile: the tool hung", "exit_code": 3}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.report.layer_tables import WORDS, level, small
+from harness.report.layer_tables import WORDS, beyond_a_step, level, small
 from harness.report.reach import Row, items, rows, section
 from harness.report.values import number, plain, share, shortened, text, whole
 

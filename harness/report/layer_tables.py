@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.diagnosis.origins import ENDED, EXCEEDED, HOLDS, undumped_inputs
 from harness.report.reach import Row, items, rows, section
-from harness.report.values import INFINITE, decibel, number, scientific, text, whole
+from harness.report.values import INFINITE, decibel, number, scientific, share, text, whole
 
 # Worst first. A layer has one standing: its verdict, or its role where the comparison gave it one.
 STANDINGS = ("origin", "suspect", "differs", "propagated", "cleared", "not_compared", "within", "exact")
@@ -74,6 +74,17 @@ def figures(metrics: Row) -> Row:
     elements, mismatched = number(found["elements"]), number(found["mismatched"])
     found["mismatch_share"] = mismatched / elements if elements and mismatched is not None else None
     return found
+
+
+def beyond_a_step(row: Row) -> bool:
+    """Whether `mismatched` counts what is over a step away: values compared as real numbers differ a little anyway."""
+    step, most = number(row["max_step"]), number(row["max_abs"])
+    return step is not None and (step % 1 != 0 or (row["mismatched"] == 0 and bool(most)))
+
+
+def differing(row: Row) -> str:
+    """Share of elements that differ, with what that means where it is not any difference at all."""
+    return f"{share(row['mismatch_share'])}{' > 1 step' if beyond_a_step(row) else ''}"
 
 
 def small(value: object, row: Row) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.report.headline import fault_sentence
-from harness.report.layer_tables import WORDS, level, small
+from harness.report.layer_tables import WORDS, differing, level, small
 from harness.report.page import GLYPHS, quantity
 from harness.report.reach import Row
 from harness.report.values import plain, share, shortened, utc
@@ -96,7 +96,7 @@ def _layer(row: Row) -> str:
         code(row["name"]),
         verdict,
         plain(row["max_step"]),
-        share(row["mismatch_share"]),
+        differing(row),
         small(row["relative_l2"], row),
         level(row["sqnr_db"], row),
     )

@@ -139,5 +139,11 @@
       columns[Math.min(Math.max(to, 0), columns.length - 1)].focus();
     });
   });
-  if (columns.length) stop(Math.max(0, columns.findIndex((column) => column.querySelector(".f-origin, .f-suspect"))));
+  const first = Math.max(0, columns.findIndex((column) => column.querySelector(".f-origin, .f-suspect")));
+  if (columns.length) stop(first);
+  // On a narrow screen the strip is wider than its window: what is to blame comes into view.
+  if (first) {
+    const box = columns[first].closest(".scroll"), place = columns[first].getBoundingClientRect();
+    box.scrollLeft = place.left - box.getBoundingClientRect().left - box.clientWidth / 2;
+  }
 })();
