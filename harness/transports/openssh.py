@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -159,10 +159,8 @@ class OpensshTransport(Copying):
 
     def _ensure(self) -> None:
         with self._lock:
-            check = [self._ssh, *self._options(), "-O", "check", "--", self._target]
-            with suppress(subprocess.TimeoutExpired):
-                if self._quietly(check) == 0:
-                    return
+            if self._stands():
+                return
             self._stop_master()
             self._connect()
 
@@ -184,7 +182,7 @@ class OpensshTransport(Copying):
         with PipeStream(
             words, where=self.where, shown=shown, timeout_s=timeout_s, stdin=stdin, environment=hide_environment()
         ) as stream:
-            yield _Checked(stream, self.where, shown)
+            yield _Checked(stream, self.where, shown, self._stands)
 
     def alive(self) -> bool:
         with suppress(LinkError, HarnessError):
@@ -195,6 +193,12 @@ class OpensshTransport(Copying):
         if self._folder.exists():
             self._stop_master()
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _stands(self) -> bool:
+        """Whether the master connection is there; one to a dead peer is, until ssh has noticed."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._quietly([self._ssh, *self._options(), "-O", "check", "--", self._target]) == 0
+        return False
 
     def _quietly(self, argv: list[str]) -> int:
         limit_s, environment = ALIVE_TIMEOUT_S, hide_environment()
@@ -214,10 +218,13 @@ class OpensshTransport(Copying):
 
 
 class _Checked:
-    """A PipeStream of ssh: exit code 255 with ssh's own words is the link, not the command."""
+    """A PipeStream of ssh: exit code 255 is the link, not the command, when ssh says so or its master is gone.
 
-    def __init__(self, inner: PipeStream, where: str, shown: str) -> None:
-        self._inner, self._where, self._shown = inner, where, shown
+    A session says nothing when its master ends; a command that ends with 255 leaves the master standing.
+    """
+
+    def __init__(self, inner: PipeStream, where: str, shown: str, stands: Callable[[], bool]) -> None:
+        self._inner, self._where, self._shown, self._stands = inner, where, shown, stands
 
     @property
     def code(self) -> int | None:
@@ -229,12 +236,10 @@ class _Checked:
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._inner
-        if self._inner.code == LINK_FAILED and _LINK_WORDS.search(self._inner.err):
-            said = self._inner.err.decode("utf-8", "replace").strip().splitlines()[-1]
-            raise LinkError(
-                f"{self._where}: {self._shown}: the link broke ({printable(said)})",
-                "is the board still on the network?",
-            )
+        if self._inner.code == LINK_FAILED and (_LINK_WORDS.search(self._inner.err) or not self._stands()):
+            said = self._inner.err.decode("utf-8", "replace").strip().splitlines()[-1:]
+            why = f" ({printable(said[0])})" if said else ""
+            raise LinkError(f"{self._where}: {self._shown}: the link broke{why}", "is the board still on the network?")
 
 
 _LINK_WORDS = re.compile(rb"connection|mux|closed|broken pipe|timed? ?out|master|disconnect|kex", re.IGNORECASE)

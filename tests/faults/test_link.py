@@ -219,6 +219,16 @@ def test_a_board_that_comes_back_with_an_empty_disk_is_said(rig: Rig, agent: Age
         agent.wait(token)
 
 
+def test_a_command_that_ends_with_255_is_an_answer_and_a_lost_master_is_not(rig: Rig) -> None:
+    """255 is also what ssh itself ends with; a session whose master is gone says nothing at all."""
+    with rig.open("openssh") as transport:
+        assert transport.run(["sh", "-c", "exit 255"], timeout_s=20).code == 255
+        rig.link.cut_after(down=1000)
+        with pytest.raises(LinkError, match="the link broke"):
+            transport.run(["sh", "-c", "head -c 100000 /dev/zero; sleep 5"], timeout_s=20)
+        assert transport.run(["echo", "again"], timeout_s=20).out == b"again\n"
+
+
 # --------------------------------------------------------------------------- frozen
 
 
