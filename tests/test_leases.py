@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from harness.agent import Agent
 from harness.agent.leases import hold_lease
 from harness.agent.words import Refused, escape
-from harness.errors import BoardError
+from harness.errors import BoardError, CouldNotMeasure
 from harness.records import Invocation
 from harness.transports import open_transport
 from tests.servers import AGENT_KINDS, agent_of, installed, local_board
@@ -126,6 +127,49 @@ def test_a_new_holder_ends_what_the_old_one_left_running(agent: Agent) -> None:
     other.take_lease("ben", 60)
     assert other.poll(token).state == "stopped"
     other.remove(f"{agent.work}/runs/left")
+
+
+def test_a_new_holder_ends_what_an_old_one_is_still_asking(agent: Agent) -> None:
+    """Its PC was asleep, say, in the middle of a push: nothing of it goes on when it wakes up."""
+    other = rival(agent)
+    token = agent.take_lease("asleep", 60)
+    said: list[Exception | int] = []
+
+    def ask() -> None:
+        try:
+            said.append(agent.guarded(["sh", "-c", "sleep 50; touch late"], 60).code)
+        except CouldNotMeasure as error:  # some servers tell a killed command as one, some as a broken session
+            said.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not carrying(token):
+        time.sleep(0.02)
+    other.break_lease()
+    other.take_lease("awake", 60)
+    assert carrying(token) == []
+    asking.join(20)
+    assert not asking.is_alive() and said != [0]
+    assert carrying(other.lease_token) == [] and other.show_lease().holder == "awake"
+
+
+def carrying(token: str) -> list[str]:
+    """Processes with a lease in their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"lease={token}".encode() in entry.read_bytes():
+                found.append(entry.parent.name)
+    return found
+
+
+def test_a_command_of_the_inventory_is_for_the_holder_alone(agent: Agent) -> None:
+    other = rival(agent)
+    agent.take_lease("anna", 60)
+    done = agent.guarded(["sh", "-c", 'printf "%s|" "$@"; echo error=none >&2; exit 97', "sh", "a b", "$(c)"], 20)
+    assert (done.code, done.out) == (97, b"a b|$(c)|"), "a command that ends with 97 itself is an answer"
+    with pytest.raises(BoardError, match="held by anna"):
+        other.guarded(["touch", "never"], 20)
 
 
 def test_a_board_at_work_for_somebody_without_a_lease_is_not_taken(agent: Agent) -> None:
