@@ -49,4 +49,6 @@ def find_board(name: str, given: Path | None = None) -> Board:
         return boards[name]
     file = find_hosts(given)
     place = str(file) if file else "the built-in boards (there is no hosts.yaml)"
-    raise ConfigError(f"no board {name!r} in {place}", config.nearest(name, boards))
+    hint = config.nearest(name, boards)
+    more = "" if file else "; for boards of your own copy hosts.example.yaml to ./hosts.yaml"
+    raise ConfigError(f"no board {name!r} in {place}", hint + more)

@@ -51,6 +51,12 @@ def test_the_help_of_every_command_shows_an_example(name: str) -> None:
     assert f"  harness {name}" in done.stdout
 
 
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
+def test_the_help_of_every_sub_command_shows_an_example(path: tuple[str, ...], command: click.Command) -> None:
+    told = f"{command.help}\n{command.epilog or ''}"
+    assert f"  harness {' '.join(path)}" in told
+
+
 @pytest.mark.parametrize("name", ["boards", "emulator", "policy"])
 def test_the_list_of_a_group_cuts_no_sentence(name: str) -> None:
     assert "..." not in harness(name, "--help").stdout.split("Commands:")[1]

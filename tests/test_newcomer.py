@@ -131,6 +131,21 @@ def test_what_is_asked_wrongly_is_json_too(argv: list[str], said: str, hint: str
     assert said in told["error"] and said in done.stderr
 
 
+def test_without_an_inventory_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    done = harness("boards", "check", "x5-01")
+    assert done.exit_code == 2 and "copy hosts.example.yaml to ./hosts.yaml" in done.stderr
+
+
+def test_a_folder_of_runs_is_no_folder_of_dumps(reference: Path, tmp_path: Path) -> None:
+    dumps = tmp_path / "runs" / "board" / "20261120T091400Z" / "debug"
+    dumps.mkdir(parents=True)
+    (dumps.parent / "run.json").write_text("{}", encoding="utf-8")
+    done = harness("compare", reference, tmp_path / "runs")
+    assert done.exit_code == 2 and "a folder of runs" in done.stderr and str(dumps) in done.stderr
+
+
 def test_a_tensor_given_twice_is_refused(relu: Path) -> None:
     done = harness("reference", relu, "--input", f"x={relu.parent / 'x.bin'}", "--input", "x=y.bin", "-o", "out")
     assert done.exit_code == 2 and "more than once" in done.stderr

@@ -53,7 +53,13 @@ def command() -> None:
 @click.option("--tag", default="", help="Only boards with this tag.")
 @click.option("--leases", is_flag=True, help="Ask each board of the inventory who has it, and for how long already.")
 def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> None:
-    """Show every board of the inventory and the built-in emulated ones."""
+    """Show every board of the inventory and the built-in emulated ones.
+
+    \b
+    Examples:
+      harness boards list --tag nightly
+      harness boards list --leases --json
+    """
     from harness.inventory import find_hosts, load_inventory
 
     boards = [b for b in load_inventory(hosts).values() if not tag or tag in b.tags]
@@ -130,7 +136,13 @@ def _facts(board: Board) -> dict[str, object]:
 @hosts_option
 @json_option
 def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
-    """Connect to boards and say what answers: system, tools, free space. All boards when none is named."""
+    """Connect to boards and say what answers: system, tools, free space. All boards when none is named.
+
+    \b
+    Examples:
+      harness boards check
+      harness boards check x5-01 s100-02 --json
+    """
     from harness.inventory import find_board, load_inventory
 
     boards = [find_board(name, hosts) for name in names] or list(load_inventory(hosts).values())
@@ -161,7 +173,13 @@ def _check(board: Board) -> dict[str, object]:
 @hosts_option
 @json_option
 def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool) -> None:
-    """Show a board's host key fingerprint and record it."""
+    """Show a board's host key fingerprint and record it.
+
+    \b
+    Examples:
+      harness boards trust x5-01
+      harness boards trust x5-01 --replace      after it was flashed anew
+    """
     from harness.hostkeys import fetch, known_hosts_file
     from harness.inventory import find_board
 
@@ -198,7 +216,12 @@ def _record(target: Path, board: Board, key: object, replace: bool) -> None:
 @hosts_option
 @json_option
 def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) -> None:
-    """Install ONNX Runtime on a Linux board, offline, into its work folder."""
+    """Install ONNX Runtime on a Linux board, offline, into its work folder.
+
+    \b
+    Example:
+      harness boards prepare pi-01 --wheels wheels/
+    """
     from harness.inventory import find_board
     from harness.prepare import prepare, to_json
 
@@ -218,7 +241,13 @@ def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) ->
 @hosts_option
 @json_option
 def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -> None:
-    """Show who has a board, or take it by hand (--minutes) for your own work and runs."""
+    """Show who has a board, or take it by hand (--minutes) for your own work and runs.
+
+    \b
+    Examples:
+      harness boards lease x5-01
+      harness boards lease x5-01 --minutes 30
+    """
     from harness import holding
 
     with _agent(name, hosts) as agent:
@@ -235,7 +264,12 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
 @hosts_option
 @json_option
 def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
-    """Give back a board taken by hand, or end somebody's lease (--force)."""
+    """Give back a board taken by hand, or end somebody's lease (--force).
+
+    \b
+    Example:
+      harness boards release x5-01
+    """
     from harness import holding
 
     with _agent(name, hosts) as agent:
@@ -251,7 +285,12 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
 @hosts_option
 @json_option
 def sweep(name: str, hosts: Path | None, as_json: bool) -> None:
-    """Delete what earlier runs left on a board: ended runs, cut-off pushes. Refused while somebody has it."""
+    """Delete what earlier runs left on a board: ended runs, cut-off pushes. Refused while somebody has it.
+
+    \b
+    Example:
+      harness boards sweep x5-01
+    """
     with _agent(name, hosts) as agent:
         swept = agent.sweep()
         free = agent.hello().free_bytes
@@ -270,6 +309,11 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
     """Keep a board's password in the keyring of this PC, or forget it (--delete).
 
     It is asked for twice and not shown; from a pipe one line of standard input is taken. Needs the library `keyring`.
+
+    \b
+    Examples:
+      harness boards password x5-01
+      harness boards password x5-01 --delete
     """
     from harness.inventory import find_board
     from harness.transports import passwords

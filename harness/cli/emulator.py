@@ -285,7 +285,8 @@ def faults(as_json: bool) -> None:
     """List the faults that an emulated board can have.
 
     \b
-    Example:
+    Examples:
+      harness emulator faults
       harness run model.bin --board emu-x5 --fault halved@conv1 --reference model_quantized_model.onnx
     """
     from harness.emulator.faults import CATALOGUE, ENVIRONMENT

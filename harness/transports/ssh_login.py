@@ -53,7 +53,7 @@ class Login:
 
     @property
     def where(self) -> str:
-        return f"{self.user}@{self.address}:{self.port}"
+        return f"{self.user}@{self.address}:{self.port}" if self.user else f"{self.address}:{self.port}"
 
     @property
     def password_hint(self) -> str:
