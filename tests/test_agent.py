@@ -482,7 +482,7 @@ def test_files_come_home_the_same_when_compressed(agent: Agent, place: str, tmp_
     assert all((tmp_path / "got" / n).read_bytes() == (Path(place) / n).read_bytes() for n in stored)
 
 
-@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"x" * 1000)[:-9]])
+@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"x" * 1000)[:-9]], ids=["none", "cut"])
 def test_a_damaged_compressed_stream_is_said(data: bytes) -> None:
     with pytest.raises(BoardError, match="compressed"):
         list(inflate([data]))

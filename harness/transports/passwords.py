@@ -106,7 +106,8 @@ def _library() -> ModuleType:
     try:
         import keyring
     except ImportError as error:
-        raise HostError("the library `keyring` is not installed", "pip install keyring (into the environment of harness)") from error
+        hint = "pip install keyring (into the environment of harness)"
+        raise HostError("the library `keyring` is not installed", hint) from error
     return keyring
 
 
