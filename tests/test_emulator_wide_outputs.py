@@ -142,3 +142,9 @@ def test_every_family_hands_over_wide_outputs(soc: str, tmp_path: Path) -> None:
     assert heat is not None and len(heat.scales) == 5 and heat.axis == 3
     # the old tool has no line for the axis: of two axes nothing tells which one it is, and that is said
     assert info.problems == (("output[2]: 4 scales do not fit axis None of shape (1, 4)",) if soc == "x3" else ())
+
+
+def test_a_chip_that_has_no_such_outputs_refuses_them(tmp_path: Path) -> None:
+    source = kit.save(tmp_path, network())
+    done = harness("emulator", "build", source, "--soc", "t40", "--output-type", "int32", cwd=tmp_path)
+    assert done.returncode == 2 and "no such outputs" in done.stderr

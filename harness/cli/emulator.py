@@ -127,6 +127,10 @@ def _refused(given: dict[str, Any]) -> bool:
         raise InputError(
             "--input-type, --scale and --colour are not for T40 and T41: they take u8 pictures", "--mean 0 --var 255"
         )
+    if venus and given["output_type"] in ("int16", "int32"):
+        raise InputError(
+            f"--output-type {given['output_type']}: T40 and T41 have no such outputs", "float, or quantized"
+        )
     if not venus and given["var"] != "255":
         raise InputError("--var is about T40 and T41", "--scale is the other chips' word")
     return venus
