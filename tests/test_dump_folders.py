@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from harness.cli import cli
 from harness.consistency.compare import Settings, compare
 from harness.consistency.dialects import decide
-from harness.consistency.tensors import encode, to_layout, yuv444_to_nv12
+from harness.consistency.tensors import encode, size_bytes, to_layout, yuv444_to_nv12
 from harness.dumps import candidates, gaps, read_dumps, recognise
 from harness.platforms import load
 from harness.reference import Reference, run_reference
@@ -214,3 +214,40 @@ def test_dumps_of_another_build_of_the_model_are_recognised(net: Reference, tmp_
     assert done.exit_code == 1
     assert "every op that holds weights (5) is wrong by itself, and no other op is: are these dumps of" in done.stdout
     assert "look at the network's input first" not in done.stdout  # it was compared, and is equal
+
+
+def test_an_input_that_is_dumped_as_it_was_given_is_no_other_input(tmp_path: Path) -> None:
+    """Once padded integers, once floats of the same size: either is the reference's own input."""
+    reference = small_input(tmp_path)
+    tensor = reference.tensors["image"]
+    assert tensor.alternate is not None and tensor.spec is not None
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    given = np.ascontiguousarray(tensor.alternate.load()).tobytes()
+    way = next(w for w in load("hbdnn").storages(tensor.spec, "BPU") if size_bytes(w) == len(given) and w.dtype == "s8")
+    kept = encode(to_layout(np.asarray(tensor.load()), tensor.spec, way.layout), way, fill=0x5A)
+    output = next(t for t in reference.tensors.values() if t.is_output)
+    (folder / f"model_infer_output_0_{output.name}.bin").write_bytes(np.asarray(output.load()).tobytes())
+    for content, good in ((given, True), (kept, True), (given[::-1], False)):
+        (folder / "model_infer_input_0_image.bin").write_bytes(content)
+        done = call(reference, folder)
+        assert (done.exit_code == 0) is good, done.stdout
+
+
+def small_input(folder: Path) -> Reference:
+    """A network that quantizes an input of 1x1x8x8, of which 256 bytes are 64 floats and a padded int8 tensor alike."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("QuantizeLinear", ["image", "scale", "zero"], ["q"], name="quantize"),
+            helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"], name="dequantize"),
+            helper.make_node("Relu", ["d"], ["out"], name="relu"),
+        ],
+        "small",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 1, 8, 8))],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, (1, 1, 8, 8))],
+        [onnx.numpy_helper.from_array(np.float32(0.01), "scale"), onnx.numpy_helper.from_array(np.int8(0), "zero")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(folder / "small.onnx"))
+    values = np.random.default_rng(0).normal(size=(1, 1, 8, 8)).astype(np.float32)
+    return run_reference(folder / "small.onnx", {"image": values}, folder / "reference")

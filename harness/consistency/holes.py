@@ -93,14 +93,27 @@ class _Around:
 def _numbered(
     gaps: Sequence[Gap], lacking: Sequence[ReferenceTensor], rows: Sequence[Match], around: _Around
 ) -> Iterator[tuple[str, str]]:
-    """Tensors that lie between the layers on both sides of a gap; in another branch, those with everything around."""
-    made = [(r.dump, r.tensor) for r in rows if r.dump and r.tensor and r.dump.op and r.dump.role == "output"]
-    numbers = [(dump.index, tensor.order) for dump, tensor in made]
+    """Tensors that lie between the layers on both sides of a gap; in another branch, those with everything around.
+
+    What a missing file held may be compared all the same, as a later op read it or as the model's own output.
+    """
+    pairs = [(row.dump, row.tensor) for row in rows if row.dump and row.tensor and not row.tensor.is_input]
+    made = [(dump.index, tensor.order) for dump, tensor in pairs if dump.op and dump.role == "output"]
+    read = [tensor.order for dump, tensor in pairs if dump.op and dump.role == "input"]
+    ends = [tensor.order for dump, tensor in pairs if not dump.op]
+    if len(read) >= sum(gap.files for gap in gaps):
+        return
     for gap in gaps:
-        low = max((order for index, order in numbers if index < gap.first), default=-1)
-        high = min((order for index, order in numbers if index > gap.last), default=1 << 62)
+        low = max((order for index, order in made if index < gap.first), default=-1)
+        high = min((order for index, order in made if index > gap.last), default=END)
+        if sum(low < order < high for order in (*read, *ends)) >= gap.files:
+            continue
         between = [t for t in lacking if low < t.order < high] or [t for t in lacking if around.has_all(t.name)]
-        yield from ((tensor.name, gap.told) for tensor in between)
+        others = f"; this one, or others of the {len(between)} that lie there" if len(between) > gap.files else ""
+        yield from ((tensor.name, gap.told + others) for tensor in between)
+
+
+END = 1 << 62
 
 
 def _alike(lacking: Sequence[ReferenceTensor], rows: Sequence[Match], around: _Around) -> Iterator[tuple[str, str]]:

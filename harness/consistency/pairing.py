@@ -53,12 +53,32 @@ class Pair:
 def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = None) -> Pair:
     """Open both sides. Errors: TensorError whose `reason` is one of records.REASONS."""
     try:
-        spec_board = stored = board_spec(tensor, dump, storages)
+        ways = [board_spec(tensor, dump, storages), *_other_dtypes(tensor, dump, storages)]
     except TensorError:
         picture = _picture(tensor, dump)
         if picture is None:
             raise
         return picture
+    pairs = (_open_as(way, tensor, dump, storages) for way in ways)
+    first = next(pairs)
+    return first if len(ways) == 1 or _equal(first) else next(filter(_equal, pairs), first)
+
+
+def _equal(pair: Pair) -> bool:
+    return np.array_equal(pair.board, pair.reference)
+
+
+def _other_dtypes(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> list[TensorSpec]:
+    """Further dtypes in which a network input of this size may lie: tools dump it as it was given and as it was fed."""
+    if not tensor.is_input or dump.spec is not None or dump.path.suffix == ".npy":
+        return []
+    size, first = _size(dump.path), board_spec(tensor, dump, storages)
+    found = {way.dtype: way for way in reversed(_stored(tensor, dump, storages)) if size_bytes(way) == size}
+    return [way for dtype, way in found.items() if dtype != first.dtype]
+
+
+def _open_as(spec_board: TensorSpec, tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> Pair:
+    stored = spec_board
     board = open_array(dump.path, spec_board)
     side = side_of(tensor, spec_board)
     spec_reference = _reference_spec(side, spec_board, storages)
@@ -155,13 +175,17 @@ def board_spec(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -
     size = _size(dump.path)
     if dump.spec is not None:
         return _fitting(_ways(dump.spec, dump.unit, storages), size, dump.path)
-    sides = [s.spec for s in (tensor, tensor.alternate) if s is not None and s.spec is not None]
-    if not sides:
+    ways = _stored(tensor, dump, storages)
+    if not ways:
         return TensorSpec(dump.name, "u8", (size,))  # raw bytes against raw bytes
-    # The file alone does not tell its layout: the platform's likeliest storage of that size is taken, the reference's
-    # own only after them. (48 x 48 x 32 and 32 x 48 x 48 have one size.)
-    stored = [way for spec in sides for way in (storages(spec, dump.unit) if storages else ())]
-    return _fitting(iter([*stored, *sides]), size, dump.path)
+    return _fitting(iter(ways), size, dump.path)
+
+
+def _stored(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> list[TensorSpec]:
+    """The file alone does not tell its layout: the platform's likeliest storage of its size is taken, the reference's
+    own only after them. (48 x 48 x 32 and 32 x 48 x 48 have one size.)"""
+    sides = [s.spec for s in (tensor, tensor.alternate) if s is not None and s.spec is not None]
+    return [*(way for spec in sides for way in (storages(spec, dump.unit) if storages else ())), *sides]
 
 
 def _npy_spec(path: Path, name: str) -> TensorSpec:
@@ -326,7 +350,8 @@ def _on_grid(board: Array, spec_reference: TensorSpec, reference: Array) -> Arra
 
 
 def _steps(values: Array, q: Quantization, spec: TensorSpec) -> Array | None:
-    exact = values.astype(np.float64) / q.scales[0]
+    with np.errstate(invalid="ignore"):  # any bytes may lie in a file, also a NaN that signals
+        exact = values.astype(np.float64) / q.scales[0]
     steps = np.rint(exact)
     low, high = value_range(spec)
     fits = np.isfinite(exact).all() and np.abs(exact - steps).max(initial=0) <= GRID_TOLERANCE

@@ -6,11 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.platforms.horizon_dumps import same_word
 from harness.records import Dump, Gap
 
 _NUMBERED = re.compile(r"^layer-[0-9]+-.*?-(?:input|output)-([0-9]+)-", re.DOTALL)
-LAST = 1 << 30  # of a gap that is open at the end
 
 
 def gaps(dumps: Sequence[Dump]) -> tuple[Gap, ...] | None:
@@ -21,7 +19,7 @@ def gaps(dumps: Sequence[Dump]) -> tuple[Gap, ...] | None:
             layers[dump.index].append(dump)
     if not layers:
         return None
-    return (*_skipped(layers), *_without_output(layers), *_cut_off(layers, dumps))
+    return (*_skipped(layers), *_without_output(layers))
 
 
 def _skipped(layers: Mapping[int, Sequence[Dump]]) -> Iterator[Gap]:
@@ -31,7 +29,8 @@ def _skipped(layers: Mapping[int, Sequence[Dump]]) -> Iterator[Gap]:
             names = f"layer-{before + 1}" + (f" to layer-{number - 1}" if number > before + 2 else "")
             verb = "are" if number > before + 2 else "is"
             where = f"between layer-{before} and layer-{number}" if before >= 0 else f"before layer-{number}"
-            yield Gap(before + 1, number - 1, f"{names} {verb} missing in the folder, {where}")
+            told = f"{names} {verb} missing in the folder, {where}"
+            yield Gap(before + 1, number - 1, told, files=number - before - 1)
         before = number
 
 
@@ -41,17 +40,5 @@ def _without_output(layers: Mapping[int, Sequence[Dump]]) -> Iterator[Gap]:
         if not places:
             yield Gap(number, number, f"layer-{number} has its inputs in the folder, and no output")
         elif lacking := sorted(set(range(max(places))) - places):
-            yield Gap(
-                number, number, f"layer-{number} has no output {lacking[0]} in the folder, but output {max(places)}"
-            )
-
-
-def _cut_off(layers: Mapping[int, Sequence[Dump]], dumps: Sequence[Dump]) -> Iterator[Gap]:
-    """An output of the model is what some layer left: where none did, the last layers are missing."""
-    made = [dump.name for layer in layers.values() for dump in layer if dump.role == "output"]
-    ends = [d for d in dumps if not d.op and d.path.name.startswith("model_infer_output_")]
-    lacking = [d for d in ends if not any(same_word(name, d.name) or d.name.endswith(name) for name in made)]
-    if lacking:
-        number = max(layers)
-        told = f"layer-{number} is the last in the folder, and the model's output {lacking[0].name} is not its own"
-        yield Gap(number + 1, LAST, told)
+            told = f"layer-{number} has no output {lacking[0]} in the folder, but output {max(places)}"
+            yield Gap(number, number, told, files=len(lacking))

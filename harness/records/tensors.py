@@ -61,6 +61,7 @@ class Gap:
     first: int
     last: int
     told: str
+    files: int = 1  # at least so many are missing
 
 
 @dataclass(frozen=True)
