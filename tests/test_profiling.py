@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness.platforms import load
 from harness.profiling import order_of_dumps, profile
 from harness.profiling.placement import cut_graph
+from harness.profiling.rounding import print_step_us, rounding_us
 from harness.profiling.segments import segments_of
 from harness.profiling.split import shares, split
 from harness.records import Dump, Graph, Latency, Op, OpTime
@@ -58,6 +59,22 @@ def test_unattributed_time_is_the_rest_of_the_latency() -> None:
 def test_ops_that_overlap_leave_a_negative_rest_and_a_note() -> None:
     found = profile(Latency(100.0), OPS)
     assert found.unattributed_us == pytest.approx(-57.0) and any("overlap" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("figures_us", "step_us"),
+    [((110.0, 40.0, 30.0), 10.0), ((110.0, 41.0), 1.0), ((212.85, 4.7), 0.01), ((1 / 3,), 0.0), ((0.0, 0.0), 10.0)],
+)
+def test_the_last_digit_that_a_profiler_prints_is_seen(figures_us: tuple[float, ...], step_us: float) -> None:
+    assert print_step_us(figures_us) == pytest.approx(step_us)
+
+
+def test_an_excess_within_the_rounding_of_the_printed_figures_is_no_overlap() -> None:
+    """Sixty ops of 40 us, printed in hundredths of a millisecond: their sum is known to 300 us only."""
+    ops = [OpTime(f"op{n}", "Conv", "NNA", "compute", 40.0) for n in range(60)]
+    assert rounding_us([op.mean_us for op in ops]) == pytest.approx(300.0)
+    assert not any("overlap" in note for note in profile(Latency(2350.0), ops).notes)
+    assert any("overlap" in note for note in profile(Latency(2050.0), ops).notes)
 
 
 def test_without_evidence_there_is_no_order_and_no_segment() -> None:

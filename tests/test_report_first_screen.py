@@ -173,6 +173,29 @@ def test_a_sum_barely_above_end_to_end_is_called_rounding(tiny: float, said: boo
     assert "more than end to end" in page
 
 
+def test_ops_printed_in_coarse_digits_are_not_said_to_overlap() -> None:
+    run = runs.consistent_run()
+    op = {"kind": "Conv", "unit": "NNA", "category": "compute", "mean_us": 40.0}
+    run["profile"]["ops"] = [op | {"name": f"op{n}"} for n in range(60)]
+    run["profile"]["latency"]["mean_us"] = 2350.0
+    run["profile"]["unattributed_us"] = -50.0
+    page = render(run)
+    assert "Their shares of it mean nothing" not in page and "rounding of each figure" in page
+    run["profile"]["unattributed_us"] = -350.0
+    assert "Their shares of it mean nothing" in render(run)
+
+
+def test_columns_that_hold_nothing_are_left_out() -> None:
+    run = runs.diverging_run()
+    assert ">min</th>" in render(run) and ">planned on</th>" in render(run)
+    for op in run["profile"]["ops"]:
+        op |= {"min_us": None, "max_us": None, "count": None}
+    for node in run["plan"]["rows"]:
+        node |= {"planned_unit": "", "kind": ""}
+    page = render(run)
+    assert not re.search(">(min|max|count|planned on)</th>", page) and ">ran on</th>" in page
+
+
 def test_a_reference_that_is_an_onnx_is_named_with_its_md5() -> None:
     run = runs.consistent_run()
     del run["case"]["reference"]["md5"]

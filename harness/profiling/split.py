@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.profiling.ordering import Arranged, ordered_ops
+from harness.profiling.rounding import rounding_us
 from harness.profiling.segments import segments_of
 from harness.records import Dump, Graph, Latency, OpTime, Profile
 
@@ -96,7 +97,8 @@ def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], a
             f"{latency.threads} threads ran at once: latency holds the waiting for the accelerator, op times overlap, "
             "and FPS is not 1000 / latency in ms. Use one thread to see where one frame's time goes"
         )
-    if sum(op.mean_us for op in timed) > latency.mean_us * (1 + OVERLAP):
+    excess_us = sum(op.mean_us for op in timed) - latency.mean_us
+    if excess_us > max(latency.mean_us * OVERLAP, rounding_us([op.mean_us for op in timed])):
         notes.append("the ops take longer together than one frame end to end: they overlap")
     if arranged:
         notes.append(f"order of ops: {arranged.how}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from harness.profiling.rounding import rounding_us
 from harness.report.reach import Row, items, rows, section
 from harness.report.values import number, text, whole
 
@@ -84,7 +85,8 @@ def unattributed(profile: Row) -> float | None:
 def overlaps(time: Row) -> bool:
     """Whether the ops take clearly longer than end to end: their parts are no shares of it then."""
     mean_us = finite((time["latency"] or {}).get("mean_us")) or 0.0
-    return (time["unattributed_us"] or 0.0) < -ROUNDING * mean_us
+    printed = [finite(op["mean_us"]) or 0.0 for op in time["ops"] if op["category"] != _WAIT]
+    return (time["unattributed_us"] or 0.0) < -max(ROUNDING * mean_us, rounding_us(printed))
 
 
 def _part(key: str, time: float | None, whole_us: float | None, guessed: bool) -> Row:
