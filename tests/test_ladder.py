@@ -76,3 +76,16 @@ def test_the_ladder_goes_with_the_comparison(net: tuple[Reference, Reference, Pa
     ladder = found.extras["ladder"]
     assert [s["name"] for s in ladder["stages"]] == ["float", "reference", "board"]
     assert [s["word"] for s in ladder["steps"]][-1] == "consistent" and ladder["first"] == ""
+
+
+def test_from_floats_to_integers_noise_is_judged_and_a_bad_quantization_departs(
+    net: tuple[Reference, Reference, Path], tmp_path: Path
+) -> None:
+    floats, quantized, _ = net
+    good = climb([stage("float", floats), stage("quantized", quantized)])
+    assert good["steps"][0]["word"] == "consistent_within" and good["first"] == ""
+    wrong = stage(
+        "quantized", board_folder(tmp_path / "bad", quantized, spread("relu3_out", quantized, lambda x: x >> 1))
+    )
+    found = climb([stage("float", floats), wrong])
+    assert found["steps"][0]["word"] == "diverges" and found["first"] == "quantized"

@@ -14,6 +14,8 @@ from typing import Any
 from harness.consistency.compare import Settings, compare
 from harness.consistency.layouts import TensorError
 from harness.consistency.pairing import open_array
+from harness.consistency.policy import Policy, load_policy
+from harness.consistency.precision import is_float, judges_noise
 from harness.consistency.tensors import valid_md5
 from harness.dumps import recognise
 from harness.records import Comparison, Dump, Layer, TensorSpec
@@ -139,8 +141,17 @@ def _step(before: Stage, after: Stage, settings: Settings) -> Comparison | None:
     if before.reference is None:
         return None
     computed = [dump for dump in after.dumps if dump.role != "input"]
-    plain = replace(settings, mapping=None, isolate=False, floats=None, progress=None)
+    policy = _for_noise(settings.policy or load_policy(), before, after)
+    plain = replace(settings, mapping=None, isolate=False, floats=None, progress=None, gaps=(), policy=policy)
     return compare(before.reference, computed, plain)
+
+
+def _for_noise(policy: Policy, before: Stage, after: Stage) -> Policy:
+    """From floats to integers the noise of quantization is judged, and not the last digits."""
+    quantizes = before.reference is not None and is_float(before.reference)
+    if not quantizes or judges_noise(policy) or after.reference is None or is_float(after.reference):
+        return policy
+    return replace(policy, rules=(*policy.rules, *load_policy("float-reference").rules))
 
 
 def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None) -> dict[str, Any]:
