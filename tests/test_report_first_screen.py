@@ -181,6 +181,8 @@ def test_ops_printed_in_coarse_digits_are_not_said_to_overlap() -> None:
     run["profile"]["unattributed_us"] = -50.0
     page = render(run)
     assert "Their shares of it mean nothing" not in page and "rounding of each figure" in page
+    assert "the tool rounds each figure to few digits" in page and "NNA · " not in first_screen(run)
+    assert any("the tool rounds each figure" in line for line in lines(run))
     run["profile"]["unattributed_us"] = -350.0
     assert "Their shares of it mean nothing" in render(run)
 

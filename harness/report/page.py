@@ -16,7 +16,7 @@ from harness.report import checks, drawings, headline, layer_tables, values
 from harness.report.growth_drawing import growth
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
-from harness.report.time_tables import overlaps
+from harness.report.time_tables import exceeds, overlaps
 
 GLYPHS = {
     "origin": "\u2716",
@@ -188,6 +188,7 @@ _GLOBALS = {
     "broken_off": broken_off,
     "beyond_a_step": layer_tables.beyond_a_step,
     "size_sentence": headline.size_sentence,
+    "exceeds": exceeds,
     "overlaps": overlaps,
     "fault_sentence": headline.fault_sentence,
     "INFINITE": values.INFINITE,

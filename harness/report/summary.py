@@ -7,7 +7,7 @@ from harness.report.layer_tables import level
 from harness.report.previous_tables import noise_sentence
 from harness.report.reach import Row
 from harness.report.tables import part_label, tables
-from harness.report.time_tables import overlaps
+from harness.report.time_tables import exceeds, overlaps
 from harness.report.values import plain, share, shortened, tenths, text, time_us, visible
 
 _MOST = 5  # of findings, origins and problems; the rest is counted
@@ -101,9 +101,10 @@ def _latency(data: Row) -> Lines:
 def _split(data: Row) -> Lines:
     if not data["time"]:
         return []
-    over = overlaps(data["time"])
+    over = exceeds(data["time"])
+    why = "they overlap, or were slower profiled" if overlaps(data["time"]) else "the tool rounds each figure"
     parts = [_part(part, over) for part in data["time"]["split"] if (part["time_us"] or 0) > 0]
-    told = ", ".join(parts) + ("; together more than end to end: they overlap, or were slower profiled" if over else "")
+    told = ", ".join(parts) + (f"; together more than end to end: {why}" if over else "")
     return [("time", told)] if parts else []
 
 

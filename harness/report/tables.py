@@ -24,7 +24,7 @@ from harness.report.plan_tables import plan_table
 from harness.report.previous_tables import policy_waivers, previous_table
 from harness.report.reach import Row, items, rows, section
 from harness.report.subgraph_standings import with_subgraphs
-from harness.report.time_tables import overlaps, time_table
+from harness.report.time_tables import exceeds, time_table
 from harness.report.values import text, whole
 
 FORMAT = 1
@@ -144,7 +144,7 @@ def numbers(time: Row | None) -> list[Row]:
     if time is None:
         return []
     found = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
-    return found + [_part_number(part, overlaps(time)) for part in _grouped(time["split"])] + _loop_numbers(time)
+    return found + [_part_number(part, exceeds(time)) for part in _grouped(time["split"])] + _loop_numbers(time)
 
 
 def _number(label: str, value: object, unit: str, share: float | None = None, estimated: bool = False) -> Row:

@@ -82,11 +82,16 @@ def unattributed(profile: Row) -> float | None:
     return 0.0 if told is not None and abs(told) < 1e-3 else told
 
 
-def overlaps(time: Row) -> bool:
-    """Whether the ops take clearly longer than end to end: their parts are no shares of it then."""
+def exceeds(time: Row) -> bool:
+    """Whether the ops add up to more than end to end: their parts are no shares of it then."""
     mean_us = finite((time["latency"] or {}).get("mean_us")) or 0.0
+    return (time["unattributed_us"] or 0.0) < -ROUNDING * mean_us
+
+
+def overlaps(time: Row) -> bool:
+    """Whether they do by more than the tool's rounding of each figure can explain."""
     printed = [finite(op["mean_us"]) or 0.0 for op in time["ops"] if op["category"] != _WAIT]
-    return (time["unattributed_us"] or 0.0) < -max(ROUNDING * mean_us, rounding_us(printed))
+    return exceeds(time) and (time["unattributed_us"] or 0.0) < -rounding_us(printed)
 
 
 def _part(key: str, time: float | None, whole_us: float | None, guessed: bool) -> Row:
