@@ -81,7 +81,8 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
         raise
     except KeyboardInterrupt:
         _close(session, "interrupted", "interrupted from the keyboard", "")
-        stopped = Interrupted("interrupted; the board was left clean", f"go on: harness run --resume {session.folder}")
+        clean = "the board was left clean" if session.left_clean else "the board could not be cleaned: its link is gone"
+        stopped = Interrupted(f"interrupted; {clean}", f"go on: harness run --resume {session.folder}")
         stopped.run_folder = session.folder
         raise stopped from None
     session.stop("complete", "", "")

@@ -75,6 +75,7 @@ class Session:
         self.support: list[str] = []  # where the platform's own files lie on the board
         self._began = time.monotonic()
         self._step = "starting"
+        self.left_clean = True  # nothing of this run lies on the board
         self.keeper: Keeper | None = None  # of the board's lease, once it was taken
         self._python = ""  # where the board has one, which the agent then hashes padded dumps with
         self._model_info: ModelInfo | None = None  # told by the run of mode info
@@ -111,6 +112,7 @@ class Session:
         with self._at("pushing the model"):
             model = self._put(self.case.model)
             self.support = [self._put(path) for path in self.platform.files(self.board, self._job("info", model, ()))]
+        self.left_clean = False
         place = self.agent.new_folder(self.folder.name)
         try:
             self._on_board(model, place)
@@ -124,6 +126,7 @@ class Session:
     def _clean(self, place: str) -> None:
         with contextlib.suppress(HarnessError):
             self.agent.remove(place)
+            self.left_clean = True
             self.resume = dataclasses.replace(self.resume, tokens={})
 
     def _on_board(self, model: str, place: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from harness.assets import asset
 from tests.builds import Built, build
 from tests.faults.rig import SERVERS, Rig, alive, new_mark, rig_of, until
 from tests.faults.test_board import small_disk, with_fake
-from tests.faults.test_run import MEASURED, left_behind, record, run, when
+from tests.faults.test_run import MEASURED, inventory, left_behind, record, run, when
 from tests.servers import needs
 
 pytestmark = pytest.mark.slow
@@ -321,3 +322,52 @@ def test_a_link_that_stays_away_leaves_a_run_that_goes_on_later(digits: Built, r
     assert json.loads(again.stdout)["verdict"]["word"] in GOOD
     assert (tmp_path / "count").read_text() == "run\n", "the run was picked up, not made again"
     assert left_behind(rig) == []
+
+
+# --------------------------------------------------------------------------- Ctrl-C
+
+
+@contextmanager
+def hanging(digits: Built, rig: Rig, tmp_path: Path, transport: str, mark: str) -> Iterator[subprocess.Popen[str]]:
+    """A run whose debug mode hangs, in a process group of its own, as a terminal has it."""
+    fake = fake_python(tmp_path, "debug", f"(setsid sleep {mark} &); sleep {mark}")
+    hosts = inventory(rig, transport=transport, teardown=[["sh", "-c", "echo teardown >>did"]], **fake)
+    argv = ["run", digits.reference, "--board", "rig", "--hosts", hosts, "--input", digits.input, "--frames", "3"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", *map(str, argv)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: alive(mark))
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("transport", ["ssh", "openssh"])
+def test_ctrl_c_leaves_the_board_clean(digits: Built, rig: Rig, tmp_path: Path, transport: str) -> None:
+    mark = new_mark()
+    with hanging(digits, rig, tmp_path, transport, mark) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        _, said_last = process.communicate(timeout=60)
+    assert process.returncode == COULD_NOT and "interrupted; the board was left clean" in said_last, said_last
+    assert "harness run --resume" in said_last and "Traceback" not in said_last
+    assert not alive(mark) and left_behind(rig) == []
+    assert (rig.root / "did").read_text() == "teardown\n"
+    told = record(tmp_path)
+    assert (told["state"], told["stopped_at"]) == ("interrupted", "running debug")
+
+
+def test_ctrl_c_over_a_dead_link_does_not_say_that_the_board_is_clean(digits: Built, rig: Rig, tmp_path: Path) -> None:
+    mark = new_mark()
+    with hanging(digits, rig, tmp_path, "ssh", mark) as process:
+        rig.link.target_port = 1
+        rig.link.cut()
+        os.killpg(process.pid, signal.SIGINT)
+        _, said_last = process.communicate(timeout=150)
+    assert process.returncode == COULD_NOT and "could not be cleaned" in said_last, said_last
+    assert record(tmp_path)["state"] == "interrupted" and left_behind(rig) != []
