@@ -141,7 +141,8 @@ class OpensshTransport(Copying):
         if re.search("host key verification|host identification|host key is known", said, re.IGNORECASE):
             return self._host_key_error(said)
         lines = [line for line in said.splitlines() if line.strip()]
-        return LinkError(f"{self.where}: {printable(lines[-1]) if lines else 'ssh failed'}", f"try: ssh {self._target}")
+        what = printable(lines[-1]) if lines else "ssh failed"
+        return LinkError(f"{self.where}: {what}", f"try: ssh -p {self._board.port} {self._target}")
 
     def _host_key_error(self, said: str) -> HarnessError:
         from harness.transports.ssh_login import fetch_key, resolve
