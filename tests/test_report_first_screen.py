@@ -7,8 +7,9 @@ import re
 
 import pytest
 
+from harness.cli.run import TONES
 from harness.report.page import render
-from harness.report.summary import lines
+from harness.report.summary import lines, toned_lines
 from harness.report.tables import tables
 from tests import fixtures_run as runs
 
@@ -140,6 +141,22 @@ def test_a_run_of_which_one_mode_failed_is_not_called_wholly_unmeasured() -> Non
     run |= {"comparison": None, "profile": None}
     head = tables(run)["headline"]
     assert head["title"] == "Not measured" and head["sentences"][-1] == "Nothing was timed and nothing was compared."
+
+
+@pytest.mark.parametrize(
+    ("run", "tone"),
+    [
+        (runs.consistent_run(), "good"),
+        (runs.partly_compared_run(), "part"),
+        (runs.diverging_run(), "bad"),
+        (runs.not_compared_run(), "none"),
+        (runs.failed_run(), "stop"),
+    ],
+)
+def test_the_terminals_colour_is_the_pages_tone(run: runs.Run, tone: str) -> None:
+    found, told = toned_lines(run)
+    assert found == tone and found in TONES and told == lines(run)
+    assert ("green" in str(TONES[found])) == (tone == "good")
 
 
 def test_seeded_noise_is_flagged_on_the_page_and_on_the_terminal() -> None:

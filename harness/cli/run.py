@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from harness.cli.common import (
     FiniteRange,
     ask_password,
     clean,
+    colours,
     complete_board,
     emit_json,
     hosts_option,
@@ -359,13 +361,24 @@ def _page(folder: Path) -> Path:
     return write_report(folder)
 
 
+# Green is for what was compared in full and is good; the words say the same without it.
+TONES: dict[str, dict[str, Any]] = {
+    "good": {"fg": "green", "bold": True},
+    "bad": {"fg": "red", "bold": True},
+    "stop": {"fg": "yellow", "bold": True},
+    "part": {"bold": True},
+    "none": {"bold": True},
+}
+
+
 def _answer(folder: Path, run: dict[str, Any], as_json: bool) -> None:
-    from harness.report.summary import lines
+    from harness.report.summary import toned_lines
 
     page = _page(folder)
     if as_json:
         emit_json({"run": str(folder), "report": str(page)} | run)
         return
-    for line in lines(run):
-        click.echo(clean(line))
+    tone, told = toned_lines(run)
+    for number, line in enumerate(told):
+        click.echo(click.style(clean(line), **TONES[tone]) if not number and colours(sys.stdout) else clean(line))
     click.echo(f"report    {page}")

@@ -15,10 +15,15 @@ _MOST = 5  # of findings, origins and problems; the rest is counted
 
 def lines(run: Row) -> list[str]:
     """Label and text per line, verdict first. Errors: InputError where run.json has a wrong shape."""
+    return toned_lines(run)[1]
+
+
+def toned_lines(run: Row) -> tuple[str, list[str]]:
+    """The headline's tone (good, part, bad, none, stop) and the lines."""
     data = tables(run)
     blocks = (_verdict, _flags, _coverage, _origins, _float, _previous, _latency, _split, _findings, _problems)
     told = [f"{label:<10}{words}" for block in blocks for label, words in block(data)]
-    return [visible(line.replace("\u202f", " ")) for line in told]
+    return data["headline"]["tone"], [visible(line.replace("\u202f", " ")) for line in told]
 
 
 def _previous(data: Row) -> Lines:
