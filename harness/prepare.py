@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.agent import Agent
 from harness.boards import open_board
 from harness.errors import BoardError, ConfigError, InputError
+from harness.holding import hold
 from harness.records import Board
 from harness.transports import Prompt
 from harness.transports.base import Done, Transport
@@ -71,8 +74,12 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt
         raise ConfigError(f"board {board.name} is of platform {board.platform}", "only boards of platform ort need it")
     if not wheels.is_dir():
         raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")
+    said = tell or _silent
     with open_board(board, prompt) as (reached, transport):
-        return Preparation(reached, transport, tell or _silent).run(wheels)
+        agent = Agent(transport, reached.work)
+        agent.install()
+        with hold(agent, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=said):  # not under somebody's run
+            return Preparation(reached, transport, said).run(wheels)
 
 
 def _silent(_what: str) -> None:

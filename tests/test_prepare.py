@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.agent import Agent
 from harness.errors import BoardError, ConfigError, InputError
 from harness.prepare import Python, choose, fits, prepare, read_python
 from harness.records import Board
+from harness.transports import open_transport
 
 PI = Python((3, 11), "aarch64", (2, 36))
 OLD = Python((3, 8), "aarch64", (2, 27))
@@ -147,3 +149,15 @@ def test_boards_of_other_platforms_need_no_wheels(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_asked_wrongly(board: Board, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         prepare(board, tmp_path / "absent")
+
+
+def test_a_board_that_somebody_has_is_not_prepared(board: Board, tmp_path: Path) -> None:
+    with open_transport(board) as link:
+        agent = Agent(link, board.work)
+        agent.install()
+        agent.take_lease("anna", 60)
+        with pytest.raises(BoardError, match="held by anna"):
+            prepare(board, good_wheels(tmp_path / "wheels"))
+        agent.release_lease()
+        prepare(board, good_wheels(tmp_path / "wheels"))
+        assert not agent.show_lease().held
