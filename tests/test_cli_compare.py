@@ -228,3 +228,9 @@ def test_policy_check_is_red_for_an_expired_waiver(tmp_path: Path) -> None:
     assert result.exit_code == 1 and "expired on 2001-01-01" in result.output
     told = json.loads(call("policy", "check", path, "--json").stdout)
     assert told["expired"][0]["until"] == "2001-01-01"
+
+
+def test_a_reference_in_the_place_of_the_dumps_is_exit_code_2(net: tuple[Reference, Path], tmp_path: Path) -> None:
+    (tmp_path / "relu1_out.bin").write_bytes(b"x")
+    result = call("compare", tmp_path, net[1] / "reference")
+    assert result.exit_code == 2 and "the reference comes first" in result.stderr

@@ -16,7 +16,7 @@ from harness.consistency.tensors import encode, to_layout
 from harness.dumps import gaps, read_dumps
 from harness.platforms import load
 from harness.records import Comparison, Layer
-from harness.reference import Reference, run_reference
+from harness.reference import Reference, open_reference, run_reference
 from tests.nets import float_model, inputs_of, quantized_reference
 
 HBDNN = load("hbdnn")
@@ -196,3 +196,19 @@ def test_a_pipe_among_plain_files_is_never_waited_for(tmp_path: Path, suffix: st
     dumped(tmp_path / "dumps", quantized)
     os.mkfifo(tmp_path / "dumps" / f"layer-9-bpu-net_subgraph_0-output-0-more{suffix}")
     assert judged(quantized, tmp_path / "dumps").verdict.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(cut(0.5), "t00002.npy"), (Path.unlink, "there is no such file"), (cut(0), "")]
+)
+def test_damage_on_the_pcs_side_is_not_said_of_the_board(
+    quantized: Reference, tmp_path: Path, spoil: Spoil, words: str
+) -> None:
+    dumped(tmp_path / "dumps", quantized)
+    own = quantized.tensors["relu3_out"].path
+    shutil.copytree(own.parent, tmp_path / "reference")
+    spoil(tmp_path / "reference" / own.name)
+    found = judged(open_reference(tmp_path / "reference"), tmp_path / "dumps")
+    assert found.verdict.exit_code == 3
+    assert "relu3_out was not compared: the reference's own file is damaged:" in found.verdict.detail
+    assert words in found.verdict.detail

@@ -91,6 +91,7 @@ def _compare(given: dict[str, Any]) -> Comparison:
     stages = _stages(given["stages"])
     reference = _reference(given)
     platform, why = (given["platform"], "") if given["platform"] else decide(reference, given["dumps"])
+    _refuse_turned(reference, given["dumps"])
     dumps = read_dumps(given["dumps"], platform)
     with progress("comparing") as step:
         settings = replace(_settings(given, platform, step), gaps=gaps(dumps, platform))
@@ -130,6 +131,18 @@ def _reference(given: dict[str, Any]) -> Reference:
     if given["inputs"] and not run_here:
         raise click.UsageError(f"--input is for a REFERENCE that is an ONNX; {path} holds its tensors already.")
     return open_reference(path, _feed(path, given["inputs"]), platform=given["platform"], graph=given["graph"])
+
+
+def _refuse_turned(reference: Reference, dumps: Path) -> None:
+    """Dumps for REFERENCE and a reference for DUMPS would be compared with every file of another size."""
+    from harness.dumps import MANIFEST, read_manifest
+    from harness.errors import InputError
+
+    if reference.graph is None and (dumps / MANIFEST).is_file() and "runner" in read_manifest(dumps):
+        raise InputError(
+            f"{dumps} is a folder of `harness reference`, given for DUMPS, and REFERENCE is none",
+            "the reference comes first: harness compare REFERENCE DUMPS",
+        )
 
 
 def _feed(path: Path, inputs: Sequence[str]) -> Any:

@@ -38,6 +38,9 @@ BLOCKED = ("NC1HWC2", "NDHWC32")
 NV12 = "NV12"
 
 
+REFERENCE_SIDE = "the reference's own file is damaged:"  # how the message of a TensorError begins then
+
+
 class TensorError(InputError):
     """A tensor that cannot be read as its spec says; `reason` is one of records.REASONS."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.consistency.layouts import NV12, TensorError
+from harness.consistency.layouts import NV12, REFERENCE_SIDE, TensorError
 from harness.consistency.tensors import (
     Array,
     dequantize,
@@ -80,9 +80,7 @@ def _other_dtypes(tensor: ReferenceTensor, dump: Dump, storages: Storages | None
 def _open_as(spec_board: TensorSpec, tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> Pair:
     stored = spec_board
     board = open_array(dump.path, spec_board)
-    side = side_of(tensor, spec_board)
-    spec_reference = _reference_spec(side, spec_board, storages)
-    reference = open_array(side.path, spec_reference)
+    spec_reference, reference, md5 = _of_reference(tensor, spec_board, storages)
     spec_board, note = _guess_layout(spec_board, spec_reference)
     if dump.path.suffix != ".npy" and not note:
         spec_board, note = _either_way(board, spec_board, reference, spec_reference)
@@ -95,8 +93,21 @@ def _open_as(spec_board: TensorSpec, tensor: ReferenceTensor, dump: Dump, storag
         board, spec_board = steps, spec_reference
         note = "; ".join(n for n in (note, "floats on the reference's grid, compared as its integers") if n)
     form = _form(spec_board, spec_reference)
-    pair = Pair(board, reference, spec_board, spec_reference, form, stored, side.md5, note)
+    pair = Pair(board, reference, spec_board, spec_reference, form, stored, md5, note)
     return _other_halves(pair, tensor, dump) or pair
+
+
+def _of_reference(
+    tensor: ReferenceTensor, spec_board: TensorSpec, storages: Storages | None
+) -> tuple[TensorSpec, Array, str]:
+    """The PC's side. Errors: TensorError that says that it is this side whose file is damaged."""
+    side = side_of(tensor, spec_board)
+    try:
+        spec = _reference_spec(side, spec_board, storages)
+        return spec, open_array(side.path, spec), side.md5
+    except TensorError as error:
+        reason = "unreadable" if error.reason == "lost" else error.reason
+        raise TensorError(f"{REFERENCE_SIDE} {error.message}", "make the reference again", reason) from None
 
 
 def _picture(tensor: ReferenceTensor, dump: Dump) -> Pair | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.consistency.layouts import REFERENCE_SIDE
 from harness.consistency.policy import Limits, Policy
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Coverage, Layer, Metrics, Origin, Verdict
@@ -161,7 +162,10 @@ def _first(lacking: Sequence[Layer]) -> str:
     if not lacking:
         return ""
     first = lacking[0]
-    why = f"its dump is missing: {first.note}" if first.reason == "lost" else f"its dump is {SAID[first.reason]}"
+    if REFERENCE_SIDE in first.note:
+        why = first.note
+    else:
+        why = f"its dump is missing: {first.note}" if first.reason == "lost" else f"its dump is {SAID[first.reason]}"
     more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
     return f"; {first.name} was not compared: {why}{more}"
 
