@@ -109,7 +109,8 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
         agree = f"{told['same']} of {runs} runs agree" if told["same"] > 1 else f"no two of {runs} runs agree"
         detail = f"{agree}; they differ first at {first}"
     if undecided:
-        detail += f"; {len(undecided)} tensors cannot be judged: not readable, or their padding is not known"
+        tensors = "1 tensor" if len(undecided) == 1 else f"{len(undecided)} tensors"
+        detail += f"; {tensors} cannot be judged: not readable, or the padding is not known"
     return {
         "deterministic": not first if settled else None,
         "runs": runs,
