@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from harness.consistency.compare import Settings, compare
-from harness.consistency.tensors import encode, to_layout
+from harness.consistency.tensors import dequantize, encode, to_layout
 from harness.dumps import gaps, read_dumps
 from harness.platforms import load
 from harness.records import Comparison, Layer
@@ -212,3 +212,19 @@ def test_damage_on_the_pcs_side_is_not_said_of_the_board(
     assert found.verdict.exit_code == 3
     assert "relu3_out was not compared: the reference's own file is damaged:" in found.verdict.detail
     assert words in found.verdict.detail
+
+
+def test_a_float_file_that_is_cut_to_the_size_of_integers_is_seen_to_be_cut(
+    quantized: Reference, tmp_path: Path
+) -> None:
+    tensor = quantized.tensors["relu3_out"]
+    assert tensor.spec is not None
+    path = dumped(tmp_path / "dumps", quantized)["relu3_out"]
+    floats = dequantize(np.asarray(tensor.load()), tensor.spec.quantization).astype("<f4").tobytes()
+    path.write_bytes(floats)
+    assert judged(quantized, tmp_path / "dumps").verdict.word == "consistent"
+    path.write_bytes(floats[: len(floats) // 4])
+    found = judged(quantized, tmp_path / "dumps")
+    assert found.verdict.exit_code == 1 and found.origins[0].fingerprint is not None
+    assert found.origins[0].fingerprint.kind == "cut_off"
+    assert "beginning of a file of f32" in found.origins[0].fingerprint.evidence

@@ -22,7 +22,7 @@ from harness.consistency.isolate import Isolator
 from harness.consistency.layouts import TensorError
 from harness.consistency.matching import Match, Matching, Rules, match
 from harness.consistency.metrics import measure
-from harness.consistency.misfits import OTHER, Misfits, settle
+from harness.consistency.misfits import Misfits, settle
 from harness.consistency.origin import sequence_origin
 from harness.consistency.pairing import Pair, Storages, open_pair
 from harness.consistency.policy import Policy, Subject, load_policy
@@ -279,8 +279,7 @@ class _Work:
             pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
         scene = Scene(self.graph, self.reference, self.settings.previous, self.isolator, self.equal)
         found = cause(layer, pair, scene, self._repeats(row, pair))
-        other = self.misfits.holder(row.dump, layer.name) if row.dump is not None and is_open(found) else ""
-        return Fingerprint("other_tensor", True, f"{OTHER} {other!r}") if other else found
+        return (self.misfits.file_of(row) or found) if is_open(found) else found
 
     def _repeats(self, row: Match, pair: Pair) -> tuple[Array, ...]:
         """This tensor of the other runs, where it can be opened."""

@@ -107,6 +107,11 @@ _TABLE = (
         "Two files have changed places, or one lies over another: see how the dumps are named and copied.",
     ),
     Kind(
+        "cut_off",
+        "The file is the beginning of the tensor in a wider type, and has the size of a narrower one.",
+        "Copy the dump again, and look at the space on the board.",
+    ),
+    Kind(
         "other_input",
         "The network was fed something else than the reference.",
         "Feed both sides the same bytes: make the reference again with the board's input, or run with the reference's.",

@@ -19,7 +19,7 @@ from harness.consistency.layouts import TensorError, bits_of
 from harness.consistency.matching import Match
 from harness.consistency.pairing import Storages, open_array, real_values
 from harness.consistency.tensors import Array, decode, size_bytes, to_layout
-from harness.records import Dump, Layer, TensorSpec
+from harness.records import Dump, Fingerprint, Layer, TensorSpec
 from harness.reference import Reference, ReferenceTensor
 
 SIZED = ("truncated", "shape_differs", "dtype_differs")
@@ -63,6 +63,15 @@ class Misfits:
             return self._by_bytes(plain, tensor, dump, dump.path.read_bytes())
         except (OSError, TensorError):
             return plain
+
+    def file_of(self, row: Match) -> Fingerprint | None:
+        """What a file of the right size is, where its values are not those of its tensor."""
+        other = self.holder(row.dump, row.tensor.name) if row.dump is not None and row.tensor is not None else ""
+        if other:
+            return Fingerprint("other_tensor", True, f"{OTHER} {other!r}")
+        wider = self.begins(row)
+        told = f"read as the beginning of a file of {wider} its values follow the reference's"
+        return Fingerprint("cut_off", False, told) if wider else None
 
     def holder(self, dump: Dump, but: str) -> str:
         """The other tensor whose values a file holds exactly; "" for none. Values that are all one say nothing."""
@@ -119,6 +128,19 @@ class Misfits:
         if plain.reason == "dtype_differs" and ways:
             return replace(plain, open=True)
         return Finding("truncated", plain.told) if len(data) < size_bytes(likely[0]) else plain
+
+    def begins(self, row: Match) -> str:
+        """The wider dtype of which a raw file is the beginning although it has the size of a narrower one; else ""."""
+        tensor, dump = row.tensor, row.dump
+        if tensor is None or dump is None or tensor.spec is None or dump.spec is not None or dump.path.suffix == ".npy":
+            return ""
+        size = dump.path.stat().st_size
+        if size > MOST_BYTES:
+            return ""
+        reference = np.asarray(open_array(tensor.path, tensor.spec))
+        wider = [w for w in self._ways(tensor.spec) if size_bytes(w) > size and bits_of(w) > bits_of(tensor.spec)]
+        data = dump.path.read_bytes()
+        return next((way.dtype for way in wider if _start(data, way, tensor.spec, reference).follows), "")
 
     def misread(self, row: Match) -> str:
         """The narrower dtype of a raw file that was read as floats because its padding gives it their size."""
