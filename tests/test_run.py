@@ -315,6 +315,13 @@ def test_a_dump_cut_short_is_a_row_that_says_so(digits: Built, tmp_path: Path) -
     assert run["verdict"]["word"] != "consistent"
 
 
+def test_less_coverage_than_asked_for_is_no_success(digits: Built, tmp_path: Path) -> None:
+    done = run_digits(digits, tmp_path, "--mode", "release", "--min-coverage", "50")
+    assert done.returncode == 3
+    verdict = load(tmp_path)["verdict"]
+    assert verdict["word"] == "incomplete" and "50.0% are asked for" in verdict["detail"]
+
+
 def test_a_version_skew_is_a_finding_and_not_a_failure(digits: Built, tmp_path: Path) -> None:
     done = run_digits(digits, tmp_path, "--mode", "release", "--fault", "wrong_version")
     assert done.returncode == 0
