@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cli.tables import lines_of, shortened, width_of, wrapped
+from harness.cli.tables import hanging, lines_of, shortened, width_of, wrapped
 
 COLUMNS = ("#", "tensor", "op", "verdict", "why")
 ROWS = [
@@ -73,6 +81,23 @@ def test_any_text_fits_any_width(rows: list[list[str]], limit: int) -> None:
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=60), st.integers(2, 30))
 def test_a_wrapped_text_keeps_its_width(text: str, width: int) -> None:
     assert all(width_of(line) <= width for line in wrapped(text, width))
+
+
+def test_long_lines_hang_under_their_label_on_a_real_terminal_and_cut_no_path() -> None:
+    text = "report    " + "some words " * 8 + "/a/path/that/is/longer/than/the/line/and/is/copied/report.html"
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 50, 0, 0))
+    code = f"from harness.cli.tables import hanging; print(hanging({text!r}, 10))"
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}  # they overrule the terminal
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=follower, env=environment)
+    assert process.wait(timeout=60) == 0
+    os.close(follower)
+    lines = os.read(leader, 65536).decode().replace("\r\n", "\n").splitlines()
+    os.close(leader)
+    assert lines[0].startswith("report    some words") and len(lines) == 4
+    assert all(line.startswith(" " * 10) and line[10] != " " for line in lines[1:])
+    assert lines[-1].strip() == "/a/path/that/is/longer/than/the/line/and/is/copied/report.html"
+    assert hanging(text, 10) == text  # pytest's own output is no terminal
 
 
 def test_a_table_without_rows_is_its_heading() -> None:

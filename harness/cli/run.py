@@ -25,6 +25,7 @@ from harness.cli.common import (
     progress,
 )
 from harness.cli.run_words import absolute, core_of, inputs_of, modes_of, only_model, pair
+from harness.cli.tables import hanging
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Case
 
@@ -372,7 +373,7 @@ TONES: dict[str, dict[str, Any]] = {
 
 
 def _answer(folder: Path, run: dict[str, Any], as_json: bool) -> None:
-    from harness.report.summary import toned_lines
+    from harness.report.summary import LABEL, toned_lines
 
     page = _page(folder)
     if as_json:
@@ -380,5 +381,6 @@ def _answer(folder: Path, run: dict[str, Any], as_json: bool) -> None:
         return
     tone, told = toned_lines(run)
     for number, line in enumerate(told):
-        click.echo(click.style(clean(line), **TONES[tone]) if not number and colours(sys.stdout) else clean(line))
+        shown = hanging(clean(line), LABEL)
+        click.echo(click.style(shown, **TONES[tone]) if not number and colours(sys.stdout) else shown)
     click.echo(f"report    {page}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 
@@ -96,6 +97,17 @@ def _row(row: Sequence[str], widths: list[int], groups: list[list[int]], right: 
 def _padded(text: str, width: int, to_the_right: bool) -> str:
     blanks = " " * max(0, width - width_of(text))
     return blanks + text if to_the_right else text + blanks
+
+
+def hanging(text: str, indent: int) -> str:
+    """On a terminal: broken between words at its width, further lines `indent` blanks in. No word is cut: it may be a
+    path that is copied. Elsewhere the text as it is."""
+    if not sys.stdout.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, 2 * indent)
+    head, rest = text[:indent], text[indent:]
+    lines = textwrap.wrap(rest, width - indent, break_long_words=False, break_on_hyphens=False) or [""]
+    return head + ("\n" + " " * indent).join(lines)
 
 
 def wrapped(text: str, width: int) -> Iterator[str]:

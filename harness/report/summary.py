@@ -10,6 +10,7 @@ from harness.report.tables import part_label, tables
 from harness.report.time_tables import exceeds, overlaps
 from harness.report.values import plain, share, shortened, tenths, text, time_us, visible
 
+LABEL = 10  # letters that a line's label takes
 _MOST = 5  # of findings, origins and problems; the rest is counted
 
 
@@ -22,7 +23,7 @@ def toned_lines(run: Row) -> tuple[str, list[str]]:
     """The headline's tone (good, part, bad, none, stop) and the lines."""
     data = tables(run)
     blocks = (_verdict, _flags, _coverage, _origins, _float, _previous, _latency, _split, _findings, _problems)
-    told = [f"{label:<10}{words}" for block in blocks for label, words in block(data)]
+    told = [f"{label:<{LABEL}}{words}" for block in blocks for label, words in block(data)]
     return data["headline"]["tone"], [visible(line.replace("\u202f", " ")) for line in told]
 
 
