@@ -149,7 +149,9 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     known = {_real(dump.path) for dump in named}
     dumps = (*named, *(plain_dump(f) for f in files if _real(f) not in known))
     if not dumps:
-        raise InputError(f"{path}: no .bin or .npy file in it", "is it the folder of the debug run's dumps?")
+        asked = "is it the folder of the debug run's dumps?"
+        hint = "dumps as text are not read: have the tool write .bin" if any(path.rglob("*.txt")) else asked
+        raise InputError(f"{path}: no .bin or .npy file in it", hint)
     return dumps
 
 

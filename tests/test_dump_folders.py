@@ -251,3 +251,11 @@ def small_input(folder: Path) -> Reference:
     onnx.save(model, str(folder / "small.onnx"))
     values = np.random.default_rng(0).normal(size=(1, 1, 8, 8)).astype(np.float32)
     return run_reference(folder / "small.onnx", {"image": values}, folder / "reference")
+
+
+def test_dumps_as_text_are_said_to_be_unread(net: Reference, tmp_path: Path) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    (folder / "model_infer_output_0_logits.txt").write_text("1 2 3", encoding="utf-8")
+    done = call(net, folder)
+    assert done.exit_code == 2 and "dumps as text are not read: have the tool write .bin" in done.stderr
