@@ -42,6 +42,12 @@ def load_inventory(given: Path | None = None) -> dict[str, Board]:
     return dict(BUILT_IN) | (config.load_boards(file) if file else {})
 
 
+def own_boards(given: Path | None = None) -> list[Board]:
+    """The boards of hosts.yaml; where there is no such file, or none in it, those that are built in."""
+    file = find_hosts(given)
+    return list((config.load_boards(file) if file else {}).values()) or list(load_inventory(given).values())
+
+
 def find_board(name: str, given: Path | None = None) -> Board:
     """One board. Errors: ConfigError with the nearest name, and where names were looked up."""
     boards = load_inventory(given)

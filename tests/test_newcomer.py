@@ -16,6 +16,7 @@ from harness.cli import cli, unforeseen
 from harness.config import load_boards
 from harness.errors import InputError
 from harness.inputs import plan_inputs
+from harness.inventory import own_boards
 from harness.platforms.horizon_estimates import latency_is_estimated
 from harness.records import Case
 from harness.session.steps import check_name
@@ -136,6 +137,16 @@ def test_without_an_inventory_the_way_to_one_is_told(tmp_path: Path, monkeypatch
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     done = harness("boards", "check", "x5-01")
     assert done.exit_code == 2 and "copy hosts.example.yaml to ./hosts.yaml" in done.stderr
+
+
+def test_a_check_of_all_boards_is_of_ones_own_where_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    assert {board.name for board in own_boards()} >= {"emu-x5", "emu-arm64"}
+    (tmp_path / "hosts.yaml").write_text("boards:\n  lab-07: {platform: ort, address: lab}\n", encoding="utf-8")
+    assert [board.name for board in own_boards()] == ["lab-07"]
 
 
 def test_a_folder_of_runs_is_no_folder_of_dumps(reference: Path, tmp_path: Path) -> None:

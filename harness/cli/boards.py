@@ -136,16 +136,18 @@ def _facts(board: Board) -> dict[str, object]:
 @hosts_option
 @json_option
 def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
-    """Connect to boards and say what answers: system, tools, free space. All boards when none is named.
+    """Connect to boards and say what answers: system, tools, free space.
+
+    When none is named: those of hosts.yaml, or without such a file the built-in emulated ones.
 
     \b
     Examples:
       harness boards check
       harness boards check x5-01 s100-02 --json
     """
-    from harness.inventory import find_board, load_inventory
+    from harness.inventory import find_board, own_boards
 
-    boards = [find_board(name, hosts) for name in names] or list(load_inventory(hosts).values())
+    boards = [find_board(name, hosts) for name in names] or own_boards(hosts)
     answers = [_check(board) for board in boards]
     if as_json:
         emit_json({"boards": answers})
