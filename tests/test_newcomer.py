@@ -96,6 +96,8 @@ def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
         (["compare", "a", "b", "--map="], "--map is followed by an empty value"),
         (["run", "", "--board", "emu-x5"], "an argument is empty"),
         (["run", "m.bin", "--board", "emu-x5", "--frames", "9", "--time", "60"], "exclude each other"),
+        (["run", "m.bin", "--board", "emu-x5", "--case", "../x"], "--case is a name, not a path"),
+        (["emulator", "build", "a.onnx", "b.onnx", "--soc", "t40"], "2 models: a file for T40 and T41 holds one"),
         (["boards", "trust", "emu-x5"], "runs on this PC"),
         (["boards", "lease", "emu-x5", "--minutes", "nan"], "finite"),
         (["compare", "a", "b", "--json", "--csv"], "exclude each other"),

@@ -102,7 +102,7 @@ def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelI
     """Per NV12 input how its pixels are normalised; a bare `nv12` means every image-like input."""
     from harness.emulator.pixels import PixelInput
 
-    if _refused(given):
+    if _refused(models, given):
         return {}
     pixel = PixelInput(_three(given["mean"], "--mean"), _three(given["scale"], "--scale"), given["colour"] == "bgr")
     names: list[str] = []
@@ -120,7 +120,7 @@ def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelI
     return dict.fromkeys(names, pixel)
 
 
-def _refused(given: dict[str, Any]) -> bool:
+def _refused(models: tuple[Path, ...], given: dict[str, Any]) -> bool:
     """Whether this is a chip whose boards take plain pictures. Errors: InputError for an option without effect."""
     venus = given["soc"] in ("t40", "t41")
     if venus and (given["types"] or (given["scale"], given["colour"]) != ("1", "rgb")):
@@ -131,6 +131,8 @@ def _refused(given: dict[str, Any]) -> bool:
         raise InputError(
             f"--output-type {given['output_type']}: T40 and T41 have no such outputs", "float, or quantized"
         )
+    if venus and len(models) > 1:
+        raise InputError(f"{len(models)} models: a file for T40 and T41 holds one", "build each by itself")
     if not venus and given["var"] != "255":
         raise InputError("--var is about T40 and T41", "--scale is the other chips' word")
     return venus

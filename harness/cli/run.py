@@ -242,6 +242,8 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
         raise click.UsageError("--min-coverage needs --reference: it says how much of it must be compared.")
     if context.params["max_slower_percent"] is not None and not context.params["previous"]:
         raise click.UsageError("--max-slower needs --previous RUN: slower than which run?")
+    if "/" in context.params["case_name"]:
+        raise click.UsageError("--case is a name, not a path: --runs says where run folders go.")
     if {"frames", "time_s"} <= asked:
         raise click.UsageError("--frames and --time exclude each other: a profile ends after frames or after seconds.")
 
