@@ -210,7 +210,8 @@ def _dumping(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | N
         severity="warning",
         title="dumping the layers changed the network's outputs",
         evidence=f"seen on the {' and the '.join(sides)}: a tensor that is kept ends a fusion",
-        advice="optimizations off, or session.qdqisint8allowed=1 where activations are int8 (--option config=...)",
+        advice="run with --option optimizations=disable; where activations are int8, "
+        "--option config=session.qdqisint8allowed=1 does too",
     )
 
 
