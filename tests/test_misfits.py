@@ -12,10 +12,13 @@ import onnx
 import pytest
 
 from harness.consistency.compare import Settings, compare
+from harness.consistency.layouts import TensorError
+from harness.consistency.misfits import Misfits
+from harness.consistency.pairing import open_pair
 from harness.consistency.tensors import dequantize, encode, to_layout
 from harness.dumps import gaps, read_dumps
 from harness.platforms import load
-from harness.records import Comparison, Layer
+from harness.records import Comparison, Dump, Layer
 from harness.reference import Reference, open_reference, run_reference
 from tests.nets import float_model, inputs_of, quantized_reference
 
@@ -228,3 +231,15 @@ def test_a_float_file_that_is_cut_to_the_size_of_integers_is_seen_to_be_cut(
     assert found.verdict.exit_code == 1 and found.origins[0].fingerprint is not None
     assert found.origins[0].fingerprint.kind == "cut_off"
     assert "beginning of a file of f32" in found.origins[0].fingerprint.evidence
+
+
+def test_a_file_too_large_to_look_into_is_left_to_the_other_layers(floats: Reference, tmp_path: Path) -> None:
+    path = dumped(tmp_path / "dumps", floats)["relu3_out"]
+    cut(0.5)(path)
+    tensor, dump = floats.tensors["relu3_out"], Dump("relu3_out", path, unit="BPU")
+    with pytest.raises(TensorError) as caught:
+        open_pair(tensor, dump, HBDNN.storages)
+    looked = Misfits(floats, HBDNN.storages).look(caught.value, tensor, dump)
+    assert (looked.reason, looked.open) == ("truncated", False)
+    unseen = Misfits(floats, HBDNN.storages, most_bytes=100).look(caught.value, tensor, dump)
+    assert (unseen.reason, unseen.open) == ("dtype_differs", True)

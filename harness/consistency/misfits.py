@@ -24,7 +24,7 @@ from harness.reference import Reference, ReferenceTensor
 
 SIZED = ("truncated", "shape_differs", "dtype_differs")
 OTHER = "it holds exactly what the reference has in"
-MOST_BYTES = 1 << 28  # of a file that is looked into
+MOST_BYTES = 1 << 25  # of a file that is looked into: memory is up to 30 times that
 MOST_WAYS = 16
 FOLLOWS = 0.9  # correlation from which values are taken for those of the reference
 ENOUGH = 8  # elements; fewer follow anything
@@ -47,6 +47,7 @@ class Misfits:
 
     reference: Reference
     storages: Storages | None
+    most_bytes: int = MOST_BYTES
 
     def look(self, error: TensorError, tensor: ReferenceTensor, dump: Dump) -> Finding:
         """What a file is whose size fits nothing; the error's own words where nothing more is known."""
@@ -55,8 +56,9 @@ class Misfits:
             return plain
         try:
             size = dump.path.stat().st_size
-            if not 0 < size <= MOST_BYTES:
-                return plain
+            if not 0 < size <= self.most_bytes:
+                smaller = size < size_bytes(dump.spec or self._ways(tensor.spec)[0])
+                return replace(plain, open=smaller and plain.reason == "dtype_differs")
             other = self.holder(dump, tensor.name)
             if other:
                 return Finding("other_tensor", f"{error.message}; {OTHER} {other!r}")
@@ -135,7 +137,7 @@ class Misfits:
         if tensor is None or dump is None or tensor.spec is None or dump.spec is not None or dump.path.suffix == ".npy":
             return ""
         size = dump.path.stat().st_size
-        if size > MOST_BYTES:
+        if size > self.most_bytes:
             return ""
         reference = np.asarray(open_array(tensor.path, tensor.spec))
         wider = [w for w in self._ways(tensor.spec) if size_bytes(w) > size and bits_of(w) > bits_of(tensor.spec)]
@@ -147,7 +149,7 @@ class Misfits:
         tensor, dump = row.tensor, row.dump
         if tensor is None or dump is None or dump.spec is not None or dump.path.suffix == ".npy" or tensor.spec is None:
             return ""
-        if dump.path.stat().st_size > MOST_BYTES:
+        if dump.path.stat().st_size > self.most_bytes:
             return ""
         reference = np.asarray(open_array(tensor.path, tensor.spec))
         return self.narrower(tensor, dump, dump.path.read_bytes(), reference)
