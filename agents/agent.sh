@@ -578,6 +578,12 @@ supervised() { # is the supervisor of $job alive (and not another process with i
   return 1
 } 2>/dev/null
 
+read_end() { # -> $p_word $p_code $p_cs: how $job ended, where it did
+  p_word=''
+  [ -s "$job/end" ] && read -r p_word p_code p_cs <"$job/end"
+  [ -n "$p_word" ]
+} 2>/dev/null
+
 do_poll() { # token [seconds to wait for the end]
   hex "${1-}" || fail usage "poll TOKEN"
   job=$work/jobs/$1
@@ -588,8 +594,9 @@ do_poll() { # token [seconds to wait for the end]
   boot_id
   s_boot='' s_cs=0
   read -r s_boot s_cs <"$job/started" 2>/dev/null
-  if [ -r "$job/end" ]; then
-    read -r p_word p_code p_cs <"$job/end"
+  if [ "$s_boot" != "$boot" ]; then # ended or not: a power cut may have emptied what it left
+    say state rebooted
+  elif read_end; then
     say state "$p_word"
     say code "$p_code"
     say elapsed_cs "$p_cs"
@@ -597,12 +604,10 @@ do_poll() { # token [seconds to wait for the end]
     uptime_cs
     say state running
     say elapsed_cs $((cs - ${s_cs:-0}))
-  elif [ -r "$job/end" ]; then # it ended between the two looks
+  elif read_end; then # it ended between the two looks
     do_poll "$1"
     return
-  elif [ "$s_boot" != "$boot" ]; then
-    say state rebooted
-  elif nap; supervised || [ -r "$job/end" ]; then # a second look, before a run is called lost
+  elif nap; supervised || read_end; then # a second look, before a run is called lost
     do_poll "$1"
     return
   else

@@ -240,6 +240,20 @@ def test_a_reboot_in_the_middle_of_a_run_is_noticed(agent: Agent, place: str) ->
         agent.wait(token)
 
 
+def test_what_ended_before_a_reboot_is_not_believed(agent: Agent) -> None:
+    """Nothing is synced: a power cut may have emptied the dumps, and the file that says how the run ended."""
+    token = agent.start(Invocation(("true",)), agent.new_folder("before"), 30)
+    assert agent.wait(token).state == "done"
+    job = Path(agent.work) / "jobs" / token
+    (job / "end").write_text("")
+    assert agent.poll(token).state == "lost"
+    (job / "end").write_text("done 0 5\n")
+    (job / "started").write_text("another-boot 100\n")
+    assert agent.poll(token).state == "rebooted"
+    (job / "started").write_text("")
+    assert agent.poll(token).state == "rebooted"
+
+
 def test_a_run_that_is_not_known_is_said(agent: Agent) -> None:
     with pytest.raises(BoardError, match="does not know the run"):
         agent.poll("abcdef")

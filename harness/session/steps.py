@@ -257,7 +257,10 @@ class Session:
         job = dataclasses.replace(job, folder=folder)
         invocation = with_paths(self.board, self.platform.invocation(self.board, job))
         with self._at(f"running {name}"):
-            token = self._picked_up(name) or self._started(name, invocation, folder)
+            token = self._picked_up(name)
+            if not token and name in self.resume.tokens:
+                self.agent.remove(folder)  # what an earlier try left there is no result of this one
+            token = token or self._started(name, invocation, folder)
             state = self.agent.wait(
                 token, lambda text: self.tell(f"running {name}: {text}", 0, -1), self.case.timeout_s
             )

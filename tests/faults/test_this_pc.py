@@ -105,3 +105,30 @@ def test_a_killed_run_is_read_as_broken_off_and_one_at_work_is_left_alone(
     run = json.loads(file.read_text())
     assert run["state"] == "complete" and any("broken off" in note for note in run["notes"])
     assert left_behind(rig) == []
+
+
+def test_what_an_earlier_try_left_on_the_board_is_no_result(digits: Built, rig: Rig, tmp_path: Path) -> None:
+    """The host dies in a mode, the board reboots: the mode is made again, in an empty folder."""
+    slow = tmp_path / "python"
+    slow.write_text(f'#!/bin/sh\ncase "$*" in *debug*) sleep 8 ;; esac\nexec "{sys.executable}" "$@"\n')
+    slow.chmod(0o755)
+    hosts = inventory(rig, options={"python": str(slow)})
+    host = subprocess.Popen(argv_of(digits, hosts, tmp_path / "runs"), cwd=tmp_path, stderr=subprocess.DEVNULL)
+    until(lambda: any(rig.root.glob("work/jobs/*/job")) and any(rig.root.glob("work/runs/*/debug/log.txt")))
+    host.kill()
+    host.wait()
+    rig.reboot()
+    (debug,) = rig.root.glob("work/runs/*/debug")
+    (debug / "t00000.bin").write_bytes(b"half")
+    (debug / "t99999.bin").write_bytes(b"of another time")
+    for ended in rig.root.glob("work/jobs/*"):  # what a power cut leaves of a file that was just renamed
+        (ended / "end").write_bytes(b"")
+    slow.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (file,) = (tmp_path / "runs").rglob("run.json")
+    resume = [sys.executable, "-m", "harness", "run", "--resume", str(file.parent), "--hosts", str(inventory(rig))]
+    done = subprocess.run(resume, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = json.loads(file.read_text())
+    names = {row["name"] for mode in run["modes"] for row in mode["files"]}
+    assert "t00000.bin" in names and "t99999.bin" not in names
+    assert left_behind(rig) == []
