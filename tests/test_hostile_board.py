@@ -202,12 +202,13 @@ def test_json_on_a_terminal_carries_no_control_and_direction_characters(capsys: 
 def test_text_in_brackets_on_a_terminal_is_text(tmp_path: Path) -> None:
     """The progress bar's library has a markup of its own; a holder, a file or a case may be called `[/b]`."""
     (tmp_path / "hosts.yaml").write_text(
-        "boards: {away: {platform: ort, soc: x, address: 127.0.0.1, port: 1, limits: {connect_timeout_s: 1}}}\n"
+        "boards: {away: {platform: ort, soc: x, user: '[/b]', address: 127.0.0.1, port: 1,\n"
+        "  limits: {connect_timeout_s: 1}}}\n"
     )
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", ends[:1], ends[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "m.onnx")
-    argv = ["run", str(tmp_path / "m.onnx"), "--board", "away", "--case", "[/b] [red]\x1b[2J", "--hosts"]
+    argv = ["run", str(tmp_path / "m.onnx"), "--board", "away", "--case", "[red]\x1b[2J", "--hosts"]
     code, said = typed([*argv, str(tmp_path / "hosts.yaml")], [], tmp_path, {**os.environ, "TERM": "xterm"})
     assert code == 3 and "connection refused" in said, said
     assert "Traceback" not in said and "MarkupError" not in said and "\x1b[2J" not in said
