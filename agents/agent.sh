@@ -663,13 +663,22 @@ inside_runs() { # is $1 a folder under runs/, without tricks
   return 1
 }
 
+torn() { # did a power cut take what $job was about, so that no folder claims it any more
+  [ -d "$job" ] && [ ! -s "$job/job" ] || return 1
+  t_boot=''
+  read -r t_boot _ <"$job/started"
+  [ "$t_boot" != "$boot" ]
+} 2>/dev/null
+
 do_remove() { # escaped folder: ends its runs, then deletes it and their state
   check_lease
   unescape "${1-}"
   r_folder=$u
   inside_runs "$r_folder" || fail usage "remove: $r_folder is not under $work/runs"
   set --
+  boot_id
   for job in "$work"/jobs/*; do
+    if torn; then rm -rf "$job"; fi
     [ -f "$job/job" ] || continue
     job_value folder
     case $u/ in

@@ -240,6 +240,22 @@ def test_a_reboot_in_the_middle_of_a_run_is_noticed(agent: Agent, place: str) ->
         agent.wait(token)
 
 
+def test_state_that_a_power_cut_emptied_goes_with_the_next_removal(agent: Agent) -> None:
+    place = agent.new_folder("torn")
+    tokens = [agent.start(Invocation(("true",)), place, 30) for _ in range(3)]
+    for token in tokens:
+        agent.wait(token)
+    emptied, missing, whole = (Path(agent.work) / "jobs" / token for token in tokens)
+    for job in (emptied, missing):
+        (job / "started").write_text("another-boot 5\n")
+    (emptied / "job").write_text("")
+    (missing / "job").unlink()
+    agent.remove(agent.new_folder("another"))
+    assert [job.exists() for job in (emptied, missing, whole)] == [False, False, True]
+    agent.remove(place)
+    assert not whole.exists()
+
+
 def test_what_ended_before_a_reboot_is_not_believed(agent: Agent) -> None:
     """Nothing is synced: a power cut may have emptied the dumps, and the file that says how the run ended."""
     token = agent.start(Invocation(("true",)), agent.new_folder("before"), 30)
