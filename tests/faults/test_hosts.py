@@ -82,6 +82,7 @@ def stopped_in(rig: Rig, body: str, *arguments: str, when: str) -> subprocess.Po
 TELL = "try:\n    {}\nexcept Exception as error:\n    print(type(error).__name__, error, flush=True)\n"
 
 
+@pytest.mark.slow
 def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     model = random_file(tmp_path / "model.bin", 40 * MEGABYTE)
     rig.link.delay_s = 0.03
@@ -102,6 +103,7 @@ def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent
         host.kill()
 
 
+@pytest.mark.slow
 def test_a_host_that_slept_while_it_pulled_pulls_no_more(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     place = agent.new_folder("pull")
     for index in range(8):
@@ -237,6 +239,7 @@ def test_of_two_hosts_that_race_over_ssh_never_both_win(rig: Rig) -> None:
     assert all(a != b for a, b in zip(*won, strict=True))
 
 
+@pytest.mark.slow
 def test_a_lease_outlives_a_link_that_is_away_for_longer(rig: Rig, agent: Agent) -> None:
     """A run that goes on over there is still ours when the link comes back, and the lease is renewed again."""
     agent._patience_s = 0.5
@@ -308,6 +311,7 @@ def test_two_runs_under_one_lease_taken_by_hand_go_one_after_the_other(
         pass
 
 
+@pytest.mark.slow
 def test_of_several_who_wait_each_gets_the_board(rig: Rig) -> None:
     """Whoever is a moment too late waits on, as it was told to."""
     had: list[int] = []

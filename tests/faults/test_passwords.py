@@ -97,6 +97,7 @@ def test_a_kept_password_is_for_one_address(server: PasswordServer, tmp_path: Pa
     assert check(inventory(server, tmp_path), env) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["raise ImportError('none')", "def get_password(*a): raise OSError('no bus')"])
 def test_without_a_working_keyring_nothing_is_said_and_other_sources_serve(hosts: Path, text: str) -> None:
     (hosts.parent / "keyring.py").write_text(text + "\n")
@@ -184,6 +185,7 @@ def spied(tmp_path: Path) -> dict[str, str]:
     return {"PATH": f"{folder}:{os.environ['PATH']}", "SPY_FILE": str(tmp_path / "spied")}
 
 
+@pytest.mark.slow
 def test_the_ssh_program_gets_no_password_in_its_arguments_and_environment(
     server: PasswordServer, tmp_path: Path, spied: dict[str, str]
 ) -> None:
@@ -199,6 +201,7 @@ def test_the_ssh_program_gets_no_password_in_its_arguments_and_environment(
     assert MARK not in seen
 
 
+@pytest.mark.slow
 def test_a_proxy_command_gets_no_password(server: PasswordServer, tmp_path: Path) -> None:
     """paramiko starts it with this process's whole environment."""
     config = tmp_path / "ssh_config"
