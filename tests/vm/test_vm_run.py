@@ -1,0 +1,174 @@
+"""`harness run` on a whole machine whose power is cut: the verdict, the exit code, and `--resume` after the boot.
+
+The board has no Python. Its `python3` is a shell script that plays what the real runner said and left before, here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.agent import Agent
+from harness.errors import BoardError
+from tests.builds import Built, build
+from tests.faults.rig import rig_of
+from tests.faults.test_run import run as run_on_this_pc
+from tests.vm.test_vm import WORK, Bench, agent, bench, on_board
+
+__all__ = ["agent", "bench"]  # fixtures
+pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("vm")]
+
+MODES = ("info", "release", "debug", "profile", "memory")
+PLAYED = """#!/bin/sh
+for mode in profile debug release memory info; do
+  case "$*" in *$mode*) break ;; esac
+done
+echo $mode >>/data/calls
+cp /data/rec/$mode/* . 2>/dev/null
+cat /data/rec/$mode.log
+[ $mode != "$(cat /data/slow 2>/dev/null)" ] || sleep 12
+"""
+
+
+@pytest.fixture(scope="module")
+def digits(shared_folder: Path) -> Built:
+    return build(shared_folder, "digits")
+
+
+@pytest.fixture
+def played(bench: Bench, agent: Agent, digits: Built, tmp_path: Path) -> Iterator[Path]:
+    """The machine plays a run that was recorded here; gives a hosts.yaml with it as board `vm`."""
+    recorded = tmp_path / "recorded"
+    recorded.mkdir()
+    with rig_of(tmp_path / "rig", "dropbear") as rig:
+        done = run_on_this_pc(digits, rig, recorded, "--pull", "all")
+    assert done.returncode == 0, done.stderr
+    folder = next(recorded.rglob("run.json")).parent
+    for mode in MODES:
+        on_board(agent, f"mkdir -p /data/rec/{mode} /data/bin; rm -f /data/calls /data/slow")
+        for file in (folder / mode).iterdir():
+            target = f"/data/rec/{mode}.log" if file.name == "log.txt" else f"/data/rec/{mode}/{file.name}"
+            agent.transport.push(file, target, timeout_s=60)
+    (tmp_path / "python3").write_text(PLAYED)
+    agent.transport.push(tmp_path / "python3", "/data/bin/python3", timeout_s=60)
+    on_board(agent, "chmod 755 /data/bin/python3; sync")
+    fields = {"platform": "ort", "soc": "a53", "address": "127.0.0.1", "port": bench.port, "user": "root"}
+    fields |= {"identity": str(bench.folder / "id"), "known_hosts": str(bench.folder / "known_hosts"), "work": WORK}
+    fields |= {"tools": ["/data/bin"], "limits": {"connect_timeout_s": 30}}
+    (tmp_path / "hosts.yaml").write_text(json.dumps({"boards": {"vm": fields}}))
+    yield tmp_path / "hosts.yaml"
+
+
+def started(digits: Built, hosts: Path) -> subprocess.Popen[str]:
+    words = ["run", digits.reference, "--board", "vm", "--input", digits.input, "--reference", digits.reference]
+    return harness(hosts, *map(str, words), "--option", "optimizations=disable", "--frames", "3", "--pull", "all")
+
+
+def harness(hosts: Path, *words: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "harness", *words, "--hosts", str(hosts)]
+    return subprocess.Popen(argv, cwd=hosts.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    out, err = process.communicate(timeout=400)
+    assert "Traceback" not in err, err
+    return process.returncode, out + err
+
+
+def record(hosts: Path) -> dict[str, Any]:
+    """Of the run on the machine; the one that was recorded lies in a folder of its own."""
+    (file,) = (hosts.parent / "runs").rglob("run.json")
+    told: dict[str, Any] = json.loads(file.read_text())
+    return told | {"folder": str(file.parent)}
+
+
+def left_behind(agent: Agent) -> str:
+    """What a run may not leave on the board: folders and state of runs, parts of pushes."""
+    return on_board(agent, f"ls {WORK}/runs {WORK}/jobs | grep -v :; ls -a {WORK}/cache | grep part")
+
+
+def when(condition: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
+    def watch() -> None:
+        ends_at = time.monotonic() + 120
+        while not condition() and time.monotonic() < ends_at:
+            time.sleep(0.1)
+        act()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def test_a_run_on_the_machine_is_consistent_and_leaves_it_clean(digits: Built, agent: Agent, played: Path) -> None:
+    code, said = ended(started(digits, played))
+    assert code == 0, said
+    assert record(played)["verdict"]["word"] in ("consistent", "consistent_within")
+    assert record(played)["board"]["facts"]["arch"] == "aarch64"
+    assert left_behind(agent) == ""
+
+
+@pytest.mark.parametrize("moment", ["running", "pushing", "pulling"])
+def test_a_power_cut_is_said_and_the_run_goes_on_after_the_boot(
+    bench: Bench, digits: Built, agent: Agent, played: Path, moment: str
+) -> None:
+    if moment == "running":
+        on_board(agent, "echo debug >/data/slow; sync")
+    if moment == "pushing":
+        on_board(agent, f"rm -f {WORK}/cache/* {WORK}/cache/.*; sync")
+    process = started(digits, played)
+    runs = played.parent / "runs"
+
+    def reached() -> bool:
+        if moment == "pushing":
+            return any(runs.rglob("run.json"))
+        if moment == "running":
+            return "debug" in on_board(agent, "cat /data/calls")
+        return any(runs.rglob("debug/t*.bin"))
+
+    def cut() -> None:
+        bench.machine.cut()
+        bench.on()
+
+    cutting = when(reached, cut)
+    code, said = ended(process)
+    cutting.join()
+    told = record(played)
+    if code != 0:  # where the link alone broke, a run may survive; under a lease a reboot is always noticed
+        assert (code == 3 and "rebooted" in said) or "127.0.0.1" in said, said
+        assert told["verdict"]["word"] == "not_measured" and told["stopped_at"]
+        on_board(agent, "rm -f /data/slow")
+        code, said = ended(harness(played, "run", "--resume", told["folder"]))
+    assert code == 0, said
+    told = record(played)
+    assert told["state"] == "complete" and told["verdict"]["word"] in ("consistent", "consistent_within")
+    assert sorted(mode["mode"] for mode in told["modes"]) == sorted(MODES)
+    assert left_behind(agent) == ""
+
+
+def test_a_power_cut_ends_a_lease(bench: Bench, agent: Agent) -> None:
+    agent.take_lease("anna", 600)
+    on_board(agent, "sync")
+    bench.cut_and_boot(0.0).join()
+    other = bench.agent()
+    assert not other.show_lease().held
+    with pytest.raises(BoardError, match="rebooted"):
+        agent.new_folder("late")
+    other.take_lease("ben", 60)
+    other.release_lease()
+
+
+def test_a_full_disk_of_the_machine_is_said_and_the_next_run_works(digits: Built, agent: Agent, played: Path) -> None:
+    on_board(agent, f"rm -rf {WORK}/cache; dd if=/dev/zero of=/data/filler bs=1048576; true")
+    code, said = ended(started(digits, played))
+    assert code == 3 and ("no space" in said or "cannot write" in said), said
+    assert record(played)["verdict"]["word"] == "not_measured"
+    on_board(agent, "rm -f /data/filler; sync")
+    assert left_behind(agent) == ""
