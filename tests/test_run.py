@@ -179,6 +179,19 @@ def test_a_debug_build_that_computes_something_else_is_no_agreement(digits: Buil
     assert load(tmp_path)["comparison"]["extras"]["observer"]["same"] is False
 
 
+def test_modes_that_differ_within_the_policy_are_within_it_and_that_is_said(digits: Built, tmp_path: Path) -> None:
+    """Dumping takes an optimizer's fusions away: on a float platform the outputs are then others by a rounding."""
+    policy = tmp_path / "wide.yaml"
+    limits = "{max_step: 255, mismatch_share: 1, relative_l2: 10, max_abs_over_range: 10}"
+    policy.write_text(f"policy: wide\nextends: default\nrules:\n  - {{name: all, limits: {limits}}}\n")
+    more = ("--mode", "release,debug", "--fault", "debug_differs@conv2", "--policy", str(policy))
+    done = run_digits(digits, tmp_path, *more)
+    run = load(tmp_path)
+    assert done.returncode == 0 and run["verdict"]["word"] == "consistent_within", done.stdout
+    assert run["comparison"]["extras"]["observer"]["within"] is True
+    assert "do not give the same" in done.stdout and "C-104" in done.stdout
+
+
 def test_a_board_that_changes_its_mind_is_not_deterministic(digits: Built, tmp_path: Path) -> None:
     done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "nondeterminism@conv2", "--repeat", "3")
     assert done.returncode == 1
