@@ -101,6 +101,16 @@ def test_a_preprocessing_fault_starts_at_the_very_first_op(kind: str) -> None:
     assert "r1" in changed(f"{kind}@x")
 
 
+@pytest.mark.parametrize("kind", ["wrong_mean", "wrong_scale", "colour_order", "letterbox"])
+def test_a_preprocessing_fault_fits_pictures_in_bytes(kind: str) -> None:
+    spec = TensorSpec("x", "u8", (1, 3, 8, 12), "NCHW")
+    picture = np.random.default_rng(1).integers(20, 230, spec.shape).astype(np.uint8)
+    found = apply_fault(Fault(kind, kind, "x", {}), picture, Scene(stored(spec, "BPU", "hbdnn"), spec, None))
+    assert found.dtype == np.uint8 and found.shape == picture.shape and not np.array_equal(found, picture)
+    if kind == "wrong_mean":  # NV12 becomes YUV444: of it only Y has a mean
+        assert np.array_equal(found[:, :1], picture[:, :1] + 10) and np.array_equal(found[:, 1:], picture[:, 1:])
+
+
 def test_swapped_inputs_negate_a_difference(tmp_path: Path) -> None:
     file, model = kit.opened(kit.compile_to(tmp_path, kit.two_input_model()))
     rng = np.random.default_rng(3)

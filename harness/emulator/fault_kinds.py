@@ -233,7 +233,7 @@ def wrong_mean(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -
     by = args.get("by", 10.0) * (1.0 if x.dtype.kind in "iu" else float(np.std(x) or 1.0) / 64.0)
     changed = _wide(x)
     target = changed[:, :1] if x.dtype == np.uint8 and x.ndim == 4 else changed  # of YUV444 only Y has a mean
-    target += by
+    target += round(by) if changed.dtype.kind == "i" else by
     return _saturate(changed, x)
 
 
