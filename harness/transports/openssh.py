@@ -27,6 +27,7 @@ from harness.transports.passwords import Passwords, hide_environment, variable
 from harness.transports.pipes import PipeStream, command_name
 from harness.transports.quoting import remote_command
 
+LEFT_ALONE_S = 900  # of the master after its last session: where harness was killed, nobody else ends it
 LINK_FAILED = 255  # the exit code of ssh itself
 ALIVE_TIMEOUT_S = 5.0
 MASTER_TIMEOUT_S = 30.0
@@ -35,7 +36,7 @@ MASTER_TIMEOUT_S = 30.0
 class OpensshTransport(Copying):
     """A master connection in the background; every command is a session on it."""
 
-    def __init__(self, board: Board, passwords: Passwords | None = None) -> None:
+    def __init__(self, board: Board, passwords: Passwords | None = None, *, left_alone_s: int = LEFT_ALONE_S) -> None:
         if not board.address:
             raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
         if board.identity and not Path(board.identity).expanduser().is_file():
@@ -43,7 +44,7 @@ class OpensshTransport(Copying):
         self._ssh = shutil.which("ssh") or ""
         if not self._ssh:
             raise HostError("ssh is not on this PC", "apt-get install openssh-client")
-        self._board = board
+        self._board, self._left_alone_s = board, left_alone_s
         self._passwords = passwords or Passwords(board)
         self._lock = threading.Lock()
         # short: the path of a Unix socket has at most 107 bytes
@@ -61,6 +62,7 @@ class OpensshTransport(Copying):
         board = self._board
         options = {
             "ControlPath": str(self._folder / "m"),
+            "ControlPersist": str(self._left_alone_s),
             "BatchMode": "yes",
             "StrictHostKeyChecking": "yes",
             "UserKnownHostsFile": str(known_hosts.known_hosts_file(board)),

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -342,3 +342,31 @@ def test_a_run_folder_is_worked_on_by_one_process(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="still going on in another process"), claimed(tmp_path):
             pass
     assert not at_work(tmp_path) and list(tmp_path.iterdir()) == []
+
+
+def test_the_master_of_a_killed_host_ends_by_itself(rig: Rig) -> None:
+    """The ssh in the background has no other way to hear that its host is gone."""
+    script = (
+        "import os, sys\n"
+        "from harness.records import Board\n"
+        "from harness.transports.openssh import OpensshTransport\n"
+        "link = OpensshTransport(Board(**eval(sys.argv[1])), left_alone_s=1)\n"
+        "assert link.run(['true'], timeout_s=20).code == 0\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    record = rig.board_record()
+    fields = {k: getattr(record, k) for k in ("name", "platform", "soc", "address", "port", "user", "identity")}
+    fields["known_hosts"] = record.known_hosts
+    assert subprocess.run([sys.executable, "-c", script, repr(fields)], check=False).returncode == -9
+    until(lambda: not masters(rig.link.port))
+
+
+def masters(port: int) -> list[str]:
+    """Command lines of OpenSSH masters to a port."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended meanwhile
+            line = path.read_bytes()
+            if b"\0-p\0%d\0" % port in line and b"\0-M\0" in line:
+                found.append(line.decode(errors="replace"))
+    return found
