@@ -287,7 +287,7 @@ receive() { # stdin to the end of $p_part; with "yes" its md5 is taken meanwhile
   exec 3<&-
   p_hash=''
   if [ -e "$p_part.lock/growing" ]; then
-    { follow | md5sum >"$p_part.lock/sum"; } 2>/dev/null >&2 &
+    { if command -v python3 >&2; then follow_whole; else follow | md5sum; fi >"$p_part.lock/sum"; } 2>/dev/null >&2 &
     p_hash=$!
   fi
   wait "$p_cat"
@@ -306,6 +306,22 @@ follow() { # $p_part from its first byte on, while it grows. A `tee` would do it
     sleep 0.02 || sleep 1
   done
   cat
+} <"$p_part"
+
+follow_whole() { # the md5 of the same, without a pipe: a third less CPU beside a push that needs all of it
+  exec python3 -E -S -c '
+import hashlib, os, sys, time
+digest, room, agent, growing = hashlib.md5(), bytearray(1 << 18), os.getppid(), True
+while growing:
+    growing = os.path.exists(sys.argv[1]) and os.getppid() == agent
+    size = sys.stdin.buffer.raw.readinto(room)
+    while size:
+        digest.update(memoryview(room)[:size])
+        size = sys.stdin.buffer.raw.readinto(room)
+    if growing:
+        time.sleep(0.02)
+print(digest.hexdigest())
+' "$p_part.lock/growing"
 } <"$p_part"
 
 do_put() { # name size offset end owner [later]; stdin: the bytes from offset to end. `later`: adopt will check them
@@ -368,7 +384,7 @@ do_adopt() { # part-name name size owner: what was received under a passing name
 
 store() { # part name size-it-must-have md5-if-known: check, then rename; $n_md5 and $size are set
   p_sum=$4
-  [ -n "$p_sum" ] || p_sum=$(md5sum <"$1")
+  [ "$p_sum" = "$n_md5" ] || p_sum=$(md5sum <"$1") # what was hashed beside the writing is only believed when it is right
   if [ "$size" -ne "$3" ] || [ "${p_sum%% *}" != "$n_md5" ]; then
     rm -f "$1"
     fail damaged "${p_sum%% *}"

@@ -124,11 +124,14 @@ def sftp(served: Served) -> Iterator[paramiko.SFTPClient]:
 # --------------------------------------------------------------------------- the figures
 
 
-def side_by_side(rounds: int, actions: dict[str, Callable[[], None]]) -> dict[str, float]:
-    """Seconds of each action, median of rounds in which all take turns."""
+def side_by_side(
+    rounds: int, actions: dict[str, Callable[[], None]], before: Callable[[], None] = lambda: None
+) -> dict[str, float]:
+    """Seconds of each action, median of rounds in which all take turns; `before` each of them is not timed."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):
         for name, action in actions.items():
+            before()
             began = time.perf_counter()
             action()
             times[name].append(time.perf_counter() - began)
@@ -173,16 +176,18 @@ def move_large(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[
     there = agent.new_folder("large")
     pushed = push_large(agent, served, model, there, rounds)
     shutil.copy(model, f"{there}/model.bin")
-    for name in ("scp.bin", "sftp.bin"):
-        Path(there, name).unlink()
     pulled = pull_large(agent, folder, served, there, rounds)
     agent.remove(there)
     return pushed | pulled
 
 
 def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: int) -> dict[str, float | int]:
-    def push() -> None:
+    def nothing_there() -> None:
         shutil.rmtree(f"{agent.work}/cache", ignore_errors=True)
+        for name in ("scp.bin", "sftp.bin"):
+            Path(there, name).unlink(missing_ok=True)
+
+    def push() -> None:
         with open_transport(board_of(served)) as link:
             own = Agent(link, agent.work, cache_bytes=8 * 2**30)
             own.install()
@@ -195,7 +200,9 @@ def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: in
     def scp_push() -> None:
         scp(served, str(model), f"BOARD:{there}/scp.bin")
 
-    pushes = side_by_side(rounds, {"ours": push, "scp": scp_push, "sftp": sftp_put})
+    pushes = side_by_side(rounds, {"ours": push, "scp": scp_push, "sftp": sftp_put}, nothing_there)
+    nothing_there()
+    agent.put_file(model)
     return {
         "push_256MB_s": pushes["ours"],
         "scp_push_s": pushes["scp"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,13 +176,21 @@ def test_a_part_of_another_large_file_with_the_same_ends_is_not_believed(agent: 
     assert put.sent_bytes == len(data) and Path(put.path).read_bytes() == model.read_bytes()
 
 
-def test_pieces_that_are_sent_again_are_hashed_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [[], [10], [124, 125, 250]])
+def test_the_md5_of_a_file_does_not_depend_on_when_it_is_begun(tmp_path: Path, told: list[int]) -> None:
     file = tmp_path / "f"
     file.write_bytes(bytes(range(250)))
-    digest = _Digest(file)
-    for at, size in ((0, 100), (50, 100), (0, 30), (200, 50)):
-        digest.saw(at, file.read_bytes()[at : at + size])
+    digest = _Digest(file, 250)
+    for sent in told:
+        digest.sent(sent)
     assert digest.finish() == hashlib.md5(file.read_bytes()).hexdigest()
+
+
+def test_a_file_that_vanishes_while_it_is_sent_is_an_input_error(tmp_path: Path) -> None:
+    digest = _Digest(tmp_path / "gone", 250)
+    digest.sent(200)
+    with pytest.raises(InputError, match="gone: cannot read it"):
+        digest.finish()
 
 
 # --------------------------------------------------------------------------- hashed beside the writing
@@ -244,3 +253,19 @@ def test_a_part_is_not_stored_while_another_host_writes_it(agent: Agent) -> None
     agent.remove(f"{agent.work}/runs/writer")
     agent.ask("adopt", name, md5, str(len(data)), _owner())
     assert part.with_name(md5).read_bytes() == data
+
+
+@pytest.mark.parametrize("says", ["echo 0123456789abcdef0123456789abcdef", "exit 1", "kill -9 $$"])
+def test_a_python_of_the_board_that_hashes_wrongly_costs_a_second_look(tmp_path: Path, says: str) -> None:
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python3"
+    python.write_text(f"#!/bin/sh\n{says}\n")
+    python.chmod(0o755)
+    data = os.urandom(8 * 2**20)
+    with agent_of("dash", tmp_path / "board") as agent:
+        name, size = hashlib.md5(data).hexdigest(), str(len(data))
+        argv = agent.command("put", name, size, "0", size, _owner())
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        done = subprocess.run(argv, input=data, env=os.environ | {"PATH": path}, capture_output=True, check=True)
+        assert f"stored={name}".encode() in done.stdout
+        assert (Path(agent.work) / "cache" / name).read_bytes() == data

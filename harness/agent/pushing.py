@@ -1,7 +1,7 @@
 """Files to a board's content-addressed cache: only what is missing, going on where a broken push was.
 
-A large file that cannot be there (none of its size is) is sent at once under a passing name, and its md5 is taken on
-the way: reading it twice would cost as much as sending it over a fast link.
+A large file that cannot be there (none of its size is) is sent at once under a passing name, and its md5 is taken
+meanwhile, here and on the board: hashing it first, or last, would cost as much as sending it over a fast link.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import re
 import socket
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -30,7 +29,6 @@ SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits
 BUSY_PATIENCE_S = 120.0  # how long another host's push of the same file is waited for
 AHEAD_BYTES = 16 * 2**20  # from this size on, sending before the md5 is known saves more than its extra question
 QUICK_BYTES = 2**20  # of both ends: what a passing name is made from
-DIGEST_AHEAD = 64  # pieces that may wait for their md5: 8 MiB
 STANDSTILL = 5  # answers without any progress after which a push is given up
 
 
@@ -75,8 +73,7 @@ def _cached_sizes(agent: Agent) -> set[int]:
 
 def _put_known(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
     """By md5: it may be there."""
-    digest = _Digest(path)
-    md5 = digest.finish()
+    md5 = _md5_of(path)
     push = _Push(agent, path, size, _cache_name(path, md5), shift, None)
     sent = push.bring()
     return Put(path.name, md5, size, f"{agent.work}/cache/{push.name}", sent)
@@ -84,7 +81,7 @@ def _put_known(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
 
 def _put_ahead(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
     """Send first, name it by its md5 afterwards."""
-    digest = _Digest(path)
+    digest = _Digest(path, size)
     push = _Push(agent, path, size, _quick_name(path, size), shift, digest)
     try:
         sent = push.bring()
@@ -120,38 +117,34 @@ def _quick_name(path: Path, size: int) -> str:
 
 
 class _Digest:
-    """The md5 of a file, taken from pieces while they are sent, in a thread; what was not sent is read at the end."""
+    """The md5 of a file, taken by a thread that begins when half of it is sent: both ends then hash side by side while
+    the last bytes are on the way. It reads the file itself: one that changes meanwhile gets an md5 the board denies."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._at = 0
-        self._worker = ThreadPoolExecutor(1)  # one: the order of the pieces is kept
-        self._waiting: deque[Future[None]] = deque()
+    def __init__(self, path: Path, size: int) -> None:
+        self._path, self._begins_at = path, size // 2
+        self._worker = ThreadPoolExecutor(1)
+        self._md5: Future[str] | None = None
 
-    def saw(self, at: int, piece: bytes) -> None:
-        """A piece that lies at `at`; pieces seen before are not counted again."""
-        if at <= self._at < at + len(piece):
-            self._waiting.append(self._worker.submit(self._md5.update, piece[self._at - at :]))
-            self._at = at + len(piece)
-        while len(self._waiting) > DIGEST_AHEAD:
-            self._waiting.popleft().result()
-
-    def stop(self) -> None:
-        """Wait until every piece that was seen is counted."""
-        self._worker.shutdown()
+    def sent(self, at: int) -> None:
+        """So much of the file has been sent."""
+        if self._md5 is None and at >= self._begins_at:
+            self._md5 = self._worker.submit(_md5_of, self._path)
 
     def finish(self) -> str:
+        """Errors: InputError when the file cannot be read."""
         self.stop()
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._at)
-                while piece := file.read(8 * PIECE_BYTES):
-                    self._md5.update(piece)
-                    self._at += len(piece)
-        except OSError as error:
-            raise InputError(f"{self._path}: cannot read it: {error.strerror}") from error
-        return self._md5.hexdigest()
+        return self._md5.result() if self._md5 is not None else _md5_of(self._path)
+
+    def stop(self) -> None:
+        self._worker.shutdown()
+
+
+def _md5_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read it: {error.strerror}") from error
 
 
 class _Elsewhere(Exception):
@@ -228,10 +221,10 @@ class _Push:
         source.seek(start)
         at, end = start, self._end(start)
         while at < end and (piece := source.read(min(PIECE_BYTES, end - at))):
-            if self._digest:
-                self._digest.saw(at, piece)
             yield piece
             at += len(piece)
+            if self._digest:
+                self._digest.sent(at)
             self._sent += len(piece)
             self._shift.tell(at)
 
