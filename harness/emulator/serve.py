@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from harness.errors import AskedWrongly, HostError
 from harness.records import Board
 
 START_TIMEOUT_S = 15.0
+END_TIMEOUT_S = 5.0
 SESSION_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PACKAGES = {
     "sshd": "openssh-server",
@@ -219,10 +220,21 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
 
 def _end(process: subprocess.Popen[bytes], keys: Path) -> None:
     """End the server, its connections, and everything that was started through it."""
-    for pid in [process.pid, *_descendants(process.pid), *_started_through(str(keys))]:
+    _kill([process.pid, *_descendants(process.pid)])
+    ends_at = time.monotonic() + END_TIMEOUT_S
+    looks_without_any = 0
+    while looks_without_any < 2 and time.monotonic() < ends_at:  # a program that is just starting has no environment
+        left = _started_through(str(keys))
+        _kill(left)
+        looks_without_any = 0 if left else looks_without_any + 1
+        time.sleep(0.02)
+    process.wait()
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
-    process.wait()
 
 
 def _descendants(pid: int) -> list[int]:
