@@ -153,6 +153,7 @@ def test_a_hung_tool_is_ended_on_the_board_with_all_it_started(agent: Agent, pla
     assert processes(mark) == []
 
 
+@pytest.mark.slow
 def test_a_tool_that_ignores_the_request_to_end_is_killed(agent: Agent, place: str) -> None:
     mark = f"4{time.time_ns() % 10**8}"
     state = agent.wait(agent.start(sh(f"trap '' TERM; sleep {mark}; sleep {mark}; sleep {mark}"), place, 1))
@@ -213,6 +214,7 @@ def test_a_poll_that_waits_comes_back_while_the_run_goes_on(agent: Agent, place:
     agent.stop(token)
 
 
+@pytest.mark.slow
 def test_endless_output_ends_the_run(agent: Agent, place: str) -> None:
     token = agent.start(sh("yes $(printf %01000d 0)"), place, 60, log_limit_bytes=100_000)
     with pytest.raises(ToolError, match="without end"):

@@ -180,6 +180,7 @@ def test_a_board_at_work_for_somebody_without_a_lease_is_not_taken(agent: Agent)
     agent.remove(folder)
 
 
+@pytest.mark.slow
 def test_a_held_lease_is_renewed_and_given_back(agent: Agent) -> None:
     with hold_lease(agent, 3, "anna") as keeper:
         time.sleep(3.5)

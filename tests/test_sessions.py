@@ -107,6 +107,7 @@ def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_pat
     assert run["problems"] == [] and "an earlier try ended" in " ".join(run["notes"])
 
 
+@pytest.mark.slow
 def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: Built, tmp_path: Path) -> None:
     with started(digits, tmp_path, "--fault", "hang@perf", "--timeout", "8") as process:
         wait_for_step(tmp_path, "profile")
@@ -125,6 +126,7 @@ def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: Built, tmp_path
     assert len(token) == 16
 
 
+@pytest.mark.slow
 def test_a_board_in_use_is_refused_with_its_holder_and_can_be_waited_for(digits: Built, tmp_path: Path) -> None:
     with started(digits, tmp_path, "--fault", "hang@infer", "--timeout", "6", "--mode", "release") as process:
         wait_for_step(tmp_path, "release")

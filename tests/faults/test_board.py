@@ -19,6 +19,8 @@ from harness.records import Invocation
 from tests.faults.rig import SERVERS, Rig, agent_on, alive, new_mark, rig_of, until
 from tests.servers import needs
 
+pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
+
 MEGABYTE = 2**20
 
 

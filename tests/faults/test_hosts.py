@@ -28,6 +28,8 @@ from tests.faults.test_link import MEGABYTE, other_host, parts, random_file, sh
 from tests.faults.test_run import inventory
 from tests.servers import needs
 
+pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
+
 
 @pytest.fixture(params=SERVERS)
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
@@ -82,7 +84,6 @@ def stopped_in(rig: Rig, body: str, *arguments: str, when: str) -> subprocess.Po
 TELL = "try:\n    {}\nexcept Exception as error:\n    print(type(error).__name__, error, flush=True)\n"
 
 
-@pytest.mark.slow
 def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     model = random_file(tmp_path / "model.bin", 40 * MEGABYTE)
     rig.link.delay_s = 0.03
@@ -103,7 +104,6 @@ def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent
         host.kill()
 
 
-@pytest.mark.slow
 def test_a_host_that_slept_while_it_pulled_pulls_no_more(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     place = agent.new_folder("pull")
     for index in range(8):
@@ -166,7 +166,6 @@ def test_no_call_of_a_lost_lease_reaches_the_board(tmp_path: Path, call: str) ->
         assert on_the_board(rig) == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["broken", "by itself"])
 def test_a_run_that_slept_does_nothing_to_the_board_any_more(
     digits: Built, rig: Rig, tmp_path: Path, ends: str
@@ -206,7 +205,6 @@ def test_a_run_that_slept_does_nothing_to_the_board_any_more(
 # --------------------------------------------------------------------------- who has it
 
 
-@pytest.mark.slow
 def test_of_two_hosts_that_race_over_ssh_never_both_win(rig: Rig) -> None:
     """A thousand rounds; both ask at the same moment."""
     rounds = 1000
@@ -237,7 +235,6 @@ def test_of_two_hosts_that_race_over_ssh_never_both_win(rig: Rig) -> None:
     assert all(a != b for a, b in zip(*won, strict=True))
 
 
-@pytest.mark.slow
 def test_a_lease_outlives_a_link_that_is_away_for_longer(rig: Rig, agent: Agent) -> None:
     """A run that goes on over there is still ours when the link comes back, and the lease is renewed again."""
     agent._patience_s = 0.5
@@ -309,7 +306,6 @@ def test_two_runs_under_one_lease_taken_by_hand_go_one_after_the_other(
         pass
 
 
-@pytest.mark.slow
 def test_of_several_who_wait_each_gets_the_board(rig: Rig) -> None:
     """Whoever is a moment too late waits on, as it was told to."""
     had: list[int] = []

@@ -22,6 +22,8 @@ from harness.transports.ssh import CONNECTION_LIMIT_BYTES
 from tests.faults.rig import SERVERS, Rig, agent_on, alive, new_mark, rig_of, until
 from tests.servers import needs
 
+pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
+
 MEGABYTE = 2**20
 
 
@@ -232,7 +234,6 @@ def test_a_command_that_ends_with_255_is_an_answer_and_a_lost_master_is_not(rig:
 # --------------------------------------------------------------------------- frozen
 
 
-@pytest.mark.slow
 def test_a_link_that_freezes_while_running_is_noticed_and_replaced(rig: Rig, agent: Agent) -> None:
     place = agent.new_folder("freeze")
     token = agent.start(sh("sleep 3; exit 6"), place, 60)
@@ -242,7 +243,6 @@ def test_a_link_that_freezes_while_running_is_noticed_and_replaced(rig: Rig, age
     assert agent.wait(token).exit_code == 6
 
 
-@pytest.mark.slow
 def test_a_link_that_freezes_while_pulling_is_noticed(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     place = agent.new_folder("freeze")
     for index in range(20):
@@ -254,7 +254,6 @@ def test_a_link_that_freezes_while_pulling_is_noticed(rig: Rig, agent: Agent, tm
     assert len(agent.fetch(place, names, tmp_path / "got")) == 20
 
 
-@pytest.mark.slow
 def test_a_link_that_freezes_while_pushing_is_noticed_and_the_push_goes_on(
     rig: Rig, agent: Agent, tmp_path: Path
 ) -> None:
@@ -283,7 +282,6 @@ def test_a_slow_link_that_loses_packets_brings_everything(
     assert Path(put.path).read_bytes() == model.read_bytes() and len(stored) == 50
 
 
-@pytest.mark.slow
 def test_streams_in_a_row_get_a_fresh_connection_before_the_bytes_at_which_a_renegotiation_stalls(rig: Rig) -> None:
     with rig.open() as transport:
         for _ in range(2):
@@ -294,7 +292,6 @@ def test_streams_in_a_row_get_a_fresh_connection_before_the_bytes_at_which_a_ren
     assert STREAM_LIMIT_BYTES < CONNECTION_LIMIT_BYTES < Packetizer.REKEY_BYTES
 
 
-@pytest.mark.slow
 def test_a_file_of_exactly_512_MiB_comes_home(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     """Where a re-keying in the middle of one stream kills the connection."""
     place = agent.new_folder("large")
@@ -309,7 +306,6 @@ def test_a_file_of_exactly_512_MiB_comes_home(rig: Rig, agent: Agent, tmp_path: 
     assert put.sent_bytes == 512 * MEGABYTE
 
 
-@pytest.mark.slow
 def test_20000_small_dumps_come_home(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     place = agent.new_folder("many")
     for index in range(20_000):
@@ -364,7 +360,6 @@ def test_a_host_killed_while_it_holds_a_lease_frees_the_board_by_itself(rig: Rig
     agent.remove(f"{agent.work}/runs/d")
 
 
-@pytest.mark.slow
 def test_a_host_killed_while_pushing_leaves_a_push_that_another_goes_on_with(
     rig: Rig, agent: Agent, tmp_path: Path
 ) -> None:

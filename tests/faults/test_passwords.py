@@ -20,6 +20,8 @@ from tests.builds import build
 from tests.faults.rig import SERVERS
 from tests.password_server import MARK, PASSWORD, PasswordServer, password_server
 
+pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
+
 BACKEND = "keyrings.alt.file.PlaintextKeyring"  # a real backend: a file
 NO_BACKEND = "keyring.backends.fail.Keyring"
 TRANSPORTS = ("ssh", "openssh")
@@ -97,7 +99,6 @@ def test_a_kept_password_is_for_one_address(server: PasswordServer, tmp_path: Pa
     assert check(inventory(server, tmp_path), env) == (0, "")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("text", ["raise ImportError('none')", "def get_password(*a): raise OSError('no bus')"])
 def test_without_a_working_keyring_nothing_is_said_and_other_sources_serve(hosts: Path, text: str) -> None:
     (hosts.parent / "keyring.py").write_text(text + "\n")
@@ -185,7 +186,6 @@ def spied(tmp_path: Path) -> dict[str, str]:
     return {"PATH": f"{folder}:{os.environ['PATH']}", "SPY_FILE": str(tmp_path / "spied")}
 
 
-@pytest.mark.slow
 def test_the_ssh_program_gets_no_password_in_its_arguments_and_environment(
     server: PasswordServer, tmp_path: Path, spied: dict[str, str]
 ) -> None:
@@ -201,7 +201,6 @@ def test_the_ssh_program_gets_no_password_in_its_arguments_and_environment(
     assert MARK not in seen
 
 
-@pytest.mark.slow
 def test_a_proxy_command_gets_no_password(server: PasswordServer, tmp_path: Path) -> None:
     """paramiko starts it with this process's whole environment."""
     config = tmp_path / "ssh_config"
@@ -228,7 +227,6 @@ while data := far.recv(65536):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_run_by_password_leaves_no_trace_of_it(
     server: PasswordServer, tmp_path: Path, shared_folder: Path, transport: str
