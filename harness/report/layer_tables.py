@@ -130,7 +130,7 @@ def layer_row(layer: Row, position: int) -> Row:
         "note": text(layer.get("note")),
         "match": text(layer.get("match")),
         "board_file": text(layer.get("board_file")),
-        "hashed": text(layer.get("hashed")) if layer.get("hashed") in HASHED else "",
+        "hashed": told if (told := text(layer.get("hashed"))) in HASHED else "",
         **measured,
         "alone": figures(alone) if alone else None,
         "md5": _hashes(layer),
