@@ -166,10 +166,16 @@ def test_no_call_of_a_lost_lease_reaches_the_board(tmp_path: Path, call: str) ->
         assert on_the_board(rig) == before
 
 
-@pytest.mark.parametrize("ends", ["broken", "by itself"])
-def test_a_run_that_slept_does_nothing_to_the_board_any_more(
-    digits: Built, rig: Rig, tmp_path: Path, ends: str
-) -> None:
+def test_a_run_that_slept_does_nothing_to_the_board_any_more(digits: Built, rig: Rig, tmp_path: Path) -> None:
+    sleep_through_the_lease(digits, rig, tmp_path, broken=True)
+
+
+def test_a_run_that_slept_until_its_lease_ended_by_itself_does_nothing_either(digits: Built, tmp_path: Path) -> None:
+    with rig_of(tmp_path / "board", "dropbear") as rig:  # two minutes, in which the server has no part
+        sleep_through_the_lease(digits, rig, tmp_path, broken=False)
+
+
+def sleep_through_the_lease(digits: Built, rig: Rig, tmp_path: Path, broken: bool) -> None:
     """SIGSTOP in the middle of a run; another host takes the board; SIGCONT. Not even `teardown` may run."""
     fake = tmp_path / "python"
     fake.write_text(f'#!/bin/sh\ncase "$*" in *debug*) sleep 6 ;; esac\nexec "{sys.executable}" "$@"\n')
@@ -185,7 +191,7 @@ def test_a_run_that_slept_does_nothing_to_the_board_any_more(
         os.kill(host.pid, signal.SIGSTOP)
         with rig.open() as transport:
             other = agent_on(transport)
-            if ends == "broken":
+            if broken:
                 other.break_lease()
             until(lambda: not other.show_lease().held, 150)
             other.take_lease("other", 300)
