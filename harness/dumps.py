@@ -24,6 +24,7 @@ import numpy as np
 
 from harness import platforms
 from harness.errors import InputError
+from harness.packed import refuse_packed, refuse_packed_files
 from harness.platforms.base import Platform
 from harness.records import Dump, Gap, ModelInfo, Quantization, TensorSpec
 
@@ -134,6 +135,7 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     """
     if path.is_file() and path.suffix == ".npz":
         return _npz(path)
+    refuse_packed(path, "a folder of dumps")
     if not path.is_dir():
         what = "neither a folder nor an .npz of dumps" if path.exists() else "no such folder or .npz of dumps"
         raise InputError(f"{path}: {what}", "give the folder that the board's tool wrote")
@@ -149,6 +151,7 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     known = {_real(dump.path) for dump in named}
     dumps = (*named, *(plain_dump(f) for f in files if _real(f) not in known))
     if not dumps:
+        refuse_packed_files(path, sorted(path.rglob("*")), "a dump")
         asked = "is it the folder of the debug run's dumps?"
         hint = "dumps as text are not read: have the tool write .bin" if any(path.rglob("*.txt")) else asked
         raise InputError(f"{path}: no .bin or .npy file in it", hint)

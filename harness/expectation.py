@@ -116,10 +116,18 @@ class Expectation:
         def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
             if len(wanted) != len(inputs):
                 raise InputError(
-                    f"{of}: takes {len(wanted)} inputs, the board's model {len(inputs)}",
-                    "it is not the ONNX of this model",
+                    f"{of}: takes {len(wanted)} inputs, the board's model {len(inputs)}: it is another model's ONNX",
+                    _both_sides(wanted, info),
                 )
-            return {spec.name: self._feed(info, spec, _partner(spec, i, inputs)) for i, spec in enumerate(wanted)}
+            try:
+                return {spec.name: self._feed(info, spec, _partner(spec, i, inputs)) for i, spec in enumerate(wanted)}
+            except InputError as error:
+                if not _foreign(wanted, info):
+                    raise
+                raise InputError(
+                    f"{of}: it may be another model's ONNX: {error.message}",
+                    f"{_both_sides(wanted, info)}; give --reference the ONNX that this model was built from",
+                ) from error
 
         return feeds
 
@@ -131,6 +139,27 @@ class Expectation:
 def _partner(spec: TensorSpec, position: int, inputs: Sequence[Fed]) -> Fed:
     """The board input of the same name, else the one in the same place."""
     return next((fed for fed in inputs if fed.tensor == spec.name), inputs[position])
+
+
+def _foreign(wanted: Sequence[TensorSpec], info: ModelInfo) -> bool:
+    """Whether the inputs of an ONNX and of the board's model have no name, or no size, in common."""
+    names = {spec.name for spec in wanted} & {spec.name for spec in info.inputs}
+    sizes = {_sides(spec) for spec in wanted} & {_sides(spec) for spec in info.inputs}
+    return bool(info.inputs) and not (names and sizes)
+
+
+def _sides(spec: TensorSpec) -> tuple[int, ...]:
+    """The sizes of a tensor in whatever order of axes, without the ones that a layout may add."""
+    return tuple(sorted(size for size in spec.shape if size != 1))
+
+
+def _both_sides(wanted: Sequence[TensorSpec], info: ModelInfo) -> str:
+    return f"it takes {_inputs_in_words(wanted)}; the model on the board takes {_inputs_in_words(info.inputs)}"
+
+
+def _inputs_in_words(specs: Sequence[TensorSpec]) -> str:
+    """`'images' u8 1x3x224x224`, of each input."""
+    return ", ".join(f"{s.name!r} {s.dtype} {'x'.join(map(str, s.shape))}" for s in specs) or "no input that it tells"
 
 
 def _pieces(path: Path) -> Iterator[tuple[tuple[int, str], tuple[Path, int]]]:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
 from harness.errors import InputError
+from harness.packed import refuse_packed
 from harness.records import TensorSpec
 
 DTYPES = {
@@ -34,7 +35,9 @@ SMALL_CONSTANT = 4096  # elements; shape inference reads values of shape-like co
 def load_model(path: Path) -> onnx.ModelProto:
     """Parse an ONNX file without its external weights. Errors: InputError for a file that is no ONNX."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file", "give the path of an ONNX model")
+        what = "a folder, not an ONNX model" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}", "give the path of an ONNX model")
+    refuse_packed(path, "an ONNX model")
     try:
         model = onnx.load(str(path), load_external_data=False)
     except (DecodeError, ValueError, OSError) as error:

@@ -22,7 +22,7 @@ def find_previous(path: Path) -> Path:
 
     Errors: InputError where there is none, or where the one that is named was not judged.
     """
-    direct = path if path.is_file() else path / "run.json"
+    direct = store.find_run(path) if path.is_file() else path / "run.json"
     if direct.is_file():
         state = store.load_run(direct).get("state")
         if not _is_judged(direct):

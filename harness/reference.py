@@ -20,7 +20,14 @@ from harness import dumps as files
 from harness.errors import InputError
 from harness.graph import LogicalModel, LogicalTensor, read_logical
 from harness.records import Graph, TensorSpec
-from harness.reference_folder import Reference, ReferenceTensor, file_md5, read_reference, with_graph
+from harness.reference_folder import (
+    Reference,
+    ReferenceTensor,
+    file_md5,
+    read_reference,
+    refuse_no_reference,
+    with_graph,
+)
 from harness.reference_inputs import arrays_of_bytes, check_inputs, dense_bytes, input_specs, model_inputs, read_inputs
 
 __all__ = [
@@ -281,13 +288,12 @@ def open_reference(
     what an ONNX computes (else a folder of this process), `platform` names the dump dialect of a plain folder,
     `graph` an ONNX that gives the graph where the reference has none. Errors: InputError.
     """
-    if path.is_file() and path.suffix == ".onnx":
+    refuse_no_reference(path)
+    if path.suffix == ".onnx" and path.is_file():
         if inputs is None and feeds is None:
             raise InputError(f"{path}: an ONNX as reference needs inputs", "add --input TENSOR=FILE")
         feed = inputs if inputs is not None else _ask(path, feeds)
         return run_reference(path, feed, scratch or files.scratch_folder())
-    if not path.exists():
-        raise InputError(f"{path}: no such reference", "give a folder, an .npz or an ONNX")
     reference = read_reference(path, platform)
     return reference if graph is None else with_graph(reference, graph)
 

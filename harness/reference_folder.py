@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from harness import dumps as files
 from harness.errors import InputError
 from harness.graph import LogicalTensor, read_logical
+from harness.packed import refuse_packed
 from harness.records import Dump, Graph, Op, TensorSpec
 
 Array = np.ndarray[Any, Any]
@@ -62,6 +64,23 @@ def file_md5(path: Path) -> str:
     """md5 of a file, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+
+
+def refuse_no_reference(path: Path, what: str = "reference") -> None:
+    """What a look at the path alone tells to be none; nothing is read. Errors: InputError with what to give or type."""
+    if not path.exists():
+        raise InputError(f"{path}: no such {what}", "give a folder, an .npz or an ONNX on this PC")
+    refuse_packed(path, f"a {what}")
+    if path.is_file() and path.suffix not in (".onnx", ".npz"):
+        raise InputError(
+            f"{path}: not a {what}: a file that is neither an .onnx nor an .npz",
+            "give the ONNX that belongs to the model, a folder of `harness reference`, or an .npz of its tensors",
+        )
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError(
+            f"{path}: an empty folder, not a {what}",
+            f"fill it: harness reference MODEL.onnx --input FILE -o {shlex.quote(str(path))}",
+        )
 
 
 def read_reference(path: Path, platform: str = "") -> Reference:

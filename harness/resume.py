@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import store
 from harness.errors import InputError
+from harness.packed import refuse_packed
 from harness.records import Case
 
 FILE = "resume.json"
@@ -41,6 +42,13 @@ def drop(folder: Path) -> None:
 def load(folder: Path) -> Resume:
     """Errors: InputError when the run is complete, or was not made by this harness."""
     path = folder / FILE
+    if folder.is_file():
+        refuse_packed(folder, "a run folder")
+        is_inside = (folder.parent / FILE).is_file()
+        hint = f"harness run --resume {folder.parent}" if is_inside else "for example runs/CASE/BOARD/20261120T091400Z"
+        raise InputError(f"{folder}: a file; the folder of a broken run is wanted", hint)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder", "the folder that the broken run named")
     if not path.is_file():
         raise InputError(
             f"{folder}: nothing to resume ({FILE} is not there)", "a complete run has none: start a new one instead"

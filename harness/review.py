@@ -36,6 +36,7 @@ from harness.records import (
     TensorSpec,
     Verdict,
 )
+from harness.reference_folder import refuse_no_reference
 from harness.toolchains import read_any
 
 Tell = Callable[[str, int, int], None]
@@ -43,10 +44,9 @@ Tell = Callable[[str, int, int], None]
 
 def check_before(case: Case) -> Case:
     """Refuse what cannot be judged, before a board is touched. Errors: InputError, ConfigError."""
-    if case.reference and not Path(case.reference).exists():
-        raise InputError(f"{case.reference}: no such reference", "give a folder, an .npz or an ONNX on this PC")
-    if case.floats and not Path(case.floats).exists():
-        raise InputError(f"{case.floats}: no such float reference", "give a folder, an .npz or an ONNX on this PC")
+    for given, what in ((case.reference, "reference"), (case.floats, "float reference")):
+        if given:
+            refuse_no_reference(Path(given), what)
     if case.graph:
         read_graph(Path(case.graph))
     if case.mapping and not Path(case.mapping).is_file():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import COULD_NOT_MEASURE, InputError
+from harness.packed import refuse_packed
 
 FORMAT = 1
 
@@ -158,6 +159,7 @@ def save_run(folder: Path, run: dict[str, Any]) -> Path:
 def find_run(path: Path) -> Path:
     """The run.json meant by a run folder, a case's folder (newest run inside) or the file itself."""
     if path.is_file():
+        _refuse_other_file(path)
         return path
     if (path / "run.json").is_file():
         return path / "run.json"
@@ -165,6 +167,16 @@ def find_run(path: Path) -> Path:
     if inside:
         return inside[-1]
     raise InputError(f"{path}: no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z")
+
+
+def _refuse_other_file(file: Path) -> None:
+    """Errors: InputError for a file that cannot be a run.json by its name: where the run is, if it lies beside it."""
+    if file.suffix == ".json":
+        return
+    refuse_packed(file, "a run folder")
+    beside = next((folder for folder in (file.parent, file.parent.parent) if (folder / "run.json").is_file()), None)
+    hint = f"the run that it belongs to: {beside}" if beside else "for example runs/CASE/BOARD/20261120T091400Z"
+    raise InputError(f"{file}: a file; a run folder (or its run.json) is wanted", hint)
 
 
 def load_run(path: Path) -> dict[str, Any]:

@@ -138,7 +138,9 @@ def _restrided(source: Path, given: dict[str, Any]) -> Made:
 
 def _load(source: Path, given: dict[str, Any]) -> tuple[U8, list[str]]:
     from harness import convert_images as images
+    from harness.packed import refuse_packed
 
+    refuse_packed(source, "a picture or a tensor")
     suffix = source.suffix.lower()
     if suffix == ".nv12":
         return _load_nv12(source, given), ["NV12 becomes Y, U, V planes per pixel, chroma repeated"]

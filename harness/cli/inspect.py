@@ -63,8 +63,10 @@ def _end(refused: list[InputError]) -> None:
 
 def _read(path: Path) -> Artifact:
     from harness.cli.board_files import CONSOLES, READERS
+    from harness.packed import refuse_packed
     from harness.toolchains import Probe, read_any, readers
 
+    refuse_packed(path, "a file that can be read as it is")
     artifact = read_any(path, READERS, CONSOLES)
     if artifact is not None:
         return artifact

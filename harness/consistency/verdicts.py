@@ -200,11 +200,15 @@ def _good(compared: Sequence[Layer], differing: Sequence[Layer], coverage: Cover
     return Verdict("consistent", f"{seen}, all exact", GOOD)
 
 
+_STRANGERS = {"no dump", "no reference"}  # all there is to say of a reference and dumps of two models
+
+
 def _nothing(layers: Sequence[Layer]) -> str:
     """`nothing could be compared: 67 no dump, 66 no reference`, the most frequent reason first."""
     counts = Counter(layer.reason.replace("_", " ") for layer in layers)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    return f"nothing could be compared: {reasons or 'there are no tensors'}"
+    foreign = "; no name is on both sides: is the reference another model's?" if set(counts) == _STRANGERS else ""
+    return f"nothing could be compared: {reasons or 'there are no tensors'}{foreign}"
 
 
 def _blame(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:

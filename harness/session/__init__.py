@@ -16,6 +16,7 @@ from harness import recovery, run_record, store
 from harness.boards import open_board
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.expectation import Expectation
+from harness.packed import refuse_packed
 from harness.platforms.base import Platform
 from harness.records import Board, Case
 from harness.resume import Resume
@@ -123,6 +124,7 @@ def _check_case(platform: Platform, board: Board, case: Case) -> None:
     if not case.model.is_file():
         what = "a folder, not a model file" if case.model.is_dir() else "no such model file"
         raise InputError(f"{case.model}: {what}", "the compiled model, for example model.bin")
+    refuse_packed(case.model, "a model")
     for mode in case.modes:
         if mode not in platform.modes:
             raise InputError(
