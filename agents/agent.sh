@@ -1,6 +1,6 @@
 #!/bin/sh
 # The board's half of harness: one POSIX sh file for dash, bash, mksh and busybox ash. Needs no Python, no `timeout`
-# and no sftp; needs /proc, md5sum, find, xargs and tar (busybox has all).
+# and no sftp; needs /proc and the programs below (busybox has all).
 #
 #   sh agent.sh [work=DIR] [shell=SHELL] [lease=N.NONCE] [path=FOLDERS] VERB ...
 #
@@ -9,6 +9,9 @@
 # In WORK: agent/ cache/ (content-addressed) runs/ (what tools leave) jobs/TOKEN/ (state of runs) lease/.
 
 version=1
+programs='cat chmod date df find ln ls md5sum mkdir mv printf rm rmdir sed sleep tail tar touch tr uname xargs'
+# shellcheck disable=SC2034 # used where the board has them; the list is held to this file by a test
+extras='dd getconf gzip mkfifo python3 setsid'
 original_lc_all=${LC_ALL-}
 LC_ALL=C
 export LC_ALL
@@ -65,21 +68,79 @@ fail() { # word detail: the refusal, and the end
 }
 
 number() { # is $1 a plain whole number
-  case $1 in '' | *[!0-9]*) return 1 ;; esac
+  case $1 in '' | 0?* | *[!0-9]*) return 1 ;; esac
 }
 
 hex() { # is $1 made of hex digits
   case $1 in '' | *[!0-9a-f]*) return 1 ;; esac
 }
 
+# ------------------------------------------------------------------ numbers above 2^31
+
+# mksh and small builds of busybox count in 32 bits. Sizes in bytes and times in hundredths of a second may be larger:
+# they are kept as text, and calculated in two parts of which the lower one has six digits.
+
+parts() { # whole number -> $high $low; from 10^15 on all are the same: more than any board has
+  high=${1%??????}
+  if [ "$high" = "$1" ]; then
+    high=0 low=$1
+  else
+    low=$((1${1#"$high"} - 1000000)) # not as it is: 08 would be read as octal
+    high=${high:-0}
+  fi
+  [ ${#high} -lt 10 ] || high=1000000000
+}
+
+join() { # $high $low -> $n; 0 for what is below it
+  high=$((high + low / 1000000)) low=$((low % 1000000))
+  if [ "$low" -lt 0 ]; then high=$((high - 1)) low=$((low + 1000000)); fi
+  n=$low
+  if [ "$high" -gt 0 ]; then low=$((low + 1000000)) n=$high${low#1}; fi
+  [ "$high" -ge 0 ] || n=0
+}
+
+plus() { # two whole numbers -> $n
+  parts "$1"
+  a_high=$high a_low=$low
+  parts "$2"
+  high=$((a_high + high)) low=$((a_low + low))
+  join
+}
+
+minus() { # two whole numbers -> $n, 0 where the second is the larger
+  parts "$1"
+  a_high=$high a_low=$low
+  parts "$2"
+  high=$((a_high - high)) low=$((a_low - low))
+  join
+}
+
+times_1024() { # whole number -> $n
+  parts "$1"
+  high=$((high * 1024)) low=$((low * 1024))
+  join
+}
+
+below() { # is the first of two whole numbers the smaller
+  parts "$1"
+  a_high=$high a_low=$low
+  parts "$2"
+  [ "$a_high" -lt "$high" ] || { [ "$a_high" -eq "$high" ] && [ "$a_low" -lt "$low" ]; }
+}
+
 # ------------------------------------------------------------------ facts
 
 uptime_cs() { # -> $cs, hundredths of a second since boot; the wall clock of a board may be years off
-  if read -r u_all _ <"$proc/uptime"; then
-    cs=$((${u_all%.*} * 100 + 1${u_all#*.} - 100))
-  else
-    cs=0
-  fi
+  cs=0
+  if read -r u_all _ <"$proc/uptime"; then cs=${u_all%.*}${u_all#*.}; fi
+  while :; do
+    case $cs in 0?*) cs=${cs#0} ;; *) return ;; esac
+  done
+}
+
+since() { # a time in hundredths of a second, of a file that may be damaged -> $n, how long ago it was
+  uptime_cs
+  if number "$1"; then minus "$cs" "$1"; else n=$cs; fi
 }
 
 boot_id() { # -> $boot
@@ -102,7 +163,11 @@ free_bytes() { # of the work folder's file system -> $free ("" when not told), $
   set -- $f_line
   set +f
   while [ $# -gt 4 ]; do shift; done
-  if number "${3-}"; then free=$(($3 * 1024)) total=$(($1 * 1024)); fi
+  if ! number "${3-}" || ! number "$1"; then return; fi
+  times_1024 "$1"
+  total=$n
+  times_1024 "$3"
+  free=$n
 }
 
 libc() {
@@ -126,7 +191,20 @@ cpu_count() {
   echo "$c_count"
 }
 
+lacking() { # the programs that the agent needs and the board has not; plain `echo`: `printf` may be one of them
+  k_lacks=
+  for k_program in $programs; do
+    command -v "$k_program" >/dev/null 2>&1 || k_lacks="$k_lacks${k_lacks:+ }$k_program"
+  done
+  [ -n "$k_lacks" ] || return 0
+  echo error=lacking
+  echo "detail=$k_lacks"
+  echo end=1
+  exit 1
+}
+
 do_hello() { # tool names on stdin, one escaped name per line; HARNESS_PATH is searched first
+  lacking
   mkdir -p "$work/cache" "$work/runs" "$work/jobs" 2>/dev/null || fail cannot_write "$work"
   [ -w "$work" ] || fail cannot_write "$work"
   say agent "$version"
@@ -193,30 +271,53 @@ cached() { # is $1 in the cache, whole? Verified once per boot: a power cut can 
 cache_bytes() { # -> $used
   used=0
   for b_file in "$cache"/[0-9a-f]* "$cache"/.*.part; do
-    if [ -f "$b_file" ]; then size_of "$b_file"; used=$((used + size)); fi
+    if [ -f "$b_file" ]; then size_of "$b_file"; plus "$used" "$size"; used=$n; fi
   done
 }
 
-make_room() { # bytes that will come, cap: delete the least recently used until both the cap and the disk have room
+roomy() { # bytes that will come, limit of the cache: is there room for them
+  plus "$used" "$1"
+  ! below "$2" "$n" || return 1
+  [ -n "$free" ] || return 0
+  plus "$1" "$reserve"
+  ! below "$free" "$n"
+}
+
+unmarked() { # names of files in the cache whose mark a power cut has taken
+  for o_file in [0-9a-f]*; do
+    [ ! -f "$o_file" ] || [ -e ".$o_file.ok" ] || echo "$o_file"
+  done
+}
+
+by_use() { # what may leave the cache, in this order: cut-off pushes, files without a mark, the least recently used
+  cd "$cache" && { ls -tr .*.part; unmarked; ls -tr .*.ok; }
+} 2>/dev/null
+
+make_room() { # bytes that will come, limit of the cache: delete what the session that asks does not need
   cache_bytes
   free_bytes
-  r_oldest=$(cd "$cache" && ls -tr .*.ok 2>/dev/null)
-  for r_mark in $r_oldest; do
-    if [ $((used + $1)) -le "$2" ] && { [ -z "$free" ] || [ "$free" -ge $(($1 + reserve)) ]; }; then return; fi
-    r_name=${r_mark#.}
+  for r_file in $(by_use); do
+    ! roomy "$1" "$2" || return 0
+    r_name=${r_file#.}
     r_name=${r_name%.ok}
+    r_name=${r_name%.part}
     case " $wanted " in *" $r_name "*) continue ;; esac
-    size_of "$cache/$r_name"
-    used=$((used - size))
-    rm -f "$cache/$r_name" "$cache/$r_mark"
+    case $r_file in
+      .*.part) [ ! -d "$cache/$r_file.lock" ] || continue ;; # it is being pushed
+      *) r_file=$r_name ;;
+    esac
+    size_of "$cache/$r_file"
+    rm -f "$cache/$r_file" "$cache/$r_file.sum" "$cache/.$r_file.ok"
+    minus "$used" "$size"
+    used=$n
     say evicted "$r_name"
     free_bytes
   done
 }
 
-do_have() { # cap in bytes; stdin: lines "name size". Says which are here, makes room for the rest.
+do_have() { # limit of the cache in bytes; stdin: lines "name size", all that the session needs. Makes room for the rest.
   check_lease
-  number "${1-}" || fail usage "have CAP"
+  number "${1-}" || fail usage "have LIMIT"
   mkdir -p "$cache" 2>/dev/null || fail cannot_write "$cache"
   boot_id
   h_missing=0 wanted=''
@@ -231,16 +332,19 @@ do_have() { # cap in bytes; stdin: lines "name size". Says which are here, makes
     size=0
     [ -f "$cache/.$h_name.part" ] && size_of "$cache/.$h_name.part"
     say part "$h_name $size"
-    h_missing=$((h_missing + h_size - size))
+    minus "$h_size" "$size"
+    plus "$h_missing" "$n"
+    h_missing=$n
   done
-  # a host that finds no file of its size here need not know the md5 before it begins to send
+  # a host that finds no file of its size here need not know the md5 before it begins to send; small ones it hashes
   # shellcheck disable=SC2012 # only sizes are taken
-  ls -ln "$cache" | sed -n 's/^-[^ ]* *[^ ]* *[^ ]* *[^ ]* *\([0-9]*\) .*/size=\1/p'
-  [ "$h_missing" -le 0 ] || make_room "$h_missing" "$1"
+  ls -ln "$cache" | sed -n 's/^-[^ ]* *[^ ]* *[^ ]* *[^ ]* *\([0-9]\{8,\}\) .*/size=\1/p'
+  [ "$h_missing" = 0 ] || make_room "$h_missing" "$1"
   free_bytes
   say free_bytes "$free"
-  if [ "$h_missing" -gt 0 ] && [ -n "$free" ] && [ "$free" -lt $((h_missing + reserve)) ]; then
-    fail no_space "$h_missing bytes are to come, $free are free in $cache"
+  plus "$h_missing" "$reserve"
+  if [ "$h_missing" != 0 ] && [ -n "$free" ] && below "$free" "$n"; then
+    fail no_space "$h_missing bytes are to come, $free are free in $cache, and $reserve stay free for the system"
   fi
   echo end=1
 }
@@ -340,21 +444,22 @@ do_put() { # name size offset end owner [later]; stdin: the bytes from offset to
     echo end=1
     return
   fi
-  if [ "$3" -eq 0 ]; then
+  if [ "$3" = 0 ]; then
     true >"$p_part" || fail cannot_write "$p_part"
   fi
   size_of "$p_part"
-  [ "$size" -eq "$3" ] || fail offset "$size"
+  [ "$size" = "$3" ] || fail offset "$size"
   p_beside=no
-  if [ "$4" -eq "$2" ] && [ $(($4 - $3)) -ge "$worth_hashing" ]; then p_beside=yes; fi
+  minus "$4" "$3"
+  if [ "$4" = "$2" ] && ! below "$n" "$worth_hashing"; then p_beside=yes; fi
   receive "$p_beside" || {
     rm -f "$p_part"
     free_bytes
     fail no_space "the board's disk is full or cannot be written; $free bytes are free in $cache"
   }
   size_of "$p_part"
-  [ "$size" -ge "$2" ] || fail partial "$size"
-  if [ "${6-}" = later ] && [ "$size" -eq "$2" ]; then
+  ! below "$size" "$2" || fail partial "$size"
+  if [ "${6-}" = later ] && [ "$size" = "$2" ]; then
     [ -z "$p_sum" ] || echo "$boot $size $p_sum" >"$p_part.sum"
     trap - EXIT
     rm -rf "$p_part.lock" # before the answer: what comes next would find it held
@@ -385,7 +490,7 @@ do_adopt() { # part-name name size owner: what was received under a passing name
 store() { # part name size-it-must-have md5-if-known: check, then rename; $n_md5 and $size are set
   p_sum=$4
   [ "$p_sum" = "$n_md5" ] || p_sum=$(md5sum <"$1") # what was hashed beside the writing is only believed when it is right
-  if [ "$size" -ne "$3" ] || [ "${p_sum%% *}" != "$n_md5" ]; then
+  if [ "$size" != "$3" ] || [ "${p_sum%% *}" != "$n_md5" ]; then
     rm -f "$1"
     fail damaged "${p_sum%% *}"
   fi
@@ -422,7 +527,7 @@ do_start() { # token; stdin: the job. Starting a token twice starts it once.
   job=$work/jobs/$1
   mkdir -p "$work/jobs" 2>/dev/null || fail cannot_write "$work/jobs"
   free_bytes
-  if [ -n "$free" ] && [ "$free" -lt 65536 ]; then # nobody could say how such a run ended
+  if [ -n "$free" ] && below "$free" 65536; then # nobody could say how such a run ended
     fail no_space "$free bytes are free in $work, a run needs 65536 for its own state"
   fi
   cat >"$work/jobs/.$1.$$" || { rm -f "$work/jobs/.$1.$$"; fail no_space "$work/jobs"; }
@@ -498,7 +603,8 @@ supervise() { # token: runs the tool, ends it at its time limit, and writes down
   word='done'
   [ -r "$job/why" ] && read -r word <"$job/why"
   rm -f "$job/reserve"
-  echo "$word $code $((cs - ${tool_cs:-$cs}))" >"$job/.end" && mv -f "$job/.end" "$job/end"
+  minus "$cs" "${tool_cs:-$cs}"
+  echo "$word $code $n" >"$job/.end" && mv -f "$job/.end" "$job/end"
 } 2>/dev/null
 
 do_child() { # token: becomes the tool, inside its own session
@@ -520,8 +626,9 @@ do_child() { # token: becomes the tool, inside its own session
 
 watch() { # the watchdog: wakes seldom, so that it does not disturb a measurement
   while :; do
-    uptime_cs
-    w_left=$((timeout_s - (cs - started_cs) / 100))
+    since "$started_cs"
+    parts "$n"
+    w_left=$((timeout_s - high * 10000 - low / 100))
     if [ "$w_left" -le 0 ]; then
       echo timeout >"$job/why"
       end_tool
@@ -533,7 +640,7 @@ watch() { # the watchdog: wakes seldom, so that it does not disturb a measuremen
     trap 'kill $w_sleep; exit' TERM
     wait $w_sleep
     size_of "$folder/log.txt"
-    if number "$log_limit" && [ "$size" -gt "$log_limit" ]; then
+    if number "$log_limit" && below "$log_limit" "$size"; then
       echo log_limit >"$job/why"
       end_tool
       return
@@ -577,8 +684,8 @@ supervised() { # is the supervisor of $job alive (and not another process with i
   if [ ! -e "$job/pid" ]; then
     read -r v_boot v_cs <"$job/started" || return 1
     boot_id
-    uptime_cs
-    [ "$v_boot" = "$boot" ] && [ $((cs - v_cs)) -lt 3000 ]
+    since "$v_cs"
+    [ "$v_boot" = "$boot" ] && below "$n" 3000
     return
   fi
   read -r v_pid <"$job/pid" || return 1
@@ -597,8 +704,8 @@ do_poll() { # token [seconds to wait for the end]
   hex "${1-}" || fail usage "poll TOKEN"
   job=$work/jobs/$1
   [ -d "$job" ] || fail no_such_run "$1"
-  if [ ! -e "$job/end" ] && number "${2-}" && [ "$2" -gt 0 ] && [ -p "$job/done" ] && supervised; then
-    await_end "$2"
+  if [ ! -e "$job/end" ] && number "${2-}" && [ "$2" -gt 0 ] && supervised; then
+    if [ -p "$job/done" ]; then await_end "$2"; else sleep 1; fi
   fi
   boot_id
   s_boot='' s_cs=0
@@ -610,9 +717,9 @@ do_poll() { # token [seconds to wait for the end]
     say code "$p_code"
     say elapsed_cs "$p_cs"
   elif supervised; then
-    uptime_cs
+    since "$s_cs"
     say state running
-    say elapsed_cs $((cs - ${s_cs:-0}))
+    say elapsed_cs "$n"
   elif read_end; then # it ended between the two looks
     do_poll "$1"
     return
@@ -858,53 +965,87 @@ do_samples() { # token: what was sampled during a run
 # lease/N holds lease number N: "boot until_cs nonce first taken_cs owner". Taking and renewing both create N+1, by a
 # hard link, which only one of any number of rivals can do. Time is the board's own since boot, so no clock matters,
 # and a reboot ends every lease. Numbers first..N with the nonce are one holder's.
+#
+# Old files are deleted, so a rival that is stopped between looking and linking may link a number that is free again.
+# Therefore everybody looks again afterwards, and is the holder only where the highest number is its own; the highest
+# number is never deleted (lease/after-N, an empty folder, stands for it once its file is), so none is given twice; and
+# whoever takes the board ends only what came under a lower number than its own.
 
-lease_look() { # -> $top, and what lease $top says; $live is 1 while it holds
-  top=0 l_boot='' l_until=0 l_nonce='' l_first=0 l_taken=0 l_owner='' live=0
-  for l_file in "$work"/lease/[0-9]*; do
+lease_top() { # -> $top: the highest number given so far
+  top=0
+  for l_file in "$work"/lease/[0-9]* "$work"/lease/after-[0-9]*; do
     l_number=${l_file##*/}
+    l_number=${l_number#after-}
     if number "$l_number" && [ "$l_number" -gt "$top" ]; then top=$l_number; fi
   done
-  [ "$top" -gt 0 ] || return 0
-  read -r l_boot l_until l_nonce l_first l_taken l_owner <"$work/lease/$top" 2>/dev/null
-  boot_id
-  uptime_cs
-  if [ "$l_boot" = "$boot" ] && number "$l_until" && [ "$l_until" -gt "$cs" ]; then live=1; fi
 }
 
-lease_write() { # seconds nonce first taken owner: create lease $top + 1, or fail because another did
+lease_look() { # -> $top, and what lease $top says; $live is 1 while it holds
+  l_seen=-1
+  while lease_top; [ "$top" != "$l_seen" ]; do # what was read is the highest only if it still is afterwards
+    l_seen=$top
+    l_boot='' l_until=0 l_nonce='' l_first=0 l_taken=0 l_owner='' live=0
+    read -r l_boot l_until l_nonce l_first l_taken l_owner <"$work/lease/$top"
+  done
+  boot_id
+  uptime_cs
+  if [ "$l_boot" = "$boot" ] && number "$l_until" && below "$cs" "$l_until"; then live=1; fi
+} 2>/dev/null
+
+lease_write() { # seconds nonce first taken owner: create lease $top + 1; fails where another was quicker
   if ! number "$1" || ! hex "$2"; then fail usage lease; fi
-  l_new=$work/lease/.$$.new
+  l_own=$((top + 1)) l_new=$work/lease/.$$.new
   mkdir -p "$work/lease" 2>/dev/null || fail cannot_write "$work/lease"
   boot_id
   uptime_cs
-  if [ "$1" -gt 0 ]; then l_end=$((cs + $1 * 100)); else l_end=0; fi
-  echo "$boot $l_end $2 $3 $4 $5" >"$l_new"
+  n=0
+  [ "$1" = 0 ] || plus "$cs" "${1}00"
+  echo "$boot $n $2 $3 $4 $5" >"$l_new"
   [ -s "$l_new" ] || { rm -f "$l_new"; fail no_space "$work/lease"; }
-  l_won=1
-  ln "$l_new" "$work/lease/$((top + 1))" 2>/dev/null || l_won=0
+  l_linked=0
+  if ln "$l_new" "$work/lease/$l_own" 2>/dev/null; then l_linked=1; fi
   rm -f "$l_new"
-  if [ "$l_won" -eq 0 ]; then
-    lease_look
-    [ "$live" -eq 1 ] || fail cannot_write "$work/lease (hard links)"
-    lease_refuse
-  fi
-  top=$((top + 1))
+  lease_look
+  if [ "$top" -ne "$l_own" ] && [ "$l_linked" -eq 1 ]; then rm -f "$work/lease/$l_own"; fi # it was free again
+  [ "$top" -ge "$l_own" ] || fail cannot_write "$work/lease (hard links)"
+  [ "$l_nonce" = "$2" ] || return 1
   for l_file in "$work"/lease/[0-9]*; do
     if [ "${l_file##*/}" -lt $((top - 3)) ]; then rm -f "$l_file"; fi
   done
-  say lease "$top.$2"
+  for l_file in "$work"/lease/after-[0-9]*; do
+    if [ -d "$l_file" ] && [ "${l_file##*-}" -lt "$top" ]; then rmdir "$l_file"; fi
+  done
+  return 0
+}
+
+lease_say() { # the token of the lease that was just looked at
+  say lease "$top.$l_nonce"
   echo end=1
+}
+
+lease_take() { # owner seconds nonce: until it is ours, or another's
+  if ! number "$2" || [ "$2" = 0 ] || ! hex "$3"; then fail usage lease; fi
+  lease_look
+  until [ "$live" -eq 1 ] && [ "$l_nonce" = "$3" ]; do # or: the answer to our own earlier question was lost
+    [ "$live" -eq 0 ] || lease_refuse
+    runs_without_lease
+    lease_write "$2" "$3" $((top + 1)) "$cs" "$1" || lease_look
+  done
+  end_strangers "$3" "$l_first"
 }
 
 lease_refuse() {
   unescape "$l_owner"
-  fail leased "held by $u since $(((cs - l_taken) / 100)) s, for at most $(((l_until - cs) / 100)) s more"
+  since "$l_taken"
+  parts "$n"
+  l_age=$((high * 10000 + low / 100))
+  minus "$l_until" "$cs"
+  fail leased "held by $u since $l_age s, for at most $((n / 100)) s more"
 }
 
 lease_mine() { # is lease=N.nonce the holder's
   [ "${lease#*.}" = "$l_nonce" ] && [ -n "$l_nonce" ] && number "${lease%%.*}" && [ "${lease%%.*}" -ge "$l_first" ] &&
-    [ "${lease%%.*}" -le "$top" ] && [ "$l_boot" = "$boot" ] && [ "$l_until" -gt 0 ]
+    [ "${lease%%.*}" -le "$top" ] && [ "$l_boot" = "$boot" ] && [ "$l_until" != 0 ] && number "$l_until"
 } 2>/dev/null
 
 check_lease() { # before every verb that changes something, and before every other one that comes with a lease
@@ -929,47 +1070,48 @@ do_guard() { # argv: a command of the inventory, for the board's holder alone; 9
 
 do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | break | check | show
   case ${1-} in
-    check)
-      check_lease
-      echo end=1
-      ;;
+    check) check_lease ;;
     take)
-      lease_look
-      if [ "$live" -eq 1 ] && [ "$l_nonce" = "${4-}" ]; then # the answer to our own earlier question was lost
-        say lease "$top.$l_nonce"
-        echo end=1
-        return
-      fi
-      [ "$live" -eq 0 ] || lease_refuse
-      runs_without_lease
-      uptime_cs
-      lease_write "${3-}" "${4-}" $((top + 1)) "$cs" "${2:-nobody}"
-      end_strangers "$4"
+      lease_take "${2:-nobody}" "${3-}" "${4-}"
+      lease_say
+      return
       ;;
     renew) # one that has ended, too, where nobody followed: the link was away for longer than the lease
       lease_look
-      if ! lease_mine; then fail stale_lease "$lease has ended; the last is $top"; fi
-      lease_write "${2-}" "$l_nonce" "$l_first" "$l_taken" "$l_owner"
+      if ! lease_mine || ! lease_write "${2-}" "$l_nonce" "$l_first" "$l_taken" "$l_owner" || [ "$live" -ne 1 ]; then
+        fail stale_lease "$lease has ended; the last is $top"
+      fi
+      lease_say
+      return
       ;;
     release)
       lease_look
-      if [ "$live" -ne 1 ] || ! lease_mine; then fail stale_lease "$lease has ended; the last is $top"; fi
-      lease_write 0 "$l_nonce" "$l_first" "$l_taken" "$l_owner"
+      if [ "$live" -ne 1 ] || ! lease_mine || ! lease_write 0 "$l_nonce" "$l_first" "$l_taken" "$l_owner"; then
+        fail stale_lease "$lease has ended; the last is $top"
+      fi
       ;;
     break) # somebody who knows better ends it: the holder's later calls are refused
       lease_look
-      uptime_cs
-      lease_write 0 0 $((top + 1)) "$cs" nobody
+      lease_write 0 0 $((top + 1)) "$cs" nobody || lease_refuse
       ;;
     show)
       lease_look
       say top "$top"
       say live "$live"
-      [ "$live" -eq 0 ] || { say age_cs $((cs - l_taken)); say left_cs $((l_until - cs)); unescape "$l_owner"; say holder "$u"; }
-      echo end=1
+      [ "$live" -eq 0 ] || lease_show
       ;;
     *) fail usage lease ;;
   esac
+  echo end=1
+}
+
+lease_show() {
+  since "$l_taken"
+  say age_cs "$n"
+  minus "$l_until" "$cs"
+  say left_cs "$n"
+  unescape "$l_owner"
+  say holder "$u"
 }
 
 runs_without_lease() { # somebody who took no lease is at work: do not lease the board away from under him
@@ -980,14 +1122,22 @@ runs_without_lease() { # somebody who took no lease is at work: do not lease the
   done
 }
 
-end_strangers() { # nonce: end the runs that earlier holders left, and what their hosts are still asking of this board
-  end_calls "$1"
+end_strangers() { # nonce first: end the runs that earlier holders left, and what their hosts are still asking of this board
+  end_calls "$1" "$2"
   for job in "$work"/jobs/*; do
-    if [ -f "$job/job" ] && [ ! -e "$job/end" ] && [ -s "$job/lease" ] && ! grep -q "\.$1\$" "$job/lease"; then stop_job; fi
+    if [ -f "$job/job" ] && [ ! -e "$job/end" ] && [ -s "$job/lease" ]; then
+      l_token=
+      read -r l_token <"$job/lease"
+      if earlier "$l_token" "$1" "$2"; then stop_job; fi
+    fi
   done
 }
 
-end_calls() { # nonce: end the pushes, pulls and commands under another lease: their host may only have been asleep
+earlier() { # token nonce first: is it another holder's, of before lease number `first`
+  [ "${1#*.}" != "$2" ] && number "${1%%.*}" && [ "${1%%.*}" -lt "$3" ]
+}
+
+end_calls() { # nonce first: end pushes, pulls and commands under an earlier lease: their host may only have been asleep
   for s_signal in TERM KILL; do
     s_found=
     for s_dir in "$proc"/[0-9]*; do
@@ -996,7 +1146,10 @@ end_calls() { # nonce: end the pushes, pulls and commands under another lease: t
       while IFS= read -r s_line || [ -n "$s_line" ]; do
         case $s_line in
           *"work=$work"*lease=[0-9]*."$1"*) ;;
-          *"/agent/agent-"*.sh*"work=$work"*lease=[0-9]*) s_found="$s_found $s_pid" ;;
+          *"/agent/agent-"*.sh*"work=$work"*lease=[0-9]*)
+            s_line=${s_line#*"work=$work"*lease=}
+            if earlier "$s_line" "$1" "$2"; then s_found="$s_found $s_pid"; fi
+            ;;
         esac
       done <"$s_dir/cmdline"
     done
@@ -1006,31 +1159,95 @@ end_calls() { # nonce: end the pushes, pulls and commands under another lease: t
   done
 } 2>/dev/null
 
-do_sweep() { # age in seconds: forget runs that ended, or died, and are older; with 0 cut-off pushes too
+# ------------------------------------------------------------------ cleaning
+
+do_clean() { # [keep] [last]: delete all that runs, pushes and agents left here; `keep`: not what lies whole in the cache.
+  # `last`: the lease under which this is asked ends with it.
   check_lease
-  number "${1-}" || fail usage "sweep SECONDS"
-  boot_id
-  uptime_cs
-  w_count=0
-  for job in "$work"/jobs/*; do
-    [ -d "$job" ] || continue
-    w_boot='' w_cs=0
-    read -r w_boot w_cs <"$job/started"
-    if [ ! -e "$job/end" ] && supervised; then continue; fi
-    if [ "$w_boot" = "$boot" ] && [ $((cs - w_cs)) -lt $(($1 * 100)) ]; then continue; fi
-    job_value folder
-    sweep_marked "${job##*/}"
-    if inside_runs "$u"; then chmod -R u+w "$u"; rm -rf "$u"; rmdir "${u%/*}"; fi
-    rm -rf "$job"
-    w_count=$((w_count + 1))
-  done 2>/dev/null
-  for w_file in "$cache"/.*.part; do
-    [ "$1" -eq 0 ] && [ -f "$w_file" ] && [ ! -d "$w_file.lock" ] && rm -f "$w_file" "$w_file.sum"
+  w_keep='' w_last=''
+  for w_word in "$@"; do
+    case $w_word in keep) w_keep=1 ;; last) w_last=1 ;; *) fail usage "clean [keep] [last]" ;; esac
   done
+  boot_id
+  still_going
+  clean_jobs
+  if [ -z "$w_going" ]; then
+    clean_runs
+    rm -f "$work"/agent/agent-*.sh "$work"/agent/agent-*.part
+  fi
+  clean_cache
+  rm -rf "$work/site.part" "$work/site.old"
+  clean_leases
+  rmdir "$work/jobs" "$work/runs" "$cache" "$work/agent" 2>/dev/null
   free_bytes
-  say swept "$w_count"
+  say cleaned "$w_count"
+  for w_word in $w_going; do say going_on "$w_word"; done
   say free_bytes "$free"
   echo end=1
+}
+
+still_going() { # -> $w_going, the tokens of the runs that go on
+  w_going=''
+  for job in "$work"/jobs/*; do
+    if [ -d "$job" ] && [ ! -e "$job/end" ] && supervised; then w_going="$w_going ${job##*/}"; fi
+  done
+}
+
+clean_jobs() { # -> $w_count, how many runs were deleted
+  w_count=0
+  for job in "$work"/jobs/*; do
+    case " $w_going " in *" ${job##*/} "*) continue ;; esac
+    [ -d "$job" ] || continue
+    job_value folder
+    sweep_marked "${job##*/}"
+    if inside_runs "$u"; then
+      [ -n "$w_going" ] || { u=${u#"$work"/runs/} && u=$work/runs/${u%%/*}; } # what goes on may be beside it
+      remove_tree "$u"
+    fi
+    rm -rf "$job"
+    w_count=$((w_count + 1))
+  done
+  for w_file in "$work"/jobs/.*; do
+    if [ -f "$w_file" ]; then rm -f "$w_file"; fi # a description that was never started
+  done
+} 2>/dev/null
+
+clean_runs() { # folders that no run claims: their host died before it started something there
+  for w_file in "$work"/runs/*; do
+    case ${w_file##*/} in
+      [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9]*Z*) remove_tree "$w_file" ;;
+      *) rmdir "$w_file" ;;
+    esac
+  done
+} 2>/dev/null
+
+clean_cache() { # nothing but what has a name of ours: `work:` may be a folder that others use, too
+  find "$cache" -type d -name '.[0-9a-f]*.part.lock*' -prune -exec rm -rf {} +
+  find "$cache" -type f -name '.[0-9a-f]*.part*' -exec rm -f {} +
+  [ -z "$w_keep$w_going" ] || return 0
+  w_md5='[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
+  w_md5=$w_md5$w_md5$w_md5$w_md5
+  find "$cache" -type f \( -name "$w_md5*" -o -name '.[0-9a-f]*.ok' \) -exec rm -f {} +
+} 2>/dev/null
+
+remove_tree() {
+  chmod -R u+w "$1" 2>/dev/null
+  rm -rf "$1" 2>/dev/null
+}
+
+clean_leases() { # leases that are over go, and where nobody holds the board the highest number alone stays
+  lease_look
+  w_top=$((top - 1))
+  if [ "$live" -eq 0 ] || [ -n "$w_last" ]; then w_top=$top; fi
+  [ "$top" -gt 0 ] || return 0
+  if [ "$w_top" -eq "$top" ]; then mkdir "$work/lease/after-$top" 2>/dev/null; fi
+  for w_file in "$work"/lease/[0-9]*; do
+    if [ "${w_file##*/}" -le "$w_top" ]; then rm -f "$w_file"; fi
+  done
+  for w_file in "$work"/lease/after-[0-9]*; do
+    if [ -d "$w_file" ] && [ "${w_file##*-}" -lt "$top" ]; then rmdir "$w_file"; fi
+  done
+  rm -f "$work"/lease/.*.new
 }
 
 # ------------------------------------------------------------------ the verb
@@ -1046,7 +1263,7 @@ case $verb in
   hash | valid | pack | poll | samples | sense | clocks) [ -z "$lease" ] || check_lease ;;
 esac
 case $verb in
-  hello | have | put | adopt | folder | start | poll | stop | remove | hash | odd | valid | pack | sense | samples | clocks | child | lease | guard | sweep) "do_$verb" "$@" ;;
+  hello | have | put | adopt | folder | start | poll | stop | remove | hash | odd | valid | pack | sense | samples | clocks | child | lease | guard | clean) "do_$verb" "$@" ;;
   supervise) supervise "$@" ;;
   *) fail unknown_verb "$verb" ;;
 esac

@@ -31,7 +31,7 @@ def open_board(board: Board, prompt: Prompt | None = None) -> Iterator[tuple[Boa
 def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, Any]:
     """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
     with open_board(board, prompt) as (reached, transport):
-        agent = Agent(transport, reached.work)
+        agent = Agent.of(reached, transport)
         agent.install()
         facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
     missing = [tool for tool, where in facts.tools.items() if not where]

@@ -13,10 +13,11 @@ from pathlib import Path
 from harness import store
 from harness.agent import Agent
 from harness.agent.leases import Keeper, hold_lease, kept, owner_name
-from harness.agent.words import LeaseFacts, Refused
+from harness.agent.words import Cleaned, LeaseFacts, Refused
 from harness.errors import BoardError
 
 LOOK_AGAIN_S = 2.0
+CLEAN_LEASE_S = 660  # longer than the board is given for cleaning
 RUN_LEASE_S = 3600  # a hand-taken lease is stretched to at least this when a run begins under it
 
 
@@ -130,6 +131,19 @@ def release(agent: Agent, board: str, *, force: bool) -> bool:
     agent.lease_token = own
     agent.release_lease()
     return True
+
+
+def clean(agent: Agent, board: str, *, keep_cache: bool) -> Cleaned:
+    """Delete what harness left on the board, under a lease. Errors: BoardError when somebody else has the board.
+
+    A lease taken by hand stays; without one nothing of a lease is left there but its number.
+    """
+    own = kept_token(board)
+    if own and _still_ours(agent, board, own):
+        with kept(agent, RUN_LEASE_S, time.monotonic()):
+            return agent.clean(keep_cache=keep_cache)
+    agent.take_lease(owner_name(), CLEAN_LEASE_S)
+    return agent.clean(keep_cache=keep_cache, last=True)
 
 
 def _file(board: str) -> Path:

@@ -76,8 +76,9 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt
         raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")
     said = tell or _silent
     with open_board(board, prompt) as (reached, transport):
-        agent = Agent(transport, reached.work)
+        agent = Agent.of(reached, transport)
         agent.install()
+        agent.hello()
         with hold(agent, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=said):  # not under somebody's run
             return Preparation(reached, transport, said).run(wheels)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, store
-from harness.agent import FileFacts
+from harness.agent import FileFacts, Put
 from harness.inputs import BoardInput
 from harness.records import Board, Case
 
@@ -83,6 +83,11 @@ def input_record(item: BoardInput) -> dict[str, Any]:
     facts = store.file_facts(item.path)
     named = {"name": item.given_name or item.path.name, "file": f"inputs/{item.path.name}"}
     return {"tensor": item.tensor, "generated": item.generated} | facts | named
+
+
+def pushed_record(name: str, put: Put) -> dict[str, Any]:
+    """What really crossed the link for one file."""
+    return {"name": name, "bytes": put.size_bytes, "md5": put.md5, "sent_bytes": put.sent_bytes}
 
 
 def now() -> str:

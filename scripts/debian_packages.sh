@@ -13,6 +13,7 @@ need dropbear dropbear-bin
 need dropbearkey dropbear-bin
 need busybox busybox-static
 need dash dash
+need mksh mksh
 need shellcheck shellcheck
 need chromium chromium
 if [ "${1-}" = slow ]; then

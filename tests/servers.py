@@ -65,7 +65,7 @@ def board_of(kind: str, root: Path, environment: dict[str, str] | None = None) -
         yield ssh_board(served, transport)
 
 
-AGENT_KINDS = ("dash", "bash", "busybox", "jail")
+AGENT_KINDS = ("dash", "bash", "mksh", "busybox", "jail")
 
 
 @contextlib.contextmanager

@@ -141,7 +141,7 @@ def asked(out: bytes, code: int, folder: Path) -> None:
         lambda agent: agent.sense(),
         lambda agent: agent.show_lease(),
         lambda agent: agent.take_lease("me", 5),
-        lambda agent: agent.sweep(),
+        lambda agent: agent.clean(),
         lambda agent: agent.stop("ab"),
     ):
         try:

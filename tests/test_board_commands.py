@@ -44,7 +44,7 @@ def test_the_list_says_who_has_a_board_and_for_how_long(served: Served, tmp_path
     assert "who has it" not in harness("boards", "list", cwd=tmp_path, check=True).stdout
 
 
-def test_a_sweep_frees_what_runs_left_but_not_under_somebody(served: Served, tmp_path: Path) -> None:
+def test_cleaning_frees_what_runs_left_but_not_under_somebody(served: Served, tmp_path: Path) -> None:
     with open_transport(ssh_board(served)) as link:
         agent = Agent(link, "work")
         agent.install()
@@ -53,9 +53,9 @@ def test_a_sweep_frees_what_runs_left_but_not_under_somebody(served: Served, tmp
         (tmp_path / "root/work/cache").mkdir()
         (tmp_path / "root/work/cache/.0123.part").write_bytes(b"cut off")
         agent.take_lease("anna", 60)
-        refused = harness("boards", "sweep", "here", cwd=tmp_path)
+        refused = harness("boards", "clean", "here", cwd=tmp_path)
         assert refused.returncode == 3 and "held by anna" in refused.stderr and Path(place, "dump").exists()
         agent.release_lease()
-    done = harness("boards", "sweep", "here", "--json", cwd=tmp_path, check=True)
-    assert json.loads(done.stdout)["swept"] == 1
-    assert not Path(place).exists() and not list((tmp_path / "root").rglob("*.part"))
+    done = harness("boards", "clean", "here", "--json", cwd=tmp_path, check=True)
+    assert json.loads(done.stdout)["runs"] == 1
+    assert [path for path in (tmp_path / "root/work").rglob("*") if not path.is_dir()] == []

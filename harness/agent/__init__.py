@@ -6,22 +6,21 @@ that this side makes, so that losing the link neither kills nor doubles it.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness.agent import files, pushing, words
+from harness.agent import files, installing, pushing, words
 from harness.agent.jobs import job_text
 from harness.agent.packing import Packing
 from harness.agent.words import (
     Answer,
     BoardFacts,
+    Cleaned,
     Clocks,
     FileFacts,
     LeaseFacts,
@@ -32,10 +31,9 @@ from harness.agent.words import (
     refusal,
 )
 from harness.archive import Quotas
-from harness.assets import asset
 from harness.errors import AgentError, BoardError, HostKeyError, LinkError, ToolError
-from harness.records import Invocation
-from harness.transports.base import CommandTimeout, Done, Progress, Transport, printable
+from harness.records import Board, Invocation
+from harness.transports.base import OUTPUT_LIMIT_BYTES, CommandTimeout, Done, Progress, Transport, printable
 
 __all__ = ["LOG_LIMIT_BYTES", "Agent", "BoardFacts", "FileFacts", "LeaseFacts", "Put", "Quotas", "RunState", "Sample"]
 
@@ -44,17 +42,11 @@ PATIENCE_S = 30.0  # how long a broken link is tried again
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
 TRIES = 50  # of one thing, over a link that breaks again and again
 LOG_LIMIT_BYTES = 64 * 2**20
+ANSWER_LIMIT_BYTES = 2**20  # of a question with a short answer; what a board sends beyond it is not read
 GUARD_REFUSED = 97  # exit code of `guard` when the lease is over
 OVERTIME_S = 60.0  # for a board that is slow to end a tool, before it is no longer believed
 WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
 REFUSAL = b"error="
-_INSTALL = """\
-umask 022; mkdir -p "$1/agent" && cd "$1" || exit 1; w=$(pwd -P); f=$w/agent/agent-$2.sh
-[ "$3" = look ] || { cat >"$f.$$.part" && m=$(md5sum <"$f.$$.part") && [ "${m%% *}" = "$2" ] &&
-mv -f "$f.$$.part" "$f" || { rm -f "$f.$$.part"; exit 1; }; }
-state=absent; [ ! -e "$f" ] || { m=$(md5sum <"$f"); state=damaged; [ "${m%% *}" != "$2" ] || state=whole; }
-printf '%s\\n%s\\n' "$state" "$w"
-"""
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -85,56 +77,40 @@ class Agent:
         self.lease_token = ""  # of this board, checked by the agent before anything changes
         self.replaced_damaged = False  # the agent's own file was found damaged and sent again
         self.packing = Packing()
+        self.pinned: dict[str, int] = {}  # names in the board's cache that must not leave it, and their sizes
         self._shell = tuple(shell)
         self._patience_s = patience_s
         self._file = ""
         self._hashes: dict[str, dict[str, FileFacts]] = {}
 
+    @classmethod
+    def of(cls, board: Board, transport: Transport) -> Agent:
+        """The agent of a board of the inventory, with the limits that hosts.yaml sets."""
+        limits = board.limits
+        return cls(transport, board.work, cache_bytes=limits.cache_bytes, max_files=limits.max_files)
+
     # ---- being there
 
     def install(self) -> None:
-        """Make sure that this very agent is on the board: sent only when it is absent or damaged."""
-        script = asset("agents/agent.sh").read_bytes()
-        digest = hashlib.md5(script, usedforsecurity=False).hexdigest()
-        state, work = self._place(digest, "look", None)
-        if state != "whole":
-            self.replaced_damaged = state == "damaged"
-            state, work = self._place(digest, "send", script)
-        if state != "whole" or not work.startswith("/"):
-            raise AgentError(
-                f"{self.where}: the agent arrives damaged in {self.work}", "is the disk of the board full?"
-            )
-        self.work = work
-        self._file = f"{work}/agent/agent-{digest}.sh"
+        """Make sure that this very agent is on the board: sent only when it is absent or damaged.
 
-    def _place(self, digest: str, verb: str, stdin: bytes | None) -> tuple[str, str]:
-        work = self.work if self.work.startswith("/") else f"./{self.work}"
-        argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb]
-        done = self.patiently(lambda: self.transport.run(argv, timeout_s=ASK_TIMEOUT_S, stdin=stdin))
-        lines = os.fsdecode(done.out).split("\n")
-        if done.code == 0 and len(lines) > 3 and lines[-3] in ("whole", "absent", "damaged"):
-            raise BoardError(
-                f"{self.where}: the login shell prints text before every command: {printable(lines[0])!r}",
-                "make ~/.bashrc (or /etc/profile) on the board silent for shells that are not interactive",
-            )
-        if done.code != 0 or len(lines) != 3:
-            said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {done.code}"
-            raise BoardError(
-                f"{self.where}: cannot use the work folder {self.work!r}: {said}",
-                "choose another `work:` folder in hosts.yaml: writable, with space",
-            )
-        return lines[0], lines[1]
+        Errors: BoardError also for a board without the few programs that this takes; `hello` looks for the others.
+        """
+        self.replaced_damaged, self.work, self._file = installing.install(self)
 
     @property
     def where(self) -> str:
         return self.transport.where
 
     def hello(self, tools: Sequence[str] = (), path: Sequence[str] = ()) -> BoardFacts:
-        """What the board is. `tools` are looked for in the folders of `path` first, then on PATH."""
+        """What the board is. `tools` are looked for in the folders of `path` first, then on PATH.
+
+        Errors: BoardError, too, for a board without the programs that the agent needs.
+        """
         lines = "".join(escape(tool) + "\n" for tool in tools).encode()
         options = [f"path={':'.join(path)}"] if path else []
         answer = self.ask("hello", stdin=lines, options=options)
-        return words.read_facts(answer, time.time())
+        return words.read_facts(answer, time.time(), tools)
 
     # ---- asking
 
@@ -145,14 +121,23 @@ class Agent:
         stdin: bytes | None = None,
         timeout_s: float = ASK_TIMEOUT_S,
         options: Sequence[str] = (),
+        limit_bytes: int = ANSWER_LIMIT_BYTES,
     ) -> Answer:
-        """One question to the agent, repeated while the link is broken. Errors: see the class."""
+        """One question to the agent, repeated while the link is broken; an answer above the limit is none.
+
+        Errors: see the class.
+        """
         argv = self.command(verb, *arguments, options=options)
+
+        def ask_once() -> Answer:
+            done = self.transport.run(argv, timeout_s=timeout_s, stdin=stdin, limit_bytes=limit_bytes)
+            return self.check(done, verb)
+
         try:
-            return self.patiently(lambda: self.check(self.transport.run(argv, timeout_s=timeout_s, stdin=stdin), verb))
+            return self.patiently(ask_once)
         except AgentGone:  # a work folder in memory is empty after a reboot
             self.install()
-            return self.patiently(lambda: self.check(self.transport.run(argv, timeout_s=timeout_s, stdin=stdin), verb))
+            return self.patiently(ask_once)
 
     def ask_stream(self, verb: str, *arguments: str, stdin: Iterable[bytes], timeout_s: float) -> Answer:
         """One question, not repeated, whose input is too long to be held."""
@@ -238,6 +223,14 @@ class Agent:
         """Bring files into the board's cache; only what is missing is sent, and a broken push goes on where it was."""
         return pushing.put_files(self, paths, progress)
 
+    def reserve(self, paths: Sequence[Path]) -> None:
+        """Make room on the board for all that a session needs, and keep it there while the session lasts.
+
+        Nothing is sent. Replaces an earlier reservation. Errors: ConfigError where the cache's limit cannot hold the
+        files together, BoardError where the board's disk cannot, InputError for a file that cannot be read.
+        """
+        pushing.reserve(self, paths)
+
     def new_folder(self, name: str) -> str:
         """Make `runs/<name>` in the work folder; gives its absolute path on the board."""
         return self.ask("folder", escape(name)).text("folder")
@@ -301,7 +294,7 @@ class Agent:
 
     def samples(self, token: str) -> list[Sample]:
         """What was sensed during a run (`sense_every_s`)."""
-        return words.read_samples(self.ask("samples", token).rest)
+        return words.read_samples(self.ask("samples", token, limit_bytes=OUTPUT_LIMIT_BYTES).rest)
 
     def sense(self) -> Sample:
         """Temperatures, frequencies and loads now."""
@@ -384,10 +377,17 @@ class Agent:
         """Who holds the board."""
         return words.read_lease(self.ask("lease", "show"))
 
-    def sweep(self, older_than_s: int = 0) -> int:
-        """Forget runs that ended (or whose board was rebooted) with their files, and cut-off pushes; gives how many."""
+    def clean(self, *, keep_cache: bool = False, last: bool = False) -> Cleaned:
+        """Delete what runs, pushes and agents left in the work folder; runs that still go on stay, with what they need.
+
+        `keep_cache` keeps models and inputs that lie whole in the cache. With `last` the lease of this Agent ends,
+        too, and `install()` comes before the next question.
+        """
         self._hashes = {}
-        return self.ask("sweep", str(older_than_s), timeout_s=600.0).number("swept") or 0
+        options = [*(["keep"] if keep_cache else []), *(["last"] if last else [])]
+        cleaned = words.read_cleaned(self.ask("clean", *options, timeout_s=600.0))
+        self.lease_token = "" if last else self.lease_token
+        return cleaned
 
     def remove(self, folder: str) -> None:
         """End the runs of a folder and delete it with their state."""

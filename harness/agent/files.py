@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import time
@@ -47,15 +48,24 @@ def hash_folder(agent: Agent, folder: str, timeout_s: float) -> dict[str, FileFa
 
     done = agent.patiently(look)
     agent.check(done, "hash")
-    return read_hashes(done.out)
+    facts = read_hashes(done.out, agent.max_files)
+    if len(facts) > agent.max_files:
+        raise BoardError(f"{agent.where}: more than {agent.max_files} files in {folder}", "raise `limits: max_files`")
+    return facts
 
 
-def read_hashes(out: bytes) -> dict[str, FileFacts]:
-    """Read the three sections of a `hash` answer; lines that make no sense are left out, never guessed."""
+def read_hashes(out: bytes, max_files: int = Quotas.max_files) -> dict[str, FileFacts]:
+    """Read the three sections of a `hash` answer; lines that make no sense are left out, never guessed.
+
+    Reading ends with one file more than `max_files`.
+    """
     sizes: dict[str, int] = {}
     sums: dict[str, str] = {}
     section = b""
-    for line in out.split(b"\n"):
+    for raw in io.BytesIO(out):
+        if max(len(sizes), len(sums)) > max_files:
+            break
+        line = raw.rstrip(b"\n")
         if line.startswith(b"section="):
             section = line[8:]
         elif section == b"size":

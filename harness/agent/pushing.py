@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from harness.agent.words import Answer, Put, Refused, whole_number
-from harness.errors import BoardError, InputError
+from harness.errors import BoardError, ConfigError, InputError
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Progress
 
 if TYPE_CHECKING:
@@ -58,6 +58,44 @@ def put_files(agent: Agent, paths: Sequence[Path], progress: Progress | None) ->
     return puts
 
 
+def reserve(agent: Agent, paths: Sequence[Path]) -> None:
+    """Make room for files that a session needs together, and pin their names. Errors: see Agent.reserve."""
+    sizes = {path: _size(path) for path in paths}
+    _hold_limit(agent, sizes)
+    known_sizes = _cached_sizes(agent) if max(sizes.values(), default=0) >= AHEAD_BYTES else set()
+    agent.pinned = {}
+    for path, size in sizes.items():
+        ahead = size >= AHEAD_BYTES and size not in known_sizes
+        agent.pinned[_quick_name(path, size) if ahead else _cache_name(path, _md5_of(path))] = size
+    try:
+        _have(agent, {})
+    except Refused as error:
+        if error.word != "no_space":
+            raise
+        raise BoardError(f"{error.message}; this run needs {_list_of(sizes)}", error.hint) from error
+
+
+def _hold_limit(agent: Agent, sizes: Mapping[Path, int]) -> None:
+    """Errors: ConfigError for files that the limit of the cache cannot hold together."""
+    total = sum(sizes.values())
+    if total > agent.cache_bytes:
+        raise ConfigError(
+            f"{agent.where}: this run needs {total} bytes in the board's cache ({_list_of(sizes)}), and its limit is "
+            f"{agent.cache_bytes}",
+            f"raise it in hosts.yaml, to {total} or more: `limits: {{cache_bytes: {total}}}`",
+        )
+
+
+def _list_of(sizes: Mapping[Path, int]) -> str:
+    return ", ".join(f"{path.name} {size} bytes" for path, size in sizes.items())
+
+
+def _have(agent: Agent, files: Mapping[str, int]) -> Answer:
+    """Ask for files by name, and with them for all that is pinned, so that it does not leave the cache for them."""
+    lines = "".join(f"{name} {size}\n" for name, size in {**agent.pinned, **files}.items())
+    return agent.ask("have", str(agent.cache_bytes), stdin=lines.encode(), timeout_s=600.0)
+
+
 def _size(path: Path) -> int:
     try:
         with path.open("rb") as file:
@@ -67,7 +105,7 @@ def _size(path: Path) -> int:
 
 
 def _cached_sizes(agent: Agent) -> set[int]:
-    answer = agent.ask("have", str(agent.cache_bytes), stdin=b"")
+    answer = agent.ask("have", str(agent.cache_bytes), stdin=b"")  # asks for nothing: nothing leaves the cache
     return {size for text in answer.all("size") if (size := whole_number(text)) is not None}
 
 
@@ -98,6 +136,8 @@ def _put_ahead(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
             raise
         again = _put_known(agent, path, size, shift)  # an earlier or another host's push held something else
         return Put(again.name, again.md5, size, again.path, sent + again.sent_bytes)
+    if agent.pinned.pop(push.name, None) is not None:  # what is pinned is called by its md5 from here on
+        agent.pinned[name] = size
     return Put(path.name, md5, size, f"{agent.work}/cache/{name}", sent)
 
 
@@ -187,8 +227,7 @@ class _Push:
 
         Errors: _Elsewhere for a file sent ahead when one of its size has come meanwhile.
         """
-        line = f"{self.name} {self.size}\n".encode()
-        answer = self.agent.ask("have", str(self.agent.cache_bytes), stdin=line, timeout_s=600.0)
+        answer = _have(self.agent, {self.name: self.size})
         if self.name in answer.all("have"):
             return None
         if self._digest and str(self.size) in answer.all("size"):
@@ -202,7 +241,7 @@ class _Push:
     def _send(self, offset: int) -> Answer:
         if offset and (now := self._offset()) != offset:  # an earlier attempt got further than its answer
             if now is None or now == self.size:
-                return Answer((), b"", True)
+                return Answer(b"", True)
             offset = now
         later = ["later"] if self._digest else []
         with self.path.open("rb") as source:

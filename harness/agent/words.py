@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import AgentError, AskedWrongly, BoardError, HarnessError
@@ -81,6 +82,15 @@ class LeaseFacts:
 
 
 @dataclass(frozen=True)
+class Cleaned:
+    """What cleaning a board's work folder did."""
+
+    runs: int  # deleted, with their files
+    going_on: tuple[str, ...] = ()  # tokens of runs that were left alone
+    free_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
     """One look at the sensors, `at_s` after the board's boot.
 
@@ -102,9 +112,8 @@ class Clocks:
 
 @dataclass(frozen=True)
 class Answer:
-    """The lines of one answer. `rest` are those without `key=`."""
+    """The lines of one answer, as bytes: a hostile board may send millions, and only what is asked for is read."""
 
-    pairs: tuple[tuple[str, str], ...]
     rest: bytes
     whole: bool
 
@@ -113,10 +122,16 @@ class Answer:
         return self.find("error")
 
     def find(self, key: str) -> str:
-        return next((value for name, value in self.pairs if name == key), "")
+        """The first value of a key, "" without one."""
+        return next(self._values(key), "")
 
     def all(self, key: str) -> list[str]:
-        return [value for name, value in self.pairs if name == key]
+        """Every value of a key."""
+        return list(self._values(key))
+
+    def _values(self, key: str) -> Iterator[str]:
+        for found in re.finditer(rb"^%s=(.*)$" % key.encode(), self.rest, re.MULTILINE):
+            yield unescape(found[1])
 
     def text(self, key: str) -> str:
         """A value that must be there. Errors: AgentError."""
@@ -146,25 +161,19 @@ def whole_number(text: str) -> int | None:
 
 def read_answer(out: bytes) -> Answer:
     """Read an answer. One that is cut short, or is no answer at all, has `whole` False."""
-    pairs, rest = [], []
-    for line in out.removesuffix(END).split(b"\n"):
-        key, equals, value = line.partition(b"=")
-        if equals and re.fullmatch(rb"[a-z_]{1,32}", key):
-            pairs.append((key.decode(), unescape(value)))
-        if line:
-            rest.append(line)
-    return Answer(tuple(pairs), b"\n".join(rest), out.endswith(END))
+    return Answer(out.removesuffix(END), out.endswith(END))
 
 
 _HINTS = {
     "cannot_write": ("the board cannot write {detail}", "choose another `work:` folder in hosts.yaml, or free space"),
-    "no_space": ("no space on the board: {detail}", "free some: harness boards sweep NAME, or another `work:` folder"),
+    "no_space": ("no space on the board: {detail}", "free some: harness boards clean NAME, or another `work:` folder"),
     "busy": ("{detail}", "wait for it, or take a lease: harness boards lease NAME"),
     "leased": ("the board is leased: {detail}", "wait for it with --wait SECONDS, or ask the holder"),
     "rebooted": ("the board was rebooted meanwhile", "is its power steady? See its kernel log, then run again"),
     "stale_lease": ("this lease is over: {detail}", "take a new one: harness boards lease NAME"),
-    "no_such_folder": ("there is no folder {detail} on the board", "was the board rebooted or swept meanwhile?"),
-    "no_such_run": ("the board does not know the run {detail}", "was the board rebooted or swept meanwhile?"),
+    "no_such_folder": ("there is no folder {detail} on the board", "was the board rebooted or cleaned meanwhile?"),
+    "no_such_run": ("the board does not know the run {detail}", "was the board rebooted or cleaned meanwhile?"),
+    "lacking": ("the board has no {detail}", "harness needs them there: install them; one busybox has them all"),
 }
 
 
@@ -176,6 +185,12 @@ class Refused(BoardError):
         self.word, self.detail = word, detail
 
 
+def lacking(where: str, programs: str) -> Refused:
+    """The error for a board without programs that the agent needs."""
+    message, hint = _HINTS["lacking"]
+    return Refused(f"{where}: {message.replace('{detail}', printable(programs))}", hint, "lacking", programs)
+
+
 def refusal(where: str, verb: str, answer: Answer) -> HarnessError:
     """The error for a refusal: BoardError for what the board lacks, AgentError for what makes no sense."""
     word, detail = answer.error, answer.find("detail")
@@ -185,7 +200,11 @@ def refusal(where: str, verb: str, answer: Answer) -> HarnessError:
     return Refused(f"{where}: {message.replace('{detail}', printable(detail))}", hint, word, detail)
 
 
-def read_facts(answer: Answer, now_s: float) -> BoardFacts:
+MAX_PATH = 4096  # Linux knows no longer one
+
+
+def read_facts(answer: Answer, now_s: float, tools: Sequence[str] = ()) -> BoardFacts:
+    """The answer to `hello`; of the programs in it only those that were asked for. Errors: AgentError."""
     clock, uptime, memory = answer.number("clock_s"), answer.number("uptime_cs"), answer.find("memory_kb").split()
     memory_kb = whole_number(memory[0]) if memory else None
     return BoardFacts(
@@ -199,13 +218,14 @@ def read_facts(answer: Answer, now_s: float) -> BoardFacts:
         clock_offset_s=round(clock - now_s, 1) if clock is not None else None,
         free_bytes=answer.number("free_bytes"),
         total_bytes=answer.number("total_bytes"),
-        tools=dict(_tool(text) for text in answer.all("tool")),
+        tools=_tools(answer, tools),
     )
 
 
-def _tool(text: str) -> tuple[str, str]:
-    name, _, path = text.partition("\t")
-    return name, path
+def _tools(answer: Answer, asked: Sequence[str]) -> dict[str, str]:
+    told = dict(text.split("\t", 1) for text in answer.all("tool") if "\t" in text)
+    paths = {name: told.get(name, "") for name in asked}
+    return {name: path if len(path) <= MAX_PATH else "" for name, path in paths.items()}
 
 
 def read_lease(answer: Answer) -> LeaseFacts:
@@ -214,6 +234,11 @@ def read_lease(answer: Answer) -> LeaseFacts:
         return LeaseFacts(False, number=number)
     age, left = answer.number("age_cs") or 0, answer.number("left_cs") or 0
     return LeaseFacts(True, printable(answer.find("holder")), age / 100, left / 100, number)
+
+
+def read_cleaned(answer: Answer) -> Cleaned:
+    going_on = tuple(printable(token, 64) for token in answer.all("going_on"))
+    return Cleaned(answer.number("cleaned") or 0, going_on, answer.number("free_bytes"))
 
 
 _STATES = ("running", "done", "timeout", "stopped", "log_limit", "rebooted", "lost")

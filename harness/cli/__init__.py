@@ -19,7 +19,7 @@ COMMANDS = {
     "report": "Render RUN as one self-contained HTML file.",
     "inspect": "Say what FILEs are and what they hold.",
     "convert": "Make the input file that a board takes from a picture, a PC dump or a raw tensor.",
-    "boards": "List, check, trust, lease, sweep and prepare boards.",
+    "boards": "List, check, trust, lease, clean and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check the policies that judge layers.",
     "lint": "Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik ptq json.",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @click.group(name="boards", cls=WholeHelp)
 def command() -> None:
-    """List, check, trust, lease, sweep and prepare boards.
+    """List, check, trust, lease, clean and prepare boards.
 
     \b
     Examples:
@@ -282,24 +282,33 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
         click.echo(f"{name}: {'released' if was_held else 'was free already'}")
 
 
-@command.command(name="sweep")
+@command.command(name="clean")
 @click.argument("name", shell_complete=complete_board)
+@click.option("--keep-cache", is_flag=True, help="Leave models and inputs, so that the next run need not send them.")
 @hosts_option
 @json_option
-def sweep(name: str, hosts: Path | None, as_json: bool) -> None:
-    """Delete what earlier runs left on a board: ended runs, cut-off pushes. Refused while somebody has it.
+def clean_board(name: str, keep_cache: bool, hosts: Path | None, as_json: bool) -> None:
+    """Delete everything that harness left on a board: runs, pushes, models, its agent. Refused while somebody has it.
 
     \b
-    Example:
-      harness boards sweep x5-01
+    What still runs under your own lease stays, with what it needs; so does what `harness boards prepare` installed.
+
+    \b
+    Examples:
+      harness boards clean x5-01
+      harness boards clean x5-01 --keep-cache
     """
+    from harness import holding
+
     with _agent(name, hosts) as agent:
-        swept = agent.sweep()
-        free = agent.hello().free_bytes
+        cleaned = holding.clean(agent, name, keep_cache=keep_cache)
     if as_json:
-        emit_json({"board": name, "swept": swept, "free_bytes": free})
-    else:
-        click.echo(f"{name}: {swept} runs deleted" + (f", {free // 10**6} MB free" if free is not None else ""))
+        facts = {"runs": cleaned.runs, "going_on": list(cleaned.going_on), "free_bytes": cleaned.free_bytes}
+        emit_json({"board": name} | facts)
+        return
+    free = f", {cleaned.free_bytes // 10**6} MB free" if cleaned.free_bytes is not None else ""
+    left = f"; {len(cleaned.going_on)} still going on, left alone" if cleaned.going_on else ""
+    click.echo(f"{name}: cleaned, {cleaned.runs} runs deleted{left}{free}")
 
 
 @command.command(name="password")
@@ -347,6 +356,7 @@ def _agent(name: str, hosts: Path | None) -> Iterator[Agent]:
 def _installed(transport: Transport, board: Board) -> Agent:
     from harness.agent import Agent
 
-    agent = Agent(transport, board.work)
+    agent = Agent.of(board, transport)
     agent.install()
+    agent.hello()  # a board that lacks a program says so
     return agent

@@ -14,7 +14,8 @@ from typing import Any
 from harness import run_record, store
 from harness.agent import LOG_LIMIT_BYTES, Agent, BoardFacts, FileFacts, Quotas, Sample
 from harness.agent.leases import Keeper
-from harness.agent.valid import PYTHON
+from harness.agent.valid import PYTHON, SCRIPT
+from harness.assets import asset
 from harness.errors import (
     COULD_NOT_MEASURE,
     BoardError,
@@ -30,7 +31,7 @@ from harness.profiling.somstatus import read_somstatus
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import save as save_resume
-from harness.session import again, shared, unpulled
+from harness.session import again, sending, unpulled
 from harness.session.paths import with_paths
 from harness.transports.base import CommandTimeout, Transport
 
@@ -73,6 +74,7 @@ class Session:
         self.board, self.case, self.folder, self.tell = board, resume.case, folder, tell
         self.expected, self.platform, self.record, self.resume = expected, expected.platform, record, resume
         self.support: list[str] = []  # where the platform's own files lie on the board
+        self._always: tuple[Path, ...] = ()  # files of this PC that every mode needs there, besides the inputs
         self._began = time.monotonic()
         self._step = "starting"
         self.left_clean = True  # nothing of this run lies on the board
@@ -87,7 +89,7 @@ class Session:
         """Everything that needs the board."""
         self.board = board
         with self._at("connecting"):
-            self.agent = Agent(transport, board.work, cache_bytes=board.limits.cache_bytes)
+            self.agent = Agent.of(board, transport)
             self.agent.install()
             facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=board.tools)
             self.record["board"]["facts"] = store.to_json(facts)
@@ -110,8 +112,13 @@ class Session:
         if self._senses:
             self.record["telemetry"] |= store.to_json(self.agent.clocks())
         with self._at("pushing the model"):
+            support = self.platform.files(self.board, self._job("info", "", ()))
+            script = [asset(SCRIPT)] if self._python else []
+            self._always = (self.case.model, *support, *script)
+            given = [path for _, path in self.case.inputs if path.is_file()]  # one that is not is told later
+            sending.reserve(self.agent, self.board, (*self._always, *given))
             model = self._put(self.case.model)
-            self.support = [self._put(path) for path in self.platform.files(self.board, self._job("info", model, ()))]
+            self.support = [self._put(path) for path in support]
         self.left_clean = False
         place = self.agent.new_folder(self.folder.name)
         try:
@@ -203,13 +210,8 @@ class Session:
 
     def _put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
-        if self.board.shared_folder[0]:
-            put = shared.put(path, self.board.shared_folder, self.agent.transport)
-        else:
-            put = self.agent.put_file(path, lambda done, total: self.tell(f"pushing {path.name}", done, total))
-        self.record["pushed"].append(
-            {"name": name or path.name, "bytes": put.size_bytes, "md5": put.md5, "sent_bytes": put.sent_bytes}
-        )
+        put = sending.put(self.agent, self.board, path, self.tell)
+        self.record["pushed"].append(run_record.pushed_record(name or path.name, put))
         return put.path
 
     def _job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
@@ -241,6 +243,7 @@ class Session:
         self.expected.open(info, fed, self.folder / "reference")
         self.expected.open_floats(info, fed, self.folder / "float")
         self.record["case"]["reference"] = self.expected.record()
+        sending.reserve(self.agent, self.board, (*self._always, *(item.path for item in plan)))
         return tuple(self._put(item.path, item.tensor) for item in plan)
 
     def _mode(self, mode: str, name: str, job: Job, place: str) -> None:

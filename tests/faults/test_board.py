@@ -88,7 +88,7 @@ def test_a_model_larger_than_the_disk_is_not_sent(full_rig: Rig, full_agent: Age
     before = full_rig.link.up_bytes
     with pytest.raises(BoardError, match=r"no space on the board: 10485760 bytes are to come, \d+ are free") as error:
         full_agent.put_file(model)
-    assert error.value.exit_code == COULD_NOT_MEASURE and "sweep" in error.value.hint
+    assert error.value.exit_code == COULD_NOT_MEASURE and "clean" in error.value.hint
     assert full_rig.link.up_bytes - before < 100_000
 
 

@@ -209,7 +209,7 @@ def test_a_reboot_in_the_middle_of_a_run_is_noticed_and_said(rig: Rig, agent: Ag
         agent.wait(token)
     assert error.value.exit_code == COULD_NOT_MEASURE
     until(lambda: rig.link.target_port == rig.served.port)
-    assert agent.sweep() == 1 and not Path(place).exists()
+    assert agent.clean().runs == 1 and not Path(place).exists()
 
 
 def test_a_board_that_comes_back_with_an_empty_disk_is_said(rig: Rig, agent: Agent) -> None:

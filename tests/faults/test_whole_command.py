@@ -151,7 +151,7 @@ def test_a_tool_that_prints_much_and_ends_at_once_is_not_pulled_either(digits: B
 def test_a_tool_that_fills_the_disk_is_told_and_cleaned_up(digits: Built, server: str, tmp_path: Path) -> None:
     with small_rig(tmp_path, server, 12) as rig:
         done = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", "cat /dev/zero >zeros; exit 1"))
-        told = said(done, tmp_path, COULD_NOT, ("not_measured",), "no space on the board", "harness boards sweep")
+        told = said(done, tmp_path, COULD_NOT, ("not_measured",), "no space on the board", "harness boards clean")
         assert [mode["mode"] for mode in told["modes"]] == ["info", "release", "debug"] and told["modes"][2]["failure"]
         assert left_behind(rig) == []
         assert shutil.disk_usage(rig.root / "work").free > 10 * 2**20
@@ -161,7 +161,7 @@ def test_a_disk_that_is_full_before_is_said_before_anything_is_sent(digits: Buil
     with small_rig(tmp_path, server, 1) as rig:
         (rig.root / "work" / "filler").write_bytes(bytes(2**20 - 80_000))
         done = run(digits, rig, tmp_path)
-        told = said(done, tmp_path, COULD_NOT, ("not_measured",), "no space", "harness boards sweep")
+        told = said(done, tmp_path, COULD_NOT, ("not_measured",), "no space", "harness boards clean")
         assert told["stopped_at"] in ("connecting", "pushing the model") and told["pushed"] == []
         assert left_behind(rig) == []
 

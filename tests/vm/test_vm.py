@@ -92,7 +92,7 @@ def agent(bench: Bench) -> Iterator[Agent]:
     made = bench.agent()
     yield made
     made.lease_token = ""
-    made.sweep()
+    made.clean(keep_cache=True)
     made.transport.close()
 
 
