@@ -10,11 +10,11 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BoardError, HostError
+from harness.safe_files import new_file
 
 BLOCK = 512
 HEADER_LIMIT_BYTES = 64 * 1024  # of a long-name or pax header: far above PATH_MAX
@@ -50,6 +50,7 @@ class Unpacker:
     quotas: Quotas
     sizes: Mapping[str, int] | None = None
     progress: Callable[[int], None] | None = None
+    root: Path | None = None  # the run folder that `folder` lies in: links below it are refused
     files: dict[str, Unpacked] = field(default_factory=dict)
     total_bytes: int = 0
 
@@ -105,24 +106,18 @@ class Unpacker:
 
     def _write(self, source: _Source, target: Path, size: int) -> str:
         digest = hashlib.md5(usedforsecurity=False)
-        part = target.with_name(f".{hashlib.md5(os.fsencode(target.name), usedforsecurity=False).hexdigest()}.part")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with new_file(target, self.root or self.folder) as file:
                 for piece in source.take(size):
                     digest.update(piece)
                     file.write(piece)
                     self.total_bytes += len(piece)
                     if self.progress:
                         self.progress(self.total_bytes)
-            part.replace(target)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise BoardError(f"the board sent {target.name!r} both as a file and as a folder", _HOSTILE) from error
         except OSError as error:
             raise HostError(f"cannot write {target}: {error.strerror}", "free some space on this PC") from error
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
         return digest.hexdigest()
 
 

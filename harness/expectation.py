@@ -22,6 +22,7 @@ from harness.errors import InputError
 from harness.platforms.base import Platform
 from harness.records import Case, ModelInfo, TensorSpec
 from harness.reference import Reference, ReferenceTensor, open_reference
+from harness.safe_files import write_file
 
 Tell = Callable[[str, int, int], None]
 
@@ -78,14 +79,15 @@ class Expectation:
         return told
 
     def fill(self, there: Mapping[str, FileFacts], target: Path) -> dict[str, str]:
-        """Write the files that are known already; gives the stored file name by name, like a pull does."""
+        """Write the files that are known already; gives the stored file name by name, like a pull does.
+
+        `target` is a mode's folder in the run folder. Errors: InputError for a link in there, OSError.
+        """
         written = {}
         for name, facts in there.items():
             content = self._known(facts)
             if content is not None:
-                path = target / stored_name(name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                write_file(target / stored_name(name), content, target.parent)
                 written[name] = stored_name(name)
         return written
 

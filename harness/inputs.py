@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
+from harness.safe_files import new_file, write_file
 from harness.store import safe_name
 
 NOISE_SEED = 20260101  # fixed, so that two runs without --input feed the same bytes
@@ -62,18 +63,17 @@ def _planes(
     if names != [f"{stem}_y", f"{stem}_uv"] or given[0][0] not in ("", stem) or sizes[0] != 2 * sizes[1]:
         return given
     data = given[0][1].read_bytes()
-    scratch.mkdir(parents=True, exist_ok=True)
     planes = [(names[0], data[: sizes[0]]), (names[1], data[sizes[0] :])]
     for name, plane in planes:
-        (scratch / f"{safe_name(name)}.bin").write_bytes(plane)
+        write_file(scratch / f"{safe_name(name)}.bin", plane, scratch.parent)
     return [(name, scratch / f"{safe_name(name)}.bin") for name, _ in planes]
 
 
 def _kept(item: BoardInput, position: int, scratch: Path) -> BoardInput:
     """A copy in the run folder, so that the run can be judged again when the original is gone."""
-    scratch.mkdir(parents=True, exist_ok=True)
     path = scratch / f"{position}_{safe_name(item.path.stem)}{item.path.suffix}"
-    shutil.copyfile(item.path, path)
+    with item.path.open("rb") as source, new_file(path, scratch.parent) as target:
+        shutil.copyfileobj(source, target)
     return replace(item, path=path, given_name=item.path.name)
 
 
@@ -82,9 +82,8 @@ def _noise(fact: dict[str, Any], scratch: Path) -> BoardInput:
         raise InputError(
             f"input {fact['name']!r} has no fixed size, so it cannot be made up", f"give --input {fact['name']}=FILE"
         )
-    scratch.mkdir(parents=True, exist_ok=True)
     path = scratch / f"{safe_name(fact['name'])}.bin"
-    path.write_bytes(_noise_bytes(fact))
+    write_file(path, _noise_bytes(fact), scratch.parent)
     note = f"input {fact['name']!r} is seeded noise (seed {NOISE_SEED}): no --input was given"
     return BoardInput(fact["name"], path, generated=True, note=note)
 

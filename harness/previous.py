@@ -24,7 +24,7 @@ def find_previous(path: Path) -> Path:
     """
     direct = store.find_run(path) if path.is_file() else path / "run.json"
     if direct.is_file():
-        state = store.load_run(direct).get("state")
+        state = store.load_run(path).get("state")
         if not _is_judged(direct):
             raise InputError(f"{direct}: its state is {state!r}, so there is nothing to hold a run against")
         return direct.absolute()
@@ -37,7 +37,7 @@ def find_previous(path: Path) -> Path:
 
 def _is_judged(file: Path) -> bool:
     try:
-        run = store.load_run(file)
+        run = store.load_run(file.parent)
     except InputError:
         return False
     return run.get("state") == "complete" and isinstance(run.get("verdict"), dict)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import platform as host
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import onnx
 import onnxruntime
 
 from harness import dumps as files
+from harness import safe_files
 from harness.errors import InputError
 from harness.graph import LogicalModel, LogicalTensor, read_logical
 from harness.records import Graph, TensorSpec
@@ -75,13 +77,15 @@ def run_reference(
 
     `inputs` are by the model's input names, with its dtypes and shapes. `sources` adds what is known of an input
     ("source", "conversion") to the manifest. Tensors are computed in batches: memory stays flat, at the price of
-    one inference per batch. Errors: InputError for inputs that do not fit or a model that does not run.
+    one inference per batch.
+    Errors: InputError for inputs that do not fit, a model that does not run, or a link in `out`.
     """
     logical = read_logical(model)
     runner = _Runner(model, optimizations, threads)
     feed = check_inputs(input_specs(runner.model), inputs)
-    _clear(out)
-    records = list(_write_tensors(logical, runner, feed, out, progress or _silent))
+    target = _Folder(out)
+    target.clear()
+    records = list(_write_tensors(logical, runner, feed, target, progress or _silent))
     manifest = {
         "format": 1,
         "kind": "onnx",
@@ -97,17 +101,45 @@ def run_reference(
         "tensors": [record for record in records if "file" in record],
         "skipped": [record for record in records if "file" not in record],
     }
-    (out / files.MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+    target.write_manifest(json.dumps(manifest, indent=1, ensure_ascii=False))
     return open_reference(out)
 
 
-def _clear(out: Path) -> None:
-    """An empty folder whose manifest says that the run is not over; of an earlier reference nothing is left."""
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / files.MANIFEST).is_file():
-        for path in out.glob("t[0-9][0-9][0-9][0-9][0-9]*.npy"):
-            path.unlink()
-    (out / files.MANIFEST).write_text('{"format": 1, "state": "running"}', encoding="utf-8")
+@dataclass(frozen=True)
+class _Folder:
+    """Where the tensors go. In a run folder, it must not be a link itself."""
+
+    path: Path
+
+    @property
+    def root(self) -> Path:
+        inside = os.path.lexists(self.path.parent / safe_files.RUN_FILE)
+        return self.path.parent if inside else self.path
+
+    def clear(self) -> None:
+        """An empty folder whose manifest says that the run is not over; of an earlier reference nothing is left."""
+        safe_files.make_folder(self.path, self.root)
+        if (self.path / files.MANIFEST).is_file():
+            for path in self.path.glob("t[0-9][0-9][0-9][0-9][0-9]*.npy"):
+                safe_files.remove_file(path, self.root)
+        self.write_manifest('{"format": 1, "state": "running"}')
+
+    def write_manifest(self, text: str) -> None:
+        safe_files.write_file(self.path / files.MANIFEST, text.encode("utf-8", "backslashreplace"), self.root)
+
+    def write_array(self, name: str, value: Array) -> None:
+        with safe_files.new_file(self.path / name, self.root) as file:
+            np.lib.format.write_array(_Sink(file), value, allow_pickle=False)
+
+
+@dataclass(frozen=True)
+class _Sink:
+    """A file that numpy writes in pieces: what it writes by descriptor fails without saying that the disk is full."""
+
+    file: BinaryIO
+
+    def write(self, data: bytes) -> int:
+        return self.file.write(data)
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -184,7 +216,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _write_tensors(
-    logical: LogicalModel, runner: _Runner, feed: Mapping[str, Array], out: Path, progress: Progress
+    logical: LogicalModel, runner: _Runner, feed: Mapping[str, Array], out: _Folder, progress: Progress
 ) -> Iterator[dict[str, Any]]:
     index = 0
     for batch in _batches(logical.tensors):
@@ -227,7 +259,7 @@ def _estimated_bytes(tensor: LogicalTensor) -> int:
     return math.prod(shape) * max(8, bits) // 8 * (5 if tensor.float_name else 1)
 
 
-def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: Path, index: int) -> dict[str, Any]:
+def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: _Folder, index: int) -> dict[str, Any]:
     """Write one logical tensor (and its float side) and give its record in the manifest, or why there is none."""
     value = values[tensor.onnx_name]
     if not isinstance(value, np.ndarray) or value.dtype.name not in files.NUMPY_DTYPES:
@@ -239,23 +271,23 @@ def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: Path,
         "op": tensor.op,
         "op_kind": tensor.op_kind,
         "order": tensor.order,
-        **_save(value, tensor, out / f"t{index:05d}.npy"),
+        **_save(value, tensor, out, f"t{index:05d}.npy"),
         "is_input": tensor.is_input,
         "is_output": tensor.is_output,
         "aliases": list(tensor.aliases),
     }
     if tensor.float_name:
         side = replace(tensor, spec=replace(tensor.spec, quantization=None), onnx_name=tensor.float_name)
-        stored = _save(values[tensor.float_name], side, out / f"t{index:05d}f.npy")
+        stored = _save(values[tensor.float_name], side, out, f"t{index:05d}f.npy")
         record["float_side"] = {"onnx_name": tensor.float_name, **stored}
     return record
 
 
-def _save(value: Array, tensor: LogicalTensor, path: Path) -> dict[str, Any]:
-    np.save(path, value)
+def _save(value: Array, tensor: LogicalTensor, out: _Folder, name: str) -> dict[str, Any]:
+    out.write_array(name, value)
     layout = "NCHW" if value.ndim == 4 else ""
     spec = replace(tensor.spec, dtype=files.NUMPY_DTYPES[value.dtype.name], shape=tuple(value.shape), layout=layout)
-    return {**files.spec_to_json(spec), "md5": array_md5(value), "file": path.name}
+    return {**files.spec_to_json(spec), "md5": array_md5(value), "file": name}
 
 
 def array_md5(value: Array) -> str:

@@ -30,9 +30,7 @@ class Resume:
 
 def save(folder: Path, resume: Resume) -> None:
     """Keep it for the user alone: the nonce is what the board takes for this holder."""
-    path = folder / FILE
-    store.write_atomically(path, json.dumps(store.to_json(resume), indent=2) + "\n")
-    path.chmod(0o600)
+    store.write_atomically(folder / FILE, json.dumps(store.to_json(resume), indent=2) + "\n", mode=0o600)
 
 
 def drop(folder: Path) -> None:

@@ -69,6 +69,7 @@ def check_before(case: Case) -> Case:
 def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict[str, Any]:
     """Read what a run left, judge it and write it into its run.json; returns the run."""
     run = store.load_run(folder)
+    store.check_names(run, folder / "run.json")
     left = Left(platforms.load(board.platform), folder, {mode["mode"]: mode for mode in run["modes"]})
     comparison = _comparison(left, expected, tell)
     tell("reading times", 0, -1)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness import safe_files
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.packed import refuse_packed
 
@@ -73,7 +74,7 @@ def new_run_folder(root: Path, case: str, board: str, now: datetime | None = Non
     for extra in range(1000):
         folder = parent / (stamp if not extra else f"{stamp}-{extra}")
         try:
-            folder.mkdir(parents=True)
+            safe_files.make_folder(folder, root, new=True)
         except FileExistsError:
             continue
         except OSError as error:
@@ -82,16 +83,9 @@ def new_run_folder(root: Path, case: str, board: str, now: datetime | None = Non
     raise InputError(f"{parent}: a thousand runs in one second", "wait a second")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a whole file or none of it."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        # A board's name may hold half a surrogate pair; escaped it is still valid JSON, unescaped it cannot be written.
-        part.write_bytes(text.encode("utf-8", "backslashreplace"))
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error  # a write that fails does not say where
+def write_atomically(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Write a whole file or none of it; half a surrogate pair of a board's name is escaped, as JSON allows."""
+    safe_files.write_file(path, text.encode("utf-8", "backslashreplace"), mode=mode)
 
 
 RESERVE = ".reserve"
@@ -102,14 +96,15 @@ RESERVE_BYTES = 2**20  # room for the last run.json on a disk that the dumps hav
 def claimed(folder: Path) -> Iterator[None]:
     """Be the one process that works on a run folder; a lock of the system, so a killed process holds none.
 
-    Errors: InputError when another process is at work on it.
+    Errors: InputError when another process is at work on it, or where it holds links.
     """
+    safe_files.refuse_links(folder)
     claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if not _locked(claim, fcntl.LOCK_EX):
             raise InputError(f"{folder}: this run is still going on in another process", "wait for it, or end it")
         with suppress(OSError):
-            (folder / RESERVE).write_bytes(os.urandom(RESERVE_BYTES))
+            safe_files.write_file(folder / RESERVE, os.urandom(RESERVE_BYTES))
         yield
     finally:
         os.close(claim)
@@ -157,14 +152,19 @@ def save_run(folder: Path, run: dict[str, Any]) -> Path:
 
 
 def find_run(path: Path) -> Path:
-    """The run.json meant by a run folder, a case's folder (newest run inside) or the file itself."""
+    """The run.json meant by a run folder, a case's folder (newest run inside) or the file itself.
+
+    Errors: InputError where there is none, or where the run folder holds links.
+    """
     if path.is_file():
         _refuse_other_file(path)
         return path
-    if (path / "run.json").is_file():
+    if os.path.lexists(path / "run.json"):
+        safe_files.refuse_links(path)
         return path / "run.json"
     inside = sorted(path.rglob("run.json"), key=lambda p: (p.parent.name, os.fspath(p))) if path.is_dir() else []
     if inside:
+        safe_files.refuse_links(inside[-1].parent)
         return inside[-1]
     raise InputError(f"{path}: no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z")
 
@@ -193,6 +193,21 @@ def load_run(path: Path) -> dict[str, Any]:
     if run.get("state") == "running" and not at_work(file.parent):
         mark_broken_off(run)
     return run
+
+
+def check_names(run: dict[str, Any], file: Path) -> None:
+    """Names in run.json that files of the run folder are looked up by. Errors: InputError for one that leads out."""
+    try:
+        modes = [(str(mode["mode"]), str(mode["folder"]), mode["files"]) for mode in run["modes"]]
+        rows = [*run["case"]["inputs"], *(row for _, _, files in modes for row in files)]
+        files = [str(row.get("file") or "") for row in rows]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: damaged: no list of modes and inputs ({error!r})", "run the case again") from error
+    single = [name for mode, folder, _ in modes for name in (mode, folder)]
+    for name in (*single, *files):
+        parts = name.split("/")
+        if ".." in parts or name.startswith("/") or "\0" in name or (name in single and (len(parts) > 1 or not name)):
+            raise InputError(f"{file}: the name {name!r} leads out of the run folder", "who made this run.json?")
 
 
 def mark_broken_off(run: dict[str, Any]) -> None:

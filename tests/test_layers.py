@@ -14,6 +14,7 @@ PACKAGE = ROOT / "harness"
 # Lowest first. A module may import from lower rows and from its own package, nothing else.
 LEVELS = [
     ["errors", "packed", "records"],
+    ["safe_files"],
     ["assets", "convert", "convert_images", "store"],
     ["transports", "platforms", "toolchains"],
     ["archive", "config", "dumps", "hostkeys", "onnx_file", "recovery"],

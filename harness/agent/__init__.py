@@ -323,14 +323,15 @@ class Agent:
         quotas: Quotas | None = None,
         progress: Progress | None = None,
         known: Mapping[str, FileFacts] | None = None,
+        root: Path | None = None,
     ) -> dict[str, str]:
         """Bring files home, each verified by md5; gives the stored file name (relative to `target`) by name.
 
-        `known` is what `hash` told of the folder; without it this Agent's last look is taken, or a new one.
+        `known`: what `hash` told; without it this Agent's last look, or a new one. Links below `root` are refused.
         Errors: BoardError for a file that vanished, keeps changing or breaks the quotas.
         """
         known = known or self._hashes.get(folder) or self.hash(folder)
-        return files.fetch(self, folder, names, known, files.Landing(target, quotas or Quotas(), progress))
+        return files.fetch(self, folder, names, known, files.Landing(target, quotas or Quotas(), progress, root))
 
     # ---- leases: one user of a board at a time
 

@@ -18,6 +18,7 @@ from harness.agent.pushing import SLOWEST_BYTES_PER_S, Shift
 from harness.agent.words import FileFacts, escape, unescape
 from harness.archive import Quotas, Unpacker, member_name, stored_name
 from harness.errors import BoardError, LinkError
+from harness.safe_files import make_folder, remove_file
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, printable
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Landing:
     folder: Path
     quotas: Quotas
     progress: Progress | None = None
+    root: Path | None = None  # the run folder that `folder` lies in, whose links are refused
 
 
 def fetch(
@@ -122,7 +124,7 @@ def fetch(
     if missing:
         raise BoardError(f"{agent.where}: there is no file {printable(missing[0])!r} in {folder} on the board")
     _hold_quotas(agent, names, known, landing.quotas)
-    landing.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(landing.folder, landing.root)
     got = _collect(agent, folder, dict.fromkeys(names), known, landing)
     bad = [name for name in dict.fromkeys(names) if got.get(name, ("", ""))[1] != known[name].md5]
     if bad:  # written while it was read: look again, once
@@ -154,7 +156,7 @@ def _refuse_changing(
             raise BoardError(f"{agent.where}: {printable(name)!r} was deleted from {folder} while it was pulled")
         stored, md5 = got[name]
         if md5 != known[name].md5:
-            (landing.folder / stored).unlink(missing_ok=True)
+            remove_file(landing.folder / stored, landing.root or landing.folder)
             raise BoardError(
                 f"{agent.where}: {printable(name)!r} in {folder} changes while it is pulled (md5 "
                 f"{known[name].md5 or 'unreadable'} on the board, {md5} here)",
@@ -203,7 +205,9 @@ def _fetch_batch(
     shift: Shift,
 ) -> dict[str, tuple[str, str]]:
     """One tar stream, taken up again where it was when the link breaks."""
-    unpacker = Unpacker(landing.folder, landing.quotas, {n: known[n].size_bytes for n in names}, shift.tell)
+    unpacker = Unpacker(
+        landing.folder, landing.quotas, {n: known[n].size_bytes for n in names}, shift.tell, landing.root
+    )
 
     zipped = agent.packing.zipped
     words = [escape(folder), *(["gzip"] if zipped else [])]
@@ -235,13 +239,18 @@ def _fetch_large(
 ) -> dict[str, tuple[str, str]]:
     stored = stored_name(name)
     target = landing.folder / stored
-    target.parent.mkdir(parents=True, exist_ok=True)
     limit_s = _time([name], known)
     source = f"{folder}/{name}"
     if agent.lease_token:
         agent.check_lease()  # this one goes past the agent
     agent.patiently(
-        lambda: agent.transport.pull(source, target, timeout_s=limit_s, progress=lambda now, _: shift.tell(now))
+        lambda: agent.transport.pull(
+            source,
+            target,
+            timeout_s=limit_s,
+            progress=lambda now, _: shift.tell(now),
+            root=landing.root or landing.folder,
+        )
     )
     try:
         with target.open("rb") as file:

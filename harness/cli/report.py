@@ -38,7 +38,7 @@ def command(run: Path, output: Path | None, as_markdown: bool, open_page: bool, 
     from harness.store import find_run, load_run
 
     file = find_run(run)
-    page, beside, data = write_report(load_run(file), output or file.parent / PAGE_NAME)
+    page, beside, data = write_report(load_run(run), output or file.parent / PAGE_NAME, typed=output is not None)
     if as_json:
         emit_json(_answer(page, beside, data))
     elif as_markdown:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 from harness.cli.common import note, say_error
 from harness.errors import COULD_NOT_MEASURE, HarnessError, HostError, InputError
+from harness.safe_files import FULL, explained, words_of
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PATHS = (FileNotFoundError, PermissionError)
 _NAMES = (errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -33,12 +34,11 @@ def _of_system(error: Exception) -> HarnessError | None:
         return HostError("this PC's memory does not suffice", "close what else runs, or take smaller inputs")
     if not isinstance(error, OSError):
         return None
-    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    what = f"{where}{error.strerror or error}"
-    if error.errno in _FULL:
-        return HostError(
-            what, "free space where the output goes (df -h), or give another folder; what was begun there is not whole"
-        )
+    if error.errno in FULL and isinstance(error.filename, str | bytes):
+        error = explained(error, Path(os.fsdecode(error.filename)))
+    what = words_of(error)
+    if error.errno in FULL:
+        return HostError(what, "free space there (df -h), or give another folder; no file was left cut short")
     if isinstance(error, FileExistsError | NotADirectoryError):
         return InputError(what, "a folder is wanted there: give another path")
     if isinstance(error, IsADirectoryError):

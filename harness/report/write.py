@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
+from harness import safe_files
 from harness.errors import InputError
 from harness.report.page import render_tables
 from harness.report.reach import Row
@@ -14,15 +16,16 @@ from harness.report.tables import tables
 PAGE_NAME = "report.html"
 
 
-def write_report(run: Row, page: Path) -> tuple[Path, Path, Row]:
+def write_report(run: Row, page: Path, *, typed: bool = False) -> tuple[Path, Path, Row]:
     """Write `page` and the JSON of the same name beside it; returns both paths and the tables.
 
+    `typed`: `page` is as the user named it, so that a link of the user's is followed.
     Errors: InputError where run.json has a wrong shape, or where the folder cannot be written to.
     """
     data = tables(run)
     beside = page.with_suffix(".json")
-    _write(page, render_tables(data))
-    _write(beside, as_json(data))
+    _write(page, render_tables(data), safe_files.output_file(page) if typed else safe_files.new_file(page))
+    _write(beside, as_json(data), safe_files.new_file(beside))
     return page, beside, data
 
 
@@ -31,12 +34,11 @@ def as_json(data: Row) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
+def _write(path: Path, text: str, opened: AbstractContextManager[BinaryIO]) -> None:
     try:
-        part.write_bytes(text.encode("utf-8", errors="backslashreplace"))
-        part.replace(path)
+        with opened as file:
+            file.write(text.encode("utf-8", errors="backslashreplace"))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        if error.errno in safe_files.FULL:
+            raise  # this PC's lack, not a wrong path
         raise InputError(f"{path}: {error.strerror or error}", "give a writable file with -o FILE") from error

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import recovery, run_record, store
+from harness import recovery, run_record, safe_files, store
 from harness.boards import open_board
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.expectation import Expectation
@@ -60,6 +60,7 @@ def _go_on(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt
     resume = load_resume(folder)
     _check_case(expected.platform, board, resume.case)
     record = store.load_run(folder)
+    store.check_names(record, folder / "run.json")
     if record["state"] == "running":  # and it is claimed by us, so whoever wrote that is gone
         store.mark_broken_off(record)
     record |= {"verdict": None, "state": "running", "stopped_at": "", "resumed": record.get("resumed", 0) + 1}
@@ -78,7 +79,7 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
         error.run_folder = session.folder
         raise
     except OSError as error:
-        _close(session, "failed", f"this PC: {error.strerror or error}", "")
+        _close(session, "failed", f"this PC: {safe_files.words_of(error)}", "")
         raise
     except KeyboardInterrupt:
         _close(session, "interrupted", "interrupted from the keyboard", "")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.agent import FileFacts
+from harness.safe_files import new_file, read_file
 
 
 def fill(
@@ -22,7 +23,7 @@ def fill(
         whole = file["file"] and file["came"] != "hashed"  # what was hashed lies here without its padding
         facts = there.get(file["name"]) if whole and file["name"] not in known else None
         if facts is not None and (facts.size_bytes, facts.md5) == (file["bytes"], file["md5"]):
-            target = run / name / file["file"]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(run / folder / file["file"], target)
+            here, target = run / folder / file["file"], run / name / file["file"]
+            with read_file(here, run) as source, new_file(target, run) as copy:
+                shutil.copyfileobj(source, copy)
             known[file["name"]] = file["file"]

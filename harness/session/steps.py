@@ -300,13 +300,13 @@ class Session:
         here = self.folder / name
         known = self._known(name, kept, here) if self.case.pull != "all" else {}
         hashed = self._hashed(name, folder, kept, known) if self.case.pull != "all" else {}
-        limits = self.board.limits
         pulled = self.agent.fetch(
             folder,
             self._to_pull(name, [n for n in kept if n not in known and n not in hashed]),
             here,
-            Quotas(limits.max_files, limits.max_bytes),
+            Quotas(self.board.limits.max_files, self.board.limits.max_bytes),
             lambda done, total: self.tell(f"pulling {name}", done, total),
+            root=self.folder,
         )
         log_file = here / "log.txt"
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""

@@ -24,6 +24,7 @@ from harness.dumps import each_once
 from harness.errors import AgentError, BoardError, InputError
 from harness.expectation import Expectation
 from harness.records import ModelInfo, TensorSpec
+from harness.safe_files import write_file
 from harness.transports.base import CommandTimeout
 
 
@@ -148,7 +149,5 @@ def _md5(told: Foretold) -> str:
 
 
 def _write(told: Foretold, name: str, md5: str, here: Path) -> Hashed:
-    path = here / stored_name(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(told.content())
+    write_file(here / stored_name(name), told.content(), here.parent)
     return Hashed(stored_name(name), md5)

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from harness.errors import HostError, InputError
+from harness.safe_files import make_folder, new_file
 
 Array = NDArray[Any]
 
@@ -124,7 +125,8 @@ def _first_line(error: Exception) -> str:
 def write_vendor_reference(model: Path, inputs: Mapping[str, Array], out: Path) -> Path:
     """Run `model` by the vendor's runtime and keep its outputs as `out/vendor.npz`; `--reference` takes the file."""
     values = run_vendor(model, inputs)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     path = out / "vendor.npz"
-    np.savez(path, **values)  # type: ignore[arg-type]
+    with new_file(path) as file:
+        np.savez(file, **values)  # type: ignore[arg-type]
     return path

@@ -95,8 +95,13 @@ class Transport(Protocol):
         Errors: LinkError, BoardError (no such folder, no space, read-only).
         """
 
-    def pull(self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None) -> None:
-        """Copy one file from the board, whole or not at all. Errors: LinkError, BoardError (no such file)."""
+    def pull(
+        self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None, root: Path | None = None
+    ) -> None:
+        """Copy one file from the board, whole or not at all; folders below `root` are made, links there refused.
+
+        Errors: LinkError, BoardError (no such file), InputError for a link.
+        """
 
     def alive(self) -> bool:
         """Ask the far side and wait for its answer, 5 s at most."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from harness.errors import BoardError, LinkError
+from harness.safe_files import new_file
 from harness.transports.base import (
     OUTPUT_LIMIT_BYTES,
     PIECE_BYTES,
@@ -40,6 +40,10 @@ _LOOK = """\
 wc -c <"$1" && md5sum <"$1"
 """
 _BLOCK_BYTES = 2**20  # of dd; STREAM_LIMIT_BYTES is a multiple of it
+
+
+class _ChangedError(BoardError):
+    """A file was not the same before it was read and after."""
 
 
 class Copying:
@@ -91,22 +95,23 @@ class Copying:
                 self._script(_RECEIVE, [part, str(end), mode], left(ends_at), f"push {target}", pieces)
         self._script(_FINISH, [part, target, digest.hexdigest()], left(ends_at), f"push {target}")
 
-    def pull(self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None) -> None:
+    def pull(
+        self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None, root: Path | None = None
+    ) -> None:
         """Copy one file from the board, whole or not at all; see the contract in base.py."""
         ends_at = time.monotonic() + timeout_s
         source = plain_path(source)
-        part = target.with_name(f".harness-{os.getpid()}-{threading.get_ident()}.part")
         try:
-            for attempt in (1, 2):
-                size, wanted = self._look(source, left(ends_at))
-                got = self._fetch(source, part, size, ends_at, progress)
-                if got == wanted:
-                    part.replace(target)
-                    return
-                if attempt == 2:
-                    raise BoardError(f"{self.where}: {source!r} changes while it is pulled (md5 {wanted}, then {got})")
-        finally:
-            part.unlink(missing_ok=True)
+            self._pull(source, target, ends_at, progress, root)
+        except _ChangedError:
+            self._pull(source, target, ends_at, progress, root)
+
+    def _pull(self, source: str, target: Path, ends_at: float, progress: Progress | None, root: Path | None) -> None:
+        size, wanted = self._look(source, left(ends_at))
+        with new_file(target, root) as file:
+            got = self._fetch(source, file, size, ends_at, progress)
+            if got != wanted:
+                raise _ChangedError(f"{self.where}: {source!r} changes while it is pulled (md5 {wanted}, then {got})")
 
     def _look(self, source: str, timeout_s: float) -> tuple[int, str]:
         words = self._script(_LOOK, [source], timeout_s, f"pull {source}").split()
@@ -114,19 +119,18 @@ class Copying:
             raise LinkError(f"{self.where}: cannot read size and md5 of {source!r}")
         return int(words[0]), words[1].decode("ascii", "replace")
 
-    def _fetch(self, source: str, part: Path, size: int, ends_at: float, progress: Progress | None) -> str:
+    def _fetch(self, source: str, file: BinaryIO, size: int, ends_at: float, progress: Progress | None) -> str:
         digest = hashlib.md5(usedforsecurity=False)
-        with part.open("wb") as file:
-            for start in range(0, size, STREAM_LIMIT_BYTES) or [0]:
-                argv = _range_command(source, start, size)
-                with self.stream(argv, timeout_s=left(ends_at)) as stream:
-                    for piece in stream:
-                        digest.update(piece)
-                        file.write(piece)
-                        if file.tell() > size:
-                            return "longer than it was"
-                        if progress:
-                            progress(file.tell(), size)
+        for start in range(0, size, STREAM_LIMIT_BYTES) or [0]:
+            argv = _range_command(source, start, size)
+            with self.stream(argv, timeout_s=left(ends_at)) as stream:
+                for piece in stream:
+                    digest.update(piece)
+                    file.write(piece)
+                    if file.tell() > size:
+                        return "longer than it was"
+                    if progress:
+                        progress(file.tell(), size)
         return digest.hexdigest()
 
     def _script(
