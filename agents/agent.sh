@@ -148,6 +148,12 @@ boot_id() { # -> $boot
   read -r boot <"${HARNESS_BOOT_ID:-$proc/sys/kernel/random/boot_id}"
 } 2>/dev/null
 
+unguessable() { # -> $tag: for names that must be new. A process number is met again after a while, and after every boot.
+  tag=
+  read -r tag <"$proc/sys/kernel/random/uuid"
+  tag=$tag.$$
+} 2>/dev/null
+
 size_of() { # $1 a regular file -> $size
   # shellcheck disable=SC2012 # ls -n: the only portable way that does not read the file
   size=$(ls -lnd "$1" 2>/dev/null | { read -r _ _ _ _ s_bytes _ && echo "$s_bytes"; })
@@ -363,7 +369,8 @@ lock_take() { # folder owner: 0 when it is ours now. A dead holder's lock is tak
     l_tries=$((l_tries + 1))
     [ "$l_tries" -lt 30 ] || return 1
     if [ -n "$l_pid" ] || [ "$l_tries" -gt 10 ]; then
-      mv "$1" "$1.old.$$" 2>/dev/null && rm -rf "$1.old.$$" # rename is atomic: only one takes it over
+      unguessable
+      mv "$1" "$1.old.$tag" 2>/dev/null && rm -rf "$1.old.$tag" # rename is atomic: only one takes it over
     else
       nap
     fi
@@ -538,7 +545,7 @@ do_start() { # token; stdin: the job. Starting a token twice starts it once.
   if mkdir "$job" 2>/dev/null; then
     mv "$work/jobs/.$1.$$" "$job/job" || fail no_space "$job"
     job_value folder
-    if ! mkdir -p "$u" 2>/dev/null || [ ! -w "$u" ]; then rm -rf "$job"; fail cannot_write "$u"; fi
+    new_folder || { rm -rf "$job"; fail "$refused" "$u"; }
     boot_id
     uptime_cs
     echo "$boot $cs" >"$job/started"
@@ -555,6 +562,15 @@ do_start() { # token; stdin: the job. Starting a token twice starts it once.
   fi
   say token "$1"
   echo end=1
+}
+
+new_folder() { # $u: made now, for the files of one run; another one's leftovers would be taken for its. Else $refused
+  mkdir -p "${u%/*}" 2>/dev/null
+  [ "${u%/*}" != "$work/runs" ] || rmdir "$u" 2>/dev/null # `folder` made it, and nothing is in it
+  refused=folder_exists
+  if mkdir "$u" 2>/dev/null; then return; fi
+  if [ ! -e "$u" ] && [ ! -L "$u" ]; then refused=cannot_write; fi
+  return 1
 }
 
 supervise() { # token: runs the tool, ends it at its time limit, and writes down how it ended
@@ -994,7 +1010,8 @@ lease_look() { # -> $top, and what lease $top says; $live is 1 while it holds
 
 lease_write() { # seconds nonce first taken owner: create lease $top + 1; fails where another was quicker
   if ! number "$1" || ! hex "$2"; then fail usage lease; fi
-  l_own=$((top + 1)) l_new=$work/lease/.$$.new
+  unguessable # a file that was left under this name may be somebody's lease by now
+  l_own=$((top + 1)) l_new=$work/lease/.$tag.new
   mkdir -p "$work/lease" 2>/dev/null || fail cannot_write "$work/lease"
   boot_id
   uptime_cs

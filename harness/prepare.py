@@ -93,13 +93,13 @@ class Preparation:
     def __init__(self, board: Board, transport: Transport, tell: Tell) -> None:
         self.board, self.transport, self.tell = board, transport, tell
         self.site = f"{board.work.rstrip('/')}/site"
-        self.part = f"{self.site}.part"
+        self.part = f"{self.site}.{secrets.token_hex(8)}.part"
 
     def run(self, wheels: Path) -> Prepared:
         self.tell("asking the board's Python")
         python = self.probe()
         chosen = choose(wheels, python)
-        self._sh('rm -rf "$1" && mkdir -p "$1"', self.part, what="making the site folder")
+        self._sh('rm -rf "$1".*part && mkdir -p "$2"', self.site, self.part, what="making the site folder")
         for wheel in chosen:
             self.tell(f"installing {wheel.name}")
             self._install(wheel)

@@ -22,6 +22,7 @@ class Resume:
     board: str
     case: Case
     nonce: str  # of the lease: whoever has it is the same holder as before
+    place: str  # the run's folder on the board; nobody can guess it, so no other run's files lie there
     tokens: dict[str, str] = field(default_factory=dict)
 
     def started(self, mode: str, token: str) -> Resume:
@@ -53,7 +54,7 @@ def load(folder: Path) -> Resume:
         )
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        return Resume(told["board"], _case(told["case"]), told["nonce"], told["tokens"])
+        return Resume(told["board"], _case(told["case"]), told["nonce"], told.get("place", ""), told["tokens"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not readable ({error})", "start a new run instead") from error
 

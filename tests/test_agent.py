@@ -244,7 +244,7 @@ def test_a_reboot_in_the_middle_of_a_run_is_noticed(agent: Agent, place: str) ->
 
 def test_state_that_a_power_cut_emptied_goes_with_the_next_removal(agent: Agent) -> None:
     place = agent.new_folder("torn")
-    tokens = [agent.start(Invocation(("true",)), place, 30) for _ in range(3)]
+    tokens = [agent.start(Invocation(("true",)), f"{place}/{turn}", 30) for turn in range(3)]
     for token in tokens:
         agent.wait(token)
     emptied, missing, whole = (Path(agent.work) / "jobs" / token for token in tokens)
@@ -284,6 +284,26 @@ def test_a_run_without_a_command_or_with_a_wrong_limit_is_refused(agent: Agent, 
         agent.start(sh("true"), place, 0)
     with pytest.raises(AskedWrongly, match="environment"):
         agent.start(sh("true", **{"A B": "x"}), place, 5)
+
+
+@pytest.mark.parametrize("left", ["a file", "nothing", "a link to nowhere"])
+def test_a_folder_that_exists_is_no_place_for_a_run(agent: Agent, place: str, left: str) -> None:
+    """Two runs of one second, the first of them killed: its dumps were read as the second's."""
+    jobs = set((Path(agent.work) / "jobs").iterdir())
+    mode = Path(place) / "debug"
+    if left == "a link to nowhere":
+        mode.symlink_to("/nowhere/at/all")
+    else:
+        mode.mkdir()
+    if left == "a file":
+        (mode / "conv1.bin").write_bytes(b"another run's")
+    with pytest.raises(BoardError, match="exists on the board") as refused:
+        agent.start(sh("true"), str(mode), 30)
+    assert "harness boards" in refused.value.hint
+    assert set((Path(agent.work) / "jobs").iterdir()) == jobs, "nothing of a refused run stays"
+    finish(agent, sh("true"), f"{place}/release")
+    with pytest.raises(BoardError, match="exists on the board"):  # the run's own folder is no longer empty
+        agent.start(sh("true"), place, 30)
 
 
 def test_a_read_only_folder_is_said(agent: Agent) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,22 @@ def test_a_lease_taken_by_hand_serves_its_holder_and_keeps_others_out(
     assert "--force" in kept_out.stderr
     assert harness("boards", "release", "emu-x5", "--force").returncode == 0
     assert harness(*run, cwd=tmp_path).returncode == 0
+
+
+def test_what_another_run_left_on_the_board_is_not_read(digits: Built, tmp_path: Path) -> None:
+    """The board's run folder was named by the second: a run that was killed and one begun in that second shared it."""
+    assert harness("boards", "check", "emu-x5").returncode == 0  # lays the emulated board's root
+    runs = tmp_path / "home/boards/x5/work/emu-x5/runs"
+    now = datetime.now(UTC)
+    for later in range(60):
+        left = runs / f"{now + timedelta(seconds=later):%Y%m%dT%H%M%SZ}/release"
+        left.mkdir(parents=True)
+        (left / "left_by_another.bin").write_bytes(b"stale")
+    done = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    files = [file["name"] for mode in run_json(tmp_path)["modes"] for file in mode["files"]]
+    assert files and "left_by_another.bin" not in files
+    assert len(list(runs.iterdir())) == 60, "and nothing of the other's was removed"
 
 
 def test_a_complete_run_has_nothing_to_resume(digits: Built, tmp_path: Path) -> None:

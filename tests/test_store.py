@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_two_runs_in_one_second_do_not_share_a_folder(tmp_path: Path) -> None:
     assert new_run_folder(tmp_path, "a", "b", NOW) != new_run_folder(tmp_path, "a", "b", NOW)
+
+
+def test_runs_that_begin_at_one_moment_claim_a_folder_each(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: new_run_folder(tmp_path, "a", "b", NOW), range(40)))
+    assert len(set(folders)) == 40 and all(folder.is_dir() for folder in folders)
 
 
 def test_the_newest_run_of_a_case_is_found(tmp_path: Path) -> None:

@@ -247,8 +247,7 @@ class Agent:
         log_limit_bytes: int = LOG_LIMIT_BYTES,
         token: str = "",
     ) -> str:
-        """Start a command, detached, in a folder under `new_folder`'s; gives the run's token.
-
+        """Start a command, detached, in a folder under `new_folder`'s that does not exist yet; gives the run's token.
         Its output goes to `log.txt` there. The board itself ends it, with all that it started, after `timeout_s`.
         `HARNESS_PATH` in the environment is put before the board's PATH, `HARNESS_LIBRARIES` before LD_LIBRARY_PATH.
         """

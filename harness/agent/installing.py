@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from typing import TYPE_CHECKING
 
 from harness.agent import words
@@ -18,8 +19,8 @@ TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell
 _INSTALL = """\
 for f in cat md5sum mkdir mv printf rm; do command -v $f >/dev/null 2>&1 || { echo lacking; echo $f; exit; }; done
 umask 022; mkdir -p "$1/agent" && cd "$1" || exit 1; w=$(pwd -P); f=$w/agent/agent-$2.sh
-[ "$3" = look ] || { cat >"$f.$$.part" && m=$(md5sum <"$f.$$.part") && [ "${m%% *}" = "$2" ] &&
-mv -f "$f.$$.part" "$f" || { rm -f "$f.$$.part"; exit 1; }; }
+[ "$3" = look ] || { p=$f.$4.part; cat >"$p" && m=$(md5sum <"$p") && [ "${m%% *}" = "$2" ] &&
+mv -f "$p" "$f" || { rm -f "$p"; exit 1; }; }
 state=absent; [ ! -e "$f" ] || { m=$(md5sum <"$f"); state=damaged; [ "${m%% *}" != "$2" ] || state=whole; }
 printf '%s\\n%s\\n' "$state" "$w"
 """
@@ -43,7 +44,7 @@ def install(agent: Agent) -> tuple[bool, str, str]:
 
 def _place(agent: Agent, digest: str, verb: str, stdin: bytes | None) -> tuple[str, str]:
     work = agent.work if agent.work.startswith("/") else f"./{agent.work}"
-    argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb]
+    argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb, secrets.token_hex(8)]
     done = agent.patiently(lambda: agent.transport.run(argv, timeout_s=TIMEOUT_S, stdin=stdin))
     lines = os.fsdecode(done.out).split("\n")
     if len(lines) == 3 and lines[0] == "lacking":

@@ -171,6 +171,10 @@ _HINTS = {
     "leased": ("the board is leased: {detail}", "wait for it with --wait SECONDS, or ask the holder"),
     "rebooted": ("the board was rebooted meanwhile", "is its power steady? See its kernel log, then run again"),
     "stale_lease": ("this lease is over: {detail}", "take a new one: harness boards lease NAME"),
+    "folder_exists": (
+        "{detail} exists on the board, and what lies in it is no result of this run",
+        "remove what earlier runs left: harness boards clean NAME",
+    ),
     "no_such_folder": ("there is no folder {detail} on the board", "was the board rebooted or cleaned meanwhile?"),
     "no_such_run": ("the board does not know the run {detail}", "was the board rebooted or cleaned meanwhile?"),
     "lacking": ("the board has no {detail}", "harness needs them there: install them; one busybox has them all"),

@@ -42,7 +42,7 @@ def run_case(
     _check_case(expected.platform, board, case)
     folder = store.new_run_folder(runs, case.name, board.name)
     record = run_record.new_record(board, case, folder)
-    resume = Resume(board.name, case, secrets.token_hex(8))
+    resume = Resume(board.name, case, secrets.token_hex(8), f"{folder.name}-{secrets.token_hex(8)}")
     with store.claimed(folder):
         return _to_the_end(Session(board, folder, tell, expected, record, resume), prompt)
 

@@ -6,8 +6,8 @@ Small boards have a few megabytes of flash and are developed over NFS. Files lie
 from __future__ import annotations
 
 import hashlib
-import os
 import re
+import secrets
 import shutil
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -41,7 +41,7 @@ def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
 
 
 def _copy(path: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")  # other PCs have our process number, too
     try:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(path, part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
@@ -120,7 +121,7 @@ class Session:
             model = self._put(self.case.model)
             self.support = [self._put(path) for path in support]
         self.left_clean = False
-        place = self.agent.new_folder(self.folder.name)
+        place = self.agent.new_folder(self.resume.place)
         try:
             self._on_board(model, place)
         except LinkError:
@@ -298,6 +299,7 @@ class Session:
             raise ToolError(f"{self.board.name}: the tool printed {log_bytes} bytes in mode {name}", "run it by hand")
         kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
         here = self.folder / name
+        shutil.rmtree(here, ignore_errors=True)  # what an earlier try pulled may be of another run of this mode
         known = self._known(name, kept, here) if self.case.pull != "all" else {}
         hashed = self._hashed(name, folder, kept, known) if self.case.pull != "all" else {}
         pulled = self.agent.fetch(

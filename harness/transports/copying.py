@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -162,10 +163,8 @@ def left(ends_at: float) -> float:
 
 
 def part_name(target: str) -> str:
-    """Where a file grows on the board: beside its target, under a short name of safe characters."""
-    path = PurePosixPath(target)
-    tag = hashlib.md5(path.name.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()[:12]
-    return plain_path(str(path.parent / f".harness-{tag}.part"))
+    """Where a file grows on the board: beside its target, under a short new name that nobody can guess."""
+    return plain_path(str(PurePosixPath(target).parent / f".harness-{secrets.token_hex(8)}.part"))
 
 
 def plain_path(path: str) -> str:
