@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import run_record, store
-from harness.agent import LOG_LIMIT_BYTES, Agent, BoardFacts, FileFacts, Quotas, Sample
+from harness.agent import LOG_LIMIT_BYTES, Agent, BoardFacts, FileFacts, Quotas
 from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON, SCRIPT
 from harness.assets import asset
@@ -28,18 +28,15 @@ from harness.errors import (
 from harness.expectation import Expectation, Fed
 from harness.holding import hold
 from harness.inputs import plan_inputs
-from harness.profiling.somstatus import read_somstatus
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import save as save_resume
 from harness.session import again, sending, unpulled
 from harness.session.paths import with_paths
-from harness.transports.base import CommandTimeout, Transport
+from harness.session.sensors import Sensors
+from harness.transports.base import Transport
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
-
-STATUS_TIMEOUT_S = 20.0  # the tool waits a second or two between its looks
-SENSE_EVERY_S = 1.0  # one sysfs sweep costs a few milliseconds of a small core
 
 
 def job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options: dict[str, Any]) -> Job:
@@ -92,6 +89,7 @@ class Session:
         with self._at("connecting"):
             self.agent = Agent.of(board, transport)
             self.agent.install()
+            self.sensors = Sensors(self.agent, board, self.platform, self.record, self.case.timeout_s)
             facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=board.tools)
             self.record["board"]["facts"] = store.to_json(facts)
             self._refuse_missing_tools(facts)
@@ -109,9 +107,8 @@ class Session:
 
     def _held(self) -> None:
         """The board is ours."""
-        self._sense("before")
-        if self._senses:
-            self.record["telemetry"] |= store.to_json(self.agent.clocks())
+        self.sensors.look("before")
+        self.sensors.clocks()
         with self._at("pushing the model"):
             support = self.platform.files(self.board, self._job("info", "", ()))
             script = [asset(SCRIPT)] if self._python else []
@@ -158,7 +155,7 @@ class Session:
                 name = mode if turn == 0 else f"{mode}-{turn + 1}"
                 if not any(done["mode"] == name for done in self.record["modes"]):
                     self._mode(mode, name, self._job(mode, model, inputs), place)
-        self._sense("after")
+        self.sensors.look("after")
 
     # ---- steps
 
@@ -180,34 +177,6 @@ class Session:
                 f"{self.board.name}: {', '.join(missing)} is not on the board",
                 self.platform.tool_hint.replace("{board}", self.board.name),
             )
-
-    @property
-    def _senses(self) -> bool:
-        """An emulated board has no sensors: this PC's would be taken for its own."""
-        return self.board.emulated is None
-
-    def _sense(self, phase: str) -> None:
-        if self._senses:
-            self._keep_samples(phase, [self.agent.sense()])
-            self._ask_status(phase)
-
-    def _ask_status(self, phase: str) -> None:
-        """The board's own status tool, beside sysfs; many images lack it, and then nothing is kept."""
-        if not self.platform.status_command:
-            return
-        with contextlib.suppress(CommandTimeout):
-            done = self.agent.guarded(self.platform.status_command, STATUS_TIMEOUT_S)
-            told = read_somstatus(done.out.decode("utf-8", "replace")) if done.code == 0 else ()
-            self.record["telemetry"]["samples"] += [
-                store.to_json(dataclasses.replace(sense, phase=phase)) for sense in told
-            ]
-
-    def _keep_samples(self, phase: str, samples: list[Sample]) -> None:
-        if len(samples) > self.case.timeout_s / SENSE_EVERY_S + 100:  # one a second until the time limit, and some
-            self.record["notes"].append(f"{phase}: {len(samples)} samples of the sensors cannot be true: none is kept")
-            samples = []
-        kept = self.record["telemetry"]["samples"]
-        kept += [{"t_s": s.at_s, "phase": phase, "values": s.values} for s in samples]
 
     def _put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
@@ -268,7 +237,7 @@ class Session:
             state = self.agent.wait(
                 token, lambda text: self.tell(f"running {name}: {text}", 0, -1), self.case.timeout_s
             )
-            self._keep_samples(name, self.agent.samples(token) if self._senses else [])
+            self.sensors.collect(name, token)
         with self._at(f"collecting {name}"):
             return self._collect(name, folder, invocation, state.exit_code, state.duration_s, state.timed_out)
 
@@ -277,8 +246,9 @@ class Session:
         token = secrets.token_hex(8)
         self.resume = self.resume.started(name, token)
         self._save()
-        every_s = SENSE_EVERY_S if self._senses else 0.0
-        return self.agent.start(invocation, folder, self.case.timeout_s, sense_every_s=every_s, token=token)
+        return self.agent.start(
+            invocation, folder, self.case.timeout_s, sense_every_s=self.sensors.every_s, token=token
+        )
 
     def _picked_up(self, name: str) -> str:
         """The token of a run of this mode that an earlier try left on the board and that is of use; else ""."""

@@ -1,0 +1,68 @@
+"""What a board's sensors say before, during and after a run, for run.json. Of an emulated board nothing is read."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from harness import store
+from harness.agent import Agent, Sample
+from harness.platforms.base import Platform
+from harness.profiling.somstatus import read_somstatus
+from harness.records import Board
+from harness.transports.base import CommandTimeout
+
+STATUS_TIMEOUT_S = 20.0  # the tool waits a second or two between its looks
+SENSE_EVERY_S = 1.0  # one sysfs sweep costs a few milliseconds of a small core
+
+
+@dataclasses.dataclass(frozen=True)
+class Sensors:
+    """The sensors of one board in one run; `record` is its run.json, `timeout_s` the time limit of a mode."""
+
+    agent: Agent
+    board: Board
+    platform: Platform
+    record: dict[str, Any]
+    timeout_s: float
+
+    @property
+    def every_s(self) -> float:
+        """How often the agent looks during a mode; 0 for an emulated board: its sensors would be this PC's."""
+        return SENSE_EVERY_S if self.board.emulated is None else 0.0
+
+    def look(self, phase: str) -> None:
+        """One look at sysfs, and at the board's own status tool."""
+        if self.every_s:
+            self._keep(phase, [self.agent.sense()])
+            self._ask_status(phase)
+
+    def clocks(self) -> None:
+        """Governors and highest frequencies."""
+        if self.every_s:
+            self.record["telemetry"] |= store.to_json(self.agent.clocks())
+
+    def collect(self, phase: str, token: str) -> None:
+        """What was sampled during a run."""
+        if self.every_s:
+            self._keep(phase, self.agent.samples(token))
+
+    def _ask_status(self, phase: str) -> None:
+        """The board's own status tool, beside sysfs; many images lack it, and then nothing is kept."""
+        if not self.platform.status_command:
+            return
+        with contextlib.suppress(CommandTimeout):
+            done = self.agent.guarded(self.platform.status_command, STATUS_TIMEOUT_S)
+            told = read_somstatus(done.out.decode("utf-8", "replace")) if done.code == 0 else ()
+            self.record["telemetry"]["samples"] += [
+                store.to_json(dataclasses.replace(sense, phase=phase)) for sense in told
+            ]
+
+    def _keep(self, phase: str, samples: Sequence[Sample]) -> None:
+        if len(samples) > self.timeout_s / SENSE_EVERY_S + 100:  # one a second until the time limit, and some
+            self.record["notes"].append(f"{phase}: {len(samples)} samples of the sensors cannot be true: none is kept")
+            samples = []
+        kept = self.record["telemetry"]["samples"]
+        kept += [{"t_s": s.at_s, "phase": phase, "values": s.values} for s in samples]
