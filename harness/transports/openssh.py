@@ -23,11 +23,12 @@ from harness.transports import known_hosts
 from harness.transports.askpass import answering
 from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Stream, printable
 from harness.transports.copying import Copying
+from harness.transports.guard import Guard
 from harness.transports.passwords import Passwords, hide_environment, variable
 from harness.transports.pipes import PipeStream, command_name
 from harness.transports.quoting import remote_command
 
-LEFT_ALONE_S = 900  # of the master after its last session: where harness was killed, nobody else ends it
+LEFT_ALONE_S = 900  # of the master after its last session, where harness and its guard were both killed
 LINK_FAILED = 255  # the exit code of ssh itself
 ALIVE_TIMEOUT_S = 5.0
 MASTER_TIMEOUT_S = 30.0
@@ -36,7 +37,7 @@ MASTER_TIMEOUT_S = 30.0
 class OpensshTransport(Copying):
     """A master connection in the background; every command is a session on it."""
 
-    def __init__(self, board: Board, passwords: Passwords | None = None, *, left_alone_s: int = LEFT_ALONE_S) -> None:
+    def __init__(self, board: Board, passwords: Passwords | None = None) -> None:
         if not board.address:
             raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
         if board.identity and not Path(board.identity).expanduser().is_file():
@@ -44,7 +45,7 @@ class OpensshTransport(Copying):
         self._ssh = shutil.which("ssh") or ""
         if not self._ssh:
             raise HostError("ssh is not on this PC", "apt-get install openssh-client")
-        self._board, self._left_alone_s = board, left_alone_s
+        self._board = board
         self._passwords = passwords or Passwords(board)
         self._lock = threading.Lock()
         # short: the path of a Unix socket has at most 107 bytes
@@ -52,6 +53,7 @@ class OpensshTransport(Copying):
         login = f"{board.user}@{board.address}" if board.user else board.address
         self.where = f"{login}:{board.port}"
         self._target = login
+        self._guard = Guard(self._folder, self._end_master())
         try:
             self._connect()
         except BaseException:
@@ -62,7 +64,7 @@ class OpensshTransport(Copying):
         board = self._board
         options = {
             "ControlPath": str(self._folder / "m"),
-            "ControlPersist": str(self._left_alone_s),
+            "ControlPersist": str(LEFT_ALONE_S),
             "BatchMode": "yes",
             "StrictHostKeyChecking": "yes",
             "UserKnownHostsFile": str(known_hosts.known_hosts_file(board)),
@@ -196,6 +198,7 @@ class OpensshTransport(Copying):
         if self._folder.exists():
             self._stop_master()
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._guard.dismiss()
 
     def _stands(self) -> bool:
         """Whether the master connection is there; one to a dead peer is, until ssh has noticed."""
@@ -207,10 +210,12 @@ class OpensshTransport(Copying):
         limit_s, environment = ALIVE_TIMEOUT_S, hide_environment()
         return subprocess.run(argv, capture_output=True, timeout=limit_s, env=environment, check=False).returncode
 
+    def _end_master(self) -> list[str]:
+        return [self._ssh, *self._options(), "-O", "exit", "--", self._target]
+
     def _stop_master(self) -> None:
-        stop = [self._ssh, *self._options(), "-O", "exit", "--", self._target]
         with suppress(subprocess.TimeoutExpired):
-            self._quietly(stop)
+            self._quietly(self._end_master())
         (self._folder / "m").unlink(missing_ok=True)
 
     def __enter__(self) -> OpensshTransport:

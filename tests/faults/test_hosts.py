@@ -344,21 +344,24 @@ def test_a_run_folder_is_worked_on_by_one_process(tmp_path: Path) -> None:
     assert not at_work(tmp_path) and list(tmp_path.iterdir()) == []
 
 
-def test_the_master_of_a_killed_host_ends_by_itself(rig: Rig) -> None:
+def test_the_master_of_a_killed_host_and_its_folder_are_gone_within_a_minute(rig: Rig) -> None:
     """The ssh in the background has no other way to hear that its host is gone."""
     script = (
         "import os, sys\n"
         "from harness.records import Board\n"
         "from harness.transports.openssh import OpensshTransport\n"
-        "link = OpensshTransport(Board(**eval(sys.argv[1])), left_alone_s=1)\n"
+        "link = OpensshTransport(Board(**eval(sys.argv[1])))\n"
         "assert link.run(['true'], timeout_s=20).code == 0\n"
+        "print(link._folder, flush=True)\n"
         "os.kill(os.getpid(), 9)"
     )
     record = rig.board_record()
     fields = {k: getattr(record, k) for k in ("name", "platform", "soc", "address", "port", "user", "identity")}
     fields["known_hosts"] = record.known_hosts
-    assert subprocess.run([sys.executable, "-c", script, repr(fields)], check=False).returncode == -9
-    until(lambda: not masters(rig.link.port))
+    done = subprocess.run([sys.executable, "-c", script, repr(fields)], capture_output=True, text=True, check=False)
+    folder = Path(done.stdout.strip())
+    assert done.returncode == -9 and folder.name.startswith("hssh-"), done.stderr
+    until(lambda: not masters(rig.link.port) and not folder.exists(), 60)
 
 
 def masters(port: int) -> list[str]:
