@@ -23,6 +23,7 @@ from harness.platforms.base import Platform
 from harness.records import Case, ModelInfo, TensorSpec
 from harness.reference import Reference, ReferenceTensor, open_reference
 from harness.safe_files import write_file
+from harness.toolchains.vendor_runtime import needs_vendor
 
 Tell = Callable[[str, int, int], None]
 
@@ -54,7 +55,10 @@ class Expectation:
         self._tell("computing the reference", 0, -1)
         feeds = self._feeds(info, inputs, self.case.reference)
         graph = Path(self.case.graph) if self.case.graph else None
-        self.reference = open_reference(Path(self.case.reference), feeds=feeds, scratch=scratch, graph=graph)
+        runtime = self.case.reference_runtime
+        self.reference = open_reference(
+            Path(self.case.reference), feeds=feeds, scratch=scratch, graph=graph, runtime=runtime
+        )
         self._fed = dict(piece for fed in inputs for piece in _pieces(fed.path))
         for tensor, spec in self._storages(self.reference):
             if _padded(spec) or spec.aligned_bytes:
@@ -67,7 +71,9 @@ class Expectation:
         if self.case.floats and self.floats is None:
             self._tell("computing the float model", 0, -1)
             feeds = self._feeds(info, inputs, self.case.floats)
-            self.floats = open_reference(Path(self.case.floats), feeds=feeds, scratch=scratch)
+            path = Path(self.case.floats)
+            runtime = self.case.reference_runtime if needs_vendor(path) else None
+            self.floats = open_reference(path, feeds=feeds, scratch=scratch, runtime=runtime)
 
     def record(self) -> dict[str, Any] | None:
         """For run.json: which reference it was."""

@@ -5,23 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform as host
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 
 from harness import dumps as files
-from harness import safe_files
 from harness.errors import InputError
 from harness.graph import LogicalModel, LogicalTensor, read_logical
-from harness.records import Graph, TensorSpec
+from harness.records import Graph, ReferenceRuntime, TensorSpec
+from harness.reference_beside import compute_beside, resolve, runner_facts
 from harness.reference_folder import (
     Reference,
     ReferenceTensor,
@@ -30,7 +30,10 @@ from harness.reference_folder import (
     refuse_no_reference,
     with_graph,
 )
-from harness.reference_inputs import arrays_of_bytes, check_inputs, dense_bytes, input_specs, model_inputs, read_inputs
+from harness.reference_inputs import arrays_of_bytes, check_inputs, dense_bytes, model_inputs, read_inputs
+from harness.reference_results import RuntimeResult
+from harness.reference_target import TargetFolder
+from harness.toolchains.vendor_runtime import needs_vendor, shift_pixels
 
 __all__ = [
     "Reference",
@@ -70,33 +73,32 @@ def run_reference(
     *,
     optimizations: str = "disabled",
     threads: int = 1,
-    sources: Mapping[str, Mapping[str, str]] | None = None,
     progress: Progress | None = None,
+    runtime: ReferenceRuntime | None = None,
 ) -> Reference:
-    """Run `model` with onnxruntime and write every logical tensor to the folder `out`.
+    """Run `model` with onnxruntime, or in `runtime`, and write every logical tensor to the folder `out`.
 
-    `inputs` are by the model's input names, with its dtypes and shapes. `sources` adds what is known of an input
-    ("source", "conversion") to the manifest. Tensors are computed in batches: memory stays flat, at the price of
-    one inference per batch.
-    Errors: InputError for inputs that do not fit, a model that does not run, or a link in `out`.
+    `inputs` are by the model's input names, with its dtypes and shapes. Tensors are computed in batches: memory stays
+    flat, at the price of one inference per batch. Errors: InputError for inputs that do not fit or a model that does
+    not run, or a link in `out`; HostError where `runtime` cannot run.
     """
     logical = read_logical(model)
-    runner = _Runner(model, optimizations, threads)
-    feed = check_inputs(input_specs(runner.model), inputs)
-    target = _Folder(out)
+    specs = model_inputs(model)
+    feed = check_inputs(specs, shift_pixels(specs, inputs) if needs_vendor(model) else inputs)
+    step = progress or _silent
+    target = TargetFolder(out)
     target.clear()
-    records = list(_write_tensors(logical, runner, feed, target, progress or _silent))
+    with _runner(model, resolve(model, runtime), logical, feed, (optimizations, threads), step) as runner:
+        records = list(_write_tensors(logical, runner, feed, target, step))
+        facts = runner.facts(logical, feed)
     manifest = {
         "format": 1,
         "kind": "onnx",
         "source": model.name,
         "source_md5": file_md5(model),
         "source_path": str(model.resolve()),
-        "runner": runner.facts(logical, feed),
-        "inputs": [
-            {"name": name, "md5": array_md5(value), "bytes": value.nbytes, **(sources or {}).get(name, {})}
-            for name, value in feed.items()
-        ],
+        "runner": facts,
+        "inputs": [{"name": name, "md5": array_md5(value), "bytes": value.nbytes} for name, value in feed.items()],
         "graph": _graph_to_json(logical.graph),
         "tensors": [record for record in records if "file" in record],
         "skipped": [record for record in records if "file" not in record],
@@ -105,53 +107,52 @@ def run_reference(
     return open_reference(out)
 
 
-@dataclass(frozen=True)
-class _Folder:
-    """Where the tensors go. In a run folder, it must not be a link itself."""
-
-    path: Path
-
-    @property
-    def root(self) -> Path:
-        inside = os.path.lexists(self.path.parent / safe_files.RUN_FILE)
-        return self.path.parent if inside else self.path
-
-    def clear(self) -> None:
-        """An empty folder whose manifest says that the run is not over; of an earlier reference nothing is left."""
-        safe_files.make_folder(self.path, self.root)
-        if (self.path / files.MANIFEST).is_file():
-            for path in self.path.glob("t[0-9][0-9][0-9][0-9][0-9]*.npy"):
-                safe_files.remove_file(path, self.root)
-        self.write_manifest('{"format": 1, "state": "running"}')
-
-    def write_manifest(self, text: str) -> None:
-        safe_files.write_file(self.path / files.MANIFEST, text.encode("utf-8", "backslashreplace"), self.root)
-
-    def write_array(self, name: str, value: Array) -> None:
-        with safe_files.new_file(self.path / name, self.root) as file:
-            np.lib.format.write_array(_Sink(file), value, allow_pickle=False)
-
-
-@dataclass(frozen=True)
-class _Sink:
-    """A file that numpy writes in pieces: what it writes by descriptor fails without saying that the disk is full."""
-
-    file: BinaryIO
-
-    def write(self, data: bytes) -> int:
-        return self.file.write(data)
-
-
 def _silent(_what: str, _done: int, _total: int) -> None:
     return None
+
+
+@contextmanager
+def _runner(
+    model: Path,
+    runtime: ReferenceRuntime | None,
+    logical: LogicalModel,
+    feed: Mapping[str, Array],
+    settings: tuple[str, int],
+    progress: Progress,
+) -> Iterator[_Runner | _Beside]:
+    optimizations, threads = settings
+    if optimizations not in OPTIMIZATIONS:
+        raise InputError(f"unknown optimization level {optimizations!r}", f"one of {', '.join(OPTIMIZATIONS)}")
+    if runtime is None:
+        yield _Runner(model, optimizations, threads)
+        return
+    batches = [_wanted(batch, feed) for batch in _batches(logical.tensors)]
+    with compute_beside(
+        runtime, model, feed, batches, progress, optimizations=optimizations, threads=threads
+    ) as result:
+        yield _Beside(runtime, result)
+
+
+class _Beside:
+    """Everything was computed by another runtime already."""
+
+    def __init__(self, runtime: ReferenceRuntime, result: RuntimeResult) -> None:
+        self.runtime, self.result = runtime, result
+
+    def values(self, names: Sequence[str], _feed: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: self.result.values[name] for name in names if name in self.result.values}
+
+    def missing(self, name: str) -> str:
+        return self.result.skipped.get(name, "the runtime did not give it")
+
+    def facts(self, _logical: LogicalModel, _feed: Mapping[str, Array]) -> dict[str, Any]:
+        return runner_facts(self.runtime, self.result)
 
 
 class _Runner:
     """Sessions over one model whose outputs are chosen per run."""
 
     def __init__(self, path: Path, optimizations: str, threads: int) -> None:
-        if optimizations not in OPTIMIZATIONS:
-            raise InputError(f"unknown optimization level {optimizations!r}", f"one of {', '.join(OPTIMIZATIONS)}")
         self.path, self.optimizations, self.threads = path, optimizations, threads
         self.model = onnx.load(str(path))
         self.outputs = list(self.model.graph.output)
@@ -163,6 +164,19 @@ class _Runner:
         self.model.graph.output.extend(self.outputs)
         self.model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in extra if n not in own)
         return open_session(self.model, self.path, self.optimizations, self.threads)
+
+    def values(self, names: Sequence[str], feed: Mapping[str, Array]) -> dict[str, Array]:
+        """Errors: InputError with onnxruntime's first line."""
+        if not names:
+            return {}
+        session = self.session(names)
+        try:
+            return dict(zip(names, session.run(list(names), dict(feed)), strict=True))
+        except Exception as error:  # onnxruntime's exceptions share no narrower base
+            raise InputError(f"{self.path}: onnxruntime failed while running: {_first_line(error)}") from None
+
+    def missing(self, name: str) -> str:
+        return f"onnxruntime gave no {name}"
 
     def facts(self, logical: LogicalModel, feed: Mapping[str, Array]) -> dict[str, Any]:
         flags = cpu_flags()
@@ -216,26 +230,24 @@ def _first_line(error: Exception) -> str:
 
 
 def _write_tensors(
-    logical: LogicalModel, runner: _Runner, feed: Mapping[str, Array], out: _Folder, progress: Progress
+    logical: LogicalModel, runner: _Runner | _Beside, feed: Mapping[str, Array], out: TargetFolder, progress: Progress
 ) -> Iterator[dict[str, Any]]:
     index = 0
     for batch in _batches(logical.tensors):
-        wanted = [n for t in batch for n in (t.onnx_name, t.float_name) if n and n not in feed]
-        values = {**feed, **dict(zip(wanted, _infer(runner, wanted, feed), strict=True))}
+        values = {**feed, **runner.values(_wanted(batch, feed), feed)}
         for tensor in batch:
             progress("reference", index, len(logical.tensors))
-            yield _write_tensor(tensor, values, out, index)
+            absent = [name for name in (tensor.onnx_name, tensor.float_name) if name and name not in values]
+            if absent:
+                yield {"name": tensor.name, "reason": runner.missing(absent[0])}
+            else:
+                yield _write_tensor(tensor, values, out, index)
             index += 1
 
 
-def _infer(runner: _Runner, names: Sequence[str], feed: Mapping[str, Array]) -> list[Array]:
-    if not names:
-        return []
-    session = runner.session(names)
-    try:
-        return list(session.run(list(names), dict(feed)))
-    except Exception as error:  # onnxruntime's exceptions share no narrower base
-        raise InputError(f"{runner.path}: onnxruntime failed while running: {_first_line(error)}") from None
+def _wanted(batch: Sequence[LogicalTensor], feed: Mapping[str, Array]) -> list[str]:
+    """ONNX names of what a batch of logical tensors needs, the inputs left out."""
+    return [name for t in batch for name in (t.onnx_name, t.float_name) if name and name not in feed]
 
 
 def _batches(tensors: Sequence[LogicalTensor]) -> Iterator[list[LogicalTensor]]:
@@ -259,7 +271,7 @@ def _estimated_bytes(tensor: LogicalTensor) -> int:
     return math.prod(shape) * max(8, bits) // 8 * (5 if tensor.float_name else 1)
 
 
-def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: _Folder, index: int) -> dict[str, Any]:
+def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: TargetFolder, index: int) -> dict[str, Any]:
     """Write one logical tensor (and its float side) and give its record in the manifest, or why there is none."""
     value = values[tensor.onnx_name]
     if not isinstance(value, np.ndarray) or value.dtype.name not in files.NUMPY_DTYPES:
@@ -283,7 +295,7 @@ def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: _Fold
     return record
 
 
-def _save(value: Array, tensor: LogicalTensor, out: _Folder, name: str) -> dict[str, Any]:
+def _save(value: Array, tensor: LogicalTensor, out: TargetFolder, name: str) -> dict[str, Any]:
     out.write_array(name, value)
     layout = "NCHW" if value.ndim == 4 else ""
     spec = replace(tensor.spec, dtype=files.NUMPY_DTYPES[value.dtype.name], shape=tuple(value.shape), layout=layout)
@@ -313,19 +325,21 @@ def open_reference(
     scratch: Path | None = None,
     platform: str = "",
     graph: Path | None = None,
+    runtime: ReferenceRuntime | None = None,
 ) -> Reference:
     """A reference folder, a folder of vendor dumps, an .npz, or an ONNX that is run.
 
     An ONNX takes `inputs` (arrays by name), or `feeds`, which is asked for the bytes of each input. `scratch` keeps
     what an ONNX computes (else a folder of this process), `platform` names the dump dialect of a plain folder,
-    `graph` an ONNX that gives the graph where the reference has none. Errors: InputError.
+    `graph` an ONNX that gives the graph where the reference has none, `runtime` where an ONNX is run (else here).
+    Errors: InputError, HostError where the runtime cannot run.
     """
     refuse_no_reference(path)
     if path.suffix == ".onnx" and path.is_file():
         if inputs is None and feeds is None:
             raise InputError(f"{path}: an ONNX as reference needs inputs", "add --input TENSOR=FILE")
         feed = inputs if inputs is not None else _ask(path, feeds)
-        return run_reference(path, feed, scratch or files.scratch_folder())
+        return run_reference(path, feed, scratch or files.scratch_folder(), runtime=runtime)
     reference = read_reference(path, platform)
     return reference if graph is None else with_graph(reference, graph)
 

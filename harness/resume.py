@@ -10,7 +10,7 @@ from typing import Any
 from harness import store
 from harness.errors import InputError
 from harness.packed import refuse_packed
-from harness.records import Case
+from harness.records import Case, ReferenceRuntime
 
 FILE = "resume.json"
 
@@ -60,9 +60,13 @@ def load(folder: Path) -> Resume:
 
 
 def _case(told: dict[str, Any]) -> Case:
-    values = {f.name: told[f.name] for f in fields(Case)}
+    values = {f.name: told[f.name] for f in fields(Case) if f.name != "reference_runtime"}
     values["model"] = Path(values["model"])
     values["inputs"] = tuple((name, Path(path)) for name, path in values["inputs"])
     values["build"] = tuple(Path(path) for path in values["build"])
     values["modes"] = tuple(values["modes"])
-    return Case(**values)
+    return Case(**values, reference_runtime=_runtime(told.get("reference_runtime")))
+
+
+def _runtime(told: dict[str, Any] | None) -> ReferenceRuntime | None:
+    return None if told is None else ReferenceRuntime(**told | {"names": tuple(told["names"])})

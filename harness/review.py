@@ -36,6 +36,7 @@ from harness.records import (
     TensorSpec,
     Verdict,
 )
+from harness.reference_beside import check_runtime
 from harness.reference_folder import refuse_no_reference
 from harness.toolchains import read_any
 
@@ -44,9 +45,7 @@ Tell = Callable[[str, int, int], None]
 
 def check_before(case: Case) -> Case:
     """Refuse what cannot be judged, before a board is touched. Errors: InputError, ConfigError."""
-    for given, what in ((case.reference, "reference"), (case.floats, "float reference")):
-        if given:
-            refuse_no_reference(Path(given), what)
+    _check_references(case)
     if case.graph:
         read_graph(Path(case.graph))
     if case.mapping and not Path(case.mapping).is_file():
@@ -64,6 +63,13 @@ def check_before(case: Case) -> Case:
                 f"{path}: {artifact.title}: holds no plan of a build", "give the toolchain's log or tables"
             )
     return case
+
+
+def _check_references(case: Case) -> None:
+    for given, what in ((case.reference, "reference"), (case.floats, "float reference")):
+        if given:
+            refuse_no_reference(Path(given), what)
+            check_runtime(Path(given), case.reference_runtime)
 
 
 def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict[str, Any]:

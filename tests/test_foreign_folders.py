@@ -213,9 +213,9 @@ def resume(folder: Path, words: list[str]) -> None:
 
 
 def reference(folder: Path, words: list[str]) -> None:
-    from harness.reference import _Folder
+    from harness.reference_target import TargetFolder
 
-    out = _Folder(folder / "reference")
+    out = TargetFolder(folder / "reference")
     out.clear()
     out.write_array("t00000.npy", np.zeros(3))
 

@@ -18,6 +18,7 @@ from harness.cli.common import (
     only_one,
     progress,
 )
+from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
 from harness.cli.tables import table
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ CSV_COLUMNS = (
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("dumps", type=click.Path(path_type=Path))
 @click.option("--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input of a reference that is an ONNX.")
+@reference_runtime_options
 @click.option("--policy", default="", metavar="NAME|FILE", help="What is within; built in: default.")
 @click.option("--min-coverage", type=FiniteRange(0, 100), metavar="PERCENT", help=MIN_COVERAGE_HELP)
 @click.option("--map", "mapping", type=click.Path(path_type=Path), help="YAML lines `board name: reference name`.")
@@ -115,12 +117,23 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
         hashed=hashed_beside(given["dumps"]),
         model=given["graph"],
         isolate=not given["no_isolate"],
-        floats=open_reference(given["floats"], _feed(given["floats"], given["inputs"])) if given["floats"] else None,
+        floats=_floats(given),
         previous=open_reference(given["previous"]) if given["previous"] else None,
         platform=platform,
         toolchain=given["toolchain"],
         progress=step,
     )
+
+
+def _floats(given: dict[str, Any]) -> Reference | None:
+    from harness.reference import open_reference
+    from harness.toolchains.vendor_runtime import needs_vendor
+
+    path: Path | None = given["floats"]
+    if path is None:
+        return None
+    runtime = reference_runtime_of(given, str(given["reference"])) if needs_vendor(path) else None
+    return open_reference(path, _feed(path, given["inputs"]), runtime=runtime)
 
 
 def _reference(given: dict[str, Any]) -> Reference:
@@ -130,7 +143,8 @@ def _reference(given: dict[str, Any]) -> Reference:
     run_here = [p for p in (path, given["floats"]) if p is not None and p.suffix == ".onnx"]
     if given["inputs"] and not run_here:
         raise click.UsageError(f"--input is for a REFERENCE that is an ONNX; {path} holds its tensors already.")
-    return open_reference(path, _feed(path, given["inputs"]), platform=given["platform"], graph=given["graph"])
+    feed, runtime = _feed(path, given["inputs"]), reference_runtime_of(given, str(path))
+    return open_reference(path, feed, platform=given["platform"], graph=given["graph"], runtime=runtime)
 
 
 def _refuse_turned(reference: Reference, dumps: Path) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from harness.cli.common import emit_json, json_option, progress
+from harness.cli.common import clean, emit_json, json_option, progress
+from harness.cli.reference_options import runtime_of, runtime_options
 from harness.cli.tables import table
 
 if TYPE_CHECKING:
+    from harness.records import ReferenceRuntime
     from harness.reference import Reference
 
 SHOWN_ROWS = 12
@@ -51,40 +54,58 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
     help="onnxruntime's graph optimizations; with them on, results depend on the CPU and on what is dumped.",
 )
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads within an op.")
+@runtime_options
 @json_option
-def command(model: Path, inputs: tuple[str, ...], out: Path, optimizations: str, threads: int, as_json: bool) -> None:
+def command(model: Path, out: Path, **given: Any) -> None:
     """Run an ONNX on this PC and keep every intermediate tensor.
 
+    A model that holds a vendor's own ops needs the vendor's runtime: name an interpreter that has it, or the image.
+    Of a compiled model (.bc, .hbm) the outputs are kept.
+
     \b
-    Example:
+    Examples:
       harness reference model_quantized.onnx --input images=photo.npy -o reference
+      harness reference model_quantized.onnx --input images=photo.npy -o reference --image vendor/toolchain:1.2.8
+      harness reference model_quantized.onnx --input images=photo.npy -o reference --python /opt/vendor/bin/python3
       harness compare reference board-dumps
     """
-    from harness.reference import read_inputs, run_reference
-    from harness.toolchains.vendor_runtime import runtime_of
+    runtime = _runtime(given)
+    reference = _compute(model, out, given, runtime)
+    if given["as_json"]:
+        emit_json(_summary(reference, out))
+    else:
+        _show(reference, out)
 
-    if runtime_of(model):
-        _by_vendor(model, inputs, out, as_json)
-        return
-    feed = read_inputs(model, match_inputs(model, inputs))
+
+def _runtime(given: dict[str, Any]) -> ReferenceRuntime | None:
+    names: tuple[str, ...] = (given["runtime"],) if given["runtime"] else ()
+    more = {"entrypoint": given["entrypoint"], "engine": given["engine"] or "", "timeout_s": given["timeout_s"]}
+    runtime = runtime_of(given["python"], given["image"], names=names, **more)
+    if runtime is None and (names or given["engine"]):
+        raise click.UsageError("--runtime and --engine go with --python PATH or --image NAME.")
+    if names == ("onnxruntime",) or runtime is None or runtime.names == ():
+        return runtime
+    context = click.get_current_context()
+    for name in ("optimizations", "threads"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} is onnxruntime's; {names[0]} chooses for itself.")
+    return runtime
+
+
+def _compute(model: Path, out: Path, given: dict[str, Any], runtime: ReferenceRuntime | None) -> Reference:
+    from harness.reference import open_reference, read_inputs, run_reference
+    from harness.reference_beside import resolve, write_outputs
+    from harness.toolchains.vendor_runtime import is_compiled, read_named
+
     with progress("reference") as step:
-        reference = run_reference(model, feed, out, optimizations=optimizations, threads=threads, progress=step)
-    if as_json:
-        emit_json(_summary(reference, out))
-    else:
-        _show(reference, out)
-
-
-def _by_vendor(model: Path, inputs: tuple[str, ...], out: Path, as_json: bool) -> None:
-    """A model that only the vendor's own runtime can run: its outputs as one .npz."""
-    from harness.reference import open_reference
-    from harness.toolchains.vendor_runtime import read_named, write_vendor_reference
-
-    reference = open_reference(write_vendor_reference(model, read_named(inputs), out))
-    if as_json:
-        emit_json(_summary(reference, out))
-    else:
-        _show(reference, out)
+        if is_compiled(model):
+            place = resolve(model, runtime)
+            assert place is not None
+            write_outputs(model, read_named(given["inputs"]), out, place, step)
+            return open_reference(out)
+        feed = read_inputs(model, match_inputs(model, given["inputs"]))
+        options = {"optimizations": given["optimizations"], "threads": given["threads"]}
+        return run_reference(model, feed, out, **options, runtime=runtime, progress=step)
 
 
 def _summary(reference: Reference, out: Path) -> dict[str, Any]:
@@ -94,7 +115,8 @@ def _summary(reference: Reference, out: Path) -> dict[str, Any]:
         if t.spec is not None
     ]
     ops = len(reference.graph.ops) if reference.graph else 0
-    return {"folder": out, "ops": ops, "tensors": tensors, "provenance": reference.provenance}
+    skipped = reference.provenance.get("skipped", [])
+    return {"folder": out, "ops": ops, "tensors": tensors, "skipped": skipped, "provenance": reference.provenance}
 
 
 def _show(reference: Reference, out: Path) -> None:
@@ -107,11 +129,21 @@ def _show(reference: Reference, out: Path) -> None:
     table("", ["tensor", "op", "dtype", "shape", "md5"], rows[:SHOWN_ROWS])
     if len(rows) > SHOWN_ROWS:
         click.echo(f"... {len(rows) - SHOWN_ROWS} more in {out / 'manifest.json'}")
-    click.echo(
-        f"{len(rows)} tensors in {out}, onnxruntime {runner.get('onnxruntime')}, "
-        f"optimizations {runner.get('optimizations')}"
-    )
+    click.echo(clean(f"{len(rows)} tensors in {out}, {_runner_text(runner)}"))
+    skipped = reference.provenance.get("skipped", [])
+    for row in skipped[:SHOWN_ROWS]:
+        click.echo(clean(f"not kept: {row['name']}: {row['reason']}"))
+    if len(skipped) > SHOWN_ROWS:
+        click.echo(f"... {len(skipped) - SHOWN_ROWS} more under `skipped` in {out / 'manifest.json'}")
     if runner.get("vnni") is False and runner.get("optimizations") != "disabled":
         click.echo("warning: this CPU has no VNNI: with optimizations on, 8-bit sums can saturate")
     if runner.get("dumping_changed_outputs"):
-        click.echo("warning: keeping the intermediate tensors changed the outputs; use --optimizations disabled")
+        advice = "; use --optimizations disabled" if "optimizations" in runner else ""
+        click.echo(f"warning: keeping the intermediate tensors changed the outputs{advice}")
+
+
+def _runner_text(runner: dict[str, Any]) -> str:
+    if "runtime" not in runner:
+        return f"onnxruntime {runner.get('onnxruntime')}, optimizations {runner.get('optimizations')}"
+    versions = ", ".join(f"{name} {version}" for name, version in runner.get("versions", {}).items())
+    return f"{runner['runtime']} of {runner.get('module')} (Python {runner.get('python')}; {versions})"

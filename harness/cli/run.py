@@ -24,6 +24,7 @@ from harness.cli.common import (
     note,
     progress,
 )
+from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
 from harness.cli.run_words import absolute, core_of, inputs_of, modes_of, only_model, pair
 from harness.cli.tables import hanging
 from harness.errors import CouldNotMeasure, HarnessError, InputError
@@ -78,6 +79,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     metavar="DIR|NPZ|ONNX",
     help="What the PC says: a reference folder, vendor dumps, an .npz, or an ONNX to run.",
 )
+@reference_runtime_options
 @click.option(
     "--mode",
     "modes",
@@ -275,6 +277,7 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
         model=model.absolute(),
         inputs=inputs_of(given["inputs"]),
         reference=absolute(given["reference"]),
+        reference_runtime=reference_runtime_of(given, given["reference"]),
         modes=modes_of(given["modes"]),
         model_name=given["model_name"],
         core=core_of(given["core"]),

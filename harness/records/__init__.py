@@ -34,6 +34,7 @@ from harness.records.running import (
     ModelInfo,
     OpTime,
     Profile,
+    ReferenceRuntime,
     Segment,
 )
 from harness.records.tensors import (
@@ -73,6 +74,7 @@ __all__ = [
     "Origin",
     "Profile",
     "Quantization",
+    "ReferenceRuntime",
     "Segment",
     "TensorSpec",
     "Verdict",

@@ -10,6 +10,18 @@ from harness.records.tensors import TensorSpec
 
 
 @dataclass(frozen=True)
+class ReferenceRuntime:
+    """Where a reference is computed that onnxruntime of this process cannot compute: an interpreter or an image."""
+
+    python: str = ""  # an interpreter on this PC, its path or its name on PATH
+    image: str = ""  # a container image on this PC
+    entrypoint: str = "python3"  # the interpreter inside of the image
+    engine: str = ""  # "docker" or "podman"; "" takes the first that is installed
+    names: tuple[str, ...] = ()  # runtimes to try, in order; empty: as the model needs
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True)
 class Case:
     """What to run and what to expect of it."""
 
@@ -17,6 +29,7 @@ class Case:
     model: Path
     inputs: tuple[tuple[str, Path], ...] = ()  # (tensor name or "", file); empty: seeded noise, and said so
     reference: str = ""  # a folder, an .npz or an ONNX on this PC; "" compares nothing
+    reference_runtime: ReferenceRuntime | None = None  # what runs an ONNX as reference; None: onnxruntime, in here
     modes: tuple[str, ...] = ()  # empty: all that the platform has
     model_name: str = ""
     core: int | str = 0

@@ -1,0 +1,81 @@
+"""Options that say where a reference is computed: another interpreter, or a container image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.common import FiniteRange
+
+if TYPE_CHECKING:
+    from harness.records import ReferenceRuntime
+
+Command = Callable[..., Any]
+
+RUNTIMES = ("HB_ONNXRuntime", "HBRuntime", "onnxruntime")  # as in reference_runtime, which is imported late
+ENGINES = ("docker", "podman")
+
+
+def runtime_options(command: Command) -> Command:
+    """`--python`, `--image` and what goes with them: for `harness reference`."""
+    for option in reversed(
+        (
+            click.option("--python", default="", metavar="PATH", help="Interpreter that can import the runtime."),
+            click.option("--image", default="", metavar="NAME", help="Container image that holds the runtime."),
+            click.option(
+                *("--entrypoint", "entrypoint"),
+                default="python3",
+                show_default=True,
+                metavar="PATH",
+                help="Interpreter inside the image.",
+            ),
+            click.option("--engine", type=click.Choice(ENGINES), help="Default: the first one installed."),
+            click.option("--runtime", type=click.Choice(RUNTIMES), help="Runtime to use; default: as the model needs."),
+            click.option(
+                *("--timeout", "timeout_s"),
+                default=3600.0,
+                show_default=True,
+                type=FiniteRange(0, min_open=True),
+                metavar="SECONDS",
+                help="Time limit of a run in --python or --image.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def reference_runtime_options(command: Command) -> Command:
+    """`--reference-python` and `--reference-image`: where other commands compute an ONNX given as reference."""
+    command = click.option(
+        *("--reference-image", "reference_image"),
+        default="",
+        metavar="NAME",
+        help="Container image that computes the reference ONNX (docker or podman).",
+    )(command)
+    return click.option(
+        *("--reference-python", "reference_python"),
+        default="",
+        metavar="PATH",
+        help="Interpreter with the vendor's runtime that computes the reference ONNX.",
+    )(command)
+
+
+def runtime_of(python: str, image: str, prefix: str = "", **more: Any) -> ReferenceRuntime | None:
+    """The runtime that was asked for; None where none was. Errors: UsageError for both."""
+    from harness.records import ReferenceRuntime
+
+    if python and image:
+        raise click.UsageError(f"--{prefix}python and --{prefix}image exclude each other: give one of them.")
+    return ReferenceRuntime(python=python, image=image, **more) if python or image else None
+
+
+def reference_runtime_of(given: dict[str, Any], reference: str) -> ReferenceRuntime | None:
+    """The same of `--reference-python` and `--reference-image`, which are for a reference that is an ONNX."""
+    runtime = runtime_of(given["reference_python"], given["reference_image"], "reference-")
+    if runtime is not None and not reference.lower().endswith(".onnx"):
+        option = "--reference-image" if runtime.image else "--reference-python"
+        raise click.UsageError(f"{option} computes a reference that is an ONNX, not {reference or 'none'}.")
+    return runtime
