@@ -17,7 +17,8 @@ def nv12_to_yuv444(data: bytes, height: int, width: int) -> U8:
     an odd picture.
     """
     if height % 2 or width % 2:
-        raise InputError(f"an NV12 picture needs even sides, not {width}x{height}")
+        even = f"{width + width % 2}x{height + height % 2}"
+        raise InputError(f"an NV12 picture needs even sides, not {width}x{height}", f"for example --size {even}")
     size = height * width
     if len(data) != size * 3 // 2:
         raise InputError(

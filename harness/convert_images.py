@@ -46,7 +46,9 @@ def letterbox_of(source: tuple[int, int], frame: tuple[int, int]) -> Letterbox:
     width, height = (_even(int(np.float32(scale) * np.float32(side))) for side in source)
     across, down = frame[0] - width, frame[1] - height
     if min(across, down) < 0:  # an odd frame: the sample would write beyond it
-        raise InputError(f"a frame of {frame[0]}x{frame[1]} is odd", "the samples need even sides: --size 64x40")
+        raise InputError(
+            f"a frame of {frame[0]}x{frame[1]} is odd", f"the samples need even sides: --size {even_sides(*frame)}"
+        )
     left, right = _rounded(across / 2 - 0.1), _rounded(across / 2 + 0.1)
     top, bottom = _rounded(down / 2 - 0.1), _rounded(down / 2 + 0.1)
     return Letterbox(float(scale), width, height, left, top, right, bottom)
@@ -54,6 +56,11 @@ def letterbox_of(source: tuple[int, int], frame: tuple[int, int]) -> Letterbox:
 
 def _even(side: int) -> int:
     return side + side % 2
+
+
+def even_sides(width: int, height: int) -> str:
+    """The nearest size of even sides that holds this one, as --size takes it; the largest side is even."""
+    return f"{_even(width)}x{_even(height)}"
 
 
 def _rounded(value: float) -> int:
@@ -120,7 +127,9 @@ def to_nv12(picture: U8, *, video: bool = False) -> tuple[U8, U8]:
     """
     height, width = picture.shape[:2]
     if height % 2 or width % 2:
-        raise InputError(f"an NV12 picture needs even sides, not {width}x{height}", "--size WxH with even sides")
+        raise InputError(
+            f"an NV12 picture needs even sides, not {width}x{height}", f"--size {even_sides(width, height)}"
+        )
     red, green, blue = (picture[..., i].astype(np.float32) for i in range(3))
     y = 0.299 * red + 0.587 * green + 0.114 * blue
     u, v = (blue - y) / 1.772 + 128.0, (red - y) / 1.402 + 128.0
@@ -184,6 +193,32 @@ def load_picture(path: Path) -> U8:
             return np.asarray(image.convert("RGB"), np.uint8)
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a picture that can be read ({error})", "jpg, png or bmp") from None
+
+
+def load_array(path: Path) -> tuple[U8, list[str]]:
+    """An .npy of u8 pixels as (H, W, C): H,W or H,W,C or 1,H,W,C or 1,C,H,W; and what was made of it, in sentences.
+
+    Errors: InputError for another type, or a shape that is not one picture.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a readable .npy ({error})", "save it again: np.save(path, array)") from None
+    told = f"{array.dtype.name} {'x'.join(map(str, array.shape)) or 'scalar'}"
+    if array.dtype != np.uint8:
+        raise InputError(
+            f"{path}: holds {told}; pixels are u8",
+            "an input of another type needs no conversion: give the .npy itself to harness run --input",
+        )
+    pixels = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
+        note = f"the array {told} was read as channels, rows, columns"
+        return np.ascontiguousarray(pixels.transpose(1, 2, 0)), [note]
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or min(pixels.shape) < 1 or max(pixels.shape) > MOST_SIDE:
+        raise InputError(f"{path}: holds {told}, not one picture", "H,W or H,W,C or 1,H,W,C or 1,C,H,W, C of 1, 3 or 4")
+    return np.ascontiguousarray(pixels), []
 
 
 def load_raw(path: Path, shape: tuple[int, int, int, int] | None) -> U8:

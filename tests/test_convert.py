@@ -17,6 +17,12 @@ from harness.convert import normalised, nv12_to_yuv444
 from harness.errors import InputError
 
 
+@pytest.fixture(autouse=True)
+def _stands_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are written where the user stands."""
+    monkeypatch.chdir(tmp_path)
+
+
 def convert(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["convert", *map(str, arguments)])
 
@@ -61,7 +67,7 @@ def test_a_picture_becomes_a_named_nhwc_file_with_md5_of_both_ends(tmp_path: Pat
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     made = tmp_path / "my_photo_1_20_30_3.bin"
-    assert Path(told["output"]) == made and made.read_bytes() == pixels.tobytes()
+    assert Path(told["output"]) == Path(made.name) and made.read_bytes() == pixels.tobytes()
     assert told["output_md5"] == told["pixels_md5"] == hashlib.md5(pixels.tobytes()).hexdigest()
     assert told["source_md5"] == hashlib.md5((tmp_path / "my.photo.png").read_bytes()).hexdigest()
     assert told["shape"] == [1, 20, 30, 3]
@@ -147,3 +153,75 @@ def test_normalising_is_pixel_minus_mean_over_var_per_channel() -> None:
         normalised(planes, "0", "0")
     with pytest.raises(InputError):
         normalised(planes, "1,2", "255")
+
+
+# --------------------------------------------------------------------------- arrays, places, hints
+
+
+@pytest.mark.parametrize(
+    ("shape", "made"),
+    [((4, 6, 3), "1_4_6_3"), ((1, 4, 6, 3), "1_4_6_3"), ((1, 3, 4, 6), "1_4_6_3"), ((4, 6), "1_4_6_1")],
+)
+def test_an_array_of_pixels_is_read_whatever_it_is_called(tmp_path: Path, shape: tuple[int, ...], made: str) -> None:
+    array = np.arange(int(np.prod(shape)), dtype=np.uint8).reshape(shape)
+    with (tmp_path / "pixels.dat").open("wb") as file:
+        np.save(file, array)
+    done = convert("pixels.dat")
+    assert done.exit_code == 0, done.output
+    pixels = array.transpose(0, 2, 3, 1) if shape == (1, 3, 4, 6) else array
+    assert (tmp_path / f"pixels_{made}.bin").read_bytes() == np.ascontiguousarray(pixels).tobytes()
+    assert ("channels, rows, columns" in done.stdout) is (shape == (1, 3, 4, 6))
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((4, 6, 3), np.float32), "holds float32 4x6x3; pixels are u8"),
+        (np.zeros((2, 4, 6, 3), np.uint8), "holds uint8 2x4x6x3, not one picture"),
+        (np.zeros((0, 6, 3), np.uint8), ""),
+        (np.zeros((), np.uint8), "not one picture"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_named(tmp_path: Path, array: np.ndarray, said: str) -> None:
+    np.save(tmp_path / "a.npy", array)
+    done = convert("a.npy")
+    assert done.exit_code == 2 and said in done.stderr and "hint:" in done.stderr
+
+
+def test_an_array_that_promises_more_than_it_holds_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 6, 3), np.uint8))
+    head = (tmp_path / "a.npy").read_bytes().replace(b"(4, 6, 3), ", b"(99999, 99999, 99999), ")
+    (tmp_path / "a.npy").write_bytes(head)
+    done = convert("a.npy")
+    assert done.exit_code == 2 and "not a readable .npy" in done.stderr
+
+
+def test_nothing_is_written_beside_the_source(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    picture(tmp_path / "data/photo.png")
+    done = convert("data/photo.png", "--json")
+    assert json.loads(done.stdout)["output"] == "photo_1_20_30_3.bin"
+    assert [p.name for p in (tmp_path / "data").iterdir()] == ["photo.png"] and (
+        tmp_path / "photo_1_20_30_3.bin"
+    ).exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "hint"),
+    [
+        (["--size", "640x383"], "--size 640x384"),
+        (["--size", "63x41"], "--size 64x42"),
+        (["--size", "101x7", "--to", "nv12", "--fit", "stretch"], "--size 102x8"),
+        (["--size", "320"], "--size 320x320"),
+        (["--size", "320,200"], "--size 320x200"),
+        (["--size", "99999x20"], "--size 16384x20"),
+    ],
+)
+def test_the_hint_of_a_size_is_computed_and_works(tmp_path: Path, more: list[str], hint: str) -> None:
+    picture(tmp_path / "photo.png")
+    done = convert("photo.png", *more)
+    assert done.exit_code == 2 and hint in done.stderr, done.stderr
+    if "16384" not in hint:
+        assert convert("photo.png", *more, *hint.split()).exit_code == 0  # the last --size counts
+    (tmp_path / "raw.bin").write_bytes(bytes(8))
+    assert "--shape 1,20,30,3" in convert("raw.bin", "--shape", "20x30x3").stderr

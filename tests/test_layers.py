@@ -15,7 +15,7 @@ PACKAGE = ROOT / "harness"
 LEVELS = [
     ["errors", "packed", "records"],
     ["safe_files"],
-    ["assets", "convert", "convert_images", "store"],
+    ["arrays", "assets", "convert", "convert_images", "store"],
     ["transports", "platforms", "toolchains"],
     ["archive", "config", "dumps", "hostkeys", "onnx_file", "recovery"],
     ["graph"],

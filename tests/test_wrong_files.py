@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +122,32 @@ def test_a_folder_where_a_file_is_wanted(tmp_path: Path) -> None:
     ):
         done = harness(*argv)
         assert done.exit_code == 2 and "a folder, not an ONNX model" in done.stderr, (argv, done.stderr)
+
+
+# --------------------------------------------------------------------------- arrays and pictures as inputs
+
+
+def test_an_array_feeds_board_and_reference(digits: Built, tmp_path: Path) -> None:
+    values = np.fromfile(digits.input, "<f4").reshape(1, 1, 8, 8)
+    np.save(tmp_path / "digit.npy", values)
+    done = run(digits, tmp_path, "--input", tmp_path / "digit.npy", "--reference", digits.reference)
+    assert done.exit_code == 0 and done.stdout.startswith("verdict   Consistent"), done.output
+    (record,) = (tmp_path / "runs").rglob("run.json")
+    told = json.loads(record.read_text())["case"]["inputs"][0]
+    assert told["name"] == "digit.npy" and (record.parent / told["file"]).read_bytes() == values.tobytes()
+
+
+@pytest.mark.slow
+def test_an_array_and_a_picture_for_a_program_that_reads_the_shape_from_the_name(tmp_path: Path) -> None:
+    from tests.test_magik_run import NAME, model
+
+    compiled = model()
+    pixels = np.fromfile(compiled.parent / NAME, np.uint8).reshape(1, 16, 20, 3)
+    np.save(tmp_path / "my photo.npy", pixels)
+    argv = ["run", compiled, "--board", "emu-t40", "--runs", tmp_path / "runs", "--mode", "debug"]
+    argv += ["--reference", compiled.parent / "MAGIK_DATA_DUMP"]
+    done = harness(*argv, "--input", tmp_path / "my photo.npy")
+    assert done.exit_code == 0 and done.stdout.startswith("verdict   Consistent"), done.output
+    (tmp_path / "my photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    done = harness(*argv, "--input", tmp_path / "my photo.jpg")
+    assert done.exit_code == 2 and f"harness convert '{tmp_path}/my photo.jpg' --size 20x16" in done.stderr

@@ -18,7 +18,7 @@ COMMANDS = {
     "reference": "Run an ONNX on this PC and keep every intermediate tensor.",
     "report": "Render RUN as one self-contained HTML file.",
     "inspect": "Say what FILEs are and what they hold.",
-    "convert": "Make the input file that a board takes from a picture, a PC dump or a raw tensor.",
+    "convert": "Make the input file that a board takes from a picture, an array (.npy), a PC dump or a raw tensor.",
     "boards": "List, check, trust, lease, clean and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check the policies that judge layers.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,10 +45,10 @@ class Made:
 @click.option("--range", "levels", type=click.Choice(["full", "video"]), default="full", help="Of NV12's BT.601.")
 @click.option("--align", default=1, show_default=True, help="Rows padded to a multiple of so many bytes.")
 @click.option("--shape", default="", metavar="N,H,W,C", help="Of a raw source whose name does not tell it.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; default: beside the source.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; default: the current folder.")
 @json_option
 def command(source: Path, as_json: bool, **given: Any) -> None:
-    """Make the input file that a board takes from a picture, a PC dump or a raw tensor.
+    """Make the input file that a board takes from a picture, an array (.npy), a PC dump or a raw tensor.
 
     \b
     Examples:
@@ -55,6 +56,7 @@ def command(source: Path, as_json: bool, **given: Any) -> None:
       harness convert photo.jpg --size 640x384 --channels 4       with the zero byte that Venus' samples add
       harness convert input_data_shape_1_384_640_3.bin --to header -o img_input.h
       harness convert photo.jpg --size 640x640 --to nv12 -o photo.nv12
+      harness convert pixels.npy --to nchw                        u8, H,W,C or 1,H,W,C or 1,C,H,W
       harness convert photo.jpg --size 300x200 --to nv12 --align 16 -o strided.nv12
 
     \b
@@ -77,7 +79,7 @@ def _convert(source: Path, given: dict[str, Any]) -> Made:
 
     if not source.is_file():
         what = "a folder; one file at a time is converted" if source.is_dir() else "no such file"
-        raise InputError(f"{source}: {what}", "give a picture, a raw tensor (.bin) or a .nv12")
+        raise InputError(f"{source}: {what}", "give a picture, an array (.npy), a raw tensor (.bin) or a .nv12")
     _refuse_idle(source, given)
     if source.suffix.lower() == ".nv12" and given["form"] == "nv12":
         return _restrided(source, given)
@@ -138,6 +140,7 @@ def _restrided(source: Path, given: dict[str, Any]) -> Made:
 
 def _load(source: Path, given: dict[str, Any]) -> tuple[U8, list[str]]:
     from harness import convert_images as images
+    from harness.arrays import is_npy
     from harness.packed import refuse_packed
 
     refuse_packed(source, "a picture or a tensor")
@@ -148,7 +151,7 @@ def _load(source: Path, given: dict[str, Any]) -> tuple[U8, list[str]]:
         if suffix == ".h":
             raise InputError(f"{source}: a C header is an end, not a source", "convert the .bin it was made of")
         return images.load_raw(source, _shape(given["shape"])), []
-    return images.load_picture(source), []
+    return images.load_array(source) if is_npy(source) else (images.load_picture(source), [])
 
 
 def _load_nv12(source: Path, given: dict[str, Any]) -> U8:
@@ -165,7 +168,9 @@ def _shape(text: str) -> tuple[int, int, int, int] | None:
         return None
     parts = text.replace(" ", "").split(",")
     if len(parts) != 4 or not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**6 for part in parts):
-        raise InputError(f"--shape {text!r}: N,H,W,C is wanted", "--shape 1,384,640,3")
+        numbers = [number.lstrip("0") or "1" for number in re.findall("[0-9]{1,6}", text)]
+        shown = [*["1"] * (4 - len(numbers)), *numbers] if len(numbers) in (3, 4) else ["1", "384", "640", "3"]
+        raise InputError(f"--shape {text!r}: N,H,W,C is wanted", f"--shape {','.join(shown)}")
     return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3])
 
 
@@ -191,7 +196,9 @@ def _size(text: str) -> tuple[int, int] | None:
         return None
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 16384 for part in parts):
-        raise InputError(f"--size {text!r}: WxH is wanted", "--size 640x384")
+        numbers = [min(max(int(number), 1), 16384) for number in re.findall("[0-9]{1,9}", text)]
+        sides = (numbers * 2)[:2] if len(numbers) in (1, 2) else [640, 384]
+        raise InputError(f"--size {text!r}: WxH is wanted, sides of 1 to 16384", f"--size {sides[0]}x{sides[1]}")
     return int(parts[0]), int(parts[1])
 
 
@@ -240,7 +247,7 @@ def _target(source: Path, output: Path | None, shape: tuple[int, ...], suffix: s
 
     sizes = (shape[0], shape[1], shape[2], shape[3])
     name = Path(shaped_name(source.stem, sizes)).with_suffix(suffix).name
-    target = output or source.with_name(name)
+    target = output or Path(name)  # never beside the source, which may be a data set that others read
     if target.is_dir():
         target = target / name
     if not target.parent.is_dir():

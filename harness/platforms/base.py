@@ -81,7 +81,9 @@ class Platform(Protocol):
         """Judge by exit code AND text AND files; None means that the mode worked."""
 
     def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
-        """Per input: {"name", "bytes" (what the tool takes), "describe" (for people)} in the model's order."""
+        """Per input, in the model's order: {"name", "bytes" (what the tool takes), "describe" (for people), "dtype",
+        "shapes" (of arrays that hold it; -1 is open), "convert" (options of `harness convert`, "" for none),
+        "encoded_suffixes" (files that the tool decodes itself), "raw_modes" (modes that decode none)}."""
 
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
         """The bytes a PC reference takes for one board input (`spec` is the reference model's input).

@@ -59,7 +59,34 @@ def _fact(info: ModelInfo, index: int, spec: TensorSpec) -> dict[str, Any]:
         "dtype": spec.dtype,
         "describe": _describe(spec, kind, source),
         "encoded_suffixes": _ENCODED_PICTURES if picture else (".txt",),
+        "shapes": _array_shapes(spec, source),
+        "convert": _convert_options(spec, kind) if source != "resizer" else "",
     }
+
+
+def _array_shapes(spec: TensorSpec, source: str) -> tuple[tuple[int, ...], ...]:
+    """Shapes of an array that holds this input; an NV12 picture has rows of luma, then half as many of chroma."""
+    if source == "resizer" or not spec.shape:
+        return ()
+    size = picture_size(spec) if spec.layout.startswith("NV12") else None
+    if size is None:
+        return () if spec.layout.startswith("NV12") else (spec.shape,)
+    batch, height, width = size
+    return (batch, height * 3 // 2, width), (batch * height * width * 3 // 2,)
+
+
+def _convert_options(spec: TensorSpec, kind: str) -> str:
+    """What `harness convert` is to be asked for; "" for what it does not make of a picture."""
+    size = picture_size(spec)
+    if size is None or size[0] != 1:
+        return ""
+    sides = f"--size {size[2]}x{size[1]}"
+    if kind.startswith("NV12"):
+        return f"{sides} --to nv12"
+    if kind not in ("Y", "RGB", "BGR") or spec.dtype not in ("u8", "s8"):
+        return ""
+    form = "nchw" if spec.shape[1] in (1, 3) and spec.shape[3] not in (1, 3) else "nhwc"
+    return f"{sides} --to {form}" + {"Y": " --channels 1", "BGR": " --colour bgr"}.get(kind, "")
 
 
 def _at(words: Sequence[str], index: int) -> str:

@@ -203,6 +203,9 @@ class Magik:
                 "describe": f"{shape} u8 NHWC",
                 "dtype": "u8",
                 "encoded_suffixes": (".jpg", ".jpeg", ".png", ".bmp", ".nv12"),
+                "shapes": (spec.shape,) if spec else ((1, -1, -1, -1),),
+                "convert": _convert_options(spec),
+                "raw_modes": ("debug",),  # the debug program reads pixels; the others decode pictures
             },
         )
 
@@ -222,6 +225,13 @@ class Magik:
         told = _PIXELS.search(info.input_types[0] if info.input_types else "")
         mean, var = (told[1], told[2]) if told else ("0,0,0", "255,255,255")
         return normalised(turned, mean, var).tobytes()
+
+
+def _convert_options(spec: TensorSpec | None) -> str:
+    """What `harness convert` is to be asked for: u8 pixels, NHWC; the size stands open where no option tells it."""
+    if spec is None:
+        return "--size WIDTHxHEIGHT"
+    return f"--size {spec.shape[2]}x{spec.shape[1]}" + (f" --channels {spec.shape[3]}" if spec.shape[3] != 3 else "")
 
 
 def _check_generation(path: Path, board: Board) -> None:

@@ -161,7 +161,20 @@ def _input_fact(spec: TensorSpec) -> dict[str, Any]:
         "describe": f"{shape} {spec.dtype}, raw or .npy",
         "dtype": spec.dtype,
         "encoded_suffixes": (".npy",),
+        "shapes": (spec.shape,),
+        "convert": _convert_options(spec),
     }
+
+
+def _convert_options(spec: TensorSpec) -> str:
+    """What `harness convert` is to be asked for: it makes u8 pixels of fixed sizes and nothing else."""
+    shape = spec.shape
+    if spec.dtype != "u8" or len(shape) != 4 or shape[0] != 1 or min(shape) < 1:
+        return ""
+    for form, channels, height, width in (("nhwc", shape[3], shape[1], shape[2]), ("nchw", *shape[1:])):
+        if channels in (1, 3, 4):
+            return f"--size {width}x{height} --to {form}" + (f" --channels {channels}" if channels != 3 else "")
+    return ""
 
 
 def _npy_bytes(spec: TensorSpec, data: bytes) -> bytes:

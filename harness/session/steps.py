@@ -27,7 +27,7 @@ from harness.errors import (
 )
 from harness.expectation import Expectation, Fed
 from harness.holding import hold
-from harness.inputs import plan_inputs
+from harness.inputs import plan_inputs, tool_name, wants_raw
 from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import save as save_resume
@@ -187,7 +187,7 @@ class Session:
     def _job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
         options = dict(self.case.options) | {"support": self.support, "work": self.board.work}
         rows = self.record["case"]["inputs"]
-        options["input_names"] = [row["name"] for row in rows]  # as the user's files are called
+        options["input_names"] = [tool_name(row) for row in rows]  # as the user's files are called
         options["input_tensors"] = [row["tensor"] for row in rows]
         return job_of(self.case, mode, model, inputs, options)
 
@@ -206,7 +206,8 @@ class Session:
 
     def _push_inputs(self, info: ModelInfo) -> tuple[str, ...]:
         facts = self.platform.read_input_facts(info)
-        plan = plan_inputs(self.case.inputs, facts, self.folder / "inputs")
+        raw = wants_raw(self.case, self.platform.modes, facts)
+        plan = plan_inputs(self.case.inputs, facts, self.folder / "inputs", raw=raw)
         self.record["case"]["inputs"] = [run_record.input_record(item) for item in plan]
         self.record["notes"] += [item.note for item in plan if item.note]
         fed = [Fed(item.tensor, item.path) for item in plan]
