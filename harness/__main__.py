@@ -11,7 +11,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(3)
     outlet.install()
-    cli(prog_name="harness")
+    try:
+        cli(prog_name="harness")
+    except SystemExit as end:
+        sys.exit(outlet.exit_code(end.code))
 
 
 if __name__ == "__main__":

@@ -156,3 +156,19 @@ def test_a_reader_that_goes_away_does_not_hide_the_exit_code(tmp_path: Path) -> 
 def test_an_answer_of_which_the_start_is_read_is_cut_without_a_word() -> None:
     code, read, said = piped("| head -c 100", "lint", "--rules", "--json")
     assert (code, len(read), said) == (0, 100, "")
+
+
+@pytest.mark.parametrize(
+    "argv", [("--help",), ("--version",), ("run", "--help"), ("boards", "list"), ("boards", "list", "--json")]
+)
+def test_an_answer_that_a_full_disk_does_not_take_is_no_good_end(argv: tuple[str, ...]) -> None:
+    code, _, said = piped("> /dev/full", *argv)
+    assert code == 3 and "Traceback" not in said
+    assert said.startswith("error: standard output: No space left on device")
+    assert piped("> /dev/full 2>&1", *argv)[0] == 3
+    assert piped("> /dev/null 2> /dev/full", *argv)[0] == 0
+
+
+def test_a_full_disk_does_not_hide_what_was_asked_wrongly(tmp_path: Path) -> None:
+    code, _, said = piped("> /dev/full", "report", str(tmp_path / "none"), "--json")
+    assert code == 2 and "no run.json here" in said and "Traceback" not in said

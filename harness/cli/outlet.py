@@ -1,7 +1,8 @@
-"""Standard output and error whose reader may go away: `harness ... | head` ends quietly, with the command's own code.
+"""Standard output and error whose reader may go away, and whose disk may be full.
 
-A tool of text is killed by the signal there. A measurement is not: it goes on, and its exit code is that of what it
-found, whoever stopped reading.
+`harness ... | head` ends quietly, with the command's own code. A tool of text is killed by the signal there. A
+measurement is not: it goes on, and its exit code is that of what it found, whoever stopped reading. An answer that a
+full disk did not take is said on stderr; then the code is never 0.
 """
 
 from __future__ import annotations
@@ -11,14 +12,20 @@ import os
 import sys
 from typing import Any, TextIO
 
+from harness.errors import COULD_NOT_MEASURE
+
 
 class _Outlet(io.FileIO):
-    """A file descriptor that leads nowhere once nobody reads it any more."""
+    """A file descriptor that leads nowhere once nobody reads it any more, or it takes nothing more."""
+
+    lost: OSError | None = None  # why what was written did not arrive, where somebody may still wait for it
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.lost = error
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
@@ -29,6 +36,18 @@ def install() -> None:
     """Put outlets in front of both streams. A stream that was closed from the start leads nowhere, too."""
     sys.stdout = _outlet(sys.stdout, 1)
     sys.stderr = _outlet(sys.stderr, 2)
+
+
+def exit_code(code: int | str | None) -> int | str | None:
+    """The code to end with: where standard output did not take the answer, good (0) becomes "could not measure" (3)."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    lost = raw.lost if isinstance(raw, _Outlet) else None
+    if lost is None:
+        return code
+    print(f"error: standard output: {lost.strerror or lost}: what was printed there is not whole", file=sys.stderr)
+    print("hint: free space where it goes, or send it elsewhere; report and run folder are not touched", file=sys.stderr)
+    return code or COULD_NOT_MEASURE
 
 
 def _outlet(stream: TextIO | None, fd: int) -> TextIO:
