@@ -54,10 +54,12 @@ def libraries():
         import numpy
     except ImportError as error:
         raise RunnerError("no_numpy", "%s in %s" % (error, sys.executable)) from error
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported: nothing of a measurement leaves the board
     try:
         import onnxruntime
     except ImportError as error:
         raise RunnerError("no_onnxruntime", "%s in %s" % (error, sys.executable)) from error
+    getattr(onnxruntime, "disable_telemetry_events", list)()  # of releases that do not read the variable
     return numpy, onnxruntime
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import NodeProto, numpy_helper
+from onnx import NodeProto
 
-from harness.onnx_file import infer_types, load_model
+from harness.onnx_file import constant, infer_types, load_model
 from harness.records import Graph, Op, Quantization, TensorSpec
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
@@ -219,12 +219,12 @@ class _Collapse:
     def _constant(self, name: str) -> np.ndarray[Any, Any] | None:
         """Value of a scale or zero point: an initializer or a Constant node; None where it is computed."""
         if name in self.initializers:
-            return np.asarray(numpy_helper.to_array(self.initializers[name], base_dir=str(self.folder)))
+            return constant(self.initializers[name], self.folder / self.source)
         node = self.nodes[self.producer[name]] if name in self.producer else None
         if node is not None and node.op_type == "Constant":
             for attribute in node.attribute:
                 if attribute.name == "value":
-                    return np.asarray(numpy_helper.to_array(attribute.t, base_dir=str(self.folder)))
+                    return constant(attribute.t, self.folder / self.source)
         return None
 
     # ---------------------------------------------------------------- sandwiches

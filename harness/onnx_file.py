@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from harness.errors import InputError
@@ -33,7 +38,10 @@ SMALL_CONSTANT = 4096  # elements; shape inference reads values of shape-like co
 
 
 def load_model(path: Path) -> onnx.ModelProto:
-    """Parse an ONNX file without its external weights. Errors: InputError for a file that is no ONNX."""
+    """Parse an ONNX file without its external weights.
+
+    Errors: InputError for a file that is no ONNX, or whose weights lie outside of its folder.
+    """
     if not path.is_file():
         what = "a folder, not an ONNX model" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}", "give the path of an ONNX model")
@@ -44,7 +52,108 @@ def load_model(path: Path) -> onnx.ModelProto:
         raise InputError(f"{path}: not a readable ONNX model ({error})", "is it complete? check its size") from None
     if not model.graph.node:
         raise InputError(f"{path}: not an ONNX model, or one without any node ({path.stat().st_size} bytes)")
+    for tensor in _external(model):
+        _refuse_outside(path, tensor)
     return model
+
+
+def load_whole(path: Path) -> onnx.ModelProto:
+    """Parse an ONNX file with its weights, also those in files beside it. Errors: as `load_model`, and InputError for
+    weights that are not there or are cut short."""
+    model = load_model(path)
+    for tensor in _external(model):
+        _load_external(path, tensor)
+    return model
+
+
+def constant(tensor: onnx.TensorProto, path: Path) -> NDArray[Any]:
+    """The values of one constant of the model `path`. Errors: InputError where they cannot be read."""
+    try:
+        return np.asarray(onnx.numpy_helper.to_array(tensor, base_dir=str(path.parent)))
+    except _UNREADABLE as error:
+        raise _unreadable(path, tensor, str(error)) from None
+
+
+_UNREADABLE = (OSError, ValueError, TypeError, onnx.checker.ValidationError)
+
+
+def _external(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor whose values lie in another file: weights, constants, also those of branches and functions."""
+    inner = (tensor for function in model.functions for tensor in _tensors_of_nodes(function.node))
+    for tensor in (*_tensors(model.graph), *inner):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            yield tensor
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _tensors_of_nodes(graph.node)
+
+
+def _tensors_of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in (attribute for node in nodes for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _tensors(graph)
+
+
+def _place(tensor: onnx.TensorProto) -> dict[str, str]:
+    """What the model says of where the values lie: location, offset, length."""
+    return {entry.key: entry.value for entry in tensor.external_data}
+
+
+def _refuse_outside(path: Path, tensor: onnx.TensorProto) -> None:
+    location = _place(tensor).get("location", "")
+    folder = os.path.realpath(path.parent)
+    parts = location.replace("\\", "/").split("/")
+    if not location or "\0" in location or ".." in parts or Path(location).is_absolute():
+        raise InputError(
+            f"{path}: the values of {tensor.name!r} lie in {location!r}, outside of the model's folder", _ONE_FILE
+        )
+    real = os.path.realpath(path.parent / location)
+    if not Path(real).is_relative_to(folder):
+        raise InputError(
+            f"{path}: {location!r}, which holds the values of {tensor.name!r}, is a link to {real}", _ONE_FILE
+        )
+
+
+def _load_external(path: Path, tensor: onnx.TensorProto) -> None:
+    place = _place(tensor)
+    file = path.parent / place["location"]
+    try:
+        start, length = int(place.get("offset") or 0), int(place.get("length") or -1)
+        size = file.stat().st_size if file.is_file() else -1
+        if size < 0:
+            raise _unreadable(path, tensor, f"{file}: no such file")
+        if start < 0 or start + max(length, 0) > size:
+            raise _unreadable(path, tensor, f"{file} ends at {size}, bytes {start} to {start + length} are wanted")
+        onnx.external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
+        if tensor.data_type in DTYPES and len(tensor.raw_data) != _size_bytes(tensor):
+            wanted = f"{_size_bytes(tensor)} bytes are wanted, {len(tensor.raw_data)} are there"
+            raise _unreadable(path, tensor, f"{file}: {wanted}")
+    except _UNREADABLE as error:
+        raise _unreadable(path, tensor, str(error)) from None
+    tensor.data_location = TensorProto.DEFAULT
+    del tensor.external_data[:]
+
+
+def _size_bytes(tensor: onnx.TensorProto) -> int:
+    bits = int("".join(filter(str.isdigit, DTYPES[tensor.data_type])))
+    return int(-(-math.prod(tensor.dims) * bits // 8))
+
+
+def _unreadable(path: Path, tensor: onnx.TensorProto, why: str) -> InputError:
+    return InputError(
+        f"{path}: the values of {tensor.name!r} cannot be read: {why[:300]}",
+        "copy the weights beside the model, under the name that it gives",
+    )
+
+
+_ONE_FILE = "save it as one file where it was made: onnx.save(onnx.load(path), path)"
 
 
 def infer_types(model: onnx.ModelProto) -> dict[str, TensorSpec]:

@@ -30,7 +30,7 @@ PROBE = (
     "'libc':platform.libc_ver()}))"
 )
 TRY = (
-    "import sys;sys.path.insert(0,sys.argv[1]);import numpy,onnxruntime;"
+    "import os,sys;os.environ['ORT_DISABLE_TELEMETRY']='1';sys.path.insert(0,sys.argv[1]);import numpy,onnxruntime;"
     "print('tried',numpy.__version__,onnxruntime.__version__,','.join(onnxruntime.get_available_providers()))"
 )
 SWAP = 'rm -rf "$1.old" && { [ ! -e "$1" ] || mv "$1" "$1.old"; } && mv "$2" "$1" && rm -rf "$1.old"'

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from harness import dumps as files
 from harness.errors import InputError
 from harness.graph import LogicalModel, LogicalTensor, read_logical
+from harness.onnx_file import load_whole
+from harness.onnx_runtime import onnxruntime
 from harness.records import Graph, ReferenceRuntime, TensorSpec
 from harness.reference_beside import compute_beside, resolve, runner_facts
 from harness.reference_folder import (
@@ -154,7 +155,7 @@ class _Runner:
 
     def __init__(self, path: Path, optimizations: str, threads: int) -> None:
         self.path, self.optimizations, self.threads = path, optimizations, threads
-        self.model = onnx.load(str(path))
+        self.model = load_whole(path)
         self.outputs = list(self.model.graph.output)
 
     def session(self, extra: Iterable[str] = ()) -> Any:

@@ -46,7 +46,9 @@ def exit_code(code: int | str | None) -> int | str | None:
     if lost is None:
         return code
     print(f"error: standard output: {lost.strerror or lost}: what was printed there is not whole", file=sys.stderr)
-    print("hint: free space where it goes, or send it elsewhere; report and run folder are not touched", file=sys.stderr)
+    print(
+        "hint: free space where it goes, or send it elsewhere; report and run folder are not touched", file=sys.stderr
+    )
     return code or COULD_NOT_MEASURE
 
 

@@ -17,6 +17,7 @@ import onnx
 from harness.consistency.tensors import Array
 from harness.errors import InputError
 from harness.graph import LogicalTensor, node_inputs, read_logical
+from harness.onnx_file import load_whole
 from harness.reference import open_session
 
 BATCH_REQUESTS = 64
@@ -45,7 +46,7 @@ class Isolator:
     def __init__(self, model: Path, optimizations: str = "disabled", threads: int = 1) -> None:
         self.path, self.optimizations, self.threads = model, optimizations, threads
         self.tensors = {t.name: t for t in read_logical(model).tensors}
-        self.model = onnx.load(str(model))
+        self.model = load_whole(model)
         self.nodes = list(self.model.graph.node)
         self.producer = {name: i for i, node in enumerate(self.nodes) for name in node.output if name}
         self.weights = {t.name: t for t in self.model.graph.initializer}

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from harness.emulator.compiled import CompiledFile, CompiledModel
 from harness.emulator.fault_kinds import Scene
 from harness.emulator.faults import Fault, apply_fault, plant_in_inputs
+from harness.onnx_runtime import onnxruntime as ort
 
 Array = NDArray[Any]
 

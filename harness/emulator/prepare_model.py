@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import version_converter
 
 from harness.emulator.nodes import name_nodes
 from harness.errors import InputError
-from harness.onnx_file import load_model
+from harness.onnx_file import load_whole
+from harness.onnx_runtime import onnxruntime as ort
 
 OPSET = 13  # QuantizeLinear and DequantizeLinear per axis
 # MatMulAddFusion wraps a 3-D MatMul into Reshapes around a Gemm, which the vendors' graphs do not show.
@@ -22,11 +22,7 @@ _OFF = ["MatMulAddFusion", "QDQPropagationTransformer", "WeightBiasQuantization"
 
 def load(path: Path) -> onnx.ModelProto:
     """The whole model with its weights. Errors: InputError for a file that is no ONNX."""
-    load_model(path)  # says what is wrong with it
-    try:
-        return onnx.load(str(path))
-    except (OSError, ValueError) as error:  # external weights that are not there
-        raise InputError(f"{path}: its weights cannot be read ({_first_line(error)})") from None
+    return load_whole(path)
 
 
 def prepare(
