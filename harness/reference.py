@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 
 from harness import dumps as files
+from harness.digests import md5_of_file
 from harness.errors import InputError
 from harness.graph import LogicalModel, LogicalTensor, read_logical
 from harness.onnx_file import load_whole
@@ -26,7 +27,6 @@ from harness.reference_beside import compute_beside, resolve, runner_facts
 from harness.reference_folder import (
     Reference,
     ReferenceTensor,
-    file_md5,
     read_reference,
     refuse_no_reference,
     with_graph,
@@ -96,7 +96,7 @@ def run_reference(
         "format": 1,
         "kind": "onnx",
         "source": model.name,
-        "source_md5": file_md5(model),
+        "source_md5": md5_of_file(model),
         "source_path": str(model.resolve()),
         "runner": facts,
         "inputs": [{"name": name, "md5": array_md5(value), "bytes": value.nbytes} for name, value in feed.items()],

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from harness import dumps as files
+from harness.digests import md5_of_file
 from harness.errors import HostError
 from harness.records import ReferenceRuntime, TensorSpec
-from harness.reference_folder import file_md5
 from harness.reference_results import RuntimeResult, read_results
 from harness.reference_runtime import GUIDE, Progress, Task, place_of, run_beside
 from harness.reference_target import TargetFolder
@@ -95,7 +95,7 @@ def write_outputs(
             "format": 1,
             "kind": "folder",
             "source": model.name,
-            "source_md5": file_md5(model),
+            "source_md5": md5_of_file(model),
             "runner": runner_facts(runtime, result),
             "inputs": [{"name": name, "md5": _md5(value), "bytes": value.nbytes} for name, value in inputs.items()],
             "tensors": records,

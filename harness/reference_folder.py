@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness import dumps as files
+from harness.digests import md5_of_file
 from harness.errors import InputError
 from harness.graph import LogicalTensor, read_logical
 from harness.packed import refuse_packed
@@ -60,12 +59,6 @@ class Reference:
     model: Path | None = None  # the ONNX on this PC, where single ops can be run again
 
 
-def file_md5(path: Path) -> str:
-    """md5 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
-
-
 def refuse_no_reference(path: Path, what: str = "reference") -> None:
     """What a look at the path alone tells to be none; nothing is read. Errors: InputError with what to give or type."""
     if not path.exists():
@@ -103,7 +96,7 @@ def _from_manifest(folder: Path) -> Reference:
         provenance=provenance,
         kind=str(manifest.get("kind", "folder")),
         source=str(manifest.get("source", folder.name)),
-        model=model if model and model.is_file() and file_md5(model) == manifest.get("source_md5") else None,
+        model=model if model and model.is_file() and md5_of_file(model) == manifest.get("source_md5") else None,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import hashlib
 import json
 import math
 import os
@@ -12,11 +11,12 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from harness import safe_files
+from harness.digests import md5_of_file
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.packed import refuse_packed
 
@@ -45,9 +45,7 @@ def to_json(value: Any) -> Any:
 def file_facts(path: Path) -> dict[str, Any]:
     """{"name", "bytes", "md5"} of a file; read in pieces. Errors: InputError when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "md5").hexdigest()
-        return {"name": path.name, "bytes": path.stat().st_size, "md5": digest}
+        return {"name": path.name, "bytes": path.stat().st_size, "md5": md5_of_file(path)}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
 
@@ -69,7 +67,7 @@ def file_form(name: str) -> str:
 
 def new_run_folder(root: Path, case: str, board: str, now: datetime | None = None) -> Path:
     """Make `root/<case>/<board>/<utc>`; two runs in one second get different folders."""
-    stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    stamp = (now or datetime.now(timezone.utc)).strftime("%Y%m%dT%H%M%SZ")
     parent = root / safe_name(case) / safe_name(board)
     for extra in range(1000):
         folder = parent / (stamp if not extra else f"{stamp}-{extra}")

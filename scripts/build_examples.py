@@ -111,7 +111,8 @@ def _pose(seed: int) -> Array:
     rng = np.random.default_rng(seed)
     time = np.linspace(0, 4 * np.pi, 120)[None, :, None, None]
     swing = np.sin(time * rng.uniform(0.5, 2, (1, 1, 17, 3)) + rng.uniform(0, 2 * np.pi, (1, 1, 17, 3)))
-    return (rng.uniform(-1, 1, (1, 1, 17, 3)) + 0.3 * swing).astype(np.float32)
+    walk: Array = (rng.uniform(-1, 1, (1, 1, 17, 3)) + 0.3 * swing).astype(np.float32)
+    return walk
 
 
 def _samples(folder: Path, samples: Array) -> Path:

@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,7 @@ def residuals(samples: Sequence[Sample], constants: Constants) -> str:
     family = cross_validate(samples, [sample.family for sample in samples])
     figures = accuracy(samples) | {"placement_agreement": placement_agreement()}
     lines = [
-        f"Fitted {datetime.now(UTC):%Y-%m-%d} on {len(samples)} models; placement agreement "
+        f"Fitted {datetime.now(timezone.utc):%Y-%m-%d} on {len(samples)} models; placement agreement "
         f"{figures['placement_agreement']:.1%}.",
         "",
         "| | median | p90 |",

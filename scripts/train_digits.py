@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -48,9 +47,10 @@ def new_weights(rng: np.random.Generator) -> dict[str, Array]:
 def columns_of(x: Array) -> Array:
     """3x3 neighbourhoods with zero padding: [n, h, w, c * 9]."""
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    windows = sliding_window_view(padded, (3, 3), axis=(2, 3))
     n, c, h, w = x.shape
-    return windows.transpose(0, 2, 3, 1, 4, 5).reshape(n, h, w, c * 9)
+    windows: Array = np.stack([padded[:, :, i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=-1)
+    columns: Array = windows.transpose(0, 2, 3, 1, 4).reshape(n, h, w, c * 9)
+    return columns
 
 
 def conv_pool(x: Array, w: Array, b: Array, tape: Tape) -> Array:

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "harness"
 # Lowest first. A module may import from lower rows and from its own package, nothing else.
 LEVELS = [
     ["errors", "packed", "records"],
-    ["onnx_runtime", "safe_files"],
+    ["digests", "onnx_runtime", "safe_files"],
     ["arrays", "assets", "convert", "convert_images", "store"],
     ["transports", "platforms", "toolchains"],
     ["archive", "config", "dumps", "hostkeys", "onnx_file", "recovery"],

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def test_what_another_run_left_on_the_board_is_not_read(digits: Built, tmp_path:
     """The board's run folder was named by the second: a run that was killed and one begun in that second shared it."""
     assert harness("boards", "check", "emu-x5").returncode == 0  # lays the emulated board's root
     runs = tmp_path / "home/boards/x5/work/emu-x5/runs"
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     for later in range(60):
         left = runs / f"{now + timedelta(seconds=later):%Y%m%dT%H%M%SZ}/release"
         left.mkdir(parents=True)

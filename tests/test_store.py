@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from harness.errors import InputError
 from harness.records import Metrics, Verdict
 from harness.store import FORMAT, find_run, load_run, new_run_folder, safe_name, save_run, to_json
 
-NOW = datetime(2026, 11, 20, 9, 14, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 9, 14, tzinfo=timezone.utc)
 
 
 def test_records_become_plain_json_and_not_a_number_becomes_a_word() -> None:
@@ -48,7 +48,7 @@ def test_runs_that_begin_at_one_moment_claim_a_folder_each(tmp_path: Path) -> No
 
 def test_the_newest_run_of_a_case_is_found(tmp_path: Path) -> None:
     for day in (1, 3, 2):
-        folder = new_run_folder(tmp_path, "case", "board", datetime(2026, 1, day, tzinfo=UTC))
+        folder = new_run_folder(tmp_path, "case", "board", datetime(2026, 1, day, tzinfo=timezone.utc))
         save_run(folder, {"format": FORMAT, "day": day})
     assert load_run(tmp_path / "case")["day"] == 3
     assert find_run(tmp_path).parent.name == "20260103T000000Z"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -17,6 +16,7 @@ from harness.agent.packing import inflate, maybe_inflated
 from harness.agent.pushing import SLOWEST_BYTES_PER_S, Shift
 from harness.agent.words import FileFacts, escape, unescape
 from harness.archive import Quotas, Unpacker, member_name, stored_name
+from harness.digests import md5_of_file
 from harness.errors import BoardError, LinkError
 from harness.safe_files import make_folder, remove_file
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, printable
@@ -253,8 +253,7 @@ def _fetch_large(
         )
     )
     try:
-        with target.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        digest = md5_of_file(target)
     except OSError as error:
         raise LinkError(f"{target}: cannot read what was just pulled: {error}") from error
     return {name: (stored, digest)}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from harness.agent.words import Answer, Put, Refused, whole_number
+from harness.digests import md5_of_file
 from harness.errors import BoardError, ConfigError, InputError
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Progress
 
@@ -181,8 +182,7 @@ class _Digest:
 
 def _md5_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return md5_of_file(path)
     except OSError as error:
         raise InputError(f"{path}: cannot read it: {error.strerror}") from error
 

@@ -67,7 +67,8 @@ class Errors:
     def differences(self) -> npt.NDArray[np.float64]:
         """Board minus reference where they differ and both are finite."""
         d = self.board[self.wrong].astype(np.float64) - self.reference[self.wrong].astype(np.float64)
-        return d[np.isfinite(d)]
+        finite: npt.NDArray[np.float64] = d[np.isfinite(d)]
+        return finite
 
     @cached_property
     def nonfinite_wrong(self) -> int:

@@ -22,6 +22,7 @@ from harness.consistency.layouts import (
     to_layout,
     unblock,
 )
+from harness.digests import md5_of_file
 from harness.records import Quantization, TensorSpec
 
 Array = npt.NDArray[Any]
@@ -254,8 +255,7 @@ def yuv444_to_nv12(image: Array) -> Array:
 def file_md5(path: Path) -> str:
     """md5 of the whole file, as the vendors' manuals compare it. Errors: TensorError."""
     try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return md5_of_file(Path(path))
     except OSError as error:
         raise TensorError(f"{path}: cannot be read: {error.strerror or error}") from error
 

@@ -5,14 +5,13 @@ Small boards have a few megabytes of flash and are developed over NFS. Files lie
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import shutil
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from harness.agent import Put
+from harness.digests import md5_of_file
 from harness.errors import BoardError, ConfigError, HostError
 from harness.transports.base import Transport
 
@@ -28,8 +27,7 @@ def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
     here, there = Path(folders[0]).expanduser(), PurePosixPath(folders[1])
     if not here.is_dir():
         raise ConfigError(f"shared_folder: {here} is no folder on this PC", "mount it, or correct hosts.yaml")
-    with path.open("rb") as stream:
-        md5 = hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+    md5 = md5_of_file(path)
     suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9_]{1,12}", path.suffix) else ""
     target = here / "harness-cache" / f"{md5}{suffix}"
     size = path.stat().st_size
