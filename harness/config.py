@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from harness.complaints import explain
 from harness.errors import ConfigError
+from harness.hosts_checks import complaints
 from harness.records import Board, Limits
 from harness.records.boards import SERVED, Emulated
 
@@ -84,12 +87,27 @@ def load_boards(path: Path) -> dict[str, Board]:
     return {name: _board(path, name, entry) for name, entry in hosts.boards.items()}
 
 
+def line_of(path: Path, place: Location) -> int:
+    """The line that holds `place`, for example ("boards", "x5-01", "soc"), or the part of it that is in the file."""
+    root = _compose(path, path.read_text(encoding="utf-8-sig"))
+    return _line(root, place) if root is not None else 1
+
+
+def _refuse_wrong(path: Path, name: str, entry: BoardFile) -> None:
+    """Errors: ConfigError for a name, an address or a soc that cannot be, with its line and what to write."""
+    for wrong in complaints(name, entry.platform, entry.soc, entry.transport, entry.address):
+        place = ("boards", name, *([wrong.key] if wrong.key else []))
+        where = ".".join(place) if wrong.key else "boards"
+        raise ConfigError(f"{path}:{line_of(path, place)}: {where}: {wrong.message}", wrong.hint)
+
+
 def _board(path: Path, name: str, entry: BoardFile) -> Board:
     if entry.transport != "local" and not entry.address:
         raise ConfigError(
             f"{path}: boards.{name}: transport {entry.transport} needs an address",
             "add `address: 192.168.1.10`",
         )
+    _refuse_wrong(path, name, entry)
     values = entry.model_dump(exclude={"limits", "shared_folder"})
     shared = entry.shared_folder
     values |= {
@@ -177,7 +195,7 @@ def _refuse_secrets(path: Path, node: yaml.Node) -> None:
 
 def _readable(path: Path, root: yaml.Node, model: type[BaseModel], error: ValidationError) -> ConfigError:
     """The first of pydantic's complaints, in words, with the line it stands on."""
-    complaints = error.errors(include_url=False, include_context=False)
+    complaints = error.errors(include_url=False, include_context=True)
     # A mistyped key is also a missing one: the typo is the better thing to say.
     first = min(complaints, key=lambda c: c["type"] != "extra_forbidden")
     place = first["loc"]
@@ -188,7 +206,17 @@ def _readable(path: Path, root: yaml.Node, model: type[BaseModel], error: Valida
         return ConfigError(message, _did_you_mean(str(place[-1]), _known_keys(model, place[:-1])))
     if first["type"] == "missing":
         return ConfigError(f"{path}:{line}: {'.'.join(map(str, place[:-1])) or 'the file'}: {place[-1]!r} is missing")
-    return ConfigError(f"{path}:{line}: {where}: {first['msg']}, found {first['input']!r}")
+    if told := explain(first, str(place[-1])):
+        where = where.removesuffix(".[key]")
+        return ConfigError(f"{path}:{line}: {where}: {told[0]}", told[1])
+    return ConfigError(f"{path}:{line}: {where}: {first['msg']}, found {first['input']!r}", _nearest_word(first))
+
+
+def _nearest_word(complaint: Mapping[str, Any]) -> str:
+    """For a word that is none of a few: the one that is meant."""
+    expected = str(complaint.get("ctx", {}).get("expected", ""))
+    words = re.findall(r"'([^']*)'", expected)
+    return _did_you_mean(str(complaint["input"]).lower(), words) if words else ""
 
 
 def _line(root: yaml.Node, place: Location) -> int:

@@ -35,17 +35,33 @@ def find_hosts(given: Path | None = None) -> Path | None:
 
 
 def load_inventory(given: Path | None = None) -> dict[str, Board]:
-    """Every board by name; the file's boards win over built-in ones of the same name."""
+    """Every board by name. Errors: ConfigError, also for a board of the file that has a built-in one's name."""
+    from harness.emulator.boards import BUILT_IN
+
+    return dict(BUILT_IN) | _of_file(given)
+
+
+def _of_file(given: Path | None) -> dict[str, Board]:
+    """The boards of hosts.yaml. None hides a built-in one: a run on it would be taken for the played one's."""
     from harness.emulator.boards import BUILT_IN
 
     file = find_hosts(given)
-    return dict(BUILT_IN) | (config.load_boards(file) if file else {})
+    if file is None:
+        return {}
+    own = config.load_boards(file)
+    for name in own:
+        if name in BUILT_IN:
+            line = config.line_of(file, ("boards", name))
+            raise ConfigError(
+                f"{file}:{line}: boards: {name!r} is the name of a built-in emulated board",
+                f"its runs would be taken for the played board's: name it otherwise, for example `my-{name}:`",
+            )
+    return own
 
 
 def own_boards(given: Path | None = None) -> list[Board]:
     """The boards of hosts.yaml; where there is no such file, or none in it, those that are built in."""
-    file = find_hosts(given)
-    return list((config.load_boards(file) if file else {}).values()) or list(load_inventory(given).values())
+    return list(_of_file(given).values()) or list(load_inventory(given).values())
 
 
 def find_board(name: str, given: Path | None = None) -> Board:

@@ -53,7 +53,7 @@ def test_values_arrive_as_records(tmp_path: Path) -> None:
         ("bords: {}\n", "hosts.yaml:1: bords: unknown key", "did you mean 'boards'?"),
         ("boards:\n  b: {platform: hbdn, address: a}\n", "hosts.yaml:2: boards.b.platform", ""),
         ("boards:\n  b: {platform: hbdnn, address: a, port: 99999}\n", "found 99999", ""),
-        ("boards:\n  b: {platform: hbdnn, address: a, port: '22'}\n", "found '22'", ""),
+        ("boards:\n  b: {platform: hbdnn, address: a, port: '22'}\n", "this is text: '22'", "`port: 22`"),
         ("boards:\n  b: {platform: hbdnn}\n", "boards.b: transport ssh needs an address", "address"),
         ("boards:\n  b: {platform: ort, address: a}\n  b: {platform: ort, address: c}\n", "'b' stands twice", ""),
         ("boards:\n  b: {platform: ort, address: a, password: hunter2}\n", "secrets do not belong", "HARNESS_PASSWORD"),

@@ -13,11 +13,11 @@ PACKAGE = ROOT / "harness"
 
 # Lowest first. A module may import from lower rows and from its own package, nothing else.
 LEVELS = [
-    ["errors", "packed", "records"],
+    ["complaints", "errors", "packed", "records"],
     ["digests", "onnx_runtime", "safe_files"],
     ["arrays", "assets", "convert", "convert_images", "store"],
     ["transports", "platforms", "toolchains"],
-    ["archive", "config", "dumps", "hostkeys", "onnx_file", "recovery"],
+    ["archive", "config", "hosts_checks", "dumps", "hostkeys", "onnx_file", "recovery"],
     ["graph"],
     ["agent", "reference_folder", "reference_inputs", "reference_runtime", "reference_target"],
     ["reference_results"],
@@ -38,6 +38,7 @@ SIDEWAYS = {
     ("packed", "errors"),
     ("records", "errors"),
     ("prepare", "session"),
+    ("config", "hosts_checks"),
     ("toolchains", "platforms"),
 }
 

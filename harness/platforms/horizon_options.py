@@ -26,6 +26,7 @@ CHIPS: dict[str, Chip] = {
     chip.name: chip
     for chip in (
         Chip("x3", "bernoulli2", 2),
+        Chip("j3", "bernoulli2", 2),
         Chip("x5", "bayes-e", 1),
         Chip("j5", "bayes", 2),
         Chip("ultra", "bayes", 2),

@@ -1,0 +1,84 @@
+"""What hosts.yaml may say of a board beyond keys and types: names, addresses, SoCs. Text in, complaints out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from harness.platforms import socs
+
+BOARD_NAME = re.compile(r"\w[\w.\-]{0,79}")
+_ADDRESS = re.compile(
+    r"(?:(?P<scheme>[a-z]+)://)?(?:(?P<user>[^@/\s]+)@)?(?P<host>\[[^\]\s]+\]|[^@:/\s]+|[0-9A-Fa-f]*(?::[0-9A-Fa-f%.\w]*){2,})"
+    r"(?::(?P<port>[0-9]{1,9}))?/?"
+)
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing that is wrong: at which key of the board ("" is its name), what, and what to write."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Address:
+    """The parts of `root@192.168.1.10:2222`, `[fe80::1]:22`, `ssh://board`; 0 and "" were not given."""
+
+    host: str
+    port: int = 0
+    user: str = ""
+
+
+def read_address(text: str) -> Address | None:
+    """The parts of an address; None for text that is none."""
+    match = _ADDRESS.fullmatch(text.strip())
+    if match is None:
+        return None
+    port = int(match["port"] or 0)
+    return Address(match["host"].strip("[]"), port, match["user"] or "") if port <= 65535 else None
+
+
+def complaints(name: str, platform: str, soc: str, transport: str, address: str) -> Iterator[Complaint]:
+    """Everything that is wrong with one board."""
+    yield from _of_name(name)
+    if transport != "local":
+        yield from _of_address(address)
+    yield from _of_soc(platform, soc)
+
+
+def _of_name(name: str) -> Iterator[Complaint]:
+    if not BOARD_NAME.fullmatch(name):
+        better = re.sub(r"[^\w.\-]+", "-", name).strip("-.")[:80] or "board-01"
+        yield Complaint(
+            "", f"{name!r} is no name for a board: letters, digits, '-', '_' and '.' are", f"for example `{better}:`"
+        )
+
+
+def _of_address(text: str) -> Iterator[Complaint]:
+    read = read_address(text)
+    if read is None:
+        yield Complaint("address", f"{text!r} is no address", "a host name or an IP address: `address: 192.168.1.10`")
+        return
+    if read.host == text:
+        return
+    keys = [f"`address: {read.host}`"]
+    keys += [f"`user: {read.user}`"] if read.user else []
+    keys += [f"`port: {read.port}`"] if read.port else []
+    yield Complaint("address", f"{text!r} is more than an address", f"write {', '.join(keys)}")
+
+
+def _of_soc(platform: str, soc: str) -> Iterator[Complaint]:
+    known = socs.KNOWN.get(platform, ())
+    if not soc or not known or socs.plain_name(platform, soc):
+        return
+    other = socs.platform_of(soc)
+    near = get_close_matches(soc.lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"its socs: {', '.join(known)}"
+    yield Complaint(
+        "soc", f"platform {platform} knows no soc {soc!r}", f"`platform: {other}` has it" if other else hint
+    )
