@@ -303,6 +303,8 @@ def main(argv):
         sys.stderr.write("usage: reference_runner.py REQUEST_FOLDER RESULT_FOLDER\n")
         return 2
     os.umask(0o022)
+    # read by ONNX Runtime when it is imported, also from within a vendor's package
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     report = divert_stdout()
     try:
         result = compute(argv[0], argv[1], report)

@@ -26,6 +26,7 @@ import onnx
 
 from harness.assets import asset
 from harness.errors import HostError, InputError
+from harness.onnx_file import load_whole
 from harness.records import ReferenceRuntime
 
 Array = np.ndarray[Any, Any]
@@ -189,7 +190,7 @@ def _write_model(model: Path, target: Path) -> None:
     if model.suffix.lower() != ".onnx" or not _has_external_data(model):
         shutil.copyfile(model, target)
         return
-    whole = onnx.load(str(model))
+    whole = load_whole(model)
     if whole.ByteSize() > MAX_MODEL_BYTES:
         raise InputError(f"{model}: over 2 GiB with its weights, which a vendor's runtime is not given")
     target.write_bytes(whole.SerializeToString())

@@ -11,6 +11,7 @@ import click
 
 from harness.cli.common import clean, emit_json, json_option
 from harness.errors import InputError
+from harness.safe_files import output_file
 
 if TYPE_CHECKING:
     from harness.convert_images import U8
@@ -89,7 +90,8 @@ def _convert(source: Path, given: dict[str, Any]) -> Made:
     pixels = _coloured(pixels, source, given, notes)
     data, shape, suffix = _laid_out(pixels, given)
     target = _target(source, given["output"], shape, suffix, given["form"])
-    target.write_bytes(data)
+    with output_file(target) as file:
+        file.write(data)
     return Made(
         source=str(source),
         source_md5=images.md5(source.read_bytes()),
@@ -133,7 +135,8 @@ def _restrided(source: Path, given: dict[str, Any]) -> Made:
     rows = np.frombuffer(data, np.uint8).reshape(-1, shape[2])
     made = images.aligned(rows, given["align"]).tobytes()
     target = _target(source, given["output"], shape, ".nv12", "nv12")
-    target.write_bytes(made)
+    with output_file(target) as file:
+        file.write(made)
     sums = images.md5(data), images.md5(made)
     return Made(str(source), sums[0], sums[0], str(target), sums[1], len(made), "nv12", shape, ())
 

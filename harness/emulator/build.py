@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
-
 from harness.emulator import build_log
 from harness.emulator.compile import Build, BuildOptions, compile_model
-from harness.emulator.compiled import write_compiled
+from harness.emulator.compiled import compiled_bytes
 from harness.errors import InputError
+from harness.safe_files import new_file, output_file
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,22 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
         from harness.emulator.venus_model import meta
 
         files |= meta(options.mean, options.var, options.soc.march)
-    write_compiled(target, [one.model for one in builds], files)
-    beside = [path for one in builds for path in _write_beside(target, one, options, len(builds) > 1)]
-    return Built(target, (target, *beside), builds)
+    contents = {target: compiled_bytes([one.model for one in builds], files)}
+    for one in builds:
+        contents |= _beside(target, one, options, len(builds) > 1)
+    _write_together(contents)
+    return Built(target, tuple(contents), builds)
+
+
+def _write_together(contents: Mapping[Path, bytes]) -> None:
+    """All files of a build or none: a model beside the ONNX of another build would be compared with it. The first is
+    the one that the user named."""
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            named = path == next(iter(contents))
+            file = stack.enter_context(output_file(path) if named else new_file(path))
+            file.write(content)
+            file.flush()
 
 
 def _refuse_same_names(builds: Sequence[Build]) -> None:
@@ -62,18 +75,13 @@ def _refuse_same_names(builds: Sequence[Build]) -> None:
         raise InputError(f"two models are called {max(names, key=names.count)!r}", "rename one of the files")
 
 
-def _write_beside(target: Path, one: Build, options: BuildOptions, several: bool) -> list[Path]:
+def _beside(target: Path, one: Build, options: BuildOptions, several: bool) -> dict[Path, bytes]:
+    """What a toolchain leaves beside a compiled model: its ONNX files, and what it says of the build."""
     stem = f"{target.stem}_{one.model.name}" if several else target.stem
     models = {f"{stem}_quantized_model.onnx": one.quantized, f"{stem}_optimized_float_model.onnx": one.float_model}
-    written = []
-    for name, model in models.items():
-        if model is not None:
-            onnx.save(model, str(target.with_name(name)))
-            written.append(target.with_name(name))
-    for name, text in _reports(stem, one, options).items():
-        target.with_name(name).write_text(text)
-        written.append(target.with_name(name))
-    return written
+    contents = {name: bytes(model.SerializeToString()) for name, model in models.items() if model is not None}
+    contents |= {name: text.encode() for name, text in _reports(stem, one, options).items()}
+    return {target.with_name(name): content for name, content in contents.items()}
 
 
 def _reports(stem: str, one: Build, options: BuildOptions) -> dict[str, str]:

@@ -149,8 +149,8 @@ def _content(path: Path) -> bytes:
     return data[len(MAGIC) :]
 
 
-def write_compiled(path: Path, models: Sequence[CompiledModel], files: Mapping[str, bytes]) -> None:
-    """Write a compiled file; the same content gives the same bytes."""
+def compiled_bytes(models: Sequence[CompiledModel], files: Mapping[str, bytes]) -> bytes:
+    """The content of a compiled file; the same models and files give the same bytes."""
     meta = {"format": FORMAT, "models": [dataclasses.asdict(model) for model in models]}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -158,7 +158,7 @@ def write_compiled(path: Path, models: Sequence[CompiledModel], files: Mapping[s
             info = zipfile.ZipInfo(name, _STAMP)
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, content, compresslevel=1)
-    path.write_bytes(MAGIC + buffer.getvalue())
+    return MAGIC + buffer.getvalue()
 
 
 # --------------------------------------------------------------------------- from JSON
