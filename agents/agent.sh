@@ -683,7 +683,7 @@ sweep_marked() { # tokens: kill every process whose environment carries HARNESS_
     s_found=
     for s_dir in "$proc"/[0-9]*; do
       [ "${s_dir##*/}" != "$$" ] || continue
-      while IFS= read -r s_line || [ -n "$s_line" ]; do
+      while s_line= && IFS= read -r s_line || [ -n "$s_line" ]; do # emptied: mksh leaves it as it is where reading fails
         for s_token in "$@"; do
           case $s_line in *"HARNESS_RUN=$s_token"*) s_found="$s_found ${s_dir##*/}" ;; esac
         done
@@ -1160,7 +1160,7 @@ end_calls() { # nonce first: end pushes, pulls and commands under an earlier lea
     for s_dir in "$proc"/[0-9]*; do
       s_pid=${s_dir##*/}
       case $s_pid in "$$" | "$PPID") continue ;; esac
-      while IFS= read -r s_line || [ -n "$s_line" ]; do
+      while s_line= && IFS= read -r s_line || [ -n "$s_line" ]; do # emptied: mksh leaves it as it is where reading fails
         case $s_line in
           *"work=$work"*lease=[0-9]*."$1"*) ;;
           *"/agent/agent-"*.sh*"work=$work"*lease=[0-9]*)
