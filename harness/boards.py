@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness import platforms
 from harness.agent import Agent
 from harness.records import Board
 from harness.records.boards import SERVED
-from harness.transports import Prompt, open_transport
+from harness.transports import Patience, Prompt, open_transport
 from harness.transports.base import Transport
 
 
 @contextlib.contextmanager
-def open_board(board: Board, prompt: Prompt | None = None) -> Iterator[tuple[Board, Transport]]:
+def open_board(
+    board: Board,
+    prompt: Prompt | None = None,
+    patience: Patience | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[tuple[Board, Transport]]:
     """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts.
 
-    `prompt` asks a person for a password; without it nobody is asked.
+    `prompt` asks a person for a password; without it nobody is asked. With `patience` the board is tried again until
+    that is over, which `tell` is told; without it once.
     """
     with contextlib.ExitStack() as stack:
         if board.emulated and board.emulated.server != SERVED:
             from harness.emulator.boards import stand_up
 
             board = stack.enter_context(stand_up(board))
-        yield board, stack.enter_context(open_transport(board, prompt))
+        reached = board
+        if patience is None:
+            transport = open_transport(reached, prompt)
+        else:
+            transport = patience.retry(lambda: open_transport(reached, prompt, patience), tell=tell)
+        yield reached, stack.enter_context(transport)
 
 
 def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, Any]:

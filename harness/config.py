@@ -35,6 +35,7 @@ class _File(BaseModel):
 class LimitsFile(_File):
     timeout_s: float = Field(default=Limits.timeout_s, gt=0)
     connect_timeout_s: float = Field(default=Limits.connect_timeout_s, gt=0)
+    patience_s: float = Field(default=Limits.patience_s, ge=0)
     max_files: int = Field(default=Limits.max_files, gt=0)
     max_bytes: int = Field(default=Limits.max_bytes, gt=0)
     cache_bytes: int = Field(default=Limits.cache_bytes, ge=0)

@@ -7,7 +7,8 @@
     └── CouldNotMeasure         exit 3: the measurement could not be made
         ├── HostError           this PC lacks something (sshd, qemu, space)
         ├── LinkError           the way to the board; names user@host:port and what was being done
-        │   └── HostKeyError    unknown or changed host key
+        │   ├── HostKeyError    unknown or changed host key
+    │   └── LoginError      the board answers, and refuses the login
         ├── AgentError          the agent on the board answered nonsense or refused
         ├── BoardError          the board lacks something (space, tool, memory), or is leased or rebooted
         └── ToolError           the vendor's tool failed, hung or left no result
@@ -62,6 +63,10 @@ class LinkError(CouldNotMeasure):
 
 
 class HostKeyError(LinkError):
+    pass
+
+
+class LoginError(LinkError):
     pass
 
 

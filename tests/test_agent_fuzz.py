@@ -72,6 +72,7 @@ class Parrot(Copying):
     where = "user@board:22"
 
     def __init__(self, out: bytes, code: int = 0) -> None:
+        super().__init__()
         self._out, self._code = out, code
 
     @contextmanager

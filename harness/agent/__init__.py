@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from harness.agent import files, installing, pushing, words
 from harness.agent.jobs import job_text
@@ -31,16 +30,26 @@ from harness.agent.words import (
     refusal,
 )
 from harness.archive import Quotas
-from harness.errors import AgentError, BoardError, HostKeyError, LinkError, ToolError
+from harness.errors import AgentError, BoardError, ToolError
 from harness.records import Board, Invocation
-from harness.transports.base import OUTPUT_LIMIT_BYTES, CommandTimeout, Done, Progress, Transport, printable
+from harness.transports.base import OUTPUT_LIMIT_BYTES, Done, Progress, Transport, printable
+from harness.transports.copying import left
 
-__all__ = ["LOG_LIMIT_BYTES", "Agent", "BoardFacts", "FileFacts", "LeaseFacts", "Put", "Quotas", "RunState", "Sample"]
+__all__ = [
+    "ASK_TIMEOUT_S",
+    "LOG_LIMIT_BYTES",
+    "Agent",
+    "BoardFacts",
+    "FileFacts",
+    "LeaseFacts",
+    "Put",
+    "Quotas",
+    "RunState",
+    "Sample",
+]
 
-ASK_TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell
-PATIENCE_S = 30.0  # how long a broken link is tried again
-BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
-TRIES = 50  # of one thing, over a link that breaks again and again
+ASK_TIMEOUT_S = installing.TIMEOUT_S
+HASH_TIMEOUT_S = 660.0  # of what a run left: what could be written within a run's time limit can be read in it
 LOG_LIMIT_BYTES = 64 * 2**20
 ANSWER_LIMIT_BYTES = 2**20  # of a question with a short answer; what a board sends beyond it is not read
 GUARD_REFUSED = 97  # exit code of `guard` when the lease is over
@@ -48,7 +57,6 @@ OVERTIME_S = 60.0  # for a board that is slow to end a tool, before it is no lon
 WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
 REFUSAL = b"error="
 
-T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
@@ -56,8 +64,8 @@ class Agent:
     """The agent of one board, over one transport. Call `install()` first.
 
     `work` is the folder on the board (relative to the login's home, or absolute); `cache_bytes` caps the
-    content-addressed cache in it. Errors of every method: LinkError (after `patience_s` of trying again),
-    AgentError for an answer that makes no sense, BoardError for what the board refuses.
+    content-addressed cache in it. `patience_s` changes the transport's. Errors of every method: LinkError (after the
+    patience of trying again), AgentError for an answer that makes no sense, BoardError for what the board refuses.
     """
 
     def __init__(
@@ -67,7 +75,7 @@ class Agent:
         *,
         cache_bytes: int = 2 * 2**30,
         shell: Sequence[str] = ("sh",),
-        patience_s: float = PATIENCE_S,
+        patience_s: float | None = None,
         max_files: int = 200_000,
     ) -> None:
         self.transport = transport
@@ -79,7 +87,10 @@ class Agent:
         self.packing = Packing()
         self.pinned: dict[str, int] = {}  # names in the board's cache that must not leave it, and their sizes
         self._shell = tuple(shell)
-        self._patience_s = patience_s
+        self.patience = transport.patience
+        if patience_s is not None:
+            self.patience.limit_s = patience_s
+        self.hash_timeout_s = HASH_TIMEOUT_S
         self._file = ""
         self._hashes: dict[str, dict[str, FileFacts]] = {}
 
@@ -129,19 +140,28 @@ class Agent:
         """
         argv = self.command(verb, *arguments, options=options)
 
-        def ask_once() -> Answer:
-            done = self.transport.run(argv, timeout_s=timeout_s, stdin=stdin, limit_bytes=limit_bytes)
-            return self.check(done, verb)
-
         try:
-            return self.patiently(ask_once)
+            return self.check(self.run(argv, timeout_s, stdin, limit_bytes), verb)
         except AgentGone:  # a work folder in memory is empty after a reboot
             self.install()
-            return self.patiently(ask_once)
+            return self.check(self.run(argv, timeout_s, stdin, limit_bytes), verb)
+
+    def run(
+        self, argv: Sequence[str], timeout_s: float, stdin: bytes | None, limit_bytes: int = ANSWER_LIMIT_BYTES
+    ) -> Done:
+        """A command that is safe to repeat; with all its tries it takes no longer than its limit and the patience."""
+        ends_at = time.monotonic() + timeout_s + self.patience.limit_s
+
+        def once() -> Done:
+            left_s = min(timeout_s, max(1.0, left(ends_at)))
+            return self.transport.run(argv, timeout_s=left_s, stdin=stdin, limit_bytes=limit_bytes)
+
+        return self.patience.retry(once, timeout_s + self.patience.limit_s)
 
     def ask_stream(self, verb: str, *arguments: str, stdin: Iterable[bytes], timeout_s: float) -> Answer:
         """One question, not repeated, whose input is too long to be held."""
-        with self.transport.stream(self.command(verb, *arguments), timeout_s=timeout_s, stdin=stdin) as stream:
+        argv = self.command(verb, *arguments)
+        with self.transport.stream(argv, timeout_s=timeout_s, stdin=stdin, paced="up") as stream:
             out = b"".join(stream)
         return self.check(Done(-1 if stream.code is None else stream.code, out, stream.err), verb)
 
@@ -154,7 +174,8 @@ class Agent:
         timeout_s: float,
     ) -> None:
         """One question, not repeated, whose answer is raw bytes for `sink`, which judges them."""
-        with self.transport.stream(self.command(verb, *arguments), timeout_s=timeout_s, stdin=stdin) as stream:
+        argv = self.command(verb, *arguments)
+        with self.transport.stream(argv, timeout_s=timeout_s, stdin=stdin, paced="down") as stream:
             sink(self._not_refused(verb, stream))
 
     def _not_refused(self, verb: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -192,26 +213,6 @@ class Agent:
         if self.lease_token:
             line.append(f"lease={self.lease_token}")
         return [*line, verb, *arguments]
-
-    def patiently(self, action: Callable[[], T]) -> T:
-        """Do something that is safe to repeat, again and again while the link is broken, within the patience."""
-        failing_since, tries = 0.0, 0
-        for _ in range(TRIES):
-            began = time.monotonic()
-            try:
-                return action()
-            except (HostKeyError, CommandTimeout):
-                raise
-            except LinkError:
-                now = time.monotonic()
-                if not tries or now - began > BACK_OFF_S[-1]:  # it worked for a while: a new break
-                    failing_since, tries = now, 0
-                pause = BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)]
-                if now + pause > failing_since + self._patience_s:
-                    raise
-                tries += 1
-                time.sleep(pause)
-        raise LinkError(f"{self.where}: the link broke {TRIES} times", "look at the cable, the switch, the power")
 
     # ---- files to the board
 
@@ -308,9 +309,9 @@ class Agent:
 
     # ---- files from the board
 
-    def hash(self, folder: str, timeout_s: float = 3600.0) -> dict[str, FileFacts]:
+    def hash(self, folder: str) -> dict[str, FileFacts]:
         """Every regular file under a folder: size and md5 ("" when the board could not read it), by name."""
-        facts = files.hash_folder(self, folder, timeout_s)
+        facts = files.hash_folder(self, folder, self.hash_timeout_s)
         self._hashes[folder] = facts
         return facts
 

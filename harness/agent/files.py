@@ -20,10 +20,12 @@ from harness.digests import md5_of_file
 from harness.errors import BoardError, LinkError
 from harness.safe_files import make_folder, remove_file
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, printable
+from harness.transports.copying import left
 
 if TYPE_CHECKING:
     from harness.agent import Agent
 
+PULL_S = 300.0  # of a pull, besides the time that its bytes take: a slow board opens thousands of files
 BYTES_PER_NAME = 600  # of a hash answer: two lines for each file
 _SIZE = re.compile(rb"[0-9]{1,18}")  # int() of thousands of digits raises
 
@@ -47,7 +49,7 @@ def hash_folder(agent: Agent, folder: str, timeout_s: float) -> dict[str, FileFa
             code = -1 if stream.code is None else stream.code
             return Done(code, bytes(out), stream.err)
 
-    done = agent.patiently(look)
+    done = agent.patience.retry(look, timeout_s + agent.patience.limit_s)
     agent.check(done, "hash")
     facts = read_hashes(done.out, agent.max_files)
     if len(facts) > agent.max_files:
@@ -215,18 +217,21 @@ def _fetch_batch(
     def sink(pieces: Iterable[bytes]) -> None:
         unpacker.read(inflate(pieces) if zipped else pieces)
 
-    def attempt() -> None:
-        left = [name for name in names if name not in unpacker.files]
-        if left:
-            limit_s = _time(left, known)
-            agent.read_stream("pack", *words, stdin=_name_list(left), sink=sink, timeout_s=limit_s)
+    limit_s = _time(names, known)
+    ends_at = time.monotonic() + limit_s
 
-    agent.patiently(attempt)
+    def attempt() -> None:
+        missing = [name for name in names if name not in unpacker.files]
+        if missing:
+            left_s = max(1.0, left(ends_at))
+            agent.read_stream("pack", *words, stdin=_name_list(missing), sink=sink, timeout_s=left_s)
+
+    agent.patience.retry(attempt, limit_s)
     return {name: (file.file, file.md5) for name, file in unpacker.files.items()}
 
 
 def _time(names: Sequence[str], known: Mapping[str, FileFacts]) -> float:
-    return 300.0 + sum(known[name].size_bytes for name in names) / SLOWEST_BYTES_PER_S
+    return PULL_S + sum(known[name].size_bytes for name in names) / SLOWEST_BYTES_PER_S
 
 
 def _name_list(names: Sequence[str]) -> list[bytes]:
@@ -243,15 +248,18 @@ def _fetch_large(
     source = f"{folder}/{name}"
     if agent.lease_token:
         agent.check_lease()  # this one goes past the agent
-    agent.patiently(
-        lambda: agent.transport.pull(
+    ends_at = time.monotonic() + limit_s
+
+    def attempt() -> None:
+        agent.transport.pull(
             source,
             target,
-            timeout_s=limit_s,
+            timeout_s=max(1.0, left(ends_at)),
             progress=lambda now, _: shift.tell(now),
             root=landing.root or landing.folder,
         )
-    )
+
+    agent.patience.retry(attempt, limit_s)
     try:
         digest = md5_of_file(target)
     except OSError as error:

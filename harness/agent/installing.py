@@ -45,7 +45,7 @@ def install(agent: Agent) -> tuple[bool, str, str]:
 def _place(agent: Agent, digest: str, verb: str, stdin: bytes | None) -> tuple[str, str]:
     work = agent.work if agent.work.startswith("/") else f"./{agent.work}"
     argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb, secrets.token_hex(8)]
-    done = agent.patiently(lambda: agent.transport.run(argv, timeout_s=TIMEOUT_S, stdin=stdin))
+    done = agent.run(argv, TIMEOUT_S, stdin)
     lines = os.fsdecode(done.out).split("\n")
     if len(lines) == 3 and lines[0] == "lacking":
         raise words.lacking(agent.where, lines[1])

@@ -106,4 +106,4 @@ class Keeper:
     def end(self) -> None:
         """Renew no more."""
         self._over.set()
-        self._thread.join(10.0)
+        self._thread.join(self._agent.patience.at_most(10.0))

@@ -18,15 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from harness.agent.installing import TIMEOUT_S
 from harness.agent.words import Answer, Put, Refused, whole_number
 from harness.digests import md5_of_file
-from harness.errors import BoardError, ConfigError, InputError
+from harness.errors import BoardError, ConfigError, InputError, LinkError
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Progress
 
 if TYPE_CHECKING:
     from harness.agent import Agent
 
+PUSH_S = 120.0  # of a push, besides the time that its bytes take
 SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits of transfers are made from it
+HASH_BYTES_PER_S = 5e6  # of a slow card
 BUSY_PATIENCE_S = 120.0  # how long another host's push of the same file is waited for
 AHEAD_BYTES = 16 * 2**20  # from this size on, sending before the md5 is known saves more than its extra question
 QUICK_BYTES = 2**20  # of both ends: what a passing name is made from
@@ -93,8 +96,15 @@ def _list_of(sizes: Mapping[Path, int]) -> str:
 
 def _have(agent: Agent, files: Mapping[str, int]) -> Answer:
     """Ask for files by name, and with them for all that is pinned, so that it does not leave the cache for them."""
-    lines = "".join(f"{name} {size}\n" for name, size in {**agent.pinned, **files}.items())
-    return agent.ask("have", str(agent.cache_bytes), stdin=lines.encode(), timeout_s=600.0)
+    asked = {**agent.pinned, **files}
+    lines = "".join(f"{name} {size}\n" for name, size in asked.items())
+    limit_s = hash_limit_s(sum(asked.values()))  # what lies there since before a reboot is read
+    return agent.ask("have", str(agent.cache_bytes), stdin=lines.encode(), timeout_s=limit_s)
+
+
+def hash_limit_s(size_bytes: int) -> float:
+    """Time limit of a question for which the board reads so many bytes."""
+    return TIMEOUT_S + size_bytes / HASH_BYTES_PER_S
 
 
 def _size(path: Path) -> int:
@@ -131,7 +141,7 @@ def _put_ahead(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
     md5 = digest.finish()
     name = _cache_name(path, md5)
     try:
-        agent.ask("adopt", push.name, name, str(size), _owner(), timeout_s=600.0)
+        agent.ask("adopt", push.name, name, str(size), _owner(), timeout_s=hash_limit_s(size))
     except Refused as error:
         if error.word not in ("damaged", "busy"):
             raise
@@ -201,17 +211,20 @@ class _Push:
 
     def bring(self) -> int:
         """Send what the board lacks; returns the bytes that were sent."""
-        ends_at = time.monotonic() + BUSY_PATIENCE_S
+        busy_until = time.monotonic() + BUSY_PATIENCE_S
+        ends_at = busy_until + PUSH_S + self.size / SLOWEST_BYTES_PER_S
         damaged, still, last = 0, 0, -1
         while (offset := self._offset()) is not None and not (self._digest and offset == self.size > 0):
             still = still + 1 if offset <= last else 0
             last = offset
             try:
-                answer = self.agent.patiently(lambda at=offset: self._send(at))  # type: ignore[misc]
+                answer = self._send(offset, max(1.0, ends_at - time.monotonic()))
                 if answer.all("received") or answer.all("stored"):
                     break
+            except LinkError as error:
+                self.agent.patience.pause(error, ends_at)
             except Refused as error:
-                if error.word == "busy" and time.monotonic() < ends_at:
+                if error.word == "busy" and time.monotonic() < busy_until:
                     last, still = -1, 0
                     time.sleep(0.5)
                 elif error.word == "damaged" and damaged < 1:
@@ -238,18 +251,14 @@ class _Push:
                 return min(max(0, whole_number(size) or 0), self.size)
         return 0
 
-    def _send(self, offset: int) -> Answer:
-        if offset and (now := self._offset()) != offset:  # an earlier attempt got further than its answer
-            if now is None or now == self.size:
-                return Answer(b"", True)
-            offset = now
+    def _send(self, offset: int, timeout_s: float) -> Answer:
         later = ["later"] if self._digest else []
         with self.path.open("rb") as source:
             return self.agent.ask_stream(
                 "put",
                 *(self.name, str(self.size), str(offset), str(self._end(offset)), _owner(), *later),
                 stdin=self._pieces(source, offset),
-                timeout_s=120.0 + self.size / SLOWEST_BYTES_PER_S,
+                timeout_s=timeout_s,
             )
 
     def _end(self, start: int) -> int:

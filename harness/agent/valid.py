@@ -61,7 +61,7 @@ def hash_valid(
                     raise BoardError(f"{agent.where}: an endless answer to 'valid'", "is its python3 a python3?")
             return Done(-1 if stream.code is None else stream.code, bytes(out), stream.err)
 
-    done = agent.patiently(look)
+    done = agent.patience.retry(look, timeout_s + agent.patience.limit_s)
     answer = agent.check(done, "valid")
     if answer.number("code") != 0:
         said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {answer.find('code')}"

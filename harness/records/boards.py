@@ -12,6 +12,7 @@ class Limits:
 
     timeout_s: float = 600.0
     connect_timeout_s: float = 10.0
+    patience_s: float = 30.0  # how long a link that broke is tried again
     max_files: int = 200_000
     max_bytes: int = 64 * 2**30
     cache_bytes: int = 2 * 2**30

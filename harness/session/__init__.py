@@ -21,8 +21,9 @@ from harness.platforms.base import Platform
 from harness.records import Board, Case
 from harness.resume import Resume
 from harness.resume import load as load_resume
-from harness.session.steps import Session, job_of
-from harness.transports import Prompt
+from harness.session.job import job_of
+from harness.session.steps import Session
+from harness.transports import Patience, Prompt
 
 __all__ = ["Interrupted", "resume_case", "run_case"]
 
@@ -102,7 +103,8 @@ def _with_recovery(session: Session, prompt: Prompt | None) -> None:
     board = session.board
     for cycles in itertools.count():
         try:
-            with open_board(board, prompt) as (reached, transport):
+            patience = Patience(board.limits.patience_s)
+            with open_board(board, prompt, patience, lambda text: session.tell(text, 0, -1)) as (reached, transport):
                 return session.run(reached, transport)
         except CouldNotMeasure as error:
             if not session.may_cycle or not recovery.recover(

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import run_record, store
-from harness.agent import LOG_LIMIT_BYTES, Agent, BoardFacts, FileFacts, Quotas
+from harness.agent import ASK_TIMEOUT_S, LOG_LIMIT_BYTES, Agent, BoardFacts, FileFacts, Quotas
 from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON, SCRIPT
 from harness.assets import asset
@@ -21,40 +21,22 @@ from harness.errors import (
     COULD_NOT_MEASURE,
     BoardError,
     HarnessError,
-    InputError,
     LinkError,
     ToolError,
 )
 from harness.expectation import Expectation, Fed
 from harness.holding import hold
 from harness.inputs import plan_inputs, tool_name, wants_raw
-from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, Verdict
+from harness.records import Board, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import save as save_resume
 from harness.session import again, sending, unpulled
+from harness.session.job import check_name, job_of
 from harness.session.paths import with_paths
 from harness.session.sensors import Sensors
 from harness.transports.base import Transport
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
-
-
-def job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options: dict[str, Any]) -> Job:
-    name, core, threads = case.model_name, case.core, case.threads
-    return Job(mode, model, "", inputs, name, core, threads, case.frames, case.time_s, options)
-
-
-def check_name(case: Case, models: tuple[str, ...]) -> None:
-    """Which model of a packed file is meant. Errors: InputError where none is named, or one that is not in it."""
-    if case.model_name and models and case.model_name not in models:
-        raise InputError(
-            f"{case.model.name}: no model {case.model_name!r} in it", f"it holds: {', '.join(models)} (--model-name)"
-        )
-    if not case.model_name and len(models) > 1:
-        raise InputError(
-            f"{case.model.name}: holds {len(models)} models: {', '.join(models)}",
-            f"say which one: --model-name {models[0]}",
-        )
 
 
 class Session:
@@ -88,6 +70,7 @@ class Session:
         self.board = board
         with self._at("connecting"):
             self.agent = Agent.of(board, transport)
+            self.agent.hash_timeout_s = ASK_TIMEOUT_S + self.case.timeout_s
             self.agent.install()
             self.sensors = Sensors(self.agent, board, self.platform, self.record, self.case.timeout_s)
             facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=board.tools)
@@ -107,16 +90,10 @@ class Session:
 
     def _held(self) -> None:
         """The board is ours."""
-        self.sensors.look("before")
-        self.sensors.clocks()
-        with self._at("pushing the model"):
-            support = self.platform.files(self.board, self._job("info", "", ()))
-            script = [asset(SCRIPT)] if self._python else []
-            self._always = (self.case.model, *support, *script)
-            given = [path for _, path in self.case.inputs if path.is_file()]  # one that is not is told later
-            sending.reserve(self.agent, self.board, (*self._always, *given))
-            model = self._put(self.case.model)
-            self.support = [self._put(path) for path in support]
+        with self._giving_up():
+            self.sensors.look("before")
+            self.sensors.clocks()
+            model = self._push_model()
         self.left_clean = False
         place = self.agent.new_folder(self.resume.place)
         try:
@@ -128,6 +105,27 @@ class Session:
             raise
         self._clean(place)
 
+    @contextlib.contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Once a run is stopped, or its link given up, a silent board gets little more time."""
+        try:
+            yield
+        except (KeyboardInterrupt, LinkError):
+            self.agent.patience.stop()
+            raise
+
+    def _push_model(self) -> str:
+        """The model and the platform's own files; gives the model's path on the board."""
+        with self._at("pushing the model"):
+            support = self.platform.files(self.board, self._job("info", "", ()))
+            script = [asset(SCRIPT)] if self._python else []
+            self._always = (self.case.model, *support, *script)
+            given = [path for _, path in self.case.inputs if path.is_file()]  # one that is not is told later
+            sending.reserve(self.agent, self.board, (*self._always, *given))
+            model = self._put(self.case.model)
+            self.support = [self._put(path) for path in support]
+        return model
+
     def _clean(self, place: str) -> None:
         with contextlib.suppress(HarnessError):
             self.agent.remove(place)
@@ -135,9 +133,11 @@ class Session:
             self.resume = dataclasses.replace(self.resume, tokens={})
 
     def _on_board(self, model: str, place: str) -> None:
-        self._commands(self.board.setup, "setup")
+        with self._giving_up():
+            self._commands(self.board.setup, "setup")
         try:
-            self._modes(model, place)
+            with self._giving_up():
+                self._modes(model, place)
         except BaseException:
             broke_at = self._step
             with contextlib.suppress(HarnessError):  # the first error is the one to tell, and where it was

@@ -16,14 +16,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from harness.errors import LinkError
+
+if TYPE_CHECKING:
+    from harness.transports.patience import Patience
 
 OUTPUT_LIMIT_BYTES = 16 * 2**20  # an answer, not a file: longer output goes to a file and is pulled
 PIECE_BYTES = 128 * 1024  # pieces of 64 to 128 KiB are the fastest over SSH; whole files at once are quadratic
 STREAM_LIMIT_BYTES = 384 * 2**20  # one SSH stream; near 512 MiB a re-keying can kill the connection
 
+Paced = Literal["", "up", "down"]  # the way in which a stream must carry something all the time
 Progress = Callable[[int, int], None]  # (bytes so far, bytes in all; -1 when not known)
 
 
@@ -64,6 +68,7 @@ class Transport(Protocol):
     """
 
     where: str  # "user@host:port", or the folder of a local board
+    patience: Patience  # the clock of this link: told of everything that is received
 
     def run(
         self,
@@ -82,11 +87,13 @@ class Transport(Protocol):
         timeout_s: float,
         stdin: Iterable[bytes] | None = None,
         carries_bytes: int = STREAM_LIMIT_BYTES,
+        paced: Paced = "",
     ) -> AbstractContextManager[Stream]:
         """Run one command, feeding `stdin` in pieces and yielding its output in pieces; nothing is buffered whole.
 
         Leaving the context early ends the command. `carries_bytes`: what goes both ways at the most; a connection that
-        should not carry that much any more is made anew first.
+        should not carry that much any more is made anew first. `paced`: given up as CommandTimeout where input ("up",
+        while there is some) or output ("down") moves slower than pace.LEAST_BYTES_PER_S.
         """
 
     def push(self, source: Path, target: str, *, timeout_s: float, progress: Progress | None = None) -> None:

@@ -18,10 +18,12 @@ from harness.transports.base import (
     PIECE_BYTES,
     STREAM_LIMIT_BYTES,
     Done,
+    Paced,
     Progress,
     Stream,
     printable,
 )
+from harness.transports.patience import Patience
 
 # $1 part, $2 bytes it must hold now, $3 "new" or "more". A stream that ends early leaves nothing behind.
 _RECEIVE = """\
@@ -52,6 +54,9 @@ class Copying:
 
     where: str
 
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+
     def stream(
         self,
         argv: Sequence[str],
@@ -59,6 +64,7 @@ class Copying:
         timeout_s: float,
         stdin: Iterable[bytes] | None = None,
         carries_bytes: int = STREAM_LIMIT_BYTES,
+        paced: Paced = "",
     ) -> AbstractContextManager[Stream]:
         raise LinkError(f"{self.where}: this transport cannot stream")
 
@@ -124,7 +130,7 @@ class Copying:
         digest = hashlib.md5(usedforsecurity=False)
         for start in range(0, size, STREAM_LIMIT_BYTES) or [0]:
             argv = _range_command(source, start, size)
-            with self.stream(argv, timeout_s=left(ends_at)) as stream:
+            with self.stream(argv, timeout_s=left(ends_at), paced="down") as stream:
                 for piece in stream:
                     digest.update(piece)
                     file.write(piece)
@@ -139,7 +145,8 @@ class Copying:
     ) -> bytes:
         """One sh script with positional arguments; its output. Errors: BoardError with what it said."""
         out = bytearray()
-        with self.stream(["sh", "-c", script, "sh", *arguments], timeout_s=timeout_s, stdin=stdin) as stream:
+        argv = ["sh", "-c", script, "sh", *arguments]
+        with self.stream(argv, timeout_s=timeout_s, stdin=stdin, paced="up" if stdin is not None else "") as stream:
             for piece in stream:
                 out += piece
                 if len(out) > OUTPUT_LIMIT_BYTES:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from harness.errors import HostError
 from harness.records import Board
-from harness.transports.base import STREAM_LIMIT_BYTES, Stream
+from harness.transports.base import STREAM_LIMIT_BYTES, Paced, Stream
 from harness.transports.copying import Copying
+from harness.transports.pace import Pace
 from harness.transports.passwords import hide_environment
+from harness.transports.patience import Patience
 from harness.transports.pipes import PipeStream, command_name
 from harness.transports.quoting import check_arguments
 
@@ -19,7 +21,8 @@ from harness.transports.quoting import check_arguments
 class LocalTransport(Copying):
     """`board.address` is the folder that is the board's home; made when it is absent."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, patience: Patience | None = None) -> None:
+        super().__init__(patience)
         self._folder = Path(board.address or Path.home()).expanduser().absolute()
         self.where = f"{board.name} (this PC, {self._folder})"
         try:
@@ -34,21 +37,24 @@ class LocalTransport(Copying):
         timeout_s: float,
         stdin: Iterable[bytes] | None = None,
         carries_bytes: int = STREAM_LIMIT_BYTES,
+        paced: Paced = "",
     ) -> AbstractContextManager[Stream]:
         """Run one command; see the contract in base.py."""
         check_arguments(argv)
-        return self._stream(argv, timeout_s, stdin)
+        return self._stream(argv, timeout_s, stdin, paced)
 
     @contextmanager
-    def _stream(self, argv: Sequence[str], timeout_s: float, stdin: Iterable[bytes] | None) -> Iterator[Stream]:
+    def _stream(
+        self, argv: Sequence[str], timeout_s: float, stdin: Iterable[bytes] | None, paced: Paced
+    ) -> Iterator[Stream]:
         # `sh -c exec` makes an absent program the answer 127, as on every other board
         words = ["sh", "-c", 'exec "$@"', "sh", *argv]
         with PipeStream(
             [os.fsencode(word) for word in words],
-            where=self.where,
-            shown=command_name(argv),
+            what=f"{self.where}: {command_name(argv)}",
             timeout_s=timeout_s,
             stdin=stdin,
+            pace=Pace(self.patience, paced),
             environment=hide_environment() | {"HOME": str(self._folder), "PWD": str(self._folder)},
             folder=self._folder,
         ) as stream:

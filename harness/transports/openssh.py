@@ -17,27 +17,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import AskedWrongly, ConfigError, HarnessError, HostError, HostKeyError, LinkError
+from harness.errors import AskedWrongly, ConfigError, HarnessError, HostError, HostKeyError, LinkError, LoginError
 from harness.records import Board
 from harness.transports import known_hosts
 from harness.transports.askpass import answering
-from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Stream, printable
+from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream, printable
 from harness.transports.copying import Copying
 from harness.transports.guard import Guard
 from harness.transports.passwords import Passwords, hide_environment, variable
+from harness.transports.patience import Patience
 from harness.transports.pipes import PipeStream, command_name
 from harness.transports.quoting import remote_command
 
 LEFT_ALONE_S = 900  # of the master after its last session, where harness and its guard were both killed
 LINK_FAILED = 255  # the exit code of ssh itself
 ALIVE_TIMEOUT_S = 5.0
-MASTER_TIMEOUT_S = 30.0
+LOGIN_SLOWER = 3.0  # a whole login, times connect_timeout_s
 
 
 class OpensshTransport(Copying):
     """A master connection in the background; every command is a session on it."""
 
-    def __init__(self, board: Board, passwords: Passwords | None = None) -> None:
+    def __init__(self, board: Board, passwords: Passwords | None = None, patience: Patience | None = None) -> None:
+        super().__init__(patience)
         if not board.address:
             raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
         if board.identity and not Path(board.identity).expanduser().is_file():
@@ -70,7 +72,7 @@ class OpensshTransport(Copying):
             "UserKnownHostsFile": str(known_hosts.known_hosts_file(board)),
             "GlobalKnownHostsFile": "/dev/null",
             "UpdateHostKeys": "no",
-            "ConnectTimeout": str(max(1, round(board.limits.connect_timeout_s))),
+            "ConnectTimeout": str(max(1, round(self.patience.at_most(board.limits.connect_timeout_s)))),
             "ServerAliveInterval": "4",
             "ServerAliveCountMax": "3",  # a dead peer is noticed after 12 s
             "EscapeChar": "none",
@@ -127,7 +129,7 @@ class OpensshTransport(Copying):
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=said,
-                    timeout=self._board.limits.connect_timeout_s + MASTER_TIMEOUT_S,
+                    timeout=self.patience.at_most(LOGIN_SLOWER * self._board.limits.connect_timeout_s),
                     env=hide_environment() | environment,
                     start_new_session=True,
                     check=False,
@@ -141,7 +143,9 @@ class OpensshTransport(Copying):
             if re.search(pattern, said, re.IGNORECASE):
                 name = self._board.name
                 password = f"{variable(name)}, or: harness boards password {name}"
-                return LinkError(f"{self.where}: {message}", hint.replace("{password}", password))
+                final = pattern in _FINAL and "temporary" not in said.lower()  # a name server may come back
+                kind = LoginError if final else LinkError
+                return kind(f"{self.where}: {message}", hint.replace("{password}", password))
         if re.search("host key verification|host identification|host key is known", said, re.IGNORECASE):
             return self._host_key_error(said)
         lines = [line for line in said.splitlines() if line.strip()]
@@ -163,11 +167,14 @@ class OpensshTransport(Copying):
         return known_hosts.unknown(login.board, self.where, new)
 
     def _ensure(self) -> None:
-        with self._lock:
-            if self._stands():
-                return
-            self._stop_master()
-            self._connect()
+        if not self._lock.acquire(timeout=self.patience.at_most(LOGIN_SLOWER * self._board.limits.connect_timeout_s)):
+            raise LinkError(f"{self.where}: still connecting", "is the board on, and on this network?")
+        try:
+            if not self._stands():
+                self._stop_master()
+                self._connect()
+        finally:
+            self._lock.release()
 
     def stream(
         self,
@@ -176,16 +183,24 @@ class OpensshTransport(Copying):
         timeout_s: float,
         stdin: Iterable[bytes] | None = None,
         carries_bytes: int = STREAM_LIMIT_BYTES,
+        paced: Paced = "",
     ) -> AbstractContextManager[Stream]:
         """Run one command; see the contract in base.py."""
-        return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin)
+        return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin, paced)
 
     @contextmanager
-    def _stream(self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None) -> Iterator[Stream]:
+    def _stream(
+        self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None, paced: Paced
+    ) -> Iterator[Stream]:
         self._ensure()
         words: list[str | bytes] = [self._ssh, *self._options(), "-o", "ControlMaster=no", "--", self._target, command]
         with PipeStream(
-            words, where=self.where, shown=shown, timeout_s=timeout_s, stdin=stdin, environment=hide_environment()
+            words,
+            what=f"{self.where}: {shown}",
+            timeout_s=timeout_s,
+            stdin=stdin,
+            pace=Pace(self.patience, paced),
+            environment=hide_environment(),
         ) as stream:
             yield _Checked(stream, self.where, shown, self._stands)
 
@@ -259,4 +274,5 @@ _REASONS = [
     (_REFUSED.pattern, "the login was refused", "correct `user:` and `identity:`, or give a password: {password}"),
     (r"no matching", "no common algorithm", "allow the board's algorithms in ~/.ssh/config (ssh -vv tells which)"),
 ]
+_FINAL = (r"could not resolve|name or service", _REFUSED.pattern, r"no matching")  # trying again does not help
 __all__ = ["CommandTimeout", "OpensshTransport"]

@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from harness.transports.base import PIECE_BYTES, CommandTimeout
+from harness.transports.base import PIECE_BYTES, CommandTimeout, Paced
+from harness.transports.pace import Pace
 
+LOOK_EVERY_S = 1.0  # at the pace of a stream that stands still
 ERR_LIMIT_BYTES = 256 * 1024  # standard error is for people; a flood of it is cut
 
 
@@ -35,17 +37,18 @@ class PipeStream:
         self,
         argv: Sequence[str | bytes],
         *,
-        where: str,
-        shown: str,
+        what: str,
         timeout_s: float,
         stdin: Iterable[bytes] | None,
+        pace: Pace,
         environment: dict[str, str] | None = None,
         folder: Path | None = None,
     ) -> None:
         self.code: int | None = None
         self._err = bytearray()
-        self._where, self._shown, self._timeout_s = where, shown, timeout_s
+        self._what, self._timeout_s = what, timeout_s
         self._ends_at = time.monotonic() + timeout_s
+        self._pace = pace
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
@@ -81,9 +84,9 @@ class PipeStream:
         pipe = self._process.stdin
         assert pipe is not None
         try:
+            os.set_blocking(pipe.fileno(), False)
             for piece in stdin:
-                pipe.write(piece)
-            pipe.flush()
+                self._write(pipe.fileno(), piece)
         except (BrokenPipeError, ValueError):
             return  # the command did not want all of it: its exit code tells
         except BaseException as error:  # a host file that cannot be read: told by the reader of the stream
@@ -93,6 +96,22 @@ class PipeStream:
             with suppress(BrokenPipeError, OSError, ValueError):
                 pipe.close()
 
+    def _write(self, fd: int, piece: bytes) -> None:
+        left = memoryview(piece)
+        while left:
+            began = time.monotonic()
+            _, ready, _ = select.select([], [fd], [], LOOK_EVERY_S)
+            count = os.write(fd, left) if ready else 0
+            left = left[count:]
+            self._keep_pace("up", began, count)
+
+    def _keep_pace(self, way: Paced, began: float, count: int) -> None:
+        """Count what a wait brought. Errors: CommandTimeout where too little moves in the way that is paced."""
+        slow = self._pace.check(way, began, count)
+        if slow is not None:
+            self._kill()
+            raise CommandTimeout(f"{self._what}: {slow.message}", slow.hint)
+
     def __iter__(self) -> Iterator[bytes]:
         assert self._process.stdout is not None
         fd = self._process.stdout.fileno()
@@ -101,10 +120,17 @@ class PipeStream:
         self._finish()
 
     def _next(self, fd: int) -> bytes:
-        ready, _, _ = select.select([fd], [], [], max(0.0, self._ends_at - time.monotonic()))
-        if not ready:
-            self._timed_out()
-        return os.read(fd, PIECE_BYTES)
+        while True:
+            began = time.monotonic()
+            ready, _, _ = select.select([fd], [], [], max(0.0, min(LOOK_EVERY_S, self._ends_at - began)))
+            piece = os.read(fd, PIECE_BYTES) if ready else b""
+            self._keep_pace("down", began, len(piece))
+            if piece:
+                self._pace.patience.heard()
+            if ready:
+                return piece
+            if time.monotonic() >= self._ends_at:
+                self._timed_out()
 
     def _finish(self) -> None:
         try:
@@ -120,7 +146,7 @@ class PipeStream:
     def _timed_out(self) -> None:
         self._kill()
         raise CommandTimeout(
-            f"{self._where}: {self._shown} did not end within {self._timeout_s:g} s and was ended",
+            f"{self._what} did not end within {self._timeout_s:g} s and was ended",
             "give it more time (--timeout), or look at the board's load",
         )
 

@@ -7,6 +7,7 @@ guard thread, because a write into a frozen connection blocks inside the library
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -18,15 +19,18 @@ from paramiko.ssh_exception import SSHException
 
 from harness.errors import LinkError
 from harness.records import Board
-from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Stream
+from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream
 from harness.transports.copying import Copying
+from harness.transports.pace import Pace
 from harness.transports.passwords import Passwords
+from harness.transports.patience import Patience
 from harness.transports.pipes import ERR_LIMIT_BYTES, command_name
 from harness.transports.quoting import remote_command
-from harness.transports.ssh_login import close_all, connect, resolve
+from harness.transports.ssh_login import LOGIN_SLOWER, close_all, connect, resolve
 
 PROBE_AFTER_S = 5.0  # silence of a running command before the far side is asked whether it is still there
 PROBE_TIMEOUT_S = 5.0
+CLOSE_S = 2.0  # to tell the far side that a stream is over; then the connection is cut
 STALL_S = 15.0  # no byte could be written for so long: the connection is frozen
 # paramiko re-keys after 512 MiB and can stall in it for 30 s, or for ever: a stream that may not fit in before begins
 # on a fresh connection.
@@ -39,7 +43,8 @@ FRESH_AFTER_S = 3600.0
 class SshTransport(Copying):
     """One connection, made at once, remade when it broke or carried much. Several streams may run at a time."""
 
-    def __init__(self, board: Board, passwords: Passwords | None = None) -> None:
+    def __init__(self, board: Board, passwords: Passwords | None = None, patience: Patience | None = None) -> None:
+        super().__init__(patience)
         self._login = resolve(board)
         self._passwords = passwords or Passwords(board)
         self.where = self._login.where
@@ -51,7 +56,7 @@ class SshTransport(Copying):
         self._connect()
 
     def _connect(self) -> None:
-        self._clients = connect(self._login, self._passwords)
+        self._clients = connect(self._login, self._passwords, self.patience)
         self._carried, self._connected_at = 0, time.monotonic()
         transport = self._clients[-1].get_transport()
         assert transport is not None
@@ -59,7 +64,7 @@ class SshTransport(Copying):
 
     def _acquire(self, carries_bytes: int) -> paramiko.Transport:
         """The live connection, fresh if the old one broke, or is old or would carry too much and nobody uses it."""
-        with self._lock:
+        with self._locked():
             transport = self._clients[-1].get_transport() if self._clients else None
             usable = transport is not None and transport.is_active()
             if not usable or (self._streams == 0 and self._worn(carries_bytes)):
@@ -69,6 +74,17 @@ class SshTransport(Copying):
             assert transport is not None
             self._streams += 1
             return transport
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Wait while another thread connects. Errors: LinkError when it takes longer than a login may."""
+        hops = 1 + len(self._login.jumps)
+        if not self._lock.acquire(timeout=self.patience.at_most(hops * LOGIN_SLOWER * self._login.connect_timeout_s)):
+            raise LinkError(f"{self.where}: still connecting", "is the board on, and on this network?")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _worn(self, carries_bytes: int) -> bool:
         full = self._carried > 0 and self._carried + carries_bytes > CONNECTION_LIMIT_BYTES
@@ -86,19 +102,27 @@ class SshTransport(Copying):
         timeout_s: float,
         stdin: Iterable[bytes] | None = None,
         carries_bytes: int = STREAM_LIMIT_BYTES,
+        paced: Paced = "",
     ) -> AbstractContextManager[Stream]:
         """Run one command; see the contract in base.py."""
         command = remote_command(argv, timeout_s)
-        return self._stream(command, command_name(argv), timeout_s, stdin, carries_bytes)
+        return self._stream(command, command_name(argv), timeout_s, stdin, carries_bytes, paced)
 
     @contextmanager
     def _stream(
-        self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None, carries_bytes: int
+        self,
+        command: bytes,
+        shown: str,
+        timeout_s: float,
+        stdin: Iterable[bytes] | None,
+        carries_bytes: int,
+        paced: Paced,
     ) -> Iterator[Stream]:
         transport = self._acquire(carries_bytes)
         stream: SshStream | None = None
         try:
-            stream = SshStream(transport, command, f"{self.where}: {shown}", timeout_s, stdin)
+            what = f"{self.where}: {shown}"
+            stream = SshStream(transport, command, what, timeout_s, stdin, Pace(self.patience, paced))
             yield stream
         finally:
             if stream is not None:
@@ -111,7 +135,7 @@ class SshTransport(Copying):
         return False
 
     def close(self) -> None:
-        with self._lock:
+        with contextlib.suppress(LinkError), self._locked():
             close_all(self._clients)
             self._clients = []
 
@@ -132,12 +156,15 @@ class SshStream:
         what: str,
         timeout_s: float,
         stdin: Iterable[bytes] | None,
+        pace: Pace,
     ) -> None:
         self.code: int | None = None
         self.carried = 0
         self._err = bytearray()
         self._transport, self._what, self._timeout_s = transport, what, timeout_s
         self._ends_at = time.monotonic() + timeout_s
+        self._patience, self._pace = pace.patience, pace
+        self._closed_by = math.inf  # of time.monotonic()
         self._reason: LinkError | None = None
         self._feed_error: BaseException | None = None
         self._feeding = True  # opening writes too
@@ -162,7 +189,8 @@ class SshStream:
 
     def _open(self, command: bytes) -> paramiko.Channel:
         try:
-            channel = self._transport.open_session(timeout=min(15.0, self._timeout_s))
+            channel = self._transport.open_session(timeout=self._patience.at_most(min(STALL_S, self._timeout_s)))
+            self._patience.heard()
             channel.settimeout(PROBE_AFTER_S)
             channel.exec_command(command)  # bytes are sent as they are
         except (SSHException, OSError, EOFError) as error:
@@ -179,8 +207,12 @@ class SshStream:
             if now > self._ends_at:
                 self._give_up()
                 return
-            if self._feeding and now - self._moved_at > STALL_S:
-                self._cut(f"the link is frozen: nothing could be sent for {STALL_S:g} s")
+            stall_s = self._patience.at_most(STALL_S)
+            if self._feeding and now - self._moved_at > stall_s:
+                self._cut(f"the link is frozen: nothing could be sent for {stall_s:.0f} s")
+                return
+            if now > self._closed_by:
+                self._cut("the link is frozen: the stream could not be closed")
                 return
 
     def _give_up(self) -> None:
@@ -203,12 +235,14 @@ class SshStream:
     def _probe(self) -> None:
         """A question that needs an answer; without one the connection is cut."""
         try:
-            channel = self._transport.open_session(timeout=PROBE_TIMEOUT_S)
+            channel = self._transport.open_session(timeout=self._patience.at_most(PROBE_TIMEOUT_S))
             channel.close()
             self._moved_at = time.monotonic()
         except (SSHException, OSError, EOFError) as error:
             if "Administratively" not in str(error):  # too many sessions is an answer
                 self._cut(f"the link is dead: no answer for {PROBE_AFTER_S + PROBE_TIMEOUT_S:g} s")
+                return
+        self._patience.heard()
 
     def _lost(self, error: BaseException | None = None) -> LinkError:
         if self._reason is not None:
@@ -249,10 +283,14 @@ class SshStream:
 
     def _send(self, piece: bytes) -> None:
         while piece:
+            began = time.monotonic()
             try:
                 sent = self._channel.send(piece)
             except TimeoutError:
                 self._probe()
+                sent = -1
+            self._keep_pace("up", began, max(0, sent))
+            if sent < 0:
                 continue
             if sent == 0:
                 raise EOFError("closed")
@@ -260,20 +298,32 @@ class SshStream:
             self._moved_at = time.monotonic()
             piece = piece[sent:]
 
+    def _keep_pace(self, way: Paced, began: float, count: int) -> None:
+        """Count what a wait brought; the stream is ended where too little moves in the way that is paced."""
+        slow = self._pace.check(way, began, count)
+        if slow is not None:
+            self._reason = self._reason or CommandTimeout(f"{self._what}: {slow.message}", slow.hint)
+            _cut_socket(self._transport)
+
     def __iter__(self) -> Iterator[bytes]:
         while piece := self._next():
             self.carried += len(piece)
+            self._patience.heard()
             yield piece
         self._finish()
 
     def _next(self) -> bytes:
         while True:
+            began, piece = time.monotonic(), None
             try:
-                return self._channel.recv(EVERYTHING)
+                piece = self._channel.recv(EVERYTHING)
             except TimeoutError:
                 self._probe()
             except (SSHException, OSError, EOFError) as error:
                 raise self._lost(error) from error
+            self._keep_pace("down", began, len(piece or b""))
+            if piece is not None:
+                return piece
 
     def _finish(self) -> None:
         while not self._channel.status_event.wait(PROBE_AFTER_S):
@@ -287,9 +337,10 @@ class SshStream:
         self.code = self._channel.exit_status
 
     def close(self) -> None:
-        self._over.set()
+        self._closed_by = time.monotonic() + CLOSE_S  # closing writes, and waits for a write that is blocked
         with contextlib.suppress(SSHException, OSError, EOFError):
             self._channel.close()
+        self._over.set()
         for thread in (*self._threads, self._guard):
             if thread is not threading.current_thread():
                 thread.join(5.0)

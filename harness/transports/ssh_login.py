@@ -9,7 +9,8 @@ import os
 import re
 import shlex
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,14 +25,19 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from harness.errors import AskedWrongly, ConfigError, HarnessError, LinkError
+from harness.errors import AskedWrongly, ConfigError, HarnessError, LinkError, LoginError
 from harness.records import Board
 from harness.transports import known_hosts
+from harness.transports.dialing import bounded, dial
 from harness.transports.passwords import PREFIX, Passwords, variable
+from harness.transports.patience import Patience
 
+LOGIN_SLOWER = 3.0  # a whole login through one host, times connect_timeout_s; people who type are not counted
 SLOW_START = 1.5  # a loaded board answers TCP long before its sshd says hello: times connect_timeout_s
 # paramiko puts AES-GCM last, yet it is the cheapest where the CPU has AES instructions (-20 to -45 % CPU)
 _GCM_FIRST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+
+Limited = Callable[[], AbstractContextManager[None]]  # within it a connection that is being made is cut in the end
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its tracebacks are not for the terminal
 
@@ -119,12 +125,13 @@ def _jump(config: SSHConfig, text: str, board: Board, files: tuple[Path, ...]) -
     return replace(_lookup(config, match["host"].strip("[]"), stand_in, files), is_jump=True)
 
 
-def connect(login: Login, passwords: Passwords) -> list[paramiko.SSHClient]:
-    """Connect through every jump host; the last client is the board's. Errors: LinkError, HostKeyError."""
+def connect(login: Login, passwords: Passwords, patience: Patience) -> list[paramiko.SSHClient]:
+    """Connect through every jump host, by one try that takes no longer than `patience` has left; the last client is
+    the board's. Errors: LinkError, HostKeyError, LoginError."""
     clients: list[paramiko.SSHClient] = []
     try:
         for hop in (*login.jumps, login):
-            client = _open(hop, clients[-1] if clients else None, passwords)
+            client = _open(hop, clients[-1] if clients else None, passwords, patience)
             clients.append(client)
     except BaseException:
         close_all(clients)
@@ -138,16 +145,23 @@ def close_all(clients: list[paramiko.SSHClient]) -> None:
             client.close()
 
 
-def _open(login: Login, through: paramiko.SSHClient | None, passwords: Passwords) -> paramiko.SSHClient:
+def _open(
+    login: Login, through: paramiko.SSHClient | None, passwords: Passwords, patience: Patience
+) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
     for path in login.key_files:
         if path.is_file():
             client.load_system_host_keys(str(path))
     client.set_missing_host_key_policy(_Refuse(login))
     with _explained(login):
-        sock = _socket(login, through)
+        sock = _socket(login, through, patience.at_most(login.connect_timeout_s))
+        limit_s = patience.at_most(LOGIN_SLOWER * login.connect_timeout_s)
+
+        def limited() -> AbstractContextManager[None]:
+            return bounded(limit_s, patience, lambda: _cut(sock))
+
         try:
-            _authenticate(client, login, sock, passwords)
+            _authenticate(client, login, sock, passwords, limited)
         except BaseException:
             client.close()
             sock.close()
@@ -155,7 +169,18 @@ def _open(login: Login, through: paramiko.SSHClient | None, passwords: Passwords
     return client
 
 
-def _authenticate(client: paramiko.SSHClient, login: Login, sock: socket.socket, passwords: Passwords) -> None:
+def _cut(sock: socket.socket | paramiko.Channel) -> None:
+    """End a connection without writing to it; of one through a jump host, the way to that host."""
+    while isinstance(sock, paramiko.Channel):
+        sock = sock.get_transport().sock
+    with contextlib.suppress(OSError, AttributeError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
+
+
+def _authenticate(
+    client: paramiko.SSHClient, login: Login, sock: socket.socket, passwords: Passwords, limited: Limited
+) -> None:
     missing = [i for i in login.identities if not Path(i).is_file()]
     if missing and len(missing) == len(login.identities) and not (login.is_jump or passwords.known()):
         raise AskedWrongly(f"{login.where}: no such key file: {missing[0]}", "correct `identity:` of the board")
@@ -174,25 +199,29 @@ def _authenticate(client: paramiko.SSHClient, login: Login, sock: socket.socket,
         "transport_factory": _transport,
     }
     try:
-        client.connect(**arguments)  # type: ignore[arg-type]
+        with limited():
+            client.connect(**arguments)  # type: ignore[arg-type]
     except SSHException as error:
         transport = client.get_transport()
         no_key = "no authentication methods" in str(error).lower()
         if not (no_key or isinstance(error, AuthenticationException)) or transport is None or not transport.is_active():
             raise
-        if not _by_password(transport, login, error, passwords):
+        if not _by_password(transport, login, error, passwords, limited):
             raise (AuthenticationException("there is no key and no password") if no_key else error) from None
 
 
-def _by_password(transport: paramiko.Transport, login: Login, refused: SSHException, passwords: Passwords) -> bool:
+def _by_password(
+    transport: paramiko.Transport, login: Login, refused: SSHException, passwords: Passwords, limited: Limited
+) -> bool:
     """Log in with a password, or with a key that one opens; False when there is none."""
     key = login.identities[0] if login.identities and isinstance(refused, PasswordRequiredException) else ""
     known = "" if login.is_jump else passwords.known()
     password = known or passwords.typed(f"the key {key}" if key else login.where)
-    if password and key:
-        transport.auth_publickey(login.user, _unlocked(key, password))
-    elif password:
-        transport.auth_password(login.user, password)
+    with limited():  # from when a person has typed
+        if password and key:
+            transport.auth_publickey(login.user, _unlocked(key, password))
+        elif password:
+            transport.auth_password(login.user, password)
     return bool(password)
 
 
@@ -211,20 +240,18 @@ def _transport(sock: socket.socket, **arguments: object) -> paramiko.Transport:
     return transport
 
 
-def _socket(login: Login, through: paramiko.SSHClient | None) -> socket.socket:
+def _socket(login: Login, through: paramiko.SSHClient | None, limit_s: float) -> socket.socket:
     if through is not None:
         transport = through.get_transport()
         assert transport is not None
         target = (login.address, login.port)
-        channel = transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=login.connect_timeout_s)
+        channel = transport.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=limit_s)
         return channel  # type: ignore[return-value]
     if login.proxy_command and login.proxy_command != "none":
         hidden = [word for name in os.environ if name.startswith(PREFIX) for word in ("-u", name)]
         command = shlex.join(["env", *hidden]) + " " if hidden else ""  # no child is given a secret
         return paramiko.ProxyCommand(command + login.proxy_command)  # type: ignore[return-value]
-    sock = socket.create_connection((login.address, login.port), timeout=login.connect_timeout_s)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # paramiko leaves Nagle on: 40 ms per small answer
-    return sock
+    return dial(login.address, login.port, limit_s)
 
 
 class _Refuse(paramiko.MissingHostKeyPolicy):
@@ -249,7 +276,7 @@ def fetch_key(address: str, port: int, timeout_s: float) -> tuple[str, bytes]:
     """A server's host key (kind, blob) without logging in. Errors: LinkError."""
     login = Login("", address, port, "", connect_timeout_s=timeout_s)
     with _explained(login):
-        sock = _socket(login, None)
+        sock = _socket(login, None, timeout_s)
         transport = _transport(sock)
         transport.banner_timeout = timeout_s
         try:
@@ -270,7 +297,18 @@ def _explained(login: Login) -> Iterator[None]:
         raise refusal(login, error.key.get_name(), error.key.asbytes()) from error
     except (SSHException, OSError, EOFError) as error:
         message, hint = _explain(login, error)
-        raise LinkError(f"{login.where or login.address}: {message}", hint) from error
+        kind = LoginError if _final(error) else LinkError
+        raise kind(f"{login.where or login.address}: {message}", hint) from error
+
+
+def _final(error: Exception) -> bool:
+    """Whether trying again cannot help: what is wrong is the name, the login, or what both ends can do."""
+    text = str(error).lower()
+    if isinstance(error, socket.gaierror):
+        return error.errno != socket.EAI_AGAIN
+    if isinstance(error, AuthenticationException):
+        return "timeout" not in text and "transport shut down" not in text
+    return isinstance(error, SSHException) and "no acceptable" in text
 
 
 def _explain(login: Login, error: Exception) -> tuple[str, str]:
@@ -315,5 +353,6 @@ _REASONS: list[tuple[type[Exception], str, str, str]] = [
     ),
     (socket.gaierror, "", "the name cannot be resolved ({text})", "correct `address:` of the board"),
     (ConnectionRefusedError, "", "connection refused", "is the board up, its sshd running and `port:` right?"),
+    (TimeoutError, "login", "{text}", "is the board overloaded?"),
     (TimeoutError, "", "no answer within {login.connect_timeout_s:g} s", "is the board on, and on this network?"),
 ]

@@ -243,7 +243,7 @@ def test_of_two_hosts_that_race_over_ssh_never_both_win(rig: Rig) -> None:
 
 def test_a_lease_outlives_a_link_that_is_away_for_longer(rig: Rig, agent: Agent) -> None:
     """A run that goes on over there is still ours when the link comes back, and the lease is renewed again."""
-    agent._patience_s = 0.5
+    agent.patience.limit_s = 0.5
     with hold_lease(agent, 3, "anna") as keeper:
         target, rig.link.target_port = rig.link.target_port, 1
         rig.link.cut()
@@ -256,7 +256,7 @@ def test_a_lease_outlives_a_link_that_is_away_for_longer(rig: Rig, agent: Agent)
 
 
 def test_a_board_may_not_be_power_cycled_when_the_lease_may_be_anothers(rig: Rig, agent: Agent) -> None:
-    agent._patience_s = 0.5
+    agent.patience.limit_s = 0.5
     with rig.open() as transport, pytest.raises(CouldNotMeasure), hold_lease(agent, 2, "anna") as keeper:
         assert keeper.surely_holds
         other = agent_on(transport)

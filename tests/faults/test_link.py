@@ -172,7 +172,7 @@ def test_a_link_that_stays_away_is_an_error_and_the_run_is_picked_up_later(rig: 
     token = agent.start(sh("sleep 1; echo result >out"), place, 30)
     target, rig.link.target_port = rig.link.target_port, 1
     rig.link.cut()
-    agent._patience_s = 1.5
+    agent.patience.limit_s = 1.5
     with pytest.raises(LinkError):
         agent.wait(token)
     rig.link.target_port = target
@@ -237,7 +237,7 @@ def test_a_command_that_ends_with_255_is_an_answer_and_a_lost_master_is_not(rig:
 def test_a_link_that_freezes_while_running_is_noticed_and_replaced(rig: Rig, agent: Agent) -> None:
     place = agent.new_folder("freeze")
     token = agent.start(sh("sleep 3; exit 6"), place, 60)
-    agent._patience_s = 60
+    agent.patience.limit_s = 60
     rig.link.frozen.set()
     threading.Timer(12, rig.link.heal).start()
     assert agent.wait(token).exit_code == 6
@@ -248,7 +248,7 @@ def test_a_link_that_freezes_while_pulling_is_noticed(rig: Rig, agent: Agent, tm
     for index in range(20):
         random_file(Path(place) / f"{index}.bin", 200_000)
     names = list(agent.hash(place))
-    agent._patience_s = 60
+    agent.patience.limit_s = 60
     rig.link.freeze_after(down=MEGABYTE)
     threading.Timer(12, rig.link.heal).start()
     assert len(agent.fetch(place, names, tmp_path / "got")) == 20
@@ -258,7 +258,7 @@ def test_a_link_that_freezes_while_pushing_is_noticed_and_the_push_goes_on(
     rig: Rig, agent: Agent, tmp_path: Path
 ) -> None:
     model = random_file(tmp_path / "model.bin", 24 * MEGABYTE)
-    agent._patience_s = 90
+    agent.patience.limit_s = 90
     rig.link.freeze_after(up=4 * MEGABYTE)
     threading.Timer(18, rig.link.heal).start()
     put = agent.put_file(model)
