@@ -23,6 +23,7 @@ from harness.transports.base import (
     Stream,
     printable,
 )
+from harness.transports.pace import WINDOW_S, Pace
 from harness.transports.patience import Patience
 
 # $1 part, $2 bytes it must hold now, $3 "new" or "more". A stream that ends early leaves nothing behind.
@@ -56,6 +57,11 @@ class Copying:
 
     def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience or Patience()
+        self.pace_window_s = WINDOW_S  # in which a paced stream must carry something
+
+    def pace(self, way: Paced) -> Pace:
+        """Of one stream."""
+        return Pace(self.patience, way, self.pace_window_s)
 
     def stream(
         self,

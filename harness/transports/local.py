@@ -11,7 +11,6 @@ from harness.errors import HostError
 from harness.records import Board
 from harness.transports.base import STREAM_LIMIT_BYTES, Paced, Stream
 from harness.transports.copying import Copying
-from harness.transports.pace import Pace
 from harness.transports.passwords import hide_environment
 from harness.transports.patience import Patience
 from harness.transports.pipes import PipeStream, command_name
@@ -54,7 +53,7 @@ class LocalTransport(Copying):
             what=f"{self.where}: {command_name(argv)}",
             timeout_s=timeout_s,
             stdin=stdin,
-            pace=Pace(self.patience, paced),
+            pace=self.pace(paced),
             environment=hide_environment() | {"HOME": str(self._folder), "PWD": str(self._folder)},
             folder=self._folder,
         ) as stream:

@@ -199,7 +199,7 @@ class OpensshTransport(Copying):
             what=f"{self.where}: {shown}",
             timeout_s=timeout_s,
             stdin=stdin,
-            pace=Pace(self.patience, paced),
+            pace=self.pace(paced),
             environment=hide_environment(),
         ) as stream:
             yield _Checked(stream, self.where, shown, self._stands)

@@ -122,7 +122,7 @@ class SshTransport(Copying):
         stream: SshStream | None = None
         try:
             what = f"{self.where}: {shown}"
-            stream = SshStream(transport, command, what, timeout_s, stdin, Pace(self.patience, paced))
+            stream = SshStream(transport, command, what, timeout_s, stdin, self.pace(paced))
             yield stream
         finally:
             if stream is not None:
