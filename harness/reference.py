@@ -88,8 +88,8 @@ def run_reference(
     feed = check_inputs(specs, shift_pixels(specs, inputs) if needs_vendor(model) else inputs)
     step = progress or _silent
     target = TargetFolder(out)
-    target.clear()
     with _runner(model, resolve(model, runtime), logical, feed, (optimizations, threads), step) as runner:
+        target.clear()
         records = list(_write_tensors(logical, runner, feed, target, step))
         facts = runner.facts(logical, feed)
     manifest = {

@@ -301,4 +301,5 @@ def _hint_of(status: int) -> str:
 
 def _last_line(ended: Ended) -> str:
     lines = [line.strip() for line in ended.last_words.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("Run '", "See '"))] or lines  # an engine's own advice
     return f": {lines[-1][:300]}" if lines else ""

@@ -1,0 +1,1 @@
+"""TEST stand-in of a toolchain in an image that has numpy alone."""
