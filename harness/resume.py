@@ -10,7 +10,7 @@ from typing import Any
 from harness import store
 from harness.errors import InputError
 from harness.packed import refuse_packed
-from harness.records import Case, ReferenceRuntime
+from harness.records import Case, FileIdentity, ReferenceRuntime
 
 FILE = "resume.json"
 
@@ -22,8 +22,10 @@ class Resume:
     board: str
     case: Case
     nonce: str  # of the lease: whoever has it is the same holder as before
-    place: str  # the run's folder on the board; nobody can guess it, so no other run's files lie there
+    place: str = ""  # the run's folder on the board; nobody can guess it, so no other run's files lie there
     tokens: dict[str, str] = field(default_factory=dict)
+    files: tuple[FileIdentity, ...] = ()  # on this PC, as they were when the run began; none in harness 0.1.0
+    settings: dict[str, Any] = field(default_factory=dict)  # the inventory's, that decide how a tool runs
 
     def started(self, mode: str, token: str) -> Resume:
         return replace(self, tokens=self.tokens | {mode: token})
@@ -54,9 +56,22 @@ def load(folder: Path) -> Resume:
         )
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        return Resume(told["board"], _case(told["case"]), told["nonce"], told.get("place", ""), told["tokens"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return Resume(
+            told["board"],
+            _case(told["case"]),
+            told["nonce"],
+            told.get("place", ""),
+            told["tokens"],
+            tuple(_identity(one) for one in told.get("files", ())),
+            told.get("settings", {}),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not readable ({error})", "start a new run instead") from error
+
+
+def _identity(told: dict[str, Any]) -> FileIdentity:
+    files = {str(name): (int(size), str(md5)) for name, (size, md5) in told["files"].items()}
+    return FileIdentity(str(told["role"]), str(told["path"]), files)
 
 
 def _case(told: dict[str, Any]) -> Case:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness import platforms, previous, resume, store
+from harness import identity, platforms, previous, resume, store
 from harness.consistency import pcside, temporal
 from harness.consistency.compare import Settings, compare
 from harness.consistency.hashed import Hashed, hashed_files
@@ -20,6 +20,7 @@ from harness.dumps import each_once, gaps
 from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD, InputError
 from harness.expectation import Expectation
 from harness.graph import read_graph
+from harness.identity import command_of
 from harness.platforms.base import Platform
 from harness.platforms.horizon_estimates import latency_is_estimated
 from harness.profiling import order_of_dumps, profile
@@ -97,9 +98,33 @@ def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict
     run["findings"] = store.to_json(found)
     run["verdict"] = store.to_json(verdict(run["modes"], comparison, checks))
     _hold_against(case.previous, case.max_slower_percent, run)
+    _refuse_changed(folder, case, run)
     store.save_run(folder, run)
     resume.drop(folder)  # judged: from here on there is nothing to go on with
     return run
+
+
+def _refuse_changed(folder: Path, case: Case, run: dict[str, Any]) -> None:
+    """Refuse a verdict by files that changed since the run began; of those that were sent, a note says so.
+
+    Errors: InputError; what run.json says then is that nothing was measured.
+    """
+    kept = resume.load(folder).files if (folder / resume.FILE).is_file() else ()
+    run["notes"] += [
+        f"changed on this PC after it was sent (this run is about what was sent): {told}"
+        for told in identity.differences(*identity.again(kept, identity.SENT))
+    ]
+    beside = () if case.build else find_beside(case.model, case.model_name)
+    now = identity.take(identity.without(identity.files_of(case, beside), identity.SENT)) if kept else ()
+    changed = identity.differences([one for one in kept if one.role not in identity.SENT], now)
+    try:
+        identity.refuse(changed, "when this run began", command_of(run))
+    except InputError as error:
+        before = store.load_run(folder)
+        before |= {"state": "failed", "stopped_at": "judging", "problems": [*before["problems"], error.message]}
+        store.save_run(folder, before | {"verdict": store.to_json(not_measured(error.message))})
+        error.run_folder = folder
+        raise
 
 
 def _policy(expected: Expectation, comparison: Comparison | None) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform as host_platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,13 +12,17 @@ from typing import Any
 from harness import __version__, store
 from harness.agent import FileFacts, Put
 from harness.inputs import BoardInput
-from harness.records import Board, Case
+from harness.records import Board, Case, FileIdentity
 
 
-def new_record(board: Board, case: Case, folder: Path) -> dict[str, Any]:
+def new_record(
+    board: Board, case: Case, folder: Path, files: Sequence[FileIdentity] = (), command: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A record of a run that begins. `files` are those of this PC that it is about, `command` what was typed."""
     return {
         "format": store.FORMAT,
         "harness_version": __version__,
+        "command": dict(command or {}),
         "id": f"{store.safe_name(case.name)}/{store.safe_name(board.name)}/{folder.name}",
         "state": "running",
         "stopped_at": "",
@@ -27,11 +31,12 @@ def new_record(board: Board, case: Case, folder: Path) -> dict[str, Any]:
         "duration_s": None,
         "case": {
             "name": case.name,
-            "model": store.file_facts(case.model),
+            "model": _model_record(case, files),
+            "files": [_identity_record(one) for one in files],
             "inputs": [],
             "reference": None,
             "float": Path(case.floats).name,
-            "policy": case.policy or "default",
+            "policy": Path(case.policy).name or "default",
             "options": case.options,
             "model_name": case.model_name,
             "core": case.core,
@@ -55,6 +60,20 @@ def new_record(board: Board, case: Case, folder: Path) -> dict[str, Any]:
         "problems": [],
         "verdict": None,
     }
+
+
+def _model_record(case: Case, files: Sequence[FileIdentity]) -> dict[str, Any]:
+    for one in files:
+        if one.role == "model":
+            return {"name": case.model.name, "bytes": one.size_bytes, "md5": one.md5}
+    return store.file_facts(case.model)
+
+
+def _identity_record(one: FileIdentity) -> dict[str, Any]:
+    """Without folders of this PC; resume.json keeps them, and what is in a folder."""
+    alone = list(one.files) == [""]
+    facts = {"role": one.role, "name": Path(one.path).name, "bytes": one.size_bytes, "md5": one.md5}
+    return facts if alone else facts | {"files": len(one.files)}
 
 
 def _board_record(board: Board) -> dict[str, Any]:

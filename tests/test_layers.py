@@ -27,7 +27,7 @@ LEVELS = [
     ["emulator"],
     ["diagnosis"],
     ["expectation", "inputs", "inventory", "report"],
-    ["boards", "holding", "previous", "resume", "run_record"],
+    ["boards", "holding", "identity", "previous", "resume", "run_record"],
     ["prepare", "review", "session"],
     ["cli"],
     ["__main__"],

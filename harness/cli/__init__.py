@@ -42,6 +42,7 @@ class LateGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[JSON_IN_ARGV] = "--json" in args
+        ctx.meta["harness.argv"] = list(args)  # common.ARGV, which is not worth an import here
         if not ctx.resilient_parsing:
             _refuse_empty(ctx, args)
         return super().parse_args(ctx, args)

@@ -24,6 +24,7 @@ def only_one(**flags: object) -> None:
         raise click.UsageError(f"{' and '.join(given)} exclude each other: give one of them.")
 
 
+ARGV = "harness.argv"  # in the context's meta: the words that were typed behind `harness`
 JSON_ASKED = "harness.json"  # in the context's meta, which a command shares with the group that ends it
 
 

@@ -25,7 +25,7 @@ from harness.cli.common import (
     progress,
 )
 from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
-from harness.cli.run_words import absolute, core_of, inputs_of, modes_of, only_model, pair
+from harness.cli.run_words import absolute, core_of, inputs_of, modes_of, only_model, pair, policy_of, typed_command
 from harness.cli.tables import hanging
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Case
@@ -217,7 +217,11 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
     _refuse_noise(case)
     _refuse_short_limit(case)
     return _measure(
-        board, case, lambda tell, expected: session.run_case(board, case, given["runs"], tell, expected, ask_password)
+        board,
+        case,
+        lambda tell, expected: session.run_case(
+            board, case, given["runs"], tell, expected, ask_password, typed_command()
+        ),
     )
 
 
@@ -255,12 +259,13 @@ def _is_given(context: click.Context, name: str) -> bool:
 
 
 def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-    from harness import resume, session
+    from harness import platforms, resume, session
     from harness.inventory import find_board
 
     folder = given["resume"]
-    broken = resume.load(folder)
-    board = _with_faults(find_board(broken.board, given["hosts"]), given["faults"], broken.case.model)
+    board = find_board(resume.load(folder).board, given["hosts"])
+    broken = session.resumable(board, folder, platforms.load(board.platform))
+    board = _with_faults(board, given["faults"], broken.case.model)
     return _measure(
         board,
         broken.case,
@@ -286,7 +291,7 @@ def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
         time_s=given["time_s"],
         repeat=given["repeat"],
         pull=given["pull"],
-        policy=given["policy"],
+        policy=policy_of(given["policy"]),
         min_coverage=given["min_coverage"],
         mapping=absolute(given["mapping"]),
         graph=absolute(given["graph"]),

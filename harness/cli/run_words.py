@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from harness.cli.common import ARGV
 from harness.errors import InputError
 
 
@@ -21,6 +25,23 @@ def only_model(models: tuple[Path, ...]) -> Path | None:
 def absolute(path: str) -> str:
     """A path that means the same from another folder; "" stays ""."""
     return str(Path(path).absolute()) if path else ""
+
+
+def policy_of(text: str) -> str:
+    """A built-in name as it is, a file as a path that means the same from another folder."""
+    from harness.consistency.policy import built_in_names
+
+    return text if text in built_in_names() or not Path(text).is_file() else absolute(text)
+
+
+KEPT_VARIABLES = ("HARNESS_HOSTS", "HARNESS_HOME", "HARNESS_EMULATOR_FAULTS")  # that decide what a command does
+
+
+def typed_command() -> dict[str, Any]:
+    """What was typed, for run.json: `line` begins the same run again from `folder`. Passwords are never typed."""
+    argv = ["harness", *click.get_current_context().meta.get(ARGV, ())]
+    variables = [f"{name}={shlex.quote(os.environ[name])}" for name in KEPT_VARIABLES if os.environ.get(name)]
+    return {"argv": argv, "line": " ".join([*variables, shlex.join(argv)]), "folder": str(Path.cwd())}
 
 
 def core_of(text: str) -> int | str:

@@ -27,6 +27,7 @@ from harness.records.comparison import (
 from harness.records.running import (
     Case,
     Failure,
+    FileIdentity,
     Finding,
     Invocation,
     Job,
@@ -58,6 +59,7 @@ __all__ = [
     "Dump",
     "Emulated",
     "Failure",
+    "FileIdentity",
     "Finding",
     "Fingerprint",
     "Gap",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,29 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0
     wait_s: float = 0.0  # how long to wait for a board that somebody else has
+
+
+@dataclass(frozen=True)
+class FileIdentity:
+    """A file or folder on this PC that a run is about, as it was at one moment."""
+
+    role: str  # "model", "input", "reference", ...
+    path: str  # absolute
+    files: dict[
+        str, tuple[int, str]
+    ]  # (bytes, md5) by name inside a folder; a file is named "". Empty: it is not there
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(size for size, _ in self.files.values())
+
+    @property
+    def md5(self) -> str:
+        """Of a file that stands alone; else of the list of all names, sizes and md5s."""
+        if list(self.files) == [""]:
+            return self.files[""][1]
+        lines = "".join(f"{name}\0{size}\0{md5}\n" for name, (size, md5) in sorted(self.files.items()))
+        return hashlib.md5(lines.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ The run folder is written as it goes: whatever breaks, run.json says what was do
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from harness import recovery, run_record, safe_files, store
 from harness.boards import open_board
@@ -21,37 +23,60 @@ from harness.platforms.base import Platform
 from harness.records import Board, Case
 from harness.resume import Resume
 from harness.resume import load as load_resume
+from harness.session import unchanged
 from harness.session.job import job_of
 from harness.session.steps import Session
 from harness.transports import Patience, Prompt
 
-__all__ = ["Interrupted", "resume_case", "run_case"]
+__all__ = ["Interrupted", "resumable", "resume_case", "run_case"]
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
 
 
 def run_case(
-    board: Board, case: Case, runs: Path, tell: Tell, expected: Expectation, prompt: Prompt | None = None
+    board: Board,
+    case: Case,
+    runs: Path,
+    tell: Tell,
+    expected: Expectation,
+    prompt: Prompt | None = None,
+    command: Mapping[str, Any] | None = None,
 ) -> Path:
     """Run one case; returns the run folder, whose run.json holds everything measured but no judgement yet.
 
     `expected` is opened on the way, once the model's inputs are known. `prompt` asks a person for a password.
+    `command` is what was typed, for run.json.
 
     Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
     tool) is recorded in run.json first and then raised, with the run folder in the error.
     """
     _check_case(expected.platform, board, case)
+    tell("hashing this run's files", 0, -1)
+    files, settings = unchanged.files_of(board, case, expected.platform), unchanged.settings_of(board)
     folder = store.new_run_folder(runs, case.name, board.name)
-    record = run_record.new_record(board, case, folder)
-    resume = Resume(board.name, case, secrets.token_hex(8), f"{folder.name}-{secrets.token_hex(8)}")
+    record = run_record.new_record(board, case, folder, files, command)
+    place = f"{folder.name}-{secrets.token_hex(8)}"
+    resume = Resume(board.name, case, secrets.token_hex(8), place, files=files, settings=settings)
     with store.claimed(folder):
         return _to_the_end(Session(board, folder, tell, expected, record, resume), prompt)
+
+
+def resumable(board: Board, folder: Path, platform: Platform) -> Resume:
+    """What a broken run needs to go on. Ask before anything reads its files: they may be others by now.
+
+    Errors: InputError when there is nothing to resume, or where files or the board's settings are not what they were.
+    """
+    resume, record = load_resume(folder), store.load_run(folder)
+    unchanged.refuse_unknown(resume, record)
+    unchanged.refuse_other(board, resume, record, platform)
+    return resume
 
 
 def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt: Prompt | None = None) -> Path:
     """Go on with a broken run: what it measured is kept, a run that still goes on the board is picked up.
 
-    Errors: as `run_case`; InputError when there is nothing to resume, or the run is still going on.
+    Files that are not what they were are refused when they are sent, or when the run is judged; `resumable` refuses
+    them before that. Errors: as `run_case`; InputError when there is nothing to resume, or the run is still going on.
     """
     with store.claimed(folder):
         return _go_on(board, folder, tell, expected, prompt)
@@ -59,8 +84,10 @@ def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation, p
 
 def _go_on(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt: Prompt | None) -> Path:
     resume = load_resume(folder)
-    _check_case(expected.platform, board, resume.case)
     record = store.load_run(folder)
+    unchanged.refuse_unknown(resume, record)
+    _check_case(expected.platform, board, resume.case)
+    resume = dataclasses.replace(resume, settings=unchanged.settings_of(board))
     store.check_names(record, folder / "run.json")
     if record["state"] == "running":  # and it is claimed by us, so whoever wrote that is gone
         store.mark_broken_off(record)

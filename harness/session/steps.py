@@ -30,7 +30,7 @@ from harness.inputs import plan_inputs, tool_name, wants_raw
 from harness.records import Board, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.resume import Resume
 from harness.resume import save as save_resume
-from harness.session import again, sending, unpulled
+from harness.session import again, sending, unchanged, unpulled
 from harness.session.job import check_name, job_of
 from harness.session.paths import with_paths
 from harness.session.sensors import Sensors
@@ -74,7 +74,9 @@ class Session:
             self.agent.install()
             self.sensors = Sensors(self.agent, board, self.platform, self.record, self.case.timeout_s)
             facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=board.tools)
-            self.record["board"]["facts"] = store.to_json(facts)
+            told = store.to_json(facts)
+            unchanged.refuse_other_board(self.record, told, self.resume)
+            self.record["board"]["facts"] = told
             self._refuse_missing_tools(facts)
             self._python = facts.tools.get(PYTHON, "")
         nonce, wait_s = self.resume.nonce, self.case.wait_s
@@ -181,6 +183,7 @@ class Session:
     def _put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
         put = sending.put(self.agent, self.board, path, self.tell)
+        unchanged.refuse_other_bytes(self.resume.files, path, put, self.record)
         self.record["pushed"].append(run_record.pushed_record(name or path.name, put))
         return put.path
 
@@ -195,6 +198,7 @@ class Session:
         done = self._start(self._job("info", model, ()), place, "info")
         info = self._model_info = self.platform.read_model_info(done.log)
         failure = self._failure("info", done)
+        unchanged.refuse_other_versions(self.record, dict(info.versions))
         self.record["model_info"] = store.to_json(info)
         self.record["versions"] = dict(info.versions)
         self._record_mode("info", done, failure)
@@ -213,6 +217,7 @@ class Session:
         fed = [Fed(item.tensor, item.path) for item in plan]
         self.expected.open(info, fed, self.folder / "reference")
         self.expected.open_floats(info, fed, self.folder / "float")
+        unchanged.refuse_changed(self.resume.files, ("reference", "float model", "graph"), self.record, folders=False)
         self.record["case"]["reference"] = self.expected.record()
         sending.reserve(self.agent, self.board, (*self._always, *(item.path for item in plan)))
         return tuple(self._put(item.path, item.tensor) for item in plan)

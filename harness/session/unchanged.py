@@ -1,0 +1,133 @@
+"""What a run must not mix: files, boards and settings as they were when it began, and others of the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import identity
+from harness.agent import Put
+from harness.diagnosis.plan import find_beside
+from harness.errors import InputError
+from harness.identity import command_of
+from harness.platforms.base import Platform
+from harness.records import Board, Case, FileIdentity, Job
+from harness.resume import Resume
+
+SINCE_BEGIN = "when this run began"
+FAULTS = "HARNESS_EMULATOR_"  # planted on emulated boards by --fault, also with --resume
+FACTS = ("arch", "kernel", "os", "libc", "cpu")  # that a reboot does not change
+
+
+def files_of(board: Board, case: Case, platform: Platform) -> tuple[FileIdentity, ...]:
+    """Every file of this PC that a run is about, as it is now. Errors: InputError for what cannot be read."""
+    options = dict(case.options) | {"support": [], "work": board.work}
+    job = Job("info", "", "", (), case.model_name, case.core, case.threads, case.frames, case.time_s, options)
+    beside = () if case.build else find_beside(case.model, case.model_name)
+    return identity.take(identity.files_of(case, beside, platform.files(board, job)))
+
+
+def settings_of(board: Board) -> dict[str, Any]:
+    """What the inventory says of how a tool runs on a board."""
+    return {
+        "platform": board.platform,
+        "soc": board.soc,
+        "options": {name: str(value) for name, value in board.options.items()},
+        "environment": {name: text for name, text in board.environment.items() if not name.startswith(FAULTS)},
+        "libraries": list(board.libraries),
+        "tools": list(board.tools),
+        "setup": [list(argv) for argv in board.setup],
+    }
+
+
+def refuse_unknown(resume: Resume, run: Mapping[str, Any]) -> None:
+    """Errors: InputError for a run of an earlier harness, which kept no md5s."""
+    if not resume.files:
+        raise InputError(
+            "this run kept no md5s of its files: nobody can tell whether they are what they were",
+            f"start a new run: {command_of(run) or 'harness run'}",
+        )
+
+
+def refuse_other(board: Board, resume: Resume, run: Mapping[str, Any], platform: Platform) -> None:
+    """Refuse to go on with a run whose files or settings are not what they were.
+
+    `run` is its run.json. Errors: InputError with every file, both md5s, and the command of a new run.
+    """
+    command = command_of(run)
+    identity.refuse(identity.differences(resume.files, files_of(board, resume.case, platform)), SINCE_BEGIN, command)
+    if has_measured(run, resume):
+        changed = _other_settings(resume.settings, settings_of(board))
+        if changed:
+            raise InputError(
+                f"board {board.name} is not as it was in the inventory {SINCE_BEGIN}: {'; '.join(changed)}",
+                f"start a new run: {command or 'harness run'}",
+            )
+
+
+def has_measured(run: Mapping[str, Any], resume: Resume) -> bool:
+    """Whether there is anything that a resumed run would be mixed with."""
+    return bool(resume.tokens) or any(not mode.get("failure") for mode in run.get("modes", ()))
+
+
+def _other_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Names of variables, not their values: nobody knows what is kept in an environment."""
+    told = []
+    for key in now:
+        was, found = before.get(key), now[key]
+        if was != found and key == "environment":
+            names = sorted(n for n in {*(was or {}), *found} if (was or {}).get(n) != found.get(n))
+            told.append(f"environment: {', '.join(names)}")
+        elif was != found:
+            told.append(f"{key} was {was!r}, is {found!r}")
+    return told
+
+
+def refuse_changed(
+    files: Sequence[FileIdentity], roles: Sequence[str], run: Mapping[str, Any], *, folders: bool = True
+) -> None:
+    """Refuse files that changed while this run goes on; without `folders`, which are read until the run is judged,
+    what stands alone. Errors: InputError."""
+    asked = [one for one in files if folders or "" in one.files]
+    identity.refuse(identity.differences(*identity.again(asked, roles)), SINCE_BEGIN, command_of(run))
+
+
+def refuse_other_bytes(files: Sequence[FileIdentity], path: Path, put: Put, run: Mapping[str, Any]) -> None:
+    """Refuse a file that was not sent as it was when the run began. Errors: InputError."""
+    before = [one for one in files if one.role in identity.SENT and one.path == str(path) and "" in one.files]
+    sent = [FileIdentity(one.role, one.path, one.files | {"": (put.size_bytes, put.md5)}) for one in before]
+    identity.refuse(identity.differences(before, sent), SINCE_BEGIN, command_of(run))
+
+
+def refuse_other_board(run: Mapping[str, Any], facts: Mapping[str, Any], resume: Resume) -> None:
+    """Refuse a board that is another one than before, or got another system. Errors: InputError."""
+    was = _mapping(_mapping(run.get("board")).get("facts")) if has_measured(run, resume) else {}
+    known = [key for key in FACTS if was.get(key)]
+    _refuse_board(
+        [f"{key} was {was[key]!r}, is {facts.get(key)!r}" for key in known if was[key] != facts.get(key)], run
+    )
+
+
+def refuse_other_versions(run: Mapping[str, Any], versions: Mapping[str, Any]) -> None:
+    """Refuse a board whose runtime was exchanged since the modes that are kept. Errors: InputError."""
+    kept = any(mode["mode"] != "info" for mode in run["modes"])
+    was = _mapping(_mapping(run.get("model_info")).get("versions")) if kept else {}
+    known = [key for key in was if key in versions]
+    _refuse_board(
+        [f"version of {key} was {was[key]!r}, is {versions[key]!r}" for key in known if was[key] != versions[key]], run
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """A part of run.json, which anybody may have written."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _refuse_board(told: Sequence[str], run: Mapping[str, Any]) -> None:
+    if told:
+        name = _mapping(run.get("board")).get("name", "")
+        raise InputError(
+            f"board {name} is not as it was {SINCE_BEGIN}: {'; '.join(told)}",
+            f"start a new run: {command_of(run) or 'harness run'}",
+        )
