@@ -17,7 +17,7 @@ from harness.consistency.shapes import ShapesOfModel
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
 from harness.dumps import each_once, gaps
-from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD, InputError
+from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD, HarnessError, InputError
 from harness.expectation import Expectation
 from harness.graph import read_graph
 from harness.identity import command_of
@@ -74,10 +74,24 @@ def _check_references(case: Case) -> None:
 
 
 def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict[str, Any]:
-    """Read what a run left, judge it and write it into its run.json; returns the run."""
+    """Read what a run left, judge it and write it into its run.json; returns the run.
+
+    Errors: InputError where a file of this PC is not what it was when the run began.
+    """
     run = store.load_run(folder)
     store.check_names(run, folder / "run.json")
-    left = Left(platforms.load(board.platform), folder, {mode["mode"]: mode for mode in run["modes"]})
+    try:
+        _judge(Left(platforms.load(board.platform), folder, {m["mode"]: m for m in run["modes"]}), run, expected, tell)
+    except HarnessError:
+        _refuse_changed(folder, expected.case, run)  # a file that is being written over looks damaged
+        raise
+    _refuse_changed(folder, expected.case, run)
+    store.save_run(folder, run)
+    resume.drop(folder)  # judged: from here on there is nothing to go on with
+    return run
+
+
+def _judge(left: Left, run: dict[str, Any], expected: Expectation, tell: Tell) -> None:
     comparison = _comparison(left, expected, tell)
     tell("reading times", 0, -1)
     times = _profile(left, expected.reference.graph if expected.reference else None)
@@ -98,10 +112,6 @@ def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict
     run["findings"] = store.to_json(found)
     run["verdict"] = store.to_json(verdict(run["modes"], comparison, checks))
     _hold_against(case.previous, case.max_slower_percent, run)
-    _refuse_changed(folder, case, run)
-    store.save_run(folder, run)
-    resume.drop(folder)  # judged: from here on there is nothing to go on with
-    return run
 
 
 def _refuse_changed(folder: Path, case: Case, run: dict[str, Any]) -> None:

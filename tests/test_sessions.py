@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -85,7 +88,8 @@ def tools_at_work(home: Path) -> list[str]:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_path: Path, how: signal.Signals) -> None:
-    with started(digits, tmp_path, "--fault", "hang@perf") as process:
+    model = Path(shutil.copy(digits.model, tmp_path / "digits_x5.bin"))
+    with started(replace(digits, model=model), tmp_path, "--fault", "hang@perf") as process:
         wait_for_step(tmp_path, "profile")
         process.send_signal(how)
         _, err = process.communicate(timeout=60)
@@ -99,6 +103,12 @@ def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_pat
     assert next(tmp_path.rglob("report.html")).is_file()
 
     folder = next(tmp_path.rglob("run.json")).parent
+    whole = model.read_bytes()
+    model.write_bytes(whole + b"rebuilt")
+    done = harness("run", "--resume", folder, cwd=tmp_path)  # it would have mixed two models, with exit code 0
+    assert done.returncode == 2 and hashlib.md5(whole).hexdigest() in done.stderr, done.stderr
+    assert "start a new run: " in done.stderr and f"harness run {model} --board emu-x5" in done.stderr
+    model.write_bytes(whole)
     done = harness("run", "--resume", folder, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     run = run_json(tmp_path)

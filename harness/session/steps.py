@@ -211,13 +211,15 @@ class Session:
     def _push_inputs(self, info: ModelInfo) -> tuple[str, ...]:
         facts = self.platform.read_input_facts(info)
         raw = wants_raw(self.case, self.platform.modes, facts)
-        plan = plan_inputs(self.case.inputs, facts, self.folder / "inputs", raw=raw)
+        kept = self.resume.files
+        with unchanged.held(kept, ("input",), self.record):
+            plan = plan_inputs(self.case.inputs, facts, self.folder / "inputs", raw=raw)
         self.record["case"]["inputs"] = [run_record.input_record(item) for item in plan]
         self.record["notes"] += [item.note for item in plan if item.note]
         fed = [Fed(item.tensor, item.path) for item in plan]
-        self.expected.open(info, fed, self.folder / "reference")
-        self.expected.open_floats(info, fed, self.folder / "float")
-        unchanged.refuse_changed(self.resume.files, ("reference", "float model", "graph"), self.record, folders=False)
+        with unchanged.held(kept, ("reference", "float model", "graph"), self.record, folders=False):
+            self.expected.open(info, fed, self.folder / "reference")
+            self.expected.open_floats(info, fed, self.folder / "float")
         self.record["case"]["reference"] = self.expected.record()
         sending.reserve(self.agent, self.board, (*self._always, *(item.path for item in plan)))
         return tuple(self._put(item.path, item.tensor) for item in plan)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from harness import identity
 from harness.agent import Put
 from harness.diagnosis.plan import find_beside
-from harness.errors import InputError
+from harness.errors import HarnessError, InputError
 from harness.identity import command_of
 from harness.platforms.base import Platform
-from harness.records import Board, Case, FileIdentity, Job
+from harness.records import Board, Case, FileIdentity
 from harness.resume import Resume
+from harness.session.job import job_of
 
 SINCE_BEGIN = "when this run began"
 FAULTS = "HARNESS_EMULATOR_"  # planted on emulated boards by --fault, also with --resume
@@ -23,7 +25,7 @@ FACTS = ("arch", "kernel", "os", "libc", "cpu")  # that a reboot does not change
 def files_of(board: Board, case: Case, platform: Platform) -> tuple[FileIdentity, ...]:
     """Every file of this PC that a run is about, as it is now. Errors: InputError for what cannot be read."""
     options = dict(case.options) | {"support": [], "work": board.work}
-    job = Job("info", "", "", (), case.model_name, case.core, case.threads, case.frames, case.time_s, options)
+    job = job_of(case, "info", "", (), options)
     beside = () if case.build else find_beside(case.model, case.model_name)
     return identity.take(identity.files_of(case, beside, platform.files(board, job)))
 
@@ -82,6 +84,18 @@ def _other_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
         elif was != found:
             told.append(f"{key} was {was!r}, is {found!r}")
     return told
+
+
+@contextmanager
+def held(files: Sequence[FileIdentity], roles: Sequence[str], run: Mapping[str, Any], **which: bool) -> Iterator[None]:
+    """Read files of some roles in this context: one that changed is what is told, not what a half-written one looks
+    like. Errors: InputError, or the context's own."""
+    try:
+        yield
+    except HarnessError:
+        refuse_changed(files, roles, run, **which)
+        raise
+    refuse_changed(files, roles, run, **which)
 
 
 def refuse_changed(
