@@ -4,8 +4,9 @@
     python3 reference_runner.py REQUEST_FOLDER RESULT_FOLDER
 
 REQUEST_FOLDER holds request.json, the model and one .npy per input; nothing is written there. RESULT_FOLDER gets
-t00000.npy, t00001.npy ... and, last, result.json. The original stdout carries `progress DONE TOTAL` lines only: what
-the runtime prints goes to stderr. Exit status 0 with tensors, 1 with an `error` in result.json.
+t00000.npy, t00001.npy ... and, last, result.json. The script ends when its stdin does: so it never outlives the host.
+The original stdout carries `progress DONE TOTAL` lines only: what the runtime prints goes to stderr. Exit status 0 with
+tensors, 1 with an `error` in result.json.
 """
 
 # ruff: noqa: PTH105, PTH107, PTH118, PTH123, PTH202, UP031, B905
@@ -275,11 +276,19 @@ def divert_stdout():
     return lambda text: os.write(kept, text.encode("ascii"))
 
 
-def end_after(seconds):
-    """Ends this process when the host that should end it is gone."""
-    timer = threading.Timer(seconds, lambda: os._exit(124))
-    timer.daemon = True
-    timer.start()
+def end_with_host(seconds):
+    """Ends this process with its stdin, which the host holds open, or after `seconds`: no run outlives the host."""
+    kept, null = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+
+    def watch():
+        while os.read(kept, 1):
+            pass
+        os._exit(124)
+
+    for thread in (threading.Thread(target=watch), threading.Timer(seconds, lambda: os._exit(124))):
+        thread.daemon = True
+        thread.start()
 
 
 def write_result(out, value):
@@ -292,7 +301,7 @@ def write_result(out, value):
 def compute(folder, out, report):
     with open(os.path.join(folder, "request.json")) as file:
         request = json.load(file)
-    end_after(request["timeout_s"])
+    end_with_host(request["timeout_s"])
     layers = Layers(request, folder, out, report)
     layers.go()
     return layers.result()

@@ -66,6 +66,11 @@ def load_whole(path: Path) -> onnx.ModelProto:
     return model
 
 
+def has_external_data(model: onnx.ModelProto) -> bool:
+    """Whether values of the model lie in other files."""
+    return any(True for _ in _external(model))
+
+
 def constant(tensor: onnx.TensorProto, path: Path) -> NDArray[Any]:
     """The values of one constant of the model `path`. Errors: InputError where they cannot be read."""
     try:

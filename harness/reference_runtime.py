@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import onnx
 
 from harness.assets import asset
 from harness.errors import HostError, InputError
-from harness.onnx_file import load_whole
+from harness.onnx_file import has_external_data, load_model, load_whole
 from harness.records import ReferenceRuntime
 
 Array = np.ndarray[Any, Any]
@@ -134,7 +133,7 @@ def _container(runtime: ReferenceRuntime, folder: Path) -> Place:
         raise HostError(f"{folder}: a comma or quote in TMPDIR cannot be mounted", "set TMPDIR to another folder")
     engine, name = _engine(runtime.engine), f"harness-reference-{secrets.token_hex(8)}"
     argv = (
-        *(engine, "run", "--rm", "--pull", "never", "--name", name, "--network", "none"),
+        *(engine, "run", "--rm", "--interactive", "--pull", "never", "--name", name, "--network", "none"),
         *("--security-opt", "no-new-privileges", "--security-opt", "label=disable"),
         *("--mount", f"type=bind,source={folder / 'request'},target={MOUNTS[0]},readonly"),
         *("--mount", f"type=bind,source={folder / 'result'},target={MOUNTS[1]}"),
@@ -187,18 +186,13 @@ def _write_request(runtime: ReferenceRuntime, task: Task, folder: Path) -> None:
 
 def _write_model(model: Path, target: Path) -> None:
     """A copy; weights that lie in files beside an ONNX are written into it."""
-    if model.suffix.lower() != ".onnx" or not _has_external_data(model):
+    if model.suffix.lower() != ".onnx" or not has_external_data(load_model(model)):
         shutil.copyfile(model, target)
         return
     whole = load_whole(model)
     if whole.ByteSize() > MAX_MODEL_BYTES:
         raise InputError(f"{model}: over 2 GiB with its weights, which a vendor's runtime is not given")
     target.write_bytes(whole.SerializeToString())
-
-
-def _has_external_data(model: Path) -> bool:
-    graph = onnx.load(str(model), load_external_data=False).graph
-    return any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer)
 
 
 # --------------------------------------------------------------------------- the process
@@ -208,13 +202,13 @@ def _run(place: Place, timeout_s: float, progress: Progress) -> Ended:
     """Run to the end, or to the time limit; whatever the process started is ended with it."""
     process = subprocess.Popen(
         [*place.argv, *place.folders],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # the script ends when this process does: its stdin ends then
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=place.environment,
         start_new_session=True,
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     tail = bytearray()
     readers = [
         threading.Thread(target=_read_progress, args=(process.stdout, progress), daemon=True),
@@ -229,6 +223,7 @@ def _run(place: Place, timeout_s: float, progress: Progress) -> Ended:
         status, timed_out = -signal.SIGKILL, True
     finally:
         _end(process, place, timed_out)
+    process.stdin.close()
     for reader in readers:
         reader.join(5.0)
     return Ended(status, timed_out, bytes(tail).decode("utf-8", "replace"))
@@ -279,10 +274,10 @@ def _check_engine(runtime: ReferenceRuntime, place: Place, ended: Ended) -> None
     engine = Path(place.argv[0]).name
     if ended.status == ENGINE_FAILED:
         hint = f"is it on this PC? `{engine} images`; --engine chooses between {' and '.join(ENGINES)}"
-        raise HostError(f"{engine} cannot run {runtime.image}{_last_line(ended)}", hint)
+        raise HostError(f"{engine} cannot run {runtime.image}{_last_line(ended, 1)}", hint)
     if ended.status in (NOT_EXECUTABLE, NOT_FOUND):
         hint = "name the image's Python: --entrypoint /path/python3"
-        raise HostError(f"{runtime.image}: cannot start {runtime.entrypoint!r}{_last_line(ended)}", hint)
+        raise HostError(f"{runtime.image}: cannot start {runtime.entrypoint!r}{_last_line(ended, 1)}", hint)
 
 
 def how_ended(status: int) -> str:
@@ -296,10 +291,10 @@ def how_ended(status: int) -> str:
 def _hint_of(status: int) -> str:
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "most often this is memory: look at the kernel log (dmesg), close other programs or give the PC swap"
-    return f"run the script by hand to see more: {GUIDE}"
+    return f"try the runtime alone: {GUIDE}"
 
 
-def _last_line(ended: Ended) -> str:
+def _last_line(ended: Ended, count: int = 3) -> str:
     lines = [line.strip() for line in ended.last_words.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("Run '", "See '"))] or lines  # an engine's own advice
-    return f": {lines[-1][:300]}" if lines else ""
+    return f": {' | '.join(line[:200] for line in lines[-count:])}" if lines else ""

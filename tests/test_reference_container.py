@@ -11,7 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +98,31 @@ def test_a_container_computes_without_network_secrets_or_a_way_to_write(
 def test_a_container_that_does_not_end_is_removed(tmp_path: Path, engine: tuple[str, dict[str, str]]) -> None:
     answer = reference(engine, compiled(tmp_path, "sleep"), "--timeout", "4")
     assert answer.returncode == 3 and "not computed within 4 s" in answer.stderr
+    assert containers(engine) == []
+
+
+def test_no_container_outlives_harness(tmp_path: Path, engine: tuple[str, dict[str, str]]) -> None:
+    data = save_input(tmp_path / "x.npy", [1, 2, 3, 4])
+    argv = [sys.executable, "-m", "harness", "reference", str(compiled(tmp_path, "sleep")), "--input", f"x={data}"]
+    argv += ["-o", str(tmp_path / "out"), "--image", IMAGE, "--engine", engine[0]]
+    host = subprocess.Popen(argv, env=engine[1], stderr=subprocess.DEVNULL)
+    wait_for(lambda: bool(containers(engine)))
+    host.kill()
+    host.wait()
+    wait_for(lambda: not containers(engine))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Patient far beyond what it takes: a loaded machine is slow, a hang is not."""
+    end = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def containers(engine: tuple[str, dict[str, str]]) -> list[bytes]:
     listing = [engine[0], "ps", "--all", "--filter", "name=harness-reference-", "--format", "{{.Names}}"]
-    assert subprocess.run(listing, env=engine[1], capture_output=True, check=True).stdout.split() == []
+    return subprocess.run(listing, env=engine[1], capture_output=True, check=True).stdout.split()
 
 
 @pytest.mark.parametrize(

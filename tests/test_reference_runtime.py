@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +261,36 @@ def test_the_script_is_written_for_python_3_6_with_numpy_alone() -> None:
     names = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     assert names <= {"hashlib", "importlib", "json", "os", "platform", "shutil", "sys", "threading"}
     assert not any(isinstance(node, ast.ImportFrom | ast.JoinedStr) for node in ast.walk(tree))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_runtime_outlives_harness(tmp_path: Path, way: signal.Signals) -> None:
+    model = vendor_model(tmp_path / "m.onnx", "HzSleep")
+    data = save_input(tmp_path / "x.npy", [1, 2, 3, 4])
+    argv = [sys.executable, "-m", "harness", "reference", str(model), "--input", f"x={data}", "-o", str(tmp_path / "r")]
+    environment = {**os.environ, **stand_in_environment("older"), "TMPDIR": str(tmp_path)}
+    host = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
+    wait_for(lambda: bool(runtimes_in(tmp_path)))
+    beside = runtimes_in(tmp_path)
+    host.send_signal(way)
+    host.wait()
+    wait_for(lambda: not runtimes_in(tmp_path) & beside)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Patient far beyond what it takes: a loaded machine is slow, a hang is not."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def runtimes_in(folder: Path) -> set[int]:
+    """Process ids of runners whose request lies in `folder`."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"{folder}/harness-reference-" in path.read_text(errors="replace"):
+                found.add(int(path.parent.name))
+    return found
