@@ -23,6 +23,7 @@ from harness.archive import Quotas
 from harness.cli.common import _UNSAFE, emit_json
 from harness.errors import AgentError, BoardError, CouldNotMeasure, InputError
 from harness.prepare import read_python
+from harness.records import Limits
 from harness.store import load_run
 from harness.transports import open_transport
 from harness.transports.base import CommandTimeout
@@ -142,6 +143,56 @@ def test_an_answer_without_end_is_cut(board: Board) -> None:
     agent = board.lying("hello", "\n    while True: out.write(b'tool=a\\tb\\n' * 10000)")
     with pytest.raises(AgentError, match="no whole answer"):
         agent.hello()
+
+
+FLOODS = {
+    "values": 'out.write(b"work=/w\\n" + b"a=\\n" * (16 * 2**18) + b"end=1\\n")',
+    "tools": 'out.write(b"work=/w\\n" + b"".join(b"tool=%x\\t/bin/x\\n" % i for i in range(10**6)) + b"end=1\\n")',
+    "features": 'out.write(b"work=/w\\ncpu_features=" + b"a " * 2**23 + b"\\nend=1\\n")',
+    "escapes": 'out.write(b"work=/w\\nos=" + b"\\\\0101" * (3 * 2**20) + b"\\nend=1\\n")',
+}
+
+
+@pytest.mark.parametrize("lie", FLOODS.values(), ids=FLOODS)
+def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie: str) -> None:
+    """Held in a process of its own, whose highest memory is compared with that of a true answer."""
+    liar = tmp_path / "liar.py"
+    liar.write_text(LIAR.format(verb="hello", lie=lie))
+    script = (
+        "import resource, sys\n"
+        "from harness.agent import Agent\n"
+        "from harness.errors import CouldNotMeasure\n"
+        "from harness.transports import open_transport\n"
+        "from tests.servers import local_board\n"
+        "from pathlib import Path\n"
+        "with open_transport(local_board(Path(sys.argv[1]))) as link:\n"
+        "    Agent(link, 'work').install()\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "    agent = Agent(link, 'work', shell=(sys.executable, sys.argv[2]))\n"
+        "    agent.install()\n"
+        "    try:\n"
+        "        assert len(repr(agent.hello(['sh']))) < 10_000\n"
+        "    except CouldNotMeasure:\n"
+        "        pass\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    argv = [sys.executable, "-c", script, str(tmp_path / "board"), str(liar)]
+    root = Path(__file__).parent.parent
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, cwd=root)
+    assert int(done.stdout) < 30_000, f"{done.stdout} KiB more than before"
+
+
+def test_more_files_than_allowed_are_refused_however_short_their_names(board: Board) -> None:
+    lie = says(b"section=size\n" + b"".join(b"1 %x\n" % index for index in range(11)) + b"section=md5\nend=1\n")
+    with pytest.raises(BoardError, match=r"more than 10 files in .*") as error:
+        board.lying("hash", lie, max_files=10).hash("anywhere")
+    assert "limits: max_files" in error.value.hint
+
+
+def test_the_limits_of_the_inventory_reach_the_agent(board: Board) -> None:
+    limits = Limits(max_files=7, cache_bytes=9)
+    agent = Agent.of(local_board(board.folder / "board", limits=limits), board.link)  # type: ignore[arg-type]
+    assert (agent.max_files, agent.cache_bytes) == (7, 9)
 
 
 def test_an_answer_that_never_comes_ends_by_the_time_limit(board: Board) -> None:

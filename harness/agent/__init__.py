@@ -139,7 +139,6 @@ class Agent:
         Errors: see the class.
         """
         argv = self.command(verb, *arguments, options=options)
-
         try:
             return self.check(self.run(argv, timeout_s, stdin, limit_bytes), verb)
         except AgentGone:  # a work folder in memory is empty after a reboot
@@ -162,7 +161,7 @@ class Agent:
         """One question, not repeated, whose input is too long to be held."""
         argv = self.command(verb, *arguments)
         with self.transport.stream(argv, timeout_s=timeout_s, stdin=stdin, paced="up") as stream:
-            out = b"".join(stream)
+            out = words.bounded(stream, ANSWER_LIMIT_BYTES)
         return self.check(Done(-1 if stream.code is None else stream.code, out, stream.err), verb)
 
     def read_stream(

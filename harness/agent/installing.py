@@ -15,6 +15,7 @@ from harness.transports.base import printable
 if TYPE_CHECKING:
     from harness.agent import Agent
 
+ANSWER_LIMIT_BYTES = 2**16  # two lines, and what a login shell may print before them
 TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell
 _INSTALL = """\
 for f in cat md5sum mkdir mv printf rm; do command -v $f >/dev/null 2>&1 || { echo lacking; echo $f; exit; }; done
@@ -45,7 +46,7 @@ def install(agent: Agent) -> tuple[bool, str, str]:
 def _place(agent: Agent, digest: str, verb: str, stdin: bytes | None) -> tuple[str, str]:
     work = agent.work if agent.work.startswith("/") else f"./{agent.work}"
     argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb, secrets.token_hex(8)]
-    done = agent.run(argv, TIMEOUT_S, stdin)
+    done = agent.run(argv, TIMEOUT_S, stdin, ANSWER_LIMIT_BYTES)
     lines = os.fsdecode(done.out).split("\n")
     if len(lines) == 3 and lines[0] == "lacking":
         raise words.lacking(agent.where, lines[1])

@@ -74,6 +74,7 @@ def reserve(agent: Agent, paths: Sequence[Path]) -> None:
     try:
         _have(agent, {})
     except Refused as error:
+        agent.pinned = {}
         if error.word != "no_space":
             raise
         raise BoardError(f"{error.message}; this run needs {_list_of(sizes)}", error.hint) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import AgentError, AskedWrongly, BoardError, HarnessError
@@ -157,6 +157,16 @@ def unescape(text: bytes) -> str:
 
 def whole_number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+
+
+def bounded(pieces: Iterable[bytes], limit_bytes: int) -> bytes:
+    """All pieces in one, or those up to the first that goes beyond the limit."""
+    out = bytearray()
+    for piece in pieces:
+        out += piece
+        if len(out) > limit_bytes:
+            break
+    return bytes(out)
 
 
 def read_answer(out: bytes) -> Answer:
