@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import platform as host_platform
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,6 +15,7 @@ from typing import Any
 from harness import __version__, store
 from harness.agent import FileFacts, Put
 from harness.inputs import BoardInput
+from harness.platforms.ort_bundle import cache_folder
 from harness.records import Board, Case, FileIdentity
 
 
@@ -83,18 +87,32 @@ def _board_record(board: Board) -> dict[str, Any]:
         "soc": board.soc,
         "transport": board.transport,
         "address": board.address,
+        "user": board.user,
+        "jump": board.jump,
         "emulated": board.emulated is not None,
         "facts": {},
     }
 
 
 def _host_record() -> dict[str, Any]:
+    """This PC. `name`, `user`, `home` and `cache` are what a report never shows, wherever a text holds them."""
     return {
+        "name": socket.gethostname(),
+        "user": _user(),
+        "home": os.path.expanduser("~"),  # noqa: PTH111  (Path.home raises where there is none)
+        "cache": str(cache_folder()),
         "os": f"{host_platform.system()} {host_platform.release()}",
         "python": host_platform.python_version(),
         "machine": host_platform.machine(),
         "harness": __version__,
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return ""
 
 
 def input_record(item: BoardInput) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from harness.report.layer_tables import (
 from harness.report.link_tables import input_rows, memory_rows, notes, timing_rows, traffic
 from harness.report.plan_tables import plan_table
 from harness.report.previous_tables import policy_waivers, previous_table
+from harness.report.private import LEFT_OUT, without_private
 from harness.report.reach import Row, items, rows, section
 from harness.report.subgraph_standings import with_subgraphs
 from harness.report.time_tables import exceeds, time_table
@@ -42,7 +43,7 @@ def tables(run: Row) -> Row:
     waivers, standings = waiver_rows(layers), standing_by_op(layers)
     profile = section(run, "profile")
     time = time_table(profile, with_subgraphs(profile, layers, standings))
-    return {
+    found = {
         "format": FORMAT,
         "run": {key: run.get(key) for key in _RUN_KEYS},
         "headline": headline(run, covered, standing_counts, origins, waivers, outputs),
@@ -74,6 +75,7 @@ def tables(run: Row) -> Row:
         "notes": notes(run),
         "problems": problems(run),
     }
+    return without_private(found, run)
 
 
 def graph_of(run: Row) -> Row:
@@ -288,7 +290,11 @@ def environment(run: Row) -> list[Row]:
         "Case": {key: value for key, value in section(run, "case").items() if key != "inputs"},
         "Run": {key: run.get(key) for key in _RUN_KEYS},
     }
-    return [{"group": group, "entries": list(_flat(value))} for group, value in groups.items() if value]
+    told = {group: list(_flat(value)) for group, value in groups.items() if value}
+    return [
+        {"group": group, "entries": [row for row in found if row["name"] not in LEFT_OUT.get(group, ())]}
+        for group, found in told.items()
+    ]
 
 
 def _flat(value: Row, prefix: str = "") -> list[Row]:

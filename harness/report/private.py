@@ -1,0 +1,128 @@
+"""What a report never shows: names of hosts and users, boot ids, folders of a user's own. run.json keeps them.
+
+A report is attached to tickets of other companies. So the values are taken from run.json, where they stand under their
+own keys, and are replaced wherever a text of the report holds them: in commands, in messages of the system, in notes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from harness.report.reach import Row
+
+# Keys of the environment table that are left out whole, by group.
+LEFT_OUT = {
+    "Board": frozenset(("address", "user", "jump", "facts.hostname", "facts.boot", "facts.work")),
+    "Host": frozenset(("name", "user", "home", "cache")),
+}
+_HOMES = re.compile(r"/(?:home|Users)/([^/\s:'\"]+)")
+_LOGIN = re.compile(r"(?<![\w.@-])[\w.+-]+@(?=<address>|<host>)")  # of a login name that no key of run.json tells
+_EVERYBODYS = frozenset(("root", "localhost", "user", "ubuntu", "debian"))  # no person and no machine
+
+
+def without_private(tables: Row, run: Row) -> Row:
+    """The tables of `run` with every private value replaced by a word in angle brackets that says what stood there."""
+    replaced = _replacing(run)
+    cleaned: Row = _mapped(tables, replaced)
+    return cleaned
+
+
+def _mapped(value: Any, replaced: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return replaced(value)
+    if isinstance(value, dict):
+        return {replaced(str(key)): _mapped(entry, replaced) for key, entry in value.items()}
+    return [_mapped(entry, replaced) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _replacing(run: Row) -> Callable[[str], str]:
+    """One pass over a text for all private values, the longest first."""
+    words = {**dict(_words(run)), **dict(_folders(run))}
+    longest_first = sorted(words, key=len, reverse=True)
+    pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(_whole, longest_first))})")
+
+    def replaced(text: str) -> str:
+        text = pattern.sub(lambda match: words[match[0]], text)
+        return _LOGIN.sub("<user>@", text) if "@" in text else text
+
+    return replaced
+
+
+def _whole(word: str) -> str:
+    """A value with nothing of a word behind it."""
+    return re.escape(word) + r"(?![\w-])"
+
+
+def _folders(run: Row) -> Iterator[tuple[str, str]]:
+    """Folders of a user's own: the board's work folder, this PC's home and cache, homes in any text."""
+    host, layers = _part(run, "host"), list(_layer_names(run))
+    named = (
+        (_part(run, "board", "facts").get("work"), "<work>"),
+        (host.get("cache"), "<cache>"),
+        (host.get("home"), "~"),
+        ("/root", "~"),
+        *((match[0], "~") for text in _texts(run) for match in _HOMES.finditer(text)),
+    )
+    for folder, word in named:
+        plain = folder.rstrip("/") if isinstance(folder, str) and folder.startswith("/") else ""
+        if plain and not any(name.startswith(f"{plain}/") for name in layers):
+            yield plain, word
+
+
+def _words(run: Row) -> Iterator[tuple[str, str]]:
+    """Names of hosts and users, addresses, boot ids; none that is a name of the model or of the board's record too."""
+    board, facts, host = _part(run, "board"), _part(run, "board", "facts"), _part(run, "host")
+    users = [match[1] for text in _texts(run) for match in _HOMES.finditer(text)]
+    named = (
+        (facts.get("hostname"), "<host>"),
+        (host.get("name"), "<host>"),
+        (board.get("address"), "<address>"),
+        (facts.get("boot"), "<boot id>"),
+        (board.get("jump"), "<jump host>"),
+        (str(board.get("jump") or "").rpartition("@")[2].partition(":")[0], "<jump host>"),
+        *((name, "<user>") for name in (board.get("user"), host.get("user"), *users)),
+    )
+    public = _public(run)
+    for word, shown in named:
+        if isinstance(word, str) and len(word) > 1 and not word.isdigit() and word not in public:
+            yield word, shown
+
+
+def _public(run: Row) -> set[str]:
+    """Words that a report has to show: the board's name, chips, models, layers and what their names are made of."""
+    board, case = _part(run, "board"), _part(run, "case")
+    names = [board.get(key) for key in ("name", "platform", "soc")]
+    names += [case.get("name"), _part(case, "model").get("name"), _part(case, "reference").get("name")]
+    names += _layer_names(run)
+    parts = [part for name in names if isinstance(name, str) for part in (name, *re.split(r"\W+", name))]
+    return {*parts, *_EVERYBODYS}
+
+
+def _layer_names(run: Row) -> Iterator[str]:
+    layers = _part(run, "comparison").get("layers")
+    for layer in layers if isinstance(layers, list) else ():
+        told = [layer.get(key) for key in ("name", "op", "op_kind")] if isinstance(layer, dict) else []
+        yield from (name for name in told if isinstance(name, str))
+
+
+def _texts(run: Row) -> Iterator[str]:
+    """Every text of the parts of run.json where folders of users can stand."""
+    for key in ("board", "host", "case", "modes", "problems", "notes", "command"):
+        yield from _strings(run.get(key))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    inside: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for entry in inside:
+        yield from _strings(entry)
+
+
+def _part(value: Any, *keys: str) -> Row:
+    """The object at `keys`; {} where it is absent or something else: its reader says what is wrong with it."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
