@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests need from Debian: real ssh servers, a real browser, shells; with `slow` also the emulators.
+# Installs what the tests need from Debian: real ssh servers, a real browser, shells; with `slow` also the emulators,
+# with `fresh` only debootstrap. Wants root, or sudo without a password.
 # Says what it cannot do; that is an error in CI only, elsewhere the tests that need more are skipped with the reason.
 set -u
 
@@ -7,15 +8,21 @@ missing=""
 need() { # need PROGRAM PACKAGE
     command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
 }
-need sshd openssh-server
-need ssh openssh-client
-need dropbear dropbear-bin
-need dropbearkey dropbear-bin
-need busybox busybox-static
-need dash dash
-need mksh mksh
-need shellcheck shellcheck
-need chromium chromium
+if [ "${1-}" = fresh ]; then
+    need debootstrap debootstrap
+else
+    need sshd openssh-server
+    need ssh openssh-client
+    need dropbear dropbear-bin
+    need dropbearkey dropbear-bin
+    need busybox busybox-static
+    need dash dash
+    need mksh mksh
+    need shellcheck shellcheck
+    need chromium chromium
+    # Chinese tensor names must be drawn in the screenshots, not shown as boxes.
+    fc-list 2>/dev/null | grep -qi "cjk" || missing="$missing fontconfig fonts-noto-cjk"
+fi
 if [ "${1-}" = slow ]; then
     need qemu-aarch64-static qemu-user-static
     need qemu-system-aarch64 qemu-system-arm
@@ -23,8 +30,6 @@ if [ "${1-}" = slow ]; then
     need mkfs.ext4 e2fsprogs
     need depmod kmod
 fi
-# Chinese tensor names must be drawn in the screenshots, not shown as boxes.
-fc-list 2>/dev/null | grep -qi "cjk" || missing="$missing fontconfig fonts-noto-cjk"
 
 [ -z "$missing" ] && exit 0
 give_up() {
@@ -38,7 +43,7 @@ fi
 as_root=""
 if [ "$(id -u)" != 0 ]; then
     if sudo -n true 2>/dev/null; then as_root="sudo"; else
-        give_up "missing; run: sudo apt-get install --no-install-recommends$missing"
+        give_up "LEFT OUT: what needs the programs of these packages. To have it: sudo apt-get install --no-install-recommends$missing"
     fi
 fi
 echo "installing Debian packages:$missing"

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.gate import (
+    pytest_collection_modifyitems,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+    pytest_terminal_summary,
+)
 from tests.kept import drop_kept
+
+__all__ = [  # pytest's hooks
+    "pytest_collection_modifyitems",
+    "pytest_make_collect_report",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_runtest_teardown",
+    "pytest_terminal_summary",
+]
 
 # The same examples on every run, so that a gate that was green stays green; HYPOTHESIS_PROFILE=explore looks further.
 settings.register_profile("fast", max_examples=30, deadline=None, derandomize=True, database=None)
+settings.register_profile("ci", parent=settings.get_profile("fast"), max_examples=100)
 settings.register_profile("thorough", parent=settings.get_profile("fast"), max_examples=400)
 settings.register_profile("explore", max_examples=2000, deadline=None, derandomize=False)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "fast")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # `.ci/run &`: what tests start would be deaf to Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped test has failed: CI installs all that tests need. Only real vendor output is not published."""
-    report = yield
-    if report.skipped and os.environ.get("CI") and isinstance(report.longrepr, tuple):
-        reason = str(report.longrepr[2]).removeprefix("Skipped: ")
-        if not any(excuse in reason for excuse in ("HARNESS_SAMPLES", "needs the right to", "root reads everything")):
-            report.outcome = "failed"
-            report.longrepr = f"skipped in CI: {reason}"
-    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,10 +15,11 @@ import pytest
 
 from benchmarks import network_models as networks
 from harness.emulator.serve import free_port
+from tests.alone import alone
 from tests.arm.test_emu_arm64 import harness, newest_run
 from tests.vm.machine import Machine, NotPossible, missing
 
-pytestmark = [pytest.mark.arm, pytest.mark.vm, pytest.mark.slow, pytest.mark.xdist_group("same bytes")]
+pytestmark = [pytest.mark.arm, pytest.mark.vm, pytest.mark.slow]
 
 PYTHON = """#!/bin/sh
 # Debian's arm64 Python from a folder that is not the root: its own loader, libraries and home
@@ -42,11 +43,15 @@ def data_disk(arm: Path, folder: Path, image: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def machine(arm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """hosts.yaml of a running machine called `vm`."""
+def machine(arm: Path, shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """hosts.yaml of a running machine called `vm`; no other worker has a machine at the same time."""
     if missing():
         pytest.skip(f"needs {' '.join(missing())}")
-    folder = tmp_path_factory.mktemp("vm")
+    with alone(shared_folder / "machine.lock"):
+        yield from _running(arm, tmp_path_factory.mktemp("vm"))
+
+
+def _running(arm: Path, folder: Path) -> Iterator[Path]:
     board, port, key = Machine(folder / "board", memory_megabytes=2048), free_port(), folder / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     try:

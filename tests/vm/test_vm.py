@@ -17,9 +17,10 @@ from harness.emulator.serve import free_port
 from harness.errors import BoardError, LinkError
 from harness.records import Board, Invocation, Limits
 from harness.transports import open_transport
+from tests.alone import alone
 from tests.vm.machine import Machine, NotPossible, missing
 
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.vm
 MEGABYTE = 2**20
 WORK = "/data/work"
 
@@ -71,11 +72,16 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The machine of this module; no other worker has one at the same time."""
     if missing():
         pytest.skip(f"needs {' '.join(missing())}")
-    base = Path(os.environ.get("HARNESS_VM") or tmp_path_factory.mktemp("vm"))
-    machine = Machine(base)
+    base = Path(os.environ.get("HARNESS_VM") or shared_folder / "vm")
+    with alone(base.parent / "machine.lock"):
+        yield from _switched_on(Machine(base), tmp_path_factory)
+
+
+def _switched_on(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     try:
         machine.build()
         made = Bench(machine, tmp_path_factory.mktemp("keys"))

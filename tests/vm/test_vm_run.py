@@ -24,7 +24,7 @@ from tests.faults.test_run import run as run_on_this_pc
 from tests.vm.test_vm import WORK, Bench, agent, bench, on_board
 
 __all__ = ["agent", "bench"]  # fixtures
-pytestmark = [pytest.mark.vm, pytest.mark.xdist_group("vm")]
+pytestmark = pytest.mark.vm
 
 MODES = ("info", "release", "debug", "profile", "memory")
 PLAYED = """#!/bin/sh

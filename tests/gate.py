@@ -1,0 +1,127 @@
+"""pytest hooks of the gate: what is left out is said, CI leaves nothing out, a test that kills its worker runs once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+# Reasons for which CI may skip a test; any other skipped test has failed there.
+EXCUSES = {
+    "HARNESS_SAMPLES": "real vendor output is not published",
+    "needs the right to": "a container may forbid mounts to its root",
+    "root reads everything": "the test is about an ordinary user",
+}
+ROOT = Path(__file__).resolve().parent.parent
+STARTS = re.compile(r"^\s*(?:import|from) (?:subprocess|multiprocessing)\b|\bplaywright\b", re.MULTILINE)
+HELPER = re.compile(r"^\s*(?:(?:from|import) (tests(?:\.\w+)+)|from tests import (\w+))", re.MULTILINE)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark with `process` what `make quick` leaves out: modules that start programs, themselves or through a helper."""
+    for item in items:
+        if starts_programs(item.path):
+            item.add_marker("process")
+
+
+def starts_programs(path: Path) -> bool:
+    """Whether a test module starts programs, or one of the helpers under tests/ that it imports, directly or not."""
+    seen: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        starts, helpers = _imports(one)
+        if starts:
+            return True
+        waiting += helpers
+    return False
+
+
+@cache
+def _imports(path: Path) -> tuple[bool, list[Path]]:
+    text = path.read_text(encoding="utf-8")
+    names = [module or f"tests.{name}" for module, name in HELPER.findall(text)]
+    helpers = [ROOT / f"{name.replace('.', '/')}.py" for name in names]
+    return bool(STARTS.search(text)), [helper for helper in helpers if helper.is_file()]
+
+
+# ---- skipped tests
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return _failed_in_ci(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A whole module that is skipped counts like its tests."""
+    report = yield
+    return _failed_in_ci(report)
+
+
+def _failed_in_ci(report: Report) -> Report:
+    reason = _reason(report)
+    if report.skipped and os.environ.get("CI") and reason and not any(excuse in reason for excuse in EXCUSES):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {reason}"
+    return report
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    return str(report.longrepr[2]).removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Every reason for which tests were left out, once, with their number."""
+    reports = terminalreporter.stats.get("skipped", [])
+    counts = Counter(reason for report in reports if (reason := _reason(report)))
+    if counts:
+        terminalreporter.section("LEFT OUT on this machine", sep="=", yellow=True)
+        for reason, count in counts.most_common():
+            terminalreporter.line(f"{count} {'test' if count == 1 else 'tests'}: {reason}")
+
+
+# ---- a test that kills its worker
+
+
+def _mark(item: pytest.Item) -> Path | None:
+    """A file that stands while the test runs; None outside of xdist's workers."""
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        return None
+    base = Path(item.config._tmp_path_factory.getbasetemp()).parent  # type: ignore[attr-defined]
+    digest = hashlib.md5(item.nodeid.encode(), usedforsecurity=False).hexdigest()
+    return base / "running" / digest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Some of xdist's schedulers give the test that killed one worker to the next, and so on without end."""
+    mark = _mark(item)
+    if mark is None:
+        return
+    if mark.exists():
+        pytest.fail("it killed the worker that ran it; it is not run again", pytrace=False)
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text(str(os.getpid()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    mark = _mark(item)
+    if mark is not None and mark.exists() and mark.read_text() == str(os.getpid()):
+        mark.unlink()
