@@ -32,9 +32,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.consistency import blocks
-from harness.consistency.metrics import measure
-from harness.consistency.tensors import open_tensor, to_layout
+from harness.consistency.metrics import blocks
+from harness.consistency.metrics.pointwise import measure
+from harness.consistency.reading.tensor_files import open_tensor, to_layout
 from harness.records import TensorSpec
 
 Array = npt.NDArray[Any]
@@ -201,7 +201,7 @@ def compare_folder(folder: Path, files: int) -> None:
 
 
 def _sparse(path: Path, spec: TensorSpec, side: int) -> Path:
-    from harness.consistency.tensors import size_bytes
+    from harness.consistency.reading.tensor_files import size_bytes
 
     size = size_bytes(spec)
     with path.open("wb") as stream_:

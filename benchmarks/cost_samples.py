@@ -15,9 +15,9 @@ from pathlib import Path
 import onnx
 import onnxruntime as ort
 
-from harness.emulator.cost_fit import Sample
-from harness.emulator.cost_graph import network_work, output_elements
-from harness.emulator.nodes import Network, name_nodes
+from harness.emulator.cost.fit import Sample
+from harness.emulator.cost.graph import network_work, output_elements
+from harness.emulator.model.nodes import Network, name_nodes
 
 SAMPLES = Path(os.environ.get("HARNESS_SAMPLES", Path(__file__).resolve().parents[2] / "shared" / "samples"))
 # Built with `optimization: set_all_nodes_int16`, as the zoo's yaml files of these models say

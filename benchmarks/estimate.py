@@ -23,9 +23,9 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.cost_samples import SAMPLES, load_graph, load_samples
-from harness.emulator.cost_fit import Sample, Vector, cross_validate, five_folds
-from harness.emulator.placement import place
-from harness.toolchains.hb_log import read_build_log
+from harness.emulator.compiler.placement import place
+from harness.emulator.cost.fit import Sample, Vector, cross_validate, five_folds
+from harness.toolchains.horizon.log import read_build_log
 
 SHUFFLES = 5
 # Real node tables (X5, hb_mapper 1.24.3) of architectures whose graphs are at hand; Softmax was set to int8 on the BPU.

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import network_models as networks
-from harness.consistency.pcside import SUMS, check, doubtful_ops
-from harness.reference import open_reference
+from harness.consistency.checks.reference_check import SUMS, check, doubtful_ops
+from harness.reference.open import open_reference
 
 HIDDEN = re.compile(r" (avx512\w*|avx_vnni|avx_vnni_int8|amx\w*)\b")
 MAKE = """

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from harness.agent.valid import SCRIPT, Padded
 from harness.assets import asset
-from harness.consistency.foretold import placed_rows
-from harness.consistency.layouts import storage
+from harness.consistency.reading.layouts import storage
+from harness.consistency.reading.predicted import placed_rows
 from harness.records import TensorSpec
 
 LAYOUTS = {  # name: (dtype, valid shape, aligned shape), all NHWC

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from harness.graph import LogicalTensor
+from harness.reference.graph import LogicalTensor
 
 CLEAN = "_before_fault"  # the same tensor before the fault, dumped beside it
 RANGES = {"s8": (-128, 127, 0), "u8": (0, 255, 128)}  # lowest, highest, middle

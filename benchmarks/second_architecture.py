@@ -32,11 +32,11 @@ from benchmarks.no_vnni import no_vnni_report
 from benchmarks.planting import CLEAN, FAULTS, effect, plant, plantable
 from harness.assets import asset
 from harness.consistency.compare import Settings, compare
-from harness.emulator.arm64 import arm_python
-from harness.graph import LogicalTensor, logical_tensors
-from harness.platforms.ort import PLATFORM
+from harness.emulator.ort.arm64 import arm_python
+from harness.platforms.ort.platform import PLATFORM
 from harness.records import Comparison, ModelInfo
-from harness.reference import Reference, run_reference
+from harness.reference.graph import LogicalTensor, logical_tensors
+from harness.reference.open import Reference, run_reference
 
 LEAST_SHARE = 1e-3
 TRIES = 6  # choices of op and kind until a fault has an effect

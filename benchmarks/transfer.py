@@ -29,7 +29,7 @@ from pathlib import Path
 import paramiko
 
 from harness.agent import Agent
-from harness.emulator.serve import Served, serve
+from harness.emulator.servers.serve import Served, serve
 from harness.records import Board, Invocation
 from harness.transports import Transport, open_transport
 

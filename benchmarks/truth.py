@@ -35,15 +35,15 @@ if __package__ in (None, ""):
 from benchmarks.truth_models import MODELS, Array, inputs_of, quantized, run_with
 from harness import platforms
 from harness.consistency.compare import Settings, compare
-from harness.consistency.metrics import measure
+from harness.consistency.metrics.pointwise import measure
 from harness.consistency.policy import Subject, load_policy
 from harness.consistency.verdicts import judge as verdict_of
-from harness.emulator.fault_kinds import Scene
-from harness.emulator.faults import CATALOGUE, Fault, apply_fault
-from harness.emulator.layout import pack, stored
+from harness.emulator.model.fault_kinds import Scene
+from harness.emulator.model.faults import CATALOGUE, Fault, apply_fault
+from harness.emulator.model.layout import pack, stored
 from harness.errors import AskedWrongly
 from harness.records import Comparison, Dump
-from harness.reference import Reference, ReferenceTensor, run_reference
+from harness.reference.open import Reference, ReferenceTensor, run_reference
 
 PLATFORM = "hbdnn"
 FLOAT_MODELS = ("cnn", "transformer")  # networks that also run as floats: NaN and infinity need them

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from harness.reference import Reference
+from harness.reference.open import Reference
 
 Array = np.ndarray[Any, Any]
 Values = Mapping[str, Array]

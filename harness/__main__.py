@@ -7,14 +7,14 @@ def main() -> None:
     import sys
 
     try:
-        from harness.cli import cli, outlet
+        from harness.cli import cli, stdout_guard
     except KeyboardInterrupt:
         sys.exit(3)
-    outlet.install()
+    stdout_guard.install()
     try:
         cli(prog_name="harness")
     except SystemExit as end:
-        sys.exit(outlet.exit_code(end.code))
+        sys.exit(stdout_guard.exit_code(end.code))
 
 
 if __name__ == "__main__":

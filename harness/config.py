@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from harness.boards.hosts_file import BoardFile
 from harness.complaints import explain
 from harness.errors import ConfigError
 from harness.hosts_checks import complaints
-from harness.records import Board, Limits
-from harness.records.boards import SERVED, Emulated
 
 Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
-TransportName = Literal["ssh", "openssh", "local"]
-PlatformName = Literal["hbdnn", "ucp", "magik", "ort"]
 SECRET_WORDS = ("password", "passphrase", "passwd", "secret", "token")
 
 
@@ -30,62 +26,6 @@ class _File(BaseModel):
     """Base of every file model: unknown keys are refused, values are not bent into other types."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class LimitsFile(_File):
-    timeout_s: float = Field(default=Limits.timeout_s, gt=0)
-    connect_timeout_s: float = Field(default=Limits.connect_timeout_s, gt=0)
-    patience_s: float = Field(default=Limits.patience_s, ge=0)
-    max_files: int = Field(default=Limits.max_files, gt=0)
-    max_bytes: int = Field(default=Limits.max_bytes, gt=0)
-    cache_bytes: int = Field(default=Limits.cache_bytes, ge=0)
-
-
-class SharedFolderFile(_File):
-    here: str
-    there: str
-
-
-class BoardFile(_File):
-    platform: PlatformName
-    soc: str = ""
-    transport: TransportName = "ssh"
-    address: str = ""
-    port: int = Field(default=22, ge=1, le=65535)
-    user: str = ""
-    identity: str = ""
-    known_hosts: str = ""
-    jump: str = ""
-    work: str = "harness-work"
-    tools: list[str] = []
-    libraries: list[str] = []
-    environment: dict[str, str] = {}
-    tags: list[str] = []
-    setup: list[list[str]] = []
-    teardown: list[list[str]] = []
-    shared_folder: SharedFolderFile | None = None
-    power: dict[Literal["cycle", "on", "off", "before", "after"], list[str]] = {}
-    limits: LimitsFile = LimitsFile()
-    options: dict[str, Any] = {}
-    emulated: bool = False  # of `harness emulator serve`: played, so no time of its accelerator is a measurement
-
-    @field_validator("environment", mode="before")
-    @classmethod
-    def _numbers_are_text(cls, value: Any) -> Any:
-        """`THREADS: 4` means "4"; YAML's other guesses (true, null) are refused by the type."""
-        if not isinstance(value, dict):
-            return value
-        return {k: str(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for k, v in value.items()}
-
-
-class HostsFile(_File):
-    boards: dict[str, BoardFile]
-
-
-def load_boards(path: Path) -> dict[str, Board]:
-    """Read hosts.yaml. Errors: ConfigError that names file, line, key and the nearest known one."""
-    hosts = load_file(path, HostsFile)
-    return {name: _board(path, name, entry) for name, entry in hosts.boards.items()}
 
 
 def line_of(path: Path, place: Location) -> int:
@@ -100,31 +40,6 @@ def _refuse_wrong(path: Path, name: str, entry: BoardFile) -> None:
         place = ("boards", name, *([wrong.key] if wrong.key else []))
         where = ".".join(place) if wrong.key else "boards"
         raise ConfigError(f"{path}:{line_of(path, place)}: {where}: {wrong.message}", wrong.hint)
-
-
-def _board(path: Path, name: str, entry: BoardFile) -> Board:
-    if entry.transport != "local" and not entry.address:
-        raise ConfigError(
-            f"{path}: boards.{name}: transport {entry.transport} needs an address",
-            "add `address: 192.168.1.10`",
-        )
-    _refuse_wrong(path, name, entry)
-    values = entry.model_dump(exclude={"limits", "shared_folder"})
-    shared = entry.shared_folder
-    values |= {
-        "name": name,
-        "identity": str(Path(entry.identity).expanduser()) if entry.identity else "",
-        "known_hosts": str(Path(entry.known_hosts).expanduser()) if entry.known_hosts else "",
-        "limits": Limits(**entry.limits.model_dump()),
-        "shared_folder": (shared.here, shared.there) if shared else ("", ""),
-        "setup": tuple(tuple(argv) for argv in entry.setup),
-        "teardown": tuple(tuple(argv) for argv in entry.teardown),
-        "power": {key: tuple(argv) for key, argv in entry.power.items()},
-    }
-    values["emulated"] = Emulated(entry.soc, SERVED) if entry.emulated else None
-    for key in ("tools", "libraries", "tags"):
-        values[key] = tuple(values[key])
-    return Board(**values)
 
 
 # --------------------------------------------------------------------------- reading, with lines
@@ -268,8 +183,3 @@ def _did_you_mean(word: str, known: list[str]) -> str:
 def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
     """A hint for a mistyped name."""
     return _did_you_mean(word, list(known))
-
-
-def board_fields() -> list[str]:
-    """Names of everything hosts.yaml may say of a board; docs and the example file are held to it."""
-    return [f.name for f in dataclasses.fields(Board) if f.name != "name"]

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import example_nets as nets  # noqa: E402
 
-from harness.emulator.image import nv12_from_rgb  # noqa: E402
+from harness.emulator.model.image import nv12_from_rgb  # noqa: E402
 
 Array = NDArray[Any]
 EXAMPLES = ROOT / "examples"

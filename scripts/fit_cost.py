@@ -1,7 +1,7 @@
 """Fit the constants of the BPU cost model to published board latencies.
 
     python scripts/fit_cost.py            print the constants and the residuals
-    python scripts/fit_cost.py --write    put them into harness/emulator/cost_model.py and docs/cost-model.md
+    python scripts/fit_cost.py --write    put them into harness/emulator/cost/model.py and docs/cost-model.md
     python scripts/fit_cost.py --check    exit 1 when the constants in the code are not those of the fit
 
 Reads the samples named in benchmarks/cost_samples.py ($HARNESS_SAMPLES).
@@ -24,8 +24,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.cost_samples import SAMPLES, load_samples  # noqa: E402
 from benchmarks.estimate import accuracy, placement_agreement  # noqa: E402
-from harness.emulator.cost_fit import Sample, cross_validate, fit, five_folds  # noqa: E402
-from harness.emulator.cost_model import CONSTANTS, Constants, estimate  # noqa: E402
+from harness.emulator.cost.fit import Sample, cross_validate, fit, five_folds  # noqa: E402
+from harness.emulator.cost.model import CONSTANTS, Constants, estimate  # noqa: E402
 
 CODE = ROOT / "harness" / "emulator" / "cost_model.py"
 DOCS = ROOT / "docs" / "cost-model.md"

@@ -18,7 +18,7 @@ from tests.gate import (
     pytest_runtest_teardown,
     pytest_terminal_summary,
 )
-from tests.kept import drop_kept
+from tests.support.kept import drop_kept
 
 __all__ = [  # pytest's hooks
     "pytest_collection_modifyitems",

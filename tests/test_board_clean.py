@@ -10,7 +10,7 @@ import pytest
 
 from harness.agent import Agent
 from harness.records import Invocation
-from tests.servers import AGENT_KINDS, agent_of
+from tests.support.servers import AGENT_KINDS, agent_of
 
 
 @pytest.fixture(params=AGENT_KINDS)

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 from harness.agent import Agent
 from harness.errors import BoardError, ConfigError
 from harness.transports import open_transport
-from tests.builds import harness
-from tests.servers import installed, local_board
+from tests.support.builds import harness
+from tests.support.servers import installed, local_board
 
 
 @pytest.fixture

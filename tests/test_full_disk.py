@@ -11,10 +11,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from harness import safe_files, store
-from tests import fixtures_run as runs
-from tests.builds import harness
+from harness.files import safe
+from harness.runs import folder as store
 from tests.faults.test_board import small_disk
+from tests.support import fixtures_run as runs
+from tests.support.builds import harness
 
 SIZE = 2_000_000  # bytes of each output; the disks have half of that
 
@@ -61,9 +62,9 @@ def test_commands_name_the_disk_and_leave_nothing_cut_short(tmp_path: Path) -> N
 def test_a_file_of_before_stays_whole_and_the_error_names_the_disk(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", 1) as disk:
         (disk / "model.bin").write_bytes(b"of before")
-        with pytest.raises(OSError, match="No space left") as full, safe_files.output_file(disk / "model.bin") as file:
+        with pytest.raises(OSError, match="No space left") as full, safe.output_file(disk / "model.bin") as file:
             file.write(bytes(2 * SIZE))
-        words = safe_files.words_of(full.value)
+        words = safe.words_of(full.value)
         assert words.startswith(f"{disk / 'model.bin'}: ") and f"the disk mounted at {disk} has" in words
         assert [(path.name, path.read_bytes()) for path in disk.iterdir()] == [("model.bin", b"of before")]
 

@@ -12,10 +12,10 @@ import pytest
 from harness.report.markdown import markdown
 from harness.report.page import render_tables
 from harness.report.summary import lines
-from harness.report.tables import tables
+from harness.report.tables.run import tables
 from harness.report.write import write_report
-from tests import fixtures_run as runs
-from tests.builds import Built, build, harness
+from tests.support import fixtures_run as runs
+from tests.support.builds import Built, build, harness
 
 PRIVATE = {
     "hostname": "kestrel-lab-41",

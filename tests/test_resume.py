@@ -19,9 +19,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.builds import Built, build, harness
+from tests.support.builds import Built, build, harness
 
-pytestmark = pytest.mark.slow  # a process of the whole command each; tests/test_sessions.py has the first of them
+pytestmark = (
+    pytest.mark.slow
+)  # a process of the whole command each; tests/session/test_sessions.py has the first of them
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.agent import files, installing, pushing, words
+from harness.agent.archive import Quotas
 from harness.agent.jobs import job_text
 from harness.agent.packing import Packing
 from harness.agent.words import (
@@ -29,7 +30,6 @@ from harness.agent.words import (
     escape,
     refusal,
 )
-from harness.archive import Quotas
 from harness.errors import AgentError, BoardError, ToolError
 from harness.records import Board, Invocation
 from harness.transports.base import OUTPUT_LIMIT_BYTES, Done, Progress, Transport, printable

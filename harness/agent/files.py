@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.agent.archive import Quotas, Unpacker, member_name
 from harness.agent.packing import inflate, maybe_inflated
 from harness.agent.pushing import SLOWEST_BYTES_PER_S, Shift
 from harness.agent.words import FileFacts, escape, unescape
-from harness.archive import Quotas, Unpacker, member_name, stored_name
-from harness.digests import md5_of_file
 from harness.errors import BoardError, LinkError
-from harness.safe_files import make_folder, remove_file
+from harness.files.digests import md5_of_file
+from harness.files.safe import make_folder, remove_file
+from harness.names import stored_name
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, printable
 from harness.transports.copying import left
 

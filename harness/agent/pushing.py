@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from harness.agent.installing import TIMEOUT_S
 from harness.agent.words import Answer, Put, Refused, whole_number
-from harness.digests import md5_of_file
 from harness.errors import BoardError, ConfigError, InputError, LinkError
+from harness.files.digests import md5_of_file
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Progress
 
 if TYPE_CHECKING:

@@ -118,9 +118,9 @@ def _as_json(ctx: click.Context, error: click.ClickException) -> None:
 
 def _unforeseen(error: Exception) -> int:
     """What no command foresaw is never exit 1, which says "measured and bad"."""
-    from harness.cli import unforeseen
+    from harness.cli import unexpected
 
-    return unforeseen.tell(error)
+    return unexpected.tell(error)
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -60,7 +60,7 @@ def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> No
       harness boards list --tag nightly
       harness boards list --leases --json
     """
-    from harness.inventory import find_hosts, load_inventory
+    from harness.boards.inventory import find_hosts, load_inventory
 
     boards = [b for b in load_inventory(hosts).values() if not tag or tag in b.tags]
     holders = _holders(boards) if leases else {}
@@ -87,7 +87,7 @@ def _holders(boards: list[Board]) -> dict[str, tuple[dict[str, object], str]]:
 
 
 def _holder(board: Board) -> tuple[dict[str, object], str]:
-    from harness.boards import open_board
+    from harness.boards.connect import open_board
 
     try:
         with open_board(board) as (reached, transport):
@@ -145,7 +145,7 @@ def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
       harness boards check
       harness boards check x5-01 s100-02 --json
     """
-    from harness.inventory import find_board, own_boards
+    from harness.boards.inventory import find_board, own_boards
 
     boards = [find_board(name, hosts) for name in names] or own_boards(hosts)
     answers = [_check(board) for board in boards]
@@ -160,7 +160,7 @@ def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
 
 
 def _check(board: Board) -> dict[str, object]:
-    from harness.boards import look_at
+    from harness.boards.connect import look_at
 
     try:
         return {"board": board.name} | look_at(board, ask_password)
@@ -182,8 +182,8 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
       harness boards trust x5-01
       harness boards trust x5-01 --replace      after it was flashed anew
     """
-    from harness.hostkeys import fetch, known_hosts_file
-    from harness.inventory import find_board
+    from harness.boards.hostkeys import fetch, known_hosts_file
+    from harness.boards.inventory import find_board
 
     board = find_board(name, hosts)
     if board.transport == "local" or (board.emulated and board.emulated.server != SERVED):
@@ -201,7 +201,7 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
 
 
 def _record(target: Path, board: Board, key: object, replace: bool) -> None:
-    from harness.hostkeys import HostKey, trust
+    from harness.boards.hostkeys import HostKey, trust
 
     assert isinstance(key, HostKey)
     trust(target, board.address, board.port, key, replace=replace)
@@ -224,8 +224,8 @@ def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) ->
     Example:
       harness boards prepare pi-01 --wheels wheels/
     """
-    from harness.inventory import find_board
-    from harness.prepare import prepare, to_json
+    from harness.boards.inventory import find_board
+    from harness.boards.prepare import prepare, to_json
 
     prepared = prepare(find_board(name, hosts), wheels, note, ask_password)
     if as_json:
@@ -250,7 +250,7 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
       harness boards lease x5-01
       harness boards lease x5-01 --minutes 30
     """
-    from harness import holding
+    from harness.boards import lease as holding
 
     with _agent(name, hosts) as agent:
         facts = holding.take(agent, name, round(minutes * 60)) if minutes else agent.show_lease()
@@ -272,7 +272,7 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
     Example:
       harness boards release x5-01
     """
-    from harness import holding
+    from harness.boards import lease as holding
 
     with _agent(name, hosts) as agent:
         was_held = holding.release(agent, name, force=force)
@@ -298,7 +298,7 @@ def clean_board(name: str, keep_cache: bool, hosts: Path | None, as_json: bool) 
       harness boards clean x5-01
       harness boards clean x5-01 --keep-cache
     """
-    from harness import holding
+    from harness.boards import lease as holding
 
     with _agent(name, hosts) as agent:
         cleaned = holding.clean(agent, name, keep_cache=keep_cache)
@@ -326,7 +326,7 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
       harness boards password x5-01
       harness boards password x5-01 --delete
     """
-    from harness.inventory import find_board
+    from harness.boards.inventory import find_board
     from harness.transports import passwords
 
     board = find_board(name, hosts)
@@ -346,8 +346,8 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
 
 @contextmanager
 def _agent(name: str, hosts: Path | None) -> Iterator[Agent]:
-    from harness.boards import open_board
-    from harness.inventory import find_board
+    from harness.boards.connect import open_board
+    from harness.boards.inventory import find_board
 
     with open_board(find_board(name, hosts), ask_password) as (reached, transport):
         yield _installed(transport, reached)

@@ -63,7 +63,7 @@ MIN_COVERAGE_HELP = "Share of the layers that must be compared, or exit code 3; 
 
 def complete_board(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Names of boards for the tab key; none where the inventory cannot be read: nobody reads an error there."""
-    from harness.inventory import load_inventory
+    from harness.boards.inventory import load_inventory
 
     try:
         names = list(load_inventory(ctx.params.get("hosts")))
@@ -97,7 +97,7 @@ def clean(text: str) -> str:
 
 def emit_json(value: Any) -> None:
     """One JSON object on stdout. Records become objects; NaN and infinities become strings."""
-    from harness.store import to_json
+    from harness.runs.folder import to_json
 
     text = json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False)
     click.echo(text.translate(_UNSAFE_IN_JSON))

@@ -24,7 +24,7 @@ from harness.cli.tables import table
 if TYPE_CHECKING:
     from harness.consistency.compare import Settings
     from harness.records import Comparison, Layer, Metrics
-    from harness.reference import Reference
+    from harness.reference.open import Reference
 
 SHOWN_ROWS = 20
 WIDE = 100  # columns of a terminal that have room for reasons
@@ -86,9 +86,9 @@ def command(context: click.Context, /, **given: Any) -> None:
 
 def _compare(given: dict[str, Any]) -> Comparison:
     from harness.consistency.compare import compare
-    from harness.consistency.dialects import decide
-    from harness.consistency.ladder import with_ladder
-    from harness.dumps import gaps, read_dumps
+    from harness.consistency.reading.recognise import decide
+    from harness.consistency.stages import with_ladder
+    from harness.dumps.folders import gaps, read_dumps
 
     stages = _stages(given["stages"])
     reference = _reference(given)
@@ -105,10 +105,10 @@ def _compare(given: dict[str, Any]) -> Comparison:
 
 def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
     from harness.consistency.compare import Settings
-    from harness.consistency.hashed import hashed_beside
     from harness.consistency.policy import load_policy
-    from harness.dumps import dialect
-    from harness.reference import open_reference
+    from harness.consistency.reading.hashed import hashed_beside
+    from harness.dumps.folders import dialect
+    from harness.reference.open import open_reference
 
     return Settings(
         storages=dialect(platform).storages if platform else None,
@@ -126,7 +126,7 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
 
 
 def _floats(given: dict[str, Any]) -> Reference | None:
-    from harness.reference import open_reference
+    from harness.reference.open import open_reference
     from harness.toolchains.vendor_runtime import needs_vendor
 
     path: Path | None = given["floats"]
@@ -137,7 +137,7 @@ def _floats(given: dict[str, Any]) -> Reference | None:
 
 
 def _reference(given: dict[str, Any]) -> Reference:
-    from harness.reference import open_reference
+    from harness.reference.open import open_reference
 
     path: Path = given["reference"]
     run_here = [p for p in (path, given["floats"]) if p is not None and p.suffix == ".onnx"]
@@ -149,7 +149,7 @@ def _reference(given: dict[str, Any]) -> Reference:
 
 def _refuse_turned(reference: Reference, dumps: Path) -> None:
     """Dumps for REFERENCE and a reference for DUMPS would be compared with every file of another size."""
-    from harness.dumps import MANIFEST, read_manifest
+    from harness.dumps.manifest import MANIFEST, read_manifest
     from harness.errors import InputError
 
     if reference.graph is None and (dumps / MANIFEST).is_file() and "runner" in read_manifest(dumps):
@@ -164,7 +164,7 @@ def _feed(path: Path, inputs: Sequence[str]) -> Any:
     if path.suffix != ".onnx" or not inputs:
         return None
     from harness.cli.reference import match_inputs
-    from harness.reference import read_inputs
+    from harness.reference.open import read_inputs
 
     return read_inputs(path, match_inputs(path, inputs))
 

@@ -11,10 +11,10 @@ import click
 
 from harness.cli.common import clean, emit_json, json_option
 from harness.errors import InputError
-from harness.safe_files import output_file
+from harness.files.safe import output_file
 
 if TYPE_CHECKING:
-    from harness.convert_images import U8
+    from harness.images.pictures import U8
 
 FORMS = ("nhwc", "nchw", "nv12", "header")
 FITS = ("letterbox", "stretch", "none")
@@ -76,7 +76,7 @@ def command(source: Path, as_json: bool, **given: Any) -> None:
 
 
 def _convert(source: Path, given: dict[str, Any]) -> Made:
-    from harness import convert_images as images
+    from harness.images import pictures as images
 
     if not source.is_file():
         what = "a folder; one file at a time is converted" if source.is_dir() else "no such file"
@@ -124,7 +124,7 @@ def _restrided(source: Path, given: dict[str, Any]) -> Made:
     """NV12 stays NV12: only its rows are padded."""
     import numpy as np
 
-    from harness import convert_images as images
+    from harness.images import pictures as images
 
     shape = _shape(given["shape"])
     data = source.read_bytes()
@@ -142,9 +142,9 @@ def _restrided(source: Path, given: dict[str, Any]) -> Made:
 
 
 def _load(source: Path, given: dict[str, Any]) -> tuple[U8, list[str]]:
-    from harness import convert_images as images
-    from harness.arrays import is_npy
-    from harness.packed import refuse_packed
+    from harness.files.arrays import is_npy
+    from harness.files.packed import refuse_packed
+    from harness.images import pictures as images
 
     refuse_packed(source, "a picture or a tensor")
     suffix = source.suffix.lower()
@@ -158,7 +158,7 @@ def _load(source: Path, given: dict[str, Any]) -> tuple[U8, list[str]]:
 
 
 def _load_nv12(source: Path, given: dict[str, Any]) -> U8:
-    from harness.convert import nv12_to_yuv444
+    from harness.images.pixels import nv12_to_yuv444
 
     shape = _shape(given["shape"])
     if shape is None:
@@ -178,7 +178,7 @@ def _shape(text: str) -> tuple[int, int, int, int] | None:
 
 
 def _fitted(pixels: U8, given: dict[str, Any]) -> tuple[U8, list[str]]:
-    from harness import convert_images as images
+    from harness.images import pictures as images
 
     height, width = pixels.shape[:2]
     wanted = _size(given["size"]) or (width, height)
@@ -206,7 +206,7 @@ def _size(text: str) -> tuple[int, int] | None:
 
 
 def _coloured(pixels: U8, source: Path, given: dict[str, Any], notes: list[str]) -> U8:
-    from harness import convert_images as images
+    from harness.images import pictures as images
 
     picture = source.suffix.lower() not in (".bin", ".raw", ".nv12")
     if given["form"] == "nv12":
@@ -227,7 +227,7 @@ def _laid_out(pixels: U8, given: dict[str, Any]) -> tuple[bytes, tuple[int, ...]
     """Bytes, shape in the output's order, suffix."""
     import numpy as np
 
-    from harness import convert_images as images
+    from harness.images import pictures as images
 
     height, width, channels = pixels.shape
     form, step = given["form"], given["align"]
@@ -246,7 +246,7 @@ def _laid_out(pixels: U8, given: dict[str, Any]) -> tuple[bytes, tuple[int, ...]
 
 def _target(source: Path, output: Path | None, shape: tuple[int, ...], suffix: str, form: str) -> Path:
     """Where it goes. Errors: InputError for a folder that is not there, or for the source itself."""
-    from harness.convert_images import shaped_name
+    from harness.images.pictures import shaped_name
 
     sizes = (shape[0], shape[1], shape[2], shape[3])
     name = Path(shaped_name(source.stem, sizes)).with_suffix(suffix).name

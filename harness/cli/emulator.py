@@ -14,9 +14,9 @@ from harness.errors import InputError
 
 if TYPE_CHECKING:
     from harness.emulator.build import Built
-    from harness.emulator.compile import BuildOptions
-    from harness.emulator.compiled import BoardTensor
-    from harness.emulator.pixels import PixelInput
+    from harness.emulator.compiler.compile import BuildOptions
+    from harness.emulator.compiler.pixels import PixelInput
+    from harness.emulator.model.compiled import BoardTensor
     from harness.records import Board
 
 SOCS = ("x3", "x5", "j5", "ultra", "j6e", "j6m", "j6p", "s100", "s600", "t40", "t41")
@@ -79,7 +79,7 @@ def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given:
 
 
 def _options(models: tuple[Path, ...], given: dict[str, Any]) -> BuildOptions:
-    from harness.emulator.compile import BuildOptions
+    from harness.emulator.compiler.compile import BuildOptions
     from harness.emulator.socs import soc_named
 
     return BuildOptions(
@@ -100,7 +100,7 @@ def _options(models: tuple[Path, ...], given: dict[str, Any]) -> BuildOptions:
 
 def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelInput]:
     """Per NV12 input how its pixels are normalised; a bare `nv12` means every image-like input."""
-    from harness.emulator.pixels import PixelInput
+    from harness.emulator.compiler.pixels import PixelInput
 
     if _refused(models, given):
         return {}
@@ -139,8 +139,8 @@ def _refused(models: tuple[Path, ...], given: dict[str, Any]) -> bool:
 
 
 def _image_inputs(models: tuple[Path, ...]) -> list[str]:
-    from harness.emulator.pixels import image_inputs
-    from harness.emulator.prepare_model import load
+    from harness.emulator.compiler.pixels import image_inputs
+    from harness.emulator.compiler.prepare_model import load
 
     names = [name for path in models for name in image_inputs(load(path))]
     if not names:
@@ -213,7 +213,7 @@ def dump(model: Path, source: Path, output: Path, as_json: bool) -> None:
     Example:
       harness emulator dump model.bin input_data_shape_1_384_640_3.bin -o MAGIK_DATA_DUMP
     """
-    from harness.emulator.venus_pc import write_pc_dump
+    from harness.emulator.magik.pc_dump import write_pc_dump
 
     written = write_pc_dump(model, source, output)
     if as_json:
@@ -244,7 +244,7 @@ def serve(board: str, server: str | None, port: int, as_json: bool) -> None:
       harness emulator serve emu-t40
     """
     from harness.config import nearest
-    from harness.emulator.boards import BUILT_IN, serve_board
+    from harness.emulator.built_in import BUILT_IN, serve_board
 
     record = BUILT_IN.get(board)
     if record is None or record.emulated is None:
@@ -295,7 +295,7 @@ def faults(as_json: bool) -> None:
       harness emulator faults
       harness run model.bin --board emu-x5 --fault halved@conv1 --reference model_quantized_model.onnx
     """
-    from harness.emulator.faults import CATALOGUE, ENVIRONMENT
+    from harness.emulator.model.faults import CATALOGUE, ENVIRONMENT
 
     kinds = list(CATALOGUE.values())
     if as_json:

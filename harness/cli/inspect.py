@@ -62,9 +62,10 @@ def _end(refused: list[InputError]) -> None:
 
 
 def _read(path: Path) -> Artifact:
-    from harness.cli.board_files import CONSOLES, READERS
-    from harness.packed import refuse_packed
-    from harness.toolchains import Probe, read_any, readers
+    from harness.files.packed import refuse_packed
+    from harness.toolchains import read_any, readers
+    from harness.toolchains.base import Probe
+    from harness.toolchains.horizon.board_files import CONSOLES, READERS
 
     refuse_packed(path, "a file that can be read as it is")
     artifact = read_any(path, READERS, CONSOLES)
@@ -80,7 +81,7 @@ def _read(path: Path) -> Artifact:
 
 
 def _plain(artifact: Artifact) -> dict[str, Any]:
-    from harness.store import to_json
+    from harness.runs.folder import to_json
 
     value: dict[str, Any] = to_json(artifact)
     return value

@@ -13,7 +13,7 @@ from harness.cli.common import clean, colours, emit_json, json_option, only_one
 from harness.errors import GOOD, MEASURED_BAD
 
 if TYPE_CHECKING:
-    from harness.toolchains.lint import LintFinding
+    from harness.lint.findings import LintFinding
 
 EPILOG = """\b
 Examples:
@@ -28,8 +28,8 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def _print_rules(as_json: bool, tool: str | None) -> None:
-    from harness.toolchains.lint_rules import RULES
-    from harness.toolchains.magik_lint_rules import PTQ_RULES
+    from harness.lint.horizon.rules import RULES
+    from harness.lint.magik.rules import PTQ_RULES
 
     listed = PTQ_RULES if tool == "ptq" else RULES
     if as_json:
@@ -69,7 +69,7 @@ def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_
     findings = _lint(config, tool, ptq["line"], ptq["model"])
     if sarif:
         from harness import __version__
-        from harness.toolchains.sarif import to_sarif
+        from harness.lint.sarif import to_sarif
 
         emit_json(to_sarif(findings, str(config), __version__))
     elif as_json:
@@ -80,15 +80,15 @@ def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_
 
 
 def _lint(config: Path, tool: str | None, line: str, model: Path | None) -> tuple[LintFinding, ...]:
-    from harness.toolchains.magik_lint import is_ptq
-    from harness.toolchains.magik_lint import lint_file as lint_ptq_file
+    from harness.lint.magik.check import is_ptq
+    from harness.lint.magik.check import lint_file as lint_ptq_file
 
     head = config.read_bytes()[: 2**20].decode("utf-8", "replace") if config.is_file() else ""
     if tool == "ptq" or (tool is None and is_ptq(head)):
         return lint_ptq_file(config, line, model)
     if line or model:
         raise click.UsageError("--command and --model are for Magik's ptq json")
-    from harness.toolchains.lint import lint_file
+    from harness.lint.horizon.check import lint_file
 
     return lint_file(config, tool or "")
 

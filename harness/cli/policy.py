@@ -64,7 +64,7 @@ def _check_subject(given: dict[str, str]) -> None:
     if lone and not given["op_kind"]:
         raise click.UsageError(f"--{lone[0]} needs --for OP_KIND, for example --for Conv --{lone[0]} {given[lone[0]]}.")
     if given["dtype"]:
-        from harness.consistency.layouts import DTYPES
+        from harness.consistency.reading.layouts import DTYPES
 
         if given["dtype"] not in DTYPES:
             raise InputError(f"--dtype {given['dtype']!r}: no such dtype", f"known: {', '.join(DTYPES)}")

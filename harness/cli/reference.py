@@ -15,7 +15,7 @@ from harness.cli.tables import table
 
 if TYPE_CHECKING:
     from harness.records import ReferenceRuntime
-    from harness.reference import Reference
+    from harness.reference.open import Reference
 
 SHOWN_ROWS = 12
 
@@ -23,7 +23,7 @@ SHOWN_ROWS = 12
 def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
     """`TENSOR=FILE` or, in the model's input order, `FILE`. Errors: InputError for more files than inputs."""
     from harness.errors import InputError
-    from harness.reference import model_inputs
+    from harness.reference.open import model_inputs
 
     names = [spec.name for spec in model_inputs(model)]
     named = {n: Path(f) for n, sep, f in (g.partition("=") for g in given) if sep and not Path(f"{n}={f}").exists()}
@@ -93,8 +93,8 @@ def _runtime(given: dict[str, Any]) -> ReferenceRuntime | None:
 
 
 def _compute(model: Path, out: Path, given: dict[str, Any], runtime: ReferenceRuntime | None) -> Reference:
-    from harness.reference import open_reference, read_inputs, run_reference
-    from harness.reference_beside import resolve, write_outputs
+    from harness.reference.beside import resolve, write_outputs
+    from harness.reference.open import open_reference, read_inputs, run_reference
     from harness.toolchains.vendor_runtime import is_compiled, read_named
 
     with progress("reference") as step:

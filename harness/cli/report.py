@@ -35,7 +35,7 @@ def command(run: Path, output: Path | None, as_markdown: bool, open_page: bool, 
     """
     only_one(json=as_json, markdown=as_markdown)
     from harness.report.write import PAGE_NAME, write_report
-    from harness.store import find_run, load_run
+    from harness.runs.folder import find_run, load_run
 
     file = find_run(run)
     page, beside, data = write_report(load_run(run), output or file.parent / PAGE_NAME, typed=output is not None)

@@ -25,7 +25,7 @@ from harness.cli.common import (
     progress,
 )
 from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
-from harness.cli.run_words import absolute, core_of, inputs_of, modes_of, only_model, pair, policy_of, typed_command
+from harness.cli.run_options import absolute, core_of, inputs_of, modes_of, only_model, pair, policy_of, typed_command
 from harness.cli.tables import hanging
 from harness.errors import CouldNotMeasure, HarnessError, InputError
 from harness.records import Case
@@ -205,7 +205,7 @@ def command(models: tuple[Path, ...], board_name: str, **given: Any) -> None:
 
 def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     from harness import session
-    from harness.inventory import find_board
+    from harness.boards.inventory import find_board
 
     if model is None:
         raise click.UsageError("Missing argument 'MODEL': a compiled model, for example model.bin.")
@@ -259,8 +259,9 @@ def _is_given(context: click.Context, name: str) -> bool:
 
 
 def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-    from harness import platforms, resume, session
-    from harness.inventory import find_board
+    from harness import platforms, session
+    from harness.boards.inventory import find_board
+    from harness.runs import resume
 
     folder = given["resume"]
     board = find_board(resume.load(folder).board, given["hosts"])
@@ -275,7 +276,7 @@ def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
 
 def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
     """Paths are made absolute: a broken run may be resumed from another folder."""
-    from harness.previous import find_previous
+    from harness.runs.previous import find_previous
 
     return Case(
         name=given["case_name"] or model.stem,
@@ -336,9 +337,9 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
         raise InputError(f"{board.name} runs a real ONNX Runtime: only the played accelerator boards take faults")
     if not played:
         return board
-    from harness.emulator.check_faults import check_faults
-    from harness.emulator.compiled import CompiledFile
-    from harness.emulator.faults import ENVIRONMENT
+    from harness.emulator.model.check_faults import check_faults
+    from harness.emulator.model.compiled import CompiledFile
+    from harness.emulator.model.faults import ENVIRONMENT
 
     text = ";".join(faults) or board.environment.get(ENVIRONMENT) or os.environ.get(ENVIRONMENT, "")
     if not text:
@@ -349,16 +350,17 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
 
 
 def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, dict[str, Any]]:
-    from harness import platforms, review
-    from harness.expectation import Expectation
+    from harness import platforms
+    from harness.review import judge
+    from harness.review.expectation import Expectation
     from harness.session import Interrupted
 
-    case = review.check_before(case)
+    case = judge.check_before(case)
     with progress(case.name) as tell:
         expected = Expectation(case, platforms.load(board.platform), tell)
         folder = run(tell, expected)
         try:
-            judged = review.judge(folder, board, expected, tell)
+            judged = judge.judge(folder, board, expected, tell)
         except KeyboardInterrupt:
             stopped = Interrupted("interrupted before the run was judged", f"go on: harness run --resume {folder}")
             stopped.run_folder = folder

@@ -12,28 +12,36 @@ from typing import Any
 
 import yaml
 
-from harness.consistency import pictures, temporal
-from harness.consistency.blame import Bench, Blame, blame, with_fingerprints
-from harness.consistency.cause import Scene, cause, fed, is_open
-from harness.consistency.growth import effects, growth
-from harness.consistency.hashed import Hashed
-from harness.consistency.holes import with_holes
-from harness.consistency.isolate import Isolator
-from harness.consistency.layouts import TensorError
-from harness.consistency.matching import Match, Matching, Rules, match
-from harness.consistency.metrics import measure
-from harness.consistency.misfits import Misfits, settle
-from harness.consistency.origin import sequence_origin
-from harness.consistency.pairing import Pair, Storages, open_pair
+from harness.consistency.checks import repeatability
+from harness.consistency.checks.float_reference import (
+    LABEL,
+    SCALES,
+    is_float,
+    judges_noise,
+    not_this_model,
+    of_integers,
+)
+from harness.consistency.checks.noise_ratio import three_way
+from harness.consistency.checks.notes import after_blame, remarks
+from harness.consistency.fingerprint import error_maps
+from harness.consistency.fingerprint.cause import Scene, cause, fed, is_open
+from harness.consistency.metrics.pointwise import measure
+from harness.consistency.origins.error_propagation import effects, growth
+from harness.consistency.origins.isolate import Isolator
+from harness.consistency.origins.localize import Bench, Blame, blame, with_fingerprints
+from harness.consistency.origins.origins import sequence_origin
 from harness.consistency.policy import Policy, Subject, load_policy
-from harness.consistency.precision import LABEL, SCALES, is_float, judges_noise, not_this_model, of_integers
-from harness.consistency.remarks import after_blame, remarks
-from harness.consistency.tensors import Array, file_md5, valid_md5
-from harness.consistency.threeway import three_way
+from harness.consistency.reading.hashed import Hashed
+from harness.consistency.reading.layouts import TensorError
+from harness.consistency.reading.matching import Match, Matching, Rules, match
+from harness.consistency.reading.missing import with_holes
+from harness.consistency.reading.pairs import Pair, Storages, open_pair
+from harness.consistency.reading.size_mismatch import Misfits, settle
+from harness.consistency.reading.tensor_files import Array, file_md5, valid_md5
 from harness.consistency.verdicts import GOOD_WORDS, OWED, Judgement, judge, run_verdict, waive
 from harness.errors import HarnessError, InputError
 from harness.records import Comparison, Coverage, Dump, Fingerprint, Gap, Graph, Layer, Metrics, Origin
-from harness.reference import Reference, ReferenceTensor, dense_bytes
+from harness.reference.open import Reference, ReferenceTensor, dense_bytes
 
 Progress = Callable[[str, int, int], None]
 PICTURED = 8  # origins that get an error map and a histogram
@@ -112,7 +120,7 @@ class _Work:
         if integers and not noise and word.word not in GOOD_WORDS:
             word = not_this_model(self.reference, integers)
         return Comparison(
-            verdict=temporal.final_verdict(word, extras),
+            verdict=repeatability.final_verdict(word, extras),
             coverage=coverage,
             layers=tuple(layers),
             origins=origins,
@@ -320,7 +328,7 @@ class _Work:
         drawn = {}
         for origin in origins[:PICTURED]:
             pair = self.pair(origin.tensor)
-            drawn[origin.tensor] = {"map": pictures.error_map(pair.board, pair.reference, pair.spec_reference)}
+            drawn[origin.tensor] = {"map": error_maps.error_map(pair.board, pair.reference, pair.spec_reference)}
         return drawn
 
     def _extras(self, layers: Sequence[Layer]) -> dict[str, Any]:
@@ -331,8 +339,8 @@ class _Work:
         if differing:
             extras |= {"growth": growth(layers), "outputs": effects(layers, self.pair)}
         if self.settings.repeats:
-            runs = [temporal.hashes(dumps) for dumps in (self.dumps, *self.settings.repeats)]
-            extras["determinism"] = temporal.determinism(runs)
+            runs = [repeatability.hashes(dumps) for dumps in (self.dumps, *self.settings.repeats)]
+            extras["determinism"] = repeatability.determinism(runs)
         if self.settings.floats is not None:
             extras["three_way"] = three_way(layers, self.pair, self.settings.floats, self.policy)
         return extras

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.consistency.layouts import REFERENCE_SIDE
 from harness.consistency.policy import Limits, Policy
+from harness.consistency.reading.layouts import REFERENCE_SIDE
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Coverage, Layer, Metrics, Origin, Verdict
 

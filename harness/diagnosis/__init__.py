@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.diagnosis import environment, magik_symptoms, origins, planning, results, times
-from harness.diagnosis.magik_rules import MAGIK_RULES
+from harness.diagnosis import environment, origins, planning, results, times
+from harness.diagnosis.magik import symptoms
+from harness.diagnosis.magik.rules import MAGIK_RULES
 from harness.diagnosis.plan import Plan
 from harness.diagnosis.rules import RULES, Look
 from harness.records import Comparison, Finding, Profile
@@ -24,7 +25,7 @@ _CHECKS = (
     *results.CHECKS,
     *times.CHECKS,
     *planning.CHECKS,
-    *magik_symptoms.CHECKS,
+    *symptoms.CHECKS,
 )
 
 

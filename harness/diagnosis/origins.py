@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from harness.consistency import kinds
+from harness.consistency.fingerprint import kinds
 from harness.diagnosis.results import unstable
 from harness.diagnosis.rules import Found, Look, finding
 from harness.records import Comparison, Layer, Origin

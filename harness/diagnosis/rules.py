@@ -77,7 +77,7 @@ RULES: dict[str, Rule] = {
         Rule("T-207", "note", "several threads: latency holds waiting", "use one thread for the latency of one frame"),
         Rule("T-208", "note", "times are estimated, not measured", "measure on a real board before deciding"),
         Rule("T-209", "note", "the order of ops is not known", "run the debug mode too: its dumps are numbered"),
-        # B: the toolchain's build against the board (P is the PC's own side: consistency/pcside.py)
+        # B: the toolchain's build against the board (P is the PC's own side: consistency/checks/reference_check.py)
         Rule("B-501", "warning", "the build's files are not of the model that ran", "give the files of the same build"),
         Rule("B-502", "warning", "an op ran elsewhere than it was planned", "is the model on the board of this build?"),
         Rule("B-503", "note", "the compiler's estimate is far from the board",

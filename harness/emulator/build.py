@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.emulator import build_log
-from harness.emulator.compile import Build, BuildOptions, compile_model
-from harness.emulator.compiled import compiled_bytes
+from harness.emulator.compiler.compile import Build, BuildOptions, compile_model
+from harness.emulator.horizon import build_log
+from harness.emulator.model.compiled import compiled_bytes
 from harness.errors import InputError
-from harness.safe_files import new_file, output_file
+from harness.files.safe import new_file, output_file
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
     for one in builds:
         files |= one.files
     if options.soc.family == "magik":
-        from harness.emulator.venus_model import meta
+        from harness.emulator.magik.model import meta
 
         files |= meta(options.mean, options.var, options.soc.march)
     contents = {target: compiled_bytes([one.model for one in builds], files)}
@@ -89,7 +89,7 @@ def _reports(stem: str, one: Build, options: BuildOptions) -> dict[str, str]:
     kinds = {node.name: node.op_type for node in one.quantized.graph.node}
     facts = build_log.Facts(options.soc, one.model, one.calibration, options.pixels, one.distances, kinds)
     if options.soc.family == "magik":
-        from harness.emulator.venus_log import transform_log
+        from harness.emulator.magik.build_log import transform_log
 
         return {f"{stem}_magik_transform.log": transform_log(options.soc, one.model, one.distances)}
     if options.soc.family == "ucp":

@@ -9,7 +9,7 @@ VERDICTS = ("exact", "within", "differs", "not_compared")
 REASONS = (
     "no_reference",
     "no_dump",
-    "lost",  # no dump either, and there is evidence that there must have been one (consistency/holes.py)
+    "lost",  # no dump either, and there is evidence that there must have been one (consistency/reading/missing.py)
     "shape_differs",
     "dtype_differs",
     "truncated",
@@ -73,7 +73,7 @@ class Metrics:
 class Fingerprint:
     """What kind of fault, with the evidence. `certain` only where the evidence admits nothing else."""
 
-    kind: str  # see consistency/kinds.py
+    kind: str  # see consistency/fingerprint/kinds.py
     certain: bool
     evidence: str
     transform: str = ""  # what makes the pair equal, where something does

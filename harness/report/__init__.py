@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.store import load_run
+from harness.runs.folder import load_run
 
 
 def write_report(folder: Path) -> Path:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from harness.report.headline import fault_sentence
-from harness.report.layer_tables import WORDS, differing, level, small
 from harness.report.page import GLYPHS, quantity
 from harness.report.reach import Row
+from harness.report.tables.headline import fault_sentence
+from harness.report.tables.layers import WORDS, differing, level, small
 from harness.report.values import plain, share, shortened, utc
 
 _MOST_ROWS = 10

@@ -11,12 +11,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.assets import asset
-from harness.consistency import kinds
-from harness.report import checks, drawings, headline, layer_tables, values
-from harness.report.growth_drawing import growth
+from harness.consistency.fingerprint import kinds
+from harness.report import values
+from harness.report.drawings import drawings
+from harness.report.drawings.error_propagation import growth
 from harness.report.reach import Row
-from harness.report.tables import part_label, tables
-from harness.report.time_tables import exceeds, overlaps
+from harness.report.tables import checks, headline, layers
+from harness.report.tables.run import part_label, tables
+from harness.report.tables.times import exceeds, overlaps
 
 GLYPHS = {
     "origin": "\u2716",
@@ -159,9 +161,9 @@ _FILTERS = {
     "shape": values.shape,
     "short": values.shortened,
     "quantity": quantity,
-    "small": layer_tables.small,
-    "level": layer_tables.level,
-    "differing": layer_tables.differing,
+    "small": layers.small,
+    "level": layers.level,
+    "differing": layers.differing,
     "tint": _tint,
     "came": _came,
     "factor": values.factor,
@@ -170,8 +172,8 @@ _FILTERS = {
 }
 _GLOBALS = {
     "GLYPHS": GLYPHS,
-    "WORDS": layer_tables.WORDS,
-    "MEANINGS": layer_tables.MEANINGS,
+    "WORDS": layers.WORDS,
+    "MEANINGS": layers.MEANINGS,
     "MOST_FILES": MOST_FILES,
     "MOST_ORIGINS": MOST_ORIGINS,
     "PAGE_ROWS": PAGE_ROWS,
@@ -186,7 +188,7 @@ _GLOBALS = {
     "kind_advice": kinds.advice,
     "part_label": part_label,
     "broken_off": broken_off,
-    "beyond_a_step": layer_tables.beyond_a_step,
+    "beyond_a_step": layers.beyond_a_step,
     "size_sentence": headline.size_sentence,
     "exceeds": exceeds,
     "overlaps": overlaps,

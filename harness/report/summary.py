@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.report.headline import coverage_sentence, fault_sentence, plural
-from harness.report.layer_tables import level
-from harness.report.previous_tables import noise_sentence
 from harness.report.reach import Row
-from harness.report.tables import part_label, tables
-from harness.report.time_tables import exceeds, overlaps
+from harness.report.tables.headline import coverage_sentence, fault_sentence, plural
+from harness.report.tables.layers import level
+from harness.report.tables.previous import noise_sentence
+from harness.report.tables.run import part_label, tables
+from harness.report.tables.times import exceeds, overlaps
 from harness.report.values import plain, share, shortened, tenths, text, time_us, visible
 
 LABEL = 10  # letters that a line's label takes

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
-from harness import safe_files
 from harness.errors import InputError
+from harness.files import safe
 from harness.report.page import render_tables
 from harness.report.reach import Row
-from harness.report.tables import tables
+from harness.report.tables.run import tables
 
 PAGE_NAME = "report.html"
 
@@ -24,8 +24,8 @@ def write_report(run: Row, page: Path, *, typed: bool = False) -> tuple[Path, Pa
     """
     data = tables(run)
     beside = page.with_suffix(".json")
-    _write(page, render_tables(data), safe_files.output_file(page) if typed else safe_files.new_file(page))
-    _write(beside, as_json(data), safe_files.new_file(beside))
+    _write(page, render_tables(data), safe.output_file(page) if typed else safe.new_file(page))
+    _write(beside, as_json(data), safe.new_file(beside))
     return page, beside, data
 
 
@@ -39,6 +39,6 @@ def _write(path: Path, text: str, opened: AbstractContextManager[BinaryIO]) -> N
         with opened as file:
             file.write(text.encode("utf-8", errors="backslashreplace"))
     except OSError as error:
-        if error.errno in safe_files.FULL:
+        if error.errno in safe.FULL:
             raise  # this PC's lack, not a wrong path
         raise InputError(f"{path}: {error.strerror or error}", "give a writable file with -o FILE") from error

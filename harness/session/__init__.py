@@ -14,15 +14,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import recovery, run_record, safe_files, store
-from harness.boards import open_board
+from harness.boards import power
+from harness.boards.connect import open_board
 from harness.errors import CouldNotMeasure, HarnessError, InputError
-from harness.expectation import Expectation
-from harness.packed import refuse_packed
+from harness.files import safe
+from harness.files.packed import refuse_packed
 from harness.platforms.base import Platform
 from harness.records import Board, Case
-from harness.resume import Resume
-from harness.resume import load as load_resume
+from harness.review.expectation import Expectation
+from harness.runs import folder as store
+from harness.runs.resume import Resume
+from harness.runs.resume import load as load_resume
+from harness.session import record as run_record
 from harness.session import unchanged
 from harness.session.job import job_of
 from harness.session.steps import Session
@@ -100,14 +103,14 @@ def _go_on(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt
 
 def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
     try:
-        with recovery.around(session.board):
+        with power.around(session.board):
             _with_recovery(session, prompt)
     except HarnessError as error:
         _close(session, "failed", error.message, error.hint)
         error.run_folder = session.folder
         raise
     except OSError as error:
-        _close(session, "failed", f"this PC: {safe_files.words_of(error)}", "")
+        _close(session, "failed", f"this PC: {safe.words_of(error)}", "")
         raise
     except KeyboardInterrupt:
         _close(session, "interrupted", "interrupted from the keyboard", "")
@@ -134,7 +137,7 @@ def _with_recovery(session: Session, prompt: Prompt | None) -> None:
             with open_board(board, prompt, patience, lambda text: session.tell(text, 0, -1)) as (reached, transport):
                 return session.run(reached, transport)
         except CouldNotMeasure as error:
-            if not session.may_cycle or not recovery.recover(
+            if not session.may_cycle or not power.recover(
                 board, error, functools.partial(_answers, board, prompt), cycles
             ):
                 raise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.agent import Agent, Put
 from harness.records import Board
-from harness.session import shared
+from harness.session import shared_folder
 
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
 
@@ -21,5 +21,5 @@ def reserve(agent: Agent, board: Board, paths: Sequence[Path]) -> None:
 def put(agent: Agent, board: Board, path: Path, tell: Tell) -> Put:
     """Bring one file to where the board reads it. Errors: as Agent.put_file or shared.put."""
     if board.shared_folder[0]:
-        return shared.put(path, board.shared_folder, agent.transport)
+        return shared_folder.put(path, board.shared_folder, agent.transport)
     return agent.put_file(path, lambda done, total: tell(f"pushing {path.name}", done, total))

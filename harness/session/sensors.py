@@ -7,11 +7,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from harness import store
 from harness.agent import Agent, Sample
 from harness.platforms.base import Platform
 from harness.profiling.somstatus import read_somstatus
 from harness.records import Board
+from harness.runs import folder
 from harness.transports.base import CommandTimeout
 
 STATUS_TIMEOUT_S = 20.0  # the tool waits a second or two between its looks
@@ -42,7 +42,7 @@ class Sensors:
     def clocks(self) -> None:
         """Governors and highest frequencies."""
         if self.every_s:
-            self.record["telemetry"] |= store.to_json(self.agent.clocks())
+            self.record["telemetry"] |= folder.to_json(self.agent.clocks())
 
     def collect(self, phase: str, token: str) -> None:
         """What was sampled during a run."""
@@ -57,7 +57,7 @@ class Sensors:
             done = self.agent.guarded(self.platform.status_command, STATUS_TIMEOUT_S)
             told = read_somstatus(done.out.decode("utf-8", "replace")) if done.code == 0 else ()
             self.record["telemetry"]["samples"] += [
-                store.to_json(dataclasses.replace(sense, phase=phase)) for sense in told
+                folder.to_json(dataclasses.replace(sense, phase=phase)) for sense in told
             ]
 
     def _keep(self, phase: str, samples: Sequence[Sample]) -> None:

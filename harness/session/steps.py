@@ -12,11 +12,11 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness import run_record, store
 from harness.agent import ASK_TIMEOUT_S, LOG_LIMIT_BYTES, Agent, BoardFacts, FileFacts, Quotas
 from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON, SCRIPT
 from harness.assets import asset
+from harness.boards.lease import hold
 from harness.errors import (
     COULD_NOT_MEASURE,
     BoardError,
@@ -24,15 +24,16 @@ from harness.errors import (
     LinkError,
     ToolError,
 )
-from harness.expectation import Expectation, Fed
-from harness.holding import hold
-from harness.inputs import plan_inputs, tool_name, wants_raw
 from harness.records import Board, Failure, Invocation, Job, ModelInfo, Verdict
-from harness.resume import Resume
-from harness.resume import save as save_resume
-from harness.session import again, sending, unchanged, unpulled
+from harness.review.expectation import Expectation, Fed
+from harness.runs import folder as store
+from harness.runs.resume import Resume
+from harness.runs.resume import save as save_resume
+from harness.session import board_hashes, repeats, sending, unchanged
+from harness.session import record as run_record
+from harness.session.environment import with_paths
+from harness.session.inputs import plan_inputs, tool_name, wants_raw
 from harness.session.job import check_name, job_of
-from harness.session.paths import with_paths
 from harness.session.sensors import Sensors
 from harness.transports.base import Transport
 
@@ -300,17 +301,17 @@ class Session:
     def _known(self, name: str, there: dict[str, FileFacts], here: Path) -> dict[str, str]:
         """Files that this PC has already: the reference's, and those of the first turn of a repeated mode."""
         known = self.expected.fill(there, here)
-        again.fill(self.record["modes"], name, there, known, self.folder)
+        repeats.fill(self.record["modes"], name, there, known, self.folder)
         return known
 
     def _hashed(
         self, name: str, folder: str, kept: dict[str, FileFacts], known: dict[str, str]
-    ) -> dict[str, unpulled.Hashed]:
+    ) -> dict[str, board_hashes.Hashed]:
         """Padded dumps whose valid bytes are the reference's, by the board's own md5."""
         if self._model_info is None:
             return {}
         note = self.record["notes"].append
-        hashing = unpulled.Hashing(
+        hashing = board_hashes.Hashing(
             self.agent, self.expected, self._model_info, self._python, self.board.tools, self._put, note
         )
         return hashing.fill(name, folder, kept, known, self.folder / name)

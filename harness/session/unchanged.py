@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import identity
 from harness.agent import Put
 from harness.diagnosis.plan import find_beside
 from harness.errors import HarnessError, InputError
-from harness.identity import command_of
 from harness.platforms.base import Platform
 from harness.records import Board, Case, FileIdentity
-from harness.resume import Resume
+from harness.runs.resume import Resume
+from harness.session import identity
+from harness.session.identity import command_of
 from harness.session.job import job_of
 
 SINCE_BEGIN = "when this run began"

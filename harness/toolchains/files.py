@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from harness.toolchains import Probe, Reader
+from harness.toolchains.base import Probe, Reader
 from harness.toolchains.records import Artifact
 
 EMULATOR_MAGIC = b"HARNEMU1"

@@ -1,4 +1,4 @@
-"""The contract every transport keeps; tests/test_transports.py holds each one to it.
+"""The contract every transport keeps; tests/transports/test_transports.py holds each one to it.
 
 - Arguments are a list: never split, never expanded, quoted in exactly one place.
 - Output is bytes. A failing command is an answer (`Done`); a failing link is a `LinkError` that names

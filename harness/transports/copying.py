@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from harness.errors import BoardError, LinkError
-from harness.safe_files import new_file
+from harness.files.safe import new_file
 from harness.transports.base import (
     OUTPUT_LIMIT_BYTES,
     PIECE_BYTES,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.emulator.arm64 import arm_python
+from harness.emulator.ort.arm64 import arm_python
 from harness.errors import HostError
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from benchmarks import network_models as networks
-from harness.emulator import arm64
-from harness.platforms.ort import PLATFORM
-from harness.prepare import prepare
+from harness.boards.prepare import prepare
+from harness.emulator.ort import arm64
+from harness.platforms.ort.platform import PLATFORM
 from harness.records import Board
 from harness.transports import open_transport
 
@@ -115,7 +115,7 @@ def test_a_board_without_libraries_runs_after_it_was_prepared(
     prepared = prepare(bare, packed(arm, tmp_path / "wheels"))
     assert prepared.python.startswith("Python 3.11, aarch64, glibc 2.36")
     with open_transport(bare) as link:
-        from tests.ort_models import runner_archive
+        from tests.support.ort_models import runner_archive
 
         python, site = f"{bare.tools[0]}/python3", f"{bare.address}/{prepared.site}"
         argv = [python, str(runner_archive()), str(case / "mix.onnx"), "--mode", "info"]

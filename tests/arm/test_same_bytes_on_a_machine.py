@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import network_models as networks
-from harness.emulator.serve import free_port
+from harness.emulator.servers.serve import free_port
 from tests.alone import alone
 from tests.arm.test_emu_arm64 import harness, newest_run
 from tests.vm.machine import Machine, NotPossible, missing

@@ -12,8 +12,8 @@ from benchmarks import network_models as networks
 from benchmarks.no_vnni import make_reference, plain_python
 from benchmarks.planting import effect, plant, plantable
 from benchmarks.second_architecture import Board, Network, _before_and_after, board
-from harness.consistency.pcside import SUMS, check, doubtful_ops
-from harness.reference import open_reference
+from harness.consistency.checks.reference_check import SUMS, check, doubtful_ops
+from harness.reference.open import open_reference
 
 pytestmark = pytest.mark.arm
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Queue
 
 from harness.agent import Agent
-from harness.emulator.serve import Served, serve_with
+from harness.emulator.servers.serve import Served, serve_with
 from harness.records import Board, Limits
 from harness.transports import Transport, open_transport
 

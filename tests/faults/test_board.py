@@ -17,7 +17,7 @@ from harness.assets import asset
 from harness.errors import COULD_NOT_MEASURE, AgentError, BoardError
 from harness.records import Invocation
 from tests.faults.rig import SERVERS, Rig, agent_on, alive, new_mark, rig_of, until
-from tests.servers import needs
+from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
 

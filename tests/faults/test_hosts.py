@@ -18,15 +18,15 @@ import pytest
 from harness.agent import Agent
 from harness.agent.leases import hold_lease
 from harness.agent.words import Refused
+from harness.boards.lease import hold, keep_token
 from harness.errors import BoardError, CouldNotMeasure, InputError, LinkError
-from harness.holding import hold, keep_token
 from harness.records import Invocation
-from harness.store import at_work, claimed
-from tests.builds import Built, build
+from harness.runs.folder import at_work, claimed
 from tests.faults.rig import SERVERS, Rig, agent_on, rig_of, until
 from tests.faults.test_link import MEGABYTE, other_host, parts, random_file, sh
 from tests.faults.test_run import inventory
-from tests.servers import needs
+from tests.support.builds import Built, build
+from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
 

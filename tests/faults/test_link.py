@@ -20,7 +20,7 @@ from harness.transports import open_transport
 from harness.transports.base import STREAM_LIMIT_BYTES
 from harness.transports.ssh import CONNECTION_LIMIT_BYTES
 from tests.faults.rig import SERVERS, Rig, agent_on, alive, new_mark, rig_of, until
-from tests.servers import needs
+from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
 

@@ -10,7 +10,7 @@ import pytest
 from harness.agent import Agent
 from tests.faults import test_link as link
 from tests.faults.rig import SERVERS, Rig, agent_on, rig_of
-from tests.servers import needs
+from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow
 

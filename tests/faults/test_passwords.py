@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.builds import build
 from tests.faults.rig import SERVERS
-from tests.password_server import MARK, PASSWORD, PasswordServer, password_server
+from tests.support.builds import build
+from tests.support.password_server import MARK, PASSWORD, PasswordServer, password_server
 
 pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards import open_board
+from harness.boards.connect import open_board
 from harness.errors import LinkError, LoginError
 from harness.records import Invocation
 from harness.transports import CommandTimeout, Patience
 from harness.transports.local import LocalTransport
 from tests.faults.rig import Rig, agent_on, rig_of
-from tests.servers import local_board, needs
+from tests.support.servers import local_board, needs
 
 
 @pytest.fixture

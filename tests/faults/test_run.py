@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from harness.emulator.serve import serve
-from tests.builds import Built, build
+from harness.emulator.servers.serve import serve
 from tests.faults.rig import SERVERS, Rig, rig_of
 from tests.faults.test_board import small_disk
-from tests.servers import needs
+from tests.support.builds import Built, build
+from tests.support.servers import needs
 
 # The same faults are played on the agent in the fast suite; through the whole command they cost a minute.
 pytestmark = pytest.mark.slow

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.builds import Built, build
 from tests.faults.rig import SERVERS, Rig, rig_of, until
 from tests.faults.test_board import small_disk
 from tests.faults.test_run import inventory, left_behind
-from tests.servers import needs
+from tests.support.builds import Built, build
+from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow
 

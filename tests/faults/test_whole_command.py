@@ -23,11 +23,11 @@ import onnx
 import pytest
 
 from harness.assets import asset
-from tests.builds import Built, build
 from tests.faults.rig import SERVERS, Rig, alive, new_mark, rig_of, until
 from tests.faults.test_board import small_disk, with_fake
 from tests.faults.test_run import MEASURED, inventory, left_behind, record, run, when
-from tests.servers import needs
+from tests.support.builds import Built, build
+from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow
 

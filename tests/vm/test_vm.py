@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.agent import Agent, FileFacts
-from harness.emulator.serve import free_port
+from harness.emulator.servers.serve import free_port
 from harness.errors import BoardError, LinkError
 from harness.records import Board, Invocation, Limits
 from harness.transports import open_transport

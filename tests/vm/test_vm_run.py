@@ -18,9 +18,9 @@ import pytest
 
 from harness.agent import Agent
 from harness.errors import BoardError
-from tests.builds import Built, build
 from tests.faults.rig import rig_of
 from tests.faults.test_run import run as run_on_this_pc
+from tests.support.builds import Built, build
 from tests.vm.test_vm import WORK, Bench, agent, bench, on_board
 
 __all__ = ["agent", "bench"]  # fixtures

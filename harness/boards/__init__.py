@@ -1,0 +1,1 @@
+"""One board: how it is reached, held, powered and prepared."""

@@ -1,0 +1,56 @@
+"""Reaching a board: connect, stand an emulated one up, and see what answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from harness import platforms
+from harness.agent import Agent
+from harness.records import Board
+from harness.records.boards import SERVED
+from harness.transports import Patience, Prompt, open_transport
+from harness.transports.base import Transport
+
+
+@contextlib.contextmanager
+def open_board(
+    board: Board,
+    prompt: Prompt | None = None,
+    patience: Patience | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[tuple[Board, Transport]]:
+    """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts.
+
+    `prompt` asks a person for a password; without it nobody is asked. With `patience` the board is tried again until
+    that is over, which `tell` is told; without it once.
+    """
+    with contextlib.ExitStack() as stack:
+        if board.emulated and board.emulated.server != SERVED:
+            from harness.emulator.built_in import stand_up
+
+            board = stack.enter_context(stand_up(board))
+        reached = board
+        if patience is None:
+            transport = open_transport(reached, prompt)
+        else:
+            transport = patience.retry(lambda: open_transport(reached, prompt, patience), tell=tell)
+        yield reached, stack.enter_context(transport)
+
+
+def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, Any]:
+    """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
+    with open_board(board, prompt) as (reached, transport):
+        agent = Agent.of(reached, transport)
+        agent.install()
+        facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
+    missing = [tool for tool, where in facts.tools.items() if not where]
+    return {
+        "state": "tool missing" if missing else "ready",
+        "arch": facts.arch,
+        "kernel": facts.kernel,
+        "free_MB": facts.free_bytes // 10**6 if facts.free_bytes is not None else "",
+        "tools": " ".join(tool for tool, where in facts.tools.items() if where),
+        "remark": f"not found: {' '.join(missing)}" if missing else "",
+    }

@@ -1,0 +1,72 @@
+"""All boards: those of hosts.yaml and the emulated ones that are built in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness import config
+from harness.boards import hosts_file
+from harness.errors import ConfigError
+from harness.files.user_folders import config_folder
+from harness.records import Board
+
+
+def find_hosts(given: Path | None = None) -> Path | None:
+    """The inventory file: `--hosts`, $HARNESS_HOSTS, ./hosts.yaml, the config folder; None when there is none.
+
+    Errors: ConfigError when the file that was named does not exist.
+    """
+    for source, named in (("--hosts", given), ("$HARNESS_HOSTS", os.environ.get("HARNESS_HOSTS"))):
+        if named:
+            path = Path(named)
+            if not path.is_file():
+                what = "a folder, not an inventory file" if path.is_dir() else "no such file"
+                raise ConfigError(f"{path}: {what} (from {source})", "copy hosts.example.yaml")
+            return path
+    for path in (Path("hosts.yaml"), config_folder() / "hosts.yaml"):
+        if path.is_file():
+            return path
+    return None
+
+
+def load_inventory(given: Path | None = None) -> dict[str, Board]:
+    """Every board by name. Errors: ConfigError, also for a board of the file that has a built-in one's name."""
+    from harness.emulator.built_in import BUILT_IN
+
+    return dict(BUILT_IN) | _of_file(given)
+
+
+def _of_file(given: Path | None) -> dict[str, Board]:
+    """The boards of hosts.yaml. None hides a built-in one: a run on it would be taken for the played one's."""
+    from harness.emulator.built_in import BUILT_IN
+
+    file = find_hosts(given)
+    if file is None:
+        return {}
+    own = hosts_file.load_boards(file)
+    for name in own:
+        if name in BUILT_IN:
+            line = config.line_of(file, ("boards", name))
+            raise ConfigError(
+                f"{file}:{line}: boards: {name!r} is the name of a built-in emulated board",
+                f"its runs would be taken for the played board's: name it otherwise, for example `my-{name}:`",
+            )
+    return own
+
+
+def own_boards(given: Path | None = None) -> list[Board]:
+    """The boards of hosts.yaml; where there is no such file, or none in it, those that are built in."""
+    return list(_of_file(given).values()) or list(load_inventory(given).values())
+
+
+def find_board(name: str, given: Path | None = None) -> Board:
+    """One board. Errors: ConfigError with the nearest name, and where names were looked up."""
+    boards = load_inventory(given)
+    if name in boards:
+        return boards[name]
+    file = find_hosts(given)
+    place = str(file) if file else "the built-in boards (there is no hosts.yaml)"
+    hint = config.nearest(name, boards)
+    more = "" if file else "; for boards of your own copy hosts.example.yaml to ./hosts.yaml"
+    raise ConfigError(f"no board {name!r} in {place}", hint + more)

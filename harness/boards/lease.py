@@ -1,0 +1,171 @@
+"""One user of a board at a time: the lease of a run, waiting for it, and leases that people take by hand."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from harness import names
+from harness.agent import Agent
+from harness.agent.leases import Keeper, hold_lease, kept, owner_name
+from harness.agent.words import Cleaned, LeaseFacts, Refused
+from harness.errors import BoardError
+from harness.runs import folder
+
+LOOK_AGAIN_S = 2.0
+CLEAN_LEASE_S = 660  # longer than the board is given for cleaning
+RUN_LEASE_S = 3600  # a hand-taken lease is stretched to at least this when a run begins under it
+
+
+@contextmanager
+def hold(agent: Agent, board: str, *, nonce: str, wait_s: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
+    """Hold the board while this lasts; waits up to `wait_s` for another holder to end. Errors: BoardError.
+
+    Where this user holds the board by `harness boards lease`, that lease serves, for one run at a time, and is kept
+    afterwards.
+    """
+    own, began = kept_token(board), time.monotonic()
+    ends_at = began + wait_s
+    if own and _still_ours(agent, board, own):
+        with _one_run(board, ends_at), kept(agent, RUN_LEASE_S, began) as keeper:
+            yield keeper
+        return
+    with _taken(agent, nonce, ends_at, tell) as keeper:
+        yield keeper
+
+
+@contextmanager
+def _taken(agent: Agent, nonce: str, ends_at: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
+    with ExitStack() as stack:
+        keeper = None
+        while keeper is None:
+            _wait_until_free(agent, ends_at, tell)
+            try:
+                keeper = stack.enter_context(hold_lease(agent, nonce=nonce))
+            except Refused as error:  # somebody else who waited was quicker
+                if error.word != "leased" or time.monotonic() >= ends_at:
+                    raise
+        yield keeper
+
+
+def _wait_until_free(agent: Agent, ends_at: float, tell: Callable[[str], None]) -> None:
+    """Return when nobody holds the board, or the time is over: taking it then says who does."""
+    while (facts := agent.show_lease()).held and time.monotonic() < ends_at:
+        tell(f"waiting for {facts.holder}, who has the board for at most {facts.left_s:.0f} s more")
+        time.sleep(min(LOOK_AGAIN_S, max(0.0, ends_at - time.monotonic())))
+
+
+def _still_ours(agent: Agent, board: str, token: str) -> bool:
+    """Whether a lease taken by hand is still this user's; one that ends sooner is stretched to RUN_LEASE_S."""
+    agent.lease_token = token
+    try:
+        if agent.show_lease().left_s > RUN_LEASE_S:
+            agent.check_lease()
+        else:
+            keep_token(board, agent.renew_lease(RUN_LEASE_S))
+        return True
+    except Refused:
+        agent.lease_token = ""
+        forget_token(board)
+        return False
+
+
+@contextmanager
+def _one_run(board: str, ends_at: float) -> Iterator[None]:
+    """One run at a time under a lease taken by hand: two would spoil each other's times. Errors: BoardError."""
+    path = _file(board).with_suffix(".lock")
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= ends_at:
+                    raise BoardError(
+                        f"{board}: another run of yours is going on under your lease", "wait for it with --wait SECONDS"
+                    ) from error
+            time.sleep(min(LOOK_AGAIN_S, max(0.01, ends_at - time.monotonic())))
+        yield
+
+
+# --------------------------------------------------------------------------- leases taken by hand
+
+
+def take(agent: Agent, board: str, seconds: int) -> LeaseFacts:
+    """Take or stretch the board's lease for this user on this PC. Errors: BoardError when somebody else has it."""
+    own = kept_token(board)
+    agent.lease_token = own
+    try:
+        token = agent.renew_lease(seconds) if own else agent.take_lease(owner_name(), seconds)
+    except Refused:
+        if not own:
+            raise
+        agent.lease_token = ""
+        token = agent.take_lease(owner_name(), seconds)
+    keep_token(board, token)
+    return agent.show_lease()
+
+
+def release(agent: Agent, board: str, *, force: bool) -> bool:
+    """Give the board back; `force` ends another's lease too, and its runs are refused from then on.
+
+    Gives whether there was anything to release. Errors: BoardError when somebody else has it and `force` is not set.
+    """
+    facts = agent.show_lease()
+    own = kept_token(board)
+    forget_token(board)
+    if not facts.held:
+        return False
+    if force:
+        agent.break_lease()
+        return True
+    if not own:
+        raise BoardError(
+            f"{board} is held by {facts.holder} since {facts.age_s:.0f} s, for at most {facts.left_s:.0f} s more",
+            f"wait, ask, or end it: harness boards release {board} --force",
+        )
+    agent.lease_token = own
+    agent.release_lease()
+    return True
+
+
+def clean(agent: Agent, board: str, *, keep_cache: bool) -> Cleaned:
+    """Delete what harness left on the board, under a lease. Errors: BoardError when somebody else has the board.
+
+    A lease taken by hand stays; without one nothing of a lease is left there but its number.
+    """
+    own = kept_token(board)
+    if own and _still_ours(agent, board, own):
+        with kept(agent, RUN_LEASE_S, time.monotonic()):
+            return agent.clean(keep_cache=keep_cache)
+    agent.take_lease(owner_name(), CLEAN_LEASE_S)
+    return agent.clean(keep_cache=keep_cache, last=True)
+
+
+def _file(board: str) -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
+    return Path(base) / "harness/leases" / f"{names.safe_name(board)}.json"
+
+
+def kept_token(board: str) -> str:
+    """The token of a lease that this user took by hand; "" without one."""
+    try:
+        return str(json.loads(_file(board).read_text())["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def keep_token(board: str, token: str) -> None:
+    path = _file(board)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_atomically(path, json.dumps({"board": board, "token": token}) + "\n")
+    path.chmod(0o600)
+
+
+def forget_token(board: str) -> None:
+    _file(board).unlink(missing_ok=True)

@@ -1,0 +1,259 @@
+"""`harness boards prepare`: numpy and onnxruntime from wheels on this PC into a board's work folder, offline.
+
+The board needs Python and nothing else, no pip. A new site folder replaces the old one only after it was tried.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.agent import Agent
+from harness.boards.connect import open_board
+from harness.boards.lease import hold
+from harness.errors import BoardError, ConfigError, InputError
+from harness.records import Board
+from harness.transports import Prompt
+from harness.transports.base import Done, Transport
+
+Tell = Callable[[str], None]
+TIMEOUT_S = 600.0  # unpacking 80 MB on a slow SD card
+NEEDED = {"numpy": ("numpy",), "onnxruntime": ("onnxruntime", "onnxruntime_gpu", "onnxruntime_qnn")}
+PROBE = (
+    "import json,platform,struct,sys;print(json.dumps({'version':sys.version_info[:2],"
+    "'implementation':sys.implementation.name,'machine':platform.machine(),'bits':8*struct.calcsize('P'),"
+    "'libc':platform.libc_ver()}))"
+)
+TRY = (
+    "import os,sys;os.environ['ORT_DISABLE_TELEMETRY']='1';sys.path.insert(0,sys.argv[1]);import numpy,onnxruntime;"
+    "print('tried',numpy.__version__,onnxruntime.__version__,','.join(onnxruntime.get_available_providers()))"
+)
+SWAP = 'rm -rf "$1.old" && { [ ! -e "$1" ] || mv "$1" "$1.old"; } && mv "$2" "$1" && rm -rf "$1.old"'
+# manylinux names from before they told the glibc version (PEP 600)
+OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+ARM_32 = {"aarch64": "armv7l", "x86_64": "i686"}  # a 64-bit kernel under a 32-bit Python
+
+
+@dataclass(frozen=True)
+class Python:
+    """The Python of a board, as far as wheels care."""
+
+    version: tuple[int, int]
+    machine: str
+    glibc: tuple[int, int] | None  # None: another C library
+
+    @property
+    def words(self) -> str:
+        libc = f"glibc {self.glibc[0]}.{self.glibc[1]}" if self.glibc else "no glibc"
+        return f"Python {self.version[0]}.{self.version[1]}, {self.machine}, {libc}"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is on the board now."""
+
+    site: str
+    python: str
+    wheels: tuple[str, ...]
+    versions: dict[str, str]
+    providers: tuple[str, ...]
+
+
+def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt | None = None) -> Prepared:
+    """Install the wheels of a folder that fit the board's Python.
+
+    Errors: InputError for a folder without fitting wheels, with the command that fetches them; BoardError for a
+    board without Python, without space, or on which the libraries do not start.
+    """
+    if board.platform != "ort":
+        raise ConfigError(f"board {board.name} is of platform {board.platform}", "only boards of platform ort need it")
+    if not wheels.is_dir():
+        raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")
+    said = tell or _silent
+    with open_board(board, prompt) as (reached, transport):
+        agent = Agent.of(reached, transport)
+        agent.install()
+        agent.hello()
+        with hold(agent, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=said):  # not under somebody's run
+            return Preparation(reached, transport, said).run(wheels)
+
+
+def _silent(_what: str) -> None:
+    return None
+
+
+class Preparation:
+    """The steps on one board."""
+
+    def __init__(self, board: Board, transport: Transport, tell: Tell) -> None:
+        self.board, self.transport, self.tell = board, transport, tell
+        self.site = f"{board.work.rstrip('/')}/site"
+        self.part = f"{self.site}.{secrets.token_hex(8)}.part"
+
+    def run(self, wheels: Path) -> Prepared:
+        self.tell("asking the board's Python")
+        python = self.probe()
+        chosen = choose(wheels, python)
+        self._sh('rm -rf "$1".*part && mkdir -p "$2"', self.site, self.part, what="making the site folder")
+        for wheel in chosen:
+            self.tell(f"installing {wheel.name}")
+            self._install(wheel)
+        self.tell("trying it")
+        words = self._try()
+        self._sh(SWAP, self.site, self.part, what="putting the new site folder in place")
+        return Prepared(
+            self.site,
+            python.words,
+            tuple(wheel.name for wheel in chosen),
+            {"numpy": words[1], "onnxruntime": words[2]},
+            tuple(words[3].split(",")),
+        )
+
+    def probe(self) -> Python:
+        """Errors: BoardError for a board without Python >= 3.8."""
+        done = self._python("-c", PROBE)
+        if done.code != 0:
+            raise BoardError(
+                f"{self.board.name}: there is no {self._name()} on the board: {_last_line(done)}",
+                "install Python 3.8 or newer on it, or name it: options: {python: /path/to/python3}",
+            )
+        python = read_python(done.out)
+        if python is None or python.version < (3, 8):
+            raise BoardError(f"{self.board.name}: {self._name()} is too old or no CPython: {_last_line(done)}")
+        return python
+
+    def _install(self, wheel: Path) -> None:
+        """Push one wheel and unpack it with the board's own Python; pip is not needed."""
+        target = f"{self.part}/{wheel.name}"
+        self.transport.push(wheel, target, timeout_s=TIMEOUT_S)
+        self._checked(self._python("-m", "zipfile", "-e", target, self.part), f"unpacking {wheel.name}")
+        self._sh('rm -f "$1"', target, what=f"removing {wheel.name}")
+
+    def _try(self) -> list[str]:
+        done = self._checked(self._python("-c", TRY, self.part), "trying numpy and onnxruntime")
+        words = done.out.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
+        told = words[0].split(" ")
+        if len(told) != 4 or told[0] != "tried":
+            raise BoardError(f"{self.board.name}: the installed libraries answer {words[0][:200]!r}")
+        return told
+
+    # ---- commands
+
+    def _name(self) -> str:
+        return str(self.board.options.get("python", "python3"))
+
+    def _python(self, *arguments: str) -> Done:
+        """The board's Python, with its tools and libraries in front as in a run."""
+        script = 'PATH=$1:$PATH; [ -z "$2" ] || export LD_LIBRARY_PATH="$2"; shift 2; exec "$@"'
+        head = ["sh", "-c", script, "sh", ":".join(self.board.tools) or "/usr/bin", ":".join(self.board.libraries)]
+        return self.transport.run([*head, self._name(), *arguments], timeout_s=TIMEOUT_S)
+
+    def _sh(self, script: str, *arguments: str, what: str) -> None:
+        self._checked(self.transport.run(["sh", "-c", script, "sh", *arguments], timeout_s=TIMEOUT_S), what)
+
+    def _checked(self, done: Done, what: str) -> Done:
+        if done.code == 0:
+            return done
+        words = _last_line(done)
+        hint = "its disk is full: harness boards check" if "No space left" in words else "nothing was replaced"
+        raise BoardError(f"{self.board.name}: {what} failed with {done.code}: {words}", hint)
+
+
+def _last_line(done: Done) -> str:
+    lines = [line for line in (done.err + b"\n" + done.out).decode("utf-8", "replace").splitlines() if line.strip()]
+    told = [line for line in done.err.decode("utf-8", "replace").splitlines() if line.strip()]
+    return (told or lines or ["no reason given"])[-1].strip()[:300]
+
+
+def read_python(answer: bytes) -> Python | None:
+    """The board's answer to PROBE; None when it is no such answer."""
+    try:
+        facts: Any = json.loads(answer)
+        major, minor = (int(n) for n in facts["version"])
+        bits, machine, (name, release) = int(facts["bits"]), str(facts["machine"]), facts["libc"]
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return None
+    if facts.get("implementation") != "cpython" or not re.fullmatch(r"\w{1,20}", machine):
+        return None
+    found = re.match(r"(\d+)\.(\d+)", str(release)) if name == "glibc" else None
+    glibc = (int(found[1]), int(found[2])) if found else None
+    return Python((major, minor), ARM_32.get(machine, machine) if bits == 32 else machine, glibc)
+
+
+# --------------------------------------------------------------------------- choosing wheels
+
+
+def choose(folder: Path, python: Python) -> list[Path]:
+    """The newest fitting wheel of every distribution in the folder. Errors: InputError when a needed one lacks."""
+    best: dict[str, tuple[tuple[int, ...], Path]] = {}
+    for path in sorted(folder.glob("*.whl")):
+        parts = path.name.removesuffix(".whl").split("-")
+        if len(parts) in (5, 6) and fits(parts[-3:], python):
+            name, version = parts[0].lower(), _version(parts[1])
+            if name not in best or version > best[name][0]:
+                best[name] = (version, path)
+    for what, names in NEEDED.items():
+        if not any(name in best for name in names):
+            raise InputError(f"{folder}: no {what} wheel for {python.words}", fetch_command(what, python, folder))
+    return [path for _, path in best.values()]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(r"\d+", text))
+
+
+def fits(tags: Sequence[str], python: Python) -> bool:
+    """Whether a wheel's (python, abi, platform) tags suit that Python; tags may be sets with dots."""
+    pythons, abis, platforms = (tag.split(".") for tag in tags)
+    return (
+        any(_python_fits(tag, abi, python) for tag in pythons for abi in abis)
+        and any(_platform_fits(tag, python) for tag in platforms)
+    )  # fmt: skip
+
+
+def _python_fits(tag: str, abi: str, python: Python) -> bool:
+    own = f"cp{python.version[0]}{python.version[1]}"
+    if tag in ("py3", f"py{own[2:]}"):
+        return abi == "none"
+    least = re.fullmatch(r"cp3(\d+)", tag)
+    if abi == "abi3" and least:
+        return int(least[1]) <= python.version[1]
+    return tag == own and abi in (own, "none")
+
+
+def _platform_fits(tag: str, python: Python) -> bool:
+    if tag in ("any", f"linux_{python.machine}"):
+        return True
+    kind, found, machine = tag.partition(f"_{python.machine}")
+    if not found or machine or python.glibc is None:
+        return False
+    told = re.fullmatch(r"manylinux_(\d+)_(\d+)", kind)
+    least = (int(told[1]), int(told[2])) if told else OLD_MANYLINUX.get(kind)
+    return least is not None and least <= python.glibc
+
+
+def fetch_command(what: str, python: Python, folder: Path) -> str:
+    """The pip command that fetches the wheels on a PC with a network."""
+    newest = python.glibc or (2, 17)
+    levels = [f"manylinux_2_{n}" for n in (28, 27, 17) if (2, n) <= newest] + ["manylinux2014"]
+    platforms = " ".join(f"--platform {level}_{python.machine}" for level in levels)
+    version = f"{python.version[0]}.{python.version[1]}"
+    return f"pip download --only-binary=:all: --no-deps --python-version {version} {platforms} -d {folder} " + (
+        "numpy onnxruntime" if what in NEEDED else what
+    )
+
+
+def to_json(prepared: Prepared) -> Mapping[str, object]:
+    """For `--json`."""
+    return {
+        "site": prepared.site,
+        "python": prepared.python,
+        "wheels": list(prepared.wheels),
+        "versions": prepared.versions,
+        "providers": list(prepared.providers),
+    }

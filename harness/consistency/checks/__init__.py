@@ -1,0 +1,1 @@
+"""Questions beside board against reference."""

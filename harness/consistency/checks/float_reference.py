@@ -1,0 +1,91 @@
+"""A float model as the reference of a board that computes in integers: every layer differs, and no op is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import numpy as np
+
+from harness.consistency.policy import Policy, Subject
+from harness.consistency.reading.layouts import TensorError
+from harness.consistency.reading.pairs import Pair
+from harness.consistency.reading.tensor_files import Array
+from harness.errors import COULD_NOT_MEASURE
+from harness.records import Layer, Verdict
+from harness.reference.open import Reference
+
+NARROW = ("s4", "u4", "s8", "u8", "s16", "u16")
+TRIED = 4  # differing layers whose values are looked at
+LOOKED_AT = 1 << 16  # elements of each
+VALUES = 256  # of an 8-bit tensor
+PER_VALUE = 4  # elements for each value, or few values say nothing
+
+
+def is_float(reference: Reference) -> bool:
+    """Whether nothing in a reference is quantized; indices and masks do not count."""
+    specs = [t.spec for t in reference.tensors.values() if t.spec is not None]
+    floats = any(spec.dtype[:1] == "f" for spec in specs)
+    return floats and not any(spec.dtype in NARROW or spec.quantization is not None for spec in specs)
+
+
+def judges_noise(policy: Policy) -> bool:
+    """Whether a policy judges floats by their noise, as one must who holds a quantized board against a float model."""
+    return policy.limits(Subject(dtype="f32", form="float")).min_sqnr_db is not None
+
+
+def of_integers(layers: Sequence[Layer], narrow: Mapping[str, str], opened: Callable[[str], Pair]) -> str:
+    """What shows that the board computes in integers, in words; "" where nothing does.
+
+    `narrow` are dumps that are integers by their size and values (name -> dtype).
+    """
+    whole = {layer.name: layer.dtype for layer in layers if layer.verdict != "not_compared" and layer.dtype in NARROW}
+    told = {**narrow, **whole}
+    if told:
+        dtypes = ", ".join(sorted(set(told.values())))
+        return f"{len(told)} of the board's layers are integers ({dtypes})"
+    for layer in [row for row in layers if row.verdict in ("differs", "within") and row.op_kind != "input"][:TRIED]:
+        with suppress(TensorError):
+            pair = opened(layer.name)
+            step = _step(pair.board)
+            if step and not _step(pair.reference):
+                return f"the board's {layer.name} has nothing but whole steps of {step:.4g}"
+    return ""
+
+
+def _step(array: Array) -> float:
+    """The step of a grid on which all values lie; 0 for none."""
+    sample = np.asarray(array).reshape(-1)[:LOOKED_AT].astype(np.float64)
+    if sample.dtype.kind != "f" or not np.isfinite(sample).all():
+        return 0.0
+    values = np.unique(sample)
+    if not 2 < len(values) <= VALUES or sample.size < PER_VALUE * len(values):
+        return 0.0
+    step = float(np.diff(values).min())
+    counts = np.diff(values) / step
+    return step if np.abs(counts - np.rint(counts)).max() < 1e-2 and counts.max() <= VALUES else 0.0
+
+
+def not_this_model(reference: Reference, evidence: str) -> Verdict:
+    """The word on such a comparison: nothing is said of the board."""
+    detail = (
+        f"the reference is the float model (nothing in it is quantized) and {evidence}: give the quantized model"
+        f"{_sibling(reference)}, or judge the noise of quantization with --policy float-reference"
+    )
+    return Verdict("not_comparable", detail, COULD_NOT_MEASURE)
+
+
+def _sibling(reference: Reference) -> str:
+    """Its name, where it lies beside the float one; else how toolchains call it."""
+    folder = reference.model.parent if reference.model is not None else None
+    found = sorted(path.name for path in folder.glob("*quantized*.onnx")) if folder is not None else []
+    stem = reference.model.stem.split("_")[0] if reference.model is not None else ""
+    near = [name for name in found if stem and name.startswith(stem)]
+    return f" ({(near or found)[0]})" if found else " (toolchains call it ..._quantized_model.onnx)"
+
+
+LABEL = "judged against the float model: what is seen is the quantization and the board together"
+SCALES = (
+    "integers without a scale were not compared with floats: give the quantized model as REFERENCE, and this one as "
+    "--float"
+)

@@ -1,0 +1,73 @@
+"""What should be known of a comparison before its rows are read: names held twice, dumps that are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.consistency.reading.matching import Matching
+from harness.records import Dump, Graph, Layer, Origin
+from harness.reference.open import Reference
+
+LISTED = 12  # names in a note
+LARGE = 0.05  # share of elements: fewer may be lost in the next op's rounding
+
+
+def remarks(
+    reference: Reference, dumps: Sequence[Dump], mapping: Mapping[str, str], matching: Matching
+) -> Iterator[str]:
+    """Sentences on what was given, in the order of their weight."""
+    names = {name for dump in dumps for name in (dump.name, *dump.aliases)}
+    missing = [board for board in mapping if board not in names]
+    if missing:
+        more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+        yield f"mapping: the board left no {', '.join(missing[:LISTED])}{more}"
+    doubles = reference.provenance.get("doubles", [])
+    if doubles:
+        yield f"names that the reference holds twice, the first is used: {', '.join(doubles[:LISTED])}"
+    parameters = sum(dump.role == "parameter" for dump in dumps)
+    if parameters:
+        yield f"{parameters} dumps of weights and other parameters have no partner on the PC: left out"
+    further = sum(len(dumps) for dumps in matching.inputs.values())
+    if further:
+        told = (
+            "1 further dump of a tensor that has its"
+            if further == 1
+            else f"{further} further dumps of tensors that have their"
+        )
+        yield f"{told} own row (read by ops, copies): not used"
+
+
+def after_blame(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+    """What the origins together say that none of them says alone."""
+    yield from _another_build(layers, origins)
+    yield from _unspread(graph, layers, origins)
+
+
+def _another_build(layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+    """Every op that holds weights is wrong by itself and no other is: so looks a model of other weights or scales."""
+    blamed = {origin.tensor for origin in origins}
+    weighted = [row for row in layers if row.op_kind in WEIGHTED and row.verdict != "not_compared"]
+    others = [row for row in layers if row.name in blamed and row.op_kind not in (*WEIGHTED, "MatMul")]
+    if len(weighted) > 1 and not others and all(row.name in blamed for row in weighted):
+        yield (
+            f"every op that holds weights ({len(weighted)}) is wrong by itself, and no other op is: are these dumps of "
+            "another build of the model (other weights, another calibration)? see the model's md5 on both sides"
+        )
+
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
+
+
+def _unspread(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+    """Tensors that differ while all that was computed from them is equal: the file is likelier wrong than the op."""
+    rows = {layer.name: layer for layer in layers}
+    for origin in origins[:LISTED]:
+        row = rows[origin.tensor]
+        made = [name for op in graph.ops if origin.tensor in op.inputs for name in op.outputs]
+        equal = all(name in rows and rows[name].verdict == "exact" for name in made)
+        if made and equal and row.metrics is not None and row.metrics.mismatch_share >= LARGE:
+            yield (
+                f"{origin.tensor} differs in {row.metrics.mismatch_share:.0%} of its elements, and what is computed "
+                f"from it ({', '.join(made[:3])}) is equal: its dump is likelier wrong than the board's values "
+                "(another file, or memory that was used again before it was dumped)"
+            )

@@ -1,0 +1,241 @@
+"""The PC's own side: could the reference be what is wrong, or be made under other conditions than the board's run?
+
+With graph optimizations off, onnxruntime gave the same integers on every CPU that was tried. With them on it chooses
+kernels by CPU flags; on an x86 without VNNI the 8-bit ones add pairs of products in 16 bits, which saturate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.consistency.metrics.pointwise import measure
+from harness.consistency.origins.isolate import Isolator, Request
+from harness.records import Finding
+from harness.reference.open import Reference
+
+OFF = ("disabled", "disable")
+SUMS = frozenset(("Conv", "ConvTranspose", "MatMul", "Gemm"))  # ops that add 8-bit products
+MAX_TIE_STEP = 1  # correct kernels differ by one step where a sum lies on the edge between two
+MAX_FLOAT_L2 = 1e-4  # float sums in another order differ by 1e-6
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """An op of the reference that gives something else when it is run alone with optimizations off."""
+
+    tensor: str
+    op: str
+    op_kind: str
+    max_step: float | None
+    mismatch_share: float
+    relative_l2: float | None
+
+
+def check(reference: Reference, board: Mapping[str, Any] | None = None) -> tuple[Finding, ...]:
+    """Findings on the PC's side of a comparison.
+
+    `board` is what is known of the board's session: onnxruntime, optimizations, threads, observer. The reference's ops
+    are run again only where its own conditions give cause: optimizations were on.
+    """
+    runner = reference.provenance.get("runner")
+    if not isinstance(runner, Mapping):
+        return ()
+    doubts = doubtful_ops(reference) if optimized(runner) else ()
+    return findings(runner, doubts, board or {})
+
+
+def check_run(reference: Reference, run: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """`check` with what run.json says of the board's session.
+
+    Dumping changes outputs where it ends a fusion of onnxruntime: of another runtime, or where no two runs agree
+    anyway, modes that differ say nothing of it.
+    """
+    case, versions = (_part(run, key) for key in ("case", "versions"))
+    extras = _part(_part(run, "comparison"), "extras")
+    differ = _part(extras, "observer").get("same") is False and bool(versions.get("onnxruntime"))
+    board = {"onnxruntime": versions.get("onnxruntime"), "threads": case.get("threads", 1)}
+    board["optimizations"] = _part(case, "options").get("optimizations", "")
+    board["observer"] = "different" if differ and not _unstable(_part(extras, "determinism")) else ""
+    return check(reference, board)
+
+
+def _unstable(determinism: Mapping[str, Any]) -> bool:
+    return any(isinstance(kind, Mapping) and kind.get("deterministic") is False for kind in determinism.values())
+
+
+def _part(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = record.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def optimized(runner: Mapping[str, Any]) -> bool:
+    """Whether the reference ran with graph optimizations, by its own record."""
+    return runner.get("optimizations", "disabled") not in OFF
+
+
+def doubtful_ops(reference: Reference) -> tuple[Doubt, ...]:
+    """Run every op of the reference alone, on the reference's own inputs, with optimizations off; list those that
+    differ beyond a tie. Empty where the ONNX is not known or not on this PC."""
+    if reference.graph is None or reference.model is None or not reference.model.is_file():
+        return ()
+    made = {name: op for op in reference.graph.ops for name in op.outputs}
+    requests = []
+    for name, op in made.items():
+        fed = {source: reference.tensors[source] for source in op.inputs if source in reference.tensors}
+        if name in reference.tensors and len(fed) == len(op.inputs):
+            requests.append(Request(name, {source: tensor.load() for source, tensor in fed.items()}))
+    found = []
+    for request, value in Isolator(reference.model).run(requests):
+        doubt = None if value is None else _doubt(reference, request.target, made[request.target], value)
+        if doubt is not None:
+            found.append(doubt)
+    return tuple(found)
+
+
+def _doubt(reference: Reference, name: str, op: Any, value: Any) -> Doubt | None:
+    tensor = reference.tensors[name]
+    kept = tensor.load()
+    if kept.dtype != value.dtype or kept.size != value.size:
+        return None
+    metrics = measure(kept, value.reshape(kept.shape), tensor.spec, tensor.spec)
+    steps = metrics.max_step is not None and metrics.max_step > MAX_TIE_STEP
+    floats = metrics.max_step is None and (metrics.relative_l2 or 0.0) > MAX_FLOAT_L2
+    if not (steps or floats or not metrics.nonfinite_agree):
+        return None
+    return Doubt(name, op.name, op.kind, metrics.max_step, metrics.mismatch_share, metrics.relative_l2)
+
+
+# --------------------------------------------------------------------------- findings
+
+
+def findings(runner: Mapping[str, Any], doubts: Sequence[Doubt], board: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Findings from the reference's record (`runner` of its manifest), its doubtful ops and the board's session."""
+    saturated = _lacks_vnni(runner) and any(doubt.op_kind in SUMS for doubt in doubts)
+    made = [
+        _saturation(runner, doubts) if saturated else _vnni(runner),
+        None if saturated else _doubtful(doubts),
+        _optimizations(runner, board),
+        _dumping(runner, board),
+        _threads(runner, board),
+        _versions(runner, board),
+    ]
+    return tuple(finding for finding in made if finding is not None)
+
+
+def _lacks_vnni(runner: Mapping[str, Any]) -> bool:
+    """True for an x86 that is known to lack it, with optimizations on: off, no 8-bit kernels are used."""
+    return runner.get("vnni") is False and optimized(runner)
+
+
+def _told(doubts: Sequence[Doubt]) -> str:
+    rows = sorted(doubts, key=lambda doubt: -(doubt.max_step or 0.0))
+    shown = [f"{d.op} ({d.op_kind}): {_size(d)}" for d in rows[:SHOWN]]
+    return "; ".join(shown) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
+
+
+def _size(doubt: Doubt) -> str:
+    if doubt.max_step is None:
+        return f"relative L2 {doubt.relative_l2 or 0.0:.2g}"
+    return f"up to {doubt.max_step:g} steps in {doubt.mismatch_share:.2g} of its elements"
+
+
+def _saturation(runner: Mapping[str, Any], doubts: Sequence[Doubt]) -> Finding:
+    sums = [doubt for doubt in doubts if doubt.op_kind in SUMS]
+    return Finding(
+        rule="P-401",
+        severity="error",
+        title="the reference is wrong: 8-bit sums saturated on this PC",
+        evidence=f"no VNNI, optimizations {runner.get('optimizations')}; run alone without optimizations, "
+        f"{len(sums)} ops give other results: {_told(sums)}",
+        advice="make the reference with optimizations off (the default), or on a CPU with avx512_vnni or avx_vnni",
+        subject=sums[0].op,
+    )
+
+
+def _vnni(runner: Mapping[str, Any]) -> Finding | None:
+    if not _lacks_vnni(runner):
+        return None
+    return Finding(
+        rule="P-402",
+        severity="warning",
+        title="this PC's CPU has no VNNI, and the reference ran with optimizations on",
+        evidence=f"optimizations {runner.get('optimizations')}; 8-bit sums can saturate on such a CPU; "
+        "no op of this reference was seen to",
+        advice="make the reference with optimizations off (the default)",
+    )
+
+
+def _doubtful(doubts: Sequence[Doubt]) -> Finding | None:
+    if not doubts:
+        return None
+    return Finding(
+        rule="P-403",
+        severity="warning",
+        title="ops of the reference give other results when they are run alone without optimizations",
+        evidence=_told(doubts),
+        advice="make the reference with optimizations off (the default)",
+        subject=doubts[0].op,
+    )
+
+
+def _optimizations(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | None:
+    if not optimized(runner):
+        return None
+    other = f", on the board {board['optimizations']}" if board.get("optimizations") else ""
+    return Finding(
+        rule="P-404",
+        severity="note",
+        title="the reference ran with graph optimizations",
+        evidence=f"optimizations {runner.get('optimizations')} on the PC{other}: which kernels run depends on the CPU",
+        advice="optimizations off gave the same integers on every CPU that was tried",
+    )
+
+
+def _dumping(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | None:
+    sides = [
+        side
+        for side, changed in (
+            ("PC", runner.get("dumping_changed_outputs") is True),
+            ("board", board.get("observer") == "different"),
+        )
+        if changed
+    ]
+    if not sides:
+        return None
+    return Finding(
+        rule="P-405",
+        severity="warning",
+        title="dumping the layers changed the network's outputs",
+        evidence=f"seen on the {' and the '.join(sides)}: a tensor that is kept ends a fusion",
+        advice="run with --option optimizations=disable; where activations are int8, "
+        "--option config=session.qdqisint8allowed=1 does too",
+    )
+
+
+def _threads(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | None:
+    here, there = runner.get("threads", 1), board.get("threads", 1)
+    if here == there == 1:
+        return None
+    return Finding(
+        rule="P-406",
+        severity="note",
+        title="more than one thread",
+        evidence=f"threads: {here} on the PC, {there} on the board; large float sums are then added in another order",
+        advice="differences of 1e-6 in floats come from that; one thread on both sides rules it out",
+    )
+
+
+def _versions(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | None:
+    here, there = runner.get("onnxruntime"), board.get("onnxruntime")
+    if not here or not there or here == there:
+        return None
+    return Finding(
+        rule="P-407",
+        severity="note",
+        title="PC and board run different versions of onnxruntime",
+        evidence=f"{here} on the PC, {there} on the board",
+        advice="kernels and fusions change between versions: install the same on both before blaming an op",
+    )

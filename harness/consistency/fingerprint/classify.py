@@ -1,0 +1,275 @@
+"""What kind of fault a difference is, with the evidence; never a guess dressed as knowledge.
+
+`certain` is True only where the evidence admits nothing else: a transform or a law rebuilds the board's tensor
+exactly and no other kind does, or the board's own earlier frame or other run holds the very values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.consistency.fingerprint import values
+from harness.consistency.fingerprint.context import Context
+from harness.consistency.fingerprint.error_stats import Errors, look
+from harness.consistency.fingerprint.kinds import KINDS
+from harness.consistency.fingerprint.layout_search import find_transform, multiset_equal
+from harness.consistency.fingerprint.regions import Region, find_memory_block
+from harness.consistency.reading.tensor_files import value_range
+from harness.records import Fingerprint, Metrics, TensorSpec
+
+Array = npt.NDArray[Any]
+__all__ = ["Context", "classify"]
+
+FEW = 16  # elements: below, statistics of the errors say little
+LOOK_BYTES = 1 << 24  # looked at; of a larger tensor the slab around the first error. Memory is up to 20 times that
+INPUT_KINDS = ("zero_point", "scale", "shift", "permutation", "layout")
+SIMILAR = 0.15  # largest distance of two distributions that are called alike (two frames of one camera)
+
+
+def classify(
+    board: Array,
+    reference: Array,
+    spec: TensorSpec,
+    metrics: Metrics,
+    context: Context | None = None,
+) -> Fingerprint:
+    """Name the fault of a pair of logical arrays of one shape, axes as `spec` (the reference's) labels them.
+
+    `board` should be the view that open_tensor (and to_layout) returned: its strides tell the board's memory.
+    """
+    context = context or Context()
+    if metrics.mismatched == 0 and metrics.nonfinite_agree:
+        return Fingerprint("none", True, "equal byte for byte" if not metrics.max_abs else "equal within one step")
+    if board.dtype.kind != reference.dtype.kind:
+        return _named("unclassified", False, f"board holds {board.dtype}, reference {reference.dtype}")
+    errors = look(board, reference, spec, context, LOOK_BYTES // max(1, board.dtype.itemsize))
+    found = next(filter(None, (test(errors) for test in _TESTS)))
+    if not errors.whole:
+        found = replace(found, certain=False, evidence=f"{found.evidence} (looked at {errors.wrong.size} elements)")
+    return _of_input(found, context)
+
+
+def _named(kind: str, certain: bool, evidence: str, transform: str = "", **figures: Any) -> Fingerprint:
+    assert kind in KINDS
+    return Fingerprint(kind, certain, evidence, transform, figures)
+
+
+def _of_input(found: Fingerprint, context: Context) -> Fingerprint:
+    """What is a value fault of an op is wrong preprocessing where the tensor is the network's input itself."""
+    if context.is_input and found.kind in INPUT_KINDS:
+        return replace(found, kind="preprocessing", evidence=f"of the network's input: {found.evidence}")
+    return found
+
+
+# ------------------------------------------------------------------------- tests, in order
+
+
+def _other_runs(e: Errors) -> Fingerprint | None:
+    others = [other for other in e.context.repeats if not np.array_equal(other, e.board, equal_nan=e.is_float)]
+    if not others:
+        return None
+    count, all_runs = len(others), len(e.context.repeats)
+    return _named("nondeterminism", True, f"{count} of {all_runs} other runs of the same input give another result")
+
+
+def _recomputed(e: Errors) -> Fingerprint | None:
+    """Hypotheses on the op's inputs, each tried by running the op alone on the PC."""
+    for kind, name, inputs in e.context.hypotheses():
+        if np.array_equal(e.context.recompute(inputs), e.board, equal_nan=e.is_float):  # type: ignore[misc]
+            return _named(kind, True, f"the op alone gives the board's values with {name}", name)
+    return None
+
+
+def _transformed(e: Errors) -> Fingerprint | None:
+    if not e.comparable:
+        return None
+    found = find_transform(e.board, e.reference, e.spec, e.context.stored)
+    if found is None:
+        return None
+    certain = found.unique and e.count >= FEW and e.distinct > 2
+    return _named(found.kind, certain, f"equal after undoing: {found.name}", found.name)
+
+
+def _nonfinite(e: Errors) -> Fingerprint | None:
+    if not e.is_float:
+        return None
+    for kind, mark in (("nan", np.isnan), ("inf", np.isinf)):
+        board, reference = mark(e.board), mark(e.reference)
+        new = int(np.count_nonzero(board & ~reference))
+        if new:
+            rest = e.count - int(np.count_nonzero(e.wrong & (board | reference)))
+            also = f"; {rest} other elements differ" if rest else "; nothing else differs"
+            return _named(kind, rest == 0, f"{new} elements are {kind} on the board only{also}", count=new)
+    return None
+
+
+def _earlier_frame(e: Errors) -> Fingerprint | None:
+    previous = e.context.previous
+    if previous is None or previous.shape != e.board.shape or not e.comparable or e.count < 4:
+        return None  # three elements may be equal by chance
+    if not np.array_equal(previous[e.wrong], e.board[e.wrong]):
+        return None
+    text = "holds the previous frame's values"
+    certain = e.count >= FEW and e.distinct > 2 and e.distinct_on_board > 2
+    if np.array_equal(previous, e.board, equal_nan=e.is_float):
+        return _named("stale", certain, f"the whole tensor {text}")
+    block = find_memory_block(e.wrong, e.geometry)
+    if block is not None:
+        kind = {"line": "cache_line", "page": "page"}[block.what]
+        return _named(kind, certain, f"what differs {text}: {block.sentence}")
+    where = e.region.sentence if e.region else "scattered"
+    return _named("stale", certain, f"what differs {text}: {where}")
+
+
+def _by_law(e: Errors) -> Fingerprint | None:
+    if not e.comparable or e.count == e.nonfinite_wrong:
+        return None
+    rails = None if e.is_float else value_range(e.spec_of_board)
+    sample = values.pairs(*e.thinned, rails, e.zero_point)
+    if not values.laws(sample, e.board.dtype):
+        return None
+    found = values.laws(values.pairs(e.board, e.reference, rails, e.zero_point), e.board.dtype)
+    if not found or (found[0].kind != "zero_point" and _poor(found, e)):
+        return None
+    kinds = {law.kind for law in found}
+    certain = len(kinds) == 1 and e.count >= FEW and e.distinct >= 8 and not e.nonfinite_wrong
+    return _named(found[0].kind, certain, found[0].sentence, found[0].sentence, **found[0].figures)
+
+
+def _poor(found: Sequence[values.Law], e: Errors) -> bool:
+    """A law that changes one element, or makes everything one value, tells no more than that."""
+    return e.board_constant or (e.count < 2 and found[0].kind != "saturation")
+
+
+def _few(e: Errors) -> Fingerprint | None:
+    steps = not e.is_float and e.max_step <= 1
+    if steps or e.count > FEW:
+        return None
+    if e.count == 1 and e.channel_is_one_element and e.is_zero(e.board_constant_where_wrong):
+        return _named("dead_channel", False, f"one channel of one element is zero: {e.example()}")
+    if e.count == 1:
+        return _named("single_element", False, f"one element of {e.wrong.size} differs: {e.example()}")
+    region = e.region
+    if region is not None:
+        return _confined(e, region)
+    if e.one_bit_each:
+        return _named("bit_flip", False, f"{e.count} scattered elements differ, each in exactly one bit")
+    if e.count <= 4:
+        return _named("single_element", False, f"{e.count} scattered elements of {e.wrong.size} differ: {e.example()}")
+    return None
+
+
+def _where(e: Errors) -> Fingerprint | None:
+    region = e.region
+    return _confined(e, region) if region is not None else None
+
+
+def _confined(e: Errors, region: Region) -> Fingerprint:
+    kind, more = _kind_of_region(e, region)
+    return _named(kind, False, f"{e.count} elements differ, {region.sentence}{more}", elements=region.elements)
+
+
+def _kind_of_region(e: Errors, region: Region) -> tuple[str, str]:
+    constant = e.board_constant_where_wrong
+    text = f"; the board holds {constant} at each of them" if constant is not None else ""
+    if region.what in ("line", "page"):
+        return {"line": "cache_line", "page": "page"}[region.what], text
+    if region.what == "channel":
+        return ("dead_channel" if constant is not None else "tile"), text
+    if region.what == "column" or (region.what == "row" and region.edge):
+        return "stride", text
+    return ("zeroed_region" if constant is not None and e.is_zero(constant) else "tile"), text
+
+
+def _emptied(e: Errors) -> Fingerprint | None:
+    constant = e.board_constant_where_wrong
+    if constant is None or e.count < FEW or not e.is_zero(constant):
+        return None
+    return _named("zeroed_region", False, f"the board holds {constant} at all {e.count} elements that differ")
+
+
+def _shuffled(e: Errors) -> Fingerprint | None:
+    if not e.comparable or e.count < 2 or not multiset_equal(e.board, e.reference):
+        return None
+    return _named("permutation", False, "the same values, each as often, in an order that no tried transform undoes")
+
+
+def _small_steps(e: Errors) -> Fingerprint | None:
+    if not e.is_float:
+        if e.max_step > 1:
+            return None
+        up, down = e.count_up, e.count - e.count_up
+        text = f"{e.count} of {e.wrong.size} elements differ by one step ({up} up, {down} down), scattered"
+        return _named("rounding", False, text)
+    low, high = e.ends_of_differences
+    if high and low >= 0.98 * high - e.last_place and e.share < 0.9 and 0 < e.count_up < e.count:
+        return _named("rounding", False, f"{e.count} scattered elements differ by {high:.4g}, up or down")
+    if e.span and high <= e.span * 1e-3:
+        return _named(
+            "rounding", False, f"scattered differences of at most {high:.3g}, {high / e.span:.2g} of the range"
+        )
+    return None
+
+
+def _nearly_scaled(e: Errors) -> Fingerprint | None:
+    """A slope far from one that explains nearly all, so that only rounding is left."""
+    slope, residual = e.slope()
+    if slope is None or abs(slope - 1) < 0.02 or residual > e.rounding_room:
+        return None
+    bits = np.log2(slope) if slope > 0 else 0.5
+    kind = "shift" if abs(bits - round(bits)) < 0.01 and round(bits) else "scale"
+    return _named(kind, False, f"board is reference x {slope:.4g}, within rounding", factor=slope)
+
+
+def _from_the_first(e: Errors) -> Fingerprint | None:
+    if not e.context.first_op or e.context.inputs_equal:
+        return None
+    text = f"{e.share:.1%} of the first op's output differs already: look at the network's input first"
+    return _named("preprocessing", False, text)
+
+
+def _another_frame(e: Errors) -> Fingerprint | None:
+    if e.share < 0.3 or e.count < 64 or abs(e.correlation) > 0.9:
+        return None
+    distance = e.distribution_distance()
+    if distance > SIMILAR:
+        return None
+    text = f"{e.share:.0%} differ, correlation {e.correlation:.2f}, yet the values are distributed alike"
+    return _named("stale", False, f"{text} (distance {distance:.2f}): it looks like another frame's")
+
+
+def _unknown(e: Errors) -> Fingerprint:
+    text = f"{e.count} of {e.wrong.size} elements differ ({e.share:.1%}); no known kind explains them"
+    if e.board.size > 1 and (e.board == e.board.flat[0]).all():
+        text += f"; the board holds {e.board.flat[0]} everywhere"
+    return _named("unclassified", False, text)
+
+
+_TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
+    _other_runs,
+    _recomputed,
+    _transformed,
+    _nonfinite,
+    _earlier_frame,
+    _by_law,
+    _few,
+    _where,
+    _emptied,
+    _shuffled,
+    _small_steps,
+    _nearly_scaled,
+    _from_the_first,
+    _another_frame,
+    _unknown,
+)
+
+
+def tests() -> Iterator[str]:
+    """Names of the tests in the order in which they are tried, for the documentation."""
+    for test in _TESTS:
+        yield test.__name__.strip("_")

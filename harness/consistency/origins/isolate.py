@@ -1,0 +1,186 @@
+"""One op alone on the PC, fed with the board's own tensors: does the op differ, or only what it was given?
+
+Small models are cut out of the reference's ONNX, many to a session; sessions are kept, so that the next input or the
+next board pays for inference only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from harness.consistency.reading.tensor_files import Array
+from harness.errors import InputError
+from harness.reference.graph import LogicalTensor, node_inputs, read_logical
+from harness.reference.onnx_file import load_whole
+from harness.reference.open import open_session
+
+BATCH_REQUESTS = 64
+BATCH_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class Request:
+    """Compute `target` from `feeds` (logical names to arrays in the reference's axis order).
+
+    An array has the dtype of the tensor's data, or of its float side. `float_side` asks for the target's.
+    """
+
+    target: str
+    feeds: Mapping[str, Array]
+    float_side: bool = False
+
+
+class CannotIsolate(ValueError):
+    """Why a request cannot be computed from its feeds."""
+
+
+class Isolator:
+    """Sub-models of one ONNX. Errors: InputError for a file that is no ONNX."""
+
+    def __init__(self, model: Path, optimizations: str = "disabled", threads: int = 1) -> None:
+        self.path, self.optimizations, self.threads = model, optimizations, threads
+        self.tensors = {t.name: t for t in read_logical(model).tensors}
+        self.model = load_whole(model)
+        self.nodes = list(self.model.graph.node)
+        self.producer = {name: i for i, node in enumerate(self.nodes) for name in node.output if name}
+        self.weights = {t.name: t for t in self.model.graph.initializer}
+        self.sessions: dict[tuple[Any, ...], Any] = {}
+        self.problems: list[str] = []
+
+    def run(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Array | None]]:
+        """Each request with what the op gives alone; None where it cannot be computed (see `problems`).
+
+        Requests are taken as they are needed: no more than a batch of feeds is open at a time.
+        """
+        for batch in _batches(requests):
+            yield from zip(batch, self._batch(batch), strict=True)
+
+    def _batch(self, batch: Sequence[Request]) -> list[Array | None]:
+        try:
+            return list(self._infer(batch))
+        except (InputError, CannotIsolate) as error:
+            if len(batch) == 1:
+                self.problems.append(f"{batch[0].target}: {str(error).splitlines()[0]}")
+                return [None]
+        return [result for request in batch for result in self._batch([request])]
+
+    def _infer(self, batch: Sequence[Request]) -> Sequence[Array]:
+        parts = [self._part(request, f"{i}/" if len(batch) > 1 else "") for i, request in enumerate(batch)]
+        key = tuple((part.output, part.inputs) for part in parts)
+        if key not in self.sessions:
+            self.sessions[key] = open_session(self._joined(parts), self.path, self.optimizations, self.threads)
+        feed = {name: value for part in parts for name, value in part.feed.items()}
+        try:
+            given: Sequence[Array] = self.sessions[key].run([part.output for part in parts], feed)
+        except Exception as error:  # onnxruntime's exceptions share no narrower base
+            raise CannotIsolate(str(error)) from None
+        return given
+
+    # ---------------------------------------------------------------- cutting
+
+    def _part(self, request: Request, prefix: str) -> _Part:
+        feed = dict(self._onnx_feed(name, value) for name, value in request.feeds.items())
+        target = self.tensors[request.target]
+        output = target.float_name if request.float_side and target.float_name else target.onnx_name
+        nodes, weights = self._cut(output, feed)
+        if prefix and any(a.type == onnx.AttributeProto.GRAPH for node in nodes for a in node.attribute):
+            raise CannotIsolate("an op with a graph inside goes alone")
+        return _Part(
+            nodes=[_renamed(node, prefix, weights) for node in nodes],
+            weights=weights,
+            feed={prefix + name: np.ascontiguousarray(value) for name, value in feed.items()},
+            output=prefix + output,
+        )
+
+    def _onnx_feed(self, name: str, value: Array) -> tuple[str, Array]:
+        tensor = self.tensors[name]
+        is_float = value.dtype.kind == "f"
+        whole = tensor.spec.dtype[:1] in ("s", "u")
+        if is_float and whole and tensor.float_name:
+            return tensor.float_name, value
+        if is_float == whole:
+            raise CannotIsolate(f"{name} is {value.dtype} on the board and {tensor.spec.dtype} in the model")
+        return tensor.onnx_name, _shaped(value, tensor)
+
+    def _cut(self, output: str, feed: Mapping[str, Array]) -> tuple[list[onnx.NodeProto], dict[str, Any]]:
+        """Nodes from the fed tensors to `output`, in order, and the weights that they read."""
+        wanted: set[int] = set()
+        weights: dict[str, Any] = {}
+        waiting = [output]
+        while waiting:
+            name = waiting.pop()
+            if name in feed:
+                continue
+            if name in self.weights:
+                weights[name] = self.weights[name]
+            elif name not in self.producer:
+                raise CannotIsolate(f"input {name} was not given")
+            elif self.producer[name] not in wanted:
+                wanted.add(self.producer[name])
+                waiting += node_inputs(self.nodes[self.producer[name]])
+        return [self.nodes[i] for i in sorted(wanted)], weights
+
+    def _joined(self, parts: Sequence[_Part]) -> onnx.ModelProto:
+        weights = {name: weight for part in parts for name, weight in part.weights.items()}
+        graph = onnx.GraphProto(name="alone")
+        graph.node.extend(node for part in parts for node in part.nodes)
+        graph.initializer.extend(weights.values())
+        for part in parts:
+            for name, value in part.feed.items():
+                kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+                graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
+        graph.output.extend(onnx.ValueInfoProto(name=part.output) for part in parts)
+        model = onnx.ModelProto(ir_version=self.model.ir_version, graph=graph)
+        model.opset_import.extend(self.model.opset_import)
+        model.functions.extend(self.model.functions)
+        return model
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One request, cut out: its names carry a prefix, so that parts can share a session."""
+
+    nodes: list[onnx.NodeProto]
+    weights: dict[str, Any]
+    feed: dict[str, Array]
+    output: str
+
+    @property
+    def inputs(self) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+        return tuple((name, value.dtype.name, value.shape) for name, value in self.feed.items())
+
+
+def _shaped(value: Array, tensor: LogicalTensor) -> Array:
+    """The dtype of the model where the values are the same (bool8 comes as bytes)."""
+    return value.astype(np.bool_) if tensor.spec.dtype == "bool8" else value
+
+
+def _renamed(node: onnx.NodeProto, prefix: str, weights: Mapping[str, Any]) -> onnx.NodeProto:
+    if not prefix:
+        return node
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.name = prefix + node.name
+    copy.input[:] = [n if not n or n in weights else prefix + n for n in node.input]
+    copy.output[:] = [n and prefix + n for n in node.output]
+    return copy
+
+
+def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
+    batch: list[Request] = []
+    taken = 0
+    for request in requests:
+        size = sum(value.nbytes for value in request.feeds.values())
+        if batch and (taken + size > BATCH_BYTES or len(batch) == BATCH_REQUESTS):
+            yield batch
+            batch, taken = [], 0
+        batch.append(request)
+        taken += size
+    if batch:
+        yield batch

@@ -1,0 +1,152 @@
+"""Roles and origins of a comparison's rows: the graph decides, single ops run again decide what it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from harness.consistency.metrics.pointwise import measure
+from harness.consistency.origins import origins as on_graph
+from harness.consistency.origins.isolate import Isolator, Request
+from harness.consistency.reading.pairs import Pair
+from harness.consistency.reading.tensor_files import Array
+from harness.records import Graph, Layer, Metrics, Origin
+
+OpenPair = Callable[[str], Pair]
+Allowed = Callable[[Layer, Pair, Metrics], bool]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What isolation needs: the op runner, the pairs by name, graph inputs as the reference was fed, the limits."""
+
+    isolator: Isolator
+    pair: OpenPair
+    fed: Callable[[str], Array]
+    allowed: Allowed
+
+
+def _nothing(_tensor: str) -> Array | None:
+    return None
+
+
+@dataclass
+class Blame:
+    """Rows with roles and single figures, origins in execution order, and what should be known about them."""
+
+    layers: list[Layer]
+    origins: tuple[Origin, ...] = ()
+    alone: Callable[[str], Array | None] = _nothing  # what the op of an isolated origin gives with the board's inputs
+    notes: list[str] = field(default_factory=list)
+
+
+def blame(graph: Graph, layers: Sequence[Layer], bench: Bench | None) -> Blame:
+    """Give every differing row of the graph its role. Rows whose names the graph does not know keep none."""
+    states = {layer.name: on_graph.STATES[layer.verdict] for layer in layers}
+    found = on_graph.reaches(graph, states)
+    given = on_graph.roles(found, states)
+    singles = _run_alone(found, given, layers, bench)
+    inputs = {name: "origin" for name in graph.inputs if states.get(name) == "differs"}
+    settled = on_graph.settle(found, inputs | given, {name: right for name, (_, right) in singles.items()})
+    rows = [_with_role(layer, settled.get(layer.name, ""), singles) for layer in layers]
+    by_name = {layer.name: layer for layer in rows}
+    decided = [name for name, (_, right) in singles.items() if not right or settled[name] == "cleared"]
+    origins = (*_input_origins(graph, by_name), *on_graph.origins(found, by_name, decided))
+    again = _nothing if bench is None else partial(_alone, found, by_name, bench)
+    return Blame(rows, origins, again, _notes(graph, states, found, origins, bench))
+
+
+def _alone(found: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], bench: Bench, tensor: str) -> Array | None:
+    request = _request(found[tensor], rows, bench)
+    if request is None:
+        return None
+    value = next(iter(bench.isolator.run([request])))[1]
+    return None if value is None else _as_stored(value, bench.pair(tensor))
+
+
+def _as_stored(value: Array, pair: Pair) -> Array:
+    return (value.view("uint8") if value.dtype == bool else value).reshape(pair.board.shape)
+
+
+def with_fingerprints(origins: Iterable[Origin], layers: Sequence[Layer]) -> tuple[Origin, ...]:
+    """The origins with the fingerprints of their rows."""
+    prints = {layer.name: layer.fingerprint for layer in layers}
+    return tuple(replace(origin, fingerprint=prints.get(origin.tensor)) for origin in origins)
+
+
+def _with_role(layer: Layer, role: str, singles: Mapping[str, tuple[Metrics, bool]]) -> Layer:
+    single = singles[layer.name][0] if layer.name in singles else None
+    return replace(layer, role=role, single=single)
+
+
+def _input_origins(graph: Graph, rows: Mapping[str, Layer]) -> tuple[Origin, ...]:
+    wrong = [rows[name] for name in graph.inputs if name in rows and rows[name].role == "origin"]
+    return tuple(Origin(op=row.name, op_kind="input", tensor=row.name, fingerprint=row.fingerprint) for row in wrong)
+
+
+def _notes(
+    graph: Graph,
+    states: Mapping[str, str],
+    found: Mapping[str, on_graph.Reach],
+    origins: Sequence[Origin],
+    bench: Bench | None,
+) -> list[str]:
+    unseen = {n for n in graph.inputs if states.get(n, "unknown") == "unknown"}
+    first = [o.op for o in origins if o.tensor in found and unseen & set(found[o.tensor].frontier)]
+    notes = []
+    if first:
+        which = ", ".join(sorted(unseen))
+        notes.append(
+            f"the board did not dump its input {which}: at {first[0]} a wrong input cannot be told from a wrong op"
+        )
+    if bench is None and any(not o.certain for o in origins):
+        notes.append("suspects could not be run alone: the reference does not say which ONNX it comes from")
+    if bench is not None:
+        notes += [f"could not be run alone: {problem}" for problem in bench.isolator.problems]
+    return notes
+
+
+# --------------------------------------------------------------------------- running alone
+
+
+def _run_alone(
+    found: Mapping[str, on_graph.Reach], given: Mapping[str, str], layers: Sequence[Layer], bench: Bench | None
+) -> dict[str, tuple[Metrics, bool]]:
+    """Single error of every differing row that the graph alone does not settle: figures, and whether it is right."""
+    if bench is None:
+        return {}
+    rows = {layer.name: layer for layer in layers}
+    asked = [name for name, role in given.items() if role != "origin"]
+    requests = (r for r in (_request(found[name], rows, bench) for name in asked) if r is not None)
+    alone = {}
+    for request, value in bench.isolator.run(requests):
+        if value is not None:
+            alone[request.target] = _judge_alone(rows[request.target], value, bench)
+    return alone
+
+
+def _request(reach: on_graph.Reach, rows: Mapping[str, Layer], bench: Bench) -> Request | None:
+    feeds: dict[str, Array] = {}
+    for name in reach.frontier:
+        value = _board_value(name, rows, bench)
+        if value is None:
+            bench.isolator.problems.append(f"{reach.tensor}: {name} is on another scale than the model's")
+            return None
+        feeds[name] = value
+    return Request(reach.tensor, feeds, float_side=bench.pair(reach.tensor).reference.dtype.kind == "f")
+
+
+def _board_value(name: str, rows: Mapping[str, Layer], bench: Bench) -> Array | None:
+    """What the board's op was given; for graph inputs that it did not dump, what the reference was."""
+    row = rows.get(name)
+    if row is None or row.verdict == "not_compared":
+        return bench.fed(name)
+    pair = bench.pair(name)
+    return pair.board if pair.form in ("integer", "float") and pair.board.dtype == pair.reference.dtype else None
+
+
+def _judge_alone(row: Layer, value: Array, bench: Bench) -> tuple[Metrics, bool]:
+    pair = bench.pair(row.name)
+    metrics = measure(pair.board, _as_stored(value, pair), pair.spec_board, pair.spec_reference)
+    return metrics, bench.allowed(row, pair, metrics)

@@ -1,0 +1,49 @@
+"""Dumps of a run that were judged by a hash made on the board: what lies in the run folder was written by this PC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.consistency.reading.pairs import open_array
+from harness.consistency.reading.tensor_files import valid_md5
+from harness.errors import InputError
+from harness.records import TensorSpec
+from harness.runs import folder as store
+
+WAYS = {"known": "file", "hashed": "valid"}  # how a file came, as run.json says it -> what the board hashed of it
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """A dump that this PC wrote because an md5 made on the board is the reference's: of the "file", or of the "valid"
+    bytes, and then its padding here is not the board's."""
+
+    how: str
+    file_md5: str  # as the board told it
+    valid_md5: str = ""  # likewise, in the order in which the bytes lie in the file
+
+    def covers(self, path: Path, spec: TensorSpec) -> bool:
+        """Whether what is read of the file is what the board hashed. Errors: TensorError."""
+        return self.how != "valid" or valid_md5(open_array(path, spec)) == self.valid_md5
+
+
+def hashed_files(folder: Path, files: Iterable[Mapping[str, Any]]) -> dict[Path, Hashed]:
+    """Of a mode's folder, by run.json's list of its files."""
+    rows = [file for file in files if file.get("came") in WAYS and file.get("file")]
+    told = [(WAYS[file["came"]], str(file.get("md5", "")), str(file.get("valid_md5", ""))) for file in rows]
+    return {folder / str(file["file"]): Hashed(*words) for file, words in zip(rows, told, strict=True)}
+
+
+def hashed_beside(folder: Path) -> dict[Path, Hashed]:
+    """The same for a folder of dumps that may be a mode of a run; nothing where it is none."""
+    if not (folder.parent / "run.json").is_file():
+        return {}
+    try:
+        modes = store.load_run(folder.parent).get("modes", [])
+        files = [file for mode in modes if mode.get("folder") == folder.name for file in mode.get("files", [])]
+        return hashed_files(folder, files)
+    except (InputError, AttributeError, TypeError):  # somebody else's run.json, or a damaged one
+        return {}

@@ -1,0 +1,192 @@
+"""Which dump belongs to which tensor of the reference. Never by shape alone; two candidates are a row, not a choice.
+
+Ways, surest first: `mapping` (the user said so), `exact` (name or an ONNX name of the same value), `rule` (a name
+that the platform derives, the same name with the characters that file systems do not take replaced, or the name of
+a node that makes it), `suffix` (a toolchain cut the name at the front; only when one tensor and one dump fit).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from harness.errors import InputError
+from harness.names import file_form
+from harness.records import Dump
+from harness.reference.open import Reference, ReferenceTensor
+
+Rules = Callable[[str], tuple[str, ...]]
+MIN_SUFFIX = 4  # characters; shorter names end too many others
+
+
+@dataclass(frozen=True)
+class Match:
+    """A row to be: a tensor, a dump, or both. `reason` is "" for a pair, else one of records.REASONS."""
+
+    tensor: ReferenceTensor | None
+    dump: Dump | None
+    how: str = ""
+    reason: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """`rows` in the reference's order, dumps without partner after; `inputs` are dumps of op inputs by tensor."""
+
+    rows: tuple[Match, ...]
+    inputs: Mapping[str, tuple[Dump, ...]]  # further dumps of a tensor that has its own row
+
+
+def match(
+    reference: Reference,
+    dumps: Sequence[Dump],
+    mapping: Mapping[str, str] | None = None,
+    rules: Rules | None = None,
+) -> Matching:
+    """Pair dumps with tensors. `mapping` is dump name -> reference name. Errors: InputError for a mapping to a
+    tensor that the reference does not have."""
+    names = _Names(reference)
+    mapping = mapping or {}
+    _check_mapping(mapping, reference)
+    dumps = [dump for dump in dumps if dump.role != "parameter"]  # weights and the like are no tensors of a run
+    found = [_find(dump, names, mapping, rules) for dump in dumps]
+    by_tensor: dict[str, list[tuple[Dump, str]]] = defaultdict(list)
+    loose: list[Match] = []
+    for dump, (candidates, how) in zip(dumps, found, strict=True):
+        if len(candidates) == 1:
+            by_tensor[candidates[0]].append((dump, how))
+        else:
+            loose.append(_loose(dump, candidates, how))
+    rows: list[Match] = []
+    inputs: dict[str, tuple[Dump, ...]] = {}
+    for tensor in sorted(reference.tensors.values(), key=lambda t: t.order):
+        chosen, rest = _choose(tensor, by_tensor.get(tensor.name, []))
+        rows += chosen
+        inputs[tensor.name] = rest
+    return Matching((*_without_idle_inputs(rows), *loose), inputs)
+
+
+class _Names:
+    """Every name of the reference's tensors, by way of matching."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.exact: dict[str, list[str]] = defaultdict(list)
+        self.written: dict[str, list[str]] = defaultdict(list)
+        tensors = reference.tensors.values()
+        for tensor in tensors:
+            self.exact[tensor.name] = [tensor.name]
+        for tensor in tensors:
+            for name in (tensor.onnx_name, *tensor.aliases):
+                if name and name not in reference.tensors and tensor.name not in self.exact[name]:
+                    self.exact[name].append(tensor.name)
+        self.nodes = _by_node(reference)
+        for name, owners in self.exact.items():
+            self.written[file_form(name)] += [o for o in owners if o not in self.written[file_form(name)]]
+
+    def ending(self, cut: str) -> list[str]:
+        """Tensors of which a name ends with `cut` or, cut themselves, are an end of it."""
+        form = file_form(cut)
+        if len(form) < MIN_SUFFIX:
+            return []
+        owners = [o for name, found in self.written.items() if _ends(name, form) for o in found]
+        return list(dict.fromkeys(owners))
+
+
+def _by_node(reference: Reference) -> dict[str, list[str]]:
+    """Output of the op that a node's name stands for: dumps are also named by node, and a fused op has several."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for op in reference.graph.ops if reference.graph is not None else ():
+        outputs = [name for name in op.outputs if name in reference.tensors]
+        for node in dict.fromkeys((op.name, *op.covers)) if len(op.outputs) == 1 else ():
+            found[file_form(node)] += outputs
+    return found
+
+
+def _ends(name: str, form: str) -> bool:
+    return name.endswith(form) or (len(name) >= MIN_SUFFIX and form.endswith(name))
+
+
+def _check_mapping(mapping: Mapping[str, str], reference: Reference) -> None:
+    for board, wanted in mapping.items():
+        if wanted not in reference.tensors:
+            near = get_close_matches(wanted, reference.tensors, n=1)
+            raise InputError(
+                f"mapping: {board!r} is mapped to {wanted!r}, which the reference does not have",
+                f"did you mean {near[0]!r}?" if near else "its names: harness compare --json lists them",
+            )
+
+
+def _find(dump: Dump, names: _Names, mapping: Mapping[str, str], rules: Rules | None) -> tuple[list[str], str]:
+    """Tensors that a dump may be, and the way; several only where that way is ambiguous."""
+    own = (dump.name, *dump.aliases)
+    mapped = [mapping[name] for name in own if name in mapping]
+    if mapped:
+        return list(dict.fromkeys(mapped)), "mapping"
+    if names.exact.get(dump.name):
+        return names.exact[dump.name], "exact"
+    derived = (*dump.aliases, *(rules(dump.name) if rules else ()))
+    for found in (
+        _owners(names.exact, derived),
+        _owners(names.written, (file_form(name) for name in (dump.name, *derived))),
+        _owners(names.nodes, (file_form(name) for name in (dump.name, *derived))),
+    ):
+        if found:
+            return found, "rule"
+    ends = [name for alias in own for name in names.ending(alias)]
+    return list(dict.fromkeys(ends)), "suffix"
+
+
+def _owners(names: Mapping[str, list[str]], wanted: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(owner for name in wanted for owner in names.get(name, ())))
+
+
+def _loose(dump: Dump, candidates: Sequence[str], how: str) -> Match:
+    if not candidates:
+        return Match(None, dump, reason="no_reference")
+    several = ", ".join(candidates[:4]) + (", ..." if len(candidates) > 4 else "")
+    return Match(None, dump, how, "ambiguous", f"may be {several}; a mapping file decides")
+
+
+RANK = ("mapping", "exact", "rule", "suffix")
+
+
+def _choose(tensor: ReferenceTensor, found: list[tuple[Dump, str]]) -> tuple[list[Match], tuple[Dump, ...]]:
+    """The row of one tensor, and further dumps of it. The surest way goes first, then what was written before what
+    was read; dumps that fit less surely are rows without a partner."""
+    if not found:
+        return [Match(tensor, None, reason="no_dump")], ()
+    how = min((way for _, way in found), key=RANK.index)
+    sure = [dump for dump, way in found if way == how]
+    written = [dump for dump in sure if dump.role == "output"]
+    row = _pair(tensor, written or sure[:1], how)
+    others = [dump for dump, way in found if way != how and dump.role == "output"]
+    note = f"its name resembles {tensor.name!r}, which has a dump that fits more surely"
+    if tensor.is_input:  # tools dump what they were fed once more, under names of their own
+        return [row], tuple(dump for dump, _ in found if dump is not row.dump)
+    spare = [Match(None, dump, reason="no_reference", note=note) for dump in others]
+    return [row, *spare], tuple(dump for dump, _ in found if dump.role != "output" and dump is not row.dump)
+
+
+def _pair(tensor: ReferenceTensor, sure: list[Dump], how: str) -> Match:
+    first = _one_of_outputs(tensor, sure)
+    if first is None:
+        claims = ", ".join(dump.path.name for dump in sure[:4])
+        return Match(tensor, None, how, "ambiguous", f"{len(sure)} dumps claim it: {claims}; a mapping file decides")
+    others = [dump.path.name for dump in sure if dump is not first]
+    return Match(tensor, first, how, note=f"also dumped in {', '.join(others)}" if others else "")
+
+
+def _one_of_outputs(tensor: ReferenceTensor, outputs: list[Dump]) -> Dump | None:
+    """One dump, or the one whose dtype is the tensor's (a float op and its quantizer share a name); else None."""
+    if len(outputs) == 1:
+        return outputs[0]
+    alike = [d for d in outputs if d.spec and tensor.spec and d.spec.dtype == tensor.spec.dtype]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _without_idle_inputs(rows: Iterable[Match]) -> list[Match]:
+    """A graph input that the board did not dump was fed, not computed: no row."""
+    return [r for r in rows if not (r.reason == "no_dump" and r.tensor is not None and r.tensor.is_input)]

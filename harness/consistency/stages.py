@@ -1,0 +1,216 @@
+"""The stage ladder: float, calibrated, quantized, compiled, board, side by side; which step departs first?
+
+Before any layer is blamed: every stage must have got the same input, by hash. A stage fed something else, or one that
+says nothing of its inputs, is not aligned, and it is said so. Each stage is held against the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.consistency.checks.float_reference import is_float, judges_noise
+from harness.consistency.compare import Settings, compare
+from harness.consistency.policy import Policy, load_policy
+from harness.consistency.reading.layouts import TensorError
+from harness.consistency.reading.pairs import open_array
+from harness.consistency.reading.tensor_files import valid_md5
+from harness.dumps.folders import recognise
+from harness.records import Comparison, Dump, Layer, TensorSpec
+from harness.reference.open import Reference, ReferenceTensor, open_reference
+
+DEPARTED = ("diverges", "not_deterministic")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the ladder. `dumps` is what it left, for the stages that are held against another."""
+
+    name: str
+    reference: Reference | None
+    dumps: tuple[Dump, ...]
+    inputs: Mapping[str, Mapping[str, str]]  # input -> dtype -> md5 of the logical tensor; empty: nothing is known
+
+
+def stage(name: str, source: Path | Reference) -> Stage:
+    """A stage from a folder or .npz, or from a reference that is open already. Errors: InputError."""
+    reference = source if isinstance(source, Reference) else open_reference(source, platform=_platform(source))
+    dumps = tuple(_dump(tensor) for tensor in reference.tensors.values())
+    return Stage(name, reference, dumps, input_hashes(reference))
+
+
+def _platform(path: Path) -> str:
+    return recognise(path)
+
+
+def _dump(tensor: ReferenceTensor) -> Dump:
+    return Dump(
+        name=tensor.name,
+        path=tensor.path,
+        spec=tensor.spec,
+        op=tensor.op,
+        op_kind=tensor.op_kind,
+        role="input" if tensor.is_input else "output",
+        index=tensor.order,
+        aliases=tensor.aliases,
+    )
+
+
+def input_hashes(reference: Reference) -> dict[str, dict[str, str]]:
+    """md5 per input and dtype: a quantized network holds its input as it was fed and as it was quantized."""
+    found: dict[str, dict[str, str]] = {}
+    for tensor in (t for t in reference.tensors.values() if t.is_input):
+        sides = [side for side in (tensor, tensor.alternate) if side is not None and side.spec is not None]
+        found[tensor.name] = {s.spec.dtype: s.md5 or _hash(s.path, s.spec) for s in sides if s.spec is not None}
+    return found
+
+
+def board_inputs(dumps: Sequence[Dump]) -> dict[str, dict[str, str]]:
+    """The same of the input-side dumps of a board; only those whose spec is known."""
+    found: dict[str, dict[str, str]] = {}
+    for dump in dumps:
+        if dump.role == "input" and dump.spec is not None:
+            found.setdefault(dump.name, {})[dump.spec.dtype] = _hash(dump.path, dump.spec)
+    return found
+
+
+def _hash(path: Path, spec: TensorSpec) -> str:
+    try:
+        return valid_md5(open_array(path, spec))
+    except TensorError:
+        return ""
+
+
+def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Comparison | None = None) -> dict[str, Any]:
+    """Hold every stage against the one before; `last` is the last step, where it is done already.
+
+    Gives `stages` (inputs proven or not), `steps`, `first` (the name of the first stage that departs, "" for
+    none), `table` (one row per tensor) and a sentence.
+    """
+    settings = settings or Settings()
+    alignments = _alignments(stages)
+    steps, columns = [], []
+    for before, after, alignment in zip(stages, stages[1:], alignments[1:], strict=False):
+        done = last is not None and after is stages[-1]
+        found = last if done else _step(before, after, settings)
+        steps.append(_told(before, after, alignment, found))
+        columns.append((after.name, found))
+    first = next((step["to"] for step in steps if step["word"] in DEPARTED), "")
+    named = zip(stages, alignments, strict=True)
+    return {
+        "stages": [{"name": s.name, "inputs": dict(s.inputs), "alignment": a} for s, a in named],
+        "steps": steps,
+        "first": first,
+        "table": _table(columns),
+        "detail": _sentence(stages, steps, alignments, first),
+    }
+
+
+def _alignments(stages: Sequence[Stage]) -> list[str]:
+    """Per stage `proven` (the first stage's inputs, by hash), `different`, or `unknown` (no hash in common).
+
+    A stage that is proven adds the dtypes that it knows: float to quantized to a board that has integers only.
+    """
+    known = {name: dict(hashes) for name, hashes in stages[0].inputs.items()}
+    found = []
+    for one in stages:
+        found.append(_alignment(one.inputs, known))
+        if found[-1] == "proven":
+            for name, hashes in one.inputs.items():
+                known.setdefault(name, {}).update(hashes)
+    return found
+
+
+def _alignment(inputs: Mapping[str, Mapping[str, str]], known: Mapping[str, Mapping[str, str]]) -> str:
+    words = [_same_input(hashes, inputs.get(name, {})) for name, hashes in known.items()]
+    if "different" in words:
+        return "different"
+    return "proven" if words and set(words) == {"proven"} else "unknown"
+
+
+def _same_input(first: Mapping[str, str], other: Mapping[str, str]) -> str:
+    common = [dtype for dtype in first if first[dtype] and other.get(dtype)]
+    if not common:
+        return "unknown"
+    return "proven" if all(first[dtype] == other[dtype] for dtype in common) else "different"
+
+
+def _step(before: Stage, after: Stage, settings: Settings) -> Comparison | None:
+    if before.reference is None:
+        return None
+    computed = [dump for dump in after.dumps if dump.role != "input"]
+    policy = _for_noise(settings.policy or load_policy(), before, after)
+    plain = replace(settings, mapping=None, isolate=False, floats=None, progress=None, gaps=(), policy=policy)
+    return compare(before.reference, computed, plain)
+
+
+def _for_noise(policy: Policy, before: Stage, after: Stage) -> Policy:
+    """From floats to integers the noise of quantization is judged, and not the last digits."""
+    quantizes = before.reference is not None and is_float(before.reference)
+    if not quantizes or judges_noise(policy) or after.reference is None or is_float(after.reference):
+        return policy
+    return replace(policy, rules=(*policy.rules, *load_policy("float-reference").rules))
+
+
+def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"from": before.name, "to": after.name, "inputs": alignment}
+    if alignment == "different":
+        return {**row, "word": "not_aligned", "detail": "another input was fed: nothing can be concluded"}
+    if found is None or found.coverage.layers_compared == 0:
+        return {**row, "word": "not_aligned", "detail": "no tensor of one has its like in the other"}
+    worst = _worst(found.layers)
+    first = next((layer for layer in found.layers if layer.verdict == "differs"), None)
+    detail = f"{found.coverage.layers_compared} of {found.coverage.layers_total} tensors aligned"
+    if first is not None:
+        detail += f", first difference {first.name}: {first.reason}"
+        if worst is not None and worst.metrics is not None and worst is not first:
+            detail += f", largest relative L2 {worst.metrics.relative_l2:.2g} at {worst.name}"
+    if alignment == "unknown":
+        detail += "; that both got the same input is not proven"
+    return {**row, "word": found.verdict.word, "detail": detail, "first_difference": first.name if first else ""}
+
+
+def _worst(layers: Sequence[Layer]) -> Layer | None:
+    measured = [layer for layer in layers if layer.metrics is not None and layer.metrics.relative_l2 is not None]
+    return max(measured, key=lambda layer: (layer.metrics and layer.metrics.relative_l2) or 0.0, default=None)
+
+
+def _table(columns: Sequence[tuple[str, Comparison | None]]) -> list[dict[str, Any]]:
+    """One row per tensor, one verdict per stage; "" where a stage does not have it."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name, found in columns:
+        for layer in found.layers if found else ():
+            rows.setdefault(layer.name, {"name": layer.name})[name] = layer.verdict
+    return list(rows.values())
+
+
+def _sentence(
+    stages: Sequence[Stage], steps: Sequence[Mapping[str, Any]], alignments: Sequence[str], first: str
+) -> str:
+    loose = [s.name for s, a in zip(stages, alignments, strict=True) if a == "different"]
+    unproven = [s.name for s, a in zip(stages[1:], alignments[1:], strict=True) if a == "unknown"]
+    lost = [step["to"] for step in steps if step["word"] == "not_aligned" and step["to"] not in loose]
+    parts = [f"first stage that departs: {first}" if first else "no stage departs"]
+    if loose:
+        parts.append(f"fed another input: {', '.join(loose)}")
+    if lost:
+        parts.append(f"cannot be aligned: {', '.join(lost)}")
+    if unproven:
+        parts.append(f"inputs not proven equal: {', '.join(unproven)}")
+    return "; ".join(parts)
+
+
+def with_ladder(
+    comparison: Comparison,
+    earlier: Mapping[str, Path],
+    reference: Reference,
+    dumps: Sequence[Dump],
+    settings: Settings,
+) -> Comparison:
+    """The comparison with the ladder earlier stages -> reference -> board in its extras."""
+    stages = [stage(name, path) for name, path in earlier.items()]
+    stages.append(stage("reference", reference))
+    stages.append(Stage("board", None, tuple(dumps), board_inputs(dumps)))
+    return replace(comparison, extras={**comparison.extras, "ladder": climb(stages, settings, comparison)})

@@ -1,0 +1,157 @@
+"""Checks of Ingenic runs: what the board's own files show, and symptoms A to D of the vendor's quantization guide.
+
+The symptoms read the transform tool's cosine table (quantized against float, on the PC) beside what the board gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.consistency.reading.pairs import NIBBLE_NOTE
+from harness.diagnosis.rules import Found, Look, finding
+
+GOOD, FAIR, BAD_END = 0.99, 0.98, 0.95  # the guide's own limits
+TAIL_SHARE, TAIL_LEAST = 0.1, 3  # "the last few layers"
+SCARCE = 0.9  # of nmem in use at the peak
+SHOWN = 4
+
+_BITS = (
+    "1) raise the bit width: feature_quantize_bits or weight_quantize_bits 10, 12 or 14; "
+    "2) leave the layer that falls out of quantizing: skip_node_quant; "
+    "3) run the float network on ./result/path/input_uint8.bin and compare with result/path/float_model: "
+    "is the tool's own float run right? 4) send the layer's inputs and outputs to the tool's makers"
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Cosines along the network, in the table's order."""
+
+    names: tuple[str, ...]
+    cosines: tuple[float, ...]
+
+    @property
+    def tail(self) -> int:
+        """Index where "the last few layers" begin."""
+        return len(self.cosines) - max(TAIL_LEAST, round(len(self.cosines) * TAIL_SHARE))
+
+    @property
+    def falls_at(self) -> int:
+        """The first place below 98 %; the number of rows where there is none."""
+        return next((i for i, cosine in enumerate(self.cosines) if cosine < FAIR), len(self.cosines))
+
+    def told(self, places: Sequence[int]) -> str:
+        shown = ", ".join(f"{self.names[i]} {self.cosines[i]:.5f}" for i in places[:SHOWN])
+        return shown + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
+
+
+def curve_of(look: Look) -> Curve | None:
+    """The table's cosines; None for another platform or where no table was given."""
+    if look.plan is None or not _is_magik(look) or not any(kind.startswith("magik") for kind, _ in look.plan.sources):
+        return None
+    rows = [(row.name, row.toolchain_cosine) for row in look.plan.rows if row.toolchain_cosine is not None]
+    return Curve(tuple(name for name, _ in rows), tuple(cosine for _, cosine in rows)) if rows else None
+
+
+def symptom(curve: Curve) -> str:
+    """ "A", "B", "C", or "" where the table shows none of them. A is looked at first, as the guide does."""
+    cosines = curve.cosines
+    if cosines[0] < GOOD:
+        return "A"
+    if curve.falls_at >= len(cosines):
+        return "C" if cosines[-1] < BAD_END else ""
+    if curve.falls_at >= curve.tail:
+        return "C"
+    return "B" if cosines[-1] < BAD_END else ""
+
+
+def symptoms(look: Look) -> Found:
+    curve = curve_of(look)
+    if curve is None:
+        return
+    found = symptom(curve)
+    low = [i for i, cosine in enumerate(curve.cosines) if cosine < FAIR]
+    first, last = curve.told([0]), curve.told([len(curve.cosines) - 1])
+    if found == "A":
+        yield finding("M-601", f"first layer {first}; 99 % is usual", subject=curve.names[0])
+    elif found == "B":
+        fall = curve.told(low)
+        yield finding("M-602", f"first layer {first}, falls at {fall}, last layer {last}", subject=curve.names[low[0]],
+                      advice=_BITS)  # fmt: skip
+    elif found == "C":
+        yield finding("M-603", f"first layer {first}, only the last ones fall: {curve.told(low) or last}",
+                      subject=curve.names[low[0] if low else -1])  # fmt: skip
+    elif look.comparison is not None and look.comparison.verdict.word == "diverges":
+        least = min(range(len(curve.cosines)), key=curve.cosines.__getitem__)
+        said = f"all {len(curve.cosines)} layers are fine on the PC (least: {curve.told([least])})"
+        yield finding("M-604", f"{said}; the board: {look.comparison.verdict.detail}")
+
+
+# --------------------------------------------------------------------------- the board
+
+
+def _is_magik(look: Look) -> bool:
+    return look.part("board").get("platform") == "magik"
+
+
+def _notes(look: Look) -> list[str]:
+    value = look.run.get("notes")
+    return [str(note) for note in value] if isinstance(value, list) and _is_magik(look) else []
+
+
+def another_input(look: Look) -> Found:
+    """The PC's dump folder holds the input it was made from: the board must be fed with those bytes."""
+    case = look.part("case")
+    reference = case.get("reference")
+    there = reference.get("inputs") if isinstance(reference, dict) else None
+    fed = [row for row in case.get("inputs") or () if isinstance(row, dict)]
+    if not isinstance(there, dict) or not there or not fed or not _is_magik(look):
+        return
+    if fed[0].get("md5") not in there.values():
+        known = ", ".join(f"{name} {md5}" for name, md5 in list(there.items())[:SHOWN])
+        yield finding("M-501", f"board: {fed[0].get('name')} {fed[0].get('md5')}; PC: {known}", subject="input")
+
+
+def opposite_halves(look: Look) -> Found:
+    rows = [layer for layer in (look.comparison.layers if look.comparison else ()) if NIBBLE_NOTE in layer.note]
+    swapped = [o for o in (look.comparison.origins if look.comparison else ()) if _is_swap(o.fingerprint)]
+    names = [row.name for row in rows] + [origin.tensor for origin in swapped]
+    if names and _is_magik(look):
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        yield finding("M-502", f"equal when the halves of each byte change places: {', '.join(names[:SHOWN])}{more}",
+                      subject=names[0])  # fmt: skip
+
+
+def _is_swap(fingerprint: object) -> bool:
+    return getattr(fingerprint, "kind", "") == "nibble_order"
+
+
+def versions(look: Look) -> Found:
+    for note in dict.fromkeys(note.partition(": ")[2] for note in _notes(look) if "version skew:" in note):
+        rule = "M-503" if "soc-nna" in note else "E-101"
+        yield finding(rule, note)
+
+
+def stale(look: Look) -> Found:
+    for note in _notes(look):
+        if "nmem_memory.txt: stale" in note or "harness: stale" in note:
+            yield finding("M-504", note)
+
+
+def unreadable_names(look: Look) -> Found:
+    for note in _notes(look):
+        if ": not dumped" in note:
+            yield finding("M-506", note)
+
+
+def scarce_memory(look: Look) -> Found:
+    memory = look.part("memory").get("nmem")
+    if not isinstance(memory, dict) or not _is_magik(look):
+        return
+    total, peak = memory.get("total_bytes"), memory.get("peak_bytes")
+    if isinstance(total, int) and isinstance(peak, int) and total and peak > SCARCE * total:
+        yield finding("M-505", f"{peak // 1024}K of {total // 1024}K at the peak ({peak / total:.0%})")
+
+
+CHECKS = (another_input, opposite_halves, versions, stale, unreadable_names, scarce_memory, symptoms)

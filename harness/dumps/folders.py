@@ -1,0 +1,195 @@
+"""Folders of tensor files from anywhere: our manifest, a platform's dump names, plain .npy, .npz or .bin.
+
+Names and sizes in such folders are untrusted: a manifest's file names stay inside its folder, arrays of Python
+objects are refused, and a file that cannot be read is a dump without a spec, never a missing one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import platforms
+from harness.dumps.manifest import (
+    MANIFEST,
+    NUMPY_DTYPES,
+    _real,
+    inside,
+    order_of,
+    read_manifest,
+    scratch_folder,
+    spec_from_json,
+)
+from harness.errors import InputError
+from harness.files.packed import refuse_packed, refuse_packed_files
+from harness.platforms.base import Platform
+from harness.records import Dump, Gap, ModelInfo, TensorSpec
+
+
+def each_once(layers: Sequence[Dump], outputs: Sequence[Dump]) -> tuple[Dump, ...]:
+    """Layers and outputs; an output that was dumped in both ways counts once, with the spec of the model."""
+    named = {dump.name for dump in outputs}
+    return (*(dump for dump in layers if dump.name not in named), *outputs)
+
+
+def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
+    """Every tensor file in a folder or .npz, in the order of their index or name.
+
+    `platform` is the name of the platform whose dump names are meant; "" tries those that are known and takes
+    the one that reads the most files. Errors: InputError for a path that does not exist or holds no tensor file.
+    """
+    if path.is_file() and path.suffix == ".npz":
+        return _npz(path)
+    refuse_packed(path, "a folder of dumps")
+    if not path.is_dir():
+        what = "neither a folder nor an .npz of dumps" if path.exists() else "no such folder or .npz of dumps"
+        raise InputError(f"{path}: {what}", "give the folder that the board's tool wrote")
+    if (path / MANIFEST).is_file():
+        return _from_manifest(path)
+    if (path / "run.json").is_file():
+        raise InputError(f"{path}: a run folder, which holds several folders of dumps", f"give one: {path / 'debug'}")
+    inner = next(path.rglob("run.json"), None)
+    if inner is not None:
+        raise InputError(f"{path}: a folder of runs", f"give the dumps of one: {inner.parent / 'debug'}")
+    files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())
+    named = _by_platform(path, platform)
+    known = {_real(dump.path) for dump in named}
+    dumps = (*named, *(plain_dump(f) for f in files if _real(f) not in known))
+    if not dumps:
+        refuse_packed_files(path, sorted(path.rglob("*")), "a dump")
+        asked = "is it the folder of the debug run's dumps?"
+        hint = "dumps as text are not read: have the tool write .bin" if any(path.rglob("*.txt")) else asked
+        raise InputError(f"{path}: no .bin or .npy file in it", hint)
+    return dumps
+
+
+def plain_dump(path: Path) -> Dump:
+    """A file that says nothing but its name: an .npy tells dtype and shape, a .bin nothing."""
+    return Dump(name=path.stem, path=path, spec=npy_spec(path) if path.suffix == ".npy" else None)
+
+
+def npy_spec(path: Path) -> TensorSpec | None:
+    """What an .npy header tells; None for one that cannot be read."""
+    if not path.is_file():  # reading a pipe would never end
+        return None
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    dtype = NUMPY_DTYPES.get(array.dtype.name)
+    return TensorSpec(path.stem, dtype, tuple(array.shape)) if dtype else None
+
+
+def _from_manifest(folder: Path) -> tuple[Dump, ...]:
+    manifest = read_manifest(folder)
+    return tuple(_manifest_dump(folder, record) for record in manifest["tensors"])
+
+
+def _manifest_dump(folder: Path, record: Any) -> Dump:
+    where = str(folder / MANIFEST)
+    if not isinstance(record, dict) or "name" not in record:
+        raise InputError(f"{where}: a tensor without a name")
+    name = str(record["name"])
+    return Dump(
+        name=name,
+        path=inside(folder, record.get("file")),
+        spec=spec_from_json(name, record, where) if "dtype" in record else None,
+        op=str(record.get("op", "")),
+        op_kind=str(record.get("op_kind", "")),
+        role="input" if record.get("role") == "input" or record.get("is_input") else "output",
+        index=order_of(record),
+        aliases=tuple(str(a) for a in record.get("aliases", ())),
+        unit=str(record.get("unit", "")),
+    )
+
+
+def _npz(path: Path) -> tuple[Dump, ...]:
+    """Members of an .npz as .npy files of a scratch folder, so that they can be memory-mapped."""
+    folder = scratch_folder()
+    dumps = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for i, member in enumerate(m for m in archive.infolist() if m.filename.endswith(".npy")):
+                target = folder / f"t{i:05d}.npy"
+                with archive.open(member) as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+                dumps.append(Dump(member.filename[:-4], target, npy_spec(target), index=i))
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise InputError(f"{path}: not a readable .npz ({error})") from None
+    if not dumps:
+        raise InputError(f"{path}: no array in it")
+    return tuple(dumps)
+
+
+def recognise(path: Path) -> str:
+    """The platform whose dump names a folder carries most; "" where none reads a single file."""
+    return next(iter(candidates(path)), "")
+
+
+def candidates(path: Path) -> tuple[str, ...]:
+    """The platforms whose names a folder carries equally well; several where they name their dumps alike."""
+    if not path.is_dir() or (path / MANIFEST).is_file():
+        return ()
+    told = {name: _telling(path, _named(name, path)) for name in platforms.NAMES if _present(name)}
+    depth = min((depth for weights in told.values() for depth in weights), default=0)  # copies lie in folders below
+    counts = {name: weights.get(depth, 0) for name, weights in told.items()}
+    return tuple(name for name, count in counts.items() if count and count == max(counts.values()))
+
+
+def _telling(folder: Path, dumps: Sequence[Dump]) -> dict[int, int]:
+    """How much names said more than themselves, by the depth of their folder: a plain file is read by every platform
+    and speaks for none, one that tells a number speaks twice."""
+    found: dict[int, int] = defaultdict(int)
+    for dump in dumps:
+        told = (dump.index >= 0) + bool(dump.op or dump.op_kind or dump.aliases or dump.index >= 0)
+        if told:
+            found[len(dump.path.relative_to(folder).parts)] += told
+    return found
+
+
+def _by_platform(folder: Path, platform: str) -> tuple[Dump, ...]:
+    name = platform or recognise(folder)
+    return tuple(_with_header(dump) for dump in _named(name, folder)) if name else ()
+
+
+def _with_header(dump: Dump) -> Dump:
+    """An .npy tells its dtype and shape, whatever its name is."""
+    if dump.path.suffix != ".npy" or dump.spec is not None:
+        return dump
+    return replace(dump, spec=npy_spec(dump.path))
+
+
+def _named(name: str, folder: Path) -> tuple[Dump, ...]:
+    """Layers, and the model's outputs; an output that is a layer's dump too is a further copy of it."""
+    platform = dialect(name)
+    layers = platform.read_dumps(folder, "", ModelInfo(""))
+    known, paths = {d.name for d in layers if d.role == "output"}, {d.path for d in layers}
+    outputs = [d for d in platform.read_outputs(folder, "", ModelInfo("")) if d.path not in paths]
+    return (*layers, *(replace(d, role="copy") if d.name in known else d for d in outputs))
+
+
+def dialect(name: str) -> Platform:
+    """The platform of that name. Errors: ConfigError for one that is unknown, InputError for one not built yet."""
+    if name in platforms.NAMES and not _present(name):
+        known = ", ".join(n for n in platforms.NAMES if _present(n))
+        raise InputError(f"this version does not read the dumps of platform {name!r}", f"platforms: {known}")
+    return platforms.load(name)
+
+
+def gaps(dumps: Sequence[Dump], platform: str) -> tuple[Gap, ...] | None:
+    """Layers that the dumps' own numbers miss; None where they carry none."""
+    told = getattr(dialect(platform), "gaps", None) if platform else None
+    found: tuple[Gap, ...] | None = told(dumps) if told is not None else None
+    return found
+
+
+def _present(name: str) -> bool:
+    return find_spec(f"harness.platforms.{name}") is not None

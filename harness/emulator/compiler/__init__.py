@@ -1,0 +1,1 @@
+"""From an ONNX to a compiled model of an emulated board."""

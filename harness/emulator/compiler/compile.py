@@ -1,0 +1,102 @@
+"""What a toolchain does: place, quantize, cut into subgraphs, and say how far quantizing went from the float model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+import onnx
+
+from harness.emulator.compiler import calibration, prepare_model
+from harness.emulator.compiler.accuracy import Distance, distances
+from harness.emulator.compiler.assembly import Assembly
+from harness.emulator.compiler.options import BuildOptions
+from harness.emulator.compiler.pixels import insert_preprocess, pixel_samples
+from harness.emulator.compiler.placement import place
+from harness.emulator.compiler.quantize import Quantizer
+from harness.emulator.model.compiled import CompiledModel
+from harness.emulator.model.nodes import Network
+from harness.errors import InputError
+
+__all__ = ["Build", "BuildOptions", "compile_model"]
+
+
+@dataclass(frozen=True)
+class Build:
+    """What compiling gave: the model, its graphs by file name, the ONNX before and after quantizing."""
+
+    model: CompiledModel
+    files: dict[str, bytes]
+    quantized: onnx.ModelProto
+    calibration: str
+    float_model: onnx.ModelProto | None = None  # None for a model that came quantized
+    distances: Mapping[str, Distance] = field(default_factory=dict)  # per tensor, on the first calibration sample
+
+
+def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
+    """Compile one ONNX, float or QDQ. `number` is its place in a file that packs several. Errors: InputError."""
+    _check_cores(options)
+    source = prepare_model.load(path)
+    if prepare_model.is_quantized(source):
+        return _compile_quantized(path, source, options, number)
+    planes = options.soc.family == "ucp"
+    prepared = prepare_model.prepare(source, options.shapes, lambda m: insert_preprocess(m, options.pixels, planes))
+    network = Network(prepared)
+    _check_forced(network, options)
+    placements = place(network, options.soc.march, options.on_cpu, options.on_bpu)
+    samples = _samples(prepared, options)
+    quantizer = Quantizer(
+        prepared,
+        {name: placement.unit for name, placement in placements.items()},
+        calibration.ranges(prepared, samples),
+        output_type=options.output_type,
+        pixels=frozenset(options.picture_inputs),
+    )
+    quantized = quantizer.run()
+    assembly = Assembly(quantized, placements, options, number)
+    model = assembly.result(path, samples.source)
+    distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.picture_inputs)
+    return Build(model, assembly.files, quantized, samples.source, prepared, distance)
+
+
+def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOptions, number: int) -> Build:
+    said = "already quantized, taken as it is"
+    completed = prepare_model.complete(source, options.shapes)
+    assembly = Assembly(completed, {}, options, number)
+    model = assembly.result(path, said)
+    return Build(model, assembly.files, completed, said)
+
+
+def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Samples:
+    if options.calibration is None and options.soc.family == "magik":
+        from harness.emulator.compiler.calibration import pixel_samples as venus_pictures
+
+        return venus_pictures(model, options.mean, options.var, options.seed)
+    if options.calibration is None:
+        return calibration.random_samples(model, options.seed, options.picture_inputs)
+    readers = pixel_samples(model, options.pixels, options.soc.family == "ucp")
+    return calibration.read_samples(options.calibration, model, readers)
+
+
+def _check_cores(options: BuildOptions) -> None:
+    """Errors: InputError for more cores than the chip has, or a family whose forms for several are not public."""
+    soc = options.soc
+    if options.cores == 1:
+        return
+    if soc.family != "ucp" or options.cores > soc.cores:
+        has = f"{soc.name} has {soc.cores} BPU core{'s' if soc.cores > 1 else ''}"
+        why = has if options.cores > soc.cores else f"what {soc.name}'s tools print of such models is not public"
+        raise InputError(f"--cores {options.cores}: {why}", "played for j6p and s600, 1 to 4")
+
+
+def _check_forced(network: Network, options: BuildOptions) -> None:
+    names = [node.name for node in network.nodes]
+    for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_bpu)):
+        for name in (name for name in given if name not in names):
+            near = get_close_matches(name, names, n=1) or names[:3]
+            told = f"did you mean {near[0]!r}?" if len(near) == 1 else f"its nodes: {', '.join(near)}, ..."
+            raise InputError(f"{option} {name!r}: no such node in the model", told)
+    for name in set(options.on_cpu) & set(options.on_bpu):
+        raise InputError(f"{name!r} is forced to both sides", "give it with --on-cpu or with --on-bpu, not with both")

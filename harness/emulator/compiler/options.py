@@ -1,0 +1,34 @@
+"""What `harness emulator build` was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.emulator.compiler.pixels import PixelInput, plane_names
+from harness.emulator.socs import Soc
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What `harness emulator build` was asked for."""
+
+    soc: Soc
+    calibration: Path | None = None
+    pixels: Mapping[str, PixelInput] = field(default_factory=dict)  # NV12 inputs
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    on_cpu: tuple[str, ...] = ()
+    on_bpu: tuple[str, ...] = ()
+    output_type: str = "float"  # of outputs that the BPU makes: wide_outputs.OUTPUT_TYPES
+    debug_layers: bool = True
+    cores: int = 1  # that one inference runs on, as the toolchain's core_num
+    seed: int = 0
+    name: str = ""
+    mean: str = "0"  # of the pictures that Ingenic's boards take: (pixel - mean) / var
+    var: str = "255"
+
+    @property
+    def picture_inputs(self) -> dict[str, str]:
+        """Inputs of the compiled model that hold pixels -> "NV12", or "Y" and "UV" on UCP boards."""
+        return plane_names(self.pixels, self.soc.family == "ucp")

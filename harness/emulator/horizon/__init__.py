@@ -1,0 +1,1 @@
+"""Horizon's tools, played."""

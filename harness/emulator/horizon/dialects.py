@@ -1,0 +1,19 @@
+"""Which dialect an emulated Horizon board speaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.emulator.console import Console
+from harness.emulator.horizon.dialect import Dialect
+from harness.emulator.socs import Runtime, Soc
+
+
+def dialect_of(soc: Soc, runtime: Runtime, console: Console) -> Dialect:
+    """The dialect that this runtime of the chip speaks."""
+    from harness.emulator.horizon.hbdnn import Hbdnn, OldHbdnn
+    from harness.emulator.horizon.ucp import OldUcp, Ucp
+
+    kinds: dict[str, Any] = {"hbdnn": Hbdnn, "hbdnn_old": OldHbdnn, "ucp": Ucp, "ucp_old": OldUcp}
+    dialect: Dialect = kinds[runtime.dialect](soc, runtime, console)
+    return dialect

@@ -1,0 +1,106 @@
+"""Input files of the played tool: raw bytes of the valid size, numbers as text, or pictures."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from harness.emulator.model.compiled import BoardInput, CompiledModel
+from harness.emulator.model.image import nv12_from_rgb, reference_feed
+from harness.emulator.model.layout import NUMPY, Array
+
+PICTURES = (".jpg", ".jpeg", ".png")
+
+
+class ToolInputError(Exception):
+    """What the tool says of an input file before it ends."""
+
+
+@dataclass
+class Frames:
+    """One frame: what the model computes with, and the bytes as the board got them."""
+
+    feed: dict[str, Array] = field(default_factory=dict)
+    raw: dict[str, bytes] = field(default_factory=dict)  # NV12 inputs and all others alike
+
+    @property
+    def pictures(self) -> dict[str, bytes]:
+        """NV12 frames: their node dumps are split into planes."""
+        return {name: data for name, data in self.raw.items() if self.feed[name].nbytes != len(data)}
+
+
+def read_frames(model: CompiledModel, files: Sequence[str]) -> Frames:
+    """Inputs in the model's order. Errors: ToolInputError with what is expected and given."""
+    if len(files) != len(model.inputs):
+        names = ",".join(item.name for item in model.inputs)
+        raise ToolInputError(
+            f"input file num({len(files)}) is not equal to model input num({len(model.inputs)}): {names}"
+        )
+    frames = Frames()
+    for item, name in zip(model.inputs, files, strict=True):
+        _take(frames, item, _content(item, Path(name)), name)
+    return frames
+
+
+def random_frames(model: CompiledModel) -> Frames:
+    """What `perf` feeds without --input_file."""
+    frames = Frames()
+    for item in model.inputs:
+        rng = np.random.default_rng(zlib.crc32(item.name.encode()))
+        dtype = np.dtype(NUMPY[item.spec.dtype])
+        if item.kind == "NV12" or dtype.kind != "f":
+            data = bytes(item.bytes) if dtype.kind == "i" else rng.integers(0, 256, item.bytes, np.uint8).tobytes()
+        else:
+            data = rng.standard_normal(item.spec.shape).astype(dtype).tobytes()
+        _take(frames, item, data, "random data")
+    return frames
+
+
+def _content(item: BoardInput, path: Path) -> bytes:
+    try:
+        if path.suffix.lower() in PICTURES:
+            return _picture(item, path)
+        if path.suffix.lower() == ".txt":
+            return np.array(path.read_text().split(), NUMPY[item.spec.dtype]).tobytes()
+        return path.read_bytes()
+    except OSError as error:
+        raise ToolInputError(
+            f"Can not open {path}, file not exists or no read permission. ({error.strerror})"
+        ) from None
+    except (ValueError, UnicodeDecodeError):
+        raise ToolInputError(f"input[{item.name}] {path} holds something else than numbers") from None
+
+
+def _picture(item: BoardInput, path: Path) -> bytes:
+    """The tool decodes and scales pictures itself, for image inputs only."""
+    from PIL import Image, UnidentifiedImageError
+
+    if item.kind not in ("NV12", "Y", "UV"):
+        raise ToolInputError(f"input[{item.name}] is no image input, {path} is a picture")
+    height, width = item.spec.shape[2:] if item.kind == "NV12" else item.spec.shape[1:3]
+    if item.kind == "UV":
+        height, width = height * 2, width * 2
+    try:
+        with Image.open(path) as image:
+            frame = nv12_from_rgb(np.asarray(image.convert("RGB").resize((width, height))))
+    except UnidentifiedImageError:
+        raise ToolInputError(f"input[{item.name}] {path} is not a readable picture") from None
+    luma = height * width
+    return {"NV12": frame, "Y": frame[:luma], "UV": frame[luma:]}[item.kind]
+
+
+def _take(frames: Frames, item: BoardInput, data: bytes, source: str) -> None:
+    if len(data) != item.bytes:
+        raise ToolInputError(
+            f"input[{item.name}] file length is not equal to the valid size: "
+            f"expected {item.bytes}, given {len(data)} ({source})"
+        )
+    frames.raw[item.name] = data
+    if item.kind == "NV12":
+        frames.feed[item.name] = reference_feed(data, *item.spec.shape[2:])
+    else:
+        frames.feed[item.name] = np.frombuffer(data, NUMPY[item.spec.dtype]).reshape(item.spec.shape)

@@ -1,0 +1,260 @@
+"""The catalogue of faults and their notation: `kind@op[:key=value,...]`, several with `;` between them.
+
+`op` is an op or a tensor of the logical graph; for input faults a model input; for tool faults a subcommand
+(`infer`, `perf`, `model_info`; on Venus boards a mode: `release`, `debug`, `profile`, `nmem`) or nothing. Names that
+hold `;` cannot be written.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+
+from harness.emulator.model import fault_kinds as kinds
+from harness.emulator.model.compiled import CompiledModel
+from harness.emulator.model.fault_kinds import Array, CannotApply, FaultFunction, Scene
+from harness.errors import AskedWrongly
+
+ENVIRONMENT = "HARNESS_EMULATOR_FAULTS"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of fault. `where` is "op", "input", "inputs" (two of them), "tool" or "step" (time of one step)."""
+
+    name: str
+    where: str
+    doc: str
+    args: Mapping[str, str]
+    function: FaultFunction | None = None
+    needs_previous: bool = False
+    debug_only: bool = False
+
+
+def _op(name: str, doc: str, function: FaultFunction, **args: str) -> Kind:
+    return Kind(name, "op", doc, args, function)
+
+
+def _frame(name: str, doc: str, function: FaultFunction) -> Kind:
+    return Kind(name, "op", doc, {}, function, needs_previous=True)
+
+
+def _input(name: str, doc: str, function: FaultFunction, **args: str) -> Kind:
+    return Kind(name, "input", doc, args, function)
+
+
+def _tool(name: str, doc: str, **args: str) -> Kind:
+    return Kind(name, "tool", doc, args)
+
+
+CATALOGUE: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        _op("one_value", "One element is wrong.", kinds.one_value, index="flat index", by="steps"),
+        _op("off_by_one", "Every element is one step too large.", kinds.off_by_one),
+        _op("halved", "Every element is half of what it should be.", kinds.halved),
+        _op("permuted", "All elements are shuffled.", kinds.permuted),
+        _op("zeroed_column", "One index of the last axis is zero.", kinds.zeroed_column, index="which, default last"),
+        _op("shift", "Every element is multiplied by a power of two.", kinds.shift, by="bits, default 1"),
+        _op("scale", "Every element is multiplied by a factor.", kinds.scale, by="factor, default 1.1"),
+        _op("zero_point", "Every element is off by a constant.", kinds.zero_point, by="steps, default 3"),
+        _op("saturation", "Large elements are cut too early.", kinds.saturation, at="share of the peak, default 0.6"),
+        _op("rounding", "Some elements are one step off, up or down.", kinds.rounding, share="default 0.2"),
+        _op("permutation", "Channels are in the wrong order.", kinds.permutation),
+        _op("layout", "NHWC data is read as NCHW.", kinds.layout),
+        _op("stride", "Rows are read with the wrong pitch.", kinds.stride, by="elements per row, default 1"),
+        _op("padding_leak", "Padded rows are read as if they were dense.", kinds.padding_leak),
+        _op("tile", "A block of rows and columns holds its neighbour's data.", kinds.tile, size="side, default 8"),
+        _frame("cache_line", "One 64 byte line of memory holds an earlier frame.", kinds.cache_line),
+        _frame("page", "One 4 KiB page of memory holds an earlier frame.", kinds.page),
+        _frame("stale", "The whole tensor is an earlier frame's.", kinds.stale),
+        _op("dead_channel", "One channel is all zero.", kinds.dead_channel, index="which"),
+        _op("nan", "Elements are NaN (float ops only).", kinds.nan, count="how many, default 1"),
+        _op("inf", "Elements are infinite (float ops only).", kinds.inf, count="how many, default 1"),
+        _op("nibble_swap", "The two halves of every byte change places.", kinds.nibble_swap),
+        _op("nondeterminism", "Another few elements are off at every run.", kinds.nondeterminism, share="default 0.05"),
+        Kind("debug_differs", "op", "Off by one step in the debug run only.", {}, kinds.off_by_one, debug_only=True),
+        _input("wrong_mean", "The input is preprocessed with another mean.", kinds.wrong_mean, by="default 10"),
+        _input("wrong_scale", "The input is preprocessed with another scale.", kinds.wrong_scale, by="default 1.2"),
+        _input("colour_order", "Colour channels of the input change places.", kinds.colour_order),
+        _input("letterbox", "The picture lies at one side of its frame, not in the middle.", kinds.letterbox),
+        Kind(
+            "swapped_inputs",
+            "inputs",
+            "Two inputs change places (swapped_inputs@first:with=second).",
+            {"with": "input"},
+        ),
+        _tool("crash", "The tool dies of a segmentation fault half way."),
+        _tool("hang", "The tool never ends."),
+        _tool("garbage", "The tool prints bytes that are no text, and ends well."),
+        _tool("missing_file", "The tool ends well but leaves no result file."),
+        _tool("truncated_dump", "The last dump (or profiler.log) is cut short."),
+        _tool("silent_failure", "The tool prints a failure and ends with code 0."),
+        _tool("wrong_version", "Runtime and model builder do not fit: the vendor's warning, then a normal run."),
+        _tool("wrong_march", "The model is refused as one of another march."),
+        _tool("no_space", "Writing a file fails: no space left on device."),
+        _tool("noise", "Colour codes and driver errors of a board without its key chip, then a normal run."),
+        _tool("wrong_library", "Venus: the program runs with libvenus.so, whatever it was built for."),
+        _tool("old_soc_nna", "Venus: the driver is too old to tell its version."),
+        _tool("no_driver", "Venus: /dev/soc-nna is not there."),
+        _tool("low_nmem", "Venus: the kernel reserved less nmem than the model takes."),
+        _tool("stale_nmem", "Venus: the nmem file keeps the tail of a longer earlier write."),
+        _tool("few_runs", "Venus: the profile program runs its net three times."),
+        _tool("raw_names", "Venus: dumps keep the slashes of tensor names, so they cannot be opened."),
+        Kind("slow", "step", "One step or op takes longer (slow@step:by=3).", {"by": "factor, default 3"}),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault, resolved against a model. `tensor` is the logical tensor that an op's fault changes."""
+
+    text: str
+    kind: str
+    target: str
+    args: Mapping[str, str]
+    tensor: str = ""
+    seed: int = 0
+
+    @property
+    def where(self) -> str:
+        return CATALOGUE[self.kind].where
+
+    @property
+    def debug_only(self) -> bool:
+        return CATALOGUE[self.kind].debug_only
+
+    @property
+    def needs_previous(self) -> bool:
+        return CATALOGUE[self.kind].needs_previous
+
+    def number(self, key: str, default: float) -> float:
+        """A numeric argument. Errors: AskedWrongly for a value that is no number."""
+        try:
+            return float(self.args.get(key, default))
+        except ValueError:
+            raise AskedWrongly(f"fault {self.text!r}: {key}={self.args[key]!r} is not a number") from None
+
+
+# --------------------------------------------------------------------------- notation
+
+
+def parse_faults(text: str, model: CompiledModel | None = None) -> tuple[Fault, ...]:
+    """Faults of a notation. Errors: AskedWrongly for an unknown kind, op, input or argument, with near names.
+
+    Without a model only tool faults are resolved; the others are checked for their kind alone.
+    """
+    return tuple(_parse(part.strip(), model) for part in text.split(";") if part.strip())
+
+
+def _parse(text: str, model: CompiledModel | None) -> Fault:
+    head, at, rest = text.partition("@")
+    name, _, bare_args = head.partition(":")
+    if name not in CATALOGUE:
+        raise AskedWrongly(f"fault {text!r}: no kind {name!r}", _near(name, CATALOGUE))
+    kind = CATALOGUE[name]
+    targets = _targets(kind, model)
+    target, args = _split(rest, targets) if at else ("", bare_args)
+    fault = Fault(text, name, target, _arguments(text, kind, args), seed=zlib.crc32(text.encode()))
+    _check_target(fault, kind, targets)
+    return _with_tensor(fault, kind, model)
+
+
+def _split(rest: str, targets: Sequence[str] | None) -> tuple[str, str]:
+    """`op[:args]`; a known name that holds `:` is taken whole."""
+    if targets and rest in targets:
+        return rest, ""
+    target, _, args = rest.rpartition(":") if ":" in rest else (rest, "", "")
+    return target, args
+
+
+def _arguments(text: str, kind: Kind, args: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in filter(None, (p.strip() for p in args.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals and len(kind.args) == 1:
+            key, value = next(iter(kind.args)), part
+        if key not in (*kind.args, "seed"):
+            raise AskedWrongly(
+                f"fault {text!r}: {kind.name} takes no {key!r}", f"it takes: {', '.join((*kind.args, 'seed'))}"
+            )
+        found[key] = value
+    return found
+
+
+def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:
+    if kind.where == "tool":
+        return ["infer", "perf", "model_info", "release", "debug", "profile", "nmem"]
+    if model is None:
+        return None
+    if kind.where == "op":
+        folded = [name for op in model.ops for name in op.covers if name != op.name]
+        return [op.name for op in model.ops] + [t.name for t in model.tensors if not t.is_input] + folded
+    if kind.where == "step":
+        return [step.name for step in model.steps] + [op.name for op in model.ops]
+    return [i.name for i in model.inputs]
+
+
+def _check_target(fault: Fault, kind: Kind, targets: Sequence[str] | None) -> None:
+    if not fault.target and kind.where != "tool":
+        raise AskedWrongly(f"fault {fault.text!r}: where?", f"write {kind.name}@NAME of an {kind.where}")
+    if fault.target and targets is not None and fault.target not in targets:
+        what = {"op": "op or tensor", "tool": "subcommand", "step": "step or op"}.get(kind.where, "input")
+        raise AskedWrongly(f"fault {fault.text!r}: no {what} {fault.target!r}", _near(fault.target, targets))
+
+
+def _with_tensor(fault: Fault, kind: Kind, model: CompiledModel | None) -> Fault:
+    if model is None or kind.where != "op":
+        return fault
+    op = next((op for op in model.ops if op.name == fault.target), None)
+    made = any(t.name == fault.target for t in model.tensors)
+    if op is None and not made:  # a node folded into an op stands for it
+        op = next((op for op in model.ops if fault.target in op.covers), None)
+    tensor = op.outputs[0] if op else fault.target
+    return Fault(fault.text, fault.kind, fault.target, fault.args, tensor, fault.seed)
+
+
+def _near(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    near = get_close_matches(name, list(known), n=3)
+    return f"did you mean {', '.join(map(repr, near))}?" if near else f"known: {', '.join(list(known)[:20])}"
+
+
+# --------------------------------------------------------------------------- application
+
+
+def apply_fault(fault: Fault, value: Array, scene: Scene) -> Array:
+    """The changed tensor. Errors: AskedWrongly where the fault makes no sense for it."""
+    function = CATALOGUE[fault.kind].function
+    assert function is not None
+    args = {key: fault.number(key, 0.0) for key in fault.args}
+    rng = np.random.default_rng([fault.seed, int(args.pop("seed", 0))])
+    try:
+        return function(value, scene, args, rng)
+    except CannotApply as error:
+        raise AskedWrongly(f"fault {fault.text!r}: {error}") from None
+
+
+def plant_in_inputs(faults: Sequence[Fault], feed: dict[str, Array], model: CompiledModel) -> dict[str, Array]:
+    """The feed with its input faults. Errors: AskedWrongly where a fault makes no sense for an input."""
+    specs = {item.name: item.spec for item in model.inputs}
+    for fault in faults:
+        if fault.where == "input":
+            scene = Scene(specs[fault.target], specs[fault.target])
+            feed[fault.target] = apply_fault(fault, feed[fault.target], scene)
+        elif fault.where == "inputs":
+            _swap(fault, feed)
+    return feed
+
+
+def _swap(fault: Fault, feed: dict[str, Array]) -> None:
+    other = fault.args.get("with", "")
+    if other not in feed:
+        raise AskedWrongly(f"fault {fault.text!r}: with which input?", f"write {fault.kind}@{fault.target}:with=NAME")
+    if feed[other].shape != feed[fault.target].shape or feed[other].dtype != feed[fault.target].dtype:
+        raise AskedWrongly(f"fault {fault.text!r}: {fault.target!r} and {other!r} are not of one shape and type")
+    feed[fault.target], feed[other] = feed[other], feed[fault.target]

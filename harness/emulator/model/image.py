@@ -1,0 +1,50 @@
+"""Image inputs: NV12 on the board, YUV444 in the quantized ONNX.
+
+One convention (docs/emulator.md): the board takes NV12 (`H*W*3/2` bytes, full-range BT.601, Y plane then interleaved
+U V). The quantized ONNX takes `uint8 [1, 3, H, W]` YUV444, U and V repeated 2x2; its first op, named
+`HZ_PREPROCESS_FOR_<input>`, is a 1x1 Conv on `pixel - 128` that holds colour conversion, mean and scale.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.images.pixels import nv12_to_yuv444
+
+# Full-range BT.601 (JFIF): R, G, B from Y, U-128, V-128.
+YUV_TO_RGB = np.array([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
+RGB_TO_YUV = np.linalg.inv(YUV_TO_RGB)
+
+
+def nv12_bytes(height: int, width: int) -> int:
+    return height * width * 3 // 2
+
+
+def reference_feed(nv12: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """What the quantized ONNX takes for an NV12 frame: uint8 [1, 3, height, width], U and V repeated 2x2."""
+    return np.ascontiguousarray(nv12_to_yuv444(nv12, height, width).transpose(2, 0, 1)[None])
+
+
+def nv12_from_rgb(rgb: NDArray[np.uint8]) -> bytes:
+    """An RGB photo [H, W, 3] with even sides as NV12; U and V are means over 2x2 pixels."""
+    height, width, _ = rgb.shape
+    yuv = rgb.astype(np.float64) @ RGB_TO_YUV.T
+    chroma = yuv[..., 1:].reshape(height // 2, 2, width // 2, 2, 2).mean(axis=(1, 3)) + 128.0
+    planes = [np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in (yuv[..., 0], chroma)]
+    return b"".join(plane.tobytes() for plane in planes)
+
+
+def preprocess_weights(
+    mean: NDArray[Any], scale: NDArray[Any], bgr: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights [3, 3, 1, 1] and bias [3] that turn `pixel - 128` into `(colour - mean) * scale`.
+
+    `mean` and `scale` are per channel in the model's colour order (RGB, or BGR).
+    """
+    matrix = YUV_TO_RGB[::-1] if bgr else YUV_TO_RGB
+    weights = matrix * scale[:, None]
+    bias = (128.0 * matrix[:, 0] - mean) * scale  # Y enters as Y - 128; U and V as they are centred anyway
+    return weights.astype(np.float32)[:, :, None, None], bias.astype(np.float32)

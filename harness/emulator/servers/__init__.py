@@ -1,0 +1,1 @@
+"""Real ssh servers in front of emulated boards."""

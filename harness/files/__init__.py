@@ -1,0 +1,1 @@
+"""Files on this PC: written safely, recognised, hashed, and where the user's own lie."""

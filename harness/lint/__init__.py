@@ -1,0 +1,1 @@
+"""Mistakes in a toolchain's config, before the toolchain finds them."""

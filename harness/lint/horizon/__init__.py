@@ -1,0 +1,1 @@
+"""Configs of hb_mapper and hb_compile."""

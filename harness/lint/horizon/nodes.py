@@ -1,0 +1,171 @@
+"""Checks of node_info, set_node_data_type, run_on_cpu, run_on_bpu: where single nodes run and in which type."""
+
+from __future__ import annotations
+
+import re
+
+from harness.lint.horizon.config import Config, unfilled
+from harness.lint.horizon.ops import CPU_ONLY, INT16_NOT_STATED, RUN_ON_BPU, kind_of
+from harness.lint.yaml_tree import Node
+
+NODE_KEY = re.compile(r"^(?:ON|OutputType|InputType\d*)$")
+MODEL, CALIBRATION = "model_parameters", "calibration_parameters"
+
+
+def check(config: Config) -> None:
+    infos = [node for node in (config.tree.get("node_info"), config.get(MODEL, "node_info")) if node is not None]
+    typed: list[str] = []
+    for info in infos:
+        typed.extend(_node_info(config, info))
+    old = config.get(MODEL, "set_node_data_type")
+    if old is not None and old.kind == "scalar":
+        _text_form(config, old, "set_node_data_type")
+    if config.march == "bernoulli2":
+        for key in ("node_info", "set_node_data_type"):
+            if config.get(MODEL, key) is not None:
+                config.add(
+                    "H-201",
+                    config.line(MODEL, key),
+                    f"{key} does not exist on the X3 (bernoulli2)",
+                    "place nodes with run_on_cpu and run_on_bpu",
+                )
+    _run_on(config, typed)
+
+
+def _node_info(config: Config, info: Node) -> list[str]:
+    """Checks a node_info value; returns the nodes it names."""
+    if unfilled(info):
+        return []
+    if info.kind == "scalar":
+        return _text_form(config, info, "node_info")
+    if info.kind != "map":
+        config.add(
+            "H-105",
+            info.line,
+            "node_info is neither a map of nodes nor text n:int16;m:int16",
+            "node_info: {'/head/MatMul': {'ON': 'BPU', 'OutputType': 'int16'}}",
+        )
+        return []
+    for key, value in info.items:
+        _one_node(config, key, value)
+    return [key.text for key, _ in info.items]
+
+
+def _text_form(config: Config, node: Node, where: str) -> list[str]:
+    """`n:int16;m:int16`; names may hold colons, the type stands behind the last one."""
+    names = []
+    for part in (one.strip() for one in node.text.split(";") if one.strip()):
+        name, colon, word = part.rpartition(":")
+        if not colon:
+            config.add("H-105", node.line, f"{where}: {part!r} has no type", f"{part}:int16")
+            continue
+        names.append(name.strip())
+        _dtype(config, node.line, name.strip(), where, word.strip())
+    return names
+
+
+def _one_node(config: Config, name: Node, value: Node) -> None:
+    if value.kind != "map":
+        config.add("H-105", value.line, f"node_info.{name.text} is not a map", f"{name.text}:\n  'ON': 'CPU'")
+        return
+    place = ""
+    typed: list[Node] = []
+    for key, setting in value.items:
+        if key.value is True and not key.quoted:
+            config.add(
+                "H-203",
+                key.line,
+                f"{name.text}: {key.raw} without quotes is the boolean True, the tool refuses the key",
+                "'ON': " + repr(setting.text),
+            )
+            place = setting.text
+        elif not NODE_KEY.match(key.text):
+            config.add(
+                "H-202",
+                key.line,
+                f"{name.text}: no key {key.text!r} in node_info",
+                "keys are 'ON', InputType, InputType0, InputType1, ..., OutputType",
+            )
+        elif key.text == "ON":
+            place = setting.text
+        else:
+            _dtype(config, setting.line, name.text, key.text, setting.text)
+            if setting.text in ("int8", "int16"):
+                typed.append(key)
+    _place(config, name, place, typed)
+
+
+def _place(config: Config, name: Node, place: str, typed: list[Node]) -> None:
+    if place not in ("", "BPU", "CPU"):
+        config.add("H-205", name.line, f"{name.text}: ON is {place!r}", "'ON': 'BPU' or 'ON': 'CPU'")
+    if place == "CPU" and typed:
+        config.add(
+            "H-206",
+            typed[0].line,
+            f"{name.text} runs on the CPU in float; {', '.join(key.text for key in typed)} has no effect",
+            "'ON': 'CPU' alone",
+        )
+    if place == "BPU":
+        _forced(config, name.line, name.text)
+
+
+def _dtype(config: Config, line: int, node: str, key: str, word: str) -> None:
+    if word not in ("int8", "int16"):
+        fix = "for float write 'ON': 'CPU' and no type" if "float" in word else f"{key}: int8 or int16"
+        config.add("H-204", line, f"{node}: {key} {word!r}; a node takes int8 or int16", fix)
+    elif word == "int16":
+        _int16(config, line, node, key)
+
+
+def _int16(config: Config, line: int, node: str, key: str) -> None:
+    kind = kind_of(node)
+    if config.march == "bernoulli2":
+        config.add("H-208", line, f"{node}: the X3 (bernoulli2) has no int16 in post-training quantization", "int8")
+    elif kind in INT16_NOT_STATED.get(config.march, ()):
+        config.add(
+            "H-207",
+            line,
+            f"{node}: the operator list of {config.march} states no int16 for {kind}. Where an input is not offered, "
+            "the tool logs 'does not support data type: int16' and goes on with int8",
+            f"build, then look at the DataType of {node} in the node table (harness inspect LOG)",
+        )
+
+
+def _forced(config: Config, line: int, node: str) -> None:
+    kind = kind_of(node)
+    if kind in CPU_ONLY.get(config.march, ()):
+        config.add(
+            "H-209", line, f"{node}: {kind} is a CPU op on {config.march}", "leave it on the CPU or replace the op"
+        )
+
+
+def _run_on(config: Config, typed: list[str]) -> None:
+    cpu = [name for name in config.words(CALIBRATION, "run_on_cpu") if name]
+    bpu = [name for name in config.words(CALIBRATION, "run_on_bpu") if name]
+    line = config.line(CALIBRATION, "run_on_bpu")
+    for name in sorted(set(cpu) & set(bpu)):
+        config.add("H-212", line, f"{name} stands in run_on_cpu and in run_on_bpu", "keep one of them")
+    for name in [one for one in (*cpu, *bpu) if one in typed]:
+        config.add("H-211", line, f"{name} stands in run_on_* and in node_info; node_info wins", "keep node_info")
+    for name in bpu:
+        _forced(config, line, name)
+        _run_on_bpu(config, line, name)
+
+
+def _run_on_bpu(config: Config, line: int, name: str) -> None:
+    kind = kind_of(name)
+    if kind and kind not in RUN_ON_BPU and kind not in CPU_ONLY.get(config.march, ()):
+        config.add(
+            "H-210",
+            line,
+            f"{name}: run_on_bpu works for trailing Relu, Softmax and pooling, and for CPU ops in "
+            f"front of a Transpose; {kind} is none of them",
+            "leave it out",
+        )
+    elif kind in ("Relu", "Clip"):
+        config.add(
+            "H-213",
+            line,
+            f"{name} behind a tail Conv on the BPU makes the output int8: the Conv's int32 output is given up",
+            "leave it on the CPU where the output needs precision",
+        )

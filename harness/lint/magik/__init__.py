@@ -1,0 +1,1 @@
+"""Configs of Magik's transform kit."""

@@ -1,0 +1,62 @@
+"""The emulator's side file `emulated.json`: which of a profile's times no clock measured."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError
+from harness.platforms.text import read_text
+from harness.records import OpTime
+
+SIDE_FILE = "emulated.json"
+
+
+def mark_estimates(folder: Path, ops: Sequence[OpTime]) -> tuple[OpTime, ...]:
+    """Mark op times as estimated where the side file says so.
+
+    `{"estimated": ["BPU"]}` names units, `{"estimated_ops": [...]}` names ops; without either all accelerator times of
+    an emulated board are estimates. No side file: a real board, nothing is marked.
+    """
+    text = read_text(folder / SIDE_FILE)
+    if not text:
+        return tuple(ops)
+    units, names = _estimated(text)
+    return tuple(replace(op, estimated=op.unit in units or op.name in names) for op in ops)
+
+
+def latency_is_estimated(folder: Path) -> bool:
+    """Whether a run's end-to-end time holds times that no clock measured; for runs without times of ops."""
+    text = read_text(folder / SIDE_FILE)
+    return bool(text) and any(_estimated(text))
+
+
+def _estimated(text: str) -> tuple[set[str], set[str]]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = {}
+    if not isinstance(value, dict):
+        value = {}
+    units, names = value.get("estimated"), value.get("estimated_ops")
+    known_units = {str(u) for u in units} if isinstance(units, list) else {"BPU"}
+    return known_units, {str(n) for n in names} if isinstance(names, list) else set()
+
+
+EMULATOR_MAGIC = b"HARNEMU1"  # then a zip with meta.json: docs/emulator.md
+
+
+def read_emulated_meta(path: Path) -> dict[str, Any]:
+    """meta.json of an emulator model. Errors: InputError for a file that was cut short."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            value = json.loads(archive.read("meta.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: the model file is damaged or cut short ({error})", "build it again with `harness emulator build`"
+        ) from None
+    return value if isinstance(value, dict) else {}

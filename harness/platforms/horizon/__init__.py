@@ -1,0 +1,1 @@
+"""Horizon's runtimes: hbDNN and UCP."""

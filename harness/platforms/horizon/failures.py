@@ -1,0 +1,336 @@
+"""Failures of the Horizon tools in plain sentences.
+
+Their exit codes are not documented and failures with exit code 0 are known (S600), so a mode is judged by exit code,
+text and left files together. The order of `_TEXTS` matters: the cause stands above its consequences.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from harness.platforms.text import plain
+from harness.records import Failure
+
+# hb_dnn_status.h of the X5 DDK, hb_sys (cdev_dnn_api/model_debug.md), hbUCPStatus.md of the J6 toolchain.
+STATUS_CODES: dict[int, tuple[str, str]] = {
+    -6000001: ("HB_DNN_INVALID_ARGUMENT", "an argument is not valid"),
+    -6000002: ("HB_DNN_INVALID_MODEL", "the model file is not valid"),
+    -6000003: ("HB_DNN_MODEL_NUMBER_EXCEED_LIMIT", "too many models are loaded"),
+    -6000004: ("HB_DNN_INVALID_PACKED_DNN_HANDLE", "the packed model's handle is not valid"),
+    -6000005: ("HB_DNN_INVALID_DNN_HANDLE", "the model's handle is not valid"),
+    -6000006: ("HB_DNN_CAN_NOT_OPEN_FILE", "a file cannot be opened"),
+    -6000007: ("HB_DNN_OUT_OF_MEMORY", "the board is out of memory"),
+    -6000008: ("HB_DNN_TIMEOUT", "the task timed out"),
+    -6000009: ("HB_DNN_TASK_NUM_EXCEED_LIMIT", "too many tasks run at once"),
+    -6000010: ("HB_DNN_TASK_BATCH_SIZE_EXCEED_LIMIT", "too many batches in one task"),
+    -6000011: ("HB_DNN_INVALID_TASK_HANDLE", "the task's handle is not valid"),
+    -6000012: ("HB_DNN_RUN_TASK_FAILED", "the task failed on the BPU"),
+    -6000013: ("HB_DNN_MODEL_IS_RUNNING", "the model is running"),
+    -6000014: ("HB_DNN_INCOMPATIBLE_MODEL", "the model is made for another BPU or runtime"),
+    -6000015: ("HB_DNN_API_USE_ERROR", "the runtime was used wrongly"),
+    -6000016: ("HB_DNN_MULTI_PROGRESS_USE_ERROR", "several processes use the BPU in a way it does not allow"),
+    -6000129: ("HB_SYS_INVALID_ARGUMENT", "an argument is not valid"),
+    -6000130: ("HB_SYS_OUT_OF_MEMORY", "the board is out of memory"),
+    -6000131: ("HB_SYS_REGISTER_MEM_FAILED", "memory could not be registered for the BPU"),
+    -100001: ("HB_UCP_INVALID_ARGUMENT", "an argument is not valid"),
+    -100002: ("HB_UCP_API_USE_ERROR", "the runtime was used wrongly"),
+    -100003: ("HB_UCP_INIT_FAILED", "the runtime could not start"),
+    -100004: ("HB_UCP_UNKNOWN_ERROR", "the runtime does not know what failed"),
+    -100005: ("HB_UCP_VERSION_INCOMPATIBLE", "model and runtime are of incompatible versions"),
+    -200001: ("HB_UCP_TASK_NUMBER_EXCEED_LIMIT", "too many tasks run at once"),
+    -200002: ("HB_UCP_TASK_TIMEOUT", "the task timed out"),
+    -200003: ("HB_UCP_TASK_RUN_FAILED", "the task failed while it ran"),
+    -200004: ("HB_UCP_TASK_HANDLE_INVALID", "the task's handle is not valid"),
+    -500001: ("HB_UCP_FILE_OPEN_FAILED", "a file cannot be opened"),
+    -600001: ("HB_DNN_MODEL_NUMBER_EXCEED_LIMIT", "too many models are loaded"),
+    -600002: ("HB_DNN_MODEL_INVALID", "the model file is not valid"),
+    -600003: ("HB_DNN_MODEL_IS_INUSE", "the model is in use"),
+    -600004: ("HB_DNN_MODEL_INCOMPATIBLE", "the model is made for another BPU or runtime"),
+}
+# Ranges of which only the prefix is documented: -300001..3, -400001..7, -7000xx, -8000xx, -9000xx.
+_FAMILIES = {"-30000": "an operator", "-40000": "memory", "-7000": "the DSP", "-8000": "the codec", "-9000": "the ISP"}
+_KIND_OF_CODE = {
+    -6000007: "memory", -6000130: "memory", -6000131: "memory", -6000006: "missing_file", -500001: "missing_file",
+    -6000014: "wrong_march", -600004: "wrong_march", -6000008: "timeout", -200002: "timeout",
+    -6000002: "bad_model", -600002: "bad_model", -100005: "version_skew",
+}  # fmt: skip
+_CODE = re.compile(r"(?<![0-9.])-(?:6000[0-9]{3}|[1-9]0000[0-9]|[789]000[0-9][0-9])(?![0-9])")
+
+
+def explain_code(code: int) -> str:
+    """A status code as `HB_DNN_TIMEOUT (-6000008): the task timed out`; an unlisted one says so."""
+    if code in STATUS_CODES:
+        name, meaning = STATUS_CODES[code]
+        return f"{name} ({code}): {meaning}"
+    for prefix, what in _FAMILIES.items():
+        if str(code).startswith(prefix):
+            return f"status {code}: something failed in {what}"
+    return f"status {code}: not in the vendor's published list"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    pattern: re.Pattern[str]
+    kind: str
+    message: str  # may use \1 .. of the pattern
+    hint: str
+
+
+def _rule(pattern: str, kind: str, message: str, hint: str) -> _Rule:
+    return _Rule(re.compile(pattern), kind, message, hint)
+
+
+_OTHER_MARCH = "build the model for this board's march, or run it on the board it was built for"
+_TEXTS = (
+    _rule(
+        r"The model's march is ([\w-]+), please run on ([^!\n]+?) board!",
+        "wrong_march",
+        r"the model is compiled for \1 (\2 boards); this board is another",
+        _OTHER_MARCH,
+    ),
+    _rule(
+        r"Make sure inst Suport \((\w+)\) Platform",
+        "wrong_march",
+        r"the BPU refused the model: this board is an \1, the model's instructions are for another BPU",
+        _OTHER_MARCH,
+    ),
+    _rule(r"Incompatible Platform!!", "wrong_march", "the model's instructions are for another BPU", _OTHER_MARCH),
+    _rule(
+        r"Can not open ([^\n]+?), file not exists or no read permission",
+        "missing_file",
+        r"the tool cannot open \1 on the board",
+        "check the path and the rights of the board's user",
+    ),
+    _rule(
+        r"L2 memory not enough",
+        "memory",
+        "the model needs L2 memory that was not given to its cores",
+        "give each core its share: --option l2=6:6:6:6 (MB per core)",
+    ),
+    _rule(
+        r"It's not compatible with linked hbrt library ([0-9.]+)",
+        "version_skew",
+        r"the model cannot be loaded by the board's HBRT \1",
+        "rebuild the model with the toolchain of the board's release, or update the board's runtime",
+    ),
+    _rule(
+        r"[Oo]ut of memory|OUT_OF_MEMORY|Cannot allocate memory"
+        r"|std::bad_alloc|Get BPU temporary memspace failed|hbSysAlloc\w* failed",
+        "memory",
+        "the board has no memory left for this run",
+        "close other programs on the board, give the BPU more ION memory, or use a smaller model",
+    ),
+    _rule(
+        r"iova addr not equal for different core|Hbm corrupted|load hbm failed",
+        "board_state",
+        "the board failed to load the model; known to happen after many runs on S600, with a good model file",
+        "reboot the board (cold) and run again",
+    ),
+    _rule(
+        r"unknown command line flag '([^'\n]*)'",
+        "usage",
+        r"the board's hrt_model_exec does not know the flag --\1",
+        "the board's runtime is older than this option: leave the option out",
+    ),
+    _rule(
+        r'"?model_name"? must be specified',
+        "usage",
+        "the file holds several models and none was chosen",
+        "choose one with --model-name; `harness inspect` and the info log list them",
+    ),
+    _rule(
+        r"error while loading shared libraries: ([^:\s]+)",
+        "missing_library",
+        r"the tool does not start: \1 is not found on the board",
+        "name its folder under `libraries:` of the board in hosts.yaml",
+    ),
+    _rule(
+        r"hrt_model_exec: (?:command )?not found|/hrt_model_exec:? not found|exec: hrt_model_exec: not found",
+        "missing_tool",
+        "hrt_model_exec is not on the board's PATH",
+        "name its folder under `tools:` of the board in hosts.yaml (often /usr/hobot/bin or /usr/sbin)",
+    ),
+    _rule(
+        r"No space left on device",
+        "no_space",
+        "the board's disk is full",
+        "free space in the board's work folder, or set another `work:` in hosts.yaml",
+    ),
+    _rule(
+        r"(hbDNN\w+|hbUCP\w+|hb_bpu_core_set_fc_prio) failed",
+        "task_failed",
+        r"\1 failed on the board",
+        "look at the log above this line; is another program using the BPU?",
+    ),
+    _rule(
+        r"\[HBRT ERROR\] *(\w+)",
+        "task_failed",
+        r"the BPU runtime failed: \1",
+        "look at the log above this line",
+    ),
+)
+
+_SIGNALS = {
+    4: "an illegal instruction", 6: "an abort", 7: "a bus error", 8: "a floating point exception",
+    11: "a segmentation fault",
+}  # fmt: skip
+# Lines that the tool prints when it works; a log without any of them is not this tool's.
+_KNOWN = re.compile(
+    r"\[BPU_PLAT\]|\[HBRT\]|\[DNN\]|\[UCP\]|hrt_model_exec|Load model to DDR|This model file has|Infer time:"
+    r"|Frame count|\[HorizonRT\]|Running condition:"
+)
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]+")
+_ERROR_LINE = re.compile(r"\[E\]|error|failed|fatal", re.IGNORECASE)
+EVIDENCE_LINES = 5000  # an error is looked for in that many last lines; no known tool prints so many after one
+# Known to be harmless: the security chip of old X3 boards (captured run that goes on and is right).
+_HARMLESS = re.compile(r"keros|ioctl (?:read|write) error", re.IGNORECASE)
+
+FILES = {
+    "release": ("model_infer_output_*",),
+    "debug": ("model_infer_output_*", "layer-*"),
+    "profile": ("profiler.log",),
+}
+_SAYS = {"info": "output[", "profile": "Perf result:"}
+
+
+def judge(
+    mode: str,
+    code: int | None,
+    log: str,
+    present: Sequence[str],
+    files: Mapping[str, tuple[str, ...]] = FILES,
+) -> Failure | None:
+    """None means that the mode worked. `present` are the names in the mode's folder, `files` what must be there."""
+    lines = plain(log).lines
+    return _by_text(lines, failed=code != 0) or _by_code(code, lines) or _by_result(mode, lines, present, files)
+
+
+def _by_text(lines: Sequence[str], failed: bool) -> Failure | None:
+    text = "\n".join(lines)
+    for rule in _TEXTS:
+        for match in rule.pattern.finditer(text):
+            line = _line_at(text, match.start())
+            if not _HARMLESS.search(line):
+                return _with_code(Failure(rule.kind, match.expand(rule.message), rule.hint, line), lines)
+    return _by_status(lines) if failed else None
+
+
+def _line_at(text: str, place: int) -> str:
+    """The line around a place, at most 400 characters of it."""
+    start = text.rfind("\n", 0, place) + 1
+    end = text.find("\n", place)
+    return text[start : end if end >= 0 else len(text)].strip()[:400]
+
+
+def _with_code(failure: Failure, lines: Sequence[str]) -> Failure:
+    """Append the vendor's status code where a line tells one."""
+    code = _status(lines)
+    if code is None or failure.kind == "missing_file":
+        return failure
+    return Failure(failure.kind, f"{failure.message} ({explain_code(code)})", failure.hint, failure.evidence)
+
+
+def _status(lines: Sequence[str]) -> int | None:
+    for line in lines:
+        if _ERROR_LINE.search(line) and (match := _CODE.search(line)):
+            return int(match[0])
+    return None
+
+
+def _by_status(lines: Sequence[str]) -> Failure | None:
+    code = _status(lines)
+    if code is None:
+        return None
+    line = next(x for x in lines if str(code) in x)
+    return Failure(_KIND_OF_CODE.get(code, "task_failed"), explain_code(code), "look at the log", line.strip()[:400])
+
+
+def _by_code(code: int | None, lines: Sequence[str]) -> Failure | None:
+    if code == 0:
+        return None
+    evidence = _last_error(lines)
+    if code is None:
+        return Failure(
+            "timeout",
+            "the tool did not end within its time and was stopped",
+            "raise `limits: timeout_s:` of the board, or look whether the BPU hangs",
+            evidence,
+        )
+    if code in (126, 127):
+        return Failure(
+            "missing_tool",
+            f"hrt_model_exec cannot be started on the board (exit code {code})",
+            "name its folder under `tools:` of the board in hosts.yaml",
+            evidence,
+        )
+    return _by_signal(code, evidence)
+
+
+def _by_signal(code: int, evidence: str) -> Failure:
+    signal = -code if code < 0 else code - 128
+    if signal in _SIGNALS:
+        return Failure(
+            "crash",
+            f"the tool crashed on the board: {_SIGNALS[signal]} (exit code {code})",
+            "give real inputs (random ones crash models that use inputs as indexes), or report it to the vendor",
+            evidence,
+        )
+    if signal in (9, 15):
+        return Failure(
+            "killed",
+            f"the tool was killed on the board (signal {signal}): out of memory, the time limit, or somebody else",
+            "look at `dmesg` on the board",
+            evidence,
+        )
+    return Failure("failed", f"the tool ended with exit code {code}", "look at the log of this mode", evidence)
+
+
+def _last_error(lines: Sequence[str]) -> str:
+    """The last line that speaks of an error, else the last one with words in it."""
+    fallback = ""
+    for line in reversed(lines[-EVIDENCE_LINES:]):
+        if not re.search(r"\w", line) or _HARMLESS.search(line):
+            continue
+        if _ERROR_LINE.search(line):
+            return line.strip()[:400]
+        fallback = fallback or line.strip()[:400]
+    return fallback
+
+
+def _is_garbage(lines: Sequence[str]) -> bool:
+    """Not one line of the tool's own, or more than a tenth of it is no text."""
+    text = "\n".join(lines)
+    odd = sum(len(run) for run in _NO_TEXT.findall(text))
+    return odd * 10 > len(text) or _KNOWN.search(text) is None
+
+
+def _by_result(
+    mode: str, lines: Sequence[str], present: Sequence[str], files: Mapping[str, tuple[str, ...]]
+) -> Failure | None:
+    """Exit code 0 and no fatal text: is the result there?"""
+    said = _SAYS.get(mode)
+    lacks_text = said is not None and not any(said in line for line in lines)
+    lacks_files = [p for p in files.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
+    if not lacks_text and not lacks_files:
+        return None
+    if _is_garbage(lines):
+        return Failure(
+            "garbage",
+            "what ran printed bytes that are not the output of hrt_model_exec, or its output was lost",
+            "try `hrt_model_exec --version` on the board",
+            _last_error(lines),
+        )
+    if lacks_text:
+        what = f"{said!r}" if mode == "profile" else "any output tensor"
+        return Failure(
+            "no_result", f"the tool ended well and did not print {what}", "look at the log", _last_error(lines)
+        )
+    return Failure(
+        "no_result",
+        f"the tool ended well and left no {lacks_files[0]}",
+        "look at the log of this mode",
+        _last_error(lines),
+    )

@@ -1,0 +1,1 @@
+"""Ingenic's runtime."""

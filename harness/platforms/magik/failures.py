@@ -1,0 +1,169 @@
+"""Failures of Venus programs in plain sentences.
+
+Exit codes mean nothing there: usage errors, `venus init failed.` and a profile with too few runs all end in exit(0). A
+mode is judged by the lines it printed and the files it left. The order of `_TEXTS` matters: the cause stands above its
+consequences.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from harness.platforms.magik.profile import read_profile
+from harness.platforms.magik.text import read_versions
+from harness.platforms.text import plain
+from harness.records import Failure
+
+EXPECTED: dict[str, tuple[str, ...]] = {"debug": ("*_out.bin",), "nmem": ("nmem_memory.txt",)}
+MORE_NMEM = "give Venus more: raise nmem= in the kernel's arguments (the boot loader's bootargs), or shrink the model"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    pattern: re.Pattern[str]
+    kind: str
+    message: str  # may use \1 .. of the pattern
+    hint: str
+
+
+def _rule(pattern: str, kind: str, message: str, hint: str) -> _Rule:
+    return _Rule(re.compile(pattern, re.MULTILINE), kind, message, hint)
+
+
+# Texts: strings of libvenus and libdrivers, the loaders of uClibc and glibc, busybox ash.
+_TEXTS = (
+    _rule(
+        r"can't load library '([^'\n]+)'|error while loading shared libraries: ([^:\n]+):",
+        "missing_library",
+        r"the loader did not find \1\2",
+        "name the folder of the libraries: --option libraries=DIR, or `libraries:` of the board in hosts.yaml",
+    ),
+    _rule(
+        r"(?:Exec format error|syntax error: unexpected|: not found$|applet not found|cannot execute)",
+        "wrong_march",
+        "the board cannot run this program: another CPU, another C library, or it is not there",
+        "build with the MIPS toolchain of the board's SDK and its libtype (uclibc or glibc)",
+    ),
+    _rule(
+        r"A mismatch occurs: model version is ([\w.]+), venus version: ?([\w.]+)",
+        "version_skew",
+        r"venus \2 refuses the model, which is of \1",
+        "convert the model with the toolkit that belongs to the library, or update the libraries",
+    ),
+    _rule(
+        r"Error: /dev/soc-nna open failed",
+        "board_state",
+        "the NNA's driver is not loaded, or the login may not open it",
+        "insmod soc-nna.ko as root",
+    ),
+    _rule(
+        r"Error: /dev/nna_lock open failed",
+        "board_state",
+        "/dev/nna_lock cannot be opened: driver and libraries are of different releases",
+        "load the soc-nna.ko that belongs to the libraries",
+    ),
+    _rule(r"Error: /dev/mem open failed", "board_state", "/dev/mem cannot be opened: root is needed", "log in as root"),
+    _rule(
+        r"get_nmem_info failed|CMD Line Nmem Size:.* is invalide",
+        "board_state",
+        "the kernel reserved no memory for the NNA",
+        MORE_NMEM,
+    ),
+    _rule(
+        r"Error: DDR (?:mmap paddr|Malloc size)=?.*failed|Memory alloc failed\.|Memory\[dev=.*\] alloc failed\.",
+        "memory",
+        "the NNA's memory (nmem) does not suffice",
+        MORE_NMEM,
+    ),
+    _rule(
+        r"Open model file \[(.*)\] failed\.", "missing_file", r"the model \1 cannot be opened", "is it on the board?"
+    ),
+    _rule(
+        r"open /tmp/nmem_memory\.txt is error",
+        "no_space",
+        "/tmp/nmem_memory.txt cannot be written",
+        "make room in /tmp, and see whom the file belongs to",
+    ),
+    _rule(
+        r"The first 5 times are used to warm up the profiler|venus should be run at least 1 times\.",
+        "garbage",
+        "the profiler got too few runs: its first 5 are warm-ups and it wants 10",
+        "build with RUN_CNT 10 or more (-DVENUS_PROFILE in the vendor's sample)",
+    ),
+    _rule(r"venus init failed", "board_state", "venus could not start", "see the lines above it in the log"),
+    _rule(r"Illegal instruction", "wrong_march", "the program has instructions that this CPU lacks",
+          "build with -march=mips32r2 -mfp64 -mnan=2008"),
+    _rule(r"Segmentation fault|Aborted|Bus error", "crash", "the program crashed",
+          "the vendor's sample does not check load_model: is the model whole, and the input's name right?"),
+)  # fmt: skip
+_DUMP_FAILED = re.compile(r"Open file \[(.*)\] failed\.")
+
+
+def judge(mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
+    """None means that the mode worked. The first known text decides, then what is missing."""
+    if mode == "info":
+        return None  # asks the kernel only; what it does not tell is a problem of the reader
+    text = plain(log)
+    for rule in _TEXTS:
+        if match := rule.pattern.search(text.joined):
+            return Failure(rule.kind, _filled(rule.message, match), rule.hint, _line_of(text.joined, match))
+    return _missing(mode, code, log, present)
+
+
+def _filled(message: str, match: re.Match[str]) -> str:
+    return re.sub(r"\\([1-9])", lambda m: (match[int(m[1])] or "")[:200], message)
+
+
+def _line_of(text: str, match: re.Match[str]) -> str:
+    start = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end())
+    return text[start : end if end >= 0 else len(text)].strip()[:300]
+
+
+def _missing(mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
+    ended = "" if code in (0, None) else f" (exit code {code}, which alone says little)"
+    if "runtime" not in read_versions(log):
+        return Failure(
+            "garbage",
+            f"the program did not say that venus started{ended}",
+            "it is expected to print `venus version:`; see its log",
+        )
+    if mode == "profile" and not _has_tables(log):
+        return Failure(
+            "wrong_library",
+            f"no profiler table was printed{ended}: the program ran with a library that does not profile",
+            "link it with libvenus.p.so (make build_type=profile) and let the net be destroyed before exit",
+        )
+    lacking = [p for p in EXPECTED.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
+    unwritten = unwritten_dumps(log) if lacking and mode == "debug" else ()
+    if unwritten:
+        return Failure(
+            "no_space",
+            f"none of {len(unwritten)} dumps could be opened, first {unwritten[0][:100]}",
+            "is there room in the work folder (df), and may it be written? Slashes in tensor names do it too",
+        )
+    return _lacking(mode, lacking[0], ended) if lacking else None
+
+
+def _has_tables(log: str) -> bool:
+    tables = read_profile(log)
+    return bool(tables.rows or tables.kinds)
+
+
+def _lacking(mode: str, pattern: str, ended: str) -> Failure:
+    library = {"debug": "libvenus.d.so", "nmem": "libvenus.m.so (NNA1) or libdrivers.m.so (NNA2)"}[mode]
+    what = {"debug": "no layer was dumped", "nmem": "/tmp/nmem_memory.txt was not written by this run"}[mode]
+    return Failure(
+        "wrong_library",
+        f"{what} ({pattern} is missing){ended}: the program ran with a library of another build type",
+        f"link it with {library} (make build_type={mode})",
+    )
+
+
+def unwritten_dumps(log: str) -> tuple[str, ...]:
+    """Names of dumps that the debug library could not open: tensors with `/` in their names. The run goes on."""
+    found = (_DUMP_FAILED.search(line) for line in plain(log).lines)
+    return tuple(dict.fromkeys(match[1] for match in found if match))

@@ -1,0 +1,1 @@
+"""The PC's side: the model's graph and its tensors."""

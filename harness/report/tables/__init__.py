@@ -1,0 +1,1 @@
+"""From run.json to the tables of the page."""

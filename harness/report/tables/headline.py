@@ -1,0 +1,268 @@
+"""The first words of a report: what the verdict is, about which op, and how much was compared at all."""
+
+from __future__ import annotations
+
+from harness.report.reach import Row, items, rows, section
+from harness.report.tables.layers import WORDS, beyond_a_step, level, small
+from harness.report.values import number, plain, share, shortened, text, whole
+
+# word -> (tone, title). Tones: good, part (good, but not everything was compared), bad, none (nothing judged), stop.
+_TITLES = {
+    "consistent": ("good", "Consistent"),
+    "consistent_within": ("good", "Consistent within the policy"),
+    "consistent_accumulated": ("good", "Consistent: ties grew, no op is wrong"),
+    "diverges": ("bad", "Diverges"),
+    "not_deterministic": ("bad", "Not deterministic"),
+    "slower": ("bad", "Slower than the earlier run"),
+    "not_comparable": ("none", "Not comparable"),
+    "incomplete": ("none", "Incomplete"),
+    "board_fault": ("bad", "Board fault"),
+    "not_compared": ("none", "Measured, not compared"),
+    "not_measured": ("stop", "Not measured"),
+}
+_STATES = {
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+    "running": "Still running, or cut off before it could say so",
+}
+
+
+def headline(
+    run: Row,
+    coverage: Row | None,
+    counts: dict[str, int],
+    origins: list[Row],
+    waivers: list[Row],
+    outputs: list[Row],
+) -> Row:
+    """{"word", "tone", "title", "subject", "sentences"}: `subject` is a name and is set in another type."""
+    state = text(run.get("state"))
+    verdict = section(run, "verdict") or section(run, "comparison", "verdict")
+    if state != "complete":
+        return _stopped(run, state, verdict, coverage, counts)
+    word = text(verdict.get("word"))
+    tone, title = _TITLES.get(word, ("none", f"Verdict {word!r}" if word else "No verdict"))
+    title, subject = _against_itself(run) or _with_subject(word, title, origins, section(run, "comparison"))
+    if word == "not_measured" and (coverage or section(run, "profile")):
+        title = "Not measured in full"
+    if tone == "good" and not (coverage and coverage["whole"]):
+        tone, title = "part", f"{title}, in what was compared"
+    compared = section(run, "comparison")
+    said = _is_said(origins, word, verdict, section(compared, "verdict"))
+    detail = [] if said else [_without_title(text(verdict.get("detail")), title)]
+    sentences = [
+        *(_fault(origins, word) or detail),
+        *_other_run(section(compared, "extras", "observer"), word),
+        *effect_sentences(outputs),
+        *(detail if _fault(origins, word) else []),
+        *_waived(waivers),
+        coverage_sentence(coverage, counts) or (_nothing(run) if word == "not_measured" else ""),
+    ]
+    return {
+        "word": word,
+        "tone": tone,
+        "title": title,
+        "subject": subject,
+        "sentences": _once(sentences),
+    }
+
+
+def _once(sentences: list[str]) -> list[str]:
+    """Sentences that say something, without those that another says word for word."""
+    told = [sentence for sentence in dict.fromkeys(sentences) if sentence]
+    return [s for s in told if not any(s.rstrip(".") in other for other in told if other != s)]
+
+
+def size_sentence(origin: Row) -> str:
+    """How bad the first origin is: `65.9 % of 384 elements differ, by up to 53 steps; SQNR 5.9 dB.`"""
+    layer = origin["layer"]
+    if layer is None or layer["mismatch_share"] is None:
+        return ""
+    if layer["finite_only"]:
+        return f"{share(layer['mismatch_share'])} of {plain(layer['elements'])} elements differ."
+    differ = "differ by more than a step" if beyond_a_step(layer) else "differ"
+    most = f", by up to {plain(layer['max_step'])} steps" if layer["max_step"] is not None else ""
+    level_db = f"; SQNR {level(layer['sqnr_db'], layer)} dB" if layer["sqnr_db"] is not None else ""
+    return f"{share(layer['mismatch_share'])} of {plain(layer['elements'])} elements {differ}{most}{level_db}."
+
+
+def _without_title(detail: str, title: str) -> str:
+    """The detail without its first clause, where the title begins with the same words."""
+    clause, gap, rest = detail.partition("; ")
+    return f"{rest[:1].upper()}{rest[1:]}." if gap and title.lower().startswith(clause) else detail
+
+
+def _against_itself(run: Row) -> tuple[str, str] | None:
+    """Title and subject of a run whose repeats were held against each other and against no reference."""
+    kinds = section(run, "checks", "determinism")
+    told = [section(kinds, kind) for kind in kinds]
+    if section(run, "comparison") or not told:
+        return None
+    runs = max(whole(row.get("runs")) or 0 for row in told)
+    unstable = [row for row in told if row.get("deterministic") is False]
+    if unstable:
+        worst = max(reversed(unstable), key=lambda row: len(section(row, "unstable")))  # debug, where as many
+        order = " in file order" if worst.get("order") == "files" else ""
+        return f"Not compared with any reference; {runs} repeats differ, first{order} at", text(worst.get("first"))
+    if not any(whole(row.get("judged")) for row in told):
+        return f"Not compared with any reference; of {runs} repeats no layer could be compared", ""
+    fullest = max(told, key=lambda row: (whole(row.get("judged")) or 0) + len(items(row, "undecided")))
+    judged = whole(fullest.get("judged")) or 0
+    seen = f"{judged} of {judged + len(items(fullest, 'undecided'))}"
+    return f"Not compared with any reference; {runs} repeats agree in every layer compared ({seen})", ""
+
+
+def _stopped(run: Row, state: str, verdict: Row, coverage: Row | None, counts: dict[str, int]) -> Row:
+    title = _STATES.get(state, f"Not finished ({state})" if state else "Not finished")
+    told = [_failure(mode) for mode in rows(run, "modes")]
+    detail = text(verdict.get("detail"))
+    if not any(detail in failure for failure in told):
+        told.append(detail)
+    sentences = [*told, coverage_sentence(coverage, counts) or _nothing(run)]
+    return {
+        "word": state,
+        "tone": "stop",
+        "title": f"{title} at" if run.get("stopped_at") else title,
+        "subject": text(run.get("stopped_at")),
+        "sentences": list(dict.fromkeys(sentence for sentence in sentences if sentence)),
+    }
+
+
+def _nothing(run: Row) -> str:
+    """What a run without a comparison does not tell either: silence is never read as good."""
+    return "Nothing was compared." if section(run, "profile") else "Nothing was timed and nothing was compared."
+
+
+def _failure(mode: Row) -> str:
+    failure = section(mode, "failure")
+    return f"{text(mode.get('mode'))}: {text(failure.get('message'))}" if failure else ""
+
+
+def _with_subject(word: str, title: str, origins: list[Row], comparison: Row) -> tuple[str, str]:
+    if word != "diverges":
+        return title, ""
+    if not origins:
+        first = text(comparison.get("first_difference"))
+        return ("Diverges: first difference at", first) if first else (title, "")
+    origin = origins[0]
+    if origin["op_kind"] == "input":
+        return "Diverges: the board's input is not the reference's:", origin["op"]
+    if origin["how"] == "sequence":
+        return "Diverges: first difference in file order at", origin["op"]
+    if origin["unseen"] or origin["first"]:
+        return "Diverges somewhere up to", origin["op"]
+    return ("Diverges at" if origin["certain"] else "Diverges, suspected at"), origin["op"]
+
+
+def _fault(origins: list[Row], word: str) -> list[str]:
+    """Kind of fault and evidence of the first origin, then how many more there are."""
+    if word != "diverges" or not origins:
+        return []
+    found = []
+    print_ = origins[0]["fingerprint"]
+    if print_:
+        found.append(fault_sentence(print_))
+    if origins[0]["unseen"]:
+        found.append(f"{plural(len(origins[0]['unseen']), 'op')} before it could not be compared.")
+    if len(origins) > 1:
+        found.append(f"{plural(len(origins) - 1, 'further origin')}: {', '.join(_short(o) for o in origins[1:4])}.")
+    return found
+
+
+COUNTED = ("consistent", "consistent_within")
+_MOST_OUTPUTS = 2
+
+
+def effect_sentences(outputs: list[Row]) -> list[str]:
+    """What is left of the difference at the network's outputs; outputs whose answer changes come first."""
+    told = sorted(outputs, key=lambda row: row.get("top1_same") is not False)
+    found = [sentence for row in told[:_MOST_OUTPUTS] if (sentence := _effect(row))]
+    return found + ([f"{len(told) - _MOST_OUTPUTS} further outputs: see below."] if len(told) > _MOST_OUTPUTS else [])
+
+
+def _effect(row: Row) -> str:
+    name, size = shortened(row.get("name"), 80), _size(row)
+    if row.get("top1_same") is True:
+        return f"At output {name} the top-1 is the same, {plain(row.get('top1_board'))}; {size}."
+    if row.get("top1_same") is False:
+        board, reference = plain(row.get("top1_board")), plain(row.get("top1_reference"))
+        return f"At output {name} the top-1 changes: {board} on the board, {reference} on the PC; {size}."
+    return f"At output {name}: {size}."
+
+
+def _size(row: Row) -> str:
+    error = number(row.get("relative_l2"))
+    if row["finite_only"]:
+        return "NaN or infinity does not agree"
+    if error is None:
+        return "relative L2 not defined"
+    return "equal values" if error == 0 and row["mismatched"] == 0 else f"relative L2 {small(error, row)}"
+
+
+def _waived(waivers: list[Row]) -> list[str]:
+    """How many layers are good by a waiver only, and how many waivers no longer help."""
+    held = {state: sum(row["state"] == state for row in waivers) for state in ("accepted", "ended", "exceeded")}
+    words = {
+        "accepted": "within the policy only by a waiver",
+        "ended": "under a waiver that has ended",
+        "exceeded": "worse than a waiver allows",
+    }
+    parts = [f"{plural(count, 'layer')} {words[state]}" for state, count in held.items() if count]
+    return [f"{'; '.join(parts)}."] if parts else []
+
+
+def _other_run(observer: Row, word: str) -> list[str]:
+    """That layers were seen in a run that computes something else than the plain one; unstable runs say it already."""
+    if observer.get("same") is not False or word == "not_deterministic":
+        return []
+    return [f"Dumping changes what is computed: {text(observer.get('detail')).rstrip('.')}."]
+
+
+def _is_said(origins: list[Row], word: str, verdict: Row, compared: Row) -> bool:
+    """Whether the comparison's own words say what stands there already: the origins, or what the coverage counts."""
+    told_above = word in COUNTED or (bool(origins) and word == "diverges")
+    return told_above and verdict.get("detail") == compared.get("detail")
+
+
+def _short(origin: Row) -> str:
+    """Name and kind of fault of a further origin."""
+    mark = origin["fingerprint"]
+    kind = "" if mark is None or mark["kind"] == "unclassified" else mark["kind"].replace("_", " ")
+    likely = "" if not kind or mark["certain"] else "likely "
+    return f"{shortened(origin['op'], 80)}{f' ({likely}{kind})' if kind else ''}"
+
+
+_SPELLED = {"nan": "NaN", "inf": "infinity"}
+
+
+def fault_sentence(fingerprint: Row) -> str:
+    """`Zeroed column: evidence`, or `Looks like ...` where the evidence admits something else."""
+    kind = _SPELLED.get(fingerprint["kind"], fingerprint["kind"].replace("_", " "))
+    if kind == "unclassified":
+        return f"Of no known kind: {fingerprint['evidence'].rstrip('.')}."
+    named = kind[:1].upper() + kind[1:] if fingerprint["certain"] else f"Looks like {kind}"
+    evidence = fingerprint["evidence"].rstrip(".")
+    return f"{named}: {evidence}." if evidence else f"{named}."
+
+
+def plural(count: object, noun: str) -> str:
+    return f"{plain(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def coverage_sentence(coverage: Row | None, counts: dict[str, int]) -> str:
+    """`61 of 64 layers compared, 98.2 % of bytes: 1 origin, 26 propagated, 3 not compared.`"""
+    if coverage is None:
+        return ""
+    parts = f"{plain(coverage['layers_compared'])} of {plural(coverage['layers_total'], 'layer')} compared"
+    if coverage["bytes_share"] is not None:
+        parts += f", {share(coverage['bytes_share'])} of bytes"
+    named = counted(counts)
+    if not named:
+        return f"{parts}."
+    total = sum(counts.values())
+    return f"{parts}: {named}." if total == coverage["layers_total"] else f"{parts}. Of {plain(total)} rows: {named}."
+
+
+def counted(counts: dict[str, int]) -> str:
+    """`1 origin, 26 propagated`: the standings that occur, worst first."""
+    return ", ".join(f"{plain(count)} {WORDS[name]}" for name, count in counts.items() if count)

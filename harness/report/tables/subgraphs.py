@@ -1,0 +1,44 @@
+"""What the comparison says of a profiled subgraph: never better than the worst layer inside it."""
+
+from __future__ import annotations
+
+from harness.report.reach import Row, items, rows
+from harness.report.tables.layers import STANDINGS
+from harness.report.values import text
+
+_UNKNOWN = "not_compared"
+
+
+def with_subgraphs(profile: Row, layers: list[Row], standings: dict[str, str]) -> dict[str, str]:
+    """`standings` (per op) with every profiled subgraph's own; "" for one of which nothing is known."""
+    subgraphs = [op for op in rows(profile, "ops") if op.get("kind") == "subgraph"]
+    inside = {text(part.get("name")): _names(part) for part in rows(profile, "segments")}
+    found = dict(standings)
+    for op in subgraphs:
+        name, unit = text(op.get("name")), text(op.get("unit"))
+        alone = sum(text(other.get("unit")) == unit for other in subgraphs) == 1
+        members = [other for other in inside.get(name, []) if other != name]
+        found[name] = _of_members(members, standings) if members else _of_unit(unit, layers) if alone else ""
+    return found
+
+
+def _names(segment: Row) -> list[str]:
+    return [text(name) for name in items(segment, "ops")]
+
+
+def _of_members(members: list[str], standings: dict[str, str]) -> str:
+    """The worst of the ops inside; good only where each of them was judged."""
+    return _worst([standings.get(name, _UNKNOWN) for name in members]) if set(members) & set(standings) else ""
+
+
+def _of_unit(unit: str, layers: list[Row]) -> str:
+    """The worst of the layers on that unit; good only where the whole network was compared: units may be unsaid."""
+    own = [row["standing"] for row in layers if row["unit"] == unit and row["reason"] != "no_reference"]
+    if not own:
+        return ""
+    missing = any(row["standing"] == _UNKNOWN and row["reason"] != "no_reference" for row in layers)
+    return _worst([*own, _UNKNOWN] if missing else own)
+
+
+def _worst(found: list[str]) -> str:
+    return min(found, key=STANDINGS.index)

@@ -1,0 +1,194 @@
+"""The PC's side of one case: its reference, opened once, and which board files it makes known before they are pulled.
+
+A dump whose md5 and size are those of the reference in one of the platform's unpadded storages is known byte for byte:
+this PC writes it itself, and it need not cross the link. So is one of an input that was fed. Padding is undefined on
+these boards: of a padded dump only the valid bytes can be known (session/board_hashes.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.agent import FileFacts
+from harness.consistency.reading.layouts import TensorError
+from harness.consistency.reading.predicted import stored_values, tells
+from harness.consistency.reading.tensor_files import encode, size_bytes
+from harness.errors import InputError
+from harness.files.safe import write_file
+from harness.names import stored_name
+from harness.platforms.base import Platform
+from harness.records import Case, ModelInfo, TensorSpec
+from harness.reference.open import Reference, ReferenceTensor, open_reference
+from harness.toolchains.vendor_runtime import needs_vendor
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Fed:
+    """One input as the board got it: tensor name and the file in the run folder."""
+
+    tensor: str
+    path: Path
+
+
+class Expectation:
+    """What the PC says of one case. `reference` is None until `open` was called, or where the case has none."""
+
+    def __init__(self, case: Case, platform: Platform, tell: Tell) -> None:
+        self.case, self.platform, self._tell = case, platform, tell
+        self.reference: Reference | None = None
+        self.floats: Reference | None = None  # the float model's tensors, where the case has one
+        self._by_size: dict[int, list[tuple[ReferenceTensor, TensorSpec]]] = {}
+        self._by_md5: dict[tuple[int, str], tuple[ReferenceTensor, TensorSpec]] = {}
+        self._fed: dict[tuple[int, str], tuple[Path, int]] = {}  # where these bytes begin in a file that was fed
+        self.padded_sizes: set[int] = set()  # of dumps whose padding keeps them from being known byte for byte
+
+    def open(self, info: ModelInfo, inputs: Sequence[Fed], scratch: Path) -> None:
+        """Read or compute the reference, fed with the board's own input bytes. Errors: InputError."""
+        if not self.case.reference or self.reference is not None:
+            return
+        self._tell("computing the reference", 0, -1)
+        feeds = self._feeds(info, inputs, self.case.reference)
+        graph = Path(self.case.graph) if self.case.graph else None
+        runtime = self.case.reference_runtime
+        self.reference = open_reference(
+            Path(self.case.reference), feeds=feeds, scratch=scratch, graph=graph, runtime=runtime
+        )
+        self._fed = dict(piece for fed in inputs for piece in _pieces(fed.path))
+        for tensor, spec in self._storages(self.reference):
+            if _padded(spec) or spec.aligned_bytes:
+                self.padded_sizes.add(size_bytes(spec))
+            if not _padded(spec):
+                self._by_size.setdefault(size_bytes(spec), []).append((tensor, spec))
+
+    def open_floats(self, info: ModelInfo, inputs: Sequence[Fed], scratch: Path) -> None:
+        """Read or compute the float model's tensors, fed with the same bytes. Errors: InputError."""
+        if self.case.floats and self.floats is None:
+            self._tell("computing the float model", 0, -1)
+            feeds = self._feeds(info, inputs, self.case.floats)
+            path = Path(self.case.floats)
+            runtime = self.case.reference_runtime if needs_vendor(path) else None
+            self.floats = open_reference(path, feeds=feeds, scratch=scratch, runtime=runtime)
+
+    def record(self) -> dict[str, Any] | None:
+        """For run.json: which reference it was."""
+        if self.reference is None:
+            return None
+        told = {"name": Path(self.case.reference).name, "kind": self.reference.kind}
+        if inputs := getattr(self.platform, "reference_inputs", None):
+            return {**told, "inputs": inputs(Path(self.case.reference))}
+        return told
+
+    def fill(self, there: Mapping[str, FileFacts], target: Path) -> dict[str, str]:
+        """Write the files that are known already; gives the stored file name by name, like a pull does.
+
+        `target` is a mode's folder in the run folder. Errors: InputError for a link in there, OSError.
+        """
+        written = {}
+        for name, facts in there.items():
+            content = self._known(facts)
+            if content is not None:
+                write_file(target / stored_name(name), content, target.parent)
+                written[name] = stored_name(name)
+        return written
+
+    # ---- what is known
+
+    def _known(self, facts: FileFacts) -> bytes | None:
+        for tensor, spec in self._by_size.pop(facts.size_bytes, []):  # each size is encoded once, when it is met
+            self._by_md5.setdefault((facts.size_bytes, _md5(_encoded(tensor, spec))), (tensor, spec))
+        found = self._by_md5.get((facts.size_bytes, facts.md5))
+        if found is not None:
+            return _encoded(*found)
+        path, start = self._fed.get((facts.size_bytes, facts.md5), (None, 0))
+        return path.read_bytes()[start : start + facts.size_bytes] if path else None
+
+    def _storages(self, reference: Reference) -> Iterator[tuple[ReferenceTensor, TensorSpec]]:
+        """Every way in which a tensor of the reference, or its float side, may lie on the board."""
+        for tensor in reference.tensors.values():
+            for side in (tensor, tensor.alternate):
+                if side is not None and side.spec is not None:
+                    ways = [way for unit in self.platform.units for way in self.platform.storages(side.spec, unit)]
+                    yield from ((side, way) for way in dict.fromkeys(ways) if tells(side.spec, way))
+
+    # ---- feeding an ONNX
+
+    def _feeds(
+        self, info: ModelInfo, inputs: Sequence[Fed], of: str
+    ) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
+        def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
+            if len(wanted) != len(inputs):
+                raise InputError(
+                    f"{of}: takes {len(wanted)} inputs, the board's model {len(inputs)}: it is another model's ONNX",
+                    _both_sides(wanted, info),
+                )
+            try:
+                return {spec.name: self._feed(info, spec, _partner(spec, i, inputs)) for i, spec in enumerate(wanted)}
+            except InputError as error:
+                if not _foreign(wanted, info):
+                    raise
+                raise InputError(
+                    f"{of}: it may be another model's ONNX: {error.message}",
+                    f"{_both_sides(wanted, info)}; give --reference the ONNX that this model was built from",
+                ) from error
+
+        return feeds
+
+    def _feed(self, info: ModelInfo, spec: TensorSpec, fed: Fed) -> bytes:
+        own = tuple(s for s in info.inputs if s.name == fed.tensor)
+        return self.platform.reference_feed(replace(info, inputs=own or info.inputs), spec, fed.path.read_bytes())
+
+
+def _partner(spec: TensorSpec, position: int, inputs: Sequence[Fed]) -> Fed:
+    """The board input of the same name, else the one in the same place."""
+    return next((fed for fed in inputs if fed.tensor == spec.name), inputs[position])
+
+
+def _foreign(wanted: Sequence[TensorSpec], info: ModelInfo) -> bool:
+    """Whether the inputs of an ONNX and of the board's model have no name, or no size, in common."""
+    names = {spec.name for spec in wanted} & {spec.name for spec in info.inputs}
+    sizes = {_sides(spec) for spec in wanted} & {_sides(spec) for spec in info.inputs}
+    return bool(info.inputs) and not (names and sizes)
+
+
+def _sides(spec: TensorSpec) -> tuple[int, ...]:
+    """The sizes of a tensor in whatever order of axes, without the ones that a layout may add."""
+    return tuple(sorted(size for size in spec.shape if size != 1))
+
+
+def _both_sides(wanted: Sequence[TensorSpec], info: ModelInfo) -> str:
+    return f"it takes {_inputs_in_words(wanted)}; the model on the board takes {_inputs_in_words(info.inputs)}"
+
+
+def _inputs_in_words(specs: Sequence[TensorSpec]) -> str:
+    """`'images' u8 1x3x224x224`, of each input."""
+    return ", ".join(f"{s.name!r} {s.dtype} {'x'.join(map(str, s.shape))}" for s in specs) or "no input that it tells"
+
+
+def _pieces(path: Path) -> Iterator[tuple[tuple[int, str], tuple[Path, int]]]:
+    """Size and md5 of a fed file as tools dump it: whole, or an NV12 picture as its two planes."""
+    data = path.read_bytes()
+    luma = len(data) // 3 * 2
+    for start, end in ((0, len(data)), (0, luma), (luma, len(data))):
+        yield (end - start, _md5(data[start:end])), (path, start)
+
+
+def _padded(spec: TensorSpec) -> bool:
+    return bool(spec.stride_bytes) or (spec.aligned_shape or spec.shape) != spec.shape
+
+
+def _encoded(tensor: ReferenceTensor, spec: TensorSpec) -> bytes:
+    """The bytes of a reference tensor in a storage; nothing where the storage does not fit it after all."""
+    try:
+        return encode(stored_values(tensor, spec), spec)
+    except TensorError:
+        return b""
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

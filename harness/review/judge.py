@@ -1,0 +1,360 @@
+"""A run folder -> profile, comparison, findings and the run's verdict. Needs no board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness import platforms
+from harness.consistency.checks import reference_check, repeatability
+from harness.consistency.compare import Settings, compare
+from harness.consistency.policy import load_policy, waiver_record
+from harness.consistency.reading.hashed import Hashed, hashed_files
+from harness.consistency.reading.pairs import board_spec
+from harness.consistency.reading.shapes import ShapesOfModel
+from harness.diagnosis import find
+from harness.diagnosis.plan import find_beside, join, read_build
+from harness.dumps.folders import each_once, gaps
+from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD, HarnessError, InputError
+from harness.platforms.base import Platform
+from harness.platforms.emulated import latency_is_estimated
+from harness.profiling import order_of_dumps, profile
+from harness.records import (
+    Board,
+    Case,
+    Comparison,
+    Dump,
+    Finding,
+    Gap,
+    Graph,
+    ModelInfo,
+    Profile,
+    TensorSpec,
+    Verdict,
+)
+from harness.reference.beside import check_runtime
+from harness.reference.folder import refuse_no_reference
+from harness.reference.graph import read_graph
+from harness.review.expectation import Expectation
+from harness.runs import folder as store
+from harness.runs import previous, resume
+from harness.session import identity
+from harness.session.identity import command_of
+from harness.toolchains import read_any
+
+Tell = Callable[[str, int, int], None]
+
+
+def check_before(case: Case) -> Case:
+    """Refuse what cannot be judged, before a board is touched. Errors: InputError, ConfigError."""
+    _check_references(case)
+    if case.graph:
+        read_graph(Path(case.graph))
+    if case.mapping and not Path(case.mapping).is_file():
+        what = "a folder, not a mapping file" if Path(case.mapping).is_dir() else "no such mapping file"
+        raise InputError(f"{case.mapping}: {what}", "a YAML file of lines `board name: reference name`")
+    load_policy(case.policy)
+    for path in case.build:
+        if not path.exists():
+            raise InputError(f"{path}: no such file (from --build)", "give a log or table of the toolchain")
+    for path, artifact in ((path, read_any(path)) for path in case.build):
+        if artifact is None:
+            raise InputError(f"{path}: no reader knows this file", f"see what it is: harness inspect {path}")
+        if not (artifact.nodes or artifact.estimates or artifact.similarities or artifact.messages):
+            raise InputError(
+                f"{path}: {artifact.title}: holds no plan of a build", "give the toolchain's log or tables"
+            )
+    return case
+
+
+def _check_references(case: Case) -> None:
+    for given, what in ((case.reference, "reference"), (case.floats, "float reference")):
+        if given:
+            refuse_no_reference(Path(given), what)
+            check_runtime(Path(given), case.reference_runtime)
+
+
+def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict[str, Any]:
+    """Read what a run left, judge it and write it into its run.json; returns the run.
+
+    Errors: InputError where a file of this PC is not what it was when the run began.
+    """
+    run = store.load_run(folder)
+    store.check_names(run, folder / "run.json")
+    try:
+        _judge(Left(platforms.load(board.platform), folder, {m["mode"]: m for m in run["modes"]}), run, expected, tell)
+    except HarnessError:
+        _refuse_changed(folder, expected.case, run)  # a file that is being written over looks damaged
+        raise
+    _refuse_changed(folder, expected.case, run)
+    store.save_run(folder, run)
+    resume.drop(folder)  # judged: from here on there is nothing to go on with
+    return run
+
+
+def _judge(left: Left, run: dict[str, Any], expected: Expectation, tell: Tell) -> None:
+    comparison = _comparison(left, expected, tell)
+    tell("reading times", 0, -1)
+    times = _profile(left, expected.reference.graph if expected.reference else None)
+    case = expected.case
+    checks = {} if comparison else _over_time(left, Known(left, expected))
+    build = case.build or find_beside(case.model, case.model_name)
+    plan = join(read_build(build), times, comparison) if build else None
+    run |= {
+        "profile": store.to_json(times),
+        "comparison": store.to_json(comparison),
+        "checks": checks,
+        "policy": _policy(expected, comparison),
+        "plan": store.to_json(plan),
+        "memory": _memory(left),
+    }
+    tell("looking for causes", 0, -1)
+    found = (*find(run, times, comparison, plan), *_pc_side(expected, run))
+    run["findings"] = store.to_json(found)
+    run["verdict"] = store.to_json(verdict(run["modes"], comparison, checks))
+    _hold_against(case.previous, case.max_slower_percent, run)
+
+
+def _refuse_changed(folder: Path, case: Case, run: dict[str, Any]) -> None:
+    """Refuse a verdict by files that changed since the run began; of those that were sent, a note says so.
+
+    Errors: InputError; what run.json says then is that nothing was measured.
+    """
+    kept = resume.load(folder).files if (folder / resume.FILE).is_file() else ()
+    run["notes"] += [
+        f"changed on this PC after it was sent (this run is about what was sent): {told}"
+        for told in identity.differences(*identity.again(kept, identity.SENT))
+    ]
+    beside = () if case.build else find_beside(case.model, case.model_name)
+    now = identity.take(identity.without(identity.files_of(case, beside), identity.SENT)) if kept else ()
+    changed = identity.differences([one for one in kept if one.role not in identity.SENT], now)
+    try:
+        identity.refuse(changed, "when this run began", command_of(run))
+    except InputError as error:
+        before = store.load_run(folder)
+        before |= {"state": "failed", "stopped_at": "judging", "problems": [*before["problems"], error.message]}
+        store.save_run(folder, before | {"verdict": store.to_json(not_measured(error.message))})
+        error.run_folder = folder
+        raise
+
+
+def _policy(expected: Expectation, comparison: Comparison | None) -> dict[str, Any] | None:
+    """The policy that judged, with all its waivers: also those that no layer needed, or that have ended."""
+    if comparison is None:
+        return None
+    policy = load_policy(expected.case.policy)
+    layers = [(layer.op, layer.name) for layer in comparison.layers]
+    return {"name": policy.name, "source": policy.source, "waivers": waiver_record(policy, layers)}
+
+
+def _hold_against(earlier: str, max_slower_percent: float | None, run: dict[str, Any]) -> None:
+    if not earlier:
+        return
+    run["previous"] = previous.against(store.load_run(Path(earlier)), run)
+    word = previous.judged(Verdict(**run["verdict"]), run["previous"]["latency"], max_slower_percent)
+    run["previous"]["max_slower_percent"] = max_slower_percent
+    run["verdict"] = store.to_json(word)
+
+
+class Left:
+    """What a run left on this PC, read through its platform's eyes."""
+
+    def __init__(self, platform: Platform, folder: Path, modes: Mapping[str, Any]) -> None:
+        self.platform, self.folder, self.modes = platform, folder, modes
+        self.info: ModelInfo = platform.read_model_info(self.log("info"))
+
+    def log(self, mode: str) -> str:
+        path = self.folder / mode / "log.txt"
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+    def worked(self, mode: str) -> bool:
+        return mode in self.modes and not self.modes[mode]["failure"]
+
+    def outputs(self, mode: str) -> tuple[Dump, ...]:
+        return self.platform.read_outputs(self.folder / mode, self.log(mode), self.info)
+
+    def layers(self, mode: str) -> tuple[Dump, ...]:
+        """Per-layer dumps of a debug run; of any other mode none."""
+        if not mode.startswith("debug"):
+            return ()
+        return self.platform.read_dumps(self.folder / mode, self.log(mode), self.info)
+
+    def dumps(self, mode: str) -> tuple[Dump, ...]:
+        return each_once(self.layers(mode), self.outputs(mode))
+
+    def gaps(self, mode: str) -> tuple[Gap, ...] | None:
+        """Layers that the dumps of a mode miss by their own numbers; None where they carry none."""
+        return gaps((*self.layers(mode), *self.outputs(mode)), self.platform.name)
+
+    def hashed(self, mode: str) -> dict[Path, Hashed]:
+        """Dumps that the board hashed and that were not pulled."""
+        return hashed_files(self.folder / mode, self.modes[mode]["files"])
+
+    def turns(self, kind: str) -> list[str]:
+        """The runs of one mode that worked: "debug", "debug-2", ..."""
+        return [mode for mode in self.modes if mode.split("-")[0] == kind and self.worked(mode)]
+
+
+def _memory(left: Left) -> dict[str, dict[str, int]]:
+    """Figures in bytes of each mode that tells memory."""
+    told = {mode: left.platform.read_memory(left.folder / mode) for mode in left.modes if left.worked(mode)}
+    return {mode: figures for mode, figures in told.items() if figures}
+
+
+def _pc_side(expected: Expectation, run: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Is this PC itself a sound reference? Asked where one was computed here and something is not equal."""
+    if expected.reference is None or run["comparison"] is None:
+        return ()
+    return reference_check.check_run(expected.reference, run)
+
+
+def _profile(left: Left, graph: Graph | None) -> Profile | None:
+    """Times of the profile mode; a release run alone still tells its latency."""
+    order = order_of_dumps(left.layers("debug")) if left.worked("debug") else ()
+    for mode in ("profile", "release"):
+        if left.worked(mode):
+            where, log = left.folder / mode, left.log(mode)
+            latency = left.platform.read_latency(where, log)
+            if latency is not None:
+                found = profile(latency, left.platform.read_ops(where, log), graph, order=order, folder=where)
+                return found if found.ops else replace(found, estimated=latency_is_estimated(where))
+    return None
+
+
+# --------------------------------------------------------------------------- comparison
+
+
+def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | None:
+    """The layers of the debug run, or the outputs of the release run; None when neither worked."""
+    mode = next((mode for mode in ("debug", "release") if left.worked(mode)), None)
+    reference = expected.reference
+    if mode is None or reference is None:
+        return None
+    found = compare(reference, left.dumps(mode), _settings(left, expected, mode, tell))
+    names = _names(left.dumps(mode), found)
+    over_time = _over_time(left, Known(left, expected, names))
+    if over_time.get("observer", {}).get("same") is False:
+        released = compare(reference, left.outputs("release"), _settings(left, expected, "release", tell))
+        over_time["observer"] |= _both_judged(over_time["observer"], names, (found, released))
+    return replace(found, extras=found.extras | over_time)
+
+
+def _settings(left: Left, expected: Expectation, mode: str, tell: Tell) -> Settings:
+    case = expected.case
+    return Settings(
+        storages=left.platform.storages,
+        policy=load_policy(case.policy, case.min_coverage),
+        mapping=Path(case.mapping) if case.mapping else None,
+        model=Path(case.graph) if case.graph else None,
+        floats=expected.floats,
+        platform=left.platform.name,
+        toolchain=left.info.versions.get("builder", ""),
+        repeats=[left.dumps(turn) for turn in left.turns(mode) if turn != mode],
+        gaps=left.gaps(mode),
+        hashed=left.hashed(mode),
+        progress=tell,
+    )
+
+
+def _both_judged(observer: Mapping[str, Any], names: Mapping[str, str], found: Sequence[Comparison]) -> dict[str, Any]:
+    """Whether outputs that two modes give differently are good in both: dumping layers takes an optimizer's fusions
+    away, and floats then round in another way."""
+    layers = [names.get(name, name) for name in observer["differing"]]
+    verdicts = [{layer.name: layer.verdict for layer in one.layers} for one in found]
+    within = all(one.get(layer) in ("exact", "within") for one in verdicts for layer in layers)
+    told = "in both modes they are within the policy" if within else "not in every mode are they within the policy"
+    return {"within": within, "detail": f"{observer['detail']}; {told}"}
+
+
+def _names(dumps: Sequence[Dump], comparison: Comparison) -> dict[str, str]:
+    """Dump name -> layer name, in the order of the layers: many boards name a tensor in their own way."""
+    by_file = {dump.path.name: dump.name for dump in dumps}
+    return {by_file.get(layer.board_file, layer.name): layer.name for layer in comparison.layers}
+
+
+def _over_time(left: Left, known: Known) -> dict[str, Any]:
+    """Do release and debug give the same outputs, and do repeats give the same values? Asked of the board alone."""
+    extras: dict[str, Any] = {}
+    worked = [mode for mode in ("release", "debug") if left.worked(mode)]
+    by_mode = {mode: repeatability.hashes(left.outputs(mode), known.resolve) for mode in worked}
+    if len(by_mode) > 1:
+        extras["observer"] = repeatability.observer(by_mode)
+    for kind in ("release", "debug"):
+        turns = [_data(left.dumps(turn)) for turn in left.turns(kind)]
+        if len(turns) > 1:
+            repeats = [repeatability.hashes(dumps, known.resolve) for dumps in turns]
+            told = [{known.names.get(name, name): value for name, value in run.items()} for run in repeats]
+            order, by_file = known.order(turns[0], told)
+            found = repeatability.determinism(told, order)
+            extras.setdefault("determinism", {})[kind] = found | {"order": "files" if by_file else "network"}
+    return extras
+
+
+def _data(dumps: Sequence[Dump]) -> Sequence[Dump]:
+    """What flows through the network: weights are the model's, and a tensor that an op reads is told by who made it."""
+    made = {dump.name for dump in dumps if dump.role == "output"}
+    return [d for d in dumps if d.role == "output" or (d.role == "input" and d.name not in made)]
+
+
+class Known:
+    """What is known of dumps besides the dumps: by a reference and its comparison, by an ONNX that is only read, or
+    nothing. `names` are a comparison's layers by dump; without one every tensor counts."""
+
+    def __init__(self, left: Left, expected: Expectation, names: Mapping[str, str] | None = None) -> None:
+        self.names, self._storages = names or {}, left.platform.storages
+        self._tensors = expected.reference.tensors if expected.reference is not None else {}
+        model = expected.case.graph if expected.reference is None else ""
+        self._shapes = ShapesOfModel(Path(model), self._storages) if model else None
+
+    def resolve(self, dump: Dump) -> TensorSpec | None:
+        """The spec of a dump that has none of its own."""
+        if self._shapes is not None:
+            return self._shapes.resolve(dump)
+        tensor = self._tensors.get(self.names.get(dump.name, dump.name))
+        return board_spec(tensor, dump, self._storages) if tensor is not None else None
+
+    def order(self, dumps: Sequence[Dump], repeats: Sequence[Mapping[str, str]]) -> tuple[list[str], bool]:
+        """Names in the network's order, and whether that is the order of the files only."""
+        if self.names:
+            return [name for name in self.names.values() if any(name in run for run in repeats)], False
+        if self._shapes is not None:
+            return self._shapes.in_order(dumps), False
+        return [], any(dump.index < 0 for dump in dumps)
+
+
+# --------------------------------------------------------------------------- the word
+
+
+def verdict(
+    modes: Sequence[Mapping[str, Any]], comparison: Comparison | None, checks: Mapping[str, Any] | None = None
+) -> Verdict:
+    """One word for the run. A mode that failed can never be good; nothing compared is never consistent.
+
+    Instability comes first: the layers of an unstable run say little. Then what the comparison found; then a debug
+    build that computes something else than the release build, whose layers are those of another run. `checks` is what
+    the board says against itself where there was no comparison.
+    """
+    failed = [mode for mode in modes if mode["failure"]]
+    extras = comparison.extras if comparison else {}
+    alone = repeatability.without_reference(checks or {})
+    if comparison is None and alone.exit_code == MEASURED_BAD:
+        return alone
+    if comparison is not None:
+        word = repeatability.final_verdict(comparison.verdict, extras)
+        if word.exit_code == MEASURED_BAD:
+            return word
+    other = extras.get("observer", {})
+    if other.get("same") is False and not other.get("within"):
+        return Verdict("diverges", other["detail"], MEASURED_BAD)
+    if failed:
+        return not_measured(f"{failed[0]['mode']}: {failed[0]['failure']['message']}")
+    if comparison is not None and comparison.verdict.word == "consistent" and other.get("within"):
+        return replace(comparison.verdict, word="consistent_within", detail=other["detail"])
+    return comparison.verdict if comparison is not None else alone
+
+
+def not_measured(why: str) -> Verdict:
+    """The word on a run that could not be made."""
+    return Verdict("not_measured", why, COULD_NOT_MEASURE)

@@ -1,0 +1,1 @@
+"""Run folders: written, resumed, held beside an earlier one."""

@@ -1,0 +1,201 @@
+"""Run folders: `runs/<case>/<board>/<utc>/run.json`, written as the run goes, so that a cut run is still readable."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from harness.errors import COULD_NOT_MEASURE, InputError
+from harness.files import safe
+from harness.files.digests import md5_of_file
+from harness.files.packed import refuse_packed
+from harness.names import safe_name
+
+FORMAT = 1
+
+
+def to_json(value: Any) -> Any:
+    """Records to plain JSON values. NaN and infinities become "nan", "inf", "-inf": JSON has no word for them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy here
+        return to_json(value.tolist())
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """{"name", "bytes", "md5"} of a file; read in pieces. Errors: InputError when it cannot be read."""
+    try:
+        return {"name": path.name, "bytes": path.stat().st_size, "md5": md5_of_file(path)}
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
+def new_run_folder(root: Path, case: str, board: str, now: datetime | None = None) -> Path:
+    """Make `root/<case>/<board>/<utc>`; two runs in one second get different folders."""
+    stamp = (now or datetime.now(timezone.utc)).strftime("%Y%m%dT%H%M%SZ")
+    parent = root / safe_name(case) / safe_name(board)
+    for extra in range(1000):
+        folder = parent / (stamp if not extra else f"{stamp}-{extra}")
+        try:
+            safe.make_folder(folder, root, new=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"{folder}: {error.strerror}", "give a writable folder with --runs DIR") from error
+        return folder
+    raise InputError(f"{parent}: a thousand runs in one second", "wait a second")
+
+
+def write_atomically(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Write a whole file or none of it; half a surrogate pair of a board's name is escaped, as JSON allows."""
+    safe.write_file(path, text.encode("utf-8", "backslashreplace"), mode=mode)
+
+
+RESERVE = ".reserve"
+RESERVE_BYTES = 2**20  # room for the last run.json on a disk that the dumps have filled
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Be the one process that works on a run folder; a lock of the system, so a killed process holds none.
+
+    Errors: InputError when another process is at work on it, or where it holds links.
+    """
+    safe.refuse_links(folder)
+    claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if not _locked(claim, fcntl.LOCK_EX):
+            raise InputError(f"{folder}: this run is still going on in another process", "wait for it, or end it")
+        with suppress(OSError):
+            safe.write_file(folder / RESERVE, os.urandom(RESERVE_BYTES))
+        yield
+    finally:
+        os.close(claim)
+        free_reserve(folder)
+
+
+def free_reserve(folder: Path) -> None:
+    """Give up the room that was kept for the end of a run."""
+    with suppress(OSError):
+        (folder / RESERVE).unlink(missing_ok=True)
+
+
+def at_work(folder: Path) -> bool:
+    """Whether a process works on this run folder now."""
+    try:
+        claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        return not _locked(claim, fcntl.LOCK_SH)
+    finally:
+        os.close(claim)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    """Take a lock, or False where another process has it. A look at the lock takes a moment, and is waited for."""
+    for _ in range(20):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if kind == fcntl.LOCK_SH:
+                return False
+            time.sleep(0.05)
+        except OSError:  # a file system without locks
+            return True
+    return False
+
+
+def save_run(folder: Path, run: dict[str, Any]) -> Path:
+    """Write run.json; keys in the order of insertion, two spaces, one newline at the end."""
+    path = folder / "run.json"
+    write_atomically(path, json.dumps(to_json(run), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return path
+
+
+def find_run(path: Path) -> Path:
+    """The run.json meant by a run folder, a case's folder (newest run inside) or the file itself.
+
+    Errors: InputError where there is none, or where the run folder holds links.
+    """
+    if path.is_file():
+        _refuse_other_file(path)
+        return path
+    if os.path.lexists(path / "run.json"):
+        safe.refuse_links(path)
+        return path / "run.json"
+    inside = sorted(path.rglob("run.json"), key=lambda p: (p.parent.name, os.fspath(p))) if path.is_dir() else []
+    if inside:
+        safe.refuse_links(inside[-1].parent)
+        return inside[-1]
+    raise InputError(f"{path}: no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z")
+
+
+def _refuse_other_file(file: Path) -> None:
+    """Errors: InputError for a file that cannot be a run.json by its name: where the run is, if it lies beside it."""
+    if file.suffix == ".json":
+        return
+    refuse_packed(file, "a run folder")
+    beside = next((folder for folder in (file.parent, file.parent.parent) if (folder / "run.json").is_file()), None)
+    hint = f"the run that it belongs to: {beside}" if beside else "for example runs/CASE/BOARD/20261120T091400Z"
+    raise InputError(f"{file}: a file; a run folder (or its run.json) is wanted", hint)
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """Read a run. Errors: InputError when it is missing, not a run, cut short or of a newer format."""
+    file = find_run(path)
+    try:
+        run = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file}: not a readable run.json ({error})", "run the case again") from error
+    if not isinstance(run, dict) or not isinstance(run.get("format"), int):
+        raise InputError(f"{file}: JSON, but not a run of harness (no format number)")
+    if run["format"] > FORMAT:
+        raise InputError(f"{file}: run format {run['format']}, this harness reads up to {FORMAT}", "update harness")
+    if run.get("state") == "running" and not at_work(file.parent):
+        mark_broken_off(run)
+    return run
+
+
+def check_names(run: dict[str, Any], file: Path) -> None:
+    """Names in run.json that files of the run folder are looked up by. Errors: InputError for one that leads out."""
+    try:
+        modes = [(str(mode["mode"]), str(mode["folder"]), mode["files"]) for mode in run["modes"]]
+        rows = [*run["case"]["inputs"], *(row for _, _, files in modes for row in files)]
+        files = [str(row.get("file") or "") for row in rows]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: damaged: no list of modes and inputs ({error!r})", "run the case again") from error
+    single = [name for mode, folder, _ in modes for name in (mode, folder)]
+    for name in (*single, *files):
+        parts = name.split("/")
+        if ".." in parts or name.startswith("/") or "\0" in name or (name in single and (len(parts) > 1 or not name)):
+            raise InputError(f"{file}: the name {name!r} leads out of the run folder", "who made this run.json?")
+
+
+def mark_broken_off(run: dict[str, Any]) -> None:
+    """Say of a run that nobody works on any more what its own process could not."""
+    message = "broken off: the process that made this run is gone (it was killed, or this PC lost its power or disk)"
+    run["state"] = "interrupted"
+    run["verdict"] = {"word": "not_measured", "detail": message, "exit_code": COULD_NOT_MEASURE}
+    run["problems"] = [*run.get("problems", []), message]

@@ -1,0 +1,133 @@
+"""Which files a run is about: size and md5 of each, taken before anything is sent and held against them later.
+
+A run lasts minutes or hours, and `--resume` may come days later, while toolchains write models in place. What was
+measured with one file and judged, or gone on with, by another of the same name would be a verdict about neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from harness.errors import InputError
+from harness.records import Case, FileIdentity
+from harness.reference.onnx_file import load_model
+
+CHUNK_BYTES = 2**20
+SHOWN = 4  # differences that are told one by one
+SENT = ("model", "input", "support")  # roles of what the board got: it is what it was when it was sent
+_LOCATION = b"location"  # the key that names a file of weights in an ONNX; without it none is there
+
+
+def files_of(case: Case, beside: Sequence[Path] = (), support: Sequence[Path] = ()) -> tuple[tuple[str, Path], ...]:
+    """(role, path) of every file and folder on this PC that decides what a run measures or how it is judged.
+
+    `beside` are the toolchain's files that lie beside the model, `support` what the platform sends with it.
+    """
+    named = [("model", case.model), *(("input", path) for _, path in case.inputs)]
+    named += [("support", path) for path in support]
+    texts = {"reference": case.reference, "float model": case.floats, "graph": case.graph, "mapping": case.mapping}
+    texts |= {"earlier run": case.previous, "policy": case.policy if Path(case.policy).is_absolute() else ""}
+    named += [(role, Path(text)) for role, text in texts.items() if text]
+    return (*named, *(("build", path) for path in (*case.build, *beside)))
+
+
+def take(named: Iterable[tuple[str, Path]]) -> tuple[FileIdentity, ...]:
+    """Hash them; one that is not there has no files. Errors: InputError for what cannot be read."""
+    return tuple(FileIdentity(role, str(path), _files(path)) for role, path in named)
+
+
+def _files(path: Path) -> dict[str, tuple[int, str]]:
+    """(bytes, md5) by name below `path`; a file is named "". An ONNX brings its files of weights."""
+    if path.is_dir():
+        inside = sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+        return {str(file.relative_to(path)): _digest(file)[:2] for file in inside if file.is_file()}
+    if not path.is_file():
+        return {}
+    size, md5, has_weights = _digest(path)
+    weights = _weights(path) if has_weights and path.suffix == ".onnx" else {}
+    return {"": (size, md5), **weights}
+
+
+def _digest(path: Path) -> tuple[int, str, bool]:
+    """Size, md5, and whether the bytes may name a file of weights."""
+    digest, size, tail, found = hashlib.md5(usedforsecurity=False), 0, b"", False
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(CHUNK_BYTES):
+                digest.update(piece)
+                size += len(piece)
+                found = found or _LOCATION in tail + piece
+                tail = piece[-len(_LOCATION) :]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", "see its rights: ls -l") from error
+    return size, digest.hexdigest(), found
+
+
+def _weights(model: Path) -> dict[str, tuple[int, str]]:
+    """Files beside an ONNX that hold its weights; those outside its folder are refused where the model is loaded."""
+    try:
+        tensors = load_model(model).graph.initializer
+    except InputError:  # what reads it for its contents says what is wrong with it
+        return {}
+    told = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+    inside = [name for name in sorted(told) if not PurePosixPath(name).is_absolute() and ".." not in Path(name).parts]
+    return {name: _digest(model.parent / name)[:2] for name in inside if (model.parent / name).is_file()}
+
+
+def differences(before: Iterable[FileIdentity], now: Iterable[FileIdentity]) -> list[str]:
+    """What is not as it was, a sentence for each file with both md5s."""
+    was = {(one.role, one.path): one for one in before}
+    found = {(one.role, one.path): one for one in now}
+    told = []
+    for key in dict.fromkeys([*was, *found]):
+        role, path = key
+        then, since = (group[key].files if key in group else {} for group in (was, found))
+        told += list(_changes(role, Path(path), then, since))
+    return told
+
+
+def _changes(
+    role: str, path: Path, then: Mapping[str, tuple[int, str]], now: Mapping[str, tuple[int, str]]
+) -> Iterator[str]:
+    for name in dict.fromkeys([*then, *now]):
+        old, new = then.get(name), now.get(name)
+        folder = path if path.is_dir() or "" not in {*then, *now} else path.parent
+        file = path if not name else folder / name
+        if old is None and new is not None:
+            yield f"{file} ({role}) was not there: md5 {new[1]}, {new[0]} bytes now"
+        elif new is None and old is not None:
+            yield f"{file} ({role}) is gone: it had md5 {old[1]}, {old[0]} bytes"
+        elif old is not None and new is not None and old != new:
+            yield f"{file} ({role}) had md5 {old[1]}, {old[0]} bytes, and has md5 {new[1]}, {new[0]} bytes now"
+
+
+def refuse(changed: Sequence[str], since: str, command: str) -> None:
+    """Errors: InputError that names every file, and the `command` that begins anew."""
+    if changed:
+        more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
+        told = "; ".join([*changed[:SHOWN], *more])
+        raise InputError(f"files are not as they were {since}: {told}", f"start a new run: {command or 'harness run'}")
+
+
+def without(named: Iterable[tuple[str, Path]], roles: Sequence[str]) -> list[tuple[str, Path]]:
+    """Those of other roles."""
+    return [(role, path) for role, path in named if role not in roles]
+
+
+def again(named: Iterable[FileIdentity], roles: Sequence[str]) -> tuple[list[FileIdentity], tuple[FileIdentity, ...]]:
+    """Those of some roles as they were, and as they are now."""
+    before = [one for one in named if one.role in roles]
+    return before, take((one.role, Path(one.path)) for one in before)
+
+
+def command_of(run: Mapping[str, Any]) -> str:
+    """What makes a run anew, typed where the user stands; "" where its run.json does not say."""
+    command = run.get("command")
+    told = command if isinstance(command, Mapping) else {}
+    line, folder = str(told.get("line") or ""), str(told.get("folder") or "")
+    return f"cd {shlex.quote(folder)} && {line}" if line and folder and folder != str(Path.cwd()) else line

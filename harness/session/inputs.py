@@ -1,0 +1,214 @@
+"""Which file goes to which input of the model: by name or by order, with the sizes the board's tool takes."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from harness.errors import InputError
+from harness.files.arrays import Raw, convert_line, is_npy, is_picture, read_npy
+from harness.files.packed import refuse_packed
+from harness.files.safe import new_file, write_file
+from harness.names import safe_name
+from harness.records import Case
+
+NOISE_SEED = 20260101  # fixed, so that two runs without --input feed the same bytes
+
+
+@dataclass(frozen=True)
+class BoardInput:
+    """One input file in the model's order."""
+
+    tensor: str
+    path: Path
+    generated: bool = False
+    note: str = ""
+    given_name: str = ""  # as the user's file is called; `path` may be the copy in the run folder
+
+
+def plan_inputs(
+    given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]], scratch: Path, *, raw: bool = False
+) -> tuple[BoardInput, ...]:
+    """Order the given files as the model wants them; make seeded noise when none was given, and say so.
+
+    What is used lies in `scratch` afterwards; an .npy of the input's dtype and shape lies there as raw bytes.
+    `facts` is the platform's answer: name and size in bytes (None when unknown) per input, in the model's order.
+    `raw` says that a picture will not do, though the board's tool decodes some: a reference is fed with the same bytes.
+    Errors: InputError for a missing file, an unknown or repeated tensor, a wrong number, size, dtype or shape.
+    """
+    if not given:
+        return tuple(_noise(fact, scratch) for fact in facts)
+    for _, path in given:
+        if not path.is_file():
+            raise InputError(f"{path}: no such input file", "--input FILE or --input TENSOR=FILE")
+    given = _planes(given, facts, scratch)
+    ordered = _by_name(given, facts) if any(name for name, _ in given) else _by_order(given, facts)
+    return tuple(
+        _taken(item, fact, position, scratch, raw)
+        for position, (item, fact) in enumerate(zip(ordered, facts, strict=True))
+    )
+
+
+def wants_raw(case: Case, modes: Sequence[str], facts: Sequence[dict[str, Any]]) -> bool:
+    """Whether a picture that the board's tool decodes will not do: a PC's model, or a debug program, takes values."""
+    raw_modes = {mode for fact in facts for mode in fact.get("raw_modes", ())}
+    return bool(case.reference or case.floats or raw_modes & set(case.modes or modes))
+
+
+def tool_name(row: dict[str, Any]) -> str:
+    """An input's name for programs that read its shape from there: an array's is that of its raw bytes."""
+    kept = PurePosixPath(row["file"]).name
+    became_raw = row["name"].endswith(".npy") and not kept.endswith(".npy")
+    return kept.partition("_")[2] if became_raw else str(row["name"])
+
+
+def _planes(
+    given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]], scratch: Path
+) -> Sequence[tuple[str, Path]]:
+    """One NV12 file for a model that takes its two planes as inputs `..._y` and `..._uv`: two files in `scratch`.
+
+    Newer toolchains compile an NV12 input so. Anything that is not surely one is given back as it is.
+    """
+    sizes = [int(fact.get("bytes") or 0) for fact in facts]
+    names = [fact["name"] for fact in facts]
+    if len(given) != 1 or len(facts) != 2 or 0 in sizes or sizes[0] != 2 * sizes[1]:
+        return given
+    stem = names[0].removesuffix("_y")
+    if names != [f"{stem}_y", f"{stem}_uv"] or given[0][0] not in ("", stem):
+        return given
+    path = given[0][1]
+    if is_picture(path) and path.stat().st_size != sum(sizes):
+        raise _picture(path, _nv12_fact(stem, facts[0]))
+    whole = {"name": stem, "dtype": "u8", "shapes": ((sum(sizes),), *_nv12_shapes(facts[0]))}
+    data = read_npy(path, whole).data if is_npy(path) else path.read_bytes()
+    if len(data) != sum(sizes):
+        return given
+    planes = [(names[0], data[: sizes[0]]), (names[1], data[sizes[0] :])]
+    for name, plane in planes:
+        write_file(scratch / f"{safe_name(name)}.bin", plane, scratch.parent)
+    return [(name, scratch / f"{safe_name(name)}.bin") for name, _ in planes]
+
+
+def _nv12_fact(stem: str, luma: dict[str, Any]) -> dict[str, Any]:
+    """What is said of the two planes' one picture."""
+    sides = [f"{shape[1]}x{shape[0] // 3 * 2}" for shape in _nv12_shapes(luma)]
+    described = f"NV12 {''.join(sides)}, which is cut into its two planes"
+    return {"name": stem, "describe": described, "convert": f"--size {sides[0]} --to nv12" if sides else ""}
+
+
+def _nv12_shapes(luma: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+    """The usual array of an NV12 picture, (H * 3 / 2, W), from the shape of its luma plane."""
+    sizes = [size for size in next(iter(luma.get("shapes", ())), ()) if size != 1]
+    return ((sizes[0] * 3 // 2, sizes[1]),) if len(sizes) == 2 else ()
+
+
+def _taken(item: BoardInput, fact: dict[str, Any], position: int, scratch: Path, raw: bool) -> BoardInput:
+    """One file, held against what its input takes, and kept in `scratch`."""
+    if is_npy(item.path):
+        array = read_npy(item.path, fact)
+        if not array.is_open or ".npy" not in fact.get("encoded_suffixes", ()):
+            return _of_array(item, array, position, scratch)
+        return _kept(item, position, scratch)
+    _check_size(item, fact, raw)
+    return _kept(item, position, scratch)
+
+
+def _of_array(item: BoardInput, array: Raw, position: int, scratch: Path) -> BoardInput:
+    """Its raw bytes, named by its shape where that has the four sizes that some programs read from the name."""
+    sizes = "".join(f"_{size}" for size in array.shape) if len(array.shape) == 4 else ""
+    path = scratch / f"{position}_{safe_name(item.path.stem)}{sizes}.bin"
+    write_file(path, array.data, scratch.parent)
+    note = f"input {item.tensor!r} is the {'x'.join(map(str, array.shape))} array of {item.path.name}, as raw bytes"
+    return replace(item, path=path, given_name=item.path.name, note=note)
+
+
+def _kept(item: BoardInput, position: int, scratch: Path) -> BoardInput:
+    """A copy in the run folder, so that the run can be judged again when the original is gone."""
+    path = scratch / f"{position}_{safe_name(item.path.stem)}{item.path.suffix}"
+    with item.path.open("rb") as source, new_file(path, scratch.parent) as target:
+        shutil.copyfileobj(source, target)
+    return replace(item, path=path, given_name=item.path.name)
+
+
+def _noise(fact: dict[str, Any], scratch: Path) -> BoardInput:
+    if not fact.get("bytes"):
+        raise InputError(
+            f"input {fact['name']!r} has no fixed size, so it cannot be made up", f"give --input {fact['name']}=FILE"
+        )
+    path = scratch / f"{safe_name(fact['name'])}.bin"
+    write_file(path, _noise_bytes(fact), scratch.parent)
+    note = f"input {fact['name']!r} is seeded noise (seed {NOISE_SEED}): no --input was given"
+    return BoardInput(fact["name"], path, generated=True, note=note)
+
+
+def _noise_bytes(fact: dict[str, Any]) -> bytes:
+    """Noise that is a valid number in the input's type: raw random bytes read as floats would hold NaN."""
+    source = random.Random(NOISE_SEED)
+    size = int(fact["bytes"])
+    if fact.get("dtype") in ("f16", "f32", "f64"):
+        import numpy as np
+
+        kind = np.dtype({"f16": "<f2", "f32": "<f4", "f64": "<f8"}[fact["dtype"]])
+        return np.random.default_rng(NOISE_SEED).standard_normal(size // kind.itemsize).astype(kind).tobytes()
+    return source.randbytes(size)
+
+
+def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]]) -> tuple[BoardInput, ...]:
+    names = [fact["name"] for fact in facts]
+    files: dict[str, Path] = {}
+    for name, path in given:
+        if not name:
+            raise InputError(f"{path}: inputs by name and by order are mixed", "give every input as TENSOR=FILE")
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            raise InputError(
+                f"the model has no input {name!r}",
+                f"did you mean {near[0]!r}?" if near else f"its inputs: {', '.join(names)}",
+            )
+        if name in files:
+            raise InputError(f"input {name!r} was given twice: {files[name]} and {path}")
+        files[name] = path
+    missing = [name for name in names if name not in files]
+    if missing:
+        raise InputError(f"no file for input {missing[0]!r}", f"give --input {missing[0]}=FILE")
+    return tuple(BoardInput(name, files[name]) for name in names)
+
+
+def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]]) -> tuple[BoardInput, ...]:
+    if len(given) != len(facts):
+        names = ", ".join(repr(fact["name"]) for fact in facts)
+        raise InputError(
+            f"the model takes {len(facts)} input{'' if len(facts) == 1 else 's'} ({names}), given {len(given)}",
+            "give one --input each, in this order or as TENSOR=FILE",
+        )
+    return tuple(BoardInput(fact["name"], path) for fact, (_, path) in zip(facts, given, strict=True))
+
+
+def _check_size(item: BoardInput, fact: dict[str, Any], raw: bool) -> None:
+    """Errors: InputError for a picture where pixels are wanted, a packed file, or another number of bytes."""
+    size, expected = item.path.stat().st_size, fact.get("bytes")
+    decoded = item.path.suffix.lower() in fact.get("encoded_suffixes", ())  # the tool decodes jpg and txt itself
+    if is_picture(item.path) and (raw or not decoded) and size != expected:
+        raise _picture(item.path, fact)
+    if not expected or size == expected or decoded:
+        return
+    refuse_packed(item.path, f"the {expected} bytes that input {item.tensor!r} takes")
+    raise InputError(
+        f"{item.path}: input {item.tensor!r} takes {expected} bytes ({fact.get('describe', '')}), the file has {size}",
+        "harness convert makes board inputs from images; an .npy of the right dtype and shape is taken as it is",
+    )
+
+
+def _picture(path: Path, fact: dict[str, Any]) -> InputError:
+    """What is said of a jpg or png: the whole line that converts it, or that no line does."""
+    line = convert_line(path, fact)
+    otherwise = "prepare it as in training, save it (np.save('input.npy', array)), and give the .npy"
+    return InputError(
+        f"{path}: a picture, and input {fact['name']!r} takes raw values: {fact.get('describe', '')}",
+        f"{line}   (then --input the file that it writes)" if line else otherwise,
+    )

@@ -1,0 +1,65 @@
+"""Files for a board that mounts a folder of this PC (NFS and its like): copied here, read there.
+
+Small boards have a few megabytes of flash and are developed over NFS. Files lie by content, like in the agent's cache.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from pathlib import Path, PurePosixPath
+
+from harness.agent import Put
+from harness.errors import BoardError, ConfigError, HostError
+from harness.files.digests import md5_of_file
+from harness.transports.base import Transport
+
+LOOK_TIMEOUT_S = 120.0  # md5 of a model over a slow NFS
+
+
+def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
+    """Copy `path` into the shared folder unless it is there, and let the board confirm its md5.
+
+    `folders` are the one folder's names here and on the board. Errors: ConfigError for a folder that is not here,
+    HostError where it cannot be written, BoardError where the board sees something else.
+    """
+    here, there = Path(folders[0]).expanduser(), PurePosixPath(folders[1])
+    if not here.is_dir():
+        raise ConfigError(f"shared_folder: {here} is no folder on this PC", "mount it, or correct hosts.yaml")
+    md5 = md5_of_file(path)
+    suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9_]{1,12}", path.suffix) else ""
+    target = here / "harness-cache" / f"{md5}{suffix}"
+    size = path.stat().st_size
+    if not target.is_file() or target.stat().st_size != size:
+        _copy(path, target)
+    seen = str(there / "harness-cache" / target.name)
+    _confirm(seen, md5, transport)
+    return Put(path.name, md5, size, seen, 0)
+
+
+def _copy(path: Path, target: Path) -> None:
+    part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")  # other PCs have our process number, too
+    try:
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, part)
+        part.chmod(0o755)  # programs are started from here
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise HostError(
+            f"{target}: cannot be written ({error.strerror})", "see the rights of the shared folder"
+        ) from None
+
+
+def _confirm(seen: str, md5: str, transport: Transport) -> None:
+    """The board's own md5 of the file: a mount of another folder, or a stale one, is told here."""
+    done = transport.run(["md5sum", seen], timeout_s=LOOK_TIMEOUT_S)
+    told = done.out.decode("utf-8", "replace").split(None, 1)
+    if done.code == 0 and told and told[0] == md5:
+        return
+    said = told[0] if done.code == 0 and told else done.err.decode("utf-8", "replace").strip()[:200]
+    raise BoardError(
+        f"{transport.where}: {seen} is not what lies in the shared folder here: {said}",
+        "is the folder mounted on the board? `mount -t nfs -o nolock PC:/folder /mnt`",
+    )

@@ -1,0 +1,77 @@
+"""What a reader of toolchain files is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.toolchains.records import Artifact
+from harness.toolchains.text import decode
+
+HEAD_BYTES = 256 * 1024
+
+
+WHOLE_BYTES = 256 * 2**20  # a log over this size is not a log
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One file (or folder) that a reader looks at. Text is "" for a binary file."""
+
+    path: Path
+
+    @cached_property
+    def size_bytes(self) -> int:
+        return self.path.stat().st_size
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first 256 KiB; empty for a folder."""
+        if not self.path.is_file():
+            return b""
+        with self.path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+
+    @cached_property
+    def binary(self) -> bool:
+        return b"\x00" in self.head and self.head[:2] not in (b"\xff\xfe", b"\xfe\xff")
+
+    @cached_property
+    def decoded(self) -> tuple[str, tuple[str, ...]]:
+        """The whole file as text, and what had to be assumed. Errors: InputError when it is far too large."""
+        if self.binary or not self.path.is_file():
+            return "", ()
+        if self.size_bytes > WHOLE_BYTES:
+            raise InputError(f"{self.path}: {self.size_bytes} bytes is no log", "give the log itself")
+        return decode(self.path.read_bytes())
+
+    @property
+    def text(self) -> str:
+        return self.decoded[0]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """`matches` says whether the file is of this kind; `read` is only asked after it said yes."""
+
+    kind: str
+    title: str
+    matches: Callable[[Probe], bool]
+    read: Callable[[Probe], Artifact]
+
+
+def text_reader(kind: str, title: str, marks: Callable[[str], bool], read: Callable[[str], Artifact]) -> Reader:
+    """A reader of text files: `marks(text)` recognises, `read(text)` reads; what decoding assumed is told."""
+
+    def matches(probe: Probe) -> bool:
+        return not probe.binary and bool(probe.text) and marks(probe.text)
+
+    def reader(probe: Probe) -> Artifact:
+        text, assumed = probe.decoded
+        artifact = read(text)
+        return replace(artifact, problems=(*assumed, *artifact.problems)) if assumed else artifact
+
+    return Reader(kind, title, matches, reader)

@@ -1,0 +1,1 @@
+"""What hb_mapper, hb_compile and their verifiers leave behind."""

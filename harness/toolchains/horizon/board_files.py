@@ -1,0 +1,107 @@
+"""What board tools leave, for `harness inspect`: read by the platforms, shown like a toolchain's files.
+
+Kept apart from the toolchains' readers, which know no platform.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from harness.platforms.horizon import dumps as horizon_dumps
+from harness.platforms.horizon import model_info, profiler
+from harness.platforms.horizon import perf as horizon_perf
+from harness.platforms.horizon.text import read_versions
+from harness.records import OpTime, TensorSpec
+from harness.toolchains.base import Probe, Reader, text_reader
+from harness.toolchains.records import Artifact
+
+PROFILER = re.compile(r'"(?:perf_result|model_latency|chip_latency|processor_latency)"\s*:\s*\{')
+CONSOLE = re.compile(r"^\s*(?:\[model name\]: |Running condition:|Perf result:|input\[0\]:)", re.MULTILINE)
+DUMP_NAME = re.compile(r"^(?:model_infer_(?:input|output)_\d+|layer-\d+-)", re.ASCII)
+
+
+def _read_profiler(text: str) -> Artifact:
+    log = profiler.read_profiler_log(text)
+    ops = profiler.op_times(log)
+    facts: dict[str, Any] = {
+        "fps": log.figure("perf_result", "FPS"),
+        "frames": log.count("running_condition", "frame_count"),
+        "threads": log.count("running_condition", "thread_num"),
+        "processors_us": profiler.processor_times_us(log),
+        "ops": [_op(op) for op in ops],
+    }
+    known = {key: value for key, value in facts.items() if value not in (None, {}, [])}
+    return Artifact("profiler_log", "profiler.log of a board", log.versions, facts=known, problems=tuple(log.problems))
+
+
+def _op(op: OpTime) -> dict[str, Any]:
+    return {"name": op.name, "unit": op.unit, "kind": op.kind, "mean_us": op.mean_us}
+
+
+def _read_console(text: str) -> Artifact:
+    """model_info and perf consoles, also when one file holds both."""
+    facts: dict[str, Any] = {}
+    problems: list[str] = []
+    if "[model name]: " in text or "input[0]:" in text:
+        info = model_info.read_model_info(text)
+        facts |= {"model": info.name, "inputs": _specs(info.inputs), "outputs": _specs(info.outputs)}
+        problems += info.problems
+    if "Perf result:" in text or "Running condition:" in text:
+        perf = horizon_perf.read_perf(text)
+        latency = horizon_perf.latency_of(perf, text)
+        if latency is None:
+            problems.append("no whole perf summary in it")
+        else:
+            facts |= {"latency_us": latency.mean_us, "fps": latency.fps, "frames": latency.frames}
+            problems += latency.problems
+    return Artifact(
+        "board_console", "console of a board's tool", read_versions(text), facts=facts, problems=tuple(problems)
+    )
+
+
+def _specs(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
+    return [{"name": s.name, "dtype": s.dtype, "shape": list(s.shape), "layout": s.layout} for s in specs]
+
+
+def _is_dump(probe: Probe) -> bool:
+    return (
+        probe.path.is_file() and DUMP_NAME.match(probe.path.name) is not None and probe.path.suffix in (".bin", ".npy")
+    )
+
+
+def _read_dump(probe: Probe) -> Artifact:
+    """One tensor file of a board: its name tells what it is; its shape only model_info or a reference knows."""
+    facts: dict[str, Any] = {"bytes": probe.size_bytes}
+    found = [one for one in horizon_dumps.node_dumps(probe.path.parent) if one.path == probe.path]
+    if found:
+        dump = found[0]
+        facts |= {"tensor": dump.name, "op": dump.op, "unit": dump.unit, "role": dump.role, "layer": dump.index}
+    return Artifact("dump", "tensor dump of a board", facts=facts)
+
+
+def _is_dump_folder(probe: Probe) -> bool:
+    return probe.path.is_dir() and any(DUMP_NAME.match(path.name) for path in probe.path.iterdir())
+
+
+def _read_dump_folder(probe: Probe) -> Artifact:
+    dumps = horizon_dumps.node_dumps(probe.path)
+    outputs = sorted(path.name for path in probe.path.glob("model_infer_output_*.bin"))
+    facts: dict[str, Any] = {
+        "node_dumps": len(dumps),
+        "tensors": [dump.name for dump in dumps if dump.role == "output"],
+        "outputs": outputs,
+    }
+    return Artifact("dumps", "dump folder of a board", facts=facts)
+
+
+READERS = (
+    Reader("dumps", "dump folder of a board", _is_dump_folder, _read_dump_folder),
+    Reader("dump", "tensor dump of a board", _is_dump, _read_dump),
+    text_reader("profiler_log", "profiler.log of a board", lambda t: PROFILER.search(t) is not None, _read_profiler),
+)
+# Asked after the toolchains' readers: the console of a J6 model_info carries the build settings, which say more.
+CONSOLES = (
+    text_reader("board_console", "console of a board's tool", lambda t: CONSOLE.search(t) is not None, _read_console),
+)

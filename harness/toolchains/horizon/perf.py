@@ -1,0 +1,143 @@
+"""Readers of hb_perf / hbdk-perf (X3, J5, X5) and hbm_perf (J6, S100) estimates: JSON, or the printed Python dict.
+
+These are static estimates of the BPU alone. hb_perf shows an nv12 input as N*H*W*1.5 bytes, the board's tool as
+N*H*W*3: both are right (one counts what the camera gives, the other what the network takes).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from harness.toolchains.horizon.files import load_json
+from harness.toolchains.horizon.log import ESTIMATE
+from harness.toolchains.records import Artifact, Estimate, LayerCost
+from harness.toolchains.text import count_of
+
+MICROSECONDS = re.compile(r"^\s*(?P<us>\d+(?:\.\d+)?) ?us\b")
+KEPT = (
+    "BPU march",
+    "BPU core number",
+    "HBDK version",
+    "runtime version",
+    "compiling options",
+    "model name",
+    "frame per run",
+    "BPU OPs per frame (effective)",
+    "BPU OPs per run (effective)",
+    "DDR bytes per run",
+    "DDR bytes per frame",
+    "loaded bytes per run",
+    "stored bytes per run",
+)
+
+
+def read_perf(text: str) -> Artifact:
+    """An hb_perf or hbm_perf estimate. A cut file gives only a problem: half a dict has no sure number."""
+    value, problems = _load(text)
+    summary = value.get("summary") if isinstance(value, dict) else None
+    if not isinstance(summary, dict):
+        return Artifact("hb_perf", "hb_perf estimate", problems=(*problems, "no summary in it"))
+    flat = _flat(summary)
+    layers, layer_problems = _layers(flat.get("layer details"))
+    return Artifact(
+        kind="hb_perf",
+        title="hbm_perf estimate (J6, S100)" if "performance" in summary else "hb_perf estimate (X3, J5, X5)",
+        versions=_versions(flat),
+        march=str(flat.get("BPU march", "")).lower(),
+        estimates=(_estimate(flat),),
+        layers=layers,
+        facts={key: flat[key] for key in KEPT if key in flat and isinstance(flat[key], str | int | float)},
+        problems=(*problems, *layer_problems, *_against_console(text, flat)),
+    )
+
+
+def _versions(flat: Mapping[str, Any]) -> dict[str, str]:
+    version = flat.get("HBDK version") or flat.get("compiling HBDK version")
+    return {"hbdk": str(version)} if version else {}
+
+
+def _load(text: str) -> tuple[Any, tuple[str, ...]]:
+    """The first balanced `{...}`: JSON as a file, or a Python dict printed between other lines."""
+    start = text.find("{")
+    if start < 0:
+        return None, ("no dict in it",)
+    body = text[start : text.rfind("}") + 1]
+    value, problems = load_json(body)
+    if value is not None:
+        return value, problems
+    try:
+        return ast.literal_eval(body), ()
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None, ("the dict is cut or damaged",)
+
+
+def _flat(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """hbdk4 groups the summary ("performance", "DDR access data", ...); hbdk3 does not."""
+    flat: dict[str, Any] = {}
+    for key, value in summary.items():
+        if isinstance(value, dict):
+            flat.update(value)
+        else:
+            flat[key] = value
+    return flat
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _estimate(flat: Mapping[str, Any]) -> Estimate:
+    frames = _number(flat.get("frame per run"))
+    ddr = _number(flat.get("DDR bytes per run"))
+    return Estimate(
+        subgraph=str(flat.get("model name", "")),
+        fps=_number(flat.get("FPS")),
+        latency_us=_number(flat.get("latency (us)")),
+        ddr_bytes=int(ddr) if ddr is not None else None,
+        frames_per_run=int(frames) if frames is not None else None,
+    )
+
+
+def _layers(raw: Any) -> tuple[tuple[LayerCost, ...], tuple[str, ...]]:
+    """hbdk3: a list of lists whose first item is the header. hbdk4: a list of dicts."""
+    if raw is None:
+        return (), ("no layer details: build with debug: True",)
+    if not isinstance(raw, list):
+        return (), ("layer details are not a list",)
+    rows = raw
+    if rows and isinstance(rows[0], list):
+        header = [str(cell) for cell in rows[0]]
+        rows = [dict(zip(header, row, strict=False)) for row in rows[1:] if isinstance(row, list)]
+    layers = tuple(_layer(row) for row in rows if isinstance(row, dict))
+    bad = len(rows) - len(layers)
+    return layers, (f"{bad} rows of layer details are not rows",) if bad else ()
+
+
+def _layer(row: Mapping[str, Any]) -> LayerCost:
+    load, store = _us(row.get("load cost")), _us(row.get("store cost"))
+    both = _us(row.get("load/store cost"))
+    return LayerCost(
+        name=str(row.get("layer", row.get("layer name", ""))),
+        operations=count_of(str(row["ops"])) if "ops" in row else None,
+        compute_us=_us(row.get("computing cost (no DDR)")),
+        load_store_us=both if both is not None else (load + store if load is not None and store is not None else None),
+    )
+
+
+def _us(cell: Any) -> float | None:
+    """`'29 us (0% of model)'` or `'0'`."""
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return float(cell)
+    text = str(cell) if cell is not None else ""
+    match = MICROSECONDS.match(text)
+    return float(match["us"]) if match else (0.0 if text.strip() == "0" else None)
+
+
+def _against_console(text: str, flat: Mapping[str, Any]) -> tuple[str, ...]:
+    match = ESTIMATE.search(text)
+    if match and _number(flat.get("FPS")) not in (None, float(match["fps"])):
+        return (f"the console line says FPS={match['fps']}, the dict {flat.get('FPS')}",)
+    return ()

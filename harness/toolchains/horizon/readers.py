@@ -1,0 +1,94 @@
+"""Which Horizon / D-Robotics toolchain file is which. The order matters: narrow marks before wide ones."""
+
+from __future__ import annotations
+
+import re
+
+from harness.toolchains.base import text_reader
+from harness.toolchains.horizon import debug, files, log, perf, verifier
+from harness.toolchains.horizon.tables import is_node_header, is_node_row
+from harness.toolchains.records import Artifact
+from harness.toolchains.text import lines_of
+
+QUANT_INFO = re.compile(r"\A\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:\s*\{\s*)\"(?:type|cosine_similarity|tensor|inputs)\"")
+SENSITIVITY_DICT = re.compile(r"\{\s*'[^']+': \{'(?:cosine-similarity|mse|mre|sqnr|chebyshev)'")
+VERIFIER = re.compile(
+    r"Strict check (?:PASSED|FAILED)\s*$|hb_verifier starts|verifier tool version|mismatch line num: "
+    r"|mismatch result num: |\|\s*TensorName\s*\|",
+    re.MULTILINE,
+)
+CONFIG = re.compile(r"^\s*(?:model_parameters|input_parameters|calibration_parameters|compiler_parameters)\s*:", re.M)
+LOG = re.compile(
+    r"hb_mapper version|hb_mapper (?:checker|makertbin) |Start hb_(?:mapper|perf|model_info)|The hb_compile completes"
+    r"|(?:\[.*\] )?Start to Horizon NN|############# (?:memory|model deps) info|HBDK model (?:compilation|check)"
+    r"|hb_model_modifier \S|Nodes that can be deleted|exception in command|deleted nodes: |Dump config:|advice: Layer"
+    r"|The input\d+ of Node\(name:|bpu model don't have per-layer perf info|\*{3} ERROR-OCCUR-DURING"
+    r"|yaml file parse failed|BPU march\s*:"
+)
+
+
+def _is_quant_info(text: str) -> bool:
+    return QUANT_INFO.match(text) is not None
+
+
+def _is_node_info(text: str) -> bool:
+    return text.lstrip("\ufeff").lstrip().startswith("Node,NodeType,ON,")
+
+
+def _is_advice(text: str) -> bool:
+    head = text.lstrip()[:4000]
+    return head.startswith("[") and '"tensor_names"' in head and '"backend"' in head[:4000] + text[-4000:]
+
+
+def _is_perf(text: str) -> bool:
+    return re.search(r"\{\s*['\"]summary['\"]\s*:\s*\{", text) is not None
+
+
+def _is_sensitivity(text: str) -> bool:
+    if SENSITIVITY_DICT.search(text):
+        return True
+    return any(debug.HEADER.match(line.strip()) for line in text.splitlines())
+
+
+def _is_qat(text: str) -> bool:
+    return re.search(r"^\s*\|[^\n]*\b(?:Module|Weight) Name\s*\|", text, re.MULTILINE) is not None
+
+
+def _is_vec_diff(text: str) -> bool:
+    return text.lstrip().startswith("Left Files,")
+
+
+def _is_desc(text: str) -> bool:
+    return files.MODEL_DESC.search(text) is not None
+
+
+def _is_config(text: str) -> bool:
+    return len(set(CONFIG.findall(text))) >= 2 and "Dump config" not in text
+
+
+def _read_config(text: str) -> Artifact:
+    groups = list(dict.fromkeys(match.strip(" :\n") for match in CONFIG.findall(text)))
+    return Artifact("build_config", "toolchain config; `harness lint` checks it", facts={"groups": groups})
+
+
+def _is_log(text: str) -> bool:
+    return any(_is_log_line(line.text) for line in lines_of(text))
+
+
+def _is_log_line(text: str) -> bool:
+    return LOG.match(text.lstrip("+ ")) is not None or is_node_header(text) or is_node_row(text)
+
+
+READERS = (
+    text_reader("quant_info", "quant_info.json", _is_quant_info, files.read_quant_info),
+    text_reader("node_info", "node_info.csv", _is_node_info, files.read_node_info),
+    text_reader("advice", "advice.json", _is_advice, files.read_advice),
+    text_reader("hb_perf", "hb_perf / hbm_perf estimate", _is_perf, perf.read_perf),
+    text_reader("sensitivity", "sensitivity table", _is_sensitivity, debug.read_sensitivity),
+    text_reader("qat_similarity", "QAT comparison table", _is_qat, debug.read_qat_table),
+    text_reader("vec_diff", "vec_diff table", _is_vec_diff, debug.read_vec_diff),
+    text_reader("model_desc", "[model desc] JSON", _is_desc, files.read_model_desc),
+    text_reader("hb_verifier", "hb_verifier output", lambda t: VERIFIER.search(t) is not None, verifier.read_verifier),
+    text_reader("build_config", "toolchain config (yaml)", _is_config, _read_config),
+    text_reader("hb_log", "toolchain log", _is_log, log.read_build_log),
+)

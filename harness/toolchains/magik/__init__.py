@@ -1,0 +1,1 @@
+"""What Magik's tools leave behind."""

@@ -1,0 +1,260 @@
+"""What a newcomer stumbled over: wrong words, options without effect, exit codes that say "measured" of nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner, Result
+from onnx import TensorProto, helper
+
+from harness.boards.hosts_file import load_boards
+from harness.boards.inventory import own_boards
+from harness.cli import cli, unexpected
+from harness.errors import InputError
+from harness.names import safe_name
+from harness.platforms.emulated import latency_is_estimated
+from harness.records import Case
+from harness.session.inputs import plan_inputs
+from harness.session.steps import check_name
+
+
+def harness(*argv: object) -> Result:
+    return CliRunner().invoke(cli, [str(part) for part in argv])
+
+
+@pytest.fixture
+def relu(tmp_path: Path) -> Path:
+    """`x` (f32, 1 x 4) -> Relu -> `y`."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], name="relu")], "relu", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    onnx.save(model, str(tmp_path / "relu.onnx"))
+    np.array([-1, 0, 1, 2], np.float32).tofile(tmp_path / "x.bin")
+    return tmp_path / "relu.onnx"
+
+
+@pytest.fixture
+def reference(relu: Path) -> Path:
+    folder = relu.parent / "reference"
+    assert harness("reference", relu, "--input", relu.parent / "x.bin", "-o", folder).exit_code == 0
+    return folder
+
+
+# --------------------------------------------------------------------------- a bug is not "measured and bad"
+
+
+def test_a_bug_ends_with_3_and_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert unexpected.tell(ValueError("odd")) == 3
+    assert "a bug in harness: ValueError: odd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "word"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "gone"), 2, "gone: No such file"),
+        (PermissionError(13, "Permission denied", b"closed"), 2, "closed: Permission denied"),
+        (FileExistsError(17, "File exists", "file"), 2, "a folder is wanted"),
+        (OSError(28, "No space left on device"), 3, "free space"),
+        (MemoryError(), 3, "memory"),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], error: Exception, code: int, word: str
+) -> None:
+    assert unexpected.tell(error) == code
+    told = capsys.readouterr().err
+    assert word in told and "hint: " in told and "Traceback" not in told
+
+
+def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
+    done = harness("reference", relu, "--input", relu.parent / "x.bin", "-o", relu)
+    assert done.exit_code == 2 and "a folder is wanted" in done.stderr
+
+
+# --------------------------------------------------------------------------- asked wrongly, before anything is done
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        (["run", "m.bin", "--board", "emu-x5", "--timeout", "nan"], "finite"),
+        (["run", "m.bin", "--board", "emu-x5", "--mode", ","], "a mode is missing"),
+        (["run", "m.bin", "--board", "emu-x5", "--input", "gone.bin"], "no such input file"),
+        (["run", "m.bin", "--board", "emu-x5", "--input", "."], "a folder, not an input file"),
+        (["run", "--resume", "runs/x", "--mode", "release"], "cannot be given with --resume"),
+        (["run", "m.bin", "--board", "emu-x5", "--mode", "profile", "--repeat", "3"], "runs neither"),
+        (["run", "m.bin", "--board", "emu-x5", "--float", "f.onnx"], "needs --reference"),
+        (["run", "x5", "m.bin", "--board", "emu-t41"], "'x5' and 'm.bin': one MODEL at a time"),
+        (["run", "m.bin", "--resume", "runs/x"], "MODEL cannot be given with --resume"),
+        (["run", "m.bin", "--board", "emu-x5", "--reference", ""], "--reference is followed by an empty value"),
+        (["compare", "a", "b", "--map="], "--map is followed by an empty value"),
+        (["run", "", "--board", "emu-x5"], "an argument is empty"),
+        (["run", "m.bin", "--board", "emu-x5", "--frames", "9", "--time", "60"], "exclude each other"),
+        (["run", "m.bin", "--board", "emu-x5", "--case", "../x"], "--case is a name, not a path"),
+        (["emulator", "build", "a.onnx", "b.onnx", "--soc", "t40"], "2 models: a file for T40 and T41 holds one"),
+        (["boards", "trust", "emu-x5"], "runs on this PC"),
+        (["boards", "lease", "emu-x5", "--minutes", "nan"], "finite"),
+        (["compare", "a", "b", "--json", "--csv"], "exclude each other"),
+        (["compare", "a", "b", "--input", "x.bin"], "holds its tensors already"),
+        (["lint", "c.yaml", "--json", "--sarif"], "exclude each other"),
+        (["lint"], "Missing argument 'CONFIG'"),
+        (["policy", "show", "--dtype", "s8"], "needs --for"),
+        (["policy", "show", "--for", "Conv", "--dtype", "int8"], "no such dtype"),
+        (["emulator", "serve", "emu-x5", "--port", "70000"], "70000"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:
+    done = harness(*argv)
+    assert done.exit_code == 2
+    assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "said", "hint"),
+    [
+        (["run"], "Missing argument 'MODEL'", "harness run --help"),
+        (["run", "m.bin", "--refrence", "x"], "No such option '--refrence'", "harness run --help"),
+        (["rnu"], "Did you mean 'run'?", "harness --help"),
+        (["boards", "lst"], "Did you mean 'list'?", "harness boards --help"),
+        (["compare", "a", "b", "--csv"], "exclude each other", "harness compare --help"),
+        (["compare", "a", "b", "--map", ""], "an empty value", "harness --help"),
+        (["report", "gone"], "no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z"),
+    ],
+)
+def test_what_is_asked_wrongly_is_json_too(argv: list[str], said: str, hint: str) -> None:
+    done = harness(*argv, "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["exit_code"], told["hint"]) == (2, 2, hint)
+    assert said in told["error"] and said in done.stderr
+
+
+def test_without_an_inventory_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    done = harness("boards", "check", "x5-01")
+    assert done.exit_code == 2 and "copy hosts.example.yaml to ./hosts.yaml" in done.stderr
+
+
+def test_a_check_of_all_boards_is_of_ones_own_where_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    assert {board.name for board in own_boards()} >= {"emu-x5", "emu-arm64"}
+    (tmp_path / "hosts.yaml").write_text("boards:\n  lab-07: {platform: ort, address: lab}\n", encoding="utf-8")
+    assert [board.name for board in own_boards()] == ["lab-07"]
+
+
+def test_a_folder_of_runs_is_no_folder_of_dumps(reference: Path, tmp_path: Path) -> None:
+    dumps = tmp_path / "runs" / "board" / "20261120T091400Z" / "debug"
+    dumps.mkdir(parents=True)
+    (dumps.parent / "run.json").write_text("{}", encoding="utf-8")
+    done = harness("compare", reference, tmp_path / "runs")
+    assert done.exit_code == 2 and "a folder of runs" in done.stderr and str(dumps) in done.stderr
+
+
+def test_a_tensor_given_twice_is_refused(relu: Path) -> None:
+    done = harness("reference", relu, "--input", f"x={relu.parent / 'x.bin'}", "--input", "x=y.bin", "-o", "out")
+    assert done.exit_code == 2 and "more than once" in done.stderr
+
+
+def test_a_reference_of_one_input_is_not_compared_with_noise(reference: Path, tmp_path: Path) -> None:
+    done = harness("run", tmp_path / "m.bin", "--board", "emu-x5", "--reference", reference)
+    assert done.exit_code == 2 and "seeded noise" in done.stderr
+
+
+def test_normalisation_without_an_nv12_input_is_refused(relu: Path) -> None:
+    done = harness("emulator", "build", relu, "--soc", "x5", "--scale", "0.5")
+    assert done.exit_code == 2 and "--input-type nv12" in done.stderr
+
+
+def test_a_yaml_nested_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.yaml").write_text("[" * 100_000)
+    done = harness("policy", "check", tmp_path / "deep.yaml")
+    assert done.exit_code == 2 and "nested too deeply" in done.stderr
+
+
+# --------------------------------------------------------------------------- answers
+
+
+def test_an_error_is_json_too(tmp_path: Path) -> None:
+    done = harness("report", tmp_path, "--json")
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["exit_code"] == 2
+
+
+def test_inspect_shows_what_it_can_and_ends_with_2_for_the_rest(relu: Path) -> None:
+    done = harness("inspect", relu.parent / "gone", relu)
+    assert done.exit_code == 2
+    assert "ONNX model" in done.stdout and "no such file" in done.stderr
+    assert "{" not in done.stdout
+
+
+def test_inspect_of_a_run_with_odd_modes_is_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"format": 1, "modes": 3}')
+    assert harness("inspect", tmp_path).exit_code == 0
+
+
+def test_rules_of_lint_are_json_where_asked() -> None:
+    rules = json.loads(harness("lint", "--rules", "--json").stdout)
+    assert {"rule", "severity", "title", "source"} == set(rules[0])
+
+
+def test_compare_says_what_the_float_reference_showed(reference: Path) -> None:
+    done = harness("compare", reference, reference, "--float", reference)
+    assert "three-way: " in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_model_is_a_sentence(relu: Path) -> None:
+    relu.chmod(0)
+    done = harness("inspect", relu)
+    assert done.exit_code in (2, 3) and "Traceback" not in done.stderr
+
+
+def test_a_served_board_is_emulated_and_keeps_its_address(tmp_path: Path) -> None:
+    entry = (
+        "boards:\n  b:\n    platform: hbdnn\n    soc: x5\n    emulated: true\n    address: 127.0.0.1\n    port: 2222\n"
+    )
+    (tmp_path / "hosts.yaml").write_text(entry)
+    board = load_boards(tmp_path / "hosts.yaml")["b"]
+    assert board.emulated is not None and (board.emulated.soc, board.emulated.server) == ("x5", "served")
+    assert (board.address, board.port) == ("127.0.0.1", 2222)
+
+
+def test_the_latency_of_a_release_run_alone_is_an_estimate_where_a_side_file_says_so(tmp_path: Path) -> None:
+    assert not latency_is_estimated(tmp_path)
+    (tmp_path / "emulated.json").write_text('{"emulated": true, "estimated": ["BPU"]}')
+    assert latency_is_estimated(tmp_path)
+
+
+def test_one_nv12_file_feeds_a_model_that_takes_its_two_planes(tmp_path: Path) -> None:
+    (tmp_path / "photo.nv12").write_bytes(bytes(range(24)))
+    facts = [{"name": "images_y", "bytes": 16}, {"name": "images_uv", "bytes": 8}]
+    plan = plan_inputs([("", tmp_path / "photo.nv12")], facts, tmp_path / "inputs")
+    assert [item.tensor for item in plan] == ["images_y", "images_uv"]
+    assert [item.path.read_bytes() for item in plan] == [bytes(range(16)), bytes(range(16, 24))]
+
+
+def test_a_file_that_is_not_the_two_planes_is_not_split(tmp_path: Path) -> None:
+    (tmp_path / "photo.nv12").write_bytes(bytes(23))
+    facts = [{"name": "images_y", "bytes": 16}, {"name": "images_uv", "bytes": 8}]
+    with pytest.raises(InputError, match="takes 2 inputs"):
+        plan_inputs([("", tmp_path / "photo.nv12")], facts, tmp_path / "inputs")
+
+
+@pytest.mark.parametrize(("name", "word"), [("", "holds 2 models: a, b"), ("c", "no model 'c'")])
+def test_a_packed_file_asks_which_model_is_meant(name: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        check_name(Case(name="packed", model=Path("packed.bin"), model_name=name), ("a", "b"))
+    check_name(Case(name="packed", model=Path("packed.bin"), model_name="b"), ("a", "b"))
+
+
+def test_a_long_name_of_long_letters_still_makes_a_folder(tmp_path: Path) -> None:
+    (tmp_path / safe_name("\N{MATHEMATICAL SCRIPT CAPITAL X}" * 90)).mkdir()

@@ -1,0 +1,121 @@
+"""The float model as reference of a board that computes in integers: said, not blamed on an op."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from harness.consistency.compare import Settings, compare
+from harness.consistency.policy import load_policy
+from harness.consistency.reading.tensor_files import dequantize
+from harness.dumps.folders import gaps, read_dumps
+from harness.records import Comparison
+from harness.reference.open import Reference, open_reference, run_reference
+from tests.consistency.reading.test_size_mismatch import HBDNN, dumped
+from tests.support.nets import board_folder, float_model, inputs_of, quantized_reference
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return quantized_reference("cnn", tmp_path_factory.mktemp("quantized"))
+
+
+@pytest.fixture(scope="module")
+def floats(quantized: Reference) -> Reference:
+    """The float model of the same network and input, beside the quantized one."""
+    assert quantized.model is not None
+    model = float_model("cnn")
+    path = quantized.model.parent / "cnn.onnx"
+    onnx.save(model, str(path))
+    return run_reference(path, inputs_of(model, 5), quantized.model.parent / "float")
+
+
+def against(reference: Reference, folder: Path, policy: str = "") -> Comparison:
+    dumps = read_dumps(folder)
+    return compare(reference, dumps, Settings(policy=load_policy(policy)))
+
+
+def raw(reference: Reference, folder: Path, policy: str = "") -> Comparison:
+    """Dumps as an X5 keeps them: nothing tells a dtype or a scale."""
+    dumps = read_dumps(folder, "hbdnn")
+    settings = Settings(storages=HBDNN.storages, gaps=gaps(dumps, "hbdnn"), policy=load_policy(policy))
+    return compare(reference, dumps, settings)
+
+
+def in_floats(folder: Path, quantized: Reference) -> Path:
+    """What tools leave that dequantize all they dump."""
+    folder.mkdir()
+    for tensor in quantized.tensors.values():
+        assert tensor.spec is not None
+        side = tensor.alternate or tensor
+        values = np.asarray(side.load())
+        if side is tensor:
+            values = dequantize(values, tensor.spec.quantization).astype(np.float32)
+        np.save(folder / f"{tensor.name}.npy", values)
+    return folder
+
+
+def test_raw_integers_against_a_float_model_are_recognised(
+    floats: Reference, quantized: Reference, tmp_path: Path
+) -> None:
+    dumped(tmp_path / "dumps", quantized)
+    found = raw(floats, tmp_path / "dumps")
+    assert (found.verdict.word, found.verdict.exit_code, found.origins) == ("not_comparable", 3, ())
+    assert "the reference is the float model" in found.verdict.detail
+    assert "give the quantized model (cnn_quantized.onnx)" in found.verdict.detail
+
+
+def test_integers_with_scales_against_a_float_model_are_recognised(
+    floats: Reference, quantized: Reference, tmp_path: Path
+) -> None:
+    found = against(floats, board_folder(tmp_path / "dumps", quantized))
+    if found.verdict.exit_code:
+        assert found.verdict.word == "not_comparable"
+    assert any("judged against the float model" in note for note in found.notes)
+
+
+def test_floats_that_are_whole_steps_are_recognised(floats: Reference, quantized: Reference, tmp_path: Path) -> None:
+    found = against(floats, in_floats(tmp_path / "dumps", quantized))
+    assert (found.verdict.word, found.verdict.exit_code, found.origins) == ("not_comparable", 3, ())
+    assert "has nothing but whole steps of" in found.verdict.detail
+
+
+def test_a_policy_for_noise_compares_and_says_what_it_judges(
+    floats: Reference, quantized: Reference, tmp_path: Path
+) -> None:
+    found = against(floats, in_floats(tmp_path / "dumps", quantized), "float-reference")
+    assert (found.verdict.word, found.verdict.exit_code) == ("consistent_within", 0)
+    assert "judged against the float model: what is seen is the quantization and the board together" in found.notes
+
+
+def test_a_policy_for_noise_still_finds_a_wrong_op(floats: Reference, quantized: Reference, tmp_path: Path) -> None:
+    folder = in_floats(tmp_path / "dumps", quantized)
+    path = folder / "relu3_out.npy"
+    np.save(path, np.load(path) / 2)
+    found = against(floats, folder, "float-reference")
+    assert found.verdict.exit_code == 1 and "relu3_out" in {origin.tensor for origin in found.origins}
+
+
+def test_raw_integers_without_a_scale_are_left_out_of_a_comparison_of_noise(
+    floats: Reference, quantized: Reference, tmp_path: Path
+) -> None:
+    dumped(tmp_path / "dumps", quantized)
+    found = raw(floats, tmp_path / "dumps", "float-reference")
+    assert found.verdict.exit_code == 3
+    assert any("integers without a scale were not compared with floats" in note for note in found.notes)
+
+
+def test_a_board_of_floats_is_held_against_the_float_model_as_ever(floats: Reference, tmp_path: Path) -> None:
+    assert floats.model is not None
+    good = against(floats, board_folder(tmp_path / "good", floats))
+    assert good.verdict.word == "consistent" and good.notes == ()
+    bad = against(floats, board_folder(tmp_path / "bad", floats, {"relu3_out": lambda x: x * np.float32(1.01)}))
+    assert (bad.verdict.word, bad.verdict.exit_code) == ("diverges", 1)
+
+
+def test_a_quantized_reference_of_floats_on_the_board_is_no_float_model(quantized: Reference, tmp_path: Path) -> None:
+    found = against(open_reference(quantized.model.parent / "reference"), in_floats(tmp_path / "d", quantized))  # type: ignore[union-attr]
+    assert found.verdict.word == "consistent"

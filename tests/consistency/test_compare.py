@@ -1,0 +1,484 @@
+"""Whole comparisons of folders: words, origins, coverage, what could not be matched and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from harness import platforms
+from harness.consistency.compare import Settings, compare, read_mapping
+from harness.consistency.origins.isolate import Isolator, Request
+from harness.consistency.policy import load_policy
+from harness.dumps.folders import read_dumps
+from harness.errors import InputError
+from harness.records import Comparison, Dump, TensorSpec
+from harness.reference.open import Reference, ReferenceTensor, open_reference, run_reference
+from tests.support.nets import (
+    Array,
+    board_folder,
+    float_model,
+    inputs_of,
+    quantized_model,
+    quantized_reference,
+    run_with,
+    spread,
+    tiny_model,
+)
+
+
+@pytest.fixture(scope="module")
+def cnn(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return quantized_reference("cnn", tmp_path_factory.mktemp("cnn"))
+
+
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return quantized_reference("transformer", tmp_path_factory.mktemp("transformer"))
+
+
+def judged(reference: Reference, folder: Path, **settings: Any) -> Comparison:
+    return compare(reference, read_dumps(folder), Settings(**settings))
+
+
+def row(found: Comparison, name: str) -> Any:
+    return next(layer for layer in found.layers if layer.name == name)
+
+
+def halve(x: Array) -> Array:
+    return x >> 1
+
+
+def test_equal_folders_are_consistent_layer_by_layer(cnn: Reference, tmp_path: Path) -> None:
+    found = judged(cnn, board_folder(tmp_path, cnn))
+    assert (found.verdict.word, found.verdict.exit_code) == ("consistent", 0)
+    assert found.coverage.layers_compared == found.coverage.layers_total == len(cnn.tensors) - 1
+    assert found.coverage.bytes_compared == found.coverage.bytes_total > 0
+    assert all(
+        layer.verdict == "exact" and layer.valid_md5_board == layer.valid_md5_reference for layer in found.layers
+    )
+    assert found.graph_source == "cnn_quantized.onnx" and found.first_difference == ""
+
+
+def test_a_wrong_op_is_the_origin_and_what_follows_is_propagated(cnn: Reference, tmp_path: Path) -> None:
+    found = judged(cnn, board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve)))
+    assert found.verdict.exit_code == 1 and found.verdict.detail.startswith("conv2 (Conv)")
+    assert [(o.op, o.certain, o.how) for o in found.origins] == [("conv2", True, "graph")]
+    assert found.first_difference == "relu3_out"
+    assert row(found, "relu1_out").verdict == "exact"
+    later = [layer for layer in found.layers if layer.role == "propagated"]
+    assert later and all(layer.single is not None and layer.single.mismatched == 0 for layer in later)
+    assert found.origins[0].fingerprint is not None and found.origins[0].fingerprint.kind == "shift"
+    assert found.pictures["relu3_out"]["map"]["values"]
+
+
+def test_two_wrong_ops_in_a_row_are_both_found(cnn: Reference, tmp_path: Path) -> None:
+    changed = spread("relu3_out", cnn, halve)
+    values = {t.name: np.array(t.load()) for t in cnn.tensors.values()}
+    first = {n: f(values[n]) for n, f in changed.items()}
+    dead = first["relu8_out"].copy()
+    dead[:, 5] = -128
+    second = run_with(cnn, {"relu3_out": first["relu3_out"], "relu8_out": dead})
+    found = judged(cnn, board_folder(tmp_path, cnn, {n: (lambda _, v=v: v) for n, v in second.items()}))
+    assert [(o.op, o.how) for o in found.origins] == [("conv2", "graph"), ("conv7", "isolated")]
+    kinds = [o.fingerprint.kind for o in found.origins if o.fingerprint is not None]
+    assert kinds == ["shift", "dead_channel"]  # of the second: against what its op gives alone
+
+
+def test_a_layer_that_was_not_dumped_makes_an_interval_and_is_never_a_pass(cnn: Reference, tmp_path: Path) -> None:
+    folder = board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve), leave_out=("relu3_out",))
+    found = judged(cnn, folder)
+    assert [(o.op, o.first, o.unseen) for o in found.origins] == [("maxpool4", "relu1_out", ("conv2",))]
+    assert row(found, "relu3_out").verdict == "not_compared" and row(found, "relu3_out").reason == "no_dump"
+    assert found.coverage.layers_compared == found.coverage.layers_total - 1
+    assert "between relu1_out and maxpool4_out" in found.verdict.detail
+
+
+def grown(reference: Reference) -> dict[str, Callable[[Array], Array]]:
+    """One step here and there in a softmax, carried through the network: no op is wrong."""
+    rng = np.random.default_rng(0)
+
+    def ties(x: Array) -> Array:
+        hit = rng.random(x.shape) < 0.005
+        return np.clip(x.astype(np.int16) + hit * rng.choice([-1, 1], x.shape), -128, 127).astype(np.int8)
+
+    return spread("softmax12_out", reference, ties)
+
+
+def test_ties_that_grow_blame_no_op(transformer: Reference, tmp_path: Path) -> None:
+    found = judged(transformer, board_folder(tmp_path, transformer, grown(transformer)))
+    assert (found.verdict.word, found.verdict.exit_code) == ("consistent_accumulated", 0)
+    assert found.origins == ()
+    assert {layer.role for layer in found.layers if layer.verdict == "differs"} == {"cleared"}
+    assert row(found, "softmax12_out").verdict == "within"
+    points = found.extras["growth"]
+    assert max(p["max_step"] or 0 for p in points) >= 1 and any(p["single_max_step"] == 0 for p in points)
+    assert found.extras["outputs"][0]["relative_l2"] > 0
+
+
+def test_without_isolation_the_same_run_has_a_suspect_and_says_so(transformer: Reference, tmp_path: Path) -> None:
+    found = judged(transformer, board_folder(tmp_path, transformer, grown(transformer)), isolate=False)
+    assert found.verdict.word == "diverges" and "suspect" in found.verdict.detail
+    assert not found.origins[0].certain
+
+
+def test_a_wrong_op_amid_growing_ties_is_found(transformer: Reference, tmp_path: Path) -> None:
+    values = {n: f(np.array(transformer.tensors[n].load())) for n, f in grown(transformer).items()}
+    wrong = values["matmul38_out"].copy()
+    wrong.reshape(-1)[::500] += 3
+    after = run_with(transformer, {**{n: values[n] for n in ("softmax12_out",)}, "matmul38_out": wrong})
+    found = judged(transformer, board_folder(tmp_path, transformer, {n: (lambda _, v=v: v) for n, v in after.items()}))
+    assert [o.op for o in found.origins] == ["matmul38"]
+    assert found.verdict.word == "diverges"
+
+
+def test_a_wrong_input_is_found_where_the_board_dumped_it(cnn: Reference, tmp_path: Path) -> None:
+    feed = {n: v * np.float32(0.7) for n, v in inputs_of(float_model("cnn"), 5).items()}
+    values = run_with(cnn, {}, feed)
+    changes = {n: (lambda _, v=v: v) for n, v in values.items()}
+    found = judged(cnn, board_folder(tmp_path / "with", cnn, changes))
+    assert [(o.op_kind, o.tensor) for o in found.origins] == [("input", "images")]
+    assert found.origins[0].fingerprint is not None and found.origins[0].fingerprint.kind == "preprocessing"
+    without = judged(cnn, board_folder(tmp_path / "without", cnn, changes, leave_out=("images",)))
+    assert without.origins[0].op == "conv0" and any("did not dump its input" in note for note in without.notes)
+
+
+def test_without_a_graph_the_first_difference_in_order_is_all_that_is_said(cnn: Reference, tmp_path: Path) -> None:
+    folder = board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve))
+    found = judged(replace(cnn, graph=None), folder)
+    assert found.graph_source == "" and found.origins[0].how == "sequence" and not found.origins[0].certain
+    assert "first in file order" in found.verdict.detail and any("no graph" in note for note in found.notes)
+
+
+# --------------------------------------------------------------------------- files
+
+
+def test_nothing_that_matches_is_not_comparable(cnn: Reference, tmp_path: Path) -> None:
+    np.save(tmp_path / "other.npy", np.zeros(3, np.int8))
+    found = judged(cnn, tmp_path)
+    assert (found.verdict.word, found.verdict.exit_code) == ("not_comparable", 3)
+    assert {layer.reason for layer in found.layers} == {"no_dump", "no_reference"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(lambda b: b[:-5], "truncated"), (lambda b: b"", "empty"), (lambda b: b + b"1234567", "shape_differs")],
+)
+def test_a_damaged_dump_is_a_row_with_both_sizes(
+    cnn: Reference, tmp_path: Path, change: Callable[[bytes], bytes], reason: str
+) -> None:
+    folder = board_folder(tmp_path, cnn)
+    path = next(d.path for d in read_dumps(folder) if d.name == "logits")
+    size = path.stat().st_size
+    path.write_bytes(change(path.read_bytes()))
+    found = judged(cnn, folder)
+    damaged = row(found, "logits")
+    assert (damaged.verdict, damaged.reason) == ("not_compared", reason)
+    assert str(size) in damaged.note and str(path.stat().st_size) in damaged.note
+    assert found.verdict.exit_code == 3
+
+
+def test_a_file_that_vanished_is_lost(cnn: Reference, tmp_path: Path) -> None:
+    dumps = read_dumps(board_folder(tmp_path, cnn))
+    dumps[1].path.unlink()
+    assert row(compare(cnn, dumps), dumps[1].name).reason == "lost"
+
+
+def test_padded_channels_last_dumps_without_a_spec_are_unpadded_by_the_platforms_rules(
+    cnn: Reference, tmp_path: Path
+) -> None:
+    storages = platforms.load("hbdnn").storages
+    dumps = []
+    for i, tensor in enumerate(t for t in cnn.tensors.values() if not t.is_input):
+        from harness.consistency.reading.tensor_files import encode
+
+        assert tensor.spec is not None
+        way = storages(tensor.spec, "BPU")[0]
+        value = np.array(tensor.load())
+        path = tmp_path / f"{i}.bin"
+        path.write_bytes(encode(value.transpose(0, 2, 3, 1) if way.layout == "NHWC" else value, way, fill=7))
+        dumps.append(Dump(tensor.name, path, unit="BPU"))
+    found = compare(cnn, dumps, Settings(storages=storages))
+    assert found.verdict.word == "consistent"
+    assert any(layer.file_md5_board != layer.valid_md5_board for layer in found.layers)  # equal once unpadded
+
+
+def test_npy_folders_and_npz_say_the_same(cnn: Reference, tmp_path: Path) -> None:
+    values = {t.name: np.array(t.load()) for t in cnn.tensors.values()}
+    for name, value in values.items():
+        np.save(tmp_path / f"{name}.npy", value)
+    np.savez(tmp_path / "all.npz", **values)
+    assert judged(cnn, tmp_path).verdict.word == "consistent"
+    assert judged(cnn, tmp_path / "all.npz").verdict.word == "consistent"
+    assert compare(open_reference(tmp_path / "all.npz"), read_dumps(tmp_path)).verdict.word == "consistent"
+
+
+def test_an_npy_with_channels_last_is_read_so_and_it_is_said(cnn: Reference, tmp_path: Path) -> None:
+    np.save(tmp_path / "relu1_out.npy", np.array(cnn.tensors["relu1_out"].load()).transpose(0, 2, 3, 1))
+    found = row(judged(cnn, tmp_path), "relu1_out")
+    assert found.verdict == "exact" and "NHWC" in found.note
+
+
+def test_another_shape_is_said_and_axes_of_one_do_not_matter(cnn: Reference, tmp_path: Path) -> None:
+    logits = np.array(cnn.tensors["logits"].load())
+    np.save(tmp_path / "logits.npy", logits.reshape(1, 40, 1, 1))
+    np.save(tmp_path / "relu1_out.npy", np.zeros((1, 16, 32, 31), np.int8))
+    found = judged(cnn, tmp_path)
+    assert row(found, "logits").verdict == "exact"
+    assert row(found, "relu1_out").reason == "shape_differs" and "1x16x32x31" in row(found, "relu1_out").note
+
+
+def test_floats_that_a_tool_dequantized_are_compared_as_steps(cnn: Reference, tmp_path: Path) -> None:
+    tensor = cnn.tensors["logits"]
+    assert tensor.spec is not None and tensor.spec.quantization is not None
+    q = tensor.spec.quantization
+    real = (np.array(tensor.load()).astype(np.float32) - q.zero_points[0]) * np.float32(q.scales[0])
+    np.save(tmp_path / "logits.npy", real)
+    assert row(judged(cnn, tmp_path), "logits").verdict == "exact"
+    real[0, 3] += np.float32(q.scales[0])
+    np.save(tmp_path / "logits.npy", real)
+    found = row(judged(cnn, tmp_path), "logits")
+    assert found.verdict == "differs" and found.metrics.max_step == 1
+
+
+def test_the_float_side_of_a_border_is_compared_with_floats(cnn: Reference, tmp_path: Path) -> None:
+    side = cnn.tensors["images"].alternate
+    assert side is not None
+    np.save(tmp_path / "images.npy", np.array(side.load()))
+    assert row(judged(cnn, tmp_path), "images").verdict == "exact"
+
+
+def test_raw_bytes_of_which_nobody_tells_the_dtype_are_compared_as_bytes(tmp_path: Path) -> None:
+    (tmp_path / "pc").mkdir()
+    (tmp_path / "board").mkdir()
+    for name, board in (("a", b"12345678"), ("b", b"12345679")):
+        (tmp_path / "pc" / f"{name}.bin").write_bytes(b"12345678")
+        (tmp_path / "board" / f"{name}.bin").write_bytes(board)
+    found = compare(open_reference(tmp_path / "pc"), read_dumps(tmp_path / "board"))
+    assert (row(found, "a").verdict, row(found, "b").verdict) == ("exact", "differs")
+
+
+def test_a_quantized_dump_against_a_float_reference_has_another_dtype_and_no_scale(tmp_path: Path) -> None:
+    quantized = quantized_reference("cnn", tmp_path)
+    floats = run_reference(tmp_path / "cnn.onnx", inputs_of(float_model("cnn"), 5), tmp_path / "float")
+    value = np.array(quantized.tensors["logits"].load())
+    path = tmp_path / "logits.bin"
+    path.write_bytes(value.tobytes())
+    found = row(compare(floats, [Dump("logits", path)]), "logits")
+    assert (found.verdict, found.reason) == ("not_compared", "dtype_differs") and "8 bits" in found.note
+    spec = quantized.tensors["logits"].spec
+    judged_mixed = row(compare(floats, [Dump("logits", path, spec)]), "logits")
+    assert judged_mixed.verdict == "within" and "SQNR" in judged_mixed.reason
+
+
+def test_dequantized_floats_against_a_float_reference_are_judged_by_their_noise_where_asked(tmp_path: Path) -> None:
+    quantized = quantized_reference("cnn", tmp_path)
+    floats = run_reference(tmp_path / "cnn.onnx", inputs_of(float_model("cnn"), 5), tmp_path / "float")
+    spec = quantized.tensors["logits"].spec
+    assert spec is not None and spec.quantization is not None
+    q = spec.quantization
+    real = (np.array(quantized.tensors["logits"].load()).astype(np.float32) - q.zero_points[0]) * q.scales[0]
+    np.save(tmp_path / "logits.npy", real.astype(np.float32))
+    dumps = [Dump("logits", tmp_path / "logits.npy")]
+    assert row(compare(floats, dumps), "logits").verdict == "differs"
+    lenient = Settings(policy=load_policy("float-reference"))
+    assert row(compare(floats, dumps, lenient), "logits").verdict == "within"
+    np.save(tmp_path / "logits.npy", (real / 2).astype(np.float32))
+    assert row(compare(floats, dumps, lenient), "logits").verdict == "differs"
+
+
+def test_a_mapping_file_brings_names_together(cnn: Reference, tmp_path: Path) -> None:
+    np.save(tmp_path / "node_7.npy", np.array(cnn.tensors["logits"].load()))
+    mapping = tmp_path / "names.yaml"
+    mapping.write_text("node_7: logits\ngone: relu1_out\n", encoding="utf-8")
+    found = judged(cnn, tmp_path, mapping=mapping)
+    assert (row(found, "logits").verdict, row(found, "logits").match) == ("exact", "mapping")
+    assert any("gone" in note for note in found.notes)
+
+
+def test_a_mapping_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text("- a\n- b\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"m\.yaml"):
+        read_mapping(path)
+
+
+def test_a_waiver_lets_a_known_difference_pass_until_its_day(cnn: Reference, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "policy: p\nextends: default\nwaivers:\n"
+        "  - {tensor: logits, reason: ticket 4711, until: 2999-01-01, max_step: 3}\n",
+        encoding="utf-8",
+    )
+    board = board_folder(tmp_path / "board", cnn, {"logits": lambda x: np.minimum(x, 125) + 2})
+    assert judged(cnn, board).verdict.exit_code == 1
+    waived = judged(cnn, board, policy=load_policy(policy))
+    assert waived.verdict.word == "consistent_within" and "ticket 4711" in row(waived, "logits").reason
+
+
+def test_repeats_that_differ_make_a_run_not_deterministic(cnn: Reference, tmp_path: Path) -> None:
+    first = read_dumps(board_folder(tmp_path / "1", cnn))
+    other = read_dumps(board_folder(tmp_path / "2", cnn, {"logits": lambda x: x ^ 1}))
+    found = compare(cnn, first, Settings(repeats=[other]))
+    assert (found.verdict.word, found.verdict.exit_code) == ("not_deterministic", 1)
+    assert found.extras["determinism"]["first"] == "logits"
+
+
+def test_the_noise_ratio_tells_quantization_from_a_wrong_board(tmp_path: Path) -> None:
+    reference = quantized_reference("cnn", tmp_path)
+    floats = run_reference(tmp_path / "cnn.onnx", inputs_of(float_model("cnn"), 5), tmp_path / "float")
+    good = judged(reference, board_folder(tmp_path / "good", reference), floats=floats)
+    rows = {r["name"]: r for r in good.extras["three_way"]}
+    assert rows["logits"]["word"] == "fine" and rows["logits"]["ratio"] == pytest.approx(1)
+    bad = judged(reference, board_folder(tmp_path / "bad", reference, {"logits": halve}), floats=floats)
+    worst = next(r for r in bad.extras["three_way"] if r["name"] == "logits")
+    assert worst["word"] == "differs" and worst["ratio"] > 3
+
+
+def test_the_order_of_the_dumps_never_changes_a_verdict(cnn: Reference, tmp_path: Path) -> None:
+    dumps = read_dumps(board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve)))
+    assert compare(cnn, dumps) == compare(cnn, dumps[::-1])
+
+
+def test_a_float_network_is_judged_in_floats(tmp_path: Path) -> None:
+    quantized_model("cnn", tmp_path)
+    reference = run_reference(tmp_path / "cnn.onnx", inputs_of(float_model("cnn"), 1), tmp_path / "reference")
+    noisy = {n: (lambda x: (x * np.float32(1 + 1e-7)).astype(np.float32)) for n in ("conv2_out", "logits")}
+    assert judged(reference, board_folder(tmp_path / "a", reference, noisy)).verdict.word == "consistent_within"
+    nan = {"conv2_out": lambda x: np.where(x == x.max(), np.nan, x).astype(np.float32)}
+    found = judged(reference, board_folder(tmp_path / "b", reference, nan))
+    assert found.verdict.exit_code == 1 and found.origins[0].op == "conv2"
+    assert found.origins[0].fingerprint is not None and found.origins[0].fingerprint.kind == "nan"
+
+
+def test_more_rows_than_file_descriptors_keep_no_file_open(tmp_path: Path) -> None:
+    np.save(tmp_path / "t.npy", np.arange(8, dtype=np.int8))
+    (tmp_path / "t.bin").write_bytes(bytes(range(8)))
+    spec = TensorSpec("t", "s8", (8,))
+    tensors = {f"tensor_{i}": ReferenceTensor(f"tensor_{i}", tmp_path / "t.npy", spec, order=i) for i in range(1200)}
+    found = compare(Reference(tensors), [Dump(name, tmp_path / "t.bin", spec) for name in tensors])
+    assert found.coverage.layers_compared == 1200 and found.verdict.word == "consistent"
+
+
+# --------------------------------------------------------------------------- single ops
+
+
+def test_every_op_alone_on_its_own_inputs_gives_the_references_values(transformer: Reference) -> None:
+    assert transformer.model is not None and transformer.graph is not None
+    isolator = Isolator(transformer.model)
+    values = {t.name: np.array((t.alternate or t).load()) for t in transformer.tensors.values()}
+    requests = [Request(o.outputs[0], {n: values[n] for n in o.inputs}) for o in transformer.graph.ops]
+    for request, value in isolator.run(requests):
+        assert value is not None and np.array_equal(value, values[request.target]), request.target
+    assert len(isolator.sessions) == 1 and isolator.problems == []
+    list(isolator.run(requests))
+    assert len(isolator.sessions) == 1  # kept
+
+
+def test_a_stretch_of_ops_is_run_as_one(cnn: Reference) -> None:
+    assert cnn.model is not None
+    fed = np.array(cnn.tensors["relu1_out"].load())
+    [(_, value)] = Isolator(cnn.model).run([Request("logits", {"relu1_out": fed})])
+    assert value is not None and np.array_equal(value, cnn.tensors["logits"].load())
+
+
+def test_hundreds_of_ops_run_alone_with_few_files_open(tmp_path: Path) -> None:
+    import resource
+
+    nodes = [helper.make_node("Neg", [f"t{i}"], [f"t{i + 1}"], name=f"neg{i}") for i in range(400)]
+    onnx.save(tiny_model(nodes, {"t0": [4]}, ["t400"]), tmp_path / "long.onnx")
+    reference = run_reference(tmp_path / "long.onnx", {"t0": np.ones(4, np.float32)}, tmp_path / "reference")
+    twice = {n: (lambda x: (2 * x).astype(np.float32)) for n in reference.tensors if n != "t0"}
+    dumps = read_dumps(board_folder(tmp_path / "board", reference, twice))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        found = compare(reference, dumps)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [o.op for o in found.origins] == ["neg0"]
+    assert sum(layer.single is not None for layer in found.layers) == 399
+
+
+def test_what_cannot_be_run_alone_says_why_and_stops_nobody_else(cnn: Reference) -> None:
+    assert cnn.model is not None
+    fed = np.array(cnn.tensors["relu1_out"].load())
+    isolator = Isolator(cnn.model)
+    requests = [Request("relu3_out", {}), Request("relu3_out", {"relu1_out": fed.astype(np.float32)})]
+    found = list(isolator.run([*requests, Request("relu3_out", {"relu1_out": fed})]))
+    assert [value is None for _, value in found] == [True, True, False]
+    assert any("images" in p for p in isolator.problems) and any("float32" in p for p in isolator.problems)
+
+
+# --------------------------------------------------------------------------- manifests
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "not json",
+        "[]",
+        '{"format": 2, "tensors": []}',
+        '{"format": 1, "tensors": [{"file": "a.bin"}]}',
+        '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": [1], "file": "../../etc/passwd"}]}',
+        '{"format": 1, "tensors": [{"name": "a", "dtype": "int8", "shape": [1], "file": "a.bin"}]}',
+        '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": "x", "file": "a.bin"}]}',
+        '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": [-1], "file": "a.bin"}]}',
+        '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": [1e400], "file": "a.bin"}]}',
+        '{"format": 1, "tensors": [{"name": "a", "dtype": "s8", "shape": [99999999999999999999], "file": "a.bin"}]}',
+    ],
+)
+def test_a_manifest_that_cannot_be_trusted_is_refused(manifest: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
+    for opened in (read_dumps, open_reference):
+        with pytest.raises(InputError, match="manifest"):
+            opened(tmp_path)
+
+
+def test_odd_files_in_a_folder_are_rows_and_never_a_crash(cnn: Reference, tmp_path: Path) -> None:
+    import os
+
+    good = np.array(cnn.tensors["logits"].load())
+    np.save(tmp_path / "logits.npy", good)
+    np.save(tmp_path / "relu1_out.npy", np.zeros((1, 16, 32, 32), np.complex64))
+    (tmp_path / "relu3_out.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    (tmp_path / "relu6_out.npy").mkdir()
+    (tmp_path / "a\nb\x1b[2J.bin").write_bytes(b"123")
+    os.mkfifo(tmp_path / "pipe.bin")
+    (tmp_path / "loop.bin").symlink_to("loop.bin")
+    (tmp_path / "dangling.npy").symlink_to(tmp_path / "nowhere")
+    found = judged(cnn, tmp_path)
+    assert row(found, "logits").verdict == "exact"
+    assert (row(found, "relu1_out").reason, row(found, "relu3_out").reason) == ("dtype_differs", "unreadable")
+    assert row(found, "relu6_out").reason == "no_dump" and found.verdict.exit_code == 3
+
+
+def test_a_tensor_without_elements_is_not_compared_and_not_damaged(tmp_path: Path) -> None:
+    for folder in ("pc", "board"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "boxes.npy", np.zeros((0, 4), np.float32))
+        np.save(tmp_path / folder / "scores.npy", np.ones(5, np.float32))
+    found = compare(open_reference(tmp_path / "pc"), read_dumps(tmp_path / "board"))
+    assert row(found, "boxes").reason == "empty" and found.verdict.word == "consistent"
+
+
+def test_an_npy_of_python_objects_is_never_unpickled(cnn: Reference, tmp_path: Path) -> None:
+    np.save(tmp_path / "logits.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    found = row(judged(cnn, tmp_path), "logits")
+    assert (found.verdict, found.reason) == ("not_compared", "unreadable")
+
+
+def test_the_manifest_of_a_reference_is_what_the_documentation_says(cnn: Reference) -> None:
+    folder = next(iter(cnn.tensors.values())).path.parent
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert {"format", "kind", "source", "source_md5", "runner", "inputs", "graph", "tensors"} <= set(manifest)
+    wanted = {"name", "onnx_name", "op", "op_kind", "order", "dtype", "shape", "layout", "md5", "file", "is_output"}
+    assert all(wanted <= set(record) for record in manifest["tensors"])
+    assert manifest["runner"]["optimizations"] == "disabled" and "vnni" in manifest["runner"]

@@ -1,0 +1,248 @@
+"""The estimate of BPU time: amounts from shapes, well-known networks near their published latency, the fit itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from architectures import mobilenet_v2, network, resnet18, yolo_v8n
+from onnx import TensorProto, helper
+from toolchain_samples import ROOT, SAMPLES
+
+from harness.emulator.compiler.placement import place
+from harness.emulator.cost.fit import PRIORS, Sample, cross_validate, fit, five_folds
+from harness.emulator.cost.graph import network_work, op_works, output_elements
+from harness.emulator.cost.model import CONSTANTS, Constants, Scale, Work, bpu_us, estimate, total, work_of
+from harness.emulator.model.nodes import Network, name_nodes
+
+PUBLISHED_MS = {"ResNet18": 2.95, "Mobilenetv2": 1.42, "YOLOv8n": 7.0}  # RDK X5, one frame, one thread
+
+
+def estimated_ms(model: onnx.ModelProto, older_runtime: bool) -> float:
+    net = network(model)
+    return estimate([network_work(net)], output_elements(net), older_runtime=older_runtime).total_us / 1e3
+
+
+# --------------------------------------------------------------------------- amounts
+
+
+def test_a_dense_convolution_counts_padded_width_and_channels() -> None:
+    work = work_of("Conv", [(1, 32, 8, 8)], [(1, 64, 8, 8)], (64, 32, 3, 3))
+    assert work.dense_macs == 64 * 8 * 8 * 32 * 9 and work.weight_bytes == 64 * 32 * 9 and work.ops == 1
+    narrow = work_of("Conv", [(1, 3, 7, 7)], [(1, 64, 7, 7)], (64, 3, 3, 3))
+    assert narrow.dense_macs == pytest.approx(64 * 7 * 8 * 16 * 9)
+
+
+def test_a_depthwise_convolution_is_not_a_dense_one() -> None:
+    work = work_of("Conv", [(1, 96, 16, 16)], [(1, 96, 16, 16)], (96, 1, 3, 3), groups=96)
+    assert work.dense_macs == 0 and work.depthwise_macs == 128 * 16 * 16 * 9
+
+
+def test_attention_counts_rows_and_padded_heads() -> None:
+    softmax = work_of("Softmax", [(1, 2, 400, 400)], [(1, 2, 400, 400)])
+    assert (softmax.attention_rows, softmax.attention_heads) == (4 * 400, 4)
+    head = work_of("Softmax", [(1, 1000)], [(1, 1000)])
+    assert head.attention_rows == 0 and head.ops == 1
+    product = work_of("MatMul", [(1, 2, 400, 32), (1, 2, 32, 400)], [(1, 2, 400, 400)])
+    assert product.matmul_macs == 2 * 400 * 400 * 32 and product.dense_macs == 0
+
+
+def test_free_ops_cost_nothing_and_unknown_ones_are_elementwise() -> None:
+    assert work_of("Relu", [(1, 8)], [(1, 8)]) == Work()
+    assert work_of("SomethingNew", [(1, 8)], [(1, 8)]).elementwise_elements == 8
+
+
+def test_what_fits_on_the_chip_is_not_spilled() -> None:
+    assert work_of("Add", [(1, 100_000)], [(1, 100_000)]).spilled_bytes == 0
+    assert work_of("Add", [(1, 300_000)], [(1, 300_000)]).spilled_bytes == 200_000
+
+
+def test_a_segment_is_never_faster_than_its_slower_half_nor_slower_than_the_sum() -> None:
+    work = Work(dense_macs=1e9, weight_bytes=5e6)
+    compute, memory = bpu_us(Work(dense_macs=1e9)), bpu_us(Work(weight_bytes=5e6))
+    assert max(compute, memory) < bpu_us(work) < compute + memory
+    assert bpu_us(Work()) == 0.0
+
+
+def test_more_work_never_takes_less_time() -> None:
+    base = network_work(network(resnet18()))
+    for name in asdict(base):
+        assert bpu_us(replace(base, **{name: getattr(base, name) + 1e7})) > bpu_us(base)
+
+
+def test_int16_and_a_slower_chip_take_longer() -> None:
+    work = network_work(network(resnet18()))
+    assert bpu_us(work, int16=True) > bpu_us(work)
+    assert bpu_us(work, scale=Scale(4.0, 2.0)) > 2.0 * bpu_us(work)
+
+
+def test_every_segment_pays_a_call() -> None:
+    work = Work(dense_macs=1e8)
+    one, two = estimate([work], 0), estimate([work, work], 0)
+    assert two.call_us == 2 * one.call_us and two.bpu_us == 2 * one.bpu_us
+
+
+# --------------------------------------------------------------------------- graphs
+
+
+def model_of(nodes: list[onnx.NodeProto], shape: list[int], output: str) -> Network:
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_empty_tensor_value_info(output)],
+        [helper.make_tensor(n, TensorProto.FLOAT, [], [v]) for n, v in (("root", 1.414), ("one", 1.0), ("half", 0.5))],
+    )
+    model = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)]))
+    name_nodes(model.graph.node)
+    return Network(model)
+
+
+def test_sigmoid_times_its_input_is_one_table() -> None:
+    nodes = [helper.make_node("Sigmoid", ["x"], ["s"]), helper.make_node("Mul", ["x", "s"], ["y"])]
+    work = network_work(model_of(nodes, [1, 100], "y"))
+    assert (work.lookup_elements, work.elementwise_elements, work.ops) == (100, 0, 1)
+
+
+def test_gelu_is_one_table() -> None:
+    nodes = [
+        helper.make_node("Div", ["x", "root"], ["d"]),
+        helper.make_node("Erf", ["d"], ["e"]),
+        helper.make_node("Add", ["e", "one"], ["a"]),
+        helper.make_node("Mul", ["x", "a"], ["m"]),
+        helper.make_node("Mul", ["m", "half"], ["y"]),
+    ]
+    work = network_work(model_of(nodes, [1, 100], "y"))
+    assert (work.lookup_elements, work.elementwise_elements, work.ops) == (100, 0, 1)
+
+
+def test_a_layer_norm_in_pieces_is_one_op() -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[-1]),
+        helper.make_node("Sub", ["x", "mean"], ["c"]),
+        helper.make_node("Pow", ["c", "one"], ["p"]),
+        helper.make_node("ReduceMean", ["p"], ["v"], axes=[-1]),
+        helper.make_node("Add", ["v", "one"], ["ve"]),
+        helper.make_node("Sqrt", ["ve"], ["sd"]),
+        helper.make_node("Div", ["c", "sd"], ["y"]),
+    ]
+    work = network_work(model_of(nodes, [1, 10, 64], "y"))
+    assert (work.normalized_elements, work.elementwise_elements, work.ops) == (640, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "older", "within"),
+    [
+        ("ResNet18", resnet18, True, 0.05),
+        ("Mobilenetv2", mobilenet_v2, True, 0.05),
+        ("YOLOv8n", yolo_v8n, False, 0.05),
+    ],
+)
+def test_well_known_networks_are_near_their_published_latency(
+    name: str, build: object, older: bool, within: float
+) -> None:
+    assert callable(build)
+    assert estimated_ms(build(), older) == pytest.approx(PUBLISHED_MS[name], rel=within)
+
+
+def test_well_known_networks_run_wholly_on_the_x5_but_for_their_last_transposes() -> None:
+    for build in (resnet18, mobilenet_v2, yolo_v8n):
+        net = network(build())
+        cpu = {name for name, placement in place(net, "bayes-e").items() if placement.unit == "CPU"}
+        last = {node.name for node in net.nodes if any(name in net.output_names for name in node.output)}
+        assert {name for name in cpu if not name.startswith("Flatten")} <= {
+            n for n in last if n.startswith("Transpose")
+        }
+
+
+def test_every_op_of_a_network_is_counted_once() -> None:
+    net = network(yolo_v8n())
+    works = dict(op_works(net))
+    assert total(works.values()) == network_work(net)
+    assert sum(name.startswith("Conv") for name in works) == 63
+
+
+# --------------------------------------------------------------------------- the fit
+
+
+def made_up(constants: Constants, count: int = 24) -> list[Sample]:
+    """Models whose latency is exactly what `constants` say, from seeded amounts."""
+    dice = np.random.default_rng(3)
+    samples = []
+    for index in range(count):
+        work = Work(
+            dense_macs=10 ** dice.uniform(8, 10.5),
+            depthwise_macs=10 ** dice.uniform(6, 8),
+            ops=float(dice.integers(20, 200)),
+            weight_bytes=10 ** dice.uniform(6, 8),
+        )
+        outputs = int(10 ** dice.uniform(3, 6))
+        told = estimate([work], outputs, constants=constants)
+        samples.append(Sample(f"Net{index}", work, outputs, told.total_us, told.bpu_us))
+    return samples
+
+
+def test_the_fit_finds_the_prices_that_made_the_latencies() -> None:
+    truth = replace(PRIORS, dense_macs_ns=0.0004, depthwise_macs_ns=0.02, weight_bytes_ns=0.2, border_elements_ns=3.0)
+    found = fit(made_up(truth))
+    for name in ("dense_macs_ns", "depthwise_macs_ns", "weight_bytes_ns", "border_elements_ns"):
+        assert getattr(found, name) == pytest.approx(getattr(truth, name), rel=0.1)
+
+
+def test_cross_validation_predicts_what_the_fit_never_saw() -> None:
+    samples = made_up(CONSTANTS)
+    errors = cross_validate(samples, five_folds(len(samples), 0))
+    assert float(np.median(np.abs(errors))) < 0.05
+    folds = five_folds(66, 1)
+    assert sorted(set(folds)) == [0, 1, 2, 3, 4] and max(map(folds.count, folds)) - min(map(folds.count, folds)) <= 1
+
+
+def test_families_are_architectures() -> None:
+    names = {"YOLO11n-CLS": "YOLO11", "YOLOv8x": "YOLOv8", "FastViT_SA12": "FastViT", "RepGhostNet_100": "RepGhostNet"}
+    for name, family in names.items():
+        assert Sample(name, Work(), 0, 1.0, 1.0).family == family
+
+
+def needs_samples() -> None:
+    if not (SAMPLES / "topologies").is_dir():
+        pytest.skip(f"published latencies and graphs are not here: {SAMPLES} (set HARNESS_SAMPLES)")
+
+
+def test_our_builders_do_the_work_of_the_published_graphs() -> None:
+    needs_samples()
+    from benchmarks.cost_samples import load_graph
+
+    for name, build in (("ResNet18", resnet18), ("Mobilenetv2", mobilenet_v2), ("YOLOv8n", yolo_v8n)):
+        published = load_graph(name)
+        assert published is not None
+        theirs, ours = network_work(published), network_work(network(build()))
+        assert ours.dense_macs == pytest.approx(theirs.dense_macs, rel=0.01)
+        assert ours.depthwise_macs == theirs.depthwise_macs
+        assert ours.weight_bytes == pytest.approx(theirs.weight_bytes, rel=0.01)
+
+
+@pytest.mark.slow
+def test_the_estimate_holds_its_promise_on_published_latencies() -> None:
+    needs_samples()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "estimate.py"), "--json"], capture_output=True, text=True, check=True
+    )
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["models"] == 66
+    assert figures["median_abs_error"] <= 0.07 and figures["p90_abs_error"] <= 0.22
+    assert figures["family_median"] <= 0.12 and figures["family_p90"] <= 0.45
+    assert figures["placement_agreement"] >= 0.95
+
+
+@pytest.mark.slow
+def test_the_constants_in_the_code_are_those_of_the_fit() -> None:
+    needs_samples()
+    script = Path(ROOT / "scripts" / "fit_cost.py")
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

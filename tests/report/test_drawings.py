@@ -1,0 +1,93 @@
+"""Drawings of a report, as figures in percent and pixels."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.report.drawings import drawings
+from harness.report.tables.run import tables
+from tests.support import fixtures_run as runs
+from tests.support.fixtures_layers import error_map
+
+# ------------------------------------------------------------------ drawings
+
+
+def test_the_strip_has_a_column_per_layer_and_a_lane_per_standing() -> None:
+    strip = drawings.strip(tables(runs.diverging_run())["layers"])
+    assert strip is not None
+    assert len(strip["columns"]) == 64
+    assert [lane["standing"] for lane in strip["lanes"]] == ["origin", "propagated", "not_compared", "within", "exact"]
+    assert "SQNR 19.5 dB" in strip["columns"][26]["label"]
+
+
+def test_columns_of_a_large_network_show_every_standing_they_hold() -> None:
+    layers = tables(runs.large_run(1000))["layers"]
+    strip = drawings.strip(layers)
+    assert strip is not None
+    assert len(strip["columns"]) <= drawings.MOST_COLUMNS
+    mixed = strip["columns"][500 // strip["per_column"]]
+    assert mixed["standing"] == "origin"
+    assert {cell["standing"] for cell in mixed["cells"]} >= {"origin", "propagated"}
+
+
+def test_a_point_of_a_shared_column_has_the_standing_of_its_lowest_sqnr() -> None:
+    layers = tables(runs.large_run(1000))["layers"]
+    strip = drawings.strip(layers)
+    assert strip is not None
+    shared = strip["columns"][9 // strip["per_column"]]  # layer 7 is within, layer 9 is not compared
+    assert (shared["standing"], shared["pointed"]) == ("not_compared", "within")
+
+
+def test_sqnr_is_found_from_relative_l2_where_only_that_is_known() -> None:
+    assert drawings.sqnr_of({"finite_only": False, "sqnr_db": None, "relative_l2": 0.01}) == pytest.approx(40.0)
+    assert drawings.sqnr_of({"finite_only": False, "sqnr_db": None, "relative_l2": 0.0}) is None
+
+
+def test_equal_cells_of_an_error_map_become_one_rectangle() -> None:
+    found = drawings.error_map(error_map())
+    assert found is not None
+    assert found["runs"] == [{"x": 63, "y": 0, "w": 1, "h": 20, "level": 4}]
+    assert found["say"] == "differences at every H and W 78 to 79 of 80"
+
+
+@pytest.mark.parametrize("picture", [None, 3, {}, {"values": []}, {"values": [[1], [1, 2]]}, {"values": [["x"] * 200]}])
+def test_what_is_no_picture_is_not_drawn(picture: object) -> None:
+    assert drawings.error_map(picture) is None
+
+
+def test_a_histogram_keeps_every_count_and_zero_alone() -> None:
+    pairs = [[-127, 10], [-3, 2], [0, 900], [1, 5], [127, 1]]
+    found = drawings.histogram(pairs)
+    assert found is not None
+    assert sum(bar["count"] for bar in found["bars"]) == 918
+    assert [bar["count"] for bar in found["bars"] if bar["zero"]] == [900]
+
+
+def test_a_waterfall_of_many_segments_says_what_it_left_out() -> None:
+    run = runs.diverging_run()
+    run["profile"]["segments"] = [
+        {"unit": "BPU", "name": f"s{n}", "ops": [f"o{n}"], "time_us": 1.0 + n} for n in range(100)
+    ]
+    found = drawings.waterfall(tables(run)["time"])
+    assert found is not None
+    assert (len(found["rows"]), found["left_out"]) == (60, 40)
+    assert found["left_out_us"] == pytest.approx(sum(1.0 + n for n in range(40)))
+
+
+@pytest.mark.parametrize("end", [0.7, 7.0, 118.0, 7001.2, 1e7])
+def test_an_axis_has_a_few_round_ticks(end: float) -> None:
+    found = drawings.ticks(end)
+    assert 4 <= len(found) <= 9
+    assert found[0]["value"] == 0
+    assert found[-1]["value"] <= end
+
+
+def test_telemetry_draws_a_line_per_thing_sensed() -> None:
+    found = drawings.telemetry(tables(runs.diverging_run())["telemetry"])
+    assert [(line["name"], line["unit"]) for line in found] == [
+        ("cpu", "\u00b0C"),
+        ("bpu", "\u00b0C"),
+        ("bpu0", "MHz"),
+        ("bpu0", "% load"),
+    ]
+    assert (found[2]["first"], found[2]["last"], found[2]["seconds"]) == (1000.0, 800.0, 8.0)

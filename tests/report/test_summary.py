@@ -1,0 +1,108 @@
+"""A run in words: the headline, the lines for a terminal, the Markdown for a ticket."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.report.markdown import code, markdown, prose
+from harness.report.summary import lines
+from harness.report.tables import headline
+from harness.report.tables.run import tables
+from tests.support import fixtures_run as runs
+
+# ------------------------------------------------------------------ headline
+
+
+@pytest.mark.parametrize(
+    ("name", "tone", "title"),
+    [
+        ("consistent", "good", "Consistent"),
+        ("partly compared", "part", "Consistent, in what was compared"),
+        ("diverging", "bad", "Diverges at /model.4/cv2/Conv"),
+        ("interval", "bad", "Diverges somewhere up to /model.4/cv2/Conv"),
+        ("accumulated", "good", "Consistent: ties grew, no op is wrong"),
+        ("not comparable", "none", "Not comparable"),
+        ("not compared", "none", "Measured, not compared"),
+        ("failed", "stop", "Failed at debug"),
+        ("interrupted", "stop", "Interrupted at profile"),
+    ],
+)
+def test_the_headline_says_the_verdict_in_words(name: str, tone: str, title: str) -> None:
+    head = tables(runs.ALL[name]())["headline"]
+    assert head["tone"] == tone
+    assert " ".join(part for part in (head["title"], head["subject"]) if part) == title
+
+
+def test_the_headline_names_kind_of_fault_evidence_and_coverage() -> None:
+    said = " ".join(tables(runs.diverging_run())["headline"]["sentences"]).replace("\u202f", " ")
+    assert "Zeroed region: 1 of 80 columns differs" in said
+    assert "61 of 64 layers compared, 95.3 % of bytes: 1 origin, 21 propagated, 3 not compared" in said
+
+
+def test_an_uncertain_fingerprint_is_said_to_look_like_it() -> None:
+    print_ = {"kind": "stale_cache", "certain": False, "evidence": "64 bytes at 0x40"}
+    assert headline.fault_sentence(print_) == "Looks like stale cache: 64 bytes at 0x40."
+
+
+def test_without_a_graph_the_headline_says_that_it_is_file_order() -> None:
+    run = runs.diverging_run()
+    run["comparison"]["origins"][0]["how"] = "sequence"
+    assert "file order" in tables(run)["headline"]["title"]
+
+
+def test_a_suspect_is_not_called_an_origin() -> None:
+    run = runs.diverging_run()
+    run["comparison"]["origins"][0]["certain"] = False
+    assert tables(run)["headline"]["title"] == "Diverges, suspected at"
+
+
+def test_a_run_whose_process_was_killed_is_never_good() -> None:
+    run = runs.consistent_run()
+    run["state"] = "running"
+    assert tables(run)["headline"]["tone"] == "stop"
+
+
+def test_a_word_of_a_later_version_is_never_good() -> None:
+    run = runs.consistent_run()
+    run["verdict"]["word"] = "splendid"
+    assert tables(run)["headline"]["tone"] == "none"
+
+
+# ------------------------------------------------------------------ terminal and ticket
+
+
+@pytest.mark.parametrize("name", runs.ALL)
+def test_the_terminal_summary_is_short_and_starts_with_the_verdict(name: str) -> None:
+    found = lines(runs.ALL[name]())
+    assert found[0].startswith("verdict   ")
+    assert len(found) < 45
+    assert not any("\x1b" in line or "\n" in line for line in found)
+
+
+def test_the_terminal_summary_says_emulated_estimated_and_coverage() -> None:
+    found = "\n".join(lines(runs.diverging_run()))
+    assert "emulated  no board was measured" in found
+    assert (
+        "latency   7.00 ms mean, 6.89 ms to 7.72 ms, 141.9 frames per second, 500 frames, 1 thread (estimated)" in found
+    )
+    assert "layers    61 of 64 layers compared, 95.3 % of bytes" in found
+
+
+def test_the_ticket_names_the_origin_and_what_is_unknown() -> None:
+    found = markdown(tables(runs.diverging_run()))
+    assert found.startswith("### Diverges at `/model.4/cv2/Conv`\n")
+    assert "| 26 | `/model.4/cv2/Conv_output_0` |" in found
+    assert "**EMULATED**" in found
+    assert len(found) < 4000
+
+
+@pytest.mark.parametrize("name", runs.ALL)
+def test_a_ticket_stays_short_for_every_run(name: str) -> None:
+    assert len(markdown(tables(runs.ALL[name]()))) < 40_000
+
+
+def test_names_cannot_become_markup_in_a_ticket() -> None:
+    assert code("a`b``c") == "```a`b``c```"
+    assert code("`") == "`` ` ``"
+    assert prose("<script>[x](y) *b* @all #1") == "\\<script\\>\\[x\\](y) \\*b\\* \\@all \\#1"
+    assert "<script>" not in markdown(tables(runs.hostile_run())).replace("`<script>window.hurt=1</script>`", "")

@@ -1,0 +1,183 @@
+"""Which file goes to which input: by name or by order, never by luck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import InputError
+from harness.session.inputs import plan_inputs
+
+FACTS = (
+    {"name": "images", "bytes": 12, "describe": "u8 (1,3,2,2)"},
+    {"name": "mask", "bytes": 4, "describe": "u8 (1,1,2,2)"},
+)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    made = {"images": tmp_path / "a b.bin", "mask": tmp_path / "m.bin"}
+    made["images"].write_bytes(bytes(12))
+    made["mask"].write_bytes(bytes(4))
+    return made
+
+
+def test_by_name_the_order_is_the_models(files: dict[str, Path], tmp_path: Path) -> None:
+    plan = plan_inputs([("mask", files["mask"]), ("images", files["images"])], FACTS, tmp_path)
+    assert [(i.tensor, i.path.read_bytes()) for i in plan] == [("images", bytes(12)), ("mask", bytes(4))]
+
+
+def test_by_order_the_names_come_from_the_model(files: dict[str, Path], tmp_path: Path) -> None:
+    plan = plan_inputs([("", files["images"]), ("", files["mask"])], FACTS, tmp_path)
+    assert [i.tensor for i in plan] == ["images", "mask"]
+
+
+def test_swapped_order_is_caught_by_size(files: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"input 'images' takes 12 bytes \(u8 \(1,3,2,2\)\), the file has 4"):
+        plan_inputs([("", files["mask"]), ("", files["images"])], FACTS, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([("image", "images"), ("mask", "mask")], "no input 'image'"),
+        ([("images", "images")], "no file for input 'mask'"),
+        ([("images", "images"), ("images", "mask")], "given twice"),
+        ([("images", "images"), ("", "mask")], "mixed"),
+        ([("", "images")], "takes 2 inputs"),
+    ],
+)
+def test_a_wrong_choice_is_named(
+    files: dict[str, Path], tmp_path: Path, given: list[tuple[str, str]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        plan_inputs([(name, files[file]) for name, file in given], FACTS, tmp_path)
+    assert caught.value.hint or "twice" in message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such input file"):
+        plan_inputs([("", tmp_path / "gone.bin")], FACTS, tmp_path)
+
+
+def test_without_files_the_noise_is_the_same_each_time_and_said(tmp_path: Path) -> None:
+    first = plan_inputs([], FACTS, tmp_path / "a")
+    second = plan_inputs([], FACTS, tmp_path / "b")
+    assert [i.path.read_bytes() for i in first] == [i.path.read_bytes() for i in second]
+    assert all(i.generated and "seeded noise" in i.note for i in first)
+    assert [i.path.stat().st_size for i in first] == [12, 4]
+
+
+def test_noise_for_floats_is_finite(tmp_path: Path) -> None:
+    (made,) = plan_inputs([], [{"name": "x", "bytes": 4000, "dtype": "f32"}], tmp_path / "n")
+    assert np.isfinite(np.frombuffer(made.path.read_bytes(), "<f4")).all()
+
+
+def test_an_input_of_unknown_size_is_not_made_up(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no fixed size"):
+        plan_inputs([], [{"name": "x", "bytes": None}], tmp_path / "n")
+
+
+# --------------------------------------------------------------------------- arrays and pictures
+
+IMAGE = {"name": "images", "bytes": 48, "dtype": "f32", "describe": "f32 1x3x2x2", "shapes": ((1, 3, 2, 2),)}
+PIXELS = {"name": "images", "bytes": 24, "dtype": "u8", "describe": "NV12 4x4", "shapes": ((1, 6, 4),)}
+PIXELS |= {"convert": "--size 4x4 --to nv12", "encoded_suffixes": (".jpg",)}
+VALUES = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
+
+
+def saved(path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Path:
+    with path.open("wb") as file:  # whatever it is called
+        np.save(file, array)
+    return path
+
+
+@pytest.mark.parametrize(
+    "array",
+    [VALUES, VALUES.astype(">f4"), np.asfortranarray(VALUES), VALUES[0], VALUES[None]],
+    ids=["as it is", "big endian", "columns first", "no batch", "one more batch"],
+)
+@pytest.mark.parametrize("name", ["x.npy", "x.bin"])
+def test_an_array_that_fits_is_taken_as_its_raw_bytes(
+    tmp_path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], name: str
+) -> None:
+    (made,) = plan_inputs([("", saved(tmp_path / name, array))], [IMAGE], tmp_path / "in")
+    assert made.path.read_bytes() == VALUES.tobytes() and made.path.suffix == ".bin"
+    assert made.given_name == name and "as raw bytes" in made.note
+
+
+@pytest.mark.parametrize(
+    ("array", "hint"),
+    [
+        (VALUES.astype(np.float64), "array.astype('float32')"),
+        (VALUES.transpose(0, 2, 3, 1), "array.transpose(0, 3, 1, 2)"),
+        (VALUES.ravel(), "np.save(path, array)"),
+        (np.zeros((2, 3, 2, 2), np.float32), "np.save(path, array)"),
+    ],
+)
+def test_an_array_that_does_not_fit_is_answered_with_both_shapes_and_dtypes(
+    tmp_path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], hint: str
+) -> None:
+    path = saved(tmp_path / "x.npy", array)
+    with pytest.raises(InputError, match=r"holds .*, input 'images' takes f32 1x3x2x2") as caught:
+        plan_inputs([("", path)], [IMAGE], tmp_path / "in")
+    assert hint in caught.value.hint and "x".join(map(str, array.shape)) in caught.value.message
+
+
+def test_an_array_for_a_tool_that_reads_arrays_keeps_its_own_shape_where_the_input_is_open(tmp_path: Path) -> None:
+    fact = {"name": "x", "bytes": None, "dtype": "f32", "shapes": ((-1, 3, 2, 2),), "encoded_suffixes": (".npy",)}
+    path = saved(tmp_path / "x.npy", np.zeros((5, 3, 2, 2), np.float32))
+    (made,) = plan_inputs([("", path)], [fact], tmp_path / "in")
+    assert made.path.read_bytes() == path.read_bytes() and made.path.suffix == ".npy"
+    with pytest.raises(InputError, match=r"takes f32 \?x3x2x2"):
+        plan_inputs([("", saved(path, np.zeros((3, 2, 2), np.float32)))], [fact], tmp_path / "in")
+
+
+@pytest.mark.parametrize("content", [b"\x93NUMPY\x01", b"\x93NUMPY\x01\x00v\x00{'descr': '|O', }"])
+def test_a_damaged_array_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"not a readable \.npy"):
+        plan_inputs([("", tmp_path / "x.npy")], [IMAGE], tmp_path / "in")
+
+
+@pytest.mark.parametrize("name", ["photo one.jpg", "photo one.bin"])
+def test_a_picture_is_answered_with_the_whole_line_that_converts_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    with pytest.raises(InputError, match="a picture, and input 'images' takes raw values: NV12 4x4") as caught:
+        plan_inputs([("", path)], [PIXELS], tmp_path / "in", raw=True)
+    assert f"harness convert '{path}' --size 4x4 --to nv12 " in caught.value.hint
+    with pytest.raises(InputError, match="a picture") as caught:
+        plan_inputs([("", path)], [IMAGE], tmp_path / "in")
+    assert "np.save('input.npy', array)" in caught.value.hint
+
+
+def test_a_picture_that_the_boards_tool_decodes_is_taken_where_no_reference_is_fed(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    (made,) = plan_inputs([("", path)], [PIXELS], tmp_path / "in")
+    assert made.path.read_bytes() == path.read_bytes()
+
+
+def test_raw_bytes_that_begin_as_pictures_or_archives_do_are_raw_bytes(tmp_path: Path) -> None:
+    for start in (b"\xff\xd8\xff", b"BM", b"\x1f\x8b"):
+        (tmp_path / "x.bin").write_bytes(start.ljust(48, b"\1"))
+        (made,) = plan_inputs([("", tmp_path / "x.bin")], [IMAGE], tmp_path / "in", raw=True)
+        assert made.path.stat().st_size == 48
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (1, 6, 4), (24,)])
+def test_an_array_of_one_nv12_picture_feeds_both_planes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    facts = [
+        {"name": "p_y", "bytes": 16, "dtype": "u8", "shapes": ((1, 4, 4, 1),)},
+        {"name": "p_uv", "bytes": 8, "dtype": "u8", "shapes": ((1, 2, 2, 2),)},
+    ]
+    path = saved(tmp_path / "x.npy", np.arange(24, dtype=np.uint8).reshape(shape))
+    luma, chroma = plan_inputs([("", path)], facts, tmp_path / "in")
+    assert luma.path.read_bytes() == bytes(range(16)) and chroma.path.read_bytes() == bytes(range(16, 24))
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    with pytest.raises(InputError, match="NV12 4x4") as caught:
+        plan_inputs([("", tmp_path / "photo.jpg")], facts, tmp_path / "in")
+    assert "--size 4x4 --to nv12" in caught.value.hint
