@@ -6,7 +6,7 @@ import struct
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 NEVER_CONSTANT = ("If", "Loop", "Scan", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
-# What is folded into the op before it, as in harness/reference/graph.py: inside of a sandwich it is no layer of its own.
+# What is folded into the op before it, as in harness/reference/graph.py: in a sandwich it is no layer of its own.
 FOLLOWERS = ("Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu", "Mish")
 FOLLOWERS += ("Softplus", "BatchNormalization", "Add", "Sub", "Mul", "Div")
 GATES = ("Sigmoid", "HardSigmoid")

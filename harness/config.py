@@ -11,10 +11,8 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.boards.hosts_file import BoardFile
 from harness.complaints import explain
 from harness.errors import ConfigError
-from harness.hosts_checks import complaints
 
 Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,7 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 SECRET_WORDS = ("password", "passphrase", "passwd", "secret", "token")
 
 
-class _File(BaseModel):
+class StrictFile(BaseModel):
     """Base of every file model: unknown keys are refused, values are not bent into other types."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -32,14 +30,6 @@ def line_of(path: Path, place: Location) -> int:
     """The line that holds `place`, for example ("boards", "x5-01", "soc"), or the part of it that is in the file."""
     root = _compose(path, path.read_text(encoding="utf-8-sig"))
     return _line(root, place) if root is not None else 1
-
-
-def _refuse_wrong(path: Path, name: str, entry: BoardFile) -> None:
-    """Errors: ConfigError for a name, an address or a soc that cannot be, with its line and what to write."""
-    for wrong in complaints(name, entry.platform, entry.soc, entry.transport, entry.address):
-        place = ("boards", name, *([wrong.key] if wrong.key else []))
-        where = ".".join(place) if wrong.key else "boards"
-        raise ConfigError(f"{path}:{line_of(path, place)}: {where}: {wrong.message}", wrong.hint)
 
 
 # --------------------------------------------------------------------------- reading, with lines

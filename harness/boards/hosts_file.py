@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from harness.config import _File, _refuse_wrong, load_file
+from harness.boards.hosts_checks import complaints
+from harness.config import StrictFile, line_of, load_file
 from harness.errors import ConfigError
 from harness.records import Board, Limits
 from harness.records.boards import SERVED, Emulated
@@ -19,7 +20,7 @@ TransportName = Literal["ssh", "openssh", "local"]
 PlatformName = Literal["hbdnn", "ucp", "magik", "ort"]
 
 
-class LimitsFile(_File):
+class LimitsFile(StrictFile):
     timeout_s: float = Field(default=Limits.timeout_s, gt=0)
     connect_timeout_s: float = Field(default=Limits.connect_timeout_s, gt=0)
     patience_s: float = Field(default=Limits.patience_s, ge=0)
@@ -28,12 +29,12 @@ class LimitsFile(_File):
     cache_bytes: int = Field(default=Limits.cache_bytes, ge=0)
 
 
-class SharedFolderFile(_File):
+class SharedFolderFile(StrictFile):
     here: str
     there: str
 
 
-class BoardFile(_File):
+class BoardFile(StrictFile):
     platform: PlatformName
     soc: str = ""
     transport: TransportName = "ssh"
@@ -65,7 +66,7 @@ class BoardFile(_File):
         return {k: str(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for k, v in value.items()}
 
 
-class HostsFile(_File):
+class HostsFile(StrictFile):
     boards: dict[str, BoardFile]
 
 
@@ -103,3 +104,11 @@ def _board(path: Path, name: str, entry: BoardFile) -> Board:
 def board_fields() -> list[str]:
     """Names of everything hosts.yaml may say of a board; docs and the example file are held to it."""
     return [f.name for f in dataclasses.fields(Board) if f.name != "name"]
+
+
+def _refuse_wrong(path: Path, name: str, entry: BoardFile) -> None:
+    """Errors: ConfigError for a name, an address or a soc that cannot be, with its line and what to write."""
+    for wrong in complaints(name, entry.platform, entry.soc, entry.transport, entry.address):
+        place = ("boards", name, *([wrong.key] if wrong.key else []))
+        where = ".".join(place) if wrong.key else "boards"
+        raise ConfigError(f"{path}:{line_of(path, place)}: {where}: {wrong.message}", wrong.hint)

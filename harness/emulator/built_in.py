@@ -49,7 +49,7 @@ def _stub(tool: str, root: Path) -> str:
             "#!/bin/sh",
             f"# plays {tool} of an emulated board",
             f"PYTHONPATH={shlex.quote(str(_PACKAGE_PARENT))} HARNESS_EMULATOR_ROOT={shlex.quote(str(root))} \\",
-            f'exec {python} -P -m harness.emulator.{tool} "$@"',
+            f'exec {python} -P -m harness.emulator.horizon.{tool} "$@"',
             "",
         )
     )

@@ -85,19 +85,19 @@ def read_reference(path: Path, platform: str = "") -> Reference:
 
 
 def _from_manifest(folder: Path) -> Reference:
-    manifest = manifest.read_manifest(folder)
-    tensors = [_tensor(folder, record) for record in manifest["tensors"]]
+    described = manifest.read_manifest(folder)
+    tensors = [_tensor(folder, record) for record in described["tensors"]]
     provenance: dict[str, Any] = {
-        k: manifest[k] for k in ("source", "source_md5", "runner", "inputs", "skipped") if manifest.get(k)
+        k: described[k] for k in ("source", "source_md5", "runner", "inputs", "skipped") if described.get(k)
     }
-    model = Path(str(manifest["source_path"])) if manifest.get("source_path") else None
+    model = Path(str(described["source_path"])) if described.get("source_path") else None
     return Reference(
         tensors={t.name: t for t in tensors},
-        graph=_graph_from_json(manifest.get("graph"), folder, str(manifest.get("source", ""))),
+        graph=_graph_from_json(described.get("graph"), folder, str(described.get("source", ""))),
         provenance=provenance,
-        kind=str(manifest.get("kind", "folder")),
-        source=str(manifest.get("source", folder.name)),
-        model=model if model and model.is_file() and md5_of_file(model) == manifest.get("source_md5") else None,
+        kind=str(described.get("kind", "folder")),
+        source=str(described.get("source", folder.name)),
+        model=model if model and model.is_file() and md5_of_file(model) == described.get("source_md5") else None,
     )
 
 

@@ -37,11 +37,11 @@ from harness.records import (
 from harness.reference.beside import check_runtime
 from harness.reference.folder import refuse_no_reference
 from harness.reference.graph import read_graph
+from harness.review import identity
 from harness.review.expectation import Expectation
+from harness.review.identity import command_of
 from harness.runs import folder as store
 from harness.runs import previous, resume
-from harness.session import identity
-from harness.session.identity import command_of
 from harness.toolchains import read_any
 
 Tell = Callable[[str, int, int], None]

@@ -12,9 +12,9 @@ from harness.diagnosis.plan import find_beside
 from harness.errors import HarnessError, InputError
 from harness.platforms.base import Platform
 from harness.records import Board, Case, FileIdentity
+from harness.review import identity
+from harness.review.identity import command_of
 from harness.runs.resume import Resume
-from harness.session import identity
-from harness.session.identity import command_of
 from harness.session.job import job_of
 
 SINCE_BEGIN = "when this run began"

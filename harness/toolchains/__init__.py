@@ -5,16 +5,13 @@ A reader module has a `READERS` tuple; add the module's name to `MODULES` and it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from importlib import import_module, util
 from pathlib import Path
 
 from harness.errors import InputError
 from harness.toolchains.base import Probe, Reader
 from harness.toolchains.records import Artifact
-from harness.toolchains.text import decode
 
 MODULES = (
     "harness.toolchains.files",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from harness.errors import LinkError
+from harness.transports.timeouts import CommandTimeout as CommandTimeout
 
 if TYPE_CHECKING:
     from harness.transports.patience import Patience
@@ -29,10 +29,6 @@ STREAM_LIMIT_BYTES = 384 * 2**20  # one SSH stream; near 512 MiB a re-keying can
 
 Paced = Literal["", "up", "down"]  # the way in which a stream must carry something all the time
 Progress = Callable[[int, int], None]  # (bytes so far, bytes in all; -1 when not known)
-
-
-class CommandTimeout(LinkError):
-    """A command did not end within its time limit; it was ended on the board too."""
 
 
 @dataclass(frozen=True)

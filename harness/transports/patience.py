@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from harness.errors import HostKeyError, LinkError, LoginError
-from harness.transports.base import CommandTimeout
+from harness.transports.timeouts import CommandTimeout
 
 PATIENCE_S = 30.0  # `limits: patience_s` of a board
 BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)

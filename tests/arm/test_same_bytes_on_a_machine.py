@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks import network_models as networks
 from harness.emulator.servers.serve import free_port
-from tests.alone import alone
 from tests.arm.test_emu_arm64 import harness, newest_run
+from tests.support.alone import alone
 from tests.vm.machine import Machine, NotPossible, missing
 
 pytestmark = [pytest.mark.arm, pytest.mark.vm, pytest.mark.slow]

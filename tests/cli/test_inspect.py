@@ -16,9 +16,9 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper
-from toolchain_samples import SAMPLES, TOOLCHAIN, sample, x5_log
 
 from harness.cli import cli
+from tests.support.toolchain_samples import SAMPLES, TOOLCHAIN, sample, x5_log
 
 
 @dataclass

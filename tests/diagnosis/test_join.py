@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from toolchain_samples import sample, x5_log
-
 from harness.diagnosis.plan import Plan, find_beside, join, read_build
 from harness.records import Comparison, Coverage, Latency, Layer, Metrics, OpTime, Profile, Verdict
 from harness.toolchains.horizon.log import read_build_log
 from harness.toolchains.records import Artifact, PlannedNode
+from tests.support.toolchain_samples import sample, x5_log
 
 LOG = Path("hb_mapper_makertbin.log")
 

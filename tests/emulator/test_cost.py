@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from architectures import mobilenet_v2, network, resnet18, yolo_v8n
 from onnx import TensorProto, helper
-from toolchain_samples import ROOT, SAMPLES
 
 from harness.emulator.compiler.placement import place
 from harness.emulator.cost.fit import PRIORS, Sample, cross_validate, fit, five_folds
 from harness.emulator.cost.graph import network_work, op_works, output_elements
 from harness.emulator.cost.model import CONSTANTS, Constants, Scale, Work, bpu_us, estimate, total, work_of
 from harness.emulator.model.nodes import Network, name_nodes
+from tests.support.architectures import mobilenet_v2, network, resnet18, yolo_v8n
+from tests.support.toolchain_samples import ROOT, SAMPLES
 
 PUBLISHED_MS = {"ResNet18": 2.95, "Mobilenetv2": 1.42, "YOLOv8n": 7.0}  # RDK X5, one frame, one thread
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lint_examples import EXAMPLES, FEATURE, J6, TWO_INPUTS, X3, X5, node, quant
-from toolchain_samples import ROOT, SAMPLES, sample
 
 from harness.errors import ConfigError
 from harness.lint.findings import LintFinding
 from harness.lint.horizon.check import lint_file, lint_text
 from harness.lint.horizon.rules import RULES
 from harness.lint.sarif import to_sarif
+from tests.support.lint_examples import EXAMPLES, FEATURE, J6, TWO_INPUTS, X3, X5, node, quant
+from tests.support.toolchain_samples import ROOT, SAMPLES, sample
 
 SEED = SAMPLES.parent / "seeds" / "000_c300153a98f52754.txt"
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from vendor_models import plain_model, save_input, stand_in_environment, vendor_model
 
 from harness.assets import asset
 from harness.cli import cli
@@ -25,6 +24,7 @@ from harness.errors import HostError, InputError
 from harness.records import ReferenceRuntime, TensorSpec
 from harness.reference.runtime import place_of
 from harness.toolchains.vendor_runtime import needs_vendor, read_named, runtimes_for, shift_pixels
+from tests.support.vendor_models import plain_model, save_input, stand_in_environment, vendor_model
 
 
 def harness(*words: str | Path, release: str | None = "newer", **variables: str) -> Result:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from toolchain_samples import TOOLCHAIN, sample, x5_log
-
 from harness.toolchains import read_any
 from harness.toolchains.horizon.log import read_build_log
 from harness.toolchains.text import decode, lines_of
+from tests.support.toolchain_samples import TOOLCHAIN, sample, x5_log
 
 # --------------------------------------------------------------------------- damage
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toolchain_samples import TOOLCHAIN, sample, x5_log
 
 from harness.toolchains import read_any
 from harness.toolchains.horizon.debug import read_qat_table, read_sensitivity
@@ -23,6 +22,7 @@ from harness.toolchains.horizon.perf import read_perf
 from harness.toolchains.horizon.verifier import read_verifier
 from harness.toolchains.records import Artifact
 from harness.toolchains.text import decode
+from tests.support.toolchain_samples import TOOLCHAIN, sample, x5_log
 
 FOREIGN = (
     "W1120 12:00:00.123456 4242 engine.cpp:77] foreign 0.123456 line\n",

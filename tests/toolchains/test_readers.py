@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from toolchain_samples import read
 
 from harness.toolchains.horizon.files import read_advice, read_node_info, read_quant_info, unit_of_tensor
 from harness.toolchains.records import Artifact, Estimate
+from tests.support.toolchain_samples import read
 
 
 def units(artifact: Artifact) -> dict[str, int]:

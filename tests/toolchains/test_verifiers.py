@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from toolchain_samples import read, sample
-
 from harness.toolchains.horizon.perf import read_perf
 from harness.toolchains.horizon.verifier import read_verifier
 from harness.toolchains.records import Check, Estimate, LayerCost
+from tests.support.toolchain_samples import read, sample
 
 # --------------------------------------------------------------------------- estimates, verifiers, debuggers
 

@@ -17,7 +17,7 @@ from harness.emulator.servers.serve import free_port
 from harness.errors import BoardError, LinkError
 from harness.records import Board, Invocation, Limits
 from harness.transports import open_transport
-from tests.alone import alone
+from tests.support.alone import alone
 from tests.vm.machine import Machine, NotPossible, missing
 
 pytestmark = pytest.mark.vm

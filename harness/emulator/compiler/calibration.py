@@ -13,13 +13,13 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization.calibrate import CalibrationDataReader, CalibrationMethod, create_calibrator
 
-from harness.emulator.magik.model import SAMPLES
 from harness.emulator.model.nodes import Network
 from harness.errors import InputError
 from harness.images.pixels import normalised
 
 Feed = dict[str, NDArray[Any]]
 RANDOM_SAMPLES = 8
+PIXEL_SAMPLES = 8
 _SUFFIXES = (".npy", ".bin", ".nv12")
 Reader = Callable[[Path], Feed]
 
@@ -146,7 +146,7 @@ def pixel_samples(model: onnx.ModelProto, mean: str, var: str, seed: int) -> Sam
     network = Network(model)
     rng = np.random.default_rng(seed)
     feeds = []
-    for _ in range(SAMPLES):
+    for _ in range(PIXEL_SAMPLES):
         feed = {}
         for name in network.input_names:
             sizes = network.shape(name) or ()

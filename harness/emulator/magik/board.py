@@ -90,7 +90,7 @@ def served(soc: str, port: int = 0) -> Iterator[Board]:
             f"emu-{soc} cannot be served: {why}", "as root: apt-get install busybox-static dropbear-bin openssh-client"
         )
     root = build(soc)
-    commands = {_name(mode): jail.played_command("venus", mode) for mode in PLAYED}
+    commands = {_name(mode): jail.played_command("magik.program", mode) for mode in PLAYED}
     with (
         jail.playing(root, commands, jail.player_environment(root)),
         serve(root, SERVER, port=port, entry=jail.enter_command(root)) as login,
@@ -111,7 +111,7 @@ def plain(board: Board) -> Board:
     for mode in PLAYED:
         stub = root / "bin" / _name(mode)
         part = stub.with_name(f".{stub.name}.{os.getpid()}")
-        part.write_text(f'#!/bin/sh\n{exports} exec {shlex.join(jail.played_command("venus", mode))} "$@"\n')
+        part.write_text(f'#!/bin/sh\n{exports} exec {shlex.join(jail.played_command("magik.program", mode))} "$@"\n')
         part.chmod(0o755)
         part.replace(stub)
     options = {

@@ -20,7 +20,6 @@ from harness.images.pixels import normalised
 from harness.platforms.magik.dumps import storages
 
 META = "magik.json"
-SAMPLES = 8
 VERSIONS = {"nna1": "0.9.6", "nna2": "0.0.6"}  # of the model, as the library of its day takes it
 
 

@@ -23,7 +23,7 @@ PATH = "/sbin:/bin:/usr/sbin:/usr/bin"
 QUEUE = "run/played"
 POLL_S = 0.02
 _FOLDERS = ("bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin")
-_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+_PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 
 # Arguments reach the process outside NUL-separated; `code` is the exit code, or -N where signal N ended it.
 STUB = """\

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from harness.boards.hosts_checks import Address, read_address
 from harness.boards.hosts_file import load_boards
 from harness.cli import cli
 from harness.emulator.built_in import BUILT_IN
-from harness.hosts_checks import Address, read_address
 from harness.platforms import socs
 from harness.platforms.horizon import options
 from harness.platforms.magik import options as magik_options

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vendor_models import plain_model, save_input, stand_in_environment, vendor_model
 
 from harness.assets import asset
+from tests.support.vendor_models import plain_model, save_input, stand_in_environment, vendor_model
 
 COMPILE = "import sys; compile(open(sys.argv[1]).read(), 'runner', 'exec'); print(sys.version_info[:2])"
 OLD = [f"3.{minor}" for minor in range(6, 12)]

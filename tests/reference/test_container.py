@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vendor_models import STAND_IN, save_input
+
+from tests.support.vendor_models import STAND_IN, save_input
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("container")]
 IMAGE = "harness-test-runtime"

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from harness.errors import InputError
 from harness.records import Case, FileIdentity
-from harness.session import identity
+from harness.review import identity
 
 
 def test_weights_beside_an_onnx_belong_to_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.gate import EXCUSES, starts_programs
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONFTEST = """
 import sys; sys.path.insert(0, {root!r})
 from tests.gate import *
@@ -21,7 +21,7 @@ ONE_MACHINE = """
 import time
 from pathlib import Path
 import pytest
-from tests.alone import alone
+from tests.support.alone import alone
 
 @pytest.fixture(scope="module")
 def machine():
