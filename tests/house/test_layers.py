@@ -94,6 +94,19 @@ def test_folders_stay_small() -> None:
     assert len(loose) <= MOST_LOOSE, loose
 
 
+def test_the_tree_in_the_documents_is_the_tree() -> None:
+    text = (ROOT / "docs/architecture.md").read_text().split("```")[1]
+    shown: set[str] = set()
+    room = ""
+    for line in text.strip("\n").split("\n"):
+        indented = line.startswith(" ")
+        names = re.findall(r"[a-z_]+", line[:26])
+        room = room if indented else names[0]
+        shown |= {f"{room}/{name}" if indented else name for name in names}
+    packages = {str(p.parent.relative_to(PACKAGE)) for p in PACKAGE.rglob("__init__.py") if p.parent != PACKAGE}
+    assert shown == packages | {p.stem for p in PACKAGE.glob("*.py") if not p.stem.startswith("__")}
+
+
 def test_every_package_is_linted_and_typed(tmp_path: Path) -> None:
     """An exclude meant for a folder at the top must not hide a package of the same name, harness/runs/ for example."""
     ruff = [sys.executable, "-m", "ruff", "check", "--show-files", "harness"]
