@@ -2,7 +2,7 @@
 # The board's half of harness: one POSIX sh file for dash, bash, mksh and busybox ash. Needs no Python, no `timeout`
 # and no sftp; needs /proc and the programs below (busybox has all).
 #
-#   sh agent.sh [work=DIR] [shell=SHELL] [lease=N.NONCE] [path=FOLDERS] VERB ...
+#   sh agent.sh [work=DIR] [shell=SHELL] [lease=N.NONCE] [boot=ID] [path=FOLDERS] VERB ...
 #
 # Answers are lines `key=value`, the last one is `end=1`; bytes other than safe ones are written \0ooo. A refusal is
 # `error=word` with `detail=...`. Lists that may hold any name are read and written NUL-separated.
@@ -15,12 +15,13 @@ extras='dd getconf gzip mkfifo python3 setsid'
 original_lc_all=${LC_ALL-}
 LC_ALL=C
 export LC_ALL
-work=. shell=sh lease=
+work=. shell=sh lease='' lease_boot=''
 while :; do
   case ${1-} in
     work=*) work=${1#work=} ;;
     shell=*) shell=${1#shell=} ;;
     lease=*) lease=${1#lease=} ;;
+    boot=*) lease_boot=${1#boot=} ;;
     path=*) HARNESS_PATH=${1#path=} ;;
     *) break ;;
   esac
@@ -1037,6 +1038,7 @@ lease_write() { # seconds nonce first taken owner: create lease $top + 1; fails 
 
 lease_say() { # the token of the lease that was just looked at
   say lease "$top.$l_nonce"
+  say boot "$boot"
   echo end=1
 }
 
@@ -1065,7 +1067,14 @@ lease_mine() { # is lease=N.nonce the holder's
     [ "${lease%%.*}" -le "$top" ] && [ "$l_boot" = "$boot" ] && [ "$l_until" != 0 ] && number "$l_until"
 } 2>/dev/null
 
+same_boot() { # was the lease taken in this boot? Asked first: a power cut may have taken or emptied any file
+  [ -n "$lease_boot" ] || return 0
+  boot_id
+  [ "$boot" = unknown ] || [ "$boot" = "$lease_boot" ] || fail rebooted "$boot"
+}
+
 check_lease() { # before every verb that changes something, and before every other one that comes with a lease
+  same_boot
   lease_look
   if [ -z "$lease" ]; then
     [ "$live" -eq 0 ] || lease_refuse
@@ -1087,13 +1096,17 @@ do_guard() { # argv: a command of the inventory, for the board's holder alone; 9
 
 do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | break | check | show
   case ${1-} in
-    check) check_lease ;;
+    check)
+      check_lease
+      say boot "$boot"
+      ;;
     take)
       lease_take "${2:-nobody}" "${3-}" "${4-}"
       lease_say
       return
       ;;
     renew) # one that has ended, too, where nobody followed: the link was away for longer than the lease
+      same_boot
       lease_look
       if ! lease_mine || ! lease_write "${2-}" "$l_nonce" "$l_first" "$l_taken" "$l_owner" || [ "$live" -ne 1 ]; then
         fail stale_lease "$lease has ended; the last is $top"
@@ -1102,6 +1115,7 @@ do_lease() { # take OWNER SECONDS NONCE | renew SECONDS | release | break | chec
       return
       ;;
     release)
+      same_boot
       lease_look
       if [ "$live" -ne 1 ] || ! lease_mine || ! lease_write 0 "$l_nonce" "$l_first" "$l_taken" "$l_owner"; then
         fail stale_lease "$lease has ended; the last is $top"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.agent import files, installing, pushing, words
+from harness.agent import files, installing, jobs, pushing, words
 from harness.agent.archive import Quotas
 from harness.agent.jobs import job_text
 from harness.agent.packing import Packing
@@ -30,7 +30,7 @@ from harness.agent.words import (
     escape,
     refusal,
 )
-from harness.errors import AgentError, BoardError, ToolError
+from harness.errors import AgentError
 from harness.records import Board, Invocation
 from harness.transports.base import OUTPUT_LIMIT_BYTES, Done, Progress, Transport, printable
 from harness.transports.copying import left
@@ -53,9 +53,9 @@ HASH_TIMEOUT_S = 660.0  # of what a run left: what could be written within a run
 LOG_LIMIT_BYTES = 64 * 2**20
 ANSWER_LIMIT_BYTES = 2**20  # of a question with a short answer; what a board sends beyond it is not read
 GUARD_REFUSED = 97  # exit code of `guard` when the lease is over
-OVERTIME_S = 60.0  # for a board that is slow to end a tool, before it is no longer believed
-WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
+GONE = (0, 2, 126, 127)  # exit codes where the agent's file is empty, cut off, or not there
 REFUSAL = b"error="
+_BOOT_ID = 'cat "${HARNESS_BOOT_ID:-/proc/sys/kernel/random/boot_id}"'
 
 Tell = Callable[[str], None]
 
@@ -83,6 +83,7 @@ class Agent:
         self.cache_bytes = cache_bytes
         self.max_files = max_files
         self.lease_token = ""  # of this board, checked by the agent before anything changes
+        self.lease_boot = ""  # the boot in which it was taken: where the board has another by now, that is what it says
         self.replaced_damaged = False  # the agent's own file was found damaged and sent again
         self.packing = Packing()
         self.pinned: dict[str, int] = {}  # names in the board's cache that must not leave it, and their sizes
@@ -195,7 +196,7 @@ class Agent:
         answer = words.read_answer(done.out)
         if not answer.whole or (done.code != 0 and not answer.error):
             said = printable((done.err or done.out).decode("utf-8", "replace").strip())
-            gone = done.code in (2, 126, 127) and not done.out
+            gone = done.code in GONE and not done.out
             raise (AgentGone if gone else AgentError)(
                 f"{self.where}: the agent gave no whole answer to {verb!r} (exit code {done.code}): {said}",
                 "is the board out of memory or processes, or its work folder gone? Try again",
@@ -210,7 +211,7 @@ class Agent:
             raise AgentError(f"{self.where}: the agent is not installed yet")
         line = [*self._shell, self._file, f"work={self.work}", f"shell={' '.join(self._shell)}", *options]
         if self.lease_token:
-            line.append(f"lease={self.lease_token}")
+            line += [f"lease={self.lease_token}", *([f"boot={self.lease_boot}"] if self.lease_boot else [])]
         return [*line, verb, *arguments]
 
     # ---- files to the board
@@ -264,28 +265,10 @@ class Agent:
     def wait(self, token: str, tell: Tell | None = None, limit_s: float = math.inf) -> RunState:
         """Wait for the end of a run, over broken links too; `limit_s` is the time after which the board ends it.
 
-        Errors: BoardError when the board was rebooted, lost the run or does not end it; ToolError when it printed
-        without end.
+        Errors: Refused when the board was rebooted; BoardError when it lost the run or does not end it; ToolError when
+        the tool printed without end.
         """
-        overdue_at = time.monotonic() + limit_s + OVERTIME_S
-        state = self.poll(token, 1)
-        while state.state == "running":
-            if time.monotonic() > overdue_at:
-                said = f"the board says that the tool still runs, {OVERTIME_S:g} s after it was to end it"
-                raise BoardError(f"{self.where}: {said}", "do its /proc/uptime and its `kill` work? Restart the board")
-            if tell:
-                tell(f"{state.duration_s:.0f} s, {state.log_bytes} bytes of log")
-            state = self.poll(token, WATCH_S)
-        if state.state == "log_limit":
-            raise ToolError(
-                f"{self.where}: the tool printed without end and was ended", "look at the log in the run folder"
-            )
-        if state.state in ("rebooted", "lost"):
-            why = "the board was rebooted" if state.state == "rebooted" else "its supervisor was killed on the board"
-            raise BoardError(
-                f"{self.where}: the run did not end: {why}", "is it short of memory or power? See its kernel log"
-            )
-        return state
+        return jobs.wait(self, token, tell, limit_s)
 
     def stop(self, token: str) -> None:
         """End a run and everything it started; one that has ended stays as it is."""
@@ -341,14 +324,17 @@ class Agent:
         of this Agent carries the token.
         """
         nonce = nonce or secrets.token_hex(8)
-        self.lease_token = ""  # taking ends every call that carries another token
+        self.lease_token = self.lease_boot = ""  # taking ends every call that carries another token
         answer = self.ask("lease", "take", escape(owner), str(seconds), nonce, timeout_s=120.0)
-        self.lease_token = answer.text("lease")
+        return self._leased(answer)
+
+    def _leased(self, answer: Answer) -> str:
+        self.lease_token, self.lease_boot = answer.text("lease"), words.boot_id(answer.find("boot"))
         return self.lease_token
 
     def check_lease(self) -> None:
         """Errors: BoardError when the lease that this Agent holds is over, or somebody else has the board."""
-        self.ask("lease", "check")
+        self.lease_boot = words.boot_id(self.ask("lease", "check").find("boot"))
 
     def guarded(self, argv: Sequence[str], timeout_s: float) -> Done:
         """Run a command of the inventory on the board, not repeated. Errors: BoardError when the board is not ours."""
@@ -356,12 +342,21 @@ class Agent:
         answer = words.read_answer(done.out)
         if done.code == GUARD_REFUSED and answer.whole and answer.error:
             raise refusal(self.where, "guard", answer)
+        if done.code in GONE and not done.out and self.lease_token:
+            self.check_lease()  # an agent's file that a power cut has left empty does nothing, and ends well
         return done
+
+    def refuse_other_boot(self) -> None:
+        """Errors: Refused where the board was restarted since the lease was taken. The agent's own file, which a power
+        cut may have damaged, is not asked."""
+        done = self.run(["sh", "-c", _BOOT_ID], ASK_TIMEOUT_S, None)
+        now = words.boot_id(done.out.decode("ascii", "replace").strip())
+        if self.lease_boot and now and now != self.lease_boot:
+            raise words.rebooted(f"{self.where}: the board was rebooted meanwhile")
 
     def renew_lease(self, seconds: int) -> str:
         """Hold the board for `seconds` from now; gives the new token. Errors: BoardError when the lease is over."""
-        self.lease_token = self.ask("lease", "renew", str(seconds)).text("lease")
-        return self.lease_token
+        return self._leased(self.ask("lease", "renew", str(seconds)))
 
     def release_lease(self) -> None:
         """Give the board back. Errors: BoardError when the lease was over."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from harness.agent import Agent
-from harness.agent.words import Refused
+from harness.agent.words import REBOOTED, Refused
 from harness.errors import CouldNotMeasure, HarnessError, LinkError
 from harness.transports.base import CommandTimeout
 
@@ -46,14 +46,15 @@ def hold_lease(agent: Agent, seconds: int = LEASE_S, owner: str = "", nonce: str
 def kept(agent: Agent, seconds: int, began: float) -> Iterator[Keeper]:
     """Renew a lease that was taken at `began` (of time.monotonic()), and do not give it back.
 
-    Where what is done in the context fails because the board is another's by now, that is what is raised.
+    Where what is done in the context fails because the board was rebooted, or is another's by now, that is what is
+    raised, whatever it looks like: a power cut empties files, and the next holder ends commands.
     """
     keeper = Keeper(agent, seconds, began)
     try:
         yield keeper
     except CouldNotMeasure as error:
         no_answer = isinstance(error, LinkError) and not isinstance(error, CommandTimeout)
-        if not no_answer and not isinstance(error, Refused):
+        if not no_answer:
             _say_if_lost(agent, error)
         raise
     finally:
@@ -61,9 +62,13 @@ def kept(agent: Agent, seconds: int, began: float) -> Iterator[Keeper]:
 
 
 def _say_if_lost(agent: Agent, error: CouldNotMeasure) -> None:
-    """A command that the next holder ended looks like a broken tool or agent. Errors: Refused."""
+    """Errors: Refused, for a reboot first."""
+    if isinstance(error, Refused) and error.word == REBOOTED:
+        return
     try:
-        agent.check_lease()
+        agent.refuse_other_boot()
+        if not isinstance(error, Refused):
+            agent.check_lease()
     except Refused as refused:
         raise refused from error
     except HarnessError:

@@ -174,12 +174,15 @@ def read_answer(out: bytes) -> Answer:
     return Answer(out.removesuffix(END), out.endswith(END))
 
 
+REBOOTED = "rebooted"  # the word of a refusal
+REBOOTED_HINT = "a power cut, or somebody restarted it: see its power, and its kernel log"
+
 _HINTS = {
     "cannot_write": ("the board cannot write {detail}", "choose another `work:` folder in hosts.yaml, or free space"),
     "no_space": ("no space on the board: {detail}", "free some: harness boards clean NAME, or another `work:` folder"),
     "busy": ("{detail}", "wait for it, or take a lease: harness boards lease NAME"),
     "leased": ("the board is leased: {detail}", "wait for it with --wait SECONDS, or ask the holder"),
-    "rebooted": ("the board was rebooted meanwhile", "is its power steady? See its kernel log, then run again"),
+    "rebooted": ("the board was rebooted meanwhile", REBOOTED_HINT),
     "stale_lease": ("this lease is over: {detail}", "take a new one: harness boards lease NAME"),
     "folder_exists": (
         "{detail} exists on the board, and what lies in it is no result of this run",
@@ -203,6 +206,16 @@ def lacking(where: str, programs: str) -> Refused:
     """The error for a board without programs that the agent needs."""
     message, hint = _HINTS["lacking"]
     return Refused(f"{where}: {message.replace('{detail}', printable(programs))}", hint, "lacking", programs)
+
+
+def rebooted(message: str) -> Refused:
+    """The error for a board that is in another boot than before."""
+    return Refused(message, REBOOTED_HINT, REBOOTED, "")
+
+
+def boot_id(text: str) -> str:
+    """What a board says of its boot, as far as it can be held against what it says later; else ""."""
+    return text if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text) and text != "unknown" else ""
 
 
 def refusal(where: str, verb: str, answer: Answer) -> HarnessError:

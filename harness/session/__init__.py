@@ -10,13 +10,15 @@ import dataclasses
 import functools
 import itertools
 import secrets
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.agent.words import REBOOTED, Refused
 from harness.boards import power
 from harness.boards.connect import open_board
-from harness.errors import CouldNotMeasure, HarnessError, InputError
+from harness.errors import CouldNotMeasure, HarnessError, HostKeyError, InputError, LinkError
 from harness.files import safe
 from harness.files.packed import refuse_packed
 from harness.platforms.base import Platform
@@ -107,6 +109,7 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
             _with_recovery(session, prompt)
     except HarnessError as error:
         _close(session, "failed", error.message, error.hint)
+        error.hint = _with_resume(session, error)  # for a terminal; the record goes into tickets, without paths
         error.run_folder = session.folder
         raise
     except OSError as error:
@@ -120,6 +123,15 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
         raise stopped from None
     session.stop("complete", "", "")
     return session.folder
+
+
+def _with_resume(session: Session, error: HarnessError) -> str:
+    """The hint of an error, with what goes on with the run where its board only was away or restarted."""
+    away = isinstance(error, LinkError) and not isinstance(error, HostKeyError)
+    if not away and not (isinstance(error, Refused) and error.word == REBOOTED):
+        return error.hint
+    go_on = f"go on: harness run --resume {shlex.quote(str(session.folder))}"
+    return f"{error.hint}; then {go_on}" if error.hint else go_on
 
 
 def _close(session: Session, state: str, message: str, hint: str) -> None:
