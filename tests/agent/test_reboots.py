@@ -12,7 +12,7 @@ from harness.agent import Agent
 from harness.agent.leases import hold_lease
 from harness.agent.words import Refused
 from harness.records import Invocation
-from tests.servers import agent_of
+from tests.support.servers import agent_of
 
 LONG = Invocation(("sleep", "40"))
 
