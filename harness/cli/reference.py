@@ -83,13 +83,19 @@ def _runtime(given: dict[str, Any]) -> ReferenceRuntime | None:
     runtime = runtime_of(given["python"], given["image"], names=names, **more)
     if runtime is None and (names or given["engine"]):
         raise click.UsageError("--runtime and --engine go with --python PATH or --image NAME.")
-    if names == ("onnxruntime",) or runtime is None or runtime.names == ():
-        return runtime
-    context = click.get_current_context()
-    for name in ("optimizations", "threads"):
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} is onnxruntime's; {names[0]} chooses for itself.")
     return runtime
+
+
+def _refuse_ignored(model: Path, runtime: ReferenceRuntime | None) -> None:
+    """A vendor's runtime chooses optimizations and threads itself: an option that changes nothing is refused."""
+    from harness.toolchains.vendor_runtime import PLAIN, needs_vendor
+
+    context = click.get_current_context()
+    names = runtime.names if runtime is not None else ()
+    if (names and PLAIN not in names) or (not names and needs_vendor(model)):
+        for name in ("optimizations", "threads"):
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"--{name} is for onnxruntime; the vendor's runtime has no such setting.")
 
 
 def _compute(model: Path, out: Path, given: dict[str, Any], runtime: ReferenceRuntime | None) -> Reference:
@@ -97,6 +103,7 @@ def _compute(model: Path, out: Path, given: dict[str, Any], runtime: ReferenceRu
     from harness.reference.open import open_reference, read_inputs, run_reference
     from harness.toolchains.vendor_runtime import is_compiled, read_named
 
+    _refuse_ignored(model, runtime)
     with progress("reference") as step:
         if is_compiled(model):
             place = resolve(model, runtime)

@@ -141,7 +141,9 @@ class _Beside:
         return self.result.skipped.get(name, "the runtime did not give it")
 
     def facts(self, _logical: LogicalModel, _feed: Mapping[str, Array]) -> dict[str, Any]:
-        return runner_facts(self.runtime, self.result)
+        """Optimized kernels are chosen by the CPU, which is this PC's in another interpreter and in a container."""
+        facts = runner_facts(self.runtime, self.result)
+        return facts | _cpu_facts() if "optimizations" in facts else facts
 
 
 class _Runner:
@@ -174,15 +176,13 @@ class _Runner:
         return f"onnxruntime gave no {name}"
 
     def facts(self, logical: LogicalModel, feed: Mapping[str, Array]) -> dict[str, Any]:
-        flags = cpu_flags()
         facts = {
             "onnxruntime": onnxruntime.__version__,
             "optimizations": self.optimizations,
             "threads": self.threads,
             "providers": ["CPUExecutionProvider"],
             "machine": host.machine(),
-            "cpu_flags": sorted(f for f in flags if KEPT_FLAGS.match(f)),
-            "vnni": bool(flags & VNNI_FLAGS) if host.machine() == "x86_64" else None,
+            **_cpu_facts(),
         }
         if self.optimizations != "disabled":
             facts["dumping_changed_outputs"] = self._dumping_changes(logical, feed)
@@ -194,6 +194,14 @@ class _Runner:
         plain = self.session().run(names, dict(feed))
         marked = self.session(t.onnx_name for t in logical.tensors if not t.is_input).run(names, dict(feed))
         return any(array_md5(a) != array_md5(b) for a, b in zip(plain, marked, strict=True))
+
+
+def _cpu_facts() -> dict[str, Any]:
+    flags = cpu_flags()
+    return {
+        "cpu_flags": sorted(f for f in flags if KEPT_FLAGS.match(f)),
+        "vnni": bool(flags & VNNI_FLAGS) if host.machine() == "x86_64" else None,
+    }
 
 
 def open_session(model: onnx.ModelProto, path: Path, optimizations: str = "disabled", threads: int = 1) -> Any:

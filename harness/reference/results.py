@@ -22,6 +22,7 @@ import numpy as np
 from harness.dumps.manifest import NUMPY_DTYPES
 from harness.errors import HostError, InputError
 from harness.reference.runtime import GUIDE, MAX_BYTES, Task
+from harness.toolchains.vendor_runtime import PLAIN
 
 Array = np.ndarray[Any, Any]
 
@@ -67,7 +68,7 @@ def read_results(folder: Path, label: str, task: Task) -> RuntimeResult:
         values=_read_tensors(folder, record.get("tensors"), wanted),
         skipped=_read_skipped(record.get("skipped"), wanted),
         outputs=outputs,
-        facts=_read_facts(record.get("runtime")),
+        facts=_read_facts(record.get("runtime"), task),
         dumping_changed_outputs=changed if isinstance(changed, bool) else None,
     )
 
@@ -133,13 +134,17 @@ def _texts(value: Any, what: str) -> list[str]:
     return texts if all(isinstance(one, str) for one in texts) else _refuse(f"{what} holds other things than names")
 
 
-def _read_facts(value: Any) -> dict[str, Any]:
-    """Known keys only, as bounded text."""
+def _read_facts(value: Any, task: Task) -> dict[str, Any]:
+    """Known keys only, as bounded text; the settings that plain onnxruntime was given are this side's own."""
     facts = value if isinstance(value, dict) else _refuse("runtime is no object")
     known: dict[str, Any] = {
         key: _printable(facts.get(key, ""))[:80] for key in ("name", "module", "python", "machine")
     }
     versions = facts.get("versions", {})
+    if known["name"] not in task.names:
+        _refuse(f"runtime {known['name']!r} was not asked for")
+    if known["name"] == PLAIN:
+        known |= {"optimizations": task.optimizations, "threads": task.threads}
     rows = list(versions.items())[:16] if isinstance(versions, dict) else _refuse("versions is no object")
     return known | {"versions": {_printable(k)[:40]: _printable(v)[:80] for k, v in rows}}
 

@@ -118,6 +118,7 @@ GOOD = {"name": "y", "file": "t00000.npy", "dtype": "float32", "shape": [4]}
         {"outputs": [1]},
         {"skipped": [{"name": "z", "reason": ""}]},
         {"runtime": []},
+        {"runtime": {"name": "another", "versions": {}}},
     ],
 )
 def test_a_record_that_claims_too_much_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:

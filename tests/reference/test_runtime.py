@@ -122,8 +122,10 @@ def test_only_named_variables_reach_the_runtime(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_plain_onnxruntime_of_another_interpreter(tmp_path: Path) -> None:
     model, data = plain_model(tmp_path / "m.onnx"), save_input(tmp_path / "x.npy", [-1, 0, 1, 2])
-    answer = reference(model, data, "--python", sys.executable, release=None)
+    answer = reference(model, data, "--python", sys.executable, "--optimizations", "all", release=None)
     assert answer.exit_code == 0, answer.stderr
+    runner = json.loads((tmp_path / "out" / "manifest.json").read_text())["runner"]
+    assert runner["optimizations"] == "all" and isinstance(runner["vnni"], bool | None)
     assert "onnxruntime of onnxruntime" in answer.stdout and tensors(tmp_path / "out")["b"] == [0, 0, 1, 2]
 
 
@@ -162,7 +164,8 @@ def test_compare_computes_the_reference_beside(tmp_path: Path) -> None:
         (("--python", sys.executable, "--image", "a"), "exclude each other"),
         (("--image", "-v"), "not the name of an image"),
         (("--runtime", "HBRuntime"), "go with --python"),
-        (("--python", sys.executable, "--runtime", "HBRuntime", "--threads", "2"), "is onnxruntime's"),
+        (("--python", sys.executable, "--runtime", "HBRuntime", "--threads", "2"), "is for onnxruntime"),
+        (("--optimizations", "all"), "is for onnxruntime"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, words: tuple[str, ...], expected: str) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HARNESS = "import harness.reference; print('done')"
-CALIBRATOR = "import harness.emulator.calibration; print('done')"
+HARNESS = "import harness.reference.open; print('done')"
+CALIBRATOR = "import harness.emulator.compiler.calibration; print('done')"
 BOARD = "import sys; sys.path.insert(0, 'agents'); import ort_io; ort_io.libraries(); print('done')"
 
 
