@@ -210,6 +210,10 @@ lacking() { # the programs that the agent needs and the board has not; plain `ec
   exit 1
 }
 
+head_of() { # the first 200 bytes of file $1 on one line; nothing where it cannot be read
+  [ -r "$1" ] && [ -f "$1" ] && dd if="$1" bs=200 count=1 2>/dev/null | tr '\000\n\t' '   '
+}
+
 do_hello() { # tool names on stdin, one escaped name per line; HARNESS_PATH is searched first
   lacking
   mkdir -p "$work/cache" "$work/runs" "$work/jobs" 2>/dev/null || fail cannot_write "$work"
@@ -223,6 +227,13 @@ do_hello() { # tool names on stdin, one escaped name per line; HARNESS_PATH is s
   # shellcheck source=/dev/null
   say os "$(h_name=''; [ -r /etc/os-release ] &&
     . /etc/os-release && h_name=${PRETTY_NAME-}; echo "$h_name")"
+  h_root= # a played board's own files lie below its home
+  [ ! -f "${HOME-}/board.json" ] || h_root=$HOME
+  say image "$(head_of "$h_root/etc/version")"
+  h_soc=$(head_of "$h_root/sys/class/socinfo/soc_name")
+  h_soc=${h_soc:-$(head_of "$h_root/proc/device-tree/model")}
+  say soc_name "${h_soc:-$(first_line_of "$proc/cpuinfo" machine)}"
+  say npu_cores "$(head_of "$h_root/sys/devices/system/bpu/core_num")"
   h_cpu=$(first_line_of "$proc/cpuinfo" 'model name')
   say cpu "${h_cpu:-$(first_line_of "$proc/cpuinfo" Hardware)}"
   say cpu_features "$(f_text=$(first_line_of "$proc/cpuinfo" Features); echo "${f_text:-$(first_line_of "$proc/cpuinfo" flags)}")"

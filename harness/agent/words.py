@@ -26,6 +26,9 @@ class BoardFacts:
     hostname: str
     libc: str
     os: str
+    image: str  # /etc/version of the vendor's image
+    soc_name: str  # as the board names its SoC or itself
+    npu_cores: str  # of the accelerator, where the kernel tells them
     cpu: str
     cpu_features: tuple[str, ...]
     cpu_count: int | None
@@ -228,6 +231,7 @@ def refusal(where: str, verb: str, answer: Answer) -> HarnessError:
 
 
 MAX_PATH = 4096  # Linux knows no longer one
+_WORDS = ("arch", "kernel", "hostname", "libc", "os", "cpu", "boot", "image", "soc_name", "npu_cores")
 
 
 def read_facts(answer: Answer, now_s: float, tools: Sequence[str] = ()) -> BoardFacts:
@@ -237,7 +241,7 @@ def read_facts(answer: Answer, now_s: float, tools: Sequence[str] = ()) -> Board
     return BoardFacts(
         agent=answer.find("agent"),
         work=answer.text("work"),
-        **{key: printable(answer.find(key)) for key in ("arch", "kernel", "hostname", "libc", "os", "cpu", "boot")},
+        **{key: printable(answer.find(key).strip()) for key in _WORDS},
         cpu_features=tuple(printable(answer.find("cpu_features"), 4000).split()),
         cpu_count=answer.number("cpu_count"),
         memory_bytes=memory_kb * 1024 if memory_kb is not None else None,

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness import platforms
 from harness.agent import Agent
+from harness.platforms import recognise
 from harness.records import Board
 from harness.records.boards import SERVED
 from harness.transports import Patience, Prompt, open_transport
@@ -46,11 +47,22 @@ def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, Any]:
         agent.install()
         facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
     missing = [tool for tool, where in facts.tools.items() if not where]
+    said = (facts.soc_name, facts.npu_cores) if _speaks(board) else ("", "")
+    wrong = recognise.wrong_soc(reached.platform, reached.soc, *said)
     return {
-        "state": "tool missing" if missing else "ready",
+        "state": "wrong soc" if wrong else "tool missing" if missing else "ready",
         "arch": facts.arch,
         "kernel": facts.kernel,
         "free_MB": facts.free_bytes // 10**6 if facts.free_bytes is not None else "",
         "tools": " ".join(tool for tool, where in facts.tools.items() if where),
-        "remark": f"not found: {' '.join(missing)}" if missing else "",
+        "remark": wrong or (f"not found: {' '.join(missing)}" if missing else ""),
+        "soc": reached.soc,
+        "soc_name": facts.soc_name,
+        "image": facts.image,
+        "npu_cores": facts.npu_cores,
     }
+
+
+def _speaks(board: Board) -> bool:
+    """Whether what answers is the board: one that is played on this PC without a server shows this PC's own files."""
+    return board.emulated is None or board.emulated.server == SERVED

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.boards_add import add
 from harness.cli.common import (
     FiniteRange,
     WholeHelp,
@@ -22,7 +23,7 @@ from harness.cli.common import (
     note,
 )
 from harness.cli.tables import table
-from harness.errors import CouldNotMeasure, HarnessError, InputError
+from harness.errors import ConfigError, CouldNotMeasure, HarnessError, InputError
 from harness.records import Board
 from harness.records.boards import SERVED
 
@@ -37,6 +38,7 @@ def command() -> None:
 
     \b
     Examples:
+      harness boards add x5-01 root@192.168.1.10
       harness boards list
       harness boards list --leases
       harness boards check emu-x5
@@ -136,7 +138,7 @@ def _facts(board: Board) -> dict[str, object]:
 @hosts_option
 @json_option
 def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
-    """Connect to boards and say what answers: system, tools, free space.
+    """Connect to boards and say what answers: system, tools, free space; and whether `soc:` is what the board says.
 
     When none is named: those of hosts.yaml, or without such a file the built-in emulated ones.
 
@@ -148,24 +150,41 @@ def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
     from harness.boards.inventory import find_board, own_boards
 
     boards = [find_board(name, hosts) for name in names] or own_boards(hosts)
-    answers = [_check(board) for board in boards]
+    answers = [_check(board, hosts) for board in boards]
     if as_json:
         emit_json({"boards": answers})
     else:
         columns = ("board", "state", "arch", "kernel", "free MB", "tools", "remark")
         rows = [tuple(str(a.get(c.replace(" ", "_"), "")) for c in columns) for a in answers]
         table("", columns, rows, right=("free MB",))
-    if any(a["state"] != "ready" for a in answers):
-        raise SystemExit(CouldNotMeasure.exit_code)
+    states = {a["state"] for a in answers} - {"ready"}
+    if states:  # a wrong line of hosts.yaml is asked wrongly; where anything else is the matter too, that comes first
+        raise SystemExit(ConfigError.exit_code if states == {WRONG_SOC} else CouldNotMeasure.exit_code)
 
 
-def _check(board: Board) -> dict[str, object]:
+WRONG_SOC = "wrong soc"
+
+
+def _check(board: Board, hosts: Path | None) -> dict[str, object]:
     from harness.boards.connect import look_at
 
     try:
-        return {"board": board.name} | look_at(board, ask_password)
+        answer = {"board": board.name} | look_at(board, ask_password)
+        if answer["state"] == WRONG_SOC:
+            where = _line(board.name, hosts)
+            answer["remark"] = f"{where}: `soc: {board.soc}` is wrong, change that line: {answer['remark']}"
+        return answer
     except HarnessError as error:
         return {"board": board.name, "state": "no answer", "remark": f"{error.message} ({error.hint})"}
+
+
+def _line(name: str, hosts: Path | None) -> str:
+    """Where hosts.yaml gives a board's soc: `hosts.yaml:4`."""
+    from harness.boards.inventory import find_hosts
+    from harness.config import line_of
+
+    file = find_hosts(hosts)
+    return f"{file}:{line_of(file, ('boards', name, 'soc'))}" if file else "the built-in board"
 
 
 @command.command(name="trust")
@@ -342,6 +361,9 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
         emit_json({"board": name, "deleted": did} if delete else {"board": name, "kept_in": kept_in})
     else:
         click.echo(f"{name}: {said}")
+
+
+command.add_command(add)
 
 
 @contextmanager

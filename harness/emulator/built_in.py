@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.emulator.magik import board as venus_board
 from harness.emulator.ort import arm64
-from harness.emulator.socs import SOCS, soc_named
+from harness.emulator.socs import SOCS, Soc, soc_named
 from harness.errors import AskedWrongly
 from harness.files.user_folders import cache_folder
 from harness.records import Board, Emulated
@@ -36,9 +36,24 @@ def prepare(soc: str) -> Path:
     for folder in (root / "bin", root / "work"):
         folder.mkdir(parents=True, exist_ok=True)
     _write(root / "board.json", json.dumps({"soc": soc, "emulated": True}) + "\n")
+    _write_identity(root, facts)
     for tool in _TOOLS[facts.family]:
         _write(root / "bin" / tool, _stub(tool, root), executable=True)
     return root
+
+
+def _write_identity(root: Path, facts: Soc) -> None:
+    """What a board says of itself where the real one does: image version, SoC name, BPU cores, a library's file."""
+    told = {
+        "etc/version": "0.0.0-played\n",
+        "sys/class/socinfo/soc_name": f"{facts.name.upper()}\n",
+        "sys/devices/system/bpu/core_num": f"{facts.cores}\n",
+        "usr/hobot/lib/libdnn.so": "played\n",
+        **({"usr/hobot/lib/libhbucp.so": "played\n"} if facts.family == "ucp" else {}),
+    }
+    for name, text in told.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        _write(root / name, text)
 
 
 def _stub(tool: str, root: Path) -> str:

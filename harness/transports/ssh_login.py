@@ -274,13 +274,36 @@ def refusal(login: Login, kind: str, blob: bytes) -> HarnessError:
 
 def fetch_key(address: str, port: int, timeout_s: float) -> tuple[str, bytes]:
     """A server's host key (kind, blob) without logging in. Errors: LinkError."""
-    login = Login("", address, port, "", connect_timeout_s=timeout_s)
+    return _shown_key(Login("", address, port, "", connect_timeout_s=timeout_s), None)
+
+
+Decide = Callable[[Login, str, bytes], None]  # sees a host's key before anything is sent to that host
+
+
+def meet(board: Board, passwords: Passwords, decide: Decide) -> None:
+    """Walk to a board, through its jump hosts, and let `decide` see each host key in turn.
+
+    Errors: LinkError; what `decide` raises; HostKeyError for a jump host whose key it did not record.
+    """
+    login = resolve(board)
+    clients: list[paramiko.SSHClient] = []
+    try:
+        for hop in (*login.jumps, login):
+            through = clients[-1] if clients else None
+            decide(hop, *_shown_key(hop, through))
+            if hop is not login:
+                clients.append(_open(hop, through, passwords, Patience(board.limits.patience_s)))
+    finally:
+        close_all(clients)
+
+
+def _shown_key(login: Login, through: paramiko.SSHClient | None) -> tuple[str, bytes]:
     with _explained(login):
-        sock = _socket(login, None, timeout_s)
+        sock = _socket(login, through, login.connect_timeout_s)
         transport = _transport(sock)
-        transport.banner_timeout = timeout_s
+        transport.banner_timeout = login.connect_timeout_s
         try:
-            transport.start_client(timeout=timeout_s)
+            transport.start_client(timeout=login.connect_timeout_s)
             key = transport.get_remote_server_key()
             return key.get_name(), key.asbytes()
         finally:

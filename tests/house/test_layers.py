@@ -140,7 +140,7 @@ def tomllib_load(path: Path) -> dict[str, Any]:
         ("click", {"cli"}),
         ("jinja2", {"report"}),
         ("sqlalchemy", {"runs", "farm"}),
-        ("yaml", {"config", "consistency", "lint", "toolchains"}),
+        ("yaml", {"boards", "config", "consistency", "lint", "toolchains"}),
     ],
 )
 def test_a_library_is_imported_in_its_own_place_only(library: str, homes: set[str]) -> None:

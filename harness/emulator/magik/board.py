@@ -28,6 +28,8 @@ KERNEL_ARGUMENTS = {
     "t41": f"{_CONSOLE} mem=72M@0x0 rmem=40M@0x4800000 nmem=16M@0x7000000 init=/linuxrc root=/dev/mtdblock2",
 }
 SERVER = "dropbear"
+CPU = "processor\t\t: {n}\ncpu model\t\t: Ingenic XBurst@II.V2 V0.0  FPU V0.0\n"
+MACHINES = {"t40": "isvp_shark", "t41": "isvp_marmot"}  # as the vendor's kernels name them
 
 
 def _board(soc: str) -> Board:
@@ -56,6 +58,8 @@ def build(soc: str) -> Path:
     jail.build_root(root, [_name(mode) for mode in PLAYED], KERNEL_ARGUMENTS[soc])
     for node in ("soc-nna", *(("nna_lock",) if soc == "t41" else ())):
         (root / "dev" / node).touch()
+    cores = "\n".join(CPU.format(n=n) for n in range(2))
+    (root / "etc" / "cpuinfo").write_text(f"system type\t\t: {soc.upper()}\nmachine\t\t\t: {MACHINES[soc]}\n{cores}\n")
     _board_file(root, soc)
     return root
 

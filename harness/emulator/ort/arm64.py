@@ -88,6 +88,7 @@ def build_root(root: Path, python: Path) -> None:
     }
     for folder in (root / "bin", root / "work"):
         folder.mkdir(parents=True, exist_ok=True)
+    (root / "board.json").write_text(f'{{"soc": "{CPU}", "emulated": true}}\n')
     for name, line in stubs.items():
         path = root / "bin" / name
         part = path.with_suffix(f".{os.getpid()}")

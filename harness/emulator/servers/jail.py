@@ -52,6 +52,7 @@ if [ ! -e "$root/proc/uptime" ]; then
   mount --bind /proc "$root/proc" || exit 1
   for node in null zero urandom; do : >>"$root/dev/$node"; mount --bind /dev/$node "$root/dev/$node"; done
   mount --bind "$root/etc/kernel_arguments" "$root/proc/cmdline"
+  [ ! -f "$root/etc/cpuinfo" ] || mount --bind "$root/etc/cpuinfo" "$root/proc/cpuinfo"
   if [ -n {shared} ]; then mkdir -p "$root"{shared}; mount --bind {shared} "$root"{shared}; fi
 fi
 export HOME={home} PATH={path} USER=root SHELL=/bin/sh

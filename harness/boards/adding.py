@@ -1,0 +1,324 @@
+"""`harness boards add`: meet a board, find out what it is, try it, and write it into hosts.yaml.
+
+The order is one that leaves nothing half done: what cannot be is refused before the board is touched, the host key is
+agreed on before anything is sent, and the inventory is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from harness import config, platforms
+from harness.agent import Agent, BoardFacts
+from harness.boards import hostkeys, hosts_file, inventory
+from harness.boards.connect import open_board
+from harness.boards.hosts_checks import complaints, read_address
+from harness.boards.hosts_edit import Entry, NotSafe, block, new_file, with_board
+from harness.boards.lease import hold
+from harness.emulator.built_in import BUILT_IN
+from harness.errors import AskedWrongly, BoardError, ConfigError, HarnessError
+from harness.files.safe import output_file
+from harness.platforms import probing, recognise
+from harness.platforms.probing import Guess, Lack, Seen
+from harness.records import Board, Emulated, Invocation
+from harness.records.boards import SERVED
+from harness.transports import Prompt
+from harness.transports.base import Transport, printable
+
+ASK_TIMEOUT_S = 60.0  # a small core starts Python in seconds
+ENOUGH_KB = 256 * 1024  # a model, an input and some dumps
+TRIAL_BYTES = 64 * 1024
+TRIAL = 'md5sum <"$1" && echo "host: $(uname -n)"'
+SYSTEM_FOLDERS = ("/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/lib", "/usr/lib")
+# Free kB at the deepest folder of each path that is there, where it can be written
+ROOM = """\
+for d in "$@"; do
+  case $d in /*) p=$d ;; *) p=$HOME/$d ;; esac
+  while [ ! -d "$p" ]; do p=${p%/*}; p=${p:-/}; done
+  [ -w "$p" ] || continue
+  df -Pk "$p" | { read -r _; read -r _ _ _ free _; printf '%s\\t%s\\n' "$d" "$free"; }
+done
+"""
+
+Tell = Callable[[str], None]
+Agree = Callable[[str, str, str, Path], None]  # (where, kind, fingerprint, known_hosts file); raises where it is not it
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A tiny run under the agent: pushed, started, waited for, hashed and removed."""
+
+    bytes: int
+    push_s: float
+    run_s: float
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was found and done. `file` is "" where nothing was written, and `text` is the block to paste then."""
+
+    board: Board
+    guess: Guess
+    facts: BoardFacts
+    versions: dict[str, str]
+    trial: Trial
+    entries: tuple[Entry, ...]
+    file: str = ""
+    text: str = ""
+    already: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def missing(self) -> tuple[Lack, ...]:
+        return self.guess.lacks
+
+    @property
+    def is_ready(self) -> bool:
+        return not any(lack.needed for lack in self.missing)
+
+
+# --------------------------------------------------------------------------- what was asked for
+
+
+def asked_board(name: str, login: str, **given: Any) -> Board:
+    """The board that a command line means, its platform still open ("ort" stands in). Errors: AskedWrongly."""
+    address = read_address(login)
+    if address is None:
+        raise AskedWrongly(f"{login!r} is no login", f"harness boards add {name} root@192.168.1.10")
+    port = given.get("port") or 0
+    if address.port and port and address.port != port:
+        raise AskedWrongly(f"{login!r} and --port {port} name two ports", "give one of them")
+    for wrong in complaints(name, "ort", "", "ssh", address.host):
+        raise AskedWrongly(wrong.message, wrong.hint.replace("`", "").replace(":", ""))
+    board = Board(name, "ort", "", address=address.host, port=port or address.port or 22, user=address.user)
+    return replace(board, **{key: given[key] for key in ("identity", "jump") if given.get(key)})
+
+
+def known_already(board: Board, hosts: Path | None) -> Board | None:
+    """The board of this name where it is the same one. Errors: ConfigError for another, with what to type."""
+    file = target_file(hosts)
+    boards = inventory.load_inventory(file) if file.exists() else dict(BUILT_IN)
+    known = boards.get(board.name)
+    if known is None:
+        return None
+    same = (known.address, known.port, known.user) == (board.address, board.port, board.user)
+    is_own = board.name not in BUILT_IN
+    if is_own and same:
+        return known
+    where = f"{file}:{config.line_of(file, ('boards', board.name))}" if is_own else "built in"
+    free = next(f"{board.name}-{n}" for n in range(2, 1000) if f"{board.name}-{n}" not in boards)
+    login = f"{board.user}@{board.address}" if board.user else board.address
+    shown = f"{known.user}@{known.address}:{known.port}" if known.user else f"{known.address or 'this PC'}:{known.port}"
+    raise ConfigError(
+        f"{where}: there is a board {board.name!r} already, at {shown}",
+        f"harness boards add {free} {login}" + (f" --port {board.port}" if board.port != 22 else ""),
+    )
+
+
+def target_file(hosts: Path | None) -> Path:
+    """Where the board is written: the inventory that is in use, `--hosts` also where it is not there yet."""
+    if hosts is not None and not hosts.exists():
+        if not hosts.parent.is_dir():
+            raise ConfigError(f"{hosts}: no such folder for an inventory", "make it first")
+        return hosts
+    return inventory.find_hosts(hosts) or Path("hosts.yaml")
+
+
+# --------------------------------------------------------------------------- meeting it
+
+
+def agree_on_keys(board: Board, agree: Agree, prompt: Prompt | None) -> None:
+    """See each host's key on the way, hold it against what is recorded, ask `agree` for a new one, record it.
+
+    Errors: HostKeyError for a key that has changed, what `agree` raises, LinkError.
+    """
+    target = hostkeys.known_hosts_file(board)
+
+    def decide(where: str, address: str, port: int, key: hostkeys.HostKey, files: tuple[Path, ...]) -> None:
+        known = [one for file in files for one in hostkeys.find(file, address, port) if one.kind == key.kind]
+        if any(one.sha256 == key.sha256 for one in known):
+            return
+        if known:
+            raise hostkeys.changed(board.name, where, key, known)
+        agree(where, key.kind, key.sha256, target)
+        hostkeys.trust(target, address, port, key)
+
+    hostkeys.meet(board, decide, prompt)
+
+
+def add(board: Board, platform: str, work: str, tell: Tell, prompt: Prompt | None = None) -> Added:
+    """Connect, look, choose, try; nothing is written yet. Errors: HarnessError."""
+    with open_board(board, prompt) as (reached, transport):
+        tell("looking at the board")
+        seen = _look(transport)
+        guess = _choose(recognise.guesses(seen), platform, reached.name)
+        answers = {name: _ask(transport, argv) for name, argv in guess.ask.items()}
+        guess = recognise.heard(guess, answers)
+        found, notes = _found(reached, guess, seen)
+        folder, why = _room(transport, work, guess.work)
+        found = replace(found, work=folder)
+        agent = Agent.of(found, transport)
+        agent.install()
+        facts = agent.hello(tools=(), path=found.tools)
+        tell("a tiny run")
+        trial = _try(agent, transport, board.name, tell)
+    entries = tuple(_entries(found, guess, facts, why))
+    return Added(found, guess, facts, _versions(answers), trial, entries, notes=notes)
+
+
+def _look(transport: Transport) -> Seen:
+    argv = ["sh", "-c", probing.SCRIPT, "probe", *recognise.arguments()]
+    done = transport.run(argv, timeout_s=ASK_TIMEOUT_S)
+    seen = probing.read_answer(done.out.decode("utf-8", "replace"))
+    if not seen.whole:
+        said = printable((done.err or done.out).decode("utf-8", "replace"))
+        raise BoardError(
+            f"{transport.where}: its shell did not answer as one (exit code {done.code}): {said or 'it said nothing'}",
+            "is the login a shell of a Linux board?",
+        )
+    return seen
+
+
+def _choose(found: list[Guess], platform: str, name: str) -> Guess:
+    if platform:
+        named = next((guess for guess in found if guess.platform == platform), None)
+        return named or Guess(platform, "", "", "named by --platform; the board shows nothing of it", 0)
+    if not found or found[0].certainty == 0:
+        seen = "; ".join(guess.evidence for guess in found) or "nothing"
+        raise AskedWrongly(
+            f"{name}: what it is cannot be told ({seen})", f"name it: --platform {', '.join(platforms.NAMES)}"
+        )
+    return found[0]
+
+
+def _ask(transport: Transport, argv: tuple[str, ...]) -> str:
+    """What a version command says; what it lacks is no reason to stop."""
+    try:
+        done = transport.run(list(argv), timeout_s=ASK_TIMEOUT_S, limit_bytes=2**16)
+    except HarnessError as error:
+        return f"no answer: {error.message}"
+    return (done.out or done.err).decode("utf-8", "replace")
+
+
+def _versions(answers: dict[str, str]) -> dict[str, str]:
+    return {name: printable(", ".join(text.split("\n")[:6]).strip(", "), 200) for name, text in answers.items()}
+
+
+def _found(board: Board, guess: Guess, seen: Seen) -> tuple[Board, tuple[str, ...]]:
+    """The board with what was recognised; one that the emulator plays says so itself and is marked."""
+    played = _mark(seen)
+    soc = guess.soc or (printable(str(played.get("soc", "")), 40) if played else "")
+    notes = ("this board is played by the emulator: no time of its accelerator is a measurement",) if played else ()
+    return replace(
+        board,
+        platform=guess.platform,
+        soc=soc,
+        tools=tuple(folder for folder in guess.tools if folder not in SYSTEM_FOLDERS),
+        libraries=tuple(folder for folder in guess.libraries if folder not in SYSTEM_FOLDERS),
+        options=dict(guess.options),
+        emulated=Emulated(soc, SERVED) if played else None,
+    ), notes
+
+
+def _mark(seen: Seen) -> dict[str, Any]:
+    try:
+        mark = json.loads(seen.files.get(recognise.MARK, ""))
+    except (ValueError, RecursionError):
+        return {}
+    return mark if isinstance(mark, dict) and mark.get("emulated") is True else {}
+
+
+def _room(transport: Transport, asked: str, usual: str) -> tuple[str, str]:
+    """The work folder, and why it is there: the first place with room, else the one with the most."""
+    places = [asked] if asked else [p for p in (Board.work, "/userdata/harness", usual, "/tmp/harness") if p]
+    done = transport.run(["sh", "-c", ROOM, "room", *dict.fromkeys(places)], timeout_s=ASK_TIMEOUT_S)
+    rows = [line.split("\t") for line in done.out.decode("utf-8", "replace").splitlines()]
+    free = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[0] in places and row[1].isdigit()}
+    if not free:
+        raise BoardError(
+            f"{transport.where}: none of {', '.join(places)} can be written", "name a folder: --work /path"
+        )
+    chosen = next((place for place in free if free[place] >= ENOUGH_KB), max(free, key=lambda place: free[place]))
+    in_memory = "; in memory: gone after a reboot" if chosen.startswith("/tmp") else ""
+    return chosen, f"{free[chosen] // 1024} MB free{in_memory}"
+
+
+def _try(agent: Agent, transport: Transport, name: str, tell: Tell) -> Trial:
+    """Push, start, wait, read, remove: all that a run needs of a board but a model. Errors: BoardError, LinkError."""
+    with (
+        tempfile.TemporaryDirectory(prefix="harness-add-") as scratch,
+        hold(agent, name, nonce=secrets.token_hex(8), wait_s=0, tell=tell),
+    ):
+        source = Path(scratch, "trial.bin")
+        source.write_bytes(secrets.token_bytes(TRIAL_BYTES))
+        began = monotonic()
+        put = agent.put_file(source)
+        push_s = monotonic() - began
+        folder = agent.new_folder(f"trial-{secrets.token_hex(8)}")
+        try:
+            began = monotonic()
+            state = agent.wait(agent.start(Invocation(("sh", "-c", TRIAL, "trial", put.path)), folder, 30.0))
+            run_s = monotonic() - began
+            said = transport.run(["cat", f"{folder}/log.txt"], timeout_s=ASK_TIMEOUT_S).out.decode("utf-8", "replace")
+        finally:
+            agent.remove(folder)
+        transport.run(["rm", "-f", put.path], timeout_s=ASK_TIMEOUT_S)
+    if state.exit_code != 0 or put.md5 not in said:
+        raise BoardError(
+            f"{transport.where}: the tiny run went wrong (exit code {state.exit_code}): {printable(said)[:200]}",
+            f"see what answers: ssh {transport.where.rpartition(':')[0]}",
+        )
+    return Trial(TRIAL_BYTES, round(push_s, 3), round(run_s, 3))
+
+
+# --------------------------------------------------------------------------- writing it down
+
+
+def _entries(board: Board, guess: Guess, facts: BoardFacts, why_work: str) -> list[Entry]:
+    """The keys of hosts.yaml that are not what they would be anyway, each with where it comes from."""
+    system = ", ".join(part for part in (facts.arch, facts.os, f"kernel {facts.kernel}") if part)
+    image = guess.facts.get("image", "")
+    rows = [
+        Entry("platform", board.platform, guess.evidence),
+        Entry("soc", board.soc, guess.soc_evidence or "as the played board says"),
+        Entry("emulated", board.emulated is not None, "played: no time of its accelerator is a measurement"),
+        Entry("address", board.address, system + (f", image {image}" if image else "")),
+        Entry("port", board.port),
+        Entry("user", board.user),
+        Entry("identity", board.identity),
+        Entry("jump", board.jump),
+        Entry("work", board.work, why_work),
+        Entry("tools", list(board.tools), "put before PATH"),
+        Entry("libraries", list(board.libraries), "put before LD_LIBRARY_PATH"),
+        Entry("options", dict(board.options)),
+    ]
+    usual = {"port": 22, "work": Board.work}
+    return [row for row in rows if row.value and row.value != usual.get(row.key)]
+
+
+def write(added: Added, file: Path) -> Added:
+    """Put the board into hosts.yaml, every other byte as it was. Where that is not safe the text is given back."""
+    comment = f"added by harness boards add, {datetime.now(timezone.utc):%Y-%m-%d}"
+    name = added.board.name
+    lines = block(name, added.entries, comment)
+    try:
+        before = file.read_bytes().decode("utf-8") if file.is_file() else ""
+        text = with_board(before, name, added.entries, comment) if before.strip() else new_file(lines)
+    except (NotSafe, UnicodeDecodeError) as error:
+        note = f"{file} was not changed: {error}; under its `boards:` belongs"
+        return replace(added, text="\n".join(lines), notes=(*added.notes, note))
+    mode = file.stat().st_mode & 0o7777 if file.is_file() else None
+    with output_file(file) as sink:
+        sink.write(text.encode("utf-8"))
+    if mode is not None:
+        file.chmod(mode)
+    hosts_file.load_boards(file)  # what was written is what is read
+    return replace(added, file=str(file), text="\n".join(lines))
