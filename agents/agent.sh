@@ -269,22 +269,43 @@ cache_name() { # a name in the cache: 32 hex digits and perhaps a short suffix
   case $n_rest in *[!A-Za-z0-9._]* | ????????????????????*) return 1 ;; esac
 }
 
-cached() { # is $1 in the cache, whole? Verified once per boot: a power cut can leave a renamed but empty file.
+stamp_of() { # $1 a file -> $stamp: size, inode and change times, as finely as the board tells them. Writing changes it.
+  stamp=$(stat -c '%s %i %y %z' "$1" || ls -lnidc "$1")
+  set -f
+  # shellcheck disable=SC2086
+  set -- $stamp
+  set +f
+  stamp=$*
+} 2>/dev/null
+
+cached() { # is $1 in the cache, whole? Hashed once per boot (a power cut can leave a renamed but empty file), and again
+  # when it was written to since.
   [ -f "$cache/$1" ] || return 1
-  size_of "$cache/$1"
   c_mark=
-  [ -r "$cache/.$1.ok" ] && read -r c_mark <"$cache/.$1.ok"
-  [ "$c_mark" = "$boot $size" ] && return 0
+  [ -r "$cache/.$1.ok" ] && IFS= read -r c_mark <"$cache/.$1.ok"
+  stamp_of "$cache/$1"
+  [ "$c_mark" = "$boot $stamp" ] && return 0
   cache_name "$1"
   c_sum=$(md5sum <"$cache/$1")
   if [ "${c_sum%% *}" = "$n_md5" ]; then
-    echo "$boot $size" >"$cache/.$1.ok"
+    echo "$boot $stamp" >"$cache/.$1.ok"
     return 0
   fi
   rm -f "$cache/$1" "$cache/.$1.ok"
   say damaged "$1"
   return 1
 } 2>/dev/null
+
+do_verify() { # stdin: names in the cache. Each is hashed now, whatever was noted of it; a damaged one is deleted.
+  check_lease
+  boot_id
+  while read -r v_name; do
+    cache_name "$v_name" || fail usage "$v_name"
+    rm -f "$cache/.$v_name.ok"
+    if cached "$v_name"; then say whole "$v_name"; fi
+  done
+  echo end=1
+}
 
 cache_bytes() { # -> $used
   used=0
@@ -517,7 +538,8 @@ store() { # part name size-it-must-have md5-if-known: check, then rename; $n_md5
   # two hosts may store the same file at the same moment: one of them finds its part gone, and the file there
   mv -f "$1" "$cache/$2" 2>/dev/null || [ -f "$cache/$2" ] || fail cannot_write "$cache/$2"
   chmod a-w "$cache/$2"
-  echo "$boot $size" >"$cache/.$2.ok"
+  stamp_of "$cache/$2"
+  echo "$boot $stamp" >"$cache/.$2.ok"
   say stored "$2"
 }
 
@@ -1305,7 +1327,7 @@ case $verb in
   hash | valid | pack | poll | samples | sense | clocks) [ -z "$lease" ] || check_lease ;;
 esac
 case $verb in
-  hello | have | put | adopt | folder | start | poll | stop | remove | hash | odd | valid | pack | sense | samples | clocks | child | lease | guard | clean) "do_$verb" "$@" ;;
+  hello | have | verify | put | adopt | folder | start | poll | stop | remove | hash | odd | valid | pack | sense | samples | clocks | child | lease | guard | clean) "do_$verb" "$@" ;;
   supervise) supervise "$@" ;;
   *) fail unknown_verb "$verb" ;;
 esac

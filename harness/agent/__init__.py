@@ -84,9 +84,10 @@ class Agent:
         self.max_files = max_files
         self.lease_token = ""  # of this board, checked by the agent before anything changes
         self.lease_boot = ""  # the boot in which it was taken: where the board has another by now, that is what it says
-        self.replaced_damaged = False  # the agent's own file was found damaged and sent again
+        self.replaced_damaged = False  # the agent's own file was damaged and sent again
         self.packing = Packing()
         self.pinned: dict[str, int] = {}  # names in the board's cache that must not leave it, and their sizes
+        self.damaged: set[str] = set()  # names in the board's cache that were found damaged there, and deleted
         self._shell = tuple(shell)
         self.patience = transport.patience
         if patience_s is not None:
@@ -115,13 +116,12 @@ class Agent:
         return self.transport.where
 
     def hello(self, tools: Sequence[str] = (), path: Sequence[str] = ()) -> BoardFacts:
-        """What the board is. `tools` are looked for in the folders of `path` first, then on PATH.
+        """What the board is; BoardError, too, for one without the programs that the agent needs.
 
-        Errors: BoardError, too, for a board without the programs that the agent needs.
+        `tools` are looked for in the folders of `path` first, then on PATH.
         """
         lines = "".join(escape(tool) + "\n" for tool in tools).encode()
-        options = [f"path={':'.join(path)}"] if path else []
-        answer = self.ask("hello", stdin=lines, options=options)
+        answer = self.ask("hello", stdin=lines, options=[f"path={':'.join(path)}"] if path else [])
         return words.read_facts(answer, time.time(), tools)
 
     # ---- asking

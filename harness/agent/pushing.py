@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from harness.agent.installing import TIMEOUT_S
@@ -100,7 +100,18 @@ def _have(agent: Agent, files: Mapping[str, int]) -> Answer:
     asked = {**agent.pinned, **files}
     lines = "".join(f"{name} {size}\n" for name, size in asked.items())
     limit_s = hash_limit_s(sum(asked.values()))  # what lies there since before a reboot is read
-    return agent.ask("have", str(agent.cache_bytes), stdin=lines.encode(), timeout_s=limit_s)
+    answer = agent.ask("have", str(agent.cache_bytes), stdin=lines.encode(), timeout_s=limit_s)
+    agent.damaged |= {name for name in answer.all("damaged") if name in asked}
+    return answer
+
+
+def damaged(agent: Agent, puts: Sequence[Put]) -> list[Put]:
+    """Have the board hash files of its cache now, whatever it has noted of them; those that are not whole any more."""
+    names = {PurePosixPath(put.path).name: put for put in puts}
+    lines = "".join(f"{name}\n" for name in names)
+    limit_s = hash_limit_s(sum(put.size_bytes for put in puts))
+    whole = set(agent.ask("verify", stdin=lines.encode(), timeout_s=limit_s).all("whole"))
+    return [put for name, put in names.items() if name not in whole]
 
 
 def hash_limit_s(size_bytes: int) -> float:
@@ -126,7 +137,7 @@ def _put_known(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
     md5 = _md5_of(path)
     push = _Push(agent, path, size, _cache_name(path, md5), shift, None)
     sent = push.bring()
-    return Put(path.name, md5, size, f"{agent.work}/cache/{push.name}", sent)
+    return Put(path.name, md5, size, f"{agent.work}/cache/{push.name}", sent, push.name in agent.damaged)
 
 
 def _put_ahead(agent: Agent, path: Path, size: int, shift: Shift) -> Put:

@@ -56,6 +56,7 @@ class Put:
     size_bytes: int
     path: str  # absolute, on the board
     sent_bytes: int
+    damaged: bool = False  # a copy lay there whose bytes were not these, and was replaced
 
 
 @dataclass(frozen=True)

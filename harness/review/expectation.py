@@ -41,6 +41,7 @@ class Expectation:
 
     def __init__(self, case: Case, platform: Platform, tell: Tell) -> None:
         self.case, self.platform, self._tell = case, platform, tell
+        self.doubted: Callable[[Path], bool] = lambda _folder: False  # does a run folder speak against the board
         self.reference: Reference | None = None
         self.floats: Reference | None = None  # the float model's tensors, where the case has one
         self._by_size: dict[int, list[tuple[ReferenceTensor, TensorSpec]]] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,55 @@ def _check_references(case: Case) -> None:
             check_runtime(Path(given), case.reference_runtime)
 
 
-def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict[str, Any]:
-    """Read what a run left, judge it and write it into its run.json; returns the run.
+@dataclass(frozen=True)
+class Compared:
+    """What the modes of a run left, held against the PC."""
 
-    Errors: InputError where a file of this PC is not what it was when the run began.
+    modes: list[dict[str, Any]]
+    comparison: Comparison | None
+    checks: dict[str, Any]  # what the board says against itself, where nothing else was compared
+
+
+class FirstLook:
+    """Does a run speak against its board? Asked through `expected` while it is there; what it compared is kept."""
+
+    def __init__(self, board: Board, expected: Expectation, tell: Tell) -> None:
+        self.compared: Compared | None = None
+        expected.doubted = self.is_bad
+        self._board, self._expected, self._tell = board, expected, tell
+
+    def is_bad(self, folder: Path) -> bool:
+        """False, too, where it cannot be compared: judging says why."""
+        self.compared = None
+        with suppress(HarnessError):
+            told = self.compared = _compare(folder, store.load_run(folder), self._board, self._expected, self._tell)
+            return verdict(told.modes, told.comparison, told.checks).exit_code == MEASURED_BAD
+        return False
+
+
+def _compare(folder: Path, run: dict[str, Any], board: Board, expected: Expectation, tell: Tell) -> Compared:
+    left = _left(folder, run, board)
+    comparison = _comparison(left, expected, tell)
+    return Compared(run["modes"], comparison, {} if comparison else _over_time(left, Known(left, expected)))
+
+
+def _left(folder: Path, run: dict[str, Any], board: Board) -> Left:
+    return Left(platforms.load(board.platform), folder, {mode["mode"]: mode for mode in run["modes"]})
+
+
+def judge(
+    folder: Path, board: Board, expected: Expectation, tell: Tell, compared: Compared | None = None
+) -> dict[str, Any]:
+    """Read what a run left, judge it (by `compared`, where that is of these modes) and write it into its run.json.
+
+    Returns the run. Errors: InputError where a file of this PC is not what it was when the run began.
     """
     run = store.load_run(folder)
     store.check_names(run, folder / "run.json")
     try:
-        _judge(Left(platforms.load(board.platform), folder, {m["mode"]: m for m in run["modes"]}), run, expected, tell)
+        if compared is None or compared.modes != run["modes"]:
+            compared = _compare(folder, run, board, expected, tell)
+        _judge(_left(folder, run, board), run, expected, compared, tell)
     except HarnessError:
         _refuse_changed(folder, expected.case, run)  # a file that is being written over looks damaged
         raise
@@ -94,12 +135,11 @@ def judge(folder: Path, board: Board, expected: Expectation, tell: Tell) -> dict
     return run
 
 
-def _judge(left: Left, run: dict[str, Any], expected: Expectation, tell: Tell) -> None:
-    comparison = _comparison(left, expected, tell)
+def _judge(left: Left, run: dict[str, Any], expected: Expectation, compared: Compared, tell: Tell) -> None:
+    comparison, checks = compared.comparison, compared.checks
     tell("reading times", 0, -1)
     times = _profile(left, expected.reference.graph if expected.reference else None)
     case = expected.case
-    checks = {} if comparison else _over_time(left, Known(left, expected))
     build = case.build or find_beside(case.model, case.model_name)
     plan = join(read_build(build), times, comparison) if build else None
     run |= {

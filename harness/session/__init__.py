@@ -84,10 +84,10 @@ def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation, p
     them before that. Errors: as `run_case`; InputError when there is nothing to resume, or the run is still going on.
     """
     with store.claimed(folder):
-        return _go_on(board, folder, tell, expected, prompt)
+        return _to_the_end(_reopened(board, folder, tell, expected), prompt)
 
 
-def _go_on(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt: Prompt | None) -> Path:
+def _reopened(board: Board, folder: Path, tell: Tell, expected: Expectation) -> Session:
     resume = load_resume(folder)
     record = store.load_run(folder)
     unchanged.refuse_unknown(resume, record)
@@ -100,7 +100,7 @@ def _go_on(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt
     record["notes"] += [f"an earlier try ended: {problem}" for problem in record["problems"]]
     record["problems"] = []
     record["modes"] = [m for m in record["modes"] if m["mode"] != "info" and not m["failure"]]
-    return _to_the_end(Session(board, folder, tell, expected, record, resume), prompt)
+    return Session(board, folder, tell, expected, record, resume)
 
 
 def _to_the_end(session: Session, prompt: Prompt | None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.errors import InputError
-from harness.records import Case, Job
+from harness.records import Case, Failure, Job
 
 
 def job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options: dict[str, Any]) -> Job:
@@ -24,3 +24,11 @@ def check_name(case: Case, models: tuple[str, ...]) -> None:
             f"{case.model.name}: holds {len(models)} models: {', '.join(models)}",
             f"say which one: --model-name {models[0]}",
         )
+
+
+def timed_out(case: Case) -> Failure:
+    return Failure(
+        "timeout",
+        f"the tool was still running after {case.timeout_s:g} s and was ended on the board",
+        "look at its log, or allow more with --timeout SECONDS",
+    )

@@ -15,7 +15,7 @@ from typing import Any
 from harness import __version__, names
 from harness.agent import FileFacts, Put
 from harness.files.user_folders import cache_folder
-from harness.records import Board, Case, FileIdentity
+from harness.records import Board, Case, Failure, FileIdentity
 from harness.runs import folder as store
 from harness.session.inputs import BoardInput
 
@@ -159,3 +159,18 @@ def file_record(
     stored = pulled.get(name) or known.get(name, "")
     told = {"name": name, "bytes": facts.size_bytes, "md5": facts.md5, "file": stored, "came": came}
     return told | ({"valid_md5": hashed[name]} if came == "hashed" else {})
+
+
+def mode_record(name: str, done: ModeRun, failure: Failure | None) -> dict[str, Any]:
+    """One mode, with everything that tells what it was and how it ended."""
+    return {
+        "mode": name,
+        "command": done.argv,
+        "environment": done.environment,
+        "exit_code": done.code,
+        "duration_s": round(done.duration_s, 6),
+        "timed_out": done.timed_out,
+        "folder": name,
+        "files": done.files,
+        "failure": store.to_json(failure),
+    }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness.agent import Agent, Put
+from harness.agent import Agent, Put, pushing
 from harness.records import Board
 from harness.session import shared_folder
 
@@ -23,3 +23,15 @@ def put(agent: Agent, board: Board, path: Path, tell: Tell) -> Put:
     if board.shared_folder[0]:
         return shared_folder.put(path, board.shared_folder, agent.transport)
     return agent.put_file(path, lambda done, total: tell(f"pushing {path.name}", done, total))
+
+
+def recheck(agent: Agent, board: Board, sent: Mapping[Path, Put], tell: Tell) -> dict[Path, Put]:
+    """Hash files that were put on the board once more, there; those that were damaged or gone, which are sent again.
+
+    Errors: as `put`.
+    """
+    if board.shared_folder[0]:
+        again = {path: shared_folder.put(path, board.shared_folder, agent.transport) for path in sent}
+        return {path: it for path, it in again.items() if it.damaged}
+    bad = {it.path for it in pushing.damaged(agent, list(sent.values()))}
+    return {path: put(agent, board, path, tell) for path, it in sent.items() if it.path in bad}

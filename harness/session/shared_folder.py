@@ -19,7 +19,7 @@ LOOK_TIMEOUT_S = 120.0  # md5 of a model over a slow NFS
 
 
 def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
-    """Copy `path` into the shared folder unless it is there, and let the board confirm its md5.
+    """Copy `path` into the shared folder unless it is there whole, and let the board confirm its md5.
 
     `folders` are the one folder's names here and on the board. Errors: ConfigError for a folder that is not here,
     HostError where it cannot be written, BoardError where the board sees something else.
@@ -34,8 +34,17 @@ def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
     if not target.is_file() or target.stat().st_size != size:
         _copy(path, target)
     seen = str(there / "harness-cache" / target.name)
-    _confirm(seen, md5, transport)
-    return Put(path.name, md5, size, seen, 0)
+    said = _seen(seen, md5, transport)
+    damaged = bool(said) and md5_of_file(target) != md5
+    if damaged:
+        _copy(path, target)
+        said = _seen(seen, md5, transport)
+    if said:
+        raise BoardError(
+            f"{transport.where}: {seen} is not what lies in the shared folder here: {said}",
+            "is the folder mounted on the board? `mount -t nfs -o nolock PC:/folder /mnt`",
+        )
+    return Put(path.name, md5, size, seen, 0, damaged)
 
 
 def _copy(path: Path, target: Path) -> None:
@@ -52,14 +61,12 @@ def _copy(path: Path, target: Path) -> None:
         ) from None
 
 
-def _confirm(seen: str, md5: str, transport: Transport) -> None:
-    """The board's own md5 of the file: a mount of another folder, or a stale one, is told here."""
+def _seen(seen: str, md5: str, transport: Transport) -> str:
+    """What the board sees instead of this md5: a mount of another folder, a stale one, a damaged file; "" where
+    nothing is wrong."""
     done = transport.run(["md5sum", seen], timeout_s=LOOK_TIMEOUT_S)
     told = done.out.decode("utf-8", "replace").split(None, 1)
     if done.code == 0 and told and told[0] == md5:
-        return
+        return ""
     said = told[0] if done.code == 0 and told else done.err.decode("utf-8", "replace").strip()[:200]
-    raise BoardError(
-        f"{transport.where}: {seen} is not what lies in the shared folder here: {said}",
-        "is the folder mounted on the board? `mount -t nfs -o nolock PC:/folder /mnt`",
-    )
+    return said or f"exit code {done.code}"

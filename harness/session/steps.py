@@ -17,13 +17,7 @@ from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON, SCRIPT
 from harness.assets import asset
 from harness.boards.lease import hold
-from harness.errors import (
-    COULD_NOT_MEASURE,
-    BoardError,
-    HarnessError,
-    LinkError,
-    ToolError,
-)
+from harness.errors import COULD_NOT_MEASURE, BoardError, HarnessError, LinkError, ToolError
 from harness.records import Board, Failure, Invocation, Job, ModelInfo, Verdict
 from harness.review.expectation import Expectation, Fed
 from harness.runs import folder as store
@@ -33,7 +27,8 @@ from harness.session import board_hashes, repeats, sending, unchanged
 from harness.session import record as run_record
 from harness.session.environment import with_paths
 from harness.session.inputs import plan_inputs, tool_name, wants_raw
-from harness.session.job import check_name, job_of
+from harness.session.job import check_name, job_of, timed_out
+from harness.session.rehash import Copies
 from harness.session.sensors import Sensors
 from harness.transports.base import Transport
 
@@ -73,6 +68,7 @@ class Session:
             self.agent = Agent.of(board, transport)
             self.agent.hash_timeout_s = ASK_TIMEOUT_S + self.case.timeout_s
             self.agent.install()
+            self.copies = Copies(self.agent, board, self.record, self.tell, self.resume.files)
             self.sensors = Sensors(self.agent, board, self.platform, self.record, self.case.timeout_s)
             facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=board.tools)
             told = store.to_json(facts)
@@ -153,12 +149,40 @@ class Session:
         info = self._info(model, place)
         with self._at("pushing inputs"):
             inputs = self._push_inputs(info)
+        self._run_modes(model, inputs, place)
+        while self._is_in_doubt() and self._replaced("the result diverges"):
+            self._forget([done["mode"] for done in self.record["modes"]], place)
+            self._info(model, place)
+            self._run_modes(model, inputs, place)
+        self.sensors.look("after")
+
+    def _run_modes(self, model: str, inputs: tuple[str, ...], place: str) -> None:
         for mode in self.case.modes or self.platform.modes:
             for turn in range(self.case.repeat if mode in ("release", "debug") else 1):
                 name = mode if turn == 0 else f"{mode}-{turn + 1}"
                 if not any(done["mode"] == name for done in self.record["modes"]):
                     self._mode(mode, name, self._job(mode, model, inputs), place)
-        self.sensors.look("after")
+
+    def _is_in_doubt(self) -> bool:
+        with self._at("comparing"):
+            return self.expected.doubted(self.folder)
+
+    def _replaced(self, doubt: str) -> bool:
+        """Whether the board's copies were damaged; a link that is gone by now costs no result, and is noted."""
+        try:
+            return self.copies.replaced(doubt)
+        except LinkError as error:
+            self.record["notes"].append(f"{doubt}; the board's copies could not be hashed once more: {error.message}")
+            return False
+
+    def _forget(self, names: list[str], place: str) -> None:
+        """Modes that are to be run again: what they left is no result, here or on the board."""
+        for name in names:
+            self.agent.remove(str(PurePosixPath(place) / name))
+        kept = {name: token for name, token in self.resume.tokens.items() if name not in names}
+        self.resume = dataclasses.replace(self.resume, tokens=kept)
+        self.record["modes"] = [done for done in self.record["modes"] if done["mode"] not in names]
+        self._save()
 
     # ---- steps
 
@@ -183,8 +207,7 @@ class Session:
 
     def _put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
-        put = sending.put(self.agent, self.board, path, self.tell)
-        unchanged.refuse_other_bytes(self.resume.files, path, put, self.record)
+        put = self.copies.put(path)
         self.record["pushed"].append(run_record.pushed_record(name or path.name, put))
         return put.path
 
@@ -196,9 +219,8 @@ class Session:
         return job_of(self.case, mode, model, inputs, options)
 
     def _info(self, model: str, place: str) -> ModelInfo:
-        done = self._start(self._job("info", model, ()), place, "info")
+        done, failure = self._judged("info", self._job("info", model, ()), place, "info")
         info = self._model_info = self.platform.read_model_info(done.log)
-        failure = self._failure("info", done)
         unchanged.refuse_other_versions(self.record, dict(info.versions))
         self.record["model_info"] = store.to_json(info)
         self.record["versions"] = dict(info.versions)
@@ -226,12 +248,21 @@ class Session:
         return tuple(self._put(item.path, item.tensor) for item in plan)
 
     def _mode(self, mode: str, name: str, job: Job, place: str) -> None:
-        done = self._start(job, place, name)
-        failure = self._failure(mode, done)
+        done, failure = self._judged(mode, job, place, name)
         self.record["versions"] |= self.platform.read_versions(done.log)
         remarks = self.platform.read_remarks(mode, self.folder / name, done.log)
         self.record["notes"] += [f"{name}: {said}" for said in remarks]
         self._record_mode(name, done, failure)
+
+    def _judged(self, mode: str, job: Job, place: str, name: str) -> tuple[run_record.ModeRun, Failure | None]:
+        """Run a mode; once more where it fails and the board's copies of its files turn out to be damaged."""
+        done = self._start(job, place, name)
+        failure = self._failure(mode, done)
+        if failure is not None and self.copies.replaced(f"{name} failed ({failure.message})"):
+            self._forget([name], place)
+            done = self._start(job, place, name)
+            failure = self._failure(mode, done)
+        return done, failure
 
     def _start(self, job: Job, place: str, name: str) -> run_record.ModeRun:
         """Run one mode on the board to its end and bring home what it left."""
@@ -328,27 +359,11 @@ class Session:
     def _failure(self, mode: str, done: run_record.ModeRun) -> Failure | None:
         """The time limit is ours: the platform would only see a tool that was killed."""
         if done.timed_out:
-            return Failure(
-                "timeout",
-                f"the tool was still running after {self.case.timeout_s:g} s and was ended on the board",
-                "look at its log, or allow more with --timeout SECONDS",
-            )
+            return timed_out(self.case)
         return self.platform.read_failure(mode, done.code, done.log, done.present)
 
     def _record_mode(self, name: str, done: run_record.ModeRun, failure: Failure | None) -> None:
-        self.record["modes"].append(
-            {
-                "mode": name,
-                "command": done.argv,
-                "environment": done.environment,
-                "exit_code": done.code,
-                "duration_s": round(done.duration_s, 6),
-                "timed_out": done.timed_out,
-                "folder": name,
-                "files": done.files,
-                "failure": store.to_json(failure),
-            }
-        )
+        self.record["modes"].append(run_record.mode_record(name, done, failure))
         self._save()
 
     def _commands(self, commands: tuple[tuple[str, ...], ...], what: str) -> None:

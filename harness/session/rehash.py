@@ -1,0 +1,76 @@
+"""Did a board compute with what this PC sent? Its copies are hashed once more where a result is in doubt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.agent import Agent, Put
+from harness.errors import BoardError
+from harness.records import Board, FileIdentity
+from harness.session import sending, unchanged
+from harness.session.sending import Tell
+
+STEP = "hashing the board's copies once more"
+
+
+class Copies:
+    """The files of one run on its board. Each is hashed once more at most; one that had to be sent again, twice."""
+
+    def __init__(
+        self, agent: Agent, board: Board, record: dict[str, Any], tell: Tell, files: Sequence[FileIdentity]
+    ) -> None:
+        self._files = files  # of this PC, as they were when the run began
+        self._agent, self._board, self._record, self._tell = agent, board, record, tell
+        self._unchecked: dict[Path, Put] = {}
+        self._replaced: set[str] = set()
+
+    def put(self, path: Path) -> Put:
+        """Bring a file there; a damaged copy that was met on the way is told in the record's notes."""
+        put = sending.put(self._agent, self._board, path, self._tell)
+        unchanged.refuse_other_bytes(self._files, path, put, self._record)
+        self._unchecked[path] = put
+        if put.damaged:
+            self._record["notes"].append(
+                f"{put.name}: the copy that the board had kept was damaged; it was sent again before it was used"
+            )
+        return put
+
+    def replaced(self, doubt: str) -> bool:
+        """Hash what was not hashed since it was sent, and send again what is damaged or gone; whether there was any.
+
+        The record gets the time, the files and a note that begins with `doubt`. Errors: LinkError, AgentError;
+        BoardError for a file that is damaged again.
+        """
+        if not self._unchecked:
+            return False
+        self._tell(STEP, 0, -1)
+        began = time.monotonic()
+        checked, self._unchecked = self._unchecked, {}
+        again = sending.recheck(self._agent, self._board, checked, self._tell)
+        for path, put in again.items():
+            unchanged.refuse_other_bytes(self._files, path, put, self._record)
+        self._account(checked, again, time.monotonic() - began)
+        names = ", ".join(put.name for put in again.values())
+        if any(put.path in self._replaced for put in again.values()):
+            raise BoardError(
+                f"{self._board.name}: {names}: damaged on the board, sent again, and damaged again in the same run",
+                "its flash or memory is at fault, or something writes into the work folder",
+            )
+        self._replaced |= {put.path for put in again.values()}
+        self._unchecked = {path: put for path, put in checked.items() if put.path in self._replaced}
+        if again:
+            self._record["notes"].append(
+                f"{doubt}: the board's copy of {names} was damaged; it was sent again, and what used it was repeated"
+            )
+        return bool(again)
+
+    def _account(self, checked: dict[Path, Put], again: dict[Path, Put], seconds: float) -> None:
+        timings = self._record["timings_s"]
+        timings[STEP] = round(timings.get(STEP, 0.0) + seconds, 6)
+        told = self._record.setdefault("rehashed", {"files": 0, "bytes": 0, "damaged": []})
+        told["files"] += len(checked)
+        told["bytes"] += sum(put.size_bytes for put in checked.values())
+        told["damaged"] += [put.name for put in again.values()]
