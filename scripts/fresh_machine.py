@@ -71,6 +71,10 @@ def search_path() -> str:
     return os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
 
+def chroot() -> str:
+    return shutil.which("chroot", path=search_path()) or "chroot"
+
+
 def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "harness" / "fresh"
@@ -129,7 +133,7 @@ def make_root(suite: str, root: Path) -> None:
         sys.stderr.write(log.read_text(errors="replace")[-3000:])
     log.unlink()
     done.check_returncode()
-    subprocess.run(["chroot", str(root), "useradd", "-m", "-u", str(USER_ID), USER], check=True)
+    subprocess.run([chroot(), str(root), "useradd", "-m", "-u", str(USER_ID), USER], check=True)
 
 
 def prepare(run: Path) -> None:
@@ -161,7 +165,7 @@ def inside(root: Path, run: Path, targets: Sequence[str]) -> int:
     for target in targets:
         begin = time.monotonic()
         print(f"== {USER}@fresh: make {target}", flush=True)
-        argv = ["chroot", f"--userspec={USER_ID}:{USER_ID}", "--groups=", str(root), "sh", "-c"]
+        argv = [chroot(), f"--userspec={USER_ID}:{USER_ID}", "--groups=", str(root), "sh", "-c"]
         try:
             code = subprocess.run(
                 [*argv, f"cd {HOME}/harness && exec make {target}"],

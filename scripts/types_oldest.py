@@ -25,7 +25,7 @@ def main() -> int:
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
         subprocess.run([find_python(release), "-m", "venv", "--clear", str(PLACE)], check=True)
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, f"numpy=={numpy}.*", "-e", f"{ROOT}[test]"], check=True)
+        subprocess.run([*install, f"numpy=={numpy}", "-e", f"{ROOT}[test]"], check=True)
         stamp.write_text(wanted, encoding="utf-8")
     print(f"types on Python {release} with numpy {numpy}:", flush=True)
     return subprocess.run(

@@ -18,18 +18,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.alone import alone
 from tests.support.vendor_models import STAND_IN, save_input
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("container")]
+pytestmark = pytest.mark.slow
 IMAGE = "harness-test-runtime"
 # Where cgroups or limits of this machine are what the engine's defaults cannot take.
 CONF = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n[engine]\nruntime = "runc"\n'
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """Name and environment of an engine that runs the image."""
-    folder = tmp_path_factory.mktemp("image")
+def engine(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """Name and environment of an engine that runs the image; one worker at a time has the image's name."""
+    with alone(shared_folder / "container.lock"):
+        yield from _engine(tmp_path_factory.mktemp("image"))
+
+
+def _engine(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     installed = [name for name in ("podman", "docker") if shutil.which(name)]
     if os.geteuid() or not shutil.which("debootstrap") or not installed:
         pytest.skip("NOT TRIED: --image needs root, debootstrap and podman or docker on this machine")
