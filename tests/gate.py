@@ -25,7 +25,8 @@ EXCUSES = {
 }
 ROOT = Path(__file__).resolve().parent.parent
 STARTS = re.compile(
-    r"^\s*(?:import|from) (?:subprocess|multiprocessing|harness\.emulator\.servers)\b|\bopen_transport\(|\bplaywright\b",
+    r"^\s*(?:import|from) (?:subprocess|multiprocessing|harness\.emulator\.servers)\b"
+    r"|\bopen_transport\(|\bplaywright\b",
     re.MULTILINE,
 )
 IMPORT = re.compile(r"^\s*(?:from (tests[\w.]*) import ([\w ,]*)|import (tests[\w.]*))", re.MULTILINE)
