@@ -271,7 +271,7 @@ def test_a_clock_that_is_years_off_changes_nothing(tmp_path: Path, server: str) 
 
 def test_an_agent_that_was_damaged_is_sent_again(rig: Rig, agent: Agent) -> None:
     file = Path(agent._file)
-    file.write_bytes(file.read_bytes()[:1000])
+    file.write_bytes(b"exit 0\n")
     with pytest.raises(AgentError, match="no whole answer"):
         agent.hello()
     with rig.open() as transport:
