@@ -11,7 +11,6 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +137,7 @@ def candidates(path: Path) -> tuple[str, ...]:
     """The platforms whose names a folder carries equally well; several where they name their dumps alike."""
     if not path.is_dir() or (path / MANIFEST).is_file():
         return ()
-    told = {name: _telling(path, _named(name, path)) for name in platforms.NAMES if _present(name)}
+    told = {name: _telling(path, _named(name, path)) for name in platforms.NAMES}
     depth = min((depth for weights in told.values() for depth in weights), default=0)  # copies lie in folders below
     counts = {name: weights.get(depth, 0) for name, weights in told.items()}
     return tuple(name for name, count in counts.items() if count and count == max(counts.values()))
@@ -177,10 +176,7 @@ def _named(name: str, folder: Path) -> tuple[Dump, ...]:
 
 
 def dialect(name: str) -> Platform:
-    """The platform of that name. Errors: ConfigError for one that is unknown, InputError for one not built yet."""
-    if name in platforms.NAMES and not _present(name):
-        known = ", ".join(n for n in platforms.NAMES if _present(n))
-        raise InputError(f"this version does not read the dumps of platform {name!r}", f"platforms: {known}")
+    """The platform of that name. Errors: ConfigError for one that is unknown."""
     return platforms.load(name)
 
 
@@ -189,7 +185,3 @@ def gaps(dumps: Sequence[Dump], platform: str) -> tuple[Gap, ...] | None:
     told = getattr(dialect(platform), "gaps", None) if platform else None
     found: tuple[Gap, ...] | None = told(dumps) if told is not None else None
     return found
-
-
-def _present(name: str) -> bool:
-    return find_spec(f"harness.platforms.{name}") is not None
