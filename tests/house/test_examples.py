@@ -104,6 +104,7 @@ def test_top1_of_the_whole_test_set_through_the_real_tool(tmp_path: Path) -> Non
     assert [tool_top1(tmp_path, image) for image in images] == pc.tolist()
 
 
+@pytest.mark.slow
 def test_the_held_out_images_are_those_that_scikit_learn_carries_and_no_training_image_is_among_them() -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     data = datasets.load_digits()
@@ -116,8 +117,8 @@ def test_the_held_out_images_are_those_that_scikit_learn_carries_and_no_training
     ("name", "frame", "entering"),
     [
         ("mobilenet", "photo_224.nv12", "images"),
-        ("yolo", "photo_320.nv12", "images"),
-        ("motionbert", "motionbert_input.bin", "pose"),
+        pytest.param("yolo", "photo_320.nv12", "images", marks=pytest.mark.slow),
+        pytest.param("motionbert", "motionbert_input.bin", "pose", marks=pytest.mark.slow),
     ],
 )
 def test_every_layer_of_an_example_is_equal_on_board_and_pc(

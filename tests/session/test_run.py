@@ -142,6 +142,7 @@ def _comparable(run: dict[str, Any]) -> dict[str, Any]:
     return dict(comparison)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("board", ["emu-x5-ssh", "emu-x5-dropbear"])
 def test_over_ssh_the_comparison_is_the_same_field_by_field(digits: Built, tmp_path: Path, board: str) -> None:
     fault = ("--mode", "debug", "--fault", "shift@conv2")
@@ -151,7 +152,13 @@ def test_over_ssh_the_comparison_is_the_same_field_by_field(digits: Built, tmp_p
     assert _comparable(load(tmp_path / board)) == _comparable(load(tmp_path / "emu-x5"))
 
 
-@pytest.mark.parametrize("name", ["photo.bin", "a b'c\"d.bin", "层一.bin", "new\nline.bin", "-rf.bin", "$(reboot).bin"])
+def slowly(*values: str) -> list[Any]:
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b'c\"d.bin", "-rf.bin", *slowly("photo.bin", "层一.bin", "new\nline.bin", "$(reboot).bin")]
+)
 def test_any_model_path_works(digits: Built, tmp_path: Path, name: str) -> None:
     model = tmp_path / name
     shutil.copy(digits.model, model)

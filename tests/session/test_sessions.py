@@ -86,6 +86,7 @@ def tools_at_work(home: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_path: Path, how: signal.Signals) -> None:
     model = Path(shutil.copy(digits.model, tmp_path / "digits_x5.bin"))
