@@ -29,8 +29,9 @@ from harness.dumps.manifest import (
 )
 from harness.errors import InputError
 from harness.files.packed import refuse_packed, refuse_packed_files
+from harness.files.safe import FULL, new_file
 from harness.platforms.base import Platform
-from harness.records import Dump, Gap, ModelInfo, TensorSpec
+from harness.records import Dump, Gap, Limits, ModelInfo, TensorSpec
 
 
 def each_once(layers: Sequence[Dump], outputs: Sequence[Dump]) -> tuple[Dump, ...]:
@@ -110,18 +111,28 @@ def _manifest_dump(folder: Path, record: Any) -> Dump:
     )
 
 
-def _npz(path: Path) -> tuple[Dump, ...]:
-    """Members of an .npz as .npy files of a scratch folder, so that they can be memory-mapped."""
+def _npz(path: Path, limit_bytes: int = Limits.max_bytes) -> tuple[Dump, ...]:
+    """Members of an .npz as .npy files of a scratch folder, so that they can be memory-mapped.
+
+    What it unpacks to is bounded in bytes, not as a multiple of the file: sparse tensors pack a thousandfold.
+    Errors: InputError for a file that is none, or unpacks to more.
+    """
     folder = scratch_folder()
     dumps = []
     try:
         with zipfile.ZipFile(path) as archive:
-            for i, member in enumerate(m for m in archive.infolist() if m.filename.endswith(".npy")):
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            total_bytes = sum(member.file_size for member in members)  # no more is read of a member than it announces
+            if total_bytes > limit_bytes:
+                raise InputError(f"{path}: unpacks to {total_bytes} bytes, at most {limit_bytes} are taken")
+            for i, member in enumerate(members):
                 target = folder / f"t{i:05d}.npy"
-                with archive.open(member) as source, target.open("wb") as sink:
+                with archive.open(member) as source, new_file(target) as sink:
                     shutil.copyfileobj(source, sink)
                 dumps.append(Dump(member.filename[:-4], target, npy_spec(target), index=i))
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
         raise InputError(f"{path}: not a readable .npz ({error})") from None
     if not dumps:
         raise InputError(f"{path}: no array in it")
