@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from harness.names import stored_name
 
 BLOCK = 512
 HEADER_LIMIT_BYTES = 64 * 1024  # of a long-name or pax header: far above PATH_MAX
+HEADERS_BYTES = 16 * 1024  # of one file: its own, that of a long name, those of folders on the way
 PADDING_LIMIT_BYTES = 2**20  # of zeros in a row; tars pad to 10 KiB
 
 
@@ -27,6 +28,12 @@ class Quotas:
 
     max_files: int = 200_000
     max_bytes: int = 64 * 2**30
+
+    def hold(self, where: str, sizes: Collection[int]) -> None:
+        """Errors: BoardError for more files or bytes, with both figures and the key of hosts.yaml."""
+        for what, is_there, limit in (("files", len(sizes), self.max_files), ("bytes", sum(sizes), self.max_bytes)):
+            if is_there > limit:
+                raise BoardError(f"{where}: {is_there} {what}, at most {limit}", f"raise `limits: max_{what}`")
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,9 @@ class Unpacker:
         source = _Source(iter(pieces))
         long_name: bytes | None = None
         padding = 0
+        headers_left = PADDING_LIMIT_BYTES + HEADERS_BYTES * (
+            self.quotas.max_files if self.sizes is None else len(self.sizes)
+        )
         while (header := source.block()) is not None:
             if header == bytes(BLOCK):
                 padding += BLOCK
@@ -66,6 +76,9 @@ class Unpacker:
                 continue
             padding = 0
             name, size, kind = _read_header(header)
+            headers_left -= BLOCK + (size if kind in (b"L", b"x", b"g") else 0)
+            if headers_left < 0:  # a little gzip holds any amount of them
+                raise BoardError("the board sends names without end in place of files", "is its `tar` whole?")
             if kind in (b"L", b"x", b"g"):
                 text = source.take_padded(size, HEADER_LIMIT_BYTES)
                 if kind == b"L":

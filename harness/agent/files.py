@@ -126,23 +126,16 @@ def fetch(
     missing = [name for name in names if name not in known]
     if missing:
         raise BoardError(f"{agent.where}: there is no file {printable(missing[0])!r} in {folder} on the board")
-    _hold_quotas(agent, names, known, landing.quotas)
+    landing.quotas.hold(agent.where, [known[name].size_bytes for name in names])
     make_folder(landing.folder, landing.root)
     got = _collect(agent, folder, dict.fromkeys(names), known, landing)
     bad = [name for name in dict.fromkeys(names) if got.get(name, ("", ""))[1] != known[name].md5]
     if bad:  # written while it was read: look again, once
         known = dict(known) | agent.hash(folder)
+        landing.quotas.hold(agent.where, [known[name].size_bytes for name in names])  # they may have grown
         got |= _collect(agent, folder, dict.fromkeys(bad), known, landing)
         _refuse_changing(agent, folder, bad, got, known, landing)
     return {name: stored for name, (stored, _) in got.items()}
-
-
-def _hold_quotas(agent: Agent, names: Sequence[str], known: Mapping[str, FileFacts], quotas: Quotas) -> None:
-    total = sum(known[name].size_bytes for name in names)
-    if len(names) > quotas.max_files:
-        raise BoardError(f"{agent.where}: {len(names)} files, at most {quotas.max_files}", "raise `limits: max_files`")
-    if total > quotas.max_bytes:
-        raise BoardError(f"{agent.where}: {total} bytes, at most {quotas.max_bytes}", "raise `limits: max_bytes`")
 
 
 def _refuse_changing(

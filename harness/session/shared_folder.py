@@ -5,14 +5,15 @@ Small boards have a few megabytes of flash and are developed over NFS. Files lie
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import shutil
 from pathlib import Path, PurePosixPath
 
 from harness.agent import Put
 from harness.errors import BoardError, ConfigError, HostError
 from harness.files.digests import md5_of_file
+from harness.files.safe import new_file
 from harness.transports.base import Transport
 
 LOOK_TIMEOUT_S = 120.0  # md5 of a model over a slow NFS
@@ -48,14 +49,12 @@ def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
 
 
 def _copy(path: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")  # other PCs have our process number, too
+    """Boards may write in this folder, too: a link that one of them laid is not followed."""
     try:
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, part)
-        part.chmod(0o755)  # programs are started from here
-        part.replace(target)
+        with path.open("rb") as source, new_file(target, target.parent.parent) as file:
+            shutil.copyfileobj(source, file)
+            os.fchmod(file.fileno(), 0o755)  # programs are started from here
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise HostError(
             f"{target}: cannot be written ({error.strerror})", "see the rights of the shared folder"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.agent.archive import Quotas, Unpacker, member_name
+from harness.agent.packing import inflate
 from harness.errors import BoardError, HostError
 from harness.names import stored_name
 
@@ -270,3 +272,29 @@ def harmless(folder: Path, data: bytes) -> None:
         assert member_name(name) == name and (inside / file.file).resolve().is_relative_to(inside.resolve())
     for path in sorted(inside.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("kind", [b"L", b"5", b"x"])
+def test_headers_without_end_are_refused_however_small_they_pack(tmp_path: Path, kind: bytes) -> None:
+    """Names, folders and pax headers carry no file: a stream of a few kilobytes of gzip could hold them for ever."""
+    header = tarfile.TarInfo("x")
+    header.type = kind
+    header.size = 0 if kind == b"5" else 512
+    body = b"" if kind == b"5" else b"9 path=a\n".ljust(512, b"\0") if kind == b"x" else b"a".ljust(512, b"\0")
+    one = header.tobuf(tarfile.USTAR_FORMAT) + body
+    unpacker = Unpacker(tmp_path, Quotas(), {"a": 1, "b": 1})
+    with pytest.raises(BoardError, match=r"names without end|pax header"):
+        unpacker.read(one * 64 for _ in range(100_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bound_is_of_bytes_and_not_of_what_they_are_packed_into(tmp_path: Path) -> None:
+    """A sparse dump packs a thousandfold and comes; one byte over `limits: max_bytes` does not."""
+    dump = tar(("dump", bytes(4_000_000)))
+    packed = gzip.compress(dump)
+    assert len(dump) > 900 * len(packed)
+    Unpacker(tmp_path / "fits", Quotas(max_bytes=4_000_000)).read(inflate([packed]))
+    assert (tmp_path / "fits" / "dump").stat().st_size == 4_000_000
+    with pytest.raises(BoardError, match="more than 3999999 bytes"):
+        Unpacker(tmp_path / "over", Quotas(max_bytes=3_999_999)).read(inflate([packed]))
+    assert not list((tmp_path / "over").rglob("*"))

@@ -19,7 +19,9 @@ from harness.cli import cli
 from harness.consistency.compare import Settings, compare
 from harness.consistency.reading.recognise import decide
 from harness.consistency.reading.tensor_files import encode, size_bytes, to_layout, yuv444_to_nv12
+from harness.dumps import folders as dump_files
 from harness.dumps.folders import candidates, gaps, read_dumps, recognise
+from harness.errors import InputError
 from harness.platforms import load
 from harness.reference.open import Reference, run_reference
 from tests.support.nets import quantized_reference
@@ -259,3 +261,14 @@ def test_dumps_as_text_are_said_to_be_unread(net: Reference, tmp_path: Path) -> 
     (folder / "model_infer_output_0_logits.txt").write_text("1 2 3", encoding="utf-8")
     done = call(net, folder)
     assert done.exit_code == 2 and "dumps as text are not read: have the tool write .bin" in done.stderr
+
+
+def test_what_an_npz_unpacks_to_is_bounded_in_bytes(tmp_path: Path) -> None:
+    """Zeros pack a thousandfold: a ratio would refuse honest tensors and let large files through."""
+    path = tmp_path / "sparse.npz"
+    np.savez_compressed(path, a=np.zeros(1_000_000, np.int8))
+    assert path.stat().st_size * 500 < 1_000_000
+    (dump,) = dump_files._npz(path, 1_000_128)
+    assert dump.spec is not None and dump.spec.shape == (1_000_000,)
+    with pytest.raises(InputError, match="unpacks to 1000128 bytes, at most 1000127"):
+        dump_files._npz(path, 1_000_127)
