@@ -35,6 +35,16 @@ class Quotas:
             if is_there > limit:
                 raise BoardError(f"{where}: {is_there} {what}, at most {limit}", f"raise `limits: max_{what}`")
 
+    def fit(self, where: str, sizes: Collection[int], *, must: bool) -> bool:
+        """Whether they fit. Errors: BoardError where they must and do not."""
+        try:
+            self.hold(where, sizes)
+        except BoardError:
+            if must:
+                raise
+            return False
+        return True
+
 
 @dataclass(frozen=True)
 class Unpacked:

@@ -310,14 +310,16 @@ class Session:
         kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
         here = self.folder / name
         shutil.rmtree(here, ignore_errors=True)  # what an earlier try pulled may be of another run of this mode
-        written = self.case.pull != "all" and self._may_hold(kept)
+        limits = Quotas(self.board.limits.max_files, self.board.limits.max_bytes)
+        sizes = [facts.size_bytes for facts in kept.values()]  # also of what this PC writes itself, by its hash
+        written = limits.fit(self.board.name, sizes, must=self.case.pull != "none") and self.case.pull != "all"
         known = self._known(name, kept, here) if written else {}
         hashed = self._hashed(name, folder, kept, known) if written else {}
         pulled = self.agent.fetch(
             folder,
             self._to_pull(name, [n for n in kept if n not in known and n not in hashed]),
             here,
-            Quotas(self.board.limits.max_files, self.board.limits.max_bytes),
+            limits,
             lambda done, total: self.tell(f"pulling {name}", done, total),
             root=self.folder,
         )
@@ -329,18 +331,6 @@ class Session:
         return run_record.ModeRun(
             list(invocation.argv), invocation.environment, code, duration_s, timed_out, log, files
         )
-
-    def _may_hold(self, kept: dict[str, FileFacts]) -> bool:
-        """Whether a mode's files fit the board's limits, those counted too that this PC writes itself: a hash in an
-        answer of the board costs it nothing. Errors: BoardError, where they must come home."""
-        within = Quotas(self.board.limits.max_files, self.board.limits.max_bytes)
-        try:
-            within.hold(self.board.name, [facts.size_bytes for facts in kept.values()])
-        except BoardError:
-            if self.case.pull != "none":
-                raise
-            return False
-        return True
 
     def _known(self, name: str, there: dict[str, FileFacts], here: Path) -> dict[str, str]:
         """Files that this PC has already: the reference's, and those of the first turn of a repeated mode."""
