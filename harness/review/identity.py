@@ -18,6 +18,7 @@ from harness.records import Case, FileIdentity
 from harness.reference.onnx_file import load_model
 
 CHUNK_BYTES = 2**20
+ANEW = "start a new run"  # what every refusal says, with the command behind it
 SHOWN = 4  # differences that are told one by one
 SENT = ("model", "input", "support")  # roles of what the board got: it is what it was when it was sent
 _LOCATION = b"location"  # the key that names a file of weights in an ONNX; without it none is there
@@ -111,7 +112,18 @@ def refuse(changed: Sequence[str], since: str, command: str) -> None:
     if changed:
         more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
         told = "; ".join([*changed[:SHOWN], *more])
-        raise InputError(f"files are not as they were {since}: {told}", f"start a new run: {command or 'harness run'}")
+        raise InputError(f"files are not as they were {since}: {told}", f"{ANEW}: {command or 'harness run'}")
+
+
+def for_record(text: str, files: Iterable[FileIdentity]) -> str:
+    """A text for run.json, which goes into tickets: files of a run without the folders they lie in, and without the
+    command, which stands there by itself."""
+    before, begins, _ = text.partition(f"{ANEW}: ")
+    text = before + (ANEW if begins else "")
+    folders = {str(Path(one.path).parent).rstrip("/") + "/" for one in files}
+    for folder in sorted(folders, key=len, reverse=True):
+        text = text.replace(folder, "")
+    return text
 
 
 def without(named: Iterable[tuple[str, Path]], roles: Sequence[str]) -> list[tuple[str, Path]]:

@@ -164,7 +164,7 @@ def _refuse_changed(folder: Path, case: Case, run: dict[str, Any]) -> None:
     """
     kept = resume.load(folder).files if (folder / resume.FILE).is_file() else ()
     run["notes"] += [
-        f"changed on this PC after it was sent (this run is about what was sent): {told}"
+        f"changed on this PC after it was sent (this run is about what was sent): {identity.for_record(told, kept)}"
         for told in identity.differences(*identity.again(kept, identity.SENT))
     ]
     beside = () if case.build else find_beside(case.model, case.model_name)
@@ -173,9 +173,9 @@ def _refuse_changed(folder: Path, case: Case, run: dict[str, Any]) -> None:
     try:
         identity.refuse(changed, "when this run began", command_of(run))
     except InputError as error:
-        before = store.load_run(folder)
-        before |= {"state": "failed", "stopped_at": "judging", "problems": [*before["problems"], error.message]}
-        store.save_run(folder, before | {"verdict": store.to_json(not_measured(error.message))})
+        before, told = store.load_run(folder), identity.for_record(error.message, kept)
+        before |= {"state": "failed", "stopped_at": "judging", "problems": [*before["problems"], told]}
+        store.save_run(folder, before | {"verdict": store.to_json(not_measured(told))})
         error.run_folder = folder
         raise
 

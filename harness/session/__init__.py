@@ -23,6 +23,7 @@ from harness.files import safe
 from harness.files.packed import refuse_packed
 from harness.platforms.base import Platform
 from harness.records import Board, Case
+from harness.review import identity
 from harness.review.expectation import Expectation
 from harness.runs import folder as store
 from harness.runs.resume import Resume
@@ -136,8 +137,9 @@ def _with_resume(session: Session, error: HarnessError) -> str:
 
 def _close(session: Session, state: str, message: str, hint: str) -> None:
     """Record how a run ended, where this PC's disk lets us; a record that says "running" is read as broken off."""
+    files = session.resume.files
     with contextlib.suppress(OSError):
-        session.stop(state, message, hint)
+        session.stop(state, identity.for_record(message, files), identity.for_record(hint, files))
 
 
 def _with_recovery(session: Session, prompt: Prompt | None) -> None:

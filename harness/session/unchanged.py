@@ -48,7 +48,7 @@ def refuse_unknown(resume: Resume, run: Mapping[str, Any]) -> None:
     if not resume.files:
         raise InputError(
             "this run kept no md5s of its files: nobody can tell whether they are what they were",
-            f"start a new run: {command_of(run) or 'harness run'}",
+            f"{identity.ANEW}: {command_of(run) or 'harness run'}",
         )
 
 
@@ -64,7 +64,7 @@ def refuse_other(board: Board, resume: Resume, run: Mapping[str, Any], platform:
         if changed:
             raise InputError(
                 f"board {board.name} is not as it was in the inventory {SINCE_BEGIN}: {'; '.join(changed)}",
-                f"start a new run: {command or 'harness run'}",
+                f"{identity.ANEW}: {command or 'harness run'}",
             )
 
 
@@ -143,5 +143,5 @@ def _refuse_board(told: Sequence[str], run: Mapping[str, Any]) -> None:
         name = _mapping(run.get("board")).get("name", "")
         raise InputError(
             f"board {name} is not as it was {SINCE_BEGIN}: {'; '.join(told)}",
-            f"start a new run: {command_of(run) or 'harness run'}",
+            f"{identity.ANEW}: {command_of(run) or 'harness run'}",
         )

@@ -64,3 +64,11 @@ def test_a_command_is_told_from_where_it_was_typed(tmp_path: Path) -> None:
     assert identity.command_of(here) == "harness run m"
     assert identity.command_of(elsewhere) == "cd '/some where' && harness run m"
     assert identity.command_of({"command": ["x"]}) == identity.command_of({}) == ""
+
+
+def test_a_record_names_files_without_the_folders_they_lie_in() -> None:
+    files = [FileIdentity("model", "/data/secret project/m.bin", {"": (1, "0" * 32)})]
+    files += [FileIdentity("reference", "/data/secret project/refs", {"a.npy": (1, "0" * 32)})]
+    told = "/data/secret project/m.bin (model) had md5 0; /data/secret project/refs/a.npy (reference) is gone"
+    assert identity.for_record(told, files) == "m.bin (model) had md5 0; refs/a.npy (reference) is gone"
+    assert identity.for_record("start a new run: cd /data/x && harness run m.bin", files) == "start a new run"

@@ -257,6 +257,7 @@ def test_a_model_that_is_rebuilt_before_it_is_sent_is_refused(digits: Built, hom
     assert "model.bin" in err and was in err and "start a new run" in err
     record = json.loads(next(home.rglob("run.json")).read_text())
     assert record["modes"] == [] and record["verdict"]["word"] == "not_measured"
+    assert str(home) not in str(record["problems"]) + str(record["verdict"]), "that goes into tickets"
 
 
 def after_the_run(home: Path, digits: Built, victim: str) -> subprocess.CompletedProcess[str]:
@@ -275,7 +276,7 @@ def test_a_file_that_changes_before_the_run_is_judged_gives_no_verdict(digits: B
     assert victim in done.stderr and "had md5" in done.stderr
     record = json.loads(next(home.rglob("run.json")).read_text())
     assert record["verdict"]["word"] == "not_measured" and record["comparison"] is None
-    assert record["stopped_at"] == "judging"
+    assert record["stopped_at"] == "judging" and str(home) not in str(record["problems"]) + str(record["verdict"])
 
 
 def test_a_model_that_is_rebuilt_after_it_was_sent_is_noted(digits: Built, home: Path) -> None:
