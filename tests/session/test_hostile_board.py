@@ -163,7 +163,7 @@ def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie:
         "from harness.agent import Agent\n"
         "from harness.errors import CouldNotMeasure\n"
         "from harness.transports import open_transport\n"
-        "from tests.servers import local_board\n"
+        "from tests.support.servers import local_board\n"
         "from pathlib import Path\n"
         "with open_transport(local_board(Path(sys.argv[1]))) as link:\n"
         "    Agent(link, 'work').install()\n"
@@ -177,7 +177,7 @@ def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie:
         "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     argv = [sys.executable, "-c", script, str(tmp_path / "board"), str(liar)]
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, cwd=root)
     assert int(done.stdout) < 30_000, f"{done.stdout} KiB more than before"
 
