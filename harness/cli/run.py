@@ -358,10 +358,10 @@ def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[P
     case = judge.check_before(case)
     with progress(case.name) as tell:
         expected = Expectation(case, platforms.load(board.platform), tell)
-        look = judge.FirstLook(board, expected, tell)
+        look = judge.FirstLook(expected, tell)
         folder = run(tell, expected)
         try:
-            judged = judge.judge(folder, board, expected, tell, look.compared)
+            judged = judge.judge(folder, expected, tell, look.compared)
         except KeyboardInterrupt:
             stopped = Interrupted("interrupted before the run was judged", f"go on: harness run --resume {folder}")
             stopped.run_folder = folder

@@ -193,6 +193,4 @@ def dialect(name: str) -> Platform:
 
 def gaps(dumps: Sequence[Dump], platform: str) -> tuple[Gap, ...] | None:
     """Layers that the dumps' own numbers miss; None where they carry none."""
-    told = getattr(dialect(platform), "gaps", None) if platform else None
-    found: tuple[Gap, ...] | None = told(dumps) if told is not None else None
-    return found
+    return dialect(platform).gaps(dumps) if platform else None

@@ -6,14 +6,17 @@ positions; what they could not read they list in `problems`, they never guess an
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from harness.errors import InputError
 from harness.records import (
     Board,
     Dump,
     Failure,
+    Gap,
     Invocation,
     Job,
     Latency,
@@ -23,70 +26,106 @@ from harness.records import (
 )
 
 
-class Platform(Protocol):
+class Platform(ABC):
     """One runtime family's dialect.
 
-    Three more methods are asked where a platform has them: `read_remarks(mode, folder, log) -> tuple[str, ...]`
-    (sentences on a run that worked, kept as notes), `reference_inputs(path) -> dict[str, str]` (md5 by name of the
-    inputs that a PC's dump folder holds) and `gaps(dumps) -> tuple[Gap, ...] | None` (layers that are missing by the
-    tool's own numbers; None where these dumps carry none).
+    What is abstract must be written, with `name`, `modes` and `units`. Everything else has a default that is true for
+    a tool that tells nothing of it, so a new platform grows method by method.
     """
 
     name: str
     modes: tuple[str, ...]  # in running order, for example ("release", "debug", "profile")
     units: tuple[str, ...]  # ("BPU", "CPU")
-    tools: tuple[str, ...]  # programs that must be found on the board, for example ("hrt_model_exec",)
-    status_command: tuple[str, ...]  # prints temperatures, clocks and loads (profiling.somstatus reads it); () for none
-    tool_hint: str  # what to do when a tool is not found; "{board}" stands for the board's name
-    options: Mapping[str, str]  # name -> help of the platform's own options (`--option name=value`)
+    tools: tuple[str, ...] = ()  # programs that must be found on the board, for example ("hrt_model_exec",)
+    status_command: tuple[str, ...] = ()  # prints temperatures, clocks and loads (profiling.somstatus reads it)
+    tool_hint: str = ""  # what to do when a tool is not found; "{board}" stands for the board's name
+    options: Mapping[str, str] = {}  # name -> help of the platform's own options (`--option name=value`)
 
-    def check_model(self, path: Path, board: Board) -> None:
+    def __init__(self) -> None:
+        missing = [name for name in ("name", "modes", "units") if not hasattr(self, name)]
+        if missing:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(missing)}: see platforms/base.py")
+
+    # ---- before the run
+
+    def check_model(self, path: Path, board: Board) -> None:  # noqa: B027 (nothing to refuse is a good default)
         """Refuse a file that this board cannot run, before anything is sent. Errors: InputError."""
 
     def files(self, board: Board, job: Job) -> tuple[Path, ...]:
         """Host files besides model and inputs that the run needs on the board (a runner, libraries)."""
+        return ()
 
+    @abstractmethod
     def invocation(self, board: Board, job: Job) -> Invocation:
         """The command line of `job.mode`, mode "info" included. Errors: InputError for an option out of range."""
 
-    def read_model_info(self, text: str) -> ModelInfo: ...
+    # ---- reading
+
+    @abstractmethod
+    def read_model_info(self, text: str) -> ModelInfo:
+        """What mode "info" printed of the model; what it does not tell stays empty."""
 
     def read_versions(self, text: str) -> dict[str, str]:
         """Versions in a tool's own banner: keys `runtime`, `hbrt`, `builder`, `platform`, ... as found."""
+        return {}
 
     def read_latency(self, folder: Path, log: str) -> Latency | None:
         """End-to-end latency of a profile or release run; None when the run does not tell it."""
+        return None
 
-    def read_ops(self, folder: Path, log: str) -> tuple[OpTime, ...]: ...
+    def read_ops(self, folder: Path, log: str) -> tuple[OpTime, ...]:
+        """Times of single ops, in the order of their execution; empty when the run tells none."""
+        return ()
 
     def read_memory(self, folder: Path) -> dict[str, int] | None:
         """Bytes that a mode tells about memory, by name (`peak_bytes`, `total_bytes`, ...); None when it tells none."""
+        return None
 
     def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
         """What a reader of the run should know of a mode that worked, in sentences; mostly nothing."""
+        return ()
 
     def read_outputs(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         """Model outputs that a release (or debug) run left, with their specs."""
+        return ()
 
     def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         """Per-layer dumps of a debug run."""
+        return ()
+
+    def gaps(self, dumps: Sequence[Dump]) -> tuple[Gap, ...] | None:
+        """Layers that are missing by the tool's own numbers; None where these dumps carry none."""
+        return None
 
     def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
         """Ways in which a tensor of the reference's `spec` may lie in a dump of this platform, likeliest first.
 
         The first whose size is the file's size is taken; none: the layer is `not_compared`.
         """
+        return (spec,)
 
+    @abstractmethod
     def read_failure(self, mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
         """Judge by exit code AND text AND files; None means that the mode worked."""
 
+    # ---- inputs
+
+    @abstractmethod
     def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
         """Per input, in the model's order: {"name", "bytes" (what the tool takes), "describe" (for people), "dtype",
         "shapes" (of arrays that hold it; -1 is open), "convert" (options of `harness convert`, "" for none),
         "encoded_suffixes" (files that the tool decodes itself), "raw_modes" (modes that decode none)}."""
+
+    def reference_inputs(self, reference: Path) -> dict[str, str] | None:
+        """md5 by name of the inputs that a PC's dump folder holds; None where this platform's PC tool keeps none."""
+        return None
 
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
         """The bytes a PC reference takes for one board input (`spec` is the reference model's input).
 
         For example NV12 to the YUV444 that the quantized ONNX takes. Errors: InputError when no rule is known.
         """
+        raise InputError(
+            f"platform {self.name} has no rule that makes input {spec.name!r} of the reference from a board input",
+            "compute the reference beforehand (harness reference --input), and give its folder as --reference",
+        )

@@ -81,9 +81,8 @@ class Expectation:
         if self.reference is None:
             return None
         told = {"name": Path(self.case.reference).name, "kind": self.reference.kind}
-        if inputs := getattr(self.platform, "reference_inputs", None):
-            return {**told, "inputs": inputs(Path(self.case.reference))}
-        return told
+        inputs = self.platform.reference_inputs(Path(self.case.reference))
+        return told if inputs is None else {**told, "inputs": inputs}
 
     def fill(self, there: Mapping[str, FileFacts], target: Path) -> dict[str, str]:
         """Write the files that are known already; gives the stored file name by name, like a pull does.

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness import platforms
 from harness.consistency.checks import reference_check, repeatability
 from harness.consistency.compare import Settings, compare
 from harness.consistency.policy import load_policy, waiver_record
@@ -17,13 +16,12 @@ from harness.consistency.reading.pairs import board_spec
 from harness.consistency.reading.shapes import ShapesOfModel
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
-from harness.dumps.folders import each_once, gaps
+from harness.dumps.folders import each_once
 from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD, HarnessError, InputError
 from harness.platforms.base import Platform
 from harness.platforms.emulated import latency_is_estimated
 from harness.profiling import order_of_dumps, profile
 from harness.records import (
-    Board,
     Case,
     Comparison,
     Dump,
@@ -89,33 +87,31 @@ class Compared:
 class FirstLook:
     """Does a run speak against its board? Asked through `expected` while it is there; what it compared is kept."""
 
-    def __init__(self, board: Board, expected: Expectation, tell: Tell) -> None:
+    def __init__(self, expected: Expectation, tell: Tell) -> None:
         self.compared: Compared | None = None
         expected.doubted = self.is_bad
-        self._board, self._expected, self._tell = board, expected, tell
+        self._expected, self._tell = expected, tell
 
     def is_bad(self, folder: Path) -> bool:
         """False, too, where it cannot be compared: judging says why."""
         self.compared = None
         with suppress(HarnessError):
-            told = self.compared = _compare(folder, store.load_run(folder), self._board, self._expected, self._tell)
+            told = self.compared = _compare(folder, store.load_run(folder), self._expected, self._tell)
             return verdict(told.modes, told.comparison, told.checks).exit_code == MEASURED_BAD
         return False
 
 
-def _compare(folder: Path, run: dict[str, Any], board: Board, expected: Expectation, tell: Tell) -> Compared:
-    left = _left(folder, run, board)
+def _compare(folder: Path, run: dict[str, Any], expected: Expectation, tell: Tell) -> Compared:
+    left = _left(folder, run, expected.platform)
     comparison = _comparison(left, expected, tell)
     return Compared(run["modes"], comparison, {} if comparison else _over_time(left, Known(left, expected)))
 
 
-def _left(folder: Path, run: dict[str, Any], board: Board) -> Left:
-    return Left(platforms.load(board.platform), folder, {mode["mode"]: mode for mode in run["modes"]})
+def _left(folder: Path, run: dict[str, Any], platform: Platform) -> Left:
+    return Left(platform, folder, {mode["mode"]: mode for mode in run["modes"]})
 
 
-def judge(
-    folder: Path, board: Board, expected: Expectation, tell: Tell, compared: Compared | None = None
-) -> dict[str, Any]:
+def judge(folder: Path, expected: Expectation, tell: Tell, compared: Compared | None = None) -> dict[str, Any]:
     """Read what a run left, judge it (by `compared`, where that is of these modes) and write it into its run.json.
 
     Returns the run. Errors: InputError where a file of this PC is not what it was when the run began.
@@ -124,8 +120,8 @@ def judge(
     store.check_names(run, folder / "run.json")
     try:
         if compared is None or compared.modes != run["modes"]:
-            compared = _compare(folder, run, board, expected, tell)
-        _judge(_left(folder, run, board), run, expected, compared, tell)
+            compared = _compare(folder, run, expected, tell)
+        _judge(_left(folder, run, expected.platform), run, expected, compared, tell)
     except HarnessError:
         _refuse_changed(folder, expected.case, run)  # a file that is being written over looks damaged
         raise
@@ -226,7 +222,7 @@ class Left:
 
     def gaps(self, mode: str) -> tuple[Gap, ...] | None:
         """Layers that the dumps of a mode miss by their own numbers; None where they carry none."""
-        return gaps((*self.layers(mode), *self.outputs(mode)), self.platform.name)
+        return self.platform.gaps((*self.layers(mode), *self.outputs(mode)))
 
     def hashed(self, mode: str) -> dict[Path, Hashed]:
         """Dumps that the board hashed and that were not pulled."""

@@ -44,7 +44,7 @@ OPTIONS: Mapping[str, str] = {
 }
 
 
-class Hbdnn:
+class Hbdnn(Platform):
     """`hrt_model_exec` of libdnn 1.x: see platforms/base.py for the contract."""
 
     name = "hbdnn"
@@ -66,9 +66,6 @@ class Hbdnn:
 
     def check_model(self, path: Path, board: Board) -> None:
         model_file.check_model(path, board, self.suffix, self.compiler)
-
-    def files(self, board: Board, job: Job) -> tuple[Path, ...]:
-        return ()
 
     def invocation(self, board: Board, job: Job) -> Invocation:
         values = options.merged(job)
@@ -154,13 +151,6 @@ class Hbdnn:
 
     def gaps(self, dumps: Sequence[Dump]) -> tuple[Gap, ...] | None:
         return horizon_gaps.gaps(dumps)
-
-    def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
-        return ()
-
-    def read_memory(self, folder: Path) -> dict[str, int] | None:
-        """The tool tells no memory."""
-        return None
 
     def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
         return horizon_dumps.storages(spec, unit, self.alignment)

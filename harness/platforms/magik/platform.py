@@ -41,15 +41,12 @@ _PIXELS_LINE = re.compile(r"^harness: pixels (mean \S+ var \S+)$")
 _PIXELS = re.compile(r"mean (\S+) var (\S+)")
 
 
-class Magik:
+class Magik(Platform):
     """Venus programs: see platforms/base.py for the contract."""
 
     name = "magik"
     modes: tuple[str, ...] = magik_options.MODES
     units: tuple[str, ...] = ("NNA",)
-    tools: tuple[str, ...] = ()
-    status_command: tuple[str, ...] = ()
-    tool_hint = ""
     options: Mapping[str, str] = magik_options.OPTIONS
 
     # ---- before the run

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
+from harness.platforms.base import Platform
 from harness.platforms.ort import failures
 from harness.platforms.ort import folder as ort_folder
 from harness.platforms.ort import options as ort_options
@@ -38,14 +39,13 @@ EXPECTED = {
 }
 
 
-class Ort:
+class Ort(Platform):
     """ONNX Runtime through our own runner: see platforms/base.py for the contract."""
 
     name = "ort"
     modes: tuple[str, ...] = ("release", "debug", "profile", "memory")
     units: tuple[str, ...] = ("CPU", "XNNPACK", "ACL", "CUDA", "TensorRT", "QNN", "OpenVINO")
     tools: tuple[str, ...] = ("python3",)
-    status_command: tuple[str, ...] = ()
     tool_hint = "install Python on the board, then: harness boards prepare {board} --wheels DIR"
     options: Mapping[str, str] = ort_options.OPTIONS
 
@@ -118,15 +118,9 @@ class Ort:
     def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         return ort_folder.layers(folder)
 
-    def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
-        return ()
-
     def read_memory(self, folder: Path) -> dict[str, int] | None:
         """Peak resident bytes of mode memory: import_bytes, load_bytes, peak_bytes, model_bytes."""
         return ort_folder.memory(folder)
-
-    def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
-        return (spec,)
 
     def read_failure(self, mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
         return failures.judge(code, log, present, EXPECTED.get(mode, ()))
@@ -145,7 +139,7 @@ class Ort:
         return data
 
 
-PLATFORM = Ort()
+PLATFORM: Platform = Ort()
 
 
 def size_bytes(spec: TensorSpec) -> int | None:
