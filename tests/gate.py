@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
+import subprocess
+import traceback
 from collections import Counter
 from collections.abc import Generator
 from functools import cache
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
+from harness.errors import HostError
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -70,9 +75,26 @@ def _imports(path: Path) -> tuple[bool, list[Path]]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed because this PC lacks a program is left out, with the program's name."""
     report = yield
+    program = missing_program(call.excinfo.value) if report.failed and call.excinfo else ""
+    if program:
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, f"Skipped: needs {program} (see README: Debian packages)")
     return _failed_in_ci(report)
+
+
+def missing_program(error: BaseException) -> str:
+    """The program that `error` is about: not to be started, or missed by harness itself; "" for any other error."""
+    if isinstance(error, HostError) and "apt-get install " in error.hint:
+        return error.message.split()[0]
+    name = str(error.filename) if isinstance(error, FileNotFoundError) else ""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    started = bool(last) and Path(last[0].filename) == Path(subprocess.__file__)
+    return name if started and "/" not in name and not shutil.which(name) else ""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -99,6 +99,30 @@ def test_what_is_left_out_is_said_with_its_number(tmp_path: Path) -> None:
     assert "LEFT OUT on this machine" in done.stdout and "1 test: needs sshd" in done.stdout
 
 
+LACKS = """
+import subprocess
+import pytest
+from harness.errors import HostError
+
+def test_starts_it():
+    subprocess.run(["program-that-is-not-here"])
+
+def test_harness_misses_it():
+    raise HostError("ssh is not on this PC", "apt-get install openssh-client")
+
+def test_file():
+    open("no-such-file")
+"""
+
+
+def test_a_program_that_no_test_asked_for_is_left_out_by_name_too(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(LACKS)
+    done = inner(tmp_path)
+    assert done.returncode == 1 and "1 failed, 2 skipped" in done.stdout
+    assert "1 test: needs program-that-is-not-here" in done.stdout and "1 test: needs ssh " in done.stdout
+    assert "3 failed" in inner(tmp_path, CI="true").stdout
+
+
 def test_in_ci_a_missing_program_fails_and_an_excuse_does_not(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(SKIPS)
     done = inner(tmp_path, CI="true")
