@@ -97,7 +97,7 @@ def clean(text: str) -> str:
 
 def emit_json(value: Any) -> None:
     """One JSON object on stdout. Records become objects; NaN and infinities become strings."""
-    from harness.runs.folder import to_json
+    from harness.records.codec import to_json
 
     text = json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False)
     click.echo(text.translate(_UNSAFE_IN_JSON))

@@ -23,7 +23,7 @@ from harness.cli.tables import table
 
 if TYPE_CHECKING:
     from harness.consistency.compare import Settings
-    from harness.records import Comparison, Layer, Metrics
+    from harness.records import Comparison, Layer, Metrics, NoiseRow
     from harness.reference.open import Reference
 
 SHOWN_ROWS = 20
@@ -291,30 +291,29 @@ def _show_blame(comparison: Comparison) -> None:
         from harness.diagnosis import RULES
 
         click.echo(f"to do: {RULES['C-103'].advice}")
-    for effect in comparison.extras.get("outputs", []):
-        same = {True: ", the same top-1", False: ", another top-1", None: ""}[effect.get("top1_same")]
-        error = effect["relative_l2"]
-        size = "undefined" if error is None else f"{error:.2g}"
-        click.echo(_line(f"output {effect['name']}: relative L2 {size}{same}"))
-    for row in comparison.extras.get("ladder", {}).get("steps", []):
-        click.echo(_line(f"stage {row['from']} to {row['to']}: {row['word']}: {row['detail']}"))
-    ladder = comparison.extras.get("ladder")
+    for effect in comparison.extras.outputs:
+        same = {True: ", the same top-1", False: ", another top-1", None: ""}[effect.top1_same]
+        size = "undefined" if effect.relative_l2 is None else f"{effect.relative_l2:.2g}"
+        click.echo(_line(f"output {effect.name}: relative L2 {size}{same}"))
+    ladder = comparison.extras.ladder
+    for row in ladder.steps if ladder else ():
+        click.echo(_line(f"stage {row.before} to {row.after}: {row.word}: {row.detail}"))
     if ladder:
-        click.echo(_line(ladder["detail"]))
-    _show_three_way(comparison.extras.get("three_way"))
+        click.echo(_line(ladder.detail))
+    _show_three_way(comparison.extras.three_way)
 
 
-def _show_three_way(rows: Sequence[dict[str, Any]] | None) -> None:
+def _show_three_way(rows: Sequence[NoiseRow] | None) -> None:
     """The noise ratios of --float: the worst by name, or that none is worth a look."""
     if rows is None:
         return
-    worst = [row for row in rows if row["word"] in ("look", "differs")]
-    compared = sum(row["word"] != "not_compared" for row in rows)
+    worst = [row for row in rows if row.word in ("look", "differs")]
+    compared = sum(row.word != "not_compared" for row in rows)
     if not worst:
         told = f"three-way: {compared} of {len(rows)} layers have a float tensor"
         click.echo(told + (", none with a noise ratio worth a look" if compared else ": nothing can be said"))
     for row in worst[:SHOWN_NAMES]:
-        click.echo(_line(f"three-way: {row['name']}: noise ratio {row['ratio']:.3g}: {row['word']}"))
+        click.echo(_line(f"three-way: {row.name}: noise ratio {row.ratio:.3g}: {row.word}"))
 
 
 def _show_damaged(rows: Sequence[Layer]) -> None:

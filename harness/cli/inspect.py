@@ -81,7 +81,7 @@ def _read(path: Path) -> Artifact:
 
 
 def _plain(artifact: Artifact) -> dict[str, Any]:
-    from harness.runs.folder import to_json
+    from harness.records.codec import to_json
 
     value: dict[str, Any] = to_json(artifact)
     return value

@@ -27,8 +27,8 @@ from harness.cli.common import (
 from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
 from harness.cli.run_options import absolute, core_of, inputs_of, modes_of, only_model, pair, policy_of, typed_command
 from harness.cli.tables import hanging
-from harness.errors import CouldNotMeasure, HarnessError, InputError
-from harness.records import Case
+from harness.errors import COULD_NOT_MEASURE, CouldNotMeasure, HarnessError, InputError
+from harness.records import Case, Run
 
 EPILOG = """\b
 Examples:
@@ -200,10 +200,10 @@ def command(models: tuple[Path, ...], board_name: str, **given: Any) -> None:
                 note(f"what is known until then: {_page(error.run_folder)}")
         raise
     _answer(folder, run, given["as_json"])
-    raise SystemExit(run["verdict"]["exit_code"])
+    raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
 
 
-def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Path, Run]:
     from harness import session
     from harness.boards.inventory import find_board
 
@@ -258,7 +258,7 @@ def _is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _resumed(given: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+def _resumed(given: dict[str, Any]) -> tuple[Path, Run]:
     from harness import platforms, session
     from harness.boards.inventory import find_board
     from harness.runs import resume
@@ -349,7 +349,7 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
     return replace(board, environment=board.environment | {ENVIRONMENT: text})
 
 
-def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, dict[str, Any]]:
+def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, Run]:
     from harness import platforms
     from harness.review import judge
     from harness.review.expectation import Expectation
@@ -385,12 +385,13 @@ TONES: dict[str, dict[str, Any]] = {
 }
 
 
-def _answer(folder: Path, run: dict[str, Any], as_json: bool) -> None:
+def _answer(folder: Path, run: Run, as_json: bool) -> None:
+    from harness.records.codec import to_json
     from harness.report.summary import LABEL, toned_lines
 
     page = _page(folder)
     if as_json:
-        emit_json({"run": str(folder), "report": str(page)} | run)
+        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
         return
     tone, told = toned_lines(run)
     for number, line in enumerate(told):

@@ -6,12 +6,12 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from harness.cli.common import ARGV
 from harness.errors import InputError
+from harness.records import TypedCommand
 
 
 def only_model(models: tuple[Path, ...]) -> Path | None:
@@ -37,11 +37,11 @@ def policy_of(text: str) -> str:
 KEPT_VARIABLES = ("HARNESS_HOSTS", "HARNESS_HOME", "HARNESS_EMULATOR_FAULTS")  # that decide what a command does
 
 
-def typed_command() -> dict[str, Any]:
+def typed_command() -> TypedCommand:
     """What was typed, for run.json: `line` begins the same run again from `folder`. Passwords are never typed."""
     argv = ["harness", *click.get_current_context().meta.get(ARGV, ())]
     variables = [f"{name}={shlex.quote(os.environ[name])}" for name in KEPT_VARIABLES if os.environ.get(name)]
-    return {"argv": argv, "line": " ".join([*variables, shlex.join(argv)]), "folder": str(Path.cwd())}
+    return TypedCommand(tuple(argv), " ".join([*variables, shlex.join(argv)]), str(Path.cwd()))
 
 
 def core_of(text: str) -> int | str:

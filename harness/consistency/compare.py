@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -40,7 +39,21 @@ from harness.consistency.reading.size_mismatch import Misfits, settle
 from harness.consistency.reading.tensor_files import Array, file_md5, valid_md5
 from harness.consistency.verdicts import GOOD_WORDS, OWED, Judgement, judge, run_verdict, waive
 from harness.errors import HarnessError, InputError
-from harness.records import Comparison, Coverage, Dump, Fingerprint, Gap, Graph, Layer, Metrics, Origin
+from harness.records import (
+    Checks,
+    ComparedReference,
+    Comparison,
+    Coverage,
+    Dump,
+    Fingerprint,
+    Gap,
+    Graph,
+    Layer,
+    Metrics,
+    NetworkOps,
+    Origin,
+    Picture,
+)
 from harness.reference.open import Reference, ReferenceTensor, dense_bytes
 
 Progress = Callable[[str, int, int], None]
@@ -125,11 +138,7 @@ class _Work:
             layers=tuple(layers),
             origins=origins,
             first_difference=next((layer.name for layer in layers if layer.verdict == "differs"), ""),
-            reference={
-                "kind": self.reference.kind,
-                "source": self.reference.source,
-                "provenance": self.reference.provenance,
-            },
+            reference=ComparedReference(self.reference.kind, self.reference.source, self.reference.provenance),
             policy=self.policy.name,
             graph_source=self.graph.source or "reference" if self._graph_serves(layers) and self.graph else "",
             notes=(*self.notes, *blamed.notes, *self._seen_after(layers, origins)),
@@ -324,26 +333,24 @@ class _Work:
         spec = self.reference.tensors[name].spec
         return max(0, dense_bytes(spec)) if spec is not None else 0
 
-    def _pictures(self, origins: Sequence[Origin]) -> dict[str, Any]:
+    def _pictures(self, origins: Sequence[Origin]) -> dict[str, Picture]:
         drawn = {}
         for origin in origins[:PICTURED]:
             pair = self.pair(origin.tensor)
-            drawn[origin.tensor] = {"map": error_maps.error_map(pair.board, pair.reference, pair.spec_reference)}
+            drawn[origin.tensor] = Picture(error_maps.error_map(pair.board, pair.reference, pair.spec_reference))
         return drawn
 
-    def _extras(self, layers: Sequence[Layer]) -> dict[str, Any]:
+    def _extras(self, layers: Sequence[Layer]) -> Checks:
+        floats, repeats = self.settings.floats, self.settings.repeats
         differing = any(layer.verdict in ("within", "differs") for layer in layers)
-        extras: dict[str, Any] = {}
-        if self._graph_serves(layers) and self.graph is not None:
-            extras["graph"] = {"ops": [vars(op) for op in self.graph.ops]}
-        if differing:
-            extras |= {"growth": growth(layers), "outputs": effects(layers, self.pair)}
-        if self.settings.repeats:
-            runs = [repeatability.hashes(dumps) for dumps in (self.dumps, *self.settings.repeats)]
-            extras["determinism"] = repeatability.determinism(runs)
-        if self.settings.floats is not None:
-            extras["three_way"] = three_way(layers, self.pair, self.settings.floats, self.policy)
-        return extras
+        runs = [repeatability.hashes(dumps) for dumps in (self.dumps, *repeats)] if repeats else []
+        return Checks(
+            graph=NetworkOps(self.graph.ops) if self.graph is not None and self._graph_serves(layers) else None,
+            growth=growth(layers) if differing else (),
+            outputs=effects(layers, self.pair) if differing else (),
+            three_way=three_way(layers, self.pair, floats, self.policy) if floats is not None else None,
+            determinism={"": repeatability.determinism(runs)} if runs else {},
+        )
 
 
 def _plain_layer(index: int, row: Match) -> Layer:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config import load_file
 from harness.errors import ConfigError
-from harness.records import Metrics
+from harness.records import Metrics, WaiverOfRun
 
 BUILT_IN = Path(__file__).parent / "policies"
 FORMS = ("integer", "rescaled", "float", "mixed")
@@ -261,13 +261,21 @@ def expired(policy: Policy) -> Sequence[Waiver]:
     return [w for w in policy.waivers if w.until < policy.today]
 
 
-def waiver_record(policy: Policy, layers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+def waiver_record(policy: Policy, layers: Sequence[tuple[str, str]]) -> tuple[WaiverOfRun, ...]:
     """Every waiver of a policy for run.json: its words and bounds, whether it has ended, how many of the `layers`
     ((op, tensor) each) it is about."""
     ended = expired(policy)
-    return [
-        vars(waiver)
-        | {"until": str(waiver.until), "ended": waiver in ended}
-        | {"layers": sum(waiver.is_about(op, tensor) for op, tensor in layers)}
+    return tuple(
+        WaiverOfRun(
+            reason=waiver.reason,
+            until=str(waiver.until),
+            op=waiver.op,
+            tensor=waiver.tensor,
+            max_step=waiver.max_step,
+            mismatch_share=waiver.mismatch_share,
+            relative_l2=waiver.relative_l2,
+            ended=waiver in ended,
+            layers=sum(waiver.is_about(op, tensor) for op, tensor in layers),
+        )
         for waiver in policy.waivers
-    ]
+    )

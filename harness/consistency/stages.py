@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.consistency.checks.float_reference import is_float, judges_noise
 from harness.consistency.compare import Settings, compare
@@ -18,7 +17,7 @@ from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import open_array
 from harness.consistency.reading.tensor_files import valid_md5
 from harness.dumps.folders import recognise
-from harness.records import Comparison, Dump, Layer, TensorSpec
+from harness.records import Comparison, Dump, Ladder, LadderStage, LadderStep, Layer, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor, open_reference
 
 DEPARTED = ("diverges", "not_deterministic")
@@ -83,11 +82,10 @@ def _hash(path: Path, spec: TensorSpec) -> str:
         return ""
 
 
-def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Comparison | None = None) -> dict[str, Any]:
+def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Comparison | None = None) -> Ladder:
     """Hold every stage against the one before; `last` is the last step, where it is done already.
 
-    Gives `stages` (inputs proven or not), `steps`, `first` (the name of the first stage that departs, "" for
-    none), `table` (one row per tensor) and a sentence.
+    `first` is the name of the first stage that departs, "" for none.
     """
     settings = settings or Settings()
     alignments = _alignments(stages)
@@ -97,15 +95,15 @@ def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Compa
         found = last if done else _step(before, after, settings)
         steps.append(_told(before, after, alignment, found))
         columns.append((after.name, found))
-    first = next((step["to"] for step in steps if step["word"] in DEPARTED), "")
+    first = next((step.after for step in steps if step.word in DEPARTED), "")
     named = zip(stages, alignments, strict=True)
-    return {
-        "stages": [{"name": s.name, "inputs": dict(s.inputs), "alignment": a} for s, a in named],
-        "steps": steps,
-        "first": first,
-        "table": _table(columns),
-        "detail": _sentence(stages, steps, alignments, first),
-    }
+    return Ladder(
+        stages=tuple(LadderStage(s.name, dict(s.inputs), a) for s, a in named),
+        steps=tuple(steps),
+        first=first,
+        table=_table(columns),
+        detail=_sentence(stages, steps, alignments, first),
+    )
 
 
 def _alignments(stages: Sequence[Stage]) -> list[str]:
@@ -154,12 +152,12 @@ def _for_noise(policy: Policy, before: Stage, after: Stage) -> Policy:
     return replace(policy, rules=(*policy.rules, *load_policy("float-reference").rules))
 
 
-def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"from": before.name, "to": after.name, "inputs": alignment}
+def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None) -> LadderStep:
+    row = LadderStep(before.name, after.name, alignment)
     if alignment == "different":
-        return {**row, "word": "not_aligned", "detail": "another input was fed: nothing can be concluded"}
+        return replace(row, detail="another input was fed: nothing can be concluded")
     if found is None or found.coverage.layers_compared == 0:
-        return {**row, "word": "not_aligned", "detail": "no tensor of one has its like in the other"}
+        return replace(row, detail="no tensor of one has its like in the other")
     worst = _worst(found.layers)
     first = next((layer for layer in found.layers if layer.verdict == "differs"), None)
     detail = f"{found.coverage.layers_compared} of {found.coverage.layers_total} tensors aligned"
@@ -169,7 +167,7 @@ def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None)
             detail += f", largest relative L2 {worst.metrics.relative_l2:.2g} at {worst.name}"
     if alignment == "unknown":
         detail += "; that both got the same input is not proven"
-    return {**row, "word": found.verdict.word, "detail": detail, "first_difference": first.name if first else ""}
+    return replace(row, word=found.verdict.word, detail=detail, first_difference=first.name if first else "")
 
 
 def _worst(layers: Sequence[Layer]) -> Layer | None:
@@ -177,21 +175,19 @@ def _worst(layers: Sequence[Layer]) -> Layer | None:
     return max(measured, key=lambda layer: (layer.metrics and layer.metrics.relative_l2) or 0.0, default=None)
 
 
-def _table(columns: Sequence[tuple[str, Comparison | None]]) -> list[dict[str, Any]]:
+def _table(columns: Sequence[tuple[str, Comparison | None]]) -> tuple[Mapping[str, str], ...]:
     """One row per tensor, one verdict per stage; "" where a stage does not have it."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, str]] = {}
     for name, found in columns:
         for layer in found.layers if found else ():
             rows.setdefault(layer.name, {"name": layer.name})[name] = layer.verdict
-    return list(rows.values())
+    return tuple(rows.values())
 
 
-def _sentence(
-    stages: Sequence[Stage], steps: Sequence[Mapping[str, Any]], alignments: Sequence[str], first: str
-) -> str:
+def _sentence(stages: Sequence[Stage], steps: Sequence[LadderStep], alignments: Sequence[str], first: str) -> str:
     loose = [s.name for s, a in zip(stages, alignments, strict=True) if a == "different"]
     unproven = [s.name for s, a in zip(stages[1:], alignments[1:], strict=True) if a == "unknown"]
-    lost = [step["to"] for step in steps if step["word"] == "not_aligned" and step["to"] not in loose]
+    lost = [step.after for step in steps if step.word == "not_aligned" and step.after not in loose]
     parts = [f"first stage that departs: {first}" if first else "no stage departs"]
     if loose:
         parts.append(f"fed another input: {', '.join(loose)}")
@@ -213,4 +209,4 @@ def with_ladder(
     stages = [stage(name, path) for name, path in earlier.items()]
     stages.append(stage("reference", reference))
     stages.append(Stage("board", None, tuple(dumps), board_inputs(dumps)))
-    return replace(comparison, extras={**comparison.extras, "ladder": climb(stages, settings, comparison)})
+    return replace(comparison, extras=replace(comparison.extras, ladder=climb(stages, settings, comparison)))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from harness.diagnosis import environment, origins, planning, results, times
 from harness.diagnosis.magik import symptoms
 from harness.diagnosis.magik.rules import MAGIK_RULES
-from harness.diagnosis.plan import Plan
 from harness.diagnosis.rules import RULES, Look
-from harness.records import Comparison, Finding, Profile
+from harness.records import Finding, Run
 
 __all__ = ["RULES", "find"]
 RULES.update({rule.id: rule for rule in MAGIK_RULES})
@@ -29,11 +27,9 @@ _CHECKS = (
 )
 
 
-def find(
-    run: Mapping[str, Any], profile: Profile | None, comparison: Comparison | None, plan: Plan | None = None
-) -> tuple[Finding, ...]:
-    """Every finding of a run, worst first. `run` is the content of run.json; parts that it lacks find nothing."""
-    look = Look(run, profile, comparison, plan)
+def find(run: Run) -> tuple[Finding, ...]:
+    """Every finding of a run, worst first; parts that it lacks find nothing."""
+    look = Look(run)
     found = [finding for check in _CHECKS for finding in check(look)]
     return tuple(_capped(sorted(dict.fromkeys(found), key=_rank)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.diagnosis.rules import Found, Look, finding, words
+from harness.diagnosis.rules import Found, Look, finding
 from harness.profiling.telemetry import busy_before, hottest, slowed
 
 # Failure.kind of a platform -> rule
@@ -16,25 +16,23 @@ DAY_S = 86400.0  # boards without a battery start in 2000 or at the day of their
 
 
 def version_skew(look: Look) -> Found:
-    versions = look.part("versions")
+    versions = look.run.versions
     board, model = versions.get("hbrt"), versions.get("model_hbrt")
     if board and model and board != model:
         yield finding("E-101", f"the board's HBRT is {board}, the model was built for {model}")
         return
-    for warning in words(look.part("model_info").get("warnings")):
+    for warning in look.run.model_info.warnings if look.run.model_info else ():
         if warning.startswith("version skew:"):
             yield finding("E-101", warning)
 
 
 def failures(look: Look) -> Found:
-    for mode in look.rows("modes"):
-        failure = mode.get("failure")
-        if not isinstance(failure, dict):
+    for mode in look.run.modes:
+        failure = mode.failure
+        if failure is None:
             continue
-        name, said = str(mode.get("mode", "")), str(failure.get("message", ""))
-        evidence = f"{name}: {said}" + (f" ({failure['evidence']!r})" if failure.get("evidence") else "")
-        rule = _FAILURES.get(str(failure.get("kind")), "E-107")
-        yield finding(rule, evidence, subject=name, advice=str(failure.get("hint") or ""))
+        evidence = f"{mode.mode}: {failure.message}" + (f" ({failure.evidence!r})" if failure.evidence else "")
+        yield finding(_FAILURES.get(failure.kind, "E-107"), evidence, subject=mode.mode, advice=failure.hint)
 
 
 def governor(look: Look) -> Found:
@@ -66,8 +64,7 @@ def heat(look: Look) -> Found:
 
 
 def wrong_clock(look: Look) -> Found:
-    facts = look.part("board").get("facts")
-    offset = facts.get("clock_offset_s") if isinstance(facts, dict) else None
+    offset = look.run.board.facts.get("clock_offset_s")
     if isinstance(offset, int | float) and abs(offset) > DAY_S:
         yield finding("E-114", f"{offset / DAY_S:+.0f} days from this PC's clock")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from harness.consistency.fingerprint import kinds
 from harness.diagnosis.results import unstable
 from harness.diagnosis.rules import Found, Look, finding
-from harness.records import Comparison, Layer, Origin
+from harness.records import Comparison, Layer, Op, Origin
 
 MOST = 4  # origins with a finding of their own; where more ops are wrong at once, the page lists them
 # How a waiver is told in a layer: consistency/verdicts.py writes these.
@@ -35,30 +34,27 @@ def origins(look: Look) -> Found:
 
 def _caveat(look: Look) -> str:
     """Layers are seen in the debug run; where that computes something else, so may its origin be."""
-    observer = look.checks.get("observer")
-    other = isinstance(observer, dict) and observer.get("same") is False and not unstable(look)
+    observer = look.checks.observer
+    other = observer is not None and observer.same is False and not unstable(look)
     return "; seen in the debug run, which does not give the outputs of the release run" if other else ""
 
 
-def undumped_inputs(
-    ops: Sequence[Mapping[str, Any]], compared: Collection[str], op: str, first: str
-) -> tuple[str, ...]:
+def undumped_inputs(ops: Sequence[Op], compared: Collection[str], op: str, first: str) -> tuple[str, ...]:
     """Inputs of the network that feed `op`, or that `first` (of an interval) names, and that the board did not dump.
 
-    `ops` are a graph's, as run.json carries them; none are known without it.
+    `ops` are a graph's; none are known without it.
     """
-    made = {name for row in ops for name in row.get("outputs") or ()}
-    unseen = {name for row in ops for name in row.get("inputs") or () if name not in made and name not in compared}
-    near = {name for row in ops if row.get("name") == op for name in row.get("inputs") or ()}
+    made = {name for row in ops for name in row.outputs}
+    unseen = {name for row in ops for name in row.inputs if name not in made and name not in compared}
+    near = {name for row in ops if row.name == op for name in row.inputs}
     return tuple(sorted(unseen & (set(first.split(", ")) if first else near)))
 
 
 def _lacking(look: Look, origin: Origin) -> tuple[str, ...]:
-    graph = look.comparison.extras.get("graph") if look.comparison else None
-    ops = graph.get("ops") if isinstance(graph, dict) else None
+    graph = look.comparison.extras.graph if look.comparison else None
     layers = look.comparison.layers if look.comparison else ()
     compared = {layer.name for layer in layers if layer.verdict != "not_compared"}
-    return undumped_inputs(ops, compared, origin.op, origin.first) if isinstance(ops, list) else ()
+    return undumped_inputs(graph.ops, compared, origin.op, origin.first) if graph is not None else ()
 
 
 def _title(origin: Origin, lacking: tuple[str, ...]) -> str:
@@ -161,20 +157,17 @@ INPUT_KINDS = ("preprocessing", "input_order", "other_tensor", "endianness")
 
 def _fed_another(look: Look, comparison: Comparison) -> Found:
     """By the hashes that a reference folder keeps of its inputs; an ONNX was fed here, with the board's own."""
-    provenance = comparison.reference.get("provenance")
-    told = provenance.get("inputs") if isinstance(provenance, Mapping) else None
-    case = look.part("case")
-    reference = case.get("reference")
-    if not isinstance(told, list) or (isinstance(reference, Mapping) and str(reference.get("name")).endswith(".onnx")):
+    told, case = comparison.reference.provenance.get("inputs"), look.run.case
+    if not isinstance(told, list) or (case.reference is not None and case.reference.name.endswith(".onnx")):
         return
     made = {str(row.get("name")): row for row in told if isinstance(row, Mapping)}
-    for row in case.get("inputs") or ():
-        own = made.get(str(row.get("tensor"))) or (next(iter(made.values())) if len(made) == 1 else {})
-        if own.get("bytes") == row.get("bytes") is not None and own.get("md5") != row.get("md5"):
+    for fed in case.inputs:
+        own = made.get(fed.tensor) or (next(iter(made.values())) if len(made) == 1 else {})
+        if own.get("bytes") == fed.size_bytes is not None and own.get("md5") != fed.md5:
             yield finding(
                 "C-103",
-                f"{row.get('name')} has the md5 {row.get('md5')}, the reference was made with one of {own.get('md5')}",
-                subject=str(row.get("tensor") or own.get("name")),
+                f"{fed.name} has the md5 {fed.md5}, the reference was made with one of {own.get('md5')}",
+                subject=fed.tensor or str(own.get("name")),
             )
 
 

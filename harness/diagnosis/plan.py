@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from harness.profiling.ordering import word
-from harness.records import Comparison, Layer, OpTime, Profile
+from harness.records import Comparison, Layer, OpTime, Plan, PlanRow, PlanSegment, Profile
 from harness.toolchains import read_any
-from harness.toolchains.records import Artifact, Message, PlannedNode
+from harness.toolchains.records import Artifact, PlannedNode
 
 # What toolchains call the files they leave, with `<model>_` in front or without; anything else is given by name.
 BESIDE = (
@@ -30,55 +30,6 @@ BESIDE = (
 )
 _SAME_UNIT = {"JIT": "BPU"}  # compiled while it is loaded, run on the same unit
 _NUMBERED = re.compile(r"(?:subgraph|bpu_segment)_([0-9]{1,6})$")
-
-
-@dataclass(frozen=True)
-class PlanRow:
-    """One node: planned and measured. None and "" mean: that side does not tell."""
-
-    name: str
-    kind: str
-    planned_unit: str
-    subgraph: int | None = None
-    dtype: str = ""
-    measured_unit: str = ""
-    measured_us: float | None = None
-    toolchain_cosine: float | None = None
-    board_verdict: str = ""
-    board_one_minus_cosine: float | None = None
-
-
-@dataclass(frozen=True)
-class PlanSegment:
-    """One subgraph on the accelerator: the compiler's estimate and the board's time."""
-
-    name: str
-    estimated_us: float | None
-    measured_us: float | None
-
-    @property
-    def ratio(self) -> float | None:
-        """Measured over estimated."""
-        return self.measured_us / self.estimated_us if self.estimated_us and self.measured_us is not None else None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The joined view. `sources` are (kind, file)."""
-
-    sources: tuple[tuple[str, str], ...]
-    march: str
-    versions: dict[str, str]
-    rows: tuple[PlanRow, ...]
-    segments: tuple[PlanSegment, ...]
-    messages: tuple[Message, ...]
-    problems: tuple[str, ...] = ()
-
-    @property
-    def estimated_us(self) -> float | None:
-        """The compiler's estimate of all segments together; None when one is missing."""
-        times = [segment.estimated_us for segment in self.segments]
-        return sum(t for t in times if t is not None) if times and None not in times else None
 
 
 def is_elsewhere(planned: str, measured: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.diagnosis.plan import Plan, is_elsewhere
+from harness.diagnosis.plan import is_elsewhere
 from harness.diagnosis.rules import Found, Look, finding
+from harness.records import Plan
 
 LOW_COSINE = 0.95  # below this the vendors' manuals call a node lossy; it is about quantization, not the board
 ESTIMATE_FACTOR = 1.5
@@ -15,9 +16,8 @@ def another_build(look: Look) -> Found:
     plan = look.plan
     if plan is None:
         return
-    told = look.part("model_info").get("versions")
-    board = told if isinstance(told, dict) else {}
-    builder, march = str(board.get("builder", "")), str(board.get("march", ""))
+    board = look.run.model_info.versions if look.run.model_info else {}
+    builder, march = board.get("builder", ""), board.get("march", "")
     if builder and len(plan.versions) > 1 and builder not in plan.versions.values():
         tools = ", ".join(f"{tool} {version}" for tool, version in plan.versions.items())
         yield finding("B-501", f"the model on the board was made by a builder {builder}, the build's files by {tools}")
@@ -33,7 +33,7 @@ def moved(look: Look) -> Found:
 
 
 def estimates(look: Look) -> Found:
-    if look.plan is None or look.emulated:
+    if look.plan is None or look.run.board.emulated:
         return
     for segment in look.plan.segments:
         ratio = segment.ratio

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from harness.diagnosis.rules import Found, Look, finding
-from harness.records import Comparison
+from harness.records import Comparison, Determinism
 
 
 def coverage(look: Look) -> Found:
@@ -63,27 +62,22 @@ def from_the_start(look: Look) -> Found:
 
 def observer(look: Look) -> Found:
     """Another result in the debug run; where repeats already differ, that explains it and is said instead."""
-    told = look.checks.get("observer")
-    if isinstance(told, dict) and told.get("same") is False and not unstable(look):
-        yield finding("C-104", str(told.get("detail", "")))
+    told = look.checks.observer
+    if told is not None and told.same is False and not unstable(look):
+        yield finding("C-104", told.detail)
 
 
 def determinism(look: Look) -> Found:
     repeats = unstable(look)
     if repeats:
-        told = "; ".join(f"{kind}: {answer.get('detail', '')}".removeprefix(": ") for kind, answer in repeats)
-        most = max((answer for _, answer in repeats), key=lambda answer: len(answer.get("unstable") or ()))
-        yield finding("C-105", told, subject=str(most.get("first", "")))
+        told = "; ".join(f"{kind}: {answer.detail}".removeprefix(": ") for kind, answer in repeats)
+        most = max((answer for _, answer in repeats), key=lambda answer: len(answer.unstable))
+        yield finding("C-105", told, subject=most.first)
 
 
-def unstable(look: Look) -> list[tuple[str, dict[str, Any]]]:
+def unstable(look: Look) -> list[tuple[str, Determinism]]:
     """Repeats that are not the same: (mode, answer), the mode "" where only one was repeated."""
-    kinds = look.checks.get("determinism")
-    if not isinstance(kinds, dict):
-        return []
-    answers = {"": kinds} if "deterministic" in kinds else kinds
-    told = [(kind, answer) for kind, answer in answers.items() if isinstance(answer, dict)]
-    return [(kind, answer) for kind, answer in told if answer.get("deterministic") is False]
+    return [(kind, answer) for kind, answer in look.checks.determinism.items() if answer.deterministic is False]
 
 
 CHECKS = (coverage, from_the_start, observer, determinism)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from harness.diagnosis.plan import Plan
 from harness.profiling.telemetry import Sense, senses_of_record
-from harness.records import Comparison, Finding, Profile
+from harness.records import Checks, Comparison, Finding, Plan, Profile, Run
 
 
 @dataclass(frozen=True)
@@ -95,33 +93,28 @@ RULES: dict[str, Rule] = {
 class Look:
     """What a check may look at."""
 
-    run: Mapping[str, Any]
-    profile: Profile | None
-    comparison: Comparison | None
-    plan: Plan | None = None
-
-    def part(self, name: str) -> Mapping[str, Any]:
-        """An object inside run.json; empty where it is absent or something else."""
-        value = self.run.get(name)
-        return value if isinstance(value, Mapping) else {}
-
-    def rows(self, name: str) -> Sequence[Mapping[str, Any]]:
-        """A list of objects inside run.json."""
-        value = self.run.get(name)
-        return [row for row in value if isinstance(row, Mapping)] if isinstance(value, Sequence) else []
+    run: Run
 
     @property
-    def checks(self) -> Mapping[str, Any]:
+    def profile(self) -> Profile | None:
+        return self.run.profile
+
+    @property
+    def comparison(self) -> Comparison | None:
+        return self.run.comparison
+
+    @property
+    def plan(self) -> Plan | None:
+        return self.run.plan
+
+    @property
+    def checks(self) -> Checks:
         """What was checked besides layers: by the comparison, or where there was none by the board against itself."""
-        return self.comparison.extras if self.comparison is not None else self.part("checks")
+        return self.comparison.extras if self.comparison is not None else self.run.checks
 
     @cached_property
     def senses(self) -> tuple[Sense, ...]:
-        return senses_of_record(self.part("telemetry"))
-
-    @property
-    def emulated(self) -> bool:
-        return bool(self.part("board").get("emulated"))
+        return senses_of_record(self.run.telemetry)
 
 
 def finding(rule_id: str, evidence: str, *, subject: str = "", title: str = "", advice: str = "") -> Finding:
@@ -131,8 +124,3 @@ def finding(rule_id: str, evidence: str, *, subject: str = "", title: str = "", 
 
 
 Found = Iterator[Finding]
-
-
-def words(value: object) -> tuple[str, ...]:
-    """A JSON list of strings, whatever was stored."""
-    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.diagnosis.rules import Found, Look, finding, words
+from harness.diagnosis.rules import Found, Look, finding
 from harness.profiling.split import LAYOUT, QUANTIZE, shares
 from harness.records import Finding, OpTime, Profile
 
@@ -110,7 +110,7 @@ def how_far(look: Look) -> Found:
 
 
 def unread(look: Look) -> Found:
-    problems = [("model_info", p) for p in words(look.part("model_info").get("problems"))]
+    problems = [("model_info", p) for p in (look.run.model_info.problems if look.run.model_info else ())]
     if look.profile:
         problems += (("times", p) for p in look.profile.latency.problems)
     for subject, problem in problems:

@@ -74,7 +74,7 @@ def shares(found: Profile) -> Mapping[str, float]:
     whole = found.latency.mean_us
     if whole <= 0:
         return {}
-    parts = found.split_us | ({"unattributed": found.unattributed_us} if found.ops else {})
+    parts = {**found.split_us} | ({"unattributed": found.unattributed_us} if found.ops else {})
     return {part: time_us / whole for part, time_us in parts.items()}
 
 

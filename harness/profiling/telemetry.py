@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+
+from harness.records import Json, SensorSample, Telemetry
 
 SANE_C = (-50.0, 200.0)
 SANE_MHZ = (1.0, 20_000.0)
@@ -117,35 +118,41 @@ def _temperature(sense: Sense, path: str, text: str, values: Mapping[str, str]) 
 
 # --------------------------------------------------------------------------- run.json
 
-_FIELDS = {f.name for f in fields(Sense)}
 
-
-def senses_of_record(telemetry: Mapping[str, Any]) -> tuple[Sense, ...]:
-    """`run.json`'s telemetry -> Senses.
-
-    A sample is a stored Sense, or `{"t_s", "phase", "values"}` with `values` by sysfs path (text) or by the agent's
-    words (numbers, see `sense_of_words`). `governors` and `max_clocks_mhz` beside `samples` hold for all of them.
-    """
-    samples = telemetry.get("samples")
-    found = [_of_record(sample) for sample in samples if isinstance(sample, dict)] if isinstance(samples, list) else []
+def senses_of_record(telemetry: Telemetry) -> tuple[Sense, ...]:
+    """`run.json`'s telemetry -> Senses. A sample is a stored Sense, or has `values` by sysfs path (text) or by the
+    agent's words (numbers, see `sense_of_words`); what holds for all samples is added to each."""
+    found = [_of_record(sample) for sample in telemetry.samples]
     for sense in found:
-        for key, kept in (("governors", sense.governors), ("max_clocks_mhz", sense.max_clocks_mhz)):
-            told = telemetry.get(key)
-            kept.update(
-                {name: value for name, value in told.items() if name not in kept} if isinstance(told, dict) else {}
-            )
+        sense.governors = {**telemetry.governors, **sense.governors}
+        sense.max_clocks_mhz = {**telemetry.max_clocks_mhz, **sense.max_clocks_mhz}
     return tuple(found)
 
 
-def _of_record(sample: Mapping[str, Any]) -> Sense:
-    values = sample.get("values")
-    if not isinstance(values, dict):
-        return Sense(**{key: value for key, value in sample.items() if key in _FIELDS})
-    at = sample.get("t_s")
-    t_s, phase = float(at) if isinstance(at, int | float) else None, str(sample.get("phase", ""))
-    if any(str(key).startswith("/") for key in values):
-        return read_sysfs({str(k): str(v) for k, v in values.items()}, t_s, phase)
-    return sense_of_words(values, t_s, phase)
+def sample_of(sense: Sense) -> SensorSample:
+    """A Sense as it is kept."""
+    kept = {one.name: getattr(sense, one.name) for one in fields(sense)}
+    return SensorSample(**kept | {"problems": tuple(sense.problems)})
+
+
+def _of_record(sample: SensorSample) -> Sense:
+    values = sample.values
+    if not values:
+        return Sense(
+            t_s=sample.t_s,
+            phase=sample.phase,
+            clock=sample.clock,
+            temperatures_c=dict(sample.temperatures_c),
+            clocks_mhz=dict(sample.clocks_mhz),
+            max_clocks_mhz=dict(sample.max_clocks_mhz),
+            load_percent=dict(sample.load_percent),
+            governors=dict(sample.governors),
+            voltages_mv=dict(sample.voltages_mv),
+            problems=list(sample.problems),
+        )
+    if any(key.startswith("/") for key in values):
+        return read_sysfs({key: str(value) for key, value in values.items()}, sample.t_s, sample.phase)
+    return sense_of_words(values, sample.t_s, sample.phase)
 
 
 # the agent's word -> (map of Sense, prefix of our name, our unit in theirs, plausible range)
@@ -158,7 +165,7 @@ _WORDS: tuple[tuple[str, str, str, float, tuple[float, float]], ...] = (
 )
 
 
-def sense_of_words(values: Mapping[str, Any], t_s: float | None = None, phase: str = "") -> Sense:
+def sense_of_words(values: Mapping[str, Json], t_s: float | None = None, phase: str = "") -> Sense:
     """One sample of the board's agent (`temp:bpu:0` in degrees, `cpu_hz:0`, `npu_load:0` as a share) -> a Sense."""
     sense = Sense(t_s=t_s, phase=phase)
     for key, value in values.items():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from harness.errors import COULD_NOT_MEASURE
+from harness.records.checks import Checks
+from harness.records.json_values import Json
+from harness.records.slots import stored
 
 VERDICTS = ("exact", "within", "differs", "not_compared")
 REASONS = (
@@ -77,18 +82,18 @@ class Fingerprint:
     certain: bool
     evidence: str
     transform: str = ""  # what makes the pair equal, where something does
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Layer:
     """One row of the comparison: a tensor of the reference, of the board, or of both."""
 
-    index: int
+    index: int = field(metadata=stored(damaged=-1))
     name: str
     op: str
     op_kind: str
-    verdict: str
+    verdict: str = field(metadata=stored(damaged="not_compared"))
     reason: str = ""  # of not_compared: one of REASONS; otherwise the policy line that decided
     note: str = ""  # a sentence for people, "" when there is nothing to add
     match: str = ""  # exact, rule, suffix, mapping; "" when there is no partner
@@ -143,17 +148,47 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class ComparedReference:
+    """What was compared with: kind, where it was read from, and what it says of how it was made."""
+
+    kind: str = ""
+    source: str = ""
+    provenance: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ErrorMap:
+    """Share of differing elements by row and column of a tensor, at most 64 x 64 cells."""
+
+    axes: tuple[str, ...] = ()  # of the rows and of the columns
+    rows: int | None = None  # of the tensor
+    columns: int | None = None
+    values: tuple[tuple[float, ...], ...] = ()  # by row
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is drawn of an origin."""
+
+    map: ErrorMap | None = None
+
+
+UNKNOWN = Verdict("not_measured", "run.json is damaged where it holds the verdict", COULD_NOT_MEASURE)
+NOTHING_SEEN = Coverage(0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Board against reference, whole. Rows in execution order."""
 
-    verdict: Verdict
-    coverage: Coverage
+    verdict: Verdict = field(metadata=stored(damaged=UNKNOWN))
+    coverage: Coverage = field(metadata=stored(damaged=NOTHING_SEEN))
     layers: tuple[Layer, ...]
     origins: tuple[Origin, ...] = ()
     first_difference: str = ""  # tensor name in execution order
-    reference: dict[str, Any] = field(default_factory=dict)  # kind, source, provenance
+    reference: ComparedReference = field(default_factory=ComparedReference)
     policy: str = ""  # name of the policy that judged
     graph_source: str = ""  # "" means sequence mode
     notes: tuple[str, ...] = ()
-    pictures: dict[str, Any] = field(default_factory=dict)  # error map and histogram of origins, small
-    extras: dict[str, Any] = field(default_factory=dict)  # ladder, three-way, observer, determinism
+    pictures: Mapping[str, Picture] = field(default_factory=dict)  # of origins, by tensor
+    extras: Checks = field(default_factory=Checks)  # besides the layers

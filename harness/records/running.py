@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.records.json_values import Json
+from harness.records.slots import stored
 from harness.records.tensors import TensorSpec
 
 
@@ -47,7 +51,7 @@ class Case:
     previous: str = ""  # the run.json of an earlier run that this one is held against
     max_slower_percent: float | None = None  # than the earlier run; None does not gate
     build: tuple[Path, ...] = ()  # what the toolchain left: logs, node tables; empty: looked for beside the model
-    options: dict[str, Any] = field(default_factory=dict)  # the platform's own
+    options: Mapping[str, Json] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0
     wait_s: float = 0.0  # how long to wait for a board that somebody else has
 
@@ -122,7 +126,7 @@ class ModelInfo:
     input_types: tuple[str, ...] = ()  # per input: the vendor's word, "NV12", "RGB", "F32", ... "" when not told
     models_in_file: tuple[str, ...] = ()
     load_us: float | None = None
-    versions: dict[str, str] = field(default_factory=dict)  # runtime, hbrt, builder, platform, ...
+    versions: Mapping[str, str] = field(default_factory=dict)  # runtime, hbrt, builder, platform, ...
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()  # what could not be read, never guessed
 
@@ -139,8 +143,10 @@ class OpTime:
     min_us: float | None = None
     max_us: float | None = None
     count: int | None = None
-    estimated: bool = False  # True where no clock measured it (emulated accelerator time)
-    figures: dict[str, float] = field(default_factory=dict)  # gops, bytes, ... where the tool tells
+    estimated: bool = field(
+        default=False, metadata=stored(damaged=True)
+    )  # True where no clock measured it (emulated accelerator time)
+    figures: Mapping[str, float] = field(default_factory=dict)  # gops, bytes, ... where the tool tells
     index: int | None = None  # place in the execution order, where the profiler itself tells it
 
 
@@ -176,13 +182,13 @@ class Segment:
 class Profile:
     """Where the time goes. `unattributed_us` is end to end minus the sum of ops, negative when they overlap."""
 
-    latency: Latency
+    latency: Latency = field(metadata=stored(damaged=Latency(math.nan)))
     ops: tuple[OpTime, ...]
-    split_us: dict[str, float]  # unit -> compute time; plus "quantize", "layout", "other"
+    split_us: Mapping[str, float]  # unit -> compute time; plus "quantize", "layout", "other"
     segments: tuple[Segment, ...]
     unattributed_us: float
     order_known: bool = True  # False: the profiler sorts by name, so segments come from the graph or not at all
-    estimated: bool = False
+    estimated: bool = field(default=False, metadata=stored(damaged=True))
     source: str = ""
     notes: tuple[str, ...] = ()
 

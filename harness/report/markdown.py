@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 from harness.report.page import GLYPHS, quantity
-from harness.report.reach import Row
 from harness.report.tables.headline import fault_sentence
 from harness.report.tables.layers import WORDS, differing, level, small
-from harness.report.values import plain, share, shortened, utc
+from harness.report.values import Row, plain, share, shortened, utc
 
 _MOST_ROWS = 10
 

@@ -12,13 +12,14 @@ from markupsafe import Markup
 
 from harness.assets import asset
 from harness.consistency.fingerprint import kinds
+from harness.records import Run
 from harness.report import values
 from harness.report.drawings import drawings
 from harness.report.drawings.error_propagation import growth
-from harness.report.reach import Row
 from harness.report.tables import checks, headline, layers
 from harness.report.tables.run import part_label, tables
 from harness.report.tables.times import exceeds, overlaps
+from harness.report.values import Row
 
 GLYPHS = {
     "origin": "\u2716",
@@ -37,8 +38,8 @@ MOST_ORIGINS = 8  # drawn; the rest is listed
 PAGE_ROWS = 200  # of a long table on screen at a time; print and scripts-off show all
 
 
-def render(run: Row) -> str:
-    """The whole page. Pure: the same run gives the same bytes. Errors: InputError where run.json has a wrong shape."""
+def render(run: Run) -> str:
+    """The whole page. Pure: the same run gives the same bytes."""
     return render_tables(tables(run))
 
 

@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from harness.report.reach import Row
+from harness.records import Run
+from harness.records.codec import to_json
+from harness.report.values import Row
 
 # Keys of the environment table that are left out whole, by group.
 LEFT_OUT = {
@@ -22,7 +24,7 @@ _LOGIN = re.compile(r"(?<![\w.@-])[\w.+-]+@(?=<address>|<host>)")  # of a login 
 _EVERYBODYS = frozenset(("root", "localhost", "user", "ubuntu", "debian"))  # no person and no machine
 
 
-def without_private(tables: Row, run: Row) -> Row:
+def without_private(tables: Row, run: Run) -> Row:
     """The tables of `run` with every private value replaced by a word in angle brackets that says what stood there."""
     replaced = _replacing(run)
     cleaned: Row = _mapped(tables, replaced)
@@ -37,7 +39,7 @@ def _mapped(value: Any, replaced: Callable[[str], str]) -> Any:
     return [_mapped(entry, replaced) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def _replacing(run: Row) -> Callable[[str], str]:
+def _replacing(run: Run) -> Callable[[str], str]:
     """One pass over a text for all private values, the longest first."""
     words = {**dict(_words(run)), **dict(_folders(run))}
     longest_first = sorted(words, key=len, reverse=True)
@@ -55,13 +57,13 @@ def _whole(word: str) -> str:
     return re.escape(word) + r"(?![\w-])"
 
 
-def _folders(run: Row) -> Iterator[tuple[str, str]]:
+def _folders(run: Run) -> Iterator[tuple[str, str]]:
     """Folders of a user's own: the board's work folder, this PC's home and cache, homes in any text."""
-    host, layers = _part(run, "host"), list(_layer_names(run))
+    layers = list(_layer_names(run))
     named = (
-        (_part(run, "board", "facts").get("work"), "<work>"),
-        (host.get("cache"), "<cache>"),
-        (host.get("home"), "~"),
+        (run.board.facts.get("work"), "<work>"),
+        (run.host.cache, "<cache>"),
+        (run.host.home, "~"),
         ("/root", "~"),
         *((match[0], "~") for text in _texts(run) for match in _HOMES.finditer(text)),
     )
@@ -71,18 +73,18 @@ def _folders(run: Row) -> Iterator[tuple[str, str]]:
             yield plain, word
 
 
-def _words(run: Row) -> Iterator[tuple[str, str]]:
+def _words(run: Run) -> Iterator[tuple[str, str]]:
     """Names of hosts and users, addresses, boot ids; none that is a name of the model or of the board's record too."""
-    board, facts, host = _part(run, "board"), _part(run, "board", "facts"), _part(run, "host")
+    board, facts, host = run.board, run.board.facts, run.host
     users = [match[1] for text in _texts(run) for match in _HOMES.finditer(text)]
     named = (
         (facts.get("hostname"), "<host>"),
-        (host.get("name"), "<host>"),
-        (board.get("address"), "<address>"),
+        (host.name, "<host>"),
+        (board.address, "<address>"),
         (facts.get("boot"), "<boot id>"),
-        (board.get("jump"), "<jump host>"),
-        (str(board.get("jump") or "").rpartition("@")[2].partition(":")[0], "<jump host>"),
-        *((name, "<user>") for name in (board.get("user"), host.get("user"), *users)),
+        (board.jump, "<jump host>"),
+        (board.jump.rpartition("@")[2].partition(":")[0], "<jump host>"),
+        *((name, "<user>") for name in (board.user, host.user, *users)),
     )
     public = _public(run)
     for word, shown in named:
@@ -90,27 +92,25 @@ def _words(run: Row) -> Iterator[tuple[str, str]]:
             yield word, shown
 
 
-def _public(run: Row) -> set[str]:
+def _public(run: Run) -> set[str]:
     """Words that a report has to show: the board's name, chips, models, layers and what their names are made of."""
-    board, case = _part(run, "board"), _part(run, "case")
-    names = [board.get(key) for key in ("name", "platform", "soc")]
-    names += [case.get("name"), _part(case, "model").get("name"), _part(case, "reference").get("name")]
+    board, case = run.board, run.case
+    names = [board.name, board.platform, board.soc, case.name]
+    names += [one.name for one in (case.model, case.reference) if one is not None]
     names += _layer_names(run)
-    parts = [part for name in names if isinstance(name, str) for part in (name, *re.split(r"\W+", name))]
+    parts = [part for name in names for part in (name, *re.split(r"\W+", name))]
     return {*parts, *_EVERYBODYS}
 
 
-def _layer_names(run: Row) -> Iterator[str]:
-    layers = _part(run, "comparison").get("layers")
-    for layer in layers if isinstance(layers, list) else ():
-        told = [layer.get(key) for key in ("name", "op", "op_kind")] if isinstance(layer, dict) else []
-        yield from (name for name in told if isinstance(name, str))
+def _layer_names(run: Run) -> Iterator[str]:
+    for layer in run.comparison.layers if run.comparison else ():
+        yield from (layer.name, layer.op, layer.op_kind)
 
 
-def _texts(run: Row) -> Iterator[str]:
+def _texts(run: Run) -> Iterator[str]:
     """Every text of the parts of run.json where folders of users can stand."""
-    for key in ("board", "host", "case", "modes", "problems", "notes", "command"):
-        yield from _strings(run.get(key))
+    for part in (run.board, run.host, run.case, run.modes, run.problems, run.notes, run.command, run.damage):
+        yield from _strings(to_json(part))
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -119,10 +119,3 @@ def _strings(value: Any) -> Iterator[str]:
     inside: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for entry in inside:
         yield from _strings(entry)
-
-
-def _part(value: Any, *keys: str) -> Row:
-    """The object at `keys`; {} where it is absent or something else: its reader says what is wrong with it."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from harness.report.reach import Row
+from harness.records import Run
 from harness.report.tables.headline import coverage_sentence, fault_sentence, plural
 from harness.report.tables.layers import level
 from harness.report.tables.previous import noise_sentence
 from harness.report.tables.run import part_label, tables
 from harness.report.tables.times import exceeds, overlaps
-from harness.report.values import plain, share, shortened, tenths, text, time_us, visible
+from harness.report.values import Row, plain, share, shortened, tenths, text, time_us, visible
 
 LABEL = 10  # letters that a line's label takes
 _MOST = 5  # of findings, origins and problems; the rest is counted
 
 
-def lines(run: Row) -> list[str]:
-    """Label and text per line, verdict first. Errors: InputError where run.json has a wrong shape."""
+def lines(run: Run) -> list[str]:
+    """Label and text per line, verdict first."""
     return toned_lines(run)[1]
 
 
-def toned_lines(run: Row) -> tuple[str, list[str]]:
+def toned_lines(run: Run) -> tuple[str, list[str]]:
     """The headline's tone (good, part, bad, none, stop) and the lines."""
     data = tables(run)
     blocks = (_verdict, _flags, _coverage, _origins, _float, _previous, _latency, _split, _findings, _problems)

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from typing import Any
 
+Row = dict[str, Any]  # a row of the tables: plain JSON
+
 DASH = "\u2013"
 INFINITE = "\u221e"
 _GAP = "\u202f"  # narrow no-break space between a number and its unit
@@ -31,6 +33,11 @@ def number(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+def as_json(value: float | None) -> float | str | None:
+    """A figure of a record as the tables hold it: JSON has no word for NaN and infinities, so they are strings."""
+    return value if value is None or math.isfinite(value) else repr(float(value))
 
 
 def whole(value: Any) -> int | None:

@@ -9,18 +9,19 @@ from typing import BinaryIO
 
 from harness.errors import InputError
 from harness.files import safe
+from harness.records import Run
 from harness.report.page import render_tables
-from harness.report.reach import Row
 from harness.report.tables.run import tables
+from harness.report.values import Row
 
 PAGE_NAME = "report.html"
 
 
-def write_report(run: Row, page: Path, *, typed: bool = False) -> tuple[Path, Path, Row]:
+def write_report(run: Run, page: Path, *, typed: bool = False) -> tuple[Path, Path, Row]:
     """Write `page` and the JSON of the same name beside it; returns both paths and the tables.
 
     `typed`: `page` is as the user named it, so that a link of the user's is followed.
-    Errors: InputError where run.json has a wrong shape, or where the folder cannot be written to.
+    Errors: InputError where the folder cannot be written to.
     """
     data = tables(run)
     beside = page.with_suffix(".json")

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.agent import FileFacts
 from harness.consistency.reading.layouts import TensorError
@@ -21,7 +20,7 @@ from harness.errors import InputError
 from harness.files.safe import write_file
 from harness.names import stored_name
 from harness.platforms.base import Platform
-from harness.records import Case, ModelInfo, TensorSpec
+from harness.records import Case, ModelInfo, ReferenceOfCase, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor, open_reference
 from harness.toolchains.vendor_runtime import needs_vendor
 
@@ -76,13 +75,12 @@ class Expectation:
             runtime = self.case.reference_runtime if needs_vendor(path) else None
             self.floats = open_reference(path, feeds=feeds, scratch=scratch, runtime=runtime)
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> ReferenceOfCase | None:
         """For run.json: which reference it was."""
         if self.reference is None:
             return None
-        told = {"name": Path(self.case.reference).name, "kind": self.reference.kind}
         inputs = self.platform.reference_inputs(Path(self.case.reference))
-        return told if inputs is None else {**told, "inputs": inputs}
+        return ReferenceOfCase(Path(self.case.reference).name, self.reference.kind, inputs)
 
     def fill(self, there: Mapping[str, FileFacts], target: Path) -> dict[str, str]:
         """Write the files that are known already; gives the stored file name by name, like a pull does.

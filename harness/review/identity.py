@@ -11,10 +11,9 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from harness.errors import InputError
-from harness.records import Case, FileIdentity
+from harness.records import Case, FileIdentity, Run
 from harness.reference.onnx_file import load_model
 
 CHUNK_BYTES = 2**20
@@ -137,9 +136,7 @@ def again(named: Iterable[FileIdentity], roles: Sequence[str]) -> tuple[list[Fil
     return before, take((one.role, Path(one.path)) for one in before)
 
 
-def command_of(run: Mapping[str, Any]) -> str:
+def command_of(run: Run) -> str:
     """What makes a run anew, typed where the user stands; "" where its run.json does not say."""
-    command = run.get("command")
-    told = command if isinstance(command, Mapping) else {}
-    line, folder = str(told.get("line") or ""), str(told.get("folder") or "")
+    line, folder = (run.command.line, run.command.folder) if run.command else ("", "")
     return f"cd {shlex.quote(folder)} && {line}" if line and folder and folder != str(Path.cwd()) else line

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.consistency.checks import reference_check, repeatability
 from harness.consistency.compare import Settings, compare
@@ -17,21 +16,26 @@ from harness.consistency.reading.shapes import ShapesOfModel
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
 from harness.dumps.folders import each_once
-from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD, HarnessError, InputError
+from harness.errors import MEASURED_BAD, HarnessError, InputError
 from harness.platforms.base import Platform
 from harness.platforms.emulated import latency_is_estimated
 from harness.profiling import order_of_dumps, profile
 from harness.records import (
     Case,
+    Checks,
     Comparison,
+    Determinism,
     Dump,
     Finding,
     Gap,
     Graph,
     ModelInfo,
+    ModeOfRun,
+    Observer,
+    PolicyOfRun,
     Profile,
+    Run,
     TensorSpec,
-    Verdict,
 )
 from harness.reference.beside import check_runtime
 from harness.reference.folder import refuse_no_reference
@@ -39,6 +43,7 @@ from harness.reference.graph import read_graph
 from harness.review import identity
 from harness.review.expectation import Expectation
 from harness.review.identity import command_of
+from harness.review.verdict import not_measured, verdict
 from harness.runs import folder as store
 from harness.runs import previous, resume
 from harness.toolchains import read_any
@@ -79,9 +84,9 @@ def _check_references(case: Case) -> None:
 class Compared:
     """What the modes of a run left, held against the PC."""
 
-    modes: list[dict[str, Any]]
+    modes: tuple[ModeOfRun, ...]
     comparison: Comparison | None
-    checks: dict[str, Any]  # what the board says against itself, where nothing else was compared
+    checks: Checks  # what the board says against itself, where nothing else was compared
 
 
 class FirstLook:
@@ -101,17 +106,17 @@ class FirstLook:
         return False
 
 
-def _compare(folder: Path, run: dict[str, Any], expected: Expectation, tell: Tell) -> Compared:
+def _compare(folder: Path, run: Run, expected: Expectation, tell: Tell) -> Compared:
     left = _left(folder, run, expected.platform)
     comparison = _comparison(left, expected, tell)
-    return Compared(run["modes"], comparison, {} if comparison else _over_time(left, Known(left, expected)))
+    return Compared(run.modes, comparison, Checks() if comparison else _over_time(left, Known(left, expected)))
 
 
-def _left(folder: Path, run: dict[str, Any], platform: Platform) -> Left:
-    return Left(platform, folder, {mode["mode"]: mode for mode in run["modes"]})
+def _left(folder: Path, run: Run, platform: Platform) -> Left:
+    return Left(platform, folder, {mode.mode: mode for mode in run.modes})
 
 
-def judge(folder: Path, expected: Expectation, tell: Tell, compared: Compared | None = None) -> dict[str, Any]:
+def judge(folder: Path, expected: Expectation, tell: Tell, compared: Compared | None = None) -> Run:
     """Read what a run left, judge it (by `compared`, where that is of these modes) and write it into its run.json.
 
     Returns the run. Errors: InputError where a file of this PC is not what it was when the run began.
@@ -119,47 +124,47 @@ def judge(folder: Path, expected: Expectation, tell: Tell, compared: Compared | 
     run = store.load_run(folder)
     store.check_names(run, folder / "run.json")
     try:
-        if compared is None or compared.modes != run["modes"]:
+        if compared is None or compared.modes != run.modes:
             compared = _compare(folder, run, expected, tell)
-        _judge(_left(folder, run, expected.platform), run, expected, compared, tell)
+        run = _judged(_left(folder, run, expected.platform), run, expected, compared, tell)
     except HarnessError:
         _refuse_changed(folder, expected.case, run)  # a file that is being written over looks damaged
         raise
-    _refuse_changed(folder, expected.case, run)
+    run = _refuse_changed(folder, expected.case, run)
     store.save_run(folder, run)
     resume.drop(folder)  # judged: from here on there is nothing to go on with
     return run
 
 
-def _judge(left: Left, run: dict[str, Any], expected: Expectation, compared: Compared, tell: Tell) -> None:
+def _judged(left: Left, run: Run, expected: Expectation, compared: Compared, tell: Tell) -> Run:
     comparison, checks = compared.comparison, compared.checks
     tell("reading times", 0, -1)
     times = _profile(left, expected.reference.graph if expected.reference else None)
     case = expected.case
     build = case.build or find_beside(case.model, case.model_name)
     plan = join(read_build(build), times, comparison) if build else None
-    run |= {
-        "profile": store.to_json(times),
-        "comparison": store.to_json(comparison),
-        "checks": checks,
-        "policy": _policy(expected, comparison),
-        "plan": store.to_json(plan),
-        "memory": _memory(left),
-    }
+    run = replace(
+        run,
+        profile=times,
+        comparison=comparison,
+        checks=checks,
+        policy=_policy(expected, comparison),
+        plan=plan,
+        memory=_memory(left),
+    )
     tell("looking for causes", 0, -1)
-    found = (*find(run, times, comparison, plan), *_pc_side(expected, run))
-    run["findings"] = store.to_json(found)
-    run["verdict"] = store.to_json(verdict(run["modes"], comparison, checks))
-    _hold_against(case.previous, case.max_slower_percent, run)
+    found = (*find(run), *_pc_side(expected, run))
+    run = replace(run, findings=found, verdict=verdict(run.modes, comparison, checks))
+    return _held_against(case.previous, case.max_slower_percent, run)
 
 
-def _refuse_changed(folder: Path, case: Case, run: dict[str, Any]) -> None:
+def _refuse_changed(folder: Path, case: Case, run: Run) -> Run:
     """Refuse a verdict by files that changed since the run began; of those that were sent, a note says so.
 
     Errors: InputError; what run.json says then is that nothing was measured.
     """
     kept = resume.load(folder).files if (folder / resume.FILE).is_file() else ()
-    run["notes"] += [
+    notes = [
         f"changed on this PC after it was sent (this run is about what was sent): {identity.for_record(told, kept)}"
         for told in identity.differences(*identity.again(kept, identity.SENT))
     ]
@@ -170,34 +175,34 @@ def _refuse_changed(folder: Path, case: Case, run: dict[str, Any]) -> None:
         identity.refuse(changed, "when this run began", command_of(run))
     except InputError as error:
         before, told = store.load_run(folder), identity.for_record(error.message, kept)
-        before |= {"state": "failed", "stopped_at": "judging", "problems": [*before["problems"], told]}
-        store.save_run(folder, before | {"verdict": store.to_json(not_measured(told))})
+        problems, word = (*before.problems, told), not_measured(told)
+        store.save_run(folder, replace(before, state="failed", stopped_at="judging", problems=problems, verdict=word))
         error.run_folder = folder
         raise
+    return replace(run, notes=(*run.notes, *notes))
 
 
-def _policy(expected: Expectation, comparison: Comparison | None) -> dict[str, Any] | None:
+def _policy(expected: Expectation, comparison: Comparison | None) -> PolicyOfRun | None:
     """The policy that judged, with all its waivers: also those that no layer needed, or that have ended."""
     if comparison is None:
         return None
     policy = load_policy(expected.case.policy)
     layers = [(layer.op, layer.name) for layer in comparison.layers]
-    return {"name": policy.name, "source": policy.source, "waivers": waiver_record(policy, layers)}
+    return PolicyOfRun(policy.name, policy.source, waiver_record(policy, layers))
 
 
-def _hold_against(earlier: str, max_slower_percent: float | None, run: dict[str, Any]) -> None:
-    if not earlier:
-        return
-    run["previous"] = previous.against(store.load_run(Path(earlier)), run)
-    word = previous.judged(Verdict(**run["verdict"]), run["previous"]["latency"], max_slower_percent)
-    run["previous"]["max_slower_percent"] = max_slower_percent
-    run["verdict"] = store.to_json(word)
+def _held_against(earlier: str, max_slower_percent: float | None, run: Run) -> Run:
+    if not earlier or run.verdict is None:
+        return run
+    found = previous.against(store.load_run(Path(earlier)), run)
+    word = previous.judged(run.verdict, found.latency, max_slower_percent)
+    return replace(run, previous=replace(found, max_slower_percent=max_slower_percent), verdict=word)
 
 
 class Left:
     """What a run left on this PC, read through its platform's eyes."""
 
-    def __init__(self, platform: Platform, folder: Path, modes: Mapping[str, Any]) -> None:
+    def __init__(self, platform: Platform, folder: Path, modes: Mapping[str, ModeOfRun]) -> None:
         self.platform, self.folder, self.modes = platform, folder, modes
         self.info: ModelInfo = platform.read_model_info(self.log("info"))
 
@@ -206,7 +211,7 @@ class Left:
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def worked(self, mode: str) -> bool:
-        return mode in self.modes and not self.modes[mode]["failure"]
+        return mode in self.modes and not self.modes[mode].failure
 
     def outputs(self, mode: str) -> tuple[Dump, ...]:
         return self.platform.read_outputs(self.folder / mode, self.log(mode), self.info)
@@ -226,7 +231,7 @@ class Left:
 
     def hashed(self, mode: str) -> dict[Path, Hashed]:
         """Dumps that the board hashed and that were not pulled."""
-        return hashed_files(self.folder / mode, self.modes[mode]["files"])
+        return hashed_files(self.folder / mode, self.modes[mode].files)
 
     def turns(self, kind: str) -> list[str]:
         """The runs of one mode that worked: "debug", "debug-2", ..."""
@@ -239,9 +244,9 @@ def _memory(left: Left) -> dict[str, dict[str, int]]:
     return {mode: figures for mode, figures in told.items() if figures}
 
 
-def _pc_side(expected: Expectation, run: Mapping[str, Any]) -> tuple[Finding, ...]:
+def _pc_side(expected: Expectation, run: Run) -> tuple[Finding, ...]:
     """Is this PC itself a sound reference? Asked where one was computed here and something is not equal."""
-    if expected.reference is None or run["comparison"] is None:
+    if expected.reference is None or run.comparison is None:
         return ()
     return reference_check.check_run(expected.reference, run)
 
@@ -270,11 +275,12 @@ def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | N
         return None
     found = compare(reference, left.dumps(mode), _settings(left, expected, mode, tell))
     names = _names(left.dumps(mode), found)
-    over_time = _over_time(left, Known(left, expected, names))
-    if over_time.get("observer", {}).get("same") is False:
+    alone = _over_time(left, Known(left, expected, names))
+    observer = alone.observer
+    if observer is not None and observer.same is False:
         released = compare(reference, left.outputs("release"), _settings(left, expected, "release", tell))
-        over_time["observer"] |= _both_judged(over_time["observer"], names, (found, released))
-    return replace(found, extras=found.extras | over_time)
+        observer = _both_judged(observer, names, (found, released))
+    return replace(found, extras=replace(found.extras, observer=observer, determinism=alone.determinism))
 
 
 def _settings(left: Left, expected: Expectation, mode: str, tell: Tell) -> Settings:
@@ -294,14 +300,14 @@ def _settings(left: Left, expected: Expectation, mode: str, tell: Tell) -> Setti
     )
 
 
-def _both_judged(observer: Mapping[str, Any], names: Mapping[str, str], found: Sequence[Comparison]) -> dict[str, Any]:
+def _both_judged(observer: Observer, names: Mapping[str, str], found: Sequence[Comparison]) -> Observer:
     """Whether outputs that two modes give differently are good in both: dumping layers takes an optimizer's fusions
     away, and floats then round in another way."""
-    layers = [names.get(name, name) for name in observer["differing"]]
+    layers = [names.get(name, name) for name in observer.differing]
     verdicts = [{layer.name: layer.verdict for layer in one.layers} for one in found]
     within = all(one.get(layer) in ("exact", "within") for one in verdicts for layer in layers)
     told = "in both modes they are within the policy" if within else "not in every mode are they within the policy"
-    return {"within": within, "detail": f"{observer['detail']}; {told}"}
+    return replace(observer, within=within, detail=f"{observer.detail}; {told}")
 
 
 def _names(dumps: Sequence[Dump], comparison: Comparison) -> dict[str, str]:
@@ -310,13 +316,12 @@ def _names(dumps: Sequence[Dump], comparison: Comparison) -> dict[str, str]:
     return {by_file.get(layer.board_file, layer.name): layer.name for layer in comparison.layers}
 
 
-def _over_time(left: Left, known: Known) -> dict[str, Any]:
+def _over_time(left: Left, known: Known) -> Checks:
     """Do release and debug give the same outputs, and do repeats give the same values? Asked of the board alone."""
-    extras: dict[str, Any] = {}
+    repeated: dict[str, Determinism] = {}
     worked = [mode for mode in ("release", "debug") if left.worked(mode)]
     by_mode = {mode: repeatability.hashes(left.outputs(mode), known.resolve) for mode in worked}
-    if len(by_mode) > 1:
-        extras["observer"] = repeatability.observer(by_mode)
+    observer = repeatability.observer(by_mode) if len(by_mode) > 1 else None
     for kind in ("release", "debug"):
         turns = [_data(left.dumps(turn)) for turn in left.turns(kind)]
         if len(turns) > 1:
@@ -324,8 +329,8 @@ def _over_time(left: Left, known: Known) -> dict[str, Any]:
             told = [{known.names.get(name, name): value for name, value in run.items()} for run in repeats]
             order, by_file = known.order(turns[0], told)
             found = repeatability.determinism(told, order)
-            extras.setdefault("determinism", {})[kind] = found | {"order": "files" if by_file else "network"}
-    return extras
+            repeated[kind] = replace(found, order="files" if by_file else "network")
+    return Checks(observer=observer, determinism=repeated)
 
 
 def _data(dumps: Sequence[Dump]) -> Sequence[Dump]:
@@ -358,39 +363,3 @@ class Known:
         if self._shapes is not None:
             return self._shapes.in_order(dumps), False
         return [], any(dump.index < 0 for dump in dumps)
-
-
-# --------------------------------------------------------------------------- the word
-
-
-def verdict(
-    modes: Sequence[Mapping[str, Any]], comparison: Comparison | None, checks: Mapping[str, Any] | None = None
-) -> Verdict:
-    """One word for the run. A mode that failed can never be good; nothing compared is never consistent.
-
-    Instability comes first: the layers of an unstable run say little. Then what the comparison found; then a debug
-    build that computes something else than the release build, whose layers are those of another run. `checks` is what
-    the board says against itself where there was no comparison.
-    """
-    failed = [mode for mode in modes if mode["failure"]]
-    extras = comparison.extras if comparison else {}
-    alone = repeatability.without_reference(checks or {})
-    if comparison is None and alone.exit_code == MEASURED_BAD:
-        return alone
-    if comparison is not None:
-        word = repeatability.final_verdict(comparison.verdict, extras)
-        if word.exit_code == MEASURED_BAD:
-            return word
-    other = extras.get("observer", {})
-    if other.get("same") is False and not other.get("within"):
-        return Verdict("diverges", other["detail"], MEASURED_BAD)
-    if failed:
-        return not_measured(f"{failed[0]['mode']}: {failed[0]['failure']['message']}")
-    if comparison is not None and comparison.verdict.word == "consistent" and other.get("within"):
-        return replace(comparison.verdict, word="consistent_within", detail=other["detail"])
-    return comparison.verdict if comparison is not None else alone
-
-
-def not_measured(why: str) -> Verdict:
-    """The word on a run that could not be made."""
-    return Verdict("not_measured", why, COULD_NOT_MEASURE)

@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
-import math
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
+from harness import __version__
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.files import safe
 from harness.files.digests import md5_of_file
 from harness.files.packed import refuse_packed
 from harness.names import safe_name
+from harness.records import FORMAT, NamedFile, Run, Verdict
+from harness.records.codec import from_json, to_json
 
-FORMAT = 1
-
-
-def to_json(value: Any) -> Any:
-    """Records to plain JSON values. NaN and infinities become "nan", "inf", "-inf": JSON has no word for them."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(k): to_json(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [to_json(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy here
-        return to_json(value.tolist())
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+LARGEST_BYTES = 2**30  # of a run.json; one of 5,000 layers and 20,000 ops takes 20 MB
 
 
-def file_facts(path: Path) -> dict[str, Any]:
-    """{"name", "bytes", "md5"} of a file; read in pieces. Errors: InputError when it cannot be read."""
+def file_facts(path: Path) -> NamedFile:
+    """Name, size and md5 of a file; read in pieces. Errors: InputError when it cannot be read."""
     try:
-        return {"name": path.name, "bytes": path.stat().st_size, "md5": md5_of_file(path)}
+        return NamedFile(path.name, path.stat().st_size, md5_of_file(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
 
@@ -127,8 +109,8 @@ def _locked(descriptor: int, kind: int) -> bool:
     return False
 
 
-def save_run(folder: Path, run: dict[str, Any]) -> Path:
-    """Write run.json; keys in the order of insertion, two spaces, one newline at the end."""
+def save_run(folder: Path, run: Run) -> Path:
+    """Write run.json; keys in the order of the record, two spaces, one newline at the end."""
     path = folder / "run.json"
     write_atomically(path, json.dumps(to_json(run), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return path
@@ -162,40 +144,50 @@ def _refuse_other_file(file: Path) -> None:
     raise InputError(f"{file}: a file; a run folder (or its run.json) is wanted", hint)
 
 
-def load_run(path: Path) -> dict[str, Any]:
-    """Read a run. Errors: InputError when it is missing, not a run, cut short or of a newer format."""
+def load_run(path: Path) -> Run:
+    """Read a run. Parts that are damaged take their defaults and stand in its `damage`.
+
+    Errors: InputError when it is missing, not a run, cut short or of a newer format.
+    """
     file = find_run(path)
+    value = _json_of(file)
+    if not isinstance(value, dict) or type(value.get("format")) is not int:
+        raise InputError(f"{file}: JSON, but not a run of harness (no format number)")
+    if value["format"] > FORMAT:
+        made_by = str(value.get("harness_version"))[:40]
+        raise InputError(
+            f"{file}: run format {value['format']}, written by harness {made_by}; this one ({__version__}) reads up to "
+            f"format {FORMAT}",
+            f"update harness to {made_by} or newer",
+        )
+    read = from_json(Run, value)
+    if read is None:
+        raise InputError(f"{file}: JSON, but not a run of harness", "run the case again")
+    run = replace(read.value, damage=read.damage, unknown=read.unknown)
+    return broken_off(run) if run.state == "running" and not at_work(file.parent) else run
+
+
+def _json_of(file: Path) -> object:
     try:
-        run = json.loads(file.read_text(encoding="utf-8"))
+        if file.stat().st_size > LARGEST_BYTES:
+            raise InputError(f"{file}: larger than {LARGEST_BYTES} bytes: not a run of harness")
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file}: not a readable run.json ({error})", "run the case again") from error
-    if not isinstance(run, dict) or not isinstance(run.get("format"), int):
-        raise InputError(f"{file}: JSON, but not a run of harness (no format number)")
-    if run["format"] > FORMAT:
-        raise InputError(f"{file}: run format {run['format']}, this harness reads up to {FORMAT}", "update harness")
-    if run.get("state") == "running" and not at_work(file.parent):
-        mark_broken_off(run)
-    return run
 
 
-def check_names(run: dict[str, Any], file: Path) -> None:
+def check_names(run: Run, file: Path) -> None:
     """Names in run.json that files of the run folder are looked up by. Errors: InputError for one that leads out."""
-    try:
-        modes = [(str(mode["mode"]), str(mode["folder"]), mode["files"]) for mode in run["modes"]]
-        rows = [*run["case"]["inputs"], *(row for _, _, files in modes for row in files)]
-        files = [str(row.get("file") or "") for row in rows]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: damaged: no list of modes and inputs ({error!r})", "run the case again") from error
-    single = [name for mode, folder, _ in modes for name in (mode, folder)]
+    single = [name for mode in run.modes for name in (mode.mode, mode.folder)]
+    files = [*(fed.file for fed in run.case.inputs), *(left.file for mode in run.modes for left in mode.files)]
     for name in (*single, *files):
         parts = name.split("/")
         if ".." in parts or name.startswith("/") or "\0" in name or (name in single and (len(parts) > 1 or not name)):
             raise InputError(f"{file}: the name {name!r} leads out of the run folder", "who made this run.json?")
 
 
-def mark_broken_off(run: dict[str, Any]) -> None:
+def broken_off(run: Run) -> Run:
     """Say of a run that nobody works on any more what its own process could not."""
     message = "broken off: the process that made this run is gone (it was killed, or this PC lost its power or disk)"
-    run["state"] = "interrupted"
-    run["verdict"] = {"word": "not_measured", "detail": message, "exit_code": COULD_NOT_MEASURE}
-    run["problems"] = [*run.get("problems", []), message]
+    verdict = Verdict("not_measured", message, COULD_NOT_MEASURE)
+    return replace(run, state="interrupted", verdict=verdict, problems=(*run.problems, message))

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError
 from harness.files.packed import refuse_packed
-from harness.records import Case, FileIdentity, ReferenceRuntime
+from harness.records import Case, FileIdentity
+from harness.records.codec import from_json, to_json
 from harness.runs import folder as store
 
 FILE = "resume.json"
+
+
+@dataclass(frozen=True)
+class BoardSettings:
+    """What the inventory says of how a tool runs on a board."""
+
+    platform: str = ""
+    soc: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    setup: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ class Resume:
     place: str = ""  # the run's folder on the board; nobody can guess it, so no other run's files lie there
     tokens: dict[str, str] = field(default_factory=dict)
     files: tuple[FileIdentity, ...] = ()  # on this PC, as they were when the run began; none in harness 0.1.0
-    settings: dict[str, Any] = field(default_factory=dict)  # the inventory's, that decide how a tool runs
+    settings: BoardSettings = field(default_factory=BoardSettings)
 
     def started(self, mode: str, token: str) -> Resume:
         return replace(self, tokens=self.tokens | {mode: token})
@@ -33,7 +47,7 @@ class Resume:
 
 def save(folder: Path, resume: Resume) -> None:
     """Keep it for the user alone: the nonce is what the board takes for this holder."""
-    store.write_atomically(folder / FILE, json.dumps(store.to_json(resume), indent=2) + "\n", mode=0o600)
+    store.write_atomically(folder / FILE, json.dumps(to_json(resume), indent=2) + "\n", mode=0o600)
 
 
 def drop(folder: Path) -> None:
@@ -55,33 +69,10 @@ def load(folder: Path) -> Resume:
             f"{folder}: nothing to resume ({FILE} is not there)", "a complete run has none: start a new one instead"
         )
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return Resume(
-            told["board"],
-            _case(told["case"]),
-            told["nonce"],
-            told.get("place", ""),
-            told["tokens"],
-            tuple(_identity(one) for one in told.get("files", ())),
-            told.get("settings", {}),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        read = from_json(Resume, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable ({error})", "start a new run instead") from error
-
-
-def _identity(told: dict[str, Any]) -> FileIdentity:
-    files = {str(name): (int(size), str(md5)) for name, (size, md5) in told["files"].items()}
-    return FileIdentity(str(told["role"]), str(told["path"]), files)
-
-
-def _case(told: dict[str, Any]) -> Case:
-    values = {f.name: told[f.name] for f in fields(Case) if f.name != "reference_runtime"}
-    values["model"] = Path(values["model"])
-    values["inputs"] = tuple((name, Path(path)) for name, path in values["inputs"])
-    values["build"] = tuple(Path(path) for path in values["build"])
-    values["modes"] = tuple(values["modes"])
-    return Case(**values, reference_runtime=_runtime(told.get("reference_runtime")))
-
-
-def _runtime(told: dict[str, Any] | None) -> ReferenceRuntime | None:
-    return None if told is None else ReferenceRuntime(**told | {"names": tuple(told["names"])})
+    if read is None or read.damage:
+        why = read.damage[0] if read else "a part is missing"
+        raise InputError(f"{path}: not readable ({why})", "start a new run instead")
+    return read.value

@@ -6,14 +6,13 @@ The run folder is written as it goes: whatever breaks, run.json says what was do
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import itertools
 import secrets
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness.agent.words import REBOOTED, Refused
 from harness.boards import power
@@ -22,7 +21,7 @@ from harness.errors import CouldNotMeasure, HarnessError, HostKeyError, InputErr
 from harness.files import safe
 from harness.files.packed import refuse_packed
 from harness.platforms.base import Platform
-from harness.records import Board, Case
+from harness.records import Board, Case, TypedCommand
 from harness.review import identity
 from harness.review.expectation import Expectation
 from harness.runs import folder as store
@@ -46,7 +45,7 @@ def run_case(
     tell: Tell,
     expected: Expectation,
     prompt: Prompt | None = None,
-    command: Mapping[str, Any] | None = None,
+    command: TypedCommand | None = None,
 ) -> Path:
     """Run one case; returns the run folder, whose run.json holds everything measured but no judgement yet.
 
@@ -60,7 +59,7 @@ def run_case(
     tell("hashing this run's files", 0, -1)
     files, settings = unchanged.files_of(board, case, expected.platform), unchanged.settings_of(board)
     folder = store.new_run_folder(runs, case.name, board.name)
-    record = run_record.new_record(board, case, folder, files, command)
+    record = run_record.RunFile(folder, run_record.new_record(board, case, folder, files, command))
     place = f"{folder.name}-{secrets.token_hex(8)}"
     resume = Resume(board.name, case, secrets.token_hex(8), place, files=files, settings=settings)
     with store.claimed(folder):
@@ -90,18 +89,26 @@ def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation, p
 
 def _reopened(board: Board, folder: Path, tell: Tell, expected: Expectation) -> Session:
     resume = load_resume(folder)
-    record = store.load_run(folder)
-    unchanged.refuse_unknown(resume, record)
+    run = store.load_run(folder)
+    unchanged.refuse_unknown(resume, run)
     _check_case(expected.platform, board, resume.case)
-    resume = dataclasses.replace(resume, settings=unchanged.settings_of(board))
-    store.check_names(record, folder / "run.json")
-    if record["state"] == "running":  # and it is claimed by us, so whoever wrote that is gone
-        store.mark_broken_off(record)
-    record |= {"verdict": None, "state": "running", "stopped_at": "", "resumed": record.get("resumed", 0) + 1}
-    record["notes"] += [f"an earlier try ended: {problem}" for problem in record["problems"]]
-    record["problems"] = []
-    record["modes"] = [m for m in record["modes"] if m["mode"] != "info" and not m["failure"]]
-    return Session(board, folder, tell, expected, record, resume)
+    resume = replace(resume, settings=unchanged.settings_of(board))
+    store.check_names(run, folder / "run.json")
+    if run.damage:
+        raise InputError(f"{folder}: run.json is damaged: {run.damage[0]}", "start a new run instead")
+    if run.state == "running":  # and it is claimed by us, so whoever wrote that is gone
+        run = store.broken_off(run)
+    run = replace(
+        run,
+        verdict=None,
+        state="running",
+        stopped_at="",
+        resumed=run.resumed + 1,
+        notes=(*run.notes, *(f"an earlier try ended: {problem}" for problem in run.problems)),
+        problems=(),
+        modes=tuple(mode for mode in run.modes if mode.mode != "info" and not mode.failure),
+    )
+    return Session(board, folder, tell, expected, run_record.RunFile(folder, run), resume)
 
 
 def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
@@ -155,7 +162,7 @@ def _with_recovery(session: Session, prompt: Prompt | None) -> None:
                 board, error, functools.partial(_answers, board, prompt), cycles
             ):
                 raise
-            session.record["notes"].append(f"the board was power-cycled after: {error.message}")
+            session.record.note(f"the board was power-cycled after: {error.message}")
 
 
 def _answers(board: Board, prompt: Prompt | None) -> bool:

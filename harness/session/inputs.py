@@ -15,7 +15,7 @@ from harness.files.arrays import Raw, convert_line, is_npy, is_picture, read_npy
 from harness.files.packed import refuse_packed
 from harness.files.safe import new_file, write_file
 from harness.names import safe_name
-from harness.records import Case
+from harness.records import Case, FedInput
 
 NOISE_SEED = 20260101  # fixed, so that two runs without --input feed the same bytes
 
@@ -60,11 +60,11 @@ def wants_raw(case: Case, modes: Sequence[str], facts: Sequence[dict[str, Any]])
     return bool(case.reference or case.floats or raw_modes & set(case.modes or modes))
 
 
-def tool_name(row: dict[str, Any]) -> str:
+def tool_name(fed: FedInput) -> str:
     """An input's name for programs that read its shape from there: an array's is that of its raw bytes."""
-    kept = PurePosixPath(row["file"]).name
-    became_raw = row["name"].endswith(".npy") and not kept.endswith(".npy")
-    return kept.partition("_")[2] if became_raw else str(row["name"])
+    kept = PurePosixPath(fed.file).name
+    became_raw = fed.name.endswith(".npy") and not kept.endswith(".npy")
+    return kept.partition("_")[2] if became_raw else fed.name
 
 
 def _planes(

@@ -6,107 +6,157 @@ import getpass
 import os
 import platform as host_platform
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from harness import __version__, names
 from harness.agent import FileFacts, Put
 from harness.files.user_folders import cache_folder
-from harness.records import Board, Case, Failure, FileIdentity
+from harness.records import (
+    Board,
+    BoardOfRun,
+    Case,
+    CaseOfRun,
+    Failure,
+    FedInput,
+    FileIdentity,
+    FileOfRun,
+    Host,
+    LeftFile,
+    ModeOfRun,
+    NamedFile,
+    PushedFile,
+    ReferenceOfCase,
+    Run,
+    SensorSample,
+    TypedCommand,
+)
 from harness.runs import folder as store
 from harness.session.inputs import BoardInput
 
 
+class RunFile:
+    """run.json as it grows: `run` is what it holds, and is replaced by everything that adds to it."""
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self.folder, self.run = folder, run
+
+    def note(self, *sentences: str) -> None:
+        """Keep what a reader of the run should know."""
+        self.run = replace(self.run, notes=(*self.run.notes, *sentences))
+
+    def add_samples(self, samples: Iterable[SensorSample]) -> None:
+        """Keep what the board's sensors said."""
+        telemetry = self.run.telemetry
+        self.run = replace(self.run, telemetry=replace(telemetry, samples=(*telemetry.samples, *samples)))
+
+    def add_inputs(self, inputs: Iterable[FedInput]) -> None:
+        """Keep what the model's inputs are fed."""
+        self.run = replace(self.run, case=replace(self.run.case, inputs=tuple(inputs)))
+
+    def add_reference(self, reference: ReferenceOfCase | None) -> None:
+        """Keep which reference the run is compared with."""
+        self.run = replace(self.run, case=replace(self.run.case, reference=reference))
+
+    def add_pushed(self, name: str, put: Put) -> None:
+        """Keep what really crossed the link for one file."""
+        pushed = PushedFile(name, put.size_bytes, put.md5, put.sent_bytes)
+        self.run = replace(self.run, pushed=(*self.run.pushed, pushed))
+
+    def add_mode(self, mode: ModeOfRun) -> None:
+        """Keep what a mode left."""
+        self.run = replace(self.run, modes=(*self.run.modes, mode))
+
+    def drop_modes(self, names: Sequence[str]) -> None:
+        """Forget modes that are to be run again."""
+        self.run = replace(self.run, modes=tuple(mode for mode in self.run.modes if mode.mode not in names))
+
+    def add_time(self, step: str, seconds: float) -> None:
+        """Keep how long a step took, with what it took before."""
+        timings = self.run.timings_s
+        self.run = replace(self.run, timings_s={**timings, step: round(timings.get(step, 0.0) + seconds, 6)})
+
+    def add_versions(self, versions: Mapping[str, str]) -> None:
+        """Keep what a tool said of its versions."""
+        self.run = replace(self.run, versions={**self.run.versions, **versions})
+
+    def save(self) -> None:
+        """Write it. Errors: OSError with the path."""
+        store.save_run(self.folder, self.run)
+
+
 def new_record(
-    board: Board, case: Case, folder: Path, files: Sequence[FileIdentity] = (), command: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """A record of a run that begins. `files` are those of this PC that it is about, `command` what was typed."""
-    return {
-        "format": store.FORMAT,
-        "harness_version": __version__,
-        "command": dict(command or {}),
-        "id": f"{names.safe_name(case.name)}/{names.safe_name(board.name)}/{folder.name}",
-        "state": "running",
-        "stopped_at": "",
-        "started_utc": now(),
-        "finished_utc": "",
-        "duration_s": None,
-        "case": {
-            "name": case.name,
-            "model": _model_record(case, files),
-            "files": [_identity_record(one) for one in files],
-            "inputs": [],
-            "reference": None,
-            "float": Path(case.floats).name,
-            "policy": Path(case.policy).name or "default",
-            "options": case.options,
-            "model_name": case.model_name,
-            "core": case.core,
-            "threads": case.threads,
-            "frames": case.frames,
-            "time_s": case.time_s,
-            "repeat": case.repeat,
-        },
-        "board": _board_record(board),
-        "host": _host_record(),
-        "versions": {},
-        "pushed": [],
-        "timings_s": {},
-        "modes": [],
-        "model_info": None,
-        "profile": None,
-        "comparison": None,
-        "telemetry": {"samples": []},
-        "findings": [],
-        "notes": [],
-        "problems": [],
-        "verdict": None,
-    }
+    board: Board, case: Case, folder: Path, files: Sequence[FileIdentity] = (), command: TypedCommand | None = None
+) -> Run:
+    """What a run begins with. `files` are those of this PC that it is about, `command` what was typed.
+
+    Errors: InputError where the model cannot be read.
+    """
+    return Run(
+        harness_version=__version__,
+        command=command,
+        id=f"{names.safe_name(case.name)}/{names.safe_name(board.name)}/{folder.name}",
+        state="running",
+        started_utc=now(),
+        case=CaseOfRun(
+            name=case.name,
+            model=_model_record(case, files),
+            files=tuple(_identity_record(one) for one in files),
+            floats=Path(case.floats).name,
+            policy=Path(case.policy).name or "default",
+            options=case.options,
+            model_name=case.model_name,
+            core=case.core,
+            threads=case.threads,
+            frames=case.frames,
+            time_s=case.time_s,
+            repeat=case.repeat,
+        ),
+        board=_board_record(board),
+        host=_host_record(),
+    )
 
 
-def _model_record(case: Case, files: Sequence[FileIdentity]) -> dict[str, Any]:
+def _model_record(case: Case, files: Sequence[FileIdentity]) -> NamedFile:
     for one in files:
         if one.role == "model":
-            return {"name": case.model.name, "bytes": one.size_bytes, "md5": one.md5}
+            return NamedFile(case.model.name, one.size_bytes, one.md5)
     return store.file_facts(case.model)
 
 
-def _identity_record(one: FileIdentity) -> dict[str, Any]:
+def _identity_record(one: FileIdentity) -> FileOfRun:
     """Without folders of this PC; resume.json keeps them, and what is in a folder."""
     alone = list(one.files) == [""]
-    facts = {"role": one.role, "name": Path(one.path).name, "bytes": one.size_bytes, "md5": one.md5}
-    return facts if alone else facts | {"files": len(one.files)}
+    return FileOfRun(one.role, Path(one.path).name, one.size_bytes, one.md5, None if alone else len(one.files))
 
 
-def _board_record(board: Board) -> dict[str, Any]:
-    return {
-        "name": board.name,
-        "platform": board.platform,
-        "soc": board.soc,
-        "transport": board.transport,
-        "address": board.address,
-        "user": board.user,
-        "jump": board.jump,
-        "emulated": board.emulated is not None,
-        "facts": {},
-    }
+def _board_record(board: Board) -> BoardOfRun:
+    return BoardOfRun(
+        name=board.name,
+        platform=board.platform,
+        soc=board.soc,
+        transport=board.transport,
+        address=board.address,
+        user=board.user,
+        jump=board.jump,
+        emulated=board.emulated is not None,
+    )
 
 
-def _host_record() -> dict[str, Any]:
+def _host_record() -> Host:
     """This PC. `name`, `user`, `home` and `cache` are what a report never shows, wherever a text holds them."""
-    return {
-        "name": socket.gethostname(),
-        "user": _user(),
-        "home": os.path.expanduser("~"),  # noqa: PTH111  (Path.home raises where there is none)
-        "cache": str(cache_folder()),
-        "os": f"{host_platform.system()} {host_platform.release()}",
-        "python": host_platform.python_version(),
-        "machine": host_platform.machine(),
-        "harness": __version__,
-    }
+    return Host(
+        name=socket.gethostname(),
+        user=_user(),
+        home=os.path.expanduser("~"),  # noqa: PTH111  (Path.home raises where there is none)
+        cache=str(cache_folder()),
+        os=f"{host_platform.system()} {host_platform.release()}",
+        python=host_platform.python_version(),
+        machine=host_platform.machine(),
+        harness=__version__,
+    )
 
 
 def _user() -> str:
@@ -116,16 +166,11 @@ def _user() -> str:
         return ""
 
 
-def input_record(item: BoardInput) -> dict[str, Any]:
+def input_record(item: BoardInput) -> FedInput:
     """`name` is the user's file, `file` its copy in the run folder's `inputs/`."""
     facts = store.file_facts(item.path)
-    named = {"name": item.given_name or item.path.name, "file": f"inputs/{item.path.name}"}
-    return {"tensor": item.tensor, "generated": item.generated} | facts | named
-
-
-def pushed_record(name: str, put: Put) -> dict[str, Any]:
-    """What really crossed the link for one file."""
-    return {"name": name, "bytes": put.size_bytes, "md5": put.md5, "sent_bytes": put.sent_bytes}
+    name, file = item.given_name or item.path.name, f"inputs/{item.path.name}"
+    return FedInput(item.tensor, item.generated, name, facts.size_bytes, facts.md5, file)
 
 
 def now() -> str:
@@ -142,35 +187,34 @@ class ModeRun:
     duration_s: float
     timed_out: bool
     log: str
-    files: list[dict[str, Any]]
+    files: tuple[LeftFile, ...]
 
     @property
     def present(self) -> tuple[str, ...]:
-        return tuple(file["name"] for file in self.files)
+        return tuple(file.name for file in self.files)
 
 
 def file_record(
     name: str, facts: FileFacts, pulled: Mapping[str, str], known: Mapping[str, str], hashed: Mapping[str, str]
-) -> dict[str, Any]:
+) -> LeftFile:
     """One file that a mode left; `hashed` are md5s of valid bytes. `came`: "link", "known" (equal to the PC's by size
     and md5), "hashed" (padded; its valid bytes are equal by the board's md5 of them), or "" (left there)."""
     ways = (("link", pulled), ("hashed", hashed), ("known", known))
     came = next((way for way, names in ways if name in names), "")
     stored = pulled.get(name) or known.get(name, "")
-    told = {"name": name, "bytes": facts.size_bytes, "md5": facts.md5, "file": stored, "came": came}
-    return told | ({"valid_md5": hashed[name]} if came == "hashed" else {})
+    return LeftFile(name, facts.size_bytes, facts.md5, stored, came, hashed[name] if came == "hashed" else "")
 
 
-def mode_record(name: str, done: ModeRun, failure: Failure | None) -> dict[str, Any]:
+def mode_record(name: str, done: ModeRun, failure: Failure | None) -> ModeOfRun:
     """One mode, with everything that tells what it was and how it ended."""
-    return {
-        "mode": name,
-        "command": done.argv,
-        "environment": done.environment,
-        "exit_code": done.code,
-        "duration_s": round(done.duration_s, 6),
-        "timed_out": done.timed_out,
-        "folder": name,
-        "files": done.files,
-        "failure": store.to_json(failure),
-    }
+    return ModeOfRun(
+        mode=name,
+        command=tuple(done.argv),
+        environment=done.environment,
+        exit_code=done.code,
+        duration_s=round(done.duration_s, 6),
+        timed_out=done.timed_out,
+        folder=name,
+        files=done.files,
+        failure=failure,
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness.agent import Agent, Put
 from harness.errors import BoardError
-from harness.records import Board, FileIdentity
+from harness.records import Board, FileIdentity, Rehashed
 from harness.session import sending, unchanged
+from harness.session.record import RunFile
 from harness.session.sending import Tell
 
 STEP = "hashing the board's copies once more"
@@ -19,9 +20,7 @@ STEP = "hashing the board's copies once more"
 class Copies:
     """The files of one run on its board. Each is hashed once more at most; one that had to be sent again, twice."""
 
-    def __init__(
-        self, agent: Agent, board: Board, record: dict[str, Any], tell: Tell, files: Sequence[FileIdentity]
-    ) -> None:
+    def __init__(self, agent: Agent, board: Board, record: RunFile, tell: Tell, files: Sequence[FileIdentity]) -> None:
         self._files = files  # of this PC, as they were when the run began
         self._agent, self._board, self._record, self._tell = agent, board, record, tell
         self._unchecked: dict[Path, Put] = {}
@@ -30,10 +29,10 @@ class Copies:
     def put(self, path: Path) -> Put:
         """Bring a file there; a damaged copy that was met on the way is told in the record's notes."""
         put = sending.put(self._agent, self._board, path, self._tell)
-        unchanged.refuse_other_bytes(self._files, path, put, self._record)
+        unchanged.refuse_other_bytes(self._files, path, put, self._record.run)
         self._unchecked[path] = put
         if put.damaged:
-            self._record["notes"].append(
+            self._record.note(
                 f"{put.name}: the copy that the board had kept was damaged; it was sent again before it was used"
             )
         return put
@@ -51,7 +50,7 @@ class Copies:
         checked, self._unchecked = self._unchecked, {}
         again = sending.recheck(self._agent, self._board, checked, self._tell)
         for path, put in again.items():
-            unchanged.refuse_other_bytes(self._files, path, put, self._record)
+            unchanged.refuse_other_bytes(self._files, path, put, self._record.run)
         self._account(checked, again, time.monotonic() - began)
         names = ", ".join(put.name for put in again.values())
         if any(put.path in self._replaced for put in again.values()):
@@ -62,15 +61,17 @@ class Copies:
         self._replaced |= {put.path for put in again.values()}
         self._unchecked = {path: put for path, put in checked.items() if put.path in self._replaced}
         if again:
-            self._record["notes"].append(
+            self._record.note(
                 f"{doubt}: the board's copy of {names} was damaged; it was sent again, and what used it was repeated"
             )
         return bool(again)
 
     def _account(self, checked: dict[Path, Put], again: dict[Path, Put], seconds: float) -> None:
-        timings = self._record["timings_s"]
-        timings[STEP] = round(timings.get(STEP, 0.0) + seconds, 6)
-        told = self._record.setdefault("rehashed", {"files": 0, "bytes": 0, "damaged": []})
-        told["files"] += len(checked)
-        told["bytes"] += sum(put.size_bytes for put in checked.values())
-        told["damaged"] += [put.name for put in again.values()]
+        self._record.add_time(STEP, seconds)
+        before = self._record.run.rehashed or Rehashed()
+        rehashed = Rehashed(
+            before.files + len(checked),
+            before.size_bytes + sum(put.size_bytes for put in checked.values()),
+            (*before.damaged, *(put.name for put in again.values())),
+        )
+        self._record.run = replace(self._record.run, rehashed=rehashed)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from harness.agent import Agent, Sample
 from harness.platforms.base import Platform
 from harness.profiling.somstatus import read_somstatus
-from harness.records import Board
-from harness.runs import folder
+from harness.profiling.telemetry import sample_of
+from harness.records import Board, SensorSample
+from harness.session.record import RunFile
 from harness.transports.base import CommandTimeout
 
 STATUS_TIMEOUT_S = 20.0  # the tool waits a second or two between its looks
@@ -25,7 +25,7 @@ class Sensors:
     agent: Agent
     board: Board
     platform: Platform
-    record: dict[str, Any]
+    record: RunFile
     timeout_s: float
 
     @property
@@ -42,7 +42,11 @@ class Sensors:
     def clocks(self) -> None:
         """Governors and highest frequencies."""
         if self.every_s:
-            self.record["telemetry"] |= folder.to_json(self.agent.clocks())
+            clocks = self.agent.clocks()
+            governors, most = clocks.governors, clocks.max_clocks_mhz
+            run = self.record.run
+            telemetry = dataclasses.replace(run.telemetry, governors=governors, max_clocks_mhz=most)
+            self.record.run = dataclasses.replace(run, telemetry=telemetry)
 
     def collect(self, phase: str, token: str) -> None:
         """What was sampled during a run."""
@@ -56,13 +60,10 @@ class Sensors:
         with contextlib.suppress(CommandTimeout):
             done = self.agent.guarded(self.platform.status_command, STATUS_TIMEOUT_S)
             told = read_somstatus(done.out.decode("utf-8", "replace")) if done.code == 0 else ()
-            self.record["telemetry"]["samples"] += [
-                folder.to_json(dataclasses.replace(sense, phase=phase)) for sense in told
-            ]
+            self.record.add_samples(sample_of(dataclasses.replace(sense, phase=phase)) for sense in told)
 
     def _keep(self, phase: str, samples: Sequence[Sample]) -> None:
         if len(samples) > self.timeout_s / SENSE_EVERY_S + 100:  # one a second until the time limit, and some
-            self.record["notes"].append(f"{phase}: {len(samples)} samples of the sensors cannot be true: none is kept")
+            self.record.note(f"{phase}: {len(samples)} samples of the sensors cannot be true: none is kept")
             samples = []
-        kept = self.record["telemetry"]["samples"]
-        kept += [{"t_s": s.at_s, "phase": phase, "values": s.values} for s in samples]
+        self.record.add_samples(SensorSample(sample.at_s, phase, sample.values) for sample in samples)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from harness.agent import ASK_TIMEOUT_S, LOG_LIMIT_BYTES, Agent, BoardFacts, FileFacts, Quotas
 from harness.agent.leases import Keeper
@@ -19,6 +18,7 @@ from harness.assets import asset
 from harness.boards.lease import hold
 from harness.errors import COULD_NOT_MEASURE, BoardError, HarnessError, LinkError, ToolError
 from harness.records import Board, Failure, Invocation, Job, ModelInfo, Verdict
+from harness.records.codec import to_json
 from harness.review.expectation import Expectation, Fed
 from harness.runs import folder as store
 from harness.runs.resume import Resume
@@ -44,7 +44,7 @@ class Session:
         folder: Path,
         tell: Tell,
         expected: Expectation,
-        record: dict[str, Any],
+        record: run_record.RunFile,
         resume: Resume,
     ) -> None:
         self.board, self.case, self.folder, self.tell = board, resume.case, folder, tell
@@ -71,9 +71,9 @@ class Session:
             self.copies = Copies(self.agent, board, self.record, self.tell, self.resume.files)
             self.sensors = Sensors(self.agent, board, self.platform, self.record, self.case.timeout_s)
             facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=board.tools)
-            told = store.to_json(facts)
-            unchanged.refuse_other_board(self.record, told, self.resume)
-            self.record["board"]["facts"] = told
+            told = to_json(facts)
+            unchanged.refuse_other_board(self.record.run, told, self.resume)
+            self.record.run = replace(self.record.run, board=replace(self.record.run.board, facts=told))
             self._refuse_missing_tools(facts)
             self._python = facts.tools.get(PYTHON, "")
         nonce, wait_s = self.resume.nonce, self.case.wait_s
@@ -129,7 +129,7 @@ class Session:
         with contextlib.suppress(HarnessError):
             self.agent.remove(place)
             self.left_clean = True
-            self.resume = dataclasses.replace(self.resume, tokens={})
+            self.resume = replace(self.resume, tokens={})
 
     def _on_board(self, model: str, place: str) -> None:
         with self._giving_up():
@@ -151,7 +151,7 @@ class Session:
             inputs = self._push_inputs(info)
         self._run_modes(model, inputs, place)
         while self._is_in_doubt() and self._replaced("the result diverges"):
-            self._forget([done["mode"] for done in self.record["modes"]], place)
+            self._forget([done.mode for done in self.record.run.modes], place)
             self._info(model, place)
             self._run_modes(model, inputs, place)
         self.sensors.look("after")
@@ -160,7 +160,7 @@ class Session:
         for mode in self.case.modes or self.platform.modes:
             for turn in range(self.case.repeat if mode in ("release", "debug") else 1):
                 name = mode if turn == 0 else f"{mode}-{turn + 1}"
-                if not any(done["mode"] == name for done in self.record["modes"]):
+                if self.record.run.mode(name) is None:
                     self._mode(mode, name, self._job(mode, model, inputs), place)
 
     def _is_in_doubt(self) -> bool:
@@ -172,7 +172,7 @@ class Session:
         try:
             return self.copies.replaced(doubt)
         except LinkError as error:
-            self.record["notes"].append(f"{doubt}; the board's copies could not be hashed once more: {error.message}")
+            self.record.note(f"{doubt}; the board's copies could not be hashed once more: {error.message}")
             return False
 
     def _forget(self, names: list[str], place: str) -> None:
@@ -180,8 +180,8 @@ class Session:
         for name in names:
             self.agent.remove(str(PurePosixPath(place) / name))
         kept = {name: token for name, token in self.resume.tokens.items() if name not in names}
-        self.resume = dataclasses.replace(self.resume, tokens=kept)
-        self.record["modes"] = [done for done in self.record["modes"] if done["mode"] not in names]
+        self.resume = replace(self.resume, tokens=kept)
+        self.record.drop_modes(names)
         self._save()
 
     # ---- steps
@@ -189,12 +189,12 @@ class Session:
     @contextlib.contextmanager
     def _at(self, step: str) -> Iterator[None]:
         """Mark where we are, so that an interrupted run says where it stopped, and time the step."""
-        self._step = self.record["stopped_at"] = step  # a run whose process was killed says where, too
+        self._step = step
+        self.record.run = replace(self.record.run, stopped_at=step)  # a run whose process was killed says where, too
         self.tell(step, 0, -1)
         began = time.monotonic()
         yield
-        timings = self.record["timings_s"]
-        timings[step] = round(timings.get(step, 0.0) + time.monotonic() - began, 6)
+        self.record.add_time(step, time.monotonic() - began)
         self._save()
 
     def _refuse_missing_tools(self, facts: BoardFacts) -> None:
@@ -208,22 +208,21 @@ class Session:
     def _put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
         put = self.copies.put(path)
-        self.record["pushed"].append(run_record.pushed_record(name or path.name, put))
+        self.record.add_pushed(name or path.name, put)
         return put.path
 
     def _job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
         options = dict(self.case.options) | {"support": self.support, "work": self.board.work}
-        rows = self.record["case"]["inputs"]
-        options["input_names"] = [tool_name(row) for row in rows]  # as the user's files are called
-        options["input_tensors"] = [row["tensor"] for row in rows]
+        fed = self.record.run.case.inputs
+        options["input_names"] = [tool_name(one) for one in fed]  # as the user's files are called
+        options["input_tensors"] = [one.tensor for one in fed]
         return job_of(self.case, mode, model, inputs, options)
 
     def _info(self, model: str, place: str) -> ModelInfo:
         done, failure = self._judged("info", self._job("info", model, ()), place, "info")
         info = self._model_info = self.platform.read_model_info(done.log)
-        unchanged.refuse_other_versions(self.record, dict(info.versions))
-        self.record["model_info"] = store.to_json(info)
-        self.record["versions"] = dict(info.versions)
+        unchanged.refuse_other_versions(self.record.run, info.versions)
+        self.record.run = replace(self.record.run, model_info=info, versions=info.versions)
         self._record_mode("info", done, failure)
         check_name(self.case, info.models_in_file)
         if failure:
@@ -235,23 +234,23 @@ class Session:
         facts = self.platform.read_input_facts(info)
         raw = wants_raw(self.case, self.platform.modes, facts)
         kept = self.resume.files
-        with unchanged.held(kept, ("input",), self.record):
+        with unchanged.held(kept, ("input",), self.record.run):
             plan = plan_inputs(self.case.inputs, facts, self.folder / "inputs", raw=raw)
-        self.record["case"]["inputs"] = [run_record.input_record(item) for item in plan]
-        self.record["notes"] += [item.note for item in plan if item.note]
+        self.record.add_inputs(run_record.input_record(item) for item in plan)
+        self.record.note(*(item.note for item in plan if item.note))
         fed = [Fed(item.tensor, item.path) for item in plan]
-        with unchanged.held(kept, ("reference", "float model", "graph"), self.record, folders=False):
+        with unchanged.held(kept, ("reference", "float model", "graph"), self.record.run, folders=False):
             self.expected.open(info, fed, self.folder / "reference")
             self.expected.open_floats(info, fed, self.folder / "float")
-        self.record["case"]["reference"] = self.expected.record()
+        self.record.add_reference(self.expected.record())
         sending.reserve(self.agent, self.board, (*self._always, *(item.path for item in plan)))
         return tuple(self._put(item.path, item.tensor) for item in plan)
 
     def _mode(self, mode: str, name: str, job: Job, place: str) -> None:
         done, failure = self._judged(mode, job, place, name)
-        self.record["versions"] |= self.platform.read_versions(done.log)
+        self.record.add_versions(self.platform.read_versions(done.log))
         remarks = self.platform.read_remarks(mode, self.folder / name, done.log)
-        self.record["notes"] += [f"{name}: {said}" for said in remarks]
+        self.record.note(*(f"{name}: {said}" for said in remarks))
         self._record_mode(name, done, failure)
 
     def _judged(self, mode: str, job: Job, place: str, name: str) -> tuple[run_record.ModeRun, Failure | None]:
@@ -267,7 +266,7 @@ class Session:
     def _start(self, job: Job, place: str, name: str) -> run_record.ModeRun:
         """Run one mode on the board to its end and bring home what it left."""
         folder = str(PurePosixPath(place) / name)
-        job = dataclasses.replace(job, folder=folder)
+        job = replace(job, folder=folder)
         invocation = with_paths(self.board, self.platform.invocation(self.board, job))
         with self._at(f"running {name}"):
             token = self._picked_up(name)
@@ -327,7 +326,7 @@ class Session:
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
         known |= {n: it.file for n, it in hashed.items()}
         valid = {n: it.valid_md5 for n, it in hashed.items()}
-        files = [run_record.file_record(n, facts, pulled, known, valid) for n, facts in there.items()]
+        files = tuple(run_record.file_record(n, facts, pulled, known, valid) for n, facts in there.items())
         return run_record.ModeRun(
             list(invocation.argv), invocation.environment, code, duration_s, timed_out, log, files
         )
@@ -335,7 +334,7 @@ class Session:
     def _known(self, name: str, there: dict[str, FileFacts], here: Path) -> dict[str, str]:
         """Files that this PC has already: the reference's, and those of the first turn of a repeated mode."""
         known = self.expected.fill(there, here)
-        repeats.fill(self.record["modes"], name, there, known, self.folder)
+        repeats.fill(self.record.run.modes, name, there, known, self.folder)
         return known
 
     def _hashed(
@@ -344,9 +343,8 @@ class Session:
         """Padded dumps whose valid bytes are the reference's, by the board's own md5."""
         if self._model_info is None:
             return {}
-        note = self.record["notes"].append
         hashing = board_hashes.Hashing(
-            self.agent, self.expected, self._model_info, self._python, self.board.tools, self._put, note
+            self.agent, self.expected, self._model_info, self._python, self.board.tools, self._put, self.record.note
         )
         return hashing.fill(name, folder, kept, known, self.folder / name)
 
@@ -356,7 +354,7 @@ class Session:
             return unknown
         left = [n for n in unknown if n != "log.txt"]
         if left:
-            self.record["notes"].append(f"{name}: {len(left)} files stayed on the board (--pull none): not compared")
+            self.record.note(f"{name}: {len(left)} files stayed on the board (--pull none): not compared")
         return [n for n in unknown if n == "log.txt"]
 
     def _failure(self, mode: str, done: run_record.ModeRun) -> Failure | None:
@@ -366,7 +364,7 @@ class Session:
         return self.platform.read_failure(mode, done.code, done.log, done.present)
 
     def _record_mode(self, name: str, done: run_record.ModeRun, failure: Failure | None) -> None:
-        self.record["modes"].append(run_record.mode_record(name, done, failure))
+        self.record.add_mode(run_record.mode_record(name, done, failure))
         self._save()
 
     def _commands(self, commands: tuple[tuple[str, ...], ...], what: str) -> None:
@@ -382,18 +380,20 @@ class Session:
 
     def stop(self, state: str, message: str, hint: str) -> None:
         """Close the record: complete, failed or interrupted, and where."""
-        self.record |= {
-            "state": state,
-            "stopped_at": "" if state == "complete" else self._step,
-            "finished_utc": run_record.now(),
-            "duration_s": round(time.monotonic() - self._began, 6),
-        }
+        self.record.run = replace(
+            self.record.run,
+            state=state,
+            stopped_at="" if state == "complete" else self._step,
+            finished_utc=run_record.now(),
+            duration_s=round(time.monotonic() - self._began, 6),
+        )
         if message:
-            self.record["problems"].append(f"{message} ({hint})" if hint else message)
-            self.record["verdict"] = store.to_json(Verdict("not_measured", message, COULD_NOT_MEASURE))
+            problems = (*self.record.run.problems, f"{message} ({hint})" if hint else message)
+            verdict = Verdict("not_measured", message, COULD_NOT_MEASURE)
+            self.record.run = replace(self.record.run, problems=problems, verdict=verdict)
         store.free_reserve(self.folder)  # where this PC's disk is full, this is the room for how the run ended
         self._save()
 
     def _save(self) -> None:
-        store.save_run(self.folder, self.record)
+        self.record.save()
         save_resume(self.folder, self.resume)  # until the run is judged: see review.judge

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from harness.agent import Put
 from harness.diagnosis.plan import find_beside
 from harness.errors import HarnessError, InputError
 from harness.platforms.base import Platform
-from harness.records import Board, Case, FileIdentity
+from harness.records import Board, Case, FileIdentity, Json, Run
+from harness.records.codec import to_json
 from harness.review import identity
 from harness.review.identity import command_of
-from harness.runs.resume import Resume
+from harness.runs.resume import BoardSettings, Resume
 from harness.session.job import job_of
 
 SINCE_BEGIN = "when this run began"
@@ -30,20 +31,20 @@ def files_of(board: Board, case: Case, platform: Platform) -> tuple[FileIdentity
     return identity.take(identity.files_of(case, beside, platform.files(board, job)))
 
 
-def settings_of(board: Board) -> dict[str, Any]:
+def settings_of(board: Board) -> BoardSettings:
     """What the inventory says of how a tool runs on a board."""
-    return {
-        "platform": board.platform,
-        "soc": board.soc,
-        "options": {name: str(value) for name, value in board.options.items()},
-        "environment": {name: text for name, text in board.environment.items() if not name.startswith(FAULTS)},
-        "libraries": list(board.libraries),
-        "tools": list(board.tools),
-        "setup": [list(argv) for argv in board.setup],
-    }
+    return BoardSettings(
+        platform=board.platform,
+        soc=board.soc,
+        options={name: str(value) for name, value in board.options.items()},
+        environment={name: text for name, text in board.environment.items() if not name.startswith(FAULTS)},
+        libraries=board.libraries,
+        tools=board.tools,
+        setup=board.setup,
+    )
 
 
-def refuse_unknown(resume: Resume, run: Mapping[str, Any]) -> None:
+def refuse_unknown(resume: Resume, run: Run) -> None:
     """Errors: InputError for a run of an earlier harness, which kept no md5s."""
     if not resume.files:
         raise InputError(
@@ -52,7 +53,7 @@ def refuse_unknown(resume: Resume, run: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_other(board: Board, resume: Resume, run: Mapping[str, Any], platform: Platform) -> None:
+def refuse_other(board: Board, resume: Resume, run: Run, platform: Platform) -> None:
     """Refuse to go on with a run whose files or settings are not what they were.
 
     `run` is its run.json. Errors: InputError with every file, both md5s, and the command of a new run.
@@ -68,26 +69,25 @@ def refuse_other(board: Board, resume: Resume, run: Mapping[str, Any], platform:
             )
 
 
-def has_measured(run: Mapping[str, Any], resume: Resume) -> bool:
+def has_measured(run: Run, resume: Resume) -> bool:
     """Whether there is anything that a resumed run would be mixed with."""
-    return bool(resume.tokens) or any(not mode.get("failure") for mode in run.get("modes", ()))
+    return bool(resume.tokens) or any(not mode.failure for mode in run.modes)
 
 
-def _other_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _other_settings(before: BoardSettings, now: BoardSettings) -> list[str]:
     """Names of variables, not their values: nobody knows what is kept in an environment."""
     told = []
-    for key in now:
-        was, found = before.get(key), now[key]
-        if was != found and key == "environment":
-            names = sorted(n for n in {*(was or {}), *found} if (was or {}).get(n) != found.get(n))
-            told.append(f"environment: {', '.join(names)}")
-        elif was != found:
+    for key in (one.name for one in fields(now) if one.name != "environment"):
+        was, found = to_json(getattr(before, key)), to_json(getattr(now, key))
+        if was != found:
             told.append(f"{key} was {was!r}, is {found!r}")
-    return told
+    names = {*before.environment, *now.environment}
+    others = sorted(name for name in names if before.environment.get(name) != now.environment.get(name))
+    return [*told, *([f"environment: {', '.join(others)}"] if others else [])]
 
 
 @contextmanager
-def held(files: Sequence[FileIdentity], roles: Sequence[str], run: Mapping[str, Any], **which: bool) -> Iterator[None]:
+def held(files: Sequence[FileIdentity], roles: Sequence[str], run: Run, **which: bool) -> Iterator[None]:
     """Read files of some roles in this context: one that changed is what is told, not what a half-written one looks
     like. Errors: InputError, or the context's own."""
     try:
@@ -98,50 +98,42 @@ def held(files: Sequence[FileIdentity], roles: Sequence[str], run: Mapping[str, 
     refuse_changed(files, roles, run, **which)
 
 
-def refuse_changed(
-    files: Sequence[FileIdentity], roles: Sequence[str], run: Mapping[str, Any], *, folders: bool = True
-) -> None:
+def refuse_changed(files: Sequence[FileIdentity], roles: Sequence[str], run: Run, *, folders: bool = True) -> None:
     """Refuse files that changed while this run goes on; without `folders`, which are read until the run is judged,
     what stands alone. Errors: InputError."""
     asked = [one for one in files if folders or "" in one.files]
     identity.refuse(identity.differences(*identity.again(asked, roles)), SINCE_BEGIN, command_of(run))
 
 
-def refuse_other_bytes(files: Sequence[FileIdentity], path: Path, put: Put, run: Mapping[str, Any]) -> None:
+def refuse_other_bytes(files: Sequence[FileIdentity], path: Path, put: Put, run: Run) -> None:
     """Refuse a file that was not sent as it was when the run began. Errors: InputError."""
     before = [one for one in files if one.role in identity.SENT and one.path == str(path) and "" in one.files]
     sent = [FileIdentity(one.role, one.path, one.files | {"": (put.size_bytes, put.md5)}) for one in before]
     identity.refuse(identity.differences(before, sent), SINCE_BEGIN, command_of(run))
 
 
-def refuse_other_board(run: Mapping[str, Any], facts: Mapping[str, Any], resume: Resume) -> None:
+def refuse_other_board(run: Run, facts: Mapping[str, Json], resume: Resume) -> None:
     """Refuse a board that is another one than before, or got another system. Errors: InputError."""
-    was = _mapping(_mapping(run.get("board")).get("facts")) if has_measured(run, resume) else {}
+    was = run.board.facts if has_measured(run, resume) else {}
     known = [key for key in FACTS if was.get(key)]
     _refuse_board(
         [f"{key} was {was[key]!r}, is {facts.get(key)!r}" for key in known if was[key] != facts.get(key)], run
     )
 
 
-def refuse_other_versions(run: Mapping[str, Any], versions: Mapping[str, Any]) -> None:
+def refuse_other_versions(run: Run, versions: Mapping[str, str]) -> None:
     """Refuse a board whose runtime was exchanged since the modes that are kept. Errors: InputError."""
-    kept = any(mode["mode"] != "info" for mode in run["modes"])
-    was = _mapping(_mapping(run.get("model_info")).get("versions")) if kept else {}
+    kept = any(mode.mode != "info" for mode in run.modes)
+    was = run.model_info.versions if kept and run.model_info else {}
     known = [key for key in was if key in versions]
     _refuse_board(
         [f"version of {key} was {was[key]!r}, is {versions[key]!r}" for key in known if was[key] != versions[key]], run
     )
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    """A part of run.json, which anybody may have written."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _refuse_board(told: Sequence[str], run: Mapping[str, Any]) -> None:
+def _refuse_board(told: Sequence[str], run: Run) -> None:
     if told:
-        name = _mapping(run.get("board")).get("name", "")
         raise InputError(
-            f"board {name} is not as it was {SINCE_BEGIN}: {'; '.join(told)}",
+            f"board {run.board.name} is not as it was {SINCE_BEGIN}: {'; '.join(told)}",
             f"{identity.ANEW}: {command_of(run) or 'harness run'}",
         )

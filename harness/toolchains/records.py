@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.records import Message
+
 
 @dataclass(frozen=True)
 class PlannedNode:
@@ -64,18 +66,6 @@ class LayerCost:
     operations: int | None = None
     compute_us: float | None = None
     load_store_us: float | None = None
-
-
-@dataclass(frozen=True)
-class Message:
-    """A line that matters, with its real meaning. `severity` is ours: "error", "warning", "note"."""
-
-    severity: str
-    text: str  # the tool's own words
-    meaning: str
-    line: int = 0  # 1-based in the file
-    subject: str = ""  # node, input or key it is about
-    count: int = 1
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.consistency.compare import Settings, compare
-from harness.diagnosis import find
 from harness.dumps.folders import read_dumps
 from harness.records import Comparison
 from harness.reference.open import Reference, open_reference, run_reference
 from tests.support.nets import Array, board_folder, float_model, inputs_of, quantized_model
+from tests.support.records_kit import find
 
 Inputs = Mapping[str, Array]
 
@@ -103,7 +103,7 @@ def test_an_input_that_was_not_dumped_is_told_by_its_hash(
 ) -> None:
     other = {**made[1], "left": inputs_of(float_model("two_inputs"), 9)["left"]}
     found = fed(made, tmp_path, other, without=("left", "right"))
-    told = next(row for row in found.reference["provenance"]["inputs"] if row["name"] == "left")
+    told = next(row for row in found.reference.provenance["inputs"] if row["name"] == "left")
     given = {"tensor": "left", "name": "a.bin", "bytes": told["bytes"] + bytes_, "md5": md5 or told["md5"]}
     run = {"case": {"reference": {"name": name, "kind": "onnx"}, "inputs": [given]}}
     assert ("C-103" in rules(found, run)) is said

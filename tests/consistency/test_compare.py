@@ -76,7 +76,7 @@ def test_a_wrong_op_is_the_origin_and_what_follows_is_propagated(cnn: Reference,
     later = [layer for layer in found.layers if layer.role == "propagated"]
     assert later and all(layer.single is not None and layer.single.mismatched == 0 for layer in later)
     assert found.origins[0].fingerprint is not None and found.origins[0].fingerprint.kind == "shift"
-    assert found.pictures["relu3_out"]["map"]["values"]
+    assert found.pictures["relu3_out"].map.values
 
 
 def test_two_wrong_ops_in_a_row_are_both_found(cnn: Reference, tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def test_ties_that_grow_blame_no_op(transformer: Reference, tmp_path: Path) -> N
     assert found.origins == ()
     assert {layer.role for layer in found.layers if layer.verdict == "differs"} == {"cleared"}
     assert row(found, "softmax12_out").verdict == "within"
-    points = found.extras["growth"]
-    assert max(p["max_step"] or 0 for p in points) >= 1 and any(p["single_max_step"] == 0 for p in points)
-    assert found.extras["outputs"][0]["relative_l2"] > 0
+    points = found.extras.growth
+    assert max(p.max_step or 0 for p in points) >= 1 and any(p.single_max_step == 0 for p in points)
+    assert found.extras.outputs[0].relative_l2 > 0
 
 
 def test_without_isolation_the_same_run_has_a_suspect_and_says_so(transformer: Reference, tmp_path: Path) -> None:
@@ -328,18 +328,18 @@ def test_repeats_that_differ_make_a_run_not_deterministic(cnn: Reference, tmp_pa
     other = read_dumps(board_folder(tmp_path / "2", cnn, {"logits": lambda x: x ^ 1}))
     found = compare(cnn, first, Settings(repeats=[other]))
     assert (found.verdict.word, found.verdict.exit_code) == ("not_deterministic", 1)
-    assert found.extras["determinism"]["first"] == "logits"
+    assert found.extras.determinism[""].first == "logits"
 
 
 def test_the_noise_ratio_tells_quantization_from_a_wrong_board(tmp_path: Path) -> None:
     reference = quantized_reference("cnn", tmp_path)
     floats = run_reference(tmp_path / "cnn.onnx", inputs_of(float_model("cnn"), 5), tmp_path / "float")
     good = judged(reference, board_folder(tmp_path / "good", reference), floats=floats)
-    rows = {r["name"]: r for r in good.extras["three_way"]}
-    assert rows["logits"]["word"] == "fine" and rows["logits"]["ratio"] == pytest.approx(1)
+    rows = {r.name: r for r in good.extras.three_way}
+    assert rows["logits"].word == "fine" and rows["logits"].ratio == pytest.approx(1)
     bad = judged(reference, board_folder(tmp_path / "bad", reference, {"logits": halve}), floats=floats)
-    worst = next(r for r in bad.extras["three_way"] if r["name"] == "logits")
-    assert worst["word"] == "differs" and worst["ratio"] > 3
+    worst = next(r for r in bad.extras.three_way if r.name == "logits")
+    assert worst.word == "differs" and worst.ratio > 3
 
 
 def test_the_order_of_the_dumps_never_changes_a_verdict(cnn: Reference, tmp_path: Path) -> None:

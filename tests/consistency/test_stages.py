@@ -33,8 +33,8 @@ def test_inputs_are_proven_equal_by_hash_and_no_stage_departs(net: tuple[Referen
     fed, held = input_hashes(floats)["images"], input_hashes(quantized)["images"]
     assert set(fed) == {"f32"} and set(held) == {"f32", "s8"} and fed["f32"] == held["f32"]
     found = climb([stage("float", floats), stage("quantized", quantized)])
-    assert [s["alignment"] for s in found["stages"]] == ["proven", "proven"]
-    assert found["first"] == "" and found["steps"][0]["word"] in ("consistent_within", "consistent")
+    assert [s.alignment for s in found.stages] == ["proven", "proven"]
+    assert found.first == "" and found.steps[0].word in ("consistent_within", "consistent")
 
 
 def test_the_first_stage_that_departs_is_named(net: tuple[Reference, Reference, Path], tmp_path: Path) -> None:
@@ -42,10 +42,10 @@ def test_the_first_stage_that_departs_is_named(net: tuple[Reference, Reference, 
     wrong = board_folder(tmp_path / "compiled", quantized, spread("relu3_out", quantized, lambda x: x >> 1))
     stages = [stage("float", floats), stage("quantized", quantized), stage("compiled", wrong)]
     same = climb([*stages, stage("board", wrong)])
-    assert same["first"] == "compiled" and {s["alignment"] for s in same["stages"]} == {"proven"}
-    assert [step["word"] for step in same["steps"]][-1] == "consistent"
-    assert {"float", "quantized"} & set(same["table"][0]) == {"quantized"}
-    assert "first stage that departs: compiled" in same["detail"]
+    assert same.first == "compiled" and {s.alignment for s in same.stages} == {"proven"}
+    assert [step.word for step in same.steps][-1] == "consistent"
+    assert {"float", "quantized"} & set(same.table[0]) == {"quantized"}
+    assert "first stage that departs: compiled" in same.detail
 
 
 def test_a_stage_fed_something_else_is_not_aligned_and_not_blamed(
@@ -55,8 +55,8 @@ def test_a_stage_fed_something_else_is_not_aligned_and_not_blamed(
     assert quantized.model is not None
     other = run_reference(quantized.model, inputs_of(float_model("cnn"), 9), tmp_path / "other")
     found = climb([stage("float", floats), stage("quantized", other)])
-    assert found["steps"][0]["word"] == "not_aligned" and found["first"] == ""
-    assert "fed another input: quantized" in found["detail"]
+    assert found.steps[0].word == "not_aligned" and found.first == ""
+    assert "fed another input: quantized" in found.detail
 
 
 def test_a_stage_without_a_like_tensor_is_said_to_be_unaligned(
@@ -65,17 +65,18 @@ def test_a_stage_without_a_like_tensor_is_said_to_be_unaligned(
     _, quantized, _ = net
     np.save(tmp_path / "something_else.npy", np.zeros(3, np.int8))
     found = climb([stage("quantized", quantized), board(tmp_path)])
-    assert found["steps"][0]["word"] == "not_aligned" and "cannot be aligned: board" in found["detail"]
-    assert "not proven" in found["detail"]
+    assert found.steps[0].word == "not_aligned" and "cannot be aligned: board" in found.detail
+    assert "not proven" in found.detail
 
 
 def test_the_ladder_goes_with_the_comparison(net: tuple[Reference, Reference, Path], tmp_path: Path) -> None:
     _, quantized, folder = net
     dumps = read_dumps(board_folder(tmp_path, quantized))
     found = with_ladder(compare(quantized, dumps), {"float": folder / "float"}, quantized, dumps, Settings())
-    ladder = found.extras["ladder"]
-    assert [s["name"] for s in ladder["stages"]] == ["float", "reference", "board"]
-    assert [s["word"] for s in ladder["steps"]][-1] == "consistent" and ladder["first"] == ""
+    ladder = found.extras.ladder
+    assert ladder is not None
+    assert [s.name for s in ladder.stages] == ["float", "reference", "board"]
+    assert [s.word for s in ladder.steps][-1] == "consistent" and ladder.first == ""
 
 
 def test_from_floats_to_integers_noise_is_judged_and_a_bad_quantization_departs(
@@ -83,9 +84,9 @@ def test_from_floats_to_integers_noise_is_judged_and_a_bad_quantization_departs(
 ) -> None:
     floats, quantized, _ = net
     good = climb([stage("float", floats), stage("quantized", quantized)])
-    assert good["steps"][0]["word"] == "consistent_within" and good["first"] == ""
+    assert good.steps[0].word == "consistent_within" and good.first == ""
     wrong = stage(
         "quantized", board_folder(tmp_path / "bad", quantized, spread("relu3_out", quantized, lambda x: x >> 1))
     )
     found = climb([stage("float", floats), wrong])
-    assert found["steps"][0]["word"] == "diverges" and found["first"] == "quantized"
+    assert found.steps[0].word == "diverges" and found.first == "quantized"

@@ -15,7 +15,7 @@ from harness.consistency.checks.reference_check import Doubt
 from harness.consistency.fingerprint import kinds
 from harness.consistency.policy import Policy, Waiver
 from harness.consistency.verdicts import Judgement, waive
-from harness.diagnosis import RULES, find
+from harness.diagnosis import RULES
 from harness.diagnosis.plan import join
 from harness.profiling import profile
 from harness.records import (
@@ -26,6 +26,7 @@ from harness.records import (
 )
 from harness.toolchains.records import PlannedNode
 from tests.support.diagnosis_kit import CUT, PLAIN, ROOT, build, compared, failed, layer, op, rules, sensed, subgraph
+from tests.support.records_kit import find
 
 # --------------------------------------------------------------------------- one rule at a time
 
@@ -111,7 +112,7 @@ def rules_of_the_pc() -> dict[str, tuple[str, str]]:
     """Severity and title of every rule of the PC's own side, from records that show them all."""
     bare: dict[str, Any] = {"optimizations": "all", "vnni": False, "dumping_changed_outputs": True, "threads": 4}
     doubt = Doubt("t", "conv7", "Conv", 29.0, 0.01, 0.1)
-    board = {"onnxruntime": "1.19.2"}
+    board = reference_check.BoardSession("1.19.2")
     shown = [
         *reference_check.findings(bare | {"onnxruntime": "1.23.0"}, (doubt,), board),
         *reference_check.findings(bare | {"onnxruntime": "1.23.0"}, (replace(doubt, op_kind="Resize"),), board),
@@ -231,7 +232,7 @@ def test_a_plan_that_names_tensors_meets_the_layers_too() -> None:
 
 def test_repeats_of_one_mode_without_its_name_are_read_too() -> None:
     told = {"deterministic": False, "detail": "1 of 2 the same", "first": "y", "unstable": {"y": {}}}
-    assert "C-105" in rules(None, None, compared(determinism=told))
+    assert "C-105" in rules(None, None, compared(determinism={"": told}))
 
 
 def test_waivers_are_read_as_the_comparison_writes_them() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
 from harness.diagnosis.planning import coverage_of
 from harness.profiling import profile
@@ -17,6 +16,7 @@ from harness.records import (
 )
 from harness.toolchains.records import Estimate, Message, PlannedNode
 from tests.support.diagnosis_kit import CUT, build, compared, layer, op, planned, subgraph
+from tests.support.records_kit import find
 from tests.support.toolchain_samples import SAMPLES, x5_log
 
 # --------------------------------------------------------------------------- the plan

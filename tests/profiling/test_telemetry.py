@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.profiling.somstatus import read_somstatus
-from harness.profiling.telemetry import Sense, busy_before, hottest, read_sysfs, senses_of_record, slowed
-from harness.runs.folder import to_json
+from harness.profiling.telemetry import Sense, busy_before, hottest, read_sysfs, sample_of, senses_of_record, slowed
+from harness.records import Telemetry
+from harness.records.codec import to_json
 from tests.support.horizon_fixtures import X3_SOMSTATUS, X5_SOMSTATUS, captured
+from tests.support.records_kit import typed
 
 
 def test_headers_with_a_unit_are_megahertz() -> None:
@@ -129,21 +133,25 @@ def test_odd_sysfs_content_is_a_problem_not_a_figure() -> None:
     assert sense.load_percent == {} and sense.clocks_mhz == {} and len(sense.problems) == 2
 
 
+def kept(**telemetry: Any) -> Telemetry:
+    return typed({"telemetry": telemetry}).telemetry
+
+
 def test_telemetry_survives_run_json() -> None:
     sense = Sense(t_s=1.0, phase="during", temperatures_c={"cpu": 50.0})
-    assert senses_of_record({"samples": [to_json(sense)]}) == (sense,)
+    assert senses_of_record(kept(samples=[to_json(sample_of(sense))])) == (sense,)
     raw = {"t_s": 2.0, "phase": "before", "values": {BPU + "ratio": "7\n"}}
-    assert senses_of_record({"samples": [raw, "junk"]})[0].load_percent == {"bpu0": 7.0}
-    assert senses_of_record({"samples": "junk"}) == ()
+    assert senses_of_record(kept(samples=[raw, "junk"]))[0].load_percent == {"bpu0": 7.0}
+    assert senses_of_record(kept(samples="junk")) == ()
 
 
 def test_samples_of_the_agent_become_senses_with_the_board_s_governors() -> None:
     values = {"temp:bpu-thermal:0": 58.5, "cpu_hz:0": 1.2e9, "npu_hz:0": 1e9, "npu_load:0": 0.98, "load1": 0.5}
-    telemetry = {
-        "samples": [{"t_s": 1.0, "phase": "during", "values": values}],
-        "governors": {"policy0": "schedutil"},
-        "max_clocks_mhz": {"npu0": 1000.0},
-    }
+    telemetry = kept(
+        samples=[{"t_s": 1.0, "phase": "during", "values": values}],
+        governors={"policy0": "schedutil"},
+        max_clocks_mhz={"npu0": 1000.0},
+    )
     (sense,) = senses_of_record(telemetry)
     assert sense.temperatures_c == {"bpu-thermal:0": 58.5}
     assert sense.clocks_mhz == {"policy0": 1200.0, "npu0": 1000.0} and sense.load_percent == {"npu0": 98.0}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from harness.records.codec import to_json
 from harness.report.drawings import drawings
-from harness.report.tables.run import tables
 from tests.support import fixtures_run as runs
 from tests.support.fixtures_layers import error_map
+from tests.support.records_kit import tables
 
 # ------------------------------------------------------------------ drawings
 
@@ -44,7 +45,7 @@ def test_sqnr_is_found_from_relative_l2_where_only_that_is_known() -> None:
 
 
 def test_equal_cells_of_an_error_map_become_one_rectangle() -> None:
-    found = drawings.error_map(error_map())
+    found = drawings.error_map(to_json(error_map()))
     assert found is not None
     assert found["runs"] == [{"x": 63, "y": 0, "w": 1, "h": 20, "level": 4}]
     assert found["say"] == "differences at every H and W 78 to 79 of 80"

@@ -8,10 +8,8 @@ import re
 import pytest
 
 from harness.cli.run import TONES
-from harness.report.page import render
-from harness.report.summary import lines, toned_lines
-from harness.report.tables.run import tables
 from tests.support import fixtures_run as runs
+from tests.support.records_kit import lines, render, tables, toned_lines
 
 
 def first_screen(run: runs.Run) -> str:

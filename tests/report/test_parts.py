@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,14 +16,12 @@ from harness.consistency.policy import Waiver, load_policy
 from harness.consistency.stages import climb, stage
 from harness.diagnosis.plan import is_elsewhere
 from harness.records import Verdict
+from harness.records.codec import to_json
 from harness.report import values
 from harness.report.drawings import drawings, error_propagation
-from harness.report.page import render
-from harness.report.summary import lines
 from harness.report.tables.layers import level, small
-from harness.report.tables.run import tables
-from harness.runs.folder import to_json
 from tests.support import fixtures_run as runs
+from tests.support.records_kit import lines, render, tables
 
 # ------------------------------------------------------------------ figures
 
@@ -225,7 +222,7 @@ def test_waivers_of_a_real_comparison_are_found(pair: dict[str, Path], until: da
 def test_stages_of_a_real_ladder_are_shown_with_what_departs(pair: dict[str, Path]) -> None:
     run = runs.consistent_run()
     told = climb([stage(name, path) for name, path in pair.items()])
-    run["comparison"]["extras"]["ladder"] = json.loads(json.dumps(told))
+    run["comparison"]["extras"]["ladder"] = to_json(told)
     ladder = tables(run)["comparison"]["checks"]["ladder"]
     assert [one["name"] for one in ladder["stages"]] == ["a", "b", "c"]
     assert [row["name"] for row in ladder["shown"]] == ["y", "z"]
@@ -253,7 +250,7 @@ def test_the_drawing_and_the_comparisons_own_growth_agree(pair: dict[str, Path])
     run = runs.base_run() | {"comparison": to_json(found), "verdict": to_json(found.verdict)}
     drawn = error_propagation.growth(tables(run)["layers"])
     assert drawn is not None and len(drawn["columns"]) == len(told)
-    assert drawn["peak"]["name"] == max(told, key=lambda point: point["relative_l2"])["name"] == "z"
+    assert drawn["peak"]["name"] == max(told, key=lambda point: point.relative_l2).name == "z"
 
 
 def test_equal_layers_have_no_growth() -> None:

@@ -11,11 +11,10 @@ import pytest
 
 from harness.report.markdown import markdown
 from harness.report.page import render_tables
-from harness.report.summary import lines
-from harness.report.tables.run import tables
 from harness.report.write import write_report
 from tests.support import fixtures_run as runs
 from tests.support.builds import Built, build, harness
+from tests.support.records_kit import lines, tables, typed
 
 PRIVATE = {
     "hostname": "kestrel-lab-41",
@@ -70,7 +69,7 @@ def secrets_in(text: str) -> list[str]:
 def test_no_form_of_a_report_shows_a_private_value(name: str, tmp_path: Path) -> None:
     run = planted(runs.ALL[name]())
     data = tables(run)
-    page, beside, _ = write_report(run, tmp_path / "report.html")
+    page, beside, _ = write_report(typed(run), tmp_path / "report.html")
     for form in (page.read_text(), beside.read_text(), markdown(data), "\n".join(lines(run))):
         assert secrets_in(form) == []
     assert "&lt;work&gt;/cache/ab.bin" in page.read_text() and "/opt/bin" in page.read_text()

@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from harness.cli import cli
 from harness.errors import InputError
 from harness.report import write_report
-from harness.report.page import render
 from harness.report.tables.layers import STANDINGS
 from harness.runs.folder import save_run
 from tests.support import fixtures_run as runs
+from tests.support.records_kit import render, typed
 
 
 class Page(HTMLParser):
@@ -206,7 +206,7 @@ def harness(*words: str) -> Result:
 def folder(tmp_path: Path) -> Path:
     found = tmp_path / "runs" / "yolo_n" / "emu-x5" / "20261120T091400Z"
     found.mkdir(parents=True)
-    save_run(found, runs.diverging_run())
+    save_run(found, typed(runs.diverging_run()))
     return found
 
 
@@ -222,7 +222,7 @@ def test_a_run_folder_its_file_and_its_case_folder_mean_the_same_run(folder: Pat
 def test_the_newest_run_of_a_case_is_taken(folder: Path) -> None:
     newer = folder.parent.parent / "x5-01" / "20261121T000000Z"
     newer.mkdir(parents=True)
-    save_run(newer, runs.consistent_run())
+    save_run(newer, typed(runs.consistent_run()))
     assert harness(str(folder.parent.parent)).stdout.splitlines()[0] == str(newer / "report.html")
 
 
@@ -266,7 +266,7 @@ def test_json_that_is_no_run_is_a_clear_error(folder: Path, text: str) -> None:
 
 
 def test_a_newer_format_is_refused(folder: Path) -> None:
-    save_run(folder, runs.consistent_run() | {"format": 99})
+    save_run(folder, typed(runs.consistent_run() | {"format": 99}))
     done = harness(str(folder))
     assert (done.exit_code, "format 99" in done.stderr) == (2, True)
 
@@ -276,10 +276,20 @@ def test_a_folder_without_a_run_is_a_clear_error(tmp_path: Path) -> None:
     assert (done.exit_code, "no run.json" in done.stderr) == (2, True)
 
 
-def test_a_run_of_the_wrong_shape_names_the_part(folder: Path) -> None:
-    save_run(folder, runs.consistent_run() | {"comparison": {"layers": "many"}})
+def test_a_part_of_the_wrong_shape_is_named_and_the_rest_is_shown_and_not_called_good(folder: Path) -> None:
+    run = runs.consistent_run()
+    run["comparison"]["layers"] = "many"
+    run["modes"][1]["files"] = {}
+    (folder / "run.json").write_text(json.dumps(run))
     done = harness(str(folder))
-    assert (done.exit_code, "layers holds str" in done.stderr) == (2, True)
+    assert done.exit_code == 0, done.stderr
+    data = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert data["problems"][:2] == [
+        "run.json: modes[1].files is not a list: an object of 0",
+        "run.json: comparison.layers is not a list: 'many'",
+    ]
+    assert data["headline"]["tone"] == "none" and "by a damaged record" in data["headline"]["title"]
+    assert data["headline"]["sentences"][0].startswith("run.json is damaged (modes[1].files is not a list")
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(folder: Path, tmp_path: Path) -> None:

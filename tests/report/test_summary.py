@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.report.markdown import code, markdown, prose
-from harness.report.summary import lines
 from harness.report.tables import headline
-from harness.report.tables.run import tables
 from tests.support import fixtures_run as runs
+from tests.support.records_kit import lines, tables
 
 # ------------------------------------------------------------------ headline
 

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from harness.errors import InputError
+from harness.records import Layer
 from harness.report.tables.checks import disagreements
 from harness.report.tables.layers import STANDINGS, standing
-from harness.report.tables.run import tables
 from harness.report.write import as_json
 from tests.support import fixtures_run as runs
+from tests.support.records_kit import tables
 
 # ------------------------------------------------------------------ layers
 
@@ -89,7 +89,8 @@ def test_counts_name_every_standing_and_add_up() -> None:
     ],
 )
 def test_a_standing_is_never_better_than_its_verdict(layer: dict[str, str], expected: str) -> None:
-    assert standing(layer) == expected
+    row = Layer(0, "t", "op", "Conv", layer.get("verdict", ""), role=layer.get("role", ""))
+    assert standing(row) == expected
 
 
 def test_not_compared_rows_keep_their_reason() -> None:
@@ -184,10 +185,10 @@ def test_a_command_can_be_typed_again() -> None:
 
 def test_problems_of_every_part_are_listed_once() -> None:
     run = runs.consistent_run()
-    run["problems"] = [{"message": "slow link", "hint": "try a cable"}, "odd"]
+    run["problems"] = ["slow link", "odd"]
     run["model_info"]["warnings"] = ["odd"]
     run["profile"]["latency"]["problems"] = ["min is above mean"]
-    assert tables(run)["problems"] == ["message: slow link; hint: try a cable", "odd", "min is above mean"]
+    assert tables(run)["problems"] == ["slow link", "odd", "min is above mean"]
 
 
 # ------------------------------------------------------------------ every run, damaged runs
@@ -211,20 +212,32 @@ def test_tables_are_the_same_after_a_trip_through_a_file(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"comparison": []}, "run.comparison"),
-        ({"comparison": {"layers": {}}}, "layers"),
-        ({"comparison": {"layers": [1]}}, "layers[0]"),
-        ({"board": "x5"}, "run.board"),
-        ({"modes": "release"}, "modes"),
-        ({"profile": {"ops": [[]]}}, "ops[0]"),
-        ({"telemetry": {"samples": 3}}, "samples"),
-        ({"case": {"model": "model.bin"}}, "run.model"),
+        ({"comparison": []}, "comparison is not an object: a list of 0"),
+        ({"comparison": {"layers": {}}}, "comparison.layers is not a list: an object of 0"),
+        ({"comparison": {"layers": [1]}}, "comparison.layers[0] is not an object: 1"),
+        ({"board": "x5"}, "board is not an object: 'x5'"),
+        ({"modes": "release"}, "modes is not a list: 'release'"),
+        ({"profile": {"ops": [[]]}}, "profile.ops[0] is not an object: a list of 0"),
+        ({"telemetry": {"samples": 3}}, "telemetry.samples is not a list: 3"),
+        ({"case": {"model": "model.bin"}}, "case.model is not an object: 'model.bin'"),
+        (
+            {"verdict": {"word": "consistent", "detail": "", "exit_code": "0"}},
+            "verdict.exit_code is not a whole number",
+        ),
+        ({"modes": [{"mode": "debug", "failure": 1}]}, "modes[0].failure is not an object: 1"),
     ],
 )
-def test_a_part_of_the_wrong_shape_is_named(change: dict[str, object], named: str) -> None:
-    with pytest.raises(InputError, match=r"run\.json") as caught:
-        tables(runs.consistent_run() | change)
-    assert named in caught.value.message
+def test_a_part_of_the_wrong_shape_is_named_and_the_run_is_not_called_good(
+    change: dict[str, object], named: str
+) -> None:
+    data = tables(runs.consistent_run() | change)
+    assert any(problem.startswith(f"run.json: {named}") for problem in data["problems"]), data["problems"]
+    assert data["headline"]["tone"] == "none" and "run.json is damaged" in data["headline"]["sentences"][0]
+
+
+def test_a_mode_whose_failure_cannot_be_read_is_not_shown_as_one_that_worked() -> None:
+    (mode,) = tables(runs.consistent_run() | {"modes": [{"mode": "debug", "failure": 1}]})["modes"]
+    assert mode["failure"]["kind"] == "damaged"
 
 
 def test_an_almost_empty_run_still_has_tables() -> None:

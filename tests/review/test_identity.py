@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from harness.errors import InputError
 from harness.records import Case, FileIdentity
 from harness.review import identity
+from tests.support.records_kit import typed
 
 
 def test_weights_beside_an_onnx_belong_to_it(tmp_path: Path) -> None:
@@ -61,9 +62,9 @@ def test_many_changes_are_counted_and_the_command_is_told() -> None:
 def test_a_command_is_told_from_where_it_was_typed(tmp_path: Path) -> None:
     here = {"command": {"line": "harness run m", "folder": str(Path.cwd())}}
     elsewhere = {"command": {"line": "harness run m", "folder": "/some where"}}
-    assert identity.command_of(here) == "harness run m"
-    assert identity.command_of(elsewhere) == "cd '/some where' && harness run m"
-    assert identity.command_of({"command": ["x"]}) == identity.command_of({}) == ""
+    assert identity.command_of(typed(here)) == "harness run m"
+    assert identity.command_of(typed(elsewhere)) == "cd '/some where' && harness run m"
+    assert identity.command_of(typed({"command": ["x"]})) == identity.command_of(typed({})) == ""
 
 
 def test_a_record_names_files_without_the_folders_they_lie_in() -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from harness.errors import InputError
 from harness.names import safe_name
-from harness.records import Metrics, Verdict
+from harness.records import FORMAT, Metrics, Run, Verdict
+from harness.records.codec import to_json
 from harness.runs import folder as store
-from harness.runs.folder import FORMAT, find_run, load_run, new_run_folder, save_run, to_json
+from harness.runs.folder import find_run, load_run, new_run_folder, save_run
 
 NOW = datetime(2026, 11, 20, 9, 14, tzinfo=timezone.utc)
 
@@ -32,8 +33,8 @@ def test_records_become_plain_json_and_not_a_number_becomes_a_word() -> None:
 def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
     folder = new_run_folder(tmp_path, "mobile/net", "x5 01", NOW)
     assert folder.relative_to(tmp_path).parts == ("mobile_net", "x5_01", "20261120T091400Z")
-    save_run(folder, {"format": FORMAT, "id": "层"})
-    assert load_run(folder) == {"format": FORMAT, "id": "层"}
+    save_run(folder, Run(id="层"))
+    assert load_run(folder) == Run(id="层")
     assert not list(folder.glob(".*"))
 
 
@@ -50,8 +51,8 @@ def test_runs_that_begin_at_one_moment_claim_a_folder_each(tmp_path: Path) -> No
 def test_the_newest_run_of_a_case_is_found(tmp_path: Path) -> None:
     for day in (1, 3, 2):
         folder = new_run_folder(tmp_path, "case", "board", datetime(2026, 1, day, tzinfo=timezone.utc))
-        save_run(folder, {"format": FORMAT, "day": day})
-    assert load_run(tmp_path / "case")["day"] == 3
+        save_run(folder, Run(id=str(day)))
+    assert load_run(tmp_path / "case").id == "3"
     assert find_run(tmp_path).parent.name == "20260103T000000Z"
 
 
@@ -80,17 +81,15 @@ def test_a_name_never_becomes_a_path(name: str) -> None:
 
 
 def test_a_run_that_nobody_works_on_is_read_as_broken_off(tmp_path: Path) -> None:
-    store.save_run(
-        tmp_path, {"format": store.FORMAT, "state": "running", "stopped_at": "running debug", "problems": []}
-    )
+    store.save_run(tmp_path, Run(state="running", stopped_at="running debug"))
     with store.claimed(tmp_path):
-        assert store.load_run(tmp_path)["state"] == "running"
+        assert store.load_run(tmp_path).state == "running"
     run = store.load_run(tmp_path)
-    assert (run["state"], run["stopped_at"], run["verdict"]["exit_code"]) == ("interrupted", "running debug", 3)
-    assert "broken off" in run["problems"][0]
+    assert run.verdict and (run.state, run.stopped_at, run.verdict.exit_code) == ("interrupted", "running debug", 3)
+    assert "broken off" in run.problems[0]
     assert json.loads((tmp_path / "run.json").read_text())["state"] == "running", "reading changes nothing"
 
 
 def test_a_run_that_is_complete_stays_what_it_is(tmp_path: Path) -> None:
-    store.save_run(tmp_path, {"format": store.FORMAT, "state": "complete", "problems": []})
-    assert store.load_run(tmp_path) == {"format": store.FORMAT, "state": "complete", "problems": []}
+    store.save_run(tmp_path, Run(state="complete"))
+    assert store.load_run(tmp_path) == Run(state="complete")

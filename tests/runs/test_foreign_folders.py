@@ -21,7 +21,7 @@ from harness.agent import FileFacts
 from harness.agent.archive import Quotas, Unpacker
 from harness.errors import HarnessError
 from harness.files import safe
-from harness.records import Case
+from harness.records import Case, LeftFile, ModeOfRun
 from harness.report import write_report
 from harness.report.write import write_report as write_page
 from harness.runs import folder as store
@@ -32,6 +32,7 @@ from harness.session import repeats
 from harness.session.inputs import plan_inputs
 from tests.support import fixtures_run as runs
 from tests.support.builds import harness
+from tests.support.records_kit import typed
 
 
 def digest_of(tree: Path) -> str:
@@ -90,8 +91,8 @@ def test_names_that_could_be_guessed_are_written_through_no_more(name: str, fore
         with suppress(FileNotFoundError):
             (foreign / name).unlink()
         (foreign / name).symlink_to(decoy / target)
-        write_page(runs.failed_run(), foreign / "report.html")
-        store.save_run(foreign, runs.failed_run())
+        write_page(typed(runs.failed_run()), foreign / "report.html")
+        store.save_run(foreign, typed(runs.failed_run()))
         save_resume(foreign, Resume("x5", Case("case", Path("model.bin")), "nonce"))
         assert (foreign / name).is_symlink()
     assert (foreign / "resume.json").stat().st_mode & 0o777 == 0o600
@@ -108,7 +109,7 @@ def test_links_on_the_way_that_the_user_typed_are_the_users_own(foreign: Path, t
     assert write_report(tmp_path / "latest").is_file() and (foreign / "report.html").is_file()
     (tmp_path / "pages").mkdir()
     (tmp_path / "page.html").symlink_to(tmp_path / "pages" / "mine.html")
-    write_page(runs.failed_run(), tmp_path / "page.html", typed=True)
+    write_page(typed(runs.failed_run()), tmp_path / "page.html", typed=True)
     assert (tmp_path / "page.html").is_symlink() and (tmp_path / "pages" / "mine.html").stat().st_size > 1000
 
 
@@ -116,7 +117,7 @@ def test_an_output_named_in_a_run_folder_is_no_link(foreign: Path, decoy: Path) 
     """`-o RUN/page.html` is typed, but what lies there was laid by whoever made the folder."""
     (foreign / "page.html").symlink_to(decoy / "notes.txt")
     with pytest.raises(safe.LinkInside):
-        write_page(runs.failed_run(), foreign / "page.html", typed=True)
+        write_page(typed(runs.failed_run()), foreign / "page.html", typed=True)
 
 
 def test_a_folder_that_is_exchanged_for_a_link_meanwhile_leads_nowhere(foreign: Path, decoy: Path) -> None:
@@ -196,8 +197,7 @@ def unpack(folder: Path, words: list[str]) -> None:
 
 def repeat(folder: Path, words: list[str]) -> None:
     for word in words:
-        file = {"name": "x", "file": word, "bytes": 3, "md5": "0" * 32, "came": "link"}
-        modes = [{"mode": "debug", "folder": words[0], "files": [file]}]
+        modes = [ModeOfRun("debug", folder=words[0], files=(LeftFile("x", 3, "0" * 32, word, "link"),))]
         repeats.fill(modes, "debug-2", {"x": FileFacts(3, "0" * 32)}, {}, folder)
 
 
@@ -229,8 +229,8 @@ def own_file(folder: Path, words: list[str]) -> None:
 
 WRITERS: dict[str, Callable[[Path, list[str]], Any]] = {
     "report": lambda folder, words: write_report(folder),
-    "page": lambda folder, words: write_page(runs.failed_run(), folder / "report.html", typed=True),
-    "run.json": lambda folder, words: store.save_run(folder, runs.failed_run()),
+    "page": lambda folder, words: write_page(typed(runs.failed_run()), folder / "report.html", typed=True),
+    "run.json": lambda folder, words: store.save_run(folder, typed(runs.failed_run())),
     "resume.json": lambda folder, words: save_resume(folder, Resume("b", Case("c", Path("m")), "n")),
     "resume": resume,
     "new run": lambda folder, words: [store.new_run_folder(folder, word, word) for word in words],

@@ -38,11 +38,13 @@ def test_an_old_run_says_what_it_said(name: str) -> None:
     run, told = load_run(OLD / name), EXPECTED[name]
     data = tables(run)
     tone, lines = toned_lines(run)
+    verdict = run.verdict
+    assert verdict is not None and run.damage == run.unknown == ()
     covered, latency = data["coverage"] or {}, (data["time"] or {}).get("latency") or {}
     assert {
         "state": data["run"]["state"],
-        "verdict": run["verdict"]["word"],
-        "exit_code": run["verdict"]["exit_code"],
+        "verdict": verdict.word,
+        "exit_code": verdict.exit_code,
         "tone": tone,
         "title": data["headline"]["title"],
         "subject": data["headline"]["subject"],
@@ -72,10 +74,10 @@ def test_an_old_run_is_rendered_and_inspected(tmp_path: Path, name: str) -> None
 def test_an_old_run_serves_as_the_previous_one(name: str) -> None:
     run = load_run(find_previous(OLD / name))
     found = against(run, run)
-    assert found["verdict"]["change"] == "same" and found["changed"] == []
-    assert not any(found["layers"][kind] for kind in ("worse", "better", "no_longer_compared", "newly_compared"))
+    assert found.verdict.change == "same" and found.changed == ()
+    assert not any(getattr(found.layers, kind) for kind in ("worse", "better", "no_longer_compared", "newly_compared"))
     layers = EXPECTED[name]["layers"]
-    assert (found["layers"]["both"] >= layers[0]) if layers else not found["layers"]["both"]
+    assert (found.layers.both >= layers[0]) if layers else not found.layers.both
 
 
 @pytest.mark.parametrize("name", sorted(set(EXPECTED) - set(JUDGED)))

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from harness.errors import InputError
-from harness.records import Verdict
+from harness.records import Earlier, Verdict
+from harness.records.codec import to_json
 from harness.report.markdown import markdown
 from harness.report.page import render_tables
-from harness.report.summary import lines
-from harness.report.tables.run import tables
-from harness.runs.previous import against, find_previous, judged
+from harness.runs import previous
+from harness.runs.previous import find_previous, judged
 from tests.support.builds import Built, build, harness
 from tests.support.fixtures_run import ALL
+from tests.support.records_kit import lines, tables, typed
 
 GOOD = Verdict("consistent", "64 of 64 layers, all exact", 0)
 
@@ -29,17 +30,31 @@ def run(mean_us: float = 1000.0, word: str = "consistent", **layers: str) -> dic
         "id": "case/board/20261119T010000Z",
         "state": "complete",
         "started_utc": "2026-11-19T01:00:00Z",
-        "case": {"model": {"md5": "m"}, "threads": 1, "core": 0},
+        "case": {"model": {"name": "m.bin", "bytes": 1, "md5": "m"}, "threads": 1, "core": 0},
         "board": {"name": "x5-01", "platform": "hbdnn", "soc": "x5", "emulated": False},
         "verdict": {"word": word, "detail": "", "exit_code": 0},
-        "comparison": {"layers": [{"name": name, "verdict": verdict} for name, verdict in layers.items()]},
+        "comparison": {
+            "verdict": {"word": word, "detail": "", "exit_code": 0},
+            "coverage": dict.fromkeys(("layers_compared", "layers_total", "bytes_compared", "bytes_total"), 1),
+            "layers": [
+                {"index": place, "name": name, "op": name, "op_kind": "Conv", "verdict": verdict}
+                for place, (name, verdict) in enumerate(layers.items())
+            ],
+        },
         "profile": {
+            "ops": [],
+            "segments": [],
+            "unattributed_us": 0.0,
             "source": "profile",
             "estimated": False,
             "latency": {"mean_us": mean_us, "threads": 1, "core": "0"},
             "split_us": {"BPU": mean_us / 2},
         },
     }
+
+
+def against(before: dict[str, Any], now: dict[str, Any]) -> Earlier:
+    return previous.against(typed(before), typed(now))
 
 
 def keep(folder: Path, stamp: str, record: dict[str, Any]) -> Path:
@@ -50,17 +65,17 @@ def keep(folder: Path, stamp: str, record: dict[str, Any]) -> Path:
 
 def test_two_equal_runs_are_the_same_in_everything() -> None:
     found = against(run(a="exact"), run(a="exact"))
-    assert found["verdict"]["change"] == "same" and found["changed"] == []
-    assert found["latency"]["percent"] == 0 and found["layers"]["both"] == 1
-    assert not any(found["layers"][kind] for kind in ("worse", "better", "no_longer_compared", "newly_compared"))
+    assert found.verdict.change == "same" and found.changed == ()
+    assert found.latency.percent == 0 and found.layers.both == 1
+    assert not any(getattr(found.layers, kind) for kind in ("worse", "better", "no_longer_compared", "newly_compared"))
 
 
 def test_layers_are_told_by_what_became_of_them() -> None:
     before = run(a="exact", b="within", c="differs", d="exact", e="not_compared")
-    found = against(before, run(a="within", b="differs", c="exact", e="exact", word="diverges"))["layers"]
-    names = {kind: [row["name"] for row in found[kind]] for kind in found if kind != "both"}
+    found = against(before, run(a="within", b="differs", c="exact", e="exact", word="diverges")).layers
+    names = {kind: [row["name"] for row in rows] for kind, rows in to_json(found).items() if kind != "both"}
     assert names == {"worse": ["a", "b"], "better": ["c"], "newly_compared": ["e"], "no_longer_compared": ["d"]}
-    assert found["both"] == 3
+    assert found.both == 3
 
 
 @pytest.mark.parametrize(
@@ -73,7 +88,7 @@ def test_layers_are_told_by_what_became_of_them() -> None:
     ],
 )
 def test_a_word_that_cannot_be_ranked_is_no_change_for_the_better(before: str, now: str, change: str) -> None:
-    assert against(run(word=before), run(word=now))["verdict"]["change"] == change
+    assert against(run(word=before), run(word=now)).verdict.change == change
 
 
 @pytest.mark.parametrize(
@@ -93,15 +108,15 @@ def test_latencies_of_another_kind_are_not_held_against_each_other(path: tuple[s
     for key in path[:-1]:
         part = part[key]
     part[path[-1]] = value
-    found = against(before, run())["latency"]
-    assert why in found["why_not"] and found["percent"] is None
+    found = against(before, run()).latency
+    assert why in found.why_not and found.percent is None
     assert judged(GOOD, found, 5.0).exit_code == 3
     assert judged(GOOD, found, None) == GOOD
 
 
 def test_slower_than_allowed_is_measured_and_bad() -> None:
-    found = against(run(1000.0), run(1060.0))["latency"]
-    assert found["percent"] == pytest.approx(6.0)
+    found = against(run(1000.0), run(1060.0)).latency
+    assert found.percent == pytest.approx(6.0)
     assert judged(GOOD, found, 5.0).word == "slower" and judged(GOOD, found, 5.0).exit_code == 1
     assert judged(GOOD, found, 6.1) == GOOD
     bad = Verdict("diverges", "conv2", 1)
@@ -111,8 +126,8 @@ def test_slower_than_allowed_is_measured_and_bad() -> None:
 def test_what_was_not_the_same_is_named() -> None:
     now = run()
     now["case"]["model"]["md5"], now["board"]["name"] = "other", "x5-02"
-    changed = against(run(), now)["changed"]
-    assert [(row["what"], row["before"], row["now"]) for row in changed] == [
+    changed = against(run(), now).changed
+    assert [(row.what, row.before, row.now) for row in changed] == [
         ("model (md5)", "m", "other"),
         ("board name", "x5-01", "x5-02"),
     ]
@@ -138,7 +153,7 @@ def test_a_run_that_was_not_judged_is_refused(tmp_path: Path) -> None:
 
 def test_page_summary_and_ticket_tell_of_the_earlier_run() -> None:
     now: Any = copy.deepcopy(ALL["diverging"]())
-    now["previous"] = against(ALL["consistent"](), now)
+    now["previous"] = to_json(against(ALL["consistent"](), now))
     now["policy"] = {
         "name": "p",
         "source": "p.yaml",

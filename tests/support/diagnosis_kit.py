@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.diagnosis import find
 from harness.diagnosis.plan import join
 from harness.profiling import profile
 from harness.records import (
@@ -19,6 +18,7 @@ from harness.records import (
     Verdict,
 )
 from harness.toolchains.records import Artifact
+from tests.support.records_kit import checks_of, find
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,7 +50,7 @@ def compared(
 ) -> Comparison:
     seen = sum(1 for layer in layers if layer.verdict != "not_compared")
     return Comparison(
-        Verdict(word, "told", 1), Coverage(seen, len(layers), 0, 0), layers, origins, first, extras=extras
+        Verdict(word, "told", 1), Coverage(seen, len(layers), 0, 0), layers, origins, first, extras=checks_of(**extras)
     )
 
 

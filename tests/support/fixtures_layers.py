@@ -16,6 +16,7 @@ from harness.consistency.policy import load_policy
 from harness.records import (
     Comparison,
     Coverage,
+    ErrorMap,
     Fingerprint,
     Layer,
     Metrics,
@@ -143,7 +144,7 @@ def diverging_layers(count: int = 64, origin: int = ORIGIN) -> list[Layer]:
     return rows
 
 
-def error_map() -> Run:
+def error_map() -> ErrorMap:
     """20 rows by 80 columns, the last column wrong, as the comparison draws it."""
     reference = np.ones((1, 20, 80, 16), np.int8)
     board = reference.copy()

@@ -17,7 +17,7 @@ from harness.records import (
     Segment,
     TensorSpec,
 )
-from harness.runs.folder import to_json
+from harness.records.codec import to_json
 from harness.toolchains.records import Message
 from tests.support.fixtures_layers import Run, md5
 

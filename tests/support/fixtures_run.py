@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from harness.consistency.checks.repeatability import determinism, observer, without_reference
 from harness.records import (
+    Checks,
     Comparison,
     Finding,
     Fingerprint,
@@ -19,7 +20,7 @@ from harness.records import (
     Origin,
     Verdict,
 )
-from harness.runs.folder import to_json
+from harness.records.codec import to_json
 from harness.runs.previous import against
 from tests.support.fixtures_layers import (
     BLOCK,
@@ -40,6 +41,7 @@ from tests.support.fixtures_layers import (
     wrong_metrics,
 )
 from tests.support.fixtures_parts import findings, mode, model_info, plan, profile, telemetry
+from tests.support.records_kit import typed
 
 
 def base_run() -> Run:
@@ -219,10 +221,11 @@ def unstable_run() -> Run:
     repeats = [{name: md5(name, turn if index >= 4 else 0) for index, name in enumerate(names)} for turn in range(3)]
     for turn, repeat in enumerate(repeats):
         repeat["layer2"] = f"file:{md5('padded', turn)}"
-    told = determinism(repeats) | {"order": "network"}
+    told = dataclasses.replace(determinism(repeats), order="network")
     outputs = {mode: {"scores": md5("scores", mode)} for mode in ("release", "debug")}
-    run["checks"] = {"observer": observer(outputs), "determinism": {"debug": told}}
-    run["verdict"] = to_json(without_reference(run["checks"]))
+    checks = Checks(observer=observer(outputs), determinism={"debug": told})
+    run["checks"] = to_json(checks)
+    run["verdict"] = to_json(without_reference(checks))
     return run
 
 
@@ -231,7 +234,7 @@ def nightly_run() -> Run:
     run = diverging_run()
     before = consistent_run()
     before["profile"]["latency"]["mean_us"] *= 0.9
-    run["previous"] = against(before, run)
+    run["previous"] = to_json(against(typed(before), typed(run)))
     waiver = {"op": "conv1", "tensor": "", "reason": "ticket 12", "until": "2026-01-01", "max_step": 1.0}
     waiver |= {"mismatch_share": None, "relative_l2": None}
     waivers = [waiver | {"ended": True, "layers": 0}, waiver | {"op": "", "tensor": "t*", "ended": False, "layers": 3}]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from harness.consistency.policy import Policy
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import Pair, open_array, real_values
 from harness.consistency.reading.tensor_files import Array, c_order_pieces, to_layout
-from harness.records import Layer, TensorSpec
+from harness.records import Layer, NoiseRow, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor
 
 PIECE_ELEMENTS = 1 << 20
@@ -49,10 +48,10 @@ def word(ratio: float | None, policy: Policy) -> str:
 
 def three_way(
     layers: Sequence[Layer], pair: Callable[[str], Pair], floats: Reference, policy: Policy
-) -> list[dict[str, Any]]:
+) -> tuple[NoiseRow, ...]:
     """One row per compared layer; a layer that the float reference cannot be aligned with says why."""
     names = _names(floats)
-    return [_row(layer, pair, names.get(layer.name), policy) for layer in layers if layer.metrics is not None]
+    return tuple(_row(layer, pair, names.get(layer.name), policy) for layer in layers if layer.metrics is not None)
 
 
 def _names(floats: Reference) -> Mapping[str, ReferenceTensor]:
@@ -60,15 +59,15 @@ def _names(floats: Reference) -> Mapping[str, ReferenceTensor]:
     return {**aliased, **floats.tensors}
 
 
-def _row(layer: Layer, pair: Callable[[str], Pair], tensor: ReferenceTensor | None, policy: Policy) -> dict[str, Any]:
-    row: dict[str, Any] = {"index": layer.index, "name": layer.name, "ratio": None, "word": "not_compared"}
+def _row(layer: Layer, pair: Callable[[str], Pair], tensor: ReferenceTensor | None, policy: Policy) -> NoiseRow:
+    index, name = layer.index, layer.name
     if tensor is None or tensor.spec is None:
-        return {**row, "reason": "no tensor of this name in the float reference"}
+        return NoiseRow(index, name, reason="no tensor of this name in the float reference")
     try:
-        ratio, noise, floor = _ratio(pair(layer.name), tensor)
+        ratio, noise, floor = _ratio(pair(name), tensor)
     except TensorError as error:
-        return {**row, "reason": error.message}
-    return {**row, "ratio": ratio, "word": word(ratio, policy), "board_noise": noise, "simulator_noise": floor}
+        return NoiseRow(index, name, reason=error.message)
+    return NoiseRow(index, name, ratio, word(ratio, policy), board_noise=noise, simulator_noise=floor)
 
 
 def _ratio(both: Pair, tensor: ReferenceTensor) -> tuple[float | None, float, float]:

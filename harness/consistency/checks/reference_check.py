@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins.isolate import Isolator, Request
-from harness.records import Finding
+from harness.consistency.reading.tensor_files import Array
+from harness.records import Checks, Finding, Json, Op, Run
 from harness.reference.open import Reference
 
 OFF = ("disabled", "disable")
@@ -34,44 +34,41 @@ class Doubt:
     relative_l2: float | None
 
 
-def check(reference: Reference, board: Mapping[str, Any] | None = None) -> tuple[Finding, ...]:
-    """Findings on the PC's side of a comparison.
+@dataclass(frozen=True)
+class BoardSession:
+    """What is known of onnxruntime's session on the board."""
 
-    `board` is what is known of the board's session: onnxruntime, optimizations, threads, observer. The reference's ops
-    are run again only where its own conditions give cause: optimizations were on.
-    """
+    onnxruntime: str = ""
+    threads: int = 1
+    optimizations: str = ""
+    dumping_changed_outputs: bool = False
+
+
+def check(reference: Reference, board: BoardSession | None = None) -> tuple[Finding, ...]:
+    """Findings on the PC's side of a comparison. The reference's ops are run again only where its own conditions give
+    cause: optimizations were on."""
     runner = reference.provenance.get("runner")
     if not isinstance(runner, Mapping):
         return ()
     doubts = doubtful_ops(reference) if optimized(runner) else ()
-    return findings(runner, doubts, board or {})
+    return findings(runner, doubts, board or BoardSession())
 
 
-def check_run(reference: Reference, run: Mapping[str, Any]) -> tuple[Finding, ...]:
+def check_run(reference: Reference, run: Run) -> tuple[Finding, ...]:
     """`check` with what run.json says of the board's session.
 
     Dumping changes outputs where it ends a fusion of onnxruntime: of another runtime, or where no two runs agree
     anyway, modes that differ say nothing of it.
     """
-    case, versions = (_part(run, key) for key in ("case", "versions"))
-    extras = _part(_part(run, "comparison"), "extras")
-    differ = _part(extras, "observer").get("same") is False and bool(versions.get("onnxruntime"))
-    board = {"onnxruntime": versions.get("onnxruntime"), "threads": case.get("threads", 1)}
-    board["optimizations"] = _part(case, "options").get("optimizations", "")
-    board["observer"] = "different" if differ and not _unstable(_part(extras, "determinism")) else ""
-    return check(reference, board)
+    version = run.versions.get("onnxruntime", "")
+    checks = run.comparison.extras if run.comparison else Checks()
+    differ = checks.observer is not None and checks.observer.same is False and bool(version)
+    unstable = any(repeats.deterministic is False for repeats in checks.determinism.values())
+    optimizations = str(run.case.options.get("optimizations", ""))
+    return check(reference, BoardSession(version, run.case.threads, optimizations, differ and not unstable))
 
 
-def _unstable(determinism: Mapping[str, Any]) -> bool:
-    return any(isinstance(kind, Mapping) and kind.get("deterministic") is False for kind in determinism.values())
-
-
-def _part(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = record.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def optimized(runner: Mapping[str, Any]) -> bool:
+def optimized(runner: Mapping[str, Json]) -> bool:
     """Whether the reference ran with graph optimizations, by its own record."""
     return runner.get("optimizations", "disabled") not in OFF
 
@@ -95,7 +92,7 @@ def doubtful_ops(reference: Reference) -> tuple[Doubt, ...]:
     return tuple(found)
 
 
-def _doubt(reference: Reference, name: str, op: Any, value: Any) -> Doubt | None:
+def _doubt(reference: Reference, name: str, op: Op, value: Array) -> Doubt | None:
     tensor = reference.tensors[name]
     kept = tensor.load()
     if kept.dtype != value.dtype or kept.size != value.size:
@@ -111,7 +108,7 @@ def _doubt(reference: Reference, name: str, op: Any, value: Any) -> Doubt | None
 # --------------------------------------------------------------------------- findings
 
 
-def findings(runner: Mapping[str, Any], doubts: Sequence[Doubt], board: Mapping[str, Any]) -> tuple[Finding, ...]:
+def findings(runner: Mapping[str, Json], doubts: Sequence[Doubt], board: BoardSession) -> tuple[Finding, ...]:
     """Findings from the reference's record (`runner` of its manifest), its doubtful ops and the board's session."""
     saturated = _lacks_vnni(runner) and any(doubt.op_kind in SUMS for doubt in doubts)
     made = [
@@ -125,7 +122,7 @@ def findings(runner: Mapping[str, Any], doubts: Sequence[Doubt], board: Mapping[
     return tuple(finding for finding in made if finding is not None)
 
 
-def _lacks_vnni(runner: Mapping[str, Any]) -> bool:
+def _lacks_vnni(runner: Mapping[str, Json]) -> bool:
     """True for an x86 that is known to lack it, with optimizations on: off, no 8-bit kernels are used."""
     return runner.get("vnni") is False and optimized(runner)
 
@@ -142,7 +139,7 @@ def _size(doubt: Doubt) -> str:
     return f"up to {doubt.max_step:g} steps in {doubt.mismatch_share:.2g} of its elements"
 
 
-def _saturation(runner: Mapping[str, Any], doubts: Sequence[Doubt]) -> Finding:
+def _saturation(runner: Mapping[str, Json], doubts: Sequence[Doubt]) -> Finding:
     sums = [doubt for doubt in doubts if doubt.op_kind in SUMS]
     return Finding(
         rule="P-401",
@@ -155,7 +152,7 @@ def _saturation(runner: Mapping[str, Any], doubts: Sequence[Doubt]) -> Finding:
     )
 
 
-def _vnni(runner: Mapping[str, Any]) -> Finding | None:
+def _vnni(runner: Mapping[str, Json]) -> Finding | None:
     if not _lacks_vnni(runner):
         return None
     return Finding(
@@ -181,10 +178,10 @@ def _doubtful(doubts: Sequence[Doubt]) -> Finding | None:
     )
 
 
-def _optimizations(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | None:
+def _optimizations(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
     if not optimized(runner):
         return None
-    other = f", on the board {board['optimizations']}" if board.get("optimizations") else ""
+    other = f", on the board {board.optimizations}" if board.optimizations else ""
     return Finding(
         rule="P-404",
         severity="note",
@@ -194,12 +191,12 @@ def _optimizations(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Findi
     )
 
 
-def _dumping(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | None:
+def _dumping(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
     sides = [
         side
         for side, changed in (
             ("PC", runner.get("dumping_changed_outputs") is True),
-            ("board", board.get("observer") == "different"),
+            ("board", board.dumping_changed_outputs),
         )
         if changed
     ]
@@ -215,8 +212,8 @@ def _dumping(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | N
     )
 
 
-def _threads(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | None:
-    here, there = runner.get("threads", 1), board.get("threads", 1)
+def _threads(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
+    here, there = runner.get("threads", 1), board.threads
     if here == there == 1:
         return None
     return Finding(
@@ -228,8 +225,8 @@ def _threads(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | N
     )
 
 
-def _versions(runner: Mapping[str, Any], board: Mapping[str, Any]) -> Finding | None:
-    here, there = runner.get("onnxruntime"), board.get("onnxruntime")
+def _versions(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
+    here, there = runner.get("onnxruntime"), board.onnxruntime
     if not here or not there or here == there:
         return None
     return Finding(

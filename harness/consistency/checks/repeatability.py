@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import open_array
 from harness.consistency.reading.tensor_files import file_md5, valid_md5
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
-from harness.records import Dump, TensorSpec, Verdict
+from harness.records import Checks, Determinism, Dump, Instability, Observer, TensorSpec, Verdict, Vote
 
 Resolve = Callable[[Dump], TensorSpec | None]
 MISSING = "missing"  # a tensor that one run has and another has not is an instability of its own
@@ -51,7 +50,7 @@ def _hash(dump: Dump, resolve: Resolve | None) -> str:
         return ""
 
 
-def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> Observer:
     """Do the modes give the same outputs? A mode that dumps layers may compute something else.
 
     Gives `same` (None with fewer than two modes, or nothing in common), the tensors that differ with the hash
@@ -60,7 +59,7 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
     modes = [mode for mode, outputs in outputs_by_mode.items() if outputs]
     common = _common([outputs_by_mode[mode] for mode in modes])
     if len(modes) < 2 or not common:
-        return {"same": None, "modes": modes, "differing": {}, "detail": "there is nothing to hold side by side"}
+        return Observer(modes=tuple(modes), detail="there is nothing to hold side by side")
     differing, unread = {}, []
     for name in common:
         found = {mode: outputs_by_mode[mode][name] for mode in modes}
@@ -76,7 +75,7 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
     if unread:
         detail += f"; not readable in every mode: {', '.join(unread)}"
     same = False if differing else None if len(unread) == len(common) else True
-    return {"same": same, "modes": modes, "differing": differing, "unread": unread, "detail": detail}
+    return Observer(same, tuple(modes), differing, tuple(unread), detail)
 
 
 def _common(sets: Sequence[Mapping[str, str]]) -> list[str]:
@@ -85,7 +84,7 @@ def _common(sets: Sequence[Mapping[str, str]]) -> list[str]:
     return [name for name in sets[0] if all(name in other for other in sets[1:])]
 
 
-def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ()) -> dict[str, Any]:
+def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ()) -> Determinism:
     """Are the tensors of repeated runs the same, byte for byte?
 
     `repeats` holds, per run, a hash per tensor, in execution order (or as `order` says). Gives `deterministic`
@@ -94,8 +93,7 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
     how many others there were, in which runs, and the hash of each run.
     """
     if len(repeats) < 2:
-        alone = {"judged": 0, "undecided": [], "undecided_before": 0, "detail": "one run only"}
-        return {"deterministic": None, "runs": len(repeats), "first": "", "unstable": {}} | alone
+        return Determinism(runs=len(repeats), detail="one run only")
     names = list(order) or list(dict.fromkeys(name for run in repeats for name in run))
     undecided = [name for name in names if _undecided(name, repeats)]
     settled = [name for name in names if name not in undecided]
@@ -106,21 +104,21 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
         detail = f"{runs} runs, {len(settled)} tensors, all the same"
     else:
         told = unstable[first]
-        agree = f"{told['same']} of {runs} runs agree" if told["same"] > 1 else f"no two of {runs} runs agree"
+        agree = f"{told.same} of {runs} runs agree" if told.same > 1 else f"no two of {runs} runs agree"
         detail = f"{agree}; they differ first at {first}"
     if undecided:
         tensors = "1 tensor" if len(undecided) == 1 else f"{len(undecided)} tensors"
         detail += f"; {tensors} cannot be judged: not readable, or the padding is not known"
-    return {
-        "deterministic": not first if settled else None,
-        "runs": runs,
-        "judged": len(settled),
-        "first": first,
-        "unstable": unstable,
-        "undecided": undecided,
-        "undecided_before": sum(name in undecided for name in names[: names.index(first)]) if first else 0,
-        "detail": detail,
-    }
+    return Determinism(
+        deterministic=not first if settled else None,
+        runs=runs,
+        judged=len(settled),
+        first=first,
+        unstable=unstable,
+        undecided=tuple(undecided),
+        undecided_before=sum(name in undecided for name in names[: names.index(first)]) if first else 0,
+        detail=detail,
+    )
 
 
 def _undecided(name: str, repeats: Sequence[Mapping[str, str]]) -> bool:
@@ -129,17 +127,17 @@ def _undecided(name: str, repeats: Sequence[Mapping[str, str]]) -> bool:
     return "" in seen or (len(seen) > 1 and all(value.startswith(WHOLE_FILE) for value in seen))
 
 
-def _instability(name: str, repeats: Sequence[Mapping[str, str]]) -> dict[str, Any] | None:
+def _instability(name: str, repeats: Sequence[Mapping[str, str]]) -> Instability | None:
     seen = [run.get(name, MISSING) for run in repeats]
     counts = Counter(seen)
     commonest, same = counts.most_common(1)[0]
     if len(counts) == 1 and commonest:
         return None
     outliers = [i for i, value in enumerate(seen) if value != commonest or not commonest]
-    return {"same": same if commonest else 0, "results": len(counts), "outliers": outliers, "hashes": seen}
+    return Instability(same if commonest else 0, len(counts), tuple(outliers), tuple(seen))
 
 
-def vote(boards: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def vote(boards: Mapping[str, Mapping[str, str]]) -> Vote:
     """Several boards, one model, one input: one that stands alone is a board fault, a split is not decided.
 
     Gives `dissenting` (boards that stand against a majority), `agree`, and a sentence.
@@ -147,43 +145,41 @@ def vote(boards: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     results = {board: tuple(sorted(hashed.items())) for board, hashed in boards.items()}
     counts = Counter(results.values())
     if len(results) < 3:
-        return {"agree": len(counts) <= 1, "dissenting": [], "detail": "a vote needs three boards"}
+        return Vote(len(counts) <= 1, detail="a vote needs three boards")
     commonest, votes = counts.most_common(1)[0]
     if votes * 2 <= len(results):
-        return {"agree": False, "dissenting": [], "detail": "no majority: the model or the toolchain, not a board"}
+        return Vote(False, detail="no majority: the model or the toolchain, not a board")
     dissenting = sorted(board for board, result in results.items() if result != commonest)
     detail = f"{', '.join(dissenting)} against {votes} others" if dissenting else f"all {votes} boards agree"
-    return {"agree": not dissenting, "dissenting": dissenting, "detail": detail}
+    return Vote(not dissenting, tuple(dissenting), detail)
 
 
-def final_verdict(verdict: Verdict, extras: Mapping[str, Any]) -> Verdict:
+def final_verdict(verdict: Verdict, extras: Checks) -> Verdict:
     """The word on a run once repeats are known: what is not the same twice cannot be called right or wrong."""
-    told = extras.get("determinism")
-    checks = [told] if isinstance(told, Mapping) and "deterministic" in told else list((told or {}).values())
-    unstable = [check for check in checks if check.get("deterministic") is False]
+    unstable = [repeats for repeats in extras.determinism.values() if repeats.deterministic is False]
     if not unstable:
         return verdict
-    most = max(unstable, key=lambda check: len(check["unstable"]))  # layers say more than outputs: where it begins
-    return Verdict("not_deterministic", str(most["detail"]), MEASURED_BAD)
+    most = max(unstable, key=lambda repeats: len(repeats.unstable))  # layers say more than outputs: where it begins
+    return Verdict("not_deterministic", most.detail, MEASURED_BAD)
 
 
-def without_reference(checks: Mapping[str, Any]) -> Verdict:
-    """The word on a run that was compared with nothing but itself. `checks` holds `observer` and `determinism`.
+def without_reference(checks: Checks) -> Verdict:
+    """The word on a run that was compared with nothing but itself, by `observer` and `determinism` of its checks.
 
     Two modes or two repeats that contradict each other are measured and bad, whatever a reference would say. Repeats
     of which no tensor could be judged were not measured.
     """
-    repeats: Mapping[str, Mapping[str, Any]] = checks.get("determinism", {})
-    unstable = {kind: told for kind, told in repeats.items() if told["deterministic"] is False}
+    repeats = checks.determinism
+    unstable = {kind: told for kind, told in repeats.items() if told.deterministic is False}
     if unstable:
-        kind = max(reversed(unstable), key=lambda name: len(unstable[name]["unstable"]))  # debug, where as many
+        kind = max(reversed(unstable), key=lambda name: len(unstable[name].unstable))  # debug, where as many
         return Verdict("not_deterministic", f"{NO_REFERENCE}; {_departing(kind, unstable[kind])}", MEASURED_BAD)
-    if checks.get("observer", {}).get("same") is False:
-        return Verdict("diverges", f"{NO_REFERENCE}; {checks['observer']['detail']}", MEASURED_BAD)
+    if checks.observer is not None and checks.observer.same is False:
+        return Verdict("diverges", f"{NO_REFERENCE}; {checks.observer.detail}", MEASURED_BAD)
     if not repeats:
         return Verdict("not_compared", f"measured; nothing was compared: {NOTHING_TO_COMPARE}", GOOD)
     told = "; ".join(_agreeing(kind, repeats[kind]) for kind in repeats)
-    if not any(answer["judged"] for answer in repeats.values()):
+    if not any(answer.judged for answer in repeats.values()):
         return Verdict("not_comparable", f"{NO_REFERENCE}; {told}", COULD_NOT_MEASURE)
     return Verdict("not_compared", f"{NO_REFERENCE}; {told}", GOOD)
 
@@ -192,23 +188,23 @@ NO_REFERENCE = "not compared with any reference"
 NOTHING_TO_COMPARE = "no reference was given, or no mode that leaves tensors was run"
 
 
-def _departing(kind: str, told: Mapping[str, Any]) -> str:
+def _departing(kind: str, told: Determinism) -> str:
     """`3 debug repeats differ from layer conv2 on: no two of them agree there; 4 layers before it ...`"""
-    here = told["unstable"][told["first"]]
-    agree = f"{here['same']} of {told['runs']} agree there" if here["same"] > 1 else "no two of them agree there"
-    before = told["undecided_before"]
+    same = told.unstable[told.first].same
+    agree = f"{same} of {told.runs} agree there" if same > 1 else "no two of them agree there"
+    before = told.undecided_before
     unseen = f"; {before} layers before it could not be judged ({WHY_UNDECIDED})" if before else ""
-    order = " (in the order of the files)" if told.get("order") == "files" else ""
-    return f"{told['runs']} {kind} repeats differ from layer {told['first']} on{order}: {agree}{unseen}"
+    order = " (in the order of the files)" if told.order == "files" else ""
+    return f"{told.runs} {kind} repeats differ from layer {told.first} on{order}: {agree}{unseen}"
 
 
-def _agreeing(kind: str, told: Mapping[str, Any]) -> str:
+def _agreeing(kind: str, told: Determinism) -> str:
     """`3 debug repeats agree in every layer compared (12 of 14; 2 could not be judged: ...)`."""
-    judged, left = told["judged"], len(told["undecided"])
+    judged, left = told.judged, len(told.undecided)
     why = f"; {left} could not be judged: {WHY_UNDECIDED}" if left else ""
     if not judged:
-        return f"of {told['runs']} {kind} repeats no layer could be compared" + (f" ({why[2:]})" if why else "")
-    return f"{told['runs']} {kind} repeats agree in every layer compared ({judged} of {judged + left}{why})"
+        return f"of {told.runs} {kind} repeats no layer could be compared" + (f" ({why[2:]})" if why else "")
+    return f"{told.runs} {kind} repeats agree in every layer compared ({judged} of {judged + left}{why})"
 
 
 WHY_UNDECIDED = "their files differ and nothing tells values from padding, or they cannot be read"

@@ -9,15 +9,15 @@ import numpy.typing as npt
 
 from harness.consistency.fingerprint.error_stats import differing
 from harness.consistency.fingerprint.regions import labels_of
-from harness.records import Metrics, TensorSpec
+from harness.records import ErrorMap, TensorSpec
 
 Array = npt.NDArray[Any]
 MOST_CELLS = 64  # per side
 LOOK = 1 << 26  # elements; a larger tensor is thinned along its longest axis
 
 
-def error_map(board: Array, reference: Array, spec: TensorSpec | None = None) -> dict[str, Any]:
-    """Share of differing elements by row and column: {"axes", "rows", "columns", "values"}, at most 64x64 cells.
+def error_map(board: Array, reference: Array, spec: TensorSpec | None = None) -> ErrorMap:
+    """Share of differing elements by row and column, at most 64x64 cells.
 
     Rows and columns are the last two axes longer than one (H and W of NCHW and NHWC); a vector is folded.
     Arrays are logical and of one shape.
@@ -27,12 +27,8 @@ def error_map(board: Array, reference: Array, spec: TensorSpec | None = None) ->
     wrong = differing(board, reference)
     grid, axes = _grid(wrong, labels)
     values = _binned(grid)
-    return {
-        "axes": axes,
-        "rows": grid.shape[0],
-        "columns": grid.shape[1],
-        "values": [[round(float(share), 6) for share in row] for row in values],
-    }
+    rows, columns = grid.shape
+    return ErrorMap(tuple(axes), rows, columns, tuple(tuple(round(float(share), 6) for share in row) for row in values))
 
 
 def channel_shares(board: Array, reference: Array, axis: int) -> list[float]:
@@ -41,11 +37,6 @@ def channel_shares(board: Array, reference: Array, axis: int) -> list[float]:
     others = tuple(i for i in range(wrong.ndim) if i != axis)
     profile = wrong.mean(axis=others, dtype=np.float64)
     return [round(float(v), 6) for v in _binned(profile.reshape(1, -1))[0]]
-
-
-def step_histogram(metrics: Metrics) -> dict[str, Any]:
-    """{"steps", "counts"}; empty lists where the pair has no steps."""
-    return {"steps": [s for s, _ in metrics.histogram], "counts": [c for _, c in metrics.histogram]}
 
 
 def _thin(board: Array, reference: Array) -> tuple[Array, Array]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.consistency.reading.pairs import open_array
 from harness.consistency.reading.tensor_files import valid_md5
 from harness.errors import InputError
-from harness.records import TensorSpec
+from harness.records import LeftFile, TensorSpec
 from harness.runs import folder as store
 
 WAYS = {"known": "file", "hashed": "valid"}  # how a file came, as run.json says it -> what the board hashed of it
@@ -30,11 +29,10 @@ class Hashed:
         return self.how != "valid" or valid_md5(open_array(path, spec)) == self.valid_md5
 
 
-def hashed_files(folder: Path, files: Iterable[Mapping[str, Any]]) -> dict[Path, Hashed]:
+def hashed_files(folder: Path, files: Iterable[LeftFile]) -> dict[Path, Hashed]:
     """Of a mode's folder, by run.json's list of its files."""
-    rows = [file for file in files if file.get("came") in WAYS and file.get("file")]
-    told = [(WAYS[file["came"]], str(file.get("md5", "")), str(file.get("valid_md5", ""))) for file in rows]
-    return {folder / str(file["file"]): Hashed(*words) for file, words in zip(rows, told, strict=True)}
+    ways = [(file, WAYS[file.came]) for file in files if file.came in WAYS and file.file]
+    return {folder / file.file: Hashed(way, file.md5, file.valid_md5) for file, way in ways}
 
 
 def hashed_beside(folder: Path) -> dict[Path, Hashed]:
@@ -42,8 +40,7 @@ def hashed_beside(folder: Path) -> dict[Path, Hashed]:
     if not (folder.parent / "run.json").is_file():
         return {}
     try:
-        modes = store.load_run(folder.parent).get("modes", [])
-        files = [file for mode in modes if mode.get("folder") == folder.name for file in mode.get("files", [])]
-        return hashed_files(folder, files)
-    except (InputError, AttributeError, TypeError):  # somebody else's run.json, or a damaged one
+        modes = store.load_run(folder.parent).modes
+    except InputError:  # somebody else's run.json, or a damaged one
         return {}
+    return hashed_files(folder, [file for mode in modes if mode.folder == folder.name for file in mode.files])

@@ -92,25 +92,22 @@ def symptoms(look: Look) -> Found:
 
 
 def _is_magik(look: Look) -> bool:
-    return look.part("board").get("platform") == "magik"
+    return look.run.board.platform == "magik"
 
 
-def _notes(look: Look) -> list[str]:
-    value = look.run.get("notes")
-    return [str(note) for note in value] if isinstance(value, list) and _is_magik(look) else []
+def _notes(look: Look) -> tuple[str, ...]:
+    return look.run.notes if _is_magik(look) else ()
 
 
 def another_input(look: Look) -> Found:
     """The PC's dump folder holds the input it was made from: the board must be fed with those bytes."""
-    case = look.part("case")
-    reference = case.get("reference")
-    there = reference.get("inputs") if isinstance(reference, dict) else None
-    fed = [row for row in case.get("inputs") or () if isinstance(row, dict)]
-    if not isinstance(there, dict) or not there or not fed or not _is_magik(look):
+    reference, fed = look.run.case.reference, look.run.case.inputs
+    there = reference.inputs if reference is not None else None
+    if not there or not fed or not _is_magik(look):
         return
-    if fed[0].get("md5") not in there.values():
+    if fed[0].md5 not in there.values():
         known = ", ".join(f"{name} {md5}" for name, md5 in list(there.items())[:SHOWN])
-        yield finding("M-501", f"board: {fed[0].get('name')} {fed[0].get('md5')}; PC: {known}", subject="input")
+        yield finding("M-501", f"board: {fed[0].name} {fed[0].md5}; PC: {known}", subject="input")
 
 
 def opposite_halves(look: Look) -> Found:
@@ -146,11 +143,11 @@ def unreadable_names(look: Look) -> Found:
 
 
 def scarce_memory(look: Look) -> Found:
-    memory = look.part("memory").get("nmem")
-    if not isinstance(memory, dict) or not _is_magik(look):
+    memory = look.run.memory.get("nmem")
+    if memory is None or not _is_magik(look):
         return
     total, peak = memory.get("total_bytes"), memory.get("peak_bytes")
-    if isinstance(total, int) and isinstance(peak, int) and total and peak > SCARCE * total:
+    if total and peak is not None and peak > SCARCE * total:
         yield finding("M-505", f"{peak // 1024}K of {total // 1024}K at the peak ({peak / total:.0%})")
 
 

@@ -10,10 +10,9 @@ import math
 from collections import Counter
 from itertools import pairwise
 
-from harness.report.reach import Row
 from harness.report.tables.layers import STANDINGS, WORDS
 from harness.report.tables.times import finite
-from harness.report.values import decibel, plain, shortened, whole
+from harness.report.values import Row, decibel, plain, shortened, whole
 
 MOST_COLUMNS = 240  # of the strip: about four pixels each on a wide page; more layers share a column
 LANE_PX = 18

@@ -6,8 +6,7 @@ import math
 from itertools import pairwise
 
 from harness.report.drawings.drawings import MOST_COLUMNS
-from harness.report.reach import Row
-from harness.report.values import number, plain, scientific, shortened
+from harness.report.values import Row, number, plain, scientific, shortened
 
 PLOT_PX = 150
 _TOP_PX, _LOG_BOTTOM_PX, _ZERO_PX = 14, 112, 138  # a row of its own for what is equal: a logarithm has no zero

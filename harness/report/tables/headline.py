@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.report.reach import Row, items, rows, section
+from harness.records import Comparison, ModeOfRun, Observer, Run, Verdict
 from harness.report.tables.layers import WORDS, beyond_a_step, level, small
-from harness.report.values import number, plain, share, shortened, text, whole
+from harness.report.values import Row, number, plain, share, shortened
 
 # word -> (tone, title). Tones: good, part (good, but not everything was compared), bad, none (nothing judged), stop.
 _TITLES = {
@@ -28,7 +28,7 @@ _STATES = {
 
 
 def headline(
-    run: Row,
+    run: Run,
     coverage: Row | None,
     counts: dict[str, int],
     origins: list[Row],
@@ -36,23 +36,25 @@ def headline(
     outputs: list[Row],
 ) -> Row:
     """{"word", "tone", "title", "subject", "sentences"}: `subject` is a name and is set in another type."""
-    state = text(run.get("state"))
-    verdict = section(run, "verdict") or section(run, "comparison", "verdict")
-    if state != "complete":
-        return _stopped(run, state, verdict, coverage, counts)
-    word = text(verdict.get("word"))
+    compared = run.comparison.verdict if run.comparison else None
+    verdict = run.verdict or compared or Verdict("", "", 0)
+    if run.state != "complete":
+        return _stopped(run, verdict, coverage, counts)
+    word = verdict.word
     tone, title = _TITLES.get(word, ("none", f"Verdict {word!r}" if word else "No verdict"))
-    title, subject = _against_itself(run) or _with_subject(word, title, origins, section(run, "comparison"))
-    if word == "not_measured" and (coverage or section(run, "profile")):
+    title, subject = _against_itself(run) or _with_subject(word, title, origins, run.comparison)
+    if word == "not_measured" and (coverage or run.profile):
         title = "Not measured in full"
     if tone == "good" and not (coverage and coverage["whole"]):
         tone, title = "part", f"{title}, in what was compared"
-    compared = section(run, "comparison")
-    said = _is_said(origins, word, verdict, section(compared, "verdict"))
-    detail = [] if said else [_without_title(text(verdict.get("detail")), title)]
+    if run.damage and tone in ("good", "part"):
+        tone, title = "none", f"{title}, by a damaged record"
+    said = _is_said(origins, word, verdict, compared)
+    detail = [] if said else [_without_title(verdict.detail, title)]
     sentences = [
+        *_damaged(run),
         *(_fault(origins, word) or detail),
-        *_other_run(section(compared, "extras", "observer"), word),
+        *_other_run(run.comparison.extras.observer if run.comparison else None, word),
         *effect_sentences(outputs),
         *(detail if _fault(origins, word) else []),
         *_waived(waivers),
@@ -65,6 +67,13 @@ def headline(
         "subject": subject,
         "sentences": _once(sentences),
     }
+
+
+def _damaged(run: Run) -> list[str]:
+    """That not all of the record could be read: nothing that is told without it is to be trusted."""
+    if not run.damage:
+        return []
+    return [f"run.json is damaged ({run.damage[0]}; {plural(len(run.damage), 'part')} in all, see the problems)."]
 
 
 def _once(sentences: list[str]) -> list[str]:
@@ -92,57 +101,54 @@ def _without_title(detail: str, title: str) -> str:
     return f"{rest[:1].upper()}{rest[1:]}." if gap and title.lower().startswith(clause) else detail
 
 
-def _against_itself(run: Row) -> tuple[str, str] | None:
+def _against_itself(run: Run) -> tuple[str, str] | None:
     """Title and subject of a run whose repeats were held against each other and against no reference."""
-    kinds = section(run, "checks", "determinism")
-    told = [section(kinds, kind) for kind in kinds]
-    if section(run, "comparison") or not told:
+    kinds = list(run.checks.determinism.values())
+    if run.comparison or not kinds:
         return None
-    runs = max(whole(row.get("runs")) or 0 for row in told)
-    unstable = [row for row in told if row.get("deterministic") is False]
+    runs = max(repeats.runs for repeats in kinds)
+    unstable = [repeats for repeats in kinds if repeats.deterministic is False]
     if unstable:
-        worst = max(reversed(unstable), key=lambda row: len(section(row, "unstable")))  # debug, where as many
-        order = " in file order" if worst.get("order") == "files" else ""
-        return f"Not compared with any reference; {runs} repeats differ, first{order} at", text(worst.get("first"))
-    if not any(whole(row.get("judged")) for row in told):
+        worst = max(reversed(unstable), key=lambda repeats: len(repeats.unstable))  # debug, where as many
+        order = " in file order" if worst.order == "files" else ""
+        return f"Not compared with any reference; {runs} repeats differ, first{order} at", worst.first
+    if not any(repeats.judged for repeats in kinds):
         return f"Not compared with any reference; of {runs} repeats no layer could be compared", ""
-    fullest = max(told, key=lambda row: (whole(row.get("judged")) or 0) + len(items(row, "undecided")))
-    judged = whole(fullest.get("judged")) or 0
-    seen = f"{judged} of {judged + len(items(fullest, 'undecided'))}"
+    fullest = max(kinds, key=lambda repeats: repeats.judged + len(repeats.undecided))
+    seen = f"{fullest.judged} of {fullest.judged + len(fullest.undecided)}"
     return f"Not compared with any reference; {runs} repeats agree in every layer compared ({seen})", ""
 
 
-def _stopped(run: Row, state: str, verdict: Row, coverage: Row | None, counts: dict[str, int]) -> Row:
+def _stopped(run: Run, verdict: Verdict, coverage: Row | None, counts: dict[str, int]) -> Row:
+    state = run.state
     title = _STATES.get(state, f"Not finished ({state})" if state else "Not finished")
-    told = [_failure(mode) for mode in rows(run, "modes")]
-    detail = text(verdict.get("detail"))
-    if not any(detail in failure for failure in told):
-        told.append(detail)
-    sentences = [*told, coverage_sentence(coverage, counts) or _nothing(run)]
+    told = [_failure(mode) for mode in run.modes]
+    if not any(verdict.detail in failure for failure in told):
+        told.append(verdict.detail)
+    sentences = [*told, *_damaged(run), coverage_sentence(coverage, counts) or _nothing(run)]
     return {
         "word": state,
         "tone": "stop",
-        "title": f"{title} at" if run.get("stopped_at") else title,
-        "subject": text(run.get("stopped_at")),
+        "title": f"{title} at" if run.stopped_at else title,
+        "subject": run.stopped_at,
         "sentences": list(dict.fromkeys(sentence for sentence in sentences if sentence)),
     }
 
 
-def _nothing(run: Row) -> str:
+def _nothing(run: Run) -> str:
     """What a run without a comparison does not tell either: silence is never read as good."""
-    return "Nothing was compared." if section(run, "profile") else "Nothing was timed and nothing was compared."
+    return "Nothing was compared." if run.profile else "Nothing was timed and nothing was compared."
 
 
-def _failure(mode: Row) -> str:
-    failure = section(mode, "failure")
-    return f"{text(mode.get('mode'))}: {text(failure.get('message'))}" if failure else ""
+def _failure(mode: ModeOfRun) -> str:
+    return f"{mode.mode}: {mode.failure.message}" if mode.failure else ""
 
 
-def _with_subject(word: str, title: str, origins: list[Row], comparison: Row) -> tuple[str, str]:
+def _with_subject(word: str, title: str, origins: list[Row], comparison: Comparison | None) -> tuple[str, str]:
     if word != "diverges":
         return title, ""
     if not origins:
-        first = text(comparison.get("first_difference"))
+        first = comparison.first_difference if comparison else ""
         return ("Diverges: first difference at", first) if first else (title, "")
     origin = origins[0]
     if origin["op_kind"] == "input":
@@ -211,17 +217,17 @@ def _waived(waivers: list[Row]) -> list[str]:
     return [f"{'; '.join(parts)}."] if parts else []
 
 
-def _other_run(observer: Row, word: str) -> list[str]:
+def _other_run(observer: Observer | None, word: str) -> list[str]:
     """That layers were seen in a run that computes something else than the plain one; unstable runs say it already."""
-    if observer.get("same") is not False or word == "not_deterministic":
+    if observer is None or observer.same is not False or word == "not_deterministic":
         return []
-    return [f"Dumping changes what is computed: {text(observer.get('detail')).rstrip('.')}."]
+    return [f"Dumping changes what is computed: {observer.detail.rstrip('.')}."]
 
 
-def _is_said(origins: list[Row], word: str, verdict: Row, compared: Row) -> bool:
+def _is_said(origins: list[Row], word: str, verdict: Verdict, compared: Verdict | None) -> bool:
     """Whether the comparison's own words say what stands there already: the origins, or what the coverage counts."""
     told_above = word in COUNTED or (bool(origins) and word == "diverges")
-    return told_above and verdict.get("detail") == compared.get("detail")
+    return told_above and compared is not None and verdict.detail == compared.detail
 
 
 def _short(origin: Row) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from harness.diagnosis.origins import ENDED, EXCEEDED, HOLDS, undumped_inputs
-from harness.report.reach import Row, items, rows, section
-from harness.report.values import INFINITE, decibel, number, scientific, share, text, whole
+from harness.records import Comparison, Fingerprint, Layer, Metrics, NetworkOps, Op, Origin
+from harness.records.codec import to_json
+from harness.report.values import INFINITE, Row, as_json, decibel, number, scientific, share
 
 # Worst first. A layer has one standing: its verdict, or its role where the comparison gave it one.
 STANDINGS = ("origin", "suspect", "differs", "propagated", "cleared", "not_compared", "within", "exact")
@@ -55,24 +55,23 @@ _FIGURES = (
 )
 
 
-def standing(layer: Row) -> str:
+def standing(layer: Layer) -> str:
     """One of STANDINGS. A word that this version does not know is never shown as good."""
-    verdict = layer.get("verdict")
-    if verdict == "differs":
-        role = layer.get("role")
-        return str(role) if role in STANDINGS else "differs"
-    return str(verdict) if verdict in VERDICT_STANDINGS else "not_compared"
+    if layer.verdict == "differs":
+        return layer.role if layer.role in STANDINGS else "differs"
+    return layer.verdict if layer.verdict in VERDICT_STANDINGS else "not_compared"
 
 
-def figures(metrics: Row) -> Row:
+def figures(metrics: Metrics | None) -> Row:
     """The figures of one pair plus `mismatch_share`; absent ones are None.
 
     `finite_only`: NaN or infinity does not agree, and relative figures are of elements that are finite on both sides.
     """
-    found: Row = {key: metrics.get(key) for key in _FIGURES}
-    found["finite_only"] = metrics.get("nonfinite_agree") is False
-    elements, mismatched = number(found["elements"]), number(found["mismatched"])
-    found["mismatch_share"] = mismatched / elements if elements and mismatched is not None else None
+    if metrics is None:
+        return {**dict.fromkeys(_FIGURES), "finite_only": False, "mismatch_share": None}
+    found: Row = {key: as_json(getattr(metrics, key)) for key in _FIGURES}
+    found["finite_only"] = not metrics.nonfinite_agree
+    found["mismatch_share"] = metrics.mismatched / metrics.elements if metrics.elements else None
     return found
 
 
@@ -103,51 +102,50 @@ def _nonfinite(row: Row) -> str:
     return "NaN" if row["nan_board"] or row["nan_reference"] else INFINITE
 
 
-def _reason(layer: Row) -> str:
-    if layer.get("verdict") not in VERDICT_STANDINGS:
-        return f"verdict {text(layer.get('verdict'))!r} is not known to this version"
-    return text(layer.get("reason"))
+def _reason(layer: Layer) -> str:
+    if layer.verdict not in VERDICT_STANDINGS:
+        return f"verdict {layer.verdict!r} is not known to this version"
+    return layer.reason
 
 
-def layer_row(layer: Row, position: int) -> Row:
+def layer_row(layer: Layer, position: int) -> Row:
     """One row of the per-layer table; `position` counts rows and is the page's anchor."""
-    measured = figures(section(layer, "metrics"))
-    alone = section(layer, "single")
     return {
         "position": position,
-        "index": whole(layer.get("index")),
-        "name": text(layer.get("name")),
-        "op": text(layer.get("op")),
-        "op_kind": text(layer.get("op_kind")),
-        "unit": text(layer.get("unit")),
-        "dtype": text(layer.get("dtype")),
-        "shape": items(layer, "shape"),
-        "size_bytes": whole(layer.get("size_bytes")),
-        "is_output": bool(layer.get("is_output")),
+        "index": layer.index if layer.index >= 0 else None,
+        "name": layer.name,
+        "op": layer.op,
+        "op_kind": layer.op_kind,
+        "unit": layer.unit,
+        "dtype": layer.dtype,
+        "shape": list(layer.shape),
+        "size_bytes": layer.size_bytes,
+        "is_output": layer.is_output,
         "standing": standing(layer),
-        "verdict": text(layer.get("verdict")),
+        "verdict": layer.verdict,
         "reason": _reason(layer),
-        "note": text(layer.get("note")),
-        "match": text(layer.get("match")),
-        "board_file": text(layer.get("board_file")),
-        "hashed": told if (told := text(layer.get("hashed"))) in HASHED else "",
-        **measured,
-        "alone": figures(alone) if alone else None,
+        "note": layer.note,
+        "match": layer.match,
+        "board_file": layer.board_file,
+        "hashed": layer.hashed if layer.hashed in HASHED else "",
+        **figures(layer.metrics),
+        "alone": figures(layer.single) if layer.single else None,
         "md5": _hashes(layer),
     }
 
 
-def _hashes(layer: Row) -> Row:
+def _hashes(layer: Layer) -> Row:
     return {
-        "file_board": text(layer.get("file_md5_board")),
-        "file_reference": text(layer.get("file_md5_reference")),
-        "valid_board": text(layer.get("valid_md5_board")),
-        "valid_reference": text(layer.get("valid_md5_reference")),
+        "file_board": layer.file_md5_board,
+        "file_reference": layer.file_md5_reference,
+        "valid_board": layer.valid_md5_board,
+        "valid_reference": layer.valid_md5_reference,
     }
 
 
-def layer_rows(comparison: Row) -> list[Row]:
-    return [layer_row(layer, position) for position, layer in enumerate(rows(comparison, "layers"))]
+def layer_rows(comparison: Comparison | None) -> list[Row]:
+    """One row per layer, in execution order."""
+    return [layer_row(layer, place) for place, layer in enumerate(comparison.layers)] if comparison else []
 
 
 def waiver_rows(layers: list[Row]) -> list[Row]:
@@ -183,117 +181,86 @@ def hashed_sentence(layers: list[Row]) -> str:
     return f"{total} {verb} equal by the board's own hash, not pulled: {' and '.join(told)}." if told else ""
 
 
-def coverage(comparison: Row) -> Row | None:
+def coverage(comparison: Comparison | None) -> Row | None:
     """How much was compared, with shares; None where there was no comparison."""
-    told = section(comparison, "coverage")
-    if not told:
+    if comparison is None:
         return None
-    found: Row = {key: whole(told.get(key)) or 0 for key in _COVERAGE}
+    found: Row = to_json(comparison.coverage)
     found["layers_share"] = _ratio(found["layers_compared"], found["layers_total"])
     found["bytes_share"] = _ratio(found["bytes_compared"], found["bytes_total"])
     found["whole"] = 0 < found["layers_total"] == found["layers_compared"]
     return found
 
 
-_COVERAGE = ("layers_compared", "layers_total", "bytes_compared", "bytes_total")
-
-
 def _ratio(part: int, total: int) -> float | None:
     return part / total if total else None
 
 
-def origin_rows(comparison: Row, layers: list[Row], graph: Row) -> list[Row]:
+def origin_rows(comparison: Comparison | None, layers: list[Row], graph: NetworkOps) -> list[Row]:
     """Every origin with its fingerprint, figures, pictures and neighbours in the graph."""
+    if comparison is None:
+        return []
     by_tensor = {row["name"]: row for row in reversed(layers)}
-    return [_origin(origin, comparison, by_tensor, graph) for origin in rows(comparison, "origins")]
+    return [_origin(origin, comparison, by_tensor, graph) for origin in comparison.origins]
 
 
-def _origin(origin: Row, comparison: Row, by_tensor: dict[str, Row], graph: Row) -> Row:
-    tensor = text(origin.get("tensor"))
-    layer = by_tensor.get(tensor)
-    pictures = section(comparison, "pictures").get(tensor)
+def _origin(origin: Origin, comparison: Comparison, by_tensor: dict[str, Row], graph: NetworkOps) -> Row:
+    tensor = origin.tensor
+    layer = next((layer for layer in comparison.layers if layer.name == tensor), None)
+    picture = comparison.pictures.get(tensor)
     return {
-        "op": text(origin.get("op")) or tensor,  # without a graph no op is known
-        "op_kind": text(origin.get("op_kind")),
+        "op": origin.op or tensor,  # without a graph no op is known
+        "op_kind": origin.op_kind,
         "tensor": tensor,
-        "first": text(origin.get("first")),
-        "unseen": [text(name) for name in items(origin, "unseen")],
+        "first": origin.first,
+        "unseen": list(origin.unseen),
         "undumped": list(_undumped(origin, by_tensor, graph)),
-        "certain": origin.get("certain") is True,
-        "how": text(origin.get("how")),
-        "fingerprint": fingerprint(origin) or _of_layer(comparison, tensor),
-        "layer": layer,
-        "histogram": _histogram(comparison, tensor),
-        "pictures": pictures if isinstance(pictures, dict) else {},
-        "neighbours": neighbours(graph, text(origin.get("op")), by_tensor),
+        "certain": origin.certain,
+        "how": origin.how,
+        "fingerprint": fingerprint(origin.fingerprint or (layer.fingerprint if layer else None)),
+        "layer": by_tensor.get(tensor),
+        "histogram": _histogram(layer),
+        "pictures": to_json(picture) if picture else {},
+        "neighbours": neighbours(graph, origin.op, by_tensor),
     }
 
 
-def _undumped(origin: Row, by_tensor: dict[str, Row], graph: Row) -> tuple[str, ...]:
+def _undumped(origin: Origin, by_tensor: dict[str, Row], graph: NetworkOps) -> tuple[str, ...]:
     """Inputs of the network just before an origin that the board did not dump."""
-    ops = [
-        {"name": text(op.get("name")), **{k: _names(op, k) for k in ("inputs", "outputs")}} for op in rows(graph, "ops")
-    ]
     compared = {name for name, row in by_tensor.items() if row["verdict"] != "not_compared"}
-    return undumped_inputs(ops, compared, text(origin.get("op")), text(origin.get("first")))
+    return undumped_inputs(graph.ops, compared, origin.op, origin.first)
 
 
-def fingerprint(holder: Row) -> Row | None:
-    """The kind of fault with its evidence, from an origin or a layer."""
-    found = section(holder, "fingerprint")
-    if not found:
-        return None
-    return {
-        "kind": text(found.get("kind")),
-        "certain": found.get("certain") is True,
-        "evidence": text(found.get("evidence")),
-        "transform": text(found.get("transform")),
-        "figures": section(found, "figures"),
-    }
+def fingerprint(found: Fingerprint | None) -> Row | None:
+    """The kind of fault with its evidence."""
+    return to_json(found) if found is not None else None
 
 
-def _raw_layer(comparison: Row, tensor: str) -> Row:
-    return next((row for row in rows(comparison, "layers") if row.get("name") == tensor), {})
-
-
-def _of_layer(comparison: Row, tensor: str) -> Row | None:
-    return fingerprint(_raw_layer(comparison, tensor))
-
-
-def _histogram(comparison: Row, tensor: str) -> list[list[int]]:
+def _histogram(layer: Layer | None) -> list[list[int]]:
     """(step, count) pairs of the tensor, ascending; [] where steps do not exist."""
-    metrics = section(_raw_layer(comparison, tensor), "metrics")
-    pairs = [pair for pair in items(metrics, "histogram") if isinstance(pair, list) and len(pair) == 2]
-    found = [[whole(step), whole(count)] for step, count in pairs]
-    return sorted([step, count] for step, count in found if step is not None and count is not None)
+    return sorted(list(pair) for pair in layer.metrics.histogram) if layer and layer.metrics else []
 
 
-def neighbours(graph: Row, op: str, by_tensor: dict[str, Row]) -> Row | None:
+def neighbours(graph: NetworkOps, op: str, by_tensor: dict[str, Row]) -> Row | None:
     """The ops around `op`: {"inputs": [...], "op": {...}, "consumers": [...]}; None where the graph has no such op."""
-    ops = rows(graph, "ops")
-    centre = next((row for row in ops if row.get("name") == op), None)
+    centre = next((row for row in graph.ops if row.name == op), None)
     if centre is None:
         return None
-    makers = {tensor: row for row in ops for tensor in _names(row, "outputs")}
-    outputs = set(_names(centre, "outputs"))
-    consumers = [row for row in ops if outputs.intersection(_names(row, "inputs"))]
+    makers = {tensor: row for row in graph.ops for tensor in row.outputs}
+    consumers = [row for row in graph.ops if set(centre.outputs).intersection(row.inputs)]
     return {
-        "inputs": [_node(makers.get(tensor), tensor, by_tensor) for tensor in dict.fromkeys(_names(centre, "inputs"))],
-        "op": _node(centre, next(iter(_names(centre, "outputs")), ""), by_tensor),
-        "consumers": [_node(row, next(iter(_names(row, "outputs")), ""), by_tensor) for row in consumers],
+        "inputs": [_node(makers.get(tensor), tensor, by_tensor) for tensor in dict.fromkeys(centre.inputs)],
+        "op": _node(centre, next(iter(centre.outputs), ""), by_tensor),
+        "consumers": [_node(row, next(iter(row.outputs), ""), by_tensor) for row in consumers],
     }
 
 
-def _names(row: Row, key: str) -> list[str]:
-    return [text(name) for name in items(row, key)]
-
-
-def _node(op: Row | None, tensor: str, by_tensor: dict[str, Row]) -> Row:
+def _node(op: Op | None, tensor: str, by_tensor: dict[str, Row]) -> Row:
     """One box: an op, or an input of the network where no op makes the tensor."""
     layer = by_tensor.get(tensor)
     return {
-        "name": text(op.get("name")) if op else tensor,
-        "kind": text(op.get("kind")) if op else "network input",
+        "name": op.name if op else tensor,
+        "kind": op.kind if op else "network input",
         "tensor": tensor,
         "standing": layer["standing"] if layer else "",
         "position": layer["position"] if layer else None,
@@ -305,7 +272,7 @@ def standing_by_op(layers: list[Row]) -> dict[str, str]:
     """The worst standing of each op's tensors; a dump that the reference does not know says nothing of its op."""
     worst: dict[str, str] = {}
     for row in (row for row in layers if row["reason"] != "no_reference"):
-        op: Any = row["op"]
+        op: str = row["op"]
         if op and STANDINGS.index(row["standing"]) < STANDINGS.index(worst.get(op, "exact")):
             worst[op] = row["standing"]
         elif op:

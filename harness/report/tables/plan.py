@@ -4,68 +4,63 @@ from __future__ import annotations
 
 from harness.diagnosis.plan import is_elsewhere
 from harness.profiling.ordering import word
-from harness.report.reach import Row, items, rows, section
+from harness.records import Message, Plan, PlanRow, PlanSegment, Run
+from harness.records.codec import to_json
 from harness.report.tables.layers import VERDICT_STANDINGS
 from harness.report.tables.times import finite
-from harness.report.values import text, whole
+from harness.report.values import Row, as_json
 
 _SEVERITIES = ("error", "warning", "note")
 
 
-def plan_table(run: Row, standings: dict[str, str], layers: list[Row]) -> Row | None:
+def plan_table(run: Run, standings: dict[str, str], layers: list[Row]) -> Row | None:
     """Nodes (those that ran elsewhere first), segments, what the toolchain said; None without files of a build."""
-    plan = section(run, "plan")
-    if not plan:
+    plan, ops = run.plan, run.profile.ops if run.profile else ()
+    if plan is None:
         return None
-    ops = rows(section(run, "profile"), "ops")
-    guessed = {word(text(op.get("name"))) for op in ops if op.get("estimated") is True}
+    guessed = {word(op.name) for op in ops if op.estimated}
     nodes = node_rows(plan, guessed, {word(op): standing for op, standing in standings.items()})
     nonfinite = {word(layer["op"]) for layer in layers if layer["finite_only"]}
     for row in (row for row in nodes if word(row["name"]) in nonfinite):
         row["board_one_minus_cosine"] = "nan"  # run.json's figure is of the finite elements alone
     planned = [row for row in nodes if row["planned_unit"]]
     return {
-        "sources": [{"kind": text(kind), "file": text(file)} for kind, file in _pairs(items(plan, "sources"))],
-        "march": text(plan.get("march")),
-        "versions": {text(key): text(value) for key, value in section(plan, "versions").items()},
+        "sources": [{"kind": kind, "file": file} for kind, file in plan.sources],
+        "march": plan.march,
+        "versions": dict(plan.versions),
         "planned": len(planned),
         "seen": sum(bool(row["measured_unit"]) for row in planned),
         "moved": sum(row["moved"] for row in nodes),
         "nodes": nodes,
-        "segments": segment_rows(plan, any(op.get("estimated") is True and op.get("kind") == "subgraph" for op in ops)),
+        "segments": segment_rows(plan, any(op.estimated and op.kind == "subgraph" for op in ops)),
         "messages": message_rows(plan),
-        "problems": [text(problem) for problem in items(plan, "problems")],
+        "problems": list(plan.problems),
     }
 
 
-def _pairs(told: list[object]) -> list[tuple[object, object]]:
-    return [(pair[0], pair[1]) for pair in told if isinstance(pair, list) and len(pair) == 2]
-
-
-def node_rows(plan: Row, guessed: set[str], standings: dict[str, str]) -> list[Row]:
+def node_rows(plan: Plan, guessed: set[str], standings: dict[str, str]) -> list[Row]:
     """One row per node. `guessed` are ops that no clock measured, `standings` is per op: both by letters."""
-    found = [_node(node, position, guessed, standings) for position, node in enumerate(rows(plan, "rows"))]
+    found = [_node(node, position, guessed, standings) for position, node in enumerate(plan.rows)]
     return sorted(found, key=lambda row: not row["moved"])
 
 
-def _node(node: Row, position: int, guessed: set[str], standings: dict[str, str]) -> Row:
-    planned, measured, name = (text(node.get(key)) for key in ("planned_unit", "measured_unit", "name"))
-    verdict = _verdict(text(node.get("board_verdict")))
+def _node(node: PlanRow, position: int, guessed: set[str], standings: dict[str, str]) -> Row:
+    verdict = _verdict(node.board_verdict)
     return {
         "position": position,
-        "name": name,
-        "kind": text(node.get("kind")),
-        "subgraph": whole(node.get("subgraph")),
-        "dtype": text(node.get("dtype")),
-        "planned_unit": planned,
-        "measured_unit": measured,
-        "moved": is_elsewhere(planned, measured),
-        "measured_us": finite(node.get("measured_us")),
-        "estimated": word(name) in guessed,
-        "toolchain_cosine": node.get("toolchain_cosine"),
+        "name": node.name,
+        "kind": node.kind,
+        "subgraph": node.subgraph,
+        "dtype": node.dtype,
+        "planned_unit": node.planned_unit,
+        "measured_unit": node.measured_unit,
+        "moved": is_elsewhere(node.planned_unit, node.measured_unit),
+        "measured_us": finite(node.measured_us),
+        "estimated": word(node.name) in guessed,
+        "toolchain_cosine": as_json(node.toolchain_cosine),
         "board_verdict": verdict,
-        "standing": standings.get(word(name), verdict) if verdict == "differs" else verdict,
-        "board_one_minus_cosine": node.get("board_one_minus_cosine"),
+        "standing": standings.get(word(node.name), verdict) if verdict == "differs" else verdict,
+        "board_one_minus_cosine": as_json(node.board_one_minus_cosine),
     }
 
 
@@ -74,15 +69,15 @@ def _verdict(told: str) -> str:
     return told if told in VERDICT_STANDINGS or not told else "not_compared"
 
 
-def segment_rows(plan: Row, guessed: bool) -> list[Row]:
+def segment_rows(plan: Plan, guessed: bool) -> list[Row]:
     """The compiler's estimate and the board's time per segment; `ratio` is measured over estimated."""
-    return [_segment(segment, guessed) for segment in rows(plan, "segments")]
+    return [_segment(segment, guessed) for segment in plan.segments]
 
 
-def _segment(segment: Row, guessed: bool) -> Row:
-    estimate, measured = finite(segment.get("estimated_us")), finite(segment.get("measured_us"))
+def _segment(segment: PlanSegment, guessed: bool) -> Row:
+    estimate, measured = finite(segment.estimated_us), finite(segment.measured_us)
     return {
-        "name": text(segment.get("name")),
+        "name": segment.name,
         "estimated_us": estimate,
         "measured_us": measured,
         "ratio": measured / estimate if estimate and measured is not None else None,
@@ -90,12 +85,12 @@ def _segment(segment: Row, guessed: bool) -> Row:
     }
 
 
-def message_rows(plan: Row) -> list[Row]:
+def message_rows(plan: Plan) -> list[Row]:
     """What the toolchain said that matters, errors first."""
-    found = [_message(message) for message in rows(plan, "messages")]
+    found = [_message(message) for message in plan.messages]
     return sorted(found, key=lambda m: _SEVERITIES.index(m["severity"]) if m["severity"] in _SEVERITIES else 3)
 
 
-def _message(message: Row) -> Row:
-    told = {key: text(message.get(key)) for key in ("severity", "text", "meaning", "subject")}
-    return told | {"line": whole(message.get("line")), "count": whole(message.get("count"))}
+def _message(message: Message) -> Row:
+    row: Row = to_json(message)
+    return row

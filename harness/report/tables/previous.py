@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-from harness.report.reach import Row, rows, section
+from harness.records import LatencyChange, LayerChanges, Run, TimePart, WaiverOfRun
+from harness.records.codec import to_json
 from harness.report.tables.times import finite
-from harness.report.values import plain, shortened, text, time_us, whole
+from harness.report.values import Row, plain, shortened, time_us
 
 _KINDS = ("worse", "better", "no_longer_compared", "newly_compared")
 _NAMED = 3  # layers in a sentence
 
 
-def previous_table(run: Row) -> Row | None:
+def previous_table(run: Run) -> Row | None:
     """{"run", "started_utc", "verdict", "changed", "layers", "latency", "sentences"}; None where none was given."""
-    told = section(run, "previous")
-    if not told:
+    told = run.previous
+    if told is None:
         return None
-    layers, latency = section(told, "layers"), section(told, "latency")
     found: Row = {
-        "run": text(told.get("run")),
-        "started_utc": text(told.get("started_utc")),
-        "verdict": {key: text(section(told, "verdict").get(key)) for key in ("before", "now", "change")},
-        "changed": [_texts(row, "what", "before", "now") for row in rows(told, "changed")],
-        "layers": {"both": whole(layers.get("both"))}
-        | {kind: [_texts(row, "name", "before", "now") for row in rows(layers, kind)] for kind in _KINDS},
-        "latency": {key: finite(latency.get(key)) for key in ("before_us", "now_us", "percent")}
-        | {"why_not": text(latency.get("why_not")), "estimated": latency.get("estimated") is True}
-        | {"parts": [_part(row) for row in rows(latency, "parts")]},
+        "run": told.run,
+        "started_utc": told.started_utc,
+        "verdict": to_json(told.verdict),
+        "changed": to_json(told.changed),
+        "layers": _layer_changes(told.layers),
+        "latency": _latency(told.latency),
     }
     return found | {"sentences": _sentences(found)}
 
 
-def _texts(row: Row, *keys: str) -> Row:
-    return {key: text(row.get(key)) for key in keys}
+def _layer_changes(layers: LayerChanges) -> Row:
+    return {"both": layers.both} | {kind: to_json(getattr(layers, kind)) for kind in _KINDS}
 
 
-def _part(row: Row) -> Row:
-    return {"part": text(row.get("part"))} | {key: finite(row.get(key)) for key in ("before_us", "now_us")}
+def _latency(latency: LatencyChange) -> Row:
+    return {
+        "before_us": finite(latency.before_us),
+        "now_us": finite(latency.now_us),
+        "percent": finite(latency.percent),
+        "why_not": latency.why_not,
+        "estimated": latency.estimated,
+        "parts": [_part(part) for part in latency.parts],
+    }
+
+
+def _part(part: TimePart) -> Row:
+    return {"part": part.part, "before_us": finite(part.before_us), "now_us": finite(part.now_us)}
 
 
 def _sentences(found: Row) -> list[str]:
@@ -67,20 +75,24 @@ def _told(row: Row) -> str:
     return f"{row['before']} to {row['now']}".replace("_", " ")
 
 
-def policy_waivers(run: Row) -> list[Row]:
+def policy_waivers(run: Run) -> list[Row]:
     """Every waiver of the policy that judged: {"op", "tensor", "reason", "until", "ended", "layers", "bounds"}."""
-    return [_waiver(row) for row in rows(section(run, "policy"), "waivers")]
+    return [_waiver(waiver) for waiver in run.policy.waivers] if run.policy else []
 
 
 _BOUNDS = ("max_step", "mismatch_share", "relative_l2")
 
 
-def _waiver(row: Row) -> Row:
-    bounds = ", ".join(f"{key.replace('_', ' ')} {plain(row[key])}" for key in _BOUNDS if row.get(key) is not None)
-    return _texts(row, "op", "tensor", "reason", "until") | {
-        "ended": row.get("ended") is True,
-        "layers": whole(row.get("layers")),
-        "bounds": bounds,
+def _waiver(waiver: WaiverOfRun) -> Row:
+    bounds = {key: getattr(waiver, key) for key in _BOUNDS}
+    return {
+        "op": waiver.op,
+        "tensor": waiver.tensor,
+        "reason": waiver.reason,
+        "until": waiver.until,
+        "ended": waiver.ended,
+        "layers": waiver.layers,
+        "bounds": ", ".join(f"{key.replace('_', ' ')} {plain(b)}" for key, b in bounds.items() if b is not None),
     }
 
 

@@ -6,10 +6,22 @@ The result is plain JSON with the keys named in docs/report.md; numbers are raw,
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from harness.profiling.telemetry import senses_of_record
+from harness.records import (
+    BoardOfRun,
+    Checks,
+    Comparison,
+    FedInput,
+    ModeOfRun,
+    NetworkOps,
+    Quantization,
+    Run,
+    TensorSpec,
+)
+from harness.records.codec import to_json
 from harness.report.private import LEFT_OUT, without_private
-from harness.report.reach import Row, items, rows, section
 from harness.report.tables.checks import checks, output_rows, repeat_rows
 from harness.report.tables.headline import headline
 from harness.report.tables.layers import (
@@ -26,26 +38,26 @@ from harness.report.tables.plan import plan_table
 from harness.report.tables.previous import policy_waivers, previous_table
 from harness.report.tables.subgraphs import with_subgraphs
 from harness.report.tables.times import exceeds, time_table
-from harness.report.values import text, whole
+from harness.report.values import Row, as_json, text
 
 FORMAT = 1
 _RUN_KEYS = ("id", "state", "stopped_at", "started_utc", "finished_utc", "duration_s", "harness_version")
 
 
-def tables(run: Row) -> Row:
-    """All tables of one run.json. Errors: InputError where a part has the wrong shape."""
-    comparison = section(run, "comparison")
+def tables(run: Run) -> Row:
+    """All tables of one run. What is damaged in its record stands among the problems."""
+    comparison = run.comparison
+    extras = comparison.extras if comparison else Checks()
     layers = layer_rows(comparison)
     origins = origin_rows(comparison, layers, graph_of(run))
     covered, standing_counts = coverage(comparison), counts(layers)
-    modes = [mode_row(mode) for mode in rows(run, "modes")]
-    outputs = output_rows(section(comparison, "extras"), layers)
+    modes = [mode_row(mode) for mode in run.modes]
+    outputs = output_rows(extras, layers)
     waivers, standings = waiver_rows(layers), standing_by_op(layers)
-    profile = section(run, "profile")
-    time = time_table(profile, with_subgraphs(profile, layers, standings))
+    time = time_table(run.profile, with_subgraphs(run.profile, layers, standings))
     found = {
         "format": FORMAT,
-        "run": {key: run.get(key) for key in _RUN_KEYS},
+        "run": {key: to_json(getattr(run, key)) for key in _RUN_KEYS},
         "headline": headline(run, covered, standing_counts, origins, waivers, outputs),
         "coverage": covered,
         "counts": standing_counts,
@@ -56,8 +68,8 @@ def tables(run: Row) -> Row:
         "layers": layers,
         "origins": origins,
         "comparison": comparison_facts(comparison, outputs),
-        "repeats": repeat_rows(section(comparison, "extras") or section(run, "checks")),
-        "own_checks": [] if comparison else checks(section(run, "checks"), [])["sentences"],
+        "repeats": repeat_rows(extras if comparison else run.checks),
+        "own_checks": [] if comparison else checks(run.checks, [])["sentences"],
         "waivers": waivers,
         "policy_waivers": policy_waivers(run),
         "previous": previous_table(run),
@@ -66,11 +78,11 @@ def tables(run: Row) -> Row:
         "memory": memory_rows(run),
         "telemetry": telemetry_rows(run),
         "modes": modes,
-        "pushed": rows(run, "pushed"),
+        "pushed": to_json(run.pushed),
         "inputs": input_rows(run),
         "traffic": traffic(run),
         "timings": timing_rows(run),
-        "model": {key: spec_rows(section(run, "model_info"), key) for key in ("inputs", "outputs")},
+        "model": model_tensors(run),
         "environment": environment(run),
         "notes": notes(run),
         "problems": problems(run),
@@ -78,58 +90,60 @@ def tables(run: Row) -> Row:
     return without_private(found, run)
 
 
-def graph_of(run: Row) -> Row:
+def graph_of(run: Run) -> NetworkOps:
     """The logical graph, where the run carries it."""
-    return section(run, "graph") or section(section(run, "comparison"), "extras", "graph")
+    if run.graph is not None:
+        return NetworkOps(run.graph.ops)
+    return (run.comparison.extras.graph if run.comparison else None) or NetworkOps()
 
 
-def facts(run: Row, time: Row | None) -> list[Row]:
+def facts(run: Run, time: Row | None) -> list[Row]:
     """What was measured where, in short: label, value, and a flag for what must not be overlooked."""
-    board, case = section(run, "board"), section(run, "case")
-    model = section(case, "model")
+    board, case = run.board, run.case
     found = [
-        *_flags(board, time, rows(case, "inputs")),
-        _fact("board", board.get("name")),
-        _fact("soc", _joined(board.get("soc"), board.get("platform"))),
-        *(_fact(name, value) for name, value in section(run, "versions").items()),
-        _fact("model", model.get("name"), model.get("md5")),
-        *(_input_fact(row) for row in rows(case, "inputs")),
-        _reference_fact(section(case, "reference"), section(run, "comparison", "reference")),
-        _fact("date", run.get("started_utc")),
-        _fact("host", _joined(section(run, "host").get("os"), section(run, "host").get("cpu"))),
-        _fact("harness", run.get("harness_version")),
+        *_flags(board, time, case.inputs),
+        _fact("board", board.name),
+        _fact("soc", _joined(board.soc, board.platform)),
+        *(_fact(name, value) for name, value in run.versions.items()),
+        *([_fact("model", case.model.name, case.model.md5)] if case.model else []),
+        *(_input_fact(fed) for fed in case.inputs),
+        *_reference_facts(run),
+        _fact("date", run.started_utc),
+        _fact("host", _joined(run.host.os, run.host.cpu)),
+        _fact("harness", run.harness_version),
     ]
     return [fact for fact in found if fact["value"]]
 
 
-def _fact(label: str, value: object, md5: object = "", flag: str = "") -> Row:
-    return {"label": label, "value": text(value), "md5": text(md5), "flag": flag}
+def _fact(label: str, value: str, md5: str = "", flag: str = "") -> Row:
+    return {"label": label, "value": value, "md5": md5, "flag": flag}
 
 
-def _input_fact(row: Row) -> Row:
-    named = text(row.get("name"))
-    shown = f"seeded noise ({named})" if row.get("generated") is True else named
-    tensor = text(row.get("tensor"))
-    label = "input" if named.startswith(f"{tensor}.") else f"input {tensor}".strip()
-    return _fact(label, shown, row.get("md5"))
+def _input_fact(fed: FedInput) -> Row:
+    shown = f"seeded noise ({fed.name})" if fed.generated else fed.name
+    label = "input" if fed.name.startswith(f"{fed.tensor}.") else f"input {fed.tensor}".strip()
+    return _fact(label, shown, fed.md5)
 
 
-def _reference_fact(reference: Row, compared: Row) -> Row:
-    md5 = reference.get("md5") or reference.get("source_md5") or section(compared, "provenance").get("source_md5")
-    return _fact("reference", reference.get("name"), md5)
+def _reference_facts(run: Run) -> list[Row]:
+    reference = run.case.reference
+    if reference is None:
+        return []
+    compared = run.comparison.reference.provenance.get("source_md5") if run.comparison else ""
+    return [_fact("reference", reference.name, reference.md5 or reference.source_md5 or text(compared))]
 
 
-def _joined(*parts: object) -> str:
-    return " \u00b7 ".join(text(part) for part in parts if part)
+def _joined(*parts: str) -> str:
+    return " \u00b7 ".join(part for part in parts if part)
 
 
-def _flags(board: Row, time: Row | None, inputs: list[Row]) -> list[Row]:
+def _flags(board: BoardOfRun, time: Row | None, inputs: Sequence[FedInput]) -> list[Row]:
     found = []
-    if board.get("emulated"):
+    if board.emulated:
         found.append(_fact("EMULATED", "no board was measured", flag="emulated"))
     if time and time["estimated"]:
         found.append(_fact("ESTIMATED", _estimate(time), flag="estimated"))
-    noise = [text(row.get("tensor")) for row in inputs if row.get("generated") is True]
+    noise = [fed.tensor for fed in inputs if fed.generated]
     if noise:
         found.append(_fact("NOISE", f"no input was given: seeded noise was fed to {', '.join(noise)}", flag="noise"))
     return found
@@ -192,14 +206,13 @@ def _part_number(part: Row, overlapping: bool) -> Row:
     return _number(part_label(part["part"]), part["time_us"], "us", share, part["estimated"])
 
 
-_FINDING_KEYS = ("rule", "severity", "title", "evidence", "advice", "subject")
 _SEVERITIES = ("error", "warning", "note")
 
 
-def finding_rows(run: Row, modes: list[Row]) -> list[Row]:
+def finding_rows(run: Run, modes: list[Row]) -> list[Row]:
     """What to do, errors first. `failed` names the mode whose failure a finding is about: the page says it once."""
     broken = {mode["mode"]: mode["failure"]["message"] for mode in modes if mode["failure"]}
-    found = [{key: text(row.get(key)) for key in _FINDING_KEYS} for row in rows(run, "findings")]
+    found: list[Row] = to_json(run.findings)
     for row in found:
         message = broken.get(row["subject"])
         row["failed"] = row["subject"] if message and message in row["evidence"] else ""
@@ -207,88 +220,78 @@ def finding_rows(run: Row, modes: list[Row]) -> list[Row]:
 
 
 _SENSED = ("temperatures_c", "clocks_mhz", "load_percent", "voltages_mv")
-_SENSED_TOO = ("max_clocks_mhz", "governors")  # read along, not drawn
 
 
-def telemetry_rows(run: Row) -> list[Row]:
+def telemetry_rows(run: Run) -> list[Row]:
     """What the board sensed of itself: seconds, phase, and a map of figures per kind."""
-    samples = rows(section(run, "telemetry"), "samples")
-    told = [_sample(sample) for sample in samples]
-    senses = senses_of_record({"samples": told})
-    return [{"t_s": s.t_s, "phase": text(s.phase), **{k: section(vars(s), k) for k in _SENSED}} for s in senses]
+    senses = senses_of_record(run.telemetry)
+    return [
+        {"t_s": as_json(s.t_s), "phase": s.phase, **{kind: to_json(getattr(s, kind)) for kind in _SENSED}}
+        for s in senses
+    ]
 
 
-def _sample(sample: Row) -> Row:
-    """A sample whose maps are maps: their reader is lenient with everything else."""
-    maps = {key: section(sample, key) for key in (*_SENSED, *_SENSED_TOO) if key in sample}
-    return (
-        {key: value for key, value in sample.items() if value is not None}
-        | maps
-        | {"problems": items(sample, "problems")}
-    )
-
-
-def spec_rows(info: Row, key: str) -> list[Row]:
-    """Inputs or outputs as the board's own tool tells them."""
-    return [_spec(spec) for spec in rows(info, key)]
-
-
-def _spec(spec: Row) -> Row:
-    quantization = section(spec, "quantization")
+def model_tensors(run: Run) -> Row:
+    """Inputs and outputs as the board's own tool tells them."""
+    info = run.model_info
     return {
-        "name": text(spec.get("name")),
-        "dtype": text(spec.get("dtype")),
-        "shape": items(spec, "shape"),
-        "layout": text(spec.get("layout")),
-        "aligned_shape": items(spec, "aligned_shape"),
-        "scales": items(quantization, "scales"),
-        "zero_points": items(quantization, "zero_points"),
-        "axis": whole(quantization.get("axis")),
+        "inputs": [_spec(spec) for spec in info.inputs] if info else [],
+        "outputs": [_spec(spec) for spec in info.outputs] if info else [],
     }
 
 
-def comparison_facts(comparison: Row, outputs: list[Row]) -> Row | None:
+def _spec(spec: TensorSpec) -> Row:
+    quantization = spec.quantization or Quantization((), ())
+    return {
+        "name": spec.name,
+        "dtype": spec.dtype,
+        "shape": list(spec.shape),
+        "layout": spec.layout,
+        "aligned_shape": list(spec.aligned_shape),
+        "scales": to_json(quantization.scales),
+        "zero_points": list(quantization.zero_points),
+        "axis": quantization.axis,
+    }
+
+
+def comparison_facts(comparison: Comparison | None, outputs: list[Row]) -> Row | None:
     """How it was compared, and what was checked besides layers."""
-    if not comparison:
+    if comparison is None:
         return None
     return {
-        "policy": text(comparison.get("policy")),
-        "graph_source": text(comparison.get("graph_source")),
-        "first_difference": text(comparison.get("first_difference")),
-        "reference": section(comparison, "reference"),
-        "notes": [text(note) for note in items(comparison, "notes")],
-        "checks": checks(section(comparison, "extras"), outputs),
+        "policy": comparison.policy,
+        "graph_source": comparison.graph_source,
+        "first_difference": comparison.first_difference,
+        "reference": to_json(comparison.reference),
+        "notes": list(comparison.notes),
+        "checks": checks(comparison.extras, outputs),
     }
 
 
-def mode_row(mode: Row) -> Row:
+def mode_row(mode: ModeOfRun) -> Row:
     """One command that ran on the board, as it can be typed again."""
-    files, failure = rows(mode, "files"), section(mode, "failure")
-    settings = section(mode, "environment")
     return {
-        "mode": text(mode.get("mode")),
-        "command": shlex.join(text(word) for word in items(mode, "command")),
-        "environment": {text(key): text(value) for key, value in settings.items()},
-        "exit_code": whole(mode.get("exit_code")),
-        "duration_s": mode.get("duration_s"),
-        "folder": text(mode.get("folder")),
-        "files": files,
-        "files_bytes": sum(whole(file.get("bytes")) or 0 for file in files),
-        "failure": {key: text(failure.get(key)) for key in ("kind", "message", "hint", "evidence")}
-        if failure
-        else None,
-        "notes": [text(note) for note in items(mode, "notes")],
+        "mode": mode.mode,
+        "command": shlex.join(mode.command),
+        "environment": dict(mode.environment),
+        "exit_code": mode.exit_code,
+        "duration_s": as_json(mode.duration_s),
+        "folder": mode.folder,
+        "files": to_json(mode.files),
+        "files_bytes": sum(file.size_bytes for file in mode.files),
+        "failure": to_json(mode.failure),
+        "notes": list(mode.notes),
     }
 
 
-def environment(run: Row) -> list[Row]:
+def environment(run: Run) -> list[Row]:
     """Flat name-value pairs of board, host, versions, case and reference, grouped."""
-    groups = {
-        "Board": section(run, "board"),
-        "Host": section(run, "host"),
-        "Versions": section(run, "versions"),
-        "Case": {key: value for key, value in section(run, "case").items() if key != "inputs"},
-        "Run": {key: run.get(key) for key in _RUN_KEYS},
+    groups: dict[str, Row] = {
+        "Board": to_json(run.board),
+        "Host": to_json(run.host),
+        "Versions": to_json(run.versions),
+        "Case": {key: value for key, value in to_json(run.case).items() if key != "inputs"},
+        "Run": {key: to_json(getattr(run, key)) for key in _RUN_KEYS},
     }
     told = {group: list(_flat(value)) for group, value in groups.items() if value}
     return [
@@ -317,16 +320,13 @@ def _shown(entry: object) -> str:
     return ("yes" if entry else "no") if isinstance(entry, bool) else text(entry)
 
 
-def problems(run: Row) -> list[str]:
+def problems(run: Run) -> list[str]:
     """Everything that could not be read or done, from the run and from its parts."""
-    info = section(run, "model_info")
-    latency = section(run, "profile", "latency")
-    places = ((run, "problems"), (info, "problems"), (latency, "problems"))
-    told = [entry for holder, key in (*places, (section(run, "plan"), "problems")) for entry in items(holder, key)]
-    return list(dict.fromkeys(_problem(entry) for entry in told))
-
-
-def _problem(entry: object) -> str:
-    if isinstance(entry, dict):
-        return "; ".join(f"{key}: {text(value)}" for key, value in entry.items() if value)
-    return text(entry)
+    told = [
+        *(f"run.json: {damage}" for damage in run.damage),
+        *run.problems,
+        *(run.model_info.problems if run.model_info else ()),
+        *(run.profile.latency.problems if run.profile else ()),
+        *(run.plan.problems if run.plan else ()),
+    ]
+    return list(dict.fromkeys(told))

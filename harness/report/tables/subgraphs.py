@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from harness.report.reach import Row, items, rows
+from harness.records import Profile
 from harness.report.tables.layers import STANDINGS
-from harness.report.values import text
+from harness.report.values import Row
 
 _UNKNOWN = "not_compared"
 
 
-def with_subgraphs(profile: Row, layers: list[Row], standings: dict[str, str]) -> dict[str, str]:
+def with_subgraphs(profile: Profile | None, layers: list[Row], standings: dict[str, str]) -> dict[str, str]:
     """`standings` (per op) with every profiled subgraph's own; "" for one of which nothing is known."""
-    subgraphs = [op for op in rows(profile, "ops") if op.get("kind") == "subgraph"]
-    inside = {text(part.get("name")): _names(part) for part in rows(profile, "segments")}
+    if profile is None:
+        return standings
+    subgraphs = [op for op in profile.ops if op.kind == "subgraph"]
+    inside = {segment.name: segment.ops for segment in profile.segments}
     found = dict(standings)
     for op in subgraphs:
-        name, unit = text(op.get("name")), text(op.get("unit"))
-        alone = sum(text(other.get("unit")) == unit for other in subgraphs) == 1
-        members = [other for other in inside.get(name, []) if other != name]
-        found[name] = _of_members(members, standings) if members else _of_unit(unit, layers) if alone else ""
+        alone = sum(other.unit == op.unit for other in subgraphs) == 1
+        members = [other for other in inside.get(op.name, ()) if other != op.name]
+        found[op.name] = _of_members(members, standings) if members else _of_unit(op.unit, layers) if alone else ""
     return found
-
-
-def _names(segment: Row) -> list[str]:
-    return [text(name) for name in items(segment, "ops")]
 
 
 def _of_members(members: list[str], standings: dict[str, str]) -> str:

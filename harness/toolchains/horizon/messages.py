@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.toolchains.records import Message
+from harness.records import Message
 from harness.toolchains.text import Line
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from harness.platforms.magik.dumps import board_dumps, pc_dumps
 from harness.platforms.magik.profile import read_profile
 from harness.platforms.magik.text import read_boxes, read_nmem, read_times_us, read_versions, skew
+from harness.records import Message
 from harness.toolchains.base import Probe, Reader, text_reader
-from harness.toolchains.records import Artifact, Message, PlannedNode, Similarity
+from harness.toolchains.records import Artifact, PlannedNode, Similarity
 from harness.toolchains.text import Line, lines_of
 
 TOOL = re.compile(r"INFO\((magik\w*)\): (magik[\w -]*?) version:([0-9][\w.]*)\(([0-9a-f]+_\w+)\)")

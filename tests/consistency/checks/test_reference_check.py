@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks import network_models as networks
-from harness.consistency.checks.reference_check import Doubt, check, check_run, doubtful_ops, findings
+from harness.consistency.checks.reference_check import BoardSession, Doubt, check, check_run, doubtful_ops, findings
 from harness.reference.open import Reference, open_reference, run_reference
 from tests.support.ort_models import noise, small_quantized
+from tests.support.records_kit import typed
 
 GOOD: dict[str, Any] = {
     "optimizations": "disabled", "threads": 1, "machine": "x86_64", "vnni": True, "onnxruntime": "1.23.0",
@@ -28,17 +29,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 
 
 def rules(runner: dict[str, Any], doubts: tuple[Doubt, ...] = (), **board: Any) -> list[str]:
-    return [finding.rule for finding in findings(runner, doubts, board)]
+    return [finding.rule for finding in findings(runner, doubts, BoardSession(**board))]
 
 
 def test_a_reference_of_the_default_kind_gives_no_finding() -> None:
     assert rules(GOOD) == []
     assert rules(GOOD | {"vnni": False}) == []
-    assert rules(GOOD, onnxruntime="1.23.0", threads=1, optimizations="all", observer="same") == []
+    assert rules(GOOD, onnxruntime="1.23.0", threads=1, optimizations="all") == []
 
 
 def test_without_vnni_ops_that_differ_alone_are_the_cause() -> None:
-    found = findings(GOOD | {"vnni": False, "optimizations": "all"}, WRONG, {})
+    found = findings(GOOD | {"vnni": False, "optimizations": "all"}, WRONG, BoardSession())
     assert found[0].rule == "P-401"
     assert found[0].severity == "error"
     assert "conv7 (Conv): up to 29 steps" in found[0].evidence
@@ -61,7 +62,7 @@ def test_a_wrong_op_on_a_pc_with_vnni_is_named_without_a_cause() -> None:
     ("runner", "board", "rule"),
     [
         ({"dumping_changed_outputs": True}, {}, "P-405"),
-        ({}, {"observer": "different"}, "P-405"),
+        ({}, {"dumping_changed_outputs": True}, "P-405"),
         ({"threads": 4}, {}, "P-406"),
         ({}, {"threads": 2}, "P-406"),
         ({}, {"onnxruntime": "1.19.2"}, "P-407"),
@@ -73,10 +74,10 @@ def test_each_condition_has_its_finding(runner: dict[str, Any], board: dict[str,
 
 def test_a_run_tells_the_boards_side(made: Reference) -> None:
     run = {"case": {"threads": 4, "options": {"optimizations": "all"}}, "versions": {"onnxruntime": "1.0.0"}}
-    told = {finding.rule: finding.evidence for finding in check_run(made, run)}
+    told = {finding.rule: finding.evidence for finding in check_run(made, typed(run))}
     assert {"P-404", "P-406", "P-407"} <= set(told)
     assert "1.0.0 on the board" in told["P-407"]
-    assert check_run(made, {"case": None, "comparison": {"extras": []}}) == check(made)
+    assert check_run(made, typed({"case": None, "comparison": {"extras": []}})) == check(made)
 
 
 def test_ops_of_a_reference_with_optimizations_agree_with_those_without_within_a_tie(made: Reference) -> None:

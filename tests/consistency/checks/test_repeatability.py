@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,70 +17,70 @@ from harness.consistency.checks.repeatability import (
     vote,
     without_reference,
 )
-from harness.records import Dump, TensorSpec, Verdict
+from harness.records import Checks, Dump, Instability, TensorSpec, Verdict
 
 
 def test_modes_that_give_the_same_outputs_agree() -> None:
     found = observer({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "2", "layer": "9"}})
-    assert found["same"] is True and found["differing"] == {}
+    assert found.same is True and found.differing == {}
 
 
 def test_a_debug_run_that_computes_something_else_is_named_with_the_output() -> None:
     found = observer({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "3"}})
-    assert found["same"] is False and found["differing"] == {"b": {"release": "2", "debug": "3"}}
-    assert "b" in found["detail"] and "another run" in found["detail"]
+    assert found.same is False and found.differing == {"b": {"release": "2", "debug": "3"}}
+    assert "b" in found.detail and "another run" in found.detail
 
 
 def test_nothing_in_common_is_not_agreement() -> None:
-    assert observer({"release": {"a": "1"}})["same"] is None
-    assert observer({"release": {"a": "1"}, "debug": {}})["same"] is None
-    assert observer({"release": {"a": "1"}, "debug": {"b": "1"}})["same"] is None
+    assert observer({"release": {"a": "1"}}).same is None
+    assert observer({"release": {"a": "1"}, "debug": {}}).same is None
+    assert observer({"release": {"a": "1"}, "debug": {"b": "1"}}).same is None
 
 
 def test_a_file_that_cannot_be_read_agrees_with_nothing() -> None:
-    assert observer({"release": {"a": ""}, "debug": {"a": ""}})["same"] is None
-    assert determinism([{"a": ""}, {"a": ""}])["deterministic"] is None
+    assert observer({"release": {"a": ""}, "debug": {"a": ""}}).same is None
+    assert determinism([{"a": ""}, {"a": ""}]).deterministic is None
 
 
 def test_outliers_are_counted_and_the_first_layer_is_named() -> None:
     good, bad = {"a": "1", "b": "2"}, {"a": "1", "b": "7"}
     found = determinism([good] * 3 + [bad] + [good] * 4)
-    assert (found["deterministic"], found["first"], found["runs"]) == (False, "b", 8)
+    assert (found.deterministic, found.first, found.runs) == (False, "b", 8)
     hashes_of_b = ["2"] * 3 + ["7"] + ["2"] * 4
-    assert found["unstable"] == {"b": {"same": 7, "results": 2, "outliers": [3], "hashes": hashes_of_b}}
-    assert "7 of 8 runs agree; they differ first at b" in found["detail"]
+    assert found.unstable == {"b": Instability(7, 2, (3,), tuple(hashes_of_b))}
+    assert "7 of 8 runs agree; they differ first at b" in found.detail
 
 
 def test_one_run_says_nothing_about_determinism() -> None:
-    assert determinism([{"a": "1"}])["deterministic"] is None
-    assert determinism([])["deterministic"] is None
+    assert determinism([{"a": "1"}]).deterministic is None
+    assert determinism([]).deterministic is None
 
 
 def test_a_tensor_that_one_run_does_not_have_is_not_the_same() -> None:
-    assert determinism([{"a": "1", "b": "1"}, {"a": "1"}])["first"] == "b"
+    assert determinism([{"a": "1", "b": "1"}, {"a": "1"}]).first == "b"
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy"), min_size=3), min_size=2, max_size=6))
 def test_equal_runs_and_only_they_are_deterministic(runs: list[dict[str, str]]) -> None:
-    assert determinism(runs)["deterministic"] is all(run == runs[0] for run in runs)
+    assert determinism(runs).deterministic is all(run == runs[0] for run in runs)
 
 
 def test_what_is_not_the_same_twice_is_neither_right_nor_wrong() -> None:
     good = Verdict("consistent", "", 0)
     unstable = determinism([{"a": "1"}, {"a": "2"}])
-    assert final_verdict(good, {"determinism": unstable}).word == "not_deterministic"
-    assert final_verdict(good, {"determinism": {"release": unstable}}).exit_code == 1
+    assert final_verdict(good, Checks(determinism={"": unstable})).word == "not_deterministic"
+    assert final_verdict(good, Checks(determinism={"release": unstable})).exit_code == 1
     layers = determinism([{"layer": "1", "a": "1"}, {"layer": "2", "a": "2"}])
-    assert "first at layer" in final_verdict(good, {"determinism": {"release": unstable, "debug": layers}}).detail
-    assert final_verdict(good, {"determinism": determinism([{"a": "1"}] * 2)}) == good
-    assert final_verdict(good, {}) == good
+    assert "first at layer" in final_verdict(good, Checks(determinism={"release": unstable, "debug": layers})).detail
+    assert final_verdict(good, Checks(determinism={"": determinism([{"a": "1"}] * 2)})) == good
+    assert final_verdict(good, Checks()) == good
 
 
 def test_one_board_against_the_others_is_that_boards_fault() -> None:
     found = vote({"one": {"a": "1"}, "two": {"a": "1"}, "three": {"a": "9"}})
-    assert found["dissenting"] == ["three"] and not found["agree"]
-    assert vote({"one": {"a": "1"}, "two": {"a": "2"}, "three": {"a": "3"}})["dissenting"] == []
-    assert vote({"one": {"a": "1"}, "two": {"a": "2"}})["dissenting"] == []
+    assert found.dissenting == ("three",) and not found.agree
+    assert vote({"one": {"a": "1"}, "two": {"a": "2"}, "three": {"a": "3"}}).dissenting == ()
+    assert vote({"one": {"a": "1"}, "two": {"a": "2"}}).dissenting == ()
 
 
 def test_padding_does_not_count_in_a_hash(tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_a_tensor_in_several_files_is_told_by_those_whose_values_are_known(tmp_p
 
 
 def alone(*runs: dict[str, str], order: str = "network") -> Verdict:
-    return without_reference({"determinism": {"debug": determinism(runs) | {"order": order}}})
+    return without_reference(Checks(determinism={"debug": replace(determinism(runs), order=order)}))
 
 
 def test_repeats_that_agree_are_good_and_still_compared_with_nothing() -> None:
@@ -133,6 +134,6 @@ def test_files_that_differ_with_unknown_padding_are_no_agreement() -> None:
 
 
 def test_modes_that_contradict_each_other_are_bad_without_a_reference() -> None:
-    said = without_reference({"observer": observer({"release": {"a": "1"}, "debug": {"a": "2"}})})
+    said = without_reference(Checks(observer=observer({"release": {"a": "1"}, "debug": {"a": "2"}})))
     assert (said.word, said.exit_code) == ("diverges", 1) and "not compared with any reference" in said.detail
-    assert without_reference({}).exit_code == 0
+    assert without_reference(Checks()).exit_code == 0

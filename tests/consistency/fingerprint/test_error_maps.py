@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from harness.consistency.fingerprint.error_maps import channel_shares, error_map, step_histogram
+from harness.consistency.fingerprint.error_maps import channel_shares, error_map
 from harness.consistency.fingerprint.kinds import KINDS, advice, meaning
-from harness.consistency.metrics.pointwise import measure
-from harness.records import TensorSpec
+from harness.records import ErrorMap, TensorSpec
+from harness.records.codec import from_json, to_json
 from tests.support.fingerprint_kit import activation, spec_of
 
 # --------------------------------------------------------------------------- tables and pictures
@@ -27,11 +27,11 @@ def test_the_error_map_shows_where() -> None:
     board = r.copy()
     board[:, :, 100:, :50] ^= 1
     picture = error_map(board, r, spec_of(r))
-    values = np.array(picture["values"])
-    assert values.shape == (64, 64) and (picture["rows"], picture["columns"]) == (200, 100)
-    assert picture["axes"] == ["H", "W"]
+    values = np.array(picture.values)
+    assert values.shape == (64, 64) and (picture.rows, picture.columns) == (200, 100)
+    assert picture.axes == ("H", "W")
     assert (values[32:, :32] == 1).all() and not values[:32].any() and not values[:, 32:].any()
-    assert json.loads(json.dumps(picture)) == picture
+    assert from_json(ErrorMap, json.loads(json.dumps(to_json(picture)))).value == picture
 
 
 def test_the_error_map_of_nhwc_has_the_same_axes() -> None:
@@ -39,22 +39,20 @@ def test_the_error_map_of_nhwc_has_the_same_axes() -> None:
     board = r.copy()
     board[:, 3] ^= 1
     picture = error_map(board, r, TensorSpec("t", "s8", r.shape, "NHWC"))
-    assert picture["axes"] == ["H", "W"] and picture["values"][3] == [1.0] * 10
+    assert picture.axes == ("H", "W") and picture.values[3] == (1.0,) * 10
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (1000,), (3, 1), (2, 3, 4, 5, 6)])
 def test_pictures_of_odd_shapes_are_small_and_plain(shape: tuple[int, ...]) -> None:
     r = np.zeros(shape, np.int8)
     picture = error_map(r + np.int8(1), r)
-    assert 1 <= len(picture["values"]) <= 64 and 1 <= len(picture["values"][0]) <= 64
-    json.dumps(picture)
+    assert 1 <= len(picture.values) <= 64 and 1 <= len(picture.values[0]) <= 64
+    json.dumps(to_json(picture))
 
 
-def test_histogram_and_channel_profile() -> None:
+def test_the_channel_profile() -> None:
     r = activation((1, 100, 6, 6))
     board = r.copy()
     board[:, 50] ^= 1
     shares = channel_shares(board, r, 1)
     assert len(shares) == 64 and sum(share > 0 for share in shares) == 1
-    histogram = step_histogram(measure(board, r))
-    assert sum(histogram["counts"]) == r.size and histogram["steps"] == sorted(histogram["steps"])

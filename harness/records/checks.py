@@ -1,0 +1,152 @@
+"""What a comparison checks besides its layers, and what a run checks of itself where it was compared with nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.records.json_values import Json
+from harness.records.slots import stored
+from harness.records.tensors import Op
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Whether two modes give the same outputs: dumping the layers may change what is computed."""
+
+    same: bool | None = None  # None: there was nothing to hold side by side
+    modes: tuple[str, ...] = ()
+    differing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # output -> mode -> hash
+    unread: tuple[str, ...] = ()  # outputs that are not readable in every mode
+    detail: str = ""
+    within: bool | None = field(
+        default=None, metadata=stored(optional=True)
+    )  # of outputs that differ: both modes are within the policy
+
+
+@dataclass(frozen=True)
+class Instability:
+    """A tensor that repeats do not agree in."""
+
+    same: int = 0  # how often the commonest result came
+    results: int = 0  # how many different ones there are
+    outliers: tuple[int, ...] = ()  # numbers of the runs that gave another
+    hashes: tuple[str, ...] = ()  # of each run
+
+
+@dataclass(frozen=True)
+class Determinism:
+    """Whether repeats of one mode give the same tensors."""
+
+    deterministic: bool | None = None  # None: fewer than two runs, or nothing that could be judged
+    runs: int = 0
+    judged: int = 0  # tensors
+    first: str = ""  # that is not the same
+    unstable: Mapping[str, Instability] = field(default_factory=dict)
+    undecided: tuple[str, ...] = ()  # tensors that could not be judged
+    undecided_before: int = 0  # `first`
+    detail: str = ""
+    order: str = field(default="", metadata=stored(optional=True))  # of the tensors: "network" or "files"
+
+
+@dataclass(frozen=True)
+class GrowthPoint:
+    """One compared layer: its error in the run, and of its op alone."""
+
+    index: int = -1
+    name: str = ""
+    relative_l2: float | None = None
+    max_step: float | None = None
+    mismatch_share: float | None = None
+    single_max_step: float | None = None
+    single_relative_l2: float | None = None
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class OutputEffect:
+    """What is left of the difference at an output; the top-1 where it is a list of scores."""
+
+    name: str
+    relative_l2: float | None = None
+    top1_board: int | None = field(default=None, metadata=stored(optional=True))
+    top1_reference: int | None = field(default=None, metadata=stored(optional=True))
+    top1_same: bool | None = field(default=None, metadata=stored(optional=True))
+
+
+@dataclass(frozen=True)
+class NoiseRow:
+    """A layer's noise on the board over quantization's own; `reason` where there is none."""
+
+    index: int
+    name: str
+    ratio: float | None = None
+    word: str = field(default="not_compared", metadata=stored(damaged="not_compared"))
+    reason: str = field(default="", metadata=stored(optional=True))
+    board_noise: float | None = field(default=None, metadata=stored(optional=True))
+    simulator_noise: float | None = field(default=None, metadata=stored(optional=True))
+
+
+@dataclass(frozen=True)
+class LadderStage:
+    """A stage and whether it got the first stage's input: `proven`, `different` or `unknown`."""
+
+    name: str
+    inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # input -> dtype -> md5
+    alignment: str = field(default="unknown", metadata=stored(damaged="unknown"))
+
+
+@dataclass(frozen=True)
+class LadderStep:
+    """A stage held against the one before."""
+
+    before: str = field(metadata=stored(key="from"))
+    after: str = field(metadata=stored(key="to"))
+    inputs: str = "unknown"
+    word: str = "not_aligned"
+    detail: str = ""
+    first_difference: str = field(default="", metadata=stored(optional=True))
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Float, calibrated, quantized, compiled, board, side by side."""
+
+    stages: tuple[LadderStage, ...] = ()
+    steps: tuple[LadderStep, ...] = ()
+    first: str = ""  # stage that departs
+    table: tuple[Mapping[str, str], ...] = ()  # per tensor: "name", and stage -> verdict
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """Several boards with one model and one input."""
+
+    agree: bool | None = None
+    dissenting: tuple[str, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class NetworkOps:
+    """The ops of the graph that a comparison followed."""
+
+    ops: tuple[Op, ...] = ()
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Each part is there where it was asked. `other` is what this version does not know."""
+
+    graph: NetworkOps | None = field(default=None, metadata=stored(optional=True))
+    growth: tuple[GrowthPoint, ...] = field(default=(), metadata=stored(optional=True))
+    outputs: tuple[OutputEffect, ...] = field(default=(), metadata=stored(optional=True))
+    three_way: tuple[NoiseRow, ...] | None = field(default=None, metadata=stored(optional=True))
+    observer: Observer | None = field(default=None, metadata=stored(optional=True))
+    determinism: Mapping[str, Determinism] = field(
+        default_factory=dict, metadata=stored(optional=True)
+    )  # kind of mode -> its repeats
+    ladder: Ladder | None = field(default=None, metadata=stored(optional=True))
+    vote: Vote | None = field(default=None, metadata=stored(optional=True))
+    other: Mapping[str, Json] = field(default_factory=dict, metadata=stored(rest=True))

@@ -1,0 +1,79 @@
+"""A run beside an earlier one: what was not the same, and what became of verdict, layers and latency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.records.slots import stored
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that was not the same in both runs."""
+
+    what: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True)
+class VerdictChange:
+    """Both words; `change` is `same`, `better`, `worse`, or `other` where one of them cannot be ranked."""
+
+    before: str = ""
+    now: str = ""
+    change: str = ""
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """A layer whose verdict is another one."""
+
+    name: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True)
+class LayerChanges:
+    """How many layers were compared in both runs, and those whose verdict is another one."""
+
+    both: int = 0
+    worse: tuple[LayerChange, ...] = ()
+    better: tuple[LayerChange, ...] = ()
+    no_longer_compared: tuple[LayerChange, ...] = ()
+    newly_compared: tuple[LayerChange, ...] = ()
+
+
+@dataclass(frozen=True)
+class TimePart:
+    """A part of the end-to-end time in both runs."""
+
+    part: str
+    before_us: float | None = None
+    now_us: float | None = None
+
+
+@dataclass(frozen=True)
+class LatencyChange:
+    """Mean end-to-end latency of both; `percent` only where the two can be held against each other."""
+
+    before_us: float | None = None
+    now_us: float | None = None
+    percent: float | None = None
+    why_not: str = ""
+    estimated: bool = field(default=False, metadata=stored(damaged=True))
+    parts: tuple[TimePart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The run of --previous, and what changed since."""
+
+    run: str = ""
+    started_utc: str = ""
+    changed: tuple[Change, ...] = ()
+    verdict: VerdictChange = field(default_factory=VerdictChange)
+    layers: LayerChanges = field(default_factory=LayerChanges)
+    latency: LatencyChange = field(default_factory=LatencyChange)
+    max_slower_percent: float | None = None
