@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.errors import COULD_NOT_MEASURE
 from harness.records.checks import Checks
 from harness.records.json_values import Json
 from harness.records.slots import stored
@@ -173,7 +172,7 @@ class Picture:
     map: ErrorMap | None = None
 
 
-UNKNOWN = Verdict("not_measured", "run.json is damaged where it holds the verdict", COULD_NOT_MEASURE)
+UNKNOWN = Verdict("not_measured", "run.json is damaged where it holds the verdict", exit_code=3)
 NOTHING_SEEN = Coverage(0, 0, 0, 0)
 
 

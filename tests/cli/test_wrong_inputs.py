@@ -15,8 +15,8 @@ from harness.consistency.compare import Settings, compare
 from harness.dumps.folders import read_dumps
 from harness.records import Comparison
 from harness.reference.open import Reference, open_reference, run_reference
+from tests.records.kit import find
 from tests.support.nets import Array, board_folder, float_model, inputs_of, quantized_model
-from tests.support.records_kit import find
 
 Inputs = Mapping[str, Array]
 

@@ -25,8 +25,8 @@ from harness.records import (
     Origin,
 )
 from harness.toolchains.records import PlannedNode
+from tests.records.kit import find
 from tests.support.diagnosis_kit import CUT, PLAIN, ROOT, build, compared, failed, layer, op, rules, sensed, subgraph
-from tests.support.records_kit import find
 
 # --------------------------------------------------------------------------- one rule at a time
 

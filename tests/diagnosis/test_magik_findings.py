@@ -14,8 +14,8 @@ from harness.diagnosis.plan import Plan, join, read_build
 from harness.emulator.magik.build_log import COLUMNS, NAME_COLUMNS
 from harness.records import Comparison, Coverage, Layer, Verdict
 from harness.toolchains import read_any
+from tests.records.kit import find
 from tests.support.magik_texts import MAGIK, captured
-from tests.support.records_kit import find
 
 RUN: dict[str, Any] = {"board": {"platform": "magik"}, "case": {}, "notes": [], "memory": {}}
 

@@ -15,8 +15,8 @@ from harness.records import (
     Metrics,
 )
 from harness.toolchains.records import Estimate, Message, PlannedNode
+from tests.records.kit import find
 from tests.support.diagnosis_kit import CUT, build, compared, layer, op, planned, subgraph
-from tests.support.records_kit import find
 from tests.support.toolchain_samples import SAMPLES, x5_log
 
 # --------------------------------------------------------------------------- the plan

@@ -10,8 +10,8 @@ from harness.profiling.somstatus import read_somstatus
 from harness.profiling.telemetry import Sense, busy_before, hottest, read_sysfs, sample_of, senses_of_record, slowed
 from harness.records import Telemetry
 from harness.records.codec import to_json
+from tests.records.kit import typed
 from tests.support.horizon_fixtures import X3_SOMSTATUS, X5_SOMSTATUS, captured
-from tests.support.records_kit import typed
 
 
 def test_headers_with_a_unit_are_megahertz() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.records.kit import render
 from tests.support import fixtures_run as runs
-from tests.support.records_kit import render
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = Path("/usr/bin/chromium")

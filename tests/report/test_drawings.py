@@ -6,9 +6,9 @@ import pytest
 
 from harness.records.codec import to_json
 from harness.report.drawings import drawings
+from tests.records.kit import tables
 from tests.support import fixtures_run as runs
 from tests.support.fixtures_layers import error_map
-from tests.support.records_kit import tables
 
 # ------------------------------------------------------------------ drawings
 

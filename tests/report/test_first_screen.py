@@ -8,8 +8,8 @@ import re
 import pytest
 
 from harness.cli.run import TONES
+from tests.records.kit import lines, render, tables, toned_lines
 from tests.support import fixtures_run as runs
-from tests.support.records_kit import lines, render, tables, toned_lines
 
 
 def first_screen(run: runs.Run) -> str:

@@ -20,8 +20,8 @@ from harness.records.codec import to_json
 from harness.report import values
 from harness.report.drawings import drawings, error_propagation
 from harness.report.tables.layers import level, small
+from tests.records.kit import lines, render, tables
 from tests.support import fixtures_run as runs
-from tests.support.records_kit import lines, render, tables
 
 # ------------------------------------------------------------------ figures
 

@@ -12,9 +12,9 @@ import pytest
 from harness.report.markdown import markdown
 from harness.report.page import render_tables
 from harness.report.write import write_report
+from tests.records.kit import lines, tables, typed
 from tests.support import fixtures_run as runs
 from tests.support.builds import Built, build, harness
-from tests.support.records_kit import lines, tables, typed
 
 PRIVATE = {
     "hostname": "kestrel-lab-41",

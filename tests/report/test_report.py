@@ -15,8 +15,8 @@ from harness.errors import InputError
 from harness.report import write_report
 from harness.report.tables.layers import STANDINGS
 from harness.runs.folder import save_run
+from tests.records.kit import render, typed
 from tests.support import fixtures_run as runs
-from tests.support.records_kit import render, typed
 
 
 class Page(HTMLParser):

@@ -6,8 +6,8 @@ import pytest
 
 from harness.report.markdown import code, markdown, prose
 from harness.report.tables import headline
+from tests.records.kit import lines, tables
 from tests.support import fixtures_run as runs
-from tests.support.records_kit import lines, tables
 
 # ------------------------------------------------------------------ headline
 

@@ -10,8 +10,8 @@ from harness.records import Layer
 from harness.report.tables.checks import disagreements
 from harness.report.tables.layers import STANDINGS, standing
 from harness.report.write import as_json
+from tests.records.kit import tables
 from tests.support import fixtures_run as runs
-from tests.support.records_kit import tables
 
 # ------------------------------------------------------------------ layers
 

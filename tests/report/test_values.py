@@ -7,8 +7,8 @@ import math
 import pytest
 
 from harness.report import values
+from tests.records.kit import tables
 from tests.support import fixtures_run as runs
-from tests.support.records_kit import tables
 
 # ------------------------------------------------------------------ figures
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from harness.errors import InputError
 from harness.records import Case, FileIdentity
 from harness.review import identity
-from tests.support.records_kit import typed
+from tests.records.kit import typed
 
 
 def test_weights_beside_an_onnx_belong_to_it(tmp_path: Path) -> None:

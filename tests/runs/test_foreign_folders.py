@@ -30,9 +30,9 @@ from harness.runs.resume import load as load_resume
 from harness.runs.resume import save as save_resume
 from harness.session import repeats
 from harness.session.inputs import plan_inputs
+from tests.records.kit import typed
 from tests.support import fixtures_run as runs
 from tests.support.builds import harness
-from tests.support.records_kit import typed
 
 
 def digest_of(tree: Path) -> str:

@@ -16,9 +16,9 @@ from harness.report.markdown import markdown
 from harness.report.page import render_tables
 from harness.runs import previous
 from harness.runs.previous import find_previous, judged
+from tests.records.kit import lines, tables, typed
 from tests.support.builds import Built, build, harness
 from tests.support.fixtures_run import ALL
-from tests.support.records_kit import lines, tables, typed
 
 GOOD = Verdict("consistent", "64 of 64 layers, all exact", 0)
 

@@ -18,7 +18,7 @@ from harness.records import (
     Verdict,
 )
 from harness.toolchains.records import Artifact
-from tests.support.records_kit import checks_of, find
+from tests.records.kit import checks_of, find
 
 ROOT = Path(__file__).resolve().parents[2]
 

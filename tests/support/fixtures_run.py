@@ -22,6 +22,7 @@ from harness.records import (
 )
 from harness.records.codec import to_json
 from harness.runs.previous import against
+from tests.records.kit import typed
 from tests.support.fixtures_layers import (
     BLOCK,
     KINDS,
@@ -41,7 +42,6 @@ from tests.support.fixtures_layers import (
     wrong_metrics,
 )
 from tests.support.fixtures_parts import findings, mode, model_info, plan, profile, telemetry
-from tests.support.records_kit import typed
 
 
 def base_run() -> Run:

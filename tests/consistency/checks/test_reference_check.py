@@ -12,8 +12,8 @@ import pytest
 from benchmarks import network_models as networks
 from harness.consistency.checks.reference_check import BoardSession, Doubt, check, check_run, doubtful_ops, findings
 from harness.reference.open import Reference, open_reference, run_reference
+from tests.records.kit import typed
 from tests.support.ort_models import noise, small_quantized
-from tests.support.records_kit import typed
 
 GOOD: dict[str, Any] = {
     "optimizations": "disabled", "threads": 1, "machine": "x86_64", "vnni": True, "onnxruntime": "1.23.0",
