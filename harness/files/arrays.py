@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError
+from harness.records import InputFacts
 
 NPY_MAGIC = b"\x93NUMPY"
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF8", b"RIFF", b"II*\x00", b"MM\x00*")
@@ -49,11 +49,11 @@ class Raw:
     is_open: bool
 
 
-def read_npy(path: Path, fact: Mapping[str, Any]) -> Raw:
+def read_npy(path: Path, wanted: InputFacts) -> Raw:
     """The elements of an .npy for one input of the board.
 
-    `fact` has `name`, `dtype`, and `shapes`, the shapes that fit (-1: any size); where all sizes are fixed, leading
-    sizes of one may be left out or added, for they move no byte. Errors: InputError that says both shapes and dtypes.
+    Its `shapes` are those that fit (-1: any size); where all sizes are fixed, leading sizes of one may be left out or
+    added, for they move no byte. Errors: InputError that says both shapes and dtypes.
     """
     import numpy as np
 
@@ -61,19 +61,19 @@ def read_npy(path: Path, fact: Mapping[str, Any]) -> Raw:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable .npy ({error})", "save it again: np.save(path, array)") from None
-    shapes = [tuple(shape) for shape in fact.get("shapes", ())]
+    shapes = list(wanted.shapes)
     dtype = _DTYPES.get(array.dtype.name, array.dtype.name)
     if not shapes:
         raise InputError(
-            f"{path}: the board does not tell the shape of input {fact['name']!r}: an .npy cannot be held against it",
+            f"{path}: the board does not tell the shape of input {wanted.name!r}: an .npy cannot be held against it",
             "give the raw bytes: array.tofile('input.bin')",
         )
     shape = next((shape for shape in shapes if _fits(array.shape, shape)), None)
-    if dtype != fact.get("dtype") or shape is None:
-        wanted = f"{fact.get('dtype') or '?'} {' or '.join(map(_in_words, shapes))}"
+    if dtype != wanted.dtype or shape is None:
+        takes = f"{wanted.dtype or '?'} {' or '.join(map(_in_words, shapes))}"
         raise InputError(
-            f"{path}: holds {dtype} {_in_words(array.shape)}, input {fact['name']!r} takes {wanted}",
-            _mend(path, fact, dtype, tuple(array.shape), shapes),
+            f"{path}: holds {dtype} {_in_words(array.shape)}, input {wanted.name!r} takes {takes}",
+            _mend(path, wanted, dtype, tuple(array.shape), shapes),
         )
     data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
     return Raw(data, tuple(array.shape), -1 in shape)
@@ -92,16 +92,14 @@ def _without_leading_ones(shape: Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
-def _mend(
-    path: Path, fact: Mapping[str, Any], dtype: str, given: tuple[int, ...], shapes: Sequence[tuple[int, ...]]
-) -> str:
+def _mend(path: Path, wanted: InputFacts, dtype: str, given: tuple[int, ...], shapes: Sequence[tuple[int, ...]]) -> str:
     """What to type where an array does not fit: a cast, other axes, a conversion of pixels."""
     if any(_fits(given, shape) for shape in shapes):
-        return f"only its type is another: np.save(path, array.astype('{_numpy_name(str(fact.get('dtype')))}'))"
+        return f"only its type is another: np.save(path, array.astype('{_numpy_name(wanted.dtype)}'))"
     for order in ((0, 2, 3, 1), (0, 3, 1, 2)):
         if len(given) == len(shapes[0]) == 4 and tuple(given[axis] for axis in order) == shapes[0]:
             return f"its axes are in another order: np.save(path, array.transpose{order})"
-    line = convert_line(path, fact)
+    line = convert_line(path, wanted)
     is_pixels = dtype == "u8" and len(given) in (3, 4) and given[-1] in (1, 3, 4)
     return line if line and is_pixels else "save the array that the model takes: np.save(path, array)"
 
@@ -114,10 +112,9 @@ def _numpy_name(dtype: str) -> str:
     return next((name for name, short in _DTYPES.items() if short == dtype), "uint8")
 
 
-def convert_line(path: Path, fact: Mapping[str, Any]) -> str:
+def convert_line(path: Path, wanted: InputFacts) -> str:
     """The whole line that makes this input out of a picture; "" where `harness convert` cannot make it.
 
-    `fact["convert"]` holds the options of the line; only the platform knows them.
+    Its `convert` holds the options of the line; only the platform knows them.
     """
-    options = str(fact.get("convert") or "")
-    return f"harness convert {shlex.quote(str(path))} {options}" if options else ""
+    return f"harness convert {shlex.quote(str(path))} {wanted.convert}" if wanted.convert else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError
 from harness.records import (
@@ -17,6 +16,7 @@ from harness.records import (
     Dump,
     Failure,
     Gap,
+    InputFacts,
     Invocation,
     Job,
     Latency,
@@ -111,10 +111,8 @@ class Platform(ABC):
     # ---- inputs
 
     @abstractmethod
-    def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
-        """Per input, in the model's order: {"name", "bytes" (what the tool takes), "describe" (for people), "dtype",
-        "shapes" (of arrays that hold it; -1 is open), "convert" (options of `harness convert`, "" for none),
-        "encoded_suffixes" (files that the tool decodes itself), "raw_modes" (modes that decode none)}."""
+    def read_input_facts(self, info: ModelInfo) -> tuple[InputFacts, ...]:
+        """What the tool takes for each input, in the model's order."""
 
     def reference_inputs(self, reference: Path) -> dict[str, str] | None:
         """md5 by name of the inputs that a PC's dump folder holds; None where this platform's PC tool keeps none."""

@@ -132,6 +132,20 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class InputFacts:
+    """What a board's tool takes for one input of a model."""
+
+    name: str
+    size_bytes: int | None  # of the raw file; None where it is not fixed
+    dtype: str = ""  # of its elements, as in TensorSpec; "" where nothing tells
+    describe: str = ""  # for people: kind, sizes, where it comes from
+    shapes: tuple[tuple[int, ...], ...] = ()  # of arrays that hold it; -1 is open
+    convert: str = ""  # options of `harness convert` that make it of a picture; "" where it cannot
+    encoded_suffixes: tuple[str, ...] = ()  # of files that the tool decodes itself
+    raw_modes: tuple[str, ...] = ()  # modes that decode none
+
+
+@dataclass(frozen=True)
 class OpTime:
     """Time of one op, node or subgraph as the board's profiler names it."""
 

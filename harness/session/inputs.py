@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from harness.errors import InputError
 from harness.files.arrays import Raw, convert_line, is_npy, is_picture, read_npy
 from harness.files.packed import refuse_packed
 from harness.files.safe import new_file, write_file
 from harness.names import safe_name
-from harness.records import Case, FedInput
+from harness.records import Case, FedInput, InputFacts
 
 NOISE_SEED = 20260101  # fixed, so that two runs without --input feed the same bytes
+FLOATS = {"f16": "<f2", "f32": "<f4", "f64": "<f8"}
+WHOLE_NUMBERS = re.compile(r"[su][0-9]{1,2}|bool8")  # any bytes are values of these
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,12 @@ class BoardInput:
 
 
 def plan_inputs(
-    given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]], scratch: Path, *, raw: bool = False
+    given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts], scratch: Path, *, raw: bool = False
 ) -> tuple[BoardInput, ...]:
     """Order the given files as the model wants them; make seeded noise when none was given, and say so.
 
     What is used lies in `scratch` afterwards; an .npy of the input's dtype and shape lies there as raw bytes.
-    `facts` is the platform's answer: name and size in bytes (None when unknown) per input, in the model's order.
+    `facts` is the platform's answer for each input, in the model's order.
     `raw` says that a picture will not do, though the board's tool decodes some: a reference is fed with the same bytes.
     Errors: InputError for a missing file, an unknown or repeated tensor, a wrong number, size, dtype or shape.
     """
@@ -54,9 +56,9 @@ def plan_inputs(
     )
 
 
-def wants_raw(case: Case, modes: Sequence[str], facts: Sequence[dict[str, Any]]) -> bool:
+def wants_raw(case: Case, modes: Sequence[str], facts: Sequence[InputFacts]) -> bool:
     """Whether a picture that the board's tool decodes will not do: a PC's model, or a debug program, takes values."""
-    raw_modes = {mode for fact in facts for mode in fact.get("raw_modes", ())}
+    raw_modes = {mode for fact in facts for mode in fact.raw_modes}
     return bool(case.reference or case.floats or raw_modes & set(case.modes or modes))
 
 
@@ -68,14 +70,14 @@ def tool_name(fed: FedInput) -> str:
 
 
 def _planes(
-    given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]], scratch: Path
+    given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts], scratch: Path
 ) -> Sequence[tuple[str, Path]]:
     """One NV12 file for a model that takes its two planes as inputs `..._y` and `..._uv`: two files in `scratch`.
 
     Newer toolchains compile an NV12 input so. Anything that is not surely one is given back as it is.
     """
-    sizes = [int(fact.get("bytes") or 0) for fact in facts]
-    names = [fact["name"] for fact in facts]
+    sizes = [fact.size_bytes or 0 for fact in facts]
+    names = [fact.name for fact in facts]
     if len(given) != 1 or len(facts) != 2 or 0 in sizes or sizes[0] != 2 * sizes[1]:
         return given
     stem = names[0].removesuffix("_y")
@@ -84,7 +86,7 @@ def _planes(
     path = given[0][1]
     if is_picture(path) and path.stat().st_size != sum(sizes):
         raise _picture(path, _nv12_fact(stem, facts[0]))
-    whole = {"name": stem, "dtype": "u8", "shapes": ((sum(sizes),), *_nv12_shapes(facts[0]))}
+    whole = InputFacts(stem, sum(sizes), "u8", shapes=((sum(sizes),), *_nv12_shapes(facts[0])))
     data = read_npy(path, whole).data if is_npy(path) else path.read_bytes()
     if len(data) != sum(sizes):
         return given
@@ -94,24 +96,24 @@ def _planes(
     return [(name, scratch / f"{safe_name(name)}.bin") for name, _ in planes]
 
 
-def _nv12_fact(stem: str, luma: dict[str, Any]) -> dict[str, Any]:
+def _nv12_fact(stem: str, luma: InputFacts) -> InputFacts:
     """What is said of the two planes' one picture."""
     sides = [f"{shape[1]}x{shape[0] // 3 * 2}" for shape in _nv12_shapes(luma)]
     described = f"NV12 {''.join(sides)}, which is cut into its two planes"
-    return {"name": stem, "describe": described, "convert": f"--size {sides[0]} --to nv12" if sides else ""}
+    return InputFacts(stem, None, "u8", described, convert=f"--size {sides[0]} --to nv12" if sides else "")
 
 
-def _nv12_shapes(luma: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+def _nv12_shapes(luma: InputFacts) -> tuple[tuple[int, ...], ...]:
     """The usual array of an NV12 picture, (H * 3 / 2, W), from the shape of its luma plane."""
-    sizes = [size for size in next(iter(luma.get("shapes", ())), ()) if size != 1]
+    sizes = [size for size in next(iter(luma.shapes), ()) if size != 1]
     return ((sizes[0] * 3 // 2, sizes[1]),) if len(sizes) == 2 else ()
 
 
-def _taken(item: BoardInput, fact: dict[str, Any], position: int, scratch: Path, raw: bool) -> BoardInput:
+def _taken(item: BoardInput, fact: InputFacts, position: int, scratch: Path, raw: bool) -> BoardInput:
     """One file, held against what its input takes, and kept in `scratch`."""
     if is_npy(item.path):
         array = read_npy(item.path, fact)
-        if not array.is_open or ".npy" not in fact.get("encoded_suffixes", ()):
+        if not array.is_open or ".npy" not in fact.encoded_suffixes:
             return _of_array(item, array, position, scratch)
         return _kept(item, position, scratch)
     _check_size(item, fact, raw)
@@ -135,31 +137,38 @@ def _kept(item: BoardInput, position: int, scratch: Path) -> BoardInput:
     return replace(item, path=path, given_name=item.path.name)
 
 
-def _noise(fact: dict[str, Any], scratch: Path) -> BoardInput:
-    if not fact.get("bytes"):
-        raise InputError(
-            f"input {fact['name']!r} has no fixed size, so it cannot be made up", f"give --input {fact['name']}=FILE"
-        )
-    path = scratch / f"{safe_name(fact['name'])}.bin"
+def _noise(fact: InputFacts, scratch: Path) -> BoardInput:
+    path = scratch / f"{safe_name(fact.name)}.bin"
     write_file(path, _noise_bytes(fact), scratch.parent)
-    note = f"input {fact['name']!r} is seeded noise (seed {NOISE_SEED}): no --input was given"
-    return BoardInput(fact["name"], path, generated=True, note=note)
+    note = f"input {fact.name!r} is seeded noise (seed {NOISE_SEED}): no --input was given"
+    return BoardInput(fact.name, path, generated=True, note=note)
 
 
-def _noise_bytes(fact: dict[str, Any]) -> bytes:
-    """Noise that is a valid number in the input's type: raw random bytes read as floats would hold NaN."""
-    source = random.Random(NOISE_SEED)
-    size = int(fact["bytes"])
-    if fact.get("dtype") in ("f16", "f32", "f64"):
+def _noise_bytes(fact: InputFacts) -> bytes:
+    """Noise that is a valid number in the input's type: raw random bytes read as floats would hold NaN.
+
+    Errors: InputError for an input of no fixed size, or of a type that is not told or that no noise is known for.
+    """
+    if not fact.size_bytes:
+        raise _not_made_up(fact, "has no fixed size")
+    if fact.dtype in FLOATS:
         import numpy as np
 
-        kind = np.dtype({"f16": "<f2", "f32": "<f4", "f64": "<f8"}[fact["dtype"]])
-        return np.random.default_rng(NOISE_SEED).standard_normal(size // kind.itemsize).astype(kind).tobytes()
-    return source.randbytes(size)
+        kind = np.dtype(FLOATS[fact.dtype])
+        return (
+            np.random.default_rng(NOISE_SEED).standard_normal(fact.size_bytes // kind.itemsize).astype(kind).tobytes()
+        )
+    if not WHOLE_NUMBERS.fullmatch(fact.dtype):
+        raise _not_made_up(fact, f"is of type {fact.dtype!r}" if fact.dtype else "has no dtype that the board tells")
+    return random.Random(NOISE_SEED).randbytes(fact.size_bytes)
 
 
-def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]]) -> tuple[BoardInput, ...]:
-    names = [fact["name"] for fact in facts]
+def _not_made_up(fact: InputFacts, why: str) -> InputError:
+    return InputError(f"input {fact.name!r} {why}, so it cannot be made up", f"give --input {fact.name}=FILE")
+
+
+def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> tuple[BoardInput, ...]:
+    names = [fact.name for fact in facts]
     files: dict[str, Path] = {}
     for name, path in given:
         if not name:
@@ -179,36 +188,36 @@ def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]])
     return tuple(BoardInput(name, files[name]) for name in names)
 
 
-def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[dict[str, Any]]) -> tuple[BoardInput, ...]:
+def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> tuple[BoardInput, ...]:
     if len(given) != len(facts):
-        names = ", ".join(repr(fact["name"]) for fact in facts)
+        names = ", ".join(repr(fact.name) for fact in facts)
         raise InputError(
             f"the model takes {len(facts)} input{'' if len(facts) == 1 else 's'} ({names}), given {len(given)}",
             "give one --input each, in this order or as TENSOR=FILE",
         )
-    return tuple(BoardInput(fact["name"], path) for fact, (_, path) in zip(facts, given, strict=True))
+    return tuple(BoardInput(fact.name, path) for fact, (_, path) in zip(facts, given, strict=True))
 
 
-def _check_size(item: BoardInput, fact: dict[str, Any], raw: bool) -> None:
+def _check_size(item: BoardInput, fact: InputFacts, raw: bool) -> None:
     """Errors: InputError for a picture where pixels are wanted, a packed file, or another number of bytes."""
-    size, expected = item.path.stat().st_size, fact.get("bytes")
-    decoded = item.path.suffix.lower() in fact.get("encoded_suffixes", ())  # the tool decodes jpg and txt itself
+    size, expected = item.path.stat().st_size, fact.size_bytes
+    decoded = item.path.suffix.lower() in fact.encoded_suffixes  # the tool decodes jpg and txt itself
     if is_picture(item.path) and (raw or not decoded) and size != expected:
         raise _picture(item.path, fact)
     if not expected or size == expected or decoded:
         return
     refuse_packed(item.path, f"the {expected} bytes that input {item.tensor!r} takes")
     raise InputError(
-        f"{item.path}: input {item.tensor!r} takes {expected} bytes ({fact.get('describe', '')}), the file has {size}",
+        f"{item.path}: input {item.tensor!r} takes {expected} bytes ({fact.describe}), the file has {size}",
         "harness convert makes board inputs from images; an .npy of the right dtype and shape is taken as it is",
     )
 
 
-def _picture(path: Path, fact: dict[str, Any]) -> InputError:
+def _picture(path: Path, fact: InputFacts) -> InputError:
     """What is said of a jpg or png: the whole line that converts it, or that no line does."""
     line = convert_line(path, fact)
     otherwise = "prepare it as in training, save it (np.save('input.npy', array)), and give the .npy"
     return InputError(
-        f"{path}: a picture, and input {fact['name']!r} takes raw values: {fact.get('describe', '')}",
+        f"{path}: a picture, and input {fact.name!r} takes raw values: {fact.describe}",
         f"{line}   (then --input the file that it writes)" if line else otherwise,
     )

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.platforms.base import Platform
-from harness.records import Board, Case, Failure, Invocation, Job, ModelInfo, TensorSpec
+from harness.records import Board, Case, Failure, InputFacts, Invocation, Job, ModelInfo, TensorSpec
 from harness.report import write_report
 from harness.review import judge
 from harness.review.expectation import Expectation
@@ -34,8 +34,8 @@ class Minimal(Platform):
     def read_failure(self, mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
         return None if code == 0 else Failure("crash", f"exit code {code}")
 
-    def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
-        return tuple({"name": spec.name, "bytes": 4, "dtype": spec.dtype} for spec in info.inputs)
+    def read_input_facts(self, info: ModelInfo) -> tuple[InputFacts, ...]:
+        return tuple(InputFacts(spec.name, 4, spec.dtype) for spec in info.inputs)
 
 
 def quiet(*_: object) -> None:

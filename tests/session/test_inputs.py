@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from harness.errors import InputError
+from harness.records import InputFacts
 from harness.session.inputs import plan_inputs
 
 FACTS = (
-    {"name": "images", "bytes": 12, "describe": "u8 (1,3,2,2)"},
-    {"name": "mask", "bytes": 4, "describe": "u8 (1,1,2,2)"},
+    InputFacts("images", 12, "u8", "u8 (1,3,2,2)"),
+    InputFacts("mask", 4, "u8", "u8 (1,1,2,2)"),
 )
 
 
@@ -71,20 +72,30 @@ def test_without_files_the_noise_is_the_same_each_time_and_said(tmp_path: Path) 
 
 
 def test_noise_for_floats_is_finite(tmp_path: Path) -> None:
-    (made,) = plan_inputs([], [{"name": "x", "bytes": 4000, "dtype": "f32"}], tmp_path / "n")
+    (made,) = plan_inputs([], [InputFacts("x", 4000, "f32")], tmp_path / "n")
     assert np.isfinite(np.frombuffer(made.path.read_bytes(), "<f4")).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "missing"), [("", "has no dtype that the board tells"), ("f8", "is of type 'f8'"), ("?", "is of type")]
+)
+def test_random_bytes_are_not_taken_for_numbers_of_a_type_that_nobody_told(
+    tmp_path: Path, dtype: str, missing: str
+) -> None:
+    with pytest.raises(InputError, match=f"input 'x' {missing}") as caught:
+        plan_inputs([], [InputFacts("x", 4000, dtype)], tmp_path / "n")
+    assert caught.value.hint == "give --input x=FILE"
 
 
 def test_an_input_of_unknown_size_is_not_made_up(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no fixed size"):
-        plan_inputs([], [{"name": "x", "bytes": None}], tmp_path / "n")
+        plan_inputs([], [InputFacts("x", None, "f32")], tmp_path / "n")
 
 
 # --------------------------------------------------------------------------- arrays and pictures
 
-IMAGE = {"name": "images", "bytes": 48, "dtype": "f32", "describe": "f32 1x3x2x2", "shapes": ((1, 3, 2, 2),)}
-PIXELS = {"name": "images", "bytes": 24, "dtype": "u8", "describe": "NV12 4x4", "shapes": ((1, 6, 4),)}
-PIXELS |= {"convert": "--size 4x4 --to nv12", "encoded_suffixes": (".jpg",)}
+IMAGE = InputFacts("images", 48, "f32", "f32 1x3x2x2", ((1, 3, 2, 2),))
+PIXELS = InputFacts("images", 24, "u8", "NV12 4x4", ((1, 6, 4),), "--size 4x4 --to nv12", (".jpg",))
 VALUES = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
 
 
@@ -127,7 +138,7 @@ def test_an_array_that_does_not_fit_is_answered_with_both_shapes_and_dtypes(
 
 
 def test_an_array_for_a_tool_that_reads_arrays_keeps_its_own_shape_where_the_input_is_open(tmp_path: Path) -> None:
-    fact = {"name": "x", "bytes": None, "dtype": "f32", "shapes": ((-1, 3, 2, 2),), "encoded_suffixes": (".npy",)}
+    fact = InputFacts("x", None, "f32", shapes=((-1, 3, 2, 2),), encoded_suffixes=(".npy",))
     path = saved(tmp_path / "x.npy", np.zeros((5, 3, 2, 2), np.float32))
     (made,) = plan_inputs([("", path)], [fact], tmp_path / "in")
     assert made.path.read_bytes() == path.read_bytes() and made.path.suffix == ".npy"
@@ -170,10 +181,7 @@ def test_raw_bytes_that_begin_as_pictures_or_archives_do_are_raw_bytes(tmp_path:
 
 @pytest.mark.parametrize("shape", [(6, 4), (1, 6, 4), (24,)])
 def test_an_array_of_one_nv12_picture_feeds_both_planes(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    facts = [
-        {"name": "p_y", "bytes": 16, "dtype": "u8", "shapes": ((1, 4, 4, 1),)},
-        {"name": "p_uv", "bytes": 8, "dtype": "u8", "shapes": ((1, 2, 2, 2),)},
-    ]
+    facts = [InputFacts("p_y", 16, "u8", shapes=((1, 4, 4, 1),)), InputFacts("p_uv", 8, "u8", shapes=((1, 2, 2, 2),))]
     path = saved(tmp_path / "x.npy", np.arange(24, dtype=np.uint8).reshape(shape))
     luma, chroma = plan_inputs([("", path)], facts, tmp_path / "in")
     assert luma.path.read_bytes() == bytes(range(16)) and chroma.path.read_bytes() == bytes(range(16, 24))

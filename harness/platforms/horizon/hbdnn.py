@@ -25,6 +25,7 @@ from harness.records import (
     Dump,
     Failure,
     Gap,
+    InputFacts,
     Invocation,
     Job,
     Latency,
@@ -160,7 +161,7 @@ class Hbdnn(Platform):
 
     # ---- inputs
 
-    def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
+    def read_input_facts(self, info: ModelInfo) -> tuple[InputFacts, ...]:
         return inputs.input_facts(info)
 
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:

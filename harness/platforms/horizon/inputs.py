@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.errors import InputError
 from harness.images.pixels import nv12_to_yuv444
 from harness.platforms.horizon.dumps import DTYPE_BITS
-from harness.records import ModelInfo, TensorSpec
+from harness.records import InputFacts, ModelInfo, TensorSpec
 
 _ENCODED_PICTURES = (".jpg", ".jpeg", ".png")  # the tool decodes and scales these itself
 _NUMPY = {
@@ -44,24 +44,24 @@ def valid_bytes(spec: TensorSpec, source: str = "") -> int | None:
     return None if bits is None else (prod(spec.shape) * bits + 7) // 8
 
 
-def input_facts(info: ModelInfo) -> tuple[dict[str, Any], ...]:
-    """Per input, in the model's order: name, bytes (None when not fixed), dtype, describe, encoded_suffixes."""
-    return tuple(_fact(info, index, spec) for index, spec in enumerate(info.inputs))
+def input_facts(info: ModelInfo) -> tuple[InputFacts, ...]:
+    """What the tool takes for each input, in the model's order."""
+    return tuple(_facts(info, index, spec) for index, spec in enumerate(info.inputs))
 
 
-def _fact(info: ModelInfo, index: int, spec: TensorSpec) -> dict[str, Any]:
+def _facts(info: ModelInfo, index: int, spec: TensorSpec) -> InputFacts:
     source = _at(info.input_sources, index)
     kind = _at(info.input_types, index) or spec.dtype.upper()
     picture = kind in ("Y", "NV12", "NV12_SEPARATE", "YUV444", "RGB", "BGR")
-    return {
-        "name": spec.name,
-        "bytes": valid_bytes(spec, source),
-        "dtype": spec.dtype,
-        "describe": _describe(spec, kind, source),
-        "encoded_suffixes": _ENCODED_PICTURES if picture else (".txt",),
-        "shapes": _array_shapes(spec, source),
-        "convert": _convert_options(spec, kind) if source != "resizer" else "",
-    }
+    return InputFacts(
+        name=spec.name,
+        size_bytes=valid_bytes(spec, source),
+        dtype=spec.dtype,
+        describe=_describe(spec, kind, source),
+        shapes=_array_shapes(spec, source),
+        convert=_convert_options(spec, kind) if source != "resizer" else "",
+        encoded_suffixes=_ENCODED_PICTURES if picture else (".txt",),
+    )
 
 
 def _array_shapes(spec: TensorSpec, source: str) -> tuple[tuple[int, ...], ...]:

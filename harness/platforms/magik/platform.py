@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,7 @@ from harness.platforms.magik.text import (
     skew,
 )
 from harness.platforms.text import plain, read_text
-from harness.records import Board, Dump, Failure, Invocation, Job, Latency, ModelInfo, OpTime, TensorSpec
+from harness.records import Board, Dump, Failure, InputFacts, Invocation, Job, Latency, ModelInfo, OpTime, TensorSpec
 
 INPUT = "input"
 EMULATOR_MAGIC = b"HARNEMU1"  # a format of our own, never mistaken for a vendor's
@@ -188,22 +187,22 @@ class Magik(Platform):
 
     # ---- inputs
 
-    def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
+    def read_input_facts(self, info: ModelInfo) -> tuple[InputFacts, ...]:
         """One input. Its size is known where option shape tells it; pictures are taken by programs that decode them."""
         spec = info.inputs[0] if info.inputs else None
         shape = "x".join(map(str, spec.shape)) if spec else "option shape tells its size"
         size = int(np.prod(spec.shape)) if spec else None
         return (
-            {
-                "name": INPUT if spec is None else f"input_data_shape_{'_'.join(map(str, spec.shape))}",
-                "bytes": size,
-                "describe": f"{shape} u8 NHWC",
-                "dtype": "u8",
-                "encoded_suffixes": (".jpg", ".jpeg", ".png", ".bmp", ".nv12"),
-                "shapes": (spec.shape,) if spec else ((1, -1, -1, -1),),
-                "convert": _convert_options(spec),
-                "raw_modes": ("debug",),  # the debug program reads pixels; the others decode pictures
-            },
+            InputFacts(
+                name=INPUT if spec is None else f"input_data_shape_{'_'.join(map(str, spec.shape))}",
+                size_bytes=size,
+                dtype="u8",
+                describe=f"{shape} u8 NHWC",
+                shapes=(spec.shape,) if spec else ((1, -1, -1, -1),),
+                convert=_convert_options(spec),
+                encoded_suffixes=(".jpg", ".jpeg", ".png", ".bmp", ".nv12"),
+                raw_modes=("debug",),  # the debug program reads pixels; the others decode pictures
+            ),
         )
 
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:

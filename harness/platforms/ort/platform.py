@@ -21,6 +21,7 @@ from harness.records import (
     Board,
     Dump,
     Failure,
+    InputFacts,
     Invocation,
     Job,
     Latency,
@@ -127,8 +128,8 @@ class Ort(Platform):
 
     # ---- inputs
 
-    def read_input_facts(self, info: ModelInfo) -> tuple[dict[str, Any], ...]:
-        return tuple(_input_fact(spec) for spec in info.inputs)
+    def read_input_facts(self, info: ModelInfo) -> tuple[InputFacts, ...]:
+        return tuple(_input_facts(spec) for spec in info.inputs)
 
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
         """The same bytes: board and PC run the same ONNX. Errors: InputError where the sizes disagree."""
@@ -149,17 +150,17 @@ def size_bytes(spec: TensorSpec) -> int | None:
     return math.prod(spec.shape) * (int("".join(c for c in spec.dtype if c.isdigit()) or 8) // 8)
 
 
-def _input_fact(spec: TensorSpec) -> dict[str, Any]:
+def _input_facts(spec: TensorSpec) -> InputFacts:
     shape = "x".join("?" if n < 0 else str(n) for n in spec.shape)
-    return {
-        "name": spec.name,
-        "bytes": size_bytes(spec),
-        "describe": f"{shape} {spec.dtype}, raw or .npy",
-        "dtype": spec.dtype,
-        "encoded_suffixes": (".npy",),
-        "shapes": (spec.shape,),
-        "convert": _convert_options(spec),
-    }
+    return InputFacts(
+        name=spec.name,
+        size_bytes=size_bytes(spec),
+        dtype=spec.dtype,
+        describe=f"{shape} {spec.dtype}, raw or .npy",
+        shapes=(spec.shape,),
+        convert=_convert_options(spec),
+        encoded_suffixes=(".npy",),
+    )
 
 
 def _convert_options(spec: TensorSpec) -> str:

@@ -11,7 +11,7 @@ import pytest
 from harness.platforms import load
 from harness.platforms.horizon.model_info import read_model_info
 from harness.platforms.text import number_list, plain
-from harness.records import ModelInfo, Quantization, TensorSpec
+from harness.records import InputFacts, ModelInfo, Quantization, TensorSpec
 from tests.support.horizon_fixtures import NODES, captured, feature, nv12, perf_console, profiler_log, times, x5_info
 
 HBDNN = load("hbdnn")
@@ -130,13 +130,15 @@ def test_captured_x5_yolo11n_is_read_whole() -> None:
     assert [o.aligned_bytes for o in info.outputs] == [2048000, 1638400, 512000, 409600, 128000, 102400]
     assert info.outputs[0].shape == (1, 80, 80, 80) and info.outputs[0].stride_bytes == (2048000, 25600, 320, 4)
     assert HBDNN.read_input_facts(info) == (
-        {
-            "name": "images",
-            "bytes": 614400,
-            "dtype": "u8",
-            "describe": "NV12 640x640, from the image pyramid",
-            "encoded_suffixes": (".jpg", ".jpeg", ".png"),
-        },
+        InputFacts(
+            name="images",
+            size_bytes=614400,
+            dtype="u8",
+            describe="NV12 640x640, from the image pyramid",
+            shapes=((1, 960, 640), (614400,)),
+            convert="--size 640x640 --to nv12",
+            encoded_suffixes=(".jpg", ".jpeg", ".png"),
+        ),
     )
 
 
@@ -178,14 +180,14 @@ def test_captured_old_x3_format_has_no_names_and_no_sizes() -> None:
     assert info.inputs == (TensorSpec("input[0]", "u8", (1, 3, 224, 224), "NV12", aligned_shape=(1, 8, 224, 224)),)
     assert info.outputs == (TensorSpec("output[0]", "f32", (1, 1000, 1, 1), "NCHW", aligned_shape=(1, 1000, 1, 1)),)
     assert info.versions == {"hbrt": "3.13.4", "platform": "1.3.2", "builder": "1.1.49"}
-    assert HBDNN.read_input_facts(info)[0]["bytes"] == 224 * 224 * 3 // 2
+    assert HBDNN.read_input_facts(info)[0].size_bytes == 224 * 224 * 3 // 2
 
 
 def test_captured_source_comment_with_shift_is_read() -> None:
     info = HBDNN.read_model_info(captured("x3_model_info_unet_shift_as_code_comment.txt"))
     assert info.input_types == ("BGR",) and info.inputs[0].aligned_shape == (1, 256, 256, 4)
     assert info.inputs[0].quantization == Quantization((1.0,), (0,), None)
-    assert HBDNN.read_input_facts(info)[0]["bytes"] == 256 * 256 * 3
+    assert HBDNN.read_input_facts(info)[0].size_bytes == 256 * 256 * 3
 
 
 @pytest.mark.parametrize("model", ["yolo11n", "yolov10n", "yolov5nu", "yolov8n", "yolov8n_seg"])

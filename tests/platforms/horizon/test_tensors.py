@@ -196,10 +196,10 @@ def test_inputs_meet_by_name_and_a_stranger_is_refused() -> None:
 def test_a_stated_size_of_three_bytes_per_pixel_is_explained_and_the_file_stays_nv12() -> None:
     old = nv12("images", 16, 32) | {"aligned byte size": 16 * 32 * 3}
     info = HBDNN.read_model_info(x5_info([old], [feature("o", (1, 2))]))
-    assert "3 bytes per pixel" in info.warnings[0] and HBDNN.read_input_facts(info)[0]["bytes"] == 768
+    assert "3 bytes per pixel" in info.warnings[0] and HBDNN.read_input_facts(info)[0].size_bytes == 768
 
 
 def test_resizer_inputs_have_no_fixed_size() -> None:
     resizer = nv12("images", 16, 32) | {"input source": "HB_DNN_INPUT_FROM_RESIZER"}
     (fact,) = HBDNN.read_input_facts(HBDNN.read_model_info(x5_info([resizer], [feature("o", (1, 2))])))
-    assert fact["bytes"] is None and "roi" in fact["describe"]
+    assert fact.size_bytes is None and "roi" in fact.describe

@@ -96,7 +96,7 @@ def test_captured_j6_model_with_dynamic_strides() -> None:
     assert info.name == "resnet50_224x224_nv12" and info.load_us == 1965570.0 and info.problems == ()
     assert info.inputs[0] == TensorSpec("input_y", "u8", (1, 224, 224, 1), stride_bytes=(-1, -1, 1, 1))
     assert info.outputs == (TensorSpec("output", "f32", (1, 1000), stride_bytes=(4000, 4), aligned_bytes=4096),)
-    assert [fact["bytes"] for fact in UCP.read_input_facts(info)] == [50176, 25088]
+    assert [fact.size_bytes for fact in UCP.read_input_facts(info)] == [50176, 25088]
     assert len(info.warnings) == 2 and "dynamic" in info.warnings[0]
 
 

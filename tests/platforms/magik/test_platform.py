@@ -225,8 +225,8 @@ def test_what_the_kernel_and_the_case_say_becomes_model_info() -> None:
     assert info.inputs[0].shape == (1, 16, 20, 3) and info.input_types == ("mean 0 var 255",)
     assert info.versions == {"mem": "73728K", "nmem": "16384K"}
     (fact,) = MAGIK.read_input_facts(info)
-    assert fact["name"] == "input_data_shape_1_16_20_3" and fact["bytes"] == 960
-    assert MAGIK.read_input_facts(ModelInfo(""))[0]["bytes"] is None
+    assert fact.name == "input_data_shape_1_16_20_3" and fact.size_bytes == 960
+    assert MAGIK.read_input_facts(ModelInfo(""))[0].size_bytes is None
 
 
 def test_a_reference_is_fed_with_normalised_planes() -> None:

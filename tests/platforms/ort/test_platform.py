@@ -114,7 +114,7 @@ def test_info_tells_inputs_outputs_and_versions(quantized: Path, picture: Path, 
     assert [(spec.name, spec.dtype, spec.shape) for spec in info.inputs] == [("input", "f32", (1, 3, 8, 8))]
     assert info.problems == ()
     assert {"runtime", "numpy", "python", "machine"} <= set(info.versions)
-    assert PLATFORM.read_input_facts(info)[0]["bytes"] == 3 * 8 * 8 * 4
+    assert PLATFORM.read_input_facts(info)[0].size_bytes == 3 * 8 * 8 * 4
     assert PLATFORM.read_failure("info", ran.code, ran.log, ran.present) is None
 
 
