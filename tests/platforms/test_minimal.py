@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.platforms.base import Platform
-from harness.records import Board, Case, Failure, InputFacts, Invocation, Job, ModelInfo, TensorSpec
+from harness.records import Board, Case, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
 from harness.report import write_report
 from harness.review import judge
 from harness.review.expectation import Expectation
@@ -42,7 +42,7 @@ def quiet(*_: object) -> None:
     return
 
 
-def measured(tmp_path: Path, reference: str) -> dict[str, Any]:
+def measured(tmp_path: Path, reference: str) -> Run:
     """One run with every mode, from the board to the report."""
     (tmp_path / "model").write_bytes(b"model")
     board = Board("desk", "minimal", "", transport="local", work=str(tmp_path / "work"))
@@ -58,11 +58,9 @@ def measured(tmp_path: Path, reference: str) -> dict[str, Any]:
 def test_a_run_of_a_platform_with_nothing_but_the_abstract_members(tmp_path: Path) -> None:
     np.savez(tmp_path / "pc.npz", y=np.zeros(4, np.uint8))
     run = measured(tmp_path, str(tmp_path / "pc.npz"))
-    assert [(mode["mode"], mode["failure"]) for mode in run["modes"]] == [
-        (mode, None) for mode in ("info", *Minimal.modes)
-    ]
-    assert run["verdict"]["word"] == "not_comparable"
-    assert run["case"]["reference"]["kind"] and "inputs" not in run["case"]["reference"]
+    assert [(mode.mode, mode.failure) for mode in run.modes] == [(mode, None) for mode in ("info", *Minimal.modes)]
+    assert run.verdict is not None and run.verdict.word == "not_comparable"
+    assert run.case.reference is not None and run.case.reference.inputs is None
 
 
 def test_what_a_platform_does_not_write_has_an_answer(tmp_path: Path) -> None:
