@@ -195,7 +195,7 @@ class WaiverOfRun:
 class PolicyOfRun:
     """The policy that judged, with all its waivers: also those that no layer needed, or that have ended."""
 
-    name: str
+    name: str = ""
     source: str = ""
     waivers: tuple[WaiverOfRun, ...] = ()
 
