@@ -92,7 +92,12 @@ class Job:
     threads: int = 1
     frames: int = 200
     time_s: float = 0.0
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)  # the platform's own, and nothing else
+    work: str = ""  # the board's work folder
+    support: tuple[str, ...] = ()  # where `Platform.files` lie on the board, in their order
+    input_names: tuple[str, ...] = ()  # per input, as the user's file is called
+    input_tensors: tuple[str, ...] = ()  # per input, as the model calls it
+    is_trial: bool = False  # asked before anything is pushed: what is not known yet gets a stand-in
 
 
 @dataclass(frozen=True)

@@ -191,5 +191,4 @@ def _check_case(platform: Platform, board: Board, case: Case) -> None:
             raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
     platform.check_model(case.model, board)
     for mode in case.modes or platform.modes:  # a core or a flag that cannot be is said before anything is sent
-        options = dict(case.options) | {"support": [], "work": board.work}
-        platform.invocation(board, job_of(case, mode, "model", (), options))
+        platform.invocation(board, job_of(board, case, mode, "model"))

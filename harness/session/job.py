@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.errors import InputError
-from harness.records import Case, Failure, Job
+from harness.records import Board, Case, Failure, FedInput, Job
+from harness.session.inputs import tool_name
 
 
-def job_of(case: Case, mode: str, model: str, inputs: tuple[str, ...], options: dict[str, Any]) -> Job:
-    name, core, threads = case.model_name, case.core, case.threads
-    return Job(mode, model, "", inputs, name, core, threads, case.frames, case.time_s, options)
+def job_of(board: Board, case: Case, mode: str, model: str) -> Job:
+    """A job as the case asks for it, before anything is pushed: the session adds what lies on the board."""
+    return Job(
+        mode=mode,
+        model=model,
+        folder="",
+        model_name=case.model_name,
+        core=case.core,
+        threads=case.threads,
+        frames=case.frames,
+        time_s=case.time_s,
+        options=case.options,
+        work=board.work,
+        is_trial=True,
+    )
+
+
+def on_board(job: Job, inputs: tuple[str, ...], support: Sequence[str], fed: Sequence[FedInput]) -> Job:
+    """The job with the paths on the board of its inputs and of the platform's own files."""
+    return replace(
+        job,
+        inputs=inputs,
+        support=tuple(support),
+        input_names=tuple(tool_name(one) for one in fed),
+        input_tensors=tuple(one.tensor for one in fed),
+        is_trial=False,
+    )
 
 
 def check_name(case: Case, models: tuple[str, ...]) -> None:

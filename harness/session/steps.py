@@ -26,8 +26,8 @@ from harness.runs.resume import save as save_resume
 from harness.session import board_hashes, repeats, sending, unchanged
 from harness.session import record as run_record
 from harness.session.environment import with_paths
-from harness.session.inputs import plan_inputs, tool_name, wants_raw
-from harness.session.job import check_name, job_of, timed_out
+from harness.session.inputs import plan_inputs, wants_raw
+from harness.session.job import check_name, job_of, on_board, timed_out
 from harness.session.rehash import Copies
 from harness.session.sensors import Sensors
 from harness.transports.base import Transport
@@ -212,11 +212,8 @@ class Session:
         return put.path
 
     def _job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
-        options = dict(self.case.options) | {"support": self.support, "work": self.board.work}
-        fed = self.record.run.case.inputs
-        options["input_names"] = [tool_name(one) for one in fed]  # as the user's files are called
-        options["input_tensors"] = [one.tensor for one in fed]
-        return job_of(self.case, mode, model, inputs, options)
+        asked = job_of(self.board, self.case, mode, model)
+        return on_board(asked, inputs, self.support, self.record.run.case.inputs)
 
     def _info(self, model: str, place: str) -> ModelInfo:
         done, failure = self._judged("info", self._job("info", model, ()), place, "info")

@@ -25,10 +25,9 @@ FACTS = ("arch", "kernel", "os", "libc", "cpu")  # that a reboot does not change
 
 def files_of(board: Board, case: Case, platform: Platform) -> tuple[FileIdentity, ...]:
     """Every file of this PC that a run is about, as it is now. Errors: InputError for what cannot be read."""
-    options = dict(case.options) | {"support": [], "work": board.work}
-    job = job_of(case, "info", "", (), options)
+    support = platform.files(board, job_of(board, case, "info", ""))
     beside = () if case.build else find_beside(case.model, case.model_name)
-    return identity.take(identity.files_of(case, beside, platform.files(board, job)))
+    return identity.take(identity.files_of(case, beside, support))
 
 
 def settings_of(board: Board) -> BoardSettings:

@@ -63,6 +63,27 @@ def test_a_run_of_a_platform_with_nothing_but_the_abstract_members(tmp_path: Pat
     assert run.case.reference is not None and run.case.reference.inputs is None
 
 
+class Wordy(Minimal):
+    """With options of its own that are called as what a session knows is."""
+
+    options = {"work": "a number", "support": "a word", "input_names": "names"}  # noqa: RUF012
+
+    def invocation(self, board: Board, job: Job) -> Invocation:
+        options = [f"{name}={value}" for name, value in job.options.items()]
+        return Invocation(("echo", "options", *options, "work", job.work, "inputs", *job.input_names))
+
+
+def test_options_of_a_platform_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"model")
+    (tmp_path / "x.bin").write_bytes(b"1234")
+    board = Board("desk", "minimal", "", transport="local", work=str(tmp_path / "work"))
+    given = {"work": "3", "support": "yes", "input_names": "n"}
+    case = Case("net", tmp_path / "model", (("", tmp_path / "x.bin"),), modes=("release",), options=given)
+    folder = run_case(board, case, tmp_path / "runs", quiet, Expectation(case, Wordy(), quiet))
+    log = (folder / "release" / "log.txt").read_text()
+    assert log.strip() == f"options work=3 support=yes input_names=n work {board.work} inputs x.bin"
+
+
 def test_what_a_platform_does_not_write_has_an_answer(tmp_path: Path) -> None:
     platform, spec = Minimal(), TensorSpec("x", "u8", (4,))
     assert platform.gaps(()) is None and platform.storages(spec, "DSP") == (spec,)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from harness.errors import ConfigError, InputError
 from harness.platforms.magik.elf import Elf, read_elf
@@ -255,9 +254,9 @@ PICTURES = ("*.bmp", "*.jpg", "*.jpeg", "*.png", "emulated.json")
 def run_line(board: Board, job: Job, values: Mapping[str, str]) -> tuple[str, ...]:
     """The argv of one mode. Errors: InputError where its program or input is missing."""
     supplied = supply(board, values)
-    placed = dict(zip(supplied.files, map(str, job.options.get("support", ())), strict=False))
+    placed = dict(zip(supplied.files, job.support, strict=False))
     links = [part for path in supplied.libraries for part in (placed.get(path, str(path)), f"lib/{path.name}")]
-    words = dict(NO_WORDS if "input_names" in job.options else NOT_YET) | {"model": job.model}
+    words = dict(NOT_YET if job.is_trial else NO_WORDS) | {"model": job.model}
     if job.inputs:
         words["input"] = words["image"] = input_name(job, values)
         links += [job.inputs[0], words["input"]]
@@ -302,11 +301,10 @@ def input_name(job: Job, values: Mapping[str, str]) -> str:
 
     Errors: InputError where the debug program could not read the shape from the name.
     """
-    names: Any = job.options.get("input_names") or ()
-    name = _safe(str(names[0])) if names else PurePosixPath(job.inputs[0]).name
+    name = _safe(job.input_names[0]) if job.input_names else PurePosixPath(job.inputs[0]).name
     if SHAPED_NAME.match(name):
         return name
-    tensor = str((job.options.get("input_tensors") or ("",))[0])
+    tensor = job.input_tensors[0] if job.input_tensors else ""
     if SHAPED_NAME.match(f"{tensor}.bin") and name.endswith(".bin"):  # the board itself told the shape
         return f"{tensor}.bin"
     if values.get("shape"):

@@ -50,13 +50,12 @@ def merged(board: Board, job: Job) -> dict[str, Any]:
 
 def runner(job: Job) -> str:
     """Path of the pushed runner on the board."""
-    support = job.options.get("support") or [str(PurePosixPath(job.folder) / RUNNER_NAME)]
-    return str(support[0])
+    return job.support[0] if job.support else str(PurePosixPath(job.folder) / RUNNER_NAME)
 
 
 def site(job: Job) -> str:
     """The folder on the board that `harness boards prepare` fills with numpy and onnxruntime."""
-    work = str(job.options.get("work") or "harness-work").rstrip("/")
+    work = (job.work or "harness-work").rstrip("/")
     if work.startswith("/"):
         return f"{work}/site"
     head, found, _ = runner(job).partition(f"/{work}/")

@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,8 @@ def test_without_a_program_the_options_are_named() -> None:
 
 
 def line(mode: str, name: str, **options: Any) -> tuple[str, ...]:
-    asked = job(mode, ("/w/cache/cd.bin",), board_program="/mnt/venus_{mode}", input_names=[name], **options)
+    asked = job(mode, ("/w/cache/cd.bin",), board_program="/mnt/venus_{mode}", **options)
+    asked = replace(asked, input_names=(name,))
     return MAGIK.invocation(board(), asked).argv
 
 

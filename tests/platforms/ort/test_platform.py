@@ -38,8 +38,8 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def job(mode: str, model: Path | str = "/board/model", *inputs: str, **options: Any) -> Job:
-    given = {"support": ["/home/pi/harness-work/cache/ab12"], "work": "harness-work"} | options
-    return Job(mode, str(model), "/home/pi/harness-work/run", inputs, frames=5, options=given)
+    on_board = {"support": ("/home/pi/harness-work/cache/ab12",), "work": "harness-work"}
+    return Job(mode, str(model), "/home/pi/harness-work/run", inputs, frames=5, options=options, **on_board)
 
 
 def ran_as_invoked(folder: Path, mode: str, model: Path, picture: Path, **options: Any) -> Ran:
@@ -82,7 +82,7 @@ def test_options_of_the_board_stand_under_those_of_the_run() -> None:
     ],
 )
 def test_the_prepared_site_folder_is_found_from_the_work_folder(work: str, support: str, site: str) -> None:
-    argv = PLATFORM.invocation(BOARD, job("info", work=work, support=[support])).argv
+    argv = PLATFORM.invocation(BOARD, replace(job("info"), work=work, support=(support,))).argv
     assert argv[argv.index("--site") + 1] == site
 
 
