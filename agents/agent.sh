@@ -11,7 +11,7 @@
 version=1
 programs='cat chmod date df find ln ls md5sum mkdir mv printf rm rmdir sed sleep tail tar touch tr uname xargs'
 # shellcheck disable=SC2034 # used where the board has them; the list is held to this file by a test
-extras='dd getconf gzip mkfifo python3 setsid'
+extras='dd getconf gzip mkfifo python3 setsid stat'
 original_lc_all=${LC_ALL-}
 LC_ALL=C
 export LC_ALL
@@ -408,6 +408,7 @@ lock_take() { # folder owner: 0 when it is ours now. A dead holder's lock is tak
       nap
     fi
   done
+  l_mine=1
   echo "$$ $boot $2" >"$1/who"
 }
 
@@ -474,11 +475,11 @@ do_put() { # name size offset end owner [later]; stdin: the bytes from offset to
     fail usage "put NAME SIZE OFFSET END OWNER"
   fi
   p_part=$cache/.$1.part
+  p_cat='' l_mine=''
+  trap '[ -z "$l_mine" ] || rm -rf "$p_part.lock"' EXIT
+  # a shell that waits for `cat` in the foreground would not hear the signal; PIPE: nobody is left to hear the answer
+  trap '[ -z "$p_cat" ] || { kill "$p_cat"; wait "$p_cat"; }; exit 1' HUP INT TERM PIPE
   lock_take "$p_part.lock" "$5" || fail busy "another host is pushing $1"
-  p_cat=''
-  trap 'rm -rf "$p_part.lock"' EXIT
-  # a shell that waits for `cat` in the foreground would not hear the signal
-  trap '[ -z "$p_cat" ] || { kill "$p_cat"; wait "$p_cat"; }; exit 1' HUP INT TERM
   if cached "$1" >/dev/null; then # another host brought it since `have` was answered
     say stored "$1"
     echo end=1
@@ -501,7 +502,7 @@ do_put() { # name size offset end owner [later]; stdin: the bytes from offset to
   ! below "$size" "$2" || fail partial "$size"
   if [ "${6-}" = later ] && [ "$size" = "$2" ]; then
     [ -z "$p_sum" ] || echo "$boot $size $p_sum" >"$p_part.sum"
-    trap - EXIT
+    l_mine=''
     rm -rf "$p_part.lock" # before the answer: what comes next would find it held
     say received "$size"
   else
@@ -516,8 +517,10 @@ do_adopt() { # part-name name size owner: what was received under a passing name
     fail usage "adopt PART NAME SIZE OWNER"
   fi
   p_part=$cache/.$1.part
+  l_mine=''
+  trap '[ -z "$l_mine" ] || rm -rf "$p_part.lock"' EXIT
+  trap 'exit 1' HUP INT TERM PIPE
   lock_take "$p_part.lock" "$4" || fail busy "another host is pushing $1"
-  trap 'rm -rf "$p_part.lock"' EXIT
   size_of "$p_part"
   p_boot='' p_size='' p_sum=''
   [ ! -r "$p_part.sum" ] || read -r p_boot p_size p_sum <"$p_part.sum"

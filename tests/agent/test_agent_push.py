@@ -269,3 +269,15 @@ def test_a_python_of_the_board_that_hashes_wrongly_costs_a_second_look(tmp_path:
         done = subprocess.run(argv, input=data, env=os.environ | {"PATH": path}, capture_output=True, check=True)
         assert f"stored={name}".encode() in done.stdout
         assert (Path(agent.work) / "cache" / name).read_bytes() == data
+
+
+@pytest.mark.parametrize("kind", ["dash", "bash"])
+def test_a_push_whose_host_is_gone_when_it_answers_leaves_no_lock(kind: str, tmp_path: Path) -> None:
+    """The answer meets a closed connection: the shell died of that, and its lock stayed until somebody cleaned."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with agent_of(kind, tmp_path) as agent:
+        argv = agent.command("put", hashlib.md5(b"").hexdigest(), "1000", "0", "1000", "abc123")
+        subprocess.run(argv, input=b"short", stdout=writing, timeout=60, check=False)
+        os.close(writing)
+        assert not list(Path(agent.work).glob("cache/.*.lock"))

@@ -87,7 +87,8 @@ def test_files_above_2_gib_are_counted_as_they_are(shell: tuple[str, ...], tmp_p
             with (cache / name).open("wb") as file:
                 file.truncate(3_000_000_000)
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-            (cache / f".{name}.ok").write_text(f"{boot} 3000000000\n")
+            stamp = subprocess.check_output(["stat", "-c", "%s %i %y %z", cache / name], text=True)
+            (cache / f".{name}.ok").write_text(f"{boot} {stamp}")
         lines = f"{own} 3000000000\n{'2' * 32} 100000\n".encode()
         answer = agent.ask("have", str(4 * 2**30), stdin=lines)
         assert (answer.all("have"), answer.all("evicted")) == ([own], [old])

@@ -30,6 +30,8 @@ class Link:
         self.delay_s = 0.0  # one way
         self.loss = 0.0  # share of pieces that need a retransmission
         self.frozen = threading.Event()  # sockets stay open, nothing passes
+        self.bytes_per_s = 0  # each way, where it is not 0; little is buffered then
+        self.swallowed: set[str] = set()  # "up", "down": that way everything is lost, and nobody is told
         self.up_bytes = self.down_bytes = 0
         self.on_traffic: Callable[[int, int], None] | None = None  # (up, down) after every piece
         self._random = random.Random(1)
@@ -48,6 +50,8 @@ class Link:
                 except OSError:
                     near.close()
                     continue
+                for sock in (near, far):
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**18)
                 self._sockets += [near, far]
                 self.connections += 1
                 for one, other, up in ((near, far, True), (far, near, False)):
@@ -59,8 +63,10 @@ class Link:
         waiting: Queue[tuple[float, bytes]] = Queue(maxsize=256)
         threading.Thread(target=self._deliver, args=(waiting, target, up), daemon=True).start()
         with suppress(OSError):
-            while data := source.recv(65536):
+            while data := source.recv(1024 if self.bytes_per_s else 65536):
                 waiting.put((time.monotonic() + self._delay(), data))
+                while self.bytes_per_s and waiting.qsize() > 4:
+                    time.sleep(0.01)
         waiting.put((0.0, b""))
         self._drop(source)
 
@@ -70,8 +76,11 @@ class Link:
             time.sleep(max(0.0, at - time.monotonic()))
             while self.frozen.is_set():
                 time.sleep(0.02)
+            if self.bytes_per_s:
+                time.sleep(len(data) / self.bytes_per_s)
             with suppress(OSError):
-                target.sendall(data)
+                if ("up" if up else "down") not in self.swallowed:
+                    target.sendall(data)
             self._count(len(data), up)
             at, data = waiting.get()
         self._drop(target)
@@ -100,6 +109,23 @@ class Link:
             self._drop(sock)
         self._sockets = []
 
+    def reset(self) -> None:
+        """Every connection ends with a reset, not with an end."""
+        self.on_traffic = None
+        for sock in self._sockets:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.shutdown(socket.SHUT_RD)  # wakes who reads; nothing is sent for it
+            sock.close()
+        self._sockets = []
+
+    def half_close(self, up: bool) -> None:
+        """One way ends, the other stays open: what a firewall leaves that has forgotten half of a connection."""
+        for near, far in zip(self._sockets[::2], self._sockets[1::2], strict=True):
+            with suppress(OSError):
+                (far if up else near).shutdown(socket.SHUT_WR)
+        self.swallowed.add("up" if up else "down")
+
     def cut_after(self, *, up: int = 1 << 60, down: int = 1 << 60) -> None:
         """Cut once when so many more bytes have passed."""
         up, down = self.up_bytes + up, self.down_bytes + down
@@ -113,6 +139,8 @@ class Link:
     def heal(self) -> None:
         """A frozen link comes back as a new one: what hung before stays lost."""
         self.on_traffic = None
+        self.bytes_per_s = 0
+        self.swallowed.clear()
         self.cut()
         self.frozen.clear()
 
