@@ -124,7 +124,7 @@ def _lack(lack: Any) -> str:
     return f"{lack.what}, for {lack.wanted_for}; from: {lack.comes_from}"
 
 
-def _facts(added: Added) -> dict[str, Any]:
+def _facts(added: Added) -> dict[str, object]:
     board = added.board
     return {
         "board": board.name,

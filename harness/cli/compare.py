@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,30 @@ CSV_COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class CompareOptions:
+    """Arguments and options of the command line."""
+
+    reference: Path
+    dumps: Path
+    inputs: tuple[str, ...]
+    reference_python: str
+    reference_image: str
+    policy: str
+    min_coverage: float | None
+    mapping: Path | None
+    graph: Path | None
+    floats: Path | None
+    stages: tuple[str, ...]
+    previous: Path | None
+    platform: str
+    toolchain: str
+    no_isolate: bool
+    show_all: bool
+    as_csv: bool
+    as_json: bool
+
+
 @click.command(name="compare")
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("dumps", type=click.Path(path_type=Path))
@@ -57,7 +81,7 @@ CSV_COLUMNS = (
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV.")
 @json_option
 @click.pass_context
-def command(context: click.Context, /, **given: Any) -> None:
+def command(context: click.Context, /, **asked: Any) -> None:
     """Compare what a board left with what the PC says, layer by layer.
 
     REFERENCE is a folder of `harness reference`, a folder of dumps, an .npz, or an ONNX with --input. DUMPS is a
@@ -73,28 +97,29 @@ def command(context: click.Context, /, **given: Any) -> None:
     \b
     Exit codes: 0 consistent, 1 diverges, 2 asked wrongly, 3 nothing comparable, or files damaged or lost.
     """
-    only_one(json=given["as_json"], csv=given["as_csv"])
+    given = CompareOptions(**asked)
+    only_one(json=given.as_json, csv=given.as_csv)
     comparison = _compare(given)
-    if given["as_json"]:
+    if given.as_json:
         emit_json(comparison)
-    elif given["as_csv"]:
+    elif given.as_csv:
         _print_csv(comparison.layers)
     else:
-        _show(comparison, SHOWN_ROWS if not given["show_all"] else len(comparison.layers))
+        _show(comparison, SHOWN_ROWS if not given.show_all else len(comparison.layers))
     context.exit(comparison.verdict.exit_code)
 
 
-def _compare(given: dict[str, Any]) -> Comparison:
+def _compare(given: CompareOptions) -> Comparison:
     from harness.consistency.compare import compare
     from harness.consistency.reading.recognise import decide
     from harness.consistency.stages import with_ladder
     from harness.dumps.folders import gaps, read_dumps
 
-    stages = _stages(given["stages"])
+    stages = _stages(given.stages)
     reference = _reference(given)
-    platform, why = (given["platform"], "") if given["platform"] else decide(reference, given["dumps"])
-    _refuse_turned(reference, given["dumps"])
-    dumps = read_dumps(given["dumps"], platform)
+    platform, why = (given.platform, "") if given.platform else decide(reference, given.dumps)
+    _refuse_turned(reference, given.dumps)
+    dumps = read_dumps(given.dumps, platform)
     with progress("comparing") as step:
         settings = replace(_settings(given, platform, step), gaps=gaps(dumps, platform))
         comparison = compare(reference, dumps, settings)
@@ -103,7 +128,7 @@ def _compare(given: dict[str, Any]) -> Comparison:
     return replace(comparison, notes=(why, *comparison.notes)) if why else comparison
 
 
-def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
+def _settings(given: CompareOptions, platform: str, step: Any) -> Settings:
     from harness.consistency.compare import Settings
     from harness.consistency.policy import load_policy
     from harness.consistency.reading.hashed import hashed_beside
@@ -112,39 +137,42 @@ def _settings(given: dict[str, Any], platform: str, step: Any) -> Settings:
 
     return Settings(
         storages=dialect(platform).storages if platform else None,
-        policy=load_policy(given["policy"], given["min_coverage"]),
-        mapping=given["mapping"],
-        hashed=hashed_beside(given["dumps"]),
-        model=given["graph"],
-        isolate=not given["no_isolate"],
+        policy=load_policy(given.policy, given.min_coverage),
+        mapping=given.mapping,
+        hashed=hashed_beside(given.dumps),
+        model=given.graph,
+        isolate=not given.no_isolate,
         floats=_floats(given),
-        previous=open_reference(given["previous"]) if given["previous"] else None,
+        previous=open_reference(given.previous) if given.previous else None,
         platform=platform,
-        toolchain=given["toolchain"],
+        toolchain=given.toolchain,
         progress=step,
     )
 
 
-def _floats(given: dict[str, Any]) -> Reference | None:
+def _floats(given: CompareOptions) -> Reference | None:
     from harness.reference.open import open_reference
     from harness.toolchains.vendor_runtime import needs_vendor
 
-    path: Path | None = given["floats"]
+    path: Path | None = given.floats
     if path is None:
         return None
-    runtime = reference_runtime_of(given, str(given["reference"])) if needs_vendor(path) else None
-    return open_reference(path, _feed(path, given["inputs"]), runtime=runtime)
+    runtime = reference_runtime_of(given, str(given.reference)) if needs_vendor(path) else None
+    return open_reference(path, _feed(path, given.inputs), runtime=runtime)
 
 
-def _reference(given: dict[str, Any]) -> Reference:
+def _reference(given: CompareOptions) -> Reference:
     from harness.reference.open import open_reference
 
-    path: Path = given["reference"]
-    run_here = [p for p in (path, given["floats"]) if p is not None and p.suffix == ".onnx"]
-    if given["inputs"] and not run_here:
+    path: Path = given.reference
+    run_here = [p for p in (path, given.floats) if p is not None and p.suffix == ".onnx"]
+    if given.inputs and not run_here:
         raise click.UsageError(f"--input is for a REFERENCE that is an ONNX; {path} holds its tensors already.")
-    feed, runtime = _feed(path, given["inputs"]), reference_runtime_of(given, str(path))
-    return open_reference(path, feed, platform=given["platform"], graph=given["graph"], runtime=runtime)
+    feed, runtime = (
+        _feed(path, given.inputs),
+        reference_runtime_of(given, str(path)),
+    )
+    return open_reference(path, feed, platform=given.platform, graph=given.graph, runtime=runtime)
 
 
 def _refuse_turned(reference: Reference, dumps: Path) -> None:
@@ -348,9 +376,9 @@ def _print_csv(layers: Sequence[Layer]) -> None:
         writer.writerow({name: clean(str(value)) for name, value in csv_row(layer).items()})
 
 
-def csv_row(layer: Layer) -> dict[str, Any]:
+def csv_row(layer: Layer) -> dict[str, object]:
     """One row of the CSV; empty where a figure does not apply."""
-    row: dict[str, Any] = dict.fromkeys(CSV_COLUMNS, "")
+    row: dict[str, object] = dict.fromkeys(CSV_COLUMNS, "")
     for name in CSV_COLUMNS:
         value = getattr(layer, name, None)
         if value is None and layer.metrics is not None:

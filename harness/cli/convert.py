@@ -35,6 +35,22 @@ class Made:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Options of the command line."""
+
+    form: str
+    size: str
+    fit: str
+    padding: int
+    channels: str | None
+    colour: str
+    levels: str
+    align: int
+    shape: str
+    output: Path | None
+
+
 @click.command(name="convert")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--to", "form", type=click.Choice(FORMS), default="nhwc", show_default=True, help="Layout of the output.")
@@ -63,7 +79,7 @@ def command(source: Path, as_json: bool, **given: Any) -> None:
     \b
     Names get _N_H_W_C without further dots: Venus' debug programs read the shape from there.
     """
-    made = _convert(source, given)
+    made = _convert(source, ConvertOptions(**given))
     if as_json:
         emit_json(made)
         return
@@ -75,21 +91,21 @@ def command(source: Path, as_json: bool, **given: Any) -> None:
         click.echo(clean(f"note: {note}"))
 
 
-def _convert(source: Path, given: dict[str, Any]) -> Made:
+def _convert(source: Path, given: ConvertOptions) -> Made:
     from harness.images import pictures as images
 
     if not source.is_file():
         what = "a folder; one file at a time is converted" if source.is_dir() else "no such file"
         raise InputError(f"{source}: {what}", "give a picture, an array (.npy), a raw tensor (.bin) or a .nv12")
     _refuse_idle(source, given)
-    if source.suffix.lower() == ".nv12" and given["form"] == "nv12":
+    if source.suffix.lower() == ".nv12" and given.form == "nv12":
         return _restrided(source, given)
     pixels, notes = _load(source, given)
     pixels, more = _fitted(pixels, given)
     notes += more
     pixels = _coloured(pixels, source, given, notes)
     data, shape, suffix = _laid_out(pixels, given)
-    target = _target(source, given["output"], shape, suffix, given["form"])
+    target = _target(source, given.output, shape, suffix, given.form)
     with output_file(target) as file:
         file.write(data)
     return Made(
@@ -99,49 +115,49 @@ def _convert(source: Path, given: dict[str, Any]) -> Made:
         output=str(target),
         output_md5=images.md5(data),
         output_bytes=len(data),
-        form=given["form"],
+        form=given.form,
         shape=shape,
         notes=tuple(notes),
     )
 
 
-def _refuse_idle(source: Path, given: dict[str, Any]) -> None:
+def _refuse_idle(source: Path, given: ConvertOptions) -> None:
     """Refuse options that would have no effect on this source and form."""
-    nv12 = given["form"] == "nv12"
+    nv12 = given.form == "nv12"
     idle = {
-        "--shape": bool(given["shape"]) and source.suffix.lower() not in (".bin", ".raw", ".nv12"),
-        "--channels": bool(given["channels"]) and nv12,
-        "--colour": given["colour"] != "rgb" and nv12,
-        "--range": given["levels"] != "full" and not nv12,
-        "--pad": given["padding"] != 0 and (given["fit"] != "letterbox" or not given["size"]),
+        "--shape": bool(given.shape) and source.suffix.lower() not in (".bin", ".raw", ".nv12"),
+        "--channels": bool(given.channels) and nv12,
+        "--colour": given.colour != "rgb" and nv12,
+        "--range": given.levels != "full" and not nv12,
+        "--pad": given.padding != 0 and (given.fit != "letterbox" or not given.size),
     }
     for option, is_idle in idle.items():
         if is_idle:
-            raise click.UsageError(f"{option} has no effect on {source.name} to {given['form']}: leave it out.")
+            raise click.UsageError(f"{option} has no effect on {source.name} to {given.form}: leave it out.")
 
 
-def _restrided(source: Path, given: dict[str, Any]) -> Made:
+def _restrided(source: Path, given: ConvertOptions) -> Made:
     """NV12 stays NV12: only its rows are padded."""
     import numpy as np
 
     from harness.images import pictures as images
 
-    shape = _shape(given["shape"])
+    shape = _shape(given.shape)
     data = source.read_bytes()
-    if shape is None or shape[1] % 2 or shape[2] % 2 or len(data) != shape[1] * shape[2] * 3 // 2 or given["size"]:
+    if shape is None or shape[1] % 2 or shape[2] % 2 or len(data) != shape[1] * shape[2] * 3 // 2 or given.size:
         raise InputError(
             f"{source}: {len(data)} bytes; NV12 keeps its size here, and --shape must tell it", "--shape 1,384,640,3"
         )
     rows = np.frombuffer(data, np.uint8).reshape(-1, shape[2])
-    made = images.aligned(rows, given["align"]).tobytes()
-    target = _target(source, given["output"], shape, ".nv12", "nv12")
+    made = images.aligned(rows, given.align).tobytes()
+    target = _target(source, given.output, shape, ".nv12", "nv12")
     with output_file(target) as file:
         file.write(made)
     sums = images.md5(data), images.md5(made)
     return Made(str(source), sums[0], sums[0], str(target), sums[1], len(made), "nv12", shape, ())
 
 
-def _load(source: Path, given: dict[str, Any]) -> tuple[U8, list[str]]:
+def _load(source: Path, given: ConvertOptions) -> tuple[U8, list[str]]:
     from harness.files.arrays import is_npy
     from harness.files.packed import refuse_packed
     from harness.images import pictures as images
@@ -153,14 +169,14 @@ def _load(source: Path, given: dict[str, Any]) -> tuple[U8, list[str]]:
     if suffix in (".bin", ".raw", ".h"):
         if suffix == ".h":
             raise InputError(f"{source}: a C header is an end, not a source", "convert the .bin it was made of")
-        return images.load_raw(source, _shape(given["shape"])), []
+        return images.load_raw(source, _shape(given.shape)), []
     return images.load_array(source) if is_npy(source) else (images.load_picture(source), [])
 
 
-def _load_nv12(source: Path, given: dict[str, Any]) -> U8:
+def _load_nv12(source: Path, given: ConvertOptions) -> U8:
     from harness.images.pixels import nv12_to_yuv444
 
-    shape = _shape(given["shape"])
+    shape = _shape(given.shape)
     if shape is None:
         raise InputError(f"{source}: --shape tells the size of an NV12 picture", "--shape 1,384,640,3")
     return nv12_to_yuv444(source.read_bytes(), shape[1], shape[2])
@@ -177,21 +193,21 @@ def _shape(text: str) -> tuple[int, int, int, int] | None:
     return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3])
 
 
-def _fitted(pixels: U8, given: dict[str, Any]) -> tuple[U8, list[str]]:
+def _fitted(pixels: U8, given: ConvertOptions) -> tuple[U8, list[str]]:
     from harness.images import pictures as images
 
     height, width = pixels.shape[:2]
-    wanted = _size(given["size"]) or (width, height)
+    wanted = _size(given.size) or (width, height)
     if wanted == (width, height):
         return pixels, []
-    if given["fit"] == "none":
+    if given.fit == "none":
         raise InputError(f"the source is {width}x{height}, not {wanted[0]}x{wanted[1]}", "--fit letterbox or stretch")
-    if given["fit"] == "stretch":
+    if given.fit == "stretch":
         return images.resize(pixels, *wanted), ["stretched: the picture's sides change their ratio"]
     box = images.letterbox_of((width, height), wanted)
     said = f"scale {box.scale:.6f}, picture {box.width}x{box.height}, padding left {box.left} right {box.right}"
     note = f"{said} top {box.top} bottom {box.bottom}; the board's own scaler is not bit-equal to this one"
-    return images.letterbox(pixels, wanted[0], wanted[1], given["padding"]), [note]
+    return images.letterbox(pixels, wanted[0], wanted[1], given.padding), [note]
 
 
 def _size(text: str) -> tuple[int, int] | None:
@@ -205,17 +221,17 @@ def _size(text: str) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[1])
 
 
-def _coloured(pixels: U8, source: Path, given: dict[str, Any], notes: list[str]) -> U8:
+def _coloured(pixels: U8, source: Path, given: ConvertOptions, notes: list[str]) -> U8:
     from harness.images import pictures as images
 
     picture = source.suffix.lower() not in (".bin", ".raw", ".nv12")
-    if given["form"] == "nv12":
+    if given.form == "nv12":
         if pixels.shape[2] < 3:
             raise InputError(f"NV12 is made of colours, the source has {pixels.shape[2]} channels")
         return pixels[..., :3]
-    channels = int(given["channels"] or pixels.shape[2])
+    channels = int(given.channels or pixels.shape[2])
     pixels = images.with_channels(pixels, channels)
-    if given["colour"] == "bgr" and channels >= 3:
+    if given.colour == "bgr" and channels >= 3:
         order = [2, 1, 0, 3][:channels]
         pixels = pixels[..., order]
         if not picture:
@@ -223,16 +239,16 @@ def _coloured(pixels: U8, source: Path, given: dict[str, Any], notes: list[str])
     return pixels
 
 
-def _laid_out(pixels: U8, given: dict[str, Any]) -> tuple[bytes, tuple[int, ...], str]:
+def _laid_out(pixels: U8, given: ConvertOptions) -> tuple[bytes, tuple[int, ...], str]:
     """Bytes, shape in the output's order, suffix."""
     import numpy as np
 
     from harness.images import pictures as images
 
     height, width, channels = pixels.shape
-    form, step = given["form"], given["align"]
+    form, step = given.form, given.align
     if form == "nv12":
-        planes = images.to_nv12(pixels, video=given["levels"] == "video")
+        planes = images.to_nv12(pixels, video=given.levels == "video")
         rows = [images.aligned(plane, step) for plane in planes]
         return b"".join(plane.tobytes() for plane in rows), (1, height, width, 3), ".nv12"
     if form == "nchw":

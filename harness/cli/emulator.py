@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,26 @@ def command() -> None:
 # --------------------------------------------------------------------------- build
 
 
+@dataclass(frozen=True)
+class OptionsOfBuild:
+    """Options of `build` on the command line."""
+
+    soc: str
+    calibration: Path | None
+    types: tuple[str, ...]
+    mean: str
+    var: str
+    scale: str
+    colour: str
+    shapes: tuple[str, ...]
+    on_cpu: tuple[str, ...]
+    on_bpu: tuple[str, ...]
+    output_type: str
+    debug_layers: bool
+    cores: int
+    seed: int
+
+
 @command.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--soc", required=True, type=click.Choice(SOCS), help="Which chip to compile for.")
@@ -71,48 +92,48 @@ def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given:
     """
     from harness.emulator.build import build as run_build
 
-    built = run_build(models, _options(models, given), output)
+    built = run_build(models, _options(models, OptionsOfBuild(**given)), output)
     if as_json:
         emit_json(built.facts())
         return
     _say_built(built)
 
 
-def _options(models: tuple[Path, ...], given: dict[str, Any]) -> BuildOptions:
+def _options(models: tuple[Path, ...], given: OptionsOfBuild) -> BuildOptions:
     from harness.emulator.compiler.compile import BuildOptions
     from harness.emulator.socs import soc_named
 
     return BuildOptions(
-        soc=soc_named(given["soc"]),
-        calibration=given["calibration"],
+        soc=soc_named(given.soc),
+        calibration=given.calibration,
         pixels=_pixels(models, given),
-        shapes=dict(_shape(text) for text in given["shapes"]),
-        on_cpu=given["on_cpu"],
-        on_bpu=given["on_bpu"],
-        output_type=given["output_type"],
-        debug_layers=given["debug_layers"],
-        cores=given["cores"],
-        seed=given["seed"],
-        mean=given["mean"],
-        var=given["var"],
+        shapes=dict(_shape(text) for text in given.shapes),
+        on_cpu=given.on_cpu,
+        on_bpu=given.on_bpu,
+        output_type=given.output_type,
+        debug_layers=given.debug_layers,
+        cores=given.cores,
+        seed=given.seed,
+        mean=given.mean,
+        var=given.var,
     )
 
 
-def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelInput]:
+def _pixels(models: tuple[Path, ...], given: OptionsOfBuild) -> dict[str, PixelInput]:
     """Per NV12 input how its pixels are normalised; a bare `nv12` means every image-like input."""
     from harness.emulator.compiler.pixels import PixelInput
 
     if _refused(models, given):
         return {}
-    pixel = PixelInput(_three(given["mean"], "--mean"), _three(given["scale"], "--scale"), given["colour"] == "bgr")
+    pixel = PixelInput(_three(given.mean, "--mean"), _three(given.scale, "--scale"), given.colour == "bgr")
     names: list[str] = []
-    for text in given["types"]:
+    for text in given.types:
         name, equals, kind = text.rpartition("=")
         if kind not in ("nv12", "featuremap"):
             raise InputError(f"--input-type {text!r}: nv12 or featuremap is wanted", "--input-type images=nv12")
         if kind == "nv12":
             names += [name] if equals else _image_inputs(models)
-    if not names and (given["mean"], given["scale"], given["colour"]) != ("0", "1", "rgb"):
+    if not names and (given.mean, given.scale, given.colour) != ("0", "1", "rgb"):
         raise InputError(
             "--mean, --scale and --colour are about nv12 inputs, and there is none",
             "add --input-type nv12, or normalise the samples and inputs yourself",
@@ -120,20 +141,18 @@ def _pixels(models: tuple[Path, ...], given: dict[str, Any]) -> dict[str, PixelI
     return dict.fromkeys(names, pixel)
 
 
-def _refused(models: tuple[Path, ...], given: dict[str, Any]) -> bool:
+def _refused(models: tuple[Path, ...], given: OptionsOfBuild) -> bool:
     """Whether this is a chip whose boards take plain pictures. Errors: InputError for an option without effect."""
-    venus = given["soc"] in ("t40", "t41")
-    if venus and (given["types"] or (given["scale"], given["colour"]) != ("1", "rgb")):
+    venus = given.soc in ("t40", "t41")
+    if venus and (given.types or (given.scale, given.colour) != ("1", "rgb")):
         raise InputError(
             "--input-type, --scale and --colour are not for T40 and T41: they take u8 pictures", "--mean 0 --var 255"
         )
-    if venus and given["output_type"] in ("int16", "int32"):
-        raise InputError(
-            f"--output-type {given['output_type']}: T40 and T41 have no such outputs", "float, or quantized"
-        )
+    if venus and given.output_type in ("int16", "int32"):
+        raise InputError(f"--output-type {given.output_type}: T40 and T41 have no such outputs", "float, or quantized")
     if venus and len(models) > 1:
         raise InputError(f"{len(models)} models: a file for T40 and T41 holds one", "build each by itself")
-    if not venus and given["var"] != "255":
+    if not venus and given.var != "255":
         raise InputError("--var is about T40 and T41", "--scale is the other chips' word")
     return venus
 

@@ -37,7 +37,7 @@ def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool
     reference folders, arrays, and what board tools print and dump. A file of no known kind is exit 2.
     """
     refused: list[InputError] = []
-    told: list[dict[str, Any]] = []
+    told: list[dict[str, object]] = []
     for path in files:
         try:
             artifact = _read(path)
@@ -80,10 +80,10 @@ def _read(path: Path) -> Artifact:
     raise InputError(f"{path}: of no known kind ({what}; begins {start!r})", f"known: {known}")
 
 
-def _plain(artifact: Artifact) -> dict[str, Any]:
+def _plain(artifact: Artifact) -> dict[str, object]:
     from harness.records.codec import to_json
 
-    value: dict[str, Any] = to_json(artifact)
+    value: dict[str, object] = to_json(artifact)
     return value
 
 
@@ -120,13 +120,13 @@ def _summary(artifact: Artifact) -> list[str]:
     return lines
 
 
-def _of_played(facts: dict[str, Any]) -> dict[str, Any]:
+def _of_played(facts: dict[str, object]) -> dict[str, object]:
     """What a person asks of a model for an emulated board; --json has every member as it is."""
     meta = facts.get("meta.json")
     models = _objects(meta.get("models")) if isinstance(meta, dict) else []
     if not models:
         return facts
-    shown: dict[str, Any] = {"bytes": facts.get("bytes")}
+    shown: dict[str, object] = {"bytes": facts.get("bytes")}
     for place, model in enumerate(models):
         name = f"model {place + 1}" if len(models) > 1 else "model"
         units = Counter(str(op.get("unit", "")) for op in _objects(model.get("ops")))
@@ -142,12 +142,12 @@ def _of_played(facts: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
+def _objects(value: Any) -> list[dict[str, object]]:
     """The objects of a list; the file may hold anything."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _input(told: dict[str, Any]) -> str:
+def _input(told: dict[str, object]) -> str:
     spec = told.get("spec")
     shape = spec.get("shape") if isinstance(spec, dict) else None
     sizes = "x".join(map(str, shape)) if isinstance(shape, list) else "?"

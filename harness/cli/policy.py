@@ -96,7 +96,7 @@ def _show_policy(policy: Policy) -> None:
         click.echo(f"waiver: {waiver.op or waiver.tensor} until {waiver.until}: {waiver.reason}")
 
 
-def _record(policy: Policy) -> dict[str, Any]:
+def _record(policy: Policy) -> dict[str, object]:
     note, look, bad = policy.three_way
     return {
         "policy": policy.name,
@@ -108,7 +108,7 @@ def _record(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _waiver(waiver: Waiver) -> dict[str, Any]:
+def _waiver(waiver: Waiver) -> dict[str, object]:
     return {**vars(waiver), "until": waiver.until.isoformat()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,21 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
     return {**named, **dict(zip(free, unnamed, strict=False))}
 
 
+@dataclass(frozen=True)
+class ReferenceOptions:
+    """Options of the command line."""
+
+    inputs: tuple[str, ...]
+    optimizations: str
+    threads: int
+    runtime: str | None
+    python: str
+    image: str
+    entrypoint: str
+    engine: str | None
+    timeout_s: float
+
+
 @click.command(name="reference")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input file: .npy, or raw bytes.")
@@ -56,7 +72,7 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads within an op.")
 @runtime_options
 @json_option
-def command(model: Path, out: Path, **given: Any) -> None:
+def command(model: Path, out: Path, as_json: bool, **given: Any) -> None:
     """Run an ONNX on this PC and keep every intermediate tensor.
 
     A model that holds a vendor's own ops needs the vendor's runtime: name an interpreter that has it, or the image.
@@ -69,21 +85,23 @@ def command(model: Path, out: Path, **given: Any) -> None:
       harness reference model_quantized.onnx --input images=photo.npy -o reference --python /opt/vendor/bin/python3
       harness compare reference board-dumps
     """
-    runtime = _runtime(given)
-    reference = _compute(model, out, given, runtime)
-    if given["as_json"]:
+    options = ReferenceOptions(**given)
+    reference = _compute(model, out, options, _runtime(options))
+    if as_json:
         emit_json(_summary(reference, out))
     else:
         _show(reference, out)
 
 
-def _runtime(given: dict[str, Any]) -> ReferenceRuntime | None:
-    names: tuple[str, ...] = (given["runtime"],) if given["runtime"] else ()
-    more = {"entrypoint": given["entrypoint"], "engine": given["engine"] or "", "timeout_s": given["timeout_s"]}
-    runtime = runtime_of(given["python"], given["image"], names=names, **more)
-    if runtime is None and (names or given["engine"]):
+def _runtime(given: ReferenceOptions) -> ReferenceRuntime | None:
+    names: tuple[str, ...] = (given.runtime,) if given.runtime else ()
+    runtime = runtime_of(given.python, given.image)
+    if runtime is not None:
+        engine = given.engine or ""
+        return replace(runtime, names=names, entrypoint=given.entrypoint, engine=engine, timeout_s=given.timeout_s)
+    if names or given.engine:
         raise click.UsageError("--runtime and --engine go with --python PATH or --image NAME.")
-    return runtime
+    return None
 
 
 def _refuse_ignored(model: Path, runtime: ReferenceRuntime | None) -> None:
@@ -98,7 +116,7 @@ def _refuse_ignored(model: Path, runtime: ReferenceRuntime | None) -> None:
                 raise click.UsageError(f"--{name} is for onnxruntime; the vendor's runtime has no such setting.")
 
 
-def _compute(model: Path, out: Path, given: dict[str, Any], runtime: ReferenceRuntime | None) -> Reference:
+def _compute(model: Path, out: Path, given: ReferenceOptions, runtime: ReferenceRuntime | None) -> Reference:
     from harness.reference.beside import resolve, write_outputs
     from harness.reference.open import open_reference, read_inputs, run_reference
     from harness.toolchains.vendor_runtime import is_compiled, read_named
@@ -108,14 +126,15 @@ def _compute(model: Path, out: Path, given: dict[str, Any], runtime: ReferenceRu
         if is_compiled(model):
             place = resolve(model, runtime)
             assert place is not None
-            write_outputs(model, read_named(given["inputs"]), out, place, step)
+            write_outputs(model, read_named(given.inputs), out, place, step)
             return open_reference(out)
-        feed = read_inputs(model, match_inputs(model, given["inputs"]))
-        options = {"optimizations": given["optimizations"], "threads": given["threads"]}
-        return run_reference(model, feed, out, **options, runtime=runtime, progress=step)
+        feed = read_inputs(model, match_inputs(model, given.inputs))
+        return run_reference(
+            model, feed, out, optimizations=given.optimizations, threads=given.threads, runtime=runtime, progress=step
+        )
 
 
-def _summary(reference: Reference, out: Path) -> dict[str, Any]:
+def _summary(reference: Reference, out: Path) -> dict[str, object]:
     tensors = [
         {"name": t.name, "op": t.op, "dtype": t.spec.dtype, "shape": t.spec.shape, "md5": t.md5}
         for t in reference.tensors.values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -63,18 +63,28 @@ def reference_runtime_options(command: Command) -> Command:
     )(command)
 
 
-def runtime_of(python: str, image: str, prefix: str = "", **more: Any) -> ReferenceRuntime | None:
+def runtime_of(python: str, image: str, prefix: str = "") -> ReferenceRuntime | None:
     """The runtime that was asked for; None where none was. Errors: UsageError for both."""
     from harness.records import ReferenceRuntime
 
     if python and image:
         raise click.UsageError(f"--{prefix}python and --{prefix}image exclude each other: give one of them.")
-    return ReferenceRuntime(python=python, image=image, **more) if python or image else None
+    return ReferenceRuntime(python=python, image=image) if python or image else None
 
 
-def reference_runtime_of(given: dict[str, Any], reference: str) -> ReferenceRuntime | None:
+class HasRuntime(Protocol):
+    """Options of a command that has `reference_runtime_options`."""
+
+    @property
+    def reference_python(self) -> str: ...
+
+    @property
+    def reference_image(self) -> str: ...
+
+
+def reference_runtime_of(given: HasRuntime, reference: str) -> ReferenceRuntime | None:
     """The same of `--reference-python` and `--reference-image`, which are for a reference that is an ONNX."""
-    runtime = runtime_of(given["reference_python"], given["reference_image"], "reference-")
+    runtime = runtime_of(given.reference_python, given.reference_image, "reference-")
     if runtime is not None and not reference.lower().endswith(".onnx"):
         option = "--reference-image" if runtime.image else "--reference-python"
         raise click.UsageError(f"{option} computes a reference that is an ONNX, not {reference or 'none'}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -51,7 +50,7 @@ def command(run: Path, output: Path | None, as_markdown: bool, open_page: bool, 
         click.launch(str(page))
 
 
-def _answer(page: Path, beside: Path, data: dict[str, Any]) -> dict[str, Any]:
+def _answer(page: Path, beside: Path, data: dict[str, object]) -> dict[str, object]:
     """What a script wants of a report; the whole data is in the file it names."""
     keys = ("run", "headline", "coverage", "counts", "numbers", "findings", "problems")
     return {"page": str(page), "data": str(beside), **{key: data[key] for key in keys}}

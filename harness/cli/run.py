@@ -24,8 +24,14 @@ from harness.cli.common import (
     note,
     progress,
 )
-from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
-from harness.cli.run_options import absolute, core_of, inputs_of, modes_of, only_model, pair, policy_of, typed_command
+from harness.cli.reference_options import reference_runtime_options
+from harness.cli.run_options import (
+    RunOptions,
+    case_of,
+    modes_of,
+    only_model,
+    typed_command,
+)
 from harness.cli.tables import hanging
 from harness.errors import COULD_NOT_MEASURE, CouldNotMeasure, HarnessError, InputError
 from harness.records import Case, Run
@@ -183,15 +189,16 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
 )
 @hosts_option
 @json_option
-def command(models: tuple[Path, ...], board_name: str, **given: Any) -> None:
+def command(models: tuple[Path, ...], board_name: str, **asked: Any) -> None:
     """Run MODEL on a board, compare with the PC layer by layer, and write an HTML report."""
     from signal import SIGTERM, default_int_handler, signal
 
+    given = RunOptions(**asked)
     signal(SIGTERM, default_int_handler)  # a night that is ended leaves its boards as clean as Ctrl-C does
     try:
-        if given["resume"]:
+        if given.resume:
             _only_resume()
-            folder, run = _resumed(given)
+            folder, run = _resumed(given.resume, given)
         else:
             folder, run = _new(only_model(models), board_name, given)
     except HarnessError as error:
@@ -199,11 +206,11 @@ def command(models: tuple[Path, ...], board_name: str, **given: Any) -> None:
             with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so
                 note(f"what is known until then: {_page(error.run_folder)}")
         raise
-    _answer(folder, run, given["as_json"])
+    _answer(folder, run, given.as_json)
     raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
 
 
-def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Path, Run]:
+def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, Run]:
     from harness import session
     from harness.boards.inventory import find_board
 
@@ -211,17 +218,15 @@ def _new(model: Path | None, board_name: str, given: dict[str, Any]) -> tuple[Pa
         raise click.UsageError("Missing argument 'MODEL': a compiled model, for example model.bin.")
     if not board_name:
         raise click.UsageError("Missing option '--board': a name of `harness boards list`, for example emu-x5.")
-    board = _with_faults(find_board(board_name, given["hosts"]), given["faults"], model)
-    _refuse_idle(modes_of(given["modes"]))
-    case = _case(model, given, board.limits.timeout_s)
+    board = _with_faults(find_board(board_name, given.hosts), given.faults, model)
+    _refuse_idle(modes_of(given.modes))
+    case = case_of(model, given, board.limits.timeout_s)
     _refuse_noise(case)
     _refuse_short_limit(case)
     return _measure(
         board,
         case,
-        lambda tell, expected: session.run_case(
-            board, case, given["runs"], tell, expected, ask_password, typed_command()
-        ),
+        lambda tell, expected: session.run_case(board, case, given.runs, tell, expected, ask_password, typed_command()),
     )
 
 
@@ -258,51 +263,18 @@ def _is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _resumed(given: dict[str, Any]) -> tuple[Path, Run]:
+def _resumed(folder: Path, given: RunOptions) -> tuple[Path, Run]:
     from harness import platforms, session
     from harness.boards.inventory import find_board
     from harness.runs import resume
 
-    folder = given["resume"]
-    board = find_board(resume.load(folder).board, given["hosts"])
+    board = find_board(resume.load(folder).board, given.hosts)
     broken = session.resumable(board, folder, platforms.load(board.platform))
-    board = _with_faults(board, given["faults"], broken.case.model)
+    board = _with_faults(board, given.faults, broken.case.model)
     return _measure(
         board,
         broken.case,
         lambda tell, expected: session.resume_case(board, folder, tell, expected, ask_password),
-    )
-
-
-def _case(model: Path, given: dict[str, Any], timeout_s: float) -> Case:
-    """Paths are made absolute: a broken run may be resumed from another folder."""
-    from harness.runs.previous import find_previous
-
-    return Case(
-        name=given["case_name"] or model.stem,
-        model=model.absolute(),
-        inputs=inputs_of(given["inputs"]),
-        reference=absolute(given["reference"]),
-        reference_runtime=reference_runtime_of(given, given["reference"]),
-        modes=modes_of(given["modes"]),
-        model_name=given["model_name"],
-        core=core_of(given["core"]),
-        threads=given["threads"],
-        frames=given["frames"],
-        time_s=given["time_s"],
-        repeat=given["repeat"],
-        pull=given["pull"],
-        policy=policy_of(given["policy"]),
-        min_coverage=given["min_coverage"],
-        mapping=absolute(given["mapping"]),
-        graph=absolute(given["graph"]),
-        floats=absolute(given["floats"]),
-        previous=str(find_previous(given["previous"])) if given["previous"] else "",
-        max_slower_percent=given["max_slower_percent"],
-        build=tuple(path.absolute() for path in given["build"]),
-        options=dict(pair(text) for text in given["options"]),
-        timeout_s=given["timeout_s"] or timeout_s,
-        wait_s=given["wait_s"],
     )
 
 

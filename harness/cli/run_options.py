@@ -5,13 +5,50 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from harness.cli.common import ARGV
+from harness.cli.reference_options import reference_runtime_of
 from harness.errors import InputError
-from harness.records import TypedCommand
+from harness.records import Case, TypedCommand
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of `harness run` on the command line."""
+
+    resume: Path | None
+    wait_s: float
+    inputs: tuple[str, ...]
+    reference: str
+    reference_python: str
+    reference_image: str
+    modes: str
+    model_name: str
+    core: str
+    threads: int
+    frames: int
+    time_s: float
+    repeat: int
+    pull: str
+    policy: str
+    min_coverage: float | None
+    mapping: str
+    graph: str
+    floats: str
+    previous: Path | None
+    max_slower_percent: float | None
+    build: tuple[Path, ...]
+    options: tuple[str, ...]
+    faults: tuple[str, ...]
+    timeout_s: float | None
+    case_name: str
+    runs: Path
+    hosts: Path | None
+    as_json: bool
 
 
 def only_model(models: tuple[Path, ...]) -> Path | None:
@@ -86,3 +123,35 @@ def pair(text: str) -> tuple[str, str]:
     if not equals:
         raise InputError(f"--option {text!r}: NAME=VALUE is wanted", "for example --option core=1")
     return name, value
+
+
+def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
+    """Paths are made absolute: a broken run may be resumed from another folder."""
+    from harness.runs.previous import find_previous
+
+    return Case(
+        name=given.case_name or model.stem,
+        model=model.absolute(),
+        inputs=inputs_of(given.inputs),
+        reference=absolute(given.reference),
+        reference_runtime=reference_runtime_of(given, given.reference),
+        modes=modes_of(given.modes),
+        model_name=given.model_name,
+        core=core_of(given.core),
+        threads=given.threads,
+        frames=given.frames,
+        time_s=given.time_s,
+        repeat=given.repeat,
+        pull=given.pull,
+        policy=policy_of(given.policy),
+        min_coverage=given.min_coverage,
+        mapping=absolute(given.mapping),
+        graph=absolute(given.graph),
+        floats=absolute(given.floats),
+        previous=str(find_previous(given.previous)) if given.previous else "",
+        max_slower_percent=given.max_slower_percent,
+        build=tuple(path.absolute() for path in given.build),
+        options=dict(pair(text) for text in given.options),
+        timeout_s=given.timeout_s or timeout_s,
+        wait_s=given.wait_s,
+    )
