@@ -17,7 +17,7 @@ _WANTED = {
 }
 
 
-def explain(complaint: Mapping[str, Any], key: str) -> tuple[str, str] | None:
+def explain(complaint: Mapping[str, object], key: str) -> tuple[str, str] | None:
     """(what is wrong, how to write it) of one of pydantic's errors about types; None for other kinds.
 
     `key` is the last word of its place.

@@ -118,9 +118,10 @@ def _readable(path: Path, root: yaml.Node, model: type[BaseModel], error: Valida
     return ConfigError(f"{path}:{line}: {where}: {first['msg']}, found {first['input']!r}", _nearest_word(first))
 
 
-def _nearest_word(complaint: Mapping[str, Any]) -> str:
+def _nearest_word(complaint: Mapping[str, object]) -> str:
     """For a word that is none of a few: the one that is meant."""
-    expected = str(complaint.get("ctx", {}).get("expected", ""))
+    context = complaint.get("ctx")
+    expected = str(context.get("expected", "")) if isinstance(context, dict) else ""
     words = re.findall(r"'([^']*)'", expected)
     return _did_you_mean(str(complaint["input"]).lower(), words) if words else ""
 
@@ -170,6 +171,6 @@ def _did_you_mean(word: str, known: list[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
 
 
-def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
+def nearest(word: str, known: Mapping[str, object] | list[str]) -> str:
     """A hint for a mistyped name."""
     return _did_you_mean(word, list(known))

@@ -228,7 +228,7 @@ def _found(board: Board, guess: Guess, seen: Seen) -> tuple[Board, tuple[str, ..
     ), notes
 
 
-def _mark(seen: Seen) -> dict[str, Any]:
+def _mark(seen: Seen) -> dict[str, object]:
     try:
         mark = json.loads(seen.files.get(recognise.MARK, ""))
     except (ValueError, RecursionError):

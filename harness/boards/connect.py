@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from harness import platforms
 from harness.agent import Agent
@@ -40,7 +39,7 @@ def open_board(
         yield reached, stack.enter_context(transport)
 
 
-def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, Any]:
+def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
     """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
     with open_board(board, prompt) as (reached, transport):
         agent = Agent.of(reached, transport)

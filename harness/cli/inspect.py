@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,12 +121,12 @@ def _summary(artifact: Artifact) -> list[str]:
     return lines
 
 
-def _of_played(facts: dict[str, object]) -> dict[str, object]:
+def _of_played(facts: Mapping[str, object]) -> dict[str, object]:
     """What a person asks of a model for an emulated board; --json has every member as it is."""
     meta = facts.get("meta.json")
     models = _objects(meta.get("models")) if isinstance(meta, dict) else []
     if not models:
-        return facts
+        return dict(facts)
     shown: dict[str, object] = {"bytes": facts.get("bytes")}
     for place, model in enumerate(models):
         name = f"model {place + 1}" if len(models) > 1 else "model"

@@ -348,13 +348,7 @@ def _page(folder: Path) -> Path:
 
 
 # Green is for what was compared in full and is good; the words say the same without it.
-TONES: dict[str, dict[str, Any]] = {
-    "good": {"fg": "green", "bold": True},
-    "bad": {"fg": "red", "bold": True},
-    "stop": {"fg": "yellow", "bold": True},
-    "part": {"bold": True},
-    "none": {"bold": True},
-}
+TONES: dict[str, str | None] = {"good": "green", "bad": "red", "stop": "yellow", "part": None, "none": None}
 
 
 def _answer(folder: Path, run: Run, as_json: bool) -> None:
@@ -368,5 +362,5 @@ def _answer(folder: Path, run: Run, as_json: bool) -> None:
     tone, told = toned_lines(run)
     for number, line in enumerate(told):
         shown = hanging(clean(line), LABEL)
-        click.echo(click.style(shown, **TONES[tone]) if not number and colours(sys.stdout) else shown)
+        click.echo(click.style(shown, fg=TONES[tone], bold=True) if not number and colours(sys.stdout) else shown)
     click.echo(f"report    {page}")

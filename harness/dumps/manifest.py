@@ -47,9 +47,9 @@ def scratch_folder() -> Path:
     return folder
 
 
-def spec_to_json(spec: TensorSpec) -> dict[str, Any]:
+def spec_to_json(spec: TensorSpec) -> dict[str, object]:
     """The keys of a manifest that describe one tensor; keys at their defaults are left out."""
-    record: dict[str, Any] = {"dtype": spec.dtype, "shape": list(spec.shape), "layout": spec.layout}
+    record: dict[str, object] = {"dtype": spec.dtype, "shape": list(spec.shape), "layout": spec.layout}
     if spec.quantization is not None:
         q = spec.quantization
         record["quantization"] = {"scales": list(q.scales), "zero_points": list(q.zero_points), "axis": q.axis}

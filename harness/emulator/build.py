@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.emulator.compiler.compile import Build, BuildOptions, compile_model
 from harness.emulator.horizon import build_log
@@ -23,7 +22,7 @@ class Built:
     files: tuple[Path, ...]
     builds: tuple[Build, ...]
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """The answer of `--json`."""
         return {
             "output": str(self.output),
@@ -103,7 +102,7 @@ def _reports(stem: str, one: Build, options: BuildOptions) -> dict[str, str]:
     }
 
 
-def _facts(one: Build) -> dict[str, Any]:
+def _facts(one: Build) -> dict[str, object]:
     model = one.model
     return {
         "name": model.name,

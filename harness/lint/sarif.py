@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from harness.lint.findings import LintFinding
 from harness.lint.horizon.rules import RULES as HORIZON_RULES
@@ -14,7 +13,7 @@ RULES = HORIZON_RULES | PTQ_RULES
 LEVELS = {"error": "error", "warning": "warning", "note": "note"}
 
 
-def to_sarif(findings: Sequence[LintFinding], file: str, version: str) -> dict[str, Any]:
+def to_sarif(findings: Sequence[LintFinding], file: str, version: str) -> dict[str, object]:
     """One SARIF log with one run. `file` becomes the artifact's URI as given."""
     used = sorted({finding.rule for finding in findings})
     rules = [
@@ -35,7 +34,7 @@ def to_sarif(findings: Sequence[LintFinding], file: str, version: str) -> dict[s
     }
 
 
-def _result(finding: LintFinding, index: int, file: str) -> dict[str, Any]:
+def _result(finding: LintFinding, index: int, file: str) -> dict[str, object]:
     place = {"artifactLocation": {"uri": file.replace("\\", "/")}, "region": {"startLine": max(1, finding.line)}}
     return {
         "ruleId": finding.rule,

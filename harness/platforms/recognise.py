@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
 
 from harness.platforms.horizon import probe as horizon_probe
 from harness.platforms.magik import probe as magik_probe
 from harness.platforms.ort import probe as ort_probe
 from harness.platforms.probing import Guess, Probe, Seen, together
 
-_PROBES: dict[str, Any] = {"hbdnn": horizon_probe, "ucp": horizon_probe, "magik": magik_probe, "ort": ort_probe}
+_PROBES: dict[str, ModuleType] = {"hbdnn": horizon_probe, "ucp": horizon_probe, "magik": magik_probe, "ort": ort_probe}
 MARK = "/board.json"  # of a played board
 _OWN = Probe(files=(MARK,))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -54,4 +53,4 @@ class Board:
     power: dict[str, tuple[str, ...]] = field(default_factory=dict)  # "cycle", "on", "off": argv on this PC
     limits: Limits = field(default_factory=Limits)
     emulated: Emulated | None = None
-    options: dict[str, Any] = field(default_factory=dict)  # the platform's own keys, checked by it
+    options: dict[str, object] = field(default_factory=dict)  # the platform's own keys, checked by it

@@ -13,7 +13,7 @@ ABSENT: Any = object()
 
 def stored(
     *, key: str = "", damaged: Any = ABSENT, optional: bool = False, rest: bool = False, kept: bool = True
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Metadata of a record's field: what its hint cannot say.
 
     `key` is its name in JSON, `damaged` what it is where the file is damaged (else its default), `optional` leaves it

@@ -68,7 +68,7 @@ def compute_beside(
         yield read_results(folder, label, task)
 
 
-def runner_facts(runtime: ReferenceRuntime, result: RuntimeResult) -> dict[str, Any]:
+def runner_facts(runtime: ReferenceRuntime, result: RuntimeResult) -> dict[str, object]:
     """For the manifest: which runtime it was. The path of an interpreter is this PC's own affair and stays out."""
     facts = {"runtime": result.facts["name"], **{k: v for k, v in result.facts.items() if k != "name"}}
     if runtime.image:
@@ -104,7 +104,7 @@ def write_outputs(
     target.write_manifest(json.dumps(manifest, indent=1, ensure_ascii=False))
 
 
-def _write(target: TargetFolder, index: int, name: str, value: Array) -> dict[str, Any]:
+def _write(target: TargetFolder, index: int, name: str, value: Array) -> dict[str, object]:
     file = f"t{index:05d}.npy"
     target.write_array(file, value)
     layout = "NCHW" if value.ndim == 4 else ""

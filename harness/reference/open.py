@@ -140,7 +140,7 @@ class _Beside:
     def missing(self, name: str) -> str:
         return self.result.skipped.get(name, "the runtime did not give it")
 
-    def facts(self, _logical: LogicalModel, _feed: Mapping[str, Array]) -> dict[str, Any]:
+    def facts(self, _logical: LogicalModel, _feed: Mapping[str, Array]) -> dict[str, object]:
         """Optimized kernels are chosen by the CPU, which is this PC's in another interpreter and in a container."""
         facts = runner_facts(self.runtime, self.result)
         return facts | _cpu_facts() if "optimizations" in facts else facts
@@ -175,7 +175,7 @@ class _Runner:
     def missing(self, name: str) -> str:
         return f"onnxruntime gave no {name}"
 
-    def facts(self, logical: LogicalModel, feed: Mapping[str, Array]) -> dict[str, Any]:
+    def facts(self, logical: LogicalModel, feed: Mapping[str, Array]) -> dict[str, object]:
         facts = {
             "onnxruntime": onnxruntime.__version__,
             "optimizations": self.optimizations,
@@ -196,7 +196,7 @@ class _Runner:
         return any(array_md5(a) != array_md5(b) for a, b in zip(plain, marked, strict=True))
 
 
-def _cpu_facts() -> dict[str, Any]:
+def _cpu_facts() -> dict[str, object]:
     flags = cpu_flags()
     return {
         "cpu_flags": sorted(f for f in flags if KEPT_FLAGS.match(f)),
@@ -234,7 +234,7 @@ def _first_line(error: Exception) -> str:
 
 def _write_tensors(
     logical: LogicalModel, runner: _Runner | _Beside, feed: Mapping[str, Array], out: TargetFolder, progress: Progress
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, object]]:
     index = 0
     for batch in _batches(logical.tensors):
         values = {**feed, **runner.values(_wanted(batch, feed), feed)}
@@ -274,13 +274,15 @@ def _estimated_bytes(tensor: LogicalTensor) -> int:
     return math.prod(shape) * max(8, bits) // 8 * (5 if tensor.float_name else 1)
 
 
-def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: TargetFolder, index: int) -> dict[str, Any]:
+def _write_tensor(
+    tensor: LogicalTensor, values: Mapping[str, Array], out: TargetFolder, index: int
+) -> dict[str, object]:
     """Write one logical tensor (and its float side) and give its record in the manifest, or why there is none."""
     value = values[tensor.onnx_name]
     if not isinstance(value, np.ndarray) or value.dtype.name not in manifest.NUMPY_DTYPES:
         kind = value.dtype.name if isinstance(value, np.ndarray) else type(value).__name__
         return {"name": tensor.name, "reason": f"holds {kind}, which no dump can hold"}
-    record: dict[str, Any] = {
+    record: dict[str, object] = {
         "name": tensor.name,
         "onnx_name": tensor.onnx_name,
         "op": tensor.op,
@@ -298,7 +300,7 @@ def _write_tensor(tensor: LogicalTensor, values: Mapping[str, Array], out: Targe
     return record
 
 
-def _save(value: Array, tensor: LogicalTensor, out: TargetFolder, name: str) -> dict[str, Any]:
+def _save(value: Array, tensor: LogicalTensor, out: TargetFolder, name: str) -> dict[str, object]:
     out.write_array(name, value)
     layout = "NCHW" if value.ndim == 4 else ""
     spec = replace(tensor.spec, dtype=manifest.NUMPY_DTYPES[value.dtype.name], shape=tuple(value.shape), layout=layout)
@@ -353,7 +355,7 @@ def _ask(model: Path, feeds: Feeds | None) -> dict[str, Array]:
     return arrays_of_bytes(specs, given)
 
 
-def _graph_to_json(graph: Graph) -> dict[str, Any]:
+def _graph_to_json(graph: Graph) -> dict[str, object]:
     ops = [
         {"name": o.name, "kind": o.kind, "inputs": o.inputs, "outputs": o.outputs, "covers": o.covers}
         for o in graph.ops

@@ -10,12 +10,14 @@ import json
 import re
 import zipfile
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from harness.errors import InputError
+from harness.records.codec import to_json
+from harness.runs.folder import load_run
 from harness.toolchains.base import Probe, Reader
 from harness.toolchains.records import Artifact
 
@@ -55,7 +57,7 @@ def _read_onnx(probe: Probe) -> Artifact:
     graph = model.graph
     constants = {one.name for one in graph.initializer}
     kinds = Counter(node.op_type for node in graph.node)
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "ir_version": model.ir_version,
         "opset": {one.domain or "ai.onnx": one.version for one in model.opset_import},
         "producer": f"{model.producer_name} {model.producer_version}".strip(),
@@ -68,7 +70,7 @@ def _read_onnx(probe: Probe) -> Artifact:
     return Artifact("onnx", "ONNX model", facts=facts, problems=problems)
 
 
-def _value(info: onnx.ValueInfoProto) -> dict[str, Any]:
+def _value(info: onnx.ValueInfoProto) -> dict[str, object]:
     tensor = info.type.tensor_type
     shape = [one.dim_value if one.HasField("dim_value") else one.dim_param or "?" for one in tensor.shape.dim]
     return {"name": info.name, "dtype": onnx.TensorProto.DataType.Name(tensor.elem_type).lower(), "shape": shape}
@@ -76,7 +78,7 @@ def _value(info: onnx.ValueInfoProto) -> dict[str, Any]:
 
 def _read_emulator_model(probe: Probe) -> Artifact:
     """A zip behind the magic: its JSON members are its facts."""
-    facts: dict[str, Any] = {"bytes": probe.size_bytes}
+    facts: dict[str, object] = {"bytes": probe.size_bytes}
     problems: list[str] = []
     try:
         with zipfile.ZipFile(probe.path) as archive:
@@ -88,7 +90,7 @@ def _read_emulator_model(probe: Probe) -> Artifact:
     return Artifact("emulator_model", "model for an emulated board", facts=facts, problems=tuple(problems))
 
 
-def _json_object(probe: Probe) -> dict[str, Any]:
+def _json_object(probe: Probe) -> dict[str, object]:
     if not probe.text.lstrip().startswith("{"):
         return {}
     try:
@@ -103,14 +105,14 @@ def _is_run(probe: Probe) -> bool:
 
 
 def _read_run(probe: Probe) -> Artifact:
-    file = Probe(probe.path / "run.json") if probe.path.is_dir() else probe
-    run = _json_object(file)
+    try:
+        run = load_run(probe.path)
+    except InputError as error:
+        return Artifact("run", "run of harness", problems=(f"cut or not a run of harness: {error.message}",))
     keys = ("id", "state", "stopped_at", "harness_version", "started_utc", "duration_s", "verdict", "board")
-    facts = {key: run[key] for key in keys if key in run}
-    modes = run.get("modes")
-    facts["modes"] = [one.get("mode") for one in modes if isinstance(one, dict)] if isinstance(modes, list) else []
-    problems = () if isinstance(run.get("format"), int) else ("run.json is cut or not a run of harness",)
-    return Artifact("run", "run of harness", facts=facts, problems=problems)
+    facts = {key: to_json(getattr(run, key)) for key in keys}
+    modes = [mode.mode for mode in run.modes]
+    return Artifact("run", "run of harness", facts={**facts, "modes": modes}, problems=run.damage)
 
 
 def _is_reference(probe: Probe) -> bool:
@@ -123,14 +125,14 @@ def _read_reference(probe: Probe) -> Artifact:
     manifest = _json_object(file)
     tensors = manifest.get("tensors")
     keys = ("kind", "source", "source_md5", "runner", "inputs")
-    facts: dict[str, Any] = {key: manifest[key] for key in keys if key in manifest}
-    good = isinstance(tensors, list)
-    facts["tensors"] = [_tensor_line(one) for one in tensors or () if isinstance(one, dict)] if good else []
-    problems = () if good else ("manifest.json is cut or not a reference of harness",)
+    facts: dict[str, object] = {key: manifest[key] for key in keys if key in manifest}
+    rows = tensors if isinstance(tensors, list) else []
+    facts["tensors"] = [_tensor_line(one) for one in rows if isinstance(one, dict)]
+    problems = () if isinstance(tensors, list) else ("manifest.json is cut or not a reference of harness",)
     return Artifact("reference", "reference folder", facts=facts, problems=problems)
 
 
-def _tensor_line(one: dict[str, Any]) -> dict[str, Any]:
+def _tensor_line(one: dict[str, object]) -> dict[str, object]:
     return {key: one.get(key) for key in ("name", "dtype", "shape", "op")}
 
 
@@ -162,7 +164,10 @@ def _read_vendor_model(probe: Probe) -> Artifact:
     found = {key: match[1].decode() for key, pattern in BUILD_FACTS.items() if (match := pattern.search(data))}
     suffix = probe.path.suffix.lower()
     march = found.pop("march", "")
-    facts: dict[str, Any] = {"bytes": probe.size_bytes, "recognised_by": "build facts inside" if found else "name only"}
+    facts: dict[str, object] = {
+        "bytes": probe.size_bytes,
+        "recognised_by": "build facts inside" if found else "name only",
+    }
     problems = [] if found else [f"a {suffix} file: {VENDOR_SUFFIXES[suffix]}; no build facts stand in it as text"]
     return Artifact(
         "vendor_model",

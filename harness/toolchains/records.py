@@ -6,8 +6,8 @@ None and named in `problems`. Data types are in the words of `TensorSpec.dtype` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness.records import Message
 
@@ -108,5 +108,5 @@ class Artifact:
     similarities: tuple[Similarity, ...] = ()
     checks: tuple[Check, ...] = ()
     messages: tuple[Message, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
     problems: tuple[str, ...] = ()  # what could not be read, never guessed

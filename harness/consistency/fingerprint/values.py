@@ -34,7 +34,7 @@ class Law:
 
     kind: str
     sentence: str
-    figures: dict[str, Any]
+    figures: dict[str, object]
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,10 @@ class Isolator:
             raise CannotIsolate(f"{name} is {value.dtype} on the board and {tensor.spec.dtype} in the model")
         return tensor.onnx_name, _shaped(value, tensor)
 
-    def _cut(self, output: str, feed: Mapping[str, Array]) -> tuple[list[onnx.NodeProto], dict[str, Any]]:
+    def _cut(self, output: str, feed: Mapping[str, Array]) -> tuple[list[onnx.NodeProto], dict[str, object]]:
         """Nodes from the fed tensors to `output`, in order, and the weights that they read."""
         wanted: set[int] = set()
-        weights: dict[str, Any] = {}
+        weights: dict[str, object] = {}
         waiting = [output]
         while waiting:
             name = waiting.pop()
@@ -147,7 +147,7 @@ class _Part:
     """One request, cut out: its names carry a prefix, so that parts can share a session."""
 
     nodes: list[onnx.NodeProto]
-    weights: dict[str, Any]
+    weights: dict[str, object]
     feed: dict[str, Array]
     output: str
 
@@ -161,7 +161,7 @@ def _shaped(value: Array, tensor: LogicalTensor) -> Array:
     return value.astype(np.bool_) if tensor.spec.dtype == "bool8" else value
 
 
-def _renamed(node: onnx.NodeProto, prefix: str, weights: Mapping[str, Any]) -> onnx.NodeProto:
+def _renamed(node: onnx.NodeProto, prefix: str, weights: Mapping[str, object]) -> onnx.NodeProto:
     if not prefix:
         return node
     copy = onnx.NodeProto()

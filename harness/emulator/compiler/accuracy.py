@@ -32,7 +32,7 @@ class Distance:
 
 
 def distances(
-    model: CompiledModel, graph: bytes, float_model: onnx.ModelProto, sample: Feed, pixels: Mapping[str, Any]
+    model: CompiledModel, graph: bytes, float_model: onnx.ModelProto, sample: Feed, pixels: Mapping[str, object]
 ) -> dict[str, Distance]:
     """Tensor name -> distance, for tensors that both models have."""
     network = Network(float_model)

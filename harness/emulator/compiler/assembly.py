@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -247,7 +246,7 @@ def _refuse_unknown_shapes(logical: LogicalModel) -> None:
 
 def _with_types(model: onnx.ModelProto, types: Mapping[str, TensorSpec]) -> onnx.ModelProto:
     """A shallow copy whose value_info holds every known shape."""
-    elements: dict[str, Any] = {dtype: element for element, dtype in DTYPES.items()}
+    elements: dict[str, object] = {dtype: element for element, dtype in DTYPES.items()}
     result = onnx.ModelProto()
     result.CopyFrom(model)
     del result.graph.value_info[:]

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from harness.emulator.compiler.accuracy import Distance
+from harness.emulator.compiler.pixels import PixelInput
 from harness.emulator.cost import estimate
 from harness.emulator.model.compiled import BoardOp, CompiledModel
 from harness.emulator.model.layout import file_bytes
@@ -64,7 +64,7 @@ class Facts:
     soc: Soc
     model: CompiledModel
     calibration: str
-    pixels: Mapping[str, Any]
+    pixels: Mapping[str, PixelInput]
     distances: Mapping[str, Distance]  # empty for a model that came quantized
     kinds: Mapping[str, str]  # node -> ONNX type, folded nodes included
 
@@ -245,7 +245,7 @@ def quant_info(facts: Facts) -> str:
     nodes = {}
     for op in facts.model.ops:
         specs = [facts.model.tensor(name).spec for name in op.inputs]
-        entry: dict[str, Any] = {
+        entry: dict[str, object] = {
             "type": "HzPreprocess" if op.name.startswith("HZ_PREPROCESS_FOR_") else op.kind,
             "inputs": [f"{name}_calibrated" if op.unit == "BPU" else name for name in op.inputs],
             "outputs": list(op.outputs),

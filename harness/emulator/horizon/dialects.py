@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from harness.emulator.console import Console
 from harness.emulator.horizon.dialect import Dialect
@@ -14,6 +14,11 @@ def dialect_of(soc: Soc, runtime: Runtime, console: Console) -> Dialect:
     from harness.emulator.horizon.hbdnn import Hbdnn, OldHbdnn
     from harness.emulator.horizon.ucp import OldUcp, Ucp
 
-    kinds: dict[str, Any] = {"hbdnn": Hbdnn, "hbdnn_old": OldHbdnn, "ucp": Ucp, "ucp_old": OldUcp}
-    dialect: Dialect = kinds[runtime.dialect](soc, runtime, console)
-    return dialect
+    kinds: dict[str, Callable[[Soc, Runtime, Console], Dialect]]
+    kinds = {
+        "hbdnn": Hbdnn,
+        "hbdnn_old": OldHbdnn,
+        "ucp": Ucp,
+        "ucp_old": OldUcp,
+    }
+    return kinds[runtime.dialect](soc, runtime, console)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ def _spread(us: Iterable[float]) -> dict[str, float]:
     return {"avg_time": float(values.mean()), "max_time": float(values.max()), "min_time": float(values.min())}
 
 
-def _summary(line: Timeline, condition: dict[str, Any]) -> dict[str, Any]:
+def _summary(line: Timeline, condition: dict[str, object]) -> dict[str, dict[str, object]]:
     frames = len(line.latency_us)
     return {
         "perf_result": {
@@ -33,7 +33,7 @@ def _summary(line: Timeline, condition: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _processors(line: Timeline) -> dict[str, Any]:
+def _processors(line: Timeline) -> dict[str, object]:
     return {
         "BPU_inference_time_cost": _spread(_per_frame(line, "bpu")),
         "CPU_inference_time_cost": _spread(_per_frame(line, "cpu")),
@@ -45,11 +45,11 @@ def _per_frame(line: Timeline, unit: str) -> Iterable[float]:
     return np.sum(chosen, axis=0) if chosen else np.zeros(len(line.latency_us))
 
 
-def _dump(value: dict[str, Any]) -> str:
+def _dump(value: Mapping[str, object]) -> str:
     return json.dumps(value, indent=2, sort_keys=True)
 
 
-def hbdnn_log(line: Timeline, condition: dict[str, Any], latency_key: str) -> str:
+def hbdnn_log(line: Timeline, condition: dict[str, object], latency_key: str) -> str:
     """Two JSON blocks, keys sorted, indented by two, with a line of three stars between them."""
     details = {
         latency_key: _processors(line),
@@ -65,7 +65,7 @@ def hbdnn_log(line: Timeline, condition: dict[str, Any], latency_key: str) -> st
 # --------------------------------------------------------------------------- UCP
 
 
-def ucp_log(line: Timeline, condition: dict[str, Any], version: str) -> str:
+def ucp_log(line: Timeline, condition: dict[str, object], version: str) -> str:
     """As `hbdnn_log`, with the version in front and stages inside BPU nodes. Keys of CPU nodes are not public."""
     details = {
         "model_latency": dict(_ucp_nodes(line)),
@@ -100,7 +100,7 @@ def _ucp_nodes(line: Timeline) -> Iterator[tuple[str, Any]]:
             yield name, _spread(times.us)
 
 
-def ucp_csv(line: Timeline, condition: dict[str, Any], version: str) -> str:
+def ucp_csv(line: Timeline, condition: dict[str, object], version: str) -> str:
     """key,value lines with section lines between them."""
     facts = _summary(line, condition)
     running, result = facts["running_condition"], facts["perf_result"]
@@ -114,10 +114,10 @@ def ucp_csv(line: Timeline, condition: dict[str, Any], version: str) -> str:
 
 
 def side_record(
-    soc: str, line: Timeline | None, faults: Sequence[Fault], effects: Sequence[dict[str, Any]], ucp: bool = False
+    soc: str, line: Timeline | None, faults: Sequence[Fault], effects: Sequence[dict[str, object]], ucp: bool = False
 ) -> str:
     """emulated.json: which times are estimates, which were measured, which faults were planted."""
-    record: dict[str, Any] = {
+    record: dict[str, object] = {
         "emulated": True,
         "soc": soc,
         "estimated": ["BPU"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -71,7 +70,7 @@ class VenusModel:
     def parameters(self) -> dict[str, dict[str, bytes]]:
         """Per tensor of a convolution: weights and biases ("weight", "bt") of the graph, as raw bytes."""
         graph = onnx.load_model_from_string(self.file.read(self.model.graph)).graph
-        raw: dict[str, Any] = {tensor.name: tensor.raw_data for tensor in graph.initializer}
+        raw: dict[str, bytes] = {tensor.name: tensor.raw_data for tensor in graph.initializer}
         found = {}
         for op in self.model.ops:
             node = next((n for n in graph.node if n.name in (op.name, *op.covers) and n.op_type == op.kind), None)

@@ -31,7 +31,7 @@ class Executor:
     def __init__(self, file: CompiledFile, model: CompiledModel, faults: Sequence[Fault] = ()) -> None:
         self.model = model
         self.faults = tuple(faults)
-        self.effects: list[dict[str, Any]] = []  # what each fault changed, for the emulator's own record
+        self.effects: list[dict[str, object]] = []  # what each fault changed, for the emulator's own record
         self._graph = file.read(model.graph)
         self._session: ort.InferenceSession | None = None
         self._previous: dict[str, Array] | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError
 from harness.platforms.base import Platform
@@ -76,19 +75,19 @@ class Hbdnn(Platform):
         argv = ("hrt_model_exec", *flags(board, job, values))
         return Invocation(argv, self._environment(values), expected=self.expected.get(job.mode, ()))
 
-    def _environment(self, values: Mapping[str, Any]) -> dict[str, str]:
+    def _environment(self, values: Mapping[str, object]) -> dict[str, str]:
         return {}
 
-    def _model_flags(self, job: Job, values: Mapping[str, Any]) -> list[str]:
+    def _model_flags(self, job: Job, values: Mapping[str, object]) -> list[str]:
         flags = [f"--model_file={options.file_list((job.model,), 'model')}"]
         if values["model_name"]:
             flags.append(f"--model_name={values['model_name']}")
         return flags
 
-    def _info_flags(self, board: Board, job: Job, values: Mapping[str, Any]) -> list[str]:
+    def _info_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
         return ["model_info", *self._model_flags(job, values)]
 
-    def _run_flags(self, board: Board, job: Job, values: Mapping[str, Any]) -> list[str]:
+    def _run_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
         """Flags that infer and perf share."""
         flags = self._model_flags(job, values)
         flags.append(f"--core_id={options.core(values, options.chip_named(board.soc), self.several_cores)}")
@@ -98,7 +97,7 @@ class Hbdnn(Platform):
             flags += ["--roi_infer=true", f"--roi={options.roi(values)}"]
         return flags
 
-    def _infer_flags(self, board: Board, job: Job, values: Mapping[str, Any]) -> list[str]:
+    def _infer_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
         """The tool dumps into its current folder, which is the job's: older tools have no --dump_path."""
         flags = ["infer", *self._run_flags(board, job, values), "--enable_dump=true", "--dump_format=bin"]
         if "repeat_frames" in values:
@@ -107,12 +106,12 @@ class Hbdnn(Platform):
             flags.append("--dump_intermediate=1")
         return flags
 
-    def _perf_flags(self, board: Board, job: Job, values: Mapping[str, Any]) -> list[str]:
+    def _perf_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
         threads = options.integer(values, "threads", 1, self.max_threads, f" on {self.name} boards")
         flags = ["perf", *self._run_flags(board, job, values), f"--thread_num={threads}"]
         return [*flags, *self._length_flags(values), "--profile_path=."]
 
-    def _length_flags(self, values: Mapping[str, Any]) -> list[str]:
+    def _length_flags(self, values: Mapping[str, object]) -> list[str]:
         seconds = seconds_of(values)
         if seconds == 0:
             return [f"--frame_count={options.integer(values, 'frames', 1, 100_000_000)}"]
@@ -168,10 +167,10 @@ class Hbdnn(Platform):
         return inputs.reference_feed(info, spec, board_input)
 
 
-def seconds_of(values: Mapping[str, Any]) -> float:
+def seconds_of(values: Mapping[str, object]) -> float:
     """Option `time`, 0 when not given. Errors: InputError for anything else than seconds."""
     try:
-        seconds = float(values["time"])
+        seconds = float(str(values["time"]))
     except (TypeError, ValueError):
         seconds = -1.0
     if not 0 <= seconds <= 30 * 86400:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from harness.errors import InputError
 from harness.records import Job
@@ -48,7 +47,7 @@ def chip_named(soc: str) -> Chip | None:
     return CHIPS.get(word)
 
 
-def merged(job: Job) -> dict[str, Any]:
+def merged(job: Job) -> dict[str, object]:
     """The job's fields under the platform's own options (`--option` wins)."""
     base = {
         "core": job.core,
@@ -60,7 +59,7 @@ def merged(job: Job) -> dict[str, Any]:
     return base | {key: value for key, value in job.options.items() if value not in ("", None)}
 
 
-def integer(options: Mapping[str, Any], name: str, low: int, high: int | None, why: str = "") -> int:
+def integer(options: Mapping[str, object], name: str, low: int, high: int | None, why: str = "") -> int:
     """An integer option. Errors: InputError with the range."""
     text = str(options[name]).strip()
     limit = f"{low} to {high}" if high is not None else f"{low} or more"
@@ -69,7 +68,7 @@ def integer(options: Mapping[str, Any], name: str, low: int, high: int | None, w
     return int(text)
 
 
-def boolean(options: Mapping[str, Any], name: str) -> str:
+def boolean(options: Mapping[str, object], name: str) -> str:
     """A gflags boolean as the tool takes it, `true` or `false`."""
     text = str(options[name]).strip().lower()
     if text not in (*_TRUE, *_FALSE):
@@ -77,7 +76,7 @@ def boolean(options: Mapping[str, Any], name: str) -> str:
     return "true" if text in _TRUE else "false"
 
 
-def word(options: Mapping[str, Any], name: str, pattern: str, takes: str) -> str:
+def word(options: Mapping[str, object], name: str, pattern: str, takes: str) -> str:
     """A text option of a known form. Errors: InputError with the form."""
     text = str(options[name]).strip()
     if not re.fullmatch(pattern, text):
@@ -85,7 +84,7 @@ def word(options: Mapping[str, Any], name: str, pattern: str, takes: str) -> str
     return text
 
 
-def core(options: Mapping[str, Any], chip: Chip | None, several: bool) -> str:
+def core(options: Mapping[str, object], chip: Chip | None, several: bool) -> str:
     """`core_id`: 0 is any core, k is core k-1; UCP takes a comma list. Errors: InputError beyond the chip's cores."""
     text = str(options["core"]).strip()
     if text == "any":
@@ -108,7 +107,7 @@ def core(options: Mapping[str, Any], chip: Chip | None, several: bool) -> str:
 ROI = r"-?[0-9]+(,-?[0-9]+){3}(;-?[0-9]+(,-?[0-9]+){3})*"
 
 
-def roi(options: Mapping[str, Any]) -> str:
+def roi(options: Mapping[str, object]) -> str:
     """`l,t,r,b;l,t,r,b`, inclusive pixels, one group per resizer input in the model's order."""
     text = word(options, "roi", ROI, "left,top,right,bottom with ';' between inputs, for example 2,4,123,125")
     for group in text.split(";"):

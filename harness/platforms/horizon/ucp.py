@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError
 from harness.platforms.base import Platform
@@ -56,7 +55,7 @@ class Ucp(Hbdnn):
     expected: Mapping[str, tuple[str, ...]] = {**FILES, "debug": ("model_infer_output_*",)}  # node names: not public
     warmup_excluded = None  # depends on --enable_warmup, read from the run's own command line
 
-    def _environment(self, values: Mapping[str, Any]) -> dict[str, str]:
+    def _environment(self, values: Mapping[str, object]) -> dict[str, str]:
         if "l2" not in values:
             return {}
         takes = "megabytes per core with ':' between them, for example 6:6:6:6"
@@ -67,7 +66,7 @@ class Ucp(Hbdnn):
             raise InputError("option roi: this family takes the regions as a third input (a txt like 0 0 199 199)")
         return super().invocation(board, job)
 
-    def _run_flags(self, board: Board, job: Job, values: Mapping[str, Any]) -> list[str]:
+    def _run_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
         flags = super()._run_flags(board, job, values)
         if "img_properties" in values:
             flags.append(f"--input_img_properties={options.word(values, 'img_properties', _PROPERTIES, 'Y,UV')}")
@@ -77,11 +76,11 @@ class Ucp(Hbdnn):
         flags += _integers(values)
         return flags
 
-    def _perf_flags(self, board: Board, job: Job, values: Mapping[str, Any]) -> list[str]:
+    def _perf_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
         flags = super()._perf_flags(board, job, values)
         return [*flags, f"--enable_warmup={options.boolean(values, 'warmup')}"] if "warmup" in values else flags
 
-    def _length_flags(self, values: Mapping[str, Any]) -> list[str]:
+    def _length_flags(self, values: Mapping[str, object]) -> list[str]:
         """Whole minutes by the flag that every version has, other times by the newer one."""
         seconds = seconds_of(values)
         if seconds == 0:
@@ -115,7 +114,7 @@ def _warmup(log: str) -> bool | None:
     return True if "hrt_model_exec perf" in log else None
 
 
-def _integers(values: Mapping[str, Any]) -> list[str]:
+def _integers(values: Mapping[str, object]) -> list[str]:
     flags = []
     if "priority" in values:
         flags.append(f"--task_priority={options.integer(values, 'priority', 0, 255)}")
@@ -127,7 +126,7 @@ def _integers(values: Mapping[str, Any]) -> list[str]:
 # --------------------------------------------------------------------------- dynamic inputs
 
 
-def _dynamic(board: Board, values: Mapping[str, Any]) -> tuple[str, str]:
+def _dynamic(board: Board, values: Mapping[str, object]) -> tuple[str, str]:
     """(valid shapes, strides) of dynamic inputs; strides follow from shapes by the vendor's rule."""
     takes = "numbers with ',' inside and ';' between inputs, for example 1,300,300,1;1,150,150,2"
     shapes = options.word(values, "input_valid_shape", SHAPES, takes) if "input_valid_shape" in values else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
 
 from harness.errors import ConfigError, InputError
 from harness.records import Board, Job
@@ -22,7 +21,7 @@ OPTIONS: Mapping[str, str] = {
     "python": "the Python on the board (default python3)",
 }
 LEVELS = ("disable", "basic", "extended", "all")
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: Mapping[str, object] = {
     "optimizations": "all",
     "provider": "CPU",
     "provider_option": "",
@@ -36,7 +35,7 @@ DEFAULTS: Mapping[str, Any] = {
 RUNNER_NAME = "ort_runner.pyz"
 
 
-def merged(board: Board, job: Job) -> dict[str, Any]:
+def merged(board: Board, job: Job) -> dict[str, object]:
     """Defaults under the board's options under the job's. Errors: ConfigError for an unknown key of the board."""
     unknown = [key for key in board.options if key not in OPTIONS]
     if unknown:
@@ -62,7 +61,7 @@ def site(job: Job) -> str:
     return f"{head}/{work}/site" if found else f"~/{work}/site"
 
 
-def flags(mode: str, values: Mapping[str, Any]) -> list[str]:
+def flags(mode: str, values: Mapping[str, object]) -> list[str]:
     """The runner's flags of that mode. Errors: InputError for a value out of range."""
     level = str(values["optimizations"])
     if level not in LEVELS:
@@ -74,7 +73,7 @@ def flags(mode: str, values: Mapping[str, Any]) -> list[str]:
     return made + _mode_flags(mode, values)
 
 
-def _mode_flags(mode: str, values: Mapping[str, Any]) -> list[str]:
+def _mode_flags(mode: str, values: Mapping[str, object]) -> list[str]:
     if mode == "debug":
         limit = _integer(values, "dump_mb", 1, 1_000_000) * 2**20
         return ["--dump", str(values["dump"]), "--dump-bytes", str(limit)]
@@ -85,23 +84,23 @@ def _mode_flags(mode: str, values: Mapping[str, Any]) -> list[str]:
     return [*warmup, *made, "--profile-frames", str(_integer(values, "profile_frames", 1, 100_000))]
 
 
-def _provider(values: Mapping[str, Any]) -> str:
+def _provider(values: Mapping[str, object]) -> str:
     text = str(values["provider"])
     if not re.fullmatch(r"[A-Za-z0-9]+(,[A-Za-z0-9]+)*", text):
         raise InputError(f"option provider={text}: takes names with commas", "--option provider=XNNPACK,CPU")
     return text
 
 
-def _integer(values: Mapping[str, Any], name: str, low: int, high: int) -> int:
+def _integer(values: Mapping[str, object], name: str, low: int, high: int) -> int:
     text = str(values[name]).strip()
     if not re.fullmatch(r"\d{1,12}", text) or not low <= int(text) <= high:
         raise InputError(f"option {name}={text}: takes {low} to {high}", f"--option {name}={low}")
     return int(text)
 
 
-def _seconds(values: Mapping[str, Any]) -> float:
+def _seconds(values: Mapping[str, object]) -> float:
     try:
-        seconds = float(values["time"])
+        seconds = float(str(values["time"]))
     except (TypeError, ValueError):
         seconds = -1.0
     if not 0 <= seconds <= 30 * 86400:
@@ -109,7 +108,7 @@ def _seconds(values: Mapping[str, Any]) -> float:
     return seconds
 
 
-def _pairs(values: Mapping[str, Any], name: str) -> list[str]:
+def _pairs(values: Mapping[str, object], name: str) -> list[str]:
     """key=value pairs of a comma list, or of a mapping in hosts.yaml."""
     given = values[name]
     rows = [f"{key}={value}" for key, value in given.items()] if isinstance(given, Mapping) else str(given).split(",")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from harness.platforms.horizon import dumps as horizon_dumps
 from harness.platforms.horizon import model_info, profiler
@@ -25,7 +24,7 @@ DUMP_NAME = re.compile(r"^(?:model_infer_(?:input|output)_\d+|layer-\d+-)", re.A
 def _read_profiler(text: str) -> Artifact:
     log = profiler.read_profiler_log(text)
     ops = profiler.op_times(log)
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "fps": log.figure("perf_result", "FPS"),
         "frames": log.count("running_condition", "frame_count"),
         "threads": log.count("running_condition", "thread_num"),
@@ -36,13 +35,13 @@ def _read_profiler(text: str) -> Artifact:
     return Artifact("profiler_log", "profiler.log of a board", log.versions, facts=known, problems=tuple(log.problems))
 
 
-def _op(op: OpTime) -> dict[str, Any]:
+def _op(op: OpTime) -> dict[str, object]:
     return {"name": op.name, "unit": op.unit, "kind": op.kind, "mean_us": op.mean_us}
 
 
 def _read_console(text: str) -> Artifact:
     """model_info and perf consoles, also when one file holds both."""
-    facts: dict[str, Any] = {}
+    facts: dict[str, object] = {}
     problems: list[str] = []
     if "[model name]: " in text or "input[0]:" in text:
         info = model_info.read_model_info(text)
@@ -61,7 +60,7 @@ def _read_console(text: str) -> Artifact:
     )
 
 
-def _specs(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
+def _specs(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
     return [{"name": s.name, "dtype": s.dtype, "shape": list(s.shape), "layout": s.layout} for s in specs]
 
 
@@ -73,7 +72,7 @@ def _is_dump(probe: Probe) -> bool:
 
 def _read_dump(probe: Probe) -> Artifact:
     """One tensor file of a board: its name tells what it is; its shape only model_info or a reference knows."""
-    facts: dict[str, Any] = {"bytes": probe.size_bytes}
+    facts: dict[str, object] = {"bytes": probe.size_bytes}
     found = [one for one in horizon_dumps.node_dumps(probe.path.parent) if one.path == probe.path]
     if found:
         dump = found[0]
@@ -88,7 +87,7 @@ def _is_dump_folder(probe: Probe) -> bool:
 def _read_dump_folder(probe: Probe) -> Artifact:
     dumps = horizon_dumps.node_dumps(probe.path)
     outputs = sorted(path.name for path in probe.path.glob("model_infer_output_*.bin"))
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "node_dumps": len(dumps),
         "tensors": [dump.name for dump in dumps if dump.role == "output"],
         "outputs": outputs,

@@ -173,9 +173,9 @@ def _tensor_entries(entry: Any) -> list[Any]:
 
 def unit_of_tensor(name: str, advice: Artifact) -> str:
     """Unit of a tensor by the advice file; it also uses the names `x_quantized` and `x_calibrated`."""
-    tensors = advice.facts.get("tensors", {})
+    tensors = advice.facts.get("tensors")
     for candidate in (name, f"{name}_quantized", f"{name}_calibrated"):
-        if candidate in tensors:
+        if isinstance(tensors, dict) and candidate in tensors:
             return str(tensors[candidate]["unit"])
     return ""
 

@@ -262,8 +262,8 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _facts(lines: Sequence[Line]) -> dict[str, Any]:
-    facts: dict[str, Any] = {"emulated": True} if any(EMULATED in line.text for line in lines) else {}
+def _facts(lines: Sequence[Line]) -> dict[str, object]:
+    facts: dict[str, object] = {"emulated": True} if any(EMULATED in line.text for line in lines) else {}
     memory: dict[str, int] = {}
     deleted: list[str] = []
     shapes: dict[str, list[int]] = {}
@@ -289,8 +289,8 @@ def _facts(lines: Sequence[Line]) -> dict[str, Any]:
     return facts
 
 
-def _calibration(lines: Sequence[Line]) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
+def _calibration(lines: Sequence[Line]) -> dict[str, object]:
+    facts: dict[str, object] = {}
     hashes: dict[str, str] = {}
     name = ""
     for line in lines:
@@ -307,8 +307,8 @@ def _calibration(lines: Sequence[Line]) -> dict[str, Any]:
     return {**facts, **({"calibration_md5": hashes} if hashes else {})}
 
 
-def _types(lines: Sequence[Line]) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
+def _types(lines: Sequence[Line]) -> dict[str, object]:
+    facts: dict[str, object] = {}
     for line in lines:
         match = TYPES.match(line.text)
         if match:
