@@ -64,15 +64,15 @@ def _end(refused: list[InputError]) -> None:
 
 def _read(path: Path) -> Artifact:
     from harness.files.packed import refuse_packed
-    from harness.toolchains import read_any, readers
+    from harness.toolchains import board_readers, read_any, readers
     from harness.toolchains.base import Probe
-    from harness.toolchains.horizon.board_files import CONSOLES, READERS
 
     refuse_packed(path, "a file that can be read as it is")
-    artifact = read_any(path, READERS, CONSOLES)
+    of_boards, of_consoles = board_readers()
+    artifact = read_any(path, of_boards, of_consoles)
     if artifact is not None:
         return artifact
-    known = ", ".join(dict.fromkeys(reader.title for reader in (*readers(), *READERS, *CONSOLES)))
+    known = ", ".join(dict.fromkeys(reader.title for reader in (*readers(), *of_boards, *of_consoles)))
     probe = Probe(path)
     if path.is_file() and not probe.size_bytes:
         raise InputError(f"{path}: empty", "was it copied, or written, to its end?")

@@ -13,6 +13,7 @@ from harness.cli.common import clean, colours, emit_json, json_option, only_one
 from harness.errors import GOOD, MEASURED_BAD
 
 if TYPE_CHECKING:
+    from harness.lint.base import LintVendor
     from harness.lint.findings import LintFinding
 
 EPILOG = """\b
@@ -27,11 +28,17 @@ Exit: 0 no error found, 1 an error found, 2 the file cannot be read as a config 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def _print_rules(as_json: bool, tool: str | None) -> None:
-    from harness.lint.horizon.rules import RULES
-    from harness.lint.magik.rules import PTQ_RULES
+def _rooms() -> dict[str, LintVendor]:
+    from harness import vendors
+    from harness.lint.base import LintVendor
 
-    listed = PTQ_RULES if tool == "ptq" else RULES
+    return vendors.parts("lint", LintVendor)
+
+
+def _print_rules(as_json: bool, tool: str | None) -> None:
+    from harness.lint.base import vendor_of
+
+    listed = vendor_of(_rooms(), tool or "", "").rules
     if as_json:
         emit_json(
             [{"rule": r.id, "severity": r.severity, "title": r.title, "source": r.source} for r in listed.values()]
@@ -71,7 +78,8 @@ def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_
         from harness import __version__
         from harness.lint.sarif import to_sarif
 
-        emit_json(to_sarif(findings, str(config), __version__))
+        known = {rule: one for vendor in _rooms().values() for rule, one in vendor.rules.items()}
+        emit_json(to_sarif(findings, str(config), __version__, known))
     elif as_json:
         emit_json(list(findings))
     else:
@@ -80,17 +88,13 @@ def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_
 
 
 def _lint(config: Path, tool: str | None, line: str, model: Path | None) -> tuple[LintFinding, ...]:
-    from harness.lint.magik.check import is_ptq
-    from harness.lint.magik.check import lint_file as lint_ptq_file
+    from harness.lint.base import vendor_of
 
     head = config.read_bytes()[: 2**20].decode("utf-8", "replace") if config.is_file() else ""
-    if tool == "ptq" or (tool is None and is_ptq(head)):
-        return lint_ptq_file(config, line, model)
-    if line or model:
+    vendor = vendor_of(_rooms(), tool or "", head)
+    if (line or model) and not vendor.takes_command:
         raise click.UsageError("--command and --model are for Magik's ptq json")
-    from harness.lint.horizon.check import lint_file
-
-    return lint_file(config, tool or "")
+    return vendor.lint_file(config, tool or "", line, model)
 
 
 def _show(config: Path, findings: tuple[LintFinding, ...]) -> None:

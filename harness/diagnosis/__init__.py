@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from harness import vendors
 from harness.diagnosis import environment, origins, planning, results, times
-from harness.diagnosis.magik import symptoms
-from harness.diagnosis.magik.rules import MAGIK_RULES
-from harness.diagnosis.rules import RULES, Look
+from harness.diagnosis.rules import RULES, DiagnosisVendor, Look
 from harness.records import Finding, Run
 
 __all__ = ["RULES", "find"]
-RULES.update({rule.id: rule for rule in MAGIK_RULES})
+_ROOMS = vendors.parts("diagnosis", DiagnosisVendor)
+RULES.update({rule.id: rule for room in _ROOMS.values() for rule in room.rules})
 MOST = 6  # findings of one rule: a build of another model moves every node
 _ORDER = ("error", "warning", "note")
 _FIRST = ("C-105", "C-103", "C-100")  # the layers of an unstable run say little: that it is unstable comes before them
@@ -23,7 +23,7 @@ _CHECKS = (
     *results.CHECKS,
     *times.CHECKS,
     *planning.CHECKS,
-    *symptoms.CHECKS,
+    *(check for room in _ROOMS.values() for check in room.checks),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,14 @@ class Rule:
     severity: str  # "error", "warning", "note"
     title: str
     advice: str
+
+
+@dataclass(frozen=True)
+class DiagnosisVendor:
+    """What one vendor's room finds in runs, beyond what all boards share."""
+
+    rules: tuple[Rule, ...]
+    checks: tuple[Callable[[Look], Iterator[Finding]], ...]
 
 
 RULES: dict[str, Rule] = {

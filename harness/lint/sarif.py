@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from harness.lint.findings import LintFinding
-from harness.lint.horizon.rules import RULES as HORIZON_RULES
-from harness.lint.magik.rules import PTQ_RULES
-
-RULES = HORIZON_RULES | PTQ_RULES
+from harness.lint.findings import LintFinding, Rule
 
 LEVELS = {"error": "error", "warning": "warning", "note": "note"}
 
 
-def to_sarif(findings: Sequence[LintFinding], file: str, version: str) -> dict[str, object]:
-    """One SARIF log with one run. `file` becomes the artifact's URI as given."""
+def to_sarif(findings: Sequence[LintFinding], file: str, version: str, known: Mapping[str, Rule]) -> dict[str, object]:
+    """One SARIF log with one run. `file` becomes the artifact's URI as given; `known` are the rules by their ids."""
     used = sorted({finding.rule for finding in findings})
     rules = [
         {
             "id": rule,
-            "shortDescription": {"text": RULES[rule].title},
-            "defaultConfiguration": {"level": LEVELS[RULES[rule].severity]},
-            "help": {"text": f"Source: {RULES[rule].source}"},
+            "shortDescription": {"text": known[rule].title},
+            "defaultConfiguration": {"level": LEVELS[known[rule].severity]},
+            "help": {"text": f"Source: {known[rule].source}"},
         }
         for rule in used
     ]

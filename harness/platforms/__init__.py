@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 from typing import cast
 
+from harness import vendors
 from harness.errors import ConfigError
-from harness.platforms.base import Platform
+from harness.platforms.base import Platform, PlatformVendor
 
-_MODULES = {"hbdnn": "horizon.hbdnn", "ucp": "horizon.ucp", "magik": "magik.platform", "ort": "ort.platform"}
+ROOMS = vendors.parts("platforms", PlatformVendor)
+_MODULES = {name: f"{room}.{module}" for room, part in ROOMS.items() for name, module in part.modules.items()}
 NAMES = tuple(_MODULES)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import InputError
@@ -127,3 +128,14 @@ class Platform(ABC):
             f"platform {self.name} has no rule that makes input {spec.name!r} of the reference from a board input",
             "compute the reference beforehand (harness reference --input), and give its folder as --reference",
         )
+
+
+@dataclass(frozen=True)
+class PlatformVendor:
+    """What a vendor's room of this wing holds, in words alone: an inventory is read without loading a platform."""
+
+    modules: Mapping[str, str]  # of the room, by the name of the platform whose PLATFORM it has
+    probe: str = "probe"  # the room's module that recognises its boards, see probing.py
+    socs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by platform; none: any will do
+    board_words: tuple[str, ...] = ()  # makers and families that people write before a SoC's name
+    soc_ending: str = ""  # a pattern of what the maker adds to a SoC's name, for memory or package

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
-from harness.platforms.horizon import probe as horizon_probe
-from harness.platforms.magik import probe as magik_probe
-from harness.platforms.ort import probe as ort_probe
+from harness.platforms import ROOMS
 from harness.platforms.probing import Guess, Probe, Seen, together
 
-_PROBES: dict[str, ModuleType] = {"hbdnn": horizon_probe, "ucp": horizon_probe, "magik": magik_probe, "ort": ort_probe}
+_PROBES: dict[str, ModuleType] = {
+    platform: import_module(f"harness.platforms.{room}.{part.probe}")
+    for room, part in ROOMS.items()
+    for platform in part.modules
+}
 MARK = "/board.json"  # of a played board
 _OWN = Probe(files=(MARK,))
 

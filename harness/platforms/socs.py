@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from harness.platforms import ROOMS
+
 # platform -> names; () where any will do. Tests hold these to the tables of the platforms.
-KNOWN: Mapping[str, tuple[str, ...]] = {
-    "hbdnn": ("x3", "j3", "x5", "j5", "ultra"),
-    "ucp": ("j6e", "j6m", "j6p", "j6h", "j6b", "s100", "s100p", "s600"),
-    "magik": ("t40", "t41", "x2500", "t02", "a1"),
-    "ort": (),
-}
-_BOARD_WORDS = re.compile(r"^(?:rdk|horizon|d-robotics|drobotics|ingenic|journey|sunrise)[-_ ]*")
+KNOWN: Mapping[str, tuple[str, ...]] = {name: socs for part in ROOMS.values() for name, socs in part.socs.items()}
+_ENDINGS = {name: part.soc_ending for part in ROOMS.values() for name in part.modules}
+_BOARD_WORDS = re.compile(rf"^(?:{'|'.join(re.escape(w) for part in ROOMS.values() for w in part.board_words)})[-_ ]*")
 
 
 def plain_name(platform: str, soc: str) -> str:
@@ -21,9 +19,8 @@ def plain_name(platform: str, soc: str) -> str:
     known = KNOWN.get(platform, ())
     if word in known:
         return word
-    if platform == "magik":  # the maker adds letters for memory and package
-        return next((name for name in known if re.fullmatch(rf"{name}[a-z]{{0,4}}(?:[-_].*)?", word)), "")
-    return ""
+    ending = _ENDINGS.get(platform, "")
+    return next((name for name in known if ending and re.fullmatch(name + ending, word)), "")
 
 
 def platform_of(soc: str) -> str:

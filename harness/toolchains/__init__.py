@@ -1,30 +1,36 @@
 """Readers of what PC toolchains leave behind. `read_any(path)` recognises a file by content and reads it.
 
-A reader module has a `READERS` tuple; add the module's name to `MODULES` and it is asked in that order.
+A vendor's room hands its readers out in `vendor.py`; those of files of no vendor are in files.py and are asked first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib import import_module, util
 from pathlib import Path
 
+from harness import vendors
 from harness.errors import InputError
-from harness.toolchains.base import Probe, Reader
+from harness.toolchains.base import Probe, Reader, ToolchainVendor
 from harness.toolchains.records import Artifact
 
-MODULES = (
-    "harness.toolchains.files",
-    "harness.toolchains.horizon.readers",
-    "harness.toolchains.magik.readers",
-)
+
+def _rooms() -> Iterable[ToolchainVendor]:
+    return vendors.parts("toolchains", ToolchainVendor).values()
 
 
 def readers() -> Iterator[Reader]:
-    """Every known reader, in the order they are asked."""
-    for module in MODULES:
-        if util.find_spec(module) is not None:
-            yield from import_module(module).READERS
+    """Every reader of what toolchains leave, in the order they are asked."""
+    from harness.toolchains.files import READERS
+
+    yield from READERS
+    for room in _rooms():
+        yield from room.readers
+
+
+def board_readers() -> tuple[tuple[Reader, ...], tuple[Reader, ...]]:
+    """Readers of what boards leave, and of what their tools print: for `read_any`, before and after the others."""
+    rooms = tuple(_rooms())
+    return tuple(r for room in rooms for r in room.of_boards), tuple(r for room in rooms for r in room.of_consoles)
 
 
 def read_any(path: Path, first: Iterable[Reader] = (), last: Iterable[Reader] = ()) -> Artifact | None:

@@ -54,6 +54,15 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class ToolchainVendor:
+    """The readers of one vendor's room, in the order they are asked."""
+
+    readers: tuple[Reader, ...]
+    of_boards: tuple[Reader, ...] = ()  # of what boards leave: asked before the toolchains' readers
+    of_consoles: tuple[Reader, ...] = ()  # of what board tools print: asked last, for it may hold a toolchain's words
+
+
+@dataclass(frozen=True)
 class Reader:
     """`matches` says whether the file is of this kind; `read` is only asked after it said yes."""
 

@@ -302,7 +302,7 @@ def test_sarif_names_rules_levels_and_lines(tmp_path: Path) -> None:
     result = log["runs"][0]["results"][0]
     assert (done.returncode, log["version"], result["ruleId"], result["level"]) == (1, "2.1.0", "H-107", "error")
     assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 3
-    assert log == to_sarif(lint_file(config), str(config), log["runs"][0]["tool"]["driver"]["version"])
+    assert log == to_sarif(lint_file(config), str(config), log["runs"][0]["tool"]["driver"]["version"], RULES)
 
 
 def test_the_rules_can_be_listed() -> None:

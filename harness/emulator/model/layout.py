@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.platforms.horizon.dumps import HBDNN_ALIGNMENT, UCP_ALIGNMENT, storages
-from harness.platforms.magik.dumps import storages as venus_storages
+from harness import platforms
 from harness.records import TensorSpec
 
 Array = NDArray[Any]
@@ -19,10 +18,8 @@ NUMPY = {
 
 
 def stored(spec: TensorSpec, unit: str, family: str) -> TensorSpec:
-    """The spec under which `spec` (ONNX axis order) lies in the memory of `unit`."""
-    if family == "magik":
-        return venus_storages(spec)[0]
-    return storages(spec, unit, UCP_ALIGNMENT if family == "ucp" else HBDNN_ALIGNMENT)[0]
+    """The spec under which `spec` (ONNX axis order) lies in the memory of `unit`, on boards of that platform."""
+    return platforms.load(family).storages(spec, unit)[0]
 
 
 def aligned_shape(spec: TensorSpec) -> tuple[int, ...]:

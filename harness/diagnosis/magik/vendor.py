@@ -1,0 +1,9 @@
+"""What diagnosis knows of Magik."""
+
+from __future__ import annotations
+
+from harness.diagnosis.magik.rules import MAGIK_RULES
+from harness.diagnosis.magik.symptoms import CHECKS
+from harness.diagnosis.rules import DiagnosisVendor
+
+VENDOR = DiagnosisVendor(MAGIK_RULES, CHECKS)

@@ -1,0 +1,7 @@
+"""Boards with ONNX Runtime among the platforms."""
+
+from __future__ import annotations
+
+from harness.platforms.base import PlatformVendor
+
+VENDOR = PlatformVendor(modules={"ort": "platform"}, socs={"ort": ()})

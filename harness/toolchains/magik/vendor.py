@@ -1,0 +1,8 @@
+"""What reading knows of Magik."""
+
+from __future__ import annotations
+
+from harness.toolchains.base import ToolchainVendor
+from harness.toolchains.magik.readers import READERS
+
+VENDOR = ToolchainVendor(READERS)
