@@ -157,7 +157,7 @@ def test_a_stream_that_ends_early_keeps_the_whole_files_only(tmp_path: Path) -> 
 
 def test_a_size_that_lies_asks_for_no_memory(tmp_path: Path) -> None:
     header = bytearray(tar(("a", b""))[:512])
-    for kind, limit in ((b"L", "file name of"), (b"x", "file name of"), (b"0", "more than")):
+    for kind, limit in ((b"L", "names without end"), (b"x", "names without end"), (b"0", "more than")):
         header[156:157] = kind
         header[124:136] = b"\x80" + (2**60).to_bytes(11, "big")
         header[148:156] = b" " * 8

@@ -242,7 +242,7 @@ ARGV = """
 import json, sys
 from pathlib import Path
 from harness.records import ReferenceRuntime
-from harness.reference_runtime import place_of
+from harness.reference.runtime import place_of
 place = place_of(ReferenceRuntime(image=sys.argv[1], entrypoint=sys.argv[2]), Path("/tmp/folder"))
 print(json.dumps([place.argv, place.cleanup, place.environment]))
 """
