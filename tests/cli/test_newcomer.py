@@ -18,7 +18,7 @@ from harness.cli import cli, unexpected
 from harness.errors import InputError
 from harness.names import safe_name
 from harness.platforms.emulated import latency_is_estimated
-from harness.records import Case
+from harness.records import Case, InputFacts
 from harness.session.inputs import plan_inputs
 from harness.session.steps import check_name
 
@@ -236,7 +236,7 @@ def test_the_latency_of_a_release_run_alone_is_an_estimate_where_a_side_file_say
 
 def test_one_nv12_file_feeds_a_model_that_takes_its_two_planes(tmp_path: Path) -> None:
     (tmp_path / "photo.nv12").write_bytes(bytes(range(24)))
-    facts = [{"name": "images_y", "bytes": 16}, {"name": "images_uv", "bytes": 8}]
+    facts = [InputFacts("images_y", 16), InputFacts("images_uv", 8)]
     plan = plan_inputs([("", tmp_path / "photo.nv12")], facts, tmp_path / "inputs")
     assert [item.tensor for item in plan] == ["images_y", "images_uv"]
     assert [item.path.read_bytes() for item in plan] == [bytes(range(16)), bytes(range(16, 24))]
@@ -244,7 +244,7 @@ def test_one_nv12_file_feeds_a_model_that_takes_its_two_planes(tmp_path: Path) -
 
 def test_a_file_that_is_not_the_two_planes_is_not_split(tmp_path: Path) -> None:
     (tmp_path / "photo.nv12").write_bytes(bytes(23))
-    facts = [{"name": "images_y", "bytes": 16}, {"name": "images_uv", "bytes": 8}]
+    facts = [InputFacts("images_y", 16), InputFacts("images_uv", 8)]
     with pytest.raises(InputError, match="takes 2 inputs"):
         plan_inputs([("", tmp_path / "photo.nv12")], facts, tmp_path / "inputs")
 

@@ -64,12 +64,18 @@ def test_a_file_that_is_no_run_is_a_clear_error(tmp_path: Path, text: str) -> No
 
 
 def test_a_run_of_a_newer_harness_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text(json.dumps({"format": FORMAT + 1}))
-    with pytest.raises(InputError, match="update"):
-        try:
-            load_run(tmp_path)
-        except InputError as error:
-            raise InputError(error.message + error.hint) from error
+    (tmp_path / "run.json").write_text(json.dumps({"format": FORMAT + 1, "harness_version": "0.9.1"}))
+    with pytest.raises(InputError) as refused:
+        load_run(tmp_path)
+    assert f"run format {FORMAT + 1}, written by harness 0.9.1" in refused.value.message
+    assert refused.value.hint == "update harness to 0.9.1 or newer"
+
+
+def test_what_is_damaged_is_named_and_what_is_not_known_too(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"format": FORMAT, "modes": [{"mode": "debug"}, 7], "weather": 1}))
+    run = load_run(tmp_path)
+    assert [mode.mode for mode in run.modes] == ["debug"]
+    assert (run.damage, run.unknown) == (("modes[1] is not an object: 7",), ("weather",))
 
 
 @pytest.mark.parametrize("name", ["", "..", "/", "a/../b", "a\nb", "$(x)", "层/一", "-rf"])

@@ -151,6 +151,14 @@ def test_a_run_that_was_not_judged_is_refused(tmp_path: Path) -> None:
         find_previous(tmp_path)
 
 
+def test_a_damaged_run_is_refused_and_passed_over_in_a_folder(tmp_path: Path) -> None:
+    damaged = keep(tmp_path, "20261119T010000Z", run() | {"modes": 3})
+    with pytest.raises(InputError, match=r"damaged.*modes is not a list: 3"):
+        find_previous(damaged)
+    whole = keep(tmp_path, "20261118T010000Z", run())
+    assert find_previous(tmp_path) == whole
+
+
 def test_page_summary_and_ticket_tell_of_the_earlier_run() -> None:
     now: Any = copy.deepcopy(ALL["diverging"]())
     now["previous"] = to_json(against(ALL["consistent"](), now))
