@@ -258,7 +258,7 @@ def test_equal_layers_have_no_growth() -> None:
     assert "How the difference grows" not in render(runs.consistent_run())
 
 
-@pytest.mark.parametrize("odd", ["nan", "inf", None, 0.0, 1e-300, 1e300])
+@pytest.mark.parametrize("odd", ["nan", "inf", None, 0.0, 1e-300, 1e300, -1.0])
 def test_odd_figures_stay_inside_the_drawing(odd: Any) -> None:
     run = runs.accumulated_run()
     run["comparison"]["layers"][40]["metrics"]["relative_l2"] = odd

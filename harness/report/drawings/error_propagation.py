@@ -52,7 +52,7 @@ def _figure(row: Row) -> float | None:
     told = math.inf if row["finite_only"] else number(row["relative_l2"])
     if told is None:
         return 0.0 if row["mismatched"] == 0 else None
-    return math.inf if math.isnan(told) else told
+    return math.inf if math.isnan(told) else told if told >= 0 else None  # a length below 0 is damage
 
 
 def _ticks(low: int, high: int) -> list[Row]:

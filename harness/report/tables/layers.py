@@ -238,7 +238,8 @@ def fingerprint(found: Fingerprint | None) -> Row | None:
 
 def _histogram(layer: Layer | None) -> list[list[int]]:
     """(step, count) pairs of the tensor, ascending; [] where steps do not exist."""
-    return sorted(list(pair) for pair in layer.metrics.histogram) if layer and layer.metrics else []
+    pairs = layer.metrics.histogram if layer and layer.metrics else ()
+    return sorted([step, count] for step, count in pairs if count > 0)
 
 
 def neighbours(graph: NetworkOps, op: str, by_tensor: dict[str, Row]) -> Row | None:
