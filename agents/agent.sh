@@ -477,8 +477,9 @@ do_put() { # name size offset end owner [later]; stdin: the bytes from offset to
   p_part=$cache/.$1.part
   p_cat='' l_mine=''
   trap '[ -z "$l_mine" ] || rm -rf "$p_part.lock"' EXIT
-  # a shell that waits for `cat` in the foreground would not hear the signal; PIPE: nobody is left to hear the answer
-  trap '[ -z "$p_cat" ] || { kill "$p_cat"; wait "$p_cat"; }; exit 1' HUP INT TERM PIPE
+  # A shell that waits for `cat` in the foreground would not hear the signal. PIPE: nobody is left to hear the answer, or
+  # what the trap itself may have to say.
+  trap 'trap "" HUP INT TERM PIPE; [ -z "$p_cat" ] || { kill "$p_cat"; wait "$p_cat"; } 2>/dev/null; exit 1' HUP INT TERM PIPE
   lock_take "$p_part.lock" "$5" || fail busy "another host is pushing $1"
   if cached "$1" >/dev/null; then # another host brought it since `have` was answered
     say stored "$1"
@@ -519,7 +520,7 @@ do_adopt() { # part-name name size owner: what was received under a passing name
   p_part=$cache/.$1.part
   l_mine=''
   trap '[ -z "$l_mine" ] || rm -rf "$p_part.lock"' EXIT
-  trap 'exit 1' HUP INT TERM PIPE
+  trap 'trap "" HUP INT TERM PIPE; exit 1' HUP INT TERM PIPE
   lock_take "$p_part.lock" "$4" || fail busy "another host is pushing $1"
   size_of "$p_part"
   p_boot='' p_size='' p_sum=''

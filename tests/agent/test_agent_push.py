@@ -278,6 +278,6 @@ def test_a_push_whose_host_is_gone_when_it_answers_leaves_no_lock(kind: str, tmp
     os.close(reading)
     with agent_of(kind, tmp_path) as agent:
         argv = agent.command("put", hashlib.md5(b"").hexdigest(), "1000", "0", "1000", "abc123")
-        subprocess.run(argv, input=b"short", stdout=writing, timeout=60, check=False)
+        subprocess.run(argv, input=b"short", stdout=writing, stderr=writing, timeout=20, check=False)
         os.close(writing)
         assert not list(Path(agent.work).glob("cache/.*.lock"))
