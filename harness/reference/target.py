@@ -39,7 +39,8 @@ class TargetFolder:
 
     def write_array(self, name: str, value: Array) -> None:
         with safe.new_file(self.path / name, self.root) as file:
-            np.lib.format.write_array(_Sink(file), value, allow_pickle=False)
+            npy: Any = np.lib.format  # numpy 1.26 has no types for it
+            npy.write_array(_Sink(file), value, allow_pickle=False)
 
 
 @dataclass(frozen=True)
