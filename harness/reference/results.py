@@ -192,8 +192,9 @@ def _read_tensor(folder: Path, row: dict[str, Any]) -> Array:
 def _header(stream: IO[bytes], file: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and dtype of an .npy in C order whose elements are plain numbers."""
     try:
-        version = np.lib.format.read_magic(stream)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        npy: Any = np.lib.format  # numpy 1.26 has no types for it
+        version = npy.read_magic(stream)
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
         shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER_BYTES)
     except (ValueError, KeyError, TypeError, RecursionError, SyntaxError) as error:
         _refuse(f"{file}: {_printable(error)[:200]}")

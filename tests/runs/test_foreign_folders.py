@@ -21,7 +21,7 @@ from harness.agent import FileFacts
 from harness.agent.archive import Quotas, Unpacker
 from harness.errors import HarnessError
 from harness.files import safe
-from harness.records import Case, LeftFile, ModeOfRun
+from harness.records import Case, InputFacts, LeftFile, ModeOfRun
 from harness.report import write_report
 from harness.report.write import write_report as write_page
 from harness.runs import folder as store
@@ -202,7 +202,7 @@ def repeat(folder: Path, words: list[str]) -> None:
 
 
 def feed(folder: Path, words: list[str]) -> None:
-    plan_inputs((), [{"name": word, "bytes": 4} for word in words], folder / "inputs")
+    plan_inputs((), [InputFacts(word, 4, "f32") for word in words], folder / "inputs")
 
 
 def resume(folder: Path, words: list[str]) -> None:

@@ -341,7 +341,7 @@ def test_a_served_board_leaves_no_process_behind(tmp_path: Path) -> None:
 def test_a_server_ends_when_its_host_process_is_killed(tmp_path: Path) -> None:
     needs("sshd", "ssh-keygen")
     script = (
-        "import sys, time; from pathlib import Path; from harness.emulator.serve import serve\n"
+        "import sys, time; from pathlib import Path; from harness.emulator.servers.serve import serve\n"
         "with serve(Path(sys.argv[1])) as served:\n    print(served.pid, flush=True)\n    time.sleep(60)"
     )
     host = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
