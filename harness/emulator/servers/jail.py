@@ -45,9 +45,10 @@ read -r code <"$j/code"; rm -rf "$j"
 case $code in -*) kill "$code" $$; sleep 1 ;; esac
 exit "$code"
 """
-# The mounts are made in the server's own mount namespace and end with it.
+# The mounts are made in the server's own mount namespace and end with it; of two first sessions one waits for the other.
 ENTER = """\
 root={root}
+exec 9<"$root"; flock 9
 if [ ! -e "$root/proc/uptime" ]; then
   mount --bind /proc "$root/proc" || exit 1
   for node in null zero urandom; do : >>"$root/dev/$node"; mount --bind /dev/$node "$root/dev/$node"; done
@@ -55,6 +56,7 @@ if [ ! -e "$root/proc/uptime" ]; then
   [ ! -f "$root/etc/cpuinfo" ] || mount --bind "$root/etc/cpuinfo" "$root/proc/cpuinfo"
   if [ -n {shared} ]; then mkdir -p "$root"{shared}; mount --bind {shared} "$root"{shared}; fi
 fi
+exec 9<&-
 export HOME={home} PATH={path} USER=root SHELL=/bin/sh
 exec chroot "$root" /bin/sh -c "cd {home} || exit 1; ${{SSH_ORIGINAL_COMMAND:-exec /bin/sh}}"
 """
@@ -65,7 +67,9 @@ def lacking() -> str:
     if os.getuid() != 0:
         return "changing the root needs root"
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    missing = [name for name in ("busybox", "dropbear", "mount", "chroot") if not shutil.which(name, path=path)]
+    missing = [
+        name for name in ("busybox", "dropbear", "mount", "chroot", "flock") if not shutil.which(name, path=path)
+    ]
     if missing:
         return f"not on this PC: {', '.join(missing)}"
     static = subprocess.run([program_path("busybox"), "--list"], capture_output=True, text=True, check=False)
