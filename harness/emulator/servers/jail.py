@@ -45,7 +45,7 @@ read -r code <"$j/code"; rm -rf "$j"
 case $code in -*) kill "$code" $$; sleep 1 ;; esac
 exit "$code"
 """
-# The mounts are made in the server's own mount namespace and end with it; of two first sessions one waits for the other.
+# The mounts are made in the server's own mount namespace and end with it; of two first sessions, one waits.
 ENTER = """\
 root={root}
 exec 9<"$root"; flock 9
