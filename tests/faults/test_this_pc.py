@@ -125,7 +125,7 @@ def test_what_an_earlier_try_left_on_the_board_is_no_result(digits: Built, rig: 
         (ended / "end").write_bytes(b"")
     slow.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (file,) = (tmp_path / "runs").rglob("run.json")
-    resume = [sys.executable, "-m", "harness", "run", "--resume", str(file.parent), "--hosts", str(inventory(rig))]
+    resume = [sys.executable, "-m", "harness", "run", "--resume", str(file.parent), "--hosts", str(hosts)]
     done = subprocess.run(resume, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     run = json.loads(file.read_text())
