@@ -22,7 +22,8 @@ MAKE = """
 import sys
 from pathlib import Path
 import numpy as np
-from harness.reference import input_specs, run_reference
+from harness.reference.inputs import input_specs
+from harness.reference.open import run_reference
 import onnx
 model, data, out, level = sys.argv[1:]
 spec = input_specs(onnx.load(model))[0]

@@ -201,6 +201,10 @@ def _authenticate(
     try:
         with limited():
             client.connect(**arguments)  # type: ignore[arg-type]
+    except TimeoutError as error:
+        if (transport := client.get_transport()) is not None and not transport.remote_version:
+            raise SSHException(f"no banner: {error}") from error  # which of two bounds was shorter says nothing
+        raise
     except SSHException as error:
         transport = client.get_transport()
         no_key = "no authentication methods" in str(error).lower()
