@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.agent import Agent
 from harness.boards.connect import open_board
@@ -21,9 +21,13 @@ from harness.records import Board
 from harness.transports import Prompt
 from harness.transports.base import Done, Transport
 
+if TYPE_CHECKING:
+    from packaging.version import Version
+
 Tell = Callable[[str], None]
+Build: TypeAlias = "tuple[Version, tuple[int, str] | tuple[()]]"
 TIMEOUT_S = 600.0  # unpacking 80 MB on a slow SD card
-NEEDED = {"numpy": ("numpy",), "onnxruntime": ("onnxruntime", "onnxruntime_gpu", "onnxruntime_qnn")}
+NEEDED = {"numpy": ("numpy",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-qnn")}
 PROBE = (
     "import json,platform,struct,sys;print(json.dumps({'version':sys.version_info[:2],"
     "'implementation':sys.implementation.name,'machine':platform.machine(),'bits':8*struct.calcsize('P'),"
@@ -189,22 +193,32 @@ def read_python(answer: bytes) -> Python | None:
 
 
 def choose(folder: Path, python: Python) -> list[Path]:
-    """The newest fitting wheel of every distribution in the folder. Errors: InputError when a needed one lacks."""
-    best: dict[str, tuple[tuple[int, ...], Path]] = {}
+    """The newest fitting wheel of every distribution in the folder; a release is newer than its candidates.
+
+    Errors: InputError when a needed one lacks.
+    """
+    best: dict[str, tuple[Build, Path]] = {}
     for path in sorted(folder.glob("*.whl")):
-        parts = path.name.removesuffix(".whl").split("-")
-        if len(parts) in (5, 6) and fits(parts[-3:], python):
-            name, version = parts[0].lower(), _version(parts[1])
-            if name not in best or version > best[name][0]:
-                best[name] = (version, path)
+        told = _name_and_build(path.name)
+        if told is not None and fits(path.stem.split("-")[-3:], python):
+            name, build = told
+            if name not in best or build > best[name][0]:
+                best[name] = (build, path)
     for what, names in NEEDED.items():
         if not any(name in best for name in names):
             raise InputError(f"{folder}: no {what} wheel for {python.words}", fetch_command(what, python, folder))
     return [path for _, path in best.values()]
 
 
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(n) for n in re.findall(r"\d+", text))
+def _name_and_build(file_name: str) -> tuple[str, Build] | None:
+    """The distribution's name, and what orders its wheels; None where the file is not named as wheels are."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # late: it costs the start of every command
+
+    try:
+        name, version, build, _ = parse_wheel_filename(file_name)
+    except InvalidWheelFilename:
+        return None
+    return str(name), (version, build)
 
 
 def fits(tags: Sequence[str], python: Python) -> bool:

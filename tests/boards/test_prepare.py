@@ -55,6 +55,23 @@ def test_the_newest_fitting_wheel_of_each_library_is_taken(tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("1.20.0rc1", "1.20.0"),
+        ("1.20.0.dev20260101", "1.20.0rc1"),
+        ("1.9.1", "1.20.0"),
+        ("1.20.0", "1.20.0.post1"),
+        ("1.20.0-1", "1.20.0-2"),
+    ],
+)
+def test_a_release_is_newer_than_its_candidates(older: str, newer: str, tmp_path: Path) -> None:
+    names = [f"numpy-{version}-py3-none-any.whl" for version in (older, newer)]
+    for name in [*names, "numpy-not_a_version-py3-none-any.whl", "onnxruntime_gpu-1.0-py3-none-any.whl"]:
+        (tmp_path / name).touch()
+    assert [path.name for path in choose(tmp_path, PI)] == [names[1], "onnxruntime_gpu-1.0-py3-none-any.whl"]
+
+
 def test_a_folder_without_a_fitting_wheel_tells_how_to_fetch_one(tmp_path: Path) -> None:
     (tmp_path / "onnxruntime-1.20.0-cp310-cp310-manylinux_2_28_aarch64.whl").touch()
     with pytest.raises(InputError, match=r"no numpy wheel for Python 3\.11, aarch64, glibc 2\.36") as caught:
