@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.complaints import explain
 from harness.errors import ConfigError
+from harness.files.yaml_nodes import compose, pairs
+from harness.files.yaml_nodes import line_of as line_at
 
 Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,7 +30,7 @@ class StrictFile(BaseModel):
 
 def line_of(path: Path, place: Location) -> int:
     """The line that holds `place`, for example ("boards", "x5-01", "soc"), or the part of it that is in the file."""
-    root = _compose(path, path.read_text(encoding="utf-8-sig"))
+    root = compose(path.read_text(encoding="utf-8-sig"), str(path))
     return _line(root, place) if root is not None else 1
 
 
@@ -41,7 +43,7 @@ def load_file(path: Path, model: type[Model]) -> Model:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})", "give a YAML file in UTF-8") from error
-    root = _compose(path, text)
+    root = compose(text, str(path))
     if root is None:
         raise ConfigError(f"{path}: the file is empty", f"it needs `{next(iter(model.model_fields))}:`")
     _refuse_repeated_keys(path, root)
@@ -54,23 +56,6 @@ def load_file(path: Path, model: type[Model]) -> Model:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _compose(path: Path, text: str) -> yaml.Node | None:
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deeply to be a file that people write") from error
-
-
-def _pairs(node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
-    return list(node.value) if isinstance(node, yaml.MappingNode) else []
-
-
 def _children(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         return [value for _, value in node.value]
@@ -80,8 +65,8 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
     """YAML takes the last of two equal keys in silence; a board defined twice is a mistake."""
     seen: dict[str, int] = {}
-    for key, _ in _pairs(node):
-        line = key.start_mark.line + 1
+    for key, _ in pairs(node):
+        line = line_at(key)
         if key.value in seen:
             raise ConfigError(f"{path}:{line}: key {key.value!r} stands twice, first in line {seen[key.value]}")
         seen[key.value] = line
@@ -90,10 +75,10 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
 
 
 def _refuse_secrets(path: Path, node: yaml.Node) -> None:
-    for key, value in _pairs(node):
+    for key, value in pairs(node):
         if isinstance(key.value, str) and any(word in key.value.lower() for word in SECRET_WORDS):
             raise ConfigError(
-                f"{path}:{key.start_mark.line + 1}: {key.value!r}: secrets do not belong in this file",
+                f"{path}:{line_at(key)}: {key.value!r}: secrets do not belong in this file",
                 "use a key (`identity:`), the ssh agent, or the environment variable HARNESS_PASSWORD_<BOARD>",
             )
         _refuse_secrets(path, value)
@@ -128,7 +113,7 @@ def _nearest_word(complaint: Mapping[str, object]) -> str:
 
 def _line(root: yaml.Node, place: Location) -> int:
     """Line of the deepest part of `place` that the file really holds."""
-    node, line = root, root.start_mark.line + 1
+    node, line = root, line_at(root)
     for part in place:
         step = _step(node, part)
         if step is None:
@@ -139,10 +124,10 @@ def _line(root: yaml.Node, place: Location) -> int:
 
 def _step(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:
     if isinstance(part, int) and isinstance(node, yaml.SequenceNode) and part < len(node.value):
-        return node.value[part].start_mark.line + 1, node.value[part]
-    for key, value in _pairs(node):
+        return line_at(node.value[part]), node.value[part]
+    for key, value in pairs(node):
         if key.value == str(part):
-            return key.start_mark.line + 1, value
+            return line_at(key), value
     return None
 
 

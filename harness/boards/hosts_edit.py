@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+from harness.errors import ConfigError
+from harness.files.yaml_nodes import compose, pairs
+
 _PLAIN = re.compile(r"[A-Za-z0-9_/.~][\w/.~@+-]*")
 COMMENT_COLUMN = 38
 BOM = "\ufeff"
@@ -52,7 +55,7 @@ def with_board(text: str, name: str, entries: Sequence[Entry], comment: str) -> 
     newline = "\r\n" if "\r\n" in body else "\n"
     boards = _boards(body)
     lines = body.split("\n")  # a "\r" stays at the end of its line
-    after, indent = (boards.start_mark.line, 2) if not _pairs(boards) else (_last_line(boards), _indent(boards))
+    after, indent = (boards.start_mark.line, 2) if not pairs(boards) else (_last_line(boards), _indent(boards))
     if not lines[after].strip() or (after == len(lines) - 1 and not body.endswith("\n")):
         lines[after] += newline[:-1]  # a last line without its end
     made = [f"{line}{newline[:-1]}" for line in block(name, entries, comment, indent)]
@@ -65,10 +68,10 @@ def with_board(text: str, name: str, entries: Sequence[Entry], comment: str) -> 
 def _boards(text: str) -> yaml.Node:
     """The value of the key `boards`, a block mapping or nothing. Errors: NotSafe."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise NotSafe(f"it is not valid YAML ({str(error).splitlines()[0]})") from error
-    found = [pair for pair in _pairs(root) if pair[0].value == "boards"]
+        root = compose(text, "the file")
+    except ConfigError as error:
+        raise NotSafe(error.message) from error
+    found = [pair for pair in pairs(root) if pair[0].value == "boards"]
     if not found or (isinstance(root, yaml.MappingNode) and root.flow_style):
         raise NotSafe("it has no key `boards:` of its own line")
     key, value = found[0]
@@ -81,12 +84,8 @@ def _boards(text: str) -> yaml.Node:
     )
 
 
-def _pairs(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:
-    return list(node.value) if isinstance(node, yaml.MappingNode) else []
-
-
 def _indent(boards: yaml.Node) -> int:
-    first = _pairs(boards)[0][0]
+    first = pairs(boards)[0][0]
     return int(first.start_mark.column)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from harness.agent import Agent
 from harness.agent.leases import Keeper, hold_lease, kept, owner_name
 from harness.agent.words import Cleaned, LeaseFacts, Refused
 from harness.errors import BoardError
+from harness.files.user_folders import state_folder
 from harness.runs import folder
 
 LOOK_AGAIN_S = 2.0
@@ -148,8 +148,7 @@ def clean(agent: Agent, board: str, *, keep_cache: bool) -> Cleaned:
 
 
 def _file(board: str) -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    return Path(base) / "harness/leases" / f"{names.safe_name(board)}.json"
+    return state_folder() / "leases" / f"{names.safe_name(board)}.json"
 
 
 def kept_token(board: str) -> str:

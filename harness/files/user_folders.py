@@ -1,4 +1,4 @@
-"""Where the user's own files lie: cache and configuration."""
+"""Where the user's own files lie: cache, configuration, state, by the XDG base directories. The only place for that."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pathlib import Path
 def cache_folder() -> Path:
     """harness's own folder: $HARNESS_HOME, else below the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
     home = os.environ.get("HARNESS_HOME")
-    if home:
-        return Path(home).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base).absolute() / "harness"
+    return Path(home).absolute() if home else _of_user("XDG_CACHE_HOME", ".cache").absolute()
 
 
 def config_folder() -> Path:
     """The user's config folder for harness ($XDG_CONFIG_HOME/harness, else ~/.config/harness)."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "harness"
+    return _of_user("XDG_CONFIG_HOME", ".config")
+
+
+def state_folder() -> Path:
+    """What is kept between commands and is no configuration ($XDG_STATE_HOME/harness, else ~/.local/state/harness)."""
+    return _of_user("XDG_STATE_HOME", ".local/state")
+
+
+def _of_user(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / default) / "harness"

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from harness.errors import ConfigError
+from harness.files.yaml_nodes import compose, line_of, pairs
 
 MAX_DEPTH = 40
 MAX_NODES = 50_000
@@ -44,26 +45,18 @@ class Node:
 
 @dataclass
 class _Budget:
+    """What is left of the nodes that a file may have. `loader` resolves scalars as PyYAML does."""
+
     left: int = MAX_NODES
-    loader: Any = field(default=None)
+    loader: yaml.SafeLoader = field(default_factory=lambda: yaml.SafeLoader(""))
 
 
 def read_tree(text: str, name: str) -> Node:
     """The root of the only document in `text`. Errors: ConfigError with the line, when it is no yaml map."""
-    loader = None
-    try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-        if root is None:
-            raise ConfigError(f"{name}: empty", "give a config of hb_mapper or hb_compile")
-        tree = _node(root, _Budget(loader=loader), 0)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ConfigError(
-            f"{name}:{line}: not yaml: {error.problem or error.context}", "mend the yaml first"
-        ) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{name}: not yaml: {error}", "give a text file in UTF-8") from error
+    root = compose(text, name)
+    if root is None:
+        raise ConfigError(f"{name}: empty", "give a config of hb_mapper or hb_compile")
+    tree = _node(root, _Budget(), 0)
     if tree.kind != "map":
         raise ConfigError(f"{name}: yaml, but not a map of parameter groups", "a config begins with model_parameters:")
     return tree
@@ -71,11 +64,11 @@ def read_tree(text: str, name: str) -> Node:
 
 def _node(node: yaml.Node, budget: _Budget, depth: int) -> Node:
     budget.left -= 1
-    line = node.start_mark.line + 1
+    line = line_of(node)
     if depth > MAX_DEPTH or budget.left < 0:
         raise ConfigError(f"line {line}: nested too deep or repeated too often", "write the values out")
     if isinstance(node, yaml.MappingNode):
-        items = tuple((_node(k, budget, depth + 1), _node(v, budget, depth + 1)) for k, v in node.value)
+        items = tuple((_node(k, budget, depth + 1), _node(v, budget, depth + 1)) for k, v in pairs(node))
         return Node(line, "map", items=items)
     if isinstance(node, yaml.SequenceNode):
         return Node(line, "list", entries=tuple(_node(one, budget, depth + 1) for one in node.value))
@@ -83,7 +76,7 @@ def _node(node: yaml.Node, budget: _Budget, depth: int) -> Node:
     return Node(line, "scalar", _scalar(node, budget.loader), str(node.value), quoted)
 
 
-def _scalar(node: yaml.Node, loader: Any) -> Any:
+def _scalar(node: yaml.Node, loader: yaml.SafeLoader) -> Any:
     """The scalar as PyYAML resolves it; one that its constructor refuses (a date 2026-13-99) stays text."""
     try:
         return loader.construct_object(node)

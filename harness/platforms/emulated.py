@@ -14,6 +14,8 @@ from harness.platforms.text import read_text
 from harness.records import OpTime
 
 SIDE_FILE = "emulated.json"
+# A format of our own, never mistaken for a vendor's; then a zip with meta.json: docs/emulator.md
+EMULATOR_MAGIC = b"HARNEMU1"
 
 
 def mark_estimates(folder: Path, ops: Sequence[OpTime]) -> tuple[OpTime, ...]:
@@ -45,9 +47,6 @@ def _estimated(text: str) -> tuple[set[str], set[str]]:
     units, names = value.get("estimated"), value.get("estimated_ops")
     known_units = {str(u) for u in units} if isinstance(units, list) else {"BPU"}
     return known_units, {str(n) for n in names} if isinstance(names, list) else set()
-
-
-EMULATOR_MAGIC = b"HARNEMU1"  # then a zip with meta.json: docs/emulator.md
 
 
 def read_emulated_meta(path: Path) -> dict[str, Any]:

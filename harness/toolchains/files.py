@@ -16,12 +16,12 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from harness.errors import InputError
+from harness.platforms.emulated import EMULATOR_MAGIC
 from harness.records.codec import to_json
 from harness.runs.folder import load_run
 from harness.toolchains.base import Probe, Reader
 from harness.toolchains.records import Artifact
 
-EMULATOR_MAGIC = b"HARNEMU1"
 VENDOR_SUFFIXES = {
     ".bin": "X3/J5/X5 model, or raw tensor bytes",
     ".hbm": "J6/S100/S600 model",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HostKeyError
+from harness.files.user_folders import config_folder
 from harness.records import Board
 
 
@@ -26,8 +27,7 @@ class HostKey:
 
 def default_file() -> Path:
     """Harness's own known_hosts ($XDG_CONFIG_HOME/harness/known_hosts, else under ~/.config)."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "harness" / "known_hosts"
+    return config_folder() / "known_hosts"
 
 
 def known_hosts_file(board: Board) -> Path:

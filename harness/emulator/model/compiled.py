@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
+from harness.platforms.emulated import EMULATOR_MAGIC
 from harness.records import Quantization, TensorSpec
 
-MAGIC = b"HARNEMU1"
 FORMAT = 1
 _STAMP = (1980, 1, 1, 0, 0, 0)  # the same bytes at every build
 
@@ -141,12 +141,12 @@ def _content(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if not data.startswith(MAGIC):
+    if not data.startswith(EMULATOR_MAGIC):
         raise InputError(
-            f"{path}: not a model of the emulator (no {MAGIC.decode()} at its start)",
+            f"{path}: not a model of the emulator (no {EMULATOR_MAGIC.decode()} at its start)",
             "an emulated board runs what `harness emulator build` made, never a vendor's model",
         )
-    return data[len(MAGIC) :]
+    return data[len(EMULATOR_MAGIC) :]
 
 
 def compiled_bytes(models: Sequence[CompiledModel], files: Mapping[str, bytes]) -> bytes:
@@ -158,7 +158,7 @@ def compiled_bytes(models: Sequence[CompiledModel], files: Mapping[str, bytes]) 
             info = zipfile.ZipInfo(name, _STAMP)
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, content, compresslevel=1)
-    return MAGIC + buffer.getvalue()
+    return EMULATOR_MAGIC + buffer.getvalue()
 
 
 # --------------------------------------------------------------------------- from JSON

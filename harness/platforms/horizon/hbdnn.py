@@ -18,6 +18,7 @@ from harness.platforms.horizon import gaps as horizon_gaps
 from harness.platforms.horizon.perf import TOLERANCE, latency_of, read_infer, read_perf
 from harness.platforms.horizon.profiler import ProfilerLog, op_times, read_profiler_log
 from harness.platforms.horizon.text import read_versions
+from harness.platforms.options import seconds_of
 from harness.platforms.text import read_text
 from harness.records import (
     Board,
@@ -165,17 +166,6 @@ class Hbdnn(Platform):
 
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
         return inputs.reference_feed(info, spec, board_input)
-
-
-def seconds_of(values: Mapping[str, object]) -> float:
-    """Option `time`, 0 when not given. Errors: InputError for anything else than seconds."""
-    try:
-        seconds = float(str(values["time"]))
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 <= seconds <= 30 * 86400:
-        raise InputError(f"option time={values['time']}: takes seconds, 0 to 30 days")
-    return seconds
 
 
 def refuse_parts(seconds: float, step_s: int, counts: str) -> None:

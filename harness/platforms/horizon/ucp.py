@@ -15,9 +15,10 @@ from harness.platforms.base import Platform
 from harness.platforms.horizon import dumps, options
 from harness.platforms.horizon.failures import FILES
 from harness.platforms.horizon.hbdnn import OPTIONS as SHARED_OPTIONS
-from harness.platforms.horizon.hbdnn import Hbdnn, refuse_parts, seconds_of
+from harness.platforms.horizon.hbdnn import Hbdnn, refuse_parts
 from harness.platforms.horizon.perf import csv_problems, read_profiler_csv
 from harness.platforms.horizon.profiler import read_profiler_log
+from harness.platforms.options import seconds_of
 from harness.platforms.text import read_text
 from harness.records import Board, Dump, Invocation, Job, Latency, ModelInfo
 

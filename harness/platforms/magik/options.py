@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness.errors import ConfigError, InputError
+from harness.errors import InputError
 from harness.platforms.magik.elf import Elf, read_elf
+from harness.platforms.options import merged_options
 from harness.records import Board, Job
 
 MODES = ("release", "debug", "profile", "nmem")
@@ -46,13 +47,8 @@ _PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 
 def merged(board: Board, job: Job) -> dict[str, str]:
     """Defaults under the board's options under the job's. Errors: ConfigError for an unknown key of the board."""
-    unknown = [key for key in board.options if key not in OPTIONS]
-    if unknown:
-        raise ConfigError(
-            f"board {board.name}: platform magik has no option {unknown[0]!r}", f"its options: {', '.join(OPTIONS)}"
-        )
-    given = {key: value for key, value in job.options.items() if key in OPTIONS and value not in ("", None)}
-    return {key: str(value) for key, value in {**DEFAULTS, **board.options, **given}.items()}
+    values = merged_options("magik", OPTIONS, DEFAULTS, board, job)
+    return {key: str(value) for key, value in values.items()}
 
 
 def refuse_without_effect(job: Job) -> None:

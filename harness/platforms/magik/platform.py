@@ -15,7 +15,7 @@ import numpy as np
 from harness.errors import InputError
 from harness.images.pixels import normalised
 from harness.platforms.base import Platform
-from harness.platforms.emulated import mark_estimates, read_emulated_meta
+from harness.platforms.emulated import EMULATOR_MAGIC, mark_estimates, read_emulated_meta
 from harness.platforms.magik import dumps, failures
 from harness.platforms.magik import options as magik_options
 from harness.platforms.magik.profile import ProfileTables, op_times, read_profile
@@ -32,7 +32,6 @@ from harness.platforms.text import plain, read_text
 from harness.records import Board, Dump, Failure, InputFacts, Invocation, Job, Latency, ModelInfo, OpTime, TensorSpec
 
 INPUT = "input"
-EMULATOR_MAGIC = b"HARNEMU1"  # a format of our own, never mistaken for a vendor's
 MOST_BOXES = 8  # in a remark; the log holds them all
 RUN_LABEL = "test_net run"  # the vendor's sample: time of all runs together
 _INPUT_LINE = re.compile(r"^harness: input ([0-9]+),([0-9]+),([0-9]+),([0-9]+)$")

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from harness.errors import ConfigError, InputError
+from harness.errors import InputError
+from harness.platforms.options import merged_options, seconds_of
 from harness.records import Board, Job
 
 OPTIONS: Mapping[str, str] = {
@@ -37,13 +38,7 @@ RUNNER_NAME = "ort_runner.pyz"
 
 def merged(board: Board, job: Job) -> dict[str, object]:
     """Defaults under the board's options under the job's. Errors: ConfigError for an unknown key of the board."""
-    unknown = [key for key in board.options if key not in OPTIONS]
-    if unknown:
-        raise ConfigError(
-            f"board {board.name}: platform ort has no option {unknown[0]!r}", f"its options: {', '.join(OPTIONS)}"
-        )
-    given = {key: value for key, value in job.options.items() if key in OPTIONS and value not in ("", None)}
-    values = {**DEFAULTS, **board.options, **given}
+    values = merged_options("ort", OPTIONS, DEFAULTS, board, job)
     return values | {"threads": job.threads, "frames": job.frames, "time": job.time_s}
 
 
@@ -80,7 +75,7 @@ def _mode_flags(mode: str, values: Mapping[str, object]) -> list[str]:
     warmup = ["--warmup", str(_integer(values, "warmup", 0, 1_000_000))]
     if mode != "profile":
         return warmup if mode == "memory" else []
-    made = ["--frames", str(_integer(values, "frames", 1, 100_000_000)), "--time", f"{_seconds(values):g}"]
+    made = ["--frames", str(_integer(values, "frames", 1, 100_000_000)), "--time", f"{seconds_of(values):g}"]
     return [*warmup, *made, "--profile-frames", str(_integer(values, "profile_frames", 1, 100_000))]
 
 
@@ -96,16 +91,6 @@ def _integer(values: Mapping[str, object], name: str, low: int, high: int) -> in
     if not re.fullmatch(r"\d{1,12}", text) or not low <= int(text) <= high:
         raise InputError(f"option {name}={text}: takes {low} to {high}", f"--option {name}={low}")
     return int(text)
-
-
-def _seconds(values: Mapping[str, object]) -> float:
-    try:
-        seconds = float(str(values["time"]))
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 <= seconds <= 30 * 86400:
-        raise InputError(f"option time={values['time']}: takes seconds, 0 to 30 days")
-    return seconds
 
 
 def _pairs(values: Mapping[str, object], name: str) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
+from harness.files.arrays import NPY_MAGIC
 from harness.platforms.base import Platform
 from harness.platforms.ort import failures
 from harness.platforms.ort import folder as ort_folder
@@ -31,7 +32,6 @@ from harness.records import (
 )
 
 VERSIONS = ("runtime", "onnxruntime", "numpy", "python", "machine", "kernel")
-NPY_MAGIC = b"\x93NUMPY"
 EXPECTED = {
     "release": ("manifest.json", "t*.bin"),
     "debug": ("manifest.json", "t*.bin"),
