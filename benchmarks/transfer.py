@@ -139,17 +139,17 @@ def side_by_side(
 
 
 def pull_small(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[str, float | int]:
-    source = agent.new_folder("layers")
+    source = agent.files.new_folder("layers")
     for index in range(LAYERS):
         (Path(source) / f"layer-{index}-conv-output-0.bin").write_bytes(os.urandom(LAYER_BYTES))
-    names = list(agent.hash(source))
+    names = list(agent.files.hash(source))
 
     def ours() -> None:
         """As a run does it: connect, look whether the agent is there, hash on the board, pull, verify."""
         with open_transport(board_of(served)) as link:
             own = Agent(link, agent.work)
             own.install()
-            own.fetch(source, names, fresh(folder / "ours"))
+            own.files.fetch(source, names, fresh(folder / "ours"))
 
     def by_sftp() -> None:
         target = fresh(folder / "sftp")
@@ -160,7 +160,7 @@ def pull_small(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[
     times = side_by_side(
         rounds, {"ours": ours, "tar": lambda: ssh_tar(served, source, fresh(folder / "tar")), "sftp": by_sftp}
     )
-    agent.remove(source)
+    agent.files.remove(source)
     return {
         "pull_400_files_s": times["ours"],
         "ssh_tar_s": times["tar"],
@@ -173,11 +173,11 @@ def pull_small(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[
 def move_large(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[str, float | int]:
     model = folder / "model.bin"
     model.write_bytes(os.urandom(LARGE_BYTES))
-    there = agent.new_folder("large")
+    there = agent.files.new_folder("large")
     pushed = push_large(agent, served, model, there, rounds)
     shutil.copy(model, f"{there}/model.bin")
     pulled = pull_large(agent, folder, served, there, rounds)
-    agent.remove(there)
+    agent.files.remove(there)
     return pushed | pulled
 
 
@@ -191,7 +191,7 @@ def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: in
         with open_transport(board_of(served)) as link:
             own = Agent(link, agent.work, cache_bytes=8 * 2**30)
             own.install()
-            own.put_file(model)
+            own.cache.put_file(model)
 
     def sftp_put() -> None:
         with sftp(served) as session:
@@ -202,27 +202,27 @@ def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: in
 
     pushes = side_by_side(rounds, {"ours": push, "scp": scp_push, "sftp": sftp_put}, nothing_there)
     nothing_there()
-    agent.put_file(model)
+    agent.cache.put_file(model)
     return {
         "push_256MB_s": pushes["ours"],
         "scp_push_s": pushes["scp"],
         "sftp_put_s": pushes["sftp"],
         "push_vs_scp": pushes["ours"] / pushes["scp"],
         "push_vs_sftp": pushes["ours"] / pushes["sftp"],
-        "second_push_bytes": agent.put_file(model).sent_bytes,
+        "second_push_bytes": agent.cache.put_file(model).sent_bytes,
     }
 
 
 def pull_large(agent: Agent, folder: Path, served: Served, there: str, rounds: int) -> dict[str, float | int]:
     began = time.perf_counter()
-    known = agent.hash(there)  # a step of its own: it decides what is pulled at all
+    known = agent.files.hash(there)  # a step of its own: it decides what is pulled at all
     hash_s = time.perf_counter() - began
 
     def pull() -> None:
         with open_transport(board_of(served)) as link:
             own = Agent(link, agent.work)
             own.install()
-            own.fetch(there, ["model.bin"], fresh(folder / "ours"), known=known)
+            own.files.fetch(there, ["model.bin"], fresh(folder / "ours"), known=known)
 
     def sftp_get() -> None:
         with sftp(served) as session:
@@ -252,13 +252,13 @@ def clean_debug(board: Board, served: Served) -> int:
             agent = Agent(link, "work")
             agent.install()
             agent.hello(["sh"])
-            place = agent.new_folder("clean")
+            place = agent.files.new_folder("clean")
             name = "layer-$i-HzQuantizedConv-output.bin"
             script = f"for i in $(seq {LAYERS}); do head -c {LAYER_BYTES} /dev/urandom >{name}; done"
-            agent.wait(agent.start(Invocation(("sh", "-c", script)), f"{place}/debug", 60))
-            assert len(agent.hash(f"{place}/debug")) == LAYERS + 1
-            agent.fetch(f"{place}/debug", ["log.txt"], Path(served.known_hosts).parent / "log")
-            agent.remove(place)
+            agent.jobs.wait(agent.jobs.start(Invocation(("sh", "-c", script)), f"{place}/debug", 60))
+            assert len(agent.files.hash(f"{place}/debug")) == LAYERS + 1
+            agent.files.fetch(f"{place}/debug", ["log.txt"], Path(served.known_hosts).parent / "log")
+            agent.files.remove(place)
             return proxy.count
 
 
@@ -277,12 +277,12 @@ def whole_run(link: Transport) -> float:
     with tempfile.TemporaryDirectory() as name:
         model = Path(name) / "model.bin"
         model.write_bytes(bytes(1000))
-        put = agent.put_file(model)
-        place = agent.new_folder("overhead")
+        put = agent.cache.put_file(model)
+        place = agent.files.new_folder("overhead")
         script = f"sleep {TOOL_S}; head -c 100000 {shlex.quote(put.path)} >out.bin"
-        state = agent.wait(agent.start(Invocation(("sh", "-c", script)), f"{place}/release", 60))
-        agent.fetch(f"{place}/release", list(agent.hash(f"{place}/release")), Path(name) / "got")
-        agent.remove(place)
+        state = agent.jobs.wait(agent.jobs.start(Invocation(("sh", "-c", script)), f"{place}/release", 60))
+        agent.files.fetch(f"{place}/release", list(agent.files.hash(f"{place}/release")), Path(name) / "got")
+        agent.files.remove(place)
     return state.duration_s
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.agent.archive import Quotas, Unpacker, member_name
-from harness.agent.packing import inflate, maybe_inflated
+from harness.agent.leases import Lease
+from harness.agent.link import AgentLink
+from harness.agent.packing import Packing, inflate, maybe_inflated
 from harness.agent.pushing import SLOWEST_BYTES_PER_S, Shift
 from harness.agent.words import FileFacts, escape, unescape
 from harness.errors import BoardError, LinkError
@@ -23,39 +24,10 @@ from harness.names import stored_name
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, printable
 from harness.transports.copying import left
 
-if TYPE_CHECKING:
-    from harness.agent import Agent
-
 PULL_S = 300.0  # of a pull, besides the time that its bytes take: a slow board opens thousands of files
+HASH_TIMEOUT_S = 660.0  # of what a run left: what could be written within a run's time limit can be read in it
 BYTES_PER_NAME = 600  # of a hash answer: two lines for each file
 _SIZE = re.compile(rb"[0-9]{1,18}")  # int() of thousands of digits raises
-
-
-# --------------------------------------------------------------------------- looking
-
-
-def hash_folder(agent: Agent, folder: str, timeout_s: float) -> dict[str, FileFacts]:
-    limit = agent.max_files * BYTES_PER_NAME
-    argv = agent.command("hash", escape(folder), "gzip")
-
-    def look() -> Done:
-        with agent.transport.stream(argv, timeout_s=timeout_s) as stream:
-            out = bytearray()
-            for piece in maybe_inflated(stream):
-                out += piece
-                if len(out) > limit:  # counted after decompressing: a little gzip can hold any amount of zeros
-                    raise BoardError(
-                        f"{agent.where}: more than {agent.max_files} files in {folder}", "raise `limits: max_files`"
-                    )
-            code = -1 if stream.code is None else stream.code
-            return Done(code, bytes(out), stream.err)
-
-    done = agent.patience.retry(look, timeout_s + agent.patience.limit_s)
-    agent.check(done, "hash")
-    facts = read_hashes(done.out, agent.max_files)
-    if len(facts) > agent.max_files:
-        raise BoardError(f"{agent.where}: more than {agent.max_files} files in {folder}", "raise `limits: max_files`")
-    return facts
 
 
 def read_hashes(out: bytes, max_files: int = Quotas.max_files) -> dict[str, FileFacts]:
@@ -107,9 +79,6 @@ def _keep(where: dict[str, int] | dict[str, str], name: bytes, value: int | str)
         where[member_name(os.fsdecode(name))] = value  # type: ignore[assignment]
 
 
-# --------------------------------------------------------------------------- from the board
-
-
 @dataclass(frozen=True)
 class Landing:
     """Where files come to, within which quotas."""
@@ -120,66 +89,197 @@ class Landing:
     root: Path | None = None  # the run folder that `folder` lies in, whose links are refused
 
 
-def fetch(
-    agent: Agent, folder: str, names: Sequence[str], known: Mapping[str, FileFacts], landing: Landing
-) -> dict[str, str]:
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise BoardError(f"{agent.where}: there is no file {printable(missing[0])!r} in {folder} on the board")
-    landing.quotas.hold(agent.where, [known[name].size_bytes for name in names])
-    make_folder(landing.folder, landing.root)
-    got = _collect(agent, folder, dict.fromkeys(names), known, landing)
-    bad = [name for name in dict.fromkeys(names) if got.get(name, ("", ""))[1] != known[name].md5]
-    if bad:  # written while it was read: look again, once
-        known = dict(known) | agent.hash(folder)
-        landing.quotas.hold(agent.where, [known[name].size_bytes for name in names])  # they may have grown
-        got |= _collect(agent, folder, dict.fromkeys(bad), known, landing)
-        _refuse_changing(agent, folder, bad, got, known, landing)
-    return {name: stored for name, (stored, _) in got.items()}
+class BoardFiles:
+    """Folders of runs on one board, and the files in them. Errors: see Agent."""
 
+    def __init__(self, link: AgentLink, max_files: int) -> None:
+        self.link = link
+        self.max_files = max_files
+        self.packing = Packing()
+        self.hash_timeout_s = HASH_TIMEOUT_S
+        self._hashes: dict[str, dict[str, FileFacts]] = {}
 
-def _refuse_changing(
-    agent: Agent,
-    folder: str,
-    names: Sequence[str],
-    got: Mapping[str, tuple[str, str]],
-    known: Mapping[str, FileFacts],
-    landing: Landing,
-) -> None:
-    """Errors: BoardError for a file that did not come, or not as the board hashed it; what came of it is deleted."""
-    for name in names:
-        if name not in got:
-            raise BoardError(f"{agent.where}: {printable(name)!r} was deleted from {folder} while it was pulled")
-        stored, md5 = got[name]
-        if md5 != known[name].md5:
-            remove_file(landing.folder / stored, landing.root or landing.folder)
+    def new_folder(self, name: str) -> str:
+        """Make `runs/<name>` in the work folder; gives its absolute path on the board."""
+        return self.link.ask("folder", escape(name)).text("folder")
+
+    def hash(self, folder: str) -> dict[str, FileFacts]:
+        """Every regular file under a folder: size and md5 ("" when the board could not read it), by name."""
+        facts = self._look(folder, self.hash_timeout_s)
+        self._hashes[folder] = facts
+        return facts
+
+    def fetch(
+        self,
+        folder: str,
+        names: Sequence[str],
+        target: Path,
+        quotas: Quotas | None = None,
+        progress: Progress | None = None,
+        known: Mapping[str, FileFacts] | None = None,
+        root: Path | None = None,
+    ) -> dict[str, str]:
+        """Bring files home, each verified by md5; gives the stored file name (relative to `target`) by name.
+
+        `known`: what `hash` told; without it the last look, or a new one. Links below `root` are refused.
+        Errors: BoardError for a file that vanished, keeps changing or breaks the quotas.
+        """
+        known = known or self._hashes.get(folder) or self.hash(folder)
+        return self._fetch(folder, names, known, Landing(target, quotas or Quotas(), progress, root))
+
+    def remove(self, folder: str) -> None:
+        """End the runs of a folder and delete it with their state."""
+        self._hashes = {k: v for k, v in self._hashes.items() if k != folder and not k.startswith(folder + "/")}
+        self.link.ask("remove", escape(folder), timeout_s=600.0)
+
+    def forget(self) -> None:
+        """What was hashed is there no more."""
+        self._hashes = {}
+
+    def _look(self, folder: str, timeout_s: float) -> dict[str, FileFacts]:
+        limit = self.max_files * BYTES_PER_NAME
+        argv = self.link.command("hash", escape(folder), "gzip")
+
+        def look() -> Done:
+            with self.link.transport.stream(argv, timeout_s=timeout_s) as stream:
+                out = bytearray()
+                for piece in maybe_inflated(stream):
+                    out += piece
+                    if len(out) > limit:  # counted after decompressing: a little gzip can hold any amount of zeros
+                        raise BoardError(
+                            f"{self.link.where}: more than {self.max_files} files in {folder}",
+                            "raise `limits: max_files`",
+                        )
+                code = -1 if stream.code is None else stream.code
+                return Done(code, bytes(out), stream.err)
+
+        done = self.link.patience.retry(look, timeout_s + self.link.patience.limit_s)
+        self.link.check(done, "hash")
+        facts = read_hashes(done.out, self.max_files)
+        if len(facts) > self.max_files:
             raise BoardError(
-                f"{agent.where}: {printable(name)!r} in {folder} changes while it is pulled (md5 "
-                f"{known[name].md5 or 'unreadable'} on the board, {md5} here)",
-                "is a tool still running on the board?",
+                f"{self.link.where}: more than {self.max_files} files in {folder}", "raise `limits: max_files`"
+            )
+        return facts
+
+    def _fetch(
+        self, folder: str, names: Sequence[str], known: Mapping[str, FileFacts], landing: Landing
+    ) -> dict[str, str]:
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise BoardError(f"{self.link.where}: there is no file {printable(missing[0])!r} in {folder} on the board")
+        landing.quotas.hold(self.link.where, [known[name].size_bytes for name in names])
+        make_folder(landing.folder, landing.root)
+        got = self._collect(folder, dict.fromkeys(names), known, landing)
+        bad = [name for name in dict.fromkeys(names) if got.get(name, ("", ""))[1] != known[name].md5]
+        if bad:  # written while it was read: look again, once
+            known = dict(known) | self.hash(folder)
+            landing.quotas.hold(self.link.where, [known[name].size_bytes for name in names])  # they may have grown
+            got |= self._collect(folder, dict.fromkeys(bad), known, landing)
+            self._refuse_changing(folder, bad, got, known, landing)
+        return {name: stored for name, (stored, _) in got.items()}
+
+    def _collect(
+        self, folder: str, names: Mapping[str, None], known: Mapping[str, FileFacts], landing: Landing
+    ) -> dict[str, tuple[str, str]]:
+        """Fetch files in batches of one stream each; (stored name, md5) of those that came."""
+        total = sum(known[name].size_bytes for name in names)
+        got: dict[str, tuple[str, str]] = {}
+        done, left = 0, list(names)
+        while left:
+            batch = _next_batch(left, known, self.packing.batch_bytes)
+            left = left[len(batch) :]
+            carried = sum(known[name].size_bytes for name in batch)
+            shift = Shift(landing.progress, done, total)
+            if carried > STREAM_LIMIT_BYTES:
+                got |= self._fetch_large(folder, batch[0], known, landing, shift)
+            else:
+                began = time.monotonic()
+                got |= self._fetch_batch(folder, batch, known, landing, shift)
+                self.packing.measured(carried, time.monotonic() - began)
+            done += carried
+        return got
+
+    def _fetch_batch(
+        self,
+        folder: str,
+        names: Sequence[str],
+        known: Mapping[str, FileFacts],
+        landing: Landing,
+        shift: Shift,
+    ) -> dict[str, tuple[str, str]]:
+        """One tar stream, taken up again where it was when the link breaks."""
+        unpacker = Unpacker(
+            landing.folder, landing.quotas, {n: known[n].size_bytes for n in names}, shift.tell, landing.root
+        )
+
+        zipped = self.packing.zipped
+        words = [escape(folder), *(["gzip"] if zipped else [])]
+
+        def sink(pieces: Iterable[bytes]) -> None:
+            unpacker.read(inflate(pieces) if zipped else pieces)
+
+        limit_s = _time(names, known)
+        ends_at = time.monotonic() + limit_s
+
+        def attempt() -> None:
+            missing = [name for name in names if name not in unpacker.files]
+            if missing:
+                left_s = max(1.0, left(ends_at))
+                self.link.read_stream("pack", *words, stdin=_name_list(missing), sink=sink, timeout_s=left_s)
+
+        self.link.patience.retry(attempt, limit_s)
+        return {name: (file.file, file.md5) for name, file in unpacker.files.items()}
+
+    def _fetch_large(
+        self, folder: str, name: str, known: Mapping[str, FileFacts], landing: Landing, shift: Shift
+    ) -> dict[str, tuple[str, str]]:
+        stored = stored_name(name)
+        target = landing.folder / stored
+        limit_s = _time([name], known)
+        source = f"{folder}/{name}"
+        if self.link.lease_token:
+            Lease(self.link).check()  # this one goes past the agent
+        ends_at = time.monotonic() + limit_s
+
+        def attempt() -> None:
+            self.link.transport.pull(
+                source,
+                target,
+                timeout_s=max(1.0, left(ends_at)),
+                progress=lambda now, _: shift.tell(now),
+                root=landing.root or landing.folder,
             )
 
+        self.link.patience.retry(attempt, limit_s)
+        try:
+            digest = md5_of_file(target)
+        except OSError as error:
+            raise LinkError(f"{target}: cannot read what was just pulled: {error}") from error
+        return {name: (stored, digest)}
 
-def _collect(
-    agent: Agent, folder: str, names: Mapping[str, None], known: Mapping[str, FileFacts], landing: Landing
-) -> dict[str, tuple[str, str]]:
-    """Fetch files in batches of one stream each; (stored name, md5) of those that came."""
-    total = sum(known[name].size_bytes for name in names)
-    got: dict[str, tuple[str, str]] = {}
-    done, left = 0, list(names)
-    while left:
-        batch = _next_batch(left, known, agent.packing.batch_bytes)
-        left = left[len(batch) :]
-        carried = sum(known[name].size_bytes for name in batch)
-        shift = Shift(landing.progress, done, total)
-        if carried > STREAM_LIMIT_BYTES:
-            got |= _fetch_large(agent, folder, batch[0], known, landing, shift)
-        else:
-            began = time.monotonic()
-            got |= _fetch_batch(agent, folder, batch, known, landing, shift)
-            agent.packing.measured(carried, time.monotonic() - began)
-        done += carried
-    return got
+    def _refuse_changing(
+        self,
+        folder: str,
+        names: Sequence[str],
+        got: Mapping[str, tuple[str, str]],
+        known: Mapping[str, FileFacts],
+        landing: Landing,
+    ) -> None:
+        """Errors: BoardError for a file that did not come, or not as the board hashed it; what came is deleted."""
+        for name in names:
+            if name not in got:
+                raise BoardError(
+                    f"{self.link.where}: {printable(name)!r} was deleted from {folder} while it was pulled"
+                )
+            stored, md5 = got[name]
+            if md5 != known[name].md5:
+                remove_file(landing.folder / stored, landing.root or landing.folder)
+                raise BoardError(
+                    f"{self.link.where}: {printable(name)!r} in {folder} changes while it is pulled (md5 "
+                    f"{known[name].md5 or 'unreadable'} on the board, {md5} here)",
+                    "is a tool still running on the board?",
+                )
 
 
 def _next_batch(names: Sequence[str], known: Mapping[str, FileFacts], limit: int) -> Sequence[str]:
@@ -192,38 +292,6 @@ def _next_batch(names: Sequence[str], known: Mapping[str, FileFacts], limit: int
     return names
 
 
-def _fetch_batch(
-    agent: Agent,
-    folder: str,
-    names: Sequence[str],
-    known: Mapping[str, FileFacts],
-    landing: Landing,
-    shift: Shift,
-) -> dict[str, tuple[str, str]]:
-    """One tar stream, taken up again where it was when the link breaks."""
-    unpacker = Unpacker(
-        landing.folder, landing.quotas, {n: known[n].size_bytes for n in names}, shift.tell, landing.root
-    )
-
-    zipped = agent.packing.zipped
-    words = [escape(folder), *(["gzip"] if zipped else [])]
-
-    def sink(pieces: Iterable[bytes]) -> None:
-        unpacker.read(inflate(pieces) if zipped else pieces)
-
-    limit_s = _time(names, known)
-    ends_at = time.monotonic() + limit_s
-
-    def attempt() -> None:
-        missing = [name for name in names if name not in unpacker.files]
-        if missing:
-            left_s = max(1.0, left(ends_at))
-            agent.read_stream("pack", *words, stdin=_name_list(missing), sink=sink, timeout_s=left_s)
-
-    agent.patience.retry(attempt, limit_s)
-    return {name: (file.file, file.md5) for name, file in unpacker.files.items()}
-
-
 def _time(names: Sequence[str], known: Mapping[str, FileFacts]) -> float:
     return PULL_S + sum(known[name].size_bytes for name in names) / SLOWEST_BYTES_PER_S
 
@@ -231,31 +299,3 @@ def _time(names: Sequence[str], known: Mapping[str, FileFacts]) -> float:
 def _name_list(names: Sequence[str]) -> list[bytes]:
     raw = b"".join(b"./" + os.fsencode(name) + b"\0" for name in names)
     return [raw[at : at + PIECE_BYTES] for at in range(0, len(raw), PIECE_BYTES)]
-
-
-def _fetch_large(
-    agent: Agent, folder: str, name: str, known: Mapping[str, FileFacts], landing: Landing, shift: Shift
-) -> dict[str, tuple[str, str]]:
-    stored = stored_name(name)
-    target = landing.folder / stored
-    limit_s = _time([name], known)
-    source = f"{folder}/{name}"
-    if agent.lease_token:
-        agent.check_lease()  # this one goes past the agent
-    ends_at = time.monotonic() + limit_s
-
-    def attempt() -> None:
-        agent.transport.pull(
-            source,
-            target,
-            timeout_s=max(1.0, left(ends_at)),
-            progress=lambda now, _: shift.tell(now),
-            root=landing.root or landing.folder,
-        )
-
-    agent.patience.retry(attempt, limit_s)
-    try:
-        digest = md5_of_file(target)
-    except OSError as error:
-        raise LinkError(f"{target}: cannot read what was just pulled: {error}") from error
-    return {name: (stored, digest)}

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from harness.agent import words
 from harness.assets import asset
 from harness.errors import AgentError, BoardError
-from harness.transports.base import printable
+from harness.transports.base import Done, printable
 
-if TYPE_CHECKING:
-    from harness.agent import Agent
+Run = Callable[[list[str], float, bytes | None, int], Done]  # see AgentLink.run
 
 ANSWER_LIMIT_BYTES = 2**16  # two lines, and what a login shell may print before them
 TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell
@@ -27,38 +26,38 @@ printf '%s\\n%s\\n' "$state" "$w"
 """
 
 
-def install(agent: Agent) -> tuple[bool, str, str]:
+def install(run: Run, where: str, work: str) -> tuple[bool, str, str]:
     """Whether a damaged file was replaced, the work folder's absolute path, and the agent's file on the board.
 
     Errors: LinkError; BoardError for a folder that cannot be used, a login shell that prints, missing programs.
     """
     script = asset("agents/agent.sh").read_bytes()
     digest = hashlib.md5(script, usedforsecurity=False).hexdigest()
-    state, work = _place(agent, digest, "look", None)
+    state, place = _place(run, where, work, digest, "look", None)
     damaged = state == "damaged"
     if state != "whole":
-        state, work = _place(agent, digest, "send", script)
-    if state != "whole" or not work.startswith("/"):
-        raise AgentError(f"{agent.where}: the agent arrives damaged in {agent.work}", "is the disk of the board full?")
-    return damaged, work, f"{work}/agent/agent-{digest}.sh"
+        state, place = _place(run, where, work, digest, "send", script)
+    if state != "whole" or not place.startswith("/"):
+        raise AgentError(f"{where}: the agent arrives damaged in {work}", "is the disk of the board full?")
+    return damaged, place, f"{place}/agent/agent-{digest}.sh"
 
 
-def _place(agent: Agent, digest: str, verb: str, stdin: bytes | None) -> tuple[str, str]:
-    work = agent.work if agent.work.startswith("/") else f"./{agent.work}"
+def _place(run: Run, where: str, given: str, digest: str, verb: str, stdin: bytes | None) -> tuple[str, str]:
+    work = given if given.startswith("/") else f"./{given}"
     argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb, secrets.token_hex(8)]
-    done = agent.run(argv, TIMEOUT_S, stdin, ANSWER_LIMIT_BYTES)
+    done = run(argv, TIMEOUT_S, stdin, ANSWER_LIMIT_BYTES)
     lines = os.fsdecode(done.out).split("\n")
     if len(lines) == 3 and lines[0] == "lacking":
-        raise words.lacking(agent.where, lines[1])
+        raise words.lacking(where, lines[1])
     if done.code == 0 and len(lines) > 3 and lines[-3] in ("whole", "absent", "damaged"):
         raise BoardError(
-            f"{agent.where}: the login shell prints text before every command: {printable(lines[0])!r}",
+            f"{where}: the login shell prints text before every command: {printable(lines[0])!r}",
             "make ~/.bashrc (or /etc/profile) on the board silent for shells that are not interactive",
         )
     if done.code != 0 or len(lines) != 3:
         said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {done.code}"
         raise BoardError(
-            f"{agent.where}: cannot use the work folder {agent.work!r}: {said}",
+            f"{where}: cannot use the work folder {given!r}: {said}",
             "choose another `work:` folder in hosts.yaml: writable, with space",
         )
     return lines[0], lines[1]

@@ -1,19 +1,22 @@
-"""The description of a run that is sent to the board, and waiting for its end."""
+"""Commands that run on the board, detached, under a token that this side makes: losing the link neither kills nor
+doubles them. What was sensed meanwhile, and now."""
 
 from __future__ import annotations
 
+import math
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
-from harness.agent.words import RunState, escape, rebooted
-from harness.errors import AskedWrongly, BoardError, InputError, ToolError
+from harness.agent import words
+from harness.agent.link import ASK_TIMEOUT_S, AgentLink
+from harness.agent.words import Clocks, RunState, Sample, escape, rebooted
+from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
 from harness.records import Invocation
+from harness.transports.base import OUTPUT_LIMIT_BYTES
 
-if TYPE_CHECKING:
-    from harness.agent import Agent
-
+LOG_LIMIT_BYTES = 64 * 2**20
 OVERTIME_S = 60.0  # for a board that is slow to end a tool, before it is no longer believed
 WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
 
@@ -40,26 +43,81 @@ def _checked(environment: Mapping[str, str]) -> Mapping[str, str]:
     return environment
 
 
-def wait(agent: Agent, token: str, tell: Callable[[str], None] | None, limit_s: float) -> RunState:
-    """Wait for the end of a run: see Agent.wait."""
-    overdue_at = time.monotonic() + limit_s + OVERTIME_S
-    state = agent.poll(token, 1)
-    while state.state == "running":
-        if time.monotonic() > overdue_at:
-            said = f"the board says that the tool still runs, {OVERTIME_S:g} s after it was to end it"
-            raise BoardError(f"{agent.where}: {said}", "do its /proc/uptime and its `kill` work? Restart the board")
-        if tell:
-            tell(f"{state.duration_s:.0f} s, {state.log_bytes} bytes of log")
-        state = agent.poll(token, WATCH_S)
-    if state.state == "log_limit":
-        raise ToolError(
-            f"{agent.where}: the tool printed without end and was ended", "look at the log in the run folder"
-        )
-    if state.state == "rebooted":
-        raise rebooted(f"{agent.where}: the run did not end: the board was rebooted")
-    if state.state == "lost":
-        raise BoardError(
-            f"{agent.where}: the run did not end: its supervisor was killed on the board",
-            "is it short of memory? See its kernel log",
-        )
-    return state
+class Jobs:
+    """The jobs of one board and its sensors. Errors of every method: see Agent."""
+
+    def __init__(self, link: AgentLink) -> None:
+        self._link = link
+
+    def start(
+        self,
+        invocation: Invocation,
+        folder: str,
+        timeout_s: float,
+        *,
+        sense_every_s: float = 0.0,
+        log_limit_bytes: int = LOG_LIMIT_BYTES,
+        token: str = "",
+    ) -> str:
+        """Start a command, detached, in a folder under `new_folder` that is not there yet; gives its token.
+        Its output goes to `log.txt` there. The board itself ends it, with all that it started, after `timeout_s`.
+        `HARNESS_PATH` in the environment is put before the board's PATH, `HARNESS_LIBRARIES` before LD_LIBRARY_PATH.
+        """
+        token = token or secrets.token_hex(8)
+        job = job_text(invocation, folder, timeout_s, sense_every_s, log_limit_bytes)
+        self._link.ask("start", token, stdin=job)
+        return token
+
+    def poll(self, token: str, wait_s: int = 0) -> RunState:
+        """How a run is; with `wait_s` the board answers when it ends, or after that time."""
+        answer = self._link.ask("poll", token, str(wait_s), timeout_s=ASK_TIMEOUT_S + wait_s)
+        return words.read_state(answer)
+
+    def wait(self, token: str, tell: Callable[[str], None] | None = None, limit_s: float = math.inf) -> RunState:
+        """Wait for the end of a run, over broken links too; `limit_s` is the time after which the board ends it.
+
+        Errors: Refused when the board was rebooted; BoardError when it lost the run or does not end it; ToolError when
+        the tool printed without end.
+        """
+        overdue_at = time.monotonic() + limit_s + OVERTIME_S
+        state = self.poll(token, 1)
+        while state.state == "running":
+            if time.monotonic() > overdue_at:
+                said = f"the board says that the tool still runs, {OVERTIME_S:g} s after it was to end it"
+                raise BoardError(
+                    f"{self._link.where}: {said}", "do its /proc/uptime and its `kill` work? Restart the board"
+                )
+            if tell:
+                tell(f"{state.duration_s:.0f} s, {state.log_bytes} bytes of log")
+            state = self.poll(token, WATCH_S)
+        if state.state == "log_limit":
+            raise ToolError(
+                f"{self._link.where}: the tool printed without end and was ended", "look at the log in the run folder"
+            )
+        if state.state == "rebooted":
+            raise rebooted(f"{self._link.where}: the run did not end: the board was rebooted")
+        if state.state == "lost":
+            raise BoardError(
+                f"{self._link.where}: the run did not end: its supervisor was killed on the board",
+                "is it short of memory? See its kernel log",
+            )
+        return state
+
+    def stop(self, token: str) -> None:
+        """End a run and everything it started; one that has ended stays as it is."""
+        self._link.ask("stop", token)
+
+    def samples(self, token: str) -> list[Sample]:
+        """What was sensed during a run (`sense_every_s`)."""
+        return words.read_samples(self._link.ask("samples", token, limit_bytes=OUTPUT_LIMIT_BYTES).rest)
+
+    def sense(self) -> Sample:
+        """Temperatures, frequencies and loads now."""
+        found = words.read_samples(self._link.ask("sense").rest)
+        if not found:
+            raise AgentError(f"{self._link.where}: the agent sensed nothing")
+        return found[0]
+
+    def clocks(self) -> Clocks:
+        """Governors and highest frequencies of the board's clocks."""
+        return words.read_clocks(self._link.ask("clocks"))

@@ -16,16 +16,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from harness.agent.installing import TIMEOUT_S
+from harness.agent.link import ASK_TIMEOUT_S, AgentLink
 from harness.agent.words import Answer, Put, Refused, whole_number
 from harness.errors import BoardError, ConfigError, InputError, LinkError
 from harness.files.digests import md5_of_file
 from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Progress
-
-if TYPE_CHECKING:
-    from harness.agent import Agent
 
 PUSH_S = 120.0  # of a push, besides the time that its bytes take
 SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits of transfers are made from it
@@ -49,74 +46,124 @@ class Shift:
             self.inner(self.before + now, self.total)
 
 
-def put_files(agent: Agent, paths: Sequence[Path], progress: Progress | None) -> list[Put]:
-    """Bring files into the cache. Errors: InputError, BoardError, LinkError."""
-    sizes = [_size(path) for path in paths]
-    known_sizes = _cached_sizes(agent) if max(sizes, default=0) >= AHEAD_BYTES else set()
-    puts: list[Put] = []
-    for path, size in zip(paths, sizes, strict=True):
-        shift = Shift(progress, sum(put.size_bytes for put in puts), sum(sizes))
-        ahead = size >= AHEAD_BYTES and size not in known_sizes
-        puts.append(_put_ahead(agent, path, size, shift) if ahead else _put_known(agent, path, size, shift))
-        known_sizes.add(size)
-    return puts
+class BoardCache:
+    """The content-addressed cache of one board, of at most `limit_bytes`. Errors: see Agent."""
 
+    def __init__(self, link: AgentLink, limit_bytes: int) -> None:
+        self.link = link
+        self.limit_bytes = limit_bytes
+        self.pinned: dict[str, int] = {}  # names in the cache that must not leave it, and their sizes
+        self.damaged: set[str] = set()  # names in the cache that were found damaged there, and deleted
 
-def reserve(agent: Agent, paths: Sequence[Path]) -> None:
-    """Make room for files that a session needs together, and pin their names. Errors: see Agent.reserve."""
-    sizes = {path: _size(path) for path in paths}
-    _hold_limit(agent, sizes)
-    known_sizes = _cached_sizes(agent) if max(sizes.values(), default=0) >= AHEAD_BYTES else set()
-    agent.pinned = {}
-    for path, size in sizes.items():
-        ahead = size >= AHEAD_BYTES and size not in known_sizes
-        agent.pinned[_quick_name(path, size) if ahead else _cache_name(path, _md5_of(path))] = size
-    try:
-        _have(agent, {})
-    except Refused as error:
-        agent.pinned = {}
-        if error.word != "no_space":
-            raise
-        raise BoardError(f"{error.message}; this run needs {_list_of(sizes)}", error.hint) from error
+    def put_file(self, path: Path, progress: Progress | None = None) -> Put:
+        """Bring a file into the board's cache unless it is there. Errors: InputError, BoardError (no space)."""
+        return self.put_files([path], progress)[0]
 
+    def put_files(self, paths: Sequence[Path], progress: Progress | None = None) -> list[Put]:
+        """Bring files into the board's cache; only what is missing is sent, and a broken push goes on where it was.
 
-def _hold_limit(agent: Agent, sizes: Mapping[Path, int]) -> None:
-    """Errors: ConfigError for files that the limit of the cache cannot hold together."""
-    total = sum(sizes.values())
-    if total > agent.cache_bytes:
-        raise ConfigError(
-            f"{agent.where}: this run needs {total} bytes in the board's cache ({_list_of(sizes)}), and its limit is "
-            f"{agent.cache_bytes}",
-            f"raise it in hosts.yaml, to {total} or more: `limits: {{cache_bytes: {total}}}`",
-        )
+        Errors: InputError, BoardError, LinkError.
+        """
+        sizes = [_size(path) for path in paths]
+        known_sizes = self._cached_sizes() if max(sizes, default=0) >= AHEAD_BYTES else set()
+        puts: list[Put] = []
+        for path, size in zip(paths, sizes, strict=True):
+            shift = Shift(progress, sum(put.size_bytes for put in puts), sum(sizes))
+            ahead = size >= AHEAD_BYTES and size not in known_sizes
+            puts.append(self._put_ahead(path, size, shift) if ahead else self._put_known(path, size, shift))
+            known_sizes.add(size)
+        return puts
+
+    def reserve(self, paths: Sequence[Path]) -> None:
+        """Make room on the board for all that a session needs, and keep it there while the session lasts.
+
+        Nothing is sent. Replaces an earlier reservation. Errors: ConfigError where the cache's limit cannot hold the
+        files together, BoardError where the board's disk cannot, InputError for a file that cannot be read.
+        """
+        sizes = {path: _size(path) for path in paths}
+        self._hold_limit(sizes)
+        known_sizes = self._cached_sizes() if max(sizes.values(), default=0) >= AHEAD_BYTES else set()
+        self.pinned = {}
+        for path, size in sizes.items():
+            ahead = size >= AHEAD_BYTES and size not in known_sizes
+            self.pinned[_quick_name(path, size) if ahead else _cache_name(path, _md5_of(path))] = size
+        try:
+            self.have({})
+        except Refused as error:
+            self.pinned = {}
+            if error.word != "no_space":
+                raise
+            raise BoardError(f"{error.message}; this run needs {_list_of(sizes)}", error.hint) from error
+
+    def have(self, files: Mapping[str, int]) -> Answer:
+        """Ask for files by name, and with them for all that is pinned, so that it does not leave the cache for them."""
+        asked = {**self.pinned, **files}
+        lines = "".join(f"{name} {size}\n" for name, size in asked.items())
+        limit_s = hash_limit_s(sum(asked.values()))  # what lies there since before a reboot is read
+        answer = self.link.ask("have", str(self.limit_bytes), stdin=lines.encode(), timeout_s=limit_s)
+        self.damaged |= {name for name in answer.all("damaged") if name in asked}
+        return answer
+
+    def no_longer_whole(self, puts: Sequence[Put]) -> list[Put]:
+        """Files that are not whole any more: the board hashes them now, whatever it has noted of them."""
+        names = {PurePosixPath(put.path).name: put for put in puts}
+        lines = "".join(f"{name}\n" for name in names)
+        limit_s = hash_limit_s(sum(put.size_bytes for put in puts))
+        whole = set(self.link.ask("verify", stdin=lines.encode(), timeout_s=limit_s).all("whole"))
+        return [put for name, put in names.items() if name not in whole]
+
+    def _hold_limit(self, sizes: Mapping[Path, int]) -> None:
+        """Errors: ConfigError for files that the limit of the cache cannot hold together."""
+        total = sum(sizes.values())
+        if total > self.limit_bytes:
+            raise ConfigError(
+                f"{self.link.where}: this run needs {total} bytes in the board's cache ({_list_of(sizes)}), "
+                f"and its limit is {self.limit_bytes}",
+                f"raise it in hosts.yaml, to {total} or more: `limits: {{cache_bytes: {total}}}`",
+            )
+
+    def _cached_sizes(self) -> set[int]:
+        answer = self.link.ask("have", str(self.limit_bytes), stdin=b"")  # asks for nothing: nothing leaves the cache
+        return {size for text in answer.all("size") if (size := whole_number(text)) is not None}
+
+    def _put_known(self, path: Path, size: int, shift: Shift) -> Put:
+        """By md5: it may be there."""
+        md5 = _md5_of(path)
+        push = _Push(self, path, size, _cache_name(path, md5), shift, None)
+        sent = push.bring()
+        return Put(path.name, md5, size, f"{self.link.work}/cache/{push.name}", sent, push.name in self.damaged)
+
+    def _put_ahead(self, path: Path, size: int, shift: Shift) -> Put:
+        """Send first, name it by its md5 afterwards."""
+        digest = _Digest(path, size)
+        push = _Push(self, path, size, _quick_name(path, size), shift, digest)
+        try:
+            sent = push.bring()
+        except _Elsewhere:
+            return self._put_known(path, size, shift)
+        finally:
+            digest.stop()
+        md5 = digest.finish()
+        name = _cache_name(path, md5)
+        try:
+            self.link.ask("adopt", push.name, name, str(size), _owner(), timeout_s=hash_limit_s(size))
+        except Refused as error:
+            if error.word not in ("damaged", "busy"):
+                raise
+            again = self._put_known(path, size, shift)  # an earlier or another host's push held something else
+            return Put(again.name, again.md5, size, again.path, sent + again.sent_bytes)
+        if self.pinned.pop(push.name, None) is not None:  # what is pinned is called by its md5 from here on
+            self.pinned[name] = size
+        return Put(path.name, md5, size, f"{self.link.work}/cache/{name}", sent)
 
 
 def _list_of(sizes: Mapping[Path, int]) -> str:
     return ", ".join(f"{path.name} {size} bytes" for path, size in sizes.items())
 
 
-def _have(agent: Agent, files: Mapping[str, int]) -> Answer:
-    """Ask for files by name, and with them for all that is pinned, so that it does not leave the cache for them."""
-    asked = {**agent.pinned, **files}
-    lines = "".join(f"{name} {size}\n" for name, size in asked.items())
-    limit_s = hash_limit_s(sum(asked.values()))  # what lies there since before a reboot is read
-    answer = agent.ask("have", str(agent.cache_bytes), stdin=lines.encode(), timeout_s=limit_s)
-    agent.damaged |= {name for name in answer.all("damaged") if name in asked}
-    return answer
-
-
-def damaged(agent: Agent, puts: Sequence[Put]) -> list[Put]:
-    """Have the board hash files of its cache now, whatever it has noted of them; those that are not whole any more."""
-    names = {PurePosixPath(put.path).name: put for put in puts}
-    lines = "".join(f"{name}\n" for name in names)
-    limit_s = hash_limit_s(sum(put.size_bytes for put in puts))
-    whole = set(agent.ask("verify", stdin=lines.encode(), timeout_s=limit_s).all("whole"))
-    return [put for name, put in names.items() if name not in whole]
-
-
 def hash_limit_s(size_bytes: int) -> float:
     """Time limit of a question for which the board reads so many bytes."""
-    return TIMEOUT_S + size_bytes / HASH_BYTES_PER_S
+    return ASK_TIMEOUT_S + size_bytes / HASH_BYTES_PER_S
 
 
 def _size(path: Path) -> int:
@@ -125,43 +172,6 @@ def _size(path: Path) -> int:
             return os.fstat(file.fileno()).st_size
     except OSError as error:
         raise InputError(f"{path}: cannot read it: {error.strerror}") from error
-
-
-def _cached_sizes(agent: Agent) -> set[int]:
-    answer = agent.ask("have", str(agent.cache_bytes), stdin=b"")  # asks for nothing: nothing leaves the cache
-    return {size for text in answer.all("size") if (size := whole_number(text)) is not None}
-
-
-def _put_known(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
-    """By md5: it may be there."""
-    md5 = _md5_of(path)
-    push = _Push(agent, path, size, _cache_name(path, md5), shift, None)
-    sent = push.bring()
-    return Put(path.name, md5, size, f"{agent.work}/cache/{push.name}", sent, push.name in agent.damaged)
-
-
-def _put_ahead(agent: Agent, path: Path, size: int, shift: Shift) -> Put:
-    """Send first, name it by its md5 afterwards."""
-    digest = _Digest(path, size)
-    push = _Push(agent, path, size, _quick_name(path, size), shift, digest)
-    try:
-        sent = push.bring()
-    except _Elsewhere:
-        return _put_known(agent, path, size, shift)
-    finally:
-        digest.stop()
-    md5 = digest.finish()
-    name = _cache_name(path, md5)
-    try:
-        agent.ask("adopt", push.name, name, str(size), _owner(), timeout_s=hash_limit_s(size))
-    except Refused as error:
-        if error.word not in ("damaged", "busy"):
-            raise
-        again = _put_known(agent, path, size, shift)  # an earlier or another host's push held something else
-        return Put(again.name, again.md5, size, again.path, sent + again.sent_bytes)
-    if agent.pinned.pop(push.name, None) is not None:  # what is pinned is called by its md5 from here on
-        agent.pinned[name] = size
-    return Put(path.name, md5, size, f"{agent.work}/cache/{name}", sent)
 
 
 def _cache_name(path: Path, md5: str) -> str:
@@ -216,8 +226,10 @@ class _Elsewhere(Exception):
 class _Push:
     """Brings one file over, under one name, over broken links and beside other hosts that push the same."""
 
-    def __init__(self, agent: Agent, path: Path, size: int, name: str, shift: Shift, digest: _Digest | None) -> None:
-        self.agent, self.path, self.size, self.name = agent, path, size, name
+    def __init__(
+        self, cache: BoardCache, path: Path, size: int, name: str, shift: Shift, digest: _Digest | None
+    ) -> None:
+        self.cache, self.path, self.size, self.name = cache, path, size, name
         self._shift, self._digest = shift, digest
         self._sent = 0
 
@@ -234,7 +246,7 @@ class _Push:
                 if answer.all("received") or answer.all("stored"):
                     break
             except LinkError as error:
-                self.agent.patience.pause(error, ends_at)
+                self.cache.link.patience.pause(error, ends_at)
             except Refused as error:
                 if error.word == "busy" and time.monotonic() < busy_until:
                     last, still = -1, 0
@@ -244,7 +256,7 @@ class _Push:
                 elif error.word not in ("offset", "partial"):
                     raise
             if still >= STANDSTILL:
-                raise BoardError(f"{self.agent.where}: pushing {self.path.name} does not get on", "try again")
+                raise BoardError(f"{self.cache.link.where}: pushing {self.path.name} does not get on", "try again")
         return self._sent
 
     def _offset(self) -> int | None:
@@ -252,7 +264,7 @@ class _Push:
 
         Errors: _Elsewhere for a file sent ahead when one of its size has come meanwhile.
         """
-        answer = _have(self.agent, {self.name: self.size})
+        answer = self.cache.have({self.name: self.size})
         if self.name in answer.all("have"):
             return None
         if self._digest and str(self.size) in answer.all("size"):
@@ -266,7 +278,7 @@ class _Push:
     def _send(self, offset: int, timeout_s: float) -> Answer:
         later = ["later"] if self._digest else []
         with self.path.open("rb") as source:
-            return self.agent.ask_stream(
+            return self.cache.link.ask_stream(
                 "put",
                 *(self.name, str(self.size), str(offset), str(self._end(offset)), _owner(), *later),
                 stdin=self._pieces(source, offset),

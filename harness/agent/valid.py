@@ -6,14 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from harness.agent.link import AgentLink
 from harness.agent.words import Answer, escape
 from harness.errors import BoardError
 from harness.transports.base import Done, printable
-
-if TYPE_CHECKING:
-    from harness.agent import Agent
 
 PYTHON = "python3"  # the program that `hello` is asked for
 SCRIPT = "agents/valid_md5.py"
@@ -39,7 +36,7 @@ class Padded:
 
 
 def hash_valid(
-    agent: Agent, folder: str, script: str, files: Sequence[Padded], path: Sequence[str] = ()
+    link: AgentLink, folder: str, script: str, files: Sequence[Padded], path: Sequence[str] = ()
 ) -> dict[str, str]:
     """md5 of the valid bytes by name, of those files that are as told; `script` is the pushed SCRIPT on the board,
     `path` as for `hello`.
@@ -47,25 +44,25 @@ def hash_valid(
     Errors: LinkError, AgentError, BoardError where the board has no Python or its Python does not work.
     """
     options = [f"path={':'.join(path)}"] if path else []
-    argv = agent.command("valid", escape(folder), escape(script), options=options)
+    argv = link.command("valid", escape(folder), escape(script), options=options)
     jobs = "".join(file.line for file in files).encode()
     limit = len(files) * BYTES_PER_ANSWER + SAID_BYTES
     timeout_s = 300.0 + sum(file.size_bytes for file in files) / SLOWEST_BYTES_PER_S
 
     def look() -> Done:
-        with agent.transport.stream(argv, timeout_s=timeout_s, stdin=[jobs]) as stream:
+        with link.transport.stream(argv, timeout_s=timeout_s, stdin=[jobs]) as stream:
             out = bytearray()
             for piece in stream:
                 out += piece
                 if len(out) > limit:
-                    raise BoardError(f"{agent.where}: an endless answer to 'valid'", "is its python3 a python3?")
+                    raise BoardError(f"{link.where}: an endless answer to 'valid'", "is its python3 a python3?")
             return Done(-1 if stream.code is None else stream.code, bytes(out), stream.err)
 
-    done = agent.patience.retry(look, timeout_s + agent.patience.limit_s)
-    answer = agent.check(done, "valid")
+    done = link.patience.retry(look, timeout_s + link.patience.limit_s)
+    answer = link.check(done, "valid")
     if answer.number("code") != 0:
         said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {answer.find('code')}"
-        raise BoardError(f"{agent.where}: the board's {PYTHON} cannot hash: {said}", "--pull all needs no Python")
+        raise BoardError(f"{link.where}: the board's {PYTHON} cannot hash: {said}", "--pull all needs no Python")
     return read_valid(answer, files)
 
 

@@ -255,21 +255,21 @@ def _try(agent: Agent, transport: Transport, name: str, tell: Tell) -> Trial:
     """Push, start, wait, read, remove: all that a run needs of a board but a model. Errors: BoardError, LinkError."""
     with (
         tempfile.TemporaryDirectory(prefix="harness-add-") as scratch,
-        hold(agent, name, nonce=secrets.token_hex(8), wait_s=0, tell=tell),
+        hold(agent.lease, name, nonce=secrets.token_hex(8), wait_s=0, tell=tell),
     ):
         source = Path(scratch, "trial.bin")
         source.write_bytes(secrets.token_bytes(TRIAL_BYTES))
         began = monotonic()
-        put = agent.put_file(source)
+        put = agent.cache.put_file(source)
         push_s = monotonic() - began
-        folder = agent.new_folder(f"trial-{secrets.token_hex(8)}")
+        folder = agent.files.new_folder(f"trial-{secrets.token_hex(8)}")
         try:
             began = monotonic()
-            state = agent.wait(agent.start(Invocation(("sh", "-c", TRIAL, "trial", put.path)), folder, 30.0))
+            state = agent.jobs.wait(agent.jobs.start(Invocation(("sh", "-c", TRIAL, "trial", put.path)), folder, 30.0))
             run_s = monotonic() - began
             said = transport.run(["cat", f"{folder}/log.txt"], timeout_s=ASK_TIMEOUT_S).out.decode("utf-8", "replace")
         finally:
-            agent.remove(folder)
+            agent.files.remove(folder)
         transport.run(["rm", "-f", put.path], timeout_s=ASK_TIMEOUT_S)
     if state.exit_code != 0 or put.md5 not in said:
         raise BoardError(

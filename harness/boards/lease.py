@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness import names
 from harness.agent import Agent
-from harness.agent.leases import Keeper, hold_lease, kept, owner_name
+from harness.agent.leases import Keeper, Lease, hold_lease, kept, owner_name
 from harness.agent.words import Cleaned, LeaseFacts, Refused
 from harness.errors import BoardError
 from harness.files.user_folders import state_folder
@@ -23,7 +23,7 @@ RUN_LEASE_S = 3600  # a hand-taken lease is stretched to at least this when a ru
 
 
 @contextmanager
-def hold(agent: Agent, board: str, *, nonce: str, wait_s: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
+def hold(lease: Lease, board: str, *, nonce: str, wait_s: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
     """Hold the board while this lasts; waits up to `wait_s` for another holder to end. Errors: BoardError.
 
     Where this user holds the board by `harness boards lease`, that lease serves, for one run at a time, and is kept
@@ -31,46 +31,46 @@ def hold(agent: Agent, board: str, *, nonce: str, wait_s: float, tell: Callable[
     """
     own, began = kept_token(board), time.monotonic()
     ends_at = began + wait_s
-    if own and _still_ours(agent, board, own):
-        with _one_run(board, ends_at), kept(agent, RUN_LEASE_S, began) as keeper:
+    if own and _still_ours(lease, board, own):
+        with _one_run(board, ends_at), kept(lease, RUN_LEASE_S, began) as keeper:
             yield keeper
         return
-    with _taken(agent, nonce, ends_at, tell) as keeper:
+    with _taken(lease, nonce, ends_at, tell) as keeper:
         yield keeper
 
 
 @contextmanager
-def _taken(agent: Agent, nonce: str, ends_at: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
+def _taken(lease: Lease, nonce: str, ends_at: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
     with ExitStack() as stack:
         keeper = None
         while keeper is None:
-            _wait_until_free(agent, ends_at, tell)
+            _wait_until_free(lease, ends_at, tell)
             try:
-                keeper = stack.enter_context(hold_lease(agent, nonce=nonce))
+                keeper = stack.enter_context(hold_lease(lease, nonce=nonce))
             except Refused as error:  # somebody else who waited was quicker
                 if error.word != "leased" or time.monotonic() >= ends_at:
                     raise
         yield keeper
 
 
-def _wait_until_free(agent: Agent, ends_at: float, tell: Callable[[str], None]) -> None:
+def _wait_until_free(lease: Lease, ends_at: float, tell: Callable[[str], None]) -> None:
     """Return when nobody holds the board, or the time is over: taking it then says who does."""
-    while (facts := agent.show_lease()).held and time.monotonic() < ends_at:
+    while (facts := lease.show()).held and time.monotonic() < ends_at:
         tell(f"waiting for {facts.holder}, who has the board for at most {facts.left_s:.0f} s more")
         time.sleep(min(LOOK_AGAIN_S, max(0.0, ends_at - time.monotonic())))
 
 
-def _still_ours(agent: Agent, board: str, token: str) -> bool:
+def _still_ours(lease: Lease, board: str, token: str) -> bool:
     """Whether a lease taken by hand is still this user's; one that ends sooner is stretched to RUN_LEASE_S."""
-    agent.lease_token = token
+    lease.link.lease_token = token
     try:
-        if agent.show_lease().left_s > RUN_LEASE_S:
-            agent.check_lease()
+        if lease.show().left_s > RUN_LEASE_S:
+            lease.check()
         else:
-            keep_token(board, agent.renew_lease(RUN_LEASE_S))
+            keep_token(board, lease.renew(RUN_LEASE_S))
         return True
     except Refused:
-        agent.lease_token = ""
+        lease.link.lease_token = ""
         forget_token(board)
         return False
 
@@ -96,41 +96,41 @@ def _one_run(board: str, ends_at: float) -> Iterator[None]:
 # --------------------------------------------------------------------------- leases taken by hand
 
 
-def take(agent: Agent, board: str, seconds: int) -> LeaseFacts:
+def take(lease: Lease, board: str, seconds: int) -> LeaseFacts:
     """Take or stretch the board's lease for this user on this PC. Errors: BoardError when somebody else has it."""
     own = kept_token(board)
-    agent.lease_token = own
+    lease.link.lease_token = own
     try:
-        token = agent.renew_lease(seconds) if own else agent.take_lease(owner_name(), seconds)
+        token = lease.renew(seconds) if own else lease.take(owner_name(), seconds)
     except Refused:
         if not own:
             raise
-        agent.lease_token = ""
-        token = agent.take_lease(owner_name(), seconds)
+        lease.link.lease_token = ""
+        token = lease.take(owner_name(), seconds)
     keep_token(board, token)
-    return agent.show_lease()
+    return lease.show()
 
 
-def release(agent: Agent, board: str, *, force: bool) -> bool:
+def release(lease: Lease, board: str, *, force: bool) -> bool:
     """Give the board back; `force` ends another's lease too, and its runs are refused from then on.
 
     Gives whether there was anything to release. Errors: BoardError when somebody else has it and `force` is not set.
     """
-    facts = agent.show_lease()
+    facts = lease.show()
     own = kept_token(board)
     forget_token(board)
     if not facts.held:
         return False
     if force:
-        agent.break_lease()
+        lease.break_off()
         return True
     if not own:
         raise BoardError(
             f"{board} is held by {facts.holder} since {facts.age_s:.0f} s, for at most {facts.left_s:.0f} s more",
             f"wait, ask, or end it: harness boards release {board} --force",
         )
-    agent.lease_token = own
-    agent.release_lease()
+    lease.link.lease_token = own
+    lease.release()
     return True
 
 
@@ -140,10 +140,10 @@ def clean(agent: Agent, board: str, *, keep_cache: bool) -> Cleaned:
     A lease taken by hand stays; without one nothing of a lease is left there but its number.
     """
     own = kept_token(board)
-    if own and _still_ours(agent, board, own):
-        with kept(agent, RUN_LEASE_S, time.monotonic()):
+    if own and _still_ours(agent.lease, board, own):
+        with kept(agent.lease, RUN_LEASE_S, time.monotonic()):
             return agent.clean(keep_cache=keep_cache)
-    agent.take_lease(owner_name(), CLEAN_LEASE_S)
+    agent.lease.take(owner_name(), CLEAN_LEASE_S)
     return agent.clean(keep_cache=keep_cache, last=True)
 
 

@@ -83,7 +83,7 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt
         agent = Agent.of(reached, transport)
         agent.install()
         agent.hello()
-        with hold(agent, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=said):  # not under somebody's run
+        with hold(agent.lease, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=said):  # not under somebody's run
             return Preparation(reached, transport, said).run(wheels)
 
 

@@ -94,7 +94,7 @@ def _holder(board: Board) -> tuple[dict[str, object], str]:
     try:
         with open_board(board) as (reached, transport):
             agent = _installed(transport, reached)
-            facts = agent.show_lease()
+            facts = agent.lease.show()
     except HarnessError as error:
         return {"error": error.message}, f"no answer: {error.message}"
     return vars(facts), _lease_words(facts)
@@ -272,7 +272,7 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
     from harness.boards import lease as holding
 
     with _agent(name, hosts) as agent:
-        facts = holding.take(agent, name, round(minutes * 60)) if minutes else agent.show_lease()
+        facts = holding.take(agent.lease, name, round(minutes * 60)) if minutes else agent.lease.show()
     if as_json:
         emit_json({"board": name} | vars(facts))
     else:
@@ -294,7 +294,7 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
     from harness.boards import lease as holding
 
     with _agent(name, hosts) as agent:
-        was_held = holding.release(agent, name, force=force)
+        was_held = holding.release(agent.lease, name, force=force)
     if as_json:
         emit_json({"board": name, "was_held": was_held})
     else:

@@ -86,7 +86,7 @@ class Hashing:
         files = [Padded(name, it.size_bytes, it.body_bytes, it.rows) for name, it in wanted.items()]
         try:
             script = self.put(asset(SCRIPT), Path(SCRIPT).name)
-            return hash_valid(self.agent, folder, script, files, self.path)
+            return hash_valid(self.agent.link, folder, script, files, self.path)
         except (AgentError, BoardError, CommandTimeout) as error:
             self.note(f"{mode}: padded dumps could not be hashed on the board: {error.message}")
             return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness.agent import Agent, Put, pushing
+from harness.agent import Agent, Put
 from harness.records import Board
 from harness.session import shared_folder
 
@@ -13,16 +13,16 @@ Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1
 
 
 def reserve(agent: Agent, board: Board, paths: Sequence[Path]) -> None:
-    """Make room for all files of a run together. Errors: as Agent.reserve; none for a shared folder, this PC's disk."""
+    """Make room for all files of a run together. Errors: as BoardCache.reserve; none for a shared folder."""
     if not board.shared_folder[0]:
-        agent.reserve(paths)
+        agent.cache.reserve(paths)
 
 
 def put(agent: Agent, board: Board, path: Path, tell: Tell) -> Put:
-    """Bring one file to where the board reads it. Errors: as Agent.put_file or shared.put."""
+    """Bring one file to where the board reads it. Errors: as BoardCache.put_file or shared.put."""
     if board.shared_folder[0]:
-        return shared_folder.put(path, board.shared_folder, agent.transport)
-    return agent.put_file(path, lambda done, total: tell(f"pushing {path.name}", done, total))
+        return shared_folder.put(path, board.shared_folder, agent.link.transport)
+    return agent.cache.put_file(path, lambda done, total: tell(f"pushing {path.name}", done, total))
 
 
 def recheck(agent: Agent, board: Board, sent: Mapping[Path, Put], tell: Tell) -> dict[Path, Put]:
@@ -31,7 +31,7 @@ def recheck(agent: Agent, board: Board, sent: Mapping[Path, Put], tell: Tell) ->
     Errors: as `put`.
     """
     if board.shared_folder[0]:
-        again = {path: shared_folder.put(path, board.shared_folder, agent.transport) for path in sent}
+        again = {path: shared_folder.put(path, board.shared_folder, agent.link.transport) for path in sent}
         return {path: it for path, it in again.items() if it.damaged}
-    bad = {it.path for it in pushing.damaged(agent, list(sent.values()))}
+    bad = {it.path for it in agent.cache.no_longer_whole(list(sent.values()))}
     return {path: put(agent, board, path, tell) for path, it in sent.items() if it.path in bad}

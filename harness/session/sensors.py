@@ -36,13 +36,13 @@ class Sensors:
     def look(self, phase: str) -> None:
         """One look at sysfs, and at the board's own status tool."""
         if self.every_s:
-            self._keep(phase, [self.agent.sense()])
+            self._keep(phase, [self.agent.jobs.sense()])
             self._ask_status(phase)
 
     def clocks(self) -> None:
         """Governors and highest frequencies."""
         if self.every_s:
-            clocks = self.agent.clocks()
+            clocks = self.agent.jobs.clocks()
             governors, most = clocks.governors, clocks.max_clocks_mhz
             run = self.record.run
             telemetry = dataclasses.replace(run.telemetry, governors=governors, max_clocks_mhz=most)
@@ -51,14 +51,14 @@ class Sensors:
     def collect(self, phase: str, token: str) -> None:
         """What was sampled during a run."""
         if self.every_s:
-            self._keep(phase, self.agent.samples(token))
+            self._keep(phase, self.agent.jobs.samples(token))
 
     def _ask_status(self, phase: str) -> None:
         """The board's own status tool, beside sysfs; many images lack it, and then nothing is kept."""
         if not self.platform.status_command:
             return
         with contextlib.suppress(CommandTimeout):
-            done = self.agent.guarded(self.platform.status_command, STATUS_TIMEOUT_S)
+            done = self.agent.lease.run_guarded(self.platform.status_command, STATUS_TIMEOUT_S)
             told = read_somstatus(done.out.decode("utf-8", "replace")) if done.code == 0 else ()
             self.record.add_samples(sample_of(dataclasses.replace(sense, phase=phase)) for sense in told)
 

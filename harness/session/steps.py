@@ -66,7 +66,7 @@ class Session:
         self.board = board
         with self._at("connecting"):
             self.agent = Agent.of(board, transport)
-            self.agent.hash_timeout_s = ASK_TIMEOUT_S + self.case.timeout_s
+            self.agent.files.hash_timeout_s = ASK_TIMEOUT_S + self.case.timeout_s
             self.agent.install()
             self.copies = Copies(self.agent, board, self.record, self.tell, self.resume.files)
             self.sensors = Sensors(self.agent, board, self.platform, self.record, self.case.timeout_s)
@@ -78,7 +78,7 @@ class Session:
             self._python = facts.tools.get(PYTHON, "")
         nonce, wait_s = self.resume.nonce, self.case.wait_s
         with hold(
-            self.agent, board.name, nonce=nonce, wait_s=wait_s, tell=lambda text: self.tell(text, 0, -1)
+            self.agent.lease, board.name, nonce=nonce, wait_s=wait_s, tell=lambda text: self.tell(text, 0, -1)
         ) as self.keeper:
             self._held()
 
@@ -94,7 +94,7 @@ class Session:
             self.sensors.clocks()
             model = self._push_model()
         self.left_clean = False
-        place = self.agent.new_folder(self.resume.place)
+        place = self.agent.files.new_folder(self.resume.place)
         try:
             self._on_board(model, place)
         except LinkError:
@@ -110,7 +110,7 @@ class Session:
         try:
             yield
         except (KeyboardInterrupt, LinkError):
-            self.agent.patience.stop()
+            self.agent.link.patience.stop()
             raise
 
     def _push_model(self) -> str:
@@ -127,7 +127,7 @@ class Session:
 
     def _clean(self, place: str) -> None:
         with contextlib.suppress(HarnessError):
-            self.agent.remove(place)
+            self.agent.files.remove(place)
             self.left_clean = True
             self.resume = replace(self.resume, tokens={})
 
@@ -178,7 +178,7 @@ class Session:
     def _forget(self, names: list[str], place: str) -> None:
         """Modes that are to be run again: what they left is no result, here or on the board."""
         for name in names:
-            self.agent.remove(str(PurePosixPath(place) / name))
+            self.agent.files.remove(str(PurePosixPath(place) / name))
         kept = {name: token for name, token in self.resume.tokens.items() if name not in names}
         self.resume = replace(self.resume, tokens=kept)
         self.record.drop_modes(names)
@@ -268,9 +268,9 @@ class Session:
         with self._at(f"running {name}"):
             token = self._picked_up(name)
             if not token and name in self.resume.tokens:
-                self.agent.remove(folder)  # what an earlier try left there is no result of this one
+                self.agent.files.remove(folder)  # what an earlier try left there is no result of this one
             token = token or self._started(name, invocation, folder)
-            state = self.agent.wait(
+            state = self.agent.jobs.wait(
                 token, lambda text: self.tell(f"running {name}: {text}", 0, -1), self.case.timeout_s
             )
             self.sensors.collect(name, token)
@@ -282,7 +282,7 @@ class Session:
         token = secrets.token_hex(8)
         self.resume = self.resume.started(name, token)
         self._save()
-        return self.agent.start(
+        return self.agent.jobs.start(
             invocation, folder, self.case.timeout_s, sense_every_s=self.sensors.every_s, token=token
         )
 
@@ -292,14 +292,14 @@ class Session:
         if not token:
             return ""
         try:
-            return token if self.agent.poll(token).state in ("running", "done") else ""
+            return token if self.agent.jobs.poll(token).state in ("running", "done") else ""
         except BoardError:
             return ""  # the board does not know it (any more)
 
     def _collect(
         self, name: str, folder: str, invocation: Invocation, code: int | None, duration_s: float, timed_out: bool
     ) -> run_record.ModeRun:
-        there = self.agent.hash(folder)
+        there = self.agent.files.hash(folder)
         log_bytes = there["log.txt"].size_bytes if "log.txt" in there else 0
         if log_bytes > LOG_LIMIT_BYTES:  # the watchdog looks every few seconds only
             raise ToolError(f"{self.board.name}: the tool printed {log_bytes} bytes in mode {name}", "run it by hand")
@@ -311,7 +311,7 @@ class Session:
         written = limits.fit(self.board.name, sizes, must=self.case.pull != "none") and self.case.pull != "all"
         known = self._known(name, kept, here) if written else {}
         hashed = self._hashed(name, folder, kept, known) if written else {}
-        pulled = self.agent.fetch(
+        pulled = self.agent.files.fetch(
             folder,
             self._to_pull(name, [n for n in kept if n not in known and n not in hashed]),
             here,
@@ -368,7 +368,7 @@ class Session:
         """The inventory's setup or teardown commands; one that fails stops the run, with its own words."""
         for argv in commands:
             with self._at(what):
-                done = self.agent.guarded(argv, self.case.timeout_s)
+                done = self.agent.lease.run_guarded(argv, self.case.timeout_s)
                 if done.code != 0:
                     text = (done.err or done.out).decode("utf-8", "replace").strip()[:500]
                     raise BoardError(f"{what} command {list(argv)} ended with {done.code}: {text}", "see hosts.yaml")

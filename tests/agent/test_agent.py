@@ -34,9 +34,9 @@ def agent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def place(agent: Agent) -> Iterator[str]:
-    folder = agent.new_folder(f"test {time.time_ns()}")
+    folder = agent.files.new_folder(f"test {time.time_ns()}")
     yield folder
-    agent.remove(folder)
+    agent.files.remove(folder)
     assert not Path(folder).exists()
 
 
@@ -45,7 +45,7 @@ def sh(script: str, **environment: str) -> Invocation:
 
 
 def finish(agent: Agent, invocation: Invocation, folder: str, timeout_s: float = 30.0) -> tuple[int | None, str]:
-    state = agent.wait(agent.start(invocation, folder, timeout_s))
+    state = agent.jobs.wait(agent.jobs.start(invocation, folder, timeout_s))
     assert state.state == "done"
     return state.exit_code, (Path(folder) / "log.txt").read_text(errors="replace")
 
@@ -84,9 +84,9 @@ def test_the_agent_is_sent_once_and_a_damaged_one_is_replaced(tmp_path: Path) ->
         first = installed(link)
         file = next((tmp_path / "work folder" / "agent").iterdir())
         before = file.stat().st_mtime_ns
-        assert installed(link).replaced_damaged is False and file.stat().st_mtime_ns == before
+        assert installed(link).link.replaced_damaged is False and file.stat().st_mtime_ns == before
         file.write_text("echo broken")
-        assert installed(link).replaced_damaged is True
+        assert installed(link).link.replaced_damaged is True
         assert file.read_bytes() == asset("agents/agent.sh").read_bytes()
         assert first.hello().agent == "1"
 
@@ -100,15 +100,15 @@ def test_a_work_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 def test_an_unknown_verb_is_refused(agent: Agent) -> None:
     with pytest.raises(AgentError, match="understand"):
-        agent.ask("dance")
+        agent.link.ask("dance")
 
 
 # --------------------------------------------------------------------------- runs
 
 
 def test_a_run_gives_its_exit_code_its_log_and_its_time(agent: Agent, place: str) -> None:
-    token = agent.start(sh("echo out; echo err >&2; exit 7"), f"{place}/release", 30)
-    state = agent.wait(token)
+    token = agent.jobs.start(sh("echo out; echo err >&2; exit 7"), f"{place}/release", 30)
+    state = agent.jobs.wait(token)
     assert (state.state, state.exit_code, state.timed_out) == ("done", 7, False)
     assert sorted((Path(place) / "release/log.txt").read_text().split()) == ["err", "out"]
     assert 0 <= state.duration_s < 10 and state.log_bytes == 8
@@ -148,7 +148,7 @@ def test_a_signal_is_told_as_128_plus_its_number(agent: Agent, place: str) -> No
 def test_a_hung_tool_is_ended_on_the_board_with_all_it_started(agent: Agent, place: str) -> None:
     mark = f"3{time.time_ns() % 10**8}"
     script = f"sleep {mark} & setsid sleep {mark} & (sleep {mark} & sleep {mark}) & sleep {mark}"
-    state = agent.wait(agent.start(sh(script), place, 1))
+    state = agent.jobs.wait(agent.jobs.start(sh(script), place, 1))
     assert state.timed_out and state.exit_code != 0
     assert processes(mark) == []
 
@@ -156,7 +156,7 @@ def test_a_hung_tool_is_ended_on_the_board_with_all_it_started(agent: Agent, pla
 @pytest.mark.slow
 def test_a_tool_that_ignores_the_request_to_end_is_killed(agent: Agent, place: str) -> None:
     mark = f"4{time.time_ns() % 10**8}"
-    state = agent.wait(agent.start(sh(f"trap '' TERM; sleep {mark}; sleep {mark}; sleep {mark}"), place, 1))
+    state = agent.jobs.wait(agent.jobs.start(sh(f"trap '' TERM; sleep {mark}; sleep {mark}; sleep {mark}"), place, 1))
     assert state.timed_out and processes(mark) == []
 
 
@@ -168,9 +168,9 @@ def test_children_that_a_tool_leaves_behind_are_ended(agent: Agent, place: str) 
 
 def test_a_daemon_that_a_tool_leaves_behind_is_ended_with_its_folder(agent: Agent) -> None:
     mark = f"6{time.time_ns() % 10**8}"
-    folder = agent.new_folder("daemon")
+    folder = agent.files.new_folder("daemon")
     finish(agent, sh(f"setsid sleep {mark} </dev/null >/dev/null 2>&1 & sleep 0.3"), folder)
-    agent.remove(folder)
+    agent.files.remove(folder)
     assert processes(mark) == []
 
 
@@ -188,102 +188,102 @@ def processes(mark: str) -> list[str]:
 
 def test_a_run_can_be_stopped(agent: Agent, place: str) -> None:
     mark = f"7{time.time_ns() % 10**8}"
-    token = agent.start(sh(f"sleep {mark}"), place, 60)
-    assert agent.poll(token).state == "running"
-    agent.stop(token)
-    assert agent.poll(token).state == "stopped" and processes(mark) == []
-    agent.stop(token)
+    token = agent.jobs.start(sh(f"sleep {mark}"), place, 60)
+    assert agent.jobs.poll(token).state == "running"
+    agent.jobs.stop(token)
+    assert agent.jobs.poll(token).state == "stopped" and processes(mark) == []
+    agent.jobs.stop(token)
 
 
 def test_starting_a_token_twice_starts_it_once(agent: Agent, place: str) -> None:
     job = sh("echo once >>count; sleep 0.2")
-    token = agent.start(job, place, 30)
-    assert agent.start(job, place, 30, token=token) == token
-    agent.wait(token)
+    token = agent.jobs.start(job, place, 30)
+    assert agent.jobs.start(job, place, 30, token=token) == token
+    agent.jobs.wait(token)
     assert (Path(place) / "count").read_text() == "once\n"
 
 
 def test_a_poll_that_waits_answers_when_the_run_ends(agent: Agent, place: str) -> None:
-    token = agent.start(sh("sleep 0.5"), place, 30)
-    assert agent.poll(token, 25).state == "done"
+    token = agent.jobs.start(sh("sleep 0.5"), place, 30)
+    assert agent.jobs.poll(token, 25).state == "done"
 
 
 def test_a_poll_that_waits_comes_back_while_the_run_goes_on(agent: Agent, place: str) -> None:
-    token = agent.start(sh("sleep 30"), place, 60)
-    assert agent.poll(token, 1).state == "running"
-    agent.stop(token)
+    token = agent.jobs.start(sh("sleep 30"), place, 60)
+    assert agent.jobs.poll(token, 1).state == "running"
+    agent.jobs.stop(token)
 
 
 @pytest.mark.slow
 def test_endless_output_ends_the_run(agent: Agent, place: str) -> None:
-    token = agent.start(sh("yes $(printf %01000d 0)"), place, 60, log_limit_bytes=100_000)
+    token = agent.jobs.start(sh("yes $(printf %01000d 0)"), place, 60, log_limit_bytes=100_000)
     with pytest.raises(ToolError, match="without end"):
-        agent.wait(token)
+        agent.jobs.wait(token)
 
 
 def test_a_supervisor_that_is_killed_is_noticed(agent: Agent, place: str) -> None:
-    token = agent.start(sh("sleep 40"), place, 60)
+    token = agent.jobs.start(sh("sleep 40"), place, 60)
     job = Path(agent.work) / "jobs" / token
     while not (job / "tool").exists():
         time.sleep(0.05)
     os.kill(int((job / "pid").read_text()), 9)
     with pytest.raises(BoardError, match="supervisor was killed"):
-        agent.wait(token)
+        agent.jobs.wait(token)
 
 
 def test_a_reboot_in_the_middle_of_a_run_is_noticed(agent: Agent, place: str) -> None:
-    token = agent.start(sh("sleep 40"), place, 60)
+    token = agent.jobs.start(sh("sleep 40"), place, 60)
     job = Path(agent.work) / "jobs" / token
     while not (job / "tool").exists():
         time.sleep(0.05)
     os.kill(int((job / "pid").read_text()), 9)
     (job / "started").write_text("another-boot 5\n")
     with pytest.raises(BoardError, match="rebooted"):
-        agent.wait(token)
+        agent.jobs.wait(token)
 
 
 def test_state_that_a_power_cut_emptied_goes_with_the_next_removal(agent: Agent) -> None:
-    place = agent.new_folder("torn")
-    tokens = [agent.start(Invocation(("true",)), f"{place}/{turn}", 30) for turn in range(3)]
+    place = agent.files.new_folder("torn")
+    tokens = [agent.jobs.start(Invocation(("true",)), f"{place}/{turn}", 30) for turn in range(3)]
     for token in tokens:
-        agent.wait(token)
+        agent.jobs.wait(token)
     emptied, missing, whole = (Path(agent.work) / "jobs" / token for token in tokens)
     for job in (emptied, missing):
         (job / "started").write_text("another-boot 5\n")
     (emptied / "job").write_text("")
     (missing / "job").unlink()
-    agent.remove(agent.new_folder("another"))
+    agent.files.remove(agent.files.new_folder("another"))
     assert [job.exists() for job in (emptied, missing, whole)] == [False, False, True]
-    agent.remove(place)
+    agent.files.remove(place)
     assert not whole.exists()
 
 
 def test_what_ended_before_a_reboot_is_not_believed(agent: Agent) -> None:
     """Nothing is synced: a power cut may have emptied the dumps, and the file that says how the run ended."""
-    token = agent.start(Invocation(("true",)), agent.new_folder("before"), 30)
-    assert agent.wait(token).state == "done"
+    token = agent.jobs.start(Invocation(("true",)), agent.files.new_folder("before"), 30)
+    assert agent.jobs.wait(token).state == "done"
     job = Path(agent.work) / "jobs" / token
     (job / "end").write_text("")
-    assert agent.poll(token).state == "lost"
+    assert agent.jobs.poll(token).state == "lost"
     (job / "end").write_text("done 0 5\n")
     (job / "started").write_text("another-boot 100\n")
-    assert agent.poll(token).state == "rebooted"
+    assert agent.jobs.poll(token).state == "rebooted"
     (job / "started").write_text("")
-    assert agent.poll(token).state == "rebooted"
+    assert agent.jobs.poll(token).state == "rebooted"
 
 
 def test_a_run_that_is_not_known_is_said(agent: Agent) -> None:
     with pytest.raises(BoardError, match="does not know the run"):
-        agent.poll("abcdef")
+        agent.jobs.poll("abcdef")
 
 
 def test_a_run_without_a_command_or_with_a_wrong_limit_is_refused(agent: Agent, place: str) -> None:
     with pytest.raises(AskedWrongly, match="no command"):
-        agent.start(Invocation(()), place, 5)
+        agent.jobs.start(Invocation(()), place, 5)
     with pytest.raises(InputError, match="time limit"):
-        agent.start(sh("true"), place, 0)
+        agent.jobs.start(sh("true"), place, 0)
     with pytest.raises(AskedWrongly, match="environment"):
-        agent.start(sh("true", **{"A B": "x"}), place, 5)
+        agent.jobs.start(sh("true", **{"A B": "x"}), place, 5)
 
 
 @pytest.mark.parametrize("left", ["a file", "nothing", "a link to nowhere"])
@@ -298,47 +298,47 @@ def test_a_folder_that_exists_is_no_place_for_a_run(agent: Agent, place: str, le
     if left == "a file":
         (mode / "conv1.bin").write_bytes(b"another run's")
     with pytest.raises(BoardError, match="exists on the board") as refused:
-        agent.start(sh("true"), str(mode), 30)
+        agent.jobs.start(sh("true"), str(mode), 30)
     assert "harness boards" in refused.value.hint
     assert set((Path(agent.work) / "jobs").iterdir()) == jobs, "nothing of a refused run stays"
     finish(agent, sh("true"), f"{place}/release")
     with pytest.raises(BoardError, match="exists on the board"):  # the run's own folder is no longer empty
-        agent.start(sh("true"), place, 30)
+        agent.jobs.start(sh("true"), place, 30)
 
 
 def test_a_read_only_folder_is_said(agent: Agent) -> None:
     with pytest.raises(BoardError, match="cannot write"):
-        agent.start(sh("true"), "/proc/nothing", 5)
+        agent.jobs.start(sh("true"), "/proc/nothing", 5)
 
 
 def test_a_job_description_that_is_cut_short_does_not_start(agent: Agent) -> None:
     with pytest.raises(AgentError, match="understand"):
-        agent.ask("start", "abc123", stdin=b"arg=touch\narg=/tmp/never")
+        agent.link.ask("start", "abc123", stdin=b"arg=touch\narg=/tmp/never")
 
 
 @pytest.mark.parametrize("folder", ["/etc", "runs", "/", ""])
 def test_only_folders_of_runs_can_be_removed(agent: Agent, folder: str) -> None:
     for path in (folder, f"{agent.work}/runs/../cache", f"{agent.work}/runs/", f"{agent.work}/runs/x/.."):
         with pytest.raises(AgentError, match="understand"):
-            agent.remove(path)
+            agent.files.remove(path)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", ""])
 def test_a_folder_outside_runs_cannot_be_made(agent: Agent, name: str) -> None:
     with pytest.raises(AgentError, match="understand"):
-        agent.new_folder(name)
+        agent.files.new_folder(name)
 
 
 def test_removing_a_folder_ends_its_run(agent: Agent) -> None:
     mark = f"8{time.time_ns() % 10**8}"
-    folder = agent.new_folder("to be removed")
-    token = agent.start(sh(f"sleep {mark}"), f"{folder}/sub", 60)
+    folder = agent.files.new_folder("to be removed")
+    token = agent.jobs.start(sh(f"sleep {mark}"), f"{folder}/sub", 60)
     while not processes(mark):
         time.sleep(0.05)
-    agent.remove(folder)
+    agent.files.remove(folder)
     assert processes(mark) == [] and not Path(folder).exists()
     with pytest.raises(BoardError, match="does not know"):
-        agent.poll(token)
+        agent.jobs.poll(token)
 
 
 # --------------------------------------------------------------------------- files
@@ -351,23 +351,23 @@ def test_every_file_is_hashed_whatever_its_name(agent: Agent, place: str) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes([index]) * index)
         wanted[name] = FileFacts(index, hashlib.md5(path.read_bytes()).hexdigest())
-    assert agent.hash(place) == wanted
+    assert agent.files.hash(place) == wanted
 
 
 def test_an_empty_folder_has_no_hashes(agent: Agent, place: str) -> None:
-    assert agent.hash(place) == {}
+    assert agent.files.hash(place) == {}
 
 
 def test_hashing_a_folder_that_is_not_there_is_said(agent: Agent, place: str) -> None:
     with pytest.raises(BoardError, match="no folder"):
-        agent.hash(f"{place}/absent")
+        agent.files.hash(f"{place}/absent")
 
 
 def test_links_and_pipes_are_not_files(agent: Agent, place: str) -> None:
     (Path(place) / "link").symlink_to("/etc/passwd")
     os.mkfifo(Path(place) / "pipe")
     (Path(place) / "file").write_text("x")
-    assert list(agent.hash(place)) == ["file"]
+    assert list(agent.files.hash(place)) == ["file"]
 
 
 def test_files_of_any_name_come_home(agent: Agent, place: str, tmp_path: Path) -> None:
@@ -375,8 +375,8 @@ def test_files_of_any_name_come_home(agent: Agent, place: str, tmp_path: Path) -
         path = Path(place) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(os.urandom(777))
-    names = list(agent.hash(place))
-    stored = agent.fetch(place, names, tmp_path / "got")
+    names = list(agent.files.hash(place))
+    stored = agent.files.fetch(place, names, tmp_path / "got")
     assert set(stored) == set(names) and len(set(stored.values())) == len(names)
     for name, file in stored.items():
         assert (tmp_path / "got" / file).read_bytes() == (Path(place) / name).read_bytes()
@@ -388,40 +388,40 @@ def test_only_the_files_that_are_asked_for_come(agent: Agent, place: str, tmp_pa
     for name in ("a", "b", "c"):
         (Path(place) / name).write_text(name)
     told: list[tuple[int, int]] = []
-    got = agent.fetch(place, ["b"], tmp_path / "got", progress=lambda now, total: told.append((now, total)))
+    got = agent.files.fetch(place, ["b"], tmp_path / "got", progress=lambda now, total: told.append((now, total)))
     assert got == {"b": "b"} and [p.name for p in (tmp_path / "got").iterdir()] == ["b"] and told[-1] == (1, 1)
 
 
 def test_asking_for_a_file_that_is_not_there_is_said(agent: Agent, place: str, tmp_path: Path) -> None:
     with pytest.raises(BoardError, match="no file 'nope'"):
-        agent.fetch(place, ["nope"], tmp_path / "got")
+        agent.files.fetch(place, ["nope"], tmp_path / "got")
 
 
 def test_a_file_that_changed_since_it_was_hashed_is_looked_at_again(agent: Agent, place: str, tmp_path: Path) -> None:
     (Path(place) / "a").write_text("one")
-    agent.hash(place)
+    agent.files.hash(place)
     (Path(place) / "a").write_text("two")
-    agent.fetch(place, ["a"], tmp_path / "got")
+    agent.files.fetch(place, ["a"], tmp_path / "got")
     assert (tmp_path / "got" / "a").read_text() == "two"
 
 
 def test_a_file_that_vanished_since_it_was_hashed_is_said(agent: Agent, place: str, tmp_path: Path) -> None:
     (Path(place) / "a").write_text("one")
     (Path(place) / "b").write_text("two")
-    agent.hash(place)
+    agent.files.hash(place)
     (Path(place) / "a").unlink()
     with pytest.raises(BoardError, match="'a' was deleted"):
-        agent.fetch(place, ["a", "b"], tmp_path / "got")
+        agent.files.fetch(place, ["a", "b"], tmp_path / "got")
 
 
 def test_quotas_hold_before_anything_is_pulled(agent: Agent, place: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (Path(place) / name).write_bytes(bytes(1000))
-    agent.hash(place)
+    agent.files.hash(place)
     with pytest.raises(BoardError, match="2 files, at most 1"):
-        agent.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_files=1))
+        agent.files.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_files=1))
     with pytest.raises(BoardError, match="2000 bytes, at most 1999"):
-        agent.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_bytes=1999))
+        agent.files.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_bytes=1999))
     assert not (tmp_path / "got").exists()
 
 
@@ -429,14 +429,14 @@ def test_quotas_hold_before_anything_is_pulled(agent: Agent, place: str, tmp_pat
 
 
 def test_sensors_are_read_in_si_units(agent: Agent) -> None:
-    sample = agent.sense()
+    sample = agent.jobs.sense()
     assert sample.values["load1"] >= 0 and sample.values["memory_available_bytes"] > 2**20 and sample.at_s > 0
 
 
 def test_a_run_is_sensed_while_it_goes_on(agent: Agent, place: str) -> None:
-    token = agent.start(sh("sleep 2.5"), place, 30, sense_every_s=1)
-    agent.wait(token)
-    times = [sample.at_s for sample in agent.samples(token)]
+    token = agent.jobs.start(sh("sleep 2.5"), place, 30, sense_every_s=1)
+    agent.jobs.wait(token)
+    times = [sample.at_s for sample in agent.jobs.samples(token)]
     assert len(times) >= 2 and times == sorted(times)
 
 
@@ -493,7 +493,7 @@ def test_governors_and_highest_clocks_are_read(tmp_path: Path) -> None:
 def test_every_byte_survives_the_agents_own_escaping(agent: Agent, place: str) -> None:
     name = os.fsdecode(bytes(b for b in range(1, 256) if b != ord("/")))
     (Path(place) / name).write_text("x")
-    assert list(agent.hash(place)) == [name]
+    assert list(agent.files.hash(place)) == [name]
 
 
 def test_unescaping_reads_octal_only() -> None:
@@ -525,11 +525,11 @@ def test_compression_is_not_chosen_where_it_does_not_pay() -> None:
 def test_files_come_home_the_same_when_compressed(agent: Agent, place: str, tmp_path: Path) -> None:
     for index in range(30):
         (Path(place) / f"{index}.bin").write_bytes(os.urandom(100) * 5000)
-    agent.packing.decided = "gzip"
+    agent.files.packing.decided = "gzip"
     try:
-        stored = agent.fetch(place, list(agent.hash(place)), tmp_path / "got")
+        stored = agent.files.fetch(place, list(agent.files.hash(place)), tmp_path / "got")
     finally:
-        agent.packing.decided = ""
+        agent.files.packing.decided = ""
     assert len(stored) == 30
     assert all((tmp_path / "got" / n).read_bytes() == (Path(place) / n).read_bytes() for n in stored)
 

@@ -105,7 +105,7 @@ class Said:
 
 def talking_to(out: bytes, code: int) -> Agent:
     agent = Agent(Parrot(out, code), "work", patience_s=0.0)  # type: ignore[arg-type]
-    agent.work, agent._file = "/work", "/work/agent.sh"
+    agent.link.work, agent.link._file = "/work", "/work/agent.sh"
     return agent
 
 
@@ -133,17 +133,17 @@ def asked(out: bytes, code: int, folder: Path) -> None:
     for question in (
         lambda agent: agent.install(),
         lambda agent: agent.hello(["tool"]),
-        lambda agent: agent.new_folder("x"),
-        lambda agent: agent.poll("ab"),
-        lambda agent: agent.start(Invocation(("true",)), "/work/runs/x", 5),
-        lambda agent: agent.hash("/work/runs/x"),
-        lambda agent: agent.fetch("/work/runs/x", ["a"], folder / "got"),
-        lambda agent: agent.samples("ab"),
-        lambda agent: agent.sense(),
-        lambda agent: agent.show_lease(),
-        lambda agent: agent.take_lease("me", 5),
+        lambda agent: agent.files.new_folder("x"),
+        lambda agent: agent.jobs.poll("ab"),
+        lambda agent: agent.jobs.start(Invocation(("true",)), "/work/runs/x", 5),
+        lambda agent: agent.files.hash("/work/runs/x"),
+        lambda agent: agent.files.fetch("/work/runs/x", ["a"], folder / "got"),
+        lambda agent: agent.jobs.samples("ab"),
+        lambda agent: agent.jobs.sense(),
+        lambda agent: agent.lease.show(),
+        lambda agent: agent.lease.take("me", 5),
         lambda agent: agent.clean(),
-        lambda agent: agent.stop("ab"),
+        lambda agent: agent.jobs.stop("ab"),
     ):
         try:
             question(talking_to(out, code))
@@ -185,5 +185,5 @@ def test_what_is_shown_has_no_control_characters(text: str) -> None:
 def test_a_refusal_carries_no_escape_sequences_to_the_terminal() -> None:
     done = Done(1, answer_of([("error", b"no_space"), ("detail", rb"\0033[2J\0033]0;owned\0007")], True), b"")
     with pytest.raises(CouldNotMeasure) as error:
-        talking_to(b"", 0).check(done, "put")
+        talking_to(b"", 0).link.check(done, "put")
     assert error.value.message.isprintable() and "owned" in error.value.message

@@ -44,16 +44,16 @@ def test_an_input_does_not_drive_out_the_model_of_its_own_run(tmp_path: Path, fi
     old, model, given, other = files
     with open_transport(local_board(tmp_path / "board")) as link:
         agent = installed(link, cache_bytes=2500)
-        agent.put_file(model)
-        agent.put_file(old)
+        agent.cache.put_file(model)
+        agent.cache.put_file(old)
         aged(agent)  # the model is the least recently used
-        agent.reserve([model, given])
-        assert agent.put_file(model).sent_bytes == 0
+        agent.cache.reserve([model, given])
+        assert agent.cache.put_file(model).sent_bytes == 0
         aged(agent)
-        agent.put_file(given)
+        agent.cache.put_file(given)
         assert (cached(agent, model), cached(agent, given), cached(agent, old)) == (True, True, False)
-        agent.reserve([other])  # the next session needs neither
-        agent.put_file(other)
+        agent.cache.reserve([other])  # the next session needs neither
+        agent.cache.put_file(other)
         assert cached(agent, other) and not cached(agent, model)
 
 
@@ -62,7 +62,7 @@ def test_what_the_limit_cannot_hold_is_said_before_anything_is_sent(tmp_path: Pa
     with open_transport(local_board(tmp_path / "board")) as link:
         agent = installed(link, cache_bytes=2500)
         with pytest.raises(ConfigError, match=r"needs 3000 bytes .*model\.bin 1000 bytes.*limit is 2500") as error:
-            agent.reserve([model, given, other])
+            agent.cache.reserve([model, given, other])
         assert error.value.exit_code == 2 and "cache_bytes: 3000" in error.value.hint
         assert not list((Path(agent.work) / "cache").glob("*.bin"))
 
@@ -84,13 +84,13 @@ def test_what_the_disk_cannot_hold_is_said_before_anything_is_sent(
         large = tmp_path / "large.bin"
         large.write_bytes(os.urandom(2500))
         with pytest.raises(BoardError, match=r"3500 bytes are to come, 1051648 are free.*large\.bin 2500") as error:
-            agent.reserve([model, large])
+            agent.cache.reserve([model, large])
         assert "boards clean" in error.value.hint and not list((Path(agent.work) / "cache").glob("*.bin"))
-        agent.put_file(other)
-        agent.reserve([model, given, files[0]])  # fits once `other` is gone
+        agent.cache.put_file(other)
+        agent.cache.reserve([model, given, files[0]])  # fits once `other` is gone
         assert not cached(agent, other)
         for path in (model, given, files[0]):
-            agent.put_file(path)
+            agent.cache.put_file(path)
         assert all(cached(agent, path) for path in (model, given, files[0]))
 
 
@@ -98,13 +98,13 @@ def test_cut_off_pushes_and_files_without_a_mark_leave_first(tmp_path: Path, fil
     with open_transport(local_board(tmp_path / "board")) as link:
         agent = installed(link, cache_bytes=4500)
         cache = Path(agent.work) / "cache"
-        kept = Path(agent.put_file(files[0]).path)
+        kept = Path(agent.cache.put_file(files[0]).path)
         (cache / f".{'a' * 32}.bin.part").write_bytes(bytes(1000))
         (cache / f".{'b' * 32}.bin.part").write_bytes(bytes(1000))
         (cache / f".{'b' * 32}.bin.part.lock").mkdir()
         (cache / ("c" * 32)).write_bytes(bytes(1000))
-        agent.put_file(files[1])
-        agent.put_file(files[2])
+        agent.cache.put_file(files[1])
+        agent.cache.put_file(files[2])
         left = sorted(path.name[:5] for path in cache.iterdir() if path.is_file() and path.suffix in (".part", ""))
         assert left == [".bbbb"] and kept.exists(), "one that is being pushed now is left alone"
 
@@ -114,11 +114,11 @@ def test_a_large_model_stays_pinned_under_the_name_it_gets(tmp_path: Path, files
     model.write_bytes(os.urandom(2**24 + 1))
     with open_transport(local_board(tmp_path / "board")) as link:
         agent = installed(link, cache_bytes=2**24 + 1500)
-        agent.reserve([model, files[0]])
-        agent.put_file(model)
+        agent.cache.reserve([model, files[0]])
+        agent.cache.put_file(model)
         aged(agent)
-        agent.put_file(files[0])
-        agent.put_file(files[1])  # of nobody's reservation: it does not fit, and drives nothing out
+        agent.cache.put_file(files[0])
+        agent.cache.put_file(files[1])  # of nobody's reservation: it does not fit, and drives nothing out
         assert cached(agent, model) and cached(agent, files[0])
 
 

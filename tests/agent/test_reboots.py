@@ -56,15 +56,15 @@ DAMAGES: dict[str, Callable[[Agent], None]] = {
     "all of it lost": lambda agent: lose(agent, "**/*"),
 }
 CALLS: dict[str, Callable[[Agent, str, str, Path], object]] = {
-    "push": lambda agent, token, place, here: agent.put_file(Path(__file__)),
-    "start": lambda agent, token, place, here: agent.start(LONG, f"{place}/debug", 60),
-    "wait": lambda agent, token, place, here: agent.wait(token),
-    "hash": lambda agent, token, place, here: agent.hash(f"{place}/release"),
-    "pull": lambda agent, token, place, here: agent.fetch(f"{place}/release", ["log.txt"], here),
-    "setup": lambda agent, token, place, here: agent.guarded(["true"], 10),
-    "renew": lambda agent, token, place, here: agent.renew_lease(60),
-    "clean": lambda agent, token, place, here: agent.remove(place),
-    "samples": lambda agent, token, place, here: agent.samples(token),
+    "push": lambda agent, token, place, here: agent.cache.put_file(Path(__file__)),
+    "start": lambda agent, token, place, here: agent.jobs.start(LONG, f"{place}/debug", 60),
+    "wait": lambda agent, token, place, here: agent.jobs.wait(token),
+    "hash": lambda agent, token, place, here: agent.files.hash(f"{place}/release"),
+    "pull": lambda agent, token, place, here: agent.files.fetch(f"{place}/release", ["log.txt"], here),
+    "setup": lambda agent, token, place, here: agent.lease.run_guarded(["true"], 10),
+    "renew": lambda agent, token, place, here: agent.lease.renew(60),
+    "clean": lambda agent, token, place, here: agent.files.remove(place),
+    "samples": lambda agent, token, place, here: agent.jobs.samples(token),
 }
 QUICK = {*zip(DAMAGES, CALLS, strict=False), ("leases lost", "renew"), ("the agent's file emptied", "pull")}
 ROUNDS = [
@@ -76,11 +76,11 @@ ROUNDS = [
 @pytest.mark.parametrize(("damage", "call"), ROUNDS)
 def test_a_reboot_under_a_lease_is_called_one(agent: Agent, boot: Path, tmp_path: Path, damage: str, call: str) -> None:
     """It was "this lease is over", or "no whole answer (exit code 0): is the board out of memory", in 7 of 10 cuts."""
-    with pytest.raises(Refused, match="rebooted") as refused, hold_lease(agent, 60):
-        place = agent.new_folder("run")
-        token = agent.start(LONG, f"{place}/release", 60)
-        agent.hash(f"{place}/release")
-        agent.stop(token)
+    with pytest.raises(Refused, match="rebooted") as refused, hold_lease(agent.lease, 60):
+        place = agent.files.new_folder("run")
+        token = agent.jobs.start(LONG, f"{place}/release", 60)
+        agent.files.hash(f"{place}/release")
+        agent.jobs.stop(token)
         DAMAGES[damage](agent)
         boot.write_text("boot-2\n")
         CALLS[call](agent, token, place, tmp_path / "here")
@@ -88,15 +88,15 @@ def test_a_reboot_under_a_lease_is_called_one(agent: Agent, boot: Path, tmp_path
 
 
 def test_without_a_reboot_a_lost_lease_is_not_called_one(agent: Agent) -> None:
-    with pytest.raises(Refused, match="lease is over"), hold_lease(agent, 60):
+    with pytest.raises(Refused, match="lease is over"), hold_lease(agent.lease, 60):
         lose(agent, "lease/*")
-        agent.new_folder("run")
+        agent.files.new_folder("run")
 
 
 def test_an_agents_file_that_was_emptied_is_sent_again(agent: Agent) -> None:
-    with hold_lease(agent, 60):
+    with hold_lease(agent.lease, 60):
         empty(*of(agent, "agent/*"))
-        assert agent.new_folder("run").endswith("/runs/run")
+        assert agent.files.new_folder("run").endswith("/runs/run")
         empty(*of(agent, "agent/*"))
-        agent.guarded(["true"], 10)
-    assert not agent.show_lease().held
+        agent.lease.run_guarded(["true"], 10)
+    assert not agent.lease.show().held

@@ -69,10 +69,10 @@ def test_a_large_disk_is_neither_full_nor_emptied(
         first, second = tmp_path / "first.bin", tmp_path / "second.bin"
         first.write_bytes(os.urandom(1000))
         second.write_bytes(os.urandom(1000))
-        agent.put_file(first)
-        agent.put_file(second)
-        assert agent.put_file(first).sent_bytes == 0
-        state = agent.wait(agent.start(Invocation(("true",)), agent.new_folder("x"), 30))
+        agent.cache.put_file(first)
+        agent.cache.put_file(second)
+        assert agent.cache.put_file(first).sent_bytes == 0
+        state = agent.jobs.wait(agent.jobs.start(Invocation(("true",)), agent.files.new_folder("x"), 30))
         assert state.state == "done"
 
 
@@ -90,9 +90,9 @@ def test_files_above_2_gib_are_counted_as_they_are(shell: tuple[str, ...], tmp_p
             stamp = subprocess.check_output(["stat", "-c", "%s %i %y %z", cache / name], text=True)
             (cache / f".{name}.ok").write_text(f"{boot} {stamp}")
         lines = f"{own} 3000000000\n{'2' * 32} 100000\n".encode()
-        answer = agent.ask("have", str(4 * 2**30), stdin=lines)
+        answer = agent.link.ask("have", str(4 * 2**30), stdin=lines)
         assert (answer.all("have"), answer.all("evicted")) == ([own], [old])
-        assert agent.hash(agent.new_folder("empty")) == {}
+        assert agent.files.hash(agent.files.new_folder("empty")) == {}
 
 
 @shells
@@ -194,12 +194,12 @@ def test_the_listed_programs_are_enough(
     (tmp_path / "model.bin").write_bytes(os.urandom(9 * 2**20))
     with open_transport(local_board(tmp_path / "board")) as link:
         agent = installed(link, (program, *shell[1:]))
-        agent.take_lease("anna", 60)
-        put = agent.put_file(tmp_path / "model.bin")
-        place = agent.new_folder("run")
-        state = agent.wait(agent.start(Invocation(("cat", put.path)), place, 30, sense_every_s=1))
+        agent.lease.take("anna", 60)
+        put = agent.cache.put_file(tmp_path / "model.bin")
+        place = agent.files.new_folder("run")
+        state = agent.jobs.wait(agent.jobs.start(Invocation(("cat", put.path)), place, 30, sense_every_s=1))
         assert (state.state, state.exit_code) == ("done", 0)
-        assert list(agent.fetch(place, list(agent.hash(place)), tmp_path / "got")) == ["log.txt"]
+        assert list(agent.files.fetch(place, list(agent.files.hash(place)), tmp_path / "got")) == ["log.txt"]
         assert (tmp_path / "got/log.txt").read_bytes() == (tmp_path / "model.bin").read_bytes()
         agent.clean(last=True)
         assert [path for path in Path(agent.work).rglob("*") if not path.is_dir()] == []

@@ -48,14 +48,14 @@ def test_cleaning_frees_what_runs_left_but_not_under_somebody(served: Served, tm
     with open_transport(ssh_board(served)) as link:
         agent = Agent(link, "work")
         agent.install()
-        place = agent.new_folder("old")
-        agent.wait(agent.start(Invocation(("sh", "-c", "echo x >dump")), place, 10))
+        place = agent.files.new_folder("old")
+        agent.jobs.wait(agent.jobs.start(Invocation(("sh", "-c", "echo x >dump")), place, 10))
         (tmp_path / "root/work/cache").mkdir()
         (tmp_path / "root/work/cache/.0123.part").write_bytes(b"cut off")
-        agent.take_lease("anna", 60)
+        agent.lease.take("anna", 60)
         refused = harness("boards", "clean", "here", cwd=tmp_path)
         assert refused.returncode == 3 and "held by anna" in refused.stderr and Path(place, "dump").exists()
-        agent.release_lease()
+        agent.lease.release()
     done = harness("boards", "clean", "here", "--json", cwd=tmp_path, check=True)
     assert json.loads(done.stdout)["runs"] == 1
     assert [path for path in (tmp_path / "root/work").rglob("*") if not path.is_dir()] == []

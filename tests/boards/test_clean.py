@@ -47,11 +47,13 @@ def left(agent: Agent) -> set[str]:
 
 
 def finished(agent: Agent) -> None:
-    agent.wait(agent.start(Invocation(("sh", "-c", "echo x >dump; chmod a-w .")), agent.new_folder("a run"), 30))
+    agent.jobs.wait(
+        agent.jobs.start(Invocation(("sh", "-c", "echo x >dump; chmod a-w .")), agent.files.new_folder("a run"), 30)
+    )
 
 
 def test_everything_of_harness_goes_and_nothing_else(agent: Agent) -> None:
-    agent.take_lease("anna", 60)
+    agent.lease.take("anna", 60)
     finished(agent)
     for name in (*OWN, *FOREIGN):
         path = Path(agent.work) / name
@@ -65,11 +67,11 @@ def test_everything_of_harness_goes_and_nothing_else(agent: Agent) -> None:
 
 def test_models_may_be_kept_without_what_was_cut_off(agent: Agent, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(os.urandom(1000))
-    put = agent.put_file(tmp_path / "model.bin")
+    put = agent.cache.put_file(tmp_path / "model.bin")
     (Path(agent.work) / f"cache/.{MD5}.part").write_text("x")
     agent.clean(keep_cache=True)
     agent.install()
-    assert agent.put_file(tmp_path / "model.bin").sent_bytes == 0
+    assert agent.cache.put_file(tmp_path / "model.bin").sent_bytes == 0
     name = Path(put.path).name
     assert {file for file in left(agent) if file.startswith("cache/")} == {f"cache/{name}", f"cache/.{name}.ok"}
 
@@ -79,9 +81,9 @@ def test_a_run_that_goes_on_stays_with_what_it_needs(agent: Agent) -> None:
     model = Path(agent.work) / "cache" / MD5
     model.parent.mkdir(exist_ok=True)
     model.write_text("x")
-    token = agent.start(Invocation(("sleep", "60")), agent.new_folder("20261120T091400Z"), 120)
+    token = agent.jobs.start(Invocation(("sleep", "60")), agent.files.new_folder("20261120T091400Z"), 120)
     cleaned = agent.clean()
     assert (cleaned.runs, cleaned.going_on) == (1, (token,)) and model.exists()
-    assert agent.poll(token).state == "running"
-    agent.stop(token)
+    assert agent.jobs.poll(token).state == "running"
+    agent.jobs.stop(token)
     assert agent.clean().runs == 1 and left(agent) == set()

@@ -30,7 +30,7 @@ def agent(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agent]:
 
 
 def rival(agent: Agent) -> Agent:
-    other = Agent(agent.transport, agent.work, shell=agent._shell)
+    other = Agent(agent.link.transport, agent.work, shell=agent.link._shell)
     other.install()
     return other
 
@@ -48,7 +48,7 @@ class Stalled:
         )
         (folder / program).chmod(0o755)
         environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
-        self._process = subprocess.Popen(agent.command(*words), env=environment, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(agent.link.command(*words), env=environment, stdout=subprocess.PIPE)
         ends_at = time.monotonic() + PATIENCE_S
         while not at.exists():
             assert time.monotonic() < ends_at and self._process.poll() is None, "it never came to that step"
@@ -69,7 +69,7 @@ def take(agent: Agent, folder: Path, step: tuple[str, str], seconds: int = 60) -
 
 
 def at_work(agent: Agent) -> str:
-    return agent.start(Invocation(("sleep", "60")), agent.new_folder("true holder's"), 120)
+    return agent.jobs.start(Invocation(("sleep", "60")), agent.files.new_folder("true holder's"), 120)
 
 
 def numbers(agent: Agent) -> list[int]:
@@ -80,17 +80,17 @@ def numbers(agent: Agent) -> list[int]:
 def test_a_taker_that_stalls_between_looking_and_linking_yields(agent: Agent, tmp_path: Path, renewals: int) -> None:
     """With nine renewals the number that it wants has been given, deleted and is free again."""
     late = take(agent, tmp_path / "late", LINKING)
-    agent.take_lease("true holder", 60)
+    agent.lease.take("true holder", 60)
     running = at_work(agent)
     for _ in range(renewals):
-        agent.renew_lease(60)
+        agent.lease.renew(60)
     top = numbers(agent)[-1]
     answer = late.goes_on()
     assert answer.error == "leased" and "true holder" in answer.find("detail")
-    assert agent.poll(running).state == "running", "the true holder's run was ended"
+    assert agent.jobs.poll(running).state == "running", "the true holder's run was ended"
     assert numbers(agent)[-1] == top and len(numbers(agent)) <= 4
-    agent.check_lease()
-    agent.remove(f"{agent.work}/runs/true holder's")
+    agent.lease.check()
+    agent.files.remove(f"{agent.work}/runs/true holder's")
 
 
 @pytest.mark.parametrize("step", [LINKED, WON], ids=["linked", "won"])
@@ -98,72 +98,72 @@ def test_a_taker_that_stalls_until_its_lease_is_over_ends_no_later_holders_run(
     agent: Agent, tmp_path: Path, step: tuple[str, str]
 ) -> None:
     for _ in range(2):
-        agent.take_lease("earlier", 60)
-        agent.release_lease()
+        agent.lease.take("earlier", 60)
+        agent.lease.release()
     late = take(agent, tmp_path / "late", step, seconds=1)
     time.sleep(1.1)
-    agent.take_lease("true holder", 60)
+    agent.lease.take("true holder", 60)
     running = at_work(agent)
     answer = late.goes_on()
-    assert agent.poll(running).state == "running", "the true holder's run was ended"
-    agent.check_lease()
+    assert agent.jobs.poll(running).state == "running", "the true holder's run was ended"
+    agent.lease.check()
     if late_token := answer.find("lease"):
         other = rival(agent)
-        other.lease_token = late_token
+        other.link.lease_token = late_token
         with pytest.raises(BoardError, match="lease is over"):
-            other.new_folder("x")
-    agent.remove(f"{agent.work}/runs/true holder's")
+            other.files.new_folder("x")
+    agent.files.remove(f"{agent.work}/runs/true holder's")
 
 
 @pytest.mark.parametrize("words", [("renew", "60"), ("release",)], ids=["renew", "release"])
 def test_a_holder_that_stalls_until_another_has_the_board_is_told(
     agent: Agent, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    agent.take_lease("late", 1)
+    agent.lease.take("late", 1)
     late = Stalled(agent, tmp_path / "late", LINKING, "lease", *words)
     time.sleep(1.1)
     other = rival(agent)
-    other.take_lease("true holder", 60)
+    other.lease.take("true holder", 60)
     for _ in range(9):
-        other.renew_lease(60)
+        other.lease.renew(60)
     assert late.goes_on().error in ("stale_lease", ""), "'': the new holder has ended the call"
-    other.check_lease()
-    assert other.show_lease().holder == "true holder"
+    other.lease.check()
+    assert other.lease.show().holder == "true holder"
 
 
 def test_breaking_does_not_hit_who_came_after_the_one_that_was_meant(agent: Agent, tmp_path: Path) -> None:
     late = Stalled(agent, tmp_path / "late", LINKING, "lease", "break")
-    agent.take_lease("true holder", 60)
+    agent.lease.take("true holder", 60)
     assert late.goes_on().error == "leased"
-    agent.check_lease()
+    agent.lease.check()
 
 
 def test_a_number_is_never_given_twice_not_even_after_cleaning(agent: Agent) -> None:
     given = []
     for _ in range(3):
-        given.append(int(agent.take_lease("anna", 60).split(".")[0]))
+        given.append(int(agent.lease.take("anna", 60).split(".")[0]))
         agent.clean(last=True)
         agent.install()
         assert numbers(agent) == [], "leases that are over are deleted"
     assert given == sorted(set(given))
     lease = Path(agent.work) / "lease"
-    assert [path.name for path in lease.iterdir()] == [f"after-{given[-1]}"] and not agent.show_lease().held
+    assert [path.name for path in lease.iterdir()] == [f"after-{given[-1]}"] and not agent.lease.show().held
 
 
 def test_a_taker_that_stalls_over_a_cleaning_yields(agent: Agent, tmp_path: Path) -> None:
     late = take(agent, tmp_path / "late", LINKING)
     for _ in range(2):
-        agent.take_lease("anna", 60)
+        agent.lease.take("anna", 60)
         agent.clean(last=True)
         agent.install()
-    agent.take_lease("true holder", 60)
+    agent.lease.take("true holder", 60)
     assert late.goes_on().error == "leased"
-    agent.check_lease()
+    agent.lease.check()
 
 
 def test_two_answers_to_one_lost_question_are_one_holder(agent: Agent, tmp_path: Path) -> None:
     late = take(agent, tmp_path / "late", LINKING)
-    assert agent.take_lease("late", 60, nonce="abc") == "1.abc"
+    assert agent.lease.take("late", 60, nonce="abc") == "1.abc"
     assert late.goes_on().find("lease") == "1.abc"
-    agent.check_lease()
+    agent.lease.check()
     assert numbers(agent) == [1]

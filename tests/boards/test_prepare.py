@@ -172,9 +172,9 @@ def test_a_board_that_somebody_has_is_not_prepared(board: Board, tmp_path: Path)
     with open_transport(board) as link:
         agent = Agent(link, board.work)
         agent.install()
-        agent.take_lease("anna", 60)
+        agent.lease.take("anna", 60)
         with pytest.raises(BoardError, match="held by anna"):
             prepare(board, good_wheels(tmp_path / "wheels"))
-        agent.release_lease()
+        agent.lease.release()
         prepare(board, good_wheels(tmp_path / "wheels"))
-        assert not agent.show_lease().held
+        assert not agent.lease.show().held

@@ -52,14 +52,14 @@ class Lab:
         if not own.exists():
             own.mkdir()
             (own / PYTHON).symlink_to(sys.executable)
-        return hash_valid(self.agent, str(self.folder), self.script, files, path or (str(own),))
+        return hash_valid(self.agent.link, str(self.folder), self.script, files, path or (str(own),))
 
 
 @pytest.fixture(params=[kind for kind in AGENT_KINDS if kind != "jail"])  # which has no Python
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
     with agent_of(request.param, tmp_path / "board") as agent:
         (tmp_path / "dumps").mkdir()
-        yield Lab(agent, tmp_path / "dumps", agent.put_file(asset(SCRIPT)).path)
+        yield Lab(agent, tmp_path / "dumps", agent.cache.put_file(asset(SCRIPT)).path)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def near(tmp_path: Path) -> Iterator[Lab]:
     with open_transport(local_board(tmp_path / "board")) as link:
         agent = installed(link)
         (tmp_path / "dumps").mkdir()
-        yield Lab(agent, tmp_path / "dumps", agent.put_file(asset(SCRIPT)).path)
+        yield Lab(agent, tmp_path / "dumps", agent.cache.put_file(asset(SCRIPT)).path)
 
 
 def specs(rng: np.random.Generator) -> Iterator[TensorSpec]:
@@ -241,7 +241,12 @@ def test_a_board_without_python_refuses(tmp_path: Path) -> None:
     with agent_of("jail", tmp_path) as agent:
         assert agent.hello([PYTHON]).tools == {PYTHON: ""}
         with pytest.raises(BoardError, match="no_python"):
-            hash_valid(agent, agent.new_folder("dumps"), agent.put_file(asset(SCRIPT)).path, [Padded("x", 8, 8, ())])
+            hash_valid(
+                agent.link,
+                agent.files.new_folder("dumps"),
+                agent.cache.put_file(asset(SCRIPT)).path,
+                [Padded("x", 8, 8, ())],
+            )
 
 
 def test_the_script_is_python_3_6_with_nothing_but_its_own_library() -> None:

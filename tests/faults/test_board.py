@@ -87,7 +87,7 @@ def test_a_model_larger_than_the_disk_is_not_sent(full_rig: Rig, full_agent: Age
     model.write_bytes(bytes(10 * MEGABYTE))
     before = full_rig.link.up_bytes
     with pytest.raises(BoardError, match=r"no space on the board: 10485760 bytes are to come, \d+ are free") as error:
-        full_agent.put_file(model)
+        full_agent.cache.put_file(model)
     assert error.value.exit_code == COULD_NOT_MEASURE and "clean" in error.value.hint
     assert full_rig.link.up_bytes - before < 100_000
 
@@ -97,7 +97,7 @@ def test_old_models_make_room_for_a_new_one(full_agent: Agent, tmp_path: Path) -
     for index in range(4):
         model = tmp_path / f"{index}.bin"
         model.write_bytes(os.urandom(3 * MEGABYTE))
-        paths.append(Path(full_agent.put_file(model).path))
+        paths.append(Path(full_agent.cache.put_file(model).path))
         os.utime(paths[-1].parent / f".{paths[-1].name}.ok", (1e9 + index, 1e9 + index))
     assert [path.exists() for path in paths] == [False, False, True, True]
 
@@ -118,26 +118,26 @@ def test_a_disk_that_fills_while_a_model_is_pushed_is_said_and_left_clean(
     filler = threading.Thread(target=fill_up)
     filler.start()
     with pytest.raises(BoardError, match=r"no space|full"):
-        full_agent.put_file(model)
+        full_agent.cache.put_file(model)
     filler.join()
     assert not list((Path(full_agent.work) / "cache").glob("*.bin")) and not list(Path(full_agent.work).rglob("*.part"))
 
 
 def test_a_tool_that_fills_the_disk_still_has_its_exit_code_told(full_agent: Agent) -> None:
-    place = full_agent.new_folder("full")
-    state = full_agent.wait(full_agent.start(sh("cat /dev/zero >zeros; echo failed; exit 9"), place, 30))
+    place = full_agent.files.new_folder("full")
+    state = full_agent.jobs.wait(full_agent.jobs.start(sh("cat /dev/zero >zeros; echo failed; exit 9"), place, 30))
     assert (state.state, state.exit_code) == ("done", 9)
-    full_agent.remove(place)
+    full_agent.files.remove(place)
     assert shutil.disk_usage(full_agent.work).free > 7 * MEGABYTE
 
 
 def test_a_full_disk_refuses_a_run_before_it_starts(full_agent: Agent) -> None:
-    place = full_agent.new_folder("full")
+    place = full_agent.files.new_folder("full")
     fill(full_agent, 0)
     with pytest.raises(BoardError, match=r"no space|cannot write"):
-        full_agent.start(sh("touch /tmp/never-$$"), f"{place}/x", 30)
+        full_agent.jobs.start(sh("touch /tmp/never-$$"), f"{place}/x", 30)
     (Path(full_agent.work) / "filler").unlink()
-    state = full_agent.wait(full_agent.start(sh("exit 0"), f"{place}/x", 30))
+    state = full_agent.jobs.wait(full_agent.jobs.start(sh("exit 0"), f"{place}/x", 30))
     assert state.exit_code == 0
 
 
@@ -147,10 +147,10 @@ def test_a_read_only_work_folder_is_said(full_agent: Agent, tmp_path: Path) -> N
         full_agent.hello()
     assert "work:" in error.value.hint
     with pytest.raises(BoardError, match="cannot write"):
-        full_agent.new_folder("x")
+        full_agent.files.new_folder("x")
     (tmp_path / "m").write_bytes(b"x")
     with pytest.raises(BoardError, match=r"cannot write|full"):
-        full_agent.put_file(tmp_path / "m")
+        full_agent.cache.put_file(tmp_path / "m")
 
 
 # --------------------------------------------------------------------------- tools
@@ -158,25 +158,25 @@ def test_a_read_only_work_folder_is_said(full_agent: Agent, tmp_path: Path) -> N
 
 def test_a_tool_that_hangs_is_ended_by_the_board(agent: Agent) -> None:
     mark = new_mark()
-    state = agent.wait(agent.start(sh(f"sleep {mark}"), agent.new_folder("hang"), 1))
+    state = agent.jobs.wait(agent.jobs.start(sh(f"sleep {mark}"), agent.files.new_folder("hang"), 1))
     assert state.timed_out and not alive(mark)
 
 
 def test_a_tool_that_forks_and_hangs_is_ended_with_its_children(agent: Agent) -> None:
     mark = new_mark()
     script = f"(setsid sleep {mark} &) ; sleep {mark} & trap '' TERM; while :; do sleep {mark}; done"
-    state = agent.wait(agent.start(sh(script), agent.new_folder("fork"), 1))
+    state = agent.jobs.wait(agent.jobs.start(sh(script), agent.files.new_folder("fork"), 1))
     assert state.timed_out and not alive(mark)
 
 
 def test_a_tool_that_crashes_is_told_by_its_signal(agent: Agent) -> None:
-    assert agent.wait(agent.start(sh("kill -SEGV $$"), agent.new_folder("crash"), 10)).exit_code == 139
+    assert agent.jobs.wait(agent.jobs.start(sh("kill -SEGV $$"), agent.files.new_folder("crash"), 10)).exit_code == 139
 
 
 def test_a_tool_that_says_garbage_does_not_disturb_the_agent(agent: Agent) -> None:
-    place = agent.new_folder("garbage")
+    place = agent.files.new_folder("garbage")
     script = "head -c 100000 /dev/urandom; printf 'state=done\\nend=1\\n\\033[2J'; exit 5"
-    state = agent.wait(agent.start(sh(script), place, 20))
+    state = agent.jobs.wait(agent.jobs.start(sh(script), place, 20))
     assert state.exit_code == 5 and state.log_bytes > 100_000
 
 
@@ -185,7 +185,7 @@ def test_a_tool_that_says_garbage_does_not_disturb_the_agent(agent: Agent) -> No
 
 @pytest.fixture
 def dumps(agent: Agent) -> str:
-    place = agent.new_folder("dumps")
+    place = agent.files.new_folder("dumps")
     for index in range(5):
         (Path(place) / f"{index}.bin").write_bytes(os.urandom(50_000))
     return place
@@ -194,14 +194,14 @@ def dumps(agent: Agent) -> str:
 def test_a_dump_that_was_cut_short_after_it_was_hashed_comes_as_it_is_now(
     agent: Agent, dumps: str, tmp_path: Path
 ) -> None:
-    names = list(agent.hash(dumps))
+    names = list(agent.files.hash(dumps))
     os.truncate(Path(dumps) / "2.bin", 100)
-    agent.fetch(dumps, names, tmp_path / "got")
+    agent.files.fetch(dumps, names, tmp_path / "got")
     assert (tmp_path / "got" / "2.bin").stat().st_size == 100
 
 
 def test_a_dump_that_grows_while_it_is_read_is_refused(agent: Agent, dumps: str, tmp_path: Path) -> None:
-    names = list(agent.hash(dumps))
+    names = list(agent.files.hash(dumps))
     over = threading.Event()
 
     def grow() -> None:
@@ -213,25 +213,25 @@ def test_a_dump_that_grows_while_it_is_read_is_refused(agent: Agent, dumps: str,
     growing.start()
     try:
         with pytest.raises(BoardError, match=r"2\.bin' (in .* changes|has grown)"):
-            agent.fetch(dumps, names, tmp_path / "got")
+            agent.files.fetch(dumps, names, tmp_path / "got")
     finally:
         over.set()
         growing.join()
 
 
 def test_a_dump_that_was_deleted_is_said(agent: Agent, dumps: str, tmp_path: Path) -> None:
-    names = list(agent.hash(dumps))
+    names = list(agent.files.hash(dumps))
     (Path(dumps) / "2.bin").unlink()
     with pytest.raises(BoardError, match=r"'2\.bin' was deleted"):
-        agent.fetch(dumps, names, tmp_path / "got")
+        agent.files.fetch(dumps, names, tmp_path / "got")
 
 
 def test_a_dump_that_became_a_link_is_not_followed(agent: Agent, dumps: str, tmp_path: Path) -> None:
-    names = list(agent.hash(dumps))
+    names = list(agent.files.hash(dumps))
     (Path(dumps) / "2.bin").unlink()
     (Path(dumps) / "2.bin").symlink_to("/etc/passwd")
     with pytest.raises(BoardError, match=r"2\.bin"):
-        agent.fetch(dumps, names, tmp_path / "got")
+        agent.files.fetch(dumps, names, tmp_path / "got")
     assert not (tmp_path / "got" / "2.bin").exists()
 
 
@@ -239,11 +239,11 @@ def test_too_many_dumps_are_refused(rig: Rig) -> None:
     with rig.open() as transport:
         agent = Agent(transport, "work", max_files=5)
         agent.install()
-        place = agent.new_folder("many")
+        place = agent.files.new_folder("many")
         for index in range(400):
             (Path(place) / f"layer-{index:0150d}.bin").write_bytes(b"")
         with pytest.raises(BoardError, match="more than 5 files"):
-            agent.hash(place)
+            agent.files.hash(place)
 
 
 # --------------------------------------------------------------------------- clock and agent
@@ -263,39 +263,39 @@ def test_a_clock_that_is_years_off_changes_nothing(tmp_path: Path, server: str) 
         agent = agent_on(transport)
         offset = agent.hello().clock_offset_s
         assert offset is not None and offset < -20 * 365 * 86400
-        agent.take_lease("anna", 60)
-        assert 50 < agent.show_lease().left_s <= 60
-        state = agent.wait(agent.start(sh("sleep 0.3"), agent.new_folder("clock"), 20))
+        agent.lease.take("anna", 60)
+        assert 50 < agent.lease.show().left_s <= 60
+        state = agent.jobs.wait(agent.jobs.start(sh("sleep 0.3"), agent.files.new_folder("clock"), 20))
         assert state.state == "done" and 0.2 < state.duration_s < 15
 
 
 def test_an_agent_that_was_damaged_is_sent_again(rig: Rig, agent: Agent) -> None:
-    file = Path(agent._file)
+    file = Path(agent.link._file)
     file.write_bytes(b"echo nonsense\n")
     with pytest.raises(AgentError):
         agent.hello()
     with rig.open() as transport:
-        assert agent_on(transport).replaced_damaged
+        assert agent_on(transport).link.replaced_damaged
     assert agent.hello().agent == "1"
 
 
 def test_an_agent_that_does_nothing_is_sent_again_by_itself(agent: Agent) -> None:
-    Path(agent._file).write_bytes(b"exit 0\n")  # a power cut leaves such a file: empty, and it ends well
+    Path(agent.link._file).write_bytes(b"exit 0\n")  # a power cut leaves such a file: empty, and it ends well
     assert agent.hello().agent == "1"
 
 
 def test_an_agent_that_was_deleted_is_sent_again_by_itself(agent: Agent) -> None:
-    Path(agent._file).unlink()
+    Path(agent.link._file).unlink()
     assert agent.hello().agent == "1"
 
 
 def test_an_agent_of_another_version_lies_beside_this_one(rig: Rig, agent: Agent) -> None:
-    old = Path(agent._file).with_name("agent-00000000000000000000000000000000.sh")
+    old = Path(agent.link._file).with_name("agent-00000000000000000000000000000000.sh")
     old.write_bytes(asset("agents/agent.sh").read_bytes().replace(b"version=1", b"version=0"))
-    other = Agent(agent.transport, agent.work)
+    other = Agent(agent.link.transport, agent.work)
     other.install()
     assert other.hello().agent == "1"
-    other._file = str(old)
+    other.link._file = str(old)
     assert other.hello().agent == "0"
 
 
@@ -305,7 +305,7 @@ def test_a_broken_program_of_the_board_is_no_crash_here(tmp_path: Path, program:
     for script in ("exec cat /dev/zero", "echo nonsense; exit 0", "exit 1"):
         with rig_of(tmp_path / str(hash(script)), "openssh") as rig, rig.open() as transport:
             agent = agent_on(transport)
-            place = agent.new_folder("x")
+            place = agent.files.new_folder("x")
             (Path(place) / "a").write_text("a")
             with_fake(rig.folder, program, script)
             entry = rig.folder / "keys" / "enter.sh"
@@ -313,5 +313,5 @@ def test_a_broken_program_of_the_board_is_no_crash_here(tmp_path: Path, program:
                 f"export PATH={rig.folder}/fake:/usr/bin:/bin\n" + entry.read_text().replace("export PATH", ":")
             )
             with pytest.raises((BoardError, AgentError)):
-                agent.fetch(place, ["a"], tmp_path / "got")
+                agent.files.fetch(place, ["a"], tmp_path / "got")
             assert not (tmp_path / "got" / "a").exists()

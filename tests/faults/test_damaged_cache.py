@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.agent import Agent, pushing
+from harness.agent import Agent
 from harness.transports import open_transport
 from tests.support.builds import Built, build
 from tests.support.servers import local_board
@@ -74,9 +74,9 @@ def test_a_file_that_was_written_to_since_it_was_stored_is_hashed_again(
 ) -> None:
     file = tmp_path / "input.bin"
     file.write_bytes(os.urandom(4096))
-    first = agent.put_file(file)
+    first = agent.cache.put_file(file)
     harm(Path(first.path))
-    again = agent.put_file(file)
+    again = agent.cache.put_file(file)
     assert again.damaged and again.sent_bytes == 4096 and not first.damaged
     assert Path(again.path).read_bytes() == file.read_bytes()
 
@@ -85,11 +85,11 @@ def test_a_file_that_rotted_unnoticed_is_found_when_the_board_is_asked_to_look(a
     files = [tmp_path / name for name in ("model.bin", "input.bin", "gone.bin")]
     for file in files:
         file.write_bytes(os.urandom(4096))
-    puts = agent.put_files(files)
+    puts = agent.cache.put_files(files)
     unnoticed(flipped)(Path(puts[0].path))
     Path(puts[2].path).unlink()
-    assert not agent.put_file(files[0]).damaged, "no mark tells"
-    assert pushing.damaged(agent, puts) == [puts[0], puts[2]]
+    assert not agent.cache.put_file(files[0]).damaged, "no mark tells"
+    assert agent.cache.no_longer_whole(puts) == [puts[0], puts[2]]
     assert not Path(puts[0].path).exists() and Path(puts[1].path).exists()
 
 

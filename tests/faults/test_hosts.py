@@ -73,7 +73,9 @@ def calls(rig: Rig, lease: str) -> list[str]:
 
 def stopped_in(rig: Rig, body: str, *arguments: str, when: str) -> subprocess.Popen[bytes]:
     """Another host with a lease of two seconds, stopped when a path appears on the board, until its lease is over."""
-    host = other_host(rig, "agent.take_lease('sleeper', 2)\nprint(agent.lease_token, flush=True)\n" + body, *arguments)
+    host = other_host(
+        rig, "agent.lease.take('sleeper', 2)\nprint(agent.link.lease_token, flush=True)\n" + body, *arguments
+    )
     assert host.stdout is not None
     host.stdout.readline()
     until(lambda: any(path.stat().st_size > MEGABYTE for path in rig.root.glob(when)))
@@ -87,11 +89,13 @@ TELL = "try:\n    {}\nexcept Exception as error:\n    print(type(error).__name__
 def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     model = random_file(tmp_path / "model.bin", 40 * MEGABYTE)
     rig.link.delay_s = 0.03
-    host = stopped_in(rig, TELL.format("agent.put_file(Path(sys.argv[2]))"), str(model), when="work/cache/.*.part")
+    host = stopped_in(
+        rig, TELL.format("agent.cache.put_file(Path(sys.argv[2]))"), str(model), when="work/cache/.*.part"
+    )
     try:
         rig.link.delay_s = 0.0
-        until(lambda: not agent.show_lease().held)
-        agent.take_lease("next", 60)
+        until(lambda: not agent.lease.show().held)
+        agent.lease.take("next", 60)
         before = on_the_board(rig)
         assert calls(rig, "1.") == []
         os.kill(host.pid, signal.SIGCONT)
@@ -99,24 +103,24 @@ def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent
         assert b"lease is over" in said or b"no whole answer" in said, said
         assert on_the_board(rig) == before
         assert [p for p in parts(rig) if p.name.endswith(".lock")] == []
-        assert Path(agent.put_file(model).path).read_bytes() == model.read_bytes()
+        assert Path(agent.cache.put_file(model).path).read_bytes() == model.read_bytes()
     finally:
         host.kill()
 
 
 def test_a_host_that_slept_while_it_pulled_pulls_no_more(rig: Rig, agent: Agent, tmp_path: Path) -> None:
-    place = agent.new_folder("pull")
+    place = agent.files.new_folder("pull")
     for index in range(8):
         random_file(Path(place) / f"{index}.bin", 8 * MEGABYTE)
-    body = f"here = Path({str(tmp_path)!r}) / 'got'\nplace = {place!r}\nnames = list(agent.hash(place))\n"
-    body += "print('go', flush=True)\n" + TELL.format("agent.fetch(place, names, here)")
-    host = other_host(rig, "agent.take_lease('sleeper', 2)\n" + body)
+    body = f"here = Path({str(tmp_path)!r}) / 'got'\nplace = {place!r}\nnames = list(agent.files.hash(place))\n"
+    body += "print('go', flush=True)\n" + TELL.format("agent.files.fetch(place, names, here)")
+    host = other_host(rig, "agent.lease.take('sleeper', 2)\n" + body)
     assert host.stdout is not None and host.stdout.readline() == b"go\n"
     until(lambda: any((tmp_path / "got").glob("*")))
     os.kill(host.pid, signal.SIGSTOP)
     try:
-        until(lambda: not agent.show_lease().held)
-        agent.take_lease("next", 60)
+        until(lambda: not agent.lease.show().held)
+        agent.lease.take("next", 60)
         assert calls(rig, "1.") == []
         came = rig.link.down_bytes
         os.kill(host.pid, signal.SIGCONT)
@@ -130,33 +134,33 @@ def test_a_host_that_slept_while_it_pulled_pulls_no_more(rig: Rig, agent: Agent,
 @pytest.mark.parametrize(
     "call",
     [
-        "agent.put_file(Path(__file__))",
-        "agent.new_folder('late')",
-        "agent.start(Invocation(('touch', 'late')), '{place}', 10)",
-        "agent.poll('{token}')",
-        "agent.stop('{token}')",
-        "agent.hash('{place}')",
-        "agent.fetch('{place}', ['log.txt'], Path('/nowhere'), known={{'log.txt': FileFacts(0, '')}})",
-        "agent.samples('{token}')",
-        "agent.sense()",
-        "agent.clocks()",
-        "agent.guarded(['touch', 'late'], 10)",
-        "agent.remove('{place}')",
+        "agent.cache.put_file(Path(__file__))",
+        "agent.files.new_folder('late')",
+        "agent.jobs.start(Invocation(('touch', 'late')), '{place}', 10)",
+        "agent.jobs.poll('{token}')",
+        "agent.jobs.stop('{token}')",
+        "agent.files.hash('{place}')",
+        "agent.files.fetch('{place}', ['log.txt'], Path('/nowhere'), known={{'log.txt': FileFacts(0, '')}})",
+        "agent.jobs.samples('{token}')",
+        "agent.jobs.sense()",
+        "agent.jobs.clocks()",
+        "agent.lease.run_guarded(['touch', 'late'], 10)",
+        "agent.files.remove('{place}')",
         "agent.clean()",
-        "agent.renew_lease(60)",
-        "agent.release_lease()",
+        "agent.lease.renew(60)",
+        "agent.lease.release()",
     ],
 )
 def test_no_call_of_a_lost_lease_reaches_the_board(tmp_path: Path, call: str) -> None:
     needs("dropbear", "ssh-keygen")
     with rig_of(tmp_path, "dropbear") as rig, rig.open() as one, rig.open() as two:
         late, now = agent_on(one), agent_on(two)
-        late.take_lease("late", 60)
-        place = late.new_folder("run")
-        token = late.start(sh("exit 0"), place, 10)
-        late.wait(token)
-        now.break_lease()
-        now.take_lease("now", 60)
+        late.lease.take("late", 60)
+        place = late.files.new_folder("run")
+        token = late.jobs.start(sh("exit 0"), place, 10)
+        late.jobs.wait(token)
+        now.lease.break_off()
+        now.lease.take("now", 60)
         before = on_the_board(rig)
         names = {"agent": late, "Path": Path, "Invocation": Invocation, "__file__": __file__}
         from harness.agent import FileFacts
@@ -192,14 +196,14 @@ def sleep_through_the_lease(digits: Built, rig: Rig, tmp_path: Path, broken: boo
         with rig.open() as transport:
             other = agent_on(transport)
             if broken:
-                other.break_lease()
-            until(lambda: not other.show_lease().held, 150)
-            other.take_lease("other", 300)
+                other.lease.break_off()
+            until(lambda: not other.lease.show().held, 150)
+            other.lease.take("other", 300)
             before = on_the_board(rig)
             os.kill(host.pid, signal.SIGCONT)
             _, said = host.communicate(timeout=60)
             assert on_the_board(rig) == before
-            assert other.show_lease().holder == "other"
+            assert other.lease.show().holder == "other"
     finally:
         host.kill()
     assert host.returncode == 3 and "lease is over" in said and "Traceback" not in said, said
@@ -223,14 +227,14 @@ def test_of_two_hosts_that_race_over_ssh_never_both_win(rig: Rig) -> None:
             for _ in range(rounds):
                 barrier.wait(60)
                 try:
-                    hosts[me].take_lease(f"host {me}", 60)
+                    hosts[me].lease.take(f"host {me}", 60)
                     won[me].append(True)
                 except Refused as error:
                     assert error.word == "leased"
                     won[me].append(False)
                 barrier.wait(60)
                 if won[me][-1]:
-                    hosts[me].release_lease()
+                    hosts[me].lease.release()
 
         threads = [threading.Thread(target=race, args=(me,)) for me in (0, 1)]
         for thread in threads:
@@ -243,39 +247,39 @@ def test_of_two_hosts_that_race_over_ssh_never_both_win(rig: Rig) -> None:
 
 def test_a_lease_outlives_a_link_that_is_away_for_longer(rig: Rig, agent: Agent) -> None:
     """A run that goes on over there is still ours when the link comes back, and the lease is renewed again."""
-    agent.patience.limit_s = 0.5
-    with hold_lease(agent, 3, "anna") as keeper:
+    agent.link.patience.limit_s = 0.5
+    with hold_lease(agent.lease, 3, "anna") as keeper:
         target, rig.link.target_port = rig.link.target_port, 1
         rig.link.cut()
         time.sleep(5.0)
         assert not keeper.surely_holds
         rig.link.target_port = target
         until(lambda: keeper.surely_holds)
-        assert keeper.lost is None and agent.show_lease().held
-        agent.check_lease()
+        assert keeper.lost is None and agent.lease.show().held
+        agent.lease.check()
 
 
 def test_a_board_may_not_be_power_cycled_when_the_lease_may_be_anothers(rig: Rig, agent: Agent) -> None:
-    agent.patience.limit_s = 0.5
-    with rig.open() as transport, pytest.raises(CouldNotMeasure), hold_lease(agent, 2, "anna") as keeper:
+    agent.link.patience.limit_s = 0.5
+    with rig.open() as transport, pytest.raises(CouldNotMeasure), hold_lease(agent.lease, 2, "anna") as keeper:
         assert keeper.surely_holds
         other = agent_on(transport)
-        other.break_lease()
-        other.take_lease("ben", 60)
+        other.lease.break_off()
+        other.lease.take("ben", 60)
         until(lambda: keeper.lost is not None)
         assert not keeper.surely_holds
-        agent.new_folder("late")
+        agent.files.new_folder("late")
 
 
 def test_what_the_next_holder_ended_is_told_as_a_lost_lease_not_as_a_broken_agent(rig: Rig, agent: Agent) -> None:
-    with rig.open() as transport, pytest.raises(Refused, match="lease is over"), hold_lease(agent, 60, "anna"):
+    with rig.open() as transport, pytest.raises(Refused, match="lease is over"), hold_lease(agent.lease, 60, "anna"):
         other = agent_on(transport)
-        other.break_lease()
+        other.lease.break_off()
         raise BoardError("something odd")
 
 
 def test_a_broken_link_is_told_as_such(rig: Rig, agent: Agent) -> None:
-    with pytest.raises(LinkError, match="cut"), hold_lease(agent, 60, "anna"):
+    with pytest.raises(LinkError, match="cut"), hold_lease(agent.lease, 60, "anna"):
         raise LinkError("cut")
 
 
@@ -290,25 +294,25 @@ def test_a_long_lease_taken_by_hand_is_not_cut_short_by_a_run(
     rig: Rig, agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    keep_token("rig", agent.take_lease("anna", 8 * 3600))
-    with hold(agent, "rig", nonce="abc", wait_s=0, tell=quietly):
-        assert agent.show_lease().left_s > 7.9 * 3600
-    assert agent.show_lease().left_s > 7.9 * 3600
+    keep_token("rig", agent.lease.take("anna", 8 * 3600))
+    with hold(agent.lease, "rig", nonce="abc", wait_s=0, tell=quietly):
+        assert agent.lease.show().left_s > 7.9 * 3600
+    assert agent.lease.show().left_s > 7.9 * 3600
 
 
 def test_two_runs_under_one_lease_taken_by_hand_go_one_after_the_other(
     rig: Rig, agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    keep_token("rig", agent.take_lease("anna", 600))
-    with hold(agent, "rig", nonce="abc", wait_s=0, tell=quietly):
+    keep_token("rig", agent.lease.take("anna", 600))
+    with hold(agent.lease, "rig", nonce="abc", wait_s=0, tell=quietly):
         with (
             pytest.raises(BoardError, match="another run of yours") as error,
-            hold(agent, "rig", nonce="def", wait_s=0, tell=quietly),
+            hold(agent.lease, "rig", nonce="def", wait_s=0, tell=quietly),
         ):
             pass
         assert "--wait" in error.value.hint
-    with hold(agent, "rig", nonce="def", wait_s=0, tell=quietly):
+    with hold(agent.lease, "rig", nonce="def", wait_s=0, tell=quietly):
         pass
 
 
@@ -317,12 +321,12 @@ def test_of_several_who_wait_each_gets_the_board(rig: Rig) -> None:
     had: list[int] = []
 
     def wait_for_it(me: int, agent: Agent) -> None:
-        with hold(agent, f"b{me}", nonce=f"a{me}", wait_s=40, tell=quietly):
+        with hold(agent.lease, f"b{me}", nonce=f"a{me}", wait_s=40, tell=quietly):
             had.append(me)
 
     with ExitStack() as links:
         agents = [agent_on(links.enter_context(rig.open())) for _ in range(4)]
-        with hold_lease(agents[3], 60, "first"):
+        with hold_lease(agents[3].lease, 60, "first"):
             waiting = [threading.Thread(target=wait_for_it, args=(me, agents[me])) for me in range(3)]
             for thread in waiting:
                 thread.start()

@@ -109,10 +109,10 @@ def test_a_login_shell_that_talks_is_said(tmp_path: Path) -> None:
 def test_a_link_cut_while_pushing_goes_on_where_it_was(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     model = random_file(tmp_path / "model.bin", 12 * MEGABYTE)
     rig.link.cut_after(up=6 * MEGABYTE)
-    put = agent.put_file(model)
+    put = agent.cache.put_file(model)
     assert Path(put.path).read_bytes() == model.read_bytes()
     assert put.sent_bytes < 24 * MEGABYTE - 1 and parts(rig) == []
-    assert agent.put_file(model).sent_bytes == 0
+    assert agent.cache.put_file(model).sent_bytes == 0
 
 
 def test_a_link_that_is_cut_again_and_again_still_brings_the_file_over(rig: Rig, agent: Agent, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_link_that_is_cut_again_and_again_still_brings_the_file_over(rig: Rig,
     rig.link.delay_s = 0.01
     sawing = threading.Thread(target=saw)
     sawing.start()
-    put = agent.put_file(model)
+    put = agent.cache.put_file(model)
     over.set()
     sawing.join()
     assert Path(put.path).read_bytes() == model.read_bytes()
@@ -136,31 +136,31 @@ def test_a_link_that_is_cut_again_and_again_still_brings_the_file_over(rig: Rig,
 
 def test_a_link_cut_while_starting_starts_the_run_once(rig: Rig, agent: Agent) -> None:
     for after in (1, 700, 1500):
-        place = agent.new_folder(f"start {after}")
+        place = agent.files.new_folder(f"start {after}")
         rig.link.cut_after(up=after)
-        token = agent.start(sh("echo run >>count; sleep 0.3"), place, 30)
-        assert agent.wait(token).exit_code == 0
+        token = agent.jobs.start(sh("echo run >>count; sleep 0.3"), place, 30)
+        assert agent.jobs.wait(token).exit_code == 0
         assert (Path(place) / "count").read_text() == "run\n"
 
 
 def test_a_link_cut_while_running_neither_kills_nor_doubles_the_run(rig: Rig, agent: Agent) -> None:
-    place = agent.new_folder("run")
-    token = agent.start(sh("echo began >>count; sleep 2; echo ended >>count; exit 4"), place, 30)
+    place = agent.files.new_folder("run")
+    token = agent.jobs.start(sh("echo began >>count; sleep 2; echo ended >>count; exit 4"), place, 30)
     threading.Timer(0.5, rig.link.cut).start()
     threading.Timer(1.2, rig.link.cut).start()
-    state = agent.wait(token)
+    state = agent.jobs.wait(token)
     assert (state.state, state.exit_code) == ("done", 4)
     assert (Path(place) / "count").read_text() == "began\nended\n"
 
 
 def test_a_link_cut_while_pulling_goes_on_with_what_is_missing(rig: Rig, agent: Agent, tmp_path: Path) -> None:
-    place = agent.new_folder("pull")
+    place = agent.files.new_folder("pull")
     for index in range(40):
         random_file(Path(place) / f"{index}.bin", 200_000)
-    names = list(agent.hash(place))
+    names = list(agent.files.hash(place))
     rig.link.cut_after(down=3 * MEGABYTE)
     before = rig.link.down_bytes
-    stored = agent.fetch(place, names, tmp_path / "got")
+    stored = agent.files.fetch(place, names, tmp_path / "got")
     assert len(stored) == 40
     assert all((tmp_path / "got" / n).read_bytes() == (Path(place) / n).read_bytes() for n in names)
     assert rig.link.down_bytes - before < 12 * MEGABYTE
@@ -168,25 +168,25 @@ def test_a_link_cut_while_pulling_goes_on_with_what_is_missing(rig: Rig, agent: 
 
 
 def test_a_link_that_stays_away_is_an_error_and_the_run_is_picked_up_later(rig: Rig, agent: Agent) -> None:
-    place = agent.new_folder("later")
-    token = agent.start(sh("sleep 1; echo result >out"), place, 30)
+    place = agent.files.new_folder("later")
+    token = agent.jobs.start(sh("sleep 1; echo result >out"), place, 30)
     target, rig.link.target_port = rig.link.target_port, 1
     rig.link.cut()
-    agent.patience.limit_s = 1.5
+    agent.link.patience.limit_s = 1.5
     with pytest.raises(LinkError):
-        agent.wait(token)
+        agent.jobs.wait(token)
     rig.link.target_port = target
     with rig.open() as transport:
         later = agent_on(transport)
-        assert later.wait(token).exit_code == 0
+        assert later.jobs.wait(token).exit_code == 0
         assert (Path(place) / "out").read_text() == "result\n"
-        later.remove(place)
+        later.files.remove(place)
     assert not Path(place).exists()
 
 
 def test_a_run_whose_host_never_comes_back_ends_by_itself(rig: Rig, agent: Agent) -> None:
     mark = new_mark()
-    agent.start(sh(f"sleep {mark}"), agent.new_folder("orphan"), 2)
+    agent.jobs.start(sh(f"sleep {mark}"), agent.files.new_folder("orphan"), 2)
     until(lambda: alive(mark))
     rig.link.target_port = 1
     rig.link.cut()
@@ -195,30 +195,30 @@ def test_a_run_whose_host_never_comes_back_ends_by_itself(rig: Rig, agent: Agent
 
 def test_an_ssh_server_that_is_killed_and_comes_back_is_reached_again(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     model = random_file(tmp_path / "m.bin", MEGABYTE)
-    agent.put_file(model)
+    agent.cache.put_file(model)
     rig.restart()
-    assert agent.put_file(model).sent_bytes == 0
+    assert agent.cache.put_file(model).sent_bytes == 0
     assert agent.hello().arch
 
 
 def test_a_reboot_in_the_middle_of_a_run_is_noticed_and_said(rig: Rig, agent: Agent) -> None:
-    place = agent.new_folder("reboot")
-    token = agent.start(sh("sleep 60"), place, 120)
+    place = agent.files.new_folder("reboot")
+    token = agent.jobs.start(sh("sleep 60"), place, 120)
     threading.Timer(0.7, rig.reboot).start()
     with pytest.raises(BoardError, match="the board was rebooted") as error:
-        agent.wait(token)
+        agent.jobs.wait(token)
     assert error.value.exit_code == COULD_NOT_MEASURE
     until(lambda: rig.link.target_port == rig.served.port)
     assert agent.clean().runs == 1 and not Path(place).exists()
 
 
 def test_a_board_that_comes_back_with_an_empty_disk_is_said(rig: Rig, agent: Agent) -> None:
-    token = agent.start(sh("sleep 60"), agent.new_folder("gone"), 120)
+    token = agent.jobs.start(sh("sleep 60"), agent.files.new_folder("gone"), 120)
     rig.reboot()
     for path in sorted((rig.root / "work").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     with pytest.raises(BoardError, match="does not know the run"):
-        agent.wait(token)
+        agent.jobs.wait(token)
 
 
 def test_a_command_that_ends_with_255_is_an_answer_and_a_lost_master_is_not(rig: Rig) -> None:
@@ -235,33 +235,33 @@ def test_a_command_that_ends_with_255_is_an_answer_and_a_lost_master_is_not(rig:
 
 
 def test_a_link_that_freezes_while_running_is_noticed_and_replaced(rig: Rig, agent: Agent) -> None:
-    place = agent.new_folder("freeze")
-    token = agent.start(sh("sleep 3; exit 6"), place, 60)
-    agent.patience.limit_s = 60
+    place = agent.files.new_folder("freeze")
+    token = agent.jobs.start(sh("sleep 3; exit 6"), place, 60)
+    agent.link.patience.limit_s = 60
     rig.link.frozen.set()
     threading.Timer(12, rig.link.heal).start()
-    assert agent.wait(token).exit_code == 6
+    assert agent.jobs.wait(token).exit_code == 6
 
 
 def test_a_link_that_freezes_while_pulling_is_noticed(rig: Rig, agent: Agent, tmp_path: Path) -> None:
-    place = agent.new_folder("freeze")
+    place = agent.files.new_folder("freeze")
     for index in range(20):
         random_file(Path(place) / f"{index}.bin", 200_000)
-    names = list(agent.hash(place))
-    agent.patience.limit_s = 60
+    names = list(agent.files.hash(place))
+    agent.link.patience.limit_s = 60
     rig.link.freeze_after(down=MEGABYTE)
     threading.Timer(12, rig.link.heal).start()
-    assert len(agent.fetch(place, names, tmp_path / "got")) == 20
+    assert len(agent.files.fetch(place, names, tmp_path / "got")) == 20
 
 
 def test_a_link_that_freezes_while_pushing_is_noticed_and_the_push_goes_on(
     rig: Rig, agent: Agent, tmp_path: Path
 ) -> None:
     model = random_file(tmp_path / "model.bin", 24 * MEGABYTE)
-    agent.patience.limit_s = 90
+    agent.link.patience.limit_s = 90
     rig.link.freeze_after(up=4 * MEGABYTE)
     threading.Timer(18, rig.link.heal).start()
-    put = agent.put_file(model)
+    put = agent.cache.put_file(model)
     assert Path(put.path).read_bytes() == model.read_bytes() and parts(rig) == []
 
 
@@ -274,11 +274,11 @@ def test_a_slow_link_that_loses_packets_brings_everything(
 ) -> None:
     rig.link.delay_s, rig.link.loss = round_trip_s / 2, loss
     model = random_file(tmp_path / "m.bin", 3 * MEGABYTE)
-    put = agent.put_file(model)
-    place = agent.new_folder("slow")
+    put = agent.cache.put_file(model)
+    place = agent.files.new_folder("slow")
     for index in range(50):
         random_file(Path(place) / f"{index}.bin", 20_000)
-    stored = agent.fetch(place, list(agent.hash(place)), tmp_path / "got")
+    stored = agent.files.fetch(place, list(agent.files.hash(place)), tmp_path / "got")
     assert Path(put.path).read_bytes() == model.read_bytes() and len(stored) == 50
 
 
@@ -294,25 +294,25 @@ def test_streams_in_a_row_get_a_fresh_connection_before_the_bytes_at_which_a_ren
 
 def test_a_file_of_exactly_512_MiB_comes_home(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     """Where a re-keying in the middle of one stream kills the connection."""
-    place = agent.new_folder("large")
+    place = agent.files.new_folder("large")
     with (Path(place) / "large.bin").open("wb") as file:
         for index in range(512):
             file.write(bytes([index % 256]) * MEGABYTE)
-    agent.fetch(place, ["large.bin"], tmp_path / "got")
+    agent.files.fetch(place, ["large.bin"], tmp_path / "got")
     done = subprocess.run(["cmp", tmp_path / "got" / "large.bin", Path(place) / "large.bin"], check=False)
     assert done.returncode == 0
     assert agent.hello().arch
-    put = agent.put_file(tmp_path / "got" / "large.bin")
+    put = agent.cache.put_file(tmp_path / "got" / "large.bin")
     assert put.sent_bytes == 512 * MEGABYTE
 
 
 def test_20000_small_dumps_come_home(rig: Rig, agent: Agent, tmp_path: Path) -> None:
-    place = agent.new_folder("many")
+    place = agent.files.new_folder("many")
     for index in range(20_000):
         (Path(place) / f"layer-{index}-output-0.bin").write_bytes(b"%d" % index)
-    facts = agent.hash(place)
+    facts = agent.files.hash(place)
     assert len(facts) == 20_000
-    assert len(agent.fetch(place, list(facts), tmp_path / "got")) == 20_000
+    assert len(agent.files.fetch(place, list(facts), tmp_path / "got")) == 20_000
 
 
 # --------------------------------------------------------------------------- the host breaks
@@ -344,8 +344,8 @@ def other_host(rig: Rig, body: str, *arguments: str) -> subprocess.Popen[bytes]:
 def test_a_host_killed_while_it_holds_a_lease_frees_the_board_by_itself(rig: Rig, agent: Agent) -> None:
     body = (
         "from harness.records import Invocation\n"
-        "agent.take_lease('doomed', 3)\n"
-        "agent.start(Invocation(('sleep', '55')), agent.new_folder('d'), 60)\n"
+        "agent.lease.take('doomed', 3)\n"
+        "agent.jobs.start(Invocation(('sleep', '55')), agent.files.new_folder('d'), 60)\n"
         "print('held', flush=True)\n"
         "time.sleep(60)"
     )
@@ -354,10 +354,10 @@ def test_a_host_killed_while_it_holds_a_lease_frees_the_board_by_itself(rig: Rig
     host.kill()
     host.wait()
     with pytest.raises(BoardError, match="held by doomed"):
-        agent.take_lease("next", 60)
-    until(lambda: not agent.show_lease().held)
-    agent.take_lease("next", 60)
-    agent.remove(f"{agent.work}/runs/d")
+        agent.lease.take("next", 60)
+    until(lambda: not agent.lease.show().held)
+    agent.lease.take("next", 60)
+    agent.files.remove(f"{agent.work}/runs/d")
 
 
 def test_a_host_killed_while_pushing_leaves_a_push_that_another_goes_on_with(
@@ -365,30 +365,30 @@ def test_a_host_killed_while_pushing_leaves_a_push_that_another_goes_on_with(
 ) -> None:
     model = random_file(tmp_path / "model.bin", 30 * MEGABYTE)
     rig.link.delay_s = 0.03
-    host = other_host(rig, "agent.put_file(Path(sys.argv[2]))", str(model))
+    host = other_host(rig, "agent.cache.put_file(Path(sys.argv[2]))", str(model))
     until(lambda: any(p.name.endswith(".part") and p.is_file() and p.stat().st_size > 4 * MEGABYTE for p in parts(rig)))
     host.kill()
     host.wait()
     rig.link.delay_s = 0
-    put = agent.put_file(model)
+    put = agent.cache.put_file(model)
     assert 0 < put.sent_bytes < 30 * MEGABYTE  # what an attempt sends until it hears "busy" counts too
     assert Path(put.path).read_bytes() == model.read_bytes() and parts(rig) == []
 
 
 def test_two_hosts_that_push_the_same_file_share_one_copy(rig: Rig, agent: Agent, tmp_path: Path) -> None:
     model = random_file(tmp_path / "model.bin", 20 * MEGABYTE)
-    body = "print(agent.put_file(Path(sys.argv[2])).sent_bytes)"
+    body = "print(agent.cache.put_file(Path(sys.argv[2])).sent_bytes)"
     hosts = [other_host(rig, body, str(model)) for _ in range(2)]
     sent = [int(host.communicate()[0]) for host in hosts]
     assert sum(sent) < 40 * MEGABYTE and min(sent) < 20 * MEGABYTE, sent
-    assert agent.put_file(model).sent_bytes == 0 and parts(rig) == []
+    assert agent.cache.put_file(model).sent_bytes == 0 and parts(rig) == []
 
 
 def test_a_host_killed_while_a_run_goes_on_finds_it_again_by_its_token(rig: Rig, agent: Agent) -> None:
     body = (
         "from harness.records import Invocation\n"
         "job = Invocation(('sh', '-c', 'sleep 2; echo fine >out'))\n"
-        "print(agent.start(job, agent.new_folder('r'), 60), flush=True)\n"
+        "print(agent.jobs.start(job, agent.files.new_folder('r'), 60), flush=True)\n"
         "time.sleep(60)"
     )
     host = other_host(rig, body)
@@ -396,5 +396,5 @@ def test_a_host_killed_while_a_run_goes_on_finds_it_again_by_its_token(rig: Rig,
     token = host.stdout.readline().decode().strip()
     host.kill()
     host.wait()
-    assert agent.wait(token).exit_code == 0
+    assert agent.jobs.wait(token).exit_code == 0
     assert (rig.root / "work/runs/r/out").read_text() == "fine\n"

@@ -120,10 +120,10 @@ def test_a_board_that_takes_connections_and_says_nothing_is_given_up(rig: Rig, t
     """Each try costs 4.5 s, more than the longest pause: it once began a new patience each time, for minutes."""
     with rig.open(transport, connect_timeout_s=3.0) as link:
         agent = agent_on(link, patience_s=6.0)
-        token = agent.start(Invocation(("sleep", "60")), agent.new_folder("silent"), 60)
+        token = agent.jobs.start(Invocation(("sleep", "60")), agent.files.new_folder("silent"), 60)
         rig.link.frozen.set()
         rig.link.cut()
-        assert loses(lambda: agent.wait(token), 60.0)
+        assert loses(lambda: agent.jobs.wait(token), 60.0)
         rig.link.heal()
 
 

@@ -72,14 +72,14 @@ def test_a_run_that_never_ends_by_the_boards_word_is_given_up(board: Board) -> N
     agent = board.lying("poll", says(b"state=running\nelapsed_cs=-5\nlog_bytes=1\nend=1\n"))
     began = time.monotonic()
     with pytest.raises(BoardError, match="says that the tool still runs"):
-        agent.wait("abc", limit_s=-59.0)
+        agent.jobs.wait("abc", limit_s=-59.0)
     assert time.monotonic() - began < 30
 
 
 def test_numbers_of_thousands_of_digits_are_no_crash(board: Board) -> None:
     digits, md5 = b"9" * 6000, b"0" * 32
     lines = b"section=size\n%s a\n7 b\nsection=md5\n%s  ./b\nsection=odd\n%s %s c\nend=1\n" % (digits, md5, digits, md5)
-    assert list(board.lying("hash", says(lines)).hash("anywhere")) == ["b"]
+    assert list(board.lying("hash", says(lines)).files.hash("anywhere")) == ["b"]
 
 
 def test_names_that_lead_out_of_the_folder_are_never_asked_for(board: Board, tmp_path: Path) -> None:
@@ -87,20 +87,20 @@ def test_names_that_lead_out_of_the_folder_are_never_asked_for(board: Board, tmp
     sizes = b"".join(b"5 " + name + b"\n" for name in names)
     odd = b"5 %s \\0056\\0056/evil\n" % (b"0" * 32)
     agent = board.lying("hash", says(b"section=size\n" + sizes + b"section=md5\nsection=odd\n" + odd + b"end=1\n"))
-    assert list(agent.hash("anywhere")) == ["good"]
+    assert list(agent.files.hash("anywhere")) == ["good"]
 
 
 def test_a_million_names_are_refused_before_they_fill_the_memory(board: Board) -> None:
     lie = 'out.write(b"section=size\\n"); [out.write(b"1 layer-%d\\n" % i) for i in range(10**6)]'
     with pytest.raises(BoardError, match=r"more than 1000 files.*"):
-        board.lying("hash", lie, max_files=1000).hash("anywhere")
+        board.lying("hash", lie, max_files=1000).files.hash("anywhere")
 
 
 def test_a_little_gzip_that_holds_gigabytes_of_zeros_is_refused(board: Board) -> None:
     zeros = f"out.write(z.compress(bytes({2**20})))"
     lie = f"import zlib; z = zlib.compressobj(9, zlib.DEFLATED, 31)\n    for _ in range(4096): {zeros}"
     with pytest.raises(BoardError, match="more than 1000 files"):
-        board.lying("hash", lie, max_files=1000).hash("anywhere")
+        board.lying("hash", lie, max_files=1000).files.hash("anywhere")
 
 
 def test_what_follows_a_compressed_stream_is_refused_and_not_kept() -> None:
@@ -112,10 +112,10 @@ def test_what_follows_a_compressed_stream_is_refused_and_not_kept() -> None:
 
 def test_a_refusal_in_place_of_files_is_told_as_one(board: Board, tmp_path: Path) -> None:
     agent = board.lying("pack", says(b"error=stale_lease\ndetail=1.ab\nend=1\n"))
-    place = agent.new_folder("run")
+    place = agent.files.new_folder("run")
     (Path(place) / "a").write_text("a")
     with pytest.raises(Refused, match="lease is over"):
-        agent.fetch(place, ["a"], tmp_path / "got")
+        agent.files.fetch(place, ["a"], tmp_path / "got")
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_a_refusal_in_place_of_files_is_told_as_one(board: Board, tmp_path: Path
 )
 def test_nonsense_in_place_of_files_writes_nothing(board: Board, tmp_path: Path, lie: str) -> None:
     agent = board.lying("pack", lie)
-    place = agent.new_folder("run")
+    place = agent.files.new_folder("run")
     (Path(place) / "a").write_text("a")
     with pytest.raises(CouldNotMeasure):
-        agent.fetch(place, ["a"], tmp_path / "got", Quotas(10, 1000))
+        agent.files.fetch(place, ["a"], tmp_path / "got", Quotas(10, 1000))
     assert [path for path in (tmp_path / "got").rglob("*") if path.is_file()] == []
 
 
@@ -185,30 +185,30 @@ def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie:
 def test_more_files_than_allowed_are_refused_however_short_their_names(board: Board) -> None:
     lie = says(b"section=size\n" + b"".join(b"1 %x\n" % index for index in range(11)) + b"section=md5\nend=1\n")
     with pytest.raises(BoardError, match=r"more than 10 files in .*") as error:
-        board.lying("hash", lie, max_files=10).hash("anywhere")
+        board.lying("hash", lie, max_files=10).files.hash("anywhere")
     assert "limits: max_files" in error.value.hint
 
 
 def test_the_limits_of_the_inventory_reach_the_agent(board: Board) -> None:
     limits = Limits(max_files=7, cache_bytes=9)
     agent = Agent.of(local_board(board.folder / "board", limits=limits), board.link)  # type: ignore[arg-type]
-    assert (agent.max_files, agent.cache_bytes) == (7, 9)
+    assert (agent.files.max_files, agent.cache.limit_bytes) == (7, 9)
 
 
 def test_an_answer_that_never_comes_ends_by_the_time_limit(board: Board) -> None:
     agent = board.lying("clocks", "time.sleep(3600)")
     with pytest.raises(CommandTimeout, match="did not end within 1 s"):
-        agent.ask("clocks", timeout_s=1.0)
+        agent.link.ask("clocks", timeout_s=1.0)
 
 
 @pytest.mark.parametrize("token", [b"1.a $(touch pwned)", b"1.a\\0012end=1", b"../../x", b"", b"-rf /", b"1.\\0033[2J"])
 def test_a_token_of_the_board_is_never_more_than_a_word(board: Board, token: bytes) -> None:
     """`lease` is a verb with a word in front: `lease take ...`."""
     agent = board.lying("lease", says(b"lease=" + token + b"\nend=1\n"))
-    agent.take_lease("anna", 60)
-    if agent.lease_token:
+    agent.lease.take("anna", 60)
+    if agent.link.lease_token:
         with pytest.raises(CouldNotMeasure) as error:
-            agent.new_folder("x")
+            agent.files.new_folder("x")
         assert error.value.message.isprintable()
     assert not list(board.folder.rglob("pwned")) and not list(board.folder.rglob("work/runs/x"))
 

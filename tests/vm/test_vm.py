@@ -97,9 +97,9 @@ def _switched_on(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> 
 def agent(bench: Bench) -> Iterator[Agent]:
     made = bench.agent()
     yield made
-    made.lease_token = ""
+    made.link.lease_token = ""
     made.clean(keep_cache=True)
-    made.transport.close()
+    made.link.transport.close()
 
 
 def sh(script: str) -> Invocation:
@@ -112,7 +112,7 @@ def random_file(path: Path, size: int) -> Path:
 
 
 def on_board(agent: Agent, script: str) -> str:
-    done = agent.transport.run(["sh", "-c", script], timeout_s=60)
+    done = agent.link.transport.run(["sh", "-c", script], timeout_s=60)
     return done.out.decode().strip()
 
 
@@ -121,38 +121,38 @@ def test_the_board_is_a_small_aarch64_linux(agent: Agent) -> None:
     assert facts.arch == "aarch64" and facts.work == WORK and facts.cpu_count == 2
     assert facts.tools["busybox"].endswith("busybox") and facts.tools["python3"] == ""
     assert facts.free_bytes is not None and 10 * MEGABYTE < facts.free_bytes < 100 * MEGABYTE
-    assert "load1" in agent.sense().values
+    assert "load1" in agent.jobs.sense().values
 
 
 def test_push_run_hash_and_pull(agent: Agent, tmp_path: Path) -> None:
-    put = agent.put_file(random_file(tmp_path / "model.bin", 3 * MEGABYTE))
-    assert put.sent_bytes == 3 * MEGABYTE and agent.put_file(tmp_path / "model.bin").sent_bytes == 0
-    place = agent.new_folder("first run")
+    put = agent.cache.put_file(random_file(tmp_path / "model.bin", 3 * MEGABYTE))
+    assert put.sent_bytes == 3 * MEGABYTE and agent.cache.put_file(tmp_path / "model.bin").sent_bytes == 0
+    place = agent.files.new_folder("first run")
     script = f"cp {put.path} 'a b\nc'; for i in $(seq 100); do echo $i >layer-$i.bin; done; echo done; exit 3"
-    state = agent.wait(agent.start(sh(script), f"{place}/debug", 60, sense_every_s=1))
+    state = agent.jobs.wait(agent.jobs.start(sh(script), f"{place}/debug", 60, sense_every_s=1))
     assert (state.state, state.exit_code) == ("done", 3)
-    facts = agent.hash(f"{place}/debug")
+    facts = agent.files.hash(f"{place}/debug")
     assert len(facts) == 102 and facts["a b\nc"] == FileFacts(3 * MEGABYTE, put.md5)
-    stored = agent.fetch(f"{place}/debug", list(facts), tmp_path / "got")
+    stored = agent.files.fetch(f"{place}/debug", list(facts), tmp_path / "got")
     assert hashlib.md5((tmp_path / "got" / stored["a b\nc"]).read_bytes()).hexdigest() == put.md5
     assert (tmp_path / "got" / "layer-77.bin").read_text() == "77\n"
 
 
 def test_a_tool_that_forks_and_hangs_is_ended_by_the_board(agent: Agent) -> None:
     script = "sleep 7777 & setsid sleep 7777 & trap '' TERM; while :; do sleep 7777; done"
-    state = agent.wait(agent.start(sh(script), agent.new_folder("hang"), 2))
+    state = agent.jobs.wait(agent.jobs.start(sh(script), agent.files.new_folder("hang"), 2))
     assert state.timed_out
     assert on_board(agent, "ps | grep -c '[s]leep 7777'") == "0"
 
 
 def test_one_user_at_a_time(bench: Bench, agent: Agent) -> None:
     other = bench.agent()
-    agent.take_lease("anna", 30)
+    agent.lease.take("anna", 30)
     with pytest.raises(BoardError, match="held by anna"):
-        other.new_folder("x")
-    agent.release_lease()
-    other.take_lease("ben", 30)
-    other.release_lease()
+        other.files.new_folder("x")
+    agent.lease.release()
+    other.lease.take("ben", 30)
+    other.lease.release()
 
 
 def test_a_model_larger_than_the_disk_is_refused(agent: Agent, tmp_path: Path) -> None:
@@ -160,34 +160,34 @@ def test_a_model_larger_than_the_disk_is_refused(agent: Agent, tmp_path: Path) -
     with model.open("wb") as file:
         file.truncate(200 * MEGABYTE)
     with pytest.raises(BoardError, match="no space"):
-        agent.put_file(model)
+        agent.cache.put_file(model)
 
 
 def test_a_tool_that_fills_the_disk_is_told_and_cleaned_up(agent: Agent) -> None:
-    place = agent.new_folder("full")
-    state = agent.wait(agent.start(sh("cat /dev/zero >zeros; exit 9"), place, 120))
+    place = agent.files.new_folder("full")
+    state = agent.jobs.wait(agent.jobs.start(sh("cat /dev/zero >zeros; exit 9"), place, 120))
     assert (state.state, state.exit_code) == ("done", 9)
-    agent.remove(place)
+    agent.files.remove(place)
     free = agent.hello().free_bytes
     assert free is not None and free > 50 * MEGABYTE
 
 
 def test_a_reboot_in_the_middle_of_a_run_is_noticed(bench: Bench, agent: Agent) -> None:
-    place = agent.new_folder("reboot")
-    token = agent.start(sh("sleep 600"), place, 900)
+    place = agent.files.new_folder("reboot")
+    token = agent.jobs.start(sh("sleep 600"), place, 900)
     before = agent.hello().boot
     bench.machine.say("reboot")
     with pytest.raises(BoardError, match="the board was rebooted"):
-        agent.wait(token)
+        agent.jobs.wait(token)
     assert agent.hello().boot != before
 
 
 def test_a_power_cut_in_the_middle_of_a_run_is_noticed(bench: Bench, agent: Agent) -> None:
-    token = agent.start(sh("sleep 600"), agent.new_folder("cut"), 900)
+    token = agent.jobs.start(sh("sleep 600"), agent.files.new_folder("cut"), 900)
     on_board(agent, "sync")
     booting = bench.cut_and_boot(0.5)
     with pytest.raises(BoardError, match=r"rebooted|does not know the run"):
-        agent.wait(token)
+        agent.jobs.wait(token)
     booting.join()
 
 
@@ -195,7 +195,7 @@ def test_a_power_cut_in_the_middle_of_a_push_is_made_good(bench: Bench, agent: A
     model = random_file(tmp_path / "model.bin", 24 * MEGABYTE)
     half = threading.Event()
     booting = bench.cut_and_boot(half)
-    put = agent.put_file(model, lambda now, total: half.set() if now > total // 2 else None)
+    put = agent.cache.put_file(model, lambda now, total: half.set() if now > total // 2 else None)
     booting.join()
     digest = hashlib.md5(model.read_bytes()).hexdigest()
     assert on_board(agent, f"md5sum {put.path}").split()[0] == digest
@@ -204,22 +204,24 @@ def test_a_power_cut_in_the_middle_of_a_push_is_made_good(bench: Bench, agent: A
 def test_a_model_that_a_power_cut_emptied_is_sent_again(bench: Bench, agent: Agent, tmp_path: Path) -> None:
     """Without a sync the file may be there by name and hold zeros: its md5 is looked at after every boot."""
     model = random_file(tmp_path / "model.bin", 2 * MEGABYTE)
-    agent.put_file(model)
+    agent.cache.put_file(model)
     booting = bench.cut_and_boot(0.0)
     booting.join()
-    put = agent.put_file(model)
+    put = agent.cache.put_file(model)
     assert on_board(agent, f"md5sum {put.path}").split()[0] == put.md5
 
 
 def test_a_power_cut_in_the_middle_of_a_pull_goes_on_after_the_boot(bench: Bench, agent: Agent, tmp_path: Path) -> None:
-    place = agent.new_folder("pull")
+    place = agent.files.new_folder("pull")
     on_board(agent, f"cd {place}; for i in $(seq 40); do head -c 500000 /dev/urandom >$i.bin; done; sync")
-    names = list(agent.hash(place))
+    names = list(agent.files.hash(place))
     some = threading.Event()
     booting = bench.cut_and_boot(some)
-    stored = agent.fetch(place, names, tmp_path / "got", progress=lambda now, _: some.set() if now > 4e6 else None)
+    stored = agent.files.fetch(
+        place, names, tmp_path / "got", progress=lambda now, _: some.set() if now > 4e6 else None
+    )
     booting.join()
-    facts = agent.hash(place)
+    facts = agent.files.hash(place)
     assert len(stored) == 40
     assert all(hashlib.md5((tmp_path / "got" / n).read_bytes()).hexdigest() == facts[n].md5 for n in names)
 

@@ -62,9 +62,9 @@ def played(bench: Bench, agent: Agent, recorded: Path, tmp_path: Path) -> Iterat
         on_board(agent, f"mkdir -p /data/rec/{mode} /data/bin; rm -f /data/calls /data/slow")
         for file in (recorded / mode).iterdir():
             target = f"/data/rec/{mode}.log" if file.name == "log.txt" else f"/data/rec/{mode}/{file.name}"
-            agent.transport.push(file, target, timeout_s=60)
+            agent.link.transport.push(file, target, timeout_s=60)
     (tmp_path / "python3").write_text(PLAYED)
-    agent.transport.push(tmp_path / "python3", "/data/bin/python3", timeout_s=60)
+    agent.link.transport.push(tmp_path / "python3", "/data/bin/python3", timeout_s=60)
     on_board(agent, "chmod 755 /data/bin/python3; sync")
     fields = {"platform": "ort", "soc": "a53", "address": "127.0.0.1", "port": bench.port, "user": "root"}
     fields |= {"identity": str(bench.folder / "id"), "known_hosts": str(bench.folder / "known_hosts"), "work": WORK}
@@ -201,15 +201,15 @@ def test_a_power_cut_at_any_moment_is_called_a_reboot(
 
 
 def test_a_power_cut_ends_a_lease(bench: Bench, agent: Agent) -> None:
-    agent.take_lease("anna", 600)
+    agent.lease.take("anna", 600)
     on_board(agent, "sync")
     bench.cut_and_boot(0.0).join()
     other = bench.agent()
-    assert not other.show_lease().held
+    assert not other.lease.show().held
     with pytest.raises(BoardError, match="rebooted"):
-        agent.new_folder("late")
-    other.take_lease("ben", 60)
-    other.release_lease()
+        agent.files.new_folder("late")
+    other.lease.take("ben", 60)
+    other.lease.release()
 
 
 def test_a_full_disk_of_the_machine_is_said_and_the_next_run_works(digits: Built, agent: Agent, played: Path) -> None:
