@@ -1,4 +1,4 @@
-"""Does the board compute what the PC toolchain promised, layer by layer, and where does the time go?"""
+"""Check a compiled model on an NPU board against its PC reference, layer by layer, and show where the time goes."""
 
 import os
 

@@ -13,16 +13,16 @@ JSON_IN_ARGV = "harness.json_in_argv"  # in the context's meta: known before an 
 
 # name -> first line of its help. Kept here so that the list needs no import; tests hold it to the commands.
 COMMANDS = {
-    "run": "Run MODEL on a board, compare with the PC layer by layer, and write an HTML report.",
-    "compare": "Compare what a board left with what the PC says, layer by layer.",
-    "reference": "Run an ONNX on this PC and keep every intermediate tensor.",
-    "report": "Render RUN as one self-contained HTML file.",
-    "inspect": "Say what FILEs are and what they hold.",
-    "convert": "Make the input file that a board takes from a picture, an array (.npy), a PC dump or a raw tensor.",
+    "run": "Run a model on a board, compare it with the PC layer by layer, and write an HTML report.",
+    "compare": "Compare a board's tensor dumps with the PC reference, layer by layer.",
+    "reference": "Run an ONNX model on this PC and save every intermediate tensor.",
+    "report": "Write a run's report as one self-contained HTML page.",
+    "inspect": "Identify files and show their contents.",
+    "convert": "Convert a picture, an array (.npy), a PC dump or a raw tensor to a board's input file.",
     "boards": "List, check, trust, lease, clean and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
-    "policy": "Show and check the policies that judge layers.",
-    "lint": "Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik ptq json.",
+    "policy": "Show and check tolerance policies.",
+    "lint": "Check a toolchain config: hb_mapper or hb_compile YAML, or Magik ptq JSON.",
 }
 
 
@@ -63,6 +63,10 @@ class LateGroup(click.Group):
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         try:
             return super().make_context(*args, **extra)
+        except click.UsageError as error:  # of an option of `harness` itself
+            if _is_help(error):
+                raise
+            sys.exit(_usage_error(error.ctx, error))
         except KeyboardInterrupt:  # before a command began; click would end with 1, which says "measured and bad"
             sys.exit(COULD_NOT_MEASURE)
 
@@ -84,13 +88,14 @@ class LateGroup(click.Group):
             click.echo("interrupted", err=True)
             sys.exit(COULD_NOT_MEASURE)
         except click.Abort:  # a question that was answered with no; click's own code is that of "measured and bad"
-            click.echo("nothing was done", err=True)
+            click.echo("cancelled, nothing done", err=True)
             sys.exit(ASKED_WRONGLY)
         except click.exceptions.Exit:
             raise
         except click.ClickException as error:
-            _as_json(ctx, error)
-            raise
+            if _is_help(error):
+                raise
+            sys.exit(_usage_error(ctx, error))
         except Exception as error:
             sys.exit(_unforeseen(error))
 
@@ -100,20 +105,43 @@ def _refuse_empty(ctx: click.Context, args: list[str]) -> None:
     for before, text in zip(["", *args], args, strict=False):
         option = before if text == "" else text[:-1] if text.startswith("--") and text.endswith("=") else None
         if option is not None:
-            named = f"{option} is followed by an empty value" if option.startswith("-") else "an argument is empty"
-            error = click.UsageError(f"{named}: is a variable of the shell not set?", ctx)
-            _as_json(ctx, error)
-            raise error
+            named = f"{option}: empty value" if option.startswith("-") else "empty argument"
+            raise click.UsageError(f"{named} (unset shell variable?)", ctx)
 
 
-def _as_json(ctx: click.Context, error: click.ClickException) -> None:
-    """Where --json was typed, what was asked wrongly is an answer in JSON too; click says it on stderr."""
-    if ctx.meta.get(JSON_IN_ARGV):
-        from harness.cli.common import emit_json
+def _is_help(error: click.ClickException) -> bool:
+    """Whether a group was typed without a command: newer versions of click raise its help as an error."""
+    return type(error).__name__ == "NoArgsIsHelpError"
 
-        asked = getattr(error, "ctx", None)
-        hint = f"{asked.command_path} --help" if asked else ""
-        emit_json({"error": error.format_message(), "hint": hint, "exit_code": error.exit_code})
+
+def _usage_error(ctx: click.Context | None, error: click.ClickException) -> int:
+    """click's own errors in the one style of all others; on stdout too where --json was typed."""
+    from harness.cli.common import json_error, say_error
+
+    place = getattr(error, "ctx", None) or ctx
+    shown = as_ours(error, place.command_path if place else "harness")
+    say_error(shown)
+    if ctx is not None and ctx.meta.get(JSON_IN_ARGV):
+        json_error(shown)
+    return error.exit_code
+
+
+def as_ours(error: click.ClickException, command: str) -> HarnessError:
+    """click's sentence as ours: lower case, no full stop, and what it proposes in the hint."""
+    import re
+
+    from harness.errors import AskedWrongly
+
+    text = error.format_message().strip()
+    text = text.replace("a valid float range", "a number").replace("a valid integer range", "a whole number")
+    proposal = re.search(r"[. ]*(\(Did you mean[^)]*\)|Did you mean [^?]*\?|\(Possible options: [^)]*\))$", text)
+    fact = (text[: proposal.start()] if proposal else text).rstrip(".")
+    hint = f"{_lower(proposal[1].strip('()'))} See {command} --help" if proposal else f"{command} --help"
+    return AskedWrongly(_lower(fact), hint)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _unforeseen(error: Exception) -> int:
@@ -151,7 +179,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     help="Show the version.",
 )
 def cli() -> None:
-    """Does the board compute what the PC toolchain promised, layer by layer, and where does the time go?
+    """Check a compiled model on an NPU board against its PC reference, layer by layer, and show where the time goes.
 
     \b
     First steps, with no board at hand:

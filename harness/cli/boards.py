@@ -53,7 +53,7 @@ def command() -> None:
 @hosts_option
 @json_option
 @click.option("--tag", default="", help="Only boards with this tag.")
-@click.option("--leases", is_flag=True, help="Ask each board of the inventory who has it, and for how long already.")
+@click.option("--leases", is_flag=True, help="Ask each board for its lease: holder and times.")
 def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> None:
     """Show every board of the inventory and the built-in emulated ones.
 
@@ -72,7 +72,7 @@ def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> No
         return
     if tag and not boards:
         note(f"no board has the tag {tag!r}")
-    columns = ["board", "platform", "soc", "reached by", "kind", "tags", *(["who has it"] if leases else [])]
+    columns = ["board", "platform", "soc", "reached by", "kind", "tags", *(["lease"] if leases else [])]
     rows = [[b.name, b.platform, b.soc, _place(b), "emulated" if b.emulated else "real", _tags(b)] for b in boards]
     for row, board in zip(rows, boards, strict=True):
         row += [holders[board.name][1] if board.name in holders else ""] if leases else []
@@ -103,7 +103,7 @@ def _holder(board: Board) -> tuple[dict[str, object], str]:
 def _lease_words(facts: LeaseFacts) -> str:
     if not facts.held:
         return "free"
-    return f"{facts.holder}, since {facts.age_s:.0f} s, for at most {facts.left_s:.0f} s more"
+    return f"leased by {facts.holder} for {facts.age_s:.0f} s, at most {facts.left_s:.0f} s left"
 
 
 def _tags(board: Board) -> str:
@@ -138,9 +138,9 @@ def _facts(board: Board) -> dict[str, object]:
 @hosts_option
 @json_option
 def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
-    """Connect to boards and say what answers: system, tools, free space; and whether `soc:` is what the board says.
+    """Connect to boards and check system, tools, free space, and that `soc:` in hosts.yaml is right.
 
-    When none is named: those of hosts.yaml, or without such a file the built-in emulated ones.
+    Default: all boards of hosts.yaml, or without one the built-in emulated boards.
 
     \b
     Examples:
@@ -172,7 +172,7 @@ def _check(board: Board, hosts: Path | None) -> dict[str, object]:
         answer = {"board": board.name} | look_at(board, ask_password)
         if answer["state"] == WRONG_SOC:
             where = _line(board.name, hosts)
-            answer["remark"] = f"{where}: `soc: {board.soc}` is wrong, change that line: {answer['remark']}"
+            answer["remark"] = f"{where}: wrong `soc: {board.soc}`: {answer['remark']}"
         return answer
     except HarnessError as error:
         return {"board": board.name, "state": "no answer", "remark": f"{error.message} ({error.hint})"}
@@ -199,18 +199,18 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
     \b
     Examples:
       harness boards trust x5-01
-      harness boards trust x5-01 --replace      after it was flashed anew
+      harness boards trust x5-01 --replace      after reflashing
     """
     from harness.boards.hostkeys import fetch, known_hosts_file
     from harness.boards.inventory import find_board
 
     board = find_board(name, hosts)
     if board.transport == "local" or (board.emulated and board.emulated.server != SERVED):
-        raise InputError(f"{name} has no host key to trust: it runs on this PC", f"harness boards check {name}")
+        raise InputError(f"{name} has no host key: it runs on this PC", f"harness boards check {name}")
     key = fetch(board.address, board.port, timeout_s=board.limits.connect_timeout_s)
     note(f"{board.address}:{board.port} shows {key.kind} {key.sha256}")
     if not yes:
-        click.confirm("Is this the board's own fingerprint?", abort=True, err=True)
+        click.confirm("Is this the board's fingerprint?", abort=True, err=True)
     target = known_hosts_file(board)
     _record(target, board, key, replace)
     if as_json:
@@ -232,7 +232,7 @@ def _record(target: Path, board: Board, key: object, replace: bool) -> None:
     "--wheels",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder with numpy and onnxruntime wheels for the board; a wrong folder says how to fetch them.",
+    help="Folder with numpy and onnxruntime wheels for the board.",
 )
 @hosts_option
 @json_option
@@ -257,12 +257,12 @@ def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) ->
 @command.command(name="lease")
 @click.argument("name", shell_complete=complete_board)
 @click.option(
-    "--minutes", type=FiniteRange(0.1, 24 * 60), help="Take the board for so long, or stretch your own lease."
+    "--minutes", metavar="N", type=FiniteRange(0.1, 24 * 60), help="Take the board for N minutes, or extend your lease."
 )
 @hosts_option
 @json_option
 def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -> None:
-    """Show who has a board, or take it by hand (--minutes) for your own work and runs.
+    """Show who holds a board, or take a lease (--minutes) for manual work and your own runs.
 
     \b
     Examples:
@@ -281,11 +281,11 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
 
 @command.command(name="release")
 @click.argument("name", shell_complete=complete_board)
-@click.option("--force", is_flag=True, help="End another holder's lease too; its runs are refused from then on.")
+@click.option("--force", is_flag=True, help="Also end another holder's lease; its runs fail from then on.")
 @hosts_option
 @json_option
 def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
-    """Give back a board taken by hand, or end somebody's lease (--force).
+    """Release your lease, or end another holder's (--force).
 
     \b
     Example:
@@ -298,19 +298,21 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
     if as_json:
         emit_json({"board": name, "was_held": was_held})
     else:
-        click.echo(f"{name}: {'released' if was_held else 'was free already'}")
+        click.echo(f"{name}: {'released' if was_held else 'not leased'}")
 
 
 @command.command(name="clean")
 @click.argument("name", shell_complete=complete_board)
-@click.option("--keep-cache", is_flag=True, help="Leave models and inputs, so that the next run need not send them.")
+@click.option(
+    "--keep-cache", is_flag=True, help="Keep cached models and inputs, so that the next run does not send them again."
+)
 @hosts_option
 @json_option
 def clean_board(name: str, keep_cache: bool, hosts: Path | None, as_json: bool) -> None:
-    """Delete everything that harness left on a board: runs, pushes, models, its agent. Refused while somebody has it.
+    """Delete harness's files on a board: runs, cached models and inputs, the agent. Not while leased by another.
 
     \b
-    What still runs under your own lease stays, with what it needs; so does what `harness boards prepare` installed.
+    Runs in progress under your own lease stay, with their files; so does what `harness boards prepare` installed.
 
     \b
     Examples:
@@ -326,19 +328,19 @@ def clean_board(name: str, keep_cache: bool, hosts: Path | None, as_json: bool) 
         emit_json({"board": name} | facts)
         return
     free = f", {cleaned.free_bytes // 10**6} MB free" if cleaned.free_bytes is not None else ""
-    left = f"; {len(cleaned.going_on)} still going on, left alone" if cleaned.going_on else ""
-    click.echo(f"{name}: cleaned, {cleaned.runs} runs deleted{left}{free}")
+    left = f"; {len(cleaned.going_on)} still running, kept" if cleaned.going_on else ""
+    click.echo(f"{name}: {cleaned.runs} runs deleted{left}{free}")
 
 
 @command.command(name="password")
 @click.argument("name", shell_complete=complete_board)
-@click.option("--delete", is_flag=True, help="Forget the password that is kept.")
+@click.option("--delete", is_flag=True, help="Delete the stored password.")
 @hosts_option
 @json_option
 def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None:
-    """Keep a board's password in the keyring of this PC, or forget it (--delete).
+    """Store a board's password in this PC's keyring, or delete it (--delete).
 
-    It is asked for twice and not shown; from a pipe one line of standard input is taken. Needs the library `keyring`.
+    Prompts twice without echo, or reads one line from a pipe. Needs the Python package `keyring`.
 
     \b
     Examples:
@@ -353,10 +355,10 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
         raise InputError(f"{name} takes no password: it runs on this PC", f"harness boards check {name}")
     if delete:
         did = passwords.delete(board)
-        said = "forgotten" if did else "none was kept"
+        said = "password deleted" if did else "no password stored"
     else:
         kept_in = passwords.store(board, new_password(name))
-        did, said = True, f"kept in {kept_in}; try it: harness boards check {name}"
+        did, said = True, f"stored in {kept_in}; test it: harness boards check {name}"
     if as_json:
         emit_json({"board": name, "deleted": did} if delete else {"board": name, "kept_in": kept_in})
     else:

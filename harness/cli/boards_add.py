@@ -21,21 +21,25 @@ PLATFORMS = ("hbdnn", "ucp", "magik", "ort")  # held to platforms.NAMES by a tes
 @click.command(name="add")
 @click.argument("name")
 @click.argument("login", metavar="[USER@]HOST[:PORT]")
-@click.option("--port", type=click.IntRange(1, 65535), help="Of its SSH server. Default: 22, or ssh_config's.")
-@click.option("--platform", type=click.Choice(PLATFORMS), help="Where it cannot be told, or is told wrongly.")
-@click.option("--jump", default="", metavar="USER@HOST[:PORT]", help="Through this host.")
+@click.option("--port", type=click.IntRange(1, 65535), help="SSH port. Default: ssh_config's, else 22.")
+@click.option("--platform", type=click.Choice(PLATFORMS), help="Platform. Default: detected.")
+@click.option("--jump", default="", metavar="USER@HOST[:PORT]", help="SSH jump host.")
 @click.option("--identity", default="", metavar="FILE", help="Private key. Default: the ssh agent and the usual keys.")
-@click.option("--work", default="", metavar="FOLDER", help="Folder on the board. Default: the first one with room.")
-@click.option("--fingerprint", default="", metavar="SHA256:...", help="The host key's: for scripts, instead of asking.")
+@click.option(
+    "--work", default="", metavar="FOLDER", help="Work folder on the board. Default: the first with enough space."
+)
+@click.option(
+    "--fingerprint", default="", metavar="SHA256:...", help="Expected host key fingerprint, for scripts (no prompt)."
+)
 @click.option("--yes", is_flag=True, help="Record the host key without asking (only on a network you trust).")
 @hosts_option
 @json_option
 def add(name: str, login: str, **given: Any) -> None:
-    """Meet a board, find out what it is, try it, and write it into hosts.yaml.
+    """Detect a board's platform, test it, and add it to hosts.yaml.
 
-    Shows its host key and records it, tells platform, SoC, image, versions, tools and libraries, makes a tiny run, and
-    says what is missing and where it comes from. The rest of hosts.yaml stays as it is. The same command again changes
-    nothing and looks again; a name that another board has is refused.
+    Shows and records its host key; reports platform, SoC, image, versions, tools and libraries; makes a small test run;
+    lists what is missing and where to get it. Other entries of hosts.yaml are unchanged. Running the command again
+    checks the board again and writes nothing; a name already used for another board is refused.
 
     \b
     Examples:
@@ -45,7 +49,7 @@ def add(name: str, login: str, **given: Any) -> None:
       harness boards add x5-01 root@192.168.1.10 --fingerprint SHA256:Jm3... --json
 
     \b
-    Exit codes: 0 added and ready, 2 asked wrongly, 3 no answer, or added and something that every run needs is missing.
+    Exit codes: 0 added and ready, 2 usage error, 3 no answer, or a required part is missing.
     """
     from harness.boards import adding
 
@@ -62,7 +66,7 @@ def add(name: str, login: str, **given: Any) -> None:
     else:
         _show(added)
     if not added.file:
-        raise InputError(added.notes[-1].partition(";")[0], f"paste the block of {name} into {file} by hand")
+        raise InputError(added.notes[-1].partition(";")[0], f"add the block of {name} to {file} by hand")
     if not added.is_ready:
         raise SystemExit(CouldNotMeasure.exit_code)
 
@@ -77,15 +81,15 @@ def _agree(fingerprint: str, yes: bool) -> Any:
         if fingerprint:
             raise HostKeyError(
                 f"{where}: its host key is {kind} {sha256}, not {fingerprint}",
-                "is it the right board? its own words: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the board",
+                "check the address, or on the board: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
             )
         if not yes and not sys.stdin.isatty():
             raise InputError(
-                f"{where}: its host key is not known, and there is no terminal to ask at",
-                f"compare it with the board's own, then: --fingerprint {sha256}",
+                f"{where}: unknown host key, and no terminal to confirm it",
+                f"if it is the board's fingerprint: --fingerprint {sha256}",
             )
         if not yes:
-            click.confirm("Is this the board's own fingerprint?", abort=True, err=True)
+            click.confirm("Is this the board's fingerprint?", abort=True, err=True)
         note(f"recorded in {target}")
 
     return agree
@@ -94,8 +98,8 @@ def _agree(fingerprint: str, yes: bool) -> Any:
 def _show(added: Added) -> None:
     board, facts, trial = added.board, added.facts, added.trial
     rows = [
-        ("board", f"{board.name}: platform {board.platform}, soc {board.soc or 'not told'}"),
-        ("because", "; ".join(filter(None, (added.guess.evidence, added.guess.soc_evidence)))),
+        ("board", f"{board.name}: platform {board.platform}, soc {board.soc or 'unknown'}"),
+        ("detected by", "; ".join(filter(None, (added.guess.evidence, added.guess.soc_evidence)))),
         ("system", ", ".join(part for part in (facts.arch, facts.os, f"kernel {facts.kernel}", facts.libc) if part)),
         *((key, value) for key, value in added.guess.facts.items()),
         *((f"{name} version", text) for name, text in added.versions.items()),
@@ -103,25 +107,25 @@ def _show(added: Added) -> None:
         ("libraries", ", ".join(board.libraries)),
         ("work folder", next((f"{e.value} ({e.comment})" for e in added.entries if e.key == "work"), board.work)),
         (
-            "tiny run",
-            f"good: {trial.bytes} bytes sent in {trial.push_s:.2f} s, run in {trial.run_s:.2f} s",
+            "test run",
+            f"passed: {trial.bytes} bytes sent in {trial.push_s:.2f} s, run in {trial.run_s:.2f} s",
         ),
-        *((f"missing{' (needed)' if lack.needed else ''}", _lack(lack)) for lack in added.missing),
+        *((f"missing{' (required)' if lack.needed else ''}", _lack(lack)) for lack in added.missing),
         *(("note", text) for text in added.notes),
     ]
     for key, value in rows:
         if value:
-            click.echo(clean(f"{key:<18}{value}"))
+            click.echo(clean(f"{key:<20}{value}"))
     if added.already:
-        click.echo(clean(f"{board.name} is in {added.file} already: nothing was written"))
+        click.echo(clean(f"{board.name} is already in {added.file}: nothing written"))
     elif added.file:
-        click.echo(clean(f"written into {added.file}:\n{added.text}"))
+        click.echo(clean(f"written to {added.file}:\n{added.text}"))
     else:
         click.echo(clean(f"boards:\n{added.text}"))
 
 
 def _lack(lack: Any) -> str:
-    return f"{lack.what}, for {lack.wanted_for}; from: {lack.comes_from}"
+    return f"{lack.what}, needed for {lack.wanted_for}; get it from: {lack.comes_from}"
 
 
 def _facts(added: Added) -> dict[str, object]:

@@ -21,7 +21,7 @@ def only_one(**flags: object) -> None:
     """Refuse two ways to print one answer. Errors: UsageError naming them."""
     given = [f"--{name.replace('_', '-')}" for name, value in flags.items() if value]
     if len(given) > 1:
-        raise click.UsageError(f"{' and '.join(given)} exclude each other: give one of them.")
+        raise click.UsageError(f"{' and '.join(given)} cannot be used together.")
 
 
 ARGV = "harness.argv"  # in the context's meta: the words that were typed behind `harness`
@@ -34,7 +34,7 @@ def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
 
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=_remember, help="Print the answer, or the error, as JSON."
+    "--json", "as_json", is_flag=True, callback=_remember, help="Print the result, or the error, as JSON."
 )
 
 
@@ -58,7 +58,7 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-MIN_COVERAGE_HELP = "Share of the layers that must be compared, or exit code 3; default: the policy's, else any."
+MIN_COVERAGE_HELP = "Minimum share of layers compared; less is exit code 3. Default: the policy's."
 
 
 def complete_board(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -77,7 +77,7 @@ hosts_option = click.option(
     "hosts",
     type=click.Path(path_type=Path),
     default=None,
-    help="Inventory file; else $HARNESS_HOSTS, ./hosts.yaml, the user's config folder.",
+    help="Inventory file. Default: $HARNESS_HOSTS, ./hosts.yaml, or the user's config folder.",
 )
 
 # C0 and C1 controls but tab and newline, and the bidirectional overrides: bytes from a board never steer a terminal.

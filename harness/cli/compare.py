@@ -65,24 +65,30 @@ class CompareOptions:
 @click.command(name="compare")
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("dumps", type=click.Path(path_type=Path))
-@click.option("--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input of a reference that is an ONNX.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="[TENSOR=]FILE",
+    help="Input of an ONNX REFERENCE; repeatable.",
+)
 @reference_runtime_options
-@click.option("--policy", default="", metavar="NAME|FILE", help="What is within; built in: default.")
+@click.option("--policy", default="", metavar="NAME|FILE", help="Tolerance policy: built-in name or YAML file.")
 @click.option("--min-coverage", type=FiniteRange(0, 100), metavar="PERCENT", help=MIN_COVERAGE_HELP)
-@click.option("--map", "mapping", type=click.Path(path_type=Path), help="YAML lines `board name: reference name`.")
-@click.option("--graph", type=click.Path(path_type=Path), help="ONNX that tells the graph, and runs single ops.")
-@click.option("--float", "floats", type=click.Path(path_type=Path), help="Float reference: noise ratio per layer.")
-@click.option("--stage", "stages", multiple=True, metavar="NAME=PATH", help="An earlier stage, in order; repeatable.")
-@click.option("--previous", type=click.Path(path_type=Path), help="Reference of the frame before: tells stale data.")
-@click.option("--platform", default="", help="Dialect of the dumps' names; told by the names where it can be.")
-@click.option("--toolchain", default="", metavar="VERSION", help="Toolchain version, for policies that ask for it.")
-@click.option("--no-isolate", is_flag=True, help="Do not run single ops again with the board's own inputs.")
+@click.option("--map", "mapping", type=click.Path(path_type=Path), help="YAML: board tensor name to reference name.")
+@click.option("--graph", type=click.Path(path_type=Path), help="ONNX that provides the graph and runs single ops.")
+@click.option("--float", "floats", type=click.Path(path_type=Path), help="Float reference (noise ratio per layer).")
+@click.option("--stage", "stages", multiple=True, metavar="NAME=PATH", help="Earlier stage, in order; repeatable.")
+@click.option("--previous", type=click.Path(path_type=Path), help="Previous frame's reference (detects stale buffers).")
+@click.option("--platform", default="", help="Platform that wrote the dumps. Default: detected.")
+@click.option("--toolchain", default="", metavar="VERSION", help="Toolchain version, for version rules.")
+@click.option("--no-isolate", is_flag=True, help="Do not run single ops on the board's own inputs.")
 @click.option("--all", "show_all", is_flag=True, help="Show every row.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV.")
 @json_option
 @click.pass_context
 def command(context: click.Context, /, **asked: Any) -> None:
-    """Compare what a board left with what the PC says, layer by layer.
+    """Compare a board's tensor dumps with the PC reference, layer by layer.
 
     REFERENCE is a folder of `harness reference`, a folder of dumps, an .npz, or an ONNX with --input. DUMPS is a
     folder of dumps or an .npz.
@@ -95,7 +101,7 @@ def command(context: click.Context, /, **asked: Any) -> None:
       harness compare reference board-dumps --stage float=float_reference
 
     \b
-    Exit codes: 0 consistent, 1 diverges, 2 asked wrongly, 3 nothing comparable, or files damaged or lost.
+    Exit codes: 0 consistent, 1 diverges, 2 usage error, 3 nothing comparable, or dumps damaged or missing.
     """
     given = CompareOptions(**asked)
     only_one(json=given.as_json, csv=given.as_csv)
@@ -167,7 +173,7 @@ def _reference(given: CompareOptions) -> Reference:
     path: Path = given.reference
     run_here = [p for p in (path, given.floats) if p is not None and p.suffix == ".onnx"]
     if given.inputs and not run_here:
-        raise click.UsageError(f"--input is for a REFERENCE that is an ONNX; {path} holds its tensors already.")
+        raise click.UsageError(f"--input needs an ONNX as REFERENCE; {path} already holds tensors.")
     feed, runtime = (
         _feed(path, given.inputs),
         reference_runtime_of(given, str(path)),
@@ -182,8 +188,8 @@ def _refuse_turned(reference: Reference, dumps: Path) -> None:
 
     if reference.graph is None and (dumps / MANIFEST).is_file() and "runner" in read_manifest(dumps):
         raise InputError(
-            f"{dumps} is a folder of `harness reference`, given for DUMPS, and REFERENCE is none",
-            "the reference comes first: harness compare REFERENCE DUMPS",
+            f"{dumps} is a reference folder, given as DUMPS; REFERENCE is none",
+            "swap them: harness compare REFERENCE DUMPS",
         )
 
 
@@ -204,7 +210,7 @@ def _stages(given: Sequence[str]) -> dict[str, Path]:
     for text in given:
         name, sep, path = text.partition("=")
         if not sep or not name or not path:
-            raise InputError(f"--stage {text!r} is not NAME=PATH", "for example --stage float=float_reference")
+            raise InputError(f"--stage {text!r}: expected NAME=PATH", "for example --stage float=float_reference")
         stages[name] = Path(path)
     return stages
 
@@ -223,7 +229,7 @@ def _show(comparison: Comparison, limit: int) -> None:
     click.echo(_line(f"{verdict.word}: {verdict.detail}"))
     click.echo(
         f"compared {coverage.layers_compared} of {coverage.layers_total} layers, {share:.1%} of bytes; "
-        f"policy {comparison.policy}; graph {comparison.graph_source or 'unknown: file order'}"
+        f"policy {comparison.policy}; graph {comparison.graph_source or 'unknown, file order'}"
     )
     rows = sorted((layer for layer in comparison.layers if not _unmatched(layer)), key=_rank)
     _show_rows(rows[:limit])
@@ -320,7 +326,7 @@ def _show_blame(comparison: Comparison) -> None:
 
         click.echo(f"to do: {RULES['C-103'].advice}")
     for effect in comparison.extras.outputs:
-        same = {True: ", the same top-1", False: ", another top-1", None: ""}[effect.top1_same]
+        same = {True: ", same top-1", False: ", different top-1", None: ""}[effect.top1_same]
         size = "undefined" if effect.relative_l2 is None else f"{effect.relative_l2:.2g}"
         click.echo(_line(f"output {effect.name}: relative L2 {size}{same}"))
     ladder = comparison.extras.ladder
@@ -339,7 +345,7 @@ def _show_three_way(rows: Sequence[NoiseRow] | None) -> None:
     compared = sum(row.word != "not_compared" for row in rows)
     if not worst:
         told = f"three-way: {compared} of {len(rows)} layers have a float tensor"
-        click.echo(told + (", none with a noise ratio worth a look" if compared else ": nothing can be said"))
+        click.echo(told + (", no noise ratio above the limits" if compared else ": no result"))
     for row in worst[:SHOWN_NAMES]:
         click.echo(_line(f"three-way: {row.name}: noise ratio {row.ratio:.3g}: {row.word}"))
 
@@ -353,14 +359,14 @@ def _show_unmatched(rows: Sequence[Layer]) -> None:
     for row in [row for row in rows if row.reason in ("lost", "ambiguous")][:SHOWN_NAMES]:
         click.echo(_line(f"not compared ({row.reason}): {row.name}: {row.note}"))
     if any(row.reason == "lost" for row in rows):
-        click.echo("what a board never dumps by nature is named under `coverage: optional:` of a policy file")
-    for reason, why in (("no_dump", "the board left no dump of"), ("no_reference", "the reference does not have")):
+        click.echo("tensors that a board never dumps: list them under `coverage: optional:` in a policy file")
+    for reason, why in (("no_dump", "no board dump of"), ("no_reference", "not in the reference:")):
         names = [row.name for row in rows if row.reason == reason]
         if names:
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
             click.echo(_line(f"not compared ({reason}): {why} {', '.join(names[:SHOWN_NAMES])}{more}"))
         if names and reason == "no_dump":
-            click.echo("whether such a layer never has a dump or has lost it is not told; --min-coverage asks for more")
+            click.echo("such a layer may never be dumped, or its dump is missing; --min-coverage sets a minimum")
 
 
 # --------------------------------------------------------------------------- csv

@@ -54,30 +54,32 @@ class ConvertOptions:
 @click.command(name="convert")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--to", "form", type=click.Choice(FORMS), default="nhwc", show_default=True, help="Layout of the output.")
-@click.option("--size", default="", metavar="WxH", help="Size of the board's input; default: the source's.")
-@click.option("--fit", type=click.Choice(FITS), default="letterbox", show_default=True, help="How it gets that size.")
-@click.option("--pad", "padding", default=0, type=click.IntRange(0, 255), show_default=True, help="Of the letterbox.")
-@click.option("--channels", default=None, type=click.Choice(["1", "3", "4"]), help="Default: the source's.")
-@click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Of the output.")
-@click.option("--range", "levels", type=click.Choice(["full", "video"]), default="full", help="Of NV12's BT.601.")
-@click.option("--align", default=1, show_default=True, help="Rows padded to a multiple of so many bytes.")
-@click.option("--shape", default="", metavar="N,H,W,C", help="Of a raw source whose name does not tell it.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder; default: the current folder.")
+@click.option("--size", default="", metavar="WxH", help="Size of the board's input. Default: the source's.")
+@click.option("--fit", type=click.Choice(FITS), default="letterbox", show_default=True, help="Resize method.")
+@click.option(
+    "--pad", "padding", default=0, type=click.IntRange(0, 255), show_default=True, help="Letterbox padding value."
+)
+@click.option("--channels", default=None, type=click.Choice(["1", "3", "4"]), help="Channels. Default: the source's.")
+@click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Output order.")
+@click.option("--range", "levels", type=click.Choice(["full", "video"]), default="full", help="BT.601 range of NV12.")
+@click.option("--align", metavar="N", default=1, show_default=True, help="Pad rows to a multiple of N bytes.")
+@click.option("--shape", default="", metavar="N,H,W,C", help="Shape of a raw source, if not in its name.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder. Default: the current folder.")
 @json_option
 def command(source: Path, as_json: bool, **given: Any) -> None:
-    """Make the input file that a board takes from a picture, an array (.npy), a PC dump or a raw tensor.
+    """Convert a picture, an array (.npy), a PC dump or a raw tensor to a board's input file.
 
-    \b
-    Examples:
-      harness convert photo.jpg --size 640x384                    letterbox, NHWC, photo_1_384_640_3.bin
-      harness convert photo.jpg --size 640x384 --channels 4       with the zero byte that Venus' samples add
-      harness convert input_data_shape_1_384_640_3.bin --to header -o img_input.h
-      harness convert photo.jpg --size 640x640 --to nv12 -o photo.nv12
-      harness convert pixels.npy --to nchw                        u8, H,W,C or 1,H,W,C or 1,C,H,W
-      harness convert photo.jpg --size 300x200 --to nv12 --align 16 -o strided.nv12
+        \b
+        Examples:
+          harness convert photo.jpg --size 640x384                    letterbox, NHWC, photo_1_384_640_3.bin
+          harness convert photo.jpg --size 640x384 --channels 4       with a zero 4th channel, as in Magik's samples
+          harness convert input_data_shape_1_384_640_3.bin --to header -o img_input.h
+          harness convert photo.jpg --size 640x640 --to nv12 -o photo.nv12
+          harness convert pixels.npy --to nchw                        u8, H,W,C or 1,H,W,C or 1,C,H,W
+          harness convert photo.jpg --size 300x200 --to nv12 --align 16 -o strided.nv12
 
-    \b
-    Names get _N_H_W_C without further dots: Venus' debug programs read the shape from there.
+        \b
+    Output names end in _N_H_W_C without other dots: Magik's debug programs read the shape from there.
     """
     made = _convert(source, ConvertOptions(**given))
     if as_json:
@@ -95,7 +97,7 @@ def _convert(source: Path, given: ConvertOptions) -> Made:
     from harness.images import pictures as images
 
     if not source.is_file():
-        what = "a folder; one file at a time is converted" if source.is_dir() else "no such file"
+        what = "is a folder, expected a file" if source.is_dir() else "no such file"
         raise InputError(f"{source}: {what}", "give a picture, an array (.npy), a raw tensor (.bin) or a .nv12")
     _refuse_idle(source, given)
     if source.suffix.lower() == ".nv12" and given.form == "nv12":
@@ -133,7 +135,7 @@ def _refuse_idle(source: Path, given: ConvertOptions) -> None:
     }
     for option, is_idle in idle.items():
         if is_idle:
-            raise click.UsageError(f"{option} has no effect on {source.name} to {given.form}: leave it out.")
+            raise click.UsageError(f"{option} has no effect when converting {source.name} to {given.form}.")
 
 
 def _restrided(source: Path, given: ConvertOptions) -> Made:
@@ -146,7 +148,7 @@ def _restrided(source: Path, given: ConvertOptions) -> Made:
     data = source.read_bytes()
     if shape is None or shape[1] % 2 or shape[2] % 2 or len(data) != shape[1] * shape[2] * 3 // 2 or given.size:
         raise InputError(
-            f"{source}: {len(data)} bytes; NV12 keeps its size here, and --shape must tell it", "--shape 1,384,640,3"
+            f"{source}: {len(data)} bytes do not match --shape (NV12 to NV12 keeps the size)", "--shape 1,384,640,3"
         )
     rows = np.frombuffer(data, np.uint8).reshape(-1, shape[2])
     made = images.aligned(rows, given.align).tobytes()
@@ -165,10 +167,10 @@ def _load(source: Path, given: ConvertOptions) -> tuple[U8, list[str]]:
     refuse_packed(source, "a picture or a tensor")
     suffix = source.suffix.lower()
     if suffix == ".nv12":
-        return _load_nv12(source, given), ["NV12 becomes Y, U, V planes per pixel, chroma repeated"]
+        return _load_nv12(source, given), ["NV12 converted to YUV444, chroma repeated"]
     if suffix in (".bin", ".raw", ".h"):
         if suffix == ".h":
-            raise InputError(f"{source}: a C header is an end, not a source", "convert the .bin it was made of")
+            raise InputError(f"{source}: C headers cannot be converted", "convert the .bin it was made from")
         return images.load_raw(source, _shape(given.shape)), []
     return images.load_array(source) if is_npy(source) else (images.load_picture(source), [])
 
@@ -178,7 +180,7 @@ def _load_nv12(source: Path, given: ConvertOptions) -> U8:
 
     shape = _shape(given.shape)
     if shape is None:
-        raise InputError(f"{source}: --shape tells the size of an NV12 picture", "--shape 1,384,640,3")
+        raise InputError(f"{source}: NV12 needs --shape", "--shape 1,384,640,3")
     return nv12_to_yuv444(source.read_bytes(), shape[1], shape[2])
 
 
@@ -189,7 +191,7 @@ def _shape(text: str) -> tuple[int, int, int, int] | None:
     if len(parts) != 4 or not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**6 for part in parts):
         numbers = [number.lstrip("0") or "1" for number in re.findall("[0-9]{1,6}", text)]
         shown = [*["1"] * (4 - len(numbers)), *numbers] if len(numbers) in (3, 4) else ["1", "384", "640", "3"]
-        raise InputError(f"--shape {text!r}: N,H,W,C is wanted", f"--shape {','.join(shown)}")
+        raise InputError(f"--shape {text!r}: expected N,H,W,C", f"--shape {','.join(shown)}")
     return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3])
 
 
@@ -203,10 +205,10 @@ def _fitted(pixels: U8, given: ConvertOptions) -> tuple[U8, list[str]]:
     if given.fit == "none":
         raise InputError(f"the source is {width}x{height}, not {wanted[0]}x{wanted[1]}", "--fit letterbox or stretch")
     if given.fit == "stretch":
-        return images.resize(pixels, *wanted), ["stretched: the picture's sides change their ratio"]
+        return images.resize(pixels, *wanted), ["stretched: aspect ratio changed"]
     box = images.letterbox_of((width, height), wanted)
     said = f"scale {box.scale:.6f}, picture {box.width}x{box.height}, padding left {box.left} right {box.right}"
-    note = f"{said} top {box.top} bottom {box.bottom}; the board's own scaler is not bit-equal to this one"
+    note = f"{said} top {box.top} bottom {box.bottom}; not bit-equal to the board's hardware scaler"
     return images.letterbox(pixels, wanted[0], wanted[1], given.padding), [note]
 
 
@@ -217,7 +219,7 @@ def _size(text: str) -> tuple[int, int] | None:
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 16384 for part in parts):
         numbers = [min(max(int(number), 1), 16384) for number in re.findall("[0-9]{1,9}", text)]
         sides = (numbers * 2)[:2] if len(numbers) in (1, 2) else [640, 384]
-        raise InputError(f"--size {text!r}: WxH is wanted, sides of 1 to 16384", f"--size {sides[0]}x{sides[1]}")
+        raise InputError(f"--size {text!r}: expected WxH, each 1 to 16384", f"--size {sides[0]}x{sides[1]}")
     return int(parts[0]), int(parts[1])
 
 
@@ -227,7 +229,7 @@ def _coloured(pixels: U8, source: Path, given: ConvertOptions, notes: list[str])
     picture = source.suffix.lower() not in (".bin", ".raw", ".nv12")
     if given.form == "nv12":
         if pixels.shape[2] < 3:
-            raise InputError(f"NV12 is made of colours, the source has {pixels.shape[2]} channels")
+            raise InputError(f"NV12 needs 3 channels, the source has {pixels.shape[2]}")
         return pixels[..., :3]
     channels = int(given.channels or pixels.shape[2])
     pixels = images.with_channels(pixels, channels)
@@ -235,7 +237,7 @@ def _coloured(pixels: U8, source: Path, given: ConvertOptions, notes: list[str])
         order = [2, 1, 0, 3][:channels]
         pixels = pixels[..., order]
         if not picture:
-            notes.append("the raw source's first and third channels were exchanged (--colour bgr)")
+            notes.append("first and third channels of the raw source swapped (--colour bgr)")
     return pixels
 
 
@@ -270,7 +272,7 @@ def _target(source: Path, output: Path | None, shape: tuple[int, ...], suffix: s
     if target.is_dir():
         target = target / name
     if not target.parent.is_dir():
-        raise InputError(f"{target.parent}: no such folder for the output", "make it first, or give another -o")
+        raise InputError(f"{target.parent}: no such folder", "create it, or give another -o")
     if target.resolve() == source.resolve():
         raise InputError(f"{target}: the output would overwrite the source", "give another -o")
     return target

@@ -61,26 +61,38 @@ class OptionsOfBuild:
 
 @command.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--soc", required=True, type=click.Choice(SOCS), help="Which chip to compile for.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Compiled model; default: beside the ONNX.")
-@click.option("--calibration", type=click.Path(path_type=Path), help="Folder of .npy/.bin samples, or an .npz.")
-@click.option("--input-type", "types", multiple=True, metavar="[INPUT=]nv12|featuremap", help="Default: featuremap.")
-@click.option("--mean", default="0", metavar="R,G,B", help="Of nv12 inputs, per channel in the model's colour order.")
-@click.option("--var", default="255", help="Of T40 and T41: (pixel - mean) / var, one or three numbers.")
-@click.option("--scale", default="1", metavar="R,G,B", help="Factor of nv12 inputs: (colour - mean) * scale.")
+@click.option("--soc", required=True, type=click.Choice(SOCS), help="Target SoC.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Compiled model. Default: beside the ONNX.")
+@click.option(
+    "--calibration", type=click.Path(path_type=Path), help="Calibration samples: folder of .npy/.bin, or an .npz."
+)
+@click.option(
+    "--input-type",
+    "types",
+    multiple=True,
+    metavar="[INPUT=]nv12|featuremap",
+    help="Input type; repeatable. Default: featuremap.",
+)
+@click.option("--mean", default="0", metavar="R,G,B", help="Mean of nv12 inputs, in the model's colour order.")
+@click.option("--var", default="255", help="T40 and T41: (pixel - mean) / var, one or three numbers.")
+@click.option("--scale", default="1", metavar="R,G,B", help="Scale of nv12 inputs: (pixel - mean) * scale.")
 @click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", help="The model's colour order.")
-@click.option("--shape", "shapes", multiple=True, metavar="INPUT=1,3,224,224", help="Fixes a dynamic input.")
-@click.option("--on-cpu", multiple=True, metavar="NODE", help="Force a node to the CPU.")
-@click.option("--on-bpu", multiple=True, metavar="NODE", help="Force a node to the BPU.")
+@click.option(
+    "--shape", "shapes", multiple=True, metavar="INPUT=1,3,224,224", help="Shape of a dynamic input; repeatable."
+)
+@click.option("--on-cpu", multiple=True, metavar="NODE", help="Place a node on the CPU; repeatable.")
+@click.option("--on-bpu", multiple=True, metavar="NODE", help="Place a node on the BPU; repeatable.")
 @click.option(
     "--output-type",
     type=click.Choice(["float", "quantized", "int16", "int32"]),
     default="float",
-    help="Of BPU outputs: quantized is int8; int32 hands over a last convolution's accumulators, a scale per channel.",
+    help="Type of BPU outputs: quantized is int8; int32: the last convolution's accumulators, a scale per channel.",
 )
-@click.option("--debug-layers/--no-debug-layers", default=True, help="Hand out the tensors inside subgraphs.")
-@click.option("--cores", default=1, type=click.IntRange(1), help="Of J6P and S600: cores that one inference runs on.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Of the random calibration data, where none is given.")
+@click.option("--debug-layers/--no-debug-layers", default=True, help="Dump tensors inside subgraphs in debug mode.")
+@click.option("--cores", metavar="N", default=1, type=click.IntRange(1), help="J6P and S600: cores per inference.")
+@click.option(
+    "--seed", metavar="N", default=0, type=click.IntRange(0), help="Seed of random calibration data (no --calibration)."
+)
 @json_option
 def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given: Any) -> None:
     """Compile an ONNX (float, or quantized with Q/DQ) for an emulated board; several make a packed model.
@@ -130,13 +142,13 @@ def _pixels(models: tuple[Path, ...], given: OptionsOfBuild) -> dict[str, PixelI
     for text in given.types:
         name, equals, kind = text.rpartition("=")
         if kind not in ("nv12", "featuremap"):
-            raise InputError(f"--input-type {text!r}: nv12 or featuremap is wanted", "--input-type images=nv12")
+            raise InputError(f"--input-type {text!r}: expected nv12 or featuremap", "--input-type images=nv12")
         if kind == "nv12":
             names += [name] if equals else _image_inputs(models)
     if not names and (given.mean, given.scale, given.colour) != ("0", "1", "rgb"):
         raise InputError(
-            "--mean, --scale and --colour are about nv12 inputs, and there is none",
-            "add --input-type nv12, or normalise the samples and inputs yourself",
+            "--mean, --scale and --colour apply to nv12 inputs only, and there is none",
+            "add --input-type nv12, or normalise samples and inputs beforehand",
         )
     return dict.fromkeys(names, pixel)
 
@@ -146,14 +158,14 @@ def _refused(models: tuple[Path, ...], given: OptionsOfBuild) -> bool:
     venus = given.soc in ("t40", "t41")
     if venus and (given.types or (given.scale, given.colour) != ("1", "rgb")):
         raise InputError(
-            "--input-type, --scale and --colour are not for T40 and T41: they take u8 pictures", "--mean 0 --var 255"
+            "--input-type, --scale and --colour do not apply to T40 and T41 (u8 images)", "--mean 0 --var 255"
         )
     if venus and given.output_type in ("int16", "int32"):
-        raise InputError(f"--output-type {given.output_type}: T40 and T41 have no such outputs", "float, or quantized")
+        raise InputError(f"--output-type {given.output_type}: not supported on T40 and T41", "float, or quantized")
     if venus and len(models) > 1:
-        raise InputError(f"{len(models)} models: a file for T40 and T41 holds one", "build each by itself")
+        raise InputError(f"{len(models)} models given: T40 and T41 files hold one", "build each separately")
     if not venus and given.var != "255":
-        raise InputError("--var is about T40 and T41", "--scale is the other chips' word")
+        raise InputError("--var applies to T40 and T41 only", "use --scale")
     return venus
 
 
@@ -175,7 +187,7 @@ def _three(text: str, option: str) -> tuple[float, float, float]:
     if len(values) == 1:
         values *= 3
     if len(values) != 3:
-        raise InputError(f"{option} {text!r}: one or three numbers are wanted", f"{option} 123.68,116.78,103.94")
+        raise InputError(f"{option} {text!r}: expected one or three numbers", f"{option} 123.68,116.78,103.94")
     return values[0], values[1], values[2]
 
 
@@ -186,7 +198,7 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     except ValueError:
         shape = ()
     if not equals or not shape or min(shape) < 1:
-        raise InputError(f"--shape {text!r}: INPUT=SIZES is wanted", "for example --shape images=1,3,224,224")
+        raise InputError(f"--shape {text!r}: expected INPUT=SIZES", "for example --shape images=1,3,224,224")
     return name, shape
 
 
@@ -209,7 +221,7 @@ def _say_built(built: Built) -> None:
         told = ", ".join(f"{name} {_handed_out(one.model.tensor(name))}" for name in one.model.outputs)
         click.echo(f"outputs: {told}")
         if one.model.cores > 1:
-            note(f"for {one.model.cores} cores; times are those of one: how cores share an inference is not public")
+            note(f"for {one.model.cores} cores; times are for one core (multi-core scaling is not public)")
         rows = [(op.name, op.kind, op.reason) for op in one.model.ops if op.unit == "CPU"]
         if rows:
             table("on the CPU", ("node", "type", "why"), rows)
@@ -223,10 +235,10 @@ def _say_built(built: Built) -> None:
 @command.command()
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("source", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "--output", default="MAGIK_DATA_DUMP", type=click.Path(path_type=Path), help="A new folder.")
+@click.option("-o", "--output", default="MAGIK_DATA_DUMP", type=click.Path(path_type=Path), help="Folder to create.")
 @json_option
 def dump(model: Path, source: Path, output: Path, as_json: bool) -> None:
-    """Write the layers that the PC computes of MODEL (for T40 or T41) on INPUT, as magik_executor does.
+    """Write the PC's layer dumps of MODEL (T40 or T41) for INPUT, as magik_executor does.
 
     \b
     Example:
@@ -250,12 +262,12 @@ def dump(model: Path, source: Path, output: Path, as_json: bool) -> None:
     "--server",
     type=click.Choice(["openssh", "dropbear"]),
     default=None,
-    help="dropbear has no sftp. Default: openssh; dropbear for emu-t40 and emu-t41, which have a root of their own.",
+    help="SSH server; dropbear has no sftp. Default: openssh; dropbear for emu-t40 and emu-t41.",
 )
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of 127.0.0.1; 0 takes a free one.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1; 0: any free port.")
 @json_option
 def serve(board: str, server: str | None, port: int, as_json: bool) -> None:
-    """Put a real ssh server in front of an emulated board, on loopback, until Ctrl-C.
+    """Serve an emulated board through a real ssh server on loopback, until Ctrl-C.
 
     \b
     Example:
@@ -286,7 +298,7 @@ def _hosts_entry(served: Board) -> str:
     named = ("platform", "soc", *_LOGIN, "work", "tools", "options")
     values = {key: getattr(served, key) for key in named} | {"emulated": True}
     body = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in values.items() if value)
-    return f"# serving until Ctrl-C; this is its entry for hosts.yaml\nboards:\n  {served.name}-served:\n{body}"
+    return f"# serving until Ctrl-C; entry for hosts.yaml:\nboards:\n  {served.name}-served:\n{body}"
 
 
 def _wait() -> None:
@@ -307,7 +319,7 @@ def _wait() -> None:
 @command.command()
 @json_option
 def faults(as_json: bool) -> None:
-    """List the faults that an emulated board can have.
+    """List the faults that can be injected into an emulated board.
 
     \b
     Examples:
@@ -323,9 +335,9 @@ def faults(as_json: bool) -> None:
     rows = [(k.name, k.where, k.doc, ", ".join(f"{a} ({doc})" for a, doc in k.args.items())) for k in kinds]
     table("", ("kind", "at", "what", "arguments"), rows)
     click.echo(
-        "\nat: op is an op or tensor of the model, input an input, step a step; tool is infer, perf or model_info"
+        "\nat: op: an op or tensor of the model; input: a model input; step: a step; tool: infer, perf or model_info"
     )
     click.echo(
         f"notation: kind@name[:key=value,...], for example halved@conv1 or hang@perf; "
-        f"several with ';' between them (--fault, or ${ENVIRONMENT})"
+        f"separate several by ';' (--fault or ${ENVIRONMENT})"
     )

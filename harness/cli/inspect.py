@@ -1,4 +1,4 @@
-"""`harness inspect`: say what a file is and what it holds."""
+"""`harness inspect`: identify files and show their contents."""
 
 from __future__ import annotations
 
@@ -25,17 +25,29 @@ Examples:
 ROWS = 60
 
 
+def _print_kinds(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from harness.toolchains import board_readers, readers
+
+        of_boards, of_consoles = board_readers()
+        click.echo("\n".join(dict.fromkeys(reader.title for reader in (*readers(), *of_boards, *of_consoles))))
+        ctx.exit()
+
+
 @click.command(epilog=EPILOG)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--nodes", default="", metavar="TEXT", help="Only nodes whose row holds TEXT (a name, CPU, Softmax).")
-@click.option("--all", "everything", is_flag=True, help=f"Every row; without it at most {ROWS} per table.")
+@click.option("--nodes", default="", metavar="TEXT", help="Only nodes whose row contains TEXT (a name, CPU, Softmax).")
+@click.option("--all", "everything", is_flag=True, help=f"Show every row (default: at most {ROWS} per table).")
+@click.option(
+    "--kinds", is_flag=True, is_eager=True, expose_value=False, callback=_print_kinds, help="List the known file types."
+)
 @json_option
 def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool) -> None:
-    """Say what FILEs are and what they hold.
+    """Identify files and show their contents.
 
     Knows ONNX models, models of emulated boards, toolchain logs (hb_mapper, hb_compile, hb_perf, hb_verifier,
     hb_model_info), quant_info.json, node_info.csv, advice.json, sensitivity and similarity tables, runs,
-    reference folders, arrays, and what board tools print and dump. A file of no known kind is exit 2.
+    reference folders, arrays, and what board tools print and dump. An unrecognised file is exit 2.
     """
     refused: list[InputError] = []
     told: list[dict[str, object]] = []
@@ -56,15 +68,16 @@ def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool
 
 def _end(refused: list[InputError]) -> None:
     """What could not be read is said last, where it is seen, and makes the exit code."""
-    for number, error in enumerate(refused, 1):  # the list of known kinds once
-        say_error(error if number == len(refused) else InputError(error.message))
+    for number, error in enumerate(refused, 1):  # one hint for several of them, once
+        repeated = number < len(refused) and refused[number].hint == error.hint
+        say_error(InputError(error.message) if repeated else error)
     if refused:
         raise SystemExit(ASKED_WRONGLY)
 
 
 def _read(path: Path) -> Artifact:
     from harness.files.packed import refuse_packed
-    from harness.toolchains import board_readers, read_any, readers
+    from harness.toolchains import board_readers, read_any
     from harness.toolchains.base import Probe
 
     refuse_packed(path, "a file that can be read as it is")
@@ -72,13 +85,12 @@ def _read(path: Path) -> Artifact:
     artifact = read_any(path, of_boards, of_consoles)
     if artifact is not None:
         return artifact
-    known = ", ".join(dict.fromkeys(reader.title for reader in (*readers(), *of_boards, *of_consoles)))
     probe = Probe(path)
     if path.is_file() and not probe.size_bytes:
-        raise InputError(f"{path}: empty", "was it copied, or written, to its end?")
+        raise InputError(f"{path}: empty", "copy or create it again")
     what = "a folder" if path.is_dir() else f"{probe.size_bytes} bytes, {'binary' if probe.binary else 'text'}"
     start = clean(probe.text[:60].strip()) if probe.text else probe.head[:8].hex(" ")
-    raise InputError(f"{path}: of no known kind ({what}; begins {start!r})", f"known: {known}")
+    raise InputError(f"{path}: unrecognised file type ({what}; begins {start!r})", "see harness inspect --kinds")
 
 
 def _plain(artifact: Artifact) -> dict[str, object]:
@@ -211,7 +223,7 @@ def _show_rest(artifact: Artifact, limit: int | None) -> None:
         limit,
     )
     _table(
-        "layers (they overlap: no sum)",
+        "layers (they overlap, do not add up)",
         ("layer", "operations", "compute us", "load/store us"),
         [(x.name, str(x.operations or ""), _number(x.compute_us), _number(x.load_store_us)) for x in artifact.layers],
         limit,

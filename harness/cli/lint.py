@@ -23,7 +23,7 @@ Examples:
   harness lint --rules
   harness lint ptq_config.json --command run.sh --model yolov5s.onnx      Magik
 
-Exit: 0 no error found, 1 an error found, 2 the file cannot be read as a config at all.
+Exit: 0 no error found, 1 an error found, 2 the file is not a readable config.
 """
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -54,15 +54,15 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
     "--tool",
     type=click.Choice(["hb_mapper", "hb_compile", "ptq"]),
     default=None,
-    help="Whose schema; else the march and the keys tell (nash is hb_compile, ptq is Magik's json).",
+    help="Schema. Default: detected from march and keys (nash: hb_compile, ptq: Magik).",
 )
-@click.option("--command", "line", default="", metavar="TEXT|FILE", help="ptq: the transform command, or its script.")
-@click.option("--model", type=click.Path(exists=True, path_type=Path), help="ptq: the ONNX, to hold sizes against.")
-@click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0 for code hosts.")
+@click.option("--command", "line", default="", metavar="TEXT|FILE", help="ptq: the transform command or script.")
+@click.option("--model", type=click.Path(exists=True, path_type=Path), help="ptq: the ONNX, to check shapes.")
+@click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0 (for code hosting sites).")
 @click.option("--rules", is_flag=True, help="List the rules and exit.")
 @json_option
 def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_json: bool, **ptq: Any) -> None:
-    """Check CONFIG, a yaml of hb_mapper (X3, J5, X5, Ultra) or hb_compile (J6, S100, S600), or Magik ptq json.
+    """Check a toolchain config: hb_mapper or hb_compile YAML, or Magik ptq JSON.
 
     Each finding has a stable rule, the line, why, the source, and what to write instead. --json prints an array of
     objects with the keys rule, severity, line, message, source and fix.
@@ -72,7 +72,7 @@ def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_
         _print_rules(as_json, tool)
         return
     if config is None:
-        raise click.UsageError("Missing argument 'CONFIG': a yaml of hb_mapper or hb_compile.")
+        raise click.UsageError("Missing argument 'CONFIG' (an hb_mapper or hb_compile YAML, or a Magik ptq JSON).")
     findings = _lint(config, tool, ptq["line"], ptq["model"])
     if sarif:
         from harness import __version__
@@ -93,7 +93,7 @@ def _lint(config: Path, tool: str | None, line: str, model: Path | None) -> tupl
     head = config.read_bytes()[: 2**20].decode("utf-8", "replace") if config.is_file() else ""
     vendor = vendor_of(_rooms(), tool or "", head)
     if (line or model) and not vendor.takes_command:
-        raise click.UsageError("--command and --model are for Magik's ptq json")
+        raise click.UsageError("--command and --model apply to Magik ptq JSON only")
     return vendor.lint_file(config, tool or "", line, model)
 
 

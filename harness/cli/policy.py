@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group(name="policy", cls=WholeHelp)
 def command() -> None:
-    """Show and check the policies that judge layers.
+    """Show and check tolerance policies.
 
     \b
     Examples:
@@ -28,19 +28,19 @@ def command() -> None:
 
 @command.command(name="show")
 @click.argument("source", default="", metavar="[NAME|FILE]")
-@click.option("--for", "op_kind", default="", metavar="OP_KIND", help="The limits of one kind of op.")
-@click.option("--dtype", default="", help="With --for: dtype of the reference's tensor; default s8.")
+@click.option("--for", "op_kind", default="", metavar="OP_KIND", help="Show the limits for one op kind.")
+@click.option("--dtype", default="", help="With --for: dtype of the reference tensor. Default: s8.")
 @click.option(
     "--form",
     type=click.Choice(["integer", "rescaled", "float", "mixed"]),
-    help="With --for; default by dtype.",
+    help="With --for: how values are compared. Default: by dtype.",
 )
-@click.option("--unit", default="", help="With --for: the unit it runs on, such as CPU.")
-@click.option("--platform", default="", help="With --for: name of the platform.")
-@click.option("--toolchain", default="", help="With --for: the toolchain's version.")
+@click.option("--unit", default="", help="With --for: execution unit, for example CPU.")
+@click.option("--platform", default="", help="With --for: platform.")
+@click.option("--toolchain", default="", help="With --for: toolchain version.")
 @json_option
 def show(source: str, as_json: bool, **given: str) -> None:
-    """Print a policy's rules in their order, or the limits of one kind of op.
+    """Show a policy's rules in order, or the limits for one op kind.
 
     \b
     Example:
@@ -80,18 +80,18 @@ def _show_limits(policy: Policy, given: dict[str, str], as_json: bool) -> None:
     if as_json:
         emit_json({"subject": subject, "limits": limits})
         return
-    click.echo(f"{subject.op_kind} {dtype} ({form}): {limits_text(limits) or 'no rule: any difference is one'}")
+    click.echo(f"{subject.op_kind} {dtype} ({form}): {limits_text(limits) or 'no rule: must be exact'}")
     click.echo(f"from: {', '.join(limits.names) or 'nothing'}")
 
 
 def _show_policy(policy: Policy) -> None:
     rows = [[rule.name, _about(rule), limits_text(rule.limits)] for rule in policy.rules]
-    table(f"policy {policy.name} ({policy.source})", ["rule", "about", "within"], rows)
+    table(f"policy {policy.name} ({policy.source})", ["rule", "applies to", "limits"], rows)
     note, look, bad = policy.three_way
-    click.echo(f"noise ratio: from {note:g} a note, from {look:g} a look, from {bad:g} bad")
+    click.echo(f"noise ratio: note at {note:g}, look at {look:g}, bad at {bad:g}")
     if policy.min_layers or policy.optional:
         needed = ", ".join(policy.optional) or "none"
-        click.echo(f"coverage: at least {policy.min_layers:.1%} of the layers; need no dump: {needed}")
+        click.echo(f"coverage: at least {policy.min_layers:.1%} of layers; optional: {needed}")
     for waiver in policy.waivers:
         click.echo(f"waiver: {waiver.op or waiver.tensor} until {waiver.until}: {waiver.reason}")
 
@@ -125,7 +125,7 @@ def limits_text(limits: Limits) -> str:
         "relative_l2": "relative L2 <= {:g}",
         "max_abs_over_range": "max abs / range <= {:g}",
         "min_sqnr_db": "SQNR >= {:g} dB",
-        "look_sqnr_db": "look below {:g} dB",
+        "look_sqnr_db": "note below {:g} dB",
         "one_minus_cosine": "1 - cosine <= {:g}",
     }
     values = {name: getattr(limits, name) for name in texts}
@@ -137,7 +137,7 @@ def limits_text(limits: Limits) -> str:
 @json_option
 @click.pass_context
 def check(context: click.Context, /, source: str, as_json: bool) -> None:
-    """Read a policy file and say what is wrong with it. Expired waivers are exit code 1.
+    """Check a policy file. Expired waivers are exit code 1.
 
     \b
     Example:

@@ -30,12 +30,12 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
     named = {n: Path(f) for n, sep, f in (g.partition("=") for g in given) if sep and not Path(f"{n}={f}").exists()}
     twice = [name for name in named if sum(g.startswith(f"{name}=") for g in given) > 1]
     if twice:
-        raise InputError(f"--input {twice[0]}=...: given more than once", "give each tensor one file")
+        raise InputError(f"--input {twice[0]}=...: given more than once", "give one file per input")
     unnamed = [Path(g) for g in given if g.partition("=")[0] not in named]
     free = [name for name in names if name not in named]
     if len(unnamed) > len(free):
         raise InputError(
-            f"{model}: {len(given)} input files for {len(names)} inputs ({', '.join(names)})",
+            f"{model}: expected {len(names)} inputs ({', '.join(names)}), got {len(given)}",
             "give each as --input TENSOR=FILE",
         )
     return {**named, **dict(zip(free, unnamed, strict=False))}
@@ -58,25 +58,27 @@ class ReferenceOptions:
 
 @click.command(name="reference")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input file: .npy, or raw bytes.")
 @click.option(
-    "-o", "--output", "--out", "out", type=click.Path(path_type=Path), required=True, help="Folder for the tensors."
+    "--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input file (.npy or raw bytes); repeatable."
 )
+@click.option("-o", "--output", "--out", "out", type=click.Path(path_type=Path), required=True, help="Output folder.")
 @click.option(
     "--optimizations",
     type=click.Choice(["disabled", "basic", "extended", "all"]),
     default="disabled",
     show_default=True,
-    help="onnxruntime's graph optimizations; with them on, results depend on the CPU and on what is dumped.",
+    help="ONNX Runtime graph optimizations; when enabled, results depend on the CPU and on the dumped tensors.",
 )
-@click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Threads within an op.")
+@click.option(
+    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N", help="Threads within an op."
+)
 @runtime_options
 @json_option
 def command(model: Path, out: Path, as_json: bool, **given: Any) -> None:
-    """Run an ONNX on this PC and keep every intermediate tensor.
+    """Run an ONNX model on this PC and save every intermediate tensor.
 
-    A model that holds a vendor's own ops needs the vendor's runtime: name an interpreter that has it, or the image.
-    Of a compiled model (.bc, .hbm) the outputs are kept.
+    A model with vendor ops needs the vendor's runtime: give its interpreter (--python) or container image (--image).
+    Of a compiled model (.bc, .hbm) only the outputs are saved.
 
     \b
     Examples:
@@ -100,7 +102,7 @@ def _runtime(given: ReferenceOptions) -> ReferenceRuntime | None:
         engine = given.engine or ""
         return replace(runtime, names=names, entrypoint=given.entrypoint, engine=engine, timeout_s=given.timeout_s)
     if names or given.engine:
-        raise click.UsageError("--runtime and --engine go with --python PATH or --image NAME.")
+        raise click.UsageError("--runtime and --engine need --python PATH or --image NAME.")
     return None
 
 
@@ -113,7 +115,7 @@ def _refuse_ignored(model: Path, runtime: ReferenceRuntime | None) -> None:
     if (names and PLAIN not in names) or (not names and needs_vendor(model)):
         for name in ("optimizations", "threads"):
             if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                raise click.UsageError(f"--{name} is for onnxruntime; the vendor's runtime has no such setting.")
+                raise click.UsageError(f"--{name} applies to ONNX Runtime only, not to a vendor runtime.")
 
 
 def _compute(model: Path, out: Path, given: ReferenceOptions, runtime: ReferenceRuntime | None) -> Reference:
@@ -158,14 +160,14 @@ def _show(reference: Reference, out: Path) -> None:
     click.echo(clean(f"{len(rows)} tensors in {out}, {_runner_text(runner)}"))
     skipped = reference.provenance.get("skipped", [])
     for row in skipped[:SHOWN_ROWS]:
-        click.echo(clean(f"not kept: {row['name']}: {row['reason']}"))
+        click.echo(clean(f"not saved: {row['name']}: {row['reason']}"))
     if len(skipped) > SHOWN_ROWS:
-        click.echo(f"... {len(skipped) - SHOWN_ROWS} more under `skipped` in {out / 'manifest.json'}")
+        click.echo(f"... {len(skipped) - SHOWN_ROWS} more, see `skipped` in {out / 'manifest.json'}")
     if runner.get("vnni") is False and runner.get("optimizations") != "disabled":
-        click.echo("warning: this CPU has no VNNI: with optimizations on, 8-bit sums can saturate")
+        click.echo("warning: this CPU has no VNNI: with optimizations, 8-bit sums can saturate")
     if runner.get("dumping_changed_outputs"):
         advice = "; use --optimizations disabled" if "optimizations" in runner else ""
-        click.echo(f"warning: keeping the intermediate tensors changed the outputs{advice}")
+        click.echo(f"warning: saving intermediate tensors changed the outputs{advice}")
 
 
 def _runner_text(runner: dict[str, Any]) -> str:

@@ -53,13 +53,13 @@ def reference_runtime_options(command: Command) -> Command:
         *("--reference-image", "reference_image"),
         default="",
         metavar="NAME",
-        help="Container image that computes the reference ONNX (docker or podman).",
+        help="Container image that runs the reference ONNX (docker or podman).",
     )(command)
     return click.option(
         *("--reference-python", "reference_python"),
         default="",
         metavar="PATH",
-        help="Interpreter with the vendor's runtime that computes the reference ONNX.",
+        help="Python with the vendor's runtime that runs the reference ONNX.",
     )(command)
 
 
@@ -68,7 +68,7 @@ def runtime_of(python: str, image: str, prefix: str = "") -> ReferenceRuntime | 
     from harness.records import ReferenceRuntime
 
     if python and image:
-        raise click.UsageError(f"--{prefix}python and --{prefix}image exclude each other: give one of them.")
+        raise click.UsageError(f"--{prefix}python and --{prefix}image cannot be used together.")
     return ReferenceRuntime(python=python, image=image) if python or image else None
 
 
@@ -87,5 +87,5 @@ def reference_runtime_of(given: HasRuntime, reference: str) -> ReferenceRuntime 
     runtime = runtime_of(given.reference_python, given.reference_image, "reference-")
     if runtime is not None and not reference.lower().endswith(".onnx"):
         option = "--reference-image" if runtime.image else "--reference-python"
-        raise click.UsageError(f"{option} computes a reference that is an ONNX, not {reference or 'none'}.")
+        raise click.UsageError(f"{option} needs an ONNX as reference, not {reference or 'none'}.")
     return runtime

@@ -15,16 +15,16 @@ from harness.cli.common import clean, emit_json, json_option, only_one
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The page to write; else report.html in the run folder. The data goes beside it, as .json.",
+    help="Page to write; its data goes beside it, as .json. Default: report.html in the run folder.",
 )
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print a summary for a ticket instead of the paths.")
-@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser of this PC.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown summary for a ticket.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 @json_option
 def command(run: Path, output: Path | None, as_markdown: bool, open_page: bool, as_json: bool) -> None:
-    """Render RUN as one self-contained HTML file.
+    """Write a run's report as one self-contained HTML page.
 
-    RUN is a run folder, its run.json, or a case's folder (the newest run inside it). run.json alone is enough:
-    no board is asked and nothing is measured again, so the exit code is 0 whatever the verdict is.
+    RUN is a run folder, its run.json, or a case's folder (its newest run). Reads only run.json; no board is needed.
+    Exit code 0 whatever the verdict is.
 
     \b
     Examples:

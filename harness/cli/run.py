@@ -45,7 +45,7 @@ Examples:
   harness run --resume runs/model/x5-01/20261120T091400Z
 
 \b
-Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could not measure.
+Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not measure.
 """
 
 
@@ -57,33 +57,34 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     default="",
     metavar="NAME",
     shell_complete=complete_board,
-    help="A board of the inventory: `harness boards list`.",
+    help="Board name (see `harness boards list`).",
 )
 @click.option(
     "--resume",
     metavar="RUN",
     type=click.Path(path_type=Path),
-    help="Go on with a broken run: its folder. MODEL, --board and the case's options come from it.",
+    help="Resume an interrupted run, given its folder; MODEL, --board and the options come from it.",
 )
 @click.option(
     "--wait",
     "wait_s",
+    metavar="SECONDS",
     default=0.0,
     type=FiniteRange(0),
-    help="Seconds to wait for a board that somebody else has. Default: say who has it, and end.",
+    help="Wait up to SECONDS for a leased board. Default: fail at once.",
 )
 @click.option(
     "--input",
     "inputs",
     multiple=True,
     metavar="FILE|TENSOR=FILE",
-    help="Input, in the model's order or by name. Repeat it. Without: seeded noise.",
+    help="Input file, in the model's order or by name; repeatable. Default: seeded noise.",
 )
 @click.option(
     "--reference",
     default="",
     metavar="DIR|NPZ|ONNX",
-    help="What the PC says: a reference folder, vendor dumps, an .npz, or an ONNX to run.",
+    help="Reference to compare with: ONNX, folder of tensors, or .npz.",
 )
 @reference_runtime_options
 @click.option(
@@ -91,68 +92,78 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     "modes",
     default="",
     metavar="A,B",
-    help="Modes to run, for example release,debug,profile. Default: all of the platform.",
+    help="Modes to run, for example release,debug,profile. Default: all.",
 )
-@click.option("--model-name", default="", help="The model to use in a packed file.")
-@click.option("--core", default="0", show_default=True, help="Accelerator core; 0 lets the runtime choose.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of the profile run.")
-@click.option("--frames", default=200, show_default=True, type=click.IntRange(1), help="Frames of the profile run.")
+@click.option("--model-name", default="", metavar="NAME", help="Model to use in a packed file.")
+@click.option("--core", metavar="N", default="0", show_default=True, help="Accelerator core; 0: chosen by the runtime.")
+@click.option(
+    "--threads", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Threads of the profile run."
+)
+@click.option(
+    "--frames", metavar="N", default=200, show_default=True, type=click.IntRange(1), help="Frames of the profile run."
+)
 @click.option(
     "--time",
     "time_s",
     default=0.0,
     type=FiniteRange(0),
     metavar="SECONDS",
-    help="Profile that many seconds instead of frames. Where the board's tool counts minutes: multiples of 60.",
+    help="Profile for SECONDS instead of --frames. Multiples of 60 where the board's tool counts minutes.",
 )
 @click.option(
     "--repeat",
+    metavar="N",
     default=1,
     show_default=True,
     type=click.IntRange(1),
-    help="Repeat release and debug and check that every layer's values are the same; no --reference is needed.",
+    help="Run release and debug N times and check that the values repeat. Needs no --reference.",
 )
 @click.option(
     "--pull",
     default="differing",
     show_default=True,
     type=click.Choice(["differing", "all", "none"]),
-    help="Which dumps come over the link: those that no hash made on the board proves equal, all, or none.",
+    help="Dumps to download: differing (verified by hash on the board), all, none.",
 )
-@click.option("--policy", default="", metavar="FILE", help="Policy that judges layers; default: `harness policy show`.")
+@click.option(
+    "--policy",
+    default="",
+    metavar="FILE",
+    help="Tolerance policy: built-in name or YAML file. Default: see `harness policy show`.",
+)
 @click.option("--min-coverage", type=FiniteRange(0, 100), metavar="PERCENT", help=MIN_COVERAGE_HELP)
 @click.option(
     "--map",
     "mapping",
     default="",
     metavar="FILE",
-    help="Names of board tensors in the reference, where they cannot be told.",
+    help="YAML mapping board tensor names to reference names.",
 )
 @click.option(
     "--graph",
     default="",
     metavar="ONNX",
-    help="Tells the graph, and where values lie in padded dumps: for --repeat without --reference.",
+    help="ONNX that provides the graph and tensor layouts, for --repeat without --reference.",
 )
 @click.option(
     "--float",
     "floats",
     default="",
     metavar="DIR|NPZ|ONNX",
-    help="The float model: how much of each layer's noise is quantization's own. Needs --reference.",
+    help="Float reference: gives each layer's noise ratio. Needs --reference.",
 )
 @click.option(
     "--previous",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="An earlier run, or a folder of runs (the newest complete one): what changed in verdicts and latency.",
+    help="Baseline for verdicts and latency: a run, or a folder of runs (its newest complete one).",
 )
 @click.option(
     "--max-slower",
     "max_slower_percent",
     type=FiniteRange(0),
     metavar="PERCENT",
-    help="Exit 1 where the mean latency is more than that above the run of --previous.",
+    help="Exit 1 if the mean latency is more than PERCENT above --previous.",
 )
 @click.option(
     "--build",
@@ -160,37 +171,38 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 asked wrongly, 3 could no
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Log or table of the toolchain that built the model: plan against board. Default: those beside it.",
+    help="Toolchain log or table of the model, to compare plan and board; repeatable. Default: those beside the model.",
 )
 @click.option(
     "--option",
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option of the platform; a wrong name lists them.",
+    help="Platform option; repeatable. `--board NAME --option list` lists them.",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="KIND@OP[:ARGS]",
-    help="Emulated boards only: plant a fault (`harness emulator faults`).",
+    help="Emulated boards only: inject a fault (see `harness emulator faults`); repeatable.",
 )
 @click.option(
     "--timeout",
     "timeout_s",
+    metavar="SECONDS",
     default=None,
     type=FiniteRange(0, min_open=True),
-    help="Seconds for each mode; the board ends it. Default: the board's limit.",
+    help="Time limit for each mode. Default: the board's limit in hosts.yaml.",
 )
-@click.option("--case", "case_name", default="", help="Name of the case; default: the model's file name.")
+@click.option("--case", "case_name", metavar="NAME", default="", help="Case name. Default: the model's file name.")
 @click.option(
-    "--runs", default=Path("runs"), show_default=True, type=click.Path(path_type=Path), help="Where run folders go."
+    "--runs", default=Path("runs"), show_default=True, type=click.Path(path_type=Path), help="Folder for run folders."
 )
 @hosts_option
 @json_option
 def command(models: tuple[Path, ...], board_name: str, **asked: Any) -> None:
-    """Run MODEL on a board, compare with the PC layer by layer, and write an HTML report."""
+    """Run a model on a board, compare it with the PC layer by layer, and write an HTML report."""
     from signal import SIGTERM, default_int_handler, signal
 
     given = RunOptions(**asked)
@@ -204,7 +216,7 @@ def command(models: tuple[Path, ...], board_name: str, **asked: Any) -> None:
     except HarnessError as error:
         if error.run_folder is not None and isinstance(error, CouldNotMeasure):
             with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so
-                note(f"what is known until then: {_page(error.run_folder)}")
+                note(f"partial report: {_page(error.run_folder)}")
         raise
     _answer(folder, run, given.as_json)
     raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
@@ -214,10 +226,12 @@ def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, 
     from harness import session
     from harness.boards.inventory import find_board
 
+    if board_name and "list" in given.options:
+        _list_options(find_board(board_name, given.hosts).platform, given.as_json)
     if model is None:
-        raise click.UsageError("Missing argument 'MODEL': a compiled model, for example model.bin.")
+        raise click.UsageError("Missing argument 'MODEL' (a compiled model, for example model.bin).")
     if not board_name:
-        raise click.UsageError("Missing option '--board': a name of `harness boards list`, for example emu-x5.")
+        raise click.UsageError("Missing option '--board' (see `harness boards list`; for example emu-x5).")
     board = _with_faults(find_board(board_name, given.hosts), given.faults, model)
     _refuse_idle(modes_of(given.modes))
     case = case_of(model, given, board.limits.timeout_s)
@@ -230,6 +244,19 @@ def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, 
     )
 
 
+def _list_options(platform: str, as_json: bool) -> None:
+    """`--option list`: those of the board's platform."""
+    from harness import platforms
+    from harness.cli.tables import table
+
+    options = platforms.load(platform).options
+    if as_json:
+        emit_json({"platform": platform, "options": dict(options)})
+    else:
+        table(f"options of platform {platform}", ("option", "what"), list(options.items()))
+    raise SystemExit(0)
+
+
 def _only_resume() -> None:
     """A resumed run is the case it was: what would change it is refused, not ignored."""
     context = click.get_current_context()
@@ -238,7 +265,7 @@ def _only_resume() -> None:
         name = param.name or ""
         if name not in beside and _is_given(context, name):
             named = param.opts[0] if isinstance(param, click.Option) else "MODEL"
-            raise click.UsageError(f"{named} cannot be given with --resume: the run keeps its own.")
+            raise click.UsageError(f"{named} cannot be used with --resume: the run keeps its own.")
 
 
 def _refuse_idle(modes: tuple[str, ...]) -> None:
@@ -246,17 +273,17 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
     context = click.get_current_context()
     asked = {name for name in ("repeat", "frames", "time_s") if _is_given(context, name)}
     if "repeat" in asked and modes and not {"release", "debug"} & set(modes):
-        raise click.UsageError(f"--repeat is about release and debug; --mode {','.join(modes)} runs neither.")
+        raise click.UsageError(f"--repeat needs mode release or debug; --mode {','.join(modes)} has neither.")
     if context.params["floats"] and not context.params["reference"]:
-        raise click.UsageError("--float needs --reference: it says how much of the reference's own noise a layer has.")
+        raise click.UsageError("--float needs --reference.")
     if context.params["min_coverage"] is not None and not context.params["reference"]:
-        raise click.UsageError("--min-coverage needs --reference: it says how much of it must be compared.")
+        raise click.UsageError("--min-coverage needs --reference.")
     if context.params["max_slower_percent"] is not None and not context.params["previous"]:
-        raise click.UsageError("--max-slower needs --previous RUN: slower than which run?")
+        raise click.UsageError("--max-slower needs --previous RUN.")
     if "/" in context.params["case_name"]:
-        raise click.UsageError("--case is a name, not a path: --runs says where run folders go.")
+        raise click.UsageError("--case takes a name, not a path; use --runs for the folder.")
     if {"frames", "time_s"} <= asked:
-        raise click.UsageError("--frames and --time exclude each other: a profile ends after frames or after seconds.")
+        raise click.UsageError("--frames and --time cannot be used together.")
 
 
 def _is_given(context: click.Context, name: str) -> bool:
@@ -283,8 +310,8 @@ def _refuse_noise(case: Case) -> None:
     path = Path(case.reference)
     if case.reference and not case.inputs and path.exists() and path.suffix != ".onnx":
         raise InputError(
-            f"{path}: holds tensors of one input, and without --input the board would be fed seeded noise",
-            "give --input FILE, the file that the reference was made with; or an ONNX as --reference",
+            f"{path}: reference tensors belong to one input, and no --input was given",
+            "give the reference's input with --input FILE, or an ONNX as --reference",
         )
 
 
@@ -292,8 +319,8 @@ def _refuse_short_limit(case: Case) -> None:
     """A profile that lasts as long as its time limit would be ended before it tells anything."""
     if case.time_s >= case.timeout_s and ("profile" in case.modes or not case.modes):
         raise InputError(
-            f"--time {case.time_s:g}: each mode is ended after {case.timeout_s:g} seconds, so the profile never ends",
-            f"allow more: --timeout {case.time_s + 120:g}, or `limits: timeout_s` in hosts.yaml",
+            f"--time {case.time_s:g}: longer than the time limit of {case.timeout_s:g} s for each mode",
+            f"--timeout {case.time_s + 120:g}, or set `limits: timeout_s` in hosts.yaml",
         )
 
 
@@ -304,9 +331,9 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
 
     played = board.emulated and board.platform != "ort"
     if faults and not board.emulated:
-        raise InputError(f"{board.name} is a real board: faults are planted on emulated boards only")
+        raise InputError(f"{board.name} is a real board: --fault works on emulated boards only")
     if faults and not played:
-        raise InputError(f"{board.name} runs a real ONNX Runtime: only the played accelerator boards take faults")
+        raise InputError(f"{board.name} runs a real ONNX Runtime: --fault works on emulated accelerator boards only")
     if not played:
         return board
     from harness.emulator.model.check_faults import check_faults
@@ -335,7 +362,9 @@ def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[P
         try:
             judged = judge.judge(folder, expected, tell, look.compared)
         except KeyboardInterrupt:
-            stopped = Interrupted("interrupted before the run was judged", f"go on: harness run --resume {folder}")
+            stopped = Interrupted(
+                "interrupted before the comparison finished", f"resume: harness run --resume {folder}"
+            )
             stopped.run_folder = folder
             raise stopped from None
     return folder, judged

@@ -55,7 +55,7 @@ def only_model(models: tuple[Path, ...]) -> Path | None:
     """One run has one model; a word too much is most often the board's name without its --board."""
     if len(models) > 1:
         told = " and ".join(repr(str(model)) for model in models)
-        raise click.UsageError(f"{told}: one MODEL at a time. A board is named by --board, an input by --input.")
+        raise click.UsageError(f"more than one MODEL: {told} (give the board with --board, inputs with --input).")
     return models[0] if models else None
 
 
@@ -92,7 +92,7 @@ def modes_of(text: str) -> tuple[str, ...]:
         return ()
     modes = tuple(part.strip() for part in text.split(","))
     if not all(modes):
-        raise InputError(f"--mode {text!r}: a mode is missing", "for example --mode release,profile")
+        raise InputError(f"--mode {text!r}: empty mode name", "for example --mode release,profile")
     return tuple(dict.fromkeys(modes))
 
 
@@ -102,10 +102,10 @@ def inputs_of(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
     names = [name for name, _ in inputs if name]
     for name, path in inputs:
         if name and names.count(name) > 1:
-            raise InputError(f"--input {name}=...: given {names.count(name)} times", "give each tensor one file")
+            raise InputError(f"--input {name}=...: given {names.count(name)} times", "give one file per input")
         if not path.is_file():
-            what = "a folder, not an input file" if path.is_dir() else "no such input file"
-            raise InputError(f"{path}: {what}", "--input FILE or --input TENSOR=FILE; a folder is for --reference")
+            what = "is a folder, not an input file" if path.is_dir() else "no such input file"
+            raise InputError(f"{path}: {what}", "give --input FILE or --input TENSOR=FILE (--reference takes folders)")
     return inputs
 
 
@@ -121,7 +121,7 @@ def pair(text: str) -> tuple[str, str]:
     """NAME=VALUE of --option. Errors: InputError for anything else."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--option {text!r}: NAME=VALUE is wanted", "for example --option core=1")
+        raise InputError(f"--option {text!r}: expected NAME=VALUE", "for example --option core=1")
     return name, value
 
 

@@ -45,10 +45,8 @@ def exit_code(code: int | str | None) -> int | str | None:
     lost = raw.lost if isinstance(raw, _Outlet) else None
     if lost is None:
         return code
-    print(f"error: standard output: {lost.strerror or lost}: what was printed there is not whole", file=sys.stderr)
-    print(
-        "hint: free space where it goes, or send it elsewhere; report and run folder are not touched", file=sys.stderr
-    )
+    print(f"error: standard output: {lost.strerror or lost}: the output is incomplete", file=sys.stderr)
+    print("hint: free space there, or redirect it elsewhere; report and run folder are not affected", file=sys.stderr)
     return code or COULD_NOT_MEASURE
 
 

@@ -23,26 +23,26 @@ def tell(error: Exception) -> int:
     import traceback
 
     traceback.print_exception(error)
-    note(f"error: a bug in harness: {type(error).__name__}: {error}")
-    note("hint: report it with the lines above and the command; --version tells the version")
+    note(f"error: internal error (a bug in harness): {type(error).__name__}: {error}")
+    note("hint: report it with the command, the traceback above and `harness --version`")
     return COULD_NOT_MEASURE
 
 
 def _of_system(error: Exception) -> HarnessError | None:
     """The sentence for what the operating system refused; None for what is a bug."""
     if isinstance(error, MemoryError):
-        return HostError("this PC's memory does not suffice", "close what else runs, or take smaller inputs")
+        return HostError("out of memory on this PC", "close other programs, or use smaller inputs")
     if not isinstance(error, OSError):
         return None
     if error.errno in FULL and isinstance(error.filename, str | bytes):
         error = explained(error, Path(os.fsdecode(error.filename)))
     what = words_of(error)
     if error.errno in FULL:
-        return HostError(what, "free space there (df -h), or give another folder; no file was left cut short")
+        return HostError(what, "free space there (df -h), or give another folder; no partial file was left")
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return InputError(what, "a folder is wanted there: give another path")
+        return InputError(what, "expected a folder: give another path")
     if isinstance(error, IsADirectoryError):
-        return InputError(what, "a file is wanted there: give another path")
+        return InputError(what, "expected a file: give another path")
     if isinstance(error, _PATHS) or error.errno in _NAMES:
-        return InputError(what, "give a path that is there and may be read and written")
-    return HostError(what, "see what this PC lacks: the message is the operating system's")
+        return InputError(what, "give an existing, accessible path")
+    return HostError(what, "the message is from this PC's operating system")

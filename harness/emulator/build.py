@@ -38,7 +38,7 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
     """
     target = output or models[0].with_suffix(".hbm" if options.soc.family == "ucp" else ".bin")
     if not target.parent.is_dir():
-        raise InputError(f"{target.parent}: no such folder for the output")
+        raise InputError(f"{target.parent}: no such folder")
     if target.resolve() in [path.resolve() for path in models]:
         raise InputError(f"{target}: the output would overwrite the model", "give another -o")
     builds = tuple(compile_model(path, options, i) for i, path in enumerate(models))

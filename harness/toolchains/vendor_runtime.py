@@ -71,7 +71,7 @@ def read_named(given: Sequence[str]) -> dict[str, Array]:
         if not sign:
             raise InputError(f"{word!r}: which input is it for?", f"--input TENSOR={word}")
         if name in feed:
-            raise InputError(f"--input {name}=...: given more than once", "give each tensor one file")
+            raise InputError(f"--input {name}=...: given more than once", "give one file per input")
         try:
             feed[name] = np.load(file, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:

@@ -40,8 +40,8 @@ def test_the_list_says_who_has_a_board_and_for_how_long(served: Served, tmp_path
     held = listed()["here"]
     assert held["held"] is True and "process" in str(held["holder"]) and 290 < float(str(held["left_s"])) <= 300
     shown = harness("boards", "list", "--leases", cwd=tmp_path, check=True).stdout
-    assert "who has it" in shown and "for at most" in " ".join(shown.split())
-    assert "who has it" not in harness("boards", "list", cwd=tmp_path, check=True).stdout
+    assert "lease" in shown and "at most 2" in " ".join(shown.split())
+    assert "lease" not in harness("boards", "list", cwd=tmp_path, check=True).stdout
 
 
 def test_cleaning_frees_what_runs_left_but_not_under_somebody(served: Served, tmp_path: Path) -> None:

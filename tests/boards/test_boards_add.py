@@ -57,7 +57,7 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
     hosts.write_text(before)
     with played(server) as board:
         asked = add("x5-01", board)
-        assert asked.exit_code == 2 and "no terminal to ask at" in asked.stderr
+        assert asked.exit_code == 2 and "no terminal to confirm it" in asked.stderr
         (fingerprint,) = set(re.findall(r"SHA256:\S+", asked.stderr))
         wrong = add("x5-01", board, "--fingerprint", "SHA256:" + "A" * 43)
         assert wrong.exit_code == 3 and fingerprint in wrong.stderr and hosts.read_text() == before
@@ -76,7 +76,7 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
     entry = yaml.safe_load(written)["boards"]["x5-01"]
     assert entry["platform"] == "hbdnn" and entry["emulated"] is True and entry["port"] == board.port
     assert written.replace(told["block"] + "\n", "") == before and "# /sys/class/socinfo/soc_name says 'X5'" in written
-    assert again.exit_code == 0 and "already: nothing was written" in again.stdout
+    assert again.exit_code == 0 and "nothing written" in again.stdout
     assert json.loads(checked.stdout)["boards"][0]["state"] == "ready" and checked.exit_code == 0
     line = written.splitlines().index(next(row for row in written.splitlines() if "soc: x5" in row)) + 1
     assert mismatch.exit_code == 2 and "wrong soc" in mismatch.stdout
@@ -118,7 +118,7 @@ def test_a_plain_linux_board_says_what_it_lacks_and_the_file_of_hosts_is_made(tm
     with serve(tmp_path / "root", "dropbear", {"PATH": path}) as served:
         done = add("pi-01", served, "--yes", "--hosts", tmp_path / "lab.yaml", "--work", tmp_path / "root/w")
     assert done.exit_code == 3, done.output
-    assert "missing (needed)  numpy and onnxruntime" in done.stdout and "harness boards prepare NAME" in done.stdout
+    assert "missing (required)  numpy and onnxruntime" in done.stdout and "harness boards prepare NAME" in done.stdout
     made = load_boards(tmp_path / "lab.yaml")["pi-01"]
     assert (made.platform, made.work, made.emulated) == ("ort", f"{tmp_path}/root/w", None)
     assert not list((tmp_path / "root/w/runs").iterdir()), "the tiny run leaves nothing"

@@ -101,8 +101,8 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["rum"], "Did you mean 'run'?"),
-        (["run", "model.bin"], "Missing option '--board'"),
+        (["rum"], "did you mean 'run'?"),
+        (["run", "model.bin"], "missing option '--board'"),
         (["run", "model.bin", "--board", "emu-x6"], "did you mean 'emu-x5'"),
         (["run", "nowhere.bin", "--board", "emu-x5"], "nowhere.bin: no such model file"),
         (["run", "m.bin", "--board", "emu-x5", "--hosts", "gone.yaml"], "gone.yaml: no such file"),

@@ -51,7 +51,7 @@ def reference(relu: Path) -> Path:
 
 def test_a_bug_ends_with_3_and_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert unexpected.tell(ValueError("odd")) == 3
-    assert "a bug in harness: ValueError: odd" in capsys.readouterr().err
+    assert "(a bug in harness): ValueError: odd" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_bug_ends_with_3_and_says_that_it_is_one(capsys: pytest.CaptureFixture
     [
         (FileNotFoundError(2, "No such file or directory", "gone"), 2, "gone: No such file"),
         (PermissionError(13, "Permission denied", b"closed"), 2, "closed: Permission denied"),
-        (FileExistsError(17, "File exists", "file"), 2, "a folder is wanted"),
+        (FileExistsError(17, "File exists", "file"), 2, "expected a folder"),
         (OSError(28, "No space left on device"), 3, "free space"),
         (MemoryError(), 3, "memory"),
     ],
@@ -74,7 +74,7 @@ def test_what_the_system_refuses_is_a_sentence(
 
 def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
     done = harness("reference", relu, "--input", relu.parent / "x.bin", "-o", relu)
-    assert done.exit_code == 2 and "a folder is wanted" in done.stderr
+    assert done.exit_code == 2 and "expected a folder" in done.stderr
 
 
 # --------------------------------------------------------------------------- asked wrongly, before anything is done
@@ -84,26 +84,26 @@ def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
     ("argv", "word"),
     [
         (["run", "m.bin", "--board", "emu-x5", "--timeout", "nan"], "finite"),
-        (["run", "m.bin", "--board", "emu-x5", "--mode", ","], "a mode is missing"),
+        (["run", "m.bin", "--board", "emu-x5", "--mode", ","], "empty mode name"),
         (["run", "m.bin", "--board", "emu-x5", "--input", "gone.bin"], "no such input file"),
-        (["run", "m.bin", "--board", "emu-x5", "--input", "."], "a folder, not an input file"),
-        (["run", "--resume", "runs/x", "--mode", "release"], "cannot be given with --resume"),
-        (["run", "m.bin", "--board", "emu-x5", "--mode", "profile", "--repeat", "3"], "runs neither"),
+        (["run", "m.bin", "--board", "emu-x5", "--input", "."], "is a folder, not an input file"),
+        (["run", "--resume", "runs/x", "--mode", "release"], "cannot be used with --resume"),
+        (["run", "m.bin", "--board", "emu-x5", "--mode", "profile", "--repeat", "3"], "has neither"),
         (["run", "m.bin", "--board", "emu-x5", "--float", "f.onnx"], "needs --reference"),
-        (["run", "x5", "m.bin", "--board", "emu-t41"], "'x5' and 'm.bin': one MODEL at a time"),
-        (["run", "m.bin", "--resume", "runs/x"], "MODEL cannot be given with --resume"),
-        (["run", "m.bin", "--board", "emu-x5", "--reference", ""], "--reference is followed by an empty value"),
-        (["compare", "a", "b", "--map="], "--map is followed by an empty value"),
-        (["run", "", "--board", "emu-x5"], "an argument is empty"),
-        (["run", "m.bin", "--board", "emu-x5", "--frames", "9", "--time", "60"], "exclude each other"),
-        (["run", "m.bin", "--board", "emu-x5", "--case", "../x"], "--case is a name, not a path"),
-        (["emulator", "build", "a.onnx", "b.onnx", "--soc", "t40"], "2 models: a file for T40 and T41 holds one"),
+        (["run", "x5", "m.bin", "--board", "emu-t41"], "more than one MODEL: 'x5' and 'm.bin'"),
+        (["run", "m.bin", "--resume", "runs/x"], "MODEL cannot be used with --resume"),
+        (["run", "m.bin", "--board", "emu-x5", "--reference", ""], "--reference: empty value"),
+        (["compare", "a", "b", "--map="], "--map: empty value"),
+        (["run", "", "--board", "emu-x5"], "empty argument"),
+        (["run", "m.bin", "--board", "emu-x5", "--frames", "9", "--time", "60"], "cannot be used together"),
+        (["run", "m.bin", "--board", "emu-x5", "--case", "../x"], "--case takes a name, not a path"),
+        (["emulator", "build", "a.onnx", "b.onnx", "--soc", "t40"], "2 models given: T40 and T41 files hold one"),
         (["boards", "trust", "emu-x5"], "runs on this PC"),
         (["boards", "lease", "emu-x5", "--minutes", "nan"], "finite"),
-        (["compare", "a", "b", "--json", "--csv"], "exclude each other"),
-        (["compare", "a", "b", "--input", "x.bin"], "holds its tensors already"),
-        (["lint", "c.yaml", "--json", "--sarif"], "exclude each other"),
-        (["lint"], "Missing argument 'CONFIG'"),
+        (["compare", "a", "b", "--json", "--csv"], "cannot be used together"),
+        (["compare", "a", "b", "--input", "x.bin"], "already holds tensors"),
+        (["lint", "c.yaml", "--json", "--sarif"], "cannot be used together"),
+        (["lint"], "missing argument 'CONFIG'"),
         (["policy", "show", "--dtype", "s8"], "needs --for"),
         (["policy", "show", "--for", "Conv", "--dtype", "int8"], "no such dtype"),
         (["emulator", "serve", "emu-x5", "--port", "70000"], "70000"),
@@ -118,12 +118,16 @@ def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "said", "hint"),
     [
-        (["run"], "Missing argument 'MODEL'", "harness run --help"),
-        (["run", "m.bin", "--refrence", "x"], "No such option '--refrence'", "harness run --help"),
-        (["rnu"], "Did you mean 'run'?", "harness --help"),
-        (["boards", "lst"], "Did you mean 'list'?", "harness boards --help"),
-        (["compare", "a", "b", "--csv"], "exclude each other", "harness compare --help"),
-        (["compare", "a", "b", "--map", ""], "an empty value", "harness --help"),
+        (["run"], "missing argument 'MODEL'", "harness run --help"),
+        (
+            ["run", "m.bin", "--frame", "9"],
+            "no such option '--frame'",
+            "did you mean one of: '--frames', '--resume', '--time'? See harness run --help",
+        ),
+        (["rnu"], "no such command 'rnu'", "did you mean 'run'? See harness --help"),
+        (["boards", "lst"], "no such command 'lst'", "did you mean 'list'? See harness boards --help"),
+        (["compare", "a", "b", "--csv"], "cannot be used together", "harness compare --help"),
+        (["compare", "a", "b", "--map", ""], "--map: empty value", "harness --help"),
         (["report", "gone"], "no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z"),
     ],
 )
@@ -131,7 +135,7 @@ def test_what_is_asked_wrongly_is_json_too(argv: list[str], said: str, hint: str
     done = harness(*argv, "--json")
     told = json.loads(done.stdout)
     assert (done.exit_code, told["exit_code"], told["hint"]) == (2, 2, hint)
-    assert said in told["error"] and said in done.stderr
+    assert said in told["error"] and f"error: {told['error']}\nhint: {hint}\n" == done.stderr
 
 
 def test_without_an_inventory_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,9 +168,15 @@ def test_a_tensor_given_twice_is_refused(relu: Path) -> None:
     assert done.exit_code == 2 and "more than once" in done.stderr
 
 
+def test_the_options_of_a_platform_are_listed() -> None:
+    done = harness("run", "--board", "emu-x5", "--option", "list")
+    assert done.exit_code == 0 and "platform hbdnn" in done.stdout and "core" in done.stdout
+    assert json.loads(harness("run", "--board", "emu-t41", "--option", "list", "--json").stdout)["platform"] == "magik"
+
+
 def test_a_reference_of_one_input_is_not_compared_with_noise(reference: Path, tmp_path: Path) -> None:
     done = harness("run", tmp_path / "m.bin", "--board", "emu-x5", "--reference", reference)
-    assert done.exit_code == 2 and "seeded noise" in done.stderr
+    assert done.exit_code == 2 and "no --input was given" in done.stderr
 
 
 def test_normalisation_without_an_nv12_input_is_refused(relu: Path) -> None:

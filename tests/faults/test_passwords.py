@@ -88,7 +88,7 @@ def test_the_keyring_opens_a_board_until_it_forgets(hosts: Path) -> None:
     assert check(hosts, env) == (0, "")
     assert harness(hosts, "boards", "password", "pw", "--delete", env=env).stdout == "pw: forgotten\n"
     assert check(hosts, env)[0] == 3
-    assert harness(hosts, "boards", "password", "pw", "--delete", env=env).stdout == "pw: none was kept\n"
+    assert harness(hosts, "boards", "password", "pw", "--delete", env=env).stdout == "pw: no password stored\n"
 
 
 def test_a_kept_password_is_for_one_address(server: PasswordServer, tmp_path: Path) -> None:

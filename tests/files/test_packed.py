@@ -69,7 +69,7 @@ def test_every_place_that_takes_a_file_says_what_unpacks_it(
 ) -> None:
     path = tmp_path / name
     pack(path)
-    (tmp_path / "m.bin").write_bytes(b"a model of no known kind")
+    (tmp_path / "m.bin").write_bytes(b"a model unrecognised file type")
     for argv in (
         ["run", path, "--board", "emu-x5"],
         ["run", path, "--board", "emu-t40"],

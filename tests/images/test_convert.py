@@ -126,7 +126,7 @@ def test_nv12_rows_are_padded_to_the_stride_of_the_board(tmp_path: Path, step: i
     [
         (["missing.jpg"], "no such file"),
         (["text.jpg"], "not a picture"),
-        (["p.png", "--size", "640"], "WxH is wanted"),
+        (["p.png", "--size", "640"], "expected WxH"),
         (["p.png", "--size", "7x200"], "even"),
         (["p.png", "--size", "64x40", "--fit", "none"], "not 64x40"),
         (["odd.png", "--to", "nv12"], "even sides"),

@@ -161,11 +161,11 @@ def test_compare_computes_the_reference_beside(tmp_path: Path) -> None:
     [
         (("--python", "/no/such/python3"), "no such interpreter"),
         (("--python", "{model}"), "not an executable file"),
-        (("--python", sys.executable, "--image", "a"), "exclude each other"),
+        (("--python", sys.executable, "--image", "a"), "cannot be used together"),
         (("--image", "-v"), "not the name of an image"),
-        (("--runtime", "HBRuntime"), "go with --python"),
-        (("--python", sys.executable, "--runtime", "HBRuntime", "--threads", "2"), "is for onnxruntime"),
-        (("--optimizations", "all"), "is for onnxruntime"),
+        (("--runtime", "HBRuntime"), "need --python"),
+        (("--python", sys.executable, "--runtime", "HBRuntime", "--threads", "2"), "applies to ONNX Runtime only"),
+        (("--optimizations", "all"), "applies to ONNX Runtime only"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
@@ -183,7 +183,7 @@ def test_a_run_with_a_vendor_reference_is_refused_before_the_board_is_touched(tm
     missing = harness(*given, model, "--reference-python", "/no/python3", release=None)
     assert missing.exit_code == 2 and "no such interpreter" in missing.stderr
     folder = harness(*given, tmp_path, "--reference-image", "some/image", release=None)
-    assert folder.exit_code == 2 and "computes a reference that is an ONNX" in folder.stderr
+    assert folder.exit_code == 2 and "needs an ONNX as reference" in folder.stderr
     assert not (tmp_path / "runs").exists()
 
 

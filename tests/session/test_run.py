@@ -260,7 +260,7 @@ def test_too_many_inputs(digits: Built, tmp_path: Path) -> None:
     [
         (["--mode", "relese"], ["relese", "release"]),
         (["--time", "90"], ["90 seconds", "whole minutes", "--time 60 or --time 120"]),
-        (["--time", "600"], ["ended after 600 seconds", "--timeout 720"]),
+        (["--time", "600"], ["time limit of 600 s", "--timeout 720"]),
         (["--reference", "gone.onnx"], ["gone.onnx", "no such reference"]),
         (["--option", "coer=1"], ["coer", "core"]),
         (["--fault", "halvd@conv2"], ["halvd", "halved"]),

@@ -318,7 +318,7 @@ def shape_of(values: Mapping[str, str]) -> tuple[int, int, int, int]:
     """Option `shape`. Errors: InputError for anything else than four sizes."""
     parts = re.fullmatch(r"([0-9]{1,6}),([0-9]{1,6}),([0-9]{1,6}),([0-9]{1,6})", values["shape"].replace(" ", ""))
     if not parts or "0" in parts.groups():
-        raise InputError(f"option shape={values['shape']}: N,H,W,C is wanted", "--option shape=1,384,640,3")
+        raise InputError(f"option shape={values['shape']}: expected N,H,W,C", "--option shape=1,384,640,3")
     return int(parts[1]), int(parts[2]), int(parts[3]), int(parts[4])
 
 
