@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.emulator.compiler.compile import Build, BuildOptions, compile_model
-from harness.emulator.horizon import build_log
 from harness.emulator.model.compiled import compiled_bytes
+from harness.emulator.rooms import room_of_soc
+from harness.emulator.socs import Soc
 from harness.errors import InputError
 from harness.files.safe import new_file, output_file
 
@@ -21,6 +22,7 @@ class Built:
     output: Path
     files: tuple[Path, ...]
     builds: tuple[Build, ...]
+    soc: Soc
 
     def facts(self) -> dict[str, object]:
         """The answer of `--json`."""
@@ -36,7 +38,7 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
 
     Errors: InputError for a model that cannot be compiled, or an output folder that does not exist.
     """
-    target = output or models[0].with_suffix(".hbm" if options.soc.family == "ucp" else ".bin")
+    target = output or models[0].with_suffix(options.soc.suffix)
     if not target.parent.is_dir():
         raise InputError(f"{target.parent}: no such folder")
     if target.resolve() in [path.resolve() for path in models]:
@@ -46,15 +48,12 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
     files: dict[str, bytes] = {}
     for one in builds:
         files |= one.files
-    if options.soc.family == "magik":
-        from harness.emulator.magik.model import meta
-
-        files |= meta(options.mean, options.var, options.soc.march)
+    files |= room_of_soc(options.soc).inside(options)
     contents = {target: compiled_bytes([one.model for one in builds], files)}
     for one in builds:
         contents |= _beside(target, one, options, len(builds) > 1)
     _write_together(contents)
-    return Built(target, tuple(contents), builds)
+    return Built(target, tuple(contents), builds, options.soc)
 
 
 def _write_together(contents: Mapping[Path, bytes]) -> None:
@@ -79,27 +78,8 @@ def _beside(target: Path, one: Build, options: BuildOptions, several: bool) -> d
     stem = f"{target.stem}_{one.model.name}" if several else target.stem
     models = {f"{stem}_quantized_model.onnx": one.quantized, f"{stem}_optimized_float_model.onnx": one.float_model}
     contents = {name: bytes(model.SerializeToString()) for name, model in models.items() if model is not None}
-    contents |= {name: text.encode() for name, text in _reports(stem, one, options).items()}
+    contents |= {name: text.encode() for name, text in room_of_soc(options.soc).reports(stem, one, options).items()}
     return {target.with_name(name): content for name, content in contents.items()}
-
-
-def _reports(stem: str, one: Build, options: BuildOptions) -> dict[str, str]:
-    """What the toolchain of this family would say of the build, by file name."""
-    kinds = {node.name: node.op_type for node in one.quantized.graph.node}
-    facts = build_log.Facts(options.soc, one.model, one.calibration, options.pixels, one.distances, kinds)
-    if options.soc.family == "magik":
-        from harness.emulator.magik.build_log import transform_log
-
-        return {f"{stem}_magik_transform.log": transform_log(options.soc, one.model, one.distances)}
-    if options.soc.family == "ucp":
-        return {
-            f"{stem}_hb_compile.log": build_log.hb_compile_log(facts, stem),
-            f"{stem}_node_info.csv": build_log.node_info_csv(facts),
-        }
-    return {
-        f"{stem}_hb_mapper_makertbin.log": build_log.hb_mapper_log(facts, stem),
-        f"{stem}_quant_info.json": build_log.quant_info(facts),
-    }
 
 
 def _facts(one: Build) -> dict[str, object]:

@@ -11,9 +11,9 @@ from onnx import TensorProto, helper
 
 from harness.emulator.compiler.placement import place
 from harness.emulator.compiler.prepare_model import prepare
+from harness.emulator.horizon.socs import SOCS
 from harness.emulator.model.execute import open_session
 from harness.emulator.model.nodes import Network
-from harness.emulator.socs import SOCS
 from harness.errors import InputError
 from tests.support import emulator_kit as kit
 
@@ -73,7 +73,7 @@ def test_steps_of_an_op_with_several_outputs_have_names_of_their_own(tmp_path: P
 
 
 def test_a_node_can_be_forced_to_either_unit(tmp_path: Path) -> None:
-    path = kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_bpu=("attention",))
+    path = kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_accelerator=("attention",))
     assert units(path)["conv4"] == "CPU" and units(path)["attention"] == "BPU"
 
 
@@ -85,7 +85,7 @@ def test_an_unknown_forced_node_is_refused_with_the_nearest_name(tmp_path: Path)
 
 def test_a_node_cannot_be_forced_to_both_units(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'conv4' is forced to both sides"):
-        kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_bpu=("conv4", "attention"))
+        kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_accelerator=("conv4", "attention"))
 
 
 def _chain(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 8, 6, 6)) -> Network:

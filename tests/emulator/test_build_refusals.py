@@ -9,7 +9,7 @@ import pytest
 
 from harness.emulator.build import build
 from harness.emulator.compiler.compile import BuildOptions
-from harness.emulator.socs import soc_named
+from harness.emulator.rooms import soc_named
 from harness.errors import InputError
 from tests.support import emulator_kit as kit
 

@@ -10,9 +10,9 @@ import pytest
 
 from harness.emulator.built_in import BUILT_IN, stand_up
 from harness.emulator.compiler.pixels import PixelInput
+from harness.emulator.horizon.socs import SOCS
 from harness.emulator.model.faults import ENVIRONMENT
 from harness.emulator.model.image import nv12_bytes, reference_feed
-from harness.emulator.socs import SOCS
 from harness.emulator.this_board import RUNTIME
 from harness.errors import AskedWrongly, InputError
 from harness.platforms import load
@@ -29,7 +29,7 @@ def played(folder: Path, soc: str, *argv: str, runtime: str = "", faults: str = 
     import os
     import subprocess
 
-    from harness.emulator.built_in import prepare
+    from harness.emulator.horizon.board import prepare
 
     stub = prepare(soc) / "bin" / "hrt_model_exec"
     environment = {k: v for k, v in os.environ.items() if k not in (ENVIRONMENT, RUNTIME)}
@@ -279,7 +279,7 @@ def test_a_board_stands_up_with_its_tools_in_place() -> None:
 
 
 def test_an_unknown_soc_names_the_known_ones() -> None:
-    from harness.emulator.built_in import prepare
+    from harness.emulator.horizon.board import prepare
 
     with pytest.raises(AskedWrongly) as caught:
         prepare("x9")

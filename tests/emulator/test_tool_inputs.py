@@ -78,7 +78,7 @@ def test_a_python_file_in_the_working_folder_is_not_imported(tmp_path: Path) -> 
 def test_a_packed_file_needs_a_model_name(tmp_path: Path) -> None:
     from harness.emulator.build import build
     from harness.emulator.compiler.compile import BuildOptions
-    from harness.emulator.socs import soc_named
+    from harness.emulator.rooms import soc_named
 
     sources = [kit.save(tmp_path, kit.branched_model(seed), f"net{seed}.onnx") for seed in (1, 2)]
     packed = build(sources, BuildOptions(soc_named("x5")), tmp_path / "packed.bin").output

@@ -17,7 +17,7 @@ from harness.emulator.build import build
 from harness.emulator.compiler.compile import BuildOptions
 from harness.emulator.compiler.pixels import PixelInput
 from harness.emulator.model.execute import Executor
-from harness.emulator.socs import soc_named
+from harness.emulator.rooms import soc_named
 from tests.support import emulator_kit as kit
 from tests.support.emulator_kit import dumped, kit_quantized, reference_values
 from tests.support.kept import kept_folder

@@ -142,12 +142,6 @@ VENDOR_WORDS = re.compile(
 VENDOR_ROOM = re.compile(r"/(horizon|magik|ort)/")
 
 
-# Generic files that import a vendor's room although a registry should: this list only ever gets shorter.
-STILL_IMPORT = {
-    "cli/emulator.py", "emulator/build.py", "emulator/built_in.py", "emulator/compiler/assembly.py",
-}  # fmt: skip
-
-
 def test_rooms_of_a_vendor_are_imported_by_its_own_rooms_only() -> None:
     """What all vendors share asks for a room by its name (harness/vendors.py); no vendor knows another's files."""
     vendors = {path.parent.name for path in PACKAGE.glob("*/*/vendor.py")}
@@ -158,7 +152,7 @@ def test_rooms_of_a_vendor_are_imported_by_its_own_rooms_only() -> None:
         others = [name for name in IMPORTS[module_name(path)] if (vendors & set(name.split("."))) - own]
         if others:
             strangers[str(path.relative_to(PACKAGE))] = sorted(others)
-    assert set(strangers) == STILL_IMPORT, strangers
+    assert strangers == {}
 
 
 def test_a_vendor_is_named_in_its_own_files_only() -> None:

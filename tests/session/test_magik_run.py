@@ -22,8 +22,9 @@ from harness.emulator.compiler.compile import BuildOptions
 from harness.emulator.magik import board as venus_board
 from harness.emulator.magik import printing
 from harness.emulator.magik.pc_dump import write_pc_dump
+from harness.emulator.magik.socs import SOCS
+from harness.emulator.rooms import soc_named
 from harness.emulator.servers import jail
-from harness.emulator.socs import VENUS_SOCS, soc_named
 from harness.platforms import load
 from harness.records import Case, Emulated
 from harness.records.boards import SERVED
@@ -75,7 +76,7 @@ def failure(found: dict[str, Any], mode: str) -> dict[str, Any]:
 # --------------------------------------------------------------------------- the main job
 
 
-@pytest.mark.parametrize("soc", sorted(VENUS_SOCS))
+@pytest.mark.parametrize("soc", sorted(SOCS))
 def test_one_command_runs_the_four_modes_and_gives_one_report(tmp_path: Path, soc: str) -> None:
     found = run(tmp_path, soc=soc)
     assert [row["mode"] for row in found["modes"]] == ["info", "release", "debug", "profile", "nmem"]

@@ -14,13 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from harness.consistency.reading.tensor_files import open_tensor
 from harness.emulator.build import build
-from harness.emulator.built_in import prepare
 from harness.emulator.compiler.compile import BuildOptions
 from harness.emulator.compiler.pixels import PixelInput
+from harness.emulator.horizon.board import prepare
 from harness.emulator.model.compiled import CompiledFile, CompiledModel
 from harness.emulator.model.faults import ENVIRONMENT
 from harness.emulator.model.layout import file_bytes
-from harness.emulator.socs import soc_named
+from harness.emulator.rooms import soc_named
 from harness.platforms import load
 from harness.records import Failure, TensorSpec
 from harness.reference.graph import read_logical
@@ -98,7 +98,7 @@ def save(folder: Path, model: onnx.ModelProto, name: str = "net.onnx") -> Path:
 def compile_to(folder: Path, model: onnx.ModelProto, soc: str = "x5", name: str = "net", **options: Any) -> Path:
     """The compiled file of a model; its quantized ONNX lies beside it."""
     source = save(folder, model, f"{name}.onnx")
-    suffix = ".hbm" if soc_named(soc).family == "ucp" else ".bin"
+    suffix = soc_named(soc).suffix
     return build([source], BuildOptions(soc_named(soc), **options), folder / f"{name}{suffix}").output
 
 

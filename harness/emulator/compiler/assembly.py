@@ -19,7 +19,7 @@ from harness.emulator.model.compiled import BoardInput, BoardOp, BoardTensor, Co
 from harness.emulator.model.image import nv12_bytes
 from harness.emulator.model.nodes import Network
 from harness.errors import InputError
-from harness.platforms.horizon.dumps import align_up, file_word
+from harness.names import file_form
 from harness.records import Op, TensorSpec
 from harness.reference.graph import LogicalModel, LogicalTensor, read_logical
 from harness.reference.onnx_file import DTYPES, infer_types
@@ -42,7 +42,7 @@ class Assembly:
         for op in self.ops:  # in execution order
             self.placements[op.name] = self._placement(op, placements)
         self.units = {name: placement.unit for name, placement in self.placements.items()}
-        stem = file_word(quantized.graph.name or "main_graph")
+        stem = file_form(quantized.graph.name or "main_graph")
         self.subgraphs = subgraphs.cut(self.ops, self.units, stem)
         self.readers: dict[str, list[Op]] = {}
         for op in self.ops:
@@ -126,7 +126,7 @@ class Assembly:
         if kind == "NV12":
             height, width = spec.shape[2:]
             size = nv12_bytes(height, width)
-            aligned = nv12_bytes(height, align_up(width, 16))
+            aligned = nv12_bytes(height, -(-width // 16) * 16)
             return BoardInput(onnx_name, onnx_name, "NV12", spec, "PYRAMID", size, aligned)
         size = layout.file_bytes(spec)
         return BoardInput(onnx_name, onnx_name, kind, spec, "DDR", size, size)

@@ -151,7 +151,7 @@ def pixel_samples(model: onnx.ModelProto, mean: str, var: str, seed: int) -> Sam
         for name in network.input_names:
             sizes = network.shape(name) or ()
             if len(sizes) != 4:
-                raise InputError(f"input {name!r} is no picture (N x C x H x W)", "Magik's boards take pictures")
+                raise InputError(f"input {name!r} is no picture (N x C x H x W)", "boards with this chip take pictures")
             feed[name] = normalised(rng.integers(0, 256, sizes, dtype=np.uint8), mean, var)
         feeds.append(feed)
     return Samples(tuple(feeds), f"random pictures (seed {seed}), no calibration data was given")

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 import onnx
 
 from harness.emulator.compiler import calibration, prepare_model
-from harness.emulator.compiler.accuracy import Distance, distances
+from harness.emulator.compiler.accuracy import distances
 from harness.emulator.compiler.assembly import Assembly
 from harness.emulator.compiler.options import BuildOptions
 from harness.emulator.compiler.pixels import insert_preprocess, pixel_samples
 from harness.emulator.compiler.placement import place
 from harness.emulator.compiler.quantize import Quantizer
-from harness.emulator.model.compiled import CompiledModel
+from harness.emulator.compiler.result import Build
 from harness.emulator.model.nodes import Network
+from harness.emulator.rooms import socs
 from harness.errors import InputError
 
 __all__ = ["Build", "BuildOptions", "compile_model"]
-
-
-@dataclass(frozen=True)
-class Build:
-    """What compiling gave: the model, its graphs by file name, the ONNX before and after quantizing."""
-
-    model: CompiledModel
-    files: dict[str, bytes]
-    quantized: onnx.ModelProto
-    calibration: str
-    float_model: onnx.ModelProto | None = None  # None for a model that came quantized
-    distances: Mapping[str, Distance] = field(default_factory=dict)  # per tensor, on the first calibration sample
 
 
 def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
@@ -41,11 +28,11 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     source = prepare_model.load(path)
     if prepare_model.is_quantized(source):
         return _compile_quantized(path, source, options, number)
-    planes = options.soc.family == "ucp"
+    planes = options.soc.has_planes
     prepared = prepare_model.prepare(source, options.shapes, lambda m: insert_preprocess(m, options.pixels, planes))
     network = Network(prepared)
     _check_forced(network, options)
-    placements = place(network, options.soc.march, options.on_cpu, options.on_bpu)
+    placements = place(network, options.soc.march, options.on_cpu, options.on_accelerator)
     samples = _samples(prepared, options)
     quantizer = Quantizer(
         prepared,
@@ -70,13 +57,11 @@ def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOption
 
 
 def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Samples:
-    if options.calibration is None and options.soc.family == "magik":
-        from harness.emulator.compiler.calibration import pixel_samples as venus_pictures
-
-        return venus_pictures(model, options.mean, options.var, options.seed)
+    if options.calibration is None and options.soc.takes_pictures:
+        return calibration.pixel_samples(model, options.mean, options.var, options.seed)
     if options.calibration is None:
         return calibration.random_samples(model, options.seed, options.picture_inputs)
-    readers = pixel_samples(model, options.pixels, options.soc.family == "ucp")
+    readers = pixel_samples(model, options.pixels, options.soc.has_planes)
     return calibration.read_samples(options.calibration, model, readers)
 
 
@@ -85,18 +70,25 @@ def _check_cores(options: BuildOptions) -> None:
     soc = options.soc
     if options.cores == 1:
         return
-    if soc.family != "ucp" or options.cores > soc.cores:
-        has = f"{soc.name} has {soc.cores} BPU core{'s' if soc.cores > 1 else ''}"
+    if not soc.joins_cores or options.cores > soc.cores:
+        has = f"{soc.name} has {soc.cores} {soc.unit} core{'s' if soc.cores > 1 else ''}"
         why = has if options.cores > soc.cores else f"what {soc.name}'s tools print of such models is not public"
-        raise InputError(f"--cores {options.cores}: {why}", "played for j6p and s600, 1 to 4")
+        raise InputError(f"--cores {options.cores}: {why}", _played_cores())
+
+
+def _played_cores() -> str:
+    """For which chips one inference on several cores is played."""
+    several = [soc for soc in socs().values() if soc.joins_cores and soc.cores > 1]
+    names, most = " and ".join(soc.name for soc in several), max((soc.cores for soc in several), default=1)
+    return f"played for {names}, 1 to {most}" if several else "leave --cores out"
 
 
 def _check_forced(network: Network, options: BuildOptions) -> None:
     names = [node.name for node in network.nodes]
-    for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_bpu)):
+    for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_accelerator)):
         for name in (name for name in given if name not in names):
             near = get_close_matches(name, names, n=1) or names[:3]
             told = f"did you mean {near[0]!r}?" if len(near) == 1 else f"its nodes: {', '.join(near)}, ..."
             raise InputError(f"{option} {name!r}: no such node in the model", told)
-    for name in set(options.on_cpu) & set(options.on_bpu):
+    for name in set(options.on_cpu) & set(options.on_accelerator):
         raise InputError(f"{name!r} is forced to both sides", "give it with --on-cpu or with --on-bpu, not with both")

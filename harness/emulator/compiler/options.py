@@ -11,24 +11,44 @@ from harness.emulator.socs import Soc
 
 
 @dataclass(frozen=True)
+class BuildRequest:
+    """Options of `harness emulator build` as they were typed."""
+
+    soc: str
+    calibration: Path | None
+    types: tuple[str, ...]
+    mean: str
+    var: str
+    scale: str
+    colour: str
+    shapes: tuple[str, ...]
+    on_cpu: tuple[str, ...]
+    on_accelerator: tuple[str, ...]
+    output_type: str
+    debug_layers: bool
+    cores: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class BuildOptions:
-    """What `harness emulator build` was asked for."""
+    """What a model is compiled with."""
 
     soc: Soc
     calibration: Path | None = None
     pixels: Mapping[str, PixelInput] = field(default_factory=dict)  # NV12 inputs
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     on_cpu: tuple[str, ...] = ()
-    on_bpu: tuple[str, ...] = ()
-    output_type: str = "float"  # of outputs that the BPU makes: wide_outputs.OUTPUT_TYPES
+    on_accelerator: tuple[str, ...] = ()
+    output_type: str = "float"  # of outputs that the accelerator makes: wide_outputs.OUTPUT_TYPES
     debug_layers: bool = True
     cores: int = 1  # that one inference runs on, as the toolchain's core_num
     seed: int = 0
     name: str = ""
-    mean: str = "0"  # of the pictures that Ingenic's boards take: (pixel - mean) / var
+    mean: str = "0"  # of the pictures that some boards take: (pixel - mean) / var
     var: str = "255"
 
     @property
     def picture_inputs(self) -> dict[str, str]:
-        """Inputs of the compiled model that hold pixels -> "NV12", or "Y" and "UV" on UCP boards."""
-        return plane_names(self.pixels, self.soc.family == "ucp")
+        """Inputs of the compiled model that hold pixels -> "NV12", or "Y" and "UV" where they are two."""
+        return plane_names(self.pixels, self.soc.has_planes)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from harness.emulator.cost import model as cost_model
 from harness.emulator.cost.model import Scale, Shape, Work
 from harness.emulator.model.compiled import BoardOp, CompiledModel
-from harness.emulator.socs import SOCS, Soc
+from harness.emulator.socs import Soc
 
 JITTER = 0.015  # sigma of the relative spread between frames: an assumption
-_FITTED = SOCS["x5"]  # the chip whose boards the constants were fitted on
+# Of the chip whose boards the constants were fitted on (docs/cost-model.md), one core and its memory.
+_FITTED_TOPS, _FITTED_GB_S = 10.0, 17.0
 
 
 def subgraph_us(model: CompiledModel, name: str, soc: Soc) -> float:
@@ -25,8 +26,8 @@ def subgraph_us(model: CompiledModel, name: str, soc: Soc) -> float:
 def scale_of(soc: Soc) -> Scale:
     """Another chip by its peak: TOPS of one core, bandwidth of the memory. Not fitted."""
     return Scale(
-        compute=(_FITTED.tops / _FITTED.cores) / (soc.tops / soc.cores),
-        memory=_FITTED.bandwidth_gb_s / soc.bandwidth_gb_s,
+        compute=_FITTED_TOPS / (soc.tops / soc.cores),
+        memory=_FITTED_GB_S / soc.bandwidth_gb_s,
     )
 
 

@@ -105,7 +105,7 @@ def _work(file: CompiledFile, model: CompiledModel, step: Step, soc: Soc) -> Cal
     if step.work == "layout":
         tensors = [model.tensor(name) for name in step.tensors]
         arrays = [np.zeros(t.spec.shape, layout.NUMPY[t.spec.dtype]) for t in tensors]
-        specs = [layout.stored(t.spec, "BPU", soc.family) for t in tensors]
+        specs = [layout.stored(t.spec, soc.unit, soc.family) for t in tensors]
         memories = [np.zeros(layout.file_bytes(spec), np.uint8) for spec in specs]
         return lambda: _fill_all(memories, arrays, specs)
     inputs = [bytes(item.bytes) for item in model.inputs]

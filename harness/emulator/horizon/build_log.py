@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from harness.emulator.compiler.accuracy import Distance
+from harness.emulator.compiler.options import BuildOptions
 from harness.emulator.compiler.pixels import PixelInput
+from harness.emulator.compiler.result import Build
 from harness.emulator.cost import estimate
+from harness.emulator.horizon.socs import HorizonSoc
 from harness.emulator.model.compiled import BoardOp, CompiledModel
 from harness.emulator.model.layout import file_bytes
-from harness.emulator.socs import Soc
 
 # Type names of horizon_nn 1.x; ops that are not listed keep their ONNX name.
 _TYPES = {
@@ -61,7 +63,7 @@ class Log:
 class Facts:
     """What a log tells of one build."""
 
-    soc: Soc
+    soc: HorizonSoc
     model: CompiledModel
     calibration: str
     pixels: Mapping[str, PixelInput]
@@ -88,6 +90,17 @@ class Facts:
             if scaling:
                 return scaling.scales[0] * 127
         return None
+
+
+def reports(stem: str, build: Build, options: BuildOptions) -> dict[str, str]:
+    """What the toolchain of the chip's family says of a build, by file name."""
+    soc = options.soc
+    assert isinstance(soc, HorizonSoc)
+    kinds = {node.name: node.op_type for node in build.quantized.graph.node}
+    facts = Facts(soc, build.model, build.calibration, options.pixels, build.distances, kinds)
+    if soc.family == "ucp":
+        return {f"{stem}_hb_compile.log": hb_compile_log(facts, stem), f"{stem}_node_info.csv": node_info_csv(facts)}
+    return {f"{stem}_hb_mapper_makertbin.log": hb_mapper_log(facts, stem), f"{stem}_quant_info.json": quant_info(facts)}
 
 
 # --------------------------------------------------------------------------- hb_mapper

@@ -14,9 +14,9 @@ from harness.emulator.horizon.call import FAILED, Call
 from harness.emulator.horizon.dialect import SUBCOMMANDS, ToolFailure
 from harness.emulator.horizon.dialects import dialect_of
 from harness.emulator.horizon.gflags import FlagError
+from harness.emulator.horizon.socs import DEFAULT, SOCS, socs_of_march
 from harness.emulator.model.compiled import CompiledFile, CompiledModel
 from harness.emulator.model.faults import ENVIRONMENT, parse_faults
-from harness.emulator.socs import socs_of_march
 from harness.emulator.this_board import RUNTIME, board_soc
 from harness.errors import HarnessError
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the tool; the exit code."""
     console = Console()
     try:
-        soc = board_soc()
+        soc = board_soc(SOCS, DEFAULT)
         runtime = soc.runtime(os.environ.get(RUNTIME, ""))
         dialect = dialect_of(soc, runtime, console)
         line = gflags.parse(argv[1:], dialect.flags)

@@ -17,6 +17,7 @@ from harness.emulator.console import Console
 from harness.emulator.magik.call import Program, Stop, crash, place
 from harness.emulator.magik.model import VenusModel
 from harness.emulator.magik.printing import END, GREEN, error, info
+from harness.emulator.magik.socs import DEFAULT, SOCS
 from harness.emulator.model.faults import CATALOGUE, ENVIRONMENT, Fault, parse_faults
 from harness.emulator.this_board import RUNTIME, board_soc
 from harness.errors import HarnessError
@@ -30,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     mode, *arguments = argv[1:]
     console = Console()
     try:
-        soc = board_soc()
+        soc = board_soc(SOCS, DEFAULT)
         runtime = soc.runtime(os.environ.get(RUNTIME, ""))
         program = Program(mode, soc, runtime, console, arguments)
         return _info(program) if mode == "info" else _run(program)

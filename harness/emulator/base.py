@@ -1,0 +1,67 @@
+"""What the emulator wants of a vendor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import InputError
+
+if TYPE_CHECKING:  # a list of boards is read without loading a compiler
+    from harness.emulator.compiler.options import BuildOptions, BuildRequest
+    from harness.emulator.compiler.result import Build
+    from harness.emulator.socs import Soc
+    from harness.records import Board
+
+
+class EmulatorVendor(ABC):
+    """The emulated boards of one vendor's room, and how models for them are built.
+
+    A room that plays boards for models of another making (plain ONNX for example) has no `socs`, and needs none of
+    what a build asks for.
+    """
+
+    boards: tuple[Board, ...]
+    socs: Mapping[str, Soc] = {}  # chips that models can be built for, by name
+    dump_folder: str = ""  # as the PC's tool calls the folder of its layers; "" where none is played
+
+    # ---- boards
+
+    @abstractmethod
+    def stand_up(self, board: Board) -> AbstractContextManager[Board]:
+        """The board, reachable for as long as the context lasts, and how. Errors: HostError, AskedWrongly."""
+
+    @abstractmethod
+    def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
+        """The board behind a real ssh server on loopback; `server` "" is the one that fits the board.
+
+        Errors: AskedWrongly for a server that it cannot have, HostError where this PC lacks what the board needs.
+        """
+
+    # ---- builds
+
+    def check_request(self, models: int, request: BuildRequest) -> None:
+        """Refuse options that have no effect, or none that is known. Errors: InputError."""
+        if request.var != "255":
+            raise InputError(f"--var does not apply to {request.soc}", "use --scale")
+
+    def inside(self, options: BuildOptions) -> dict[str, bytes]:
+        """Files that a compiled model of this vendor holds besides its graphs."""
+        return {}
+
+    def reports(self, stem: str, build: Build, options: BuildOptions) -> dict[str, str]:
+        """What the toolchain would say of the build, by the name of the file beside the model."""
+        return {}
+
+    def write_dump(self, model: Path, source: Path, folder: Path) -> list[Path]:
+        """The layers that the PC computes of a model on one input, as the vendor's tool writes them.
+
+        Errors: InputError.
+        """
+        raise InputError(
+            f"{model}: no PC tool that dumps its layers is played",
+            "compute them from the ONNX beside the model: harness reference",
+        )

@@ -1,0 +1,61 @@
+"""Horizon's chips: march, cores, figures for the estimate, versions and dialects of runtimes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.emulator.socs import Runtime, Soc
+
+
+@dataclass(frozen=True)
+class HorizonSoc(Soc):
+    """A chip with what Horizon's toolchain says of itself."""
+
+    horizon_nn: str = ""  # version in the toolchain's log; "" for hb_compile
+
+
+# Versions as seen in captures of such boards: libdnn or UCP, HBRT, model builder, BPU platform.
+_X3_OLD = Runtime("1.1.49", "3.13.4", "1.1.49", "1.3.2", "hbdnn_old")
+_X3 = Runtime("1.9.5", "3.14.5", "1.9.3", "1.3.3", "hbdnn")
+_X5 = Runtime("1.24.5", "3.15.55.0", "1.24.3", "1.3.6", "hbdnn")
+_X5_2024 = Runtime("1.23.5", "3.15.47.0", "1.23.5", "1.3.6", "hbdnn")
+_J5 = Runtime("1.18.6", "3.15.29.0", "1.16.2", "1.3.3", "hbdnn")  # runtime and HBRT assumed: no capture is public
+_UCP_OLD = Runtime("3.0.17", "4.0.21", "3.0.17", "2.0.1", "ucp_old")
+_UCP = Runtime("3.3.3", "4.1.17", "3.3.3", "2.1.2", "ucp")
+_UCP_NEW = Runtime("3.13.6", "4.7.5", "3.5.16", "2.1.2", "ucp")
+
+
+def _hbdnn(
+    name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str, horizon_nn: str, *runtimes: Runtime
+) -> HorizonSoc:
+    return HorizonSoc(name, march, "hbdnn", cores, tops, gb_s, hbdk, runtimes, "BPU", horizon_nn=horizon_nn)
+
+
+def _ucp(name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str, *runtimes: Runtime) -> HorizonSoc:
+    return HorizonSoc(
+        name, march, "ucp", cores, tops, gb_s, hbdk, runtimes, "BPU", suffix=".hbm", joins_cores=True, has_planes=True
+    )
+
+
+# Cores, TOPS and march: the vendor's board tables (RDK X3/X5/Ultra, J5, J6, S100 manuals). Bandwidth is the peak of the
+# memory type on the module where the manual tells it (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266); the others are
+# assumptions in the same class.
+_TABLE = (
+    _hbdnn("x3", "bernoulli2", 2, 5.0, 12.8, "3.16.6", "0.9.7", _X3_OLD, _X3),
+    _hbdnn("x5", "bayes-e", 1, 10.0, 17.0, "3.49.15", "1.1.0", _X5, _X5_2024),
+    _hbdnn("j5", "bayes", 2, 128.0, 34.0, "3.44.7", "0.17.1", _J5),
+    _hbdnn("ultra", "bayes", 2, 96.0, 34.0, "3.44.7", "0.17.1", _J5),
+    _ucp("j6e", "nash-e", 1, 80.0, 51.0, "4.0.21", _UCP_OLD, _UCP),
+    _ucp("j6m", "nash-m", 1, 128.0, 68.0, "4.1.17", _UCP, _UCP_OLD),
+    _ucp("j6p", "nash-p", 4, 560.0, 137.0, "4.1.17", _UCP),
+    _ucp("s600", "nash-p", 4, 560.0, 137.0, "4.7.5", _UCP_NEW),
+    _ucp("s100", "nash-e", 1, 80.0, 68.0, "4.7.5", _UCP_NEW, _UCP),
+)
+
+SOCS: dict[str, HorizonSoc] = {soc.name: soc for soc in _TABLE}
+DEFAULT = SOCS["x5"]  # of a tool that lies on no board
+
+
+def socs_of_march(march: str) -> tuple[str, ...]:
+    """Names of the boards that run code of `march`."""
+    return tuple(soc.name for soc in _TABLE if soc.march == march)

@@ -1,0 +1,68 @@
+"""What the emulator knows of Magik and its boards."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.emulator.base import EmulatorVendor
+from harness.emulator.magik import board as played
+from harness.emulator.magik.socs import SOCS
+from harness.errors import AskedWrongly, InputError
+
+if TYPE_CHECKING:
+    from harness.emulator.compiler.options import BuildOptions, BuildRequest
+    from harness.emulator.compiler.result import Build
+    from harness.records import Board
+
+
+class Magik(EmulatorVendor):
+    """Boards with played Venus programs."""
+
+    boards = played.BOARDS
+    socs = SOCS
+    dump_folder = "MAGIK_DATA_DUMP"
+
+    def stand_up(self, board: Board) -> AbstractContextManager[Board]:
+        return played.stand_up(board)
+
+    def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
+        if server not in ("", played.SERVER):
+            raise AskedWrongly(
+                f"{board.name} is served by {played.SERVER} alone: its root has no sftp-server",
+                f"--server {played.SERVER}",
+            )
+        assert board.emulated is not None
+        return played.served(board.emulated.soc, port)
+
+    def check_request(self, models: int, request: BuildRequest) -> None:
+        if request.types or (request.scale, request.colour) != ("1", "rgb"):
+            raise InputError(
+                "--input-type, --scale and --colour do not apply to T40 and T41 (u8 images)",
+                "--mean 0 --var 255",
+            )
+        if request.output_type in ("int16", "int32"):
+            raise InputError(
+                f"--output-type {request.output_type}: not supported on T40 and T41", "float, or quantized"
+            )
+        if models > 1:
+            raise InputError(f"{models} models given: T40 and T41 files hold one", "build each separately")
+
+    def inside(self, options: BuildOptions) -> dict[str, bytes]:
+        from harness.emulator.magik.model import meta
+
+        return meta(options.mean, options.var, options.soc.march)
+
+    def reports(self, stem: str, build: Build, options: BuildOptions) -> dict[str, str]:
+        from harness.emulator.magik.build_log import transform_log
+
+        return {f"{stem}_magik_transform.log": transform_log(options.soc, build.model, build.distances)}
+
+    def write_dump(self, model: Path, source: Path, folder: Path) -> list[Path]:
+        from harness.emulator.magik.pc_dump import write_pc_dump
+
+        return write_pc_dump(model, source, folder)
+
+
+VENDOR = Magik()

@@ -1,0 +1,51 @@
+"""The vendors' rooms of the emulator, and which of them plays a chip or a board."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from harness import vendors
+from harness.emulator.base import EmulatorVendor
+from harness.emulator.socs import Soc
+from harness.errors import AskedWrongly
+from harness.records import Board
+
+
+@cache
+def rooms() -> dict[str, EmulatorVendor]:
+    """What each vendor's room plays, by the vendor's name."""
+    return vendors.parts("emulator", EmulatorVendor)  # type: ignore[type-abstract]
+
+
+def socs() -> dict[str, Soc]:
+    """Every chip that models can be built for."""
+    return {name: soc for room in rooms().values() for name, soc in room.socs.items()}
+
+
+def soc_named(name: str) -> Soc:
+    """The chip of that name. Errors: AskedWrongly with the known names."""
+    known = socs()
+    if name not in known:
+        raise AskedWrongly(f"the emulator does not know the soc {name!r}", f"known: {', '.join(known)}")
+    return known[name]
+
+
+def room_of_soc(soc: Soc) -> EmulatorVendor:
+    """The room that has the chip."""
+    return next(room for room in rooms().values() if soc.name in room.socs)
+
+
+def room_of_march(march: str) -> EmulatorVendor:
+    """The room whose chips run such code. Errors: AskedWrongly for code of none."""
+    for room in rooms().values():
+        if march in [soc.march for soc in room.socs.values()]:
+            return room
+    raise AskedWrongly(f"the emulator knows no chip of march {march!r}", "build the model again")
+
+
+def room_of_board(board: Board) -> EmulatorVendor:
+    """The room that plays boards of this platform. Errors: AskedWrongly where none does."""
+    for room in rooms().values():
+        if board.platform in [played.platform for played in room.boards]:
+            return room
+    raise AskedWrongly(f"board {board.name}: no boards of platform {board.platform} are played")
