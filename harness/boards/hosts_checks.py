@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from harness.errors import ConfigError
 from harness.platforms import socs
+from harness.records import Board
+from harness.transports import KINDS
+from harness.transports.base import Kind, Transport
 
 BOARD_NAME = re.compile(r"\w[\w.\-]{0,79}")
 _ADDRESS = re.compile(
@@ -43,10 +47,25 @@ def read_address(text: str) -> Address | None:
     return Address(match["host"].strip("[]"), port, match["user"] or "") if port <= 65535 else None
 
 
+def kind_of(transport: str) -> Kind:
+    """What a transport says of itself. One whose package is broken is told where its board is reached, not where the
+    inventory is read: other boards are not to suffer."""
+    try:
+        return KINDS.get(transport)
+    except ConfigError:
+        return Kind(_no_way, needs_address=False)
+
+
+def _no_way(board: Board, prompt: object, patience: object) -> Transport:
+    raise ConfigError(f"board {board.name}: its transport {board.transport!r} cannot be had")
+
+
 def complaints(name: str, platform: str, soc: str, transport: str, address: str) -> Iterator[Complaint]:
     """Everything that is wrong with one board."""
     yield from _of_name(name)
-    if transport != "local":
+    if not KINDS.knows(transport):
+        yield Complaint("transport", f"unknown transport {transport!r}", KINDS.hint(transport))
+    elif address and kind_of(transport).needs_address:
         yield from _of_address(address)
     yield from _of_soc(platform, soc)
 

@@ -8,14 +8,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from harness.boards.hosts_checks import complaints
+from harness.boards import hosts_checks
 from harness.config import StrictFile, line_of, load_file
 from harness.errors import ConfigError
 from harness.records import Board, Limits
 from harness.records.boards import SERVED, Emulated
-
-TransportName = Literal["ssh", "openssh", "local"]
-
 
 PlatformName = Literal["hbdnn", "ucp", "magik", "ort"]
 
@@ -37,9 +34,9 @@ class SharedFolderFile(StrictFile):
 class BoardFile(StrictFile):
     platform: PlatformName
     soc: str = ""
-    transport: TransportName = "ssh"
+    transport: str = "ssh"
     address: str = ""
-    port: int = Field(default=22, ge=1, le=65535)
+    port: int | None = Field(default=None, ge=1, le=65535)
     user: str = ""
     identity: str = ""
     known_hosts: str = ""
@@ -77,16 +74,18 @@ def load_boards(path: Path) -> dict[str, Board]:
 
 
 def _board(path: Path, name: str, entry: BoardFile) -> Board:
-    if entry.transport != "local" and not entry.address:
+    _refuse_wrong(path, name, entry)
+    kind = hosts_checks.kind_of(entry.transport)
+    if kind.needs_address and not entry.address:
         raise ConfigError(
             f"{path}: boards.{name}: transport {entry.transport} needs an address",
             "add `address: 192.168.1.10`",
         )
-    _refuse_wrong(path, name, entry)
     values = entry.model_dump(exclude={"limits", "shared_folder"})
     shared = entry.shared_folder
     values |= {
         "name": name,
+        "port": entry.port or kind.port,
         "identity": str(Path(entry.identity).expanduser()) if entry.identity else "",
         "known_hosts": str(Path(entry.known_hosts).expanduser()) if entry.known_hosts else "",
         "limits": Limits(**entry.limits.model_dump()),
@@ -108,7 +107,7 @@ def board_fields() -> list[str]:
 
 def _refuse_wrong(path: Path, name: str, entry: BoardFile) -> None:
     """Errors: ConfigError for a name, an address or a soc that cannot be, with its line and what to write."""
-    for wrong in complaints(name, entry.platform, entry.soc, entry.transport, entry.address):
+    for wrong in hosts_checks.complaints(name, entry.platform, entry.soc, entry.transport, entry.address):
         place = ("boards", name, *([wrong.key] if wrong.key else []))
         where = ".".join(place) if wrong.key else "boards"
         raise ConfigError(f"{path}:{line_of(path, place)}: {where}: {wrong.message}", wrong.hint)

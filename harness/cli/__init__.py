@@ -98,6 +98,18 @@ class LateGroup(click.Group):
             sys.exit(_usage_error(ctx, error))
         except Exception as error:
             sys.exit(_unforeseen(error))
+        finally:
+            _tell_left_out()
+
+
+def _tell_left_out() -> None:
+    """Packages that a list had to do without, on stderr; nothing is imported to find that there are none."""
+    extensions = sys.modules.get("harness.extensions.packages")
+    if extensions is not None:
+        from harness.cli.common import note
+
+        for problem in extensions.problems():
+            note(f"warning: {problem}")
 
 
 def _refuse_empty(ctx: click.Context, args: list[str]) -> None:

@@ -202,11 +202,14 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
       harness boards trust x5-01 --replace      after reflashing
     """
     from harness.boards.hostkeys import fetch, known_hosts_file
+    from harness.boards.hosts_checks import kind_of
     from harness.boards.inventory import find_board
 
     board = find_board(name, hosts)
     if board.transport == "local" or (board.emulated and board.emulated.server != SERVED):
         raise InputError(f"{name} has no host key: it runs on this PC", f"harness boards check {name}")
+    if not kind_of(board.transport).host_keys:
+        raise InputError(f"{name} has no host key: transport {board.transport}", f"harness boards check {name}")
     key = fetch(board.address, board.port, timeout_s=board.limits.connect_timeout_s)
     note(f"{board.address}:{board.port} shows {key.kind} {key.sha256}")
     if not yes:

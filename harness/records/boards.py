@@ -35,7 +35,7 @@ class Board:
     name: str
     platform: str  # "hbdnn", "ucp", "magik", "ort"
     soc: str  # "x5", "j6e", "t41", ...
-    transport: str = "ssh"  # "ssh", "openssh" or "local"
+    transport: str = "ssh"  # a name of transports.KINDS
     address: str = ""
     port: int = 22
     user: str = ""

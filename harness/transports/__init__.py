@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from harness.errors import ConfigError
+from harness.extensions import Registry
 from harness.records import Board
-from harness.transports.base import CommandTimeout, Done, Progress, Stream, Transport
-from harness.transports.passwords import Passwords, Prompt
+from harness.transports.base import CommandTimeout, Done, Kind, Progress, Stream, Transport
+from harness.transports.passwords import Prompt
 from harness.transports.patience import Patience
 
-__all__ = ["CommandTimeout", "Done", "Patience", "Progress", "Prompt", "Stream", "Transport", "open_transport"]
+__all__ = [
+    "KINDS",
+    "CommandTimeout",
+    "Done",
+    "Kind",
+    "Patience",
+    "Progress",
+    "Prompt",
+    "Stream",
+    "Transport",
+    "open_transport",
+]
+
+KINDS = Registry("transport", "harness.transports", Kind, "harness.transports.kinds")
 
 
 def open_transport(board: Board, prompt: Prompt | None = None, patience: Patience | None = None) -> Transport:
@@ -18,17 +31,4 @@ def open_transport(board: Board, prompt: Prompt | None = None, patience: Patienc
     `prompt` is asked for a password when no key is accepted, and neither environment nor keyring has one. `patience`
     is the clock of the link, where connecting is a try among others; default: a new one.
     """
-    patience = patience or Patience(board.limits.patience_s)
-    if board.transport == "local":
-        from harness.transports.local import LocalTransport
-
-        return LocalTransport(board, patience)
-    if board.transport == "ssh":
-        from harness.transports.ssh import SshTransport
-
-        return SshTransport(board, Passwords(board, prompt), patience)
-    if board.transport == "openssh":
-        from harness.transports.openssh import OpensshTransport
-
-        return OpensshTransport(board, Passwords(board, prompt), patience)
-    raise ConfigError(f"board {board.name}: unknown transport {board.transport!r}", "one of: local, ssh, openssh")
+    return KINDS.get(board.transport).connect(board, prompt, patience or Patience(board.limits.patience_s))

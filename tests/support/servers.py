@@ -16,6 +16,7 @@ from harness.emulator.servers import jail
 from harness.emulator.servers.serve import Served, serve
 from harness.records import Board, Limits
 from harness.transports import Transport, open_transport
+from tests.support.telnet import telnet_board
 
 KINDS = ("local", "ssh-openssh", "ssh-dropbear", "openssh-openssh", "openssh-dropbear", "jail")
 
@@ -54,6 +55,10 @@ def board_of(kind: str, root: Path, environment: dict[str, str] | None = None) -
     root.mkdir(parents=True, exist_ok=True)
     if kind == "local":
         yield local_board(root)
+        return
+    if kind == "telnet":
+        with telnet_board(root) as board:
+            yield board
         return
     if kind == "jail":
         with jailed(root.with_name(f"{root.name}-jail"), root) as board:
