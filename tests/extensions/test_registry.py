@@ -14,7 +14,7 @@ from harness.errors import ConfigError
 from harness.extensions import packages
 from harness.records import Board
 from harness.transports import KINDS, open_transport
-from tests.support.packages import install
+from tests.extensions.installed import install
 
 GROUP = "harness.transports"
 PIGEON = """\

@@ -16,7 +16,7 @@ from harness.emulator.servers import jail
 from harness.emulator.servers.serve import Served, serve
 from harness.records import Board, Limits
 from harness.transports import Transport, open_transport
-from tests.support.telnet import telnet_board
+from tests.transports.telnetd import telnet_board
 
 KINDS = ("local", "ssh-openssh", "ssh-dropbear", "openssh-openssh", "openssh-dropbear", "jail")
 

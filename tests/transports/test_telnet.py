@@ -16,7 +16,7 @@ from harness.errors import BoardError, LinkError, LoginError
 from harness.records import Board, Limits
 from harness.transports import open_transport
 from tests.support.servers import busybox_path
-from tests.support.telnet import LOGIN, telnet_board
+from tests.transports.telnetd import LOGIN, telnet_board
 
 # The shell of the connection is the one above this command that telnetd started: the last before telnetd.
 KILL_SERVER = """\
