@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def test_slower_than_allowed_is_measured_and_bad() -> None:
     assert found.percent == pytest.approx(6.0)
     assert judged(GOOD, found, 5.0).word == "slower" and judged(GOOD, found, 5.0).exit_code == 1
     assert judged(GOOD, found, 6.1) == GOOD
+    assert judged(GOOD, replace(found, percent=5.0), 5.0) == GOOD, "as slow as is allowed is allowed"
     bad = Verdict("diverges", "conv2", 1)
     assert judged(bad, found, 5.0) == bad
 

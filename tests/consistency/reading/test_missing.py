@@ -12,11 +12,13 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.consistency.compare import Settings, compare
-from harness.consistency.policy import load_policy
+from harness.consistency.policy import Policy, load_policy
+from harness.consistency.reading.matching import Match, Matching
+from harness.consistency.reading.missing import with_holes
 from harness.dumps.folders import read_dumps
 from harness.platforms import load
-from harness.records import Comparison, Gap, Layer
-from harness.reference.open import Reference, open_reference
+from harness.records import Comparison, Dump, Gap, Layer
+from harness.reference.open import Reference, ReferenceTensor, open_reference
 from tests.support.nets import board_folder, quantized_reference
 
 HBDNN = load("hbdnn")
@@ -228,3 +230,49 @@ def test_names_that_a_board_cannot_write_are_coverage(tmp_path: Path, dumped: tu
         (board / f"{name}_out.bin").write_bytes(bytes(range(64)))
     found = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
     assert row(found, "_model_b").reason == reason
+
+
+# --------------------------------------------------------------------------- which tensors a gap speaks of
+
+
+def lost(gaps: Sequence[Gap], *rows: tuple[int, int | None, str]) -> list[int]:
+    """Orders of the tensors that are lost. A row: a tensor's order, its dump's layer number (None: no dump) and role.
+
+    A dump of role "end" is the model's own output file, which has no layer.
+    """
+    matches = []
+    for order, layer, role in rows:
+        tensor = ReferenceTensor(f"t{order}", Path("t"), None, order=order)
+        op = "" if role == "end" else f"op{layer}"
+        dump = Dump(f"t{order}", Path("d"), op=op, role=role, index=-1 if layer is None else layer)
+        matches.append(Match(tensor, None, reason="no_dump") if layer is None else Match(tensor, dump))
+    found = with_holes(Matching(tuple(matches), {}), Reference({}), None, ((), gaps), Policy("p", ()))
+    return [row.tensor.order for row in found.rows if row.tensor and row.reason == "lost"]
+
+
+def gap(layer: int, files: int = 1) -> Gap:
+    return Gap(layer, layer, "told", files)
+
+
+@pytest.mark.parametrize(("gone", "kept"), [(20, 21), (21, 20)])
+def test_a_gap_lies_between_the_layers_around_it_not_beside_its_own_other_output(gone: int, kept: int) -> None:
+    rows = [(10, 1, "output"), (gone, None, ""), (kept, 2, "output"), (30, 3, "output")]
+    assert lost([gap(2)], *rows) == [gone]
+
+
+def test_a_gap_says_nothing_of_tensors_outside_it() -> None:
+    rows = [(5, None, ""), (10, 1, "output"), (20, None, ""), (30, 3, "output"), (35, None, "")]
+    assert lost([gap(2)], *rows) == [20]
+
+
+@pytest.mark.parametrize("role", ["input", "end"])
+def test_a_gap_whose_file_came_another_way_says_nothing_of_what_else_lies_there(role: str) -> None:
+    rows = [(10, 1, "output"), (20, 3, role), (21, None, ""), (30, 3, "output"), (40, None, ""), (50, 5, "output")]
+    assert lost([gap(2), gap(4)], *rows) == [40]
+    assert lost([gap(2, files=2), gap(4)], *rows) == [21, 40]
+
+
+def test_inputs_that_make_up_for_every_missing_file_leave_no_hole() -> None:
+    rows = [(10, 1, "output"), (20, None, ""), (30, 3, "output"), (40, 4, "input"), (50, 5, "output")]
+    assert lost([gap(2)], *rows) == []
+    assert lost([gap(2, files=2)], *rows) == [20]
