@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from harness.lint.findings import LintFinding, Rule
 
@@ -10,7 +13,7 @@ LEVELS = {"error": "error", "warning": "warning", "note": "note"}
 
 
 def to_sarif(findings: Sequence[LintFinding], file: str, version: str, known: Mapping[str, Rule]) -> dict[str, object]:
-    """One SARIF log with one run. `file` becomes the artifact's URI as given; `known` are the rules by their ids."""
+    """One SARIF log with one run. `file` is the path as it was given; `known` are the rules by their ids."""
     used = sorted({finding.rule for finding in findings})
     rules = [
         {
@@ -30,8 +33,18 @@ def to_sarif(findings: Sequence[LintFinding], file: str, version: str, known: Ma
     }
 
 
+def uri_of(file: str) -> str:
+    """A path as SARIF takes it, a URI reference (RFC 3986): relative as given, absolute with its scheme."""
+    path = PurePosixPath(file.replace("\\", "/"))
+    if path.is_absolute():
+        return path.as_uri()
+    head, *rest = path.parts or (".",)
+    # a colon in the first part would end a scheme
+    return "/".join([quote(os.fsencode(head), safe=""), *(quote(os.fsencode(part)) for part in rest)])
+
+
 def _result(finding: LintFinding, index: int, file: str) -> dict[str, object]:
-    place = {"artifactLocation": {"uri": file.replace("\\", "/")}, "region": {"startLine": max(1, finding.line)}}
+    place = {"artifactLocation": {"uri": uri_of(file)}, "region": {"startLine": max(1, finding.line)}}
     return {
         "ruleId": finding.rule,
         "ruleIndex": index,
