@@ -194,7 +194,7 @@ def _choose(found: list[Guess], platform: str, name: str) -> Guess:
     if not found or found[0].certainty == 0:
         seen = "; ".join(guess.evidence for guess in found) or "nothing"
         raise AskedWrongly(
-            f"{name}: what it is cannot be told ({seen})", f"name it: --platform {', '.join(platforms.NAMES)}"
+            f"{name}: what it is cannot be told ({seen})", f"name it: --platform {', '.join(platforms.names())}"
         )
     return found[0]
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from harness import platforms
+from harness.config import nearest
 from harness.errors import ConfigError
 from harness.platforms import socs
 from harness.records import Board
@@ -67,6 +69,9 @@ def complaints(name: str, platform: str, soc: str, transport: str, address: str)
         yield Complaint("transport", f"unknown transport {transport!r}", KINDS.hint(transport))
     elif address and kind_of(transport).needs_address:
         yield from _of_address(address)
+    if not platforms.is_known(platform):
+        hint = nearest(platform.lower(), list(platforms.names()))
+        yield Complaint("platform", f"unknown platform {platform!r}", hint)
     yield from _of_soc(platform, soc)
 
 
@@ -92,7 +97,7 @@ def _of_address(text: str) -> Iterator[Complaint]:
 
 
 def _of_soc(platform: str, soc: str) -> Iterator[Complaint]:
-    known = socs.KNOWN.get(platform, ())
+    known = socs.known_of(platform)
     if not soc or not known or socs.plain_name(platform, soc):
         return
     other = socs.platform_of(soc)

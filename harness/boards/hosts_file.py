@@ -14,8 +14,6 @@ from harness.errors import ConfigError
 from harness.records import Board, Limits
 from harness.records.boards import SERVED, Emulated
 
-PlatformName = Literal["hbdnn", "ucp", "magik", "ort"]
-
 
 class LimitsFile(StrictFile):
     timeout_s: float = Field(default=Limits.timeout_s, gt=0)
@@ -32,7 +30,7 @@ class SharedFolderFile(StrictFile):
 
 
 class BoardFile(StrictFile):
-    platform: PlatformName
+    platform: str
     soc: str = ""
     transport: str = "ssh"
     address: str = ""

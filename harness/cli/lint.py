@@ -52,9 +52,8 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
 @click.argument("config", required=False, type=click.Path(path_type=Path), metavar="CONFIG")
 @click.option(
     "--tool",
-    type=click.Choice(["hb_mapper", "hb_compile", "ptq"]),
-    default=None,
-    help="Schema. Default: detected from march and keys (nash: hb_compile, ptq: Magik).",
+    metavar="NAME",
+    help="Schema: hb_mapper, hb_compile, ptq, or a package's. Default: detected from march and keys.",
 )
 @click.option("--command", "line", default="", metavar="TEXT|FILE", help="ptq: the transform command or script.")
 @click.option("--model", type=click.Path(exists=True, path_type=Path), help="ptq: the ONNX, to check shapes.")

@@ -9,10 +9,11 @@ from dataclasses import replace
 from harness import vendors
 from harness.diagnosis import environment, origins, planning, results, times
 from harness.diagnosis.rules import RULES, DiagnosisVendor, Look
+from harness.errors import ConfigError
 from harness.records import Finding, Run
 
 __all__ = ["RULES", "find"]
-_ROOMS = vendors.parts("diagnosis", DiagnosisVendor)
+_ROOMS = vendors.built_in("diagnosis", DiagnosisVendor)
 RULES.update({rule.id: rule for room in _ROOMS.values() for rule in room.rules})
 MOST = 6  # findings of one rule: a build of another model moves every node
 _ORDER = ("error", "warning", "note")
@@ -31,7 +32,17 @@ def find(run: Run) -> tuple[Finding, ...]:
     """Every finding of a run, worst first; parts that it lacks find nothing."""
     look = Look(run)
     found = [finding for check in _CHECKS for finding in check(look)]
+    for name, room in vendors.added("diagnosis", DiagnosisVendor).items():
+        found += vendors.careful(name, lambda room=room: _of_package(room, look), [])  # type: ignore[misc]
     return tuple(_capped(sorted(dict.fromkeys(found), key=_rank)))
+
+
+def _of_package(room: DiagnosisVendor, look: Look) -> list[Finding]:
+    """What a package's checks find. Errors: ConfigError for a rule whose id another has."""
+    for rule in room.rules:
+        if RULES.setdefault(rule.id, rule) is not rule:
+            raise ConfigError(f"rule {rule.id} is there already: {RULES[rule.id].title}")
+    return [finding for check in room.checks for finding in check(look)]
 
 
 def _capped(found: Sequence[Finding]) -> Iterator[Finding]:

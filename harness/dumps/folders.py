@@ -148,7 +148,7 @@ def candidates(path: Path) -> tuple[str, ...]:
     """The platforms whose names a folder carries equally well; several where they name their dumps alike."""
     if not path.is_dir() or (path / MANIFEST).is_file():
         return ()
-    told = {name: _telling(path, _named(name, path)) for name in platforms.NAMES}
+    told = {name: _telling(path, _named(name, path)) for name in platforms.names()}
     depth = min((depth for weights in told.values() for depth in weights), default=0)  # copies lie in folders below
     counts = {name: weights.get(depth, 0) for name, weights in told.items()}
     return tuple(name for name, count in counts.items() if count and count == max(counts.values()))

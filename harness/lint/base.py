@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import vendors
 from harness.errors import ConfigError
 from harness.lint.findings import LintFinding, Rule
 
@@ -34,5 +35,9 @@ def vendor_of(rooms: Mapping[str, LintVendor], tool: str, text: str) -> LintVend
             known = [one for room in rooms.values() for one in room.tools]
             raise ConfigError(f"no rules for {tool!r}", f"known: {', '.join(known)}")
         return named[0]
-    ordered = sorted(rooms.values(), key=lambda room: room.is_default)
-    return next((room for room in ordered if room.recognises(text)), ordered[-1])
+    ordered = sorted(rooms.items(), key=lambda named: named[1].is_default)
+
+    def takes(name: str, room: LintVendor) -> bool:
+        return vendors.careful(name, lambda: room.recognises(text), False)
+
+    return next((room for name, room in ordered if takes(name, room)), ordered[-1][1])

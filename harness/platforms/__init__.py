@@ -1,21 +1,77 @@
-"""One room per vendor; each runtime family is a file in it with a `PLATFORM`."""
+"""One room per vendor; each runtime family is a file in it with a `PLATFORM`. Packages add vendors: harness.vendors."""
 
 from __future__ import annotations
 
 import importlib
-from typing import cast
 
 from harness import vendors
 from harness.errors import ConfigError
+from harness.extensions import packages
 from harness.platforms.base import Platform, PlatformVendor
 
-ROOMS = vendors.parts("platforms", PlatformVendor)
-_MODULES = {name: f"{room}.{module}" for room, part in ROOMS.items() for name, module in part.modules.items()}
-NAMES = tuple(_MODULES)
+ROOMS = vendors.built_in("platforms", PlatformVendor)
+_MODULES = {
+    name: f"harness.platforms.{room}.{module}" for room, part in ROOMS.items() for name, module in part.modules.items()
+}
+NAMES = tuple(_MODULES)  # of harness itself; names() has all
+
+
+def added() -> dict[str, PlatformVendor]:
+    """The vendors that packages bring, by the name of each platform; a name that is there already is left out."""
+    found: dict[str, PlatformVendor] = {}
+    for vendor, part in vendors.added("platforms", PlatformVendor).items():
+        for name in part.modules:
+            if name in found or name in NAMES:
+                said = f"vendor {vendor!r} gives platform {name!r}, which another has already"
+                packages.leave_out(ConfigError(said, "uninstall one of them"))
+            else:
+                found[name] = part
+    return found
+
+
+def part_of(name: str) -> PlatformVendor | None:
+    """What the vendor of a platform says, without loading it; packages are asked for a name that is not built in."""
+    own = next((part for part in ROOMS.values() if name in part.modules), None)
+    return own or added().get(name)
+
+
+def is_known(name: str) -> bool:
+    """Whether a platform may be meant; where a package is broken that may be its own, and is told when it is loaded."""
+    return part_of(name) is not None or any(problem.startswith("left out") for problem in packages.problems())
 
 
 def load(name: str) -> Platform:
-    """The platform of that name. Errors: ConfigError for a name that no file here has."""
-    if name not in NAMES:
-        raise ConfigError(f"unknown platform {name!r}", f"platforms: {', '.join(NAMES)}")
-    return cast(Platform, importlib.import_module(f"harness.platforms.{_MODULES[name]}").PLATFORM)
+    """The platform of that name. Errors: ConfigError for a name that nobody has, or whose package is broken."""
+    if name in _MODULES:
+        platform: Platform = importlib.import_module(_MODULES[name]).PLATFORM
+        return platform
+    part = added().get(name)
+    if part is None:
+        broken = "".join(f"; {problem}" for problem in packages.problems())
+        raise ConfigError(f"unknown platform {name!r}", f"platforms: {', '.join(names())}{broken}")
+    return _of_package(name, part)
+
+
+def _of_package(name: str, part: PlatformVendor) -> Platform:
+    module = part.modules[name]
+    try:
+        platform = importlib.import_module(module).PLATFORM
+    except Exception as error:  # a package of somebody else raises what it likes
+        said = f"platform {name!r}: {module} cannot be loaded: {type(error).__name__}: {error}"
+        raise ConfigError(said, f"repair or uninstall the package that has {module}") from error
+    if not isinstance(platform, Platform):
+        said = f"platform {name!r}: {module}.PLATFORM is a {type(platform).__name__}, a Platform is wanted"
+        raise ConfigError(said, "derive it from harness.platforms.base.Platform, see docs/extending.md")
+    return platform
+
+
+def names() -> tuple[str, ...]:
+    """Every platform that can be loaded, harness's own first."""
+    found = list(NAMES)
+    for name, part in added().items():
+        try:
+            _of_package(name, part)
+            found.append(name)
+        except ConfigError as error:
+            packages.leave_out(error)
+    return tuple(found)

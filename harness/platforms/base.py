@@ -134,8 +134,8 @@ class Platform(ABC):
 class PlatformVendor:
     """What a vendor's room of this wing holds, in words alone: an inventory is read without loading a platform."""
 
-    modules: Mapping[str, str]  # of the room, by the name of the platform whose PLATFORM it has
-    probe: str = "probe"  # the room's module that recognises its boards, see probing.py
+    modules: Mapping[str, str]  # by the name of the platform whose PLATFORM it has; of the room, or of any package
+    probe: str = ""  # the module that recognises its boards, see probing.py; "" for none
     socs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by platform; none: any will do
     board_words: tuple[str, ...] = ()  # makers and families that people write before a SoC's name
     soc_ending: str = ""  # a pattern of what the maker adds to a SoC's name, for memory or package

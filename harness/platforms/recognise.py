@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 
-from harness.platforms import ROOMS
+from harness.errors import ConfigError
+from harness.extensions import packages
+from harness.platforms import ROOMS, added
 from harness.platforms.probing import Guess, Probe, Seen, together
 
-_PROBES: dict[str, ModuleType] = {
-    platform: import_module(f"harness.platforms.{room}.{part.probe}")
-    for room, part in ROOMS.items()
-    for platform in part.modules
-}
 MARK = "/board.json"  # of a played board
 _OWN = Probe(files=(MARK,))
 
 
+def _imported(platform: str, module: str) -> ModuleType | None:
+    try:
+        return import_module(module)
+    except Exception as error:  # a package of somebody else raises what it likes
+        said = f"platform {platform!r}: {module} cannot be loaded: {type(error).__name__}: {error}"
+        packages.leave_out(ConfigError(said, "repair or uninstall its package"))
+        return None
+
+
+@cache
+def _probes() -> dict[str, ModuleType]:
+    """The module that recognises each platform's boards, those of packages too."""
+    own = {
+        platform: import_module(f"harness.platforms.{room}.{part.probe}")
+        for room, part in ROOMS.items()
+        for platform in part.modules
+    }
+    others = {name: part.probe for name, part in added().items() if part.probe}
+    found = {name: _imported(name, probe) for name, probe in others.items()}
+    return own | {name: module for name, module in found.items() if module is not None}
+
+
 def arguments() -> list[str]:
     """Of probing.SCRIPT, for all platforms."""
-    return together([_OWN, *(module.PROBE for module in dict.fromkeys(_PROBES.values()))])
+    return together([_OWN, *(module.PROBE for module in dict.fromkeys(_probes().values()))])
 
 
 def guesses(seen: Seen) -> list[Guess]:
     """What each platform recognises, the most certain first."""
-    found = [module.recognise(seen) for module in dict.fromkeys(_PROBES.values())]
+    found = [module.recognise(seen) for module in dict.fromkeys(_probes().values())]
     return sorted((guess for guess in found if guess is not None), key=lambda guess: -guess.certainty)
 
 
 def heard(guess: Guess, answers: dict[str, str]) -> Guess:
     """The guess with what the board's own programs said to the questions of `ask`."""
-    told: Guess = _PROBES[guess.platform].heard(guess, answers)
+    told: Guess = _probes()[guess.platform].heard(guess, answers)
     return told
 
 
@@ -39,5 +59,6 @@ def wrong_soc(platform: str, soc: str, told: str, cores: str) -> str:
 
     `told` is what the board calls itself, `cores` the accelerator's cores; "" where it does not say.
     """
-    reason: str = _PROBES[platform].wrong_soc(soc, told, cores) if platform in _PROBES else ""
+    probe = _probes().get(platform)
+    reason: str = probe.wrong_soc(soc, told, cores) if probe else ""
     return reason

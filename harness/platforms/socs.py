@@ -5,24 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from harness.platforms import ROOMS
+from harness import platforms
+from harness.platforms.base import PlatformVendor
 
 # platform -> names; () where any will do. Tests hold these to the tables of the platforms.
-KNOWN: Mapping[str, tuple[str, ...]] = {name: socs for part in ROOMS.values() for name, socs in part.socs.items()}
-_ENDINGS = {name: part.soc_ending for part in ROOMS.values() for name in part.modules}
-_BOARD_WORDS = re.compile(rf"^(?:{'|'.join(re.escape(w) for part in ROOMS.values() for w in part.board_words)})[-_ ]*")
+KNOWN: Mapping[str, tuple[str, ...]] = {
+    name: socs for part in platforms.ROOMS.values() for name, socs in part.socs.items()
+}
+
+
+def known_of(platform: str) -> tuple[str, ...]:
+    """The SoCs of a platform, a package's too; () where any will do."""
+    part = platforms.part_of(platform)
+    return part.socs.get(platform, ()) if part else ()
 
 
 def plain_name(platform: str, soc: str) -> str:
     """The known name that is meant: `RDK-X5` is x5, `t40xp` is t40, `T41-LQ` is t41; "" for one that is not known."""
-    word = _BOARD_WORDS.sub("", soc.strip().lower())
-    known = KNOWN.get(platform, ())
+    part = platforms.part_of(platform)
+    return _plain(part, part.socs.get(platform, ()), soc) if part else ""
+
+
+def _plain(part: PlatformVendor, known: tuple[str, ...], soc: str) -> str:
+    words = [word for room in (*platforms.ROOMS.values(), part) for word in room.board_words]
+    word = re.sub(rf"^(?:{'|'.join(map(re.escape, words))})[-_ ]*", "", soc.strip().lower())
     if word in known:
         return word
-    ending = _ENDINGS.get(platform, "")
+    ending = part.soc_ending
     return next((name for name in known if ending and re.fullmatch(name + ending, word)), "")
 
 
 def platform_of(soc: str) -> str:
     """The platform that knows this SoC; "" where none does."""
-    return next((platform for platform in KNOWN if plain_name(platform, soc)), "")
+    return next((name for name in (*KNOWN, *platforms.added()) if plain_name(name, soc)), "")

@@ -6,6 +6,7 @@ A vendor's room hands its readers out in `vendor.py`; those of files of no vendo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from harness import vendors
@@ -14,8 +15,16 @@ from harness.toolchains.base import Probe, Reader, ToolchainVendor
 from harness.toolchains.records import Artifact
 
 
-def _rooms() -> Iterable[ToolchainVendor]:
-    return vendors.parts("toolchains", ToolchainVendor).values()
+def _rooms() -> Iterator[ToolchainVendor]:
+    yield from vendors.built_in("toolchains", ToolchainVendor).values()
+    for name, room in vendors.added("toolchains", ToolchainVendor).items():
+        wings = (room.readers, room.of_boards, room.of_consoles)
+        yield ToolchainVendor(*(tuple(_careful(name, reader) for reader in wing) for wing in wings))
+
+
+def _careful(vendor: str, reader: Reader) -> Reader:
+    """A package's reader is asked about every file: where it fails at one, others are asked."""
+    return replace(reader, matches=lambda probe: vendors.careful(vendor, lambda: reader.matches(probe), False))
 
 
 def readers() -> Iterator[Reader]:

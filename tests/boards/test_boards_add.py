@@ -16,10 +16,9 @@ from click.testing import CliRunner, Result
 
 from harness.boards.hosts_file import load_boards
 from harness.cli import cli
-from harness.cli.boards_add import PLATFORMS
 from harness.emulator.built_in import BUILT_IN, serve_board
 from harness.emulator.servers.serve import Served, serve
-from harness.platforms import NAMES, recognise
+from harness.platforms import recognise
 from harness.platforms.probing import SCRIPT, Guess, Seen, read_answer
 from harness.records import Board
 from tests.support.servers import needs
@@ -253,5 +252,6 @@ def test_an_answer_that_is_none_is_not_whole() -> None:
     assert read_answer("motd\ntool\ta\t/a\ndone\t\t\n").tools == {"a": "/a"}
 
 
-def test_the_platforms_of_the_option_are_all_there_are() -> None:
-    assert set(PLATFORMS) == set(NAMES)
+def test_a_mistyped_platform_is_told_before_a_board_is_asked() -> None:
+    done = CliRunner().invoke(cli, ["boards", "add", "b", "root@no-such-host.invalid", "--platform", "hbdn"])
+    assert done.exit_code == 2 and "unknown platform 'hbdn'" in done.stderr and "hbdnn, ucp, magik, ort" in done.stderr

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from harness import platforms, vendors
-from harness.cli.lint import command as lint_command
 from harness.diagnosis.rules import DiagnosisVendor
+from harness.errors import ConfigError
 from harness.lint.base import LintVendor, vendor_of
 from harness.platforms import socs
 from harness.platforms.base import PlatformVendor
@@ -42,8 +42,9 @@ def test_a_config_goes_to_the_vendor_that_recognises_it() -> None:
         vendor_of(rooms, "", "model_parameters:") is rooms["horizon"] and vendor_of(rooms, "", "") is rooms["horizon"]
     )
     assert vendor_of(rooms, "ptq", "") is rooms["magik"] and vendor_of(rooms, "hb_compile", "{") is rooms["horizon"]
-    choices = next(option.type.choices for option in lint_command.params if option.name == "tool")  # type: ignore[attr-defined]
-    assert list(choices) == [tool for room in rooms.values() for tool in room.tools]
+    with pytest.raises(ConfigError, match="no rules for 'hb_mappr'") as error:
+        vendor_of(rooms, "hb_mappr", "")
+    assert error.value.hint == "known: hb_mapper, hb_compile, ptq"
 
 
 def test_reading_an_inventory_loads_no_platform() -> None:

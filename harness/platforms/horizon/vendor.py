@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.platforms.base import PlatformVendor
 
 VENDOR = PlatformVendor(
+    probe="probe",
     modules={"hbdnn": "hbdnn", "ucp": "ucp"},
     socs={
         "hbdnn": ("x3", "j3", "x5", "j5", "ultra"),

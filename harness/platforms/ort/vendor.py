@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from harness.platforms.base import PlatformVendor
 
-VENDOR = PlatformVendor(modules={"ort": "platform"}, socs={"ort": ()})
+VENDOR = PlatformVendor(modules={"ort": "platform"}, probe="probe", socs={"ort": ()})
