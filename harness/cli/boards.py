@@ -13,7 +13,6 @@ from harness.cli.boards_add import add
 from harness.cli.common import (
     FiniteRange,
     WholeHelp,
-    ask_password,
     clean,
     complete_board,
     emit_json,
@@ -22,6 +21,7 @@ from harness.cli.common import (
     new_password,
     note,
 )
+from harness.cli.progress import ask_password
 from harness.cli.tables import table
 from harness.errors import ConfigError, CouldNotMeasure, HarnessError, InputError
 from harness.records import Board

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import ask_password, clean, emit_json, hosts_option, json_option, note
+from harness.cli.common import clean, emit_json, hosts_option, json_option, note
+from harness.cli.progress import ask_password
 from harness.errors import CouldNotMeasure, HostKeyError, InputError
 
 if TYPE_CHECKING:

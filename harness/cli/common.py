@@ -1,13 +1,10 @@
-"""What every command shares: JSON output, tables, errors, progress. Answers go to stdout, the rest to stderr."""
+"""What every command shares: options, JSON output, errors, notes. Answers go to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -130,85 +127,9 @@ def colours(stream: Any) -> bool:
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-_bars: list[Any] = []  # what is drawn on the terminal now
-
-
-@cache
-def ask_password(text: str) -> str:
-    """A password from the person at the terminal, not shown; asked once. "" where there is no terminal."""
-    from getpass import getpass
-
-    if not sys.stdin.isatty():
-        return ""
-    for bar in _bars:  # a bar that is drawn again would paint over the question
-        bar.stop()
-    try:
-        return getpass(clean(text), stream=sys.stderr)
-    except EOFError:
-        return ""
-    finally:
-        for bar in _bars:
-            bar.start()
-
-
 def new_password(name: str) -> str:
     """A password to keep: asked for twice, or one line of a pipe."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     answer: str = click.prompt(f"password of {name}", hide_input=True, confirmation_prompt=True, err=True)
     return answer
-
-
-@contextmanager
-def progress(label: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress line on stderr, only where stderr is a terminal: call it with (what, done, total).
-
-    `total` of -1 means not known. Off a terminal each new `what` is one plain line.
-    """
-    if sys.stderr.isatty():
-        yield from _bar(label)
-    else:
-        yield from _lines(label)
-
-
-def _bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}", markup=False),  # `[/]` in a board's text is no markup
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(clean(label), total=None)
-        _bars.append(bars)
-
-        def step(what: str, done: int, total: int) -> None:
-            bars.update(task, description=clean(what), completed=done, total=total if total >= 0 else None)
-
-        try:
-            yield step
-        finally:
-            _bars.remove(bars)
-
-
-def _lines(label: str) -> Iterator[Callable[[str, int, int], None]]:
-    last = label
-
-    def step(what: str, done: int, total: int) -> None:
-        nonlocal last
-        if what != last and os.environ.get("HARNESS_PROGRESS") == "plain":
-            note(what)
-            last = what
-
-    yield step

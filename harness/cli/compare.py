@@ -16,8 +16,8 @@ from harness.cli.common import (
     emit_json,
     json_option,
     only_one,
-    progress,
 )
+from harness.cli.progress import progress
 from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
 from harness.cli.tables import table
 

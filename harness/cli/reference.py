@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.common import clean, emit_json, json_option, progress
+from harness.cli.common import clean, emit_json, json_option
+from harness.cli.progress import progress
 from harness.cli.reference_options import runtime_of, runtime_options
 from harness.cli.tables import table
 

@@ -14,7 +14,6 @@ from click.core import ParameterSource
 from harness.cli.common import (
     MIN_COVERAGE_HELP,
     FiniteRange,
-    ask_password,
     clean,
     colours,
     complete_board,
@@ -22,8 +21,8 @@ from harness.cli.common import (
     hosts_option,
     json_option,
     note,
-    progress,
 )
+from harness.cli.progress import ask_password, progress
 from harness.cli.reference_options import reference_runtime_options
 from harness.cli.run_options import (
     RunOptions,

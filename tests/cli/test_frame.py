@@ -89,7 +89,19 @@ def test_the_tab_key_of_a_real_bash_completes_commands_options_and_boards(
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = ["numpy", "pandas", "onnx", "onnxruntime", "paramiko", "rich", "jinja2", "scipy", "pydantic", "sqlalchemy"]
+    heavy = [
+        "numpy",
+        "pandas",
+        "onnx",
+        "onnxruntime",
+        "paramiko",
+        "rich",
+        "packaging",
+        "jinja2",
+        "scipy",
+        "pydantic",
+        "sqlalchemy",
+    ]
     code = (
         "import sys\nsys.argv = ['harness', '--help']\nfrom harness.__main__ import main\n"
         f"try:\n    main()\nexcept SystemExit:\n    pass\nprint([m for m in {heavy!r} if m in sys.modules])"

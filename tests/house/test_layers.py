@@ -125,7 +125,7 @@ def test_every_package_is_linted_and_typed(tmp_path: Path) -> None:
             "onnxruntime",
             {"reference", "emulator"},
         ),  # emulator: its calibrator, see tests/reference/test_telemetry_off.py
-        ("rich", {"cli"}),
+        ("rich", set()),
         ("click", {"cli"}),
         ("jinja2", {"report"}),
         ("sqlalchemy", {"runs", "farm"}),

@@ -251,7 +251,7 @@ def test_json_on_a_terminal_carries_no_control_and_direction_characters(capsys: 
 
 
 def test_text_in_brackets_on_a_terminal_is_text(tmp_path: Path) -> None:
-    """The progress bar's library has a markup of its own; a holder, a file or a case may be called `[/b]`."""
+    """A library that draws may have a markup of its own; a holder, a file or a case may be called `[/b]`."""
     (tmp_path / "hosts.yaml").write_text(
         "boards: {away: {platform: ort, soc: x, user: '[/b]', address: 127.0.0.1, port: 1,\n"
         "  limits: {connect_timeout_s: 1}}}\n"
