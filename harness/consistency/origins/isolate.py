@@ -16,7 +16,8 @@ import onnx
 
 from harness.consistency.reading.tensor_files import Array
 from harness.errors import InputError
-from harness.reference.graph import LogicalTensor, node_inputs, read_logical
+from harness.reference.graph import LogicalTensor, read_logical
+from harness.reference.graph_nodes import node_inputs
 from harness.reference.onnx_file import load_whole
 from harness.reference.open import open_session
 

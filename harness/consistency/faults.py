@@ -1,0 +1,98 @@
+"""Where the differences of one comparison are born, and what kind of fault each looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from harness.consistency.fingerprint.cause import Scene, cause, fed, is_open
+from harness.consistency.origins.isolate import Isolator
+from harness.consistency.origins.localize import Bench, Blame, blame
+from harness.consistency.origins.origins import sequence_origin
+from harness.consistency.reading.layouts import TensorError
+from harness.consistency.reading.matching import Match
+from harness.consistency.reading.pairs import Pair, open_pair
+from harness.consistency.reading.tensor_files import Array
+from harness.consistency.rows import RowComparer
+from harness.errors import HarnessError
+from harness.records import Fingerprint, Graph, Layer
+
+FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
+
+
+class FaultSearch:
+    """Looks for the origins among compared rows."""
+
+    def __init__(self, rows: RowComparer, graph: Graph | None) -> None:
+        self.rows, self.graph = rows, graph
+        self.reference, self.settings = rows.reference, rows.settings
+        self.notes: list[str] = []
+        self._isolator: Isolator | None = None
+
+    def graph_serves(self, layers: Sequence[Layer]) -> bool:
+        """A graph that knows no differing row is of no use: the order of the rows is all there is."""
+        if self.graph is None:
+            return False
+        known = {name for op in self.graph.ops for name in op.outputs} | set(self.graph.inputs)
+        compared = [layer for layer in layers if layer.verdict != "not_compared"]
+        return any(layer.name in known for layer in compared)
+
+    def localize(self, layers: Sequence[Layer]) -> Blame:
+        """The origins, from the graph where there is one."""
+        if not self.graph_serves(layers) or self.graph is None:
+            note = "no graph is known: the first difference in file order is named, others may be its consequence"
+            origins = sequence_origin(layers)
+            return Blame(list(layers), origins, notes=[note] if origins else [])
+        return blame(self.graph, layers, self._bench(layers))
+
+    def fingerprinted(self, blamed: Blame, equal: frozenset[str]) -> list[Layer]:
+        """Fingerprints where they mean something: where a difference is born, not where it was carried to.
+
+        `equal`: names of the rows that are equal, byte for byte.
+        """
+        named = {origin.tensor for origin in blamed.origins[:FINGERPRINTED]}
+        if len(blamed.origins) > FINGERPRINTED:
+            blamed.notes.append(f"the kind of fault was looked for at the first {FINGERPRINTED} origins only")
+        isolated = {origin.tensor for origin in blamed.origins if origin.how == "isolated"}
+        rows = list(blamed.layers)
+        for i, layer in enumerate(rows):
+            if layer.name in named:
+                alone = blamed.alone(layer.name) if layer.name in isolated else None
+                rows[i] = replace(layer, fingerprint=self._fingerprint(layer, alone, equal))
+        return rows
+
+    def _bench(self, layers: Sequence[Layer]) -> Bench | None:
+        model = self.settings.model or self.reference.model
+        differing = any(layer.verdict == "differs" for layer in layers)
+        if model is None or not self.settings.isolate or not differing:
+            return None
+        runner = self.reference.provenance.get("runner", {})
+        try:
+            self._isolator = Isolator(model, str(runner.get("optimizations", "disabled")))
+        except HarnessError as error:
+            self.notes.append(f"single ops cannot be run: {error.message}")
+            return None
+        return Bench(self._isolator, self.rows.pair, partial(fed, self.reference), self.rows.allowed)
+
+    def _fingerprint(self, layer: Layer, alone: Array | None, equal: frozenset[str]) -> Fingerprint:
+        """Of an op that was found by running it alone: against what it gives alone, free of what came before."""
+        pair = self.rows.pair(layer.name)
+        row = self.rows.matches[layer.name]
+        assert layer.metrics is not None
+        if alone is not None and layer.single is not None:
+            pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
+        scene = Scene(self.graph, self.reference, self.settings.previous, self._isolator, equal)
+        found = cause(layer, pair, scene, self._repeats(row, pair))
+        return (self.rows.misfits.file_of(row) or found) if is_open(found) else found
+
+    def _repeats(self, row: Match, pair: Pair) -> tuple[Array, ...]:
+        """This tensor of the other runs, where it can be opened."""
+        assert row.tensor is not None and row.dump is not None
+        found = []
+        others = (dump for run in self.settings.repeats for dump in run)
+        for dump in (d for d in others if (d.name, d.role) == (row.dump.name, row.dump.role)):
+            with suppress(TensorError):
+                found.append(open_pair(row.tensor, dump, self.settings.storages).board)
+        return tuple(array for array in found if array.shape == pair.board.shape and array.dtype == pair.board.dtype)

@@ -1,0 +1,168 @@
+"""One row for each matched tensor: opened, measured and judged.
+
+Arrays are opened where they are needed and never kept: 5,000 layers, few open files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import accumulate
+
+from harness.consistency.checks.float_reference import is_float
+from harness.consistency.metrics.pointwise import measure
+from harness.consistency.policy import Policy, Subject
+from harness.consistency.reading.hashed import Hashed
+from harness.consistency.reading.layouts import TensorError
+from harness.consistency.reading.matching import Match, Matching
+from harness.consistency.reading.pairs import Pair, open_pair
+from harness.consistency.reading.size_mismatch import Misfits, settle
+from harness.consistency.reading.tensor_files import file_md5, valid_md5
+from harness.consistency.settings import Settings
+from harness.consistency.verdicts import Judgement, judge, waive
+from harness.records import Dump, Layer, Metrics
+from harness.reference.open import Reference, ReferenceTensor, dense_bytes
+
+
+class RowComparer:
+    """Compares the rows of one matching, one after the other."""
+
+    def __init__(self, reference: Reference, matching: Matching, settings: Settings, policy: Policy) -> None:
+        self.reference, self.matching, self.settings, self.policy = reference, matching, settings, policy
+        self.matches = {row.tensor.name: row for row in matching.rows if row.tensor is not None}
+        self.misfits = Misfits(reference, settings.storages)
+        self.narrow: dict[str, str] = {}  # rows whose dump holds integers where the reference has floats -> dtype
+        self.unsure: dict[str, str] = {}  # rows whose file does not tell what is wrong with it -> expected dtype
+
+    def layers(self) -> list[Layer]:
+        """Every row, as far as it can be compared."""
+        done = list(accumulate(_file_bytes(row) for row in self.matching.rows))
+        layers: list[Layer] = []
+        for index, row in enumerate(self.matching.rows):
+            layers.append(self._layer(index, row))
+            if self.settings.progress is not None:
+                self.settings.progress("comparing", done[index], done[-1])
+        return list(settle(self._without_misread(layers), self.unsure))
+
+    def pair(self, name: str) -> Pair:
+        """Board and reference of a matched tensor. Errors: TensorError."""
+        row = self.matches[name]
+        assert row.tensor is not None and row.dump is not None
+        return open_pair(row.tensor, row.dump, self.settings.storages)
+
+    def allowed(self, layer: Layer, pair: Pair, metrics: Metrics) -> bool:
+        """Whether an op that ran alone gives what the policy lets pass."""
+        judged = judge(metrics, pair.form, self.policy.limits(self._subject(layer, pair)))
+        return waive(judged, metrics, layer.op, layer.name, self.policy).verdict != "differs"
+
+    def _without_misread(self, layers: list[Layer]) -> list[Layer]:
+        """Integers that have the size of floats by their padding: only where other dumps are known to be integers."""
+        if not self.narrow or not is_float(self.reference):
+            return layers
+        found = {row.name: self.misfits.misread(self.matches[row.name]) for row in layers if row.verdict == "differs"}
+        self.narrow |= {name: dtype for name, dtype in found.items() if dtype}
+        told = "its values follow the reference's, read as {}: not floats, though their size is that of floats"
+        return [_misread(row, told.format(found[row.name])) if found.get(row.name) else row for row in layers]
+
+    def _layer(self, index: int, row: Match) -> Layer:
+        plain = _plain_layer(index, row)
+        if row.tensor is None or row.dump is None:
+            return plain
+        try:
+            return self._compared(plain, row.tensor, row.dump)
+        except TensorError as error:
+            found = self.misfits.look(error, row.tensor, row.dump)
+            if found.narrow:
+                self.narrow[plain.name] = found.narrow
+            if found.open and row.tensor.spec is not None:
+                self.unsure[plain.name] = row.tensor.spec.dtype
+            return replace(plain, reason=found.reason, note=_joined(row.note, found.told))
+
+    def _compared(self, plain: Layer, tensor: ReferenceTensor, dump: Dump) -> Layer:
+        pair = open_pair(tensor, dump, self.settings.storages)
+        metrics = measure(pair.board, pair.reference, pair.spec_board, pair.spec_reference)
+        board_md5 = valid_md5(pair.board)
+        reference_md5 = pair.reference_md5 or valid_md5(pair.reference)
+        equal = metrics.mismatched == 0 and board_md5 == reference_md5
+        hashed = self._hashed(dump, pair, board_md5 == reference_md5)
+        judged = self._judge(plain, pair, metrics, equal)
+        if metrics.special == "empty":
+            return replace(plain, reason="empty", note=_joined(plain.note, "the tensor has no element"))
+        return replace(
+            plain,
+            verdict=judged.verdict,
+            reason=judged.reason,
+            note=_joined(plain.note, pair.note, judged.note),
+            dtype=pair.spec_board.dtype,
+            shape=tuple(pair.reference.shape),
+            size_bytes=pair.reference.nbytes,
+            file_md5_board=hashed.file_md5 if hashed else file_md5(dump.path),
+            file_md5_reference="" if tensor.path.suffix == ".npy" else file_md5(tensor.path),
+            valid_md5_board=board_md5,
+            valid_md5_reference=reference_md5,
+            metrics=metrics,
+            hashed=hashed.how if hashed else "",
+        )
+
+    def _hashed(self, dump: Dump, pair: Pair, equal: bool) -> Hashed | None:
+        """Errors: TensorError where padding that is not the board's would be taken for its values."""
+        hashed = self.settings.hashed.get(dump.path)
+        if hashed is not None and not equal and not hashed.covers(dump.path, pair.stored):
+            raise TensorError(
+                f"{dump.path.name}: not pulled, and hashed on the board as a tensor that lies otherwise in it",
+                "run again with --pull all",
+            )
+        return hashed
+
+    def _judge(self, layer: Layer, pair: Pair, metrics: Metrics, equal: bool) -> Judgement:
+        limits = self.policy.limits(self._subject(layer, pair))
+        judged = judge(metrics, pair.form, limits, equal=equal)
+        return waive(judged, metrics, layer.op, layer.name, self.policy)
+
+    def _subject(self, layer: Layer, pair: Pair) -> Subject:
+        return Subject(
+            op_kind=layer.op_kind,
+            dtype=pair.dtype,
+            form=pair.form,
+            unit=layer.unit,
+            platform=self.settings.platform,
+            toolchain=self.settings.toolchain,
+        )
+
+
+def _plain_layer(index: int, row: Match) -> Layer:
+    tensor, dump = row.tensor, row.dump
+    spec = tensor.spec if tensor is not None else dump.spec if dump is not None else None
+    return Layer(
+        index=index,
+        name=tensor.name if tensor is not None else dump.name if dump is not None else "",
+        op=(tensor.op if tensor is not None else "") or (dump.op if dump is not None else ""),
+        op_kind=_kind(tensor, dump),
+        verdict="not_compared",
+        reason=row.reason,
+        note=row.note,
+        match=row.how if tensor is not None and dump is not None else "",
+        unit=dump.unit if dump is not None else "",
+        dtype=spec.dtype if spec else "",
+        shape=spec.shape if spec else (),
+        size_bytes=max(0, dense_bytes(spec)) if spec else 0,
+        board_file=dump.path.name if dump is not None else "",
+        is_output=tensor.is_output if tensor is not None else False,
+    )
+
+
+def _misread(row: Layer, told: str) -> Layer:
+    return replace(row, verdict="not_compared", reason="dtype_differs", note=told, metrics=None)
+
+
+def _file_bytes(row: Match) -> int:
+    return row.dump.path.stat().st_size if row.dump is not None and row.dump.path.is_file() else 0
+
+
+def _kind(tensor: ReferenceTensor | None, dump: Dump | None) -> str:
+    if tensor is not None and tensor.is_input:
+        return "input"
+    return (tensor.op_kind if tensor is not None else "") or (dump.op_kind if dump is not None else "")
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
