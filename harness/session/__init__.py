@@ -30,6 +30,7 @@ from harness.runs.resume import load as load_resume
 from harness.session import record as run_record
 from harness.session import unchanged
 from harness.session.job import job_of
+from harness.session.progress import RunProgress
 from harness.session.steps import Session
 from harness.transports import Patience, Prompt
 
@@ -63,7 +64,7 @@ def run_case(
     place = f"{folder.name}-{secrets.token_hex(8)}"
     resume = Resume(board.name, case, secrets.token_hex(8), place, files=files, settings=settings)
     with store.claimed(folder):
-        return _to_the_end(Session(board, folder, tell, expected, record, resume), prompt)
+        return _to_the_end(Session(board, expected, RunProgress(folder, tell, record, resume)), prompt)
 
 
 def resumable(board: Board, folder: Path, platform: Platform) -> Resume:
@@ -108,7 +109,7 @@ def _reopened(board: Board, folder: Path, tell: Tell, expected: Expectation) -> 
         problems=(),
         modes=tuple(mode for mode in run.modes if mode.mode != "info" and not mode.failure),
     )
-    return Session(board, folder, tell, expected, run_record.RunFile(folder, run), resume)
+    return Session(board, expected, RunProgress(folder, tell, run_record.RunFile(folder, run), resume))
 
 
 def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
@@ -118,7 +119,7 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
     except HarnessError as error:
         _close(session, "failed", error.message, error.hint)
         error.hint = _with_resume(session, error)  # for a terminal; the record goes into tickets, without paths
-        error.run_folder = session.folder
+        error.run_folder = session.progress.folder
         raise
     except OSError as error:
         _close(session, "failed", f"this PC: {safe.words_of(error)}", "")
@@ -126,11 +127,11 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
     except KeyboardInterrupt:
         _close(session, "interrupted", "interrupted from the keyboard", "")
         clean = "the board was left clean" if session.left_clean else "the board could not be cleaned: its link is gone"
-        stopped = Interrupted(f"interrupted; {clean}", f"go on: harness run --resume {session.folder}")
-        stopped.run_folder = session.folder
+        stopped = Interrupted(f"interrupted; {clean}", f"go on: harness run --resume {session.progress.folder}")
+        stopped.run_folder = session.progress.folder
         raise stopped from None
-    session.stop("complete", "", "")
-    return session.folder
+    session.progress.stop("complete", "", "")
+    return session.progress.folder
 
 
 def _with_resume(session: Session, error: HarnessError) -> str:
@@ -138,15 +139,15 @@ def _with_resume(session: Session, error: HarnessError) -> str:
     away = isinstance(error, LinkError) and not isinstance(error, HostKeyError)
     if not away and not (isinstance(error, Refused) and error.word == REBOOTED):
         return error.hint
-    go_on = f"go on: harness run --resume {shlex.quote(str(session.folder))}"
+    go_on = f"go on: harness run --resume {shlex.quote(str(session.progress.folder))}"
     return f"{error.hint}; then {go_on}" if error.hint else go_on
 
 
 def _close(session: Session, state: str, message: str, hint: str) -> None:
     """Record how a run ended, where this PC's disk lets us; a record that says "running" is read as broken off."""
-    files = session.resume.files
+    files = session.progress.resume.files
     with contextlib.suppress(OSError):
-        session.stop(state, identity.for_record(message, files), identity.for_record(hint, files))
+        session.progress.stop(state, identity.for_record(message, files), identity.for_record(hint, files))
 
 
 def _with_recovery(session: Session, prompt: Prompt | None) -> None:
@@ -155,14 +156,14 @@ def _with_recovery(session: Session, prompt: Prompt | None) -> None:
     for cycles in itertools.count():
         try:
             patience = Patience(board.limits.patience_s)
-            with open_board(board, prompt, patience, lambda text: session.tell(text, 0, -1)) as (reached, transport):
+            with open_board(board, prompt, patience, session.progress.say) as (reached, transport):
                 return session.run(reached, transport)
         except CouldNotMeasure as error:
             if not session.may_cycle or not power.recover(
                 board, error, functools.partial(_answers, board, prompt), cycles
             ):
                 raise
-            session.record.note(f"the board was power-cycled after: {error.message}")
+            session.progress.record.note(f"the board was power-cycled after: {error.message}")
 
 
 def _answers(board: Board, prompt: Prompt | None) -> bool:

@@ -20,7 +20,7 @@ from harness.names import safe_name
 from harness.platforms.emulated import latency_is_estimated
 from harness.records import Case, InputFacts
 from harness.session.inputs import plan_inputs
-from harness.session.steps import check_name
+from harness.session.job import check_name
 
 
 def harness(*argv: object) -> Result:

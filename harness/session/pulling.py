@@ -1,0 +1,84 @@
+"""What a mode left on the board, brought home: only files that this PC cannot write itself."""
+
+from __future__ import annotations
+
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path
+
+from harness.agent import LOG_LIMIT_BYTES, Agent, FileFacts, Quotas, RunState
+from harness.errors import ToolError
+from harness.records import Board, Invocation
+from harness.review.expectation import Expectation
+from harness.session import board_hashes, repeats
+from harness.session import record as run_record
+from harness.session.progress import RunProgress
+
+
+class Puller:
+    """Brings home what modes leave. `hashing` asks for md5s of padded dumps; None before the model is known."""
+
+    def __init__(self, agent: Agent, board: Board, expected: Expectation, progress: RunProgress) -> None:
+        self._agent, self._board, self._expected, self._progress = agent, board, expected, progress
+        self._case = progress.resume.case
+        self.hashing: board_hashes.Hashing | None = None
+
+    def collect(self, name: str, folder: str, invocation: Invocation, state: RunState) -> run_record.ModeRun:
+        """Everything that a mode left in its folder on the board. Errors: ToolError, and those of the agent's files."""
+        there = self._agent.files.hash(folder)
+        log_bytes = there["log.txt"].size_bytes if "log.txt" in there else 0
+        if log_bytes > LOG_LIMIT_BYTES:  # the watchdog looks every few seconds only
+            raise ToolError(f"{self._board.name}: the tool printed {log_bytes} bytes in mode {name}", "run it by hand")
+        kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
+        here = self._progress.folder / name
+        shutil.rmtree(here, ignore_errors=True)  # what an earlier try pulled may be of another run of this mode
+        limits = Quotas(self._board.limits.max_files, self._board.limits.max_bytes)
+        sizes = [facts.size_bytes for facts in kept.values()]  # also of what this PC writes itself, by its hash
+        written = limits.fit(self._board.name, sizes, must=self._case.pull != "none") and self._case.pull != "all"
+        known = self._known(name, kept, here) if written else {}
+        hashed = self._hashed(name, folder, kept, known) if written else {}
+        pulled = self._agent.files.fetch(
+            folder,
+            self._to_pull(name, [n for n in kept if n not in known and n not in hashed]),
+            here,
+            limits,
+            lambda done, total: self._progress.tell(f"pulling {name}", done, total),
+            root=self._progress.folder,
+        )
+        log_file = here / "log.txt"
+        log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
+        known |= {n: it.file for n, it in hashed.items()}
+        valid = {n: it.valid_md5 for n, it in hashed.items()}
+        files = tuple(run_record.file_record(n, facts, pulled, known, valid) for n, facts in there.items())
+        return run_record.ModeRun(
+            list(invocation.argv),
+            invocation.environment,
+            state.exit_code,
+            state.duration_s,
+            state.timed_out,
+            log,
+            files,
+        )
+
+    def _known(self, name: str, there: dict[str, FileFacts], here: Path) -> dict[str, str]:
+        """Files that this PC has already: the reference's, and those of the first turn of a repeated mode."""
+        known = self._expected.fill(there, here)
+        repeats.fill(self._progress.record.run.modes, name, there, known, self._progress.folder)
+        return known
+
+    def _hashed(
+        self, name: str, folder: str, kept: dict[str, FileFacts], known: dict[str, str]
+    ) -> dict[str, board_hashes.Hashed]:
+        """Padded dumps whose valid bytes are the reference's, by the board's own md5."""
+        if self.hashing is None:
+            return {}
+        return self.hashing.fill(name, folder, kept, known, self._progress.folder / name)
+
+    def _to_pull(self, name: str, unknown: list[str]) -> list[str]:
+        """With `--pull none` the dumps of a debug run stay on the board unless they are known; that is said."""
+        if self._case.pull != "none" or not name.startswith("debug"):
+            return unknown
+        left = [n for n in unknown if n != "log.txt"]
+        if left:
+            self._progress.record.note(f"{name}: {len(left)} files stayed on the board (--pull none): not compared")
+        return [n for n in unknown if n == "log.txt"]

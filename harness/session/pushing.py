@@ -1,0 +1,70 @@
+"""What a run needs on its board: the model, the platform's own files, and the inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.agent import Agent
+from harness.agent.valid import SCRIPT
+from harness.assets import asset
+from harness.records import Board, Job, ModelInfo
+from harness.review.expectation import Expectation, Fed
+from harness.session import record as run_record
+from harness.session import sending, unchanged
+from harness.session.inputs import plan_inputs, wants_raw
+from harness.session.job import job_of, on_board
+from harness.session.progress import RunProgress
+from harness.session.rehash import Copies
+
+
+class Pusher:
+    """Brings the files of one run to the board. Errors of every method: those of `sending.put`."""
+
+    def __init__(
+        self, agent: Agent, board: Board, expected: Expectation, progress: RunProgress, copies: Copies, python: str
+    ) -> None:
+        self._agent, self._board, self._expected = agent, board, expected
+        self._progress, self._copies, self._python = progress, copies, python
+        self._case = progress.resume.case
+        self._support: list[str] = []  # where the platform's own files lie on the board
+        self._always: tuple[Path, ...] = ()  # files of this PC that every mode needs there, besides the inputs
+
+    def push_model(self) -> str:
+        """The model and the platform's own files; gives the model's path on the board."""
+        with self._progress.at("pushing the model"):
+            support = self._expected.platform.files(self._board, self.job("info", "", ()))
+            script = [asset(SCRIPT)] if self._python else []
+            self._always = (self._case.model, *support, *script)
+            given = [path for _, path in self._case.inputs if path.is_file()]  # one that is not is told later
+            sending.reserve(self._agent, self._board, (*self._always, *given))
+            model = self.put(self._case.model)
+            self._support = [self.put(path) for path in support]
+        return model
+
+    def push_inputs(self, info: ModelInfo) -> tuple[str, ...]:
+        """The model's inputs; gives their paths on the board. Opens the reference on the way."""
+        facts = self._expected.platform.read_input_facts(info)
+        raw = wants_raw(self._case, self._expected.platform.modes, facts)
+        kept = self._progress.resume.files
+        with unchanged.held(kept, ("input",), self._progress.record.run):
+            plan = plan_inputs(self._case.inputs, facts, self._progress.folder / "inputs", raw=raw)
+        self._progress.record.add_inputs(run_record.input_record(item) for item in plan)
+        self._progress.record.note(*(item.note for item in plan if item.note))
+        fed = [Fed(item.tensor, item.path) for item in plan]
+        with unchanged.held(kept, ("reference", "float model", "graph"), self._progress.record.run, folders=False):
+            self._expected.open(info, fed, self._progress.folder / "reference")
+            self._expected.open_floats(info, fed, self._progress.folder / "float")
+        self._progress.record.add_reference(self._expected.record())
+        sending.reserve(self._agent, self._board, (*self._always, *(item.path for item in plan)))
+        return tuple(self.put(item.path, item.tensor) for item in plan)
+
+    def put(self, path: Path, name: str = "") -> str:
+        """Push by content hash; returns the path on the board and records what really crossed the link."""
+        put = self._copies.put(path)
+        self._progress.record.add_pushed(name or path.name, put)
+        return put.path
+
+    def job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
+        """A mode as a job, with the paths of what lies on the board."""
+        asked = job_of(self._board, self._case, mode, model)
+        return on_board(asked, inputs, self._support, self._progress.record.run.case.inputs)

@@ -1,0 +1,45 @@
+"""A class does one thing: what is large holds parts that do theirs (docs/decisions.md, link and sessions)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2] / "harness"
+MOST_PUBLIC = 12  # methods of one class, properties too
+MOST = 16  # private ones too, of the classes that were split
+
+# Contracts that every vendor meets, and the formats of vendors' files: as many methods as there are questions.
+CONTRACTS = {"Platform", "Hbdnn", "Ucp", "Magik", "Ort", "Dialect"}
+# A bag of numbers that rules ask by name.
+BAGS = {"Errors"}
+SPLIT = {
+    "agent": {"Agent", "AgentLink", "BoardCache", "BoardFiles", "Jobs", "Lease"},
+    "consistency": {"_Comparer", "RowComparer", "FaultSearch"},
+    "reference": {"_Collapse", "NodeIndex", "GraphValues", "OpGroups"},
+    "session": {"Session", "RunProgress", "Pusher", "Puller", "ModeRunner"},
+}
+
+
+def methods() -> dict[tuple[Path, str], list[str]]:
+    classes = [(path, node) for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    return {
+        (path.relative_to(PACKAGE), node.name): [one.name for one in node.body if isinstance(one, ast.FunctionDef)]
+        for path, node in classes
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+METHODS = methods()
+
+
+def test_a_class_has_few_public_methods() -> None:
+    public = {key: sum(not one.startswith("_") for one in own) for key, own in METHODS.items()}
+    assert {name for (_, name), n in public.items() if n > MOST_PUBLIC} == CONTRACTS | BAGS
+
+
+def test_what_was_split_stays_split() -> None:
+    for room, names in SPLIT.items():
+        found = {name: len(own) for (path, name), own in METHODS.items() if path.parts[0] == room}
+        assert names <= found.keys()
+        assert {name: found[name] for name in names if found[name] > MOST} == {}
