@@ -57,7 +57,7 @@ def main() -> None:
 
 def measure(folder: Path, served: Served, rounds: int) -> dict[str, float | int]:
     board = board_of(served)
-    with open_transport(board) as link:
+    with open_transport(board.endpoint) as link:
         agent = Agent(link, "work", cache_bytes=8 * 2**30)
         agent.install()
         agent.hello()
@@ -146,7 +146,7 @@ def pull_small(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[
 
     def ours() -> None:
         """As a run does it: connect, look whether the agent is there, hash on the board, pull, verify."""
-        with open_transport(board_of(served)) as link:
+        with open_transport(board_of(served).endpoint) as link:
             own = Agent(link, agent.work)
             own.install()
             own.files.fetch(source, names, fresh(folder / "ours"))
@@ -188,7 +188,7 @@ def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: in
             Path(there, name).unlink(missing_ok=True)
 
     def push() -> None:
-        with open_transport(board_of(served)) as link:
+        with open_transport(board_of(served).endpoint) as link:
             own = Agent(link, agent.work, cache_bytes=8 * 2**30)
             own.install()
             own.cache.put_file(model)
@@ -219,7 +219,7 @@ def pull_large(agent: Agent, folder: Path, served: Served, there: str, rounds: i
     hash_s = time.perf_counter() - began
 
     def pull() -> None:
-        with open_transport(board_of(served)) as link:
+        with open_transport(board_of(served).endpoint) as link:
             own = Agent(link, agent.work)
             own.install()
             own.files.fetch(there, ["model.bin"], fresh(folder / "ours"), known=known)
@@ -247,7 +247,7 @@ def clean_debug(board: Board, served: Served) -> int:
     with counting_proxy(served.port) as proxy:
         known = Path(served.known_hosts).with_name("known_hosts_proxy")
         known.write_text(Path(served.known_hosts).read_text().replace(f":{served.port} ", f":{proxy.port} "))
-        with open_transport(replace(board, port=proxy.port, known_hosts=str(known))) as link:
+        with open_transport(replace(board, port=proxy.port, known_hosts=str(known)).endpoint) as link:
             proxy.count = 0
             agent = Agent(link, "work")
             agent.install()
@@ -264,7 +264,7 @@ def clean_debug(board: Board, served: Served) -> int:
 
 def run_overhead(board: Board) -> float:
     began = time.perf_counter()
-    with open_transport(board) as link:
+    with open_transport(board.endpoint) as link:
         took = whole_run(link)
     return time.perf_counter() - began - took
 

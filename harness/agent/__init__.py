@@ -17,7 +17,7 @@ from harness.agent.leases import Lease
 from harness.agent.link import ASK_TIMEOUT_S, AgentLink
 from harness.agent.pushing import BoardCache
 from harness.agent.words import BoardFacts, Cleaned, FileFacts, LeaseFacts, Put, RunState, Sample, escape
-from harness.records import Board
+from harness.records import Limits
 from harness.transports.base import Transport
 
 __all__ = [
@@ -67,10 +67,9 @@ class Agent:
         self.files = BoardFiles(self.link, max_files)
 
     @classmethod
-    def of(cls, board: Board, transport: Transport) -> Agent:
+    def of(cls, transport: Transport, work: str, limits: Limits) -> Agent:
         """The agent of a board of the inventory, with the limits that hosts.yaml sets."""
-        limits = board.limits
-        return cls(transport, board.work, cache_bytes=limits.cache_bytes, max_files=limits.max_files)
+        return cls(transport, work, cache_bytes=limits.cache_bytes, max_files=limits.max_files)
 
     def install(self) -> None:
         """Make sure that this very agent is on the board: sent only when it is absent or damaged.

@@ -140,7 +140,7 @@ def agree_on_keys(board: Board, agree: Agree, prompt: Prompt | None) -> None:
 
     Errors: HostKeyError for a key that has changed, what `agree` raises, LinkError.
     """
-    target = hostkeys.known_hosts_file(board)
+    target = hostkeys.known_hosts_file(board.endpoint)
 
     def decide(where: str, address: str, port: int, key: hostkeys.HostKey, files: tuple[Path, ...]) -> None:
         known = [one for file in files for one in hostkeys.find(file, address, port) if one.kind == key.kind]
@@ -165,7 +165,7 @@ def add(board: Board, platform: str, work: str, tell: Tell, prompt: Prompt | Non
         found, notes = _found(reached, guess, seen)
         folder, why = _room(transport, work, guess.work)
         found = replace(found, work=folder)
-        agent = Agent.of(found, transport)
+        agent = Agent.of(transport, found.work, found.limits)
         agent.install()
         facts = agent.hello(tools=(), path=found.tools)
         tell("a tiny run")

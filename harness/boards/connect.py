@@ -33,16 +33,16 @@ def open_board(
             board = stack.enter_context(stand_up(board))
         reached = board
         if patience is None:
-            transport = open_transport(reached, prompt)
+            transport = open_transport(reached.endpoint, prompt)
         else:
-            transport = patience.retry(lambda: open_transport(reached, prompt, patience), tell=tell)
+            transport = patience.retry(lambda: open_transport(reached.endpoint, prompt, patience), tell=tell)
         yield reached, stack.enter_context(transport)
 
 
 def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
     """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
     with open_board(board, prompt) as (reached, transport):
-        agent = Agent.of(reached, transport)
+        agent = Agent.of(transport, reached.work, reached.limits)
         agent.install()
         facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
     missing = [tool for tool, where in facts.tools.items() if not where]

@@ -39,4 +39,4 @@ def meet(board: Board, decide: Decide, prompt: Prompt | None = None) -> None:
         key = make_key(login.address, login.port, kind, blob)
         decide(login.where, login.address, login.port, key, login.key_files)
 
-    ssh_login.meet(board, Passwords(board, prompt), show)
+    ssh_login.meet(board.endpoint, Passwords(board.endpoint, prompt), show)

@@ -11,7 +11,7 @@ from harness import platforms
 from harness.config import nearest
 from harness.errors import ConfigError
 from harness.platforms import socs
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports import KINDS
 from harness.transports.base import Kind, Transport
 
@@ -58,8 +58,8 @@ def kind_of(transport: str) -> Kind:
         return Kind(_no_way, needs_address=False)
 
 
-def _no_way(board: Board, prompt: object, patience: object) -> Transport:
-    raise ConfigError(f"board {board.name}: its transport {board.transport!r} cannot be had")
+def _no_way(endpoint: Endpoint, prompt: object, patience: object) -> Transport:
+    raise ConfigError(f"board {endpoint.name}: its transport {endpoint.transport!r} cannot be had")
 
 
 def complaints(name: str, platform: str, soc: str, transport: str, address: str) -> Iterator[Complaint]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BoardError, CouldNotMeasure, HostError, HostKeyError, LinkError
-from harness.records import Board
+from harness.records import PowerSupply
 
 TROUBLES = ("no_link", "hung", "rebooted", "other")
 
@@ -56,23 +56,23 @@ def steps_for(trouble: str, power: Mapping[str, Sequence[str]], cycles_used: int
     return ()
 
 
-def run_command(board: Board, name: str, policy: Policy | None = None) -> str:
+def run_command(supply: PowerSupply, name: str, policy: Policy | None = None) -> str:
     """Run one of the board's commands on this PC; its output. Nothing when the board has none of that name.
 
     It is told the board in HARNESS_BOARD and HARNESS_ADDRESS. Errors: HostError when it is missing, fails or hangs.
     """
-    argv = board.power.get(name)
+    argv = supply.commands.get(name)
     if not argv:
         return ""
     limit_s = (policy or Policy()).hook_limit_s
-    what = f"board {board.name}: power command {name!r} ({argv[0]})"
+    what = f"board {supply.name}: power command {name!r} ({argv[0]})"
     try:
         done = subprocess.run(
             list(argv),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limit_s,
-            env=_environment(board),
+            env=_environment(supply),
             cwd=Path.home(),
             start_new_session=True,
             check=False,
@@ -87,14 +87,14 @@ def run_command(board: Board, name: str, policy: Policy | None = None) -> str:
     return said
 
 
-def _environment(board: Board) -> dict[str, str]:
+def _environment(supply: PowerSupply) -> dict[str, str]:
     """This PC's environment without passwords."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_PASSWORD")}
-    return kept | {"HARNESS_BOARD": board.name, "HARNESS_ADDRESS": board.address}
+    return kept | {"HARNESS_BOARD": supply.name, "HARNESS_ADDRESS": supply.address}
 
 
 def recover(
-    board: Board,
+    supply: PowerSupply,
     error: CouldNotMeasure,
     answers: Callable[[], bool],
     cycles_used: int = 0,
@@ -105,13 +105,13 @@ def recover(
     `answers` asks the board once. False: nothing may be done, or the board stayed away. Errors: HostError.
     """
     rules = policy or Policy()
-    steps = steps_for(trouble_of(error), board.power, cycles_used, rules)
+    steps = steps_for(trouble_of(error), supply.commands, cycles_used, rules)
     if not steps:
         return False
     for step in steps:
         if step == "on":
             time.sleep(rules.off_s)
-        run_command(board, step, rules)
+        run_command(supply, step, rules)
     return _wait_until(answers, rules)
 
 
@@ -127,16 +127,16 @@ def _wait_until(answers: Callable[[], bool], policy: Policy) -> bool:
 
 
 @contextmanager
-def around(board: Board, policy: Policy | None = None) -> Iterator[None]:
+def around(supply: PowerSupply, policy: Policy | None = None) -> Iterator[None]:
     """Run the board's `before` command, then the context, then `after`, also when the context fails.
 
     Errors: HostError; when both the context and `after` fail, the context's error is the one that is raised.
     """
-    run_command(board, "before", policy)
+    run_command(supply, "before", policy)
     try:
         yield
     except BaseException:
         with suppress(HostError):
-            run_command(board, "after", policy)
+            run_command(supply, "after", policy)
         raise
-    run_command(board, "after", policy)
+    run_command(supply, "after", policy)

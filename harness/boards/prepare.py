@@ -80,7 +80,7 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt
         raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")
     said = tell or _silent
     with open_board(board, prompt) as (reached, transport):
-        agent = Agent.of(reached, transport)
+        agent = Agent.of(transport, reached.work, reached.limits)
         agent.install()
         agent.hello()
         with hold(agent.lease, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=said):  # not under somebody's run

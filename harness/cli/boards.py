@@ -214,7 +214,7 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
     note(f"{board.address}:{board.port} shows {key.kind} {key.sha256}")
     if not yes:
         click.confirm("Is this the board's fingerprint?", abort=True, err=True)
-    target = known_hosts_file(board)
+    target = known_hosts_file(board.endpoint)
     _record(target, board, key, replace)
     if as_json:
         emit_json({"board": name, "kind": key.kind, "sha256": key.sha256, "file": str(target)})
@@ -357,10 +357,10 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
     if board.transport == "local" or (board.emulated and board.emulated.server != SERVED):
         raise InputError(f"{name} takes no password: it runs on this PC", f"harness boards check {name}")
     if delete:
-        did = passwords.delete(board)
+        did = passwords.delete(board.endpoint)
         said = "password deleted" if did else "no password stored"
     else:
-        kept_in = passwords.store(board, new_password(name))
+        kept_in = passwords.store(board.endpoint, new_password(name))
         did, said = True, f"stored in {kept_in}; test it: harness boards check {name}"
     if as_json:
         emit_json({"board": name, "deleted": did} if delete else {"board": name, "kept_in": kept_in})
@@ -383,7 +383,7 @@ def _agent(name: str, hosts: Path | None) -> Iterator[Agent]:
 def _installed(transport: Transport, board: Board) -> Agent:
     from harness.agent import Agent
 
-    agent = Agent.of(board, transport)
+    agent = Agent.of(transport, board.work, board.limits)
     agent.install()
     agent.hello()  # a board that lacks a program says so
     return agent

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.errors import InputError
 from harness.records import (
-    Board,
+    BoardIdentity,
     Dump,
     Failure,
     Gap,
@@ -49,15 +49,15 @@ class Platform(ABC):
 
     # ---- before the run
 
-    def check_model(self, path: Path, board: Board) -> None:  # noqa: B027 (nothing to refuse is a good default)
+    def check_model(self, path: Path, board: BoardIdentity) -> None:  # noqa: B027 (nothing to refuse is a good default)
         """Refuse a file that this board cannot run, before anything is sent. Errors: InputError."""
 
-    def files(self, board: Board, job: Job) -> tuple[Path, ...]:
+    def files(self, board: BoardIdentity, job: Job) -> tuple[Path, ...]:
         """Host files besides model and inputs that the run needs on the board (a runner, libraries)."""
         return ()
 
     @abstractmethod
-    def invocation(self, board: Board, job: Job) -> Invocation:
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         """The command line of `job.mode`, mode "info" included. Errors: InputError for an option out of range."""
 
     # ---- reading

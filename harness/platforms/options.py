@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.errors import ConfigError, InputError
-from harness.records import Board, Job
+from harness.records import BoardIdentity, Job
 
 MOST_S = 30 * 86400.0  # of a profile
 
 
 def merged_options(
-    platform: str, known: Mapping[str, str], defaults: Mapping[str, object], board: Board, job: Job
+    platform: str, known: Mapping[str, str], defaults: Mapping[str, object], board: BoardIdentity, job: Job
 ) -> dict[str, object]:
     """Defaults under the board's options under the job's. Errors: ConfigError for an unknown key of the board."""
     unknown = [key for key in board.options if key not in known]

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from harness.records.boards import (
     Board,
+    BoardIdentity,
+    CommandEnvironment,
     Emulated,
+    Endpoint,
     Limits,
+    PowerSupply,
 )
 from harness.records.checks import (
     Checks,
@@ -107,11 +111,13 @@ __all__ = [
     "RUN_VERDICTS",
     "VERDICTS",
     "Board",
+    "BoardIdentity",
     "BoardOfRun",
     "Case",
     "CaseOfRun",
     "Change",
     "Checks",
+    "CommandEnvironment",
     "ComparedReference",
     "Comparison",
     "Coverage",
@@ -119,6 +125,7 @@ __all__ = [
     "Dump",
     "Earlier",
     "Emulated",
+    "Endpoint",
     "ErrorMap",
     "Failure",
     "FedInput",
@@ -162,6 +169,7 @@ __all__ = [
     "PlanRow",
     "PlanSegment",
     "PolicyOfRun",
+    "PowerSupply",
     "Profile",
     "PushedFile",
     "Quantization",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -29,8 +30,54 @@ SERVED = "served"
 
 
 @dataclass(frozen=True)
+class BoardIdentity:
+    """What a platform may know of a board: which one it is, and the platform's own keys for it."""
+
+    name: str
+    platform: str
+    soc: str
+    emulated: Emulated | None = None
+    libraries: tuple[str, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What a transport must know to reach a board called `name`, and how long it may try."""
+
+    name: str
+    transport: str = "ssh"
+    address: str = ""
+    port: int = 22
+    user: str = ""
+    identity: str = ""
+    known_hosts: str = ""
+    jump: str = ""
+    connect_timeout_s: float = Limits.connect_timeout_s
+    patience_s: float = Limits.patience_s
+
+
+@dataclass(frozen=True)
+class PowerSupply:
+    """What may be run on this PC to bring a board back, and what those commands are told of it."""
+
+    name: str
+    address: str
+    commands: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class CommandEnvironment:
+    """What is laid around every command on a board."""
+
+    environment: Mapping[str, str]
+    tools: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Board:
-    """A thing in the lab, from hosts.yaml or built in."""
+    """A thing in the lab, as hosts.yaml writes it down, or built in. Who needs a part of it is handed that part."""
 
     name: str
     platform: str  # "hbdnn", "ucp", "magik", "ort"
@@ -54,3 +101,34 @@ class Board:
     limits: Limits = field(default_factory=Limits)
     emulated: Emulated | None = None
     options: dict[str, object] = field(default_factory=dict)  # the platform's own keys, checked by it
+
+    @property
+    def who(self) -> BoardIdentity:
+        """For platforms."""
+        return BoardIdentity(self.name, self.platform, self.soc, self.emulated, self.libraries, self.options)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """For transports."""
+        return Endpoint(
+            self.name,
+            self.transport,
+            self.address,
+            self.port,
+            self.user,
+            self.identity,
+            self.known_hosts,
+            self.jump,
+            self.limits.connect_timeout_s,
+            self.limits.patience_s,
+        )
+
+    @property
+    def supply(self) -> PowerSupply:
+        """For bringing it back."""
+        return PowerSupply(self.name, self.address, self.power)
+
+    @property
+    def surroundings(self) -> CommandEnvironment:
+        """For commands that run on it."""
+        return CommandEnvironment(self.environment, self.tools, self.libraries)

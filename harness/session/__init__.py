@@ -114,7 +114,7 @@ def _reopened(board: Board, folder: Path, tell: Tell, expected: Expectation) -> 
 
 def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
     try:
-        with power.around(session.board):
+        with power.around(session.board.supply):
             _with_recovery(session, prompt)
     except HarnessError as error:
         _close(session, "failed", error.message, error.hint)
@@ -160,7 +160,7 @@ def _with_recovery(session: Session, prompt: Prompt | None) -> None:
                 return session.run(reached, transport)
         except CouldNotMeasure as error:
             if not session.may_cycle or not power.recover(
-                board, error, functools.partial(_answers, board, prompt), cycles
+                board.supply, error, functools.partial(_answers, board, prompt), cycles
             ):
                 raise
             session.progress.record.note(f"the board was power-cycled after: {error.message}")
@@ -190,6 +190,6 @@ def _check_case(platform: Platform, board: Board, case: Case) -> None:
             from harness.config import nearest
 
             raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
-    platform.check_model(case.model, board)
+    platform.check_model(case.model, board.who)
     for mode in case.modes or platform.modes:  # a core or a flag that cannot be is said before anything is sent
-        platform.invocation(board, job_of(board, case, mode, "model"))
+        platform.invocation(board.who, job_of(board.work, case, mode, "model"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from harness.records import Board, Invocation
+from harness.records import CommandEnvironment, Invocation
 
 
-def with_paths(board: Board, invocation: Invocation) -> Invocation:
+def with_paths(around: CommandEnvironment, invocation: Invocation) -> Invocation:
     """The board's own environment and library folders, under what the platform asks for."""
-    environment = dict(board.environment)
-    if board.libraries:
-        environment["HARNESS_LIBRARIES"] = ":".join(board.libraries)  # the agent puts it before LD_LIBRARY_PATH
-    if board.tools:
-        environment["HARNESS_PATH"] = ":".join(board.tools)  # likewise, before PATH
+    environment = dict(around.environment)
+    if around.libraries:
+        environment["HARNESS_LIBRARIES"] = ":".join(around.libraries)  # the agent puts it before LD_LIBRARY_PATH
+    if around.tools:
+        environment["HARNESS_PATH"] = ":".join(around.tools)  # likewise, before PATH
     return dataclasses.replace(invocation, environment=environment | invocation.environment)

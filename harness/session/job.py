@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.errors import InputError
-from harness.records import Board, Case, Failure, FedInput, Job
+from harness.records import Case, Failure, FedInput, Job
 from harness.session.inputs import tool_name
 
 
-def job_of(board: Board, case: Case, mode: str, model: str) -> Job:
+def job_of(work: str, case: Case, mode: str, model: str) -> Job:
     """A job as the case asks for it, before anything is pushed: the session adds what lies on the board."""
     return Job(
         mode=mode,
@@ -22,7 +22,7 @@ def job_of(board: Board, case: Case, mode: str, model: str) -> Job:
         frames=case.frames,
         time_s=case.time_s,
         options=case.options,
-        work=board.work,
+        work=work,
         is_trial=True,
     )
 

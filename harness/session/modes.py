@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from harness.agent import Agent
 from harness.errors import BoardError
 from harness.platforms.base import Platform
-from harness.records import Board, Failure, Invocation, Job
+from harness.records import BoardIdentity, CommandEnvironment, Failure, Invocation, Job
 from harness.session import record as run_record
 from harness.session.environment import with_paths
 from harness.session.job import timed_out
@@ -26,7 +26,7 @@ class ModeRunner:
     def __init__(
         self,
         agent: Agent,
-        board: Board,
+        board: tuple[BoardIdentity, CommandEnvironment],
         platform: Platform,
         progress: RunProgress,
         copies: Copies,
@@ -34,7 +34,7 @@ class ModeRunner:
         puller: Puller,
     ) -> None:
         self.place = ""
-        self._agent, self._board, self._platform, self._progress = agent, board, platform, progress
+        self._agent, (self._board, self._around), self._platform, self._progress = agent, board, platform, progress
         self._copies, self._sensors, self._puller = copies, sensors, puller
         self._case = progress.resume.case
 
@@ -63,7 +63,7 @@ class ModeRunner:
         """Run one mode on the board to its end and bring home what it left."""
         folder = str(PurePosixPath(self.place) / name)
         job = replace(job, folder=folder)
-        invocation = with_paths(self._board, self._platform.invocation(self._board, job))
+        invocation = with_paths(self._around, self._platform.invocation(self._board, job))
         with self._progress.at(f"running {name}"):
             token = self._picked_up(name)
             if not token and name in self._progress.resume.tokens:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.agent import LOG_LIMIT_BYTES, Agent, FileFacts, Quotas, RunState
 from harness.errors import ToolError
-from harness.records import Board, Invocation
+from harness.records import Invocation, Limits
 from harness.review.expectation import Expectation
 from harness.session import board_hashes, repeats
 from harness.session import record as run_record
@@ -18,23 +18,27 @@ from harness.session.progress import RunProgress
 class Puller:
     """Brings home what modes leave. `hashing` asks for md5s of padded dumps; None before the model is known."""
 
-    def __init__(self, agent: Agent, board: Board, expected: Expectation, progress: RunProgress) -> None:
-        self._agent, self._board, self._expected, self._progress = agent, board, expected, progress
+    def __init__(self, agent: Agent, limits: Limits, expected: Expectation, progress: RunProgress) -> None:
+        self._agent, self._limits, self._expected, self._progress = agent, limits, expected, progress
         self._case = progress.resume.case
         self.hashing: board_hashes.Hashing | None = None
 
     def collect(self, name: str, folder: str, invocation: Invocation, state: RunState) -> run_record.ModeRun:
         """Everything that a mode left in its folder on the board. Errors: ToolError, and those of the agent's files."""
+        board = self._progress.record.run.board.name
         there = self._agent.files.hash(folder)
         log_bytes = there["log.txt"].size_bytes if "log.txt" in there else 0
         if log_bytes > LOG_LIMIT_BYTES:  # the watchdog looks every few seconds only
-            raise ToolError(f"{self._board.name}: the tool printed {log_bytes} bytes in mode {name}", "run it by hand")
+            raise ToolError(
+                f"{board}: the tool printed {log_bytes} bytes in mode {name}",
+                "run it by hand",
+            )
         kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
         here = self._progress.folder / name
         shutil.rmtree(here, ignore_errors=True)  # what an earlier try pulled may be of another run of this mode
-        limits = Quotas(self._board.limits.max_files, self._board.limits.max_bytes)
+        limits = Quotas(self._limits.max_files, self._limits.max_bytes)
         sizes = [facts.size_bytes for facts in kept.values()]  # also of what this PC writes itself, by its hash
-        written = limits.fit(self._board.name, sizes, must=self._case.pull != "none") and self._case.pull != "all"
+        written = limits.fit(board, sizes, must=self._case.pull != "none") and self._case.pull != "all"
         known = self._known(name, kept, here) if written else {}
         hashed = self._hashed(name, folder, kept, known) if written else {}
         pulled = self._agent.files.fetch(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.agent import Agent
 from harness.agent.valid import SCRIPT
 from harness.assets import asset
-from harness.records import Board, Job, ModelInfo
+from harness.records import BoardIdentity, Job, ModelInfo
 from harness.review.expectation import Expectation, Fed
 from harness.session import record as run_record
-from harness.session import sending, unchanged
+from harness.session import unchanged
 from harness.session.inputs import plan_inputs, wants_raw
 from harness.session.job import job_of, on_board
 from harness.session.progress import RunProgress
@@ -21,9 +20,15 @@ class Pusher:
     """Brings the files of one run to the board. Errors of every method: those of `sending.put`."""
 
     def __init__(
-        self, agent: Agent, board: Board, expected: Expectation, progress: RunProgress, copies: Copies, python: str
+        self,
+        board: BoardIdentity,
+        work: str,
+        expected: Expectation,
+        progress: RunProgress,
+        copies: Copies,
+        python: str,
     ) -> None:
-        self._agent, self._board, self._expected = agent, board, expected
+        self._board, self._work, self._expected = board, work, expected
         self._progress, self._copies, self._python = progress, copies, python
         self._case = progress.resume.case
         self._support: list[str] = []  # where the platform's own files lie on the board
@@ -36,7 +41,7 @@ class Pusher:
             script = [asset(SCRIPT)] if self._python else []
             self._always = (self._case.model, *support, *script)
             given = [path for _, path in self._case.inputs if path.is_file()]  # one that is not is told later
-            sending.reserve(self._agent, self._board, (*self._always, *given))
+            self._copies.reserve((*self._always, *given))
             model = self.put(self._case.model)
             self._support = [self.put(path) for path in support]
         return model
@@ -55,7 +60,7 @@ class Pusher:
             self._expected.open(info, fed, self._progress.folder / "reference")
             self._expected.open_floats(info, fed, self._progress.folder / "float")
         self._progress.record.add_reference(self._expected.record())
-        sending.reserve(self._agent, self._board, (*self._always, *(item.path for item in plan)))
+        self._copies.reserve((*self._always, *(item.path for item in plan)))
         return tuple(self.put(item.path, item.tensor) for item in plan)
 
     def put(self, path: Path, name: str = "") -> str:
@@ -66,5 +71,5 @@ class Pusher:
 
     def job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
         """A mode as a job, with the paths of what lies on the board."""
-        asked = job_of(self._board, self._case, mode, model)
+        asked = job_of(self._work, self._case, mode, model)
         return on_board(asked, inputs, self._support, self._progress.record.run.case.inputs)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from harness.agent import Agent, Put
 from harness.errors import BoardError
-from harness.records import Board, FileIdentity, Rehashed
+from harness.records import FileIdentity, Rehashed
 from harness.session import sending, unchanged
 from harness.session.record import RunFile
-from harness.session.sending import Tell
+from harness.session.sending import SharedFolder, Tell
 
 STEP = "hashing the board's copies once more"
 
@@ -20,15 +20,21 @@ STEP = "hashing the board's copies once more"
 class Copies:
     """The files of one run on its board. Each is hashed once more at most; one that had to be sent again, twice."""
 
-    def __init__(self, agent: Agent, board: Board, record: RunFile, tell: Tell, files: Sequence[FileIdentity]) -> None:
+    def __init__(
+        self, agent: Agent, shared: SharedFolder, record: RunFile, tell: Tell, files: Sequence[FileIdentity]
+    ) -> None:
         self._files = files  # of this PC, as they were when the run began
-        self._agent, self._board, self._record, self._tell = agent, board, record, tell
+        self._agent, self._shared, self._record, self._tell = agent, shared, record, tell
         self._unchecked: dict[Path, Put] = {}
         self._replaced: set[str] = set()
 
+    def reserve(self, paths: Sequence[Path]) -> None:
+        """Make room for all of these together. Errors: as `sending.reserve`."""
+        sending.reserve(self._agent, self._shared, paths)
+
     def put(self, path: Path) -> Put:
         """Bring a file there; a damaged copy that was met on the way is told in the record's notes."""
-        put = sending.put(self._agent, self._board, path, self._tell)
+        put = sending.put(self._agent, self._shared, path, self._tell)
         unchanged.refuse_other_bytes(self._files, path, put, self._record.run)
         self._unchecked[path] = put
         if put.damaged:
@@ -48,14 +54,15 @@ class Copies:
         self._tell(STEP, 0, -1)
         began = time.monotonic()
         checked, self._unchecked = self._unchecked, {}
-        again = sending.recheck(self._agent, self._board, checked, self._tell)
+        again = sending.recheck(self._agent, self._shared, checked, self._tell)
         for path, put in again.items():
             unchanged.refuse_other_bytes(self._files, path, put, self._record.run)
         self._account(checked, again, time.monotonic() - began)
         names = ", ".join(put.name for put in again.values())
         if any(put.path in self._replaced for put in again.values()):
             raise BoardError(
-                f"{self._board.name}: {names}: damaged on the board, sent again, and damaged again in the same run",
+                f"{self._record.run.board.name}: {names}: damaged on the board, sent again, and damaged "
+                "again in the same run",
                 "its flash or memory is at fault, or something writes into the work folder",
             )
         self._replaced |= {put.path for put in again.values()}

@@ -6,32 +6,32 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.agent import Agent, Put
-from harness.records import Board
 from harness.session import shared_folder
 
+SharedFolder = tuple[str, str]  # on this PC, and the same on the board; ("", "") where there is none
 Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
 
 
-def reserve(agent: Agent, board: Board, paths: Sequence[Path]) -> None:
+def reserve(agent: Agent, shared: SharedFolder, paths: Sequence[Path]) -> None:
     """Make room for all files of a run together. Errors: as BoardCache.reserve; none for a shared folder."""
-    if not board.shared_folder[0]:
+    if not shared[0]:
         agent.cache.reserve(paths)
 
 
-def put(agent: Agent, board: Board, path: Path, tell: Tell) -> Put:
+def put(agent: Agent, shared: SharedFolder, path: Path, tell: Tell) -> Put:
     """Bring one file to where the board reads it. Errors: as BoardCache.put_file or shared.put."""
-    if board.shared_folder[0]:
-        return shared_folder.put(path, board.shared_folder, agent.link.transport)
+    if shared[0]:
+        return shared_folder.put(path, shared, agent.link.transport)
     return agent.cache.put_file(path, lambda done, total: tell(f"pushing {path.name}", done, total))
 
 
-def recheck(agent: Agent, board: Board, sent: Mapping[Path, Put], tell: Tell) -> dict[Path, Put]:
+def recheck(agent: Agent, shared: SharedFolder, sent: Mapping[Path, Put], tell: Tell) -> dict[Path, Put]:
     """Hash files that were put on the board once more, there; those that were damaged or gone, which are sent again.
 
     Errors: as `put`.
     """
-    if board.shared_folder[0]:
-        again = {path: shared_folder.put(path, board.shared_folder, agent.link.transport) for path in sent}
+    if shared[0]:
+        again = {path: shared_folder.put(path, shared, agent.link.transport) for path in sent}
         return {path: it for path, it in again.items() if it.damaged}
     bad = {it.path for it in agent.cache.no_longer_whole(list(sent.values()))}
-    return {path: put(agent, board, path, tell) for path, it in sent.items() if it.path in bad}
+    return {path: put(agent, shared, path, tell) for path, it in sent.items() if it.path in bad}

@@ -10,7 +10,7 @@ from harness.agent import Agent, Sample
 from harness.platforms.base import Platform
 from harness.profiling.somstatus import read_somstatus
 from harness.profiling.telemetry import sample_of
-from harness.records import Board, SensorSample
+from harness.records import SensorSample
 from harness.session.record import RunFile
 from harness.transports.base import CommandTimeout
 
@@ -23,7 +23,7 @@ class Sensors:
     """The sensors of one board in one run; `record` is its run.json, `timeout_s` the time limit of a mode."""
 
     agent: Agent
-    board: Board
+    emulated: bool
     platform: Platform
     record: RunFile
     timeout_s: float
@@ -31,7 +31,7 @@ class Sensors:
     @property
     def every_s(self) -> float:
         """How often the agent looks during a mode; 0 for an emulated board: its sensors would be this PC's."""
-        return SENSE_EVERY_S if self.board.emulated is None else 0.0
+        return SENSE_EVERY_S if not self.emulated else 0.0
 
     def look(self, phase: str) -> None:
         """One look at sysfs, and at the board's own status tool."""

@@ -40,7 +40,7 @@ class Session:
         """Everything that needs the board."""
         self.board = board
         with self.progress.at("connecting"):
-            self.agent = Agent.of(board, transport)
+            self.agent = Agent.of(transport, board.work, board.limits)
             self.agent.files.hash_timeout_s = ASK_TIMEOUT_S + self.case.timeout_s
             self.agent.install()
             self._connect_parts(self._hello())
@@ -64,11 +64,13 @@ class Session:
 
     def _connect_parts(self, python: str) -> None:
         agent, board, progress = self.agent, self.board, self.progress
-        self.copies = Copies(agent, board, self.record, progress.tell, progress.resume.files)
-        self.sensors = Sensors(agent, board, self.platform, self.record, self.case.timeout_s)
-        self.pusher = Pusher(agent, board, self.expected, progress, self.copies, python)
-        self.puller = Puller(agent, board, self.expected, progress)
-        self.modes = ModeRunner(agent, board, self.platform, progress, self.copies, self.sensors, self.puller)
+        self.copies = Copies(agent, board.shared_folder, self.record, progress.tell, progress.resume.files)
+        self.sensors = Sensors(agent, board.emulated is not None, self.platform, self.record, self.case.timeout_s)
+        self.pusher = Pusher(board.who, board.work, self.expected, progress, self.copies, python)
+        self.puller = Puller(agent, board.limits, self.expected, progress)
+        self.modes = ModeRunner(
+            agent, (board.who, board.surroundings), self.platform, progress, self.copies, self.sensors, self.puller
+        )
         self._python = python
 
     @property

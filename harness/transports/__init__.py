@@ -1,9 +1,9 @@
-"""Ways to a board. `open_transport(board)` gives the one that the inventory names."""
+"""Ways to a board. `open_transport(endpoint)` gives the one that the inventory names."""
 
 from __future__ import annotations
 
 from harness.extensions import Registry
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports.base import CommandTimeout, Done, Kind, Progress, Stream, Transport
 from harness.transports.passwords import Prompt
 from harness.transports.patience import Patience
@@ -24,11 +24,11 @@ __all__ = [
 KINDS = Registry("transport", "harness.transports", Kind, "harness.transports.kinds")
 
 
-def open_transport(board: Board, prompt: Prompt | None = None, patience: Patience | None = None) -> Transport:
+def open_transport(endpoint: Endpoint, prompt: Prompt | None = None, patience: Patience | None = None) -> Transport:
     """A transport that is connected, by one try. Errors: LinkError, HostKeyError, HostError, ConfigError for an
     unknown name.
 
     `prompt` is asked for a password when no key is accepted, and neither environment nor keyring has one. `patience`
     is the clock of the link, where connecting is a try among others; default: a new one.
     """
-    return KINDS.get(board.transport).connect(board, prompt, patience or Patience(board.limits.patience_s))
+    return KINDS.get(endpoint.transport).connect(endpoint, prompt, patience or Patience(endpoint.patience_s))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from harness.transports.timeouts import CommandTimeout as CommandTimeout
 
 if TYPE_CHECKING:
-    from harness.records import Board
+    from harness.records import Endpoint
     from harness.transports.patience import Patience
 
 OUTPUT_LIMIT_BYTES = 16 * 2**20  # an answer, not a file: longer output goes to a file and is pulled
@@ -121,7 +121,7 @@ class Transport(Protocol):
 class Kind:
     """One way to boards: harness's own are in kinds/, others come by entry points of group `harness.transports`."""
 
-    connect: Callable[[Board, Callable[[str], str] | None, Patience], Transport]  # (board, asks for a password, clock)
+    connect: Callable[[Endpoint, Callable[[str], str] | None, Patience], Transport]  # second: asks for a password
     needs_address: bool = True
     port: int = 22  # where hosts.yaml tells none
     host_keys: bool = False  # of SSH, which `harness boards trust` records

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.errors import HostKeyError
 from harness.files.user_folders import config_folder
-from harness.records import Board
+from harness.records import Endpoint
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ def default_file() -> Path:
     return config_folder() / "known_hosts"
 
 
-def known_hosts_file(board: Board) -> Path:
+def known_hosts_file(endpoint: Endpoint) -> Path:
     """The file that holds this board's host key."""
-    return Path(board.known_hosts).expanduser() if board.known_hosts else default_file()
+    return Path(endpoint.known_hosts).expanduser() if endpoint.known_hosts else default_file()
 
 
 def host_pattern(address: str, port: int) -> str:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from harness.errors import HostError
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports.base import STREAM_LIMIT_BYTES, Paced, Stream
 from harness.transports.copying import Copying
 from harness.transports.passwords import hide_environment
@@ -18,12 +18,12 @@ from harness.transports.quoting import check_arguments
 
 
 class LocalTransport(Copying):
-    """`board.address` is the folder that is the board's home; made when it is absent."""
+    """`endpoint.address` is the folder that is the board's home; made when it is absent."""
 
-    def __init__(self, board: Board, patience: Patience | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, patience: Patience | None = None) -> None:
         super().__init__(patience)
-        self._folder = Path(board.address or Path.home()).expanduser().absolute()
-        self.where = f"{board.name} (this PC, {self._folder})"
+        self._folder = Path(endpoint.address or Path.home()).expanduser().absolute()
+        self.where = f"{endpoint.name} (this PC, {self._folder})"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import AskedWrongly, ConfigError, HarnessError, HostError, HostKeyError, LinkError, LoginError
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports import known_hosts
 from harness.transports.askpass import answering
 from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream, printable
@@ -38,22 +38,26 @@ LOGIN_SLOWER = 3.0  # a whole login, times connect_timeout_s
 class OpensshTransport(Copying):
     """A master connection in the background; every command is a session on it."""
 
-    def __init__(self, board: Board, passwords: Passwords | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, passwords: Passwords | None = None, patience: Patience | None = None
+    ) -> None:
         super().__init__(patience)
-        if not board.address:
-            raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
-        if board.identity and not Path(board.identity).expanduser().is_file():
-            raise AskedWrongly(f"no such key file: {board.identity}", f"correct `identity:` of board {board.name}")
+        if not endpoint.address:
+            raise ConfigError(f"board {endpoint.name} has no address", "add `address:` to it in hosts.yaml")
+        if endpoint.identity and not Path(endpoint.identity).expanduser().is_file():
+            raise AskedWrongly(
+                f"no such key file: {endpoint.identity}", f"correct `identity:` of board {endpoint.name}"
+            )
         self._ssh = shutil.which("ssh") or ""
         if not self._ssh:
             raise HostError("ssh is not on this PC", "apt-get install openssh-client")
-        self._board = board
-        self._passwords = passwords or Passwords(board)
+        self._endpoint = endpoint
+        self._passwords = passwords or Passwords(endpoint)
         self._lock = threading.Lock()
         # short: the path of a Unix socket has at most 107 bytes
         self._folder = Path(tempfile.mkdtemp(prefix="hssh-"))
-        login = f"{board.user}@{board.address}" if board.user else board.address
-        self.where = f"{login}:{board.port}"
+        login = f"{endpoint.user}@{endpoint.address}" if endpoint.user else endpoint.address
+        self.where = f"{login}:{endpoint.port}"
         self._target = login
         self._guard = Guard(self._folder, self._end_master())
         try:
@@ -63,16 +67,16 @@ class OpensshTransport(Copying):
             raise
 
     def _options(self) -> list[str]:
-        board = self._board
+        endpoint = self._endpoint
         options = {
             "ControlPath": str(self._folder / "m"),
             "ControlPersist": str(LEFT_ALONE_S),
             "BatchMode": "yes",
             "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": str(known_hosts.known_hosts_file(board)),
+            "UserKnownHostsFile": str(known_hosts.known_hosts_file(endpoint)),
             "GlobalKnownHostsFile": "/dev/null",
             "UpdateHostKeys": "no",
-            "ConnectTimeout": str(max(1, round(self.patience.at_most(board.limits.connect_timeout_s)))),
+            "ConnectTimeout": str(max(1, round(self.patience.at_most(endpoint.connect_timeout_s)))),
             "ServerAliveInterval": "4",
             "ServerAliveCountMax": "3",  # a dead peer is noticed after 12 s
             "EscapeChar": "none",
@@ -85,17 +89,17 @@ class OpensshTransport(Copying):
         words = ["-F", config] if config else []
         for name, value in options.items():
             words += ["-o", f"{name}={value}"]
-        if board.port != 22:
-            words += ["-p", str(board.port)]
-        if board.identity:
-            words += ["-i", str(Path(board.identity).expanduser()), "-o", "IdentitiesOnly=yes"]
-        return words + (["-o", f"ProxyCommand={self._jump_command(config)}"] if board.jump else [])
+        if endpoint.port != 22:
+            words += ["-p", str(endpoint.port)]
+        if endpoint.identity:
+            words += ["-i", str(Path(endpoint.identity).expanduser()), "-o", "IdentitiesOnly=yes"]
+        return words + (["-o", f"ProxyCommand={self._jump_command(config)}"] if endpoint.jump else [])
 
     def _jump_command(self, config: str | None) -> str:
         """A ProxyCommand instead of -J: -J would not hand on where the host keys are recorded."""
-        *before, last = self._board.jump.split(",")
+        *before, last = self._endpoint.jump.split(",")
         user_host, _, port = last.rpartition(":") if re.search(r":\d+$", last) else (last, "", "22")
-        own = known_hosts.known_hosts_file(self._board)
+        own = known_hosts.known_hosts_file(self._endpoint)
         files = f"UserKnownHostsFile={own} {known_hosts.default_file()} ~/.ssh/known_hosts"
         words = [self._ssh, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", files, "-p", port]
         words += ["-F", config] if config else []
@@ -111,7 +115,7 @@ class OpensshTransport(Copying):
         if said is not None and _REFUSED.search(said):
             password = self._passwords.known() or self._passwords.typed(self.where)
             if password:
-                methods = "publickey," * bool(self._board.identity) + "keyboard-interactive,password"
+                methods = "publickey," * bool(self._endpoint.identity) + "keyboard-interactive,password"
                 options = ["BatchMode=no", "NumberOfPasswordPrompts=1", f"PreferredAuthentications={methods}"]
                 with answering(self._folder, password) as environment:
                     said = self._start_master([word for option in options for word in ("-o", option)], environment)
@@ -129,7 +133,7 @@ class OpensshTransport(Copying):
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=said,
-                    timeout=self.patience.at_most(LOGIN_SLOWER * self._board.limits.connect_timeout_s),
+                    timeout=self.patience.at_most(LOGIN_SLOWER * self._endpoint.connect_timeout_s),
                     env=hide_environment() | environment,
                     start_new_session=True,
                     check=False,
@@ -141,7 +145,7 @@ class OpensshTransport(Copying):
     def _explain(self, said: str) -> HarnessError:
         for pattern, message, hint in _REASONS:
             if re.search(pattern, said, re.IGNORECASE):
-                name = self._board.name
+                name = self._endpoint.name
                 password = f"{variable(name)}, or: harness boards password {name}"
                 final = pattern in _FINAL and "temporary" not in said.lower()  # a name server may come back
                 kind = LoginError if final else LinkError
@@ -150,24 +154,24 @@ class OpensshTransport(Copying):
             return self._host_key_error(said)
         lines = [line for line in said.splitlines() if line.strip()]
         what = printable(lines[-1]) if lines else "ssh failed"
-        return LinkError(f"{self.where}: {what}", f"try: ssh -p {self._board.port} {self._target}")
+        return LinkError(f"{self.where}: {what}", f"try: ssh -p {self._endpoint.port} {self._target}")
 
     def _host_key_error(self, said: str) -> HarnessError:
         from harness.transports.ssh_login import fetch_key, resolve
 
-        login = resolve(self._board)
+        login = resolve(self._endpoint)
         if login.jumps:
-            hint = f"known_hosts file: {known_hosts.known_hosts_file(self._board)}"
+            hint = f"known_hosts file: {known_hosts.known_hosts_file(self._endpoint)}"
             return HostKeyError(f"{self.where}: {printable(said.strip().splitlines()[-1])}", hint)
         kind, blob = fetch_key(login.address, login.port, login.connect_timeout_s)
         new = known_hosts.make_key(login.address, login.port, kind, blob)
-        old = known_hosts.find(known_hosts.known_hosts_file(self._board), login.address, login.port)
+        old = known_hosts.find(known_hosts.known_hosts_file(self._endpoint), login.address, login.port)
         if old:
             return known_hosts.changed(login.board, self.where, new, old)
         return known_hosts.unknown(login.board, self.where, new)
 
     def _ensure(self) -> None:
-        if not self._lock.acquire(timeout=self.patience.at_most(LOGIN_SLOWER * self._board.limits.connect_timeout_s)):
+        if not self._lock.acquire(timeout=self.patience.at_most(LOGIN_SLOWER * self._endpoint.connect_timeout_s)):
             raise LinkError(f"{self.where}: still connecting", "is the board on, and on this network?")
         try:
             if not self._stands():

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import AskedWrongly, HostError
-from harness.records import Board
+from harness.records import Endpoint
 
 Prompt = Callable[[str], str]  # asks a person for a password; the text names the board
 PREFIX = "HARNESS_PASSWORD"
@@ -27,18 +27,18 @@ class Passwords:
     What a person typed is kept in memory for as long as this lives: a connection is renewed now and then.
     """
 
-    def __init__(self, board: Board, prompt: Prompt | None = None) -> None:
-        self._board, self._prompt = board, prompt
+    def __init__(self, endpoint: Endpoint, prompt: Prompt | None = None) -> None:
+        self._endpoint, self._prompt = endpoint, prompt
         self._typed: dict[str, str] = {}
 
     def known(self) -> str:
         """From the environment or the keyring; "" when neither has one."""
-        return os.environ.get(variable(self._board.name), "") or _from_keyring(self._board)
+        return os.environ.get(variable(self._endpoint.name), "") or _from_keyring(self._endpoint)
 
     def typed(self, where: str) -> str:
         """From a person, asked once for each login; "" when nobody can be asked."""
         if self._prompt is not None and where not in self._typed:
-            self._typed[where] = self._prompt(f"password of {where} (board {self._board.name}): ")
+            self._typed[where] = self._prompt(f"password of {where} (board {self._endpoint.name}): ")
         return self._typed.get(where, "")
 
 
@@ -60,10 +60,12 @@ def hide_environment() -> dict[str, str]:
 # --------------------------------------------------------------------------- the keyring
 
 
-def store(board: Board, password: str) -> str:
+def store(endpoint: Endpoint, password: str) -> str:
     """Keep a board's password in the keyring; gives the backend's name. Errors: HostError, AskedWrongly."""
     if not password:
-        raise AskedWrongly("an empty password is none", f"to forget one: harness boards password {board.name} --delete")
+        raise AskedWrongly(
+            "an empty password is none", f"to forget one: harness boards password {endpoint.name} --delete"
+        )
     keyring = _library()
     backend = keyring.get_keyring()
     if backend.priority < _ENCRYPTED and not _was_chosen(keyring):
@@ -71,31 +73,31 @@ def store(board: Board, password: str) -> str:
             f"the only keyring of this PC ({_name(backend)}) keeps passwords unprotected",
             "unlock or install a keyring (gnome-keyring, KWallet); or choose it knowingly with PYTHON_KEYRING_BACKEND",
         )
-    _tried(lambda: keyring.set_password(_service(board), _account(board), password), "cannot keep the password")
+    _tried(lambda: keyring.set_password(_service(endpoint), _account(endpoint), password), "cannot keep the password")
     return _name(backend)
 
 
-def delete(board: Board) -> bool:
+def delete(endpoint: Endpoint) -> bool:
     """Forget a board's password; False when the keyring has none. Errors: HostError."""
     keyring = _library()
-    if _tried(lambda: keyring.get_password(_service(board), _account(board)), "cannot read the keyring") is None:
+    if _tried(lambda: keyring.get_password(_service(endpoint), _account(endpoint)), "cannot read the keyring") is None:
         return False
-    _tried(lambda: keyring.delete_password(_service(board), _account(board)), "cannot delete the password")
+    _tried(lambda: keyring.delete_password(_service(endpoint), _account(endpoint)), "cannot delete the password")
     return True
 
 
-def _service(board: Board) -> str:
-    return f"harness board {board.name}"
+def _service(endpoint: Endpoint) -> str:
+    return f"harness board {endpoint.name}"
 
 
-def _account(board: Board) -> str:
+def _account(endpoint: Endpoint) -> str:
     """With the address: the password of one lab's x5-01 is not shown to another lab's."""
-    return f"{board.user or getpass.getuser()}@{board.address}:{board.port}"
+    return f"{endpoint.user or getpass.getuser()}@{endpoint.address}:{endpoint.port}"
 
 
-def _from_keyring(board: Board) -> str:
+def _from_keyring(endpoint: Endpoint) -> str:
     try:
-        found = _library().get_password(_service(board), _account(board))
+        found = _library().get_password(_service(endpoint), _account(endpoint))
     except Exception:  # backends raise what they like; a broken keyring is no reason not to reach a board
         return ""
     return str(found or "")

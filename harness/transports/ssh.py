@@ -18,7 +18,7 @@ import paramiko
 from paramiko.ssh_exception import SSHException
 
 from harness.errors import LinkError
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream
 from harness.transports.copying import Copying
 from harness.transports.pace import Pace
@@ -43,10 +43,12 @@ FRESH_AFTER_S = 3600.0
 class SshTransport(Copying):
     """One connection, made at once, remade when it broke or carried much. Several streams may run at a time."""
 
-    def __init__(self, board: Board, passwords: Passwords | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, passwords: Passwords | None = None, patience: Patience | None = None
+    ) -> None:
         super().__init__(patience)
-        self._login = resolve(board)
-        self._passwords = passwords or Passwords(board)
+        self._login = resolve(endpoint)
+        self._passwords = passwords or Passwords(endpoint)
         self.where = self._login.where
         self._lock = threading.Lock()
         self._clients: list[paramiko.SSHClient] = []

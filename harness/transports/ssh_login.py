@@ -26,7 +26,7 @@ from paramiko.ssh_exception import (
 )
 
 from harness.errors import AskedWrongly, ConfigError, HarnessError, LinkError, LoginError
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports import known_hosts
 from harness.transports.dialing import bounded, dial
 from harness.transports.passwords import PREFIX, Passwords, variable
@@ -66,16 +66,20 @@ class Login:
         return f"{variable(self.board)}, or: harness boards password {self.board}"
 
 
-def resolve(board: Board) -> Login:
+def resolve(endpoint: Endpoint) -> Login:
     """The login of a board: its own fields first, then ~/.ssh/config, then defaults. Errors: ConfigError."""
-    if not board.address:
-        raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
+    if not endpoint.address:
+        raise ConfigError(f"board {endpoint.name} has no address", "add `address:` to it in hosts.yaml")
     config = _load_config()
-    login = _lookup(config, board.address, board, (known_hosts.known_hosts_file(board),))
-    jump_text = board.jump or config.lookup(board.address).get("proxyjump", "")
+    login = _lookup(config, endpoint.address, endpoint, (known_hosts.known_hosts_file(endpoint),))
+    jump_text = endpoint.jump or config.lookup(endpoint.address).get("proxyjump", "")
     jumps = [j for j in jump_text.split(",") if j and j != "none"]
-    files = (known_hosts.known_hosts_file(board), known_hosts.default_file(), Path("~/.ssh/known_hosts").expanduser())
-    return Login(**(login.__dict__ | {"jumps": tuple(_jump(config, j, board, files) for j in jumps)}))
+    files = (
+        known_hosts.known_hosts_file(endpoint),
+        known_hosts.default_file(),
+        Path("~/.ssh/known_hosts").expanduser(),
+    )
+    return Login(**(login.__dict__ | {"jumps": tuple(_jump(config, j, endpoint, files) for j in jumps)}))
 
 
 def config_file() -> Path:
@@ -91,36 +95,35 @@ def _load_config() -> SSHConfig:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _lookup(config: SSHConfig, alias: str, board: Board, files: tuple[Path, ...]) -> Login:
+def _lookup(config: SSHConfig, alias: str, endpoint: Endpoint, files: tuple[Path, ...]) -> Login:
     try:
         found = config.lookup(alias)
     except ConfigParseError as error:
         raise ConfigError(f"{config_file()}: {error}") from error
-    identities = [board.identity] if board.identity else list(found.get("identityfile", []))
+    identities = [endpoint.identity] if endpoint.identity else list(found.get("identityfile", []))
     return Login(
-        board=board.name,
+        board=endpoint.name,
         address=found.get("hostname", alias),
-        port=board.port if board.port != 22 else int(found.get("port", 22)),
-        user=board.user or found.get("user", "") or getpass.getuser(),
+        port=endpoint.port if endpoint.port != 22 else int(found.get("port", 22)),
+        user=endpoint.user or found.get("user", "") or getpass.getuser(),
         identities=tuple(str(Path(i).expanduser()) for i in identities),
         key_files=files,
         proxy_command=found.get("proxycommand", ""),
-        connect_timeout_s=board.limits.connect_timeout_s,
+        connect_timeout_s=endpoint.connect_timeout_s,
     )
 
 
-def _jump(config: SSHConfig, text: str, board: Board, files: tuple[Path, ...]) -> Login:
+def _jump(config: SSHConfig, text: str, endpoint: Endpoint, files: tuple[Path, ...]) -> Login:
     match = re.fullmatch(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?", text.strip())
     if match is None:
-        raise ConfigError(f"board {board.name}: cannot read the jump host {text!r}", "write it as user@host:port")
-    stand_in = Board(
-        name=board.name,
-        platform=board.platform,
-        soc=board.soc,
+        raise ConfigError(f"board {endpoint.name}: cannot read the jump host {text!r}", "write it as user@host:port")
+    stand_in = Endpoint(
+        name=endpoint.name,
         user=match["user"] or "",
         port=int(match["port"] or 22),
-        identity=board.identity if not config.lookup(match["host"]).get("identityfile") else "",
-        limits=board.limits,
+        identity=endpoint.identity if not config.lookup(match["host"]).get("identityfile") else "",
+        connect_timeout_s=endpoint.connect_timeout_s,
+        patience_s=endpoint.patience_s,
     )
     return replace(_lookup(config, match["host"].strip("[]"), stand_in, files), is_jump=True)
 
@@ -284,19 +287,19 @@ def fetch_key(address: str, port: int, timeout_s: float) -> tuple[str, bytes]:
 Decide = Callable[[Login, str, bytes], None]  # sees a host's key before anything is sent to that host
 
 
-def meet(board: Board, passwords: Passwords, decide: Decide) -> None:
+def meet(endpoint: Endpoint, passwords: Passwords, decide: Decide) -> None:
     """Walk to a board, through its jump hosts, and let `decide` see each host key in turn.
 
     Errors: LinkError; what `decide` raises; HostKeyError for a jump host whose key it did not record.
     """
-    login = resolve(board)
+    login = resolve(endpoint)
     clients: list[paramiko.SSHClient] = []
     try:
         for hop in (*login.jumps, login):
             through = clients[-1] if clients else None
             decide(hop, *_shown_key(hop, through))
             if hop is not login:
-                clients.append(_open(hop, through, passwords, Patience(board.limits.patience_s)))
+                clients.append(_open(hop, through, passwords, Patience(endpoint.patience_s)))
     finally:
         close_all(clients)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from harness.errors import ConfigError, HarnessError, LinkError
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream
 from harness.transports.copying import Copying
 from harness.transports.pace import Pace
@@ -31,18 +31,24 @@ _BLANK = b"\r\n\0\t "
 
 
 class TelnetTransport(Copying):
-    """`board.user` and a password where its login asks for them; a board that gives a shell at once needs neither."""
+    """User and password where the board's login asks for them; one that gives a shell at once needs neither."""
 
-    def __init__(self, board: Board, passwords: Passwords | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, passwords: Passwords | None = None, patience: Patience | None = None
+    ) -> None:
         super().__init__(patience)
-        if not board.address:
-            raise ConfigError(f"board {board.name} has no address", "add `address:` to it in hosts.yaml")
-        self._board, self._passwords = board, passwords or Passwords(board)
-        self.where = f"{board.user}@{board.address}:{board.port}" if board.user else f"{board.address}:{board.port}"
+        if not endpoint.address:
+            raise ConfigError(f"board {endpoint.name} has no address", "add `address:` to it in hosts.yaml")
+        self._endpoint, self._passwords = endpoint, passwords or Passwords(endpoint)
+        self.where = (
+            f"{endpoint.user}@{endpoint.address}:{endpoint.port}"
+            if endpoint.user
+            else f"{endpoint.address}:{endpoint.port}"
+        )
         self._idle = [self._connected()]
 
     def _connected(self) -> Line:
-        return Line(self._board, self.where, self._passwords, self.patience)
+        return Line(self._endpoint, self.where, self._passwords, self.patience)
 
     def stream(
         self,

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 
 from harness.errors import BoardError, LinkError, LoginError
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports.base import printable
 from harness.transports.dialing import dial
 from harness.transports.passwords import Passwords, variable
@@ -62,9 +62,9 @@ done
 class Line:
     """A connection with a driver that waits for a job. Errors of making it: LinkError, LoginError, BoardError."""
 
-    def __init__(self, board: Board, where: str, passwords: Passwords, patience: Patience) -> None:
-        self.where, self._board, self._passwords, self._patience = where, board, passwords, patience
-        self._limit_s = patience.at_most(board.limits.connect_timeout_s)
+    def __init__(self, endpoint: Endpoint, where: str, passwords: Passwords, patience: Patience) -> None:
+        self.where, self._endpoint, self._passwords, self._patience = where, endpoint, passwords, patience
+        self._limit_s = patience.at_most(endpoint.connect_timeout_s)
         self._ends_at = time.monotonic() + self._limit_s
         self._rest = b""  # the beginning of a telnet command whose end has not come yet
         self._sock = self._dialed()
@@ -80,7 +80,7 @@ class Line:
 
     def _dialed(self) -> socket.socket:
         try:
-            sock = dial(self._board.address, self._board.port, self._limit_s)
+            sock = dial(self._endpoint.address, self._endpoint.port, self._limit_s)
         except socket.gaierror as error:
             raise LoginError(f"{self.where}: the name cannot be resolved", "correct `address:` of the board") from error
         except ConnectionRefusedError as error:
@@ -143,7 +143,7 @@ class Line:
         left_s = self._ends_at - time.monotonic()
         if left_s <= 0 or self._patience.given_up:
             raise LinkError(
-                f"{self.where}: no shell within {self._limit_s:.0f} s", f"try: telnet {self._board.address}"
+                f"{self.where}: no shell within {self._limit_s:.0f} s", f"try: telnet {self._endpoint.address}"
             )
         return left_s
 
@@ -164,13 +164,13 @@ class Line:
 
     def _answer_to(self, text: str, asked: int) -> str:
         """What the login is to be told now, "" for nothing. Errors: LoginError."""
-        name = self._board.name
+        name = self._endpoint.name
         if _REFUSES.search(text) or (asked > 1 and (_ASKS_USER.search(text) or _ASKS_PASSWORD.search(text))):
             raise LoginError(f"{self.where}: the login was refused", f"correct `user:`, or {_password_hint(name)}")
         if _ASKS_USER.search(text):
-            if not self._board.user:
+            if not self._endpoint.user:
                 raise LoginError(f"{self.where}: it asks for a user", f"add `user: root` to board {name} in hosts.yaml")
-            return self._board.user
+            return self._endpoint.user
         if _ASKS_PASSWORD.search(text):
             password = self._passwords.known() or self._passwords.typed(self.where)
             if not password:

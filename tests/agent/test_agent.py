@@ -80,7 +80,7 @@ def test_a_tool_is_found_in_the_folders_of_the_board_record(agent: Agent, tmp_pa
 
 
 def test_the_agent_is_sent_once_and_a_damaged_one_is_replaced(tmp_path: Path) -> None:
-    with open_transport(local_board(tmp_path)) as link:
+    with open_transport(local_board(tmp_path).endpoint) as link:
         first = installed(link)
         file = next((tmp_path / "work folder" / "agent").iterdir())
         before = file.stat().st_mtime_ns
@@ -93,7 +93,10 @@ def test_the_agent_is_sent_once_and_a_damaged_one_is_replaced(tmp_path: Path) ->
 
 def test_a_work_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with open_transport(local_board(tmp_path)) as link, pytest.raises(BoardError, match="work folder") as error:
+    with (
+        open_transport(local_board(tmp_path).endpoint) as link,
+        pytest.raises(BoardError, match="work folder") as error,
+    ):
         Agent(link, "file/work").install()
     assert "work:" in error.value.hint
 

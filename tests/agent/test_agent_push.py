@@ -100,7 +100,7 @@ def test_a_dead_hosts_push_lock_is_taken_over(agent: Agent, tmp_path: Path) -> N
 
 
 def test_the_least_recently_used_leave_a_full_cache(tmp_path: Path) -> None:
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, cache_bytes=2500)
         paths = []
         for index in range(3):
@@ -118,7 +118,7 @@ def test_a_file_larger_than_the_disk_is_refused_before_it_is_sent(tmp_path: Path
     huge = tmp_path / "huge.bin"
     with huge.open("wb") as file:
         file.truncate(1)
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link)
         name = "0" * 32
         with pytest.raises(BoardError, match="no space on the board"):

@@ -42,7 +42,7 @@ def aged(agent: Agent) -> None:
 
 def test_an_input_does_not_drive_out_the_model_of_its_own_run(tmp_path: Path, files: list[Path]) -> None:
     old, model, given, other = files
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, cache_bytes=2500)
         agent.cache.put_file(model)
         agent.cache.put_file(old)
@@ -59,7 +59,7 @@ def test_an_input_does_not_drive_out_the_model_of_its_own_run(tmp_path: Path, fi
 
 def test_what_the_limit_cannot_hold_is_said_before_anything_is_sent(tmp_path: Path, files: list[Path]) -> None:
     _, model, given, other = files
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, cache_bytes=2500)
         with pytest.raises(ConfigError, match=r"needs 3000 bytes .*model\.bin 1000 bytes.*limit is 2500") as error:
             agent.cache.reserve([model, given, other])
@@ -79,7 +79,7 @@ def test_what_the_disk_cannot_hold_is_said_before_anything_is_sent(
     df.write_text(f"#!/bin/sh\necho Filesystem\n{line}\n")
     df.chmod(0o755)
     monkeypatch.setenv("PATH", f"{df.parent}:{os.environ['PATH']}")
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, ("dash",))
         large = tmp_path / "large.bin"
         large.write_bytes(os.urandom(2500))
@@ -95,7 +95,7 @@ def test_what_the_disk_cannot_hold_is_said_before_anything_is_sent(
 
 
 def test_cut_off_pushes_and_files_without_a_mark_leave_first(tmp_path: Path, files: list[Path]) -> None:
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, cache_bytes=4500)
         cache = Path(agent.work) / "cache"
         kept = Path(agent.cache.put_file(files[0]).path)
@@ -112,7 +112,7 @@ def test_cut_off_pushes_and_files_without_a_mark_leave_first(tmp_path: Path, fil
 def test_a_large_model_stays_pinned_under_the_name_it_gets(tmp_path: Path, files: list[Path]) -> None:
     model = tmp_path / "large.bin"
     model.write_bytes(os.urandom(2**24 + 1))
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, cache_bytes=2**24 + 1500)
         agent.cache.reserve([model, files[0]])
         agent.cache.put_file(model)

@@ -62,7 +62,7 @@ def test_a_large_disk_is_neither_full_nor_emptied(
     needs(shell[0])
     table = "Filesystem 1024-blocks Used Available Capacity Mounted\n/dev/root 9000000 4000000 5000000 45% /"
     on_path(tmp_path / "fake", monkeypatch, df=f"printf '%s\\n' '{table}'".replace("\n", "' '"))
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, shell)
         facts = agent.hello()
         assert (facts.free_bytes, facts.total_bytes) == (5_000_000 * 1024, 9_000_000 * 1024)
@@ -79,7 +79,7 @@ def test_a_large_disk_is_neither_full_nor_emptied(
 @shells
 def test_files_above_2_gib_are_counted_as_they_are(shell: tuple[str, ...], tmp_path: Path) -> None:
     needs(shell[0])
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, shell, cache_bytes=4 * 2**30)
         cache = Path(agent.work) / "cache"
         old, own = "0" * 32, "1" * 32
@@ -175,7 +175,7 @@ def test_a_board_without_a_program_is_told_so_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: set[str]
 ) -> None:
     monkeypatch.setenv("PATH", bare(tmp_path / "bin", listed("programs") - missing))
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = Agent(link, "work")
         with pytest.raises(BoardError, match=f"the board has no {' '.join(sorted(missing))[:3]}") as error:
             agent.install()
@@ -192,7 +192,7 @@ def test_the_listed_programs_are_enough(
     assert program
     monkeypatch.setenv("PATH", bare(tmp_path / "bin", listed("programs")))
     (tmp_path / "model.bin").write_bytes(os.urandom(9 * 2**20))
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, (program, *shell[1:]))
         agent.lease.take("anna", 60)
         put = agent.cache.put_file(tmp_path / "model.bin")

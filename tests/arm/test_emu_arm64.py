@@ -114,7 +114,7 @@ def test_a_board_without_libraries_runs_after_it_was_prepared(
 ) -> None:
     prepared = prepare(bare, packed(arm, tmp_path / "wheels"))
     assert prepared.python.startswith("Python 3.11, aarch64, glibc 2.36")
-    with open_transport(bare) as link:
+    with open_transport(bare.endpoint) as link:
         from tests.support.ort_models import runner_archive
 
         python, site = f"{bare.tools[0]}/python3", f"{bare.address}/{prepared.site}"
@@ -134,7 +134,7 @@ def test_wheels_of_another_machine_do_not_reach_the_board(arm: Path, bare: Board
 
 
 def test_the_emulated_python_is_an_arm_and_its_root_is_no_other_boards(arm: Path, tmp_path: Path) -> None:
-    with arm64.stand_up(root=tmp_path / "root") as reached, open_transport(reached) as link:
+    with arm64.stand_up(root=tmp_path / "root") as reached, open_transport(reached.endpoint) as link:
         script = "import platform, numpy; print(platform.machine(), numpy.float32(1) + 1)"
         done = link.run([f"{reached.tools[0]}/python3", "-c", script], timeout_s=60)
         named = link.run([f"{reached.tools[0]}/uname", "-m"], timeout_s=10)

@@ -45,7 +45,7 @@ def test_the_list_says_who_has_a_board_and_for_how_long(served: Served, tmp_path
 
 
 def test_cleaning_frees_what_runs_left_but_not_under_somebody(served: Served, tmp_path: Path) -> None:
-    with open_transport(ssh_board(served)) as link:
+    with open_transport(ssh_board(served).endpoint) as link:
         agent = Agent(link, "work")
         agent.install()
         place = agent.files.new_folder("old")

@@ -25,7 +25,7 @@ PATIENCE_S = 60.0
 @pytest.fixture(params=SHELLS)
 def agent(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agent]:
     needs(request.param)
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         yield installed(link, (request.param,))
 
 

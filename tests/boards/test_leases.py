@@ -202,7 +202,7 @@ def test_a_lost_lease_is_noticed(agent: Agent) -> None:
 @pytest.mark.parametrize("rounds", [20, pytest.param(1000, marks=pytest.mark.slow)])
 def test_of_two_hosts_that_race_never_both_win(tmp_path: Path, rounds: int) -> None:
     """Both ask at the same moment, each round; the winner gives the board back."""
-    with open_transport(local_board(tmp_path)) as link:
+    with open_transport(local_board(tmp_path).endpoint) as link:
         hosts = [installed(link), installed(link)]
         barrier = threading.Barrier(2)
         won: list[list[bool]] = [[], []]

@@ -56,12 +56,12 @@ def test_a_command_gets_its_arguments_as_they_are_and_the_board_in_its_environme
 ) -> None:
     monkeypatch.setenv("HARNESS_PASSWORD_X5_01", "secret")
     script = 'printf "%s|%s|%s|%s" "$1" "$HARNESS_BOARD" "$HARNESS_ADDRESS" "$HARNESS_PASSWORD_X5_01"'
-    said = run_command(board(cycle=("sh", "-c", script, "sh", "a $(b) ; c")), "cycle")
+    said = run_command(board(cycle=("sh", "-c", script, "sh", "a $(b) ; c")).supply, "cycle")
     assert said == "a $(b) ; c|x5-01|10.0.0.5|"
 
 
 def test_a_board_without_the_command_does_nothing() -> None:
-    assert run_command(board(), "cycle") == ""
+    assert run_command(board().supply, "cycle") == ""
 
 
 @pytest.mark.parametrize(
@@ -74,34 +74,34 @@ def test_a_board_without_the_command_does_nothing() -> None:
 )
 def test_a_command_that_fails_is_said(argv: tuple[str, ...], words: str) -> None:
     with pytest.raises(HostError, match=words):
-        run_command(board(cycle=argv), "cycle", QUICK)
+        run_command(board(cycle=argv).supply, "cycle", QUICK)
 
 
 def test_a_board_that_comes_back_is_recovered(tmp_path: Path) -> None:
     mark = tmp_path / "on"
     one = board(off=("rm", "-f", str(mark)), on=("touch", str(mark)))
-    assert recover(one, LinkError("gone"), mark.exists, policy=QUICK)
+    assert recover(one.supply, LinkError("gone"), mark.exists, policy=QUICK)
 
 
 def test_a_board_that_stays_away_is_not() -> None:
     def never() -> bool:
         raise LinkError("still gone")
 
-    assert not recover(board(cycle=("true",)), LinkError("gone"), never, policy=QUICK)
+    assert not recover(board(cycle=("true",)).supply, LinkError("gone"), never, policy=QUICK)
 
 
 def test_a_board_is_not_cycled_more_often_than_allowed(tmp_path: Path) -> None:
     one = board(cycle=("touch", str(tmp_path / "cycled")))
-    assert not recover(one, LinkError("gone"), lambda: True, cycles_used=1, policy=QUICK)
-    assert not recover(one, BoardError("no space"), lambda: True, policy=QUICK)
+    assert not recover(one.supply, LinkError("gone"), lambda: True, cycles_used=1, policy=QUICK)
+    assert not recover(one.supply, BoardError("no space"), lambda: True, policy=QUICK)
     assert not (tmp_path / "cycled").exists()
 
 
 def test_before_and_after_surround_a_run_also_when_it_fails(tmp_path: Path) -> None:
     log = tmp_path / "log"
     one = board(before=("sh", "-c", f"echo before >>{log}"), after=("sh", "-c", f"echo after >>{log}"))
-    with around(one):
+    with around(one.supply):
         log.write_text(log.read_text() + "run\n")
     assert log.read_text() == "before\nrun\nafter\n"
-    with pytest.raises(ToolError), around(replace(one, power={**one.power, "after": ("false",)})):
+    with pytest.raises(ToolError), around(replace(one, power={**one.power, "after": ("false",)}).supply):
         raise ToolError("crashed")

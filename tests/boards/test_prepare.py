@@ -169,7 +169,7 @@ def test_a_folder_that_does_not_exist_is_asked_wrongly(board: Board, tmp_path: P
 
 
 def test_a_board_that_somebody_has_is_not_prepared(board: Board, tmp_path: Path) -> None:
-    with open_transport(board) as link:
+    with open_transport(board.endpoint) as link:
         agent = Agent(link, board.work)
         agent.install()
         agent.lease.take("anna", 60)

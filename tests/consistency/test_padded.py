@@ -65,7 +65,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
 @pytest.fixture
 def near(tmp_path: Path) -> Iterator[Lab]:
     """A lab in a plain folder."""
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link)
         (tmp_path / "dumps").mkdir()
         yield Lab(agent, tmp_path / "dumps", agent.cache.put_file(asset(SCRIPT)).path)

@@ -46,7 +46,7 @@ def board(transport: str, root: Path) -> Board:
 
 def test_a_package_gives_a_transport_under_its_name(site: Path, tmp_path: Path) -> None:
     install(site, "pigeons", {GROUP: {"pigeon": "pigeons_a:KIND"}}, {"pigeons_a": PIGEON})
-    with open_transport(board("pigeon", tmp_path)) as link:
+    with open_transport(board("pigeon", tmp_path).endpoint) as link:
         assert link.run(["echo", "coo"], timeout_s=10).out == b"coo\n"
     assert KINDS.names() == ("local", "openssh", "ssh", "telnet", "pigeon")
 
@@ -54,7 +54,7 @@ def test_a_package_gives_a_transport_under_its_name(site: Path, tmp_path: Path) 
 def test_a_name_that_nobody_gives_is_told_with_those_that_are(site: Path, tmp_path: Path) -> None:
     install(site, "pigeons", {GROUP: {"pigeon": "pigeons_b:KIND"}}, {"pigeons_b": PIGEON})
     with pytest.raises(ConfigError, match="unknown transport 'pidgeon'") as error:
-        open_transport(board("pidgeon", tmp_path))
+        open_transport(board("pidgeon", tmp_path).endpoint)
     assert "did you mean 'pigeon'?" in error.value.hint and "local, openssh, ssh, telnet, pigeon" in error.value.hint
 
 
@@ -62,7 +62,7 @@ def test_two_packages_with_one_name_are_both_named(site: Path, tmp_path: Path) -
     for project in ("pigeons", "doves"):
         install(site, project, {GROUP: {"bird": "birds_c:KIND"}}, {"birds_c": PIGEON})
     with pytest.raises(ConfigError, match=r"'bird' is given by 2 packages: doves 1\.0, pigeons 1\.0") as error:
-        open_transport(board("bird", tmp_path))
+        open_transport(board("bird", tmp_path).endpoint)
     assert "pip uninstall" in error.value.hint
     assert "bird" not in KINDS.all() and "doves 1.0, pigeons 1.0" in packages.problems()[0]
 
@@ -82,9 +82,9 @@ def test_a_package_that_is_broken_is_named_and_costs_only_itself(
     modules = {"pigeons_d": PIGEON, "raises_d": "1 / 0\n"}
     install(site, "pigeons", {GROUP: {"pigeon": target}}, modules)
     with pytest.raises(ConfigError, match=r"package pigeons 1\.0 cannot give transport 'pigeon'") as error:
-        open_transport(board("pigeon", tmp_path))
+        open_transport(board("pigeon", tmp_path).endpoint)
     assert why in error.value.message and "pip uninstall pigeons" in error.value.hint
-    with open_transport(board("local", tmp_path)) as link:
+    with open_transport(board("local", tmp_path).endpoint) as link:
         assert link.alive()
     assert list(KINDS.all()) == list(KINDS.built_in)
     assert "left out: package pigeons 1.0" in packages.problems()[0]

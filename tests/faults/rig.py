@@ -197,7 +197,7 @@ class Rig:
         self.link.target_port = self.served.port
 
     def open(self, transport: str = "ssh", connect_timeout_s: float = 10.0) -> Transport:
-        return open_transport(self.board_record(transport, connect_timeout_s))
+        return open_transport(self.board_record(transport, connect_timeout_s).endpoint)
 
     def board_record(self, transport: str = "ssh", connect_timeout_s: float = 10.0) -> Board:
         known = self.folder / "known_hosts"

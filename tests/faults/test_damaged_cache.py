@@ -63,7 +63,7 @@ def unnoticed(harm: Harm) -> Harm:
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Agent:
-    agent = Agent(open_transport(local_board(tmp_path / "board")), "work")
+    agent = Agent(open_transport(local_board(tmp_path / "board").endpoint), "work")
     agent.install()
     return agent
 

@@ -354,7 +354,7 @@ def test_the_master_of_a_killed_host_and_its_folder_are_gone_within_a_minute(rig
         "import os, sys\n"
         "from harness.records import Board\n"
         "from harness.transports.openssh import OpensshTransport\n"
-        "link = OpensshTransport(Board(**eval(sys.argv[1])))\n"
+        "link = OpensshTransport(Board(**eval(sys.argv[1])).endpoint)\n"
         "assert link.run(['true'], timeout_s=20).code == 0\n"
         "print(link._folder, flush=True)\n"
         "os.kill(os.getpid(), 9)"

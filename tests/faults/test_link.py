@@ -64,7 +64,7 @@ def test_a_port_that_says_nothing_is_no_ssh_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
         with pytest.raises(LinkError, match=rf"me@127\.0\.0\.1:{port}: no SSH banner") as error:
-            open_transport(silent_board(port))
+            open_transport(silent_board(port).endpoint)
     assert error.value.exit_code == COULD_NOT_MEASURE and "port" in error.value.hint
 
 
@@ -78,7 +78,7 @@ def test_a_port_that_says_something_else_is_no_ssh_server() -> None:
 
         threading.Thread(target=talk, daemon=True).start()
         with pytest.raises(LinkError, match="no SSH banner"):
-            open_transport(silent_board(other.getsockname()[1]))
+            open_transport(silent_board(other.getsockname()[1]).endpoint)
 
 
 @pytest.mark.parametrize("after_bytes", [10, 300, 900])
@@ -327,7 +327,7 @@ from harness.transports import open_transport
 from harness.transports.base import STREAM_LIMIT_BYTES
 from harness.transports.ssh import CONNECTION_LIMIT_BYTES
 board = Board(**eval(sys.argv[1]))
-agent = Agent(open_transport(board), "work")
+agent = Agent(open_transport(board.endpoint), "work")
 agent.install()
 {body}
 """

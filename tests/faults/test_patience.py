@@ -82,7 +82,7 @@ def test_after_a_stop_nothing_gets_a_patience_of_its_own() -> None:
 
 def test_a_stream_that_drips_is_given_up_long_before_its_time_limit(tmp_path: Path) -> None:
     drip = ["sh", "-c", "while :; do echo x; sleep 0.1; done"]
-    link = LocalTransport(local_board(tmp_path))
+    link = LocalTransport(local_board(tmp_path).endpoint)
     link.pace_window_s = 1.0
     with (
         link.stream(drip, timeout_s=600, paced="down") as stream,
@@ -93,7 +93,7 @@ def test_a_stream_that_drips_is_given_up_long_before_its_time_limit(tmp_path: Pa
 
 def test_a_board_that_takes_a_push_in_drips_is_given_up(tmp_path: Path) -> None:
     sips = ["sh", "-c", "while :; do head -c 10 >/dev/null; sleep 0.1; done"]
-    link = LocalTransport(local_board(tmp_path))
+    link = LocalTransport(local_board(tmp_path).endpoint)
     link.pace_window_s = 1.0
     pushed = link.stream(sips, timeout_s=600, stdin=[bytes(10**6)], paced="up")
     with pushed as stream, pytest.raises(CommandTimeout, match=r"only .* bytes"):
@@ -101,7 +101,7 @@ def test_a_board_that_takes_a_push_in_drips_is_given_up(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_this_pc_is_slow_to_take_is_not_called_a_drip(tmp_path: Path) -> None:
-    link = LocalTransport(local_board(tmp_path))
+    link = LocalTransport(local_board(tmp_path).endpoint)
     link.pace_window_s = 0.3
     size = 0
     with link.stream(["head", "-c", "500000", "/dev/zero"], timeout_s=60, paced="down") as stream:

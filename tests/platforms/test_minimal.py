@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.platforms.base import Platform
-from harness.records import Board, Case, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
+from harness.records import Board, BoardIdentity, Case, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
 from harness.report import write_report
 from harness.review import judge
 from harness.review.expectation import Expectation
@@ -25,7 +25,7 @@ class Minimal(Platform):
     modes = ("release", "debug", "profile")
     units = ("DSP",)
 
-    def invocation(self, board: Board, job: Job) -> Invocation:
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         return Invocation(("sh", "-c", 'for f in "$@"; do cp "$f" out.bin; done; echo done', "tool", *job.inputs))
 
     def read_model_info(self, text: str) -> ModelInfo:
@@ -68,7 +68,7 @@ class Wordy(Minimal):
 
     options = {"work": "a number", "support": "a word", "input_names": "names"}  # noqa: RUF012
 
-    def invocation(self, board: Board, job: Job) -> Invocation:
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         options = [f"{name}={value}" for name, value in job.options.items()]
         return Invocation(("echo", "options", *options, "work", job.work, "inputs", *job.input_names))
 

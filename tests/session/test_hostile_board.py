@@ -46,7 +46,7 @@ os.execv("/bin/sh", ["sh", script, *words])
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
-    with open_transport(local_board(tmp_path / "board")) as link:
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
         yield Board(tmp_path, link)
 
 
@@ -165,7 +165,7 @@ def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie:
         "from harness.transports import open_transport\n"
         "from tests.support.servers import local_board\n"
         "from pathlib import Path\n"
-        "with open_transport(local_board(Path(sys.argv[1]))) as link:\n"
+        "with open_transport(local_board(Path(sys.argv[1])).endpoint) as link:\n"
         "    Agent(link, 'work').install()\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "    agent = Agent(link, 'work', shell=(sys.executable, sys.argv[2]))\n"
@@ -191,7 +191,7 @@ def test_more_files_than_allowed_are_refused_however_short_their_names(board: Bo
 
 def test_the_limits_of_the_inventory_reach_the_agent(board: Board) -> None:
     limits = Limits(max_files=7, cache_bytes=9)
-    agent = Agent.of(local_board(board.folder / "board", limits=limits), board.link)  # type: ignore[arg-type]
+    agent = Agent.of(board.link, "work", limits)  # type: ignore[arg-type]
     assert (agent.files.max_files, agent.cache.limit_bytes) == (7, 9)
 
 

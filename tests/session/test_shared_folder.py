@@ -28,7 +28,7 @@ def test_a_file_is_copied_once_by_its_content_and_confirmed_by_the_board(tmp_pat
     shared, source = tmp_path / "nfs", tmp_path / "model.bin"
     shared.mkdir()
     source.write_bytes(b"weights")
-    with open_transport(local_board(tmp_path / "home")) as link:
+    with open_transport(local_board(tmp_path / "home").endpoint) as link:
         first = put(source, (str(shared), str(shared)), link)
         kept = Path(first.path).stat().st_mtime_ns
         again = put(source, (str(shared), str(shared)), link)
@@ -40,7 +40,7 @@ def test_another_mount_and_a_missing_folder_are_told(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     source = tmp_path / "m.bin"
     source.write_bytes(b"x")
-    with open_transport(local_board(tmp_path / "home")) as link:
+    with open_transport(local_board(tmp_path / "home").endpoint) as link:
         with pytest.raises(BoardError, match="is not what lies in the shared folder") as caught:
             put(source, (str(tmp_path / "here"), str(tmp_path / "there")), link)
         assert "mount" in caught.value.hint

@@ -102,15 +102,15 @@ def agent_of(kind: str, root: Path) -> Iterator[Agent]:
     """An installed agent under one shell: dash and bash on a local board, busybox ash on a board of busybox alone."""
     if kind == "busybox":
         small = board_of("ssh-dropbear", root / "home", {"PATH": busybox_path(root / "bin")})
-        with small as board, open_transport(board) as link:
+        with small as board, open_transport(board.endpoint) as link:
             yield installed(link, ("busybox", "ash"))
         return
     if kind == "jail":
-        with jailed(root / "jail", root / "home") as board, open_transport(board) as link:
+        with jailed(root / "jail", root / "home") as board, open_transport(board.endpoint) as link:
             yield installed(link)
         return
     needs(kind)
-    with open_transport(local_board(root / "home")) as link:
+    with open_transport(local_board(root / "home").endpoint) as link:
         yield installed(link, (kind,))
 
 

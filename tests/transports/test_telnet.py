@@ -30,7 +30,7 @@ PASSWORD = "HARNESS_PASSWORD_CAM"
 
 def test_a_login_that_asks_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PASSWORD, "let me in")
-    with telnet_board(tmp_path / "home", LOGIN, user="root") as board, open_transport(board) as link:
+    with telnet_board(tmp_path / "home", LOGIN, user="root") as board, open_transport(board.endpoint) as link:
         assert link.where.startswith("root@127.0.0.1:")
         assert link.run(["pwd"], timeout_s=10).out.strip() == os.fsencode(tmp_path / "home")
 
@@ -44,7 +44,7 @@ def test_a_person_is_asked_once_for_all_connections(tmp_path: Path) -> None:
 
     with (
         telnet_board(tmp_path / "home", LOGIN, user="root") as board,
-        open_transport(board, ask) as link,
+        open_transport(board.endpoint, ask) as link,
         link.stream(["cat"], timeout_s=10, stdin=[b"x"]) as one,
     ):
         assert link.run(["echo", "beside"], timeout_s=10).out == b"beside\n"
@@ -65,7 +65,7 @@ def test_a_login_that_fails_says_what_to_do(
 ) -> None:
     monkeypatch.setenv(PASSWORD, password)
     with telnet_board(tmp_path / "home", LOGIN, user=user) as board, pytest.raises(LoginError, match=said) as error:
-        open_transport(board)
+        open_transport(board.endpoint)
     assert hint in error.value.hint
 
 
@@ -73,7 +73,7 @@ def test_a_board_of_busybox_alone(tmp_path: Path) -> None:
     """Its shell edits the line, colours the prompt and echoes what is typed."""
     path = busybox_path(tmp_path / "bin")
     login = f"export PATH={path} PS1='\\033[1;32mroot@T40\\033[0m:\\w# '\n"
-    with telnet_board(tmp_path / "home", login, "busybox ash -i") as board, open_transport(board) as link:
+    with telnet_board(tmp_path / "home", login, "busybox ash -i") as board, open_transport(board.endpoint) as link:
         done = link.run(["sh", "-c", "cat; echo bad >&2; exit 3"], timeout_s=10, stdin=bytes(range(256)) * 300)
         assert (done.code, done.out, done.err) == (3, bytes(range(256)) * 300, b"bad\n")
 
@@ -88,17 +88,17 @@ def test_a_program_that_the_board_lacks_is_named(tmp_path: Path, program: str) -
         telnet_board(tmp_path / "home", f"export PATH={path}\n", "sh") as board,
         pytest.raises(BoardError, match=f"the board has no {program}"),
     ):
-        open_transport(board)
+        open_transport(board.endpoint)
 
 
 def test_a_command_that_takes_no_input_ends_with_its_own_code(tmp_path: Path) -> None:
-    with telnet_board(tmp_path / "home") as board, open_transport(board) as link:
+    with telnet_board(tmp_path / "home") as board, open_transport(board.endpoint) as link:
         assert link.run(["sh", "-c", "exit 9"], timeout_s=20, stdin=bytes(2_000_000)).code == 9
         assert link.run(["echo", "next"], timeout_s=10).out == b"next\n"
 
 
 def test_a_connection_that_ends_is_a_link_error_and_the_next_call_connects_anew(tmp_path: Path) -> None:
-    with telnet_board(tmp_path / "home") as board, open_transport(board) as link:
+    with telnet_board(tmp_path / "home") as board, open_transport(board.endpoint) as link:
         with pytest.raises(LinkError, match="the link broke"):
             link.run(["sh", "-c", KILL_SERVER], timeout_s=20)
         assert link.run(["echo", "again"], timeout_s=10).out == b"again\n"
@@ -128,4 +128,4 @@ def playing(answers: list[bytes]) -> Iterator[Board]:
 @pytest.mark.parametrize("said", [b"\xff\xfa\x18", b"# \xff\xfd\x18\xff\xf0" * 3, bytes(range(256))])
 def test_a_server_that_is_no_shell_is_given_up(said: bytes) -> None:
     with playing([said]) as board, pytest.raises(LinkError, match="no shell within"):
-        open_transport(board)
+        open_transport(board.endpoint)

@@ -33,7 +33,7 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def link(board: Board) -> Iterator[Transport]:
-    with open_transport(board) as transport:
+    with open_transport(board.endpoint) as transport:
         yield transport
 
 
@@ -226,14 +226,14 @@ def test_a_closed_port_is_a_link_error_that_names_it(transport: str) -> None:
     port = free_port()
     board = Board("gone", "hbdnn", "x5", transport=transport, address="127.0.0.1", port=port, user="me")
     with pytest.raises(LinkError, match=rf"me@127\.0\.0\.1:{port}: connection refused"):
-        open_transport(board)
+        open_transport(board.endpoint)
 
 
 @pytest.mark.parametrize("transport", (*SSH, "telnet"))
 def test_a_name_that_cannot_be_resolved_is_said(transport: str) -> None:
     board = Board("gone", "hbdnn", "x5", transport=transport, address="no-such-host.invalid", user="me")
     with pytest.raises(LinkError, match="resolved"):
-        open_transport(board)
+        open_transport(board.endpoint)
 
 
 @pytest.mark.parametrize("transport", SSH)
@@ -241,7 +241,7 @@ def test_an_unknown_host_key_is_refused_with_its_fingerprint(served: Board, tmp_
     board = with_(served, known_hosts=str(tmp_path / "none"), transport=transport)
     key = hostkeys.fetch(served.address, served.port)
     with pytest.raises(HostKeyError) as error:
-        open_transport(board)
+        open_transport(board.endpoint)
     assert key.sha256 in error.value.message and "harness boards trust served" in error.value.hint
 
 
@@ -249,7 +249,7 @@ def test_an_unknown_host_key_is_refused_with_its_fingerprint(served: Board, tmp_
 def test_a_trusted_key_opens_the_way(served: Board, tmp_path: Path, transport: str) -> None:
     file = tmp_path / "new" / "known_hosts"
     hostkeys.trust(file, served.address, served.port, hostkeys.fetch(served.address, served.port))
-    with open_transport(with_(served, known_hosts=str(file), transport=transport)) as link:
+    with open_transport(with_(served, known_hosts=str(file), transport=transport).endpoint) as link:
         assert link.alive()
 
 
@@ -262,7 +262,7 @@ def test_a_changed_host_key_is_refused_with_both_fingerprints(served: Board, tmp
     old = hostkeys.find(file, served.address, served.port)[0]
     new = hostkeys.fetch(served.address, served.port)
     with pytest.raises(HostKeyError) as error:
-        open_transport(with_(served, known_hosts=str(file), transport=transport))
+        open_transport(with_(served, known_hosts=str(file), transport=transport).endpoint)
     assert old.sha256 in error.value.message and new.sha256 in error.value.message
     assert "--replace" in error.value.hint
     with pytest.raises(HostKeyError, match="another"):
@@ -278,13 +278,13 @@ def test_a_key_that_the_board_does_not_know_is_refused(served: Board, tmp_path: 
         identity.write_bytes(Path(other.identity).read_bytes())
         identity.chmod(0o600)
     with pytest.raises(LinkError, match="refused"):
-        open_transport(with_(served, identity=str(identity), transport=transport))
+        open_transport(with_(served, identity=str(identity), transport=transport).endpoint)
 
 
 @pytest.mark.parametrize("transport", SSH)
 def test_a_missing_key_file_is_asked_wrongly(served: Board, transport: str) -> None:
     with pytest.raises(AskedWrongly, match="no such key file"):
-        open_transport(with_(served, identity="/no/such/key", transport=transport))
+        open_transport(with_(served, identity="/no/such/key", transport=transport).endpoint)
 
 
 @pytest.mark.parametrize("transport", SSH)
@@ -298,7 +298,7 @@ def test_ssh_config_gives_address_port_user_and_key(
     )
     monkeypatch.setenv("HARNESS_SSH_CONFIG", str(config))
     board = Board("x5", "hbdnn", "x5", transport=transport, address="x5-alias", known_hosts=served.known_hosts)
-    with open_transport(board) as link:
+    with open_transport(board.endpoint) as link:
         assert link.alive()
 
 
@@ -316,7 +316,7 @@ def test_a_board_behind_a_jump_host_is_reached(served: Board, tmp_path: Path, tr
         config.write_text(f"Host 127.0.0.1\n IdentityFile {served.identity}\n IdentityFile {inner.identity}\n")
         os.environ["HARNESS_SSH_CONFIG"] = str(config)
         try:
-            with open_transport(board) as link:
+            with open_transport(board.endpoint) as link:
                 assert link.run(["pwd"], timeout_s=10).out.strip() == os.fsencode(tmp_path / "inner")
         finally:
             del os.environ["HARNESS_SSH_CONFIG"]
@@ -324,13 +324,13 @@ def test_a_board_behind_a_jump_host_is_reached(served: Board, tmp_path: Path, tr
 
 def test_an_unknown_transport_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="unknown transport"):
-        open_transport(Board("b", "hbdnn", "x5", transport="pigeon", address="x"))
+        open_transport(Board("b", "hbdnn", "x5", transport="pigeon", address="x").endpoint)
 
 
 def test_a_served_board_leaves_no_process_behind(tmp_path: Path) -> None:
     needs("sshd", "dropbear", "ssh-keygen")
     for server in ("openssh", "dropbear"):
-        with serve(tmp_path / server, server) as served, open_transport(ssh_board(served)) as link:
+        with serve(tmp_path / server, server) as served, open_transport(ssh_board(served).endpoint) as link:
             link.run(["sh", "-c", "setsid sleep 77.125 >/dev/null 2>&1 </dev/null &"], timeout_s=10)
             ends_at = time.monotonic() + 10
             while not running("77.125") and time.monotonic() < ends_at:

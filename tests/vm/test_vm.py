@@ -51,7 +51,7 @@ class Bench:
             known_hosts=str(self.folder / "known_hosts"),
             limits=Limits(connect_timeout_s=30.0),
         )
-        agent = Agent(open_transport(board), WORK, patience_s=120.0)
+        agent = Agent(open_transport(board.endpoint), WORK, patience_s=120.0)
         agent.install()
         return agent
 

@@ -21,7 +21,7 @@ from harness.platforms.horizon.text import read_versions
 from harness.platforms.options import seconds_of
 from harness.platforms.text import read_text
 from harness.records import (
-    Board,
+    BoardIdentity,
     Dump,
     Failure,
     Gap,
@@ -65,10 +65,10 @@ class Hbdnn(Platform):
 
     # ---- before the run
 
-    def check_model(self, path: Path, board: Board) -> None:
+    def check_model(self, path: Path, board: BoardIdentity) -> None:
         model_file.check_model(path, board, self.suffix, self.compiler)
 
-    def invocation(self, board: Board, job: Job) -> Invocation:
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         values = options.merged(job)
         flags = {"info": self._info_flags, "profile": self._perf_flags}.get(job.mode, self._infer_flags)
         if job.mode not in (*self.modes, "info"):
@@ -85,10 +85,10 @@ class Hbdnn(Platform):
             flags.append(f"--model_name={values['model_name']}")
         return flags
 
-    def _info_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
+    def _info_flags(self, board: BoardIdentity, job: Job, values: Mapping[str, object]) -> list[str]:
         return ["model_info", *self._model_flags(job, values)]
 
-    def _run_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
+    def _run_flags(self, board: BoardIdentity, job: Job, values: Mapping[str, object]) -> list[str]:
         """Flags that infer and perf share."""
         flags = self._model_flags(job, values)
         flags.append(f"--core_id={options.core(values, options.chip_named(board.soc), self.several_cores)}")
@@ -98,7 +98,7 @@ class Hbdnn(Platform):
             flags += ["--roi_infer=true", f"--roi={options.roi(values)}"]
         return flags
 
-    def _infer_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
+    def _infer_flags(self, board: BoardIdentity, job: Job, values: Mapping[str, object]) -> list[str]:
         """The tool dumps into its current folder, which is the job's: older tools have no --dump_path."""
         flags = ["infer", *self._run_flags(board, job, values), "--enable_dump=true", "--dump_format=bin"]
         if "repeat_frames" in values:
@@ -107,7 +107,7 @@ class Hbdnn(Platform):
             flags.append("--dump_intermediate=1")
         return flags
 
-    def _perf_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
+    def _perf_flags(self, board: BoardIdentity, job: Job, values: Mapping[str, object]) -> list[str]:
         threads = options.integer(values, "threads", 1, self.max_threads, f" on {self.name} boards")
         flags = ["perf", *self._run_flags(board, job, values), f"--thread_num={threads}"]
         return [*flags, *self._length_flags(values), "--profile_path=."]

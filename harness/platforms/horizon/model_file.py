@@ -8,7 +8,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.platforms.emulated import EMULATOR_MAGIC, read_emulated_meta
 from harness.platforms.horizon.options import chip_named
-from harness.records import Board
+from harness.records import BoardIdentity
 
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive", b"\x7fELF": "a program", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture",
@@ -17,7 +17,7 @@ _FOREIGN = {
 }  # fmt: skip
 
 
-def check_model(path: Path, board: Board, suffix: str, compiler: str) -> None:
+def check_model(path: Path, board: BoardIdentity, suffix: str, compiler: str) -> None:
     """Refuse what this board cannot run. `suffix`, `compiler`: what to say. Errors: InputError."""
     head = _head(path)
     emulated = head.startswith(EMULATOR_MAGIC)
@@ -48,7 +48,7 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def _refuse_foreign(path: Path, head: bytes, board: Board, compiler: str) -> None:
+def _refuse_foreign(path: Path, head: bytes, board: BoardIdentity, compiler: str) -> None:
     if _looks_like_onnx(path, head):
         how = f"harness emulator build {path.name} --soc {board.soc} -o model.bin" if board.emulated else compiler
         raise InputError(f"{path}: an ONNX; {board.name} runs compiled models", how)
@@ -64,7 +64,7 @@ def _looks_like_onnx(path: Path, head: bytes) -> bool:
     )
 
 
-def _check_emulated(path: Path, board: Board) -> None:
+def _check_emulated(path: Path, board: BoardIdentity) -> None:
     chip = chip_named(board.soc)
     marches = _marches(read_emulated_meta(path))
     if chip is None or not marches or marches == {chip.march}:

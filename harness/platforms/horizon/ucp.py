@@ -20,7 +20,7 @@ from harness.platforms.horizon.perf import csv_problems, read_profiler_csv
 from harness.platforms.horizon.profiler import read_profiler_log
 from harness.platforms.options import seconds_of
 from harness.platforms.text import read_text
-from harness.records import Board, Dump, Invocation, Job, Latency, ModelInfo
+from harness.records import BoardIdentity, Dump, Invocation, Job, Latency, ModelInfo
 
 SHAPES = r"[0-9]+(,[0-9]+)*(;[0-9]+(,[0-9]+)*)*"
 
@@ -62,12 +62,12 @@ class Ucp(Hbdnn):
         takes = "megabytes per core with ':' between them, for example 6:6:6:6"
         return {"HB_DNN_USER_DEFINED_L2M_SIZES": options.word(values, "l2", r"[0-9]{1,3}(:[0-9]{1,3})*", takes)}
 
-    def invocation(self, board: Board, job: Job) -> Invocation:
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         if job.options.get("roi"):
             raise InputError("option roi: this family takes the regions as a third input (a txt like 0 0 199 199)")
         return super().invocation(board, job)
 
-    def _run_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
+    def _run_flags(self, board: BoardIdentity, job: Job, values: Mapping[str, object]) -> list[str]:
         flags = super()._run_flags(board, job, values)
         if "img_properties" in values:
             flags.append(f"--input_img_properties={options.word(values, 'img_properties', _PROPERTIES, 'Y,UV')}")
@@ -77,7 +77,7 @@ class Ucp(Hbdnn):
         flags += _integers(values)
         return flags
 
-    def _perf_flags(self, board: Board, job: Job, values: Mapping[str, object]) -> list[str]:
+    def _perf_flags(self, board: BoardIdentity, job: Job, values: Mapping[str, object]) -> list[str]:
         flags = super()._perf_flags(board, job, values)
         return [*flags, f"--enable_warmup={options.boolean(values, 'warmup')}"] if "warmup" in values else flags
 
@@ -127,7 +127,7 @@ def _integers(values: Mapping[str, object]) -> list[str]:
 # --------------------------------------------------------------------------- dynamic inputs
 
 
-def _dynamic(board: Board, values: Mapping[str, object]) -> tuple[str, str]:
+def _dynamic(board: BoardIdentity, values: Mapping[str, object]) -> tuple[str, str]:
     """(valid shapes, strides) of dynamic inputs; strides follow from shapes by the vendor's rule."""
     takes = "numbers with ',' inside and ';' between inputs, for example 1,300,300,1;1,150,150,2"
     shapes = options.word(values, "input_valid_shape", SHAPES, takes) if "input_valid_shape" in values else ""

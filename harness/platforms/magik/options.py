@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from harness.errors import InputError
 from harness.platforms.magik.elf import Elf, read_elf
 from harness.platforms.options import merged_options
-from harness.records import Board, Job
+from harness.records import BoardIdentity, Job
 
 MODES = ("release", "debug", "profile", "nmem")
 OPTIONS: Mapping[str, str] = {
@@ -45,7 +45,7 @@ SHAPED_NAME = re.compile(r"^[A-Za-z0-9_-]*?_([0-9]{1,6})_([0-9]{1,6})_([0-9]{1,6
 _PLAIN_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 
 
-def merged(board: Board, job: Job) -> dict[str, str]:
+def merged(board: BoardIdentity, job: Job) -> dict[str, str]:
     """Defaults under the board's options under the job's. Errors: ConfigError for an unknown key of the board."""
     values = merged_options("magik", OPTIONS, DEFAULTS, board, job)
     return {key: str(value) for key, value in values.items()}
@@ -62,7 +62,7 @@ def refuse_without_effect(job: Job) -> None:
             )
 
 
-def generation(board: Board) -> str:
+def generation(board: BoardIdentity) -> str:
     """ "NNA1", "NNA2", or "" for a SoC that is not known."""
     return GENERATIONS.get(board.soc.strip().lower().split("-")[0], "")
 
@@ -84,7 +84,7 @@ class Supply:
         return (*dict.fromkeys(self.programs.values()), *self.libraries, *image)
 
 
-def supply(board: Board, values: Mapping[str, str]) -> Supply:
+def supply(board: BoardIdentity, values: Mapping[str, str]) -> Supply:
     """What is to be pushed. Errors: InputError for missing files, wrong architecture or the wrong library."""
     programs = {mode: path for mode in MODES if (path := _program(mode, values)) is not None}
     if not programs and not values.get("board_program"):
@@ -154,7 +154,7 @@ def _libraries(elves: Mapping[str, Elf], folders: Sequence[Path]) -> dict[str, P
 # --------------------------------------------------------------------------- ELF checks
 
 
-def _check_arch(elf: Elf, board: Board) -> None:
+def _check_arch(elf: Elf, board: BoardIdentity) -> None:
     if elf.machine == "MIPS" and elf.bits == 32 and elf.little_endian:
         return
     order = "little" if elf.little_endian else "big"
@@ -171,7 +171,7 @@ def wanted_library(mode: str, nna: str) -> tuple[str, ...]:
     return (f"libvenus{SUFFIXES[mode]}.so",)
 
 
-def _check_library(mode: str, elf: Elf, board: Board) -> None:
+def _check_library(mode: str, elf: Elf, board: BoardIdentity) -> None:
     venus = [name for name in elf.needed if name.startswith(("libvenus", "libdrivers"))]
     if not any(name.startswith("libvenus") for name in venus):
         return  # linked statically, or loaded by hand: nothing is known
@@ -247,7 +247,7 @@ KEEP: Mapping[str, tuple[str, ...]] = {
 PICTURES = ("*.bmp", "*.jpg", "*.jpeg", "*.png", "emulated.json")
 
 
-def run_line(board: Board, job: Job, values: Mapping[str, str]) -> tuple[str, ...]:
+def run_line(board: BoardIdentity, job: Job, values: Mapping[str, str]) -> tuple[str, ...]:
     """The argv of one mode. Errors: InputError where its program or input is missing."""
     supplied = supply(board, values)
     placed = dict(zip(supplied.files, job.support, strict=False))

@@ -29,7 +29,18 @@ from harness.platforms.magik.text import (
     skew,
 )
 from harness.platforms.text import plain, read_text
-from harness.records import Board, Dump, Failure, InputFacts, Invocation, Job, Latency, ModelInfo, OpTime, TensorSpec
+from harness.records import (
+    BoardIdentity,
+    Dump,
+    Failure,
+    InputFacts,
+    Invocation,
+    Job,
+    Latency,
+    ModelInfo,
+    OpTime,
+    TensorSpec,
+)
 
 INPUT = "input"
 MOST_BOXES = 8  # in a remark; the log holds them all
@@ -49,7 +60,7 @@ class Magik(Platform):
 
     # ---- before the run
 
-    def check_model(self, path: Path, board: Board) -> None:
+    def check_model(self, path: Path, board: BoardIdentity) -> None:
         """The format of magik.bin is not published: only what cannot be one is refused. Errors: InputError."""
         if path.suffix.lower() in (".onnx", ".mgk", ".h", ".pb"):
             raise InputError(
@@ -70,10 +81,10 @@ class Magik(Platform):
         if played:
             _check_generation(path, board)
 
-    def files(self, board: Board, job: Job) -> tuple[Path, ...]:
+    def files(self, board: BoardIdentity, job: Job) -> tuple[Path, ...]:
         return magik_options.supply(board, magik_options.merged(board, job)).files
 
-    def invocation(self, board: Board, job: Job) -> Invocation:
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         values = magik_options.merged(board, job)
         if job.mode == "info":
             return Invocation(self._info_line(job, values), {})
@@ -229,7 +240,7 @@ def _convert_options(spec: TensorSpec | None) -> str:
     return f"--size {spec.shape[2]}x{spec.shape[1]}" + (f" --channels {spec.shape[3]}" if spec.shape[3] != 3 else "")
 
 
-def _check_generation(path: Path, board: Board) -> None:
+def _check_generation(path: Path, board: BoardIdentity) -> None:
     """A played model is for one generation of the accelerator. Errors: InputError for another's."""
     models = read_emulated_meta(path).get("models")
     built = {str(m.get("march", "")) for m in models if isinstance(m, dict)} if isinstance(models, list) else set()

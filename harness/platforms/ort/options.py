@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from harness.errors import InputError
 from harness.platforms.options import merged_options, seconds_of
-from harness.records import Board, Job
+from harness.records import BoardIdentity, Job
 
 OPTIONS: Mapping[str, str] = {
     "optimizations": "onnxruntime's graph optimizations: disable, basic, extended or all (default all)",
@@ -36,7 +36,7 @@ DEFAULTS: Mapping[str, object] = {
 RUNNER_NAME = "ort_runner.pyz"
 
 
-def merged(board: Board, job: Job) -> dict[str, object]:
+def merged(board: BoardIdentity, job: Job) -> dict[str, object]:
     """Defaults under the board's options under the job's. Errors: ConfigError for an unknown key of the board."""
     values = merged_options("ort", OPTIONS, DEFAULTS, board, job)
     return values | {"threads": job.threads, "frames": job.frames, "time": job.time_s}

@@ -19,7 +19,7 @@ from harness.platforms.ort import options as ort_options
 from harness.platforms.ort.bundle import runner_archive
 from harness.platforms.ort.text import lines_of, number_of, spec_of
 from harness.records import (
-    Board,
+    BoardIdentity,
     Dump,
     Failure,
     InputFacts,
@@ -52,7 +52,7 @@ class Ort(Platform):
 
     # ---- before the run
 
-    def check_model(self, path: Path, board: Board) -> None:
+    def check_model(self, path: Path, board: BoardIdentity) -> None:
         """Errors: InputError for a file that is no ONNX, or that keeps its weights in other files."""
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -70,10 +70,10 @@ class Ort(Platform):
                 "save it as one file: onnx.save(onnx.load(path), path)",
             )
 
-    def files(self, board: Board, job: Job) -> tuple[Path, ...]:
+    def files(self, board: BoardIdentity, job: Job) -> tuple[Path, ...]:
         return (runner_archive(),)
 
-    def invocation(self, board: Board, job: Job) -> Invocation:
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         if job.mode not in (*self.modes, "info"):
             raise InputError(f"platform ort has no mode {job.mode!r}", f"its modes: {', '.join(self.modes)}")
         values = ort_options.merged(board, job)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports.base import Kind, Transport
 from harness.transports.local import LocalTransport
 from harness.transports.passwords import Prompt
 from harness.transports.patience import Patience
 
 
-def connect(board: Board, prompt: Prompt | None, patience: Patience) -> Transport:
-    return LocalTransport(board, patience)
+def connect(endpoint: Endpoint, prompt: Prompt | None, patience: Patience) -> Transport:
+    return LocalTransport(endpoint, patience)
 
 
 ENTRY = Kind(connect, needs_address=False)

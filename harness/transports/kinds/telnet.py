@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from harness.records import Board
+from harness.records import Endpoint
 from harness.transports.base import Kind, Transport
 from harness.transports.passwords import Passwords, Prompt
 from harness.transports.patience import Patience
 
 
-def connect(board: Board, prompt: Prompt | None, patience: Patience) -> Transport:
+def connect(endpoint: Endpoint, prompt: Prompt | None, patience: Patience) -> Transport:
     from harness.transports.telnet import TelnetTransport
 
-    return TelnetTransport(board, Passwords(board, prompt), patience)
+    return TelnetTransport(endpoint, Passwords(endpoint, prompt), patience)
 
 
 ENTRY = Kind(connect, port=23)

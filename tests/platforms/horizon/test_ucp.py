@@ -18,7 +18,7 @@ UCP = load("ucp")
 
 def invoke(mode: str, soc: str = "s100", **job: Any) -> tuple[str, ...]:
     board = Board(name=f"lab-{soc}", platform="ucp", soc=soc)
-    return UCP.invocation(board, Job(mode=mode, model="/b/tiny.hbm", folder="/b/run", **job)).argv
+    return UCP.invocation(board.who, Job(mode=mode, model="/b/tiny.hbm", folder="/b/run", **job)).argv
 
 
 # --------------------------------------------------------------------------- command lines
@@ -85,7 +85,7 @@ def test_strides_too_small_for_the_shape_are_refused() -> None:
 def test_l2_memory_goes_into_the_environment() -> None:
     board = Board(name="b", platform="ucp", soc="s600")
     job = Job("release", "/b/m.hbm", "/b", options={"l2": "6:6:6:6"})
-    assert UCP.invocation(board, job).environment == {"HB_DNN_USER_DEFINED_L2M_SIZES": "6:6:6:6"}
+    assert UCP.invocation(board.who, job).environment == {"HB_DNN_USER_DEFINED_L2M_SIZES": "6:6:6:6"}
 
 
 # --------------------------------------------------------------------------- model_info

@@ -1,0 +1,49 @@
+"""A board is handed on in parts: a transport gets its endpoint, a platform its identity, power its supply."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2] / "harness"
+LOWER = ("agent", "platforms", "transports", "boards/power.py")  # below boards/, and what is handed one part only
+
+# Above boards/, those that hand out the parts, or write down all of a board.
+WHOLE = {
+    "session/__init__.py": {"run_case", "resumable", "resume_case", "_reopened", "_answers", "_check_case"},
+    "session/steps.py": {"__init__", "run"},
+    "session/record.py": {"new_record", "_board_record"},
+    "session/unchanged.py": {"files_of", "settings_of", "refuse_other"},
+}
+
+
+def takers(path: Path) -> set[str]:
+    """Functions that take, give or keep a whole Board."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            notes = [one.annotation for one in (*node.args.args, *node.args.kwonlyargs)] + [node.returns]
+            if any(names_board(note) for note in notes):
+                found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {node.name for one in node.body if isinstance(one, ast.AnnAssign) and names_board(one.annotation)}
+    return found
+
+
+def names_board(note: ast.expr | None) -> bool:
+    return note is not None and any(isinstance(n, ast.Name) and n.id == "Board" for n in ast.walk(note))
+
+
+def files(room: str) -> list[Path]:
+    path = PACKAGE / room
+    return [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
+def test_below_the_inventory_nobody_takes_a_whole_board() -> None:
+    found = {str(path.relative_to(PACKAGE)): takers(path) for room in LOWER for path in files(room)}
+    assert {name: who for name, who in found.items() if who} == {}
+
+
+def test_a_session_hands_out_parts() -> None:
+    found = {str(path.relative_to(PACKAGE)): takers(path) for path in files("session")}
+    assert {name: who for name, who in found.items() if who} == WHOLE
