@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import traceback
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
+from zlib import crc32
 
 import pytest
 
@@ -31,6 +32,8 @@ EXCUSES = {
     "HARNESS_RUNTIME_PYTHONS": "CI installs no vendor's old runtime",
 }
 ROOT = Path(__file__).resolve().parent.parent
+SERVER = re.compile(r"(?<=[\[-])(?:openssh|dropbear)(?=[\]-])")  # in a test's parameters
+LEFT_TO_SOAK = pytest.StashKey[int]()
 STARTS = re.compile(
     r"^\s*(?:import|from) (?:subprocess|multiprocessing|harness\.emulator\.servers)\b"
     r"|\bopen_transport\(|\bplaywright\b",
@@ -40,11 +43,27 @@ IMPORT = re.compile(r"^\s*(?:from (tests[\w.]*) import ([\w ,]*)|import (tests[\
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark with `process` what `make quick` leaves out: modules that start programs, themselves or through a helper."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark with `process` what `make quick` leaves out: modules that start programs, themselves or through a helper.
+
+    With HARNESS_ONE_SERVER, as in CI, a slow test that is there for both SSH servers is played on one of them.
+    """
     for item in items:
         if starts_programs(item.path):
             item.add_marker("process")
+    if os.environ.get("HARNESS_ONE_SERVER"):
+        other = other_server([item.nodeid for item in items if item.get_closest_marker("slow")])
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in other])
+        config.stash[LEFT_TO_SOAK] = len(other)
+        items[:] = [item for item in items if item.nodeid not in other]
+
+
+def other_server(names: Sequence[str]) -> set[str]:
+    """Of each pair of tests that differ in the SSH server only, one: always the same, each server about as often."""
+    pairs: dict[str, list[str]] = {}
+    for name in names:
+        pairs.setdefault(SERVER.sub("SERVER", name), []).append(name)
+    return {sorted(pair)[crc32(same.encode()) % 2] for same, pair in pairs.items() if len(pair) == 2}
 
 
 def starts_programs(path: Path) -> bool:
@@ -126,6 +145,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("LEFT OUT on this machine", sep="=", yellow=True)
         for reason, count in counts.most_common():
             terminalreporter.line(f"{count} {'test' if count == 1 else 'tests'}: {reason}")
+    if half := terminalreporter.config.stash.get(LEFT_TO_SOAK, 0):
+        terminalreporter.section("LEFT TO make soak", sep="=", yellow=True)
+        terminalreporter.line(f"{half} slow tests: played here on one of the two SSH servers, there on both")
 
 
 # ---- a test that kills its worker

@@ -24,6 +24,7 @@ import pytest
 from tests.faults.rig import SERVERS, Rig, rig_of
 from tests.faults.test_run import inventory, left_behind
 from tests.support.builds import Built, build
+from tests.support.profile import WHOLE
 from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow
@@ -65,7 +66,7 @@ class Round:
 
 def rounds() -> list[Round]:
     wanted = os.environ.get("HARNESS_LINK_ROUNDS", "")
-    count = 60 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 20
+    count = 60 if WHOLE else 20
     numbers = [int(word) for word in wanted.split()] or list(range(count))
     return [_round(number) for number in numbers]
 

@@ -15,6 +15,7 @@ from harness.report.markdown import markdown
 from harness.report.page import render_tables
 from tests.records.kit import lines, render, tables
 from tests.support import fixtures_run as runs
+from tests.support.profile import sweep
 
 # Small, so that many damages are tried: the place of a damage counts, not the number of rows.
 SOURCES = {
@@ -65,7 +66,7 @@ def test_a_damaged_run_is_a_page_or_a_clear_error(name: str, data: st.DataObject
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=sweep(600), deadline=None)
 @given(data=st.data())
 def test_a_long_sweep_of_damages(name: str, data: st.DataObject) -> None:
     holds_when_damaged(name, data)

@@ -34,6 +34,7 @@ from harness.session.inputs import plan_inputs
 from tests.records.kit import typed
 from tests.support import fixtures_run as runs
 from tests.support.builds import harness
+from tests.support.profile import sweep
 
 
 def digest_of(tree: Path) -> str:
@@ -256,7 +257,7 @@ def test_whatever_lies_in_a_run_folder_nothing_outside_of_it_changes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=sweep(1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries=st.lists(LAID, max_size=6), words=st.lists(WORDS, min_size=1, max_size=4))
 def test_a_long_sweep_of_foreign_folders(
     writer: str, entries: list[tuple[str, str, str]], words: list[str], tmp_path: Path, decoy: Path
