@@ -141,6 +141,7 @@ def test_every_layer_of_an_example_is_equal_on_board_and_pc(
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet", "yolo", "motionbert"])
 def test_seeded_networks_are_alive_in_every_layer(name: str) -> None:
     """int8 activations use their range: no layer is constant, few are nearly so."""

@@ -115,6 +115,7 @@ def test_file():
 """
 
 
+@pytest.mark.slow
 def test_a_program_that_no_test_asked_for_is_left_out_by_name_too(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(LACKS)
     done = inner(tmp_path)
@@ -123,6 +124,7 @@ def test_a_program_that_no_test_asked_for_is_left_out_by_name_too(tmp_path: Path
     assert "3 failed" in inner(tmp_path, CI="true").stdout
 
 
+@pytest.mark.slow
 def test_in_ci_a_missing_program_fails_and_an_excuse_does_not(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(SKIPS)
     done = inner(tmp_path, CI="true")
@@ -130,6 +132,7 @@ def test_in_ci_a_missing_program_fails_and_an_excuse_does_not(tmp_path: Path) ->
     assert "skipped in CI: needs sshd" in done.stdout and "1 failed, 1 skipped" in done.stdout
 
 
+@pytest.mark.slow
 def test_in_ci_a_module_that_skips_itself_fails(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("import pytest\npytest.importorskip('no_such_module')\n")
     assert inner(tmp_path).returncode == 5, "nothing ran, nothing failed"

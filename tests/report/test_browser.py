@@ -56,6 +56,7 @@ def texts(page: sync_api.Page, selector: str) -> list[str]:
     return [str(text).strip() for text in page.locator(selector).all_inner_texts()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(runs.ALL) - {"large"}))
 def test_a_page_opens_with_an_empty_console_and_asks_for_nothing(show, name: str) -> None:
     opened = show(name)
@@ -64,6 +65,7 @@ def test_a_page_opens_with_an_empty_console_and_asks_for_nothing(show, name: str
     assert opened.page.evaluate("window.hurt === undefined")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["diverging", "hostile", "failed", "waived"])
 def test_a_page_is_never_wider_than_the_window(show, name: str) -> None:
     page = show(name).page
@@ -79,6 +81,7 @@ def violations(opened: Opened) -> str:
     return found.generate_report() if found.violations_count else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "scheme"), [("diverging", "light"), ("waived", "dark"), ("memory", "light"), ("failed", "dark")]
 )
@@ -174,6 +177,7 @@ def test_enter_on_the_strip_opens_the_row_even_when_it_is_filtered_out(show) -> 
     assert page.locator("#L26").is_visible()
 
 
+@pytest.mark.slow
 def test_a_large_table_is_paged_and_a_link_turns_to_its_page(show) -> None:
     opened = show("large")
     page = opened.page
@@ -187,12 +191,14 @@ def test_a_large_table_is_paged_and_a_link_turns_to_its_page(show) -> None:
     assert page.locator("#L250").is_visible()
 
 
+@pytest.mark.slow
 def test_everything_is_readable_with_scripts_off(show) -> None:
     page = show("large", java_script_enabled=False).page
     assert page.locator("#layer-table tbody tr:visible").count() == 500
     assert page.locator(".tools:visible").count() == 0
 
 
+@pytest.mark.slow
 def test_print_shows_all_rows_and_nothing_that_only_works_on_screen(show) -> None:
     page = show("large").page
     page.emulate_media(media="print")
@@ -216,6 +222,7 @@ def test_print_fits_the_paper(show, name: str) -> None:
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_labels_of_drawings_are_not_cut(show) -> None:
     page = show("diverging").page
     for width in (380, 1100, 1800):
@@ -229,6 +236,7 @@ CUT_LABELS = """[...document.querySelectorAll('svg text')].filter(text => {
 }).map(text => text.textContent)"""
 
 
+@pytest.mark.slow
 def test_nodes_that_ran_elsewhere_stand_first_and_the_two_cosines_in_their_own_columns(show) -> None:
     page = show("diverging").page
     heads = [text.lower() for text in texts(page, "#plan-table th")]

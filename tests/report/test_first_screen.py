@@ -74,6 +74,7 @@ def test_elements_that_are_not_finite_make_no_figure_of_how_bad() -> None:
     assert re.search(r"elements differ\. ", first_screen(run)) and "SQNR" not in first_screen(run)
 
 
+@pytest.mark.slow
 def test_a_subgraph_is_never_better_than_the_worst_layer_inside_it() -> None:
     assert standing_of_subgraph(subgraph_run()) == "origin"
     good = subgraph_run()["comparison"]["layers"][0]["op"]

@@ -57,6 +57,7 @@ def changed(run: Any, path: tuple[Any, ...], junk: Any) -> Any:
     return copied
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
@@ -87,6 +88,7 @@ def holds_when_damaged(name: str, data: st.DataObject) -> None:
     assert markdown(found) and lines(run)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(name=st.text(max_size=40))
 def test_any_name_is_escaped_and_changes_nothing_around_it(name: str) -> None:

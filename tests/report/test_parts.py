@@ -78,6 +78,7 @@ def test_estimate_and_measurement_meet_as_a_ratio_only_where_both_are_known() ->
     assert "\u00d7 1.001" in render(runs.diverging_run()).replace("&times;", "\u00d7")
 
 
+@pytest.mark.slow
 def test_two_estimates_side_by_side_are_not_called_a_measurement() -> None:
     assert "no clock is among them" in render(runs.diverging_run())
     run = runs.diverging_run()

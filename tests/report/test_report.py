@@ -58,6 +58,7 @@ def pages() -> dict[str, str]:
 # ------------------------------------------------------------------ every page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", runs.ALL)
 def test_the_same_run_gives_the_same_bytes(pages: dict[str, str], name: str) -> None:
     assert render(json.loads(json.dumps(runs.ALL[name]()))) == pages[name]
@@ -101,6 +102,7 @@ def test_no_value_of_the_program_leaks_as_its_spelling(pages: dict[str, str], na
     assert not re.search(r">\s*(None|True|False|nan|inf|Undefined|\[\]|\{\})\s*<", pages[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", runs.ALL)
 def test_pages_are_small(pages: dict[str, str], name: str) -> None:
     assert len(pages[name].encode()) < (2_000_000 if name == "large" else 250_000)

@@ -203,6 +203,7 @@ def test_a_night_says_what_changed_since_the_night_before(digits: Built, tmp_pat
     assert {row["word"] for row in newest["comparison"]["extras"]["three_way"]} <= {"fine", "note"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "word"),
     [

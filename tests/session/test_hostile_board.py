@@ -232,6 +232,7 @@ def test_deep_json_is_no_crash(tmp_path: Path) -> None:
         load_run(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["report"], ["run", "--resume"], ["inspect"], ["compare"]])
 def test_deep_json_in_a_foreign_folder_is_said(tmp_path: Path, command: list[str]) -> None:
     for name in ("run.json", "resume.json", "manifest.json"):
@@ -250,6 +251,7 @@ def test_json_on_a_terminal_carries_no_control_and_direction_characters(capsys: 
     assert not set(shown) - {"\n"} & set(map(chr, _UNSAFE))
 
 
+@pytest.mark.slow
 def test_text_in_brackets_on_a_terminal_is_text(tmp_path: Path) -> None:
     """A library that draws may have a markup of its own; a holder, a file or a case may be called `[/b]`."""
     (tmp_path / "hosts.yaml").write_text(

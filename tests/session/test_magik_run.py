@@ -76,6 +76,7 @@ def failure(found: dict[str, Any], mode: str) -> dict[str, Any]:
 # --------------------------------------------------------------------------- the main job
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("soc", sorted(SOCS))
 def test_one_command_runs_the_four_modes_and_gives_one_report(tmp_path: Path, soc: str) -> None:
     found = run(tmp_path, soc=soc)
@@ -98,6 +99,7 @@ def test_one_command_runs_the_four_modes_and_gives_one_report(tmp_path: Path, so
     assert "layer" in page and "MAGIK_DATA_DUMP" in page
 
 
+@pytest.mark.slow
 def test_a_quantized_onnx_is_a_reference_with_a_graph(tmp_path: Path) -> None:
     onnx = str(model().with_name("net_quantized_model.onnx"))
     found = run(tmp_path, "--mode", "debug", "--fault", "halved@conv2", reference=onnx, expect=1)
@@ -148,6 +150,7 @@ def test_the_login_sees_busybox_and_neither_python_nor_bash_nor_sftp() -> None:
         assert str(venus_board.root_of("t40")) not in Path("/proc/mounts").read_text()
 
 
+@pytest.mark.slow
 def test_a_second_run_pushes_nothing_again(tmp_path: Path) -> None:
     run(tmp_path / "a", "--mode", "debug")
     found = run(tmp_path / "b", "--mode", "debug")
@@ -258,6 +261,7 @@ def test_without_a_root_of_its_own_the_board_is_a_plain_folder(tmp_path: Path) -
     assert memory is not None and memory["total_bytes"] == 16384 * 1024
 
 
+@pytest.mark.slow
 def test_names_with_slashes_are_found_and_those_that_could_not_be_dumped_are_told(tmp_path: Path) -> None:
     source = branched_model()
     for node in source.graph.node:

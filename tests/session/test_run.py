@@ -48,6 +48,7 @@ def test_a_sound_board_is_consistent_in_every_layer(digits: Built, tmp_path: Pat
     assert next(tmp_path.rglob("report.html")).stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_answer_as_json_is_the_run(digits: Built, tmp_path: Path) -> None:
     done = run_digits(digits, tmp_path, "--json")
     answer = json.loads(done.stdout)
@@ -56,6 +57,7 @@ def test_the_answer_as_json_is_the_run(digits: Built, tmp_path: Path) -> None:
     assert answer["board"]["emulated"] is True
 
 
+@pytest.mark.slow
 def test_the_second_run_pushes_no_byte(digits: Built, tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     for cwd in (first, second):
@@ -65,6 +67,7 @@ def test_the_second_run_pushes_no_byte(digits: Built, tmp_path: Path) -> None:
     assert [push["md5"] for push in load(second)["pushed"]] == [push["md5"] for push in load(first)["pushed"]]
 
 
+@pytest.mark.slow
 def test_the_report_comes_again_byte_for_byte_from_run_json_alone(digits: Built, tmp_path: Path) -> None:
     assert run_digits(digits, tmp_path).returncode == 0
     page = next(tmp_path.rglob("report.html"))
@@ -75,6 +78,7 @@ def test_the_report_comes_again_byte_for_byte_from_run_json_alone(digits: Built,
     assert (alone / "report.html").read_bytes() == page.read_bytes()
 
 
+@pytest.mark.slow
 def test_without_a_reference_nothing_is_called_good(digits: Built, tmp_path: Path) -> None:
     done = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, "--frames", "2", cwd=tmp_path)
     assert done.returncode == 0
@@ -82,6 +86,7 @@ def test_without_a_reference_nothing_is_called_good(digits: Built, tmp_path: Pat
     assert "not compared" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_an_input_the_noise_is_said(digits: Built, tmp_path: Path) -> None:
     done = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
     assert done.returncode == 0
@@ -90,6 +95,7 @@ def test_without_an_input_the_noise_is_said(digits: Built, tmp_path: Path) -> No
     assert "seeded noise" in " ".join(run["notes"])
 
 
+@pytest.mark.slow
 def test_repeats_are_checked_for_sameness(digits: Built, tmp_path: Path) -> None:
     assert run_digits(digits, tmp_path, "--repeat", "3", "--mode", "release,debug").returncode == 0
     answer = load(tmp_path)["comparison"]["extras"]["determinism"]
@@ -124,6 +130,7 @@ def test_repeats_without_a_reference_are_held_against_each_other(
     assert "The board against itself" in page and ("Layers whose values change" in page) is (code == 1)
 
 
+@pytest.mark.slow
 def test_what_a_repeat_leaves_again_does_not_cross_the_link_again(digits: Built, tmp_path: Path) -> None:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--repeat", "2", "--mode", "release"]
     assert harness(*argv, cwd=tmp_path).returncode == 0
@@ -156,6 +163,7 @@ def slowly(*values: str) -> list[Any]:
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["a b'c\"d.bin", "-rf.bin", *slowly("photo.bin", "层一.bin", "new\nline.bin", "$(reboot).bin")]
 )
@@ -170,6 +178,7 @@ def test_any_model_path_works(digits: Built, tmp_path: Path, name: str) -> None:
 # --------------------------------------------------------------------------- measured and bad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one_value", "off_by_one", "halved", "permuted", "zeroed_column"])
 def test_a_planted_fault_is_found_at_its_op(digits: Built, tmp_path: Path, kind: str) -> None:
     done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", f"{kind}@conv2")
@@ -181,11 +190,13 @@ def test_a_planted_fault_is_found_at_its_op(digits: Built, tmp_path: Path, kind:
     assert "conv2" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_debug_build_that_computes_something_else_is_no_agreement(digits: Built, tmp_path: Path) -> None:
     assert run_digits(digits, tmp_path, "--mode", "release,debug", "--fault", "debug_differs@conv2").returncode == 1
     assert load(tmp_path)["comparison"]["extras"]["observer"]["same"] is False
 
 
+@pytest.mark.slow
 def test_modes_that_differ_within_the_policy_are_within_it_and_that_is_said(digits: Built, tmp_path: Path) -> None:
     """Dumping takes an optimizer's fusions away: on a float platform the outputs are then others by a rounding."""
     policy = tmp_path / "wide.yaml"
@@ -199,6 +210,7 @@ def test_modes_that_differ_within_the_policy_are_within_it_and_that_is_said(digi
     assert "do not give the same" in done.stdout and "C-104" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_board_that_changes_its_mind_is_not_deterministic(digits: Built, tmp_path: Path) -> None:
     done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "nondeterminism@conv2", "--repeat", "3")
     assert done.returncode == 1
@@ -215,6 +227,7 @@ def expect(done: Any, code: int, *words: str) -> None:
         assert word in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_a_model_that_is_no_model(digits: Built, tmp_path: Path) -> None:
     whole = digits.model.read_bytes()
     bad = {
@@ -250,6 +263,7 @@ def test_an_unknown_input_name(digits: Built, tmp_path: Path) -> None:
     expect(done, 2, "no input 'imag'", "did you mean 'image'?")
 
 
+@pytest.mark.slow
 def test_too_many_inputs(digits: Built, tmp_path: Path) -> None:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--input", digits.input]
     expect(harness(*argv, cwd=tmp_path), 2, "takes 1 input", "given 2")
@@ -282,6 +296,7 @@ def hosts(cwd: Path, text: str) -> None:
     (cwd / "hosts.yaml").write_text("boards:\n  b:\n    platform: ort\n    " + text)
 
 
+@pytest.mark.slow
 def test_an_unreachable_host_is_named_with_its_port(digits: Built, tmp_path: Path) -> None:
     hosts(tmp_path, "address: 127.0.0.1\n    port: 9\n    user: root\n")
     expect(harness("run", digits.onnx, "--board", "b", cwd=tmp_path), 3, "root@127.0.0.1:9", "hint:")
@@ -296,6 +311,7 @@ def test_a_board_without_the_tool(digits: Built, tmp_path: Path) -> None:
     expect(harness("run", vendor, "--board", "b", cwd=tmp_path), 3, "hrt_model_exec", "tools")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "word"),
     [
@@ -318,6 +334,7 @@ def test_a_tool_that_fails_is_never_a_pass(digits: Built, tmp_path: Path, fault:
     assert word in said, said
 
 
+@pytest.mark.slow
 def test_a_tool_that_hangs_is_ended_on_the_board(digits: Built, tmp_path: Path) -> None:
     done = run_digits(digits, tmp_path, "--mode", "release", "--fault", "hang@infer", "--timeout", "3")
     assert done.returncode == 3
@@ -326,6 +343,7 @@ def test_a_tool_that_hangs_is_ended_on_the_board(digits: Built, tmp_path: Path) 
     assert "3 s" in json.dumps(run["modes"])
 
 
+@pytest.mark.slow
 def test_a_dump_cut_short_is_a_row_that_says_so(digits: Built, tmp_path: Path) -> None:
     done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "truncated_dump@infer")
     assert done.returncode != 0 or "truncated" in json.dumps(load(tmp_path)["comparison"])
@@ -335,6 +353,7 @@ def test_a_dump_cut_short_is_a_row_that_says_so(digits: Built, tmp_path: Path) -
     assert run["verdict"]["word"] != "consistent"
 
 
+@pytest.mark.slow
 def test_less_coverage_than_asked_for_is_no_success(digits: Built, tmp_path: Path) -> None:
     done = run_digits(digits, tmp_path, "--mode", "release", "--min-coverage", "50")
     assert done.returncode == 3
@@ -342,6 +361,7 @@ def test_less_coverage_than_asked_for_is_no_success(digits: Built, tmp_path: Pat
     assert verdict["word"] == "incomplete" and "50.0% are asked for" in verdict["detail"]
 
 
+@pytest.mark.slow
 def test_a_version_skew_is_a_finding_and_not_a_failure(digits: Built, tmp_path: Path) -> None:
     done = run_digits(digits, tmp_path, "--mode", "release", "--fault", "wrong_version")
     assert done.returncode == 0

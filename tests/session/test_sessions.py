@@ -152,6 +152,7 @@ def test_a_board_in_use_is_refused_with_its_holder_and_can_be_waited_for(digits:
     assert waited.returncode == 0, waited.stderr
 
 
+@pytest.mark.slow
 def test_a_lease_taken_by_hand_serves_its_holder_and_keeps_others_out(
     digits: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +170,7 @@ def test_a_lease_taken_by_hand_serves_its_holder_and_keeps_others_out(
     assert harness(*run, cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_another_run_left_on_the_board_is_not_read(digits: Built, tmp_path: Path) -> None:
     """The board's run folder was named by the second: a run that was killed and one begun in that second shared it."""
     assert harness("boards", "check", "emu-x5").returncode == 0  # lays the emulated board's root
@@ -185,6 +187,7 @@ def test_what_another_run_left_on_the_board_is_not_read(digits: Built, tmp_path:
     assert len(list(runs.iterdir())) == 60, "and nothing of the other's was removed"
 
 
+@pytest.mark.slow
 def test_a_complete_run_has_nothing_to_resume(digits: Built, tmp_path: Path) -> None:
     assert harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path).returncode == 0
     done = harness("run", "--resume", next(tmp_path.rglob("run.json")).parent, cwd=tmp_path)
@@ -192,6 +195,7 @@ def test_a_complete_run_has_nothing_to_resume(digits: Built, tmp_path: Path) -> 
     assert "nothing to resume" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: Built, tmp_path: Path) -> None:
     """The power switch starts a server in front of the board; before that nothing listens on its port."""
     import socket
@@ -224,6 +228,7 @@ def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: B
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_the_inventorys_folders_environment_and_commands_reach_the_board(digits: Built, tmp_path: Path) -> None:
     """setup and teardown run on the board as argument lists; folders go before what the board has."""
     root = tmp_path / "home/boards/x5"
