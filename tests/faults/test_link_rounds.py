@@ -23,8 +23,8 @@ import pytest
 
 from tests.faults.rig import SERVERS, Rig, rig_of
 from tests.faults.test_run import inventory, left_behind
+from tests.profile import WHOLE
 from tests.support.builds import Built, build
-from tests.support.profile import WHOLE
 from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow

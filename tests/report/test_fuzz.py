@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from harness.errors import InputError
 from harness.report.markdown import markdown
 from harness.report.page import render_tables
+from tests.profile import sweep
 from tests.records.kit import lines, render, tables
 from tests.support import fixtures_run as runs
-from tests.support.profile import sweep
 
 # Small, so that many damages are tried: the place of a damage counts, not the number of rows.
 SOURCES = {

@@ -31,10 +31,10 @@ from harness.runs.resume import load as load_resume
 from harness.runs.resume import save as save_resume
 from harness.session import repeats
 from harness.session.inputs import plan_inputs
+from tests.profile import sweep
 from tests.records.kit import typed
 from tests.support import fixtures_run as runs
 from tests.support.builds import harness
-from tests.support.profile import sweep
 
 
 def digest_of(tree: Path) -> str:
