@@ -25,6 +25,7 @@ if __package__ in (None, ""):
 from benchmarks.cost_samples import SAMPLES, load_graph, load_samples
 from harness.emulator.compiler.placement import place
 from harness.emulator.cost.fit import Sample, Vector, cross_validate, five_folds
+from harness.emulator.horizon.op_rules import rules_of
 from harness.toolchains.horizon.log import read_build_log
 
 SHUFFLES = 5
@@ -90,7 +91,7 @@ def _agreement(name: str, log: Path, folder: Path) -> tuple[int, int]:
     if network is None:
         raise SystemExit(f"no graph of {name} among the topologies")
     softmaxes = [node.name for node in network.nodes if node.op_type == "Softmax"]
-    ours = place(network, "bayes-e", on_bpu=softmaxes)
+    ours = place(network, rules_of("bayes-e"), on_accelerator=softmaxes)
     real = {node.name: node.unit for node in read_build_log(log.read_text(encoding="utf-8")).nodes}
     shared = [node for node in real if node in ours]
     right = sum(ours[node].unit == real[node] for node in shared)

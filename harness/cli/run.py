@@ -328,11 +328,15 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
     import os
     from dataclasses import replace
 
-    played = board.emulated and board.platform != "ort"
     if faults and not board.emulated:
         raise InputError(f"{board.name} is a real board: --fault works on emulated boards only")
+    if not board.emulated:
+        return board
+    from harness.emulator.rooms import room_of_board
+
+    played = room_of_board(board).takes_faults
     if faults and not played:
-        raise InputError(f"{board.name} runs a real ONNX Runtime: --fault works on emulated accelerator boards only")
+        raise InputError(f"{board.name} runs a real runtime: --fault works on emulated accelerator boards only")
     if not played:
         return board
     from harness.emulator.model.check_faults import check_faults

@@ -12,7 +12,9 @@ from harness.errors import InputError
 
 if TYPE_CHECKING:  # a list of boards is read without loading a compiler
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
+    from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
+    from harness.emulator.model.fault_kinds import Kind
     from harness.emulator.socs import Soc
     from harness.records import Board
 
@@ -26,6 +28,8 @@ class EmulatorVendor(ABC):
 
     boards: tuple[Board, ...]
     socs: Mapping[str, Soc] = {}  # chips that models can be built for, by name
+    takes_faults: bool = True  # whether its tools are played, so that a fault can be planted in them
+    subcommands: tuple[str, ...] = ()  # as what its tools are run, for a fault of one of them
     dump_folder: str = ""  # as the PC's tool calls the folder of its layers; "" where none is played
 
     # ---- boards
@@ -41,7 +45,15 @@ class EmulatorVendor(ABC):
         Errors: AskedWrongly for a server that it cannot have, HostError where this PC lacks what the board needs.
         """
 
+    def faults(self) -> tuple[Kind, ...]:
+        """Faults that only the tools of these boards can have."""
+        return ()
+
     # ---- builds
+
+    def op_rules(self, soc: Soc) -> OpRules:
+        """Which ops its accelerator takes. Errors: NotImplementedError of a room that has `socs` and does not tell."""
+        raise NotImplementedError(f"{type(self).__name__} has socs and tells no op_rules: see emulator/base.py")
 
     def check_request(self, models: int, request: BuildRequest) -> None:
         """Refuse options that have no effect, or none that is known. Errors: InputError."""

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from harness.emulator.compiler.placement import place
 from harness.emulator.compiler.prepare_model import prepare
+from harness.emulator.horizon.op_rules import rules_of
 from harness.emulator.horizon.socs import SOCS
 from harness.emulator.model.execute import open_session
 from harness.emulator.model.nodes import Network
@@ -110,16 +111,16 @@ def test_a_passive_op_stays_on_the_bpu_only_between_bpu_ops() -> None:
         helper.make_node("Conv", ["b", "w"], ["c"], name="second"),
         helper.make_node("Reshape", ["c", "to"], ["d"], name="tail"),
     )
-    placed = {name: p.unit for name, p in place(network, "bayes-e").items()}
+    placed = {name: p.unit for name, p in place(network, rules_of("bayes-e")).items()}
     assert placed == {"first": "BPU", "inside": "BPU", "second": "BPU", "tail": "CPU"}
-    assert place(network, "bernoulli2")["inside"].unit == "CPU"
-    assert place(network, "nash-e")["tail"].unit == "BPU"
+    assert place(network, rules_of("bernoulli2"))["inside"].unit == "CPU"
+    assert place(network, rules_of("nash-e"))["tail"].unit == "BPU"
 
 
 def test_a_kernel_over_the_marchs_limit_goes_to_the_cpu_and_the_reason_says_so() -> None:
     network = _chain(helper.make_node("Conv", ["x", "large"], ["a"], name="wide", pads=[4] * 4))
-    assert place(network, "bayes-e")["wide"].unit == "BPU"
-    choice = place(network, "bernoulli2")["wide"]
+    assert place(network, rules_of("bayes-e"))["wide"].unit == "BPU"
+    choice = place(network, rules_of("bernoulli2"))["wide"]
     assert choice.unit == "CPU" and "9x9" in choice.reason
 
 

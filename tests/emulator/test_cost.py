@@ -17,6 +17,7 @@ from harness.emulator.compiler.placement import place
 from harness.emulator.cost.fit import PRIORS, Sample, cross_validate, fit, five_folds
 from harness.emulator.cost.graph import network_work, op_works, output_elements
 from harness.emulator.cost.model import CONSTANTS, Constants, Scale, Work, bpu_us, estimate, total, work_of
+from harness.emulator.horizon.op_rules import rules_of
 from harness.emulator.model.nodes import Network, name_nodes
 from tests.support.architectures import mobilenet_v2, network, resnet18, yolo_v8n
 from tests.support.toolchain_samples import ROOT, SAMPLES
@@ -154,7 +155,7 @@ def test_well_known_networks_are_near_their_published_latency(
 def test_well_known_networks_run_wholly_on_the_x5_but_for_their_last_transposes() -> None:
     for build in (resnet18, mobilenet_v2, yolo_v8n):
         net = network(build())
-        cpu = {name for name, placement in place(net, "bayes-e").items() if placement.unit == "CPU"}
+        cpu = {name for name, placement in place(net, rules_of("bayes-e")).items() if placement.unit == "CPU"}
         last = {node.name for node in net.nodes if any(name in net.output_names for name in node.output)}
         assert {name for name in cpu if not name.startswith("Flatten")} <= {
             n for n in last if n.startswith("Transpose")

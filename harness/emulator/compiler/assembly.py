@@ -12,7 +12,7 @@ import onnx
 
 from harness.emulator.compiler import subgraphs, work
 from harness.emulator.compiler.options import BuildOptions
-from harness.emulator.compiler.placement import Placement, listed
+from harness.emulator.compiler.placement import OpRules, Placement, listed
 from harness.emulator.compiler.quantize import CONV_LIKE
 from harness.emulator.model import layout, pieces
 from harness.emulator.model.compiled import BoardInput, BoardOp, BoardTensor, CompiledModel, Step
@@ -29,9 +29,14 @@ class Assembly:
     """Everything of a compiled model that follows from the quantized graph and the placement."""
 
     def __init__(
-        self, quantized: onnx.ModelProto, placements: Mapping[str, Placement], options: BuildOptions, number: int
+        self,
+        quantized: onnx.ModelProto,
+        placements: Mapping[str, Placement],
+        options: BuildOptions,
+        rules: OpRules,
+        number: int,
     ) -> None:
-        self.quantized, self.options, self.prefix = quantized, options, f"{number}/"
+        self.quantized, self.options, self.rules, self.prefix = quantized, options, rules, f"{number}/"
         self.types = infer_types(quantized)
         self.logical: LogicalModel = read_logical(quantized)
         _refuse_unknown_shapes(self.logical)
@@ -62,17 +67,17 @@ class Assembly:
         return self._placement_of_quantized(op)
 
     def _placement_of_quantized(self, op: Op) -> Placement:
-        """For a graph that came quantized: on the BPU where its tensors are integers and the op is listed."""
+        """For a graph that came quantized: on the accelerator where its tensors are integers and the op is listed."""
         march = self.options.soc.march
         kind = "Gemm" if op.kind == "QGemm" else op.kind.removeprefix("QLinear")
-        if op.name in self.options.on_cpu or not listed(kind, march):
+        if op.name in self.options.on_cpu or not listed(kind, self.rules):
             return Placement("CPU", f"{op.kind} is a CPU op on {march}")
         inputs = [self.tensors[n].spec.dtype for n in op.inputs]
         outputs = [self.tensors[n].spec.dtype for n in op.outputs]
         if not all(dtype[:1] in "su" for dtype in inputs):
             return Placement("CPU", "its inputs are not quantized")
         if kind in CONV_LIKE or all(dtype[:1] in "su" for dtype in outputs):
-            return Placement("BPU", "quantized in the given model")
+            return Placement(self.rules.unit, "quantized in the given model")
         return Placement("CPU", "its output is not quantized")
 
     def result(self, path: Path, calibrated: str) -> CompiledModel:
@@ -103,7 +108,7 @@ class Assembly:
         return wide or tensor.spec.dtype in ("s8", "s16")
 
     def _tensor(self, tensor: LogicalTensor) -> BoardTensor:
-        unit = self.units.get(tensor.op, "BPU")  # a quantized input is made for the BPU
+        unit = self.units.get(tensor.op, self.rules.unit)  # a quantized input is made for it
         stored = layout.stored(tensor.spec, unit, self.options.soc.family)
         handed_out = stored if tensor.onnx_name in self.integer_outputs else _as_float(tensor.spec)
         return BoardTensor(
@@ -182,7 +187,7 @@ class Assembly:
         return name in self.logical.graph.outputs or any(self.units[op.name] == "CPU" for op in readers)
 
     def _dequantized(self, name: str) -> bool:
-        """Integer outputs of the model stay integers; everything else that leaves the BPU becomes float."""
+        """Integer outputs of the model stay integers; everything else that leaves the accelerator becomes float."""
         return self.tensors[name].onnx_name not in self.integer_outputs or not self._is_integer(self.tensors[name])
 
     def _convert_step(self, name: str, tensors: list[str]) -> list[Step]:

@@ -16,7 +16,7 @@ from harness.emulator.compiler.placement import place
 from harness.emulator.compiler.quantize import Quantizer
 from harness.emulator.compiler.result import Build
 from harness.emulator.model.nodes import Network
-from harness.emulator.rooms import socs
+from harness.emulator.rooms import room_of_soc, socs
 from harness.errors import InputError
 
 __all__ = ["Build", "BuildOptions", "compile_model"]
@@ -32,7 +32,8 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     prepared = prepare_model.prepare(source, options.shapes, lambda m: insert_preprocess(m, options.pixels, planes))
     network = Network(prepared)
     _check_forced(network, options)
-    placements = place(network, options.soc.march, options.on_cpu, options.on_accelerator)
+    rules = room_of_soc(options.soc).op_rules(options.soc)
+    placements = place(network, rules, options.on_cpu, options.on_accelerator)
     samples = _samples(prepared, options)
     quantizer = Quantizer(
         prepared,
@@ -42,7 +43,7 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
         pixels=frozenset(options.picture_inputs),
     )
     quantized = quantizer.run()
-    assembly = Assembly(quantized, placements, options, number)
+    assembly = Assembly(quantized, placements, options, rules, number)
     model = assembly.result(path, samples.source)
     distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.picture_inputs)
     return Build(model, assembly.files, quantized, samples.source, prepared, distance)
@@ -51,7 +52,7 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
 def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOptions, number: int) -> Build:
     said = "already quantized, taken as it is"
     completed = prepare_model.complete(source, options.shapes)
-    assembly = Assembly(completed, {}, options, number)
+    assembly = Assembly(completed, {}, options, room_of_soc(options.soc).op_rules(options.soc), number)
     model = assembly.result(path, said)
     return Build(model, assembly.files, completed, said)
 

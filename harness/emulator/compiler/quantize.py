@@ -36,7 +36,7 @@ LEVELS = 127  # int8, symmetric
 
 @dataclass
 class Quantizer:
-    """One model on its way; `units` is node name -> "BPU" or "CPU"."""
+    """One model on its way; `units` is node name -> the accelerator's name, or "CPU"."""
 
     model: onnx.ModelProto
     units: Mapping[str, str]
@@ -78,7 +78,7 @@ class Quantizer:
         maker = self.network.producer.get(name)
         readers = self.network.consumers.get(name, [])
         on_bpu = [
-            node for node in readers if self.units[node.name] == "BPU" and name in data_inputs(node, self.network)
+            node for node in readers if self.units[node.name] != "CPU" and name in data_inputs(node, self.network)
         ]
         if self._unit(maker) == "CPU":
             return bool(on_bpu)
@@ -94,7 +94,7 @@ class Quantizer:
         """`int8`, or the wide type in which an output leaves: one that nothing reads on, int32 only accumulators."""
         maker = self.network.producer.get(name)
         wide = self.output_type if self.output_type in ELEMENTS and self._is_integer_output(name) else "int8"
-        if wide == "int8" or maker is None or self._unit(maker) != "BPU" or self.network.consumers.get(name):
+        if wide == "int8" or maker is None or self._unit(maker) == "CPU" or self.network.consumers.get(name):
             return "int8"
         return wide if wide == "int16" or self._output_scale(name) is not None else "int8"
 
@@ -110,7 +110,7 @@ class Quantizer:
     def _folds_forward(self, name: str, readers: list[onnx.NodeProto]) -> bool:
         """`name` vanishes inside a fused op: nothing but a folded activation or a bias reads it."""
         maker = self.network.producer[name]
-        if len(readers) != 1 or name in self.network.output_names or self._unit(readers[0]) != "BPU":
+        if len(readers) != 1 or name in self.network.output_names or self._unit(readers[0]) == "CPU":
             return False
         return self.folds(maker, readers[0])
 
@@ -135,7 +135,7 @@ class Quantizer:
             if node.op_type not in _FOLDED and not self._is_bias(node):
                 return False
             node = self.network.producer.get(self.network.data_inputs(node)[0])
-        return node is not None and self.units[node.name] == "BPU"
+        return node is not None and self.units[node.name] != "CPU"
 
     # ---------------------------------------------------------------- scales
 
@@ -148,7 +148,7 @@ class Quantizer:
 
     def _keeps_scale(self, node: onnx.NodeProto) -> bool:
         nearest = node.op_type == "Resize" and attributes(node).get("mode", "nearest") == "nearest"
-        return self._unit(node) == "BPU" and (node.op_type in _SAME_SCALE or nearest)
+        return self._unit(node) != "CPU" and (node.op_type in _SAME_SCALE or nearest)
 
     def _own_scale(self, name: str) -> float:
         if name in self.pixels:
@@ -175,7 +175,7 @@ class Quantizer:
         if name in self.pixels:
             return self._pixel_input(name, result)
         is_output = name in self.network.output_names
-        from_bpu = self._unit(self.network.producer.get(name)) == "BPU"
+        from_bpu = self._unit(self.network.producer.get(name)) != "CPU"
         entering, leaving = name, f"{name}_DequantizeLinear_Output"
         maker = self.network.producer.get(name)
         if (
@@ -229,10 +229,10 @@ class Quantizer:
         return leaving
 
     def _rewire(self, node: onnx.NodeProto, renames: Mapping[str, str]) -> None:
-        on_bpu = self.units[node.name] == "BPU"
+        on_bpu = self.units[node.name] != "CPU"
         data = data_inputs(node, self.network)
         for i, name in enumerate(node.input):
-            from_bpu = self._unit(self.network.producer.get(name)) == "BPU"
+            from_bpu = self._unit(self.network.producer.get(name)) != "CPU"
             if name in renames and (from_bpu or (on_bpu and name in data)):
                 node.input[i] = renames[name]
         if on_bpu:

@@ -17,7 +17,7 @@ def cut(ops: Sequence[Op], units: Mapping[str, str], stem: str) -> dict[str, str
     depth: dict[str, int] = {}
     for op in ops:
         before = [maker[name] for name in op.inputs if name in maker]
-        entering = units[op.name] == "BPU"
+        entering = units[op.name] != "CPU"
         depth[op.name] = max(
             (depth[b.name] + (1 if entering and units[b.name] == "CPU" else 0) for b in before), default=0
         )
@@ -35,7 +35,7 @@ def _connected(
     ops: Sequence[Op], units: Mapping[str, str], depth: Mapping[str, int], maker: Mapping[str, Op]
 ) -> dict[str, str]:
     """Op -> a representative of its connected BPU ops of the same depth (union by relabelling)."""
-    group = {op.name: op.name for op in ops if units[op.name] == "BPU"}
+    group = {op.name: op.name for op in ops if units[op.name] != "CPU"}
     for op in ops:
         for name in op.inputs:
             before = maker.get(name)

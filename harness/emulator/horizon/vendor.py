@@ -11,7 +11,10 @@ from harness.emulator.horizon.socs import SOCS
 
 if TYPE_CHECKING:
     from harness.emulator.compiler.options import BuildOptions
+    from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
+    from harness.emulator.model.fault_kinds import Kind
+    from harness.emulator.socs import Soc
     from harness.records import Board
 
 
@@ -20,12 +23,26 @@ class Horizon(EmulatorVendor):
 
     boards = played.BOARDS
     socs = SOCS
+    subcommands = ("model_info", "infer", "perf")
 
     def stand_up(self, board: Board) -> AbstractContextManager[Board]:
         return played.stand_up(board)
 
     def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
         return played.served(board, server or "openssh", port)
+
+    def faults(self) -> tuple[Kind, ...]:
+        from harness.emulator.model.fault_kinds import tool
+
+        return (
+            tool("silent_failure", "The tool prints a failure and ends with code 0."),
+            tool("noise", "Colour codes and driver errors of a board without its key chip, then a normal run."),
+        )
+
+    def op_rules(self, soc: Soc) -> OpRules:
+        from harness.emulator.horizon.op_rules import rules_of
+
+        return rules_of(soc.march)
 
     def reports(self, stem: str, build: Build, options: BuildOptions) -> dict[str, str]:
         from harness.emulator.horizon.build_log import reports

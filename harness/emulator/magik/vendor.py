@@ -13,7 +13,10 @@ from harness.errors import AskedWrongly, InputError
 
 if TYPE_CHECKING:
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
+    from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
+    from harness.emulator.model.fault_kinds import Kind
+    from harness.emulator.socs import Soc
     from harness.records import Board
 
 
@@ -22,6 +25,7 @@ class Magik(EmulatorVendor):
 
     boards = played.BOARDS
     socs = SOCS
+    subcommands = ("release", "debug", "profile", "nmem")
     dump_folder = "MAGIK_DATA_DUMP"
 
     def stand_up(self, board: Board) -> AbstractContextManager[Board]:
@@ -35,6 +39,24 @@ class Magik(EmulatorVendor):
             )
         assert board.emulated is not None
         return played.served(board.emulated.soc, port)
+
+    def faults(self) -> tuple[Kind, ...]:
+        from harness.emulator.model.fault_kinds import tool
+
+        return (
+            tool("wrong_library", "Venus: the program runs with libvenus.so, whatever it was built for."),
+            tool("old_soc_nna", "Venus: the driver is too old to tell its version."),
+            tool("no_driver", "Venus: /dev/soc-nna is not there."),
+            tool("low_nmem", "Venus: the kernel reserved less nmem than the model takes."),
+            tool("stale_nmem", "Venus: the nmem file keeps the tail of a longer earlier write."),
+            tool("few_runs", "Venus: the profile program runs its net three times."),
+            tool("raw_names", "Venus: dumps keep the slashes of tensor names, so they cannot be opened."),
+        )
+
+    def op_rules(self, soc: Soc) -> OpRules:
+        from harness.emulator.magik.op_rules import rules_of
+
+        return rules_of(soc)
 
     def check_request(self, models: int, request: BuildRequest) -> None:
         if request.types or (request.scale, request.colour) != ("1", "rgb"):

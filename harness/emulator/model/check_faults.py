@@ -10,13 +10,12 @@ import numpy as np
 
 from harness.emulator.model.compiled import CompiledModel
 from harness.emulator.model.fault_kinds import Array, Scene
-from harness.emulator.model.faults import CATALOGUE, Fault, apply_fault, parse_faults, plant_in_inputs
+from harness.emulator.model.faults import Fault, apply_fault, parse_faults, plant_in_inputs
 from harness.emulator.model.layout import NUMPY
+from harness.emulator.rooms import room_of_march, rooms
 from harness.errors import AskedWrongly
 from harness.records import TensorSpec
 
-_SUBCOMMANDS = {"horizon": ("model_info", "infer", "perf"), "venus": ("release", "debug", "profile", "nmem")}
-_HORIZON_ONLY = ("silent_failure", "noise")
 _WHOLE = ("index", "count", "size", "seed")
 _SHARES = ("share", "at")
 _MOST_TRIED = 60  # other ops, when a hint is looked for
@@ -41,16 +40,16 @@ def _check_family(fault: Fault, model: CompiledModel) -> None:
     """A fault of a tool that this board does not have would be planted and never seen."""
     if fault.where != "tool":
         return
-    family, other = ("venus", "horizon") if model.march.startswith("nna") else ("horizon", "venus")
-    venus_only = CATALOGUE[fault.kind].doc.startswith("Venus:")
-    if venus_only if family == "horizon" else fault.kind in _HORIZON_ONLY:
+    own = room_of_march(model.march)
+    others = [room for room in rooms().values() if room is not own]
+    if fault.kind in [kind.name for room in others for kind in room.faults()]:
         raise AskedWrongly(
             f"fault {fault.text!r}: the tools of this board do not have it", "see: harness emulator faults"
         )
-    if fault.target in _SUBCOMMANDS[other]:
+    if fault.target in [word for room in others for word in room.subcommands if word not in own.subcommands]:
         raise AskedWrongly(
             f"fault {fault.text!r}: this board's tool is never run as {fault.target!r}",
-            f"write {fault.kind}@NAME with one of: {', '.join(_SUBCOMMANDS[family])}",
+            f"write {fault.kind}@NAME with one of: {', '.join(own.subcommands)}",
         )
 
 

@@ -33,6 +33,24 @@ class Scene:
     previous: Array | None = None  # the same tensor for another frame
 
 
+@dataclass(frozen=True)
+class Kind:
+    """One kind of fault. `where` is "op", "input", "inputs" (two of them), "tool" or "step" (time of one step)."""
+
+    name: str
+    where: str
+    doc: str
+    args: Mapping[str, str]
+    function: FaultFunction | None = None
+    needs_previous: bool = False
+    debug_only: bool = False
+
+
+def tool(name: str, doc: str, **args: str) -> Kind:
+    """A fault of a played tool, or of one of the ways it is run."""
+    return Kind(name, "tool", doc, args)
+
+
 def _saturate(values: Array, like: Array) -> Array:
     """Back to the type of `like`; integers are clipped to its range."""
     if like.dtype.kind in "iu":

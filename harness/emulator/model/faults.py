@@ -1,8 +1,8 @@
 """The catalogue of faults and their notation: `kind@op[:key=value,...]`, several with `;` between them.
 
 `op` is an op or a tensor of the logical graph; for input faults a model input; for tool faults a subcommand
-(`infer`, `perf`, `model_info`; on Venus boards a mode: `release`, `debug`, `profile`, `nmem`) or nothing. Names that
-hold `;` cannot be written.
+(what the vendor's room says: `infer` and `perf`, or `release` and `debug`) or nothing. Names that hold `;` cannot be
+written.
 """
 
 from __future__ import annotations
@@ -16,23 +16,11 @@ import numpy as np
 
 from harness.emulator.model import fault_kinds as kinds
 from harness.emulator.model.compiled import CompiledModel
-from harness.emulator.model.fault_kinds import Array, CannotApply, FaultFunction, Scene
+from harness.emulator.model.fault_kinds import Array, CannotApply, FaultFunction, Kind, Scene, tool
+from harness.emulator.rooms import rooms
 from harness.errors import AskedWrongly
 
 ENVIRONMENT = "HARNESS_EMULATOR_FAULTS"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of fault. `where` is "op", "input", "inputs" (two of them), "tool" or "step" (time of one step)."""
-
-    name: str
-    where: str
-    doc: str
-    args: Mapping[str, str]
-    function: FaultFunction | None = None
-    needs_previous: bool = False
-    debug_only: bool = False
 
 
 def _op(name: str, doc: str, function: FaultFunction, **args: str) -> Kind:
@@ -45,10 +33,6 @@ def _frame(name: str, doc: str, function: FaultFunction) -> Kind:
 
 def _input(name: str, doc: str, function: FaultFunction, **args: str) -> Kind:
     return Kind(name, "input", doc, args, function)
-
-
-def _tool(name: str, doc: str, **args: str) -> Kind:
-    return Kind(name, "tool", doc, args)
 
 
 CATALOGUE: dict[str, Kind] = {
@@ -88,24 +72,16 @@ CATALOGUE: dict[str, Kind] = {
             "Two inputs change places (swapped_inputs@first:with=second).",
             {"with": "input"},
         ),
-        _tool("crash", "The tool dies of a segmentation fault half way."),
-        _tool("hang", "The tool never ends."),
-        _tool("garbage", "The tool prints bytes that are no text, and ends well."),
-        _tool("missing_file", "The tool ends well but leaves no result file."),
-        _tool("truncated_dump", "The last dump (or profiler.log) is cut short."),
-        _tool("silent_failure", "The tool prints a failure and ends with code 0."),
-        _tool("wrong_version", "Runtime and model builder do not fit: the vendor's warning, then a normal run."),
-        _tool("wrong_march", "The model is refused as one of another march."),
-        _tool("no_space", "Writing a file fails: no space left on device."),
-        _tool("noise", "Colour codes and driver errors of a board without its key chip, then a normal run."),
-        _tool("wrong_library", "Venus: the program runs with libvenus.so, whatever it was built for."),
-        _tool("old_soc_nna", "Venus: the driver is too old to tell its version."),
-        _tool("no_driver", "Venus: /dev/soc-nna is not there."),
-        _tool("low_nmem", "Venus: the kernel reserved less nmem than the model takes."),
-        _tool("stale_nmem", "Venus: the nmem file keeps the tail of a longer earlier write."),
-        _tool("few_runs", "Venus: the profile program runs its net three times."),
-        _tool("raw_names", "Venus: dumps keep the slashes of tensor names, so they cannot be opened."),
+        tool("crash", "The tool dies of a segmentation fault half way."),
+        tool("hang", "The tool never ends."),
+        tool("garbage", "The tool prints bytes that are no text, and ends well."),
+        tool("missing_file", "The tool ends well but leaves no result file."),
+        tool("truncated_dump", "The last dump (or profiler.log) is cut short."),
+        tool("wrong_version", "Runtime and model builder do not fit: the vendor's warning, then a normal run."),
+        tool("wrong_march", "The model is refused as one of another march."),
+        tool("no_space", "Writing a file fails: no space left on device."),
         Kind("slow", "step", "One step or op takes longer (slow@step:by=3).", {"by": "factor, default 3"}),
+        *(kind for room in rooms().values() for kind in room.faults()),
     )
 }
 
@@ -189,7 +165,7 @@ def _arguments(text: str, kind: Kind, args: str) -> dict[str, str]:
 
 def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:
     if kind.where == "tool":
-        return ["infer", "perf", "model_info", "release", "debug", "profile", "nmem"]
+        return [word for room in rooms().values() for word in room.subcommands]
     if model is None:
         return None
     if kind.where == "op":

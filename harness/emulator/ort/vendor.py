@@ -17,6 +17,7 @@ class Arm64(EmulatorVendor):
     """The board that runs a real ONNX Runtime under user-mode emulation."""
 
     boards = (arm64.BOARD,)
+    takes_faults = False
 
     def stand_up(self, board: Board) -> AbstractContextManager[Board]:
         return arm64.stand_up(board)

@@ -1,0 +1,60 @@
+"""Which ops a BPU takes, per march.
+
+The lists follow the vendor's public operator lists (RDK X3 `supported_op_list.md` for bernoulli2 and bayes, the RDK X5
+operator list for bayes-e, the J6 operator constraint list for nash) and what real toolchain logs show of tail ops.
+"""
+
+from __future__ import annotations
+
+from harness.emulator.compiler.placement import PASSIVE, OpRules
+
+_LUT_OPS = "Sigmoid Tanh Exp Sqrt Log Reciprocal Sin Cos Pow Erf"
+_X_COMMON = (
+    "Add ArgMax AveragePool BatchNormalization Clip Concat Conv ConvTranspose Cos DepthToSpace Div Exp Gemm"
+    " GlobalAveragePool GlobalMaxPool LSTM LeakyRelu MatMul MaxPool Mul Pad Pow Reciprocal ReduceMean Relu Resize"
+    " Sigmoid Sin Slice Softplus SpaceToDepth Split Sqrt Sum Tanh Upsample"
+)
+_BAYES_COMMON = (
+    _X_COMMON + " Abs ArgMin Ceil Elu Expand Floor Gather GatherElements GridSample HardSigmoid LayerNormalization"
+    " Log Max ReduceMax ReduceSum Sub Tile TopK Atan"
+)
+
+# On bernoulli2 the list has Reshape and Transpose on the CPU, on nash on the BPU; in between they are passive.
+_RULES: dict[str, OpRules] = {
+    "bernoulli2": OpRules(
+        "bernoulli2",
+        "BPU",
+        frozenset((_X_COMMON + " PRelu").split()),
+        kernel_side=7,
+        kernel_volume=32768,
+        max_pool_side=64,
+        average_pool_side=7,
+        four_dimensions_only=True,
+        constant_matmul_only=True,
+    ),
+    "bayes": OpRules("bayes", "BPU", frozenset(_BAYES_COMMON.split()), PASSIVE),
+    "bayes-e": OpRules(
+        "bayes-e",
+        "BPU",
+        frozenset((_BAYES_COMMON + " PRelu Erf Round Sign Selu Softsign Tan Sinh Cosh Acos Asin").split()),
+        PASSIVE,
+        kernel_volume=32767,
+    ),
+    "nash": OpRules(
+        "nash",
+        "BPU",
+        PASSIVE
+        | frozenset(
+            (
+                _BAYES_COMMON + " " + _LUT_OPS + " Softmax LogSoftmax GroupNormalization InstanceNormalization"
+                " ReduceL1 ReduceL2 GRU Identity Dropout PRelu Where Greater Less Equal Neg Min Round"
+            ).split()
+        ),
+        takes_any_kernel=True,
+    ),
+}
+
+
+def rules_of(march: str) -> OpRules:
+    """The rules of a march; nash-e, nash-m, nash-p and nash-b follow one list."""
+    return _RULES["nash" if march.startswith("nash") else march]
