@@ -89,16 +89,18 @@ class Added:
 
 
 def asked_board(name: str, login: str, **given: Any) -> Board:
-    """The board that a command line means, its platform still open ("ort" stands in). Errors: AskedWrongly."""
+    """The board that a command line means, its platform still open (""). Errors: AskedWrongly."""
     address = read_address(login)
     if address is None:
         raise AskedWrongly(f"{login!r} is no login", f"harness boards add {name} root@192.168.1.10")
     port = given.get("port") or 0
     if address.port and port and address.port != port:
         raise AskedWrongly(f"{login!r} and --port {port} name two ports", "give one of them")
-    for wrong in complaints(name, "ort", "", "ssh", address.host):
+    for wrong in complaints(name, "", "", "ssh", address.host):
+        if wrong.key == "platform":
+            continue
         raise AskedWrongly(wrong.message, wrong.hint.replace("`", "").replace(":", ""))
-    board = Board(name, "ort", "", address=address.host, port=port or address.port or 22, user=address.user)
+    board = Board(name, "", "", address=address.host, port=port or address.port or 22, user=address.user)
     return replace(board, **{key: given[key] for key in ("identity", "jump") if given.get(key)})
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from harness import platforms
 from harness.agent import Agent
 from harness.boards.connect import open_board
 from harness.boards.lease import hold
@@ -74,8 +75,10 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt
     Errors: InputError for a folder without fitting wheels, with the command that fetches them; BoardError for a
     board without Python, without space, or on which the libraries do not start.
     """
-    if board.platform != "ort":
-        raise ConfigError(f"board {board.name} is of platform {board.platform}", "only boards of platform ort need it")
+    if not platforms.load(board.platform).takes_wheels:
+        raise ConfigError(
+            f"board {board.name} is of platform {board.platform}", "only boards with plain ONNX Runtime need it"
+        )
     if not wheels.is_dir():
         raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")
     said = tell or _silent

@@ -58,7 +58,7 @@ def add(name: str, login: str, **given: Any) -> None:
     board = adding.asked_board(name, login, **{key: given[key] for key in ("port", "identity", "jump")})
     known = adding.known_already(board, given["hosts"])
     file = adding.target_file(given["hosts"])
-    board = replace(known, platform="ort") if known else board
+    board = replace(known, platform="") if known else board
     adding.agree_on_keys(board, _agree(given["fingerprint"], given["yes"]), ask_password)
     platform, work = given["platform"] or (known.platform if known else ""), given["work"]
     added = adding.add(board, platform, work or (known.work if known else ""), note, ask_password)

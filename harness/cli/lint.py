@@ -71,7 +71,8 @@ def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_
         _print_rules(as_json, tool)
         return
     if config is None:
-        raise click.UsageError("Missing argument 'CONFIG' (an hb_mapper or hb_compile YAML, or a Magik ptq JSON).")
+        tools = ", ".join(tool for room in _rooms().values() for tool in room.tools)
+        raise click.UsageError(f"Missing argument 'CONFIG' (of {tools}).")
     findings = _lint(config, tool, ptq["line"], ptq["model"])
     if sarif:
         from harness import __version__
@@ -92,7 +93,8 @@ def _lint(config: Path, tool: str | None, line: str, model: Path | None) -> tupl
     head = config.read_bytes()[: 2**20].decode("utf-8", "replace") if config.is_file() else ""
     vendor = vendor_of(_rooms(), tool or "", head)
     if (line or model) and not vendor.takes_command:
-        raise click.UsageError("--command and --model apply to Magik ptq JSON only")
+        tools = [tool for room in _rooms().values() if room.takes_command for tool in room.tools]
+        raise click.UsageError(f"--command and --model apply to {', '.join(tools)} only")
     return vendor.lint_file(config, tool or "", line, model)
 
 

@@ -15,26 +15,18 @@ from harness.profiling.ordering import word
 from harness.records import Comparison, Layer, OpTime, Plan, PlanRow, PlanSegment, Profile
 from harness.toolchains import read_any
 from harness.toolchains.records import Artifact, PlannedNode
+from harness.toolchains.rooms import rooms
 
-# What toolchains call the files they leave, with `<model>_` in front or without; anything else is given by name.
-BESIDE = (
-    "hb_mapper_checker.log",
-    "hb_mapper_makertbin.log",
-    "hb_compile.log",
-    "quant_info.json",
-    "node_info.csv",
-    "advice.json",
-    "perf.json",
-    "hb_verifier.log",
-    "magik_transform.log",
-)
-_SAME_UNIT = {"JIT": "BPU"}  # compiled while it is loaded, run on the same unit
 _NUMBERED = re.compile(r"(?:subgraph|bpu_segment)_([0-9]{1,6})$")
 
 
 def is_elsewhere(planned: str, measured: str) -> bool:
     """Whether a node ran on another unit than planned; False where either side does not tell."""
-    return bool(planned and measured) and _SAME_UNIT.get(planned, planned) != measured
+    return bool(planned and measured) and _unit_of(planned) != measured
+
+
+def _unit_of(planned: str) -> str:
+    return next((room.same_units[planned] for room in rooms() if planned in room.same_units), planned)
 
 
 def find_beside(model: Path, model_name: str = "") -> tuple[Path, ...]:
@@ -43,9 +35,10 @@ def find_beside(model: Path, model_name: str = "") -> tuple[Path, ...]:
     A bare `<what>` counts only where the model has none of its own: a folder may hold several builds.
     """
     stem = model.stem
+    names = [name for room in rooms() for name in room.beside]
     fronts = ([f"{stem}_{model_name}_"] if model_name else []) + [f"{stem}_", ""]
     for front in fronts:
-        found = tuple(path for what in BESIDE if (path := model.with_name(front + what)).is_file())
+        found = tuple(path for what in names if (path := model.with_name(front + what)).is_file())
         if found:
             return found
     return ()

@@ -55,7 +55,7 @@ def read_tree(text: str, name: str) -> Node:
     """The root of the only document in `text`. Errors: ConfigError with the line, when it is no yaml map."""
     root = compose(text, name)
     if root is None:
-        raise ConfigError(f"{name}: empty", "give a config of hb_mapper or hb_compile")
+        raise ConfigError(f"{name}: empty", "give a config of a toolchain")
     tree = _node(root, _Budget(), 0)
     if tree.kind != "map":
         raise ConfigError(f"{name}: yaml, but not a map of parameter groups", "a config begins with model_parameters:")

@@ -40,6 +40,7 @@ class Platform(ABC):
     tools: tuple[str, ...] = ()  # programs that must be found on the board, for example ("hrt_model_exec",)
     status_command: tuple[str, ...] = ()  # prints temperatures, clocks and loads (profiling.somstatus reads it)
     tool_hint: str = ""  # what to do when a tool is not found; "{board}" stands for the board's name
+    takes_wheels: bool = False  # whether `harness boards prepare` puts Python wheels there for it
     options: Mapping[str, str] = {}  # name -> help of the platform's own options (`--option name=value`)
 
     def __init__(self) -> None:

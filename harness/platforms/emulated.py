@@ -28,16 +28,20 @@ def mark_estimates(folder: Path, ops: Sequence[OpTime]) -> tuple[OpTime, ...]:
     if not text:
         return tuple(ops)
     units, names = _estimated(text)
+    if units is None:
+        return tuple(replace(op, estimated=op.unit != "CPU" or op.name in names) for op in ops)
     return tuple(replace(op, estimated=op.unit in units or op.name in names) for op in ops)
 
 
 def latency_is_estimated(folder: Path) -> bool:
     """Whether a run's end-to-end time holds times that no clock measured; for runs without times of ops."""
     text = read_text(folder / SIDE_FILE)
-    return bool(text) and any(_estimated(text))
+    units, names = _estimated(text) if text else (set[str](), set[str]())
+    return units is None or bool(units or names)
 
 
-def _estimated(text: str) -> tuple[set[str], set[str]]:
+def _estimated(text: str) -> tuple[set[str] | None, set[str]]:
+    """(units, ops); None for every accelerator."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -45,7 +49,7 @@ def _estimated(text: str) -> tuple[set[str], set[str]]:
     if not isinstance(value, dict):
         value = {}
     units, names = value.get("estimated"), value.get("estimated_ops")
-    known_units = {str(u) for u in units} if isinstance(units, list) else {"BPU"}
+    known_units = {str(u) for u in units} if isinstance(units, list) else None
     return known_units, {str(n) for n in names} if isinstance(names, list) else set()
 
 

@@ -52,6 +52,7 @@ class Dump:
     index: int = -1  # execution order where known
     aliases: tuple[str, ...] = ()  # other names of the same tensor by the platform's rule
     unit: str = ""  # "BPU", "CPU" where known
+    may_be_nibbles: bool = False  # may hold two 4-bit values a byte, in either order, without telling so
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from harness.records import ReferenceRuntime, TensorSpec
 from harness.reference.results import RuntimeResult, read_results
 from harness.reference.runtime import GUIDE, Progress, Task, place_of, run_beside
 from harness.reference.target import TargetFolder
-from harness.toolchains.vendor_runtime import PACKAGES, needs_vendor, runtimes_for
+from harness.toolchains.vendor_runtime import needs_vendor, packages, runtimes_for
 
 Array = np.ndarray[Any, Any]
 
@@ -39,7 +39,7 @@ def check_runtime(model: Path, runtime: ReferenceRuntime | None) -> None:
     """
     if runtime is not None:
         place_of(runtime, Path("/"))
-    elif needs_vendor(model) and not any(map(find_spec, PACKAGES)):
+    elif needs_vendor(model) and not any(map(find_spec, packages())):
         names = " or ".join(runtimes_for(model))
         raise HostError(
             f"{model}: holds the vendor's own ops; {names} runs them, which this Python does not have",

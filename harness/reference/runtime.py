@@ -33,7 +33,6 @@ Progress = Callable[[str, int, int], None]
 
 SCRIPT = "reference_runner.py"
 ENGINES = ("docker", "podman")
-RUNTIMES = ("HB_ONNXRuntime", "HBRuntime", "onnxruntime")
 MOUNTS = ("/harness/request", "/harness/result")  # of the two folders in a container
 GUIDE = "docs/reference-vendor.md"
 MAX_BYTES = 64 * 2**30  # of all tensors together
@@ -261,7 +260,7 @@ def _check(runtime: ReferenceRuntime, task: Task, place: Place, ended: Ended, ha
     if ended.timed_out:
         raise HostError(
             f"{place.label}: {task.model.name} was not computed within {runtime.timeout_s:g} s",
-            "allow more: --timeout SECONDS (harness reference); a .hbm on a simulator takes far longer than its .bc",
+            "allow more: --timeout SECONDS (harness reference); a compiled model on a simulator takes longest",
         )
     if has_result and ended.status in (0, 1):
         return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -54,12 +55,27 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class ModelRuntimes:
+    """A vendor's own runtimes on the PC: they run what plain onnxruntime does not know."""
+
+    names: tuple[str, ...]  # for an ONNX, in the order they are tried
+    packages: tuple[str, ...]  # of the vendor's toolchain: they hold the runtimes
+    has_op: Callable[[str, str], bool]  # whether an op (its domain, its type) is the vendor's own
+    compiled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # suffix of a compiled model -> runtimes
+
+
+@dataclass(frozen=True)
 class ToolchainVendor:
-    """The readers of one vendor's room, in the order they are asked."""
+    """The readers of one vendor's room, in the order they are asked, and what else is known of its toolchains."""
 
     readers: tuple[Reader, ...]
     of_boards: tuple[Reader, ...] = ()  # of what boards leave: asked before the toolchains' readers
     of_consoles: tuple[Reader, ...] = ()  # of what board tools print: asked last, for it may hold a toolchain's words
+    beside: tuple[str, ...] = ()  # files that a build leaves, with `<model>_` in front or without
+    same_units: Mapping[str, str] = field(default_factory=dict)  # planned -> the unit that it runs on all the same
+    model_suffixes: Mapping[str, str] = field(default_factory=dict)  # of models in a closed format -> what they are
+    build_facts: Mapping[str, re.Pattern[bytes]] = field(default_factory=dict)  # that stand in such models as text
+    runtimes: ModelRuntimes | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """Files of no single vendor: ONNX, emulator models, runs, references, arrays; and vendor models by what shows.
 
-The container formats of vendor models (.bin, .hbm, .mgk) are not published: they are recognised by their name and by
-build facts that stand in them as plain text, and the answer says which.
+The container formats of vendor models are not published: they are recognised by their name and by build facts that
+stand in them as plain text (both told by the vendors' rooms), and the answer says which.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -21,19 +21,8 @@ from harness.records.codec import to_json
 from harness.runs.folder import load_run
 from harness.toolchains.base import Probe, Reader
 from harness.toolchains.records import Artifact
+from harness.toolchains.rooms import rooms
 
-VENDOR_SUFFIXES = {
-    ".bin": "X3/J5/X5 model, or raw tensor bytes",
-    ".hbm": "J6/S100/S600 model",
-    ".mgk": "Magik model",
-    ".bc": "J6/S100 intermediate model (hbdk4)",
-}
-BUILD_FACTS = {
-    "march": re.compile(rb"\b(bernoulli2|bayes-e|bayes|nash-[a-z]{1,2}(?:-[a-z]+)?)\b"),
-    "hb_mapper": re.compile(rb"hb_mapper[ _]version\W{1,8}(\d[\w.]{2,15})"),
-    "hbdk": re.compile(rb"(?:hbdk_version|HBDK_VERSION)\W{1,8}(\d[\w.]{2,15})"),
-    "builder": re.compile(rb"BUILDER_VERSION\W{1,8}(\d[\w.]{2,15})"),
-}
 SCAN_BYTES = 64 * 2**20
 
 
@@ -154,21 +143,28 @@ def _read_npz(probe: Probe) -> Artifact:
 
 
 def _is_vendor_model(probe: Probe) -> bool:
-    return probe.path.is_file() and probe.binary and probe.path.suffix.lower() in VENDOR_SUFFIXES
+    return probe.path.is_file() and probe.binary and bool(_meant_by(probe.path))
+
+
+def _meant_by(path: Path) -> str:
+    """What models of that suffix are; "" for a suffix that no vendor's have."""
+    suffix = path.suffix.lower()
+    return next((room.model_suffixes[suffix] for room in rooms() if suffix in room.model_suffixes), "")
 
 
 def _read_vendor_model(probe: Probe) -> Artifact:
     """Build facts that stand in the file as text; the rest is the vendor's secret."""
     with probe.path.open("rb") as file:
         data = file.read(SCAN_BYTES)
-    found = {key: match[1].decode() for key, pattern in BUILD_FACTS.items() if (match := pattern.search(data))}
+    patterns = [fact for room in rooms() for fact in room.build_facts.items()]
+    found = {key: match[1].decode() for key, pattern in patterns if (match := pattern.search(data))}
     suffix = probe.path.suffix.lower()
     march = found.pop("march", "")
     facts: dict[str, object] = {
         "bytes": probe.size_bytes,
         "recognised_by": "build facts inside" if found else "name only",
     }
-    problems = [] if found else [f"a {suffix} file: {VENDOR_SUFFIXES[suffix]}; no build facts stand in it as text"]
+    problems = [] if found else [f"a {suffix} file: {_meant_by(probe.path)}; no build facts stand in it as text"]
     return Artifact(
         "vendor_model",
         "vendor model",

@@ -1,8 +1,8 @@
-"""Which of the vendor's runtimes a model needs, and what it takes as input.
+"""Which of a vendor's runtimes a model needs, and what it takes as input.
 
-Horizon's `*_quantized_model.onnx` holds Hz ops that plain onnxruntime does not know; `HB_ONNXRuntime` (X3, J5, X5) runs
-them, `HBRuntime` runs .onnx, .bc and .hbm of J6 and S100. Both come with the vendor's toolchain image only: they run
-in an interpreter or container of their own (reference_runtime.py, docs/reference-vendor.md).
+A vendor's quantized ONNX holds ops that plain onnxruntime does not know. The runtimes that run them come with the
+vendor's toolchain image only: they run in an interpreter or container of their own (reference/runtime.py,
+docs/reference-vendor.md).
 """
 
 from __future__ import annotations
@@ -18,18 +18,27 @@ from numpy.typing import NDArray
 
 from harness.errors import InputError
 from harness.records import TensorSpec
+from harness.toolchains.rooms import runtimes
 
 Array = NDArray[Any]
 
-COMPILED = (".bc", ".hbm")  # of these only the outputs are known: their layers have no names outside of the runtime
 PLAIN = "onnxruntime"
-ONNX_RUNTIMES = ("HB_ONNXRuntime", "HBRuntime")
-PACKAGES = ("horizon_tc_ui", "hbdk4")  # of the vendor's toolchain: they hold the runtimes
 PIXEL_OFFSET = 128  # an image input is uint8 on the board, and int8 less this in the quantized ONNX
 
 
+def names() -> tuple[str, ...]:
+    """Every runtime there is."""
+    return (*_vendors(), PLAIN)
+
+
+def packages() -> tuple[str, ...]:
+    """Python packages that hold the vendors' runtimes."""
+    return tuple(package for one in runtimes() for package in one.packages)
+
+
 def is_compiled(model: Path) -> bool:
-    return model.suffix.lower() in COMPILED
+    """Of such a model only the outputs are known: its layers have no names outside of the runtime."""
+    return any(model.suffix.lower() in one.compiled for one in runtimes())
 
 
 def needs_vendor(model: Path) -> bool:
@@ -42,14 +51,19 @@ def needs_vendor(model: Path) -> bool:
         graph = onnx.load(str(model), load_external_data=False).graph
     except (DecodeError, ValueError, OSError):
         return False
-    return any(node.domain.startswith("horizon") or node.op_type.startswith("Hz") for node in graph.node)
+    return any(one.has_op(node.domain, node.op_type) for one in runtimes() for node in graph.node)
 
 
 def runtimes_for(model: Path) -> tuple[str, ...]:
     """Names of the runtimes to try for `model`, in order."""
+    suffix = model.suffix.lower()
     if is_compiled(model):
-        return ("HBRuntime",)
-    return ONNX_RUNTIMES if needs_vendor(model) else (PLAIN, *ONNX_RUNTIMES)
+        return tuple(name for one in runtimes() for name in one.compiled.get(suffix, ()))
+    return _vendors() if needs_vendor(model) else (PLAIN, *_vendors())
+
+
+def _vendors() -> tuple[str, ...]:
+    return tuple(name for one in runtimes() for name in one.names)
 
 
 def shift_pixels(specs: Sequence[TensorSpec], inputs: Mapping[str, Array]) -> dict[str, Array]:

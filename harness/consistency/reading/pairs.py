@@ -138,8 +138,8 @@ def _other_halves(pair: Pair, tensor: ReferenceTensor, dump: Dump) -> Pair | Non
     """The same pair with the halves of the board's bytes exchanged, where only that makes it equal: 4-bit tensors, and
     raw bytes of a type that neither side tells. Tools of one vendor pack them in both orders."""
     four_bits = pair.stored.dtype in ("u4", "s4") and dump.path.suffix != ".npy"
-    # Only accelerators that pack 4-bit tensors without telling so: elsewhere exchanged halves are a fault of their own.
-    raw = tensor.spec is None and dump.spec is None and dump.unit == "NNA" and pair.board.dtype == np.uint8
+    # Only where 4-bit tensors are packed without telling so: elsewhere exchanged halves are a fault of their own.
+    raw = tensor.spec is None and dump.spec is None and dump.may_be_nibbles and pair.board.dtype == np.uint8
     if not (four_bits or raw) or np.array_equal(pair.board, pair.reference):
         return None
     if raw:

@@ -39,7 +39,7 @@ def _board_dump(path: Path) -> Dump | None:
     stem = path.stem
     if stem.endswith(OUTPUT):
         name = stem.removesuffix(OUTPUT)
-        return Dump(name, path, aliases=(file_form(name),), unit="NNA")
+        return Dump(name, path, aliases=(file_form(name),), unit="NNA", may_be_nibbles=True)
     ending = next((end for end in PARAMETERS if stem.endswith(end)), "")
     return Dump(stem, path, role="parameter", unit="NNA") if ending else None
 

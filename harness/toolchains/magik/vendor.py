@@ -5,4 +5,4 @@ from __future__ import annotations
 from harness.toolchains.base import ToolchainVendor
 from harness.toolchains.magik.readers import READERS
 
-VENDOR = ToolchainVendor(READERS)
+VENDOR = ToolchainVendor(READERS, beside=("magik_transform.log",), model_suffixes={".mgk": "Magik model"})

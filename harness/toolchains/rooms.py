@@ -1,0 +1,18 @@
+"""The vendors' rooms among the toolchains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness import vendors
+from harness.toolchains.base import ModelRuntimes, ToolchainVendor
+
+
+def rooms() -> Iterable[ToolchainVendor]:
+    """What each vendor's room knows of its toolchains."""
+    return vendors.parts("toolchains", ToolchainVendor).values()
+
+
+def runtimes() -> tuple[ModelRuntimes, ...]:
+    """The vendors' own runtimes on the PC."""
+    return tuple(room.runtimes for room in rooms() if room.runtimes is not None)
