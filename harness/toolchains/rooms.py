@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import cache
 
 from harness import vendors
 from harness.toolchains.base import ModelRuntimes, ToolchainVendor
 
 
-def rooms() -> Iterable[ToolchainVendor]:
+@cache
+def rooms() -> tuple[ToolchainVendor, ...]:
     """What each vendor's room knows of its toolchains."""
-    return vendors.parts("toolchains", ToolchainVendor).values()
+    return tuple(vendors.parts("toolchains", ToolchainVendor).values())
 
 
 def runtimes() -> tuple[ModelRuntimes, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,22 +12,13 @@ from numpy.typing import NDArray
 
 from harness.consistency.reading.tensor_files import dequantize
 from harness.emulator.compiler.calibration import Feed
+from harness.emulator.compiler.result import Distance
 from harness.emulator.model.compiled import BoardTensor, CompiledModel
 from harness.emulator.model.execute import open_session
 from harness.emulator.model.nodes import Network
 
 Array = NDArray[Any]
 BATCH_ELEMENTS = 32 * 2**20  # of tensors held at once
-
-
-@dataclass(frozen=True)
-class Distance:
-    """The columns of the toolchain's output table."""
-
-    cosine: float
-    l1: float
-    l2: float
-    chebyshev: float
 
 
 def distances(

@@ -1,4 +1,4 @@
-"""What compiling gave."""
+"""What compiling gave, and how far it is from the float model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from harness.emulator.compiler.accuracy import Distance
 from harness.emulator.model.compiled import CompiledModel
+
+
+@dataclass(frozen=True)
+class Distance:
+    """The columns of the toolchain's output table."""
+
+    cosine: float
+    l1: float
+    l2: float
+    chebyshev: float
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from harness.emulator.compiler.accuracy import Distance
 from harness.emulator.compiler.options import BuildOptions
 from harness.emulator.compiler.pixels import PixelInput
-from harness.emulator.compiler.result import Build
+from harness.emulator.compiler.result import Build, Distance
 from harness.emulator.cost import estimate
 from harness.emulator.horizon.socs import HorizonSoc
 from harness.emulator.model.compiled import BoardOp, CompiledModel

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.emulator.compiler.accuracy import Distance
+from harness.emulator.compiler.result import Distance
 from harness.emulator.model.compiled import CompiledModel
 from harness.emulator.socs import Soc
 
