@@ -18,11 +18,11 @@ from harness.toolchains.records import Artifact
 def _rooms() -> Iterator[ToolchainVendor]:
     yield from vendors.built_in("toolchains", ToolchainVendor).values()
     for name, room in vendors.added("toolchains", ToolchainVendor).items():
-        careful = {
-            key: tuple(_careful(name, reader) for reader in getattr(room, key))
-            for key in ("readers", "of_boards", "of_consoles")
-        }
-        yield replace(room, **careful)
+        first, boards, consoles = (
+            tuple(_careful(name, reader) for reader in wing)
+            for wing in (room.readers, room.of_boards, room.of_consoles)
+        )
+        yield replace(room, readers=first, of_boards=boards, of_consoles=consoles)
 
 
 def _careful(vendor: str, reader: Reader) -> Reader:
