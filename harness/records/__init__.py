@@ -93,6 +93,7 @@ from harness.records.running import (
     Profile,
     ReferenceRuntime,
     Segment,
+    Workload,
 )
 from harness.records.telemetry import SensorSample, Telemetry
 from harness.records.tensors import (
@@ -187,4 +188,5 @@ __all__ = [
     "VerdictChange",
     "Vote",
     "WaiverOfRun",
+    "Workload",
 ]

@@ -27,6 +27,18 @@ class ReferenceRuntime:
 
 
 @dataclass(frozen=True)
+class Workload:
+    """What a platform's tool is to do with a model, whatever it is compared with."""
+
+    model_name: str = ""
+    core: int | str = 0
+    threads: int = 1
+    frames: int = 200
+    time_s: float = 0.0
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Case:
     """What to run and what to expect of it."""
 
@@ -54,6 +66,11 @@ class Case:
     options: Mapping[str, Json] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0
     wait_s: float = 0.0  # how long to wait for a board that somebody else has
+
+    @property
+    def workload(self) -> Workload:
+        """For a platform's tool."""
+        return Workload(self.model_name, self.core, self.threads, self.frames, self.time_s, self.options)
 
 
 @dataclass(frozen=True)

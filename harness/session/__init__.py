@@ -192,4 +192,4 @@ def _check_case(platform: Platform, board: Board, case: Case) -> None:
             raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
     platform.check_model(case.model, board.who)
     for mode in case.modes or platform.modes:  # a core or a flag that cannot be is said before anything is sent
-        platform.invocation(board.who, job_of(board.work, case, mode, "model"))
+        platform.invocation(board.who, job_of(board.work, case.workload, mode, "model"))

@@ -15,7 +15,7 @@ from harness.files.arrays import Raw, convert_line, is_npy, is_picture, read_npy
 from harness.files.packed import refuse_packed
 from harness.files.safe import new_file, write_file
 from harness.names import safe_name
-from harness.records import Case, FedInput, InputFacts
+from harness.records import FedInput, InputFacts
 
 NOISE_SEED = 20260101  # fixed, so that two runs without --input feed the same bytes
 FLOATS = {"f16": "<f2", "f32": "<f4", "f64": "<f8"}
@@ -56,10 +56,10 @@ def plan_inputs(
     )
 
 
-def wants_raw(case: Case, modes: Sequence[str], facts: Sequence[InputFacts]) -> bool:
+def wants_raw(modes: Sequence[str], facts: Sequence[InputFacts], *, values: bool) -> bool:
     """Whether a picture that the board's tool decodes will not do: a PC's model, or a debug program, takes values."""
     raw_modes = {mode for fact in facts for mode in fact.raw_modes}
-    return bool(case.reference or case.floats or raw_modes & set(case.modes or modes))
+    return values or bool(raw_modes & set(modes))
 
 
 def tool_name(fed: FedInput) -> str:

@@ -36,7 +36,7 @@ class ModeRunner:
         self.place = ""
         self._agent, (self._board, self._around), self._platform, self._progress = agent, board, platform, progress
         self._copies, self._sensors, self._puller = copies, sensors, puller
-        self._case = progress.resume.case
+        self._timeout_s = progress.resume.case.timeout_s
 
     def run(self, mode: str, name: str, job: Job) -> tuple[run_record.ModeRun, Failure | None]:
         """Run a mode; once more where it fails and the board's copies of its files turn out to be damaged."""
@@ -70,7 +70,7 @@ class ModeRunner:
                 self._agent.files.remove(folder)  # what an earlier try left there is no result of this one
             token = token or self._started(name, invocation, folder)
             state = self._agent.jobs.wait(
-                token, lambda text: self._progress.say(f"running {name}: {text}"), self._case.timeout_s
+                token, lambda text: self._progress.say(f"running {name}: {text}"), self._timeout_s
             )
             self._sensors.collect(name, token)
         with self._progress.at(f"collecting {name}"):
@@ -81,7 +81,7 @@ class ModeRunner:
         token = secrets.token_hex(8)
         self._progress.started(name, token)
         return self._agent.jobs.start(
-            invocation, folder, self._case.timeout_s, sense_every_s=self._sensors.every_s, token=token
+            invocation, folder, self._timeout_s, sense_every_s=self._sensors.every_s, token=token
         )
 
     def _picked_up(self, name: str) -> str:
@@ -97,5 +97,5 @@ class ModeRunner:
     def _failure(self, mode: str, done: run_record.ModeRun) -> Failure | None:
         """The time limit is ours: the platform would only see a tool that was killed."""
         if done.timed_out:
-            return timed_out(self._case)
+            return timed_out(self._timeout_s)
         return self._platform.read_failure(mode, done.code, done.log, done.present)

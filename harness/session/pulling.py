@@ -20,7 +20,7 @@ class Puller:
 
     def __init__(self, agent: Agent, limits: Limits, expected: Expectation, progress: RunProgress) -> None:
         self._agent, self._limits, self._expected, self._progress = agent, limits, expected, progress
-        self._case = progress.resume.case
+        self._pull = progress.resume.case.pull
         self.hashing: board_hashes.Hashing | None = None
 
     def collect(self, name: str, folder: str, invocation: Invocation, state: RunState) -> run_record.ModeRun:
@@ -38,7 +38,7 @@ class Puller:
         shutil.rmtree(here, ignore_errors=True)  # what an earlier try pulled may be of another run of this mode
         limits = Quotas(self._limits.max_files, self._limits.max_bytes)
         sizes = [facts.size_bytes for facts in kept.values()]  # also of what this PC writes itself, by its hash
-        written = limits.fit(board, sizes, must=self._case.pull != "none") and self._case.pull != "all"
+        written = limits.fit(board, sizes, must=self._pull != "none") and self._pull != "all"
         known = self._known(name, kept, here) if written else {}
         hashed = self._hashed(name, folder, kept, known) if written else {}
         pulled = self._agent.files.fetch(
@@ -80,7 +80,7 @@ class Puller:
 
     def _to_pull(self, name: str, unknown: list[str]) -> list[str]:
         """With `--pull none` the dumps of a debug run stay on the board unless they are known; that is said."""
-        if self._case.pull != "none" or not name.startswith("debug"):
+        if self._pull != "none" or not name.startswith("debug"):
             return unknown
         left = [n for n in unknown if n != "log.txt"]
         if left:

@@ -31,6 +31,7 @@ class Pusher:
         self._board, self._work, self._expected = board, work, expected
         self._progress, self._copies, self._python = progress, copies, python
         self._case = progress.resume.case
+        self._has_reference = bool(self._case.reference or self._case.floats)  # a PC's model, which takes values
         self._support: list[str] = []  # where the platform's own files lie on the board
         self._always: tuple[Path, ...] = ()  # files of this PC that every mode needs there, besides the inputs
 
@@ -49,7 +50,7 @@ class Pusher:
     def push_inputs(self, info: ModelInfo) -> tuple[str, ...]:
         """The model's inputs; gives their paths on the board. Opens the reference on the way."""
         facts = self._expected.platform.read_input_facts(info)
-        raw = wants_raw(self._case, self._expected.platform.modes, facts)
+        raw = wants_raw(self._case.modes or self._expected.platform.modes, facts, values=self._has_reference)
         kept = self._progress.resume.files
         with unchanged.held(kept, ("input",), self._progress.record.run):
             plan = plan_inputs(self._case.inputs, facts, self._progress.folder / "inputs", raw=raw)
@@ -71,5 +72,5 @@ class Pusher:
 
     def job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
         """A mode as a job, with the paths of what lies on the board."""
-        asked = job_of(self._work, self._case, mode, model)
+        asked = job_of(self._work, self._case.workload, mode, model)
         return on_board(asked, inputs, self._support, self._progress.record.run.case.inputs)

@@ -102,7 +102,7 @@ def new_record(
         started_utc=now(),
         case=CaseOfRun(
             name=case.name,
-            model=_model_record(case, files),
+            model=_model_record(case.model, files),
             files=tuple(_identity_record(one) for one in files),
             floats=Path(case.floats).name,
             policy=Path(case.policy).name or "default",
@@ -119,11 +119,11 @@ def new_record(
     )
 
 
-def _model_record(case: Case, files: Sequence[FileIdentity]) -> NamedFile:
+def _model_record(model: Path, files: Sequence[FileIdentity]) -> NamedFile:
     for one in files:
         if one.role == "model":
-            return NamedFile(case.model.name, one.size_bytes, one.md5)
-    return store.file_facts(case.model)
+            return NamedFile(model.name, one.size_bytes, one.md5)
+    return store.file_facts(model)
 
 
 def _identity_record(one: FileIdentity) -> FileOfRun:

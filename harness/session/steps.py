@@ -163,7 +163,7 @@ class Session:
         unchanged.refuse_other_versions(self.record.run, info.versions)
         self.record.run = replace(self.record.run, model_info=info, versions=info.versions)
         self.modes.keep("info", done, failure)
-        check_name(self.case, info.models_in_file)
+        check_name(self.case.model.name, self.case.model_name, info.models_in_file)
         if failure:
             words = f" - {failure.evidence}" if failure.evidence else ""
             raise ToolError(f"{self.board.name}: {failure.message}{words}", failure.hint)

@@ -25,7 +25,7 @@ FACTS = ("arch", "kernel", "os", "libc", "cpu")  # that a reboot does not change
 
 def files_of(board: Board, case: Case, platform: Platform) -> tuple[FileIdentity, ...]:
     """Every file of this PC that a run is about, as it is now. Errors: InputError for what cannot be read."""
-    support = platform.files(board.who, job_of(board.work, case, "info", ""))
+    support = platform.files(board.who, job_of(board.work, case.workload, "info", ""))
     beside = () if case.build else find_beside(case.model, case.model_name)
     return identity.take(identity.files_of(case, beside, support))
 

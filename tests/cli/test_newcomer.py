@@ -18,7 +18,7 @@ from harness.cli import cli, unexpected
 from harness.errors import InputError
 from harness.names import safe_name
 from harness.platforms.emulated import latency_is_estimated
-from harness.records import Case, InputFacts
+from harness.records import InputFacts
 from harness.session.inputs import plan_inputs
 from harness.session.job import check_name
 
@@ -262,8 +262,8 @@ def test_a_file_that_is_not_the_two_planes_is_not_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "word"), [("", "holds 2 models: a, b"), ("c", "no model 'c'")])
 def test_a_packed_file_asks_which_model_is_meant(name: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
-        check_name(Case(name="packed", model=Path("packed.bin"), model_name=name), ("a", "b"))
-    check_name(Case(name="packed", model=Path("packed.bin"), model_name="b"), ("a", "b"))
+        check_name("packed.bin", name, ("a", "b"))
+    check_name("packed.bin", "b", ("a", "b"))
 
 
 def test_a_long_name_of_long_letters_still_makes_a_folder(tmp_path: Path) -> None:

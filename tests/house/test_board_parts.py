@@ -17,21 +17,29 @@ WHOLE = {
 }
 
 
-def takers(path: Path) -> set[str]:
-    """Functions that take, give or keep a whole Board."""
+# Likewise a whole Case: the run's files are named by one, its record and its reference are made from one.
+WHOLE_CASE = {
+    "session/__init__.py": {"run_case", "_check_case"},
+    "session/record.py": {"new_record"},
+    "session/unchanged.py": {"files_of"},
+}
+
+
+def takers(path: Path, noun: str = "Board") -> set[str]:
+    """Functions that take, give or keep a whole noun."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
             notes = [one.annotation for one in (*node.args.args, *node.args.kwonlyargs)] + [node.returns]
-            if any(names_board(note) for note in notes):
+            if any(names(note, noun) for note in notes):
                 found.add(node.name)
         if isinstance(node, ast.ClassDef):
-            found |= {node.name for one in node.body if isinstance(one, ast.AnnAssign) and names_board(one.annotation)}
+            found |= {node.name for one in node.body if isinstance(one, ast.AnnAssign) and names(one.annotation, noun)}
     return found
 
 
-def names_board(note: ast.expr | None) -> bool:
-    return note is not None and any(isinstance(n, ast.Name) and n.id == "Board" for n in ast.walk(note))
+def names(note: ast.expr | None, noun: str) -> bool:
+    return note is not None and any(isinstance(n, ast.Name) and n.id == noun for n in ast.walk(note))
 
 
 def files(room: str) -> list[Path]:
@@ -47,3 +55,8 @@ def test_below_the_inventory_nobody_takes_a_whole_board() -> None:
 def test_a_session_hands_out_parts() -> None:
     found = {str(path.relative_to(PACKAGE)): takers(path) for path in files("session")}
     assert {name: who for name, who in found.items() if who} == WHOLE
+
+
+def test_a_session_hands_out_parts_of_a_case() -> None:
+    found = {str(path.relative_to(PACKAGE)): takers(path, "Case") for path in files("session")}
+    assert {name: who for name, who in found.items() if who} == WHOLE_CASE
