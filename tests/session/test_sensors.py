@@ -10,7 +10,7 @@ from harness.platforms import load
 from harness.records import Invocation, Run
 from harness.session.record import RunFile
 from harness.session.sensors import Sensors
-from tests.support.servers import agent_of, local_board
+from tests.support.servers import agent_of
 
 LIMIT_S = 10.0
 
@@ -19,11 +19,11 @@ LIMIT_S = 10.0
 def test_a_flood_of_samples_is_not_kept_and_said(count: int, kept: int, tmp_path: Path) -> None:
     record = RunFile(tmp_path, Run())
     with agent_of("dash", tmp_path) as agent:
-        token = agent.start(Invocation(("true",)), agent.new_folder("flood"), LIMIT_S)
-        agent.wait(token)
+        token = agent.jobs.start(Invocation(("true",)), agent.files.new_folder("flood"), LIMIT_S)
+        agent.jobs.wait(token)
         line = "cs=100 load1=0.5 whole=1\n"
         (Path(agent.work) / "jobs" / token / "sense.txt").write_text(line * count)
-        Sensors(agent, local_board(tmp_path / "home"), load("hbdnn"), record, LIMIT_S).collect("release", token)
+        Sensors(agent, False, load("hbdnn"), record, LIMIT_S).collect("release", token)
     assert len(record.run.telemetry.samples) == kept
     said = f"release: {count} samples of the sensors cannot be true: none is kept"
     assert record.run.notes == (() if kept else (said,))

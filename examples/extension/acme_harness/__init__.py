@@ -12,7 +12,7 @@ from harness.lint import base as lint
 from harness.lint.findings import LintFinding
 from harness.lint.findings import Rule as LintRule
 from harness.platforms.base import Platform, PlatformVendor
-from harness.records import Board, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, TensorSpec
+from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, TensorSpec
 from harness.toolchains.base import ToolchainVendor, text_reader
 from harness.toolchains.records import Artifact
 from harness.transports.base import Kind
@@ -33,14 +33,14 @@ class Acme(Platform):
     modes = ("release", "debug")
     units = ("DSP",)
 
-    def check_model(self, path: Path, board: Board) -> None:
+    def check_model(self, path: Path, board: BoardIdentity) -> None:
         if not path.read_bytes().startswith(b"acme "):
             raise InputError(f"{path}: not a network of acmec", "give the .acme file that acmec wrote")
 
-    def files(self, board: Board, job: Job) -> tuple[Path, ...]:
+    def files(self, board: BoardIdentity, job: Job) -> tuple[Path, ...]:
         return (HERE / "acme_run.sh",)
 
-    def invocation(self, board: Board, job: Job) -> Invocation:
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         return Invocation(("sh", *job.support, job.mode, job.model, *job.inputs))
 
     def read_model_info(self, text: str) -> ModelInfo:
