@@ -18,9 +18,17 @@ from harness.cli.common import clean, emit_json, json_option, only_one
     help="Page to write; its data goes beside it, as .json. Default: report.html in the run folder.",
 )
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown summary for a ticket.")
+@click.option(
+    "--as",
+    "form",
+    metavar="NAME",
+    help="Print one format, without a page: html, json, markdown, a package's; `list` lists them. -o FILE: write it.",
+)
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 @json_option
-def command(run: Path, output: Path | None, as_markdown: bool, open_page: bool, as_json: bool) -> None:
+def command(
+    run: Path, output: Path | None, as_markdown: bool, form: str | None, open_page: bool, as_json: bool
+) -> None:
     """Write a run's report as one self-contained HTML page.
 
     RUN is a run folder, its run.json, or a case's folder (its newest run). Reads only run.json; no board is needed.
@@ -31,8 +39,13 @@ def command(run: Path, output: Path | None, as_markdown: bool, open_page: bool, 
       harness report runs/yolo_n/emu-x5/20261120T091400Z
       harness report runs/yolo_n -o /tmp/yolo.html
       harness report runs/yolo_n --markdown | xclip
+      harness report runs/yolo_n --as json -o /tmp/yolo.json
     """
-    only_one(json=as_json, markdown=as_markdown)
+    only_one(**{"json": as_json, "markdown": as_markdown, "as": form is not None})
+    only_one(**{"open": open_page, "as": form is not None})
+    if form is not None:
+        _export(run, form, output)
+        return
     from harness.report.write import PAGE_NAME, write_report
     from harness.runs.folder import find_run, load_run
 
@@ -43,11 +56,29 @@ def command(run: Path, output: Path | None, as_markdown: bool, open_page: bool, 
     elif as_markdown:
         from harness.report.markdown import markdown
 
-        click.echo(markdown(data), nl=False)
+        click.echo(markdown(data), nl=False)  # of the tables that the page was made of
     else:
         click.echo(f"{clean(str(page))}\n{clean(str(beside))}")
     if open_page:
         click.launch(str(page))
+
+
+def _export(run: Path, form: str, output: Path | None) -> None:
+    """Print or write one format."""
+    from harness.report.exporting import EXPORTERS, exported
+    from harness.report.write import write_text
+    from harness.runs.folder import find_run, load_run
+
+    if form == "list":
+        for name, exporter in EXPORTERS.all().items():
+            click.echo(clean(f"{name:<12}{exporter.title}"))
+        return
+    text = exported(form, load_run(find_run(run)))
+    if output is not None:
+        write_text(text, output)
+        click.echo(clean(str(output)))
+    else:
+        click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False)
 
 
 def _answer(page: Path, beside: Path, data: dict[str, object]) -> dict[str, object]:

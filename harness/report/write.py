@@ -35,6 +35,11 @@ def as_json(data: Row) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def write_text(text: str, path: Path) -> None:
+    """Write a file that the user named. Errors: InputError where its folder cannot be written to."""
+    _write(path, text, safe.output_file(path))
+
+
 def _write(path: Path, text: str, opened: AbstractContextManager[BinaryIO]) -> None:
     try:
         with opened as file:

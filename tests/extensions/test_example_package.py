@@ -80,6 +80,8 @@ def test_a_case_runs_on_its_board_and_the_report_shows_its_finding(site: Path, t
     assert record["board"]["platform"] == "acme" and record["verdict"]["word"] == "consistent"
     assert [layer["name"] for layer in record["comparison"]["layers"]] == ["scaled", "shifted"]
     assert "ACME-1" in [one["rule"] for one in record["findings"]]
+    csv = harness(site, tmp_path, "report", "runs", "--as", "acme-csv").stdout
+    assert csv == "index,layer,verdict\n0,scaled,exact\n1,shifted,exact\n"
     page = run.with_name("report.html").read_text()
     assert "the runtime is older than the compiler" in page and "acmec 2.0 built the network" in page
 

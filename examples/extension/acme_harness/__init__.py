@@ -12,7 +12,8 @@ from harness.lint import base as lint
 from harness.lint.findings import LintFinding
 from harness.lint.findings import Rule as LintRule
 from harness.platforms.base import Platform, PlatformVendor
-from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, TensorSpec
+from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
+from harness.report.exporting import Exporter
 from harness.toolchains.base import ToolchainVendor, text_reader
 from harness.toolchains.records import Artifact
 from harness.transports.base import Kind
@@ -136,7 +137,18 @@ def read_log(text: str) -> Artifact:
 LOG = text_reader("acmec_log", "build log of acmec", lambda text: text.startswith("acmec "), read_log)
 
 
+# ---- an exporter: `harness report RUN --as acme-csv`
+
+
+def layers_as_csv(run: Run) -> str:
+    layers = run.comparison.layers if run.comparison else ()
+    lines = [f"{layer.index},{layer.name},{layer.verdict}" for layer in layers]
+    return "\n".join(["index,layer,verdict", *lines]) + "\n"
+
+
 # ---- what the entry points name
+
+CSV = Exporter("layers and their verdicts", layers_as_csv)
 
 CONSOLE = Kind(telnet.ENTRY.connect, port=2323)  # Acme's boards answer telnet there
 VENDOR = Vendor(
