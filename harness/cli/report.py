@@ -66,7 +66,7 @@ def command(
 def _export(run: Path, form: str, output: Path | None) -> None:
     """Print or write one format."""
     from harness.report.exporting import EXPORTERS, exported
-    from harness.report.write import write_text
+    from harness.report.write import write_export
     from harness.runs.folder import find_run, load_run
 
     if form == "list":
@@ -75,7 +75,7 @@ def _export(run: Path, form: str, output: Path | None) -> None:
         return
     text = exported(form, load_run(find_run(run)))
     if output is not None:
-        write_text(text, output)
+        write_export(text, output)
         click.echo(clean(str(output)))
     else:
         click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False)

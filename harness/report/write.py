@@ -35,7 +35,7 @@ def as_json(data: Row) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def write_text(text: str, path: Path) -> None:
+def write_export(text: str, path: Path) -> None:
     """Write a file that the user named. Errors: InputError where its folder cannot be written to."""
     _write(path, text, safe.output_file(path))
 
