@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config import load_file
+from harness.consistency.metrics.by_name import METRICS
 from harness.errors import ConfigError
 from harness.records import Metrics, WaiverOfRun
 
@@ -32,6 +33,7 @@ class Limits:
     min_sqnr_db: float | None = None
     look_sqnr_db: float | None = None
     one_minus_cosine: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)  # by the name of one of METRICS
     names: tuple[str, ...] = ()
 
 
@@ -134,9 +136,10 @@ class Policy:
 
 
 def _merge(limits: Limits, rule: Rule) -> Limits:
-    names = [f.name for f in fields(Limits) if f.name != "names"]
+    names = [f.name for f in fields(Limits) if f.name not in ("names", "metrics")]
     told = {name: getattr(rule.limits, name) for name in names if getattr(rule.limits, name) is not None}
-    return replace(limits, **told, names=(*limits.names, rule.name))
+    metrics = {**limits.metrics, **rule.limits.metrics}
+    return replace(limits, **told, metrics=metrics, names=(*limits.names, rule.name))
 
 
 # --------------------------------------------------------------------------- files
@@ -154,6 +157,7 @@ class LimitsEntry(_Entry):
     min_sqnr_db: float | None = None
     look_sqnr_db: float | None = None
     one_minus_cosine: float | None = Field(default=None, ge=0, le=2)
+    metrics: dict[str, float] = {}
 
 
 class RuleEntry(_Entry):
@@ -214,7 +218,7 @@ def _loaded(source: str | Path) -> Policy:
     path = _path(str(source) or "default")
     entry = load_file(path, PolicyFile)
     base = _base(entry, path)
-    own = tuple(_rule(e) for e in entry.rules)
+    own = tuple(_rule(e, path) for e in entry.rules)
     waivers = tuple(_waiver(e, path) for e in entry.waivers)
     bounds, seen = entry.three_way, entry.coverage or CoverageEntry()
     return Policy(
@@ -245,7 +249,12 @@ def _base(entry: PolicyFile, path: Path) -> Policy | None:
     return _loaded(entry.extends)
 
 
-def _rule(entry: RuleEntry) -> Rule:
+def _rule(entry: RuleEntry, path: Path) -> Rule:
+    for name in entry.limits.metrics:
+        try:
+            METRICS.get(name)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: rule {entry.name!r}: {error.message}", error.hint) from error
     lists = {name: tuple(getattr(entry, name)) for name in ("op_kinds", "dtypes", "units", "platforms", "toolchains")}
     return Rule(entry.name, Limits(**entry.limits.model_dump()), **lists)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from harness.consistency.checks.float_reference import is_float
+from harness.consistency.metrics.by_name import measured
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.policy import Policy, Subject
 from harness.consistency.reading.hashed import Hashed
@@ -51,6 +52,7 @@ class RowComparer:
 
     def allowed(self, layer: Layer, pair: Pair, metrics: Metrics) -> bool:
         """Whether an op that ran alone gives what the policy lets pass."""
+        metrics = self._with_named(layer, pair, metrics)
         judged = judge(metrics, pair.form, self.policy.limits(self._subject(layer, pair)))
         return waive(judged, metrics, layer.op, layer.name, self.policy).verdict != "differs"
 
@@ -83,6 +85,7 @@ class RowComparer:
         board_md5 = valid_md5(pair.board)
         reference_md5 = pair.reference_md5 or valid_md5(pair.reference)
         equal = metrics.mismatched == 0 and board_md5 == reference_md5
+        metrics = metrics if equal else self._with_named(plain, pair, metrics)
         hashed = self._hashed(dump, pair, board_md5 == reference_md5)
         judged = self._judge(plain, pair, metrics, equal)
         if metrics.special == "empty":
@@ -117,6 +120,10 @@ class RowComparer:
         limits = self.policy.limits(self._subject(layer, pair))
         judged = judge(metrics, pair.form, limits, equal=equal)
         return waive(judged, metrics, layer.op, layer.name, self.policy)
+
+    def _with_named(self, layer: Layer, pair: Pair, metrics: Metrics) -> Metrics:
+        """With the figures that the policy asks for by name."""
+        return replace(metrics, named=measured(self.policy.limits(self._subject(layer, pair)).metrics, pair))
 
     def _subject(self, layer: Layer, pair: Pair) -> Subject:
         return Subject(

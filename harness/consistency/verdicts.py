@@ -70,7 +70,7 @@ def _over(name: str, value: float | None, limit: float | None) -> Iterator[str]:
 def _excess(metrics: Metrics, form: str, limits: Limits) -> Iterator[str]:
     """Every limit that gates this form and is not kept, in words."""
     gates = {name: getattr(limits, name) for name in GATES[form]}
-    if all(limit is None for limit in gates.values()):
+    if all(limit is None for limit in gates.values()) and not limits.metrics:
         yield "no rule of the policy allows a difference"
     yield from _over("max step", metrics.max_step, gates.get("max_step"))
     one_of_few = bool(limits.mismatch_share) and metrics.elements < TINY and metrics.mismatched <= 1
@@ -85,6 +85,8 @@ def _excess(metrics: Metrics, form: str, limits: Limits) -> Iterator[str]:
     if low is not None and metrics.sqnr_db is not None and not metrics.sqnr_db >= low:
         yield f"SQNR {metrics.sqnr_db:.1f} dB < {low:g} dB"
     yield from _over("1 - cosine", metrics.one_minus_cosine, limits.one_minus_cosine)
+    for name, limit in limits.metrics.items():
+        yield from _over(name, metrics.named.get(name), limit)
 
 
 # Steps of grids that do not meet: their shares say nothing. SQNR gates floats only where a policy asks for it.

@@ -67,6 +67,7 @@ class Metrics:
     zero_share_board: float | None = None
     zero_share_reference: float | None = None
     special: str = ""  # "all_zero", "constant", "tiny", "empty": explicit treatment, see docs/metrics.md
+    named: Mapping[str, float] = field(default_factory=dict, metadata=stored(optional=True))  # that the policy asks for
 
     @property
     def mismatch_share(self) -> float:

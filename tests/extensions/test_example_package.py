@@ -67,12 +67,16 @@ def test_a_case_runs_on_its_board_and_the_report_shows_its_finding(site: Path, t
     image = np.arange(16, dtype=np.uint8) * 11
     (tmp_path / "image.bin").write_bytes(image.tobytes())
     np.savez(tmp_path / "pc.npz", scaled=image * 2, shifted=image * 2 + 3)
+    (tmp_path / "policy.yaml").write_text(
+        "policy: strict\nextends: default\nrules: [{name: pairs, limits: {metrics: {acme-worst-pair: 1.5}}}]\n"
+    )
     with telnet_board(tmp_path / "home") as board:
         (tmp_path / "hosts.yaml").write_text(
             "boards:\n  cam:\n    platform: acme\n    soc: acme1\n    transport: acme-console\n"
             f"    address: 127.0.0.1\n    port: {board.port}\n"
         )
         argv = ["--board", "cam", "--input", "image.bin", "--reference", "pc.npz", "--hosts", "hosts.yaml", "--json"]
+        argv += ["--policy", "policy.yaml"]
         done = harness(site, tmp_path, "run", DATA / "blur.acme", *argv)
     assert done.returncode == 0, done.stdout + done.stderr
     run = next((tmp_path / "runs").rglob("run.json"))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.consistency.metrics.by_name import Array, Metric
 from harness.diagnosis.rules import DiagnosisVendor, Found, Look, Rule, finding
 from harness.errors import ConfigError, InputError
 from harness.lint import base as lint
@@ -146,8 +147,18 @@ def layers_as_csv(run: Run) -> str:
     return "\n".join(["index,layer,verdict", *lines]) + "\n"
 
 
+# ---- a metric: `limits: {metrics: {acme-worst-pair: 1.5}}` in a policy
+
+
+def worst_pair(board: Array, reference: Array) -> float:
+    """The largest mean error of two neighbours: what Acme's filters show as a stripe."""
+    error = abs(board - reference).ravel()
+    return float(max((error[1:] + error[:-1]) / 2, default=0.0))
+
+
 # ---- what the entry points name
 
+WORST_PAIR = Metric("largest mean error of two neighbours", worst_pair)
 CSV = Exporter("layers and their verdicts", layers_as_csv)
 
 CONSOLE = Kind(telnet.ENTRY.connect, port=2323)  # Acme's boards answer telnet there

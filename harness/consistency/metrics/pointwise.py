@@ -117,7 +117,7 @@ def _terms(board: Array, reference: Array, sb: TensorSpec | None, sr: TensorSpec
     whole = [array.dtype.kind in "iu" for array in (board, reference)]
     if not any(whole):
         return Terms("float", None, None, None, None)
-    qb, qr = _quantizations(board, reference, sb, sr)
+    qb, qr = quantizations(board, reference, sb, sr)
     for is_whole, q, who in ((whole[0], qb, "board"), (whole[1], qr, "reference")):
         if not all(whole) and is_whole and q is None:
             raise TensorError(
@@ -131,9 +131,10 @@ def _terms(board: Array, reference: Array, sb: TensorSpec | None, sr: TensorSpec
     return Terms("dequantized", qb, qr, *sides)
 
 
-def _quantizations(
+def quantizations(
     board: Array, reference: Array, sb: TensorSpec | None, sr: TensorSpec | None
 ) -> tuple[Quantization | None, Quantization | None]:
+    """Scales of both sides as they are compared: one that a side does not tell is the other's; None for floats."""
     qb = _simple(sb.quantization if sb else None)
     qr = _simple(sr.quantization if sr else None)
     if board.dtype == reference.dtype:  # a dump's own tool often tells no scale: then it is the reference's

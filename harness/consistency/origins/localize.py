@@ -149,4 +149,4 @@ def _board_value(name: str, rows: Mapping[str, Layer], bench: Bench) -> Array | 
 def _judge_alone(row: Layer, value: Array, bench: Bench) -> tuple[Metrics, bool]:
     pair = bench.pair(row.name)
     metrics = measure(pair.board, _as_stored(value, pair), pair.spec_board, pair.spec_reference)
-    return metrics, bench.allowed(row, pair, metrics)
+    return metrics, bench.allowed(row, replace(pair, reference=_as_stored(value, pair)), metrics)
