@@ -4,6 +4,7 @@ from __future__ import annotations
 
 
 def main() -> None:
+    """The command `harness`: runs the words of sys.argv and ends the process with the command's exit code."""
     import sys
 
     try:

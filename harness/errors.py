@@ -39,44 +39,48 @@ class HarnessError(Exception):
 
 
 class AskedWrongly(HarnessError):
+    """The user asked for what cannot be: exit code 2."""
+
     exit_code = ASKED_WRONGLY
 
 
 class ConfigError(AskedWrongly):
-    pass
+    """A file that people write, an option or an inventory is wrong."""
 
 
 class InputError(AskedWrongly):
-    pass
+    """A file or value that was given does not fit, or is not there."""
 
 
 class CouldNotMeasure(HarnessError):
+    """What was asked is fine, and could not be done: exit code 3."""
+
     exit_code = COULD_NOT_MEASURE
 
 
 class HostError(CouldNotMeasure):
-    pass
+    """This PC lacks something: a program, space, a right."""
 
 
 class LinkError(CouldNotMeasure):
-    pass
+    """The link to the board failed, or does not come up."""
 
 
 class HostKeyError(LinkError):
-    pass
+    """The board's host key is not known, or is another one than before."""
 
 
 class LoginError(LinkError):
-    pass
+    """The board does not let us in."""
 
 
 class AgentError(CouldNotMeasure):
-    pass
+    """harness's agent on the board failed, or what it answers is no answer."""
 
 
 class BoardError(CouldNotMeasure):
-    pass
+    """The board cannot do what is wanted: no space, another's lease, a lost run, files that do not hold still."""
 
 
 class ToolError(CouldNotMeasure):
-    pass
+    """The vendor's tool failed on the board, or printed without end."""

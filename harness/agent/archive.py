@@ -71,7 +71,10 @@ class Unpacker:
     total_bytes: int = 0
 
     def read(self, pieces: Iterable[bytes]) -> None:
-        """Read one stream: any number of tar archives in a row, each perhaps followed by padding."""
+        """Read one stream: any number of tar archives in a row, each perhaps followed by padding.
+
+        Errors: BoardError for what is no such stream, ends early, or goes on without end.
+        """
         source = _Source(iter(pieces))
         long_name: bytes | None = None
         padding = 0

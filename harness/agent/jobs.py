@@ -112,7 +112,7 @@ class Jobs:
         return words.read_samples(self._link.ask("samples", token, limit_bytes=OUTPUT_LIMIT_BYTES).rest)
 
     def sense(self) -> Sample:
-        """Temperatures, frequencies and loads now."""
+        """Temperatures, frequencies and loads now. Errors: AgentError where the board tells none."""
         found = words.read_samples(self._link.ask("sense").rest)
         if not found:
             raise AgentError(f"{self._link.where}: the agent sensed nothing")

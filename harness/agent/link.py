@@ -122,7 +122,7 @@ class AgentLink:
         return answer
 
     def command(self, verb: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
-        """The command line of a verb."""
+        """The command line of a verb. Errors: AgentError where the agent is not installed yet."""
         if not self._file:
             raise AgentError(f"{self.where}: the agent is not installed yet")
         line = [*self._shell, self._file, f"work={self.work}", f"shell={' '.join(self._shell)}", *options]

@@ -43,6 +43,8 @@ class BoardFacts:
 
 @dataclass(frozen=True)
 class FileFacts:
+    """One file of the board, as its agent tells it."""
+
     size_bytes: int
     md5: str  # "" when the board could not read the file
 
@@ -156,10 +158,12 @@ def escape(text: str) -> str:
 
 
 def unescape(text: bytes) -> str:
+    """A name as the agent writes it, `\\0NNN` (octal) for each byte that is not plain, back to what it is."""
     return os.fsdecode(_ESCAPE.sub(lambda m: bytes([int(m[1], 8)]), text))
 
 
 def whole_number(text: str) -> int | None:
+    """A whole number of at most 18 digits; None for anything else."""
     return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
 
 
@@ -261,6 +265,7 @@ def _tools(answer: Answer, asked: Sequence[str]) -> dict[str, str]:
 
 
 def read_lease(answer: Answer) -> LeaseFacts:
+    """The answer of `lease`: who has the board, for how long (seconds), and the lease's number."""
     number = answer.number("top") or 0
     if answer.find("live") != "1":
         return LeaseFacts(False, number=number)
@@ -269,6 +274,7 @@ def read_lease(answer: Answer) -> LeaseFacts:
 
 
 def read_cleaned(answer: Answer) -> Cleaned:
+    """The answer of `clean`: how many things went, which runs still go on, and the bytes that are free now."""
     going_on = tuple(printable(token, 64) for token in answer.all("going_on"))
     return Cleaned(answer.number("cleaned") or 0, going_on, answer.number("free_bytes"))
 

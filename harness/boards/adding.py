@@ -126,7 +126,10 @@ def known_already(board: Board, hosts: Path | None) -> Board | None:
 
 
 def target_file(hosts: Path | None) -> Path:
-    """Where the board is written: the inventory that is in use, `--hosts` also where it is not there yet."""
+    """Where the board is written: the inventory that is in use, `--hosts` also where it is not there yet.
+
+    Errors: ConfigError where its folder is not there.
+    """
     if hosts is not None and not hosts.exists():
         if not hosts.parent.is_dir():
             raise ConfigError(f"{hosts}: no such folder for an inventory", "make it first")

@@ -16,6 +16,8 @@ from harness.records.boards import SERVED, Emulated
 
 
 class LimitsFile(StrictFile):
+    """`limits:` of a board: seconds, numbers of files, and bytes."""
+
     timeout_s: float = Field(default=Limits.timeout_s, gt=0)
     connect_timeout_s: float = Field(default=Limits.connect_timeout_s, gt=0)
     patience_s: float = Field(default=Limits.patience_s, ge=0)
@@ -25,11 +27,15 @@ class LimitsFile(StrictFile):
 
 
 class SharedFolderFile(StrictFile):
+    """`shared_folder:` of a board: one folder, as this PC and as the board call it."""
+
     here: str
     there: str
 
 
 class BoardFile(StrictFile):
+    """One board of hosts.yaml as it is written there; `hosts.example.yaml` says what each key means."""
+
     platform: str
     soc: str = ""
     transport: str = "ssh"
@@ -62,6 +68,8 @@ class BoardFile(StrictFile):
 
 
 class HostsFile(StrictFile):
+    """The whole hosts.yaml."""
+
     boards: dict[str, BoardFile]
 
 

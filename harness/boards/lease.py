@@ -160,6 +160,7 @@ def kept_token(board: str) -> str:
 
 
 def keep_token(board: str, token: str) -> None:
+    """Remember the token of a lease that was taken by hand, in a file that only this user reads."""
     path = _file(board)
     path.parent.mkdir(parents=True, exist_ok=True)
     folder.write_atomically(path, json.dumps({"board": board, "token": token}) + "\n")
@@ -167,4 +168,5 @@ def keep_token(board: str, token: str) -> None:
 
 
 def forget_token(board: str) -> None:
+    """Forget the token of a lease that was taken by hand; fine where there is none."""
     _file(board).unlink(missing_ok=True)

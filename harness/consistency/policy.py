@@ -150,6 +150,8 @@ class _Entry(BaseModel):
 
 
 class LimitsEntry(_Entry):
+    """`limits:` of a rule: the figures of docs/metrics.md; shares are 0 to 1, SQNR in dB."""
+
     max_step: float | None = Field(default=None, ge=0)
     mismatch_share: float | None = Field(default=None, ge=0, le=1)
     relative_l2: float | None = Field(default=None, ge=0)
@@ -161,6 +163,8 @@ class LimitsEntry(_Entry):
 
 
 class RuleEntry(_Entry):
+    """One of `rules:`: which layers it is about, and the limits that they are held against."""
+
     name: str
     limits: LimitsEntry
     op_kinds: list[str] = []
@@ -171,6 +175,8 @@ class RuleEntry(_Entry):
 
 
 class WaiverEntry(_Entry):
+    """One of `waivers:`: a difference that is known and allowed until a day, with the reason."""
+
     reason: str = Field(min_length=3)
     until: date
     op: str = ""
@@ -181,17 +187,23 @@ class WaiverEntry(_Entry):
 
 
 class ThreeWayEntry(_Entry):
+    """`three_way:`, bounds of the noise ratio (board against float, over the PC's own noise)."""
+
     note: float = Field(gt=0)
     look: float = Field(gt=0)
     bad: float = Field(gt=0)
 
 
 class CoverageEntry(_Entry):
+    """`coverage:`: the share of layers (0 to 1) that must be compared, and patterns of those that need no dump."""
+
     min_layers: float | None = Field(default=None, ge=0, le=1)
     optional: list[str] = []
 
 
 class PolicyFile(_Entry):
+    """A whole policy file."""
+
     policy: str
     extends: str = ""
     rules: list[RuleEntry] = []

@@ -16,6 +16,7 @@ DAY_S = 86400.0  # boards without a battery start in 2000 or at the day of their
 
 
 def version_skew(look: Look) -> Found:
+    """E-101: the board's runtime and the model's are of different versions."""
     versions = look.run.versions
     board, model = versions.get("hbrt"), versions.get("model_hbrt")
     if board and model and board != model:
@@ -27,6 +28,7 @@ def version_skew(look: Look) -> Found:
 
 
 def failures(look: Look) -> Found:
+    """A finding for every mode that failed, by the kind of its failure; E-107 where the kind has none of its own."""
     for mode in look.run.modes:
         failure = mode.failure
         if failure is None:
@@ -36,6 +38,7 @@ def failures(look: Look) -> Found:
 
 
 def governor(look: Look) -> Found:
+    """E-110: a clock of the board may change while it is measured."""
     wrong = {
         f"{where}: {word}"
         for sense in look.senses
@@ -47,23 +50,27 @@ def governor(look: Look) -> Found:
 
 
 def throttled(look: Look) -> Found:
+    """E-111: clocks went down during the run."""
     for notice in slowed(look.senses):
         yield finding("E-111", notice)
 
 
 def company(look: Look) -> Found:
+    """E-112: the accelerator was busy before the run."""
     evidence = busy_before(look.senses)
     if evidence:
         yield finding("E-112", evidence)
 
 
 def heat(look: Look) -> Found:
+    """E-113: a sensor reached HOT_C degrees Celsius."""
     found = hottest(look.senses)
     if found and found[1] >= HOT_C:
         yield finding("E-113", f"{found[0]} reached {found[1]:g} C")
 
 
 def wrong_clock(look: Look) -> Found:
+    """E-114: the board's clock and this PC's are more than a day apart."""
     offset = look.run.board.facts.get("clock_offset_s")
     if isinstance(offset, int | float) and abs(offset) > DAY_S:
         yield finding("E-114", f"{offset / DAY_S:+.0f} days from this PC's clock")

@@ -33,6 +33,10 @@ def moved(look: Look) -> Found:
 
 
 def estimates(look: Look) -> Found:
+    """B-503: a segment whose measured time is ESTIMATE_FACTOR times its estimate or more, either way.
+
+    Never of an emulated board.
+    """
     if look.plan is None or look.run.board.emulated:
         return
     for segment in look.plan.segments:
@@ -55,6 +59,7 @@ def quantization(look: Look) -> Found:
 
 
 def messages(look: Look) -> Found:
+    """B-505: errors and warnings that the toolchain printed while it built the model."""
     for message in look.plan.messages if look.plan else ():
         if message.severity in ("error", "warning"):
             times = f" ({message.count} times)" if message.count > 1 else ""
@@ -62,6 +67,7 @@ def messages(look: Look) -> Found:
 
 
 def unread(look: Look) -> Found:
+    """R-301: what could not be read in the files of the build."""
     for problem in look.plan.problems if look.plan else ():
         yield finding("R-301", problem, subject="build")
 

@@ -9,6 +9,7 @@ from harness.records import Comparison, Determinism
 
 
 def coverage(look: Look) -> Found:
+    """C-101: layers that were not compared, counted by reason."""
     comparison = look.comparison
     if comparison is None or comparison.coverage.layers_total == comparison.coverage.layers_compared:
         return
@@ -68,6 +69,7 @@ def observer(look: Look) -> Found:
 
 
 def determinism(look: Look) -> Found:
+    """C-105: the same input gave different results in repeated runs."""
     repeats = unstable(look)
     if repeats:
         told = "; ".join(f"{kind}: {answer.detail}".removeprefix(": ") for kind, answer in repeats)

@@ -53,6 +53,7 @@ def _around(ops: Sequence[OpTime], index: int) -> list[OpTime]:
 
 
 def unattributed(look: Look) -> Found:
+    """T-202: a share of the latency that no op accounts for. Not where ops were lost or several threads ran."""
     found = look.profile
     if found is None or not found.ops or (found.latency.threads or 1) > 1:
         return
@@ -67,6 +68,7 @@ def _lost_ops(found: Profile) -> bool:
 
 
 def borders(look: Look) -> Found:
+    """T-203: the share of the latency that goes to quantizing, dequantizing and changes of layout."""
     if look.profile is None:
         return
     parts = shares(look.profile)
@@ -77,6 +79,7 @@ def borders(look: Look) -> Found:
 
 
 def on_the_host(look: Look) -> Found:
+    """T-204: the share of the latency that goes to ops on the CPU, with the slowest three."""
     if look.profile is None or not any(op.kind == "subgraph" for op in look.profile.ops):
         return
     share = shares(look.profile).get("CPU", 0.0)
@@ -86,6 +89,7 @@ def on_the_host(look: Look) -> Found:
 
 
 def spread(look: Look) -> Found:
+    """T-205: the mean latency is far from the least one."""
     latency = look.profile.latency if look.profile else None
     if latency is None or not latency.min_us or (latency.threads or 1) > 1:
         return
@@ -110,6 +114,7 @@ def how_far(look: Look) -> Found:
 
 
 def unread(look: Look) -> Found:
+    """R-301: what could not be read in the model's description and in the times."""
     problems = [("model_info", p) for p in (look.run.model_info.problems if look.run.model_info else ())]
     if look.profile:
         problems += (("times", p) for p in look.profile.latency.problems)

@@ -234,4 +234,5 @@ def load_raw(path: Path, shape: tuple[int, int, int, int] | None) -> U8:
 
 
 def md5(data: bytes) -> str:
+    """The md5 of the data in hex; it names content and guards nothing."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()

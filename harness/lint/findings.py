@@ -19,6 +19,8 @@ class LintFinding:
 
 @dataclass(frozen=True)
 class Rule:
+    """One rule of `harness lint`. `source` says where the toolchain's documents or its schema say so."""
+
     id: str
     severity: str  # "error": the tool refuses or the result is wrong; "warning": no effect or a likely trap; "note"
     title: str

@@ -38,6 +38,8 @@ class LogicalTensor:
 
 @dataclass(frozen=True)
 class LogicalModel:
+    """A network as the comparison sees it: the graph, and the tensors between its ops."""
+
     graph: Graph
     tensors: tuple[LogicalTensor, ...]
 

@@ -36,7 +36,10 @@ def describe(spec: TensorSpec) -> str:
 
 
 def check_inputs(expected: Sequence[TensorSpec], given: Mapping[str, Array]) -> dict[str, Array]:
-    """The feed, or InputError that lists every input as expected and as given."""
+    """The feed by name, in C order, dtypes and shapes as given.
+
+    Errors: InputError that lists every input as expected and as given.
+    """
     names = [spec.name for spec in expected]
     wrong = any(name not in given for name in names) or any(name not in names for name in given)
     if wrong or not all(_fits(spec, given[spec.name]) for spec in expected):

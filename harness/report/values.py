@@ -74,6 +74,7 @@ def time_us(value: Any) -> str:
 
 
 def seconds(value: Any) -> str:
+    """A time in seconds, shown in the unit that suits it; a dash for what is no number."""
     found = number(value)
     return DASH if found is None else time_us(found * 1e6)
 
@@ -159,6 +160,7 @@ def tenths(value: Any) -> str:
 
 
 def decibel(value: Any) -> str:
+    """A figure in dB with one decimal; a dash for what is no number, a word for infinity."""
     found = number(value)
     if found is None:
         return DASH

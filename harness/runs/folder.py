@@ -33,7 +33,10 @@ def file_facts(path: Path) -> NamedFile:
 
 
 def new_run_folder(root: Path, case: str, board: str, now: datetime | None = None) -> Path:
-    """Make `root/<case>/<board>/<utc>`; two runs in one second get different folders."""
+    """Make `root/<case>/<board>/<utc>`; two runs in one second get different folders.
+
+    Errors: InputError where it cannot be made.
+    """
     stamp = (now or datetime.now(timezone.utc)).strftime("%Y%m%dT%H%M%SZ")
     parent = root / safe_name(case) / safe_name(board)
     for extra in range(1000):

@@ -51,6 +51,7 @@ def save(folder: Path, resume: Resume) -> None:
 
 
 def drop(folder: Path) -> None:
+    """Forget what the run needs to go on: it is complete."""
     (folder / FILE).unlink(missing_ok=True)
 
 

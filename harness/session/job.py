@@ -51,6 +51,7 @@ def check_name(file: str, name: str, models: tuple[str, ...]) -> None:
 
 
 def timed_out(timeout_s: float) -> Failure:
+    """What a mode failed of that its time limit ended."""
     return Failure(
         "timeout",
         f"the tool was still running after {timeout_s:g} s and was ended on the board",

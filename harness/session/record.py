@@ -174,6 +174,7 @@ def input_record(item: BoardInput) -> FedInput:
 
 
 def now() -> str:
+    """This PC's time in UTC, to the second: `2026-11-19T01:00:00Z`."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -72,6 +72,7 @@ class Copying:
         carries_bytes: int = STREAM_LIMIT_BYTES,
         paced: Paced = "",
     ) -> AbstractContextManager[Stream]:
+        """Runs a command whose output is read as it comes. Errors: LinkError from a transport that cannot."""
         raise LinkError(f"{self.where}: this transport cannot stream")
 
     def run(
@@ -186,6 +187,7 @@ def plain_path(path: str) -> str:
 
 
 def pieces_of(data: bytes) -> Iterator[bytes]:
+    """The data in pieces of at most PIECE_BYTES."""
     for start in range(0, len(data), PIECE_BYTES):
         yield data[start : start + PIECE_BYTES]
 

@@ -41,11 +41,13 @@ def host_pattern(address: str, port: int) -> str:
 
 
 def fingerprint(blob: bytes) -> str:
+    """A public key's SHA-256 as OpenSSH shows it, `SHA256:...` in base64 without `=`."""
     digest = hashlib.sha256(blob).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def make_key(address: str, port: int, kind: str, blob: bytes) -> HostKey:
+    """A server's key as harness and known_hosts write it."""
     line = f"{host_pattern(address, port)} {kind} {base64.b64encode(blob).decode()}"
     return HostKey(kind, fingerprint(blob), line)
 
@@ -107,6 +109,7 @@ def _names(field: str, wanted: str) -> bool:
 
 
 def unknown(board_name: str, where: str, key: HostKey) -> HostKeyError:
+    """The error for a host key that nobody has agreed to."""
     return HostKeyError(
         f"{where}: its host key is not known: {key.kind} {key.sha256}",
         f"compare the fingerprint with the board's own, then: harness boards trust {board_name}",
@@ -114,6 +117,7 @@ def unknown(board_name: str, where: str, key: HostKey) -> HostKeyError:
 
 
 def changed(board_name: str, where: str, new: HostKey, old: list[HostKey]) -> HostKeyError:
+    """The error for a host key that is another one than was recorded."""
     known = ", ".join(f"{key.kind} {key.sha256}" for key in old)
     return HostKeyError(
         f"{where}: its host key has changed: recorded {known}, now {new.kind} {new.sha256}",

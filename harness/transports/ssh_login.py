@@ -143,6 +143,7 @@ def connect(login: Login, passwords: Passwords, patience: Patience) -> list[para
 
 
 def close_all(clients: list[paramiko.SSHClient]) -> None:
+    """Close the clients, the last that was opened first; one that is gone already is no error."""
     for client in reversed(clients):
         with contextlib.suppress(SSHException, OSError, EOFError):
             client.close()
@@ -272,6 +273,7 @@ class _Refuse(paramiko.MissingHostKeyPolicy):
 
 
 def refusal(login: Login, kind: str, blob: bytes) -> HarnessError:
+    """The error for a host key that was refused: unknown, or another one than was recorded."""
     new = known_hosts.make_key(login.address, login.port, kind, blob)
     old = [key for path in login.key_files for key in known_hosts.find(path, login.address, login.port)]
     if old:

@@ -8,6 +8,7 @@ from harness.consistency.metrics.by_name import Array, Metric
 
 
 def measure(board: Array, reference: Array) -> float:
+    """The mean of the absolute differences of two tensors of one shape."""
     return float(np.mean(np.abs(board - reference)))
 
 

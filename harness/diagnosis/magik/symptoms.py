@@ -67,6 +67,7 @@ def symptom(curve: Curve) -> str:
 
 
 def symptoms(look: Look) -> Found:
+    """M-601 to M-604: what the curve of the toolchain's cosines looks like, as the vendor's guide names it."""
     curve = curve_of(look)
     if curve is None:
         return
@@ -111,6 +112,7 @@ def another_input(look: Look) -> Found:
 
 
 def opposite_halves(look: Look) -> Found:
+    """M-502: 4-bit tensors that are equal when the two halves of each byte change places."""
     rows = [layer for layer in (look.comparison.layers if look.comparison else ()) if NIBBLE_NOTE in layer.note]
     swapped = [o for o in (look.comparison.origins if look.comparison else ()) if _is_swap(o.fingerprint)]
     names = [row.name for row in rows] + [origin.tensor for origin in swapped]
@@ -125,24 +127,28 @@ def _is_swap(fingerprint: object) -> bool:
 
 
 def versions(look: Look) -> Found:
+    """M-503, E-101: notes of a version skew, of the kernel's driver or of another part."""
     for note in dict.fromkeys(note.partition(": ")[2] for note in _notes(look) if "version skew:" in note):
         rule = "M-503" if "soc-nna" in note else "E-101"
         yield finding(rule, note)
 
 
 def stale(look: Look) -> Found:
+    """M-504: nmem_memory.txt holds bytes of an earlier write."""
     for note in _notes(look):
         if "nmem_memory.txt: stale" in note or "harness: stale" in note:
             yield finding("M-504", note)
 
 
 def unreadable_names(look: Look) -> Found:
+    """M-506: layers whose names the board cannot write as a file."""
     for note in _notes(look):
         if ": not dumped" in note:
             yield finding("M-506", note)
 
 
 def scarce_memory(look: Look) -> Found:
+    """M-505: the network's peak comes near to all of the NPU's memory."""
     memory = look.run.memory.get("nmem")
     if memory is None or not _is_magik(look):
         return

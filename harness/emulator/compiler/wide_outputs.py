@@ -17,6 +17,7 @@ _LARGEST = {"int16": 32767.0, "int32": 2147483520.0}
 
 
 def domain(kind: str) -> str:
+    """The operator domain of the function that quantizes to `kind`, "int16" or "int32"."""
     return f"harness.{kind}"
 
 

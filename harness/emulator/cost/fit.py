@@ -77,6 +77,7 @@ class _Matrices:
 
 
 def matrices(samples: Sequence[Sample]) -> _Matrices:
+    """The samples as arrays of float64, a row each: amounts of COMPUTE and MEMORY, border terms, and times in ns."""
     factor = [INT16_FACTOR if s.int16 else 1.0 for s in samples]
     return _Matrices(
         compute=np.array([[getattr(s.work, n) * f for n in COMPUTE] for s, f in zip(samples, factor, strict=True)]),

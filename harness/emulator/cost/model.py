@@ -57,6 +57,7 @@ class Work:
 
 
 def total(works: Iterable[Work]) -> Work:
+    """The amounts of several ops, added up."""
     return sum(works, Work())
 
 

@@ -71,6 +71,7 @@ def _warn_of_version(call: Call) -> None:
 
 
 def refuse_march(call: Call) -> None:
+    """The vendor's words for a model that was built for another chip; ends the tool with 1."""
     call.console.error(f"[BPU_PLAT]Make sure inst Suport ({call.soc.name.upper()}) Platform!!")
     call.console.error("[BPU_PLAT]Incompatible Platform!!")
     call.console.error("[BPU_PLAT]FC Parse error!")

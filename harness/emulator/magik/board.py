@@ -49,6 +49,7 @@ BOARDS: tuple[Board, ...] = tuple(_board(soc) for soc in KERNEL_ARGUMENTS)
 
 
 def root_of(soc: str) -> Path:
+    """The folder in the user's cache that is this board's root file system."""
     return cache_folder() / "boards" / soc
 
 

@@ -40,14 +40,17 @@ class Timed:
 
 
 def info(text: str) -> str:
+    """A line of information as the tool colours it."""
     return f"{GREEN}INFO(magik): {text}{END}"
 
 
 def error(text: str) -> str:
+    """An error line as the library colours it."""
     return f"{RED}[E/magik::venus]: {PLAIN}{text}"
 
 
 def shape(sizes: Sequence[int]) -> str:
+    """Sizes as the tool prints them, `{1,16,20,3}`; `N/A` without any."""
     return "{" + ",".join(map(str, sizes)) + "}" if sizes else "N/A"
 
 
@@ -102,6 +105,7 @@ def _at(starts: Sequence[int], words: Sequence[str]) -> str:
 
 
 def concise(layout: str, ops: Sequence[Timed], cycles: int) -> list[str]:
+    """The summary by kind of operator, in the columns of a tool's version (`layout`); times in ms."""
     warm = 0 if layout == "0.8" else 5
     whole = sum(op.average_ms for op in ops) or 1.0
     lines = [VENUS, f"Timing cycle = {cycles}"]

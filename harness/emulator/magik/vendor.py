@@ -32,6 +32,7 @@ class Magik(EmulatorVendor):
         return played.stand_up(board)
 
     def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
+        """Serves the played board through its one server. Errors: AskedWrongly for another server."""
         if server not in ("", played.SERVER):
             raise AskedWrongly(
                 f"{board.name} is served by {played.SERVER} alone: its root has no sftp-server",
@@ -59,6 +60,7 @@ class Magik(EmulatorVendor):
         return rules_of(soc)
 
     def check_request(self, models: int, request: BuildRequest) -> None:
+        """Errors: InputError for what these chips have no form of, and for more than one model."""
         if request.types or (request.scale, request.colour) != ("1", "rgb"):
             raise InputError(
                 "--input-type, --scale and --colour do not apply to T40 and T41 (u8 images)",

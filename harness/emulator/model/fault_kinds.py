@@ -80,6 +80,7 @@ def _channel_axis(array: Array) -> int:
 
 
 def one_value(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+    """One element (`index`, else any) is `by` steps off, towards the middle. Errors: CannotApply outside the tensor."""
     index = int(args.get("index", rng.integers(x.size)))
     if not 0 <= index < x.size:
         raise CannotApply(f"index {index} is outside the {x.size} elements")
@@ -90,36 +91,44 @@ def one_value(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> 
 
 
 def off_by_one(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+    """Every element is one step too high."""
     return _saturate(_wide(x) + _step(x), x)
 
 
 def halved(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+    """Every element is half of what it was; integers are shifted right by one bit."""
     return x >> 1 if x.dtype.kind in "iu" else (x / 2).astype(x.dtype)
 
 
 def shift(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+    """Every element is 2^`by` times what it was, saturated."""
     return _saturate(_wide(x) * 2.0 ** args.get("by", 1.0), x)
 
 
 def scale(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+    """Every element is `by` times what it was, saturated."""
     return _saturate(_wide(x) * args.get("by", 1.1), x)
 
 
 def zero_point(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+    """Every element is `by` steps too high, saturated."""
     return _saturate(_wide(x) + args.get("by", 3.0) * _step(x), x)
 
 
 def saturation(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+    """Values saturate at the share `at` of the largest magnitude."""
     limit = float(np.max(np.abs(_wide(x)), initial=0)) * args.get("at", 0.6)
     return _saturate(np.clip(_wide(x), -limit, limit), x)
 
 
 def rounding(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+    """A `share` of the elements is one step off, up or down."""
     hit = rng.random(x.shape) < args.get("share", 0.2)
     return _saturate(_wide(x) + hit * rng.choice([-1.0, 1.0], x.shape) * _step(x), x)
 
 
 def nibble_swap(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+    """The two halves of every byte change places."""
     raw = np.ascontiguousarray(x).view(np.uint8)
     return np.asarray(np.bitwise_or(raw << 4, raw >> 4).astype(np.uint8).view(x.dtype).reshape(x.shape))
 
@@ -133,10 +142,12 @@ def _poison(x: Array, value: float, args: Args, rng: np.random.Generator) -> Arr
 
 
 def nan(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+    """`count` elements are NaN. Errors: CannotApply for a tensor of integers."""
     return _poison(x, float("nan"), args, rng)
 
 
 def inf(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+    """`count` elements are infinite. Errors: CannotApply for a tensor of integers."""
     return _poison(x, float("inf"), args, rng)
 
 
@@ -144,16 +155,22 @@ def inf(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
 
 
 def permuted(x: Array, _scene: Scene, _args: Args, rng: np.random.Generator) -> Array:
+    """All elements in any order; the shape stays."""
     return rng.permutation(x.reshape(-1)).reshape(x.shape)
 
 
 def permutation(x: Array, _scene: Scene, _args: Args, rng: np.random.Generator) -> Array:
+    """Channels in another order; the shape stays."""
     axis = _channel_axis(x)
     order = np.roll(np.arange(x.shape[axis]), 1) if x.shape[axis] < 4 else rng.permutation(x.shape[axis])
     return np.take(x, order, axis=axis)
 
 
 def layout(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+    """The bytes of another layout under the same shape: NHWC for NCHW, else the last two axes.
+
+    Errors: CannotApply for one axis.
+    """
     if x.ndim < 2:
         raise CannotApply("a tensor of one axis has no layout to get wrong")
     turned = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x.swapaxes(-1, -2)
@@ -161,12 +178,14 @@ def layout(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> A
 
 
 def stride(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+    """Rows read as if each were `by` elements longer than it is."""
     flat, length, by = x.reshape(-1), x.shape[-1], int(args.get("by", 1))
     starts = np.arange(x.size // length) * (length + by)
     return np.asarray(flat[(starts[:, None] + np.arange(length)) % x.size].reshape(x.shape))
 
 
 def zeroed_column(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+    """Column `index` of the last axis is zero. Errors: CannotApply outside the tensor."""
     index = int(args.get("index", -1))
     if not -x.shape[-1] <= index < x.shape[-1]:
         raise CannotApply(f"column {index} is outside the {x.shape[-1]} columns")
@@ -176,6 +195,7 @@ def zeroed_column(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator
 
 
 def dead_channel(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+    """Channel `index`, else any that is not zero, is zero. Errors: CannotApply outside the tensor."""
     axis = _channel_axis(x)
     others = tuple(i for i in range(x.ndim) if i != axis)
     alive = np.flatnonzero(np.any(x != 0, axis=others))
@@ -213,14 +233,17 @@ def _stale_extent(x: Array, scene: Scene, extent_bytes: int, rng: np.random.Gene
 
 
 def cache_line(x: Array, scene: Scene, _args: Args, rng: np.random.Generator) -> Array:
+    """64 aligned bytes of the board's memory hold an earlier frame. Errors: CannotApply where that was the same."""
     return _stale_extent(x, scene, 64, rng)
 
 
 def page(x: Array, scene: Scene, _args: Args, rng: np.random.Generator) -> Array:
+    """4096 aligned bytes of the board's memory hold an earlier frame. Errors: CannotApply where that was the same."""
     return _stale_extent(x, scene, 4096, rng)
 
 
 def stale(x: Array, scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+    """The whole tensor is an earlier frame's."""
     assert scene.previous is not None
     return scene.previous.astype(x.dtype)
 
@@ -248,6 +271,7 @@ def nondeterminism(x: Array, scene: Scene, args: Args, _rng: np.random.Generator
 
 
 def wrong_mean(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+    """The input's mean is `by` levels off (of floats `by`/64 standard deviations), of YUV444 in Y only; saturated."""
     by = args.get("by", 10.0) * (1.0 if x.dtype.kind in "iu" else float(np.std(x) or 1.0) / 64.0)
     changed = _wide(x)
     target = changed[:, :1] if x.dtype == np.uint8 and x.ndim == 4 else changed  # of YUV444 only Y has a mean
@@ -256,6 +280,7 @@ def wrong_mean(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -
 
 
 def wrong_scale(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+    """The input's values are `by` times as far from its middle, saturated."""
     centre = 128 if x.dtype == np.uint8 else 0
     return _saturate((_wide(x) - centre) * args.get("by", 1.2) + centre, x)
 

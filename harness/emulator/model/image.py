@@ -20,6 +20,7 @@ RGB_TO_YUV = np.linalg.inv(YUV_TO_RGB)
 
 
 def nv12_bytes(height: int, width: int) -> int:
+    """Bytes of an NV12 picture: Y in full, then U and V in turn at a quarter of the pixels each."""
     return height * width * 3 // 2
 
 

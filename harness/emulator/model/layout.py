@@ -23,6 +23,7 @@ def stored(spec: TensorSpec, unit: str, family: str) -> TensorSpec:
 
 
 def aligned_shape(spec: TensorSpec) -> tuple[int, ...]:
+    """The shape with the board's padding, in stored axes; the shape itself where nothing is padded."""
     return spec.aligned_shape or spec.shape
 
 
@@ -50,6 +51,7 @@ def to_stored_axes(array: Array, spec: TensorSpec) -> Array:
 
 
 def from_stored_axes(array: Array, spec: TensorSpec) -> Array:
+    """A tensor as it is stored, in ONNX axis order: NHWC of four axes becomes NCHW (a view), others stay."""
     return array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" and array.ndim == 4 else array
 
 

@@ -16,6 +16,7 @@ ELEMENTS = {dtype: int(element) for element, dtype in DTYPES.items()}
 
 
 def value_info(spec: TensorSpec, name: str) -> onnx.ValueInfoProto:
+    """What ONNX wants to know of an input or output: its name, element type and shape."""
     return helper.make_tensor_value_info(name, ELEMENTS[spec.dtype], spec.shape)
 
 

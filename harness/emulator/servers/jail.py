@@ -80,6 +80,7 @@ def lacking() -> str:
 
 
 def program_path(name: str) -> str:
+    """Where a program of this PC lies, those of /sbin too. Errors: HostError with the package that has it."""
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if not found:
         raise HostError(f"{name} is not on this PC", "apt-get install busybox-static dropbear-bin")

@@ -18,6 +18,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(arguments: list[str]) -> int:
+    """Runs `FOLDER PROGRAM ARGUMENT...` with FOLDER as ~/.ssh, for that program only; 1 where this PC forbids it."""
     folder, *argv = arguments
     home = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh"
     try:

@@ -102,6 +102,7 @@ def serve_with(
 
 
 def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

@@ -34,6 +34,7 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def check(config: Config) -> None:
+    """The group of the calibration: its type, data, optimizations and folders."""
     if config.group(GROUP) is None:
         return
     _type_effects(config)
@@ -45,6 +46,7 @@ def check(config: Config) -> None:
 
 
 def calibration_type(config: Config) -> str:
+    """The calibration type that is set, or the tool's default."""
     return config.text(GROUP, "calibration_type", "default")
 
 

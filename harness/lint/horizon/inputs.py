@@ -30,6 +30,7 @@ RESIZER_AREA = 18432  # H*W must be below (X5 manual)
 
 
 def check(config: Config) -> None:
+    """The group of the inputs: names, types, shapes, normalization, batch and where they come from."""
     if config.group(GROUP) is None:
         return
     _required(config)
@@ -56,6 +57,7 @@ def at(config: Config, key: str, index: int) -> str:
 
 
 def shape_of(config: Config, index: int) -> tuple[int, ...]:
+    """The shape that is written for an input, `1x3x224x224`; () where none is, or none that can be read."""
     text = at(config, "input_shape", index)
     return tuple(int(part) for part in text.split("x")) if SHAPE.match(text) else ()
 

@@ -28,6 +28,7 @@ SPECIAL = ("dual-int16", "int16-ec")
 
 
 def check(config: Config) -> None:
+    """What hb_compile alone knows: keys that exclude each other, old words, and its quant_config."""
     for group, one, other in EXCLUSIVE:
         if _on(config, group, one) and _on(config, group, other):
             config.add("H-602", config.line(group, other), f"{one} and {other} exclude each other", "keep one of them")

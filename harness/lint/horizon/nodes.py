@@ -13,6 +13,7 @@ MODEL, CALIBRATION = "model_parameters", "calibration_parameters"
 
 
 def check(config: Config) -> None:
+    """What is set for single nodes: their names, units and types, in each of the forms that the tool takes."""
     infos = [node for node in (config.tree.get("node_info"), config.get(MODEL, "node_info")) if node is not None]
     typed: list[str] = []
     for info in infos:

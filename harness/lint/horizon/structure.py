@@ -18,6 +18,7 @@ ONE_CORE = ("nash-b-lite", "nash-b", "nash-b-plus", "nash-e", "nash-m")
 
 
 def check(config: Config, text: str) -> None:
+    """Groups and keys, the march, the model's file and the compiler's options; `text` is the file as it is written."""
     _commands(config, text)
     _groups(config)
     _keys(config)

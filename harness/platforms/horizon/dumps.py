@@ -168,6 +168,7 @@ def align_to_set(size_bytes: int, allowed: Sequence[int]) -> int:
 
 
 def align_up(size_bytes: int, multiple: int) -> int:
+    """The least multiple of `multiple` that is not below `size_bytes`."""
     return -(-size_bytes // multiple) * multiple
 
 

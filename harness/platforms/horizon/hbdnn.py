@@ -69,6 +69,7 @@ class Hbdnn(Platform):
         model_file.check_model(path, board, self.suffix, self.compiler)
 
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
+        """The tool's command line. Errors: InputError for a mode, option or value that it does not take."""
         values = options.merged(job)
         flags = {"info": self._info_flags, "profile": self._perf_flags}.get(job.mode, self._infer_flags)
         if job.mode not in (*self.modes, "info"):

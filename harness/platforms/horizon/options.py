@@ -69,7 +69,7 @@ def integer(options: Mapping[str, object], name: str, low: int, high: int | None
 
 
 def boolean(options: Mapping[str, object], name: str) -> str:
-    """A gflags boolean as the tool takes it, `true` or `false`."""
+    """A gflags boolean as the tool takes it, `true` or `false`. Errors: InputError for any other word."""
     text = str(options[name]).strip().lower()
     if text not in (*_TRUE, *_FALSE):
         raise InputError(f"option {name}={options[name]}: takes true or false")
@@ -108,7 +108,10 @@ ROI = r"-?[0-9]+(,-?[0-9]+){3}(;-?[0-9]+(,-?[0-9]+){3})*"
 
 
 def roi(options: Mapping[str, object]) -> str:
-    """`l,t,r,b;l,t,r,b`, inclusive pixels, one group per resizer input in the model's order."""
+    """`l,t,r,b;l,t,r,b`, inclusive pixels, one group per resizer input in the model's order.
+
+    Errors: InputError for another form, and for a region that is empty or starts below 0.
+    """
     text = word(options, "roi", ROI, "left,top,right,bottom with ';' between inputs, for example 2,4,123,125")
     for group in text.split(";"):
         left, top, right, bottom = (int(v) for v in group.split(","))

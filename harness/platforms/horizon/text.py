@@ -67,6 +67,7 @@ class Skew:
 
 
 def version_skew(text: str) -> Skew | None:
+    """The two versions of the runtime that a log says do not fit; None where it says nothing of it."""
     match = _SKEW.search(text)
     return Skew(match[1], match[2]) if match else None
 

@@ -63,6 +63,7 @@ class Ucp(Hbdnn):
         return {"HB_DNN_USER_DEFINED_L2M_SIZES": options.word(values, "l2", r"[0-9]{1,3}(:[0-9]{1,3})*", takes)}
 
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
+        """The tool's command line. Errors: InputError for a mode, option or value that it does not take."""
         if job.options.get("roi"):
             raise InputError("option roi: this family takes the regions as a third input (a txt like 0 0 199 199)")
         return super().invocation(board, job)

@@ -85,6 +85,7 @@ class Magik(Platform):
         return magik_options.supply(board, magik_options.merged(board, job)).files
 
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
+        """The tool's command line. Errors: InputError for a mode, option or value that it does not take."""
         values = magik_options.merged(board, job)
         if job.mode == "info":
             return Invocation(self._info_line(job, values), {})

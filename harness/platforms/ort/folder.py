@@ -126,6 +126,7 @@ def _op(row: dict[str, Any], frames: int) -> OpTime | None:
 
 
 def memory(folder: Path) -> dict[str, int] | None:
+    """The figures of memory.json in bytes; None where there are none."""
     record = read_json(folder / "memory.json")
     keys = ("import_bytes", "load_bytes", "peak_bytes", "model_bytes")
     figures = {key: _count(record, key) for key in keys}

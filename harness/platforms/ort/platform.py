@@ -75,6 +75,7 @@ class Ort(Platform):
         return (runner_archive(),)
 
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
+        """The runner's command line. Errors: InputError for a mode, option or value that it does not take."""
         if job.mode not in (*self.modes, "info"):
             raise InputError(f"platform ort has no mode {job.mode!r}", f"its modes: {', '.join(self.modes)}")
         values = ort_options.merged(board, job)

@@ -40,16 +40,19 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def rows_of(value: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects in a list of a board's JSON; none where it is no list."""
     rows = value.get(key)
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def text_of(row: dict[str, Any], key: str) -> str:
+    """A text of a board's JSON, cut to MAX_NAME characters; "" where it is no text."""
     value = row.get(key, "")
     return value[:MAX_NAME] if isinstance(value, str) else ""
 
 
 def number_of(row: dict[str, Any], key: str) -> float | None:
+    """A number of a board's JSON that is not negative; None for anything else."""
     value: Any = row.get(key)
     return float(value) if is_number(value) and value >= 0 else None
 

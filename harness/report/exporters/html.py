@@ -7,6 +7,7 @@ from harness.report.exporting import Exporter
 
 
 def export(run: Run) -> str:
+    """The page of a run as HTML."""
     from harness.report.page import render_tables
     from harness.report.tables.run import tables
 

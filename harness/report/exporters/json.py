@@ -7,6 +7,7 @@ from harness.report.exporting import Exporter
 
 
 def export(run: Run) -> str:
+    """The page's tables as JSON."""
     from harness.report.tables.run import tables
     from harness.report.write import as_json
 

@@ -7,6 +7,7 @@ from harness.report.exporting import Exporter
 
 
 def export(run: Run) -> str:
+    """The summary as Markdown."""
     from harness.report.markdown import markdown
     from harness.report.tables.run import tables
 

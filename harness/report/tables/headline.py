@@ -252,6 +252,7 @@ def fault_sentence(fingerprint: Row) -> str:
 
 
 def plural(count: object, noun: str) -> str:
+    """`1 layer`, `2 layers`."""
     return f"{plain(count)} {noun}{'' if count == 1 else 's'}"
 
 

@@ -193,6 +193,7 @@ _PART_LABELS = {
 
 
 def part_label(part: str) -> str:
+    """A part of the time in the page's words; its own name where there are none."""
     return _PART_LABELS.get(part, part)
 
 

@@ -16,11 +16,13 @@ _LATENCY = ("mean_us", "min_us", "max_us", "fps", "frames", "threads", "core", "
 
 
 def finite(value: object) -> float | None:
+    """A number that is finite; None for anything else."""
     found = number(value)
     return found if found is not None and math.isfinite(found) else None
 
 
 def share_of(part: float | None, total: float | None) -> float | None:
+    """A part of a total, 0 to 1; None where either is not known or the total is 0."""
     return part / total if part is not None and total else None
 
 

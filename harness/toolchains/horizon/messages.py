@@ -17,6 +17,8 @@ from harness.toolchains.text import Line
 
 @dataclass(frozen=True)
 class Meaning:
+    """What a known message of the toolchain means, and how much it matters."""
+
     pattern: re.Pattern[str]  # a group `subject` names what it is about
     severity: str
     meaning: str

@@ -31,10 +31,12 @@ DTYPE_PAIR = re.compile(r"^[a-z]+\d*(?:/[a-z]+\d*)?$")
 
 
 def is_node_header(text: str) -> bool:
+    """Whether a line of the log is the heading of the table of nodes."""
     return HEADER.match(text) is not None
 
 
 def is_node_row(text: str) -> bool:
+    """Whether a line of the log is a row of the table of nodes."""
     return _row(text) is not None
 
 

@@ -10,6 +10,7 @@ from harness.transports.patience import Patience
 
 
 def connect(endpoint: Endpoint, prompt: Prompt | None, patience: Patience) -> Transport:
+    """The board that is this PC. Nothing is asked."""
     return LocalTransport(endpoint, patience)
 
 

@@ -9,6 +9,7 @@ from harness.transports.patience import Patience
 
 
 def connect(endpoint: Endpoint, prompt: Prompt | None, patience: Patience) -> Transport:
+    """A link through the PC's own ssh program; `prompt` asks for a password where one is wanted."""
     from harness.transports.openssh import OpensshTransport
 
     return OpensshTransport(endpoint, Passwords(endpoint, prompt), patience)

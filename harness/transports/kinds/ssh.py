@@ -9,6 +9,7 @@ from harness.transports.patience import Patience
 
 
 def connect(endpoint: Endpoint, prompt: Prompt | None, patience: Patience) -> Transport:
+    """A link through paramiko; `prompt` asks for a password where one is wanted."""
     from harness.transports.ssh import SshTransport
 
     return SshTransport(endpoint, Passwords(endpoint, prompt), patience)

@@ -9,6 +9,7 @@ from harness.transports.patience import Patience
 
 
 def connect(endpoint: Endpoint, prompt: Prompt | None, patience: Patience) -> Transport:
+    """A link through telnet; `prompt` asks for a password where one is wanted."""
     from harness.transports.telnet import TelnetTransport
 
     return TelnetTransport(endpoint, Passwords(endpoint, prompt), patience)

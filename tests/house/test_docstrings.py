@@ -1,0 +1,65 @@
+"""What is public says what it is for, and which errors of harness it raises."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2] / "harness"
+FILES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+KINDS = {node.name for node in FILES["errors.py"].body if isinstance(node, ast.ClassDef)}
+
+
+def public(nodes: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+
+
+def raised(function: ast.FunctionDef) -> set[str]:
+    """The kinds of errors.py that a function itself makes and raises."""
+    made = [node.exc for node in ast.walk(function) if isinstance(node, ast.Raise)]
+    called = [one.func if isinstance(one, ast.Call) else one for one in made]
+    return {ast.unparse(one).split(".")[-1] for one in called if one is not None} & KINDS
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    """Public functions, and public methods of public classes."""
+    for node in public(tree.body):
+        inner = public(node.body) if isinstance(node, ast.ClassDef) else [node]
+        yield from (one for one in inner if isinstance(one, ast.FunctionDef))
+
+
+def is_command(function: ast.FunctionDef) -> bool:
+    """A command's docstring is its help, and its exit codes stand there."""
+    return any("command(" in ast.unparse(one) for one in function.decorator_list)
+
+
+def test_what_is_public_has_a_docstring() -> None:
+    bare = [
+        f"{file}:{one.name}" for file, tree in FILES.items() for one in public(tree.body) if not ast.get_docstring(one)
+    ]
+    assert bare == []
+
+
+def test_a_public_function_says_which_errors_it_raises() -> None:
+    silent = {
+        f"{file}:{function.name}": kinds
+        for file, tree in FILES.items()
+        for function in functions(tree)
+        if (kinds := raised(function)) and not is_command(function) and not _names(function)
+    }
+    assert silent == {}
+
+
+def _names(function: ast.FunctionDef) -> bool:
+    return "Errors:" in (ast.get_docstring(function) or "")
+
+
+def test_the_look_itself_sees_what_it_is_for() -> None:
+    text = "def read():\n  '''Reads.'''\n  raise errors.InputError('x') from None\ndef _own(): pass\nclass Bare: pass\n"
+    tree = ast.parse(text)
+    assert [node.name for node in public(tree.body)] == ["read", "Bare"]
+    assert [raised(one) for one in functions(tree)] == [{"InputError"}]
+    assert {"HarnessError", "InputError", "LinkError"} <= KINDS
