@@ -17,6 +17,7 @@ import yaml
 from harness.emulator.servers import jail
 from tests.support import emulator_kit as kit
 from tests.support.builds import harness
+from tests.support.servers import needs
 
 
 def start(*argv: str) -> subprocess.Popen[str]:
@@ -70,6 +71,7 @@ def test_a_served_board_answers_an_ssh_client_and_is_gone_after_it_is_stopped(se
 
 
 def test_what_it_prints_is_an_entry_for_the_inventory() -> None:
+    needs("sshd")
     process = start("emu-x5")
     assert process.stdout is not None
     lines = []
