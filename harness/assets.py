@@ -16,4 +16,4 @@ def asset(relative: str) -> Path:
         candidate = root / relative
         if candidate.exists():
             return candidate
-    raise FileNotFoundError(f"{relative} is not in this installation of harness")
+    raise FileNotFoundError(f"{relative} missing in this installation of harness")

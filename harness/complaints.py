@@ -24,11 +24,11 @@ def explain(complaint: Mapping[str, object], key: str) -> tuple[str, str] | None
     """
     kind, value = str(complaint["type"]), complaint["input"]
     if key == "[key]":
-        return f"the name {value!r} is read by YAML as {_type_of(value)}", "put it in quotes, as it stands in the file"
+        return f"YAML reads the name {value!r} as {_type_of(value)}", "put it in quotes"
     wanted = _WANTED.get(kind)
     if wanted is None:
         return None
-    return f"{wanted} is wanted, this is {_type_of(value)}: {value!r}", _hint(kind, key, value)
+    return f"expected {wanted}, got {_type_of(value)}: {value!r}", _hint(kind, key, value)
 
 
 def _hint(kind: str, key: str, value: Any) -> str:

@@ -45,7 +45,7 @@ def load_file(path: Path, model: type[Model]) -> Model:
         raise ConfigError(f"{path}: cannot be read ({error})", "give a YAML file in UTF-8") from error
     root = compose(text, str(path))
     if root is None:
-        raise ConfigError(f"{path}: the file is empty", f"it needs `{next(iter(model.model_fields))}:`")
+        raise ConfigError(f"{path}: empty file", f"add `{next(iter(model.model_fields))}:`")
     _refuse_repeated_keys(path, root)
     _refuse_secrets(path, root)
     try:
@@ -68,7 +68,9 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
     for key, _ in pairs(node):
         line = line_at(key)
         if key.value in seen:
-            raise ConfigError(f"{path}:{line}: key {key.value!r} stands twice, first in line {seen[key.value]}")
+            raise ConfigError(
+                f"{path}:{line}: duplicate key {key.value!r} (first at line {seen[key.value]})", "remove one of them"
+            )
         seen[key.value] = line
     for child in _children(node):
         _refuse_repeated_keys(path, child)
@@ -78,8 +80,8 @@ def _refuse_secrets(path: Path, node: yaml.Node) -> None:
     for key, value in pairs(node):
         if isinstance(key.value, str) and any(word in key.value.lower() for word in SECRET_WORDS):
             raise ConfigError(
-                f"{path}:{line_at(key)}: {key.value!r}: secrets do not belong in this file",
-                "use a key (`identity:`), the ssh agent, or the environment variable HARNESS_PASSWORD_<BOARD>",
+                f"{path}:{line_at(key)}: {key.value!r}: no secrets allowed in this file",
+                "use a key (`identity:`), the ssh agent, `harness boards password`, or HARNESS_PASSWORD_<BOARD>",
             )
         _refuse_secrets(path, value)
 
@@ -96,11 +98,17 @@ def _readable(path: Path, root: yaml.Node, model: type[BaseModel], error: Valida
         message = f"{path}:{line}: {where}: unknown key {place[-1]!r}"
         return ConfigError(message, _did_you_mean(str(place[-1]), _known_keys(model, place[:-1])))
     if first["type"] == "missing":
-        return ConfigError(f"{path}:{line}: {'.'.join(map(str, place[:-1])) or 'the file'}: {place[-1]!r} is missing")
+        within = "".join(f"{part}." for part in place[:-1])[:-1]
+        return ConfigError(
+            f"{path}:{line}: {within}{': ' if within else ''}missing key {place[-1]!r}", f"add `{place[-1]}:`"
+        )
     if told := explain(first, str(place[-1])):
         where = where.removesuffix(".[key]")
         return ConfigError(f"{path}:{line}: {where}: {told[0]}", told[1])
-    return ConfigError(f"{path}:{line}: {where}: {first['msg']}, found {first['input']!r}", _nearest_word(first))
+    if nearest_word := _nearest_word(first):
+        return ConfigError(f"{path}:{line}: {where}: unknown {place[-1]} {first['input']!r}", nearest_word)
+    wanted = first["msg"].replace("Input should be ", "expected a value ")
+    return ConfigError(f"{path}:{line}: {where}: {wanted}, got {first['input']!r}")
 
 
 def _nearest_word(complaint: Mapping[str, object]) -> str:

@@ -51,7 +51,7 @@ def built_in(wing: str, contract: type[Part]) -> dict[str, Part]:
     found = {name: import_module(f"harness.{wing}.{name}.vendor").VENDOR for name in names(wing)}
     strangers = [name for name, part in found.items() if not isinstance(part, contract)]
     if strangers:
-        raise TypeError(f"harness/{wing}/{strangers[0]}/vendor.py: VENDOR is no {contract.__name__}")
+        raise TypeError(f"harness/{wing}/{strangers[0]}/vendor.py: VENDOR is not a {contract.__name__}")
     return found
 
 
@@ -65,7 +65,7 @@ def added(wing: str, contract: type[Part]) -> dict[str, Part]:
                 found[one.name] = part
             elif part is not None:
                 raise packages.broken(
-                    one, "vendor", f"its {wing} is a {type(part).__name__}, a {contract.__name__} is wanted"
+                    one, "vendor", f"its {wing} is a {type(part).__name__}, expected a {contract.__name__}"
                 )
         except ConfigError as error:
             packages.leave_out(error)
@@ -83,7 +83,7 @@ def _vendor(one: packages.Given) -> object:
     if len(those) > 1:
         raise packages.twice(those, "vendor")
     if any((PACKAGE / wing / one.name / "vendor.py").exists() for wing in Vendor.__match_args__):
-        raise packages.broken(one, "vendor", "harness has one of that name itself")
+        raise packages.broken(one, "vendor", "harness already has one of that name")
     return packages.load(one, "vendor", Vendor)
 
 

@@ -33,7 +33,7 @@ class Quotas:
         """Errors: BoardError for more files or bytes, with both figures and the key of hosts.yaml."""
         for what, is_there, limit in (("files", len(sizes), self.max_files), ("bytes", sum(sizes), self.max_bytes)):
             if is_there > limit:
-                raise BoardError(f"{where}: {is_there} {what}, at most {limit}", f"raise `limits: max_{what}`")
+                raise BoardError(f"{where}: {is_there} {what}, limit {limit}", f"raise `limits: max_{what}`")
 
     def fit(self, where: str, sizes: Collection[int], *, must: bool) -> bool:
         """Whether they fit. Errors: BoardError where they must and do not."""
@@ -85,13 +85,13 @@ class Unpacker:
             if header == bytes(BLOCK):
                 padding += BLOCK
                 if padding > PADDING_LIMIT_BYTES:
-                    raise BoardError("the board sends zeros without end in place of files", "is its `tar` whole?")
+                    raise BoardError("the board sends endless zeros instead of files", "check the board's `tar`")
                 continue
             padding = 0
             name, size, kind = _read_header(header)
             headers_left -= BLOCK + (size if kind in (b"L", b"x", b"g") else 0)
             if headers_left < 0:  # a little gzip holds any amount of them
-                raise BoardError("the board sends names without end in place of files", "is its `tar` whole?")
+                raise BoardError("the board sends endless names instead of files", "check the board's `tar`")
             if kind in (b"L", b"x", b"g"):
                 text = source.take_padded(size, HEADER_LIMIT_BYTES)
                 if kind == b"L":
@@ -121,9 +121,9 @@ class Unpacker:
         if name in self.files:
             raise BoardError(f"the board sent {name!r} twice", _HOSTILE)
         if self.sizes is not None and name not in self.sizes:
-            raise BoardError(f"the board sent {name!r}, which nobody asked for", _HOSTILE)
+            raise BoardError(f"the board sent {name!r}, which was not requested", _HOSTILE)
         if self.sizes is not None and size > self.sizes[name]:
-            raise BoardError(f"{name!r} has grown while it was read: {self.sizes[name]} bytes, now {size}", _RUNNING)
+            raise BoardError(f"{name!r} grew during the download: {self.sizes[name]} bytes, now {size}", _RUNNING)
         if len(self.files) >= self.quotas.max_files:
             raise BoardError(f"more than {self.quotas.max_files} files", "raise `limits: max_files` of the board")
         if self.total_bytes + size > self.quotas.max_bytes:
@@ -146,8 +146,8 @@ class Unpacker:
         return digest.hexdigest()
 
 
-_HOSTILE = "is something else running on this board? Look at the folder on it"
-_RUNNING = "is a tool still running on the board?"
+_HOSTILE = "check whether something else is running on this board"
+_RUNNING = "check whether a tool is still running on the board"
 
 
 class _Source:
@@ -162,7 +162,7 @@ class _Source:
             if not self._rest:
                 self._rest = memoryview(next(self._pieces, b""))
                 if not self._rest:
-                    raise BoardError("the stream of files from the board ended in the middle of one", _RUNNING)
+                    raise BoardError("the download ended in the middle of a file", _RUNNING)
             piece = self._rest[:count]
             self._rest = self._rest[len(piece) :]
             count -= len(piece)
@@ -193,7 +193,7 @@ def _read_header(header: bytes) -> tuple[bytes, int, bytes]:
     """Name, size and type of a ustar or GNU header. Errors: BoardError when the checksum is wrong."""
     stated = _octal(header[148:156])
     if stated != sum(header[:148]) + 8 * 32 + sum(header[156:]):
-        raise BoardError("the board sent something that is not a tar archive", "is its `tar` whole?")
+        raise BoardError("the board did not send a tar archive", "check the board's `tar`")
     name = header[:100].split(b"\0", 1)[0]
     prefix = header[345:500].split(b"\0", 1)[0]
     if prefix and header[257:263] == b"ustar\0":
@@ -213,7 +213,7 @@ def _number(text: bytes) -> int:
 def _octal(text: bytes) -> int:
     digits = text.strip(b" \0")
     if not digits or set(digits) - set(b"01234567"):
-        raise BoardError("the board sent a damaged tar archive", "is its `tar` whole?")
+        raise BoardError("the board sent a damaged tar archive", "check the board's `tar`")
     return int(digits, 8)
 
 
@@ -222,13 +222,13 @@ def _pax_path(text: bytes) -> bytes | None:
     while text:
         length_text, _, _ = text.partition(b" ")
         if not length_text.isdigit() or not 0 < int(length_text) <= len(text):
-            raise BoardError("the board sent a damaged pax header", "is its `tar` whole?")
+            raise BoardError("the board sent a damaged pax header", "check the board's `tar`")
         record, text = text[: int(length_text)], text[int(length_text) :]
         key, _, value = record[len(length_text) + 1 :].rstrip(b"\n").partition(b"=")
         if key == b"path":
             return value
         if key == b"size":
-            raise BoardError("the board sent a pax size, which its tar has no need of", _HOSTILE)
+            raise BoardError("the board sent an unexpected pax size", _HOSTILE)
     return None
 
 
@@ -239,5 +239,5 @@ def member_name(name: str) -> str:
     """A member's name without its leading `./`. Errors: BoardError when it could lead out of the folder."""
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or not name:
-        raise BoardError(f"the board sent the file name {name!r}, which leads out of its folder", _HOSTILE)
+        raise BoardError(f"the board sent the file name {name!r}, outside its folder", _HOSTILE)
     return "/".join(part for part in parts if part not in ("", "."))

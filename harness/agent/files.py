@@ -167,7 +167,7 @@ class BoardFiles:
     ) -> dict[str, str]:
         missing = [name for name in names if name not in known]
         if missing:
-            raise BoardError(f"{self.link.where}: there is no file {printable(missing[0])!r} in {folder} on the board")
+            raise BoardError(f"{self.link.where}: no file {printable(missing[0])!r} in {folder} on the board")
         landing.quotas.hold(self.link.where, [known[name].size_bytes for name in names])
         make_folder(landing.folder, landing.root)
         got = self._collect(folder, dict.fromkeys(names), known, landing)
@@ -255,7 +255,7 @@ class BoardFiles:
         try:
             digest = md5_of_file(target)
         except OSError as error:
-            raise LinkError(f"{target}: cannot read what was just pulled: {error}") from error
+            raise LinkError(f"{target}: cannot read the downloaded file: {error}") from error
         return {name: (stored, digest)}
 
     def _refuse_changing(
@@ -270,15 +270,15 @@ class BoardFiles:
         for name in names:
             if name not in got:
                 raise BoardError(
-                    f"{self.link.where}: {printable(name)!r} was deleted from {folder} while it was pulled"
+                    f"{self.link.where}: {printable(name)!r} was deleted from {folder} during the download"
                 )
             stored, md5 = got[name]
             if md5 != known[name].md5:
                 remove_file(landing.folder / stored, landing.root or landing.folder)
                 raise BoardError(
-                    f"{self.link.where}: {printable(name)!r} in {folder} changes while it is pulled (md5 "
+                    f"{self.link.where}: {printable(name)!r} in {folder} changed during the download (md5 "
                     f"{known[name].md5 or 'unreadable'} on the board, {md5} here)",
-                    "is a tool still running on the board?",
+                    "check whether a tool is still running on the board",
                 )
 
 

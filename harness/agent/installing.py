@@ -38,7 +38,10 @@ def install(run: Run, where: str, work: str) -> tuple[bool, str, str]:
     if state != "whole":
         state, place = _place(run, where, work, digest, "send", script)
     if state != "whole" or not place.startswith("/"):
-        raise AgentError(f"{where}: the agent arrives damaged in {work}", "is the disk of the board full?")
+        raise AgentError(
+            f"{where}: the agent is damaged after upload to {work}",
+            "check the board's free space: harness boards check",
+        )
     return damaged, place, f"{place}/agent/agent-{digest}.sh"
 
 
@@ -52,12 +55,12 @@ def _place(run: Run, where: str, given: str, digest: str, verb: str, stdin: byte
     if done.code == 0 and len(lines) > 3 and lines[-3] in ("whole", "absent", "damaged"):
         raise BoardError(
             f"{where}: the login shell prints text before every command: {printable(lines[0])!r}",
-            "make ~/.bashrc (or /etc/profile) on the board silent for shells that are not interactive",
+            "make ~/.bashrc (or /etc/profile) on the board print nothing in non-interactive shells",
         )
     if done.code != 0 or len(lines) != 3:
         said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {done.code}"
         raise BoardError(
             f"{where}: cannot use the work folder {given!r}: {said}",
-            "choose another `work:` folder in hosts.yaml: writable, with space",
+            "set another `work:` folder in hosts.yaml, writable and with free space",
         )
     return lines[0], lines[1]

@@ -26,9 +26,9 @@ def job_text(
 ) -> bytes:
     """A job as the agent reads it. Errors: AskedWrongly, InputError for what cannot be run."""
     if not invocation.argv:
-        raise AskedWrongly("there is no command to run")
+        raise AskedWrongly("no command to run")
     if timeout_s <= 0:
-        raise InputError(f"a time limit of {timeout_s:g} s", "give a positive number of seconds (--timeout)")
+        raise InputError(f"invalid time limit of {timeout_s:g} s", "give a positive number of seconds (--timeout)")
     lines = [f"arg={escape(word)}" for word in invocation.argv]
     lines += [f"env={name}={escape(value)}" for name, value in _checked(invocation.environment).items()]
     lines += [f"folder={escape(folder)}", f"timeout_s={max(1, round(timeout_s))}"]
@@ -39,7 +39,7 @@ def job_text(
 def _checked(environment: Mapping[str, str]) -> Mapping[str, str]:
     for name in environment:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise AskedWrongly(f"{name!r} is not a name of an environment variable")
+            raise AskedWrongly(f"{name!r} is not a valid environment variable name")
     return environment
 
 
@@ -83,23 +83,24 @@ class Jobs:
         state = self.poll(token, 1)
         while state.state == "running":
             if time.monotonic() > overdue_at:
-                said = f"the board says that the tool still runs, {OVERTIME_S:g} s after it was to end it"
+                said = f"the board did not stop the tool within {OVERTIME_S:g} s of its time limit"
                 raise BoardError(
-                    f"{self._link.where}: {said}", "do its /proc/uptime and its `kill` work? Restart the board"
+                    f"{self._link.where}: {said}", "check /proc/uptime and `kill` on the board, or reboot it"
                 )
             if tell:
                 tell(f"{state.duration_s:.0f} s, {state.log_bytes} bytes of log")
             state = self.poll(token, WATCH_S)
         if state.state == "log_limit":
             raise ToolError(
-                f"{self._link.where}: the tool printed without end and was ended", "look at the log in the run folder"
+                f"{self._link.where}: the tool exceeded the output limit and was stopped",
+                "see the log in the run folder",
             )
         if state.state == "rebooted":
-            raise rebooted(f"{self._link.where}: the run did not end: the board was rebooted")
+            raise rebooted(f"{self._link.where}: the run was lost: the board rebooted")
         if state.state == "lost":
             raise BoardError(
-                f"{self._link.where}: the run did not end: its supervisor was killed on the board",
-                "is it short of memory? See its kernel log",
+                f"{self._link.where}: the run was lost: its supervisor was killed on the board",
+                "check the board's memory, and its kernel log",
             )
         return state
 
@@ -115,7 +116,7 @@ class Jobs:
         """Temperatures, frequencies and loads now. Errors: AgentError where the board tells none."""
         found = words.read_samples(self._link.ask("sense").rest)
         if not found:
-            raise AgentError(f"{self._link.where}: the agent sensed nothing")
+            raise AgentError(f"{self._link.where}: the agent read no sensors")
         return found[0]
 
     def clocks(self) -> Clocks:

@@ -64,7 +64,7 @@ class Lease:
         done = self.link.run(["sh", "-c", _BOOT_ID], ASK_TIMEOUT_S, None)
         now = words.boot_id(done.out.decode("ascii", "replace").strip())
         if self.link.lease_boot and now and now != self.link.lease_boot:
-            raise words.rebooted(f"{self.link.where}: the board was rebooted meanwhile")
+            raise words.rebooted(f"{self.link.where}: the board rebooted during the run")
 
     def renew(self, seconds: int) -> str:
         """Hold the board for `seconds` from now; gives the new token. Errors: BoardError when the lease is over."""

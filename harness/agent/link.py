@@ -114,8 +114,8 @@ class AgentLink:
             said = printable((done.err or done.out).decode("utf-8", "replace").strip())
             gone = done.code in GONE and not done.out
             raise (AgentGone if gone else AgentError)(
-                f"{self.where}: the agent gave no whole answer to {verb!r} (exit code {done.code}): {said}",
-                "is the board out of memory or processes, or its work folder gone? Try again",
+                f"{self.where}: incomplete answer of the agent to {verb!r} (exit code {done.code}): {said}",
+                "check the board's memory, processes and work folder, then retry",
             )
         if answer.error:
             raise refusal(self.where, verb, answer)

@@ -54,7 +54,7 @@ def inflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
     unzip = zlib.decompressobj(31)
     for piece in pieces:
         if unzip.eof:  # zlib would keep what follows, without end
-            raise BoardError("the board sent something after the end of a compressed stream", "is its `gzip` whole?")
+            raise BoardError("the board sent data after the end of a compressed stream", "check the board's `gzip`")
         while piece:
             try:
                 out = unzip.decompress(piece, PIECE_BYTES)

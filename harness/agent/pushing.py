@@ -118,8 +118,8 @@ class BoardCache:
         if total > self.limit_bytes:
             raise ConfigError(
                 f"{self.link.where}: this run needs {total} bytes in the board's cache ({_list_of(sizes)}), "
-                f"and its limit is {self.limit_bytes}",
-                f"raise it in hosts.yaml, to {total} or more: `limits: {{cache_bytes: {total}}}`",
+                f"limit {self.limit_bytes}",
+                f"set in hosts.yaml: `limits: {{cache_bytes: {total}}}`",
             )
 
     def _cached_sizes(self) -> set[int]:
@@ -256,7 +256,7 @@ class _Push:
                 elif error.word not in ("offset", "partial"):
                     raise
             if still >= STANDSTILL:
-                raise BoardError(f"{self.cache.link.where}: pushing {self.path.name} does not get on", "try again")
+                raise BoardError(f"{self.cache.link.where}: the upload of {self.path.name} makes no progress", "retry")
         return self._sent
 
     def _offset(self) -> int | None:

@@ -55,14 +55,14 @@ def hash_valid(
             for piece in stream:
                 out += piece
                 if len(out) > limit:
-                    raise BoardError(f"{link.where}: an endless answer to 'valid'", "is its python3 a python3?")
+                    raise BoardError(f"{link.where}: endless answer to 'valid'", "check the board's python3")
             return Done(-1 if stream.code is None else stream.code, bytes(out), stream.err)
 
     done = link.patience.retry(look, timeout_s + link.patience.limit_s)
     answer = link.check(done, "valid")
     if answer.number("code") != 0:
         said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {answer.find('code')}"
-        raise BoardError(f"{link.where}: the board's {PYTHON} cannot hash: {said}", "--pull all needs no Python")
+        raise BoardError(f"{link.where}: the board's {PYTHON} cannot hash: {said}", "use --pull all (needs no Python)")
     return read_valid(answer, files)
 
 

@@ -143,7 +143,7 @@ class Answer:
         """A value that must be there. Errors: AgentError."""
         found = self.all(key)
         if len(found) != 1:
-            raise AgentError(f"the agent's answer has {len(found)} values of {key!r}, not one")
+            raise AgentError(f"the agent's answer has {len(found)} values of {key!r}, expected one")
         return found[0]
 
     def number(self, key: str) -> int | None:
@@ -153,7 +153,7 @@ class Answer:
 def escape(text: str) -> str:
     """Text as the agent reads it: bytes that are not plain as \\0ooo. Errors: AskedWrongly for NUL."""
     if "\0" in text:
-        raise AskedWrongly(f"a NUL character cannot be given to the board: {text!r}")
+        raise AskedWrongly(f"NUL character in an argument for the board: {text!r}")
     return "".join(chr(byte) if byte in _PLAIN else f"\\0{byte:03o}" for byte in os.fsencode(text))
 
 
@@ -183,22 +183,28 @@ def read_answer(out: bytes) -> Answer:
 
 
 REBOOTED = "rebooted"  # the word of a refusal
-REBOOTED_HINT = "a power cut, or somebody restarted it: see its power, and its kernel log"
+REBOOTED_HINT = "check its power supply and its kernel log"
 
 _HINTS = {
-    "cannot_write": ("the board cannot write {detail}", "choose another `work:` folder in hosts.yaml, or free space"),
-    "no_space": ("no space on the board: {detail}", "free some: harness boards clean NAME, or another `work:` folder"),
-    "busy": ("{detail}", "wait for it, or take a lease: harness boards lease NAME"),
-    "leased": ("the board is leased: {detail}", "wait for it with --wait SECONDS, or ask the holder"),
-    "rebooted": ("the board was rebooted meanwhile", REBOOTED_HINT),
-    "stale_lease": ("this lease is over: {detail}", "take a new one: harness boards lease NAME"),
-    "folder_exists": (
-        "{detail} exists on the board, and what lies in it is no result of this run",
-        "remove what earlier runs left: harness boards clean NAME",
+    "cannot_write": ("the board cannot write {detail}", "set another `work:` folder in hosts.yaml, or free space"),
+    "no_space": (
+        "no space on the board: {detail}",
+        "free space: harness boards clean NAME, or set another `work:` folder",
     ),
-    "no_such_folder": ("there is no folder {detail} on the board", "was the board rebooted or cleaned meanwhile?"),
-    "no_such_run": ("the board does not know the run {detail}", "was the board rebooted or cleaned meanwhile?"),
-    "lacking": ("the board has no {detail}", "harness needs them there: install them; one busybox has them all"),
+    "busy": ("{detail}", "wait for it, or take a lease: harness boards lease NAME --minutes N"),
+    "leased": ("the board is leased: {detail}", "wait for it with --wait SECONDS, or ask the holder"),
+    "rebooted": ("the board rebooted during the run", REBOOTED_HINT),
+    "stale_lease": ("the lease has ended: {detail}", "take a new one: harness boards lease NAME --minutes N"),
+    "folder_exists": (
+        "{detail} already exists on the board and is not of this run",
+        "delete old runs: harness boards clean NAME",
+    ),
+    "no_such_folder": (
+        "no folder {detail} on the board",
+        "the board may have been rebooted or cleaned; start a new run",
+    ),
+    "no_such_run": ("no run {detail} on the board", "the board may have been rebooted or cleaned; start a new run"),
+    "lacking": ("missing on the board: {detail}", "install the program; busybox has all that are needed"),
 }
 
 
@@ -286,7 +292,7 @@ def read_state(answer: Answer) -> RunState:
     """Errors: AgentError for a state that does not exist."""
     state = answer.text("state")
     if state not in _STATES:
-        raise AgentError(f"the agent told an unknown state {printable(state)!r}")
+        raise AgentError(f"the agent reported an unknown state {printable(state)!r}")
     return RunState(
         state=state,
         exit_code=answer.number("code") if state not in ("running", "rebooted", "lost") else None,

@@ -92,10 +92,10 @@ def asked_board(name: str, login: str, **given: Any) -> Board:
     """The board that a command line means, its platform still open (""). Errors: AskedWrongly."""
     address = read_address(login)
     if address is None:
-        raise AskedWrongly(f"{login!r} is no login", f"harness boards add {name} root@192.168.1.10")
+        raise AskedWrongly(f"{login!r} is not a valid login", f"harness boards add {name} root@192.168.1.10")
     port = given.get("port") or 0
     if address.port and port and address.port != port:
-        raise AskedWrongly(f"{login!r} and --port {port} name two ports", "give one of them")
+        raise AskedWrongly(f"{login!r} and --port {port} give two ports", "give one")
     for wrong in complaints(name, "", "", "ssh", address.host):
         if wrong.key == "platform":
             continue
@@ -120,7 +120,7 @@ def known_already(board: Board, hosts: Path | None) -> Board | None:
     login = f"{board.user}@{board.address}" if board.user else board.address
     shown = f"{known.user}@{known.address}:{known.port}" if known.user else f"{known.address or 'this PC'}:{known.port}"
     raise ConfigError(
-        f"{where}: there is a board {board.name!r} already, at {shown}",
+        f"{where}: board {board.name!r} already exists, at {shown}",
         f"harness boards add {free} {login}" + (f" --port {board.port}" if board.port != 22 else ""),
     )
 
@@ -132,7 +132,7 @@ def target_file(hosts: Path | None) -> Path:
     """
     if hosts is not None and not hosts.exists():
         if not hosts.parent.is_dir():
-            raise ConfigError(f"{hosts}: no such folder for an inventory", "make it first")
+            raise ConfigError(f"{hosts}: no such folder", "create it")
         return hosts
     return inventory.find_hosts(hosts) or Path("hosts.yaml")
 
@@ -162,7 +162,7 @@ def agree_on_keys(board: Board, agree: Agree, prompt: Prompt | None) -> None:
 def add(board: Board, platform: str, work: str, tell: Tell, prompt: Prompt | None = None) -> Added:
     """Connect, look, choose, try; nothing is written yet. Errors: HarnessError."""
     with open_board(board, prompt) as (reached, transport):
-        tell("looking at the board")
+        tell("probing the board")
         seen = _look(transport)
         guess = _choose(recognise.guesses(seen), platform, reached.name)
         answers = {name: _ask(transport, argv) for name, argv in guess.ask.items()}
@@ -173,7 +173,7 @@ def add(board: Board, platform: str, work: str, tell: Tell, prompt: Prompt | Non
         agent = Agent.of(transport, found.work, found.limits)
         agent.install()
         facts = agent.hello(tools=(), path=found.tools)
-        tell("a tiny run")
+        tell("test run")
         trial = _try(agent, transport, board.name, tell)
     entries = tuple(_entries(found, guess, facts, why))
     return Added(found, guess, facts, _versions(answers), trial, entries, notes=notes)
@@ -186,8 +186,8 @@ def _look(transport: Transport) -> Seen:
     if not seen.whole:
         said = printable((done.err or done.out).decode("utf-8", "replace"))
         raise BoardError(
-            f"{transport.where}: its shell did not answer as one (exit code {done.code}): {said or 'it said nothing'}",
-            "is the login a shell of a Linux board?",
+            f"{transport.where}: no usable shell (exit code {done.code}): {said or 'no output'}",
+            "check that the login gives a Linux shell",
         )
     return seen
 
@@ -195,11 +195,11 @@ def _look(transport: Transport) -> Seen:
 def _choose(found: list[Guess], platform: str, name: str) -> Guess:
     if platform:
         named = next((guess for guess in found if guess.platform == platform), None)
-        return named or Guess(platform, "", "", "named by --platform; the board shows nothing of it", 0)
+        return named or Guess(platform, "", "", "given by --platform; not detected on the board", 0)
     if not found or found[0].certainty == 0:
         seen = "; ".join(guess.evidence for guess in found) or "nothing"
         raise AskedWrongly(
-            f"{name}: what it is cannot be told ({seen})", f"name it: --platform {', '.join(platforms.names())}"
+            f"{name}: platform not detected ({seen})", f"give it: --platform {', '.join(platforms.names())}"
         )
     return found[0]
 
@@ -221,7 +221,7 @@ def _found(board: Board, guess: Guess, seen: Seen) -> tuple[Board, tuple[str, ..
     """The board with what was recognised; one that the emulator plays says so itself and is marked."""
     played = _mark(seen)
     soc = guess.soc or (printable(str(played.get("soc", "")), 40) if played else "")
-    notes = ("this board is played by the emulator: no time of its accelerator is a measurement",) if played else ()
+    notes = ("emulated board: accelerator times are estimates, not measurements",) if played else ()
     return replace(
         board,
         platform=guess.platform,
@@ -248,11 +248,9 @@ def _room(transport: Transport, asked: str, usual: str) -> tuple[str, str]:
     rows = [line.split("\t") for line in done.out.decode("utf-8", "replace").splitlines()]
     free = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[0] in places and row[1].isdigit()}
     if not free:
-        raise BoardError(
-            f"{transport.where}: none of {', '.join(places)} can be written", "name a folder: --work /path"
-        )
+        raise BoardError(f"{transport.where}: none of {', '.join(places)} is writable", "give a folder: --work /path")
     chosen = next((place for place in free if free[place] >= ENOUGH_KB), max(free, key=lambda place: free[place]))
-    in_memory = "; in memory: gone after a reboot" if chosen.startswith("/tmp") else ""
+    in_memory = "; in RAM, lost at reboot" if chosen.startswith("/tmp") else ""
     return chosen, f"{free[chosen] // 1024} MB free{in_memory}"
 
 
@@ -278,8 +276,8 @@ def _try(agent: Agent, transport: Transport, name: str, tell: Tell) -> Trial:
         transport.run(["rm", "-f", put.path], timeout_s=ASK_TIMEOUT_S)
     if state.exit_code != 0 or put.md5 not in said:
         raise BoardError(
-            f"{transport.where}: the tiny run went wrong (exit code {state.exit_code}): {printable(said)[:200]}",
-            f"see what answers: ssh {transport.where.rpartition(':')[0]}",
+            f"{transport.where}: the test run failed (exit code {state.exit_code}): {printable(said)[:200]}",
+            f"check by hand: ssh {transport.where.rpartition(':')[0]}",
         )
     return Trial(TRIAL_BYTES, round(push_s, 3), round(run_s, 3))
 
@@ -293,16 +291,16 @@ def _entries(board: Board, guess: Guess, facts: BoardFacts, why_work: str) -> li
     image = guess.facts.get("image", "")
     rows = [
         Entry("platform", board.platform, guess.evidence),
-        Entry("soc", board.soc, guess.soc_evidence or "as the played board says"),
-        Entry("emulated", board.emulated is not None, "played: no time of its accelerator is a measurement"),
+        Entry("soc", board.soc, guess.soc_evidence or "reported by the emulated board"),
+        Entry("emulated", board.emulated is not None, "emulated: accelerator times are estimates"),
         Entry("address", board.address, system + (f", image {image}" if image else "")),
         Entry("port", board.port),
         Entry("user", board.user),
         Entry("identity", board.identity),
         Entry("jump", board.jump),
         Entry("work", board.work, why_work),
-        Entry("tools", list(board.tools), "put before PATH"),
-        Entry("libraries", list(board.libraries), "put before LD_LIBRARY_PATH"),
+        Entry("tools", list(board.tools), "prepended to PATH"),
+        Entry("libraries", list(board.libraries), "prepended to LD_LIBRARY_PATH"),
         Entry("options", dict(board.options)),
     ]
     usual = {"port": 22, "work": Board.work}
@@ -318,7 +316,7 @@ def write(added: Added, file: Path) -> Added:
         before = file.read_bytes().decode("utf-8") if file.is_file() else ""
         text = with_board(before, name, added.entries, comment) if before.strip() else new_file(lines)
     except (NotSafe, UnicodeDecodeError) as error:
-        note = f"{file} was not changed: {error}; under its `boards:` belongs"
+        note = f"{file} was not changed: {error}; add this under its `boards:`"
         return replace(added, text="\n".join(lines), notes=(*added.notes, note))
     mode = file.stat().st_mode & 0o7777 if file.is_file() else None
     with output_file(file) as sink:

@@ -79,21 +79,23 @@ def _of_name(name: str) -> Iterator[Complaint]:
     if not BOARD_NAME.fullmatch(name):
         better = re.sub(r"[^\w.\-]+", "-", name).strip("-.")[:80] or "board-01"
         yield Complaint(
-            "", f"{name!r} is no name for a board: letters, digits, '-', '_' and '.' are", f"for example `{better}:`"
+            "", f"invalid board name {name!r}: use letters, digits, '-', '_' and '.'", f"for example `{better}:`"
         )
 
 
 def _of_address(text: str) -> Iterator[Complaint]:
     read = read_address(text)
     if read is None:
-        yield Complaint("address", f"{text!r} is no address", "a host name or an IP address: `address: 192.168.1.10`")
+        yield Complaint(
+            "address", f"invalid address {text!r}", "give a host name or IP address: `address: 192.168.1.10`"
+        )
         return
     if read.host == text:
         return
     keys = [f"`address: {read.host}`"]
     keys += [f"`user: {read.user}`"] if read.user else []
     keys += [f"`port: {read.port}`"] if read.port else []
-    yield Complaint("address", f"{text!r} is more than an address", f"write {', '.join(keys)}")
+    yield Complaint("address", f"{text!r} is not only an address", f"write {', '.join(keys)}")
 
 
 def _of_soc(platform: str, soc: str) -> Iterator[Complaint]:
@@ -102,7 +104,5 @@ def _of_soc(platform: str, soc: str) -> Iterator[Complaint]:
         return
     other = socs.platform_of(soc)
     near = get_close_matches(soc.lower(), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"its socs: {', '.join(known)}"
-    yield Complaint(
-        "soc", f"platform {platform} knows no soc {soc!r}", f"`platform: {other}` has it" if other else hint
-    )
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    yield Complaint("soc", f"platform {platform} has no soc {soc!r}", f"`platform: {other}` has it" if other else hint)

@@ -42,7 +42,7 @@ def block(name: str, entries: Sequence[Entry], comment: str, indent: int = 2) ->
 def new_file(lines: Sequence[str]) -> str:
     """A file that holds one board."""
     head = [
-        "# The boards of a lab, made by `harness boards add`. What else may stand here: hosts.example.yaml of harness.",
+        "# Board inventory, created by `harness boards add`. All keys: see harness's hosts.example.yaml.",
         "# No passwords here: use a key, the ssh agent, or the keyring (harness boards password NAME).",
         "boards:",
     ]
@@ -73,7 +73,7 @@ def _boards(text: str) -> yaml.Node:
         raise NotSafe(error.message) from error
     found = [pair for pair in pairs(root) if pair[0].value == "boards"]
     if not found or (isinstance(root, yaml.MappingNode) and root.flow_style):
-        raise NotSafe("it has no key `boards:` of its own line")
+        raise NotSafe("it has no top-level key `boards:`")
     key, value = found[0]
     if isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
         return value
@@ -107,10 +107,10 @@ def _hold(before: str, after: str, name: str, entries: Sequence[Entry]) -> None:
     try:
         old, new = yaml.safe_load(before), yaml.safe_load(after)
     except yaml.YAMLError as error:
-        raise NotSafe(f"with the board in it, it would not be YAML any more ({str(error).splitlines()[0]})") from error
+        raise NotSafe(f"with the board added it would not be valid YAML ({str(error).splitlines()[0]})") from error
     wanted = dict(old.get("boards") or {}) | {name: {entry.key: entry.value for entry in entries}}
     if new != {**old, "boards": wanted}:
-        raise NotSafe("its form is one that an edit as text would change the meaning of")
+        raise NotSafe("a text edit would change the meaning of its other entries")
 
 
 def _commented(text: str, comment: str) -> str:

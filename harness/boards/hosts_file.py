@@ -84,7 +84,7 @@ def _board(path: Path, name: str, entry: BoardFile) -> Board:
     kind = hosts_checks.kind_of(entry.transport)
     if kind.needs_address and not entry.address:
         raise ConfigError(
-            f"{path}: boards.{name}: transport {entry.transport} needs an address",
+            f"{path}: boards.{name}: transport {entry.transport} needs `address:`",
             "add `address: 192.168.1.10`",
         )
     values = entry.model_dump(exclude={"limits", "shared_folder"})

@@ -21,8 +21,11 @@ def find_hosts(given: Path | None = None) -> Path | None:
         if named:
             path = Path(named)
             if not path.is_file():
-                what = "a folder, not an inventory file" if path.is_dir() else "no such file"
-                raise ConfigError(f"{path}: {what} (from {source})", "copy hosts.example.yaml")
+                what = "is a folder, expected an inventory file" if path.is_dir() else "no such file"
+                raise ConfigError(
+                    f"{path}: {what} (from {source})",
+                    "create it: harness boards add NAME USER@HOST, or copy hosts.example.yaml",
+                )
             return path
     for path in (Path("hosts.yaml"), config_folder() / "hosts.yaml"):
         if path.is_file():
@@ -50,7 +53,7 @@ def _of_file(given: Path | None) -> dict[str, Board]:
             line = config.line_of(file, ("boards", name))
             raise ConfigError(
                 f"{file}:{line}: boards: {name!r} is the name of a built-in emulated board",
-                f"its runs would be taken for the played board's: name it otherwise, for example `my-{name}:`",
+                f"use another name, for example `my-{name}:`",
             )
     return own
 
@@ -66,7 +69,8 @@ def find_board(name: str, given: Path | None = None) -> Board:
     if name in boards:
         return boards[name]
     file = find_hosts(given)
-    place = str(file) if file else "the built-in boards (there is no hosts.yaml)"
-    hint = config.nearest(name, boards)
-    more = "" if file else "; for boards of your own copy hosts.example.yaml to ./hosts.yaml"
+    place = str(file) if file else "the built-in boards (no hosts.yaml found)"
+    own = _of_file(given)
+    hint = config.nearest(name, [*own, *(one for one in boards if one not in own)])
+    more = "" if file else "; add a board: harness boards add NAME USER@HOST"
     raise ConfigError(f"no board {name!r} in {place}", hint + more)

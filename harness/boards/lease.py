@@ -56,7 +56,7 @@ def _taken(lease: Lease, nonce: str, ends_at: float, tell: Callable[[str], None]
 def _wait_until_free(lease: Lease, ends_at: float, tell: Callable[[str], None]) -> None:
     """Return when nobody holds the board, or the time is over: taking it then says who does."""
     while (facts := lease.show()).held and time.monotonic() < ends_at:
-        tell(f"waiting for {facts.holder}, who has the board for at most {facts.left_s:.0f} s more")
+        tell(f"waiting: leased by {facts.holder}, at most {facts.left_s:.0f} s left")
         time.sleep(min(LOOK_AGAIN_S, max(0.0, ends_at - time.monotonic())))
 
 
@@ -87,7 +87,8 @@ def _one_run(board: str, ends_at: float) -> Iterator[None]:
             except OSError as error:
                 if time.monotonic() >= ends_at:
                     raise BoardError(
-                        f"{board}: another run of yours is going on under your lease", "wait for it with --wait SECONDS"
+                        f"{board}: another of your runs is using the board under your lease",
+                        "wait for it with --wait SECONDS",
                     ) from error
             time.sleep(min(LOOK_AGAIN_S, max(0.01, ends_at - time.monotonic())))
         yield
@@ -126,8 +127,8 @@ def release(lease: Lease, board: str, *, force: bool) -> bool:
         return True
     if not own:
         raise BoardError(
-            f"{board} is held by {facts.holder} since {facts.age_s:.0f} s, for at most {facts.left_s:.0f} s more",
-            f"wait, ask, or end it: harness boards release {board} --force",
+            f"{board} is leased by {facts.holder} for {facts.age_s:.0f} s, at most {facts.left_s:.0f} s left",
+            f"wait, or end the lease: harness boards release {board} --force",
         )
     lease.link.lease_token = own
     lease.release()

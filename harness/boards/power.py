@@ -78,12 +78,12 @@ def run_command(supply: PowerSupply, name: str, policy: Policy | None = None) ->
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise HostError(f"{what} did not end within {limit_s:g} s", "run it by hand") from error
+        raise HostError(f"{what} timed out after {limit_s:g} s", "run it by hand") from error
     except OSError as error:
         raise HostError(f"{what} cannot be run: {error.strerror}", "correct `power:` in hosts.yaml") from error
     said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
     if done.returncode != 0:
-        raise HostError(f"{what} ended with {done.returncode}: {said[-300:]}", "run it by hand")
+        raise HostError(f"{what} failed with exit code {done.returncode}: {said[-300:]}", "run it by hand")
     return said
 
 

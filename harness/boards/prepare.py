@@ -103,16 +103,16 @@ class Preparation:
         self.part = f"{self.site}.{secrets.token_hex(8)}.part"
 
     def run(self, wheels: Path) -> Prepared:
-        self.tell("asking the board's Python")
+        self.tell("checking the board's Python")
         python = self.probe()
         chosen = choose(wheels, python)
         self._sh('rm -rf "$1".*part && mkdir -p "$2"', self.site, self.part, what="making the site folder")
         for wheel in chosen:
             self.tell(f"installing {wheel.name}")
             self._install(wheel)
-        self.tell("trying it")
+        self.tell("testing it")
         words = self._try()
-        self._sh(SWAP, self.site, self.part, what="putting the new site folder in place")
+        self._sh(SWAP, self.site, self.part, what="activating the new site folder")
         return Prepared(
             self.site,
             python.words,
@@ -126,12 +126,12 @@ class Preparation:
         done = self._python("-c", PROBE)
         if done.code != 0:
             raise BoardError(
-                f"{self.board.name}: there is no {self._name()} on the board: {_last_line(done)}",
-                "install Python 3.8 or newer on it, or name it: options: {python: /path/to/python3}",
+                f"{self.board.name}: no {self._name()} on the board: {_last_line(done)}",
+                "install Python 3.8 or newer, or set `options: {python: /path/to/python3}` in hosts.yaml",
             )
         python = read_python(done.out)
         if python is None or python.version < (3, 8):
-            raise BoardError(f"{self.board.name}: {self._name()} is too old or no CPython: {_last_line(done)}")
+            raise BoardError(f"{self.board.name}: {self._name()} is too old or not CPython: {_last_line(done)}")
         return python
 
     def _install(self, wheel: Path) -> None:
@@ -142,11 +142,11 @@ class Preparation:
         self._sh('rm -f "$1"', target, what=f"removing {wheel.name}")
 
     def _try(self) -> list[str]:
-        done = self._checked(self._python("-c", TRY, self.part), "trying numpy and onnxruntime")
+        done = self._checked(self._python("-c", TRY, self.part), "testing numpy and onnxruntime")
         words = done.out.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
         told = words[0].split(" ")
         if len(told) != 4 or told[0] != "tried":
-            raise BoardError(f"{self.board.name}: the installed libraries answer {words[0][:200]!r}")
+            raise BoardError(f"{self.board.name}: unexpected output of the installed libraries: {words[0][:200]!r}")
         return told
 
     # ---- commands
@@ -167,7 +167,7 @@ class Preparation:
         if done.code == 0:
             return done
         words = _last_line(done)
-        hint = "its disk is full: harness boards check" if "No space left" in words else "nothing was replaced"
+        hint = "its disk is full; see harness boards check" if "No space left" in words else "nothing was replaced"
         raise BoardError(f"{self.board.name}: {what} failed with {done.code}: {words}", hint)
 
 

@@ -146,6 +146,9 @@ def as_ours(error: click.ClickException, command: str) -> HarnessError:
 
     text = error.format_message().strip()
     text = text.replace("a valid float range", "a number").replace("a valid integer range", "a whole number")
+    text = re.sub(r"not in the range x>=(\S+)$", r"less than \1", text.rstrip("."))
+    text = re.sub(r"in the range (\S+)<=x<=(\S+)$", r"in the range \1 to \2", text)
+    text = re.sub(r"Got unexpected extra arguments? \((.*)\)", r"unexpected argument: \1", text)
     proposal = re.search(r"[. ]*(\(Did you mean[^)]*\)|Did you mean [^?]*\?|\(Possible options: [^)]*\))$", text)
     fact = (text[: proposal.start()] if proposal else text).rstrip(".")
     hint = f"{_lower(proposal[1].strip('()'))} See {command} --help" if proposal else f"{command} --help"

@@ -324,7 +324,7 @@ def _show_blame(comparison: Comparison) -> None:
     if any(origin.op_kind == "input" for origin in comparison.origins):
         from harness.diagnosis import RULES
 
-        click.echo(f"to do: {RULES['C-103'].advice}")
+        click.echo(f"advice: {RULES['C-103'].advice}")
     for effect in comparison.extras.outputs:
         same = {True: ", same top-1", False: ", different top-1", None: ""}[effect.top1_same]
         size = "undefined" if effect.relative_l2 is None else f"{effect.relative_l2:.2g}"

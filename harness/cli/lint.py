@@ -103,7 +103,7 @@ def _show(config: Path, findings: tuple[LintFinding, ...]) -> None:
         severity = click.style(one.severity, fg=COLOURS[one.severity]) if colours(sys.stdout) else one.severity
         click.echo(f"{clean(str(config))}:{one.line}: {severity} {one.rule}: {clean(one.message)}")
         fix = clean(one.fix).replace("\n", "\n           ")
-        click.echo(f"    write: {fix}")
+        click.echo(f"    fix: {fix}")
         click.echo(f"    source: {one.source}")
     counts = Counter(one.severity for one in findings)
     words = ", ".join(f"{counts[word]} {word}{'s' if counts[word] > 1 else ''}" for word in COLOURS if counts[word])

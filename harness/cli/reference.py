@@ -36,7 +36,7 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
     free = [name for name in names if name not in named]
     if len(unnamed) > len(free):
         raise InputError(
-            f"{model}: expected {len(names)} inputs ({', '.join(names)}), got {len(given)}",
+            f"{model}: expected {len(names)} input(s) ({', '.join(names)}), got {len(given)}",
             "give each as --input TENSOR=FILE",
         )
     return {**named, **dict(zip(free, unnamed, strict=False))}

@@ -61,7 +61,7 @@ def read_mapping(source: Path | Mapping[str, str] | None) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{source}: not a readable mapping ({error})") from None
     if not isinstance(names, dict) or not all(isinstance(v, str | int) for v in names.values()):
-        raise InputError(f"{source}: a mapping is lines of `board name: reference name`")
+        raise InputError(f"{source}: expected lines of `board name: reference name`")
     return {str(board): str(wanted) for board, wanted in names.items()}
 
 

@@ -42,7 +42,7 @@ class FaultSearch:
     def localize(self, layers: Sequence[Layer]) -> Blame:
         """The origins, from the graph where there is one."""
         if not self.graph_serves(layers) or self.graph is None:
-            note = "no graph is known: the first difference in file order is named, others may be its consequence"
+            note = "no graph: the first difference in file order is reported; later ones may be consequences"
             origins = sequence_origin(layers)
             return Blame(list(layers), origins, notes=[note] if origins else [])
         return blame(self.graph, layers, self._bench(layers))
@@ -54,7 +54,7 @@ class FaultSearch:
         """
         named = {origin.tensor for origin in blamed.origins[:FINGERPRINTED]}
         if len(blamed.origins) > FINGERPRINTED:
-            blamed.notes.append(f"the kind of fault was looked for at the first {FINGERPRINTED} origins only")
+            blamed.notes.append(f"fault kind determined for the first {FINGERPRINTED} origins only")
         isolated = {origin.tensor for origin in blamed.origins if origin.how == "isolated"}
         rows = list(blamed.layers)
         for i, layer in enumerate(rows):

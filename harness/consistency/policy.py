@@ -249,7 +249,7 @@ def _path(source: str) -> Path:
         return BUILT_IN / f"{source}.yaml"
     if not Path(source).is_file():
         names = ", ".join(built_in_names())
-        raise ConfigError(f"{source}: no such policy file", f"built in: {names}; harness policy show prints one")
+        raise ConfigError(f"{source}: no such policy file", f"built in: {names}; see harness policy show")
     return Path(source)
 
 
@@ -273,7 +273,7 @@ def _rule(entry: RuleEntry, path: Path) -> Rule:
 
 def _waiver(entry: WaiverEntry, path: Path) -> Waiver:
     if not entry.op and not entry.tensor:
-        raise ConfigError(f"{path}: a waiver without `op` or `tensor`", "say which layer it is about")
+        raise ConfigError(f"{path}: waiver without `op` or `tensor`", "name its layer")
     return Waiver(**entry.model_dump())
 
 

@@ -89,7 +89,7 @@ class RowComparer:
         hashed = self._hashed(dump, pair, board_md5 == reference_md5)
         judged = self._judge(plain, pair, metrics, equal)
         if metrics.special == "empty":
-            return replace(plain, reason="empty", note=_joined(plain.note, "the tensor has no element"))
+            return replace(plain, reason="empty", note=_joined(plain.note, "the tensor has no elements"))
         return replace(
             plain,
             verdict=judged.verdict,
@@ -111,7 +111,7 @@ class RowComparer:
         hashed = self.settings.hashed.get(dump.path)
         if hashed is not None and not equal and not hashed.covers(dump.path, pair.stored):
             raise TensorError(
-                f"{dump.path.name}: not pulled, and hashed on the board as a tensor that lies otherwise in it",
+                f"{dump.path.name}: not downloaded, and hashed on the board with a different layout",
                 "run again with --pull all",
             )
         return hashed

@@ -155,9 +155,9 @@ def _for_noise(policy: Policy, before: Stage, after: Stage) -> Policy:
 def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None) -> LadderStep:
     row = LadderStep(before.name, after.name, alignment)
     if alignment == "different":
-        return replace(row, detail="another input was fed: nothing can be concluded")
+        return replace(row, detail="different input: no conclusion")
     if found is None or found.coverage.layers_compared == 0:
-        return replace(row, detail="no tensor of one has its like in the other")
+        return replace(row, detail="no common tensors")
     worst = _worst(found.layers)
     first = next((layer for layer in found.layers if layer.verdict == "differs"), None)
     detail = f"{found.coverage.layers_compared} of {found.coverage.layers_total} tensors aligned"
@@ -166,7 +166,7 @@ def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None)
         if worst is not None and worst.metrics is not None and worst is not first:
             detail += f", largest relative L2 {worst.metrics.relative_l2:.2g} at {worst.name}"
     if alignment == "unknown":
-        detail += "; that both got the same input is not proven"
+        detail += "; same input not verified"
     return replace(row, word=found.verdict.word, detail=detail, first_difference=first.name if first else "")
 
 
@@ -188,13 +188,13 @@ def _sentence(stages: Sequence[Stage], steps: Sequence[LadderStep], alignments: 
     loose = [s.name for s, a in zip(stages, alignments, strict=True) if a == "different"]
     unproven = [s.name for s, a in zip(stages[1:], alignments[1:], strict=True) if a == "unknown"]
     lost = [step.after for step in steps if step.word == "not_aligned" and step.after not in loose]
-    parts = [f"first stage that departs: {first}" if first else "no stage departs"]
+    parts = [f"first differing stage: {first}" if first else "no stage differs"]
     if loose:
-        parts.append(f"fed another input: {', '.join(loose)}")
+        parts.append(f"different input: {', '.join(loose)}")
     if lost:
         parts.append(f"cannot be aligned: {', '.join(lost)}")
     if unproven:
-        parts.append(f"inputs not proven equal: {', '.join(unproven)}")
+        parts.append(f"inputs not verified: {', '.join(unproven)}")
     return "; ".join(parts)
 
 

@@ -38,7 +38,7 @@ def judge(metrics: Metrics, form: str, limits: Limits, *, equal: bool = False) -
     if equal:
         return Judgement("exact", "equal byte for byte")
     if _equal_values(metrics, form):
-        return Judgement("within", "equal values, other bytes")
+        return Judgement("within", "equal values, different bytes")
     excess = next(_excess(metrics, form, limits), "")
     rules = f" ({limits.names[-1]})" if limits.names else ""
     if excess:
@@ -53,7 +53,7 @@ def _equal_values(metrics: Metrics, form: str) -> bool:
 
 def _nonfinite(metrics: Metrics) -> str:
     return (
-        f"NaN or infinity does not agree: board {metrics.nan_board} NaN {metrics.inf_board} inf, "
+        f"NaN or infinity differ: board {metrics.nan_board} NaN {metrics.inf_board} inf, "
         f"reference {metrics.nan_reference} NaN {metrics.inf_reference} inf"
     )
 
@@ -62,7 +62,7 @@ def _over(name: str, value: float | None, limit: float | None) -> Iterator[str]:
     if limit is None:
         return
     if value is None:
-        yield f"{name} is undefined here"
+        yield f"{name} is undefined"
     elif not value <= limit:
         yield f"{name} {value:.3g} > {limit:g}"
 
@@ -71,7 +71,7 @@ def _excess(metrics: Metrics, form: str, limits: Limits) -> Iterator[str]:
     """Every limit that gates this form and is not kept, in words."""
     gates = {name: getattr(limits, name) for name in GATES[form]}
     if all(limit is None for limit in gates.values()) and not limits.metrics:
-        yield "no rule of the policy allows a difference"
+        yield "no policy rule allows a difference"
     yield from _over("max step", metrics.max_step, gates.get("max_step"))
     one_of_few = bool(limits.mismatch_share) and metrics.elements < TINY and metrics.mismatched <= 1
     if not one_of_few:
@@ -108,7 +108,7 @@ def _kept(metrics: Metrics, form: str, limits: Limits) -> str:
 
 def _look(metrics: Metrics, form: str, limits: Limits) -> str:
     low = "min_sqnr_db" in GATES[form] and metrics.sqnr_db is not None and limits.look_sqnr_db is not None
-    return "worth a look" if low and metrics.sqnr_db < limits.look_sqnr_db else ""  # type: ignore[operator]
+    return "above the note limit" if low and metrics.sqnr_db < limits.look_sqnr_db else ""  # type: ignore[operator]
 
 
 def waive(judged: Judgement, metrics: Metrics, op: str, tensor: str, policy: Policy) -> Judgement:
@@ -147,7 +147,7 @@ def run_verdict(
     if origins or any(layer.role not in ("cleared", "propagated") for layer in differing):
         return Verdict("diverges", _blame(origins, differing), MEASURED_BAD)
     if coverage.layers_total and not coverage.layers_compared:
-        detail = f"only what the network was fed was compared, none of {coverage.layers_total} layers"
+        detail = f"only network inputs were compared, none of {coverage.layers_total} layers"
         return Verdict("not_comparable", f"{detail}{_first(lacking)}", COULD_NOT_MEASURE)
     good = _good(compared, differing, coverage)
     if lacking:
@@ -155,7 +155,7 @@ def run_verdict(
     if coverage.layers_compared < min_layers * coverage.layers_total:
         share = coverage.layers_compared / coverage.layers_total
         return Verdict(
-            "incomplete", f"{good.detail}; that is {share:.1%}, and {min_layers:.1%} are asked for", COULD_NOT_MEASURE
+            "incomplete", f"{good.detail}; coverage {share:.1%}, required {min_layers:.1%}", COULD_NOT_MEASURE
         )
     return good
 
@@ -174,13 +174,13 @@ def _first(lacking: Sequence[Layer]) -> str:
 
 
 SAID = {
-    "truncated": "cut off",
+    "truncated": "truncated",
     "empty": "empty",
     "unreadable": "not readable",
-    "shape_differs": "of another size or shape",
-    "dtype_differs": "of another dtype",
+    "shape_differs": "of a different size or shape",
+    "dtype_differs": "of a different dtype",
     "other_tensor": "that of another layer",
-    "ambiguous": "one of several that claim its name",
+    "ambiguous": "ambiguous (several dumps match)",
 }
 
 
@@ -194,11 +194,12 @@ def _is_damaged(layer: Layer) -> bool:
 def _good(compared: Sequence[Layer], differing: Sequence[Layer], coverage: Coverage) -> Verdict:
     seen = f"{coverage.layers_compared} of {coverage.layers_total} layers"
     if differing:
-        detail = f"{seen}; {len(differing)} beyond their limits, but every op is right when fed the board's own inputs"
+        detail = f"{seen}; {len(differing)} beyond limits, but every op is right on the board's own inputs"
         return Verdict("consistent_accumulated", detail, GOOD)
     within = sum(layer.verdict == "within" for layer in compared)
     if within:
-        return Verdict("consistent_within", f"{seen}; {within} within their limits, the others exact", GOOD)
+        others = "" if within == len(compared) else ", the others exact"
+        return Verdict("consistent_within", f"{seen}; {within if others else 'all'} within limits{others}", GOOD)
     return Verdict("consistent", f"{seen}, all exact", GOOD)
 
 
@@ -209,8 +210,8 @@ def _nothing(layers: Sequence[Layer]) -> str:
     """`nothing could be compared: 67 no dump, 66 no reference`, the most frequent reason first."""
     counts = Counter(layer.reason.replace("_", " ") for layer in layers)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    foreign = "; no name is on both sides: is the reference another model's?" if set(counts) == _STRANGERS else ""
-    return f"nothing could be compared: {reasons or 'there are no tensors'}{foreign}"
+    foreign = "; no common names: the reference may be of another model" if set(counts) == _STRANGERS else ""
+    return f"nothing comparable: {reasons or 'no tensors'}{foreign}"
 
 
 def _blame(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:
@@ -218,7 +219,7 @@ def _blame(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:
         return f"{len(differing)} layers differ, first {differing[0].name}"
     inputs = [o for o in origins if o.op_kind == "input" and o.fingerprint and o.fingerprint.kind == "input_order"]
     if len(inputs) == len(origins) == 2:
-        return f"the board's inputs {inputs[0].tensor} and {inputs[1].tensor} have changed places"
+        return f"the board's inputs {inputs[0].tensor} and {inputs[1].tensor} are swapped"
     named = [_name(origin) for origin in origins]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return "; ".join(named[:3]) + more
@@ -232,9 +233,8 @@ def _name(origin: Origin) -> str:
     kind = f" ({origin.op_kind})" if origin.op_kind else ""
     place = f"{origin.op or origin.tensor}{kind}"
     if origin.unseen:
-        place = (
-            f"between {origin.first or 'the inputs'} and {origin.tensor}: {origin.op}, {len(origin.unseen)} ops unseen"
-        )
+        span = f"between {origin.first or 'the inputs'} and {origin.tensor}"
+        place = f"{span}: {origin.op}, {len(origin.unseen)} ops not compared"
     if not origin.certain:
         place = f"suspect {place}"
     what = origin.fingerprint.kind if origin.fingerprint else ""

@@ -12,7 +12,7 @@ from harness.records import Comparison, Layer, Op, Origin
 MOST = 4  # origins with a finding of their own; where more ops are wrong at once, the page lists them
 # How a waiver is told in a layer: consistency/verdicts.py writes these.
 HOLDS, ENDED, EXCEEDED = "waived until ", "its waiver ended on ", "worse than its waiver allows"
-UNSTABLE = "first find out why the same input gives different results: kind and figures are those of one run"
+UNSTABLE = "first find why the same input gives different results; kind and metrics are from one run"
 
 
 def origins(look: Look) -> Found:
@@ -23,9 +23,7 @@ def origins(look: Look) -> Found:
         more = len(found) - MOST if place == MOST - 1 else 0
         yield finding(
             "C-100",
-            _evidence(origin, lacking)
-            + _caveat(look)
-            + (f"; {more} further origins are in the report" if more > 0 else ""),
+            _evidence(origin, lacking) + _caveat(look) + (f"; {more} more origins in the report" if more > 0 else ""),
             subject=origin.op or origin.tensor,
             title=_title(origin, lacking),
             advice=UNSTABLE if unstable(look) else _advice(origin),
@@ -60,19 +58,19 @@ def _lacking(look: Look, origin: Origin) -> tuple[str, ...]:
 def _title(origin: Origin, lacking: tuple[str, ...]) -> str:
     named = origin.op or origin.tensor
     if origin.how == "sequence":
-        return f"{named} is the first that differs in file order; no graph is known, so an earlier op may be to blame"
+        return f"{named} is the first difference in file order; without a graph, an earlier op may be the origin"
     if origin.unseen:
         count = len(origin.unseen)
         unseen = "1 op" if count == 1 else f"{count} ops"
         suspect = "" if origin.certain else ", and its inputs are not all equal"
-        return f"a difference begins at {named} or in the {unseen} before it that could not be compared{suspect}"
+        return f"{named}, or one of the {unseen} before it that could not be compared, is the origin{suspect}"
     if not origin.certain:
-        return f"{named} is suspected: it differs beyond its limits and could not be checked alone"
+        return f"{named} is a suspect: beyond its limits, and it could not be run alone"
     if origin.how == "isolated":
-        return f"{named} is wrong by itself: fed with the board's own inputs it gives something else on the PC"
+        return f"{named} is an origin: on the board's own inputs the PC gives a different result"
     if lacking:
-        return f"{named} differs; a wrong input cannot be told from a wrong op here"
-    return f"{named} differs although everything it was fed is equal"
+        return f"{named} differs; its input or the op itself is wrong"
+    return f"{named} differs although all its inputs are equal"
 
 
 def _evidence(origin: Origin, lacking: tuple[str, ...]) -> str:
@@ -81,13 +79,13 @@ def _evidence(origin: Origin, lacking: tuple[str, ...]) -> str:
     if lacking:
         parts.append(f"the board did not dump its input {', '.join(lacking)}")
     elif origin.first:
-        parts.append(f"good until {origin.first}")
+        parts.append(f"equal up to {origin.first}")
     if origin.unseen:
         parts.append(f"not compared: {', '.join(origin.unseen[:MOST])}{' ...' if len(origin.unseen) > MOST else ''}")
     if mark is None:
-        parts.append("the kind of fault was not looked for")
+        parts.append("fault kind not determined")
     elif mark.kind == "unclassified":
-        parts.append(f"of no known kind: {mark.evidence}")
+        parts.append(f"unknown fault kind: {mark.evidence}")
     else:
         parts.append(f"{mark.kind.replace('_', ' ')}{'' if mark.certain else ' (not certain)'}: {mark.evidence}")
     return "; ".join(parts)
@@ -95,15 +93,15 @@ def _evidence(origin: Origin, lacking: tuple[str, ...]) -> str:
 
 def _advice(origin: Origin) -> str:
     if origin.unseen:
-        return "get the tensors in between first (debug mode, layers handed out, more dumps): the fault is among them"
+        return "dump the tensors in between (debug mode, more layers): the origin is among them"
     mark = origin.fingerprint
     if mark is None:
         return ""
     told = kinds.advice(mark.kind)
     if mark.transform and mark.transform not in mark.evidence:
-        told = f"{told} What makes the pair equal: {mark.transform}.".strip()
+        told = f"{told} Transform that makes both equal: {mark.transform}.".strip()
     if told and not mark.certain and mark.kind != "unclassified":
-        return f"The kind is not certain. If it is {mark.kind.replace('_', ' ')}: {told[:1].lower()}{told[1:]}"
+        return f"The fault kind is not certain. If it is {mark.kind.replace('_', ' ')}: {told[:1].lower()}{told[1:]}"
     return told
 
 
@@ -166,7 +164,7 @@ def _fed_another(look: Look, comparison: Comparison) -> Found:
         if own.get("bytes") == fed.size_bytes is not None and own.get("md5") != fed.md5:
             yield finding(
                 "C-103",
-                f"{fed.name} has the md5 {fed.md5}, the reference was made with one of {own.get('md5')}",
+                f"{fed.name} has the md5 {fed.md5}, the reference's input has md5 {own.get('md5')}",
                 subject=fed.tensor or str(own.get("name")),
             )
 

@@ -20,13 +20,13 @@ def another_build(look: Look) -> Found:
     builder, march = board.get("builder", ""), board.get("march", "")
     if builder and len(plan.versions) > 1 and builder not in plan.versions.values():
         tools = ", ".join(f"{tool} {version}" for tool, version in plan.versions.items())
-        yield finding("B-501", f"the model on the board was made by a builder {builder}, the build's files by {tools}")
+        yield finding("B-501", f"the board's model was built by {builder}, the build files by {tools}")
     if march and plan.march and march != plan.march:
-        yield finding("B-501", f"the model on the board is for {march}, the build's files for {plan.march}")
+        yield finding("B-501", f"the board's model is for {march}, the build files for {plan.march}")
 
 
 def moved(look: Look) -> Found:
-    """Nodes that ran elsewhere than planned."""
+    """Nodes that ran on another unit than planned."""
     for row in look.plan.rows if look.plan else ():
         if is_elsewhere(row.planned_unit, row.measured_unit):
             yield finding("B-502", f"planned {row.planned_unit}, ran on the {row.measured_unit}", subject=row.name)

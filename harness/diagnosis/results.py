@@ -17,7 +17,7 @@ def coverage(look: Look) -> Found:
     told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
     seen = comparison.coverage
     lost = [layer for layer in comparison.layers if layer.reason == "lost" and layer.verdict == "not_compared"]
-    missing = f"; {lost[0].name} must have a dump: {lost[0].note}" if lost else ""
+    missing = f"; {lost[0].name} has no dump but should: {lost[0].note}" if lost else ""
     yield finding(
         "C-101",
         f"{seen.layers_compared} of {seen.layers_total} layers compared; not compared: {told or '-'}{missing}",
@@ -27,8 +27,8 @@ def coverage(look: Look) -> Found:
 
 
 LOST_ADVICE = (
-    "see whether the run was broken off or files were not copied; what a board never dumps by nature is named under "
-    "`coverage: optional:` of a policy file"
+    "check that the run completed and all files were copied; list tensors that a board never dumps under "
+    "`coverage: optional:` in a policy file"
 )
 
 
@@ -56,7 +56,7 @@ def from_the_start(look: Look) -> Found:
     if comparison.first_difference == _first_compared(comparison) and len(differing) * 10 >= len(compared) * 9:
         yield finding(
             "C-102",
-            f"{len(differing)} of {len(compared)} compared layers differ, the first one included",
+            f"{len(differing)} of {len(compared)} compared layers differ, including the first",
             subject=comparison.first_difference,
         )
 

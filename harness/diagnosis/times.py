@@ -38,7 +38,7 @@ def _cut(found: Profile, ops: Sequence[OpTime], index: int) -> Finding:
     share = f", {(op.mean_us + border_us) / whole:.1%} of the latency" if whole > 0 else ""
     evidence = f"{op.name} ({op.kind}) takes {op.mean_us:.1f} us on the {op.unit or 'CPU'}"
     if border:
-        evidence += f", quantizing and layouts around it {border_us:.1f} us"
+        evidence += f", plus quantize and layout conversion {border_us:.1f} us"
     return finding("T-201", evidence + share, subject=op.name)
 
 
@@ -74,7 +74,7 @@ def borders(look: Look) -> Found:
     parts = shares(look.profile)
     share = parts.get(QUANTIZE, 0.0) + parts.get(LAYOUT, 0.0)
     if share > BORDER_SHARE:
-        told = f"quantize and dequantize {parts.get(QUANTIZE, 0.0):.1%}, layouts {parts.get(LAYOUT, 0.0):.1%}"
+        told = f"quantize and dequantize {parts.get(QUANTIZE, 0.0):.1%}, layout conversion {parts.get(LAYOUT, 0.0):.1%}"
         yield finding("T-203", told + " of the latency")
 
 
@@ -110,7 +110,7 @@ def how_far(look: Look) -> Found:
         units = sorted({op.unit for op in found.ops if op.estimated})
         yield finding("T-208", f"estimated: times of the {', '.join(units)}" if units else "estimated: end to end")
     if found.ops and not found.order_known:
-        yield finding("T-209", "the profiler sorts its table by name")
+        yield finding("T-209", "the profiler's table is sorted by name")
 
 
 def unread(look: Look) -> Found:

@@ -50,24 +50,24 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
         return _npz(path)
     refuse_packed(path, "a folder of dumps")
     if not path.is_dir():
-        what = "neither a folder nor an .npz of dumps" if path.exists() else "no such folder or .npz of dumps"
+        what = "expected a folder or .npz of dumps" if path.exists() else "no such file or folder"
         raise InputError(f"{path}: {what}", "give the folder that the board's tool wrote")
     if (path / MANIFEST).is_file():
         return _from_manifest(path)
     if (path / "run.json").is_file():
-        raise InputError(f"{path}: a run folder, which holds several folders of dumps", f"give one: {path / 'debug'}")
+        raise InputError(f"{path}: is a run folder, expected a folder of dumps", f"give {path / 'debug'}")
     inner = next(path.rglob("run.json"), None)
     if inner is not None:
-        raise InputError(f"{path}: a folder of runs", f"give the dumps of one: {inner.parent / 'debug'}")
+        raise InputError(f"{path}: is a folder of runs, expected a folder of dumps", f"give {inner.parent / 'debug'}")
     files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())
     named = _by_platform(path, platform)
     known = {_real(dump.path) for dump in named}
     dumps = (*named, *(plain_dump(f) for f in files if _real(f) not in known))
     if not dumps:
         refuse_packed_files(path, sorted(path.rglob("*")), "a dump")
-        asked = "is it the folder of the debug run's dumps?"
-        hint = "dumps as text are not read: have the tool write .bin" if any(path.rglob("*.txt")) else asked
-        raise InputError(f"{path}: no .bin or .npy file in it", hint)
+        asked = "give the folder of the debug run's dumps"
+        hint = "text dumps are not supported; make the tool write .bin" if any(path.rglob("*.txt")) else asked
+        raise InputError(f"{path}: no .bin or .npy files found", hint)
     return dumps
 
 
@@ -96,7 +96,7 @@ def _from_manifest(folder: Path) -> tuple[Dump, ...]:
 def _manifest_dump(folder: Path, record: Any) -> Dump:
     where = str(folder / MANIFEST)
     if not isinstance(record, dict) or "name" not in record:
-        raise InputError(f"{where}: a tensor without a name")
+        raise InputError(f"{where}: unnamed tensor")
     name = str(record["name"])
     return Dump(
         name=name,
@@ -124,7 +124,7 @@ def _npz(path: Path, limit_bytes: int = Limits.max_bytes) -> tuple[Dump, ...]:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             total_bytes = sum(member.file_size for member in members)  # no more is read of a member than it announces
             if total_bytes > limit_bytes:
-                raise InputError(f"{path}: unpacks to {total_bytes} bytes, at most {limit_bytes} are taken")
+                raise InputError(f"{path}: unpacks to {total_bytes} bytes, limit {limit_bytes}")
             for i, member in enumerate(members):
                 target = folder / f"t{i:05d}.npy"
                 with archive.open(member) as source, new_file(target) as sink:
@@ -135,7 +135,7 @@ def _npz(path: Path, limit_bytes: int = Limits.max_bytes) -> tuple[Dump, ...]:
             raise
         raise InputError(f"{path}: not a readable .npz ({error})") from None
     if not dumps:
-        raise InputError(f"{path}: no array in it")
+        raise InputError(f"{path}: no arrays found")
     return tuple(dumps)
 
 

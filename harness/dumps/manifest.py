@@ -77,7 +77,7 @@ def spec_from_json(name: str, record: Mapping[str, Any], where: str) -> TensorSp
             nibble_order=str(record.get("nibble_order", "low_first")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise InputError(f"{where}: tensor {name!r} is not described as expected ({error!r})") from None
+        raise InputError(f"{where}: invalid entry of tensor {name!r} ({error!r})") from None
     if spec.dtype not in DTYPE_NAMES or any(n < 0 for n in spec.shape) or math.prod(spec.shape) > MAX_ELEMENTS:
         raise InputError(f"{where}: tensor {name!r} has dtype {spec.dtype!r} and shape {spec.shape}")
     return spec
@@ -98,11 +98,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable ({error})", "was `harness reference` interrupted?") from None
+        raise InputError(f"{path}: not readable ({error})", "run harness reference again") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("tensors"), list):
-        raise InputError(f"{path}: no list `tensors` in it")
+        raise InputError(f"{path}: no list `tensors` found")
     if manifest.get("format") != 1:
-        raise InputError(f"{path}: format {manifest.get('format')!r}, this harness reads format 1")
+        raise InputError(f"{path}: format {manifest.get('format')!r}, expected format 1")
     return manifest
 
 
@@ -110,7 +110,7 @@ def inside(folder: Path, name: object) -> Path:
     """`folder/name`, for a name that a file told us. Errors: InputError for one that leads elsewhere."""
     path = folder / str(name)
     if not isinstance(name, str) or not name or not _real(path).is_relative_to(_real(folder)):
-        raise InputError(f"{folder / MANIFEST}: file name {name!r} leads out of the folder")
+        raise InputError(f"{folder / MANIFEST}: file name {name!r} is outside the folder")
     return path
 
 

@@ -74,6 +74,6 @@ class EmulatorVendor(ABC):
         Errors: InputError.
         """
         raise InputError(
-            f"{model}: no PC tool that dumps its layers is played",
+            f"{model}: no PC tool for its layer dumps is emulated",
             "compute them from the ONNX beside the model: harness reference",
         )

@@ -70,7 +70,7 @@ def _write_together(contents: Mapping[Path, bytes]) -> None:
 def _refuse_same_names(builds: Sequence[Build]) -> None:
     names = [one.model.name for one in builds]
     if len(set(names)) < len(names):
-        raise InputError(f"two models are called {max(names, key=names.count)!r}", "rename one of the files")
+        raise InputError(f"two models are named {max(names, key=names.count)!r}", "rename one of the files")
 
 
 def _beside(target: Path, one: Build, options: BuildOptions, several: bool) -> dict[Path, bytes]:

@@ -48,4 +48,4 @@ def room_of_board(board: Board) -> EmulatorVendor:
     for room in rooms().values():
         if board.platform in [played.platform for played in room.boards]:
             return room
-    raise AskedWrongly(f"board {board.name}: no boards of platform {board.platform} are played")
+    raise AskedWrongly(f"board {board.name}: platform {board.platform} has no emulated boards")

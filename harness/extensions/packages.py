@@ -43,7 +43,7 @@ def load(one: Given, thing: str, contract: type) -> object:
     except Exception as error:  # a package of somebody else raises what it likes
         raise broken(one, thing, f"{type(error).__name__}: {error}") from error
     if not isinstance(part, contract):
-        raise broken(one, thing, f"it is a {type(part).__name__}, a {contract.__name__} is wanted")
+        raise broken(one, thing, f"it is a {type(part).__name__}, expected a {contract.__name__}")
     return part
 
 

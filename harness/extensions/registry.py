@@ -46,7 +46,7 @@ class Registry(Generic[Part]):
         others = dict.fromkeys(one.name for one in packages.given(self.group))
         for one in packages.given(self.group):
             if one.name in self.built_in:
-                packages.leave_out(packages.broken(one, self.thing, "harness has one of that name itself"))
+                packages.leave_out(packages.broken(one, self.thing, "harness already has one of that name"))
         return (*self.built_in, *(name for name in others if name not in self.built_in))
 
     def knows(self, name: str) -> bool:

@@ -65,14 +65,14 @@ def read_npy(path: Path, wanted: InputFacts) -> Raw:
     dtype = _DTYPES.get(array.dtype.name, array.dtype.name)
     if not shapes:
         raise InputError(
-            f"{path}: the board does not tell the shape of input {wanted.name!r}: an .npy cannot be held against it",
+            f"{path}: the board does not report the shape of input {wanted.name!r}, so an .npy cannot be checked",
             "give the raw bytes: array.tofile('input.bin')",
         )
     shape = next((shape for shape in shapes if _fits(array.shape, shape)), None)
     if dtype != wanted.dtype or shape is None:
         takes = f"{wanted.dtype or '?'} {' or '.join(map(_in_words, shapes))}"
         raise InputError(
-            f"{path}: holds {dtype} {_in_words(array.shape)}, input {wanted.name!r} takes {takes}",
+            f"{path}: is {dtype} {_in_words(array.shape)}, input {wanted.name!r} needs {takes}",
             _mend(path, wanted, dtype, tuple(array.shape), shapes),
         )
     data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
@@ -95,13 +95,13 @@ def _without_leading_ones(shape: Sequence[int]) -> tuple[int, ...]:
 def _mend(path: Path, wanted: InputFacts, dtype: str, given: tuple[int, ...], shapes: Sequence[tuple[int, ...]]) -> str:
     """What to type where an array does not fit: a cast, other axes, a conversion of pixels."""
     if any(_fits(given, shape) for shape in shapes):
-        return f"only its type is another: np.save(path, array.astype('{_numpy_name(wanted.dtype)}'))"
+        return f"convert its dtype: np.save(path, array.astype('{_numpy_name(wanted.dtype)}'))"
     for order in ((0, 2, 3, 1), (0, 3, 1, 2)):
         if len(given) == len(shapes[0]) == 4 and tuple(given[axis] for axis in order) == shapes[0]:
-            return f"its axes are in another order: np.save(path, array.transpose{order})"
+            return f"transpose it: np.save(path, array.transpose{order})"
     line = convert_line(path, wanted)
     is_pixels = dtype == "u8" and len(given) in (3, 4) and given[-1] in (1, 3, 4)
-    return line if line and is_pixels else "save the array that the model takes: np.save(path, array)"
+    return line if line and is_pixels else "save an array of that dtype and shape: np.save(path, array)"
 
 
 def _in_words(shape: Sequence[int]) -> str:

@@ -26,7 +26,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-_LINK_HINT = "harness makes none: see where it leads (ls -l), and who made this folder; then delete the link"
+_LINK_HINT = "harness creates none there: check it (ls -l), then delete it"
 
 
 class LinkInside(InputError):
@@ -149,7 +149,7 @@ def disk_of(path: Path) -> str:
     try:
         free_bytes = shutil.disk_usage(place).free
     except OSError:
-        return "its disk does not tell what is free"
+        return "free space unknown"
     while not os.path.ismount(place):
         place = place.parent
     return f"the disk mounted at {place} has {free_bytes} bytes free"
@@ -178,7 +178,7 @@ def _folder_of(path: Path, root: Path | None, *, make: bool) -> int:
         with _named(path.parent):
             return os.open(path.parent, _FOLDER)
     if not path.is_relative_to(root) or ".." in path.relative_to(root).parts or "\0" in str(path):
-        raise LinkInside(f"{path}: leads out of {root}", _LINK_HINT)
+        raise LinkInside(f"{path}: outside {root}", _LINK_HINT)
     if make:
         root.mkdir(parents=True, exist_ok=True)
     place = root
@@ -211,7 +211,7 @@ def _refuse_link(folder: int, path: Path) -> None:
 
 def _refused(path: Path, mode: int) -> LinkInside:
     what = _KINDS.get(stat.S_IFMT(mode), "a device")
-    return LinkInside(f"{path}: is {what}: harness neither writes through it nor reads a run there", _LINK_HINT)
+    return LinkInside(f"{path}: is {what}, not a regular file or folder", _LINK_HINT)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def compose(text: str, name: str) -> yaml.Node | None:
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: not valid YAML: {error}", "give a text file in UTF-8") from error
     except RecursionError as error:
-        raise ConfigError(f"{name}: nested too deeply to be a file that people write") from error
+        raise ConfigError(f"{name}: nested too deeply") from error
 
 
 def pairs(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:

@@ -39,16 +39,12 @@ def letterbox_of(source: tuple[int, int], frame: tuple[int, int]) -> Letterbox:
     `source` and `frame` are (width, height). Errors: InputError for sides that are not 1..16384.
     """
     if min(*source, *frame) < 1 or max(*source, *frame) > MOST_SIDE:
-        raise InputError(
-            f"a picture of {source[0]}x{source[1]} in a frame of {frame[0]}x{frame[1]}: sides are 1..16384"
-        )
+        raise InputError(f"picture {source[0]}x{source[1]}, output {frame[0]}x{frame[1]}: sides must be 1 to 16384")
     scale = min(np.float32(frame[0]) / np.float32(source[0]), np.float32(frame[1]) / np.float32(source[1]))
     width, height = (_even(int(np.float32(scale) * np.float32(side))) for side in source)
     across, down = frame[0] - width, frame[1] - height
     if min(across, down) < 0:  # an odd frame: the sample would write beyond it
-        raise InputError(
-            f"a frame of {frame[0]}x{frame[1]} is odd", f"the samples need even sides: --size {even_sides(*frame)}"
-        )
+        raise InputError(f"size {frame[0]}x{frame[1]} is odd", f"use even sides: --size {even_sides(*frame)}")
     left, right = _rounded(across / 2 - 0.1), _rounded(across / 2 + 0.1)
     top, bottom = _rounded(down / 2 - 0.1), _rounded(down / 2 + 0.1)
     return Letterbox(float(scale), width, height, left, top, right, bottom)
@@ -110,7 +106,7 @@ def with_channels(pixels: U8, channels: int) -> U8:
         return np.ascontiguousarray(pixels[..., :3])
     if channels == 1 and have == 3:
         return luma(pixels)[..., None]
-    raise InputError(f"{have} channels cannot be made {channels}", "3 to 4, 4 to 3 and 3 to 1 are known")
+    raise InputError(f"cannot convert {have} channels to {channels}", "supported: 3 to 4, 4 to 3, 3 to 1")
 
 
 def luma(picture: U8) -> U8:
@@ -127,9 +123,7 @@ def to_nv12(picture: U8, *, video: bool = False) -> tuple[U8, U8]:
     """
     height, width = picture.shape[:2]
     if height % 2 or width % 2:
-        raise InputError(
-            f"an NV12 picture needs even sides, not {width}x{height}", f"--size {even_sides(width, height)}"
-        )
+        raise InputError(f"NV12 needs even sides, got {width}x{height}", f"--size {even_sides(width, height)}")
     red, green, blue = (picture[..., i].astype(np.float32) for i in range(3))
     y = 0.299 * red + 0.587 * green + 0.114 * blue
     u, v = (blue - y) / 1.772 + 128.0, (red - y) / 1.402 + 128.0
@@ -151,7 +145,7 @@ def aligned(rows: U8, step: int) -> U8:
     Errors: InputError for a step that is not 1..4096.
     """
     if not 1 <= step <= 4096:
-        raise InputError(f"an alignment of {step} bytes: 1 to 4096 are known", "--align 16 for X5, 32 or 64 for J6")
+        raise InputError(f"invalid alignment {step}: expected 1 to 4096", "--align 16 for X5, 32 or 64 for J6")
     width = -(-rows.shape[1] // step) * step
     return np.pad(rows, ((0, 0), (0, width - rows.shape[1])))
 
@@ -166,7 +160,7 @@ def header_bytes(text: str) -> bytes:
     match = re.search(r"unsigned char\s+\w+\s*\[\s*([0-9]+)\s*\]\s*=\s*\{([0-9,\s]*)\}", text)
     values = [int(part) for part in match[2].split(",") if part.strip()] if match else []
     if match is None or len(values) != int(match[1]) or any(value > 255 for value in values):
-        raise InputError("no C array of unsigned char whose length is its own", "harness convert FILE --to header")
+        raise InputError("not a C array of unsigned char of its declared length", "harness convert FILE --to header")
     return bytes(values)
 
 
@@ -192,7 +186,7 @@ def load_picture(path: Path) -> U8:
                 raise InputError(f"{path}: {image.size[0]}x{image.size[1]} is too large")
             return np.asarray(image.convert("RGB"), np.uint8)
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a picture that can be read ({error})", "jpg, png or bmp") from None
+        raise InputError(f"{path}: not a readable picture ({error})", "give a jpg, png or bmp") from None
 
 
 def load_array(path: Path) -> tuple[U8, list[str]]:
@@ -207,17 +201,19 @@ def load_array(path: Path) -> tuple[U8, list[str]]:
     told = f"{array.dtype.name} {'x'.join(map(str, array.shape)) or 'scalar'}"
     if array.dtype != np.uint8:
         raise InputError(
-            f"{path}: holds {told}; pixels are u8",
-            "an input of another type needs no conversion: give the .npy itself to harness run --input",
+            f"{path}: is {told}, expected u8 pixels",
+            "give an input of another type directly: harness run --input FILE.npy",
         )
     pixels = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
-        note = f"the array {told} was read as channels, rows, columns"
+        note = f"the array {told} was read as C,H,W"
         return np.ascontiguousarray(pixels.transpose(1, 2, 0)), [note]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or min(pixels.shape) < 1 or max(pixels.shape) > MOST_SIDE:
-        raise InputError(f"{path}: holds {told}, not one picture", "H,W or H,W,C or 1,H,W,C or 1,C,H,W, C of 1, 3 or 4")
+        raise InputError(
+            f"{path}: is {told}, not one picture", "expected H,W, H,W,C, 1,H,W,C or 1,C,H,W, with C of 1, 3 or 4"
+        )
     return np.ascontiguousarray(pixels), []
 
 
@@ -225,11 +221,11 @@ def load_raw(path: Path, shape: tuple[int, int, int, int] | None) -> U8:
     """A .bin of u8 (1, H, W, C) as (H, W, C); the shape is the name's where none is given. Errors: InputError."""
     told = shape or shape_in_name(path)
     if told is None:
-        raise InputError(f"{path}: neither its name nor --shape tells its shape", "--shape 1,384,640,3")
+        raise InputError(f"{path}: unknown shape (not in its name, and no --shape)", "--shape 1,384,640,3")
     data = path.read_bytes()
     if told[0] != 1 or len(data) != int(np.prod(told)):
         wanted = "x".join(map(str, told))
-        raise InputError(f"{path}: {len(data)} bytes are not one picture of {wanted} u8", "--shape 1,H,W,C")
+        raise InputError(f"{path}: expected {wanted} bytes (u8), got {len(data)}", "--shape 1,H,W,C")
     return np.frombuffer(data, np.uint8).reshape(told[1:])
 
 

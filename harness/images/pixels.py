@@ -18,12 +18,12 @@ def nv12_to_yuv444(data: bytes, height: int, width: int) -> U8:
     """
     if height % 2 or width % 2:
         even = f"{width + width % 2}x{height + height % 2}"
-        raise InputError(f"an NV12 picture needs even sides, not {width}x{height}", f"for example --size {even}")
+        raise InputError(f"NV12 needs even sides, got {width}x{height}", f"for example --size {even}")
     size = height * width
     if len(data) != size * 3 // 2:
         raise InputError(
-            f"an NV12 picture of {width}x{height} has {size * 3 // 2} bytes, the file has {len(data)}",
-            "harness convert makes board inputs from images",
+            f"NV12 of {width}x{height} needs {size * 3 // 2} bytes, the file has {len(data)}",
+            "make it with harness convert",
         )
     flat = np.frombuffer(data, np.uint8)
     out = np.empty((height, width, 3), np.uint8)
@@ -41,7 +41,7 @@ def normalised(planes: NDArray[np.uint8], mean: str, var: str) -> NDArray[np.flo
     channels = planes.shape[1]
     low, wide = _per_channel(mean, "mean", channels), _per_channel(var, "var", channels)
     if not wide.all():
-        raise InputError(f"var {var}: zero divides")
+        raise InputError(f"var {var}: division by zero")
     return np.ascontiguousarray((planes.astype(np.float32) - low) / wide, np.float32)
 
 
@@ -51,5 +51,5 @@ def _per_channel(text: str, what: str, channels: int) -> NDArray[np.float32]:
     except ValueError:
         values = []
     if len(values) not in (1, channels) or not np.isfinite(values).all():
-        raise InputError(f"{what} {text!r}: one number or {channels} with commas are wanted", f"{what}=0,0,0")
+        raise InputError(f"{what} {text!r}: expected one number, or {channels} separated by commas", f"{what}=0,0,0")
     return np.resize(np.array(values, np.float32), channels).reshape(1, channels, 1, 1)

@@ -33,7 +33,7 @@ def vendor_of(rooms: Mapping[str, LintVendor], tool: str, text: str) -> LintVend
         named = [room for room in rooms.values() if tool in room.tools]
         if not named:
             known = [one for room in rooms.values() for one in room.tools]
-            raise ConfigError(f"no rules for {tool!r}", f"known: {', '.join(known)}")
+            raise ConfigError(f"unknown tool {tool!r}", f"known: {', '.join(known)}")
         return named[0]
     ordered = sorted(rooms.items(), key=lambda named: named[1].is_default)
 

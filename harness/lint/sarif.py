@@ -49,6 +49,6 @@ def _result(finding: LintFinding, index: int, file: str) -> dict[str, object]:
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": LEVELS[finding.severity],
-        "message": {"text": f"{finding.message}. Instead: {finding.fix}. ({finding.source})"},
+        "message": {"text": f"{finding.message}. Fix: {finding.fix}. ({finding.source})"},
         "locations": [{"physicalLocation": place}],
     }

@@ -58,7 +58,10 @@ def read_tree(text: str, name: str) -> Node:
         raise ConfigError(f"{name}: empty", "give a config of a toolchain")
     tree = _node(root, _Budget(), 0)
     if tree.kind != "map":
-        raise ConfigError(f"{name}: yaml, but not a map of parameter groups", "a config begins with model_parameters:")
+        raise ConfigError(
+            f"{name}: not a toolchain config (a YAML mapping of parameter groups)",
+            "a config begins with model_parameters:",
+        )
     return tree
 
 
@@ -66,7 +69,7 @@ def _node(node: yaml.Node, budget: _Budget, depth: int) -> Node:
     budget.left -= 1
     line = line_of(node)
     if depth > MAX_DEPTH or budget.left < 0:
-        raise ConfigError(f"line {line}: nested too deep or repeated too often", "write the values out")
+        raise ConfigError(f"line {line}: nested too deeply or too many aliases", "write the values out")
     if isinstance(node, yaml.MappingNode):
         items = tuple((_node(k, budget, depth + 1), _node(v, budget, depth + 1)) for k, v in pairs(node))
         return Node(line, "map", items=items)

@@ -126,8 +126,8 @@ class Platform(ABC):
         For example NV12 to the YUV444 that the quantized ONNX takes. Errors: InputError when no rule is known.
         """
         raise InputError(
-            f"platform {self.name} has no rule that makes input {spec.name!r} of the reference from a board input",
-            "compute the reference beforehand (harness reference --input), and give its folder as --reference",
+            f"platform {self.name} cannot convert the board input to the reference's input {spec.name!r}",
+            "create the reference first (harness reference --input), and give its folder with --reference",
         )
 
 

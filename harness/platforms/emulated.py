@@ -60,6 +60,6 @@ def read_emulated_meta(path: Path) -> dict[str, Any]:
             value = json.loads(archive.read("meta.json"))
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
         raise InputError(
-            f"{path}: the model file is damaged or cut short ({error})", "build it again with `harness emulator build`"
+            f"{path}: the model file is damaged or truncated ({error})", "build it again with `harness emulator build`"
         ) from None
     return value if isinstance(value, dict) else {}

@@ -18,7 +18,7 @@ def merged_options(
     if unknown:
         raise ConfigError(
             f"board {board.name}: platform {platform} has no option {unknown[0]!r}",
-            f"its options: {', '.join(known)}",
+            f"known: {', '.join(known)}",
         )
     given = {key: value for key, value in job.options.items() if key in known and value not in ("", None)}
     return {**defaults, **board.options, **given}

@@ -37,12 +37,12 @@ def ordered_ops(
         return None
     covers = _covers(ops, graph)
     if ordered or len(ops) == 1:
-        return Arranged(tuple(ops), "as the profiler prints them", covers)
+        return Arranged(tuple(ops), "as printed by the profiler", covers)
     if all(op.index is not None for op in ops):
-        return Arranged(tuple(sorted(ops, key=lambda op: op.index or 0)), "from the profiler's own numbers", covers)
-    sources = [(order, "from the numbers of the debug run's dumps")]
+        return Arranged(tuple(sorted(ops, key=lambda op: op.index or 0)), "from the profiler's numbering", covers)
+    sources = [(order, "from the numbering of the debug dumps")]
     if graph is not None:
-        sources.append((_graph_order(ops, graph), "from the graph and the list of ops off the accelerator"))
+        sources.append((_graph_order(ops, graph), "from the graph and the list of CPU ops"))
     for names, how in sources:
         if found := _by_names(ops, _places(names, graph)):
             return Arranged(found[0], how, covers, found[1])

@@ -91,22 +91,22 @@ def order_of_dumps(dumps: Iterable[Dump]) -> tuple[str, ...]:
 def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], arranged: Arranged | None) -> list[str]:
     notes = []
     if not timed:
-        notes.append("no op times were told: only the end-to-end latency is known")
+        notes.append("no op times reported: only the end-to-end latency is known")
     if (latency.threads or 1) > 1:
         notes.append(
-            f"{latency.threads} threads ran at once: latency holds the waiting for the accelerator, op times overlap, "
-            "and FPS is not 1000 / latency in ms. Use one thread to see where one frame's time goes"
+            f"{latency.threads} threads ran at once: latency includes waiting for the accelerator, op times overlap, "
+            "and FPS is not 1000 / latency in ms. Use --threads 1 for per-frame times"
         )
     excess_us = sum(op.mean_us for op in timed) - latency.mean_us
     if excess_us > max(latency.mean_us * OVERLAP, rounding_us([op.mean_us for op in timed])):
-        notes.append("the ops take longer together than one frame end to end: they overlap")
+        notes.append("the op times add up to more than the end-to-end time: ops overlap")
     if arranged:
         notes.append(f"order of ops: {arranged.how}")
     if arranged and arranged.unplaced:
         names = ", ".join(op.name for op in arranged.unplaced)
-        notes.append(f"in no segment, because their names do not tell their place: {names}")
+        notes.append(f"not in a segment (position unknown from the name): {names}")
     if waits:
-        notes.append("waits and task totals are shown and not summed: " + ", ".join(op.name for op in waits))
+        notes.append("waits and task totals are shown but not added: " + ", ".join(op.name for op in waits))
     return notes
 
 

@@ -36,7 +36,7 @@ class Sense:
     def put(self, where: str, name: str, value: float | None, sane: tuple[float, float], text: str) -> None:
         """Store a figure under `where`, or say why not."""
         if value is None or not sane[0] <= value <= sane[1]:
-            self.problems.append(f"{name}: {text.strip()[:60]!r} is no plausible figure")
+            self.problems.append(f"{name}: {text.strip()[:60]!r} is not plausible")
         else:
             getattr(self, where)[name] = value
 
@@ -193,7 +193,7 @@ def busy_before(senses: Iterable[Sense]) -> str:
         for name, value in sense.load_percent.items()
         if value >= IDLE_PERCENT
     ]
-    return ", ".join(f"{name} was at {value:g} % before the run" for name, value in dict(loads).items())
+    return ", ".join(f"{name} was at {value:g} % load before the run" for name, value in dict(loads).items())
 
 
 def slowed(senses: Sequence[Sense]) -> tuple[str, ...]:
@@ -216,7 +216,7 @@ def _slowed(name: str, senses: Sequence[Sense]) -> str:
         return ""
     heat = hottest(needed)
     at = f", {heat[0]} at {heat[1]:g} C" if heat else ""
-    return f"{name} went down to {min(clocks):g} MHz of {top:g} MHz while it was needed{at}"
+    return f"{name} dropped to {min(clocks):g} MHz of {top:g} MHz during the run{at}"
 
 
 def _needed(name: str, sense: Sense) -> bool:

@@ -90,8 +90,8 @@ class Board:
     known_hosts: str = ""  # file that holds this board's host key; "" is harness's own
     jump: str = ""  # user@host:port of a jump host
     work: str = "harness-work"  # folder on the board; relative to the login's home
-    tools: tuple[str, ...] = ()  # folders put before PATH on the board
-    libraries: tuple[str, ...] = ()  # folders put before LD_LIBRARY_PATH on the board
+    tools: tuple[str, ...] = ()  # folders prepended to PATH on the board
+    libraries: tuple[str, ...] = ()  # folders prepended to LD_LIBRARY_PATH on the board
     environment: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     setup: tuple[tuple[str, ...], ...] = ()  # argv lists run on the board before a run

@@ -42,8 +42,8 @@ def check_runtime(model: Path, runtime: ReferenceRuntime | None) -> None:
     elif needs_vendor(model) and not any(map(find_spec, packages())):
         names = " or ".join(runtimes_for(model))
         raise HostError(
-            f"{model}: holds the vendor's own ops; {names} runs them, which this Python does not have",
-            f"name one that has it: --reference-python PATH or --reference-image NAME; {GUIDE}",
+            f"{model}: has vendor ops, which need {names}, not installed in this Python",
+            f"give a runtime: --reference-python PATH or --reference-image NAME; {GUIDE}",
         )
 
 

@@ -67,13 +67,13 @@ def refuse_no_reference(path: Path, what: str = "reference") -> None:
     refuse_packed(path, f"a {what}")
     if path.is_file() and path.suffix not in (".onnx", ".npz"):
         raise InputError(
-            f"{path}: not a {what}: a file that is neither an .onnx nor an .npz",
-            "give the ONNX that belongs to the model, a folder of `harness reference`, or an .npz of its tensors",
+            f"{path}: not a {what}: neither .onnx nor .npz",
+            "give the model's ONNX, a reference folder, or an .npz of its tensors",
         )
     if path.is_dir() and not any(path.iterdir()):
         raise InputError(
-            f"{path}: an empty folder, not a {what}",
-            f"fill it: harness reference MODEL.onnx --input FILE -o {shlex.quote(str(path))}",
+            f"{path}: empty folder, not a {what}",
+            f"create it: harness reference MODEL.onnx --input FILE -o {shlex.quote(str(path))}",
         )
 
 
@@ -104,7 +104,7 @@ def _from_manifest(folder: Path) -> Reference:
 def _tensor(folder: Path, record: Any) -> ReferenceTensor:
     where = str(folder / manifest.MANIFEST)
     if not isinstance(record, dict) or "name" not in record:
-        raise InputError(f"{where}: a tensor without a name")
+        raise InputError(f"{where}: unnamed tensor")
     name = str(record["name"])
     tensor = ReferenceTensor(
         name=name,
@@ -191,4 +191,4 @@ def _graph_from_json(record: Any, folder: Path, source: str) -> Graph | None:
         )
         return Graph(ops, tuple(map(str, record["inputs"])), tuple(map(str, record["outputs"])), source)
     except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / manifest.MANIFEST}: the graph is not as expected ({error!r})") from None
+        raise InputError(f"{folder / manifest.MANIFEST}: invalid graph ({error!r})") from None

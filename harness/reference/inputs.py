@@ -43,9 +43,9 @@ def check_inputs(expected: Sequence[TensorSpec], given: Mapping[str, Array]) -> 
     names = [spec.name for spec in expected]
     wrong = any(name not in given for name in names) or any(name not in names for name in given)
     if wrong or not all(_fits(spec, given[spec.name]) for spec in expected):
-        lines = [f"  {s.name!r}: expected {describe(s)}, given {_shape_given(given.get(s.name))}" for s in expected]
+        lines = [f"  {s.name!r}: expected {describe(s)}, got {_shape_given(given.get(s.name))}" for s in expected]
         lines += [f"  {n!r}: no such input, given {_shape_given(v)}" for n, v in given.items() if n not in names]
-        raise InputError("the inputs do not fit the model:\n" + "\n".join(lines), _input_hint(expected))
+        raise InputError("the inputs do not match the model:\n" + "\n".join(lines), _input_hint(expected))
     return {name: np.ascontiguousarray(given[name]) for name in names}
 
 
@@ -64,7 +64,7 @@ def _shape_given(value: Array | None) -> str:
 
 def _input_hint(expected: Sequence[TensorSpec]) -> str:
     if any(n < 0 for spec in expected for n in spec.shape):
-        return "a dynamic size (?) takes its number from an .npy of the wanted shape"
+        return "for a dynamic size (?), give an .npy of the wanted shape"
     return " ".join(f"--input {spec.name}=FILE" for spec in expected)
 
 
@@ -123,7 +123,7 @@ def refuse_sizes(specs: Sequence[TensorSpec], sizes: Mapping[str, int], arrays: 
     lines = []
     for spec in specs:
         size = dense_bytes(spec)
-        wanted = f"{size} bytes" if size >= 0 else "a dynamic size, which raw bytes cannot tell"
-        lines.append(f"  {spec.name!r}: expected {describe(spec)} ({wanted}), given {given.get(spec.name, 'nothing')}")
+        wanted = f"{size} bytes" if size >= 0 else "dynamic size: give an .npy"
+        lines.append(f"  {spec.name!r}: expected {describe(spec)} ({wanted}), got {given.get(spec.name, 'nothing')}")
     lines += [f"  {name!r}: no such input, given {what}" for name, what in given.items() if name not in names]
-    raise InputError("the inputs do not fit the model:\n" + "\n".join(lines), _input_hint(specs))
+    raise InputError("the inputs do not match the model:\n" + "\n".join(lines), _input_hint(specs))

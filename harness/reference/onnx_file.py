@@ -43,15 +43,15 @@ def load_model(path: Path) -> onnx.ModelProto:
     Errors: InputError for a file that is no ONNX, or whose weights lie outside of its folder.
     """
     if not path.is_file():
-        what = "a folder, not an ONNX model" if path.is_dir() else "no such file"
+        what = "is a folder, expected an ONNX model" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}", "give the path of an ONNX model")
     refuse_packed(path, "an ONNX model")
     try:
         model = onnx.load(str(path), load_external_data=False)
     except (DecodeError, ValueError, OSError) as error:
-        raise InputError(f"{path}: not a readable ONNX model ({error})", "is it complete? check its size") from None
+        raise InputError(f"{path}: not a readable ONNX model ({error})", "check that the file is complete") from None
     if not model.graph.node:
-        raise InputError(f"{path}: not an ONNX model, or one without any node ({path.stat().st_size} bytes)")
+        raise InputError(f"{path}: not an ONNX model, or without nodes ({path.stat().st_size} bytes)")
     for tensor in _external(model):
         _refuse_outside(path, tensor)
     return model
@@ -117,13 +117,11 @@ def _refuse_outside(path: Path, tensor: onnx.TensorProto) -> None:
     parts = location.replace("\\", "/").split("/")
     if not location or "\0" in location or ".." in parts or Path(location).is_absolute():
         raise InputError(
-            f"{path}: the values of {tensor.name!r} lie in {location!r}, outside of the model's folder", _ONE_FILE
+            f"{path}: the data of {tensor.name!r} is in {location!r}, outside the model's folder", _ONE_FILE
         )
     real = os.path.realpath(path.parent / location)
     if not Path(real).is_relative_to(folder):
-        raise InputError(
-            f"{path}: {location!r}, which holds the values of {tensor.name!r}, is a link to {real}", _ONE_FILE
-        )
+        raise InputError(f"{path}: {location!r}, with the data of {tensor.name!r}, is a link to {real}", _ONE_FILE)
 
 
 def _load_external(path: Path, tensor: onnx.TensorProto) -> None:
@@ -135,10 +133,10 @@ def _load_external(path: Path, tensor: onnx.TensorProto) -> None:
         if size < 0:
             raise _unreadable(path, tensor, f"{file}: no such file")
         if start < 0 or start + max(length, 0) > size:
-            raise _unreadable(path, tensor, f"{file} ends at {size}, bytes {start} to {start + length} are wanted")
+            raise _unreadable(path, tensor, f"{file} ends at {size}, needed bytes {start} to {start + length}")
         onnx.external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
         if tensor.data_type in DTYPES and len(tensor.raw_data) != _size_bytes(tensor):
-            wanted = f"{_size_bytes(tensor)} bytes are wanted, {len(tensor.raw_data)} are there"
+            wanted = f"{_size_bytes(tensor)} bytes expected, got {len(tensor.raw_data)}"
             raise _unreadable(path, tensor, f"{file}: {wanted}")
     except _UNREADABLE as error:
         raise _unreadable(path, tensor, str(error)) from None
@@ -153,12 +151,12 @@ def _size_bytes(tensor: onnx.TensorProto) -> int:
 
 def _unreadable(path: Path, tensor: onnx.TensorProto, why: str) -> InputError:
     return InputError(
-        f"{path}: the values of {tensor.name!r} cannot be read: {why[:300]}",
-        "copy the weights beside the model, under the name that it gives",
+        f"{path}: cannot read the data of {tensor.name!r}: {why[:300]}",
+        "copy the weight file beside the model, under that name",
     )
 
 
-_ONE_FILE = "save it as one file where it was made: onnx.save(onnx.load(path), path)"
+_ONE_FILE = "save the model as one file: onnx.save(onnx.load(path), path)"
 
 
 def infer_types(model: onnx.ModelProto) -> dict[str, TensorSpec]:

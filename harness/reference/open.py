@@ -117,7 +117,7 @@ def _runner(
 ) -> Iterator[_Runner | _Beside]:
     optimizations, threads = settings
     if optimizations not in OPTIMIZATIONS:
-        raise InputError(f"unknown optimization level {optimizations!r}", f"one of {', '.join(OPTIMIZATIONS)}")
+        raise InputError(f"unknown optimization level {optimizations!r}", f"known: {', '.join(OPTIMIZATIONS)}")
     if runtime is None:
         yield _Runner(model, optimizations, threads)
         return
@@ -138,7 +138,7 @@ class _Beside:
         return {name: self.result.values[name] for name in names if name in self.result.values}
 
     def missing(self, name: str) -> str:
-        return self.result.skipped.get(name, "the runtime did not give it")
+        return self.result.skipped.get(name, "the runtime did not return it")
 
     def facts(self, _logical: LogicalModel, _feed: Mapping[str, Array]) -> dict[str, object]:
         """Optimized kernels are chosen by the CPU, which is this PC's in another interpreter and in a container."""
@@ -173,7 +173,7 @@ class _Runner:
             raise InputError(f"{self.path}: onnxruntime failed while running: {_first_line(error)}") from None
 
     def missing(self, name: str) -> str:
-        return f"onnxruntime gave no {name}"
+        return f"onnxruntime did not return {name}"
 
     def facts(self, logical: LogicalModel, feed: Mapping[str, Array]) -> dict[str, object]:
         facts = {
@@ -281,7 +281,7 @@ def _write_tensor(
     value = values[tensor.onnx_name]
     if not isinstance(value, np.ndarray) or value.dtype.name not in manifest.NUMPY_DTYPES:
         kind = value.dtype.name if isinstance(value, np.ndarray) else type(value).__name__
-        return {"name": tensor.name, "reason": f"holds {kind}, which no dump can hold"}
+        return {"name": tensor.name, "reason": f"is {kind}, which cannot be dumped"}
     record: dict[str, object] = {
         "name": tensor.name,
         "onnx_name": tensor.onnx_name,
@@ -342,7 +342,7 @@ def open_reference(
     refuse_no_reference(path)
     if path.suffix == ".onnx" and path.is_file():
         if inputs is None and feeds is None:
-            raise InputError(f"{path}: an ONNX as reference needs inputs", "add --input TENSOR=FILE")
+            raise InputError(f"{path}: a reference ONNX needs inputs", "add --input TENSOR=FILE")
         feed = inputs if inputs is not None else _ask(path, feeds)
         return run_reference(path, feed, scratch or manifest.scratch_folder(), runtime=runtime)
     reference = read_reference(path, platform)

@@ -74,7 +74,7 @@ def read_results(folder: Path, label: str, task: Task) -> RuntimeResult:
 
 
 def _refuse(what: str) -> NoReturn:
-    raise HostError(f"the runtime's result is not as agreed: {what}", f"did something else write there? {GUIDE}")
+    raise HostError(f"invalid result of the runtime: {what}", f"see {GUIDE}")
 
 
 # --------------------------------------------------------------------------- errors of the other side
@@ -96,7 +96,7 @@ def _raise_error(error: Any, label: str, task: Task) -> NoReturn:
 
 def _input_hint(kind: str) -> str:
     return {"bad_inputs": "give each as --input TENSOR=FILE"}.get(
-        kind, "is it the model of this toolchain's version? quantized models load in the release that made them"
+        kind, "check the toolchain version: quantized models load only in the release that created them"
     )
 
 
@@ -117,16 +117,16 @@ def _read_json(path: Path) -> dict[str, Any]:
         record = json.loads(data, object_pairs_hook=_unique, parse_constant=lambda word: _refuse(f"number {word}"))
     except (ValueError, RecursionError) as error:
         _refuse(f"result.json: {_printable(error)[:200]}")
-    return record if isinstance(record, dict) else _refuse("result.json is no object")
+    return record if isinstance(record, dict) else _refuse("result.json is not an object")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
-    return record if len(record) == len(pairs) else _refuse("a key stands twice in result.json")
+    return record if len(record) == len(pairs) else _refuse("duplicate key in result.json")
 
 
 def _list(value: Any, what: str) -> list[Any]:
-    return value if isinstance(value, list) else _refuse(f"{what} is no list")
+    return value if isinstance(value, list) else _refuse(f"{what} is not a list")
 
 
 def _texts(value: Any, what: str) -> list[str]:
@@ -142,7 +142,7 @@ def _read_facts(value: Any, task: Task) -> dict[str, Any]:
     }
     versions = facts.get("versions", {})
     if known["name"] not in task.names:
-        _refuse(f"runtime {known['name']!r} was not asked for")
+        _refuse(f"unexpected runtime {known['name']!r}")
     if known["name"] == PLAIN:
         known |= {"optimizations": task.optimizations, "threads": task.threads}
     rows = list(versions.items())[:16] if isinstance(versions, dict) else _refuse("versions is no object")
@@ -213,5 +213,5 @@ def _own_file(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     with os.fdopen(descriptor, "rb") as stream:
         facts = os.fstat(stream.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
-            _refuse(f"{path.name} is no plain file")
+            _refuse(f"{path.name} is not a regular file")
         yield stream, facts.st_size

@@ -121,7 +121,7 @@ def _interpreter(python: str) -> str:
     resolved = shutil.which(python)
     if resolved is None:
         what = "not an executable file" if path.exists() else "no such interpreter"
-        raise InputError(f"{python}: {what}", "give the python3 that can import the vendor's runtime")
+        raise InputError(f"{python}: {what}", "give a python3 with the vendor's runtime")
     return str(Path(resolved).absolute())
 
 
@@ -147,7 +147,7 @@ def _engine(name: str) -> str:
         if path is not None:
             return path
     missing = name or " nor ".join(ENGINES)
-    raise HostError(f"{missing} is not installed on this PC", f"install one, or --python PATH; {GUIDE}")
+    raise HostError(f"{missing} is not installed on this PC", f"install one, or use --python PATH; {GUIDE}")
 
 
 def _environment(names: frozenset[str]) -> dict[str, str]:
@@ -190,7 +190,7 @@ def _write_model(model: Path, target: Path) -> None:
         return
     whole = load_whole(model)
     if whole.ByteSize() > MAX_MODEL_BYTES:
-        raise InputError(f"{model}: over 2 GiB with its weights, which a vendor's runtime is not given")
+        raise InputError(f"{model}: over 2 GiB with its weights: not supported with a vendor runtime")
     target.write_bytes(whole.SerializeToString())
 
 
@@ -259,7 +259,7 @@ def _check(runtime: ReferenceRuntime, task: Task, place: Place, ended: Ended, ha
     """Errors: HostError or InputError for a run that left no result."""
     if ended.timed_out:
         raise HostError(
-            f"{place.label}: {task.model.name} was not computed within {runtime.timeout_s:g} s",
+            f"{place.label}: {task.model.name} timed out after {runtime.timeout_s:g} s",
             "allow more: --timeout SECONDS (harness reference); a compiled model on a simulator takes longest",
         )
     if has_result and ended.status in (0, 1):
@@ -272,10 +272,10 @@ def _check(runtime: ReferenceRuntime, task: Task, place: Place, ended: Ended, ha
 def _check_engine(runtime: ReferenceRuntime, place: Place, ended: Ended) -> None:
     engine = Path(place.argv[0]).name
     if ended.status == ENGINE_FAILED:
-        hint = f"is it on this PC? `{engine} images`; --engine chooses between {' and '.join(ENGINES)}"
+        hint = f"check `{engine} images`; --engine chooses between {' and '.join(ENGINES)}"
         raise HostError(f"{engine} cannot run {runtime.image}{_last_line(ended, 1)}", hint)
     if ended.status in (NOT_EXECUTABLE, NOT_FOUND):
-        hint = "name the image's Python: --entrypoint /path/python3"
+        hint = "give the image's Python: --entrypoint /path/python3"
         raise HostError(f"{runtime.image}: cannot start {runtime.entrypoint!r}{_last_line(ended, 1)}", hint)
 
 
@@ -283,14 +283,14 @@ def how_ended(status: int) -> str:
     """`the runtime was ended by SIGSEGV`, or its exit status; containers give signals as 128 + number."""
     number = -status if status < 0 else status - 128
     if number > 0 and number in signal.valid_signals():
-        return f"the runtime was ended by {signal.Signals(number).name} and left no result"
-    return f"left no result (exit status {status})"
+        return f"the runtime was killed by {signal.Signals(number).name}, without a result"
+    return f"no result (exit status {status})"
 
 
 def _hint_of(status: int) -> str:
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return "most often this is memory: look at the kernel log (dmesg), close other programs or give the PC swap"
-    return f"try the runtime alone: {GUIDE}"
+        return "usually out of memory: check the kernel log (dmesg), close other programs or add swap"
+    return f"run the runtime by itself: {GUIDE}"
 
 
 def _last_line(ended: Ended, count: int = 3) -> str:

@@ -137,10 +137,10 @@ def _tint(part: str) -> str:
 
 
 _CAME = {
-    "link": "over the link",
-    "known": "equal to the PC's: not sent",
-    "hashed": "valid region equal by the board's md5: not sent",
-    "": "stayed on the board",
+    "link": "downloaded",
+    "known": "equal to the PC's: not downloaded",
+    "hashed": "valid region equal by md5 on the board: not downloaded",
+    "": "not downloaded",
 }
 
 

@@ -108,9 +108,9 @@ def _split(data: Row) -> Lines:
     if not data["time"]:
         return []
     over = exceeds(data["time"])
-    why = "they overlap, or were slower profiled" if overlaps(data["time"]) else "the tool rounds each figure"
+    why = "ops overlap, or profiling slowed them" if overlaps(data["time"]) else "the tool rounds each figure"
     parts = [_part(part, over) for part in data["time"]["split"] if (part["time_us"] or 0) > 0]
-    told = ", ".join(parts) + (f"; together more than end to end: {why}" if over else "")
+    told = ", ".join(parts) + (f"; sum exceeds end to end: {why}" if over else "")
     return [("time", told)] if parts else []
 
 
@@ -121,7 +121,7 @@ def _part(part: Row, overlapping: bool) -> str:
 
 
 def _findings(data: Row) -> Lines:
-    return _capped("to do", [_finding(found) for found in data["findings"]])
+    return _capped("findings", [_finding(found) for found in data["findings"]])
 
 
 def _finding(found: Row) -> str:

@@ -122,7 +122,7 @@ class Expectation:
         def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
             if len(wanted) != len(inputs):
                 raise InputError(
-                    f"{of}: takes {len(wanted)} inputs, the board's model {len(inputs)}: it is another model's ONNX",
+                    f"{of}: expected {len(inputs)} inputs as in the board's model, got {len(wanted)}: wrong ONNX",
                     _both_sides(wanted, info),
                 )
             try:
@@ -131,8 +131,8 @@ class Expectation:
                 if not _foreign(wanted, info):
                     raise
                 raise InputError(
-                    f"{of}: it may be another model's ONNX: {error.message}",
-                    f"{_both_sides(wanted, info)}; give --reference the ONNX that this model was built from",
+                    f"{of}: may be the wrong ONNX: {error.message}",
+                    f"{_both_sides(wanted, info)}; give the ONNX that this model was built from",
                 ) from error
 
         return feeds
@@ -160,12 +160,12 @@ def _sides(spec: TensorSpec) -> tuple[int, ...]:
 
 
 def _both_sides(wanted: Sequence[TensorSpec], info: ModelInfo) -> str:
-    return f"it takes {_inputs_in_words(wanted)}; the model on the board takes {_inputs_in_words(info.inputs)}"
+    return f"its inputs: {_inputs_in_words(wanted)}; the board model's: {_inputs_in_words(info.inputs)}"
 
 
 def _inputs_in_words(specs: Sequence[TensorSpec]) -> str:
     """`'images' u8 1x3x224x224`, of each input."""
-    return ", ".join(f"{s.name!r} {s.dtype} {'x'.join(map(str, s.shape))}" for s in specs) or "no input that it tells"
+    return ", ".join(f"{s.name!r} {s.dtype} {'x'.join(map(str, s.shape))}" for s in specs) or "none reported"
 
 
 def _pieces(path: Path) -> Iterator[tuple[tuple[int, str], tuple[Path, int]]]:

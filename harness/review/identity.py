@@ -64,7 +64,7 @@ def _digest(path: Path) -> tuple[int, str, bool]:
                 found = found or _LOCATION in tail + piece
                 tail = piece[-len(_LOCATION) :]
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", "see its rights: ls -l") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror}", "check its permissions: ls -l") from error
     return size, digest.hexdigest(), found
 
 
@@ -99,11 +99,11 @@ def _changes(
         folder = path if path.is_dir() or "" not in {*then, *now} else path.parent
         file = path if not name else folder / name
         if old is None and new is not None:
-            yield f"{file} ({role}) was not there: md5 {new[1]}, {new[0]} bytes now"
+            yield f"{file} ({role}) did not exist; now md5 {new[1]}, {new[0]} bytes"
         elif new is None and old is not None:
-            yield f"{file} ({role}) is gone: it had md5 {old[1]}, {old[0]} bytes"
+            yield f"{file} ({role}) no longer exists; it had md5 {old[1]}, {old[0]} bytes"
         elif old is not None and new is not None and old != new:
-            yield f"{file} ({role}) had md5 {old[1]}, {old[0]} bytes, and has md5 {new[1]}, {new[0]} bytes now"
+            yield f"{file} ({role}) was md5 {old[1]}, {old[0]} bytes; now md5 {new[1]}, {new[0]} bytes"
 
 
 def refuse(changed: Sequence[str], since: str, command: str) -> None:
@@ -111,7 +111,7 @@ def refuse(changed: Sequence[str], since: str, command: str) -> None:
     if changed:
         more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
         told = "; ".join([*changed[:SHOWN], *more])
-        raise InputError(f"files are not as they were {since}: {told}", f"{ANEW}: {command or 'harness run'}")
+        raise InputError(f"files have changed since {since}: {told}", f"{ANEW}: {command or 'harness run'}")
 
 
 def for_record(text: str, files: Iterable[FileIdentity]) -> str:

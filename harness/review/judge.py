@@ -57,19 +57,17 @@ def check_before(case: Case) -> Case:
     if case.graph:
         read_graph(Path(case.graph))
     if case.mapping and not Path(case.mapping).is_file():
-        what = "a folder, not a mapping file" if Path(case.mapping).is_dir() else "no such mapping file"
-        raise InputError(f"{case.mapping}: {what}", "a YAML file of lines `board name: reference name`")
+        what = "is a folder, expected a mapping file" if Path(case.mapping).is_dir() else "no such file"
+        raise InputError(f"{case.mapping}: {what}", "--map takes a YAML file of lines `board name: reference name`")
     load_policy(case.policy)
     for path in case.build:
         if not path.exists():
-            raise InputError(f"{path}: no such file (from --build)", "give a log or table of the toolchain")
+            raise InputError(f"{path}: no such file (from --build)", "give a toolchain log or table")
     for path, artifact in ((path, read_any(path)) for path in case.build):
         if artifact is None:
-            raise InputError(f"{path}: no reader knows this file", f"see what it is: harness inspect {path}")
+            raise InputError(f"{path}: unrecognised file type (from --build)", f"see harness inspect {path}")
         if not (artifact.nodes or artifact.estimates or artifact.similarities or artifact.messages):
-            raise InputError(
-                f"{path}: {artifact.title}: holds no plan of a build", "give the toolchain's log or tables"
-            )
+            raise InputError(f"{path}: {artifact.title}: has no build data", "give the toolchain's log or tables")
     return case
 
 
@@ -152,7 +150,7 @@ def _judged(left: Left, run: Run, expected: Expectation, compared: Compared, tel
         plan=plan,
         memory=_memory(left),
     )
-    tell("looking for causes", 0, -1)
+    tell("diagnosing", 0, -1)
     found = (*find(run), *_pc_side(expected, run))
     run = replace(run, findings=found, verdict=verdict(run.modes, comparison, checks))
     return _held_against(case.previous, case.max_slower_percent, run)
@@ -165,7 +163,7 @@ def _refuse_changed(folder: Path, case: Case, run: Run) -> Run:
     """
     kept = resume.load(folder).files if (folder / resume.FILE).is_file() else ()
     notes = [
-        f"changed on this PC after it was sent (this run is about what was sent): {identity.for_record(told, kept)}"
+        f"changed on this PC after upload (this run used the uploaded version): {identity.for_record(told, kept)}"
         for told in identity.differences(*identity.again(kept, identity.SENT))
     ]
     beside = () if case.build else find_beside(case.model, case.model_name)
@@ -306,7 +304,7 @@ def _both_judged(observer: Observer, names: Mapping[str, str], found: Sequence[C
     layers = [names.get(name, name) for name in observer.differing]
     verdicts = [{layer.name: layer.verdict for layer in one.layers} for one in found]
     within = all(one.get(layer) in ("exact", "within") for one in verdicts for layer in layers)
-    told = "in both modes they are within the policy" if within else "not in every mode are they within the policy"
+    told = "within the policy in both modes" if within else "not within the policy in every mode"
     return replace(observer, within=within, detail=f"{observer.detail}; {told}")
 
 

@@ -48,7 +48,7 @@ def new_run_folder(root: Path, case: str, board: str, now: datetime | None = Non
         except OSError as error:
             raise InputError(f"{folder}: {error.strerror}", "give a writable folder with --runs DIR") from error
         return folder
-    raise InputError(f"{parent}: a thousand runs in one second", "wait a second")
+    raise InputError(f"{parent}: too many runs in one second", "wait a second and retry")
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o666) -> None:
@@ -70,7 +70,7 @@ def claimed(folder: Path) -> Iterator[None]:
     claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if not _locked(claim, fcntl.LOCK_EX):
-            raise InputError(f"{folder}: this run is still going on in another process", "wait for it, or end it")
+            raise InputError(f"{folder}: this run is in progress in another process", "wait for it to end, or stop it")
         with suppress(OSError):
             safe.write_file(folder / RESERVE, os.urandom(RESERVE_BYTES))
         yield
@@ -134,7 +134,7 @@ def find_run(path: Path) -> Path:
     if inside:
         safe.refuse_links(inside[-1].parent)
         return inside[-1]
-    raise InputError(f"{path}: no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z")
+    raise InputError(f"{path}: no run.json found", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z")
 
 
 def _refuse_other_file(file: Path) -> None:
@@ -143,8 +143,8 @@ def _refuse_other_file(file: Path) -> None:
         return
     refuse_packed(file, "a run folder")
     beside = next((folder for folder in (file.parent, file.parent.parent) if (folder / "run.json").is_file()), None)
-    hint = f"the run that it belongs to: {beside}" if beside else "for example runs/CASE/BOARD/20261120T091400Z"
-    raise InputError(f"{file}: a file; a run folder (or its run.json) is wanted", hint)
+    hint = f"use the run it belongs to: {beside}" if beside else "for example runs/CASE/BOARD/20261120T091400Z"
+    raise InputError(f"{file}: expected a run folder or its run.json", hint)
 
 
 def load_run(path: Path) -> Run:
@@ -155,17 +155,17 @@ def load_run(path: Path) -> Run:
     file = find_run(path)
     value = _json_of(file)
     if not isinstance(value, dict) or type(value.get("format")) is not int:
-        raise InputError(f"{file}: JSON, but not a run of harness (no format number)")
+        raise InputError(f"{file}: not a harness run (no format number)")
     if value["format"] > FORMAT:
         made_by = str(value.get("harness_version"))[:40]
         raise InputError(
-            f"{file}: run format {value['format']}, written by harness {made_by}; this one ({__version__}) reads up to "
-            f"format {FORMAT}",
+            f"{file}: run format {value['format']}, written by harness {made_by}; this version "
+            f"({__version__}) reads up to format {FORMAT}",
             f"update harness to {made_by} or newer",
         )
     read = from_json(Run, value)
     if read is None:
-        raise InputError(f"{file}: JSON, but not a run of harness", "run the case again")
+        raise InputError(f"{file}: not a harness run", "run the case again")
     run = replace(read.value, damage=read.damage, unknown=read.unknown)
     return broken_off(run) if run.state == "running" and not at_work(file.parent) else run
 
@@ -173,7 +173,7 @@ def load_run(path: Path) -> Run:
 def _json_of(file: Path) -> object:
     try:
         if file.stat().st_size > LARGEST_BYTES:
-            raise InputError(f"{file}: larger than {LARGEST_BYTES} bytes: not a run of harness")
+            raise InputError(f"{file}: larger than {LARGEST_BYTES} bytes: not a harness run")
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file}: not a readable run.json ({error})", "run the case again") from error
@@ -186,11 +186,11 @@ def check_names(run: Run, file: Path) -> None:
     for name in (*single, *files):
         parts = name.split("/")
         if ".." in parts or name.startswith("/") or "\0" in name or (name in single and (len(parts) > 1 or not name)):
-            raise InputError(f"{file}: the name {name!r} leads out of the run folder", "who made this run.json?")
+            raise InputError(f"{file}: path {name!r} is outside the run folder", "do not trust this run.json")
 
 
 def broken_off(run: Run) -> Run:
     """Say of a run that nobody works on any more what its own process could not."""
-    message = "broken off: the process that made this run is gone (it was killed, or this PC lost its power or disk)"
+    message = "interrupted: the process of this run no longer exists (killed, or this PC lost power or disk)"
     verdict = Verdict("not_measured", message, COULD_NOT_MEASURE)
     return replace(run, state="interrupted", verdict=verdict, problems=(*run.problems, message))

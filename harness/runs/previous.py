@@ -35,15 +35,15 @@ def find_previous(path: Path) -> Path:
         run = folder.load_run(path)
         if run.damage:
             raise InputError(
-                f"{direct}: damaged, so nothing can be held against it: {run.damage[0]}", "name another run"
+                f"{direct}: cannot be used as a baseline, run.json is damaged: {run.damage[0]}", "give another run"
             )
         if not _is_judged(direct):
-            raise InputError(f"{direct}: its state is {run.state!r}, so there is nothing to hold a run against")
+            raise InputError(f"{direct}: cannot be used as a baseline: its state is {run.state!r}")
         return direct.absolute()
     inside = sorted(path.rglob("run.json"), key=lambda file: (file.parent.name, str(file))) if path.is_dir() else []
     found = next((file for file in reversed(inside) if _is_judged(file)), None)
     if found is None:
-        raise InputError(f"{path}: no complete run here", "give a run folder, or the folder of a case's runs")
+        raise InputError(f"{path}: no complete run found", "give a run folder, or the folder of a case")
     return found.absolute()
 
 
@@ -76,11 +76,11 @@ def judged(word: Verdict, latency: LatencyChange, max_slower_percent: float | No
     if max_slower_percent is None or word.exit_code != GOOD:
         return word
     if latency.why_not or latency.percent is None or latency.before_us is None or latency.now_us is None:
-        why = f"the latency cannot be held against the earlier run's: {latency.why_not or 'it is not told'}"
+        why = f"latency cannot be compared with the previous run: {latency.why_not or 'not measured'}"
         return Verdict("not_measured", f"{why} (--max-slower); {word.detail}", COULD_NOT_MEASURE)
     if latency.percent <= max_slower_percent:
         return word
-    told = f"{latency.now_us:.0f} µs after {latency.before_us:.0f} µs: {latency.percent:+.1f} %"
+    told = f"{latency.now_us:.0f} µs, previously {latency.before_us:.0f} µs: {latency.percent:+.1f} %"
     return Verdict("slower", f"{told}, more than the {max_slower_percent:g} % allowed; {word.detail}", MEASURED_BAD)
 
 
@@ -180,13 +180,13 @@ def _why_not(before: Run, now: Run) -> str:
     """Why two latencies say nothing about each other; "" where they do."""
     for word, run in (("earlier", before), ("new", now)):
         if run.profile is None or not run.profile.latency.mean_us > 0:
-            return f"the {word} run tells none"
+            return f"the {word} run has none"
     assert before.profile is not None and now.profile is not None
     for what, first, second in _conditions(before.profile, now.profile):
         if first != second:
             return f"{what}: {first} before, {second} now"
     chips = [(run.board.platform, run.board.soc, run.board.emulated) for run in (before, now)]
-    return "" if chips[0] == chips[1] else "they are of different chips, or one of an emulated board"
+    return "" if chips[0] == chips[1] else "different SoCs, or one board is emulated"
 
 
 def _conditions(before: Profile, now: Profile) -> Iterator[tuple[str, object, object]]:

@@ -62,18 +62,16 @@ def load(folder: Path) -> Resume:
         refuse_packed(folder, "a run folder")
         is_inside = (folder.parent / FILE).is_file()
         hint = f"harness run --resume {folder.parent}" if is_inside else "for example runs/CASE/BOARD/20261120T091400Z"
-        raise InputError(f"{folder}: a file; the folder of a broken run is wanted", hint)
+        raise InputError(f"{folder}: expected the folder of an interrupted run", hint)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such run folder", "the folder that the broken run named")
+        raise InputError(f"{folder}: no such run folder", "give the folder that the interrupted run printed")
     if not path.is_file():
-        raise InputError(
-            f"{folder}: nothing to resume ({FILE} is not there)", "a complete run has none: start a new one instead"
-        )
+        raise InputError(f"{folder}: nothing to resume (no {FILE})", "complete runs have none; start a new run")
     try:
         read = from_json(Resume, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable ({error})", "start a new run instead") from error
+        raise InputError(f"{path}: not readable ({error})", "start a new run") from error
     if read is None or read.damage:
         why = read.damage[0] if read else "a part is missing"
-        raise InputError(f"{path}: not readable ({why})", "start a new run instead")
+        raise InputError(f"{path}: not readable ({why})", "start a new run")
     return read.value

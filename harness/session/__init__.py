@@ -96,7 +96,7 @@ def _reopened(board: Board, folder: Path, tell: Tell, expected: Expectation) -> 
     resume = replace(resume, settings=unchanged.settings_of(board))
     store.check_names(run, folder / "run.json")
     if run.damage:
-        raise InputError(f"{folder}: run.json is damaged: {run.damage[0]}", "start a new run instead")
+        raise InputError(f"{folder}: run.json is damaged: {run.damage[0]}", "start a new run")
     if run.state == "running":  # and it is claimed by us, so whoever wrote that is gone
         run = store.broken_off(run)
     run = replace(
@@ -105,7 +105,7 @@ def _reopened(board: Board, folder: Path, tell: Tell, expected: Expectation) -> 
         state="running",
         stopped_at="",
         resumed=run.resumed + 1,
-        notes=(*run.notes, *(f"an earlier try ended: {problem}" for problem in run.problems)),
+        notes=(*run.notes, *(f"an earlier attempt failed: {problem}" for problem in run.problems)),
         problems=(),
         modes=tuple(mode for mode in run.modes if mode.mode != "info" and not mode.failure),
     )
@@ -126,8 +126,10 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
         raise
     except KeyboardInterrupt:
         _close(session, "interrupted", "interrupted from the keyboard", "")
-        clean = "the board was left clean" if session.left_clean else "the board could not be cleaned: its link is gone"
-        stopped = Interrupted(f"interrupted; {clean}", f"go on: harness run --resume {session.progress.folder}")
+        clean = (
+            "the board was cleaned up" if session.left_clean else "the board could not be cleaned up: the link is down"
+        )
+        stopped = Interrupted(f"interrupted; {clean}", f"resume: harness run --resume {session.progress.folder}")
         stopped.run_folder = session.progress.folder
         raise stopped from None
     session.progress.stop("complete", "", "")
@@ -139,7 +141,7 @@ def _with_resume(session: Session, error: HarnessError) -> str:
     away = isinstance(error, LinkError) and not isinstance(error, HostKeyError)
     if not away and not (isinstance(error, Refused) and error.word == REBOOTED):
         return error.hint
-    go_on = f"go on: harness run --resume {shlex.quote(str(session.progress.folder))}"
+    go_on = f"resume: harness run --resume {shlex.quote(str(session.progress.folder))}"
     return f"{error.hint}; then {go_on}" if error.hint else go_on
 
 
@@ -177,14 +179,12 @@ class Interrupted(CouldNotMeasure):
 
 def _check_case(platform: Platform, board: Board, case: Case) -> None:
     if not case.model.is_file():
-        what = "a folder, not a model file" if case.model.is_dir() else "no such model file"
-        raise InputError(f"{case.model}: {what}", "the compiled model, for example model.bin")
+        what = "is a folder, expected a model file" if case.model.is_dir() else "no such file"
+        raise InputError(f"{case.model}: {what}", "give the compiled model, for example model.bin")
     refuse_packed(case.model, "a model")
     for mode in case.modes:
         if mode not in platform.modes:
-            raise InputError(
-                f"platform {platform.name} has no mode {mode!r}", f"its modes: {', '.join(platform.modes)}"
-            )
+            raise InputError(f"platform {platform.name} has no mode {mode!r}", f"known: {', '.join(platform.modes)}")
     for name in case.options:
         if name not in platform.options:
             from harness.config import nearest

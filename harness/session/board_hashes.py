@@ -68,7 +68,7 @@ class Hashing:
         if not wanted:
             return {}
         if not self.python:
-            self.note(f"{mode}: {len(wanted)} padded dumps cannot be hashed on the board, which has no {PYTHON}")
+            self.note(f"{mode}: {len(wanted)} padded dumps cannot be hashed on the board (no {PYTHON}): downloaded")
             return {}
         md5s = self._ask(mode, folder, wanted)
         equal = {name: md5 for name, md5 in md5s.items() if md5 == _md5(wanted[name])}

@@ -99,7 +99,7 @@ def _planes(
 def _nv12_fact(stem: str, luma: InputFacts) -> InputFacts:
     """What is said of the two planes' one picture."""
     sides = [f"{shape[1]}x{shape[0] // 3 * 2}" for shape in _nv12_shapes(luma)]
-    described = f"NV12 {''.join(sides)}, which is cut into its two planes"
+    described = f"NV12 {''.join(sides)}, split into its two planes"
     return InputFacts(stem, None, "u8", described, convert=f"--size {sides[0]} --to nv12" if sides else "")
 
 
@@ -140,7 +140,7 @@ def _kept(item: BoardInput, position: int, scratch: Path) -> BoardInput:
 def _noise(fact: InputFacts, scratch: Path) -> BoardInput:
     path = scratch / f"{safe_name(fact.name)}.bin"
     write_file(path, _noise_bytes(fact), scratch.parent)
-    note = f"input {fact.name!r} is seeded noise (seed {NOISE_SEED}): no --input was given"
+    note = f"input {fact.name!r} is seeded noise (seed {NOISE_SEED}), because no --input was given"
     return BoardInput(fact.name, path, generated=True, note=note)
 
 
@@ -159,12 +159,14 @@ def _noise_bytes(fact: InputFacts) -> bytes:
             np.random.default_rng(NOISE_SEED).standard_normal(fact.size_bytes // kind.itemsize).astype(kind).tobytes()
         )
     if not WHOLE_NUMBERS.fullmatch(fact.dtype):
-        raise _not_made_up(fact, f"is of type {fact.dtype!r}" if fact.dtype else "has no dtype that the board tells")
+        raise _not_made_up(fact, f"is of type {fact.dtype!r}" if fact.dtype else "has no dtype reported by the board")
     return random.Random(NOISE_SEED).randbytes(fact.size_bytes)
 
 
 def _not_made_up(fact: InputFacts, why: str) -> InputError:
-    return InputError(f"input {fact.name!r} {why}, so it cannot be made up", f"give --input {fact.name}=FILE")
+    return InputError(
+        f"input {fact.name!r} {why}, so no noise can be generated for it", f"give --input {fact.name}=FILE"
+    )
 
 
 def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> tuple[BoardInput, ...]:
@@ -172,7 +174,7 @@ def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> 
     files: dict[str, Path] = {}
     for name, path in given:
         if not name:
-            raise InputError(f"{path}: inputs by name and by order are mixed", "give every input as TENSOR=FILE")
+            raise InputError(f"{path}: inputs given by name and by order are mixed", "give every input as TENSOR=FILE")
         if name not in names:
             near = get_close_matches(name, names, n=1)
             raise InputError(
@@ -180,7 +182,7 @@ def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> 
                 f"did you mean {near[0]!r}?" if near else f"its inputs: {', '.join(names)}",
             )
         if name in files:
-            raise InputError(f"input {name!r} was given twice: {files[name]} and {path}")
+            raise InputError(f"input {name!r} given twice: {files[name]} and {path}")
         files[name] = path
     missing = [name for name in names if name not in files]
     if missing:
@@ -192,8 +194,8 @@ def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) ->
     if len(given) != len(facts):
         names = ", ".join(repr(fact.name) for fact in facts)
         raise InputError(
-            f"the model takes {len(facts)} input{'' if len(facts) == 1 else 's'} ({names}), given {len(given)}",
-            "give one --input each, in this order or as TENSOR=FILE",
+            f"expected {len(facts)} input{'' if len(facts) == 1 else 's'} ({names}), got {len(given)}",
+            "give one --input for each, in this order or as TENSOR=FILE",
         )
     return tuple(BoardInput(fact.name, path) for fact, (_, path) in zip(facts, given, strict=True))
 
@@ -206,18 +208,18 @@ def _check_size(item: BoardInput, fact: InputFacts, raw: bool) -> None:
         raise _picture(item.path, fact)
     if not expected or size == expected or decoded:
         return
-    refuse_packed(item.path, f"the {expected} bytes that input {item.tensor!r} takes")
+    refuse_packed(item.path, f"the {expected} bytes of input {item.tensor!r}")
     raise InputError(
-        f"{item.path}: input {item.tensor!r} takes {expected} bytes ({fact.describe}), the file has {size}",
-        "harness convert makes board inputs from images; an .npy of the right dtype and shape is taken as it is",
+        f"{item.path}: input {item.tensor!r} needs {expected} bytes ({fact.describe}), the file has {size}",
+        "make it with harness convert, or give an .npy of the right dtype and shape",
     )
 
 
 def _picture(path: Path, fact: InputFacts) -> InputError:
     """What is said of a jpg or png: the whole line that converts it, or that no line does."""
     line = convert_line(path, fact)
-    otherwise = "prepare it as in training, save it (np.save('input.npy', array)), and give the .npy"
+    otherwise = "preprocess it as in training, save it (np.save('input.npy', array)), and give the .npy"
     return InputError(
-        f"{path}: a picture, and input {fact.name!r} takes raw values: {fact.describe}",
-        f"{line}   (then --input the file that it writes)" if line else otherwise,
+        f"{path}: is a picture; input {fact.name!r} needs raw values ({fact.describe})",
+        f"{line}   (then give its output with --input)" if line else otherwise,
     )

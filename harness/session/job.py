@@ -42,11 +42,11 @@ def on_board(job: Job, inputs: tuple[str, ...], support: Sequence[str], fed: Seq
 def check_name(file: str, name: str, models: tuple[str, ...]) -> None:
     """Which model of a packed file is meant. Errors: InputError where none is named, or one that is not in it."""
     if name and models and name not in models:
-        raise InputError(f"{file}: no model {name!r} in it", f"it holds: {', '.join(models)} (--model-name)")
+        raise InputError(f"{file}: no model {name!r} in it", f"known: {', '.join(models)} (--model-name)")
     if not name and len(models) > 1:
         raise InputError(
-            f"{file}: holds {len(models)} models: {', '.join(models)}",
-            f"say which one: --model-name {models[0]}",
+            f"{file}: has {len(models)} models: {', '.join(models)}",
+            f"choose one: --model-name {models[0]}",
         )
 
 
@@ -55,5 +55,5 @@ def timed_out(timeout_s: float) -> Failure:
     return Failure(
         "timeout",
         f"the tool was still running after {timeout_s:g} s and was ended on the board",
-        "look at its log, or allow more with --timeout SECONDS",
+        "see its log in the run folder, or raise the limit with --timeout SECONDS",
     )

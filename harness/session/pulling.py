@@ -84,5 +84,5 @@ class Puller:
             return unknown
         left = [n for n in unknown if n != "log.txt"]
         if left:
-            self._progress.record.note(f"{name}: {len(left)} files stayed on the board (--pull none): not compared")
+            self._progress.record.note(f"{name}: {len(left)} files not downloaded (--pull none), so not compared")
         return [n for n in unknown if n == "log.txt"]

@@ -14,7 +14,7 @@ from harness.session import sending, unchanged
 from harness.session.record import RunFile
 from harness.session.sending import SharedFolder, Tell
 
-STEP = "hashing the board's copies once more"
+STEP = "verifying the board's files"
 
 
 class Copies:
@@ -38,9 +38,7 @@ class Copies:
         unchanged.refuse_other_bytes(self._files, path, put, self._record.run)
         self._unchecked[path] = put
         if put.damaged:
-            self._record.note(
-                f"{put.name}: the copy that the board had kept was damaged; it was sent again before it was used"
-            )
+            self._record.note(f"{put.name}: the cached copy on the board was damaged, and was sent again before use")
         return put
 
     def replaced(self, doubt: str) -> bool:
@@ -63,14 +61,12 @@ class Copies:
             raise BoardError(
                 f"{self._record.run.board.name}: {names}: damaged on the board, sent again, and damaged "
                 "again in the same run",
-                "its flash or memory is at fault, or something writes into the work folder",
+                "check the board's storage and memory, and that nothing else writes to the work folder",
             )
         self._replaced |= {put.path for put in again.values()}
         self._unchecked = {path: put for path, put in checked.items() if put.path in self._replaced}
         if again:
-            self._record.note(
-                f"{doubt}: the board's copy of {names} was damaged; it was sent again, and what used it was repeated"
-            )
+            self._record.note(f"{doubt}: the board's copy of {names} was damaged; sent again, affected modes repeated")
         return bool(again)
 
     def _account(self, checked: dict[Path, Put], again: dict[Path, Put], seconds: float) -> None:

@@ -64,6 +64,6 @@ class Sensors:
 
     def _keep(self, phase: str, samples: Sequence[Sample]) -> None:
         if len(samples) > self.timeout_s / SENSE_EVERY_S + 100:  # one a second until the time limit, and some
-            self.record.note(f"{phase}: {len(samples)} samples of the sensors cannot be true: none is kept")
+            self.record.note(f"{phase}: {len(samples)} implausible sensor samples discarded")
             samples = []
         self.record.add_samples(SensorSample(sample.at_s, phase, sample.values) for sample in samples)

@@ -27,7 +27,9 @@ def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
     """
     here, there = Path(folders[0]).expanduser(), PurePosixPath(folders[1])
     if not here.is_dir():
-        raise ConfigError(f"shared_folder: {here} is no folder on this PC", "mount it, or correct hosts.yaml")
+        raise ConfigError(
+            f"shared_folder: {here} is not a folder on this PC", "mount it, or correct `shared_folder:` in hosts.yaml"
+        )
     md5 = md5_of_file(path)
     suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9_]{1,12}", path.suffix) else ""
     target = here / "harness-cache" / f"{md5}{suffix}"
@@ -42,8 +44,8 @@ def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
         said = _seen(seen, md5, transport)
     if said:
         raise BoardError(
-            f"{transport.where}: {seen} is not what lies in the shared folder here: {said}",
-            "is the folder mounted on the board? `mount -t nfs -o nolock PC:/folder /mnt`",
+            f"{transport.where}: {seen} differs from the shared folder on this PC: {said}",
+            "mount it on the board: mount -t nfs -o nolock PC:/folder /mnt",
         )
     return Put(path.name, md5, size, seen, 0, damaged)
 
@@ -56,7 +58,7 @@ def _copy(path: Path, target: Path) -> None:
             os.fchmod(file.fileno(), 0o755)  # programs are started from here
     except OSError as error:
         raise HostError(
-            f"{target}: cannot be written ({error.strerror})", "see the rights of the shared folder"
+            f"{target}: cannot be written ({error.strerror})", "check the permissions of the shared folder"
         ) from None
 
 

@@ -151,7 +151,7 @@ class Session:
         try:
             return self.copies.replaced(doubt)
         except LinkError as error:
-            self.record.note(f"{doubt}; the board's copies could not be hashed once more: {error.message}")
+            self.record.note(f"{doubt}; the board's files could not be verified: {error.message}")
             return False
 
     def _info(self, model: str) -> ModelInfo:
@@ -192,4 +192,6 @@ def _run_commands(agent: Agent, progress: RunProgress, commands: tuple[tuple[str
             done = agent.lease.run_guarded(argv, progress.resume.case.timeout_s)
             if done.code != 0:
                 text = (done.err or done.out).decode("utf-8", "replace").strip()[:500]
-                raise BoardError(f"{what} command {list(argv)} ended with {done.code}: {text}", "see hosts.yaml")
+                raise BoardError(
+                    f"{what} command {list(argv)} failed with exit code {done.code}: {text}", "correct it in hosts.yaml"
+                )

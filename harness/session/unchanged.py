@@ -47,7 +47,7 @@ def refuse_unknown(resume: Resume, run: Run) -> None:
     """Errors: InputError for a run of an earlier harness, which kept no md5s."""
     if not resume.files:
         raise InputError(
-            "this run kept no md5s of its files: nobody can tell whether they are what they were",
+            "this run has no md5s of its files, so they cannot be verified",
             f"{identity.ANEW}: {command_of(run) or 'harness run'}",
         )
 
@@ -63,7 +63,7 @@ def refuse_other(board: Board, resume: Resume, run: Run, platform: Platform) -> 
         changed = _other_settings(resume.settings, settings_of(board))
         if changed:
             raise InputError(
-                f"board {board.name} is not as it was in the inventory {SINCE_BEGIN}: {'; '.join(changed)}",
+                f"board {board.name} has changed in the inventory since this run began: {'; '.join(changed)}",
                 f"{identity.ANEW}: {command or 'harness run'}",
             )
 
@@ -79,7 +79,7 @@ def _other_settings(before: BoardSettings, now: BoardSettings) -> list[str]:
     for key in (one.name for one in fields(now) if one.name != "environment"):
         was, found = to_json(getattr(before, key)), to_json(getattr(now, key))
         if was != found:
-            told.append(f"{key} was {was!r}, is {found!r}")
+            told.append(f"{key} was {was!r}, now {found!r}")
     names = {*before.environment, *now.environment}
     others = sorted(name for name in names if before.environment.get(name) != now.environment.get(name))
     return [*told, *([f"environment: {', '.join(others)}"] if others else [])]
@@ -133,6 +133,6 @@ def refuse_other_versions(run: Run, versions: Mapping[str, str]) -> None:
 def _refuse_board(told: Sequence[str], run: Run) -> None:
     if told:
         raise InputError(
-            f"board {run.board.name} is not as it was {SINCE_BEGIN}: {'; '.join(told)}",
+            f"board {run.board.name} has changed since this run began: {'; '.join(told)}",
             f"{identity.ANEW}: {command_of(run) or 'harness run'}",
         )

@@ -46,7 +46,7 @@ class Probe:
         if self.binary or not self.path.is_file():
             return "", ()
         if self.size_bytes > WHOLE_BYTES:
-            raise InputError(f"{self.path}: {self.size_bytes} bytes is no log", "give the log itself")
+            raise InputError(f"{self.path}: {self.size_bytes} bytes: too large for a log", "give the log itself")
         return decode(self.path.read_bytes())
 
     @property

@@ -42,7 +42,7 @@ def _read_onnx(probe: Probe) -> Artifact:
     try:
         model = onnx.load(str(probe.path), load_external_data=False)
     except (DecodeError, ValueError, OSError) as error:
-        return Artifact("onnx", "ONNX model", problems=(f"not a whole ONNX: {error}",))
+        return Artifact("onnx", "ONNX model", problems=(f"incomplete ONNX: {error}",))
     graph = model.graph
     constants = {one.name for one in graph.initializer}
     kinds = Counter(node.op_type for node in graph.node)
@@ -55,7 +55,7 @@ def _read_onnx(probe: Probe) -> Artifact:
         "inputs": [_value(one) for one in graph.input if one.name not in constants],
         "outputs": [_value(one) for one in graph.output],
     }
-    problems = () if graph.node else ("no nodes in it",)
+    problems = () if graph.node else ("no nodes found",)
     return Artifact("onnx", "ONNX model", facts=facts, problems=problems)
 
 
@@ -75,7 +75,7 @@ def _read_emulator_model(probe: Probe) -> Artifact:
             for name in [n for n in archive.namelist() if n.endswith(".json")][:4]:
                 facts[name] = json.loads(archive.read(name))
     except (zipfile.BadZipFile, ValueError, KeyError, OSError, RuntimeError) as error:
-        problems.append(f"cut or damaged: {error}")
+        problems.append(f"truncated or damaged: {error}")
     return Artifact("emulator_model", "model for an emulated board", facts=facts, problems=tuple(problems))
 
 
@@ -97,11 +97,11 @@ def _read_run(probe: Probe) -> Artifact:
     try:
         run = load_run(probe.path)
     except InputError as error:
-        return Artifact("run", "run of harness", problems=(f"cut or not a run of harness: {error.message}",))
+        return Artifact("run", "harness run", problems=(f"truncated, or not a harness run: {error.message}",))
     keys = ("id", "state", "stopped_at", "harness_version", "started_utc", "duration_s", "verdict", "board")
     facts = {key: to_json(getattr(run, key)) for key in keys}
     modes = [mode.mode for mode in run.modes]
-    return Artifact("run", "run of harness", facts={**facts, "modes": modes}, problems=run.damage)
+    return Artifact("run", "harness run", facts={**facts, "modes": modes}, problems=run.damage)
 
 
 def _is_reference(probe: Probe) -> bool:
@@ -117,7 +117,7 @@ def _read_reference(probe: Probe) -> Artifact:
     facts: dict[str, object] = {key: manifest[key] for key in keys if key in manifest}
     rows = tensors if isinstance(tensors, list) else []
     facts["tensors"] = [_tensor_line(one) for one in rows if isinstance(one, dict)]
-    problems = () if isinstance(tensors, list) else ("manifest.json is cut or not a reference of harness",)
+    problems = () if isinstance(tensors, list) else ("manifest.json is truncated, or not a harness reference",)
     return Artifact("reference", "reference folder", facts=facts, problems=problems)
 
 
@@ -129,7 +129,7 @@ def _read_npy(probe: Probe) -> Artifact:
     try:
         array = np.load(probe.path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        return Artifact("npy", "NumPy array", problems=(f"cut or damaged: {error}",))
+        return Artifact("npy", "NumPy array", problems=(f"truncated or damaged: {error}",))
     return Artifact("npy", "NumPy array", facts={"dtype": str(array.dtype), "shape": list(array.shape)})
 
 
@@ -138,7 +138,7 @@ def _read_npz(probe: Probe) -> Artifact:
         with zipfile.ZipFile(probe.path) as archive:
             names = [one.filename.removesuffix(".npy") for one in archive.infolist()]
     except (zipfile.BadZipFile, OSError) as error:
-        return Artifact("npz", "NumPy archive", problems=(f"cut or damaged: {error}",))
+        return Artifact("npz", "NumPy archive", problems=(f"truncated or damaged: {error}",))
     return Artifact("npz", "NumPy archive", facts={"arrays": names})
 
 
@@ -164,7 +164,7 @@ def _read_vendor_model(probe: Probe) -> Artifact:
         "bytes": probe.size_bytes,
         "recognised_by": "build facts inside" if found else "name only",
     }
-    problems = [] if found else [f"a {suffix} file: {_meant_by(probe.path)}; no build facts stand in it as text"]
+    problems = [] if found else [f"a {suffix} file: {_meant_by(probe.path)}; no readable build data"]
     return Artifact(
         "vendor_model",
         "vendor model",
@@ -182,7 +182,7 @@ READERS = (
         lambda p: p.head.startswith(EMULATOR_MAGIC),
         _read_emulator_model,
     ),
-    Reader("run", "run of harness", _is_run, _read_run),
+    Reader("run", "harness run", _is_run, _read_run),
     Reader("reference", "reference folder", _is_reference, _read_reference),
     Reader("npy", "NumPy array", lambda p: p.head.startswith(b"\x93NUMPY"), _read_npy),
     Reader("npz", "NumPy archive", lambda p: p.path.suffix == ".npz" and p.head.startswith(b"PK"), _read_npz),

@@ -83,7 +83,7 @@ def read_named(given: Sequence[str]) -> dict[str, Array]:
     for word in given:
         name, sign, file = word.partition("=")
         if not sign:
-            raise InputError(f"{word!r}: which input is it for?", f"--input TENSOR={word}")
+            raise InputError(f"{word!r}: input name missing", f"--input TENSOR={word}")
         if name in feed:
             raise InputError(f"--input {name}=...: given more than once", "give one file per input")
         try:

@@ -73,7 +73,7 @@ class Copying:
         paced: Paced = "",
     ) -> AbstractContextManager[Stream]:
         """Runs a command whose output is read as it comes. Errors: LinkError from a transport that cannot."""
-        raise LinkError(f"{self.where}: this transport cannot stream")
+        raise LinkError(f"{self.where}: this transport does not support streaming")
 
     def run(
         self,
@@ -125,7 +125,7 @@ class Copying:
         with new_file(target, root) as file:
             got = self._fetch(source, file, size, ends_at, progress)
             if got != wanted:
-                raise _ChangedError(f"{self.where}: {source!r} changes while it is pulled (md5 {wanted}, then {got})")
+                raise _ChangedError(f"{self.where}: {source!r} changed during the download (md5 {wanted}, then {got})")
 
     def _look(self, source: str, timeout_s: float) -> tuple[int, str]:
         words = self._script(_LOOK, [source], timeout_s, f"pull {source}").split()
@@ -157,10 +157,10 @@ class Copying:
             for piece in stream:
                 out += piece
                 if len(out) > OUTPUT_LIMIT_BYTES:
-                    raise BoardError(f"{self.where}: {doing!r}: endless output")
+                    raise BoardError(f"{self.where}: {doing!r}: exceeded the output limit")
         if stream.code != 0:
             said = printable(stream.err.decode("utf-8", "replace").strip()) or f"exit code {stream.code}"
-            raise BoardError(f"{self.where}: cannot {doing!r}: {said}", "is there space, and the right to write?")
+            raise BoardError(f"{self.where}: cannot {doing!r}: {said}", "check free space and permissions")
         return bytes(out)
 
 

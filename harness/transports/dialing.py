@@ -50,7 +50,7 @@ def _resolve(address: str, port: int, limit_s: float) -> list[Any]:
     try:
         answer = answers.get(timeout=limit_s)
     except queue.Empty:
-        raise TimeoutError(f"the name {address} is not resolved") from None
+        raise TimeoutError(f"cannot resolve {address}") from None
     if isinstance(answer, OSError):
         raise answer
     return answer
@@ -75,7 +75,7 @@ def bounded(limit_s: float, patience: Patience, cut: Callable[[], None]) -> Iter
         yield
     except Exception as error:
         if late.is_set():
-            raise TimeoutError(f"the login did not end within {limit_s:.0f} s") from error
+            raise TimeoutError(f"the login timed out after {limit_s:.0f} s") from error
         raise
     finally:
         over.set()

@@ -67,7 +67,7 @@ def trust(path: Path, address: str, port: int, key: HostKey, *, replace: bool = 
     if old and not replace:
         raise HostKeyError(
             f"{wanted}: {path} holds another {key.kind} key: {old[0].sha256}, the board now shows {key.sha256}",
-            "if the board was reflashed: the same command with --replace",
+            "if the board was reflashed, add --replace",
         )
     lines = [line for line in _lines(path) if not (replace and _names(line.split(" ")[0], wanted))]
     _, kind, blob = key.line.rsplit(" ", 2)
@@ -111,8 +111,8 @@ def _names(field: str, wanted: str) -> bool:
 def unknown(board_name: str, where: str, key: HostKey) -> HostKeyError:
     """The error for a host key that nobody has agreed to."""
     return HostKeyError(
-        f"{where}: its host key is not known: {key.kind} {key.sha256}",
-        f"compare the fingerprint with the board's own, then: harness boards trust {board_name}",
+        f"{where}: unknown host key {key.kind} {key.sha256}",
+        f"check that it is the board's fingerprint, then: harness boards trust {board_name}",
     )
 
 
@@ -120,6 +120,6 @@ def changed(board_name: str, where: str, new: HostKey, old: list[HostKey]) -> Ho
     """The error for a host key that is another one than was recorded."""
     known = ", ".join(f"{key.kind} {key.sha256}" for key in old)
     return HostKeyError(
-        f"{where}: its host key has changed: recorded {known}, now {new.kind} {new.sha256}",
-        f"reflashed? then: harness boards trust {board_name} --replace. If not, this may be another machine",
+        f"{where}: host key changed: recorded {known}, now {new.kind} {new.sha256}",
+        f"if the board was reflashed: harness boards trust {board_name} --replace; if not, it may be another machine",
     )

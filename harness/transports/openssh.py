@@ -50,7 +50,7 @@ class OpensshTransport(Copying):
             )
         self._ssh = shutil.which("ssh") or ""
         if not self._ssh:
-            raise HostError("ssh is not on this PC", "apt-get install openssh-client")
+            raise HostError("ssh is not installed on this PC", "apt-get install openssh-client")
         self._endpoint = endpoint
         self._passwords = passwords or Passwords(endpoint)
         self._lock = threading.Lock()
@@ -139,7 +139,7 @@ class OpensshTransport(Copying):
                     check=False,
                 )
             except subprocess.TimeoutExpired as error:
-                raise LinkError(f"{self.where}: the login stalled", "is the board overloaded?") from error
+                raise LinkError(f"{self.where}: the login stalled", "check the board's load") from error
         return errors.read_text(errors="replace") if done.returncode != 0 else None
 
     def _explain(self, said: str) -> HarnessError:
@@ -172,7 +172,7 @@ class OpensshTransport(Copying):
 
     def _ensure(self) -> None:
         if not self._lock.acquire(timeout=self.patience.at_most(LOGIN_SLOWER * self._endpoint.connect_timeout_s)):
-            raise LinkError(f"{self.where}: still connecting", "is the board on, and on this network?")
+            raise LinkError(f"{self.where}: still connecting", "check that the board is on and on this network")
         try:
             if not self._stands():
                 self._stop_master()
@@ -266,17 +266,19 @@ class _Checked:
         if self._inner.code == LINK_FAILED and (_LINK_WORDS.search(self._inner.err) or not self._stands()):
             said = self._inner.err.decode("utf-8", "replace").strip().splitlines()[-1:]
             why = f" ({printable(said[0])})" if said else ""
-            raise LinkError(f"{self._where}: {self._shown}: the link broke{why}", "is the board still on the network?")
+            raise LinkError(
+                f"{self._where}: {self._shown}: the link broke{why}", "check that the board is still on the network"
+            )
 
 
 _LINK_WORDS = re.compile(rb"connection|mux|closed|broken pipe|timed? ?out|master|disconnect|kex", re.IGNORECASE)
 _REFUSED = re.compile(r"permission denied", re.IGNORECASE)
 _REASONS = [
-    (r"connection refused", "connection refused", "is the board up, its sshd running and `port:` right?"),
-    (r"could not resolve|name or service", "the name cannot be resolved", "correct `address:` of the board"),
-    (r"timed out|no route", "no answer", "is the board on, and on this network?"),
+    (r"connection refused", "connection refused", "check that the board is up, sshd is running, and `port:` is right"),
+    (r"could not resolve|name or service", "cannot resolve the host name", "correct `address:` of the board"),
+    (r"timed out|no route", "no answer", "check that the board is on and on this network"),
     (_REFUSED.pattern, "the login was refused", "correct `user:` and `identity:`, or give a password: {password}"),
-    (r"no matching", "no common algorithm", "allow the board's algorithms in ~/.ssh/config (ssh -vv tells which)"),
+    (r"no matching", "no common algorithm", "allow the board's algorithms in ~/.ssh/config (ssh -vv lists them)"),
 ]
 _FINAL = (r"could not resolve|name or service", _REFUSED.pattern, r"no matching")  # trying again does not help
 __all__ = ["CommandTimeout", "OpensshTransport"]

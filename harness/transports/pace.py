@@ -40,4 +40,4 @@ class Pace:
             self._waited_s, self._bytes = 0.0, 0
         if moved >= LEAST_BYTES_PER_S * waited_s:
             return None
-        return CommandTimeout(f"only {moved} bytes came over the link in {waited_s:.0f} s", "is the link disturbed?")
+        return CommandTimeout(f"only {moved} bytes received in {waited_s:.0f} s", "check the network link")

@@ -63,17 +63,15 @@ def hide_environment() -> dict[str, str]:
 def store(endpoint: Endpoint, password: str) -> str:
     """Keep a board's password in the keyring; gives the backend's name. Errors: HostError, AskedWrongly."""
     if not password:
-        raise AskedWrongly(
-            "an empty password is none", f"to forget one: harness boards password {endpoint.name} --delete"
-        )
+        raise AskedWrongly("empty password", f"to delete it: harness boards password {endpoint.name} --delete")
     keyring = _library()
     backend = keyring.get_keyring()
     if backend.priority < _ENCRYPTED and not _was_chosen(keyring):
         raise HostError(
-            f"the only keyring of this PC ({_name(backend)}) keeps passwords unprotected",
-            "unlock or install a keyring (gnome-keyring, KWallet); or choose it knowingly with PYTHON_KEYRING_BACKEND",
+            f"the only keyring on this PC ({_name(backend)}) stores passwords unencrypted",
+            "unlock or install a keyring (gnome-keyring, KWallet), or accept it with PYTHON_KEYRING_BACKEND",
         )
-    _tried(lambda: keyring.set_password(_service(endpoint), _account(endpoint), password), "cannot keep the password")
+    _tried(lambda: keyring.set_password(_service(endpoint), _account(endpoint), password), "cannot store the password")
     return _name(backend)
 
 
@@ -108,8 +106,8 @@ def _library() -> ModuleType:
     try:
         import keyring
     except ImportError as error:
-        hint = "pip install keyring (into the environment of harness)"
-        raise HostError("the library `keyring` is not installed", hint) from error
+        hint = "pip install keyring (in harness's environment)"
+        raise HostError("the Python package `keyring` is not installed", hint) from error
     return keyring
 
 
@@ -125,4 +123,6 @@ def _tried(action: Callable[[], Any], what: str) -> Any:
     try:
         return action()
     except Exception as error:  # as above; its text names no password
-        raise HostError(f"{what}: {type(error).__name__}: {error}", "is the keyring of this PC unlocked?") from error
+        raise HostError(
+            f"{what}: {type(error).__name__}: {error}", "check that this PC's keyring is unlocked"
+        ) from error

@@ -72,7 +72,7 @@ class Patience:
                 return action()
             except LinkError as error:
                 self.pause(error, ends_at, tell)
-        raise LinkError(f"the link broke {TRIES} times in a row", "look at the cable, the switch, the power")
+        raise LinkError(f"the link broke {TRIES} times in a row", "check cable, switch and power")
 
     def pause(self, error: LinkError, ends_at: float = math.inf, tell: Tell | None = None) -> None:
         """Wait before the next try. Errors: the given one where there is to be none; `ends_at` of time.monotonic()."""
@@ -82,7 +82,7 @@ class Patience:
         if pause_s is None or time.monotonic() + pause_s > ends_at:
             raise error
         if tell:
-            tell(f"{error.message}: trying again")
+            tell(f"{error.message}: retrying")
         time.sleep(pause_s)
 
     def _failed(self) -> float | None:

@@ -146,8 +146,8 @@ class PipeStream:
     def _timed_out(self) -> None:
         self._kill()
         raise CommandTimeout(
-            f"{self._what} did not end within {self._timeout_s:g} s and was ended",
-            "give it more time (--timeout), or look at the board's load",
+            f"{self._what} timed out after {self._timeout_s:g} s and was stopped",
+            "raise --timeout, or check the board's load",
         )
 
     def _kill(self) -> None:

@@ -24,10 +24,10 @@ GRACE_S = 2  # the host gives up first, and says so; the board then ends the com
 def check_arguments(argv: Sequence[str]) -> None:
     """Refuse what no operating system can carry. Errors: AskedWrongly."""
     if not argv:
-        raise AskedWrongly("an empty command cannot be run")
+        raise AskedWrongly("empty command")
     for argument in argv:
         if "\0" in argument:
-            raise AskedWrongly(f"a NUL character cannot be in an argument: {argument!r}")
+            raise AskedWrongly(f"NUL character in an argument: {argument!r}")
 
 
 def remote_command(argv: Sequence[str], timeout_s: float) -> bytes:

@@ -82,7 +82,7 @@ class SshTransport(Copying):
         """Wait while another thread connects. Errors: LinkError when it takes longer than a login may."""
         hops = 1 + len(self._login.jumps)
         if not self._lock.acquire(timeout=self.patience.at_most(hops * LOGIN_SLOWER * self._login.connect_timeout_s)):
-            raise LinkError(f"{self.where}: still connecting", "is the board on, and on this network?")
+            raise LinkError(f"{self.where}: still connecting", "check that the board is on and on this network")
         try:
             yield
         finally:
@@ -211,17 +211,17 @@ class SshStream:
                 return
             stall_s = self._patience.at_most(STALL_S)
             if self._feeding and now - self._moved_at > stall_s:
-                self._cut(f"the link is frozen: nothing could be sent for {stall_s:.0f} s")
+                self._cut(f"the link is stalled: nothing sent for {stall_s:.0f} s")
                 return
             if now > self._closed_by:
-                self._cut("the link is frozen: the stream could not be closed")
+                self._cut("the link is stalled: the stream could not be closed")
                 return
 
     def _give_up(self) -> None:
         if self._reason is None:
             self._reason = CommandTimeout(
-                f"{self._what} did not end within {self._timeout_s:g} s; the board ends it too",
-                "give it more time (--timeout), or look at the board's load",
+                f"{self._what} timed out after {self._timeout_s:g} s; the board stops it too",
+                "raise --timeout, or check the board's load",
             )
         if self._feeding:
             _cut_socket(self._transport)
@@ -231,7 +231,7 @@ class SshStream:
 
     def _cut(self, why: str) -> None:
         if self._reason is None:
-            self._reason = LinkError(f"{self._what}: {why}", "is the board still on the network?")
+            self._reason = LinkError(f"{self._what}: {why}", "check that the board is still on the network")
         _cut_socket(self._transport)
 
     def _probe(self) -> None:
@@ -242,7 +242,7 @@ class SshStream:
             self._moved_at = time.monotonic()
         except (SSHException, OSError, EOFError) as error:
             if "Administratively" not in str(error):  # too many sessions is an answer
-                self._cut(f"the link is dead: no answer for {PROBE_AFTER_S + PROBE_TIMEOUT_S:g} s")
+                self._cut(f"the link is down: no answer for {PROBE_AFTER_S + PROBE_TIMEOUT_S:g} s")
                 return
         self._patience.heard()
 
@@ -250,7 +250,7 @@ class SshStream:
         if self._reason is not None:
             return self._reason
         detail = f" ({error})" if error is not None and str(error) else ""
-        return LinkError(f"{self._what}: the link broke{detail}", "is the board still on, and on the network?")
+        return LinkError(f"{self._what}: the link broke{detail}", "check that the board is still on and on the network")
 
     # -- moving bytes
 

@@ -215,7 +215,7 @@ def _authenticate(
         if not (no_key or isinstance(error, AuthenticationException)) or transport is None or not transport.is_active():
             raise
         if not _by_password(transport, login, error, passwords, limited):
-            raise (AuthenticationException("there is no key and no password") if no_key else error) from None
+            raise (AuthenticationException("no key and no password") if no_key else error) from None
 
 
 def _by_password(
@@ -237,7 +237,7 @@ def _unlocked(file: str, passphrase: str) -> paramiko.PKey:
     for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):  # PKey.from_path takes no passphrase (5.1)
         with contextlib.suppress(SSHException, ValueError):
             return kind.from_private_key_file(file, passphrase)
-    raise AuthenticationException(f"the key {file} does not open with this passphrase")
+    raise AuthenticationException(f"wrong passphrase for the key {file}")
 
 
 def _transport(sock: socket.socket, **arguments: object) -> paramiko.Transport:
@@ -357,9 +357,9 @@ _REASONS: list[tuple[type[Exception], str, str, str]] = [
         PasswordRequiredException,
         "",
         "the private key is encrypted",
-        "add it to ssh-agent, or give its passphrase: {login.password_hint}",
+        "add it to ssh-agent, or give the passphrase: {login.password_hint}",
     ),
-    (AuthenticationException, "timeout", "the login stalled: no answer to authentication", "is the board overloaded?"),
+    (AuthenticationException, "timeout", "the login stalled: no answer to authentication", "check the board's load"),
     (
         AuthenticationException,
         "",
@@ -370,21 +370,31 @@ _REASONS: list[tuple[type[Exception], str, str, str]] = [
     (
         SSHException,
         "no acceptable",
-        "the server only offers algorithms that are no longer safe ({text})",
-        "use `transport: openssh` for this board, with the algorithms in ~/.ssh/config",
+        "the server offers only obsolete algorithms ({text})",
+        "set `transport: openssh` for this board, and allow the algorithms in ~/.ssh/config",
     ),
     (
         SSHException,
         "banner",
-        "no SSH banner: something else listens there, or the board is overloaded",
+        "no SSH banner (not an SSH port, or the board is overloaded)",
         "check `port:`",
     ),
     *(
-        (SSHException, words, "no SSH banner: something else listens there, or it is overloaded", "check `port:`")
+        (SSHException, words, "no SSH banner (not an SSH port, or the host is overloaded)", "check `port:`")
         for words in ("protocol version", "no existing session")
     ),
-    (socket.gaierror, "", "the name cannot be resolved ({text})", "correct `address:` of the board"),
-    (ConnectionRefusedError, "", "connection refused", "is the board up, its sshd running and `port:` right?"),
-    (TimeoutError, "login", "{text}", "is the board overloaded?"),
-    (TimeoutError, "", "no answer within {login.connect_timeout_s:g} s", "is the board on, and on this network?"),
+    (socket.gaierror, "", "cannot resolve the host name ({text})", "correct `address:` of the board"),
+    (
+        ConnectionRefusedError,
+        "",
+        "connection refused",
+        "check that the board is up, sshd is running, and `port:` is right",
+    ),
+    (TimeoutError, "login", "{text}", "check the board's load"),
+    (
+        TimeoutError,
+        "",
+        "no answer within {login.connect_timeout_s:g} s",
+        "check that the board is on and on this network",
+    ),
 ]

@@ -134,13 +134,15 @@ class TelnetStream:
         try:
             sent, piece = self._line.exchange(self._out, min(LOOK_EVERY_S, self._ends_at - began))
         except OSError as error:
-            raise LinkError(f"{self._what}: the link broke ({error})", "is the board still on the network?") from error
+            raise LinkError(
+                f"{self._what}: the link broke ({error})", "check that the board is still on the network"
+            ) from error
         self._out = self._out[sent:]
         self._keep_pace(began, sent, len(piece))
         if not piece and not sent and time.monotonic() >= self._ends_at:
             raise CommandTimeout(
-                f"{self._what} did not end within {self._timeout_s:g} s and was ended",
-                "give it more time (--timeout), or look at the board's load",
+                f"{self._what} timed out after {self._timeout_s:g} s and was stopped",
+                "raise --timeout, or check the board's load",
             )
         return piece.translate(None, _BLANK)
 
@@ -171,7 +173,7 @@ class TelnetStream:
     def _end(self, last: bytes) -> None:
         match = re.search(rb"#(\d+);", last)
         if match is None or self._text:
-            raise LinkError(f"{self._what}: its end came without an exit code", "is the board's shell well?")
+            raise LinkError(f"{self._what}: ended without an exit code", "check the board's shell")
         self.err = self._bytes(last[: match.start()] + last[match.end() :].partition(b"~")[0])
         self.code = int(match[1])
 
@@ -179,8 +181,8 @@ class TelnetStream:
         try:
             return base64.b64decode(text, validate=True)
         except binascii.Error as error:
-            said = f"{self._what}: something else was written into the connection"
-            raise LinkError(said, "does the kernel write its messages there? dmesg -n 1 on the board") from error
+            said = f"{self._what}: unexpected data on the connection"
+            raise LinkError(said, "stop kernel messages on this console: dmesg -n 1 on the board") from error
 
 
 def _sized(stdin: Iterable[bytes]) -> Iterator[bytes]:

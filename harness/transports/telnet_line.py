@@ -73,7 +73,7 @@ class Line:
             self._start()
         except OSError as error:
             self.close()
-            raise LinkError(f"{where}: the link broke in the login: {error}", "is its telnetd well?") from error
+            raise LinkError(f"{where}: the link broke during login: {error}", "check the board's telnetd") from error
         except BaseException:
             self.close()
             raise
@@ -82,13 +82,15 @@ class Line:
         try:
             sock = dial(self._endpoint.address, self._endpoint.port, self._limit_s)
         except socket.gaierror as error:
-            raise LoginError(f"{self.where}: the name cannot be resolved", "correct `address:` of the board") from error
+            raise LoginError(
+                f"{self.where}: cannot resolve the host name", "correct `address:` of the board"
+            ) from error
         except ConnectionRefusedError as error:
-            hint = "is the board up, its telnetd running and `port:` right?"
+            hint = "check that the board is up, telnetd is running, and `port:` is right"
             raise LinkError(f"{self.where}: connection refused", hint) from error
         except OSError as error:
             said = f"{self.where}: no answer ({error.strerror or error})"
-            raise LinkError(said, "is the board on, and on this network?") from error
+            raise LinkError(said, "check that the board is on and on this network") from error
         keep = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 4, "TCP_KEEPCNT": 3}  # a dead peer is noticed after 16 s
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in keep.items():
@@ -108,7 +110,7 @@ class Line:
             return sent, b""
         piece = self._sock.recv(65536)
         if not piece:
-            raise ConnectionResetError("the board ended the connection")
+            raise ConnectionResetError("the board closed the connection")
         self._patience.heard()
         return sent, self._plain(piece)
 
@@ -169,12 +171,14 @@ class Line:
             raise LoginError(f"{self.where}: the login was refused", f"correct `user:`, or {_password_hint(name)}")
         if _ASKS_USER.search(text):
             if not self._endpoint.user:
-                raise LoginError(f"{self.where}: it asks for a user", f"add `user: root` to board {name} in hosts.yaml")
+                raise LoginError(
+                    f"{self.where}: a user name is required", f"add `user: root` to board {name} in hosts.yaml"
+                )
             return self._endpoint.user
         if _ASKS_PASSWORD.search(text):
             password = self._passwords.known() or self._passwords.typed(self.where)
             if not password:
-                raise LoginError(f"{self.where}: it asks for a password", _password_hint(name))
+                raise LoginError(f"{self.where}: a password is required", _password_hint(name))
             self._ends_at = time.monotonic() + self._limit_s  # a person may have taken a while
             return password
         return ""
@@ -190,8 +194,8 @@ class Line:
     def _refuse_lack(self, program: str) -> None:
         if program:
             raise BoardError(
-                f"{self.where}: the board has no {printable(program)}",
-                "telnet needs stty, base64 and head there: use a busybox that has them",
+                f"{self.where}: missing on the board: {printable(program)}",
+                "telnet needs stty, base64 and head on the board (busybox has them)",
             )
 
     def _until(self, pattern: str) -> str:

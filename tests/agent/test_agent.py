@@ -276,7 +276,7 @@ def test_what_ended_before_a_reboot_is_not_believed(agent: Agent) -> None:
 
 
 def test_a_run_that_is_not_known_is_said(agent: Agent) -> None:
-    with pytest.raises(BoardError, match="does not know the run"):
+    with pytest.raises(BoardError, match="no run"):
         agent.jobs.poll("abcdef")
 
 
@@ -423,7 +423,7 @@ def test_quotas_hold_before_anything_is_pulled(agent: Agent, place: str, tmp_pat
     agent.files.hash(place)
     with pytest.raises(BoardError, match="2 files, at most 1"):
         agent.files.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_files=1))
-    with pytest.raises(BoardError, match="2000 bytes, at most 1999"):
+    with pytest.raises(BoardError, match="2000 bytes, limit 1999"):
         agent.files.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_bytes=1999))
     assert not (tmp_path / "got").exists()
 

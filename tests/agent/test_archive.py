@@ -91,7 +91,7 @@ def test_archives_in_a_row_are_one(tmp_path: Path) -> None:
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
-    with pytest.raises(BoardError, match="leads out"):
+    with pytest.raises(BoardError, match="outside"):
         unpack(inside, tar((name, b"x")))
     assert everything(tmp_path) == {"inside"}
 
@@ -135,7 +135,7 @@ def test_a_file_that_nobody_asked_for_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_larger_than_it_was_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BoardError, match="has grown"):
+    with pytest.raises(BoardError, match="grew during"):
         unpack(tmp_path, tar(("a", b"12")), sizes={"a": 1})
     assert everything(tmp_path) == set()
 
@@ -157,7 +157,7 @@ def test_a_stream_that_ends_early_keeps_the_whole_files_only(tmp_path: Path) -> 
 
 def test_a_size_that_lies_asks_for_no_memory(tmp_path: Path) -> None:
     header = bytearray(tar(("a", b""))[:512])
-    for kind, limit in ((b"L", "names without end"), (b"x", "names without end"), (b"0", "more than")):
+    for kind, limit in ((b"L", "endless names"), (b"x", "endless names"), (b"0", "more than")):
         header[156:157] = kind
         header[124:136] = b"\x80" + (2**60).to_bytes(11, "big")
         header[148:156] = b" " * 8
@@ -174,7 +174,7 @@ def test_what_is_not_a_tar_is_said(tmp_path: Path, noise: bytes) -> None:
 
 
 def test_zeros_without_end_are_no_archive(tmp_path: Path) -> None:
-    with pytest.raises(BoardError, match="zeros without end"):
+    with pytest.raises(BoardError, match="endless zeros"):
         Unpacker(tmp_path, Quotas()).read(bytes(65536) for _ in range(1000))
 
 
@@ -283,7 +283,7 @@ def test_headers_without_end_are_refused_however_small_they_pack(tmp_path: Path,
     body = b"" if kind == b"5" else b"9 path=a\n".ljust(512, b"\0") if kind == b"x" else b"a".ljust(512, b"\0")
     one = header.tobuf(tarfile.USTAR_FORMAT) + body
     unpacker = Unpacker(tmp_path, Quotas(), {"a": 1, "b": 1})
-    with pytest.raises(BoardError, match=r"names without end|pax header"):
+    with pytest.raises(BoardError, match=r"endless names|pax header"):
         unpacker.read(one * 64 for _ in range(100_000))
     assert list(tmp_path.iterdir()) == []
 

@@ -75,7 +75,7 @@ ROUNDS = [
 
 @pytest.mark.parametrize(("damage", "call"), ROUNDS)
 def test_a_reboot_under_a_lease_is_called_one(agent: Agent, boot: Path, tmp_path: Path, damage: str, call: str) -> None:
-    """It was "this lease is over", or "no whole answer (exit code 0): is the board out of memory", in 7 of 10 cuts."""
+    """It was "lease has ended", or "incomplete answer (exit code 0): out of memory?", in 7 of 10 cuts."""
     with pytest.raises(Refused, match="rebooted") as refused, hold_lease(agent.lease, 60):
         place = agent.files.new_folder("run")
         token = agent.jobs.start(LONG, f"{place}/release", 60)
@@ -88,7 +88,7 @@ def test_a_reboot_under_a_lease_is_called_one(agent: Agent, boot: Path, tmp_path
 
 
 def test_without_a_reboot_a_lost_lease_is_not_called_one(agent: Agent) -> None:
-    with pytest.raises(Refused, match="lease is over"), hold_lease(agent.lease, 60):
+    with pytest.raises(Refused, match="lease has ended"), hold_lease(agent.lease, 60):
         lose(agent, "lease/*")
         agent.files.new_folder("run")
 

@@ -87,7 +87,7 @@ def test_a_name_that_is_taken_is_answered_with_what_to_type(tmp_path: Path) -> N
         "boards:\n  b:\n    platform: ort\n    address: h\n  b-2: {platform: ort, address: i}\n"
     )
     done = harness("boards", "add", "b", "root@10.9.9.9", "--port", "2222")
-    assert done.exit_code == 2 and "hosts.yaml:2: there is a board 'b' already, at h:22" in done.stderr
+    assert done.exit_code == 2 and "hosts.yaml:2: board 'b' already exists, at h:22" in done.stderr
     assert "harness boards add b-3 root@10.9.9.9 --port 2222" in done.stderr
     done = harness("boards", "add", "emu-x5", "root@10.9.9.9")
     assert done.exit_code == 2 and "harness boards add emu-x5-2 root@10.9.9.9" in done.stderr
@@ -96,9 +96,9 @@ def test_a_name_that_is_taken_is_answered_with_what_to_type(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["a b", "root@h"], "is no name for a board"),
-        (["b", "root@h:22x"], "is no login"),
-        (["b", "root@h:22", "--port", "23"], "name two ports"),
+        (["a b", "root@h"], "invalid board name"),
+        (["b", "root@h:22x"], "is not a valid login"),
+        (["b", "root@h:22", "--port", "23"], "give two ports"),
         (["b", "root@h", "--hosts", "gone/hosts.yaml"], "no such folder"),
         (["b", "root@h", "--platform", "x5"], "hbdnn"),
     ],
@@ -207,11 +207,11 @@ def test_a_tool_without_a_name_tells_the_family_by_its_libraries() -> None:
 @pytest.mark.parametrize(
     ("platform", "soc", "told", "cores", "said"),
     [
-        ("hbdnn", "x3", "X5", "1", "the board says it is x5"),
+        ("hbdnn", "x3", "X5", "1", "the board reports x5"),
         ("hbdnn", "x5", "D-Robotics RDK X5 V1.0", "1", ""),
         ("hbdnn", "rdk-x5", "", "", ""),
         ("hbdnn", "x5", "", "2", "the board has 2 BPU cores, x5 has 1"),
-        ("ucp", "s100", "S600", "4", "the board says it is s600"),
+        ("ucp", "s100", "S600", "4", "the board reports s600"),
         ("ucp", "s600", "", "1", ""),  # cores may be switched off
         ("ucp", "s600", "S600", "2", ""),
         ("hbdnn", "x5", "X5", "2", ""),

@@ -58,12 +58,12 @@ def test_every_other_byte_stays(text: str) -> None:
     ("text", "why"),
     [
         ("boards: {a: {platform: ort}}\n", "braces"),
-        ("{boards: {a: {platform: ort}}}\n", "no key `boards:`"),
+        ("{boards: {a: {platform: ort}}}\n", "no top-level key `boards:`"),
         ("boards: {}\n", "braces"),
         ("boards: [a]\n", "braces"),
         ("boards: text\n", "no mapping"),
-        ("board:\n  a: 1\n", "no key `boards:`"),
-        ("- a\n", "no key `boards:`"),
+        ("board:\n  a: 1\n", "no top-level key `boards:`"),
+        ("- a\n", "no top-level key `boards:`"),
         ("boards:\n  a: [\n", "not valid YAML"),
         ("boards: &x\n  a: {b: 1}\nc: *x\n", "change the meaning"),  # the alias would get the board too
     ],

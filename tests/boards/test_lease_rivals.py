@@ -110,7 +110,7 @@ def test_a_taker_that_stalls_until_its_lease_is_over_ends_no_later_holders_run(
     if late_token := answer.find("lease"):
         other = rival(agent)
         other.link.lease_token = late_token
-        with pytest.raises(BoardError, match="lease is over"):
+        with pytest.raises(BoardError, match="lease has ended"):
             other.files.new_folder("x")
     agent.files.remove(f"{agent.work}/runs/true holder's")
 

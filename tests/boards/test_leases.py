@@ -75,7 +75,7 @@ def test_a_lease_ends_by_itself(agent: Agent) -> None:
     agent.lease.take("dead host", 1)
     time.sleep(1.1)
     other.lease.take("ben", 60)
-    with pytest.raises(BoardError, match="lease is over"):
+    with pytest.raises(BoardError, match="lease has ended"):
         agent.files.new_folder("late")
 
 
@@ -99,7 +99,7 @@ def test_a_stale_token_is_refused(agent: Agent) -> None:
     agent.lease.take("anna", 60)
     for token in ("1.abc", "999.abc", "x", "5."):
         agent.link.lease_token = token
-        with pytest.raises(BoardError, match="lease is over"):
+        with pytest.raises(BoardError, match="lease has ended"):
             agent.files.new_folder("x")
 
 
@@ -109,7 +109,7 @@ def test_a_reboot_ends_a_lease(agent: Agent) -> None:
     file = Path(agent.work) / "lease" / token.split(".")[0]
     file.write_text("another-boot " + file.read_text().split(" ", 1)[1])
     assert not other.lease.show().held
-    with pytest.raises(BoardError, match="the board was rebooted meanwhile"):
+    with pytest.raises(BoardError, match="the board rebooted during the run"):
         agent.files.new_folder("x")
     other.lease.take("ben", 60)
 

@@ -24,7 +24,7 @@ def board(**power: tuple[str, ...]) -> Board:
     [
         (LinkError("no answer"), "no_link"),
         (HostKeyError("changed"), "other"),
-        (BoardError("the run did not end: the board was rebooted"), "rebooted"),
+        (BoardError("the run was lost: the board rebooted"), "rebooted"),
         (BoardError("no space"), "other"),
         (ToolError("crashed"), "other"),
     ],
@@ -69,7 +69,7 @@ def test_a_board_without_the_command_does_nothing() -> None:
     [
         (("no-such-program",), "cannot be run"),
         (("sh", "-c", "echo relay is stuck; exit 3"), "ended with 3: relay is stuck"),
-        (("sleep", "30"), "did not end within 2 s"),
+        (("sleep", "30"), "timed out after 2 s"),
     ],
 )
 def test_a_command_that_fails_is_said(argv: tuple[str, ...], words: str) -> None:

@@ -116,7 +116,7 @@ def test_help_loads_nothing_heavy() -> None:
         (["rum"], "did you mean 'run'?"),
         (["run", "model.bin"], "missing option '--board'"),
         (["run", "model.bin", "--board", "emu-x6"], "did you mean 'emu-x5'"),
-        (["run", "nowhere.bin", "--board", "emu-x5"], "nowhere.bin: no such model file"),
+        (["run", "nowhere.bin", "--board", "emu-x5"], "nowhere.bin: no such file"),
         (["run", "m.bin", "--board", "emu-x5", "--hosts", "gone.yaml"], "gone.yaml: no such file"),
         (["report", "nowhere"], "nowhere"),
     ],
@@ -183,4 +183,4 @@ def test_an_answer_that_a_full_disk_does_not_take_is_no_good_end(argv: tuple[str
 
 def test_a_full_disk_does_not_hide_what_was_asked_wrongly(tmp_path: Path) -> None:
     code, _, said = piped("> /dev/full", "report", str(tmp_path / "none"), "--json")
-    assert code == 2 and "no run.json here" in said and "Traceback" not in said
+    assert code == 2 and "no run.json found" in said and "Traceback" not in said

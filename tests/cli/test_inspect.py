@@ -84,7 +84,7 @@ def test_a_file_of_no_known_kind_is_exit_2_with_what_is_known(tmp_path: Path, co
     done = inspect(path)
     assert done.returncode == 2 and done.stdout == ""
     assert "unrecognised file type" in done.stderr and "hint: see harness inspect --kinds" in done.stderr
-    assert "run of harness" in inspect("--kinds").stdout.splitlines()
+    assert "harness run" in inspect("--kinds").stdout.splitlines()
 
 
 def test_the_program_itself_answers_the_same(tmp_path: Path) -> None:

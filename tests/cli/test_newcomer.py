@@ -128,7 +128,7 @@ def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:
         (["boards", "lst"], "no such command 'lst'", "did you mean 'list'? See harness boards --help"),
         (["compare", "a", "b", "--csv"], "cannot be used together", "harness compare --help"),
         (["compare", "a", "b", "--map", ""], "--map: empty value", "harness --help"),
-        (["report", "gone"], "no run.json here", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z"),
+        (["report", "gone"], "no run.json found", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z"),
     ],
 )
 def test_what_is_asked_wrongly_is_json_too(argv: list[str], said: str, hint: str) -> None:
@@ -142,7 +142,7 @@ def test_without_an_inventory_the_way_to_one_is_told(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     done = harness("boards", "check", "x5-01")
-    assert done.exit_code == 2 and "copy hosts.example.yaml to ./hosts.yaml" in done.stderr
+    assert done.exit_code == 2 and "harness boards add" in done.stderr
 
 
 def test_a_check_of_all_boards_is_of_ones_own_where_there_are_any(
@@ -255,11 +255,11 @@ def test_one_nv12_file_feeds_a_model_that_takes_its_two_planes(tmp_path: Path) -
 def test_a_file_that_is_not_the_two_planes_is_not_split(tmp_path: Path) -> None:
     (tmp_path / "photo.nv12").write_bytes(bytes(23))
     facts = [InputFacts("images_y", 16), InputFacts("images_uv", 8)]
-    with pytest.raises(InputError, match="takes 2 inputs"):
+    with pytest.raises(InputError, match="expected 2 inputs"):
         plan_inputs([("", tmp_path / "photo.nv12")], facts, tmp_path / "inputs")
 
 
-@pytest.mark.parametrize(("name", "word"), [("", "holds 2 models: a, b"), ("c", "no model 'c'")])
+@pytest.mark.parametrize(("name", "word"), [("", "has 2 models: a, b"), ("c", "no model 'c'")])
 def test_a_packed_file_asks_which_model_is_meant(name: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
         check_name("packed.bin", name, ("a", "b"))

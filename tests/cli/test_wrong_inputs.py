@@ -47,7 +47,7 @@ def test_two_inputs_that_changed_places_are_recognised_though_each_has_its_scale
     left, right = made[1].values()
     found = fed(made, tmp_path, {"left": right, "right": left})
     assert kinds(found) == {"left": ("input_order", True), "right": ("input_order", True)}
-    assert found.verdict.detail == "the board's inputs left and right have changed places"
+    assert found.verdict.detail == "the board's inputs left and right are swapped"
     assert found.origins[0].fingerprint and found.origins[0].fingerprint.evidence.endswith("the reference's right")
 
 
@@ -75,7 +75,7 @@ def test_the_command_says_what_to_do(made: tuple[Path, Inputs], tmp_path: Path) 
     done = CliRunner().invoke(cli, ["compare", str(made[0] / "reference"), str(tmp_path / "dumps")])
     assert done.exit_code == 1
     assert done.stdout.startswith("diverges: the board's input left differs from the reference's; the board's input r")
-    assert "to do: feed both sides the same bytes" in done.stdout
+    assert "advice: use the same input on both sides" in done.stdout
 
 
 def rules(found: Comparison, run: Mapping[str, Any] | None = None) -> list[str]:

@@ -45,7 +45,7 @@ def test_the_first_stage_that_departs_is_named(net: tuple[Reference, Reference, 
     assert same.first == "compiled" and {s.alignment for s in same.stages} == {"proven"}
     assert [step.word for step in same.steps][-1] == "consistent"
     assert {"float", "quantized"} & set(same.table[0]) == {"quantized"}
-    assert "first stage that departs: compiled" in same.detail
+    assert "first differing stage: compiled" in same.detail
 
 
 def test_a_stage_fed_something_else_is_not_aligned_and_not_blamed(
@@ -56,7 +56,7 @@ def test_a_stage_fed_something_else_is_not_aligned_and_not_blamed(
     other = run_reference(quantized.model, inputs_of(float_model("cnn"), 9), tmp_path / "other")
     found = climb([stage("float", floats), stage("quantized", other)])
     assert found.steps[0].word == "not_aligned" and found.first == ""
-    assert "fed another input: quantized" in found.detail
+    assert "different input: quantized" in found.detail
 
 
 def test_a_stage_without_a_like_tensor_is_said_to_be_unaligned(
@@ -66,7 +66,7 @@ def test_a_stage_without_a_like_tensor_is_said_to_be_unaligned(
     np.save(tmp_path / "something_else.npy", np.zeros(3, np.int8))
     found = climb([stage("quantized", quantized), board(tmp_path)])
     assert found.steps[0].word == "not_aligned" and "cannot be aligned: board" in found.detail
-    assert "not proven" in found.detail
+    assert "not verified" in found.detail
 
 
 def test_the_ladder_goes_with_the_comparison(net: tuple[Reference, Reference, Path], tmp_path: Path) -> None:

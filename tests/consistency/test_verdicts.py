@@ -120,7 +120,7 @@ def test_a_quantized_tensor_against_a_float_one_is_judged_by_its_noise() -> None
     bad = measure(board >> 1, floats, spec, TensorSpec("x", "f32", (5000,)))
     assert judge(bad, "mixed", limits).verdict == "differs"
     look = judge(replace(good, sqnr_db=25.0), "mixed", limits)
-    assert look.verdict == "within" and look.note == "worth a look"
+    assert look.verdict == "within" and look.note == "above the note limit"
 
 
 def test_a_cosine_gates_only_where_the_policy_asks_for_it() -> None:

@@ -142,37 +142,37 @@ def test_who_is_to_blame_comes_first_with_kind_evidence_and_what_to_do() -> None
     mark = Fingerprint("zero_point", True, "board = reference +3 on every element", "board - 3")
     found = found_for(Origin("conv7", "Conv", "conv7_out", fingerprint=mark))[0]
     assert (found.rule, found.severity, found.subject) == ("C-100", "error", "conv7")
-    assert found.title == "conv7 differs although everything it was fed is equal"
+    assert found.title == "conv7 differs although all its inputs are equal"
     assert found.evidence == "tensor conv7_out; zero point: board = reference +3 on every element"
-    assert found.advice == f"{kinds.advice('zero_point')} What makes the pair equal: board - 3."
+    assert found.advice == f"{kinds.advice('zero_point')} Transform that makes both equal: board - 3."
 
 
 def test_a_kind_that_is_not_certain_is_said_to_be_so() -> None:
     found = found_for(Origin("conv7", "Conv", "conv7_out", fingerprint=Fingerprint("stride", False, "13 of 14")))[0]
     assert "stride (not certain): 13 of 14" in found.evidence
-    assert found.advice.startswith("The kind is not certain. If it is stride: check row strides")
+    assert found.advice.startswith("The fault kind is not certain. If it is stride: check row strides")
 
 
 @pytest.mark.parametrize(
     ("origin", "title"),
     [
-        (Origin("a", "Conv", "t", how="isolated"), "a is wrong by itself"),
-        (Origin("a", "Conv", "t", certain=False), "a is suspected"),
-        (Origin("a", "Conv", "t", certain=False, how="sequence"), "no graph is known"),
-        (Origin("a", "Conv", "t", first="x", unseen=("b", "c")), "begins at a or in the 2 ops before it"),
+        (Origin("a", "Conv", "t", how="isolated"), "a is an origin"),
+        (Origin("a", "Conv", "t", certain=False), "a is a suspect"),
+        (Origin("a", "Conv", "t", certain=False, how="sequence"), "without a graph"),
+        (Origin("a", "Conv", "t", first="x", unseen=("b", "c")), "a, or one of the 2 ops before it"),
         (Origin("", "", "t", certain=False, how="sequence"), "t is the first"),
     ],
 )
 def test_the_title_says_how_much_is_known(origin: Origin, title: str) -> None:
     found = found_for(origin)[0]
     assert found.rule == "C-100" and title in found.title
-    assert "everything it was fed is equal" not in found.title
+    assert "all its inputs are equal" not in found.title
 
 
 def test_many_origins_are_not_many_pages() -> None:
     many = tuple(Origin(f"o{n}", "Conv", f"t{n}") for n in range(20))
     told = [f for f in find({}, None, compared(layer(0, "differs"), origins=many)) if f.rule == "C-100"]
-    assert len(told) == 4 and told[-1].evidence.endswith("16 further origins are in the report")
+    assert len(told) == 4 and told[-1].evidence.endswith("16 more origins in the report")
 
 
 def test_a_rule_that_fits_everywhere_is_said_a_few_times_and_then_counted() -> None:
@@ -202,13 +202,13 @@ def test_an_origin_of_a_debug_run_that_computes_something_else_says_so() -> None
 def test_an_input_that_the_board_did_not_dump_is_not_called_equal() -> None:
     graph = {"ops": [{"name": "stem", "inputs": ["images"], "outputs": ["t0"]}]}
     found = find({}, None, compared(layer(0, "differs"), origins=(Origin("stem", "Conv", "t0"),), graph=graph))[0]
-    assert found.title == "stem differs; a wrong input cannot be told from a wrong op here"
+    assert found.title == "stem differs; its input or the op itself is wrong"
     assert "the board did not dump its input images" in found.evidence
     dumped = replace(layer(1, "exact"), name="images")
     found = find({}, None, compared(dumped, layer(0, "differs"), origins=(Origin("stem", "Conv", "t0"),), graph=graph))[
         0
     ]
-    assert found.title == "stem differs although everything it was fed is equal"
+    assert found.title == "stem differs although all its inputs are equal"
 
 
 def test_an_interval_that_begins_at_an_undumped_input_is_not_called_good_until_there() -> None:
@@ -220,8 +220,8 @@ def test_an_interval_that_begins_at_an_undumped_input_is_not_called_good_until_t
     }
     born = Origin("b", "Conv", "t0", first="images", unseen=("a",), fingerprint=Fingerprint("stride", True, "e"))
     found = find({}, None, compared(layer(0, "differs"), origins=(born,), graph=graph))[0]
-    assert "good until" not in found.evidence and "did not dump its input images" in found.evidence
-    assert found.advice.startswith("get the tensors in between first")
+    assert "equal up to" not in found.evidence and "did not dump its input images" in found.evidence
+    assert found.advice.startswith("dump the tensors in between")
 
 
 def test_a_plan_that_names_tensors_meets_the_layers_too() -> None:
@@ -261,12 +261,12 @@ def test_the_cut_is_told_with_what_its_borders_cost() -> None:
     (found,) = (f for f in find({}, CUT, None) if f.rule == "T-201")
     assert found.subject == "soft"
     assert found.evidence == (
-        "soft (Softmax) takes 30.0 us on the CPU, quantizing and layouts around it 30.0 us, 24.0% of the latency"
+        "soft (Softmax) takes 30.0 us on the CPU, plus quantize and layout conversion 30.0 us, 24.0% of the latency"
     )
 
 
 def test_time_of_ops_that_could_not_be_read_is_not_called_unattributed() -> None:
-    cut = replace(Latency(200.0), problems=("model_latency is cut: 1 whole nodes are read",))
+    cut = replace(Latency(200.0), problems=("model_latency is cut: 1 complete nodes are read",))
     assert rules(None, profile(cut, (subgraph("s_0", 100.0),))) == {"R-301"}
 
 

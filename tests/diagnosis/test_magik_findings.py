@@ -170,8 +170,8 @@ def test_packing_versions_stale_bytes_names_and_memory_have_their_findings() -> 
             "notes": [
                 "release: version skew: the soc-nna driver is too old to tell its version; venus asks to upgrade it",
                 "release: version skew: the library is for NNA1, the model for NNA2",
-                "nmem: nmem_memory.txt: stale or cut: '###'",
-                "debug: not dumped, their names hold a slash or are too long: a/b_out.bin",
+                "nmem: nmem_memory.txt: stale or truncated: '###'",
+                "debug: not dumped, names with a slash or too long:  a/b_out.bin",
             ],
             "memory": {"nmem": {"total_bytes": 1000 * 1024, "peak_bytes": 950 * 1024}},
         },

@@ -65,7 +65,7 @@ def test_two_platforms_of_one_way_of_naming_are_told_apart_by_the_values(
     assert decide(net, folder)[0] == platform
     done = call(net, folder)
     assert done.exit_code == 0 and done.stdout.startswith("consistent: 8 of 8 layers, all exact")
-    assert ("note: platform ucp, by how the values lie in the files" in done.stdout) is (platform == "ucp")
+    assert ("note: platform ucp, detected from the data layout" in done.stdout) is (platform == "ucp")
     assert "no_reference" not in done.stdout  # the input that was fed is dumped twice, under two names
 
 
@@ -124,7 +124,7 @@ def test_a_run_folder_is_not_taken_for_its_dumps(net: Reference, tmp_path: Path)
     dumped(tmp_path / "run" / "debug", net)
     (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
     done = call(net, tmp_path / "run")
-    assert done.exit_code == 2 and f"give one: {tmp_path / 'run' / 'debug'}" in done.stderr
+    assert done.exit_code == 2 and f"give {tmp_path / 'run' / 'debug'}" in done.stderr
 
 
 def test_a_dump_that_differs_while_all_behind_it_is_equal_is_doubted(net: Reference, tmp_path: Path) -> None:
@@ -133,14 +133,14 @@ def test_a_dump_that_differs_while_all_behind_it_is_equal_is_doubted(net: Refere
     path.write_bytes(bytes(path.stat().st_size))
     done = call(net, folder)
     assert done.exit_code == 1 and "zeroed_region" in done.stdout
-    assert "what is computed from it (maxpool4_out) is equal: its dump is likelier wrong" in done.stdout
+    assert "what is computed from it (maxpool4_out) is equal: its dump is more likely wrong" in done.stdout
 
 
 def test_a_wrong_op_is_not_doubted(net: Reference, tmp_path: Path) -> None:
     folder = dumped(tmp_path / "dumps", net)
     for path in folder.glob("*output*"):
         path.write_bytes(bytes(x >> 1 for x in path.read_bytes()))
-    assert "likelier wrong" not in call(net, folder).stdout
+    assert "more likely wrong" not in call(net, folder).stdout
 
 
 def picture_net(folder: Path, dtype: str) -> tuple[Reference, bytes]:
@@ -181,10 +181,10 @@ def test_a_picture_that_was_fed_as_nv12_is_held_against_the_pcs_yuv444(
     row = next(layer for layer in found.layers if layer.name == "images")
     assert (row.verdict, row.note) == (
         "differs" if exchanged else "exact",
-        "NV12, compared as the YUV444 it stands for",
+        "NV12, compared as YUV444",
     )
     if exchanged:
-        assert "channels 1 and 2 exchanged" in found.origins[0].fingerprint.evidence  # type: ignore[union-attr]
+        assert "channels 1 and 2 swapped" in found.origins[0].fingerprint.evidence  # type: ignore[union-attr]
 
 
 def test_an_input_in_a_format_of_the_boards_own_does_not_gate(net: Reference, tmp_path: Path) -> None:
@@ -214,8 +214,8 @@ def retrained(reference: Reference, folder: Path) -> Reference:
 def test_dumps_of_another_build_of_the_model_are_recognised(net: Reference, tmp_path: Path) -> None:
     done = call(net, dumped(tmp_path / "dumps", retrained(net, tmp_path / "older")))
     assert done.exit_code == 1
-    assert "every op that holds weights (5) is wrong by itself, and no other op is: are these dumps of" in done.stdout
-    assert "look at the network's input first" not in done.stdout  # it was compared, and is equal
+    assert "every op with weights (5) is an origin, and no other op is: the dumps may be of" in done.stdout
+    assert "check the network input first" not in done.stdout  # it was compared, and is equal
 
 
 def test_an_input_that_is_dumped_as_it_was_given_is_no_other_input(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_dumps_as_text_are_said_to_be_unread(net: Reference, tmp_path: Path) -> 
     folder.mkdir()
     (folder / "model_infer_output_0_logits.txt").write_text("1 2 3", encoding="utf-8")
     done = call(net, folder)
-    assert done.exit_code == 2 and "dumps as text are not read: have the tool write .bin" in done.stderr
+    assert done.exit_code == 2 and "text dumps are not supported; make the tool write .bin" in done.stderr
 
 
 def test_what_an_npz_unpacks_to_is_bounded_in_bytes(tmp_path: Path) -> None:
@@ -270,5 +270,5 @@ def test_what_an_npz_unpacks_to_is_bounded_in_bytes(tmp_path: Path) -> None:
     assert path.stat().st_size * 500 < 1_000_000
     (dump,) = dump_files._npz(path, 1_000_128)
     assert dump.spec is not None and dump.spec.shape == (1_000_000,)
-    with pytest.raises(InputError, match="unpacks to 1000128 bytes, at most 1000127"):
+    with pytest.raises(InputError, match="unpacks to 1000128 bytes, limit 1000127"):
         dump_files._npz(path, 1_000_127)

@@ -85,7 +85,7 @@ def test_an_unknown_forced_node_is_refused_with_the_nearest_name(tmp_path: Path)
 
 
 def test_a_node_cannot_be_forced_to_both_units(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'conv4' is forced to both sides"):
+    with pytest.raises(InputError, match="'conv4' is in both --on-cpu and --on-bpu"):
         kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_accelerator=("conv4", "attention"))
 
 

@@ -70,7 +70,7 @@ def test_two_packages_with_one_name_are_both_named(site: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ("pigeons_d:NOTHING", "it is a str, a Kind is wanted"),
+        ("pigeons_d:NOTHING", "it is a str, expected a Kind"),
         ("pigeons_d:ABSENT", "AttributeError"),
         ("no_such_module_d:KIND", "ModuleNotFoundError"),
         ("raises_d:KIND", "ZeroDivisionError: division by zero"),
@@ -93,7 +93,7 @@ def test_a_package_that_is_broken_is_named_and_costs_only_itself(
 def test_a_name_of_harness_itself_cannot_be_taken(site: Path) -> None:
     install(site, "pigeons", {GROUP: {"ssh": "pigeons_e:KIND"}}, {"pigeons_e": PIGEON})
     assert KINDS.get("ssh").host_keys
-    assert KINDS.names() == KINDS.built_in and "harness has one of that name itself" in packages.problems()[0]
+    assert KINDS.names() == KINDS.built_in and "harness already has one of that name" in packages.problems()[0]
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["run", "--help"], ["lint", "--help"], ["report", "--help"]])

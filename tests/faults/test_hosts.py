@@ -72,7 +72,7 @@ def calls(rig: Rig, lease: str) -> list[str]:
 
 
 def stopped_in(rig: Rig, body: str, *arguments: str, when: str) -> subprocess.Popen[bytes]:
-    """Another host with a lease of two seconds, stopped when a path appears on the board, until its lease is over."""
+    """Another host with a lease of two seconds, stopped when a path appears on the board, until its lease has ended."""
     host = other_host(
         rig, "agent.lease.take('sleeper', 2)\nprint(agent.link.lease_token, flush=True)\n" + body, *arguments
     )
@@ -100,7 +100,7 @@ def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent
         assert calls(rig, "1.") == []
         os.kill(host.pid, signal.SIGCONT)
         said, _ = host.communicate(timeout=60)
-        assert b"lease is over" in said or b"no whole answer" in said, said
+        assert b"lease has ended" in said or b"incomplete answer" in said, said
         assert on_the_board(rig) == before
         assert [p for p in parts(rig) if p.name.endswith(".lock")] == []
         assert Path(agent.cache.put_file(model).path).read_bytes() == model.read_bytes()
@@ -165,7 +165,7 @@ def test_no_call_of_a_lost_lease_reaches_the_board(tmp_path: Path, call: str) ->
         names = {"agent": late, "Path": Path, "Invocation": Invocation, "__file__": __file__}
         from harness.agent import FileFacts
 
-        with pytest.raises(Refused, match="lease is over"):
+        with pytest.raises(Refused, match="lease has ended"):
             eval(call.format(place=place, token=token), names | {"FileFacts": FileFacts})
         assert on_the_board(rig) == before
 
@@ -206,7 +206,7 @@ def sleep_through_the_lease(digits: Built, rig: Rig, tmp_path: Path, broken: boo
             assert other.lease.show().holder == "other"
     finally:
         host.kill()
-    assert host.returncode == 3 and "lease is over" in said and "Traceback" not in said, said
+    assert host.returncode == 3 and "lease has ended" in said and "Traceback" not in said, said
     assert (rig.root / "did").read_text() == "setup\n"
     (run,) = (json.loads(file.read_text()) for file in tmp_path.rglob("run.json"))
     assert (run["state"], run["verdict"]["word"], run["stopped_at"]) == ("failed", "not_measured", "running debug")
@@ -272,7 +272,7 @@ def test_a_board_may_not_be_power_cycled_when_the_lease_may_be_anothers(rig: Rig
 
 
 def test_what_the_next_holder_ended_is_told_as_a_lost_lease_not_as_a_broken_agent(rig: Rig, agent: Agent) -> None:
-    with rig.open() as transport, pytest.raises(Refused, match="lease is over"), hold_lease(agent.lease, 60, "anna"):
+    with rig.open() as transport, pytest.raises(Refused, match="lease has ended"), hold_lease(agent.lease, 60, "anna"):
         other = agent_on(transport)
         other.lease.break_off()
         raise BoardError("something odd")
@@ -307,7 +307,7 @@ def test_two_runs_under_one_lease_taken_by_hand_go_one_after_the_other(
     keep_token("rig", agent.lease.take("anna", 600))
     with hold(agent.lease, "rig", nonce="abc", wait_s=0, tell=quietly):
         with (
-            pytest.raises(BoardError, match="another run of yours") as error,
+            pytest.raises(BoardError, match="another of your runs") as error,
             hold(agent.lease, "rig", nonce="def", wait_s=0, tell=quietly),
         ):
             pass
@@ -343,7 +343,7 @@ def test_a_run_folder_is_worked_on_by_one_process(tmp_path: Path) -> None:
     assert not at_work(tmp_path)
     with claimed(tmp_path):
         assert at_work(tmp_path)
-        with pytest.raises(InputError, match="still going on in another process"), claimed(tmp_path):
+        with pytest.raises(InputError, match="in progress in another process"), claimed(tmp_path):
             pass
     assert not at_work(tmp_path) and list(tmp_path.iterdir()) == []
 

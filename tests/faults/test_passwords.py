@@ -86,7 +86,7 @@ def test_the_keyring_opens_a_board_until_it_forgets(hosts: Path) -> None:
     kept = harness(hosts, "boards", "password", "pw", env=env, told=f"{PASSWORD}\n")
     assert kept.returncode == 0 and BACKEND in kept.stdout and PASSWORD not in kept.stdout + kept.stderr
     assert check(hosts, env) == (0, "")
-    assert harness(hosts, "boards", "password", "pw", "--delete", env=env).stdout == "pw: forgotten\n"
+    assert harness(hosts, "boards", "password", "pw", "--delete", env=env).stdout == "pw: password deleted\n"
     assert check(hosts, env)[0] == 3
     assert harness(hosts, "boards", "password", "pw", "--delete", env=env).stdout == "pw: no password stored\n"
 
@@ -111,7 +111,7 @@ def test_without_a_working_keyring_nothing_is_said_and_other_sources_serve(hosts
 def test_a_password_is_not_kept_where_there_is_no_keyring(server: PasswordServer, tmp_path: Path) -> None:
     hosts = inventory(server, tmp_path)
     done = harness(hosts, "boards", "password", "pw", env=environment(tmp_path), told=PASSWORD)
-    assert done.returncode == 3 and "cannot keep the password" in done.stderr and PASSWORD not in done.stderr
+    assert done.returncode == 3 and "cannot store the password" in done.stderr and PASSWORD not in done.stderr
     (tmp_path / "keyring.py").write_text("raise ImportError\n")
     env = environment(tmp_path, PYTHONPATH=str(tmp_path))
     done = harness(hosts, "boards", "password", "pw", env=env, told=PASSWORD)
@@ -125,7 +125,7 @@ def test_an_unprotected_keyring_is_used_only_by_choice(server: PasswordServer, t
     del env["PYTHON_KEYRING_BACKEND"]
     env |= {"XDG_CONFIG_HOME": str(tmp_path / "config"), "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere"}
     done = harness(inventory(server, tmp_path), "boards", "password", "pw", env=env, told=PASSWORD)
-    assert done.returncode == 3 and "unprotected" in done.stderr
+    assert done.returncode == 3 and "unencrypted" in done.stderr
     assert not any(MARK in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 

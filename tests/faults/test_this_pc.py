@@ -90,20 +90,20 @@ def test_a_killed_run_is_read_as_broken_off_and_one_at_work_is_left_alone(
         (file,) = (tmp_path / "runs").rglob("run.json")
         resume = [sys.executable, "-m", "harness", "run", "--resume", str(file.parent), "--hosts", str(hosts)]
         second = subprocess.run(resume, capture_output=True, text=True, cwd=tmp_path, timeout=60)
-        assert second.returncode == 2 and "still going on in another process" in second.stderr, second.stderr
+        assert second.returncode == 2 and "in progress in another process" in second.stderr, second.stderr
         assert report(file.parent, tmp_path / "live.html")["problems"] == []
     finally:
         os.kill(host.pid, signal.SIGKILL)
         host.wait()
     assert json.loads(file.read_text())["state"] == "running", "nobody could write how it ended"
     told = report(file.parent, tmp_path / "page.html")
-    assert "broken off" in " ".join(told["problems"]) and told["headline"]["tone"] == "stop", told["headline"]
+    assert "interrupted" in " ".join(told["problems"]) and told["headline"]["tone"] == "stop", told["headline"]
     page = (tmp_path / "page.html").read_text()
-    assert "broken off" in page and "running debug" in page
+    assert "interrupted" in page and "running debug" in page
     done = subprocess.run(resume, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     run = json.loads(file.read_text())
-    assert run["state"] == "complete" and any("broken off" in note for note in run["notes"])
+    assert run["state"] == "complete" and any("interrupted" in note for note in run["notes"])
     assert left_behind(rig) == []
 
 

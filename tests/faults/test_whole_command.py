@@ -92,13 +92,13 @@ def said(
 @pytest.mark.parametrize(
     ("fault", "word", "text"),
     [
-        ("hang@infer", "not_measured", "still running after 6 s and was ended on the board"),
+        ("hang@infer", "not_measured", "exceeded the time limit of 6 s and was stopped"),
         ("crash@infer", "not_measured", "segmentation fault (exit code 139)"),
         ("silent_failure@infer", "not_measured", "hb_bpu_core_set_fc_prio failed"),
         ("no_space@infer", "not_measured", "the board's disk is full"),
-        ("missing_file@infer", "not_measured", "ended well and left no"),
-        ("garbage@infer", "not_measured", "printed bytes that are not the output"),
-        ("truncated_dump@infer", "incomplete", "its dump is cut off"),
+        ("missing_file@infer", "not_measured", "succeeded but left no"),
+        ("garbage@infer", "not_measured", "output is not that of"),
+        ("truncated_dump@infer", "incomplete", "its dump is truncated"),
     ],
 )
 def test_a_tool_that_fails_is_never_good(
@@ -122,7 +122,7 @@ def test_a_tool_that_forks_and_hangs_is_ended_with_all_it_started(digits: Built,
     script = f"(setsid sleep {mark} &); sleep {mark} & trap '' TERM; while :; do sleep {mark}; done"
     fake = fake_python(tmp_path, "debug", script)
     done = run(digits, rig, tmp_path, "--timeout", "4", **fake)
-    told = said(done, tmp_path, COULD_NOT, ("not_measured",), "still running after 4 s and was ended on the board")
+    told = said(done, tmp_path, COULD_NOT, ("not_measured",), "exceeded the time limit of 4 s and was stopped")
     assert not alive(mark) and left_behind(rig) == []
     by_name = {mode["mode"]: mode for mode in told["modes"]}
     assert by_name["debug"]["timed_out"] and not by_name["release"]["failure"], "what worked is kept"
@@ -133,7 +133,7 @@ def test_a_tool_that_prints_without_end_is_ended_and_its_flood_not_pulled(
 ) -> None:
     flood = "i=0; while [ $i -lt 80 ]; do head -c 1048576 /dev/zero; i=$((i+1)); done; sleep 60"
     done = run(digits, rig, tmp_path, "--timeout", "50", **fake_python(tmp_path, "debug", flood))
-    said(done, tmp_path, COULD_NOT, ("not_measured",), "printed without end")
+    said(done, tmp_path, COULD_NOT, ("not_measured",), "exceeded the output limit")
     assert left_behind(rig) == [] and not any(p.stat().st_size > 10**7 for p in tmp_path.rglob("log.txt"))
 
 
@@ -207,7 +207,7 @@ def test_a_dump_that_grows_while_it_is_read_is_refused(digits: Built, rig: Rig, 
     grow = "for i in $(seq 400); do for f in t*.bin; do [ ! -f $f ] || echo more >>$f; done; sleep 0.02; done"
     stray = f"(unset HARNESS_RUN; exec setsid sh -c '{grow}') >/dev/null 2>&1 </dev/null &"
     done = run(digits, rig, tmp_path, "--pull", "all", **fake_python(tmp_path, "debug", stray))
-    said(done, tmp_path, COULD_NOT, ("not_measured",), "is a tool still running on the board?")
+    said(done, tmp_path, COULD_NOT, ("not_measured",), "check whether a tool is still running on the board")
     assert left_behind(rig) == []
 
 
@@ -354,7 +354,7 @@ def test_ctrl_c_leaves_the_board_clean(digits: Built, rig: Rig, tmp_path: Path, 
     with hanging(digits, rig, tmp_path, transport, mark) as process:
         os.killpg(process.pid, signal.SIGINT)
         _, said_last = process.communicate(timeout=60)
-    assert process.returncode == COULD_NOT and "interrupted; the board was left clean" in said_last, said_last
+    assert process.returncode == COULD_NOT and "interrupted; the board was cleaned up" in said_last, said_last
     assert "harness run --resume" in said_last and "Traceback" not in said_last
     assert not alive(mark) and left_behind(rig) == []
     assert (rig.root / "did").read_text() == "teardown\n"

@@ -65,8 +65,14 @@ def parse(arguments: list[str]) -> None:
             raise
 
 
+WRONG_ON_PURPOSE = {ROOT / "docs" / "messages.md"}  # what the commands say then; tests/house/test_messages.py
 WRITTEN = sorted(
-    {(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in lines_of(page.read_text("utf-8"))}
+    {
+        (page.relative_to(ROOT).as_posix(), line)
+        for page in PAGES
+        if page not in WRONG_ON_PURPOSE
+        for line in lines_of(page.read_text("utf-8"))
+    }
 )
 
 

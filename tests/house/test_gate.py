@@ -108,7 +108,7 @@ def test_starts_it():
     subprocess.run(["program-that-is-not-here"])
 
 def test_harness_misses_it():
-    raise HostError("ssh is not on this PC", "apt-get install openssh-client")
+    raise HostError("ssh is not installed on this PC", "apt-get install openssh-client")
 
 def test_file():
     open("no-such-file")

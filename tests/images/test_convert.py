@@ -125,13 +125,13 @@ def test_nv12_rows_are_padded_to_the_stride_of_the_board(tmp_path: Path, step: i
     ("arguments", "word"),
     [
         (["missing.jpg"], "no such file"),
-        (["text.jpg"], "not a picture"),
+        (["text.jpg"], "not a readable picture"),
         (["p.png", "--size", "640"], "expected WxH"),
         (["p.png", "--size", "7x200"], "even"),
         (["p.png", "--size", "64x40", "--fit", "none"], "not 64x40"),
         (["odd.png", "--to", "nv12"], "even sides"),
         (["raw.bin"], "--shape"),
-        (["raw.bin", "--shape", "1,2,2,3"], "not one picture"),
+        (["raw.bin", "--shape", "1,2,2,3"], "(u8)"),
         (["p.png", "--align", "9999"], "1 to 4096"),
     ],
 )
@@ -170,14 +170,14 @@ def test_an_array_of_pixels_is_read_whatever_it_is_called(tmp_path: Path, shape:
     assert done.exit_code == 0, done.output
     pixels = array.transpose(0, 2, 3, 1) if shape == (1, 3, 4, 6) else array
     assert (tmp_path / f"pixels_{made}.bin").read_bytes() == np.ascontiguousarray(pixels).tobytes()
-    assert ("channels, rows, columns" in done.stdout) is (shape == (1, 3, 4, 6))
+    assert ("read as C,H,W" in done.stdout) is (shape == (1, 3, 4, 6))
 
 
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.zeros((4, 6, 3), np.float32), "holds float32 4x6x3; pixels are u8"),
-        (np.zeros((2, 4, 6, 3), np.uint8), "holds uint8 2x4x6x3, not one picture"),
+        (np.zeros((4, 6, 3), np.float32), "is float32 4x6x3, expected u8 pixels"),
+        (np.zeros((2, 4, 6, 3), np.uint8), "is uint8 2x4x6x3, not one picture"),
         (np.zeros((0, 6, 3), np.uint8), ""),
         (np.zeros((), np.uint8), "not one picture"),
     ],

@@ -87,7 +87,9 @@ def test_options_of_a_platform_may_have_any_name(tmp_path: Path) -> None:
 def test_what_a_platform_does_not_write_has_an_answer(tmp_path: Path) -> None:
     platform, spec = Minimal(), TensorSpec("x", "u8", (4,))
     assert platform.gaps(()) is None and platform.storages(spec, "DSP") == (spec,)
-    with pytest.raises(InputError, match="platform minimal has no rule that makes input 'x'"):
+    with pytest.raises(
+        InputError, match="platform minimal cannot convert the board input to the reference's input 'x'"
+    ):
         platform.reference_feed(ModelInfo(""), spec, b"1234")
 
 

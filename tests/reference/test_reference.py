@@ -127,8 +127,8 @@ def test_raw_bytes_of_the_wrong_size_name_both_sizes_of_every_tensor(tmp_path: P
     with pytest.raises(InputError) as caught:
         read_inputs(path, {"a": tmp_path / "a.bin", "b": tmp_path / "b.bin"})
     for text in (
-        "'a': expected f32 1x4 (16 bytes), given 16 bytes",
-        "'b': expected f32 1x4 (16 bytes), given 15 bytes",
+        "'a': expected f32 1x4 (16 bytes), got 16 bytes",
+        "'b': expected f32 1x4 (16 bytes), got 15 bytes",
     ):
         assert text in caught.value.message
 

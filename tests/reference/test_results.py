@@ -97,7 +97,7 @@ def result_is_a_link(folder: Path) -> None:
 def test_what_is_not_as_agreed_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     folder = result_folder(tmp_path / "r")
     damage(folder)
-    with pytest.raises(HostError, match="not as agreed"):
+    with pytest.raises(HostError, match="invalid result"):
         read_results(folder, "here", TASK)
 
 
@@ -122,7 +122,7 @@ GOOD = {"name": "y", "file": "t00000.npy", "dtype": "float32", "shape": [4]}
     ],
 )
 def test_a_record_that_claims_too_much_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
-    with pytest.raises(HostError, match="not as agreed"):
+    with pytest.raises(HostError, match="invalid result"):
         read_results(result_folder(tmp_path / "r", **changes), "here", TASK)
 
 

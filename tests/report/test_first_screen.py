@@ -102,7 +102,7 @@ def test_an_input_dumped_under_the_subgraphs_name_does_not_speak_for_it() -> Non
 def test_a_plain_run_shows_no_table_of_ops_and_no_zero_that_nothing_measured() -> None:
     page = render(release_run())
     told = first_screen(release_run())
-    assert "No op was timed" in page and 'id="ops"' not in page and "belongs to no op" not in page
+    assert "No op was timed" in page and 'id="ops"' not in page and "not attributed to any op" not in page
     assert "end to end, one frame 364 µs" in told and "one cold frame" in told and "unattributed" not in told
     assert tables(release_run())["problems"] == []
 
@@ -114,7 +114,7 @@ def test_what_is_a_note_of_the_latency_is_no_problem_on_the_terminal() -> None:
 def test_a_board_that_does_not_answer_says_what_to_try_above_all_else() -> None:
     told = first_screen(unreachable_run())
     assert "Nothing was timed and nothing was compared." in told
-    assert "What went wrong root@10.0.0.7:22: connection refused (is it up?)" in told
+    assert "Failures root@10.0.0.7:22: connection refused (is it up?)" in told
     assert 'id="problems"' not in render(unreachable_run())
 
 
@@ -136,7 +136,7 @@ def test_a_share_that_counts_only_what_is_beyond_a_step_says_so() -> None:
 def test_a_run_of_which_one_mode_failed_is_not_called_wholly_unmeasured() -> None:
     run = runs.consistent_run()
     run["verdict"] = {"word": "not_measured", "detail": "profile: the tool hung", "exit_code": 3}
-    assert tables(run)["headline"]["title"] == "Not measured in full"
+    assert tables(run)["headline"]["title"] == "Partly measured"
     run |= {"comparison": None, "profile": None}
     head = tables(run)["headline"]
     assert head["title"] == "Not measured" and head["sentences"][-1] == "Nothing was timed and nothing was compared."
@@ -162,13 +162,13 @@ def test_seeded_noise_is_flagged_on_the_page_and_on_the_terminal() -> None:
     run = runs.diverging_run()
     assert "NOISE" not in first_screen(run)
     run["case"]["inputs"][0]["generated"] = True
-    assert "NOISE no input was given: seeded noise was fed to images" in first_screen(run)
+    assert "NOISE no input given: seeded noise for images" in first_screen(run)
     assert any(line.startswith("noise") and "images" in line for line in lines(run))
 
 
 def test_a_sentence_that_another_holds_is_said_once() -> None:
     run = runs.consistent_run()
-    detail = "release and debug do not give the same out: the layers are of another run"
+    detail = "release and debug give different out: the layer dumps are not of the release run"
     run["comparison"]["extras"]["observer"] = {"same": False, "detail": detail}
     run["verdict"] = run["comparison"]["verdict"] = {"word": "diverges", "detail": detail, "exit_code": 1}
     assert first_screen(run).split("Key numbers")[0].count(detail) == 1

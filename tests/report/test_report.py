@@ -157,11 +157,11 @@ def test_a_failed_run_says_where_it_stopped_and_in_whose_words(pages: dict[str, 
 def test_an_interrupted_run_is_a_readable_page(pages: dict[str, str]) -> None:
     text = Page(pages["interrupted"]).text
     assert "Interrupted at profile" in text
-    assert "no end was seen" in text
+    assert "did not finish" in text
 
 
 def test_an_unknown_order_of_ops_gives_no_time_axis(pages: dict[str, str]) -> None:
-    assert "does not tell the order" in Page(pages["unordered profile"]).text
+    assert "does not report the op order" in Page(pages["unordered profile"]).text
     assert 'class="data fall"' not in pages["unordered profile"]
 
 
@@ -290,7 +290,7 @@ def test_a_part_of_the_wrong_shape_is_named_and_the_rest_is_shown_and_not_called
         "run.json: modes[1].files is not a list: an object of 0",
         "run.json: comparison.layers is not a list: 'many'",
     ]
-    assert data["headline"]["tone"] == "none" and "by a damaged record" in data["headline"]["title"]
+    assert data["headline"]["tone"] == "none" and "(damaged record)" in data["headline"]["title"]
     assert data["headline"]["sentences"][0].startswith("run.json is damaged (modes[1].files is not a list")
 
 

@@ -16,10 +16,10 @@ from tests.support import fixtures_run as runs
     ("name", "tone", "title"),
     [
         ("consistent", "good", "Consistent"),
-        ("partly compared", "part", "Consistent, in what was compared"),
+        ("partly compared", "part", "Consistent, as far as compared"),
         ("diverging", "bad", "Diverges at /model.4/cv2/Conv"),
-        ("interval", "bad", "Diverges somewhere up to /model.4/cv2/Conv"),
-        ("accumulated", "good", "Consistent: ties grew, no op is wrong"),
+        ("interval", "bad", "Diverges at or before /model.4/cv2/Conv"),
+        ("accumulated", "good", "Consistent: rounding accumulated, no op is wrong"),
         ("not comparable", "none", "Not comparable"),
         ("not compared", "none", "Measured, not compared"),
         ("failed", "stop", "Failed at debug"),

@@ -26,7 +26,7 @@ def test_weights_beside_an_onnx_belong_to_it(tmp_path: Path) -> None:
     before = identity.take(identity.files_of(case))
     (tmp_path / "w.bin").write_bytes(bytes(64))
     (told,) = identity.differences(before, identity.take(identity.files_of(case)))
-    assert f"{tmp_path / 'w.bin'} (reference) had md5" in told
+    assert f"{tmp_path / 'w.bin'} (reference) was md5" in told
 
 
 def test_the_md5_of_a_folder_is_of_names_sizes_and_contents() -> None:
@@ -45,7 +45,7 @@ def test_a_file_a_folder_and_nothing_are_told_apart(tmp_path: Path) -> None:
     (path / "a.npy").write_bytes(b"abc")
     folder = identity.take([("reference", path)])
     assert [one.md5 == alone[0].md5 for one in (*nothing, *folder)] == [False, False]
-    assert "was not there" in identity.differences(nothing, alone)[0]
+    assert "did not exist" in identity.differences(nothing, alone)[0]
     assert len(identity.differences(alone, folder)) == 2, "the file is gone, another came"
     assert identity.differences(folder, identity.take([("reference", path)])) == []
 

@@ -98,9 +98,9 @@ def test_a_word_that_cannot_be_ranked_is_no_change_for_the_better(before: str, n
         (("profile", "source"), "release", "measured by"),
         (("profile", "estimated"), True, "estimated"),
         (("profile", "latency", "threads"), 8, "threads: 8 before, 1 now"),
-        (("profile", "latency", "mean_us"), None, "the earlier run tells none"),
-        (("profile", "latency", "mean_us"), "nan", "the earlier run tells none"),
-        (("board", "soc"), "x3", "different chips"),
+        (("profile", "latency", "mean_us"), None, "the earlier run has none"),
+        (("profile", "latency", "mean_us"), "nan", "the earlier run has none"),
+        (("board", "soc"), "x3", "different SoCs"),
     ],
 )
 def test_latencies_of_another_kind_are_not_held_against_each_other(path: tuple[str, ...], value: Any, why: str) -> None:
@@ -171,7 +171,13 @@ def test_page_summary_and_ticket_tell_of_the_earlier_run() -> None:
     }
     data = tables(now)
     page = render_tables(data)
-    for words in ("Against an earlier run", "Layers worse", "Waivers of the policy", "ticket 12", "conv&lt;1&gt;"):
+    for words in (
+        "Compared with the previous run",
+        "Layers worse",
+        "Waivers of the policy",
+        "ticket 12",
+        "conv&lt;1&gt;",
+    ):
         assert words in page, words
     told = "\n".join(lines(now))
     assert "before    consistent before, diverges now (worse)" in told
@@ -196,7 +202,7 @@ def test_a_night_says_what_changed_since_the_night_before(digits: Built, tmp_pat
     slow = ["--fault", "slow@conv2:by=20", "--previous", "runs", "--max-slower", "50", "--float", digits.onnx]
     done = harness(*argv, *slow, cwd=tmp_path)
     assert done.returncode == 1, (done.stdout, done.stderr)
-    assert "Slower than the earlier run" in done.stdout and "float     8 of 8 layers" in done.stdout
+    assert "Slower than the previous run" in done.stdout and "float     8 of 8 layers" in done.stdout
     newest = json.loads(find_previous(tmp_path / "runs").read_text())
     assert newest["verdict"]["word"] == "slower"
     assert [(row["op"], row["layers"], row["ended"]) for row in newest["policy"]["waivers"]] == [("conv9", 0, False)]

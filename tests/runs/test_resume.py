@@ -152,7 +152,7 @@ def test_a_file_that_is_gone_is_said_with_the_md5_it_had(desk: Desk, name: str) 
         done = desk.resume()
     finally:
         desk.file("away").rename(desk.file(name))
-    assert done.returncode == 2 and "is gone" in done.stderr and was in done.stderr, done.stderr
+    assert done.returncode == 2 and "no longer exists" in done.stderr and was in done.stderr, done.stderr
 
 
 def test_a_table_of_the_toolchain_that_came_later_is_another_build(desk: Desk) -> None:
@@ -162,7 +162,7 @@ def test_a_table_of_the_toolchain_that_came_later_is_another_build(desk: Desk) -
         done = desk.resume()
     finally:
         later.unlink()
-    assert done.returncode == 2 and "was not there" in done.stderr and later.name in done.stderr, done.stderr
+    assert done.returncode == 2 and "did not exist" in done.stderr and later.name in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_run_that_kept_no_md5s_is_not_gone_on_with(desk: Desk, tmp_path: Path)
     told = json.loads((moved / "resume.json").read_text())
     (moved / "resume.json").write_text(json.dumps({key: told[key] for key in ("board", "case", "nonce", "tokens")}))
     done = harness("run", "--resume", moved, "--hosts", desk.file("hosts.yaml"), cwd=desk.folder)
-    assert done.returncode == 2 and "kept no md5s" in done.stderr, done.stderr
+    assert done.returncode == 2 and "has no md5s" in done.stderr, done.stderr
 
 
 # --------------------------------------------------------------------------- while a run goes on
@@ -283,4 +283,4 @@ def test_a_model_that_is_rebuilt_after_it_was_sent_is_noted(digits: Built, home:
     done = after_the_run(home, digits, "model.bin")
     assert done.returncode == 0, done.stdout + done.stderr
     notes = json.loads(next(home.rglob("run.json")).read_text())["notes"]
-    assert any("changed on this PC after it was sent" in note and "model.bin" in note for note in notes)
+    assert any("changed on this PC after upload" in note and "model.bin" in note for note in notes)

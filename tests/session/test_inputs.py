@@ -36,7 +36,7 @@ def test_by_order_the_names_come_from_the_model(files: dict[str, Path], tmp_path
 
 
 def test_swapped_order_is_caught_by_size(files: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"input 'images' takes 12 bytes \(u8 \(1,3,2,2\)\), the file has 4"):
+    with pytest.raises(InputError, match=r"input 'images' needs 12 bytes \(u8 \(1,3,2,2\)\), the file has 4"):
         plan_inputs([("", files["mask"]), ("", files["images"])], FACTS, tmp_path)
 
 
@@ -47,7 +47,7 @@ def test_swapped_order_is_caught_by_size(files: dict[str, Path], tmp_path: Path)
         ([("images", "images")], "no file for input 'mask'"),
         ([("images", "images"), ("images", "mask")], "given twice"),
         ([("images", "images"), ("", "mask")], "mixed"),
-        ([("", "images")], "takes 2 inputs"),
+        ([("", "images")], "expected 2 inputs"),
     ],
 )
 def test_a_wrong_choice_is_named(
@@ -77,7 +77,7 @@ def test_noise_for_floats_is_finite(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "missing"), [("", "has no dtype that the board tells"), ("f8", "is of type 'f8'"), ("?", "is of type")]
+    ("dtype", "missing"), [("", "has no dtype reported by the board"), ("f8", "is of type 'f8'"), ("?", "is of type")]
 )
 def test_random_bytes_are_not_taken_for_numbers_of_a_type_that_nobody_told(
     tmp_path: Path, dtype: str, missing: str
@@ -132,7 +132,7 @@ def test_an_array_that_does_not_fit_is_answered_with_both_shapes_and_dtypes(
     tmp_path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], hint: str
 ) -> None:
     path = saved(tmp_path / "x.npy", array)
-    with pytest.raises(InputError, match=r"holds .*, input 'images' takes f32 1x3x2x2") as caught:
+    with pytest.raises(InputError, match=r"is .*, input 'images' needs f32 1x3x2x2") as caught:
         plan_inputs([("", path)], [IMAGE], tmp_path / "in")
     assert hint in caught.value.hint and "x".join(map(str, array.shape)) in caught.value.message
 
@@ -142,7 +142,7 @@ def test_an_array_for_a_tool_that_reads_arrays_keeps_its_own_shape_where_the_inp
     path = saved(tmp_path / "x.npy", np.zeros((5, 3, 2, 2), np.float32))
     (made,) = plan_inputs([("", path)], [fact], tmp_path / "in")
     assert made.path.read_bytes() == path.read_bytes() and made.path.suffix == ".npy"
-    with pytest.raises(InputError, match=r"takes f32 \?x3x2x2"):
+    with pytest.raises(InputError, match=r"needs f32 \?x3x2x2"):
         plan_inputs([("", saved(path, np.zeros((3, 2, 2), np.float32)))], [fact], tmp_path / "in")
 
 
@@ -157,7 +157,7 @@ def test_a_damaged_array_is_named(tmp_path: Path, content: bytes) -> None:
 def test_a_picture_is_answered_with_the_whole_line_that_converts_it(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
-    with pytest.raises(InputError, match="a picture, and input 'images' takes raw values: NV12 4x4") as caught:
+    with pytest.raises(InputError, match=r"is a picture; input .images. needs raw values .NV12 4x4") as caught:
         plan_inputs([("", path)], [PIXELS], tmp_path / "in", raw=True)
     assert f"harness convert '{path}' --size 4x4 --to nv12 " in caught.value.hint
     with pytest.raises(InputError, match="a picture") as caught:

@@ -116,7 +116,7 @@ def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_pat
     assert run["state"] == "complete"
     assert sorted(mode["mode"] for mode in run["modes"]) == ["debug", "info", "profile", "release"]
     assert not (folder / "resume.json").exists()
-    assert run["problems"] == [] and "an earlier try ended" in " ".join(run["notes"])
+    assert run["problems"] == [] and "an earlier attempt failed" in " ".join(run["notes"])
 
 
 @pytest.mark.slow

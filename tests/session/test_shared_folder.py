@@ -44,7 +44,7 @@ def test_another_mount_and_a_missing_folder_are_told(tmp_path: Path) -> None:
         with pytest.raises(BoardError, match="is not what lies in the shared folder") as caught:
             put(source, (str(tmp_path / "here"), str(tmp_path / "there")), link)
         assert "mount" in caught.value.hint
-        with pytest.raises(ConfigError, match="no folder on this PC"):
+        with pytest.raises(ConfigError, match="is not a folder on this PC"):
             put(source, (str(tmp_path / "nowhere"), "/mnt"), link)
 
 

@@ -187,7 +187,7 @@ def extras(rows: list[Layer]) -> Run:
             ],
             "first": "board",
             "table": [{"name": row.name, "reference": "within", "board": row.verdict} for row in rows[-12:]],
-            "detail": "first stage that departs: board",
+            "detail": "first differing stage: board",
         },
         "vote": {"agree": False, "dissenting": ["x5-03"], "detail": "x5-03 against 2 others"},
     }

@@ -131,7 +131,7 @@ def telemetry() -> Run:
 
 
 def plan(rows: list[Layer]) -> Plan:
-    """Two nodes ran elsewhere than planned, one was not seen; the second segment has no estimate."""
+    """Two nodes ran on another unit than planned, one was not seen; the second segment has no estimate."""
     nodes = [
         PlanRow(
             name=row.op,

@@ -56,8 +56,8 @@ def test_a_person_is_asked_once_for_all_connections(tmp_path: Path) -> None:
     ("user", "password", "said", "hint"),
     [
         ("root", "wrong", "the login was refused", PASSWORD),
-        ("root", "", "asks for a password", PASSWORD),
-        ("", "", "asks for a user", "`user: root`"),
+        ("root", "", "a password is required", PASSWORD),
+        ("", "", "a user name is required", "`user: root`"),
     ],
 )
 def test_a_login_that_fails_says_what_to_do(

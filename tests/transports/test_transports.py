@@ -92,7 +92,7 @@ def test_a_flood_of_errors_does_not_block_the_command(link: Transport) -> None:
 
 def test_a_command_over_its_time_is_an_error_and_is_ended_on_the_board(link: Transport) -> None:
     mark = f"31.{time.time_ns() % 10**6:06d}"
-    with pytest.raises(CommandTimeout, match="did not end within 1 s"):
+    with pytest.raises(CommandTimeout, match="timed out after 1 s"):
         link.run(["sh", "-c", f"sleep {mark}; true"], timeout_s=1)
     ends_at = time.monotonic() + 20
     while running(mark) and time.monotonic() < ends_at:
@@ -232,7 +232,7 @@ def test_a_closed_port_is_a_link_error_that_names_it(transport: str) -> None:
 @pytest.mark.parametrize("transport", (*SSH, "telnet"))
 def test_a_name_that_cannot_be_resolved_is_said(transport: str) -> None:
     board = Board("gone", "hbdnn", "x5", transport=transport, address="no-such-host.invalid", user="me")
-    with pytest.raises(LinkError, match="resolved"):
+    with pytest.raises(LinkError, match="resolve"):
         open_transport(board.endpoint)
 
 

@@ -178,7 +178,7 @@ def has(runs: Path, what: str) -> bool:
 def test_a_power_cut_at_any_moment_is_called_a_reboot(
     bench: Bench, digits: Built, agent: Agent, played: Path, what: str, later_s: float
 ) -> None:
-    """It was "this lease is over", or "no whole answer: is the board out of memory", in 7 of 10 cuts."""
+    """It was "this lease has ended", or "incomplete answer: is the board out of memory", in 7 of 10 cuts."""
     on_board(agent, "echo debug >/data/slow; sync")
     process = started(digits, played)
 
@@ -194,7 +194,7 @@ def test_a_power_cut_at_any_moment_is_called_a_reboot(
     if what == "run.json" and code == 0:
         return  # the board was not held yet, so nothing was lost
     assert code == 3 and "rebooted" in said and "harness run --resume" in said, said
-    assert "lease is over" not in said and "out of memory" not in said, said
+    assert "lease has ended" not in said and "out of memory" not in said, said
     code, said = ended(harness(played, "run", "--resume", record(played)["folder"]))
     assert code == 0, said
     assert sorted(mode["mode"] for mode in record(played)["modes"]) == sorted(MODES)

@@ -49,7 +49,7 @@ def of_integers(layers: Sequence[Layer], narrow: Mapping[str, str], opened: Call
             pair = opened(layer.name)
             step = _step(pair.board)
             if step and not _step(pair.reference):
-                return f"the board's {layer.name} has nothing but whole steps of {step:.4g}"
+                return f"the board's {layer.name} holds only multiples of {step:.4g}"
     return ""
 
 
@@ -69,8 +69,8 @@ def _step(array: Array) -> float:
 def not_this_model(reference: Reference, evidence: str) -> Verdict:
     """The word on such a comparison: nothing is said of the board."""
     detail = (
-        f"the reference is the float model (nothing in it is quantized) and {evidence}: give the quantized model"
-        f"{_sibling(reference)}, or judge the noise of quantization with --policy float-reference"
+        f"the reference is the float model (not quantized) and {evidence}: give the quantized model"
+        f"{_sibling(reference)}, or use --policy float-reference to allow for quantization noise"
     )
     return Verdict("not_comparable", detail, COULD_NOT_MEASURE)
 
@@ -84,8 +84,8 @@ def _sibling(reference: Reference) -> str:
     return f" ({(near or found)[0]})" if found else " (toolchains call it ..._quantized_model.onnx)"
 
 
-LABEL = "judged against the float model: what is seen is the quantization and the board together"
+LABEL = "compared with the float model: differences include quantization"
 SCALES = (
-    "integers without a scale were not compared with floats: give the quantized model as REFERENCE, and this one as "
-    "--float"
+    "integers without a scale cannot be compared with floats: give the quantized model as REFERENCE, and this "
+    "one with --float"
 )

@@ -62,7 +62,7 @@ def _names(floats: Reference) -> Mapping[str, ReferenceTensor]:
 def _row(layer: Layer, pair: Callable[[str], Pair], tensor: ReferenceTensor | None, policy: Policy) -> NoiseRow:
     index, name = layer.index, layer.name
     if tensor is None or tensor.spec is None:
-        return NoiseRow(index, name, reason="no tensor of this name in the float reference")
+        return NoiseRow(index, name, reason="not in the float reference")
     try:
         ratio, noise, floor = _ratio(pair(name), tensor)
     except TensorError as error:

@@ -20,13 +20,13 @@ def remarks(
     missing = [board for board in mapping if board not in names]
     if missing:
         more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
-        yield f"mapping: the board left no {', '.join(missing[:LISTED])}{more}"
+        yield f"mapping: no board dump of {', '.join(missing[:LISTED])}{more}"
     doubles = reference.provenance.get("doubles", [])
     if doubles:
-        yield f"names that the reference holds twice, the first is used: {', '.join(doubles[:LISTED])}"
+        yield f"duplicate names in the reference, first used: {', '.join(doubles[:LISTED])}"
     parameters = sum(dump.role == "parameter" for dump in dumps)
     if parameters:
-        yield f"{parameters} dumps of weights and other parameters have no partner on the PC: left out"
+        yield f"{parameters} dumps of weights and other parameters are not in the reference: skipped"
     further = sum(len(dumps) for dumps in matching.inputs.values())
     if further:
         told = (
@@ -50,8 +50,8 @@ def _another_build(layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterat
     others = [row for row in layers if row.name in blamed and row.op_kind not in (*WEIGHTED, "MatMul")]
     if len(weighted) > 1 and not others and all(row.name in blamed for row in weighted):
         yield (
-            f"every op that holds weights ({len(weighted)}) is wrong by itself, and no other op is: are these dumps of "
-            "another build of the model (other weights, another calibration)? see the model's md5 on both sides"
+            f"every op with weights ({len(weighted)}) is an origin, and no other op is: the dumps may be of another "
+            "build of the model (other weights or calibration); compare the model's md5 on both sides"
         )
 
 
@@ -59,7 +59,7 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 
 
 def _unspread(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
-    """Tensors that differ while all that was computed from them is equal: the file is likelier wrong than the op."""
+    """Tensors that differ while all that was computed from them is equal: the file is more likely wrong than the op."""
     rows = {layer.name: layer for layer in layers}
     for origin in origins[:LISTED]:
         row = rows[origin.tensor]
@@ -68,6 +68,6 @@ def _unspread(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) 
         if made and equal and row.metrics is not None and row.metrics.mismatch_share >= LARGE:
             yield (
                 f"{origin.tensor} differs in {row.metrics.mismatch_share:.0%} of its elements, and what is computed "
-                f"from it ({', '.join(made[:3])}) is equal: its dump is likelier wrong than the board's values "
-                "(another file, or memory that was used again before it was dumped)"
+                f"from it ({', '.join(made[:3])}) is equal: its dump is more likely wrong than the board's values "
+                "(wrong file, or memory reused before the dump)"
             )

@@ -146,8 +146,8 @@ def _saturation(runner: Mapping[str, Json], doubts: Sequence[Doubt]) -> Finding:
         severity="error",
         title="the reference is wrong: 8-bit sums saturated on this PC",
         evidence=f"no VNNI, optimizations {runner.get('optimizations')}; run alone without optimizations, "
-        f"{len(sums)} ops give other results: {_told(sums)}",
-        advice="make the reference with optimizations off (the default), or on a CPU with avx512_vnni or avx_vnni",
+        f"{len(sums)} ops give different results: {_told(sums)}",
+        advice="create the reference with optimizations off (the default), or on a CPU with avx512_vnni or avx_vnni",
         subject=sums[0].op,
     )
 
@@ -160,8 +160,8 @@ def _vnni(runner: Mapping[str, Json]) -> Finding | None:
         severity="warning",
         title="this PC's CPU has no VNNI, and the reference ran with optimizations on",
         evidence=f"optimizations {runner.get('optimizations')}; 8-bit sums can saturate on such a CPU; "
-        "no op of this reference was seen to",
-        advice="make the reference with optimizations off (the default)",
+        "no saturation found in this reference",
+        advice="create the reference with optimizations off (the default)",
     )
 
 
@@ -171,9 +171,9 @@ def _doubtful(doubts: Sequence[Doubt]) -> Finding | None:
     return Finding(
         rule="P-403",
         severity="warning",
-        title="ops of the reference give other results when they are run alone without optimizations",
+        title="ops of the reference give different results when run alone without optimizations",
         evidence=_told(doubts),
-        advice="make the reference with optimizations off (the default)",
+        advice="create the reference with optimizations off (the default)",
         subject=doubts[0].op,
     )
 
@@ -186,8 +186,8 @@ def _optimizations(runner: Mapping[str, Json], board: BoardSession) -> Finding |
         rule="P-404",
         severity="note",
         title="the reference ran with graph optimizations",
-        evidence=f"optimizations {runner.get('optimizations')} on the PC{other}: which kernels run depends on the CPU",
-        advice="optimizations off gave the same integers on every CPU that was tried",
+        evidence=f"optimizations {runner.get('optimizations')} on the PC{other}: the kernels depend on the CPU",
+        advice="with optimizations off, integer results were the same on every CPU tested",
     )
 
 
@@ -206,7 +206,7 @@ def _dumping(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
         rule="P-405",
         severity="warning",
         title="dumping the layers changed the network's outputs",
-        evidence=f"seen on the {' and the '.join(sides)}: a tensor that is kept ends a fusion",
+        evidence=f"seen on the {' and the '.join(sides)}: saving a tensor breaks an op fusion",
         advice="run with --option optimizations=disable; where activations are int8, "
         "--option config=session.qdqisint8allowed=1 does too",
     )
@@ -220,8 +220,8 @@ def _threads(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
         rule="P-406",
         severity="note",
         title="more than one thread",
-        evidence=f"threads: {here} on the PC, {there} on the board; large float sums are then added in another order",
-        advice="differences of 1e-6 in floats come from that; one thread on both sides rules it out",
+        evidence=f"threads: {here} on the PC, {there} on the board; float sums may be accumulated in a different order",
+        advice="float differences of about 1e-6 are expected; use one thread on both sides to exclude this",
     )
 
 
@@ -234,5 +234,5 @@ def _versions(runner: Mapping[str, Json], board: BoardSession) -> Finding | None
         severity="note",
         title="PC and board run different versions of onnxruntime",
         evidence=f"{here} on the PC, {there} on the board",
-        advice="kernels and fusions change between versions: install the same on both before blaming an op",
+        advice="kernels and fusions change between versions: install the same version on both",
     )

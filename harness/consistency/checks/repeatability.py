@@ -59,7 +59,7 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> Observer:
     modes = [mode for mode, outputs in outputs_by_mode.items() if outputs]
     common = _common([outputs_by_mode[mode] for mode in modes])
     if len(modes) < 2 or not common:
-        return Observer(modes=tuple(modes), detail="there is nothing to hold side by side")
+        return Observer(modes=tuple(modes), detail="nothing to compare")
     differing, unread = {}, []
     for name in common:
         found = {mode: outputs_by_mode[mode][name] for mode in modes}
@@ -68,7 +68,9 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> Observer:
         elif len(set(found.values())) > 1:
             differing[name] = found
     if differing:
-        detail = f"{' and '.join(modes)} do not give the same {', '.join(differing)}: the layers are of another run"
+        detail = (
+            f"{' and '.join(modes)} give different {', '.join(differing)}: the layer dumps are not of the release run"
+        )
     else:
         read = len(common) - len(unread)
         detail = f"{' and '.join(modes)} give the same {'output' if read == 1 else f'{read} outputs'}"
@@ -101,14 +103,14 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
     first = next(iter(unstable), "")
     runs = len(repeats)
     if not first:
-        detail = f"{runs} runs, {len(settled)} tensors, all the same"
+        detail = f"{runs} runs, {len(settled)} tensors, all equal"
     else:
         told = unstable[first]
         agree = f"{told.same} of {runs} runs agree" if told.same > 1 else f"no two of {runs} runs agree"
-        detail = f"{agree}; they differ first at {first}"
+        detail = f"{agree}; first difference at {first}"
     if undecided:
         tensors = "1 tensor" if len(undecided) == 1 else f"{len(undecided)} tensors"
-        detail += f"; {tensors} cannot be judged: not readable, or the padding is not known"
+        detail += f"; {tensors} not comparable: not readable, or unknown padding"
     return Determinism(
         deterministic=not first if settled else None,
         runs=runs,
@@ -145,10 +147,10 @@ def vote(boards: Mapping[str, Mapping[str, str]]) -> Vote:
     results = {board: tuple(sorted(hashed.items())) for board, hashed in boards.items()}
     counts = Counter(results.values())
     if len(results) < 3:
-        return Vote(len(counts) <= 1, detail="a vote needs three boards")
+        return Vote(len(counts) <= 1, detail="needs at least three boards")
     commonest, votes = counts.most_common(1)[0]
     if votes * 2 <= len(results):
-        return Vote(False, detail="no majority: the model or the toolchain, not a board")
+        return Vote(False, detail="no majority: suspect the model or toolchain, not a board")
     dissenting = sorted(board for board, result in results.items() if result != commonest)
     detail = f"{', '.join(dissenting)} against {votes} others" if dissenting else f"all {votes} boards agree"
     return Vote(not dissenting, tuple(dissenting), detail)
@@ -177,34 +179,34 @@ def without_reference(checks: Checks) -> Verdict:
     if checks.observer is not None and checks.observer.same is False:
         return Verdict("diverges", f"{NO_REFERENCE}; {checks.observer.detail}", MEASURED_BAD)
     if not repeats:
-        return Verdict("not_compared", f"measured; nothing was compared: {NOTHING_TO_COMPARE}", GOOD)
+        return Verdict("not_compared", f"measured, not compared: {NOTHING_TO_COMPARE}", GOOD)
     told = "; ".join(_agreeing(kind, repeats[kind]) for kind in repeats)
     if not any(answer.judged for answer in repeats.values()):
         return Verdict("not_comparable", f"{NO_REFERENCE}; {told}", COULD_NOT_MEASURE)
     return Verdict("not_compared", f"{NO_REFERENCE}; {told}", GOOD)
 
 
-NO_REFERENCE = "not compared with any reference"
-NOTHING_TO_COMPARE = "no reference was given, or no mode that leaves tensors was run"
+NO_REFERENCE = "not compared with a reference"
+NOTHING_TO_COMPARE = "no reference given, or no mode with dumps run"
 
 
 def _departing(kind: str, told: Determinism) -> str:
     """`3 debug repeats differ from layer conv2 on: no two of them agree there; 4 layers before it ...`"""
     same = told.unstable[told.first].same
-    agree = f"{same} of {told.runs} agree there" if same > 1 else "no two of them agree there"
+    agree = f"{same} of {told.runs} agree there" if same > 1 else "no two agree there"
     before = told.undecided_before
-    unseen = f"; {before} layers before it could not be judged ({WHY_UNDECIDED})" if before else ""
+    unseen = f"; {before} layers before it are not comparable ({WHY_UNDECIDED})" if before else ""
     order = " (in the order of the files)" if told.order == "files" else ""
-    return f"{told.runs} {kind} repeats differ from layer {told.first} on{order}: {agree}{unseen}"
+    return f"{told.runs} {kind} repeats differ from layer {told.first}{order}: {agree}{unseen}"
 
 
 def _agreeing(kind: str, told: Determinism) -> str:
     """`3 debug repeats agree in every layer compared (12 of 14; 2 could not be judged: ...)`."""
     judged, left = told.judged, len(told.undecided)
-    why = f"; {left} could not be judged: {WHY_UNDECIDED}" if left else ""
+    why = f"; {left} not comparable: {WHY_UNDECIDED}" if left else ""
     if not judged:
         return f"of {told.runs} {kind} repeats no layer could be compared" + (f" ({why[2:]})" if why else "")
     return f"{told.runs} {kind} repeats agree in every layer compared ({judged} of {judged + left}{why})"
 
 
-WHY_UNDECIDED = "their files differ and nothing tells values from padding, or they cannot be read"
+WHY_UNDECIDED = "files differ with unknown padding, or are unreadable"

@@ -48,7 +48,7 @@ def fed(reference: Reference, name: str) -> Array:
     tensor = reference.tensors[name]
     side = tensor.alternate or tensor
     if side.spec is None:
-        raise TensorError(f"{name}: the reference does not tell its dtype", "", "unreadable")
+        raise TensorError(f"{name}: no dtype in the reference", "", "unreadable")
     return open_array(side.path, side.spec)
 
 
@@ -71,10 +71,10 @@ def cause(layer: Layer, pair: Pair, scene: Scene, repeats: tuple[Array, ...] = (
 def _of_input(found: Fingerprint) -> Fingerprint:
     """Of a network input nothing was computed: other values are other content, or were made in another way."""
     if found.kind == "stale":
-        evidence = f"not another preprocessing of the same content, by its look: {found.evidence.partition(':')[0]}"
+        evidence = f"not a preprocessing difference: {found.evidence.partition(':')[0]}"
         return replace(found, kind="other_input", evidence=evidence)
     if found.kind == "unclassified":
-        return replace(found, kind="preprocessing", evidence=f"the network's input itself differs: {found.evidence}")
+        return replace(found, kind="preprocessing", evidence=f"the network input differs: {found.evidence}")
     return found
 
 
@@ -124,7 +124,9 @@ def _swapped(name: str, pair: Pair, scene: Scene) -> Fingerprint | None:
     for mine, other in _exchanges(op.inputs, scene):
         given = [fed(scene.reference, other if n == mine else n) for n in op.inputs]
         if np.array_equal(_recompute(scene.isolator, name, op.inputs, given), pair.board):
-            return Fingerprint("input_order", True, f"{op.name} alone gives the board's values with {other} for {mine}")
+            return Fingerprint(
+                "input_order", True, f"{op.name} alone reproduces the board's values with {other} instead of {mine}"
+            )
     return None
 
 

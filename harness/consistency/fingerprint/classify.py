@@ -50,7 +50,7 @@ def classify(
     errors = look(board, reference, spec, context, LOOK_BYTES // max(1, board.dtype.itemsize))
     found = next(filter(None, (test(errors) for test in _TESTS)))
     if not errors.whole:
-        found = replace(found, certain=False, evidence=f"{found.evidence} (looked at {errors.wrong.size} elements)")
+        found = replace(found, certain=False, evidence=f"{found.evidence} ({errors.wrong.size} elements analysed)")
     return _of_input(found, context)
 
 
@@ -74,14 +74,14 @@ def _other_runs(e: Errors) -> Fingerprint | None:
     if not others:
         return None
     count, all_runs = len(others), len(e.context.repeats)
-    return _named("nondeterminism", True, f"{count} of {all_runs} other runs of the same input give another result")
+    return _named("nondeterminism", True, f"{count} of {all_runs} other runs of the same input give a different result")
 
 
 def _recomputed(e: Errors) -> Fingerprint | None:
     """Hypotheses on the op's inputs, each tried by running the op alone on the PC."""
     for kind, name, inputs in e.context.hypotheses():
         if np.array_equal(e.context.recompute(inputs), e.board, equal_nan=e.is_float):  # type: ignore[misc]
-            return _named(kind, True, f"the op alone gives the board's values with {name}", name)
+            return _named(kind, True, f"the op alone reproduces the board's values with {name}", name)
     return None
 
 
@@ -176,7 +176,7 @@ def _confined(e: Errors, region: Region) -> Fingerprint:
 
 def _kind_of_region(e: Errors, region: Region) -> tuple[str, str]:
     constant = e.board_constant_where_wrong
-    text = f"; the board holds {constant} at each of them" if constant is not None else ""
+    text = f"; the board has {constant} at each" if constant is not None else ""
     if region.what in ("line", "page"):
         return {"line": "cache_line", "page": "page"}[region.what], text
     if region.what == "channel":
@@ -190,13 +190,13 @@ def _emptied(e: Errors) -> Fingerprint | None:
     constant = e.board_constant_where_wrong
     if constant is None or e.count < FEW or not e.is_zero(constant):
         return None
-    return _named("zeroed_region", False, f"the board holds {constant} at all {e.count} elements that differ")
+    return _named("zeroed_region", False, f"the board has {constant} at all {e.count} differing elements")
 
 
 def _shuffled(e: Errors) -> Fingerprint | None:
     if not e.comparable or e.count < 2 or not multiset_equal(e.board, e.reference):
         return None
-    return _named("permutation", False, "the same values, each as often, in an order that no tried transform undoes")
+    return _named("permutation", False, "the same values in a different order; no known transform matches")
 
 
 def _small_steps(e: Errors) -> Fingerprint | None:
@@ -229,7 +229,7 @@ def _nearly_scaled(e: Errors) -> Fingerprint | None:
 def _from_the_first(e: Errors) -> Fingerprint | None:
     if not e.context.first_op or e.context.inputs_equal:
         return None
-    text = f"{e.share:.1%} of the first op's output differs already: look at the network's input first"
+    text = f"{e.share:.1%} of the first op's output differs: check the network input first"
     return _named("preprocessing", False, text)
 
 
@@ -239,14 +239,14 @@ def _another_frame(e: Errors) -> Fingerprint | None:
     distance = e.distribution_distance()
     if distance > SIMILAR:
         return None
-    text = f"{e.share:.0%} differ, correlation {e.correlation:.2f}, yet the values are distributed alike"
-    return _named("stale", False, f"{text} (distance {distance:.2f}): it looks like another frame's")
+    text = f"{e.share:.0%} differ, correlation {e.correlation:.2f}, but the value distributions match"
+    return _named("stale", False, f"{text} (distance {distance:.2f}): probably another frame")
 
 
 def _unknown(e: Errors) -> Fingerprint:
-    text = f"{e.count} of {e.wrong.size} elements differ ({e.share:.1%}); no known kind explains them"
+    text = f"{e.count} of {e.wrong.size} elements differ ({e.share:.1%}); no known fault kind matches"
     if e.board.size > 1 and (e.board == e.board.flat[0]).all():
-        text += f"; the board holds {e.board.flat[0]} everywhere"
+        text += f"; the board has {e.board.flat[0]} everywhere"
     return _named("unclassified", False, text)
 
 

@@ -50,14 +50,14 @@ class Context:
             if first.shape == second.shape and first.dtype == second.dtype:
                 changed = list(self.inputs)
                 changed[a], changed[b] = second, first
-                yield "input_order", f"inputs {a} and {b} exchanged", tuple(changed)
+                yield "input_order", f"inputs {a} and {b} swapped", tuple(changed)
 
     def _recoloured(self) -> Iterator[tuple[str, str, tuple[Array, ...]]]:
         for index, image in enumerate(self.inputs):
             axis = _colour_axis(image)
             if axis is None:
                 continue
-            for name, order in (("colours in reverse order", (2, 1, 0)), ("U and V exchanged", (0, 2, 1))):
+            for name, order in (("channels reversed (RGB/BGR)", (2, 1, 0)), ("U and V swapped", (0, 2, 1))):
                 changed = np.take(image, order, axis=axis)
                 yield "preprocessing", name, (*self.inputs[:index], changed, *self.inputs[index + 1 :])
 

@@ -93,7 +93,7 @@ def _of_bytes(board: Array, reference: Array, spec: TensorSpec) -> Iterator[Tran
         yield from _nibble_pairs(board, reference)
         return
     if _equal_bits(_swap_nibbles(flat), reference):
-        yield Transform("nibble_order", "halves of every byte exchanged")
+        yield Transform("nibble_order", "nibbles of every byte swapped")
     if flat.dtype.itemsize == 1 and np.array_equal(flat.view(np.uint8) ^ 0x80, _byte_view(reference)):
         yield Transform("zero_point", "top bit of every byte inverted: u8 against s8")
     if spec.layout == NV12 and board.ndim == 3:
@@ -120,7 +120,7 @@ def _nibble_pairs(board: Array, reference: Array) -> Iterator[Transform]:
     for x, r in orders:
         n = len(x) // 2 * 2
         if np.array_equal(x[:n].reshape(-1, 2)[:, ::-1], r[:n].reshape(-1, 2)):
-            yield Transform("nibble_order", "halves of every byte exchanged")
+            yield Transform("nibble_order", "nibbles of every byte swapped")
             return
 
 
@@ -133,7 +133,7 @@ def _nv21(board: Array, reference: Array) -> Iterator[Transform]:
     rows = board.shape[1] // 3 * 2
     chroma = board[:, rows:].reshape(board.shape[0], -1, 2)[..., ::-1].reshape(board[:, rows:].shape)
     if np.array_equal(board[:, :rows], reference[:, :rows]) and np.array_equal(chroma, reference[:, rows:]):
-        yield Transform("preprocessing", "U and V exchanged: NV21 for NV12")
+        yield Transform("preprocessing", "U and V swapped: NV21 instead of NV12")
 
 
 # ------------------------------------------------------------------------- order
@@ -224,7 +224,7 @@ def _rolled(board: Array, reference: Array) -> list[Transform]:
     for place in np.flatnonzero(r == rare)[:64]:
         by = start - int(place)
         if by and np.array_equal(x[(at + by) % len(x)], r[at]) and np.array_equal(np.roll(r, by), x):
-            return [Transform("stride", f"all elements moved by {by} places, coming round at the end")]
+            return [Transform("stride", f"all elements rotated by {by} places")]
     return []
 
 
@@ -237,10 +237,10 @@ def _of_pitch(board: Array, reference: Array, stored: TensorSpec | None) -> list
         for length in row_lengths(where):
             pitch = find_pitch(x, r, length) if not found else None
             if pitch:
-                found.append(Transform("stride", f"rows of {length} elements read {pitch} apart"))
+                found.append(Transform("stride", f"rows of {length} elements read with stride {pitch}"))
             pitch = find_pitch(r, x, length) if not found else None
             if pitch:
-                found.append(Transform("stride", f"rows {pitch} elements apart read as rows of {length}"))
+                found.append(Transform("stride", f"rows with stride {pitch} read as rows of {length}"))
     return found
 
 

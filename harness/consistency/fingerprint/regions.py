@@ -182,5 +182,5 @@ def _extent(wrong: Array, geometry: Geometry) -> Iterator[Region]:
         ends += [int(at.min()), int(at.max())] if len(at) else []
     low, high = min(ends), max(ends)
     size = (high - low + geometry.bits) // 8
-    text = f"all in one stretch of {size} bytes at byte {low // 8} of the board's tensor"
+    text = f"all within {size} bytes at byte {low // 8} of the board's tensor"
     yield Region("extent", _count_between(wrong.shape, geometry, low, high + 1), text, 2 * math.log(wrong.size))

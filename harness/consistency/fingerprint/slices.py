@@ -55,6 +55,6 @@ def describe(order: list[int]) -> str:
         return f"rotated by {-order[0] % n} of {n}"
     moved = [i for i in range(n) if order[i] != i]
     if len(moved) == 2:
-        return f"{moved[0]} and {moved[1]} exchanged"
+        return f"{moved[0]} and {moved[1]} swapped"
     shown = ", ".join(str(i) for i in order[:16])
     return f"in the order {shown}{', ...' if n > 16 else ''} ({len(moved)} of {n} moved)"

@@ -99,7 +99,9 @@ def _offset(p: Pairs, _: np.dtype[Any]) -> Iterator[Law]:
     first = int(np.argmax(inside))
     by = int(p.x[first] - p.r[first])
     if by and _same(p, p.r + by):
-        yield Law("zero_point", f"board = reference {by:+d} on every element, clipped at the rails", {"offset": by})
+        yield Law(
+            "zero_point", f"board = reference {by:+d} on every element, clipped at the dtype limits", {"offset": by}
+        )
 
 
 def _centres(p: Pairs) -> tuple[int, ...]:
@@ -120,7 +122,7 @@ def _shift_sentence(k: int, centre: int, rounding: str) -> str:
     factor = f"{2**k}" if k > 0 else f"1/{2**-k}"
     about = f" about {centre}" if centre else ""
     how = f", rounded {rounding}" if k < 0 else ""
-    return f"board = reference x {factor}{about}{how}, clipped at the rails: a shift of {abs(k)} bit"
+    return f"board = reference x {factor}{about}{how}, clipped at the dtype limits: a shift of {abs(k)} bit"
 
 
 def _scale(p: Pairs, _: np.dtype[Any]) -> Iterator[Law]:
@@ -164,7 +166,7 @@ def _clip(p: Pairs, _: np.dtype[Any]) -> Iterator[Law]:
 def _clip_sentence(p: Pairs, low: Any, high: Any) -> str:
     cuts = [f"above at {high:.6g}"] if (p.r > high).any() else []
     cuts += [f"below at {low:.6g}"] if (p.r < low).any() else []
-    return f"board = reference cut {' and '.join(cuts)}; every value inside is equal"
+    return f"board = reference clipped {' and '.join(cuts)}; all values inside are equal"
 
 
 # ------------------------------------------------------------------------- floats

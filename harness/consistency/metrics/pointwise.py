@@ -121,7 +121,7 @@ def _terms(board: Array, reference: Array, sb: TensorSpec | None, sr: TensorSpec
     for is_whole, q, who in ((whole[0], qb, "board"), (whole[1], qr, "reference")):
         if not all(whole) and is_whole and q is None:
             raise TensorError(
-                f"{who} holds {board.dtype if who == 'board' else reference.dtype} without a scale, the other floats",
+                f"{who} is {board.dtype if who == 'board' else reference.dtype} without a scale, the other floats",
                 "give the quantization of the integer side",
                 "dtype_differs",
             )
@@ -167,7 +167,7 @@ def _on_axis(q: Quantization | None, by: Quantization | None, shape: tuple[int, 
     for axis in axes:
         if axis is not None and -len(shape) <= axis < len(shape) and shape[axis] == count:
             return replace(q, axis=axis % len(shape))
-    raise TensorError(f"{count} scales fit no stated axis of shape {shape}", "check the quantization axis")
+    raise TensorError(f"{count} scales do not match any axis of shape {shape}", "check the quantization axis")
 
 
 def _side(array: Array, spec: TensorSpec | None, q: Quantization | None) -> Side | None:

@@ -97,11 +97,9 @@ def _notes(
     notes = []
     if first:
         which = ", ".join(sorted(unseen))
-        notes.append(
-            f"the board did not dump its input {which}: at {first[0]} a wrong input cannot be told from a wrong op"
-        )
+        notes.append(f"the board did not dump its input {which}: the fault at {first[0]} may be in its input")
     if bench is None and any(not o.certain for o in origins):
-        notes.append("suspects could not be run alone: the reference does not say which ONNX it comes from")
+        notes.append("suspects could not be run alone: the reference does not name its ONNX")
     if bench is not None:
         notes += [f"could not be run alone: {problem}" for problem in bench.isolator.problems]
     return notes
@@ -131,7 +129,7 @@ def _request(reach: on_graph.Reach, rows: Mapping[str, Layer], bench: Bench) -> 
     for name in reach.frontier:
         value = _board_value(name, rows, bench)
         if value is None:
-            bench.isolator.problems.append(f"{reach.tensor}: {name} is on another scale than the model's")
+            bench.isolator.problems.append(f"{reach.tensor}: {name} has a different scale than in the model")
             return None
         feeds[name] = value
     return Request(reach.tensor, feeds, float_side=bench.pair(reach.tensor).reference.dtype.kind == "f")

@@ -38,7 +38,7 @@ BLOCKED = ("NC1HWC2", "NDHWC32")
 NV12 = "NV12"
 
 
-REFERENCE_SIDE = "the reference's own file is damaged:"  # how the message of a TensorError begins then
+REFERENCE_SIDE = "the reference file is damaged:"  # how the message of a TensorError begins then
 
 
 class TensorError(InputError):
@@ -72,7 +72,7 @@ def bits_of(spec: TensorSpec) -> int:
 
 def _dtype(spec: TensorSpec) -> tuple[np.dtype[np.generic], int]:
     if spec.dtype not in DTYPES:
-        raise TensorError(f"tensor {spec.name!r}: dtype {spec.dtype!r} is not known", f"one of {' '.join(DTYPES)}")
+        raise TensorError(f"tensor {spec.name!r}: unknown dtype {spec.dtype!r}", f"known: {' '.join(DTYPES)}")
     return DTYPES[spec.dtype]
 
 
@@ -81,7 +81,7 @@ def storage(spec: TensorSpec) -> Storage:
     dtype, bits = _dtype(spec)
     valid, dense = _stored_axes(spec)
     if min((*valid, *dense), default=0) < 0:
-        raise TensorError(f"tensor {spec.name!r}: shape {spec.shape} has a dynamic axis", "give its real size")
+        raise TensorError(f"tensor {spec.name!r}: shape {spec.shape} has a dynamic axis", "give the actual size")
     if any(a < v for a, v in zip(dense, valid, strict=True)):
         raise TensorError(f"tensor {spec.name!r}: aligned shape {dense} is smaller than the valid shape {valid}")
     steps = _explicit_steps(spec, valid, bits) or _dense_steps(dense, bits)

@@ -114,8 +114,8 @@ def _check_mapping(mapping: Mapping[str, str], reference: Reference) -> None:
         if wanted not in reference.tensors:
             near = get_close_matches(wanted, reference.tensors, n=1)
             raise InputError(
-                f"mapping: {board!r} is mapped to {wanted!r}, which the reference does not have",
-                f"did you mean {near[0]!r}?" if near else "its names: harness compare --json lists them",
+                f"mapping: {board!r} is mapped to {wanted!r}, which is not in the reference",
+                f"did you mean {near[0]!r}?" if near else "harness compare --json lists the names",
             )
 
 
@@ -147,7 +147,7 @@ def _loose(dump: Dump, candidates: Sequence[str], how: str) -> Match:
     if not candidates:
         return Match(None, dump, reason="no_reference")
     several = ", ".join(candidates[:4]) + (", ..." if len(candidates) > 4 else "")
-    return Match(None, dump, how, "ambiguous", f"may be {several}; a mapping file decides")
+    return Match(None, dump, how, "ambiguous", f"may be {several}; give a mapping file (--map)")
 
 
 RANK = ("mapping", "exact", "rule", "suffix")
@@ -163,7 +163,7 @@ def _choose(tensor: ReferenceTensor, found: list[tuple[Dump, str]]) -> tuple[lis
     written = [dump for dump in sure if dump.role == "output"]
     row = _pair(tensor, written or sure[:1], how)
     others = [dump for dump, way in found if way != how and dump.role == "output"]
-    note = f"its name resembles {tensor.name!r}, which has a dump that fits more surely"
+    note = f"its name resembles {tensor.name!r}, which has a better match"
     if tensor.is_input:  # tools dump what they were fed once more, under names of their own
         return [row], tuple(dump for dump, _ in found if dump is not row.dump)
     spare = [Match(None, dump, reason="no_reference", note=note) for dump in others]
@@ -174,7 +174,9 @@ def _pair(tensor: ReferenceTensor, sure: list[Dump], how: str) -> Match:
     first = _one_of_outputs(tensor, sure)
     if first is None:
         claims = ", ".join(dump.path.name for dump in sure[:4])
-        return Match(tensor, None, how, "ambiguous", f"{len(sure)} dumps claim it: {claims}; a mapping file decides")
+        return Match(
+            tensor, None, how, "ambiguous", f"{len(sure)} dumps match it: {claims}; give a mapping file (--map)"
+        )
     others = [dump.path.name for dump in sure if dump is not first]
     return Match(tensor, first, how, note=f"also dumped in {', '.join(others)}" if others else "")
 

@@ -55,7 +55,7 @@ def _holes(
     found = dict(_alike(lacking, known, around) if gaps is None else _numbered(gaps, lacking, known, around))
     if gaps is None and reference.provenance.get("ordered"):
         found |= _in_order(lacking, known)
-    return found | {t.name: "it is an output of the network" for t in lacking if t.is_output and t.name not in found}
+    return found | {t.name: "it is a network output" for t in lacking if t.is_output and t.name not in found}
 
 
 def _by_parameters(rows: Sequence[Match], dumps: Sequence[Dump]) -> dict[str, str]:
@@ -63,7 +63,7 @@ def _by_parameters(rows: Sequence[Match], dumps: Sequence[Dump]) -> dict[str, st
     names = {file_form(dump.name).rpartition("_")[0]: dump.name for dump in dumps if dump.role == "parameter"}
     lacking = [row.tensor.name for row in rows if row.tensor is not None and row.reason == "no_dump"] if names else []
     own = {name: names[file_form(name)] for name in lacking if file_form(name) in names}
-    return {name: f"{parameter} is in the folder, and lies beside every such dump" for name, parameter in own.items()}
+    return {name: f"{parameter} is in the folder, as for every such dump" for name, parameter in own.items()}
 
 
 class _Around:
@@ -122,7 +122,7 @@ def _alike(lacking: Sequence[ReferenceTensor], rows: Sequence[Match], around: _A
     for tensor in lacking:
         like = dumped.get(around.place(tensor))
         if like is not None and around.has_all(tensor.name):
-            told = f"everything around it has one, and so has {like.name!r}, which is made and read by ops of its kinds"
+            told = f"all its neighbours have one, and so has {like.name!r}, between ops of the same kinds"
             yield tensor.name, told
 
 
@@ -135,6 +135,6 @@ def _in_order(lacking: Sequence[ReferenceTensor], rows: Sequence[Match]) -> dict
     dumped = [row.tensor for row in rows if row.tensor and row.dump]
     orders = [tensor.order for tensor in dumped]
     slashes = any(tensor.name.startswith("_") for tensor in dumped)
-    told = "the PC's log lists it between layers that have one"
+    told = "the PC log lists it between layers with dumps"
     between = [tensor for tensor in lacking if min(orders) < tensor.order < max(orders)]
     return {tensor.name: told for tensor in between if slashes or not tensor.name.startswith("_")}

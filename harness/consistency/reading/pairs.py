@@ -91,7 +91,7 @@ def _open_as(spec_board: TensorSpec, tensor: ReferenceTensor, dump: Dump, storag
     steps = _on_grid(board, spec_reference, reference)
     if steps is not None:
         board, spec_board = steps, spec_reference
-        note = "; ".join(n for n in (note, "floats on the reference's grid, compared as its integers") if n)
+        note = "; ".join(n for n in (note, "dequantized integers, compared as integers") if n)
     form = _form(spec_board, spec_reference)
     pair = Pair(board, reference, spec_board, spec_reference, form, stored, md5, note)
     return _other_halves(pair, tensor, dump) or pair
@@ -107,7 +107,7 @@ def _of_reference(
         return spec, open_array(side.path, spec), side.md5
     except TensorError as error:
         reason = "unreadable" if error.reason == "lost" else error.reason
-        raise TensorError(f"{REFERENCE_SIDE} {error.message}", "make the reference again", reason) from None
+        raise TensorError(f"{REFERENCE_SIDE} {error.message}", "create the reference again", reason) from None
 
 
 def _picture(tensor: ReferenceTensor, dump: Dump) -> Pair | None:
@@ -126,12 +126,10 @@ def _picture(tensor: ReferenceTensor, dump: Dump) -> Pair | None:
     board = board if board.shape == reference.shape else np.ascontiguousarray(board.transpose(0, 2, 3, 1))
     if spec.dtype == "s8":  # the board subtracts it itself
         board = (board.astype(np.int16) - 128).astype(np.int8)
-    return Pair(
-        board, reference, spec, spec, "integer", stored, tensor.md5, "NV12, compared as the YUV444 it stands for"
-    )
+    return Pair(board, reference, spec, spec, "integer", stored, tensor.md5, "NV12, compared as YUV444")
 
 
-NIBBLE_NOTE = "4-bit: board and PC put the two values of a byte in opposite order"
+NIBBLE_NOTE = "4-bit: board and PC use opposite nibble orders"
 
 
 def _other_halves(pair: Pair, tensor: ReferenceTensor, dump: Dump) -> Pair | None:
@@ -161,7 +159,7 @@ def open_array(path: Path, spec: TensorSpec) -> Array:
     try:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        told = "holds Python objects, or is no .npy" if "pickle" in str(error) else str(error)
+        told = "holds Python objects, or is not a .npy" if "pickle" in str(error) else str(error)
         raise TensorError(f"{path.name}: {told}", "", _npy_reason(path, error)) from None
     return array.view(np.uint8) if array.dtype == np.bool_ else array
 
@@ -203,7 +201,7 @@ def _npy_spec(path: Path, name: str) -> TensorSpec:
     header = npy_spec(path)
     if header is None:
         open_array(path, TensorSpec(name, "u8", ()))  # says what is wrong with the file
-        raise TensorError(f"{path}: holds a type that no tensor has", "", "dtype_differs")
+        raise TensorError(f"{path}: has an unsupported dtype", "", "dtype_differs")
     return replace(header, name=name)
 
 
@@ -212,12 +210,12 @@ def _size(path: Path) -> int:
         told = path.stat()
     except FileNotFoundError:
         if path.is_symlink():
-            raise TensorError(f"{path.name}: is a link to a file that is not there") from None
-        raise TensorError(f"{path.name}: there is no such file in the folder", "", "lost") from None
+            raise TensorError(f"{path.name}: is a broken link") from None
+        raise TensorError(f"{path.name}: file not found", "", "lost") from None
     except OSError as error:
         raise TensorError(f"{path.name}: cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(told.st_mode):
-        raise TensorError(f"{path.name}: is {_KINDS.get(stat.S_IFMT(told.st_mode), 'no regular file')}, no dump")
+        raise TensorError(f"{path.name}: is {_KINDS.get(stat.S_IFMT(told.st_mode), 'no regular file')}, not a dump")
     return told.st_size
 
 
@@ -243,7 +241,7 @@ def _fitting(ways: Iterator[TensorSpec], size: int, path: Path) -> TensorSpec:
     told = f"{path.name}: expected {expected} bytes{more} for {tried[0].dtype}, the file has {size}"
     other = _other_width(tried, size)
     if other:
-        raise TensorError(f"{told}, which is its size in {other} bits: the scale is not known", "", "dtype_differs")
+        raise TensorError(f"{told}, which is its size in {other} bits: unknown scale", "", "dtype_differs")
     reason = "empty" if size == 0 else "truncated" if size < min(sizes) else "shape_differs"
     raise TensorError(told, "", reason)
 
@@ -303,7 +301,7 @@ def _either_way(
     kept, moved = (int(np.count_nonzero(way == reference)) for way in (board, turned))
     layout, equal = ("NHWC", moved) if moved > kept else ("NCHW", kept)
     told = "equal" if equal == board.size else f"nearer: {equal} of {board.size} elements are equal"
-    return replace(spec_board, layout=layout), f"no layout is told and the sizes fit both; read as {layout}, {told}"
+    return replace(spec_board, layout=layout), f"layout unknown, sizes match both; read as {layout}, {told}"
 
 
 def _same_shape(board: Array, wanted: tuple[int, ...], name: str) -> tuple[Array, str]:

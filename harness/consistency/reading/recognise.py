@@ -28,7 +28,7 @@ def decide(reference: Reference, folder: Path) -> tuple[str, str]:
     if best == names[0]:
         return best, ""
     told = ", ".join(f"{name} {scores[name][0]}" for name in names)
-    return best, f"platform {best}, by how the values lie in the files (layers equal as {told}); --platform overrules"
+    return best, f"platform {best}, detected from the data layout (layers equal as {told}); override with --platform"
 
 
 def _score(reference: Reference, dumps: Sequence[Dump], storages: Storages) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from harness.records import Dump, Fingerprint, Layer, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor
 
 SIZED = ("truncated", "shape_differs", "dtype_differs")
-OTHER = "it holds exactly what the reference has in"
+OTHER = "it holds exactly the values of"
 MOST_BYTES = 1 << 25  # of a file that is looked into: memory is up to 30 times that
 MOST_WAYS = 16
 FOLLOWS = 0.9  # correlation from which values are taken for those of the reference
@@ -120,13 +120,13 @@ class Misfits:
         reference = np.asarray(open_array(tensor.path, tensor.spec))
         starts = [_start(data, way, tensor.spec, reference) for way in ways[:MOST_WAYS]]
         if any(start.equal for start in starts):
-            return Finding("truncated", f"{plain.told}: the file is cut off, what there is of it is right")
+            return Finding("truncated", f"{plain.told}: truncated file, its content is right")
         narrow = self.narrower(tensor, dump, data, reference)
         if narrow:
             told = f"{plain.told}: read as {narrow} its values follow the reference's"
             return Finding("dtype_differs", told, narrow=narrow)
         if any(start.follows for start in starts):
-            return Finding("truncated", f"{plain.told}: the file is cut off; what there is of it follows the reference")
+            return Finding("truncated", f"{plain.told}: truncated file; its content follows the reference")
         if plain.reason == "dtype_differs" and ways:
             return replace(plain, open=True)
         return Finding("truncated", plain.told) if len(data) < size_bytes(likely[0]) else plain
@@ -227,6 +227,10 @@ def settle(layers: Sequence[Layer], open_rows: Mapping[str, str]) -> Iterator[La
 
 def _settled(layer: Layer, dtype: str, fits: int, unlike: int) -> Layer:
     if fits >= unlike:
-        told = f"cut off, for {fits} other {dtype} layers have their size" if fits else "cut off, or of another dtype"
+        told = (
+            f"truncated ({fits} other {dtype} layers have the right size)"
+            if fits
+            else "truncated, or a different dtype"
+        )
         return replace(layer, reason="truncated", note=f"{layer.note}; {told}")
-    return replace(layer, note=f"{layer.note}; {unlike} other layers have the size of another dtype, too")
+    return replace(layer, note=f"{layer.note}; {unlike} other layers also have the size of a different dtype")

@@ -89,12 +89,10 @@ def _check_bytes(place: str, given: int, spec: TensorSpec, where: Storage) -> No
         return
     detail = f"expected {expected} bytes for {spec.dtype} {spec.shape} {spec.layout}".rstrip() + f", given {given}"
     if given == 0:
-        raise TensorError(f"{place}: the file is empty: {detail}", "run again; look at space on the board", "empty")
+        raise TensorError(f"{place}: empty file: {detail}", "run again; check the board's free space", "empty")
     if given < expected:
-        raise TensorError(
-            f"{place}: the file is cut off: {detail}", "run again; look at space on the board", "truncated"
-        )
-    raise TensorError(f"{place}: the file is too long: {detail}", "check shape, padding and dtype", "shape_differs")
+        raise TensorError(f"{place}: truncated file: {detail}", "run again; check the board's free space", "truncated")
+    raise TensorError(f"{place}: file too long: {detail}", "check shape, padding and dtype", "shape_differs")
 
 
 def _view(data: Array, where: Storage, spec: TensorSpec) -> Array:
@@ -138,7 +136,7 @@ def _pack_nibbles(elements: Array, spec: TensorSpec) -> Array:
 def _low_first(spec: TensorSpec) -> bool:
     if spec.nibble_order not in NIBBLE_ORDERS:
         raise TensorError(
-            f"tensor {spec.name!r}: nibble order {spec.nibble_order!r} is not known", " or ".join(NIBBLE_ORDERS)
+            f"tensor {spec.name!r}: unknown nibble order {spec.nibble_order!r}", " or ".join(NIBBLE_ORDERS)
         )
     return spec.nibble_order == "low_first"
 

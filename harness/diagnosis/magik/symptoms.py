@@ -20,7 +20,7 @@ _BITS = (
     "1) raise the bit width: feature_quantize_bits or weight_quantize_bits 10, 12 or 14; "
     "2) leave the layer that falls out of quantizing: skip_node_quant; "
     "3) run the float network on ./result/path/input_uint8.bin and compare with result/path/float_model: "
-    "is the tool's own float run right? 4) send the layer's inputs and outputs to the tool's makers"
+    "is the tool's own float run right? 4) send the layer's inputs and outputs to the tool's vendor"
 )
 
 
@@ -78,14 +78,14 @@ def symptoms(look: Look) -> Found:
         yield finding("M-601", f"first layer {first}; 99 % is usual", subject=curve.names[0])
     elif found == "B":
         fall = curve.told(low)
-        yield finding("M-602", f"first layer {first}, falls at {fall}, last layer {last}", subject=curve.names[low[0]],
+        yield finding("M-602", f"first layer {first}, drops at {fall}, last layer {last}", subject=curve.names[low[0]],
                       advice=_BITS)  # fmt: skip
     elif found == "C":
-        yield finding("M-603", f"first layer {first}, only the last ones fall: {curve.told(low) or last}",
+        yield finding("M-603", f"first layer {first}, only the last ones drop: {curve.told(low) or last}",
                       subject=curve.names[low[0] if low else -1])  # fmt: skip
     elif look.comparison is not None and look.comparison.verdict.word == "diverges":
         least = min(range(len(curve.cosines)), key=curve.cosines.__getitem__)
-        said = f"all {len(curve.cosines)} layers are fine on the PC (least: {curve.told([least])})"
+        said = f"all {len(curve.cosines)} layers are accurate on the PC (lowest: {curve.told([least])})"
         yield finding("M-604", f"{said}; the board: {look.comparison.verdict.detail}")
 
 
@@ -118,7 +118,7 @@ def opposite_halves(look: Look) -> Found:
     names = [row.name for row in rows] + [origin.tensor for origin in swapped]
     if names and _is_magik(look):
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        yield finding("M-502", f"equal when the halves of each byte change places: {', '.join(names[:SHOWN])}{more}",
+        yield finding("M-502", f"equal with nibbles swapped: {', '.join(names[:SHOWN])}{more}",
                       subject=names[0])  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def versions(look: Look) -> Found:
 
 
 def stale(look: Look) -> Found:
-    """M-504: nmem_memory.txt holds bytes of an earlier write."""
+    """M-504: nmem_memory.txt has leftover bytes of an earlier write."""
     for note in _notes(look):
         if "nmem_memory.txt: stale" in note or "harness: stale" in note:
             yield finding("M-504", note)

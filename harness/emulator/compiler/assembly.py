@@ -63,7 +63,7 @@ class Assembly:
             return placements[op.name]
         before = self.maker.get(op.inputs[0]) if op.kind == "QuantizeLinear" and op.inputs else None
         if before is not None:  # a full-precision result that is handed out and read on: rounded where it was made
-            return Placement(self.placements[before.name].unit, "quantized where it is made")
+            return Placement(self.placements[before.name].unit, "quantized at its producer")
         return self._placement_of_quantized(op)
 
     def _placement_of_quantized(self, op: Op) -> Placement:
@@ -245,7 +245,7 @@ def _refuse_unknown_shapes(logical: LogicalModel) -> None:
         if not tensor.spec.dtype or any(n < 0 for n in tensor.spec.shape):
             raise InputError(
                 f"tensor {tensor.name!r} of op {tensor.op!r} has no fixed shape",
-                "fix the input shapes (--shape NAME=1,3,224,224); ops whose output size depends on data are not played",
+                "fix the input shapes (--shape NAME=1,3,224,224); data-dependent output sizes are not supported",
             )
 
 

@@ -45,7 +45,7 @@ def random_samples(model: onnx.ModelProto, seed: int, pixels: Collection[str] = 
     network = Network(model)
     rng = np.random.default_rng(seed)
     feeds = [{n: _random(rng, n, network, n in pixels) for n in network.input_names} for _ in range(RANDOM_SAMPLES)]
-    return Samples(tuple(feeds), f"random data (seed {seed}), no calibration data was given")
+    return Samples(tuple(feeds), f"random data (seed {seed}), no --calibration given")
 
 
 def _random(rng: np.random.Generator, name: str, network: Network, pixel: bool) -> NDArray[Any]:
@@ -83,7 +83,7 @@ def _npz_samples(path: Path, network: Network) -> dict[str, list[NDArray[Any]]]:
     with np.load(path, allow_pickle=False) as archive:
         missing = [name for name in network.input_names if name not in archive.files]
         if missing:
-            raise InputError(f"{path}: no array {missing[0]!r}", f"it holds: {', '.join(archive.files)}")
+            raise InputError(f"{path}: no array {missing[0]!r}", f"known: {', '.join(archive.files)}")
         return {n: [_shaped(a, n, network, path) for a in archive[n]] for n in network.input_names}
 
 
@@ -119,7 +119,7 @@ def _shaped(array: NDArray[Any], name: str, network: Network, source: Path) -> N
     shape = network.shape(name) or ()
     if array.size != int(np.prod(shape)):
         raise InputError(
-            f"{source}: a sample of input {name!r} has {array.size} values, {int(np.prod(shape))} expected"
+            f"{source}: a sample of input {name!r} has {array.size} values, expected {int(np.prod(shape))}"
         )
     dtype = onnx.helper.tensor_dtype_to_np_dtype(network.element_type(name) or onnx.TensorProto.FLOAT)
     return np.ascontiguousarray(array.reshape(shape), dtype)
@@ -151,7 +151,9 @@ def pixel_samples(model: onnx.ModelProto, mean: str, var: str, seed: int) -> Sam
         for name in network.input_names:
             sizes = network.shape(name) or ()
             if len(sizes) != 4:
-                raise InputError(f"input {name!r} is no picture (N x C x H x W)", "boards with this chip take pictures")
+                raise InputError(
+                    f"input {name!r} is not an image (N x C x H x W)", "boards with this chip need image inputs"
+                )
             feed[name] = normalised(rng.integers(0, 256, sizes, dtype=np.uint8), mean, var)
         feeds.append(feed)
-    return Samples(tuple(feeds), f"random pictures (seed {seed}), no calibration data was given")
+    return Samples(tuple(feeds), f"random pictures (seed {seed}), no --calibration given")

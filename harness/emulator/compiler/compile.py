@@ -50,7 +50,7 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
 
 
 def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOptions, number: int) -> Build:
-    said = "already quantized, taken as it is"
+    said = "already quantized, used as is"
     completed = prepare_model.complete(source, options.shapes)
     assembly = Assembly(completed, {}, options, room_of_soc(options.soc).op_rules(options.soc), number)
     model = assembly.result(path, said)
@@ -89,7 +89,7 @@ def _check_forced(network: Network, options: BuildOptions) -> None:
     for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_accelerator)):
         for name in (name for name in given if name not in names):
             near = get_close_matches(name, names, n=1) or names[:3]
-            told = f"did you mean {near[0]!r}?" if len(near) == 1 else f"its nodes: {', '.join(near)}, ..."
-            raise InputError(f"{option} {name!r}: no such node in the model", told)
+            told = f"did you mean {near[0]!r}?" if len(near) == 1 else f"known: {', '.join(near)}, ..."
+            raise InputError(f"{option} {name!r}: no such node", told)
     for name in set(options.on_cpu) & set(options.on_accelerator):
-        raise InputError(f"{name!r} is forced to both sides", "give it with --on-cpu or with --on-bpu, not with both")
+        raise InputError(f"{name!r} is in both --on-cpu and --on-bpu", "give it with one of them")

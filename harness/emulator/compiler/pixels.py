@@ -98,14 +98,12 @@ def _rewire(graph: onnx.GraphProto, old: str, new: str) -> None:
 def _check(model: onnx.ModelProto, name: str) -> None:
     value = next((v for v in model.graph.input if v.name == name), None)
     if value is None:
-        raise InputError(
-            f"no input {name!r} in the model", f"its inputs: {', '.join(v.name for v in model.graph.input)}"
-        )
+        raise InputError(f"no input {name!r} in the model", f"known: {', '.join(v.name for v in model.graph.input)}")
     shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
     if len(shape) != 4 or shape[0] != 1 or shape[1] != 3 or shape[2] % 2 or shape[3] % 2:
         raise InputError(
             f"input {name!r} of shape {shape} cannot be NV12",
-            "NV12 wants 1x3xHxW with H and W even; leave --input-type out",
+            "NV12 needs 1x3xHxW with even H and W; omit --input-type",
         )
 
 
@@ -132,7 +130,7 @@ def _frame_reader(name: str, height: int, width: int, planes: bool) -> Callable[
         data = path.read_bytes()
         if len(data) != nv12_bytes(height, width):
             raise InputError(
-                f"{path}: an NV12 frame of input {name!r} has {nv12_bytes(height, width)} bytes, this has {len(data)}"
+                f"{path}: an NV12 frame of input {name!r} needs {nv12_bytes(height, width)} bytes, got {len(data)}"
             )
         if not planes:
             return {name: centred(data, height, width)}

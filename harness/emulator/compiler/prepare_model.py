@@ -103,7 +103,7 @@ def _fixed(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> onnx.
     inputs = [value for value in result.graph.input if value.name not in constants]
     unknown = sorted(set(shapes) - {value.name for value in inputs})
     if unknown:
-        raise InputError(f"no input {unknown[0]!r} in the model", f"its inputs: {', '.join(v.name for v in inputs)}")
+        raise InputError(f"no input {unknown[0]!r} in the model", f"known: {', '.join(v.name for v in inputs)}")
     for value in inputs:
         _fix_shape(value, shapes.get(value.name))
     del result.graph.value_info[:]

@@ -17,7 +17,7 @@ _GENERATE_SHARE = 0.05
 
 
 def _spread(us: Iterable[float]) -> dict[str, float]:
-    """avg, max, min in milliseconds, as the profiler prints them."""
+    """avg, max, min in milliseconds, as printed by the profiler."""
     values = np.fromiter(us, np.float64) / 1000.0
     return {"avg_time": float(values.mean()), "max_time": float(values.max()), "min_time": float(values.min())}
 
@@ -132,7 +132,7 @@ def side_record(
             "estimated_ops": [name for name, t in pairs if not t.measured],
             "measured_ops": [name for name, t in pairs if t.measured],
             "measured_on": "this PC's CPU (CPU time of one thread, onnxruntime); not a board's CPU",
-            "clock": "end-to-end latency, FPS and run time come from a played clock over these step times",
+            "clock": "end-to-end latency, FPS and run time are simulated from these step times",
             "measure_budget_s": MEASURE_BUDGET_S,
         }
     return json.dumps(record, indent=2) + "\n"

@@ -35,7 +35,7 @@ class Horizon(EmulatorVendor):
         from harness.emulator.model.fault_kinds import tool
 
         return (
-            tool("silent_failure", "The tool prints a failure and ends with code 0."),
+            tool("silent_failure", "The tool prints a failure and exits with 0."),
             tool("noise", "Colour codes and driver errors of a board without its key chip, then a normal run."),
         )
 

@@ -79,7 +79,7 @@ def stand_up(board: Board) -> Iterator[Board]:
     assert board.emulated is not None
     why = jail.lacking()
     if why:
-        logging.getLogger("harness").warning("%s: played in a plain folder of this PC: %s", board.name, why)
+        logging.getLogger("harness").warning("%s: emulated in a plain folder on this PC: %s", board.name, why)
         yield plain(board)
         return
     with served(board.emulated.soc) as reached:

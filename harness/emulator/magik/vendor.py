@@ -35,8 +35,8 @@ class Magik(EmulatorVendor):
         """Serves the played board through its one server. Errors: AskedWrongly for another server."""
         if server not in ("", played.SERVER):
             raise AskedWrongly(
-                f"{board.name} is served by {played.SERVER} alone: its root has no sftp-server",
-                f"--server {played.SERVER}",
+                f"{board.name} can only be served by {played.SERVER} (no sftp-server in its root)",
+                f"use --server {played.SERVER}",
             )
         assert board.emulated is not None
         return played.served(board.emulated.soc, port)
@@ -45,13 +45,13 @@ class Magik(EmulatorVendor):
         from harness.emulator.model.fault_kinds import tool
 
         return (
-            tool("wrong_library", "Venus: the program runs with libvenus.so, whatever it was built for."),
-            tool("old_soc_nna", "Venus: the driver is too old to tell its version."),
-            tool("no_driver", "Venus: /dev/soc-nna is not there."),
-            tool("low_nmem", "Venus: the kernel reserved less nmem than the model takes."),
-            tool("stale_nmem", "Venus: the nmem file keeps the tail of a longer earlier write."),
-            tool("few_runs", "Venus: the profile program runs its net three times."),
-            tool("raw_names", "Venus: dumps keep the slashes of tensor names, so they cannot be opened."),
+            tool("wrong_library", "Magik: the program runs with libvenus.so, whatever it was built for."),
+            tool("old_soc_nna", "Magik: the driver is too old to report its version."),
+            tool("no_driver", "Magik: /dev/soc-nna is missing."),
+            tool("low_nmem", "Magik: the kernel reserved less nmem than the model needs."),
+            tool("stale_nmem", "Magik: the nmem file keeps the tail of an earlier, longer write."),
+            tool("few_runs", "Magik: the profile program runs its net three times."),
+            tool("raw_names", "Magik: dumps keep the slashes of tensor names, so they cannot be opened."),
         )
 
     def op_rules(self, soc: Soc) -> OpRules:

@@ -43,13 +43,11 @@ def _check_family(fault: Fault, model: CompiledModel) -> None:
     own = room_of_march(model.march)
     others = [room for room in rooms().values() if room is not own]
     if fault.kind in [kind.name for room in others for kind in room.faults()]:
-        raise AskedWrongly(
-            f"fault {fault.text!r}: the tools of this board do not have it", "see: harness emulator faults"
-        )
+        raise AskedWrongly(f"fault {fault.text!r}: not supported by this board's tools", "see: harness emulator faults")
     if fault.target in [word for room in others for word in room.subcommands if word not in own.subcommands]:
         raise AskedWrongly(
-            f"fault {fault.text!r}: this board's tool is never run as {fault.target!r}",
-            f"write {fault.kind}@NAME with one of: {', '.join(own.subcommands)}",
+            f"fault {fault.text!r}: this board's tool has no subcommand {fault.target!r}",
+            f"use {fault.kind}@NAME with one of: {', '.join(own.subcommands)}",
         )
 
 
@@ -62,9 +60,9 @@ def _check_arguments(fault: Fault) -> None:
             wanted = "a whole number" if key in _WHOLE else "a finite number"
             raise AskedWrongly(f"fault {fault.text!r}: {key}={fault.args[key]} is not {wanted}")
         if key in _SHARES and not 0 <= value <= 1:
-            raise AskedWrongly(f"fault {fault.text!r}: {key}={fault.args[key]} is a share, 0 to 1")
+            raise AskedWrongly(f"fault {fault.text!r}: {key}={fault.args[key]} must be 0 to 1")
         if (fault.kind == "slow" and key == "by" and value <= 0) or (key in ("count", "size") and value < 1):
-            raise AskedWrongly(f"fault {fault.text!r}: {key}={fault.args[key]} is too small", f"{key} is above 0")
+            raise AskedWrongly(f"fault {fault.text!r}: {key}={fault.args[key]} is too small", f"{key} must be above 0")
 
 
 # --------------------------------------------------------------------------- trial
@@ -88,7 +86,7 @@ def _try_inputs(fault: Fault, model: CompiledModel) -> None:
         known = f"did you mean {', '.join(near)}?" if near else f"inputs: {', '.join(feed)}"
         raise AskedWrongly(f"fault {fault.text!r}: no input {other!r}", known)
     if other == fault.target and fault.where == "inputs":
-        raise AskedWrongly(f"fault {fault.text!r}: an input cannot change places with itself")
+        raise AskedWrongly(f"fault {fault.text!r}: an input cannot be swapped with itself")
     plant_in_inputs([fault], feed, model)
 
 
@@ -113,7 +111,7 @@ def _hint(fault: Fault, model: CompiledModel) -> str:
     """Where else in this model the same fault makes sense."""
     found = list(_fitting(fault, model, _others(fault, model)))
     more = ", ..." if len(found) > _MOST_NAMED else ""
-    return f"so given, {fault.kind} can be planted at: {', '.join(found[:_MOST_NAMED])}{more}" if found else ""
+    return f"{fault.kind} can be injected at: {', '.join(found[:_MOST_NAMED])}{more}" if found else ""
 
 
 def _others(fault: Fault, model: CompiledModel) -> Sequence[str]:

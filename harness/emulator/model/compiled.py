@@ -120,12 +120,10 @@ class CompiledFile:
             meta = json.loads(self._zip.read("meta.json"))
             self.models = tuple(_model(record) for record in meta["models"])
         except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
-            raise InputError(
-                f"{path}: a compiled model of the emulator, but damaged ({error})", "build it again"
-            ) from None
+            raise InputError(f"{path}: damaged model for an emulated board ({error})", "build it again") from None
         if meta.get("format") != FORMAT:
             raise InputError(
-                f"{path}: format {meta.get('format')} of the emulator, this one reads {FORMAT}", "build it again"
+                f"{path}: format {meta.get('format')} of the emulator, expected {FORMAT}", "build it again"
             )
 
     def read(self, name: str) -> bytes:
@@ -143,8 +141,8 @@ def _content(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if not data.startswith(EMULATOR_MAGIC):
         raise InputError(
-            f"{path}: not a model of the emulator (no {EMULATOR_MAGIC.decode()} at its start)",
-            "an emulated board runs what `harness emulator build` made, never a vendor's model",
+            f"{path}: not a model for an emulated board (no {EMULATOR_MAGIC.decode()} at its start)",
+            "emulated boards run only models built with harness emulator build",
         )
     return data[len(EMULATOR_MAGIC) :]
 

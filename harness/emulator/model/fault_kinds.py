@@ -128,14 +128,14 @@ def rounding(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> A
 
 
 def nibble_swap(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
-    """The two halves of every byte change places."""
+    """The two nibbles of every byte are swapped."""
     raw = np.ascontiguousarray(x).view(np.uint8)
     return np.asarray(np.bitwise_or(raw << 4, raw >> 4).astype(np.uint8).view(x.dtype).reshape(x.shape))
 
 
 def _poison(x: Array, value: float, args: Args, rng: np.random.Generator) -> Array:
     if x.dtype.kind != "f":
-        raise CannotApply(f"a tensor of {x.dtype} cannot hold {value}; name a float op")
+        raise CannotApply(f"a {x.dtype} tensor cannot hold {value}; use a float op")
     flat = x.reshape(-1).copy()
     flat[rng.choice(flat.size, min(int(args.get("count", 1)), flat.size), replace=False)] = value
     return flat.reshape(x.shape)
@@ -172,7 +172,7 @@ def layout(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> A
     Errors: CannotApply for one axis.
     """
     if x.ndim < 2:
-        raise CannotApply("a tensor of one axis has no layout to get wrong")
+        raise CannotApply("a one-dimensional tensor has no layout")
     turned = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x.swapaxes(-1, -2)
     return np.ascontiguousarray(turned).reshape(x.shape)
 
@@ -210,7 +210,7 @@ def dead_channel(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) 
 def tile(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
     """A block of the last two axes holds what belongs one block further."""
     if x.ndim < 2:
-        raise CannotApply("a tensor of one axis has no tiles")
+        raise CannotApply("a one-dimensional tensor has no tiles")
     size = [min(int(args.get("size", 8)), max(1, n // 2)) for n in x.shape[-2:]]
     top, left = (int(rng.integers(n - s + 1)) for n, s in zip(x.shape[-2:], size, strict=True))
     block = (..., slice(top, top + size[0]), slice(left, left + size[1]))
@@ -228,7 +228,7 @@ def _stale_extent(x: Array, scene: Scene, extent_bytes: int, rng: np.random.Gene
     extents = byte_offsets(scene.stored) // extent_bytes
     differing = np.unique(extents[scene.previous != x])
     if not differing.size:
-        raise CannotApply("the earlier frame holds the same values everywhere")
+        raise CannotApply("the earlier frame has the same values")
     return np.asarray(np.where(extents == rng.choice(differing), scene.previous, x), x.dtype)
 
 
@@ -288,12 +288,12 @@ def wrong_scale(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) 
 def letterbox(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
     """The picture moved by a quarter of its frame, what leaves at one side enters at the other."""
     if x.ndim != 4:
-        raise CannotApply(f"an input of shape {x.shape} is no picture")
+        raise CannotApply(f"an input of shape {x.shape} is not an image")
     return np.ascontiguousarray(np.roll(x, max(1, x.shape[3] // 4), axis=3))
 
 
 def colour_order(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
     """BGR for RGB; for YUV444 (NV12 on the board) U and V change places."""
     if x.ndim != 4 or x.shape[1] != 3:
-        raise CannotApply(f"an input of shape {x.shape} has no colours (1x3xHxW wanted)")
+        raise CannotApply(f"an input of shape {x.shape} has no colour channels (expected 1x3xHxW)")
     return np.ascontiguousarray(x[:, [0, 2, 1]] if x.dtype == np.uint8 else x[:, ::-1])

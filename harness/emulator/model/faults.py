@@ -46,11 +46,13 @@ CATALOGUE: dict[str, Kind] = {
         _op("shift", "Every element is multiplied by a power of two.", kinds.shift, by="bits, default 1"),
         _op("scale", "Every element is multiplied by a factor.", kinds.scale, by="factor, default 1.1"),
         _op("zero_point", "Every element is off by a constant.", kinds.zero_point, by="steps, default 3"),
-        _op("saturation", "Large elements are cut too early.", kinds.saturation, at="share of the peak, default 0.6"),
+        _op(
+            "saturation", "Large elements are clipped too early.", kinds.saturation, at="share of the peak, default 0.6"
+        ),
         _op("rounding", "Some elements are one step off, up or down.", kinds.rounding, share="default 0.2"),
         _op("permutation", "Channels are in the wrong order.", kinds.permutation),
         _op("layout", "NHWC data is read as NCHW.", kinds.layout),
-        _op("stride", "Rows are read with the wrong pitch.", kinds.stride, by="elements per row, default 1"),
+        _op("stride", "Rows are read with the wrong stride.", kinds.stride, by="elements per row, default 1"),
         _op("padding_leak", "Padded rows are read as if they were dense.", kinds.padding_leak),
         _op("tile", "A block of rows and columns holds its neighbour's data.", kinds.tile, size="side, default 8"),
         _frame("cache_line", "One 64 byte line of memory holds an earlier frame.", kinds.cache_line),
@@ -59,26 +61,26 @@ CATALOGUE: dict[str, Kind] = {
         _op("dead_channel", "One channel is all zero.", kinds.dead_channel, index="which"),
         _op("nan", "Elements are NaN (float ops only).", kinds.nan, count="how many, default 1"),
         _op("inf", "Elements are infinite (float ops only).", kinds.inf, count="how many, default 1"),
-        _op("nibble_swap", "The two halves of every byte change places.", kinds.nibble_swap),
-        _op("nondeterminism", "Another few elements are off at every run.", kinds.nondeterminism, share="default 0.05"),
+        _op("nibble_swap", "The two nibbles of every byte are swapped.", kinds.nibble_swap),
+        _op("nondeterminism", "A few elements differ, others at each run.", kinds.nondeterminism, share="default 0.05"),
         Kind("debug_differs", "op", "Off by one step in the debug run only.", {}, kinds.off_by_one, debug_only=True),
         _input("wrong_mean", "The input is preprocessed with another mean.", kinds.wrong_mean, by="default 10"),
         _input("wrong_scale", "The input is preprocessed with another scale.", kinds.wrong_scale, by="default 1.2"),
-        _input("colour_order", "Colour channels of the input change places.", kinds.colour_order),
-        _input("letterbox", "The picture lies at one side of its frame, not in the middle.", kinds.letterbox),
+        _input("colour_order", "Colour channels of the input are swapped.", kinds.colour_order),
+        _input("letterbox", "The picture is at one side of its frame instead of centred.", kinds.letterbox),
         Kind(
             "swapped_inputs",
             "inputs",
-            "Two inputs change places (swapped_inputs@first:with=second).",
+            "Two inputs are swapped (swapped_inputs@first:with=second).",
             {"with": "input"},
         ),
-        tool("crash", "The tool dies of a segmentation fault half way."),
-        tool("hang", "The tool never ends."),
-        tool("garbage", "The tool prints bytes that are no text, and ends well."),
-        tool("missing_file", "The tool ends well but leaves no result file."),
-        tool("truncated_dump", "The last dump (or profiler.log) is cut short."),
-        tool("wrong_version", "Runtime and model builder do not fit: the vendor's warning, then a normal run."),
-        tool("wrong_march", "The model is refused as one of another march."),
+        tool("crash", "The tool crashes with a segmentation fault."),
+        tool("hang", "The tool hangs."),
+        tool("garbage", "The tool prints binary garbage and exits with 0."),
+        tool("missing_file", "The tool exits with 0 but leaves no result file."),
+        tool("truncated_dump", "The last dump (or profiler.log) is truncated."),
+        tool("wrong_version", "Runtime and model builder versions differ: the vendor's warning, then a normal run."),
+        tool("wrong_march", "The model is rejected as built for another march."),
         tool("no_space", "Writing a file fails: no space left on device."),
         Kind("slow", "step", "One step or op takes longer (slow@step:by=3).", {"by": "factor, default 3"}),
         *(kind for room in rooms().values() for kind in room.faults()),
@@ -132,7 +134,7 @@ def _parse(text: str, model: CompiledModel | None) -> Fault:
     head, at, rest = text.partition("@")
     name, _, bare_args = head.partition(":")
     if name not in CATALOGUE:
-        raise AskedWrongly(f"fault {text!r}: no kind {name!r}", _near(name, CATALOGUE))
+        raise AskedWrongly(f"fault {text!r}: unknown kind {name!r}", _near(name, CATALOGUE))
     kind = CATALOGUE[name]
     targets = _targets(kind, model)
     target, args = _split(rest, targets) if at else ("", bare_args)
@@ -157,7 +159,7 @@ def _arguments(text: str, kind: Kind, args: str) -> dict[str, str]:
             key, value = next(iter(kind.args)), part
         if key not in (*kind.args, "seed"):
             raise AskedWrongly(
-                f"fault {text!r}: {kind.name} takes no {key!r}", f"it takes: {', '.join((*kind.args, 'seed'))}"
+                f"fault {text!r}: {kind.name} has no argument {key!r}", f"known: {', '.join((*kind.args, 'seed'))}"
             )
         found[key] = value
     return found
@@ -178,7 +180,9 @@ def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:
 
 def _check_target(fault: Fault, kind: Kind, targets: Sequence[str] | None) -> None:
     if not fault.target and kind.where != "tool":
-        raise AskedWrongly(f"fault {fault.text!r}: where?", f"write {kind.name}@NAME of an {kind.where}")
+        raise AskedWrongly(
+            f"fault {fault.text!r}: target missing", f"use {kind.name}@NAME, where NAME is an {kind.where}"
+        )
     if fault.target and targets is not None and fault.target not in targets:
         what = {"op": "op or tensor", "tool": "subcommand", "step": "step or op"}.get(kind.where, "input")
         raise AskedWrongly(f"fault {fault.text!r}: no {what} {fault.target!r}", _near(fault.target, targets))
@@ -230,7 +234,9 @@ def plant_in_inputs(faults: Sequence[Fault], feed: dict[str, Array], model: Comp
 def _swap(fault: Fault, feed: dict[str, Array]) -> None:
     other = fault.args.get("with", "")
     if other not in feed:
-        raise AskedWrongly(f"fault {fault.text!r}: with which input?", f"write {fault.kind}@{fault.target}:with=NAME")
+        raise AskedWrongly(
+            f"fault {fault.text!r}: second input missing", f"write {fault.kind}@{fault.target}:with=NAME"
+        )
     if feed[other].shape != feed[fault.target].shape or feed[other].dtype != feed[fault.target].dtype:
         raise AskedWrongly(f"fault {fault.text!r}: {fault.target!r} and {other!r} are not of one shape and type")
     feed[fault.target], feed[other] = feed[other], feed[fault.target]

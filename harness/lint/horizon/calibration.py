@@ -136,8 +136,8 @@ def _optimization(config: Config, word: str) -> None:
         config.add(
             rule,
             line,
-            f"{word}: a tail Conv gives up its high-precision output",
-            "leave it out where the output needs precision",
+            f"{word}: a tail Conv loses its high-precision output",
+            "remove it where the output needs precision",
         )
 
 
@@ -161,7 +161,7 @@ def _folder(config: Config, index: int, text: str) -> None:
         config.add("H-409", line, f"{text} is empty", "put 20 to 100 samples into it, one file each")
         return
     if len(files) < FEW_SAMPLES:
-        config.add("H-410", line, f"{text} holds {len(files)} samples", "take 20 to 100 typical samples")
+        config.add("H-410", line, f"{text} has {len(files)} samples", "use 20 to 100 typical samples")
     _sizes(config, index, text, files)
 
 
@@ -176,7 +176,7 @@ def _sizes(config: Config, index: int, text: str, files: list[Path]) -> None:
             config.add(
                 "H-409",
                 config.line(GROUP, "cal_data_dir"),
-                f"{wrong[0].name} in {text} is no .npy file",
+                f"{wrong[0].name} in {text} is not a .npy file",
                 "hb_compile reads .npy files only",
             )
         return
@@ -191,6 +191,6 @@ def _sizes(config: Config, index: int, text: str, files: list[Path]) -> None:
                 config.line(GROUP, "cal_data_dir"),
                 f"{path.name} in {text} has {path.stat().st_size} bytes; {word} of {'x'.join(map(str, shape))} is "
                 f"{expected}" + (f" (input {name[0]})" if name else ""),
-                "write the data again in that type and shape",
+                "save the data in that dtype and shape",
             )
             return

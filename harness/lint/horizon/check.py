@@ -36,8 +36,8 @@ def lint_text(text: str, name: str = "config", tool: str = "", folder: Path | No
     known = {*HB_MAPPER, *HB_COMPILE, "node_info"}
     if not any(key.text in known for key, _ in config.tree.items):
         raise ConfigError(
-            f"{name}: yaml, but no parameter group of hb_mapper or hb_compile in it",
-            f"a config has the groups {', '.join(GROUPS)}",
+            f"{name}: not an hb_mapper or hb_compile config (no parameter group)",
+            f"expected groups: {', '.join(GROUPS)}",
         )
     config.tool = tool or tool_of(config)
     structure.check(config, text)

@@ -94,7 +94,7 @@ def _lengths(config: Config) -> None:
                 "H-312",
                 config.line(GROUP, key),
                 f"{key} has {len(words)} values for {count} inputs",
-                f"{key}: one value per input, with ; between them",
+                f"{key}: one value per input, separated by ;",
             )
     if not names and count > 1:
         config.add("H-106", config.line(GROUP), "input_name is needed with more than one input", "input_name: a;b")
@@ -114,7 +114,7 @@ def _types(config: Config, index: int) -> None:
     layout = at(config, "input_layout_rt", index)
     line = config.line(GROUP, "input_layout_rt")
     if runtime == "nv12" and layout and config.tool == "hb_mapper":
-        config.add("H-302", line, f"input {index}: nv12 has its own layout; {layout} is not used", "leave it out")
+        config.add("H-302", line, f"input {index}: nv12 has its own layout; {layout} has no effect", "leave it out")
     if config.march == "bernoulli2" and base == "yuv444" and layout == "NCHW":
         config.add("H-303", line, f"input {index}: the X3 takes yuv444 as NHWC only", "input_layout_rt: NHWC")
     space = at(config, "input_space_and_range", index)
@@ -192,7 +192,10 @@ def _values(config: Config, index: int) -> None:
         numbers = _numbers(text)
         if numbers is None:
             config.add(
-                "H-105", line, f"{key}: {text!r} is not numbers with blanks between", f"{key}: 0.017 0.017 0.017"
+                "H-105",
+                line,
+                f"{key}: {text!r} is not a list of numbers separated by spaces",
+                f"{key}: 0.017 0.017 0.017",
             )
             continue
         _channels(config, index, key, numbers)
@@ -200,14 +203,14 @@ def _values(config: Config, index: int) -> None:
             config.add(
                 "H-308",
                 line,
-                f"scale_value {text}: the node multiplies, (data - mean) * scale; this would blow the data up",
+                f"scale_value {text}: (data - mean) * scale would be far too large",
                 f"scale_value: {' '.join(f'{1 / n:.6g}' for n in numbers if n)} (1 / std)",
             )
         if key == "mean_value" and _looks_like_unit_mean(numbers):
             config.add(
                 "H-309",
                 line,
-                f"mean_value {text}: data is 0..255 here, this subtracts next to nothing",
+                f"mean_value {text}: data is 0..255, so this subtracts almost nothing",
                 f"mean_value: {' '.join(f'{n * 255:.6g}' for n in numbers)} (mean * 255)",
             )
 
@@ -224,7 +227,7 @@ def _channels(config: Config, index: int, key: str, numbers: Sequence[float]) ->
             "H-314",
             config.line(GROUP, key),
             f"input {index}: {len(numbers)} values in {key}, {train} has {channels} channels",
-            f"{key}: one value, or {channels} with blanks between",
+            f"{key}: one value, or {channels} separated by spaces",
         )
 
 

@@ -31,7 +31,9 @@ def check(config: Config) -> None:
     """What hb_compile alone knows: keys that exclude each other, old words, and its quant_config."""
     for group, one, other in EXCLUSIVE:
         if _on(config, group, one) and _on(config, group, other):
-            config.add("H-602", config.line(group, other), f"{one} and {other} exclude each other", "keep one of them")
+            config.add(
+                "H-602", config.line(group, other), f"{one} and {other} cannot be used together", "keep one of them"
+            )
     kind = calibration_type(config)
     if kind == "mix":
         config.add(
@@ -44,12 +46,12 @@ def check(config: Config) -> None:
         config.add(
             "H-603",
             config.line(CALIBRATION, "cal_data_dir"),
-            f"no cal_data_dir: calibration_type {kind} becomes skip, cosines and thresholds mean nothing",
+            f"no cal_data_dir: calibration_type {kind} becomes skip; cosines and thresholds are meaningless",
             "cal_data_dir: ./calibration_data, or calibration_type: skip",
         )
     if config.text(COMPILER, "max_l2m_size") not in ("", "0") and config.march in NO_L2M:
         config.add(
-            "H-605", config.line(COMPILER, "max_l2m_size"), f"max_l2m_size does not exist on {config.march}", "0"
+            "H-605", config.line(COMPILER, "max_l2m_size"), f"max_l2m_size is not supported on {config.march}", "0"
         )
     if config.text(COMPILER, "cache_mode") in ("enable", "force_overwrite") and not config.text(COMPILER, "cache_path"):
         config.add("H-606", config.line(COMPILER, "cache_mode"), "cache_mode without cache_path", "cache_path: ./cache")
@@ -70,14 +72,14 @@ def _quant_config(config: Config, node: Node) -> None:
         node = loaded
     if node.kind != "map":
         config.add(
-            "H-701", node.line, "quant_config is not a map", "quant_config: {model_config: {all_node_type: int8}}"
+            "H-701", node.line, "quant_config is not a mapping", "quant_config: {model_config: {all_node_type: int8}}"
         )
         return
     for key, value in node.items:
         if key.text not in LEVELS:
             config.add("H-702", key.line, f"quant_config has no level {key.text!r}", f"levels are {', '.join(LEVELS)}")
         elif value.kind != "map":
-            config.add("H-701", value.line, f"{key.text} is not a map", f"{key.text}: {{...}}")
+            config.add("H-701", value.line, f"{key.text} is not a mapping", f"{key.text}: {{...}}")
         elif key.text == "model_config":
             _model_config(config, value)
         else:
@@ -137,7 +139,7 @@ def _model_config(config: Config, node: Node) -> None:
                 "H-708",
                 value.line,
                 f"model_output_type {value.text}: a tail Conv gives up its int32 (E, M) or float32 (B, H, P) output",
-                "leave it out where the output needs precision",
+                "remove it where the output needs precision",
             )
 
 
@@ -162,7 +164,7 @@ def _range(config: Config, key: str, value: Node) -> None:
 def _settings(config: Config, level: str, name: Node, node: Node) -> None:
     kind = name.text if level == "op_config" else kind_of(name.text) if level == "node_config" else ""
     if node.kind != "map":
-        config.add("H-701", node.line, f"{level}.{name.text} is not a map", "{qtype: int16}")
+        config.add("H-701", node.line, f"{level}.{name.text} is not a mapping", "{qtype: int16}")
         return
     types: dict[str, str] = {}
     for key, value in node.items:
@@ -170,7 +172,7 @@ def _settings(config: Config, level: str, name: Node, node: Node) -> None:
             config.add(
                 "H-707",
                 key.line,
-                f"{name.text}: ON in {level}; only one page shows it, against all others",
+                f"{name.text}: ON in {level} is documented on one page only, unlike all others",
                 "qtype: int16, or input0: int16",
             )
         elif level == "subgraph_config" and key.text in ("inputs", "outputs"):
@@ -200,7 +202,7 @@ def _node_type(config: Config, kind: str, name: Node, key: Node, value: Node) ->
             config.add(
                 "H-705",
                 value.line,
-                f"{name.text}: ec on {key.text} of {kind} has no effect; it works on {where}",
+                f"{name.text}: ec on {key.text} of {kind} has no effect; only on {where}",
                 f"{key.text}: int16",
             )
         return

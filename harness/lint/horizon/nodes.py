@@ -27,7 +27,7 @@ def check(config: Config) -> None:
                 config.add(
                     "H-201",
                     config.line(MODEL, key),
-                    f"{key} does not exist on the X3 (bernoulli2)",
+                    f"{key} is not supported on the X3 (bernoulli2)",
                     "place nodes with run_on_cpu and run_on_bpu",
                 )
     _run_on(config, typed)
@@ -43,7 +43,7 @@ def _node_info(config: Config, info: Node) -> list[str]:
         config.add(
             "H-105",
             info.line,
-            "node_info is neither a map of nodes nor text n:int16;m:int16",
+            "node_info must be a mapping of nodes, or text such as n:int16;m:int16",
             "node_info: {'/head/MatMul': {'ON': 'BPU', 'OutputType': 'int16'}}",
         )
         return []
@@ -67,7 +67,7 @@ def _text_form(config: Config, node: Node, where: str) -> list[str]:
 
 def _one_node(config: Config, name: Node, value: Node) -> None:
     if value.kind != "map":
-        config.add("H-105", value.line, f"node_info.{name.text} is not a map", f"{name.text}:\n  'ON': 'CPU'")
+        config.add("H-105", value.line, f"node_info.{name.text} is not a mapping", f"{name.text}:\n  'ON': 'CPU'")
         return
     place = ""
     typed: list[Node] = []
@@ -76,7 +76,7 @@ def _one_node(config: Config, name: Node, value: Node) -> None:
             config.add(
                 "H-203",
                 key.line,
-                f"{name.text}: {key.raw} without quotes is the boolean True, the tool refuses the key",
+                f"{name.text}: {key.raw} without quotes is the boolean True in YAML, which the tool rejects",
                 "'ON': " + repr(setting.text),
             )
             place = setting.text
@@ -113,7 +113,7 @@ def _place(config: Config, name: Node, place: str, typed: list[Node]) -> None:
 def _dtype(config: Config, line: int, node: str, key: str, word: str) -> None:
     if word not in ("int8", "int16"):
         fix = "for float write 'ON': 'CPU' and no type" if "float" in word else f"{key}: int8 or int16"
-        config.add("H-204", line, f"{node}: {key} {word!r}; a node takes int8 or int16", fix)
+        config.add("H-204", line, f"{node}: {key} {word!r}; expected int8 or int16", fix)
     elif word == "int16":
         _int16(config, line, node, key)
 
@@ -145,9 +145,9 @@ def _run_on(config: Config, typed: list[str]) -> None:
     bpu = [name for name in config.words(CALIBRATION, "run_on_bpu") if name]
     line = config.line(CALIBRATION, "run_on_bpu")
     for name in sorted(set(cpu) & set(bpu)):
-        config.add("H-212", line, f"{name} stands in run_on_cpu and in run_on_bpu", "keep one of them")
+        config.add("H-212", line, f"{name} is in both run_on_cpu and run_on_bpu", "keep one of them")
     for name in [one for one in (*cpu, *bpu) if one in typed]:
-        config.add("H-211", line, f"{name} stands in run_on_* and in node_info; node_info wins", "keep node_info")
+        config.add("H-211", line, f"{name} is in both run_on_* and node_info; node_info wins", "keep node_info")
     for name in bpu:
         _forced(config, line, name)
         _run_on_bpu(config, line, name)
@@ -167,6 +167,6 @@ def _run_on_bpu(config: Config, line: int, name: str) -> None:
         config.add(
             "H-213",
             line,
-            f"{name} behind a tail Conv on the BPU makes the output int8: the Conv's int32 output is given up",
+            f"{name} behind a tail Conv on the BPU makes the output int8: the Conv loses its int32 output",
             "leave it on the CPU where the output needs precision",
         )

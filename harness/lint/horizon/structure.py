@@ -35,7 +35,7 @@ def _commands(config: Config, text: str) -> None:
             config.add(
                 "H-112",
                 number,
-                f"no such command: {comment.strip()}",
+                f"unknown command: {comment.strip()}",
                 f"hb_mapper makertbin --config {config.name.rsplit('/', 1)[-1]} --model-type onnx",
             )
 
@@ -47,12 +47,12 @@ def _groups(config: Config) -> None:
             fix = f"did you mean {near[0]}?" if near else f"groups are {', '.join(config.schema)}"
             if key.text == "node_info":
                 fix = "move it under model_parameters"
-            config.add("H-101", key.line, f"no parameter group {key.text!r}: the tool refuses the file", fix)
+            config.add("H-101", key.line, f"unknown parameter group {key.text!r}: the tool rejects the file", fix)
         elif value.kind != "map" and not value.empty:
-            config.add("H-105", value.line, f"{key.text} is not a map of keys", f"{key.text}:\n  key: value")
+            config.add("H-105", value.line, f"{key.text} is not a mapping", f"{key.text}:\n  key: value")
     for name in GROUPS:
         if config.tree.get(name) is None:
-            more = ": the manual requires it, and without it code is compiled at O0" if name == GROUPS[3] else ""
+            more = ": required by the manual; without it code is compiled at O0" if name == GROUPS[3] else ""
             config.add("H-103", 1, f"group {name} is missing{more}", _skeleton(name))
     _doubles(config, config.tree, "")
 
@@ -74,7 +74,7 @@ def _doubles(config: Config, node: Node, where: str) -> None:
             config.add(
                 "H-109",
                 key.line,
-                f"{where}{key.text} stands twice (first in line {seen[key.text]}); the tool takes this one",
+                f"{where}{key.text} is a duplicate key (first at line {seen[key.text]}); the tool uses this one",
                 "keep one of them",
             )
         seen[key.text] = key.line
@@ -95,7 +95,7 @@ def _unknown_key(config: Config, group: str, key: Node) -> None:
     home = next((name for name, fields in config.schema.items() if key.text in fields), "")
     near = get_close_matches(key.text, config.schema[group], n=1)
     fix = f"move it to {home}" if home else f"did you mean {near[0]}?" if near else "leave it out"
-    config.add("H-102", key.line, f"{group} has no key {key.text!r}: the tool refuses the file", fix)
+    config.add("H-102", key.line, f"{group} has no key {key.text!r}: the tool rejects the file", fix)
 
 
 def _deprecated(config: Config, group: str, key: Node, value: Node) -> None:
@@ -112,13 +112,13 @@ def _value(config: Config, group: str, key: Node, value: Node, field: Field) -> 
     if field.kind == "bool" and not isinstance(value.value, bool) and value.text.lower() not in ("true", "false"):
         config.add("H-105", value.line, f"{name}: {value.text!r} is not a boolean", f"{key.text}: False")
     elif field.kind == "map" and value.kind != "map":
-        config.add("H-105", value.line, f"{name} is not a map", f"{key.text}: {{'input name': 'ddr'}}")
+        config.add("H-105", value.line, f"{name} is not a mapping", f"{key.text}: {{'input name': 'ddr'}}")
     elif field.kind == "number":
         _number(config, name, key, value, field)
     elif field.kind == "words":
         _words(config, name, key, value, field)
     elif field.kind == "text" and value.kind != "scalar":
-        config.add("H-105", value.line, f"{name} takes text", f"{key.text}: 'text'")
+        config.add("H-105", value.line, f"{name}: expected text", f"{key.text}: 'text'")
 
 
 def _number(config: Config, name: str, key: Node, value: Node, field: Field) -> None:
@@ -126,7 +126,7 @@ def _number(config: Config, name: str, key: Node, value: Node, field: Field) -> 
     try:
         number = float(value.text)
     except ValueError:
-        config.add("H-105", value.line, f"{name}: {value.text!r} is no number", f"{key.text}: {high:g}")
+        config.add("H-105", value.line, f"{name}: {value.text!r} is not a number", f"{key.text}: {high:g}")
         return
     if not low <= number <= high and number not in field.also:
         more = f" or {field.also[0]:g}" if field.also else ""
@@ -187,15 +187,15 @@ def _model(config: Config) -> None:
         config.add(
             "H-111",
             config.line("model_parameters"),
-            "output_model_file_prefix is missing: files are called model_*, not by the model's name",
+            "output_model_file_prefix is missing: files are named model_*, not after the model",
             "output_model_file_prefix: my_model",
         )
     if config.text("model_parameters", "layer_out_dump").lower() == "true":
         config.add(
             "H-113",
             config.line("model_parameters", "layer_out_dump"),
-            "layer_out_dump adds an output after every convolution: latency of this build means nothing",
-            "layer_out_dump: False for a build that is timed",
+            "layer_out_dump adds an output after every convolution: do not use this build's latency",
+            "layer_out_dump: False for builds to be timed",
         )
 
 
@@ -207,7 +207,7 @@ def _compiler(config: Config) -> None:
     level = config.text(group, "optimize_level")
     default = "O2" if config.tool == "hb_compile" else "O0"
     if (level or default) in ("O0", "O1", "O2", "O3") and (level or default) < best:
-        what = f"optimize_level {level}" if level else f"optimize_level is missing, the tool takes {default}"
+        what = f"optimize_level {level}" if level else f"optimize_level is missing, default {default}"
         config.add("H-501", config.line(group, "optimize_level"), f"{what}: slower code", f"optimize_level: {best}")
     if config.has(group, "balance_factor") and config.text(group, "compile_mode") != "balance":
         config.add(

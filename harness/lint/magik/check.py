@@ -78,7 +78,7 @@ def lint_ptq(
     if isinstance(values, LintFinding):
         return (values, *(lint_command(command, {}, None) if command else ()))
     if not isinstance(values, dict):
-        raise ConfigError(f"{name}: json, but no object", "a ptq json begins with {")
+        raise ConfigError(f"{name}: not a JSON object", "a ptq config begins with {")
     ptq = Ptq(text, values, folder)
     _doubled(ptq)
     _keys(ptq)
@@ -105,20 +105,20 @@ def _parse(text: str) -> Any:
         why = _why(lines, error)
         return _finding("M-701", error.lineno, f"invalid json: {why}\n{line.expandtabs(1)}\n{caret}", "see the caret")
     except RecursionError:
-        return _finding("M-701", 1, "invalid json: nested too deeply", "an object of plain keys")
+        return _finding("M-701", 1, "invalid json: nested too deeply", "flatten it")
 
 
 def _why(lines: Sequence[str], error: json.JSONDecodeError) -> str:
     before = "\n".join([*lines[: error.lineno - 1], lines[error.lineno - 1][: error.colno - 1]]).rstrip()
     rest = "\n".join(lines)[error.pos :].lstrip()
     if before.endswith(",") and rest[:1] in ("}", "]", ""):
-        return "a comma before the closing bracket"
+        return "comma before the closing bracket"
     if "delimiter" in error.msg and rest[:1] == '"':
-        return "a comma is missing before this key"
+        return "missing comma before this key"
     if rest[:1] == "'":
-        return "single quotes; json takes double ones"
+        return "single quotes; JSON needs double quotes"
     if rest.startswith(("//", "/*", "#")):
-        return "a comment; json has none"
+        return "comments are not allowed in JSON"
     return error.msg[0].lower() + error.msg[1:]
 
 
@@ -129,7 +129,7 @@ def _doubled(ptq: Ptq) -> None:
         seen = set()
         for key, _ in items:
             if key in seen:
-                ptq.add("M-703", key, f"{key!r} stands twice; the last one counts", f"keep one {key!r}")
+                ptq.add("M-703", key, f"duplicate key {key!r}; the last one is used", f"keep one {key!r}")
             seen.add(key)
         return dict(items)
 
@@ -143,11 +143,16 @@ def _keys(ptq: Ptq) -> None:
     for key in ptq.values:
         if key in MISSPELT:
             right = MISSPELT[key]
-            ptq.add("M-704", key, f"{key!r}: chapter 8 of the guide writes it so, chapter 3 {right!r}", f'"{right}"')
+            ptq.add(
+                "M-704", key, f"{key!r}: chapter 8 of the guide spells it this way, chapter 3 {right!r}", f'"{right}"'
+            )
         elif key not in (*REQUIRED, *OPTIONAL):
             near = get_close_matches(key, (*REQUIRED, *OPTIONAL), n=1)
             ptq.add(
-                "M-703", key, f"{key!r} is no key of a ptq json", f"did you mean {near[0]!r}?" if near else "drop it"
+                "M-703",
+                key,
+                f"unknown key {key!r} of a ptq config",
+                f"did you mean {near[0]!r}?" if near else "drop it",
             )
 
 
@@ -158,7 +163,7 @@ def _values(ptq: Ptq) -> None:
     _one_of(ptq, "format", FORMATS)
     _one_of(ptq, "feature_quantize_method", FEATURE_METHODS)
     if ptq.values.get("weight_quantize_method") == "MAX":
-        ptq.add("M-704", "weight_quantize_method", "'MAX': the guide's text says MAX, its example and the tool MAX_ABS",
+        ptq.add("M-704", "weight_quantize_method", "'MAX': the guide says MAX, its example and the tool MAX_ABS",
                 '"weight_quantize_method": "MAX_ABS"')  # fmt: skip
     else:
         _one_of(ptq, "weight_quantize_method", WEIGHT_METHODS)
@@ -167,13 +172,13 @@ def _values(ptq: Ptq) -> None:
     for key in ("feature_quantize_bits", "weight_quantize_bits"):
         value = ptq.values.get(key, 8)
         if isinstance(value, bool) or value not in BITS:
-            ptq.add("M-705", key, f"{key} {value!r}: the guide knows {', '.join(map(str, BITS))}", f'"{key}": 8')
+            ptq.add("M-705", key, f"{key} {value!r}: expected one of {', '.join(map(str, BITS))}", f'"{key}": 8')
     for key in ("weight_fake_quant", "feature_fake_quant"):
         _typed(ptq, key, ptq.values, bool)
     for key in ("skip_node_quant", "skip_op_quant"):
         value = ptq.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            ptq.add("M-705", key, f"{key}: a list of names is wanted", f'"{key}": ["name"]')
+            ptq.add("M-705", key, f"{key}: expected a list of names", f'"{key}": ["name"]')
 
 
 def _one_of(ptq: Ptq, key: str, known: Sequence[str]) -> None:
@@ -181,20 +186,20 @@ def _one_of(ptq: Ptq, key: str, known: Sequence[str]) -> None:
         value = ptq.values[key]
         near = get_close_matches(str(value).upper(), known, n=1, cutoff=0.5)
         fix = f'"{key}": "{near[0] if near else known[0]}"'
-        ptq.add("M-705", key, f"{key} {value!r} is none of {', '.join(known)}", fix)
+        ptq.add("M-705", key, f"{key} {value!r} is not one of {', '.join(known)}", fix)
 
 
 def _whole(ptq: Ptq, key: str) -> None:
     value = ptq.values.get(key)
     if key in ptq.values and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        ptq.add("M-705", key, f"{key} {value!r}: a whole number over 0 is wanted, without quotes", f'"{key}": 640')
+        ptq.add("M-705", key, f"{key} {value!r}: expected a positive whole number, without quotes", f'"{key}": 640')
 
 
 def _typed(ptq: Ptq, key: str, values: Mapping[str, Any], kind: type) -> None:
     if key in values and not isinstance(values[key], kind):
         word = {bool: "true or false", str: "a path in quotes"}[kind]
         ptq.add(
-            "M-705", key, f"{key} {values[key]!r}: {word} is wanted", f'"{key}": {"true" if kind is bool else "..."}'
+            "M-705", key, f"{key} {values[key]!r}: expected {word}", f'"{key}": {"true" if kind is bool else "..."}'
         )
 
 
@@ -204,13 +209,13 @@ def _nested(ptq: Ptq) -> None:
         if inner is None:
             continue
         if not isinstance(inner, dict):
-            ptq.add("M-705", name, f"{name}: an object is wanted", f'"{name}": {{...}}')
+            ptq.add("M-705", name, f"{name}: expected an object", f'"{name}": {{...}}')
             continue
         for key in inner:
             if key not in known:
                 near = get_close_matches(key, known, n=1)
                 fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-                ptq.add("M-703", key, f"{key!r} is no key of {name!r}", fix)
+                ptq.add("M-703", key, f"unknown key {key!r} of {name!r}", fix)
         for key, kind in known.items():
             _typed(ptq, key, inner, kind)
         _needs(ptq, name, inner)
@@ -235,13 +240,15 @@ def _pictures(ptq: Ptq) -> None:
         return
     folder = ptq.folder / text
     if not folder.is_dir():
-        ptq.add("M-706", "path", f"path {text!r}: no such folder beside the json", "give the folder of the pictures")
+        ptq.add(
+            "M-706", "path", f"path {text!r}: no such folder (relative to the json)", "give the folder of the pictures"
+        )
         return
     files = sorted(folder.iterdir())[:MOST_FILES]
     strays = [path.name for path in files if path.suffix.lower() not in PICTURES or not _is_picture(path)]
     if strays:
         more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
-        said = f"{text!r} holds {', '.join(strays[:3])}{more}: anything but pictures ends the quantization in an error"
+        said = f"{text!r} holds {', '.join(strays[:3])}{more}: files other than pictures make the quantization fail"
         ptq.add("M-706", "path", said, "move them out of the folder")
     _count(ptq, len(files) - len(strays))
 
@@ -261,7 +268,7 @@ def _count(ptq: Ptq, count: int) -> None:
         ptq.add("M-707", "used_image_num", f"used_image_num {used}, the folder has {count} pictures",
                 f'"used_image_num": {max(1, count)}')  # fmt: skip
     elif not FEW <= used <= MANY:
-        ptq.add("M-708", "used_image_num", f"used_image_num {used}: the guide takes {FEW} to {MANY} pictures",
+        ptq.add("M-708", "used_image_num", f"used_image_num {used}: the guide recommends {FEW} to {MANY} pictures",
                 '"used_image_num": 50')  # fmt: skip
 
 
@@ -275,7 +282,7 @@ def _against_model(ptq: Ptq, path: Path) -> None:
     channels, height, width = sizes
     wanted = 1 if ptq.values.get("format") == "GRAY" else 3
     if channels and channels != wanted:
-        said = f"format {ptq.values.get('format')!r} gives {wanted} channels, the model takes {channels}"
+        said = f"format {ptq.values.get('format')!r} gives {wanted} channels, the model needs {channels}"
         ptq.add("M-709", "format", said, '"format": "GRAY"' if channels == 1 else '"format": "RGB"')
     for key, size in (("height", height), ("width", width)):
         if size and isinstance(ptq.values.get(key), int) and ptq.values[key] != size:
@@ -330,7 +337,7 @@ def lint_command(command: str, values: Mapping[str, Any], model: Path | None) ->
         if name not in OPTIONS:
             near = get_close_matches(name, OPTIONS, n=1)
             fix = f"--{near[0]}" if near else f"known: {', '.join(OPTIONS)}"
-            found.append(_finding("M-710", 1, f"--{name} is no option of magik-transform-tools 1.0", fix))
+            found.append(_finding("M-710", 1, f"unknown option --{name} of magik-transform-tools 1.0", fix))
     missing = [name for name in NEEDED if not given.get(name)] if "config" not in given else []
     found += [_finding("M-710", 1, f"--{name} is missing or empty", f"--{name} ...") for name in missing]
     return (*found, *(_finding("M-711", 1, said, fix) for said, fix in _contradictions(given, values)))
@@ -341,7 +348,9 @@ def _contradictions(given: Mapping[str, str], values: Mapping[str, Any]) -> list
     device = given.get("target_device", "")
     if device and device not in DEVICES:
         near = get_close_matches(device.upper(), DEVICES, n=1, cutoff=0.4)
-        said.append((f"--target_device {device}: known are {', '.join(DEVICES)}", near[0] if near else DEVICES[0]))
+        said.append(
+            (f"--target_device {device}: expected one of {', '.join(DEVICES)}", near[0] if near else DEVICES[0])
+        )
     if given.get("outputpath") and not given["outputpath"].endswith(".mk.h"):
         said.append((f"--outputpath {given['outputpath']}: it must end in .mk.h", "--outputpath model.mk.h"))
     if given.get("post_training_quantization", "true").lower() != "true":

@@ -29,26 +29,26 @@ STATUS_CODES: dict[int, tuple[str, str]] = {
     -6000011: ("HB_DNN_INVALID_TASK_HANDLE", "the task's handle is not valid"),
     -6000012: ("HB_DNN_RUN_TASK_FAILED", "the task failed on the BPU"),
     -6000013: ("HB_DNN_MODEL_IS_RUNNING", "the model is running"),
-    -6000014: ("HB_DNN_INCOMPATIBLE_MODEL", "the model is made for another BPU or runtime"),
-    -6000015: ("HB_DNN_API_USE_ERROR", "the runtime was used wrongly"),
-    -6000016: ("HB_DNN_MULTI_PROGRESS_USE_ERROR", "several processes use the BPU in a way it does not allow"),
+    -6000014: ("HB_DNN_INCOMPATIBLE_MODEL", "the model is built for another BPU or runtime"),
+    -6000015: ("HB_DNN_API_USE_ERROR", "invalid use of the runtime"),
+    -6000016: ("HB_DNN_MULTI_PROGRESS_USE_ERROR", "several processes use the BPU in a way that is not allowed"),
     -6000129: ("HB_SYS_INVALID_ARGUMENT", "an argument is not valid"),
     -6000130: ("HB_SYS_OUT_OF_MEMORY", "the board is out of memory"),
     -6000131: ("HB_SYS_REGISTER_MEM_FAILED", "memory could not be registered for the BPU"),
     -100001: ("HB_UCP_INVALID_ARGUMENT", "an argument is not valid"),
-    -100002: ("HB_UCP_API_USE_ERROR", "the runtime was used wrongly"),
+    -100002: ("HB_UCP_API_USE_ERROR", "invalid use of the runtime"),
     -100003: ("HB_UCP_INIT_FAILED", "the runtime could not start"),
-    -100004: ("HB_UCP_UNKNOWN_ERROR", "the runtime does not know what failed"),
+    -100004: ("HB_UCP_UNKNOWN_ERROR", "unknown failure in the runtime"),
     -100005: ("HB_UCP_VERSION_INCOMPATIBLE", "model and runtime are of incompatible versions"),
     -200001: ("HB_UCP_TASK_NUMBER_EXCEED_LIMIT", "too many tasks run at once"),
     -200002: ("HB_UCP_TASK_TIMEOUT", "the task timed out"),
-    -200003: ("HB_UCP_TASK_RUN_FAILED", "the task failed while it ran"),
+    -200003: ("HB_UCP_TASK_RUN_FAILED", "the task failed during execution"),
     -200004: ("HB_UCP_TASK_HANDLE_INVALID", "the task's handle is not valid"),
     -500001: ("HB_UCP_FILE_OPEN_FAILED", "a file cannot be opened"),
     -600001: ("HB_DNN_MODEL_NUMBER_EXCEED_LIMIT", "too many models are loaded"),
     -600002: ("HB_DNN_MODEL_INVALID", "the model file is not valid"),
     -600003: ("HB_DNN_MODEL_IS_INUSE", "the model is in use"),
-    -600004: ("HB_DNN_MODEL_INCOMPATIBLE", "the model is made for another BPU or runtime"),
+    -600004: ("HB_DNN_MODEL_INCOMPATIBLE", "the model is built for another BPU or runtime"),
 }
 # Ranges of which only the prefix is documented: -300001..3, -400001..7, -7000xx, -8000xx, -9000xx.
 _FAMILIES = {"-30000": "an operator", "-40000": "memory", "-7000": "the DSP", "-8000": "the codec", "-9000": "the ISP"}
@@ -67,7 +67,7 @@ def explain_code(code: int) -> str:
         return f"{name} ({code}): {meaning}"
     for prefix, what in _FAMILIES.items():
         if str(code).startswith(prefix):
-            return f"status {code}: something failed in {what}"
+            return f"status {code}: failure in {what}"
     return f"status {code}: not in the vendor's published list"
 
 
@@ -88,7 +88,7 @@ _TEXTS = (
     _rule(
         r"The model's march is ([\w-]+), please run on ([^!\n]+?) board!",
         "wrong_march",
-        r"the model is compiled for \1 (\2 boards); this board is another",
+        r"the model is compiled for \1 (\2 boards); not for this board",
         _OTHER_MARCH,
     ),
     _rule(
@@ -102,13 +102,13 @@ _TEXTS = (
         r"Can not open ([^\n]+?), file not exists or no read permission",
         "missing_file",
         r"the tool cannot open \1 on the board",
-        "check the path and the rights of the board's user",
+        "check the path and the permissions of the board's user",
     ),
     _rule(
         r"L2 memory not enough",
         "memory",
-        "the model needs L2 memory that was not given to its cores",
-        "give each core its share: --option l2=6:6:6:6 (MB per core)",
+        "the model needs L2 memory that is not assigned to its cores",
+        "assign it: --option l2=6:6:6:6 (MB per core)",
     ),
     _rule(
         r"It's not compatible with linked hbrt library ([0-9.]+)",
@@ -120,38 +120,38 @@ _TEXTS = (
         r"[Oo]ut of memory|OUT_OF_MEMORY|Cannot allocate memory"
         r"|std::bad_alloc|Get BPU temporary memspace failed|hbSysAlloc\w* failed",
         "memory",
-        "the board has no memory left for this run",
+        "the board is out of memory for this run",
         "close other programs on the board, give the BPU more ION memory, or use a smaller model",
     ),
     _rule(
         r"iova addr not equal for different core|Hbm corrupted|load hbm failed",
         "board_state",
-        "the board failed to load the model; known to happen after many runs on S600, with a good model file",
+        "the board failed to load the model; known on S600 after many runs, with a good model file",
         "reboot the board (cold) and run again",
     ),
     _rule(
         r"unknown command line flag '([^'\n]*)'",
         "usage",
         r"the board's hrt_model_exec does not know the flag --\1",
-        "the board's runtime is older than this option: leave the option out",
+        "the board's runtime is too old for this option: remove the option",
     ),
     _rule(
         r'"?model_name"? must be specified',
         "usage",
-        "the file holds several models and none was chosen",
-        "choose one with --model-name; `harness inspect` and the info log list them",
+        "the file has several models and none was chosen",
+        "choose one with --model-name; see harness inspect MODEL",
     ),
     _rule(
         r"error while loading shared libraries: ([^:\s]+)",
         "missing_library",
         r"the tool does not start: \1 is not found on the board",
-        "name its folder under `libraries:` of the board in hosts.yaml",
+        "add its folder to `libraries:` of the board in hosts.yaml",
     ),
     _rule(
         r"hrt_model_exec: (?:command )?not found|/hrt_model_exec:? not found|exec: hrt_model_exec: not found",
         "missing_tool",
         "hrt_model_exec is not on the board's PATH",
-        "name its folder under `tools:` of the board in hosts.yaml (often /usr/hobot/bin or /usr/sbin)",
+        "add its folder to `tools:` of the board in hosts.yaml (often /usr/hobot/bin or /usr/sbin)",
     ),
     _rule(
         r"No space left on device",
@@ -163,13 +163,13 @@ _TEXTS = (
         r"(hbDNN\w+|hbUCP\w+|hb_bpu_core_set_fc_prio) failed",
         "task_failed",
         r"\1 failed on the board",
-        "look at the log above this line; is another program using the BPU?",
+        "see the log above this line; check whether another program uses the BPU",
     ),
     _rule(
         r"\[HBRT ERROR\] *(\w+)",
         "task_failed",
         r"the BPU runtime failed: \1",
-        "look at the log above this line",
+        "see the log above this line",
     ),
 )
 
@@ -245,7 +245,7 @@ def _by_status(lines: Sequence[str]) -> Failure | None:
     if code is None:
         return None
     line = next(x for x in lines if str(code) in x)
-    return Failure(_KIND_OF_CODE.get(code, "task_failed"), explain_code(code), "look at the log", line.strip()[:400])
+    return Failure(_KIND_OF_CODE.get(code, "task_failed"), explain_code(code), "see the log", line.strip()[:400])
 
 
 def _by_code(code: int | None, lines: Sequence[str]) -> Failure | None:
@@ -255,15 +255,15 @@ def _by_code(code: int | None, lines: Sequence[str]) -> Failure | None:
     if code is None:
         return Failure(
             "timeout",
-            "the tool did not end within its time and was stopped",
-            "raise `limits: timeout_s:` of the board, or look whether the BPU hangs",
+            "the tool exceeded its time limit and was stopped",
+            "raise `limits: timeout_s:` of the board, or check whether the BPU hangs",
             evidence,
         )
     if code in (126, 127):
         return Failure(
             "missing_tool",
             f"hrt_model_exec cannot be started on the board (exit code {code})",
-            "name its folder under `tools:` of the board in hosts.yaml",
+            "add its folder to `tools:` of the board in hosts.yaml",
             evidence,
         )
     return _by_signal(code, evidence)
@@ -275,17 +275,17 @@ def _by_signal(code: int, evidence: str) -> Failure:
         return Failure(
             "crash",
             f"the tool crashed on the board: {_SIGNALS[signal]} (exit code {code})",
-            "give real inputs (random ones crash models that use inputs as indexes), or report it to the vendor",
+            "give real inputs (random ones crash models that use inputs as indices), or report it to the vendor",
             evidence,
         )
     if signal in (9, 15):
         return Failure(
             "killed",
-            f"the tool was killed on the board (signal {signal}): out of memory, the time limit, or somebody else",
-            "look at `dmesg` on the board",
+            f"the tool was killed on the board (signal {signal}): out of memory, time limit, or by another user",
+            "see `dmesg` on the board",
             evidence,
         )
-    return Failure("failed", f"the tool ended with exit code {code}", "look at the log of this mode", evidence)
+    return Failure("failed", f"the tool failed with exit code {code}", "see the log of this mode", evidence)
 
 
 def _last_error(lines: Sequence[str]) -> str:
@@ -319,18 +319,16 @@ def _by_result(
     if _is_garbage(lines):
         return Failure(
             "garbage",
-            "what ran printed bytes that are not the output of hrt_model_exec, or its output was lost",
+            "the output is not that of hrt_model_exec, or was lost",
             "try `hrt_model_exec --version` on the board",
             _last_error(lines),
         )
     if lacks_text:
         what = f"{said!r}" if mode == "profile" else "any output tensor"
-        return Failure(
-            "no_result", f"the tool ended well and did not print {what}", "look at the log", _last_error(lines)
-        )
+        return Failure("no_result", f"the tool succeeded but did not print {what}", "see the log", _last_error(lines))
     return Failure(
         "no_result",
-        f"the tool ended well and left no {lacks_files[0]}",
-        "look at the log of this mode",
+        f"the tool succeeded but left no {lacks_files[0]}",
+        "see the log of this mode",
         _last_error(lines),
     )

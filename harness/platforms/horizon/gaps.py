@@ -38,7 +38,7 @@ def _without_output(layers: Mapping[int, Sequence[Dump]]) -> Iterator[Gap]:
     for number, dumps in sorted(layers.items()):
         places = {int(m[1]) for d in dumps if d.role == "output" and (m := _NUMBERED.match(d.path.name))}
         if not places:
-            yield Gap(number, number, f"layer-{number} has its inputs in the folder, and no output")
+            yield Gap(number, number, f"layer-{number} has its inputs but no output in the folder")
         elif lacking := sorted(set(range(max(places))) - places):
             told = f"layer-{number} has no output {lacking[0]} in the folder, but output {max(places)}"
             yield Gap(number, number, told, files=len(lacking))

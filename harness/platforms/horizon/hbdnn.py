@@ -39,9 +39,9 @@ OPTIONS: Mapping[str, str] = {
     "threads": "threads of a profile run, 1 to 8",
     "frames": "frames of a profile run",
     "time": "seconds of a profile run, a multiple of 60 (this tool counts whole minutes); replaces frames",
-    "model_name": "which model of a packed file",
+    "model_name": "model of a packed file",
     "roi": "regions of resizer inputs: left,top,right,bottom;... in the model's input order, inclusive",
-    "repeat_frames": "frames of an infer run (the same input again), default 1",
+    "repeat_frames": "frames of an infer run (same input), default 1",
 }
 
 
@@ -53,7 +53,7 @@ class Hbdnn(Platform):
     units: tuple[str, ...] = ("BPU", "CPU")
     tools: tuple[str, ...] = ("hrt_model_exec",)
     status_command: tuple[str, ...] = ("hrut_somstatus", "-n", "1")
-    tool_hint = "name its folder in hosts.yaml: `tools: [/usr/hobot/bin]`"
+    tool_hint = "set its folder in hosts.yaml: `tools: [/usr/hobot/bin]`"
     options: Mapping[str, str] = OPTIONS
     max_threads = 8
     several_cores = False
@@ -175,7 +175,7 @@ def refuse_parts(seconds: float, step_s: int, counts: str) -> None:
         below = int(seconds // step_s) * step_s
         near = [f"--time {value}" for value in (below, below + step_s) if value]
         raise InputError(
-            f"--time {seconds:g} is {seconds:g} seconds; the board's hrt_model_exec counts {counts}",
+            f"--time {seconds:g} is {seconds:g} seconds; the board's hrt_model_exec takes {counts}",
             f"give a multiple of {step_s} seconds: {' or '.join(near)}",
         )
 
@@ -195,7 +195,7 @@ def _profiler_latency(profiler: ProfilerLog) -> Latency | None:
         threads=profiler.count("running_condition", "thread_num"),
         core="" if core is None else str(core),
         total_us=None if run_ms is None else run_ms * 1000.0,
-        problems=("the console's summary is missing; figures are those of profiler.log", *profiler.problems),
+        problems=("the console's summary is missing; values are from profiler.log", *profiler.problems),
     )
 
 
@@ -207,7 +207,7 @@ def _disagreements(console: Latency, profiler: ProfilerLog) -> list[str]:
         ("frame count", console.frames, profiler.figure("running_condition", "frame_count")),
     )
     return [
-        f"{what}: the console says {said:g}, profiler.log {other:g}: are they of one run?"
+        f"{what}: the console says {said:g}, profiler.log {other:g}: they may be of different runs"
         for what, said, other in pairs
         if said is not None and other is not None and abs(said - other) > TOLERANCE * max(abs(said), abs(other))
     ]

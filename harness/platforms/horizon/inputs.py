@@ -116,9 +116,8 @@ def reference_feed(info: ModelInfo, spec: TensorSpec, board_input: bytes) -> byt
     expected = valid_bytes(board)
     if expected is not None and len(board_input) != expected:
         raise InputError(
-            f"input {spec.name!r}: the board takes {expected} raw bytes, the file has {len(board_input)}",
-            "a picture that the board's tool decodes and scales itself cannot be fed to a reference: "
-            "`harness convert` makes raw inputs",
+            f"input {spec.name!r}: the board needs {expected} raw bytes, the file has {len(board_input)}",
+            "a picture decoded by the board's tool cannot feed a reference; make a raw input with harness convert",
         )
     return _from_tensor(board, spec, board_input)
 
@@ -130,16 +129,16 @@ def _board_input(info: ModelInfo, spec: TensorSpec) -> TensorSpec:
     if len(info.inputs) == 1:
         return info.inputs[0]
     names = ", ".join(repr(board.name) for board in info.inputs)
-    raise InputError(f"the reference's input {spec.name!r} is none of the model's inputs ({names})")
+    raise InputError(f"the reference's input {spec.name!r} is not an input of the model ({names})")
 
 
 def _from_nv12(board: TensorSpec, spec: TensorSpec, data: bytes) -> bytes:
     size = picture_size(board)
     if size is None or spec.dtype not in ("u8", "s8") or picture_size(spec) != size:
         raise InputError(
-            f"input {spec.name!r}: no rule makes {spec.dtype} {spec.shape} out of an NV12 picture",
-            "use the quantized ONNX of the toolchain as the reference, or feed the reference its own input with "
-            "`harness reference --input`",
+            f"input {spec.name!r}: cannot convert NV12 to {spec.dtype} {spec.shape}",
+            "use the toolchain's quantized ONNX as reference, or create the reference with its own input "
+            "(harness reference --input)",
         )
     batch, height, width = size
     step = height * width * 3 // 2
@@ -164,9 +163,9 @@ def _from_tensor(board: TensorSpec, spec: TensorSpec, data: bytes) -> bytes:
     same_type = board.dtype == spec.dtype or (board.dtype, spec.dtype) == ("u8", "s8")
     if turn is None or not same_type or board.dtype not in _NUMPY:
         raise InputError(
-            f"input {spec.name!r}: no rule makes {spec.dtype} {spec.shape} of the reference out of the board's "
-            f"{board.dtype} {board.shape}",
-            "feed the reference its own input with `harness reference --input`",
+            f"input {spec.name!r}: cannot convert the board's {board.dtype} {board.shape} to the "
+            f"reference's {spec.dtype} {spec.shape}",
+            "create the reference with its own input (harness reference --input)",
         )
     values = np.frombuffer(data, _NUMPY[board.dtype])
     if turn:

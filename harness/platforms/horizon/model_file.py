@@ -23,8 +23,8 @@ def check_model(path: Path, board: BoardIdentity, suffix: str, compiler: str) ->
     emulated = head.startswith(EMULATOR_MAGIC)
     if emulated and board.emulated is None:
         raise InputError(
-            f"{path}: this model was built for an emulated board, {board.name} is a real one",
-            f"build the real one with {compiler}",
+            f"{path}: built for an emulated board, but {board.name} is a real one",
+            f"build the model with {compiler}",
         )
     if emulated:
         _check_emulated(path, board)
@@ -32,7 +32,7 @@ def check_model(path: Path, board: BoardIdentity, suffix: str, compiler: str) ->
     _refuse_foreign(path, head, board, compiler)
     if board.emulated is not None:
         raise InputError(
-            f"{path}: {board.name} is an emulated board and runs only models of `harness emulator build`",
+            f"{path}: {board.name} is an emulated board, which runs only models built with harness emulator build",
             f"harness emulator build model.onnx --soc {board.soc} -o model{suffix}",
         )
 
@@ -44,14 +44,14 @@ def _head(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"{path}: the model cannot be read ({error.strerror})") from None
     if not head:
-        raise InputError(f"{path}: the model file is empty", "was the build or the copy interrupted?")
+        raise InputError(f"{path}: the model file is empty", "build or copy it again")
     return head
 
 
 def _refuse_foreign(path: Path, head: bytes, board: BoardIdentity, compiler: str) -> None:
     if _looks_like_onnx(path, head):
         how = f"harness emulator build {path.name} --soc {board.soc} -o model.bin" if board.emulated else compiler
-        raise InputError(f"{path}: an ONNX; {board.name} runs compiled models", how)
+        raise InputError(f"{path}: is an ONNX; {board.name} needs a compiled model", how)
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
             raise InputError(f"{path}: {what}, not a compiled model", f"build one with {compiler}")

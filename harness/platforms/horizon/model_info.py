@@ -72,7 +72,7 @@ def read_model_info(text: str, model_name: str = "") -> ModelInfo:
     inputs, input_types, sources = _side(chosen, "input", problems)
     outputs, _, _ = _side(chosen, "output", problems)
     if not outputs:
-        problems.append("no output tensor is told")
+        problems.append("no output tensor reported")
     return ModelInfo(
         name=chosen.name,
         inputs=inputs,
@@ -108,7 +108,7 @@ def _sections(lines: Text) -> tuple[list[_Model], list[str]]:
 def _take(block: _Block | None, match: re.Match[str], whole: bool, problems: list[str]) -> None:
     label, value = match[1], match[2]
     if block is None:
-        problems.append(f"{label!r} stands outside any tensor: {value[:80]!r}")
+        problems.append(f"{label!r} is outside any tensor: {value[:80]!r}")
     elif not whole and (label in _BARE or not value.endswith((")", ","))):
         block.problems.append(f"{block.where}: the text ends inside {label!r}")
     else:
@@ -117,13 +117,13 @@ def _take(block: _Block | None, match: re.Match[str], whole: bool, problems: lis
 
 def _choose(models: Sequence[_Model], wanted: str) -> tuple[_Model, list[str]]:
     if not models:
-        return _Model(""), ["no model is told"]
+        return _Model(""), ["no model reported"]
     if wanted:
         named = [model for model in models if model.name == wanted]
-        return (named[0], []) if named else (_Model(wanted), [f"model {wanted!r} is not told"])
+        return (named[0], []) if named else (_Model(wanted), [f"model {wanted!r} not reported"])
     different = {model.name for model in models}
     if len(different) > 1:
-        return models[0], [f"{len(different)} models are told; the tensors are those of {models[0].name!r}"]
+        return models[0], [f"{len(different)} models reported; the tensors are of {models[0].name!r}"]
     return models[0], []
 
 
@@ -221,7 +221,7 @@ def _type(block: _Block) -> tuple[str, str]:
     if word in _IMAGE_TYPES:
         return "u8", word if word.startswith("NV12") else layout
     if word not in _TENSOR_TYPES:
-        said = f"tensor type {block.values['tensor type']!r} is not known" if word else "no 'tensor type' line"
+        said = f"tensor type {block.values['tensor type']!r} is unknown" if word else "no 'tensor type' line"
         block.problems.append(f"{block.where}: {said}")
     return _TENSOR_TYPES.get(word, ""), layout
 
@@ -290,7 +290,7 @@ def _models_in_file(lines: Text, problems: list[str]) -> tuple[str, ...]:
             names.append(match[1].strip())
     names = list(dict.fromkeys(names))
     if count is not None and count != len(names):
-        problems.append(f"the tool says {count} models in the file and lists {len(names)}")
+        problems.append(f"the tool reports {count} models but lists {len(names)}")
     return tuple(names)
 
 
@@ -304,7 +304,7 @@ def _load_us(lines: Text) -> float | None:
 def _dynamic(inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
     names = [s.name for s in inputs if -1 in s.stride_bytes or -1 in s.shape]
     return tuple(
-        f"input {name!r} is dynamic (-1): shape and strides are those of --option input_valid_shape and input_stride"
+        f"input {name!r} is dynamic (-1): its shape and strides are set by --option input_valid_shape and input_stride"
         for name in names
     )
 

@@ -90,17 +90,17 @@ def core(options: Mapping[str, object], chip: Chip | None, several: bool) -> str
     if text == "any":
         return "0"
     form = r"[0-9]{1,2}(,[0-9]{1,2})*" if several else r"[0-9]{1,2}"
-    takes = "0 (any core) or a core's number from 1" + (", or a list like 1,2" if several else "")
+    takes = "0 (any core) or a core number from 1" + (", or a list like 1,2" if several else "")
     word(options, "core", form, takes)
     cores = chip.cores if chip else None
     highest = max(int(item) for item in text.split(","))
     if cores is not None and highest > cores:
         has = "one BPU core" if cores == 1 else f"{cores} BPU cores"
-        raise InputError(f"option core={text}: {chip.name if chip else ''} has {has}", f"takes 0 (any) to {cores}")
+        raise InputError(f"option core={text}: {chip.name if chip else ''} has {has}", f"give 0 (any) to {cores}")
     if len(set(text.split(","))) < len(text.split(",")):
-        raise InputError(f"option core={text}: a core is named twice")
+        raise InputError(f"option core={text}: duplicate core")
     if "," in text and "0" in text.split(","):
-        raise InputError(f"option core={text}: 0 means any core and stands alone")
+        raise InputError(f"option core={text}: 0 means any core and cannot be combined")
     return text
 
 
@@ -124,5 +124,7 @@ def file_list(paths: tuple[str, ...], option: str) -> str:
     """Comma list of the tool. Errors: InputError for a path that holds a comma, which the tool cannot take."""
     for path in paths:
         if "," in path:
-            raise InputError(f"{path!r}: the board's tool separates files by commas", f"rename the file ({option})")
+            raise InputError(
+                f"{path!r}: the board's tool cannot handle commas in file names", f"rename the file ({option})"
+            )
     return ",".join(paths)

@@ -47,7 +47,7 @@ class PerfText:
         """A second figure that contradicts the first one makes the value unknown: two runs share the log."""
         old = self.values.get(key)
         if old is not None and old != value and f"twice:{key}" not in self.values:
-            self.problems.append(f"the log gives {key} twice: {old:g} and {value:g}; not used")
+            self.problems.append(f"the log has {key} twice: {old:g} and {value:g}; not used")
             self.values[f"twice:{key}"] = 1.0
         self.values[key] = value
 
@@ -153,7 +153,7 @@ def read_infer(text: str) -> Latency | None:
         threads=1,
         samples_us=tuple(samples),
         warmup_excluded=False,
-        notes=("one cold frame: not a measurement of latency",) if len(samples) == 1 else (),
+        notes=("one cold frame: not a latency measurement",) if len(samples) == 1 else (),
     )
 
 

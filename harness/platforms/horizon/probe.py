@@ -87,13 +87,13 @@ def _lacks(seen: Seen, is_ucp: bool) -> list[Lack]:
     where = source if is_ucp else package
     lacks = [] if TOOL in seen.tools else [Lack(TOOL, "every run", where, needed=True)]
     if not (seen.named("libdnn") or seen.named("libhbucp")):
-        lacks.append(Lack("libdnn.so", f"{TOOL}; it may lie where nobody looked: `libraries:` names its folder", where))
+        lacks.append(Lack("libdnn.so", f"{TOOL}; if it is elsewhere, set `libraries:`", where))
     status = "hrt_ucp_monitor" if is_ucp else "hrut_somstatus"
     if status not in seen.tools and "hrut_somstatus" not in seen.tools:
         lacks.append(Lack(status, "temperatures and clocks in the report", "the vendor's image"))
     if "python3" not in seen.tools:
         lacks.append(
-            Lack("python3", "hashing padded dumps on the board (they are pulled without it)", "apt install python3")
+            Lack("python3", "hashing padded dumps on the board (downloaded without it)", "apt install python3")
         )
     return lacks
 
@@ -105,7 +105,7 @@ def heard(guess: Guess, answers: Mapping[str, str]) -> Guess:
         return guess
     if version is None:
         said = " ".join(answers["runtime"].split())[:120] or "nothing"
-        lack = Lack(f"a {TOOL} that starts (it said: {said})", "every run", "its libraries: `libraries:`", needed=True)
+        lack = Lack(f"a working {TOOL} (output: {said})", "every run", "its libraries: `libraries:`", needed=True)
         return replace(guess, lacks=(lack, *guess.lacks))
     return replace(guess, evidence=guess.evidence.replace(TOOL, f"{TOOL} {version[0]}", 1))
 
@@ -115,7 +115,7 @@ def wrong_soc(soc: str, told: str, cores: str) -> str:
     own = soc_in(told)
     mine = soc_in(soc) or soc.lower()
     if own and mine and own != mine and {own, mine} != {"x3", "j3"}:
-        return f"the board says it is {own}: {told!r}"
+        return f"the board reports {own}: {told!r}"
     # Where a name agrees, it decides: an S600 may have cores switched off, and sources differ on those of J6.
     chip = None if own or mine.startswith(_UCP) else CHIPS.get(mine)
     if chip and chip.cores and cores.isascii() and cores.isdigit() and 0 < int(cores) != chip.cores:

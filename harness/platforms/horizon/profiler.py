@@ -61,19 +61,19 @@ def read_profiler_log(text: str) -> ProfilerLog:
     if len(blocks) < 2:
         log.problems.append("profiler.log has one block: " + ("no node times" if not log.has_nodes else "no *** line"))
     if not log.has_nodes:
-        log.problems.append("profiler.log tells no node times (model_latency)")
+        log.problems.append("profiler.log has no node times (model_latency)")
     return log
 
 
 def _read_block(block: str, where: str, log: ProfilerLog) -> None:
     start = block.find("{")
     if start < 0:
-        log.problems.append(f"profiler.log {where}: no JSON object")
+        log.problems.append(f"profiler.log {where}: not a JSON object")
         return
     try:
         value, end = _DECODER.raw_decode(block, start)
     except MAX_DEPTH_ERRORS as error:
-        log.problems.append(f"profiler.log {where} is broken ({_short(error)}): only whole sections are read")
+        log.problems.append(f"profiler.log {where} is damaged ({_short(error)}): only complete sections are read")
         _salvage(block, log)
         return
     for name in _SECTIONS:
@@ -92,7 +92,7 @@ def _merge(log: ProfilerLog, name: str, section: Mapping[str, Any]) -> None:
     kept = log.sections.setdefault(name, {})
     for key, value in section.items():
         if key in kept and kept[key] != value:
-            log.problems.append(f"profiler.log gives {name}.{key} twice with different figures: not used")
+            log.problems.append(f"profiler.log gives {name}.{key} twice with different values: not used")
             kept[key] = None
         elif key not in kept:
             kept[key] = value
@@ -132,7 +132,7 @@ def _salvage_nodes(block: str, log: ProfilerLog) -> None:
         except MAX_DEPTH_ERRORS:
             break
         _merge(log, "model_latency", {found[1]: value})
-    log.problems.append(f"model_latency is cut: {len(log.sections.get('model_latency', {}))} whole nodes are read")
+    log.problems.append(f"model_latency is cut: {len(log.sections.get('model_latency', {}))} complete nodes are read")
 
 
 # --------------------------------------------------------------------------- figures

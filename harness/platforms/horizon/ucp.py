@@ -29,9 +29,9 @@ OPTIONS: Mapping[str, str] = {
     "core": "BPU core: 0 any, 1 first, ... or a list like 1,2 for a model compiled for several cores",
     "threads": "threads of a profile run, 1 to 32",
     "time": "whole seconds of a profile run; replaces frames",
-    "warmup": "true (default) leaves the first frame out of the statistics",
+    "warmup": "true (default): exclude the first frame from the statistics",
     "priority": "task priority, 0 to 255",
-    "task_timeout_ms": "time limit of one task, 0 is none",
+    "task_timeout_ms": "time limit of one task, 0: none",
     "img_properties": "per image input: Y, UV, ... in the model's input order",
     "input_valid_shape": "of dynamic inputs: 1,300,300,1;1,150,150,2",
     "input_stride": "in bytes, of dynamic inputs: 96000,320,1,1;48000,320,2,1 (left out: follows from the shapes)",
@@ -65,7 +65,7 @@ class Ucp(Hbdnn):
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         """The tool's command line. Errors: InputError for a mode, option or value that it does not take."""
         if job.options.get("roi"):
-            raise InputError("option roi: this family takes the regions as a third input (a txt like 0 0 199 199)")
+            raise InputError("option roi: on this platform regions are a third input (a txt such as 0 0 199 199)")
         return super().invocation(board, job)
 
     def _run_flags(self, board: BoardIdentity, job: Job, values: Mapping[str, object]) -> list[str]:
@@ -145,7 +145,7 @@ def _strides(shape: str, row_bytes: int) -> str:
     sizes = [int(size) for size in shape.split(",")]
     if len(sizes) != 4:
         raise InputError(
-            f"option input_valid_shape={shape}: strides are known for 4-D images only", "give input_stride"
+            f"option input_valid_shape={shape}: strides can be derived for 4-D images only", "give input_stride"
         )
     _, height, width, channels = sizes
     row = dumps.align_up(width * channels, row_bytes)
@@ -157,7 +157,7 @@ def _check_strides(shapes: str, strides: str) -> None:
         return
     pairs = list(zip(shapes.split(";"), strides.split(";"), strict=False))
     if len(shapes.split(";")) != len(strides.split(";")) or any(a.count(",") != b.count(",") for a, b in pairs):
-        raise InputError(f"options input_valid_shape={shapes} and input_stride={strides} do not fit each other")
+        raise InputError(f"options input_valid_shape={shapes} and input_stride={strides} do not match")
     for shape, stride in pairs:
         sizes, steps = ([int(v) for v in group.split(",")] for group in (shape, stride))
         if steps[0] < prod(sizes[1:]) * steps[-1]:

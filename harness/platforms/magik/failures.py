@@ -18,7 +18,7 @@ from harness.platforms.text import plain
 from harness.records import Failure
 
 EXPECTED: dict[str, tuple[str, ...]] = {"debug": ("*_out.bin",), "nmem": ("nmem_memory.txt",)}
-MORE_NMEM = "give Venus more: raise nmem= in the kernel's arguments (the boot loader's bootargs), or shrink the model"
+MORE_NMEM = "raise nmem= in the kernel's arguments (the boot loader's bootargs), or use a smaller model"
 
 
 @dataclass(frozen=True)
@@ -38,32 +38,32 @@ _TEXTS = (
     _rule(
         r"can't load library '([^'\n]+)'|error while loading shared libraries: ([^:\n]+):",
         "missing_library",
-        r"the loader did not find \1\2",
-        "name the folder of the libraries: --option libraries=DIR, or `libraries:` of the board in hosts.yaml",
+        r"the loader could not find \1\2",
+        "set the library folder: --option libraries=DIR, or `libraries:` of the board in hosts.yaml",
     ),
     _rule(
         r"(?:Exec format error|syntax error: unexpected|: not found$|applet not found|cannot execute)",
         "wrong_march",
-        "the board cannot run this program: another CPU, another C library, or it is not there",
+        "the board cannot run this program: wrong CPU or C library, or missing file",
         "build with the MIPS toolchain of the board's SDK and its libtype (uclibc or glibc)",
     ),
     _rule(
         r"A mismatch occurs: model version is ([\w.]+), venus version: ?([\w.]+)",
         "version_skew",
-        r"venus \2 refuses the model, which is of \1",
-        "convert the model with the toolkit that belongs to the library, or update the libraries",
+        r"Magik library (venus) \2 rejects the model, which is of version \1",
+        "convert the model with the toolkit of the library's release, or update the libraries",
     ),
     _rule(
         r"Error: /dev/soc-nna open failed",
         "board_state",
-        "the NNA's driver is not loaded, or the login may not open it",
+        "the NNA driver is not loaded, or not accessible to this user",
         "insmod soc-nna.ko as root",
     ),
     _rule(
         r"Error: /dev/nna_lock open failed",
         "board_state",
         "/dev/nna_lock cannot be opened: driver and libraries are of different releases",
-        "load the soc-nna.ko that belongs to the libraries",
+        "load the soc-nna.ko of the same release as the libraries",
     ),
     _rule(r"Error: /dev/mem open failed", "board_state", "/dev/mem cannot be opened: root is needed", "log in as root"),
     _rule(
@@ -75,29 +75,31 @@ _TEXTS = (
     _rule(
         r"Error: DDR (?:mmap paddr|Malloc size)=?.*failed|Memory alloc failed\.|Memory\[dev=.*\] alloc failed\.",
         "memory",
-        "the NNA's memory (nmem) does not suffice",
+        "not enough NNA memory (nmem)",
         MORE_NMEM,
     ),
     _rule(
-        r"Open model file \[(.*)\] failed\.", "missing_file", r"the model \1 cannot be opened", "is it on the board?"
+        r"Open model file \[(.*)\] failed\.", "missing_file", r"the model \1 cannot be opened",
+        "check the file on the board"
     ),
     _rule(
         r"open /tmp/nmem_memory\.txt is error",
         "no_space",
         "/tmp/nmem_memory.txt cannot be written",
-        "make room in /tmp, and see whom the file belongs to",
+        "free space in /tmp, and check the file's owner",
     ),
     _rule(
         r"The first 5 times are used to warm up the profiler|venus should be run at least 1 times\.",
         "garbage",
-        "the profiler got too few runs: its first 5 are warm-ups and it wants 10",
+        "too few runs for the profiler: it needs 10, the first 5 are warm-ups",
         "build with RUN_CNT 10 or more (-DVENUS_PROFILE in the vendor's sample)",
     ),
-    _rule(r"venus init failed", "board_state", "venus could not start", "see the lines above it in the log"),
-    _rule(r"Illegal instruction", "wrong_march", "the program has instructions that this CPU lacks",
+    _rule(r"venus init failed", "board_state", "the Magik library (venus) could not start",
+          "see the lines above it in the log"),
+    _rule(r"Illegal instruction", "wrong_march", "the program has instructions not supported by this CPU",
           "build with -march=mips32r2 -mfp64 -mnan=2008"),
     _rule(r"Segmentation fault|Aborted|Bus error", "crash", "the program crashed",
-          "the vendor's sample does not check load_model: is the model whole, and the input's name right?"),
+          "the vendor's sample does not check load_model: check the model file and the input's name"),
 )  # fmt: skip
 _DUMP_FAILED = re.compile(r"Open file \[(.*)\] failed\.")
 
@@ -124,18 +126,18 @@ def _line_of(text: str, match: re.Match[str]) -> str:
 
 
 def _missing(mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
-    ended = "" if code in (0, None) else f" (exit code {code}, which alone says little)"
+    ended = "" if code in (0, None) else f" (exit code {code})"
     if "runtime" not in read_versions(log):
         return Failure(
             "garbage",
-            f"the program did not say that venus started{ended}",
-            "it is expected to print `venus version:`; see its log",
+            f"the program did not report that Magik (venus) started{ended}",
+            "expected the line `venus version:`; see its log",
         )
     if mode == "profile" and not _has_tables(log):
         return Failure(
             "wrong_library",
             f"no profiler table was printed{ended}: the program ran with a library that does not profile",
-            "link it with libvenus.p.so (make build_type=profile) and let the net be destroyed before exit",
+            "link it with libvenus.p.so (make build_type=profile) and destroy the net before exit",
         )
     lacking = [p for p in EXPECTED.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
     unwritten = unwritten_dumps(log) if lacking and mode == "debug" else ()
@@ -143,7 +145,7 @@ def _missing(mode: str, code: int | None, log: str, present: Sequence[str]) -> F
         return Failure(
             "no_space",
             f"none of {len(unwritten)} dumps could be opened, first {unwritten[0][:100]}",
-            "is there room in the work folder (df), and may it be written? Slashes in tensor names do it too",
+            "check free space (df) and permissions of the work folder; slashes in tensor names also cause this",
         )
     return _lacking(mode, lacking[0], ended) if lacking else None
 

@@ -14,21 +14,21 @@ from harness.records import BoardIdentity, Job
 
 MODES = ("release", "debug", "profile", "nmem")
 OPTIONS: Mapping[str, str] = {
-    "program": "your programs on this PC, {mode} stands for release, debug, profile, nmem: build/venus_{mode}",
-    "program_release": "the release program, where the names follow no pattern",
+    "program": "your programs on this PC; {mode} is release, debug, profile or nmem: build/venus_{mode}",
+    "program_release": "the release program, if names follow no pattern",
     "program_debug": "the debug program",
     "program_profile": "the profile program",
     "program_nmem": "the nmem program",
-    "board_program": "programs that lie on the board already (NFS, flash), with {mode}",
-    "libraries": "folders on this PC with libvenus*.so and what else the programs need, `:` between them",
-    "image": "picture on this PC that release, profile and nmem take instead of the input tensor",
+    "board_program": "programs already on the board (NFS, flash), with {mode}",
+    "libraries": "folders on this PC with libvenus*.so and other libraries, separated by `:`",
+    "image": "picture on this PC, used by release, profile and nmem instead of the input tensor",
     "arguments": "arguments of release, profile and nmem; default: {model} {image}",
     "debug_arguments": "arguments of debug; default: {model} {input}; older samples: {model} {width} {height}",
-    "shape": "the input as N,H,W,C, where its file name does not tell it (name_N_H_W_C.bin)",
+    "shape": "input shape N,H,W,C, if not in its file name (name_N_H_W_C.bin)",
     "mean": "mean of the model's conversion, for a reference that is an ONNX; default 0,0,0",
     "var": "var (or NORMAL) of the model's conversion; default 255,255,255",
-    "check": "off: do not hold the programs' ELF headers against mode and board",
-    "nmem_file": "where the nmem build writes; default /tmp/nmem_memory.txt",
+    "check": "off: do not check the programs' ELF headers against mode and board",
+    "nmem_file": "output file of the nmem build; default /tmp/nmem_memory.txt",
     "info_program": "a program on the board that prints `harness: input N,H,W,C` of a model (emulated boards have one)",
     "proc": "folder of the kernel's files on the board; default /proc",
 }
@@ -57,8 +57,8 @@ def refuse_without_effect(job: Job) -> None:
     for option, field in (("--time", "time_s"), ("--frames", "frames"), ("--threads", "threads"), ("--core", "core")):
         if getattr(job, field) != getattr(plain, field):
             raise InputError(
-                f"{option} {getattr(job, field)}: without effect on platform magik, where your own program says that",
-                "leave it out; what the program takes goes into --option arguments=...",
+                f"{option} {getattr(job, field)}: no effect on platform magik: your program decides that",
+                "remove it; pass program arguments with --option arguments=...",
             )
 
 
@@ -89,7 +89,7 @@ def supply(board: BoardIdentity, values: Mapping[str, str]) -> Supply:
     programs = {mode: path for mode in MODES if (path := _program(mode, values)) is not None}
     if not programs and not values.get("board_program"):
         raise InputError(
-            "no Venus program was named: Magik has no tool of its own on the board",
+            "no Magik program given (there is no vendor tool on the board)",
             "--option program=build/venus_yolov5s_bin_uclibc_{mode} --option libraries=DIR",
         )
     folders = [Path(text) for text in values.get("libraries", "").split(":") if text]
@@ -180,8 +180,8 @@ def _check_library(mode: str, elf: Elf, board: BoardIdentity) -> None:
     if not any(all(any(_same(need, name) for name in venus) for need in way) for way in ways):
         raise InputError(
             f"{elf.name} is the {mode} program but needs {', '.join(venus)}; {mode} is {' with '.join(ways[0])}",
-            f"make build_type={mode}; a program linked to another library runs, but prints another mode's output "
-            "(--option check=off takes it as it is)",
+            f"make build_type={mode}; with another library the program prints another mode's output "
+            "(--option check=off skips this check)",
         )
 
 
@@ -193,8 +193,8 @@ def _check_complete(elf: Elf, libraries: Mapping[str, Path], on_board: bool) -> 
     missing = [name for name in elf.needed if name not in libraries and not SYSTEM.match(name)]
     if missing and not on_board:
         raise InputError(
-            f"{elf.name} needs {', '.join(missing)}, which no folder of option libraries holds",
-            "--option libraries=DIR[:DIR], or `libraries:` of the board where they lie there",
+            f"{elf.name} needs {', '.join(missing)}, not found in option libraries",
+            "--option libraries=DIR[:DIR], or `libraries:` of the board, if they are on it",
         )
 
 
@@ -203,7 +203,7 @@ def _check_libc(elf: Elf, libraries: Mapping[str, Path]) -> None:
         other = _elf(path)
         if other is not None and elf.libc and other.libc and elf.libc != other.libc:
             raise InputError(
-                f"{elf.name} is built for {elf.libc}, {name} for {other.libc}", "take both from one libtype"
+                f"{elf.name} is built for {elf.libc}, {name} for {other.libc}", "use the same libtype for both"
             )
 
 
@@ -274,7 +274,7 @@ def _board_program(mode: str, supplied: Supply, placed: Mapping[Path, str], valu
     if pattern:
         return pattern.replace("{mode}", mode)
     raise InputError(
-        f"no program for mode {mode}", f"--option program_{mode}=FILE, or leave the mode out: --mode release,..."
+        f"no program for mode {mode}", f"--option program_{mode}=FILE, or omit the mode: --mode release,..."
     )
 
 
@@ -284,7 +284,7 @@ def _filled(template: str, words: Mapping[str, str]) -> list[str]:
         for key, value in words.items():
             if f"{{{key}}}" in word and not value:
                 raise InputError(
-                    f"the program's arguments ask for {{{key}}}, which is not known",
+                    f"unknown placeholder {{{key}}} in the program's arguments",
                     "give --input FILE (name_N_H_W_C.bin for debug; `harness convert` makes it), or other arguments",
                 )
             word = word.replace(f"{{{key}}}", value)
@@ -309,7 +309,7 @@ def input_name(job: Job, values: Mapping[str, str]) -> str:
     if job.mode == "debug" and "{input}" in values["debug_arguments"]:
         raise InputError(
             f"input {name!r}: the debug program reads the shape from the name, as in input_data_shape_1_384_640_3.bin",
-            "harness convert names it so; or give --option shape=1,384,640,3",
+            "make it with harness convert, or give --option shape=1,384,640,3",
         )
     return name
 

@@ -64,8 +64,8 @@ class Magik(Platform):
         """The format of magik.bin is not published: only what cannot be one is refused. Errors: InputError."""
         if path.suffix.lower() in (".onnx", ".mgk", ".h", ".pb"):
             raise InputError(
-                f"{path}: a {path.suffix} file does not run on a board",
-                "convert it with magik-transform-tools; the board takes the .bin it writes",
+                f"{path}: {path.suffix} files do not run on a board",
+                "convert it with magik-transform-tools and use its .bin",
             )
         if path.stat().st_size == 0:
             raise InputError(f"{path}: empty")
@@ -73,11 +73,11 @@ class Magik(Platform):
             played = stream.read(len(EMULATOR_MAGIC)) == EMULATOR_MAGIC
         if board.emulated is not None and not played:
             raise InputError(
-                f"{path}: not a model of the emulator, and {board.name} is an emulated board",
+                f"{path}: not a model for an emulated board, and {board.name} is one",
                 f"harness emulator build model.onnx --soc {board.soc} -o {path.name}",
             )
         if board.emulated is None and played:
-            raise InputError(f"{path}: a model for an emulated board; no real one runs it", "--board emu-t40")
+            raise InputError(f"{path}: a model for emulated boards only", "use --board emu-t40")
         if played:
             _check_generation(path, board)
 
@@ -113,7 +113,7 @@ class Magik(Platform):
         lines = plain(text).lines
         shape = next((m for line in lines if (m := _INPUT_LINE.match(line))), None)
         pixels = next((m[1] for line in lines if (m := _PIXELS_LINE.match(line))), "")
-        problems = [] if shape else ["Magik has no tool that tells a model's inputs; option shape tells the input's"]
+        problems = [] if shape else ["Magik has no tool to list a model's inputs; give option shape"]
         spec = TensorSpec(INPUT, "u8", tuple(int(n) for n in shape.groups()), "NHWC") if shape else None
         return ModelInfo(
             name="",
@@ -173,7 +173,7 @@ class Magik(Platform):
         lost = failures.unwritten_dumps(log) if mode.startswith("debug") else ()
         if lost:
             more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
-            said.append(f"not dumped, their names hold a slash or are too long: {', '.join(lost[:5])}{more}")
+            said.append(f"not dumped, names with a slash or too long:  {', '.join(lost[:5])}{more}")
         if mode.startswith("nmem"):
             nmem = read_nmem(read_text(folder / "nmem_memory.txt"))
             said += [f"nmem_memory.txt: {problem}" for problem in (nmem.problems if nmem else ())]
@@ -222,8 +222,8 @@ class Magik(Platform):
         if len(board_input) != int(np.prod(shape)):
             raise InputError(
                 f"the reference's input {spec.name!r} takes {'x'.join(map(str, shape))} bytes (NHWC), "
-                f"the board was given {len(board_input)}",
-                "is the input file of the shape that the ONNX has? (3 channels, channels last)",
+                f"got {len(board_input)}",
+                "check that the input file has the ONNX's shape (3 channels, channels last)",
             )
         pixels = np.frombuffer(board_input, np.uint8).reshape(shape)
         turned = pixels.transpose(0, 3, 1, 2) if len(shape) == 4 else pixels
@@ -258,7 +258,7 @@ def _sum_of_ops(tables: ProfileTables) -> Latency | None:
     total_ms = tables.sum_ms
     if total_ms is None:
         return None
-    said = "the program printed no time of its own: this is the sum of the profiler's ops"
+    said = "the program printed no time: sum of the profiler's ops"
     return Latency(
         mean_us=total_ms * 1000.0,
         frames=tables.cycles,

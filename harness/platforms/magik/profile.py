@@ -194,11 +194,11 @@ def _damage(reading: _Reading) -> list[str]:
     said = []
     if reading.damaged:
         first = reading.damaged[0]
-        said.append(f"{len(reading.damaged)} rows of the profiler's tables are damaged and left out, first {first!r}")
+        said.append(f"{len(reading.damaged)} damaged rows of the profiler's tables skipped, first {first!r}")
     if len(reading.layouts) > 1:
         said.append(f"rows of several layouts in one capture: {', '.join(sorted(reading.layouts))}")
     if len([table for table in reading.detailed if table]) > 1:
-        said.append(f"{len(reading.detailed)} detailed tables (a summary per frame): the last one is read")
+        said.append(f"{len(reading.detailed)} detailed tables (a summary per frame): the last one is used")
     return said
 
 

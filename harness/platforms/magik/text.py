@@ -166,7 +166,7 @@ def read_nmem(text: str) -> Nmem | None:
         elif match := _NMEM_SHARE.match(line):
             _keep(shares, match[1] or "used", float(match[2]), problems)
         elif line.startswith(("nmem", "#")):
-            problems.append(f"stale or cut: {line[:60]!r}: bytes of an earlier, longer write stay behind the text")
+            problems.append(f"stale or truncated: {line[:60]!r}: leftover bytes of an earlier, longer write")
     if not values:
         return None
     form = "new" if values.keys() & {"reference_peak_bytes", "peak_bytes", "current_bytes"} else "old"
@@ -176,7 +176,7 @@ def read_nmem(text: str) -> Nmem | None:
 
 def _keep(found: dict[str, int] | dict[str, float], key: str, value: float, problems: list[str]) -> None:
     if found.setdefault(key, value) != value:  # type: ignore[arg-type]
-        problems.append(f"{key} is told twice with other figures; the first counts")
+        problems.append(f"{key} appears twice with different values; the first is used")
 
 
 def _missing(form: str, values: dict[str, int]) -> tuple[str, ...]:

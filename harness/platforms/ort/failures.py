@@ -12,21 +12,25 @@ from harness.records import Failure
 PREPARE = "harness boards prepare NAME --wheels DIR"
 # kind of the runner's `error: kind: text` -> (kind of the failure, sentence, what to do next)
 RUNNER_ERRORS = {
-    "old_python": ("missing_tool", "the board's Python is too old", "give a newer one: options: {python: PATH}"),
+    "old_python": ("missing_tool", "the board's Python is too old", "set a newer one: options: {python: PATH}"),
     "no_numpy": ("missing_tool", "there is no numpy for the board's Python", PREPARE),
     "no_onnxruntime": ("missing_tool", "there is no onnxruntime for the board's Python", PREPARE),
     "unknown_provider": ("bad_option", "the board's onnxruntime lacks the provider", "leave out --option provider"),
     "provider_failed": ("provider", "the provider did not start", "its driver or libraries are missing on the board"),
     "missing_model": ("missing_file", "the model is not on the board", "run it again"),
-    "bad_model": ("bad_model", "onnxruntime cannot load the model", "onnx.checker.check_model tells more on the PC"),
-    "unsupported_op": ("bad_model", "the board's onnxruntime lacks an operator", "is it older than the one on the PC?"),
-    "missing_input": ("missing_file", "an input is missing", "give one --input per input of the model"),
-    "too_many_inputs": ("bad_option", "there are more inputs than the model takes", "harness inspect MODEL lists them"),
-    "input_size": ("bad_input", "an input has the wrong size", "harness convert makes inputs"),
-    "input_type": ("bad_input", "an input is of a type that cannot be fed from a file", ""),
+    "bad_model": ("bad_model", "onnxruntime cannot load the model", "see onnx.checker.check_model on the PC"),
+    "unsupported_op": (
+        "bad_model",
+        "the board's onnxruntime lacks an operator",
+        "check that it is not older than on the PC",
+    ),
+    "missing_input": ("missing_file", "an input is missing", "give one --input for each model input"),
+    "too_many_inputs": ("bad_option", "more inputs than the model has", "see harness inspect MODEL"),
+    "input_size": ("bad_input", "an input has the wrong size", "make it with harness convert"),
+    "input_type": ("bad_input", "an input has a type that cannot be read from a file", ""),
     "unknown_tensor": ("bad_option", "a tensor to dump does not exist", "--option dump=layers"),
     "dump_failed": ("bad_model", "no tensor of the model can be dumped", "--option dump=layers"),
-    "run_failed": ("crash", "onnxruntime failed in the inference", ""),
+    "run_failed": ("crash", "onnxruntime failed during inference", ""),
     "memory": ("memory", "the board is out of memory", "--option dump_mb=16, or a smaller model"),
     "no_space": ("no_space", "the board's disk is full", "harness boards check NAME"),
     "bad_option": ("bad_option", "the runner refused an option", ""),
@@ -48,16 +52,19 @@ def judge(code: int | None, log: str, present: Sequence[str], expected: Sequence
         return _told(*told[-1])
     if code == 127 or (code and _NO_PYTHON.search(log)):
         evidence = _first(_NO_PYTHON, log)
-        return Failure(
-            "missing_tool", "there is no python3 on the board", "install it, or options: {python: PATH}", evidence
-        )
+        return Failure("missing_tool", "no python3 on the board", "install it, or options: {python: PATH}", evidence)
     if code != 0:
         return _crash(code, log)
     if not lines_of(log).get("result"):
-        return Failure("garbage", "the runner ended well but gave no result line", "", _last_line(log))
+        return Failure("garbage", "the runner succeeded but printed no result line", "", _last_line(log))
     missing = [pattern for pattern in expected if not any(fnmatch(name, pattern) for name in present)]
     if missing:
-        return Failure("no_result", f"the runner left no {missing[0]}", "is the board's disk full?", _last_line(log))
+        return Failure(
+            "no_result",
+            f"the runner left no {missing[0]}",
+            "check the board's free space: harness boards check",
+            _last_line(log),
+        )
     return None
 
 
@@ -70,15 +77,15 @@ def _crash(code: int | None, log: str) -> Failure:
     signal = _signal(code)
     if signal == KILLED or _NO_MEMORY.search(log):
         evidence = _first(_NO_MEMORY, log) or f"exit code {code}"
-        message = "the runner was killed on the board, most likely because memory ran out"
-        return Failure("memory", message, "--option dump_mb=16, or a smaller model; dmesg on the board tells", evidence)
+        message = "the runner was killed on the board, probably out of memory"
+        return Failure("memory", message, "--option dump_mb=16, or a smaller model; see dmesg on the board", evidence)
     if _NO_SPACE.search(log):
         return Failure("no_space", "the board's disk is full", "harness boards check NAME", _first(_NO_SPACE, log))
     if signal == ILLEGAL:
-        hint = "this onnxruntime is built for a newer CPU: another wheel"
-        return Failure("crash", "the runner ended by an illegal instruction", hint, _last_line(log))
+        hint = "this onnxruntime is built for a newer CPU: use another wheel"
+        return Failure("crash", "the runner crashed: illegal instruction", hint, _last_line(log))
     name = SIGNALS.get(signal, f"signal {signal}") if signal else f"exit code {code}"
-    return Failure("crash", f"the runner ended by {name}", "see log.txt of the run", _last_line(log))
+    return Failure("crash", f"the runner crashed: {name}", "see log.txt of the run", _last_line(log))
 
 
 def _signal(code: int | None) -> int:

@@ -15,8 +15,8 @@ OPTIONS: Mapping[str, str] = {
     "provider": "execution providers, first choice first: CPU, XNNPACK, CUDA, TensorRT, QNN ... (default CPU)",
     "provider_option": "options of the first provider: key=value,key=value",
     "config": "session config entries: session.qdqisint8allowed=1,...",
-    "dump": "tensors of a debug run: layers (default), all, or names with commas",
-    "dump_mb": "MB of tensors that a debug run holds in memory at a time (default 256)",
+    "dump": "tensors of a debug run: layers (default), all, or names separated by commas",
+    "dump_mb": "MB of tensors in memory at a time in a debug run (default 256)",
     "warmup": "inferences before timing starts (default 3)",
     "profile_frames": "inferences under onnxruntime's profiler, at most (default 20)",
     "python": "the Python on the board (default python3)",
@@ -82,7 +82,7 @@ def _mode_flags(mode: str, values: Mapping[str, object]) -> list[str]:
 def _provider(values: Mapping[str, object]) -> str:
     text = str(values["provider"])
     if not re.fullmatch(r"[A-Za-z0-9]+(,[A-Za-z0-9]+)*", text):
-        raise InputError(f"option provider={text}: takes names with commas", "--option provider=XNNPACK,CPU")
+        raise InputError(f"option provider={text}: expected names separated by commas", "--option provider=XNNPACK,CPU")
     return text
 
 
@@ -100,5 +100,5 @@ def _pairs(values: Mapping[str, object], name: str) -> list[str]:
     rows = [row.strip() for row in rows if row.strip()]
     for row in rows:
         if not re.fullmatch(r"[\w.\-]+=.*", row):
-            raise InputError(f"option {name}: {row!r} is no key=value", f"--option {name}=key=value")
+            raise InputError(f"option {name}: {row!r} is not key=value", f"--option {name}=key=value")
     return rows

@@ -48,7 +48,7 @@ class Ort(Platform):
     units: tuple[str, ...] = ("CPU", "XNNPACK", "ACL", "CUDA", "TensorRT", "QNN", "OpenVINO")
     tools: tuple[str, ...] = ("python3",)
     takes_wheels = True
-    tool_hint = "install Python on the board, then: harness boards prepare {board} --wheels DIR"
+    tool_hint = "install Python on the board, then run harness boards prepare {board} --wheels DIR"
     options: Mapping[str, str] = ort_options.OPTIONS
 
     # ---- before the run
@@ -63,11 +63,11 @@ class Ort(Platform):
         except (DecodeError, ValueError, OSError) as error:
             raise InputError(f"{path}: not an ONNX model ({error})", "platform ort runs .onnx files") from None
         if not model.graph.node:
-            raise InputError(f"{path}: not an ONNX model, or one without any node")
+            raise InputError(f"{path}: not an ONNX model, or without nodes")
         outside = [t.name for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
         if outside:
             raise InputError(
-                f"{path}: {len(outside)} weights lie in other files (first: {outside[0]})",
+                f"{path}: {len(outside)} weights are in external files (first: {outside[0]})",
                 "save it as one file: onnx.save(onnx.load(path), path)",
             )
 
@@ -138,7 +138,7 @@ class Ort(Platform):
         data = _npy_bytes(spec, board_input) if board_input.startswith(NPY_MAGIC) else board_input
         wanted = size_bytes(spec)
         if wanted is not None and wanted != len(data):
-            raise InputError(f"input {spec.name!r} takes {wanted} bytes on the PC, the board was given {len(data)}")
+            raise InputError(f"input {spec.name!r} needs {wanted} bytes on the PC, the board got {len(data)}")
         return data
 
 

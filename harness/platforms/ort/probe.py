@@ -26,12 +26,12 @@ def recognise(seen: Seen) -> Guess | None:
     lacks = [] if python else [Lack("python3", "every run", "the board's package manager", needed=True)]
     facts = {"model": seen.text("/proc/device-tree/model")[:120]} if seen.text("/proc/device-tree/model") else {}
     if others:
-        facts["tools of other accelerators"] = f"{', '.join(others)} (no platform of harness speaks to them)"
+        facts["tools of other accelerators"] = f"{', '.join(others)} (not supported by harness)"
     return Guess(
         platform="ort",
         soc="",
         soc_evidence="",
-        evidence=f"python3 at {python}" if python else "a shell answered, nothing else is known",
+        evidence=f"python3 at {python}" if python else "a shell answered; nothing else detected",
         certainty=1 if python else 0,
         facts=facts,
         ask={"python": (python, "-c", VERSIONS)} if python else {},

@@ -1,4 +1,4 @@
-"""How the difference grows along the network: relative L2 per layer, in the run and of its op alone. Pure geometry."""
+"""Error propagation along the network: relative L2 per layer, in the run and of its op alone. Pure geometry."""
 
 from __future__ import annotations
 

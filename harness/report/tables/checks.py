@@ -1,4 +1,4 @@
-"""What was checked besides layers: modes against each other, repeats, stages, outputs, a float reference."""
+"""What was checked besides layers: between modes, repeats, stages, outputs, a float reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.records import Checks, Determinism, Ladder, LadderStep, NoiseRow, O
 from harness.records.codec import to_json
 from harness.report.values import Row
 
-BOARDS = "boards against each other"
+BOARDS = "between boards"
 MOST_STAGED = 40  # tensors of the ladder's table that are listed
 MOST_UNSTABLE = 40  # layers that repeats do not agree in, listed; all are in report.json
 MOST_NOISY = 20  # layers of a three-way comparison that are listed; all are in report.json
@@ -20,7 +20,7 @@ _OF_LAYER = ("position", "mismatched", "finite_only", "nan_board", "nan_referenc
 
 
 def output_rows(checks_: Checks, layers: list[Row]) -> list[Row]:
-    """What is left at the network's outputs, with what their row of the comparison tells; None without such a row."""
+    """Effect on the network outputs, with what their row of the comparison tells; None without such a row."""
     by_name = {row["name"]: row for row in reversed(layers)}
     found = [(effect, by_name.get(effect.name, {})) for effect in checks_.outputs]
     return [to_json(effect) | {key: layer.get(key) for key in _OF_LAYER} for effect, layer in found]
@@ -41,7 +41,7 @@ def checks(checks_: Checks, outputs: list[Row]) -> Row:
 
 
 def _observer(observer: Observer | None) -> list[Row]:
-    return [_sentence("modes against each other", observer.same, observer.detail)] if observer else []
+    return [_sentence("between modes", observer.same, observer.detail)] if observer else []
 
 
 def _determinism(kinds: Mapping[str, Determinism]) -> list[Row]:

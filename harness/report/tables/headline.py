@@ -10,10 +10,10 @@ from harness.report.values import Row, number, plain, share, shortened
 _TITLES = {
     "consistent": ("good", "Consistent"),
     "consistent_within": ("good", "Consistent within the policy"),
-    "consistent_accumulated": ("good", "Consistent: ties grew, no op is wrong"),
+    "consistent_accumulated": ("good", "Consistent: rounding accumulated, no op is wrong"),
     "diverges": ("bad", "Diverges"),
     "not_deterministic": ("bad", "Not deterministic"),
-    "slower": ("bad", "Slower than the earlier run"),
+    "slower": ("bad", "Slower than the previous run"),
     "not_comparable": ("none", "Not comparable"),
     "incomplete": ("none", "Incomplete"),
     "board_fault": ("bad", "Board fault"),
@@ -23,7 +23,7 @@ _TITLES = {
 _STATES = {
     "failed": "Failed",
     "interrupted": "Interrupted",
-    "running": "Still running, or cut off before it could say so",
+    "running": "Still running, or interrupted",
 }
 
 
@@ -44,11 +44,11 @@ def headline(
     tone, title = _TITLES.get(word, ("none", f"Verdict {word!r}" if word else "No verdict"))
     title, subject = _against_itself(run) or _with_subject(word, title, origins, run.comparison)
     if word == "not_measured" and (coverage or run.profile):
-        title = "Not measured in full"
+        title = "Partly measured"
     if tone == "good" and not (coverage and coverage["whole"]):
-        tone, title = "part", f"{title}, in what was compared"
+        tone, title = "part", f"{title}, as far as compared"
     if run.damage and tone in ("good", "part"):
-        tone, title = "none", f"{title}, by a damaged record"
+        tone, title = "none", f"{title} (damaged record)"
     said = _is_said(origins, word, verdict, compared)
     detail = [] if said else [_without_title(verdict.detail, title)]
     sentences = [
@@ -111,12 +111,12 @@ def _against_itself(run: Run) -> tuple[str, str] | None:
     if unstable:
         worst = max(reversed(unstable), key=lambda repeats: len(repeats.unstable))  # debug, where as many
         order = " in file order" if worst.order == "files" else ""
-        return f"Not compared with any reference; {runs} repeats differ, first{order} at", worst.first
+        return f"Not compared with a reference; {runs} repeats differ, first{order} at", worst.first
     if not any(repeats.judged for repeats in kinds):
-        return f"Not compared with any reference; of {runs} repeats no layer could be compared", ""
+        return f"Not compared with a reference; of {runs} repeats no layer could be compared", ""
     fullest = max(kinds, key=lambda repeats: repeats.judged + len(repeats.undecided))
     seen = f"{fullest.judged} of {fullest.judged + len(fullest.undecided)}"
-    return f"Not compared with any reference; {runs} repeats agree in every layer compared ({seen})", ""
+    return f"Not compared with a reference; {runs} repeats agree in every layer compared ({seen})", ""
 
 
 def _stopped(run: Run, verdict: Verdict, coverage: Row | None, counts: dict[str, int]) -> Row:
@@ -152,11 +152,11 @@ def _with_subject(word: str, title: str, origins: list[Row], comparison: Compari
         return ("Diverges: first difference at", first) if first else (title, "")
     origin = origins[0]
     if origin["op_kind"] == "input":
-        return "Diverges: the board's input is not the reference's:", origin["op"]
+        return "Diverges: the board's input differs from the reference's:", origin["op"]
     if origin["how"] == "sequence":
         return "Diverges: first difference in file order at", origin["op"]
     if origin["unseen"] or origin["first"]:
-        return "Diverges somewhere up to", origin["op"]
+        return "Diverges at or before", origin["op"]
     return ("Diverges at" if origin["certain"] else "Diverges, suspected at"), origin["op"]
 
 
@@ -199,7 +199,7 @@ def _effect(row: Row) -> str:
 def _size(row: Row) -> str:
     error = number(row.get("relative_l2"))
     if row["finite_only"]:
-        return "NaN or infinity does not agree"
+        return "NaN or infinity differ"
     if error is None:
         return "relative L2 not defined"
     return "equal values" if error == 0 and row["mismatched"] == 0 else f"relative L2 {small(error, row)}"
@@ -209,9 +209,9 @@ def _waived(waivers: list[Row]) -> list[str]:
     """How many layers are good by a waiver only, and how many waivers no longer help."""
     held = {state: sum(row["state"] == state for row in waivers) for state in ("accepted", "ended", "exceeded")}
     words = {
-        "accepted": "within the policy only by a waiver",
-        "ended": "under a waiver that has ended",
-        "exceeded": "worse than a waiver allows",
+        "accepted": "accepted by a waiver",
+        "ended": "with an expired waiver",
+        "exceeded": "exceeding a waiver",
     }
     parts = [f"{plural(count, 'layer')} {words[state]}" for state, count in held.items() if count]
     return [f"{'; '.join(parts)}."] if parts else []
@@ -221,7 +221,7 @@ def _other_run(observer: Observer | None, word: str) -> list[str]:
     """That layers were seen in a run that computes something else than the plain one; unstable runs say it already."""
     if observer is None or observer.same is not False or word == "not_deterministic":
         return []
-    return [f"Dumping changes what is computed: {observer.detail.rstrip('.')}."]
+    return [f"Dumping changes the results: {observer.detail.rstrip('.')}."]
 
 
 def _is_said(origins: list[Row], word: str, verdict: Verdict, compared: Verdict | None) -> bool:
@@ -245,7 +245,7 @@ def fault_sentence(fingerprint: Row) -> str:
     """`Zeroed column: evidence`, or `Looks like ...` where the evidence admits something else."""
     kind = _SPELLED.get(fingerprint["kind"], fingerprint["kind"].replace("_", " "))
     if kind == "unclassified":
-        return f"Of no known kind: {fingerprint['evidence'].rstrip('.')}."
+        return f"Unknown fault kind: {fingerprint['evidence'].rstrip('.')}."
     named = kind[:1].upper() + kind[1:] if fingerprint["certain"] else f"Looks like {kind}"
     evidence = fingerprint["evidence"].rstrip(".")
     return f"{named}: {evidence}." if evidence else f"{named}."

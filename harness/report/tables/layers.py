@@ -22,13 +22,13 @@ WORDS = {
     "exact": "exact",
 }
 MEANINGS = {
-    "origin": "wrong by itself: what it was fed is right, or it is wrong alone too",
-    "suspect": "wrong, and could not be checked alone",
+    "origin": "origin: its inputs are right, or it is wrong when run alone",
+    "suspect": "wrong, and could not be run alone",
     "differs": "outside the policy",
-    "propagated": "wrong because something before it is",
-    "cleared": "differs, but is right when fed with the board's own inputs",
-    "not_compared": "nothing is known about it",
-    "within": "differs, inside the policy of its kind",
+    "propagated": "wrong because an earlier op is",
+    "cleared": "differs, but is right on the board's own inputs",
+    "not_compared": "not compared",
+    "within": "differs within the policy limits",
     "exact": "equal, byte for byte",
 }
 HASHED = {"valid": "the valid region", "file": "the file"}  # what the board hashed of a dump that was not pulled
@@ -65,7 +65,7 @@ def standing(layer: Layer) -> str:
 def figures(metrics: Metrics | None) -> Row:
     """The figures of one pair plus `mismatch_share`; absent ones are None.
 
-    `finite_only`: NaN or infinity does not agree, and relative figures are of elements that are finite on both sides.
+    `finite_only`: NaN or infinity differ, and relative figures are of elements that are finite on both sides.
     """
     if metrics is None:
         return {**dict.fromkeys(_FIGURES), "finite_only": False, "mismatch_share": None}
@@ -173,12 +173,12 @@ def counts(layers: list[Row]) -> dict[str, int]:
 
 
 def hashed_sentence(layers: list[Row]) -> str:
-    """`67 layers are equal by the board's own hash, not pulled: 38 by the md5 of the valid region and 29 by ...`."""
+    """`67 layers are equal by hash on the board, not downloaded: 38 by the md5 of the valid region and 29 by ...`."""
     found = Counter(row["hashed"] for row in layers if row["hashed"])
     told = [f"{found[how]} by the md5 of {what}" for how, what in HASHED.items() if found[how]]
     total = sum(found.values())
     verb = "layer is" if total == 1 else "layers are"
-    return f"{total} {verb} equal by the board's own hash, not pulled: {' and '.join(told)}." if told else ""
+    return f"{total} {verb} equal by hash on the board, not downloaded: {' and '.join(told)}." if told else ""
 
 
 def coverage(comparison: Comparison | None) -> Row | None:

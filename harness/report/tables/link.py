@@ -81,5 +81,5 @@ def notes(run: Run) -> list[str]:
     """What the run says of itself and the board's tool of the model, each once."""
     told = [*run.notes, *(run.model_info.warnings if run.model_info else ())]
     if run.unknown:
-        told.append(f"run.json holds what this version does not know, and does not show: {', '.join(run.unknown)}")
+        told.append(f"run.json has keys unknown to this version, not shown: {', '.join(run.unknown)}")
     return list(dict.fromkeys(told))

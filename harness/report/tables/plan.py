@@ -14,7 +14,7 @@ _SEVERITIES = ("error", "warning", "note")
 
 
 def plan_table(run: Run, standings: dict[str, str], layers: list[Row]) -> Row | None:
-    """Nodes (those that ran elsewhere first), segments, what the toolchain said; None without files of a build."""
+    """Nodes (moved ones first), segments, what the toolchain said; None without files of a build."""
     plan, ops = run.plan, run.profile.ops if run.profile else ()
     if plan is None:
         return None
@@ -86,7 +86,7 @@ def _segment(segment: PlanSegment, guessed: bool) -> Row:
 
 
 def message_rows(plan: Plan) -> list[Row]:
-    """What the toolchain said that matters, errors first."""
+    """Toolchain messages that matters, errors first."""
     found = [_message(message) for message in plan.messages]
     return sorted(found, key=lambda m: _SEVERITIES.index(m["severity"]) if m["severity"] in _SEVERITIES else 3)
 

@@ -53,13 +53,13 @@ def _sentences(found: Row) -> list[str]:
     said = [f"{told} ({verdict['change']})" if verdict["change"] in ("better", "worse") else told]
     said += [_layers(layers[kind], kind) for kind in _KINDS if layers[kind]]
     if latency["why_not"]:
-        said.append(f"latency not held against it: {latency['why_not']}")
+        said.append(f"latency not compared: {latency['why_not']}")
     elif latency["percent"] is not None:
         mark = " (estimated)" if latency["estimated"] else ""
         change = f"{latency['percent']:+.1f} %"
         said.append(f"latency {time_us(latency['before_us'])} before, {time_us(latency['now_us'])} now: {change}{mark}")
     if found["changed"]:
-        said.append(f"not the same in both: {', '.join(shortened(row['what'], 60) for row in found['changed'][:6])}")
+        said.append(f"changed: {', '.join(shortened(row['what'], 60) for row in found['changed'][:6])}")
     return said
 
 
@@ -103,9 +103,9 @@ def noise_sentence(three_way: list[Row]) -> str:
     compared = [row for row in three_way if row.get("word") != "not_compared"]
     worst = [row for row in compared if row.get("word") in ("look", "differs")]
     if not compared:
-        return "no layer has a tensor of its name in the float model"
+        return "no layer is in the float model"
     seen = f"{plain(len(compared))} of {plain(len(three_way))} layers have a float tensor"
     if not worst:
-        return f"{seen}, none with a noise ratio worth a look"
+        return f"{seen}, no noise ratio above the limits"
     named = ", ".join(f"{shortened(row.get('name'), 60)} {plain(row.get('ratio'))}" for row in worst[:_NAMED])
-    return f"{seen}; noise beyond quantization's own: {named}{', ...' if len(worst) > _NAMED else ''}"
+    return f"{seen}; noise above quantization's: {named}{', ...' if len(worst) > _NAMED else ''}"

@@ -145,14 +145,14 @@ def _flags(board: BoardOfRun, time: Row | None, inputs: Sequence[FedInput]) -> l
         found.append(_fact("ESTIMATED", _estimate(time), flag="estimated"))
     noise = [fed.tensor for fed in inputs if fed.generated]
     if noise:
-        found.append(_fact("NOISE", f"no input was given: seeded noise was fed to {', '.join(noise)}", flag="noise"))
+        found.append(_fact("NOISE", f"no input given: seeded noise for {', '.join(noise)}", flag="noise"))
     return found
 
 
 def _estimate(time: Row) -> str:
     if not time["estimated_ops"]:
-        return "times are estimates, no clock measured them"
-    return f"times of {time['estimated_ops']} of {len(time['ops'])} ops, and what contains them"
+        return "times are estimates, not measured"
+    return f"times of {time['estimated_ops']} of {len(time['ops'])} ops, and totals that include them"
 
 
 def numbers(time: Row | None) -> list[Row]:

@@ -51,7 +51,7 @@ def _read_console(text: str) -> Artifact:
         perf = horizon_perf.read_perf(text)
         latency = horizon_perf.latency_of(perf, text)
         if latency is None:
-            problems.append("no whole perf summary in it")
+            problems.append("no complete perf summary found")
         else:
             facts |= {"latency_us": latency.mean_us, "fps": latency.fps, "frames": latency.frames}
             problems += latency.problems

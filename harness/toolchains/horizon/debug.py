@@ -56,7 +56,7 @@ def _table(lines: Sequence[Line]) -> tuple[list[Similarity], list[str], str]:
             if row:
                 rows.append(row)
             elif not line.stamped:
-                problems.append(f"line {line.number}: not a whole row: {text[:50]!r}")
+                problems.append(f"line {line.number}: incomplete row: {text[:50]!r}")
     return rows, problems, title
 
 
@@ -82,7 +82,7 @@ def _dict(text: str) -> tuple[list[Similarity], list[str]]:
     try:
         value: Any = ast.literal_eval(text[start : end + 1])
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return [], ["the dict is cut or damaged"]
+        return [], ["the dict is truncated or damaged"]
     rows, problems = [], []
     for name, metrics in value.items() if isinstance(value, dict) else ():
         numbers = {
@@ -107,7 +107,7 @@ def read_qat_table(text: str) -> Artifact:
             continue
         for row in table.rows:
             rows.append(_qat_row(table.columns, row, name_at))
-    problems = [f"{damaged} table rows are cut, left out"] if damaged else []
+    problems = [f"{damaged} truncated table rows skipped"] if damaged else []
     if not rows:
         problems.append("no table with Module Name or Weight Name in it")
     return Artifact("qat_similarity", "QAT comparison table", similarities=tuple(rows), problems=tuple(problems))
@@ -135,7 +135,7 @@ def read_vec_diff(text: str) -> Artifact:
             continue
         numbers = [number_of(cell) for cell in cells[2:]]
         if not columns or len(numbers) != len(columns) or None in numbers or not line.whole:
-            problems.append(f"line {line.number}: not a whole row")
+            problems.append(f"line {line.number}: incomplete row")
             continue
         values = {METRIC_WORDS.get(c, c): n for c, n in zip(columns, numbers, strict=True) if n is not None}
         rows.append(Similarity(cells[0], tensor=cells[1], metrics=values))

@@ -29,8 +29,8 @@ def load_json(text: str) -> tuple[Any, tuple[str, ...]]:
     try:
         value = json.loads(text, object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:
-        return None, (f"not whole JSON: {error}",)
-    return value, tuple(f"key {key!r} stands twice; the last one is taken" for key in doubled[:5])
+        return None, (f"incomplete JSON: {error}",)
+    return value, tuple(f"duplicate key {key!r}; the last one is used" for key in doubled[:5])
 
 
 def read_quant_info(text: str) -> Artifact:
@@ -45,7 +45,7 @@ def read_quant_info(text: str) -> Artifact:
         elif isinstance(entry, dict) and isinstance(entry.get("type"), str):
             nodes.append(_quant_node(str(name), entry, more))
         else:
-            more.append(f"entry {name!r} is not a node; left out")
+            more.append(f"entry {name!r} is not a node; skipped")
     if value is not None and not isinstance(value, dict):
         more.append("not an object of nodes")
     return Artifact("quant_info", "quant_info.json", nodes=tuple(nodes), outputs=tuple(outputs), problems=tuple(more))
@@ -109,7 +109,7 @@ def read_node_info(text: str) -> Artifact:
             continue
         node = _csv_node(row.split(","), short)
         if node is None or (not line.whole and not _ends_well(row)):
-            problems.append(f"line {line.number}: not a whole row, left out: {row[:60]!r}")
+            problems.append(f"line {line.number}: incomplete row, skipped: {row[:60]!r}")
             continue
         nodes[node] = None
     return Artifact("node_info", "node_info.csv", nodes=tuple(nodes), problems=tuple(problems))
@@ -188,7 +188,7 @@ def read_model_desc(text: str) -> Artifact:
     try:
         value, _ = json.JSONDecoder().raw_decode(text, match.end())
     except (ValueError, RecursionError) as error:
-        return Artifact("model_desc", "[model desc] JSON", problems=(f"[model desc] is not whole JSON: {error}",))
+        return Artifact("model_desc", "[model desc] JSON", problems=(f"[model desc] is incomplete JSON: {error}",))
     if not isinstance(value, dict):
         return Artifact("model_desc", "[model desc] JSON", problems=("[model desc] is not an object",))
     settings = {str(k): _setting_word(v) for k, v in value.items() if v not in (None, "", {}, [])}

@@ -118,7 +118,7 @@ def _missing(kind: str, lines: Sequence[Line]) -> tuple[str, ...]:
     )
     missing = [words for mark, words in parts if mark not in text]
     if not SUCCESS.search(text):
-        missing.append("no success line: failed, cut or an excerpt")
+        missing.append("no success line: failed, truncated or an excerpt")
     return (f"not in this text: {'; '.join(missing)}",) if missing else ()
 
 
@@ -129,7 +129,7 @@ def _cut(lines: Sequence[Line]) -> tuple[str, ...]:
         and SETTING.match(lines[-1].text[:MAX_SETTING])
         and not is_node_row(lines[-1].text)
     ):
-        return (f"line {lines[-1].number}: the file ends inside this line; its value is not taken",)
+        return (f"line {lines[-1].number}: the file ends inside this line; its value is not used",)
     return ()
 
 
@@ -140,7 +140,7 @@ def _last_build(lines: list[Line]) -> tuple[list[Line], list[str]]:
     full = [piece for piece in pieces if any(is_node_row(line.text) for line in piece)]
     if len(full) < 2:
         return lines, []
-    return full[-1], [f"the file holds {len(full)} builds; the last one is read"]
+    return full[-1], [f"the file holds {len(full)} builds; the last one is used"]
 
 
 def _kind(lines: Sequence[Line]) -> str:

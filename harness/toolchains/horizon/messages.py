@@ -39,12 +39,12 @@ MEANINGS = (
     _m(
         r"Reset batch_size=1 and execute forward again",
         "note",
-        "calibration goes on one sample at a time; the result does not change",
+        "calibration continues one sample at a time; the result is the same",
     ),
     _m(
         r"\[E:onnxruntime.*Non-zero status code returned while running (?:Reshape|Resize) node",
         "note",
-        "batched calibration does not fit this model; the tool retries one by one, the result does not change",
+        "batched calibration does not fit this model; the tool retries one by one; the result is the same",
     ),
     _m(
         r"The calibration dir name suffix is not the same as the value",
@@ -85,7 +85,7 @@ MEANINGS = (
     _m(
         r"got unexpected (?:input|output|sumin)[\w/]* threshold on conv (?P<subject>[^\s!]+)",
         "warning",
-        "wrong preprocessing of the calibration data or extreme weights",
+        "wrong preprocessing of the calibration data, or extreme weights",
     ),
     _m(r"Unsupported op (?P<subject>\S+)", "warning", "not a BPU op; runs on the CPU"),
     _m(
@@ -102,7 +102,7 @@ MEANINGS = (
     _m(
         r"hbdk-cc compile hbir model failed with returncode",
         "error",
-        "the compiler failed; its own text stands before this line",
+        "the compiler failed; see its output before this line",
     ),
     _m(
         r"load cal data for input (?P<subject>\S+) error",
@@ -131,7 +131,7 @@ MEANINGS = (
     _m(r"check_input_names failed", "error", "input_name is not an input of the model"),
     _m(r"^Key '(?P<subject>\w+)' error:", "error", "the yaml breaks the schema in this group"),
     _m(r"^(?:Missing keys?|Wrong keys?): ?(?P<subject>.+)", "error", "the yaml breaks the schema"),
-    _m(r"yaml file parse failed", "error", "the yaml breaks the schema; `harness lint` says where"),
+    _m(r"yaml file parse failed", "error", "the yaml breaks the schema; see harness lint"),
     _m(r"ERROR-OCCUR-DURING \{?(?P<subject>[\w.]+)\}?", "error", "the stage named here failed"),
     _m(r"exception in command: (?P<subject>\w+)", "error", "the command ended with an error"),
     _m(r"is a packed model, it can not be packed again", "error", "hb_pack takes single models only"),
@@ -142,17 +142,17 @@ MEANINGS = (
         "no layer times: build with compiler_parameters.debug: True",
     ),
     _m(r"if you need per-layer perf info please enable", "note", "build with compiler_parameters.debug: True"),
-    _m(r"parameter (?P<subject>\w+) has been deprecated", "note", "the key has no effect any more"),
+    _m(r"parameter (?P<subject>\w+) has been deprecated", "note", "the key no longer has an effect"),
     _m(
         r"The input_type_train is featuremap, the (?P<subject>\w+) will not take effect",
         "note",
-        "layout means nothing for a feature map",
+        "layout has no effect for a feature map",
     ),
     _m(r"The input node (?P<subject>\S+?)'s input_source is not be specified", "note", "the default source is used"),
     _m(
         r"calibration dataset has not been specified, the calibration method is modified to skip",
         "warning",
-        "no calibration ran: cosines and thresholds mean nothing",
+        "no calibration ran: cosines and thresholds are meaningless",
     ),
 )
 

@@ -39,7 +39,7 @@ def read_perf(text: str) -> Artifact:
     value, problems = _load(text)
     summary = value.get("summary") if isinstance(value, dict) else None
     if not isinstance(summary, dict):
-        return Artifact("hb_perf", "hb_perf estimate", problems=(*problems, "no summary in it"))
+        return Artifact("hb_perf", "hb_perf estimate", problems=(*problems, "no summary found"))
     flat = _flat(summary)
     layers, layer_problems = _layers(flat.get("layer details"))
     return Artifact(
@@ -71,7 +71,7 @@ def _load(text: str) -> tuple[Any, tuple[str, ...]]:
     try:
         return ast.literal_eval(body), ()
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None, ("the dict is cut or damaged",)
+        return None, ("the dict is truncated or damaged",)
 
 
 def _flat(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def read_node_table(lines: Sequence[Line]) -> tuple[tuple[PlannedNode, ...], tup
             continue
         seen_rows += 1
         if match.start("on") != place:
-            problems.append(f"line {line.number}: a row of the node table is shifted or cut in front, left out")
+            problems.append(f"line {line.number}: a row of the node table is shifted or truncated, skipped")
             continue
         node = _node(line, match, header, problems)
         if node is None:
@@ -69,9 +69,9 @@ def read_node_table(lines: Sequence[Line]) -> tuple[tuple[PlannedNode, ...], tup
         doubled += node in nodes
         nodes[node] = None
     if seen_rows and not header:
-        problems.append("the node table has no header; cells were read by their form only")
+        problems.append("the node table has no header; columns were guessed")
     if doubled:
-        problems.append(f"{doubled} rows of the node table stand in the file more than once")
+        problems.append(f"{doubled} duplicate rows in the node table")
     return _without_conflicts(tuple(nodes), problems), tuple(problems)
 
 
@@ -93,7 +93,7 @@ def _without_conflicts(nodes: tuple[PlannedNode, ...], problems: list[str]) -> t
     by_name: dict[str, PlannedNode] = {}
     for node in nodes:
         if node.name in by_name and not node.name_is_cut:
-            problems.append(f"node {node.name} has two different rows; the later one is taken")
+            problems.append(f"node {node.name} has two different rows; the later one is used")
         by_name[node.name if not node.name_is_cut else f"{node.name}#{len(by_name)}"] = node
     return tuple(by_name.values())
 
@@ -101,11 +101,11 @@ def _without_conflicts(nodes: tuple[PlannedNode, ...], problems: list[str]) -> t
 def _node(line: Line, match: re.Match[str], header: str, problems: list[str]) -> PlannedNode | None:
     name, kind = match["name"], match["kind"] or ""
     if not kind or (not line.whole and not match["rest"]):
-        problems.append(f"line {line.number}: node {name} is cut after its place ({match['on']}), left out")
+        problems.append(f"line {line.number}: node {name} is truncated after its placement ({match['on']}), skipped")
         return None
     cells = _cells(line, match, header, problems)
     if cells is None:
-        problems.append(f"line {line.number}: the row of node {name} holds more than one row, left out")
+        problems.append(f"line {line.number}: the row of node {name} has more than one row, skipped")
         return None
     inputs, outputs = _dtypes(cells.get("dtype", ""), header)
     subgraph = match["sub"]
@@ -138,7 +138,7 @@ def _cells(line: Line, match: re.Match[str], header: str, problems: list[str]) -
         if column and (column in cells or not _complete(column, token, index == len(tokens) - 1, columns)):
             column = ""
         if not column:
-            problems.append(f"line {line.number}: cell {token!r} of node {match['name']} is cut or in no column")
+            problems.append(f"line {line.number}: cell {token!r} of node {match['name']} is truncated or in no column")
             continue
         cells[column] = token
     return cells
@@ -200,7 +200,7 @@ def read_output_table(lines: Sequence[Line]) -> tuple[tuple[OutputAccuracy, ...]
         elif line.stamped:
             inside = False
         else:
-            problems.append(f"line {line.number}: not a whole row of the output table: {line.text.strip()[:60]!r}")
+            problems.append(f"line {line.number}: incomplete row of the output table: {line.text.strip()[:60]!r}")
     return tuple(rows), tuple(problems)
 
 

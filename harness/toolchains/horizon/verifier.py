@@ -39,7 +39,7 @@ def read_verifier(text: str) -> Artifact:
         checks.extend(_consistency(table))
     damaged = sum(table.damaged for table in tables)
     if damaged:
-        problems.append(f"{damaged} table rows are cut, left out")
+        problems.append(f"{damaged} truncated table rows skipped")
     if not checks and not similarities:
         problems.append("no verdict and no table in it")
     version = next((m["version"] for line in lines if line.whole and (m := VERSION.match(line.text))), "")

@@ -35,7 +35,7 @@ COLUMNS = {
     "max_abs_0~1": "max_abs_normalised",
 }
 MEANINGS = (
-    ("Invalid json", "the json of --ptq_config_path is damaged, or the path is wrong: `harness lint FILE` tells where"),
+    ("Invalid json", "the json of --ptq_config_path is damaged, or the path is wrong: see harness lint FILE"),
     ("Not found QuantizeOperation function", "this op has no quantizing function and stays as it is"),
     ("Multiple output NOp exists", "the network has several outputs on one path; harmless where all are named"),
     ("weight_quantize_devices is empty", "no device is set for weights; harmless"),
@@ -187,7 +187,7 @@ def read_board(text: str) -> Artifact:
     }
     return Artifact(
         kind="venus_log",
-        title="output of a Venus program",
+        title="output of a Magik program",
         versions=read_versions(text),
         messages=tuple(Message("warning", said, "") for said in skew(text)),
         facts={key: value for key, value in facts.items() if value},
@@ -210,16 +210,16 @@ def _read_dumps(probe: Probe) -> Artifact:
         "tensors": shapes,
     }
     untold = sum(dump.spec is None for dump in found if dump.role == "output")
-    problems = (f"{untold} layers of unknown shape: it stands in magik_executor's log only",) if untold else ()
+    problems = (f"{untold} layers of unknown shape (only magik_executor's log has it)",) if untold else ()
     kind = "magik_board_dumps" if board else "magik_pc_dumps"
-    return Artifact(kind, "dumps of a Venus debug program" if board else "dumps of Magik's PC tools",
+    return Artifact(kind, "dumps of a Magik debug program" if board else "dumps of Magik's PC tools",
                     facts={key: value for key, value in facts.items() if value}, problems=problems)  # fmt: skip
 
 
 READERS = (
     Reader("magik_dumps", "folder of Magik dumps", _is_dumps, _read_dumps),
     text_reader("magik_bits", "magik_node_quant_bit_info.json", _is_bits, read_bits),
-    text_reader("venus_log", "output of a Venus program", _is_board, read_board),
+    text_reader("venus_log", "output of a Magik program", _is_board, read_board),
     text_reader("magik_dump_log", "log of magik_executor", lambda text: DUMPED.search(text) is not None, read_dump_log),
     text_reader("magik_transform_log", "output of magik-transform-tools", _is_transform_log, read_transform_log),
 )

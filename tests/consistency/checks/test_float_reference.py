@@ -74,13 +74,13 @@ def test_integers_with_scales_against_a_float_model_are_recognised(
     found = against(floats, board_folder(tmp_path / "dumps", quantized))
     if found.verdict.exit_code:
         assert found.verdict.word == "not_comparable"
-    assert any("judged against the float model" in note for note in found.notes)
+    assert any("compared with the float model" in note for note in found.notes)
 
 
 def test_floats_that_are_whole_steps_are_recognised(floats: Reference, quantized: Reference, tmp_path: Path) -> None:
     found = against(floats, in_floats(tmp_path / "dumps", quantized))
     assert (found.verdict.word, found.verdict.exit_code, found.origins) == ("not_comparable", 3, ())
-    assert "has nothing but whole steps of" in found.verdict.detail
+    assert "holds only multiples of" in found.verdict.detail
 
 
 def test_a_policy_for_noise_compares_and_says_what_it_judges(
@@ -88,7 +88,7 @@ def test_a_policy_for_noise_compares_and_says_what_it_judges(
 ) -> None:
     found = against(floats, in_floats(tmp_path / "dumps", quantized), "float-reference")
     assert (found.verdict.word, found.verdict.exit_code) == ("consistent_within", 0)
-    assert "judged against the float model: what is seen is the quantization and the board together" in found.notes
+    assert "compared with the float model: differences include quantization" in found.notes
 
 
 def test_a_policy_for_noise_still_finds_a_wrong_op(floats: Reference, quantized: Reference, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_raw_integers_without_a_scale_are_left_out_of_a_comparison_of_noise(
     dumped(tmp_path / "dumps", quantized)
     found = raw(floats, tmp_path / "dumps", "float-reference")
     assert found.verdict.exit_code == 3
-    assert any("integers without a scale were not compared with floats" in note for note in found.notes)
+    assert any("integers without a scale cannot be compared with floats" in note for note in found.notes)
 
 
 def test_a_board_of_floats_is_held_against_the_float_model_as_ever(floats: Reference, tmp_path: Path) -> None:

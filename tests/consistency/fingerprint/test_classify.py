@@ -171,7 +171,7 @@ def test_an_op_run_alone_tells_exchanged_inputs_and_colours() -> None:
     assert (found.kind, found.certain) == ("input_order", True)
     found = named(weigh((np.ascontiguousarray(a[:, ::-1]), b)), r, context)
     assert (found.kind, found.certain) == ("preprocessing", True)
-    assert "colours in reverse order" in found.evidence
+    assert "channels reversed (RGB/BGR)" in found.evidence
 
 
 def test_a_difference_from_the_first_op_on_points_at_the_input() -> None:
@@ -193,7 +193,7 @@ def test_of_a_very_large_tensor_a_part_is_looked_at_and_nothing_is_certain() -> 
     finally:
         fingerprint.LOOK_BYTES = before
     assert (found.kind, found.certain) == ("shift", False)
-    assert "looked at" in found.evidence
+    assert "analysed" in found.evidence
 
 
 def test_types_that_differ_are_not_guessed_at() -> None:

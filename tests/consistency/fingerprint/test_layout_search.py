@@ -19,7 +19,7 @@ from tests.support.fingerprint_kit import Array, activation, named
 RGB = (1, 3, 24, 20)
 TRANSFORMS: dict[str, tuple[tuple[int, ...], str, Callable[[Array], Array], str, str]] = {
     # name: (shape, dtype, fault, kind, words that name it)
-    "NHWC for NCHW": (
+    "NHWC instead of NCHW": (
         (1, 16, 12, 10),
         "i1",
         lambda r: r.transpose(0, 2, 3, 1).reshape(r.shape),
@@ -69,7 +69,7 @@ TRANSFORMS: dict[str, tuple[tuple[int, ...], str, Callable[[Array], Array], str,
         "i1",
         lambda r: r[:, [0, 9, 2, 3, 4, 5, 6, 7, 8, 1, 10, 11, 12, 13, 14, 15]],
         "permutation",
-        "1 and 9 exchanged",
+        "1 and 9 swapped",
     ),
     "concat the other way": (
         (1, 24, 6, 5),
@@ -84,7 +84,7 @@ TRANSFORMS: dict[str, tuple[tuple[int, ...], str, Callable[[Array], Array], str,
         "i2",
         lambda r: np.roll(r.reshape(-1), 7).reshape(r.shape),
         "stride",
-        "moved by 7",
+        "rotated by 7",
     ),
     "big endian": ((1, 4, 12, 10), "i2", lambda r: r.byteswap(), "endianness", "bytes of every element reversed"),
     "big endian floats": (
@@ -99,7 +99,7 @@ TRANSFORMS: dict[str, tuple[tuple[int, ...], str, Callable[[Array], Array], str,
         "i1",
         lambda r: ((r.view("u1") << 4) | (r.view("u1") >> 4)).view("i1"),
         "nibble_order",
-        "halves of every byte",
+        "nibbles of every byte",
     ),
     "u8 for s8": ((1, 4, 12, 10), "i1", lambda r: (r.view("u1") ^ 0x80).view("i1"), "zero_point", "u8 against s8"),
 }
@@ -122,7 +122,7 @@ def test_rows_read_at_another_pitch(by: int) -> None:
     board = flat[(starts[:, None] + np.arange(length)) % r.size].reshape(r.shape)
     found = named(board, r)
     assert (found.kind, found.certain) == ("stride", True)
-    assert f"{length + by} apart" in found.transform
+    assert f"stride {length + by}" in found.transform
 
 
 @pytest.mark.parametrize("padded", [(1, 12, 16, 32), (1, 16, 16, 32)])
@@ -151,7 +151,7 @@ def test_nv21_for_nv12() -> None:
     board = r.copy()
     board[:, 8:, 0::2], board[:, 8:, 1::2] = r[:, 8:, 1::2], r[:, 8:, 0::2]
     found = find_transform(board, r, spec)
-    assert found is not None and (found.kind, found.name) == ("preprocessing", "U and V exchanged: NV21 for NV12")
+    assert found is not None and (found.kind, found.name) == ("preprocessing", "U and V swapped: NV21 instead of NV12")
 
 
 def test_a_misread_layout_is_found_in_the_view_of_a_file_too(tmp_path: Path) -> None:

@@ -91,13 +91,13 @@ def test_what_a_missing_file_held_may_be_compared_all_the_same(cnn: Reference, t
 
 def test_a_layer_that_left_its_inputs_only_is_lost(cnn: Reference, tmp_path: Path) -> None:
     folder = numbered(tmp_path / "dumps", cnn, without=[file_of("relu3_out")], on_cpu=True)
-    assert row(judged(cnn, folder), "relu3_out").note == "layer-1 has its inputs in the folder, and no output"
+    assert row(judged(cnn, folder), "relu3_out").note == "layer-1 has its inputs but no output in the folder"
 
 
 def test_an_output_of_the_network_is_never_left_out_in_silence(cnn: Reference, tmp_path: Path) -> None:
     folder = board_folder(tmp_path / "dumps", cnn, leave_out=("logits",))
     found = judged(cnn, folder, platform=False)
-    assert found.verdict.exit_code == 3 and "it is an output of the network" in found.verdict.detail
+    assert found.verdict.exit_code == 3 and "it is a network output" in found.verdict.detail
 
 
 def test_what_a_subgraph_keeps_to_itself_is_coverage(cnn: Reference, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_minimum_of_coverage_is_a_gate(cnn: Reference, tmp_path: Path, asked: 
     told = json.loads(done.stdout)["verdict"]
     assert (done.exit_code, told["exit_code"]) == (code, code), told
     if code:
-        assert told["word"] == "incomplete" and f"that is 37.5%, and {asked}.0% are asked for" in told["detail"]
+        assert told["word"] == "incomplete" and f"coverage 37.5%, required {asked}.0%" in told["detail"]
 
 
 def open_reference_folder(reference: Reference) -> Path:
@@ -169,14 +169,14 @@ def test_the_pcs_own_list_of_layers_tells_what_is_lost_in_the_middle(tmp_path: P
     assert {layer.name: layer.reason for layer in found.layers if layer.verdict == "not_compared"} == {
         "411_Quantize": "no_dump", "430": "lost",
     }  # fmt: skip
-    assert found.verdict.exit_code == 3 and "the PC's log lists it between layers that have one" in found.verdict.detail
+    assert found.verdict.exit_code == 3 and "the PC log lists it between layers with dumps" in found.verdict.detail
 
 
 def test_an_input_alone_is_no_comparison(cnn: Reference, tmp_path: Path) -> None:
     folder = board_folder(tmp_path / "dumps", cnn, leave_out=(*LAYERS, "logits"))
     found = judged(cnn, folder, platform=False)
     assert (found.verdict.word, found.verdict.exit_code) == ("not_comparable", 3)
-    assert "only what the network was fed was compared" in found.verdict.detail
+    assert "only network inputs were compared" in found.verdict.detail
 
 
 def test_two_dumps_that_claim_one_layer_leave_it_open(cnn: Reference, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_two_dumps_that_claim_one_layer_leave_it_open(cnn: Reference, tmp_path: 
     (folder / "layer-1-bpu-net_subgraph_1-output-0-relu3_out.bin").write_bytes(b"\0")
     found = judged(cnn, folder)
     assert (found.verdict.word, found.verdict.exit_code) == ("incomplete", 3)
-    assert "relu3_out was not compared: its dump is one of several that claim its name" in found.verdict.detail
+    assert "relu3_out was not compared: its dump is ambiguous (several dumps match)" in found.verdict.detail
 
 
 def test_a_difference_is_worse_than_a_hole(cnn: Reference, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_weights_beside_a_dump_that_is_gone_tell_of_it(tmp_path: Path) -> None:
             (folder / name).write_bytes(bytes(range(64)))
     found = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
     assert [layer.name for layer in found.layers if layer.reason == "lost"] == ["12"]
-    assert found.verdict.exit_code == 3 and "lies beside every such dump" in found.verdict.detail
+    assert found.verdict.exit_code == 3 and "as for every such dump" in found.verdict.detail
 
 
 @pytest.mark.parametrize(("dumped", "reason"), [((), "no_dump"), (("_model_a",), "lost")])

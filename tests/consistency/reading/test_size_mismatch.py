@@ -89,7 +89,7 @@ def test_a_file_that_is_cut_off_is_called_so_whatever_else_has_its_size(
     found = judged(reference, tmp_path / "dumps")
     assert (found.verdict.word, found.verdict.exit_code) == ("incomplete", 3)
     assert row(found, "relu3_out").reason == "truncated", row(found, "relu3_out").note
-    assert "what there is of it is right" in row(found, "relu3_out").note
+    assert "its content is right" in row(found, "relu3_out").note
 
 
 def test_what_is_left_of_wrong_values_is_told_by_the_other_layers(floats: Reference, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_what_is_left_of_wrong_values_is_told_by_the_other_layers(floats: Refere
     noise = np.random.default_rng(0).normal(size=floats.tensors["relu3_out"].load().size).astype("f4").tobytes()
     files["relu3_out"].write_bytes(noise[: len(noise) // 2])
     found = row(judged(floats, tmp_path / "dumps"), "relu3_out")
-    assert found.reason == "truncated" and "other f32 layers have their size" in found.note
+    assert found.reason == "truncated" and "other f32 layers have the right size" in found.note
 
 
 def test_values_of_a_narrower_dtype_are_another_dtype(floats: Reference, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_nothing_but_its_size_is_both(floats: Reference, tmp_path: Path) -> None
     noise = np.random.default_rng(0).normal(size=floats.tensors["relu3_out"].load().size).astype("f4").tobytes()
     files["relu3_out"].write_bytes(noise[: len(noise) // 2])
     found = row(judged(floats, folder), "relu3_out")
-    assert found.reason == "truncated" and found.note.endswith("cut off, or of another dtype")
+    assert found.reason == "truncated" and found.note.endswith("truncated, or a different dtype")
 
 
 def test_more_bytes_than_any_way_of_storing_has(quantized: Reference, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_file_of_another_layer_is_named(quantized: Reference, tmp_path: Path
     shutil.copy(files["maxpool4_out"], files["relu3_out"])
     found = judged(quantized, tmp_path / "dumps")
     assert found.verdict.exit_code == 3 and row(found, "relu3_out").reason == "other_tensor"
-    assert "it holds exactly what the reference has in 'maxpool4_out'" in row(found, "relu3_out").note
+    assert "it holds exactly the values of 'maxpool4_out'" in row(found, "relu3_out").note
     assert "its dump is that of another layer" in found.verdict.detail
 
 
@@ -148,8 +148,8 @@ def test_two_layers_of_one_size_that_changed_places_are_named(tmp_path: Path) ->
     assert found.verdict.exit_code == 1 and set(prints) == {"matmul0_out", "matmul1_out"}
     told = {name: (mark.kind, mark.certain, mark.evidence) for name, mark in prints.items() if mark is not None}
     assert told == {
-        "matmul0_out": ("other_tensor", True, "it holds exactly what the reference has in 'matmul1_out'"),
-        "matmul1_out": ("other_tensor", True, "it holds exactly what the reference has in 'matmul0_out'"),
+        "matmul0_out": ("other_tensor", True, "it holds exactly the values of 'matmul1_out'"),
+        "matmul1_out": ("other_tensor", True, "it holds exactly the values of 'matmul0_out'"),
     }
 
 
@@ -176,10 +176,10 @@ def into_nowhere(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason", "words"),
     [
-        (into_folder, "unreadable", "is a folder, no dump"),
-        (into_pipe, "unreadable", "is a pipe, no dump"),
+        (into_folder, "unreadable", "is a folder, not a dump"),
+        (into_pipe, "unreadable", "is a pipe, not a dump"),
         (into_circle, "unreadable", "Too many levels of symbolic links"),
-        (into_nowhere, "unreadable", "is a link to a file that is not there"),
+        (into_nowhere, "unreadable", "is a broken link"),
         (cut(0), "empty", "the file has 0"),
         (Path.unlink, "lost", "layer-1 is missing in the folder"),
     ],
@@ -201,9 +201,7 @@ def test_a_pipe_among_plain_files_is_never_waited_for(tmp_path: Path, suffix: st
     assert judged(quantized, tmp_path / "dumps").verdict.exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("spoil", "words"), [(cut(0.5), "t00002.npy"), (Path.unlink, "there is no such file"), (cut(0), "")]
-)
+@pytest.mark.parametrize(("spoil", "words"), [(cut(0.5), "t00002.npy"), (Path.unlink, "file not found"), (cut(0), "")])
 def test_damage_on_the_pcs_side_is_not_said_of_the_board(
     quantized: Reference, tmp_path: Path, spoil: Spoil, words: str
 ) -> None:
@@ -213,7 +211,7 @@ def test_damage_on_the_pcs_side_is_not_said_of_the_board(
     spoil(tmp_path / "reference" / own.name)
     found = judged(open_reference(tmp_path / "reference"), tmp_path / "dumps")
     assert found.verdict.exit_code == 3
-    assert "relu3_out was not compared: the reference's own file is damaged:" in found.verdict.detail
+    assert "relu3_out was not compared: the reference file is damaged:" in found.verdict.detail
     assert words in found.verdict.detail
 
 

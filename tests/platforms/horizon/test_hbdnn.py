@@ -56,7 +56,7 @@ def test_the_info_run_names_only_the_model() -> None:
 def test_time_replaces_frames_in_whole_minutes() -> None:
     assert "--perf_time=2" in argv("profile", time_s=120.0)
     assert not any(flag.startswith("--frame_count") for flag in argv("profile", time_s=120.0))
-    with pytest.raises(InputError, match=r"--time 90 is 90 seconds.*counts whole minutes") as refused:
+    with pytest.raises(InputError, match=r"--time 90 is 90 seconds.*takes whole minutes") as refused:
         argv("profile", time_s=90.0)
     assert "multiple of 60 seconds: --time 60 or --time 120" in refused.value.hint
     with pytest.raises(InputError) as short:
@@ -74,8 +74,8 @@ def test_regions_of_resizer_inputs_are_passed_as_groups() -> None:
     [
         ("x5", "core", "2", "one BPU core"),
         ("x3", "core", "3", "2 BPU cores"),
-        ("x5", "core", "1,2", "core's number"),
-        ("x5", "core", "-1", "core's number"),
+        ("x5", "core", "1,2", "core number"),
+        ("x5", "core", "-1", "core number"),
         ("x5", "threads", "9", "1 to 8"),
         ("x5", "threads", "0", "1 to 8"),
         ("x5", "threads", "two", "1 to 8"),

@@ -103,7 +103,7 @@ def test_of_a_packed_file_one_model_is_read_and_the_others_are_named() -> None:
 
 def test_text_of_another_program_gives_problems_and_nothing_else() -> None:
     info = HBDNN.read_model_info("Segmentation fault\n")
-    assert info == ModelInfo(name="", problems=("no model is told", "no output tensor is told"))
+    assert info == ModelInfo(name="", problems=("no model reported", "no output tensor reported"))
 
 
 @pytest.mark.parametrize("text", ["(1,2", "1,,2", "a", "", "()", "nan", "inf", "1_0", "٣"])
@@ -251,7 +251,7 @@ def test_fps_is_not_checked_against_latency(tmp_path: Path) -> None:
 def test_a_profiler_log_of_another_run_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "profiler.log").write_text(profiler_log(mean_ms=9.5))
     latency = HBDNN.read_latency(tmp_path, perf_console())
-    assert latency is not None and any("are they of one run" in problem for problem in latency.problems)
+    assert latency is not None and any("may be of different runs" in problem for problem in latency.problems)
 
 
 def test_without_a_console_the_profiler_log_tells_the_latency(tmp_path: Path) -> None:

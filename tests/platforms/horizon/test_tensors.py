@@ -171,7 +171,7 @@ def test_an_nv12_picture_of_another_size_is_refused_with_both_sizes() -> None:
 
 
 def test_no_rule_makes_a_float_input_out_of_a_picture() -> None:
-    with pytest.raises(InputError, match="no rule"):
+    with pytest.raises(InputError, match="cannot convert"):
         feed(TensorSpec("x", "u8", (1, 3, 2, 4), "NV12"), TensorSpec("x", "f32", (1, 3, 2, 4)), b"\x00" * 12)
 
 
@@ -189,7 +189,7 @@ def test_pixels_are_shifted_for_a_signed_reference() -> None:
 def test_inputs_meet_by_name_and_a_stranger_is_refused() -> None:
     info = ModelInfo("m", inputs=(TensorSpec("a", "f32", (2,)), TensorSpec("b", "u8", (4,))))
     assert HBDNN.reference_feed(info, TensorSpec("b", "u8", (4,)), b"abcd") == b"abcd"
-    with pytest.raises(InputError, match="none of the model's inputs"):
+    with pytest.raises(InputError, match="not an input of the model"):
         HBDNN.reference_feed(info, TensorSpec("c", "u8", (4,)), b"abcd")
 
 

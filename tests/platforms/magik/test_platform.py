@@ -281,5 +281,5 @@ def test_models_of_the_emulator_and_vendors_models_are_kept_apart(tmp_path: Path
     [({"time_s": 30.0}, "--time"), ({"frames": 7}, "--frames"), ({"threads": 2}, "--threads"), ({"core": 1}, "--core")],
 )
 def test_what_the_users_program_decides_is_not_asked_for_in_vain(given: dict[str, object], option: str) -> None:
-    with pytest.raises(InputError, match=f"{option} .* without effect"):
+    with pytest.raises(InputError, match=f"{option} .* no effect"):
         MAGIK.invocation(board(), Job("profile", "/b/m.bin", "/b/f", ("/b/i.bin",), **given))  # type: ignore[arg-type]

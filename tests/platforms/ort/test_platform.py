@@ -246,7 +246,7 @@ def test_a_reference_is_fed_with_the_boards_own_bytes(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", data)
     assert PLATFORM.reference_feed(NO_INFO, spec, data.tobytes()) == data.tobytes()
     assert PLATFORM.reference_feed(NO_INFO, spec, (tmp_path / "x.npy").read_bytes()) == data.tobytes()
-    with pytest.raises(InputError, match="takes 24 bytes"):
+    with pytest.raises(InputError, match="needs 24 bytes"):
         PLATFORM.reference_feed(NO_INFO, spec, b"123")
 
 

@@ -1,0 +1,77 @@
+"""docs/glossary.md has a line for every word that a run, a layer or a finding may carry."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.consistency.checks import noise_ratio
+from harness.consistency.fingerprint.kinds import KINDS
+from harness.diagnosis import RULES, environment
+from harness.records.comparison import REASONS, ROLES, RUN_VERDICTS, VERDICTS
+
+ROOT = Path(__file__).resolve().parents[2]
+LINES = re.findall(r"^\| `([^`]+)` \| (.*) \|$", (ROOT / "docs" / "glossary.md").read_text("utf-8"), re.MULTILINE)
+ENTRIES = {name for name, _ in LINES}
+STATES = ("running", "complete", "failed", "interrupted")
+STAGES = ("proven", "different", "unknown", "not_aligned")
+
+
+def _calls(folder: str, name: str) -> Iterator[ast.Call]:
+    for path in (ROOT / "harness" / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+                yield node
+
+
+def _failures() -> set[str]:
+    """Kinds of failures: those that a finding is made of, and the first word of each `Failure(...)` in the code."""
+    firsts = [call.args[0] for call in _calls("", "Failure") if call.args]
+    made = {first.value for first in firsts if isinstance(first, ast.Constant) and isinstance(first.value, str)}
+    return made | set(environment._FAILURES)
+
+
+def _reference_findings() -> dict[str, str]:
+    """Rule and title of what is found wrong with a reference."""
+    given = [{word.arg: word.value for word in call.keywords} for call in _calls("consistency/checks", "Finding")]
+    pairs = [(words["rule"], words["title"]) for words in given if "rule" in words and "title" in words]
+    return {str(r.value): str(t.value) for r, t in pairs if isinstance(r, ast.Constant) and isinstance(t, ast.Constant)}
+
+
+FINDINGS = {rule.id: rule.title for rule in RULES.values()} | _reference_findings()
+WORDS = {
+    "verdict of a run": set(RUN_VERDICTS),
+    "verdict of a layer": set(VERDICTS),
+    "reason": set(REASONS),
+    "role": set(ROLES) - {""},
+    "noise ratio": set(noise_ratio.WORDS),
+    "state": {*STATES, *STAGES},
+    "fault kind": set(KINDS),
+    "failure": _failures(),
+    "finding": set(FINDINGS),
+}
+
+
+@pytest.mark.parametrize("sort", list(WORDS))
+def test_every_word_of_the_code_is_in_the_glossary(sort: str) -> None:
+    assert WORDS[sort], "the words are taken from the code"
+    assert WORDS[sort] - ENTRIES == set()
+
+
+def test_the_findings_of_the_documents_are_those_of_the_code() -> None:
+    assert len([name for name in FINDINGS if name.startswith("P-")]) >= 7
+    page = (ROOT / "docs" / "findings.md").read_text("utf-8")
+    in_glossary = {name: words.partition(" | ")[2] for name, words in LINES}
+    for name, title in FINDINGS.items():
+        assert in_glossary[name] == title
+        assert re.search(rf"^\| {name} \| \w+ \| {re.escape(title)} \|", page, re.MULTILINE), name
+
+
+def test_no_line_of_the_glossary_stands_twice_in_one_table() -> None:
+    for table in re.split(r"^## ", (ROOT / "docs" / "glossary.md").read_text("utf-8"), flags=re.MULTILINE):
+        names = re.findall(r"^\| `?([^`|]+)`? \|", table, re.MULTILINE)
+        assert len(names) == len(set(names))
