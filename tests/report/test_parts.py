@@ -366,7 +366,7 @@ def test_parts_that_overlap_have_no_shares_of_end_to_end() -> None:
     assert all(number["share"] is None for number in tables(run)["numbers"])
     assert not any("unattributed" in number["label"] for number in tables(run)["numbers"])
     (told,) = [line for line in lines(run) if line.startswith("time ")]
-    assert "%" not in told and "more than end to end" in told
+    assert "%" not in told and "sum exceeds end to end" in told
 
 
 def test_two_findings_of_one_rule_can_be_told_apart_in_the_terminal() -> None:

@@ -252,7 +252,7 @@ def test_checks_that_failed_make_the_layers_doubtful() -> None:
     assert [row["good"] for row in found["sentences"]] == [True, False, False]
     (told,) = disagreements(found)
     assert told.startswith("repeats of debug: ")
-    assert told.endswith("first at /model.5/cv1/Conv_output_0")
+    assert told.endswith("first difference at /model.5/cv1/Conv_output_0")
 
 
 def test_the_noisiest_layers_come_first() -> None:
