@@ -340,7 +340,7 @@ def test_removing_a_folder_ends_its_run(agent: Agent) -> None:
         time.sleep(0.05)
     agent.files.remove(folder)
     assert processes(mark) == [] and not Path(folder).exists()
-    with pytest.raises(BoardError, match="does not know"):
+    with pytest.raises(BoardError, match="no run"):
         agent.jobs.poll(token)
 
 
@@ -421,7 +421,7 @@ def test_quotas_hold_before_anything_is_pulled(agent: Agent, place: str, tmp_pat
     for name in ("a", "b"):
         (Path(place) / name).write_bytes(bytes(1000))
     agent.files.hash(place)
-    with pytest.raises(BoardError, match="2 files, at most 1"):
+    with pytest.raises(BoardError, match="2 files, limit 1"):
         agent.files.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_files=1))
     with pytest.raises(BoardError, match="2000 bytes, limit 1999"):
         agent.files.fetch(place, ["a", "b"], tmp_path / "got", Quotas(max_bytes=1999))

@@ -68,7 +68,7 @@ def test_a_board_without_the_command_does_nothing() -> None:
     ("argv", "words"),
     [
         (("no-such-program",), "cannot be run"),
-        (("sh", "-c", "echo relay is stuck; exit 3"), "ended with 3: relay is stuck"),
+        (("sh", "-c", "echo relay is stuck; exit 3"), "failed with exit code 3: relay is stuck"),
         (("sleep", "30"), "timed out after 2 s"),
     ],
 )

@@ -41,7 +41,7 @@ def test_another_mount_and_a_missing_folder_are_told(tmp_path: Path) -> None:
     source = tmp_path / "m.bin"
     source.write_bytes(b"x")
     with open_transport(local_board(tmp_path / "home").endpoint) as link:
-        with pytest.raises(BoardError, match="is not what lies in the shared folder") as caught:
+        with pytest.raises(BoardError, match="differs from the shared folder") as caught:
             put(source, (str(tmp_path / "here"), str(tmp_path / "there")), link)
         assert "mount" in caught.value.hint
         with pytest.raises(ConfigError, match="is not a folder on this PC"):

@@ -86,7 +86,7 @@ def test_a_program_that_the_board_lacks_is_named(tmp_path: Path, program: str) -
         (path / name).symlink_to(shutil.which(name) or name)
     with (
         telnet_board(tmp_path / "home", f"export PATH={path}\n", "sh") as board,
-        pytest.raises(BoardError, match=f"the board has no {program}"),
+        pytest.raises(BoardError, match=f"missing on the board: {program}"),
     ):
         open_transport(board.endpoint)
 
