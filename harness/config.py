@@ -45,7 +45,7 @@ def load_file(path: Path, model: type[Model]) -> Model:
         raise ConfigError(f"{path}: cannot be read ({error})", "give a YAML file in UTF-8") from error
     root = compose(text, str(path))
     if root is None:
-        raise ConfigError(f"{path}: empty file", f"add `{next(iter(model.model_fields))}:`")
+        raise ConfigError(f"{path}: empty file", f"begin it with `{next(iter(model.model_fields))}:`")
     _refuse_repeated_keys(path, root)
     _refuse_secrets(path, root)
     try:

@@ -92,7 +92,7 @@ def asked_board(name: str, login: str, **given: Any) -> Board:
     """The board that a command line means, its platform still open (""). Errors: AskedWrongly."""
     address = read_address(login)
     if address is None:
-        raise AskedWrongly(f"{login!r} is not a valid login", f"harness boards add {name} root@192.168.1.10")
+        raise AskedWrongly(f"{login!r}: expected USER@HOST", f"for example harness boards add {name} root@192.168.1.10")
     port = given.get("port") or 0
     if address.port and port and address.port != port:
         raise AskedWrongly(f"{login!r} and --port {port} give two ports", "give one")

@@ -95,7 +95,7 @@ def _of_address(text: str) -> Iterator[Complaint]:
     keys = [f"`address: {read.host}`"]
     keys += [f"`user: {read.user}`"] if read.user else []
     keys += [f"`port: {read.port}`"] if read.port else []
-    yield Complaint("address", f"{text!r} is not only an address", f"write {', '.join(keys)}")
+    yield Complaint("address", f"expected only an address, got {text!r}", f"write {', '.join(keys)}")
 
 
 def _of_soc(platform: str, soc: str) -> Iterator[Complaint]:

@@ -21,7 +21,7 @@ def find_hosts(given: Path | None = None) -> Path | None:
         if named:
             path = Path(named)
             if not path.is_file():
-                what = "is a folder, expected an inventory file" if path.is_dir() else "no such file"
+                what = "expected an inventory file, got a folder" if path.is_dir() else "no such file"
                 raise ConfigError(
                     f"{path}: {what} (from {source})",
                     "create it: harness boards add NAME USER@HOST, or copy hosts.example.yaml",

@@ -77,7 +77,8 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt
     """
     if not platforms.load(board.platform).takes_wheels:
         raise ConfigError(
-            f"board {board.name} is of platform {board.platform}", "only boards with plain ONNX Runtime need it"
+            f"{board.name} needs no preparing (platform {board.platform})",
+            "only boards with plain ONNX Runtime need `harness boards prepare`",
         )
     if not wheels.is_dir():
         raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")

@@ -112,13 +112,19 @@ def _tell_left_out() -> None:
             note(f"warning: {problem}")
 
 
+class _EmptyValue(click.UsageError):
+    """Its help would not help: the shell left nothing of what was typed."""
+
+    hint = "set the variable, or leave the option out"
+
+
 def _refuse_empty(ctx: click.Context, args: list[str]) -> None:
     """An empty argument is a shell variable that was not set: without it another question would be answered."""
     for before, text in zip(["", *args], args, strict=False):
         option = before if text == "" else text[:-1] if text.startswith("--") and text.endswith("=") else None
         if option is not None:
             named = f"{option}: empty value" if option.startswith("-") else "empty argument"
-            raise click.UsageError(f"{named} (unset shell variable?)", ctx)
+            raise _EmptyValue(f"{named} (unset shell variable?)", ctx)
 
 
 def _is_help(error: click.ClickException) -> bool:
@@ -152,7 +158,7 @@ def as_ours(error: click.ClickException, command: str) -> HarnessError:
     proposal = re.search(r"[. ]*(\(Did you mean[^)]*\)|Did you mean [^?]*\?|\(Possible options: [^)]*\))$", text)
     fact = (text[: proposal.start()] if proposal else text).rstrip(".")
     hint = f"{_lower(proposal[1].strip('()'))} See {command} --help" if proposal else f"{command} --help"
-    return AskedWrongly(_lower(fact), hint)
+    return AskedWrongly(_lower(fact), getattr(error, "hint", hint))
 
 
 def _lower(text: str) -> str:

@@ -188,7 +188,7 @@ def _refuse_turned(reference: Reference, dumps: Path) -> None:
 
     if reference.graph is None and (dumps / MANIFEST).is_file() and "runner" in read_manifest(dumps):
         raise InputError(
-            f"{dumps} is a reference folder, given as DUMPS; REFERENCE is none",
+            f"REFERENCE and DUMPS are swapped: {dumps} is a reference folder",
             "swap them: harness compare REFERENCE DUMPS",
         )
 

@@ -97,7 +97,7 @@ def _convert(source: Path, given: ConvertOptions) -> Made:
     from harness.images import pictures as images
 
     if not source.is_file():
-        what = "is a folder, expected a file" if source.is_dir() else "no such file"
+        what = "expected a file, got a folder" if source.is_dir() else "no such file"
         raise InputError(f"{source}: {what}", "give a picture, an array (.npy), a raw tensor (.bin) or a .nv12")
     _refuse_idle(source, given)
     if source.suffix.lower() == ".nv12" and given.form == "nv12":
@@ -148,7 +148,8 @@ def _restrided(source: Path, given: ConvertOptions) -> Made:
     data = source.read_bytes()
     if shape is None or shape[1] % 2 or shape[2] % 2 or len(data) != shape[1] * shape[2] * 3 // 2 or given.size:
         raise InputError(
-            f"{source}: {len(data)} bytes do not match --shape (NV12 to NV12 keeps the size)", "--shape 1,384,640,3"
+            f"{source}: {len(data)} bytes do not match --shape (NV12 to NV12 keeps the size)",
+            "for example --shape 1,384,640,3",
         )
     rows = np.frombuffer(data, np.uint8).reshape(-1, shape[2])
     made = images.aligned(rows, given.align).tobytes()
@@ -180,7 +181,7 @@ def _load_nv12(source: Path, given: ConvertOptions) -> U8:
 
     shape = _shape(given.shape)
     if shape is None:
-        raise InputError(f"{source}: NV12 needs --shape", "--shape 1,384,640,3")
+        raise InputError(f"{source}: NV12 needs --shape", "for example --shape 1,384,640,3")
     return nv12_to_yuv444(source.read_bytes(), shape[1], shape[2])
 
 
@@ -191,7 +192,7 @@ def _shape(text: str) -> tuple[int, int, int, int] | None:
     if len(parts) != 4 or not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**6 for part in parts):
         numbers = [number.lstrip("0") or "1" for number in re.findall("[0-9]{1,6}", text)]
         shown = [*["1"] * (4 - len(numbers)), *numbers] if len(numbers) in (3, 4) else ["1", "384", "640", "3"]
-        raise InputError(f"--shape {text!r}: expected N,H,W,C", f"--shape {','.join(shown)}")
+        raise InputError(f"--shape {text!r}: expected N,H,W,C", f"for example --shape {','.join(shown)}")
     return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3])
 
 
@@ -217,9 +218,9 @@ def _size(text: str) -> tuple[int, int] | None:
         return None
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 16384 for part in parts):
-        numbers = [min(max(int(number), 1), 16384) for number in re.findall("[0-9]{1,9}", text)]
-        sides = (numbers * 2)[:2] if len(numbers) in (1, 2) else [640, 384]
-        raise InputError(f"--size {text!r}: expected WxH, each 1 to 16384", f"--size {sides[0]}x{sides[1]}")
+        numbers = [min(int(number), 16384) for number in re.findall("[0-9]{1,9}", text)]
+        sides = (numbers * 2)[:2] if len(numbers) in (1, 2) and all(numbers) else [640, 384]
+        raise InputError(f"--size {text!r}: expected WxH, each 1 to 16384", f"for example --size {sides[0]}x{sides[1]}")
     return int(parts[0]), int(parts[1])
 
 

@@ -80,17 +80,17 @@ def _read(path: Path) -> Artifact:
     from harness.toolchains import board_readers, read_any
     from harness.toolchains.base import Probe
 
-    refuse_packed(path, "a file that can be read as it is")
+    refuse_packed(path, "an unpacked file")
     of_boards, of_consoles = board_readers()
     artifact = read_any(path, of_boards, of_consoles)
     if artifact is not None:
         return artifact
     probe = Probe(path)
     if path.is_file() and not probe.size_bytes:
-        raise InputError(f"{path}: empty", "copy or create it again")
+        raise InputError(f"{path}: empty file", "copy or create it again")
     what = "a folder" if path.is_dir() else f"{probe.size_bytes} bytes, {'binary' if probe.binary else 'text'}"
     start = clean(probe.text[:60].strip()) if probe.text else probe.head[:8].hex(" ")
-    raise InputError(f"{path}: unrecognised file type ({what}; begins {start!r})", "see harness inspect --kinds")
+    raise InputError(f"{path}: unrecognised file type ({what}; begins with {start!r})", "see harness inspect --kinds")
 
 
 def _plain(artifact: Artifact) -> dict[str, object]:

@@ -36,8 +36,8 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
     free = [name for name in names if name not in named]
     if len(unnamed) > len(free):
         raise InputError(
-            f"{model}: expected {len(names)} input(s) ({', '.join(names)}), got {len(given)}",
-            "give each as --input TENSOR=FILE",
+            f"{model}: {len(given)} input files given, the model takes {len(names)} ({', '.join(names)})",
+            "give one --input TENSOR=FILE per input",
         )
     return {**named, **dict(zip(free, unnamed, strict=False))}
 

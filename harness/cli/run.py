@@ -264,7 +264,7 @@ def _only_resume() -> None:
         name = param.name or ""
         if name not in beside and _is_given(context, name):
             named = param.opts[0] if isinstance(param, click.Option) else "MODEL"
-            raise click.UsageError(f"{named} cannot be used with --resume: the run keeps its own.")
+            raise click.UsageError(f"{named} cannot be used with --resume: a resumed run keeps its settings.")
 
 
 def _refuse_idle(modes: tuple[str, ...]) -> None:
@@ -309,8 +309,8 @@ def _refuse_noise(case: Case) -> None:
     path = Path(case.reference)
     if case.reference and not case.inputs and path.exists() and path.suffix != ".onnx":
         raise InputError(
-            f"{path}: reference tensors belong to one input, and no --input was given",
-            "give the reference's input with --input FILE, or an ONNX as --reference",
+            f"{path}: reference tensors come from one particular input, and no --input was given",
+            "add --input FILE, the input the reference was made from, or give an ONNX as --reference",
         )
 
 
@@ -319,7 +319,7 @@ def _refuse_short_limit(case: Case) -> None:
     if case.time_s >= case.timeout_s and ("profile" in case.modes or not case.modes):
         raise InputError(
             f"--time {case.time_s:g}: longer than the time limit of {case.timeout_s:g} s for each mode",
-            f"--timeout {case.time_s + 120:g}, or set `limits: timeout_s` in hosts.yaml",
+            f"add --timeout {case.time_s + 120:g}, or set `limits: timeout_s` in hosts.yaml",
         )
 
 
@@ -329,7 +329,7 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
     from dataclasses import replace
 
     if faults and not board.emulated:
-        raise InputError(f"{board.name} is a real board: --fault works on emulated boards only")
+        raise InputError(f"{board.name} is a real board: --fault needs an emulated one", "leave out --fault")
     if not board.emulated:
         return board
     from harness.emulator.rooms import room_of_board

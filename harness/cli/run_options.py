@@ -55,7 +55,7 @@ def only_model(models: tuple[Path, ...]) -> Path | None:
     """One run has one model; a word too much is most often the board's name without its --board."""
     if len(models) > 1:
         told = " and ".join(repr(str(model)) for model in models)
-        raise click.UsageError(f"more than one MODEL: {told} (give the board with --board, inputs with --input).")
+        raise click.UsageError(f"more than one MODEL: {told} (the board goes with --board, inputs with --input).")
     return models[0] if models else None
 
 
@@ -102,10 +102,10 @@ def inputs_of(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
     names = [name for name, _ in inputs if name]
     for name, path in inputs:
         if name and names.count(name) > 1:
-            raise InputError(f"--input {name}=...: given {names.count(name)} times", "give one file per input")
+            raise InputError(f"--input {name}=...: given more than once", "give one file per input")
         if not path.is_file():
-            what = "is a folder, not an input file" if path.is_dir() else "no such input file"
-            raise InputError(f"{path}: {what}", "give --input FILE or --input TENSOR=FILE (--reference takes folders)")
+            what = "expected an input file, got a folder" if path.is_dir() else "no such input file"
+            raise InputError(f"{path}: {what}", "check the path; --input takes FILE or TENSOR=FILE")
     return inputs
 
 

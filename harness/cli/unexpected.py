@@ -40,9 +40,9 @@ def _of_system(error: Exception) -> HarnessError | None:
     if error.errno in FULL:
         return HostError(what, "free space there (df -h), or give another folder; no partial file was left")
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return InputError(what, "expected a folder: give another path")
+        return InputError(what, "expected a folder, found a file: give another path")
     if isinstance(error, IsADirectoryError):
-        return InputError(what, "expected a file: give another path")
+        return InputError(what, "expected a file, found a folder: give another path")
     if isinstance(error, _PATHS) or error.errno in _NAMES:
         return InputError(what, "give an existing, accessible path")
     return HostError(what, "the message is from this PC's operating system")

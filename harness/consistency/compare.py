@@ -53,7 +53,7 @@ def compare(reference: Reference, dumps: Sequence[Dump], settings: Settings | No
 
 
 def read_mapping(source: Path | Mapping[str, str] | None) -> dict[str, str]:
-    """Names of a mapping file (`board name: reference name`). Errors: InputError."""
+    """Names of a mapping file (`board tensor: reference tensor`). Errors: InputError."""
     if source is None or isinstance(source, Mapping):
         return dict(source or {})
     try:
@@ -61,7 +61,7 @@ def read_mapping(source: Path | Mapping[str, str] | None) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{source}: not a readable mapping ({error})") from None
     if not isinstance(names, dict) or not all(isinstance(v, str | int) for v in names.values()):
-        raise InputError(f"{source}: expected lines of `board name: reference name`")
+        raise InputError(f"{source}: expected lines of `board tensor: reference tensor`")
     return {str(board): str(wanted) for board, wanted in names.items()}
 
 

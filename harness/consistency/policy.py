@@ -249,7 +249,7 @@ def _path(source: str) -> Path:
         return BUILT_IN / f"{source}.yaml"
     if not Path(source).is_file():
         names = ", ".join(built_in_names())
-        raise ConfigError(f"{source}: no such policy file", f"built in: {names}; see harness policy show")
+        raise ConfigError(f"{source}: no such policy file", f"give a policy file or a built-in name: {names}")
     return Path(source)
 
 

@@ -207,11 +207,11 @@ _STRANGERS = {"no dump", "no reference"}  # all there is to say of a reference a
 
 
 def _nothing(layers: Sequence[Layer]) -> str:
-    """`nothing could be compared: 67 no dump, 66 no reference`, the most frequent reason first."""
+    """`no layer could be compared: 67 no dump, 66 no reference`, the most frequent reason first."""
     counts = Counter(layer.reason.replace("_", " ") for layer in layers)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
     foreign = "; no common names: the reference may be of another model" if set(counts) == _STRANGERS else ""
-    return f"nothing comparable: {reasons or 'no tensors'}{foreign}"
+    return f"no layer could be compared: {reasons or 'no tensors'}{foreign}"
 
 
 def _blame(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:

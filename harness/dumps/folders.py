@@ -55,10 +55,10 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     if (path / MANIFEST).is_file():
         return _from_manifest(path)
     if (path / "run.json").is_file():
-        raise InputError(f"{path}: is a run folder, expected a folder of dumps", f"give {path / 'debug'}")
+        raise InputError(f"{path}: expected a folder of dumps, got a run folder", f"give {path / 'debug'}")
     inner = next(path.rglob("run.json"), None)
     if inner is not None:
-        raise InputError(f"{path}: is a folder of runs, expected a folder of dumps", f"give {inner.parent / 'debug'}")
+        raise InputError(f"{path}: expected a folder of dumps, got a folder of runs", f"give {inner.parent / 'debug'}")
     files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())
     named = _by_platform(path, platform)
     known = {_real(dump.path) for dump in named}

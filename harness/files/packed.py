@@ -76,7 +76,7 @@ def refuse_packed(path: Path, wanted: str) -> None:
     """`wanted` says what the file should be, for example "a compiled model". Errors: InputError for a packed file."""
     how = packing(path)
     if how is not None:
-        raise InputError(f"{path}: is {how.name}, not {wanted}", f"unpack it first: {unpack_command(path, how)}")
+        raise InputError(f"{path}: expected {wanted}, got {how.name}", f"unpack it first: {unpack_command(path, how)}")
 
 
 def refuse_packed_files(folder: Path, files: Iterable[Path], wanted: str) -> None:
@@ -86,6 +86,6 @@ def refuse_packed_files(folder: Path, files: Iterable[Path], wanted: str) -> Non
         first, how = packed[0]
         more = f" and {len(packed) - 1} more" if len(packed) > 1 else ""
         raise InputError(
-            f"{folder}: {first.relative_to(folder)}{more}: is {how.name}, not {wanted}",
+            f"{folder}: {first.relative_to(folder)}{more}: expected {wanted}, got {how.name}",
             f"unpack first: {unpack_command(first, how)}",
         )

@@ -17,7 +17,10 @@ def compose(text: str, name: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(f"{name}{line}: not valid YAML: {error.problem or error.context}") from error
+        raise ConfigError(
+            f"{name}{line}: not valid YAML: {error.problem or error.context}",
+            "check brackets, quotes and indentation there and above",
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: not valid YAML: {error}", "give a text file in UTF-8") from error
     except RecursionError as error:

@@ -63,11 +63,13 @@ class Reference:
 def refuse_no_reference(path: Path, what: str = "reference") -> None:
     """What a look at the path alone tells to be none; nothing is read. Errors: InputError with what to give or type."""
     if not path.exists():
-        raise InputError(f"{path}: no such {what}", "give a folder, an .npz or an ONNX on this PC")
+        raise InputError(
+            f"{path}: no such {what}", "check the path: a reference folder, an .npz or an ONNX file on this PC"
+        )
     refuse_packed(path, f"a {what}")
     if path.is_file() and path.suffix not in (".onnx", ".npz"):
         raise InputError(
-            f"{path}: not a {what}: neither .onnx nor .npz",
+            f"{path}: not a {what} (neither .onnx nor .npz)",
             "give the model's ONNX, a reference folder, or an .npz of its tensors",
         )
     if path.is_dir() and not any(path.iterdir()):

@@ -65,7 +65,7 @@ def _shape_given(value: Array | None) -> str:
 def _input_hint(expected: Sequence[TensorSpec]) -> str:
     if any(n < 0 for spec in expected for n in spec.shape):
         return "for a dynamic size (?), give an .npy of the wanted shape"
-    return " ".join(f"--input {spec.name}=FILE" for spec in expected)
+    return "give " + " ".join(f"--input {spec.name}=FILE" for spec in expected)
 
 
 def read_inputs(model: Path, given: Mapping[str, Path]) -> dict[str, Array]:

@@ -43,7 +43,7 @@ def load_model(path: Path) -> onnx.ModelProto:
     Errors: InputError for a file that is no ONNX, or whose weights lie outside of its folder.
     """
     if not path.is_file():
-        what = "is a folder, expected an ONNX model" if path.is_dir() else "no such file"
+        what = "expected an ONNX model, got a folder" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}", "give the path of an ONNX model")
     refuse_packed(path, "an ONNX model")
     try:

@@ -342,7 +342,7 @@ def open_reference(
     refuse_no_reference(path)
     if path.suffix == ".onnx" and path.is_file():
         if inputs is None and feeds is None:
-            raise InputError(f"{path}: a reference ONNX needs inputs", "add --input TENSOR=FILE")
+            raise InputError(f"{path}: an ONNX as reference is run here and needs its input", "add --input TENSOR=FILE")
         feed = inputs if inputs is not None else _ask(path, feeds)
         return run_reference(path, feed, scratch or manifest.scratch_folder(), runtime=runtime)
     reference = read_reference(path, platform)

@@ -121,7 +121,7 @@ def _interpreter(python: str) -> str:
     resolved = shutil.which(python)
     if resolved is None:
         what = "not an executable file" if path.exists() else "no such interpreter"
-        raise InputError(f"{python}: {what}", "give a python3 with the vendor's runtime")
+        raise InputError(f"{python}: {what}", "give the path of a python3 that has the vendor's runtime")
     return str(Path(resolved).absolute())
 
 

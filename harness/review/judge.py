@@ -57,15 +57,18 @@ def check_before(case: Case) -> Case:
     if case.graph:
         read_graph(Path(case.graph))
     if case.mapping and not Path(case.mapping).is_file():
-        what = "is a folder, expected a mapping file" if Path(case.mapping).is_dir() else "no such file"
-        raise InputError(f"{case.mapping}: {what}", "--map takes a YAML file of lines `board name: reference name`")
+        what = "expected a mapping file, got a folder" if Path(case.mapping).is_dir() else "no such file"
+        raise InputError(f"{case.mapping}: {what}", "--map takes a YAML file of lines `board tensor: reference tensor`")
     load_policy(case.policy)
     for path in case.build:
         if not path.exists():
             raise InputError(f"{path}: no such file (from --build)", "give a toolchain log or table")
     for path, artifact in ((path, read_any(path)) for path in case.build):
         if artifact is None:
-            raise InputError(f"{path}: unrecognised file type (from --build)", f"see harness inspect {path}")
+            raise InputError(
+                f"{path}: unrecognised file type (from --build)",
+                "give the toolchain's log or tables; harness inspect --kinds lists the file types",
+            )
         if not (artifact.nodes or artifact.estimates or artifact.similarities or artifact.messages):
             raise InputError(f"{path}: {artifact.title}: has no build data", "give the toolchain's log or tables")
     return case

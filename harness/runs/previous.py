@@ -43,7 +43,10 @@ def find_previous(path: Path) -> Path:
     inside = sorted(path.rglob("run.json"), key=lambda file: (file.parent.name, str(file))) if path.is_dir() else []
     found = next((file for file in reversed(inside) if _is_judged(file)), None)
     if found is None:
-        raise InputError(f"{path}: no complete run found", "give a run folder, or the folder of a case")
+        raise InputError(
+            f"{path}: no complete run found",
+            "give the folder of a complete run, or a folder that holds one, for example runs/CASE",
+        )
     return found.absolute()
 
 

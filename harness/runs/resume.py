@@ -66,7 +66,10 @@ def load(folder: Path) -> Resume:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run folder", "give the folder that the interrupted run printed")
     if not path.is_file():
-        raise InputError(f"{folder}: nothing to resume (no {FILE})", "complete runs have none; start a new run")
+        raise InputError(
+            f"{folder}: nothing to resume (no {FILE})",
+            "give the folder of an interrupted run; a complete run has nothing to resume",
+        )
     try:
         read = from_json(Resume, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:

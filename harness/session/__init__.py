@@ -179,7 +179,7 @@ class Interrupted(CouldNotMeasure):
 
 def _check_case(platform: Platform, board: Board, case: Case) -> None:
     if not case.model.is_file():
-        what = "is a folder, expected a model file" if case.model.is_dir() else "no such file"
+        what = "expected a model file, got a folder" if case.model.is_dir() else "no such file"
         raise InputError(f"{case.model}: {what}", "give the compiled model, for example model.bin")
     refuse_packed(case.model, "a model")
     for mode in case.modes:

@@ -47,7 +47,7 @@ def plan_inputs(
         return tuple(_noise(fact, scratch) for fact in facts)
     for _, path in given:
         if not path.is_file():
-            raise InputError(f"{path}: no such input file", "--input FILE or --input TENSOR=FILE")
+            raise InputError(f"{path}: no such input file", "check the path; --input takes FILE or TENSOR=FILE")
     given = _planes(given, facts, scratch)
     ordered = _by_name(given, facts) if any(name for name, _ in given) else _by_order(given, facts)
     return tuple(

@@ -97,7 +97,7 @@ def test_a_name_that_is_taken_is_answered_with_what_to_type(tmp_path: Path) -> N
     ("argv", "said"),
     [
         (["a b", "root@h"], "invalid board name"),
-        (["b", "root@h:22x"], "is not a valid login"),
+        (["b", "root@h:22x"], "expected USER@HOST"),
         (["b", "root@h:22", "--port", "23"], "give two ports"),
         (["b", "root@h", "--hosts", "gone/hosts.yaml"], "no such folder"),
         (["b", "root@h", "--platform", "x5"], "hbdnn"),

@@ -29,11 +29,11 @@ def refused(tmp_path: Path, text: str) -> str:
 @pytest.mark.parametrize(
     ("fields", "line", "said", "hint"),
     [
-        ("address: 10.0.0.1:2222", 4, "not only an address", "write `address: 10.0.0.1`, `port: 2222`"),
-        ("address: root@x5", 4, "not only an address", "write `address: x5`, `user: root`"),
-        ("address: root@x5:22", 4, "not only an address", "`address: x5`, `user: root`, `port: 22`"),
-        ("address: ssh://root@x5", 4, "not only an address", "`address: x5`, `user: root`"),
-        ("address: '[fe80::1]:22'", 4, "not only an address", "`address: fe80::1`, `port: 22`"),
+        ("address: 10.0.0.1:2222", 4, "expected only an address", "write `address: 10.0.0.1`, `port: 2222`"),
+        ("address: root@x5", 4, "expected only an address", "write `address: x5`, `user: root`"),
+        ("address: root@x5:22", 4, "expected only an address", "`address: x5`, `user: root`, `port: 22`"),
+        ("address: ssh://root@x5", 4, "expected only an address", "`address: x5`, `user: root`"),
+        ("address: '[fe80::1]:22'", 4, "expected only an address", "`address: fe80::1`, `port: 22`"),
         ("address: the board", 4, "invalid address", "`address: 192.168.1.10`"),
         ('address: h\n    port: "2222"', 5, "expected a whole number, got text: '2222'", "`port: 2222`"),
         ("address: h\n    port: 22.0", 5, "expected a whole number", ""),

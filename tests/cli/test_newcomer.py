@@ -86,7 +86,7 @@ def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
         (["run", "m.bin", "--board", "emu-x5", "--timeout", "nan"], "finite"),
         (["run", "m.bin", "--board", "emu-x5", "--mode", ","], "empty mode name"),
         (["run", "m.bin", "--board", "emu-x5", "--input", "gone.bin"], "no such input file"),
-        (["run", "m.bin", "--board", "emu-x5", "--input", "."], "is a folder, not an input file"),
+        (["run", "m.bin", "--board", "emu-x5", "--input", "."], "expected an input file, got a folder"),
         (["run", "--resume", "runs/x", "--mode", "release"], "cannot be used with --resume"),
         (["run", "m.bin", "--board", "emu-x5", "--mode", "profile", "--repeat", "3"], "has neither"),
         (["run", "m.bin", "--board", "emu-x5", "--float", "f.onnx"], "needs --reference"),
@@ -127,7 +127,7 @@ def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:
         (["rnu"], "no such command 'rnu'", "did you mean 'run'? See harness --help"),
         (["boards", "lst"], "no such command 'lst'", "did you mean 'list'? See harness boards --help"),
         (["compare", "a", "b", "--csv"], "cannot be used together", "harness compare --help"),
-        (["compare", "a", "b", "--map", ""], "--map: empty value", "harness --help"),
+        (["compare", "a", "b", "--map", ""], "--map: empty value", "set the variable, or leave the option out"),
         (["report", "gone"], "no run.json found", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z"),
     ],
 )

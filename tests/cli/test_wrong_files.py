@@ -121,7 +121,7 @@ def test_a_folder_where_a_file_is_wanted(tmp_path: Path) -> None:
         ["run", tmp_path / "m.bin", "--board", "emu-x5", "--graph", tmp_path],
     ):
         done = harness(*argv)
-        assert done.exit_code == 2 and "is a folder, expected an ONNX model" in done.stderr, (argv, done.stderr)
+        assert done.exit_code == 2 and "expected an ONNX model, got a folder" in done.stderr, (argv, done.stderr)
 
 
 # --------------------------------------------------------------------------- arrays and pictures as inputs

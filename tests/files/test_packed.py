@@ -111,7 +111,7 @@ def test_a_folder_of_packed_dumps_says_so(tmp_path: Path) -> None:
     gz(tmp_path / "layer2.bin.gz")
     done = harness("compare", tmp_path, tmp_path)
     assert done.exit_code == 2
-    assert "layer1.bin.gz and 1 more: is a gzip file, not a dump" in done.stderr and "gunzip -k" in done.stderr
+    assert "layer1.bin.gz and 1 more: expected a dump, got a gzip file" in done.stderr and "gunzip -k" in done.stderr
 
 
 def test_arrays_in_an_npz_and_plain_files_are_not_packed(tmp_path: Path) -> None:

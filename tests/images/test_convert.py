@@ -176,10 +176,10 @@ def test_an_array_of_pixels_is_read_whatever_it_is_called(tmp_path: Path, shape:
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.zeros((4, 6, 3), np.float32), "is float32 4x6x3, expected u8 pixels"),
-        (np.zeros((2, 4, 6, 3), np.uint8), "is uint8 2x4x6x3, not one picture"),
+        (np.zeros((4, 6, 3), np.float32), "expected u8 pixels, got float32 (shape 4x6x3)"),
+        (np.zeros((2, 4, 6, 3), np.uint8), "expected one picture, got uint8 (shape 2x4x6x3)"),
         (np.zeros((0, 6, 3), np.uint8), ""),
-        (np.zeros((), np.uint8), "not one picture"),
+        (np.zeros((), np.uint8), "expected one picture"),
     ],
 )
 def test_an_array_that_is_no_picture_is_named(tmp_path: Path, array: np.ndarray, said: str) -> None:

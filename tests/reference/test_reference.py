@@ -107,7 +107,7 @@ def test_an_onnx_without_inputs_says_what_to_add(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({}, ["'x': expected f32 1x4", "given nothing"]),
+        ({}, ["'x': expected f32 1x4", "got nothing"]),
         ({"x": np.zeros((1, 5), np.float32)}, ["f32 1x4", "f32 1x5 (20 bytes)"]),
         ({"x": np.zeros((1, 4), np.float64)}, ["f32 1x4", "f64 1x4"]),
         ({"x": np.zeros((1, 4), np.float32), "z": np.zeros(1)}, ["'z': no such input"]),

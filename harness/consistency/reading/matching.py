@@ -114,8 +114,8 @@ def _check_mapping(mapping: Mapping[str, str], reference: Reference) -> None:
         if wanted not in reference.tensors:
             near = get_close_matches(wanted, reference.tensors, n=1)
             raise InputError(
-                f"mapping: {board!r} is mapped to {wanted!r}, which is not in the reference",
-                f"did you mean {near[0]!r}?" if near else "harness compare --json lists the names",
+                f"--map: board tensor {board!r} is mapped to {wanted!r}, which is not a tensor of the reference",
+                f"did you mean {near[0]!r}?" if near else "harness compare --json without --map lists the names",
             )
 
 

@@ -88,8 +88,9 @@ def _check_forced(network: Network, options: BuildOptions) -> None:
     names = [node.name for node in network.nodes]
     for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_accelerator)):
         for name in (name for name in given if name not in names):
-            near = get_close_matches(name, names, n=1) or names[:3]
-            told = f"did you mean {near[0]!r}?" if len(near) == 1 else f"known: {', '.join(near)}, ..."
+            near = get_close_matches(name, names, n=1)
+            some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            told = f"did you mean {near[0]!r}?" if near else f"known: {some}"
             raise InputError(f"{option} {name!r}: no such node", told)
     for name in set(options.on_cpu) & set(options.on_accelerator):
         raise InputError(f"{name!r} is in both --on-cpu and --on-bpu", "give it with one of them")

@@ -181,7 +181,7 @@ def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:
 def _check_target(fault: Fault, kind: Kind, targets: Sequence[str] | None) -> None:
     if not fault.target and kind.where != "tool":
         raise AskedWrongly(
-            f"fault {fault.text!r}: target missing", f"use {kind.name}@NAME, where NAME is an {kind.where}"
+            f"fault {fault.text!r}: target missing", f"use {kind.name}@NAME, where NAME is the name of the {kind.where}"
         )
     if fault.target and targets is not None and fault.target not in targets:
         what = {"op": "op or tensor", "tool": "subcommand", "step": "step or op"}.get(kind.where, "input")

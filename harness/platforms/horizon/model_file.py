@@ -33,7 +33,7 @@ def check_model(path: Path, board: BoardIdentity, suffix: str, compiler: str) ->
     if board.emulated is not None:
         raise InputError(
             f"{path}: {board.name} is an emulated board, which runs only models built with harness emulator build",
-            f"harness emulator build model.onnx --soc {board.soc} -o model{suffix}",
+            f"harness emulator build MODEL.onnx --soc {board.soc} -o model{suffix}",
         )
 
 
@@ -44,17 +44,17 @@ def _head(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"{path}: the model cannot be read ({error.strerror})") from None
     if not head:
-        raise InputError(f"{path}: the model file is empty", "build or copy it again")
+        raise InputError(f"{path}: empty file", "build or copy it again")
     return head
 
 
 def _refuse_foreign(path: Path, head: bytes, board: BoardIdentity, compiler: str) -> None:
     if _looks_like_onnx(path, head):
         how = f"harness emulator build {path.name} --soc {board.soc} -o model.bin" if board.emulated else compiler
-        raise InputError(f"{path}: is an ONNX; {board.name} needs a compiled model", how)
+        raise InputError(f"{path}: expected a compiled model for {board.name}, got an ONNX model", how)
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            raise InputError(f"{path}: {what}, not a compiled model", f"build one with {compiler}")
+            raise InputError(f"{path}: expected a compiled model, got {what}", f"build one with {compiler}")
 
 
 def _looks_like_onnx(path: Path, head: bytes) -> bool:
@@ -70,7 +70,7 @@ def _check_emulated(path: Path, board: BoardIdentity) -> None:
     if chip is None or not marches or marches == {chip.march}:
         return
     raise InputError(
-        f"{path}: built for {', '.join(sorted(marches))}, {board.name} is {chip.name} ({chip.march})",
+        f"{path}: built for {', '.join(sorted(marches))}, but {board.name} ({chip.name}) needs {chip.march}",
         f"harness emulator build MODEL.onnx --soc {chip.name} -o {path.name}",
     )
 

@@ -96,7 +96,10 @@ def core(options: Mapping[str, object], chip: Chip | None, several: bool) -> str
     highest = max(int(item) for item in text.split(","))
     if cores is not None and highest > cores:
         has = "one BPU core" if cores == 1 else f"{cores} BPU cores"
-        raise InputError(f"option core={text}: {chip.name if chip else ''} has {has}", f"give 0 (any) to {cores}")
+        raise InputError(
+            f"option core={text}: {chip.name if chip else ''} has {has}",
+            f"give 0 (any core) or {'1' if cores == 1 else f'1 to {cores}'}",
+        )
     if len(set(text.split(","))) < len(text.split(",")):
         raise InputError(f"option core={text}: duplicate core")
     if "," in text and "0" in text.split(","):

@@ -74,7 +74,7 @@ class Magik(Platform):
         if board.emulated is not None and not played:
             raise InputError(
                 f"{path}: not a model for an emulated board, and {board.name} is one",
-                f"harness emulator build model.onnx --soc {board.soc} -o {path.name}",
+                f"harness emulator build MODEL.onnx --soc {board.soc} -o {path.name}",
             )
         if board.emulated is None and played:
             raise InputError(f"{path}: a model for emulated boards only", "use --board emu-t40")
@@ -248,7 +248,7 @@ def _check_generation(path: Path, board: BoardIdentity) -> None:
     generation = magik_options.GENERATIONS.get(board.soc, "")
     if built and generation and built != {generation.lower()}:
         raise InputError(
-            f"{path}: built for {', '.join(sorted(built))}, {board.name} is {board.soc} ({generation.lower()})",
+            f"{path}: built for {', '.join(sorted(built))}, but {board.name} ({board.soc}) needs {generation.lower()}",
             f"harness emulator build MODEL.onnx --soc {board.soc} -o {path.name}",
         )
 

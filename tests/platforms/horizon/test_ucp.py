@@ -175,7 +175,7 @@ def test_the_placeholder_template_gives_nothing_and_says_what_is_broken(tmp_path
     (tmp_path / "profiler.csv").write_text(captured("j6_profiler_csv_TEMPLATE_placeholders.csv"))
     assert UCP.read_ops(tmp_path, "") == ()
     latency = UCP.read_latency(tmp_path, perf_console())
-    assert latency is not None and sum("broken" in p for p in latency.problems) == 2
+    assert latency is not None and sum("damaged" in p for p in latency.problems) == 2
 
 
 def test_profiler_csv_of_another_run_is_noticed(tmp_path: Path) -> None:
