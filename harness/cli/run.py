@@ -354,7 +354,7 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
 def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, Run]:
     from harness import platforms
     from harness.review import judge
-    from harness.review.expectation import Expectation
+    from harness.review.case_reference import Expectation
     from harness.session import Interrupted
 
     case = judge.check_before(case)

@@ -41,7 +41,7 @@ from harness.reference.beside import check_runtime
 from harness.reference.folder import refuse_no_reference
 from harness.reference.graph import read_graph
 from harness.review import identity
-from harness.review.expectation import Expectation
+from harness.review.case_reference import Expectation
 from harness.review.identity import command_of
 from harness.review.verdict import not_measured, verdict
 from harness.runs import folder as store

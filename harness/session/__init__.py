@@ -23,7 +23,7 @@ from harness.files.packed import refuse_packed
 from harness.platforms.base import Platform
 from harness.records import Board, Case, TypedCommand
 from harness.review import identity
-from harness.review.expectation import Expectation
+from harness.review.case_reference import Expectation
 from harness.runs import folder as store
 from harness.runs.resume import Resume
 from harness.runs.resume import load as load_resume

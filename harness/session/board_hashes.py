@@ -24,7 +24,7 @@ from harness.errors import AgentError, BoardError, InputError
 from harness.files.safe import write_file
 from harness.names import stored_name
 from harness.records import ModelInfo, TensorSpec
-from harness.review.expectation import Expectation
+from harness.review.case_reference import Expectation
 from harness.transports.base import CommandTimeout
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.agent import LOG_LIMIT_BYTES, Agent, FileFacts, Quotas, RunState
 from harness.errors import ToolError
 from harness.records import Invocation, Limits
-from harness.review.expectation import Expectation
+from harness.review.case_reference import Expectation
 from harness.session import board_hashes, repeats
 from harness.session import record as run_record
 from harness.session.progress import RunProgress

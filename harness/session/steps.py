@@ -14,7 +14,7 @@ from harness.errors import BoardError, HarnessError, LinkError, ToolError
 from harness.platforms.base import Platform
 from harness.records import Board, Job, ModelInfo
 from harness.records.codec import to_json
-from harness.review.expectation import Expectation
+from harness.review.case_reference import Expectation
 from harness.session import unchanged
 from harness.session.board_hashes import Hashing
 from harness.session.job import check_name

@@ -14,7 +14,7 @@ from harness.platforms.base import Platform
 from harness.records import Board, BoardIdentity, Case, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
 from harness.report import write_report
 from harness.review import judge
-from harness.review.expectation import Expectation
+from harness.review.case_reference import Expectation
 from harness.session import run_case
 
 

@@ -28,7 +28,7 @@ from harness.emulator.servers import jail
 from harness.platforms import load
 from harness.records import Case, Emulated
 from harness.records.boards import SERVED
-from harness.review.expectation import Expectation
+from harness.review.case_reference import Expectation
 from harness.session import run_case
 from tests.support.emulator_kit import branched_model, save
 from tests.support.kept import kept_folder

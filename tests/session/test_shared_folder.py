@@ -13,7 +13,7 @@ from harness.emulator.magik import board as venus_board
 from harness.emulator.servers import jail
 from harness.errors import BoardError, ConfigError
 from harness.records import Case
-from harness.review.expectation import Expectation
+from harness.review.case_reference import Expectation
 from harness.session import run_case
 from harness.session.shared_folder import put
 from harness.transports import open_transport
