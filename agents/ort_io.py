@@ -83,10 +83,10 @@ def banner(numpy, ort):
 # ------------------------------------------------------------------ sessions
 
 
-def provider_names(ort, asked):
+def provider_names(ort, wanted):
     known = {name.lower(): name for name in ort.get_available_providers()}
     names = []
-    for word in asked.split(","):
+    for word in wanted.split(","):
         name = known.get(word.lower()) or known.get(word.lower() + "executionprovider")
         if name is None:
             have = ", ".join(n.replace("ExecutionProvider", "") for n in known.values())

@@ -116,8 +116,8 @@ def run_debug(run):
     more = {"observer": observer, "batches": len(batches.outputs), "dump": run.args.dump}
     sink.close("debug", settings=run.settings(), **more)
     emit("observer", observer)
-    told = {"files": len(sink.rows), "skipped": len(sink.skipped), "batches": len(batches.outputs)}
-    return dict(told, peak_bytes=peak_rss_bytes())
+    counts = {"files": len(sink.rows), "skipped": len(sink.skipped), "batches": len(batches.outputs)}
+    return dict(counts, peak_bytes=peak_rss_bytes())
 
 
 class Batches:
@@ -262,15 +262,15 @@ def read_trace(path, warmup):
 
 
 def add_event(ops, event):
-    facts, took = event.get("args", {}), float(event["dur"])
+    facts, duration_us = event.get("args", {}), float(event["dur"])
     name, kind = event["name"][: -len("_kernel_time")], facts.get("op_name", "")
     key = (name, facts.get("node_index"), kind)
     fresh = {"name": name, "kind": kind, "provider": facts.get("provider", ""), "index": len(ops)}
-    fresh.update(count=0, total_us=0.0, min_us=took, max_us=took)
+    fresh.update(count=0, total_us=0.0, min_us=duration_us, max_us=duration_us)
     row = ops.setdefault(key, fresh)
     row["count"] += 1
-    row["total_us"] += took
-    row["min_us"], row["max_us"] = min(row["min_us"], took), max(row["max_us"], took)
+    row["total_us"] += duration_us
+    row["min_us"], row["max_us"] = min(row["min_us"], duration_us), max(row["max_us"], duration_us)
     for source, target in (("output_size", "output_bytes"), ("parameter_size", "parameter_bytes")):
         if str(facts.get(source, "")).isdigit():
             row[target] = int(facts[source])

@@ -23,10 +23,10 @@ ESCAPE = re.compile(rb"\\0([0-3][0-7]{2})")
 def main():
     for index, line in enumerate(sys.stdin.buffer):
         try:
-            told = digest_of(line.rstrip(b"\n"))
+            digest = digest_of(line.rstrip(b"\n"))
         except (OSError, ValueError, MemoryError):
             continue
-        sys.stdout.write(f"valid={index} {told}\n")
+        sys.stdout.write(f"valid={index} {digest}\n")
         sys.stdout.flush()
 
 

@@ -179,9 +179,9 @@ FILES = (  # (dtype, shape, aligned shape, layout): 8 GB of dumps with the refer
 def peak_memory(files: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="harness-compare-") as folder:
         command = [sys.executable, __file__, "--compare-folder", folder, "--files", str(files)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, Any] = json.loads(result.stdout)
+    return figures
 
 
 def compare_folder(folder: Path, files: int) -> None:
@@ -223,9 +223,9 @@ def _peak_kb() -> int:
 TARGETS = {"vs_polygraphy": 40.0, "vs_stream": 0.7, "vs_memcmp": 0.6, "peak_mb": 300.0}
 
 
-def table(found: dict[str, Any]) -> str:
+def table(figures: dict[str, Any]) -> str:
     lines = []
-    for key, value in found.items():
+    for key, value in figures.items():
         target = TARGETS.get(key)
         sign = "<" if key == "peak_mb" else ">="
         shown = f"{value:12.2f}" if isinstance(value, float) else f"{value!s:>12}"
@@ -244,14 +244,14 @@ def main() -> None:
         compare_folder(options.compare_folder, options.files)
         return
     rounds, size = (3, 80 * MB) if options.quick else (15, 200 * MB)
-    found: dict[str, Any] = {"threads": blocks.WORKERS}
-    found |= against_polygraphy(min(rounds, 3))
-    found |= against_stream(rounds, size)
-    found |= against_memcmp(4 * rounds, size)  # a look takes 10 ms
-    found |= peak_memory(1 if options.quick else len(FILES))
-    print(table(found))
+    figures: dict[str, Any] = {"threads": blocks.WORKERS}
+    figures |= against_polygraphy(min(rounds, 3))
+    figures |= against_stream(rounds, size)
+    figures |= against_memcmp(4 * rounds, size)  # a look takes 10 ms
+    figures |= peak_memory(1 if options.quick else len(FILES))
+    print(table(figures))
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ def plain_python(folder: Path) -> list[str] | None:
     if qemu is None or os.uname().machine != "x86_64":
         return None
     (folder / "proc").mkdir(parents=True, exist_ok=True)
-    told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    (folder / "proc/cpuinfo").write_text(HIDDEN.sub("", told))
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    (folder / "proc/cpuinfo").write_text(HIDDEN.sub("", cpuinfo))
     return [qemu, "-cpu", "max", "-L", str(folder), str(Path(sys.executable).resolve())]
 
 
@@ -52,9 +52,9 @@ def make_reference(python: list[str], model: Path, data: Path, out: Path, level:
     paths = [str(root), *(p for p in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")} if p)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     argv = [*python, "-c", MAKE, str(model), str(data), str(out), level]
-    done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr[-2000:])
+    result = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
+    if result.returncode != 0:
+        raise RuntimeError(result.stderr[-2000:])
 
 
 def no_vnni_report(folder: Path, kinds: tuple[str, ...] = ("tfu", "mixu")) -> dict[str, Any]:
@@ -77,13 +77,13 @@ def _one(python: list[str], folder: Path, kind: str, reduce_range: bool) -> dict
     networks.make_inputs(proto, 1)[0].tofile(folder / "input.bin")
     make_reference(python, model, folder / "input.bin", folder / "reference", "all")
     reference = open_reference(folder / "reference")
-    doubts = doubtful_ops(reference)
+    unstable = doubtful_ops(reference)
     return {
         "vnni": reference.provenance["runner"]["vnni"],
         "rules": sorted({finding.rule for finding in check(reference)}),
-        "wrong_ops": dict(Counter(doubt.op_kind for doubt in doubts)),
-        "max_step": max((doubt.max_step or 0.0 for doubt in doubts), default=0.0),
-        "only_sums": all(doubt.op_kind in SUMS for doubt in doubts),
+        "wrong_ops": dict(Counter(unstable_op.op_kind for unstable_op in unstable)),
+        "max_step": max((unstable_op.max_step or 0.0 for unstable_op in unstable), default=0.0),
+        "only_sums": all(unstable_op.op_kind in SUMS for unstable_op in unstable),
     }
 
 

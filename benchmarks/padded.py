@@ -41,8 +41,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="harness-padded-") as name:
         figures = {layout: measure(Path(name), layout, given.mb, given.rounds) for layout in LAYOUTS}
-    for layout, told in figures.items():
-        print(f"{layout:<24} {told['valid_MB_per_s']:7.0f} MB/s   md5sum {told['md5sum_MB_per_s']:7.0f} MB/s")
+    for layout, row in figures.items():
+        print(f"{layout:<24} {row['valid_MB_per_s']:7.0f} MB/s   md5sum {row['md5sum_MB_per_s']:7.0f} MB/s")
     if given.json:
         print(json.dumps(figures))
 
@@ -52,9 +52,9 @@ def measure(folder: Path, layout: str, size_mb: int, rounds: int) -> dict[str, f
     one = storage(TensorSpec(layout, dtype, shape, "NHWC", aligned_shape=aligned)).size_bytes
     count = max(1, size_mb * 1_000_000 // one)
     spec = TensorSpec(layout, dtype, (count, *shape[1:]), "NHWC", aligned_shape=(count, *aligned[1:]))
-    told = placed_rows(spec)
-    assert told is not None
-    job = Padded(layout, storage(spec).size_bytes, *told)
+    placed = placed_rows(spec)
+    assert placed is not None
+    job = Padded(layout, storage(spec).size_bytes, *placed)
     (folder / layout).write_bytes(bytes(range(256)) * (job.size_bytes // 256) + bytes(job.size_bytes % 256))
     ours = [
         cpu_seconds(folder, [sys.executable, "-I", "-S", str(asset(SCRIPT))], job.line.encode()) for _ in range(rounds)
@@ -68,9 +68,9 @@ def measure(folder: Path, layout: str, size_mb: int, rounds: int) -> dict[str, f
 
 def cpu_seconds(folder: Path, argv: Sequence[str], stdin: bytes) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(argv, cwd=folder, input=stdin, capture_output=True, check=True)
+    result = subprocess.run(argv, cwd=folder, input=stdin, capture_output=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.stdout
+    assert result.stdout
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 

@@ -202,17 +202,17 @@ def _before_and_after(dumped: Path, tensor: LogicalTensor) -> tuple[NDArray[Any]
 
 
 def _count_planted(
-    found: Comparison, tensor: LogicalTensor, kind: str, share: float, network: Network, tally: Tally
+    comparison: Comparison, tensor: LogicalTensor, kind: str, share: float, network: Network, tally: Tally
 ) -> None:
-    blamed = [origin.op for origin in found.origins if origin.certain]
-    others = [origin.op for origin in found.origins if origin.op != tensor.op]
+    blamed = [origin.op for origin in comparison.origins if origin.certain]
+    others = [origin.op for origin in comparison.origins if origin.op != tensor.op]
     tally.planted += 1
     tally.planted_kinds[kind] += 1
     tally.found_at_op += tensor.op in blamed and not others
     tally.blamed_elsewhere += len(others)
     if tensor.op not in blamed or others:
-        told = {"network": network.kind, "op": tensor.op, "fault": kind, "share": share}
-        tally.missed.append(told | {"blamed": blamed, "verdict": found.verdict.word})
+        row = {"network": network.kind, "op": tensor.op, "fault": kind, "share": share}
+        tally.missed.append(row | {"blamed": blamed, "verdict": comparison.verdict.word})
 
 
 def resize_ties(folder: Path, python: Sequence[str]) -> dict[str, Any]:
@@ -226,13 +226,13 @@ def resize_ties(folder: Path, python: Sequence[str]) -> dict[str, Any]:
     with board(python) as arm:
         dumped = arm.debug(model, folder / "input.bin", folder / "off", "disable")
     dumps = PLATFORM.read_dumps(dumped, "", ModelInfo(""))
-    found = compare(reference, dumps, Settings(storages=PLATFORM.storages, platform=PLATFORM.name))
-    first = next((row for row in found.layers if row.verdict not in ("exact", "not_compared")), None)
+    comparison = compare(reference, dumps, Settings(storages=PLATFORM.storages, platform=PLATFORM.name))
+    first = next((row for row in comparison.layers if row.verdict not in ("exact", "not_compared")), None)
     if first is None or first.metrics is None:
         return {"first_difference": ""}
     share = first.metrics.mismatch_share
     return {"first_difference": first.op_kind, "max_step": first.metrics.max_step, "share": share,
-            "verdict": found.verdict.word}  # fmt: skip
+            "verdict": comparison.verdict.word}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

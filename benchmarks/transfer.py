@@ -104,8 +104,8 @@ def ssh_tar(served: Served, source: str, target: Path) -> None:
 
 
 def scp(served: Served, source: str, target: str) -> None:
-    there = f"{served.user}@{served.address}:"
-    names = [name.replace("BOARD:", there) for name in (source, target)]
+    remote = f"{served.user}@{served.address}:"
+    names = [name.replace("BOARD:", remote) for name in (source, target)]
     subprocess.run(["scp", "-q", *ssh_options(served, "-P"), *names], check=True)
 
 
@@ -173,19 +173,19 @@ def pull_small(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[
 def move_large(agent: Agent, folder: Path, served: Served, rounds: int) -> dict[str, float | int]:
     model = folder / "model.bin"
     model.write_bytes(os.urandom(LARGE_BYTES))
-    there = agent.files.new_folder("large")
-    pushed = push_large(agent, served, model, there, rounds)
-    shutil.copy(model, f"{there}/model.bin")
-    pulled = pull_large(agent, folder, served, there, rounds)
-    agent.files.remove(there)
+    remote = agent.files.new_folder("large")
+    pushed = push_large(agent, served, model, remote, rounds)
+    shutil.copy(model, f"{remote}/model.bin")
+    pulled = pull_large(agent, folder, served, remote, rounds)
+    agent.files.remove(remote)
     return pushed | pulled
 
 
-def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: int) -> dict[str, float | int]:
+def push_large(agent: Agent, served: Served, model: Path, remote: str, rounds: int) -> dict[str, float | int]:
     def nothing_there() -> None:
         shutil.rmtree(f"{agent.work}/cache", ignore_errors=True)
         for name in ("scp.bin", "sftp.bin"):
-            Path(there, name).unlink(missing_ok=True)
+            Path(remote, name).unlink(missing_ok=True)
 
     def push() -> None:
         with open_transport(board_of(served).endpoint) as link:
@@ -195,10 +195,10 @@ def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: in
 
     def sftp_put() -> None:
         with sftp(served) as session:
-            session.put(str(model), f"{there}/sftp.bin")
+            session.put(str(model), f"{remote}/sftp.bin")
 
     def scp_push() -> None:
-        scp(served, str(model), f"BOARD:{there}/scp.bin")
+        scp(served, str(model), f"BOARD:{remote}/scp.bin")
 
     pushes = side_by_side(rounds, {"ours": push, "scp": scp_push, "sftp": sftp_put}, nothing_there)
     nothing_there()
@@ -213,23 +213,23 @@ def push_large(agent: Agent, served: Served, model: Path, there: str, rounds: in
     }
 
 
-def pull_large(agent: Agent, folder: Path, served: Served, there: str, rounds: int) -> dict[str, float | int]:
+def pull_large(agent: Agent, folder: Path, served: Served, remote: str, rounds: int) -> dict[str, float | int]:
     began = time.perf_counter()
-    known = agent.files.hash(there)  # a step of its own: it decides what is pulled at all
+    known = agent.files.hash(remote)  # a step of its own: it decides what is pulled at all
     hash_s = time.perf_counter() - began
 
     def pull() -> None:
         with open_transport(board_of(served).endpoint) as link:
             own = Agent(link, agent.work)
             own.install()
-            own.files.fetch(there, ["model.bin"], fresh(folder / "ours"), known=known)
+            own.files.fetch(remote, ["model.bin"], fresh(folder / "ours"), known=known)
 
     def sftp_get() -> None:
         with sftp(served) as session:
-            session.get(f"{there}/model.bin", str(folder / "sftp.bin"))
+            session.get(f"{remote}/model.bin", str(folder / "sftp.bin"))
 
     def scp_pull() -> None:
-        scp(served, f"BOARD:{there}/model.bin", str(folder / "scp.bin"))
+        scp(served, f"BOARD:{remote}/model.bin", str(folder / "scp.bin"))
 
     pulls = side_by_side(rounds, {"ours": pull, "scp": scp_pull, "sftp": sftp_get})
     return {
@@ -265,8 +265,8 @@ def clean_debug(board: Board, served: Served) -> int:
 def run_overhead(board: Board) -> float:
     began = time.perf_counter()
     with open_transport(board.endpoint) as link:
-        took = whole_run(link)
-    return time.perf_counter() - began - took
+        seconds = whole_run(link)
+    return time.perf_counter() - began - seconds
 
 
 def whole_run(link: Transport) -> float:

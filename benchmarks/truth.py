@@ -240,25 +240,25 @@ def judge(case: Case, folder: Path) -> Comparison:
     return compare(case.reference, dumps, settings)
 
 
-def is_right_origin(case: Case, found: Comparison) -> bool:
+def is_right_origin(case: Case, comparison: Comparison) -> bool:
     """Every origin is the guilty op, or an interval that holds it; a wrong input is itself, or what reads it."""
     graph = case.reference.graph
     assert graph is not None
-    if not found.origins:
+    if not comparison.origins:
         return False
     if CATALOGUE[case.kind].where in ("input", "inputs"):
         names = {case.tensor} if case.tensor else set(graph.inputs)
         readers = {op.name for op in graph.ops if names & set(op.inputs)}
-        return all(o.tensor in names or (not case.with_inputs and o.op in readers) for o in found.origins)
+        return all(o.tensor in names or (not case.with_inputs and o.op in readers) for o in comparison.origins)
     guilty = next(op.name for op in graph.ops if case.tensor in op.outputs)
-    return all(o.op == guilty or guilty in o.unseen for o in found.origins)
+    return all(o.op == guilty or guilty in o.unseen for o in comparison.origins)
 
 
-def score(case: Case, found: Comparison, into: Score) -> None:
+def score(case: Case, comparison: Comparison, into: Score) -> None:
     into.cases += 1
-    into.detected += found.verdict.exit_code == 1
-    into.origin += is_right_origin(case, found)
-    kinds = [o.fingerprint for o in found.origins if o.fingerprint is not None]
+    into.detected += comparison.verdict.exit_code == 1
+    into.origin += is_right_origin(case, comparison)
+    kinds = [o.fingerprint for o in comparison.origins if o.fingerprint is not None]
     named = bool(kinds) and any(k.kind in RIGHT[case.kind] for k in kinds)
     into.kind += named
     into.wrong_certain += any(k.certain and k.kind not in RIGHT[case.kind] for k in kinds)
@@ -330,9 +330,9 @@ def evaluate(seeds: int, clean: int, folder: Path) -> dict[str, Any]:
                     score(case, judge(case, folder / "case"), scores[kind])
     words: dict[str, int] = defaultdict(int)
     blamed = 0
-    for found in clean_runs(made, clean, folder / "case"):
-        words[found.verdict.word] += 1
-        blamed += found.verdict.exit_code != 0 or bool(found.origins)
+    for comparison in clean_runs(made, clean, folder / "case"):
+        words[comparison.verdict.word] += 1
+        blamed += comparison.verdict.exit_code != 0 or bool(comparison.origins)
     return {
         "scores": scores,
         "hidden": hidden_runs(made, seeds, folder / "case"),
@@ -368,8 +368,8 @@ def table(result: Mapping[str, Any]) -> str:
     lines.append(f"| **all** | {' | '.join(f'**{n}**' for n in sums)} | {t['kind'] / max(1, t['cases']):.1%} right |")
     words = ", ".join(f"{count} {word}" for word, count in sorted(result["words"].items()))
     h = result["hidden"]
-    told = f"{h.cases} cases, {h.detected} detected, {h.origin} at the op or in an interval that holds it."
-    lines += ["", f"With a third of the layers not dumped: {told}"]
+    sentence = f"{h.cases} cases, {h.detected} detected, {h.origin} at the op or in an interval that holds it."
+    lines += ["", f"With a third of the layers not dumped: {sentence}"]
     lines += ["", f"Clean runs: {t['clean_runs']} ({words}); false alarms: {t['false_alarms']}."]
     return "\n".join(lines)
 

@@ -102,9 +102,9 @@ def _readable(path: Path, root: yaml.Node, model: type[BaseModel], error: Valida
         return ConfigError(
             f"{path}:{line}: {within}{': ' if within else ''}missing key {place[-1]!r}", f"add `{place[-1]}:`"
         )
-    if told := explain(first, str(place[-1])):
+    if explanation := explain(first, str(place[-1])):
         where = where.removesuffix(".[key]")
-        return ConfigError(f"{path}:{line}: {where}: {told[0]}", told[1])
+        return ConfigError(f"{path}:{line}: {where}: {explanation[0]}", explanation[1])
     if nearest_word := _nearest_word(first):
         return ConfigError(f"{path}:{line}: {where}: unknown {place[-1]} {first['input']!r}", nearest_word)
     wanted = first["msg"].replace("Input should be ", "expected a value ")
@@ -153,9 +153,9 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for part in get_args(annotation):
-        found = _inner_model(part)
-        if found:
-            return found
+        model = _inner_model(part)
+        if model:
+            return model
     return None
 
 

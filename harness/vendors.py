@@ -48,28 +48,28 @@ def built_in(wing: str, contract: type[Part]) -> dict[str, Part]:
 
     Errors: TypeError for a room that does not keep the contract, which is a fault of the room.
     """
-    found = {name: import_module(f"harness.{wing}.{name}.vendor").VENDOR for name in names(wing)}
-    strangers = [name for name, part in found.items() if not isinstance(part, contract)]
+    parts = {name: import_module(f"harness.{wing}.{name}.vendor").VENDOR for name in names(wing)}
+    strangers = [name for name, part in parts.items() if not isinstance(part, contract)]
     if strangers:
         raise TypeError(f"harness/{wing}/{strangers[0]}/vendor.py: VENDOR is not a {contract.__name__}")
-    return found
+    return parts
 
 
 def added(wing: str, contract: type[Part]) -> dict[str, Part]:
     """The same of installed packages; one that does not load or keep the contract is left out and told."""
-    found: dict[str, Part] = {}
+    parts: dict[str, Part] = {}
     for one in packages.given(GROUP):
         try:
             part = getattr(_vendor(one), wing)
             if isinstance(part, contract):
-                found[one.name] = part
+                parts[one.name] = part
             elif part is not None:
                 raise packages.broken(
                     one, "vendor", f"its {wing} is a {type(part).__name__}, expected a {contract.__name__}"
                 )
         except ConfigError as error:
             packages.leave_out(error)
-    return found
+    return parts
 
 
 def parts(wing: str, contract: type[Part]) -> dict[str, Part]:

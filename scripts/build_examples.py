@@ -51,8 +51,8 @@ def photo(side: int, turn: int = 0) -> NDArray[np.uint8]:
     with Image.open(PHOTO) as image:
         picture = image.convert("RGB")
         room = picture.width - picture.height
-        left = room * turn // max(1, CALIBRATION_FRAMES - 1)
-        square = picture.crop((left, 0, left + picture.height, picture.height))
+        offset = room * turn // max(1, CALIBRATION_FRAMES - 1)
+        square = picture.crop((offset, 0, offset + picture.height, picture.height))
         return np.asarray(square.resize((side, side), Image.Resampling.BILINEAR))
 
 

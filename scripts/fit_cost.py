@@ -102,14 +102,14 @@ def residuals(samples: Sequence[Sample], constants: Constants) -> str:
 
 
 def _error(sample: Sample, constants: Constants) -> float:
-    told = estimate(
+    estimated = estimate(
         [sample.work],
         sample.output_elements,
         sample.int16,
         constants=constants,
         older_runtime=sample.older_runtime,
     )
-    return told.total_us / sample.latency_us - 1.0
+    return estimated.total_us / sample.latency_us - 1.0
 
 
 if __name__ == "__main__":

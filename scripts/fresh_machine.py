@@ -126,13 +126,13 @@ def make_root(suite: str, root: Path) -> None:
     mirror = apt_mirror()
     log = root.with_name(f"{root.name}.log")
     with log.open("wb") as file:
-        done = subprocess.run(
+        result = subprocess.run(
             [*words, *([mirror] if mirror else [])], stdout=file, stderr=file, env=environment, check=False
         )
-    if done.returncode != 0:
+    if result.returncode != 0:
         sys.stderr.write(log.read_text(errors="replace")[-3000:])
     log.unlink()
-    done.check_returncode()
+    result.check_returncode()
     subprocess.run([chroot(), str(root), "useradd", "-m", "-u", str(USER_ID), USER], check=True)
 
 

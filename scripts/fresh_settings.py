@@ -18,8 +18,8 @@ NOT_PASSED = {"PIP_CACHE_DIR", "PIP_CONFIG_FILE", "PIP_TARGET", "PIP_PREFIX", "P
 
 def apt_mirror(folder: Path = APT) -> str:
     """The first mirror that apt takes Debian's own packages from; "" where there is none (another distribution)."""
-    found = [uri for path in _sources(folder) for uri, suites, parts in _entries(path) if _is_debian(suites, parts)]
-    return next((uri for uri in found if uri.startswith(("http://", "https://", "file:/"))), "")
+    uris = [uri for path in _sources(folder) for uri, suites, parts in _entries(path) if _is_debian(suites, parts)]
+    return next((uri for uri in uris if uri.startswith(("http://", "https://", "file:/"))), "")
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -95,12 +95,12 @@ def _pip_config() -> dict[str, str]:
 def paths_named() -> list[Path]:
     """Files and folders of this PC that those settings name; of a local index also what lies beside it."""
     values = [*_pip_config().values(), *pip_variables().values()]
-    found = set()
+    paths = set()
     for word in " ".join(values).split():
         if word.startswith("file:///"):
             path = Path(word.removeprefix("file://"))
-            found.add(path.parent if len(path.parts) > 2 else path)
+            paths.add(path.parent if len(path.parts) > 2 else path)
         else:
-            found |= {Path(text) for text in word.split(":") if text.startswith("/") and "://" not in word}
-    there = {path for path in found if path.exists()}
-    return sorted(path for path in there if not there & set(path.parents))
+            paths |= {Path(text) for text in word.split(":") if text.startswith("/") and "://" not in word}
+    existing = {path for path in paths if path.exists()}
+    return sorted(path for path in existing if not existing & set(path.parents))

@@ -245,10 +245,10 @@ def _call(command: str) -> Entry:
 
     words = shlex.split(command)
     variables = dict(word.split("=", 1) for word in words[: words.index("harness")])
-    done = CliRunner().invoke(cli, words[words.index("harness") + 1 :], env=variables)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return Entry(command, done.exit_code, done.stderr + done.stdout)
+    result = CliRunner().invoke(cli, words[words.index("harness") + 1 :], env=variables)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Entry(command, result.exit_code, result.stderr + result.stdout)
 
 
 def _told(text: str, folder: Path) -> str:

@@ -153,9 +153,9 @@ class BoardFiles:
                 code = -1 if stream.code is None else stream.code
                 return Done(code, bytes(out), stream.err)
 
-        done = self.link.patience.retry(look, timeout_s + self.link.patience.limit_s)
-        self.link.check(done, "hash")
-        facts = read_hashes(done.out, self.max_files)
+        result = self.link.patience.retry(look, timeout_s + self.link.patience.limit_s)
+        self.link.check(result, "hash")
+        facts = read_hashes(result.out, self.max_files)
         if len(facts) > self.max_files:
             raise BoardError(
                 f"{self.link.where}: more than {self.max_files} files in {folder}", "raise `limits: max_files`"
@@ -185,19 +185,19 @@ class BoardFiles:
         """Fetch files in batches of one stream each; (stored name, md5) of those that came."""
         total = sum(known[name].size_bytes for name in names)
         got: dict[str, tuple[str, str]] = {}
-        done, left = 0, list(names)
-        while left:
-            batch = _next_batch(left, known, self.packing.batch_bytes)
-            left = left[len(batch) :]
+        carried_bytes, remaining = 0, list(names)
+        while remaining:
+            batch = _next_batch(remaining, known, self.packing.batch_bytes)
+            remaining = remaining[len(batch) :]
             carried = sum(known[name].size_bytes for name in batch)
-            shift = Shift(landing.progress, done, total)
+            shift = Shift(landing.progress, carried_bytes, total)
             if carried > STREAM_LIMIT_BYTES:
                 got |= self._fetch_large(folder, batch[0], known, landing, shift)
             else:
                 began = time.monotonic()
                 got |= self._fetch_batch(folder, batch, known, landing, shift)
                 self.packing.measured(carried, time.monotonic() - began)
-            done += carried
+            carried_bytes += carried
         return got
 
     def _fetch_batch(

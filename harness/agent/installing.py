@@ -48,19 +48,19 @@ def install(run: Run, where: str, work: str) -> tuple[bool, str, str]:
 def _place(run: Run, where: str, given: str, digest: str, verb: str, stdin: bytes | None) -> tuple[str, str]:
     work = given if given.startswith("/") else f"./{given}"
     argv = ["sh", "-c", _INSTALL, "sh", work, digest, verb, secrets.token_hex(8)]
-    done = run(argv, TIMEOUT_S, stdin, ANSWER_LIMIT_BYTES)
-    lines = os.fsdecode(done.out).split("\n")
+    result = run(argv, TIMEOUT_S, stdin, ANSWER_LIMIT_BYTES)
+    lines = os.fsdecode(result.out).split("\n")
     if len(lines) == 3 and lines[0] == "lacking":
         raise words.lacking(where, lines[1])
-    if done.code == 0 and len(lines) > 3 and lines[-3] in ("whole", "absent", "damaged"):
+    if result.code == 0 and len(lines) > 3 and lines[-3] in ("whole", "absent", "damaged"):
         raise BoardError(
             f"{where}: the login shell prints text before every command: {printable(lines[0])!r}",
             "make ~/.bashrc (or /etc/profile) on the board print nothing in non-interactive shells",
         )
-    if done.code != 0 or len(lines) != 3:
-        said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {done.code}"
+    if result.code != 0 or len(lines) != 3:
+        message = printable(result.err.decode("utf-8", "replace").strip()) or f"exit code {result.code}"
         raise BoardError(
-            f"{where}: cannot use the work folder {given!r}: {said}",
+            f"{where}: cannot use the work folder {given!r}: {message}",
             "set another `work:` folder in hosts.yaml, writable and with free space",
         )
     return lines[0], lines[1]

@@ -83,9 +83,9 @@ class Jobs:
         state = self.poll(token, 1)
         while state.state == "running":
             if time.monotonic() > overdue_at:
-                said = f"the board did not stop the tool within {OVERTIME_S:g} s of its time limit"
+                message = f"the board did not stop the tool within {OVERTIME_S:g} s of its time limit"
                 raise BoardError(
-                    f"{self._link.where}: {said}", "check /proc/uptime and `kill` on the board, or reboot it"
+                    f"{self._link.where}: {message}", "check /proc/uptime and `kill` on the board, or reboot it"
                 )
             if tell:
                 tell(f"{state.duration_s:.0f} s, {state.log_bytes} bytes of log")
@@ -114,10 +114,10 @@ class Jobs:
 
     def sense(self) -> Sample:
         """Temperatures, frequencies and loads now. Errors: AgentError where the board tells none."""
-        found = words.read_samples(self._link.ask("sense").rest)
-        if not found:
+        samples = words.read_samples(self._link.ask("sense").rest)
+        if not samples:
             raise AgentError(f"{self._link.where}: the agent read no sensors")
-        return found[0]
+        return samples[0]
 
     def clocks(self) -> Clocks:
         """Governors and highest frequencies of the board's clocks."""

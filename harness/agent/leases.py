@@ -50,19 +50,19 @@ class Lease:
 
     def run_guarded(self, argv: Sequence[str], timeout_s: float) -> Done:
         """Run a command of the inventory on the board, not repeated. Errors: BoardError when the board is not ours."""
-        done = self.link.transport.run(self.link.command("guard", *argv), timeout_s=timeout_s)
-        answer = words.read_answer(done.out)
-        if done.code == GUARD_REFUSED and answer.whole and answer.error:
+        result = self.link.transport.run(self.link.command("guard", *argv), timeout_s=timeout_s)
+        answer = words.read_answer(result.out)
+        if result.code == GUARD_REFUSED and answer.whole and answer.error:
             raise refusal(self.link.where, "guard", answer)
-        if done.code in GONE and not done.out and self.link.lease_token:
+        if result.code in GONE and not result.out and self.link.lease_token:
             self.check()  # an agent's file that a power cut has left empty does nothing, and ends well
-        return done
+        return result
 
     def refuse_other_boot(self) -> None:
         """Errors: Refused where the board was restarted since the lease was taken. The agent's own file, which a power
         cut may have damaged, is not asked."""
-        done = self.link.run(["sh", "-c", _BOOT_ID], ASK_TIMEOUT_S, None)
-        now = words.boot_id(done.out.decode("ascii", "replace").strip())
+        result = self.link.run(["sh", "-c", _BOOT_ID], ASK_TIMEOUT_S, None)
+        now = words.boot_id(result.out.decode("ascii", "replace").strip())
         if self.link.lease_boot and now and now != self.link.lease_boot:
             raise words.rebooted(f"{self.link.where}: the board rebooted during the run")
 

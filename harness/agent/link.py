@@ -107,14 +107,14 @@ class AgentLink:
             yield first
         yield from source
 
-    def check(self, done: Done, verb: str) -> Answer:
+    def check(self, result: Done, verb: str) -> Answer:
         """The answer in what a command left. Errors: AgentError, or what the agent refused."""
-        answer = words.read_answer(done.out)
-        if not answer.whole or (done.code != 0 and not answer.error):
-            said = printable((done.err or done.out).decode("utf-8", "replace").strip())
-            gone = done.code in GONE and not done.out
+        answer = words.read_answer(result.out)
+        if not answer.whole or (result.code != 0 and not answer.error):
+            message = printable((result.err or result.out).decode("utf-8", "replace").strip())
+            gone = result.code in GONE and not result.out
             raise (AgentGone if gone else AgentError)(
-                f"{self.where}: incomplete answer of the agent to {verb!r} (exit code {done.code}): {said}",
+                f"{self.where}: incomplete answer of the agent to {verb!r} (exit code {result.code}): {message}",
                 "check the board's memory, processes and work folder, then retry",
             )
         if answer.error:

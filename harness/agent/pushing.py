@@ -97,11 +97,11 @@ class BoardCache:
 
     def have(self, files: Mapping[str, int]) -> Answer:
         """Ask for files by name, and with them for all that is pinned, so that it does not leave the cache for them."""
-        asked = {**self.pinned, **files}
-        lines = "".join(f"{name} {size}\n" for name, size in asked.items())
-        limit_s = hash_limit_s(sum(asked.values()))  # what lies there since before a reboot is read
+        wanted = {**self.pinned, **files}
+        lines = "".join(f"{name} {size}\n" for name, size in wanted.items())
+        limit_s = hash_limit_s(sum(wanted.values()))  # what lies there since before a reboot is read
         answer = self.link.ask("have", str(self.limit_bytes), stdin=lines.encode(), timeout_s=limit_s)
-        self.damaged |= {name for name in answer.all("damaged") if name in asked}
+        self.damaged |= {name for name in answer.all("damaged") if name in wanted}
         return answer
 
     def no_longer_whole(self, puts: Sequence[Put]) -> list[Put]:

@@ -58,17 +58,19 @@ def hash_valid(
                     raise BoardError(f"{link.where}: endless answer to 'valid'", "check the board's python3")
             return Done(-1 if stream.code is None else stream.code, bytes(out), stream.err)
 
-    done = link.patience.retry(look, timeout_s + link.patience.limit_s)
-    answer = link.check(done, "valid")
+    result = link.patience.retry(look, timeout_s + link.patience.limit_s)
+    answer = link.check(result, "valid")
     if answer.number("code") != 0:
-        said = printable(done.err.decode("utf-8", "replace").strip()) or f"exit code {answer.find('code')}"
-        raise BoardError(f"{link.where}: the board's {PYTHON} cannot hash: {said}", "use --pull all (needs no Python)")
+        message = printable(result.err.decode("utf-8", "replace").strip()) or f"exit code {answer.find('code')}"
+        raise BoardError(
+            f"{link.where}: the board's {PYTHON} cannot hash: {message}", "use --pull all (needs no Python)"
+        )
     return read_valid(answer, files)
 
 
 def read_valid(answer: Answer, files: Sequence[Padded]) -> dict[str, str]:
     """Lines that make no sense are left out; a file that is told twice is not told."""
-    found = [re.fullmatch(r"([0-9]{1,7}) ([0-9a-f]{32})", value) for value in answer.all("valid")]
-    told = [(int(match[1]), match[2]) for match in found if match is not None]
-    times = Counter(index for index, _ in told)
-    return {files[index].name: md5 for index, md5 in told if index < len(files) and times[index] == 1}
+    matches = [re.fullmatch(r"([0-9]{1,7}) ([0-9a-f]{32})", value) for value in answer.all("valid")]
+    sums = [(int(match[1]), match[2]) for match in matches if match is not None]
+    times = Counter(index for index, _ in sums)
+    return {files[index].name: md5 for index, md5 in sums if index < len(files) and times[index] == 1}

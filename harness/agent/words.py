@@ -136,15 +136,15 @@ class Answer:
         return list(self._values(key))
 
     def _values(self, key: str) -> Iterator[str]:
-        for found in re.finditer(rb"^%s=(.*)$" % key.encode(), self.rest, re.MULTILINE):
-            yield unescape(found[1])
+        for match in re.finditer(rb"^%s=(.*)$" % key.encode(), self.rest, re.MULTILINE):
+            yield unescape(match[1])
 
     def text(self, key: str) -> str:
         """A value that must be there. Errors: AgentError."""
-        found = self.all(key)
-        if len(found) != 1:
-            raise AgentError(f"the agent's answer has {len(found)} values of {key!r}, expected one")
-        return found[0]
+        values = self.all(key)
+        if len(values) != 1:
+            raise AgentError(f"the agent's answer has {len(values)} values of {key!r}, expected one")
+        return values[0]
 
     def number(self, key: str) -> int | None:
         return whole_number(self.find(key))
@@ -264,9 +264,9 @@ def read_facts(answer: Answer, now_s: float, tools: Sequence[str] = ()) -> Board
     )
 
 
-def _tools(answer: Answer, asked: Sequence[str]) -> dict[str, str]:
-    told = dict(text.split("\t", 1) for text in answer.all("tool") if "\t" in text)
-    paths = {name: told.get(name, "") for name in asked}
+def _tools(answer: Answer, names: Sequence[str]) -> dict[str, str]:
+    by_name = dict(text.split("\t", 1) for text in answer.all("tool") if "\t" in text)
+    paths = {name: by_name.get(name, "") for name in names}
     return {name: path if len(path) <= MAX_PATH else "" for name, path in paths.items()}
 
 
@@ -275,8 +275,8 @@ def read_lease(answer: Answer) -> LeaseFacts:
     number = answer.number("top") or 0
     if answer.find("live") != "1":
         return LeaseFacts(False, number=number)
-    age, left = answer.number("age_cs") or 0, answer.number("left_cs") or 0
-    return LeaseFacts(True, printable(answer.find("holder")), age / 100, left / 100, number)
+    age, left_cs = answer.number("age_cs") or 0, answer.number("left_cs") or 0
+    return LeaseFacts(True, printable(answer.find("holder")), age / 100, left_cs / 100, number)
 
 
 def read_cleaned(answer: Answer) -> Cleaned:
@@ -333,8 +333,8 @@ def read_samples(text: bytes) -> list[Sample]:
     """Samples of `sense`; words that are not `key=number` and half samples are left out."""
     samples = []
     for line in text.decode("ascii", "replace").splitlines():
-        found = line.split(None, MAX_SENSORS)[:MAX_SENSORS]
-        words = dict(word.split("=", 1) for word in found if re.fullmatch(r"[^=]{1,80}=-?[0-9.]{1,18}", word))
+        fields = line.split(None, MAX_SENSORS)[:MAX_SENSORS]
+        words = dict(word.split("=", 1) for word in fields if re.fullmatch(r"[^=]{1,80}=-?[0-9.]{1,18}", word))
         at = whole_number(words.pop("cs", ""))
         if at is not None and words.get("whole") == "1":
             samples.append(Sample(at / 100, _in_our_units(words)))

@@ -108,17 +108,21 @@ def known_already(board: Board, hosts: Path | None) -> Board | None:
     """The board of this name where it is the same one. Errors: ConfigError for another, with what to type."""
     file = target_file(hosts)
     boards = inventory.load_inventory(file) if file.exists() else dict(BUILT_IN)
-    known = boards.get(board.name)
-    if known is None:
+    present = boards.get(board.name)
+    if present is None:
         return None
-    same = (known.address, known.port, known.user) == (board.address, board.port, board.user)
+    same = (present.address, present.port, present.user) == (board.address, board.port, board.user)
     is_own = board.name not in BUILT_IN
     if is_own and same:
-        return known
+        return present
     where = f"{file}:{config.line_of(file, ('boards', board.name))}" if is_own else "built in"
     free = next(f"{board.name}-{n}" for n in range(2, 1000) if f"{board.name}-{n}" not in boards)
     login = f"{board.user}@{board.address}" if board.user else board.address
-    shown = f"{known.user}@{known.address}:{known.port}" if known.user else f"{known.address or 'this PC'}:{known.port}"
+    shown = (
+        f"{present.user}@{present.address}:{present.port}"
+        if present.user
+        else f"{present.address or 'this PC'}:{present.port}"
+    )
     raise ConfigError(
         f"{where}: board {board.name!r} already exists, at {shown}",
         f"harness boards add {free} {login}" + (f" --port {board.port}" if board.port != 22 else ""),
@@ -167,50 +171,50 @@ def add(board: Board, platform: str, work: str, tell: Tell, prompt: Prompt | Non
         guess = _choose(recognise.guesses(seen), platform, reached.name)
         answers = {name: _ask(transport, argv) for name, argv in guess.ask.items()}
         guess = recognise.heard(guess, answers)
-        found, notes = _found(reached, guess, seen)
+        described, notes = _found(reached, guess, seen)
         folder, why = _room(transport, work, guess.work)
-        found = replace(found, work=folder)
-        agent = Agent.of(transport, found.work, found.limits)
+        described = replace(described, work=folder)
+        agent = Agent.of(transport, described.work, described.limits)
         agent.install()
-        facts = agent.hello(tools=(), path=found.tools)
+        facts = agent.hello(tools=(), path=described.tools)
         tell("test run")
         trial = _try(agent, transport, board.name, tell)
-    entries = tuple(_entries(found, guess, facts, why))
-    return Added(found, guess, facts, _versions(answers), trial, entries, notes=notes)
+    entries = tuple(_entries(described, guess, facts, why))
+    return Added(described, guess, facts, _versions(answers), trial, entries, notes=notes)
 
 
 def _look(transport: Transport) -> Seen:
     argv = ["sh", "-c", probing.SCRIPT, "probe", *recognise.arguments()]
-    done = transport.run(argv, timeout_s=ASK_TIMEOUT_S)
-    seen = probing.read_answer(done.out.decode("utf-8", "replace"))
+    result = transport.run(argv, timeout_s=ASK_TIMEOUT_S)
+    seen = probing.read_answer(result.out.decode("utf-8", "replace"))
     if not seen.whole:
-        said = printable((done.err or done.out).decode("utf-8", "replace"))
+        out = printable((result.err or result.out).decode("utf-8", "replace"))
         raise BoardError(
-            f"{transport.where}: no usable shell (exit code {done.code}): {said or 'no output'}",
+            f"{transport.where}: no usable shell (exit code {result.code}): {out or 'no output'}",
             "check that the login gives a Linux shell",
         )
     return seen
 
 
-def _choose(found: list[Guess], platform: str, name: str) -> Guess:
+def _choose(candidates: list[Guess], platform: str, name: str) -> Guess:
     if platform:
-        named = next((guess for guess in found if guess.platform == platform), None)
+        named = next((guess for guess in candidates if guess.platform == platform), None)
         return named or Guess(platform, "", "", "given by --platform; not detected on the board", 0)
-    if not found or found[0].certainty == 0:
-        seen = "; ".join(guess.evidence for guess in found) or "nothing"
+    if not candidates or candidates[0].certainty == 0:
+        seen = "; ".join(guess.evidence for guess in candidates) or "nothing"
         raise AskedWrongly(
             f"{name}: platform not detected ({seen})", f"give it: --platform {', '.join(platforms.names())}"
         )
-    return found[0]
+    return candidates[0]
 
 
 def _ask(transport: Transport, argv: tuple[str, ...]) -> str:
     """What a version command says; what it lacks is no reason to stop."""
     try:
-        done = transport.run(list(argv), timeout_s=ASK_TIMEOUT_S, limit_bytes=2**16)
+        result = transport.run(list(argv), timeout_s=ASK_TIMEOUT_S, limit_bytes=2**16)
     except HarnessError as error:
         return f"no answer: {error.message}"
-    return (done.out or done.err).decode("utf-8", "replace")
+    return (result.out or result.err).decode("utf-8", "replace")
 
 
 def _versions(answers: dict[str, str]) -> dict[str, str]:
@@ -241,11 +245,11 @@ def _mark(seen: Seen) -> dict[str, object]:
     return mark if isinstance(mark, dict) and mark.get("emulated") is True else {}
 
 
-def _room(transport: Transport, asked: str, usual: str) -> tuple[str, str]:
+def _room(transport: Transport, wanted: str, usual: str) -> tuple[str, str]:
     """The work folder, and why it is there: the first place with room, else the one with the most."""
-    places = [asked] if asked else [p for p in (Board.work, "/userdata/harness", usual, "/tmp/harness") if p]
-    done = transport.run(["sh", "-c", ROOM, "room", *dict.fromkeys(places)], timeout_s=ASK_TIMEOUT_S)
-    rows = [line.split("\t") for line in done.out.decode("utf-8", "replace").splitlines()]
+    places = [wanted] if wanted else [p for p in (Board.work, "/userdata/harness", usual, "/tmp/harness") if p]
+    result = transport.run(["sh", "-c", ROOM, "room", *dict.fromkeys(places)], timeout_s=ASK_TIMEOUT_S)
+    rows = [line.split("\t") for line in result.out.decode("utf-8", "replace").splitlines()]
     free = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[0] in places and row[1].isdigit()}
     if not free:
         raise BoardError(f"{transport.where}: none of {', '.join(places)} is writable", "give a folder: --work /path")
@@ -270,13 +274,13 @@ def _try(agent: Agent, transport: Transport, name: str, tell: Tell) -> Trial:
             began = monotonic()
             state = agent.jobs.wait(agent.jobs.start(Invocation(("sh", "-c", TRIAL, "trial", put.path)), folder, 30.0))
             run_s = monotonic() - began
-            said = transport.run(["cat", f"{folder}/log.txt"], timeout_s=ASK_TIMEOUT_S).out.decode("utf-8", "replace")
+            log = transport.run(["cat", f"{folder}/log.txt"], timeout_s=ASK_TIMEOUT_S).out.decode("utf-8", "replace")
         finally:
             agent.files.remove(folder)
         transport.run(["rm", "-f", put.path], timeout_s=ASK_TIMEOUT_S)
-    if state.exit_code != 0 or put.md5 not in said:
+    if state.exit_code != 0 or put.md5 not in log:
         raise BoardError(
-            f"{transport.where}: the test run failed (exit code {state.exit_code}): {printable(said)[:200]}",
+            f"{transport.where}: the test run failed (exit code {state.exit_code}): {printable(log)[:200]}",
             f"check by hand: ssh {transport.where.rpartition(':')[0]}",
         )
     return Trial(TRIAL_BYTES, round(push_s, 3), round(run_s, 3))

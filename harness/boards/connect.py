@@ -46,8 +46,8 @@ def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
         agent.install()
         facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
     missing = [tool for tool, where in facts.tools.items() if not where]
-    said = (facts.soc_name, facts.npu_cores) if _speaks(board) else ("", "")
-    wrong = recognise.wrong_soc(reached.platform, reached.soc, *said)
+    described = (facts.soc_name, facts.npu_cores) if _speaks(board) else ("", "")
+    wrong = recognise.wrong_soc(reached.platform, reached.soc, *described)
     return {
         "state": "wrong soc" if wrong else "tool missing" if missing else "ready",
         "arch": facts.arch,

@@ -71,10 +71,10 @@ def _boards(text: str) -> yaml.Node:
         root = compose(text, "the file")
     except ConfigError as error:
         raise NotSafe(error.message) from error
-    found = [pair for pair in pairs(root) if pair[0].value == "boards"]
-    if not found or (isinstance(root, yaml.MappingNode) and root.flow_style):
+    entries = [pair for pair in pairs(root) if pair[0].value == "boards"]
+    if not entries or (isinstance(root, yaml.MappingNode) and root.flow_style):
         raise NotSafe("it has no top-level key `boards:`")
-    key, value = found[0]
+    key, value = entries[0]
     if isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
         return value
     if isinstance(value, yaml.ScalarNode) and value.value == "" and value.start_mark.index == value.end_mark.index:

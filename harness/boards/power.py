@@ -67,7 +67,7 @@ def run_command(supply: PowerSupply, name: str, policy: Policy | None = None) ->
     limit_s = (policy or Policy()).hook_limit_s
     what = f"board {supply.name}: power command {name!r} ({argv[0]})"
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             list(argv),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -81,10 +81,10 @@ def run_command(supply: PowerSupply, name: str, policy: Policy | None = None) ->
         raise HostError(f"{what} timed out after {limit_s:g} s", "run it by hand") from error
     except OSError as error:
         raise HostError(f"{what} cannot be run: {error.strerror}", "correct `power:` in hosts.yaml") from error
-    said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
-    if done.returncode != 0:
-        raise HostError(f"{what} failed with exit code {done.returncode}: {said[-300:]}", "run it by hand")
-    return said
+    output = (result.stdout + result.stderr).decode("utf-8", "replace").strip()
+    if result.returncode != 0:
+        raise HostError(f"{what} failed with exit code {result.returncode}: {output[-300:]}", "run it by hand")
+    return output
 
 
 def _environment(supply: PowerSupply) -> dict[str, str]:

@@ -82,13 +82,13 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt
         )
     if not wheels.is_dir():
         raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")
-    said = tell or _silent
+    log = tell or _silent
     with open_board(board, prompt) as (reached, transport):
         agent = Agent.of(transport, reached.work, reached.limits)
         agent.install()
         agent.hello()
-        with hold(agent.lease, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=said):  # not under somebody's run
-            return Preparation(reached, transport, said).run(wheels)
+        with hold(agent.lease, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=log):  # not under somebody's run
+            return Preparation(reached, transport, log).run(wheels)
 
 
 def _silent(_what: str) -> None:
@@ -124,15 +124,15 @@ class Preparation:
 
     def probe(self) -> Python:
         """Errors: BoardError for a board without Python >= 3.8."""
-        done = self._python("-c", PROBE)
-        if done.code != 0:
+        result = self._python("-c", PROBE)
+        if result.code != 0:
             raise BoardError(
-                f"{self.board.name}: no {self._name()} on the board: {_last_line(done)}",
+                f"{self.board.name}: no {self._name()} on the board: {_last_line(result)}",
                 "install Python 3.8 or newer, or set `options: {python: /path/to/python3}` in hosts.yaml",
             )
-        python = read_python(done.out)
+        python = read_python(result.out)
         if python is None or python.version < (3, 8):
-            raise BoardError(f"{self.board.name}: {self._name()} is too old or not CPython: {_last_line(done)}")
+            raise BoardError(f"{self.board.name}: {self._name()} is too old or not CPython: {_last_line(result)}")
         return python
 
     def _install(self, wheel: Path) -> None:
@@ -143,12 +143,12 @@ class Preparation:
         self._sh('rm -f "$1"', target, what=f"removing {wheel.name}")
 
     def _try(self) -> list[str]:
-        done = self._checked(self._python("-c", TRY, self.part), "testing numpy and onnxruntime")
-        words = done.out.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
-        told = words[0].split(" ")
-        if len(told) != 4 or told[0] != "tried":
+        result = self._checked(self._python("-c", TRY, self.part), "testing numpy and onnxruntime")
+        words = result.out.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
+        versions = words[0].split(" ")
+        if len(versions) != 4 or versions[0] != "tried":
             raise BoardError(f"{self.board.name}: unexpected output of the installed libraries: {words[0][:200]!r}")
-        return told
+        return versions
 
     # ---- commands
 
@@ -164,18 +164,18 @@ class Preparation:
     def _sh(self, script: str, *arguments: str, what: str) -> None:
         self._checked(self.transport.run(["sh", "-c", script, "sh", *arguments], timeout_s=TIMEOUT_S), what)
 
-    def _checked(self, done: Done, what: str) -> Done:
-        if done.code == 0:
-            return done
-        words = _last_line(done)
+    def _checked(self, result: Done, what: str) -> Done:
+        if result.code == 0:
+            return result
+        words = _last_line(result)
         hint = "its disk is full; see harness boards check" if "No space left" in words else "nothing was replaced"
-        raise BoardError(f"{self.board.name}: {what} failed with {done.code}: {words}", hint)
+        raise BoardError(f"{self.board.name}: {what} failed with {result.code}: {words}", hint)
 
 
-def _last_line(done: Done) -> str:
-    lines = [line for line in (done.err + b"\n" + done.out).decode("utf-8", "replace").splitlines() if line.strip()]
-    told = [line for line in done.err.decode("utf-8", "replace").splitlines() if line.strip()]
-    return (told or lines or ["no reason given"])[-1].strip()[:300]
+def _last_line(result: Done) -> str:
+    lines = [line for line in (result.err + b"\n" + result.out).decode("utf-8", "replace").splitlines() if line.strip()]
+    error_lines = [line for line in result.err.decode("utf-8", "replace").splitlines() if line.strip()]
+    return (error_lines or lines or ["no reason given"])[-1].strip()[:300]
 
 
 def read_python(answer: bytes) -> Python | None:
@@ -188,8 +188,8 @@ def read_python(answer: bytes) -> Python | None:
         return None
     if facts.get("implementation") != "cpython" or not re.fullmatch(r"\w{1,20}", machine):
         return None
-    found = re.match(r"(\d+)\.(\d+)", str(release)) if name == "glibc" else None
-    glibc = (int(found[1]), int(found[2])) if found else None
+    match = re.match(r"(\d+)\.(\d+)", str(release)) if name == "glibc" else None
+    glibc = (int(match[1]), int(match[2])) if match else None
     return Python((major, minor), ARM_32.get(machine, machine) if bits == 32 else machine, glibc)
 
 
@@ -203,9 +203,9 @@ def choose(folder: Path, python: Python) -> list[Path]:
     """
     best: dict[str, tuple[Build, Path]] = {}
     for path in sorted(folder.glob("*.whl")):
-        told = _name_and_build(path.name)
-        if told is not None and fits(path.stem.split("-")[-3:], python):
-            name, build = told
+        parts = _name_and_build(path.name)
+        if parts is not None and fits(path.stem.split("-")[-3:], python):
+            name, build = parts
             if name not in best or build > best[name][0]:
                 best[name] = (build, path)
     for what, names in NEEDED.items():
@@ -247,11 +247,11 @@ def _python_fits(tag: str, abi: str, python: Python) -> bool:
 def _platform_fits(tag: str, python: Python) -> bool:
     if tag in ("any", f"linux_{python.machine}"):
         return True
-    kind, found, machine = tag.partition(f"_{python.machine}")
-    if not found or machine or python.glibc is None:
+    kind, separator, machine = tag.partition(f"_{python.machine}")
+    if not separator or machine or python.glibc is None:
         return False
-    told = re.fullmatch(r"manylinux_(\d+)_(\d+)", kind)
-    least = (int(told[1]), int(told[2])) if told else OLD_MANYLINUX.get(kind)
+    match = re.fullmatch(r"manylinux_(\d+)_(\d+)", kind)
+    least = (int(match[1]), int(match[2])) if match else OLD_MANYLINUX.get(kind)
     return least is not None and least <= python.glibc
 
 

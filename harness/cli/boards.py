@@ -83,9 +83,9 @@ def _holders(boards: list[Board]) -> dict[str, tuple[dict[str, object], str]]:
     """Who has each board, as facts and in words; those that are only played when a run needs them are not asked."""
     from concurrent.futures import ThreadPoolExecutor
 
-    asked = [b for b in boards if b.emulated is None or b.emulated.server == SERVED]
+    reachable = [b for b in boards if b.emulated is None or b.emulated.server == SERVED]
     with ThreadPoolExecutor(16) as pool:
-        return dict(zip((b.name for b in asked), pool.map(_holder, asked), strict=True))
+        return dict(zip((b.name for b in reachable), pool.map(_holder, reachable), strict=True))
 
 
 def _holder(board: Board) -> tuple[dict[str, object], str]:
@@ -331,8 +331,8 @@ def clean_board(name: str, keep_cache: bool, hosts: Path | None, as_json: bool) 
         emit_json({"board": name} | facts)
         return
     free = f", {cleaned.free_bytes // 10**6} MB free" if cleaned.free_bytes is not None else ""
-    left = f"; {len(cleaned.going_on)} still running, kept" if cleaned.going_on else ""
-    click.echo(f"{name}: {cleaned.runs} runs deleted{left}{free}")
+    still_running = f"; {len(cleaned.going_on)} still running, kept" if cleaned.going_on else ""
+    click.echo(f"{name}: {cleaned.runs} runs deleted{still_running}{free}")
 
 
 @command.command(name="password")
@@ -358,14 +358,14 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
         raise InputError(f"{name} takes no password: it runs on this PC", f"harness boards check {name}")
     if delete:
         did = passwords.delete(board.endpoint)
-        said = "password deleted" if did else "no password stored"
+        message = "password deleted" if did else "no password stored"
     else:
         kept_in = passwords.store(board.endpoint, new_password(name))
-        did, said = True, f"stored in {kept_in}; test it: harness boards check {name}"
+        did, message = True, f"stored in {kept_in}; test it: harness boards check {name}"
     if as_json:
         emit_json({"board": name, "deleted": did} if delete else {"board": name, "kept_in": kept_in})
     else:
-        click.echo(f"{name}: {said}")
+        click.echo(f"{name}: {message}")
 
 
 command.add_command(add)

@@ -39,8 +39,10 @@ class WholeHelp(click.Group):
     """A group whose list shows the whole first paragraph of each command's help: click cuts it at 45 letters."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        rows = [(name, " ".join((one.help or "").split("\n\n")[0].split())) for name, one in found if one is not None]
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [
+            (name, " ".join((one.help or "").split("\n\n")[0].split())) for name, one in commands if one is not None
+        ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

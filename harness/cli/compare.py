@@ -87,7 +87,7 @@ class CompareOptions:
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV.")
 @json_option
 @click.pass_context
-def command(context: click.Context, /, **asked: Any) -> None:
+def command(context: click.Context, /, **options: Any) -> None:
     """Compare a board's tensor dumps with the PC reference, layer by layer.
 
     REFERENCE is a folder of `harness reference`, a folder of dumps, an .npz, or an ONNX with --input. DUMPS is a
@@ -103,7 +103,7 @@ def command(context: click.Context, /, **asked: Any) -> None:
     \b
     Exit codes: 0 consistent, 1 diverges, 2 usage error, 3 nothing comparable, or dumps damaged or missing.
     """
-    given = CompareOptions(**asked)
+    given = CompareOptions(**options)
     only_one(json=given.as_json, csv=given.as_csv)
     comparison = _compare(given)
     if given.as_json:
@@ -311,16 +311,16 @@ def _show_rest(rows: Sequence[Layer]) -> None:
         counts = {
             word: sum(row.verdict == word for row in rows) for word in ("differs", "not_compared", "within", "exact")
         }
-        told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-        click.echo(f"and {told} (--all shows them)")
+        message = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        click.echo(f"and {message} (--all shows them)")
 
 
 def _show_blame(comparison: Comparison) -> None:
     for origin in comparison.origins[:SHOWN_NAMES]:
-        found = origin.fingerprint
-        if found is not None:
-            sure = "" if found.certain else "probably "
-            click.echo(_line(f"{origin.op or origin.tensor}: {sure}{found.kind}: {found.evidence}"))
+        fingerprint = origin.fingerprint
+        if fingerprint is not None:
+            sure = "" if fingerprint.certain else "probably "
+            click.echo(_line(f"{origin.op or origin.tensor}: {sure}{fingerprint.kind}: {fingerprint.evidence}"))
     if any(origin.op_kind == "input" for origin in comparison.origins):
         from harness.diagnosis import RULES
 
@@ -329,11 +329,11 @@ def _show_blame(comparison: Comparison) -> None:
         same = {True: ", same top-1", False: ", different top-1", None: ""}[effect.top1_same]
         size = "undefined" if effect.relative_l2 is None else f"{effect.relative_l2:.2g}"
         click.echo(_line(f"output {effect.name}: relative L2 {size}{same}"))
-    ladder = comparison.extras.ladder
-    for row in ladder.steps if ladder else ():
+    stage_comparison = comparison.extras.ladder
+    for row in stage_comparison.steps if stage_comparison else ():
         click.echo(_line(f"stage {row.before} to {row.after}: {row.word}: {row.detail}"))
-    if ladder:
-        click.echo(_line(ladder.detail))
+    if stage_comparison:
+        click.echo(_line(stage_comparison.detail))
     _show_three_way(comparison.extras.three_way)
 
 
@@ -344,8 +344,8 @@ def _show_three_way(rows: Sequence[NoiseRow] | None) -> None:
     worst = [row for row in rows if row.word in ("look", "differs")]
     compared = sum(row.word != "not_compared" for row in rows)
     if not worst:
-        told = f"three-way: {compared} of {len(rows)} layers have a float tensor"
-        click.echo(told + (", no noise ratio above the limits" if compared else ": no result"))
+        message = f"three-way: {compared} of {len(rows)} layers have a float tensor"
+        click.echo(message + (", no noise ratio above the limits" if compared else ": no result"))
     for row in worst[:SHOWN_NAMES]:
         click.echo(_line(f"three-way: {row.name}: noise ratio {row.ratio:.3g}: {row.word}"))
 

@@ -208,8 +208,8 @@ def _fitted(pixels: U8, given: ConvertOptions) -> tuple[U8, list[str]]:
     if given.fit == "stretch":
         return images.resize(pixels, *wanted), ["stretched: aspect ratio changed"]
     box = images.letterbox_of((width, height), wanted)
-    said = f"scale {box.scale:.6f}, picture {box.width}x{box.height}, padding left {box.left} right {box.right}"
-    note = f"{said} top {box.top} bottom {box.bottom}; not bit-equal to the board's hardware scaler"
+    message = f"scale {box.scale:.6f}, picture {box.width}x{box.height}, padding left {box.left} right {box.right}"
+    note = f"{message} top {box.top} bottom {box.bottom}; not bit-equal to the board's hardware scaler"
     return images.letterbox(pixels, wanted[0], wanted[1], given.padding), [note]
 
 

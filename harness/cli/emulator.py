@@ -196,8 +196,8 @@ def _say_units(one: Build, soc: Soc) -> None:
     subgraphs = len({op.subgraph for op in one.model.ops if op.subgraph})
     placed = f"{units[soc.unit]} ops on the {soc.unit} in {subgraphs} subgraphs, {units['CPU']} on the CPU"
     click.echo(f"{one.model.name}: {placed}")
-    told = ", ".join(f"{name} {_handed_out(one.model.tensor(name))}" for name in one.model.outputs)
-    click.echo(f"outputs: {told}")
+    outputs = ", ".join(f"{name} {_handed_out(one.model.tensor(name))}" for name in one.model.outputs)
+    click.echo(f"outputs: {outputs}")
     if one.model.cores > 1:
         note(f"for {one.model.cores} cores; times are for one core (multi-core scaling is not public)")
     rows = [(op.name, op.kind, op.reason) for op in one.model.ops if op.unit == "CPU"]

@@ -50,19 +50,19 @@ def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool
     reference folders, arrays, and what board tools print and dump. An unrecognised file is exit 2.
     """
     refused: list[InputError] = []
-    told: list[dict[str, object]] = []
+    shown: list[dict[str, object]] = []
     for path in files:
         try:
             artifact = _read(path)
         except InputError as error:
             refused.append(error)
-            told.append({"file": str(path), "error": error.message})
+            shown.append({"file": str(path), "error": error.message})
             continue
-        told.append({"file": str(path), **_plain(artifact)})
+        shown.append({"file": str(path), **_plain(artifact)})
         if not as_json:
             _show(path, artifact, nodes, None if everything else ROWS)
     if as_json:
-        emit_json({"files": told})
+        emit_json({"files": shown})
     _end(refused)
 
 
@@ -160,11 +160,11 @@ def _objects(value: Any) -> list[dict[str, object]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _input(told: dict[str, object]) -> str:
-    spec = told.get("spec")
+def _input(facts: dict[str, object]) -> str:
+    spec = facts.get("spec")
     shape = spec.get("shape") if isinstance(spec, dict) else None
     sizes = "x".join(map(str, shape)) if isinstance(shape, list) else "?"
-    return f"{told.get('name')} {told.get('kind')} {sizes}"
+    return f"{facts.get('name')} {facts.get('kind')} {sizes}"
 
 
 def _placement(artifact: Artifact) -> list[str]:

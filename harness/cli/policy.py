@@ -129,8 +129,8 @@ def limits_text(limits: Limits) -> str:
         "one_minus_cosine": "1 - cosine <= {:g}",
     }
     values = {name: getattr(limits, name) for name in texts}
-    said = [texts[name].format(value) for name, value in values.items() if value is not None]
-    return ", ".join([*said, *(f"{name} <= {limit:g}" for name, limit in limits.metrics.items())])
+    output = [texts[name].format(value) for name, value in values.items() if value is not None]
+    return ", ".join([*output, *(f"{name} <= {limit:g}" for name, limit in limits.metrics.items())])
 
 
 @command.command(name="check")

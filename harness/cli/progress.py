@@ -64,24 +64,24 @@ class Bar:
         self.began = self.drawn = time.monotonic()
         self._draw(0, -1)
 
-    def step(self, what: str, done: int, total: int) -> None:
+    def step(self, what: str, completed: int, total: int) -> None:
         """`done` of `total`, bytes or things; a `total` of -1 is not known."""
         now = time.monotonic()
         if what != self.what:
             self.what, self.began = what, now
-        elif now - self.drawn < EVERY_S and done != total:
+        elif now - self.drawn < EVERY_S and completed != total:
             return
-        self._draw(done, total)
+        self._draw(completed, total)
 
     def hide(self) -> None:
         """Leave the line as if nothing had been drawn."""
         sys.stderr.write(CLEAR)
         sys.stderr.flush()
 
-    def _draw(self, done: int, total: int) -> None:
+    def _draw(self, completed: int, total: int) -> None:
         self.drawn = time.monotonic()
         columns = shutil.get_terminal_size().columns - 1  # a full line would wrap and stay
-        sys.stderr.write(CLEAR + line_of(clean(self.what), (done, total), self.drawn - self.began, columns))
+        sys.stderr.write(CLEAR + line_of(clean(self.what), (completed, total), self.drawn - self.began, columns))
         sys.stderr.flush()
 
 
@@ -94,25 +94,25 @@ def line_of(what: str, amount: tuple[int, int], took_s: float, columns: int) -> 
     return shortened("  ".join(shown), max(1, columns))
 
 
-def _figures(done: int, total: int, took_s: float) -> list[str]:
+def _figures(completed: int, total: int, took_s: float) -> list[str]:
     """A bar, the amount, the speed and the time that is left; of an amount that is not known none."""
     if total <= 0:
         return []
-    done = min(max(done, 0), total)
-    full = BAR * done // total
+    completed = min(max(completed, 0), total)
+    full = BAR * completed // total
     bar = "\u2501" * full + "\u2500" * (BAR - full)
-    left_s = took_s * (total - done) / done if done else 0.0
-    left = [f"{left_s // 60:.0f}:{left_s % 60:02.0f} left"] if done and done < total else []
+    left_s = took_s * (total - completed) / completed if completed else 0.0
+    remaining = [f"{left_s // 60:.0f}:{left_s % 60:02.0f} left"] if completed and completed < total else []
     if total < LEAST_BYTES:
-        return [bar, f"{done} of {total}", *left]
-    speed = [f"{done / took_s / 1e6:.1f} MB/s"] if took_s > 0 else []
-    return [bar, f"{done / 1e6:.1f} of {total / 1e6:.1f} MB", *speed, *left]
+        return [bar, f"{completed} of {total}", *remaining]
+    speed = [f"{completed / took_s / 1e6:.1f} MB/s"] if took_s > 0 else []
+    return [bar, f"{completed / 1e6:.1f} of {total / 1e6:.1f} MB", *speed, *remaining]
 
 
 def _lines(label: str) -> Step:
     last = label
 
-    def step(what: str, _done: int, _total: int) -> None:
+    def step(what: str, _completed: int, _total: int) -> None:
         nonlocal last
         if what != last and os.environ.get("HARNESS_PROGRESS") == "plain":
             note(what)

@@ -200,11 +200,11 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
 )
 @hosts_option
 @json_option
-def command(models: tuple[Path, ...], board_name: str, **asked: Any) -> None:
+def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
     """Run a model on a board, compare it with the PC layer by layer, and write an HTML report."""
     from signal import SIGTERM, default_int_handler, signal
 
-    given = RunOptions(**asked)
+    given = RunOptions(**options)
     signal(SIGTERM, default_int_handler)  # a night that is ended leaves its boards as clean as Ctrl-C does
     try:
         if given.resume:
@@ -270,8 +270,8 @@ def _only_resume() -> None:
 def _refuse_idle(modes: tuple[str, ...]) -> None:
     """Refuse a repeat of nothing, and two ends of one profile."""
     context = click.get_current_context()
-    asked = {name for name in ("repeat", "frames", "time_s") if _is_given(context, name)}
-    if "repeat" in asked and modes and not {"release", "debug"} & set(modes):
+    given = {name for name in ("repeat", "frames", "time_s") if _is_given(context, name)}
+    if "repeat" in given and modes and not {"release", "debug"} & set(modes):
         raise click.UsageError(f"--repeat needs mode release or debug; --mode {','.join(modes)} has neither.")
     if context.params["floats"] and not context.params["reference"]:
         raise click.UsageError("--float needs --reference.")
@@ -281,7 +281,7 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
         raise click.UsageError("--max-slower needs --previous RUN.")
     if "/" in context.params["case_name"]:
         raise click.UsageError("--case takes a name, not a path; use --runs for the folder.")
-    if {"frames", "time_s"} <= asked:
+    if {"frames", "time_s"} <= given:
         raise click.UsageError("--frames and --time cannot be used together.")
 
 
@@ -391,8 +391,8 @@ def _answer(folder: Path, run: Run, as_json: bool) -> None:
     if as_json:
         emit_json({"run": str(folder), "report": str(page)} | to_json(run))
         return
-    tone, told = toned_lines(run)
-    for number, line in enumerate(told):
+    tone, summary = toned_lines(run)
+    for number, line in enumerate(summary):
         shown = hanging(clean(line), LABEL)
         click.echo(click.style(shown, fg=TONES[tone], bold=True) if not number and colours(sys.stdout) else shown)
     click.echo(f"report    {page}")

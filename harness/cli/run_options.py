@@ -54,8 +54,8 @@ class RunOptions:
 def only_model(models: tuple[Path, ...]) -> Path | None:
     """One run has one model; a word too much is most often the board's name without its --board."""
     if len(models) > 1:
-        told = " and ".join(repr(str(model)) for model in models)
-        raise click.UsageError(f"more than one MODEL: {told} (the board goes with --board, inputs with --input).")
+        names = " and ".join(repr(str(model)) for model in models)
+        raise click.UsageError(f"more than one MODEL: {names} (the board goes with --board, inputs with --input).")
     return models[0] if models else None
 
 

@@ -113,15 +113,15 @@ def hanging(text: str, indent: int) -> str:
 def wrapped(text: str, width: int) -> Iterator[str]:
     """Lines of at most `width`: broken between words; a word that is too long loses its middle."""
     for line in text.split("\n"):
-        told = ""
+        text_line = ""
         for word in line.split(" ") if width_of(line) > width else [line]:
             word = shortened(word, width)
-            if told and width_of(told) + 1 + width_of(word) > width:
-                yield told
-                told = word
+            if text_line and width_of(text_line) + 1 + width_of(word) > width:
+                yield text_line
+                text_line = word
             else:
-                told = f"{told} {word}" if told else word
-        yield told
+                text_line = f"{text_line} {word}" if text_line else word
+        yield text_line
 
 
 def shortened(word: str, width: int) -> str:

@@ -85,9 +85,9 @@ class _Comparer:
         integers = of_integers(layers, self.rows.narrow, self.rows.pair) if is_float(self.reference) else ""
         noise = bool(integers) and judges_noise(self.policy)
         self.notes += [LABEL, *([SCALES] if self.rows.narrow else [])] if integers else []
-        blamed = self.faults.localize(layers) if noise or not integers else Blame(list(layers))
-        layers = self.faults.fingerprinted(blamed, equal)
-        origins = with_fingerprints(blamed.origins, layers)
+        localized = self.faults.localize(layers) if noise or not integers else Blame(list(layers))
+        layers = self.faults.fingerprinted(localized, equal)
+        origins = with_fingerprints(localized.origins, layers)
         coverage = self._coverage(layers)
         seen_after = after_blame(self.graph, layers, origins) if self.graph is not None else iter(())
         extras = self._extras(layers)
@@ -103,7 +103,7 @@ class _Comparer:
             reference=ComparedReference(self.reference.kind, self.reference.source, self.reference.provenance),
             policy=self.policy.name,
             graph_source=self.graph.source or "reference" if self.faults.graph_serves(layers) and self.graph else "",
-            notes=(*self.notes, *self.faults.notes, *blamed.notes, *seen_after),
+            notes=(*self.notes, *self.faults.notes, *localized.notes, *seen_after),
             pictures=self._pictures(origins),
             extras=extras,
         )

@@ -47,19 +47,19 @@ class FaultSearch:
             return Blame(list(layers), origins, notes=[note] if origins else [])
         return blame(self.graph, layers, self._bench(layers))
 
-    def fingerprinted(self, blamed: Blame, equal: frozenset[str]) -> list[Layer]:
+    def fingerprinted(self, localized: Blame, equal: frozenset[str]) -> list[Layer]:
         """Fingerprints where they mean something: where a difference is born, not where it was carried to.
 
         `equal`: names of the rows that are equal, byte for byte.
         """
-        named = {origin.tensor for origin in blamed.origins[:FINGERPRINTED]}
-        if len(blamed.origins) > FINGERPRINTED:
-            blamed.notes.append(f"fault kind determined for the first {FINGERPRINTED} origins only")
-        isolated = {origin.tensor for origin in blamed.origins if origin.how == "isolated"}
-        rows = list(blamed.layers)
+        named = {origin.tensor for origin in localized.origins[:FINGERPRINTED]}
+        if len(localized.origins) > FINGERPRINTED:
+            localized.notes.append(f"fault kind determined for the first {FINGERPRINTED} origins only")
+        isolated = {origin.tensor for origin in localized.origins if origin.how == "isolated"}
+        rows = list(localized.layers)
         for i, layer in enumerate(rows):
             if layer.name in named:
-                alone = blamed.alone(layer.name) if layer.name in isolated else None
+                alone = localized.alone(layer.name) if layer.name in isolated else None
                 rows[i] = replace(layer, fingerprint=self._fingerprint(layer, alone, equal))
         return rows
 
@@ -84,15 +84,15 @@ class FaultSearch:
         if alone is not None and layer.single is not None:
             pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
         scene = Scene(self.graph, self.reference, self.settings.previous, self._isolator, equal)
-        found = cause(layer, pair, scene, self._repeats(row, pair))
-        return (self.rows.misfits.file_of(row) or found) if is_open(found) else found
+        fingerprint = cause(layer, pair, scene, self._repeats(row, pair))
+        return (self.rows.misfits.file_of(row) or fingerprint) if is_open(fingerprint) else fingerprint
 
     def _repeats(self, row: Match, pair: Pair) -> tuple[Array, ...]:
         """This tensor of the other runs, where it can be opened."""
         assert row.tensor is not None and row.dump is not None
-        found = []
+        arrays = []
         others = (dump for run in self.settings.repeats for dump in run)
         for dump in (d for d in others if (d.name, d.role) == (row.dump.name, row.dump.role)):
             with suppress(TensorError):
-                found.append(open_pair(row.tensor, dump, self.settings.storages).board)
-        return tuple(array for array in found if array.shape == pair.board.shape and array.dtype == pair.board.dtype)
+                arrays.append(open_pair(row.tensor, dump, self.settings.storages).board)
+        return tuple(array for array in arrays if array.shape == pair.board.shape and array.dtype == pair.board.dtype)

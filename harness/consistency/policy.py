@@ -137,9 +137,9 @@ class Policy:
 
 def _merge(limits: Limits, rule: Rule) -> Limits:
     names = [f.name for f in fields(Limits) if f.name not in ("names", "metrics")]
-    told = {name: getattr(rule.limits, name) for name in names if getattr(rule.limits, name) is not None}
+    given = {name: getattr(rule.limits, name) for name in names if getattr(rule.limits, name) is not None}
     metrics = {**limits.metrics, **rule.limits.metrics}
-    return replace(limits, **told, metrics=metrics, names=(*limits.names, rule.name))
+    return replace(limits, **given, metrics=metrics, names=(*limits.names, rule.name))
 
 
 # --------------------------------------------------------------------------- files

@@ -36,12 +36,12 @@ class RowComparer:
 
     def layers(self) -> list[Layer]:
         """Every row, as far as it can be compared."""
-        done = list(accumulate(_file_bytes(row) for row in self.matching.rows))
+        finished_bytes = list(accumulate(_file_bytes(row) for row in self.matching.rows))
         layers: list[Layer] = []
         for index, row in enumerate(self.matching.rows):
             layers.append(self._layer(index, row))
             if self.settings.progress is not None:
-                self.settings.progress("comparing", done[index], done[-1])
+                self.settings.progress("comparing", finished_bytes[index], finished_bytes[-1])
         return list(settle(self._without_misread(layers), self.unsure))
 
     def pair(self, name: str) -> Pair:
@@ -60,10 +60,10 @@ class RowComparer:
         """Integers that have the size of floats by their padding: only where other dumps are known to be integers."""
         if not self.narrow or not is_float(self.reference):
             return layers
-        found = {row.name: self.misfits.misread(self.matches[row.name]) for row in layers if row.verdict == "differs"}
-        self.narrow |= {name: dtype for name, dtype in found.items() if dtype}
-        told = "its values follow the reference's, read as {}: not floats, though their size is that of floats"
-        return [_misread(row, told.format(found[row.name])) if found.get(row.name) else row for row in layers]
+        misread = {row.name: self.misfits.misread(self.matches[row.name]) for row in layers if row.verdict == "differs"}
+        self.narrow |= {name: dtype for name, dtype in misread.items() if dtype}
+        template = "its values follow the reference's, read as {}: not floats, though their size is that of floats"
+        return [_misread(row, template.format(misread[row.name])) if misread.get(row.name) else row for row in layers]
 
     def _layer(self, index: int, row: Match) -> Layer:
         plain = _plain_layer(index, row)
@@ -72,12 +72,12 @@ class RowComparer:
         try:
             return self._compared(plain, row.tensor, row.dump)
         except TensorError as error:
-            found = self.misfits.look(error, row.tensor, row.dump)
-            if found.narrow:
-                self.narrow[plain.name] = found.narrow
-            if found.open and row.tensor.spec is not None:
+            mismatch = self.misfits.look(error, row.tensor, row.dump)
+            if mismatch.narrow:
+                self.narrow[plain.name] = mismatch.narrow
+            if mismatch.open and row.tensor.spec is not None:
                 self.unsure[plain.name] = row.tensor.spec.dtype
-            return replace(plain, reason=found.reason, note=_joined(row.note, found.told))
+            return replace(plain, reason=mismatch.reason, note=_joined(row.note, mismatch.told))
 
     def _compared(self, plain: Layer, tensor: ReferenceTensor, dump: Dump) -> Layer:
         pair = open_pair(tensor, dump, self.settings.storages)
@@ -157,8 +157,8 @@ def _plain_layer(index: int, row: Match) -> Layer:
     )
 
 
-def _misread(row: Layer, told: str) -> Layer:
-    return replace(row, verdict="not_compared", reason="dtype_differs", note=told, metrics=None)
+def _misread(row: Layer, sentence: str) -> Layer:
+    return replace(row, verdict="not_compared", reason="dtype_differs", note=sentence, metrics=None)
 
 
 def _file_bytes(row: Match) -> int:

@@ -59,20 +59,20 @@ def _dump(tensor: ReferenceTensor) -> Dump:
 
 def input_hashes(reference: Reference) -> dict[str, dict[str, str]]:
     """md5 per input and dtype: a quantized network holds its input as it was fed and as it was quantized."""
-    found: dict[str, dict[str, str]] = {}
+    by_input: dict[str, dict[str, str]] = {}
     for tensor in (t for t in reference.tensors.values() if t.is_input):
         sides = [side for side in (tensor, tensor.alternate) if side is not None and side.spec is not None]
-        found[tensor.name] = {s.spec.dtype: s.md5 or _hash(s.path, s.spec) for s in sides if s.spec is not None}
-    return found
+        by_input[tensor.name] = {s.spec.dtype: s.md5 or _hash(s.path, s.spec) for s in sides if s.spec is not None}
+    return by_input
 
 
 def board_inputs(dumps: Sequence[Dump]) -> dict[str, dict[str, str]]:
     """The same of the input-side dumps of a board; only those whose spec is known."""
-    found: dict[str, dict[str, str]] = {}
+    by_input: dict[str, dict[str, str]] = {}
     for dump in dumps:
         if dump.role == "input" and dump.spec is not None:
-            found.setdefault(dump.name, {})[dump.spec.dtype] = _hash(dump.path, dump.spec)
-    return found
+            by_input.setdefault(dump.name, {})[dump.spec.dtype] = _hash(dump.path, dump.spec)
+    return by_input
 
 
 def _hash(path: Path, spec: TensorSpec) -> str:
@@ -91,10 +91,10 @@ def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Compa
     alignments = _alignments(stages)
     steps, columns = [], []
     for before, after, alignment in zip(stages, stages[1:], alignments[1:], strict=False):
-        done = last is not None and after is stages[-1]
-        found = last if done else _step(before, after, settings)
-        steps.append(_told(before, after, alignment, found))
-        columns.append((after.name, found))
+        is_last = last is not None and after is stages[-1]
+        comparison = last if is_last else _step(before, after, settings)
+        steps.append(_told(before, after, alignment, comparison))
+        columns.append((after.name, comparison))
     first = next((step.after for step in steps if step.word in DEPARTED), "")
     named = zip(stages, alignments, strict=True)
     return Ladder(
@@ -112,13 +112,13 @@ def _alignments(stages: Sequence[Stage]) -> list[str]:
     A stage that is proven adds the dtypes that it knows: float to quantized to a board that has integers only.
     """
     known = {name: dict(hashes) for name, hashes in stages[0].inputs.items()}
-    found = []
+    sentences = []
     for one in stages:
-        found.append(_alignment(one.inputs, known))
-        if found[-1] == "proven":
+        sentences.append(_alignment(one.inputs, known))
+        if sentences[-1] == "proven":
             for name, hashes in one.inputs.items():
                 known.setdefault(name, {}).update(hashes)
-    return found
+    return sentences
 
 
 def _alignment(inputs: Mapping[str, Mapping[str, str]], known: Mapping[str, Mapping[str, str]]) -> str:
@@ -152,22 +152,22 @@ def _for_noise(policy: Policy, before: Stage, after: Stage) -> Policy:
     return replace(policy, rules=(*policy.rules, *load_policy("float-reference").rules))
 
 
-def _told(before: Stage, after: Stage, alignment: str, found: Comparison | None) -> LadderStep:
+def _told(before: Stage, after: Stage, alignment: str, comparison: Comparison | None) -> LadderStep:
     row = LadderStep(before.name, after.name, alignment)
     if alignment == "different":
         return replace(row, detail="different input: no conclusion")
-    if found is None or found.coverage.layers_compared == 0:
+    if comparison is None or comparison.coverage.layers_compared == 0:
         return replace(row, detail="no common tensors")
-    worst = _worst(found.layers)
-    first = next((layer for layer in found.layers if layer.verdict == "differs"), None)
-    detail = f"{found.coverage.layers_compared} of {found.coverage.layers_total} tensors aligned"
+    worst = _worst(comparison.layers)
+    first = next((layer for layer in comparison.layers if layer.verdict == "differs"), None)
+    detail = f"{comparison.coverage.layers_compared} of {comparison.coverage.layers_total} tensors aligned"
     if first is not None:
         detail += f", first difference {first.name}: {first.reason}"
         if worst is not None and worst.metrics is not None and worst is not first:
             detail += f", largest relative L2 {worst.metrics.relative_l2:.2g} at {worst.name}"
     if alignment == "unknown":
         detail += "; same input not verified"
-    return replace(row, word=found.verdict.word, detail=detail, first_difference=first.name if first else "")
+    return replace(row, word=comparison.verdict.word, detail=detail, first_difference=first.name if first else "")
 
 
 def _worst(layers: Sequence[Layer]) -> Layer | None:
@@ -178,8 +178,8 @@ def _worst(layers: Sequence[Layer]) -> Layer | None:
 def _table(columns: Sequence[tuple[str, Comparison | None]]) -> tuple[Mapping[str, str], ...]:
     """One row per tensor, one verdict per stage; "" where a stage does not have it."""
     rows: dict[str, dict[str, str]] = {}
-    for name, found in columns:
-        for layer in found.layers if found else ():
+    for name, comparison in columns:
+        for layer in comparison.layers if comparison else ():
             rows.setdefault(layer.name, {"name": layer.name})[name] = layer.verdict
     return tuple(rows.values())
 

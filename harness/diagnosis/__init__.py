@@ -31,10 +31,10 @@ _CHECKS = (
 def find(run: Run) -> tuple[Finding, ...]:
     """Every finding of a run, worst first; parts that it lacks find nothing."""
     look = Look(run)
-    found = [finding for check in _CHECKS for finding in check(look)]
+    findings = [finding for check in _CHECKS for finding in check(look)]
     for name, room in vendors.added("diagnosis", DiagnosisVendor).items():
-        found += vendors.careful(name, lambda room=room: _of_package(room, look), [])  # type: ignore[misc]
-    return tuple(_capped(sorted(dict.fromkeys(found), key=_rank)))
+        findings += vendors.careful(name, lambda room=room: _of_package(room, look), [])  # type: ignore[misc]
+    return tuple(_capped(sorted(dict.fromkeys(findings), key=_rank)))
 
 
 def _of_package(room: DiagnosisVendor, look: Look) -> list[Finding]:
@@ -45,10 +45,10 @@ def _of_package(room: DiagnosisVendor, look: Look) -> list[Finding]:
     return [finding for check in room.checks for finding in check(look)]
 
 
-def _capped(found: Sequence[Finding]) -> Iterator[Finding]:
+def _capped(findings: Sequence[Finding]) -> Iterator[Finding]:
     """At most MOST of a rule; the last of them says how many more there are."""
-    totals, seen = Counter(finding.rule for finding in found), Counter[str]()
-    for finding in found:
+    totals, seen = Counter(finding.rule for finding in findings), Counter[str]()
+    for finding in findings:
         seen[finding.rule] += 1
         more = totals[finding.rule] - MOST
         if seen[finding.rule] == MOST and more > 0:

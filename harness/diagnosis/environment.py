@@ -15,21 +15,21 @@ HOT_C = 95.0  # junction limits of these chips lie at 105 to 125 degrees; below 
 DAY_S = 86400.0  # boards without a battery start in 2000 or at the day of their kernel
 
 
-def version_skew(look: Look) -> Found:
+def version_skew(view: Look) -> Found:
     """E-101: the board's runtime and the model's are of different versions."""
-    versions = look.run.versions
+    versions = view.run.versions
     board, model = versions.get("hbrt"), versions.get("model_hbrt")
     if board and model and board != model:
         yield finding("E-101", f"the board's HBRT is {board}, the model was built for {model}")
         return
-    for warning in look.run.model_info.warnings if look.run.model_info else ():
+    for warning in view.run.model_info.warnings if view.run.model_info else ():
         if warning.startswith("version skew:"):
             yield finding("E-101", warning)
 
 
-def failures(look: Look) -> Found:
+def failures(view: Look) -> Found:
     """A finding for every mode that failed, by the kind of its failure; E-107 where the kind has none of its own."""
-    for mode in look.run.modes:
+    for mode in view.run.modes:
         failure = mode.failure
         if failure is None:
             continue
@@ -37,11 +37,11 @@ def failures(look: Look) -> Found:
         yield finding(_FAILURES.get(failure.kind, "E-107"), evidence, subject=mode.mode, advice=failure.hint)
 
 
-def governor(look: Look) -> Found:
+def governor(view: Look) -> Found:
     """E-110: a clock of the board may change while it is measured."""
     wrong = {
         f"{where}: {word}"
-        for sense in look.senses
+        for sense in view.senses
         for where, word in sense.governors.items()
         if word not in ("performance", "userspace")
     }
@@ -49,29 +49,29 @@ def governor(look: Look) -> Found:
         yield finding("E-110", ", ".join(sorted(wrong)))
 
 
-def throttled(look: Look) -> Found:
+def throttled(view: Look) -> Found:
     """E-111: clocks went down during the run."""
-    for notice in slowed(look.senses):
+    for notice in slowed(view.senses):
         yield finding("E-111", notice)
 
 
-def company(look: Look) -> Found:
+def company(view: Look) -> Found:
     """E-112: the accelerator was busy before the run."""
-    evidence = busy_before(look.senses)
+    evidence = busy_before(view.senses)
     if evidence:
         yield finding("E-112", evidence)
 
 
-def heat(look: Look) -> Found:
+def heat(view: Look) -> Found:
     """E-113: a sensor reached HOT_C degrees Celsius."""
-    found = hottest(look.senses)
-    if found and found[1] >= HOT_C:
-        yield finding("E-113", f"{found[0]} reached {found[1]:g} C")
+    hottest_sense = hottest(view.senses)
+    if hottest_sense and hottest_sense[1] >= HOT_C:
+        yield finding("E-113", f"{hottest_sense[0]} reached {hottest_sense[1]:g} C")
 
 
-def wrong_clock(look: Look) -> Found:
+def wrong_clock(view: Look) -> Found:
     """E-114: the board's clock and this PC's are more than a day apart."""
-    offset = look.run.board.facts.get("clock_offset_s")
+    offset = view.run.board.facts.get("clock_offset_s")
     if isinstance(offset, int | float) and abs(offset) > DAY_S:
         yield finding("E-114", f"{offset / DAY_S:+.0f} days from this PC's clock")
 

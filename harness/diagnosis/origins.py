@@ -15,25 +15,25 @@ HOLDS, ENDED, EXCEEDED = "waived until ", "its waiver ended on ", "worse than it
 UNSTABLE = "first find why the same input gives different results; kind and metrics are from one run"
 
 
-def origins(look: Look) -> Found:
+def origins(view: Look) -> Found:
     """What is to blame, where it can be told; the first in execution order comes first."""
-    found = [o for o in look.comparison.origins if o.op_kind != "input"] if look.comparison else []
-    for place, origin in enumerate(found[:MOST]):
-        lacking = _lacking(look, origin)
-        more = len(found) - MOST if place == MOST - 1 else 0
+    origins_of_ops = [o for o in view.comparison.origins if o.op_kind != "input"] if view.comparison else []
+    for place, origin in enumerate(origins_of_ops[:MOST]):
+        lacking = _lacking(view, origin)
+        more = len(origins_of_ops) - MOST if place == MOST - 1 else 0
         yield finding(
             "C-100",
-            _evidence(origin, lacking) + _caveat(look) + (f"; {more} more origins in the report" if more > 0 else ""),
+            _evidence(origin, lacking) + _caveat(view) + (f"; {more} more origins in the report" if more > 0 else ""),
             subject=origin.op or origin.tensor,
             title=_title(origin, lacking),
-            advice=UNSTABLE if unstable(look) else _advice(origin),
+            advice=UNSTABLE if unstable(view) else _advice(origin),
         )
 
 
-def _caveat(look: Look) -> str:
+def _caveat(view: Look) -> str:
     """Layers are seen in the debug run; where that computes something else, so may its origin be."""
-    observer = look.checks.observer
-    other = observer is not None and observer.same is False and not unstable(look)
+    answer = view.checks.observer
+    other = answer is not None and answer.same is False and not unstable(view)
     return "; seen in the debug run, which does not give the outputs of the release run" if other else ""
 
 
@@ -48,9 +48,9 @@ def undumped_inputs(ops: Sequence[Op], compared: Collection[str], op: str, first
     return tuple(sorted(unseen & (set(first.split(", ")) if first else near)))
 
 
-def _lacking(look: Look, origin: Origin) -> tuple[str, ...]:
-    graph = look.comparison.extras.graph if look.comparison else None
-    layers = look.comparison.layers if look.comparison else ()
+def _lacking(view: Look, origin: Origin) -> tuple[str, ...]:
+    graph = view.comparison.extras.graph if view.comparison else None
+    layers = view.comparison.layers if view.comparison else ()
     compared = {layer.name for layer in layers if layer.verdict != "not_compared"}
     return undumped_inputs(graph.ops, compared, origin.op, origin.first) if graph is not None else ()
 
@@ -97,20 +97,22 @@ def _advice(origin: Origin) -> str:
     mark = origin.fingerprint
     if mark is None:
         return ""
-    told = kinds.advice(mark.kind)
+    advice = kinds.advice(mark.kind)
     if mark.transform and mark.transform not in mark.evidence:
-        told = f"{told} Transform that makes both equal: {mark.transform}.".strip()
-    if told and not mark.certain and mark.kind != "unclassified":
-        return f"The fault kind is not certain. If it is {mark.kind.replace('_', ' ')}: {told[:1].lower()}{told[1:]}"
-    return told
+        advice = f"{advice} Transform that makes both equal: {mark.transform}.".strip()
+    if advice and not mark.certain and mark.kind != "unclassified":
+        return (
+            f"The fault kind is not certain. If it is {mark.kind.replace('_', ' ')}: {advice[:1].lower()}{advice[1:]}"
+        )
+    return advice
 
 
 # --------------------------------------------------------------------------- waivers
 
 
-def waivers(look: Look) -> Found:
+def waivers(view: Look) -> Found:
     """Differences that a waiver accepts, and waivers that no longer do."""
-    layers = look.comparison.layers if look.comparison else ()
+    layers = view.comparison.layers if view.comparison else ()
     for layer in layers:
         if layer.verdict == "differs" and (ENDED in layer.note or EXCEEDED in layer.note):
             yield finding("C-106", f"{layer.note}; it differs: {layer.reason}", subject=layer.op or layer.name)
@@ -130,19 +132,19 @@ def is_waived(layer: Layer) -> bool:
 # --------------------------------------------------------------------------- inputs
 
 
-def inputs(look: Look) -> Found:
+def inputs(view: Look) -> Found:
     """Network inputs that are not the reference's: what is computed from them says nothing about the board."""
-    comparison = look.comparison
+    comparison = view.comparison
     if comparison is None:
         return
     wrong = [o for o in comparison.origins if o.op_kind == "input"]
     for origin in wrong[:MOST]:
         mark = origin.fingerprint
         sure = "" if mark is None or mark.certain else " (not certain)"
-        told = f"{mark.kind.replace('_', ' ')}{sure}: {mark.evidence}" if mark is not None else ""
-        yield finding("C-103", told or "its bytes differ", subject=origin.tensor, advice=_input_advice(origin))
+        evidence = f"{mark.kind.replace('_', ' ')}{sure}: {mark.evidence}" if mark is not None else ""
+        yield finding("C-103", evidence or "its bytes differ", subject=origin.tensor, advice=_input_advice(origin))
     if not wrong and comparison.verdict.word == "diverges":
-        yield from _fed_another(look, comparison)
+        yield from _fed_another(view, comparison)
 
 
 def _input_advice(origin: Origin) -> str:
@@ -153,12 +155,12 @@ def _input_advice(origin: Origin) -> str:
 INPUT_KINDS = ("preprocessing", "input_order", "other_tensor", "endianness")
 
 
-def _fed_another(look: Look, comparison: Comparison) -> Found:
+def _fed_another(view: Look, comparison: Comparison) -> Found:
     """By the hashes that a reference folder keeps of its inputs; an ONNX was fed here, with the board's own."""
-    told, case = comparison.reference.provenance.get("inputs"), look.run.case
-    if not isinstance(told, list) or (case.reference is not None and case.reference.name.endswith(".onnx")):
+    inputs, case = comparison.reference.provenance.get("inputs"), view.run.case
+    if not isinstance(inputs, list) or (case.reference is not None and case.reference.name.endswith(".onnx")):
         return
-    made = {str(row.get("name")): row for row in told if isinstance(row, Mapping)}
+    made = {str(row.get("name")): row for row in inputs if isinstance(row, Mapping)}
     for fed in case.inputs:
         own = made.get(fed.tensor) or (next(iter(made.values())) if len(made) == 1 else {})
         if own.get("bytes") == fed.size_bytes is not None and own.get("md5") != fed.md5:

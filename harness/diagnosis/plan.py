@@ -38,9 +38,9 @@ def find_beside(model: Path, model_name: str = "") -> tuple[Path, ...]:
     names = [name for room in rooms() for name in room.beside]
     fronts = ([f"{stem}_{model_name}_"] if model_name else []) + [f"{stem}_", ""]
     for front in fronts:
-        found = tuple(path for what in names if (path := model.with_name(front + what)).is_file())
-        if found:
-            return found
+        paths = tuple(path for what in names if (path := model.with_name(front + what)).is_file())
+        if paths:
+            return paths
     return ()
 
 

@@ -11,12 +11,12 @@ ESTIMATE_FACTOR = 1.5
 MOST = 5
 
 
-def another_build(look: Look) -> Found:
+def another_build(view: Look) -> Found:
     """The files beside the model are of another build than the model on the board."""
-    plan = look.plan
+    plan = view.plan
     if plan is None:
         return
-    board = look.run.model_info.versions if look.run.model_info else {}
+    board = view.run.model_info.versions if view.run.model_info else {}
     builder, march = board.get("builder", ""), board.get("march", "")
     if builder and len(plan.versions) > 1 and builder not in plan.versions.values():
         tools = ", ".join(f"{tool} {version}" for tool, version in plan.versions.items())
@@ -25,50 +25,52 @@ def another_build(look: Look) -> Found:
         yield finding("B-501", f"the board's model is for {march}, the build files for {plan.march}")
 
 
-def moved(look: Look) -> Found:
+def moved(view: Look) -> Found:
     """Nodes that ran on another unit than planned."""
-    for row in look.plan.rows if look.plan else ():
+    for row in view.plan.rows if view.plan else ():
         if is_elsewhere(row.planned_unit, row.measured_unit):
             yield finding("B-502", f"planned {row.planned_unit}, ran on the {row.measured_unit}", subject=row.name)
 
 
-def estimates(look: Look) -> Found:
+def estimates(view: Look) -> Found:
     """B-503: a segment whose measured time is ESTIMATE_FACTOR times its estimate or more, either way.
 
     Never of an emulated board.
     """
-    if look.plan is None or look.run.board.emulated:
+    if view.plan is None or view.run.board.emulated:
         return
-    for segment in look.plan.segments:
+    for segment in view.plan.segments:
         ratio = segment.ratio
         if ratio is not None and not 1 / ESTIMATE_FACTOR <= ratio <= ESTIMATE_FACTOR:
-            told = f"estimated {segment.estimated_us:.1f} us, measured {segment.measured_us:.1f} us ({ratio:.2f} times)"
-            yield finding("B-503", told, subject=segment.name)
+            evidence = (
+                f"estimated {segment.estimated_us:.1f} us, measured {segment.measured_us:.1f} us ({ratio:.2f} times)"
+            )
+            yield finding("B-503", evidence, subject=segment.name)
 
 
-def quantization(look: Look) -> Found:
+def quantization(view: Look) -> Found:
     """Nodes that lost accuracy in the toolchain already: no board can be better than its model."""
-    if look.plan is None:
+    if view.plan is None:
         return
-    low = [row for row in look.plan.rows if row.toolchain_cosine is not None and row.toolchain_cosine < LOW_COSINE]
+    low = [row for row in view.plan.rows if row.toolchain_cosine is not None and row.toolchain_cosine < LOW_COSINE]
     if low:
         low.sort(key=lambda row: row.toolchain_cosine or 0.0)
-        told = ", ".join(f"{row.name} {row.toolchain_cosine:.6g}" for row in low[:MOST])
+        evidence = ", ".join(f"{row.name} {row.toolchain_cosine:.6g}" for row in low[:MOST])
         more = f" and {len(low) - MOST} more" if len(low) > MOST else ""
-        yield finding("B-504", f"{len(low)} nodes below {LOW_COSINE}: {told}{more}", subject=low[0].name)
+        yield finding("B-504", f"{len(low)} nodes below {LOW_COSINE}: {evidence}{more}", subject=low[0].name)
 
 
-def messages(look: Look) -> Found:
+def messages(view: Look) -> Found:
     """B-505: errors and warnings that the toolchain printed while it built the model."""
-    for message in look.plan.messages if look.plan else ():
+    for message in view.plan.messages if view.plan else ():
         if message.severity in ("error", "warning"):
             times = f" ({message.count} times)" if message.count > 1 else ""
             yield finding("B-505", message.text[:300] + times, subject=message.subject, advice=message.meaning)
 
 
-def unread(look: Look) -> Found:
+def unread(view: Look) -> Found:
     """R-301: what could not be read in the files of the build."""
-    for problem in look.plan.problems if look.plan else ():
+    for problem in view.plan.problems if view.plan else ():
         yield finding("R-301", problem, subject="build")
 
 

@@ -8,19 +8,19 @@ from harness.diagnosis.rules import Found, Look, finding
 from harness.records import Comparison, Determinism
 
 
-def coverage(look: Look) -> Found:
+def coverage(view: Look) -> Found:
     """C-101: layers that were not compared, counted by reason."""
-    comparison = look.comparison
+    comparison = view.comparison
     if comparison is None or comparison.coverage.layers_total == comparison.coverage.layers_compared:
         return
     reasons = Counter(layer.reason or "unknown" for layer in comparison.layers if layer.verdict == "not_compared")
-    told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
+    reasons_text = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
     seen = comparison.coverage
     lost = [layer for layer in comparison.layers if layer.reason == "lost" and layer.verdict == "not_compared"]
     missing = f"; {lost[0].name} has no dump but should: {lost[0].note}" if lost else ""
     yield finding(
         "C-101",
-        f"{seen.layers_compared} of {seen.layers_total} layers compared; not compared: {told or '-'}{missing}",
+        f"{seen.layers_compared} of {seen.layers_total} layers compared; not compared: {reasons_text or '-'}{missing}",
         subject=lost[0].name if lost else "",
         advice=LOST_ADVICE if lost else "",
     )
@@ -44,9 +44,9 @@ def _sees_the_start(comparison: Comparison) -> bool:
     return len(compared) > 1 and min(known, key=lambda layer: layer.index) in compared
 
 
-def from_the_start(look: Look) -> Found:
+def from_the_start(view: Look) -> Found:
     """Different from the first compared tensor on, and nearly everywhere: the input, not an op."""
-    comparison = look.comparison
+    comparison = view.comparison
     if comparison is None or not comparison.first_difference:
         return
     compared = [layer for layer in comparison.layers if layer.verdict != "not_compared"]
@@ -61,25 +61,25 @@ def from_the_start(look: Look) -> Found:
         )
 
 
-def observer(look: Look) -> Found:
+def observer(view: Look) -> Found:
     """Another result in the debug run; where repeats already differ, that explains it and is said instead."""
-    told = look.checks.observer
-    if told is not None and told.same is False and not unstable(look):
-        yield finding("C-104", told.detail)
+    answer = view.checks.observer
+    if answer is not None and answer.same is False and not unstable(view):
+        yield finding("C-104", answer.detail)
 
 
-def determinism(look: Look) -> Found:
+def determinism(view: Look) -> Found:
     """C-105: the same input gave different results in repeated runs."""
-    repeats = unstable(look)
+    repeats = unstable(view)
     if repeats:
-        told = "; ".join(f"{kind}: {answer.detail}".removeprefix(": ") for kind, answer in repeats)
+        evidence = "; ".join(f"{kind}: {answer.detail}".removeprefix(": ") for kind, answer in repeats)
         most = max((answer for _, answer in repeats), key=lambda answer: len(answer.unstable))
-        yield finding("C-105", told, subject=most.first)
+        yield finding("C-105", evidence, subject=most.first)
 
 
-def unstable(look: Look) -> list[tuple[str, Determinism]]:
+def unstable(view: Look) -> list[tuple[str, Determinism]]:
     """Repeats that are not the same: (mode, answer), the mode "" where only one was repeated."""
-    return [(kind, answer) for kind, answer in look.checks.determinism.items() if answer.deterministic is False]
+    return [(kind, answer) for kind, answer in view.checks.determinism.items() if answer.deterministic is False]
 
 
 CHECKS = (coverage, from_the_start, observer, determinism)

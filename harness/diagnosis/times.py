@@ -15,26 +15,26 @@ SPREAD = 2.0  # mean over min: 6.3 ms against 12.4 ms was a board shared with an
 _BORDER = ("quantize", "dequantize", "layout")
 
 
-def cuts(look: Look) -> Found:
+def cuts(view: Look) -> Found:
     """An op off the accelerator between two subgraphs, with what its borders cost."""
-    found = look.profile
-    if found is None or not found.order_known:
+    profile = view.profile
+    if profile is None or not profile.order_known:
         return
-    ops = [op for op in found.ops if op.category != "wait"]
+    ops = [op for op in profile.ops if op.category != "wait"]
     for index, op in enumerate(ops):
         if op.category == "compute" and op.kind != "subgraph" and _between_subgraphs(ops, index):
-            yield _cut(found, ops, index)
+            yield _cut(profile, ops, index)
 
 
 def _between_subgraphs(ops: Sequence[OpTime], index: int) -> bool:
     return any(op.kind == "subgraph" for op in ops[:index]) and any(op.kind == "subgraph" for op in ops[index:])
 
 
-def _cut(found: Profile, ops: Sequence[OpTime], index: int) -> Finding:
+def _cut(profile: Profile, ops: Sequence[OpTime], index: int) -> Finding:
     op = ops[index]
     border = [other for other in _around(ops, index) if other.category in _BORDER]
     border_us = sum(other.mean_us for other in border)
-    whole = found.latency.mean_us
+    whole = profile.latency.mean_us
     share = f", {(op.mean_us + border_us) / whole:.1%} of the latency" if whole > 0 else ""
     evidence = f"{op.name} ({op.kind}) takes {op.mean_us:.1f} us on the {op.unit or 'CPU'}"
     if border:
@@ -52,72 +52,74 @@ def _around(ops: Sequence[OpTime], index: int) -> list[OpTime]:
     return list(ops[first : last + 1])
 
 
-def unattributed(look: Look) -> Found:
+def unattributed(view: Look) -> Found:
     """T-202: a share of the latency that no op accounts for. Not where ops were lost or several threads ran."""
-    found = look.profile
-    if found is None or not found.ops or (found.latency.threads or 1) > 1:
+    profile = view.profile
+    if profile is None or not profile.ops or (profile.latency.threads or 1) > 1:
         return
-    share = shares(found).get("unattributed", 0.0)
-    if share > UNATTRIBUTED_SHARE and not _lost_ops(found):
-        yield finding("T-202", f"{found.unattributed_us:.1f} us of {found.latency.mean_us:.1f} us ({share:.1%})")
+    share = shares(profile).get("unattributed", 0.0)
+    if share > UNATTRIBUTED_SHARE and not _lost_ops(profile):
+        yield finding("T-202", f"{profile.unattributed_us:.1f} us of {profile.latency.mean_us:.1f} us ({share:.1%})")
 
 
-def _lost_ops(found: Profile) -> bool:
+def _lost_ops(profile: Profile) -> bool:
     """The table of ops was not read whole: what it leaves unattributed is what was lost (R-301 says so)."""
-    return any("is cut" in p or "is broken" in p or "no avg_time" in p for p in found.latency.problems)
+    return any("is cut" in p or "is broken" in p or "no avg_time" in p for p in profile.latency.problems)
 
 
-def borders(look: Look) -> Found:
+def borders(view: Look) -> Found:
     """T-203: the share of the latency that goes to quantizing, dequantizing and changes of layout."""
-    if look.profile is None:
+    if view.profile is None:
         return
-    parts = shares(look.profile)
+    parts = shares(view.profile)
     share = parts.get(QUANTIZE, 0.0) + parts.get(LAYOUT, 0.0)
     if share > BORDER_SHARE:
-        told = f"quantize and dequantize {parts.get(QUANTIZE, 0.0):.1%}, layout conversion {parts.get(LAYOUT, 0.0):.1%}"
-        yield finding("T-203", told + " of the latency")
+        evidence = (
+            f"quantize and dequantize {parts.get(QUANTIZE, 0.0):.1%}, layout conversion {parts.get(LAYOUT, 0.0):.1%}"
+        )
+        yield finding("T-203", evidence + " of the latency")
 
 
-def on_the_host(look: Look) -> Found:
+def on_the_host(view: Look) -> Found:
     """T-204: the share of the latency that goes to ops on the CPU, with the slowest three."""
-    if look.profile is None or not any(op.kind == "subgraph" for op in look.profile.ops):
+    if view.profile is None or not any(op.kind == "subgraph" for op in view.profile.ops):
         return
-    share = shares(look.profile).get("CPU", 0.0)
+    share = shares(view.profile).get("CPU", 0.0)
     if share > HOST_SHARE:
-        slow = sorted((op for op in look.profile.ops if op.unit == "CPU"), key=lambda op: -op.mean_us)[:3]
+        slow = sorted((op for op in view.profile.ops if op.unit == "CPU"), key=lambda op: -op.mean_us)[:3]
         yield finding("T-204", f"CPU {share:.1%}; slowest: " + ", ".join(f"{o.name} {o.mean_us:.1f} us" for o in slow))
 
 
-def spread(look: Look) -> Found:
+def spread(view: Look) -> Found:
     """T-205: the mean latency is far from the least one."""
-    latency = look.profile.latency if look.profile else None
+    latency = view.profile.latency if view.profile else None
     if latency is None or not latency.min_us or (latency.threads or 1) > 1:
         return
     if latency.mean_us > SPREAD * latency.min_us:
         yield finding("T-205", f"mean {latency.mean_us:.1f} us, least {latency.min_us:.1f} us")
 
 
-def how_far(look: Look) -> Found:
+def how_far(view: Look) -> Found:
     """Notes on what the figures are."""
-    found = look.profile
-    if found is None:
+    profile = view.profile
+    if profile is None:
         return
-    if found.latency.frames == 1:
+    if profile.latency.frames == 1:
         yield finding("T-206", "one frame was timed")
-    if (found.latency.threads or 1) > 1:
-        yield finding("T-207", f"{found.latency.threads} threads")
-    if found.estimated:
-        units = sorted({op.unit for op in found.ops if op.estimated})
+    if (profile.latency.threads or 1) > 1:
+        yield finding("T-207", f"{profile.latency.threads} threads")
+    if profile.estimated:
+        units = sorted({op.unit for op in profile.ops if op.estimated})
         yield finding("T-208", f"estimated: times of the {', '.join(units)}" if units else "estimated: end to end")
-    if found.ops and not found.order_known:
+    if profile.ops and not profile.order_known:
         yield finding("T-209", "the profiler's table is sorted by name")
 
 
-def unread(look: Look) -> Found:
+def unread(view: Look) -> Found:
     """R-301: what could not be read in the model's description and in the times."""
-    problems = [("model_info", p) for p in (look.run.model_info.problems if look.run.model_info else ())]
-    if look.profile:
-        problems += (("times", p) for p in look.profile.latency.problems)
+    problems = [("model_info", p) for p in (view.run.model_info.problems if view.run.model_info else ())]
+    if view.profile:
+        problems += (("times", p) for p in view.profile.latency.problems)
     for subject, problem in problems:
         yield finding("R-301", problem, subject=subject)
 

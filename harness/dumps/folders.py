@@ -65,8 +65,8 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     dumps = (*named, *(plain_dump(f) for f in files if _real(f) not in known))
     if not dumps:
         refuse_packed_files(path, sorted(path.rglob("*")), "a dump")
-        asked = "give the folder of the debug run's dumps"
-        hint = "text dumps are not supported; make the tool write .bin" if any(path.rglob("*.txt")) else asked
+        question = "give the folder of the debug run's dumps"
+        hint = "text dumps are not supported; make the tool write .bin" if any(path.rglob("*.txt")) else question
         raise InputError(f"{path}: no .bin or .npy files found", hint)
     return dumps
 
@@ -148,21 +148,21 @@ def candidates(path: Path) -> tuple[str, ...]:
     """The platforms whose names a folder carries equally well; several where they name their dumps alike."""
     if not path.is_dir() or (path / MANIFEST).is_file():
         return ()
-    told = {name: _telling(path, _named(name, path)) for name in platforms.names()}
-    depth = min((depth for weights in told.values() for depth in weights), default=0)  # copies lie in folders below
-    counts = {name: weights.get(depth, 0) for name, weights in told.items()}
+    scores = {name: _telling(path, _named(name, path)) for name in platforms.names()}
+    depth = min((depth for weights in scores.values() for depth in weights), default=0)  # copies lie in folders below
+    counts = {name: weights.get(depth, 0) for name, weights in scores.items()}
     return tuple(name for name, count in counts.items() if count and count == max(counts.values()))
 
 
 def _telling(folder: Path, dumps: Sequence[Dump]) -> dict[int, int]:
     """How much names said more than themselves, by the depth of their folder: a plain file is read by every platform
     and speaks for none, one that tells a number speaks twice."""
-    found: dict[int, int] = defaultdict(int)
+    counts: dict[int, int] = defaultdict(int)
     for dump in dumps:
-        told = (dump.index >= 0) + bool(dump.op or dump.op_kind or dump.aliases or dump.index >= 0)
-        if told:
-            found[len(dump.path.relative_to(folder).parts)] += told
-    return found
+        weight = (dump.index >= 0) + bool(dump.op or dump.op_kind or dump.aliases or dump.index >= 0)
+        if weight:
+            counts[len(dump.path.relative_to(folder).parts)] += weight
+    return counts
 
 
 def _by_platform(folder: Path, platform: str) -> tuple[Dump, ...]:

@@ -55,13 +55,13 @@ class Registry(Generic[Part]):
 
     def all(self) -> Mapping[str, Part]:
         """Everything that loads; what does not is left out and told."""
-        found: dict[str, Part] = {}
+        parts: dict[str, Part] = {}
         for name in self.names():
             try:
-                found[name] = self.get(name)
+                parts[name] = self.get(name)
             except ConfigError as error:
                 packages.leave_out(error)
-        return found
+        return parts
 
     def hint(self, name: str) -> str:
         """What to write instead of a name that is not known."""

@@ -58,10 +58,10 @@ def packing(path: Path) -> Packing | None:
         return TAR
     if head.startswith(b"\x5d\x00\x00") and path.suffix != ".lzma":  # three bytes that say little
         return None
-    found = next((one for one in PACKINGS if head.startswith(one.magic)), None)
+    match = next((one for one in PACKINGS if head.startswith(one.magic)), None)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed_tar = ".tar" in suffixes[:-1] or any(suffix in TAR.suffixes for suffix in suffixes[-1:])
-    return TAR if found is not None and packed_tar else found
+    return TAR if match is not None and packed_tar else match
 
 
 def unpack_command(path: Path, how: Packing) -> str:

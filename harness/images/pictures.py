@@ -198,37 +198,38 @@ def load_array(path: Path) -> tuple[U8, list[str]]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable .npy ({error})", "save it again: np.save(path, array)") from None
-    told = f"{array.dtype.name} (shape {'x'.join(map(str, array.shape)) or 'scalar'})"
+    description = f"{array.dtype.name} (shape {'x'.join(map(str, array.shape)) or 'scalar'})"
     if array.dtype != np.uint8:
         raise InputError(
-            f"{path}: expected u8 pixels, got {told}",
+            f"{path}: expected u8 pixels, got {description}",
             "convert takes pictures only; give this file as it is: harness run --input FILE.npy",
         )
     pixels = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
-        note = f"the array {told} was read as C,H,W"
+        note = f"the array {description} was read as C,H,W"
         return np.ascontiguousarray(pixels.transpose(1, 2, 0)), [note]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or min(pixels.shape) < 1 or max(pixels.shape) > MOST_SIDE:
         raise InputError(
-            f"{path}: expected one picture, got {told}", "expected H,W, H,W,C, 1,H,W,C or 1,C,H,W, with C of 1, 3 or 4"
+            f"{path}: expected one picture, got {description}",
+            "expected H,W, H,W,C, 1,H,W,C or 1,C,H,W, with C of 1, 3 or 4",
         )
     return np.ascontiguousarray(pixels), []
 
 
 def load_raw(path: Path, shape: tuple[int, int, int, int] | None) -> U8:
     """A .bin of u8 (1, H, W, C) as (H, W, C); the shape is the name's where none is given. Errors: InputError."""
-    told = shape or shape_in_name(path)
-    if told is None:
+    full_shape = shape or shape_in_name(path)
+    if full_shape is None:
         raise InputError(f"{path}: unknown shape (not in its name, and no --shape)", "for example --shape 1,384,640,3")
     data = path.read_bytes()
-    if told[0] != 1 or len(data) != int(np.prod(told)):
-        wanted = "x".join(map(str, told))
+    if full_shape[0] != 1 or len(data) != int(np.prod(full_shape)):
+        wanted = "x".join(map(str, full_shape))
         raise InputError(
             f"{path}: expected {wanted} bytes (u8), got {len(data)}", f"give --shape 1,H,W,C with H*W*C = {len(data)}"
         )
-    return np.frombuffer(data, np.uint8).reshape(told[1:])
+    return np.frombuffer(data, np.uint8).reshape(full_shape[1:])
 
 
 def md5(data: bytes) -> str:

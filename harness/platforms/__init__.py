@@ -18,15 +18,15 @@ NAMES = tuple(_MODULES)  # of harness itself; names() has all
 
 def added() -> dict[str, PlatformVendor]:
     """The vendors that packages bring, by the name of each platform; a name that is there already is left out."""
-    found: dict[str, PlatformVendor] = {}
+    parts: dict[str, PlatformVendor] = {}
     for vendor, part in vendors.added("platforms", PlatformVendor).items():
         for name in part.modules:
-            if name in found or name in NAMES:
-                said = f"vendor {vendor!r} gives platform {name!r}, which another has already"
-                packages.leave_out(ConfigError(said, "uninstall one of them"))
+            if name in parts or name in NAMES:
+                message = f"vendor {vendor!r} gives platform {name!r}, which another has already"
+                packages.leave_out(ConfigError(message, "uninstall one of them"))
             else:
-                found[name] = part
-    return found
+                parts[name] = part
+    return parts
 
 
 def part_of(name: str) -> PlatformVendor | None:
@@ -57,21 +57,21 @@ def _of_package(name: str, part: PlatformVendor) -> Platform:
     try:
         platform = importlib.import_module(module).PLATFORM
     except Exception as error:  # a package of somebody else raises what it likes
-        said = f"platform {name!r}: {module} cannot be loaded: {type(error).__name__}: {error}"
-        raise ConfigError(said, f"repair or uninstall the package that has {module}") from error
+        message = f"platform {name!r}: {module} cannot be loaded: {type(error).__name__}: {error}"
+        raise ConfigError(message, f"repair or uninstall the package that has {module}") from error
     if not isinstance(platform, Platform):
-        said = f"platform {name!r}: {module}.PLATFORM is a {type(platform).__name__}, a Platform is wanted"
-        raise ConfigError(said, "derive it from harness.platforms.base.Platform, see docs/extending.md")
+        message = f"platform {name!r}: {module}.PLATFORM is a {type(platform).__name__}, a Platform is wanted"
+        raise ConfigError(message, "derive it from harness.platforms.base.Platform, see docs/extending.md")
     return platform
 
 
 def names() -> tuple[str, ...]:
     """Every platform that can be loaded, harness's own first."""
-    found = list(NAMES)
+    all_names = list(NAMES)
     for name, part in added().items():
         try:
             _of_package(name, part)
-            found.append(name)
+            all_names.append(name)
         except ConfigError as error:
             packages.leave_out(error)
-    return tuple(found)
+    return tuple(all_names)

@@ -107,15 +107,15 @@ def together(probes: Iterable[Probe]) -> list[str]:
 
 def read_answer(text: str) -> Seen:
     """The script's lines, whatever else a login prints between them."""
-    found: dict[str, dict[str, str]] = {"file": {}, "tool": {}, "path": {}}
+    answers: dict[str, dict[str, str]] = {"file": {}, "tool": {}, "path": {}}
     whole = False
     for line in text.split("\n"):
         kind, tab, rest = line.partition("\t")
         name, second, value = rest.partition("\t")
         whole = whole or (kind == "done" and bool(tab))
-        if second and kind in found and len(found[kind]) < 1000:
-            found[kind].setdefault(name, value[: 2 * FILE_LIMIT_BYTES])
-    return Seen(found["file"], found["tool"], found["path"], whole)
+        if second and kind in answers and len(answers[kind]) < 1000:
+            answers[kind].setdefault(name, value[: 2 * FILE_LIMIT_BYTES])
+    return Seen(answers["file"], answers["tool"], answers["path"], whole)
 
 
 def folders_of(paths: Sequence[str]) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ def _imported(platform: str, module: str) -> ModuleType | None:
     try:
         return import_module(module)
     except Exception as error:  # a package of somebody else raises what it likes
-        said = f"platform {platform!r}: {module} cannot be loaded: {type(error).__name__}: {error}"
-        packages.leave_out(ConfigError(said, "repair or uninstall its package"))
+        message = f"platform {platform!r}: {module} cannot be loaded: {type(error).__name__}: {error}"
+        packages.leave_out(ConfigError(message, "repair or uninstall its package"))
         return None
 
 
@@ -33,8 +33,8 @@ def _probes() -> dict[str, ModuleType]:
         for platform in part.modules
     }
     others = {name: part.probe for name, part in added().items() if part.probe}
-    found = {name: _imported(name, probe) for name, probe in others.items()}
-    return own | {name: module for name, module in found.items() if module is not None}
+    imported = {name: _imported(name, probe) for name, probe in others.items()}
+    return own | {name: module for name, module in imported.items() if module is not None}
 
 
 def arguments() -> list[str]:
@@ -44,21 +44,21 @@ def arguments() -> list[str]:
 
 def guesses(seen: Seen) -> list[Guess]:
     """What each platform recognises, the most certain first."""
-    found = [module.recognise(seen) for module in dict.fromkeys(_probes().values())]
-    return sorted((guess for guess in found if guess is not None), key=lambda guess: -guess.certainty)
+    candidates = [module.recognise(seen) for module in dict.fromkeys(_probes().values())]
+    return sorted((guess for guess in candidates if guess is not None), key=lambda guess: -guess.certainty)
 
 
 def heard(guess: Guess, answers: dict[str, str]) -> Guess:
     """The guess with what the board's own programs said to the questions of `ask`."""
-    told: Guess = _probes()[guess.platform].heard(guess, answers)
-    return told
+    guessed: Guess = _probes()[guess.platform].heard(guess, answers)
+    return guessed
 
 
-def wrong_soc(platform: str, soc: str, told: str, cores: str) -> str:
+def wrong_soc(platform: str, soc: str, reported: str, cores: str) -> str:
     """Why the `soc:` of an inventory cannot be this board, or "".
 
     `told` is what the board calls itself, `cores` the accelerator's cores; "" where it does not say.
     """
     probe = _probes().get(platform)
-    reason: str = probe.wrong_soc(soc, told, cores) if probe else ""
+    reason: str = probe.wrong_soc(soc, reported, cores) if probe else ""
     return reason

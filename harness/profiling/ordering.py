@@ -44,8 +44,8 @@ def ordered_ops(
     if graph is not None:
         sources.append((_graph_order(ops, graph), "from the graph and the list of CPU ops"))
     for names, how in sources:
-        if found := _by_names(ops, _places(names, graph)):
-            return Arranged(found[0], how, covers, found[1])
+        if arranged := _by_names(ops, _places(names, graph)):
+            return Arranged(arranged[0], how, covers, arranged[1])
     return None
 
 

@@ -77,19 +77,19 @@ def _in_order(graph: Graph, off: set[str], maker: dict[str, Op], group: dict[str
 def _sorted_by_need(needs: dict[str, set[str]]) -> list[str]:
     """Kahn's order, smallest place first; empty when something waits for itself."""
     place = {piece: index for index, piece in enumerate(needs)}
-    left = {piece: len(need) for piece, need in needs.items()}
+    remaining = {piece: len(need) for piece, need in needs.items()}
     followers: dict[str, list[str]] = {piece: [] for piece in needs}
     for piece, need in needs.items():
         for earlier in need:
             followers[earlier].append(piece)
-    ready = [(place[piece], piece) for piece, count in left.items() if count == 0]
+    ready = [(place[piece], piece) for piece, count in remaining.items() if count == 0]
     heapq.heapify(ready)
     order: list[str] = []
     while ready:
         _, piece = heapq.heappop(ready)
         order.append(piece)
         for follower in followers[piece]:
-            left[follower] -= 1
-            if left[follower] == 0:
+            remaining[follower] -= 1
+            if remaining[follower] == 0:
                 heapq.heappush(ready, (place[follower], follower))
     return order if len(order) == len(needs) else []

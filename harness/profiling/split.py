@@ -69,12 +69,12 @@ def _part(op: OpTime) -> str:
     return (op.unit or OTHER) if op.category == "compute" else _PARTS.get(op.category, OTHER)
 
 
-def shares(found: Profile) -> Mapping[str, float]:
+def shares(profile_: Profile) -> Mapping[str, float]:
     """Each part of the split over the end-to-end latency, with "unattributed"; empty without a latency."""
-    whole = found.latency.mean_us
+    whole = profile_.latency.mean_us
     if whole <= 0:
         return {}
-    parts = {**found.split_us} | ({"unattributed": found.unattributed_us} if found.ops else {})
+    parts = {**profile_.split_us} | ({"unattributed": profile_.unattributed_us} if profile_.ops else {})
     return {part: time_us / whole for part, time_us in parts.items()}
 
 
@@ -110,8 +110,8 @@ def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], a
     return notes
 
 
-def mark_estimated(found: Profile, units: Iterable[str]) -> Profile:
+def mark_estimated(profile_: Profile, units: Iterable[str]) -> Profile:
     """The same profile with the op times of `units` marked as estimates (no clock measured them)."""
     named = set(units)
-    ops = tuple(replace(op, estimated=op.estimated or op.unit in named) for op in found.ops)
-    return replace(found, ops=ops, estimated=any(op.estimated for op in ops))
+    ops = tuple(replace(op, estimated=op.estimated or op.unit in named) for op in profile_.ops)
+    return replace(profile_, ops=ops, estimated=any(op.estimated for op in ops))

@@ -77,6 +77,6 @@ def _drift(values: Sequence[float]) -> float | None:
     return median(values[-quarter:]) / first - 1.0 if first > 0 else None
 
 
-def standard_error_us(found: Statistics) -> float | None:
+def standard_error_us(stats: Statistics) -> float | None:
     """Of the mean, for samples that do not depend on each other (frames of one process do: it is a lower bound)."""
-    return None if found.stdev_us is None else found.stdev_us / sqrt(found.count)
+    return None if stats.stdev_us is None else stats.stdev_us / sqrt(stats.count)

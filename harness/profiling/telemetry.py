@@ -122,11 +122,11 @@ def _temperature(sense: Sense, path: str, text: str, values: Mapping[str, str]) 
 def senses_of_record(telemetry: Telemetry) -> tuple[Sense, ...]:
     """`run.json`'s telemetry -> Senses. A sample is a stored Sense, or has `values` by sysfs path (text) or by the
     agent's words (numbers, see `sense_of_words`); what holds for all samples is added to each."""
-    found = [_of_record(sample) for sample in telemetry.samples]
-    for sense in found:
+    senses = [_of_record(sample) for sample in telemetry.samples]
+    for sense in senses:
         sense.governors = {**telemetry.governors, **sense.governors}
         sense.max_clocks_mhz = {**telemetry.max_clocks_mhz, **sense.max_clocks_mhz}
-    return tuple(found)
+    return tuple(senses)
 
 
 def sample_of(sense: Sense) -> SensorSample:

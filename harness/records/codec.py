@@ -53,14 +53,14 @@ def to_json(value: Any) -> Any:
 
 
 def _written(record: Any) -> dict[str, Json]:
-    found: dict[str, Json] = {}
+    written: dict[str, Json] = {}
     for slot in slots(type(record)):
         value = getattr(record, slot.name)
         if slot.rest:
-            found |= to_json(value)
+            written |= to_json(value)
         elif not (slot.optional and slot.default is not None and value == slot.default()):
-            found[slot.key] = to_json(value)
-    return found
+            written[slot.key] = to_json(value)
+    return written
 
 
 # --------------------------------------------------------------------------- reading
@@ -82,10 +82,10 @@ def from_json(kind: type[T], value: Any, old_keys: Mapping[str, Mapping[str, str
     """
     reading = _Reading(old_keys)
     try:
-        found = _reader(kind)(value, reading)
+        record = _reader(kind)(value, reading)
     except _Damaged:
         return None
-    return Read(found, reading.told(reading.damage, "damaged parts"), reading.told(reading.unknown, "unknown keys"))
+    return Read(record, reading.told(reading.damage, "damaged parts"), reading.told(reading.unknown, "unknown keys"))
 
 
 class _Damaged(Exception):
@@ -113,9 +113,9 @@ class _Reading:
         return _short(named.removeprefix("."), 200)
 
     @staticmethod
-    def told(found: list[str], what: str) -> tuple[str, ...]:
-        more = len(found) - MOST_TOLD
-        return (*found[:MOST_TOLD], *([f"and {more} more {what}"] if more > 0 else []))
+    def told(problems: list[str], what: str) -> tuple[str, ...]:
+        more = len(problems) - MOST_TOLD
+        return (*problems[:MOST_TOLD], *([f"and {more} more {what}"] if more > 0 else []))
 
 
 def _why(error: _Damaged) -> str:
@@ -243,15 +243,15 @@ def _list_reader(hint: Any) -> Reader:
     def read(value: Any, reading: _Reading) -> Any:
         if type(value) is not list:
             raise _Damaged("a list", value)
-        found, path = [], reading.path
+        entries, path = [], reading.path
         for place, entry in enumerate(value):
             path.append(place)
             try:
-                found.append(one(entry, reading))
+                entries.append(one(entry, reading))
             except _Damaged as error:
                 reading.tell(error)
             path.pop()
-        return tuple(found)
+        return tuple(entries)
 
     return read
 
@@ -274,15 +274,15 @@ def _map_reader(hint: Any) -> Reader:
     def read(value: Any, reading: _Reading) -> Any:
         if type(value) is not dict:
             raise _Damaged("an object", value)
-        found, path = {}, reading.path
+        entries, path = {}, reading.path
         for key, entry in value.items():
             path.append(key)
             try:
-                found[key] = one(entry, reading)
+                entries[key] = one(entry, reading)
             except _Damaged as error:
                 reading.tell(error)
             path.pop()
-        return found
+        return entries
 
     return read
 

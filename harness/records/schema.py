@@ -34,9 +34,9 @@ _SCALARS: dict[Any, object] = {
 
 def schema_of(kind: type) -> Mapping[str, object]:
     """The schema of a record class; those that it holds are under `$defs`. Errors: TypeError for a hint without one."""
-    found: dict[str, object] = {_NUMBER: {"anyOf": [{"type": "number"}, {"enum": list(WORDS)}]}}
-    head = _record(kind, found)
-    return {"$schema": _DIALECT, "title": kind.__name__, **head, "$defs": dict(sorted(found.items()))}
+    definitions: dict[str, object] = {_NUMBER: {"anyOf": [{"type": "number"}, {"enum": list(WORDS)}]}}
+    head = _record(kind, definitions)
+    return {"$schema": _DIALECT, "title": kind.__name__, **head, "$defs": dict(sorted(definitions.items()))}
 
 
 def as_text(kind: type) -> str:
@@ -44,36 +44,36 @@ def as_text(kind: type) -> str:
     return json.dumps(schema_of(kind), indent=1) + "\n"
 
 
-def _record(kind: Any, found: dict[str, object]) -> dict[str, object]:
+def _record(kind: Any, definitions: dict[str, object]) -> dict[str, object]:
     kept = [slot for slot in slots(kind) if not slot.rest]
     return {
         "type": "object",
         "description": " ".join((kind.__doc__ or "").split("\n\n")[0].split()),
-        "properties": {slot.key: _shape(slot.hint, found) for slot in kept},
+        "properties": {slot.key: _shape(slot.hint, definitions) for slot in kept},
         "required": [slot.key for slot in kept if slot.default is None],
     }
 
 
-def _shape(hint: Any, found: dict[str, object]) -> object:
+def _shape(hint: Any, definitions: dict[str, object]) -> object:
     if hint in _SCALARS:
         return _SCALARS[hint]
     if dataclasses.is_dataclass(hint):
         name = hint.__name__ if isinstance(hint, type) else str(hint)
-        if name not in found:
-            found[name] = True  # so that a class that holds itself ends
-            found[name] = _record(hint, found)
+        if name not in definitions:
+            definitions[name] = True  # so that a class that holds itself ends
+            definitions[name] = _record(hint, definitions)
         return {"$ref": f"#/$defs/{name}"}
     origin, inside = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        shapes = [_shape(one, found) for one in inside if one is not NoneType]
+        shapes = [_shape(one, definitions) for one in inside if one is not NoneType]
         return {"anyOf": [*shapes, *([{"type": "null"}] if NoneType in inside else [])]}
     if origin is tuple and inside[-1] is Ellipsis:
-        return {"type": "array", "items": _shape(inside[0], found)}
+        return {"type": "array", "items": _shape(inside[0], definitions)}
     if origin is tuple:
-        shapes = [_shape(one, found) for one in inside]
+        shapes = [_shape(one, definitions) for one in inside]
         return {"type": "array", "prefixItems": shapes, "minItems": len(shapes), "maxItems": len(shapes)}
     if origin in (dict, Mapping):
-        return {"type": "object", "additionalProperties": _shape(inside[1], found)}
+        return {"type": "object", "additionalProperties": _shape(inside[1], definitions)}
     raise TypeError(f"{hint}: no schema is known of this hint")
 
 

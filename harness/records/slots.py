@@ -49,7 +49,7 @@ def slots(kind: Any) -> tuple[Slot, ...]:
 
 
 def _slot(one: dataclasses.Field[Any], hint: Any) -> Slot:
-    told = one.metadata
+    metadata = one.metadata
     default: Callable[[], Any] | None = None
     if one.default is not MISSING:
         default = _constant(one.default)
@@ -57,12 +57,12 @@ def _slot(one: dataclasses.Field[Any], hint: Any) -> Slot:
         default = one.default_factory
     return Slot(
         one.name,
-        told.get("key") or one.name,
+        metadata.get("key") or one.name,
         hint,
         default,
-        told.get("damaged", ABSENT),
-        told.get("optional", False),
-        told.get("rest", False),
+        metadata.get("damaged", ABSENT),
+        metadata.get("optional", False),
+        metadata.get("rest", False),
         is_nullable(hint),
     )
 

@@ -102,7 +102,7 @@ def run_reference(
     return open_reference(out)
 
 
-def _silent(_what: str, _done: int, _total: int) -> None:
+def _silent(_what: str, _completed: int, _total: int) -> None:
     return None
 
 
@@ -318,8 +318,8 @@ def cpu_flags() -> frozenset[str]:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return frozenset()
-    found = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", text, re.MULTILINE)
-    return frozenset(found.group(1).split()) if found else frozenset()
+    match = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", text, re.MULTILINE)
+    return frozenset(match.group(1).split()) if match else frozenset()
 
 
 def open_reference(

@@ -31,8 +31,8 @@ def exported(name: str, run: Run) -> str:
     except Exception as error:
         if name in EXPORTERS.built_in:
             raise
-        said = f"exporter {name!r} of an installed package failed: {type(error).__name__}: {error}"
-        raise ConfigError(said, "repair or uninstall its package; harness report RUN --as list shows it") from error
+        message = f"exporter {name!r} of an installed package failed: {type(error).__name__}: {error}"
+        raise ConfigError(message, "repair or uninstall its package; harness report RUN --as list shows it") from error
     if not isinstance(text, str):
         raise ConfigError(f"exporter {name!r} gives a {type(text).__name__}, text is wanted", "see docs/extending.md")
     return text

@@ -75,13 +75,13 @@ def _findings(data: Row) -> str:
 
 def _worst_layers(data: Row) -> str:
     """Layers that are to blame or unknown; what propagated is only counted, in the headline."""
-    told = [row for row in data["layers"] if row["standing"] in ("origin", "suspect", "differs", "not_compared")]
-    if not told:
+    shown = [row for row in data["layers"] if row["standing"] in ("origin", "suspect", "differs", "not_compared")]
+    if not shown:
         return ""
     lines = ["| # | tensor | verdict | max step | differ | rel. L2 | SQNR dB |", "|--:|---|---|--:|--:|--:|--:|"]
-    lines += [_layer(row) for row in told[:_MOST_ROWS]]
-    if len(told) > _MOST_ROWS:
-        lines.append(f"\n{len(told) - _MOST_ROWS} more rows are in the report.")
+    lines += [_layer(row) for row in shown[:_MOST_ROWS]]
+    if len(shown) > _MOST_ROWS:
+        lines.append(f"\n{len(shown) - _MOST_ROWS} more rows are in the report.")
     kinds = [
         f"- {code(o['op'])}: {prose(fault_sentence(o['fingerprint']))}" for o in data["origins"] if o["fingerprint"]
     ]
@@ -103,8 +103,8 @@ def _layer(row: Row) -> str:
 
 
 def _before(data: Row) -> str:
-    told = data["previous"]
-    return f"Against {code(told['run'])}: {prose('; '.join(told['sentences']))}." if told else ""
+    earlier = data["previous"]
+    return f"Against {code(earlier['run'])}: {prose('; '.join(earlier['sentences']))}." if earlier else ""
 
 
 def _problems(data: Row) -> str:

@@ -23,20 +23,20 @@ def toned_lines(run: Run) -> tuple[str, list[str]]:
     """The headline's tone (good, part, bad, none, stop) and the lines."""
     data = tables(run)
     blocks = (_verdict, _flags, _coverage, _origins, _float, _previous, _latency, _split, _findings, _problems)
-    told = [f"{label:<{LABEL}}{words}" for block in blocks for label, words in block(data)]
-    return data["headline"]["tone"], [visible(line.replace("\u202f", " ")) for line in told]
+    texts = [f"{label:<{LABEL}}{words}" for block in blocks for label, words in block(data)]
+    return data["headline"]["tone"], [visible(line.replace("\u202f", " ")) for line in texts]
 
 
 def _previous(data: Row) -> Lines:
-    told = data["previous"]
-    sentences = [shortened(sentence, 300) for sentence in told["sentences"]] if told else []
+    earlier = data["previous"]
+    sentences = [shortened(sentence, 300) for sentence in earlier["sentences"]] if earlier else []
     return [("before" if not place else "", sentence) for place, sentence in enumerate(sentences)]
 
 
 def _float(data: Row) -> Lines:
     three_way = data["comparison"]["checks"]["three_way"] if data["comparison"] else None
-    said = noise_sentence(three_way["layers"]) if three_way else ""
-    return [("float", said)] if said else []
+    sentence = noise_sentence(three_way["layers"]) if three_way else ""
+    return [("float", sentence)] if sentence else []
 
 
 Lines = list[tuple[str, str]]
@@ -82,9 +82,9 @@ def _origin(origin: Row, place: int) -> str:
     return ("" if origin["certain"] else "suspected: ") + before + ", ".join(parts)
 
 
-def _capped(label: str, told: list[str]) -> Lines:
-    shown = [(label if not place else "", line) for place, line in enumerate(told[:_MOST])]
-    return shown + ([("", f"and {len(told) - _MOST} more in the report")] if len(told) > _MOST else [])
+def _capped(label: str, texts: list[str]) -> Lines:
+    shown = [(label if not place else "", line) for place, line in enumerate(texts[:_MOST])]
+    return shown + ([("", f"and {len(texts) - _MOST} more in the report")] if len(texts) > _MOST else [])
 
 
 def _latency(data: Row) -> Lines:
@@ -110,8 +110,8 @@ def _split(data: Row) -> Lines:
     over = exceeds(data["time"])
     why = "ops overlap, or profiling slowed them" if overlaps(data["time"]) else "the tool rounds each figure"
     parts = [_part(part, over) for part in data["time"]["split"] if (part["time_us"] or 0) > 0]
-    told = ", ".join(parts) + (f"; sum exceeds end to end: {why}" if over else "")
-    return [("time", told)] if parts else []
+    text = ", ".join(parts) + (f"; sum exceeds end to end: {why}" if over else "")
+    return [("time", text)] if parts else []
 
 
 def _part(part: Row, overlapping: bool) -> str:
@@ -121,13 +121,13 @@ def _part(part: Row, overlapping: bool) -> str:
 
 
 def _findings(data: Row) -> Lines:
-    return _capped("findings", [_finding(found) for found in data["findings"]])
+    return _capped("findings", [_finding(row) for row in data["findings"]])
 
 
-def _finding(found: Row) -> str:
-    subject = found["subject"]
-    about = f" ({shortened(subject, 80)})" if subject and subject not in found["title"] else ""
-    return f"{found['rule']} {shortened(found['title'], 200)}{about}"
+def _finding(row: Row) -> str:
+    subject = row["subject"]
+    about = f" ({shortened(subject, 80)})" if subject and subject not in row["title"] else ""
+    return f"{row['rule']} {shortened(row['title'], 200)}{about}"
 
 
 def _problems(data: Row) -> Lines:

@@ -42,8 +42,8 @@ def as_json(value: float | None) -> float | str | None:
 
 def whole(value: Any) -> int | None:
     """The integer behind a JSON value, or None."""
-    found = number(value)
-    return int(found) if found is not None and math.isfinite(found) else None
+    figure = number(value)
+    return int(figure) if figure is not None and math.isfinite(figure) else None
 
 
 def _odd(value: float) -> str:
@@ -62,41 +62,41 @@ def _significant(value: float, digits: int = 3) -> str:
 
 def time_us(value: Any) -> str:
     """A duration in the unit that suits it: 412 us, 7.00 ms, 1.25 s."""
-    found = number(value)
-    if found is None:
+    figure = number(value)
+    if figure is None:
         return DASH
-    if not math.isfinite(found):
-        return _odd(found)
+    if not math.isfinite(figure):
+        return _odd(figure)
     for factor, unit in ((1e6, "s"), (1e3, "ms")):
-        if abs(found) >= factor:
-            return f"{_significant(found / factor)}{_GAP}{unit}"
-    return f"{_significant(found)}{_GAP}\u00b5s"
+        if abs(figure) >= factor:
+            return f"{_significant(figure / factor)}{_GAP}{unit}"
+    return f"{_significant(figure)}{_GAP}\u00b5s"
 
 
 def seconds(value: Any) -> str:
     """A time in seconds, shown in the unit that suits it; a dash for what is no number."""
-    found = number(value)
-    return DASH if found is None else time_us(found * 1e6)
+    figure = number(value)
+    return DASH if figure is None else time_us(figure * 1e6)
 
 
 def micro(value: Any) -> str:
     """Microseconds without the unit, for a column that names it: always one decimal, so that digits line up."""
-    found = number(value)
-    if found is None:
+    figure = number(value)
+    if figure is None:
         return DASH
-    if not math.isfinite(found):
-        return _odd(found)
-    return scientific(found) if 0 < abs(found) < 0.05 else f"{found:,.1f}"
+    if not math.isfinite(figure):
+        return _odd(figure)
+    return scientific(figure) if 0 < abs(figure) < 0.05 else f"{figure:,.1f}"
 
 
 def share(value: Any) -> str:
     """A share 0..1 as a percentage; 0 % and 100 % are only written when they are exact."""
-    found = number(value)
-    if found is None:
+    figure = number(value)
+    if figure is None:
         return DASH
-    if not math.isfinite(found):
-        return _odd(found)
-    percent = found * 100
+    if not math.isfinite(figure):
+        return _odd(figure)
+    percent = figure * 100
     if percent == 0:
         return f"0{_GAP}%"
     if abs(percent) < 0.01:
@@ -119,83 +119,83 @@ def _percent(percent: float) -> str:
 
 def scientific(value: Any) -> str:
     """Two significant digits and the exponent: 6.1e-3. Zero only for zero."""
-    found = number(value)
-    if found is None:
+    figure = number(value)
+    if figure is None:
         return DASH
-    if not math.isfinite(found):
-        return _odd(found)
-    if found == 0:
+    if not math.isfinite(figure):
+        return _odd(figure)
+    if figure == 0:
         return "0"
-    mantissa, exponent = f"{found:.1e}".split("e")
+    mantissa, exponent = f"{figure:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
 
 def factor(value: Any) -> str:
     """A ratio of two figures that should be alike: 1.50, and never 1.00 unless they are equal."""
-    found = number(value)
-    if found is None or not math.isfinite(found) or not 0.5 < found < 2:
+    figure = number(value)
+    if figure is None or not math.isfinite(figure) or not 0.5 < figure < 2:
         return plain(value)
     for decimals in (2, 3, 4, 5, 6):
-        text = f"{found:.{decimals}f}"
+        text = f"{figure:.{decimals}f}"
         if float(text) != 1:
             return text
-    return "1" if found == 1 else "> 1.000000" if found > 1 else "< 1.000000"
+    return "1" if figure == 1 else "> 1.000000" if figure > 1 else "< 1.000000"
 
 
 def as_printed(value: Any) -> str:
     """A figure that a tool printed with six decimals (a cosine), with all that it printed."""
-    found = number(value)
-    if found is None or not math.isfinite(found):
+    figure = number(value)
+    if figure is None or not math.isfinite(figure):
         return plain(value)
-    text = f"{found:.6f}"
-    return text if float(text) == found else repr(found)
+    text = f"{figure:.6f}"
+    return text if float(text) == figure else repr(figure)
 
 
 def tenths(value: Any) -> str:
     """A rate with one decimal, more where it would read 0.0."""
-    found = number(value)
-    if found is None or not math.isfinite(found) or 0 < abs(found) < 0.1:
+    figure = number(value)
+    if figure is None or not math.isfinite(figure) or 0 < abs(figure) < 0.1:
         return plain(value)
-    return f"{found:,.1f}"
+    return f"{figure:,.1f}"
 
 
 def decibel(value: Any) -> str:
     """A figure in dB with one decimal; a dash for what is no number, a word for infinity."""
-    found = number(value)
-    if found is None:
+    figure = number(value)
+    if figure is None:
         return DASH
-    return f"{found:.1f}" if math.isfinite(found) else _odd(found)
+    return f"{figure:.1f}" if math.isfinite(figure) else _odd(figure)
 
 
 def plain(value: Any) -> str:
     """A number of steps, frames, elements: whole where it is whole, else three significant digits."""
-    found = number(value)
-    if found is None:
+    figure = number(value)
+    if figure is None:
         return DASH
-    if not math.isfinite(found):
-        return _odd(found)
-    if found == int(found) and abs(found) < 1e15:
-        return f"{int(found):,}"
-    return _significant(found) if 1e-3 <= abs(found) < 1e15 else scientific(found)
+    if not math.isfinite(figure):
+        return _odd(figure)
+    if figure == int(figure) and abs(figure) < 1e15:
+        return f"{int(figure):,}"
+    return _significant(figure) if 1e-3 <= abs(figure) < 1e15 else scientific(figure)
 
 
 def size(value: Any) -> str:
     """Bytes: exact up to five digits, then in kB, MB, GB (powers of ten)."""
-    found = number(value)
-    if found is None:
+    figure = number(value)
+    if figure is None:
         return DASH
-    if not math.isfinite(found):
-        return _odd(found)
+    if not math.isfinite(figure):
+        return _odd(figure)
     for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e4, "kB")):
-        if abs(found) >= factor:
-            return f"{_significant(found / (1e3 if unit == 'kB' else factor))}{_GAP}{unit}"
-    return f"{int(found):,}{_GAP}bytes"
+        if abs(figure) >= factor:
+            return f"{_significant(figure / (1e3 if unit == 'kB' else factor))}{_GAP}{unit}"
+    return f"{int(figure):,}{_GAP}bytes"
 
 
 def utc(value: Any) -> str:
     """An ISO time as people read it; anything else as it is."""
-    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", str(value or ""))
-    return f"{found[1]} {found[2]} UTC" if found else str(value or DASH)
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", str(value or ""))
+    return f"{match[1]} {match[2]} UTC" if match else str(value or DASH)
 
 
 def shape(value: Any) -> str:

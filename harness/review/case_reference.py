@@ -82,13 +82,13 @@ class Expectation:
         inputs = self.platform.reference_inputs(Path(self.case.reference))
         return ReferenceOfCase(Path(self.case.reference).name, self.reference.kind, inputs)
 
-    def fill(self, there: Mapping[str, FileFacts], target: Path) -> dict[str, str]:
+    def fill(self, remote: Mapping[str, FileFacts], target: Path) -> dict[str, str]:
         """Write the files that are known already; gives the stored file name by name, like a pull does.
 
         `target` is a mode's folder in the run folder. Errors: InputError for a link in there, OSError.
         """
         written = {}
-        for name, facts in there.items():
+        for name, facts in remote.items():
             content = self._known(facts)
             if content is not None:
                 write_file(target / stored_name(name), content, target.parent)
@@ -100,9 +100,9 @@ class Expectation:
     def _known(self, facts: FileFacts) -> bytes | None:
         for tensor, spec in self._by_size.pop(facts.size_bytes, []):  # each size is encoded once, when it is met
             self._by_md5.setdefault((facts.size_bytes, _md5(_encoded(tensor, spec))), (tensor, spec))
-        found = self._by_md5.get((facts.size_bytes, facts.md5))
-        if found is not None:
-            return _encoded(*found)
+        fed = self._by_md5.get((facts.size_bytes, facts.md5))
+        if fed is not None:
+            return _encoded(*fed)
         path, start = self._fed.get((facts.size_bytes, facts.md5), (None, 0))
         return path.read_bytes()[start : start + facts.size_bytes] if path else None
 

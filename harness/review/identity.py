@@ -55,17 +55,17 @@ def _files(path: Path) -> dict[str, tuple[int, str]]:
 
 def _digest(path: Path) -> tuple[int, str, bool]:
     """Size, md5, and whether the bytes may name a file of weights."""
-    digest, size, tail, found = hashlib.md5(usedforsecurity=False), 0, b"", False
+    digest, size, tail, has_location = hashlib.md5(usedforsecurity=False), 0, b"", False
     try:
         with path.open("rb") as file:
             while piece := file.read(CHUNK_BYTES):
                 digest.update(piece)
                 size += len(piece)
-                found = found or _LOCATION in tail + piece
+                has_location = has_location or _LOCATION in tail + piece
                 tail = piece[-len(_LOCATION) :]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", "check its permissions: ls -l") from error
-    return size, digest.hexdigest(), found
+    return size, digest.hexdigest(), has_location
 
 
 def _weights(model: Path) -> dict[str, tuple[int, str]]:
@@ -74,21 +74,23 @@ def _weights(model: Path) -> dict[str, tuple[int, str]]:
         tensors = load_model(model).graph.initializer
     except InputError:  # what reads it for its contents says what is wrong with it
         return {}
-    told = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
-    inside = [name for name in sorted(told) if not PurePosixPath(name).is_absolute() and ".." not in Path(name).parts]
+    locations = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+    inside = [
+        name for name in sorted(locations) if not PurePosixPath(name).is_absolute() and ".." not in Path(name).parts
+    ]
     return {name: _digest(model.parent / name)[:2] for name in inside if (model.parent / name).is_file()}
 
 
 def differences(before: Iterable[FileIdentity], now: Iterable[FileIdentity]) -> list[str]:
     """What is not as it was, a sentence for each file with both md5s."""
     was = {(one.role, one.path): one for one in before}
-    found = {(one.role, one.path): one for one in now}
-    told = []
-    for key in dict.fromkeys([*was, *found]):
+    current = {(one.role, one.path): one for one in now}
+    sentences = []
+    for key in dict.fromkeys([*was, *current]):
         role, path = key
-        then, since = (group[key].files if key in group else {} for group in (was, found))
-        told += list(_changes(role, Path(path), then, since))
-    return told
+        then, since = (group[key].files if key in group else {} for group in (was, current))
+        sentences += list(_changes(role, Path(path), then, since))
+    return sentences
 
 
 def _changes(
@@ -110,8 +112,8 @@ def refuse(changed: Sequence[str], since: str, command: str) -> None:
     """Errors: InputError that names every file, and the `command` that begins anew."""
     if changed:
         more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
-        told = "; ".join([*changed[:SHOWN], *more])
-        raise InputError(f"files have changed since {since}: {told}", f"{ANEW}: {command or 'harness run'}")
+        listed = "; ".join([*changed[:SHOWN], *more])
+        raise InputError(f"files have changed since {since}: {listed}", f"{ANEW}: {command or 'harness run'}")
 
 
 def for_record(text: str, files: Iterable[FileIdentity]) -> str:

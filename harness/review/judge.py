@@ -102,15 +102,15 @@ class FirstLook:
         """False, too, where it cannot be compared: judging says why."""
         self.compared = None
         with suppress(HarnessError):
-            told = self.compared = _compare(folder, store.load_run(folder), self._expected, self._tell)
-            return verdict(told.modes, told.comparison, told.checks).exit_code == MEASURED_BAD
+            compared = self.compared = _compare(folder, store.load_run(folder), self._expected, self._tell)
+            return verdict(compared.modes, compared.comparison, compared.checks).exit_code == MEASURED_BAD
         return False
 
 
 def _compare(folder: Path, run: Run, expected: Expectation, tell: Tell) -> Compared:
-    left = _left(folder, run, expected.platform)
-    comparison = _comparison(left, expected, tell)
-    return Compared(run.modes, comparison, Checks() if comparison else _over_time(left, Known(left, expected)))
+    reader = _left(folder, run, expected.platform)
+    comparison = _comparison(reader, expected, tell)
+    return Compared(run.modes, comparison, Checks() if comparison else _over_time(reader, Known(reader, expected)))
 
 
 def _left(folder: Path, run: Run, platform: Platform) -> Left:
@@ -137,10 +137,10 @@ def judge(folder: Path, expected: Expectation, tell: Tell, compared: Compared | 
     return run
 
 
-def _judged(left: Left, run: Run, expected: Expectation, compared: Compared, tell: Tell) -> Run:
+def _judged(reader: Left, run: Run, expected: Expectation, compared: Compared, tell: Tell) -> Run:
     comparison, checks = compared.comparison, compared.checks
     tell("reading times", 0, -1)
-    times = _profile(left, expected.reference.graph if expected.reference else None)
+    times = _profile(reader, expected.reference.graph if expected.reference else None)
     case = expected.case
     build = case.build or find_beside(case.model, case.model_name)
     plan = join(read_build(build), times, comparison) if build else None
@@ -151,11 +151,11 @@ def _judged(left: Left, run: Run, expected: Expectation, compared: Compared, tel
         checks=checks,
         policy=_policy(expected, comparison),
         plan=plan,
-        memory=_memory(left),
+        memory=_memory(reader),
     )
     tell("diagnosing", 0, -1)
-    found = (*find(run), *_pc_side(expected, run))
-    run = replace(run, findings=found, verdict=verdict(run.modes, comparison, checks))
+    findings = (*find(run), *_pc_side(expected, run))
+    run = replace(run, findings=findings, verdict=verdict(run.modes, comparison, checks))
     return _held_against(case.previous, case.max_slower_percent, run)
 
 
@@ -166,8 +166,8 @@ def _refuse_changed(folder: Path, case: Case, run: Run) -> Run:
     """
     kept = resume.load(folder).files if (folder / resume.FILE).is_file() else ()
     notes = [
-        f"changed on this PC after upload (this run used the uploaded version): {identity.for_record(told, kept)}"
-        for told in identity.differences(*identity.again(kept, identity.SENT))
+        f"changed on this PC after upload (this run used the uploaded version): {identity.for_record(sentence, kept)}"
+        for sentence in identity.differences(*identity.again(kept, identity.SENT))
     ]
     beside = () if case.build else find_beside(case.model, case.model_name)
     now = identity.take(identity.without(identity.files_of(case, beside), identity.SENT)) if kept else ()
@@ -175,8 +175,8 @@ def _refuse_changed(folder: Path, case: Case, run: Run) -> Run:
     try:
         identity.refuse(changed, "when this run began", command_of(run))
     except InputError as error:
-        before, told = store.load_run(folder), identity.for_record(error.message, kept)
-        problems, word = (*before.problems, told), not_measured(told)
+        before, sentence = store.load_run(folder), identity.for_record(error.message, kept)
+        problems, word = (*before.problems, sentence), not_measured(sentence)
         store.save_run(folder, replace(before, state="failed", stopped_at="judging", problems=problems, verdict=word))
         error.run_folder = folder
         raise
@@ -195,9 +195,9 @@ def _policy(expected: Expectation, comparison: Comparison | None) -> PolicyOfRun
 def _held_against(earlier: str, max_slower_percent: float | None, run: Run) -> Run:
     if not earlier or run.verdict is None:
         return run
-    found = previous.against(store.load_run(Path(earlier)), run)
-    word = previous.judged(run.verdict, found.latency, max_slower_percent)
-    return replace(run, previous=replace(found, max_slower_percent=max_slower_percent), verdict=word)
+    earlier_run = previous.against(store.load_run(Path(earlier)), run)
+    word = previous.judged(run.verdict, earlier_run.latency, max_slower_percent)
+    return replace(run, previous=replace(earlier_run, max_slower_percent=max_slower_percent), verdict=word)
 
 
 class Left:
@@ -239,10 +239,10 @@ class Left:
         return [mode for mode in self.modes if mode.split("-")[0] == kind and self.worked(mode)]
 
 
-def _memory(left: Left) -> dict[str, dict[str, int]]:
+def _memory(reader: Left) -> dict[str, dict[str, int]]:
     """Figures in bytes of each mode that tells memory."""
-    told = {mode: left.platform.read_memory(left.folder / mode) for mode in left.modes if left.worked(mode)}
-    return {mode: figures for mode, figures in told.items() if figures}
+    memory = {mode: reader.platform.read_memory(reader.folder / mode) for mode in reader.modes if reader.worked(mode)}
+    return {mode: figures for mode, figures in memory.items() if figures}
 
 
 def _pc_side(expected: Expectation, run: Run) -> tuple[Finding, ...]:
@@ -252,63 +252,65 @@ def _pc_side(expected: Expectation, run: Run) -> tuple[Finding, ...]:
     return reference_check.check_run(expected.reference, run)
 
 
-def _profile(left: Left, graph: Graph | None) -> Profile | None:
+def _profile(reader: Left, graph: Graph | None) -> Profile | None:
     """Times of the profile mode; a release run alone still tells its latency."""
-    order = order_of_dumps(left.layers("debug")) if left.worked("debug") else ()
+    order = order_of_dumps(reader.layers("debug")) if reader.worked("debug") else ()
     for mode in ("profile", "release"):
-        if left.worked(mode):
-            where, log = left.folder / mode, left.log(mode)
-            latency = left.platform.read_latency(where, log)
+        if reader.worked(mode):
+            where, log = reader.folder / mode, reader.log(mode)
+            latency = reader.platform.read_latency(where, log)
             if latency is not None:
-                found = profile(latency, left.platform.read_ops(where, log), graph, order=order, folder=where)
-                return found if found.ops else replace(found, estimated=latency_is_estimated(where))
+                measured = profile(latency, reader.platform.read_ops(where, log), graph, order=order, folder=where)
+                return measured if measured.ops else replace(measured, estimated=latency_is_estimated(where))
     return None
 
 
 # --------------------------------------------------------------------------- comparison
 
 
-def _comparison(left: Left, expected: Expectation, tell: Tell) -> Comparison | None:
+def _comparison(reader: Left, expected: Expectation, tell: Tell) -> Comparison | None:
     """The layers of the debug run, or the outputs of the release run; None when neither worked."""
-    mode = next((mode for mode in ("debug", "release") if left.worked(mode)), None)
+    mode = next((mode for mode in ("debug", "release") if reader.worked(mode)), None)
     reference = expected.reference
     if mode is None or reference is None:
         return None
-    found = compare(reference, left.dumps(mode), _settings(left, expected, mode, tell))
-    names = _names(left.dumps(mode), found)
-    alone = _over_time(left, Known(left, expected, names))
-    observer = alone.observer
-    if observer is not None and observer.same is False:
-        released = compare(reference, left.outputs("release"), _settings(left, expected, "release", tell))
-        observer = _both_judged(observer, names, (found, released))
-    return replace(found, extras=replace(found.extras, observer=observer, determinism=alone.determinism))
+    comparison = compare(reference, reader.dumps(mode), _settings(reader, expected, mode, tell))
+    names = _names(reader.dumps(mode), comparison)
+    alone = _over_time(reader, Known(reader, expected, names))
+    modes_compared = alone.observer
+    if modes_compared is not None and modes_compared.same is False:
+        released = compare(reference, reader.outputs("release"), _settings(reader, expected, "release", tell))
+        modes_compared = _both_judged(modes_compared, names, (comparison, released))
+    return replace(
+        comparison, extras=replace(comparison.extras, observer=modes_compared, determinism=alone.determinism)
+    )
 
 
-def _settings(left: Left, expected: Expectation, mode: str, tell: Tell) -> Settings:
+def _settings(reader: Left, expected: Expectation, mode: str, tell: Tell) -> Settings:
     case = expected.case
     return Settings(
-        storages=left.platform.storages,
+        storages=reader.platform.storages,
         policy=load_policy(case.policy, case.min_coverage),
         mapping=Path(case.mapping) if case.mapping else None,
         model=Path(case.graph) if case.graph else None,
         floats=expected.floats,
-        platform=left.platform.name,
-        toolchain=left.info.versions.get("builder", ""),
-        repeats=[left.dumps(turn) for turn in left.turns(mode) if turn != mode],
-        gaps=left.gaps(mode),
-        hashed=left.hashed(mode),
+        platform=reader.platform.name,
+        toolchain=reader.info.versions.get("builder", ""),
+        repeats=[reader.dumps(turn) for turn in reader.turns(mode) if turn != mode],
+        gaps=reader.gaps(mode),
+        hashed=reader.hashed(mode),
         progress=tell,
     )
 
 
-def _both_judged(observer: Observer, names: Mapping[str, str], found: Sequence[Comparison]) -> Observer:
+def _both_judged(modes_compared: Observer, names: Mapping[str, str], comparisons: Sequence[Comparison]) -> Observer:
     """Whether outputs that two modes give differently are good in both: dumping layers takes an optimizer's fusions
     away, and floats then round in another way."""
-    layers = [names.get(name, name) for name in observer.differing]
-    verdicts = [{layer.name: layer.verdict for layer in one.layers} for one in found]
+    layers = [names.get(name, name) for name in modes_compared.differing]
+    verdicts = [{layer.name: layer.verdict for layer in one.layers} for one in comparisons]
     within = all(one.get(layer) in ("exact", "within") for one in verdicts for layer in layers)
-    told = "within the policy in both modes" if within else "not within the policy in every mode"
-    return replace(observer, within=within, detail=f"{observer.detail}; {told}")
+    sentence = "within the policy in both modes" if within else "not within the policy in every mode"
+    return replace(modes_compared, within=within, detail=f"{modes_compared.detail}; {sentence}")
 
 
 def _names(dumps: Sequence[Dump], comparison: Comparison) -> dict[str, str]:
@@ -317,21 +319,21 @@ def _names(dumps: Sequence[Dump], comparison: Comparison) -> dict[str, str]:
     return {by_file.get(layer.board_file, layer.name): layer.name for layer in comparison.layers}
 
 
-def _over_time(left: Left, known: Known) -> Checks:
+def _over_time(reader: Left, known: Known) -> Checks:
     """Do release and debug give the same outputs, and do repeats give the same values? Asked of the board alone."""
     repeated: dict[str, Determinism] = {}
-    worked = [mode for mode in ("release", "debug") if left.worked(mode)]
-    by_mode = {mode: repeatability.hashes(left.outputs(mode), known.resolve) for mode in worked}
-    observer = repeatability.observer(by_mode) if len(by_mode) > 1 else None
+    worked = [mode for mode in ("release", "debug") if reader.worked(mode)]
+    by_mode = {mode: repeatability.hashes(reader.outputs(mode), known.resolve) for mode in worked}
+    modes_compared = repeatability.observer(by_mode) if len(by_mode) > 1 else None
     for kind in ("release", "debug"):
-        turns = [_data(left.dumps(turn)) for turn in left.turns(kind)]
+        turns = [_data(reader.dumps(turn)) for turn in reader.turns(kind)]
         if len(turns) > 1:
             repeats = [repeatability.hashes(dumps, known.resolve) for dumps in turns]
-            told = [{known.names.get(name, name): value for name, value in run.items()} for run in repeats]
-            order, by_file = known.order(turns[0], told)
-            found = repeatability.determinism(told, order)
-            repeated[kind] = replace(found, order="files" if by_file else "network")
-    return Checks(observer=observer, determinism=repeated)
+            renamed = [{known.names.get(name, name): value for name, value in run.items()} for run in repeats]
+            order, by_file = known.order(turns[0], renamed)
+            answer = repeatability.determinism(renamed, order)
+            repeated[kind] = replace(answer, order="files" if by_file else "network")
+    return Checks(observer=modes_compared, determinism=repeated)
 
 
 def _data(dumps: Sequence[Dump]) -> Sequence[Dump]:
@@ -344,8 +346,8 @@ class Known:
     """What is known of dumps besides the dumps: by a reference and its comparison, by an ONNX that is only read, or
     nothing. `names` are a comparison's layers by dump; without one every tensor counts."""
 
-    def __init__(self, left: Left, expected: Expectation, names: Mapping[str, str] | None = None) -> None:
-        self.names, self._storages = names or {}, left.platform.storages
+    def __init__(self, reader: Left, expected: Expectation, names: Mapping[str, str] | None = None) -> None:
+        self.names, self._storages = names or {}, reader.platform.storages
         self._tensors = expected.reference.tensors if expected.reference is not None else {}
         model = expected.case.graph if expected.reference is None else ""
         self._shapes = ShapesOfModel(Path(model), self._storages) if model else None

@@ -182,7 +182,10 @@ def _json_of(file: Path) -> object:
 def check_names(run: Run, file: Path) -> None:
     """Names in run.json that files of the run folder are looked up by. Errors: InputError for one that leads out."""
     single = [name for mode in run.modes for name in (mode.mode, mode.folder)]
-    files = [*(fed.file for fed in run.case.inputs), *(left.file for mode in run.modes for left in mode.files)]
+    files = [
+        *(fed.file for fed in run.case.inputs),
+        *(file_record.file for mode in run.modes for file_record in mode.files),
+    ]
     for name in (*single, *files):
         parts = name.split("/")
         if ".." in parts or name.startswith("/") or "\0" in name or (name in single and (len(parts) > 1 or not name)):

@@ -41,13 +41,13 @@ def find_previous(path: Path) -> Path:
             raise InputError(f"{direct}: cannot be used as a baseline: its state is {run.state!r}")
         return direct.absolute()
     inside = sorted(path.rglob("run.json"), key=lambda file: (file.parent.name, str(file))) if path.is_dir() else []
-    found = next((file for file in reversed(inside) if _is_judged(file)), None)
-    if found is None:
+    record_file = next((file for file in reversed(inside) if _is_judged(file)), None)
+    if record_file is None:
         raise InputError(
             f"{path}: no complete run found",
             "give the folder of a complete run, or a folder that holds one, for example runs/CASE",
         )
-    return found.absolute()
+    return record_file.absolute()
 
 
 def _is_judged(file: Path) -> bool:
@@ -83,8 +83,8 @@ def judged(word: Verdict, latency: LatencyChange, max_slower_percent: float | No
         return Verdict("not_measured", f"{why} (--max-slower); {word.detail}", COULD_NOT_MEASURE)
     if latency.percent <= max_slower_percent:
         return word
-    told = f"{latency.now_us:.0f} µs, previously {latency.before_us:.0f} µs: {latency.percent:+.1f} %"
-    return Verdict("slower", f"{told}, more than the {max_slower_percent:g} % allowed; {word.detail}", MEASURED_BAD)
+    sentence = f"{latency.now_us:.0f} µs, previously {latency.before_us:.0f} µs: {latency.percent:+.1f} %"
+    return Verdict("slower", f"{sentence}, more than the {max_slower_percent:g} % allowed; {word.detail}", MEASURED_BAD)
 
 
 # --------------------------------------------------------------------------- what was run

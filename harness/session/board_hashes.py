@@ -57,14 +57,14 @@ class Hashing:
     note: Callable[[str], None]
 
     def fill(
-        self, mode: str, folder: str, kept: Mapping[str, FileFacts], known: Mapping[str, str], here: Path
+        self, mode: str, folder: str, kept: Mapping[str, FileFacts], obtained: Mapping[str, str], target: Path
     ) -> dict[str, Hashed]:
         """Write the padded dumps of a mode that need not be pulled; `known` are files that are here already."""
-        sizes = {facts.size_bytes for name, facts in kept.items() if name not in known}
+        sizes = {facts.size_bytes for name, facts in kept.items() if name not in obtained}
         if not sizes & (self.expected.padded_sizes | self._output_sizes()):
             return {}
-        told = self._known(mode, kept)
-        wanted = {name: it for name, it in told.padded.items() if name not in known}
+        predicted = self._known(mode, kept)
+        wanted = {name: it for name, it in predicted.padded.items() if name not in obtained}
         if not wanted:
             return {}
         if not self.python:
@@ -73,8 +73,8 @@ class Hashing:
         md5s = self._ask(mode, folder, wanted)
         equal = {name: md5 for name, md5 in md5s.items() if md5 == _md5(wanted[name])}
         if self.expected.case.pull != "none":
-            equal = self._without_inputs(equal, told, {name for name in kept if name not in known})
-        return {name: _write(wanted[name], name, md5, here) for name, md5 in equal.items()}
+            equal = self._without_inputs(equal, predicted, {name for name in kept if name not in obtained})
+        return {name: _write(wanted[name], name, md5, target) for name, md5 in equal.items()}
 
     def _output_sizes(self) -> set[int]:
         """Of the model's outputs as the board itself describes them."""
@@ -91,19 +91,19 @@ class Hashing:
             self.note(f"{mode}: padded dumps could not be hashed on the board: {error.message}")
             return {}
 
-    def _without_inputs(self, equal: Mapping[str, str], told: Known, unknown: set[str]) -> dict[str, str]:
+    def _without_inputs(self, equal: Mapping[str, str], predicted: Known, unknown: set[str]) -> dict[str, str]:
         """A layer that differs is pulled with what its op read, padding and all."""
-        differing = {told.tensors[name] for name in unknown if name in told.tensors and name not in equal}
+        differing = {predicted.tensors[name] for name in unknown if name in predicted.tensors and name not in equal}
         assert self.expected.reference is not None
         read = inputs_of(self.expected.reference, sorted(differing))
-        return {name: md5 for name, md5 in equal.items() if told.tensors[name] not in read}
+        return {name: md5 for name, md5 in equal.items() if predicted.tensors[name] not in read}
 
     def _known(self, mode: str, kept: Mapping[str, FileFacts]) -> Known:
         """Read names as they are read when the mode is compared, from empty files of the same names and sizes."""
         reference, platform = self.expected.reference, self.expected.platform
-        known = Known({}, {})
+        predicted = Known({}, {})
         if reference is None:
-            return known
+            return predicted
         with _stand_ins(kept) as (folder, names):
             outputs = platform.read_outputs(folder, "", self.info)
             layers = platform.read_dumps(folder, "", self.info) if mode.startswith("debug") else ()
@@ -114,9 +114,9 @@ class Hashing:
                 with contextlib.suppress(InputError):  # a mapping that does not fit is said when it is compared
                     mapping = read_mapping(Path(self.expected.case.mapping) if self.expected.case.mapping else None)
                     padded, tensors = foretell(reference, dumps, platform.storages, mapping)
-                    known.padded.update({names[path]: it for path, it in padded.items()})
-                    known.tensors.update({names[path]: tensor for path, tensor in tensors.items()})
-        return known
+                    predicted.padded.update({names[path]: it for path, it in padded.items()})
+                    predicted.tensors.update({names[path]: tensor for path, tensor in tensors.items()})
+        return predicted
 
 
 @contextlib.contextmanager
@@ -141,13 +141,13 @@ def _size(spec: TensorSpec) -> int:
         return -1
 
 
-def _md5(told: Foretold) -> str:
+def _md5(expected: Foretold) -> str:
     try:
-        return told.md5()
+        return expected.md5()
     except TensorError:
         return ""
 
 
-def _write(told: Foretold, name: str, md5: str, here: Path) -> Hashed:
-    write_file(here / stored_name(name), told.content(), here.parent)
+def _write(expected: Foretold, name: str, md5: str, target: Path) -> Hashed:
+    write_file(target / stored_name(name), expected.content(), target.parent)
     return Hashed(stored_name(name), md5)

@@ -40,13 +40,13 @@ class ModeRunner:
 
     def run(self, mode: str, name: str, job: Job) -> tuple[run_record.ModeRun, Failure | None]:
         """Run a mode; once more where it fails and the board's copies of its files turn out to be damaged."""
-        done = self._start(job, name)
-        failure = self._failure(mode, done)
+        finished = self._start(job, name)
+        failure = self._failure(mode, finished)
         if failure is not None and self._copies.replaced(f"{name} failed ({failure.message})"):
             self.forget([name])
-            done = self._start(job, name)
-            failure = self._failure(mode, done)
-        return done, failure
+            finished = self._start(job, name)
+            failure = self._failure(mode, finished)
+        return finished, failure
 
     def forget(self, names: Sequence[str]) -> None:
         """Modes that are to be run again: what they left is no result, here or on the board."""
@@ -54,9 +54,9 @@ class ModeRunner:
             self._agent.files.remove(str(PurePosixPath(self.place) / name))
         self._progress.forget(names)
 
-    def keep(self, name: str, done: run_record.ModeRun, failure: Failure | None) -> None:
+    def keep(self, name: str, finished: run_record.ModeRun, failure: Failure | None) -> None:
         """Record how a mode ended."""
-        self._progress.record.add_mode(run_record.mode_record(name, done, failure))
+        self._progress.record.add_mode(run_record.mode_record(name, finished, failure))
         self._progress.save()
 
     def _start(self, job: Job, name: str) -> run_record.ModeRun:
@@ -94,8 +94,8 @@ class ModeRunner:
         except BoardError:
             return ""  # the board does not know it (any more)
 
-    def _failure(self, mode: str, done: run_record.ModeRun) -> Failure | None:
+    def _failure(self, mode: str, finished: run_record.ModeRun) -> Failure | None:
         """The time limit is ours: the platform would only see a tool that was killed."""
-        if done.timed_out:
+        if finished.timed_out:
             return timed_out(self._timeout_s)
-        return self._platform.read_failure(mode, done.code, done.log, done.present)
+        return self._platform.read_failure(mode, finished.code, finished.log, finished.present)

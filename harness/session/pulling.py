@@ -26,34 +26,34 @@ class Puller:
     def collect(self, name: str, folder: str, invocation: Invocation, state: RunState) -> run_record.ModeRun:
         """Everything that a mode left in its folder on the board. Errors: ToolError, and those of the agent's files."""
         board = self._progress.record.run.board.name
-        there = self._agent.files.hash(folder)
-        log_bytes = there["log.txt"].size_bytes if "log.txt" in there else 0
+        remote = self._agent.files.hash(folder)
+        log_bytes = remote["log.txt"].size_bytes if "log.txt" in remote else 0
         if log_bytes > LOG_LIMIT_BYTES:  # the watchdog looks every few seconds only
             raise ToolError(
                 f"{board}: the tool printed {log_bytes} bytes in mode {name}",
                 "run it by hand",
             )
-        kept = {n: f for n, f in there.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
-        here = self._progress.folder / name
-        shutil.rmtree(here, ignore_errors=True)  # what an earlier try pulled may be of another run of this mode
+        kept = {n: f for n, f in remote.items() if any(fnmatch(n, p) for p in (*invocation.keep, "log.txt"))}
+        local = self._progress.folder / name
+        shutil.rmtree(local, ignore_errors=True)  # what an earlier try pulled may be of another run of this mode
         limits = Quotas(self._limits.max_files, self._limits.max_bytes)
         sizes = [facts.size_bytes for facts in kept.values()]  # also of what this PC writes itself, by its hash
         written = limits.fit(board, sizes, must=self._pull != "none") and self._pull != "all"
-        known = self._known(name, kept, here) if written else {}
-        hashed = self._hashed(name, folder, kept, known) if written else {}
+        reused = self._known(name, kept, local) if written else {}
+        verified = self._hashed(name, folder, kept, reused) if written else {}
         pulled = self._agent.files.fetch(
             folder,
-            self._to_pull(name, [n for n in kept if n not in known and n not in hashed]),
-            here,
+            self._to_pull(name, [n for n in kept if n not in reused and n not in verified]),
+            local,
             limits,
-            lambda done, total: self._progress.tell(f"pulling {name}", done, total),
+            lambda completed, total: self._progress.tell(f"pulling {name}", completed, total),
             root=self._progress.folder,
         )
-        log_file = here / "log.txt"
+        log_file = local / "log.txt"
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
-        known |= {n: it.file for n, it in hashed.items()}
-        valid = {n: it.valid_md5 for n, it in hashed.items()}
-        files = tuple(run_record.file_record(n, facts, pulled, known, valid) for n, facts in there.items())
+        reused |= {n: it.file for n, it in verified.items()}
+        valid = {n: it.valid_md5 for n, it in verified.items()}
+        files = tuple(run_record.file_record(n, facts, pulled, reused, valid) for n, facts in remote.items())
         return run_record.ModeRun(
             list(invocation.argv),
             invocation.environment,
@@ -64,25 +64,25 @@ class Puller:
             files,
         )
 
-    def _known(self, name: str, there: dict[str, FileFacts], here: Path) -> dict[str, str]:
+    def _known(self, name: str, remote: dict[str, FileFacts], local: Path) -> dict[str, str]:
         """Files that this PC has already: the reference's, and those of the first turn of a repeated mode."""
-        known = self._expected.fill(there, here)
-        repeats.fill(self._progress.record.run.modes, name, there, known, self._progress.folder)
-        return known
+        reused = self._expected.fill(remote, local)
+        repeats.fill(self._progress.record.run.modes, name, remote, reused, self._progress.folder)
+        return reused
 
     def _hashed(
-        self, name: str, folder: str, kept: dict[str, FileFacts], known: dict[str, str]
+        self, name: str, folder: str, kept: dict[str, FileFacts], reused: dict[str, str]
     ) -> dict[str, board_hashes.Hashed]:
         """Padded dumps whose valid bytes are the reference's, by the board's own md5."""
         if self.hashing is None:
             return {}
-        return self.hashing.fill(name, folder, kept, known, self._progress.folder / name)
+        return self.hashing.fill(name, folder, kept, reused, self._progress.folder / name)
 
     def _to_pull(self, name: str, unknown: list[str]) -> list[str]:
         """With `--pull none` the dumps of a debug run stay on the board unless they are known; that is said."""
         if self._pull != "none" or not name.startswith("debug"):
             return unknown
-        left = [n for n in unknown if n != "log.txt"]
-        if left:
-            self._progress.record.note(f"{name}: {len(left)} files not downloaded (--pull none), so not compared")
+        remaining = [n for n in unknown if n != "log.txt"]
+        if remaining:
+            self._progress.record.note(f"{name}: {len(remaining)} files not downloaded (--pull none), so not compared")
         return [n for n in unknown if n == "log.txt"]

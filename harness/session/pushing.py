@@ -72,5 +72,5 @@ class Pusher:
 
     def job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
         """A mode as a job, with the paths of what lies on the board."""
-        asked = job_of(self._work, self._case.workload, mode, model)
-        return on_board(asked, inputs, self._support, self._progress.record.run.case.inputs)
+        described = job_of(self._work, self._case.workload, mode, model)
+        return on_board(described, inputs, self._support, self._progress.record.run.case.inputs)

@@ -196,26 +196,26 @@ class ModeRun:
 
 
 def file_record(
-    name: str, facts: FileFacts, pulled: Mapping[str, str], known: Mapping[str, str], hashed: Mapping[str, str]
+    name: str, facts: FileFacts, pulled: Mapping[str, str], reused: Mapping[str, str], verified: Mapping[str, str]
 ) -> LeftFile:
     """One file that a mode left; `hashed` are md5s of valid bytes. `came`: "link", "known" (equal to the PC's by size
     and md5), "hashed" (padded; its valid bytes are equal by the board's md5 of them), or "" (left there)."""
-    ways = (("link", pulled), ("hashed", hashed), ("known", known))
-    came = next((way for way, names in ways if name in names), "")
-    stored = pulled.get(name) or known.get(name, "")
-    return LeftFile(name, facts.size_bytes, facts.md5, stored, came, hashed[name] if came == "hashed" else "")
+    ways = (("link", pulled), ("hashed", verified), ("known", reused))
+    obtained = next((way for way, names in ways if name in names), "")
+    stored = pulled.get(name) or reused.get(name, "")
+    return LeftFile(name, facts.size_bytes, facts.md5, stored, obtained, verified[name] if obtained == "hashed" else "")
 
 
-def mode_record(name: str, done: ModeRun, failure: Failure | None) -> ModeOfRun:
+def mode_record(name: str, finished: ModeRun, failure: Failure | None) -> ModeOfRun:
     """One mode, with everything that tells what it was and how it ended."""
     return ModeOfRun(
         mode=name,
-        command=tuple(done.argv),
-        environment=done.environment,
-        exit_code=done.code,
-        duration_s=round(done.duration_s, 6),
-        timed_out=done.timed_out,
+        command=tuple(finished.argv),
+        environment=finished.environment,
+        exit_code=finished.code,
+        duration_s=round(finished.duration_s, 6),
+        timed_out=finished.timed_out,
         folder=name,
-        files=done.files,
+        files=finished.files,
         failure=failure,
     )

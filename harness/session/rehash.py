@@ -41,7 +41,7 @@ class Copies:
             self._record.note(f"{put.name}: the cached copy on the board was damaged, and was sent again before use")
         return put
 
-    def replaced(self, doubt: str) -> bool:
+    def replaced(self, reason: str) -> bool:
         """Hash what was not hashed since it was sent, and send again what is damaged or gone; whether there was any.
 
         The record gets the time, the files and a note that begins with `doubt`. Errors: LinkError, AgentError;
@@ -66,7 +66,7 @@ class Copies:
         self._replaced |= {put.path for put in again.values()}
         self._unchecked = {path: put for path, put in checked.items() if put.path in self._replaced}
         if again:
-            self._record.note(f"{doubt}: the board's copy of {names} was damaged; sent again, affected modes repeated")
+            self._record.note(f"{reason}: the board's copy of {names} was damaged; sent again, affected modes repeated")
         return bool(again)
 
     def _account(self, checked: dict[Path, Put], again: dict[Path, Put], seconds: float) -> None:

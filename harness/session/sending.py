@@ -22,7 +22,7 @@ def put(agent: Agent, shared: SharedFolder, path: Path, tell: Tell) -> Put:
     """Bring one file to where the board reads it. Errors: as BoardCache.put_file or shared.put."""
     if shared[0]:
         return shared_folder.put(path, shared, agent.link.transport)
-    return agent.cache.put_file(path, lambda done, total: tell(f"pushing {path.name}", done, total))
+    return agent.cache.put_file(path, lambda completed, total: tell(f"pushing {path.name}", completed, total))
 
 
 def recheck(agent: Agent, shared: SharedFolder, sent: Mapping[Path, Put], tell: Tell) -> dict[Path, Put]:

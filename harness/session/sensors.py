@@ -58,9 +58,9 @@ class Sensors:
         if not self.platform.status_command:
             return
         with contextlib.suppress(CommandTimeout):
-            done = self.agent.lease.run_guarded(self.platform.status_command, STATUS_TIMEOUT_S)
-            told = read_somstatus(done.out.decode("utf-8", "replace")) if done.code == 0 else ()
-            self.record.add_samples(sample_of(dataclasses.replace(sense, phase=phase)) for sense in told)
+            result = self.agent.lease.run_guarded(self.platform.status_command, STATUS_TIMEOUT_S)
+            samples = read_somstatus(result.out.decode("utf-8", "replace")) if result.code == 0 else ()
+            self.record.add_samples(sample_of(dataclasses.replace(sense, phase=phase)) for sense in samples)
 
     def _keep(self, phase: str, samples: Sequence[Sample]) -> None:
         if len(samples) > self.timeout_s / SENSE_EVERY_S + 100:  # one a second until the time limit, and some

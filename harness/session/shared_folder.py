@@ -25,26 +25,26 @@ def put(path: Path, folders: tuple[str, str], transport: Transport) -> Put:
     `folders` are the one folder's names here and on the board. Errors: ConfigError for a folder that is not here,
     HostError where it cannot be written, BoardError where the board sees something else.
     """
-    here, there = Path(folders[0]).expanduser(), PurePosixPath(folders[1])
-    if not here.is_dir():
+    local, remote = Path(folders[0]).expanduser(), PurePosixPath(folders[1])
+    if not local.is_dir():
         raise ConfigError(
-            f"shared_folder: {here} is not a folder on this PC", "mount it, or correct `shared_folder:` in hosts.yaml"
+            f"shared_folder: {local} is not a folder on this PC", "mount it, or correct `shared_folder:` in hosts.yaml"
         )
     md5 = md5_of_file(path)
     suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9_]{1,12}", path.suffix) else ""
-    target = here / "harness-cache" / f"{md5}{suffix}"
+    target = local / "harness-cache" / f"{md5}{suffix}"
     size = path.stat().st_size
     if not target.is_file() or target.stat().st_size != size:
         _copy(path, target)
-    seen = str(there / "harness-cache" / target.name)
-    said = _seen(seen, md5, transport)
-    damaged = bool(said) and md5_of_file(target) != md5
+    seen = str(remote / "harness-cache" / target.name)
+    answer = _seen(seen, md5, transport)
+    damaged = bool(answer) and md5_of_file(target) != md5
     if damaged:
         _copy(path, target)
-        said = _seen(seen, md5, transport)
-    if said:
+        answer = _seen(seen, md5, transport)
+    if answer:
         raise BoardError(
-            f"{transport.where}: {seen} differs from the shared folder on this PC: {said}",
+            f"{transport.where}: {seen} differs from the shared folder on this PC: {answer}",
             "mount it on the board: mount -t nfs -o nolock PC:/folder /mnt",
         )
     return Put(path.name, md5, size, seen, 0, damaged)
@@ -65,9 +65,9 @@ def _copy(path: Path, target: Path) -> None:
 def _seen(seen: str, md5: str, transport: Transport) -> str:
     """What the board sees instead of this md5: a mount of another folder, a stale one, a damaged file; "" where
     nothing is wrong."""
-    done = transport.run(["md5sum", seen], timeout_s=LOOK_TIMEOUT_S)
-    told = done.out.decode("utf-8", "replace").split(None, 1)
-    if done.code == 0 and told and told[0] == md5:
+    result = transport.run(["md5sum", seen], timeout_s=LOOK_TIMEOUT_S)
+    words = result.out.decode("utf-8", "replace").split(None, 1)
+    if result.code == 0 and words and words[0] == md5:
         return ""
-    said = told[0] if done.code == 0 and told else done.err.decode("utf-8", "replace").strip()[:200]
-    return said or f"exit code {done.code}"
+    answer = words[0] if result.code == 0 and words else result.err.decode("utf-8", "replace").strip()[:200]
+    return answer or f"exit code {result.code}"

@@ -56,9 +56,9 @@ class Session:
         Errors: InputError for another board than before, BoardError for one without the platform's tools.
         """
         facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=self.board.tools)
-        told = to_json(facts)
-        unchanged.refuse_other_board(self.record.run, told, self.progress.resume)
-        self.record.run = replace(self.record.run, board=replace(self.record.run.board, facts=told))
+        described = to_json(facts)
+        unchanged.refuse_other_board(self.record.run, described, self.progress.resume)
+        self.record.run = replace(self.record.run, board=replace(self.record.run.board, facts=described))
         _refuse_missing_tools(self.board.name, self.platform, facts)
         return facts.tools.get(PYTHON, "")
 
@@ -130,7 +130,7 @@ class Session:
             inputs = self.pusher.push_inputs(info)
         self._run_turns(model, inputs)
         while self._is_in_doubt() and self._replaced("the result diverges"):
-            self.modes.forget([done.mode for done in self.record.run.modes])
+            self.modes.forget([mode.mode for mode in self.record.run.modes])
             self._info(model)
             self._run_turns(model, inputs)
         self.sensors.look("after")
@@ -146,23 +146,23 @@ class Session:
         with self.progress.at("comparing"):
             return self.expected.doubted(self.progress.folder)
 
-    def _replaced(self, doubt: str) -> bool:
+    def _replaced(self, reason: str) -> bool:
         """Whether the board's copies were damaged; a link that is gone by now costs no result, and is noted."""
         try:
-            return self.copies.replaced(doubt)
+            return self.copies.replaced(reason)
         except LinkError as error:
-            self.record.note(f"{doubt}; the board's files could not be verified: {error.message}")
+            self.record.note(f"{reason}; the board's files could not be verified: {error.message}")
             return False
 
     def _info(self, model: str) -> ModelInfo:
-        done, failure = self.modes.run("info", "info", self.pusher.job("info", model, ()))
-        info = self.platform.read_model_info(done.log)
+        finished, failure = self.modes.run("info", "info", self.pusher.job("info", model, ()))
+        info = self.platform.read_model_info(finished.log)
         self.puller.hashing = Hashing(
             self.agent, self.expected, info, self._python, self.board.tools, self.pusher.put, self.record.note
         )
         unchanged.refuse_other_versions(self.record.run, info.versions)
         self.record.run = replace(self.record.run, model_info=info, versions=info.versions)
-        self.modes.keep("info", done, failure)
+        self.modes.keep("info", finished, failure)
         check_name(self.case.model.name, self.case.model_name, info.models_in_file)
         if failure:
             words = f" - {failure.evidence}" if failure.evidence else ""
@@ -170,11 +170,11 @@ class Session:
         return info
 
     def _mode(self, mode: str, name: str, job: Job) -> None:
-        done, failure = self.modes.run(mode, name, job)
-        self.record.add_versions(self.platform.read_versions(done.log))
-        remarks = self.platform.read_remarks(mode, self.progress.folder / name, done.log)
-        self.record.note(*(f"{name}: {said}" for said in remarks))
-        self.modes.keep(name, done, failure)
+        finished, failure = self.modes.run(mode, name, job)
+        self.record.add_versions(self.platform.read_versions(finished.log))
+        notes = self.platform.read_remarks(mode, self.progress.folder / name, finished.log)
+        self.record.note(*(f"{name}: {sentence}" for sentence in notes))
+        self.modes.keep(name, finished, failure)
 
 
 def _refuse_missing_tools(board: str, platform: Platform, facts: BoardFacts) -> None:
@@ -189,9 +189,10 @@ def _run_commands(agent: Agent, progress: RunProgress, commands: tuple[tuple[str
     """The inventory's setup or teardown commands; one that fails stops the run, with its own words."""
     for argv in commands:
         with progress.at(what):
-            done = agent.lease.run_guarded(argv, progress.resume.case.timeout_s)
-            if done.code != 0:
-                text = (done.err or done.out).decode("utf-8", "replace").strip()[:500]
+            result = agent.lease.run_guarded(argv, progress.resume.case.timeout_s)
+            if result.code != 0:
+                text = (result.err or result.out).decode("utf-8", "replace").strip()[:500]
                 raise BoardError(
-                    f"{what} command {list(argv)} failed with exit code {done.code}: {text}", "correct it in hosts.yaml"
+                    f"{what} command {list(argv)} failed with exit code {result.code}: {text}",
+                    "correct it in hosts.yaml",
                 )

@@ -75,14 +75,14 @@ def has_measured(run: Run, resume: Resume) -> bool:
 
 def _other_settings(before: BoardSettings, now: BoardSettings) -> list[str]:
     """Names of variables, not their values: nobody knows what is kept in an environment."""
-    told = []
+    differences = []
     for key in (one.name for one in fields(now) if one.name != "environment"):
-        was, found = to_json(getattr(before, key)), to_json(getattr(now, key))
-        if was != found:
-            told.append(f"{key} was {was!r}, now {found!r}")
+        was, current = to_json(getattr(before, key)), to_json(getattr(now, key))
+        if was != current:
+            differences.append(f"{key} was {was!r}, now {current!r}")
     names = {*before.environment, *now.environment}
     others = sorted(name for name in names if before.environment.get(name) != now.environment.get(name))
-    return [*told, *([f"environment: {', '.join(others)}"] if others else [])]
+    return [*differences, *([f"environment: {', '.join(others)}"] if others else [])]
 
 
 @contextmanager
@@ -100,8 +100,8 @@ def held(files: Sequence[FileIdentity], roles: Sequence[str], run: Run, **which:
 def refuse_changed(files: Sequence[FileIdentity], roles: Sequence[str], run: Run, *, folders: bool = True) -> None:
     """Refuse files that changed while this run goes on; without `folders`, which are read until the run is judged,
     what stands alone. Errors: InputError."""
-    asked = [one for one in files if folders or "" in one.files]
-    identity.refuse(identity.differences(*identity.again(asked, roles)), SINCE_BEGIN, command_of(run))
+    wanted = [one for one in files if folders or "" in one.files]
+    identity.refuse(identity.differences(*identity.again(wanted, roles)), SINCE_BEGIN, command_of(run))
 
 
 def refuse_other_bytes(files: Sequence[FileIdentity], path: Path, put: Put, run: Run) -> None:
@@ -130,9 +130,9 @@ def refuse_other_versions(run: Run, versions: Mapping[str, str]) -> None:
     )
 
 
-def _refuse_board(told: Sequence[str], run: Run) -> None:
-    if told:
+def _refuse_board(differences: Sequence[str], run: Run) -> None:
+    if differences:
         raise InputError(
-            f"board {run.board.name} has changed since this run began: {'; '.join(told)}",
+            f"board {run.board.name} has changed since this run began: {'; '.join(differences)}",
             f"{identity.ANEW}: {command_of(run) or 'harness run'}",
         )

@@ -157,19 +157,19 @@ def _read_vendor_model(probe: Probe) -> Artifact:
     with probe.path.open("rb") as file:
         data = file.read(SCAN_BYTES)
     patterns = [fact for room in rooms() for fact in room.build_facts.items()]
-    found = {key: match[1].decode() for key, pattern in patterns if (match := pattern.search(data))}
+    build_facts = {key: match[1].decode() for key, pattern in patterns if (match := pattern.search(data))}
     suffix = probe.path.suffix.lower()
-    march = found.pop("march", "")
+    march = build_facts.pop("march", "")
     facts: dict[str, object] = {
         "bytes": probe.size_bytes,
-        "recognised_by": "build facts inside" if found else "name only",
+        "recognised_by": "build facts inside" if build_facts else "name only",
     }
-    problems = [] if found else [f"a {suffix} file: {_meant_by(probe.path)}; no readable build data"]
+    problems = [] if build_facts else [f"a {suffix} file: {_meant_by(probe.path)}; no readable build data"]
     return Artifact(
         "vendor_model",
         "vendor model",
-        versions=found,
-        march=march if found else "",
+        versions=build_facts,
+        march=march if build_facts else "",
         facts=facts,
         problems=tuple(problems),
     )

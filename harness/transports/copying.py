@@ -159,8 +159,8 @@ class Copying:
                 if len(out) > OUTPUT_LIMIT_BYTES:
                     raise BoardError(f"{self.where}: {doing!r}: exceeded the output limit")
         if stream.code != 0:
-            said = printable(stream.err.decode("utf-8", "replace").strip()) or f"exit code {stream.code}"
-            raise BoardError(f"{self.where}: cannot {doing!r}: {said}", "check free space and permissions")
+            message = printable(stream.err.decode("utf-8", "replace").strip()) or f"exit code {stream.code}"
+            raise BoardError(f"{self.where}: cannot {doing!r}: {message}", "check free space and permissions")
         return bytes(out)
 
 

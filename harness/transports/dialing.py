@@ -19,19 +19,19 @@ LOOK_EVERY_S = 0.2  # whether a login is over its time
 def dial(address: str, port: int, limit_s: float) -> socket.socket:
     """A TCP connection to the first of a name's addresses that answers, within `limit_s` in all. Errors: OSError."""
     ends_at = time.monotonic() + limit_s
-    found = _resolve(address, port, limit_s)
-    for number, (family, kind, protocol, _, target) in enumerate(found):
+    addresses = _resolve(address, port, limit_s)
+    for number, (family, kind, protocol, _, target) in enumerate(addresses):
         sock = socket.socket(family, kind, protocol)
         try:
             left_s = max(0.05, ends_at - time.monotonic())
-            sock.settimeout(left_s / (len(found) - number))  # a silent first address leaves time for the others
+            sock.settimeout(left_s / (len(addresses) - number))  # a silent first address leaves time for the others
             sock.connect(target)
             sock.settimeout(None)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Nagle: 40 ms per small answer
             return sock
         except OSError:
             sock.close()
-            if number == len(found) - 1:
+            if number == len(addresses) - 1:
                 raise
     raise OSError(f"{address} has no address")
 

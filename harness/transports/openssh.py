@@ -111,28 +111,28 @@ class OpensshTransport(Copying):
 
         Keys first, and nobody is asked; a password only where the board wants one.
         """
-        said = self._start_master([], {})
-        if said is not None and _REFUSED.search(said):
+        errors = self._start_master([], {})
+        if errors is not None and _REFUSED.search(errors):
             password = self._passwords.known() or self._passwords.typed(self.where)
             if password:
                 methods = "publickey," * bool(self._endpoint.identity) + "keyboard-interactive,password"
                 options = ["BatchMode=no", "NumberOfPasswordPrompts=1", f"PreferredAuthentications={methods}"]
                 with answering(self._folder, password) as environment:
-                    said = self._start_master([word for option in options for word in ("-o", option)], environment)
-        if said is not None:
-            raise self._explain(said)
+                    errors = self._start_master([word for option in options for word in ("-o", option)], environment)
+        if errors is not None:
+            raise self._explain(errors)
 
     def _start_master(self, options: list[str], environment: dict[str, str]) -> str | None:
         """What ssh says when it fails; None when the connection stands. ssh takes the first of two equal options."""
         argv = [self._ssh, *options, *self._options(), "-M", "-N", "-f", "--", self._target]
         errors = self._folder / "errors"  # a file: the master keeps its standard error open for ever
-        with errors.open("wb") as said:
+        with errors.open("wb") as error_file:
             try:
-                done = subprocess.run(
+                result = subprocess.run(
                     argv,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=said,
+                    stderr=error_file,
                     timeout=self.patience.at_most(LOGIN_SLOWER * self._endpoint.connect_timeout_s),
                     env=hide_environment() | environment,
                     start_new_session=True,
@@ -140,29 +140,29 @@ class OpensshTransport(Copying):
                 )
             except subprocess.TimeoutExpired as error:
                 raise LinkError(f"{self.where}: the login stalled", "check the board's load") from error
-        return errors.read_text(errors="replace") if done.returncode != 0 else None
+        return errors.read_text(errors="replace") if result.returncode != 0 else None
 
-    def _explain(self, said: str) -> HarnessError:
+    def _explain(self, errors: str) -> HarnessError:
         for pattern, message, hint in _REASONS:
-            if re.search(pattern, said, re.IGNORECASE):
+            if re.search(pattern, errors, re.IGNORECASE):
                 name = self._endpoint.name
                 password = f"{variable(name)}, or: harness boards password {name}"
-                final = pattern in _FINAL and "temporary" not in said.lower()  # a name server may come back
+                final = pattern in _FINAL and "temporary" not in errors.lower()  # a name server may come back
                 kind = LoginError if final else LinkError
                 return kind(f"{self.where}: {message}", hint.replace("{password}", password))
-        if re.search("host key verification|host identification|host key is known", said, re.IGNORECASE):
-            return self._host_key_error(said)
-        lines = [line for line in said.splitlines() if line.strip()]
+        if re.search("host key verification|host identification|host key is known", errors, re.IGNORECASE):
+            return self._host_key_error(errors)
+        lines = [line for line in errors.splitlines() if line.strip()]
         what = printable(lines[-1]) if lines else "ssh failed"
         return LinkError(f"{self.where}: {what}", f"try: ssh -p {self._endpoint.port} {self._target}")
 
-    def _host_key_error(self, said: str) -> HarnessError:
+    def _host_key_error(self, errors: str) -> HarnessError:
         from harness.transports.ssh_login import fetch_key, resolve
 
         login = resolve(self._endpoint)
         if login.jumps:
             hint = f"known_hosts file: {known_hosts.known_hosts_file(self._endpoint)}"
-            return HostKeyError(f"{self.where}: {printable(said.strip().splitlines()[-1])}", hint)
+            return HostKeyError(f"{self.where}: {printable(errors.strip().splitlines()[-1])}", hint)
         kind, blob = fetch_key(login.address, login.port, login.connect_timeout_s)
         new = known_hosts.make_key(login.address, login.port, kind, blob)
         old = known_hosts.find(known_hosts.known_hosts_file(self._endpoint), login.address, login.port)
@@ -264,8 +264,8 @@ class _Checked:
     def __iter__(self) -> Iterator[bytes]:
         yield from self._inner
         if self._inner.code == LINK_FAILED and (_LINK_WORDS.search(self._inner.err) or not self._stands()):
-            said = self._inner.err.decode("utf-8", "replace").strip().splitlines()[-1:]
-            why = f" ({printable(said[0])})" if said else ""
+            last_line = self._inner.err.decode("utf-8", "replace").strip().splitlines()[-1:]
+            why = f" ({printable(last_line[0])})" if last_line else ""
             raise LinkError(
                 f"{self._where}: {self._shown}: the link broke{why}", "check that the board is still on the network"
             )

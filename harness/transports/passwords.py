@@ -95,10 +95,10 @@ def _account(endpoint: Endpoint) -> str:
 
 def _from_keyring(endpoint: Endpoint) -> str:
     try:
-        found = _library().get_password(_service(endpoint), _account(endpoint))
+        password = _library().get_password(_service(endpoint), _account(endpoint))
     except Exception:  # backends raise what they like; a broken keyring is no reason not to reach a board
         return ""
-    return str(found or "")
+    return str(password or "")
 
 
 def _library() -> ModuleType:

@@ -97,12 +97,12 @@ class PipeStream:
                 pipe.close()
 
     def _write(self, fd: int, piece: bytes) -> None:
-        left = memoryview(piece)
-        while left:
+        remaining = memoryview(piece)
+        while remaining:
             began = time.monotonic()
             _, ready, _ = select.select([], [fd], [], LOOK_EVERY_S)
-            count = os.write(fd, left) if ready else 0
-            left = left[count:]
+            count = os.write(fd, remaining) if ready else 0
+            remaining = remaining[count:]
             self._keep_pace("up", began, count)
 
     def _keep_pace(self, way: Paced, began: float, count: int) -> None:

@@ -97,18 +97,18 @@ def _load_config() -> SSHConfig:
 
 def _lookup(config: SSHConfig, alias: str, endpoint: Endpoint, files: tuple[Path, ...]) -> Login:
     try:
-        found = config.lookup(alias)
+        entry = config.lookup(alias)
     except ConfigParseError as error:
         raise ConfigError(f"{config_file()}: {error}") from error
-    identities = [endpoint.identity] if endpoint.identity else list(found.get("identityfile", []))
+    identities = [endpoint.identity] if endpoint.identity else list(entry.get("identityfile", []))
     return Login(
         board=endpoint.name,
-        address=found.get("hostname", alias),
-        port=endpoint.port if endpoint.port != 22 else int(found.get("port", 22)),
-        user=endpoint.user or found.get("user", "") or getpass.getuser(),
+        address=entry.get("hostname", alias),
+        port=endpoint.port if endpoint.port != 22 else int(entry.get("port", 22)),
+        user=endpoint.user or entry.get("user", "") or getpass.getuser(),
         identities=tuple(str(Path(i).expanduser()) for i in identities),
         key_files=files,
-        proxy_command=found.get("proxycommand", ""),
+        proxy_command=entry.get("proxycommand", ""),
         connect_timeout_s=endpoint.connect_timeout_s,
     )
 

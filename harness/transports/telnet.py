@@ -181,8 +181,8 @@ class TelnetStream:
         try:
             return base64.b64decode(text, validate=True)
         except binascii.Error as error:
-            said = f"{self._what}: unexpected data on the connection"
-            raise LinkError(said, "stop kernel messages on this console: dmesg -n 1 on the board") from error
+            message = f"{self._what}: unexpected data on the connection"
+            raise LinkError(message, "stop kernel messages on this console: dmesg -n 1 on the board") from error
 
 
 def _sized(stdin: Iterable[bytes]) -> Iterator[bytes]:

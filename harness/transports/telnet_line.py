@@ -89,8 +89,8 @@ class Line:
             hint = "check that the board is up, telnetd is running, and `port:` is right"
             raise LinkError(f"{self.where}: connection refused", hint) from error
         except OSError as error:
-            said = f"{self.where}: no answer ({error.strerror or error})"
-            raise LinkError(said, "check that the board is on and on this network") from error
+            message = f"{self.where}: no answer ({error.strerror or error})"
+            raise LinkError(message, "check that the board is on and on this network") from error
         keep = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 4, "TCP_KEEPCNT": 3}  # a dead peer is noticed after 16 s
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in keep.items():
@@ -118,15 +118,15 @@ class Line:
         """Without telnet's commands; those that ask are answered."""
         data, self._rest = self._rest + data, b""
         kept, at = bytearray(), 0
-        while (found := data.find(IAC, at)) >= 0:
-            kept += data[at:found]
-            size = _command_size(data[found:])
+        while (plain_text := data.find(IAC, at)) >= 0:
+            kept += data[at:plain_text]
+            size = _command_size(data[plain_text:])
             if not size:
-                self._rest = data[found:]
+                self._rest = data[plain_text:]
                 return bytes(kept)
-            self._answer(data[found : found + size])
-            kept += b"\xff" if data[found + 1] == IAC else b""
-            at = found + size
+            self._answer(data[plain_text : plain_text + size])
+            kept += b"\xff" if data[plain_text + 1] == IAC else b""
+            at = plain_text + size
         return bytes(kept + data[at:])
 
     def _answer(self, command: bytes) -> None:
@@ -136,10 +136,10 @@ class Line:
             self._sock.send(bytes([IAC, yes if wanted else no, command[2]]))
 
     def _send(self, text: str) -> None:
-        left = text.encode()
-        while left:
-            sent, _ = self.exchange(left, self._left())
-            left = left[sent:]
+        remaining = text.encode()
+        while remaining:
+            sent, _ = self.exchange(remaining, self._left())
+            remaining = remaining[sent:]
 
     def _left(self) -> float:
         left_s = self._ends_at - time.monotonic()
@@ -153,21 +153,21 @@ class Line:
 
     def _log_in(self) -> None:
         """Answer what is asked until something looks like a shell's prompt."""
-        text, quiet_s, asked = "", 0.0, 0
+        text, quiet_s, answers_given = "", 0.0, 0
         while True:
             _, piece = self.exchange(b"", min(_SETTLED_S, self._left()))
             text = _TERMINAL.sub("", text + piece.decode("utf-8", "replace"))[-4000:]
             quiet_s = 0.0 if piece else quiet_s + _SETTLED_S
-            if answer := self._answer_to(text, asked):
-                asked, text = asked + 1, ""
+            if answer := self._answer_to(text, answers_given):
+                answers_given, text = answers_given + 1, ""
                 self._send(f"{answer}\n")
             elif not piece and (_PROMPT.search(text) or quiet_s >= _SILENT_S):
                 return
 
-    def _answer_to(self, text: str, asked: int) -> str:
+    def _answer_to(self, text: str, answers_given: int) -> str:
         """What the login is to be told now, "" for nothing. Errors: LoginError."""
         name = self._endpoint.name
-        if _REFUSES.search(text) or (asked > 1 and (_ASKS_USER.search(text) or _ASKS_PASSWORD.search(text))):
+        if _REFUSES.search(text) or (answers_given > 1 and (_ASKS_USER.search(text) or _ASKS_PASSWORD.search(text))):
             raise LoginError(f"{self.where}: the login was refused", f"correct `user:`, or {_password_hint(name)}")
         if _ASKS_USER.search(text):
             if not self._endpoint.user:

@@ -55,8 +55,8 @@ def finish(agent: Agent, invocation: Invocation, folder: str, timeout_s: float =
 
 def test_shellcheck_is_content_with_the_agent() -> None:
     needs("shellcheck")
-    done = subprocess.run(["shellcheck", str(asset("agents/agent.sh"))], capture_output=True, text=True, check=False)
-    assert done.stdout == ""
+    result = subprocess.run(["shellcheck", str(asset("agents/agent.sh"))], capture_output=True, text=True, check=False)
+    assert result.stdout == ""
 
 
 def test_hello_tells_what_the_board_is(agent: Agent) -> None:
@@ -179,14 +179,14 @@ def test_a_daemon_that_a_tool_leaves_behind_is_ended_with_its_folder(agent: Agen
 
 def processes(mark: str) -> list[str]:
     """Living processes `sleep <mark>`; a zombie has no command line."""
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if f"sleep\0{mark}".encode() in entry.read_bytes():
-                found.append(entry.parent.name)
+                pids.append(entry.parent.name)
         except OSError:
             continue
-    return found
+    return pids
 
 
 def test_a_run_can_be_stopped(agent: Agent, place: str) -> None:
@@ -289,16 +289,16 @@ def test_a_run_without_a_command_or_with_a_wrong_limit_is_refused(agent: Agent, 
         agent.jobs.start(sh("true", **{"A B": "x"}), place, 5)
 
 
-@pytest.mark.parametrize("left", ["a file", "nothing", "a link to nowhere"])
-def test_a_folder_that_exists_is_no_place_for_a_run(agent: Agent, place: str, left: str) -> None:
+@pytest.mark.parametrize("remains", ["a file", "nothing", "a link to nowhere"])
+def test_a_folder_that_exists_is_no_place_for_a_run(agent: Agent, place: str, remains: str) -> None:
     """Two runs of one second, the first of them killed: its dumps were read as the second's."""
     jobs = set((Path(agent.work) / "jobs").iterdir())
     mode = Path(place) / "debug"
-    if left == "a link to nowhere":
+    if remains == "a link to nowhere":
         mode.symlink_to("/nowhere/at/all")
     else:
         mode.mkdir()
-    if left == "a file":
+    if remains == "a file":
         (mode / "conv1.bin").write_bytes(b"another run's")
     with pytest.raises(BoardError, match="exists on the board") as refused:
         agent.jobs.start(sh("true"), str(mode), 30)
@@ -390,9 +390,9 @@ def test_files_of_any_name_come_home(agent: Agent, place: str, tmp_path: Path) -
 def test_only_the_files_that_are_asked_for_come(agent: Agent, place: str, tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (Path(place) / name).write_text(name)
-    told: list[tuple[int, int]] = []
-    got = agent.files.fetch(place, ["b"], tmp_path / "got", progress=lambda now, total: told.append((now, total)))
-    assert got == {"b": "b"} and [p.name for p in (tmp_path / "got").iterdir()] == ["b"] and told[-1] == (1, 1)
+    reports: list[tuple[int, int]] = []
+    got = agent.files.fetch(place, ["b"], tmp_path / "got", progress=lambda now, total: reports.append((now, total)))
+    assert got == {"b": "b"} and [p.name for p in (tmp_path / "got").iterdir()] == ["b"] and reports[-1] == (1, 1)
 
 
 def test_asking_for_a_file_that_is_not_there_is_said(agent: Agent, place: str, tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_what_is_shown_has_no_control_characters(text: str) -> None:
 
 
 def test_a_refusal_carries_no_escape_sequences_to_the_terminal() -> None:
-    done = Done(1, answer_of([("error", b"no_space"), ("detail", rb"\0033[2J\0033]0;owned\0007")], True), b"")
+    answer = Done(1, answer_of([("error", b"no_space"), ("detail", rb"\0033[2J\0033]0;owned\0007")], True), b"")
     with pytest.raises(CouldNotMeasure) as error:
-        talking_to(b"", 0).link.check(done, "put")
+        talking_to(b"", 0).link.check(answer, "put")
     assert error.value.message.isprintable() and "owned" in error.value.message

@@ -49,10 +49,10 @@ def test_many_files_go_with_one_progress(agent: Agent, tmp_path: Path) -> None:
     for index in range(3):
         files.append(tmp_path / f"{index}.bin")
         files[-1].write_bytes(os.urandom(1000 + index))
-    told: list[tuple[int, int]] = []
-    puts = agent.cache.put_files([*files, files[0]], lambda now, total: told.append((now, total)))
+    reports: list[tuple[int, int]] = []
+    puts = agent.cache.put_files([*files, files[0]], lambda now, total: reports.append((now, total)))
     assert [put.sent_bytes for put in puts] == [1000, 1001, 1002, 0]
-    assert told[-1][1] == 4003
+    assert reports[-1][1] == 4003
 
 
 def test_a_file_that_is_damaged_in_the_cache_after_a_boot_is_sent_again(agent: Agent, tmp_path: Path) -> None:
@@ -176,12 +176,12 @@ def test_a_part_of_another_large_file_with_the_same_ends_is_not_believed(agent: 
     assert put.sent_bytes == len(data) and Path(put.path).read_bytes() == model.read_bytes()
 
 
-@pytest.mark.parametrize("told", [[], [10], [124, 125, 250]])
-def test_the_md5_of_a_file_does_not_depend_on_when_it_is_begun(tmp_path: Path, told: list[int]) -> None:
+@pytest.mark.parametrize("reports", [[], [10], [124, 125, 250]])
+def test_the_md5_of_a_file_does_not_depend_on_when_it_is_begun(tmp_path: Path, reports: list[int]) -> None:
     file = tmp_path / "f"
     file.write_bytes(bytes(range(250)))
     digest = _Digest(file, 250)
-    for sent in told:
+    for sent in reports:
         digest.sent(sent)
     assert digest.finish() == hashlib.md5(file.read_bytes()).hexdigest()
 
@@ -266,8 +266,8 @@ def test_a_python_of_the_board_that_hashes_wrongly_costs_a_second_look(tmp_path:
         name, size = hashlib.md5(data).hexdigest(), str(len(data))
         argv = agent.link.command("put", name, size, "0", size, _owner())
         path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-        done = subprocess.run(argv, input=data, env=os.environ | {"PATH": path}, capture_output=True, check=True)
-        assert f"stored={name}".encode() in done.stdout
+        result = subprocess.run(argv, input=data, env=os.environ | {"PATH": path}, capture_output=True, check=True)
+        assert f"stored={name}".encode() in result.stdout
         assert (Path(agent.work) / "cache" / name).read_bytes() == data
 
 

@@ -105,8 +105,8 @@ def test_cut_off_pushes_and_files_without_a_mark_leave_first(tmp_path: Path, fil
         (cache / ("c" * 32)).write_bytes(bytes(1000))
         agent.cache.put_file(files[1])
         agent.cache.put_file(files[2])
-        left = sorted(path.name[:5] for path in cache.iterdir() if path.is_file() and path.suffix in (".part", ""))
-        assert left == [".bbbb"] and kept.exists(), "one that is being pushed now is left alone"
+        remaining = sorted(path.name[:5] for path in cache.iterdir() if path.is_file() and path.suffix in (".part", ""))
+        assert remaining == [".bbbb"] and kept.exists(), "one that is being pushed now is left alone"
 
 
 def test_a_large_model_stays_pinned_under_the_name_it_gets(tmp_path: Path, files: list[Path]) -> None:
@@ -139,18 +139,18 @@ def test_a_whole_run_either_fits_or_says_what_to_type(tmp_path: Path, spare_byte
         board |= {"options": {"python": sys.executable}, "limits": {"cache_bytes": limit}}
         (tmp_path / "hosts.yaml").write_text(json.dumps({"boards": {"here": board}}))
         argv = ["run", model, "--board", "here", "--input", tmp_path / "x.bin", "--mode", "release", "--case", case]
-        done = harness(*argv, "--hosts", tmp_path / "hosts.yaml", cwd=tmp_path)
-        return done.returncode, " ".join((done.stdout + done.stderr).split())
+        result = harness(*argv, "--hosts", tmp_path / "hosts.yaml", cwd=tmp_path)
+        return result.returncode, " ".join((result.stdout + result.stderr).split())
 
     run("measured")
     (record,) = tmp_path.glob("runs/measured/here/*/run.json")
     pushed = {row["md5"]: row["bytes"] for row in json.loads(record.read_text())["pushed"]}
     script_bytes = (Path(__file__).parents[2] / "agents/valid_md5.py").stat().st_size
     limit = sum(pushed.values()) + script_bytes + spare_bytes
-    code, said = run("tight")
+    code, output = run("tight")
     if spare_bytes < 0:
-        assert code == 2 and f"cache_bytes: {limit + 1}" in said and "m.onnx" in said and "x.bin" in said, said
+        assert code == 2 and f"cache_bytes: {limit + 1}" in output and "m.onnx" in output and "x.bin" in output, output
         assert not list((tmp_path / "tight").rglob("cache/*.onnx"))
     else:
-        assert code in (0, 3) and "cannot open" not in said and "cache_bytes" not in said, said
+        assert code in (0, 3) and "cannot open" not in output and "cache_bytes" not in output, output
         assert list((tmp_path / "tight").rglob("cache/*.onnx"))

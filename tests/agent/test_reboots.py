@@ -56,15 +56,15 @@ DAMAGES: dict[str, Callable[[Agent], None]] = {
     "all of it lost": lambda agent: lose(agent, "**/*"),
 }
 CALLS: dict[str, Callable[[Agent, str, str, Path], object]] = {
-    "push": lambda agent, token, place, here: agent.cache.put_file(Path(__file__)),
-    "start": lambda agent, token, place, here: agent.jobs.start(LONG, f"{place}/debug", 60),
-    "wait": lambda agent, token, place, here: agent.jobs.wait(token),
-    "hash": lambda agent, token, place, here: agent.files.hash(f"{place}/release"),
-    "pull": lambda agent, token, place, here: agent.files.fetch(f"{place}/release", ["log.txt"], here),
-    "setup": lambda agent, token, place, here: agent.lease.run_guarded(["true"], 10),
-    "renew": lambda agent, token, place, here: agent.lease.renew(60),
-    "clean": lambda agent, token, place, here: agent.files.remove(place),
-    "samples": lambda agent, token, place, here: agent.jobs.samples(token),
+    "push": lambda agent, token, place, target: agent.cache.put_file(Path(__file__)),
+    "start": lambda agent, token, place, target: agent.jobs.start(LONG, f"{place}/debug", 60),
+    "wait": lambda agent, token, place, target: agent.jobs.wait(token),
+    "hash": lambda agent, token, place, target: agent.files.hash(f"{place}/release"),
+    "pull": lambda agent, token, place, target: agent.files.fetch(f"{place}/release", ["log.txt"], target),
+    "setup": lambda agent, token, place, target: agent.lease.run_guarded(["true"], 10),
+    "renew": lambda agent, token, place, target: agent.lease.renew(60),
+    "clean": lambda agent, token, place, target: agent.files.remove(place),
+    "samples": lambda agent, token, place, target: agent.jobs.samples(token),
 }
 QUICK = {*zip(DAMAGES, CALLS, strict=False), ("leases lost", "renew"), ("the agent's file emptied", "pull")}
 ROUNDS = [

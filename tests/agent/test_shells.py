@@ -40,8 +40,8 @@ def asked(shell: Sequence[str], script: str) -> list[str]:
     """What a script prints that may use the agent's own functions for numbers."""
     needs(shell[0])
     (functions,) = re.findall(r"^parts\(\) \{.*?(?=\n# -)", SCRIPT, re.MULTILINE | re.DOTALL)
-    done = subprocess.run([*shell, "-c", f"{functions}\n{script}"], capture_output=True, text=True, check=True)
-    return done.stdout.split()
+    result = subprocess.run([*shell, "-c", f"{functions}\n{script}"], capture_output=True, text=True, check=True)
+    return result.stdout.split()
 
 
 @shells
@@ -162,9 +162,9 @@ def test_hello_names_each_program_that_the_board_lacks(tmp_path: Path) -> None:
     argv = [str(tmp_path / "bin/sh"), str(asset("agents/agent.sh")), f"work={tmp_path}/work", "hello"]
     for name in sorted(listed("programs")):
         (tmp_path / "bin" / name).rename(tmp_path / "away")
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, env={"PATH": path}, capture_output=True, check=False)
+        result = subprocess.run(argv, stdin=subprocess.DEVNULL, env={"PATH": path}, capture_output=True, check=False)
         (tmp_path / "away").rename(tmp_path / "bin" / name)
-        answer = read_answer(done.stdout)
+        answer = read_answer(result.stdout)
         shell_has_it = name in ("printf",)  # built into dash
         assert (answer.error, answer.find("detail")) == (("", "") if shell_has_it else ("lacking", name)), name
         assert answer.whole

@@ -35,8 +35,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def harness(folder: Path, *words: str) -> tuple[int, Any, str]:
     """The command, as a user types it: (exit code, its JSON answer, stderr)."""
     argv = [sys.executable, "-m", "harness", *words, "--json"]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=600, check=False, env=os.environ)
-    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None, done.stderr
+    result = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=600, check=False, env=os.environ)
+    return result.returncode, json.loads(result.stdout) if result.stdout.strip() else None, result.stderr
 
 
 def newest_run(folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -136,9 +136,9 @@ def test_wheels_of_another_machine_do_not_reach_the_board(arm: Path, bare: Board
 def test_the_emulated_python_is_an_arm_and_its_root_is_no_other_boards(arm: Path, tmp_path: Path) -> None:
     with arm64.stand_up(root=tmp_path / "root") as reached, open_transport(reached.endpoint) as link:
         script = "import platform, numpy; print(platform.machine(), numpy.float32(1) + 1)"
-        done = link.run([f"{reached.tools[0]}/python3", "-c", script], timeout_s=60)
+        result = link.run([f"{reached.tools[0]}/python3", "-c", script], timeout_s=60)
         named = link.run([f"{reached.tools[0]}/uname", "-m"], timeout_s=10)
-    assert done.out.split() == [b"aarch64", b"2.0"]
+    assert result.out.split() == [b"aarch64", b"2.0"]
     assert named.out.strip() == b"aarch64"
 
 

@@ -81,12 +81,12 @@ def hashes(folder: Path) -> dict[str, str]:
 def test_machine_and_emulated_python_give_the_same_bytes(machine: Path, tmp_path: Path, kind: str) -> None:
     model = networks.build(kind, tmp_path / f"{kind}.onnx")
     networks.make_inputs(networks.FLOATS[kind.removesuffix("u")](), 1)[0].tofile(tmp_path / "input.bin")
-    told = []
+    digests = []
     for board in ("vm", "emu-arm64"):
         (tmp_path / board).mkdir()
         words = ("run", "--board", board, "--hosts", str(machine), str(model), "--mode", "release,debug")
         code, _, err = harness(tmp_path / board, *words, "--input", str(tmp_path / "input.bin"))
         assert code == 0, err
-        told.append(hashes(newest_run(tmp_path / board)[0]))
-    assert len(told[0]) > 20
-    assert told[0] == told[1]
+        digests.append(hashes(newest_run(tmp_path / board)[0]))
+    assert len(digests[0]) > 20
+    assert digests[0] == digests[1]

@@ -54,9 +54,9 @@ def test_a_fault_amid_the_ties_is_found_at_its_op(network: Network, on_arm: Boar
     faulty = plant(network.model, tensor, kind, 1, tmp_path / "faulty.onnx")
     dumped = on_arm.debug(faulty, network.data(0), tmp_path / "run", "all")
     assert effect(*_before_and_after(dumped, tensor)) >= 1e-3
-    found = network.compare(network.reference(0), dumped)
-    assert found.verdict.word == "diverges"
-    assert [origin.op for origin in found.origins] == [tensor.op]
+    comparison = network.compare(network.reference(0), dumped)
+    assert comparison.verdict.word == "diverges"
+    assert [origin.op for origin in comparison.origins] == [tensor.op]
 
 
 def test_linear_resize_by_half_pixel_is_the_one_op_that_ties_without_optimizations(
@@ -64,9 +64,9 @@ def test_linear_resize_by_half_pixel_is_the_one_op_that_ties_without_optimizatio
 ) -> None:
     from benchmarks.second_architecture import resize_ties
 
-    told = resize_ties(tmp_path / "resize", python)
-    assert told["first_difference"] == "Resize"
-    assert told["max_step"] == 1
+    ties = resize_ties(tmp_path / "resize", python)
+    assert ties["first_difference"] == "Resize"
+    assert ties["max_step"] == 1
 
 
 # --------------------------------------------------------------------------- a PC without VNNI
@@ -88,15 +88,15 @@ def test_sums_that_saturate_on_a_pc_without_vnni_are_named_as_the_cause(tmp_path
     make_reference(python, model, tmp_path / "input.bin", tmp_path / "reference", "all")
     reference = open_reference(tmp_path / "reference")
     assert reference.provenance["runner"]["vnni"] is False
-    doubts, rules = doubtful_ops(reference), [finding.rule for finding in check(reference)]
+    unstable, rules = doubtful_ops(reference), [finding.rule for finding in check(reference)]
     if reduce_range:
-        assert doubts == ()
+        assert unstable == ()
         assert "P-402" in rules
     else:
         assert "P-401" in rules
-        assert doubts
-        assert {doubt.op_kind for doubt in doubts} <= SUMS
-        assert max(doubt.max_step or 0 for doubt in doubts) >= 2
+        assert unstable
+        assert {unstable_op.op_kind for unstable_op in unstable} <= SUMS
+        assert max(unstable_op.max_step or 0 for unstable_op in unstable) >= 2
 
 
 def test_without_optimizations_a_pc_without_vnni_gives_this_pcs_integers(tmp_path: Path) -> None:

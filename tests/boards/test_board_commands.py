@@ -30,8 +30,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 
 def test_the_list_says_who_has_a_board_and_for_how_long(served: Served, tmp_path: Path) -> None:
     def listed() -> dict[str, dict[str, object]]:
-        done = harness("boards", "list", "--leases", "--json", cwd=tmp_path, check=True)
-        return {board["name"]: board.get("lease") for board in json.loads(done.stdout)["boards"]}
+        result = harness("boards", "list", "--leases", "--json", cwd=tmp_path, check=True)
+        return {board["name"]: board.get("lease") for board in json.loads(result.stdout)["boards"]}
 
     first = listed()
     assert first["here"]["held"] is False and "refused" in str(first["away"]["error"])
@@ -56,6 +56,6 @@ def test_cleaning_frees_what_runs_left_but_not_under_somebody(served: Served, tm
         refused = harness("boards", "clean", "here", cwd=tmp_path)
         assert refused.returncode == 3 and "held by anna" in refused.stderr and Path(place, "dump").exists()
         agent.lease.release()
-    done = harness("boards", "clean", "here", "--json", cwd=tmp_path, check=True)
-    assert json.loads(done.stdout)["runs"] == 1
+    result = harness("boards", "clean", "here", "--json", cwd=tmp_path, check=True)
+    assert json.loads(result.stdout)["runs"] == 1
     assert [path for path in (tmp_path / "root/work").rglob("*") if not path.is_dir()] == []

@@ -55,26 +55,28 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
     before = "# our lab\nboards:\n  other:   # stays\n    platform: ort\n    address: h\n\n# the end\n"
     hosts.write_text(before)
     with played(server) as board:
-        asked = add("x5-01", board)
-        assert asked.exit_code == 2 and "no terminal to confirm it" in asked.stderr
-        (fingerprint,) = set(re.findall(r"SHA256:\S+", asked.stderr))
+        refused = add("x5-01", board)
+        assert refused.exit_code == 2 and "no terminal to confirm it" in refused.stderr
+        (fingerprint,) = set(re.findall(r"SHA256:\S+", refused.stderr))
         wrong = add("x5-01", board, "--fingerprint", "SHA256:" + "A" * 43)
         assert wrong.exit_code == 3 and fingerprint in wrong.stderr and hosts.read_text() == before
-        done = add("x5-01", board, "--fingerprint", fingerprint, "--json")
-        assert done.exit_code == 0, done.output
-        told = json.loads(done.stdout)
+        result = add("x5-01", board, "--fingerprint", fingerprint, "--json")
+        assert result.exit_code == 0, result.output
+        answer = json.loads(result.stdout)
         again = add("x5-01", board)  # the key is known by now: nobody is asked
         written = hosts.read_text()
         checked = harness("boards", "check", "x5-01", "--json")
         hosts.write_text(written.replace("soc: x5 ", "soc: x3 "))
         mismatch = harness("boards", "check", "x5-01")
-    assert (told["platform"], told["soc"], told["ready"], told["emulated"]) == ("hbdnn", "x5", True, True)
-    assert told["versions"] == {"runtime": "1.24.5"} and told["facts"]["BPU cores"] == "1"
-    assert told["facts"]["image"] == "0.0.0-played" and told["trial"]["bytes"] == 65536
-    assert [row["what"] for row in told["missing"]] == ["hrut_somstatus"] and told["missing"][0]["comes_from"]
+    assert (answer["platform"], answer["soc"], answer["ready"], answer["emulated"]) == ("hbdnn", "x5", True, True)
+    assert answer["versions"] == {"runtime": "1.24.5"} and answer["facts"]["BPU cores"] == "1"
+    assert answer["facts"]["image"] == "0.0.0-played" and answer["trial"]["bytes"] == 65536
+    assert [row["what"] for row in answer["missing"]] == ["hrut_somstatus"] and answer["missing"][0]["comes_from"]
     entry = yaml.safe_load(written)["boards"]["x5-01"]
     assert entry["platform"] == "hbdnn" and entry["emulated"] is True and entry["port"] == board.port
-    assert written.replace(told["block"] + "\n", "") == before and "# /sys/class/socinfo/soc_name says 'X5'" in written
+    assert (
+        written.replace(answer["block"] + "\n", "") == before and "# /sys/class/socinfo/soc_name says 'X5'" in written
+    )
     assert again.exit_code == 0 and "nothing written" in again.stdout
     assert json.loads(checked.stdout)["boards"][0]["state"] == "ready" and checked.exit_code == 0
     line = written.splitlines().index(next(row for row in written.splitlines() if "soc: x5" in row)) + 1
@@ -86,15 +88,15 @@ def test_a_name_that_is_taken_is_answered_with_what_to_type(tmp_path: Path) -> N
     (tmp_path / "hosts.yaml").write_text(
         "boards:\n  b:\n    platform: ort\n    address: h\n  b-2: {platform: ort, address: i}\n"
     )
-    done = harness("boards", "add", "b", "root@10.9.9.9", "--port", "2222")
-    assert done.exit_code == 2 and "hosts.yaml:2: board 'b' already exists, at h:22" in done.stderr
-    assert "harness boards add b-3 root@10.9.9.9 --port 2222" in done.stderr
-    done = harness("boards", "add", "emu-x5", "root@10.9.9.9")
-    assert done.exit_code == 2 and "harness boards add emu-x5-2 root@10.9.9.9" in done.stderr
+    result = harness("boards", "add", "b", "root@10.9.9.9", "--port", "2222")
+    assert result.exit_code == 2 and "hosts.yaml:2: board 'b' already exists, at h:22" in result.stderr
+    assert "harness boards add b-3 root@10.9.9.9 --port 2222" in result.stderr
+    result = harness("boards", "add", "emu-x5", "root@10.9.9.9")
+    assert result.exit_code == 2 and "harness boards add emu-x5-2 root@10.9.9.9" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["a b", "root@h"], "invalid board name"),
         (["b", "root@h:22x"], "expected USER@HOST"),
@@ -103,9 +105,9 @@ def test_a_name_that_is_taken_is_answered_with_what_to_type(tmp_path: Path) -> N
         (["b", "root@h", "--platform", "x5"], "hbdnn"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_the_board(argv: list[str], said: str) -> None:
-    done = harness("boards", "add", *argv)
-    assert done.exit_code == 2 and said in done.stderr
+def test_what_cannot_be_meant_is_refused_before_the_board(argv: list[str], message: str) -> None:
+    result = harness("boards", "add", *argv)
+    assert result.exit_code == 2 and message in result.stderr
 
 
 def test_a_plain_linux_board_says_what_it_lacks_and_the_file_of_hosts_is_made(tmp_path: Path) -> None:
@@ -115,9 +117,11 @@ def test_a_plain_linux_board_says_what_it_lacks_and_the_file_of_hosts_is_made(tm
     (tmp_path / "bin/python3").chmod(0o755)
     path = f"{tmp_path}/bin:/usr/bin:/bin"
     with serve(tmp_path / "root", "dropbear", {"PATH": path}) as served:
-        done = add("pi-01", served, "--yes", "--hosts", tmp_path / "lab.yaml", "--work", tmp_path / "root/w")
-    assert done.exit_code == 3, done.output
-    assert "missing (required)  numpy and onnxruntime" in done.stdout and "harness boards prepare NAME" in done.stdout
+        result = add("pi-01", served, "--yes", "--hosts", tmp_path / "lab.yaml", "--work", tmp_path / "root/w")
+    assert result.exit_code == 3, result.output
+    assert (
+        "missing (required)  numpy and onnxruntime" in result.stdout and "harness boards prepare NAME" in result.stdout
+    )
     made = load_boards(tmp_path / "lab.yaml")["pi-01"]
     assert (made.platform, made.work, made.emulated) == ("ort", f"{tmp_path}/root/w", None)
     assert not list((tmp_path / "root/w/runs").iterdir()), "the tiny run leaves nothing"
@@ -128,9 +132,9 @@ def test_a_file_that_cannot_be_edited_gives_the_block_to_paste(tmp_path: Path) -
     hosts = tmp_path / "hosts.yaml"
     hosts.write_text("boards: {other: {platform: ort, address: h}}\n")
     with played("dropbear") as board:
-        done = add("x5-01", board, "--yes")
-    assert done.exit_code == 2 and "was not changed: `boards:` is written in braces" in done.stderr
-    assert "  x5-01: " in done.stdout and hosts.read_text() == "boards: {other: {platform: ort, address: h}}\n"
+        result = add("x5-01", board, "--yes")
+    assert result.exit_code == 2 and "was not changed: `boards:` is written in braces" in result.stderr
+    assert "  x5-01: " in result.stdout and hosts.read_text() == "boards: {other: {platform: ort, address: h}}\n"
 
 
 @pytest.mark.slow
@@ -145,17 +149,17 @@ def test_a_board_of_busybox_alone_is_recognised_through_a_jump_host(tmp_path: Pa
         refused = add("t40-01", board, "--jump", jump, "--yes", "--json")
         assert refused.exit_code == 3, "the gate takes another key"
         (tmp_path / "config").write_text(f"Host gate\n  HostName {gate.address}\n  IdentityFile {gate.identity}\n")
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "harness", "boards", "add", "t40-01", f"{board.user}@{board.address}:{board.port}",
              "--identity", board.identity, "--jump", f"{gate.user}@gate:{gate.port}", "--yes", "--json"],
             capture_output=True, text=True, cwd=tmp_path, timeout=120,
             env={"HARNESS_SSH_CONFIG": str(tmp_path / "config"), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin",
                  "XDG_CONFIG_HOME": str(tmp_path / "other")},
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
+        assert result.returncode == 0, result.stderr
+        answer = json.loads(result.stdout)
         keys = (tmp_path / "other/harness/known_hosts").read_text().splitlines()
-    assert (told["platform"], told["soc"], told["facts"]["nmem"]) == ("magik", "t40", "128 MB")
+    assert (answer["platform"], answer["soc"], answer["facts"]["nmem"]) == ("magik", "t40", "128 MB")
     assert len(keys) == 2, "the gate's key and the board's"
     options = yaml.safe_load((tmp_path / "hosts.yaml").read_text())["boards"]["t40-01"]["options"]
     assert options["board_program"] == "/usr/bin/venus_sample_{mode}"
@@ -197,15 +201,15 @@ def test_a_board_is_recognised_by_its_own_names_and_never_guessed(
 def test_a_tool_without_a_name_tells_the_family_by_its_libraries() -> None:
     assert best(tools=TOOL).platform == "hbdnn"
     lib = {"/usr/hobot/lib/libhbucp.so": "/usr/hobot/lib/libhbucp.so"}
-    found = best(tools=TOOL, paths=lib)
-    assert (found.platform, found.soc, found.libraries) == ("ucp", "", ("/usr/hobot/lib",))
-    assert {lack.what for lack in found.lacks} == {"hrt_ucp_monitor", "python3"}
+    guess = best(tools=TOOL, paths=lib)
+    assert (guess.platform, guess.soc, guess.libraries) == ("ucp", "", ("/usr/hobot/lib",))
+    assert {lack.what for lack in guess.lacks} == {"hrt_ucp_monitor", "python3"}
     named = best(files={"/sys/class/socinfo/soc_name": "X5"})
     assert [lack.what for lack in named.lacks if lack.needed] == ["hrt_model_exec"]
 
 
 @pytest.mark.parametrize(
-    ("platform", "soc", "told", "cores", "said"),
+    ("platform", "soc", "reported", "cores", "message"),
     [
         ("hbdnn", "x3", "X5", "1", "the board reports x5"),
         ("hbdnn", "x5", "D-Robotics RDK X5 V1.0", "1", ""),
@@ -223,9 +227,11 @@ def test_a_tool_without_a_name_tells_the_family_by_its_libraries() -> None:
         ("hbdnn", "", "X5", "1", ""),
     ],
 )
-def test_a_wrong_soc_is_found_by_name_or_cores(platform: str, soc: str, told: str, cores: str, said: str) -> None:
-    reason = recognise.wrong_soc(platform, soc, told, cores)
-    assert reason.startswith(said) and bool(reason) == bool(said)
+def test_a_wrong_soc_is_found_by_name_or_cores(
+    platform: str, soc: str, reported: str, cores: str, message: str
+) -> None:
+    reason = recognise.wrong_soc(platform, soc, reported, cores)
+    assert reason.startswith(message) and bool(reason) == bool(message)
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
@@ -240,8 +246,8 @@ def test_the_probe_runs_under_small_shells_and_blanks_in_names_are_names(tmp_pat
     (home / "bin/tool one").chmod(0o755)
     argv = [shell, *(["ash"] if shell == "busybox" else []), "-c", SCRIPT, "probe"]
     argv += ["folder", "/bin", "file", "/etc/ver*", "tool", "tool one", "path", "/etc/*", "tool", "gone", "file", "/no"]
-    done = subprocess.run(argv, capture_output=True, env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, timeout=30)
-    seen = read_answer(done.stdout.decode())
+    result = subprocess.run(argv, capture_output=True, env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, timeout=30)
+    seen = read_answer(result.stdout.decode())
     assert seen.whole and seen.files["/etc/version"].startswith("3.3.1 two lines x") and len(seen.files) == 1
     assert seen.tools == {"tool one": f"{home}/bin/tool one"} and seen.paths == {"/etc/version": f"{home}/etc/version"}
 
@@ -253,5 +259,9 @@ def test_an_answer_that_is_none_is_not_whole() -> None:
 
 
 def test_a_mistyped_platform_is_told_before_a_board_is_asked() -> None:
-    done = CliRunner().invoke(cli, ["boards", "add", "b", "root@no-such-host.invalid", "--platform", "hbdn"])
-    assert done.exit_code == 2 and "unknown platform 'hbdn'" in done.stderr and "hbdnn, ucp, magik, ort" in done.stderr
+    result = CliRunner().invoke(cli, ["boards", "add", "b", "root@no-such-host.invalid", "--platform", "hbdn"])
+    assert (
+        result.exit_code == 2
+        and "unknown platform 'hbdn'" in result.stderr
+        and "hbdnn, ucp, magik, ort" in result.stderr
+    )

@@ -39,11 +39,11 @@ FILES = {
 def test_every_other_byte_stays(text: str) -> None:
     made = with_board(text, "new", ENTRIES, "added today")
     plain = text.removeprefix("\ufeff")
-    left = made
+    remaining = made
     for line in block("new", ENTRIES, "added today", indent=4 if "wide" in repr(text) or "    a:" in text else 2):
         assert line in made
-        left = left.replace(line, "", 1)
-    assert left.split() == text.split(), "words and their order"
+        remaining = remaining.replace(line, "", 1)
+    assert remaining.split() == text.split(), "words and their order"
     kept = [line for line in made.removeprefix("\ufeff").splitlines() if line in plain.splitlines()]
     assert kept == plain.splitlines()
     assert ("\r\n" in made) == ("\r\n" in text) and made.count("\n") - made.count("\r\n") in (0, made.count("\n"))

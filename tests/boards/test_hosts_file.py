@@ -21,13 +21,13 @@ HEAD = "# the lab\nboards:\n"
 def refused(tmp_path: Path, text: str) -> str:
     """What `harness boards list` says of a file, on one line."""
     (tmp_path / "hosts.yaml").write_text(HEAD + text)
-    done = CliRunner().invoke(cli, ["boards", "list", "--hosts", str(tmp_path / "hosts.yaml")])
-    assert done.exit_code == 2, done.output
-    return " ".join(done.stderr.split())
+    result = CliRunner().invoke(cli, ["boards", "list", "--hosts", str(tmp_path / "hosts.yaml")])
+    assert result.exit_code == 2, result.output
+    return " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(
-    ("fields", "line", "said", "hint"),
+    ("fields", "line", "message", "hint"),
     [
         ("address: 10.0.0.1:2222", 4, "expected only an address", "write `address: 10.0.0.1`, `port: 2222`"),
         ("address: root@x5", 4, "expected only an address", "write `address: x5`, `user: root`"),
@@ -46,15 +46,15 @@ def refused(tmp_path: Path, text: str) -> str:
         ("address: h\n    soc: rk3588", 5, "has no soc 'rk3588'", "known: x3, j3, x5, j5, ultra"),
     ],
 )
-def test_a_value_that_cannot_be_meant(tmp_path: Path, fields: str, line: int, said: str, hint: str) -> None:
-    told = refused(tmp_path, f"  b:\n    {fields}\n    platform: hbdnn\n")
-    assert f"hosts.yaml:{line}: boards.b." in told and said in told and hint in told, told
+def test_a_value_that_cannot_be_meant(tmp_path: Path, fields: str, line: int, message: str, hint: str) -> None:
+    output = refused(tmp_path, f"  b:\n    {fields}\n    platform: hbdnn\n")
+    assert f"hosts.yaml:{line}: boards.b." in output and message in output and hint in output, output
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", "../b", "-b", "a\tb", "b" * 90])
 def test_a_name_that_is_no_name(tmp_path: Path, name: str) -> None:
-    told = refused(tmp_path, f'  "{name}": {{platform: ort, address: h}}\n')
-    assert "hosts.yaml:3: boards: " in told and "invalid board name" in told and "hint: for example `" in told
+    output = refused(tmp_path, f'  "{name}": {{platform: ort, address: h}}\n')
+    assert "hosts.yaml:3: boards: " in output and "invalid board name" in output and "hint: for example `" in output
 
 
 @pytest.mark.parametrize("name", ["1", "on", "2026-01-01"])
@@ -67,8 +67,8 @@ def test_a_board_with_a_built_in_ones_name_is_refused_by_every_command(tmp_path:
         tmp_path, "  emu-x5: {platform: hbdnn, soc: x5, address: h}\n"
     )
     for argv in (["boards", "check"], ["run", "m.bin", "--board", "emu-x5"], ["boards", "trust", "emu-x5"]):
-        done = CliRunner().invoke(cli, [*argv, "--hosts", str(tmp_path / "hosts.yaml")])
-        assert done.exit_code == 2 and "my-emu-x5:" in done.stderr, (argv, done.output)
+        result = CliRunner().invoke(cli, [*argv, "--hosts", str(tmp_path / "hosts.yaml")])
+        assert result.exit_code == 2 and "my-emu-x5:" in result.stderr, (argv, result.output)
 
 
 def test_what_is_meant_is_taken(tmp_path: Path) -> None:

@@ -133,13 +133,13 @@ def test_a_new_holder_ends_what_an_old_one_is_still_asking(agent: Agent) -> None
     """Its PC was asleep, say, in the middle of a push: nothing of it goes on when it wakes up."""
     other = rival(agent)
     token = agent.lease.take("asleep", 60)
-    said: list[Exception | int] = []
+    outcomes: list[Exception | int] = []
 
     def ask() -> None:
         try:
-            said.append(agent.lease.run_guarded(["sh", "-c", "sleep 50; touch late"], 60).code)
+            outcomes.append(agent.lease.run_guarded(["sh", "-c", "sleep 50; touch late"], 60).code)
         except CouldNotMeasure as error:  # some servers tell a killed command as one, some as a broken session
-            said.append(error)
+            outcomes.append(error)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -149,27 +149,27 @@ def test_a_new_holder_ends_what_an_old_one_is_still_asking(agent: Agent) -> None
     other.lease.take("awake", 60)
     assert carrying(token) == []
     asking.join(20)
-    assert not asking.is_alive() and said != [0]
+    assert not asking.is_alive() and outcomes != [0]
     assert carrying(other.link.lease_token) == [] and other.lease.show().holder == "awake"
 
 
 def carrying(token: str) -> list[str]:
     """Processes with a lease in their command line."""
-    found = []
+    carried = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if f"lease={token}".encode() in entry.read_bytes():
-                found.append(entry.parent.name)
-    return found
+                carried.append(entry.parent.name)
+    return carried
 
 
 def test_a_command_of_the_inventory_is_for_the_holder_alone(agent: Agent) -> None:
     other = rival(agent)
     agent.lease.take("anna", 60)
-    done = agent.lease.run_guarded(
+    result = agent.lease.run_guarded(
         ["sh", "-c", 'printf "%s|" "$@"; echo error=none >&2; exit 97', "sh", "a b", "$(c)"], 20
     )
-    assert (done.code, done.out) == (97, b"a b|$(c)|"), "a command that ends with 97 itself is an answer"
+    assert (result.code, result.out) == (97, b"a b|$(c)|"), "a command that ends with 97 itself is an answer"
     with pytest.raises(BoardError, match="held by anna"):
         other.lease.run_guarded(["touch", "never"], 20)
 

@@ -56,8 +56,8 @@ def test_a_command_gets_its_arguments_as_they_are_and_the_board_in_its_environme
 ) -> None:
     monkeypatch.setenv("HARNESS_PASSWORD_X5_01", "secret")
     script = 'printf "%s|%s|%s|%s" "$1" "$HARNESS_BOARD" "$HARNESS_ADDRESS" "$HARNESS_PASSWORD_X5_01"'
-    said = run_command(board(cycle=("sh", "-c", script, "sh", "a $(b) ; c")).supply, "cycle")
-    assert said == "a $(b) ; c|x5-01|10.0.0.5|"
+    output = run_command(board(cycle=("sh", "-c", script, "sh", "a $(b) ; c")).supply, "cycle")
+    assert output == "a $(b) ; c|x5-01|10.0.0.5|"
 
 
 def test_a_board_without_the_command_does_nothing() -> None:

@@ -54,10 +54,10 @@ def test_a_difference_is_exit_code_1_with_the_origin_on_top(net: tuple[Reference
 
 def test_json_holds_every_row_and_nothing_else_is_on_stdout(net: tuple[Reference, Path]) -> None:
     result = call("compare", net[1] / "reference", net[1] / "bad", "--json")
-    told = json.loads(result.stdout)
-    assert result.exit_code == 1 and told["verdict"]["word"] == "diverges"
-    assert [layer["name"] for layer in told["layers"]][:2] == ["images", "relu1_out"]
-    assert told["origins"][0]["op"] == "conv8" and told["coverage"]["layers_total"] == 11
+    answer = json.loads(result.stdout)
+    assert result.exit_code == 1 and answer["verdict"]["word"] == "diverges"
+    assert [layer["name"] for layer in answer["layers"]][:2] == ["images", "relu1_out"]
+    assert answer["origins"][0]["op"] == "conv8" and answer["coverage"]["layers_total"] == 11
 
 
 def test_csv_has_one_line_per_row(net: tuple[Reference, Path]) -> None:
@@ -226,8 +226,8 @@ def test_policy_check_is_red_for_an_expired_waiver(tmp_path: Path) -> None:
     path.write_text("policy: p\nwaivers:\n  - {op: conv1, reason: ticket 12, until: 2001-01-01}\n", encoding="utf-8")
     result = call("policy", "check", path)
     assert result.exit_code == 1 and "expired on 2001-01-01" in result.output
-    told = json.loads(call("policy", "check", path, "--json").stdout)
-    assert told["expired"][0]["until"] == "2001-01-01"
+    answer = json.loads(call("policy", "check", path, "--json").stdout)
+    assert answer["expired"][0]["until"] == "2001-01-01"
 
 
 def test_a_reference_in_the_place_of_the_dumps_is_exit_code_2(net: tuple[Reference, Path], tmp_path: Path) -> None:

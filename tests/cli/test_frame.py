@@ -23,7 +23,7 @@ def commands(group: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tup
     if isinstance(group, click.Group):
         names = group.list_commands(click.Context(group))
         children = [(name, group.get_command(click.Context(group), name)) for name in names]
-        return [found for name, child in children if child for found in commands(child, (*path, name))]
+        return [entry for name, child in children if child for entry in commands(child, (*path, name))]
     return [(path, group)]
 
 
@@ -46,15 +46,15 @@ def test_every_command_has_help_and_json(path: tuple[str, ...], command: click.C
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_every_command_shows_an_example(name: str) -> None:
-    done = harness(name, "--help")
-    assert done.returncode == 0
-    assert f"  harness {name}" in done.stdout
+    result = harness(name, "--help")
+    assert result.returncode == 0
+    assert f"  harness {name}" in result.stdout
 
 
 @pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
 def test_the_help_of_every_sub_command_shows_an_example(path: tuple[str, ...], command: click.Command) -> None:
-    told = f"{command.help}\n{command.epilog or ''}"
-    assert f"  harness {' '.join(path)}" in told
+    text = f"{command.help}\n{command.epilog or ''}"
+    assert f"  harness {' '.join(path)}" in text
 
 
 @pytest.mark.parametrize("name", ["boards", "emulator", "policy"])
@@ -84,8 +84,8 @@ def test_the_tab_key_of_a_real_bash_completes_commands_options_and_boards(
         f"COMP_WORDS=({words}); COMP_CWORD={len(parts) - 1}; _harness_completion harness\n"
         'printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
-    assert offered in done.stdout.split(), done.stderr
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert offered in result.stdout.split(), result.stderr
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -106,8 +106,8 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys\nsys.argv = ['harness', '--help']\nfrom harness.__main__ import main\n"
         f"try:\n    main()\nexcept SystemExit:\n    pass\nprint([m for m in {heavy!r} if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip().splitlines()[-1] == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip().splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(
@@ -122,18 +122,18 @@ def test_help_loads_nothing_heavy() -> None:
     ],
 )
 def test_a_wrong_question_ends_with_2_and_says_what_to_type(tmp_path: Path, argv: list[str], words: str) -> None:
-    done = harness(*argv, cwd=tmp_path)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    result = harness(*argv, cwd=tmp_path)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
 
 
 def test_no_colour_codes_outside_a_terminal(tmp_path: Path) -> None:
-    done = harness("boards", "list", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "\x1b" not in done.stdout + done.stderr
-    assert "emu-x5-ssh" in done.stdout
+    result = harness("boards", "list", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "emu-x5-ssh" in result.stdout
 
 
 def test_text_from_a_board_cannot_steer_a_terminal() -> None:
@@ -148,9 +148,9 @@ def piped(tail: str, *argv: str) -> tuple[int, str, str]:
     """Exit code of harness itself, what the reader got, and what was said on stderr."""
     quoted = shlex.join([sys.executable, "-m", "harness", *argv])
     script = f"set -o pipefail; {quoted} {tail}; echo code ${{PIPESTATUS[0]}} >&2"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
-    said, _, code = done.stderr.rpartition("code ")
-    return int(code), done.stdout, said
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    errors, _, code = result.stderr.rpartition("code ")
+    return int(code), result.stdout, errors
 
 
 @pytest.mark.parametrize("argv", [("lint", "--rules"), ("policy", "show"), ("emulator", "faults"), ("--help",)])
@@ -161,26 +161,26 @@ def test_a_reader_that_goes_away_changes_nothing_but_what_is_read(argv: tuple[st
 
 def test_a_reader_that_goes_away_does_not_hide_the_exit_code(tmp_path: Path) -> None:
     assert piped("2>&1 | true", "inspect", str(tmp_path / "none.bin"))[0] == 2
-    code, _, said = piped("| true", "inspect", str(tmp_path / "none.bin"), "--json")
-    assert code == 2 and said.startswith("error: ")
+    code, _, errors = piped("| true", "inspect", str(tmp_path / "none.bin"), "--json")
+    assert code == 2 and errors.startswith("error: ")
 
 
 def test_an_answer_of_which_the_start_is_read_is_cut_without_a_word() -> None:
-    code, read, said = piped("| head -c 100", "lint", "--rules", "--json")
-    assert (code, len(read), said) == (0, 100, "")
+    code, read, errors = piped("| head -c 100", "lint", "--rules", "--json")
+    assert (code, len(read), errors) == (0, 100, "")
 
 
 @pytest.mark.parametrize(
     "argv", [("--help",), ("--version",), ("run", "--help"), ("boards", "list"), ("boards", "list", "--json")]
 )
 def test_an_answer_that_a_full_disk_does_not_take_is_no_good_end(argv: tuple[str, ...]) -> None:
-    code, _, said = piped("> /dev/full", *argv)
-    assert code == 3 and "Traceback" not in said
-    assert said.startswith("error: standard output: No space left on device")
+    code, _, errors = piped("> /dev/full", *argv)
+    assert code == 3 and "Traceback" not in errors
+    assert errors.startswith("error: standard output: No space left on device")
     assert piped("> /dev/full 2>&1", *argv)[0] == 3
     assert piped("> /dev/null 2> /dev/full", *argv)[0] == 0
 
 
 def test_a_full_disk_does_not_hide_what_was_asked_wrongly(tmp_path: Path) -> None:
-    code, _, said = piped("> /dev/full", "report", str(tmp_path / "none"), "--json")
-    assert code == 2 and "no run.json found" in said and "Traceback" not in said
+    code, _, errors = piped("> /dev/full", "report", str(tmp_path / "none"), "--json")
+    assert code == 2 and "no run.json found" in errors and "Traceback" not in errors

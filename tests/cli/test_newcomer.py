@@ -68,13 +68,13 @@ def test_what_the_system_refuses_is_a_sentence(
     capsys: pytest.CaptureFixture[str], error: Exception, code: int, word: str
 ) -> None:
     assert unexpected.tell(error) == code
-    told = capsys.readouterr().err
-    assert word in told and "hint: " in told and "Traceback" not in told
+    errors = capsys.readouterr().err
+    assert word in errors and "hint: " in errors and "Traceback" not in errors
 
 
 def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
-    done = harness("reference", relu, "--input", relu.parent / "x.bin", "-o", relu)
-    assert done.exit_code == 2 and "expected a folder" in done.stderr
+    result = harness("reference", relu, "--input", relu.parent / "x.bin", "-o", relu)
+    assert result.exit_code == 2 and "expected a folder" in result.stderr
 
 
 # --------------------------------------------------------------------------- asked wrongly, before anything is done
@@ -110,13 +110,13 @@ def test_a_reference_onto_a_file_is_refused_with_a_sentence(relu: Path) -> None:
     ],
 )
 def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:
-    done = harness(*argv)
-    assert done.exit_code == 2
-    assert word in done.stderr
+    result = harness(*argv)
+    assert result.exit_code == 2
+    assert word in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("argv", "said", "hint"),
+    ("argv", "message", "hint"),
     [
         (["run"], "missing argument 'MODEL'", "harness run --help"),
         (
@@ -131,18 +131,18 @@ def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:
         (["report", "gone"], "no run.json found", "give a run folder, for example runs/CASE/BOARD/20261120T091400Z"),
     ],
 )
-def test_what_is_asked_wrongly_is_json_too(argv: list[str], said: str, hint: str) -> None:
-    done = harness(*argv, "--json")
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["exit_code"], told["hint"]) == (2, 2, hint)
-    assert said in told["error"] and f"error: {told['error']}\nhint: {hint}\n" == done.stderr
+def test_what_is_asked_wrongly_is_json_too(argv: list[str], message: str, hint: str) -> None:
+    result = harness(*argv, "--json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["exit_code"], answer["hint"]) == (2, 2, hint)
+    assert message in answer["error"] and f"error: {answer['error']}\nhint: {hint}\n" == result.stderr
 
 
 def test_without_an_inventory_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    done = harness("boards", "check", "x5-01")
-    assert done.exit_code == 2 and "harness boards add" in done.stderr
+    result = harness("boards", "check", "x5-01")
+    assert result.exit_code == 2 and "harness boards add" in result.stderr
 
 
 def test_a_check_of_all_boards_is_of_ones_own_where_there_are_any(
@@ -159,51 +159,51 @@ def test_a_folder_of_runs_is_no_folder_of_dumps(reference: Path, tmp_path: Path)
     dumps = tmp_path / "runs" / "board" / "20261120T091400Z" / "debug"
     dumps.mkdir(parents=True)
     (dumps.parent / "run.json").write_text("{}", encoding="utf-8")
-    done = harness("compare", reference, tmp_path / "runs")
-    assert done.exit_code == 2 and "a folder of runs" in done.stderr and str(dumps) in done.stderr
+    result = harness("compare", reference, tmp_path / "runs")
+    assert result.exit_code == 2 and "a folder of runs" in result.stderr and str(dumps) in result.stderr
 
 
 def test_a_tensor_given_twice_is_refused(relu: Path) -> None:
-    done = harness("reference", relu, "--input", f"x={relu.parent / 'x.bin'}", "--input", "x=y.bin", "-o", "out")
-    assert done.exit_code == 2 and "more than once" in done.stderr
+    result = harness("reference", relu, "--input", f"x={relu.parent / 'x.bin'}", "--input", "x=y.bin", "-o", "out")
+    assert result.exit_code == 2 and "more than once" in result.stderr
 
 
 def test_the_options_of_a_platform_are_listed() -> None:
-    done = harness("run", "--board", "emu-x5", "--option", "list")
-    assert done.exit_code == 0 and "platform hbdnn" in done.stdout and "core" in done.stdout
+    result = harness("run", "--board", "emu-x5", "--option", "list")
+    assert result.exit_code == 0 and "platform hbdnn" in result.stdout and "core" in result.stdout
     assert json.loads(harness("run", "--board", "emu-t41", "--option", "list", "--json").stdout)["platform"] == "magik"
 
 
 def test_a_reference_of_one_input_is_not_compared_with_noise(reference: Path, tmp_path: Path) -> None:
-    done = harness("run", tmp_path / "m.bin", "--board", "emu-x5", "--reference", reference)
-    assert done.exit_code == 2 and "no --input was given" in done.stderr
+    result = harness("run", tmp_path / "m.bin", "--board", "emu-x5", "--reference", reference)
+    assert result.exit_code == 2 and "no --input was given" in result.stderr
 
 
 def test_normalisation_without_an_nv12_input_is_refused(relu: Path) -> None:
-    done = harness("emulator", "build", relu, "--soc", "x5", "--scale", "0.5")
-    assert done.exit_code == 2 and "--input-type nv12" in done.stderr
+    result = harness("emulator", "build", relu, "--soc", "x5", "--scale", "0.5")
+    assert result.exit_code == 2 and "--input-type nv12" in result.stderr
 
 
 def test_a_yaml_nested_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text("[" * 100_000)
-    done = harness("policy", "check", tmp_path / "deep.yaml")
-    assert done.exit_code == 2 and "nested too deeply" in done.stderr
+    result = harness("policy", "check", tmp_path / "deep.yaml")
+    assert result.exit_code == 2 and "nested too deeply" in result.stderr
 
 
 # --------------------------------------------------------------------------- answers
 
 
 def test_an_error_is_json_too(tmp_path: Path) -> None:
-    done = harness("report", tmp_path, "--json")
-    assert done.exit_code == 2
-    assert json.loads(done.stdout)["exit_code"] == 2
+    result = harness("report", tmp_path, "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["exit_code"] == 2
 
 
 def test_inspect_shows_what_it_can_and_ends_with_2_for_the_rest(relu: Path) -> None:
-    done = harness("inspect", relu.parent / "gone", relu)
-    assert done.exit_code == 2
-    assert "ONNX model" in done.stdout and "no such file" in done.stderr
-    assert "{" not in done.stdout
+    result = harness("inspect", relu.parent / "gone", relu)
+    assert result.exit_code == 2
+    assert "ONNX model" in result.stdout and "no such file" in result.stderr
+    assert "{" not in result.stdout
 
 
 def test_inspect_of_a_run_with_odd_modes_is_an_answer(tmp_path: Path) -> None:
@@ -217,15 +217,15 @@ def test_rules_of_lint_are_json_where_asked() -> None:
 
 
 def test_compare_says_what_the_float_reference_showed(reference: Path) -> None:
-    done = harness("compare", reference, reference, "--float", reference)
-    assert "three-way: " in done.stdout
+    result = harness("compare", reference, reference, "--float", reference)
+    assert "three-way: " in result.stdout
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_model_is_a_sentence(relu: Path) -> None:
     relu.chmod(0)
-    done = harness("inspect", relu)
-    assert done.exit_code in (2, 3) and "Traceback" not in done.stderr
+    result = harness("inspect", relu)
+    assert result.exit_code in (2, 3) and "Traceback" not in result.stderr
 
 
 def test_a_served_board_is_emulated_and_keeps_its_address(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def test_a_terminal_that_cannot_go_back_gets_plain_lines_where_they_are_asked_fo
 
 def test_a_pipe_gets_the_answer_alone() -> None:
     environment = {k: v for k, v in os.environ.items() if k != "HARNESS_PROGRESS"}
-    done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, env=environment, check=True)
-    assert (done.stdout, done.stderr) == ("the answer\n", "")
+    result = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, env=environment, check=True)
+    assert (result.stdout, result.stderr) == ("the answer\n", "")
 
 
 def test_bytes_have_a_speed_and_things_are_counted() -> None:
@@ -83,6 +83,8 @@ def test_bytes_have_a_speed_and_things_are_counted() -> None:
     st.floats(0, 1e6),
     st.integers(1, 120),
 )
-def test_whatever_is_done_it_is_one_line_that_fits(what: str, done: int, total: int, took_s: float, wide: int) -> None:
-    line = line_of(what, (done, total), took_s, wide)
+def test_whatever_is_done_it_is_one_line_that_fits(
+    what: str, completed: int, total: int, took_s: float, wide: int
+) -> None:
+    line = line_of(what, (completed, total), took_s, wide)
     assert width_of(line) <= wide and "\n" not in line

@@ -49,32 +49,32 @@ def test_an_empty_folder_is_no_reference_and_the_command_that_fills_it_is_named(
 ) -> None:
     (tmp_path / "nothing yet").mkdir()
     more = ["--reference", digits.reference] if option == "--float" else []
-    done = run(digits, tmp_path, "--input", digits.input, *more, option, tmp_path / "nothing yet")
-    assert done.exit_code == 2 and "empty folder" in done.stderr
-    assert f"harness reference MODEL.onnx --input FILE -o '{tmp_path}/nothing yet'" in done.stderr
+    result = run(digits, tmp_path, "--input", digits.input, *more, option, tmp_path / "nothing yet")
+    assert result.exit_code == 2 and "empty folder" in result.stderr
+    assert f"harness reference MODEL.onnx --input FILE -o '{tmp_path}/nothing yet'" in result.stderr
     assert not (tmp_path / "runs").exists(), "said before anything was begun"
     compared = harness("compare", tmp_path / "nothing yet", tmp_path)
     assert compared.exit_code == 2 and "harness reference MODEL.onnx" in compared.stderr
 
 
 def test_a_file_that_is_no_reference_is_refused_before_the_board(digits: Built, tmp_path: Path) -> None:
-    done = run(digits, tmp_path, "--input", digits.input, "--reference", digits.model)
-    assert done.exit_code == 2 and "neither .onnx nor .npz" in done.stderr
+    result = run(digits, tmp_path, "--input", digits.input, "--reference", digits.model)
+    assert result.exit_code == 2 and "neither .onnx nor .npz" in result.stderr
     assert not (tmp_path / "runs").exists()
 
 
 def test_an_onnx_of_other_inputs_may_be_another_models(digits: Built, tmp_path: Path) -> None:
     other = one_conv(tmp_path / "other.onnx", (1, 3, 16, 20))
-    done = run(digits, tmp_path, "--input", digits.input, "--reference", other)
-    assert done.exit_code == 2 and f"{other}: may be the wrong ONNX" in done.stderr
-    assert "its inputs: 'pic' f32 1x3x16x20; the board model's: 'image' f32 1x1x8x8" in done.stderr
+    result = run(digits, tmp_path, "--input", digits.input, "--reference", other)
+    assert result.exit_code == 2 and f"{other}: may be the wrong ONNX" in result.stderr
+    assert "its inputs: 'pic' f32 1x3x16x20; the board model's: 'image' f32 1x1x8x8" in result.stderr
 
 
 def test_a_reference_whose_names_share_nothing_may_be_another_models(digits: Built, tmp_path: Path) -> None:
     other = one_conv(tmp_path / "other.onnx", (1, 1, 8, 8))
-    done = run(digits, tmp_path, "--input", digits.input, "--reference", other)
-    assert done.exit_code == 3
-    assert "no common names: the reference may be of another model" in " ".join(done.stdout.split())
+    result = run(digits, tmp_path, "--input", digits.input, "--reference", other)
+    assert result.exit_code == 3
+    assert "no common names: the reference may be of another model" in " ".join(result.stdout.split())
 
 
 def test_a_comparison_that_shares_names_is_not_said_to_be_another_models(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_a_comparison_that_shares_names_is_not_said_to_be_another_models(tmp_pat
     folder = board_folder(tmp_path / "dumps", reference)
     for file in folder.glob("*.bin"):
         file.write_bytes(file.read_bytes()[:3])
-    done = harness("compare", tmp_path / "reference", folder)
-    assert done.exit_code == 3 and "another model" not in done.output
+    result = harness("compare", tmp_path / "reference", folder)
+    assert result.exit_code == 3 and "another model" not in result.output
 
 
 # --------------------------------------------------------------------------- runs
@@ -98,20 +98,20 @@ def test_a_file_where_a_run_folder_is_wanted(tmp_path: Path) -> None:
     (folder / "debug/layer.bin").write_bytes(b"1")
     (tmp_path / "model.bin").write_bytes(b"1")
     for file in (folder / "report.html", folder / "debug/layer.bin"):
-        done = harness("report", file)
-        assert done.exit_code == 2 and "expected a run folder or its run.json" in done.stderr
-        assert f"use the run it belongs to: {folder}\n" in done.stderr
-    done = harness("report", tmp_path / "model.bin")
-    assert done.exit_code == 2 and "expected a run folder or its run.json" in done.stderr
-    done = harness("run", "--resume", folder / "run.json")
-    assert done.exit_code == 2 and f"hint: harness run --resume {folder}\n" in done.stderr
-    done = harness("run", "--resume", tmp_path / "gone")
-    assert done.exit_code == 2 and "no such run folder" in done.stderr
+        result = harness("report", file)
+        assert result.exit_code == 2 and "expected a run folder or its run.json" in result.stderr
+        assert f"use the run it belongs to: {folder}\n" in result.stderr
+    result = harness("report", tmp_path / "model.bin")
+    assert result.exit_code == 2 and "expected a run folder or its run.json" in result.stderr
+    result = harness("run", "--resume", folder / "run.json")
+    assert result.exit_code == 2 and f"hint: harness run --resume {folder}\n" in result.stderr
+    result = harness("run", "--resume", tmp_path / "gone")
+    assert result.exit_code == 2 and "no such run folder" in result.stderr
 
 
 def test_a_run_of_before_is_no_model(digits: Built, tmp_path: Path) -> None:
-    done = run(digits, tmp_path, "--previous", digits.model)
-    assert done.exit_code == 2 and "expected a run folder or its run.json" in done.stderr
+    result = run(digits, tmp_path, "--previous", digits.model)
+    assert result.exit_code == 2 and "expected a run folder or its run.json" in result.stderr
 
 
 def test_a_folder_where_a_file_is_wanted(tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_a_folder_where_a_file_is_wanted(tmp_path: Path) -> None:
         ["emulator", "build", tmp_path, "--soc", "x5", "-o", tmp_path / "out.bin"],
         ["run", tmp_path / "m.bin", "--board", "emu-x5", "--graph", tmp_path],
     ):
-        done = harness(*argv)
-        assert done.exit_code == 2 and "expected an ONNX model, got a folder" in done.stderr, (argv, done.stderr)
+        result = harness(*argv)
+        assert result.exit_code == 2 and "expected an ONNX model, got a folder" in result.stderr, (argv, result.stderr)
 
 
 # --------------------------------------------------------------------------- arrays and pictures as inputs
@@ -130,11 +130,11 @@ def test_a_folder_where_a_file_is_wanted(tmp_path: Path) -> None:
 def test_an_array_feeds_board_and_reference(digits: Built, tmp_path: Path) -> None:
     values = np.fromfile(digits.input, "<f4").reshape(1, 1, 8, 8)
     np.save(tmp_path / "digit.npy", values)
-    done = run(digits, tmp_path, "--input", tmp_path / "digit.npy", "--reference", digits.reference)
-    assert done.exit_code == 0 and done.stdout.startswith("verdict   Consistent"), done.output
+    result = run(digits, tmp_path, "--input", tmp_path / "digit.npy", "--reference", digits.reference)
+    assert result.exit_code == 0 and result.stdout.startswith("verdict   Consistent"), result.output
     (record,) = (tmp_path / "runs").rglob("run.json")
-    told = json.loads(record.read_text())["case"]["inputs"][0]
-    assert told["name"] == "digit.npy" and (record.parent / told["file"]).read_bytes() == values.tobytes()
+    fed = json.loads(record.read_text())["case"]["inputs"][0]
+    assert fed["name"] == "digit.npy" and (record.parent / fed["file"]).read_bytes() == values.tobytes()
 
 
 @pytest.mark.slow
@@ -146,8 +146,8 @@ def test_an_array_and_a_picture_for_a_program_that_reads_the_shape_from_the_name
     np.save(tmp_path / "my photo.npy", pixels)
     argv = ["run", compiled, "--board", "emu-t40", "--runs", tmp_path / "runs", "--mode", "debug"]
     argv += ["--reference", compiled.parent / "MAGIK_DATA_DUMP"]
-    done = harness(*argv, "--input", tmp_path / "my photo.npy")
-    assert done.exit_code == 0 and done.stdout.startswith("verdict   Consistent"), done.output
+    result = harness(*argv, "--input", tmp_path / "my photo.npy")
+    assert result.exit_code == 0 and result.stdout.startswith("verdict   Consistent"), result.output
     (tmp_path / "my photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
-    done = harness(*argv, "--input", tmp_path / "my photo.jpg")
-    assert done.exit_code == 2 and f"harness convert '{tmp_path}/my photo.jpg' --size 20x16" in done.stderr
+    result = harness(*argv, "--input", tmp_path / "my photo.jpg")
+    assert result.exit_code == 2 and f"harness convert '{tmp_path}/my photo.jpg' --size 20x16" in result.stderr

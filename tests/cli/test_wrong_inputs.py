@@ -37,60 +37,64 @@ def fed(made: tuple[Path, Inputs], tmp_path: Path, inputs: Inputs, without: tupl
     return compare(open_reference(made[0] / "reference"), read_dumps(folder), Settings())
 
 
-def kinds(found: Comparison) -> dict[str, tuple[str, bool]]:
-    return {o.tensor: (o.fingerprint.kind, o.fingerprint.certain) for o in found.origins if o.fingerprint}
+def kinds(comparison: Comparison) -> dict[str, tuple[str, bool]]:
+    return {o.tensor: (o.fingerprint.kind, o.fingerprint.certain) for o in comparison.origins if o.fingerprint}
 
 
 def test_two_inputs_that_changed_places_are_recognised_though_each_has_its_scale(
     made: tuple[Path, Inputs], tmp_path: Path
 ) -> None:
     left, right = made[1].values()
-    found = fed(made, tmp_path, {"left": right, "right": left})
-    assert kinds(found) == {"left": ("input_order", True), "right": ("input_order", True)}
-    assert found.verdict.detail == "the board's inputs left and right are swapped"
-    assert found.origins[0].fingerprint and found.origins[0].fingerprint.evidence.endswith("the reference's right")
+    comparison = fed(made, tmp_path, {"left": right, "right": left})
+    assert kinds(comparison) == {"left": ("input_order", True), "right": ("input_order", True)}
+    assert comparison.verdict.detail == "the board's inputs left and right are swapped"
+    assert comparison.origins[0].fingerprint and comparison.origins[0].fingerprint.evidence.endswith(
+        "the reference's right"
+    )
 
 
 def test_one_input_that_was_given_twice_is_said_to_be_the_other(made: tuple[Path, Inputs], tmp_path: Path) -> None:
-    found = fed(made, tmp_path, {**made[1], "left": made[1]["right"]})
-    assert kinds(found) == {"left": ("input_order", True)}
-    assert found.verdict.detail == "the board's input left differs from the reference's: input_order"
+    comparison = fed(made, tmp_path, {**made[1], "left": made[1]["right"]})
+    assert kinds(comparison) == {"left": ("input_order", True)}
+    assert comparison.verdict.detail == "the board's input left differs from the reference's: input_order"
 
 
 def test_another_picture_is_another_input_and_no_stale_memory(made: tuple[Path, Inputs], tmp_path: Path) -> None:
     other = inputs_of(float_model("two_inputs"), 9)
-    found = fed(made, tmp_path, {**made[1], "left": other["left"]})
-    assert kinds(found) == {"left": ("other_input", False)}
-    assert found.verdict.detail == "the board's input left differs from the reference's"
-    assert (found.verdict.word, found.verdict.exit_code) == ("diverges", 1)
+    comparison = fed(made, tmp_path, {**made[1], "left": other["left"]})
+    assert kinds(comparison) == {"left": ("other_input", False)}
+    assert comparison.verdict.detail == "the board's input left differs from the reference's"
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("diverges", 1)
 
 
 def test_another_mean_is_preprocessing(made: tuple[Path, Inputs], tmp_path: Path) -> None:
-    found = fed(made, tmp_path, {**made[1], "left": made[1]["left"] * np.float32(0.8)})
-    assert kinds(found)["left"][0] == "preprocessing"
+    comparison = fed(made, tmp_path, {**made[1], "left": made[1]["left"] * np.float32(0.8)})
+    assert kinds(comparison)["left"][0] == "preprocessing"
 
 
 def test_the_command_says_what_to_do(made: tuple[Path, Inputs], tmp_path: Path) -> None:
     fed(made, tmp_path, inputs_of(float_model("two_inputs"), 9))
-    done = CliRunner().invoke(cli, ["compare", str(made[0] / "reference"), str(tmp_path / "dumps")])
-    assert done.exit_code == 1
-    assert done.stdout.startswith("diverges: the board's input left differs from the reference's; the board's input r")
-    assert "advice: use the same input on both sides" in done.stdout
+    result = CliRunner().invoke(cli, ["compare", str(made[0] / "reference"), str(tmp_path / "dumps")])
+    assert result.exit_code == 1
+    assert result.stdout.startswith(
+        "diverges: the board's input left differs from the reference's; the board's input r"
+    )
+    assert "advice: use the same input on both sides" in result.stdout
 
 
-def rules(found: Comparison, run: Mapping[str, Any] | None = None) -> list[str]:
-    return [finding.rule for finding in find(run or {}, None, found)]
+def rules(comparison: Comparison, run: Mapping[str, Any] | None = None) -> list[str]:
+    return [finding.rule for finding in find(run or {}, None, comparison)]
 
 
 def test_a_wrong_input_is_a_finding_of_its_own_and_no_op_is_said_to_differ(
     made: tuple[Path, Inputs], tmp_path: Path
 ) -> None:
-    found = fed(made, tmp_path, inputs_of(float_model("two_inputs"), 9))
-    assert rules(found) == ["C-103", "C-103"]
+    comparison = fed(made, tmp_path, inputs_of(float_model("two_inputs"), 9))
+    assert rules(comparison) == ["C-103", "C-103"]
 
 
 @pytest.mark.parametrize(
-    ("bytes_", "md5", "name", "said"),
+    ("bytes_", "md5", "name", "is_stated"),
     [
         (0, "f" * 32, "reference", True),
         (0, "", "reference", False),  # the very input
@@ -99,18 +103,18 @@ def test_a_wrong_input_is_a_finding_of_its_own_and_no_op_is_said_to_differ(
     ],
 )
 def test_an_input_that_was_not_dumped_is_told_by_its_hash(
-    made: tuple[Path, Inputs], tmp_path: Path, bytes_: int, md5: str, name: str, said: bool
+    made: tuple[Path, Inputs], tmp_path: Path, bytes_: int, md5: str, name: str, is_stated: bool
 ) -> None:
     other = {**made[1], "left": inputs_of(float_model("two_inputs"), 9)["left"]}
-    found = fed(made, tmp_path, other, without=("left", "right"))
-    told = next(row for row in found.reference.provenance["inputs"] if row["name"] == "left")
-    given = {"tensor": "left", "name": "a.bin", "bytes": told["bytes"] + bytes_, "md5": md5 or told["md5"]}
+    comparison = fed(made, tmp_path, other, without=("left", "right"))
+    recorded = next(row for row in comparison.reference.provenance["inputs"] if row["name"] == "left")
+    given = {"tensor": "left", "name": "a.bin", "bytes": recorded["bytes"] + bytes_, "md5": md5 or recorded["md5"]}
     run = {"case": {"reference": {"name": name, "kind": "onnx"}, "inputs": [given]}}
-    assert ("C-103" in rules(found, run)) is said
+    assert ("C-103" in rules(comparison, run)) is is_stated
 
 
 def test_a_wrong_op_is_not_laid_on_the_input(made: tuple[Path, Inputs], tmp_path: Path) -> None:
     reference: Reference = open_reference(made[0] / "reference")
     folder = board_folder(tmp_path / "dumps", reference, {"relu1_out": lambda x: x >> 1})
-    found = compare(reference, read_dumps(folder), Settings())
-    assert "C-103" not in rules(found) and "C-100" in rules(found)
+    comparison = compare(reference, read_dumps(folder), Settings())
+    assert "C-103" not in rules(comparison) and "C-100" in rules(comparison)

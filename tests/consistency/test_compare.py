@@ -48,8 +48,8 @@ def judged(reference: Reference, folder: Path, **settings: Any) -> Comparison:
     return compare(reference, read_dumps(folder), Settings(**settings))
 
 
-def row(found: Comparison, name: str) -> Any:
-    return next(layer for layer in found.layers if layer.name == name)
+def row(comparison: Comparison, name: str) -> Any:
+    return next(layer for layer in comparison.layers if layer.name == name)
 
 
 def halve(x: Array) -> Array:
@@ -57,26 +57,26 @@ def halve(x: Array) -> Array:
 
 
 def test_equal_folders_are_consistent_layer_by_layer(cnn: Reference, tmp_path: Path) -> None:
-    found = judged(cnn, board_folder(tmp_path, cnn))
-    assert (found.verdict.word, found.verdict.exit_code) == ("consistent", 0)
-    assert found.coverage.layers_compared == found.coverage.layers_total == len(cnn.tensors) - 1
-    assert found.coverage.bytes_compared == found.coverage.bytes_total > 0
+    comparison = judged(cnn, board_folder(tmp_path, cnn))
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("consistent", 0)
+    assert comparison.coverage.layers_compared == comparison.coverage.layers_total == len(cnn.tensors) - 1
+    assert comparison.coverage.bytes_compared == comparison.coverage.bytes_total > 0
     assert all(
-        layer.verdict == "exact" and layer.valid_md5_board == layer.valid_md5_reference for layer in found.layers
+        layer.verdict == "exact" and layer.valid_md5_board == layer.valid_md5_reference for layer in comparison.layers
     )
-    assert found.graph_source == "cnn_quantized.onnx" and found.first_difference == ""
+    assert comparison.graph_source == "cnn_quantized.onnx" and comparison.first_difference == ""
 
 
 def test_a_wrong_op_is_the_origin_and_what_follows_is_propagated(cnn: Reference, tmp_path: Path) -> None:
-    found = judged(cnn, board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve)))
-    assert found.verdict.exit_code == 1 and found.verdict.detail.startswith("conv2 (Conv)")
-    assert [(o.op, o.certain, o.how) for o in found.origins] == [("conv2", True, "graph")]
-    assert found.first_difference == "relu3_out"
-    assert row(found, "relu1_out").verdict == "exact"
-    later = [layer for layer in found.layers if layer.role == "propagated"]
+    comparison = judged(cnn, board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve)))
+    assert comparison.verdict.exit_code == 1 and comparison.verdict.detail.startswith("conv2 (Conv)")
+    assert [(o.op, o.certain, o.how) for o in comparison.origins] == [("conv2", True, "graph")]
+    assert comparison.first_difference == "relu3_out"
+    assert row(comparison, "relu1_out").verdict == "exact"
+    later = [layer for layer in comparison.layers if layer.role == "propagated"]
     assert later and all(layer.single is not None and layer.single.mismatched == 0 for layer in later)
-    assert found.origins[0].fingerprint is not None and found.origins[0].fingerprint.kind == "shift"
-    assert found.pictures["relu3_out"].map.values
+    assert comparison.origins[0].fingerprint is not None and comparison.origins[0].fingerprint.kind == "shift"
+    assert comparison.pictures["relu3_out"].map.values
 
 
 def test_two_wrong_ops_in_a_row_are_both_found(cnn: Reference, tmp_path: Path) -> None:
@@ -86,19 +86,19 @@ def test_two_wrong_ops_in_a_row_are_both_found(cnn: Reference, tmp_path: Path) -
     dead = first["relu8_out"].copy()
     dead[:, 5] = -128
     second = run_with(cnn, {"relu3_out": first["relu3_out"], "relu8_out": dead})
-    found = judged(cnn, board_folder(tmp_path, cnn, {n: (lambda _, v=v: v) for n, v in second.items()}))
-    assert [(o.op, o.how) for o in found.origins] == [("conv2", "graph"), ("conv7", "isolated")]
-    kinds = [o.fingerprint.kind for o in found.origins if o.fingerprint is not None]
+    comparison = judged(cnn, board_folder(tmp_path, cnn, {n: (lambda _, v=v: v) for n, v in second.items()}))
+    assert [(o.op, o.how) for o in comparison.origins] == [("conv2", "graph"), ("conv7", "isolated")]
+    kinds = [o.fingerprint.kind for o in comparison.origins if o.fingerprint is not None]
     assert kinds == ["shift", "dead_channel"]  # of the second: against what its op gives alone
 
 
 def test_a_layer_that_was_not_dumped_makes_an_interval_and_is_never_a_pass(cnn: Reference, tmp_path: Path) -> None:
     folder = board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve), leave_out=("relu3_out",))
-    found = judged(cnn, folder)
-    assert [(o.op, o.first, o.unseen) for o in found.origins] == [("maxpool4", "relu1_out", ("conv2",))]
-    assert row(found, "relu3_out").verdict == "not_compared" and row(found, "relu3_out").reason == "no_dump"
-    assert found.coverage.layers_compared == found.coverage.layers_total - 1
-    assert "between relu1_out and maxpool4_out" in found.verdict.detail
+    comparison = judged(cnn, folder)
+    assert [(o.op, o.first, o.unseen) for o in comparison.origins] == [("maxpool4", "relu1_out", ("conv2",))]
+    assert row(comparison, "relu3_out").verdict == "not_compared" and row(comparison, "relu3_out").reason == "no_dump"
+    assert comparison.coverage.layers_compared == comparison.coverage.layers_total - 1
+    assert "between relu1_out and maxpool4_out" in comparison.verdict.detail
 
 
 def grown(reference: Reference) -> dict[str, Callable[[Array], Array]]:
@@ -113,20 +113,20 @@ def grown(reference: Reference) -> dict[str, Callable[[Array], Array]]:
 
 
 def test_ties_that_grow_blame_no_op(transformer: Reference, tmp_path: Path) -> None:
-    found = judged(transformer, board_folder(tmp_path, transformer, grown(transformer)))
-    assert (found.verdict.word, found.verdict.exit_code) == ("consistent_accumulated", 0)
-    assert found.origins == ()
-    assert {layer.role for layer in found.layers if layer.verdict == "differs"} == {"cleared"}
-    assert row(found, "softmax12_out").verdict == "within"
-    points = found.extras.growth
+    comparison = judged(transformer, board_folder(tmp_path, transformer, grown(transformer)))
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("consistent_accumulated", 0)
+    assert comparison.origins == ()
+    assert {layer.role for layer in comparison.layers if layer.verdict == "differs"} == {"cleared"}
+    assert row(comparison, "softmax12_out").verdict == "within"
+    points = comparison.extras.growth
     assert max(p.max_step or 0 for p in points) >= 1 and any(p.single_max_step == 0 for p in points)
-    assert found.extras.outputs[0].relative_l2 > 0
+    assert comparison.extras.outputs[0].relative_l2 > 0
 
 
 def test_without_isolation_the_same_run_has_a_suspect_and_says_so(transformer: Reference, tmp_path: Path) -> None:
-    found = judged(transformer, board_folder(tmp_path, transformer, grown(transformer)), isolate=False)
-    assert found.verdict.word == "diverges" and "suspect" in found.verdict.detail
-    assert not found.origins[0].certain
+    comparison = judged(transformer, board_folder(tmp_path, transformer, grown(transformer)), isolate=False)
+    assert comparison.verdict.word == "diverges" and "suspect" in comparison.verdict.detail
+    assert not comparison.origins[0].certain
 
 
 def test_a_wrong_op_amid_growing_ties_is_found(transformer: Reference, tmp_path: Path) -> None:
@@ -134,27 +134,31 @@ def test_a_wrong_op_amid_growing_ties_is_found(transformer: Reference, tmp_path:
     wrong = values["matmul38_out"].copy()
     wrong.reshape(-1)[::500] += 3
     after = run_with(transformer, {**{n: values[n] for n in ("softmax12_out",)}, "matmul38_out": wrong})
-    found = judged(transformer, board_folder(tmp_path, transformer, {n: (lambda _, v=v: v) for n, v in after.items()}))
-    assert [o.op for o in found.origins] == ["matmul38"]
-    assert found.verdict.word == "diverges"
+    comparison = judged(
+        transformer, board_folder(tmp_path, transformer, {n: (lambda _, v=v: v) for n, v in after.items()})
+    )
+    assert [o.op for o in comparison.origins] == ["matmul38"]
+    assert comparison.verdict.word == "diverges"
 
 
 def test_a_wrong_input_is_found_where_the_board_dumped_it(cnn: Reference, tmp_path: Path) -> None:
     feed = {n: v * np.float32(0.7) for n, v in inputs_of(float_model("cnn"), 5).items()}
     values = run_with(cnn, {}, feed)
     changes = {n: (lambda _, v=v: v) for n, v in values.items()}
-    found = judged(cnn, board_folder(tmp_path / "with", cnn, changes))
-    assert [(o.op_kind, o.tensor) for o in found.origins] == [("input", "images")]
-    assert found.origins[0].fingerprint is not None and found.origins[0].fingerprint.kind == "preprocessing"
+    comparison = judged(cnn, board_folder(tmp_path / "with", cnn, changes))
+    assert [(o.op_kind, o.tensor) for o in comparison.origins] == [("input", "images")]
+    assert comparison.origins[0].fingerprint is not None and comparison.origins[0].fingerprint.kind == "preprocessing"
     without = judged(cnn, board_folder(tmp_path / "without", cnn, changes, leave_out=("images",)))
     assert without.origins[0].op == "conv0" and any("did not dump its input" in note for note in without.notes)
 
 
 def test_without_a_graph_the_first_difference_in_order_is_all_that_is_said(cnn: Reference, tmp_path: Path) -> None:
     folder = board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve))
-    found = judged(replace(cnn, graph=None), folder)
-    assert found.graph_source == "" and found.origins[0].how == "sequence" and not found.origins[0].certain
-    assert "first in file order" in found.verdict.detail and any("no graph" in note for note in found.notes)
+    comparison = judged(replace(cnn, graph=None), folder)
+    assert (
+        comparison.graph_source == "" and comparison.origins[0].how == "sequence" and not comparison.origins[0].certain
+    )
+    assert "first in file order" in comparison.verdict.detail and any("no graph" in note for note in comparison.notes)
 
 
 # --------------------------------------------------------------------------- files
@@ -162,9 +166,9 @@ def test_without_a_graph_the_first_difference_in_order_is_all_that_is_said(cnn: 
 
 def test_nothing_that_matches_is_not_comparable(cnn: Reference, tmp_path: Path) -> None:
     np.save(tmp_path / "other.npy", np.zeros(3, np.int8))
-    found = judged(cnn, tmp_path)
-    assert (found.verdict.word, found.verdict.exit_code) == ("not_comparable", 3)
-    assert {layer.reason for layer in found.layers} == {"no_dump", "no_reference"}
+    comparison = judged(cnn, tmp_path)
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("not_comparable", 3)
+    assert {layer.reason for layer in comparison.layers} == {"no_dump", "no_reference"}
 
 
 @pytest.mark.parametrize(
@@ -178,11 +182,11 @@ def test_a_damaged_dump_is_a_row_with_both_sizes(
     path = next(d.path for d in read_dumps(folder) if d.name == "logits")
     size = path.stat().st_size
     path.write_bytes(change(path.read_bytes()))
-    found = judged(cnn, folder)
-    damaged = row(found, "logits")
+    comparison = judged(cnn, folder)
+    damaged = row(comparison, "logits")
     assert (damaged.verdict, damaged.reason) == ("not_compared", reason)
     assert str(size) in damaged.note and str(path.stat().st_size) in damaged.note
-    assert found.verdict.exit_code == 3
+    assert comparison.verdict.exit_code == 3
 
 
 def test_a_file_that_vanished_is_lost(cnn: Reference, tmp_path: Path) -> None:
@@ -205,9 +209,9 @@ def test_padded_channels_last_dumps_without_a_spec_are_unpadded_by_the_platforms
         path = tmp_path / f"{i}.bin"
         path.write_bytes(encode(value.transpose(0, 2, 3, 1) if way.layout == "NHWC" else value, way, fill=7))
         dumps.append(Dump(tensor.name, path, unit="BPU"))
-    found = compare(cnn, dumps, Settings(storages=storages))
-    assert found.verdict.word == "consistent"
-    assert any(layer.file_md5_board != layer.valid_md5_board for layer in found.layers)  # equal once unpadded
+    comparison = compare(cnn, dumps, Settings(storages=storages))
+    assert comparison.verdict.word == "consistent"
+    assert any(layer.file_md5_board != layer.valid_md5_board for layer in comparison.layers)  # equal once unpadded
 
 
 def test_npy_folders_and_npz_say_the_same(cnn: Reference, tmp_path: Path) -> None:
@@ -222,17 +226,17 @@ def test_npy_folders_and_npz_say_the_same(cnn: Reference, tmp_path: Path) -> Non
 
 def test_an_npy_with_channels_last_is_read_so_and_it_is_said(cnn: Reference, tmp_path: Path) -> None:
     np.save(tmp_path / "relu1_out.npy", np.array(cnn.tensors["relu1_out"].load()).transpose(0, 2, 3, 1))
-    found = row(judged(cnn, tmp_path), "relu1_out")
-    assert found.verdict == "exact" and "NHWC" in found.note
+    layer = row(judged(cnn, tmp_path), "relu1_out")
+    assert layer.verdict == "exact" and "NHWC" in layer.note
 
 
 def test_another_shape_is_said_and_axes_of_one_do_not_matter(cnn: Reference, tmp_path: Path) -> None:
     logits = np.array(cnn.tensors["logits"].load())
     np.save(tmp_path / "logits.npy", logits.reshape(1, 40, 1, 1))
     np.save(tmp_path / "relu1_out.npy", np.zeros((1, 16, 32, 31), np.int8))
-    found = judged(cnn, tmp_path)
-    assert row(found, "logits").verdict == "exact"
-    assert row(found, "relu1_out").reason == "shape_differs" and "1x16x32x31" in row(found, "relu1_out").note
+    comparison = judged(cnn, tmp_path)
+    assert row(comparison, "logits").verdict == "exact"
+    assert row(comparison, "relu1_out").reason == "shape_differs" and "1x16x32x31" in row(comparison, "relu1_out").note
 
 
 def test_floats_that_a_tool_dequantized_are_compared_as_steps(cnn: Reference, tmp_path: Path) -> None:
@@ -244,8 +248,8 @@ def test_floats_that_a_tool_dequantized_are_compared_as_steps(cnn: Reference, tm
     assert row(judged(cnn, tmp_path), "logits").verdict == "exact"
     real[0, 3] += np.float32(q.scales[0])
     np.save(tmp_path / "logits.npy", real)
-    found = row(judged(cnn, tmp_path), "logits")
-    assert found.verdict == "differs" and found.metrics.max_step == 1
+    layer = row(judged(cnn, tmp_path), "logits")
+    assert layer.verdict == "differs" and layer.metrics.max_step == 1
 
 
 def test_the_float_side_of_a_border_is_compared_with_floats(cnn: Reference, tmp_path: Path) -> None:
@@ -261,8 +265,8 @@ def test_raw_bytes_of_which_nobody_tells_the_dtype_are_compared_as_bytes(tmp_pat
     for name, board in (("a", b"12345678"), ("b", b"12345679")):
         (tmp_path / "pc" / f"{name}.bin").write_bytes(b"12345678")
         (tmp_path / "board" / f"{name}.bin").write_bytes(board)
-    found = compare(open_reference(tmp_path / "pc"), read_dumps(tmp_path / "board"))
-    assert (row(found, "a").verdict, row(found, "b").verdict) == ("exact", "differs")
+    comparison = compare(open_reference(tmp_path / "pc"), read_dumps(tmp_path / "board"))
+    assert (row(comparison, "a").verdict, row(comparison, "b").verdict) == ("exact", "differs")
 
 
 def test_a_quantized_dump_against_a_float_reference_has_another_dtype_and_no_scale(tmp_path: Path) -> None:
@@ -271,8 +275,8 @@ def test_a_quantized_dump_against_a_float_reference_has_another_dtype_and_no_sca
     value = np.array(quantized.tensors["logits"].load())
     path = tmp_path / "logits.bin"
     path.write_bytes(value.tobytes())
-    found = row(compare(floats, [Dump("logits", path)]), "logits")
-    assert (found.verdict, found.reason) == ("not_compared", "dtype_differs") and "8 bits" in found.note
+    layer = row(compare(floats, [Dump("logits", path)]), "logits")
+    assert (layer.verdict, layer.reason) == ("not_compared", "dtype_differs") and "8 bits" in layer.note
     spec = quantized.tensors["logits"].spec
     judged_mixed = row(compare(floats, [Dump("logits", path, spec)]), "logits")
     assert judged_mixed.verdict == "within" and "SQNR" in judged_mixed.reason
@@ -298,9 +302,9 @@ def test_a_mapping_file_brings_names_together(cnn: Reference, tmp_path: Path) ->
     np.save(tmp_path / "node_7.npy", np.array(cnn.tensors["logits"].load()))
     mapping = tmp_path / "names.yaml"
     mapping.write_text("node_7: logits\ngone: relu1_out\n", encoding="utf-8")
-    found = judged(cnn, tmp_path, mapping=mapping)
-    assert (row(found, "logits").verdict, row(found, "logits").match) == ("exact", "mapping")
-    assert any("gone" in note for note in found.notes)
+    comparison = judged(cnn, tmp_path, mapping=mapping)
+    assert (row(comparison, "logits").verdict, row(comparison, "logits").match) == ("exact", "mapping")
+    assert any("gone" in note for note in comparison.notes)
 
 
 def test_a_mapping_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
@@ -326,9 +330,9 @@ def test_a_waiver_lets_a_known_difference_pass_until_its_day(cnn: Reference, tmp
 def test_repeats_that_differ_make_a_run_not_deterministic(cnn: Reference, tmp_path: Path) -> None:
     first = read_dumps(board_folder(tmp_path / "1", cnn))
     other = read_dumps(board_folder(tmp_path / "2", cnn, {"logits": lambda x: x ^ 1}))
-    found = compare(cnn, first, Settings(repeats=[other]))
-    assert (found.verdict.word, found.verdict.exit_code) == ("not_deterministic", 1)
-    assert found.extras.determinism[""].first == "logits"
+    comparison = compare(cnn, first, Settings(repeats=[other]))
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("not_deterministic", 1)
+    assert comparison.extras.determinism[""].first == "logits"
 
 
 def test_the_noise_ratio_tells_quantization_from_a_wrong_board(tmp_path: Path) -> None:
@@ -353,9 +357,9 @@ def test_a_float_network_is_judged_in_floats(tmp_path: Path) -> None:
     noisy = {n: (lambda x: (x * np.float32(1 + 1e-7)).astype(np.float32)) for n in ("conv2_out", "logits")}
     assert judged(reference, board_folder(tmp_path / "a", reference, noisy)).verdict.word == "consistent_within"
     nan = {"conv2_out": lambda x: np.where(x == x.max(), np.nan, x).astype(np.float32)}
-    found = judged(reference, board_folder(tmp_path / "b", reference, nan))
-    assert found.verdict.exit_code == 1 and found.origins[0].op == "conv2"
-    assert found.origins[0].fingerprint is not None and found.origins[0].fingerprint.kind == "nan"
+    comparison = judged(reference, board_folder(tmp_path / "b", reference, nan))
+    assert comparison.verdict.exit_code == 1 and comparison.origins[0].op == "conv2"
+    assert comparison.origins[0].fingerprint is not None and comparison.origins[0].fingerprint.kind == "nan"
 
 
 def test_more_rows_than_file_descriptors_keep_no_file_open(tmp_path: Path) -> None:
@@ -363,8 +367,8 @@ def test_more_rows_than_file_descriptors_keep_no_file_open(tmp_path: Path) -> No
     (tmp_path / "t.bin").write_bytes(bytes(range(8)))
     spec = TensorSpec("t", "s8", (8,))
     tensors = {f"tensor_{i}": ReferenceTensor(f"tensor_{i}", tmp_path / "t.npy", spec, order=i) for i in range(1200)}
-    found = compare(Reference(tensors), [Dump(name, tmp_path / "t.bin", spec) for name in tensors])
-    assert found.coverage.layers_compared == 1200 and found.verdict.word == "consistent"
+    comparison = compare(Reference(tensors), [Dump(name, tmp_path / "t.bin", spec) for name in tensors])
+    assert comparison.coverage.layers_compared == 1200 and comparison.verdict.word == "consistent"
 
 
 # --------------------------------------------------------------------------- single ops
@@ -400,11 +404,11 @@ def test_hundreds_of_ops_run_alone_with_few_files_open(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
-        found = compare(reference, dumps)
+        comparison = compare(reference, dumps)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert [o.op for o in found.origins] == ["neg0"]
-    assert sum(layer.single is not None for layer in found.layers) == 399
+    assert [o.op for o in comparison.origins] == ["neg0"]
+    assert sum(layer.single is not None for layer in comparison.layers) == 399
 
 
 def test_what_cannot_be_run_alone_says_why_and_stops_nobody_else(cnn: Reference) -> None:
@@ -412,8 +416,8 @@ def test_what_cannot_be_run_alone_says_why_and_stops_nobody_else(cnn: Reference)
     fed = np.array(cnn.tensors["relu1_out"].load())
     isolator = Isolator(cnn.model)
     requests = [Request("relu3_out", {}), Request("relu3_out", {"relu1_out": fed.astype(np.float32)})]
-    found = list(isolator.run([*requests, Request("relu3_out", {"relu1_out": fed})]))
-    assert [value is None for _, value in found] == [True, True, False]
+    results = list(isolator.run([*requests, Request("relu3_out", {"relu1_out": fed})]))
+    assert [value is None for _, value in results] == [True, True, False]
     assert any("images" in p for p in isolator.problems) and any("float32" in p for p in isolator.problems)
 
 
@@ -454,10 +458,10 @@ def test_odd_files_in_a_folder_are_rows_and_never_a_crash(cnn: Reference, tmp_pa
     os.mkfifo(tmp_path / "pipe.bin")
     (tmp_path / "loop.bin").symlink_to("loop.bin")
     (tmp_path / "dangling.npy").symlink_to(tmp_path / "nowhere")
-    found = judged(cnn, tmp_path)
-    assert row(found, "logits").verdict == "exact"
-    assert (row(found, "relu1_out").reason, row(found, "relu3_out").reason) == ("dtype_differs", "unreadable")
-    assert row(found, "relu6_out").reason == "no_dump" and found.verdict.exit_code == 3
+    comparison = judged(cnn, tmp_path)
+    assert row(comparison, "logits").verdict == "exact"
+    assert (row(comparison, "relu1_out").reason, row(comparison, "relu3_out").reason) == ("dtype_differs", "unreadable")
+    assert row(comparison, "relu6_out").reason == "no_dump" and comparison.verdict.exit_code == 3
 
 
 def test_a_tensor_without_elements_is_not_compared_and_not_damaged(tmp_path: Path) -> None:
@@ -465,14 +469,14 @@ def test_a_tensor_without_elements_is_not_compared_and_not_damaged(tmp_path: Pat
         (tmp_path / folder).mkdir()
         np.save(tmp_path / folder / "boxes.npy", np.zeros((0, 4), np.float32))
         np.save(tmp_path / folder / "scores.npy", np.ones(5, np.float32))
-    found = compare(open_reference(tmp_path / "pc"), read_dumps(tmp_path / "board"))
-    assert row(found, "boxes").reason == "empty" and found.verdict.word == "consistent"
+    comparison = compare(open_reference(tmp_path / "pc"), read_dumps(tmp_path / "board"))
+    assert row(comparison, "boxes").reason == "empty" and comparison.verdict.word == "consistent"
 
 
 def test_an_npy_of_python_objects_is_never_unpickled(cnn: Reference, tmp_path: Path) -> None:
     np.save(tmp_path / "logits.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    found = row(judged(cnn, tmp_path), "logits")
-    assert (found.verdict, found.reason) == ("not_compared", "unreadable")
+    layer = row(judged(cnn, tmp_path), "logits")
+    assert (layer.verdict, layer.reason) == ("not_compared", "unreadable")
 
 
 def test_the_manifest_of_a_reference_is_what_the_documentation_says(cnn: Reference) -> None:

@@ -103,10 +103,10 @@ def look(board: Array, reference: Array, spec: TensorSpec) -> tuple[Metrics, Fin
 def test_faults_of_an_int8_map_are_seen_and_named(name: str) -> None:
     fault, kind, certain, _ = INT8_FAULTS[name]
     board = np.ascontiguousarray(fault(feature_map()))
-    metrics, found = look(board, feature_map(), SPEC)
+    metrics, fingerprint = look(board, feature_map(), SPEC)
     assert metrics.mismatched == np.count_nonzero(board != feature_map()) > 0
     assert metrics.max_step and metrics.max_step >= 1
-    assert (found.kind, found.certain) == (kind, certain), found.evidence
+    assert (fingerprint.kind, fingerprint.certain) == (kind, certain), fingerprint.evidence
 
 
 def test_cosine_passes_most_of_these_faults_which_is_why_it_is_no_gate() -> None:
@@ -121,10 +121,10 @@ def test_cosine_passes_most_of_these_faults_which_is_why_it_is_no_gate() -> None
 
 
 def test_a_halved_map_has_a_cosine_of_nearly_one_and_an_sqnr_of_six_decibels() -> None:
-    metrics, found = look(feature_map() >> 1, feature_map(), SPEC)
+    metrics, fingerprint = look(feature_map() >> 1, feature_map(), SPEC)
     assert metrics.one_minus_cosine is not None and metrics.one_minus_cosine < 0.001
     assert metrics.sqnr_db == pytest.approx(6, abs=0.3)
-    assert found.figures["bits"] == -1
+    assert fingerprint.figures["bits"] == -1
 
 
 # --------------------------------------------------------------------------- floats
@@ -143,51 +143,51 @@ def all_zero_but_the_outliers(r: Array) -> Array:
 
 
 def test_doubling_a_float_tensor_is_invisible_to_cosine_and_named_here() -> None:
-    metrics, found = look(around_ten() * np.float32(2), around_ten(), FLOAT_SPEC)
+    metrics, fingerprint = look(around_ten() * np.float32(2), around_ten(), FLOAT_SPEC)
     assert metrics.one_minus_cosine is not None and metrics.one_minus_cosine < 1e-12
     assert metrics.relative_l2 == pytest.approx(1.0)
-    assert (found.kind, found.certain) == ("shift", True)
+    assert (fingerprint.kind, fingerprint.certain) == ("shift", True)
 
 
 def test_an_offset_of_half_is_named() -> None:
-    metrics, found = look(around_ten() + np.float32(0.5), around_ten(), FLOAT_SPEC)
+    metrics, fingerprint = look(around_ten() + np.float32(0.5), around_ten(), FLOAT_SPEC)
     assert metrics.one_minus_cosine is not None and metrics.one_minus_cosine < 1e-4
-    assert (found.kind, found.certain) == ("zero_point", True)
-    assert found.figures["offset"] == pytest.approx(0.5, abs=1e-6)
+    assert (fingerprint.kind, fingerprint.certain) == ("zero_point", True)
+    assert fingerprint.figures["offset"] == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_random_permutation_of_a_tensor_around_ten_passes_cosine_and_is_named() -> None:
     board = np.random.default_rng(4).permutation(around_ten().ravel()).reshape(FLOAT_SPEC.shape)
-    metrics, found = look(board, around_ten(), FLOAT_SPEC)
+    metrics, fingerprint = look(board, around_ten(), FLOAT_SPEC)
     assert metrics.one_minus_cosine is not None and metrics.one_minus_cosine <= 0.01
-    assert (found.kind, found.certain) == ("permutation", False)
+    assert (fingerprint.kind, fingerprint.certain) == ("permutation", False)
 
 
 def test_all_but_eight_outliers_zeroed_passes_cosine_and_is_named() -> None:
     reference = np.random.default_rng(5).standard_normal(FLOAT_SPEC.shape).astype(np.float32)
     reference.reshape(-1)[np.arange(8) * 11_000 + 17] = 5000
-    metrics, found = look(all_zero_but_the_outliers(reference), reference, FLOAT_SPEC)
+    metrics, fingerprint = look(all_zero_but_the_outliers(reference), reference, FLOAT_SPEC)
     assert metrics.one_minus_cosine is not None and metrics.one_minus_cosine < 0.001
     assert metrics.mismatch_share > 0.99
-    assert found.kind == "zeroed_region"
+    assert fingerprint.kind == "zeroed_region"
 
 
 def test_one_dead_channel_of_64_is_named() -> None:
     board = around_ten().copy()
     board[:, 33] = 0
-    metrics, found = look(board, around_ten(), FLOAT_SPEC)
+    metrics, fingerprint = look(board, around_ten(), FLOAT_SPEC)
     assert metrics.one_minus_cosine is not None and metrics.one_minus_cosine <= 0.01
-    assert found.kind == "dead_channel"
-    assert "C 33 of 64" in found.evidence
+    assert fingerprint.kind == "dead_channel"
+    assert "C 33 of 64" in fingerprint.evidence
 
 
 def test_one_wild_element_is_one_element_and_no_disaster() -> None:
     reference = np.random.default_rng(6).standard_normal(FLOAT_SPEC.shape).astype(np.float32)
     board = reference.copy()
     board[0, 5, 6, 7] += 100
-    metrics, found = look(board, reference, FLOAT_SPEC)
-    assert (metrics.mismatched, found.kind) == (1, "single_element")
-    assert "(0, 5, 6, 7)" in found.evidence
+    metrics, fingerprint = look(board, reference, FLOAT_SPEC)
+    assert (metrics.mismatched, fingerprint.kind) == (1, "single_element")
+    assert "(0, 5, 6, 7)" in fingerprint.evidence
 
 
 def test_narrow_integers_do_not_wrap_and_wide_floats_do_not_overflow() -> None:
@@ -202,5 +202,5 @@ def test_what_should_be_zero_and_is_fifty_is_seen() -> None:
     r[::2] = 100
     x = r.copy()
     x[1::2] = 50
-    found = measure(x, r)
-    assert found.mismatched == 500 and found.max_abs == 50
+    metrics = measure(x, r)
+    assert metrics.mismatched == 500 and metrics.max_abs == 50

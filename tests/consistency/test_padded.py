@@ -95,9 +95,9 @@ def values(rng: np.random.Generator, spec: TensorSpec) -> np.ndarray[Any, Any]:
 
 
 def padded(spec: TensorSpec, name: str = "") -> Padded:
-    told = placed_rows(spec)
-    assert told is not None
-    return Padded(name or spec.name, storage(spec).size_bytes, *told)
+    placed = placed_rows(spec)
+    assert placed is not None
+    return Padded(name or spec.name, storage(spec).size_bytes, *placed)
 
 
 # --------------------------------------------------------------------------- the md5
@@ -124,8 +124,8 @@ def test_one_wrong_byte_among_the_valid_ones_is_another_md5(near: Lab) -> None:
         turned = data.copy()
         turned[place] ^= 1
         (near.folder / f"x{place}").write_bytes(turned.tobytes())
-    found = near.ask(*(padded(spec, f"x{place}") for place in range(len(data))))
-    assert [found[f"x{place}"] != valid_md5(array) for place in range(len(data))] == [bool(v) for v in valid]
+    sums = near.ask(*(padded(spec, f"x{place}") for place in range(len(data))))
+    assert [sums[f"x{place}"] != valid_md5(array) for place in range(len(data))] == [bool(v) for v in valid]
 
 
 def test_tensors_larger_than_a_piece_are_hashed_in_little_memory(near: Lab) -> None:
@@ -138,10 +138,10 @@ def test_tensors_larger_than_a_piece_are_hashed_in_little_memory(near: Lab) -> N
         path = near.folder / spec.name
         path.write_bytes(encode(array, spec, 7))
         limited = f"ulimit -v 60000; exec {sys.executable} -I -S {asset(SCRIPT)}"
-        done = subprocess.run(
+        result = subprocess.run(
             ["sh", "-c", limited], cwd=near.folder, input=padded(spec).line.encode(), capture_output=True, check=True
         )
-        assert done.stdout.decode() == f"valid=0 {valid_md5(array)}\n", done.stderr
+        assert result.stdout.decode() == f"valid=0 {valid_md5(array)}\n", result.stderr
 
 
 def test_files_of_any_name_are_hashed(lab: Lab) -> None:
@@ -203,7 +203,7 @@ def test_a_file_that_changes_while_it_is_read_has_no_md5(near: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("output", "sums"),
     [
         (b"valid=0 " + b"a" * 32, {"x": "a" * 32}),
         (b"valid=1 " + b"a" * 32, {}),
@@ -216,8 +216,8 @@ def test_a_file_that_changes_while_it_is_read_has_no_md5(near: Lab) -> None:
         (b"\xff\xfe\0", {}),
     ],
 )
-def test_lines_that_make_no_sense_are_left_out(said: bytes, told: dict[str, str]) -> None:
-    assert read_valid(read_answer(said + b"\nend=1\n"), [Padded("x", 8, 8, ())]) == told
+def test_lines_that_make_no_sense_are_left_out(output: bytes, sums: dict[str, str]) -> None:
+    assert read_valid(read_answer(output + b"\nend=1\n"), [Padded("x", 8, 8, ())]) == sums
 
 
 def fake_python(folder: Path, script: str) -> tuple[str, ...]:
@@ -229,11 +229,11 @@ def fake_python(folder: Path, script: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [("echo broken >&2; exit 1", "cannot hash: broken"), ("kill -SEGV $$", "cannot hash"), ("yes", "endless answer")],
 )
-def test_a_python_that_does_not_work_is_said(near: Lab, tmp_path: Path, script: str, said: str) -> None:
-    with pytest.raises(BoardError, match=said):
+def test_a_python_that_does_not_work_is_said(near: Lab, tmp_path: Path, script: str, message: str) -> None:
+    with pytest.raises(BoardError, match=message):
         near.ask(Padded("x", 8, 8, ()), path=fake_python(tmp_path / "bin", script))
 
 
@@ -269,9 +269,9 @@ def foretold_of(tensor: ReferenceTensor, folder: Path, size: int, unit: str = "B
     path = folder / "dump.bin"
     with path.open("wb") as stream:
         stream.truncate(size)
-    found, tensors = foretell(Reference({tensor.name: tensor}), [Dump(tensor.name, path, unit=unit)], STORAGES, {})
+    predicted, tensors = foretell(Reference({tensor.name: tensor}), [Dump(tensor.name, path, unit=unit)], STORAGES, {})
     assert tensors == {path: tensor.name}
-    return found.get(path)
+    return predicted.get(path)
 
 
 def test_every_padded_storage_of_a_tensor_is_foretold_by_its_size(tmp_path: Path) -> None:
@@ -280,11 +280,11 @@ def test_every_padded_storage_of_a_tensor_is_foretold_by_its_size(tmp_path: Path
     tensor = one_tensor(tmp_path, array, spec)
     seen = set()
     for stored in STORAGES(spec, "BPU"):
-        told = foretold_of(tensor, tmp_path, storage(stored).size_bytes)
-        if told is not None:
-            seen.add(told.spec.layout)
-            wanted = array.transpose(0, 2, 3, 1) if told.spec.layout == "NHWC" else array
-            assert told.md5() == valid_md5(wanted) and len(told.content()) == storage(stored).size_bytes
+        expected = foretold_of(tensor, tmp_path, storage(stored).size_bytes)
+        if expected is not None:
+            seen.add(expected.spec.layout)
+            wanted = array.transpose(0, 2, 3, 1) if expected.spec.layout == "NHWC" else array
+            assert expected.md5() == valid_md5(wanted) and len(expected.content()) == storage(stored).size_bytes
     assert seen == {"NHWC", "NCHW"}
     assert foretold_of(tensor, tmp_path, 12345) is None
 
@@ -299,8 +299,8 @@ def test_a_dequantized_output_is_foretold(tmp_path: Path) -> None:
     assert q is not None
     stored = TensorSpec("t", "f32", (1, 5, 3), aligned_shape=(1, 5, 4))
     real = (array.astype(np.int32) - np.array(q.zero_points)[:, None]).astype("f4") * np.array(q.scales, "f4")[:, None]
-    told = Foretold("t", tensor, stored, storage(stored).size_bytes, *(placed_rows(stored) or (0, ())))
-    assert told.md5() == valid_md5(real.reshape(1, 5, 3))
+    expected = Foretold("t", tensor, stored, storage(stored).size_bytes, *(placed_rows(stored) or (0, ())))
+    assert expected.md5() == valid_md5(real.reshape(1, 5, 3))
 
 
 # --------------------------------------------------------------------------- what was not pulled, compared
@@ -316,11 +316,11 @@ def test_what_is_read_of_a_hashed_dump_is_what_the_board_hashed_or_it_is_not_com
     spec = TensorSpec("t", "s8", (1, 18, 6, 10), "NCHW", quantization=Quantization((0.1,)))
     array = values(np.random.default_rng(6), spec)
     tensor = one_tensor(tmp_path, array, spec)
-    told = foretold_of(tensor, tmp_path, storage(STORAGES(spec, "BPU")[0]).size_bytes)
-    assert told is not None
+    expected = foretold_of(tensor, tmp_path, storage(STORAGES(spec, "BPU")[0]).size_bytes)
+    assert expected is not None
     path = tmp_path / "dump.bin"
-    path.write_bytes(told.content())
-    hashed = Hashed("valid", "f" * 32, told.md5())
+    path.write_bytes(expected.content())
+    hashed = Hashed("valid", "f" * 32, expected.md5())
     row = compared(tensor, path, hashed)
     assert (row.verdict, row.hashed, row.file_md5_board) == ("exact", "valid", "f" * 32)
     other = one_tensor(tmp_path, array // 2, replace(spec, name="other"))  # a later reference: the values still hold
@@ -354,22 +354,22 @@ def mobilenet(shared_folder: Path) -> Built:
 def run(net: Built, cwd: Path, *more: str, board: str = "emu-x5") -> dict[str, Any]:
     cwd.mkdir(exist_ok=True)
     argv = ["run", net.model, "--board", board, "--input", net.input, "--reference", net.reference, "--mode", "debug"]
-    done = harness(*argv, *more, cwd=cwd)
-    assert done.returncode in (0, 1) or "none" in more, done.stderr
-    told: dict[str, Any] = json.loads(next(cwd.rglob("run.json")).read_text())
-    return told | {"stdout": done.stdout, "code": done.returncode}
+    result = harness(*argv, *more, cwd=cwd)
+    assert result.returncode in (0, 1) or "none" in more, result.stderr
+    record: dict[str, Any] = json.loads(next(cwd.rglob("run.json")).read_text())
+    return record | {"stdout": result.stdout, "code": result.returncode}
 
 
-def came(told: dict[str, Any], way: str) -> dict[str, Any]:
+def came(record: dict[str, Any], way: str) -> dict[str, Any]:
     """Dumps of the debug run that came in this way, by name."""
-    (debug,) = (mode for mode in told["modes"] if mode["mode"] == "debug")
+    (debug,) = (mode for mode in record["modes"] if mode["mode"] == "debug")
     dumps = [file for file in debug["files"] if file["name"].endswith(".bin")]
     return {file["name"]: file for file in dumps if file["came"] == way}
 
 
-def without_ways(told: dict[str, Any]) -> dict[str, Any]:
+def without_ways(record: dict[str, Any]) -> dict[str, Any]:
     """A comparison without what tells how a dump came: that, and the md5 of a file whose padding no two runs share."""
-    comparison: dict[str, Any] = json.loads(json.dumps(told["comparison"]))
+    comparison: dict[str, Any] = json.loads(json.dumps(record["comparison"]))
     for layer in comparison["layers"]:
         del layer["hashed"], layer["file_md5_board"]
     return comparison
@@ -377,22 +377,22 @@ def without_ways(told: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_clean_debug_run_pulls_no_dump_and_says_what_was_hashed(digits: Built, tmp_path: Path) -> None:
-    told = run(digits, tmp_path)
-    assert told["verdict"]["word"] == "consistent"
-    assert came(told, "link") == came(told, "") == {} and len(came(told, "hashed")) == 6
-    assert "equal by hash on the board, not downloaded: 6 by the md5 of the valid region" in told["stdout"]
-    by_file = {file["file"]: file for file in came(told, "hashed").values()}
-    rows = [layer for layer in told["comparison"]["layers"] if layer["hashed"] == "valid"]
+    record = run(digits, tmp_path)
+    assert record["verdict"]["word"] == "consistent"
+    assert came(record, "link") == came(record, "") == {} and len(came(record, "hashed")) == 6
+    assert "equal by hash on the board, not downloaded: 6 by the md5 of the valid region" in record["stdout"]
+    by_file = {file["file"]: file for file in came(record, "hashed").values()}
+    rows = [layer for layer in record["comparison"]["layers"] if layer["hashed"] == "valid"]
     assert rows and {layer["verdict"] for layer in rows} == {"exact"}
     for layer in rows:
         assert layer["file_md5_board"] == by_file[layer["board_file"]]["md5"], "the board's own, not that of a copy"
         assert layer["file_md5_board"] != layer["valid_md5_board"] == layer["valid_md5_reference"]
     page = next(tmp_path.rglob("report.html")).read_text().replace("&#39;", "'")
-    assert page.count("<small>board's hash</small>") == len(told["comparison"]["layers"])
+    assert page.count("<small>board's hash</small>") == len(record["comparison"]["layers"])
     again = harness("compare", digits.reference, next(tmp_path.rglob("debug")), "--input", digits.input, "--json")
     ways = {layer["name"]: (layer["hashed"], layer["file_md5_board"]) for layer in rows}
-    found = {layer["name"]: layer for layer in json.loads(again.stdout)["layers"]}
-    assert {name: (found[name]["hashed"], found[name]["file_md5_board"]) for name in ways} == ways
+    layers = {layer["name"]: layer for layer in json.loads(again.stdout)["layers"]}
+    assert {name: (layers[name]["hashed"], layers[name]["file_md5_board"]) for name in ways} == ways
 
 
 @pytest.mark.slow
@@ -405,12 +405,12 @@ def test_without_python_on_the_board_padded_dumps_are_pulled_and_it_is_said(digi
     before = os.environ["PATH"]
     os.environ["PATH"] = str(tools)
     try:
-        told = run(digits, tmp_path / "run")
+        record = run(digits, tmp_path / "run")
     finally:
         os.environ["PATH"] = before
-    assert told["verdict"]["word"] == "consistent" and came(told, "hashed") == {}
-    assert len(came(told, "link")) == 6
-    assert "6 padded dumps cannot be hashed on the board (no python3)" in " ".join(told["notes"])
+    assert record["verdict"]["word"] == "consistent" and came(record, "hashed") == {}
+    assert len(came(record, "link")) == 6
+    assert "6 padded dumps cannot be hashed on the board (no python3)" in " ".join(record["notes"])
 
 
 @pytest.mark.slow
@@ -433,19 +433,19 @@ def test_a_fault_is_judged_as_if_all_had_been_pulled(mobilenet: Built, tmp_path:
 @pytest.mark.parametrize("soc", ["j5", "s100"])
 def test_the_other_families_padding_needs_no_pull_either(shared_folder: Path, tmp_path: Path, soc: str) -> None:
     """UCP pads rows and ends in its own way, and hands outputs out dequantized."""
-    told = run(build(shared_folder, "mobilenet", soc), tmp_path, board=f"emu-{soc}")
-    assert told["verdict"]["word"] == "consistent" and came(told, "link") == {}
-    assert len(came(told, "hashed")) > 30
+    record = run(build(shared_folder, "mobilenet", soc), tmp_path, board=f"emu-{soc}")
+    assert record["verdict"]["word"] == "consistent" and came(record, "link") == {}
+    assert len(came(record, "hashed")) > 30
 
 
-def held_against_what_was_pulled(told: dict[str, Any], folder: Path) -> None:
+def held_against_what_was_pulled(record: dict[str, Any], folder: Path) -> None:
     """Every layer that is not exact came over the link, and so did what its op reads, unless it is here bit for bit."""
-    rows = {layer["name"]: layer for layer in told["comparison"]["layers"]}
+    rows = {layer["name"]: layer for layer in record["comparison"]["layers"]}
     wrong = {name for name, layer in rows.items() if layer["verdict"] not in ("exact", "not_compared")}
     assert "block4_1_expand_relu6_out" in wrong
-    graph = told["comparison"]["extras"]["graph"]["ops"]
+    graph = record["comparison"]["extras"]["graph"]["ops"]
     read = {name for op in graph if wrong.intersection(op["outputs"]) for name in op["inputs"]} - wrong
-    hashed = came(told, "hashed")
+    hashed = came(record, "hashed")
     assert {rows[name]["hashed"] for name in wrong} == {""}
     assert {rows[name]["hashed"] for name in read if name in rows} <= {"", "file"}
     assert not {rows[name]["board_file"] for name in (wrong | read) & set(rows)} & set(hashed)
@@ -459,9 +459,9 @@ def test_pull_all_and_pull_none_do_what_they_say(digits: Built, tmp_path: Path) 
     assert came(every, "hashed") == came(every, "known") == {} and came(every, "link")
     assert came(none, "link") == {} and came(none, "hashed") and came(none, "")
     assert none["code"] == 3, "what was left there is not compared, and so not good"
-    left = {file["file"] or name for name, file in came(none, "").items()}
+    not_pulled = {file["file"] or name for name, file in came(none, "").items()}
     rows = {layer["board_file"]: layer for layer in every["comparison"]["layers"]}
-    assert all(rows[name]["verdict"] != "exact" for name in left if name in rows)
+    assert all(rows[name]["verdict"] != "exact" for name in not_pulled if name in rows)
     assert none["comparison"]["coverage"]["layers_compared"] < every["comparison"]["coverage"]["layers_compared"]
 
 
@@ -473,8 +473,8 @@ def test_a_board_that_lies_or_cannot_hash_has_its_dumps_pulled(digits: Built, tm
     before = os.environ["PATH"]
     os.environ["PATH"] = f"{folder}:{before}"
     try:
-        told = run(digits, tmp_path / "run")
+        record = run(digits, tmp_path / "run")
     finally:
         os.environ["PATH"] = before
-    assert told["verdict"]["word"] == "consistent" and came(told, "hashed") == {} and len(came(told, "link")) == 6
-    assert ("could not be hashed on the board" in " ".join(told["notes"])) == (lie == "exit 1")
+    assert record["verdict"]["word"] == "consistent" and came(record, "hashed") == {} and len(came(record, "link")) == 6
+    assert ("could not be hashed on the board" in " ".join(record["notes"])) == (lie == "exit 1")

@@ -67,7 +67,7 @@ def test_a_policy_without_rules_lets_nothing_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("policy: x\nrules:\n  - {name: a, limits: {max_stap: 1}}\n", "max_stap"),
         ("policy: x\nrules:\n  - {name: a, dtypes: [int8], limits: {}}\n", "dtypes"),
@@ -78,8 +78,8 @@ def test_a_policy_without_rules_lets_nothing_pass(tmp_path: Path) -> None:
         ("policy: x\nrules:\n  - {name: a, limits: {mismatch_share: 2}}\n", "mismatch_share"),
     ],
 )
-def test_a_mistake_in_a_policy_is_named(text: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_a_mistake_in_a_policy_is_named(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
         load_policy(write(tmp_path, text))
 
 

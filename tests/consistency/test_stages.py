@@ -32,9 +32,9 @@ def test_inputs_are_proven_equal_by_hash_and_no_stage_departs(net: tuple[Referen
     floats, quantized, _ = net
     fed, held = input_hashes(floats)["images"], input_hashes(quantized)["images"]
     assert set(fed) == {"f32"} and set(held) == {"f32", "s8"} and fed["f32"] == held["f32"]
-    found = climb([stage("float", floats), stage("quantized", quantized)])
-    assert [s.alignment for s in found.stages] == ["proven", "proven"]
-    assert found.first == "" and found.steps[0].word in ("consistent_within", "consistent")
+    stages = climb([stage("float", floats), stage("quantized", quantized)])
+    assert [s.alignment for s in stages.stages] == ["proven", "proven"]
+    assert stages.first == "" and stages.steps[0].word in ("consistent_within", "consistent")
 
 
 def test_the_first_stage_that_departs_is_named(net: tuple[Reference, Reference, Path], tmp_path: Path) -> None:
@@ -54,9 +54,9 @@ def test_a_stage_fed_something_else_is_not_aligned_and_not_blamed(
     floats, quantized, _ = net
     assert quantized.model is not None
     other = run_reference(quantized.model, inputs_of(float_model("cnn"), 9), tmp_path / "other")
-    found = climb([stage("float", floats), stage("quantized", other)])
-    assert found.steps[0].word == "not_aligned" and found.first == ""
-    assert "different input: quantized" in found.detail
+    stages = climb([stage("float", floats), stage("quantized", other)])
+    assert stages.steps[0].word == "not_aligned" and stages.first == ""
+    assert "different input: quantized" in stages.detail
 
 
 def test_a_stage_without_a_like_tensor_is_said_to_be_unaligned(
@@ -64,19 +64,19 @@ def test_a_stage_without_a_like_tensor_is_said_to_be_unaligned(
 ) -> None:
     _, quantized, _ = net
     np.save(tmp_path / "something_else.npy", np.zeros(3, np.int8))
-    found = climb([stage("quantized", quantized), board(tmp_path)])
-    assert found.steps[0].word == "not_aligned" and "cannot be aligned: board" in found.detail
-    assert "not verified" in found.detail
+    stages = climb([stage("quantized", quantized), board(tmp_path)])
+    assert stages.steps[0].word == "not_aligned" and "cannot be aligned: board" in stages.detail
+    assert "not verified" in stages.detail
 
 
 def test_the_ladder_goes_with_the_comparison(net: tuple[Reference, Reference, Path], tmp_path: Path) -> None:
     _, quantized, folder = net
     dumps = read_dumps(board_folder(tmp_path, quantized))
-    found = with_ladder(compare(quantized, dumps), {"float": folder / "float"}, quantized, dumps, Settings())
-    ladder = found.extras.ladder
-    assert ladder is not None
-    assert [s.name for s in ladder.stages] == ["float", "reference", "board"]
-    assert [s.word for s in ladder.steps][-1] == "consistent" and ladder.first == ""
+    comparison = with_ladder(compare(quantized, dumps), {"float": folder / "float"}, quantized, dumps, Settings())
+    stage_comparison = comparison.extras.ladder
+    assert stage_comparison is not None
+    assert [s.name for s in stage_comparison.stages] == ["float", "reference", "board"]
+    assert [s.word for s in stage_comparison.steps][-1] == "consistent" and stage_comparison.first == ""
 
 
 def test_from_floats_to_integers_noise_is_judged_and_a_bad_quantization_departs(
@@ -88,5 +88,5 @@ def test_from_floats_to_integers_noise_is_judged_and_a_bad_quantization_departs(
     wrong = stage(
         "quantized", board_folder(tmp_path / "bad", quantized, spread("relu3_out", quantized, lambda x: x >> 1))
     )
-    found = climb([stage("float", floats), wrong])
-    assert found.steps[0].word == "diverges" and found.first == "quantized"
+    stages = climb([stage("float", floats), wrong])
+    assert stages.steps[0].word == "diverges" and stages.first == "quantized"

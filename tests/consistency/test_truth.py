@@ -42,19 +42,19 @@ def test_with_a_third_of_the_layers_unseen_the_interval_holds_the_guilty_op(
 
 
 def test_benign_differences_are_no_alarm(ground: truth.Ground, tmp_path: Path) -> None:
-    for found in truth.clean_runs([ground], 4, tmp_path):
-        assert found.verdict.exit_code == 0 and found.origins == ()
+    for comparison in truth.clean_runs([ground], 4, tmp_path):
+        assert comparison.verdict.exit_code == 0 and comparison.origins == ()
 
 
 def test_a_wrong_answer_lowers_the_score(ground: truth.Ground, tmp_path: Path) -> None:
     """The evaluation itself can fail: a case that claims another op, and another kind, is not counted as right."""
     case = truth.plant(ground, "halved", 0)
     assert case is not None
-    found = truth.judge(case, tmp_path)
+    judged = truth.judge(case, tmp_path)
     other = next(name for name in ground.ops if name != case.tensor)
     score = truth.Score()
     lie = truth.Case(case.ground, "permutation", other, case.values, case.reference)
-    truth.score(lie, found, score)
+    truth.score(lie, judged, score)
     assert (score.detected, score.origin, score.kind, score.wrong_certain) == (1, 0, 0, 1)
 
 
@@ -69,7 +69,7 @@ def test_the_documented_table_is_whole_and_says_what_is_promised() -> None:
 
 @pytest.mark.slow
 def test_one_seed_of_everything(tmp_path: Path) -> None:
-    told = truth.totals(truth.evaluate(1, 20, tmp_path))
-    assert told["detected"] == told["origin"] == told["cases"] > 150
-    assert told["kind"] >= 0.95 * told["cases"] and told["kind_wrong_certain"] == 0
-    assert told["false_alarms"] == 0
+    totals = truth.totals(truth.evaluate(1, 20, tmp_path))
+    assert totals["detected"] == totals["origin"] == totals["cases"] > 150
+    assert totals["kind"] >= 0.95 * totals["cases"] and totals["kind_wrong_certain"] == 0
+    assert totals["false_alarms"] == 0

@@ -252,14 +252,14 @@ COVERAGE = Coverage(1, 2, 10, 20)
 
 def test_nothing_compared_is_never_a_success() -> None:
     assert run_verdict([], (), Coverage(0, 0, 0, 0)).exit_code == 3
-    found = run_verdict([layer("a", "not_compared", "no_dump")], (), Coverage(0, 1, 0, 10))
-    assert (found.word, found.exit_code) == ("not_comparable", 3) and found.detail.endswith(": 1 no dump")
+    verdict = run_verdict([layer("a", "not_compared", "no_dump")], (), Coverage(0, 1, 0, 10))
+    assert (verdict.word, verdict.exit_code) == ("not_comparable", 3) and verdict.detail.endswith(": 1 no dump")
 
 
 @pytest.mark.parametrize("reason", DAMAGED)
 def test_a_file_that_cannot_be_read_is_no_pass_even_if_all_others_are_equal(reason: str) -> None:
-    found = run_verdict([layer("a", "exact"), layer("b", "not_compared", reason)], (), COVERAGE)
-    assert found.exit_code == 3 and "b" in found.detail
+    verdict = run_verdict([layer("a", "exact"), layer("b", "not_compared", reason)], (), COVERAGE)
+    assert verdict.exit_code == 3 and "b" in verdict.detail
 
 
 def test_a_difference_outranks_a_damaged_file() -> None:

@@ -111,13 +111,13 @@ def test_version_skew_that_only_a_later_mode_printed_is_found_too() -> None:
 def rules_of_the_pc() -> dict[str, tuple[str, str]]:
     """Severity and title of every rule of the PC's own side, from records that show them all."""
     bare: dict[str, Any] = {"optimizations": "all", "vnni": False, "dumping_changed_outputs": True, "threads": 4}
-    doubt = Doubt("t", "conv7", "Conv", 29.0, 0.01, 0.1)
+    unstable_op = Doubt("t", "conv7", "Conv", 29.0, 0.01, 0.1)
     board = reference_check.BoardSession("1.19.2")
     shown = [
-        *reference_check.findings(bare | {"onnxruntime": "1.23.0"}, (doubt,), board),
-        *reference_check.findings(bare | {"onnxruntime": "1.23.0"}, (replace(doubt, op_kind="Resize"),), board),
+        *reference_check.findings(bare | {"onnxruntime": "1.23.0"}, (unstable_op,), board),
+        *reference_check.findings(bare | {"onnxruntime": "1.23.0"}, (replace(unstable_op, op_kind="Resize"),), board),
     ]
-    return {found.rule: (found.severity, found.title) for found in shown}
+    return {finding.rule: (finding.severity, finding.title) for finding in shown}
 
 
 def test_every_rule_is_shown_and_documented() -> None:
@@ -140,17 +140,17 @@ def found_for(origin: Origin, **more: Any) -> list[Any]:
 
 def test_who_is_to_blame_comes_first_with_kind_evidence_and_what_to_do() -> None:
     mark = Fingerprint("zero_point", True, "board = reference +3 on every element", "board - 3")
-    found = found_for(Origin("conv7", "Conv", "conv7_out", fingerprint=mark))[0]
-    assert (found.rule, found.severity, found.subject) == ("C-100", "error", "conv7")
-    assert found.title == "conv7 differs although all its inputs are equal"
-    assert found.evidence == "tensor conv7_out; zero point: board = reference +3 on every element"
-    assert found.advice == f"{kinds.advice('zero_point')} Transform that makes both equal: board - 3."
+    finding = found_for(Origin("conv7", "Conv", "conv7_out", fingerprint=mark))[0]
+    assert (finding.rule, finding.severity, finding.subject) == ("C-100", "error", "conv7")
+    assert finding.title == "conv7 differs although all its inputs are equal"
+    assert finding.evidence == "tensor conv7_out; zero point: board = reference +3 on every element"
+    assert finding.advice == f"{kinds.advice('zero_point')} Transform that makes both equal: board - 3."
 
 
 def test_a_kind_that_is_not_certain_is_said_to_be_so() -> None:
-    found = found_for(Origin("conv7", "Conv", "conv7_out", fingerprint=Fingerprint("stride", False, "13 of 14")))[0]
-    assert "stride (not certain): 13 of 14" in found.evidence
-    assert found.advice.startswith("The fault kind is not certain. If it is stride: check row strides")
+    finding = found_for(Origin("conv7", "Conv", "conv7_out", fingerprint=Fingerprint("stride", False, "13 of 14")))[0]
+    assert "stride (not certain): 13 of 14" in finding.evidence
+    assert finding.advice.startswith("The fault kind is not certain. If it is stride: check row strides")
 
 
 @pytest.mark.parametrize(
@@ -164,21 +164,21 @@ def test_a_kind_that_is_not_certain_is_said_to_be_so() -> None:
     ],
 )
 def test_the_title_says_how_much_is_known(origin: Origin, title: str) -> None:
-    found = found_for(origin)[0]
-    assert found.rule == "C-100" and title in found.title
-    assert "all its inputs are equal" not in found.title
+    finding = found_for(origin)[0]
+    assert finding.rule == "C-100" and title in finding.title
+    assert "all its inputs are equal" not in finding.title
 
 
 def test_many_origins_are_not_many_pages() -> None:
     many = tuple(Origin(f"o{n}", "Conv", f"t{n}") for n in range(20))
-    told = [f for f in find({}, None, compared(layer(0, "differs"), origins=many)) if f.rule == "C-100"]
-    assert len(told) == 4 and told[-1].evidence.endswith("16 more origins in the report")
+    findings = [f for f in find({}, None, compared(layer(0, "differs"), origins=many)) if f.rule == "C-100"]
+    assert len(findings) == 4 and findings[-1].evidence.endswith("16 more origins in the report")
 
 
 def test_a_rule_that_fits_everywhere_is_said_a_few_times_and_then_counted() -> None:
     ended = [replace(layer(n, "differs"), note="its waiver ended on 2026-01-01: known") for n in range(20)]
-    told = [f for f in find({}, None, compared(*ended)) if f.rule == "C-106"]
-    assert len(told) == 6 and told[-1].evidence.endswith("14 more of this rule are in the report's tables")
+    findings = [f for f in find({}, None, compared(*ended)) if f.rule == "C-106"]
+    assert len(findings) == 6 and findings[-1].evidence.endswith("14 more of this rule are in the report's tables")
     few = [f for f in find({}, None, compared(*ended[:6])) if f.rule == "C-106"]
     assert len(few) == 6 and "more of this rule" not in few[-1].evidence
 
@@ -187,28 +187,28 @@ def test_an_unstable_run_says_so_first_and_does_not_blame_the_dumping_for_it() -
     repeats = {"deterministic": False, "detail": "1 of 3", "first": "y", "unstable": {"y": {}, "z": {}}}
     again = {"debug": repeats, "release": repeats | {"first": "out", "unstable": {"out": {}}, "detail": "2 of 3"}}
     differing = {"same": False, "detail": "y differs"}
-    found = found_for(Origin("a", "Conv", "t"), determinism=again, observer=differing)
-    assert [f.rule for f in found] == ["C-105", "C-100", "E-106"]
-    assert (found[0].subject, found[0].evidence) == ("y", "debug: 1 of 3; release: 2 of 3")
+    finding = found_for(Origin("a", "Conv", "t"), determinism=again, observer=differing)
+    assert [f.rule for f in finding] == ["C-105", "C-100", "E-106"]
+    assert (finding[0].subject, finding[0].evidence) == ("y", "debug: 1 of 3; release: 2 of 3")
 
 
 def test_an_origin_of_a_debug_run_that_computes_something_else_says_so() -> None:
     differing = {"same": False, "detail": "y differs"}
-    found = find({}, None, compared(layer(0, "differs"), origins=(Origin("a", "Conv", "t"),), observer=differing))
-    assert found[0].evidence.endswith("which does not give the outputs of the release run")
-    assert [f.rule for f in found][:2] == ["C-100", "C-104"]
+    findings = find({}, None, compared(layer(0, "differs"), origins=(Origin("a", "Conv", "t"),), observer=differing))
+    assert findings[0].evidence.endswith("which does not give the outputs of the release run")
+    assert [f.rule for f in findings][:2] == ["C-100", "C-104"]
 
 
 def test_an_input_that_the_board_did_not_dump_is_not_called_equal() -> None:
     graph = {"ops": [{"name": "stem", "inputs": ["images"], "outputs": ["t0"]}]}
-    found = find({}, None, compared(layer(0, "differs"), origins=(Origin("stem", "Conv", "t0"),), graph=graph))[0]
-    assert found.title == "stem differs; its input or the op itself is wrong"
-    assert "the board did not dump its input images" in found.evidence
+    finding = find({}, None, compared(layer(0, "differs"), origins=(Origin("stem", "Conv", "t0"),), graph=graph))[0]
+    assert finding.title == "stem differs; its input or the op itself is wrong"
+    assert "the board did not dump its input images" in finding.evidence
     dumped = replace(layer(1, "exact"), name="images")
-    found = find({}, None, compared(dumped, layer(0, "differs"), origins=(Origin("stem", "Conv", "t0"),), graph=graph))[
-        0
-    ]
-    assert found.title == "stem differs although all its inputs are equal"
+    finding = find(
+        {}, None, compared(dumped, layer(0, "differs"), origins=(Origin("stem", "Conv", "t0"),), graph=graph)
+    )[0]
+    assert finding.title == "stem differs although all its inputs are equal"
 
 
 def test_an_interval_that_begins_at_an_undumped_input_is_not_called_good_until_there() -> None:
@@ -219,9 +219,9 @@ def test_an_interval_that_begins_at_an_undumped_input_is_not_called_good_until_t
         ]
     }
     born = Origin("b", "Conv", "t0", first="images", unseen=("a",), fingerprint=Fingerprint("stride", True, "e"))
-    found = find({}, None, compared(layer(0, "differs"), origins=(born,), graph=graph))[0]
-    assert "equal up to" not in found.evidence and "did not dump its input images" in found.evidence
-    assert found.advice.startswith("dump the tensors in between")
+    finding = find({}, None, compared(layer(0, "differs"), origins=(born,), graph=graph))[0]
+    assert "equal up to" not in finding.evidence and "did not dump its input images" in finding.evidence
+    assert finding.advice.startswith("dump the tensors in between")
 
 
 def test_a_plan_that_names_tensors_meets_the_layers_too() -> None:
@@ -231,8 +231,8 @@ def test_a_plan_that_names_tensors_meets_the_layers_too() -> None:
 
 
 def test_repeats_of_one_mode_without_its_name_are_read_too() -> None:
-    told = {"deterministic": False, "detail": "1 of 2 the same", "first": "y", "unstable": {"y": {}}}
-    assert "C-105" in rules(None, None, compared(determinism={"": told}))
+    answer = {"deterministic": False, "detail": "1 of 2 the same", "first": "y", "unstable": {"y": {}}}
+    assert "C-105" in rules(None, None, compared(determinism={"": answer}))
 
 
 def test_waivers_are_read_as_the_comparison_writes_them() -> None:
@@ -242,11 +242,11 @@ def test_waivers_are_read_as_the_comparison_writes_them() -> None:
     policies = {w: Policy("p", (), (Waiver("known", d, op="o0"),), today=date(2026, 6, 1)) for w, d in ends.items()}
     tight = replace(policies["holds"], waivers=(Waiver("known", ends["holds"], op="o0", max_step=1.0),))
     for policy, rule in ((policies["ended"], "C-106"), (tight, "C-106"), (policies["holds"], "C-107")):
-        told = waive(judged, metrics, "o0", "t0", policy)
-        row = replace(layer(0, told.verdict, told.reason), note=told.note)
-        found = [f for f in find({}, None, compared(row)) if f.rule in ("C-106", "C-107")]
-        assert [(f.rule, f.subject) for f in found] == [(rule, "o0")]
-        assert "known" in found[0].evidence
+        waived = waive(judged, metrics, "o0", "t0", policy)
+        row = replace(layer(0, waived.verdict, waived.reason), note=waived.note)
+        findings = [f for f in find({}, None, compared(row)) if f.rule in ("C-106", "C-107")]
+        assert [(f.rule, f.subject) for f in findings] == [(rule, "o0")]
+        assert "known" in findings[0].evidence
 
 
 def test_a_start_that_was_not_compared_is_not_blamed() -> None:
@@ -258,9 +258,9 @@ def test_a_start_that_was_not_compared_is_not_blamed() -> None:
 
 
 def test_the_cut_is_told_with_what_its_borders_cost() -> None:
-    (found,) = (f for f in find({}, CUT, None) if f.rule == "T-201")
-    assert found.subject == "soft"
-    assert found.evidence == (
+    (finding,) = (f for f in find({}, CUT, None) if f.rule == "T-201")
+    assert finding.subject == "soft"
+    assert finding.evidence == (
         "soft (Softmax) takes 30.0 us on the CPU, plus quantize and layout conversion 30.0 us, 24.0% of the latency"
     )
 
@@ -276,8 +276,8 @@ def test_an_op_at_the_end_of_the_network_cuts_nothing() -> None:
 
 def test_the_worst_findings_come_first_and_each_once() -> None:
     run = failed("crash") | {"model_info": {"problems": ["p", "p"]}}
-    found = find(run, None, None)
-    assert [f.severity for f in found] == ["error", "note"]
+    findings = find(run, None, None)
+    assert [f.severity for f in findings] == ["error", "note"]
 
 
 @pytest.mark.parametrize("junk", [{}, {"modes": "x"}, {"model_info": 3, "telemetry": [], "board": None, "modes": [1]}])

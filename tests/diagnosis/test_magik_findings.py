@@ -193,8 +193,8 @@ def test_a_folder_of_dumps_is_inspected_with_what_its_log_tells(tmp_path: Path) 
         for name in names:
             (folder / name).write_bytes(bytes(12))
     (pc / "log.txt").write_text("Log: Data dumping to:./MAGIK_DATA_DUMP/414.bin--->shape:[1,2,2,3]\n")
-    told = read_any(pc)
-    assert told is not None and told.kind == "magik_pc_dumps" and told.facts["tensors"]["414"] == "u8 [1, 2, 2, 3]"
-    assert (told.facts["output"], told.facts["input"]) == (1, 1)
-    left = read_any(board)
-    assert left is not None and left.kind == "magik_board_dumps" and left.facts["parameter"] == 1
+    of_pc = read_any(pc)
+    assert of_pc is not None and of_pc.kind == "magik_pc_dumps" and of_pc.facts["tensors"]["414"] == "u8 [1, 2, 2, 3]"
+    assert (of_pc.facts["output"], of_pc.facts["input"]) == (1, 1)
+    of_board = read_any(board)
+    assert of_board is not None and of_board.kind == "magik_board_dumps" and of_board.facts["parameter"] == 1

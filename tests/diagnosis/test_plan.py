@@ -76,8 +76,8 @@ def test_a_name_that_a_table_cut_meets_the_whole_one_only_when_one_fits() -> Non
 
 def test_warnings_of_the_toolchain_come_with_their_meaning() -> None:
     message = Message("warning", "The input0 ... does not support data type: int16", "it runs as int8", subject="soft")
-    (found,) = find({}, None, None, join(build(messages=(message,)), None, None))
-    assert found.rule == "B-505" and found.advice == "it runs as int8" and found.subject == "soft"
+    (finding,) = find({}, None, None, join(build(messages=(message,)), None, None))
+    assert finding.rule == "B-505" and finding.advice == "it runs as int8" and finding.subject == "soft"
 
 
 def test_a_log_beside_the_model_is_found_and_joined_with_the_board(tmp_path: Path) -> None:

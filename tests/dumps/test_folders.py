@@ -63,18 +63,18 @@ def test_two_platforms_of_one_way_of_naming_are_told_apart_by_the_values(
     folder = dumped(tmp_path / "dumps", net, platform)
     assert candidates(folder) == ("hbdnn", "ucp")
     assert decide(net, folder)[0] == platform
-    done = call(net, folder)
-    assert done.exit_code == 0 and done.stdout.startswith("consistent: 8 of 8 layers, all exact")
-    assert ("note: platform ucp, detected from the data layout" in done.stdout) is (platform == "ucp")
-    assert "no_reference" not in done.stdout  # the input that was fed is dumped twice, under two names
+    result = call(net, folder)
+    assert result.exit_code == 0 and result.stdout.startswith("consistent: 8 of 8 layers, all exact")
+    assert ("note: platform ucp, detected from the data layout" in result.stdout) is (platform == "ucp")
+    assert "no_reference" not in result.stdout  # the input that was fed is dumped twice, under two names
 
 
 def test_a_wrong_layer_does_not_change_whose_dumps_they_are(net: Reference, tmp_path: Path) -> None:
     folder = dumped(tmp_path / "dumps", net, "ucp")
     path = next(folder.glob("layer-1-*"))
     path.write_bytes(bytes(x >> 1 for x in path.read_bytes()))
-    done = call(net, folder)
-    assert done.exit_code == 1 and done.stdout.startswith("diverges: conv2")
+    result = call(net, folder)
+    assert result.exit_code == 1 and result.stdout.startswith("diverges: conv2")
 
 
 def test_copies_in_a_folder_below_do_not_stand_in_for_dumps(net: Reference, tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_tensors_whose_names_end_like_another_platforms_dumps(tmp_path: Path, ne
 def test_no_name_of_a_file_writes_a_line_of_its_own(net: Reference, tmp_path: Path, name: str) -> None:
     folder = dumped(tmp_path / "dumps", net)
     (folder / name).write_bytes(b"x" * 64)
-    done = call(net, folder)
-    assert done.exit_code == 0 and "\x1b" not in done.stdout
-    assert [line for line in done.stdout.splitlines() if line.startswith("consistent")] == [
+    result = call(net, folder)
+    assert result.exit_code == 0 and "\x1b" not in result.stdout
+    assert [line for line in result.stdout.splitlines() if line.startswith("consistent")] == [
         "consistent: 8 of 8 layers, all exact"
     ]
 
@@ -108,32 +108,32 @@ def test_a_name_that_is_no_text_is_a_row_and_no_end(net: Reference, tmp_path: Pa
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.bin")).write_bytes(b"x" * 64)
     command = [sys.executable, "-m", "harness", "compare", str(folder_of(net)), str(folder)]
     for more in ((), ("--json",), ("--csv",)):
-        done = subprocess.run([*command, *more], capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
+        result = subprocess.run([*command, *more], capture_output=True, check=False)
+        assert result.returncode == 0, result.stderr
 
 
 def test_thousands_of_strange_files_change_nothing(net: Reference, tmp_path: Path) -> None:
     folder = dumped(tmp_path / "dumps", net)
     for i in range(2_000):
         (folder / f"junk_{i}.bin").touch()
-    done = call(net, folder)
-    assert done.exit_code == 0 and "and 1990 more" in done.stdout
+    result = call(net, folder)
+    assert result.exit_code == 0 and "and 1990 more" in result.stdout
 
 
 def test_a_run_folder_is_not_taken_for_its_dumps(net: Reference, tmp_path: Path) -> None:
     dumped(tmp_path / "run" / "debug", net)
     (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
-    done = call(net, tmp_path / "run")
-    assert done.exit_code == 2 and f"give {tmp_path / 'run' / 'debug'}" in done.stderr
+    result = call(net, tmp_path / "run")
+    assert result.exit_code == 2 and f"give {tmp_path / 'run' / 'debug'}" in result.stderr
 
 
 def test_a_dump_that_differs_while_all_behind_it_is_equal_is_doubted(net: Reference, tmp_path: Path) -> None:
     folder = dumped(tmp_path / "dumps", net)
     path = next(folder.glob("layer-1-*"))
     path.write_bytes(bytes(path.stat().st_size))
-    done = call(net, folder)
-    assert done.exit_code == 1 and "zeroed_region" in done.stdout
-    assert "what is computed from it (maxpool4_out) is equal: its dump is more likely wrong" in done.stdout
+    result = call(net, folder)
+    assert result.exit_code == 1 and "zeroed_region" in result.stdout
+    assert "what is computed from it (maxpool4_out) is equal: its dump is more likely wrong" in result.stdout
 
 
 def test_a_wrong_op_is_not_doubted(net: Reference, tmp_path: Path) -> None:
@@ -177,22 +177,22 @@ def test_a_picture_that_was_fed_as_nv12_is_held_against_the_pcs_yuv444(
     turned = np.ascontiguousarray(reference.tensors["turned"].load()).tobytes()
     (folder / "model_infer_output_0_turned.bin").write_bytes(turned)
     dumps = read_dumps(folder, "hbdnn")
-    found = compare(reference, dumps, Settings(storages=load("hbdnn").storages, gaps=gaps(dumps, "hbdnn")))
-    row = next(layer for layer in found.layers if layer.name == "images")
+    comparison = compare(reference, dumps, Settings(storages=load("hbdnn").storages, gaps=gaps(dumps, "hbdnn")))
+    row = next(layer for layer in comparison.layers if layer.name == "images")
     assert (row.verdict, row.note) == (
         "differs" if exchanged else "exact",
         "NV12, compared as YUV444",
     )
     if exchanged:
-        assert "channels 1 and 2 swapped" in found.origins[0].fingerprint.evidence  # type: ignore[union-attr]
+        assert "channels 1 and 2 swapped" in comparison.origins[0].fingerprint.evidence  # type: ignore[union-attr]
 
 
 def test_an_input_in_a_format_of_the_boards_own_does_not_gate(net: Reference, tmp_path: Path) -> None:
     folder = dumped(tmp_path / "dumps", net)
     for path in folder.glob("*input*"):
         path.write_bytes(b"\xff\xd8\xff" * 99)
-    done = call(net, folder)
-    assert done.exit_code == 0 and "images" in done.stdout
+    result = call(net, folder)
+    assert result.exit_code == 0 and "images" in result.stdout
     next(folder.glob("layer-0-*input*")).write_bytes(b"")
     assert call(net, folder).exit_code == 3
 
@@ -212,10 +212,10 @@ def retrained(reference: Reference, folder: Path) -> Reference:
 
 
 def test_dumps_of_another_build_of_the_model_are_recognised(net: Reference, tmp_path: Path) -> None:
-    done = call(net, dumped(tmp_path / "dumps", retrained(net, tmp_path / "older")))
-    assert done.exit_code == 1
-    assert "every op with weights (5) is an origin, and no other op is: the dumps may be of" in done.stdout
-    assert "check the network input first" not in done.stdout  # it was compared, and is equal
+    result = call(net, dumped(tmp_path / "dumps", retrained(net, tmp_path / "older")))
+    assert result.exit_code == 1
+    assert "every op with weights (5) is an origin, and no other op is: the dumps may be of" in result.stdout
+    assert "check the network input first" not in result.stdout  # it was compared, and is equal
 
 
 def test_an_input_that_is_dumped_as_it_was_given_is_no_other_input(tmp_path: Path) -> None:
@@ -232,8 +232,8 @@ def test_an_input_that_is_dumped_as_it_was_given_is_no_other_input(tmp_path: Pat
     (folder / f"model_infer_output_0_{output.name}.bin").write_bytes(np.asarray(output.load()).tobytes())
     for content, good in ((given, True), (kept, True), (given[::-1], False)):
         (folder / "model_infer_input_0_image.bin").write_bytes(content)
-        done = call(reference, folder)
-        assert (done.exit_code == 0) is good, done.stdout
+        result = call(reference, folder)
+        assert (result.exit_code == 0) is good, result.stdout
 
 
 def small_input(folder: Path) -> Reference:
@@ -259,8 +259,8 @@ def test_dumps_as_text_are_said_to_be_unread(net: Reference, tmp_path: Path) -> 
     folder = tmp_path / "dumps"
     folder.mkdir()
     (folder / "model_infer_output_0_logits.txt").write_text("1 2 3", encoding="utf-8")
-    done = call(net, folder)
-    assert done.exit_code == 2 and "text dumps are not supported; make the tool write .bin" in done.stderr
+    result = call(net, folder)
+    assert result.exit_code == 2 and "text dumps are not supported; make the tool write .bin" in result.stderr
 
 
 def test_what_an_npz_unpacks_to_is_bounded_in_bytes(tmp_path: Path) -> None:

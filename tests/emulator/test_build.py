@@ -200,12 +200,12 @@ def test_what_onnxruntimes_own_quantizer_writes_is_taken_and_played_exactly(tmp_
                     activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)  # fmt: skip
     path = kit.compile_to(tmp_path, onnx.load(str(quantized)))
     assert {units(path)[name] for name in units(path) if name.startswith("conv")} == {"BPU"}
-    done = kit.infer(tmp_path, path)
-    assert done.returncode == 0, done.stderr
+    result = kit.infer(tmp_path, path)
+    assert result.returncode == 0, result.stderr
     expected = open_session(quantized.read_bytes()).run(["prob", "c4"], {"x": kit.feed()})
     for i, name in enumerate(("prob", "c4")):
-        found = np.fromfile(tmp_path / f"model_infer_output_{i}_{name}.bin", np.float32)
-        assert np.array_equal(found, expected[i].reshape(-1)), name
+        dumped = np.fromfile(tmp_path / f"model_infer_output_{i}_{name}.bin", np.float32)
+        assert np.array_equal(dumped, expected[i].reshape(-1)), name
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -294,5 +294,5 @@ def test_cosines_in_the_log_are_measured_against_the_float_model(tmp_path: Path)
     exact = open_session(path.with_name("net_optimized_float_model.onnx").read_bytes()).run(["c4"], {"x": kit.feed()})
     close = open_session(quantized_of(path).SerializeToString()).run(["c4"], {"x": kit.feed()})
     a, b = exact[0].astype(float).reshape(-1), close[0].astype(float).reshape(-1)
-    said = next(node.cosine for node in log.nodes if node.name == "conv4")
-    assert said == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
+    logged = next(node.cosine for node in log.nodes if node.name == "conv4")
+    assert logged == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)

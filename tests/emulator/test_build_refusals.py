@@ -99,9 +99,9 @@ def run_command(*argv: str):
 
 def test_the_command_writes_the_model_and_the_onnx_beside_it(tmp_path: Path) -> None:
     source = kit.save(tmp_path, kit.branched_model())
-    done = run_command("build", str(source), "--soc", "x5", "--json", "-o", str(tmp_path / "m.bin"))
-    assert done.exit_code == 0, done.output
-    answer = json.loads(done.stdout)
+    result = run_command("build", str(source), "--soc", "x5", "--json", "-o", str(tmp_path / "m.bin"))
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
     assert {Path(f).name for f in answer["files"]} >= {"m.bin", "m_quantized_model.onnx"}
     assert all(Path(f).is_file() for f in answer["files"])
     nodes = {node["name"]: node for node in answer["models"][0]["nodes"]}
@@ -118,7 +118,7 @@ def test_wrong_options_end_with_two(tmp_path: Path, argv: list[str]) -> None:
 
 def test_nv12_without_a_name_means_every_image_input(tmp_path: Path) -> None:
     source = kit.save(tmp_path, kit.branched_model())
-    done = run_command("build", str(source), "--soc", "x5", "--input-type", "nv12", "--json")
-    assert json.loads(done.stdout)["models"][0]["inputs"] == [
+    result = run_command("build", str(source), "--soc", "x5", "--input-type", "nv12", "--json")
+    assert json.loads(result.stdout)["models"][0]["inputs"] == [
         {"name": "x", "type": "NV12", "shape": [1, 3, 16, 20], "bytes": 480}
     ]

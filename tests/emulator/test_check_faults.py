@@ -25,7 +25,7 @@ def model(soc: str = "x5") -> CompiledModel:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said", "hint"),
+    ("fault", "message", "hint"),
     [
         ("halved@cnv2", "no op or tensor 'cnv2'", "'conv2'"),
         ("nan@conv2", "int8 tensor cannot hold nan", "nan can be injected at: "),
@@ -55,17 +55,18 @@ def model(soc: str = "x5") -> CompiledModel:
         ("crash@release", "has no subcommand 'release'", "model_info, infer, perf"),
     ],
 )
-def test_what_cannot_be_planted_is_refused_with_what_can(fault: str, said: str, hint: str) -> None:
+def test_what_cannot_be_planted_is_refused_with_what_can(fault: str, message: str, hint: str) -> None:
     with pytest.raises(AskedWrongly) as caught:
         check_faults(fault, model())
-    assert said in caught.value.message and hint in caught.value.hint, (caught.value.message, caught.value.hint)
+    assert message in caught.value.message and hint in caught.value.hint, (caught.value.message, caught.value.hint)
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [("noise", "not supported by this board's tools"), ("crash@infer", "has no subcommand 'infer'")]
+    ("fault", "message"),
+    [("noise", "not supported by this board's tools"), ("crash@infer", "has no subcommand 'infer'")],
 )
-def test_boards_of_another_family_have_other_tools(fault: str, said: str) -> None:
-    with pytest.raises(AskedWrongly, match=said):
+def test_boards_of_another_family_have_other_tools(fault: str, message: str) -> None:
+    with pytest.raises(AskedWrongly, match=message):
         check_faults(fault, model("t40"))
     check_faults("few_runs;crash@profile", model("t40"))
 
@@ -89,8 +90,8 @@ def test_the_check_and_the_board_agree(kind: str, op: str) -> None:
 
 def test_nothing_is_started_for_a_fault_that_cannot_be(tmp_path: Path) -> None:
     argv = ["run", kit.branched(), "--board", "emu-x5", "--fault", "dead_channel@conv2:index=12"]
-    done = harness(*argv, cwd=tmp_path)
-    assert done.returncode == 2 and "channel 12" in done.stderr, done.stderr
+    result = harness(*argv, cwd=tmp_path)
+    assert result.returncode == 2 and "channel 12" in result.stderr, result.stderr
     assert not list(tmp_path.rglob("run.json"))
 
 

@@ -184,16 +184,16 @@ def made_up(constants: Constants, count: int = 24) -> list[Sample]:
             weight_bytes=10 ** dice.uniform(6, 8),
         )
         outputs = int(10 ** dice.uniform(3, 6))
-        told = estimate([work], outputs, constants=constants)
-        samples.append(Sample(f"Net{index}", work, outputs, told.total_us, told.bpu_us))
+        estimated = estimate([work], outputs, constants=constants)
+        samples.append(Sample(f"Net{index}", work, outputs, estimated.total_us, estimated.bpu_us))
     return samples
 
 
 def test_the_fit_finds_the_prices_that_made_the_latencies() -> None:
     truth = replace(PRIORS, dense_macs_ns=0.0004, depthwise_macs_ns=0.02, weight_bytes_ns=0.2, border_elements_ns=3.0)
-    found = fit(made_up(truth))
+    fitted = fit(made_up(truth))
     for name in ("dense_macs_ns", "depthwise_macs_ns", "weight_bytes_ns", "border_elements_ns"):
-        assert getattr(found, name) == pytest.approx(getattr(truth, name), rel=0.1)
+        assert getattr(fitted, name) == pytest.approx(getattr(truth, name), rel=0.1)
 
 
 def test_cross_validation_predicts_what_the_fit_never_saw() -> None:
@@ -231,10 +231,10 @@ def test_our_builders_do_the_work_of_the_published_graphs() -> None:
 @pytest.mark.slow
 def test_the_estimate_holds_its_promise_on_published_latencies() -> None:
     needs_samples()
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "estimate.py"), "--json"], capture_output=True, text=True, check=True
     )
-    figures = json.loads(done.stdout.splitlines()[-1])
+    figures = json.loads(result.stdout.splitlines()[-1])
     assert figures["models"] == 66
     assert figures["median_abs_error"] <= 0.07 and figures["p90_abs_error"] <= 0.22
     assert figures["family_median"] <= 0.12 and figures["family_p90"] <= 0.45
@@ -245,5 +245,5 @@ def test_the_estimate_holds_its_promise_on_published_latencies() -> None:
 def test_the_constants_in_the_code_are_those_of_the_fit() -> None:
     needs_samples()
     script = Path(ROOT / "scripts" / "fit_cost.py")
-    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    result = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout

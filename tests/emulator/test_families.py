@@ -38,15 +38,15 @@ def played(folder: Path, soc: str, *argv: str, runtime: str = "", faults: str = 
     return subprocess.run([str(stub), *argv], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
 
 
-def text_of(done) -> str:
-    return done.stdout + done.stderr
+def text_of(result) -> str:
+    return result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(("soc", "runtime"), RUNTIMES)
 def test_model_info_of_every_runtime_is_read_without_a_problem(tmp_path: Path, soc: str, runtime: str) -> None:
-    done = played(tmp_path, soc, "model_info", f"--model_file={kit.branched(soc)}", runtime=runtime)
-    assert done.returncode == 0, done.stderr
-    info = load(SOCS[soc].family).read_model_info(text_of(done))
+    result = played(tmp_path, soc, "model_info", f"--model_file={kit.branched(soc)}", runtime=runtime)
+    assert result.returncode == 0, result.stderr
+    info = load(SOCS[soc].family).read_model_info(text_of(result))
     assert info.problems == ()
     assert [spec.shape for spec in info.inputs] == [kit.INPUT_SHAPE]
     assert [spec.shape for spec in info.outputs] == [(1, 10), (1, 24, 8, 10)]
@@ -58,9 +58,9 @@ def test_every_layer_is_equal_on_every_board(tmp_path: Path, soc: str) -> None:
     from harness.consistency.reading.tensor_files import open_tensor
 
     platform, model = load(SOCS[soc].family), kit.branched(soc)
-    done = kit.infer(tmp_path, model, soc=soc)
-    assert done.returncode == 0, done.stderr
-    assert platform.read_failure("debug", 0, text_of(done), [p.name for p in tmp_path.iterdir()]) is None
+    result = kit.infer(tmp_path, model, soc=soc)
+    assert result.returncode == 0, result.stderr
+    assert platform.read_failure("debug", 0, text_of(result), [p.name for p in tmp_path.iterdir()]) is None
     specs = {t.name: t.spec for t in read_logical(kit_quantized(model)).tensors}
     expected = reference_values(kit_quantized(model), {"x": kit.feed()})
     seen = set()
@@ -78,13 +78,13 @@ def test_every_layer_is_equal_on_every_board(tmp_path: Path, soc: str) -> None:
 @pytest.mark.parametrize(("soc", "runtime"), RUNTIMES)
 def test_a_profile_of_every_runtime_is_read_without_a_problem(tmp_path: Path, soc: str, runtime: str) -> None:
     platform = load(SOCS[soc].family)
-    done = played(tmp_path, soc, "perf", f"--model_file={kit.branched(soc)}", "--frame_count=20", "--thread_num=2",
+    result = played(tmp_path, soc, "perf", f"--model_file={kit.branched(soc)}", "--frame_count=20", "--thread_num=2",
                   "--profile_path=.", runtime=runtime)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    latency = platform.read_latency(tmp_path, text_of(done))
+    assert result.returncode == 0, result.stderr
+    latency = platform.read_latency(tmp_path, text_of(result))
     assert latency is not None and latency.problems == ()
     assert (latency.frames, latency.threads) == (20, 2)
-    ops = platform.read_ops(tmp_path, text_of(done))
+    ops = platform.read_ops(tmp_path, text_of(result))
     assert {op.unit for op in ops} >= {"BPU", "CPU"}
     assert all(op.estimated == (op.unit == "BPU") for op in ops if op.category != "wait")
 
@@ -95,17 +95,17 @@ def test_the_version_flag_tells_the_runtime(tmp_path: Path, soc: str) -> None:
 
 
 def test_a_runtime_that_the_chip_never_had_is_refused(tmp_path: Path) -> None:
-    done = played(tmp_path, "x5", "model_info", f"--model_file={kit.branched()}", runtime="9.9")
-    assert done.returncode != 0 and "no runtime '9.9'" in done.stderr
+    result = played(tmp_path, "x5", "model_info", f"--model_file={kit.branched()}", runtime="9.9")
+    assert result.returncode != 0 and "no runtime '9.9'" in result.stderr
 
 
 # --------------------------------------------------------------------------- old libdnn
 
 
 def test_the_old_x3_tool_tells_stages_and_no_names(tmp_path: Path) -> None:
-    done = played(tmp_path, "x3", "model_info", f"--model_file={kit.branched('x3')}")
-    assert "stage count: 1" in done.stdout and "stage[0]: (0, 0, 15, 19)" in done.stdout
-    assert "name: " not in done.stdout.replace("[model name]: ", "") and "stride" not in done.stdout
+    result = played(tmp_path, "x3", "model_info", f"--model_file={kit.branched('x3')}")
+    assert "stage count: 1" in result.stdout and "stage[0]: (0, 0, 15, 19)" in result.stdout
+    assert "name: " not in result.stdout.replace("[model name]: ", "") and "stride" not in result.stdout
 
 
 def test_the_old_x3_tool_names_outputs_by_number_alone(tmp_path: Path) -> None:
@@ -176,8 +176,10 @@ def test_a_ucp_picture_is_two_inputs_and_equals_the_reference(tmp_path: Path) ->
         ("x_y", "u8", (1, 16, 20, 1)), ("x_uv", "u8", (1, 8, 10, 2)),
     ]  # fmt: skip
     assert info.problems == ()
-    done = played(tmp_path, "j6e", "infer", f"--model_file={model}", "--input_file=y.bin,uv.bin", "--enable_dump=true")
-    assert done.returncode == 0, done.stderr
+    result = played(
+        tmp_path, "j6e", "infer", f"--model_file={model}", "--input_file=y.bin,uv.bin", "--enable_dump=true"
+    )
+    assert result.returncode == 0, result.stderr
     luma = np.frombuffer(frame[:320], np.uint8).reshape(1, 16, 20, 1)
     chroma = np.frombuffer(frame[320:], np.uint8).reshape(1, 8, 10, 2)
     expected = reference_values(kit_quantized(model), {"x_y": luma, "x_uv": chroma})
@@ -195,17 +197,17 @@ def test_one_photo_file_serves_both_planes(tmp_path: Path) -> None:
 
     model = kit.compile_to(tmp_path, kit.branched_model(), "j6e", pixels={"x": PixelInput()})
     Image.new("RGB", (64, 48), (200, 30, 30)).save(tmp_path / "red.png")
-    done = played(tmp_path, "j6e", "infer", f"--model_file={model}", "--input_file=red.png,red.png",
+    result = played(tmp_path, "j6e", "infer", f"--model_file={model}", "--input_file=red.png,red.png",
                   "--input_img_properties=Y,UV", "--enable_dump=true")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     assert (tmp_path / "model_infer_input_0_x_y.bin").stat().st_size == 16 * 20
     assert (tmp_path / "model_infer_input_1_x_uv.bin").stat().st_size == 8 * 10 * 2
 
 
 def test_several_cores_need_a_model_for_several_cores(tmp_path: Path) -> None:
     for cores in ("1,2", "2", "one"):
-        done = played(tmp_path, "j6m", "perf", f"--model_file={kit.branched('j6m')}", f"--core_id={cores}")
-        assert done.returncode != 0 and "Traceback" not in done.stderr
+        result = played(tmp_path, "j6m", "perf", f"--model_file={kit.branched('j6m')}", f"--core_id={cores}")
+        assert result.returncode != 0 and "Traceback" not in result.stderr
 
 
 def test_a_model_for_two_cores_runs_on_two_that_have_l2_memory(tmp_path: Path) -> None:
@@ -216,9 +218,9 @@ def test_a_model_for_two_cores_runs_on_two_that_have_l2_memory(tmp_path: Path) -
     failure = load("ucp").read_failure("profile", bare.returncode, text_of(bare), ())
     assert failure is not None and failure.kind == "memory" and "L2" in failure.message
     assert played(tmp_path, "s600", *argv, "--core_id=3", l2="6:6:6:6").returncode != 0
-    done = played(tmp_path, "s600", *argv, "--core_id=1,2", l2="6:6:6:6")
-    assert done.returncode == 0, done.stderr
-    latency = load("ucp").read_latency(tmp_path, text_of(done))
+    result = played(tmp_path, "s600", *argv, "--core_id=1,2", l2="6:6:6:6")
+    assert result.returncode == 0, result.stderr
+    latency = load("ucp").read_latency(tmp_path, text_of(result))
     assert latency is not None and latency.core == "1,2" and latency.frames == 20 and not latency.problems
     assert "core_id,1,2" in (tmp_path / "profiler.csv").read_text()
 
@@ -241,8 +243,8 @@ def test_one_command_runs_all_modes_on_every_board_and_finds_every_layer_exact(t
     model, source = kit.branched(soc), kit.input_file(tmp_path)
     argv = [sys.executable, "-m", "harness", "run", str(model), "--board", f"emu-{soc}", "--input", str(source),
             "--reference", str(kit_quantized(model)), "--runs", str(tmp_path / "runs"), "--json"]  # fmt: skip
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=180, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=180, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
     (record,) = (tmp_path / "runs").glob("*/*/*/run.json")
     run = json.loads(record.read_text())
     assert [mode["mode"] for mode in run["modes"] if mode["failure"]] == []

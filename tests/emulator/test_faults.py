@@ -40,8 +40,8 @@ CLEAN = values("")
 
 
 def changed(faults: str) -> set[str]:
-    found = values(faults)
-    return {name for name in CLEAN if not np.array_equal(found[name], CLEAN[name], equal_nan=False)}
+    with_faults = values(faults)
+    return {name for name in CLEAN if not np.array_equal(with_faults[name], CLEAN[name], equal_nan=False)}
 
 
 @pytest.mark.parametrize("kind", INTEGER)
@@ -60,15 +60,15 @@ def test_a_strong_fault_reaches_the_outputs(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["nan", "inf"])
 def test_nan_and_inf_are_planted_in_float_ops_and_refused_elsewhere(kind: str) -> None:
-    found = values(f"{kind}@fc")["y"]
-    assert not np.all(np.isfinite(found)) and np.count_nonzero(~np.isfinite(found)) == 1
+    output = values(f"{kind}@fc")["y"]
+    assert not np.all(np.isfinite(output)) and np.count_nonzero(~np.isfinite(output)) == 1
     with pytest.raises(AskedWrongly, match="use a float op"):
         values(f"{kind}@conv1")
 
 
 def test_two_faults_act_at_once_each_on_its_own_op() -> None:
-    found = values("zeroed_column@conv3;halved@conv4")
-    assert not found["c3"][..., -1].any()
+    with_faults = values("zeroed_column@conv3;halved@conv4")
+    assert not with_faults["c3"][..., -1].any()
     both = changed("zeroed_column@conv3;halved@conv4")
     assert {"c3", "s3", "m"} <= both
 
@@ -105,10 +105,10 @@ def test_a_preprocessing_fault_starts_at_the_very_first_op(kind: str) -> None:
 def test_a_preprocessing_fault_fits_pictures_in_bytes(kind: str) -> None:
     spec = TensorSpec("x", "u8", (1, 3, 8, 12), "NCHW")
     picture = np.random.default_rng(1).integers(20, 230, spec.shape).astype(np.uint8)
-    found = apply_fault(Fault(kind, kind, "x", {}), picture, Scene(stored(spec, "BPU", "hbdnn"), spec, None))
-    assert found.dtype == np.uint8 and found.shape == picture.shape and not np.array_equal(found, picture)
+    changed = apply_fault(Fault(kind, kind, "x", {}), picture, Scene(stored(spec, "BPU", "hbdnn"), spec, None))
+    assert changed.dtype == np.uint8 and changed.shape == picture.shape and not np.array_equal(changed, picture)
     if kind == "wrong_mean":  # NV12 becomes YUV444: of it only Y has a mean
-        assert np.array_equal(found[:, :1], picture[:, :1] + 10) and np.array_equal(found[:, 1:], picture[:, 1:])
+        assert np.array_equal(changed[:, :1], picture[:, :1] + 10) and np.array_equal(changed[:, 1:], picture[:, 1:])
 
 
 def test_swapped_inputs_negate_a_difference(tmp_path: Path) -> None:
@@ -130,24 +130,24 @@ def test_a_stale_extent_is_one_aligned_piece_of_the_boards_memory(kind: str, ext
     rng = np.random.default_rng(0)
     value, previous = (rng.integers(-100, 100, spec.shape).astype(np.int8) for _ in range(2))
     placed = stored(spec, "BPU", "hbdnn")
-    found = apply_fault(Fault(kind, kind, "op", {}), value, Scene(placed, spec, previous))
-    extents = np.unique(byte_offsets(placed)[found != value] // extent)
+    changed = apply_fault(Fault(kind, kind, "op", {}), value, Scene(placed, spec, previous))
+    extents = np.unique(byte_offsets(placed)[changed != value] // extent)
     assert extents.size == 1
-    assert np.array_equal(found[found != value], previous[found != value])
+    assert np.array_equal(changed[changed != value], previous[changed != value])
 
 
 def test_halved_is_an_arithmetic_shift_for_integers() -> None:
     spec = TensorSpec("t", "s8", (4,))
-    found = apply_fault(Fault("h", "halved", "op", {}), np.array([-3, -128, 5, 127], np.int8), Scene(spec, spec))
-    assert found.tolist() == [-2, -64, 2, 63]
+    changed = apply_fault(Fault("h", "halved", "op", {}), np.array([-3, -128, 5, 127], np.int8), Scene(spec, spec))
+    assert changed.tolist() == [-2, -64, 2, 63]
 
 
 @pytest.mark.parametrize("kind", ["shift", "scale", "zero_point", "off_by_one", "rounding"])
 def test_integers_stop_at_the_rails_instead_of_wrapping_round(kind: str) -> None:
     spec = TensorSpec("t", "s8", (1000,))
     value = np.full(1000, 127, np.int8)
-    found = apply_fault(Fault("f", kind, "op", {}), value, Scene(spec, spec))
-    assert found.min() >= 126
+    changed = apply_fault(Fault("f", kind, "op", {}), value, Scene(spec, spec))
+    assert changed.min() >= 126
 
 
 # --------------------------------------------------------------------------- notation
@@ -174,8 +174,8 @@ def test_what_a_fault_cannot_mean_is_said_with_near_names(text: str, says: str) 
 
 
 def test_an_unknown_op_is_a_clear_failure_of_the_tool(tmp_path: Path) -> None:
-    done = kit.infer(tmp_path, kit.branched(), faults="halved@convv2")
-    assert done.returncode != 0 and "convv2" in done.stderr and "Traceback" not in done.stderr
+    result = kit.infer(tmp_path, kit.branched(), faults="halved@convv2")
+    assert result.returncode != 0 and "convv2" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_the_list_of_faults_is_complete_and_each_has_a_line(tmp_path: Path) -> None:
@@ -183,9 +183,9 @@ def test_the_list_of_faults_is_complete_and_each_has_a_line(tmp_path: Path) -> N
 
     from harness.cli.emulator import command
 
-    found = json.loads(CliRunner().invoke(command, ["faults", "--json"]).stdout)
-    assert {entry["kind"] for entry in found} == set(CATALOGUE)
-    assert all(entry["doc"].endswith(".") for entry in found)
+    listed = json.loads(CliRunner().invoke(command, ["faults", "--json"]).stdout)
+    assert {entry["kind"] for entry in listed} == set(CATALOGUE)
+    assert all(entry["doc"].endswith(".") for entry in listed)
     guide = (Path(__file__).resolve().parents[2] / "docs" / "emulator.md").read_text()
     assert all(f"`{kind}`" in guide for kind in CATALOGUE)
 
@@ -201,10 +201,10 @@ def test_the_tools_own_record_says_what_was_planted(tmp_path: Path) -> None:
 
 
 def test_a_crash_is_a_signal(tmp_path: Path) -> None:
-    done = kit.infer(tmp_path, kit.branched(), faults="crash@infer")
-    assert done.returncode == -11
+    result = kit.infer(tmp_path, kit.branched(), faults="crash@infer")
+    assert result.returncode == -11
     assert not list(tmp_path.glob("layer-*"))
-    assert failure("debug", done, tmp_path) is not None
+    assert failure("debug", result, tmp_path) is not None
 
 
 def test_a_crash_of_perf_spares_infer(tmp_path: Path) -> None:
@@ -222,10 +222,10 @@ def test_a_hanging_tool_is_still_there_when_patience_ends(tmp_path: Path) -> Non
 def test_the_platform_notices_a_failing_tool_whatever_its_exit_code(tmp_path: Path, fault: str) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    done = kit.infer(run, kit.branched(), faults=fault)
+    result = kit.infer(run, kit.branched(), faults=fault)
     if fault in ("garbage", "silent_failure", "missing_file"):
-        assert done.returncode == 0
-    assert failure("debug", done, run) is not None, done.stdout
+        assert result.returncode == 0
+    assert failure("debug", result, run) is not None, result.stdout
 
 
 def test_a_truncated_dump_is_shorter_than_its_tensor(tmp_path: Path) -> None:
@@ -234,13 +234,13 @@ def test_a_truncated_dump_is_shorter_than_its_tensor(tmp_path: Path) -> None:
 
 
 def test_a_version_warning_is_printed_and_the_run_goes_on(tmp_path: Path) -> None:
-    done = kit.infer(tmp_path, kit.branched(), faults="wrong_version")
-    assert done.returncode == 0
-    info = PLATFORM.read_model_info(done.stdout)
+    result = kit.infer(tmp_path, kit.branched(), faults="wrong_version")
+    assert result.returncode == 0
+    info = PLATFORM.read_model_info(result.stdout)
     assert any("Inconsistency between the hbrt library" in warning for warning in info.warnings)
 
 
 def test_noise_of_a_board_without_its_key_chip_harms_nothing(tmp_path: Path) -> None:
-    done = kit.infer(tmp_path, kit.branched(), faults="noise")
-    assert "keros_authentication failed" in done.stdout
-    assert failure("debug", done, tmp_path) is None
+    result = kit.infer(tmp_path, kit.branched(), faults="noise")
+    assert "keros_authentication failed" in result.stdout
+    assert failure("debug", result, tmp_path) is None

@@ -55,8 +55,8 @@ def test_a_served_board_answers_an_ssh_client_and_is_gone_after_it_is_stopped(se
         options = ["-o", f"UserKnownHostsFile={served['known_hosts']}", "-o", "StrictHostKeyChecking=yes",
                    "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-i", str(served["identity"])]  # fmt: skip
         argv = ["ssh", "-F", "/dev/null", *options, "-p", str(served["port"]), login, "bin/hrt_model_exec", "-v"]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-        assert done.stdout.strip() == "1.24.5", done.stderr
+        result = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        assert result.stdout.strip() == "1.24.5", result.stderr
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -104,8 +104,8 @@ def test_a_board_with_a_root_of_its_own_is_served_and_runs_a_model(tmp_path: Pat
                 break
         (tmp_path / "hosts.yaml").write_text("".join(lines))
         argv = ["run", "--board", "emu-t40-served", kit.branched("t40"), "--mode", "release", "--hosts", "hosts.yaml"]
-        done = harness(*argv, cwd=tmp_path)
-        assert done.returncode == 0 and "EMULATED" in done.stdout.upper(), done.stderr
+        result = harness(*argv, cwd=tmp_path)
+        assert result.returncode == 0 and "EMULATED" in result.stdout.upper(), result.stderr
     finally:
         process.send_signal(signal.SIGINT)
         try:

@@ -21,12 +21,12 @@ from tests.support import emulator_kit as kit
 
 def test_every_dumped_tensor_of_a_clean_run_equals_plain_onnxruntime(tmp_path: Path) -> None:
     model = kit.branched()
-    done = kit.infer(tmp_path, model)
-    assert done.returncode == 0, done.stderr
+    result = kit.infer(tmp_path, model)
+    assert result.returncode == 0, result.stderr
     expected = kit.reference_values(kit.kit_quantized(model), {"x": kit.feed()})
-    found = kit.dumped(tmp_path, model)
-    assert set(found) == {name for name in expected if name != "x"}
-    for name, value in found.items():
+    dumped = kit.dumped(tmp_path, model)
+    assert set(dumped) == {name for name in expected if name != "x"}
+    for name, value in dumped.items():
         assert np.array_equal(value, expected[name]), name
 
 
@@ -36,17 +36,17 @@ def test_release_and_debug_runs_leave_the_same_outputs(tmp_path: Path) -> None:
     for name in ("release", "debug"):
         (tmp_path / name).mkdir()
         more = ["--dump_intermediate=1"] if name == "debug" else []
-        done = kit.tool(tmp_path / name, "infer", f"--model_file={kit.branched()}", f"--input_file={source}",
+        result = kit.tool(tmp_path / name, "infer", f"--model_file={kit.branched()}", f"--input_file={source}",
                         "--enable_dump=true", *more)  # fmt: skip
-        assert done.returncode == 0
+        assert result.returncode == 0
         outputs.append((tmp_path / name / "model_infer_output_0_prob.bin").read_bytes())
     assert outputs[0] == outputs[1]
 
 
 def test_model_info_tells_what_the_platform_reads_back(tmp_path: Path) -> None:
-    done = kit.tool(tmp_path, "model_info", f"--model_file={kit.branched()}")
-    info = kit.PLATFORM.read_model_info(done.stdout + done.stderr)
-    assert done.returncode == 0
+    result = kit.tool(tmp_path, "model_info", f"--model_file={kit.branched()}")
+    info = kit.PLATFORM.read_model_info(result.stdout + result.stderr)
+    assert result.returncode == 0
     assert info.problems == ()
     assert [spec.shape for spec in info.inputs] == [kit.INPUT_SHAPE]
     assert [spec.name for spec in info.outputs] == ["prob", "c4"]
@@ -81,13 +81,13 @@ def test_nv12_goes_through_the_tool_to_the_same_values_as_yuv444_through_the_qua
     source = tmp_path / "frame.nv12"
     source.write_bytes(frame)
     model = kit.pictured()
-    done = kit.tool(tmp_path, "infer", f"--model_file={model}", f"--input_file={source}", "--enable_dump=true",
+    result = kit.tool(tmp_path, "infer", f"--model_file={model}", f"--input_file={source}", "--enable_dump=true",
                     "--dump_intermediate=1")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     expected = kit.reference_values(kit.kit_quantized(model), {"x": reference_feed(frame, 16, 20)})
-    found = kit.dumped(tmp_path, model)
-    assert np.array_equal(found["x_preprocessed"], expected["x_preprocessed"])
-    assert np.array_equal(found["prob"], expected["prob"])
+    dumped = kit.dumped(tmp_path, model)
+    assert np.array_equal(dumped["x_preprocessed"], expected["x_preprocessed"])
+    assert np.array_equal(dumped["prob"], expected["prob"])
     planes = [next(tmp_path.glob(f"layer-0-*-x.{p}0.data.bin")).read_bytes() for p in ("y", "uv")]
     assert b"".join(planes) == frame
 
@@ -95,8 +95,8 @@ def test_nv12_goes_through_the_tool_to_the_same_values_as_yuv444_through_the_qua
 def test_the_platforms_feed_for_a_reference_is_the_emulators(tmp_path: Path) -> None:
     from harness.emulator.model.image import nv12_bytes, reference_feed
 
-    done = kit.tool(tmp_path, "model_info", f"--model_file={kit.pictured()}")
-    info = kit.PLATFORM.read_model_info(done.stdout)
+    result = kit.tool(tmp_path, "model_info", f"--model_file={kit.pictured()}")
+    info = kit.PLATFORM.read_model_info(result.stdout)
     spec = read_logical(kit.kit_quantized(kit.pictured())).tensors[0].spec
     frame = np.random.default_rng(3).integers(0, 256, nv12_bytes(16, 20), np.uint8).tobytes()
     assert kit.PLATFORM.reference_feed(info, spec, frame) == reference_feed(frame, 16, 20).tobytes()
@@ -104,8 +104,8 @@ def test_the_platforms_feed_for_a_reference_is_the_emulators(tmp_path: Path) -> 
 
 def test_quantized_outputs_keep_their_scale_and_their_padding(tmp_path: Path) -> None:
     model = kit.compile_to(tmp_path, kit.branched_model(), output_type="quantized")
-    done = kit.tool(tmp_path, "model_info", f"--model_file={model}")
-    info = kit.PLATFORM.read_model_info(done.stdout)
+    result = kit.tool(tmp_path, "model_info", f"--model_file={model}")
+    info = kit.PLATFORM.read_model_info(result.stdout)
     output = next(spec for spec in info.outputs if spec.name == "c4")
     assert output.dtype == "s8" and output.layout == "NHWC"
     assert output.shape == (1, 8, 10, 24) and output.aligned_shape == (1, 8, 10, 32)
@@ -130,8 +130,8 @@ def test_pictures_are_decoded_and_scaled_by_the_tool(tmp_path: Path) -> None:
     from PIL import Image
 
     Image.new("RGB", (64, 48), (200, 30, 30)).save(tmp_path / "red.png")
-    done = kit.tool(tmp_path, "infer", f"--model_file={kit.pictured()}", "--input_file=red.png", "--enable_dump")
-    assert done.returncode == 0, done.stderr
+    result = kit.tool(tmp_path, "infer", f"--model_file={kit.pictured()}", "--input_file=red.png", "--enable_dump")
+    assert result.returncode == 0, result.stderr
     frame = np.frombuffer((tmp_path / "model_infer_input_0_x.bin").read_bytes(), np.uint8)
     assert frame.size == 16 * 20 * 3 // 2
     assert abs(int(frame[0]) - 81) <= 1  # luma of that red
@@ -141,10 +141,10 @@ def test_pictures_are_decoded_and_scaled_by_the_tool(tmp_path: Path) -> None:
 
 
 def test_perf_prints_a_summary_and_writes_two_sorted_json_blocks(tmp_path: Path) -> None:
-    done = kit.tool(tmp_path, "perf", f"--model_file={kit.branched()}", "--frame_count=40", "--thread_num=3",
+    result = kit.tool(tmp_path, "perf", f"--model_file={kit.branched()}", "--frame_count=40", "--thread_num=3",
                     "--profile_path=.")  # fmt: skip
-    assert done.returncode == 0
-    latency = kit.PLATFORM.read_latency(tmp_path, done.stdout)
+    assert result.returncode == 0
+    latency = kit.PLATFORM.read_latency(tmp_path, result.stdout)
     assert latency is not None and latency.frames == 40 and latency.threads == 3
     assert latency.problems == ()
     first, second = (tmp_path / "profiler.log").read_text().split("***\n")
@@ -165,9 +165,9 @@ def test_accelerator_times_are_marked_as_estimates_and_cpu_times_are_not(tmp_pat
 def test_more_threads_than_cores_wait_for_the_accelerator(tmp_path: Path) -> None:
     means = []
     for threads in (1, 8):
-        done = kit.tool(tmp_path, "perf", f"--model_file={kit.branched()}", "--frame_count=60",
+        result = kit.tool(tmp_path, "perf", f"--model_file={kit.branched()}", "--frame_count=60",
                         f"--thread_num={threads}")  # fmt: skip
-        latency = kit.PLATFORM.read_latency(tmp_path, done.stdout)
+        latency = kit.PLATFORM.read_latency(tmp_path, result.stdout)
         assert latency is not None
         means.append(latency)
     assert means[1].mean_us > 2 * means[0].mean_us
@@ -175,8 +175,8 @@ def test_more_threads_than_cores_wait_for_the_accelerator(tmp_path: Path) -> Non
 
 
 def test_a_thread_count_above_eight_is_clamped_as_documented(tmp_path: Path) -> None:
-    done = kit.tool(tmp_path, "perf", f"--model_file={kit.branched()}", "--frame_count=10", "--thread_num=50")
-    assert "Thread number is: 8" in done.stdout
+    result = kit.tool(tmp_path, "perf", f"--model_file={kit.branched()}", "--frame_count=10", "--thread_num=50")
+    assert "Thread number is: 8" in result.stdout
 
 
 def test_a_slow_step_takes_its_factor_longer(tmp_path: Path) -> None:
@@ -194,15 +194,15 @@ def test_a_slow_step_takes_its_factor_longer(tmp_path: Path) -> None:
 
 
 def test_the_last_of_a_repeated_flag_wins_and_stray_words_are_ignored(tmp_path: Path) -> None:
-    done = kit.tool(tmp_path, "perf", "stray", "--model_file=gone.bin", "--model_file", str(kit.branched()),
+    result = kit.tool(tmp_path, "perf", "stray", "--model_file=gone.bin", "--model_file", str(kit.branched()),
                     "--frame_count=3", "--frame_count", "5")  # fmt: skip
-    assert done.returncode == 0 and "Frame count   is: 5" in done.stdout
+    assert result.returncode == 0 and "Frame count   is: 5" in result.stdout
 
 
 def test_an_unknown_flag_is_refused_in_the_words_of_gflags(tmp_path: Path) -> None:
-    done = kit.tool(tmp_path, "infer", "--no_such_flag=1")
-    assert done.returncode != 0
-    assert "ERROR: unknown command line flag 'no_such_flag'" in done.stderr
+    result = kit.tool(tmp_path, "infer", "--no_such_flag=1")
+    assert result.returncode != 0
+    assert "ERROR: unknown command line flag 'no_such_flag'" in result.stderr
 
 
 @pytest.mark.parametrize("flag", ["-v", "--version"])
@@ -212,13 +212,13 @@ def test_the_version_flag_prints_the_runtimes_version(tmp_path: Path, flag: str)
 
 @pytest.mark.parametrize("argv", [[], ["-h"], ["--help"]])
 def test_no_argument_and_help_print_the_usage(tmp_path: Path, argv: list[str]) -> None:
-    done = kit.tool(tmp_path, *argv)
-    assert done.returncode == 0 and done.stdout.startswith("Usage:")
+    result = kit.tool(tmp_path, *argv)
+    assert result.returncode == 0 and result.stdout.startswith("Usage:")
 
 
 def test_the_command_line_is_echoed_first(tmp_path: Path) -> None:
-    done = kit.tool(tmp_path, "model_info", f"--model_file={kit.branched()}")
-    assert done.stdout.splitlines()[0] == f"hrt_model_exec model_info --model_file={kit.branched()}"
+    result = kit.tool(tmp_path, "model_info", f"--model_file={kit.branched()}")
+    assert result.stdout.splitlines()[0] == f"hrt_model_exec model_info --model_file={kit.branched()}"
 
 
 # --------------------------------------------------------------------------- bytes

@@ -124,8 +124,8 @@ def test_a_fault_in_a_wide_output_is_found(wide: tuple[str, Path], tmp_path: Pat
     _, folder = wide
     argv = ["run", folder / "net.bin", "--board", "emu-x5", "--input", folder / "x.bin", "--mode", "debug"]
     argv += ["--reference", folder / "net_quantized_model.onnx", *(["--fault", fault] if fault else [])]
-    done = harness(*argv, cwd=tmp_path)
-    assert done.returncode == bool(fault), (done.stdout, done.stderr)
+    result = harness(*argv, cwd=tmp_path)
+    assert result.returncode == bool(fault), (result.stdout, result.stderr)
     comparison = json.loads(next(tmp_path.rglob("run.json")).read_text())["comparison"]
     assert [origin["op"] for origin in comparison["origins"]] == ([op] if op else [])
     heat = next(layer for layer in comparison["layers"] if layer["name"] == "heat")
@@ -146,5 +146,5 @@ def test_every_family_hands_over_wide_outputs(soc: str, tmp_path: Path) -> None:
 
 def test_a_chip_that_has_no_such_outputs_refuses_them(tmp_path: Path) -> None:
     source = kit.save(tmp_path, network())
-    done = harness("emulator", "build", source, "--soc", "t40", "--output-type", "int32", cwd=tmp_path)
-    assert done.returncode == 2 and "not supported on T40 and T41" in done.stderr
+    result = harness("emulator", "build", source, "--soc", "t40", "--output-type", "int32", cwd=tmp_path)
+    assert result.returncode == 2 and "not supported on T40 and T41" in result.stderr

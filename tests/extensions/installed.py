@@ -8,13 +8,13 @@ from pathlib import Path
 
 def install(folder: Path, project: str, entries: Mapping[str, Mapping[str, str]], modules: Mapping[str, str]) -> Path:
     """Put a package into `folder`: `entries` are its entry points by group, `modules` texts by name."""
-    told = folder / f"{project.replace('-', '_')}-1.0.dist-info"
-    told.mkdir(parents=True)
-    (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n")
+    message = folder / f"{project.replace('-', '_')}-1.0.dist-info"
+    message.mkdir(parents=True)
+    (message / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n")
     lines = []
     for group, named in entries.items():
         lines += [f"[{group}]", *(f"{name} = {target}" for name, target in named.items()), ""]
-    (told / "entry_points.txt").write_text("\n".join(lines))
+    (message / "entry_points.txt").write_text("\n".join(lines))
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(text)
     return folder

@@ -34,8 +34,8 @@ def tree() -> str:
 
 
 def pip(*argv: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "pip", "-q", *argv], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-m", "pip", "-q", *argv], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ def test_a_case_runs_on_its_board_and_the_report_shows_its_finding(site: Path, t
         )
         argv = ["--board", "cam", "--input", "image.bin", "--reference", "pc.npz", "--hosts", "hosts.yaml", "--json"]
         argv += ["--policy", "policy.yaml"]
-        done = harness(site, tmp_path, "run", DATA / "blur.acme", *argv)
-    assert done.returncode == 0, done.stdout + done.stderr
+        result = harness(site, tmp_path, "run", DATA / "blur.acme", *argv)
+    assert result.returncode == 0, result.stdout + result.stderr
     run = next((tmp_path / "runs").rglob("run.json"))
     record = json.loads(run.read_text())
     assert record["board"]["platform"] == "acme" and record["verdict"]["word"] == "consistent"
@@ -91,13 +91,13 @@ def test_a_case_runs_on_its_board_and_the_report_shows_its_finding(site: Path, t
 
 
 def test_its_lint_rule_and_its_reader_are_asked(site: Path, tmp_path: Path) -> None:
-    done = harness(site, tmp_path, "lint", DATA / "build.cfg")
-    assert done.returncode == 1 and "build.cfg:3: error ACL001: clock_mhz 900 is above" in done.stdout
+    result = harness(site, tmp_path, "lint", DATA / "build.cfg")
+    assert result.returncode == 1 and "build.cfg:3: error ACL001: clock_mhz 900 is above" in result.stdout
     assert "ACL001" in harness(site, tmp_path, "lint", "--rules", "--tool", "acmec").stdout
     assert "build log of acmec" in harness(site, tmp_path, "inspect", DATA / "build.log").stdout
 
 
 def test_without_the_package_its_names_are_unknown_and_told(tmp_path: Path) -> None:
     (tmp_path / "hosts.yaml").write_text("boards:\n  cam:\n    platform: acme\n    address: h\n")
-    done = harness(ROOT, tmp_path, "boards", "list", "--hosts", "hosts.yaml")
-    assert done.returncode == 2 and "hosts.yaml:3: boards.cam.platform: unknown platform 'acme'" in done.stderr
+    result = harness(ROOT, tmp_path, "boards", "list", "--hosts", "hosts.yaml")
+    assert result.returncode == 2 and "hosts.yaml:3: boards.cam.platform: unknown platform 'acme'" in result.stderr

@@ -103,8 +103,8 @@ def test_help_reads_no_metadata(argv: list[str]) -> None:
         "try:\n    cli(sys.argv[1:], prog_name='harness')\n"
         "except SystemExit:\n    print('METADATA' if 'importlib.metadata' in sys.modules else 'NONE')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True)
-    assert "Usage: harness" in done.stdout and done.stdout.endswith("NONE\n")
+    result = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True)
+    assert "Usage: harness" in result.stdout and result.stdout.endswith("NONE\n")
 
 
 def test_reading_an_inventory_of_built_in_names_asks_no_package(tmp_path: Path) -> None:

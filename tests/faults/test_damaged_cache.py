@@ -105,8 +105,8 @@ def digits(shared_folder: Path) -> Built:
 def home(tmp_path_factory: pytest.TempPathFactory, digits: Built) -> Path:
     """Of emulated boards of our own, whose cache a first run has filled."""
     home = tmp_path_factory.mktemp("home")
-    done = run(digits, home, home)
-    assert done.returncode == 0, done.stderr
+    result = run(digits, home, home)
+    assert result.returncode == 0, result.stderr
     return home
 
 
@@ -146,8 +146,8 @@ def test_damage_between_two_runs_changes_no_verdict(
     """Damaged inputs were a false "preprocessing" with exit 1, a damaged model exit 3 until the next boot."""
     copy = cached(home, getattr(digits, what))
     harm(copy)
-    done = run(digits, home, tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = run(digits, home, tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
     run_json, page = record(tmp_path), next(tmp_path.rglob("report.html")).read_text()
     assert run_json["verdict"]["word"] == "consistent"
     (note,) = [note for note in run_json["notes"] if "damaged" in note]
@@ -160,8 +160,8 @@ def test_damage_between_two_runs_changes_no_verdict(
 def test_a_result_against_the_board_is_believed_once_its_copies_are_hashed(
     digits: Built, home: Path, tmp_path: Path
 ) -> None:
-    done = run(digits, home, tmp_path, "--fault", "halved@conv1")
-    assert done.returncode == 1, done.stdout + done.stderr
+    result = run(digits, home, tmp_path, "--fault", "halved@conv1")
+    assert result.returncode == 1, result.stdout + result.stderr
     run_json = record(tmp_path)
     assert run_json["rehashed"]["files"] >= 2 and run_json["rehashed"]["damaged"] == []
     assert run_json["timings_s"]["verifying the board's files"] > 0

@@ -57,15 +57,15 @@ def on_the_board(rig: Rig) -> dict[str, int]:
 
 def calls(rig: Rig, lease: str) -> list[str]:
     """Processes on the board that carry a lease in their command line."""
-    found = []
+    names = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             text = entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:
             continue
         if f"work={rig.root}/work" in text and f"lease={lease}" in text:
-            found.append(text[:200])
-    return found
+            names.append(text[:200])
+    return names
 
 
 # --------------------------------------------------------------------------- asleep, and awake again
@@ -99,8 +99,8 @@ def test_a_host_that_slept_while_it_pushed_pushes_no_more(rig: Rig, agent: Agent
         before = on_the_board(rig)
         assert calls(rig, "1.") == []
         os.kill(host.pid, signal.SIGCONT)
-        said, _ = host.communicate(timeout=60)
-        assert b"lease has ended" in said or b"incomplete answer" in said, said
+        output, _ = host.communicate(timeout=60)
+        assert b"lease has ended" in output or b"incomplete answer" in output, output
         assert on_the_board(rig) == before
         assert [p for p in parts(rig) if p.name.endswith(".lock")] == []
         assert Path(agent.cache.put_file(model).path).read_bytes() == model.read_bytes()
@@ -122,11 +122,11 @@ def test_a_host_that_slept_while_it_pulled_pulls_no_more(rig: Rig, agent: Agent,
         until(lambda: not agent.lease.show().held)
         agent.lease.take("next", 60)
         assert calls(rig, "1.") == []
-        came = rig.link.down_bytes
+        received = rig.link.down_bytes
         os.kill(host.pid, signal.SIGCONT)
-        said, _ = host.communicate(timeout=60)
-        assert said, "the pull did not succeed"
-        assert rig.link.down_bytes - came < 12 * MEGABYTE  # what was on the way already
+        output, _ = host.communicate(timeout=60)
+        assert output, "the pull did not succeed"
+        assert rig.link.down_bytes - received < 12 * MEGABYTE  # what was on the way already
     finally:
         host.kill()
 
@@ -201,12 +201,12 @@ def sleep_through_the_lease(digits: Built, rig: Rig, tmp_path: Path, broken: boo
             other.lease.take("other", 300)
             before = on_the_board(rig)
             os.kill(host.pid, signal.SIGCONT)
-            _, said = host.communicate(timeout=60)
+            _, errors = host.communicate(timeout=60)
             assert on_the_board(rig) == before
             assert other.lease.show().holder == "other"
     finally:
         host.kill()
-    assert host.returncode == 3 and "lease has ended" in said and "Traceback" not in said, said
+    assert host.returncode == 3 and "lease has ended" in errors and "Traceback" not in errors, errors
     assert (rig.root / "did").read_text() == "setup\n"
     (run,) = (json.loads(file.read_text()) for file in tmp_path.rglob("run.json"))
     assert (run["state"], run["verdict"]["word"], run["stopped_at"]) == ("failed", "not_measured", "running debug")
@@ -362,18 +362,18 @@ def test_the_master_of_a_killed_host_and_its_folder_are_gone_within_a_minute(rig
     record = rig.board_record()
     fields = {k: getattr(record, k) for k in ("name", "platform", "soc", "address", "port", "user", "identity")}
     fields["known_hosts"] = record.known_hosts
-    done = subprocess.run([sys.executable, "-c", script, repr(fields)], capture_output=True, text=True, check=False)
-    folder = Path(done.stdout.strip())
-    assert done.returncode == -9 and folder.name.startswith("hssh-"), done.stderr
+    result = subprocess.run([sys.executable, "-c", script, repr(fields)], capture_output=True, text=True, check=False)
+    folder = Path(result.stdout.strip())
+    assert result.returncode == -9 and folder.name.startswith("hssh-"), result.stderr
     until(lambda: not masters(rig.link.port) and not folder.exists(), 60)
 
 
 def masters(port: int) -> list[str]:
     """Command lines of OpenSSH masters to a port."""
-    found = []
+    pids = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # it ended meanwhile
             line = path.read_bytes()
             if b"\0-p\0%d\0" % port in line and b"\0-M\0" in line:
-                found.append(line.decode(errors="replace"))
-    return found
+                pids.append(line.decode(errors="replace"))
+    return pids

@@ -299,8 +299,8 @@ def test_a_file_of_exactly_512_MiB_comes_home(rig: Rig, agent: Agent, tmp_path: 
         for index in range(512):
             file.write(bytes([index % 256]) * MEGABYTE)
     agent.files.fetch(place, ["large.bin"], tmp_path / "got")
-    done = subprocess.run(["cmp", tmp_path / "got" / "large.bin", Path(place) / "large.bin"], check=False)
-    assert done.returncode == 0
+    result = subprocess.run(["cmp", tmp_path / "got" / "large.bin", Path(place) / "large.bin"], check=False)
+    assert result.returncode == 0
     assert agent.hello().arch
     put = agent.cache.put_file(tmp_path / "got" / "large.bin")
     assert put.sent_bytes == 512 * MEGABYTE

@@ -153,15 +153,15 @@ def harm(one: Round, rig: Rig, over: threading.Event) -> None:
         link.heal()
 
 
-def judge(code: int, said: str, folder: Path) -> str:
+def judge(code: int, output: str, folder: Path) -> str:
     """What is wrong with how a run ended: it is right, or says that it could not measure."""
-    if "Traceback" in said or code not in (0, 3):
-        return f"exit {code}: {said}"
+    if "Traceback" in output or code not in (0, 3):
+        return f"exit {code}: {output}"
     (file,) = folder.rglob("run.json")
     run = json.loads(file.read_text())
     word = run["verdict"]["word"]
     if (code == 0) != (word in ("consistent", "consistent_within")) or not any(folder.rglob("report.html")):
-        return f"exit {code}, verdict {word}: {said}"
+        return f"exit {code}, verdict {word}: {output}"
     return ""
 
 
@@ -176,23 +176,23 @@ def clean(code: int, rig: Rig, folder: Path) -> str:
         time.sleep(1.0)
     if code == 0 and left_behind(rig):
         return f"left {left_behind(rig)}"
-    while (done := subprocess.run(argv, capture_output=True, text=True, cwd=folder)).returncode:
+    while (result := subprocess.run(argv, capture_output=True, text=True, cwd=folder)).returncode:
         if time.monotonic() > ends_at:
-            return f"after exit {code} not cleaned: {done.stderr}"
+            return f"after exit {code} not cleaned: {result.stderr}"
         time.sleep(5.0)
-    left = [str(path) for path in (rig.root / "work").rglob("*") if path.is_file()]
-    return f"after cleaning: {left}" if left_behind(rig) or left else ""
+    remaining = [str(path) for path in (rig.root / "work").rglob("*") if path.is_file()]
+    return f"after cleaning: {remaining}" if left_behind(rig) or remaining else ""
 
 
 def working(rig: Rig) -> list[str]:
     """Processes of the board that know its work folder."""
-    found, mark = [], os.fsencode(rig.root / "work")
+    pids, mark = [], os.fsencode(rig.root / "work")
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             line = entry.read_bytes()
             if mark in line:
-                found.append(line.replace(b"\0", b" ").decode("utf-8", "replace"))
-    return found
+                pids.append(line.replace(b"\0", b" ").decode("utf-8", "replace"))
+    return pids
 
 
 def test_every_round_ends_in_time_right_or_not_at_all_and_leaves_nothing(shared_folder: Path, tmp_path: Path) -> None:
@@ -205,5 +205,5 @@ def test_every_round_ends_in_time_right_or_not_at_all_and_leaves_nothing(shared_
         played = pool.map(
             lambda one: play(one, tmp_path / "model.onnx", digits.input, tmp_path / str(one.number)), rounds()
         )
-        wrong = [said for said in played if said]
+        wrong = [problem for problem in played if problem]
     assert not wrong, "\n".join(wrong)

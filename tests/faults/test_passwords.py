@@ -51,10 +51,10 @@ def environment(folder: Path, backend: str = NO_BACKEND, **more: str) -> dict[st
     return kept | {"PYTHON_KEYRING_BACKEND": backend, "XDG_DATA_HOME": str(folder / "data")} | more
 
 
-def harness(hosts: Path, *argv: str, env: dict[str, str], told: str = "") -> subprocess.CompletedProcess[str]:
+def harness(hosts: Path, *argv: str, env: dict[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "harness", *argv, "--hosts", str(hosts)],
-        input=told,
+        input=stdin,
         capture_output=True,
         text=True,
         cwd=hosts.parent,
@@ -65,9 +65,9 @@ def harness(hosts: Path, *argv: str, env: dict[str, str], told: str = "") -> sub
 
 
 def check(hosts: Path, env: dict[str, str]) -> tuple[int, str]:
-    done = harness(hosts, "boards", "check", "pw", "--json", env=env)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout)["boards"][0]["remark"]
+    result = harness(hosts, "boards", "check", "pw", "--json", env=env)
+    assert "Traceback" not in result.stderr, result.stderr
+    return result.returncode, json.loads(result.stdout)["boards"][0]["remark"]
 
 
 def test_the_environment_opens_a_board(hosts: Path) -> None:
@@ -83,7 +83,7 @@ def test_without_the_right_password_the_error_says_where_to_give_it(hosts: Path,
 
 def test_the_keyring_opens_a_board_until_it_forgets(hosts: Path) -> None:
     env = environment(hosts.parent, BACKEND)
-    kept = harness(hosts, "boards", "password", "pw", env=env, told=f"{PASSWORD}\n")
+    kept = harness(hosts, "boards", "password", "pw", env=env, stdin=f"{PASSWORD}\n")
     assert kept.returncode == 0 and BACKEND in kept.stdout and PASSWORD not in kept.stdout + kept.stderr
     assert check(hosts, env) == (0, "")
     assert harness(hosts, "boards", "password", "pw", "--delete", env=env).stdout == "pw: password deleted\n"
@@ -94,7 +94,7 @@ def test_the_keyring_opens_a_board_until_it_forgets(hosts: Path) -> None:
 def test_a_kept_password_is_for_one_address(server: PasswordServer, tmp_path: Path) -> None:
     """Another lab's board of the same name is not shown it."""
     env = environment(tmp_path, BACKEND)
-    assert harness(inventory(server, tmp_path), "boards", "password", "pw", env=env, told=PASSWORD).returncode == 0
+    assert harness(inventory(server, tmp_path), "boards", "password", "pw", env=env, stdin=PASSWORD).returncode == 0
     assert check(inventory(server, tmp_path, address="localhost"), env)[0] == 3
     assert check(inventory(server, tmp_path), env) == (0, "")
 
@@ -110,22 +110,22 @@ def test_without_a_working_keyring_nothing_is_said_and_other_sources_serve(hosts
 
 def test_a_password_is_not_kept_where_there_is_no_keyring(server: PasswordServer, tmp_path: Path) -> None:
     hosts = inventory(server, tmp_path)
-    done = harness(hosts, "boards", "password", "pw", env=environment(tmp_path), told=PASSWORD)
-    assert done.returncode == 3 and "cannot store the password" in done.stderr and PASSWORD not in done.stderr
+    result = harness(hosts, "boards", "password", "pw", env=environment(tmp_path), stdin=PASSWORD)
+    assert result.returncode == 3 and "cannot store the password" in result.stderr and PASSWORD not in result.stderr
     (tmp_path / "keyring.py").write_text("raise ImportError\n")
     env = environment(tmp_path, PYTHONPATH=str(tmp_path))
-    done = harness(hosts, "boards", "password", "pw", env=env, told=PASSWORD)
-    assert done.returncode == 3 and "pip install keyring" in done.stderr
-    assert harness(hosts, "boards", "password", "pw", env=environment(tmp_path), told="\n").returncode == 2
-    assert harness(hosts, "boards", "password", "emu-x5", env=environment(tmp_path), told=PASSWORD).returncode == 2
+    result = harness(hosts, "boards", "password", "pw", env=env, stdin=PASSWORD)
+    assert result.returncode == 3 and "pip install keyring" in result.stderr
+    assert harness(hosts, "boards", "password", "pw", env=environment(tmp_path), stdin="\n").returncode == 2
+    assert harness(hosts, "boards", "password", "emu-x5", env=environment(tmp_path), stdin=PASSWORD).returncode == 2
 
 
 def test_an_unprotected_keyring_is_used_only_by_choice(server: PasswordServer, tmp_path: Path) -> None:
     env = environment(tmp_path)
     del env["PYTHON_KEYRING_BACKEND"]
     env |= {"XDG_CONFIG_HOME": str(tmp_path / "config"), "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere"}
-    done = harness(inventory(server, tmp_path), "boards", "password", "pw", env=env, told=PASSWORD)
-    assert done.returncode == 3 and "unencrypted" in done.stderr
+    result = harness(inventory(server, tmp_path), "boards", "password", "pw", env=env, stdin=PASSWORD)
+    assert result.returncode == 3 and "unencrypted" in result.stderr
     assert not any(MARK in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
@@ -138,31 +138,31 @@ def typed(argv: list[str], answers: list[str], cwd: Path, env: dict[str, str]) -
     if pid == 0:
         os.chdir(cwd)
         os.execve(sys.executable, [sys.executable, "-m", "harness", *argv], env)
-    said, asked = b"", 0
+    output, prompts = b"", 0
     ends_at = time.monotonic() + 100
     with suppress(OSError):  # the terminal goes with the command
         while time.monotonic() < ends_at:
             if select.select([terminal], [], [], 1.0)[0]:
-                said += os.read(terminal, 65536)
-            if said.count(b"assword") + said.count(b"Repeat for conf") > asked and asked < len(answers):
+                output += os.read(terminal, 65536)
+            if output.count(b"assword") + output.count(b"Repeat for conf") > prompts and prompts < len(answers):
                 time.sleep(0.2)  # the question stands before the echo is off
-                os.write(terminal, answers[asked].encode() + b"\n")
-                asked += 1
+                os.write(terminal, answers[prompts].encode() + b"\n")
+                prompts += 1
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode("utf-8", "replace")
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode("utf-8", "replace")
 
 
 def test_a_person_is_asked_once_and_nothing_is_shown(hosts: Path) -> None:
     argv = ["boards", "check", "pw", "--hosts", str(hosts)]
-    code, said = typed(argv, [PASSWORD], hosts.parent, environment(hosts.parent))
-    assert code == 0, said
-    assert said.count("password of") == 1 and "(board pw)" in said and PASSWORD not in said
+    code, output = typed(argv, [PASSWORD], hosts.parent, environment(hosts.parent))
+    assert code == 0, output
+    assert output.count("password of") == 1 and "(board pw)" in output and PASSWORD not in output
 
 
 def test_a_wrong_answer_ends_with_an_error(hosts: Path) -> None:
     argv = ["boards", "check", "pw", "--hosts", str(hosts)]
-    code, said = typed(argv, ["wrong"], hosts.parent, environment(hosts.parent))
-    assert code == 3 and "refused" in said
+    code, output = typed(argv, ["wrong"], hosts.parent, environment(hosts.parent))
+    assert code == 3 and "refused" in output
 
 
 # --------------------------------------------------------------------------- nowhere else
@@ -194,7 +194,7 @@ def test_the_ssh_program_gets_no_password_in_its_arguments_and_environment(
         environment(tmp_path, HARNESS_PASSWORD_PW=PASSWORD, HARNESS_PASSWORD_OTHER=PASSWORD, **spied),
         environment(tmp_path, BACKEND, **spied),
     ):
-        harness(hosts, "boards", "password", "pw", env=environment(tmp_path, BACKEND), told=PASSWORD)
+        harness(hosts, "boards", "password", "pw", env=environment(tmp_path, BACKEND), stdin=PASSWORD)
         assert check(hosts, env) == (0, "")
     seen = (tmp_path / "spied").read_bytes()
     assert b"SSH_ASKPASS=" in seen and b"BatchMode=no" in seen
@@ -235,9 +235,9 @@ def test_a_run_by_password_leaves_no_trace_of_it(
     hosts = inventory(server, tmp_path, transport)
     argv = ["run", str(digits.reference), "--board", "pw", "--input", str(digits.input), "--frames", "3"]
     argv += ["--reference", str(digits.reference), "--option", "optimizations=disable"]
-    done = harness(hosts, *argv, env=environment(tmp_path, HARNESS_PASSWORD_PW=PASSWORD))
-    assert done.returncode == 0, done.stderr
-    assert PASSWORD not in done.stdout + done.stderr
+    result = harness(hosts, *argv, env=environment(tmp_path, HARNESS_PASSWORD_PW=PASSWORD))
+    assert result.returncode == 0, result.stderr
+    assert PASSWORD not in result.stdout + result.stderr
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "run.json" for path in files) and any(path.name == "report.html" for path in files)
     assert [path for path in files if MARK in path.read_bytes()] == []

@@ -132,10 +132,10 @@ def test_a_board_that_takes_connections_and_says_nothing_is_given_up(rig: Rig, t
 def test_the_first_connect_is_tried_again_within_the_patience(rig: Rig, transport: str) -> None:
     target, rig.link.target_port = rig.link.target_port, 1
     threading.Timer(1.5, lambda: setattr(rig.link, "target_port", target)).start()
-    told: list[str] = []
-    with open_board(rig.board_record(transport), patience=Patience(20.0), tell=told.append) as (_, link):
+    messages: list[str] = []
+    with open_board(rig.board_record(transport), patience=Patience(20.0), tell=messages.append) as (_, link):
         assert link.run(["echo", "there"], timeout_s=20).out == b"there\n"
-    assert told and "retrying" in told[0]
+    assert messages and "retrying" in messages[0]
 
 
 @pytest.mark.slow

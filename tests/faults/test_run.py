@@ -85,16 +85,16 @@ def record(cwd: Path) -> dict[str, Any]:
 def left_behind(rig: Rig) -> list[str]:
     """What a run may not leave on the board: folders and state of runs, parts of pushes."""
     work = rig.root / "work"
-    left = [p for folder in ("runs", "jobs") for p in (work / folder).glob("*")]
-    return [str(p) for p in [*left, *work.rglob("*.part"), *work.rglob("*.lock")]]
+    remaining = [p for folder in ("runs", "jobs") for p in (work / folder).glob("*")]
+    return [str(p) for p in [*remaining, *work.rglob("*.part"), *work.rglob("*.lock")]]
 
 
-def when(rig: Rig, there: str, act: Callable[[], None]) -> threading.Thread:
+def when(rig: Rig, pattern: str, act: Callable[[], None]) -> threading.Thread:
     """Do something as soon as a path matching a pattern appears on the board."""
 
     def wait() -> None:
         ends_at = time.monotonic() + 60
-        while time.monotonic() < ends_at and not any(rig.root.glob(there)):
+        while time.monotonic() < ends_at and not any(rig.root.glob(pattern)):
             time.sleep(0.01)
         act()
 
@@ -104,8 +104,8 @@ def when(rig: Rig, there: str, act: Callable[[], None]) -> threading.Thread:
 
 
 def test_a_board_over_a_real_link_is_consistent_and_left_clean(digits: Built, rig: Rig, tmp_path: Path) -> None:
-    done = run(digits, rig, tmp_path)
-    assert done.returncode == MEASURED, done.stderr
+    result = run(digits, rig, tmp_path)
+    assert result.returncode == MEASURED, result.stderr
     assert record(tmp_path)["verdict"]["word"] in ("consistent", "consistent_within")
     assert left_behind(rig) == []
 
@@ -113,9 +113,9 @@ def test_a_board_over_a_real_link_is_consistent_and_left_clean(digits: Built, ri
 @pytest.mark.parametrize("moment", ["work/runs/*/release", "work/runs/*/debug", "work/jobs/*/end"])
 def test_a_link_that_is_cut_on_the_way_costs_nothing(digits: Built, rig: Rig, tmp_path: Path, moment: str) -> None:
     cutting = when(rig, moment, rig.link.cut)
-    done = run(digits, rig, tmp_path)
+    result = run(digits, rig, tmp_path)
     cutting.join()
-    assert done.returncode == MEASURED, done.stderr
+    assert result.returncode == MEASURED, result.stderr
     assert record(tmp_path)["verdict"]["word"] in ("consistent", "consistent_within")
     assert left_behind(rig) == []
 
@@ -125,19 +125,19 @@ def test_a_link_that_freezes_on_the_way_costs_time_only(digits: Built, rig: Rig,
     freezing = when(rig, "work/runs/*/debug", rig.link.frozen.set)
     healing = threading.Timer(25, rig.link.heal)
     healing.start()
-    done = run(digits, rig, tmp_path)
+    result = run(digits, rig, tmp_path)
     freezing.join()
     healing.join()
-    assert done.returncode == MEASURED, done.stderr
+    assert result.returncode == MEASURED, result.stderr
     assert record(tmp_path)["verdict"]["word"] in ("consistent", "consistent_within")
 
 
 def test_a_board_that_reboots_on_the_way_is_said(digits: Built, rig: Rig, tmp_path: Path) -> None:
     rebooting = when(rig, "work/runs/*/debug", rig.reboot)
-    done = run(digits, rig, tmp_path)
+    result = run(digits, rig, tmp_path)
     rebooting.join()
-    assert done.returncode == COULD_NOT
-    assert "reboot" in done.stderr, done.stderr
+    assert result.returncode == COULD_NOT
+    assert "reboot" in result.stderr, result.stderr
     run_record = record(tmp_path)
     assert run_record["state"] == "failed" and run_record["stopped_at"]
 
@@ -145,28 +145,28 @@ def test_a_board_that_reboots_on_the_way_is_said(digits: Built, rig: Rig, tmp_pa
 def test_a_board_that_is_off_is_said_with_its_port(digits: Built, rig: Rig, tmp_path: Path) -> None:
     hosts_port = rig.link.port
     rig.link.close()
-    done = run(digits, rig, tmp_path)
-    assert done.returncode == COULD_NOT
-    assert f"127.0.0.1:{hosts_port}: connection refused" in done.stderr and "Traceback" not in done.stderr
+    result = run(digits, rig, tmp_path)
+    assert result.returncode == COULD_NOT
+    assert f"127.0.0.1:{hosts_port}: connection refused" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_a_login_that_stalls_is_said(digits: Built, rig: Rig, tmp_path: Path) -> None:
     rig.link.freeze_after(down=10)
-    done = run(digits, rig, tmp_path)
-    assert done.returncode == COULD_NOT and "no SSH banner" in done.stderr
+    result = run(digits, rig, tmp_path)
+    assert result.returncode == COULD_NOT and "no SSH banner" in result.stderr
 
 
 def test_a_wrong_key_is_said(digits: Built, rig: Rig, tmp_path: Path) -> None:
     key = tmp_path / "wrong"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    done = run(digits, rig, tmp_path, identity=str(key))
-    assert done.returncode == COULD_NOT and "refused" in done.stderr and "identity" in done.stderr
+    result = run(digits, rig, tmp_path, identity=str(key))
+    assert result.returncode == COULD_NOT and "refused" in result.stderr and "identity" in result.stderr
 
 
 def test_an_unknown_host_key_is_said_with_what_to_type(digits: Built, rig: Rig, tmp_path: Path) -> None:
-    done = run(digits, rig, tmp_path, known_hosts=str(tmp_path / "none"))
-    assert done.returncode == COULD_NOT
-    assert "SHA256:" in done.stderr and "harness boards trust rig" in done.stderr
+    result = run(digits, rig, tmp_path, known_hosts=str(tmp_path / "none"))
+    assert result.returncode == COULD_NOT
+    assert "SHA256:" in result.stderr and "harness boards trust rig" in result.stderr
 
 
 def test_a_changed_host_key_is_said_with_both_fingerprints(digits: Built, rig: Rig, tmp_path: Path) -> None:
@@ -174,26 +174,26 @@ def test_a_changed_host_key_is_said_with_both_fingerprints(digits: Built, rig: R
         line = Path(other.known_hosts).read_text().split(" ", 1)[1]
     known = tmp_path / "changed"
     known.write_text(f"[127.0.0.1]:{rig.link.port} {line}")
-    done = run(digits, rig, tmp_path, known_hosts=str(known))
-    assert done.returncode == COULD_NOT
-    assert done.stderr.count("SHA256:") == 2 and "--replace" in done.stderr
+    result = run(digits, rig, tmp_path, known_hosts=str(known))
+    assert result.returncode == COULD_NOT
+    assert result.stderr.count("SHA256:") == 2 and "--replace" in result.stderr
 
 
 def test_a_board_without_space_is_said(digits: Built, tmp_path: Path) -> None:
     needs("sshd", "ssh-keygen")
     with small_disk(tmp_path / "board/root/work", 1), rig_of(tmp_path / "board", "openssh") as rig:
         (rig.root / "work" / "filler").write_bytes(bytes(2**20 - 80_000))
-        done = run(digits, rig, tmp_path)
-    assert done.returncode == COULD_NOT and "no space" in done.stderr, done.stderr
+        result = run(digits, rig, tmp_path)
+    assert result.returncode == COULD_NOT and "no space" in result.stderr, result.stderr
 
 
 def test_a_password_never_shows_up_anywhere(
     digits: Built, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_PASSWORD_RIG", "correct-horse-battery")
-    done = run(digits, rig, tmp_path)
-    assert done.returncode == MEASURED, done.stderr
-    assert "correct-horse" not in done.stdout + done.stderr
+    result = run(digits, rig, tmp_path)
+    assert result.returncode == MEASURED, result.stderr
+    assert "correct-horse" not in result.stdout + result.stderr
     for path in [*tmp_path.rglob("*"), *rig.root.rglob("*")]:
         if path.is_file():
             assert b"correct-horse" not in path.read_bytes(), path

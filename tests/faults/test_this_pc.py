@@ -42,9 +42,9 @@ def argv_of(digits: Built, hosts: Path, runs: Path, *more: str) -> list[str]:
 
 def report(run: Path, page: Path) -> dict[str, Any]:
     argv = [sys.executable, "-m", "harness", "report", str(run), "-o", str(page), "--json"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    result = subprocess.run(argv, capture_output=True, text=True, check=True)
+    record: dict[str, Any] = json.loads(result.stdout)
+    return record
 
 
 def test_a_disk_of_this_pc_that_fills_is_said_and_the_run_stays_readable(
@@ -54,9 +54,9 @@ def test_a_disk_of_this_pc_that_fills_is_said_and_the_run_stays_readable(
     with small_disk(tmp_path / "runs", 8) as runs:
         (runs / "filler").write_bytes(bytes(shutil.disk_usage(runs).free - 1_200_000))
         argv = argv_of(digits, hosts, runs, "--pull", "all")
-        done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, timeout=120)
-        assert done.returncode == 3 and "Traceback" not in done.stderr
-        assert "No space left on device" in done.stderr and str(runs) in done.stderr, done.stderr
+        result = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+        assert result.returncode == 3 and "Traceback" not in result.stderr
+        assert "No space left on device" in result.stderr and str(runs) in result.stderr, result.stderr
         (file,) = runs.rglob("run.json")
         run = json.loads(file.read_text())
         assert (run["state"], run["verdict"]["word"]) == ("failed", "not_measured")
@@ -72,8 +72,10 @@ def test_a_disk_of_this_pc_that_is_full_is_said_before_the_board_is_touched(
     hosts = inventory(rig)
     with small_disk(tmp_path / "runs", 1) as runs:
         (runs / "filler").write_bytes(bytes(shutil.disk_usage(runs).free))
-        done = subprocess.run(argv_of(digits, hosts, runs), capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == 3 and f"{runs}" in done.stderr and "No space left on device" in done.stderr, done.stderr
+        result = subprocess.run(argv_of(digits, hosts, runs), capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert result.returncode == 3 and f"{runs}" in result.stderr and "No space left on device" in result.stderr, (
+        result.stderr
+    )
     assert not (rig.root / "work").exists()
 
 
@@ -96,12 +98,12 @@ def test_a_killed_run_is_read_as_broken_off_and_one_at_work_is_left_alone(
         os.kill(host.pid, signal.SIGKILL)
         host.wait()
     assert json.loads(file.read_text())["state"] == "running", "nobody could write how it ended"
-    told = report(file.parent, tmp_path / "page.html")
-    assert "interrupted" in " ".join(told["problems"]) and told["headline"]["tone"] == "stop", told["headline"]
+    record = report(file.parent, tmp_path / "page.html")
+    assert "interrupted" in " ".join(record["problems"]) and record["headline"]["tone"] == "stop", record["headline"]
     page = (tmp_path / "page.html").read_text()
     assert "interrupted" in page and "running debug" in page
-    done = subprocess.run(resume, capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run(resume, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert result.returncode == 0, result.stderr
     run = json.loads(file.read_text())
     assert run["state"] == "complete" and any("interrupted" in note for note in run["notes"])
     assert left_behind(rig) == []
@@ -126,8 +128,8 @@ def test_what_an_earlier_try_left_on_the_board_is_no_result(digits: Built, rig: 
     slow.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (file,) = (tmp_path / "runs").rglob("run.json")
     resume = [sys.executable, "-m", "harness", "run", "--resume", str(file.parent), "--hosts", str(hosts)]
-    done = subprocess.run(resume, capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(resume, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
     run = json.loads(file.read_text())
     names = {row["name"] for mode in run["modes"] for row in mode["files"]}
     assert "t00000.bin" in names and "t99999.bin" not in names

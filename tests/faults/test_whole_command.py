@@ -70,19 +70,19 @@ def fake_python(tmp_path: Path, mode: str, script: str) -> dict[str, Any]:
 
 
 def said(
-    done: subprocess.CompletedProcess[str], cwd: Path, code: int, words: tuple[str, ...], *texts: str
+    result: subprocess.CompletedProcess[str], cwd: Path, code: int, words: tuple[str, ...], *texts: str
 ) -> dict[str, Any]:
     """The run's record, once exit code, verdict and message are what they should be."""
-    everything = done.stdout + done.stderr
-    assert done.returncode == code, everything
+    everything = result.stdout + result.stderr
+    assert result.returncode == code, everything
     assert "Traceback" not in everything and "\x1b" not in everything, everything
-    told = record(cwd)
-    assert told["verdict"]["word"] in words, told["verdict"]
-    assert told["verdict"]["exit_code"] == code
+    kept = record(cwd)
+    assert kept["verdict"]["word"] in words, kept["verdict"]
+    assert kept["verdict"]["exit_code"] == code
     for text in texts:
         assert text in everything, (text, everything)
     assert any(cwd.rglob("report.html"))
-    return told
+    return kept
 
 
 # --------------------------------------------------------------------------- the tool
@@ -108,10 +108,10 @@ def test_a_tool_that_fails_is_never_good(
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     argv = ["run", digits.model, "--board", board, "--input", digits.input, "--reference", digits.reference]
     argv += ["--frames", "3", "--timeout", "6", "--mode", "release,debug", "--fault", fault]
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "harness", *map(str, argv)], capture_output=True, text=True, cwd=tmp_path, timeout=120
     )
-    said(done, tmp_path, COULD_NOT, (word,), text)
+    said(result, tmp_path, COULD_NOT, (word,), text)
     work = tmp_path / "home/boards/x5/work" / board
     assert [p for folder in ("runs", "jobs") for p in (work / folder).glob("*")] == []
     assert list(work.rglob("*.part")) == []
@@ -121,10 +121,10 @@ def test_a_tool_that_forks_and_hangs_is_ended_with_all_it_started(digits: Built,
     mark = new_mark()
     script = f"(setsid sleep {mark} &); sleep {mark} & trap '' TERM; while :; do sleep {mark}; done"
     fake = fake_python(tmp_path, "debug", script)
-    done = run(digits, rig, tmp_path, "--timeout", "4", **fake)
-    told = said(done, tmp_path, COULD_NOT, ("not_measured",), "exceeded the time limit of 4 s and was stopped")
+    result = run(digits, rig, tmp_path, "--timeout", "4", **fake)
+    record = said(result, tmp_path, COULD_NOT, ("not_measured",), "exceeded the time limit of 4 s and was stopped")
     assert not alive(mark) and left_behind(rig) == []
-    by_name = {mode["mode"]: mode for mode in told["modes"]}
+    by_name = {mode["mode"]: mode for mode in record["modes"]}
     assert by_name["debug"]["timed_out"] and not by_name["release"]["failure"], "what worked is kept"
 
 
@@ -132,16 +132,16 @@ def test_a_tool_that_prints_without_end_is_ended_and_its_flood_not_pulled(
     digits: Built, rig: Rig, tmp_path: Path
 ) -> None:
     flood = "i=0; while [ $i -lt 80 ]; do head -c 1048576 /dev/zero; i=$((i+1)); done; sleep 60"
-    done = run(digits, rig, tmp_path, "--timeout", "50", **fake_python(tmp_path, "debug", flood))
-    said(done, tmp_path, COULD_NOT, ("not_measured",), "exceeded the output limit")
+    result = run(digits, rig, tmp_path, "--timeout", "50", **fake_python(tmp_path, "debug", flood))
+    said(result, tmp_path, COULD_NOT, ("not_measured",), "exceeded the output limit")
     assert left_behind(rig) == [] and not any(p.stat().st_size > 10**7 for p in tmp_path.rglob("log.txt"))
 
 
 def test_a_tool_that_prints_much_and_ends_at_once_is_not_pulled_either(digits: Built, rig: Rig, tmp_path: Path) -> None:
     flood = "head -c 80000000 /dev/zero; exit 0"
     before = rig.link.down_bytes
-    done = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", flood))
-    said(done, tmp_path, COULD_NOT, ("not_measured",), "the tool printed 80000000 bytes")
+    result = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", flood))
+    said(result, tmp_path, COULD_NOT, ("not_measured",), "the tool printed 80000000 bytes")
     assert left_behind(rig) == [] and rig.link.down_bytes - before < 10**7
 
 
@@ -150,9 +150,11 @@ def test_a_tool_that_prints_much_and_ends_at_once_is_not_pulled_either(digits: B
 
 def test_a_tool_that_fills_the_disk_is_told_and_cleaned_up(digits: Built, server: str, tmp_path: Path) -> None:
     with small_rig(tmp_path, server, 12) as rig:
-        done = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", "cat /dev/zero >zeros; exit 1"))
-        told = said(done, tmp_path, COULD_NOT, ("not_measured",), "no space on the board", "harness boards clean")
-        assert [mode["mode"] for mode in told["modes"]] == ["info", "release", "debug"] and told["modes"][2]["failure"]
+        result = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", "cat /dev/zero >zeros; exit 1"))
+        record = said(result, tmp_path, COULD_NOT, ("not_measured",), "no space on the board", "harness boards clean")
+        assert [mode["mode"] for mode in record["modes"]] == ["info", "release", "debug"] and record["modes"][2][
+            "failure"
+        ]
         assert left_behind(rig) == []
         assert shutil.disk_usage(rig.root / "work").free > 10 * 2**20
 
@@ -160,9 +162,9 @@ def test_a_tool_that_fills_the_disk_is_told_and_cleaned_up(digits: Built, server
 def test_a_disk_that_is_full_before_is_said_before_anything_is_sent(digits: Built, server: str, tmp_path: Path) -> None:
     with small_rig(tmp_path, server, 1) as rig:
         (rig.root / "work" / "filler").write_bytes(bytes(2**20 - 80_000))
-        done = run(digits, rig, tmp_path)
-        told = said(done, tmp_path, COULD_NOT, ("not_measured",), "no space", "harness boards clean")
-        assert told["stopped_at"] in ("connecting", "pushing the model") and told["pushed"] == []
+        result = run(digits, rig, tmp_path)
+        record = said(result, tmp_path, COULD_NOT, ("not_measured",), "no space", "harness boards clean")
+        assert record["stopped_at"] in ("connecting", "pushing the model") and record["pushed"] == []
         assert left_behind(rig) == []
 
 
@@ -182,9 +184,9 @@ def test_a_disk_that_fills_while_the_model_is_pushed_is_said(digits: Built, serv
 
         filling = threading.Thread(target=fill)
         filling.start()
-        done = run(Built(digits.onnx, large, large, digits.input, digits.folder), rig, tmp_path)
+        result = run(Built(digits.onnx, large, large, digits.input, digits.folder), rig, tmp_path)
         filling.join()
-        said(done, tmp_path, COULD_NOT, ("not_measured",), "full")
+        said(result, tmp_path, COULD_NOT, ("not_measured",), "full")
         assert left_behind(rig) == [] and not list((rig.root / "work/cache").glob("*.onnx"))
 
 
@@ -192,9 +194,11 @@ def test_a_read_only_work_folder_is_said(digits: Built, server: str, tmp_path: P
     with small_rig(tmp_path, server, 8) as rig:
         work = rig.root / "work"
         subprocess.run(["mount", "-o", "remount,ro", str(work)], check=True)
-        done = run(digits, rig, tmp_path)
-        told = said(done, tmp_path, COULD_NOT, ("not_measured",), "cannot use the work folder", "Read-only", "work:")
-        assert told["stopped_at"] == "connecting"
+        result = run(digits, rig, tmp_path)
+        record = said(
+            result, tmp_path, COULD_NOT, ("not_measured",), "cannot use the work folder", "Read-only", "work:"
+        )
+        assert record["stopped_at"] == "connecting"
 
 
 # --------------------------------------------------------------------------- dumps that move
@@ -206,8 +210,8 @@ def test_a_dump_that_grows_while_it_is_read_is_refused(digits: Built, rig: Rig, 
     """By a process that the board cannot know to belong to the run."""
     grow = "for i in $(seq 400); do for f in t*.bin; do [ ! -f $f ] || echo more >>$f; done; sleep 0.02; done"
     stray = f"(unset HARNESS_RUN; exec setsid sh -c '{grow}') >/dev/null 2>&1 </dev/null &"
-    done = run(digits, rig, tmp_path, "--pull", "all", **fake_python(tmp_path, "debug", stray))
-    said(done, tmp_path, COULD_NOT, ("not_measured",), "check whether a tool is still running on the board")
+    result = run(digits, rig, tmp_path, "--pull", "all", **fake_python(tmp_path, "debug", stray))
+    said(result, tmp_path, COULD_NOT, ("not_measured",), "check whether a tool is still running on the board")
     assert left_behind(rig) == []
 
 
@@ -216,8 +220,8 @@ def test_a_dump_that_is_deleted_or_cut_short_is_never_passed_over(
     digits: Built, rig: Rig, tmp_path: Path, harm: str
 ) -> None:
     harming = f'real "$@"; code=$?; {harm}; exit $code'
-    done = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", harming))
-    said(done, tmp_path, COULD_NOT, ("incomplete", "not_measured"))
+    result = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", harming))
+    said(result, tmp_path, COULD_NOT, ("incomplete", "not_measured"))
     assert left_behind(rig) == []
 
 
@@ -227,8 +231,8 @@ def test_a_dump_that_is_deleted_or_cut_short_is_never_passed_over(
 def test_a_clock_that_is_years_off_changes_nothing(digits: Built, server: str, tmp_path: Path) -> None:
     fakes = with_fake(tmp_path, "date", "echo 946684800")
     with rig_of(tmp_path / "board", server, fakes) as rig:
-        told = said(run(digits, rig, tmp_path), tmp_path, MEASURED, GOOD)
-        assert told["board"]["facts"]["clock_offset_s"] < -20 * 365 * 86400
+        record = said(run(digits, rig, tmp_path), tmp_path, MEASURED, GOOD)
+        assert record["board"]["facts"]["clock_offset_s"] < -20 * 365 * 86400
         assert left_behind(rig) == []
 
 
@@ -248,8 +252,8 @@ def test_an_agent_of_another_version_lies_beside_and_is_not_asked(digits: Built,
     old = rig.root / "work/agent/agent-00000000000000000000000000000000.sh"
     old.parent.mkdir(parents=True)
     old.write_text('echo "agent=0"; echo "error=usage"; echo "end=1"; exit 1\n')
-    told = said(run(digits, rig, tmp_path), tmp_path, MEASURED, GOOD)
-    assert told["board"]["facts"]["agent"] == "1" and old.exists()
+    record = said(run(digits, rig, tmp_path), tmp_path, MEASURED, GOOD)
+    assert record["board"]["facts"]["agent"] == "1" and old.exists()
     assert left_behind(rig) == []
 
 
@@ -267,24 +271,24 @@ def test_a_board_that_does_not_answer_at_all_is_said(digits: Built, tmp_path: Pa
                 sock.setblocking(False)
                 sock.connect_ex(("127.0.0.1", port))
             time.sleep(0.2)
-            done = run(digits, rig, tmp_path, port=port)
-        told = said(done, tmp_path, COULD_NOT, ("not_measured",), f"127.0.0.1:{port}", "no answer within 4 s")
-        assert told["stopped_at"] in ("starting", "connecting") and not (rig.root / "work").exists()
+            result = run(digits, rig, tmp_path, port=port)
+        record = said(result, tmp_path, COULD_NOT, ("not_measured",), f"127.0.0.1:{port}", "no answer within 4 s")
+        assert record["stopped_at"] in ("starting", "connecting") and not (rig.root / "work").exists()
 
 
 def test_a_link_cut_while_the_model_is_pushed_costs_nothing(digits: Built, rig: Rig, tmp_path: Path) -> None:
     rig.link.cut_after(up=60_000)
-    told = said(run(digits, rig, tmp_path), tmp_path, MEASURED, GOOD)
-    assert told["pushed"] and left_behind(rig) == []
+    record = said(run(digits, rig, tmp_path), tmp_path, MEASURED, GOOD)
+    assert record["pushed"] and left_behind(rig) == []
 
 
 def test_a_link_cut_while_a_run_is_started_starts_it_once(digits: Built, rig: Rig, tmp_path: Path) -> None:
     counting = when(rig, "work/jobs/*/started", rig.link.cut)
     fake = fake_python(tmp_path, "debug", f"echo run >>{tmp_path}/count")
-    told = said(run(digits, rig, tmp_path, **fake), tmp_path, MEASURED, GOOD)
+    record = said(run(digits, rig, tmp_path, **fake), tmp_path, MEASURED, GOOD)
     counting.join()
     assert (tmp_path / "count").read_text() == "run\n"
-    assert [mode["mode"] for mode in told["modes"]].count("debug") == 1 and left_behind(rig) == []
+    assert [mode["mode"] for mode in record["modes"]].count("debug") == 1 and left_behind(rig) == []
 
 
 def test_an_ssh_server_that_is_killed_and_comes_back_is_said_or_survived(
@@ -292,10 +296,10 @@ def test_an_ssh_server_that_is_killed_and_comes_back_is_said_or_survived(
 ) -> None:
     """Here everything that was started through the server ends with it: the run is lost, and so it is told."""
     restarting = when(rig, "work/runs/*/debug", rig.restart)
-    done = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", "sleep 5"))
+    result = run(digits, rig, tmp_path, **fake_python(tmp_path, "debug", "sleep 5"))
     restarting.join()
-    told = said(done, tmp_path, COULD_NOT, ("not_measured",), "supervisor was killed")
-    assert told["stopped_at"] == "running debug" and [m["mode"] for m in told["modes"]] == ["info", "release"]
+    record = said(result, tmp_path, COULD_NOT, ("not_measured",), "supervisor was killed")
+    assert record["stopped_at"] == "running debug" and [m["mode"] for m in record["modes"]] == ["info", "release"]
     assert left_behind(rig) == []
 
 
@@ -308,10 +312,10 @@ def test_a_link_that_stays_away_leaves_a_run_that_goes_on_later(digits: Built, r
 
     cutting = when(rig, "work/runs/*/debug", away)
     fake = fake_python(tmp_path, "debug", f"echo run >>{tmp_path}/count; sleep 2")
-    done = run(digits, rig, tmp_path, **fake)
+    result = run(digits, rig, tmp_path, **fake)
     cutting.join()
-    told = said(done, tmp_path, COULD_NOT, ("not_measured",), "127.0.0.1")
-    assert told["state"] == "failed" and told["stopped_at"] == "running debug"
+    record = said(result, tmp_path, COULD_NOT, ("not_measured",), "127.0.0.1")
+    assert record["state"] == "failed" and record["stopped_at"] == "running debug"
     rig.link.target_port = rig.away_port  # type: ignore[attr-defined]
     (folder,) = (path.parent for path in tmp_path.rglob("run.json"))
     argv = ["run", "--resume", str(folder), "--hosts", str(rig.folder / "hosts.yaml"), "--json"]
@@ -358,8 +362,8 @@ def test_ctrl_c_leaves_the_board_clean(digits: Built, rig: Rig, tmp_path: Path, 
     assert "harness run --resume" in said_last and "Traceback" not in said_last
     assert not alive(mark) and left_behind(rig) == []
     assert (rig.root / "did").read_text() == "teardown\n"
-    told = record(tmp_path)
-    assert (told["state"], told["stopped_at"]) == ("interrupted", "running debug")
+    kept = record(tmp_path)
+    assert (kept["state"], kept["stopped_at"]) == ("interrupted", "running debug")
 
 
 @pytest.mark.parametrize("silent", [False, True])

@@ -43,21 +43,21 @@ def test_a_file_that_cannot_be_read_is_an_oserror(tmp_path: Path) -> None:
 def newer_names(text: str) -> list[str]:
     """What a source takes from a Python newer than 3.10, with its line."""
     tree = ast.parse(text, feature_version=(3, 10))
-    found = []
+    too_new = []
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.ImportFrom) and node.module:
             names = {alias.name for alias in node.names} & NEWER.get(node.module, set())
-            found += [f"{line}: {node.module}.{name}" for name in sorted(names)]
-            found += [f"{line}: {node.module}"] if node.module in NEWER_MODULES else []
+            too_new += [f"{line}: {node.module}.{name}" for name in sorted(names)]
+            too_new += [f"{line}: {node.module}"] if node.module in NEWER_MODULES else []
         elif isinstance(node, ast.Import):
-            found += [f"{line}: {alias.name}" for alias in node.names if alias.name in NEWER_MODULES]
+            too_new += [f"{line}: {alias.name}" for alias in node.names if alias.name in NEWER_MODULES]
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             newer = node.attr in NEWER.get(node.value.id, set()) | NEWER_METHODS
-            found += [f"{line}: {node.value.id}.{node.attr}"] if newer else []
+            too_new += [f"{line}: {node.value.id}.{node.attr}"] if newer else []
         elif isinstance(node, ast.Name) and node.id in NEWER_BUILTINS:
-            found.append(f"{line}: {node.id}")
-    return found
+            too_new.append(f"{line}: {node.id}")
+    return too_new
 
 
 def test_the_check_finds_what_it_is_for() -> None:
@@ -68,5 +68,5 @@ def test_the_check_finds_what_it_is_for() -> None:
 @pytest.mark.parametrize("folder", ["harness", "agents", "scripts", "benchmarks", "examples", "tests"])
 def test_no_source_needs_a_python_newer_than_3_10(folder: str) -> None:
     sources = sorted((ROOT / folder).rglob("*.py"))
-    found = [f"{path.relative_to(ROOT)}:{name}" for path in sources for name in newer_names(path.read_text())]
-    assert found == []
+    newer = [f"{path.relative_to(ROOT)}:{name}" for path in sources for name in newer_names(path.read_text())]
+    assert newer == []

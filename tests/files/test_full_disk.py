@@ -47,15 +47,15 @@ def commands(folder: Path) -> dict[str, list[str | Path]]:
 def test_commands_name_the_disk_and_leave_nothing_cut_short(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", 1) as disk:
         for name, argv in commands(tmp_path).items():
-            done = harness(*argv, disk / name, cwd=tmp_path)
-            assert done.returncode == 3 and "Traceback" not in done.stderr, done.stderr
-            told = re.search(
-                r"^error: (\S+): No space left on device: the disk mounted at (\S+) has (\d+) ", done.stderr
+            result = harness(*argv, disk / name, cwd=tmp_path)
+            assert result.returncode == 3 and "Traceback" not in result.stderr, result.stderr
+            match = re.search(
+                r"^error: (\S+): No space left on device: the disk mounted at (\S+) has (\d+) ", result.stderr
             )
-            assert told is not None, done.stderr
-            assert told[1].startswith(str(disk / name).removesuffix(".bin")) and told[2] == str(disk), done.stderr
-            left = [path for path in disk.rglob("*") if path.is_file() and path.name != "manifest.json"]
-            assert left == [], name
+            assert match is not None, result.stderr
+            assert match[1].startswith(str(disk / name).removesuffix(".bin")) and match[2] == str(disk), result.stderr
+            remaining = [path for path in disk.rglob("*") if path.is_file() and path.name != "manifest.json"]
+            assert remaining == [], name
             shutil.rmtree(disk / name, ignore_errors=True)
 
 
@@ -76,6 +76,6 @@ def test_a_report_on_a_full_disk_is_no_wrong_path(tmp_path: Path) -> None:
     store.save_run(folder, runs.diverging_run(18, origin=9))
     with small_disk(tmp_path / "small", 1) as disk:
         (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 20_000))
-        done = harness("report", folder, "-o", disk / "page.html", cwd=tmp_path)
-        assert done.returncode == 3 and f"{disk / 'page.html'}: No space left on device: the disk" in done.stderr
+        result = harness("report", folder, "-o", disk / "page.html", cwd=tmp_path)
+        assert result.returncode == 3 and f"{disk / 'page.html'}: No space left on device: the disk" in result.stderr
         assert [path.name for path in disk.iterdir()] == ["filler"]

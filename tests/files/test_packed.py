@@ -86,9 +86,9 @@ def test_every_place_that_takes_a_file_says_what_unpacks_it(
     ):
         if argv[0] == "compare" and argv[1] == tmp_path:
             np.save(tmp_path / "layer.npy", np.zeros(3))
-        done = harness(*argv)
-        assert done.exit_code == 2, (argv, done.output)
-        assert what in done.stderr and f"{unpack}{path}" in done.stderr, (argv, done.stderr)
+        result = harness(*argv)
+        assert result.exit_code == 2, (argv, result.output)
+        assert what in result.stderr and f"{unpack}{path}" in result.stderr, (argv, result.stderr)
 
 
 @pytest.mark.parametrize(("name", "pack", "what", "unpack"), KINDS[:4], ids=[kind[0] for kind in KINDS[:4]])
@@ -109,9 +109,11 @@ def test_the_command_that_is_named_unpacks(
 def test_a_folder_of_packed_dumps_says_so(tmp_path: Path) -> None:
     gz(tmp_path / "layer1.bin.gz")
     gz(tmp_path / "layer2.bin.gz")
-    done = harness("compare", tmp_path, tmp_path)
-    assert done.exit_code == 2
-    assert "layer1.bin.gz and 1 more: expected a dump, got a gzip file" in done.stderr and "gunzip -k" in done.stderr
+    result = harness("compare", tmp_path, tmp_path)
+    assert result.exit_code == 2
+    assert (
+        "layer1.bin.gz and 1 more: expected a dump, got a gzip file" in result.stderr and "gunzip -k" in result.stderr
+    )
 
 
 def test_arrays_in_an_npz_and_plain_files_are_not_packed(tmp_path: Path) -> None:

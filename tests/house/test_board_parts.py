@@ -27,15 +27,15 @@ WHOLE_CASE = {
 
 def takers(path: Path, noun: str = "Board") -> set[str]:
     """Functions that take, give or keep a whole noun."""
-    found = set()
+    takers = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
             notes = [one.annotation for one in (*node.args.args, *node.args.kwonlyargs)] + [node.returns]
             if any(names(note, noun) for note in notes):
-                found.add(node.name)
+                takers.add(node.name)
         if isinstance(node, ast.ClassDef):
-            found |= {node.name for one in node.body if isinstance(one, ast.AnnAssign) and names(one.annotation, noun)}
-    return found
+            takers |= {node.name for one in node.body if isinstance(one, ast.AnnAssign) and names(one.annotation, noun)}
+    return takers
 
 
 def names(note: ast.expr | None, noun: str) -> bool:
@@ -48,15 +48,15 @@ def files(room: str) -> list[Path]:
 
 
 def test_below_the_inventory_nobody_takes_a_whole_board() -> None:
-    found = {str(path.relative_to(PACKAGE)): takers(path) for room in LOWER for path in files(room)}
-    assert {name: who for name, who in found.items() if who} == {}
+    result = {str(path.relative_to(PACKAGE)): takers(path) for room in LOWER for path in files(room)}
+    assert {name: who for name, who in result.items() if who} == {}
 
 
 def test_a_session_hands_out_parts() -> None:
-    found = {str(path.relative_to(PACKAGE)): takers(path) for path in files("session")}
-    assert {name: who for name, who in found.items() if who} == WHOLE
+    result = {str(path.relative_to(PACKAGE)): takers(path) for path in files("session")}
+    assert {name: who for name, who in result.items() if who} == WHOLE
 
 
 def test_a_session_hands_out_parts_of_a_case() -> None:
-    found = {str(path.relative_to(PACKAGE)): takers(path, "Case") for path in files("session")}
-    assert {name: who for name, who in found.items() if who} == WHOLE_CASE
+    result = {str(path.relative_to(PACKAGE)): takers(path, "Case") for path in files("session")}
+    assert {name: who for name, who in result.items() if who} == WHOLE_CASE

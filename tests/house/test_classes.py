@@ -40,6 +40,6 @@ def test_a_class_has_few_public_methods() -> None:
 
 def test_what_was_split_stays_split() -> None:
     for room, names in SPLIT.items():
-        found = {name: len(own) for (path, name), own in METHODS.items() if path.parts[0] == room}
-        assert names <= found.keys()
-        assert {name: found[name] for name in names if found[name] > MOST} == {}
+        result = {name: len(own) for (path, name), own in METHODS.items() if path.parts[0] == room}
+        assert names <= result.keys()
+        assert {name: result[name] for name in names if result[name] > MOST} == {}

@@ -35,8 +35,8 @@ def leaves(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 def lines_of(text: str) -> list[str]:
     """Every `harness ...` line of the code blocks, with `\\` joined and a prompt `$ ` taken off."""
     blocks = [block.replace("\\\n", " ") for block in FENCE.findall(text)]
-    told = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    return [line for line in told if line.startswith("harness ")]
+    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("harness ")]
 
 
 def arguments_of(line: str) -> list[str]:
@@ -53,10 +53,10 @@ def parse(arguments: list[str]) -> None:
     while isinstance(command, click.Group):
         if not arguments:
             raise click.UsageError("a command is missing", context)
-        found = command.get_command(context, arguments[0])
-        if found is None:
+        sub_command = command.get_command(context, arguments[0])
+        if sub_command is None:
             raise click.UsageError(f"no command {arguments[0]!r} in {context.command_path}", context)
-        command, arguments = found, arguments[1:]
+        command, arguments = sub_command, arguments[1:]
         context = click.Context(command, info_name=command.name, parent=context)
     try:
         command.parse_args(context, list(arguments))
@@ -84,8 +84,8 @@ def test_a_command_that_is_written_down_parses(page: str, line: str) -> None:
 def examples(command: click.Command) -> list[str]:
     """The `harness ...` lines of a command's own help; what stands two blanks after one explains it."""
     text = f"{command.help or ''}\n{command.epilog or ''}"
-    told = [line.strip() for line in text.splitlines() if line.strip().startswith("harness ")]
-    return [re.split(r"\s{2,}", line)[0] for line in told]
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith("harness ")]
+    return [re.split(r"\s{2,}", line)[0] for line in lines]
 
 
 def found_at(path: tuple[str, ...]) -> click.Command:

@@ -85,9 +85,9 @@ def test_top1_of_the_digits_is_the_same_on_board_and_pc_for_the_whole_test_set()
 
 def tool_top1(folder: Path, image: np.ndarray[Any, Any]) -> int:
     (folder / "frame.bin").write_bytes(image.tobytes())
-    done = kit.tool(folder, "infer", f"--model_file={example('digits') / 'digits.bin'}", "--input_file=frame.bin",
+    result = kit.tool(folder, "infer", f"--model_file={example('digits') / 'digits.bin'}", "--input_file=frame.bin",
                     "--enable_dump=true")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     return int(np.fromfile(folder / "model_infer_output_0_softmax_out.bin", np.float32).argmax())
 
 
@@ -128,16 +128,16 @@ def test_every_layer_of_an_example_is_equal_on_board_and_pc(
 
     folder = example(name)
     model = folder / f"{name}.bin"
-    done = kit.tool(tmp_path, "infer", f"--model_file={model}", f"--input_file={folder / frame}",
+    result = kit.tool(tmp_path, "infer", f"--model_file={model}", f"--input_file={folder / frame}",
                     "--enable_dump=true", "--dump_intermediate=1")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     data = (folder / frame).read_bytes()
     side = {"photo_224.nv12": 224, "photo_320.nv12": 320}.get(frame)
     value = reference_feed(data, side, side) if side else np.frombuffer(data, np.float32).reshape(1, 120, 17, 3)
     expected = reference_values(kit_quantized(model), {entering: value})
-    found = dumped(tmp_path, model)
-    assert set(found) == set(expected) - {entering}
-    wrong = [tensor for tensor in found if not np.array_equal(found[tensor], expected[tensor])]
+    layers = dumped(tmp_path, model)
+    assert set(layers) == set(expected) - {entering}
+    wrong = [tensor for tensor in layers if not np.array_equal(layers[tensor], expected[tensor])]
     assert wrong == []
 
 
@@ -175,5 +175,5 @@ def test_the_script_names_an_unknown_example(tmp_path: Path) -> None:
     import subprocess
 
     argv = [sys.executable, str(SCRIPTS / "build_examples.py"), str(tmp_path), "resnet"]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode != 0 and "no example resnet" in done.stderr
+    result = subprocess.run(argv, capture_output=True, text=True)
+    assert result.returncode != 0 and "no example resnet" in result.stderr

@@ -30,8 +30,8 @@ def old_python(folder: Path, version: str) -> Path:
 def answer(python: Path | str, folder: Path, os_release: str, system: str = "Linux") -> tuple[int, str]:
     (folder / "os-release").write_text(os_release)
     argv = ["sh", str(SCRIPTS / "python_version.sh"), str(python), str(folder / "os-release"), system]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return result.returncode, result.stderr
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.13", "3.14", "3.20"])
@@ -60,18 +60,18 @@ def test_make_answers_an_old_python_before_it_installs_anything(tmp_path: Path) 
     (tmp_path / "scripts").symlink_to(SCRIPTS)
     argv = ["make", "demo", f"PYTHON={old_python(tmp_path, '3.8')}"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "is 3.8. Type:" in done.stderr
+    result = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and "is 3.8. Type:" in result.stderr
     assert not (tmp_path / ".venv").exists()
 
 
 def test_a_missing_shellcheck_is_said_and_fails_in_ci_only(tmp_path: Path) -> None:
     environment = {"PATH": str(tmp_path)}
     argv = ["/bin/sh", str(SCRIPTS / "shellcheck.sh"), "x.sh"]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "LEFT OUT: shellcheck is missing" in done.stderr
-    done = subprocess.run(argv, env=environment | {"CI": "true"}, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "shellcheck is missing" in done.stderr
+    result = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0 and "LEFT OUT: shellcheck is missing" in result.stderr
+    result = subprocess.run(argv, env=environment | {"CI": "true"}, capture_output=True, text=True, check=False)
+    assert result.returncode == 1 and "shellcheck is missing" in result.stderr
 
 
 DEB822 = """Types: deb
@@ -127,7 +127,7 @@ def test_every_supported_python_is_named_the_same_everywhere() -> None:
 def test_fresh_machines_are_left_out_by_name_where_a_program_is_missing(tmp_path: Path) -> None:
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     script = [sys.executable, str(SCRIPTS / "fresh_machine.py")]
-    done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "LEFT OUT: fresh machines: " in done.stderr and "is missing" in done.stderr
-    done = subprocess.run(script, env=environment | {"CI": "true"}, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "FAILED: fresh machines: " in done.stderr
+    result = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0 and "LEFT OUT: fresh machines: " in result.stderr and "is missing" in result.stderr
+    result = subprocess.run(script, env=environment | {"CI": "true"}, capture_output=True, text=True, check=False)
+    assert result.returncode == 1 and "FAILED: fresh machines: " in result.stderr

@@ -66,19 +66,19 @@ def inner(folder: Path, *words: str, **environment: str) -> subprocess.Completed
 def test_one_worker_at_a_time_has_the_machine(tmp_path: Path, scheduler: str) -> None:
     for name in ("test_one.py", "test_other.py"):
         (tmp_path / name).write_text(ONE_MACHINE.format(folder=str(tmp_path)))
-    done = inner(tmp_path, "-n", "3", "--dist", scheduler)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 passed" in done.stdout
+    result = inner(tmp_path, "-n", "3", "--dist", scheduler)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "8 passed" in result.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["load", "loadfile", "loadgroup"])
 def test_a_test_that_kills_its_worker_runs_once(tmp_path: Path, scheduler: str) -> None:
     (tmp_path / "test_it.py").write_text(KILLER.format(folder=str(tmp_path)))
-    done = inner(tmp_path, "-n", "2", "--dist", scheduler, "--max-worker-restart", "4")
-    assert done.returncode == 1, done.stdout + done.stderr
+    result = inner(tmp_path, "-n", "2", "--dist", scheduler, "--max-worker-restart", "4")
+    assert result.returncode == 1, result.stdout + result.stderr
     assert (tmp_path / "runs").read_text() == "x"
-    assert "1 passed" in done.stdout and "crashed" in done.stdout
+    assert "1 passed" in result.stdout and "crashed" in result.stdout
 
 
 SKIPS = """
@@ -94,9 +94,9 @@ def test_server():
 
 def test_what_is_left_out_is_said_with_its_number(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(SKIPS)
-    done = inner(tmp_path)
-    assert done.returncode == 0
-    assert "LEFT OUT on this machine" in done.stdout and "1 test: needs sshd" in done.stdout
+    result = inner(tmp_path)
+    assert result.returncode == 0
+    assert "LEFT OUT on this machine" in result.stdout and "1 test: needs sshd" in result.stdout
 
 
 LACKS = """
@@ -118,26 +118,26 @@ def test_file():
 @pytest.mark.slow
 def test_a_program_that_no_test_asked_for_is_left_out_by_name_too(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(LACKS)
-    done = inner(tmp_path)
-    assert done.returncode == 1 and "1 failed, 2 skipped" in done.stdout
-    assert "1 test: needs program-that-is-not-here" in done.stdout and "1 test: needs ssh " in done.stdout
+    result = inner(tmp_path)
+    assert result.returncode == 1 and "1 failed, 2 skipped" in result.stdout
+    assert "1 test: needs program-that-is-not-here" in result.stdout and "1 test: needs ssh " in result.stdout
     assert "3 failed" in inner(tmp_path, CI="true").stdout
 
 
 @pytest.mark.slow
 def test_in_ci_a_missing_program_fails_and_an_excuse_does_not(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(SKIPS)
-    done = inner(tmp_path, CI="true")
-    assert done.returncode == 1
-    assert "skipped in CI: needs sshd" in done.stdout and "1 failed, 1 skipped" in done.stdout
+    result = inner(tmp_path, CI="true")
+    assert result.returncode == 1
+    assert "skipped in CI: needs sshd" in result.stdout and "1 failed, 1 skipped" in result.stdout
 
 
 @pytest.mark.slow
 def test_in_ci_a_module_that_skips_itself_fails(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("import pytest\npytest.importorskip('no_such_module')\n")
     assert inner(tmp_path).returncode == 5, "nothing ran, nothing failed"
-    done = inner(tmp_path, CI="true")
-    assert done.returncode == 2 and "skipped in CI" in done.stdout, done.stdout
+    result = inner(tmp_path, CI="true")
+    assert result.returncode == 2 and "skipped in CI" in result.stdout, result.stdout
 
 
 def test_every_excuse_has_a_skip_that_uses_it() -> None:

@@ -82,10 +82,10 @@ def test_imports_only_point_down(path: Path) -> None:
 
 
 def test_no_circle_of_imports() -> None:
-    left = {name: set(others) for name, others in IMPORTS.items()}
-    while leaves := {name for name, others in left.items() if not others & left.keys()}:
-        left = {name: others for name, others in left.items() if name not in leaves}
-    circles = {name: sorted(others & left.keys()) for name, others in left.items()}
+    remaining = {name: set(others) for name, others in IMPORTS.items()}
+    while leaves := {name for name, others in remaining.items() if not others & remaining.keys()}:
+        remaining = {name: others for name, others in remaining.items() if name not in leaves}
+    circles = {name: sorted(others & remaining.keys()) for name, others in remaining.items()}
     assert circles == {}
 
 
@@ -194,7 +194,7 @@ def test_a_vendor_is_named_in_its_own_files_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "found"),
+    ("code", "result"),
     [
         ("def horizon_estimates(x): ...", True),
         ("if dump.unit == 'NNA': ...", True),
@@ -211,9 +211,9 @@ def test_a_vendor_is_named_in_its_own_files_only() -> None:
         ("path = 'thbx/venusian'", False),
     ],
 )
-def test_what_counts_as_naming_a_vendor(code: str, found: bool) -> None:
+def test_what_counts_as_naming_a_vendor(code: str, result: bool) -> None:
     words = words_of_code(code)
-    assert any(VENDOR_WORDS.search(text) or (is_literal and text == "BPU") for _, text, is_literal in words) is found
+    assert any(VENDOR_WORDS.search(text) or (is_literal and text == "BPU") for _, text, is_literal in words) is result
 
 
 def words_of_code(source: str) -> Iterator[tuple[int, str, bool]]:

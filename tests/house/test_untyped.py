@@ -35,12 +35,12 @@ READERS = {
 
 
 def test_dicts_of_anything_read_files_of_others_and_are_few() -> None:
-    found = Counter(
+    counted = Counter(
         {
             path.relative_to(PACKAGE).as_posix(): len(UNTYPED.findall(path.read_text(encoding="utf-8")))
             for path in PACKAGE.rglob("*.py")
         }
     )
-    places = +found
+    places = +counted
     assert set(places) <= set(READERS), sorted(set(places) - set(READERS))
     assert places.total() <= MOST, places

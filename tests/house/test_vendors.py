@@ -49,5 +49,5 @@ def test_a_config_goes_to_the_vendor_that_recognises_it() -> None:
 
 def test_reading_an_inventory_loads_no_platform() -> None:
     code = "import sys; from harness.platforms import socs; print([m for m in sys.modules if m.endswith('.options')])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -63,14 +63,14 @@ def test_resizing_to_the_same_size_changes_nothing_and_a_ramp_stays_a_ramp() -> 
 
 def test_a_picture_becomes_a_named_nhwc_file_with_md5_of_both_ends(tmp_path: Path) -> None:
     pixels = picture(tmp_path / "my.photo.png")
-    done = convert(tmp_path / "my.photo.png", "--json")
-    assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
+    result = convert(tmp_path / "my.photo.png", "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
     made = tmp_path / "my_photo_1_20_30_3.bin"
-    assert Path(told["output"]) == Path(made.name) and made.read_bytes() == pixels.tobytes()
-    assert told["output_md5"] == told["pixels_md5"] == hashlib.md5(pixels.tobytes()).hexdigest()
-    assert told["source_md5"] == hashlib.md5((tmp_path / "my.photo.png").read_bytes()).hexdigest()
-    assert told["shape"] == [1, 20, 30, 3]
+    assert Path(answer["output"]) == Path(made.name) and made.read_bytes() == pixels.tobytes()
+    assert answer["output_md5"] == answer["pixels_md5"] == hashlib.md5(pixels.tobytes()).hexdigest()
+    assert answer["source_md5"] == hashlib.md5((tmp_path / "my.photo.png").read_bytes()).hexdigest()
+    assert answer["shape"] == [1, 20, 30, 3]
 
 
 def test_a_pc_dump_gets_its_fourth_channel_and_a_name_that_says_so(tmp_path: Path) -> None:
@@ -108,17 +108,17 @@ def test_nv12_of_one_colour_comes_back_as_that_colour() -> None:
     assert (low == 16).all()
 
 
-@pytest.mark.parametrize(("step", "pitch"), [(1, 30), (16, 32), (64, 64)])
-def test_nv12_rows_are_padded_to_the_stride_of_the_board(tmp_path: Path, step: int, pitch: int) -> None:
+@pytest.mark.parametrize(("step", "stride"), [(1, 30), (16, 32), (64, 64)])
+def test_nv12_rows_are_padded_to_the_stride_of_the_board(tmp_path: Path, step: int, stride: int) -> None:
     picture(tmp_path / "p.png", 30, 20)
     target = tmp_path / "p.nv12"
     assert convert(tmp_path / "p.png", "--to", "nv12", "--align", step, "-o", target).exit_code == 0
-    assert target.stat().st_size == pitch * 20 * 3 // 2
+    assert target.stat().st_size == stride * 20 * 3 // 2
     plain = tmp_path / "plain.nv12"
     assert convert(tmp_path / "p.png", "--to", "nv12", "-o", plain).exit_code == 0
     again = tmp_path / "again.nv12"
-    done = convert(plain, "--to", "nv12", "--shape", "1,20,30,3", "--align", step, "-o", again)
-    assert done.exit_code == 0 and again.read_bytes() == target.read_bytes()
+    result = convert(plain, "--to", "nv12", "--shape", "1,20,30,3", "--align", step, "-o", again)
+    assert result.exit_code == 0 and again.read_bytes() == target.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_what_cannot_be_converted_is_said_with_a_hint(tmp_path: Path, arguments:
     picture(tmp_path / "odd.png", 7, 5)
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "raw.bin").write_bytes(bytes(10))
-    done = convert(tmp_path / arguments[0], *arguments[1:])
-    assert done.exit_code == 2
-    assert (word in done.stderr and "hint:" in done.stderr) or "no such" in done.stderr
+    result = convert(tmp_path / arguments[0], *arguments[1:])
+    assert result.exit_code == 2
+    assert (word in result.stderr and "hint:" in result.stderr) or "no such" in result.stderr
 
 
 def test_normalising_is_pixel_minus_mean_over_var_per_channel() -> None:
@@ -166,15 +166,15 @@ def test_an_array_of_pixels_is_read_whatever_it_is_called(tmp_path: Path, shape:
     array = np.arange(int(np.prod(shape)), dtype=np.uint8).reshape(shape)
     with (tmp_path / "pixels.dat").open("wb") as file:
         np.save(file, array)
-    done = convert("pixels.dat")
-    assert done.exit_code == 0, done.output
+    result = convert("pixels.dat")
+    assert result.exit_code == 0, result.output
     pixels = array.transpose(0, 2, 3, 1) if shape == (1, 3, 4, 6) else array
     assert (tmp_path / f"pixels_{made}.bin").read_bytes() == np.ascontiguousarray(pixels).tobytes()
-    assert ("read as C,H,W" in done.stdout) is (shape == (1, 3, 4, 6))
+    assert ("read as C,H,W" in result.stdout) is (shape == (1, 3, 4, 6))
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "message"),
     [
         (np.zeros((4, 6, 3), np.float32), "expected u8 pixels, got float32 (shape 4x6x3)"),
         (np.zeros((2, 4, 6, 3), np.uint8), "expected one picture, got uint8 (shape 2x4x6x3)"),
@@ -182,25 +182,25 @@ def test_an_array_of_pixels_is_read_whatever_it_is_called(tmp_path: Path, shape:
         (np.zeros((), np.uint8), "expected one picture"),
     ],
 )
-def test_an_array_that_is_no_picture_is_named(tmp_path: Path, array: np.ndarray, said: str) -> None:
+def test_an_array_that_is_no_picture_is_named(tmp_path: Path, array: np.ndarray, message: str) -> None:
     np.save(tmp_path / "a.npy", array)
-    done = convert("a.npy")
-    assert done.exit_code == 2 and said in done.stderr and "hint:" in done.stderr
+    result = convert("a.npy")
+    assert result.exit_code == 2 and message in result.stderr and "hint:" in result.stderr
 
 
 def test_an_array_that_promises_more_than_it_holds_is_an_error_and_no_crash(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((4, 6, 3), np.uint8))
     head = (tmp_path / "a.npy").read_bytes().replace(b"(4, 6, 3), ", b"(99999, 99999, 99999), ")
     (tmp_path / "a.npy").write_bytes(head)
-    done = convert("a.npy")
-    assert done.exit_code == 2 and "not a readable .npy" in done.stderr
+    result = convert("a.npy")
+    assert result.exit_code == 2 and "not a readable .npy" in result.stderr
 
 
 def test_nothing_is_written_beside_the_source(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     picture(tmp_path / "data/photo.png")
-    done = convert("data/photo.png", "--json")
-    assert json.loads(done.stdout)["output"] == "photo_1_20_30_3.bin"
+    result = convert("data/photo.png", "--json")
+    assert json.loads(result.stdout)["output"] == "photo_1_20_30_3.bin"
     assert [p.name for p in (tmp_path / "data").iterdir()] == ["photo.png"] and (
         tmp_path / "photo_1_20_30_3.bin"
     ).exists()
@@ -219,8 +219,8 @@ def test_nothing_is_written_beside_the_source(tmp_path: Path) -> None:
 )
 def test_the_hint_of_a_size_is_computed_and_works(tmp_path: Path, more: list[str], hint: str) -> None:
     picture(tmp_path / "photo.png")
-    done = convert("photo.png", *more)
-    assert done.exit_code == 2 and hint in done.stderr, done.stderr
+    result = convert("photo.png", *more)
+    assert result.exit_code == 2 and hint in result.stderr, result.stderr
     if "16384" not in hint:
         assert convert("photo.png", *more, *hint.split()).exit_code == 0  # the last --size counts
     (tmp_path / "raw.bin").write_bytes(bytes(8))

@@ -59,8 +59,8 @@ def test_a_good_config_with_its_pictures_model_and_command_is_clean(tmp_path: Pa
     (tmp_path / "ptq.json").write_text(json.dumps(GOOD))
     (tmp_path / "run.sh").write_text(COMMAND)
     model = save(tmp_path, branched_model())
-    done = command(tmp_path, "--command", str(tmp_path / "run.sh"), "--model", str(model))
-    assert done.exit_code == 0 and "clean" in done.stdout, done.output
+    result = command(tmp_path, "--command", str(tmp_path / "run.sh"), "--model", str(model))
+    assert result.exit_code == 0 and "clean" in result.stdout, result.output
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_a_good_config_with_its_pictures_model_and_command_is_clean(tmp_path: Pa
     ],
 )
 def test_what_is_no_json_is_shown_with_line_and_caret(text: str, line: int, why: str, caret: int) -> None:
-    (found,) = lint_ptq(text, "ptq.json")
-    assert (found.rule, found.line) == ("M-701", line)
-    head, shown, mark = found.message.split("\n")
+    (finding,) = lint_ptq(text, "ptq.json")
+    assert (finding.rule, finding.line) == ("M-701", line)
+    head, shown, mark = finding.message.split("\n")
     assert why in head
     assert shown == text.split("\n")[line - 1] and mark.index("^") == caret
 
@@ -102,8 +102,8 @@ def test_what_is_no_json_is_shown_with_line_and_caret(text: str, line: int, why:
 )
 def test_each_mistake_in_the_values_has_its_rule(changes: dict[str, Any], rule: str, word: str) -> None:
     values = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
-    found = lint(values)
-    assert word in found[rule], found
+    findings = lint(values)
+    assert word in findings[rule], findings
 
 
 def test_a_key_that_stands_twice_is_told() -> None:
@@ -114,8 +114,8 @@ def test_other_files_in_the_calibration_folder_are_named(tmp_path: Path) -> None
     folder_of(tmp_path)
     (tmp_path / "pictures" / "tmp.txt").write_text("x")
     (tmp_path / "pictures" / "fake.jpg").write_text("no picture")
-    found = lint(GOOD, tmp_path)
-    assert "tmp.txt" in found["M-706"] and "fake.jpg" in found["M-706"]
+    findings = lint(GOOD, tmp_path)
+    assert "tmp.txt" in findings["M-706"] and "fake.jpg" in findings["M-706"]
 
 
 def test_more_pictures_than_there_are_and_unusual_numbers_are_told(tmp_path: Path) -> None:
@@ -158,10 +158,10 @@ def test_options_are_read_in_both_forms() -> None:
 
 def test_the_command_dispatches_by_content_and_ends_with_one_on_errors(tmp_path: Path) -> None:
     (tmp_path / "ptq.json").write_text(json.dumps(GOOD | {"format": "YUV"}))
-    done = command(tmp_path)
-    assert done.exit_code == 1 and "M-705" in done.stdout
-    told = json.loads(command(tmp_path, "--json").stdout)
-    assert {"rule", "severity", "line", "message", "source", "fix"} == set(told[0])
+    result = command(tmp_path)
+    assert result.exit_code == 1 and "M-705" in result.stdout
+    answer = json.loads(command(tmp_path, "--json").stdout)
+    assert {"rule", "severity", "line", "message", "source", "fix"} == set(answer[0])
     assert json.loads(command(tmp_path, "--sarif").stdout)["runs"][0]["results"]
     rules = CliRunner().invoke(cli, ["lint", "--rules", "--tool", "ptq"]).stdout
     assert all(rule in rules for rule in PTQ_RULES)

@@ -88,17 +88,17 @@ def seed_configs() -> dict[str, str]:
     """The yaml blocks of the forum answer: from `# config_x.yaml` to the first line that is no yaml."""
     if not SEED.is_file():
         pytest.skip(f"the forum text is not here: {SEED} (set HARNESS_SAMPLES)")
-    found: dict[str, list[str]] = {}
+    by_rule: dict[str, list[str]] = {}
     current: list[str] | None = None
     for line in SEED.read_text(encoding="utf-8").splitlines():
         title = re.match(r"# (config_\w+\.yaml)$", line)
         if title:
-            current = found.setdefault(title[1], [])
+            current = by_rule.setdefault(title[1], [])
         if current is not None and (line == "" or line[0] in " #" or re.match(r"\w+:\s*$", line)):
             current.append(line)
         else:
             current = None
-    return {name: "\n".join(lines) for name, lines in found.items()}
+    return {name: "\n".join(lines) for name, lines in by_rule.items()}
 
 
 def test_the_forum_answers_yaml_is_found_wrong_where_it_is_and_only_there() -> None:
@@ -297,17 +297,17 @@ def test_warnings_alone_are_exit_0(tmp_path: Path) -> None:
 def test_sarif_names_rules_levels_and_lines(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(X5.replace("bayes-e", "bayes_e"))
-    done = run(str(config), "--sarif")
-    log = json.loads(done.stdout)
+    finished = run(str(config), "--sarif")
+    log = json.loads(finished.stdout)
     result = log["runs"][0]["results"][0]
-    assert (done.returncode, log["version"], result["ruleId"], result["level"]) == (1, "2.1.0", "H-107", "error")
+    assert (finished.returncode, log["version"], result["ruleId"], result["level"]) == (1, "2.1.0", "H-107", "error")
     assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 3
     assert log == to_sarif(lint_file(config), str(config), log["runs"][0]["tool"]["driver"]["version"], RULES)
 
 
 def test_the_rules_can_be_listed() -> None:
-    done = run("--rules")
-    assert done.returncode == 0 and len(done.stdout.splitlines()) == len(RULES)
+    result = run("--rules")
+    assert result.returncode == 0 and len(result.stdout.splitlines()) == len(RULES)
 
 
 def test_the_page_lists_the_rules_as_the_code_has_them() -> None:

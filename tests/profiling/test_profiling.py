@@ -51,14 +51,14 @@ def test_the_split_counts_each_category_once_and_no_wait() -> None:
 
 
 def test_unattributed_time_is_the_rest_of_the_latency() -> None:
-    found = profile(Latency(200.0), OPS)
-    assert found.unattributed_us == pytest.approx(43.0)
-    assert sum(shares(found).values()) == pytest.approx(1.0)
+    measured = profile(Latency(200.0), OPS)
+    assert measured.unattributed_us == pytest.approx(43.0)
+    assert sum(shares(measured).values()) == pytest.approx(1.0)
 
 
 def test_ops_that_overlap_leave_a_negative_rest_and_a_note() -> None:
-    found = profile(Latency(100.0), OPS)
-    assert found.unattributed_us == pytest.approx(-57.0) and any("overlap" in note for note in found.notes)
+    measured = profile(Latency(100.0), OPS)
+    assert measured.unattributed_us == pytest.approx(-57.0) and any("overlap" in note for note in measured.notes)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_an_excess_within_the_rounding_of_the_printed_figures_is_no_overlap() ->
 
 
 def test_without_evidence_there_is_no_order_and_no_segment() -> None:
-    found = profile(Latency(200.0), OPS)
-    assert not found.order_known and found.segments == ()
-    assert [o.name for o in found.ops] == [o.name for o in OPS]
+    measured = profile(Latency(200.0), OPS)
+    assert not measured.order_known and measured.segments == ()
+    assert [o.name for o in measured.ops] == [o.name for o in OPS]
 
 
 def test_the_numbers_of_node_dumps_give_the_order() -> None:
@@ -88,15 +88,15 @@ def test_the_numbers_of_node_dumps_give_the_order() -> None:
         Dump("t", Path("x"), op=name, index=index)
         for index, name in enumerate(["net_subgraph_0", "mid_HzDequantize", "soft", "net_subgraph_1"])
     ]
-    found = profile(Latency(200.0), OPS, order=order_of_dumps(reversed(dumps)))
-    assert found.order_known
-    assert [(s.unit, s.name, s.time_us) for s in found.segments] == [
+    measured = profile(Latency(200.0), OPS, order=order_of_dumps(reversed(dumps)))
+    assert measured.order_known
+    assert [(s.unit, s.name, s.time_us) for s in measured.segments] == [
         ("CPU", "Preprocess", 1.0),
         ("BPU", "net_subgraph_0", 100.0),
         ("CPU", "net_subgraph_0_output_layout_convert .. soft", 26.0),
         ("BPU", "net_subgraph_1", 30.0),
     ]
-    assert found.ops[-1].category == "wait"
+    assert measured.ops[-1].category == "wait"
 
 
 def test_an_order_that_misses_an_op_that_computes_is_not_used() -> None:
@@ -104,9 +104,9 @@ def test_an_order_that_misses_an_op_that_computes_is_not_used() -> None:
 
 
 def test_a_border_op_without_a_place_is_in_no_segment_and_named() -> None:
-    found = profile(Latency(200.0), OPS, order=("net_subgraph_0", "soft", "net_subgraph_1"))
-    assert found.order_known and sum(s.time_us for s in found.segments) == pytest.approx(157.0 - 4.0)
-    assert any("mid_HzDequantize" in note for note in found.notes)
+    measured = profile(Latency(200.0), OPS, order=("net_subgraph_0", "soft", "net_subgraph_1"))
+    assert measured.order_known and sum(s.time_us for s in measured.segments) == pytest.approx(157.0 - 4.0)
+    assert any("mid_HzDequantize" in note for note in measured.notes)
 
 
 def test_the_graph_places_border_ops_that_are_named_after_an_op_inside_a_subgraph() -> None:
@@ -116,17 +116,17 @@ def test_the_graph_places_border_ops_that_are_named_after_an_op_inside_a_subgrap
         Dump("b", Path("x"), op="soft", index=1),
         Dump("y", Path("x"), op="net_subgraph_1", index=2),
     ]
-    found = profile(Latency(200.0), ops, GRAPH, order=order_of_dumps(dumps))
-    assert [o.name for o in found.ops] == ["net_subgraph_0", "relu1_HzDequantize", "soft", "net_subgraph_1"]
+    measured = profile(Latency(200.0), ops, GRAPH, order=order_of_dumps(dumps))
+    assert [o.name for o in measured.ops] == ["net_subgraph_0", "relu1_HzDequantize", "soft", "net_subgraph_1"]
 
 
 def test_the_graph_and_the_ops_off_the_accelerator_give_the_order_and_what_subgraphs_cover() -> None:
     ops = [o for o in OPS if o.category not in ("dequantize",)]
-    found = profile(Latency(200.0), ops, GRAPH)
-    assert found.order_known
-    covered = {segment.name: segment.ops for segment in found.segments}
+    measured = profile(Latency(200.0), ops, GRAPH)
+    assert measured.order_known
+    covered = {segment.name: segment.ops for segment in measured.segments}
     assert covered["net_subgraph_0"] == ("conv1", "conv3") and covered["net_subgraph_1"] == ("conv2",)
-    assert "from the graph" in " ".join(found.notes)
+    assert "from the graph" in " ".join(measured.notes)
 
 
 def test_a_border_op_finds_its_place_by_the_tensor_in_its_name() -> None:
@@ -142,18 +142,18 @@ def test_a_graph_of_another_network_is_not_used() -> None:
 
 def test_ordered_ops_are_taken_as_they_are() -> None:
     ops = (op("b", 1.0, "NNA", kind="Conv"), op("a", 2.0, "NNA", kind="Conv"), op("c", 3.0, "CPU"))
-    found = profile(Latency(10.0), ops, ordered=True)
-    assert [(s.unit, s.ops) for s in found.segments] == [("NNA", ("b", "a")), ("CPU", ("c",))]
+    measured = profile(Latency(10.0), ops, ordered=True)
+    assert [(s.unit, s.ops) for s in measured.segments] == [("NNA", ("b", "a")), ("CPU", ("c",))]
 
 
 def test_neighbouring_subgraphs_stay_apart() -> None:
-    found = segments_of((op("s_0", 1.0), op("s_1", 2.0)))
-    assert [s.name for s in found] == ["s_0", "s_1"]
+    cut_segments = segments_of((op("s_0", 1.0), op("s_1", 2.0)))
+    assert [s.name for s in cut_segments] == ["s_0", "s_1"]
 
 
 def test_several_threads_are_noted_because_latency_then_holds_waiting() -> None:
-    found = profile(Latency(200.0, threads=4), OPS)
-    assert any("4 threads" in note and "1000 / latency" in note for note in found.notes)
+    measured = profile(Latency(200.0, threads=4), OPS)
+    assert any("4 threads" in note and "1000 / latency" in note for note in measured.notes)
 
 
 def test_estimated_ops_make_an_estimated_profile() -> None:
@@ -162,18 +162,18 @@ def test_estimated_ops_make_an_estimated_profile() -> None:
 
 
 def test_a_latency_alone_is_a_profile_that_attributes_nothing() -> None:
-    found = profile(Latency(9.0), ())
-    assert found.unattributed_us == 0.0 and found.split_us == {} and "only the end-to-end" in found.notes[0]
+    measured = profile(Latency(9.0), ())
+    assert measured.unattributed_us == 0.0 and measured.split_us == {} and "only the end-to-end" in measured.notes[0]
 
 
 def test_console_to_profile_in_one_go(tmp_path: Path) -> None:
     (tmp_path / "profiler.log").write_text(profiler_log())
     latency = HBDNN.read_latency(tmp_path, perf_console())
     assert latency is not None
-    found = profile(latency, HBDNN.read_ops(tmp_path, ""), folder=tmp_path)
-    assert found.split_us == {"BPU": 1750.0, "CPU": 125.0, "layout": 46.875, "other": 15.625, "quantize": 93.75}
-    assert found.unattributed_us == pytest.approx(2500.0 - 2031.25)
-    assert found.source == tmp_path.name
+    measured = profile(latency, HBDNN.read_ops(tmp_path, ""), folder=tmp_path)
+    assert measured.split_us == {"BPU": 1750.0, "CPU": 125.0, "layout": 46.875, "other": 15.625, "quantize": 93.75}
+    assert measured.unattributed_us == pytest.approx(2500.0 - 2031.25)
+    assert measured.source == tmp_path.name
 
 
 # --------------------------------------------------------------------------- cutting graphs

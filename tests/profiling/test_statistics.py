@@ -15,11 +15,11 @@ SERIES = st.lists(st.floats(1.0, 1e6), min_size=1, max_size=200)
 
 @given(SERIES)
 def test_every_figure_lies_within_the_samples(samples: list[float]) -> None:
-    found = statistics(samples)
-    assert found is not None and found.count + found.warmup == len(samples)
-    assert found.min_us <= found.mean_us * (1 + 1e-12) and found.mean_us <= found.max_us * (1 + 1e-12)
-    for value in found.percentiles_us.values():
-        assert value in samples and found.min_us <= value <= found.max_us
+    stats = statistics(samples)
+    assert stats is not None and stats.count + stats.warmup == len(samples)
+    assert stats.min_us <= stats.mean_us * (1 + 1e-12) and stats.mean_us <= stats.max_us * (1 + 1e-12)
+    for value in stats.percentiles_us.values():
+        assert value in samples and stats.min_us <= value <= stats.max_us
 
 
 @given(SERIES)
@@ -39,19 +39,19 @@ def test_short_series_have_no_high_percentiles() -> None:
 
 def test_slow_first_frames_are_left_out_and_counted() -> None:
     samples = [90.0, 40.0, *([10.0, 10.5] * 20)]
-    found = statistics(samples)
-    assert found is not None and found.warmup == 2 and found.max_us == 10.5
+    stats = statistics(samples)
+    assert stats is not None and stats.warmup == 2 and stats.max_us == 10.5
     assert statistics(samples, warmup=0).max_us == 90.0  # type: ignore[union-attr]
     assert warmup_length([5.0] * 30) == 0 and warmup_length([50.0, 1.0]) == 0
 
 
 def test_a_board_that_grows_slower_shows_a_drift() -> None:
-    found = statistics([100.0] * 20 + [130.0] * 20)
-    assert found is not None and found.drift == pytest.approx(0.3)
+    stats = statistics([100.0] * 20 + [130.0] * 20)
+    assert stats is not None and stats.drift == pytest.approx(0.3)
     assert statistics([100.0] * 8).drift is None  # type: ignore[union-attr]
 
 
 def test_outliers_move_the_deviation_and_not_the_median_distance() -> None:
-    found = statistics([10.0, 11.0, 10.0, 11.0, 500.0], warmup=0)
-    assert found is not None and found.mad_us == 1.0 and found.stdev_us is not None and found.stdev_us > 200.0
-    assert standard_error_us(found) == pytest.approx(found.stdev_us / math.sqrt(5))
+    stats = statistics([10.0, 11.0, 10.0, 11.0, 500.0], warmup=0)
+    assert stats is not None and stats.mad_us == 1.0 and stats.stdev_us is not None and stats.stdev_us > 200.0
+    assert standard_error_us(stats) == pytest.approx(stats.stdev_us / math.sqrt(5))

@@ -47,8 +47,8 @@ def test_figures_of_no_chip_are_refused() -> None:
 
 
 def test_several_snapshots_stay_apart() -> None:
-    found = read_somstatus(X5_SOMSTATUS + X5_SOMSTATUS.replace("97", "12"))
-    assert [s.load_percent["bpu0"] for s in found] == [97.0, 12.0]
+    samples = read_somstatus(X5_SOMSTATUS + X5_SOMSTATUS.replace("97", "12"))
+    assert [s.load_percent["bpu0"] for s in samples] == [97.0, 12.0]
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def during(mhz: float, load: float = 99.0, **more: object) -> Sense:
 
 
 def test_an_accelerator_that_slows_down_under_load_is_noticed_with_its_heat() -> None:
-    found = slowed([during(1000.0), during(500.0, temperatures_c={"BPU": 99.5})])
-    assert found == ("bpu0 dropped to 500 MHz of 1000 MHz during the run, BPU at 99.5 C",)
+    slow = slowed([during(1000.0), during(500.0, temperatures_c={"BPU": 99.5})])
+    assert slow == ("bpu0 dropped to 500 MHz of 1000 MHz during the run, BPU at 99.5 C",)
 
 
 def test_an_idle_accelerator_may_slow_down() -> None:

@@ -71,7 +71,7 @@ def test_a_record_comes_back_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "value", "told"),
+    ("part", "value", "message"),
     [
         ("rows", {}, "rows is not a list: an object of 0"),
         ("rows", [{"word": 3, "figure": 1.0}], "rows[0].word is not text: 3"),
@@ -87,8 +87,8 @@ def test_a_record_comes_back_as_it_was_written() -> None:
         ("guarded", "no", "guarded is not true or false: 'no'"),
     ],
 )
-def test_what_is_damaged_is_named_and_takes_its_default(part: str, value: Any, told: str) -> None:
-    assert damage_of(WHOLE | {part: value}) == ((told,) if told else ())
+def test_what_is_damaged_is_named_and_takes_its_default(part: str, value: Any, message: str) -> None:
+    assert damage_of(WHOLE | {part: value}) == ((message,) if message else ())
 
 
 def test_what_a_damaged_value_is_taken_for_can_be_the_cautious_one() -> None:
@@ -124,22 +124,22 @@ def test_a_key_that_is_not_known_is_named_and_left_out() -> None:
 
 
 def test_many_damages_are_counted() -> None:
-    told = damage_of({"findings": [7] * 400}, Run)
-    assert len(told) == MOST_TOLD + 1 and told[-1] == "and 350 more damaged parts"
+    messages = damage_of({"findings": [7] * 400}, Run)
+    assert len(messages) == MOST_TOLD + 1 and messages[-1] == "and 350 more damaged parts"
 
 
 def test_depth_that_would_end_python_is_damage() -> None:
     deep: Any = 0
     for _ in range(5000):
         deep = [deep]
-    (told,) = damage_of(WHOLE | {"options": {"x": deep}})
-    assert told.startswith("options.x is not at most 60 levels deep")
+    (message,) = damage_of(WHOLE | {"options": {"x": deep}})
+    assert message.startswith("options.x is not at most 60 levels deep")
     assert len(json.dumps(to_json(typed(Run())))) > 0
 
 
 def test_a_name_of_a_megabyte_makes_no_sentence_of_a_megabyte() -> None:
-    (told,) = damage_of(WHOLE | {"by_name": {"n" * 10**6: "v" * 10**6}})
-    assert len(told) < 400
+    (message,) = damage_of(WHOLE | {"by_name": {"n" * 10**6: "v" * 10**6}})
+    assert len(message) < 400
 
 
 @pytest.mark.parametrize("name", [name for name in runs.ALL if name != "large"])

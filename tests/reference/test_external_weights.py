@@ -111,6 +111,6 @@ def test_weights_beside_the_model_are_read(tmp_path: Path) -> None:
 def test_the_command_calls_it_no_bug(tmp_path: Path) -> None:
     path = saved(as_weight(external("w", "../weights.bin")), tmp_path / "model")
     np.save(tmp_path / "x.npy", X["x"])
-    done = harness("reference", path, "--input", "x.npy", "-o", "out", cwd=tmp_path)
-    assert done.returncode == 2 and "'../weights.bin', outside the model's folder" in done.stderr
-    assert "bug" not in done.stderr and not (tmp_path / "out").exists()
+    result = harness("reference", path, "--input", "x.npy", "-o", "out", cwd=tmp_path)
+    assert result.returncode == 2 and "'../weights.bin', outside the model's folder" in result.stderr
+    assert "bug" not in result.stderr and not (tmp_path / "out").exists()

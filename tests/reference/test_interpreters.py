@@ -36,9 +36,9 @@ def test_old_interpreters_compile_the_script() -> None:
     seen = []
     for python in interpreters():
         argv = [python, "-S", "-c", COMPILE, str(asset("agents/reference_runner.py"))]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{python}: {done.stderr}"
-        seen.append(done.stdout.strip())
+        result = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"{python}: {result.stderr}"
+        seen.append(result.stdout.strip())
     if not any(version in ("(3, 6)", "(3, 7)", "(3, 8)") for version in seen):
         pytest.skip(f"NOT TRIED: no Python 3.6 to 3.8 on this machine (compiled by {', '.join(seen) or 'none'})")
 
@@ -53,10 +53,10 @@ def test_old_runtimes_compute_every_layer(tmp_path: Path, python: str) -> None:
         model = make(tmp_path / f"{make.__name__}.onnx")
         out = tmp_path / make.__name__
         argv = [sys.executable, "-m", "harness", "reference", str(model), "--input", f"x={data}", "-o", str(out)]
-        done = subprocess.run(
+        result = subprocess.run(
             [*argv, "--python", python], capture_output=True, text=True, check=False, env={**os.environ, **variables}
         )
-        assert done.returncode == 0, done.stderr
+        assert result.returncode == 0, result.stderr
         rows = {row["name"]: row["file"] for row in json.loads((out / "manifest.json").read_text())["tensors"]}
         assert np.load(out / rows["b"]).tolist() == [[0, 0, 1, 2]]
         assert np.load(out / rows["y"]).tolist() == [[0, 0, 2, 4]]

@@ -87,14 +87,14 @@ def test_optimizations_are_recorded_and_so_is_what_dumping_did(tmp_path: Path) -
 def test_an_onnx_as_reference_is_run_with_bytes_that_somebody_feeds(tmp_path: Path) -> None:
     path = saved(relu([1, 4]), tmp_path)
     wanted = np.array([[-1, 2, -3, 4]], np.float32)
-    asked = []
+    requested = []
 
     def feeds(specs: Any) -> dict[str, bytes]:
-        asked.extend(specs)
+        requested.extend(specs)
         return {"x": wanted.tobytes()}
 
     reference = open_reference(path, feeds=feeds, scratch=tmp_path / "kept")
-    assert [spec.shape for spec in asked] == [(1, 4)] and (tmp_path / "kept" / "manifest.json").is_file()
+    assert [spec.shape for spec in requested] == [(1, 4)] and (tmp_path / "kept" / "manifest.json").is_file()
     assert reference.tensors["y"].load().tolist() == [[0, 2, 0, 4]]
 
 
@@ -105,7 +105,7 @@ def test_an_onnx_without_inputs_says_what_to_add(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "messages"),
     [
         ({}, ["'x': expected f32 1x4", "got nothing"]),
         ({"x": np.zeros((1, 5), np.float32)}, ["f32 1x4", "f32 1x5 (20 bytes)"]),
@@ -113,10 +113,12 @@ def test_an_onnx_without_inputs_says_what_to_add(tmp_path: Path) -> None:
         ({"x": np.zeros((1, 4), np.float32), "z": np.zeros(1)}, ["'z': no such input"]),
     ],
 )
-def test_inputs_that_do_not_fit_are_listed_as_expected_and_given(given: Any, told: list[str], tmp_path: Path) -> None:
+def test_inputs_that_do_not_fit_are_listed_as_expected_and_given(
+    given: Any, messages: list[str], tmp_path: Path
+) -> None:
     with pytest.raises(InputError) as caught:
         run_reference(saved(relu([1, 4]), tmp_path), given, tmp_path / "r")
-    assert all(text in caught.value.message for text in told)
+    assert all(text in caught.value.message for text in messages)
 
 
 def test_raw_bytes_of_the_wrong_size_name_both_sizes_of_every_tensor(tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ def test_every_layer_of_a_vendor_model_comes_back(tmp_path: Path, release: str) 
         "b": [0, 0, 1, 2],
         "y": [0, 0, 2, 4],
     }
-    told = json.loads(answer.stdout)
-    assert told["ops"] == 3 and told["skipped"] == []
-    runner = told["provenance"]["runner"]
+    record = json.loads(answer.stdout)
+    assert record["ops"] == 3 and record["skipped"] == []
+    runner = record["provenance"]["runner"]
     assert runner["runtime"] == "HB_ONNXRuntime" and runner["module"] == "horizon_tc_ui"
     assert "stand-in" in runner["versions"]["horizon_tc_ui"] and runner["dumping_changed_outputs"] is False
     assert "a vendor's runtime prints" not in answer.stdout
@@ -291,9 +291,9 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def runtimes_in(folder: Path) -> set[int]:
     """Process ids of runners whose request lies in `folder`."""
-    found = set()
+    names = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if f"{folder}/harness-reference-" in path.read_text(errors="replace"):
-                found.add(int(path.parent.name))
-    return found
+                names.add(int(path.parent.name))
+    return names

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield found
-        found.close()
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 class Opened:
@@ -77,8 +77,8 @@ def test_a_page_is_never_wider_than_the_window(show, name: str) -> None:
 def violations(opened: Opened) -> str:
     """What axe finds on a page, in its own words; "" for nothing."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    found = axe.Axe().run(opened.page)
-    return found.generate_report() if found.violations_count else ""
+    results = axe.Axe().run(opened.page)
+    return results.generate_report() if results.violations_count else ""
 
 
 @pytest.mark.slow
@@ -116,15 +116,15 @@ def test_scientific_figures_sort_by_value(show) -> None:
     page = show("accumulated").page
     head = page.locator("#layer-table th", has_text="cos")
     head.get_by_role("button").click()
-    found = [float(text) for text in texts(page, "#layer-table tbody tr td:nth-child(10)")]
-    assert found == sorted(found, reverse=True)
+    figures = [float(text) for text in texts(page, "#layer-table tbody tr td:nth-child(10)")]
+    assert figures == sorted(figures, reverse=True)
 
 
 def test_names_sort_with_their_numbers(show) -> None:
     page = show("diverging").page
     page.locator("#layer-table th", has_text="layer").get_by_role("button").click()
-    found = texts(page, "#layer-table tbody tr td.n code")
-    assert found.index("/model.9/cat/Concat_output_0") < found.index("/model.10/act/Lut_output_0")
+    names = texts(page, "#layer-table tbody tr td.n code")
+    assert names.index("/model.9/cat/Concat_output_0") < names.index("/model.10/act/Lut_output_0")
 
 
 def test_a_filter_keeps_rows_that_match_and_says_how_many(show) -> None:

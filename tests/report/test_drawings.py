@@ -45,10 +45,10 @@ def test_sqnr_is_found_from_relative_l2_where_only_that_is_known() -> None:
 
 
 def test_equal_cells_of_an_error_map_become_one_rectangle() -> None:
-    found = drawings.error_map(to_json(error_map()))
-    assert found is not None
-    assert found["runs"] == [{"x": 63, "y": 0, "w": 1, "h": 20, "level": 4}]
-    assert found["say"] == "differences at every H and W 78 to 79 of 80"
+    drawn = drawings.error_map(to_json(error_map()))
+    assert drawn is not None
+    assert drawn["runs"] == [{"x": 63, "y": 0, "w": 1, "h": 20, "level": 4}]
+    assert drawn["say"] == "differences at every H and W 78 to 79 of 80"
 
 
 @pytest.mark.parametrize("picture", [None, 3, {}, {"values": []}, {"values": [[1], [1, 2]]}, {"values": [["x"] * 200]}])
@@ -58,10 +58,10 @@ def test_what_is_no_picture_is_not_drawn(picture: object) -> None:
 
 def test_a_histogram_keeps_every_count_and_zero_alone() -> None:
     pairs = [[-127, 10], [-3, 2], [0, 900], [1, 5], [127, 1]]
-    found = drawings.histogram(pairs)
-    assert found is not None
-    assert sum(bar["count"] for bar in found["bars"]) == 918
-    assert [bar["count"] for bar in found["bars"] if bar["zero"]] == [900]
+    drawn = drawings.histogram(pairs)
+    assert drawn is not None
+    assert sum(bar["count"] for bar in drawn["bars"]) == 918
+    assert [bar["count"] for bar in drawn["bars"] if bar["zero"]] == [900]
 
 
 def test_a_waterfall_of_many_segments_says_what_it_left_out() -> None:
@@ -69,26 +69,26 @@ def test_a_waterfall_of_many_segments_says_what_it_left_out() -> None:
     run["profile"]["segments"] = [
         {"unit": "BPU", "name": f"s{n}", "ops": [f"o{n}"], "time_us": 1.0 + n} for n in range(100)
     ]
-    found = drawings.waterfall(tables(run)["time"])
-    assert found is not None
-    assert (len(found["rows"]), found["left_out"]) == (60, 40)
-    assert found["left_out_us"] == pytest.approx(sum(1.0 + n for n in range(40)))
+    drawn = drawings.waterfall(tables(run)["time"])
+    assert drawn is not None
+    assert (len(drawn["rows"]), drawn["left_out"]) == (60, 40)
+    assert drawn["left_out_us"] == pytest.approx(sum(1.0 + n for n in range(40)))
 
 
 @pytest.mark.parametrize("end", [0.7, 7.0, 118.0, 7001.2, 1e7])
 def test_an_axis_has_a_few_round_ticks(end: float) -> None:
-    found = drawings.ticks(end)
-    assert 4 <= len(found) <= 9
-    assert found[0]["value"] == 0
-    assert found[-1]["value"] <= end
+    drawn = drawings.ticks(end)
+    assert 4 <= len(drawn) <= 9
+    assert drawn[0]["value"] == 0
+    assert drawn[-1]["value"] <= end
 
 
 def test_telemetry_draws_a_line_per_thing_sensed() -> None:
-    found = drawings.telemetry(tables(runs.diverging_run())["telemetry"])
-    assert [(line["name"], line["unit"]) for line in found] == [
+    drawn = drawings.telemetry(tables(runs.diverging_run())["telemetry"])
+    assert [(line["name"], line["unit"]) for line in drawn] == [
         ("cpu", "\u00b0C"),
         ("bpu", "\u00b0C"),
         ("bpu0", "MHz"),
         ("bpu0", "% load"),
     ]
-    assert (found[2]["first"], found[2]["last"], found[2]["seconds"]) == (1000.0, 800.0, 8.0)
+    assert (drawn[2]["first"], drawn[2]["last"], drawn[2]["seconds"]) == (1000.0, 800.0, 8.0)

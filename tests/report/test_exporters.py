@@ -34,8 +34,8 @@ def fresh() -> Iterator[None]:
 
 
 def report(*argv: str) -> tuple[int, str, str]:
-    done = CliRunner().invoke(cli, ["report", *argv])
-    return done.exit_code, done.stdout, done.stderr
+    result = CliRunner().invoke(cli, ["report", *argv])
+    return result.exit_code, result.stdout, result.stderr
 
 
 def test_each_format_of_harness_is_printed_and_no_page_is_written(run: str, tmp_path: Path) -> None:

@@ -51,11 +51,11 @@ def standing_of_subgraph(run: runs.Run) -> str:
 def test_the_first_screen_names_op_kind_size_and_split() -> None:
     run = runs.diverging_run()
     origin = tables(run)["origins"][0]
-    told = first_screen(run)
-    assert f"Diverges at {origin['op']}" in told and origin["fingerprint"]["evidence"].rstrip(".") in told
-    assert f"elements differ, by up to {origin['layer']['max_step']:.0f} steps; SQNR" in told
+    screen = first_screen(run)
+    assert f"Diverges at {origin['op']}" in screen and origin["fingerprint"]["evidence"].rstrip(".") in screen
+    assert f"elements differ, by up to {origin['layer']['max_step']:.0f} steps; SQNR" in screen
     for part in ("BPU", "CPU", "quantize/dequantize", "unattributed"):
-        assert re.search(rf"{part} · [0-9.]+ % [0-9.]+ (ms|µs)", told), part
+        assert re.search(rf"{part} · [0-9.]+ % [0-9.]+ (ms|µs)", screen), part
 
 
 def test_without_a_graph_the_tensor_is_named_where_no_op_is_known() -> None:
@@ -63,8 +63,8 @@ def test_without_a_graph_the_tensor_is_named_where_no_op_is_known() -> None:
     origin = run["comparison"]["origins"][0]
     origin |= {"op": "", "op_kind": "", "how": "sequence", "certain": False}
     assert f"first difference in file order at {origin['tensor']} " in first_screen(run)
-    told = next(line for line in lines(run) if line.startswith("origin"))
-    assert told.startswith(f"origin    suspected: {origin['tensor']}, ")
+    origin_line = next(line for line in lines(run) if line.startswith("origin"))
+    assert origin_line.startswith(f"origin    suspected: {origin['tensor']}, ")
 
 
 def test_elements_that_are_not_finite_make_no_figure_of_how_bad() -> None:
@@ -101,9 +101,9 @@ def test_an_input_dumped_under_the_subgraphs_name_does_not_speak_for_it() -> Non
 
 def test_a_plain_run_shows_no_table_of_ops_and_no_zero_that_nothing_measured() -> None:
     page = render(release_run())
-    told = first_screen(release_run())
+    screen = first_screen(release_run())
     assert "No op was timed" in page and 'id="ops"' not in page and "not attributed to any op" not in page
-    assert "end to end, one frame 364 µs" in told and "one cold frame" in told and "unattributed" not in told
+    assert "end to end, one frame 364 µs" in screen and "one cold frame" in screen and "unattributed" not in screen
     assert tables(release_run())["problems"] == []
 
 
@@ -112,9 +112,9 @@ def test_what_is_a_note_of_the_latency_is_no_problem_on_the_terminal() -> None:
 
 
 def test_a_board_that_does_not_answer_says_what_to_try_above_all_else() -> None:
-    told = first_screen(unreachable_run())
-    assert "Nothing was timed and nothing was compared." in told
-    assert "Failures root@10.0.0.7:22: connection refused (is it up?)" in told
+    screen = first_screen(unreachable_run())
+    assert "Nothing was timed and nothing was compared." in screen
+    assert "Failures root@10.0.0.7:22: connection refused (is it up?)" in screen
     assert 'id="problems"' not in render(unreachable_run())
 
 
@@ -153,9 +153,9 @@ def test_a_run_of_which_one_mode_failed_is_not_called_wholly_unmeasured() -> Non
     ],
 )
 def test_the_terminals_colour_is_the_pages_tone(run: runs.Run, tone: str) -> None:
-    found, told = toned_lines(run)
-    assert found == tone and found in TONES and told == lines(run)
-    assert ("green" in str(TONES[found])) == (tone == "good")
+    shown_tone, texts = toned_lines(run)
+    assert shown_tone == tone and shown_tone in TONES and texts == lines(run)
+    assert ("green" in str(TONES[shown_tone])) == (tone == "good")
 
 
 def test_seeded_noise_is_flagged_on_the_page_and_on_the_terminal() -> None:
@@ -180,12 +180,12 @@ def test_what_the_tool_warns_of_a_model_is_a_note_and_no_problem() -> None:
     assert tables(run)["notes"] == ["input 'y' is dynamic (-1)"] and not tables(run)["problems"]
 
 
-@pytest.mark.parametrize(("tiny", "said"), [(-0.0177, True), (-500.0, False)])
-def test_a_sum_barely_above_end_to_end_is_called_rounding(tiny: float, said: bool) -> None:
+@pytest.mark.parametrize(("tiny", "is_rounding"), [(-0.0177, True), (-500.0, False)])
+def test_a_sum_barely_above_end_to_end_is_called_rounding(tiny: float, is_rounding: bool) -> None:
     run = runs.consistent_run()
     run["profile"]["unattributed_us"] = tiny
     page = render(run)
-    assert ("as the tool's rounding of each figure can make it" in page) == said
+    assert ("as the tool's rounding of each figure can make it" in page) == is_rounding
     assert "more than end to end" in page
 
 

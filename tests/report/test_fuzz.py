@@ -42,7 +42,7 @@ JUNK = st.one_of(
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a JSON value, but of long lists only the first rows."""
     inside = value.items() if isinstance(value, dict) else enumerate(value[:3]) if isinstance(value, list) else ()
-    return [found for key, entry in inside for found in [(*path, key), *places(entry, (*path, key))]]
+    return [place for key, entry in inside for place in [(*path, key), *places(entry, (*path, key))]]
 
 
 PLACES = {name: places(run) for name, run in SOURCES.items()}
@@ -77,15 +77,15 @@ def holds_when_damaged(name: str, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(PLACES[name]))
     run = changed(SOURCES[name], path, data.draw(JUNK))
     try:
-        found = tables(run)
+        rows = tables(run)
     except InputError as error:
         assert error.message.startswith("run.json: ")
         return
-    page = render_tables(found)
+    page = render_tables(rows)
     assert page.count("<script") == 1
     assert not re.search(r"<img|<b>'quotes", page)
     page.encode()
-    assert markdown(found) and lines(run)
+    assert markdown(rows) and lines(run)
 
 
 @pytest.mark.slow

@@ -134,15 +134,15 @@ def test_layers_that_the_board_hashed_are_not_shown_as_compared_files() -> None:
         layer["hashed"] = how
     file = run["modes"][0]["files"][2]
     file |= {"came": "hashed", "valid_md5": "ab" * 16}
-    told = "3 layers are equal by hash on the board, not downloaded: 2 by the md5 of the valid region and 1"
-    assert tables(run)["hashed"].startswith(told)
+    sentence = "3 layers are equal by hash on the board, not downloaded: 2 by the md5 of the valid region and 1"
+    assert tables(run)["hashed"].startswith(sentence)
     traffic = tables(run)["traffic"]
     assert (traffic["modes"][0]["hashed_bytes"], traffic["modes"][0]["known_bytes"]) == (file["bytes"], 0)
     page = render(run).replace("&#39;", "'")
     assert page.count("<small>board's hash</small>") == 3
     assert "valid region equal by md5 on the board: not downloaded" in page and "ab" * 16 in page
-    assert told in page
-    assert any(told in line for line in lines(run))
+    assert sentence in page
+    assert any(sentence in line for line in lines(run))
 
 
 def test_a_way_of_hashing_that_is_not_known_marks_nothing() -> None:
@@ -161,10 +161,10 @@ def test_a_run_that_does_not_tell_how_files_came_claims_nothing() -> None:
 
 
 def test_steps_and_what_lies_between_them_add_up_to_the_run() -> None:
-    found = tables(runs.diverging_run())["timings"]
-    assert found[-1]["step"] == "between steps"
-    assert sum(step["seconds"] for step in found) == pytest.approx(21.4)
-    assert sum(step["share"] for step in found) == pytest.approx(1.0)
+    timings = tables(runs.diverging_run())["timings"]
+    assert timings[-1]["step"] == "between steps"
+    assert sum(step["seconds"] for step in timings) == pytest.approx(21.4)
+    assert sum(step["share"] for step in timings) == pytest.approx(1.0)
 
 
 def test_generated_inputs_are_called_noise_wherever_they_are_named() -> None:
@@ -181,8 +181,8 @@ def test_layers_under_a_waiver_are_listed_with_its_state() -> None:
     assert [(row["position"], row["state"]) for row in data["waivers"]] == [
         (3, "accepted"), (5, "ended"), (7, "exceeded"),
     ]  # fmt: skip
-    said = " ".join(data["headline"]["sentences"])
-    assert "1 layer accepted by a waiver; 1 layer with an expired waiver; 1 layer exceeding" in said
+    text = " ".join(data["headline"]["sentences"])
+    assert "1 layer accepted by a waiver; 1 layer with an expired waiver; 1 layer exceeding" in text
     page = render(runs.waived_run())
     assert "waived until 2027-01-01: ties of the old kernel. Without it: max step 2 &gt; 1" in page
     assert "its waiver ended on 2026-01-01: known since spring" in page
@@ -208,8 +208,8 @@ def compared(pair: dict[str, Path], until: date) -> runs.Run:
     assert reference is not None
     waiver = Waiver("known", until, tensor="y", relative_l2=1.0)
     policy = replace(load_policy(), waivers=(waiver,), today=date(2026, 6, 1))
-    found = compare(reference, stage("b", pair["b"]).dumps, Settings(policy=policy))
-    return runs.base_run() | {"comparison": to_json(found), "verdict": to_json(found.verdict)}
+    comparison = compare(reference, stage("b", pair["b"]).dumps, Settings(policy=policy))
+    return runs.base_run() | {"comparison": to_json(comparison), "verdict": to_json(comparison.verdict)}
 
 
 @pytest.mark.parametrize(("until", "state"), [(date(2027, 1, 1), "accepted"), (date(2026, 1, 1), "ended")])
@@ -222,11 +222,11 @@ def test_waivers_of_a_real_comparison_are_found(pair: dict[str, Path], until: da
 
 def test_stages_of_a_real_ladder_are_shown_with_what_departs(pair: dict[str, Path]) -> None:
     run = runs.consistent_run()
-    told = climb([stage(name, path) for name, path in pair.items()])
-    run["comparison"]["extras"]["ladder"] = to_json(told)
-    ladder = tables(run)["comparison"]["checks"]["ladder"]
-    assert [one["name"] for one in ladder["stages"]] == ["a", "b", "c"]
-    assert [row["name"] for row in ladder["shown"]] == ["y", "z"]
+    stages = climb([stage(name, path) for name, path in pair.items()])
+    run["comparison"]["extras"]["ladder"] = to_json(stages)
+    stages_row = tables(run)["comparison"]["checks"]["ladder"]
+    assert [one["name"] for one in stages_row["stages"]] == ["a", "b", "c"]
+    assert [row["name"] for row in stages_row["shown"]] == ["y", "z"]
     page = render(run)
     assert "first differing stage: b" in page
     assert "not proven" in page  # nothing tells which tensors are inputs
@@ -246,12 +246,12 @@ def test_growth_is_drawn_from_the_figures_that_the_comparison_gives() -> None:
 def test_the_drawing_and_the_comparisons_own_growth_agree(pair: dict[str, Path]) -> None:
     reference = stage("a", pair["a"]).reference
     assert reference is not None
-    found = compare(reference, stage("c", pair["c"]).dumps)
-    told = growth_of(found.layers)
-    run = runs.base_run() | {"comparison": to_json(found), "verdict": to_json(found.verdict)}
+    comparison = compare(reference, stage("c", pair["c"]).dumps)
+    points = growth_of(comparison.layers)
+    run = runs.base_run() | {"comparison": to_json(comparison), "verdict": to_json(comparison.verdict)}
     drawn = error_propagation.growth(tables(run)["layers"])
-    assert drawn is not None and len(drawn["columns"]) == len(told)
-    assert drawn["peak"]["name"] == max(told, key=lambda point: point.relative_l2).name == "z"
+    assert drawn is not None and len(drawn["columns"]) == len(points)
+    assert drawn["peak"]["name"] == max(points, key=lambda point: point.relative_l2).name == "z"
 
 
 def test_equal_layers_have_no_growth() -> None:
@@ -270,7 +270,7 @@ def test_odd_figures_stay_inside_the_drawing(odd: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "said"),
+    ("output", "sentence"),
     [
         ({"top1_board": 456, "top1_reference": 141, "top1_same": False, "relative_l2": 0.27},
          "At output y the top-1 changes: 456 on the board, 141 on the PC; relative L2 2.7e-1."),
@@ -280,10 +280,10 @@ def test_odd_figures_stay_inside_the_drawing(odd: Any) -> None:
         ({"relative_l2": None}, "At output y: relative L2 not defined."),
     ],
 )  # fmt: skip
-def test_the_effect_on_the_answer_is_said_at_the_top(output: dict[str, Any], said: str) -> None:
+def test_the_effect_on_the_answer_is_said_at_the_top(output: dict[str, Any], sentence: str) -> None:
     run = runs.diverging_run()
     run["comparison"]["extras"]["outputs"] = [{"name": "y", **output}]
-    assert said in tables(run)["headline"]["sentences"]
+    assert sentence in tables(run)["headline"]["sentences"]
 
 
 def nan_run() -> runs.Run:
@@ -316,8 +316,8 @@ def test_equal_values_are_said_of_equal_values_only() -> None:
 def test_a_debug_run_that_computes_something_else_is_said_at_the_top() -> None:
     run = runs.diverging_run()
     run["comparison"]["extras"]["observer"] = {"same": False, "detail": "release and debug give different y"}
-    said = tables(run)["headline"]["sentences"]
-    assert "Dumping changes the results: release and debug give different y." in said
+    sentences = tables(run)["headline"]["sentences"]
+    assert "Dumping changes the results: release and debug give different y." in sentences
     run["comparison"]["extras"]["observer"]["same"] = None
     assert not any("Dumping" in sentence for sentence in tables(run)["headline"]["sentences"])
 
@@ -352,8 +352,8 @@ def test_a_second_origin_is_named_with_its_kind() -> None:
 def test_a_failure_is_said_once_with_its_rule() -> None:
     run = runs.failed_run()
     failure = run["modes"][1]["failure"]
-    found = {"rule": "E-103", "severity": "error", "title": "the board ran out of memory", "advice": failure["hint"]}
-    run["findings"] = [found | {"subject": "debug", "evidence": f"debug: {failure['message']}"}]
+    finding = {"rule": "E-103", "severity": "error", "title": "the board ran out of memory", "advice": failure["hint"]}
+    run["findings"] = [finding | {"subject": "debug", "evidence": f"debug: {failure['message']}"}]
     page = render(run)
     assert page.count(failure["hint"]) == 1 and "E-103" in page
     assert tables(run)["findings"][0]["failed"] == "debug"
@@ -365,8 +365,8 @@ def test_parts_that_overlap_have_no_shares_of_end_to_end() -> None:
     run = runs.unordered_profile_run()
     assert all(number["share"] is None for number in tables(run)["numbers"])
     assert not any("unattributed" in number["label"] for number in tables(run)["numbers"])
-    (told,) = [line for line in lines(run) if line.startswith("time ")]
-    assert "%" not in told and "sum exceeds end to end" in told
+    (time_line,) = [line for line in lines(run) if line.startswith("time ")]
+    assert "%" not in time_line and "sum exceeds end to end" in time_line
 
 
 def test_two_findings_of_one_rule_can_be_told_apart_in_the_terminal() -> None:
@@ -375,5 +375,5 @@ def test_two_findings_of_one_rule_can_be_told_apart_in_the_terminal() -> None:
         {"rule": "E-106", "severity": "error", "title": "a mode crashed", "evidence": mode, "subject": mode}
         for mode in ("release", "debug")
     ]
-    told = [line for line in lines(run) if "E-106" in line]
-    assert [line.rsplit(" ", 1)[1] for line in told] == ["(release)", "(debug)"]
+    findings = [line for line in lines(run) if "E-106" in line]
+    assert [line.rsplit(" ", 1)[1] for line in findings] == ["(release)", "(debug)"]

@@ -38,7 +38,7 @@ def planted(source: dict[str, Any]) -> dict[str, Any]:
     facts |= {"tools": {"tool": f"{PRIVATE['cache']}/boards/x5/bin/tool"}, "kernel": f"6.1 {PRIVATE['hostname']}"}
     run["board"] |= {"facts": facts, "address": PRIVATE["address"], "user": PRIVATE["login"], "jump": PRIVATE["jump"]}
     run["host"] |= {key: PRIVATE[key] for key in ("name", "user", "home", "cache")}
-    told = [
+    private = [
         f"{PRIVATE['login']}@{PRIVATE['address']}:22: no answer (by {PRIVATE['jump']})",
         f"unknown@{PRIVATE['address']}: refused",
         f"{PRIVATE['home']}/runs/x: No space left on device",
@@ -46,17 +46,17 @@ def planted(source: dict[str, Any]) -> dict[str, Any]:
         f"{PRIVATE['hostname']}: boot {PRIVATE['boot']}, {PRIVATE['name']}, {PRIVATE['user']}; {PRIVATE['work']}/runs",
     ]
     for key in ("problems", "notes"):
-        run[key] = [*(run.get(key) or []), *told]
+        run[key] = [*(run.get(key) or []), *private]
     for mode in run["modes"]:
         mode["command"] = ["tool", f"--model={PRIVATE['work']}/cache/ab.bin", f"/home/{PRIVATE['person']}/x"]
         mode["environment"] = {"HARNESS_PATH": f"{PRIVATE['cache']}/bin:/opt/bin"}
-        mode["notes"] = told
-        mode["failure"] = {"kind": "k", "message": told[0], "hint": told[2], "evidence": "\n".join(told)}
-    run["findings"] = [dict.fromkeys(("rule", "severity", "title", "evidence", "advice", "subject"), told[4])]
+        mode["notes"] = private
+        mode["failure"] = {"kind": "k", "message": private[0], "hint": private[2], "evidence": "\n".join(private)}
+    run["findings"] = [dict.fromkeys(("rule", "severity", "title", "evidence", "advice", "subject"), private[4])]
     run["case"]["options"] = {"path": PRIVATE["home"]}
     if run.get("verdict"):
-        run["verdict"]["detail"] = told[0]
-    run["model_info"] = {**(run.get("model_info") or {}), "warnings": told, "problems": told}
+        run["verdict"]["detail"] = private[0]
+    run["model_info"] = {**(run.get("model_info") or {}), "warnings": private, "problems": private}
     return run
 
 
@@ -117,7 +117,7 @@ def test_a_real_run_keeps_them_and_its_report_does_not(
         "--frames",
         "2",
     ]
-    done = harness("run", digits.model, *argv, cwd=tmp_path, check=True)
+    result = harness("run", digits.model, *argv, cwd=tmp_path, check=True)
     (file,) = tmp_path.rglob("run.json")
     run = json.loads(file.read_text())
     facts = run["board"]["facts"]
@@ -125,6 +125,6 @@ def test_a_real_run_keeps_them_and_its_report_does_not(
     assert all(value and value in file.read_text() for value in private)
     shown = [(file.parent / name).read_text() for name in ("report.html", "report.json")]
     shown += [harness("report", file.parent, "--markdown", cwd=tmp_path).stdout]
-    summary = [line for line in done.stdout.splitlines() if not line.startswith("report ")]
+    summary = [line for line in result.stdout.splitlines() if not line.startswith("report ")]
     for text in (*shown, "\n".join(summary)):
         assert [value for value in private if re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", text)] == []

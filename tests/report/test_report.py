@@ -206,16 +206,16 @@ def harness(*words: str) -> Result:
 
 @pytest.fixture()
 def folder(tmp_path: Path) -> Path:
-    found = tmp_path / "runs" / "yolo_n" / "emu-x5" / "20261120T091400Z"
-    found.mkdir(parents=True)
-    save_run(found, typed(runs.diverging_run()))
-    return found
+    run_folder = tmp_path / "runs" / "yolo_n" / "emu-x5" / "20261120T091400Z"
+    run_folder.mkdir(parents=True)
+    save_run(run_folder, typed(runs.diverging_run()))
+    return run_folder
 
 
 def test_a_run_folder_its_file_and_its_case_folder_mean_the_same_run(folder: Path) -> None:
     for named in (folder, folder / "run.json", folder.parent.parent):
-        done = harness(str(named))
-        assert (done.exit_code, done.stdout.splitlines()) == (
+        result = harness(str(named))
+        assert (result.exit_code, result.stdout.splitlines()) == (
             0,
             [str(folder / "report.html"), str(folder / "report.json")],
         )
@@ -243,10 +243,10 @@ def test_output_goes_where_it_is_asked_to_with_the_data_beside(folder: Path, tmp
 
 
 def test_json_answers_with_paths_verdict_and_coverage(folder: Path) -> None:
-    done = harness(str(folder), "--json")
-    found = json.loads(done.stdout)
-    assert (done.exit_code, found["page"]) == (0, str(folder / "report.html"))
-    assert found["coverage"]["layers_compared"] == 61
+    result = harness(str(folder), "--json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["page"]) == (0, str(folder / "report.html"))
+    assert answer["coverage"]["layers_compared"] == 61
 
 
 def test_markdown_is_the_only_thing_on_stdout(folder: Path) -> None:
@@ -255,10 +255,10 @@ def test_markdown_is_the_only_thing_on_stdout(folder: Path) -> None:
 
 def test_half_a_run_json_is_a_clear_error(folder: Path) -> None:
     (folder / "run.json").write_text(runs.damaged_text(runs.diverging_run()), encoding="utf-8")
-    done = harness(str(folder))
-    assert done.exit_code == 2
-    assert "not a readable run.json" in done.stderr
-    assert "hint:" in done.stderr
+    result = harness(str(folder))
+    assert result.exit_code == 2
+    assert "not a readable run.json" in result.stderr
+    assert "hint:" in result.stderr
 
 
 @pytest.mark.parametrize("text", ["[]", '{"a": 1}', "", "\x00\x01"])
@@ -269,13 +269,13 @@ def test_json_that_is_no_run_is_a_clear_error(folder: Path, text: str) -> None:
 
 def test_a_newer_format_is_refused(folder: Path) -> None:
     save_run(folder, typed(runs.consistent_run() | {"format": 99}))
-    done = harness(str(folder))
-    assert (done.exit_code, "format 99" in done.stderr) == (2, True)
+    result = harness(str(folder))
+    assert (result.exit_code, "format 99" in result.stderr) == (2, True)
 
 
 def test_a_folder_without_a_run_is_a_clear_error(tmp_path: Path) -> None:
-    done = harness(str(tmp_path))
-    assert (done.exit_code, "no run.json" in done.stderr) == (2, True)
+    result = harness(str(tmp_path))
+    assert (result.exit_code, "no run.json" in result.stderr) == (2, True)
 
 
 def test_a_part_of_the_wrong_shape_is_named_and_the_rest_is_shown_and_not_called_good(folder: Path) -> None:
@@ -283,8 +283,8 @@ def test_a_part_of_the_wrong_shape_is_named_and_the_rest_is_shown_and_not_called
     run["comparison"]["layers"] = "many"
     run["modes"][1]["files"] = {}
     (folder / "run.json").write_text(json.dumps(run))
-    done = harness(str(folder))
-    assert done.exit_code == 0, done.stderr
+    result = harness(str(folder))
+    assert result.exit_code == 0, result.stderr
     data = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert data["problems"][:2] == [
         "run.json: modes[1].files is not a list: an object of 0",
@@ -295,8 +295,8 @@ def test_a_part_of_the_wrong_shape_is_named_and_the_rest_is_shown_and_not_called
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(folder: Path, tmp_path: Path) -> None:
-    done = harness(str(folder), "-o", str(tmp_path / "missing" / "page.html"))
-    assert (done.exit_code, "hint:" in done.stderr) == (2, True)
+    result = harness(str(folder), "-o", str(tmp_path / "missing" / "page.html"))
+    assert (result.exit_code, "hint:" in result.stderr) == (2, True)
 
 
 def test_nothing_half_written_is_left_behind(folder: Path, tmp_path: Path) -> None:

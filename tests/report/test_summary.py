@@ -33,9 +33,9 @@ def test_the_headline_says_the_verdict_in_words(name: str, tone: str, title: str
 
 
 def test_the_headline_names_kind_of_fault_evidence_and_coverage() -> None:
-    said = " ".join(tables(runs.diverging_run())["headline"]["sentences"]).replace("\u202f", " ")
-    assert "Zeroed region: 1 of 80 columns differs" in said
-    assert "61 of 64 layers compared, 95.3 % of bytes: 1 origin, 21 propagated, 3 not compared" in said
+    text = " ".join(tables(runs.diverging_run())["headline"]["sentences"]).replace("\u202f", " ")
+    assert "Zeroed region: 1 of 80 columns differs" in text
+    assert "61 of 64 layers compared, 95.3 % of bytes: 1 origin, 21 propagated, 3 not compared" in text
 
 
 def test_an_uncertain_fingerprint_is_said_to_look_like_it() -> None:
@@ -72,27 +72,27 @@ def test_a_word_of_a_later_version_is_never_good() -> None:
 
 @pytest.mark.parametrize("name", runs.ALL)
 def test_the_terminal_summary_is_short_and_starts_with_the_verdict(name: str) -> None:
-    found = lines(runs.ALL[name]())
-    assert found[0].startswith("verdict   ")
-    assert len(found) < 45
-    assert not any("\x1b" in line or "\n" in line for line in found)
+    shown = lines(runs.ALL[name]())
+    assert shown[0].startswith("verdict   ")
+    assert len(shown) < 45
+    assert not any("\x1b" in line or "\n" in line for line in shown)
 
 
 def test_the_terminal_summary_says_emulated_estimated_and_coverage() -> None:
-    found = "\n".join(lines(runs.diverging_run()))
-    assert "emulated  no board was measured" in found
+    text = "\n".join(lines(runs.diverging_run()))
+    assert "emulated  no board was measured" in text
     assert (
-        "latency   7.00 ms mean, 6.89 ms to 7.72 ms, 141.9 frames per second, 500 frames, 1 thread (estimated)" in found
+        "latency   7.00 ms mean, 6.89 ms to 7.72 ms, 141.9 frames per second, 500 frames, 1 thread (estimated)" in text
     )
-    assert "layers    61 of 64 layers compared, 95.3 % of bytes" in found
+    assert "layers    61 of 64 layers compared, 95.3 % of bytes" in text
 
 
 def test_the_ticket_names_the_origin_and_what_is_unknown() -> None:
-    found = markdown(tables(runs.diverging_run()))
-    assert found.startswith("### Diverges at `/model.4/cv2/Conv`\n")
-    assert "| 26 | `/model.4/cv2/Conv_output_0` |" in found
-    assert "**EMULATED**" in found
-    assert len(found) < 4000
+    ticket = markdown(tables(runs.diverging_run()))
+    assert ticket.startswith("### Diverges at `/model.4/cv2/Conv`\n")
+    assert "| 26 | `/model.4/cv2/Conv_output_0` |" in ticket
+    assert "**EMULATED**" in ticket
+    assert len(ticket) < 4000
 
 
 @pytest.mark.parametrize("name", runs.ALL)

@@ -17,9 +17,9 @@ from tests.support import fixtures_run as runs
 
 
 def test_every_layer_is_a_row_in_execution_order() -> None:
-    found = tables(runs.diverging_run())["layers"]
-    assert [row["index"] for row in found] == list(range(64))
-    assert found[26] | {"md5": None, "alone": None} == {
+    rows = tables(runs.diverging_run())["layers"]
+    assert [row["index"] for row in rows] == list(range(64))
+    assert rows[26] | {"md5": None, "alone": None} == {
         "position": 26,
         "index": 26,
         "name": "/model.4/cv2/Conv_output_0",
@@ -70,10 +70,10 @@ def test_the_isolated_error_and_both_pairs_of_md5s_are_kept() -> None:
 
 
 def test_counts_name_every_standing_and_add_up() -> None:
-    found = tables(runs.diverging_run())["counts"]
-    assert tuple(found) == STANDINGS
-    assert sum(found.values()) == 64
-    assert (found["origin"], found["not_compared"], found["within"]) == (1, 3, 2)
+    counts = tables(runs.diverging_run())["counts"]
+    assert tuple(counts) == STANDINGS
+    assert sum(counts.values()) == 64
+    assert (counts["origin"], counts["not_compared"], counts["within"]) == (1, 3, 2)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_standing_is_never_better_than_its_verdict(layer: dict[str, str], expe
 
 
 def test_not_compared_rows_keep_their_reason() -> None:
-    found = tables(runs.diverging_run())["layers"]
-    assert [(row["index"], row["reason"]) for row in found if row["standing"] == "not_compared"] == [
+    rows = tables(runs.diverging_run())["layers"]
+    assert [(row["index"], row["reason"]) for row in rows if row["standing"] == "not_compared"] == [
         (9, "no_dump"),
         (33, "truncated"),
         (51, "shape_differs"),
@@ -103,8 +103,8 @@ def test_not_compared_rows_keep_their_reason() -> None:
 
 
 def test_coverage_of_nothing_is_zero_and_not_whole() -> None:
-    found = tables(runs.not_comparable_run())["coverage"]
-    assert (found["layers_compared"], found["layers_share"], found["whole"]) == (0, 0.0, False)
+    coverage = tables(runs.not_comparable_run())["coverage"]
+    assert (coverage["layers_compared"], coverage["layers_share"], coverage["whole"]) == (0, 0.0, False)
 
 
 # ------------------------------------------------------------------ origins
@@ -248,17 +248,17 @@ def test_an_almost_empty_run_still_has_tables() -> None:
 
 
 def test_checks_that_failed_make_the_layers_doubtful() -> None:
-    found = tables(runs.diverging_run())["comparison"]["checks"]
-    assert [row["good"] for row in found["sentences"]] == [True, False, False]
-    (told,) = disagreements(found)
-    assert told.startswith("repeats of debug: ")
-    assert told.endswith("first difference at /model.5/cv1/Conv_output_0")
+    checks = tables(runs.diverging_run())["comparison"]["checks"]
+    assert [row["good"] for row in checks["sentences"]] == [True, False, False]
+    (sentence,) = disagreements(checks)
+    assert sentence.startswith("repeats of debug: ")
+    assert sentence.endswith("first difference at /model.5/cv1/Conv_output_0")
 
 
 def test_the_noisiest_layers_come_first() -> None:
-    found = tables(runs.diverging_run())["comparison"]["checks"]["three_way"]
-    assert [row["index"] for row in found["layers"][:3]] == [29, 28, 27]
-    assert found["counts"] == {"fine": 4, "note": 16, "look": 10}
+    rows = tables(runs.diverging_run())["comparison"]["checks"]["three_way"]
+    assert [row["index"] for row in rows["layers"][:3]] == [29, 28, 27]
+    assert rows["counts"] == {"fine": 4, "note": 16, "look": 10}
 
 
 def test_checks_of_an_unknown_kind_are_kept() -> None:
@@ -270,8 +270,8 @@ def test_checks_of_an_unknown_kind_are_kept() -> None:
 def test_rows_beyond_the_layers_of_the_coverage_are_counted_apart() -> None:
     run = runs.diverging_run()
     run["comparison"]["coverage"]["layers_total"] = 60
-    said = tables(run)["headline"]["sentences"][-1]
-    assert "Of 64 rows: 1 origin" in said
+    sentence = tables(run)["headline"]["sentences"][-1]
+    assert "Of 64 rows: 1 origin" in sentence
 
 
 def test_waits_are_shown_and_never_summed() -> None:

@@ -14,7 +14,7 @@ from tests.support import fixtures_run as runs
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("value", "shown"),
     [
         (0.0, "0 %"),
         (1.0, "100 %"),
@@ -27,8 +27,8 @@ from tests.support import fixtures_run as runs
         ("nan", "NaN"),
     ],
 )
-def test_a_share_is_only_0_or_100_percent_when_it_is(told: object, shown: str) -> None:
-    assert values.share(told).replace("\u202f", " ") == shown
+def test_a_share_is_only_0_or_100_percent_when_it_is(value: object, shown: str) -> None:
+    assert values.share(value).replace("\u202f", " ") == shown
 
 
 def test_a_cosine_of_0_99999_is_shown_by_what_it_lacks() -> None:

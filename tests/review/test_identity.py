@@ -25,8 +25,8 @@ def test_weights_beside_an_onnx_belong_to_it(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"model")
     before = identity.take(identity.files_of(case))
     (tmp_path / "w.bin").write_bytes(bytes(64))
-    (told,) = identity.differences(before, identity.take(identity.files_of(case)))
-    assert f"{tmp_path / 'w.bin'} (reference) was md5" in told
+    (sentence,) = identity.differences(before, identity.take(identity.files_of(case)))
+    assert f"{tmp_path / 'w.bin'} (reference) was md5" in sentence
 
 
 def test_the_md5_of_a_folder_is_of_names_sizes_and_contents() -> None:
@@ -60,9 +60,9 @@ def test_many_changes_are_counted_and_the_command_is_told() -> None:
 
 
 def test_a_command_is_told_from_where_it_was_typed(tmp_path: Path) -> None:
-    here = {"command": {"line": "harness run m", "folder": str(Path.cwd())}}
+    record = {"command": {"line": "harness run m", "folder": str(Path.cwd())}}
     elsewhere = {"command": {"line": "harness run m", "folder": "/some where"}}
-    assert identity.command_of(typed(here)) == "harness run m"
+    assert identity.command_of(typed(record)) == "harness run m"
     assert identity.command_of(typed(elsewhere)) == "cd '/some where' && harness run m"
     assert identity.command_of(typed({"command": ["x"]})) == identity.command_of(typed({})) == ""
 
@@ -70,6 +70,6 @@ def test_a_command_is_told_from_where_it_was_typed(tmp_path: Path) -> None:
 def test_a_record_names_files_without_the_folders_they_lie_in() -> None:
     files = [FileIdentity("model", "/data/secret project/m.bin", {"": (1, "0" * 32)})]
     files += [FileIdentity("reference", "/data/secret project/refs", {"a.npy": (1, "0" * 32)})]
-    told = "/data/secret project/m.bin (model) had md5 0; /data/secret project/refs/a.npy (reference) is gone"
-    assert identity.for_record(told, files) == "m.bin (model) had md5 0; refs/a.npy (reference) is gone"
+    text = "/data/secret project/m.bin (model) had md5 0; /data/secret project/refs/a.npy (reference) is gone"
+    assert identity.for_record(text, files) == "m.bin (model) had md5 0; refs/a.npy (reference) is gone"
     assert identity.for_record("start a new run: cd /data/x && harness run m.bin", files) == "start a new run"

@@ -39,11 +39,11 @@ from tests.support.builds import harness
 
 def digest_of(tree: Path) -> str:
     """Names, kinds, rights and bytes of everything in a tree."""
-    found = hashlib.md5(usedforsecurity=False)
+    digest = hashlib.md5(usedforsecurity=False)
     for path in sorted(tree.rglob("*")):
         content = b"" if path.is_symlink() or path.is_dir() else path.read_bytes()
-        found.update(f"{path.relative_to(tree)} {path.lstat().st_mode} {path.lstat().st_size}\n".encode() + content)
-    return found.hexdigest()
+        digest.update(f"{path.relative_to(tree)} {path.lstat().st_mode} {path.lstat().st_size}\n".encode() + content)
+    return digest.hexdigest()
 
 
 @pytest.fixture
@@ -102,8 +102,10 @@ def test_names_that_could_be_guessed_are_written_through_no_more(name: str, fore
 
 def test_the_command_says_which_link_and_ends_with_2(foreign: Path, decoy: Path, tmp_path: Path) -> None:
     (foreign / ".report.html.part").symlink_to(decoy / "notes.txt")
-    done = harness("report", foreign, cwd=tmp_path)
-    assert done.returncode == 2 and ".report.html.part: is a link" in done.stderr and "Traceback" not in done.stderr
+    result = harness("report", foreign, cwd=tmp_path)
+    assert (
+        result.returncode == 2 and ".report.html.part: is a link" in result.stderr and "Traceback" not in result.stderr
+    )
 
 
 def test_links_on_the_way_that_the_user_typed_are_the_users_own(foreign: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.support.builds import build, harness
 
 OLD = Path(__file__).resolve().parents[1] / "data" / "runs_0_1"
 EXPECTED = json.loads((OLD / "expected.json").read_text())
-JUDGED = [name for name, told in EXPECTED.items() if told["state"] == "complete"]
+JUDGED = [name for name, expected in EXPECTED.items() if expected["state"] == "complete"]
 
 
 def asked(*argv: object) -> Result:
@@ -35,7 +35,7 @@ def test_every_old_run_is_expected_something_of() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_old_run_says_what_it_said(name: str) -> None:
-    run, told = load_run(OLD / name), EXPECTED[name]
+    run, expected = load_run(OLD / name), EXPECTED[name]
     data = tables(run)
     tone, lines = toned_lines(run)
     verdict = run.verdict
@@ -55,16 +55,18 @@ def test_an_old_run_says_what_it_said(name: str) -> None:
         "modes": [mode["mode"] for mode in data["modes"]],
         "rules": sorted({finding["rule"] for finding in data["findings"]}),
         "problems": len(data["problems"]),
-    } == told
-    assert lines[0].endswith(f"{told['title']} {told['subject']}".strip()) and told["title"] in markdown(data)
-    assert told["title"] in render_tables(data)
+    } == expected
+    assert lines[0].endswith(f"{expected['title']} {expected['subject']}".strip()) and expected["title"] in markdown(
+        data
+    )
+    assert expected["title"] in render_tables(data)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_old_run_is_rendered_and_inspected(tmp_path: Path, name: str) -> None:
     page = tmp_path / "page.html"
-    done = asked("report", OLD / name, "-o", page)
-    assert done.exit_code == 0, done.output
+    result = asked("report", OLD / name, "-o", page)
+    assert result.exit_code == 0, result.output
     assert EXPECTED[name]["title"] in page.read_text()
     seen = asked("inspect", OLD / name / "run.json")
     assert seen.exit_code == 0 and "run" in seen.output
@@ -73,11 +75,13 @@ def test_an_old_run_is_rendered_and_inspected(tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize("name", JUDGED)
 def test_an_old_run_serves_as_the_previous_one(name: str) -> None:
     run = load_run(find_previous(OLD / name))
-    found = against(run, run)
-    assert found.verdict.change == "same" and found.changed == ()
-    assert not any(getattr(found.layers, kind) for kind in ("worse", "better", "no_longer_compared", "newly_compared"))
+    earlier = against(run, run)
+    assert earlier.verdict.change == "same" and earlier.changed == ()
+    assert not any(
+        getattr(earlier.layers, kind) for kind in ("worse", "better", "no_longer_compared", "newly_compared")
+    )
     layers = EXPECTED[name]["layers"]
-    assert (found.layers.both >= layers[0]) if layers else not found.layers.both
+    assert (earlier.layers.both >= layers[0]) if layers else not earlier.layers.both
 
 
 @pytest.mark.parametrize("name", sorted(set(EXPECTED) - set(JUDGED)))
@@ -89,26 +93,26 @@ def test_an_old_run_that_was_not_judged_is_no_previous_one(name: str) -> None:
 def test_the_dumps_of_an_old_run_are_compared_with_what_its_record_says_of_them(tmp_path: Path) -> None:
     """Two of them were hashed on the board: run.json beside the folder says so."""
     folder = shutil.copytree(OLD / "x5_diverges", tmp_path / "run")
-    done = asked("compare", folder / "reference", folder / "debug", "--json")
-    answer = json.loads(done.output)
-    assert done.exit_code == 1 and answer["verdict"]["word"] == "diverges"
+    result = asked("compare", folder / "reference", folder / "debug", "--json")
+    answer = json.loads(result.output)
+    assert result.exit_code == 1 and answer["verdict"]["word"] == "diverges"
     assert sum(bool(layer["hashed"]) for layer in answer["layers"]) == 2
 
 
 def test_what_an_old_broken_run_needs_to_go_on_is_read() -> None:
-    told = resume.load(OLD / "x3_broken_off")
-    assert (told.board, told.case.name, told.case.model.name) == ("emu-x3", "x3_broken_off", "digits_x3.bin")
-    assert [path.name for _, path in told.case.inputs] == ["digits_input.bin"]
-    assert set(told.tokens) == {"info", "release", "debug", "profile"}
+    loaded = resume.load(OLD / "x3_broken_off")
+    assert (loaded.board, loaded.case.name, loaded.case.model.name) == ("emu-x3", "x3_broken_off", "digits_x3.bin")
+    assert [path.name for _, path in loaded.case.inputs] == ["digits_input.bin"]
+    assert set(loaded.tokens) == {"info", "release", "debug", "profile"}
 
 
 @pytest.mark.slow
 def test_a_new_run_is_held_against_an_old_one(shared_folder: Path, tmp_path: Path) -> None:
     made = build(shared_folder, "digits")
     argv = ["run", made.model, "--board", "emu-x5", "--input", made.input, "--reference", made.reference]
-    done = harness(*argv, "--runs", tmp_path, "--previous", OLD / "x5_complete", "--json")
-    answer = json.loads(done.stdout)
-    assert done.returncode == 0, done.stderr
+    result = harness(*argv, "--runs", tmp_path, "--previous", OLD / "x5_complete", "--json")
+    answer = json.loads(result.stdout)
+    assert result.returncode == 0, result.stderr
     assert answer["previous"]["run"] == "x5_complete/emu-x5/20261129T122508Z"
     assert answer["previous"]["layers"]["both"] == 8 and answer["previous"]["verdict"]["change"] == "same"
     assert answer["previous"]["latency"]["why_not"] == ""

@@ -65,18 +65,20 @@ def keep(folder: Path, stamp: str, record: dict[str, Any]) -> Path:
 
 
 def test_two_equal_runs_are_the_same_in_everything() -> None:
-    found = against(run(a="exact"), run(a="exact"))
-    assert found.verdict.change == "same" and found.changed == ()
-    assert found.latency.percent == 0 and found.layers.both == 1
-    assert not any(getattr(found.layers, kind) for kind in ("worse", "better", "no_longer_compared", "newly_compared"))
+    earlier = against(run(a="exact"), run(a="exact"))
+    assert earlier.verdict.change == "same" and earlier.changed == ()
+    assert earlier.latency.percent == 0 and earlier.layers.both == 1
+    assert not any(
+        getattr(earlier.layers, kind) for kind in ("worse", "better", "no_longer_compared", "newly_compared")
+    )
 
 
 def test_layers_are_told_by_what_became_of_them() -> None:
     before = run(a="exact", b="within", c="differs", d="exact", e="not_compared")
-    found = against(before, run(a="within", b="differs", c="exact", e="exact", word="diverges")).layers
-    names = {kind: [row["name"] for row in rows] for kind, rows in to_json(found).items() if kind != "both"}
+    changes = against(before, run(a="within", b="differs", c="exact", e="exact", word="diverges")).layers
+    names = {kind: [row["name"] for row in rows] for kind, rows in to_json(changes).items() if kind != "both"}
     assert names == {"worse": ["a", "b"], "better": ["c"], "newly_compared": ["e"], "no_longer_compared": ["d"]}
-    assert found.both == 3
+    assert changes.both == 3
 
 
 @pytest.mark.parametrize(
@@ -109,20 +111,20 @@ def test_latencies_of_another_kind_are_not_held_against_each_other(path: tuple[s
     for key in path[:-1]:
         part = part[key]
     part[path[-1]] = value
-    found = against(before, run()).latency
-    assert why in found.why_not and found.percent is None
-    assert judged(GOOD, found, 5.0).exit_code == 3
-    assert judged(GOOD, found, None) == GOOD
+    change = against(before, run()).latency
+    assert why in change.why_not and change.percent is None
+    assert judged(GOOD, change, 5.0).exit_code == 3
+    assert judged(GOOD, change, None) == GOOD
 
 
 def test_slower_than_allowed_is_measured_and_bad() -> None:
-    found = against(run(1000.0), run(1060.0)).latency
-    assert found.percent == pytest.approx(6.0)
-    assert judged(GOOD, found, 5.0).word == "slower" and judged(GOOD, found, 5.0).exit_code == 1
-    assert judged(GOOD, found, 6.1) == GOOD
-    assert judged(GOOD, replace(found, percent=5.0), 5.0) == GOOD, "as slow as is allowed is allowed"
+    change = against(run(1000.0), run(1060.0)).latency
+    assert change.percent == pytest.approx(6.0)
+    assert judged(GOOD, change, 5.0).word == "slower" and judged(GOOD, change, 5.0).exit_code == 1
+    assert judged(GOOD, change, 6.1) == GOOD
+    assert judged(GOOD, replace(change, percent=5.0), 5.0) == GOOD, "as slow as is allowed is allowed"
     bad = Verdict("diverges", "conv2", 1)
-    assert judged(bad, found, 5.0) == bad
+    assert judged(bad, change, 5.0) == bad
 
 
 def test_what_was_not_the_same_is_named() -> None:
@@ -179,8 +181,8 @@ def test_page_summary_and_ticket_tell_of_the_earlier_run() -> None:
         "conv&lt;1&gt;",
     ):
         assert words in page, words
-    told = "\n".join(lines(now))
-    assert "before    consistent before, diverges now (worse)" in told
+    text = "\n".join(lines(now))
+    assert "before    consistent before, diverges now (worse)" in text
     assert "diverges now" in markdown(data)
 
 
@@ -200,9 +202,9 @@ def test_a_night_says_what_changed_since_the_night_before(digits: Built, tmp_pat
     argv += ["--frames", "20", "--policy", policy]
     assert harness(*argv, cwd=tmp_path).returncode == 0
     slow = ["--fault", "slow@conv2:by=20", "--previous", "runs", "--max-slower", "50", "--float", digits.onnx]
-    done = harness(*argv, *slow, cwd=tmp_path)
-    assert done.returncode == 1, (done.stdout, done.stderr)
-    assert "Slower than the previous run" in done.stdout and "float     8 of 8 layers" in done.stdout
+    result = harness(*argv, *slow, cwd=tmp_path)
+    assert result.returncode == 1, (result.stdout, result.stderr)
+    assert "Slower than the previous run" in result.stdout and "float     8 of 8 layers" in result.stdout
     newest = json.loads(find_previous(tmp_path / "runs").read_text())
     assert newest["verdict"]["word"] == "slower"
     assert [(row["op"], row["layers"], row["ended"]) for row in newest["policy"]["waivers"]] == [("conv9", 0, False)]
@@ -221,5 +223,5 @@ def test_a_night_says_what_changed_since_the_night_before(digits: Built, tmp_pat
 )
 def test_half_a_question_is_refused(digits: Built, tmp_path: Path, more: list[str], word: str) -> None:
     more = [str(digits.reference) if part == "DIGITS" else part for part in more]
-    done = harness("run", digits.model, "--board", "emu-x5", *more, cwd=tmp_path)
-    assert done.returncode == 2 and word in done.stderr, done.stderr
+    result = harness("run", digits.model, "--board", "emu-x5", *more, cwd=tmp_path)
+    assert result.returncode == 2 and word in result.stderr, result.stderr

@@ -45,8 +45,8 @@ class Desk:
         return harness("run", "--resume", self.run, "--hosts", self.file("hosts.yaml"), cwd=self.folder)
 
     def record(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads((self.run / "run.json").read_text())
-        return told
+        record: dict[str, Any] = json.loads((self.run / "run.json").read_text())
+        return record
 
 
 def lay_desk(digits: Built, folder: Path, **board: Any) -> None:
@@ -134,13 +134,13 @@ def test_a_run_is_not_gone_on_with_by_another_file_of_the_same_name(desk: Desk, 
     restore = changed(desk.file(name))
     try:
         now = hashlib.md5(desk.file(name).read_bytes()).hexdigest()
-        done = desk.resume()
+        result = desk.resume()
     finally:
         restore()
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert name in done.stderr and was in done.stderr and now in done.stderr
-    told = " ".join(done.stderr.split())
-    assert "start a new run: " in told and f"harness {shlex.join([*WHOLE, '--mode', 'release,profile'])}" in told
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert name in result.stderr and was in result.stderr and now in result.stderr
+    errors = " ".join(result.stderr.split())
+    assert "start a new run: " in errors and f"harness {shlex.join([*WHOLE, '--mode', 'release,profile'])}" in errors
     assert desk.record() == record and (desk.run / "resume.json").exists()
 
 
@@ -149,20 +149,20 @@ def test_a_file_that_is_gone_is_said_with_the_md5_it_had(desk: Desk, name: str) 
     was = hashlib.md5(desk.file(name).read_bytes()).hexdigest()
     desk.file(name).rename(desk.file("away"))
     try:
-        done = desk.resume()
+        result = desk.resume()
     finally:
         desk.file("away").rename(desk.file(name))
-    assert done.returncode == 2 and "no longer exists" in done.stderr and was in done.stderr, done.stderr
+    assert result.returncode == 2 and "no longer exists" in result.stderr and was in result.stderr, result.stderr
 
 
 def test_a_table_of_the_toolchain_that_came_later_is_another_build(desk: Desk) -> None:
     later = desk.file("hb_mapper_makertbin.log")
     later.write_text("2026-11-20 09:14:00,000 INFO Start to Horizon NN Model Convert.\n")
     try:
-        done = desk.resume()
+        result = desk.resume()
     finally:
         later.unlink()
-    assert done.returncode == 2 and "did not exist" in done.stderr and later.name in done.stderr, done.stderr
+    assert result.returncode == 2 and "did not exist" in result.stderr and later.name in result.stderr, result.stderr
 
 
 @pytest.mark.parametrize(
@@ -176,15 +176,15 @@ def test_a_table_of_the_toolchain_that_came_later_is_another_build(desk: Desk) -
 def test_a_board_of_other_settings_is_not_gone_on_with(desk: Desk, key: str, value: Any, word: str) -> None:
     hosts = desk.file("hosts.yaml")
     before = hosts.read_text()
-    told = yaml.safe_load(before)
-    told["boards"]["mine"][key] = value
-    hosts.write_text(yaml.safe_dump(told))
+    inventory = yaml.safe_load(before)
+    inventory["boards"]["mine"][key] = value
+    hosts.write_text(yaml.safe_dump(inventory))
     try:
-        done = desk.resume()
+        result = desk.resume()
     finally:
         hosts.write_text(before)
-    assert done.returncode == 2, done.stderr
-    assert word in done.stderr and "hunter2" not in done.stderr
+    assert result.returncode == 2, result.stderr
+    assert word in result.stderr and "hunter2" not in result.stderr
 
 
 def test_another_board_under_the_same_name_is_not_gone_on_with(desk: Desk) -> None:
@@ -192,24 +192,24 @@ def test_another_board_under_the_same_name_is_not_gone_on_with(desk: Desk) -> No
     facts = record["board"]["facts"] | {"kernel": "4.14.87", "cpu": "another"}
     (desk.run / "run.json").write_text(json.dumps(record | {"board": record["board"] | {"facts": facts}}))
     try:
-        done = desk.resume()
+        result = desk.resume()
         after = desk.record()
     finally:
         (desk.run / "run.json").write_text(json.dumps(record))
-    assert done.returncode == 2, done.stderr
-    assert "kernel was '4.14.87'" in done.stderr
+    assert result.returncode == 2, result.stderr
+    assert "kernel was '4.14.87'" in result.stderr
     assert [mode["mode"] for mode in after["modes"]] == ["release"]
 
 
 def test_a_run_keeps_its_files_and_the_command_that_made_it(desk: Desk) -> None:
     record = desk.record()
-    told = {one["role"]: one for one in record["case"]["files"]}
-    assert sorted(told) == ["float model", "graph", "input", "mapping", "model", "policy", "reference"]
+    by_role = {one["role"]: one for one in record["case"]["files"]}
+    assert sorted(by_role) == ["float model", "graph", "input", "mapping", "model", "policy", "reference"]
     model = desk.file("model.bin").read_bytes()
-    assert told["model"] == {
+    assert by_role["model"] == {
         "role": "model", "name": "model.bin", "bytes": len(model), "md5": hashlib.md5(model).hexdigest()
     }  # fmt: skip
-    assert told["reference"]["files"] == sum(file.is_file() for file in desk.file("reference").rglob("*"))
+    assert by_role["reference"]["files"] == sum(file.is_file() for file in desk.file("reference").rglob("*"))
     command = record["command"]
     assert command["folder"] == str(desk.folder)
     assert shlex.split(command["line"])[-len(command["argv"]) :] == command["argv"]
@@ -222,18 +222,18 @@ def test_a_run_goes_on_when_its_files_are_what_they_were(desk: Desk, tmp_path: P
     """Change times do not count; and a broken run may be moved."""
     os.utime(desk.file("model.bin"))
     moved = Path(shutil.copytree(desk.run, tmp_path / "moved"))
-    done = harness("run", "--resume", moved, "--hosts", desk.file("hosts.yaml"), cwd=tmp_path)
-    assert done.returncode in (0, 1), done.stderr
+    result = harness("run", "--resume", moved, "--hosts", desk.file("hosts.yaml"), cwd=tmp_path)
+    assert result.returncode in (0, 1), result.stderr
     assert json.loads((moved / "run.json").read_text())["state"] == "complete"
 
 
 def test_a_run_that_kept_no_md5s_is_not_gone_on_with(desk: Desk, tmp_path: Path) -> None:
     """Runs of harness 0.1.0 that were broken off."""
     moved = Path(shutil.copytree(desk.run, tmp_path / "moved"))
-    told = json.loads((moved / "resume.json").read_text())
-    (moved / "resume.json").write_text(json.dumps({key: told[key] for key in ("board", "case", "nonce", "tokens")}))
-    done = harness("run", "--resume", moved, "--hosts", desk.file("hosts.yaml"), cwd=desk.folder)
-    assert done.returncode == 2 and "has no md5s" in done.stderr, done.stderr
+    resume = json.loads((moved / "resume.json").read_text())
+    (moved / "resume.json").write_text(json.dumps({key: resume[key] for key in ("board", "case", "nonce", "tokens")}))
+    result = harness("run", "--resume", moved, "--hosts", desk.file("hosts.yaml"), cwd=desk.folder)
+    assert result.returncode == 2 and "has no md5s" in result.stderr, result.stderr
 
 
 # --------------------------------------------------------------------------- while a run goes on
@@ -271,16 +271,16 @@ def after_the_run(home: Path, digits: Built, victim: str) -> subprocess.Complete
 
 @pytest.mark.parametrize("victim", ["reference/t00002.npy", "policy.yaml"])
 def test_a_file_that_changes_before_the_run_is_judged_gives_no_verdict(digits: Built, home: Path, victim: str) -> None:
-    done = after_the_run(home, digits, victim)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert victim in done.stderr and "had md5" in done.stderr
+    result = after_the_run(home, digits, victim)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert victim in result.stderr and "had md5" in result.stderr
     record = json.loads(next(home.rglob("run.json")).read_text())
     assert record["verdict"]["word"] == "not_measured" and record["comparison"] is None
     assert record["stopped_at"] == "judging" and str(home) not in str(record["problems"]) + str(record["verdict"])
 
 
 def test_a_model_that_is_rebuilt_after_it_was_sent_is_noted(digits: Built, home: Path) -> None:
-    done = after_the_run(home, digits, "model.bin")
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = after_the_run(home, digits, "model.bin")
+    assert result.returncode == 0, result.stdout + result.stderr
     notes = json.loads(next(home.rglob("run.json")).read_text())["notes"]
     assert any("changed on this PC after upload" in note and "model.bin" in note for note in notes)

@@ -178,8 +178,8 @@ def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie:
     )
     argv = [sys.executable, "-c", script, str(tmp_path / "board"), str(liar)]
     root = Path(__file__).parents[2]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, cwd=root)
-    assert int(done.stdout) < 30_000, f"{done.stdout} KiB more than before"
+    result = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, cwd=root)
+    assert int(result.stdout) < 30_000, f"{result.stdout} KiB more than before"
 
 
 def test_more_files_than_allowed_are_refused_however_short_their_names(board: Board) -> None:
@@ -239,8 +239,8 @@ def test_deep_json_in_a_foreign_folder_is_said(tmp_path: Path, command: list[str
         (tmp_path / name).write_text(DEEP)
     more = [str(tmp_path)] if command == ["compare"] else []
     argv = [sys.executable, "-m", "harness", *command, str(tmp_path), *more]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert "Traceback" not in done.stderr and "bug in harness" not in done.stderr, done.stderr[-500:]
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in result.stderr and "bug in harness" not in result.stderr, result.stderr[-500:]
 
 
 def test_json_on_a_terminal_carries_no_control_and_direction_characters(capsys: pytest.CaptureFixture[str]) -> None:
@@ -262,6 +262,6 @@ def test_text_in_brackets_on_a_terminal_is_text(tmp_path: Path) -> None:
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", ends[:1], ends[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "m.onnx")
     argv = ["run", str(tmp_path / "m.onnx"), "--board", "away", "--case", "[red]\x1b[2J", "--hosts"]
-    code, said = typed([*argv, str(tmp_path / "hosts.yaml")], [], tmp_path, {**os.environ, "TERM": "xterm"})
-    assert code == 3 and "connection refused" in said, said
-    assert "Traceback" not in said and "MarkupError" not in said and "\x1b[2J" not in said
+    code, output = typed([*argv, str(tmp_path / "hosts.yaml")], [], tmp_path, {**os.environ, "TERM": "xterm"})
+    assert code == 3 and "connection refused" in output, output
+    assert "Traceback" not in output and "MarkupError" not in output and "\x1b[2J" not in output

@@ -50,27 +50,27 @@ def model(soc: str = "t40") -> Path:
 def run(tmp_path: Path, *more: str, soc: str = "t40", reference: str = "", expect: int = 0) -> dict[str, Any]:
     compiled = model(soc)
     against = reference or str(compiled.parent / "MAGIK_DATA_DUMP")
-    done = invoke(
+    result = invoke(
         "run", str(compiled), "--board", f"emu-{soc}", "--input", str(compiled.parent / NAME),
         "--reference", against, "--runs", str(tmp_path / "runs"), *more,
     )  # fmt: skip
-    assert done.exit_code == expect, done.output
+    assert result.exit_code == expect, result.output
     record = next((tmp_path / "runs").rglob("run.json"))
-    return dict(json.loads(record.read_text()), folder=record.parent, output=done.output)
+    return dict(json.loads(record.read_text()), folder=record.parent, output=result.output)
 
 
 def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(cli, list(arguments))
 
 
-def rules(found: dict[str, Any]) -> dict[str, str]:
-    return {finding["rule"]: finding["evidence"] for finding in found["findings"]}
+def rules(record: dict[str, Any]) -> dict[str, str]:
+    return {finding["rule"]: finding["evidence"] for finding in record["findings"]}
 
 
-def failure(found: dict[str, Any], mode: str) -> dict[str, Any]:
-    told = next(row["failure"] for row in found["modes"] if row["mode"] == mode)
-    assert isinstance(told, dict)
-    return told
+def failure(record: dict[str, Any], mode: str) -> dict[str, Any]:
+    failure_record = next(row["failure"] for row in record["modes"] if row["mode"] == mode)
+    assert isinstance(failure_record, dict)
+    return failure_record
 
 
 # --------------------------------------------------------------------------- the main job
@@ -79,40 +79,40 @@ def failure(found: dict[str, Any], mode: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("soc", sorted(SOCS))
 def test_one_command_runs_the_four_modes_and_gives_one_report(tmp_path: Path, soc: str) -> None:
-    found = run(tmp_path, soc=soc)
-    assert [row["mode"] for row in found["modes"]] == ["info", "release", "debug", "profile", "nmem"]
-    assert all(row["failure"] is None for row in found["modes"])
-    assert found["verdict"]["word"] == "consistent"
-    layers = found["comparison"]["layers"]
+    record = run(tmp_path, soc=soc)
+    assert [row["mode"] for row in record["modes"]] == ["info", "release", "debug", "profile", "nmem"]
+    assert all(row["failure"] is None for row in record["modes"])
+    assert record["verdict"]["word"] == "consistent"
+    layers = record["comparison"]["layers"]
     assert len(layers) == 13 and all(row["verdict"] == "exact" for row in layers)
     assert all(row["file_md5_board"] == row["file_md5_reference"] for row in layers)
-    assert found["comparison"]["graph_source"] == ""  # two folders of dumps: the order of the log
-    ops = found["profile"]["ops"]
+    assert record["comparison"]["graph_source"] == ""  # two folders of dumps: the order of the log
+    ops = record["profile"]["ops"]
     assert len(ops) == 13 and ops[0]["kind"] == "Convolution" and ops[0]["unit"] == "NNA" and ops[0]["estimated"]
     assert ops[0]["figures"]["gops"] >= 0 and ops[0]["figures"]["bytes"] > 0
-    memory = found["memory"]["nmem"]
+    memory = record["memory"]["nmem"]
     assert 0 < memory["peak_bytes"] < memory["total_bytes"]
-    assert found["versions"]["nna"] == soc_named(soc).march.upper()
-    assert found["versions"]["nmem"] == {"t40": "131072K", "t41": "16384K"}[soc]
-    assert any(note.startswith("release: 2 boxes") for note in found["notes"])
-    page = (found["folder"] / "report.html").read_text()
+    assert record["versions"]["nna"] == soc_named(soc).march.upper()
+    assert record["versions"]["nmem"] == {"t40": "131072K", "t41": "16384K"}[soc]
+    assert any(note.startswith("release: 2 boxes") for note in record["notes"])
+    page = (record["folder"] / "report.html").read_text()
     assert "layer" in page and "MAGIK_DATA_DUMP" in page
 
 
 @pytest.mark.slow
 def test_a_quantized_onnx_is_a_reference_with_a_graph(tmp_path: Path) -> None:
     onnx = str(model().with_name("net_quantized_model.onnx"))
-    found = run(tmp_path, "--mode", "debug", "--fault", "halved@conv2", reference=onnx, expect=1)
-    origins = found["comparison"]["origins"]
+    record = run(tmp_path, "--mode", "debug", "--fault", "halved@conv2", reference=onnx, expect=1)
+    origins = record["comparison"]["origins"]
     assert [(o["op"], o["tensor"], o["how"]) for o in origins] == [("conv2", "c2", "isolated")] or origins[0][
         "op"
     ] == "conv2"
-    assert found["comparison"]["graph_source"]
+    assert record["comparison"]["graph_source"]
 
 
 def test_without_an_input_seeded_noise_of_the_models_shape_is_fed_and_said(tmp_path: Path) -> None:
-    done = invoke("run", str(model()), "--board", "emu-t40", "--mode", "debug", "--runs", str(tmp_path))
-    assert done.exit_code == 0, done.output
+    result = invoke("run", str(model()), "--board", "emu-t40", "--mode", "debug", "--runs", str(tmp_path))
+    assert result.exit_code == 0, result.output
     record = json.loads(next(tmp_path.rglob("run.json")).read_text())
     assert any("seeded noise" in note for note in record["notes"])
     assert record["modes"][1]["command"][-1] == NAME
@@ -128,12 +128,12 @@ def test_older_runtimes_print_their_own_layout_and_are_read(version: str) -> Non
         (root / "tmp" / NAME).write_bytes((model().parent / NAME).read_bytes())
         where = "/tmp" if not jail.lacking() else str(root / "tmp")
         line = f"cd {where} && HARNESS_EMULATOR_RUNTIME={version} {program} m.bin {NAME}"
-        done = transport.run(["sh", "-c", line], timeout_s=60)
+        result = transport.run(["sh", "-c", line], timeout_s=60)
     from harness.platforms.magik.profile import read_profile
 
-    tables = read_profile(done.out.decode())
+    tables = read_profile(result.out.decode())
     assert tables.layout == {"0.8.9": "0.8"}.get(version, version)
-    assert len(tables.rows) == 13 and tables.problems == (), done.out.decode()
+    assert len(tables.rows) == 13 and tables.problems == (), result.out.decode()
     assert tables.layout in printing.LAYOUTS
 
 
@@ -153,42 +153,42 @@ def test_the_login_sees_busybox_and_neither_python_nor_bash_nor_sftp() -> None:
 @pytest.mark.slow
 def test_a_second_run_pushes_nothing_again(tmp_path: Path) -> None:
     run(tmp_path / "a", "--mode", "debug")
-    found = run(tmp_path / "b", "--mode", "debug")
-    assert sum(row["sent_bytes"] for row in found["pushed"]) == 0
+    record = run(tmp_path / "b", "--mode", "debug")
+    assert sum(row["sent_bytes"] for row in record["pushed"]) == 0
 
 
 # --------------------------------------------------------------------------- faults
 
 
 def test_one_wrong_layer_is_named_first_in_file_order(tmp_path: Path) -> None:
-    found = run(tmp_path, "--mode", "debug", "--fault", "off_by_one@conv2", expect=1)
-    assert found["comparison"]["origins"][0]["tensor"] == "c2"
-    assert found["comparison"]["origins"][0]["how"] == "sequence"
-    assert found["comparison"]["first_difference"] == "c2"
+    record = run(tmp_path, "--mode", "debug", "--fault", "off_by_one@conv2", expect=1)
+    assert record["comparison"]["origins"][0]["tensor"] == "c2"
+    assert record["comparison"]["origins"][0]["how"] == "sequence"
+    assert record["comparison"]["first_difference"] == "c2"
 
 
 def test_another_letterbox_on_the_board_differs_from_the_first_op_on(tmp_path: Path) -> None:
-    found = run(tmp_path, "--mode", "debug", "--fault", "letterbox@x", expect=1)
-    assert "C-102" in rules(found)
+    record = run(tmp_path, "--mode", "debug", "--fault", "letterbox@x", expect=1)
+    assert "C-102" in rules(record)
 
 
 def test_another_input_file_than_the_pcs_is_told_by_its_md5(tmp_path: Path) -> None:
     other = tmp_path / NAME
     other.write_bytes(bytes(960))
     compiled = model()
-    done = invoke(
+    result = invoke(
         "run", str(compiled), "--board", "emu-t40", "--input", str(other), "--mode", "debug",
         "--reference", str(compiled.parent / "MAGIK_DATA_DUMP"), "--runs", str(tmp_path / "runs"),
     )  # fmt: skip
-    assert done.exit_code == 1, done.output
-    found = json.loads(next((tmp_path / "runs").rglob("run.json")).read_text())
-    assert NAME in rules(found)["M-501"]
+    assert result.exit_code == 1, result.output
+    record = json.loads(next((tmp_path / "runs").rglob("run.json")).read_text())
+    assert NAME in rules(record)["M-501"]
 
 
 def test_exchanged_nibbles_of_a_layer_are_told_as_packing(tmp_path: Path) -> None:
-    found = run(tmp_path, "--mode", "debug", "--fault", "nibble_swap@pool", expect=1)
-    assert "p" in rules(found)["M-502"]
-    assert found["comparison"]["origins"][0]["fingerprint"]["kind"] == "nibble_order"
+    record = run(tmp_path, "--mode", "debug", "--fault", "nibble_swap@pool", expect=1)
+    assert "p" in rules(record)["M-502"]
+    assert record["comparison"]["origins"][0]["fingerprint"]["kind"] == "nibble_order"
 
 
 @pytest.mark.parametrize("mode", [*(pytest.param(m, marks=pytest.mark.slow) for m in ("debug", "profile")), "nmem"])
@@ -196,28 +196,28 @@ def test_a_program_with_the_wrong_library_is_told_by_what_is_missing(tmp_path: P
     for root in (venus_board.root_of("t40"), venus_board.root_of("t40-plain")):  # left by an earlier run
         (root / "tmp").mkdir(parents=True, exist_ok=True)
         (root / "tmp" / "nmem_memory.txt").write_text(printing.nmem_old(131072, 99999))
-    found = run(tmp_path, "--mode", mode, "--fault", f"wrong_library@{mode}", expect=3)
-    assert failure(found, mode)["kind"] == "wrong_library"
-    assert "M-507" in rules(found)
-    assert not found["memory"]  # the stale file of the earlier run was removed, never read
+    record = run(tmp_path, "--mode", mode, "--fault", f"wrong_library@{mode}", expect=3)
+    assert failure(record, mode)["kind"] == "wrong_library"
+    assert "M-507" in rules(record)
+    assert not record["memory"]  # the stale file of the earlier run was removed, never read
 
 
 def test_an_old_driver_is_a_finding_and_the_run_goes_on(tmp_path: Path) -> None:
-    found = run(tmp_path, "--mode", "debug", "--fault", "old_soc_nna")
-    assert "soc-nna" in rules(found)["M-503"]
+    record = run(tmp_path, "--mode", "debug", "--fault", "old_soc_nna")
+    assert "soc-nna" in rules(record)["M-503"]
 
 
 def test_too_little_nmem_is_told_with_what_to_do(tmp_path: Path) -> None:
-    found = run(tmp_path, "--mode", "release,nmem", "--fault", "low_nmem@nmem", expect=3)
-    assert failure(found, "nmem")["kind"] == "memory"
-    assert "nmem=" in failure(found, "nmem")["hint"]
-    assert "E-103" in rules(found)
+    record = run(tmp_path, "--mode", "release,nmem", "--fault", "low_nmem@nmem", expect=3)
+    assert failure(record, "nmem")["kind"] == "memory"
+    assert "nmem=" in failure(record, "nmem")["hint"]
+    assert "E-103" in rules(record)
 
 
 def test_stale_bytes_behind_the_nmem_text_are_told_and_not_read(tmp_path: Path) -> None:
-    found = run(tmp_path, "--mode", "nmem", "--fault", "stale_nmem", soc="t41")
-    assert found["memory"]["nmem"]["current_bytes"] == 0
-    assert "nmem_memory.txt" in rules(found)["M-504"]
+    record = run(tmp_path, "--mode", "nmem", "--fault", "stale_nmem", soc="t41")
+    assert record["memory"]["nmem"]["current_bytes"] == 0
+    assert "nmem_memory.txt" in rules(record)["M-504"]
 
 
 @pytest.mark.parametrize(
@@ -233,20 +233,20 @@ def test_stale_bytes_behind_the_nmem_text_are_told_and_not_read(tmp_path: Path) 
     ],
 )
 def test_failures_that_end_with_code_zero_are_failures(tmp_path: Path, fault: str, mode: str, kind: str) -> None:
-    found = run(tmp_path, "--mode", mode, "--fault", f"{fault}@{mode}", expect=3)
-    assert failure(found, mode)["kind"] == kind, failure(found, mode)
-    assert found["verdict"]["word"] == "not_measured"
+    record = run(tmp_path, "--mode", mode, "--fault", f"{fault}@{mode}", expect=3)
+    assert failure(record, mode)["kind"] == kind, failure(record, mode)
+    assert record["verdict"]["word"] == "not_measured"
 
 
 def test_a_truncated_dump_is_never_equal(tmp_path: Path) -> None:
-    found = run(tmp_path, "--mode", "debug", "--fault", "truncated_dump@debug", expect=3)
-    assert [row["reason"] for row in found["comparison"]["layers"] if row["verdict"] != "exact"] == ["truncated"]
+    record = run(tmp_path, "--mode", "debug", "--fault", "truncated_dump@debug", expect=3)
+    assert [row["reason"] for row in record["comparison"]["layers"] if row["verdict"] != "exact"] == ["truncated"]
 
 
 @pytest.mark.slow
 def test_a_hanging_program_is_ended_on_the_board(tmp_path: Path) -> None:
-    found = run(tmp_path, "--mode", "release", "--fault", "hang@release", "--timeout", "2", expect=3)
-    assert failure(found, "release")["kind"] == "timeout"
+    record = run(tmp_path, "--mode", "release", "--fault", "hang@release", "--timeout", "2", expect=3)
+    assert failure(record, "release")["kind"] == "timeout"
 
 
 def test_without_a_root_of_its_own_the_board_is_a_plain_folder(tmp_path: Path) -> None:
@@ -254,9 +254,9 @@ def test_without_a_root_of_its_own_the_board_is_a_plain_folder(tmp_path: Path) -
     case = Case("net", model("t41"), inputs=(("", model("t41").parent / NAME),), modes=("debug", "nmem"))
     platform = load("magik")
     folder = run_case(board, case, tmp_path, lambda *_: None, Expectation(case, platform, lambda *_: None))
-    found = json.loads((folder / "run.json").read_text())
-    assert [row["failure"] for row in found["modes"]] == [None, None, None]
-    assert found["versions"]["nmem"] == "16384K"
+    record = json.loads((folder / "run.json").read_text())
+    assert [row["failure"] for row in record["modes"]] == [None, None, None]
+    assert record["versions"]["nmem"] == "16384K"
     memory = platform.read_memory(folder / "nmem")
     assert memory is not None and memory["total_bytes"] == 16384 * 1024
 
@@ -275,8 +275,8 @@ def test_names_with_slashes_are_found_and_those_that_could_not_be_dumped_are_tol
     common = ["run", str(compiled), "--board", "emu-t40", "--input", str(tmp_path / NAME), "--mode", "debug",
               "--reference", str(tmp_path / "D")]  # fmt: skip
     assert invoke(*common, "--runs", str(tmp_path / "a")).exit_code == 0
-    done = invoke(*common, "--runs", str(tmp_path / "b"), "--fault", "raw_names@debug")
-    found = json.loads(next((tmp_path / "b").rglob("run.json")).read_text())
-    assert done.exit_code == 0 and "/model.1/c2_out.bin" in rules(found)["M-506"]
-    row = next(row for row in found["comparison"]["layers"] if row["name"] == "_model.1_c2")
+    result = invoke(*common, "--runs", str(tmp_path / "b"), "--fault", "raw_names@debug")
+    record = json.loads(next((tmp_path / "b").rglob("run.json")).read_text())
+    assert result.exit_code == 0 and "/model.1/c2_out.bin" in rules(record)["M-506"]
+    row = next(row for row in record["comparison"]["layers"] if row["name"] == "_model.1_c2")
     assert row["reason"] == "no_dump"

@@ -33,10 +33,10 @@ def load(cwd: Path) -> dict[str, Any]:
 
 
 def test_a_sound_board_is_consistent_in_every_layer(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "Consistent" in done.stdout
-    assert "emulated" in done.stdout
+    result = run_digits(digits, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Consistent" in result.stdout
+    assert "emulated" in result.stdout
     run = load(tmp_path)
     assert run["state"] == "complete"
     assert run["verdict"]["word"] == "consistent"
@@ -50,8 +50,8 @@ def test_a_sound_board_is_consistent_in_every_layer(digits: Built, tmp_path: Pat
 
 @pytest.mark.slow
 def test_the_answer_as_json_is_the_run(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--json")
-    answer = json.loads(done.stdout)
+    result = run_digits(digits, tmp_path, "--json")
+    answer = json.loads(result.stdout)
     assert answer["verdict"]["word"] == "consistent"
     assert Path(tmp_path, answer["report"]).is_file()
     assert answer["board"]["emulated"] is True
@@ -80,16 +80,16 @@ def test_the_report_comes_again_byte_for_byte_from_run_json_alone(digits: Built,
 
 @pytest.mark.slow
 def test_without_a_reference_nothing_is_called_good(digits: Built, tmp_path: Path) -> None:
-    done = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, "--frames", "2", cwd=tmp_path)
-    assert done.returncode == 0
+    result = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, "--frames", "2", cwd=tmp_path)
+    assert result.returncode == 0
     assert load(tmp_path)["verdict"]["word"] == "not_compared"
-    assert "not compared" in done.stdout
+    assert "not compared" in result.stdout
 
 
 @pytest.mark.slow
 def test_without_an_input_the_noise_is_said(digits: Built, tmp_path: Path) -> None:
-    done = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
-    assert done.returncode == 0
+    result = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
+    assert result.returncode == 0
     run = load(tmp_path)
     assert run["case"]["inputs"][0]["generated"] is True
     assert "seeded noise" in " ".join(run["notes"])
@@ -99,7 +99,7 @@ def test_without_an_input_the_noise_is_said(digits: Built, tmp_path: Path) -> No
 def test_repeats_are_checked_for_sameness(digits: Built, tmp_path: Path) -> None:
     assert run_digits(digits, tmp_path, "--repeat", "3", "--mode", "release,debug").returncode == 0
     answer = load(tmp_path)["comparison"]["extras"]["determinism"]
-    assert {kind: (told["deterministic"], told["runs"]) for kind, told in answer.items()} == {
+    assert {kind: (entry["deterministic"], entry["runs"]) for kind, entry in answer.items()} == {
         "release": (True, 3),
         "debug": (True, 3),
     }
@@ -120,9 +120,9 @@ def test_repeats_without_a_reference_are_held_against_each_other(
 ) -> None:
     more = [part for word in more for part in ([word, str(digits.reference)] if word == "--graph" else [word])]
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--repeat", "3", "--mode", "debug"]
-    done = harness(*argv, *more, cwd=tmp_path)
-    assert done.returncode == code, (done.stdout, done.stderr)
-    assert f"Not compared with a reference; {title}" in done.stdout
+    result = harness(*argv, *more, cwd=tmp_path)
+    assert result.returncode == code, (result.stdout, result.stderr)
+    assert f"Not compared with a reference; {title}" in result.stdout
     run = load(tmp_path)
     assert run["comparison"] is None
     assert len(run["checks"]["determinism"]["debug"]["undecided"]) == undecided
@@ -170,8 +170,8 @@ def slowly(*values: str) -> list[Any]:
 def test_any_model_path_works(digits: Built, tmp_path: Path, name: str) -> None:
     model = tmp_path / name
     shutil.copy(digits.model, model)
-    done = harness("run", f"./{name}", "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    result = harness("run", f"./{name}", "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     assert load(tmp_path)["case"]["model"]["name"] == name
 
 
@@ -181,13 +181,13 @@ def test_any_model_path_works(digits: Built, tmp_path: Path, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one_value", "off_by_one", "halved", "permuted", "zeroed_column"])
 def test_a_planted_fault_is_found_at_its_op(digits: Built, tmp_path: Path, kind: str) -> None:
-    done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", f"{kind}@conv2")
-    assert done.returncode == 1, done.stderr
+    result = run_digits(digits, tmp_path, "--mode", "debug", "--fault", f"{kind}@conv2")
+    assert result.returncode == 1, result.stderr
     comparison = load(tmp_path)["comparison"]
     assert [origin["op"] for origin in comparison["origins"]] == ["conv2"]
     first = next(layer for layer in comparison["layers"] if layer["verdict"] == "differs")
     assert first["op"] == "conv2"
-    assert "conv2" in done.stdout
+    assert "conv2" in result.stdout
 
 
 @pytest.mark.slow
@@ -203,28 +203,28 @@ def test_modes_that_differ_within_the_policy_are_within_it_and_that_is_said(digi
     limits = "{max_step: 255, mismatch_share: 1, relative_l2: 10, max_abs_over_range: 10}"
     policy.write_text(f"policy: wide\nextends: default\nrules:\n  - {{name: all, limits: {limits}}}\n")
     more = ("--mode", "release,debug", "--fault", "debug_differs@conv2", "--policy", str(policy))
-    done = run_digits(digits, tmp_path, *more)
+    result = run_digits(digits, tmp_path, *more)
     run = load(tmp_path)
-    assert done.returncode == 0 and run["verdict"]["word"] == "consistent_within", done.stdout
+    assert result.returncode == 0 and run["verdict"]["word"] == "consistent_within", result.stdout
     assert run["comparison"]["extras"]["observer"]["within"] is True
-    assert "give different" in done.stdout and "C-104" in done.stdout
+    assert "give different" in result.stdout and "C-104" in result.stdout
 
 
 @pytest.mark.slow
 def test_a_board_that_changes_its_mind_is_not_deterministic(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "nondeterminism@conv2", "--repeat", "3")
-    assert done.returncode == 1
+    result = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "nondeterminism@conv2", "--repeat", "3")
+    assert result.returncode == 1
     assert load(tmp_path)["verdict"]["word"] == "not_deterministic"
 
 
 # --------------------------------------------------------------------------- asked wrongly
 
 
-def expect(done: Any, code: int, *words: str) -> None:
-    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
+def expect(result: Any, code: int, *words: str) -> None:
+    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
+    assert "Traceback" not in result.stderr
     for word in words:
-        assert word in done.stderr, done.stderr
+        assert word in result.stderr, result.stderr
 
 
 @pytest.mark.slow
@@ -254,13 +254,13 @@ def test_a_model_of_another_soc(shared_folder: Path, tmp_path: Path) -> None:
 
 def test_an_input_of_the_wrong_size_says_both_sizes(digits: Built, tmp_path: Path) -> None:
     (tmp_path / "short.bin").write_bytes(bytes(100))
-    done = harness("run", digits.model, "--board", "emu-x5", "--input", "short.bin", cwd=tmp_path)
-    expect(done, 2, "256", "100", "image")
+    result = harness("run", digits.model, "--board", "emu-x5", "--input", "short.bin", cwd=tmp_path)
+    expect(result, 2, "256", "100", "image")
 
 
 def test_an_unknown_input_name(digits: Built, tmp_path: Path) -> None:
-    done = harness("run", digits.model, "--board", "emu-x5", "--input", f"imag={digits.input}", cwd=tmp_path)
-    expect(done, 2, "no input 'imag'", "did you mean 'image'?")
+    result = harness("run", digits.model, "--board", "emu-x5", "--input", f"imag={digits.input}", cwd=tmp_path)
+    expect(result, 2, "no input 'imag'", "did you mean 'image'?")
 
 
 @pytest.mark.slow
@@ -285,8 +285,8 @@ def test_too_many_inputs(digits: Built, tmp_path: Path) -> None:
 def test_a_wrong_word_is_named_with_the_right_one(
     digits: Built, tmp_path: Path, more: list[str], words: list[str]
 ) -> None:
-    done = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, *more, cwd=tmp_path)
-    expect(done, 2, *words)
+    result = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, *more, cwd=tmp_path)
+    expect(result, 2, *words)
 
 
 # --------------------------------------------------------------------------- could not measure
@@ -324,20 +324,20 @@ def test_a_board_without_the_tool(digits: Built, tmp_path: Path) -> None:
     ],
 )
 def test_a_tool_that_fails_is_never_a_pass(digits: Built, tmp_path: Path, fault: str, word: str) -> None:
-    done = run_digits(digits, tmp_path, "--mode", "release", "--fault", fault)
-    assert done.returncode == 3, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
+    result = run_digits(digits, tmp_path, "--mode", "release", "--fault", fault)
+    assert result.returncode == 3, (result.stdout, result.stderr)
+    assert "Traceback" not in result.stderr
     run = load(tmp_path)
     failures = [mode["failure"] for mode in run["modes"] if mode["failure"]]
     assert failures
-    said = json.dumps(failures) + json.dumps(run["problems"])
-    assert word in said, said
+    text = json.dumps(failures) + json.dumps(run["problems"])
+    assert word in text, text
 
 
 @pytest.mark.slow
 def test_a_tool_that_hangs_is_ended_on_the_board(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--mode", "release", "--fault", "hang@infer", "--timeout", "3")
-    assert done.returncode == 3
+    result = run_digits(digits, tmp_path, "--mode", "release", "--fault", "hang@infer", "--timeout", "3")
+    assert result.returncode == 3
     run = load(tmp_path)
     assert any(mode["timed_out"] for mode in run["modes"])
     assert "3 s" in json.dumps(run["modes"])
@@ -345,24 +345,24 @@ def test_a_tool_that_hangs_is_ended_on_the_board(digits: Built, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_dump_cut_short_is_a_row_that_says_so(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "truncated_dump@infer")
-    assert done.returncode != 0 or "truncated" in json.dumps(load(tmp_path)["comparison"])
+    result = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "truncated_dump@infer")
+    assert result.returncode != 0 or "truncated" in json.dumps(load(tmp_path)["comparison"])
     run = load(tmp_path)
-    told = json.dumps(run["comparison"]) + json.dumps(run["modes"]) + json.dumps(run["problems"])
-    assert "truncated" in told or "cut" in told
+    text = json.dumps(run["comparison"]) + json.dumps(run["modes"]) + json.dumps(run["problems"])
+    assert "truncated" in text or "cut" in text
     assert run["verdict"]["word"] != "consistent"
 
 
 @pytest.mark.slow
 def test_less_coverage_than_asked_for_is_no_success(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--mode", "release", "--min-coverage", "50")
-    assert done.returncode == 3
+    result = run_digits(digits, tmp_path, "--mode", "release", "--min-coverage", "50")
+    assert result.returncode == 3
     verdict = load(tmp_path)["verdict"]
     assert verdict["word"] == "incomplete" and "50.0%" in verdict["detail"]
 
 
 @pytest.mark.slow
 def test_a_version_skew_is_a_finding_and_not_a_failure(digits: Built, tmp_path: Path) -> None:
-    done = run_digits(digits, tmp_path, "--mode", "release", "--fault", "wrong_version")
-    assert done.returncode == 0
+    result = run_digits(digits, tmp_path, "--mode", "release", "--fault", "wrong_version")
+    assert result.returncode == 0
     assert "version" in json.dumps(load(tmp_path)["findings"])

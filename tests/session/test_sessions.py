@@ -74,16 +74,16 @@ def wait_for_step(cwd: Path, step: str) -> None:
 
 def tools_at_work(home: Path) -> list[str]:
     """Command lines of processes whose environment names this test's own board."""
-    found = []
+    pids = []
     for environ in Path("/proc").glob("[0-9]*/environ"):
         try:
             if str(home).encode() in environ.read_bytes() and b"hrt_model_exec" in (
                 command := (environ.parent / "cmdline").read_bytes()
             ):
-                found.append(command.decode())
+                pids.append(command.decode())
         except OSError:
             continue
-    return found
+    return pids
 
 
 @pytest.mark.slow
@@ -106,12 +106,12 @@ def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_pat
     folder = next(tmp_path.rglob("run.json")).parent
     whole = model.read_bytes()
     model.write_bytes(whole + b"rebuilt")
-    done = harness("run", "--resume", folder, cwd=tmp_path)  # it would have mixed two models, with exit code 0
-    assert done.returncode == 2 and hashlib.md5(whole).hexdigest() in done.stderr, done.stderr
-    assert "start a new run: " in done.stderr and f"harness run {model} --board emu-x5" in done.stderr
+    result = harness("run", "--resume", folder, cwd=tmp_path)  # it would have mixed two models, with exit code 0
+    assert result.returncode == 2 and hashlib.md5(whole).hexdigest() in result.stderr, result.stderr
+    assert "start a new run: " in result.stderr and f"harness run {model} --board emu-x5" in result.stderr
     model.write_bytes(whole)
-    done = harness("run", "--resume", folder, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    result = harness("run", "--resume", folder, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     run = run_json(tmp_path)
     assert run["state"] == "complete"
     assert sorted(mode["mode"] for mode in run["modes"]) == ["debug", "info", "profile", "release"]
@@ -130,8 +130,8 @@ def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: Built, tmp_path
     assert at_work, "the run goes on without its host"
     folder = next(tmp_path.rglob("run.json")).parent
     token = json.loads((folder / "resume.json").read_text())["tokens"]["profile"]
-    done = harness("run", "--resume", folder, cwd=tmp_path)
-    assert done.returncode == 3
+    result = harness("run", "--resume", folder, cwd=tmp_path)
+    assert result.returncode == 3
     profile = next(mode for mode in run_json(tmp_path)["modes"] if mode["mode"] == "profile")
     assert profile["timed_out"], "the very run that was left on the board was picked up, and the board ended it"
     assert tools_at_work(tmp_path / "home") == []
@@ -177,11 +177,11 @@ def test_what_another_run_left_on_the_board_is_not_read(digits: Built, tmp_path:
     runs = tmp_path / "home/boards/x5/work/emu-x5/runs"
     now = datetime.now(timezone.utc)
     for later in range(60):
-        left = runs / f"{now + timedelta(seconds=later):%Y%m%dT%H%M%SZ}/release"
-        left.mkdir(parents=True)
-        (left / "left_by_another.bin").write_bytes(b"stale")
-    done = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+        leftover = runs / f"{now + timedelta(seconds=later):%Y%m%dT%H%M%SZ}/release"
+        leftover.mkdir(parents=True)
+        (leftover / "left_by_another.bin").write_bytes(b"stale")
+    result = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
     files = [file["name"] for mode in run_json(tmp_path)["modes"] for file in mode["files"]]
     assert files and "left_by_another.bin" not in files
     assert len(list(runs.iterdir())) == 60, "and nothing of the other's was removed"
@@ -190,9 +190,9 @@ def test_what_another_run_left_on_the_board_is_not_read(digits: Built, tmp_path:
 @pytest.mark.slow
 def test_a_complete_run_has_nothing_to_resume(digits: Built, tmp_path: Path) -> None:
     assert harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path).returncode == 0
-    done = harness("run", "--resume", next(tmp_path.rglob("run.json")).parent, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "nothing to resume" in done.stderr
+    result = harness("run", "--resume", next(tmp_path.rglob("run.json")).parent, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "nothing to resume" in result.stderr
 
 
 @pytest.mark.slow
@@ -211,7 +211,7 @@ def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: B
         f"boards:\n  away: {{platform: ort, address: 127.0.0.1, port: {port}, user: root,"
         f" power: {{cycle: ['{switch}']}}, limits: {{connect_timeout_s: 1}}}}\n"
     )
-    done = subprocess.Popen(
+    result = subprocess.Popen(
         [sys.executable, "-m", "harness", "run", str(digits.onnx), "--board", "away", "--mode", "release"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
@@ -221,10 +221,10 @@ def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: B
         if count.exists():
             break
         time.sleep(0.1)
-    done.send_signal(signal.SIGINT)  # the wait for the board's boot is ended by hand
-    _, err = done.communicate(timeout=60)
+    result.send_signal(signal.SIGINT)  # the wait for the board's boot is ended by hand
+    _, err = result.communicate(timeout=60)
     assert count.read_text() == "cycle\n"
-    assert done.returncode == 3
+    assert result.returncode == 3
     assert "Traceback" not in err
 
 
@@ -240,12 +240,12 @@ def test_the_inventorys_folders_environment_and_commands_reach_the_board(digits:
         f"    tools: [{root}/bin]\n    libraries: ['{odd}', /opt/lib]\n    environment: {{WORD: 'two words; $(no)'}}\n"
         f"    setup: [[touch, '{tmp_path}/set up; $(x)']]\n    teardown: [[touch, '{tmp_path}/torn down']]\n"
     )
-    done = harness("run", digits.model, "--board", "mine", cwd=tmp_path)
-    assert done.returncode == 2, "an emulated model on a board that is not marked as emulated"
+    result = harness("run", digits.model, "--board", "mine", cwd=tmp_path)
+    assert result.returncode == 2, "an emulated model on a board that is not marked as emulated"
     vendor = tmp_path / "vendor.bin"
     vendor.write_bytes(b"\x7fBPU" + bytes(range(256)) * 40)
-    done = harness("run", vendor, "--board", "mine", cwd=tmp_path)
-    assert done.returncode == 3
+    result = harness("run", vendor, "--board", "mine", cwd=tmp_path)
+    assert result.returncode == 3
     assert (tmp_path / "set up; $(x)").exists() and (tmp_path / "torn down").exists()
     environment = run_json(tmp_path)["modes"][0]["environment"]
     assert environment["WORD"] == "two words; $(no)"
@@ -276,5 +276,5 @@ def test_the_boards_own_status_tool_is_read_before_and_after(digits: Built, tmp_
     finally:
         os.environ["PATH"] = before
     samples = run_json(tmp_path)["telemetry"]["samples"]
-    told = [s for s in samples if s.get("temperatures_c", {}).get("BPU") == 52.5]
-    assert [s["phase"] for s in told] == ["before"], "the run failed before there was an after"
+    warm = [s for s in samples if s.get("temperatures_c", {}).get("BPU") == 52.5]
+    assert [s["phase"] for s in warm] == ["before"], "the run failed before there was an after"

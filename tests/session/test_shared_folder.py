@@ -20,7 +20,7 @@ from harness.transports import open_transport
 from tests.support.servers import local_board
 
 
-def quiet(_what: str, _done: int, _total: int) -> None:
+def quiet(_what: str, _completed: int, _total: int) -> None:
     return
 
 
@@ -52,9 +52,9 @@ def test_another_mount_and_a_missing_folder_are_told(tmp_path: Path) -> None:
 def test_a_run_takes_model_and_input_from_the_shared_folder(tmp_path: Path) -> None:
     from tests.session.test_magik_run import NAME, model
 
-    here = venus_board.root_of("t40") / "root" / "nfs"
-    here.mkdir(parents=True, exist_ok=True)
-    board = replace(venus_board.BOARDS[0], shared_folder=(str(here), "/root/nfs"))
+    mounted = venus_board.root_of("t40") / "root" / "nfs"
+    mounted.mkdir(parents=True, exist_ok=True)
+    board = replace(venus_board.BOARDS[0], shared_folder=(str(mounted), "/root/nfs"))
     case = Case("net", model(), inputs=(("", model().parent / NAME),), modes=("release",))
     folder = run_case(board, case, tmp_path, quiet, Expectation(case, platforms.load("magik"), quiet))
     run = json.loads((folder / "run.json").read_text())

@@ -36,12 +36,12 @@ class Built:
 
 def harness(*argv: str | Path, cwd: Path | None = None, check: bool = False) -> subprocess.CompletedProcess[str]:
     """The real command line in its own process."""
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "harness", *map(str, argv)], capture_output=True, text=True, cwd=cwd, timeout=300
     )
-    if check and done.returncode:
-        raise AssertionError(f"{argv}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done
+    if check and result.returncode:
+        raise AssertionError(f"{argv}: exit {result.returncode}\n{result.stdout}\n{result.stderr}")
+    return result
 
 
 def build(shared: Path, name: str, soc: str = "x5") -> Built:

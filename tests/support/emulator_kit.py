@@ -173,7 +173,7 @@ def reference_values(quantized: Path, feed: dict[str, np.ndarray[Any, Any]]) -> 
 def dumped(folder: Path, model: Path) -> dict[str, np.ndarray[Any, Any]]:
     """What the platform's own readers make of a debug run, in ONNX axis order."""
     specs = {t.name: t.spec for t in read_logical(kit_quantized(model)).tensors}
-    found = {}
+    arrays = {}
     for dump in PLATFORM.read_dumps(folder, "", None):
         if dump.role != "output":
             continue
@@ -181,9 +181,9 @@ def dumped(folder: Path, model: Path) -> dict[str, np.ndarray[Any, Any]]:
         for spec in PLATFORM.storages(specs[dump.name], dump.unit):
             if size_of(spec) == size:
                 array = open_tensor(dump.path, spec)
-                found[dump.name] = array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else array
+                arrays[dump.name] = array.transpose(0, 3, 1, 2) if spec.layout == "NHWC" else array
                 break
-    return found
+    return arrays
 
 
 def size_of(spec: TensorSpec) -> int:
@@ -194,6 +194,8 @@ def kit_quantized(model: Path) -> Path:
     return model.with_name(f"{model.stem}_quantized_model.onnx")
 
 
-def failure(mode: str, done: subprocess.CompletedProcess[str], folder: Path) -> Failure | None:
+def failure(mode: str, result: subprocess.CompletedProcess[str], folder: Path) -> Failure | None:
     """What the platform makes of a call that left `folder`."""
-    return PLATFORM.read_failure(mode, done.returncode, done.stdout + done.stderr, [p.name for p in folder.iterdir()])
+    return PLATFORM.read_failure(
+        mode, result.returncode, result.stdout + result.stderr, [p.name for p in folder.iterdir()]
+    )

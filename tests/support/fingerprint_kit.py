@@ -43,9 +43,9 @@ def named(
     board: Array, reference: Array, context: Context | None = None, spec: TensorSpec | None = None
 ) -> Fingerprint:
     spec = spec or spec_of(reference)
-    found = classify(board, reference, spec, measure(board, reference, spec, spec), context)
-    assert found.kind in KINDS and found.evidence
-    return found
+    result = classify(board, reference, spec, measure(board, reference, spec, spec), context)
+    assert result.kind in KINDS and result.evidence
+    return result
 
 
 def clipped(values: Array, like: Array) -> Array:

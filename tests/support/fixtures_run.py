@@ -221,9 +221,9 @@ def unstable_run() -> Run:
     repeats = [{name: md5(name, turn if index >= 4 else 0) for index, name in enumerate(names)} for turn in range(3)]
     for turn, repeat in enumerate(repeats):
         repeat["layer2"] = f"file:{md5('padded', turn)}"
-    told = dataclasses.replace(determinism(repeats), order="network")
+    answer = dataclasses.replace(determinism(repeats), order="network")
     outputs = {mode: {"scores": md5("scores", mode)} for mode in ("release", "debug")}
-    checks = Checks(observer=observer(outputs), determinism={"debug": told})
+    checks = Checks(observer=observer(outputs), determinism={"debug": answer})
     run["checks"] = to_json(checks)
     run["verdict"] = to_json(without_reference(checks))
     return run

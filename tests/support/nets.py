@@ -72,13 +72,13 @@ def tiny_model(nodes: list[onnx.NodeProto], inputs: dict[str, Any], outputs: lis
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [_value_info(name, told) for name, told in inputs.items()],
+        [_value_info(name, spec) for name, spec in inputs.items()],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def _value_info(name: str, told: Any) -> onnx.ValueInfoProto:
-    kind, shape = told if isinstance(told, tuple) else (TensorProto.FLOAT, told)
+def _value_info(name: str, spec: Any) -> onnx.ValueInfoProto:
+    kind, shape = spec if isinstance(spec, tuple) else (TensorProto.FLOAT, spec)
     return helper.make_tensor_value_info(name, kind, shape)

@@ -92,5 +92,5 @@ def run_runner(folder: Path, model: Path, *flags: str, python: str = sys.executa
     """Start the runner in `folder`, as a board's agent does."""
     folder.mkdir(parents=True, exist_ok=True)
     argv = [python, str(runner_archive()), str(model), *flags]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-    return Ran(done.returncode, done.stdout + done.stderr, folder)
+    result = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    return Ran(result.returncode, result.stdout + result.stderr, folder)

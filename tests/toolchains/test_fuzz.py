@@ -102,11 +102,11 @@ DAMAGE = (cut, cut_in_front, cut_rows, doubled, interleaved, reordered, re_encod
 
 def numbers(artifact: Artifact) -> dict[tuple[Any, ...], set[float]]:
     """Every number of an artifact under the row and field that it belongs to."""
-    found: dict[tuple[Any, ...], set[float]] = {}
+    by_place: dict[tuple[Any, ...], set[float]] = {}
 
     def put(value: float | int | None, *key: Any) -> None:
         if value is not None:
-            found.setdefault(key, set()).add(float(value))
+            by_place.setdefault(key, set()).add(float(value))
 
     for n in artifact.nodes:
         put(n.cosine, "node", n.name, "cosine")
@@ -124,7 +124,7 @@ def numbers(artifact: Artifact) -> dict[tuple[Any, ...], set[float]]:
             put(value, "similarity", s.name, metric)
     for key, value in artifact.facts.get("memory_bytes", {}).items():
         put(value, "memory", key)
-    return found
+    return by_place
 
 
 def assert_nothing_invented(whole: Artifact, damaged: Artifact) -> None:

@@ -36,10 +36,10 @@ def test_a_login_that_asks_is_answered(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_person_is_asked_once_for_all_connections(tmp_path: Path) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def ask(text: str) -> str:
-        asked.append(text)
+        requested.append(text)
         return "let me in"
 
     with (
@@ -49,11 +49,11 @@ def test_a_person_is_asked_once_for_all_connections(tmp_path: Path) -> None:
     ):
         assert link.run(["echo", "beside"], timeout_s=10).out == b"beside\n"
         assert b"".join(one) == b"x"
-    assert len(asked) == 1 and "root@127.0.0.1" in asked[0]
+    assert len(requested) == 1 and "root@127.0.0.1" in requested[0]
 
 
 @pytest.mark.parametrize(
-    ("user", "password", "said", "hint"),
+    ("user", "password", "message", "hint"),
     [
         ("root", "wrong", "the login was refused", PASSWORD),
         ("root", "", "a password is required", PASSWORD),
@@ -61,10 +61,10 @@ def test_a_person_is_asked_once_for_all_connections(tmp_path: Path) -> None:
     ],
 )
 def test_a_login_that_fails_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, password: str, said: str, hint: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, password: str, message: str, hint: str
 ) -> None:
     monkeypatch.setenv(PASSWORD, password)
-    with telnet_board(tmp_path / "home", LOGIN, user=user) as board, pytest.raises(LoginError, match=said) as error:
+    with telnet_board(tmp_path / "home", LOGIN, user=user) as board, pytest.raises(LoginError, match=message) as error:
         open_transport(board.endpoint)
     assert hint in error.value.hint
 
@@ -74,8 +74,8 @@ def test_a_board_of_busybox_alone(tmp_path: Path) -> None:
     path = busybox_path(tmp_path / "bin")
     login = f"export PATH={path} PS1='\\033[1;32mroot@T40\\033[0m:\\w# '\n"
     with telnet_board(tmp_path / "home", login, "busybox ash -i") as board, open_transport(board.endpoint) as link:
-        done = link.run(["sh", "-c", "cat; echo bad >&2; exit 3"], timeout_s=10, stdin=bytes(range(256)) * 300)
-        assert (done.code, done.out, done.err) == (3, bytes(range(256)) * 300, b"bad\n")
+        result = link.run(["sh", "-c", "cat; echo bad >&2; exit 3"], timeout_s=10, stdin=bytes(range(256)) * 300)
+        assert (result.code, result.out, result.err) == (3, bytes(range(256)) * 300, b"bad\n")
 
 
 @pytest.mark.parametrize("program", ["stty", "base64", "head"])
@@ -125,7 +125,7 @@ def playing(answers: list[bytes]) -> Iterator[Board]:
         yield Board("cam", "hbdnn", "x5", transport="telnet", address="127.0.0.1", port=port, limits=limits)
 
 
-@pytest.mark.parametrize("said", [b"\xff\xfa\x18", b"# \xff\xfd\x18\xff\xf0" * 3, bytes(range(256))])
-def test_a_server_that_is_no_shell_is_given_up(said: bytes) -> None:
-    with playing([said]) as board, pytest.raises(LinkError, match="no shell within"):
+@pytest.mark.parametrize("message", [b"\xff\xfa\x18", b"# \xff\xfd\x18\xff\xf0" * 3, bytes(range(256))])
+def test_a_server_that_is_no_shell_is_given_up(message: bytes) -> None:
+    with playing([message]) as board, pytest.raises(LinkError, match="no shell within"):
         open_transport(board.endpoint)

@@ -42,8 +42,8 @@ def home(link: Transport) -> Path:
 
 
 def test_a_command_gives_its_output_its_errors_and_its_exit_code(link: Transport) -> None:
-    done = link.run(["sh", "-c", "echo out; echo err >&2; exit 7"], timeout_s=10)
-    assert (done.code, done.out, done.err, done.cut) == (7, b"out\n", b"err\n", False)
+    result = link.run(["sh", "-c", "echo out; echo err >&2; exit 7"], timeout_s=10)
+    assert (result.code, result.out, result.err, result.cut) == (7, b"out\n", b"err\n", False)
 
 
 def test_a_missing_program_is_an_answer_with_code_127(link: Transport) -> None:
@@ -56,8 +56,8 @@ def test_a_signal_is_told_as_128_plus_its_number(link: Transport) -> None:
 
 @pytest.mark.parametrize("word", NASTY)
 def test_an_argument_arrives_as_it_is(link: Transport, word: str) -> None:
-    done = link.run(["printf", "%s|%s", word, "end"], timeout_s=10)
-    assert done.out == os.fsencode(word) + b"|end"
+    result = link.run(["printf", "%s|%s", word, "end"], timeout_s=10)
+    assert result.out == os.fsencode(word) + b"|end"
 
 
 def test_an_argument_with_nul_is_refused(link: Transport) -> None:
@@ -72,8 +72,8 @@ def test_an_empty_command_is_refused(link: Transport) -> None:
 
 def test_standard_input_of_every_byte_comes_back(link: Transport) -> None:
     data = bytes(range(256)) * 4000
-    done = link.run(["cat"], timeout_s=30, stdin=data)
-    assert hashlib.md5(done.out).digest() == hashlib.md5(data).digest()
+    result = link.run(["cat"], timeout_s=30, stdin=data)
+    assert hashlib.md5(result.out).digest() == hashlib.md5(data).digest()
 
 
 def test_a_command_without_input_does_not_wait_for_any(link: Transport) -> None:
@@ -81,13 +81,13 @@ def test_a_command_without_input_does_not_wait_for_any(link: Transport) -> None:
 
 
 def test_output_beyond_the_limit_is_cut_and_said_so(link: Transport) -> None:
-    done = link.run(["cat", "/dev/zero"], timeout_s=30, limit_bytes=100_000)
-    assert done.cut and len(done.out) == 100_000 and done.code == -1
+    result = link.run(["cat", "/dev/zero"], timeout_s=30, limit_bytes=100_000)
+    assert result.cut and len(result.out) == 100_000 and result.code == -1
 
 
 def test_a_flood_of_errors_does_not_block_the_command(link: Transport) -> None:
-    done = link.run(["sh", "-c", "head -c 8000000 /dev/zero >&2; echo done"], timeout_s=30)
-    assert done.out == b"done\n" and 0 < len(done.err) < 1_000_000
+    result = link.run(["sh", "-c", "head -c 8000000 /dev/zero >&2; echo done"], timeout_s=30)
+    assert result.out == b"done\n" and 0 < len(result.err) < 1_000_000
 
 
 def test_a_command_over_its_time_is_an_error_and_is_ended_on_the_board(link: Transport) -> None:
@@ -101,13 +101,13 @@ def test_a_command_over_its_time_is_an_error_and_is_ended_on_the_board(link: Tra
 
 
 def running(mark: str) -> bool:
-    found = False
+    is_running = False
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found = found or f"sleep\0{mark}".encode() in entry.read_bytes()
+            is_running = is_running or f"sleep\0{mark}".encode() in entry.read_bytes()
         except OSError:
             continue
-    return found
+    return is_running
 
 
 def test_a_stream_is_read_piece_by_piece_while_it_is_fed(link: Transport, board: Board) -> None:
@@ -146,13 +146,13 @@ def test_files_of_any_size_arrive_whole_with_progress(link: Transport, board: Bo
     size = min(size, 1_000_001) if board.transport == "telnet" else size
     source, back = tmp_path / "source", tmp_path / "back"
     source.write_bytes(os.urandom(size))
-    told: list[tuple[int, int]] = []
-    link.push(source, "sized", timeout_s=60, progress=lambda now, total: told.append((now, total)))
-    assert not size or told[-1] == (size, size)
-    told.clear()
-    link.pull("sized", back, timeout_s=60, progress=lambda now, total: told.append((now, total)))
+    reports: list[tuple[int, int]] = []
+    link.push(source, "sized", timeout_s=60, progress=lambda now, total: reports.append((now, total)))
+    assert not size or reports[-1] == (size, size)
+    reports.clear()
+    link.pull("sized", back, timeout_s=60, progress=lambda now, total: reports.append((now, total)))
     assert back.read_bytes() == source.read_bytes()
-    assert not size or told[-1] == (size, size)
+    assert not size or reports[-1] == (size, size)
 
 
 def test_a_push_replaces_a_file_and_leaves_no_part(link: Transport, tmp_path: Path) -> None:

@@ -247,10 +247,10 @@ def run(argv: list[str], *, cwd: Path | None = None, stdin: bytes | None = None,
         "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin",
         "DEBIAN_FRONTEND": "noninteractive",
     }
-    done = subprocess.run(argv, cwd=cwd, input=stdin, capture_output=True, env=environment, check=False)
-    if check and done.returncode != 0:
-        raise NotPossible(f"{argv[0]} failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
-    return done.stdout
+    result = subprocess.run(argv, cwd=cwd, input=stdin, capture_output=True, env=environment, check=False)
+    if check and result.returncode != 0:
+        raise NotPossible(f"{argv[0]} failed: {result.stderr.decode(errors='replace').strip()[-300:]}")
+    return result.stdout
 
 
 def main(arguments: list[str]) -> int:

@@ -112,8 +112,8 @@ def random_file(path: Path, size: int) -> Path:
 
 
 def on_board(agent: Agent, script: str) -> str:
-    done = agent.link.transport.run(["sh", "-c", script], timeout_s=60)
-    return done.out.decode().strip()
+    result = agent.link.transport.run(["sh", "-c", script], timeout_s=60)
+    return result.out.decode().strip()
 
 
 def test_the_board_is_a_small_aarch64_linux(agent: Agent) -> None:

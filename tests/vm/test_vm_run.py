@@ -50,8 +50,8 @@ def recorded(digits: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run on this PC."""
     folder = tmp_path_factory.mktemp("recorded")
     with rig_of(folder / "rig", "dropbear") as rig:
-        done = run_on_this_pc(digits, rig, folder, "--pull", "all")
-    assert done.returncode == 0, done.stderr
+        result = run_on_this_pc(digits, rig, folder, "--pull", "all")
+    assert result.returncode == 0, result.stderr
     return next(folder.rglob("run.json")).parent
 
 
@@ -92,8 +92,8 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 def record(hosts: Path) -> dict[str, Any]:
     """Of the run on the machine; the one that was recorded lies in a folder of its own."""
     (file,) = (hosts.parent / "runs").rglob("run.json")
-    told: dict[str, Any] = json.loads(file.read_text())
-    return told | {"folder": str(file.parent)}
+    record_: dict[str, Any] = json.loads(file.read_text())
+    return record_ | {"folder": str(file.parent)}
 
 
 def left_behind(agent: Agent) -> str:
@@ -114,8 +114,8 @@ def when(condition: Callable[[], bool], act: Callable[[], None]) -> threading.Th
 
 
 def test_a_run_on_the_machine_is_consistent_and_leaves_it_clean(digits: Built, agent: Agent, played: Path) -> None:
-    code, said = ended(started(digits, played))
-    assert code == 0, said
+    code, output = ended(started(digits, played))
+    assert code == 0, output
     assert record(played)["verdict"]["word"] in ("consistent", "consistent_within")
     assert record(played)["board"]["facts"]["arch"] == "aarch64"
     assert left_behind(agent) == ""
@@ -144,18 +144,18 @@ def test_a_power_cut_is_said_and_the_run_goes_on_after_the_boot(
         bench.on()
 
     cutting = when(reached, cut)
-    code, said = ended(process)
+    code, output = ended(process)
     cutting.join()
-    told = record(played)
+    kept = record(played)
     if code != 0:  # where the link alone broke, a run may survive; under a lease a reboot is always noticed
-        assert (code == 3 and "rebooted" in said) or "127.0.0.1" in said, said
-        assert told["verdict"]["word"] == "not_measured" and told["stopped_at"]
+        assert (code == 3 and "rebooted" in output) or "127.0.0.1" in output, output
+        assert kept["verdict"]["word"] == "not_measured" and kept["stopped_at"]
         on_board(agent, "rm -f /data/slow")
-        code, said = ended(harness(played, "run", "--resume", told["folder"]))
-    assert code == 0, said
-    told = record(played)
-    assert told["state"] == "complete" and told["verdict"]["word"] in ("consistent", "consistent_within")
-    assert sorted(mode["mode"] for mode in told["modes"]) == sorted(MODES)
+        code, output = ended(harness(played, "run", "--resume", kept["folder"]))
+    assert code == 0, output
+    kept = record(played)
+    assert kept["state"] == "complete" and kept["verdict"]["word"] in ("consistent", "consistent_within")
+    assert sorted(mode["mode"] for mode in kept["modes"]) == sorted(MODES)
     assert left_behind(agent) == ""
 
 
@@ -188,15 +188,15 @@ def test_a_power_cut_at_any_moment_is_called_a_reboot(
         bench.on()
 
     cutting = when(lambda: has(played.parent / "runs", what), cut)
-    code, said = ended(process)
+    code, output = ended(process)
     cutting.join()
     on_board(agent, "rm -f /data/slow")
     if what == "run.json" and code == 0:
         return  # the board was not held yet, so nothing was lost
-    assert code == 3 and "rebooted" in said and "harness run --resume" in said, said
-    assert "lease has ended" not in said and "out of memory" not in said, said
-    code, said = ended(harness(played, "run", "--resume", record(played)["folder"]))
-    assert code == 0, said
+    assert code == 3 and "rebooted" in output and "harness run --resume" in output, output
+    assert "lease has ended" not in output and "out of memory" not in output, output
+    code, output = ended(harness(played, "run", "--resume", record(played)["folder"]))
+    assert code == 0, output
     assert sorted(mode["mode"] for mode in record(played)["modes"]) == sorted(MODES)
 
 
@@ -214,8 +214,8 @@ def test_a_power_cut_ends_a_lease(bench: Bench, agent: Agent) -> None:
 
 def test_a_full_disk_of_the_machine_is_said_and_the_next_run_works(digits: Built, agent: Agent, played: Path) -> None:
     on_board(agent, f"rm -rf {WORK}/cache; dd if=/dev/zero of=/data/filler bs=1048576; true")
-    code, said = ended(started(digits, played))
-    assert code == 3 and ("no space" in said or "cannot write" in said), said
+    code, output = ended(started(digits, played))
+    assert code == 3 and ("no space" in output or "cannot write" in output), output
     assert record(played)["verdict"]["word"] == "not_measured"
     on_board(agent, "rm -f /data/filler; sync")
     assert left_behind(agent) == ""

@@ -46,20 +46,20 @@ class Acme(Platform):
         return Invocation(("sh", *job.support, job.mode, job.model, *job.inputs))
 
     def read_model_info(self, text: str) -> ModelInfo:
-        found: dict[str, list[TensorSpec]] = {"input": [], "output": []}
+        results: dict[str, list[TensorSpec]] = {"input": [], "output": []}
         for side, name, dtype, size in re.findall(r"^(input|output) (\S+) (u8|s16) (\d{1,9})$", text, re.MULTILINE):
-            found[side].append(TensorSpec(name, dtype, (int(size),)))
-        return ModelInfo("", tuple(found["input"]), tuple(found["output"]), versions=self.read_versions(text))
+            results[side].append(TensorSpec(name, dtype, (int(size),)))
+        return ModelInfo("", tuple(results["input"]), tuple(results["output"]), versions=self.read_versions(text))
 
     def read_versions(self, text: str) -> dict[str, str]:
-        told = {"runtime": r"^acme_run (\S+)$", "builder": r"^compiler (\S+)$"}
-        found = {name: re.search(pattern, text, re.MULTILINE) for name, pattern in told.items()}
-        return {name: match[1] for name, match in found.items() if match}
+        message = {"runtime": r"^acme_run (\S+)$", "builder": r"^compiler (\S+)$"}
+        matched = {name: re.search(pattern, text, re.MULTILINE) for name, pattern in message.items()}
+        return {name: match[1] for name, match in matched.items() if match}
 
     def read_outputs(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         specs = {spec.name: spec for spec in info.outputs}
-        found = ((path.stem.removeprefix("output_"), path) for path in sorted(folder.glob("output_*.bin")))
-        return tuple(Dump(name, path, specs.get(name)) for name, path in found)
+        outputs = ((path.stem.removeprefix("output_"), path) for path in sorted(folder.glob("output_*.bin")))
+        return tuple(Dump(name, path, specs.get(name)) for name, path in outputs)
 
     def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         named = (
@@ -70,8 +70,8 @@ class Acme(Platform):
     def read_failure(self, mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
         if code == 0 and (mode == "info" or "acme_run: done" in log):
             return None
-        said = [line for line in log.splitlines() if line.startswith("acme_run:")]
-        return Failure("crash", f"acme_run ended with exit code {code}: {''.join(said[-1:]) or 'it said nothing'}")
+        output = [line for line in log.splitlines() if line.startswith("acme_run:")]
+        return Failure("crash", f"acme_run ended with exit code {code}: {''.join(output[-1:]) or 'it said nothing'}")
 
     def read_input_facts(self, info: ModelInfo) -> tuple[InputFacts, ...]:
         return tuple(InputFacts(s.name, s.shape[0] * WIDTHS[s.dtype], s.dtype, shapes=(s.shape,)) for s in info.inputs)
@@ -113,15 +113,15 @@ def lint_file(path: Path, _tool: str, _command: str, _model: Path | None) -> tup
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})", "give the config of acmec") from error
-    told = {
+    message = {
         key.strip(): (value.strip(), at) for at, line in enumerate(lines, 1) for key, _, value in [line.partition("=")]
     }
-    chip, (clock, at) = told.get("chip", ("", 0))[0], told.get("clock_mhz", ("0", 0))
+    chip, (clock, at) = message.get("chip", ("", 0))[0], message.get("clock_mhz", ("0", 0))
     most = FASTEST_MHZ.get(chip)
     if most is None or not clock.isdigit() or int(clock) <= most:
         return ()
-    said = f"clock_mhz {clock} is above the {most} MHz of {chip}"
-    return (LintFinding(CLOCK.id, CLOCK.severity, at, said, CLOCK.source, f"clock_mhz = {most}"),)
+    output = f"clock_mhz {clock} is above the {most} MHz of {chip}"
+    return (LintFinding(CLOCK.id, CLOCK.severity, at, output, CLOCK.source, f"clock_mhz = {most}"),)
 
 
 # ---- a reader: `harness inspect build.log`

@@ -40,10 +40,10 @@ def of_integers(layers: Sequence[Layer], narrow: Mapping[str, str], opened: Call
     `narrow` are dumps that are integers by their size and values (name -> dtype).
     """
     whole = {layer.name: layer.dtype for layer in layers if layer.verdict != "not_compared" and layer.dtype in NARROW}
-    told = {**narrow, **whole}
-    if told:
-        dtypes = ", ".join(sorted(set(told.values())))
-        return f"{len(told)} of the board's layers are integers ({dtypes})"
+    by_tensor = {**narrow, **whole}
+    if by_tensor:
+        dtypes = ", ".join(sorted(set(by_tensor.values())))
+        return f"{len(by_tensor)} of the board's layers are integers ({dtypes})"
     for layer in [row for row in layers if row.verdict in ("differs", "within") and row.op_kind != "input"][:TRIED]:
         with suppress(TensorError):
             pair = opened(layer.name)
@@ -78,10 +78,10 @@ def not_this_model(reference: Reference, evidence: str) -> Verdict:
 def _sibling(reference: Reference) -> str:
     """Its name, where it lies beside the float one; else how toolchains call it."""
     folder = reference.model.parent if reference.model is not None else None
-    found = sorted(path.name for path in folder.glob("*quantized*.onnx")) if folder is not None else []
+    names = sorted(path.name for path in folder.glob("*quantized*.onnx")) if folder is not None else []
     stem = reference.model.stem.split("_")[0] if reference.model is not None else ""
-    near = [name for name in found if stem and name.startswith(stem)]
-    return f" ({(near or found)[0]})" if found else " (toolchains call it ..._quantized_model.onnx)"
+    near = [name for name in names if stem and name.startswith(stem)]
+    return f" ({(near or names)[0]})" if names else " (toolchains call it ..._quantized_model.onnx)"
 
 
 LABEL = "compared with the float model: differences include quantization"

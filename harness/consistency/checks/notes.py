@@ -29,12 +29,12 @@ def remarks(
         yield f"{parameters} dumps of weights and other parameters are not in the reference: skipped"
     further = sum(len(dumps) for dumps in matching.inputs.values())
     if further:
-        told = (
+        notes = (
             "1 further dump of a tensor that has its"
             if further == 1
             else f"{further} further dumps of tensors that have their"
         )
-        yield f"{told} own row (read by ops, copies): not used"
+        yield f"{notes} own row (read by ops, copies): not used"
 
 
 def after_blame(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
@@ -45,10 +45,10 @@ def after_blame(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]
 
 def _another_build(layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
     """Every op that holds weights is wrong by itself and no other is: so looks a model of other weights or scales."""
-    blamed = {origin.tensor for origin in origins}
+    origins_of_errors = {origin.tensor for origin in origins}
     weighted = [row for row in layers if row.op_kind in WEIGHTED and row.verdict != "not_compared"]
-    others = [row for row in layers if row.name in blamed and row.op_kind not in (*WEIGHTED, "MatMul")]
-    if len(weighted) > 1 and not others and all(row.name in blamed for row in weighted):
+    others = [row for row in layers if row.name in origins_of_errors and row.op_kind not in (*WEIGHTED, "MatMul")]
+    if len(weighted) > 1 and not others and all(row.name in origins_of_errors for row in weighted):
         yield (
             f"every op with weights ({len(weighted)}) is an origin, and no other op is: the dumps may be of another "
             "build of the model (other weights or calibration); compare the model's md5 on both sides"

@@ -50,8 +50,8 @@ def check(reference: Reference, board: BoardSession | None = None) -> tuple[Find
     runner = reference.provenance.get("runner")
     if not isinstance(runner, Mapping):
         return ()
-    doubts = doubtful_ops(reference) if optimized(runner) else ()
-    return findings(runner, doubts, board or BoardSession())
+    unstable = doubtful_ops(reference) if optimized(runner) else ()
+    return findings(runner, unstable, board or BoardSession())
 
 
 def check_run(reference: Reference, run: Run) -> tuple[Finding, ...]:
@@ -84,12 +84,12 @@ def doubtful_ops(reference: Reference) -> tuple[Doubt, ...]:
         fed = {source: reference.tensors[source] for source in op.inputs if source in reference.tensors}
         if name in reference.tensors and len(fed) == len(op.inputs):
             requests.append(Request(name, {source: tensor.load() for source, tensor in fed.items()}))
-    found = []
+    unstable = []
     for request, value in Isolator(reference.model).run(requests):
-        doubt = None if value is None else _doubt(reference, request.target, made[request.target], value)
-        if doubt is not None:
-            found.append(doubt)
-    return tuple(found)
+        unstable_op = None if value is None else _doubt(reference, request.target, made[request.target], value)
+        if unstable_op is not None:
+            unstable.append(unstable_op)
+    return tuple(unstable)
 
 
 def _doubt(reference: Reference, name: str, op: Op, value: Array) -> Doubt | None:
@@ -108,12 +108,12 @@ def _doubt(reference: Reference, name: str, op: Op, value: Array) -> Doubt | Non
 # --------------------------------------------------------------------------- findings
 
 
-def findings(runner: Mapping[str, Json], doubts: Sequence[Doubt], board: BoardSession) -> tuple[Finding, ...]:
+def findings(runner: Mapping[str, Json], unstable: Sequence[Doubt], board: BoardSession) -> tuple[Finding, ...]:
     """Findings from the reference's record (`runner` of its manifest), its doubtful ops and the board's session."""
-    saturated = _lacks_vnni(runner) and any(doubt.op_kind in SUMS for doubt in doubts)
+    saturated = _lacks_vnni(runner) and any(unstable_op.op_kind in SUMS for unstable_op in unstable)
     made = [
-        _saturation(runner, doubts) if saturated else _vnni(runner),
-        None if saturated else _doubtful(doubts),
+        _saturation(runner, unstable) if saturated else _vnni(runner),
+        None if saturated else _doubtful(unstable),
         _optimizations(runner, board),
         _dumping(runner, board),
         _threads(runner, board),
@@ -127,20 +127,20 @@ def _lacks_vnni(runner: Mapping[str, Json]) -> bool:
     return runner.get("vnni") is False and optimized(runner)
 
 
-def _told(doubts: Sequence[Doubt]) -> str:
-    rows = sorted(doubts, key=lambda doubt: -(doubt.max_step or 0.0))
+def _told(unstable: Sequence[Doubt]) -> str:
+    rows = sorted(unstable, key=lambda unstable_op: -(unstable_op.max_step or 0.0))
     shown = [f"{d.op} ({d.op_kind}): {_size(d)}" for d in rows[:SHOWN]]
     return "; ".join(shown) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
 
 
-def _size(doubt: Doubt) -> str:
-    if doubt.max_step is None:
-        return f"relative L2 {doubt.relative_l2 or 0.0:.2g}"
-    return f"up to {doubt.max_step:g} steps in {doubt.mismatch_share:.2g} of its elements"
+def _size(unstable_op: Doubt) -> str:
+    if unstable_op.max_step is None:
+        return f"relative L2 {unstable_op.relative_l2 or 0.0:.2g}"
+    return f"up to {unstable_op.max_step:g} steps in {unstable_op.mismatch_share:.2g} of its elements"
 
 
-def _saturation(runner: Mapping[str, Json], doubts: Sequence[Doubt]) -> Finding:
-    sums = [doubt for doubt in doubts if doubt.op_kind in SUMS]
+def _saturation(runner: Mapping[str, Json], unstable: Sequence[Doubt]) -> Finding:
+    sums = [unstable_op for unstable_op in unstable if unstable_op.op_kind in SUMS]
     return Finding(
         rule="P-401",
         severity="error",
@@ -165,16 +165,16 @@ def _vnni(runner: Mapping[str, Json]) -> Finding | None:
     )
 
 
-def _doubtful(doubts: Sequence[Doubt]) -> Finding | None:
-    if not doubts:
+def _doubtful(unstable: Sequence[Doubt]) -> Finding | None:
+    if not unstable:
         return None
     return Finding(
         rule="P-403",
         severity="warning",
         title="ops of the reference give different results when run alone without optimizations",
-        evidence=_told(doubts),
+        evidence=_told(unstable),
         advice="create the reference with optimizations off (the default)",
-        subject=doubts[0].op,
+        subject=unstable[0].op,
     )
 
 
@@ -213,26 +213,26 @@ def _dumping(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
 
 
 def _threads(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
-    here, there = runner.get("threads", 1), board.threads
-    if here == there == 1:
+    pc, device = runner.get("threads", 1), board.threads
+    if pc == device == 1:
         return None
     return Finding(
         rule="P-406",
         severity="note",
         title="more than one thread",
-        evidence=f"threads: {here} on the PC, {there} on the board; float sums may be accumulated in a different order",
+        evidence=f"threads: {pc} on the PC, {device} on the board; float sums may be accumulated in a different order",
         advice="float differences of about 1e-6 are expected; use one thread on both sides to exclude this",
     )
 
 
 def _versions(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
-    here, there = runner.get("onnxruntime"), board.onnxruntime
-    if not here or not there or here == there:
+    pc, on_board = runner.get("onnxruntime"), board.onnxruntime
+    if not pc or not on_board or pc == on_board:
         return None
     return Finding(
         rule="P-407",
         severity="note",
         title="PC and board run different versions of onnxruntime",
-        evidence=f"{here} on the PC, {there} on the board",
+        evidence=f"{pc} on the PC, {on_board} on the board",
         advice="kernels and fusions change between versions: install the same version on both",
     )

@@ -25,10 +25,10 @@ def hashes(dumps: Iterable[Dump], resolve: Resolve | None = None) -> dict[str, s
     that cannot be read has the hash "": it equals nothing that could. A tensor that lies in several files (an op
     wrote it, others read it) has one hash of them all; of those whose valid region is known, where any is.
     """
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for dump in dumps:
-        found.setdefault(dump.name, []).append(_hash(dump, resolve))
-    return {name: _joined(copies) for name, copies in found.items()}
+        by_name.setdefault(dump.name, []).append(_hash(dump, resolve))
+    return {name: _joined(copies) for name, copies in by_name.items()}
 
 
 def _joined(copies: Sequence[str]) -> str:
@@ -62,11 +62,11 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> Observer:
         return Observer(modes=tuple(modes), detail="nothing to compare")
     differing, unread = {}, []
     for name in common:
-        found = {mode: outputs_by_mode[mode][name] for mode in modes}
-        if "" in found.values():
+        by_mode = {mode: outputs_by_mode[mode][name] for mode in modes}
+        if "" in by_mode.values():
             unread.append(name)
-        elif len(set(found.values())) > 1:
-            differing[name] = found
+        elif len(set(by_mode.values())) > 1:
+            differing[name] = by_mode
     if differing:
         detail = (
             f"{' and '.join(modes)} give different {', '.join(differing)}: the layer dumps are not of the release run"
@@ -99,14 +99,14 @@ def determinism(repeats: Sequence[Mapping[str, str]], order: Sequence[str] = ())
     names = list(order) or list(dict.fromkeys(name for run in repeats for name in run))
     undecided = [name for name in names if _undecided(name, repeats)]
     settled = [name for name in names if name not in undecided]
-    unstable = {name: told for name in settled if (told := _instability(name, repeats)) is not None}
+    unstable = {name: instability for name in settled if (instability := _instability(name, repeats)) is not None}
     first = next(iter(unstable), "")
     runs = len(repeats)
     if not first:
         detail = f"{runs} runs, {len(settled)} tensors, all equal"
     else:
-        told = unstable[first]
-        agree = f"{told.same} of {runs} runs agree" if told.same > 1 else f"no two of {runs} runs agree"
+        instability = unstable[first]
+        agree = f"{instability.same} of {runs} runs agree" if instability.same > 1 else f"no two of {runs} runs agree"
         detail = f"{agree}; first difference at {first}"
     if undecided:
         tensors = "1 tensor" if len(undecided) == 1 else f"{len(undecided)} tensors"
@@ -172,7 +172,7 @@ def without_reference(checks: Checks) -> Verdict:
     of which no tensor could be judged were not measured.
     """
     repeats = checks.determinism
-    unstable = {kind: told for kind, told in repeats.items() if told.deterministic is False}
+    unstable = {kind: repeat for kind, repeat in repeats.items() if repeat.deterministic is False}
     if unstable:
         kind = max(reversed(unstable), key=lambda name: len(unstable[name].unstable))  # debug, where as many
         return Verdict("not_deterministic", f"{NO_REFERENCE}; {_departing(kind, unstable[kind])}", MEASURED_BAD)
@@ -180,33 +180,33 @@ def without_reference(checks: Checks) -> Verdict:
         return Verdict("diverges", f"{NO_REFERENCE}; {checks.observer.detail}", MEASURED_BAD)
     if not repeats:
         return Verdict("not_compared", f"measured, not compared: {NOTHING_TO_COMPARE}", GOOD)
-    told = "; ".join(_agreeing(kind, repeats[kind]) for kind in repeats)
+    repeat = "; ".join(_agreeing(kind, repeats[kind]) for kind in repeats)
     if not any(answer.judged for answer in repeats.values()):
-        return Verdict("not_comparable", f"{NO_REFERENCE}; {told}", COULD_NOT_MEASURE)
-    return Verdict("not_compared", f"{NO_REFERENCE}; {told}", GOOD)
+        return Verdict("not_comparable", f"{NO_REFERENCE}; {repeat}", COULD_NOT_MEASURE)
+    return Verdict("not_compared", f"{NO_REFERENCE}; {repeat}", GOOD)
 
 
 NO_REFERENCE = "not compared with a reference"
 NOTHING_TO_COMPARE = "no reference given, or no mode with dumps run"
 
 
-def _departing(kind: str, told: Determinism) -> str:
+def _departing(kind: str, answer: Determinism) -> str:
     """`3 debug repeats differ from layer conv2 on: no two of them agree there; 4 layers before it ...`"""
-    same = told.unstable[told.first].same
-    agree = f"{same} of {told.runs} agree there" if same > 1 else "no two agree there"
-    before = told.undecided_before
+    same = answer.unstable[answer.first].same
+    agree = f"{same} of {answer.runs} agree there" if same > 1 else "no two agree there"
+    before = answer.undecided_before
     unseen = f"; {before} layers before it are not comparable ({WHY_UNDECIDED})" if before else ""
-    order = " (in the order of the files)" if told.order == "files" else ""
-    return f"{told.runs} {kind} repeats differ from layer {told.first}{order}: {agree}{unseen}"
+    order = " (in the order of the files)" if answer.order == "files" else ""
+    return f"{answer.runs} {kind} repeats differ from layer {answer.first}{order}: {agree}{unseen}"
 
 
-def _agreeing(kind: str, told: Determinism) -> str:
+def _agreeing(kind: str, answer: Determinism) -> str:
     """`3 debug repeats agree in every layer compared (12 of 14; 2 could not be judged: ...)`."""
-    judged, left = told.judged, len(told.undecided)
-    why = f"; {left} not comparable: {WHY_UNDECIDED}" if left else ""
+    judged, undecided = answer.judged, len(answer.undecided)
+    why = f"; {undecided} not comparable: {WHY_UNDECIDED}" if undecided else ""
     if not judged:
-        return f"of {told.runs} {kind} repeats no layer could be compared" + (f" ({why[2:]})" if why else "")
-    return f"{told.runs} {kind} repeats agree in every layer compared ({judged} of {judged + left}{why})"
+        return f"of {answer.runs} {kind} repeats no layer could be compared" + (f" ({why[2:]})" if why else "")
+    return f"{answer.runs} {kind} repeats agree in every layer compared ({judged} of {judged + undecided}{why})"
 
 
 WHY_UNDECIDED = "files differ with unknown padding, or are unreadable"

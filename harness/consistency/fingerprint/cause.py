@@ -52,9 +52,9 @@ def fed(reference: Reference, name: str) -> Array:
     return open_array(side.path, side.spec)
 
 
-def is_open(found: Fingerprint) -> bool:
+def is_open(mark: Fingerprint) -> bool:
     """Whether a fingerprint says little enough that the values of another tensor would be the better answer."""
-    return not found.certain and found.kind in ("unclassified", "stale", "preprocessing", "permutation", "scale")
+    return not mark.certain and mark.kind in ("unclassified", "stale", "preprocessing", "permutation", "scale")
 
 
 def cause(layer: Layer, pair: Pair, scene: Scene, repeats: tuple[Array, ...] = ()) -> Fingerprint:
@@ -64,18 +64,18 @@ def cause(layer: Layer, pair: Pair, scene: Scene, repeats: tuple[Array, ...] = (
     if swapped is not None:
         return swapped
     context = _context(layer.name, pair, scene, repeats)
-    found = classify(pair.board, pair.reference, pair.spec_reference, layer.metrics, context)
-    return _of_input(found) if context.is_input and not found.certain else found
+    mark = classify(pair.board, pair.reference, pair.spec_reference, layer.metrics, context)
+    return _of_input(mark) if context.is_input and not mark.certain else mark
 
 
-def _of_input(found: Fingerprint) -> Fingerprint:
+def _of_input(mark: Fingerprint) -> Fingerprint:
     """Of a network input nothing was computed: other values are other content, or were made in another way."""
-    if found.kind == "stale":
-        evidence = f"not a preprocessing difference: {found.evidence.partition(':')[0]}"
-        return replace(found, kind="other_input", evidence=evidence)
-    if found.kind == "unclassified":
-        return replace(found, kind="preprocessing", evidence=f"the network input differs: {found.evidence}")
-    return found
+    if mark.kind == "stale":
+        evidence = f"not a preprocessing difference: {mark.evidence.partition(':')[0]}"
+        return replace(mark, kind="other_input", evidence=evidence)
+    if mark.kind == "unclassified":
+        return replace(mark, kind="preprocessing", evidence=f"the network input differs: {mark.evidence}")
+    return mark
 
 
 def _context(name: str, pair: Pair, scene: Scene, repeats: tuple[Array, ...]) -> Context:

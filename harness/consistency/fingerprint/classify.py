@@ -48,10 +48,10 @@ def classify(
     if board.dtype.kind != reference.dtype.kind:
         return _named("unclassified", False, f"board holds {board.dtype}, reference {reference.dtype}")
     errors = look(board, reference, spec, context, LOOK_BYTES // max(1, board.dtype.itemsize))
-    found = next(filter(None, (test(errors) for test in _TESTS)))
+    mark = next(filter(None, (test(errors) for test in _TESTS)))
     if not errors.whole:
-        found = replace(found, certain=False, evidence=f"{found.evidence} ({errors.wrong.size} elements analysed)")
-    return _of_input(found, context)
+        mark = replace(mark, certain=False, evidence=f"{mark.evidence} ({errors.wrong.size} elements analysed)")
+    return _of_input(mark, context)
 
 
 def _named(kind: str, certain: bool, evidence: str, transform: str = "", **figures: Any) -> Fingerprint:
@@ -59,11 +59,11 @@ def _named(kind: str, certain: bool, evidence: str, transform: str = "", **figur
     return Fingerprint(kind, certain, evidence, transform, figures)
 
 
-def _of_input(found: Fingerprint, context: Context) -> Fingerprint:
+def _of_input(mark: Fingerprint, context: Context) -> Fingerprint:
     """What is a value fault of an op is wrong preprocessing where the tensor is the network's input itself."""
-    if context.is_input and found.kind in INPUT_KINDS:
-        return replace(found, kind="preprocessing", evidence=f"of the network's input: {found.evidence}")
-    return found
+    if context.is_input and mark.kind in INPUT_KINDS:
+        return replace(mark, kind="preprocessing", evidence=f"of the network's input: {mark.evidence}")
+    return mark
 
 
 # ------------------------------------------------------------------------- tests, in order
@@ -88,11 +88,11 @@ def _recomputed(e: Errors) -> Fingerprint | None:
 def _transformed(e: Errors) -> Fingerprint | None:
     if not e.comparable:
         return None
-    found = find_transform(e.board, e.reference, e.spec, e.context.stored)
-    if found is None:
+    transform = find_transform(e.board, e.reference, e.spec, e.context.stored)
+    if transform is None:
         return None
-    certain = found.unique and e.count >= FEW and e.distinct > 2
-    return _named(found.kind, certain, f"equal after undoing: {found.name}", found.name)
+    certain = transform.unique and e.count >= FEW and e.distinct > 2
+    return _named(transform.kind, certain, f"equal after undoing: {transform.name}", transform.name)
 
 
 def _nonfinite(e: Errors) -> Fingerprint | None:
@@ -133,17 +133,17 @@ def _by_law(e: Errors) -> Fingerprint | None:
     sample = values.pairs(*e.thinned, rails, e.zero_point)
     if not values.laws(sample, e.board.dtype):
         return None
-    found = values.laws(values.pairs(e.board, e.reference, rails, e.zero_point), e.board.dtype)
-    if not found or (found[0].kind != "zero_point" and _poor(found, e)):
+    laws = values.laws(values.pairs(e.board, e.reference, rails, e.zero_point), e.board.dtype)
+    if not laws or (laws[0].kind != "zero_point" and _poor(laws, e)):
         return None
-    kinds = {law.kind for law in found}
+    kinds = {law.kind for law in laws}
     certain = len(kinds) == 1 and e.count >= FEW and e.distinct >= 8 and not e.nonfinite_wrong
-    return _named(found[0].kind, certain, found[0].sentence, found[0].sentence, **found[0].figures)
+    return _named(laws[0].kind, certain, laws[0].sentence, laws[0].sentence, **laws[0].figures)
 
 
-def _poor(found: Sequence[values.Law], e: Errors) -> bool:
+def _poor(laws: Sequence[values.Law], e: Errors) -> bool:
     """A law that changes one element, or makes everything one value, tells no more than that."""
-    return e.board_constant or (e.count < 2 and found[0].kind != "saturation")
+    return e.board_constant or (e.count < 2 and laws[0].kind != "saturation")
 
 
 def _few(e: Errors) -> Fingerprint | None:

@@ -45,15 +45,15 @@ def find_transform(
     if board.shape != reference.shape or board.dtype != reference.dtype or board.size < 2:
         return None
     spec = spec or TensorSpec("", "", board.shape)
-    found = list(_of_bytes(board, reference, spec))
-    if not found and _same_multiset(board, reference):
-        found = _of_order(board, reference, spec)
-    if not found:
-        found = _of_pitch(board, reference, stored)  # sees only a part: never weighed against the others
-    if not found:
+    transforms = list(_of_bytes(board, reference, spec))
+    if not transforms and _same_multiset(board, reference):
+        transforms = _of_order(board, reference, spec)
+    if not transforms:
+        transforms = _of_pitch(board, reference, stored)  # sees only a part: never weighed against the others
+    if not transforms:
         return None
-    kinds = {transform.kind for transform in found}
-    return Transform(found[0].kind, found[0].name, unique=len(kinds) == 1)
+    kinds = {transform.kind for transform in transforms}
+    return Transform(transforms[0].kind, transforms[0].name, unique=len(kinds) == 1)
 
 
 def multiset_equal(board: Array, reference: Array) -> bool:
@@ -141,14 +141,14 @@ def _nv21(board: Array, reference: Array) -> Iterator[Transform]:
 
 def _of_order(board: Array, reference: Array, spec: TensorSpec) -> list[Transform]:
     """Transforms that keep every value and change its place."""
-    found = [*_turned(board, reference, spec)][:1]
-    found += [*_blocked(board, reference, spec)][:1]
+    transforms = [*_turned(board, reference, spec)][:1]
+    transforms += [*_blocked(board, reference, spec)][:1]
     reorder = find_reorder(board, reference, channel_axis(spec, board.ndim))
     if reorder:
-        found.append(Transform("permutation", reorder))
-    if not found:
-        found += _rolled(board, reference)
-    return found
+        transforms.append(Transform("permutation", reorder))
+    if not transforms:
+        transforms += _rolled(board, reference)
+    return transforms
 
 
 def _flats(board: Array, labels: str) -> Iterator[tuple[str, Array]]:
@@ -232,16 +232,16 @@ def _rolled(board: Array, reference: Array) -> list[Transform]:
 
 
 def _of_pitch(board: Array, reference: Array, stored: TensorSpec | None) -> list[Transform]:
-    found = [*_padding_told(board, reference, stored)]
+    transforms = [*_padding_told(board, reference, stored)]
     for x, r, where in _in_both_orders(board, reference):
         for length in row_lengths(where):
-            pitch = find_pitch(x, r, length) if not found else None
-            if pitch:
-                found.append(Transform("stride", f"rows of {length} elements read with stride {pitch}"))
-            pitch = find_pitch(r, x, length) if not found else None
-            if pitch:
-                found.append(Transform("stride", f"rows with stride {pitch} read as rows of {length}"))
-    return found
+            stride = find_pitch(x, r, length) if not transforms else None
+            if stride:
+                transforms.append(Transform("stride", f"rows of {length} elements read with stride {stride}"))
+            stride = find_pitch(r, x, length) if not transforms else None
+            if stride:
+                transforms.append(Transform("stride", f"rows with stride {stride} read as rows of {length}"))
+    return transforms
 
 
 def _in_both_orders(board: Array, reference: Array) -> Iterator[tuple[Array, Array, tuple[int, ...]]]:

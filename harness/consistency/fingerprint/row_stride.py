@@ -32,28 +32,28 @@ def find_pitch(read: Array, memory: Array, length: int) -> int | None:
     rows = len(read) // length
     if rows < 3 or rows * length != len(read):
         return None
-    for pitch in _likely(read, memory, length, rows):
-        if _agrees(read, memory, length, pitch):
-            return pitch
+    for stride in _likely(read, memory, length, rows):
+        if _agrees(read, memory, length, stride):
+            return stride
     return None
 
 
 def _likely(read: Array, memory: Array, length: int, rows: int) -> Iterator[int]:
     """Pitches at which a few rows agree."""
     low, high = max(1, length // 2, length - REACH), length + REACH
-    for pitch in range(low, high + 1):
-        looked = [h for h in (1, 2, rows // 4, rows // 2) if h > 0 and h * pitch + length <= len(memory)]
-        if pitch != length and looked and all(_row_agrees(read, memory, length, pitch, h) for h in looked):
-            yield pitch
+    for stride in range(low, high + 1):
+        looked = [h for h in (1, 2, rows // 4, rows // 2) if h > 0 and h * stride + length <= len(memory)]
+        if stride != length and looked and all(_row_agrees(read, memory, length, stride, h) for h in looked):
+            yield stride
 
 
-def _row_agrees(read: Array, memory: Array, length: int, pitch: int, row: int) -> bool:
-    return np.array_equal(read[row * length : (row + 1) * length], memory[row * pitch : row * pitch + length])
+def _row_agrees(read: Array, memory: Array, length: int, stride: int, row: int) -> bool:
+    return np.array_equal(read[row * length : (row + 1) * length], memory[row * stride : row * stride + length])
 
 
-def _agrees(read: Array, memory: Array, length: int, pitch: int) -> bool:
+def _agrees(read: Array, memory: Array, length: int, stride: int) -> bool:
     rows = len(read) // length
-    at = (np.arange(rows)[:, None] * pitch + np.arange(length)).reshape(-1)
+    at = (np.arange(rows)[:, None] * stride + np.arange(length)).reshape(-1)
     inside = at < len(memory)
     if np.count_nonzero(inside) < LEAST_SHARE * len(read) or not np.array_equal(read[inside], memory[at[inside]]):
         return False

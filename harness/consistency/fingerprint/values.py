@@ -79,10 +79,10 @@ def laws(p: Pairs, dtype: np.dtype[Any]) -> list[Law]:
     if not len(p.x):
         return []
     tests = (_offset, _shift, _scale, _clip) if p.whole else (_float_offset, _float_shift, _float_scale, _float_clip)
-    found = [law for test in tests for law in test(p, dtype)]
-    if any(law.kind == "shift" for law in found):
-        found = [law for law in found if law.kind != "scale"]  # a power of two is a shift
-    return found
+    candidates = [law for test in tests for law in test(p, dtype)]
+    if any(law.kind == "shift" for law in candidates):
+        candidates = [law for law in candidates if law.kind != "scale"]  # a power of two is a shift
+    return candidates
 
 
 # ------------------------------------------------------------------------- integers

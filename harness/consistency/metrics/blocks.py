@@ -76,9 +76,9 @@ def each(work: Callable[[Array, Array], T], board: Array, reference: Array) -> I
 def _find_memcmp() -> Any:
     """memcmp() of the C library: half as fast again as numpy's compare, and no temporary. None where there is none."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
-        found = ctypes.CDLL(None).memcmp
-        found.argtypes, found.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t], ctypes.c_int
-        return found
+        memcmp = ctypes.CDLL(None).memcmp
+        memcmp.argtypes, memcmp.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t], ctypes.c_int
+        return memcmp
     return None
 
 

@@ -39,8 +39,8 @@ def measured(names: Iterable[str], pair: Pair) -> Mapping[str, float]:
         return {}
     scales = quantizations(pair.board, pair.reference, pair.spec_board, pair.spec_reference)
     sides = _real(pair.board, scales[0]), _real(pair.reference, scales[1])
-    found = {name: _figure(name, metric, *sides) for name, metric in metrics.items()}
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+    result = {name: _figure(name, metric, *sides) for name, metric in metrics.items()}
+    return {name: value for name, value in result.items() if np.isfinite(value)}
 
 
 def _figure(name: str, metric: Metric, board: Array, reference: Array) -> float:
@@ -49,8 +49,8 @@ def _figure(name: str, metric: Metric, board: Array, reference: Array) -> float:
     except Exception as error:
         if name in METRICS.built_in:
             raise
-        said = f"metric {name!r} of an installed package failed: {type(error).__name__}: {error}"
-        raise ConfigError(said, "repair or uninstall its package, or take the metric out of the policy") from error
+        message = f"metric {name!r} of an installed package failed: {type(error).__name__}: {error}"
+        raise ConfigError(message, "repair or uninstall its package, or take the metric out of the policy") from error
 
 
 def _real(array: Array, scale: Quantization | None) -> Array:

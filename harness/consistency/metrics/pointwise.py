@@ -42,8 +42,8 @@ def _look_equal(board: Array, reference: Array) -> tuple[bool, int, int]:
         part = board[first : first + size]
         if not same_bytes(part, reference[first : first + size]):
             return False, 0, 0
-        found = count_nonfinite(part)
-        nan, inf = nan + found[0], inf + found[1]
+        counts = count_nonfinite(part)
+        nan, inf = nan + counts[0], inf + counts[1]
     return True, nan, inf
 
 

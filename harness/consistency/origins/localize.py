@@ -41,28 +41,30 @@ class Blame:
     notes: list[str] = field(default_factory=list)
 
 
-def blame(graph: Graph, layers: Sequence[Layer], bench: Bench | None) -> Blame:
+def blame(graph: Graph, layers: Sequence[Layer], runner: Bench | None) -> Blame:
     """Give every differing row of the graph its role. Rows whose names the graph does not know keep none."""
     states = {layer.name: on_graph.STATES[layer.verdict] for layer in layers}
-    found = on_graph.reaches(graph, states)
-    given = on_graph.roles(found, states)
-    singles = _run_alone(found, given, layers, bench)
+    reached = on_graph.reaches(graph, states)
+    given = on_graph.roles(reached, states)
+    singles = _run_alone(reached, given, layers, runner)
     inputs = {name: "origin" for name in graph.inputs if states.get(name) == "differs"}
-    settled = on_graph.settle(found, inputs | given, {name: right for name, (_, right) in singles.items()})
+    settled = on_graph.settle(reached, inputs | given, {name: right for name, (_, right) in singles.items()})
     rows = [_with_role(layer, settled.get(layer.name, ""), singles) for layer in layers]
     by_name = {layer.name: layer for layer in rows}
     decided = [name for name, (_, right) in singles.items() if not right or settled[name] == "cleared"]
-    origins = (*_input_origins(graph, by_name), *on_graph.origins(found, by_name, decided))
-    again = _nothing if bench is None else partial(_alone, found, by_name, bench)
-    return Blame(rows, origins, again, _notes(graph, states, found, origins, bench))
+    origins = (*_input_origins(graph, by_name), *on_graph.origins(reached, by_name, decided))
+    again = _nothing if runner is None else partial(_alone, reached, by_name, runner)
+    return Blame(rows, origins, again, _notes(graph, states, reached, origins, runner))
 
 
-def _alone(found: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], bench: Bench, tensor: str) -> Array | None:
-    request = _request(found[tensor], rows, bench)
+def _alone(
+    reached: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], runner: Bench, tensor: str
+) -> Array | None:
+    request = _request(reached[tensor], rows, runner)
     if request is None:
         return None
-    value = next(iter(bench.isolator.run([request])))[1]
-    return None if value is None else _as_stored(value, bench.pair(tensor))
+    value = next(iter(runner.isolator.run([request])))[1]
+    return None if value is None else _as_stored(value, runner.pair(tensor))
 
 
 def _as_stored(value: Array, pair: Pair) -> Array:
@@ -88,20 +90,20 @@ def _input_origins(graph: Graph, rows: Mapping[str, Layer]) -> tuple[Origin, ...
 def _notes(
     graph: Graph,
     states: Mapping[str, str],
-    found: Mapping[str, on_graph.Reach],
+    reached: Mapping[str, on_graph.Reach],
     origins: Sequence[Origin],
-    bench: Bench | None,
+    runner: Bench | None,
 ) -> list[str]:
     unseen = {n for n in graph.inputs if states.get(n, "unknown") == "unknown"}
-    first = [o.op for o in origins if o.tensor in found and unseen & set(found[o.tensor].frontier)]
+    first = [o.op for o in origins if o.tensor in reached and unseen & set(reached[o.tensor].frontier)]
     notes = []
     if first:
         which = ", ".join(sorted(unseen))
         notes.append(f"the board did not dump its input {which}: the fault at {first[0]} may be in its input")
-    if bench is None and any(not o.certain for o in origins):
+    if runner is None and any(not o.certain for o in origins):
         notes.append("suspects could not be run alone: the reference does not name its ONNX")
-    if bench is not None:
-        notes += [f"could not be run alone: {problem}" for problem in bench.isolator.problems]
+    if runner is not None:
+        notes += [f"could not be run alone: {problem}" for problem in runner.isolator.problems]
     return notes
 
 
@@ -109,42 +111,42 @@ def _notes(
 
 
 def _run_alone(
-    found: Mapping[str, on_graph.Reach], given: Mapping[str, str], layers: Sequence[Layer], bench: Bench | None
+    reached: Mapping[str, on_graph.Reach], given: Mapping[str, str], layers: Sequence[Layer], runner: Bench | None
 ) -> dict[str, tuple[Metrics, bool]]:
     """Single error of every differing row that the graph alone does not settle: figures, and whether it is right."""
-    if bench is None:
+    if runner is None:
         return {}
     rows = {layer.name: layer for layer in layers}
-    asked = [name for name, role in given.items() if role != "origin"]
-    requests = (r for r in (_request(found[name], rows, bench) for name in asked) if r is not None)
+    wanted = [name for name, role in given.items() if role != "origin"]
+    requests = (r for r in (_request(reached[name], rows, runner) for name in wanted) if r is not None)
     alone = {}
-    for request, value in bench.isolator.run(requests):
+    for request, value in runner.isolator.run(requests):
         if value is not None:
-            alone[request.target] = _judge_alone(rows[request.target], value, bench)
+            alone[request.target] = _judge_alone(rows[request.target], value, runner)
     return alone
 
 
-def _request(reach: on_graph.Reach, rows: Mapping[str, Layer], bench: Bench) -> Request | None:
+def _request(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: Bench) -> Request | None:
     feeds: dict[str, Array] = {}
     for name in reach.frontier:
-        value = _board_value(name, rows, bench)
+        value = _board_value(name, rows, runner)
         if value is None:
-            bench.isolator.problems.append(f"{reach.tensor}: {name} has a different scale than in the model")
+            runner.isolator.problems.append(f"{reach.tensor}: {name} has a different scale than in the model")
             return None
         feeds[name] = value
-    return Request(reach.tensor, feeds, float_side=bench.pair(reach.tensor).reference.dtype.kind == "f")
+    return Request(reach.tensor, feeds, float_side=runner.pair(reach.tensor).reference.dtype.kind == "f")
 
 
-def _board_value(name: str, rows: Mapping[str, Layer], bench: Bench) -> Array | None:
+def _board_value(name: str, rows: Mapping[str, Layer], runner: Bench) -> Array | None:
     """What the board's op was given; for graph inputs that it did not dump, what the reference was."""
     row = rows.get(name)
     if row is None or row.verdict == "not_compared":
-        return bench.fed(name)
-    pair = bench.pair(name)
+        return runner.fed(name)
+    pair = runner.pair(name)
     return pair.board if pair.form in ("integer", "float") and pair.board.dtype == pair.reference.dtype else None
 
 
-def _judge_alone(row: Layer, value: Array, bench: Bench) -> tuple[Metrics, bool]:
-    pair = bench.pair(row.name)
+def _judge_alone(row: Layer, value: Array, runner: Bench) -> tuple[Metrics, bool]:
+    pair = runner.pair(row.name)
     metrics = measure(pair.board, _as_stored(value, pair), pair.spec_board, pair.spec_reference)
-    return metrics, bench.allowed(row, replace(pair, reference=_as_stored(value, pair)), metrics)
+    return metrics, runner.allowed(row, replace(pair, reference=_as_stored(value, pair)), metrics)

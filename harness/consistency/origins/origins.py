@@ -29,12 +29,12 @@ def reaches(graph: Graph, states: Mapping[str, str]) -> dict[str, Reach]:
     """The reach of every compared op output. `states` holds tensors that were compared; others are unknown."""
     order = {op.name: i for i, op in enumerate(graph.ops)}
     producer = {name: op for op in graph.ops for name in op.outputs}
-    found = {}
+    reached = {}
     for op in graph.ops:
         for tensor in op.outputs:
             if states.get(tensor, "unknown") != "unknown":
-                found[tensor] = _reach(tensor, op, producer, states, order)
-    return found
+                reached[tensor] = _reach(tensor, op, producer, states, order)
+    return reached
 
 
 def _reach(
@@ -56,17 +56,17 @@ def _reach(
     return Reach(tensor, op, tuple(sorted(frontier)), tuple(sorted(unseen, key=order.__getitem__)))
 
 
-def roles(found: Mapping[str, Reach], states: Mapping[str, str]) -> dict[str, str]:
+def roles(reached: Mapping[str, Reach], states: Mapping[str, str]) -> dict[str, str]:
     """Role of every differing tensor by its frontier alone: `origin`, `suspect` or `propagated`."""
     given = {}
-    for tensor, reach in found.items():
+    for tensor, reach in reached.items():
         if states[tensor] == "differs":
             around = {states.get(name, "equal") for name in reach.frontier}  # a graph input not dumped was fed
             given[tensor] = "propagated" if "differs" in around else "suspect" if "within" in around else "origin"
     return given
 
 
-def settle(found: Mapping[str, Reach], given: Mapping[str, str], alone: Mapping[str, bool]) -> dict[str, str]:
+def settle(reached: Mapping[str, Reach], given: Mapping[str, str], alone: Mapping[str, bool]) -> dict[str, str]:
     """Roles after isolation. `alone` tells of tensors run again with the board's own inputs: True where the
     op is right alone. A propagated difference whose op is wrong alone is a second origin; one whose op is right
     stays propagated, unless nothing that reaches it is to blame: then it only grew, and is cleared. What could not
@@ -78,22 +78,22 @@ def settle(found: Mapping[str, Reach], given: Mapping[str, str], alone: Mapping[
             settled[tensor] = "origin"
         elif role == "suspect" and right:
             settled[tensor] = "cleared"
-    for tensor in found:  # in the graph's topological order
-        if settled.get(tensor) == "propagated" and not _blamed(found, settled, tensor):
+    for tensor in reached:  # in the graph's topological order
+        if settled.get(tensor) == "propagated" and not _blamed(reached, settled, tensor):
             settled[tensor] = "cleared" if alone.get(tensor) else "suspect"
     return settled
 
 
-def _blamed(found: Mapping[str, Reach], settled: Mapping[str, str], tensor: str) -> bool:
+def _blamed(reached: Mapping[str, Reach], settled: Mapping[str, str], tensor: str) -> bool:
     """Whether anything that directly reaches the tensor is an origin, or carries an origin's difference."""
-    return any(settled.get(name) in ("origin", "suspect", "propagated") for name in found[tensor].frontier)
+    return any(settled.get(name) in ("origin", "suspect", "propagated") for name in reached[tensor].frontier)
 
 
-def origins(found: Mapping[str, Reach], layers: Mapping[str, Layer], isolated: Iterable[str]) -> tuple[Origin, ...]:
+def origins(reached: Mapping[str, Reach], layers: Mapping[str, Layer], isolated: Iterable[str]) -> tuple[Origin, ...]:
     """Origins and unresolved suspects, in execution order; one per op."""
     by_isolation = set(isolated)
     listed: dict[tuple[str, tuple[str, ...]], Origin] = {}
-    for tensor, reach in found.items():
+    for tensor, reach in reached.items():
         layer = layers[tensor]
         if layer.role in ("origin", "suspect"):
             key = (reach.op.name, reach.unseen)

@@ -52,10 +52,10 @@ def match(
     mapping = mapping or {}
     _check_mapping(mapping, reference)
     dumps = [dump for dump in dumps if dump.role != "parameter"]  # weights and the like are no tensors of a run
-    found = [_find(dump, names, mapping, rules) for dump in dumps]
+    pairs = [_find(dump, names, mapping, rules) for dump in dumps]
     by_tensor: dict[str, list[tuple[Dump, str]]] = defaultdict(list)
     loose: list[Match] = []
-    for dump, (candidates, how) in zip(dumps, found, strict=True):
+    for dump, (candidates, how) in zip(dumps, pairs, strict=True):
         if len(candidates) == 1:
             by_tensor[candidates[0]].append((dump, how))
         else:
@@ -91,18 +91,18 @@ class _Names:
         form = file_form(cut)
         if len(form) < MIN_SUFFIX:
             return []
-        owners = [o for name, found in self.written.items() if _ends(name, form) for o in found]
+        owners = [o for name, owned in self.written.items() if _ends(name, form) for o in owned]
         return list(dict.fromkeys(owners))
 
 
 def _by_node(reference: Reference) -> dict[str, list[str]]:
     """Output of the op that a node's name stands for: dumps are also named by node, and a fused op has several."""
-    found: dict[str, list[str]] = defaultdict(list)
+    names: dict[str, list[str]] = defaultdict(list)
     for op in reference.graph.ops if reference.graph is not None else ():
         outputs = [name for name in op.outputs if name in reference.tensors]
         for node in dict.fromkeys((op.name, *op.covers)) if len(op.outputs) == 1 else ():
-            found[file_form(node)] += outputs
-    return found
+            names[file_form(node)] += outputs
+    return names
 
 
 def _ends(name: str, form: str) -> bool:
@@ -128,13 +128,13 @@ def _find(dump: Dump, names: _Names, mapping: Mapping[str, str], rules: Rules | 
     if names.exact.get(dump.name):
         return names.exact[dump.name], "exact"
     derived = (*dump.aliases, *(rules(dump.name) if rules else ()))
-    for found in (
+    for owners in (
         _owners(names.exact, derived),
         _owners(names.written, (file_form(name) for name in (dump.name, *derived))),
         _owners(names.nodes, (file_form(name) for name in (dump.name, *derived))),
     ):
-        if found:
-            return found, "rule"
+        if owners:
+            return owners, "rule"
     ends = [name for alias in own for name in names.ending(alias)]
     return list(dict.fromkeys(ends)), "suffix"
 
@@ -153,21 +153,21 @@ def _loose(dump: Dump, candidates: Sequence[str], how: str) -> Match:
 RANK = ("mapping", "exact", "rule", "suffix")
 
 
-def _choose(tensor: ReferenceTensor, found: list[tuple[Dump, str]]) -> tuple[list[Match], tuple[Dump, ...]]:
+def _choose(tensor: ReferenceTensor, candidates: list[tuple[Dump, str]]) -> tuple[list[Match], tuple[Dump, ...]]:
     """The row of one tensor, and further dumps of it. The surest way goes first, then what was written before what
     was read; dumps that fit less surely are rows without a partner."""
-    if not found:
+    if not candidates:
         return [Match(tensor, None, reason="no_dump")], ()
-    how = min((way for _, way in found), key=RANK.index)
-    sure = [dump for dump, way in found if way == how]
+    how = min((way for _, way in candidates), key=RANK.index)
+    sure = [dump for dump, way in candidates if way == how]
     written = [dump for dump in sure if dump.role == "output"]
     row = _pair(tensor, written or sure[:1], how)
-    others = [dump for dump, way in found if way != how and dump.role == "output"]
+    others = [dump for dump, way in candidates if way != how and dump.role == "output"]
     note = f"its name resembles {tensor.name!r}, which has a better match"
     if tensor.is_input:  # tools dump what they were fed once more, under names of their own
-        return [row], tuple(dump for dump, _ in found if dump is not row.dump)
+        return [row], tuple(dump for dump, _ in candidates if dump is not row.dump)
     spare = [Match(None, dump, reason="no_reference", note=note) for dump in others]
-    return [row, *spare], tuple(dump for dump, _ in found if dump.role != "output" and dump is not row.dump)
+    return [row, *spare], tuple(dump for dump, _ in candidates if dump.role != "output" and dump is not row.dump)
 
 
 def _pair(tensor: ReferenceTensor, sure: list[Dump], how: str) -> Match:

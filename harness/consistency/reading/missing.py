@@ -30,16 +30,16 @@ def with_holes(
     `given` are all dumps, and what the platform knows by its own numbers: None where the dumps carry none.
     """
     dumps, gaps = given
-    told = _holes(reference, graph, matching.rows, gaps) | _by_parameters(matching.rows, dumps)
-    rows = [_marked(row, told, policy) for row in matching.rows]
+    reasons = _holes(reference, graph, matching.rows, gaps) | _by_parameters(matching.rows, dumps)
+    rows = [_marked(row, reasons, policy) for row in matching.rows]
     return replace(matching, rows=tuple(rows))
 
 
-def _marked(row: Match, told: Mapping[str, str], policy: Policy) -> Match:
+def _marked(row: Match, reasons: Mapping[str, str], policy: Policy) -> Match:
     tensor = row.tensor
-    if tensor is None or tensor.name not in told or policy.is_optional(tensor.op, tensor.name):
+    if tensor is None or tensor.name not in reasons or policy.is_optional(tensor.op, tensor.name):
         return row
-    return replace(row, reason="lost", note=told[tensor.name])
+    return replace(row, reason="lost", note=reasons[tensor.name])
 
 
 def _holes(
@@ -47,15 +47,15 @@ def _holes(
 ) -> dict[str, str]:
     """Why each tensor without a dump must have had one, in words; tensors that need none are left out."""
     known = [row for row in rows if row.tensor is not None]
-    there = {row.tensor.name for row in known if row.tensor is not None and row.reason != "no_dump"}
+    dumped = {row.tensor.name for row in known if row.tensor is not None and row.reason != "no_dump"}
     lacking = [row.tensor for row in known if row.tensor is not None and row.reason == "no_dump"]
     if not lacking or not any(row.dump is not None and row.tensor and not row.tensor.is_input for row in known):
         return {}
-    around = _Around(graph, there)
-    found = dict(_alike(lacking, known, around) if gaps is None else _numbered(gaps, lacking, known, around))
+    neighbours = _Around(graph, dumped)
+    reasons = dict(_alike(lacking, known, neighbours) if gaps is None else _numbered(gaps, lacking, known, neighbours))
     if gaps is None and reference.provenance.get("ordered"):
-        found |= _in_order(lacking, known)
-    return found | {t.name: "it is a network output" for t in lacking if t.is_output and t.name not in found}
+        reasons |= _in_order(lacking, known)
+    return reasons | {t.name: "it is a network output" for t in lacking if t.is_output and t.name not in reasons}
 
 
 def _by_parameters(rows: Sequence[Match], dumps: Sequence[Dump]) -> dict[str, str]:
@@ -69,7 +69,7 @@ def _by_parameters(rows: Sequence[Match], dumps: Sequence[Dump]) -> dict[str, st
 class _Around:
     """Who makes and who reads a tensor, and whether all of that has its dump."""
 
-    def __init__(self, graph: Graph | None, there: set[str]) -> None:
+    def __init__(self, graph: Graph | None, dumped: set[str]) -> None:
         ops = graph.ops if graph is not None else ()
         self.maker = {name: op for op in ops for name in op.outputs}
         self.readers: Mapping[str, list[str]] = defaultdict(list)
@@ -78,7 +78,7 @@ class _Around:
             for name in op.inputs:
                 self.readers[name] += op.outputs
                 self.kinds[name].append(op.kind)
-        self.there = there | set(graph.inputs if graph is not None else ())
+        self.there = dumped | set(graph.inputs if graph is not None else ())
 
     def has_all(self, tensor: str) -> bool:
         """Whether everything that its op reads, and everything that is made of it, has a dump."""
@@ -91,7 +91,7 @@ class _Around:
 
 
 def _numbered(
-    gaps: Sequence[Gap], lacking: Sequence[ReferenceTensor], rows: Sequence[Match], around: _Around
+    gaps: Sequence[Gap], lacking: Sequence[ReferenceTensor], rows: Sequence[Match], neighbours: _Around
 ) -> Iterator[tuple[str, str]]:
     """Tensors that lie between the layers on both sides of a gap; in another branch, those with everything around.
 
@@ -108,7 +108,7 @@ def _numbered(
         high = min((order for index, order in made if index > gap.last), default=END)
         if sum(low < order < high for order in (*read, *ends)) >= gap.files:
             continue
-        between = [t for t in lacking if low < t.order < high] or [t for t in lacking if around.has_all(t.name)]
+        between = [t for t in lacking if low < t.order < high] or [t for t in lacking if neighbours.has_all(t.name)]
         others = f"; this one, or others of the {len(between)} that lie there" if len(between) > gap.files else ""
         yield from ((tensor.name, gap.told + others) for tensor in between)
 
@@ -116,14 +116,16 @@ def _numbered(
 END = 1 << 62
 
 
-def _alike(lacking: Sequence[ReferenceTensor], rows: Sequence[Match], around: _Around) -> Iterator[tuple[str, str]]:
+def _alike(lacking: Sequence[ReferenceTensor], rows: Sequence[Match], neighbours: _Around) -> Iterator[tuple[str, str]]:
     """Tensors with everything around them dumped, and with a dump of another one of their kind and place."""
-    dumped = {around.place(row.tensor): row.tensor for row in rows if row.tensor and row.dump and row.tensor.op_kind}
+    dumped = {
+        neighbours.place(row.tensor): row.tensor for row in rows if row.tensor and row.dump and row.tensor.op_kind
+    }
     for tensor in lacking:
-        like = dumped.get(around.place(tensor))
-        if like is not None and around.has_all(tensor.name):
-            told = f"all its neighbours have one, and so has {like.name!r}, between ops of the same kinds"
-            yield tensor.name, told
+        like = dumped.get(neighbours.place(tensor))
+        if like is not None and neighbours.has_all(tensor.name):
+            reason = f"all its neighbours have one, and so has {like.name!r}, between ops of the same kinds"
+            yield tensor.name, reason
 
 
 def _in_order(lacking: Sequence[ReferenceTensor], rows: Sequence[Match]) -> dict[str, str]:
@@ -135,6 +137,6 @@ def _in_order(lacking: Sequence[ReferenceTensor], rows: Sequence[Match]) -> dict
     dumped = [row.tensor for row in rows if row.tensor and row.dump]
     orders = [tensor.order for tensor in dumped]
     slashes = any(tensor.name.startswith("_") for tensor in dumped)
-    told = "the PC log lists it between layers with dumps"
+    reason = "the PC log lists it between layers with dumps"
     between = [tensor for tensor in lacking if min(orders) < tensor.order < max(orders)]
-    return {tensor.name: told for tensor in between if slashes or not tensor.name.startswith("_")}
+    return {tensor.name: reason for tensor in between if slashes or not tensor.name.startswith("_")}

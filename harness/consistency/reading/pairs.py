@@ -73,8 +73,8 @@ def _other_dtypes(tensor: ReferenceTensor, dump: Dump, storages: Storages | None
     if not tensor.is_input or dump.spec is not None or dump.path.suffix == ".npy":
         return []
     size, first = _size(dump.path), board_spec(tensor, dump, storages)
-    found = {way.dtype: way for way in reversed(_stored(tensor, dump, storages)) if size_bytes(way) == size}
-    return [way for dtype, way in found.items() if dtype != first.dtype]
+    by_dtype = {way.dtype: way for way in reversed(_stored(tensor, dump, storages)) if size_bytes(way) == size}
+    return [way for dtype, way in by_dtype.items() if dtype != first.dtype]
 
 
 def _open_as(spec_board: TensorSpec, tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> Pair:
@@ -159,8 +159,8 @@ def open_array(path: Path, spec: TensorSpec) -> Array:
     try:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        told = "holds Python objects, or is not a .npy" if "pickle" in str(error) else str(error)
-        raise TensorError(f"{path.name}: {told}", "", _npy_reason(path, error)) from None
+        reason = "holds Python objects, or is not a .npy" if "pickle" in str(error) else str(error)
+        raise TensorError(f"{path.name}: {reason}", "", _npy_reason(path, error)) from None
     return array.view(np.uint8) if array.dtype == np.bool_ else array
 
 
@@ -207,16 +207,16 @@ def _npy_spec(path: Path, name: str) -> TensorSpec:
 
 def _size(path: Path) -> int:
     try:
-        told = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         if path.is_symlink():
             raise TensorError(f"{path.name}: is a broken link") from None
         raise TensorError(f"{path.name}: file not found", "", "lost") from None
     except OSError as error:
         raise TensorError(f"{path.name}: cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(told.st_mode):
-        raise TensorError(f"{path.name}: is {_KINDS.get(stat.S_IFMT(told.st_mode), 'no regular file')}, not a dump")
-    return told.st_size
+    if not stat.S_ISREG(status.st_mode):
+        raise TensorError(f"{path.name}: is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, not a dump")
+    return status.st_size
 
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
@@ -238,12 +238,12 @@ def _fitting(ways: Iterator[TensorSpec], size: int, path: Path) -> TensorSpec:
     sizes = list(dict.fromkeys(size_bytes(way) for way in tried))
     more = f" (or {len(sizes) - 3} other sizes)" if len(sizes) > 3 else ""
     expected = " or ".join(str(n) for n in sizes[:3])
-    told = f"{path.name}: expected {expected} bytes{more} for {tried[0].dtype}, the file has {size}"
+    message = f"{path.name}: expected {expected} bytes{more} for {tried[0].dtype}, the file has {size}"
     other = _other_width(tried, size)
     if other:
-        raise TensorError(f"{told}, which is its size in {other} bits: unknown scale", "", "dtype_differs")
+        raise TensorError(f"{message}, which is its size in {other} bits: unknown scale", "", "dtype_differs")
     reason = "empty" if size == 0 else "truncated" if size < min(sizes) else "shape_differs"
-    raise TensorError(told, "", reason)
+    raise TensorError(message, "", reason)
 
 
 def _other_width(tried: Sequence[TensorSpec], size: int) -> int:
@@ -300,8 +300,8 @@ def _either_way(
     turned = to_layout(board, replace(spec_board, layout="NHWC"), "NCHW")
     kept, moved = (int(np.count_nonzero(way == reference)) for way in (board, turned))
     layout, equal = ("NHWC", moved) if moved > kept else ("NCHW", kept)
-    told = "equal" if equal == board.size else f"nearer: {equal} of {board.size} elements are equal"
-    return replace(spec_board, layout=layout), f"layout unknown, sizes match both; read as {layout}, {told}"
+    match = "equal" if equal == board.size else f"nearer: {equal} of {board.size} elements are equal"
+    return replace(spec_board, layout=layout), f"layout unknown, sizes match both; read as {layout}, {match}"
 
 
 def _same_shape(board: Array, wanted: tuple[int, ...], name: str) -> tuple[Array, str]:

@@ -59,8 +59,8 @@ def foretell(
     matching = match(reference, dumps, mapping)
     pairs = [(row.tensor, row.dump) for row in matching.rows if row.tensor is not None and row.dump is not None]
     pairs += [(reference.tensors[name], dump) for name, more in matching.inputs.items() for dump in more]
-    told = {dump.path: _foretold(tensor, dump, storages) for tensor, dump in pairs}
-    return {path: it for path, it in told.items() if it is not None}, {dump.path: t.name for t, dump in pairs}
+    predicted = {dump.path: _foretold(tensor, dump, storages) for tensor, dump in pairs}
+    return {path: it for path, it in predicted.items() if it is not None}, {dump.path: t.name for t, dump in pairs}
 
 
 def _foretold(tensor: ReferenceTensor, dump: Dump, storages: Storages) -> Foretold | None:

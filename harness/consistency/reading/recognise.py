@@ -27,8 +27,8 @@ def decide(reference: Reference, folder: Path) -> tuple[str, str]:
     best = max(names, key=lambda name: scores[name])  # of equal ones the first, as the names rank them
     if best == names[0]:
         return best, ""
-    told = ", ".join(f"{name} {scores[name][0]}" for name in names)
-    return best, f"platform {best}, detected from the data layout (layers equal as {told}); override with --platform"
+    shown = ", ".join(f"{name} {scores[name][0]}" for name in names)
+    return best, f"platform {best}, detected from the data layout (layers equal as {shown}); override with --platform"
 
 
 def _score(reference: Reference, dumps: Sequence[Dump], storages: Storages) -> tuple[int, int]:

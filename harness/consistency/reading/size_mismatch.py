@@ -72,8 +72,8 @@ class Misfits:
         if other:
             return Fingerprint("other_tensor", True, f"{OTHER} {other!r}")
         wider = self.begins(row)
-        told = f"read as the beginning of a file of {wider} its values follow the reference's"
-        return Fingerprint("cut_off", False, told) if wider else None
+        evidence = f"read as the beginning of a file of {wider} its values follow the reference's"
+        return Fingerprint("cut_off", False, evidence) if wider else None
 
     def holder(self, dump: Dump, but: str) -> str:
         """The other tensor whose values a file holds exactly; "" for none. Values that are all one say nothing."""
@@ -99,13 +99,13 @@ class Misfits:
 
     @cached_property
     def _by_size(self) -> Mapping[int, list[tuple[ReferenceTensor, TensorSpec]]]:
-        found = defaultdict(list)
+        by_size = defaultdict(list)
         for tensor in self.reference.tensors.values():
             if tensor.spec is not None and min(tensor.spec.shape, default=1) > 0:
                 for way in self._ways(tensor.spec):
                     if way.dtype == tensor.spec.dtype:
-                        found[size_bytes(way)].append((tensor, way))
-        return found
+                        by_size[size_bytes(way)].append((tensor, way))
+        return by_size
 
     def _ways(self, spec: TensorSpec) -> list[TensorSpec]:
         if self.storages is None:
@@ -123,8 +123,8 @@ class Misfits:
             return Finding("truncated", f"{plain.told}: truncated file, its content is right")
         narrow = self.narrower(tensor, dump, data, reference)
         if narrow:
-            told = f"{plain.told}: read as {narrow} its values follow the reference's"
-            return Finding("dtype_differs", told, narrow=narrow)
+            evidence = f"{plain.told}: read as {narrow} its values follow the reference's"
+            return Finding("dtype_differs", evidence, narrow=narrow)
         if any(start.follows for start in starts):
             return Finding("truncated", f"{plain.told}: truncated file; its content follows the reference")
         if plain.reason == "dtype_differs" and ways:
@@ -190,10 +190,10 @@ def _start(data: bytes, way: TensorSpec, spec: TensorSpec, reference: Array) -> 
         whole = to_layout(decode(b"\xff" * len(data) + bytes(missing), plain), plain, spec.layout)
     except TensorError:
         return _Start()
-    there = whole == whole.dtype.type((1 << bits_of(way)) - 1)
-    if board.shape != reference.shape or there.sum() < ENOUGH:
+    written = whole == whole.dtype.type((1 << bits_of(way)) - 1)
+    if board.shape != reference.shape or written.sum() < ENOUGH:
         return _Start()
-    values, wanted = board[there], reference[there]
+    values, wanted = board[written], reference[written]
     if way.dtype == spec.dtype and np.array_equal(values, wanted) and (wanted != wanted[0]).any():
         return _Start(True, True)
     with np.errstate(all="ignore"):  # any bytes may be read as floats here
@@ -227,10 +227,10 @@ def settle(layers: Sequence[Layer], open_rows: Mapping[str, str]) -> Iterator[La
 
 def _settled(layer: Layer, dtype: str, fits: int, unlike: int) -> Layer:
     if fits >= unlike:
-        told = (
+        evidence = (
             f"truncated ({fits} other {dtype} layers have the right size)"
             if fits
             else "truncated, or a different dtype"
         )
-        return replace(layer, reason="truncated", note=f"{layer.note}; {told}")
+        return replace(layer, reason="truncated", note=f"{layer.note}; {evidence}")
     return replace(layer, note=f"{layer.note}; {unlike} other layers also have the size of a different dtype")

@@ -46,11 +46,11 @@ class Curve:
         return shown + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
 
 
-def curve_of(look: Look) -> Curve | None:
+def curve_of(view: Look) -> Curve | None:
     """The table's cosines; None for another platform or where no table was given."""
-    if look.plan is None or not _is_magik(look) or not any(kind.startswith("magik") for kind, _ in look.plan.sources):
+    if view.plan is None or not _is_magik(view) or not any(kind.startswith("magik") for kind, _ in view.plan.sources):
         return None
-    rows = [(row.name, row.toolchain_cosine) for row in look.plan.rows if row.toolchain_cosine is not None]
+    rows = [(row.name, row.toolchain_cosine) for row in view.plan.rows if row.toolchain_cosine is not None]
     return Curve(tuple(name for name, _ in rows), tuple(cosine for _, cosine in rows)) if rows else None
 
 
@@ -66,57 +66,57 @@ def symptom(curve: Curve) -> str:
     return "B" if cosines[-1] < BAD_END else ""
 
 
-def symptoms(look: Look) -> Found:
+def symptoms(view: Look) -> Found:
     """M-601 to M-604: what the curve of the toolchain's cosines looks like, as the vendor's guide names it."""
-    curve = curve_of(look)
+    curve = curve_of(view)
     if curve is None:
         return
-    found = symptom(curve)
+    kind = symptom(curve)
     low = [i for i, cosine in enumerate(curve.cosines) if cosine < FAIR]
     first, last = curve.told([0]), curve.told([len(curve.cosines) - 1])
-    if found == "A":
+    if kind == "A":
         yield finding("M-601", f"first layer {first}; 99 % is usual", subject=curve.names[0])
-    elif found == "B":
+    elif kind == "B":
         fall = curve.told(low)
         yield finding("M-602", f"first layer {first}, drops at {fall}, last layer {last}", subject=curve.names[low[0]],
                       advice=_BITS)  # fmt: skip
-    elif found == "C":
+    elif kind == "C":
         yield finding("M-603", f"first layer {first}, only the last ones drop: {curve.told(low) or last}",
                       subject=curve.names[low[0] if low else -1])  # fmt: skip
-    elif look.comparison is not None and look.comparison.verdict.word == "diverges":
+    elif view.comparison is not None and view.comparison.verdict.word == "diverges":
         least = min(range(len(curve.cosines)), key=curve.cosines.__getitem__)
-        said = f"all {len(curve.cosines)} layers are accurate on the PC (lowest: {curve.told([least])})"
-        yield finding("M-604", f"{said}; the board: {look.comparison.verdict.detail}")
+        message = f"all {len(curve.cosines)} layers are accurate on the PC (lowest: {curve.told([least])})"
+        yield finding("M-604", f"{message}; the board: {view.comparison.verdict.detail}")
 
 
 # --------------------------------------------------------------------------- the board
 
 
-def _is_magik(look: Look) -> bool:
-    return look.run.board.platform == "magik"
+def _is_magik(view: Look) -> bool:
+    return view.run.board.platform == "magik"
 
 
-def _notes(look: Look) -> tuple[str, ...]:
-    return look.run.notes if _is_magik(look) else ()
+def _notes(view: Look) -> tuple[str, ...]:
+    return view.run.notes if _is_magik(view) else ()
 
 
-def another_input(look: Look) -> Found:
+def another_input(view: Look) -> Found:
     """The PC's dump folder holds the input it was made from: the board must be fed with those bytes."""
-    reference, fed = look.run.case.reference, look.run.case.inputs
-    there = reference.inputs if reference is not None else None
-    if not there or not fed or not _is_magik(look):
+    reference, fed = view.run.case.reference, view.run.case.inputs
+    inputs = reference.inputs if reference is not None else None
+    if not inputs or not fed or not _is_magik(view):
         return
-    if fed[0].md5 not in there.values():
-        known = ", ".join(f"{name} {md5}" for name, md5 in list(there.items())[:SHOWN])
+    if fed[0].md5 not in inputs.values():
+        known = ", ".join(f"{name} {md5}" for name, md5 in list(inputs.items())[:SHOWN])
         yield finding("M-501", f"board: {fed[0].name} {fed[0].md5}; PC: {known}", subject="input")
 
 
-def opposite_halves(look: Look) -> Found:
+def opposite_halves(view: Look) -> Found:
     """M-502: 4-bit tensors that are equal when the two halves of each byte change places."""
-    rows = [layer for layer in (look.comparison.layers if look.comparison else ()) if NIBBLE_NOTE in layer.note]
-    swapped = [o for o in (look.comparison.origins if look.comparison else ()) if _is_swap(o.fingerprint)]
+    rows = [layer for layer in (view.comparison.layers if view.comparison else ()) if NIBBLE_NOTE in layer.note]
+    swapped = [o for o in (view.comparison.origins if view.comparison else ()) if _is_swap(o.fingerprint)]
     names = [row.name for row in rows] + [origin.tensor for origin in swapped]
-    if names and _is_magik(look):
+    if names and _is_magik(view):
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         yield finding("M-502", f"equal with nibbles swapped: {', '.join(names[:SHOWN])}{more}",
                       subject=names[0])  # fmt: skip
@@ -126,31 +126,31 @@ def _is_swap(fingerprint: object) -> bool:
     return getattr(fingerprint, "kind", "") == "nibble_order"
 
 
-def versions(look: Look) -> Found:
+def versions(view: Look) -> Found:
     """M-503, E-101: notes of a version skew, of the kernel's driver or of another part."""
-    for note in dict.fromkeys(note.partition(": ")[2] for note in _notes(look) if "version skew:" in note):
+    for note in dict.fromkeys(note.partition(": ")[2] for note in _notes(view) if "version skew:" in note):
         rule = "M-503" if "soc-nna" in note else "E-101"
         yield finding(rule, note)
 
 
-def stale(look: Look) -> Found:
+def stale(view: Look) -> Found:
     """M-504: nmem_memory.txt has leftover bytes of an earlier write."""
-    for note in _notes(look):
+    for note in _notes(view):
         if "nmem_memory.txt: stale" in note or "harness: stale" in note:
             yield finding("M-504", note)
 
 
-def unreadable_names(look: Look) -> Found:
+def unreadable_names(view: Look) -> Found:
     """M-506: layers whose names the board cannot write as a file."""
-    for note in _notes(look):
+    for note in _notes(view):
         if ": not dumped" in note:
             yield finding("M-506", note)
 
 
-def scarce_memory(look: Look) -> Found:
+def scarce_memory(view: Look) -> Found:
     """M-505: the network's peak comes near to all of the NPU's memory."""
-    memory = look.run.memory.get("nmem")
-    if memory is None or not _is_magik(look):
+    memory = view.run.memory.get("nmem")
+    if memory is None or not _is_magik(view):
         return
     total, peak = memory.get("total_bytes"), memory.get("peak_bytes")
     if total and peak is not None and peak > SCARCE * total:

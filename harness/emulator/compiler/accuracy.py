@@ -29,13 +29,13 @@ def distances(
     feed = {name: (value + 128).astype(np.uint8) if name in pixels else value for name, value in sample.items()}
     both = [t for t in model.tensors if not t.is_input and t.name in network.producer]
     session = open_session(graph)
-    found: dict[str, Distance] = {}
+    by_tensor: dict[str, Distance] = {}
     for batch in _batches(both):
         exact = _float_values(float_model, [t.name for t in batch], sample)
         tensors = [t for t in batch if t.name in exact]
         stored = session.run([t.onnx_name for t in tensors], feed) if tensors else []
-        found |= {t.name: _distance(exact[t.name], _real(v, t)) for t, v in zip(tensors, stored, strict=True)}
-    return found
+        by_tensor |= {t.name: _distance(exact[t.name], _real(v, t)) for t, v in zip(tensors, stored, strict=True)}
+    return by_tensor
 
 
 def _batches(tensors: Sequence[BoardTensor]) -> Iterator[list[BoardTensor]]:

@@ -50,11 +50,11 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
 
 
 def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOptions, number: int) -> Build:
-    said = "already quantized, used as is"
+    remark = "already quantized, used as is"
     completed = prepare_model.complete(source, options.shapes)
     assembly = Assembly(completed, {}, options, room_of_soc(options.soc).op_rules(options.soc), number)
-    model = assembly.result(path, said)
-    return Build(model, assembly.files, completed, said)
+    model = assembly.result(path, remark)
+    return Build(model, assembly.files, completed, remark)
 
 
 def _samples(model: onnx.ModelProto, options: BuildOptions) -> calibration.Samples:
@@ -90,7 +90,7 @@ def _check_forced(network: Network, options: BuildOptions) -> None:
         for name in (name for name in given if name not in names):
             near = get_close_matches(name, names, n=1)
             some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            told = f"did you mean {near[0]!r}?" if near else f"known: {some}"
-            raise InputError(f"{option} {name!r}: no such node", told)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {some}"
+            raise InputError(f"{option} {name!r}: no such node", hint)
     for name in set(options.on_cpu) & set(options.on_accelerator):
         raise InputError(f"{name!r} is in both --on-cpu and --on-bpu", "give it with one of them")

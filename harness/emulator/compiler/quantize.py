@@ -205,11 +205,11 @@ class Quantizer:
         scale = np.array((max(abs(low), abs(high)) or 1.0) / INT16_LEVELS, np.float32)
         attrs: dict[str, int] = {}
         if kind == "int32":
-            found = self._output_scale(name)
-            assert found is not None
+            output_scale = self._output_scale(name)
+            assert output_scale is not None
             rank = len(self.network.shape(name) or ())
             axis = 1 if rank == 4 else rank - 1
-            scale, attrs = np.asarray(found, np.float32), {"axis": axis}
+            scale, attrs = np.asarray(output_scale, np.float32), {"axis": axis}
             scale = scale.reshape([-1, *[1] * (rank - 1 - axis)]) if scale.size > 1 else scale.reshape(())
         add_function(result, kind)
         inputs = [name, self._constant(f"{name}_{kind}_scale", scale)]

@@ -63,9 +63,9 @@ def schedule(ops: Sequence[Op], subgraphs: Mapping[str, str]) -> list[list[Op]]:
         unit: {maker[n] for op in group for n in op.inputs if n in maker} - {unit} for unit, group in members.items()
     }
     order: list[list[Op]] = []
-    done: set[str] = set()
-    while len(done) < len(members):
-        ready = next(unit for unit in members if unit not in done and needs[unit] <= done)
-        done.add(ready)
+    scheduled: set[str] = set()
+    while len(scheduled) < len(members):
+        ready = next(unit for unit in members if unit not in scheduled and needs[unit] <= scheduled)
+        scheduled.add(ready)
         order.append(members[ready])
     return order

@@ -44,14 +44,14 @@ def prepare(soc: str) -> Path:
 
 def _write_identity(root: Path, facts: Soc) -> None:
     """What a board says of itself where the real one does: image version, SoC name, BPU cores, a library's file."""
-    told = {
+    files = {
         "etc/version": "0.0.0-played\n",
         "sys/class/socinfo/soc_name": f"{facts.name.upper()}\n",
         "sys/devices/system/bpu/core_num": f"{facts.cores}\n",
         "usr/hobot/lib/libdnn.so": "played\n",
         **({"usr/hobot/lib/libhbucp.so": "played\n"} if facts.family == "ucp" else {}),
     }
-    for name, text in told.items():
+    for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         _write(root / name, text)
 

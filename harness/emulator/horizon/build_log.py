@@ -79,8 +79,8 @@ class Facts:
         return list(dict.fromkeys(op.subgraph for op in self.model.ops if op.subgraph))
 
     def cosine(self, op: BoardOp) -> str:
-        found = self.distances.get(op.outputs[0])
-        return f"{found.cosine:.6f}" if found else "--"
+        distance = self.distances.get(op.outputs[0])
+        return f"{distance.cosine:.6f}" if distance else "--"
 
     def threshold(self, op: BoardOp) -> float | None:
         """The first input's: what 127 steps mean."""

@@ -29,6 +29,6 @@ def transform_log(soc: Soc, model: CompiledModel, distances: Mapping[str, Distan
     return "\n".join([*lines, stars, "^_^ Convert successfully, Enjoy it ^_^".center(60), stars, ""])
 
 
-def _row(name: str, found: Distance) -> str:
-    values: Sequence[float] = (*[found.cosine] * 3, found.l2, 0.0, found.chebyshev, 0.0)
+def _row(name: str, distance: Distance) -> str:
+    values: Sequence[float] = (*[distance.cosine] * 3, distance.l2, 0.0, distance.chebyshev, 0.0)
     return name.ljust(NAME_COLUMNS + 1) + "    ".join(f"{float(np.nan_to_num(value)):.5f}" for value in values)

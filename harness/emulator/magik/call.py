@@ -67,20 +67,20 @@ def place(text: str) -> Path:
         return Path(text)
     root = Path(os.environ[ROOT])
     waiting = [part for part in text.split("/") if part not in ("", ".")]
-    here = root if text.startswith("/") else Path.cwd()
+    current = root if text.startswith("/") else Path.cwd()
     for _ in range(_LINKS * 8):
         if not waiting:
-            return here
+            return current
         part = waiting.pop(0)
-        here = _step(root, here, part)
-        if here.is_symlink():
-            target = str(here.readlink())
+        current = _step(root, current, part)
+        if current.is_symlink():
+            target = str(current.readlink())
             waiting = [p for p in target.split("/") if p not in ("", ".")] + waiting
-            here = root if target.startswith("/") else here.parent
+            current = root if target.startswith("/") else current.parent
     raise Stop(1)
 
 
-def _step(root: Path, here: Path, part: str) -> Path:
+def _step(root: Path, current: Path, part: str) -> Path:
     if part != "..":
-        return here / part
-    return here if here == root else here.parent
+        return current / part
+    return current if current == root else current.parent

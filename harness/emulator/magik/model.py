@@ -24,8 +24,8 @@ VERSIONS = {"nna1": "0.9.6", "nna2": "0.0.6"}  # of the model, as the library of
 
 def meta(mean: str, var: str, march: str) -> dict[str, bytes]:
     """What a build adds to the compiled file."""
-    told = {"mean": mean, "var": var, "version": VERSIONS[march]}
-    return {META: json.dumps(told, sort_keys=True).encode()}
+    facts = {"mean": mean, "var": var, "version": VERSIONS[march]}
+    return {META: json.dumps(facts, sort_keys=True).encode()}
 
 
 class VenusModel:
@@ -37,8 +37,8 @@ class VenusModel:
         if not self.model.march.startswith("nna"):
             march = self.model.march
             raise InputError(f"{path}: built for {march}, not for T40 or T41", "harness emulator build --soc t40")
-        told = json.loads(self.file.read(META))
-        self.mean, self.var, self.version = str(told["mean"]), str(told["var"]), str(told["version"])
+        meta = json.loads(self.file.read(META))
+        self.mean, self.var, self.version = str(meta["mean"]), str(meta["var"]), str(meta["version"])
 
     @property
     def input_nhwc(self) -> tuple[int, int, int, int]:
@@ -57,8 +57,8 @@ class VenusModel:
         """Every tensor that an op makes, by name, in execution order."""
         names = [tensor.name for tensor in self.model.tensors if not tensor.is_input]
         executor = Executor(self.file, self.model, faults)
-        found = executor.run(self.feed(data), names, debug=debug)
-        return {name: found[name] for name in names}
+        values = executor.run(self.feed(data), names, debug=debug)
+        return {name: values[name] for name in names}
 
     def dump(self, values: Mapping[str, Array]) -> dict[str, bytes]:
         """Tensor name -> bytes as the board and the PC write them: channels last, unpadded."""
@@ -71,14 +71,14 @@ class VenusModel:
         """Per tensor of a convolution: weights and biases ("weight", "bt") of the graph, as raw bytes."""
         graph = onnx.load_model_from_string(self.file.read(self.model.graph)).graph
         raw: dict[str, bytes] = {tensor.name: tensor.raw_data for tensor in graph.initializer}
-        found = {}
+        arrays = {}
         for op in self.model.ops:
             node = next((n for n in graph.node if n.name in (op.name, *op.covers) and n.op_type == op.kind), None)
             if node is None or op.kind not in ("Conv", "ConvTranspose", "Gemm") or not op.outputs:
                 continue
             blobs = [_constant(name, graph, raw) for name in node.input[1:3]]
-            found[op.outputs[0]] = dict(zip(("weight", "bt"), [*blobs, b""], strict=False))
-        return found
+            arrays[op.outputs[0]] = dict(zip(("weight", "bt"), [*blobs, b""], strict=False))
+        return arrays
 
 
 def _constant(name: str, graph: onnx.GraphProto, raw: Mapping[str, bytes]) -> bytes:

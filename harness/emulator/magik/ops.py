@@ -87,12 +87,12 @@ class Described:
         sides = [shape(_nhwc(self._specs.get(names[0]))) if names else "N/A" for names in (op.inputs, op.outputs)]
         if self.kind(op) not in WINDOWED:
             return sides[0], sides[1], "N/A", "N/A", "N/A", "N/A"
-        told = self._attributes(op)
-        kernel = [int(n) for n in told.get("kernel_shape", ())]
+        attributes = self._attributes(op)
+        kernel = [int(n) for n in attributes.get("kernel_shape", ())]
         if self.kind(op) != "Pooling" and kernel:
             kernel = [*kernel, self._channels(op.inputs), self._channels(op.outputs)]
-        parts = [told.get(key, ()) for key in ("strides", "pads")]
-        dilation = told.get("dilations", (1, 1)) if self.kind(op) != "Pooling" else ()
+        parts = [attributes.get(key, ()) for key in ("strides", "pads")]
+        dilation = attributes.get("dilations", (1, 1)) if self.kind(op) != "Pooling" else ()
         return (sides[0], sides[1], shape(kernel), shape(parts[0] or (1, 1)), shape(parts[1] or (0,) * 4),
                 shape(dilation))  # fmt: skip
 

@@ -119,12 +119,12 @@ def load(program: Program) -> VenusModel:
     version = "0.8.1" if program.has("wrong_version") else model.version
     fits = made == program.soc.march.upper() and version.split(".")[0] == program.runtime.version.split(".")[0]
     if program.has("wrong_march") or program.has("wrong_version") or not fits:
-        said = f"model version is {version}.{made}, venus version: {program.runtime.version}"
-        program.console.error(error(f"A mismatch occurs: {said}"))
+        line = f"model version is {version}.{made}, venus version: {program.runtime.version}"
+        program.console.error(error(f"A mismatch occurs: {line}"))
         raise Stop
     if program.runtime.hbrt:
-        told = program.runtime.hbrt if program.runtime.version.startswith(version) else version
-        program.console.out(f"{GREEN}INFO(magik): model version:{told}.{made}_{_COMMIT} {END}")
+        shown_version = program.runtime.hbrt if program.runtime.version.startswith(version) else version
+        program.console.out(f"{GREEN}INFO(magik): model version:{shown_version}.{made}_{_COMMIT} {END}")
     return model
 
 

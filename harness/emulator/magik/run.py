@@ -165,8 +165,8 @@ def _spoil(program: Program, written: list[Path]) -> None:
 def _profile(program: Program, model: VenusModel, runs: int) -> None:
     """Printed when the net is destroyed, after the program's own lines; too few runs end in exit(0)."""
     if runs < 6:
-        said = "The first 5 times are used to warm up the profiler, which should be run at least 10 times."
-        program.console.error(error(said))
+        line = "The first 5 times are used to warm up the profiler, which should be run at least 10 times."
+        program.console.error(error(line))
         raise Stop
     ops = Described(model.file, model.model, program.soc).timed(runs, _slow(program))
     program.console.out(*tables(program.runtime.dialect, ops, runs))

@@ -109,9 +109,9 @@ def dummy(spec: TensorSpec, seed: int = 0) -> Array:
 
 def _hint(fault: Fault, model: CompiledModel) -> str:
     """Where else in this model the same fault makes sense."""
-    found = list(_fitting(fault, model, _others(fault, model)))
-    more = ", ..." if len(found) > _MOST_NAMED else ""
-    return f"{fault.kind} can be injected at: {', '.join(found[:_MOST_NAMED])}{more}" if found else ""
+    fitting = list(_fitting(fault, model, _others(fault, model)))
+    more = ", ..." if len(fitting) > _MOST_NAMED else ""
+    return f"{fault.kind} can be injected at: {', '.join(fitting[:_MOST_NAMED])}{more}" if fitting else ""
 
 
 def _others(fault: Fault, model: CompiledModel) -> Sequence[str]:

@@ -152,7 +152,7 @@ def _split(rest: str, targets: Sequence[str] | None) -> tuple[str, str]:
 
 
 def _arguments(text: str, kind: Kind, args: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    arguments: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in args.split(","))):
         key, equals, value = part.partition("=")
         if not equals and len(kind.args) == 1:
@@ -161,8 +161,8 @@ def _arguments(text: str, kind: Kind, args: str) -> dict[str, str]:
             raise AskedWrongly(
                 f"fault {text!r}: {kind.name} has no argument {key!r}", f"known: {', '.join((*kind.args, 'seed'))}"
             )
-        found[key] = value
-    return found
+        arguments[key] = value
+    return arguments
 
 
 def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:

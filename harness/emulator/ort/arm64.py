@@ -60,13 +60,13 @@ def _set_up(folder: Path, cpu: str, ort: str) -> None:
     environment = os.environ | {"PYTHON": _python_with_pip(), "ORT": ort, "CPU": cpu}
     argv = ["sh", str(asset("agents/armroot.sh")), str(folder)]
     try:
-        done = subprocess.run(argv, capture_output=True, env=environment, timeout=SET_UP_TIMEOUT_S, check=False)
+        result = subprocess.run(argv, capture_output=True, env=environment, timeout=SET_UP_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         raise HostError(f"{NAME}: setting it up in {folder} took over {SET_UP_TIMEOUT_S:g} s") from None
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+    if result.returncode != 0:
+        lines = result.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise HostError(
-            f"{NAME}: aarch64 Python cannot be set up in {folder}: {said[-1].removeprefix('armroot: ')}",
+            f"{NAME}: aarch64 Python cannot be set up in {folder}: {lines[-1].removeprefix('armroot: ')}",
             f"it needs Debian 12 or newer and its mirror; to see more: sh {argv[1]} {folder}",
         )
 

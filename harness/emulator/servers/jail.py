@@ -81,10 +81,10 @@ def lacking() -> str:
 
 def program_path(name: str) -> str:
     """Where a program of this PC lies, those of /sbin too. Errors: HostError with the package that has it."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if not found:
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not path:
         raise HostError(f"{name} is not on this PC", "apt-get install busybox-static dropbear-bin")
-    return found
+    return path
 
 
 def build_root(root: Path, stubs: Sequence[str], kernel_arguments: str) -> None:
@@ -129,9 +129,9 @@ def playing(root: Path, commands: Mapping[str, Sequence[str]], environment: Mapp
 
     Several processes may serve one queue: a job belongs to whoever renames its mark.
     """
-    here = root / QUEUE / f"here.{os.getpid()}"
-    here.parent.mkdir(parents=True, exist_ok=True)
-    here.touch()
+    marker = root / QUEUE / f"here.{os.getpid()}"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
     player = _Player(root, commands, environment)
     thread = threading.Thread(target=player.run, name=f"player of {root.name}", daemon=True)
     thread.start()
@@ -140,7 +140,7 @@ def playing(root: Path, commands: Mapping[str, Sequence[str]], environment: Mapp
     finally:
         player.stop.set()
         thread.join(timeout=10)
-        here.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
 
 
 class _Player:
@@ -166,23 +166,23 @@ class _Player:
             ready.rename(folder / "taken")
             cwd, *arguments = _parts(folder / "argv")
             faults, runtime = _parts(folder / "env")
-            told = {"HARNESS_EMULATOR_FAULTS": faults, "HARNESS_EMULATOR_RUNTIME": runtime}
+            variables = {"HARNESS_EMULATOR_FAULTS": faults, "HARNESS_EMULATOR_RUNTIME": runtime}
             # the FIFOs open once the stub's `cat`s do; a shell does it, so that this thread never waits
             line = 'exec >"$1/out" 2>"$1/err"; shift; cd "$1" || exit 126; shift; exec "$@"'
-            here = self.root / cwd.lstrip("/")
+            in_root = self.root / cwd.lstrip("/")
             argv = [
                 "sh",
                 "-c",
                 line,
                 "player",
                 str(folder),
-                str(here),
+                str(in_root),
                 *self.commands.get(name, ("false",)),
                 *arguments,
             ]
             self.jobs[folder] = subprocess.Popen(
                 argv,
-                env={**self.environment, **{key: value for key, value in told.items() if value}},
+                env={**self.environment, **{key: value for key, value in variables.items() if value}},
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )

@@ -48,8 +48,8 @@ class Served:
 
     def reach(self, board: Board) -> Board:
         """The board at this server."""
-        told = {key: getattr(self, key) for key in ("address", "port", "user", "identity", "known_hosts")}
-        return replace(board, transport="ssh", **told)
+        fields = {key: getattr(self, key) for key in ("address", "port", "user", "identity", "known_hosts")}
+        return replace(board, transport="ssh", **fields)
 
 
 @contextlib.contextmanager
@@ -110,10 +110,10 @@ def free_port() -> int:
 
 def program(name: str) -> str:
     """The path of a program. Errors: HostError with the package that has it."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin")
-    if not found:
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin")
+    if not path:
         raise HostError(f"{name} is not on this PC", f"apt-get install {_PACKAGES[name]}")
-    return found
+    return path
 
 
 def _make_client_key(keys: Path) -> None:
@@ -122,10 +122,10 @@ def _make_client_key(keys: Path) -> None:
 
 
 def _quiet(argv: list[str]) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode != 0:
-        raise HostError(f"{argv[0]} failed: {(done.stderr or done.stdout).strip()[:300]}")
-    return done.stdout
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    if result.returncode != 0:
+        raise HostError(f"{argv[0]} failed: {(result.stderr or result.stdout).strip()[:300]}")
+    return result.stdout
 
 
 def _write_entry(keys: Path, root: Path, environment: dict[str, str], entry: str) -> None:
@@ -212,8 +212,8 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
             if sock.recv(4) == b"SSH-":
                 return
         time.sleep(0.02)
-    said = log.read_text(errors="replace").strip()[-500:] if log.exists() else ""
-    raise HostError(f"the SSH server did not start: {said or 'it said nothing'}")
+    log_tail = log.read_text(errors="replace").strip()[-500:] if log.exists() else ""
+    raise HostError(f"the SSH server did not start: {log_tail or 'it said nothing'}")
 
 
 # --------------------------------------------------------------------------- the end
@@ -225,9 +225,9 @@ def _end(process: subprocess.Popen[bytes], keys: Path) -> None:
     ends_at = time.monotonic() + END_TIMEOUT_S
     looks_without_any = 0
     while looks_without_any < 2 and time.monotonic() < ends_at:  # a program that is just starting has no environment
-        left = _started_through(str(keys))
-        _kill(left)
-        looks_without_any = 0 if left else looks_without_any + 1
+        remaining = _started_through(str(keys))
+        _kill(remaining)
+        looks_without_any = 0 if remaining else looks_without_any + 1
         time.sleep(0.02)
     process.wait()
 
@@ -244,20 +244,20 @@ def _descendants(pid: int) -> list[int]:
         with contextlib.suppress(OSError, ValueError, IndexError):
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             parents.setdefault(parent, []).append(int(entry.name))
-    found, todo = [], [pid]
+    pids, todo = [], [pid]
     while todo:
         children = parents.get(todo.pop(), [])
-        found += children
+        pids += children
         todo += children
-    return found
+    return pids
 
 
 def _started_through(mark_value: str) -> list[int]:
     """Processes of detached runs: they carry the server's mark in their environment."""
     mark = f"HARNESS_SERVED_BY={mark_value}".encode()
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids

@@ -89,5 +89,5 @@ def unfilled(node: Node) -> bool:
 def is_template(config: Config) -> bool:
     """A vendor's template still to be filled in: its model file is empty or a placeholder."""
     keys = ("onnx_model", "caffe_model", "prototxt")
-    there = [key for key in keys if config.has("model_parameters", key)]
-    return bool(there) and all(config.get("model_parameters", key) is None for key in there)
+    present = [key for key in keys if config.has("model_parameters", key)]
+    return bool(present) and all(config.get("model_parameters", key) is None for key in present)

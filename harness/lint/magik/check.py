@@ -87,8 +87,8 @@ def lint_ptq(
     _pictures(ptq)
     if model is not None:
         _against_model(ptq, model)
-    found = [*ptq.findings, *(lint_command(command, values, model) if command else ())]
-    return tuple(sorted(found, key=lambda one: (one.line, one.rule)))
+    findings = [*ptq.findings, *(lint_command(command, values, model) if command else ())]
+    return tuple(sorted(findings, key=lambda one: (one.line, one.rule)))
 
 
 # --------------------------------------------------------------------------- json
@@ -248,8 +248,8 @@ def _pictures(ptq: Ptq) -> None:
     strays = [path.name for path in files if path.suffix.lower() not in PICTURES or not _is_picture(path)]
     if strays:
         more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
-        said = f"{text!r} holds {', '.join(strays[:3])}{more}: files other than pictures make the quantization fail"
-        ptq.add("M-706", "path", said, "move them out of the folder")
+        message = f"{text!r} holds {', '.join(strays[:3])}{more}: files other than pictures make the quantization fail"
+        ptq.add("M-706", "path", message, "move them out of the folder")
     _count(ptq, len(files) - len(strays))
 
 
@@ -282,12 +282,12 @@ def _against_model(ptq: Ptq, path: Path) -> None:
     channels, height, width = sizes
     wanted = 1 if ptq.values.get("format") == "GRAY" else 3
     if channels and channels != wanted:
-        said = f"format {ptq.values.get('format')!r} gives {wanted} channels, the model needs {channels}"
-        ptq.add("M-709", "format", said, '"format": "GRAY"' if channels == 1 else '"format": "RGB"')
+        message = f"format {ptq.values.get('format')!r} gives {wanted} channels, the model needs {channels}"
+        ptq.add("M-709", "format", message, '"format": "GRAY"' if channels == 1 else '"format": "RGB"')
     for key, size in (("height", height), ("width", width)):
         if size and isinstance(ptq.values.get(key), int) and ptq.values[key] != size:
-            said = f"{key} {ptq.values[key]}, the model's input is {width}x{height} (w x h)"
-            ptq.add("M-709", key, said, f'"{key}": {size}')
+            message = f"{key} {ptq.values[key]}, the model's input is {width}x{height} (w x h)"
+            ptq.add("M-709", key, message, f'"{key}": {size}')
 
 
 def input_sizes(path: Path) -> tuple[int, int, int] | None:
@@ -320,52 +320,54 @@ def options_of(command: str) -> dict[str, str]:
         words = shlex.split(text)
     except ValueError:
         words = text.split()
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for i, word in enumerate(words):
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
             after = words[i + 1] if i + 1 < len(words) and not words[i + 1].startswith("--") else ""
-            found[name] = value if equals else after
-    return found
+            options[name] = value if equals else after
+    return options
 
 
 def lint_command(command: str, values: Mapping[str, Any], model: Path | None) -> tuple[LintFinding, ...]:
     """The command line: unknown and missing options, and what contradicts the json."""
     given = options_of(command)
-    found = []
+    findings = []
     for name in given:
         if name not in OPTIONS:
             near = get_close_matches(name, OPTIONS, n=1)
             fix = f"--{near[0]}" if near else f"known: {', '.join(OPTIONS)}"
-            found.append(_finding("M-710", 1, f"unknown option --{name} of magik-transform-tools 1.0", fix))
+            findings.append(_finding("M-710", 1, f"unknown option --{name} of magik-transform-tools 1.0", fix))
     missing = [name for name in NEEDED if not given.get(name)] if "config" not in given else []
-    found += [_finding("M-710", 1, f"--{name} is missing or empty", f"--{name} ...") for name in missing]
-    return (*found, *(_finding("M-711", 1, said, fix) for said, fix in _contradictions(given, values)))
+    findings += [_finding("M-710", 1, f"--{name} is missing or empty", f"--{name} ...") for name in missing]
+    return (*findings, *(_finding("M-711", 1, message, fix) for message, fix in _contradictions(given, values)))
 
 
 def _contradictions(given: Mapping[str, str], values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    said = []
+    pairs = []
     device = given.get("target_device", "")
     if device and device not in DEVICES:
         near = get_close_matches(device.upper(), DEVICES, n=1, cutoff=0.4)
-        said.append(
+        pairs.append(
             (f"--target_device {device}: expected one of {', '.join(DEVICES)}", near[0] if near else DEVICES[0])
         )
     if given.get("outputpath") and not given["outputpath"].endswith(".mk.h"):
-        said.append((f"--outputpath {given['outputpath']}: it must end in .mk.h", "--outputpath model.mk.h"))
+        pairs.append((f"--outputpath {given['outputpath']}: it must end in .mk.h", "--outputpath model.mk.h"))
     if given.get("post_training_quantization", "true").lower() != "true":
-        said.append(("--post_training_quantization is not true: the json is not used", "true"))
+        pairs.append(("--post_training_quantization is not true: the json is not used", "true"))
     for option, key in (("img_width", "width"), ("img_height", "height")):
         if given.get(option) and key in values and given[option] != str(values[key]):
-            said.append((f"--{option} {given[option]}, the json's {key} is {values[key]}", f"--{option} {values[key]}"))
+            pairs.append(
+                (f"--{option} {given[option]}, the json's {key} is {values[key]}", f"--{option} {values[key]}")
+            )
     channels = {"GRAY": "1"}.get(str(values.get("format")), "3")
     if given.get("img_channel") and "format" in values and given["img_channel"] != channels:
-        said.append((f"--img_channel {given['img_channel']}, format {values['format']}", f"--img_channel {channels}"))
+        pairs.append((f"--img_channel {given['img_channel']}, format {values['format']}", f"--img_channel {channels}"))
     for name in ("mean", "var"):
         parts = given.get(name, "").split(",")
         if given.get(name) and len(parts) not in (1, int(given.get("img_channel") or 3)):
-            said.append((f"--{name} {given[name]}: one number per channel", f"--{name} {','.join(['0'] * 3)}"))
-    return said
+            pairs.append((f"--{name} {given[name]}: one number per channel", f"--{name} {','.join(['0'] * 3)}"))
+    return pairs
 
 
 def lint_file(path: Path, command: str = "", model: Path | None = None) -> tuple[LintFinding, ...]:

@@ -36,12 +36,12 @@ def file_word(tensor: str) -> str:
 
 def model_outputs(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
     """Outputs that `infer --enable_dump` left, in the model's order; the spec is model_info's, by index and name."""
-    found: dict[int, Dump] = {}
+    outputs: dict[int, Dump] = {}
     for path in sorted(folder.glob("model_infer_output_*.bin")):
         match = _MODEL_DUMP.match(path.name)
         if match and match[1] == "output":
-            found[int(match[2])] = _model_output(path, int(match[2]), match[3] or "", info)
-    return tuple(found[index] for index in sorted(found))
+            outputs[int(match[2])] = _model_output(path, int(match[2]), match[3] or "", info)
+    return tuple(outputs[index] for index in sorted(outputs))
 
 
 def _model_output(path: Path, index: int, word: str, info: ModelInfo) -> Dump:

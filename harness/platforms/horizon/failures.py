@@ -311,8 +311,8 @@ def _by_result(
     mode: str, lines: Sequence[str], present: Sequence[str], files: Mapping[str, tuple[str, ...]]
 ) -> Failure | None:
     """Exit code 0 and no fatal text: is the result there?"""
-    said = _SAYS.get(mode)
-    lacks_text = said is not None and not any(said in line for line in lines)
+    pattern = _SAYS.get(mode)
+    lacks_text = pattern is not None and not any(pattern in line for line in lines)
     lacks_files = [p for p in files.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
     if not lacks_text and not lacks_files:
         return None
@@ -324,7 +324,7 @@ def _by_result(
             _last_error(lines),
         )
     if lacks_text:
-        what = f"{said!r}" if mode == "profile" else "any output tensor"
+        what = f"{pattern!r}" if mode == "profile" else "any output tensor"
         return Failure("no_result", f"the tool succeeded but did not print {what}", "see the log", _last_error(lines))
     return Failure(
         "no_result",

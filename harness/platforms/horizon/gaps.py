@@ -29,8 +29,8 @@ def _skipped(layers: Mapping[int, Sequence[Dump]]) -> Iterator[Gap]:
             names = f"layer-{before + 1}" + (f" to layer-{number - 1}" if number > before + 2 else "")
             verb = "are" if number > before + 2 else "is"
             where = f"between layer-{before} and layer-{number}" if before >= 0 else f"before layer-{number}"
-            told = f"{names} {verb} missing in the folder, {where}"
-            yield Gap(before + 1, number - 1, told, files=number - before - 1)
+            reason = f"{names} {verb} missing in the folder, {where}"
+            yield Gap(before + 1, number - 1, reason, files=number - before - 1)
         before = number
 
 
@@ -40,5 +40,5 @@ def _without_output(layers: Mapping[int, Sequence[Dump]]) -> Iterator[Gap]:
         if not places:
             yield Gap(number, number, f"layer-{number} has its inputs but no output in the folder")
         elif lacking := sorted(set(range(max(places))) - places):
-            told = f"layer-{number} has no output {lacking[0]} in the folder, but output {max(places)}"
-            yield Gap(number, number, told, files=len(lacking))
+            reason = f"layer-{number} has no output {lacking[0]} in the folder, but output {max(places)}"
+            yield Gap(number, number, reason, files=len(lacking))

@@ -207,9 +207,11 @@ def _disagreements(console: Latency, profiler: ProfilerLog) -> list[str]:
         ("frame count", console.frames, profiler.figure("running_condition", "frame_count")),
     )
     return [
-        f"{what}: the console says {said:g}, profiler.log {other:g}: they may be of different runs"
-        for what, said, other in pairs
-        if said is not None and other is not None and abs(said - other) > TOLERANCE * max(abs(said), abs(other))
+        f"{what}: the console says {printed:g}, profiler.log {other:g}: they may be of different runs"
+        for what, printed, other in pairs
+        if printed is not None
+        and other is not None
+        and abs(printed - other) > TOLERANCE * max(abs(printed), abs(other))
     ]
 
 

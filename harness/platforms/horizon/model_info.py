@@ -221,8 +221,8 @@ def _type(block: _Block) -> tuple[str, str]:
     if word in _IMAGE_TYPES:
         return "u8", word if word.startswith("NV12") else layout
     if word not in _TENSOR_TYPES:
-        said = f"tensor type {block.values['tensor type']!r} is unknown" if word else "no 'tensor type' line"
-        block.problems.append(f"{block.where}: {said}")
+        problem = f"tensor type {block.values['tensor type']!r} is unknown" if word else "no 'tensor type' line"
+        block.problems.append(f"{block.where}: {problem}")
     return _TENSOR_TYPES.get(word, ""), layout
 
 
@@ -251,8 +251,8 @@ def _numbers(block: _Block, label: str) -> tuple[float, ...]:
     text = block.values.get(label)
     values = number_list(text) if text is not None else None
     if values is None:
-        said = f"{label!r} cannot be read: {text[:80]!r}" if text is not None else f"no {label!r} line"
-        block.problems.append(f"{block.where}: {said}; the scale is not known")
+        problem = f"{label!r} cannot be read: {text[:80]!r}" if text is not None else f"no {label!r} line"
+        block.problems.append(f"{block.where}: {problem}; the scale is not known")
     return values or ()
 
 

@@ -66,71 +66,71 @@ class PerfText:
 def read_perf(text: str) -> PerfText:
     """The `perf` console: progress lines (least minimum, greatest maximum) and the summary."""
     lines = plain(text)
-    found = PerfText()
-    _read_progress(lines, found)
+    perf = PerfText()
+    _read_progress(lines, perf)
     for line, whole in lines.numbered():
         if line.strip() == "Perf result:":
-            found.has_summary = True
-        _take_summary(line, whole, found)
-    _check(found)
-    return found
+            perf.has_summary = True
+        _take_summary(line, whole, perf)
+    _check(perf)
+    return perf
 
 
-def _read_progress(lines: Text, found: PerfText) -> None:
+def _read_progress(lines: Text, perf: PerfText) -> None:
     rows = [m for line, whole in lines.numbered() if whole and (m := _PROGRESS.match(line))]
     if not rows:
         return
-    found.values["min_ms"] = min(float(m[4]) for m in rows)
-    found.values["max_ms"] = max(float(m[3]) for m in rows)
-    found.values["progress_mean_ms"] = float(rows[-1][2])
-    found.values["progress_frames"] = float(rows[-1][1])
+    perf.values["min_ms"] = min(float(m[4]) for m in rows)
+    perf.values["max_ms"] = max(float(m[3]) for m in rows)
+    perf.values["progress_mean_ms"] = float(rows[-1][2])
+    perf.values["progress_frames"] = float(rows[-1][1])
 
 
-def _take_summary(line: str, whole: bool, found: PerfText) -> None:
+def _take_summary(line: str, whole: bool, perf: PerfText) -> None:
     for pattern, key, closed in _SUMMARY:
         match = pattern.match(line)
         if match is None:
             continue
         value = number(match[1])
         if value is None or not (whole or closed):
-            found.problems.append(f"the text ends inside {line.strip()!r}")
+            perf.problems.append(f"the text ends inside {line.strip()!r}")
         else:
-            found.put(key, value)
+            perf.put(key, value)
 
 
-def _check(found: PerfText) -> None:
+def _check(perf: PerfText) -> None:
     """The tool's own arithmetic."""
-    frames, run, total, mean, fps = (found.get(k) for k in ("frames", "run_ms", "sum_ms", "mean_ms", "fps"))
+    frames, run, total, mean, fps = (perf.get(k) for k in ("frames", "run_ms", "sum_ms", "mean_ms", "fps"))
     if frames and total is not None and mean is not None:
-        _agree(found, "average latency", mean, total / frames, "total / frames")
+        _agree(perf, "average latency", mean, total / frames, "total / frames")
     if frames and run and fps is not None:
-        _agree(found, "frame rate", fps, frames / (run / 1000.0), "frames / run time")
-    if total is not None and mean is not None and found.has_summary and mean < 0:
-        found.problems.append(f"average latency is negative: {mean:g} ms")
+        _agree(perf, "frame rate", fps, frames / (run / 1000.0), "frames / run time")
+    if total is not None and mean is not None and perf.has_summary and mean < 0:
+        perf.problems.append(f"average latency is negative: {mean:g} ms")
 
 
-def _agree(found: PerfText, what: str, said: float, computed: float, how: str) -> None:
-    if abs(said - computed) > TOLERANCE * max(abs(said), abs(computed)):
-        found.problems.append(f"{what}: the tool says {said:g}, {how} is {computed:g}")
+def _agree(perf: PerfText, what: str, printed: float, computed: float, how: str) -> None:
+    if abs(printed - computed) > TOLERANCE * max(abs(printed), abs(computed)):
+        perf.problems.append(f"{what}: the tool says {printed:g}, {how} is {computed:g}")
 
 
-def latency_of(found: PerfText, log: str, warmup_excluded: bool | None = None) -> Latency | None:
+def latency_of(perf: PerfText, log: str, warmup_excluded: bool | None = None) -> Latency | None:
     """End-to-end latency of a perf run; None without a summary (a killed run prints progress lines only)."""
-    mean_us = found.us("mean_ms")
-    if not found.has_summary or mean_us is None:
+    mean_us = perf.us("mean_ms")
+    if not perf.has_summary or mean_us is None:
         return None
     match = _CORE_FLAG.search(log)
     return Latency(
         mean_us=mean_us,
-        min_us=found.us("min_ms"),
-        max_us=found.us("max_ms"),
-        fps=found.get("fps"),
-        frames=found.integer("frames"),
-        threads=found.integer("threads"),
+        min_us=perf.us("min_ms"),
+        max_us=perf.us("max_ms"),
+        fps=perf.get("fps"),
+        frames=perf.integer("frames"),
+        threads=perf.integer("threads"),
         core=match[1] if match else "",
-        total_us=found.us("run_ms"),
+        total_us=perf.us("run_ms"),
         warmup_excluded=warmup_excluded,
-        problems=tuple(found.problems),
+        problems=tuple(perf.problems),
     )
 
 
@@ -176,11 +176,11 @@ def csv_problems(csv: Mapping[str, str], log: Mapping[str, float | str | None]) 
     """Where profiler.csv and profiler.log of one run disagree."""
     problems = []
     for key in ("average_latency", "FPS", "run_time", "frame_count", "thread_num"):
-        said, other = number(csv.get(key, "")), log.get(key)
+        in_csv, other = number(csv.get(key, "")), log.get(key)
         if (
-            said is not None
+            in_csv is not None
             and isinstance(other, int | float)
-            and abs(said - other) > TOLERANCE * max(abs(said), abs(other))
+            and abs(in_csv - other) > TOLERANCE * max(abs(in_csv), abs(other))
         ):
-            problems.append(f"profiler.csv says {key} {said:g}, profiler.log {other:g}")
+            problems.append(f"profiler.csv says {key} {in_csv:g}, profiler.log {other:g}")
     return problems

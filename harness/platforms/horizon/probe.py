@@ -46,12 +46,12 @@ def recognise(seen: Seen) -> Guess | None:
     """What this family's files and tools say; None where there are none."""
     bpus = seen.named("bpu")
     named = [(name, seen.text(name)) for name in NAME_FILES]
-    told = [(soc_in(text), f"{name} says {text!r}") for name, text in named if soc_in(text)]
+    named_socs = [(soc_in(text), f"{name} says {text!r}") for name, text in named if soc_in(text)]
     is_vendor = any(_VENDOR.search(text) for name, text in named if name.endswith("model"))
-    is_named = bool(told) and (is_vendor or told[0][1].startswith("/sys/class/socinfo"))
+    is_named = bool(named_socs) and (is_vendor or named_socs[0][1].startswith("/sys/class/socinfo"))
     if not (bpus or is_named or TOOL in seen.tools):
         return None
-    soc, why = told[0] if told else ("", "")
+    soc, why = named_socs[0] if named_socs else ("", "")
     has_ucp = bool(seen.named("libhbucp"))
     is_ucp = soc.startswith(_UCP) if soc else has_ucp
     evidence = [f"{TOOL} at {seen.tools[TOOL]}"] if TOOL in seen.tools else []
@@ -104,18 +104,18 @@ def heard(guess: Guess, answers: Mapping[str, str]) -> Guess:
     if "runtime" not in answers:
         return guess
     if version is None:
-        said = " ".join(answers["runtime"].split())[:120] or "nothing"
-        lack = Lack(f"a working {TOOL} (output: {said})", "every run", "its libraries: `libraries:`", needed=True)
+        runtime = " ".join(answers["runtime"].split())[:120] or "nothing"
+        lack = Lack(f"a working {TOOL} (output: {runtime})", "every run", "its libraries: `libraries:`", needed=True)
         return replace(guess, lacks=(lack, *guess.lacks))
     return replace(guess, evidence=guess.evidence.replace(TOOL, f"{TOOL} {version[0]}", 1))
 
 
-def wrong_soc(soc: str, told: str, cores: str) -> str:
+def wrong_soc(soc: str, reported: str, cores: str) -> str:
     """Why `soc` of an inventory cannot be this board, or "". `told` is the board's own text, `cores` its BPU cores."""
-    own = soc_in(told)
+    own = soc_in(reported)
     mine = soc_in(soc) or soc.lower()
     if own and mine and own != mine and {own, mine} != {"x3", "j3"}:
-        return f"the board reports {own}: {told!r}"
+        return f"the board reports {own}: {reported!r}"
     # Where a name agrees, it decides: an S600 may have cores switched off, and sources differ on those of J6.
     chip = None if own or mine.startswith(_UCP) else CHIPS.get(mine)
     if chip and chip.cores and cores.isascii() and cores.isdigit() and 0 < int(cores) != chip.cores:

@@ -126,12 +126,12 @@ def _salvage_nodes(block: str, log: ProfilerLog) -> None:
         return
     position, comma = match.end(), re.compile(r"\s*,?\s*")
     node = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*(?=\{)')
-    while found := node.match(block, comma.match(block, position).end()):  # type: ignore[union-attr]
+    while node_match := node.match(block, comma.match(block, position).end()):  # type: ignore[union-attr]
         try:
-            value, position = _DECODER.raw_decode(block, found.end())
+            value, position = _DECODER.raw_decode(block, node_match.end())
         except MAX_DEPTH_ERRORS:
             break
-        _merge(log, "model_latency", {found[1]: value})
+        _merge(log, "model_latency", {node_match[1]: value})
     log.problems.append(f"model_latency is cut: {len(log.sections.get('model_latency', {}))} complete nodes are read")
 
 
@@ -148,8 +148,8 @@ def _times_us(entry: Any) -> dict[str, float]:
     """`{"avg_time": ms, ...}` -> microseconds, only what is a number. NaN words stay out."""
     if not isinstance(entry, dict):
         return {}
-    found = {key: _number(entry.get(key)) for key in _STAGES}
-    return {key: value * 1000.0 for key, value in found.items() if value is not None}
+    times = {key: _number(entry.get(key)) for key in _STAGES}
+    return {key: value * 1000.0 for key, value in times.items() if value is not None}
 
 
 def op_times(log: ProfilerLog) -> tuple[OpTime, ...]:
@@ -165,13 +165,13 @@ def op_times(log: ProfilerLog) -> tuple[OpTime, ...]:
 
 def processor_times_us(log: ProfilerLog) -> dict[str, float]:
     """The tool's own sums per processor: {"BPU": us, "CPU": us}, from `processor_latency` or the old `chip_latency`."""
-    found: dict[str, float] = {}
+    by_unit: dict[str, float] = {}
     for section in ("processor_latency", "chip_latency"):
         for key, unit in _PROCESSORS.items():
             times = _times_us(log.sections.get(section, {}).get(key))
             if "avg_time" in times:
-                found.setdefault(unit, times["avg_time"])
-    return found
+                by_unit.setdefault(unit, times["avg_time"])
+    return by_unit
 
 
 def _node(name: str, entry: Any, log: ProfilerLog) -> OpTime | None:

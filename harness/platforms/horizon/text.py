@@ -35,16 +35,16 @@ _BPULIB = re.compile(r"BPULib ver(?:is|si)on\(([0-9]+), ([0-9]+), ([0-9]+)\)")
 def read_versions(text: str) -> dict[str, str]:
     """Versions from the tools' banners; the first line that tells a key decides it. Keys: see `_VERSIONS`."""
     joined = _whole(plain(text))
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for pattern, keys in _VERSIONS:
         match = pattern.search(joined)
         for key, value in zip(keys, match.groups() if match else (), strict=False):
-            found.setdefault(key, value)
+            versions.setdefault(key, value)
     if match := _BPULIB.search(joined):
-        found["bpulib"] = ".".join(match.groups())
+        versions["bpulib"] = ".".join(match.groups())
     if skew := version_skew(joined):
-        found["model_hbrt"] = skew.model  # the HBRT that the model was built for, told only where it differs
-    return found
+        versions["model_hbrt"] = skew.model  # the HBRT that the model was built for, told only where it differs
+    return versions
 
 
 def _whole(text: Text) -> str:

@@ -104,9 +104,9 @@ class Ucp(Hbdnn):
         is_perf = latency.total_us is not None
         csv = read_profiler_csv(read_text(folder / "profiler.csv"))
         profiler = read_profiler_log(read_text(folder / "profiler.log"))
-        told = profiler.sections.get("perf_result", {}) | profiler.sections.get("running_condition", {})
+        figures = profiler.sections.get("perf_result", {}) | profiler.sections.get("running_condition", {})
         warmup = _warmup(log) if is_perf else False
-        return replace(latency, warmup_excluded=warmup, problems=(*latency.problems, *csv_problems(csv, told)))
+        return replace(latency, warmup_excluded=warmup, problems=(*latency.problems, *csv_problems(csv, figures)))
 
 
 def _warmup(log: str) -> bool | None:

@@ -106,13 +106,13 @@ def spec_by_size(name: str, shape: tuple[int, ...], size: int) -> TensorSpec | N
 
 def logged_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Shapes by file stem, in the order of the executor's log, from text files in the folder or beside it."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for path in _logs(folder):
         with path.open("rb") as stream:
             text = stream.read(_LOG_BYTES).decode("utf-8", "replace")
         for match in _LOGGED.finditer(text):
-            found.setdefault(match[1], tuple(int(n) for n in match[2].split(",")))
-    return found
+            shapes.setdefault(match[1], tuple(int(n) for n in match[2].split(",")))
+    return shapes
 
 
 def _logs(folder: Path) -> list[Path]:

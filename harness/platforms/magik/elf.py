@@ -102,13 +102,13 @@ def _dynamic(data: bytes, order: str, bits: int, segments: list[_Segment]) -> tu
         if tag == 0:
             break
         entries.append((tag, value))
-    told = dict(entries)
-    table = _file_offset(told.get(_DT_STRTAB, -1), segments)
+    values = dict(entries)
+    table = _file_offset(values.get(_DT_STRTAB, -1), segments)
     if table < 0:
         return (), "", "its table of names is not in the file"
-    size = told.get(_DT_STRSZ, 0)
+    size = values.get(_DT_STRSZ, 0)
     names = [_text(data, table + value, size - value) for tag, value in entries if tag == _DT_NEEDED]
-    soname = _text(data, table + told[_DT_SONAME], size - told[_DT_SONAME]) if _DT_SONAME in told else ""
+    soname = _text(data, table + values[_DT_SONAME], size - values[_DT_SONAME]) if _DT_SONAME in values else ""
     return tuple(names), soname, ""
 
 

@@ -167,5 +167,5 @@ def _lacking(mode: str, pattern: str, ended: str) -> Failure:
 
 def unwritten_dumps(log: str) -> tuple[str, ...]:
     """Names of dumps that the debug library could not open: tensors with `/` in their names. The run goes on."""
-    found = (_DUMP_FAILED.search(line) for line in plain(log).lines)
-    return tuple(dict.fromkeys(match[1] for match in found if match))
+    matches = (_DUMP_FAILED.search(line) for line in plain(log).lines)
+    return tuple(dict.fromkeys(match[1] for match in matches if match))

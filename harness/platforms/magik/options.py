@@ -118,8 +118,8 @@ def _program(mode: str, values: Mapping[str, str]) -> Path | None:
         return None
     # the vendor's makefile misspells the glibc build: ..._glibc_prolfile
     names = [mode, "prolfile"] if mode == "profile" and "{mode}" in pattern else [mode]
-    found = [path for name in names if (path := Path(pattern.replace("{mode}", name))).is_file()]
-    return found[0] if found else None
+    paths = [path for name in names if (path := Path(pattern.replace("{mode}", name))).is_file()]
+    return paths[0] if paths else None
 
 
 def _image(values: Mapping[str, str]) -> Path | None:
@@ -138,17 +138,17 @@ def _elf(path: Path) -> Elf | None:
 
 def _libraries(elves: Mapping[str, Elf], folders: Sequence[Path]) -> dict[str, Path]:
     """Everything that the programs need and that the folders hold, with what those need in turn."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     waiting = [name for elf in elves.values() for name in elf.needed]
     while waiting:
         name = waiting.pop()
         path = next((f / name for f in folders if (f / name).is_file()), None)
-        if name in found or path is None or not _PLAIN_NAME.match(name):
+        if name in paths or path is None or not _PLAIN_NAME.match(name):
             continue
-        found[name] = path
+        paths[name] = path
         elf = _elf(path)
         waiting += elf.needed if elf else ()
-    return dict(sorted(found.items()))
+    return dict(sorted(paths.items()))
 
 
 # --------------------------------------------------------------------------- ELF checks

@@ -98,14 +98,14 @@ class Magik(Platform):
 
     def _info_line(self, job: Job, values: Mapping[str, str]) -> tuple[str, ...]:
         """There is no tool that tells of a model: the shape is what the case says, the memory what the kernel says."""
-        said = []
+        parts = []
         if values.get("mean") or values.get("var"):
             mean, var = values.get("mean", "0,0,0"), values.get("var", "255,255,255")
-            said.append(f"pixels mean {mean.replace(' ', '')} var {var.replace(' ', '')}")
+            parts.append(f"pixels mean {mean.replace(' ', '')} var {var.replace(' ', '')}")
         if values.get("shape"):
-            said.append("input {},{},{},{}".format(*magik_options.shape_of(values)))
+            parts.append("input {},{},{},{}".format(*magik_options.shape_of(values)))
         where = (values["proc"], values.get("info_program", ""), job.model)
-        return ("sh", "-c", magik_options.INFO_SCRIPT, "venus", *where, *said)
+        return ("sh", "-c", magik_options.INFO_SCRIPT, "venus", *where, *parts)
 
     # ---- reading
 
@@ -169,22 +169,22 @@ class Magik(Platform):
 
     def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
         """Sentences on a run that worked: skewed versions, stale bytes, dumps that could not be written."""
-        said = list(skew(log))
+        notes = list(skew(log))
         lost = failures.unwritten_dumps(log) if mode.startswith("debug") else ()
         if lost:
             more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
-            said.append(f"not dumped, names with a slash or too long:  {', '.join(lost[:5])}{more}")
+            notes.append(f"not dumped, names with a slash or too long:  {', '.join(lost[:5])}{more}")
         if mode.startswith("nmem"):
             nmem = read_nmem(read_text(folder / "nmem_memory.txt"))
-            said += [f"nmem_memory.txt: {problem}" for problem in (nmem.problems if nmem else ())]
-            said += [line for line in plain(log).lines if line.startswith("harness: stale")]
+            notes += [f"nmem_memory.txt: {problem}" for problem in (nmem.problems if nmem else ())]
+            notes += [line for line in plain(log).lines if line.startswith("harness: stale")]
         boxes = read_boxes(log) if mode.startswith("release") else ()
         if boxes:
             shown = "; ".join(f"{b.left} {b.top} {b.right} {b.bottom} {b.score:.2f}" for b in boxes[:MOST_BOXES])
-            said.append(f"{len(boxes)} boxes (left top right bottom score): {shown}")
+            notes.append(f"{len(boxes)} boxes (left top right bottom score): {shown}")
         if mode.startswith("profile"):
-            said += [f"profile: {problem}" for problem in read_profile(log).problems]
-        return tuple(dict.fromkeys(said))
+            notes += [f"profile: {problem}" for problem in read_profile(log).problems]
+        return tuple(dict.fromkeys(notes))
 
     def reference_inputs(self, reference: Path) -> dict[str, str]:
         """md5 by name of the inputs that lie in a PC's dump folder: what the board must be fed with."""
@@ -229,8 +229,8 @@ class Magik(Platform):
         turned = pixels.transpose(0, 3, 1, 2) if len(shape) == 4 else pixels
         if spec.dtype == "u8":
             return np.ascontiguousarray(turned).tobytes()
-        told = _PIXELS.search(info.input_types[0] if info.input_types else "")
-        mean, var = (told[1], told[2]) if told else ("0,0,0", "255,255,255")
+        match = _PIXELS.search(info.input_types[0] if info.input_types else "")
+        mean, var = (match[1], match[2]) if match else ("0,0,0", "255,255,255")
         return normalised(turned, mean, var).tobytes()
 
 
@@ -258,14 +258,14 @@ def _sum_of_ops(tables: ProfileTables) -> Latency | None:
     total_ms = tables.sum_ms
     if total_ms is None:
         return None
-    said = "the program printed no time: sum of the profiler's ops"
+    note = "the program printed no time: sum of the profiler's ops"
     return Latency(
         mean_us=total_ms * 1000.0,
         frames=tables.cycles,
         threads=1,
         warmup_excluded=True,
         problems=tables.problems,
-        notes=(said,),
+        notes=(note,),
     )
 
 

@@ -98,8 +98,8 @@ def heard(guess: Guess, answers: Mapping[str, str]) -> Guess:
     return guess
 
 
-def wrong_soc(soc: str, told: str, cores: str) -> str:
+def wrong_soc(soc: str, reported: str, cores: str) -> str:
     """Why `soc` of an inventory cannot be this board, or ""."""
-    own, why = _soc(told, "")
+    own, why = _soc(reported, "")
     mine = _SOC.search(soc)
     return f"the board is a {own}: {why}" if own and mine and mine[1].lower() != own else ""

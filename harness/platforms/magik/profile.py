@@ -120,8 +120,8 @@ class _Reading:
 
     def _row(self, text: str) -> bool:
         tokens = _LONE_PERCENT.sub("%", text).split()
-        if found := _detailed_row(tokens):
-            layout, row = found
+        if parsed := _detailed_row(tokens):
+            layout, row = parsed
             self.layouts[layout] += 1
             self._table(self.detailed).append(row)
             return True
@@ -191,34 +191,38 @@ def _concise_row(tokens: Sequence[str]) -> KindRow | None:
 
 
 def _damage(reading: _Reading) -> list[str]:
-    said = []
+    problems = []
     if reading.damaged:
         first = reading.damaged[0]
-        said.append(f"{len(reading.damaged)} damaged rows of the profiler's tables skipped, first {first!r}")
+        problems.append(f"{len(reading.damaged)} damaged rows of the profiler's tables skipped, first {first!r}")
     if len(reading.layouts) > 1:
-        said.append(f"rows of several layouts in one capture: {', '.join(sorted(reading.layouts))}")
+        problems.append(f"rows of several layouts in one capture: {', '.join(sorted(reading.layouts))}")
     if len([table for table in reading.detailed if table]) > 1:
-        said.append(f"{len(reading.detailed)} detailed tables (a summary per frame): the last one is used")
-    return said
+        problems.append(f"{len(reading.detailed)} detailed tables (a summary per frame): the last one is used")
+    return problems
 
 
 def _contradictions(layout: str, rows: Sequence[Row], kinds: Sequence[KindRow], total_ms: float | None) -> list[str]:
     """The two tables and the total tell the same thing in three ways: what does not agree is said."""
-    said = []
+    problems = []
     step_ms = ROUNDING.get(layout, 0.00051)
     counts = Counter(row.kind for row in rows)
     for kind in kinds if rows else ():
         if counts[kind.kind] != kind.calls:
-            said.append(f"the concise table counts {kind.calls} {kind.kind}, the detailed one has {counts[kind.kind]}")
+            problems.append(
+                f"the concise table counts {kind.calls} {kind.kind}, the detailed one has {counts[kind.kind]}"
+            )
             continue
         summed = sum(row.average_ms for row in rows if row.kind == kind.kind)
         if abs(summed - kind.average_ms) > step_ms * (kind.calls + 1):
-            said.append(f"{kind.kind}: {summed:.3f} ms in the detailed table, {kind.average_ms:.3f} ms in the concise")
+            problems.append(
+                f"{kind.kind}: {summed:.3f} ms in the detailed table, {kind.average_ms:.3f} ms in the concise"
+            )
     if total_ms is not None and kinds:
         summed = sum(kind.average_ms for kind in kinds)
         if abs(summed - total_ms) > 0.00051 * (len(kinds) + 1):
-            said.append(f"the concise table sums to {summed:.3f} ms, its total line says {total_ms:.3f} ms")
-    return said
+            problems.append(f"the concise table sums to {summed:.3f} ms, its total line says {total_ms:.3f} ms")
+    return problems
 
 
 # --------------------------------------------------------------------------- op times

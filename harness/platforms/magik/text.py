@@ -40,21 +40,21 @@ class Box:
 
 def lines(text: str) -> tuple[str, ...]:
     """Whole lines without colours; a last line that no newline ends is left out unless it is closed by itself."""
-    found = plain(text)
-    if not found.cut or not found.lines:
-        return found.lines
-    closed = found.lines[-1].endswith((")", "ms", "####"))
-    return found.lines if closed else found.lines[:-1]
+    text_lines = plain(text)
+    if not text_lines.cut or not text_lines.lines:
+        return text_lines.lines
+    closed = text_lines.lines[-1].endswith((")", "ms", "####"))
+    return text_lines.lines if closed else text_lines.lines[:-1]
 
 
 def read_versions(text: str) -> dict[str, str]:
     """Keys as found: soc_nna, drivers, runtime (venus), runtime_commit, built, toolchain, nna, model, model_nna,
     model_commit. The first line that tells a key decides it."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for line in lines(text):
         for key, value in _line_versions(line).items():
-            found.setdefault(key, value)
-    return found
+            versions.setdefault(key, value)
+    return versions
 
 
 def _line_versions(line: str) -> dict[str, str]:
@@ -78,19 +78,19 @@ def _generation(toolchain: str) -> dict[str, str]:
 
 def skew(text: str) -> tuple[str, ...]:
     """Sentences on versions that do not belong together; empty when nothing is known to be wrong."""
-    found = read_versions(text)
-    said = []
+    versions = read_versions(text)
+    problems = []
     if match := _MISMATCH.search(plain(text).joined):
-        said.append(f"version skew: venus itself refuses: the model is of {match[1]}, the library {match[2]}")
-    model, runtime = found.get("model", ""), found.get("runtime", "")
-    if not said and model and runtime and model.split(".")[:3] != runtime.split(".")[:3]:
-        said.append(f"version skew: the board's venus is {runtime}, the model was made for {model}")
-    board, made = found.get("nna", ""), found.get("model_nna", "")
+        problems.append(f"version skew: venus itself refuses: the model is of {match[1]}, the library {match[2]}")
+    model, runtime = versions.get("model", ""), versions.get("runtime", "")
+    if not problems and model and runtime and model.split(".")[:3] != runtime.split(".")[:3]:
+        problems.append(f"version skew: the board's venus is {runtime}, the model was made for {model}")
+    board, made = versions.get("nna", ""), versions.get("model_nna", "")
     if board and made.startswith("NNA") and board != made:
-        said.append(f"version skew: the library is for {board}, the model for {made}")
+        problems.append(f"version skew: the library is for {board}, the model for {made}")
     if OLD_SOC_NNA in plain(text).joined:
-        said.append("version skew: the soc-nna driver is too old to tell its version; venus asks to upgrade it")
-    return tuple(said)
+        problems.append("version skew: the soc-nna driver is too old to tell its version; venus asks to upgrade it")
+    return tuple(problems)
 
 
 def read_times_us(text: str) -> dict[str, float]:
@@ -98,28 +98,28 @@ def read_times_us(text: str) -> dict[str, float]:
 
     `test_net run` is the time of all runs together. A label that is printed twice with other figures is left out.
     """
-    found: dict[str, float] = {}
+    times: dict[str, float] = {}
     doubled = set()
     for line in lines(text):
         match = _TIME.match(line)
         if not match or not match[1].strip():
             continue
         label, value = match[1].strip(), float(match[2]) * 1000.0
-        if found.setdefault(label, value) != value:
+        if times.setdefault(label, value) != value:
             doubled.add(label)
-    return {label: value for label, value in found.items() if label not in doubled}
+    return {label: value for label, value in times.items() if label not in doubled}
 
 
 def read_boxes(text: str) -> tuple[Box, ...]:
     """The sample's `box:` lines in their order."""
-    found = (_BOX.match(line) for line in lines(text))
-    return tuple(Box(int(m[1]), int(m[2]), int(m[3]), int(m[4]), float(m[5])) for m in found if m)
+    matches = (_BOX.match(line) for line in lines(text))
+    return tuple(Box(int(m[1]), int(m[2]), int(m[3]), int(m[4]), float(m[5])) for m in matches if m)
 
 
 def read_cycles(text: str) -> int | None:
     """`Timing cycle = N` of the profiler: all runs, warm-ups included. None where it is not told or told twofold."""
-    found = {int(m[1]) for m in (_CYCLE.match(line) for line in lines(text)) if m}
-    return found.pop() if len(found) == 1 else None
+    cycles = {int(m[1]) for m in (_CYCLE.match(line) for line in lines(text)) if m}
+    return cycles.pop() if len(cycles) == 1 else None
 
 
 # --------------------------------------------------------------------------- nmem
@@ -174,8 +174,8 @@ def read_nmem(text: str) -> Nmem | None:
     return Nmem(form, values, shares, (*problems, *missing, *_impossible(values)))
 
 
-def _keep(found: dict[str, int] | dict[str, float], key: str, value: float, problems: list[str]) -> None:
-    if found.setdefault(key, value) != value:  # type: ignore[arg-type]
+def _keep(values: dict[str, int] | dict[str, float], key: str, value: float, problems: list[str]) -> None:
+    if values.setdefault(key, value) != value:  # type: ignore[arg-type]
         problems.append(f"{key} appears twice with different values; the first is used")
 
 
@@ -190,11 +190,11 @@ def _missing(form: str, values: dict[str, int]) -> tuple[str, ...]:
 def _impossible(values: dict[str, int]) -> tuple[str, ...]:
     total = values.get("total_bytes")
     over = [key for key, value in values.items() if total is not None and value > total]
-    said = [f"{key} is larger than the total" for key in over]
+    problems = [f"{key} is larger than the total" for key in over]
     parts = [values.get(key) for key in ("used_bytes", "free_bytes")]
     if total is not None and None not in parts and sum(part or 0 for part in parts) != total:
-        said.append("used and free do not add up to the total: the lines are of two writes, or damaged")
-    return tuple(said)
+        problems.append("used and free do not add up to the total: the lines are of two writes, or damaged")
+    return tuple(problems)
 
 
 # --------------------------------------------------------------------------- kernel command line
@@ -204,8 +204,8 @@ _NMEM_ARGUMENT = re.compile(r"(?<!\S)(mem|rmem|nmem)=([0-9]{1,9})([MmKk])@(0x)?(
 
 def read_reserved(command_line: str) -> dict[str, int]:
     """`nmem=16M@7000000` of the kernel's command line: nmem_bytes, rmem_bytes, mem_bytes as far as told."""
-    found: dict[str, int] = {}
+    reserved: dict[str, int] = {}
     for match in _NMEM_ARGUMENT.finditer(command_line):
         scale = 2**20 if match[3] in "Mm" else 2**10
-        found.setdefault(f"{match[1]}_bytes", int(match[2]) * scale)
-    return found
+        reserved.setdefault(f"{match[1]}_bytes", int(match[2]) * scale)
+    return reserved

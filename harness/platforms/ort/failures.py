@@ -47,9 +47,9 @@ _NO_SPACE = re.compile(r"^.*No space left on device.*$", re.MULTILINE)
 
 def judge(code: int | None, log: str, present: Sequence[str], expected: Sequence[str]) -> Failure | None:
     """None means that the mode worked: exit code 0, a result line, and every expected file."""
-    told = _ERROR.findall(log)
-    if told:
-        return _told(*told[-1])
+    errors = _ERROR.findall(log)
+    if errors:
+        return _told(*errors[-1])
     if code == 127 or (code and _NO_PYTHON.search(log)):
         evidence = _first(_NO_PYTHON, log)
         return Failure("missing_tool", "no python3 on the board", "install it, or options: {python: PATH}", evidence)
@@ -69,8 +69,8 @@ def judge(code: int | None, log: str, present: Sequence[str], expected: Sequence
 
 
 def _told(kind: str, text: str) -> Failure:
-    found = RUNNER_ERRORS.get(kind, ("crash", f"the runner failed ({kind})", ""))
-    return Failure(found[0], f"{found[1]}: {text[:500]}", found[2], f"error: {kind}: {text[:1000]}")
+    entry = RUNNER_ERRORS.get(kind, ("crash", f"the runner failed ({kind})", ""))
+    return Failure(entry[0], f"{entry[1]}: {text[:500]}", entry[2], f"error: {kind}: {text[:1000]}")
 
 
 def _crash(code: int | None, log: str) -> Failure:
@@ -96,8 +96,8 @@ def _signal(code: int | None) -> int:
 
 
 def _first(pattern: re.Pattern[str], log: str) -> str:
-    found = pattern.search(log)
-    return found.group(0).strip()[:500] if found else ""
+    match = pattern.search(log)
+    return match.group(0).strip()[:500] if match else ""
 
 
 def _last_line(log: str) -> str:

@@ -52,8 +52,8 @@ def site(job: Job) -> str:
     work = (job.work or "harness-work").rstrip("/")
     if work.startswith("/"):
         return f"{work}/site"
-    head, found, _ = runner(job).partition(f"/{work}/")
-    return f"{head}/{work}/site" if found else f"~/{work}/site"
+    head, separator, _ = runner(job).partition(f"/{work}/")
+    return f"{head}/{work}/site" if separator else f"~/{work}/site"
 
 
 def flags(mode: str, values: Mapping[str, object]) -> list[str]:

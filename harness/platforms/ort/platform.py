@@ -106,8 +106,8 @@ class Ort(Platform):
         )
 
     def read_versions(self, text: str) -> dict[str, str]:
-        found = _mapping(lines_of(text), "versions")
-        return {key: str(found[key])[:100] for key in VERSIONS if key in found}
+        versions = _mapping(lines_of(text), "versions")
+        return {key: str(versions[key])[:100] for key in VERSIONS if key in versions}
 
     def read_latency(self, folder: Path, log: str) -> Latency | None:
         return ort_folder.latency(folder) or _single_run(log)
@@ -198,5 +198,5 @@ def _number(value: Any) -> float | None:
 
 def _single_run(log: str) -> Latency | None:
     """A release run times its one inference, which is the first one."""
-    took = _number(_mapping(lines_of(log), "run").get("us"))
-    return None if took is None else Latency(mean_us=took, frames=1, warmup_excluded=False)
+    time_us = _number(_mapping(lines_of(log), "run").get("us"))
+    return None if time_us is None else Latency(mean_us=time_us, frames=1, warmup_excluded=False)

@@ -41,15 +41,15 @@ def recognise(seen: Seen) -> Guess | None:
 
 def heard(guess: Guess, answers: Mapping[str, str]) -> Guess:
     """Versions into the evidence; what cannot be imported is a lack, with the command that brings it."""
-    said = answers.get("python", "")
+    answer = answers.get("python", "")
     lacks = list(guess.lacks)
-    if (guess.ask and "onnxruntime is missing" in said) or "numpy is missing" in said:
+    if (guess.ask and "onnxruntime is missing" in answer) or "numpy is missing" in answer:
         how = "harness boards prepare NAME --wheels DIR (no network on the board is needed)"
         lacks.append(Lack("numpy and onnxruntime", "every run", how, needed=True))
-    evidence = ", ".join(line for line in said.split("\n")[:3] if line) or guess.evidence
+    evidence = ", ".join(line for line in answer.split("\n")[:3] if line) or guess.evidence
     return replace(guess, evidence=evidence, lacks=tuple(lacks))
 
 
-def wrong_soc(soc: str, told: str, cores: str) -> str:
+def wrong_soc(soc: str, reported: str, cores: str) -> str:
     """Any name will do for a board that only runs Python."""
     return ""

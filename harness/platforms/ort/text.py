@@ -19,13 +19,13 @@ _LINE = re.compile(r"^([a-z_]{1,20}): (.+)$", re.MULTILINE)
 
 def lines_of(text: str) -> dict[str, list[Any]]:
     """Every `key: JSON` line by key, in order; lines that are no such thing are other people's."""
-    found: dict[str, list[Any]] = {}
+    by_kind: dict[str, list[Any]] = {}
     for key, body in _LINE.findall(text):
         try:
-            found.setdefault(key, []).append(json.loads(body))
+            by_kind.setdefault(key, []).append(json.loads(body))
         except (ValueError, RecursionError):
             continue
-    return found
+    return by_kind
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -26,10 +26,10 @@ def sqnr_of(layer: Row) -> float | None:
     """SQNR in dB, None where it has no value; from the relative L2 where only that is known (it is -20 log10 of it)."""
     if layer["finite_only"]:
         return None  # it would be of the finite elements alone
-    told = finite(layer["sqnr_db"])
+    sqnr = finite(layer["sqnr_db"])
     relative = finite(layer["relative_l2"])
-    if told is not None or relative is None or relative <= 0:
-        return told
+    if sqnr is not None or relative is None or relative <= 0:
+        return sqnr
     return -20 * math.log10(relative)
 
 
@@ -126,12 +126,12 @@ def split_bar(time: Row) -> list[Row]:
     """Stacked parts of the end-to-end time in percent of the larger of it and the sum of parts."""
     parts = [part for part in time["split"] if (part["time_us"] or 0) > 0]
     total = sum(part["time_us"] for part in parts)
-    place, found = 0.0, []
+    place, segments = 0.0, []
     for part in parts:
         width = 100 * part["time_us"] / total
-        found.append({**part, "x": round(place, 3), "w": round(width, 3)})
+        segments.append({**part, "x": round(place, 3), "w": round(width, 3)})
         place += width
-    return found
+    return segments
 
 
 MOST_SEGMENTS = 60
@@ -248,8 +248,8 @@ def error_map(picture: object) -> Row | None:
 
 def _side(picture: object, key: str, cells: int) -> int:
     """Length of the tensor along a side of the picture; cells where it is not told."""
-    told = whole(picture.get(key)) if isinstance(picture, dict) else None
-    return told if told and told >= cells else cells
+    size = whole(picture.get(key)) if isinstance(picture, dict) else None
+    return size if size and size >= cells else cells
 
 
 def _matrix(picture: object) -> list[list[float]]:
@@ -270,19 +270,19 @@ def _level(value: float, largest: float) -> int:
 
 def _runs(levels: list[list[int]]) -> list[Row]:
     """Rectangles of one level, in cells: runs along a row, joined with the equal run above."""
-    done: list[Row] = []
+    finished: list[Row] = []
     open_runs: dict[tuple[int, int, int], Row] = {}
     for y, row in enumerate(levels):
         edges = [0, *(n for n in range(1, len(row)) if row[n] != row[n - 1]), len(row)]
-        found = {}
+        segments = {}
         for x, end in pairwise(edges):
             if row[x]:
                 key = (x, end, row[x])
-                found[key] = open_runs.get(key) or {"x": x, "y": y, "w": end - x, "h": 0, "level": row[x]}
-                found[key]["h"] += 1
-        done += [run for key, run in open_runs.items() if key not in found]
-        open_runs = found
-    return done + list(open_runs.values())
+                segments[key] = open_runs.get(key) or {"x": x, "y": y, "w": end - x, "h": 0, "level": row[x]}
+                segments[key]["h"] += 1
+        finished += [run for key, run in open_runs.items() if key not in segments]
+        open_runs = segments
+    return finished + list(open_runs.values())
 
 
 def _extent(levels: list[list[int]], axes: list[str], sides: list[int]) -> str:
@@ -300,9 +300,9 @@ def _span(touched: list[int], cells: int, axis: str, side: int) -> str:
     if len(touched) == cells:
         return f"every {shortened(axis, 30)}"
     first, last = touched[0] * side // cells, (touched[-1] + 1) * side // cells - 1
-    there = f"{first}" if first == last else f"{first} to {last}"
+    extent = f"{first}" if first == last else f"{first} to {last}"
     gaps = "" if touched[-1] - touched[0] + 1 == len(touched) else ", with gaps,"
-    return f"{shortened(axis, 30)} {there}{gaps} of {side}"
+    return f"{shortened(axis, 30)} {extent}{gaps} of {side}"
 
 
 # ------------------------------------------------------------------ telemetry

@@ -49,10 +49,10 @@ def _alone(row: Row) -> float | None:
 
 
 def _figure(row: Row) -> float | None:
-    told = math.inf if row["finite_only"] else number(row["relative_l2"])
-    if told is None:
+    figure = math.inf if row["finite_only"] else number(row["relative_l2"])
+    if figure is None:
         return 0.0 if row["mismatched"] == 0 else None
-    return math.inf if math.isnan(told) else told if told >= 0 else None  # a length below 0 is damage
+    return math.inf if math.isnan(figure) else figure if figure >= 0 else None  # a length below 0 is damage
 
 
 def _ticks(low: int, high: int) -> list[Row]:

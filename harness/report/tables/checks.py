@@ -22,8 +22,8 @@ _OF_LAYER = ("position", "mismatched", "finite_only", "nan_board", "nan_referenc
 def output_rows(checks_: Checks, layers: list[Row]) -> list[Row]:
     """Effect on the network outputs, with what their row of the comparison tells; None without such a row."""
     by_name = {row["name"]: row for row in reversed(layers)}
-    found = [(effect, by_name.get(effect.name, {})) for effect in checks_.outputs]
-    return [to_json(effect) | {key: layer.get(key) for key in _OF_LAYER} for effect, layer in found]
+    pairs = [(effect, by_name.get(effect.name, {})) for effect in checks_.outputs]
+    return [to_json(effect) | {key: layer.get(key) for key in _OF_LAYER} for effect, layer in pairs]
 
 
 def checks(checks_: Checks, outputs: list[Row]) -> Row:
@@ -40,8 +40,8 @@ def checks(checks_: Checks, outputs: list[Row]) -> Row:
     }
 
 
-def _observer(observer: Observer | None) -> list[Row]:
-    return [_sentence("between modes", observer.same, observer.detail)] if observer else []
+def _observer(answer: Observer | None) -> list[Row]:
+    return [_sentence("between modes", answer.same, answer.detail)] if answer else []
 
 
 def _determinism(kinds: Mapping[str, Determinism]) -> list[Row]:
@@ -79,15 +79,15 @@ def _sentence(check: str, good: bool | None, detail: str) -> Row:
     return {"check": check, "good": good, "detail": detail}
 
 
-def _ladder(ladder: Ladder | None) -> Row | None:
-    if ladder is None:
+def _ladder(compared: Ladder | None) -> Row | None:
+    if compared is None:
         return None
-    table = [dict(row) for row in ladder.table]
+    table = [dict(row) for row in compared.table]
     return {
-        "detail": ladder.detail,
-        "first": ladder.first,
-        "steps": [_step(step) for step in ladder.steps],
-        "stages": [{"name": stage.name, "alignment": stage.alignment} for stage in ladder.stages],
+        "detail": compared.detail,
+        "first": compared.first,
+        "steps": [_step(step) for step in compared.steps],
+        "stages": [{"name": stage.name, "alignment": stage.alignment} for stage in compared.stages],
         "table": table,
         "shown": [row for row in table if _tells(row)],
     }
@@ -122,7 +122,7 @@ def _ratio(row: NoiseRow) -> float:
     return -1.0 if row.ratio is None or math.isnan(row.ratio) else row.ratio
 
 
-def disagreements(found: Row) -> list[str]:
+def disagreements(checks_row: Row) -> list[str]:
     """Sentences that make the per-layer table doubtful."""
-    told = [row for row in found["sentences"] if row["good"] is False and row["check"] != BOARDS]
-    return [f"{row['check']}: {row['detail']}".rstrip(".") for row in told]
+    sentences = [row for row in checks_row["sentences"] if row["good"] is False and row["check"] != BOARDS]
+    return [f"{row['check']}: {row['detail']}".rstrip(".") for row in sentences]

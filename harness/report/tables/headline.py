@@ -49,8 +49,8 @@ def headline(
         tone, title = "part", f"{title}, as far as compared"
     if run.damage and tone in ("good", "part"):
         tone, title = "none", f"{title} (damaged record)"
-    said = _is_said(origins, word, verdict, compared)
-    detail = [] if said else [_without_title(verdict.detail, title)]
+    is_stated = _is_said(origins, word, verdict, compared)
+    detail = [] if is_stated else [_without_title(verdict.detail, title)]
     sentences = [
         *_damaged(run),
         *(_fault(origins, word) or detail),
@@ -78,8 +78,8 @@ def _damaged(run: Run) -> list[str]:
 
 def _once(sentences: list[str]) -> list[str]:
     """Sentences that say something, without those that another says word for word."""
-    told = [sentence for sentence in dict.fromkeys(sentences) if sentence]
-    return [s for s in told if not any(s.rstrip(".") in other for other in told if other != s)]
+    kept = [sentence for sentence in dict.fromkeys(sentences) if sentence]
+    return [s for s in kept if not any(s.rstrip(".") in other for other in kept if other != s)]
 
 
 def size_sentence(origin: Row) -> str:
@@ -122,10 +122,10 @@ def _against_itself(run: Run) -> tuple[str, str] | None:
 def _stopped(run: Run, verdict: Verdict, coverage: Row | None, counts: dict[str, int]) -> Row:
     state = run.state
     title = _STATES.get(state, f"Not finished ({state})" if state else "Not finished")
-    told = [_failure(mode) for mode in run.modes]
-    if not any(verdict.detail in failure for failure in told):
-        told.append(verdict.detail)
-    sentences = [*told, *_damaged(run), coverage_sentence(coverage, counts) or _nothing(run)]
+    failures = [_failure(mode) for mode in run.modes]
+    if not any(verdict.detail in failure for failure in failures):
+        failures.append(verdict.detail)
+    sentences = [*failures, *_damaged(run), coverage_sentence(coverage, counts) or _nothing(run)]
     return {
         "word": state,
         "tone": "stop",
@@ -164,15 +164,15 @@ def _fault(origins: list[Row], word: str) -> list[str]:
     """Kind of fault and evidence of the first origin, then how many more there are."""
     if word != "diverges" or not origins:
         return []
-    found = []
+    sentences = []
     print_ = origins[0]["fingerprint"]
     if print_:
-        found.append(fault_sentence(print_))
+        sentences.append(fault_sentence(print_))
     if origins[0]["unseen"]:
-        found.append(f"{plural(len(origins[0]['unseen']), 'op')} before it could not be compared.")
+        sentences.append(f"{plural(len(origins[0]['unseen']), 'op')} before it could not be compared.")
     if len(origins) > 1:
-        found.append(f"{plural(len(origins) - 1, 'further origin')}: {', '.join(_short(o) for o in origins[1:4])}.")
-    return found
+        sentences.append(f"{plural(len(origins) - 1, 'further origin')}: {', '.join(_short(o) for o in origins[1:4])}.")
+    return sentences
 
 
 COUNTED = ("consistent", "consistent_within")
@@ -181,9 +181,11 @@ _MOST_OUTPUTS = 2
 
 def effect_sentences(outputs: list[Row]) -> list[str]:
     """What is left of the difference at the network's outputs; outputs whose answer changes come first."""
-    told = sorted(outputs, key=lambda row: row.get("top1_same") is not False)
-    found = [sentence for row in told[:_MOST_OUTPUTS] if (sentence := _effect(row))]
-    return found + ([f"{len(told) - _MOST_OUTPUTS} further outputs: see below."] if len(told) > _MOST_OUTPUTS else [])
+    ordered = sorted(outputs, key=lambda row: row.get("top1_same") is not False)
+    sentences = [sentence for row in ordered[:_MOST_OUTPUTS] if (sentence := _effect(row))]
+    return sentences + (
+        [f"{len(ordered) - _MOST_OUTPUTS} further outputs: see below."] if len(ordered) > _MOST_OUTPUTS else []
+    )
 
 
 def _effect(row: Row) -> str:
@@ -217,11 +219,11 @@ def _waived(waivers: list[Row]) -> list[str]:
     return [f"{'; '.join(parts)}."] if parts else []
 
 
-def _other_run(observer: Observer | None, word: str) -> list[str]:
+def _other_run(answer: Observer | None, word: str) -> list[str]:
     """That layers were seen in a run that computes something else than the plain one; unstable runs say it already."""
-    if observer is None or observer.same is not False or word == "not_deterministic":
+    if answer is None or answer.same is not False or word == "not_deterministic":
         return []
-    return [f"Dumping changes the results: {observer.detail.rstrip('.')}."]
+    return [f"Dumping changes the results: {answer.detail.rstrip('.')}."]
 
 
 def _is_said(origins: list[Row], word: str, verdict: Verdict, compared: Verdict | None) -> bool:

@@ -69,10 +69,10 @@ def figures(metrics: Metrics | None) -> Row:
     """
     if metrics is None:
         return {**dict.fromkeys(_FIGURES), "finite_only": False, "mismatch_share": None}
-    found: Row = {key: as_json(getattr(metrics, key)) for key in _FIGURES}
-    found["finite_only"] = not metrics.nonfinite_agree
-    found["mismatch_share"] = metrics.mismatched / metrics.elements if metrics.elements else None
-    return found
+    row: Row = {key: as_json(getattr(metrics, key)) for key in _FIGURES}
+    row["finite_only"] = not metrics.nonfinite_agree
+    row["mismatch_share"] = metrics.mismatched / metrics.elements if metrics.elements else None
+    return row
 
 
 def beyond_a_step(row: Row) -> bool:
@@ -151,9 +151,9 @@ def layer_rows(comparison: Comparison | None) -> list[Row]:
 def waiver_rows(layers: list[Row]) -> list[Row]:
     """Layers that a waiver is about: `accepted` by it, `exceeded` (worse than it allows), or it has `ended`."""
     return [
-        {"position": row["position"], "name": row["name"], "op": row["op"], "state": state, "said": said}
+        {"position": row["position"], "name": row["name"], "op": row["op"], "state": state, "said": sentence}
         for row in layers
-        for state, said in [_waived(row)]
+        for state, sentence in [_waived(row)]
         if state
     ]
 
@@ -168,28 +168,28 @@ def _waived(row: Row) -> tuple[str, str]:
 
 def counts(layers: list[Row]) -> dict[str, int]:
     """Layers per standing, worst first; every standing is named, zero included."""
-    found = Counter(row["standing"] for row in layers)
-    return {name: found[name] for name in STANDINGS}
+    counter = Counter(row["standing"] for row in layers)
+    return {name: counter[name] for name in STANDINGS}
 
 
 def hashed_sentence(layers: list[Row]) -> str:
     """`67 layers are equal by hash on the board, not downloaded: 38 by the md5 of the valid region and 29 by ...`."""
-    found = Counter(row["hashed"] for row in layers if row["hashed"])
-    told = [f"{found[how]} by the md5 of {what}" for how, what in HASHED.items() if found[how]]
-    total = sum(found.values())
+    counts = Counter(row["hashed"] for row in layers if row["hashed"])
+    parts = [f"{counts[how]} by the md5 of {what}" for how, what in HASHED.items() if counts[how]]
+    total = sum(counts.values())
     verb = "layer is" if total == 1 else "layers are"
-    return f"{total} {verb} equal by hash on the board, not downloaded: {' and '.join(told)}." if told else ""
+    return f"{total} {verb} equal by hash on the board, not downloaded: {' and '.join(parts)}." if parts else ""
 
 
 def coverage(comparison: Comparison | None) -> Row | None:
     """How much was compared, with shares; None where there was no comparison."""
     if comparison is None:
         return None
-    found: Row = to_json(comparison.coverage)
-    found["layers_share"] = _ratio(found["layers_compared"], found["layers_total"])
-    found["bytes_share"] = _ratio(found["bytes_compared"], found["bytes_total"])
-    found["whole"] = 0 < found["layers_total"] == found["layers_compared"]
-    return found
+    row: Row = to_json(comparison.coverage)
+    row["layers_share"] = _ratio(row["layers_compared"], row["layers_total"])
+    row["bytes_share"] = _ratio(row["bytes_compared"], row["bytes_total"])
+    row["whole"] = 0 < row["layers_total"] == row["layers_compared"]
+    return row
 
 
 def _ratio(part: int, total: int) -> float | None:
@@ -231,9 +231,9 @@ def _undumped(origin: Origin, by_tensor: dict[str, Row], graph: NetworkOps) -> t
     return undumped_inputs(graph.ops, compared, origin.op, origin.first)
 
 
-def fingerprint(found: Fingerprint | None) -> Row | None:
+def fingerprint(mark: Fingerprint | None) -> Row | None:
     """The kind of fault with its evidence."""
-    return to_json(found) if found is not None else None
+    return to_json(mark) if mark is not None else None
 
 
 def _histogram(layer: Layer | None) -> list[list[int]]:

@@ -27,7 +27,7 @@ def traffic(run: Run) -> Row | None:
     that crossed the `link`, that were `known` (equal to the PC's by size and md5, so they did not), `hashed` (padded,
     and equal by the md5 that the board made of their valid bytes) or were `left`.
     """
-    modes = [told for mode in run.modes if (told := _mode(mode)) is not None]
+    modes = [row for mode in run.modes if (row := _mode(mode)) is not None]
     if not run.pushed and not modes:
         return None
     counted = [file.sent_bytes for file in run.pushed]
@@ -47,11 +47,11 @@ def _mode(mode: ModeOfRun) -> Row | None:
     files = [(_WAYS[file.came], file.size_bytes) for file in mode.files if file.came in _WAYS]
     if not files:
         return None
-    found: Row = {"mode": mode.mode, **dict.fromkeys(_COUNTS, 0)}
+    row: Row = {"mode": mode.mode, **dict.fromkeys(_COUNTS, 0)}
     for way, size_bytes in files:
-        found[f"{way}_files"] += 1
-        found[f"{way}_bytes"] += size_bytes
-    return found
+        row[f"{way}_files"] += 1
+        row[f"{way}_bytes"] += size_bytes
+    return row
 
 
 def memory_rows(run: Run) -> list[Row]:
@@ -79,7 +79,7 @@ def timing_rows(run: Run) -> list[Row]:
 
 def notes(run: Run) -> list[str]:
     """What the run says of itself and the board's tool of the model, each once."""
-    told = [*run.notes, *(run.model_info.warnings if run.model_info else ())]
+    sentences = [*run.notes, *(run.model_info.warnings if run.model_info else ())]
     if run.unknown:
-        told.append(f"run.json has keys unknown to this version, not shown: {', '.join(run.unknown)}")
-    return list(dict.fromkeys(told))
+        sentences.append(f"run.json has keys unknown to this version, not shown: {', '.join(run.unknown)}")
+    return list(dict.fromkeys(sentences))

@@ -40,8 +40,8 @@ def plan_table(run: Run, standings: dict[str, str], layers: list[Row]) -> Row | 
 
 def node_rows(plan: Plan, guessed: set[str], standings: dict[str, str]) -> list[Row]:
     """One row per node. `guessed` are ops that no clock measured, `standings` is per op: both by letters."""
-    found = [_node(node, position, guessed, standings) for position, node in enumerate(plan.rows)]
-    return sorted(found, key=lambda row: not row["moved"])
+    rows = [_node(node, position, guessed, standings) for position, node in enumerate(plan.rows)]
+    return sorted(rows, key=lambda row: not row["moved"])
 
 
 def _node(node: PlanRow, position: int, guessed: set[str], standings: dict[str, str]) -> Row:
@@ -64,9 +64,9 @@ def _node(node: PlanRow, position: int, guessed: set[str], standings: dict[str, 
     }
 
 
-def _verdict(told: str) -> str:
+def _verdict(verdict: str) -> str:
     """A verdict word, or "" for none; one that this version does not know is not compared."""
-    return told if told in VERDICT_STANDINGS or not told else "not_compared"
+    return verdict if verdict in VERDICT_STANDINGS or not verdict else "not_compared"
 
 
 def segment_rows(plan: Plan, guessed: bool) -> list[Row]:
@@ -87,8 +87,8 @@ def _segment(segment: PlanSegment, guessed: bool) -> Row:
 
 def message_rows(plan: Plan) -> list[Row]:
     """Toolchain messages that matters, errors first."""
-    found = [_message(message) for message in plan.messages]
-    return sorted(found, key=lambda m: _SEVERITIES.index(m["severity"]) if m["severity"] in _SEVERITIES else 3)
+    rows = [_message(message) for message in plan.messages]
+    return sorted(rows, key=lambda m: _SEVERITIES.index(m["severity"]) if m["severity"] in _SEVERITIES else 3)
 
 
 def _message(message: Message) -> Row:

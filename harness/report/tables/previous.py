@@ -13,18 +13,18 @@ _NAMED = 3  # layers in a sentence
 
 def previous_table(run: Run) -> Row | None:
     """{"run", "started_utc", "verdict", "changed", "layers", "latency", "sentences"}; None where none was given."""
-    told = run.previous
-    if told is None:
+    earlier = run.previous
+    if earlier is None:
         return None
-    found: Row = {
-        "run": told.run,
-        "started_utc": told.started_utc,
-        "verdict": to_json(told.verdict),
-        "changed": to_json(told.changed),
-        "layers": _layer_changes(told.layers),
-        "latency": _latency(told.latency),
+    row: Row = {
+        "run": earlier.run,
+        "started_utc": earlier.started_utc,
+        "verdict": to_json(earlier.verdict),
+        "changed": to_json(earlier.changed),
+        "layers": _layer_changes(earlier.layers),
+        "latency": _latency(earlier.latency),
     }
-    return found | {"sentences": _sentences(found)}
+    return row | {"sentences": _sentences(row)}
 
 
 def _layer_changes(layers: LayerChanges) -> Row:
@@ -46,21 +46,23 @@ def _part(part: TimePart) -> Row:
     return {"part": part.part, "before_us": finite(part.before_us), "now_us": finite(part.now_us)}
 
 
-def _sentences(found: Row) -> list[str]:
-    verdict, latency, layers = found["verdict"], found["latency"], found["layers"]
+def _sentences(compared: Row) -> list[str]:
+    verdict, latency, layers = compared["verdict"], compared["latency"], compared["layers"]
     words = [verdict[key].replace("_", " ") for key in ("before", "now")]
-    told = f"the verdict is the same, {words[1]}" if words[0] == words[1] else f"{words[0]} before, {words[1]} now"
-    said = [f"{told} ({verdict['change']})" if verdict["change"] in ("better", "worse") else told]
-    said += [_layers(layers[kind], kind) for kind in _KINDS if layers[kind]]
+    sentence = f"the verdict is the same, {words[1]}" if words[0] == words[1] else f"{words[0]} before, {words[1]} now"
+    sentences = [f"{sentence} ({verdict['change']})" if verdict["change"] in ("better", "worse") else sentence]
+    sentences += [_layers(layers[kind], kind) for kind in _KINDS if layers[kind]]
     if latency["why_not"]:
-        said.append(f"latency not compared: {latency['why_not']}")
+        sentences.append(f"latency not compared: {latency['why_not']}")
     elif latency["percent"] is not None:
         mark = " (estimated)" if latency["estimated"] else ""
         change = f"{latency['percent']:+.1f} %"
-        said.append(f"latency {time_us(latency['before_us'])} before, {time_us(latency['now_us'])} now: {change}{mark}")
-    if found["changed"]:
-        said.append(f"changed: {', '.join(shortened(row['what'], 60) for row in found['changed'][:6])}")
-    return said
+        sentences.append(
+            f"latency {time_us(latency['before_us'])} before, {time_us(latency['now_us'])} now: {change}{mark}"
+        )
+    if compared["changed"]:
+        sentences.append(f"changed: {', '.join(shortened(row['what'], 60) for row in compared['changed'][:6])}")
+    return sentences
 
 
 def _layers(changed: list[Row], kind: str) -> str:

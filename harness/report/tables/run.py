@@ -55,7 +55,7 @@ def tables(run: Run) -> Row:
     outputs = output_rows(extras, layers)
     waivers, standings = waiver_rows(layers), standing_by_op(layers)
     time = time_table(run.profile, with_subgraphs(run.profile, layers, standings))
-    found = {
+    rows = {
         "format": FORMAT,
         "run": {key: to_json(getattr(run, key)) for key in _RUN_KEYS},
         "headline": headline(run, covered, standing_counts, origins, waivers, outputs),
@@ -87,7 +87,7 @@ def tables(run: Run) -> Row:
         "notes": notes(run),
         "problems": problems(run),
     }
-    return without_private(found, run)
+    return without_private(rows, run)
 
 
 def graph_of(run: Run) -> NetworkOps:
@@ -100,7 +100,7 @@ def graph_of(run: Run) -> NetworkOps:
 def facts(run: Run, time: Row | None) -> list[Row]:
     """What was measured where, in short: label, value, and a flag for what must not be overlooked."""
     board, case = run.board, run.case
-    found = [
+    rows = [
         *_flags(board, time, case.inputs),
         _fact("board", board.name),
         _fact("soc", _joined(board.soc, board.platform)),
@@ -112,7 +112,7 @@ def facts(run: Run, time: Row | None) -> list[Row]:
         _fact("host", _joined(run.host.os, run.host.cpu)),
         _fact("harness", run.harness_version),
     ]
-    return [fact for fact in found if fact["value"]]
+    return [fact for fact in rows if fact["value"]]
 
 
 def _fact(label: str, value: str, md5: str = "", flag: str = "") -> Row:
@@ -138,15 +138,15 @@ def _joined(*parts: str) -> str:
 
 
 def _flags(board: BoardOfRun, time: Row | None, inputs: Sequence[FedInput]) -> list[Row]:
-    found = []
+    flags = []
     if board.emulated:
-        found.append(_fact("EMULATED", "no board was measured", flag="emulated"))
+        flags.append(_fact("EMULATED", "no board was measured", flag="emulated"))
     if time and time["estimated"]:
-        found.append(_fact("ESTIMATED", _estimate(time), flag="estimated"))
+        flags.append(_fact("ESTIMATED", _estimate(time), flag="estimated"))
     noise = [fed.tensor for fed in inputs if fed.generated]
     if noise:
-        found.append(_fact("NOISE", f"no input given: seeded noise for {', '.join(noise)}", flag="noise"))
-    return found
+        flags.append(_fact("NOISE", f"no input given: seeded noise for {', '.join(noise)}", flag="noise"))
+    return flags
 
 
 def _estimate(time: Row) -> str:
@@ -159,8 +159,8 @@ def numbers(time: Row | None) -> list[Row]:
     """Key numbers: label, value, unit ("us", "fps", "count", "text"), share of end to end, estimated."""
     if time is None:
         return []
-    found = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
-    return found + [_part_number(part, exceeds(time)) for part in _grouped(time["split"])] + _loop_numbers(time)
+    rows = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
+    return rows + [_part_number(part, exceeds(time)) for part in _grouped(time["split"])] + _loop_numbers(time)
 
 
 def _number(label: str, value: object, unit: str, share: float | None = None, estimated: bool = False) -> Row:
@@ -180,8 +180,8 @@ def _loop_numbers(time: Row) -> list[Row]:
         [] if latency["fps"] is None else [_number("frames per second", latency["fps"], "fps", None, time["estimated"])]
     )
     named = ("frames", "threads")
-    found = rate + [_number(key, latency[key], "count") for key in named if latency[key] is not None]
-    return found + ([_number("core", text(latency["core"]), "text")] if text(latency["core"]) else [])
+    rows = rate + [_number(key, latency[key], "count") for key in named if latency[key] is not None]
+    return rows + ([_number("core", text(latency["core"]), "text")] if text(latency["core"]) else [])
 
 
 _PART_LABELS = {
@@ -213,11 +213,11 @@ _SEVERITIES = ("error", "warning", "note")
 def finding_rows(run: Run, modes: list[Row]) -> list[Row]:
     """What to do, errors first. `failed` names the mode whose failure a finding is about: the page says it once."""
     broken = {mode["mode"]: mode["failure"]["message"] for mode in modes if mode["failure"]}
-    found: list[Row] = to_json(run.findings)
-    for row in found:
+    rows: list[Row] = to_json(run.findings)
+    for row in rows:
         message = broken.get(row["subject"])
         row["failed"] = row["subject"] if message and message in row["evidence"] else ""
-    return sorted(found, key=lambda row: _SEVERITIES.index(row["severity"]) if row["severity"] in _SEVERITIES else 3)
+    return sorted(rows, key=lambda row: _SEVERITIES.index(row["severity"]) if row["severity"] in _SEVERITIES else 3)
 
 
 _SENSED = ("temperatures_c", "clocks_mhz", "load_percent", "voltages_mv")
@@ -294,25 +294,25 @@ def environment(run: Run) -> list[Row]:
         "Case": {key: value for key, value in to_json(run.case).items() if key != "inputs"},
         "Run": {key: to_json(getattr(run, key)) for key in _RUN_KEYS},
     }
-    told = {group: list(_flat(value)) for group, value in groups.items() if value}
+    by_group = {group: list(_flat(value)) for group, value in groups.items() if value}
     return [
-        {"group": group, "entries": [row for row in found if row["name"] not in LEFT_OUT.get(group, ())]}
-        for group, found in told.items()
+        {"group": group, "entries": [row for row in rows if row["name"] not in LEFT_OUT.get(group, ())]}
+        for group, rows in by_group.items()
     ]
 
 
 def _flat(value: Row, prefix: str = "") -> list[Row]:
-    found: list[Row] = []
+    rows: list[Row] = []
     for key, entry in value.items():
         name = f"{prefix}{key}"
         if isinstance(entry, dict):
-            found += _flat(entry, f"{name}.")
+            rows += _flat(entry, f"{name}.")
         elif isinstance(entry, list) and any(isinstance(item, dict) for item in entry):
             for position, item in enumerate(entry):
-                found += _flat(item if isinstance(item, dict) else {"": item}, f"{name}[{position}].")
+                rows += _flat(item if isinstance(item, dict) else {"": item}, f"{name}[{position}].")
         elif entry not in (None, "", []):
-            found.append({"name": name, "value": _shown(entry)})
-    return found
+            rows.append({"name": name, "value": _shown(entry)})
+    return rows
 
 
 def _shown(entry: object) -> str:
@@ -323,11 +323,11 @@ def _shown(entry: object) -> str:
 
 def problems(run: Run) -> list[str]:
     """Everything that could not be read or done, from the run and from its parts."""
-    told = [
+    sentences = [
         *(f"run.json: {damage}" for damage in run.damage),
         *run.problems,
         *(run.model_info.problems if run.model_info else ()),
         *(run.profile.latency.problems if run.profile else ()),
         *(run.plan.problems if run.plan else ()),
     ]
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(sentences))

@@ -15,12 +15,12 @@ def with_subgraphs(profile: Profile | None, layers: list[Row], standings: dict[s
         return standings
     subgraphs = [op for op in profile.ops if op.kind == "subgraph"]
     inside = {segment.name: segment.ops for segment in profile.segments}
-    found = dict(standings)
+    extended = dict(standings)
     for op in subgraphs:
         alone = sum(other.unit == op.unit for other in subgraphs) == 1
         members = [other for other in inside.get(op.name, ()) if other != op.name]
-        found[op.name] = _of_members(members, standings) if members else _of_unit(op.unit, layers) if alone else ""
-    return found
+        extended[op.name] = _of_members(members, standings) if members else _of_unit(op.unit, layers) if alone else ""
+    return extended
 
 
 def _of_members(members: list[str], standings: dict[str, str]) -> str:
@@ -37,5 +37,5 @@ def _of_unit(unit: str, layers: list[Row]) -> str:
     return _worst([*own, _UNKNOWN] if missing else own)
 
 
-def _worst(found: list[str]) -> str:
-    return min(found, key=STANDINGS.index)
+def _worst(words: list[str]) -> str:
+    return min(words, key=STANDINGS.index)

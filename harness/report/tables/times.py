@@ -17,8 +17,8 @@ _LATENCY = ("mean_us", "min_us", "max_us", "fps", "frames", "threads", "core", "
 
 def finite(value: object) -> float | None:
     """A number that is finite; None for anything else."""
-    found = number(value)
-    return found if found is not None and math.isfinite(found) else None
+    figure = number(value)
+    return figure if figure is not None and math.isfinite(figure) else None
 
 
 def share_of(part: float | None, total: float | None) -> float | None:
@@ -26,17 +26,17 @@ def share_of(part: float | None, total: float | None) -> float | None:
     return part / total if part is not None and total else None
 
 
-def latency(told: Latency) -> Row:
+def latency(record: Latency) -> Row:
     """End to end as the board's tool reports it."""
-    found: Row = {key: to_json(getattr(told, key)) for key in _LATENCY}
-    return found | {"samples": len(told.samples_us), "problems": list(told.problems), "notes": list(told.notes)}
+    row: Row = {key: to_json(getattr(record, key)) for key in _LATENCY}
+    return row | {"samples": len(record.samples_us), "problems": list(record.problems), "notes": list(record.notes)}
 
 
 def op_rows(profile: Profile, standings: dict[str, str]) -> list[Row]:
     """One row per op as the profiler names it, slowest first, waits last; equal times keep the profiler's order."""
     total = sum(finite(op.mean_us) or 0.0 for op in profile.ops if op.category != _WAIT)
-    found = [_op(op, position, total, standings) for position, op in enumerate(profile.ops)]
-    return sorted(found, key=lambda row: (row["category"] == _WAIT, -(finite(row["mean_us"]) or 0.0)))
+    rows = [_op(op, position, total, standings) for position, op in enumerate(profile.ops)]
+    return sorted(rows, key=lambda row: (row["category"] == _WAIT, -(finite(row["mean_us"]) or 0.0)))
 
 
 def _op(op: OpTime, position: int, total: float, standings: dict[str, str]) -> Row:
@@ -59,10 +59,10 @@ def _op(op: OpTime, position: int, total: float, standings: dict[str, str]) -> R
 
 def split_rows(profile: Profile) -> list[Row]:
     """Parts of the time: compute per unit, quantize, layout, other, unattributed. Shares are of end to end."""
-    told = profile.split_us
+    times_us = profile.split_us
     whole_us = finite(profile.latency.mean_us)
-    units = [key for key in told if key not in _NOT_UNITS]
-    parts = [(key, finite(told[key])) for key in [*units, *(key for key in _NOT_UNITS if key in told)]]
+    units = [key for key in times_us if key not in _NOT_UNITS]
+    parts = [(key, finite(times_us[key])) for key in [*units, *(key for key in _NOT_UNITS if key in times_us)]]
     parts.append(("unattributed", unattributed(profile)))
     guessed = estimated_units(profile)
     return [
@@ -72,8 +72,8 @@ def split_rows(profile: Profile) -> list[Row]:
 
 def unattributed(profile: Profile) -> float | None:
     """End to end less the sum of ops; below a nanosecond it is the sum's own rounding, and 0. None without ops."""
-    told = finite(profile.unattributed_us) if profile.ops else None
-    return 0.0 if told is not None and abs(told) < 1e-3 else told
+    time_us = finite(profile.unattributed_us) if profile.ops else None
+    return 0.0 if time_us is not None and abs(time_us) < 1e-3 else time_us
 
 
 def exceeds(time: Row) -> bool:
@@ -105,12 +105,12 @@ def estimated_units(profile: Profile) -> set[str]:
 
 def segment_rows(profile: Profile) -> list[Row]:
     """Stretches of ops on one unit, in order, with their start on a time axis that begins at 0."""
-    start, found = 0.0, []
+    start, rows = 0.0, []
     guessed = estimated_units(profile)
     for position, segment in enumerate(profile.segments):
-        found.append(_segment(segment, position, start) | {"estimated": segment.unit in guessed})
-        start += max(found[-1]["time_us"] or 0.0, 0.0)
-    return found
+        rows.append(_segment(segment, position, start) | {"estimated": segment.unit in guessed})
+        start += max(rows[-1]["time_us"] or 0.0, 0.0)
+    return rows
 
 
 def _segment(segment: Segment, position: int, start: float) -> Row:

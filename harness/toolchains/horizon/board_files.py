@@ -73,9 +73,9 @@ def _is_dump(probe: Probe) -> bool:
 def _read_dump(probe: Probe) -> Artifact:
     """One tensor file of a board: its name tells what it is; its shape only model_info or a reference knows."""
     facts: dict[str, object] = {"bytes": probe.size_bytes}
-    found = [one for one in horizon_dumps.node_dumps(probe.path.parent) if one.path == probe.path]
-    if found:
-        dump = found[0]
+    dumps = [one for one in horizon_dumps.node_dumps(probe.path.parent) if one.path == probe.path]
+    if dumps:
+        dump = dumps[0]
         facts |= {"tensor": dump.name, "op": dump.op, "unit": dump.unit, "role": dump.role, "layer": dump.index}
     return Artifact("dump", "tensor dump of a board", facts=facts)
 

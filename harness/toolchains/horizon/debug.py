@@ -47,8 +47,8 @@ def _table(lines: Sequence[Line]) -> tuple[list[Similarity], list[str], str]:
     title, place = "", 0
     for line in lines:
         text = line.text.strip()
-        if len(text) < 200 and (found := TITLE.match(text)):
-            title = found["what"] or title
+        if len(text) < 200 and (title_match := TITLE.match(text)):
+            title = title_match["what"] or title
         elif HEADER.match(text):
             columns, place = text.split()[1:], _second_column(line.text)
         elif columns and text and set(text) - set("-="):

@@ -160,13 +160,13 @@ def _kind(lines: Sequence[Line]) -> str:
 
 
 def _versions(lines: Sequence[Line]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for line in lines:
         match = VERSION.match(line.text) if line.whole else None
         if match:
             tool = match["tool"]
-            found[VERSION_WORDS.get(tool, tool)] = match["version"]
-    return found
+            versions[VERSION_WORDS.get(tool, tool)] = match["version"]
+    return versions
 
 
 def _march(lines: Sequence[Line]) -> str:
@@ -186,7 +186,7 @@ def _finished(lines: Sequence[Line], errors: bool) -> bool | None:
 def _estimates(lines: Sequence[Line]) -> tuple[Estimate, ...]:
     """`Compile submodel`, `consumed time` and `FPS=` lines belong together; the page's name is the segment's."""
     seconds: float | None = None
-    found: dict[str, Estimate] = {}
+    by_subgraph: dict[str, Estimate] = {}
     for line in lines:
         if COMPILE.search(line.text):
             seconds = None
@@ -198,9 +198,9 @@ def _estimates(lines: Sequence[Line]) -> tuple[Estimate, ...]:
             continue
         name = match["page"].rsplit("/", 1)[-1]
         ddr = int(match["ddr"]) if match["ddr"] else None
-        found[name] = Estimate(name, float(match["fps"]), float(match["us"]), ddr, seconds)
+        by_subgraph[name] = Estimate(name, float(match["fps"]), float(match["us"]), ddr, seconds)
         seconds = None
-    return tuple(found.values())
+    return tuple(by_subgraph.values())
 
 
 def _settings(lines: Sequence[Line]) -> tuple[dict[str, dict[str, str]], tuple[dict[str, str], ...]]:
@@ -274,14 +274,14 @@ def _facts(lines: Sequence[Line]) -> dict[str, object]:
             match = pattern.search(line.text)
             if match:
                 facts[key] = int(match["n"])
-        if found := MEMORY.match(line.text):
-            memory[found["key"]] = int(found["n"])
-        if found := DELETED.match(line.text) or REMOVED.match(line.text):
-            deleted.append(found["name"])
-        if found := DELETABLE.match(line.text):
-            facts["deletable_nodes"] = re.findall(r"'([^']+)'", found["names"])
-        if found := ORIGINAL_SHAPE.match(line.text):
-            shapes[found["name"]] = list(ast.literal_eval(found["shape"]))
+        if matched := MEMORY.match(line.text):
+            memory[matched["key"]] = int(matched["n"])
+        if matched := DELETED.match(line.text) or REMOVED.match(line.text):
+            deleted.append(matched["name"])
+        if matched := DELETABLE.match(line.text):
+            facts["deletable_nodes"] = re.findall(r"'([^']+)'", matched["names"])
+        if matched := ORIGINAL_SHAPE.match(line.text):
+            shapes[matched["name"]] = list(ast.literal_eval(matched["shape"]))
     parts = {"memory_bytes": memory, "deleted_nodes": list(unique(deleted)), "original_shapes": shapes}
     facts.update({key: value for key, value in parts.items() if value})
     facts.update(_calibration(lines))
@@ -296,14 +296,14 @@ def _calibration(lines: Sequence[Line]) -> dict[str, object]:
     for line in lines:
         if not line.whole:
             continue
-        if found := CALIBRATION_INPUT.search(line.text):
-            name = found["name"]
-        if found := CALIBRATION_MD5.search(line.text):
-            hashes[name if found["what"].startswith("First") else "all"] = found["md5"]
-        if found := CHOSEN.match(line.text):
-            facts["calibration_chosen"] = found["method"]
-        if found := CALIBRATION_RUN.match(line.text):
-            facts["calibration_run"] = found["method"]
+        if match := CALIBRATION_INPUT.search(line.text):
+            name = match["name"]
+        if match := CALIBRATION_MD5.search(line.text):
+            hashes[name if match["what"].startswith("First") else "all"] = match["md5"]
+        if match := CHOSEN.match(line.text):
+            facts["calibration_chosen"] = match["method"]
+        if match := CALIBRATION_RUN.match(line.text):
+            facts["calibration_run"] = match["method"]
     return {**facts, **({"calibration_md5": hashes} if hashes else {})}
 
 

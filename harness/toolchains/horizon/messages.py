@@ -165,15 +165,15 @@ SUCCESS = re.compile(
 
 def read_messages(lines: Iterable[Line]) -> tuple[Message, ...]:
     """Lines with a known meaning, and lines whose level word says WARNING or ERROR; same text once, counted."""
-    found: dict[tuple[str, str], Message] = {}
+    messages: dict[tuple[str, str], Message] = {}
     for line in lines:
         message = _message(line)
         if message is None:
             continue
         key = (message.severity, message.text)
-        known = found.get(key)
-        found[key] = replace(known, count=known.count + 1) if known else message
-    return tuple(found.values())
+        earlier = messages.get(key)
+        messages[key] = replace(earlier, count=earlier.count + 1) if earlier else message
+    return tuple(messages.values())
 
 
 def _message(line: Line) -> Message | None:

@@ -146,10 +146,10 @@ def _cells(line: Line, match: re.Match[str], header: str, problems: list[str]) -
 
 def _columns(header: str) -> dict[str, int]:
     names = (("Cosine Similarity", "cosine"), ("Threshold", "threshold"), ("DataType", "dtype"))
-    found = {key: header.find(label) for label, key in names}
+    columns = {key: header.find(label) for label, key in names}
     if "In/Out DataType" in header:
-        found["dtype"] = header.find("In/Out DataType")
-    return {key: start for key, start in found.items() if start >= 0}
+        columns["dtype"] = header.find("In/Out DataType")
+    return {key: start for key, start in columns.items() if start >= 0}
 
 
 def _column_of(start: int, token: str, index: int, count: int, columns: dict[str, int]) -> str:

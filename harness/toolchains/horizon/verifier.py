@@ -69,17 +69,17 @@ def _strict(lines: Sequence[Line]) -> tuple[list[Check], dict[str, float], list[
     everything: dict[str, float] = {}
     for line in lines:
         text = line.text.strip()
-        if found := FIGURE.match(text):
-            number = number_of(found["n"]) if line.whole else None
+        if match := FIGURE.match(text):
+            number = number_of(match["n"]) if line.whole else None
             if number is not None:
-                state.figures[found["key"]] = everything[found["key"]] = number
-        elif found := SOURCE.match(text):
-            state.source = found["what"]
-        elif found := OUTPUT.match(text):
-            state.output = found["name"]
-        elif found := STRICT.search(text):
-            what = text[: found.start()].strip().removesuffix(" result")
-            checks.append(_check(what, found["word"] == "PASSED", state.figures))
+                state.figures[match["key"]] = everything[match["key"]] = number
+        elif match := SOURCE.match(text):
+            state.source = match["what"]
+        elif match := OUTPUT.match(text):
+            state.output = match["name"]
+        elif match := STRICT.search(text):
+            what = text[: match.start()].strip().removesuffix(" result")
+            checks.append(_check(what, match["word"] == "PASSED", state.figures))
             state.figures = {}
     if state.figures:
         checks.append(_check(state.source or "output", None, state.figures))

@@ -55,20 +55,20 @@ class DistanceTable:
 
 def distance_tables(lines: Sequence[Line]) -> tuple[DistanceTable, ...]:
     """Every cosine table of a log. Columns are told by the header's words; a row of another form is counted."""
-    found: list[DistanceTable] = []
+    tables: list[DistanceTable] = []
     kind, columns, rows, damaged = "", (), [], 0  # type: str, tuple[str, ...], list[Similarity], int
     for line in lines:
         if banner := BANNER.search(line.text):
-            found += _table(kind, rows, damaged)
+            tables += _table(kind, rows, damaged)
             kind, columns, rows, damaged = banner[1], (), [], 0
         elif header := HEADER.match(line.text.strip()):
-            found += _table(kind, rows, damaged)
+            tables += _table(kind, rows, damaged)
             columns, rows, damaged = tuple(COLUMNS.get(word, word) for word in header[1].split()), [], 0
         elif columns and (row := _row(line, columns)):
             rows.append(row)
         elif columns and any(map(FIGURE.match, line.text.split())):
             damaged += 1
-    return (*found, *_table(kind, rows, damaged))
+    return (*tables, *_table(kind, rows, damaged))
 
 
 def _table(kind: str, rows: list[Similarity], damaged: int) -> list[DistanceTable]:
@@ -158,10 +158,10 @@ def read_bits(text: str) -> Artifact:
     """magik_node_quant_bit_info.json: bits and range per node."""
     title = "magik_node_quant_bit_info.json"
     try:
-        told = json.loads(text)
+        loaded = json.loads(text)
     except (ValueError, RecursionError) as error:
         return Artifact("magik_bits", title, problems=(f"not readable as JSON: {error}",))
-    rows = [(str(name), row) for name, row in told.items() if isinstance(row, Mapping)]
+    rows = [(str(name), row) for name, row in loaded.items() if isinstance(row, Mapping)]
     nodes = tuple(
         PlannedNode(name, "", "", output_dtypes=(f"u{bits}",) if isinstance(bits, int) else ())
         for name, row in rows
@@ -189,7 +189,7 @@ def read_board(text: str) -> Artifact:
         kind="venus_log",
         title="output of a Magik program",
         versions=read_versions(text),
-        messages=tuple(Message("warning", said, "") for said in skew(text)),
+        messages=tuple(Message("warning", text_of_skew, "") for text_of_skew in skew(text)),
         facts={key: value for key, value in facts.items() if value},
         problems=(*tables.problems, *(nmem.problems if nmem else ())),
     )
@@ -202,14 +202,14 @@ def _is_dumps(probe: Probe) -> bool:
 def _read_dumps(probe: Probe) -> Artifact:
     """A board's debug dumps or a PC's: how many of what, shapes where the executor's log tells them."""
     board = board_dumps(probe.path)
-    found = board or pc_dumps(probe.path)
-    shapes = {dump.name: f"{dump.spec.dtype} {list(dump.spec.shape)}" for dump in found if dump.spec is not None}
+    dumps = board or pc_dumps(probe.path)
+    shapes = {dump.name: f"{dump.spec.dtype} {list(dump.spec.shape)}" for dump in dumps if dump.spec is not None}
     facts = {
         "side": "board" if board else "PC",
-        **Counter(dump.role for dump in found),
+        **Counter(dump.role for dump in dumps),
         "tensors": shapes,
     }
-    untold = sum(dump.spec is None for dump in found if dump.role == "output")
+    untold = sum(dump.spec is None for dump in dumps if dump.role == "output")
     problems = (f"{untold} layers of unknown shape (only magik_executor's log has it)",) if untold else ()
     kind = "magik_board_dumps" if board else "magik_pc_dumps"
     return Artifact(kind, "dumps of a Magik debug program" if board else "dumps of Magik's PC tools",

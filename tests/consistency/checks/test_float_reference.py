@@ -62,50 +62,50 @@ def test_raw_integers_against_a_float_model_are_recognised(
     floats: Reference, quantized: Reference, tmp_path: Path
 ) -> None:
     dumped(tmp_path / "dumps", quantized)
-    found = raw(floats, tmp_path / "dumps")
-    assert (found.verdict.word, found.verdict.exit_code, found.origins) == ("not_comparable", 3, ())
-    assert "the reference is the float model" in found.verdict.detail
-    assert "give the quantized model (cnn_quantized.onnx)" in found.verdict.detail
+    comparison = raw(floats, tmp_path / "dumps")
+    assert (comparison.verdict.word, comparison.verdict.exit_code, comparison.origins) == ("not_comparable", 3, ())
+    assert "the reference is the float model" in comparison.verdict.detail
+    assert "give the quantized model (cnn_quantized.onnx)" in comparison.verdict.detail
 
 
 def test_integers_with_scales_against_a_float_model_are_recognised(
     floats: Reference, quantized: Reference, tmp_path: Path
 ) -> None:
-    found = against(floats, board_folder(tmp_path / "dumps", quantized))
-    if found.verdict.exit_code:
-        assert found.verdict.word == "not_comparable"
-    assert any("compared with the float model" in note for note in found.notes)
+    comparison = against(floats, board_folder(tmp_path / "dumps", quantized))
+    if comparison.verdict.exit_code:
+        assert comparison.verdict.word == "not_comparable"
+    assert any("compared with the float model" in note for note in comparison.notes)
 
 
 def test_floats_that_are_whole_steps_are_recognised(floats: Reference, quantized: Reference, tmp_path: Path) -> None:
-    found = against(floats, in_floats(tmp_path / "dumps", quantized))
-    assert (found.verdict.word, found.verdict.exit_code, found.origins) == ("not_comparable", 3, ())
-    assert "holds only multiples of" in found.verdict.detail
+    comparison = against(floats, in_floats(tmp_path / "dumps", quantized))
+    assert (comparison.verdict.word, comparison.verdict.exit_code, comparison.origins) == ("not_comparable", 3, ())
+    assert "holds only multiples of" in comparison.verdict.detail
 
 
 def test_a_policy_for_noise_compares_and_says_what_it_judges(
     floats: Reference, quantized: Reference, tmp_path: Path
 ) -> None:
-    found = against(floats, in_floats(tmp_path / "dumps", quantized), "float-reference")
-    assert (found.verdict.word, found.verdict.exit_code) == ("consistent_within", 0)
-    assert "compared with the float model: differences include quantization" in found.notes
+    comparison = against(floats, in_floats(tmp_path / "dumps", quantized), "float-reference")
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("consistent_within", 0)
+    assert "compared with the float model: differences include quantization" in comparison.notes
 
 
 def test_a_policy_for_noise_still_finds_a_wrong_op(floats: Reference, quantized: Reference, tmp_path: Path) -> None:
     folder = in_floats(tmp_path / "dumps", quantized)
     path = folder / "relu3_out.npy"
     np.save(path, np.load(path) / 2)
-    found = against(floats, folder, "float-reference")
-    assert found.verdict.exit_code == 1 and "relu3_out" in {origin.tensor for origin in found.origins}
+    comparison = against(floats, folder, "float-reference")
+    assert comparison.verdict.exit_code == 1 and "relu3_out" in {origin.tensor for origin in comparison.origins}
 
 
 def test_raw_integers_without_a_scale_are_left_out_of_a_comparison_of_noise(
     floats: Reference, quantized: Reference, tmp_path: Path
 ) -> None:
     dumped(tmp_path / "dumps", quantized)
-    found = raw(floats, tmp_path / "dumps", "float-reference")
-    assert found.verdict.exit_code == 3
-    assert any("integers without a scale cannot be compared with floats" in note for note in found.notes)
+    comparison = raw(floats, tmp_path / "dumps", "float-reference")
+    assert comparison.verdict.exit_code == 3
+    assert any("integers without a scale cannot be compared with floats" in note for note in comparison.notes)
 
 
 def test_a_board_of_floats_is_held_against_the_float_model_as_ever(floats: Reference, tmp_path: Path) -> None:
@@ -117,5 +117,5 @@ def test_a_board_of_floats_is_held_against_the_float_model_as_ever(floats: Refer
 
 
 def test_a_quantized_reference_of_floats_on_the_board_is_no_float_model(quantized: Reference, tmp_path: Path) -> None:
-    found = against(open_reference(quantized.model.parent / "reference"), in_floats(tmp_path / "d", quantized))  # type: ignore[union-attr]
-    assert found.verdict.word == "consistent"
+    comparison = against(open_reference(quantized.model.parent / "reference"), in_floats(tmp_path / "d", quantized))  # type: ignore[union-attr]
+    assert comparison.verdict.word == "consistent"

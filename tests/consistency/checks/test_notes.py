@@ -16,5 +16,5 @@ def test_a_dump_is_doubted_where_much_of_it_differs_and_all_behind_it_is_equal(m
         Layer(0, "a", "A", "Relu", "differs", metrics=Metrics(100, mismatched)),
         Layer(1, "b", "B", "Relu", "exact"),
     ]
-    told = list(after_blame(graph, layers, [Origin("A", "Relu", "a")]))
-    assert any("more likely wrong" in one for one in told) is doubted
+    message = list(after_blame(graph, layers, [Origin("A", "Relu", "a")]))
+    assert any("more likely wrong" in one for one in message) is doubted

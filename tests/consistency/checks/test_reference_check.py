@@ -28,8 +28,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     return run_reference(model, {"input": noise((1, 3, 8, 8))}, folder / "reference", optimizations="all")
 
 
-def rules(runner: dict[str, Any], doubts: tuple[Doubt, ...] = (), **board: Any) -> list[str]:
-    return [finding.rule for finding in findings(runner, doubts, BoardSession(**board))]
+def rules(runner: dict[str, Any], unstable: tuple[Doubt, ...] = (), **board: Any) -> list[str]:
+    return [finding.rule for finding in findings(runner, unstable, BoardSession(**board))]
 
 
 def test_a_reference_of_the_default_kind_gives_no_finding() -> None:
@@ -39,10 +39,10 @@ def test_a_reference_of_the_default_kind_gives_no_finding() -> None:
 
 
 def test_without_vnni_ops_that_differ_alone_are_the_cause() -> None:
-    found = findings(GOOD | {"vnni": False, "optimizations": "all"}, WRONG, BoardSession())
-    assert found[0].rule == "P-401"
-    assert found[0].severity == "error"
-    assert "conv7 (Conv): up to 29 steps" in found[0].evidence
+    result = findings(GOOD | {"vnni": False, "optimizations": "all"}, WRONG, BoardSession())
+    assert result[0].rule == "P-401"
+    assert result[0].severity == "error"
+    assert "conv7 (Conv): up to 29 steps" in result[0].evidence
 
 
 def test_without_vnni_and_without_a_wrong_op_it_is_a_warning() -> None:
@@ -50,8 +50,8 @@ def test_without_vnni_and_without_a_wrong_op_it_is_a_warning() -> None:
 
 
 def test_a_wrong_op_that_adds_no_products_is_not_called_saturation() -> None:
-    doubt = replace(WRONG[0], op_kind="Resize")
-    assert rules(GOOD | {"vnni": False, "optimizations": "all"}, (doubt,))[:2] == ["P-402", "P-403"]
+    unstable_op = replace(WRONG[0], op_kind="Resize")
+    assert rules(GOOD | {"vnni": False, "optimizations": "all"}, (unstable_op,))[:2] == ["P-402", "P-403"]
 
 
 def test_a_wrong_op_on_a_pc_with_vnni_is_named_without_a_cause() -> None:
@@ -74,9 +74,9 @@ def test_each_condition_has_its_finding(runner: dict[str, Any], board: dict[str,
 
 def test_a_run_tells_the_boards_side(made: Reference) -> None:
     run = {"case": {"threads": 4, "options": {"optimizations": "all"}}, "versions": {"onnxruntime": "1.0.0"}}
-    told = {finding.rule: finding.evidence for finding in check_run(made, typed(run))}
-    assert {"P-404", "P-406", "P-407"} <= set(told)
-    assert "1.0.0 on the board" in told["P-407"]
+    evidence = {finding.rule: finding.evidence for finding in check_run(made, typed(run))}
+    assert {"P-404", "P-406", "P-407"} <= set(evidence)
+    assert "1.0.0 on the board" in evidence["P-407"]
     assert check_run(made, typed({"case": None, "comparison": {"extras": []}})) == check(made)
 
 
@@ -90,10 +90,10 @@ def test_an_op_of_the_reference_that_is_wrong_is_found(made: Reference, tmp_path
     wrong = np.asarray(tensor.load()) // 2
     np.save(tmp_path / "wrong.npy", wrong)
     tensors = made.tensors | {name: replace(tensor, path=tmp_path / "wrong.npy")}
-    doubts = doubtful_ops(replace(made, tensors=tensors))
-    assert doubts[0].tensor == name
-    assert doubts[0].max_step is not None
-    assert doubts[0].max_step >= 2
+    unstable = doubtful_ops(replace(made, tensors=tensors))
+    assert unstable[0].tensor == name
+    assert unstable[0].max_step is not None
+    assert unstable[0].max_step >= 2
 
 
 def test_a_reference_whose_model_is_gone_or_that_tells_nothing_gives_no_finding(made: Reference) -> None:

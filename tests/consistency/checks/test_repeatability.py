@@ -21,14 +21,14 @@ from harness.records import Checks, Dump, Instability, TensorSpec, Verdict
 
 
 def test_modes_that_give_the_same_outputs_agree() -> None:
-    found = observer({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "2", "layer": "9"}})
-    assert found.same is True and found.differing == {}
+    answer = observer({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "2", "layer": "9"}})
+    assert answer.same is True and answer.differing == {}
 
 
 def test_a_debug_run_that_computes_something_else_is_named_with_the_output() -> None:
-    found = observer({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "3"}})
-    assert found.same is False and found.differing == {"b": {"release": "2", "debug": "3"}}
-    assert "b" in found.detail and "release run" in found.detail
+    answer = observer({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "3"}})
+    assert answer.same is False and answer.differing == {"b": {"release": "2", "debug": "3"}}
+    assert "b" in answer.detail and "release run" in answer.detail
 
 
 def test_nothing_in_common_is_not_agreement() -> None:
@@ -44,11 +44,11 @@ def test_a_file_that_cannot_be_read_agrees_with_nothing() -> None:
 
 def test_outliers_are_counted_and_the_first_layer_is_named() -> None:
     good, bad = {"a": "1", "b": "2"}, {"a": "1", "b": "7"}
-    found = determinism([good] * 3 + [bad] + [good] * 4)
-    assert (found.deterministic, found.first, found.runs) == (False, "b", 8)
+    answer = determinism([good] * 3 + [bad] + [good] * 4)
+    assert (answer.deterministic, answer.first, answer.runs) == (False, "b", 8)
     hashes_of_b = ["2"] * 3 + ["7"] + ["2"] * 4
-    assert found.unstable == {"b": Instability(7, 2, (3,), tuple(hashes_of_b))}
-    assert "7 of 8 runs agree; first difference at b" in found.detail
+    assert answer.unstable == {"b": Instability(7, 2, (3,), tuple(hashes_of_b))}
+    assert "7 of 8 runs agree; first difference at b" in answer.detail
 
 
 def test_one_run_says_nothing_about_determinism() -> None:
@@ -80,8 +80,8 @@ def test_what_is_not_the_same_twice_is_neither_right_nor_wrong() -> None:
 
 
 def test_one_board_against_the_others_is_that_boards_fault() -> None:
-    found = vote({"one": {"a": "1"}, "two": {"a": "1"}, "three": {"a": "9"}})
-    assert found.dissenting == ("three",) and not found.agree
+    answer = vote({"one": {"a": "1"}, "two": {"a": "1"}, "three": {"a": "9"}})
+    assert answer.dissenting == ("three",) and not answer.agree
     assert vote({"one": {"a": "1"}, "two": {"a": "2"}, "three": {"a": "3"}}).dissenting == ()
     assert vote({"one": {"a": "1"}, "two": {"a": "2"}}).dissenting == ()
 
@@ -116,27 +116,27 @@ def alone(*runs: dict[str, str], order: str = "network") -> Verdict:
 
 
 def test_repeats_that_agree_are_good_and_still_compared_with_nothing() -> None:
-    said = alone({"a": "1", "b": "2"}, {"a": "1", "b": "2"})
-    assert (said.word, said.exit_code) == ("not_compared", 0)
-    assert said.detail == "not compared with a reference; 2 debug repeats agree in every layer compared (2 of 2)"
+    verdict = alone({"a": "1", "b": "2"}, {"a": "1", "b": "2"})
+    assert (verdict.word, verdict.exit_code) == ("not_compared", 0)
+    assert verdict.detail == "not compared with a reference; 2 debug repeats agree in every layer compared (2 of 2)"
 
 
 def test_repeats_that_differ_name_the_first_layer_and_how_many_agree() -> None:
-    said = alone(
+    verdict = alone(
         {"p": "file:1", "a": "1", "b": "2"}, {"p": "file:2", "a": "1", "b": "3"}, {"p": "", "a": "1", "b": "3"}
     )
-    assert (said.word, said.exit_code) == ("not_deterministic", 1)
-    assert "3 debug repeats differ from layer b: 2 of 3 agree there; 1 layers before it" in said.detail
+    assert (verdict.word, verdict.exit_code) == ("not_deterministic", 1)
+    assert "3 debug repeats differ from layer b: 2 of 3 agree there; 1 layers before it" in verdict.detail
     assert "in the order of the files" in alone({"a": "1"}, {"a": "2"}, order="files").detail
 
 
 def test_files_that_differ_with_unknown_padding_are_no_agreement() -> None:
-    said = alone({"a": "file:1"}, {"a": "file:2"})
-    assert (said.word, said.exit_code) == ("not_comparable", 3)
-    assert "no layer could be compared" in said.detail
+    verdict = alone({"a": "file:1"}, {"a": "file:2"})
+    assert (verdict.word, verdict.exit_code) == ("not_comparable", 3)
+    assert "no layer could be compared" in verdict.detail
 
 
 def test_modes_that_contradict_each_other_are_bad_without_a_reference() -> None:
-    said = without_reference(Checks(observer=observer({"release": {"a": "1"}, "debug": {"a": "2"}})))
-    assert (said.word, said.exit_code) == ("diverges", 1) and "not compared with a reference" in said.detail
+    verdict = without_reference(Checks(observer=observer({"release": {"a": "1"}, "debug": {"a": "2"}})))
+    assert (verdict.word, verdict.exit_code) == ("diverges", 1) and "not compared with a reference" in verdict.detail
     assert without_reference(Checks()).exit_code == 0

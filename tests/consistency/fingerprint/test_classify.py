@@ -34,8 +34,8 @@ def test_an_equal_pair_is_never_classified(dtype: str, seed: int, relu: bool) ->
 def test_shifts_are_certain_and_say_how_many_bits(dtype: str, bits: int) -> None:
     r = activation(dtype=dtype)
     board = r >> -bits if bits < 0 else clipped(r.astype(np.int64) << bits, r)
-    found = named(board, r)
-    assert (found.kind, found.certain, found.figures["bits"]) == ("shift", True, bits)
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain, fingerprint.figures["bits"]) == ("shift", True, bits)
 
 
 @pytest.mark.parametrize("rounding", [np.floor, np.rint, np.trunc])
@@ -43,8 +43,8 @@ def test_a_shift_about_the_zero_point_is_found_whatever_the_rounding(rounding: C
     r = (activation().astype(int) // 2 + 128).astype(np.uint8)
     board = (rounding((r.astype(float) - 128) / 2) + 128).astype(np.uint8)
     spec = TensorSpec("t", "u8", r.shape, "NCHW", quantization=Quantization((0.1,), (128,)))
-    found = named(board, r, spec=spec)
-    assert (found.kind, found.certain) == ("shift", True)
+    fingerprint = named(board, r, spec=spec)
+    assert (fingerprint.kind, fingerprint.certain) == ("shift", True)
 
 
 @pytest.mark.parametrize("factor", [1.1, 0.9, 1.5, 0.3])
@@ -52,41 +52,41 @@ def test_a_shift_about_the_zero_point_is_found_whatever_the_rounding(rounding: C
 def test_scales_are_certain_and_give_the_factor(dtype: str, factor: float) -> None:
     r = activation(dtype=dtype)
     board = (r * r.dtype.type(factor)) if r.dtype.kind == "f" else clipped(np.rint(r * factor), r)
-    found = named(board, r)
-    assert (found.kind, found.certain) == ("scale", True)
-    assert found.figures["factor"] == pytest.approx(factor, rel=2e-3)
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain) == ("scale", True)
+    assert fingerprint.figures["factor"] == pytest.approx(factor, rel=2e-3)
 
 
 @pytest.mark.parametrize("by", [-5, 1, 20])
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4"])
 def test_zero_points_are_certain_and_give_the_offset(dtype: str, by: int) -> None:
     r = activation(dtype=dtype)
-    found = named(clipped(r.astype(np.int64) + by, r), r)
-    assert (found.kind, found.certain, found.figures["offset"]) == ("zero_point", True, by)
+    fingerprint = named(clipped(r.astype(np.int64) + by, r), r)
+    assert (fingerprint.kind, fingerprint.certain, fingerprint.figures["offset"]) == ("zero_point", True, by)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f2"])
 def test_an_offset_of_floats_is_found_although_each_sum_is_rounded(dtype: str) -> None:
     r = activation(dtype=dtype)
-    found = named((r.astype(np.float64) + 0.0123).astype(dtype), r)
-    assert found.kind == "zero_point"
-    assert found.figures["offset"] == pytest.approx(0.0123, rel=0.02)
+    fingerprint = named((r.astype(np.float64) + 0.0123).astype(dtype), r)
+    assert fingerprint.kind == "zero_point"
+    assert fingerprint.figures["offset"] == pytest.approx(0.0123, rel=0.02)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "f4"])
 def test_saturation_names_the_limit(dtype: str) -> None:
     r = activation(dtype=dtype)
     limit = np.asarray(np.abs(r.astype(np.float64)).max() * 0.6).astype(dtype)
-    found = named(np.clip(r, -limit, limit), r)
-    assert (found.kind, found.certain) == ("saturation", True)
-    assert found.figures["high"] == float(limit)
+    fingerprint = named(np.clip(r, -limit, limit), r)
+    assert (fingerprint.kind, fingerprint.certain) == ("saturation", True)
+    assert fingerprint.figures["high"] == float(limit)
 
 
 def test_poor_data_is_named_but_never_certain() -> None:
     r = np.zeros((1, 4, 6, 6), np.int8)
     r[0, :, 2:4, 2:4] = 1
-    found = named(r * np.int8(0), r)
-    assert not found.certain
+    fingerprint = named(r * np.int8(0), r)
+    assert not fingerprint.certain
     small = np.array([0, 2, 0, 4], np.int8)
     assert not named(small // np.int8(2), small).certain
 
@@ -99,8 +99,8 @@ def test_scattered_single_steps_are_rounding(share: float) -> None:
     rng = np.random.default_rng(0)
     r = activation()
     step = (rng.random(r.shape) < share) * rng.choice([-1, 1], r.shape)
-    found = named(clipped(r.astype(int) + step, r), r)
-    assert (found.kind, found.certain) == ("rounding", False)
+    fingerprint = named(clipped(r.astype(int) + step, r), r)
+    assert (fingerprint.kind, fingerprint.certain) == ("rounding", False)
 
 
 def test_another_order_of_sums_is_rounding() -> None:
@@ -111,15 +111,15 @@ def test_another_order_of_sums_is_rounding() -> None:
 
 def test_shuffled_values_are_a_permutation_that_nobody_can_name() -> None:
     r = activation()
-    found = named(np.random.default_rng(0).permutation(r.ravel()).reshape(r.shape), r)
-    assert (found.kind, found.certain, found.transform) == ("permutation", False, "")
+    fingerprint = named(np.random.default_rng(0).permutation(r.ravel()).reshape(r.shape), r)
+    assert (fingerprint.kind, fingerprint.certain, fingerprint.transform) == ("permutation", False, "")
 
 
 def test_noise_is_unclassified_and_says_so() -> None:
     r = activation()
     board = np.random.default_rng(0).integers(-128, 127, r.shape).astype(np.int8)
-    found = named(board, r)
-    assert (found.kind, found.certain) == ("unclassified", False)
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain) == ("unclassified", False)
 
 
 # --------------------------------------------------------------------------- NaN and infinity
@@ -130,8 +130,8 @@ def test_new_nan_and_infinity(kind: str, value: float) -> None:
     r = activation(dtype="f4")
     board = r.copy()
     board[0, 1, 2, 3] = value
-    found = named(board, r)
-    assert (found.kind, found.certain, found.figures["count"]) == (kind, True, 1)
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain, fingerprint.figures["count"]) == (kind, True, 1)
     board[0, 5] *= np.float32(1.37)
     assert not named(board, r).certain
 
@@ -143,16 +143,16 @@ def test_another_result_at_another_run_is_nondeterminism() -> None:
     r = activation()
     board = r.copy()
     board[0, 0, 0, :5] += 1
-    found = named(board, r, Context(repeats=(board, r, board)))
-    assert (found.kind, found.certain) == ("nondeterminism", True)
-    assert "1 of 3" in found.evidence
+    fingerprint = named(board, r, Context(repeats=(board, r, board)))
+    assert (fingerprint.kind, fingerprint.certain) == ("nondeterminism", True)
+    assert "1 of 3" in fingerprint.evidence
     assert named(board, r, Context(repeats=(board, board))).kind != "nondeterminism"
 
 
 def test_a_value_fault_of_the_networks_input_is_preprocessing() -> None:
     r = activation((1, 3, 24, 24), seed=5)
-    found = named(np.ascontiguousarray(r[:, ::-1]), r, Context(is_input=True))
-    assert found.kind == "preprocessing" and "channels in reverse order" in found.evidence
+    fingerprint = named(np.ascontiguousarray(r[:, ::-1]), r, Context(is_input=True))
+    assert fingerprint.kind == "preprocessing" and "channels in reverse order" in fingerprint.evidence
     assert named(clipped(r.astype(int) + 10, r), r, Context(is_input=True)).kind == "preprocessing"
 
 
@@ -167,18 +167,18 @@ def test_an_op_run_alone_tells_exchanged_inputs_and_colours() -> None:
     a, b = activation((1, 3, 16, 16), seed=1), activation((1, 3, 16, 16), seed=2)
     r = weigh((a, b))
     context = Context(first_op=True, inputs=(a, b), recompute=weigh)
-    found = named(weigh((b, a)), r, context)
-    assert (found.kind, found.certain) == ("input_order", True)
-    found = named(weigh((np.ascontiguousarray(a[:, ::-1]), b)), r, context)
-    assert (found.kind, found.certain) == ("preprocessing", True)
-    assert "channels reversed (RGB/BGR)" in found.evidence
+    fingerprint = named(weigh((b, a)), r, context)
+    assert (fingerprint.kind, fingerprint.certain) == ("input_order", True)
+    fingerprint = named(weigh((np.ascontiguousarray(a[:, ::-1]), b)), r, context)
+    assert (fingerprint.kind, fingerprint.certain) == ("preprocessing", True)
+    assert "channels reversed (RGB/BGR)" in fingerprint.evidence
 
 
 def test_a_difference_from_the_first_op_on_points_at_the_input() -> None:
     a = activation((1, 3, 16, 16), seed=1)
     board = weigh((clipped(a.astype(int) * 1.2 + 10, a),))
-    found = named(board, weigh((a,)), Context(first_op=True))
-    assert (found.kind, found.certain) == ("preprocessing", False)
+    fingerprint = named(board, weigh((a,)), Context(first_op=True))
+    assert (fingerprint.kind, fingerprint.certain) == ("preprocessing", False)
 
 
 # --------------------------------------------------------------------------- large, odd and foreign
@@ -189,11 +189,11 @@ def test_of_a_very_large_tensor_a_part_is_looked_at_and_nothing_is_certain() -> 
     board = r >> 1
     before, fingerprint.LOOK_BYTES = fingerprint.LOOK_BYTES, 4096
     try:
-        found = named(board, r)
+        result = named(board, r)
     finally:
         fingerprint.LOOK_BYTES = before
-    assert (found.kind, found.certain) == ("shift", False)
-    assert "analysed" in found.evidence
+    assert (result.kind, result.certain) == ("shift", False)
+    assert "analysed" in result.evidence
 
 
 def test_types_that_differ_are_not_guessed_at() -> None:
@@ -209,5 +209,5 @@ def test_types_that_differ_are_not_guessed_at() -> None:
 def test_any_pair_gets_a_fingerprint_and_no_traceback(dtype: str, shape: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     r, board = ((rng.standard_normal(shape) * 3).astype(dtype) for _ in range(2))
-    found = named(np.asarray(board), np.asarray(r))
-    json.dumps(found.figures)
+    fingerprint = named(np.asarray(board), np.asarray(r))
+    json.dumps(fingerprint.figures)

@@ -19,9 +19,9 @@ def test_one_channel_of_zero_is_a_dead_channel_with_its_number() -> None:
     r = activation()
     board = r.copy()
     board[:, 17] = 0
-    found = named(board, r)
-    assert (found.kind, found.certain) == ("dead_channel", False)
-    assert "C 17 of 32" in found.evidence
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain) == ("dead_channel", False)
+    assert "C 17 of 32" in fingerprint.evidence
 
 
 @pytest.mark.parametrize("column", [-1, 3])
@@ -36,9 +36,9 @@ def test_a_block_of_rows_and_columns_is_a_tile() -> None:
     r = activation()
     board = r.copy()
     board[:, :, 8:16, 16:24] = np.roll(r, 8, axis=3)[:, :, 8:16, 16:24]
-    found = named(board, r)
-    assert found.kind == "tile"
-    assert "H 8..15 of 28, W 16..23 of 28" in found.evidence
+    fingerprint = named(board, r)
+    assert fingerprint.kind == "tile"
+    assert "H 8..15 of 28, W 16..23 of 28" in fingerprint.evidence
 
 
 def test_a_block_of_zero_is_a_zeroed_region() -> None:
@@ -66,9 +66,9 @@ def test_extents_are_those_of_the_boards_memory(size: int, kind: str, dtype: str
     new_bytes[first : first + size] = old_bytes[first : first + size]
     (tmp_path / "t.bin").write_bytes(new_bytes)
     board = to_layout(open_tensor(tmp_path / "t.bin", stored), stored, "NCHW")
-    found = named(board, r)
-    assert (found.kind, found.certain) == (kind, False)
-    assert f"at byte {first} " in found.evidence
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain) == (kind, False)
+    assert f"at byte {first} " in fingerprint.evidence
     sure = named(board, r, Context(previous=old, stored=stored))
     assert (sure.kind, sure.certain) == (kind, True)
     assert named(np.array(board), r, Context(stored=stored)).kind == kind  # a copy: the spec tells the memory
@@ -76,8 +76,8 @@ def test_extents_are_those_of_the_boards_memory(size: int, kind: str, dtype: str
 
 def test_an_earlier_frame_is_stale_and_certain_when_it_is_known() -> None:
     r, old = activation(seed=1), activation(seed=2)
-    found = named(old, r, Context(previous=old))
-    assert (found.kind, found.certain) == ("stale", True)
+    fingerprint = named(old, r, Context(previous=old))
+    assert (fingerprint.kind, fingerprint.certain) == ("stale", True)
     unknown = named(old, r)
     assert (unknown.kind, unknown.certain) == ("stale", False)
 
@@ -90,5 +90,5 @@ def test_one_element_and_flipped_bits() -> None:
     for place in ((0, 1, 2, 3), (0, 30, 20, 9), (0, 15, 5, 25)):
         board = board if place != (0, 1, 2, 3) else r.copy()
         board[place] ^= 0x40
-    found = named(board, r)
-    assert (found.kind, found.certain) == ("bit_flip", False)
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain) == ("bit_flip", False)

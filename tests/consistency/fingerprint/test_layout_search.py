@@ -109,9 +109,9 @@ TRANSFORMS: dict[str, tuple[tuple[int, ...], str, Callable[[Array], Array], str,
 def test_the_detective_names_the_transform_and_is_certain(name: str) -> None:
     shape, dtype, fault, kind, words = TRANSFORMS[name]
     r = activation(shape, "i1" if dtype == "u1" else dtype, seed=7).astype(dtype)
-    found = named(np.ascontiguousarray(fault(r)), r)
-    assert (found.kind, found.certain) == (kind, True), found.evidence
-    assert words in found.transform
+    fingerprint = named(np.ascontiguousarray(fault(r)), r)
+    assert (fingerprint.kind, fingerprint.certain) == (kind, True), fingerprint.evidence
+    assert words in fingerprint.transform
 
 
 @pytest.mark.parametrize("by", [-2, 1, 3, 16])
@@ -120,9 +120,9 @@ def test_rows_read_at_another_pitch(by: int) -> None:
     flat, length = r.reshape(-1), 24
     starts = np.arange(r.size // length) * (length + by)
     board = flat[(starts[:, None] + np.arange(length)) % r.size].reshape(r.shape)
-    found = named(board, r)
-    assert (found.kind, found.certain) == ("stride", True)
-    assert f"stride {length + by}" in found.transform
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain) == ("stride", True)
+    assert f"stride {length + by}" in fingerprint.transform
 
 
 @pytest.mark.parametrize("padded", [(1, 12, 16, 32), (1, 16, 16, 32)])
@@ -131,8 +131,8 @@ def test_padding_taken_for_data(padded: tuple[int, ...]) -> None:
     stored = TensorSpec("t", "s8", (1, 12, 16, 20), "NHWC", aligned_shape=padded)
     memory = encode(r.transpose(0, 2, 3, 1), stored, fill=0x33)
     dense = np.frombuffer(memory, np.int8)[: r.size].reshape(1, 12, 16, 20).transpose(0, 3, 1, 2)
-    found = named(dense, r, Context(stored=stored))
-    assert (found.kind, found.certain) == ("stride", True)
+    fingerprint = named(dense, r, Context(stored=stored))
+    assert (fingerprint.kind, fingerprint.certain) == ("stride", True)
 
 
 @pytest.mark.parametrize("order", ["low_first", "high_first"])
@@ -141,8 +141,8 @@ def test_nibbles_read_in_the_other_order(order: str) -> None:
     other = {"low_first": "high_first", "high_first": "low_first"}[order]
     written = TensorSpec("t", "s4", r.shape, "NCHW", nibble_order=order)
     read = TensorSpec("t", "s4", r.shape, "NCHW", nibble_order=other)
-    found = named(decode(encode(r, written), read), r, spec=written)
-    assert (found.kind, found.certain) == ("nibble_order", True)
+    fingerprint = named(decode(encode(r, written), read), r, spec=written)
+    assert (fingerprint.kind, fingerprint.certain) == ("nibble_order", True)
 
 
 def test_nv21_for_nv12() -> None:
@@ -150,24 +150,27 @@ def test_nv21_for_nv12() -> None:
     r = np.random.default_rng(0).integers(0, 255, (1, 12, 12), dtype=np.uint8)
     board = r.copy()
     board[:, 8:, 0::2], board[:, 8:, 1::2] = r[:, 8:, 1::2], r[:, 8:, 0::2]
-    found = find_transform(board, r, spec)
-    assert found is not None and (found.kind, found.name) == ("preprocessing", "U and V swapped: NV21 instead of NV12")
+    transform = find_transform(board, r, spec)
+    assert transform is not None and (transform.kind, transform.name) == (
+        "preprocessing",
+        "U and V swapped: NV21 instead of NV12",
+    )
 
 
 def test_a_misread_layout_is_found_in_the_view_of_a_file_too(tmp_path: Path) -> None:
     """The board wrote NCHW; its tool said NHWC, so the reader turned what was right."""
     r = activation((1, 16, 12, 10))
-    said = TensorSpec("t", "s8", (1, 12, 10, 16), "NHWC")
+    spec = TensorSpec("t", "s8", (1, 12, 10, 16), "NHWC")
     (tmp_path / "t.bin").write_bytes(r.tobytes())
-    board = to_layout(open_tensor(tmp_path / "t.bin", said), said, "NCHW")
-    found = named(board, r)
-    assert (found.kind, found.certain) == ("layout", True)
+    board = to_layout(open_tensor(tmp_path / "t.bin", spec), spec, "NCHW")
+    fingerprint = named(board, r)
+    assert (fingerprint.kind, fingerprint.certain) == ("layout", True)
 
 
 def test_what_four_elements_tell_is_named_but_not_certain() -> None:
     r = np.array([[1, 2], [3, 4]], np.int8)
-    found = named(r.T.copy(), r)
-    assert (found.kind, found.certain) == ("layout", False)
+    fingerprint = named(r.T.copy(), r)
+    assert (fingerprint.kind, fingerprint.certain) == ("layout", False)
 
 
 def test_pairs_that_no_transform_explains_have_none() -> None:

@@ -26,38 +26,38 @@ def test_scales_that_differ_are_compared_dequantized_in_the_larger_step() -> Non
     values = np.random.default_rng(0).uniform(-5, 5, 1000)
     x = np.rint(values / 0.1).astype(np.int8)
     r = np.rint(values / 0.05).astype(np.int8)
-    found = measure(x, r, spec_of("s8", x, 0.1), spec_of("s8", r, 0.05))
+    metrics = measure(x, r, spec_of("s8", x, 0.1), spec_of("s8", r, 0.05))
     real = dequantize(x, Quantization((0.1,))) - dequantize(r, Quantization((0.05,)))
-    assert found.max_step == pytest.approx(np.abs(real).max() / 0.1)
-    assert found.max_step <= 1 and found.mismatched == 0
-    assert found.histogram == ()
+    assert metrics.max_step == pytest.approx(np.abs(real).max() / 0.1)
+    assert metrics.max_step <= 1 and metrics.mismatched == 0
+    assert metrics.histogram == ()
     shifted = measure(x + np.int8(2), r, spec_of("s8", x, 0.1), spec_of("s8", r, 0.05))
     assert shifted.mismatched > 900 and shifted.mean_step == pytest.approx(2, abs=0.1)
 
 
 def test_equal_bytes_of_unequal_scales_are_not_equal() -> None:
     x = np.arange(-50, 50, dtype=np.int8)
-    found = measure(x, x.copy(), spec_of("s8", x, 0.1), spec_of("s8", x, 0.2))
-    assert found.mismatched > 90 and found.relative_l2 == pytest.approx(0.5)
+    metrics = measure(x, x.copy(), spec_of("s8", x, 0.1), spec_of("s8", x, 0.2))
+    assert metrics.mismatched > 90 and metrics.relative_l2 == pytest.approx(0.5)
 
 
 def test_equal_bytes_of_unequal_zero_points_are_not_equal() -> None:
     x = np.arange(-50, 50, dtype=np.int8)
-    found = measure(x, x.copy(), spec_of("s8", x, 0.1, 0), spec_of("s8", x, 0.1, 3))
-    assert (found.mismatched, found.max_step) == (100, 3.0)
+    metrics = measure(x, x.copy(), spec_of("s8", x, 0.1, 0), spec_of("s8", x, 0.1, 3))
+    assert (metrics.mismatched, metrics.max_step) == (100, 3.0)
 
 
 def test_u8_and_s8_of_one_scale_are_compared_in_exact_steps() -> None:
     s = np.arange(-128, 128).astype(np.int8)
     u = (s.astype(np.int16) + 128).astype(np.uint8)
-    found = measure(u, s, spec_of("u8", u, 0.1, 128), spec_of("s8", s, 0.1, 0))
-    assert (found.mismatched, found.max_step, found.relative_l2) == (0, 0.0, 0.0)
+    metrics = measure(u, s, spec_of("u8", u, 0.1, 128), spec_of("s8", s, 0.1, 0))
+    assert (metrics.mismatched, metrics.max_step, metrics.relative_l2) == (0, 0.0, 0.0)
 
 
 def test_a_scale_printed_with_six_digits_is_the_same_scale() -> None:
     x = np.arange(100, dtype=np.int8)
-    found = measure(x, x.copy(), spec_of("s8", x, 0.00771821), spec_of("s8", x, 0.007718208245933056))
-    assert found.mismatched == 0
+    metrics = measure(x, x.copy(), spec_of("s8", x, 0.00771821), spec_of("s8", x, 0.007718208245933056))
+    assert metrics.mismatched == 0
 
 
 def test_scales_per_channel_weigh_each_channel() -> None:
@@ -66,17 +66,17 @@ def test_scales_per_channel_weigh_each_channel() -> None:
     x = r + rng.integers(-2, 3, r.shape).astype(np.int32)
     q = Quantization((0.1, 1.0, 10.0), (0, 5, -5), axis=1)
     spec = TensorSpec("t", "s32", r.shape, "NCHW", quantization=q)
-    found = measure(x, r, spec, spec)
+    metrics = measure(x, r, spec, spec)
     real = naive(dequantize(x, q), dequantize(r, q))
-    assert found.relative_l2 == pytest.approx(real["l2"] / real["ref"], rel=1e-12)
-    assert found.max_abs == pytest.approx(real["max"])
-    assert found.max_step == float(np.abs(x - r).max())
+    assert metrics.relative_l2 == pytest.approx(real["l2"] / real["ref"], rel=1e-12)
+    assert metrics.max_abs == pytest.approx(real["max"])
+    assert metrics.max_step == float(np.abs(x - r).max())
 
 
 def test_floats_against_integers_use_the_integers_scale() -> None:
     q = np.arange(-100, 100, dtype=np.int8)
-    found = measure(q.astype(np.float32) * np.float32(0.5), q, None, spec_of("s8", q, 0.5))
-    assert found.mismatched == 0 and found.max_step == 0.0
+    metrics = measure(q.astype(np.float32) * np.float32(0.5), q, None, spec_of("s8", q, 0.5))
+    assert metrics.mismatched == 0 and metrics.max_step == 0.0
     with pytest.raises(TensorError) as caught:
         measure(q.astype(np.float32), q)
     assert caught.value.reason == "dtype_differs"
@@ -126,7 +126,7 @@ def test_one_more_wrong_element_never_lowers_a_count(reference: Array, places: l
 
 def test_sqnr_is_the_relative_norm_in_decibels() -> None:
     r = np.random.default_rng(0).standard_normal(1000)
-    found = measure(r * 1.1, r)
-    assert found.sqnr_db == pytest.approx(20, abs=1e-6)
+    metrics = measure(r * 1.1, r)
+    assert metrics.sqnr_db == pytest.approx(20, abs=1e-6)
     assert measure(r, r.copy()).sqnr_db is None
-    assert math.isclose(10 ** (-(found.sqnr_db or 0) / 20), found.relative_l2 or 0)
+    assert math.isclose(10 ** (-(metrics.sqnr_db or 0) / 20), metrics.relative_l2 or 0)

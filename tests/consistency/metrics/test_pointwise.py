@@ -44,17 +44,17 @@ def test_figures_are_the_textbook_formulas_in_float64(dtype: str) -> None:
     @settings(max_examples=60, deadline=None)
     def check(pair: tuple[Array, Array]) -> None:
         board, reference = pair
-        found, wanted = measure(board, reference), naive(board, reference)
-        assert found.max_abs == pytest.approx(wanted["max"], rel=1e-12, abs=0)
+        metrics, wanted = measure(board, reference), naive(board, reference)
+        assert metrics.max_abs == pytest.approx(wanted["max"], rel=1e-12, abs=0)
         if wanted["ref"]:
-            assert found.relative_l2 == pytest.approx(wanted["l2"] / wanted["ref"], rel=1e-9, abs=1e-300)
+            assert metrics.relative_l2 == pytest.approx(wanted["l2"] / wanted["ref"], rel=1e-9, abs=1e-300)
         else:
-            assert found.relative_l2 is None
+            assert metrics.relative_l2 is None
         bits = f"u{board.dtype.itemsize}"
-        assert found.mismatched == np.count_nonzero(board.view(bits) != reference.view(bits))
+        assert metrics.mismatched == np.count_nonzero(board.view(bits) != reference.view(bits))
         span = float(reference.max()) - float(reference.min())
         if span:
-            assert found.max_abs_over_range == pytest.approx(wanted["max"] / span, rel=1e-12)
+            assert metrics.max_abs_over_range == pytest.approx(wanted["max"] / span, rel=1e-12)
 
     check()
 
@@ -66,11 +66,11 @@ def test_steps_of_integers_are_exact(dtype: str) -> None:
     def check(pair: tuple[Array, Array]) -> None:
         board, reference = pair
         steps = [int(a) - int(b) for a, b in zip(board.ravel(), reference.ravel(), strict=True)]
-        found = measure(board, reference)
-        assert found.max_step == float(max(abs(step) for step in steps))
-        assert found.mean_step == float(sum(steps) / len(steps))
-        assert dict(found.histogram) == {step: steps.count(step) for step in set(steps)}
-        assert [step for step, _ in found.histogram] == sorted({*steps})
+        metrics = measure(board, reference)
+        assert metrics.max_step == float(max(abs(step) for step in steps))
+        assert metrics.mean_step == float(sum(steps) / len(steps))
+        assert dict(metrics.histogram) == {step: steps.count(step) for step in set(steps)}
+        assert [step for step, _ in metrics.histogram] == sorted({*steps})
 
     check()
 
@@ -79,12 +79,12 @@ def test_steps_of_integers_are_exact(dtype: str) -> None:
 @settings(max_examples=100, deadline=None)
 def test_one_minus_cosine_agrees_with_the_definition(pair: tuple[Array, Array]) -> None:
     x, r = (side.astype(np.longdouble).ravel() for side in pair)
-    found = measure(*pair).one_minus_cosine
+    measured = measure(*pair).one_minus_cosine
     if not (x @ x) or not (r @ r):
-        assert found is None or not (x - r).any()
+        assert measured is None or not (x - r).any()
         return
     wanted = float(1 - (x @ r) / (np.sqrt(x @ x) * np.sqrt(r @ r)))
-    assert found == pytest.approx(wanted, rel=1e-6, abs=1e-15 * (1 + float((r @ r) / (x @ x))))
+    assert measured == pytest.approx(wanted, rel=1e-6, abs=1e-15 * (1 + float((r @ r) / (x @ x))))
 
 
 def test_one_minus_cosine_keeps_its_digits_where_the_plain_formula_loses_them() -> None:
@@ -196,9 +196,9 @@ def _mapped_kb() -> int:
 def test_a_new_nan_never_agrees(reference: Array, place: int) -> None:
     board = reference.copy()
     board.ravel()[place] = np.nan
-    found = measure(board, reference)
-    assert (found.nan_board, found.nan_reference, found.nonfinite_agree) == (1, 0, False)
-    assert found.mismatched >= 1
+    metrics = measure(board, reference)
+    assert (metrics.nan_board, metrics.nan_reference, metrics.nonfinite_agree) == (1, 0, False)
+    assert metrics.mismatched >= 1
 
 
 def test_nan_and_infinity_agree_only_in_position_and_sign() -> None:
@@ -214,14 +214,14 @@ def test_nan_and_infinity_agree_only_in_position_and_sign() -> None:
 def test_equal_bytes_that_hold_nan_are_equal_and_counted() -> None:
     r = np.full(100_000, 1.5, np.float32)
     r[77_777], r[3] = np.nan, -np.inf
-    found = measure(r, r.copy())
-    assert (found.mismatched, found.nan_board, found.nan_reference, found.inf_board) == (0, 1, 1, 1)
-    assert found.nonfinite_agree
+    metrics = measure(r, r.copy())
+    assert (metrics.mismatched, metrics.nan_board, metrics.nan_reference, metrics.inf_board) == (0, 1, 1, 1)
+    assert metrics.nonfinite_agree
 
 
 def test_a_tensor_of_nan_alone_has_no_relative_figure() -> None:
-    found = measure(np.full(20, np.nan), np.full(20, 1.0))
-    assert found.relative_l2 is None and found.max_abs is None and not found.nonfinite_agree
+    metrics = measure(np.full(20, np.nan), np.full(20, 1.0))
+    assert metrics.relative_l2 is None and metrics.max_abs is None and not metrics.nonfinite_agree
 
 
 # --------------------------------------------------------------------------- ranges of floats
@@ -237,9 +237,9 @@ def test_float32_differences_are_exact_near_and_far() -> None:
     r = np.array([1.0, 1e20, -3.0, 1e-30] * 10, np.float32)
     x = np.array([1.5, 1.0, 3.0, -2e-30] * 10, np.float32)
     wanted = naive(x, r)
-    found = measure(x, r)
-    assert found.max_abs == wanted["max"]
-    assert found.relative_l2 == pytest.approx(wanted["l2"] / wanted["ref"], rel=1e-12)
+    metrics = measure(x, r)
+    assert metrics.max_abs == wanted["max"]
+    assert metrics.relative_l2 == pytest.approx(wanted["l2"] / wanted["ref"], rel=1e-12)
 
 
 @pytest.mark.parametrize("error", [1e-7, 1e-3, 1.0])
@@ -250,13 +250,13 @@ def test_large_float32_tensors_keep_their_figures_at_every_scale(error: float, s
     x = (r * (1 + error * rng.standard_normal(400_000))).astype(np.float32)
     x[::7] = r[::7]
     r[1000:1100] = x[1000:1100] = 0
-    found, wanted = measure(x, r), naive(x, r)
-    assert found.relative_l2 == pytest.approx(wanted["l2"] / wanted["ref"], rel=1e-7)
-    assert found.max_abs == wanted["max"]
-    assert found.mismatched == np.count_nonzero(x != r)
-    assert found.zero_share_board == 100 / 400_000
+    metrics, wanted = measure(x, r), naive(x, r)
+    assert metrics.relative_l2 == pytest.approx(wanted["l2"] / wanted["ref"], rel=1e-7)
+    assert metrics.max_abs == wanted["max"]
+    assert metrics.mismatched == np.count_nonzero(x != r)
+    assert metrics.zero_share_board == 100 / 400_000
     wide = measure(x.astype(np.float64), r.astype(np.float64))
-    assert found.one_minus_cosine == pytest.approx(wide.one_minus_cosine, rel=1e-5)
+    assert metrics.one_minus_cosine == pytest.approx(wide.one_minus_cosine, rel=1e-5)
 
 
 def test_one_nan_in_a_large_tensor_changes_no_other_figure() -> None:
@@ -264,9 +264,9 @@ def test_one_nan_in_a_large_tensor_changes_no_other_figure() -> None:
     x = r * np.float32(1.5)
     clean = measure(x, r)
     x[200_000] = np.nan
-    found = measure(x, r)
-    assert (found.nan_board, found.nonfinite_agree) == (1, False)
-    assert found.relative_l2 == pytest.approx(clean.relative_l2, rel=1e-4)
+    metrics = measure(x, r)
+    assert (metrics.nan_board, metrics.nonfinite_agree) == (1, False)
+    assert metrics.relative_l2 == pytest.approx(clean.relative_l2, rel=1e-4)
     x[200_000] = np.inf
     assert (measure(x, r).inf_board, measure(x, r).nonfinite_agree) == (1, False)
 
@@ -282,16 +282,21 @@ def test_an_all_zero_reference_has_no_relative_figures() -> None:
     board = np.zeros(100, np.float32)
     assert measure(board, np.zeros(100, np.float32)).special == "all_zero"
     board[5] = 3
-    found = measure(board, np.zeros(100, np.float32))
-    assert (found.special, found.relative_l2, found.one_minus_cosine, found.max_abs) == ("all_zero", None, None, 3.0)
+    metrics = measure(board, np.zeros(100, np.float32))
+    assert (metrics.special, metrics.relative_l2, metrics.one_minus_cosine, metrics.max_abs) == (
+        "all_zero",
+        None,
+        None,
+        3.0,
+    )
 
 
 def test_a_constant_reference_has_no_range() -> None:
     reference = np.full(100, 7, np.int8)
     board = reference.copy()
     board[1] = 9
-    found = measure(board, reference)
-    assert (found.special, found.max_abs_over_range, found.max_step) == ("constant", None, 2.0)
+    metrics = measure(board, reference)
+    assert (metrics.special, metrics.max_abs_over_range, metrics.max_step) == ("constant", None, 2.0)
     assert measure(reference, reference.copy()).special == "constant"
 
 
@@ -315,15 +320,15 @@ def test_rails_count_as_saturated_unless_they_are_zero() -> None:
     r = np.array([0] * 10 + [255] * 5 + [100] * 5, np.uint8)
     x = r.copy()
     x[15:] = 255
-    found = measure(x, r)
-    assert (found.saturated_share_board, found.saturated_share_reference) == (0.5, 0.25)
-    assert found.zero_share_board == 0.5
+    metrics = measure(x, r)
+    assert (metrics.saturated_share_board, metrics.saturated_share_reference) == (0.5, 0.25)
+    assert metrics.zero_share_board == 0.5
     four = TensorSpec("t", "s4", (4,))
-    found = measure(np.array([7, -8, 0, 1], np.int8), np.array([6, -8, 0, 1], np.int8), four, four)
-    assert (found.saturated_share_board, found.saturated_share_reference) == (0.5, 0.25)
+    metrics = measure(np.array([7, -8, 0, 1], np.int8), np.array([6, -8, 0, 1], np.int8), four, four)
+    assert (metrics.saturated_share_board, metrics.saturated_share_reference) == (0.5, 0.25)
 
 
 def test_a_long_histogram_is_left_out_and_the_steps_are_not() -> None:
     x = np.arange(5000, dtype=np.int32)
-    found = measure(x, np.zeros(5000, np.int32))
-    assert found.histogram == () and found.max_step == 4999.0
+    metrics = measure(x, np.zeros(5000, np.int32))
+    assert metrics.histogram == () and metrics.max_step == 4999.0

@@ -35,9 +35,9 @@ def told(graph: Graph, words: str) -> dict[str, tuple[str, tuple[str, ...], bool
 
 def test_the_op_whose_inputs_are_equal_is_the_origin_and_what_follows_is_propagated() -> None:
     graph = chain("x>a", "a>b", "b>c")
-    found = blame(graph, rows("a=e b=d c=d"), None)
-    assert [(o.op, o.certain) for o in found.origins] == [("B", True)]
-    assert [layer.role for layer in found.layers] == ["", "origin", "propagated"]
+    localization = blame(graph, rows("a=e b=d c=d"), None)
+    assert [(o.op, o.certain) for o in localization.origins] == [("B", True)]
+    assert [layer.role for layer in localization.layers] == ["", "origin", "propagated"]
 
 
 def test_two_origins_on_two_branches_are_both_named() -> None:
@@ -70,33 +70,33 @@ def test_an_op_whose_input_is_within_is_a_suspect_only() -> None:
 
 def test_a_wrong_network_input_is_the_origin() -> None:
     graph = chain("x>a", "a>b")
-    found = blame(graph, rows("x=d a=d b=d"), None)
-    assert [(o.op_kind, o.tensor) for o in found.origins] == [("input", "x")]
+    localization = blame(graph, rows("x=d a=d b=d"), None)
+    assert [(o.op_kind, o.tensor) for o in localization.origins] == [("input", "x")]
 
 
 def test_an_input_that_nobody_saw_is_said_to_be_a_possible_cause() -> None:
-    found = blame(chain("x>a"), rows("a=d"), None)
-    assert found.origins[0].op == "A" and "did not dump its input x" in found.notes[0]
+    localization = blame(chain("x>a"), rows("a=d"), None)
+    assert localization.origins[0].op == "A" and "did not dump its input x" in localization.notes[0]
 
 
 def test_a_suspect_that_is_right_alone_is_cleared_and_so_is_what_grew_from_it() -> None:
     graph = chain("x>a", "a>b", "b>c")
     states = {"a": "within", "b": "differs", "c": "differs"}
-    found = reaches(graph, states)
-    given_roles = roles(found, states)
+    reached = reaches(graph, states)
+    given_roles = roles(reached, states)
     assert given_roles == {"b": "suspect", "c": "propagated"}
-    assert settle(found, given_roles, {"b": True, "c": True}) == {"b": "cleared", "c": "cleared"}
-    assert settle(found, given_roles, {"b": False, "c": True}) == {"b": "origin", "c": "propagated"}
-    assert settle(found, given_roles, {"b": True, "c": False}) == {"b": "cleared", "c": "origin"}
-    assert settle(found, given_roles, {"b": True}) == {"b": "cleared", "c": "suspect"}
-    assert settle(found, given_roles, {}) == {"b": "suspect", "c": "propagated"}
+    assert settle(reached, given_roles, {"b": True, "c": True}) == {"b": "cleared", "c": "cleared"}
+    assert settle(reached, given_roles, {"b": False, "c": True}) == {"b": "origin", "c": "propagated"}
+    assert settle(reached, given_roles, {"b": True, "c": False}) == {"b": "cleared", "c": "origin"}
+    assert settle(reached, given_roles, {"b": True}) == {"b": "cleared", "c": "suspect"}
+    assert settle(reached, given_roles, {}) == {"b": "suspect", "c": "propagated"}
 
 
 def test_a_second_fault_behind_the_first_is_found_by_running_alone() -> None:
     graph = chain("x>a", "a>b", "b>c")
     states = dict.fromkeys("abc", "differs")
-    found = reaches(graph, states)
-    assert settle(found, roles(found, states), {"b": True, "c": False}) == {
+    reached = reaches(graph, states)
+    assert settle(reached, roles(reached, states), {"b": True, "c": False}) == {
         "a": "origin",
         "b": "propagated",
         "c": "origin",
@@ -104,8 +104,8 @@ def test_a_second_fault_behind_the_first_is_found_by_running_alone() -> None:
 
 
 def test_without_a_graph_the_first_difference_is_named_as_just_that() -> None:
-    found = sequence_origin(rows("a=e b=n c=d d=d"))
-    assert [(o.tensor, o.how, o.certain, o.first) for o in found] == [("c", "sequence", False, "a")]
+    origin = sequence_origin(rows("a=e b=n c=d d=d"))
+    assert [(o.tensor, o.how, o.certain, o.first) for o in origin] == [("c", "sequence", False, "a")]
     assert sequence_origin(rows("a=e b=w")) == ()
 
 
@@ -139,9 +139,9 @@ def test_with_one_guilty_op_every_origin_is_it_or_an_interval_that_holds_it(
     network: tuple[Graph, dict[str, str], str, set[str]],
 ) -> None:
     graph, words, guilty, seen = network
-    found = blame(graph, [Layer(i, n, "", "", WORDS[w]) for i, (n, w) in enumerate(words.items())], None)
-    assert bool(found.origins) == bool(seen)
-    for origin in found.origins:
+    localization = blame(graph, [Layer(i, n, "", "", WORDS[w]) for i, (n, w) in enumerate(words.items())], None)
+    assert bool(localization.origins) == bool(seen)
+    for origin in localization.origins:
         assert origin.op == guilty or guilty in origin.unseen
 
 

@@ -31,26 +31,26 @@ def told(matching: Matching) -> list[tuple[str, str, str, str]]:
 
 
 def test_an_equal_name_is_exact_and_a_missing_one_is_a_row() -> None:
-    found = match(reference(tensor("a"), tensor("b", 1)), [dump("a"), dump("c")])
-    assert told(found) == [("a", "a", "exact", ""), ("b", "", "", "no_dump"), ("", "c", "", "no_reference")]
+    matching = match(reference(tensor("a"), tensor("b", 1)), [dump("a"), dump("c")])
+    assert told(matching) == [("a", "a", "exact", ""), ("b", "", "", "no_dump"), ("", "c", "", "no_reference")]
 
 
 def test_an_onnx_name_of_the_same_value_is_exact() -> None:
-    found = match(
+    matching = match(
         reference(tensor("conv_out", aliases=("conv_out_DequantizeLinear_Output",), onnx_name="conv_q")),
         [dump("conv_q")],
     )
-    assert told(found) == [("conv_out", "conv_q", "exact", "")]
+    assert told(matching) == [("conv_out", "conv_q", "exact", "")]
 
 
 def test_the_platforms_other_names_are_a_rule() -> None:
-    found = match(reference(tensor("414_Quantize")), [dump("414_Quantize_out", aliases=("414_Quantize",))])
-    assert told(found) == [("414_Quantize", "414_Quantize_out", "rule", "")]
+    matching = match(reference(tensor("414_Quantize")), [dump("414_Quantize_out", aliases=("414_Quantize",))])
+    assert told(matching) == [("414_Quantize", "414_Quantize_out", "rule", "")]
 
 
 def test_characters_that_file_systems_do_not_take_are_a_rule() -> None:
-    found = match(reference(tensor("/model.0/act/Mul:0")), [dump("_model.0_act_Mul_0")])
-    assert told(found)[0][2] == "rule"
+    matching = match(reference(tensor("/model.0/act/Mul:0")), [dump("_model.0_act_Mul_0")])
+    assert told(matching)[0][2] == "rule"
 
 
 def test_a_name_cut_at_the_front_matches_only_when_one_tensor_ends_so() -> None:
@@ -61,8 +61,8 @@ def test_a_name_cut_at_the_front_matches_only_when_one_tensor_ends_so() -> None:
 
 
 def test_a_reference_name_cut_at_the_front_matches_too() -> None:
-    found = match(reference(tensor("conv1/Relu")), [dump("net/backbone/conv1/Relu")])
-    assert told(found) == [("conv1/Relu", "net/backbone/conv1/Relu", "suffix", "")]
+    matching = match(reference(tensor("conv1/Relu")), [dump("net/backbone/conv1/Relu")])
+    assert told(matching) == [("conv1/Relu", "net/backbone/conv1/Relu", "suffix", "")]
 
 
 def test_very_short_ends_are_no_evidence() -> None:
@@ -89,8 +89,8 @@ def test_equal_shapes_alone_never_match() -> None:
 
 
 def test_the_users_mapping_wins_over_an_exact_name() -> None:
-    found = match(reference(tensor("a"), tensor("b", 1)), [dump("a")], {"a": "b"})
-    assert told(found) == [("a", "", "", "no_dump"), ("b", "a", "mapping", "")]
+    matching = match(reference(tensor("a"), tensor("b", 1)), [dump("a")], {"a": "b"})
+    assert told(matching) == [("a", "", "", "no_dump"), ("b", "a", "mapping", "")]
 
 
 def test_a_mapping_to_a_name_that_is_not_there_says_which_is_near() -> None:
@@ -100,16 +100,16 @@ def test_a_mapping_to_a_name_that_is_not_there_says_which_is_near() -> None:
 
 
 def test_two_dumps_of_one_name_are_ambiguous_and_both_are_named() -> None:
-    found = match(reference(tensor("a")), [Dump("a", Path("one.bin")), Dump("a", Path("two.bin"))])
-    assert told(found) == [("a", "", "exact", "ambiguous")]
-    assert "one.bin" in found.rows[0].note and "two.bin" in found.rows[0].note
+    matching = match(reference(tensor("a")), [Dump("a", Path("one.bin")), Dump("a", Path("two.bin"))])
+    assert told(matching) == [("a", "", "exact", "ambiguous")]
+    assert "one.bin" in matching.rows[0].note and "two.bin" in matching.rows[0].note
 
 
 def test_the_dump_of_the_tensors_dtype_is_taken_where_a_float_op_and_its_quantizer_share_a_name() -> None:
     floats = Dump("a", Path("f.bin"), spec=TensorSpec("a", "f32", (4,)))
     whole = Dump("a", Path("q.bin"), spec=TensorSpec("a", "s8", (4,)))
-    found = match(reference(tensor("a")), [floats, whole])
-    assert found.rows[0].dump is whole and "f.bin" in found.rows[0].note
+    matching = match(reference(tensor("a")), [floats, whole])
+    assert matching.rows[0].dump is whole and "f.bin" in matching.rows[0].note
 
 
 def test_what_an_op_read_stands_in_only_where_nobody_wrote() -> None:
@@ -121,8 +121,8 @@ def test_what_an_op_read_stands_in_only_where_nobody_wrote() -> None:
 
 def test_a_sure_dump_of_what_an_op_read_goes_before_an_unsure_one_that_was_written() -> None:
     read, written = Dump("images", Path("in.bin"), role="input"), dump("model_infer_input_0_images")
-    found = match(reference(tensor("images")), [written, read])
-    assert told(found)[0] == ("images", "images", "exact", "") and told(found)[1][3] == "no_reference"
+    matching = match(reference(tensor("images")), [written, read])
+    assert told(matching)[0] == ("images", "images", "exact", "") and told(matching)[1][3] == "no_reference"
 
 
 def test_an_input_that_was_not_dumped_is_no_row() -> None:
@@ -143,8 +143,8 @@ def test_the_order_of_the_dumps_decides_nothing(tensors: list[str], dumps: list[
 
 @given(NAMES, NAMES)
 def test_every_tensor_and_every_dump_is_in_exactly_one_row(tensors: list[str], dumps: list[str]) -> None:
-    found = told(match(reference(*(tensor(name, i) for i, name in enumerate(tensors))), [dump(n) for n in dumps]))
-    assert sorted(row[0] for row in found if row[0]) == sorted(tensors)
-    in_rows = [row[1] for row in found if row[1]]
-    hidden = [row for row in found if row[3] == "ambiguous" and not row[1]]
+    rows = told(match(reference(*(tensor(name, i) for i, name in enumerate(tensors))), [dump(n) for n in dumps]))
+    assert sorted(row[0] for row in rows if row[0]) == sorted(tensors)
+    in_rows = [row[1] for row in rows if row[1]]
+    hidden = [row for row in rows if row[3] == "ambiguous" and not row[1]]
     assert len(in_rows) == len(set(in_rows)) and (len(in_rows) == len(dumps) or hidden)

@@ -58,25 +58,25 @@ def judged(reference: Reference, folder: Path, policy: str = "", platform: bool 
     return compare(reference, dumps, Settings(gaps=gaps, policy=load_policy(policy)))
 
 
-def row(found: Comparison, name: str) -> Layer:
-    return next(layer for layer in found.layers if layer.name == name)
+def row(comparison: Comparison, name: str) -> Layer:
+    return next(layer for layer in comparison.layers if layer.name == name)
 
 
 def test_a_folder_that_holds_every_layer_misses_none(cnn: Reference, tmp_path: Path) -> None:
-    found = judged(cnn, numbered(tmp_path / "dumps", cnn))
-    assert (found.verdict.word, found.verdict.exit_code) == ("consistent", 0)
+    comparison = judged(cnn, numbered(tmp_path / "dumps", cnn))
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("consistent", 0)
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_whose_number_is_missing_is_lost_and_the_comparison_incomplete(
     cnn: Reference, tmp_path: Path, name: str
 ) -> None:
-    found = judged(cnn, numbered(tmp_path / "dumps", cnn, without=[file_of(name)]))
-    assert (found.verdict.word, found.verdict.exit_code) == ("incomplete", 3)
-    assert [layer.name for layer in found.layers if layer.reason == "lost"] == [name]
+    comparison = judged(cnn, numbered(tmp_path / "dumps", cnn, without=[file_of(name)]))
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("incomplete", 3)
+    assert [layer.name for layer in comparison.layers if layer.reason == "lost"] == [name]
     number = LAYERS.index(name)
-    assert f"layer-{number} is missing in the folder" in row(found, name).note
-    assert found.verdict.detail.startswith("7 of 8 layers, all exact; ") and name in found.verdict.detail
+    assert f"layer-{number} is missing in the folder" in row(comparison, name).note
+    assert comparison.verdict.detail.startswith("7 of 8 layers, all exact; ") and name in comparison.verdict.detail
 
 
 @pytest.mark.parametrize("name", ["logits", "relu8_out"])
@@ -85,8 +85,8 @@ def test_what_a_missing_file_held_may_be_compared_all_the_same(cnn: Reference, t
     folder = numbered(tmp_path / "dumps", cnn, without=[file_of(name)])
     data = np.ascontiguousarray(cnn.tensors[name].load()).tobytes()
     (folder / f"layer-7-Gemm-fc-input-0-{name}.bin").write_bytes(data)
-    found = judged(cnn, folder)
-    assert (found.verdict.word, found.coverage.layers_compared) == ("consistent", 8)
+    comparison = judged(cnn, folder)
+    assert (comparison.verdict.word, comparison.coverage.layers_compared) == ("consistent", 8)
 
 
 def test_a_layer_that_left_its_inputs_only_is_lost(cnn: Reference, tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_a_layer_that_left_its_inputs_only_is_lost(cnn: Reference, tmp_path: Pat
 
 def test_an_output_of_the_network_is_never_left_out_in_silence(cnn: Reference, tmp_path: Path) -> None:
     folder = board_folder(tmp_path / "dumps", cnn, leave_out=("logits",))
-    found = judged(cnn, folder, platform=False)
-    assert found.verdict.exit_code == 3 and "it is a network output" in found.verdict.detail
+    comparison = judged(cnn, folder, platform=False)
+    assert comparison.verdict.exit_code == 3 and "it is a network output" in comparison.verdict.detail
 
 
 def test_what_a_subgraph_keeps_to_itself_is_coverage(cnn: Reference, tmp_path: Path) -> None:
@@ -107,47 +107,47 @@ def test_what_a_subgraph_keeps_to_itself_is_coverage(cnn: Reference, tmp_path: P
     for i, name in enumerate(("globalaveragepool9_out", "flatten10_out", "logits")):
         data = np.ascontiguousarray(cnn.tensors[name].load()).tobytes()
         (folder / f"layer-{i}-bpu-net_subgraph_{i}-output-0-{name}.bin").write_bytes(data)
-    found = judged(cnn, folder)
-    assert (found.verdict.word, found.verdict.exit_code) == ("consistent", 0)
-    assert {layer.reason for layer in found.layers if layer.verdict == "not_compared"} == {"no_dump"}
-    assert (found.coverage.layers_compared, found.coverage.layers_total) == (3, 8)
+    comparison = judged(cnn, folder)
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("consistent", 0)
+    assert {layer.reason for layer in comparison.layers if layer.verdict == "not_compared"} == {"no_dump"}
+    assert (comparison.coverage.layers_compared, comparison.coverage.layers_total) == (3, 8)
 
 
 @pytest.mark.parametrize(("gone", "reason"), [("relu1_out", "lost"), ("sigmoid10_out", "no_dump")])
 def test_without_numbers_a_layer_is_lost_where_its_like_has_a_dump(tmp_path: Path, gone: str, reason: str) -> None:
     reference = quantized_reference("pyramid", tmp_path)
-    found = judged(reference, board_folder(tmp_path / "dumps", reference, leave_out=(gone,)), platform=False)
-    assert row(found, gone).reason == reason
-    assert found.verdict.exit_code == (3 if reason == "lost" else 0)
+    comparison = judged(reference, board_folder(tmp_path / "dumps", reference, leave_out=(gone,)), platform=False)
+    assert row(comparison, gone).reason == reason
+    assert comparison.verdict.exit_code == (3 if reason == "lost" else 0)
 
 
 def test_kinds_that_a_board_never_dumps_are_coverage(tmp_path: Path) -> None:
     reference = quantized_reference("transformer", tmp_path)
     views = tuple(t.name for t in reference.tensors.values() if t.op_kind in ("Reshape", "Transpose"))
-    found = judged(reference, board_folder(tmp_path / "dumps", reference, leave_out=views), platform=False)
-    assert (found.verdict.word, found.verdict.exit_code) == ("consistent", 0)
+    comparison = judged(reference, board_folder(tmp_path / "dumps", reference, leave_out=views), platform=False)
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("consistent", 0)
 
 
 def test_a_policy_names_what_needs_no_dump(cnn: Reference, tmp_path: Path) -> None:
     folder = numbered(tmp_path / "dumps", cnn, without=[file_of("relu3_out")])
     policy = tmp_path / "policy.yaml"
     policy.write_text("policy: ours\nextends: default\ncoverage:\n  optional: ['conv2']\n", encoding="utf-8")
-    found = judged(cnn, folder, str(policy))
-    assert found.verdict.exit_code == 0 and row(found, "relu3_out").reason == "no_dump"
+    comparison = judged(cnn, folder, str(policy))
+    assert comparison.verdict.exit_code == 0 and row(comparison, "relu3_out").reason == "no_dump"
 
 
-@pytest.mark.parametrize(("asked", "code"), [(37, 0), (38, 3), (100, 3)])
-def test_a_minimum_of_coverage_is_a_gate(cnn: Reference, tmp_path: Path, asked: int, code: int) -> None:
+@pytest.mark.parametrize(("minimum", "code"), [(37, 0), (38, 3), (100, 3)])
+def test_a_minimum_of_coverage_is_a_gate(cnn: Reference, tmp_path: Path, minimum: int, code: int) -> None:
     wanted = ("relu8_out", "globalaveragepool9_out", "logits")
     folder = board_folder(tmp_path / "dumps", cnn, leave_out=tuple(n for n in LAYERS if n not in wanted))
-    command = ["compare", str(tmp_path / "reference"), str(folder), "--min-coverage", str(asked), "--json"]
+    command = ["compare", str(tmp_path / "reference"), str(folder), "--min-coverage", str(minimum), "--json"]
     source = open_reference_folder(cnn)
     command[1] = str(source)
-    done = CliRunner().invoke(cli, command)
-    told = json.loads(done.stdout)["verdict"]
-    assert (done.exit_code, told["exit_code"]) == (code, code), told
+    result = CliRunner().invoke(cli, command)
+    verdict = json.loads(result.stdout)["verdict"]
+    assert (result.exit_code, verdict["exit_code"]) == (code, code), verdict
     if code:
-        assert told["word"] == "incomplete" and f"coverage 37.5%, required {asked}.0%" in told["detail"]
+        assert verdict["word"] == "incomplete" and f"coverage 37.5%, required {minimum}.0%" in verdict["detail"]
 
 
 def open_reference_folder(reference: Reference) -> Path:
@@ -165,26 +165,29 @@ def test_the_pcs_own_list_of_layers_tells_what_is_lost_in_the_middle(tmp_path: P
         (pc / f"{name}.bin").write_bytes(bytes(range(256)) * 2)
     for name in ("414_Quantize", "427", "1131"):  # the first is fused on the board
         (board / f"{name}_out.bin").write_bytes(bytes(range(256)) * 2)
-    found = compare(open_reference(pc), read_dumps(board), Settings(platform="magik"))
-    assert {layer.name: layer.reason for layer in found.layers if layer.verdict == "not_compared"} == {
+    comparison = compare(open_reference(pc), read_dumps(board), Settings(platform="magik"))
+    assert {layer.name: layer.reason for layer in comparison.layers if layer.verdict == "not_compared"} == {
         "411_Quantize": "no_dump", "430": "lost",
     }  # fmt: skip
-    assert found.verdict.exit_code == 3 and "the PC log lists it between layers with dumps" in found.verdict.detail
+    assert (
+        comparison.verdict.exit_code == 3
+        and "the PC log lists it between layers with dumps" in comparison.verdict.detail
+    )
 
 
 def test_an_input_alone_is_no_comparison(cnn: Reference, tmp_path: Path) -> None:
     folder = board_folder(tmp_path / "dumps", cnn, leave_out=(*LAYERS, "logits"))
-    found = judged(cnn, folder, platform=False)
-    assert (found.verdict.word, found.verdict.exit_code) == ("not_comparable", 3)
-    assert "only network inputs were compared" in found.verdict.detail
+    comparison = judged(cnn, folder, platform=False)
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("not_comparable", 3)
+    assert "only network inputs were compared" in comparison.verdict.detail
 
 
 def test_two_dumps_that_claim_one_layer_leave_it_open(cnn: Reference, tmp_path: Path) -> None:
     folder = numbered(tmp_path / "dumps", cnn)
     (folder / "layer-1-bpu-net_subgraph_1-output-0-relu3_out.bin").write_bytes(b"\0")
-    found = judged(cnn, folder)
-    assert (found.verdict.word, found.verdict.exit_code) == ("incomplete", 3)
-    assert "relu3_out was not compared: its dump is ambiguous (several dumps match)" in found.verdict.detail
+    comparison = judged(cnn, folder)
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("incomplete", 3)
+    assert "relu3_out was not compared: its dump is ambiguous (several dumps match)" in comparison.verdict.detail
 
 
 def test_a_difference_is_worse_than_a_hole(cnn: Reference, tmp_path: Path) -> None:
@@ -211,9 +214,9 @@ def test_weights_beside_a_dump_that_is_gone_tell_of_it(tmp_path: Path) -> None:
         folder.mkdir()
         for name in names:
             (folder / name).write_bytes(bytes(range(64)))
-    found = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
-    assert [layer.name for layer in found.layers if layer.reason == "lost"] == ["12"]
-    assert found.verdict.exit_code == 3 and "as for every such dump" in found.verdict.detail
+    comparison = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
+    assert [layer.name for layer in comparison.layers if layer.reason == "lost"] == ["12"]
+    assert comparison.verdict.exit_code == 3 and "as for every such dump" in comparison.verdict.detail
 
 
 @pytest.mark.parametrize(("dumped", "reason"), [((), "no_dump"), (("_model_a",), "lost")])
@@ -228,8 +231,8 @@ def test_names_that_a_board_cannot_write_are_coverage(tmp_path: Path, dumped: tu
         (pc / f"{name}.bin").write_bytes(bytes(range(64)))
     for name in ("12", "15", *dumped):
         (board / f"{name}_out.bin").write_bytes(bytes(range(64)))
-    found = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
-    assert row(found, "_model_b").reason == reason
+    comparison = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
+    assert row(comparison, "_model_b").reason == reason
 
 
 # --------------------------------------------------------------------------- which tensors a gap speaks of
@@ -246,8 +249,8 @@ def lost(gaps: Sequence[Gap], *rows: tuple[int, int | None, str]) -> list[int]:
         op = "" if role == "end" else f"op{layer}"
         dump = Dump(f"t{order}", Path("d"), op=op, role=role, index=-1 if layer is None else layer)
         matches.append(Match(tensor, None, reason="no_dump") if layer is None else Match(tensor, dump))
-    found = with_holes(Matching(tuple(matches), {}), Reference({}), None, ((), gaps), Policy("p", ()))
-    return [row.tensor.order for row in found.rows if row.tensor and row.reason == "lost"]
+    result = with_holes(Matching(tuple(matches), {}), Reference({}), None, ((), gaps), Policy("p", ()))
+    return [row.tensor.order for row in result.rows if row.tensor and row.reason == "lost"]
 
 
 def gap(layer: int, files: int = 1) -> Gap:

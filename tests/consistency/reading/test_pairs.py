@@ -21,23 +21,23 @@ def pair(folder: Path, stored: np.ndarray, layout: str = "", shape: tuple[int, .
     return open_pair(reference, Dump("t", folder / "t.bin", TensorSpec("t", "s32", shape, layout)))
 
 
-@pytest.mark.parametrize(("order", "said"), [((0, 1, 2, 3), "NCHW"), ((0, 2, 3, 1), "NHWC")])
+@pytest.mark.parametrize(("order", "layout"), [((0, 1, 2, 3), "NCHW"), ((0, 2, 3, 1), "NHWC")])
 def test_a_cube_without_a_layout_is_read_as_it_is_equal_and_that_is_said(
-    tmp_path: Path, order: tuple[int, ...], said: str
+    tmp_path: Path, order: tuple[int, ...], layout: str
 ) -> None:
-    found = pair(tmp_path, CUBE.transpose(order))
-    np.testing.assert_array_equal(found.board, CUBE)
-    assert f"read as {said}, equal" in found.note
+    pair_read = pair(tmp_path, CUBE.transpose(order))
+    np.testing.assert_array_equal(pair_read.board, CUBE)
+    assert f"read as {layout}, equal" in pair_read.note
 
 
 def test_a_cube_that_differs_is_read_in_the_nearer_way(tmp_path: Path) -> None:
     changed = CUBE.copy()
     changed[0, 0, 0, 1] = -1
-    found = pair(tmp_path, changed.transpose(0, 2, 3, 1))
-    np.testing.assert_array_equal(found.board, changed)
-    assert "read as NHWC, nearer: 63 of 64" in found.note
+    pair_read = pair(tmp_path, changed.transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(pair_read.board, changed)
+    assert "read as NHWC, nearer: 63 of 64" in pair_read.note
 
 
 def test_a_layout_that_is_told_is_believed(tmp_path: Path) -> None:
-    found = pair(tmp_path, CUBE.transpose(0, 2, 3, 1), "NCHW")
-    assert found.note == "" and not np.array_equal(found.board, CUBE)
+    pair_read = pair(tmp_path, CUBE.transpose(0, 2, 3, 1), "NCHW")
+    assert pair_read.note == "" and not np.array_equal(pair_read.board, CUBE)

@@ -61,8 +61,8 @@ def judged(reference: Reference, folder: Path) -> Comparison:
     return compare(reference, dumps, Settings(storages=HBDNN.storages, gaps=gaps(dumps, "hbdnn"), platform="hbdnn"))
 
 
-def row(found: Comparison, name: str) -> Layer:
-    return next(layer for layer in found.layers if layer.name == name)
+def row(comparison: Comparison, name: str) -> Layer:
+    return next(layer for layer in comparison.layers if layer.name == name)
 
 
 def cut(share: float) -> Spoil:
@@ -86,26 +86,26 @@ def test_a_file_that_is_cut_off_is_called_so_whatever_else_has_its_size(
     reference: Reference = request.getfixturevalue(kind)
     files = dumped(tmp_path / "dumps", reference)
     cut(share)(files["relu3_out"])
-    found = judged(reference, tmp_path / "dumps")
-    assert (found.verdict.word, found.verdict.exit_code) == ("incomplete", 3)
-    assert row(found, "relu3_out").reason == "truncated", row(found, "relu3_out").note
-    assert "its content is right" in row(found, "relu3_out").note
+    comparison = judged(reference, tmp_path / "dumps")
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("incomplete", 3)
+    assert row(comparison, "relu3_out").reason == "truncated", row(comparison, "relu3_out").note
+    assert "its content is right" in row(comparison, "relu3_out").note
 
 
 def test_what_is_left_of_wrong_values_is_told_by_the_other_layers(floats: Reference, tmp_path: Path) -> None:
     files = dumped(tmp_path / "dumps", floats)
     noise = np.random.default_rng(0).normal(size=floats.tensors["relu3_out"].load().size).astype("f4").tobytes()
     files["relu3_out"].write_bytes(noise[: len(noise) // 2])
-    found = row(judged(floats, tmp_path / "dumps"), "relu3_out")
-    assert found.reason == "truncated" and "other f32 layers have the right size" in found.note
+    layer = row(judged(floats, tmp_path / "dumps"), "relu3_out")
+    assert layer.reason == "truncated" and "other f32 layers have the right size" in layer.note
 
 
 def test_values_of_a_narrower_dtype_are_another_dtype(floats: Reference, tmp_path: Path) -> None:
     files = dumped(tmp_path / "dumps", floats)
     values = np.asarray(floats.tensors["relu3_out"].load())
     files["relu3_out"].write_bytes((values * 100).astype("<i2").tobytes())
-    found = row(judged(floats, tmp_path / "dumps"), "relu3_out")
-    assert found.reason == "dtype_differs" and "read as s16 its values follow the reference's" in found.note
+    layer = row(judged(floats, tmp_path / "dumps"), "relu3_out")
+    assert layer.reason == "dtype_differs" and "read as s16 its values follow the reference's" in layer.note
 
 
 def test_nothing_but_its_size_is_both(floats: Reference, tmp_path: Path) -> None:
@@ -116,24 +116,24 @@ def test_nothing_but_its_size_is_both(floats: Reference, tmp_path: Path) -> None
             path.write_bytes(b"")
     noise = np.random.default_rng(0).normal(size=floats.tensors["relu3_out"].load().size).astype("f4").tobytes()
     files["relu3_out"].write_bytes(noise[: len(noise) // 2])
-    found = row(judged(floats, folder), "relu3_out")
-    assert found.reason == "truncated" and found.note.endswith("truncated, or a different dtype")
+    layer = row(judged(floats, folder), "relu3_out")
+    assert layer.reason == "truncated" and layer.note.endswith("truncated, or a different dtype")
 
 
 def test_more_bytes_than_any_way_of_storing_has(quantized: Reference, tmp_path: Path) -> None:
     path = dumped(tmp_path / "dumps", quantized)["relu3_out"]
     path.write_bytes(path.read_bytes() + b"\0" * 7)
-    found = judged(quantized, tmp_path / "dumps")
-    assert found.verdict.exit_code == 3 and row(found, "relu3_out").reason == "shape_differs"
+    comparison = judged(quantized, tmp_path / "dumps")
+    assert comparison.verdict.exit_code == 3 and row(comparison, "relu3_out").reason == "shape_differs"
 
 
 def test_the_file_of_another_layer_is_named(quantized: Reference, tmp_path: Path) -> None:
     files = dumped(tmp_path / "dumps", quantized)
     shutil.copy(files["maxpool4_out"], files["relu3_out"])
-    found = judged(quantized, tmp_path / "dumps")
-    assert found.verdict.exit_code == 3 and row(found, "relu3_out").reason == "other_tensor"
-    assert "it holds exactly the values of 'maxpool4_out'" in row(found, "relu3_out").note
-    assert "its dump is that of another layer" in found.verdict.detail
+    comparison = judged(quantized, tmp_path / "dumps")
+    assert comparison.verdict.exit_code == 3 and row(comparison, "relu3_out").reason == "other_tensor"
+    assert "it holds exactly the values of 'maxpool4_out'" in row(comparison, "relu3_out").note
+    assert "its dump is that of another layer" in comparison.verdict.detail
 
 
 def test_two_layers_of_one_size_that_changed_places_are_named(tmp_path: Path) -> None:
@@ -143,11 +143,11 @@ def test_two_layers_of_one_size_that_changed_places_are_named(tmp_path: Path) ->
     first, second = one.read_bytes(), two.read_bytes()
     one.write_bytes(second)
     two.write_bytes(first)
-    found = judged(reference, tmp_path / "dumps")
-    prints = {origin.tensor: origin.fingerprint for origin in found.origins}
-    assert found.verdict.exit_code == 1 and set(prints) == {"matmul0_out", "matmul1_out"}
-    told = {name: (mark.kind, mark.certain, mark.evidence) for name, mark in prints.items() if mark is not None}
-    assert told == {
+    comparison = judged(reference, tmp_path / "dumps")
+    prints = {origin.tensor: origin.fingerprint for origin in comparison.origins}
+    assert comparison.verdict.exit_code == 1 and set(prints) == {"matmul0_out", "matmul1_out"}
+    marks = {name: (mark.kind, mark.certain, mark.evidence) for name, mark in prints.items() if mark is not None}
+    assert marks == {
         "matmul0_out": ("other_tensor", True, "it holds exactly the values of 'matmul1_out'"),
         "matmul1_out": ("other_tensor", True, "it holds exactly the values of 'matmul0_out'"),
     }
@@ -189,9 +189,9 @@ def test_what_is_no_file_is_said_to_be_none(
     quantized: Reference, tmp_path: Path, spoil: Spoil, reason: str, words: str
 ) -> None:
     spoil(dumped(tmp_path / "dumps", quantized)["relu3_out"])
-    found = judged(quantized, tmp_path / "dumps")
-    assert (row(found, "relu3_out").reason, found.verdict.exit_code) == (reason, 3)
-    assert words in row(found, "relu3_out").note
+    comparison = judged(quantized, tmp_path / "dumps")
+    assert (row(comparison, "relu3_out").reason, comparison.verdict.exit_code) == (reason, 3)
+    assert words in row(comparison, "relu3_out").note
 
 
 @pytest.mark.parametrize("suffix", [".bin", ".npy"])
@@ -209,10 +209,10 @@ def test_damage_on_the_pcs_side_is_not_said_of_the_board(
     own = quantized.tensors["relu3_out"].path
     shutil.copytree(own.parent, tmp_path / "reference")
     spoil(tmp_path / "reference" / own.name)
-    found = judged(open_reference(tmp_path / "reference"), tmp_path / "dumps")
-    assert found.verdict.exit_code == 3
-    assert "relu3_out was not compared: the reference file is damaged:" in found.verdict.detail
-    assert words in found.verdict.detail
+    comparison = judged(open_reference(tmp_path / "reference"), tmp_path / "dumps")
+    assert comparison.verdict.exit_code == 3
+    assert "relu3_out was not compared: the reference file is damaged:" in comparison.verdict.detail
+    assert words in comparison.verdict.detail
 
 
 def test_a_float_file_that_is_cut_to_the_size_of_integers_is_seen_to_be_cut(
@@ -225,10 +225,10 @@ def test_a_float_file_that_is_cut_to_the_size_of_integers_is_seen_to_be_cut(
     path.write_bytes(floats)
     assert judged(quantized, tmp_path / "dumps").verdict.word == "consistent"
     path.write_bytes(floats[: len(floats) // 4])
-    found = judged(quantized, tmp_path / "dumps")
-    assert found.verdict.exit_code == 1 and found.origins[0].fingerprint is not None
-    assert found.origins[0].fingerprint.kind == "cut_off"
-    assert "beginning of a file of f32" in found.origins[0].fingerprint.evidence
+    comparison = judged(quantized, tmp_path / "dumps")
+    assert comparison.verdict.exit_code == 1 and comparison.origins[0].fingerprint is not None
+    assert comparison.origins[0].fingerprint.kind == "cut_off"
+    assert "beginning of a file of f32" in comparison.origins[0].fingerprint.evidence
 
 
 def test_a_file_too_large_to_look_into_is_left_to_the_other_layers(floats: Reference, tmp_path: Path) -> None:

@@ -225,9 +225,9 @@ def test_bool8_stays_a_byte_because_boards_leave_more_than_0_and_1() -> None:
 def test_layouts_are_turned_both_ways_and_unknown_pairs_are_refused() -> None:
     spec = TensorSpec("t", "s8", (1, 2, 3, 4), "NHWC")
     array = values_for(spec, spec.shape, 3)
-    there = to_layout(array, spec, "NCHW")
-    assert (there == array.transpose(0, 3, 1, 2)).all()
-    back = to_layout(there, TensorSpec("t", "s8", (1, 4, 2, 3), "NCHW"), "NHWC")
+    turned = to_layout(array, spec, "NCHW")
+    assert (turned == array.transpose(0, 3, 1, 2)).all()
+    back = to_layout(turned, TensorSpec("t", "s8", (1, 4, 2, 3), "NCHW"), "NHWC")
     assert (back == array).all()
     assert to_layout(array, TensorSpec("t", "s8", (1, 2, 3, 4)), "NCHW") is array
     flat = TensorSpec("t", "s8", (1, 24), "NCHW")

@@ -42,9 +42,9 @@ def test_a_debug_run_dumps_the_nodes_too_and_expects_both_kinds_of_file() -> Non
 
 
 def test_a_profile_run_asks_for_the_profiler_files_in_its_own_folder() -> None:
-    found = argv("profile", threads=4, frames=500)
-    assert found[1] == "perf"
-    assert "--thread_num=4" in found and "--frame_count=500" in found and found[-1] == "--profile_path=."
+    command = argv("profile", threads=4, frames=500)
+    assert command[1] == "perf"
+    assert "--thread_num=4" in command and "--frame_count=500" in command and command[-1] == "--profile_path=."
 
 
 def test_the_info_run_names_only_the_model() -> None:
@@ -65,8 +65,8 @@ def test_time_replaces_frames_in_whole_minutes() -> None:
 
 
 def test_regions_of_resizer_inputs_are_passed_as_groups() -> None:
-    found = argv("release", options={"roi": "2,4,123,125;6,8,111,113"})
-    assert "--roi_infer=true" in found and "--roi=2,4,123,125;6,8,111,113" in found
+    command = argv("release", options={"roi": "2,4,123,125;6,8,111,113"})
+    assert "--roi_infer=true" in command and "--roi=2,4,123,125;6,8,111,113" in command
 
 
 @pytest.mark.parametrize(

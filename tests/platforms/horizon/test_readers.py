@@ -306,8 +306,8 @@ def ops_of(tmp_path: Path, text: str) -> dict[str, Any]:
 
 def test_nodes_get_their_unit_and_category_from_their_names(tmp_path: Path) -> None:
     ops = ops_of(tmp_path, profiler_log())
-    told = {name: (op.kind, op.unit, op.category) for name, op in ops.items()}
-    assert told == {
+    placed = {name: (op.kind, op.unit, op.category) for name, op in ops.items()}
+    assert placed == {
         "torch_jit_subgraph_0": ("subgraph", "BPU", "compute"),
         "torch_jit_subgraph_1": ("subgraph", "BPU", "compute"),
         "mid_HzDequantize": ("Dequantize", "CPU", "dequantize"),

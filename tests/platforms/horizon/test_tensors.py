@@ -33,29 +33,29 @@ def test_model_outputs_are_joined_with_model_info_by_place_and_name(tmp_path: Pa
         "model_infer_output_1__head_conv.bin",
         "model_infer_input_0_x.bin",
     )
-    found = HBDNN.read_outputs(tmp_path, "", INFO)
-    assert [(d.name, d.index, d.spec) for d in found] == [
+    outputs = HBDNN.read_outputs(tmp_path, "", INFO)
+    assert [(d.name, d.index, d.spec) for d in outputs] == [
         ("_output_0", 0, INFO.outputs[0]), ("/head/conv", 1, INFO.outputs[1]),
     ]  # fmt: skip
 
 
 def test_outputs_in_another_order_go_by_their_names(tmp_path: Path) -> None:
     touch(tmp_path, "model_infer_output_0__head_conv.bin", "model_infer_output_1__output_0.bin")
-    found = HBDNN.read_outputs(tmp_path, "", INFO)
-    assert [d.name for d in found] == ["/head/conv", "_output_0"]
+    outputs = HBDNN.read_outputs(tmp_path, "", INFO)
+    assert [d.name for d in outputs] == ["/head/conv", "_output_0"]
 
 
 def test_an_output_that_model_info_does_not_know_has_no_spec(tmp_path: Path) -> None:
     touch(tmp_path, "model_infer_output_0_strange.bin")
-    (found,) = HBDNN.read_outputs(tmp_path, "", INFO)
-    assert found.name == "strange" and found.spec is None
+    (output,) = HBDNN.read_outputs(tmp_path, "", INFO)
+    assert output.name == "strange" and output.spec is None
 
 
 def test_the_old_tool_s_outputs_have_only_a_number(tmp_path: Path) -> None:
     touch(tmp_path, "model_infer_output_0.bin")
     info = ModelInfo("m", outputs=(TensorSpec("output[0]", "f32", (1, 2)),))
-    (found,) = HBDNN.read_outputs(tmp_path, "", info)
-    assert found.name == "output[0]" and found.spec == info.outputs[0]
+    (output,) = HBDNN.read_outputs(tmp_path, "", info)
+    assert output.name == "output[0]" and output.spec == info.outputs[0]
 
 
 def test_node_dumps_tell_layer_unit_node_and_tensor(tmp_path: Path) -> None:
@@ -69,15 +69,15 @@ def test_node_dumps_tell_layer_unit_node_and_tensor(tmp_path: Path) -> None:
         "unrelated.bin",
         "layer-2-broken.bin",
     )
-    found = {d.path.name: d for d in HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))}
-    assert len(found) == 5
-    bpu = found["layer-0-bpu-ResNet-18_subgraph_0-output-0-fc_nhwc2nchw.bin"]
+    dumps = {d.path.name: d for d in HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))}
+    assert len(dumps) == 5
+    bpu = dumps["layer-0-bpu-ResNet-18_subgraph_0-output-0-fc_nhwc2nchw.bin"]
     assert (bpu.name, bpu.op, bpu.op_kind, bpu.unit, bpu.index) == (
         "fc_nhwc2nchw", "ResNet-18_subgraph_0", "subgraph", "BPU", 0,
     )  # fmt: skip
-    luma = found["layer-0-bpu-ResNet-18_subgraph_0-input-0-data.y0.data.bin"]
+    luma = dumps["layer-0-bpu-ResNet-18_subgraph_0-input-0-data.y0.data.bin"]
     assert (luma.name, luma.role, luma.aliases) == ("data.y0", "input", ())
-    cpu = found["layer-10-Softmax-soft-max_1-output-0-prob.bin"]
+    cpu = dumps["layer-10-Softmax-soft-max_1-output-0-prob.bin"]
     assert (cpu.name, cpu.op, cpu.op_kind, cpu.unit, cpu.index) == ("prob", "soft-max_1", "Softmax", "CPU", 10)
 
 
@@ -89,25 +89,25 @@ def test_layers_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 def test_captured_listing_of_node_dumps(tmp_path: Path) -> None:
     names = [line for line in captured("j5_dump_intermediate_listing.txt").splitlines() if line.startswith("layer-")]
     touch(tmp_path, *(name if name.endswith(".bin") else name + ".bin" for name in names))
-    found = HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))
-    assert [d.role for d in found[:3]] == ["input", "input", "output"]
-    assert {(d.index, d.op) for d in found[:3]} == {(0, "ResNet-18_subgraph_0")}
-    assert found[3].op == "replaced_fc1000_1_HzDequantize" and found[3].op_kind == "Dequantize"
+    dumps = HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))
+    assert [d.role for d in dumps[:3]] == ["input", "input", "output"]
+    assert {(d.index, d.op) for d in dumps[:3]} == {(0, "ResNet-18_subgraph_0")}
+    assert dumps[3].op == "replaced_fc1000_1_HzDequantize" and dumps[3].op_kind == "Dequantize"
 
 
 def test_captured_listing_of_bin_dumps(tmp_path: Path) -> None:
     names = captured("x3_hrt_bin_dump_outputs_listing_screenshot.txt").split()
     touch(tmp_path, *names)
-    found = HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))
-    assert len(found) == len(names) == 29
-    assert {"conv1", "conv5_6_sep", "fc7", "pool6"} <= {d.name for d in found}
+    dumps = HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))
+    assert len(dumps) == len(names) == 29
+    assert {"conv1", "conv5_6_sep", "fc7", "pool6"} <= {d.name for d in dumps}
 
 
 def test_the_map_of_convolutions_gives_bin_dumps_their_tensors(tmp_path: Path) -> None:
     touch(tmp_path, "conv1_float.bin", "pool_float.bin")
     (tmp_path / "net_quantized_model_conv_output_map.json").write_text('{"conv1": "conv1_out"}')
-    found = {d.name: (d.op, d.aliases) for d in HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))}
-    assert found == {"conv1_out": ("conv1", ("conv1",)), "pool": ("pool", ())}
+    dumps = {d.name: (d.op, d.aliases) for d in HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))}
+    assert dumps == {"conv1_out": ("conv1", ("conv1",)), "pool": ("pool", ())}
 
 
 # --------------------------------------------------------------------------- storage
@@ -142,8 +142,8 @@ def test_few_channels_pad_height_and_width() -> None:
 
 def test_every_storage_is_a_different_one() -> None:
     for shape in ((1, 64, 8, 8), (1, 3, 4, 4), (1, 10), (2, 3, 4), (1, 1, 1, 1), ()):
-        found = HBDNN.storages(TensorSpec("t", "s8", shape, "NCHW"), "BPU")
-        assert len(set(found)) == len(found) and found
+        storages = HBDNN.storages(TensorSpec("t", "s8", shape, "NCHW"), "BPU")
+        assert len(set(storages)) == len(storages) and storages
 
 
 # --------------------------------------------------------------------------- inputs

@@ -118,8 +118,8 @@ def test_captured_zero_points_and_padded_rows() -> None:
 def test_captured_j6p_run_on_a_pc_has_its_versions_and_fourteen_tensors() -> None:
     info = UCP.read_model_info(captured("j6p_hrt_model_exec_model_info.log", "horizon-toolchain"))
     assert info.problems == () and len(info.inputs) == 4 and len(info.outputs) == 10
-    told = {"runtime": "3.15.8", "hbrt": "4.11.11", "ucp": "3.15.8", "builder": "3.5.16", "hbdk": "4.11.11"}
-    assert info.versions == told | {"march": "nash-p"}
+    versions = {"runtime": "3.15.8", "hbrt": "4.11.11", "ucp": "3.15.8", "builder": "3.5.16", "hbdk": "4.11.11"}
+    assert info.versions == versions | {"march": "nash-p"}
     assert info.outputs[0] == TensorSpec("plan_length_logits", "f32", (1, 4), stride_bytes=(16, 4), aligned_bytes=256)
 
 
@@ -163,9 +163,9 @@ def test_stages_are_figures_and_the_total_is_the_time_in_the_order_of_node_numbe
     assert first.figures == {"Stage1-GenerateBpuTask mean_us": 250.0, "Stage2-BpuCoreProcess mean_us": 1500.0}
     latency = UCP.read_latency(tmp_path, BANNER_UCP)
     assert latency is not None and latency.core == "1,2"
-    found = profile(latency, ops)
-    assert found.order_known
-    assert [s.name for s in found.segments] == [
+    measured = profile(latency, ops)
+    assert measured.order_known
+    assert [s.name for s in measured.segments] == [
         "conv_1_bpu_segment_0", "Softmax_3", "conv_5_bpu_segment_1", "conv_9_bpu_segment_2",
     ]  # fmt: skip
 
@@ -193,8 +193,8 @@ def test_profiler_csv_of_another_run_is_noticed(tmp_path: Path) -> None:
 def test_node_dumps_of_unknown_form_keep_their_own_names(tmp_path: Path) -> None:
     for name in ("add_12-output-0.bin", "GatherND_7_input_1_idx.bin", "odd.bin", "model_infer_output_0_y.bin"):
         (tmp_path / name).write_bytes(b"\x00")
-    found = {d.path.name: (d.name, d.op, d.role) for d in UCP.read_dumps(tmp_path, "", ModelInfo("m"))}
-    assert found == {
+    dumps = {d.path.name: (d.name, d.op, d.role) for d in UCP.read_dumps(tmp_path, "", ModelInfo("m"))}
+    assert dumps == {
         "add_12-output-0.bin": ("add_12", "add_12", "output"),
         "GatherND_7_input_1_idx.bin": ("idx", "GatherND_7", "input"),
         "odd.bin": ("odd", "", "output"),
@@ -229,5 +229,5 @@ def test_captured_sizes_are_among_the_storages(shape: tuple[int, ...], dtype: st
 def test_dynamic_outputs_have_no_strides_to_decode_by(tmp_path: Path) -> None:
     (tmp_path / "model_infer_output_0_y.bin").write_bytes(b"\x00" * 4)
     spec = TensorSpec("y", "u8", (1, 4), stride_bytes=(-1, 1))
-    (found,) = UCP.read_outputs(tmp_path, "", ModelInfo("m", outputs=(spec,)))
-    assert found.spec is not None and found.spec.stride_bytes == ()
+    (output,) = UCP.read_outputs(tmp_path, "", ModelInfo("m", outputs=(spec,)))
+    assert output.spec is not None and output.spec.stride_bytes == ()

@@ -79,14 +79,14 @@ def test_equal_layers_partners_and_strays_are_told_apart(tmp_path: Path) -> None
     values["555"] = values["427"]
     board_folder(tmp_path / "board", values)
     assert recognise(tmp_path / "board") == "magik" and recognise(tmp_path / "pc") == "magik"
-    found = compared(tmp_path / "pc", tmp_path / "board")
-    assert found.verdict.word == "consistent"
-    assert {name: row.verdict for name, row in rows(found).items()} == {
+    comparison = compared(tmp_path / "pc", tmp_path / "board")
+    assert comparison.verdict.word == "consistent"
+    assert {name: row.verdict for name, row in rows(comparison).items()} == {
         "411_Quantize": "not_compared", "414_Quantize": "exact", "427": "exact", "1131": "exact", "555": "not_compared",
     }  # fmt: skip
-    assert rows(found)["411_Quantize"].reason == "no_dump" and rows(found)["555"].reason == "no_reference"
-    assert any("2 dumps of weights" in note for note in found.notes)
-    assert rows(found)["414_Quantize"].file_md5_board == rows(found)["414_Quantize"].file_md5_reference
+    assert rows(comparison)["411_Quantize"].reason == "no_dump" and rows(comparison)["555"].reason == "no_reference"
+    assert any("2 dumps of weights" in note for note in comparison.notes)
+    assert rows(comparison)["414_Quantize"].file_md5_board == rows(comparison)["414_Quantize"].file_md5_reference
 
 
 def test_the_first_unequal_layer_of_the_log_is_the_origin_in_sequence_mode(tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_the_first_unequal_layer_of_the_log_is_the_origin_in_sequence_mode(tmp_p
     for name in ("427", "1131"):
         values[name] = values[name] ^ 1
     board_folder(tmp_path / "board", values)
-    found = compared(tmp_path / "pc", tmp_path / "board")
-    assert found.verdict.word == "diverges" and found.verdict.exit_code == 1
-    assert [origin.tensor for origin in found.origins] == ["427"]
-    assert found.origins[0].how == "sequence" and found.graph_source == ""
-    assert any("no graph" in note for note in found.notes)
-    assert rows(found)["414_Quantize"].verdict == "exact"
+    comparison = compared(tmp_path / "pc", tmp_path / "board")
+    assert comparison.verdict.word == "diverges" and comparison.verdict.exit_code == 1
+    assert [origin.tensor for origin in comparison.origins] == ["427"]
+    assert comparison.origins[0].how == "sequence" and comparison.graph_source == ""
+    assert any("no graph" in note for note in comparison.notes)
+    assert rows(comparison)["414_Quantize"].verdict == "exact"
 
 
 @pytest.mark.parametrize("log", [True, False])
@@ -109,9 +109,9 @@ def test_names_that_the_pc_sanitised_find_their_raw_twins(tmp_path: Path, log: b
     (pc / "data_Batch_Norm.bin").write_bytes(bytes(range(64)))
     board_folder(board, {})
     (board / "data:Batch Norm_out.bin").write_bytes(bytes(range(64)))
-    found = compared(pc, board)
-    assert rows(found)["data_Batch_Norm"].verdict == "exact"
-    assert rows(found)["data_Batch_Norm"].match == "rule"
+    comparison = compared(pc, board)
+    assert rows(comparison)["data_Batch_Norm"].verdict == "exact"
+    assert rows(comparison)["data_Batch_Norm"].match == "rule"
 
 
 @pytest.mark.parametrize("log", [True, False])
@@ -161,9 +161,9 @@ def test_a_cut_dump_is_not_compared_and_never_equal(tmp_path: Path) -> None:
     board_folder(tmp_path / "board", values)
     path = tmp_path / "board" / "427_out.bin"
     path.write_bytes(path.read_bytes()[:-100])
-    found = compared(tmp_path / "pc", tmp_path / "board")
-    assert rows(found)["427"].verdict == "not_compared" and rows(found)["427"].reason == "truncated"
-    assert found.verdict.exit_code == 3
+    comparison = compared(tmp_path / "pc", tmp_path / "board")
+    assert rows(comparison)["427"].verdict == "not_compared" and rows(comparison)["427"].reason == "truncated"
+    assert comparison.verdict.exit_code == 3
 
 
 def test_the_command_line_names_equal_unequal_partnerless_and_origin(tmp_path: Path) -> None:
@@ -171,10 +171,10 @@ def test_the_command_line_names_equal_unequal_partnerless_and_origin(tmp_path: P
     values["427"] = values["427"] ^ 4
     del values["411_Quantize"]
     board_folder(tmp_path / "board", values)
-    done = CliRunner().invoke(cli, ["compare", str(tmp_path / "pc"), str(tmp_path / "board")])
-    assert done.exit_code == 1
+    result = CliRunner().invoke(cli, ["compare", str(tmp_path / "pc"), str(tmp_path / "board")])
+    assert result.exit_code == 1
     for word in ("427", "no_dump", "411_Quantize", "first in file order", "no graph"):
-        assert word in done.stdout, done.stdout
+        assert word in result.stdout, result.stdout
 
 
 def test_numbers_in_names_are_sorted_as_numbers() -> None:

@@ -82,25 +82,25 @@ def programs(folder: Path, **changed: tuple[str, ...]) -> dict[str, str]:
 
 
 def test_an_elf_tells_machine_libraries_name_and_libc(tmp_path: Path) -> None:
-    found = read_elf(elf(tmp_path / "p", ("libvenus.so", "libc.so.0"), interpreter="/lib/ld-uClibc-mipsn8.so.0"))
-    assert found is not None and found.problem == ""
-    assert (found.machine, found.bits, found.little_endian, found.nan2008) == ("MIPS", 32, True, True)
-    assert found.needed == ("libvenus.so", "libc.so.0") and found.libc == "uclibc"
+    result = read_elf(elf(tmp_path / "p", ("libvenus.so", "libc.so.0"), interpreter="/lib/ld-uClibc-mipsn8.so.0"))
+    assert result is not None and result.problem == ""
+    assert (result.machine, result.bits, result.little_endian, result.nan2008) == ("MIPS", 32, True, True)
+    assert result.needed == ("libvenus.so", "libc.so.0") and result.libc == "uclibc"
     library = read_elf(elf(tmp_path / "l", ("libc.so.6",), soname="libvenus.so"))
     assert library is not None and library.soname == "libvenus.so" and library.libc == "glibc"
 
 
 def test_this_pcs_own_programs_are_read_as_readelf_reads_them() -> None:
-    found = read_elf(Path("/bin/ls").resolve())
-    assert found is not None and found.problem == "" and "libc.so.6" in found.needed
+    elf = read_elf(Path("/bin/ls").resolve())
+    assert elf is not None and elf.problem == "" and "libc.so.6" in elf.needed
 
 
 def test_damaged_elf_files_are_told_in_words(tmp_path: Path) -> None:
     whole = elf(tmp_path / "p", ("libvenus.so",), soname="x").read_bytes()
     for cut in range(4, len(whole), 3):
         (tmp_path / "q").write_bytes(whole[:cut])
-        found = read_elf(tmp_path / "q")
-        assert found is not None and (found.problem or found.needed == ("libvenus.so",) or not found.needed)
+        result = read_elf(tmp_path / "q")
+        assert result is not None and (result.problem or result.needed == ("libvenus.so",) or not result.needed)
     (tmp_path / "script").write_text("#!/bin/sh\n")
     assert read_elf(tmp_path / "script") is None
 
@@ -156,8 +156,8 @@ def test_another_machine_another_libc_and_a_missing_library_are_told(tmp_path: P
 def test_the_misspelt_glibc_profile_program_is_found(tmp_path: Path) -> None:
     for mode in ("release", "prolfile"):
         (tmp_path / f"venus_{mode}").write_text("#!/bin/sh\n")
-    found = supply(board().who, merged(board().who, job(program=str(tmp_path / "venus_{mode}"))))
-    assert found.programs["profile"].name == "venus_prolfile" and "debug" not in found.programs
+    supplied = supply(board().who, merged(board().who, job(program=str(tmp_path / "venus_{mode}"))))
+    assert supplied.programs["profile"].name == "venus_prolfile" and "debug" not in supplied.programs
 
 
 def test_without_a_program_the_options_are_named() -> None:
@@ -172,9 +172,9 @@ def test_without_a_program_the_options_are_named() -> None:
 
 
 def line(mode: str, name: str, **options: Any) -> tuple[str, ...]:
-    asked = job(mode, ("/w/cache/cd.bin",), board_program="/mnt/venus_{mode}", **options)
-    asked = replace(asked, input_names=(name,))
-    return MAGIK.invocation(board().who, asked).argv
+    described = job(mode, ("/w/cache/cd.bin",), board_program="/mnt/venus_{mode}", **options)
+    described = replace(described, input_names=(name,))
+    return MAGIK.invocation(board().who, described).argv
 
 
 def test_the_debug_input_gets_a_plain_relative_name_without_further_dots() -> None:
@@ -211,9 +211,9 @@ def test_the_script_runs_links_removes_the_old_file_and_keeps_the_exit_code(tmp_
     work.mkdir()
     links = [str(tmp_path / "data"), "in.bin", str(tmp_path / "data"), "lib/l.so"]
     argv = ["sh", "-c", SCRIPT, "venus", str(program), str(nmem), *links, "--", "m.bin", "in.bin"]
-    done = subprocess.run(argv, cwd=work, capture_output=True, text=True, check=False)
-    assert done.returncode == 7, done.stderr
-    assert done.stdout == f"fresh\n{work}/lib m.bin in.bin\ndata data "
+    result = subprocess.run(argv, cwd=work, capture_output=True, text=True, check=False)
+    assert result.returncode == 7, result.stderr
+    assert result.stdout == f"fresh\n{work}/lib m.bin in.bin\ndata data "
     assert sorted(path.name for path in work.iterdir()) == ["nmem_memory.txt"]
     assert (work / "nmem_memory.txt").read_text() == "new\n"
 

@@ -125,13 +125,13 @@ def test_every_layout_of_the_tables_round_trips(layout: str) -> None:
 
 def test_rows_are_keyed_by_place_because_cut_names_collide() -> None:
     ops = texts.timed_ops(14)
-    found = op_times(read_profile("\n".join(printing.tables("0.9.6", ops, 10)) + "\n"))
-    assert len({op.name for op in found}) == 14
-    assert [op.index for op in found] == list(range(14))
-    assert found[1].name == "AppendInputOutp..#1" and found[5].name == "layer_116_Quant..#5"
-    assert found[3].category == "layout" and found[0].unit == "NNA"
-    assert found[0].figures["gops"] == pytest.approx(ops[0].gops, abs=0.001)
-    assert found[0].figures["parameter_bytes"] == pytest.approx(ops[0].parameters_kb * 1024, abs=10)
+    times = op_times(read_profile("\n".join(printing.tables("0.9.6", ops, 10)) + "\n"))
+    assert len({op.name for op in times}) == 14
+    assert [op.index for op in times] == list(range(14))
+    assert times[1].name == "AppendInputOutp..#1" and times[5].name == "layer_116_Quant..#5"
+    assert times[3].category == "layout" and times[0].unit == "NNA"
+    assert times[0].figures["gops"] == pytest.approx(ops[0].gops, abs=0.001)
+    assert times[0].figures["parameter_bytes"] == pytest.approx(ops[0].parameters_kb * 1024, abs=10)
 
 
 def test_a_summary_per_frame_counts_the_last_table_and_says_so() -> None:
@@ -197,7 +197,7 @@ def test_without_a_time_of_its_own_the_sum_of_ops_is_said_to_be_that() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "said", "kind"),
+    ("mode", "log", "kind"),
     [
         ("release", "./prog: can't load library 'libvenus.so'\n", "missing_library"),
         ("release", "./prog: error while loading shared libraries: libaip.so: cannot open\n", "missing_library"),
@@ -215,8 +215,8 @@ def test_without_a_time_of_its_own_the_sum_of_ops_is_said_to_be_that() -> None:
         ("release", "", "garbage"),
     ],
 )  # fmt: skip
-def test_failures_are_told_although_the_exit_code_is_zero(mode: str, said: str, kind: str) -> None:
-    failure = judge(mode, 0, said, ())
+def test_failures_are_told_although_the_exit_code_is_zero(mode: str, log: str, kind: str) -> None:
+    failure = judge(mode, 0, log, ())
     assert failure is not None and failure.kind == kind, failure
     assert failure.message and failure.hint
 
@@ -259,16 +259,16 @@ def _damaged(text: str, source: random.Random) -> str:
 
 def _told(text: str) -> set[float]:
     """Every figure that the readers give, in the printed unit."""
-    told = set(read_times_us(text).values())
-    told = {value / 1000.0 for value in told}
+    numbers = set(read_times_us(text).values())
+    numbers = {value / 1000.0 for value in numbers}
     for row in read_profile(text).rows:
-        told |= {row.average_ms, row.max_ms, row.min_ms, row.last_ms, row.gops, row.share_percent}
-        told |= {value for value in (row.bandwidth_mb, row.parameters_kb) if value is not None}
+        numbers |= {row.average_ms, row.max_ms, row.min_ms, row.last_ms, row.gops, row.share_percent}
+        numbers |= {value for value in (row.bandwidth_mb, row.parameters_kb) if value is not None}
     for kind in read_profile(text).kinds:
-        told |= {kind.average_ms, kind.max_ms, kind.min_ms, kind.gops, float(kind.calls)}
+        numbers |= {kind.average_ms, kind.max_ms, kind.min_ms, kind.gops, float(kind.calls)}
     nmem = read_nmem(text)
-    told |= {value / 1024 for value in nmem.values.values()} if nmem else set()
-    return {round(value, 6) for value in told}
+    numbers |= {value / 1024 for value in nmem.values.values()} if nmem else set()
+    return {round(value, 6) for value in numbers}
 
 
 def _fuzzed() -> dict[str, str]:

@@ -95,10 +95,10 @@ def test_scale_and_zero_point_in_the_manifest_are_those_of_the_logical_graph(
     ran = run_runner(tmp_path / "run", quantized, "--mode", "debug", "--input", str(picture))
     rows = {row["name"]: row for row in ran.manifest["tensors"]}
     for tensor in logical_tensors(quantized):
-        told, known = rows[tensor.onnx_name]["quantization"], tensor.spec.quantization
-        assert known is not None
-        assert told["scales"] == pytest.approx(list(known.scales))
-        assert told["zero_points"] == list(known.zero_points)
+        written, expected = rows[tensor.onnx_name]["quantization"], tensor.spec.quantization
+        assert expected is not None
+        assert written["scales"] == pytest.approx(list(expected.scales))
+        assert written["zero_points"] == list(expected.zero_points)
 
 
 def test_marking_tensors_reports_whether_the_outputs_noticed(quantized: Path, picture: Path, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_an_open_dimension_follows_from_the_size_of_the_file(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (("--input", "nothing.bin"), "error: missing_input: "),
         ((), "error: missing_input: no file for input x"),
@@ -196,11 +196,11 @@ def test_an_open_dimension_follows_from_the_size_of_the_file(tmp_path: Path) -> 
     ],
 )
 def test_every_refusal_is_one_line_with_its_kind(
-    model: Path, tmp_path: Path, flags: tuple[str, ...], said: str
+    model: Path, tmp_path: Path, flags: tuple[str, ...], message: str
 ) -> None:
     ran = run_runner(tmp_path / "run", model, *flags)
     assert ran.code == 1
-    assert ran.log.splitlines()[-1].startswith(said), ran.log
+    assert ran.log.splitlines()[-1].startswith(message), ran.log
     assert "Traceback" not in ran.log
 
 
