@@ -111,11 +111,11 @@ def run_debug(run):
     plain = run.digests(run_session(run.session, feed))
     batches = Batches(run, graph, feed, sink)
     batches.go(graph.tensors(run.args.dump))
-    observer = "same" if all(outputs == plain for outputs in batches.outputs) else "different"
+    debug_vs_release = "same" if all(outputs == plain for outputs in batches.outputs) else "different"
     sink.rows.sort(key=lambda row: row["index"] if row["index"] >= 0 else GONE)
-    more = {"observer": observer, "batches": len(batches.outputs), "dump": run.args.dump}
+    more = {"debug_vs_release": debug_vs_release, "batches": len(batches.outputs), "dump": run.args.dump}
     sink.close("debug", settings=run.settings(), **more)
-    emit("observer", observer)
+    emit("debug_vs_release", debug_vs_release)
     counts = {"files": len(sink.rows), "skipped": len(sink.skipped), "batches": len(batches.outputs)}
     return dict(counts, peak_bytes=peak_rss_bytes())
 
@@ -222,9 +222,15 @@ def profile_ops(run, feed, plain):
     trace = session.end_profiling()
     ops, seen = read_trace(trace, args.warmup)
     kept = keep_trace(trace, args.out)
-    observer = "same" if run.digests(values) == plain else "different"
-    emit("observer", observer)
-    facts = {"format": 1, "frames": frames, "frames_seen": seen, "trace_kept": kept, "observer": observer}
+    debug_vs_release = "same" if run.digests(values) == plain else "different"
+    emit("debug_vs_release", debug_vs_release)
+    facts = {
+        "format": 1,
+        "frames": frames,
+        "frames_seen": seen,
+        "trace_kept": kept,
+        "debug_vs_release": debug_vs_release,
+    }
     write_json(args.out, "ops.json", dict(facts, ops=ops, settings=run.settings()))
     return {"ops": len(ops), "profile_frames": frames}
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import onnx
 import onnxruntime as ort
 
-from harness.emulator.cost.fit import Sample
+from harness.emulator.cost.fit import PublishedLatency
 from harness.emulator.cost.graph import network_work, output_elements
-from harness.emulator.model.nodes import Network, name_nodes
+from harness.emulator.model.nodes import ModelGraph, name_nodes
 
 SAMPLES = Path(os.environ.get("HARNESS_SAMPLES", Path(__file__).resolve().parents[2] / "shared" / "samples"))
 # Built with `optimization: set_all_nodes_int16`, as the zoo's yaml files of these models say
@@ -27,7 +27,7 @@ INT16_BUILDS = ("EfficientFormer_l1", "EfficientFormer_l3")
 FPS_IS_ONE_THREAD = ("EdgeNeXt_base", "EdgeNeXt_small", "EdgeNeXt_x_small")
 
 
-def load_graph(name: str, folder: Path = SAMPLES) -> Network | None:
+def load_graph(name: str, folder: Path = SAMPLES) -> ModelGraph | None:
     """The graph of a published model, shapes known; None when it is not among the topologies."""
     path = folder / "topologies" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.onnx.gz"
     if not path.is_file():
@@ -36,7 +36,7 @@ def load_graph(name: str, folder: Path = SAMPLES) -> Network | None:
     if any(node.op_type == "Shape" for node in model.graph.node):  # only these lack shapes
         model = onnx.shape_inference.infer_shapes(_folded(model), data_prop=True)
     name_nodes(model.graph.node)
-    return Network(model)
+    return ModelGraph(model)
 
 
 def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -54,7 +54,7 @@ def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
         return onnx.load(str(target))
 
 
-def load_samples(folder: Path = SAMPLES) -> list[Sample]:
+def load_samples(folder: Path = SAMPLES) -> list[PublishedLatency]:
     """Every published model that has a graph, in the table's order."""
     samples = []
     with (folder / "board-measurements" / "x5.csv").open(newline="", encoding="utf-8") as file:
@@ -65,11 +65,11 @@ def load_samples(folder: Path = SAMPLES) -> list[Sample]:
     return samples
 
 
-def _sample(row: dict[str, str], network: Network) -> Sample:
+def _sample(row: dict[str, str], network: ModelGraph) -> PublishedLatency:
     name = row["model"]
     fps = float(row["fps_4thread"] or row["fps_2thread"])
     throughput_us = float(row["latency_ms_4thread"]) / 4 * 1e3 if name in FPS_IS_ONE_THREAD else 1e6 / fps
-    return Sample(
+    return PublishedLatency(
         name=name,
         work=network_work(network),
         output_elements=output_elements(network),

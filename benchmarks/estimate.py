@@ -24,7 +24,7 @@ if __package__ in (None, ""):
 
 from benchmarks.cost_samples import SAMPLES, load_graph, load_samples
 from harness.emulator.compiler.placement import place
-from harness.emulator.cost.fit import Sample, Vector, cross_validate, five_folds
+from harness.emulator.cost.fit import PublishedLatency, Vector, cross_validate, five_folds
 from harness.emulator.horizon.op_rules import rules_of
 from harness.toolchains.horizon.log import read_build_log
 
@@ -55,7 +55,7 @@ def main() -> None:
         print(json.dumps(figures))
 
 
-def accuracy(samples: Sequence[Sample], verbose: bool = False) -> dict[str, float | int]:
+def accuracy(samples: Sequence[PublishedLatency], verbose: bool = False) -> dict[str, float | int]:
     """The figures of the fit, cross-validated."""
     shuffled = [cross_validate(samples, five_folds(len(samples), seed)) for seed in range(SHUFFLES)]
     family = cross_validate(samples, [sample.family for sample in samples])
@@ -70,7 +70,7 @@ def accuracy(samples: Sequence[Sample], verbose: bool = False) -> dict[str, floa
     }
 
 
-def _print_errors(samples: Sequence[Sample], folds: Vector, family: Vector) -> None:
+def _print_errors(samples: Sequence[PublishedLatency], folds: Vector, family: Vector) -> None:
     print(f"{'model':<24}{'published ms':>13}{'five-fold':>11}{'family out':>11}")
     for sample, one, other in sorted(zip(samples, folds, family, strict=True), key=lambda row: -abs(row[1])):
         print(f"{sample.name:<24}{sample.latency_us / 1e3:>13.2f}{one:>+11.1%}{other:>+11.1%}")

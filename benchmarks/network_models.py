@@ -21,7 +21,7 @@ OPSET = 17
 CALIBRATION_SAMPLES = 4
 
 
-class Net:
+class NetworkWriter:
     """Writes a float ONNX graph op by op; weights come from one seeded generator."""
 
     def __init__(self, seed: int) -> None:
@@ -68,7 +68,7 @@ class Net:
 
 def mobilenet(seed: int = 1, side: int = 96) -> onnx.ModelProto:
     """MobileNetV2's 17 inverted residuals; 3 x side x side in, 100 classes out."""
-    net = Net(seed)
+    net = NetworkWriter(seed)
     x, channels = net.relu6(net.conv("input", (3, 32), stride=2)), 32
     stages = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
     for expand, out, count, first_stride in stages:
@@ -81,7 +81,7 @@ def mobilenet(seed: int = 1, side: int = 96) -> onnx.ModelProto:
     return net.model((1, 3, side, side), net.op("Softmax", x))
 
 
-def _inverted_residual(net: Net, x: str, channels: tuple[int, int], expand: int, stride: int) -> str:
+def _inverted_residual(net: NetworkWriter, x: str, channels: tuple[int, int], expand: int, stride: int) -> str:
     wide = channels[0] * expand
     y = x if expand == 1 else net.relu6(net.conv(x, (channels[0], wide), kernel=1))
     y = net.relu6(net.conv(y, (wide, wide), stride=stride, group=wide))
@@ -91,7 +91,7 @@ def _inverted_residual(net: Net, x: str, channels: tuple[int, int], expand: int,
 
 def transformer(seed: int = 2, layers: int = 3, tokens: int = 64, width: int = 128) -> onnx.ModelProto:
     """An encoder: attention with 4 heads, GELU feed-forward; tokens x width in, 10 classes out."""
-    net = Net(seed)
+    net = NetworkWriter(seed)
     x = "input"
     for _ in range(layers):
         x = _norm(net, net.op("Add", x, _attention(net, x, tokens, width)), width)
@@ -101,7 +101,7 @@ def transformer(seed: int = 2, layers: int = 3, tokens: int = 64, width: int = 1
     return net.model((1, tokens, width), net.linear(x, width, 10))
 
 
-def _attention(net: Net, x: str, tokens: int, width: int, heads: int = 4) -> str:
+def _attention(net: NetworkWriter, x: str, tokens: int, width: int, heads: int = 4) -> str:
     shape = net.constant(np.array([1, tokens, heads, width // heads], np.int64))
     split = [net.op("Reshape", net.linear(x, width, width), shape) for _ in range(3)]
     q = net.op("Transpose", split[0], perm=[0, 2, 1, 3])
@@ -113,11 +113,11 @@ def _attention(net: Net, x: str, tokens: int, width: int, heads: int = 4) -> str
     return net.linear(net.op("Reshape", y, net.constant(np.array([1, tokens, width], np.int64))), width, width)
 
 
-def _norm(net: Net, x: str, width: int) -> str:
+def _norm(net: NetworkWriter, x: str, width: int) -> str:
     return net.op("LayerNormalization", x, net.constant(np.ones(width, np.float32)), net.weight(width, scale=0.1))
 
 
-def _gelu(net: Net, x: str) -> str:
+def _gelu(net: NetworkWriter, x: str) -> str:
     erf = net.op("Erf", net.op("Mul", x, net.scalar(2**-0.5)))
     return net.op("Mul", net.op("Mul", x, net.op("Add", erf, net.scalar(1))), net.scalar(0.5))
 
@@ -129,7 +129,7 @@ def mixed(seed: int = 3, side: int = 160, coordinates: str = "asymmetric") -> on
     common, and whether a multiply-add rounds once or twice decides them. Two correct CPUs then differ by one step
     even with optimizations off. `asymmetric` mixes by halves, which are exact in floating point.
     """
-    net = Net(seed)
+    net = NetworkWriter(seed)
     a = net.op("LeakyRelu", net.conv("input", (3, 16), stride=2), alpha=0.1)
     b = net.op("HardSwish", net.conv(a, (16, 32), stride=2))
     c = _swish(net, net.conv(net.op("MaxPool", b, kernel_shape=[2, 2], strides=[2, 2]), (32, 32)))
@@ -144,11 +144,11 @@ def mixed(seed: int = 3, side: int = 160, coordinates: str = "asymmetric") -> on
     return net.model((1, 3, side, side), net.op("Gemm", g, net.weight(64, 20, scale=0.2), net.weight(20)))
 
 
-def _swish(net: Net, x: str) -> str:
+def _swish(net: NetworkWriter, x: str) -> str:
     return net.op("Mul", x, net.op("Sigmoid", x))
 
 
-def _resize(net: Net, x: str, mode: str, coordinates: str) -> str:
+def _resize(net: NetworkWriter, x: str, mode: str, coordinates: str) -> str:
     scales = net.constant(np.array([1, 1, 2, 2], np.float32))
     rounding = {"nearest_mode": "floor"} if mode == "nearest" else {}
     return net.op("Resize", x, "", scales, mode=mode, coordinate_transformation_mode=coordinates, **rounding)
@@ -157,7 +157,7 @@ def _resize(net: Net, x: str, mode: str, coordinates: str) -> str:
 FLOATS: dict[str, Callable[[], onnx.ModelProto]] = {"mb": mobilenet, "tf": transformer, "mix": mixed}
 
 
-class _Reader:
+class _CalibrationFeeds:
     """Calibration data in the form that onnxruntime asks for."""
 
     def __init__(self, feeds: Sequence[Mapping[str, NDArray[Any]]]) -> None:
@@ -187,7 +187,7 @@ def quantize(model: onnx.ModelProto, target: Path, *, unsigned: bool, reduce_ran
         quantize_static(
             ready,
             target,
-            _Reader(feeds),
+            _CalibrationFeeds(feeds),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8 if unsigned else QuantType.QInt8,
             weight_type=QuantType.QInt8,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import network_models as networks
-from harness.consistency.checks.reference_check import SUMS, check, doubtful_ops
+from harness.consistency.checks.reference_check import SUMS, check, unstable_ops
 from harness.reference.open import open_reference
 
 HIDDEN = re.compile(r" (avx512\w*|avx_vnni|avx_vnni_int8|amx\w*)\b")
@@ -77,7 +77,7 @@ def _one(python: list[str], folder: Path, kind: str, reduce_range: bool) -> dict
     networks.make_inputs(proto, 1)[0].tofile(folder / "input.bin")
     make_reference(python, model, folder / "input.bin", folder / "reference", "all")
     reference = open_reference(folder / "reference")
-    unstable = doubtful_ops(reference)
+    unstable = unstable_ops(reference)
     return {
         "vnni": reference.provenance["runner"]["vnni"],
         "rules": sorted({finding.rule for finding in check(reference)}),

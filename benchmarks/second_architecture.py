@@ -31,7 +31,7 @@ from benchmarks import network_models as networks
 from benchmarks.no_vnni import no_vnni_report
 from benchmarks.planting import CLEAN, FAULTS, effect, plant, plantable
 from harness.assets import asset
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.emulator.ort.arm64 import arm_python
 from harness.platforms.ort.platform import PLATFORM
 from harness.records import Comparison, ModelInfo
@@ -52,7 +52,7 @@ for line in sys.stdin:
 """
 
 
-class Board:
+class RunnerProcess:
     """The runner in one long-lived Python of the board: starting it costs more than a network."""
 
     def __init__(self, python: Sequence[str]) -> None:
@@ -87,8 +87,8 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 
 
 @contextmanager
-def board(python: Sequence[str]) -> Iterator[Board]:
-    made = Board(python)
+def board(python: Sequence[str]) -> Iterator[RunnerProcess]:
+    made = RunnerProcess(python)
     try:
         yield made
     finally:
@@ -117,7 +117,7 @@ class Tally:
         return {k: dict(v) if isinstance(v, Counter) else v for k, v in vars(self).items()}
 
 
-class Network:
+class NetworkUnderTest:
     """One of the five kinds: its model, its inputs and its references."""
 
     def __init__(self, kind: str, folder: Path, inputs: int) -> None:
@@ -140,10 +140,10 @@ class Network:
         info = ModelInfo("")
         dumps = (*PLATFORM.read_dumps(dumped, "", info), *PLATFORM.read_outputs(dumped, "", info))
         wanted = [dump for dump in dumps if not dump.name.endswith(CLEAN)]
-        return compare(reference, wanted, Settings(storages=PLATFORM.storages, platform=PLATFORM.name))
+        return compare(reference, wanted, CompareSettings(storages=PLATFORM.storages, platform=PLATFORM.name))
 
 
-def measure(network: Network, python: Sequence[str], tally: Tally, counts: Mapping[str, int]) -> None:
+def measure(network: NetworkUnderTest, python: Sequence[str], tally: Tally, counts: Mapping[str, int]) -> None:
     """All runs of one network on one board."""
     with board(python) as arm:
         for i in range(max(counts["inputs"], counts["clean"])):
@@ -178,7 +178,9 @@ def _count_clean(on: Comparison, tally: Tally, *, is_case: bool, is_clean: bool)
         tally.clean_verdicts[on.verdict.word] += 1
 
 
-def _plant_one(network: Network, arm: Board, reference: Reference, i: int, turn: int, tally: Tally) -> None:
+def _plant_one(
+    network: NetworkUnderTest, arm: RunnerProcess, reference: Reference, i: int, turn: int, tally: Tally
+) -> None:
     """Plant one fault that has an effect, and see who is blamed. Kinds go round, ops are drawn."""
     rng = np.random.default_rng([i, turn, networks.KINDS.index(network.kind)])
     names = list(FAULTS)
@@ -202,7 +204,7 @@ def _before_and_after(dumped: Path, tensor: LogicalTensor) -> tuple[NDArray[Any]
 
 
 def _count_planted(
-    comparison: Comparison, tensor: LogicalTensor, kind: str, share: float, network: Network, tally: Tally
+    comparison: Comparison, tensor: LogicalTensor, kind: str, share: float, network: NetworkUnderTest, tally: Tally
 ) -> None:
     blamed = [origin.op for origin in comparison.origins if origin.certain]
     others = [origin.op for origin in comparison.origins if origin.op != tensor.op]
@@ -226,7 +228,7 @@ def resize_ties(folder: Path, python: Sequence[str]) -> dict[str, Any]:
     with board(python) as arm:
         dumped = arm.debug(model, folder / "input.bin", folder / "off", "disable")
     dumps = PLATFORM.read_dumps(dumped, "", ModelInfo(""))
-    comparison = compare(reference, dumps, Settings(storages=PLATFORM.storages, platform=PLATFORM.name))
+    comparison = compare(reference, dumps, CompareSettings(storages=PLATFORM.storages, platform=PLATFORM.name))
     first = next((row for row in comparison.layers if row.verdict not in ("exact", "not_compared")), None)
     if first is None or first.metrics is None:
         return {"first_difference": ""}
@@ -252,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tally = Tally()
         counts = {"inputs": args.inputs, "clean": args.clean, "faults": args.faults}
         for kind in args.kinds.split(","):
-            network = Network(kind, folder / kind, max(args.inputs, args.clean))
+            network = NetworkUnderTest(kind, folder / kind, max(args.inputs, args.clean))
             measure(network, python, tally, counts)
             print(f"{kind}: {tally.cases} cases, {tally.planted} planted", file=sys.stderr)
         result = tally.to_json()

@@ -34,14 +34,14 @@ if __package__ in (None, ""):
 
 from benchmarks.truth_models import MODELS, Array, inputs_of, quantized, run_with
 from harness import platforms
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.policy import Subject, load_policy
 from harness.consistency.verdicts import judge as verdict_of
-from harness.emulator.model.fault_kinds import Scene
+from harness.emulator.model.fault_kinds import FaultContext
 from harness.emulator.model.faults import CATALOGUE, Fault, apply_fault
 from harness.emulator.model.layout import pack, stored
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 from harness.records import Comparison, Dump
 from harness.reference.open import Reference, ReferenceTensor, run_reference
 
@@ -112,7 +112,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Case:
+class PlantedCase:
     """A planted fault: the board's tensors, and what a right answer names."""
 
     ground: Ground
@@ -147,7 +147,7 @@ def _ground(name: str, path: Path, inputs: int) -> Ground:
 # --------------------------------------------------------------------------- planting
 
 
-def plant(ground: Ground, kind: str, seed: int) -> Case | None:
+def plant(ground: Ground, kind: str, seed: int) -> PlantedCase | None:
     """A case of `kind` at a random op; None where no op of this network takes it."""
     rng = np.random.default_rng([seed, *kind.encode()])
     reference = ground.references[seed % len(ground.references)]
@@ -161,7 +161,7 @@ def plant(ground: Ground, kind: str, seed: int) -> Case | None:
     return None
 
 
-def _plant_op(ground: Ground, kind: str, tensor: str, reference: Reference, seed: int) -> Case | None:
+def _plant_op(ground: Ground, kind: str, tensor: str, reference: Reference, seed: int) -> PlantedCase | None:
     right = np.array(reference.tensors[tensor].load())
     other = ground.references[(seed + 1) % len(ground.references)]
     wrong = _changed(kind, tensor, right, np.array(other.tensors[tensor].load()), reference, seed)
@@ -173,7 +173,7 @@ def _plant_op(ground: Ground, kind: str, tensor: str, reference: Reference, seed
         assert second is not None
         again = (run_with(reference, {tensor: second}),)
     values = run_with(reference, {tensor: wrong})
-    return Case(ground, kind, tensor, values, reference, before=other, again=again)
+    return PlantedCase(ground, kind, tensor, values, reference, before=other, again=again)
 
 
 def _changed(kind: str, tensor: str, right: Array, earlier: Array, reference: Reference, seed: int) -> Array | None:
@@ -181,8 +181,8 @@ def _changed(kind: str, tensor: str, right: Array, earlier: Array, reference: Re
     assert spec is not None
     fault = Fault(f"{kind}@{tensor}", kind, tensor, {"seed": str(seed)}, tensor, seed)
     try:
-        return apply_fault(fault, right, Scene(stored(spec, "BPU", PLATFORM), spec, earlier))
-    except AskedWrongly:
+        return apply_fault(fault, right, FaultContext(stored(spec, "BPU", PLATFORM), spec, earlier))
+    except UserError:
         return None
 
 
@@ -195,28 +195,28 @@ def _is_within(wrong: Array, right: Array, tensor: ReferenceTensor) -> bool:
     return verdict_of(measure(wrong, right, tensor.spec, tensor.spec), form, limits).verdict != "differs"
 
 
-def _plant_input(ground: Ground, kind: str, reference: Reference, seed: int) -> Case | None:
+def _plant_input(ground: Ground, kind: str, reference: Reference, seed: int) -> PlantedCase | None:
     feed = {t.name: np.array((t.alternate or t).load()) for t in reference.tensors.values() if t.is_input}
     names = sorted(feed)
     if kind == "swapped_inputs":
         if len(names) < 2:
             return None
         feed[names[0]], feed[names[1]] = feed[names[1]], feed[names[0]]
-        return Case(ground, kind, "", run_with(reference, {}, feed), reference, with_inputs=False)
+        return PlantedCase(ground, kind, "", run_with(reference, {}, feed), reference, with_inputs=False)
     spec = reference.tensors[names[0]].spec
     assert spec is not None
     fault = Fault(f"{kind}@{names[0]}", kind, names[0], {}, names[0], seed)
     try:
-        feed[names[0]] = apply_fault(fault, feed[names[0]], Scene(spec, spec)).astype(feed[names[0]].dtype)
-    except AskedWrongly:
+        feed[names[0]] = apply_fault(fault, feed[names[0]], FaultContext(spec, spec)).astype(feed[names[0]].dtype)
+    except UserError:
         return None
-    return Case(ground, kind, names[0], run_with(reference, {}, feed), reference, with_inputs=seed % 2 == 0)
+    return PlantedCase(ground, kind, names[0], run_with(reference, {}, feed), reference, with_inputs=seed % 2 == 0)
 
 
 # --------------------------------------------------------------------------- judging
 
 
-def board_dumps(case: Case, values: Mapping[str, Array], folder: Path) -> list[Dump]:
+def board_dumps(case: PlantedCase, values: Mapping[str, Array], folder: Path) -> list[Dump]:
     """The files that a board would leave: as it keeps the tensors, padding undefined, no spec told."""
     folder.mkdir(parents=True, exist_ok=True)
     dumps = []
@@ -232,15 +232,15 @@ def board_dumps(case: Case, values: Mapping[str, Array], folder: Path) -> list[D
     return dumps
 
 
-def judge(case: Case, folder: Path) -> Comparison:
+def judge(case: PlantedCase, folder: Path) -> Comparison:
     dumps = board_dumps(case, case.values, folder / "run")
     again = [board_dumps(case, {**case.values, **v}, folder / f"again{i}") for i, v in enumerate(case.again)]
     storages = platforms.load(PLATFORM).storages
-    settings = Settings(storages, load_policy(), platform=PLATFORM, repeats=again, previous=case.before)
+    settings = CompareSettings(storages, load_policy(), platform=PLATFORM, repeats=again, previous=case.before)
     return compare(case.reference, dumps, settings)
 
 
-def is_right_origin(case: Case, comparison: Comparison) -> bool:
+def is_right_origin(case: PlantedCase, comparison: Comparison) -> bool:
     """Every origin is the guilty op, or an interval that holds it; a wrong input is itself, or what reads it."""
     graph = case.reference.graph
     assert graph is not None
@@ -254,7 +254,7 @@ def is_right_origin(case: Case, comparison: Comparison) -> bool:
     return all(o.op == guilty or guilty in o.unseen for o in comparison.origins)
 
 
-def score(case: Case, comparison: Comparison, into: Score) -> None:
+def score(case: PlantedCase, comparison: Comparison, into: Score) -> None:
     into.cases += 1
     into.detected += comparison.verdict.exit_code == 1
     into.origin += is_right_origin(case, comparison)
@@ -269,7 +269,7 @@ def score(case: Case, comparison: Comparison, into: Score) -> None:
 # --------------------------------------------------------------------------- layers that were not dumped
 
 
-def hide(case: Case, seed: int) -> Case | None:
+def hide(case: PlantedCase, seed: int) -> PlantedCase | None:
     """The case with a third of its layers not dumped; None where no layer that is left shows the fault."""
     rng = np.random.default_rng(seed)
     inner = [t.name for t in case.reference.tensors.values() if not t.is_input and not t.is_output]
@@ -299,7 +299,7 @@ def clean_runs(made: list[Ground], count: int, folder: Path) -> Iterator[Compari
         ground = made[i % len(made)]
         reference = ground.references[i // len(made) % len(ground.references)]
         values = run_with(reference, _benign(ground, reference, i) if i % 2 else {})
-        yield judge(Case(ground, "", "", values, reference, with_inputs=True), folder)
+        yield judge(PlantedCase(ground, "", "", values, reference, with_inputs=True), folder)
 
 
 def _benign(ground: Ground, reference: Reference, seed: int) -> dict[str, Array]:

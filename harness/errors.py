@@ -1,10 +1,10 @@
 """The error tree. Every error says what, where and with which value; the hint is the next thing to type.
 
     HarnessError
-    ├── AskedWrongly            exit 2: you can act (usage, config, bad file)
+    ├── UserError            exit 2: you can act (usage, config, bad file)
     │   ├── ConfigError         a file that people write: hosts.yaml, policy.yaml, suite.yaml
     │   └── InputError          a model, input, reference or dump on this PC
-    └── CouldNotMeasure         exit 3: the measurement could not be made
+    └── MeasurementError         exit 3: the measurement could not be made
         ├── HostError           this PC lacks something (sshd, qemu, space)
         ├── LinkError           the way to the board; names user@host:port and what was being done
         │   ├── HostKeyError    unknown or changed host key
@@ -38,31 +38,31 @@ class HarnessError(Exception):
         self.hint = hint
 
 
-class AskedWrongly(HarnessError):
+class UserError(HarnessError):
     """The user asked for what cannot be: exit code 2."""
 
     exit_code = ASKED_WRONGLY
 
 
-class ConfigError(AskedWrongly):
+class ConfigError(UserError):
     """A file that people write, an option or an inventory is wrong."""
 
 
-class InputError(AskedWrongly):
+class InputError(UserError):
     """A file or value that was given does not fit, or is not there."""
 
 
-class CouldNotMeasure(HarnessError):
+class MeasurementError(HarnessError):
     """What was asked is fine, and could not be done: exit code 3."""
 
     exit_code = COULD_NOT_MEASURE
 
 
-class HostError(CouldNotMeasure):
+class HostError(MeasurementError):
     """This PC lacks something: a program, space, a right."""
 
 
-class LinkError(CouldNotMeasure):
+class LinkError(MeasurementError):
     """The link to the board failed, or does not come up."""
 
 
@@ -74,13 +74,13 @@ class LoginError(LinkError):
     """The board does not let us in."""
 
 
-class AgentError(CouldNotMeasure):
+class AgentError(MeasurementError):
     """harness's agent on the board failed, or what it answers is no answer."""
 
 
-class BoardError(CouldNotMeasure):
+class BoardError(MeasurementError):
     """The board cannot do what is wanted: no space, another's lease, a lost run, files that do not hold still."""
 
 
-class ToolError(CouldNotMeasure):
+class ToolError(MeasurementError):
     """The vendor's tool failed on the board, or printed without end."""

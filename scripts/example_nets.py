@@ -19,7 +19,7 @@ Array = NDArray[Any]
 OPSET = 11  # what the X3/J5/X5 toolchains take at most
 
 
-class Net:
+class ExampleNet:
     """Grows a graph node by node and keeps the value of every tensor for one sample."""
 
     def __init__(self, name: str, inputs: Mapping[str, Array], seed: int) -> None:
@@ -99,7 +99,7 @@ class Net:
 
 def digits(weights: Mapping[str, Array]) -> onnx.ModelProto:
     """The trained network: 1x1x8x8 of 0..1 in, ten probabilities out."""
-    net = Net("digits", {"image": np.zeros((1, 1, 8, 8), np.float32)}, seed=0)
+    net = ExampleNet("digits", {"image": np.zeros((1, 1, 8, 8), np.float32)}, seed=0)
     x = "image"
     for name in ("conv1", "conv2"):
         inputs = [x, *(net.constant(f"{name}_{part}", weights[f"{name}_{part}"]) for part in ("w", "b"))]
@@ -120,7 +120,7 @@ _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3
 
 def mobilenet(image: Array, width: float = 0.5, classes: int = 1000, seed: int = 2) -> onnx.ModelProto:
     """MobileNetV2's shape with seeded weights. `image` is one normalised picture [1, 3, H, W]."""
-    net = Net("mobilenet", {"images": image.astype(np.float32)}, seed)
+    net = ExampleNet("mobilenet", {"images": image.astype(np.float32)}, seed)
     net.constant("six_low", np.array(0, np.float32))
     net.constant("six_high", np.array(6, np.float32))
     x = _relu6(net, net.conv("stem", "images", _scaled(32, width), 3, 2))
@@ -140,11 +140,11 @@ def _scaled(channels: int, width: float) -> int:
     return max(8, int(channels * width + 4) // 8 * 8)
 
 
-def _relu6(net: Net, x: str) -> str:
+def _relu6(net: ExampleNet, x: str) -> str:
     return str(net.add("Clip", f"{x.removesuffix('_out')}_relu6", [x, "six_low", "six_high"]))
 
 
-def _inverted_residual(net: Net, name: str, x: str, expansion: int, channels: int, stride: int) -> str:
+def _inverted_residual(net: ExampleNet, name: str, x: str, expansion: int, channels: int, stride: int) -> str:
     entering = net.values[x].shape[1]
     hidden = entering * expansion
     y = x if expansion == 1 else _relu6(net, net.conv(f"{name}_expand", x, hidden))
@@ -158,7 +158,7 @@ def _inverted_residual(net: Net, name: str, x: str, expansion: int, channels: in
 
 def yolo(image: Array, base: int = 16, classes: int = 20, seed: int = 3) -> onnx.ModelProto:
     """A small YOLOv8-like shape: C2f blocks, SPPF, top-down neck, box and class heads at three strides."""
-    net = Net("yolo", {"images": image.astype(np.float32)}, seed)
+    net = ExampleNet("yolo", {"images": image.astype(np.float32)}, seed)
     x = _silu(net, "stem", "images", base, 3, 2)
     levels = []
     for i in range(4):
@@ -176,13 +176,13 @@ def yolo(image: Array, base: int = 16, classes: int = 20, seed: int = 3) -> onnx
     return net.model(outputs)
 
 
-def _silu(net: Net, name: str, x: str, channels: int, kernel: int, stride: int) -> str:
+def _silu(net: ExampleNet, name: str, x: str, channels: int, kernel: int, stride: int) -> str:
     made = net.conv(name, x, channels, kernel, stride)
     gate = net.add("Sigmoid", f"{name}_sigmoid", [made])
     return str(net.add("Mul", f"{name}_mul", [made, gate]))
 
 
-def _c2f(net: Net, name: str, x: str) -> str:
+def _c2f(net: ExampleNet, name: str, x: str) -> str:
     channels = net.values[x].shape[1]
     left, right = net.add("Split", f"{name}_split", [_silu(net, f"{name}_in", x, channels, 1, 1)], outputs=2, axis=1)
     y = _silu(net, f"{name}_m0", right, channels // 2, 3, 1)
@@ -192,7 +192,7 @@ def _c2f(net: Net, name: str, x: str) -> str:
     return _silu(net, f"{name}_out", joined, channels, 1, 1)
 
 
-def _sppf(net: Net, name: str, x: str) -> str:
+def _sppf(net: ExampleNet, name: str, x: str) -> str:
     channels = net.values[x].shape[1]
     parts = [_silu(net, f"{name}_in", x, channels // 2, 1, 1)]
     for i in range(3):
@@ -202,7 +202,7 @@ def _sppf(net: Net, name: str, x: str) -> str:
     return _silu(net, f"{name}_join", joined, channels, 1, 1)
 
 
-def _up(net: Net, name: str, x: str, skip: str) -> str:
+def _up(net: ExampleNet, name: str, x: str, skip: str) -> str:
     scales = net.constant(f"{name}_scales", np.array([1, 1, 2, 2], np.float32))
     roi = net.constant(f"{name}_roi", np.array([], np.float32))
     wide = net.add("Resize", f"{name}_resize", [x, roi, scales], mode="nearest", nearest_mode="floor",
@@ -216,7 +216,7 @@ def _up(net: Net, name: str, x: str, skip: str) -> str:
 
 def motionbert(pose: Array, width: int = 64, depth: int = 2, heads: int = 4, seed: int = 4) -> onnx.ModelProto:
     """A MotionBERT-like shape: attention over 17 joints, then over 120 frames. `pose` is [1, 120, 17, 3]."""
-    net = Net("motionbert", {"pose": pose.astype(np.float32)}, seed)
+    net = ExampleNet("motionbert", {"pose": pose.astype(np.float32)}, seed)
     for name, value in (("two", 2.0), ("epsilon", 1e-5), ("root2", 2**0.5), ("one", 1.0), ("half", 0.5)):
         net.constant(name, np.array(value, np.float32))
     x = net.linear("embed", "pose", width)
@@ -232,7 +232,7 @@ def motionbert(pose: Array, width: int = 64, depth: int = 2, heads: int = 4, see
     return net.model([net.linear("regress", _norm(net, "final_norm", x), 3)])
 
 
-def _norm(net: Net, name: str, x: str) -> str:
+def _norm(net: ExampleNet, name: str, x: str) -> str:
     """LayerNormalization as opset 11 exporters write it."""
     width = net.values[x].shape[-1]
     mean = net.add("ReduceMean", f"{name}_mean", [x], axes=[-1])
@@ -246,7 +246,7 @@ def _norm(net: Net, name: str, x: str) -> str:
     return str(net.add("Add", f"{name}_shifted", [net.add("Mul", f"{name}_mul", [ratio, gain]), shift]))
 
 
-def _attention(net: Net, name: str, x: str, heads: int) -> str:
+def _attention(net: ExampleNet, name: str, x: str, heads: int) -> str:
     """Attention over the third axis of [1, A, B, width]."""
     _, outer, inner, width = net.values[x].shape
     y = _norm(net, f"{name}_norm", x)
@@ -268,7 +268,7 @@ def _attention(net: Net, name: str, x: str, heads: int) -> str:
     return str(net.add("Add", f"{name}_residual", [x, back]))
 
 
-def _mlp(net: Net, name: str, x: str) -> str:
+def _mlp(net: ExampleNet, name: str, x: str) -> str:
     width = net.values[x].shape[-1]
     y = net.linear(f"{name}_up", _norm(net, f"{name}_norm", x), width * 2)
     bent = net.add(

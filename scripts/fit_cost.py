@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.cost_samples import SAMPLES, load_samples  # noqa: E402
 from benchmarks.estimate import accuracy, placement_agreement  # noqa: E402
-from harness.emulator.cost.fit import Sample, cross_validate, fit, five_folds  # noqa: E402
+from harness.emulator.cost.fit import PublishedLatency, cross_validate, fit, five_folds  # noqa: E402
 from harness.emulator.cost.model import CONSTANTS, Constants, estimate  # noqa: E402
 
 CODE = ROOT / "harness" / "emulator" / "cost_model.py"
@@ -76,7 +76,7 @@ def check(constants: Constants) -> None:
     print("the constants in the code are those of the fit")
 
 
-def residuals(samples: Sequence[Sample], constants: Constants) -> str:
+def residuals(samples: Sequence[PublishedLatency], constants: Constants) -> str:
     """Markdown: the headline figures, then every model."""
     folds = cross_validate(samples, five_folds(len(samples), 0))
     family = cross_validate(samples, [sample.family for sample in samples])
@@ -101,7 +101,7 @@ def residuals(samples: Sequence[Sample], constants: Constants) -> str:
     return "\n".join(lines)
 
 
-def _error(sample: Sample, constants: Constants) -> float:
+def _error(sample: PublishedLatency, constants: Constants) -> float:
     estimated = estimate(
         [sample.work],
         sample.output_elements,

@@ -174,7 +174,7 @@ HOSTS = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class MessageEntry:
     """One call and what it printed."""
 
     command: str
@@ -237,7 +237,7 @@ def _inside(folder: Path) -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _call(command: str) -> Entry:
+def _call(command: str) -> MessageEntry:
     """The command, run in this process. What it printed: stderr, then stdout."""
     from click.testing import CliRunner
 
@@ -248,10 +248,10 @@ def _call(command: str) -> Entry:
     result = CliRunner().invoke(cli, words[words.index("harness") + 1 :], env=variables)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return Entry(command, result.exit_code, result.stderr + result.stdout)
+    return MessageEntry(command, result.exit_code, result.stderr + result.stdout)
 
 
-def _told(text: str, folder: Path) -> str:
+def _without_folder(text: str, folder: Path) -> str:
     """The text without what is another in each run."""
     for path in (folder.resolve(), folder):
         text = text.replace(f"{path}/", "").replace(str(path), ".")
@@ -260,17 +260,20 @@ def _told(text: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
 
 
-def entries() -> dict[str, list[Entry]]:
+def entries() -> dict[str, list[MessageEntry]]:
     """All entries, by section."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with _inside(folder):
             _files(folder)
             calls = {title: [_call(command) for command in commands] for title, commands in CALLS.items()}
-        return {t: [Entry(e.command, e.exit_code, _told(e.text, folder)) for e in some] for t, some in calls.items()}
+        return {
+            t: [MessageEntry(e.command, e.exit_code, _without_folder(e.text, folder)) for e in some]
+            for t, some in calls.items()
+        }
 
 
-def page(by_section: Mapping[str, list[Entry]]) -> str:
+def page(by_section: Mapping[str, list[MessageEntry]]) -> str:
     """The document."""
     parts = [HEAD]
     for title, some in by_section.items():

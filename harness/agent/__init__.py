@@ -16,8 +16,8 @@ from harness.agent.jobs import LOG_LIMIT_BYTES, Jobs
 from harness.agent.leases import Lease
 from harness.agent.link import ASK_TIMEOUT_S, AgentLink
 from harness.agent.pushing import BoardCache
-from harness.agent.words import BoardFacts, Cleaned, FileFacts, LeaseFacts, Put, RunState, Sample, escape
-from harness.records import Limits
+from harness.agent.words import BoardFacts, Cleaned, FileFacts, LeaseFacts, Put, RunState, SensorReading, escape
+from harness.records import BoardLimits
 from harness.transports.base import Transport
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "Put",
     "Quotas",
     "RunState",
-    "Sample",
+    "SensorReading",
 ]
 
 
@@ -67,7 +67,7 @@ class Agent:
         self.files = BoardFiles(self.link, max_files)
 
     @classmethod
-    def of(cls, transport: Transport, work: str, limits: Limits) -> Agent:
+    def of(cls, transport: Transport, work: str, limits: BoardLimits) -> Agent:
         """The agent of a board of the inventory, with the limits that hosts.yaml sets."""
         return cls(transport, work, cache_bytes=limits.cache_bytes, max_files=limits.max_files)
 

@@ -14,15 +14,16 @@ from pathlib import Path
 from harness.agent.archive import Quotas, Unpacker, member_name
 from harness.agent.leases import Lease
 from harness.agent.link import AgentLink
-from harness.agent.packing import Packing, inflate, maybe_inflated
+from harness.agent.packing import LinkPacking, inflate, maybe_inflated
 from harness.agent.pushing import SLOWEST_BYTES_PER_S, Shift
 from harness.agent.words import FileFacts, escape, unescape
 from harness.errors import BoardError, LinkError
 from harness.files.digests import md5_of_file
 from harness.files.safe import make_folder, remove_file
 from harness.names import stored_name
-from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Done, Progress, printable
-from harness.transports.copying import left
+from harness.records.callbacks import BytesCallback
+from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, CommandResult, printable
+from harness.transports.copying import seconds_left
 
 PULL_S = 300.0  # of a pull, besides the time that its bytes take: a slow board opens thousands of files
 HASH_TIMEOUT_S = 660.0  # of what a run left: what could be written within a run's time limit can be read in it
@@ -85,7 +86,7 @@ class Landing:
 
     folder: Path
     quotas: Quotas
-    progress: Progress | None = None
+    progress: BytesCallback | None = None
     root: Path | None = None  # the run folder that `folder` lies in, whose links are refused
 
 
@@ -95,7 +96,7 @@ class BoardFiles:
     def __init__(self, link: AgentLink, max_files: int) -> None:
         self.link = link
         self.max_files = max_files
-        self.packing = Packing()
+        self.packing = LinkPacking()
         self.hash_timeout_s = HASH_TIMEOUT_S
         self._hashes: dict[str, dict[str, FileFacts]] = {}
 
@@ -115,7 +116,7 @@ class BoardFiles:
         names: Sequence[str],
         target: Path,
         quotas: Quotas | None = None,
-        progress: Progress | None = None,
+        progress: BytesCallback | None = None,
         known: Mapping[str, FileFacts] | None = None,
         root: Path | None = None,
     ) -> dict[str, str]:
@@ -140,7 +141,7 @@ class BoardFiles:
         limit = self.max_files * BYTES_PER_NAME
         argv = self.link.command("hash", escape(folder), "gzip")
 
-        def look() -> Done:
+        def look() -> CommandResult:
             with self.link.transport.stream(argv, timeout_s=timeout_s) as stream:
                 out = bytearray()
                 for piece in maybe_inflated(stream):
@@ -151,7 +152,7 @@ class BoardFiles:
                             "raise `limits: max_files`",
                         )
                 code = -1 if stream.code is None else stream.code
-                return Done(code, bytes(out), stream.err)
+                return CommandResult(code, bytes(out), stream.err)
 
         result = self.link.patience.retry(look, timeout_s + self.link.patience.limit_s)
         self.link.check(result, "hash")
@@ -225,7 +226,7 @@ class BoardFiles:
         def attempt() -> None:
             missing = [name for name in names if name not in unpacker.files]
             if missing:
-                left_s = max(1.0, left(ends_at))
+                left_s = max(1.0, seconds_left(ends_at))
                 self.link.read_stream("pack", *words, stdin=_name_list(missing), sink=sink, timeout_s=left_s)
 
         self.link.patience.retry(attempt, limit_s)
@@ -246,7 +247,7 @@ class BoardFiles:
             self.link.transport.pull(
                 source,
                 target,
-                timeout_s=max(1.0, left(ends_at)),
+                timeout_s=max(1.0, seconds_left(ends_at)),
                 progress=lambda now, _: shift.tell(now),
                 root=landing.root or landing.folder,
             )

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from harness.agent import words
 from harness.assets import asset
 from harness.errors import AgentError, BoardError
-from harness.transports.base import Done, printable
+from harness.transports.base import CommandResult, printable
 
-Run = Callable[[list[str], float, bytes | None, int], Done]  # see AgentLink.run
+Run = Callable[[list[str], float, bytes | None, int], CommandResult]  # see AgentLink.run
 
 ANSWER_LIMIT_BYTES = 2**16  # two lines, and what a login shell may print before them
 TIMEOUT_S = 60.0  # a small board under load needs seconds to start a shell

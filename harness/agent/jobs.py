@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from harness.agent import words
 from harness.agent.link import ASK_TIMEOUT_S, AgentLink
-from harness.agent.words import Clocks, RunState, Sample, escape, rebooted
-from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
+from harness.agent.words import Clocks, RunState, SensorReading, escape, rebooted
+from harness.errors import AgentError, BoardError, InputError, ToolError, UserError
 from harness.records import Invocation
 from harness.transports.base import OUTPUT_LIMIT_BYTES
 
@@ -24,9 +24,9 @@ WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
 def job_text(
     invocation: Invocation, folder: str, timeout_s: float, sense_every_s: float, log_limit_bytes: int
 ) -> bytes:
-    """A job as the agent reads it. Errors: AskedWrongly, InputError for what cannot be run."""
+    """A job as the agent reads it. Errors: UserError, InputError for what cannot be run."""
     if not invocation.argv:
-        raise AskedWrongly("no command to run")
+        raise UserError("no command to run")
     if timeout_s <= 0:
         raise InputError(f"invalid time limit of {timeout_s:g} s", "give a positive number of seconds (--timeout)")
     lines = [f"arg={escape(word)}" for word in invocation.argv]
@@ -39,7 +39,7 @@ def job_text(
 def _checked(environment: Mapping[str, str]) -> Mapping[str, str]:
     for name in environment:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise AskedWrongly(f"{name!r} is not a valid environment variable name")
+            raise UserError(f"{name!r} is not a valid environment variable name")
     return environment
 
 
@@ -108,11 +108,11 @@ class Jobs:
         """End a run and everything it started; one that has ended stays as it is."""
         self._link.ask("stop", token)
 
-    def samples(self, token: str) -> list[Sample]:
+    def samples(self, token: str) -> list[SensorReading]:
         """What was sensed during a run (`sense_every_s`)."""
         return words.read_samples(self._link.ask("samples", token, limit_bytes=OUTPUT_LIMIT_BYTES).rest)
 
-    def sense(self) -> Sample:
+    def sense(self) -> SensorReading:
         """Temperatures, frequencies and loads now. Errors: AgentError where the board tells none."""
         samples = words.read_samples(self._link.ask("sense").rest)
         if not samples:

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from harness.agent import words
 from harness.agent.link import ASK_TIMEOUT_S, GONE, AgentLink
 from harness.agent.words import REBOOTED, Answer, LeaseFacts, Refused, escape, refusal
-from harness.errors import CouldNotMeasure, HarnessError, LinkError
-from harness.transports.base import CommandTimeout, Done
+from harness.errors import HarnessError, LinkError, MeasurementError
+from harness.transports.base import CommandResult, CommandTimeout
 
 GUARD_REFUSED = 97  # exit code of `guard` when the lease is over
 _BOOT_ID = 'cat "${HARNESS_BOOT_ID:-/proc/sys/kernel/random/boot_id}"'
@@ -48,7 +48,7 @@ class Lease:
         """Errors: BoardError when the lease that this link holds is over, or somebody else has the board."""
         self.link.lease_boot = words.boot_id(self.link.ask("lease", "check").find("boot"))
 
-    def run_guarded(self, argv: Sequence[str], timeout_s: float) -> Done:
+    def run_guarded(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
         """Run a command of the inventory on the board, not repeated. Errors: BoardError when the board is not ours."""
         result = self.link.transport.run(self.link.command("guard", *argv), timeout_s=timeout_s)
         answer = words.read_answer(result.out)
@@ -104,7 +104,7 @@ def hold_lease(lease: Lease, seconds: int = LEASE_S, owner: str = "", nonce: str
             yield keeper
         finally:
             keeper.end()
-            with suppress(CouldNotMeasure):  # the link is gone or the lease is over: it ends by itself
+            with suppress(MeasurementError):  # the link is gone or the lease is over: it ends by itself
                 lease.release()
 
 
@@ -118,7 +118,7 @@ def kept(lease: Lease, seconds: int, began: float) -> Iterator[Keeper]:
     keeper = Keeper(lease, seconds, began)
     try:
         yield keeper
-    except CouldNotMeasure as error:
+    except MeasurementError as error:
         no_answer = isinstance(error, LinkError) and not isinstance(error, CommandTimeout)
         if not no_answer:
             _say_if_lost(lease, error)
@@ -127,7 +127,7 @@ def kept(lease: Lease, seconds: int, began: float) -> Iterator[Keeper]:
         keeper.end()
 
 
-def _say_if_lost(lease: Lease, error: CouldNotMeasure) -> None:
+def _say_if_lost(lease: Lease, error: MeasurementError) -> None:
     """Errors: Refused, for a reboot first."""
     if isinstance(error, Refused) and error.word == REBOOTED:
         return

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from harness.agent import installing, words
 from harness.agent.words import Answer, refusal
 from harness.errors import AgentError
-from harness.transports.base import Done, Transport, printable
-from harness.transports.copying import left
+from harness.transports.base import CommandResult, Transport, printable
+from harness.transports.copying import seconds_left
 
 ASK_TIMEOUT_S = installing.TIMEOUT_S
 ANSWER_LIMIT_BYTES = 2**20  # of a question with a short answer; what a board sends beyond it is not read
@@ -64,12 +64,12 @@ class AgentLink:
 
     def run(
         self, argv: Sequence[str], timeout_s: float, stdin: bytes | None, limit_bytes: int = ANSWER_LIMIT_BYTES
-    ) -> Done:
+    ) -> CommandResult:
         """A command that is safe to repeat; with all its tries it takes no longer than its limit and the patience."""
         ends_at = time.monotonic() + timeout_s + self.patience.limit_s
 
-        def once() -> Done:
-            left_s = min(timeout_s, max(1.0, left(ends_at)))
+        def once() -> CommandResult:
+            left_s = min(timeout_s, max(1.0, seconds_left(ends_at)))
             return self.transport.run(argv, timeout_s=left_s, stdin=stdin, limit_bytes=limit_bytes)
 
         return self.patience.retry(once, timeout_s + self.patience.limit_s)
@@ -79,7 +79,7 @@ class AgentLink:
         argv = self.command(verb, *arguments)
         with self.transport.stream(argv, timeout_s=timeout_s, stdin=stdin, paced="up") as stream:
             out = words.bounded(stream, ANSWER_LIMIT_BYTES)
-        return self.check(Done(-1 if stream.code is None else stream.code, out, stream.err), verb)
+        return self.check(CommandResult(-1 if stream.code is None else stream.code, out, stream.err), verb)
 
     def read_stream(
         self,
@@ -107,7 +107,7 @@ class AgentLink:
             yield first
         yield from source
 
-    def check(self, result: Done, verb: str) -> Answer:
+    def check(self, result: CommandResult, verb: str) -> Answer:
         """The answer in what a command left. Errors: AgentError, or what the agent refused."""
         answer = words.read_answer(result.out)
         if not answer.whole or (result.code != 0 and not answer.error):

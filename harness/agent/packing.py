@@ -15,7 +15,7 @@ FAST_BYTES_PER_S = 20e6  # from here on a small board's gzip only slows a pull d
 GAIN = 1.1  # compressing must be this much faster to be worth the board's CPU
 
 
-class Packing:
+class LinkPacking:
     """The decision for one agent: "" while it is being measured, then "plain" or "gzip"."""
 
     def __init__(self) -> None:

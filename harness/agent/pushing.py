@@ -22,7 +22,8 @@ from harness.agent.link import ASK_TIMEOUT_S, AgentLink
 from harness.agent.words import Answer, Put, Refused, whole_number
 from harness.errors import BoardError, ConfigError, InputError, LinkError
 from harness.files.digests import md5_of_file
-from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES, Progress
+from harness.records.callbacks import BytesCallback
+from harness.transports.base import PIECE_BYTES, STREAM_LIMIT_BYTES
 
 PUSH_S = 120.0  # of a push, besides the time that its bytes take
 SLOWEST_BYTES_PER_S = 50_000  # a link slower than this is given up: time limits of transfers are made from it
@@ -37,7 +38,7 @@ STANDSTILL = 5  # answers without any progress after which a push is given up
 class Shift:
     """Progress of one part as progress of the whole."""
 
-    inner: Progress | None
+    inner: BytesCallback | None
     before: int
     total: int
 
@@ -55,11 +56,11 @@ class BoardCache:
         self.pinned: dict[str, int] = {}  # names in the cache that must not leave it, and their sizes
         self.damaged: set[str] = set()  # names in the cache that were found damaged there, and deleted
 
-    def put_file(self, path: Path, progress: Progress | None = None) -> Put:
+    def put_file(self, path: Path, progress: BytesCallback | None = None) -> Put:
         """Bring a file into the board's cache unless it is there. Errors: InputError, BoardError (no space)."""
         return self.put_files([path], progress)[0]
 
-    def put_files(self, paths: Sequence[Path], progress: Progress | None = None) -> list[Put]:
+    def put_files(self, paths: Sequence[Path], progress: BytesCallback | None = None) -> list[Put]:
         """Bring files into the board's cache; only what is missing is sent, and a broken push goes on where it was.
 
         Errors: InputError, BoardError, LinkError.

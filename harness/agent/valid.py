@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.agent.link import AgentLink
 from harness.agent.words import Answer, escape
 from harness.errors import BoardError
-from harness.transports.base import Done, printable
+from harness.transports.base import CommandResult, printable
 
 PYTHON = "python3"  # the program that `hello` is asked for
 SCRIPT = "agents/valid_md5.py"
@@ -49,14 +49,14 @@ def hash_valid(
     limit = len(files) * BYTES_PER_ANSWER + SAID_BYTES
     timeout_s = 300.0 + sum(file.size_bytes for file in files) / SLOWEST_BYTES_PER_S
 
-    def look() -> Done:
+    def look() -> CommandResult:
         with link.transport.stream(argv, timeout_s=timeout_s, stdin=[jobs]) as stream:
             out = bytearray()
             for piece in stream:
                 out += piece
                 if len(out) > limit:
                     raise BoardError(f"{link.where}: endless answer to 'valid'", "check the board's python3")
-            return Done(-1 if stream.code is None else stream.code, bytes(out), stream.err)
+            return CommandResult(-1 if stream.code is None else stream.code, bytes(out), stream.err)
 
     result = link.patience.retry(look, timeout_s + link.patience.limit_s)
     answer = link.check(result, "valid")

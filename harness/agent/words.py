@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.errors import AgentError, AskedWrongly, BoardError, HarnessError
+from harness.errors import AgentError, BoardError, HarnessError, UserError
 from harness.transports.base import printable
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/:@%+,=~^ -")
@@ -97,7 +97,7 @@ class Cleaned:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SensorReading:
     """One look at the sensors, `at_s` after the board's boot.
 
     Keys: `temp:<zone>` in degrees Celsius, `cpu_hz:<policy>`, `devfreq_hz:<name>`, `npu_hz:<core>`,
@@ -151,9 +151,9 @@ class Answer:
 
 
 def escape(text: str) -> str:
-    """Text as the agent reads it: bytes that are not plain as \\0ooo. Errors: AskedWrongly for NUL."""
+    """Text as the agent reads it: bytes that are not plain as \\0ooo. Errors: UserError for NUL."""
     if "\0" in text:
-        raise AskedWrongly(f"NUL character in an argument for the board: {text!r}")
+        raise UserError(f"NUL character in an argument for the board: {text!r}")
     return "".join(chr(byte) if byte in _PLAIN else f"\\0{byte:03o}" for byte in os.fsencode(text))
 
 
@@ -329,7 +329,7 @@ def read_clocks(answer: Answer) -> Clocks:
 MAX_SENSORS = 500  # of one sample; boards have a few dozen
 
 
-def read_samples(text: bytes) -> list[Sample]:
+def read_samples(text: bytes) -> list[SensorReading]:
     """Samples of `sense`; words that are not `key=number` and half samples are left out."""
     samples = []
     for line in text.decode("ascii", "replace").splitlines():
@@ -337,7 +337,7 @@ def read_samples(text: bytes) -> list[Sample]:
         words = dict(word.split("=", 1) for word in fields if re.fullmatch(r"[^=]{1,80}=-?[0-9.]{1,18}", word))
         at = whole_number(words.pop("cs", ""))
         if at is not None and words.get("whole") == "1":
-            samples.append(Sample(at / 100, _in_our_units(words)))
+            samples.append(SensorReading(at / 100, _in_our_units(words)))
     return samples
 
 

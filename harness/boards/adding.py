@@ -22,14 +22,15 @@ from harness.boards import hostkeys, hosts_file, inventory
 from harness.boards.connect import open_board
 from harness.boards.hosts_checks import complaints, read_address
 from harness.boards.hosts_edit import Entry, NotSafe, block, new_file, with_board
-from harness.boards.lease import hold
+from harness.boards.lease import hold_board_lease
 from harness.emulator.built_in import BUILT_IN
-from harness.errors import AskedWrongly, BoardError, ConfigError, HarnessError
+from harness.errors import BoardError, ConfigError, HarnessError, UserError
 from harness.files.safe import output_file
 from harness.platforms import probing, recognise
 from harness.platforms.probing import Guess, Lack, Seen
 from harness.records import Board, Emulated, Invocation
 from harness.records.boards import SERVED
+from harness.records.callbacks import LogCallback
 from harness.transports import Prompt
 from harness.transports.base import Transport, printable
 
@@ -48,7 +49,6 @@ for d in "$@"; do
 done
 """
 
-Tell = Callable[[str], None]
 Agree = Callable[[str, str, str, Path], None]  # (where, kind, fingerprint, known_hosts file); raises where it is not it
 
 
@@ -89,17 +89,17 @@ class Added:
 
 
 def asked_board(name: str, login: str, **given: Any) -> Board:
-    """The board that a command line means, its platform still open (""). Errors: AskedWrongly."""
+    """The board that a command line means, its platform still open (""). Errors: UserError."""
     address = read_address(login)
     if address is None:
-        raise AskedWrongly(f"{login!r}: expected USER@HOST", f"for example harness boards add {name} root@192.168.1.10")
+        raise UserError(f"{login!r}: expected USER@HOST", f"for example harness boards add {name} root@192.168.1.10")
     port = given.get("port") or 0
     if address.port and port and address.port != port:
-        raise AskedWrongly(f"{login!r} and --port {port} give two ports", "give one")
+        raise UserError(f"{login!r} and --port {port} give two ports", "give one")
     for wrong in complaints(name, "", "", "ssh", address.host):
         if wrong.key == "platform":
             continue
-        raise AskedWrongly(wrong.message, wrong.hint.replace("`", "").replace(":", ""))
+        raise UserError(wrong.message, wrong.hint.replace("`", "").replace(":", ""))
     board = Board(name, "", "", address=address.host, port=port or address.port or 22, user=address.user)
     return replace(board, **{key: given[key] for key in ("identity", "jump") if given.get(key)})
 
@@ -163,7 +163,7 @@ def agree_on_keys(board: Board, agree: Agree, prompt: Prompt | None) -> None:
     hostkeys.meet(board, decide, prompt)
 
 
-def add(board: Board, platform: str, work: str, tell: Tell, prompt: Prompt | None = None) -> Added:
+def add(board: Board, platform: str, work: str, tell: LogCallback, prompt: Prompt | None = None) -> Added:
     """Connect, look, choose, try; nothing is written yet. Errors: HarnessError."""
     with open_board(board, prompt) as (reached, transport):
         tell("probing the board")
@@ -171,7 +171,7 @@ def add(board: Board, platform: str, work: str, tell: Tell, prompt: Prompt | Non
         guess = _choose(recognise.guesses(seen), platform, reached.name)
         answers = {name: _ask(transport, argv) for name, argv in guess.ask.items()}
         guess = recognise.heard(guess, answers)
-        described, notes = _found(reached, guess, seen)
+        described, notes = _described(reached, guess, seen)
         folder, why = _room(transport, work, guess.work)
         described = replace(described, work=folder)
         agent = Agent.of(transport, described.work, described.limits)
@@ -202,7 +202,7 @@ def _choose(candidates: list[Guess], platform: str, name: str) -> Guess:
         return named or Guess(platform, "", "", "given by --platform; not detected on the board", 0)
     if not candidates or candidates[0].certainty == 0:
         seen = "; ".join(guess.evidence for guess in candidates) or "nothing"
-        raise AskedWrongly(
+        raise UserError(
             f"{name}: platform not detected ({seen})", f"give it: --platform {', '.join(platforms.names())}"
         )
     return candidates[0]
@@ -221,7 +221,7 @@ def _versions(answers: dict[str, str]) -> dict[str, str]:
     return {name: printable(", ".join(text.split("\n")[:6]).strip(", "), 200) for name, text in answers.items()}
 
 
-def _found(board: Board, guess: Guess, seen: Seen) -> tuple[Board, tuple[str, ...]]:
+def _described(board: Board, guess: Guess, seen: Seen) -> tuple[Board, tuple[str, ...]]:
     """The board with what was recognised; one that the emulator plays says so itself and is marked."""
     played = _mark(seen)
     soc = guess.soc or (printable(str(played.get("soc", "")), 40) if played else "")
@@ -258,11 +258,11 @@ def _room(transport: Transport, wanted: str, usual: str) -> tuple[str, str]:
     return chosen, f"{free[chosen] // 1024} MB free{in_memory}"
 
 
-def _try(agent: Agent, transport: Transport, name: str, tell: Tell) -> Trial:
+def _try(agent: Agent, transport: Transport, name: str, tell: LogCallback) -> Trial:
     """Push, start, wait, read, remove: all that a run needs of a board but a model. Errors: BoardError, LinkError."""
     with (
         tempfile.TemporaryDirectory(prefix="harness-add-") as scratch,
-        hold(agent.lease, name, nonce=secrets.token_hex(8), wait_s=0, tell=tell),
+        hold_board_lease(agent.lease, name, nonce=secrets.token_hex(8), wait_s=0, tell=tell),
     ):
         source = Path(scratch, "trial.bin")
         source.write_bytes(secrets.token_bytes(TRIAL_BYTES))

@@ -11,19 +11,19 @@ from pydantic import Field, field_validator
 from harness.boards import hosts_checks
 from harness.config import StrictFile, line_of, load_file
 from harness.errors import ConfigError
-from harness.records import Board, Limits
+from harness.records import Board, BoardLimits
 from harness.records.boards import SERVED, Emulated
 
 
 class LimitsFile(StrictFile):
     """`limits:` of a board: seconds, numbers of files, and bytes."""
 
-    timeout_s: float = Field(default=Limits.timeout_s, gt=0)
-    connect_timeout_s: float = Field(default=Limits.connect_timeout_s, gt=0)
-    patience_s: float = Field(default=Limits.patience_s, ge=0)
-    max_files: int = Field(default=Limits.max_files, gt=0)
-    max_bytes: int = Field(default=Limits.max_bytes, gt=0)
-    cache_bytes: int = Field(default=Limits.cache_bytes, ge=0)
+    timeout_s: float = Field(default=BoardLimits.timeout_s, gt=0)
+    connect_timeout_s: float = Field(default=BoardLimits.connect_timeout_s, gt=0)
+    patience_s: float = Field(default=BoardLimits.patience_s, ge=0)
+    max_files: int = Field(default=BoardLimits.max_files, gt=0)
+    max_bytes: int = Field(default=BoardLimits.max_bytes, gt=0)
+    cache_bytes: int = Field(default=BoardLimits.cache_bytes, ge=0)
 
 
 class SharedFolderFile(StrictFile):
@@ -94,7 +94,7 @@ def _board(path: Path, name: str, entry: BoardFile) -> Board:
         "port": entry.port or kind.port,
         "identity": str(Path(entry.identity).expanduser()) if entry.identity else "",
         "known_hosts": str(Path(entry.known_hosts).expanduser()) if entry.known_hosts else "",
-        "limits": Limits(**entry.limits.model_dump()),
+        "limits": BoardLimits(**entry.limits.model_dump()),
         "shared_folder": (shared.here, shared.there) if shared else ("", ""),
         "setup": tuple(tuple(argv) for argv in entry.setup),
         "teardown": tuple(tuple(argv) for argv in entry.teardown),

@@ -23,13 +23,15 @@ RUN_LEASE_S = 3600  # a hand-taken lease is stretched to at least this when a ru
 
 
 @contextmanager
-def hold(lease: Lease, board: str, *, nonce: str, wait_s: float, tell: Callable[[str], None]) -> Iterator[Keeper]:
+def hold_board_lease(
+    lease: Lease, board: str, *, nonce: str, wait_s: float, tell: Callable[[str], None]
+) -> Iterator[Keeper]:
     """Hold the board while this lasts; waits up to `wait_s` for another holder to end. Errors: BoardError.
 
     Where this user holds the board by `harness boards lease`, that lease serves, for one run at a time, and is kept
     afterwards.
     """
-    own, began = kept_token(board), time.monotonic()
+    own, began = load_token(board), time.monotonic()
     ends_at = began + wait_s
     if own and _still_ours(lease, board, own):
         with _one_run(board, ends_at), kept(lease, RUN_LEASE_S, began) as keeper:
@@ -67,7 +69,7 @@ def _still_ours(lease: Lease, board: str, token: str) -> bool:
         if lease.show().left_s > RUN_LEASE_S:
             lease.check()
         else:
-            keep_token(board, lease.renew(RUN_LEASE_S))
+            save_token(board, lease.renew(RUN_LEASE_S))
         return True
     except Refused:
         lease.link.lease_token = ""
@@ -97,9 +99,9 @@ def _one_run(board: str, ends_at: float) -> Iterator[None]:
 # --------------------------------------------------------------------------- leases taken by hand
 
 
-def take(lease: Lease, board: str, seconds: int) -> LeaseFacts:
+def take_lease(lease: Lease, board: str, seconds: int) -> LeaseFacts:
     """Take or stretch the board's lease for this user on this PC. Errors: BoardError when somebody else has it."""
-    own = kept_token(board)
+    own = load_token(board)
     lease.link.lease_token = own
     try:
         token = lease.renew(seconds) if own else lease.take(owner_name(), seconds)
@@ -108,7 +110,7 @@ def take(lease: Lease, board: str, seconds: int) -> LeaseFacts:
             raise
         lease.link.lease_token = ""
         token = lease.take(owner_name(), seconds)
-    keep_token(board, token)
+    save_token(board, token)
     return lease.show()
 
 
@@ -118,7 +120,7 @@ def release(lease: Lease, board: str, *, force: bool) -> bool:
     Gives whether there was anything to release. Errors: BoardError when somebody else has it and `force` is not set.
     """
     facts = lease.show()
-    own = kept_token(board)
+    own = load_token(board)
     forget_token(board)
     if not facts.held:
         return False
@@ -140,7 +142,7 @@ def clean(agent: Agent, board: str, *, keep_cache: bool) -> Cleaned:
 
     A lease taken by hand stays; without one nothing of a lease is left there but its number.
     """
-    own = kept_token(board)
+    own = load_token(board)
     if own and _still_ours(agent.lease, board, own):
         with kept(agent.lease, RUN_LEASE_S, time.monotonic()):
             return agent.clean(keep_cache=keep_cache)
@@ -152,7 +154,7 @@ def _file(board: str) -> Path:
     return state_folder() / "leases" / f"{names.safe_name(board)}.json"
 
 
-def kept_token(board: str) -> str:
+def load_token(board: str) -> str:
     """The token of a lease that this user took by hand; "" without one."""
     try:
         return str(json.loads(_file(board).read_text())["token"])
@@ -160,7 +162,7 @@ def kept_token(board: str) -> str:
         return ""
 
 
-def keep_token(board: str, token: str) -> None:
+def save_token(board: str, token: str) -> None:
     """Remember the token of a lease that was taken by hand, in a file that only this user reads."""
     path = _file(board)
     path.parent.mkdir(parents=True, exist_ok=True)

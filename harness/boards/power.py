@@ -14,14 +14,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BoardError, CouldNotMeasure, HostError, HostKeyError, LinkError
+from harness.errors import BoardError, HostError, HostKeyError, LinkError, MeasurementError
 from harness.records import PowerSupply
 
 TROUBLES = ("no_link", "hung", "rebooted", "other")
 
 
 @dataclass(frozen=True)
-class Policy:
+class PowerPolicy:
     """How far recovery may go for one run."""
 
     max_cycles: int = 1  # a board that needs more is broken, and more harms it
@@ -31,7 +31,7 @@ class Policy:
     look_every_s: float = 2.0
 
 
-def trouble_of(error: CouldNotMeasure) -> str:
+def classify(error: MeasurementError) -> str:
     """What kind of trouble an error is. A wrong or changed host key is none that power could cure."""
     if isinstance(error, HostKeyError):
         return "other"
@@ -42,7 +42,9 @@ def trouble_of(error: CouldNotMeasure) -> str:
     return "other"
 
 
-def steps_for(trouble: str, power: Mapping[str, Sequence[str]], cycles_used: int, policy: Policy) -> tuple[str, ...]:
+def power_steps(
+    trouble: str, power: Mapping[str, Sequence[str]], cycles_used: int, policy: PowerPolicy
+) -> tuple[str, ...]:
     """Which commands to run, in order; () when there is nothing to be done.
 
     A board that rebooted by itself is up again: nothing is done to it. `cycle` is preferred to `off` and `on`.
@@ -56,7 +58,7 @@ def steps_for(trouble: str, power: Mapping[str, Sequence[str]], cycles_used: int
     return ()
 
 
-def run_command(supply: PowerSupply, name: str, policy: Policy | None = None) -> str:
+def run_command(supply: PowerSupply, name: str, policy: PowerPolicy | None = None) -> str:
     """Run one of the board's commands on this PC; its output. Nothing when the board has none of that name.
 
     It is told the board in HARNESS_BOARD and HARNESS_ADDRESS. Errors: HostError when it is missing, fails or hangs.
@@ -64,7 +66,7 @@ def run_command(supply: PowerSupply, name: str, policy: Policy | None = None) ->
     argv = supply.commands.get(name)
     if not argv:
         return ""
-    limit_s = (policy or Policy()).hook_limit_s
+    limit_s = (policy or PowerPolicy()).hook_limit_s
     what = f"board {supply.name}: power command {name!r} ({argv[0]})"
     try:
         result = subprocess.run(
@@ -95,17 +97,17 @@ def _environment(supply: PowerSupply) -> dict[str, str]:
 
 def recover(
     supply: PowerSupply,
-    error: CouldNotMeasure,
+    error: MeasurementError,
     answers: Callable[[], bool],
     cycles_used: int = 0,
-    policy: Policy | None = None,
+    policy: PowerPolicy | None = None,
 ) -> bool:
     """Try to bring a board back after an error; True when it was power-cycled and answers again.
 
     `answers` asks the board once. False: nothing may be done, or the board stayed away. Errors: HostError.
     """
-    rules = policy or Policy()
-    steps = steps_for(trouble_of(error), supply.commands, cycles_used, rules)
+    rules = policy or PowerPolicy()
+    steps = power_steps(classify(error), supply.commands, cycles_used, rules)
     if not steps:
         return False
     for step in steps:
@@ -115,10 +117,10 @@ def recover(
     return _wait_until(answers, rules)
 
 
-def _wait_until(answers: Callable[[], bool], policy: Policy) -> bool:
+def _wait_until(answers: Callable[[], bool], policy: PowerPolicy) -> bool:
     ends_at = time.monotonic() + policy.boot_limit_s
     while True:
-        with suppress(CouldNotMeasure):
+        with suppress(MeasurementError):
             if answers():
                 return True
         if time.monotonic() + policy.look_every_s > ends_at:
@@ -127,7 +129,7 @@ def _wait_until(answers: Callable[[], bool], policy: Policy) -> bool:
 
 
 @contextmanager
-def around(supply: PowerSupply, policy: Policy | None = None) -> Iterator[None]:
+def power_hooks(supply: PowerSupply, policy: PowerPolicy | None = None) -> Iterator[None]:
     """Run the board's `before` command, then the context, then `after`, also when the context fails.
 
     Errors: HostError; when both the context and `after` fail, the context's error is the one that is raised.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from harness import platforms
 from harness.agent import Agent
 from harness.boards.connect import open_board
-from harness.boards.lease import hold
+from harness.boards.lease import hold_board_lease
 from harness.errors import BoardError, ConfigError, InputError
 from harness.records import Board
+from harness.records.callbacks import LogCallback
 from harness.transports import Prompt
-from harness.transports.base import Done, Transport
+from harness.transports.base import CommandResult, Transport
 
 if TYPE_CHECKING:
     from packaging.version import Version
 
-Tell = Callable[[str], None]
 Build: TypeAlias = "tuple[Version, tuple[int, str] | tuple[()]]"
 TIMEOUT_S = 600.0  # unpacking 80 MB on a slow SD card
 NEEDED = {"numpy": ("numpy",), "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-qnn")}
@@ -69,7 +69,7 @@ class Prepared:
     providers: tuple[str, ...]
 
 
-def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt | None = None) -> Prepared:
+def prepare(board: Board, wheels: Path, tell: LogCallback | None = None, prompt: Prompt | None = None) -> Prepared:
     """Install the wheels of a folder that fit the board's Python.
 
     Errors: InputError for a folder without fitting wheels, with the command that fetches them; BoardError for a
@@ -87,7 +87,9 @@ def prepare(board: Board, wheels: Path, tell: Tell | None = None, prompt: Prompt
         agent = Agent.of(transport, reached.work, reached.limits)
         agent.install()
         agent.hello()
-        with hold(agent.lease, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=log):  # not under somebody's run
+        with hold_board_lease(
+            agent.lease, board.name, nonce=secrets.token_hex(8), wait_s=0, tell=log
+        ):  # not under somebody's run
             return Preparation(reached, transport, log).run(wheels)
 
 
@@ -98,7 +100,7 @@ def _silent(_what: str) -> None:
 class Preparation:
     """The steps on one board."""
 
-    def __init__(self, board: Board, transport: Transport, tell: Tell) -> None:
+    def __init__(self, board: Board, transport: Transport, tell: LogCallback) -> None:
         self.board, self.transport, self.tell = board, transport, tell
         self.site = f"{board.work.rstrip('/')}/site"
         self.part = f"{self.site}.{secrets.token_hex(8)}.part"
@@ -155,7 +157,7 @@ class Preparation:
     def _name(self) -> str:
         return str(self.board.options.get("python", "python3"))
 
-    def _python(self, *arguments: str) -> Done:
+    def _python(self, *arguments: str) -> CommandResult:
         """The board's Python, with its tools and libraries in front as in a run."""
         script = 'PATH=$1:$PATH; [ -z "$2" ] || export LD_LIBRARY_PATH="$2"; shift 2; exec "$@"'
         head = ["sh", "-c", script, "sh", ":".join(self.board.tools) or "/usr/bin", ":".join(self.board.libraries)]
@@ -164,7 +166,7 @@ class Preparation:
     def _sh(self, script: str, *arguments: str, what: str) -> None:
         self._checked(self.transport.run(["sh", "-c", script, "sh", *arguments], timeout_s=TIMEOUT_S), what)
 
-    def _checked(self, result: Done, what: str) -> Done:
+    def _checked(self, result: CommandResult, what: str) -> CommandResult:
         if result.code == 0:
             return result
         words = _last_line(result)
@@ -172,7 +174,7 @@ class Preparation:
         raise BoardError(f"{self.board.name}: {what} failed with {result.code}: {words}", hint)
 
 
-def _last_line(result: Done) -> str:
+def _last_line(result: CommandResult) -> str:
     lines = [line for line in (result.err + b"\n" + result.out).decode("utf-8", "replace").splitlines() if line.strip()]
     error_lines = [line for line in result.err.decode("utf-8", "replace").splitlines() if line.strip()]
     return (error_lines or lines or ["no reason given"])[-1].strip()[:300]

@@ -97,7 +97,7 @@ class LateGroup(click.Group):
                 raise
             sys.exit(_usage_error(ctx, error))
         except Exception as error:
-            sys.exit(_unforeseen(error))
+            sys.exit(_unexpected(error))
         finally:
             _tell_left_out()
 
@@ -148,7 +148,7 @@ def as_ours(error: click.ClickException, command: str) -> HarnessError:
     """click's sentence as ours: lower case, no full stop, and what it proposes in the hint."""
     import re
 
-    from harness.errors import AskedWrongly
+    from harness.errors import UserError
 
     text = error.format_message().strip()
     text = text.replace("a valid float range", "a number").replace("a valid integer range", "a whole number")
@@ -158,14 +158,14 @@ def as_ours(error: click.ClickException, command: str) -> HarnessError:
     proposal = re.search(r"[. ]*(\(Did you mean[^)]*\)|Did you mean [^?]*\?|\(Possible options: [^)]*\))$", text)
     fact = (text[: proposal.start()] if proposal else text).rstrip(".")
     hint = f"{_lower(proposal[1].strip('()'))} See {command} --help" if proposal else f"{command} --help"
-    return AskedWrongly(_lower(fact), getattr(error, "hint", hint))
+    return UserError(_lower(fact), getattr(error, "hint", hint))
 
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
-def _unforeseen(error: Exception) -> int:
+def _unexpected(error: Exception) -> int:
     """What no command foresaw is never exit 1, which says "measured and bad"."""
     from harness.cli import unexpected
 

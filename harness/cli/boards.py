@@ -23,7 +23,7 @@ from harness.cli.common import (
 )
 from harness.cli.progress import ask_password
 from harness.cli.tables import table
-from harness.errors import ConfigError, CouldNotMeasure, HarnessError, InputError
+from harness.errors import ConfigError, HarnessError, InputError, MeasurementError
 from harness.records import Board
 from harness.records.boards import SERVED
 
@@ -159,7 +159,7 @@ def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
         table("", columns, rows, right=("free MB",))
     states = {a["state"] for a in answers} - {"ready"}
     if states:  # a wrong line of hosts.yaml is asked wrongly; where anything else is the matter too, that comes first
-        raise SystemExit(ConfigError.exit_code if states == {WRONG_SOC} else CouldNotMeasure.exit_code)
+        raise SystemExit(ConfigError.exit_code if states == {WRONG_SOC} else MeasurementError.exit_code)
 
 
 WRONG_SOC = "wrong soc"
@@ -272,10 +272,10 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
       harness boards lease x5-01
       harness boards lease x5-01 --minutes 30
     """
-    from harness.boards import lease as holding
+    from harness.boards import lease as board_lease
 
     with _agent(name, hosts) as agent:
-        facts = holding.take(agent.lease, name, round(minutes * 60)) if minutes else agent.lease.show()
+        facts = board_lease.take_lease(agent.lease, name, round(minutes * 60)) if minutes else agent.lease.show()
     if as_json:
         emit_json({"board": name} | vars(facts))
     else:
@@ -294,10 +294,10 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
     Example:
       harness boards release x5-01
     """
-    from harness.boards import lease as holding
+    from harness.boards import lease as board_lease
 
     with _agent(name, hosts) as agent:
-        was_held = holding.release(agent.lease, name, force=force)
+        was_held = board_lease.release(agent.lease, name, force=force)
     if as_json:
         emit_json({"board": name, "was_held": was_held})
     else:
@@ -322,10 +322,10 @@ def clean_board(name: str, keep_cache: bool, hosts: Path | None, as_json: bool) 
       harness boards clean x5-01
       harness boards clean x5-01 --keep-cache
     """
-    from harness.boards import lease as holding
+    from harness.boards import lease as board_lease
 
     with _agent(name, hosts) as agent:
-        cleaned = holding.clean(agent, name, keep_cache=keep_cache)
+        cleaned = board_lease.clean(agent, name, keep_cache=keep_cache)
     if as_json:
         facts = {"runs": cleaned.runs, "going_on": list(cleaned.going_on), "free_bytes": cleaned.free_bytes}
         emit_json({"board": name} | facts)

@@ -11,7 +11,7 @@ import click
 
 from harness.cli.common import clean, emit_json, hosts_option, json_option, note
 from harness.cli.progress import ask_password
-from harness.errors import CouldNotMeasure, HostKeyError, InputError
+from harness.errors import HostKeyError, InputError, MeasurementError
 
 if TYPE_CHECKING:
     from harness.boards.adding import Added
@@ -70,7 +70,7 @@ def add(name: str, login: str, **given: Any) -> None:
     if not added.file:
         raise InputError(added.notes[-1].partition(";")[0], f"add the block of {name} to {file} by hand")
     if not added.is_ready:
-        raise SystemExit(CouldNotMeasure.exit_code)
+        raise SystemExit(MeasurementError.exit_code)
 
 
 def _agree(fingerprint: str, yes: bool) -> Any:

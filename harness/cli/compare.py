@@ -22,7 +22,7 @@ from harness.cli.reference_options import reference_runtime_of, reference_runtim
 from harness.cli.tables import table
 
 if TYPE_CHECKING:
-    from harness.consistency.compare import Settings
+    from harness.consistency.compare import CompareSettings
     from harness.records import Comparison, Layer, Metrics, NoiseRow
     from harness.reference.open import Reference
 
@@ -39,7 +39,7 @@ CSV_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class CompareOptions:
+class CompareArguments:
     """Arguments and options of the command line."""
 
     reference: Path
@@ -103,7 +103,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     \b
     Exit codes: 0 consistent, 1 diverges, 2 usage error, 3 nothing comparable, or dumps damaged or missing.
     """
-    given = CompareOptions(**options)
+    given = CompareArguments(**options)
     only_one(json=given.as_json, csv=given.as_csv)
     comparison = _compare(given)
     if given.as_json:
@@ -115,34 +115,34 @@ def command(context: click.Context, /, **options: Any) -> None:
     context.exit(comparison.verdict.exit_code)
 
 
-def _compare(given: CompareOptions) -> Comparison:
+def _compare(given: CompareArguments) -> Comparison:
     from harness.consistency.compare import compare
-    from harness.consistency.reading.recognise import decide
-    from harness.consistency.stages import with_ladder
+    from harness.consistency.reading.recognise import detect_platform
+    from harness.consistency.stages import with_stages
     from harness.dumps.folders import gaps, read_dumps
 
     stages = _stages(given.stages)
     reference = _reference(given)
-    platform, why = (given.platform, "") if given.platform else decide(reference, given.dumps)
+    platform, why = (given.platform, "") if given.platform else detect_platform(reference, given.dumps)
     _refuse_turned(reference, given.dumps)
     dumps = read_dumps(given.dumps, platform)
     with progress("comparing") as step:
         settings = replace(_settings(given, platform, step), gaps=gaps(dumps, platform))
         comparison = compare(reference, dumps, settings)
         if stages:
-            comparison = with_ladder(comparison, stages, reference, dumps, settings)
+            comparison = with_stages(comparison, stages, reference, dumps, settings)
     return replace(comparison, notes=(why, *comparison.notes)) if why else comparison
 
 
-def _settings(given: CompareOptions, platform: str, step: Any) -> Settings:
-    from harness.consistency.compare import Settings
+def _settings(given: CompareArguments, platform: str, step: Any) -> CompareSettings:
+    from harness.consistency.compare import CompareSettings
     from harness.consistency.policy import load_policy
     from harness.consistency.reading.hashed import hashed_beside
-    from harness.dumps.folders import dialect
+    from harness.dumps.folders import platform_named
     from harness.reference.open import open_reference
 
-    return Settings(
-        storages=dialect(platform).storages if platform else None,
+    return CompareSettings(
+        storages=platform_named(platform).storages if platform else None,
         policy=load_policy(given.policy, given.min_coverage),
         mapping=given.mapping,
         hashed=hashed_beside(given.dumps),
@@ -156,7 +156,7 @@ def _settings(given: CompareOptions, platform: str, step: Any) -> Settings:
     )
 
 
-def _floats(given: CompareOptions) -> Reference | None:
+def _floats(given: CompareArguments) -> Reference | None:
     from harness.reference.open import open_reference
     from harness.toolchains.vendor_runtime import needs_vendor
 
@@ -167,7 +167,7 @@ def _floats(given: CompareOptions) -> Reference | None:
     return open_reference(path, _feed(path, given.inputs), runtime=runtime)
 
 
-def _reference(given: CompareOptions) -> Reference:
+def _reference(given: CompareArguments) -> Reference:
     from harness.reference.open import open_reference
 
     path: Path = given.reference
@@ -234,7 +234,7 @@ def _show(comparison: Comparison, limit: int) -> None:
     rows = sorted((layer for layer in comparison.layers if not _unmatched(layer)), key=_rank)
     _show_rows(rows[:limit])
     _show_rest(rows[limit:])
-    _show_blame(comparison)
+    _show_origins(comparison)
     if not _is_wide():
         _show_damaged(rows)
     _show_unmatched([layer for layer in comparison.layers if _unmatched(layer)])
@@ -258,7 +258,7 @@ def _is_wide() -> bool:
 
 
 def _unmatched(layer: Layer) -> bool:
-    return layer.verdict == "not_compared" and layer.reason in ("no_reference", "no_dump", "lost", "ambiguous")
+    return layer.verdict == "not_compared" and layer.reason in ("no_reference", "no_dump", "missing", "ambiguous")
 
 
 def _rank(layer: Layer) -> tuple[int, float, int]:
@@ -315,7 +315,7 @@ def _show_rest(rows: Sequence[Layer]) -> None:
         click.echo(f"and {message} (--all shows them)")
 
 
-def _show_blame(comparison: Comparison) -> None:
+def _show_origins(comparison: Comparison) -> None:
     for origin in comparison.origins[:SHOWN_NAMES]:
         fingerprint = origin.fingerprint
         if fingerprint is not None:
@@ -329,7 +329,7 @@ def _show_blame(comparison: Comparison) -> None:
         same = {True: ", same top-1", False: ", different top-1", None: ""}[effect.top1_same]
         size = "undefined" if effect.relative_l2 is None else f"{effect.relative_l2:.2g}"
         click.echo(_line(f"output {effect.name}: relative L2 {size}{same}"))
-    stage_comparison = comparison.extras.ladder
+    stage_comparison = comparison.extras.stages
     for row in stage_comparison.steps if stage_comparison else ():
         click.echo(_line(f"stage {row.before} to {row.after}: {row.word}: {row.detail}"))
     if stage_comparison:
@@ -356,9 +356,9 @@ def _show_damaged(rows: Sequence[Layer]) -> None:
 
 
 def _show_unmatched(rows: Sequence[Layer]) -> None:
-    for row in [row for row in rows if row.reason in ("lost", "ambiguous")][:SHOWN_NAMES]:
+    for row in [row for row in rows if row.reason in ("missing", "ambiguous")][:SHOWN_NAMES]:
         click.echo(_line(f"not compared ({row.reason}): {row.name}: {row.note}"))
-    if any(row.reason == "lost" for row in rows):
+    if any(row.reason == "missing" for row in rows):
         click.echo("tensors that a board never dumps: list them under `coverage: optional:` in a policy file")
     for reason, why in (("no_dump", "no board dump of"), ("no_reference", "not in the reference:")):
         names = [row.name for row in rows if row.reason == reason]

@@ -13,7 +13,7 @@ from harness.cli.tables import table
 from harness.errors import InputError
 
 if TYPE_CHECKING:
-    from harness.emulator.build import Built
+    from harness.emulator.build import BuildResult
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
     from harness.emulator.compiler.pixels import PixelInput
     from harness.emulator.compiler.result import Build
@@ -179,7 +179,7 @@ def _handed_out(tensor: BoardTensor) -> str:
     return f"{tensor.handed_out.dtype}{f' ({len(scales)} scales)' if len(scales) > 1 else ''}"
 
 
-def _say_built(built: Built) -> None:
+def _say_built(built: BuildResult) -> None:
     for one in built.builds:
         note(f"calibration: {one.calibration}")
         if built.soc.tells_units:

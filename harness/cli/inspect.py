@@ -78,14 +78,14 @@ def _end(refused: list[InputError]) -> None:
 def _read(path: Path) -> Artifact:
     from harness.files.packed import refuse_packed
     from harness.toolchains import board_readers, read_any
-    from harness.toolchains.base import Probe
+    from harness.toolchains.base import FileProbe
 
     refuse_packed(path, "an unpacked file")
     of_boards, of_consoles = board_readers()
     artifact = read_any(path, of_boards, of_consoles)
     if artifact is not None:
         return artifact
-    probe = Probe(path)
+    probe = FileProbe(path)
     if path.is_file() and not probe.size_bytes:
         raise InputError(f"{path}: empty file", "copy or create it again")
     what = "a folder" if path.is_dir() else f"{probe.size_bytes} bytes, {'binary' if probe.binary else 'text'}"

@@ -11,7 +11,7 @@ from harness.cli.tables import table
 from harness.errors import InputError
 
 if TYPE_CHECKING:
-    from harness.consistency.policy import Limits, Policy, Waiver
+    from harness.consistency.policy import ErrorLimits, Policy, Waiver
 
 
 @click.group(name="policy", cls=WholeHelp)
@@ -117,7 +117,7 @@ def _about(rule: Any) -> str:
     return "; ".join(", ".join(names) for names in lists if names) or "everything"
 
 
-def limits_text(limits: Limits) -> str:
+def limits_text(limits: ErrorLimits) -> str:
     """Limits as people read them."""
     texts = {
         "max_step": "max step <= {:g}",

@@ -7,14 +7,14 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
 from harness.cli.common import clean, note
 from harness.cli.tables import shortened, width_of
+from harness.records.callbacks import ProgressCallback
 
-Step = Callable[[str, int, int], None]
 EVERY_S = 0.1  # between two drawings of the same step
 BAR = 24  # columns
 LEAST_BYTES = 100_000  # a total below it is one of things, tensors for example
@@ -24,7 +24,7 @@ _bars: list[Bar] = []  # what is drawn on the terminal now
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Step]:
+def progress(label: str) -> Iterator[ProgressCallback]:
     """A progress line on stderr, only where stderr is a terminal: call it with (what, done, total).
 
     `total` of -1 means not known. Off a terminal each new `what` is one plain line.
@@ -109,7 +109,7 @@ def _figures(completed: int, total: int, took_s: float) -> list[str]:
     return [bar, f"{completed / 1e6:.1f} of {total / 1e6:.1f} MB", *speed, *remaining]
 
 
-def _lines(label: str) -> Step:
+def _lines(label: str) -> ProgressCallback:
     last = label
 
     def step(what: str, _completed: int, _total: int) -> None:

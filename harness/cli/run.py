@@ -32,7 +32,7 @@ from harness.cli.run_options import (
     typed_command,
 )
 from harness.cli.tables import hanging
-from harness.errors import COULD_NOT_MEASURE, CouldNotMeasure, HarnessError, InputError
+from harness.errors import COULD_NOT_MEASURE, HarnessError, InputError, MeasurementError
 from harness.records import Case, Run
 
 EPILOG = """\b
@@ -213,7 +213,7 @@ def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
         else:
             folder, run = _new(only_model(models), board_name, given)
     except HarnessError as error:
-        if error.run_folder is not None and isinstance(error, CouldNotMeasure):
+        if error.run_folder is not None and isinstance(error, MeasurementError):
             with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so
                 note(f"partial report: {_page(error.run_folder)}")
         raise
@@ -354,12 +354,12 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
 def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, Run]:
     from harness import platforms
     from harness.review import judge
-    from harness.review.case_reference import Expectation
+    from harness.review.case_reference import CaseReference
     from harness.session import Interrupted
 
     case = judge.check_before(case)
     with progress(case.name) as tell:
-        expected = Expectation(case, platforms.load(board.platform), tell)
+        expected = CaseReference(case, platforms.load(board.platform), tell)
         look = judge.FirstLook(expected, tell)
         folder = run(tell, expected)
         try:

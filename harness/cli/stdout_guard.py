@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from harness.errors import COULD_NOT_MEASURE
 
 
-class _Outlet(io.FileIO):
+class _GuardedStdout(io.FileIO):
     """A file descriptor that leads nowhere once nobody reads it any more, or it takes nothing more."""
 
     lost: OSError | None = None  # why what was written did not arrive, where somebody may still wait for it
@@ -34,15 +34,15 @@ class _Outlet(io.FileIO):
 
 def install() -> None:
     """Put outlets in front of both streams. A stream that was closed from the start leads nowhere, too."""
-    sys.stdout = _outlet(sys.stdout, 1)
-    sys.stderr = _outlet(sys.stderr, 2)
+    sys.stdout = _guarded(sys.stdout, 1)
+    sys.stderr = _guarded(sys.stderr, 2)
 
 
 def exit_code(code: int | str | None) -> int | str | None:
     """The code to end with: where standard output did not take the answer, good (0) becomes "could not measure" (3)."""
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    lost = raw.lost if isinstance(raw, _Outlet) else None
+    lost = raw.lost if isinstance(raw, _GuardedStdout) else None
     if lost is None:
         return code
     print(f"error: standard output: {lost.strerror or lost}: the output is incomplete", file=sys.stderr)
@@ -50,11 +50,11 @@ def exit_code(code: int | str | None) -> int | str | None:
     return code or COULD_NOT_MEASURE
 
 
-def _outlet(stream: TextIO | None, fd: int) -> TextIO:
+def _guarded(stream: TextIO | None, fd: int) -> TextIO:
     if stream is None:  # started with `>&-`: the number itself is free, and would be given to the next file opened
         os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
         return open(fd, "w", encoding="utf-8", closefd=False)
     stream.flush()
-    buffered = io.BufferedWriter(_Outlet(fd, "w", closefd=False))
+    buffered = io.BufferedWriter(_GuardedStdout(fd, "w", closefd=False))
     lines = bool(getattr(stream, "line_buffering", False))
     return io.TextIOWrapper(buffered, stream.encoding, stream.errors, line_buffering=lines)

@@ -17,16 +17,16 @@ from harness.consistency.checks.float_reference import (
     of_integers,
 )
 from harness.consistency.checks.noise_ratio import three_way
-from harness.consistency.checks.notes import after_blame, remarks
+from harness.consistency.checks.notes import after_localization, comparison_notes
 from harness.consistency.faults import FaultSearch
 from harness.consistency.fingerprint import error_maps
-from harness.consistency.origins.error_propagation import effects, growth
-from harness.consistency.origins.localize import Blame, with_fingerprints
+from harness.consistency.origins.error_propagation import effects, propagation_points
+from harness.consistency.origins.localize import Localization, with_fingerprints
 from harness.consistency.policy import load_policy
 from harness.consistency.reading.matching import match
-from harness.consistency.reading.missing import with_holes
+from harness.consistency.reading.missing import mark_missing
 from harness.consistency.rows import RowComparer
-from harness.consistency.settings import Progress, Settings
+from harness.consistency.settings import CompareSettings
 from harness.consistency.verdicts import GOOD_WORDS, OWED, run_verdict
 from harness.errors import InputError
 from harness.records import (
@@ -40,16 +40,17 @@ from harness.records import (
     Origin,
     Picture,
 )
+from harness.records.callbacks import ProgressCallback
 from harness.reference.open import Reference, dense_bytes
 
-__all__ = ["Progress", "Settings", "compare", "read_mapping"]
+__all__ = ["CompareSettings", "ProgressCallback", "compare", "read_mapping"]
 
 PICTURED = 8  # origins that get an error map and a histogram
 
 
-def compare(reference: Reference, dumps: Sequence[Dump], settings: Settings | None = None) -> Comparison:
+def compare(reference: Reference, dumps: Sequence[Dump], settings: CompareSettings | None = None) -> Comparison:
     """Compare what a board left with what the PC says. Errors: InputError for a mapping that does not fit."""
-    return _Comparer(reference, dumps, settings or Settings()).result()
+    return _Comparer(reference, dumps, settings or CompareSettings()).result()
 
 
 def read_mapping(source: Path | Mapping[str, str] | None) -> dict[str, str]:
@@ -68,16 +69,16 @@ def read_mapping(source: Path | Mapping[str, str] | None) -> dict[str, str]:
 class _Comparer:
     """One comparison: its rows, where their faults are born, and the word on it all."""
 
-    def __init__(self, reference: Reference, dumps: Sequence[Dump], settings: Settings) -> None:
+    def __init__(self, reference: Reference, dumps: Sequence[Dump], settings: CompareSettings) -> None:
         self.reference, self.dumps, self.settings = reference, dumps, settings
         self.policy = settings.policy or load_policy()
         self.graph = settings.graph or reference.graph
         mapping = read_mapping(settings.mapping)
         matching = match(reference, dumps, mapping, settings.rules)
-        matching = with_holes(matching, reference, self.graph, (dumps, settings.gaps), self.policy)
+        matching = mark_missing(matching, reference, self.graph, (dumps, settings.gaps), self.policy)
         self.rows = RowComparer(reference, matching, settings, self.policy)
         self.faults = FaultSearch(self.rows, self.graph)
-        self.notes = list(remarks(reference, dumps, mapping, matching))
+        self.notes = list(comparison_notes(reference, dumps, mapping, matching))
 
     def result(self) -> Comparison:
         layers = self.rows.layers()
@@ -85,11 +86,11 @@ class _Comparer:
         integers = of_integers(layers, self.rows.narrow, self.rows.pair) if is_float(self.reference) else ""
         noise = bool(integers) and judges_noise(self.policy)
         self.notes += [LABEL, *([SCALES] if self.rows.narrow else [])] if integers else []
-        localized = self.faults.localize(layers) if noise or not integers else Blame(list(layers))
+        localized = self.faults.localize(layers) if noise or not integers else Localization(list(layers))
         layers = self.faults.fingerprinted(localized, equal)
         origins = with_fingerprints(localized.origins, layers)
         coverage = self._coverage(layers)
-        seen_after = after_blame(self.graph, layers, origins) if self.graph is not None else iter(())
+        seen_after = after_localization(self.graph, layers, origins) if self.graph is not None else iter(())
         extras = self._extras(layers)
         word = run_verdict(layers, origins, coverage, self._owed(layers), self.policy.min_layers)
         if integers and not noise and word.word not in GOOD_WORDS:
@@ -144,7 +145,7 @@ class _Comparer:
         runs = [repeatability.hashes(dumps) for dumps in (self.dumps, *repeats)] if repeats else []
         return Checks(
             graph=NetworkOps(self.graph.ops) if self.graph is not None and self.faults.graph_serves(layers) else None,
-            growth=growth(layers) if differing else (),
+            error_propagation=propagation_points(layers) if differing else (),
             outputs=effects(layers, self.rows.pair) if differing else (),
             three_way=three_way(layers, self.rows.pair, floats, self.policy) if floats is not None else None,
             determinism={"": repeatability.determinism(runs)} if runs else {},

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from harness.consistency.fingerprint.cause import Scene, cause, fed, is_open
+from harness.consistency.fingerprint.cause import LayerContext, cause, fed, is_open
 from harness.consistency.origins.isolate import Isolator
-from harness.consistency.origins.localize import Bench, Blame, blame
+from harness.consistency.origins.localize import Localization, OpRunner, localize
 from harness.consistency.origins.origins import sequence_origin
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.matching import Match
@@ -39,15 +39,15 @@ class FaultSearch:
         compared = [layer for layer in layers if layer.verdict != "not_compared"]
         return any(layer.name in known for layer in compared)
 
-    def localize(self, layers: Sequence[Layer]) -> Blame:
+    def localize(self, layers: Sequence[Layer]) -> Localization:
         """The origins, from the graph where there is one."""
         if not self.graph_serves(layers) or self.graph is None:
             note = "no graph: the first difference in file order is reported; later ones may be consequences"
             origins = sequence_origin(layers)
-            return Blame(list(layers), origins, notes=[note] if origins else [])
-        return blame(self.graph, layers, self._bench(layers))
+            return Localization(list(layers), origins, notes=[note] if origins else [])
+        return localize(self.graph, layers, self._op_runner(layers))
 
-    def fingerprinted(self, localized: Blame, equal: frozenset[str]) -> list[Layer]:
+    def fingerprinted(self, localized: Localization, equal: frozenset[str]) -> list[Layer]:
         """Fingerprints where they mean something: where a difference is born, not where it was carried to.
 
         `equal`: names of the rows that are equal, byte for byte.
@@ -63,7 +63,7 @@ class FaultSearch:
                 rows[i] = replace(layer, fingerprint=self._fingerprint(layer, alone, equal))
         return rows
 
-    def _bench(self, layers: Sequence[Layer]) -> Bench | None:
+    def _op_runner(self, layers: Sequence[Layer]) -> OpRunner | None:
         model = self.settings.model or self.reference.model
         differing = any(layer.verdict == "differs" for layer in layers)
         if model is None or not self.settings.isolate or not differing:
@@ -74,7 +74,7 @@ class FaultSearch:
         except HarnessError as error:
             self.notes.append(f"single ops cannot be run: {error.message}")
             return None
-        return Bench(self._isolator, self.rows.pair, partial(fed, self.reference), self.rows.allowed)
+        return OpRunner(self._isolator, self.rows.pair, partial(fed, self.reference), self.rows.allowed)
 
     def _fingerprint(self, layer: Layer, alone: Array | None, equal: frozenset[str]) -> Fingerprint:
         """Of an op that was found by running it alone: against what it gives alone, free of what came before."""
@@ -83,9 +83,9 @@ class FaultSearch:
         assert layer.metrics is not None
         if alone is not None and layer.single is not None:
             pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
-        scene = Scene(self.graph, self.reference, self.settings.previous, self._isolator, equal)
+        scene = LayerContext(self.graph, self.reference, self.settings.previous, self._isolator, equal)
         fingerprint = cause(layer, pair, scene, self._repeats(row, pair))
-        return (self.rows.misfits.file_of(row) or fingerprint) if is_open(fingerprint) else fingerprint
+        return (self.rows.mismatches.file_of(row) or fingerprint) if is_open(fingerprint) else fingerprint
 
     def _repeats(self, row: Match, pair: Pair) -> tuple[Array, ...]:
         """This tensor of the other runs, where it can be opened."""

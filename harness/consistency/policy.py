@@ -23,7 +23,7 @@ Dtype = Literal["s4", "u4", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64"
 
 
 @dataclass(frozen=True)
-class Limits:
+class ErrorLimits:
     """Upper bounds of what is `within`; None does not gate. `names` are the rules that set them."""
 
     max_step: float | None = None
@@ -50,11 +50,11 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Rule:
+class PolicyRule:
     """Limits for the layers that fit every list; an empty list fits all."""
 
     name: str
-    limits: Limits
+    limits: ErrorLimits
     op_kinds: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class Policy:
     """Rules in order, waivers, and the bounds of the noise ratio."""
 
     name: str
-    rules: tuple[Rule, ...]
+    rules: tuple[PolicyRule, ...]
     waivers: tuple[Waiver, ...] = ()
     three_way: tuple[float, float, float] = (1.1, 1.5, 3.0)
     min_layers: float = 0.0  # share of the reference's layers that must be compared
@@ -121,9 +121,9 @@ class Policy:
         """Whether a layer need not have a dump."""
         return any(fnmatchcase(name, pattern) for pattern in self.optional for name in (op, tensor) if name)
 
-    def limits(self, subject: Subject) -> Limits:
+    def limits(self, subject: Subject) -> ErrorLimits:
         """The limits of a layer: every rule that fits, later over earlier."""
-        merged = Limits()
+        merged = ErrorLimits()
         for rule in self.rules:
             if rule.fits(subject):
                 merged = _merge(merged, rule)
@@ -135,8 +135,8 @@ class Policy:
         return next((w for w in about if w.until >= self.today), about[0] if about else None)
 
 
-def _merge(limits: Limits, rule: Rule) -> Limits:
-    names = [f.name for f in fields(Limits) if f.name not in ("names", "metrics")]
+def _merge(limits: ErrorLimits, rule: PolicyRule) -> ErrorLimits:
+    names = [f.name for f in fields(ErrorLimits) if f.name not in ("names", "metrics")]
     given = {name: getattr(rule.limits, name) for name in names if getattr(rule.limits, name) is not None}
     metrics = {**limits.metrics, **rule.limits.metrics}
     return replace(limits, **given, metrics=metrics, names=(*limits.names, rule.name))
@@ -261,14 +261,14 @@ def _base(entry: PolicyFile, path: Path) -> Policy | None:
     return _loaded(entry.extends)
 
 
-def _rule(entry: RuleEntry, path: Path) -> Rule:
+def _rule(entry: RuleEntry, path: Path) -> PolicyRule:
     for name in entry.limits.metrics:
         try:
             METRICS.get(name)
         except ConfigError as error:
             raise ConfigError(f"{path}: rule {entry.name!r}: {error.message}", error.hint) from error
     lists = {name: tuple(getattr(entry, name)) for name in ("op_kinds", "dtypes", "units", "platforms", "toolchains")}
-    return Rule(entry.name, Limits(**entry.limits.model_dump()), **lists)
+    return PolicyRule(entry.name, ErrorLimits(**entry.limits.model_dump()), **lists)
 
 
 def _waiver(entry: WaiverEntry, path: Path) -> Waiver:

@@ -12,13 +12,13 @@ from harness.consistency.checks.float_reference import is_float
 from harness.consistency.metrics.by_name import measured
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.policy import Policy, Subject
-from harness.consistency.reading.hashed import Hashed
+from harness.consistency.reading.hashed import HashedDump
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.matching import Match, Matching
 from harness.consistency.reading.pairs import Pair, open_pair
-from harness.consistency.reading.size_mismatch import Misfits, settle
+from harness.consistency.reading.size_mismatch import SizeMismatches, settle
 from harness.consistency.reading.tensor_files import file_md5, valid_md5
-from harness.consistency.settings import Settings
+from harness.consistency.settings import CompareSettings
 from harness.consistency.verdicts import Judgement, judge, waive
 from harness.records import Dump, Layer, Metrics
 from harness.reference.open import Reference, ReferenceTensor, dense_bytes
@@ -27,10 +27,10 @@ from harness.reference.open import Reference, ReferenceTensor, dense_bytes
 class RowComparer:
     """Compares the rows of one matching, one after the other."""
 
-    def __init__(self, reference: Reference, matching: Matching, settings: Settings, policy: Policy) -> None:
+    def __init__(self, reference: Reference, matching: Matching, settings: CompareSettings, policy: Policy) -> None:
         self.reference, self.matching, self.settings, self.policy = reference, matching, settings, policy
         self.matches = {row.tensor.name: row for row in matching.rows if row.tensor is not None}
-        self.misfits = Misfits(reference, settings.storages)
+        self.mismatches = SizeMismatches(reference, settings.storages)
         self.narrow: dict[str, str] = {}  # rows whose dump holds integers where the reference has floats -> dtype
         self.unsure: dict[str, str] = {}  # rows whose file does not tell what is wrong with it -> expected dtype
 
@@ -60,7 +60,9 @@ class RowComparer:
         """Integers that have the size of floats by their padding: only where other dumps are known to be integers."""
         if not self.narrow or not is_float(self.reference):
             return layers
-        misread = {row.name: self.misfits.misread(self.matches[row.name]) for row in layers if row.verdict == "differs"}
+        misread = {
+            row.name: self.mismatches.misread(self.matches[row.name]) for row in layers if row.verdict == "differs"
+        }
         self.narrow |= {name: dtype for name, dtype in misread.items() if dtype}
         template = "its values follow the reference's, read as {}: not floats, though their size is that of floats"
         return [_misread(row, template.format(misread[row.name])) if misread.get(row.name) else row for row in layers]
@@ -72,12 +74,12 @@ class RowComparer:
         try:
             return self._compared(plain, row.tensor, row.dump)
         except TensorError as error:
-            mismatch = self.misfits.look(error, row.tensor, row.dump)
+            mismatch = self.mismatches.explain(error, row.tensor, row.dump)
             if mismatch.narrow:
                 self.narrow[plain.name] = mismatch.narrow
             if mismatch.open and row.tensor.spec is not None:
                 self.unsure[plain.name] = row.tensor.spec.dtype
-            return replace(plain, reason=mismatch.reason, note=_joined(row.note, mismatch.told))
+            return replace(plain, reason=mismatch.reason, note=_joined(row.note, mismatch.evidence))
 
     def _compared(self, plain: Layer, tensor: ReferenceTensor, dump: Dump) -> Layer:
         pair = open_pair(tensor, dump, self.settings.storages)
@@ -106,7 +108,7 @@ class RowComparer:
             hashed=hashed.how if hashed else "",
         )
 
-    def _hashed(self, dump: Dump, pair: Pair, equal: bool) -> Hashed | None:
+    def _hashed(self, dump: Dump, pair: Pair, equal: bool) -> HashedDump | None:
         """Errors: TensorError where padding that is not the board's would be taken for its values."""
         hashed = self.settings.hashed.get(dump.path)
         if hashed is not None and not equal and not hashed.covers(dump.path, pair.stored):

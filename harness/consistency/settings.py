@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.consistency.policy import Policy
-from harness.consistency.reading.hashed import Hashed
+from harness.consistency.reading.hashed import HashedDump
 from harness.consistency.reading.matching import Rules
 from harness.consistency.reading.pairs import Storages
 from harness.records import Dump, Gap, Graph
+from harness.records.callbacks import ProgressCallback
 from harness.reference.open import Reference
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class CompareSettings:
     """How to compare. `mapping` is dump name -> reference name, or a YAML file of such lines."""
 
     storages: Storages | None = None
@@ -31,7 +30,7 @@ class Settings:
     previous: Reference | None = None  # tensors of the frame before, where they are kept: tells stale data
     repeats: Sequence[Sequence[Dump]] = ()  # what other runs of the same input left
     gaps: Sequence[Gap] | None = None  # layers that the dumps' own numbers miss; None: they carry no numbers
-    hashed: Mapping[Path, Hashed] = field(default_factory=dict)  # dumps that were hashed on the board, not pulled
+    hashed: Mapping[Path, HashedDump] = field(default_factory=dict)  # dumps that were hashed on the board, not pulled
     platform: str = ""
     toolchain: str = ""
-    progress: Progress | None = None
+    progress: ProgressCallback | None = None

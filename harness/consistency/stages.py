@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.consistency.checks.float_reference import is_float, judges_noise
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import Policy, load_policy
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import open_array
 from harness.consistency.reading.tensor_files import valid_md5
 from harness.dumps.folders import recognise
-from harness.records import Comparison, Dump, Ladder, LadderStage, LadderStep, Layer, TensorSpec
+from harness.records import Comparison, Dump, Layer, StageAlignment, StageComparison, StageStep, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor, open_reference
 
 DEPARTED = ("diverges", "not_deterministic")
@@ -82,23 +82,25 @@ def _hash(path: Path, spec: TensorSpec) -> str:
         return ""
 
 
-def climb(stages: Sequence[Stage], settings: Settings | None = None, last: Comparison | None = None) -> Ladder:
+def compare_stages(
+    stages: Sequence[Stage], settings: CompareSettings | None = None, last: Comparison | None = None
+) -> StageComparison:
     """Hold every stage against the one before; `last` is the last step, where it is done already.
 
     `first` is the name of the first stage that departs, "" for none.
     """
-    settings = settings or Settings()
+    settings = settings or CompareSettings()
     alignments = _alignments(stages)
     steps, columns = [], []
     for before, after, alignment in zip(stages, stages[1:], alignments[1:], strict=False):
         is_last = last is not None and after is stages[-1]
         comparison = last if is_last else _step(before, after, settings)
-        steps.append(_told(before, after, alignment, comparison))
+        steps.append(_step_record(before, after, alignment, comparison))
         columns.append((after.name, comparison))
     first = next((step.after for step in steps if step.word in DEPARTED), "")
     named = zip(stages, alignments, strict=True)
-    return Ladder(
-        stages=tuple(LadderStage(s.name, dict(s.inputs), a) for s, a in named),
+    return StageComparison(
+        stages=tuple(StageAlignment(s.name, dict(s.inputs), a) for s, a in named),
         steps=tuple(steps),
         first=first,
         table=_table(columns),
@@ -135,7 +137,7 @@ def _same_input(first: Mapping[str, str], other: Mapping[str, str]) -> str:
     return "proven" if all(first[dtype] == other[dtype] for dtype in common) else "different"
 
 
-def _step(before: Stage, after: Stage, settings: Settings) -> Comparison | None:
+def _step(before: Stage, after: Stage, settings: CompareSettings) -> Comparison | None:
     if before.reference is None:
         return None
     computed = [dump for dump in after.dumps if dump.role != "input"]
@@ -152,8 +154,8 @@ def _for_noise(policy: Policy, before: Stage, after: Stage) -> Policy:
     return replace(policy, rules=(*policy.rules, *load_policy("float-reference").rules))
 
 
-def _told(before: Stage, after: Stage, alignment: str, comparison: Comparison | None) -> LadderStep:
-    row = LadderStep(before.name, after.name, alignment)
+def _step_record(before: Stage, after: Stage, alignment: str, comparison: Comparison | None) -> StageStep:
+    row = StageStep(before.name, after.name, alignment)
     if alignment == "different":
         return replace(row, detail="different input: no conclusion")
     if comparison is None or comparison.coverage.layers_compared == 0:
@@ -184,7 +186,7 @@ def _table(columns: Sequence[tuple[str, Comparison | None]]) -> tuple[Mapping[st
     return tuple(rows.values())
 
 
-def _sentence(stages: Sequence[Stage], steps: Sequence[LadderStep], alignments: Sequence[str], first: str) -> str:
+def _sentence(stages: Sequence[Stage], steps: Sequence[StageStep], alignments: Sequence[str], first: str) -> str:
     loose = [s.name for s, a in zip(stages, alignments, strict=True) if a == "different"]
     unproven = [s.name for s, a in zip(stages[1:], alignments[1:], strict=True) if a == "unknown"]
     lost = [step.after for step in steps if step.word == "not_aligned" and step.after not in loose]
@@ -198,15 +200,15 @@ def _sentence(stages: Sequence[Stage], steps: Sequence[LadderStep], alignments: 
     return "; ".join(parts)
 
 
-def with_ladder(
+def with_stages(
     comparison: Comparison,
     earlier: Mapping[str, Path],
     reference: Reference,
     dumps: Sequence[Dump],
-    settings: Settings,
+    settings: CompareSettings,
 ) -> Comparison:
     """The comparison with the ladder earlier stages -> reference -> board in its extras."""
     stages = [stage(name, path) for name, path in earlier.items()]
     stages.append(stage("reference", reference))
     stages.append(Stage("board", None, tuple(dumps), board_inputs(dumps)))
-    return replace(comparison, extras=replace(comparison.extras, ladder=climb(stages, settings, comparison)))
+    return replace(comparison, extras=replace(comparison.extras, stages=compare_stages(stages, settings, comparison)))

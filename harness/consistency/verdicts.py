@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.consistency.policy import Limits, Policy
+from harness.consistency.policy import ErrorLimits, Policy
 from harness.consistency.reading.layouts import REFERENCE_SIDE
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Coverage, Layer, Metrics, Origin, Verdict
 
 DAMAGED = ("truncated", "empty", "unreadable", "shape_differs", "dtype_differs", "other_tensor")
-NO_FILE = ("empty", "unreadable", "lost")
-OWED = ("lost", "ambiguous")
+NO_FILE = ("empty", "unreadable", "missing")
+OWED = ("missing", "ambiguous")
 GOOD_WORDS = ("consistent", "consistent_within", "consistent_accumulated")
 TINY = 16  # elements; below, shares say nothing and one element may differ where any may
 
@@ -27,7 +27,7 @@ class Judgement:
     note: str = ""
 
 
-def judge(metrics: Metrics, form: str, limits: Limits, *, equal: bool = False) -> Judgement:
+def judge(metrics: Metrics, form: str, limits: ErrorLimits, *, equal: bool = False) -> Judgement:
     """Judge one pair that is not known to be equal byte for byte (`equal` says that it is).
 
     `form` is one of policy.FORMS. NaN or infinity that the two sides do not share is `differs` whatever
@@ -67,7 +67,7 @@ def _over(name: str, value: float | None, limit: float | None) -> Iterator[str]:
         yield f"{name} {value:.3g} > {limit:g}"
 
 
-def _excess(metrics: Metrics, form: str, limits: Limits) -> Iterator[str]:
+def _excess(metrics: Metrics, form: str, limits: ErrorLimits) -> Iterator[str]:
     """Every limit that gates this form and is not kept, in words."""
     gates = {name: getattr(limits, name) for name in GATES[form]}
     if all(limit is None for limit in gates.values()) and not limits.metrics:
@@ -98,7 +98,7 @@ GATES = {
 }
 
 
-def _kept(metrics: Metrics, form: str, limits: Limits) -> str:
+def _kept(metrics: Metrics, form: str, limits: ErrorLimits) -> str:
     if form in ("integer", "rescaled"):
         return f"max step {metrics.max_step or 0:g} in {metrics.mismatch_share:.2g} of the elements"
     if form == "float" and limits.min_sqnr_db is None:
@@ -106,7 +106,7 @@ def _kept(metrics: Metrics, form: str, limits: Limits) -> str:
     return "SQNR infinite" if metrics.sqnr_db is None else f"SQNR {metrics.sqnr_db:.1f} dB"
 
 
-def _look(metrics: Metrics, form: str, limits: Limits) -> str:
+def _look(metrics: Metrics, form: str, limits: ErrorLimits) -> str:
     low = "min_sqnr_db" in GATES[form] and metrics.sqnr_db is not None and limits.look_sqnr_db is not None
     return "above the note limit" if low and metrics.sqnr_db < limits.look_sqnr_db else ""  # type: ignore[operator]
 
@@ -145,7 +145,7 @@ def run_verdict(
     if not compared:
         return Verdict("not_comparable", _nothing(layers), COULD_NOT_MEASURE)
     if origins or any(layer.role not in ("cleared", "propagated") for layer in differing):
-        return Verdict("diverges", _blame(origins, differing), MEASURED_BAD)
+        return Verdict("diverges", _origin_sentence(origins, differing), MEASURED_BAD)
     if coverage.layers_total and not coverage.layers_compared:
         detail = f"only network inputs were compared, none of {coverage.layers_total} layers"
         return Verdict("not_comparable", f"{detail}{_first(lacking)}", COULD_NOT_MEASURE)
@@ -168,12 +168,16 @@ def _first(lacking: Sequence[Layer]) -> str:
     if REFERENCE_SIDE in first.note:
         why = first.note
     else:
-        why = f"its dump is missing: {first.note}" if first.reason == "lost" else f"its dump is {SAID[first.reason]}"
+        why = (
+            f"its dump is missing: {first.note}"
+            if first.reason == "missing"
+            else f"its dump is {REASON_WORDS[first.reason]}"
+        )
     more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
     return f"; {first.name} was not compared: {why}{more}"
 
 
-SAID = {
+REASON_WORDS = {
     "truncated": "truncated",
     "empty": "empty",
     "unreadable": "not readable",
@@ -214,7 +218,7 @@ def _nothing(layers: Sequence[Layer]) -> str:
     return f"no layer could be compared: {reasons or 'no tensors'}{foreign}"
 
 
-def _blame(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:
+def _origin_sentence(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:
     if not origins:
         return f"{len(differing)} layers differ, first {differing[0].name}"
     inputs = [o for o in origins if o.op_kind == "input" and o.fingerprint and o.fingerprint.kind == "input_order"]

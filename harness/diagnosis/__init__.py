@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from harness import vendors
 from harness.diagnosis import environment, origins, planning, results, times
-from harness.diagnosis.rules import RULES, DiagnosisVendor, Look
+from harness.diagnosis.rules import RULES, DiagnosisVendor, RunView
 from harness.errors import ConfigError
 from harness.records import Finding, Run
 
@@ -30,14 +30,14 @@ _CHECKS = (
 
 def find(run: Run) -> tuple[Finding, ...]:
     """Every finding of a run, worst first; parts that it lacks find nothing."""
-    look = Look(run)
+    look = RunView(run)
     findings = [finding for check in _CHECKS for finding in check(look)]
     for name, room in vendors.added("diagnosis", DiagnosisVendor).items():
         findings += vendors.careful(name, lambda room=room: _of_package(room, look), [])  # type: ignore[misc]
     return tuple(_capped(sorted(dict.fromkeys(findings), key=_rank)))
 
 
-def _of_package(room: DiagnosisVendor, look: Look) -> list[Finding]:
+def _of_package(room: DiagnosisVendor, look: RunView) -> list[Finding]:
     """What a package's checks find. Errors: ConfigError for a rule whose id another has."""
     for rule in room.rules:
         if RULES.setdefault(rule.id, rule) is not rule:

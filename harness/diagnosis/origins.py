@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from harness.consistency.fingerprint import kinds
 from harness.diagnosis.results import unstable
-from harness.diagnosis.rules import Found, Look, finding
+from harness.diagnosis.rules import Findings, RunView, finding
 from harness.records import Comparison, Layer, Op, Origin
 
 MOST = 4  # origins with a finding of their own; where more ops are wrong at once, the page lists them
@@ -15,7 +15,7 @@ HOLDS, ENDED, EXCEEDED = "waived until ", "its waiver ended on ", "worse than it
 UNSTABLE = "first find why the same input gives different results; kind and metrics are from one run"
 
 
-def origins(view: Look) -> Found:
+def origins(view: RunView) -> Findings:
     """What is to blame, where it can be told; the first in execution order comes first."""
     origins_of_ops = [o for o in view.comparison.origins if o.op_kind != "input"] if view.comparison else []
     for place, origin in enumerate(origins_of_ops[:MOST]):
@@ -30,9 +30,9 @@ def origins(view: Look) -> Found:
         )
 
 
-def _caveat(view: Look) -> str:
+def _caveat(view: RunView) -> str:
     """Layers are seen in the debug run; where that computes something else, so may its origin be."""
-    answer = view.checks.observer
+    answer = view.checks.debug_vs_release
     other = answer is not None and answer.same is False and not unstable(view)
     return "; seen in the debug run, which does not give the outputs of the release run" if other else ""
 
@@ -48,7 +48,7 @@ def undumped_inputs(ops: Sequence[Op], compared: Collection[str], op: str, first
     return tuple(sorted(unseen & (set(first.split(", ")) if first else near)))
 
 
-def _lacking(view: Look, origin: Origin) -> tuple[str, ...]:
+def _lacking(view: RunView, origin: Origin) -> tuple[str, ...]:
     graph = view.comparison.extras.graph if view.comparison else None
     layers = view.comparison.layers if view.comparison else ()
     compared = {layer.name for layer in layers if layer.verdict != "not_compared"}
@@ -110,7 +110,7 @@ def _advice(origin: Origin) -> str:
 # --------------------------------------------------------------------------- waivers
 
 
-def waivers(view: Look) -> Found:
+def waivers(view: RunView) -> Findings:
     """Differences that a waiver accepts, and waivers that no longer do."""
     layers = view.comparison.layers if view.comparison else ()
     for layer in layers:
@@ -132,7 +132,7 @@ def is_waived(layer: Layer) -> bool:
 # --------------------------------------------------------------------------- inputs
 
 
-def inputs(view: Look) -> Found:
+def inputs(view: RunView) -> Findings:
     """Network inputs that are not the reference's: what is computed from them says nothing about the board."""
     comparison = view.comparison
     if comparison is None:
@@ -155,7 +155,7 @@ def _input_advice(origin: Origin) -> str:
 INPUT_KINDS = ("preprocessing", "input_order", "other_tensor", "endianness")
 
 
-def _fed_another(view: Look, comparison: Comparison) -> Found:
+def _fed_another(view: RunView, comparison: Comparison) -> Findings:
     """By the hashes that a reference folder keeps of its inputs; an ONNX was fed here, with the board's own."""
     inputs, case = comparison.reference.provenance.get("inputs"), view.run.case
     if not isinstance(inputs, list) or (case.reference is not None and case.reference.name.endswith(".onnx")):

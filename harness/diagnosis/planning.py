@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.diagnosis.plan import is_elsewhere
-from harness.diagnosis.rules import Found, Look, finding
+from harness.diagnosis.rules import Findings, RunView, finding
 from harness.records import Plan
 
 LOW_COSINE = 0.95  # below this the vendors' manuals call a node lossy; it is about quantization, not the board
@@ -11,7 +11,7 @@ ESTIMATE_FACTOR = 1.5
 MOST = 5
 
 
-def another_build(view: Look) -> Found:
+def another_build(view: RunView) -> Findings:
     """The files beside the model are of another build than the model on the board."""
     plan = view.plan
     if plan is None:
@@ -25,14 +25,14 @@ def another_build(view: Look) -> Found:
         yield finding("B-501", f"the board's model is for {march}, the build files for {plan.march}")
 
 
-def moved(view: Look) -> Found:
+def moved(view: RunView) -> Findings:
     """Nodes that ran on another unit than planned."""
     for row in view.plan.rows if view.plan else ():
         if is_elsewhere(row.planned_unit, row.measured_unit):
             yield finding("B-502", f"planned {row.planned_unit}, ran on the {row.measured_unit}", subject=row.name)
 
 
-def estimates(view: Look) -> Found:
+def estimates(view: RunView) -> Findings:
     """B-503: a segment whose measured time is ESTIMATE_FACTOR times its estimate or more, either way.
 
     Never of an emulated board.
@@ -48,7 +48,7 @@ def estimates(view: Look) -> Found:
             yield finding("B-503", evidence, subject=segment.name)
 
 
-def quantization(view: Look) -> Found:
+def quantization(view: RunView) -> Findings:
     """Nodes that lost accuracy in the toolchain already: no board can be better than its model."""
     if view.plan is None:
         return
@@ -60,7 +60,7 @@ def quantization(view: Look) -> Found:
         yield finding("B-504", f"{len(low)} nodes below {LOW_COSINE}: {evidence}{more}", subject=low[0].name)
 
 
-def messages(view: Look) -> Found:
+def messages(view: RunView) -> Findings:
     """B-505: errors and warnings that the toolchain printed while it built the model."""
     for message in view.plan.messages if view.plan else ():
         if message.severity in ("error", "warning"):
@@ -68,7 +68,7 @@ def messages(view: Look) -> Found:
             yield finding("B-505", message.text[:300] + times, subject=message.subject, advice=message.meaning)
 
 
-def unread(view: Look) -> Found:
+def unread(view: RunView) -> Findings:
     """R-301: what could not be read in the files of the build."""
     for problem in view.plan.problems if view.plan else ():
         yield finding("R-301", problem, subject="build")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.diagnosis.rules import Found, Look, finding
+from harness.diagnosis.rules import Findings, RunView, finding
 from harness.records import Comparison, Determinism
 
 
-def coverage(view: Look) -> Found:
+def coverage(view: RunView) -> Findings:
     """C-101: layers that were not compared, counted by reason."""
     comparison = view.comparison
     if comparison is None or comparison.coverage.layers_total == comparison.coverage.layers_compared:
@@ -16,7 +16,7 @@ def coverage(view: Look) -> Found:
     reasons = Counter(layer.reason or "unknown" for layer in comparison.layers if layer.verdict == "not_compared")
     reasons_text = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
     seen = comparison.coverage
-    lost = [layer for layer in comparison.layers if layer.reason == "lost" and layer.verdict == "not_compared"]
+    lost = [layer for layer in comparison.layers if layer.reason == "missing" and layer.verdict == "not_compared"]
     missing = f"; {lost[0].name} has no dump but should: {lost[0].note}" if lost else ""
     yield finding(
         "C-101",
@@ -44,7 +44,7 @@ def _sees_the_start(comparison: Comparison) -> bool:
     return len(compared) > 1 and min(known, key=lambda layer: layer.index) in compared
 
 
-def from_the_start(view: Look) -> Found:
+def from_the_start(view: RunView) -> Findings:
     """Different from the first compared tensor on, and nearly everywhere: the input, not an op."""
     comparison = view.comparison
     if comparison is None or not comparison.first_difference:
@@ -61,14 +61,14 @@ def from_the_start(view: Look) -> Found:
         )
 
 
-def observer(view: Look) -> Found:
+def debug_vs_release(view: RunView) -> Findings:
     """Another result in the debug run; where repeats already differ, that explains it and is said instead."""
-    answer = view.checks.observer
+    answer = view.checks.debug_vs_release
     if answer is not None and answer.same is False and not unstable(view):
         yield finding("C-104", answer.detail)
 
 
-def determinism(view: Look) -> Found:
+def determinism(view: RunView) -> Findings:
     """C-105: the same input gave different results in repeated runs."""
     repeats = unstable(view)
     if repeats:
@@ -77,9 +77,9 @@ def determinism(view: Look) -> Found:
         yield finding("C-105", evidence, subject=most.first)
 
 
-def unstable(view: Look) -> list[tuple[str, Determinism]]:
+def unstable(view: RunView) -> list[tuple[str, Determinism]]:
     """Repeats that are not the same: (mode, answer), the mode "" where only one was repeated."""
     return [(kind, answer) for kind, answer in view.checks.determinism.items() if answer.deterministic is False]
 
 
-CHECKS = (coverage, from_the_start, observer, determinism)
+CHECKS = (coverage, from_the_start, debug_vs_release, determinism)

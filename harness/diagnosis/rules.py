@@ -25,7 +25,7 @@ class DiagnosisVendor:
     """What one vendor's room finds in runs, beyond what all boards share."""
 
     rules: tuple[Rule, ...]
-    checks: tuple[Callable[[Look], Iterator[Finding]], ...]
+    checks: tuple[Callable[[RunView], Iterator[Finding]], ...]
 
 
 RULES: dict[str, Rule] = {
@@ -104,7 +104,7 @@ RULES: dict[str, Rule] = {
 
 
 @dataclass(frozen=True)
-class Look:
+class RunView:
     """What a check may look at."""
 
     run: Run
@@ -137,4 +137,4 @@ def finding(rule_id: str, evidence: str, *, subject: str = "", title: str = "", 
     return Finding(rule.id, rule.severity, title or rule.title, evidence, advice or rule.advice, subject)
 
 
-Found = Iterator[Finding]
+Findings = Iterator[Finding]

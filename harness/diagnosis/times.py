@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.diagnosis.rules import Found, Look, finding
+from harness.diagnosis.rules import Findings, RunView, finding
 from harness.profiling.split import LAYOUT, QUANTIZE, shares
 from harness.records import Finding, OpTime, Profile
 
@@ -15,7 +15,7 @@ SPREAD = 2.0  # mean over min: 6.3 ms against 12.4 ms was a board shared with an
 _BORDER = ("quantize", "dequantize", "layout")
 
 
-def cuts(view: Look) -> Found:
+def cuts(view: RunView) -> Findings:
     """An op off the accelerator between two subgraphs, with what its borders cost."""
     profile = view.profile
     if profile is None or not profile.order_known:
@@ -52,7 +52,7 @@ def _around(ops: Sequence[OpTime], index: int) -> list[OpTime]:
     return list(ops[first : last + 1])
 
 
-def unattributed(view: Look) -> Found:
+def unattributed(view: RunView) -> Findings:
     """T-202: a share of the latency that no op accounts for. Not where ops were lost or several threads ran."""
     profile = view.profile
     if profile is None or not profile.ops or (profile.latency.threads or 1) > 1:
@@ -67,7 +67,7 @@ def _lost_ops(profile: Profile) -> bool:
     return any("is cut" in p or "is broken" in p or "no avg_time" in p for p in profile.latency.problems)
 
 
-def borders(view: Look) -> Found:
+def borders(view: RunView) -> Findings:
     """T-203: the share of the latency that goes to quantizing, dequantizing and changes of layout."""
     if view.profile is None:
         return
@@ -80,7 +80,7 @@ def borders(view: Look) -> Found:
         yield finding("T-203", evidence + " of the latency")
 
 
-def on_the_host(view: Look) -> Found:
+def on_the_host(view: RunView) -> Findings:
     """T-204: the share of the latency that goes to ops on the CPU, with the slowest three."""
     if view.profile is None or not any(op.kind == "subgraph" for op in view.profile.ops):
         return
@@ -90,7 +90,7 @@ def on_the_host(view: Look) -> Found:
         yield finding("T-204", f"CPU {share:.1%}; slowest: " + ", ".join(f"{o.name} {o.mean_us:.1f} us" for o in slow))
 
 
-def spread(view: Look) -> Found:
+def spread(view: RunView) -> Findings:
     """T-205: the mean latency is far from the least one."""
     latency = view.profile.latency if view.profile else None
     if latency is None or not latency.min_us or (latency.threads or 1) > 1:
@@ -99,7 +99,7 @@ def spread(view: Look) -> Found:
         yield finding("T-205", f"mean {latency.mean_us:.1f} us, least {latency.min_us:.1f} us")
 
 
-def how_far(view: Look) -> Found:
+def how_far(view: RunView) -> Findings:
     """Notes on what the figures are."""
     profile = view.profile
     if profile is None:
@@ -115,7 +115,7 @@ def how_far(view: Look) -> Found:
         yield finding("T-209", "the profiler's table is sorted by name")
 
 
-def unread(view: Look) -> Found:
+def unread(view: RunView) -> Findings:
     """R-301: what could not be read in the model's description and in the times."""
     problems = [("model_info", p) for p in (view.run.model_info.problems if view.run.model_info else ())]
     if view.profile:

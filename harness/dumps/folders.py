@@ -31,7 +31,7 @@ from harness.errors import InputError
 from harness.files.packed import refuse_packed, refuse_packed_files
 from harness.files.safe import FULL, new_file
 from harness.platforms.base import Platform
-from harness.records import Dump, Gap, Limits, ModelInfo, TensorSpec
+from harness.records import BoardLimits, Dump, Gap, ModelInfo, TensorSpec
 
 
 def each_once(layers: Sequence[Dump], outputs: Sequence[Dump]) -> tuple[Dump, ...]:
@@ -111,7 +111,7 @@ def _manifest_dump(folder: Path, record: Any) -> Dump:
     )
 
 
-def _npz(path: Path, limit_bytes: int = Limits.max_bytes) -> tuple[Dump, ...]:
+def _npz(path: Path, limit_bytes: int = BoardLimits.max_bytes) -> tuple[Dump, ...]:
     """Members of an .npz as .npy files of a scratch folder, so that they can be memory-mapped.
 
     What it unpacks to is bounded in bytes, not as a multiple of the file: sparse tensors pack a thousandfold.
@@ -179,18 +179,18 @@ def _with_header(dump: Dump) -> Dump:
 
 def _named(name: str, folder: Path) -> tuple[Dump, ...]:
     """Layers, and the model's outputs; an output that is a layer's dump too is a further copy of it."""
-    platform = dialect(name)
+    platform = platform_named(name)
     layers = platform.read_dumps(folder, "", ModelInfo(""))
     known, paths = {d.name for d in layers if d.role == "output"}, {d.path for d in layers}
     outputs = [d for d in platform.read_outputs(folder, "", ModelInfo("")) if d.path not in paths]
     return (*layers, *(replace(d, role="copy") if d.name in known else d for d in outputs))
 
 
-def dialect(name: str) -> Platform:
+def platform_named(name: str) -> Platform:
     """The platform of that name. Errors: ConfigError for one that is unknown."""
     return platforms.load(name)
 
 
 def gaps(dumps: Sequence[Dump], platform: str) -> tuple[Gap, ...] | None:
     """Layers that the dumps' own numbers miss; None where they carry none."""
-    return dialect(platform).gaps(dumps) if platform else None
+    return platform_named(platform).gaps(dumps) if platform else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a list of boards is read without loading a compiler
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
     from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
-    from harness.emulator.model.fault_kinds import Kind
+    from harness.emulator.model.fault_kinds import FaultKind
     from harness.emulator.socs import Soc
     from harness.records import Board
 
@@ -36,16 +36,16 @@ class EmulatorVendor(ABC):
 
     @abstractmethod
     def stand_up(self, board: Board) -> AbstractContextManager[Board]:
-        """The board, reachable for as long as the context lasts, and how. Errors: HostError, AskedWrongly."""
+        """The board, reachable for as long as the context lasts, and how. Errors: HostError, UserError."""
 
     @abstractmethod
     def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
         """The board behind a real ssh server on loopback; `server` "" is the one that fits the board.
 
-        Errors: AskedWrongly for a server that it cannot have, HostError where this PC lacks what the board needs.
+        Errors: UserError for a server that it cannot have, HostError where this PC lacks what the board needs.
         """
 
-    def faults(self) -> tuple[Kind, ...]:
+    def faults(self) -> tuple[FaultKind, ...]:
         """Faults that only the tools of these boards can have."""
         return ()
 

@@ -16,7 +16,7 @@ from harness.files.safe import new_file, output_file
 
 
 @dataclass(frozen=True)
-class Built:
+class BuildResult:
     """What was written, and what there is to say about it."""
 
     output: Path
@@ -33,7 +33,7 @@ class Built:
         }
 
 
-def build(models: Sequence[Path], options: BuildOptions, output: Path | None) -> Built:
+def build(models: Sequence[Path], options: BuildOptions, output: Path | None) -> BuildResult:
     """Compile one or several ONNX into one file, with the ONNX beside it that the board's results are held against.
 
     Errors: InputError for a model that cannot be compiled, or an output folder that does not exist.
@@ -53,7 +53,7 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
     for one in builds:
         contents |= _beside(target, one, options, len(builds) > 1)
     _write_together(contents)
-    return Built(target, tuple(contents), builds, options.soc)
+    return BuildResult(target, tuple(contents), builds, options.soc)
 
 
 def _write_together(contents: Mapping[Path, bytes]) -> None:

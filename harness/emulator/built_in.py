@@ -22,7 +22,7 @@ def stand_up(board: Board) -> AbstractContextManager[Board]:
 def serve_board(board: Board, server: str = "", port: int = 0) -> AbstractContextManager[Board]:
     """The board behind a real ssh server on loopback, until the context ends; yields how to reach it.
 
-    `server` "" is the one that fits the board. Errors: AskedWrongly for a server that it cannot have, HostError where
+    `server` "" is the one that fits the board. Errors: UserError for a server that it cannot have, HostError where
     this PC lacks what the board needs.
     """
     assert board.emulated is not None

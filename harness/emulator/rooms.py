@@ -7,7 +7,7 @@ from functools import cache
 from harness import vendors
 from harness.emulator.base import EmulatorVendor
 from harness.emulator.socs import Soc
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 from harness.records import Board
 
 
@@ -23,10 +23,10 @@ def socs() -> dict[str, Soc]:
 
 
 def soc_named(name: str) -> Soc:
-    """The chip of that name. Errors: AskedWrongly with the known names."""
+    """The chip of that name. Errors: UserError with the known names."""
     known = socs()
     if name not in known:
-        raise AskedWrongly(f"the emulator does not know the soc {name!r}", f"known: {', '.join(known)}")
+        raise UserError(f"the emulator does not know the soc {name!r}", f"known: {', '.join(known)}")
     return known[name]
 
 
@@ -36,16 +36,16 @@ def room_of_soc(soc: Soc) -> EmulatorVendor:
 
 
 def room_of_march(march: str) -> EmulatorVendor:
-    """The room whose chips run such code. Errors: AskedWrongly for code of none."""
+    """The room whose chips run such code. Errors: UserError for code of none."""
     for room in rooms().values():
         if march in [soc.march for soc in room.socs.values()]:
             return room
-    raise AskedWrongly(f"the emulator knows no chip of march {march!r}", "build the model again")
+    raise UserError(f"the emulator knows no chip of march {march!r}", "build the model again")
 
 
 def room_of_board(board: Board) -> EmulatorVendor:
-    """The room that plays boards of this platform. Errors: AskedWrongly where none does."""
+    """The room that plays boards of this platform. Errors: UserError where none does."""
     for room in rooms().values():
         if board.platform in [played.platform for played in room.boards]:
             return room
-    raise AskedWrongly(f"board {board.name}: platform {board.platform} has no emulated boards")
+    raise UserError(f"board {board.name}: platform {board.platform} has no emulated boards")

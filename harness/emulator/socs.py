@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Soc:
         return self.runtimes[0].hbrt
 
     def runtime(self, version: str = "") -> Runtime:
-        """The runtime of that version; the default one for "". Errors: AskedWrongly with the known versions."""
+        """The runtime of that version; the default one for "". Errors: UserError with the known versions."""
         for runtime in self.runtimes:
             if version in ("", runtime.version):
                 return runtime
         known = ", ".join(r.version for r in self.runtimes)
-        raise AskedWrongly(f"no runtime {version!r} for {self.name}", f"known: {known}")
+        raise UserError(f"no runtime {version!r} for {self.name}", f"known: {known}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.emulator.socs import Soc
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 
 Chip = TypeVar("Chip", bound=Soc)
 ROOT = "HARNESS_EMULATOR_ROOT"
@@ -21,11 +21,11 @@ RUNTIME = "HARNESS_EMULATOR_RUNTIME"  # another of the chip's runtime versions
 def board_soc(socs: Mapping[str, Chip], default: Chip) -> Chip:
     """The chip, one of `socs`, of the board that this tool lies on: board.json of its root; `default` without one.
 
-    Errors: AskedWrongly for a board with another chip.
+    Errors: UserError for a board with another chip.
     """
     root = os.environ.get(ROOT)
     record = Path(root) / "board.json" if root else None
     name = json.loads(record.read_text())["soc"] if record and record.is_file() else default.name
     if name not in socs:
-        raise AskedWrongly(f"{record}: this tool is not played for {name!r}", f"known: {', '.join(socs)}")
+        raise UserError(f"{record}: this tool is not played for {name!r}", f"known: {', '.join(socs)}")
     return socs[name]

@@ -17,7 +17,7 @@ TAR_MARK = slice(257, 262)  # "ustar", in the first block of a tar file
 
 
 @dataclass(frozen=True)
-class Packing:
+class ArchiveKind:
     """One way of packing: how its files begin, what they are called, and what unpacks them beside themselves."""
 
     name: str
@@ -28,21 +28,21 @@ class Packing:
 
 
 PACKINGS = (
-    Packing("a gzip file", b"\x1f\x8b", (".gz",), "gunzip -k", "gunzip -c"),
-    Packing("an xz file", b"\xfd7zXZ\x00", (".xz",), "unxz -k", "unxz -c"),
-    Packing("a bzip2 file", b"BZh", (".bz2",), "bunzip2 -k", "bunzip2 -c"),
-    Packing("a Zstandard file", b"\x28\xb5\x2f\xfd", (".zst", ".zstd"), "unzstd", "unzstd -c"),
-    Packing("an lz4 file", b"\x04\x22\x4d\x18", (".lz4",), "unlz4", "unlz4 -c"),
-    Packing("a compress file", b"\x1f\x9d", (".Z",), "uncompress -k", "uncompress -c"),
-    Packing("an lzma file", b"\x5d\x00\x00", (".lzma",), "unlzma -k", "unlzma -c"),
-    Packing("a zip archive", b"PK\x03\x04", (".zip",), "unzip"),
-    Packing("a 7z archive", b"7z\xbc\xaf\x27\x1c", (".7z",), "7z x"),
-    Packing("a rar archive", b"Rar!\x1a\x07", (".rar",), "unrar x"),
+    ArchiveKind("a gzip file", b"\x1f\x8b", (".gz",), "gunzip -k", "gunzip -c"),
+    ArchiveKind("an xz file", b"\xfd7zXZ\x00", (".xz",), "unxz -k", "unxz -c"),
+    ArchiveKind("a bzip2 file", b"BZh", (".bz2",), "bunzip2 -k", "bunzip2 -c"),
+    ArchiveKind("a Zstandard file", b"\x28\xb5\x2f\xfd", (".zst", ".zstd"), "unzstd", "unzstd -c"),
+    ArchiveKind("an lz4 file", b"\x04\x22\x4d\x18", (".lz4",), "unlz4", "unlz4 -c"),
+    ArchiveKind("a compress file", b"\x1f\x9d", (".Z",), "uncompress -k", "uncompress -c"),
+    ArchiveKind("an lzma file", b"\x5d\x00\x00", (".lzma",), "unlzma -k", "unlzma -c"),
+    ArchiveKind("a zip archive", b"PK\x03\x04", (".zip",), "unzip"),
+    ArchiveKind("a 7z archive", b"7z\xbc\xaf\x27\x1c", (".7z",), "7z x"),
+    ArchiveKind("a rar archive", b"Rar!\x1a\x07", (".rar",), "unrar x"),
 )
-TAR = Packing("a tar archive", b"", (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst"), "tar xf")
+TAR = ArchiveKind("a tar archive", b"", (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst"), "tar xf")
 
 
-def packing(path: Path) -> Packing | None:
+def packing(path: Path) -> ArchiveKind | None:
     """How a file is packed, by its first bytes; None for a file that is not packed, and for what is no file.
 
     An .npz is a zip archive to other programs and an array file here, so it is not packed.
@@ -64,7 +64,7 @@ def packing(path: Path) -> Packing | None:
     return TAR if match is not None and packed_tar else match
 
 
-def unpack_command(path: Path, how: Packing) -> str:
+def unpack_command(path: Path, how: ArchiveKind) -> str:
     """What to type, for the shell."""
     name = shlex.quote(str(path))
     if how.stream and path.suffix not in how.suffixes:  # these programs refuse a name without their own suffix

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import vendors
 from harness.errors import ConfigError
-from harness.lint.findings import LintFinding, Rule
+from harness.lint.findings import LintFinding, LintRule
 
 # (the config, one of `tools` or "" where the config tells, the transform command or "", the ONNX) -> findings by line.
 # Errors: ConfigError, InputError for a file that cannot be read as such a config.
@@ -20,7 +20,7 @@ class LintVendor:
     """The configs of one vendor's toolchains."""
 
     tools: tuple[str, ...]  # whose configs these are, as `--tool` names them
-    rules: Mapping[str, Rule]
+    rules: Mapping[str, LintRule]
     recognises: Callable[[str], bool]  # whether the beginning of a file is meant as such a config, damaged or not
     lint_file: Lint
     takes_command: bool = False  # whether the transform command and the ONNX are looked at beside the config

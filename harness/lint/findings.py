@@ -18,7 +18,7 @@ class LintFinding:
 
 
 @dataclass(frozen=True)
-class Rule:
+class LintRule:
     """One rule of `harness lint`. `source` says where the toolchain's documents or its schema say so."""
 
     id: str

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from harness.lint.findings import LintFinding, Rule
+from harness.lint.findings import LintFinding, LintRule
 
 LEVELS = {"error": "error", "warning": "warning", "note": "note"}
 
 
-def to_sarif(findings: Sequence[LintFinding], file: str, version: str, known: Mapping[str, Rule]) -> dict[str, object]:
+def to_sarif(
+    findings: Sequence[LintFinding], file: str, version: str, known: Mapping[str, LintRule]
+) -> dict[str, object]:
     """One SARIF log with one run. `file` is the path as it was given; `known` are the rules by their ids."""
     used = sorted({finding.rule for finding in findings})
     rules = [

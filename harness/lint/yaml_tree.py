@@ -47,7 +47,7 @@ class Node:
 class _Budget:
     """What is left of the nodes that a file may have. `loader` resolves scalars as PyYAML does."""
 
-    left: int = MAX_NODES
+    remaining: int = MAX_NODES
     loader: yaml.SafeLoader = field(default_factory=lambda: yaml.SafeLoader(""))
 
 
@@ -66,9 +66,9 @@ def read_tree(text: str, name: str) -> Node:
 
 
 def _node(node: yaml.Node, budget: _Budget, depth: int) -> Node:
-    budget.left -= 1
+    budget.remaining -= 1
     line = line_of(node)
-    if depth > MAX_DEPTH or budget.left < 0:
+    if depth > MAX_DEPTH or budget.remaining < 0:
         raise ConfigError(f"line {line}: nested too deeply or too many aliases", "write the values out")
     if isinstance(node, yaml.MappingNode):
         items = tuple((_node(k, budget, depth + 1), _node(v, budget, depth + 1)) for k, v in pairs(node))

@@ -83,7 +83,7 @@ class Platform(ABC):
         """Bytes that a mode tells about memory, by name (`peak_bytes`, `total_bytes`, ...); None when it tells none."""
         return None
 
-    def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
+    def read_notes(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
         """What a reader of the run should know of a mode that worked, in sentences; mostly nothing."""
         return ()
 

@@ -36,7 +36,7 @@ printf 'done\\t\\t\\n'
 
 
 @dataclass(frozen=True)
-class Probe:
+class BoardProbe:
     """What one platform wants to be looked for. Patterns are shell globs, written here and never from outside."""
 
     files: tuple[str, ...] = ()
@@ -98,10 +98,12 @@ class Guess:
 Recognise = Callable[[Seen], Guess | None]
 
 
-def together(probes: Iterable[Probe]) -> list[str]:
+def together(probes: Iterable[BoardProbe]) -> list[str]:
     """The script's arguments for several probes, each thing once; folders first."""
     listed = list(probes)
-    merged = Probe(*(tuple(dict.fromkeys(n for p in listed for n in getattr(p, key))) for key in Probe.__match_args__))
+    merged = BoardProbe(
+        *(tuple(dict.fromkeys(n for p in listed for n in getattr(p, key))) for key in BoardProbe.__match_args__)
+    )
     return merged.arguments()
 
 

@@ -9,10 +9,10 @@ from types import ModuleType
 from harness.errors import ConfigError
 from harness.extensions import packages
 from harness.platforms import ROOMS, added
-from harness.platforms.probing import Guess, Probe, Seen, together
+from harness.platforms.probing import BoardProbe, Guess, Seen, together
 
 MARK = "/board.json"  # of a played board
-_OWN = Probe(files=(MARK,))
+_OWN = BoardProbe(files=(MARK,))
 
 
 def _imported(platform: str, module: str) -> ModuleType | None:

@@ -32,7 +32,7 @@ _SANE_MV = (0.0, 50_000.0)
 
 
 @dataclass
-class _Reader:
+class _StatusReader:
     senses: list[Sense] = field(default_factory=list)
     columns: tuple[str, ...] = ()
     mega: bool = False
@@ -47,7 +47,7 @@ class _Reader:
 
 def read_somstatus(text: str) -> tuple[Sense, ...]:
     """Every snapshot in the text, in order. Never raises; lines that are not understood are in `problems`."""
-    reader = _Reader()
+    reader = _StatusReader()
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     last = len(lines) - 1
     for index, line in enumerate(lines):
@@ -61,7 +61,7 @@ def _holds(sense: Sense) -> bool:
     return bool(sense.temperatures_c or sense.clocks_mhz or sense.load_percent or sense.voltages_mv or sense.problems)
 
 
-def _opens(reader: _Reader, line: str) -> bool:
+def _opens(reader: _StatusReader, line: str) -> bool:
     """Lines that open something: a snapshot, a section, a row of columns."""
     if match := _STAMP.match(line):
         reader.senses.append(Sense(clock=match[1]))
@@ -81,7 +81,7 @@ def _opens(reader: _Reader, line: str) -> bool:
     return True
 
 
-def _take(reader: _Reader, line: str, whole: bool) -> None:
+def _take(reader: _StatusReader, line: str, whole: bool) -> None:
     sense = reader.sense()
     if match := _SYSFS_RATIO.match(line):
         if whole:
@@ -96,7 +96,7 @@ def _take(reader: _Reader, line: str, whole: bool) -> None:
         _stranger(reader, sense, line)
 
 
-def _row(reader: _Reader, sense: Sense, name: str, values: Sequence[str], whole: bool) -> None:
+def _row(reader: _StatusReader, sense: Sense, name: str, values: Sequence[str], whole: bool) -> None:
     if not whole or len(values) != len(reader.columns):
         sense.problems.append(f"{name}: {' '.join(values)[:60]!r} does not fit the columns {reader.columns}")
         return
@@ -108,14 +108,14 @@ def _row(reader: _Reader, sense: Sense, name: str, values: Sequence[str], whole:
         sense.put("load_percent", name, float(row["ratio"]), (0.0, 100.0), row["ratio"])
 
 
-def _per_mhz(reader: _Reader, name: str) -> float:
+def _per_mhz(reader: _StatusReader, name: str) -> float:
     """Units of the row in one megahertz: headers with (M) are MHz, else CPUs are kHz and the others Hz."""
     if reader.mega:
         return 1.0
     return 1e3 if name.startswith(("cpu", "policy")) else 1e6
 
 
-def _stranger(reader: _Reader, sense: Sense, line: str) -> None:
+def _stranger(reader: _StatusReader, sense: Sense, line: str) -> None:
     """Prompts and other programs' lines around the snapshot are passed; inside it they are named."""
     if line.strip() == "...":
         sense.problems.append("lines were left out of the text ('...')")

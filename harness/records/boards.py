@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Limits:
+class BoardLimits:
     """What one run may take of a board; the agent enforces the time, the host the sizes."""
 
     timeout_s: float = 600.0
@@ -53,8 +53,8 @@ class Endpoint:
     identity: str = ""
     known_hosts: str = ""
     jump: str = ""
-    connect_timeout_s: float = Limits.connect_timeout_s
-    patience_s: float = Limits.patience_s
+    connect_timeout_s: float = BoardLimits.connect_timeout_s
+    patience_s: float = BoardLimits.patience_s
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Board:
     teardown: tuple[tuple[str, ...], ...] = ()
     shared_folder: tuple[str, str] = ("", "")  # (path on this PC, same folder on the board), NFS-like
     power: dict[str, tuple[str, ...]] = field(default_factory=dict)  # "cycle", "on", "off": argv on this PC
-    limits: Limits = field(default_factory=Limits)
+    limits: BoardLimits = field(default_factory=BoardLimits)
     emulated: Emulated | None = None
     options: dict[str, object] = field(default_factory=dict)  # the platform's own keys, checked by it
 

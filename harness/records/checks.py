@@ -11,7 +11,7 @@ from harness.records.tensors import Op
 
 
 @dataclass(frozen=True)
-class Observer:
+class DebugVsRelease:
     """Whether two modes give the same outputs: dumping the layers may change what is computed."""
 
     same: bool | None = None  # None: there was nothing to hold side by side
@@ -50,7 +50,7 @@ class Determinism:
 
 
 @dataclass(frozen=True)
-class GrowthPoint:
+class PropagationPoint:
     """One compared layer: its error in the run, and of its op alone."""
 
     index: int = -1
@@ -88,7 +88,7 @@ class NoiseRow:
 
 
 @dataclass(frozen=True)
-class LadderStage:
+class StageAlignment:
     """A stage and whether it got the first stage's input: `proven`, `different` or `unknown`."""
 
     name: str
@@ -97,7 +97,7 @@ class LadderStage:
 
 
 @dataclass(frozen=True)
-class LadderStep:
+class StageStep:
     """A stage held against the one before."""
 
     before: str = field(metadata=stored(key="from"))
@@ -109,11 +109,11 @@ class LadderStep:
 
 
 @dataclass(frozen=True)
-class Ladder:
+class StageComparison:
     """Float, calibrated, quantized, compiled, board, side by side."""
 
-    stages: tuple[LadderStage, ...] = ()
-    steps: tuple[LadderStep, ...] = ()
+    stages: tuple[StageAlignment, ...] = ()
+    steps: tuple[StageStep, ...] = ()
     first: str = ""  # stage that departs
     table: tuple[Mapping[str, str], ...] = ()  # per tensor: "name", and stage -> verdict
     detail: str = ""
@@ -140,13 +140,13 @@ class Checks:
     """Each part is there where it was asked. `other` is what this version does not know."""
 
     graph: NetworkOps | None = field(default=None, metadata=stored(optional=True))
-    growth: tuple[GrowthPoint, ...] = field(default=(), metadata=stored(optional=True))
+    error_propagation: tuple[PropagationPoint, ...] = field(default=(), metadata=stored(optional=True))
     outputs: tuple[OutputEffect, ...] = field(default=(), metadata=stored(optional=True))
     three_way: tuple[NoiseRow, ...] | None = field(default=None, metadata=stored(optional=True))
-    observer: Observer | None = field(default=None, metadata=stored(optional=True))
+    debug_vs_release: DebugVsRelease | None = field(default=None, metadata=stored(optional=True))
     determinism: Mapping[str, Determinism] = field(
         default_factory=dict, metadata=stored(optional=True)
     )  # kind of mode -> its repeats
-    ladder: Ladder | None = field(default=None, metadata=stored(optional=True))
+    stages: StageComparison | None = field(default=None, metadata=stored(optional=True))
     vote: Vote | None = field(default=None, metadata=stored(optional=True))
     other: Mapping[str, Json] = field(default_factory=dict, metadata=stored(rest=True))

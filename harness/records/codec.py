@@ -16,11 +16,11 @@ from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
 from harness.records.json_values import Json
-from harness.records.old_keys import OLD_KEYS
+from harness.records.old_keys import OLD_KEYS, OLD_VALUES
 from harness.records.slots import ABSENT, Slot, slots
 
 T = TypeVar("T")
-Reader = Callable[[Any, "_Reading"], Any]
+Reader = Callable[[Any, "_RecordReader"], Any]
 
 WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # JSON has no word for them
 MOST_TOLD = 50  # damaged or unknown parts that are named; the rest is counted
@@ -80,12 +80,14 @@ def from_json(kind: type[T], value: Any, old_keys: Mapping[str, Mapping[str, str
 
     `old_keys`: class -> key as it was once written -> key now.
     """
-    reading = _Reading(old_keys)
+    reading = _RecordReader(old_keys)
     try:
         record = _reader(kind)(value, reading)
     except _Damaged:
         return None
-    return Read(record, reading.told(reading.damage, "damaged parts"), reading.told(reading.unknown, "unknown keys"))
+    return Read(
+        record, reading.counted(reading.damage, "damaged parts"), reading.counted(reading.unknown, "unknown keys")
+    )
 
 
 class _Damaged(Exception):
@@ -96,7 +98,7 @@ class _Damaged(Exception):
         self.wanted, self.value, self.at = wanted, value, at
 
 
-class _Reading:
+class _RecordReader:
     """Where we are in the file, and what was seen to be wrong until now."""
 
     def __init__(self, old_keys: Mapping[str, Mapping[str, str]]) -> None:
@@ -113,7 +115,7 @@ class _Reading:
         return _short(named.removeprefix("."), 200)
 
     @staticmethod
-    def told(problems: list[str], what: str) -> tuple[str, ...]:
+    def counted(problems: list[str], what: str) -> tuple[str, ...]:
         more = len(problems) - MOST_TOLD
         return (*problems[:MOST_TOLD], *([f"and {more} more {what}"] if more > 0 else []))
 
@@ -138,19 +140,19 @@ def _short(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
-def _text(value: Any, _: _Reading) -> Any:
+def _text(value: Any, _: _RecordReader) -> Any:
     if type(value) is str:
         return value
     raise _Damaged("text", value)
 
 
-def _whole(value: Any, _: _Reading) -> Any:
+def _whole(value: Any, _: _RecordReader) -> Any:
     if type(value) is int and -LARGEST_INT <= value < LARGEST_INT:
         return value
     raise _Damaged("a whole number", value)
 
 
-def _number(value: Any, _: _Reading) -> Any:
+def _number(value: Any, _: _RecordReader) -> Any:
     if type(value) is float:
         return value
     if type(value) is int and -LARGEST_FLOAT < value < LARGEST_FLOAT:
@@ -160,17 +162,17 @@ def _number(value: Any, _: _Reading) -> Any:
     raise _Damaged("a number", value)
 
 
-def _flag(value: Any, _: _Reading) -> Any:
+def _flag(value: Any, _: _RecordReader) -> Any:
     if type(value) is bool:
         return value
     raise _Damaged("true or false", value)
 
 
-def _path(value: Any, reading: _Reading) -> Any:
+def _path(value: Any, reading: _RecordReader) -> Any:
     return Path(_text(value, reading))
 
 
-def _any_value(value: Any, _: _Reading) -> Any:
+def _any_value(value: Any, _: _RecordReader) -> Any:
     if _is_deeper(value, DEEPEST):
         raise _Damaged(f"at most {DEEPEST} levels deep", value)
     return value
@@ -221,7 +223,7 @@ def _union_reader(hints: list[Any], nullable: bool) -> Reader:
     readers = [_reader(hint) for hint in hints]
     first = readers[0]
 
-    def read(value: Any, reading: _Reading) -> Any:
+    def read(value: Any, reading: _RecordReader) -> Any:
         if value is None and nullable:
             return None
         if len(readers) == 1:
@@ -240,7 +242,7 @@ def _list_reader(hint: Any) -> Reader:
     """Entries that are damaged are left out, and named."""
     one = _reader(hint)
 
-    def read(value: Any, reading: _Reading) -> Any:
+    def read(value: Any, reading: _RecordReader) -> Any:
         if type(value) is not list:
             raise _Damaged("a list", value)
         entries, path = [], reading.path
@@ -259,7 +261,7 @@ def _list_reader(hint: Any) -> Reader:
 def _fixed_reader(hints: tuple[Any, ...]) -> Reader:
     readers = [_reader(hint) for hint in hints]
 
-    def read(value: Any, reading: _Reading) -> Any:
+    def read(value: Any, reading: _RecordReader) -> Any:
         if type(value) is not list or len(value) != len(readers):
             raise _Damaged(f"a list of {len(readers)}", value)
         return tuple(reader(entry, reading) for reader, entry in zip(readers, value, strict=True))
@@ -271,7 +273,7 @@ def _map_reader(hint: Any) -> Reader:
     """Entries that are damaged are left out, and named."""
     one = _reader(hint)
 
-    def read(value: Any, reading: _Reading) -> Any:
+    def read(value: Any, reading: _RecordReader) -> Any:
         if type(value) is not dict:
             raise _Damaged("an object", value)
         entries, path = {}, reading.path
@@ -292,7 +294,7 @@ def _record_reader(kind: Any) -> Reader:
     known = {slot.key for slot, _, _ in plan}
     rest = next((slot.name for slot in slots(kind) if slot.rest), "")
 
-    def read(value: Any, reading: _Reading) -> Any:
+    def read(value: Any, reading: _RecordReader) -> Any:
         if type(value) is not dict:
             raise _Damaged("an object", value)
         value = _with_new_keys(kind, value, reading)
@@ -314,17 +316,22 @@ def _record_reader(kind: Any) -> Reader:
     return read
 
 
-def _with_new_keys(kind: Any, value: dict[str, Json], reading: _Reading) -> dict[str, Json]:
-    """The same with keys of an older harness under their name of today."""
-    table = reading.old_keys.get(kind.__name__)
-    if not table:
-        return value
-    return {
-        (new if (new := table.get(key, key)) == key or new not in value else key): one for key, one in value.items()
-    }
+def _with_new_keys(kind: Any, value: dict[str, Json], reading: _RecordReader) -> dict[str, Json]:
+    """The same with keys and words of an older harness as they are today."""
+    if table := reading.old_keys.get(kind.__name__):
+        value = {
+            (new if (new := table.get(key, key)) == key or new not in value else key): one for key, one in value.items()
+        }
+    if words := OLD_VALUES.get(kind.__name__):
+        value = {key: _today(words.get(key, {}), one) for key, one in value.items()}
+    return value
 
 
-def _read_slot(slot: Slot, entry: Any, reader: Reader, reading: _Reading) -> Any:
+def _today(words: Mapping[str, str], value: Json) -> Json:
+    return words.get(value, value) if isinstance(value, str) else value
+
+
+def _read_slot(slot: Slot, entry: Any, reader: Reader, reading: _RecordReader) -> Any:
     if entry is ABSENT or entry is None:
         if entry is None and slot.nullable:
             return None
@@ -337,7 +344,7 @@ def _read_slot(slot: Slot, entry: Any, reader: Reader, reading: _Reading) -> Any
         return _stand_in(slot, error, reading)
 
 
-def _stand_in(slot: Slot, error: _Damaged, reading: _Reading) -> Any:
+def _stand_in(slot: Slot, error: _Damaged, reading: _RecordReader) -> Any:
     """What is shown in the place of a damaged value. Nothing can stand for a number that counts, or a whole record."""
     if slot.damaged is not ABSENT:
         reading.tell(error)

@@ -13,7 +13,7 @@ VERDICTS = ("exact", "within", "differs", "not_compared")
 REASONS = (
     "no_reference",
     "no_dump",
-    "lost",  # no dump either, and there is evidence that there must have been one (consistency/reading/missing.py)
+    "missing",  # no dump either, and there is evidence that there must have been one (consistency/reading/missing.py)
     "shape_differs",
     "dtype_differs",
     "truncated",

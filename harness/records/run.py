@@ -18,7 +18,7 @@ from harness.records.slots import stored
 from harness.records.telemetry import Telemetry
 from harness.records.tensors import Graph
 
-FORMAT = 1
+FORMAT = 2
 DAMAGED = Failure("damaged", "run.json is damaged where it says whether this mode failed", "run the case again")
 
 
@@ -149,15 +149,15 @@ class Rehashed:
 
 @dataclass(frozen=True)
 class LeftFile:
-    """A file that a mode left. `came`: "link", "known" (equal to the PC's by size and md5), "hashed" (padded; its valid
-    bytes are equal by the board's md5 of them), or "" (left there); None where an older run does not tell."""
+    """A file that a mode left. `obtained`: "pulled", "reused" (equal to the PC's by size and md5), "verified_on_board"
+    (padded; its valid bytes are equal by the board's md5), or "" (not pulled); None: an older run does not tell."""
 
     name: str
     size_bytes: int = field(default=0, metadata=stored(key="bytes"))
     md5: str = ""
     file: str = ""  # in the mode's folder
-    came: str | None = field(default=None, metadata=stored(optional=True))
-    valid_md5: str = field(default="", metadata=stored(optional=True))  # of one that came as "hashed"
+    obtained: str | None = field(default=None, metadata=stored(optional=True))
+    valid_md5: str = field(default="", metadata=stored(optional=True))  # of one that is "verified_on_board"
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Gap:
 
     first: int
     last: int
-    told: str
+    evidence: str
     files: int = 1  # at least so many are missing
 
 

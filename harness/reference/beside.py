@@ -17,8 +17,9 @@ from harness.dumps import manifest
 from harness.errors import HostError
 from harness.files.digests import md5_of_file
 from harness.records import ReferenceRuntime, TensorSpec
+from harness.records.callbacks import ProgressCallback
 from harness.reference.results import RuntimeResult, read_results
-from harness.reference.runtime import GUIDE, Progress, Task, place_of, run_beside
+from harness.reference.runtime import GUIDE, Task, place_of, run_beside
 from harness.reference.target import TargetFolder
 from harness.toolchains.vendor_runtime import needs_vendor, packages, runtimes_for
 
@@ -53,7 +54,7 @@ def compute_beside(
     model: Path,
     feed: Mapping[str, Array],
     batches: Sequence[Sequence[str]],
-    progress: Progress,
+    progress: ProgressCallback,
     *,
     optimizations: str = "disabled",
     threads: int = 1,
@@ -81,7 +82,7 @@ def runner_facts(runtime: ReferenceRuntime, result: RuntimeResult) -> dict[str, 
 
 
 def write_outputs(
-    model: Path, inputs: Mapping[str, Array], out: Path, runtime: ReferenceRuntime, progress: Progress
+    model: Path, inputs: Mapping[str, Array], out: Path, runtime: ReferenceRuntime, progress: ProgressCallback
 ) -> None:
     """A reference folder with the outputs of a compiled model (.bc, .hbm), whose layers no runtime gives.
 

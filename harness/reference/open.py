@@ -20,6 +20,7 @@ from harness.dumps import manifest
 from harness.errors import InputError
 from harness.files.digests import md5_of_file
 from harness.records import Graph, ReferenceRuntime, TensorSpec
+from harness.records.callbacks import ProgressCallback
 from harness.reference.beside import compute_beside, resolve, runner_facts
 from harness.reference.folder import Reference, ReferenceTensor, read_reference, refuse_no_reference, with_graph
 from harness.reference.graph import LogicalModel, LogicalTensor, read_logical
@@ -57,7 +58,6 @@ OPTIMIZATIONS = {
 VNNI_FLAGS = frozenset(("avx512_vnni", "avx_vnni", "avx512vnni", "avxvnni"))
 KEPT_FLAGS = re.compile(r"^(avx.*|sse4.*|fma|f16c|amx.*|asimd.*|i8mm|sve.*|bf16|fphp)$")
 
-Progress = Callable[[str, int, int], None]
 Feeds = Callable[[Sequence[TensorSpec]], Mapping[str, bytes]]
 
 
@@ -68,7 +68,7 @@ def run_reference(
     *,
     optimizations: str = "disabled",
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     runtime: ReferenceRuntime | None = None,
 ) -> Reference:
     """Run `model` with onnxruntime, or in `runtime`, and write every logical tensor to the folder `out`.
@@ -113,7 +113,7 @@ def _runner(
     logical: LogicalModel,
     feed: Mapping[str, Array],
     settings: tuple[str, int],
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> Iterator[_Runner | _Beside]:
     optimizations, threads = settings
     if optimizations not in OPTIMIZATIONS:
@@ -233,7 +233,11 @@ def _first_line(error: Exception) -> str:
 
 
 def _write_tensors(
-    logical: LogicalModel, runner: _Runner | _Beside, feed: Mapping[str, Array], out: TargetFolder, progress: Progress
+    logical: LogicalModel,
+    runner: _Runner | _Beside,
+    feed: Mapping[str, Array],
+    out: TargetFolder,
+    progress: ProgressCallback,
 ) -> Iterator[dict[str, object]]:
     index = 0
     for batch in _batches(logical.tensors):

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -26,10 +26,10 @@ import numpy as np
 from harness.assets import asset
 from harness.errors import HostError, InputError
 from harness.records import ReferenceRuntime
+from harness.records.callbacks import ProgressCallback
 from harness.reference.onnx_file import has_external_data, load_model, load_whole
 
 Array = np.ndarray[Any, Any]
-Progress = Callable[[str, int, int], None]
 
 SCRIPT = "reference_runner.py"
 ENGINES = ("docker", "podman")
@@ -87,7 +87,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def run_beside(runtime: ReferenceRuntime, task: Task, progress: Progress) -> Iterator[tuple[Path, str]]:
+def run_beside(runtime: ReferenceRuntime, task: Task, progress: ProgressCallback) -> Iterator[tuple[Path, str]]:
     """Run the script; gives its result folder, which is gone afterwards, and a label of where it ran.
 
     Errors: InputError for an interpreter or image that is not there, HostError for a crash, a signal, the time limit.
@@ -197,7 +197,7 @@ def _write_model(model: Path, target: Path) -> None:
 # --------------------------------------------------------------------------- the process
 
 
-def _run(place: Place, timeout_s: float, progress: Progress) -> Ended:
+def _run(place: Place, timeout_s: float, progress: ProgressCallback) -> Ended:
     """Run to the end, or to the time limit; whatever the process started is ended with it."""
     process = subprocess.Popen(
         [*place.argv, *place.folders],
@@ -239,7 +239,7 @@ def _end(process: subprocess.Popen[bytes], place: Place, timed_out: bool) -> Non
             subprocess.run(place.cleanup, env=place.environment, capture_output=True, timeout=60, check=False)
 
 
-def _read_progress(stream: IO[bytes], progress: Progress) -> None:
+def _read_progress(stream: IO[bytes], progress: ProgressCallback) -> None:
     while line := stream.readline(200):
         words = line.split()
         if len(words) == 3 and words[0] == b"progress" and all(word.isdigit() for word in words[1:]):

@@ -15,7 +15,7 @@ from harness.consistency.fingerprint import kinds
 from harness.records import Run
 from harness.report import values
 from harness.report.drawings import drawings
-from harness.report.drawings.error_propagation import growth
+from harness.report.drawings.error_propagation import propagation_drawing
 from harness.report.tables import checks, headline, layers
 from harness.report.tables.run import part_label, tables
 from harness.report.tables.times import exceeds, overlaps
@@ -60,7 +60,7 @@ def _drawn(data: Row) -> Row:
     strip, time = drawings.strip(data["layers"]), data["time"]
     return {
         "strip": strip,
-        "growth": growth(data["layers"]),
+        "error_propagation": propagation_drawing(data["layers"]),
         "marks": drawings.strip_marks(strip, data["origins"]) if strip else [],
         "split": drawings.split_bar(time) if time else [],
         "waterfall": drawings.waterfall(time) if time else None,
@@ -136,17 +136,17 @@ def _tint(part: str) -> str:
     return part if part in ("layout", "other", "unattributed") else "cpu" if part.upper().startswith("CPU") else "acc"
 
 
-_CAME = {
-    "link": "downloaded",
-    "known": "equal to the PC's: not downloaded",
-    "hashed": "valid region equal by md5 on the board: not downloaded",
+_OBTAINED = {
+    "pulled": "downloaded",
+    "reused": "equal to the PC's: not downloaded",
+    "verified_on_board": "valid region equal by md5 on the board: not downloaded",
     "": "not downloaded",
 }
 
 
-def _came(value: Any) -> str:
+def _obtained(value: Any) -> str:
     """How a file came to this PC; a dash where run.json does not tell."""
-    return _CAME.get(value, values.DASH) if isinstance(value, str) else values.DASH
+    return _OBTAINED.get(value, values.DASH) if isinstance(value, str) else values.DASH
 
 
 _FILTERS = {
@@ -166,7 +166,7 @@ _FILTERS = {
     "level": layers.level,
     "differing": layers.differing,
     "tint": _tint,
-    "came": _came,
+    "obtained": _obtained,
     "factor": values.factor,
     "plural": headline.plural,
     "as_printed": values.as_printed,

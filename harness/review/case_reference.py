@@ -21,10 +21,9 @@ from harness.files.safe import write_file
 from harness.names import stored_name
 from harness.platforms.base import Platform
 from harness.records import Case, ModelInfo, ReferenceOfCase, TensorSpec
+from harness.records.callbacks import ProgressCallback
 from harness.reference.open import Reference, ReferenceTensor, open_reference
 from harness.toolchains.vendor_runtime import needs_vendor
-
-Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,10 @@ class Fed:
     path: Path
 
 
-class Expectation:
+class CaseReference:
     """What the PC says of one case. `reference` is None until `open` was called, or where the case has none."""
 
-    def __init__(self, case: Case, platform: Platform, tell: Tell) -> None:
+    def __init__(self, case: Case, platform: Platform, tell: ProgressCallback) -> None:
         self.case, self.platform, self._tell = case, platform, tell
         self.doubted: Callable[[Path], bool] = lambda _folder: False  # does a run folder speak against the board
         self.reference: Reference | None = None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.consistency.checks import reference_check, repeatability
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import load_policy, waiver_record
-from harness.consistency.reading.hashed import Hashed, hashed_files
+from harness.consistency.reading.hashed import HashedDump, hashed_files
 from harness.consistency.reading.pairs import board_spec
 from harness.consistency.reading.shapes import ShapesOfModel
 from harness.diagnosis import find
@@ -24,6 +24,7 @@ from harness.records import (
     Case,
     Checks,
     Comparison,
+    DebugVsRelease,
     Determinism,
     Dump,
     Finding,
@@ -31,24 +32,22 @@ from harness.records import (
     Graph,
     ModelInfo,
     ModeOfRun,
-    Observer,
     PolicyOfRun,
     Profile,
     Run,
     TensorSpec,
 )
+from harness.records.callbacks import ProgressCallback
 from harness.reference.beside import check_runtime
 from harness.reference.folder import refuse_no_reference
 from harness.reference.graph import read_graph
 from harness.review import identity
-from harness.review.case_reference import Expectation
+from harness.review.case_reference import CaseReference
 from harness.review.identity import command_of
 from harness.review.verdict import not_measured, verdict
 from harness.runs import folder as store
 from harness.runs import previous, resume
 from harness.toolchains import read_any
-
-Tell = Callable[[str, int, int], None]
 
 
 def check_before(case: Case) -> Case:
@@ -93,7 +92,7 @@ class Compared:
 class FirstLook:
     """Does a run speak against its board? Asked through `expected` while it is there; what it compared is kept."""
 
-    def __init__(self, expected: Expectation, tell: Tell) -> None:
+    def __init__(self, expected: CaseReference, tell: ProgressCallback) -> None:
         self.compared: Compared | None = None
         expected.doubted = self.is_bad
         self._expected, self._tell = expected, tell
@@ -107,17 +106,17 @@ class FirstLook:
         return False
 
 
-def _compare(folder: Path, run: Run, expected: Expectation, tell: Tell) -> Compared:
-    reader = _left(folder, run, expected.platform)
+def _compare(folder: Path, run: Run, expected: CaseReference, tell: ProgressCallback) -> Compared:
+    reader = _reader(folder, run, expected.platform)
     comparison = _comparison(reader, expected, tell)
-    return Compared(run.modes, comparison, Checks() if comparison else _over_time(reader, Known(reader, expected)))
+    return Compared(run.modes, comparison, Checks() if comparison else _over_time(reader, DumpSpecs(reader, expected)))
 
 
-def _left(folder: Path, run: Run, platform: Platform) -> Left:
-    return Left(platform, folder, {mode.mode: mode for mode in run.modes})
+def _reader(folder: Path, run: Run, platform: Platform) -> RunReader:
+    return RunReader(platform, folder, {mode.mode: mode for mode in run.modes})
 
 
-def judge(folder: Path, expected: Expectation, tell: Tell, compared: Compared | None = None) -> Run:
+def judge(folder: Path, expected: CaseReference, tell: ProgressCallback, compared: Compared | None = None) -> Run:
     """Read what a run left, judge it (by `compared`, where that is of these modes) and write it into its run.json.
 
     Returns the run. Errors: InputError where a file of this PC is not what it was when the run began.
@@ -127,7 +126,7 @@ def judge(folder: Path, expected: Expectation, tell: Tell, compared: Compared | 
     try:
         if compared is None or compared.modes != run.modes:
             compared = _compare(folder, run, expected, tell)
-        run = _judged(_left(folder, run, expected.platform), run, expected, compared, tell)
+        run = _judged(_reader(folder, run, expected.platform), run, expected, compared, tell)
     except HarnessError:
         _refuse_changed(folder, expected.case, run)  # a file that is being written over looks damaged
         raise
@@ -137,7 +136,7 @@ def judge(folder: Path, expected: Expectation, tell: Tell, compared: Compared | 
     return run
 
 
-def _judged(reader: Left, run: Run, expected: Expectation, compared: Compared, tell: Tell) -> Run:
+def _judged(reader: RunReader, run: Run, expected: CaseReference, compared: Compared, tell: ProgressCallback) -> Run:
     comparison, checks = compared.comparison, compared.checks
     tell("reading times", 0, -1)
     times = _profile(reader, expected.reference.graph if expected.reference else None)
@@ -183,7 +182,7 @@ def _refuse_changed(folder: Path, case: Case, run: Run) -> Run:
     return replace(run, notes=(*run.notes, *notes))
 
 
-def _policy(expected: Expectation, comparison: Comparison | None) -> PolicyOfRun | None:
+def _policy(expected: CaseReference, comparison: Comparison | None) -> PolicyOfRun | None:
     """The policy that judged, with all its waivers: also those that no layer needed, or that have ended."""
     if comparison is None:
         return None
@@ -200,7 +199,7 @@ def _held_against(earlier: str, max_slower_percent: float | None, run: Run) -> R
     return replace(run, previous=replace(earlier_run, max_slower_percent=max_slower_percent), verdict=word)
 
 
-class Left:
+class RunReader:
     """What a run left on this PC, read through its platform's eyes."""
 
     def __init__(self, platform: Platform, folder: Path, modes: Mapping[str, ModeOfRun]) -> None:
@@ -230,7 +229,7 @@ class Left:
         """Layers that the dumps of a mode miss by their own numbers; None where they carry none."""
         return self.platform.gaps((*self.layers(mode), *self.outputs(mode)))
 
-    def hashed(self, mode: str) -> dict[Path, Hashed]:
+    def hashed(self, mode: str) -> dict[Path, HashedDump]:
         """Dumps that the board hashed and that were not pulled."""
         return hashed_files(self.folder / mode, self.modes[mode].files)
 
@@ -239,20 +238,20 @@ class Left:
         return [mode for mode in self.modes if mode.split("-")[0] == kind and self.worked(mode)]
 
 
-def _memory(reader: Left) -> dict[str, dict[str, int]]:
+def _memory(reader: RunReader) -> dict[str, dict[str, int]]:
     """Figures in bytes of each mode that tells memory."""
     memory = {mode: reader.platform.read_memory(reader.folder / mode) for mode in reader.modes if reader.worked(mode)}
     return {mode: figures for mode, figures in memory.items() if figures}
 
 
-def _pc_side(expected: Expectation, run: Run) -> tuple[Finding, ...]:
+def _pc_side(expected: CaseReference, run: Run) -> tuple[Finding, ...]:
     """Is this PC itself a sound reference? Asked where one was computed here and something is not equal."""
     if expected.reference is None or run.comparison is None:
         return ()
     return reference_check.check_run(expected.reference, run)
 
 
-def _profile(reader: Left, graph: Graph | None) -> Profile | None:
+def _profile(reader: RunReader, graph: Graph | None) -> Profile | None:
     """Times of the profile mode; a release run alone still tells its latency."""
     order = order_of_dumps(reader.layers("debug")) if reader.worked("debug") else ()
     for mode in ("profile", "release"):
@@ -268,7 +267,7 @@ def _profile(reader: Left, graph: Graph | None) -> Profile | None:
 # --------------------------------------------------------------------------- comparison
 
 
-def _comparison(reader: Left, expected: Expectation, tell: Tell) -> Comparison | None:
+def _comparison(reader: RunReader, expected: CaseReference, tell: ProgressCallback) -> Comparison | None:
     """The layers of the debug run, or the outputs of the release run; None when neither worked."""
     mode = next((mode for mode in ("debug", "release") if reader.worked(mode)), None)
     reference = expected.reference
@@ -276,19 +275,19 @@ def _comparison(reader: Left, expected: Expectation, tell: Tell) -> Comparison |
         return None
     comparison = compare(reference, reader.dumps(mode), _settings(reader, expected, mode, tell))
     names = _names(reader.dumps(mode), comparison)
-    alone = _over_time(reader, Known(reader, expected, names))
-    modes_compared = alone.observer
+    alone = _over_time(reader, DumpSpecs(reader, expected, names))
+    modes_compared = alone.debug_vs_release
     if modes_compared is not None and modes_compared.same is False:
         released = compare(reference, reader.outputs("release"), _settings(reader, expected, "release", tell))
         modes_compared = _both_judged(modes_compared, names, (comparison, released))
     return replace(
-        comparison, extras=replace(comparison.extras, observer=modes_compared, determinism=alone.determinism)
+        comparison, extras=replace(comparison.extras, debug_vs_release=modes_compared, determinism=alone.determinism)
     )
 
 
-def _settings(reader: Left, expected: Expectation, mode: str, tell: Tell) -> Settings:
+def _settings(reader: RunReader, expected: CaseReference, mode: str, tell: ProgressCallback) -> CompareSettings:
     case = expected.case
-    return Settings(
+    return CompareSettings(
         storages=reader.platform.storages,
         policy=load_policy(case.policy, case.min_coverage),
         mapping=Path(case.mapping) if case.mapping else None,
@@ -303,7 +302,9 @@ def _settings(reader: Left, expected: Expectation, mode: str, tell: Tell) -> Set
     )
 
 
-def _both_judged(modes_compared: Observer, names: Mapping[str, str], comparisons: Sequence[Comparison]) -> Observer:
+def _both_judged(
+    modes_compared: DebugVsRelease, names: Mapping[str, str], comparisons: Sequence[Comparison]
+) -> DebugVsRelease:
     """Whether outputs that two modes give differently are good in both: dumping layers takes an optimizer's fusions
     away, and floats then round in another way."""
     layers = [names.get(name, name) for name in modes_compared.differing]
@@ -319,12 +320,12 @@ def _names(dumps: Sequence[Dump], comparison: Comparison) -> dict[str, str]:
     return {by_file.get(layer.board_file, layer.name): layer.name for layer in comparison.layers}
 
 
-def _over_time(reader: Left, known: Known) -> Checks:
+def _over_time(reader: RunReader, known: DumpSpecs) -> Checks:
     """Do release and debug give the same outputs, and do repeats give the same values? Asked of the board alone."""
     repeated: dict[str, Determinism] = {}
     worked = [mode for mode in ("release", "debug") if reader.worked(mode)]
     by_mode = {mode: repeatability.hashes(reader.outputs(mode), known.resolve) for mode in worked}
-    modes_compared = repeatability.observer(by_mode) if len(by_mode) > 1 else None
+    modes_compared = repeatability.debug_vs_release(by_mode) if len(by_mode) > 1 else None
     for kind in ("release", "debug"):
         turns = [_data(reader.dumps(turn)) for turn in reader.turns(kind)]
         if len(turns) > 1:
@@ -333,7 +334,7 @@ def _over_time(reader: Left, known: Known) -> Checks:
             order, by_file = known.order(turns[0], renamed)
             answer = repeatability.determinism(renamed, order)
             repeated[kind] = replace(answer, order="files" if by_file else "network")
-    return Checks(observer=modes_compared, determinism=repeated)
+    return Checks(debug_vs_release=modes_compared, determinism=repeated)
 
 
 def _data(dumps: Sequence[Dump]) -> Sequence[Dump]:
@@ -342,11 +343,11 @@ def _data(dumps: Sequence[Dump]) -> Sequence[Dump]:
     return [d for d in dumps if d.role == "output" or (d.role == "input" and d.name not in made)]
 
 
-class Known:
+class DumpSpecs:
     """What is known of dumps besides the dumps: by a reference and its comparison, by an ONNX that is only read, or
     nothing. `names` are a comparison's layers by dump; without one every tensor counts."""
 
-    def __init__(self, reader: Left, expected: Expectation, names: Mapping[str, str] | None = None) -> None:
+    def __init__(self, reader: RunReader, expected: CaseReference, names: Mapping[str, str] | None = None) -> None:
         self.names, self._storages = names or {}, reader.platform.storages
         self._tensors = expected.reference.tensors if expected.reference is not None else {}
         model = expected.case.graph if expected.reference is None else ""

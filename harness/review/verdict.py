@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.consistency.checks import repeatability
 from harness.errors import COULD_NOT_MEASURE, MEASURED_BAD
-from harness.records import Checks, Comparison, ModeOfRun, Observer, Verdict
+from harness.records import Checks, Comparison, DebugVsRelease, ModeOfRun, Verdict
 
 
 def verdict(modes: Sequence[ModeOfRun], comparison: Comparison | None, checks: Checks | None = None) -> Verdict:
@@ -26,7 +26,7 @@ def verdict(modes: Sequence[ModeOfRun], comparison: Comparison | None, checks: C
         word = repeatability.final_verdict(comparison.verdict, extras)
         if word.exit_code == MEASURED_BAD:
             return word
-    other = extras.observer or Observer()
+    other = extras.debug_vs_release or DebugVsRelease()
     if other.same is False and not other.within:
         return Verdict("diverges", other.detail, MEASURED_BAD)
     if failed:

@@ -10,20 +10,20 @@ import functools
 import itertools
 import secrets
 import shlex
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from harness.agent.words import REBOOTED, Refused
 from harness.boards import power
 from harness.boards.connect import open_board
-from harness.errors import CouldNotMeasure, HarnessError, HostKeyError, InputError, LinkError
+from harness.errors import HarnessError, HostKeyError, InputError, LinkError, MeasurementError
 from harness.files import safe
 from harness.files.packed import refuse_packed
 from harness.platforms.base import Platform
 from harness.records import Board, Case, TypedCommand
+from harness.records.callbacks import ProgressCallback
 from harness.review import identity
-from harness.review.case_reference import Expectation
+from harness.review.case_reference import CaseReference
 from harness.runs import folder as store
 from harness.runs.resume import Resume
 from harness.runs.resume import load as load_resume
@@ -36,15 +36,13 @@ from harness.transports import Patience, Prompt
 
 __all__ = ["Interrupted", "resumable", "resume_case", "run_case"]
 
-Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
-
 
 def run_case(
     board: Board,
     case: Case,
     runs: Path,
-    tell: Tell,
-    expected: Expectation,
+    tell: ProgressCallback,
+    expected: CaseReference,
     prompt: Prompt | None = None,
     command: TypedCommand | None = None,
 ) -> Path:
@@ -78,7 +76,9 @@ def resumable(board: Board, folder: Path, platform: Platform) -> Resume:
     return resume
 
 
-def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation, prompt: Prompt | None = None) -> Path:
+def resume_case(
+    board: Board, folder: Path, tell: ProgressCallback, expected: CaseReference, prompt: Prompt | None = None
+) -> Path:
     """Go on with a broken run: what it measured is kept, a run that still goes on the board is picked up.
 
     Files that are not what they were are refused when they are sent, or when the run is judged; `resumable` refuses
@@ -88,7 +88,7 @@ def resume_case(board: Board, folder: Path, tell: Tell, expected: Expectation, p
         return _to_the_end(_reopened(board, folder, tell, expected), prompt)
 
 
-def _reopened(board: Board, folder: Path, tell: Tell, expected: Expectation) -> Session:
+def _reopened(board: Board, folder: Path, tell: ProgressCallback, expected: CaseReference) -> Session:
     resume = load_resume(folder)
     run = store.load_run(folder)
     unchanged.refuse_unknown(resume, run)
@@ -114,7 +114,7 @@ def _reopened(board: Board, folder: Path, tell: Tell, expected: Expectation) -> 
 
 def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
     try:
-        with power.around(session.board.supply):
+        with power.power_hooks(session.board.supply):
             _with_recovery(session, prompt)
     except HarnessError as error:
         _close(session, "failed", error.message, error.hint)
@@ -160,7 +160,7 @@ def _with_recovery(session: Session, prompt: Prompt | None) -> None:
             patience = Patience(board.limits.patience_s)
             with open_board(board, prompt, patience, session.progress.say) as (reached, transport):
                 return session.run(reached, transport)
-        except CouldNotMeasure as error:
+        except MeasurementError as error:
             if not session.may_cycle or not power.recover(
                 board.supply, error, functools.partial(_answers, board, prompt), cycles
             ):
@@ -173,7 +173,7 @@ def _answers(board: Board, prompt: Prompt | None) -> bool:
         return transport.alive()
 
 
-class Interrupted(CouldNotMeasure):
+class Interrupted(MeasurementError):
     """The user stopped the run."""
 
 

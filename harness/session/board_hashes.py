@@ -17,19 +17,19 @@ from harness.agent.valid import PYTHON, SCRIPT, Padded, hash_valid
 from harness.assets import asset
 from harness.consistency.compare import read_mapping
 from harness.consistency.reading.layouts import TensorError
-from harness.consistency.reading.predicted import Foretold, foretell, inputs_of
+from harness.consistency.reading.predicted import ExpectedDump, inputs_of, predict_dumps
 from harness.consistency.reading.tensor_files import size_bytes
 from harness.dumps.folders import each_once
 from harness.errors import AgentError, BoardError, InputError
 from harness.files.safe import write_file
 from harness.names import stored_name
 from harness.records import ModelInfo, TensorSpec
-from harness.review.case_reference import Expectation
+from harness.review.case_reference import CaseReference
 from harness.transports.base import CommandTimeout
 
 
 @dataclass(frozen=True)
-class Hashed:
+class VerifiedDump:
     """A dump whose valid bytes are the reference's, as the board's md5 of them says. `file` holds zeros for padding."""
 
     file: str
@@ -37,28 +37,28 @@ class Hashed:
 
 
 @dataclass(frozen=True)
-class Known:
+class PredictedFiles:
     """What names and sizes tell of a mode's files: what padded ones must hold, and the tensor of each, by file."""
 
-    padded: dict[str, Foretold]
+    padded: dict[str, ExpectedDump]
     tensors: dict[str, str]
 
 
 @dataclass(frozen=True)
-class Hashing:
+class BoardHashes:
     """How to ask the board. `python` is where it has one, "" where it has none; `put` brings a file into its cache."""
 
     agent: Agent
-    expected: Expectation
+    expected: CaseReference
     info: ModelInfo
     python: str
     path: tuple[str, ...]
     put: Callable[[Path, str], str]
     note: Callable[[str], None]
 
-    def fill(
+    def verify_on_board(
         self, mode: str, folder: str, kept: Mapping[str, FileFacts], obtained: Mapping[str, str], target: Path
-    ) -> dict[str, Hashed]:
+    ) -> dict[str, VerifiedDump]:
         """Write the padded dumps of a mode that need not be pulled; `known` are files that are here already."""
         sizes = {facts.size_bytes for name, facts in kept.items() if name not in obtained}
         if not sizes & (self.expected.padded_sizes | self._output_sizes()):
@@ -82,7 +82,7 @@ class Hashing:
         ways = [way for spec in self.info.outputs for unit in platform.units for way in platform.storages(spec, unit)]
         return {_size(spec) for spec in (*self.info.outputs, *ways)}
 
-    def _ask(self, mode: str, folder: str, wanted: Mapping[str, Foretold]) -> dict[str, str]:
+    def _ask(self, mode: str, folder: str, wanted: Mapping[str, ExpectedDump]) -> dict[str, str]:
         files = [Padded(name, it.size_bytes, it.body_bytes, it.rows) for name, it in wanted.items()]
         try:
             script = self.put(asset(SCRIPT), Path(SCRIPT).name)
@@ -91,17 +91,17 @@ class Hashing:
             self.note(f"{mode}: padded dumps could not be hashed on the board: {error.message}")
             return {}
 
-    def _without_inputs(self, equal: Mapping[str, str], predicted: Known, unknown: set[str]) -> dict[str, str]:
+    def _without_inputs(self, equal: Mapping[str, str], predicted: PredictedFiles, unknown: set[str]) -> dict[str, str]:
         """A layer that differs is pulled with what its op read, padding and all."""
         differing = {predicted.tensors[name] for name in unknown if name in predicted.tensors and name not in equal}
         assert self.expected.reference is not None
         read = inputs_of(self.expected.reference, sorted(differing))
         return {name: md5 for name, md5 in equal.items() if predicted.tensors[name] not in read}
 
-    def _known(self, mode: str, kept: Mapping[str, FileFacts]) -> Known:
+    def _known(self, mode: str, kept: Mapping[str, FileFacts]) -> PredictedFiles:
         """Read names as they are read when the mode is compared, from empty files of the same names and sizes."""
         reference, platform = self.expected.reference, self.expected.platform
-        predicted = Known({}, {})
+        predicted = PredictedFiles({}, {})
         if reference is None:
             return predicted
         with _stand_ins(kept) as (folder, names):
@@ -113,7 +113,7 @@ class Hashing:
             for dumps in (others, compared):
                 with contextlib.suppress(InputError):  # a mapping that does not fit is said when it is compared
                     mapping = read_mapping(Path(self.expected.case.mapping) if self.expected.case.mapping else None)
-                    padded, tensors = foretell(reference, dumps, platform.storages, mapping)
+                    padded, tensors = predict_dumps(reference, dumps, platform.storages, mapping)
                     predicted.padded.update({names[path]: it for path, it in padded.items()})
                     predicted.tensors.update({names[path]: tensor for path, tensor in tensors.items()})
         return predicted
@@ -141,13 +141,13 @@ def _size(spec: TensorSpec) -> int:
         return -1
 
 
-def _md5(expected: Foretold) -> str:
+def _md5(expected: ExpectedDump) -> str:
     try:
         return expected.md5()
     except TensorError:
         return ""
 
 
-def _write(expected: Foretold, name: str, md5: str, target: Path) -> Hashed:
+def _write(expected: ExpectedDump, name: str, md5: str, target: Path) -> VerifiedDump:
     write_file(target / stored_name(name), expected.content(), target.parent)
-    return Hashed(stored_name(name), md5)
+    return VerifiedDump(stored_name(name), md5)

@@ -7,7 +7,7 @@ import dataclasses
 from harness.records import CommandEnvironment, Invocation
 
 
-def with_paths(around: CommandEnvironment, invocation: Invocation) -> Invocation:
+def board_environment(around: CommandEnvironment, invocation: Invocation) -> Invocation:
     """The board's own environment and library folders, under what the platform asks for."""
     environment = dict(around.environment)
     if around.libraries:

@@ -23,7 +23,7 @@ WHOLE_NUMBERS = re.compile(r"[su][0-9]{1,2}|bool8")  # any bytes are values of t
 
 
 @dataclass(frozen=True)
-class BoardInput:
+class InputFile:
     """One input file in the model's order."""
 
     tensor: str
@@ -35,7 +35,7 @@ class BoardInput:
 
 def plan_inputs(
     given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts], scratch: Path, *, raw: bool = False
-) -> tuple[BoardInput, ...]:
+) -> tuple[InputFile, ...]:
     """Order the given files as the model wants them; make seeded noise when none was given, and say so.
 
     What is used lies in `scratch` afterwards; an .npy of the input's dtype and shape lies there as raw bytes.
@@ -109,7 +109,7 @@ def _nv12_shapes(luma: InputFacts) -> tuple[tuple[int, ...], ...]:
     return ((sizes[0] * 3 // 2, sizes[1]),) if len(sizes) == 2 else ()
 
 
-def _taken(item: BoardInput, fact: InputFacts, position: int, scratch: Path, raw: bool) -> BoardInput:
+def _taken(item: InputFile, fact: InputFacts, position: int, scratch: Path, raw: bool) -> InputFile:
     """One file, held against what its input takes, and kept in `scratch`."""
     if is_npy(item.path):
         array = read_npy(item.path, fact)
@@ -120,7 +120,7 @@ def _taken(item: BoardInput, fact: InputFacts, position: int, scratch: Path, raw
     return _kept(item, position, scratch)
 
 
-def _of_array(item: BoardInput, array: Raw, position: int, scratch: Path) -> BoardInput:
+def _of_array(item: InputFile, array: Raw, position: int, scratch: Path) -> InputFile:
     """Its raw bytes, named by its shape where that has the four sizes that some programs read from the name."""
     sizes = "".join(f"_{size}" for size in array.shape) if len(array.shape) == 4 else ""
     path = scratch / f"{position}_{safe_name(item.path.stem)}{sizes}.bin"
@@ -129,7 +129,7 @@ def _of_array(item: BoardInput, array: Raw, position: int, scratch: Path) -> Boa
     return replace(item, path=path, given_name=item.path.name, note=note)
 
 
-def _kept(item: BoardInput, position: int, scratch: Path) -> BoardInput:
+def _kept(item: InputFile, position: int, scratch: Path) -> InputFile:
     """A copy in the run folder, so that the run can be judged again when the original is gone."""
     path = scratch / f"{position}_{safe_name(item.path.stem)}{item.path.suffix}"
     with item.path.open("rb") as source, new_file(path, scratch.parent) as target:
@@ -137,11 +137,11 @@ def _kept(item: BoardInput, position: int, scratch: Path) -> BoardInput:
     return replace(item, path=path, given_name=item.path.name)
 
 
-def _noise(fact: InputFacts, scratch: Path) -> BoardInput:
+def _noise(fact: InputFacts, scratch: Path) -> InputFile:
     path = scratch / f"{safe_name(fact.name)}.bin"
     write_file(path, _noise_bytes(fact), scratch.parent)
     note = f"input {fact.name!r} is seeded noise (seed {NOISE_SEED}), because no --input was given"
-    return BoardInput(fact.name, path, generated=True, note=note)
+    return InputFile(fact.name, path, generated=True, note=note)
 
 
 def _noise_bytes(fact: InputFacts) -> bytes:
@@ -169,7 +169,7 @@ def _not_made_up(fact: InputFacts, why: str) -> InputError:
     )
 
 
-def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> tuple[BoardInput, ...]:
+def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> tuple[InputFile, ...]:
     names = [fact.name for fact in facts]
     files: dict[str, Path] = {}
     for name, path in given:
@@ -187,20 +187,20 @@ def _by_name(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> 
     missing = [name for name in names if name not in files]
     if missing:
         raise InputError(f"no file for input {missing[0]!r}", f"give --input {missing[0]}=FILE")
-    return tuple(BoardInput(name, files[name]) for name in names)
+    return tuple(InputFile(name, files[name]) for name in names)
 
 
-def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> tuple[BoardInput, ...]:
+def _by_order(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> tuple[InputFile, ...]:
     if len(given) != len(facts):
         names = ", ".join(repr(fact.name) for fact in facts)
         raise InputError(
             f"expected {len(facts)} input{'' if len(facts) == 1 else 's'} ({names}), got {len(given)}",
             "give one --input for each, in this order or as TENSOR=FILE",
         )
-    return tuple(BoardInput(fact.name, path) for fact, (_, path) in zip(facts, given, strict=True))
+    return tuple(InputFile(fact.name, path) for fact, (_, path) in zip(facts, given, strict=True))
 
 
-def _check_size(item: BoardInput, fact: InputFacts, raw: bool) -> None:
+def _check_size(item: InputFile, fact: InputFacts, raw: bool) -> None:
     """Errors: InputError for a picture where pixels are wanted, a packed file, or another number of bytes."""
     size, expected = item.path.stat().st_size, fact.size_bytes
     decoded = item.path.suffix.lower() in fact.encoded_suffixes  # the tool decodes jpg and txt itself

@@ -12,7 +12,7 @@ from harness.errors import BoardError
 from harness.platforms.base import Platform
 from harness.records import BoardIdentity, CommandEnvironment, Failure, Invocation, Job
 from harness.session import record as run_record
-from harness.session.environment import with_paths
+from harness.session.environment import board_environment
 from harness.session.job import timed_out
 from harness.session.progress import RunProgress
 from harness.session.pulling import Puller
@@ -63,7 +63,7 @@ class ModeRunner:
         """Run one mode on the board to its end and bring home what it left."""
         folder = str(PurePosixPath(self.place) / name)
         job = replace(job, folder=folder)
-        invocation = with_paths(self._around, self._platform.invocation(self._board, job))
+        invocation = board_environment(self._around, self._platform.invocation(self._board, job))
         with self._progress.at(f"running {name}"):
             token = self._picked_up(name)
             if not token and name in self._progress.resume.tokens:

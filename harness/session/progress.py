@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import COULD_NOT_MEASURE
 from harness.records import Verdict
+from harness.records.callbacks import ProgressCallback
 from harness.runs import folder as store
 from harness.runs.resume import Resume
 from harness.runs.resume import save as save_resume
 from harness.session import record as run_record
 
-Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
-
 
 class RunProgress:
     """One run in its folder. `record` and `resume` grow with its steps, and `save` writes both."""
 
-    def __init__(self, folder: Path, tell: Tell, record: run_record.RunFile, resume: Resume) -> None:
+    def __init__(self, folder: Path, tell: ProgressCallback, record: run_record.RunFile, resume: Resume) -> None:
         self.folder, self.tell, self.record, self.resume = folder, tell, record, resume
         self.step = "starting"
         self._began = time.monotonic()

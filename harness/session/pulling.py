@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.agent import LOG_LIMIT_BYTES, Agent, FileFacts, Quotas, RunState
 from harness.errors import ToolError
-from harness.records import Invocation, Limits
-from harness.review.case_reference import Expectation
+from harness.records import BoardLimits, Invocation
+from harness.review.case_reference import CaseReference
 from harness.session import board_hashes, repeats
 from harness.session import record as run_record
 from harness.session.progress import RunProgress
@@ -18,10 +18,10 @@ from harness.session.progress import RunProgress
 class Puller:
     """Brings home what modes leave. `hashing` asks for md5s of padded dumps; None before the model is known."""
 
-    def __init__(self, agent: Agent, limits: Limits, expected: Expectation, progress: RunProgress) -> None:
+    def __init__(self, agent: Agent, limits: BoardLimits, expected: CaseReference, progress: RunProgress) -> None:
         self._agent, self._limits, self._expected, self._progress = agent, limits, expected, progress
         self._pull = progress.resume.case.pull
-        self.hashing: board_hashes.Hashing | None = None
+        self.hashing: board_hashes.BoardHashes | None = None
 
     def collect(self, name: str, folder: str, invocation: Invocation, state: RunState) -> run_record.ModeRun:
         """Everything that a mode left in its folder on the board. Errors: ToolError, and those of the agent's files."""
@@ -67,16 +67,16 @@ class Puller:
     def _known(self, name: str, remote: dict[str, FileFacts], local: Path) -> dict[str, str]:
         """Files that this PC has already: the reference's, and those of the first turn of a repeated mode."""
         reused = self._expected.fill(remote, local)
-        repeats.fill(self._progress.record.run.modes, name, remote, reused, self._progress.folder)
+        repeats.reuse_first_turn(self._progress.record.run.modes, name, remote, reused, self._progress.folder)
         return reused
 
     def _hashed(
         self, name: str, folder: str, kept: dict[str, FileFacts], reused: dict[str, str]
-    ) -> dict[str, board_hashes.Hashed]:
+    ) -> dict[str, board_hashes.VerifiedDump]:
         """Padded dumps whose valid bytes are the reference's, by the board's own md5."""
         if self.hashing is None:
             return {}
-        return self.hashing.fill(name, folder, kept, reused, self._progress.folder / name)
+        return self.hashing.verify_on_board(name, folder, kept, reused, self._progress.folder / name)
 
     def _to_pull(self, name: str, unknown: list[str]) -> list[str]:
         """With `--pull none` the dumps of a debug run stay on the board unless they are known; that is said."""

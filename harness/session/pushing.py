@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.agent.valid import SCRIPT
 from harness.assets import asset
 from harness.records import BoardIdentity, Job, ModelInfo
-from harness.review.case_reference import Expectation, Fed
+from harness.review.case_reference import CaseReference, Fed
 from harness.session import record as run_record
 from harness.session import unchanged
 from harness.session.inputs import plan_inputs, wants_raw
@@ -23,7 +23,7 @@ class Pusher:
         self,
         board: BoardIdentity,
         work: str,
-        expected: Expectation,
+        expected: CaseReference,
         progress: RunProgress,
         copies: Copies,
         python: str,

@@ -34,7 +34,7 @@ from harness.records import (
     TypedCommand,
 )
 from harness.runs import folder as store
-from harness.session.inputs import BoardInput
+from harness.session.inputs import InputFile
 
 
 class RunFile:
@@ -166,7 +166,7 @@ def _user() -> str:
         return ""
 
 
-def input_record(item: BoardInput) -> FedInput:
+def input_record(item: InputFile) -> FedInput:
     """`name` is the user's file, `file` its copy in the run folder's `inputs/`."""
     facts = store.file_facts(item.path)
     name, file = item.given_name or item.path.name, f"inputs/{item.path.name}"
@@ -198,12 +198,14 @@ class ModeRun:
 def file_record(
     name: str, facts: FileFacts, pulled: Mapping[str, str], reused: Mapping[str, str], verified: Mapping[str, str]
 ) -> LeftFile:
-    """One file that a mode left; `hashed` are md5s of valid bytes. `came`: "link", "known" (equal to the PC's by size
-    and md5), "hashed" (padded; its valid bytes are equal by the board's md5 of them), or "" (left there)."""
-    ways = (("link", pulled), ("hashed", verified), ("known", reused))
+    """One file that a mode left; `verified` are md5s of valid bytes. `obtained`: "pulled", "reused" (equal to the PC's
+    by size and md5), "verified_on_board" (padded; its valid bytes are equal by the board's md5), or "" (not pulled)."""
+    ways = (("pulled", pulled), ("verified_on_board", verified), ("reused", reused))
     obtained = next((way for way, names in ways if name in names), "")
     stored = pulled.get(name) or reused.get(name, "")
-    return LeftFile(name, facts.size_bytes, facts.md5, stored, obtained, verified[name] if obtained == "hashed" else "")
+    return LeftFile(
+        name, facts.size_bytes, facts.md5, stored, obtained, verified[name] if obtained == "verified_on_board" else ""
+    )
 
 
 def mode_record(name: str, finished: ModeRun, failure: Failure | None) -> ModeOfRun:

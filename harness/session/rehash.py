@@ -10,9 +10,10 @@ from pathlib import Path
 from harness.agent import Agent, Put
 from harness.errors import BoardError
 from harness.records import FileIdentity, Rehashed
+from harness.records.callbacks import ProgressCallback
 from harness.session import sending, unchanged
 from harness.session.record import RunFile
-from harness.session.sending import SharedFolder, Tell
+from harness.session.sending import SharedFolder
 
 STEP = "verifying the board's files"
 
@@ -21,7 +22,7 @@ class Copies:
     """The files of one run on its board. Each is hashed once more at most; one that had to be sent again, twice."""
 
     def __init__(
-        self, agent: Agent, shared: SharedFolder, record: RunFile, tell: Tell, files: Sequence[FileIdentity]
+        self, agent: Agent, shared: SharedFolder, record: RunFile, tell: ProgressCallback, files: Sequence[FileIdentity]
     ) -> None:
         self._files = files  # of this PC, as they were when the run began
         self._agent, self._shared, self._record, self._tell = agent, shared, record, tell

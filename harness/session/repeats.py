@@ -11,7 +11,7 @@ from harness.files.safe import new_file, read_file
 from harness.records import ModeOfRun
 
 
-def fill(
+def reuse_first_turn(
     modes: Sequence[ModeOfRun], name: str, remote: Mapping[str, FileFacts], reused: dict[str, str], run: Path
 ) -> None:
     """Add to `known` what `name` ("debug-2") has in common with the first turn of its mode, and copy it.
@@ -20,7 +20,7 @@ def fill(
     """
     first = [finished for finished in modes if f"{finished.mode}-" == name.rstrip("0123456789")]
     for folder, file in ((finished.folder, file) for finished in first for file in finished.files):
-        whole = file.file and file.came != "hashed"  # what was hashed lies here without its padding
+        whole = file.file and file.obtained != "verified_on_board"  # what was hashed lies here without its padding
         facts = remote.get(file.name) if whole and file.name not in reused else None
         if facts is not None and (facts.size_bytes, facts.md5) == (file.size_bytes, file.md5):
             first_file, target = run / folder / file.file, run / name / file.file

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.agent import Agent, Put
+from harness.records.callbacks import ProgressCallback
 from harness.session import shared_folder
 
 SharedFolder = tuple[str, str]  # on this PC, and the same on the board; ("", "") where there is none
-Tell = Callable[[str, int, int], None]  # (what is being done, done, total or -1)
 
 
 def reserve(agent: Agent, shared: SharedFolder, paths: Sequence[Path]) -> None:
@@ -18,14 +18,14 @@ def reserve(agent: Agent, shared: SharedFolder, paths: Sequence[Path]) -> None:
         agent.cache.reserve(paths)
 
 
-def put(agent: Agent, shared: SharedFolder, path: Path, tell: Tell) -> Put:
+def put(agent: Agent, shared: SharedFolder, path: Path, tell: ProgressCallback) -> Put:
     """Bring one file to where the board reads it. Errors: as BoardCache.put_file or shared.put."""
     if shared[0]:
         return shared_folder.put(path, shared, agent.link.transport)
     return agent.cache.put_file(path, lambda completed, total: tell(f"pushing {path.name}", completed, total))
 
 
-def recheck(agent: Agent, shared: SharedFolder, sent: Mapping[Path, Put], tell: Tell) -> dict[Path, Put]:
+def recheck(agent: Agent, shared: SharedFolder, sent: Mapping[Path, Put], tell: ProgressCallback) -> dict[Path, Put]:
     """Hash files that were put on the board once more, there; those that were damaged or gone, which are sent again.
 
     Errors: as `put`.

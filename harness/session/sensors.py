@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Sequence
 
-from harness.agent import Agent, Sample
+from harness.agent import Agent, SensorReading
 from harness.platforms.base import Platform
 from harness.profiling.somstatus import read_somstatus
 from harness.profiling.telemetry import sample_of
@@ -62,7 +62,7 @@ class Sensors:
             samples = read_somstatus(result.out.decode("utf-8", "replace")) if result.code == 0 else ()
             self.record.add_samples(sample_of(dataclasses.replace(sense, phase=phase)) for sense in samples)
 
-    def _keep(self, phase: str, samples: Sequence[Sample]) -> None:
+    def _keep(self, phase: str, samples: Sequence[SensorReading]) -> None:
         if len(samples) > self.timeout_s / SENSE_EVERY_S + 100:  # one a second until the time limit, and some
             self.record.note(f"{phase}: {len(samples)} implausible sensor samples discarded")
             samples = []

@@ -9,14 +9,14 @@ from dataclasses import replace
 from harness.agent import ASK_TIMEOUT_S, Agent, BoardFacts
 from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON
-from harness.boards.lease import hold
+from harness.boards.lease import hold_board_lease
 from harness.errors import BoardError, HarnessError, LinkError, ToolError
 from harness.platforms.base import Platform
 from harness.records import Board, Job, ModelInfo
 from harness.records.codec import to_json
-from harness.review.case_reference import Expectation
+from harness.review.case_reference import CaseReference
 from harness.session import unchanged
-from harness.session.board_hashes import Hashing
+from harness.session.board_hashes import BoardHashes
 from harness.session.job import check_name
 from harness.session.modes import ModeRunner
 from harness.session.progress import RunProgress
@@ -30,7 +30,7 @@ from harness.transports.base import Transport
 class Session:
     """One run on one board: what its parts (pushing, modes, pulling, sensors) do, in order."""
 
-    def __init__(self, board: Board, expected: Expectation, progress: RunProgress) -> None:
+    def __init__(self, board: Board, expected: CaseReference, progress: RunProgress) -> None:
         self.board, self.expected, self.progress = board, expected, progress
         self.platform, self.record, self.case = expected.platform, progress.record, progress.resume.case
         self.left_clean = True  # nothing of this run lies on the board
@@ -45,7 +45,7 @@ class Session:
             self.agent.install()
             self._connect_parts(self._hello())
         resume = self.progress.resume
-        with hold(
+        with hold_board_lease(
             self.agent.lease, board.name, nonce=resume.nonce, wait_s=self.case.wait_s, tell=self.progress.say
         ) as self.keeper:
             self._held()
@@ -157,7 +157,7 @@ class Session:
     def _info(self, model: str) -> ModelInfo:
         finished, failure = self.modes.run("info", "info", self.pusher.job("info", model, ()))
         info = self.platform.read_model_info(finished.log)
-        self.puller.hashing = Hashing(
+        self.puller.hashing = BoardHashes(
             self.agent, self.expected, info, self._python, self.board.tools, self.pusher.put, self.record.note
         )
         unchanged.refuse_other_versions(self.record.run, info.versions)
@@ -172,7 +172,7 @@ class Session:
     def _mode(self, mode: str, name: str, job: Job) -> None:
         finished, failure = self.modes.run(mode, name, job)
         self.record.add_versions(self.platform.read_versions(finished.log))
-        notes = self.platform.read_remarks(mode, self.progress.folder / name, finished.log)
+        notes = self.platform.read_notes(mode, self.progress.folder / name, finished.log)
         self.record.note(*(f"{name}: {sentence}" for sentence in notes))
         self.modes.keep(name, finished, failure)
 

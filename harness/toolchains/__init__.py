@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness import vendors
 from harness.errors import InputError
-from harness.toolchains.base import Probe, Reader, ToolchainVendor
+from harness.toolchains.base import FileProbe, FileReader, ToolchainVendor
 from harness.toolchains.records import Artifact
 
 
@@ -25,12 +25,12 @@ def _rooms() -> Iterator[ToolchainVendor]:
         yield replace(room, readers=first, of_boards=boards, of_consoles=consoles)
 
 
-def _careful(vendor: str, reader: Reader) -> Reader:
+def _careful(vendor: str, reader: FileReader) -> FileReader:
     """A package's reader is asked about every file: where it fails at one, others are asked."""
     return replace(reader, matches=lambda probe: vendors.careful(vendor, lambda: reader.matches(probe), False))
 
 
-def readers() -> Iterator[Reader]:
+def readers() -> Iterator[FileReader]:
     """Every reader of what toolchains leave, in the order they are asked."""
     from harness.toolchains.files import READERS
 
@@ -39,20 +39,20 @@ def readers() -> Iterator[Reader]:
         yield from room.readers
 
 
-def board_readers() -> tuple[tuple[Reader, ...], tuple[Reader, ...]]:
+def board_readers() -> tuple[tuple[FileReader, ...], tuple[FileReader, ...]]:
     """Readers of what boards leave, and of what their tools print: for `read_any`, before and after the others."""
     rooms = tuple(_rooms())
     return tuple(r for room in rooms for r in room.of_boards), tuple(r for room in rooms for r in room.of_consoles)
 
 
-def read_any(path: Path, first: Iterable[Reader] = (), last: Iterable[Reader] = ()) -> Artifact | None:
+def read_any(path: Path, first: Iterable[FileReader] = (), last: Iterable[FileReader] = ()) -> Artifact | None:
     """What `path` holds, or None for a file of no known kind. Errors: InputError when it cannot be read.
 
     `first` and `last` are readers asked before and after the known ones.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    probe = Probe(path)
+    probe = FileProbe(path)
     try:
         for reader in (*first, *readers(), *last):
             if reader.matches(probe):

@@ -19,7 +19,7 @@ WHOLE_BYTES = 256 * 2**20  # a log over this size is not a log
 
 
 @dataclass(frozen=True)
-class Probe:
+class FileProbe:
     """One file (or folder) that a reader looks at. Text is "" for a binary file."""
 
     path: Path
@@ -68,9 +68,11 @@ class ModelRuntimes:
 class ToolchainVendor:
     """The readers of one vendor's room, in the order they are asked, and what else is known of its toolchains."""
 
-    readers: tuple[Reader, ...]
-    of_boards: tuple[Reader, ...] = ()  # of what boards leave: asked before the toolchains' readers
-    of_consoles: tuple[Reader, ...] = ()  # of what board tools print: asked last, for it may hold a toolchain's words
+    readers: tuple[FileReader, ...]
+    of_boards: tuple[FileReader, ...] = ()  # of what boards leave: asked before the toolchains' readers
+    of_consoles: tuple[
+        FileReader, ...
+    ] = ()  # of what board tools print: asked last, for it may hold a toolchain's words
     beside: tuple[str, ...] = ()  # files that a build leaves, with `<model>_` in front or without
     same_units: Mapping[str, str] = field(default_factory=dict)  # planned -> the unit that it runs on all the same
     model_suffixes: Mapping[str, str] = field(default_factory=dict)  # of models in a closed format -> what they are
@@ -79,24 +81,24 @@ class ToolchainVendor:
 
 
 @dataclass(frozen=True)
-class Reader:
+class FileReader:
     """`matches` says whether the file is of this kind; `read` is only asked after it said yes."""
 
     kind: str
     title: str
-    matches: Callable[[Probe], bool]
-    read: Callable[[Probe], Artifact]
+    matches: Callable[[FileProbe], bool]
+    read: Callable[[FileProbe], Artifact]
 
 
-def text_reader(kind: str, title: str, marks: Callable[[str], bool], read: Callable[[str], Artifact]) -> Reader:
+def text_reader(kind: str, title: str, marks: Callable[[str], bool], read: Callable[[str], Artifact]) -> FileReader:
     """A reader of text files: `marks(text)` recognises, `read(text)` reads; what decoding assumed is told."""
 
-    def matches(probe: Probe) -> bool:
+    def matches(probe: FileProbe) -> bool:
         return not probe.binary and bool(probe.text) and marks(probe.text)
 
-    def reader(probe: Probe) -> Artifact:
+    def reader(probe: FileProbe) -> Artifact:
         text, assumed = probe.decoded
         artifact = read(text)
         return replace(artifact, problems=(*assumed, *artifact.problems)) if assumed else artifact
 
-    return Reader(kind, title, matches, reader)
+    return FileReader(kind, title, matches, reader)

@@ -19,26 +19,26 @@ from harness.errors import InputError
 from harness.platforms.emulated import EMULATOR_MAGIC
 from harness.records.codec import to_json
 from harness.runs.folder import load_run
-from harness.toolchains.base import Probe, Reader
+from harness.toolchains.base import FileProbe, FileReader
 from harness.toolchains.records import Artifact
 from harness.toolchains.rooms import rooms
 
 SCAN_BYTES = 64 * 2**20
 
 
-def _is_onnx(probe: Probe) -> bool:
+def _is_onnx(probe: FileProbe) -> bool:
     """ONNX has no magic: field 1 (ir_version) as a small number first, or the usual name."""
     named = probe.path.suffix.lower() == ".onnx"
     return probe.path.is_file() and (named or (probe.head[:1] == b"\x08" and b"ai.onnx" in probe.head + _tail(probe)))
 
 
-def _tail(probe: Probe) -> bytes:
+def _tail(probe: FileProbe) -> bytes:
     with probe.path.open("rb") as file:
         file.seek(max(0, probe.size_bytes - 65536))
         return file.read()
 
 
-def _read_onnx(probe: Probe) -> Artifact:
+def _read_onnx(probe: FileProbe) -> Artifact:
     try:
         model = onnx.load(str(probe.path), load_external_data=False)
     except (DecodeError, ValueError, OSError) as error:
@@ -65,7 +65,7 @@ def _value(info: onnx.ValueInfoProto) -> dict[str, object]:
     return {"name": info.name, "dtype": onnx.TensorProto.DataType.Name(tensor.elem_type).lower(), "shape": shape}
 
 
-def _read_emulator_model(probe: Probe) -> Artifact:
+def _read_emulator_model(probe: FileProbe) -> Artifact:
     """A zip behind the magic: its JSON members are its facts."""
     facts: dict[str, object] = {"bytes": probe.size_bytes}
     problems: list[str] = []
@@ -79,7 +79,7 @@ def _read_emulator_model(probe: Probe) -> Artifact:
     return Artifact("emulator_model", "model for an emulated board", facts=facts, problems=tuple(problems))
 
 
-def _json_object(probe: Probe) -> dict[str, object]:
+def _json_object(probe: FileProbe) -> dict[str, object]:
     if not probe.text.lstrip().startswith("{"):
         return {}
     try:
@@ -89,11 +89,11 @@ def _json_object(probe: Probe) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_run(probe: Probe) -> bool:
+def _is_run(probe: FileProbe) -> bool:
     return (probe.path / "run.json").is_file() if probe.path.is_dir() else probe.path.name == "run.json"
 
 
-def _read_run(probe: Probe) -> Artifact:
+def _read_run(probe: FileProbe) -> Artifact:
     try:
         run = load_run(probe.path)
     except InputError as error:
@@ -104,13 +104,13 @@ def _read_run(probe: Probe) -> Artifact:
     return Artifact("run", "harness run", facts={**facts, "modes": modes}, problems=run.damage)
 
 
-def _is_reference(probe: Probe) -> bool:
+def _is_reference(probe: FileProbe) -> bool:
     folder = probe.path if probe.path.is_dir() else probe.path.parent
     return (probe.path.is_dir() or probe.path.name == "manifest.json") and (folder / "manifest.json").is_file()
 
 
-def _read_reference(probe: Probe) -> Artifact:
-    file = Probe(probe.path / "manifest.json") if probe.path.is_dir() else probe
+def _read_reference(probe: FileProbe) -> Artifact:
+    file = FileProbe(probe.path / "manifest.json") if probe.path.is_dir() else probe
     manifest = _json_object(file)
     tensors = manifest.get("tensors")
     keys = ("kind", "source", "source_md5", "runner", "inputs")
@@ -125,7 +125,7 @@ def _tensor_line(one: dict[str, object]) -> dict[str, object]:
     return {key: one.get(key) for key in ("name", "dtype", "shape", "op")}
 
 
-def _read_npy(probe: Probe) -> Artifact:
+def _read_npy(probe: FileProbe) -> Artifact:
     try:
         array = np.load(probe.path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -133,7 +133,7 @@ def _read_npy(probe: Probe) -> Artifact:
     return Artifact("npy", "NumPy array", facts={"dtype": str(array.dtype), "shape": list(array.shape)})
 
 
-def _read_npz(probe: Probe) -> Artifact:
+def _read_npz(probe: FileProbe) -> Artifact:
     try:
         with zipfile.ZipFile(probe.path) as archive:
             names = [one.filename.removesuffix(".npy") for one in archive.infolist()]
@@ -142,7 +142,7 @@ def _read_npz(probe: Probe) -> Artifact:
     return Artifact("npz", "NumPy archive", facts={"arrays": names})
 
 
-def _is_vendor_model(probe: Probe) -> bool:
+def _is_vendor_model(probe: FileProbe) -> bool:
     return probe.path.is_file() and probe.binary and bool(_meant_by(probe.path))
 
 
@@ -152,7 +152,7 @@ def _meant_by(path: Path) -> str:
     return next((room.model_suffixes[suffix] for room in rooms() if suffix in room.model_suffixes), "")
 
 
-def _read_vendor_model(probe: Probe) -> Artifact:
+def _read_vendor_model(probe: FileProbe) -> Artifact:
     """Build facts that stand in the file as text; the rest is the vendor's secret."""
     with probe.path.open("rb") as file:
         data = file.read(SCAN_BYTES)
@@ -176,16 +176,16 @@ def _read_vendor_model(probe: Probe) -> Artifact:
 
 
 READERS = (
-    Reader(
+    FileReader(
         "emulator_model",
         "model for an emulated board",
         lambda p: p.head.startswith(EMULATOR_MAGIC),
         _read_emulator_model,
     ),
-    Reader("run", "harness run", _is_run, _read_run),
-    Reader("reference", "reference folder", _is_reference, _read_reference),
-    Reader("npy", "NumPy array", lambda p: p.head.startswith(b"\x93NUMPY"), _read_npy),
-    Reader("npz", "NumPy archive", lambda p: p.path.suffix == ".npz" and p.head.startswith(b"PK"), _read_npz),
-    Reader("onnx", "ONNX model", _is_onnx, _read_onnx),
-    Reader("vendor_model", "vendor model", _is_vendor_model, _read_vendor_model),
+    FileReader("run", "harness run", _is_run, _read_run),
+    FileReader("reference", "reference folder", _is_reference, _read_reference),
+    FileReader("npy", "NumPy array", lambda p: p.head.startswith(b"\x93NUMPY"), _read_npy),
+    FileReader("npz", "NumPy archive", lambda p: p.path.suffix == ".npz" and p.head.startswith(b"PK"), _read_npz),
+    FileReader("onnx", "ONNX model", _is_onnx, _read_onnx),
+    FileReader("vendor_model", "vendor model", _is_vendor_model, _read_vendor_model),
 )

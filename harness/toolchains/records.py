@@ -47,7 +47,7 @@ class OutputAccuracy:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SegmentEstimate:
     """The compiler's static estimate of one BPU segment. CPU ops are not in it."""
 
     subgraph: str
@@ -103,7 +103,7 @@ class Artifact:
     inputs: tuple[dict[str, str], ...] = ()  # one block per input, in the order of the compiled model
     nodes: tuple[PlannedNode, ...] = ()
     outputs: tuple[OutputAccuracy, ...] = ()
-    estimates: tuple[Estimate, ...] = ()
+    estimates: tuple[SegmentEstimate, ...] = ()
     layers: tuple[LayerCost, ...] = ()
     similarities: tuple[Similarity, ...] = ()
     checks: tuple[Check, ...] = ()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from harness.extensions import Registry
 from harness.records import Endpoint
-from harness.transports.base import CommandTimeout, Done, Kind, Progress, Stream, Transport
+from harness.records.callbacks import BytesCallback
+from harness.transports.base import CommandResult, CommandTimeout, Kind, Stream, Transport
 from harness.transports.passwords import Prompt
 from harness.transports.patience import Patience
 
 __all__ = [
     "KINDS",
+    "BytesCallback",
+    "CommandResult",
     "CommandTimeout",
-    "Done",
     "Kind",
     "Patience",
-    "Progress",
     "Prompt",
     "Stream",
     "Transport",

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from harness.records.callbacks import BytesCallback
 from harness.transports.timeouts import CommandTimeout as CommandTimeout
 
 if TYPE_CHECKING:
@@ -29,11 +30,10 @@ PIECE_BYTES = 128 * 1024  # pieces of 64 to 128 KiB are the fastest over SSH; wh
 STREAM_LIMIT_BYTES = 384 * 2**20  # one SSH stream; near 512 MiB a re-keying can kill the connection
 
 Paced = Literal["", "up", "down"]  # the way in which a stream must carry something all the time
-Progress = Callable[[int, int], None]  # (bytes so far, bytes in all; -1 when not known)
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     """What a finished command left.
 
     `code` is the exit status, 128 + signal where a signal ended it (as every shell says it), and -1 where the
@@ -74,7 +74,7 @@ class Transport(Protocol):
         timeout_s: float,
         stdin: bytes | None = None,
         limit_bytes: int = OUTPUT_LIMIT_BYTES,
-    ) -> Done:
+    ) -> CommandResult:
         """Run one command to its end. Errors: LinkError, CommandTimeout."""
 
     def stream(
@@ -93,14 +93,20 @@ class Transport(Protocol):
         while there is some) or output ("down") moves slower than pace.LEAST_BYTES_PER_S.
         """
 
-    def push(self, source: Path, target: str, *, timeout_s: float, progress: Progress | None = None) -> None:
+    def push(self, source: Path, target: str, *, timeout_s: float, progress: BytesCallback | None = None) -> None:
         """Copy one file to the board, whole or not at all; the folder of `target` must exist.
 
         Errors: LinkError, BoardError (no such folder, no space, read-only).
         """
 
     def pull(
-        self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None, root: Path | None = None
+        self,
+        source: str,
+        target: Path,
+        *,
+        timeout_s: float,
+        progress: BytesCallback | None = None,
+        root: Path | None = None,
     ) -> None:
         """Copy one file from the board, whole or not at all; folders below `root` are made, links there refused.
 

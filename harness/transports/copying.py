@@ -13,13 +13,13 @@ from typing import BinaryIO
 
 from harness.errors import BoardError, LinkError
 from harness.files.safe import new_file
+from harness.records.callbacks import BytesCallback
 from harness.transports.base import (
     OUTPUT_LIMIT_BYTES,
     PIECE_BYTES,
     STREAM_LIMIT_BYTES,
-    Done,
+    CommandResult,
     Paced,
-    Progress,
     Stream,
     printable,
 )
@@ -82,7 +82,7 @@ class Copying:
         timeout_s: float,
         stdin: bytes | None = None,
         limit_bytes: int = OUTPUT_LIMIT_BYTES,
-    ) -> Done:
+    ) -> CommandResult:
         """Run one command to its end; see the contract in base.py."""
         out = bytearray()
         pieces = None if stdin is None else pieces_of(stdin)
@@ -91,10 +91,10 @@ class Copying:
             for piece in stream:
                 out += piece
                 if len(out) > limit_bytes:
-                    return Done(-1, bytes(out[:limit_bytes]), stream.err, cut=True)
-        return Done(-1 if stream.code is None else stream.code, bytes(out), stream.err)
+                    return CommandResult(-1, bytes(out[:limit_bytes]), stream.err, cut=True)
+        return CommandResult(-1 if stream.code is None else stream.code, bytes(out), stream.err)
 
-    def push(self, source: Path, target: str, *, timeout_s: float, progress: Progress | None = None) -> None:
+    def push(self, source: Path, target: str, *, timeout_s: float, progress: BytesCallback | None = None) -> None:
         """Copy one file to the board, whole or not at all; see the contract in base.py."""
         ends_at = time.monotonic() + timeout_s
         target = plain_path(target)
@@ -106,11 +106,17 @@ class Copying:
                 end = min(size, start + STREAM_LIMIT_BYTES)
                 pieces = _read(file, start, end, size, digest.update, progress)
                 mode = "new" if start == 0 else "more"
-                self._script(_RECEIVE, [part, str(end), mode], left(ends_at), f"push {target}", pieces)
-        self._script(_FINISH, [part, target, digest.hexdigest()], left(ends_at), f"push {target}")
+                self._script(_RECEIVE, [part, str(end), mode], seconds_left(ends_at), f"push {target}", pieces)
+        self._script(_FINISH, [part, target, digest.hexdigest()], seconds_left(ends_at), f"push {target}")
 
     def pull(
-        self, source: str, target: Path, *, timeout_s: float, progress: Progress | None = None, root: Path | None = None
+        self,
+        source: str,
+        target: Path,
+        *,
+        timeout_s: float,
+        progress: BytesCallback | None = None,
+        root: Path | None = None,
     ) -> None:
         """Copy one file from the board, whole or not at all; see the contract in base.py."""
         ends_at = time.monotonic() + timeout_s
@@ -120,8 +126,10 @@ class Copying:
         except _ChangedError:
             self._pull(source, target, ends_at, progress, root)
 
-    def _pull(self, source: str, target: Path, ends_at: float, progress: Progress | None, root: Path | None) -> None:
-        size, wanted = self._look(source, left(ends_at))
+    def _pull(
+        self, source: str, target: Path, ends_at: float, progress: BytesCallback | None, root: Path | None
+    ) -> None:
+        size, wanted = self._look(source, seconds_left(ends_at))
         with new_file(target, root) as file:
             got = self._fetch(source, file, size, ends_at, progress)
             if got != wanted:
@@ -133,11 +141,11 @@ class Copying:
             raise LinkError(f"{self.where}: cannot read size and md5 of {source!r}")
         return int(words[0]), words[1].decode("ascii", "replace")
 
-    def _fetch(self, source: str, file: BinaryIO, size: int, ends_at: float, progress: Progress | None) -> str:
+    def _fetch(self, source: str, file: BinaryIO, size: int, ends_at: float, progress: BytesCallback | None) -> str:
         digest = hashlib.md5(usedforsecurity=False)
         for start in range(0, size, STREAM_LIMIT_BYTES) or [0]:
             argv = _range_command(source, start, size)
-            with self.stream(argv, timeout_s=left(ends_at), paced="down") as stream:
+            with self.stream(argv, timeout_s=seconds_left(ends_at), paced="down") as stream:
                 for piece in stream:
                     digest.update(piece)
                     file.write(piece)
@@ -171,7 +179,7 @@ def _range_command(source: str, start: int, size: int) -> list[str]:
     return ["sh", "-c", script, "sh", source, str(start // _BLOCK_BYTES), str(STREAM_LIMIT_BYTES // _BLOCK_BYTES)]
 
 
-def left(ends_at: float) -> float:
+def seconds_left(ends_at: float) -> float:
     """Seconds until a moment of time.monotonic(), never below a hundredth."""
     return max(0.01, ends_at - time.monotonic())
 
@@ -193,7 +201,7 @@ def pieces_of(data: bytes) -> Iterator[bytes]:
 
 
 def _read(
-    file: BinaryIO, start: int, end: int, size: int, update: object, progress: Progress | None
+    file: BinaryIO, start: int, end: int, size: int, update: object, progress: BytesCallback | None
 ) -> Iterator[bytes]:
     assert callable(update)
     file.seek(start)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import AskedWrongly, ConfigError, HarnessError, HostError, HostKeyError, LinkError, LoginError
+from harness.errors import ConfigError, HarnessError, HostError, HostKeyError, LinkError, LoginError, UserError
 from harness.records import Endpoint
 from harness.transports import known_hosts
 from harness.transports.askpass import answering
@@ -45,9 +45,7 @@ class OpensshTransport(Copying):
         if not endpoint.address:
             raise ConfigError(f"board {endpoint.name} has no address", "add `address:` to it in hosts.yaml")
         if endpoint.identity and not Path(endpoint.identity).expanduser().is_file():
-            raise AskedWrongly(
-                f"no such key file: {endpoint.identity}", f"correct `identity:` of board {endpoint.name}"
-            )
+            raise UserError(f"no such key file: {endpoint.identity}", f"correct `identity:` of board {endpoint.name}")
         self._ssh = shutil.which("ssh") or ""
         if not self._ssh:
             raise HostError("ssh is not installed on this PC", "apt-get install openssh-client")

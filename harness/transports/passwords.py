@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from harness.errors import AskedWrongly, HostError
+from harness.errors import HostError, UserError
 from harness.records import Endpoint
 
 Prompt = Callable[[str], str]  # asks a person for a password; the text names the board
@@ -61,9 +61,9 @@ def hide_environment() -> dict[str, str]:
 
 
 def store(endpoint: Endpoint, password: str) -> str:
-    """Keep a board's password in the keyring; gives the backend's name. Errors: HostError, AskedWrongly."""
+    """Keep a board's password in the keyring; gives the backend's name. Errors: HostError, UserError."""
     if not password:
-        raise AskedWrongly("empty password", f"to delete it: harness boards password {endpoint.name} --delete")
+        raise UserError("empty password", f"to delete it: harness boards password {endpoint.name} --delete")
     keyring = _library()
     backend = keyring.get_keyring()
     if backend.priority < _ENCRYPTED and not _was_chosen(keyring):

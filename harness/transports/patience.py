@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from harness.errors import HostKeyError, LinkError, LoginError
+from harness.records.callbacks import LogCallback
 from harness.transports.timeouts import CommandTimeout
 
 PATIENCE_S = 30.0  # `limits: patience_s` of a board
@@ -21,7 +22,6 @@ STOPPED_S = 10.0  # what is left for a silent board after Ctrl-C, or once a run 
 SHORTEST_WAIT_S = 1.0  # less than this no board can answer in
 
 T = TypeVar("T")
-Tell = Callable[[str], None]
 
 
 class Patience:
@@ -61,7 +61,7 @@ class Patience:
             return wait_s
         return min(wait_s, max(SHORTEST_WAIT_S, left_s))
 
-    def retry(self, action: Callable[[], T], limit_s: float = math.inf, tell: Tell | None = None) -> T:
+    def retry(self, action: Callable[[], T], limit_s: float = math.inf, tell: LogCallback | None = None) -> T:
         """Do something that is safe to repeat until the link carries it. Errors: those of the last try.
 
         Given up when the patience is over, after `limit_s` in all, and at once where trying again cannot help.
@@ -74,7 +74,7 @@ class Patience:
                 self.pause(error, ends_at, tell)
         raise LinkError(f"the link broke {TRIES} times in a row", "check cable, switch and power")
 
-    def pause(self, error: LinkError, ends_at: float = math.inf, tell: Tell | None = None) -> None:
+    def pause(self, error: LinkError, ends_at: float = math.inf, tell: LogCallback | None = None) -> None:
         """Wait before the next try. Errors: the given one where there is to be none; `ends_at` of time.monotonic()."""
         if isinstance(error, HostKeyError | CommandTimeout) or (isinstance(error, LoginError) and not self._heard):
             raise error

@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 
 # Runs a command in its own session and ends that whole session when the time is over: a link that breaks or a
 # host that dies leaves nothing running. fd 3 keeps stdin, because a shell gives background jobs /dev/null.
@@ -22,12 +22,12 @@ GRACE_S = 2  # the host gives up first, and says so; the board then ends the com
 
 
 def check_arguments(argv: Sequence[str]) -> None:
-    """Refuse what no operating system can carry. Errors: AskedWrongly."""
+    """Refuse what no operating system can carry. Errors: UserError."""
     if not argv:
-        raise AskedWrongly("empty command")
+        raise UserError("empty command")
     for argument in argv:
         if "\0" in argument:
-            raise AskedWrongly(f"NUL character in an argument: {argument!r}")
+            raise UserError(f"NUL character in an argument: {argument!r}")
 
 
 def remote_command(argv: Sequence[str], timeout_s: float) -> bytes:

@@ -25,7 +25,7 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from harness.errors import AskedWrongly, ConfigError, HarnessError, LinkError, LoginError
+from harness.errors import ConfigError, HarnessError, LinkError, LoginError, UserError
 from harness.records import Endpoint
 from harness.transports import known_hosts
 from harness.transports.dialing import bounded, dial
@@ -187,7 +187,7 @@ def _authenticate(
 ) -> None:
     missing = [i for i in login.identities if not Path(i).is_file()]
     if missing and len(missing) == len(login.identities) and not (login.is_jump or passwords.known()):
-        raise AskedWrongly(f"{login.where}: no such key file: {missing[0]}", "correct `identity:` of the board")
+        raise UserError(f"{login.where}: no such key file: {missing[0]}", "correct `identity:` of the board")
     arguments = {
         "hostname": login.address,
         "port": login.port,

@@ -23,7 +23,7 @@ from harness.transports.passwords import Passwords
 from harness.transports.patience import Patience
 from harness.transports.pipes import LOOK_EVERY_S, command_name
 from harness.transports.quoting import remote_command
-from harness.transports.telnet_line import Line
+from harness.transports.telnet_line import TelnetLine
 
 PIECE_BYTES = 48 * 1024  # of input, each asked for by the board
 ALIVE_TIMEOUT_S = 5.0
@@ -47,8 +47,8 @@ class TelnetTransport(Copying):
         )
         self._idle = [self._connected()]
 
-    def _connected(self) -> Line:
-        return Line(self._endpoint, self.where, self._passwords, self.patience)
+    def _connected(self) -> TelnetLine:
+        return TelnetLine(self._endpoint, self.where, self._passwords, self.patience)
 
     def stream(
         self,
@@ -76,7 +76,7 @@ class TelnetTransport(Copying):
             else:
                 line.close()  # which ends the shell, and with it the command
 
-    def _taken(self) -> Line:
+    def _taken(self) -> TelnetLine:
         while self._idle:
             line = self._idle.pop()
             if line.is_fresh:
@@ -104,7 +104,7 @@ class TelnetStream:
     """One job of a driver, sent and received while it is iterated."""
 
     def __init__(
-        self, line: Line, command: bytes, what: str, timeout_s: float, stdin: Iterable[bytes] | None, pace: Pace
+        self, line: TelnetLine, command: bytes, what: str, timeout_s: float, stdin: Iterable[bytes] | None, pace: Pace
     ) -> None:
         self.code: int | None = None
         self.err = b""

@@ -59,7 +59,7 @@ done
 """
 
 
-class Line:
+class TelnetLine:
     """A connection with a driver that waits for a job. Errors of making it: LinkError, LoginError, BoardError."""
 
     def __init__(self, endpoint: Endpoint, where: str, passwords: Passwords, patience: Patience) -> None:

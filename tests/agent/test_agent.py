@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from harness.agent import Agent, FileFacts, Quotas
-from harness.agent.packing import PROBE_BYTES, Packing, inflate, maybe_inflated
+from harness.agent.packing import PROBE_BYTES, LinkPacking, inflate, maybe_inflated
 from harness.agent.words import read_answer, read_clocks, read_samples, unescape
 from harness.assets import asset
-from harness.errors import AgentError, AskedWrongly, BoardError, InputError, ToolError
+from harness.errors import AgentError, BoardError, InputError, ToolError, UserError
 from harness.records import Invocation
 from harness.transports import open_transport
 from tests.support.servers import AGENT_KINDS, agent_of, installed, local_board, needs
@@ -281,11 +281,11 @@ def test_a_run_that_is_not_known_is_said(agent: Agent) -> None:
 
 
 def test_a_run_without_a_command_or_with_a_wrong_limit_is_refused(agent: Agent, place: str) -> None:
-    with pytest.raises(AskedWrongly, match="no command"):
+    with pytest.raises(UserError, match="no command"):
         agent.jobs.start(Invocation(()), place, 5)
     with pytest.raises(InputError, match="time limit"):
         agent.jobs.start(sh("true"), place, 0)
-    with pytest.raises(AskedWrongly, match="environment"):
+    with pytest.raises(UserError, match="environment"):
         agent.jobs.start(sh("true", **{"A B": "x"}), place, 5)
 
 
@@ -507,7 +507,7 @@ def test_unescaping_reads_octal_only() -> None:
 
 
 def test_compression_is_chosen_where_it_is_faster() -> None:
-    slow, fast = Packing(), Packing()
+    slow, fast = LinkPacking(), LinkPacking()
     fast.measured(PROBE_BYTES, 0.01)
     assert fast.decided == "plain" and not fast.zipped
     slow.measured(PROBE_BYTES, 4.0)
@@ -517,7 +517,7 @@ def test_compression_is_chosen_where_it_is_faster() -> None:
 
 
 def test_compression_is_not_chosen_where_it_does_not_pay() -> None:
-    packing = Packing()
+    packing = LinkPacking()
     packing.measured(1000, 100.0)  # too little to tell anything
     assert packing.plain_bytes_per_s == 0
     packing.measured(PROBE_BYTES, 1.0)

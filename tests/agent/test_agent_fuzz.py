@@ -23,9 +23,9 @@ from harness.agent.words import (
     read_state,
     unescape,
 )
-from harness.errors import CouldNotMeasure
+from harness.errors import MeasurementError
 from harness.records import Invocation
-from harness.transports.base import Done, printable
+from harness.transports.base import CommandResult, printable
 from harness.transports.copying import Copying
 
 QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,8 +76,8 @@ class Parrot(Copying):
         self._out, self._code = out, code
 
     @contextmanager
-    def _answer(self) -> Iterator[Said]:
-        yield Said(self._out, self._code)
+    def _answer(self) -> Iterator[Replies]:
+        yield Replies(self._out, self._code)
 
     def stream(self, argv: Sequence[str], **_: object) -> object:  # type: ignore[override]
         return self._answer()
@@ -95,7 +95,7 @@ class Parrot(Copying):
         self.close()
 
 
-class Said:
+class Replies:
     def __init__(self, out: bytes, code: int) -> None:
         self.code, self.err, self._out = code, b"\x1b[31mwords", out
 
@@ -114,7 +114,7 @@ def talking_to(out: bytes, code: int) -> Agent:
 def test_any_answer_is_a_value_or_a_plain_error(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, bytes]], end: bool, code: int
 ) -> None:
-    asked(answer_of(pairs, end), code, tmp_path_factory.getbasetemp() / "fuzz")
+    outcome_of(answer_of(pairs, end), code, tmp_path_factory.getbasetemp() / "fuzz")
 
 
 @QUIET
@@ -123,10 +123,10 @@ def test_any_answer_is_a_value_or_a_plain_error(
 @example(out=b"whole\n/work\n", code=0)
 @example(out=b"\x1f\x8b" + b"\0" * 40, code=0)
 def test_any_bytes_are_a_plain_error(tmp_path_factory: pytest.TempPathFactory, out: bytes, code: int) -> None:
-    asked(out, code, tmp_path_factory.getbasetemp() / "fuzz")
+    outcome_of(out, code, tmp_path_factory.getbasetemp() / "fuzz")
 
 
-def asked(out: bytes, code: int, folder: Path) -> None:
+def outcome_of(out: bytes, code: int, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     model = folder / "model.bin"
     model.write_bytes(b"model")
@@ -147,7 +147,7 @@ def asked(out: bytes, code: int, folder: Path) -> None:
     ):
         try:
             question(talking_to(out, code))
-        except CouldNotMeasure as error:
+        except MeasurementError as error:
             assert error.message.isprintable(), repr(error.message)
     assert sorted(p.name for p in folder.iterdir()) in (["model.bin"], ["got", "model.bin"])
 
@@ -163,7 +163,7 @@ def test_readers_take_any_bytes(data: bytes) -> None:
     for reader in (lambda: read_state(answer), lambda: read_facts(answer, 0.0), lambda: list(maybe_inflated([data]))):
         try:
             reader()
-        except CouldNotMeasure as error:
+        except MeasurementError as error:
             assert error.message.isprintable()
 
 
@@ -183,7 +183,9 @@ def test_what_is_shown_has_no_control_characters(text: str) -> None:
 
 
 def test_a_refusal_carries_no_escape_sequences_to_the_terminal() -> None:
-    answer = Done(1, answer_of([("error", b"no_space"), ("detail", rb"\0033[2J\0033]0;owned\0007")], True), b"")
-    with pytest.raises(CouldNotMeasure) as error:
+    answer = CommandResult(
+        1, answer_of([("error", b"no_space"), ("detail", rb"\0033[2J\0033]0;owned\0007")], True), b""
+    )
+    with pytest.raises(MeasurementError) as error:
         talking_to(b"", 0).link.check(answer, "put")
     assert error.value.message.isprintable() and "owned" in error.value.message

@@ -36,7 +36,7 @@ def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, **programs: str) -> N
 # --------------------------------------------------------------------------- numbers above 2^31
 
 
-def asked(shell: Sequence[str], script: str) -> list[str]:
+def lines_printed(shell: Sequence[str], script: str) -> list[str]:
     """What a script prints that may use the agent's own functions for numbers."""
     needs(shell[0])
     (functions,) = re.findall(r"^parts\(\) \{.*?(?=\n# -)", SCRIPT, re.MULTILINE | re.DOTALL)
@@ -50,8 +50,10 @@ def test_numbers_that_32_bits_do_not_hold_are_calculated_right(shell: tuple[str,
     pairs = [(a, b) for a in numbers for b in numbers]
     script = "".join(f"plus {a} {b}; echo $n; minus {a} {b}; echo $n; below {a} {b}; echo $?\n" for a, b in pairs)
     wanted = [str(x) for a, b in pairs for x in (a + b, max(0, a - b), int(a >= b))]
-    assert asked(shell, script) == wanted
-    assert asked(shell, "".join(f"times_1024 {n}; echo $n\n" for n in numbers)) == [str(n * 1024) for n in numbers]
+    assert lines_printed(shell, script) == wanted
+    assert lines_printed(shell, "".join(f"times_1024 {n}; echo $n\n" for n in numbers)) == [
+        str(n * 1024) for n in numbers
+    ]
 
 
 @pytest.mark.parametrize("shell", SHELLS[:3], ids=" ".join)  # busybox has a df of its own

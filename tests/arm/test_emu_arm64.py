@@ -68,7 +68,7 @@ def test_a_run_with_optimizations_blames_no_op(arm: Path, case: Path, tmp_path: 
     _, run = newest_run(tmp_path)
     assert run["verdict"]["word"] in ("consistent", "consistent_within", "consistent_accumulated")
     assert run["comparison"]["origins"] == []
-    assert run["comparison"]["extras"]["observer"]["same"] is True
+    assert run["comparison"]["extras"]["debug_vs_release"]["same"] is True
 
 
 def test_a_provider_that_the_board_lacks_is_named(arm: Path, case: Path, tmp_path: Path) -> None:

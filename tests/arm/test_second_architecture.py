@@ -11,16 +11,16 @@ import pytest
 from benchmarks import network_models as networks
 from benchmarks.no_vnni import make_reference, plain_python
 from benchmarks.planting import effect, plant, plantable
-from benchmarks.second_architecture import Board, Network, _before_and_after, board
-from harness.consistency.checks.reference_check import SUMS, check, doubtful_ops
+from benchmarks.second_architecture import NetworkUnderTest, RunnerProcess, _before_and_after, board
+from harness.consistency.checks.reference_check import SUMS, check, unstable_ops
 from harness.reference.open import open_reference
 
 pytestmark = pytest.mark.arm
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
-    return Network("mix", tmp_path_factory.mktemp("mix"), 1)
+def network(tmp_path_factory: pytest.TempPathFactory) -> NetworkUnderTest:
+    return NetworkUnderTest("mix", tmp_path_factory.mktemp("mix"), 1)
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +29,13 @@ def python(arm: Path) -> list[str]:
 
 
 @pytest.fixture
-def on_arm(python: list[str]) -> Iterator[Board]:
+def on_arm(python: list[str]) -> Iterator[RunnerProcess]:
     with board(python) as started:
         yield started
 
 
 def test_integers_are_equal_without_optimizations_and_only_grow_with_them(
-    network: Network, on_arm: Board, tmp_path: Path
+    network: NetworkUnderTest, on_arm: RunnerProcess, tmp_path: Path
 ) -> None:
     reference = network.reference(0)
     off = network.compare(reference, on_arm.debug(network.model, network.data(0), tmp_path / "off", "disable"))
@@ -49,7 +49,9 @@ def test_integers_are_equal_without_optimizations_and_only_grow_with_them(
 
 
 @pytest.mark.parametrize("kind", ["two_steps", "halved", "dead_part"])
-def test_a_fault_amid_the_ties_is_found_at_its_op(network: Network, on_arm: Board, tmp_path: Path, kind: str) -> None:
+def test_a_fault_amid_the_ties_is_found_at_its_op(
+    network: NetworkUnderTest, on_arm: RunnerProcess, tmp_path: Path, kind: str
+) -> None:
     tensor = next(t for t in plantable(network.tensors) if t.op_kind == "Conv" and t.order > 8)
     faulty = plant(network.model, tensor, kind, 1, tmp_path / "faulty.onnx")
     dumped = on_arm.debug(faulty, network.data(0), tmp_path / "run", "all")
@@ -88,7 +90,7 @@ def test_sums_that_saturate_on_a_pc_without_vnni_are_named_as_the_cause(tmp_path
     make_reference(python, model, tmp_path / "input.bin", tmp_path / "reference", "all")
     reference = open_reference(tmp_path / "reference")
     assert reference.provenance["runner"]["vnni"] is False
-    unstable, rules = doubtful_ops(reference), [finding.rule for finding in check(reference)]
+    unstable, rules = unstable_ops(reference), [finding.rule for finding in check(reference)]
     if reduce_range:
         assert unstable == ()
         assert "P-402" in rules
@@ -101,7 +103,7 @@ def test_sums_that_saturate_on_a_pc_without_vnni_are_named_as_the_cause(tmp_path
 
 def test_without_optimizations_a_pc_without_vnni_gives_this_pcs_integers(tmp_path: Path) -> None:
     python = x86_without_vnni(tmp_path / "machine")
-    network = Network("mixu", tmp_path / "mixu", 1)
+    network = NetworkUnderTest("mixu", tmp_path / "mixu", 1)
     make_reference(python, network.model, network.data(0), tmp_path / "reference", "disabled")
     theirs, ours = open_reference(tmp_path / "reference"), network.reference(0)
     assert check(theirs) == ()

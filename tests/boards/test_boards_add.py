@@ -139,12 +139,12 @@ def test_a_file_that_cannot_be_edited_gives_the_block_to_paste(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_board_of_busybox_alone_is_recognised_through_a_jump_host(tmp_path: Path) -> None:
-    from harness.emulator.magik import board as venus_board
+    from harness.emulator.magik import board as magik_board
     from harness.emulator.servers import jail
 
     if jail.lacking():
         pytest.skip(f"no root of its own for a board here: {jail.lacking()}")
-    with venus_board.served("t40") as board, serve(tmp_path / "gate", "openssh") as gate:
+    with magik_board.served("t40") as board, serve(tmp_path / "gate", "openssh") as gate:
         jump = f"{gate.user}@{gate.address}:{gate.port}"
         refused = add("t40-01", board, "--jump", jump, "--yes", "--json")
         assert refused.exit_code == 3, "the gate takes another key"

@@ -42,7 +42,7 @@ OWN = [
 FOREIGN = ["notes.txt", "cache/notes.txt", "runs/mine/notes.txt", "agent/notes.sh", "site/numpy", ".profile"]
 
 
-def left(agent: Agent) -> set[str]:
+def files_left(agent: Agent) -> set[str]:
     return {str(path.relative_to(agent.work)) for path in Path(agent.work).rglob("*") if not path.is_dir()}
 
 
@@ -62,7 +62,7 @@ def test_everything_of_harness_goes_and_nothing_else(agent: Agent) -> None:
     os.mkfifo(Path(agent.work) / "jobs/dead/done")
     cleaned = agent.clean(last=True)
     assert (cleaned.runs, cleaned.going_on) == (2, ()) and cleaned.free_bytes
-    assert left(agent) == set(FOREIGN)
+    assert files_left(agent) == set(FOREIGN)
 
 
 def test_models_may_be_kept_without_what_was_cut_off(agent: Agent, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_models_may_be_kept_without_what_was_cut_off(agent: Agent, tmp_path: Pat
     agent.install()
     assert agent.cache.put_file(tmp_path / "model.bin").sent_bytes == 0
     name = Path(put.path).name
-    assert {file for file in left(agent) if file.startswith("cache/")} == {f"cache/{name}", f"cache/.{name}.ok"}
+    assert {file for file in files_left(agent) if file.startswith("cache/")} == {f"cache/{name}", f"cache/.{name}.ok"}
 
 
 def test_a_run_that_goes_on_stays_with_what_it_needs(agent: Agent) -> None:
@@ -86,4 +86,4 @@ def test_a_run_that_goes_on_stays_with_what_it_needs(agent: Agent) -> None:
     assert (cleaned.runs, cleaned.going_on) == (1, (token,)) and model.exists()
     assert agent.jobs.poll(token).state == "running"
     agent.jobs.stop(token)
-    assert agent.clean().runs == 1 and left(agent) == set()
+    assert agent.clean().runs == 1 and files_left(agent) == set()

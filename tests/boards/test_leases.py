@@ -14,7 +14,7 @@ import pytest
 from harness.agent import Agent
 from harness.agent.leases import hold_lease
 from harness.agent.words import Refused, escape
-from harness.errors import BoardError, CouldNotMeasure
+from harness.errors import BoardError, MeasurementError
 from harness.records import Invocation
 from harness.transports import open_transport
 from tests.support.servers import AGENT_KINDS, agent_of, installed, local_board
@@ -138,7 +138,7 @@ def test_a_new_holder_ends_what_an_old_one_is_still_asking(agent: Agent) -> None
     def ask() -> None:
         try:
             outcomes.append(agent.lease.run_guarded(["sh", "-c", "sleep 50; touch late"], 60).code)
-        except CouldNotMeasure as error:  # some servers tell a killed command as one, some as a broken session
+        except MeasurementError as error:  # some servers tell a killed command as one, some as a broken session
             outcomes.append(error)
 
     asking = threading.Thread(target=ask)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards.power import Policy, around, recover, run_command, steps_for, trouble_of
+from harness.boards.power import PowerPolicy, classify, power_hooks, power_steps, recover, run_command
 from harness.errors import BoardError, HostError, HostKeyError, LinkError, ToolError
 from harness.records import Board
 
-QUICK = Policy(hook_limit_s=2.0, boot_limit_s=1.0, off_s=0.0, look_every_s=0.02)
+QUICK = PowerPolicy(hook_limit_s=2.0, boot_limit_s=1.0, off_s=0.0, look_every_s=0.02)
 BOTH = {"cycle": ("c",), "off": ("o",), "on": ("n",)}
 
 
@@ -30,7 +30,7 @@ def board(**power: tuple[str, ...]) -> Board:
     ],
 )
 def test_only_a_lost_link_is_a_case_for_the_power_switch(error: BoardError, trouble: str) -> None:
-    assert trouble_of(error) == trouble
+    assert classify(error) == trouble
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_only_a_lost_link_is_a_case_for_the_power_switch(error: BoardError, trou
 def test_the_steps_follow_the_policy(
     trouble: str, power: dict[str, tuple[str, ...]], used: int, steps: tuple[str, ...]
 ) -> None:
-    assert steps_for(trouble, power, used, Policy()) == steps
+    assert power_steps(trouble, power, used, PowerPolicy()) == steps
 
 
 def test_a_command_gets_its_arguments_as_they_are_and_the_board_in_its_environment(
@@ -100,8 +100,8 @@ def test_a_board_is_not_cycled_more_often_than_allowed(tmp_path: Path) -> None:
 def test_before_and_after_surround_a_run_also_when_it_fails(tmp_path: Path) -> None:
     log = tmp_path / "log"
     one = board(before=("sh", "-c", f"echo before >>{log}"), after=("sh", "-c", f"echo after >>{log}"))
-    with around(one.supply):
+    with power_hooks(one.supply):
         log.write_text(log.read_text() + "run\n")
     assert log.read_text() == "before\nrun\nafter\n"
-    with pytest.raises(ToolError), around(replace(one, power={**one.power, "after": ("false",)}).supply):
+    with pytest.raises(ToolError), power_hooks(replace(one, power={**one.power, "after": ("false",)}).supply):
         raise ToolError("crashed")

@@ -135,7 +135,7 @@ def test_a_policy_and_a_mapping_are_taken_from_files(net: tuple[Reference, Path]
     assert call("compare", net[1] / "reference", net[1] / "good", "--map", mapping).exit_code == 2
 
 
-def test_a_stage_before_the_reference_makes_a_ladder(net: tuple[Reference, Path]) -> None:
+def test_a_stage_before_the_reference_makes_a_stage_comparison(net: tuple[Reference, Path]) -> None:
     assert call("reference", net[1] / "pyramid.onnx", "--input", _image(net[1]), "-o", net[1] / "float").exit_code == 0
     result = call("compare", net[1] / "reference", net[1] / "bad", "--stage", f"float={net[1] / 'float'}")
     assert "stage float to reference" in result.stdout and "first differing stage: board" in result.stdout

@@ -22,18 +22,18 @@ from tests.support.toolchain_samples import SAMPLES, TOOLCHAIN, sample, x5_log
 
 
 @dataclass
-class Done:
+class InspectResult:
     returncode: int
     stdout: str
     stderr: str
 
 
-def inspect(*argv: str | Path) -> Done:
+def inspect(*argv: str | Path) -> InspectResult:
     """The real command, in this process."""
     result = CliRunner().invoke(cli, ["inspect", *map(str, argv)], prog_name="harness")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return Done(result.exit_code, result.stdout, result.stderr)
+    return InspectResult(result.exit_code, result.stdout, result.stderr)
 
 
 def facts(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
 
 from harness.cli import cli
-from tests.support.builds import Built, build
+from tests.support.builds import ExampleModel, build
 from tests.support.nets import board_folder, quantized_reference
 
 
@@ -21,7 +21,7 @@ def harness(*argv: object) -> Result:
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
@@ -36,7 +36,7 @@ def one_conv(path: Path, shape: tuple[int, ...], name: str = "pic", dtype: int =
     return path
 
 
-def run(built: Built, tmp_path: Path, *more: object) -> Result:
+def run(built: ExampleModel, tmp_path: Path, *more: object) -> Result:
     return harness("run", built.model, "--board", "emu-x5", "--mode", "debug", "--runs", tmp_path / "runs", *more)
 
 
@@ -45,7 +45,7 @@ def run(built: Built, tmp_path: Path, *more: object) -> Result:
 
 @pytest.mark.parametrize("option", ["--reference", "--float"])
 def test_an_empty_folder_is_no_reference_and_the_command_that_fills_it_is_named(
-    digits: Built, tmp_path: Path, option: str
+    digits: ExampleModel, tmp_path: Path, option: str
 ) -> None:
     (tmp_path / "nothing yet").mkdir()
     more = ["--reference", digits.reference] if option == "--float" else []
@@ -57,20 +57,20 @@ def test_an_empty_folder_is_no_reference_and_the_command_that_fills_it_is_named(
     assert compared.exit_code == 2 and "harness reference MODEL.onnx" in compared.stderr
 
 
-def test_a_file_that_is_no_reference_is_refused_before_the_board(digits: Built, tmp_path: Path) -> None:
+def test_a_file_that_is_no_reference_is_refused_before_the_board(digits: ExampleModel, tmp_path: Path) -> None:
     result = run(digits, tmp_path, "--input", digits.input, "--reference", digits.model)
     assert result.exit_code == 2 and "neither .onnx nor .npz" in result.stderr
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_onnx_of_other_inputs_may_be_another_models(digits: Built, tmp_path: Path) -> None:
+def test_an_onnx_of_other_inputs_may_be_another_models(digits: ExampleModel, tmp_path: Path) -> None:
     other = one_conv(tmp_path / "other.onnx", (1, 3, 16, 20))
     result = run(digits, tmp_path, "--input", digits.input, "--reference", other)
     assert result.exit_code == 2 and f"{other}: may be the wrong ONNX" in result.stderr
     assert "its inputs: 'pic' f32 1x3x16x20; the board model's: 'image' f32 1x1x8x8" in result.stderr
 
 
-def test_a_reference_whose_names_share_nothing_may_be_another_models(digits: Built, tmp_path: Path) -> None:
+def test_a_reference_whose_names_share_nothing_may_be_another_models(digits: ExampleModel, tmp_path: Path) -> None:
     other = one_conv(tmp_path / "other.onnx", (1, 1, 8, 8))
     result = run(digits, tmp_path, "--input", digits.input, "--reference", other)
     assert result.exit_code == 3
@@ -109,7 +109,7 @@ def test_a_file_where_a_run_folder_is_wanted(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "no such run folder" in result.stderr
 
 
-def test_a_run_of_before_is_no_model(digits: Built, tmp_path: Path) -> None:
+def test_a_run_of_before_is_no_model(digits: ExampleModel, tmp_path: Path) -> None:
     result = run(digits, tmp_path, "--previous", digits.model)
     assert result.exit_code == 2 and "expected a run folder or its run.json" in result.stderr
 
@@ -127,7 +127,7 @@ def test_a_folder_where_a_file_is_wanted(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------- arrays and pictures as inputs
 
 
-def test_an_array_feeds_board_and_reference(digits: Built, tmp_path: Path) -> None:
+def test_an_array_feeds_board_and_reference(digits: ExampleModel, tmp_path: Path) -> None:
     values = np.fromfile(digits.input, "<f4").reshape(1, 1, 8, 8)
     np.save(tmp_path / "digit.npy", values)
     result = run(digits, tmp_path, "--input", tmp_path / "digit.npy", "--reference", digits.reference)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.dumps.folders import read_dumps
 from harness.records import Comparison
 from harness.reference.open import Reference, open_reference, run_reference
@@ -34,7 +34,7 @@ def fed(made: tuple[Path, Inputs], tmp_path: Path, inputs: Inputs, without: tupl
     """The comparison of a faultless board that was fed `inputs`."""
     board = run_reference(made[0] / "two_inputs_quantized.onnx", inputs, tmp_path / "board")
     folder = board_folder(tmp_path / "dumps", board, leave_out=without)
-    return compare(open_reference(made[0] / "reference"), read_dumps(folder), Settings())
+    return compare(open_reference(made[0] / "reference"), read_dumps(folder), CompareSettings())
 
 
 def kinds(comparison: Comparison) -> dict[str, tuple[str, bool]]:
@@ -116,5 +116,5 @@ def test_an_input_that_was_not_dumped_is_told_by_its_hash(
 def test_a_wrong_op_is_not_laid_on_the_input(made: tuple[Path, Inputs], tmp_path: Path) -> None:
     reference: Reference = open_reference(made[0] / "reference")
     folder = board_folder(tmp_path / "dumps", reference, {"relu1_out": lambda x: x >> 1})
-    comparison = compare(reference, read_dumps(folder), Settings())
+    comparison = compare(reference, read_dumps(folder), CompareSettings())
     assert "C-103" not in rules(comparison) and "C-100" in rules(comparison)

@@ -14,7 +14,7 @@ import pytest
 from onnx import helper
 
 from harness import platforms
-from harness.consistency.compare import Settings, compare, read_mapping
+from harness.consistency.compare import CompareSettings, compare, read_mapping
 from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.policy import load_policy
 from harness.dumps.folders import read_dumps
@@ -45,7 +45,7 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 
 
 def judged(reference: Reference, folder: Path, **settings: Any) -> Comparison:
-    return compare(reference, read_dumps(folder), Settings(**settings))
+    return compare(reference, read_dumps(folder), CompareSettings(**settings))
 
 
 def row(comparison: Comparison, name: str) -> Any:
@@ -118,7 +118,7 @@ def test_ties_that_grow_blame_no_op(transformer: Reference, tmp_path: Path) -> N
     assert comparison.origins == ()
     assert {layer.role for layer in comparison.layers if layer.verdict == "differs"} == {"cleared"}
     assert row(comparison, "softmax12_out").verdict == "within"
-    points = comparison.extras.growth
+    points = comparison.extras.error_propagation
     assert max(p.max_step or 0 for p in points) >= 1 and any(p.single_max_step == 0 for p in points)
     assert comparison.extras.outputs[0].relative_l2 > 0
 
@@ -192,7 +192,7 @@ def test_a_damaged_dump_is_a_row_with_both_sizes(
 def test_a_file_that_vanished_is_lost(cnn: Reference, tmp_path: Path) -> None:
     dumps = read_dumps(board_folder(tmp_path, cnn))
     dumps[1].path.unlink()
-    assert row(compare(cnn, dumps), dumps[1].name).reason == "lost"
+    assert row(compare(cnn, dumps), dumps[1].name).reason == "missing"
 
 
 def test_padded_channels_last_dumps_without_a_spec_are_unpadded_by_the_platforms_rules(
@@ -209,7 +209,7 @@ def test_padded_channels_last_dumps_without_a_spec_are_unpadded_by_the_platforms
         path = tmp_path / f"{i}.bin"
         path.write_bytes(encode(value.transpose(0, 2, 3, 1) if way.layout == "NHWC" else value, way, fill=7))
         dumps.append(Dump(tensor.name, path, unit="BPU"))
-    comparison = compare(cnn, dumps, Settings(storages=storages))
+    comparison = compare(cnn, dumps, CompareSettings(storages=storages))
     assert comparison.verdict.word == "consistent"
     assert any(layer.file_md5_board != layer.valid_md5_board for layer in comparison.layers)  # equal once unpadded
 
@@ -292,7 +292,7 @@ def test_dequantized_floats_against_a_float_reference_are_judged_by_their_noise_
     np.save(tmp_path / "logits.npy", real.astype(np.float32))
     dumps = [Dump("logits", tmp_path / "logits.npy")]
     assert row(compare(floats, dumps), "logits").verdict == "differs"
-    lenient = Settings(policy=load_policy("float-reference"))
+    lenient = CompareSettings(policy=load_policy("float-reference"))
     assert row(compare(floats, dumps, lenient), "logits").verdict == "within"
     np.save(tmp_path / "logits.npy", (real / 2).astype(np.float32))
     assert row(compare(floats, dumps, lenient), "logits").verdict == "differs"
@@ -330,7 +330,7 @@ def test_a_waiver_lets_a_known_difference_pass_until_its_day(cnn: Reference, tmp
 def test_repeats_that_differ_make_a_run_not_deterministic(cnn: Reference, tmp_path: Path) -> None:
     first = read_dumps(board_folder(tmp_path / "1", cnn))
     other = read_dumps(board_folder(tmp_path / "2", cnn, {"logits": lambda x: x ^ 1}))
-    comparison = compare(cnn, first, Settings(repeats=[other]))
+    comparison = compare(cnn, first, CompareSettings(repeats=[other]))
     assert (comparison.verdict.word, comparison.verdict.exit_code) == ("not_deterministic", 1)
     assert comparison.extras.determinism[""].first == "logits"
 

@@ -21,10 +21,10 @@ from harness.agent import Agent
 from harness.agent.valid import PYTHON, SCRIPT, Padded, hash_valid, read_valid
 from harness.agent.words import read_answer
 from harness.assets import asset
-from harness.consistency.compare import Settings, compare
-from harness.consistency.reading.hashed import Hashed, hashed_beside
+from harness.consistency.compare import CompareSettings, compare
+from harness.consistency.reading.hashed import HashedDump, hashed_beside
 from harness.consistency.reading.layouts import storage
-from harness.consistency.reading.predicted import Foretold, foretell, placed_rows
+from harness.consistency.reading.predicted import ExpectedDump, placed_rows, predict_dumps
 from harness.consistency.reading.tensor_files import dtype_of, encode, valid_md5
 from harness.errors import BoardError
 from harness.platforms import load
@@ -32,7 +32,7 @@ from harness.records import Dump, Layer, Quantization, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor
 from harness.transports import open_transport
 from tests.agent.test_agent import NASTY_NAMES
-from tests.support.builds import Built, build, harness
+from tests.support.builds import ExampleModel, build, harness
 from tests.support.servers import AGENT_KINDS, agent_of, installed, local_board
 
 STORAGES = load("hbdnn").storages
@@ -152,7 +152,7 @@ def test_files_of_any_name_are_hashed(lab: Lab) -> None:
     assert len(lab.ask(*(Padded(name, 48, 48, ((6, 3),)) for name in names))) == len(names)
 
 
-def test_geometry_that_is_not_rows_within_rows_is_not_foretold() -> None:
+def test_geometry_that_is_not_rows_within_rows_is_not_predicted() -> None:
     turned = TensorSpec("t", "s8", (1, 4, 6), stride_bytes=(24, 1, 4))
     blocked = TensorSpec("b", "s8", (1, 20, 3, 4), "NDHWC32")
     halves = TensorSpec("h", "s4", (3, 5), aligned_shape=(3, 8))
@@ -265,31 +265,33 @@ def one_tensor(folder: Path, array: np.ndarray[Any, Any], spec: TensorSpec) -> R
     return ReferenceTensor(spec.name, path, spec, op="conv", op_kind="Conv")
 
 
-def foretold_of(tensor: ReferenceTensor, folder: Path, size: int, unit: str = "BPU") -> Foretold | None:
+def expected_dump_of(tensor: ReferenceTensor, folder: Path, size: int, unit: str = "BPU") -> ExpectedDump | None:
     path = folder / "dump.bin"
     with path.open("wb") as stream:
         stream.truncate(size)
-    predicted, tensors = foretell(Reference({tensor.name: tensor}), [Dump(tensor.name, path, unit=unit)], STORAGES, {})
+    predicted, tensors = predict_dumps(
+        Reference({tensor.name: tensor}), [Dump(tensor.name, path, unit=unit)], STORAGES, {}
+    )
     assert tensors == {path: tensor.name}
     return predicted.get(path)
 
 
-def test_every_padded_storage_of_a_tensor_is_foretold_by_its_size(tmp_path: Path) -> None:
+def test_every_padded_storage_of_a_tensor_is_predicted_by_its_size(tmp_path: Path) -> None:
     spec = TensorSpec("t", "s8", (1, 18, 6, 10), "NCHW", quantization=Quantization((0.1,)))
     array = values(np.random.default_rng(4), spec)
     tensor = one_tensor(tmp_path, array, spec)
     seen = set()
     for stored in STORAGES(spec, "BPU"):
-        expected = foretold_of(tensor, tmp_path, storage(stored).size_bytes)
+        expected = expected_dump_of(tensor, tmp_path, storage(stored).size_bytes)
         if expected is not None:
             seen.add(expected.spec.layout)
             wanted = array.transpose(0, 2, 3, 1) if expected.spec.layout == "NHWC" else array
             assert expected.md5() == valid_md5(wanted) and len(expected.content()) == storage(stored).size_bytes
     assert seen == {"NHWC", "NCHW"}
-    assert foretold_of(tensor, tmp_path, 12345) is None
+    assert expected_dump_of(tensor, tmp_path, 12345) is None
 
 
-def test_a_dequantized_output_is_foretold(tmp_path: Path) -> None:
+def test_a_dequantized_output_is_predicted(tmp_path: Path) -> None:
     spec = TensorSpec(
         "t", "s8", (1, 5, 3), "", quantization=Quantization((0.3, 0.01, 0.7, 0.2, 1.1), (3, 0, 1, 2, 9), 1)
     )
@@ -299,16 +301,16 @@ def test_a_dequantized_output_is_foretold(tmp_path: Path) -> None:
     assert q is not None
     stored = TensorSpec("t", "f32", (1, 5, 3), aligned_shape=(1, 5, 4))
     real = (array.astype(np.int32) - np.array(q.zero_points)[:, None]).astype("f4") * np.array(q.scales, "f4")[:, None]
-    expected = Foretold("t", tensor, stored, storage(stored).size_bytes, *(placed_rows(stored) or (0, ())))
+    expected = ExpectedDump("t", tensor, stored, storage(stored).size_bytes, *(placed_rows(stored) or (0, ())))
     assert expected.md5() == valid_md5(real.reshape(1, 5, 3))
 
 
 # --------------------------------------------------------------------------- what was not pulled, compared
 
 
-def compared(tensor: ReferenceTensor, path: Path, hashed: Hashed) -> Layer:
+def compared(tensor: ReferenceTensor, path: Path, hashed: HashedDump) -> Layer:
     dump = Dump(tensor.name, path, unit="BPU")
-    settings = Settings(storages=STORAGES, hashed={path: hashed})
+    settings = CompareSettings(storages=STORAGES, hashed={path: hashed})
     return compare(Reference({tensor.name: tensor}), [dump], settings).layers[0]
 
 
@@ -316,11 +318,11 @@ def test_what_is_read_of_a_hashed_dump_is_what_the_board_hashed_or_it_is_not_com
     spec = TensorSpec("t", "s8", (1, 18, 6, 10), "NCHW", quantization=Quantization((0.1,)))
     array = values(np.random.default_rng(6), spec)
     tensor = one_tensor(tmp_path, array, spec)
-    expected = foretold_of(tensor, tmp_path, storage(STORAGES(spec, "BPU")[0]).size_bytes)
+    expected = expected_dump_of(tensor, tmp_path, storage(STORAGES(spec, "BPU")[0]).size_bytes)
     assert expected is not None
     path = tmp_path / "dump.bin"
     path.write_bytes(expected.content())
-    hashed = Hashed("valid", "f" * 32, expected.md5())
+    hashed = HashedDump("valid", "f" * 32, expected.md5())
     row = compared(tensor, path, hashed)
     assert (row.verdict, row.hashed, row.file_md5_board) == ("exact", "valid", "f" * 32)
     other = one_tensor(tmp_path, array // 2, replace(spec, name="other"))  # a later reference: the values still hold
@@ -342,16 +344,16 @@ def test_a_folder_beside_somebody_elses_run_json_tells_nothing(tmp_path: Path, t
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
 @pytest.fixture(scope="module")
-def mobilenet(shared_folder: Path) -> Built:
+def mobilenet(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "mobilenet")
 
 
-def run(net: Built, cwd: Path, *more: str, board: str = "emu-x5") -> dict[str, Any]:
+def run(net: ExampleModel, cwd: Path, *more: str, board: str = "emu-x5") -> dict[str, Any]:
     cwd.mkdir(exist_ok=True)
     argv = ["run", net.model, "--board", board, "--input", net.input, "--reference", net.reference, "--mode", "debug"]
     result = harness(*argv, *more, cwd=cwd)
@@ -360,11 +362,11 @@ def run(net: Built, cwd: Path, *more: str, board: str = "emu-x5") -> dict[str, A
     return record | {"stdout": result.stdout, "code": result.returncode}
 
 
-def came(record: dict[str, Any], way: str) -> dict[str, Any]:
+def files_obtained(record: dict[str, Any], way: str) -> dict[str, Any]:
     """Dumps of the debug run that came in this way, by name."""
     (debug,) = (mode for mode in record["modes"] if mode["mode"] == "debug")
     dumps = [file for file in debug["files"] if file["name"].endswith(".bin")]
-    return {file["name"]: file for file in dumps if file["came"] == way}
+    return {file["name"]: file for file in dumps if file["obtained"] == way}
 
 
 def without_ways(record: dict[str, Any]) -> dict[str, Any]:
@@ -376,12 +378,15 @@ def without_ways(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_clean_debug_run_pulls_no_dump_and_says_what_was_hashed(digits: Built, tmp_path: Path) -> None:
+def test_a_clean_debug_run_pulls_no_dump_and_says_what_was_hashed(digits: ExampleModel, tmp_path: Path) -> None:
     record = run(digits, tmp_path)
     assert record["verdict"]["word"] == "consistent"
-    assert came(record, "link") == came(record, "") == {} and len(came(record, "hashed")) == 6
+    assert (
+        files_obtained(record, "pulled") == files_obtained(record, "") == {}
+        and len(files_obtained(record, "verified_on_board")) == 6
+    )
     assert "equal by hash on the board, not downloaded: 6 by the md5 of the valid region" in record["stdout"]
-    by_file = {file["file"]: file for file in came(record, "hashed").values()}
+    by_file = {file["file"]: file for file in files_obtained(record, "verified_on_board").values()}
     rows = [layer for layer in record["comparison"]["layers"] if layer["hashed"] == "valid"]
     assert rows and {layer["verdict"] for layer in rows} == {"exact"}
     for layer in rows:
@@ -396,7 +401,9 @@ def test_a_clean_debug_run_pulls_no_dump_and_says_what_was_hashed(digits: Built,
 
 
 @pytest.mark.slow
-def test_without_python_on_the_board_padded_dumps_are_pulled_and_it_is_said(digits: Built, tmp_path: Path) -> None:
+def test_without_python_on_the_board_padded_dumps_are_pulled_and_it_is_said(
+    digits: ExampleModel, tmp_path: Path
+) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     for program in {p.name: p for f in ("/usr/bin", "/bin") for p in Path(f).iterdir()}.values():
@@ -408,24 +415,34 @@ def test_without_python_on_the_board_padded_dumps_are_pulled_and_it_is_said(digi
         record = run(digits, tmp_path / "run")
     finally:
         os.environ["PATH"] = before
-    assert record["verdict"]["word"] == "consistent" and came(record, "hashed") == {}
-    assert len(came(record, "link")) == 6
+    assert record["verdict"]["word"] == "consistent" and files_obtained(record, "verified_on_board") == {}
+    assert len(files_obtained(record, "pulled")) == 6
     assert "6 padded dumps cannot be hashed on the board (no python3)" in " ".join(record["notes"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("board", ["emu-x5", "emu-x5-ssh", "emu-x5-dropbear"])
-def test_a_fault_is_judged_as_if_all_had_been_pulled(mobilenet: Built, tmp_path: Path, board: str) -> None:
+def test_a_fault_is_judged_as_if_all_had_been_pulled(mobilenet: ExampleModel, tmp_path: Path, board: str) -> None:
     clean = run(mobilenet, tmp_path / "clean", board=board)
-    assert came(clean, "link") == {} and len(came(clean, "hashed")) > 30 and clean["code"] == 0
+    assert (
+        files_obtained(clean, "pulled") == {}
+        and len(files_obtained(clean, "verified_on_board")) > 30
+        and clean["code"] == 0
+    )
     fault = ("--fault", "zeroed_column@block4_1_expand")
     some = run(mobilenet, tmp_path / "some", *fault, board=board)
     whole = run(mobilenet, tmp_path / "all", *fault, "--pull", "all", board=board)
     assert some["verdict"] == whole["verdict"] and some["code"] == whole["code"] == 1
     assert without_ways(some) == without_ways(whole) and some["findings"] == whole["findings"]
-    assert came(whole, "hashed") == came(whole, "known") == {}
-    differing = [name for name, file in came(some, "hashed").items() if file["md5"] != came(whole, "link")[name]["md5"]]
-    assert len(differing) == len(came(some, "hashed")), "padding differs from run to run, which is no difference"
+    assert files_obtained(whole, "verified_on_board") == files_obtained(whole, "reused") == {}
+    differing = [
+        name
+        for name, file in files_obtained(some, "verified_on_board").items()
+        if file["md5"] != files_obtained(whole, "pulled")[name]["md5"]
+    ]
+    assert len(differing) == len(files_obtained(some, "verified_on_board")), (
+        "padding differs from run to run, which is no difference"
+    )
     held_against_what_was_pulled(some, tmp_path / "some")
 
 
@@ -434,8 +451,8 @@ def test_a_fault_is_judged_as_if_all_had_been_pulled(mobilenet: Built, tmp_path:
 def test_the_other_families_padding_needs_no_pull_either(shared_folder: Path, tmp_path: Path, soc: str) -> None:
     """UCP pads rows and ends in its own way, and hands outputs out dequantized."""
     record = run(build(shared_folder, "mobilenet", soc), tmp_path, board=f"emu-{soc}")
-    assert record["verdict"]["word"] == "consistent" and came(record, "link") == {}
-    assert len(came(record, "hashed")) > 30
+    assert record["verdict"]["word"] == "consistent" and files_obtained(record, "pulled") == {}
+    assert len(files_obtained(record, "verified_on_board")) > 30
 
 
 def held_against_what_was_pulled(record: dict[str, Any], folder: Path) -> None:
@@ -445,7 +462,7 @@ def held_against_what_was_pulled(record: dict[str, Any], folder: Path) -> None:
     assert "block4_1_expand_relu6_out" in wrong
     graph = record["comparison"]["extras"]["graph"]["ops"]
     read = {name for op in graph if wrong.intersection(op["outputs"]) for name in op["inputs"]} - wrong
-    hashed = came(record, "hashed")
+    hashed = files_obtained(record, "verified_on_board")
     assert {rows[name]["hashed"] for name in wrong} == {""}
     assert {rows[name]["hashed"] for name in read if name in rows} <= {"", "file"}
     assert not {rows[name]["board_file"] for name in (wrong | read) & set(rows)} & set(hashed)
@@ -453,13 +470,17 @@ def held_against_what_was_pulled(record: dict[str, Any], folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_pull_all_and_pull_none_do_what_they_say(digits: Built, tmp_path: Path) -> None:
+def test_pull_all_and_pull_none_do_what_they_say(digits: ExampleModel, tmp_path: Path) -> None:
     fault = ("--fault", "halved@conv2")
     every, none = (run(digits, tmp_path / p, *fault, "--pull", p) for p in ("all", "none"))
-    assert came(every, "hashed") == came(every, "known") == {} and came(every, "link")
-    assert came(none, "link") == {} and came(none, "hashed") and came(none, "")
+    assert files_obtained(every, "verified_on_board") == files_obtained(every, "reused") == {} and files_obtained(
+        every, "pulled"
+    )
+    assert (
+        files_obtained(none, "pulled") == {} and files_obtained(none, "verified_on_board") and files_obtained(none, "")
+    )
     assert none["code"] == 3, "what was left there is not compared, and so not good"
-    not_pulled = {file["file"] or name for name, file in came(none, "").items()}
+    not_pulled = {file["file"] or name for name, file in files_obtained(none, "").items()}
     rows = {layer["board_file"]: layer for layer in every["comparison"]["layers"]}
     assert all(rows[name]["verdict"] != "exact" for name in not_pulled if name in rows)
     assert none["comparison"]["coverage"]["layers_compared"] < every["comparison"]["coverage"]["layers_compared"]
@@ -467,7 +488,7 @@ def test_pull_all_and_pull_none_do_what_they_say(digits: Built, tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lie", ["echo valid=0 $(printf %032d 0)", "exit 1"])
-def test_a_board_that_lies_or_cannot_hash_has_its_dumps_pulled(digits: Built, tmp_path: Path, lie: str) -> None:
+def test_a_board_that_lies_or_cannot_hash_has_its_dumps_pulled(digits: ExampleModel, tmp_path: Path, lie: str) -> None:
     """Whatever a board's python3 answers, what does not prove a layer equal is pulled."""
     (folder,) = fake_python(tmp_path / "bin", f"cat >/dev/null; {lie}")
     before = os.environ["PATH"]
@@ -476,5 +497,9 @@ def test_a_board_that_lies_or_cannot_hash_has_its_dumps_pulled(digits: Built, tm
         record = run(digits, tmp_path / "run")
     finally:
         os.environ["PATH"] = before
-    assert record["verdict"]["word"] == "consistent" and came(record, "hashed") == {} and len(came(record, "link")) == 6
+    assert (
+        record["verdict"]["word"] == "consistent"
+        and files_obtained(record, "verified_on_board") == {}
+        and len(files_obtained(record, "pulled")) == 6
+    )
     assert ("could not be hashed on the board" in " ".join(record["notes"])) == (lie == "exit 1")

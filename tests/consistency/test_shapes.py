@@ -47,7 +47,7 @@ def dump(folder: Path, name: str, padding: int, value: int = 1, file: str = "") 
     return Dump(name, path, unit="BPU")
 
 
-def told(shapes: ShapesOfModel | None, *runs: Dump) -> Determinism:
+def determinism_of(shapes: ShapesOfModel | None, *runs: Dump) -> Determinism:
     return determinism([hashes([run], shapes.resolve if shapes else None) for run in runs])
 
 
@@ -56,16 +56,16 @@ def test_padding_does_not_count_where_the_model_tells_the_shape(
     shapes: ShapesOfModel, tmp_path: Path, name: str
 ) -> None:
     runs = [dump(tmp_path, name, padding) for padding in (3, 7)]
-    assert told(None, *runs).deterministic is None
-    assert told(shapes, *runs).deterministic is True
-    assert told(shapes, runs[0], dump(tmp_path, name, 3, value=2)).deterministic is False
+    assert determinism_of(None, *runs).deterministic is None
+    assert determinism_of(shapes, *runs).deterministic is True
+    assert determinism_of(shapes, runs[0], dump(tmp_path, name, 3, value=2)).deterministic is False
 
 
 @pytest.mark.parametrize("name", ["unknown", "of no model"])
 def test_what_the_model_does_not_tell_stays_undecided(shapes: ShapesOfModel, tmp_path: Path, name: str) -> None:
     runs = [dump(tmp_path, name, padding) for padding in (3, 7)]
     assert [shapes.resolve(run) for run in runs] == [None, None]
-    assert told(shapes, *runs).undecided == (name,)
+    assert determinism_of(shapes, *runs).undecided == (name,)
 
 
 def test_a_dump_of_another_size_is_of_another_model(shapes: ShapesOfModel, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_dump_of_another_size_is_of_another_model(shapes: ShapesOfModel, tmp_p
     odd = Dump("y", tmp_path / "y.bin", unit="BPU")
     with pytest.raises(TensorError):
         shapes.resolve(odd)
-    assert told(shapes, odd, odd).undecided == ("y",)
+    assert determinism_of(shapes, odd, odd).undecided == ("y",)
 
 
 def test_dumps_come_in_the_networks_order_and_strangers_behind(shapes: ShapesOfModel, tmp_path: Path) -> None:

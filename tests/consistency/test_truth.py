@@ -53,7 +53,7 @@ def test_a_wrong_answer_lowers_the_score(ground: truth.Ground, tmp_path: Path) -
     judged = truth.judge(case, tmp_path)
     other = next(name for name in ground.ops if name != case.tensor)
     score = truth.Score()
-    lie = truth.Case(case.ground, "permutation", other, case.values, case.reference)
+    lie = truth.PlantedCase(case.ground, "permutation", other, case.values, case.reference)
     truth.score(lie, judged, score)
     assert (score.detected, score.origin, score.kind, score.wrong_certain) == (1, 0, 0, 1)
 

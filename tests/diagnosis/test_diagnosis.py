@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.consistency.checks import reference_check
-from harness.consistency.checks.reference_check import Doubt
+from harness.consistency.checks.reference_check import UnstableOp
 from harness.consistency.fingerprint import kinds
 from harness.consistency.policy import Policy, Waiver
 from harness.consistency.verdicts import Judgement, waive
@@ -56,7 +56,7 @@ SHOWN: dict[str, tuple[Any, ...]] = {
     "C-101": (None, None, compared(layer(0, "exact"), layer(1, "not_compared", "no_dump"))),
     "C-102": (None, None, compared(layer(0, "differs"), layer(1, "differs"), first="t0")),
     "C-103": (None, None, compared(layer(0, "differs"), origins=(Origin("t0", "input", "t0"),))),
-    "C-104": (None, None, compared(observer={"same": False, "detail": "y differs"})),
+    "C-104": (None, None, compared(debug_vs_release={"same": False, "detail": "y differs"})),
     "C-105": (
         None,
         None,
@@ -111,7 +111,7 @@ def test_version_skew_that_only_a_later_mode_printed_is_found_too() -> None:
 def rules_of_the_pc() -> dict[str, tuple[str, str]]:
     """Severity and title of every rule of the PC's own side, from records that show them all."""
     bare: dict[str, Any] = {"optimizations": "all", "vnni": False, "dumping_changed_outputs": True, "threads": 4}
-    unstable_op = Doubt("t", "conv7", "Conv", 29.0, 0.01, 0.1)
+    unstable_op = UnstableOp("t", "conv7", "Conv", 29.0, 0.01, 0.1)
     board = reference_check.BoardSession("1.19.2")
     shown = [
         *reference_check.findings(bare | {"onnxruntime": "1.23.0"}, (unstable_op,), board),
@@ -187,14 +187,16 @@ def test_an_unstable_run_says_so_first_and_does_not_blame_the_dumping_for_it() -
     repeats = {"deterministic": False, "detail": "1 of 3", "first": "y", "unstable": {"y": {}, "z": {}}}
     again = {"debug": repeats, "release": repeats | {"first": "out", "unstable": {"out": {}}, "detail": "2 of 3"}}
     differing = {"same": False, "detail": "y differs"}
-    finding = found_for(Origin("a", "Conv", "t"), determinism=again, observer=differing)
+    finding = found_for(Origin("a", "Conv", "t"), determinism=again, debug_vs_release=differing)
     assert [f.rule for f in finding] == ["C-105", "C-100", "E-106"]
     assert (finding[0].subject, finding[0].evidence) == ("y", "debug: 1 of 3; release: 2 of 3")
 
 
 def test_an_origin_of_a_debug_run_that_computes_something_else_says_so() -> None:
     differing = {"same": False, "detail": "y differs"}
-    findings = find({}, None, compared(layer(0, "differs"), origins=(Origin("a", "Conv", "t"),), observer=differing))
+    findings = find(
+        {}, None, compared(layer(0, "differs"), origins=(Origin("a", "Conv", "t"),), debug_vs_release=differing)
+    )
     assert findings[0].evidence.endswith("which does not give the outputs of the release run")
     assert [f.rule for f in findings][:2] == ["C-100", "C-104"]
 

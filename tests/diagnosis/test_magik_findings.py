@@ -40,7 +40,7 @@ def comparison(word: str, layers: Sequence[Layer] = ()) -> Comparison:
     return Comparison(Verdict(word, "first in file order: c2", 1), Coverage(9, 9, 9, 9), tuple(layers))
 
 
-def found(tmp_path: Path, cosines: Sequence[float], word: str = "consistent") -> dict[str, Any]:
+def findings_of(tmp_path: Path, cosines: Sequence[float], word: str = "consistent") -> dict[str, Any]:
     findings = find(RUN, None, comparison(word), plan_of(tmp_path, cosines))
     return {one.rule: one for one in findings if one.rule.startswith("M-")}
 
@@ -49,14 +49,14 @@ FINE = [0.9999] * 20
 
 
 def test_symptom_a_is_a_low_first_layer_whatever_follows(tmp_path: Path) -> None:
-    shown = found(tmp_path, [0.97, *FINE])
+    shown = findings_of(tmp_path, [0.97, *FINE])
     assert set(shown) == {"M-601"}
     assert shown["M-601"].subject == "layer_0_fwd" and "0.97000" in shown["M-601"].evidence
     assert shown["M-601"].advice.index("RGB or BGR") < shown["M-601"].advice.index("mean and var")
 
 
 def test_symptom_b_falls_from_one_layer_on(tmp_path: Path) -> None:
-    shown = found(tmp_path, [*FINE[:8], *[0.97 - 0.005 * i for i in range(12)]])
+    shown = findings_of(tmp_path, [*FINE[:8], *[0.97 - 0.005 * i for i in range(12)]])
     assert set(shown) == {"M-602"}
     assert shown["M-602"].subject == "layer_8_fwd" and "layer_19_fwd" in shown["M-602"].evidence
     steps = [shown["M-602"].advice.index(word) for word in ("feature_quantize_bits", "skip_node_quant", "float_model")]
@@ -64,15 +64,15 @@ def test_symptom_b_falls_from_one_layer_on(tmp_path: Path) -> None:
 
 
 def test_symptom_c_is_in_the_last_layers_only(tmp_path: Path) -> None:
-    shown = found(tmp_path, [*FINE, 0.96, 0.95])
+    shown = findings_of(tmp_path, [*FINE, 0.96, 0.95])
     assert set(shown) == {"M-603"}
     steps = [shown["M-603"].advice.index(word) for word in ("weight_fake_quant", "bias_corr", "bit width")]
     assert steps == sorted(steps)
 
 
 def test_symptom_d_is_fine_on_the_pc_and_wrong_on_the_board(tmp_path: Path) -> None:
-    assert set(found(tmp_path, FINE)) == set()
-    shown = found(tmp_path, FINE, "diverges")
+    assert set(findings_of(tmp_path, FINE)) == set()
+    shown = findings_of(tmp_path, FINE, "diverges")
     assert set(shown) == {"M-604"}
     assert "c2" in shown["M-604"].evidence and "input_uint8.bin" in shown["M-604"].advice
 

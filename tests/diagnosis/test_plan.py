@@ -14,7 +14,7 @@ from harness.records import (
     Latency,
     Metrics,
 )
-from harness.toolchains.records import Estimate, Message, PlannedNode
+from harness.toolchains.records import Message, PlannedNode, SegmentEstimate
 from tests.records.kit import find
 from tests.support.diagnosis_kit import CUT, build, compared, layer, op, planned, subgraph
 from tests.support.toolchain_samples import SAMPLES, x5_log
@@ -37,15 +37,15 @@ def test_a_node_that_ran_elsewhere_than_planned_is_noticed() -> None:
 
 
 def test_estimates_are_held_against_the_board_but_not_against_an_emulated_one() -> None:
-    parts = {"estimates": (Estimate("s_0", 100.0, 40.0), Estimate("main_graph_subgraph_1", 99.0, 79.0))}
+    parts = {"estimates": (SegmentEstimate("s_0", 100.0, 40.0), SegmentEstimate("main_graph_subgraph_1", 99.0, 79.0))}
     assert "B-503" in planned(parts, CUT)
     assert "B-503" not in planned(parts, CUT, board={"emulated": True})
-    assert "B-503" not in planned({"estimates": (Estimate("s_0", 99.0, 99.0),)}, CUT)
+    assert "B-503" not in planned({"estimates": (SegmentEstimate("s_0", 99.0, 99.0),)}, CUT)
 
 
 def test_subgraphs_meet_by_name_then_by_their_number() -> None:
     times = profile(Latency(200.0), (subgraph("net_subgraph_0", 100.0), subgraph("net_subgraph_1", 50.0)))
-    plan = join(build(estimates=(Estimate("main_graph_subgraph_1", 9.0, 40.0),)), times, None)
+    plan = join(build(estimates=(SegmentEstimate("main_graph_subgraph_1", 9.0, 40.0),)), times, None)
     assert plan is not None
     assert [(s.name, s.estimated_us, s.measured_us) for s in plan.segments] == [
         ("main_graph_subgraph_1", 40.0, 50.0),

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from harness.cli import cli
-from harness.consistency.compare import Settings, compare
-from harness.consistency.reading.recognise import decide
+from harness.consistency.compare import CompareSettings, compare
+from harness.consistency.reading.recognise import detect_platform
 from harness.consistency.reading.tensor_files import encode, size_bytes, to_layout, yuv444_to_nv12
 from harness.dumps import folders as dump_files
 from harness.dumps.folders import candidates, gaps, read_dumps, recognise
@@ -62,7 +62,7 @@ def test_two_platforms_of_one_way_of_naming_are_told_apart_by_the_values(
 ) -> None:
     folder = dumped(tmp_path / "dumps", net, platform)
     assert candidates(folder) == ("hbdnn", "ucp")
-    assert decide(net, folder)[0] == platform
+    assert detect_platform(net, folder)[0] == platform
     result = call(net, folder)
     assert result.exit_code == 0 and result.stdout.startswith("consistent: 8 of 8 layers, all exact")
     assert ("note: platform ucp, detected from the data layout" in result.stdout) is (platform == "ucp")
@@ -177,7 +177,7 @@ def test_a_picture_that_was_fed_as_nv12_is_held_against_the_pcs_yuv444(
     turned = np.ascontiguousarray(reference.tensors["turned"].load()).tobytes()
     (folder / "model_infer_output_0_turned.bin").write_bytes(turned)
     dumps = read_dumps(folder, "hbdnn")
-    comparison = compare(reference, dumps, Settings(storages=load("hbdnn").storages, gaps=gaps(dumps, "hbdnn")))
+    comparison = compare(reference, dumps, CompareSettings(storages=load("hbdnn").storages, gaps=gaps(dumps, "hbdnn")))
     row = next(layer for layer in comparison.layers if layer.name == "images")
     assert (row.verdict, row.note) == (
         "differs" if exchanged else "exact",

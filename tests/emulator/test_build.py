@@ -14,7 +14,7 @@ from harness.emulator.compiler.prepare_model import prepare
 from harness.emulator.horizon.op_rules import rules_of
 from harness.emulator.horizon.socs import SOCS
 from harness.emulator.model.execute import open_session
-from harness.emulator.model.nodes import Network
+from harness.emulator.model.nodes import ModelGraph
 from harness.errors import InputError
 from tests.support import emulator_kit as kit
 
@@ -89,7 +89,7 @@ def test_a_node_cannot_be_forced_to_both_units(tmp_path: Path) -> None:
         kit.compile_to(tmp_path, kit.branched_model(), on_cpu=("conv4",), on_accelerator=("conv4", "attention"))
 
 
-def _chain(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 8, 6, 6)) -> Network:
+def _chain(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 8, 6, 6)) -> ModelGraph:
     rng = np.random.default_rng(0)
     weight = onnx.numpy_helper.from_array(rng.standard_normal((8, 8, 1, 1)).astype(np.float32), "w")
     large = onnx.numpy_helper.from_array(rng.standard_normal((8, 8, 9, 9)).astype(np.float32), "large")
@@ -101,7 +101,7 @@ def _chain(*nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 8, 6, 6)) -> Net
         initializer=[weight, large, to, back],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    return Network(prepare(model, {}, lambda m: m))
+    return ModelGraph(prepare(model, {}, lambda m: m))
 
 
 def test_a_passive_op_stays_on_the_bpu_only_between_bpu_ops() -> None:
@@ -139,7 +139,7 @@ def test_conv_weights_are_int8_per_channel_and_biases_int32() -> None:
 
 
 def test_an_activation_is_folded_into_the_convolution_in_front_of_it() -> None:
-    network = Network(quantized_of(kit.branched()))
+    network = ModelGraph(quantized_of(kit.branched()))
     assert [n.op_type for n in network.consumers["c1"]] == ["Relu"]
     assert [n.op_type for n in network.consumers["r1"]] == ["QuantizeLinear"]
 
@@ -189,10 +189,10 @@ def test_what_onnxruntimes_own_quantizer_writes_is_taken_and_played_exactly(tmp_
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.left = iter([{"x": kit.feed(seed)} for seed in range(4)])
+            self.remaining = iter([{"x": kit.feed(seed)} for seed in range(4)])
 
         def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(self.left, None)
+            return next(self.remaining, None)
 
     source = kit.save(tmp_path, kit.branched_model(), "float.onnx")
     quantized = tmp_path / "asymmetric.onnx"

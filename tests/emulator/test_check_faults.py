@@ -13,7 +13,7 @@ from harness.emulator.model.check_faults import check_faults
 from harness.emulator.model.compiled import CompiledModel
 from harness.emulator.model.execute import Executor
 from harness.emulator.model.faults import CATALOGUE, ENVIRONMENT
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 from tests.support import emulator_kit as kit
 from tests.support.builds import harness
 
@@ -56,7 +56,7 @@ def model(soc: str = "x5") -> CompiledModel:
     ],
 )
 def test_what_cannot_be_planted_is_refused_with_what_can(fault: str, message: str, hint: str) -> None:
-    with pytest.raises(AskedWrongly) as caught:
+    with pytest.raises(UserError) as caught:
         check_faults(fault, model())
     assert message in caught.value.message and hint in caught.value.hint, (caught.value.message, caught.value.hint)
 
@@ -66,7 +66,7 @@ def test_what_cannot_be_planted_is_refused_with_what_can(fault: str, message: st
     [("noise", "not supported by this board's tools"), ("crash@infer", "has no subcommand 'infer'")],
 )
 def test_boards_of_another_family_have_other_tools(fault: str, message: str) -> None:
-    with pytest.raises(AskedWrongly, match=message):
+    with pytest.raises(UserError, match=message):
         check_faults(fault, model("t40"))
     check_faults("few_runs;crash@profile", model("t40"))
 
@@ -79,10 +79,10 @@ def test_the_check_and_the_board_agree(kind: str, op: str) -> None:
     text = f"{kind}@{op}"
     try:
         faults = check_faults(text, compiled)
-    except AskedWrongly:
+    except UserError:
         from harness.emulator.model.faults import parse_faults
 
-        with pytest.raises(AskedWrongly):
+        with pytest.raises(UserError):
             Executor(file, compiled, parse_faults(text, compiled)).run({"x": kit.feed()}, ["prob"], debug=True)
         return
     assert Executor(file, compiled, faults).run({"x": kit.feed()}, ["prob"], debug=True)

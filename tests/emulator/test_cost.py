@@ -14,11 +14,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from harness.emulator.compiler.placement import place
-from harness.emulator.cost.fit import PRIORS, Sample, cross_validate, fit, five_folds
+from harness.emulator.cost.fit import PRIORS, PublishedLatency, cross_validate, fit, five_folds
 from harness.emulator.cost.graph import network_work, op_works, output_elements
 from harness.emulator.cost.model import CONSTANTS, Constants, Scale, Work, bpu_us, estimate, total, work_of
 from harness.emulator.horizon.op_rules import rules_of
-from harness.emulator.model.nodes import Network, name_nodes
+from harness.emulator.model.nodes import ModelGraph, name_nodes
 from tests.support.architectures import mobilenet_v2, network, resnet18, yolo_v8n
 from tests.support.toolchain_samples import ROOT, SAMPLES
 
@@ -92,7 +92,7 @@ def test_every_segment_pays_a_call() -> None:
 # --------------------------------------------------------------------------- graphs
 
 
-def model_of(nodes: list[onnx.NodeProto], shape: list[int], output: str) -> Network:
+def model_of(nodes: list[onnx.NodeProto], shape: list[int], output: str) -> ModelGraph:
     graph = helper.make_graph(
         nodes,
         "g",
@@ -102,7 +102,7 @@ def model_of(nodes: list[onnx.NodeProto], shape: list[int], output: str) -> Netw
     )
     model = onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)]))
     name_nodes(model.graph.node)
-    return Network(model)
+    return ModelGraph(model)
 
 
 def test_sigmoid_times_its_input_is_one_table() -> None:
@@ -172,7 +172,7 @@ def test_every_op_of_a_network_is_counted_once() -> None:
 # --------------------------------------------------------------------------- the fit
 
 
-def made_up(constants: Constants, count: int = 24) -> list[Sample]:
+def made_up(constants: Constants, count: int = 24) -> list[PublishedLatency]:
     """Models whose latency is exactly what `constants` say, from seeded amounts."""
     dice = np.random.default_rng(3)
     samples = []
@@ -185,7 +185,7 @@ def made_up(constants: Constants, count: int = 24) -> list[Sample]:
         )
         outputs = int(10 ** dice.uniform(3, 6))
         estimated = estimate([work], outputs, constants=constants)
-        samples.append(Sample(f"Net{index}", work, outputs, estimated.total_us, estimated.bpu_us))
+        samples.append(PublishedLatency(f"Net{index}", work, outputs, estimated.total_us, estimated.bpu_us))
     return samples
 
 
@@ -207,7 +207,7 @@ def test_cross_validation_predicts_what_the_fit_never_saw() -> None:
 def test_families_are_architectures() -> None:
     names = {"YOLO11n-CLS": "YOLO11", "YOLOv8x": "YOLOv8", "FastViT_SA12": "FastViT", "RepGhostNet_100": "RepGhostNet"}
     for name, family in names.items():
-        assert Sample(name, Work(), 0, 1.0, 1.0).family == family
+        assert PublishedLatency(name, Work(), 0, 1.0, 1.0).family == family
 
 
 def needs_samples() -> None:

@@ -14,7 +14,7 @@ from harness.emulator.horizon.socs import SOCS
 from harness.emulator.model.faults import ENVIRONMENT
 from harness.emulator.model.image import nv12_bytes, reference_feed
 from harness.emulator.this_board import RUNTIME
-from harness.errors import AskedWrongly, InputError
+from harness.errors import InputError, UserError
 from harness.platforms import load
 from harness.reference.graph import read_logical
 from tests.support import emulator_kit as kit
@@ -283,6 +283,6 @@ def test_a_board_stands_up_with_its_tools_in_place() -> None:
 def test_an_unknown_soc_names_the_known_ones() -> None:
     from harness.emulator.horizon.board import prepare
 
-    with pytest.raises(AskedWrongly) as caught:
+    with pytest.raises(UserError) as caught:
         prepare("x9")
     assert "x5" in caught.value.hint

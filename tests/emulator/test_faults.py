@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness.emulator.model.execute import Executor
-from harness.emulator.model.fault_kinds import Scene
+from harness.emulator.model.fault_kinds import FaultContext
 from harness.emulator.model.faults import CATALOGUE, Fault, apply_fault, parse_faults
 from harness.emulator.model.layout import byte_offsets, stored
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 from harness.records import TensorSpec
 from tests.support import emulator_kit as kit
 from tests.support.emulator_kit import PLATFORM, failure
@@ -62,7 +62,7 @@ def test_a_strong_fault_reaches_the_outputs(kind: str) -> None:
 def test_nan_and_inf_are_planted_in_float_ops_and_refused_elsewhere(kind: str) -> None:
     output = values(f"{kind}@fc")["y"]
     assert not np.all(np.isfinite(output)) and np.count_nonzero(~np.isfinite(output)) == 1
-    with pytest.raises(AskedWrongly, match="use a float op"):
+    with pytest.raises(UserError, match="use a float op"):
         values(f"{kind}@conv1")
 
 
@@ -105,7 +105,7 @@ def test_a_preprocessing_fault_starts_at_the_very_first_op(kind: str) -> None:
 def test_a_preprocessing_fault_fits_pictures_in_bytes(kind: str) -> None:
     spec = TensorSpec("x", "u8", (1, 3, 8, 12), "NCHW")
     picture = np.random.default_rng(1).integers(20, 230, spec.shape).astype(np.uint8)
-    changed = apply_fault(Fault(kind, kind, "x", {}), picture, Scene(stored(spec, "BPU", "hbdnn"), spec, None))
+    changed = apply_fault(Fault(kind, kind, "x", {}), picture, FaultContext(stored(spec, "BPU", "hbdnn"), spec, None))
     assert changed.dtype == np.uint8 and changed.shape == picture.shape and not np.array_equal(changed, picture)
     if kind == "wrong_mean":  # NV12 becomes YUV444: of it only Y has a mean
         assert np.array_equal(changed[:, :1], picture[:, :1] + 10) and np.array_equal(changed[:, 1:], picture[:, 1:])
@@ -130,7 +130,7 @@ def test_a_stale_extent_is_one_aligned_piece_of_the_boards_memory(kind: str, ext
     rng = np.random.default_rng(0)
     value, previous = (rng.integers(-100, 100, spec.shape).astype(np.int8) for _ in range(2))
     placed = stored(spec, "BPU", "hbdnn")
-    changed = apply_fault(Fault(kind, kind, "op", {}), value, Scene(placed, spec, previous))
+    changed = apply_fault(Fault(kind, kind, "op", {}), value, FaultContext(placed, spec, previous))
     extents = np.unique(byte_offsets(placed)[changed != value] // extent)
     assert extents.size == 1
     assert np.array_equal(changed[changed != value], previous[changed != value])
@@ -138,7 +138,9 @@ def test_a_stale_extent_is_one_aligned_piece_of_the_boards_memory(kind: str, ext
 
 def test_halved_is_an_arithmetic_shift_for_integers() -> None:
     spec = TensorSpec("t", "s8", (4,))
-    changed = apply_fault(Fault("h", "halved", "op", {}), np.array([-3, -128, 5, 127], np.int8), Scene(spec, spec))
+    changed = apply_fault(
+        Fault("h", "halved", "op", {}), np.array([-3, -128, 5, 127], np.int8), FaultContext(spec, spec)
+    )
     assert changed.tolist() == [-2, -64, 2, 63]
 
 
@@ -146,7 +148,7 @@ def test_halved_is_an_arithmetic_shift_for_integers() -> None:
 def test_integers_stop_at_the_rails_instead_of_wrapping_round(kind: str) -> None:
     spec = TensorSpec("t", "s8", (1000,))
     value = np.full(1000, 127, np.int8)
-    changed = apply_fault(Fault("f", kind, "op", {}), value, Scene(spec, spec))
+    changed = apply_fault(Fault("f", kind, "op", {}), value, FaultContext(spec, spec))
     assert changed.min() >= 126
 
 
@@ -168,7 +170,7 @@ def test_integers_stop_at_the_rails_instead_of_wrapping_round(kind: str) -> None
     ],
 )
 def test_what_a_fault_cannot_mean_is_said_with_near_names(text: str, says: str) -> None:
-    with pytest.raises(AskedWrongly) as caught:
+    with pytest.raises(UserError) as caught:
         values(text)
     assert says in f"{caught.value.message} {caught.value.hint}"
 

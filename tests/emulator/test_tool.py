@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 
 from harness.emulator.model.layout import pack
-from harness.emulator.model.nodes import Network
+from harness.emulator.model.nodes import ModelGraph
 from harness.reference.graph import read_logical
 from tests.support import emulator_kit as kit
 
@@ -246,4 +246,4 @@ def test_every_session_of_the_tool_runs_unoptimized_on_one_thread() -> None:
     options = open_played(file.read(model.graph)).get_session_options()
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     assert options.intra_op_num_threads == 1
-    assert Network(onnx.load(str(kit.kit_quantized(kit.branched())))).output_names
+    assert ModelGraph(onnx.load(str(kit.kit_quantized(kit.branched())))).output_names

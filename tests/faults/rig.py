@@ -16,7 +16,7 @@ from queue import Queue
 
 from harness.agent import Agent
 from harness.emulator.servers.serve import Served, serve_with
-from harness.records import Board, Limits
+from harness.records import Board, BoardLimits
 from harness.transports import Transport, open_transport
 
 SERVERS = ("openssh", "dropbear")
@@ -213,7 +213,7 @@ class Rig:
             user=self.served.user,
             identity=self.served.identity,
             known_hosts=str(known),
-            limits=Limits(connect_timeout_s=connect_timeout_s),
+            limits=BoardLimits(connect_timeout_s=connect_timeout_s),
         )
 
 

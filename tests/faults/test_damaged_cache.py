@@ -15,7 +15,7 @@ import pytest
 
 from harness.agent import Agent
 from harness.transports import open_transport
-from tests.support.builds import Built, build
+from tests.support.builds import ExampleModel, build
 from tests.support.servers import local_board
 
 Harm = Callable[[Path], None]
@@ -97,12 +97,12 @@ def test_a_file_that_rotted_unnoticed_is_found_when_the_board_is_asked_to_look(a
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, digits: Built) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, digits: ExampleModel) -> Path:
     """Of emulated boards of our own, whose cache a first run has filled."""
     home = tmp_path_factory.mktemp("home")
     result = run(digits, home, home)
@@ -110,7 +110,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, digits: Built) -> Path:
     return home
 
 
-def run(digits: Built, home: Path, cwd: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def run(digits: ExampleModel, home: Path, cwd: Path, *more: str) -> subprocess.CompletedProcess[str]:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--reference", digits.reference]
     argv += ["--frames", "3", *more]
     return subprocess.run(
@@ -141,7 +141,7 @@ def record(cwd: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("harm", [flipped, zeroed, unnoticed(flipped), unnoticed(zeroed)])
 @pytest.mark.parametrize("what", ["input", "model"])
 def test_damage_between_two_runs_changes_no_verdict(
-    digits: Built, home: Path, tmp_path: Path, what: str, harm: Harm
+    digits: ExampleModel, home: Path, tmp_path: Path, what: str, harm: Harm
 ) -> None:
     """Damaged inputs were a false "preprocessing" with exit 1, a damaged model exit 3 until the next boot."""
     copy = cached(home, getattr(digits, what))
@@ -158,7 +158,7 @@ def test_damage_between_two_runs_changes_no_verdict(
 
 @pytest.mark.slow
 def test_a_result_against_the_board_is_believed_once_its_copies_are_hashed(
-    digits: Built, home: Path, tmp_path: Path
+    digits: ExampleModel, home: Path, tmp_path: Path
 ) -> None:
     result = run(digits, home, tmp_path, "--fault", "halved@conv1")
     assert result.returncode == 1, result.stdout + result.stderr
@@ -169,6 +169,6 @@ def test_a_result_against_the_board_is_believed_once_its_copies_are_hashed(
 
 
 @pytest.mark.slow
-def test_a_sound_run_hashes_nothing_twice(digits: Built, home: Path, tmp_path: Path) -> None:
+def test_a_sound_run_hashes_nothing_twice(digits: ExampleModel, home: Path, tmp_path: Path) -> None:
     assert run(digits, home, tmp_path).returncode == 0
     assert "rehashed" not in record(tmp_path)

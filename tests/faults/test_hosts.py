@@ -18,14 +18,14 @@ import pytest
 from harness.agent import Agent
 from harness.agent.leases import hold_lease
 from harness.agent.words import Refused
-from harness.boards.lease import hold, keep_token
-from harness.errors import BoardError, CouldNotMeasure, InputError, LinkError
+from harness.boards.lease import hold_board_lease, save_token
+from harness.errors import BoardError, InputError, LinkError, MeasurementError
 from harness.records import Invocation
 from harness.runs.folder import at_work, claimed
 from tests.faults.rig import SERVERS, Rig, agent_on, rig_of, until
 from tests.faults.test_link import MEGABYTE, other_host, parts, random_file, sh
 from tests.faults.test_run import inventory
-from tests.support.builds import Built, build
+from tests.support.builds import ExampleModel, build
 from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow  # with the others: the fast suite stays under five minutes
@@ -45,7 +45,7 @@ def agent(rig: Rig) -> Iterator[Agent]:
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
@@ -170,16 +170,18 @@ def test_no_call_of_a_lost_lease_reaches_the_board(tmp_path: Path, call: str) ->
         assert on_the_board(rig) == before
 
 
-def test_a_run_that_slept_does_nothing_to_the_board_any_more(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_run_that_slept_does_nothing_to_the_board_any_more(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     sleep_through_the_lease(digits, rig, tmp_path, broken=True)
 
 
-def test_a_run_that_slept_until_its_lease_ended_by_itself_does_nothing_either(digits: Built, tmp_path: Path) -> None:
+def test_a_run_that_slept_until_its_lease_ended_by_itself_does_nothing_either(
+    digits: ExampleModel, tmp_path: Path
+) -> None:
     with rig_of(tmp_path / "board", "dropbear") as rig:  # two minutes, in which the server has no part
         sleep_through_the_lease(digits, rig, tmp_path, broken=False)
 
 
-def sleep_through_the_lease(digits: Built, rig: Rig, tmp_path: Path, broken: bool) -> None:
+def sleep_through_the_lease(digits: ExampleModel, rig: Rig, tmp_path: Path, broken: bool) -> None:
     """SIGSTOP in the middle of a run; another host takes the board; SIGCONT. Not even `teardown` may run."""
     fake = tmp_path / "python"
     fake.write_text(f'#!/bin/sh\ncase "$*" in *debug*) sleep 6 ;; esac\nexec "{sys.executable}" "$@"\n')
@@ -261,7 +263,7 @@ def test_a_lease_outlives_a_link_that_is_away_for_longer(rig: Rig, agent: Agent)
 
 def test_a_board_may_not_be_power_cycled_when_the_lease_may_be_anothers(rig: Rig, agent: Agent) -> None:
     agent.link.patience.limit_s = 0.5
-    with rig.open() as transport, pytest.raises(CouldNotMeasure), hold_lease(agent.lease, 2, "anna") as keeper:
+    with rig.open() as transport, pytest.raises(MeasurementError), hold_lease(agent.lease, 2, "anna") as keeper:
         assert keeper.surely_holds
         other = agent_on(transport)
         other.lease.break_off()
@@ -294,8 +296,8 @@ def test_a_long_lease_taken_by_hand_is_not_cut_short_by_a_run(
     rig: Rig, agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    keep_token("rig", agent.lease.take("anna", 8 * 3600))
-    with hold(agent.lease, "rig", nonce="abc", wait_s=0, tell=quietly):
+    save_token("rig", agent.lease.take("anna", 8 * 3600))
+    with hold_board_lease(agent.lease, "rig", nonce="abc", wait_s=0, tell=quietly):
         assert agent.lease.show().left_s > 7.9 * 3600
     assert agent.lease.show().left_s > 7.9 * 3600
 
@@ -304,15 +306,15 @@ def test_two_runs_under_one_lease_taken_by_hand_go_one_after_the_other(
     rig: Rig, agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    keep_token("rig", agent.lease.take("anna", 600))
-    with hold(agent.lease, "rig", nonce="abc", wait_s=0, tell=quietly):
+    save_token("rig", agent.lease.take("anna", 600))
+    with hold_board_lease(agent.lease, "rig", nonce="abc", wait_s=0, tell=quietly):
         with (
             pytest.raises(BoardError, match="another of your runs") as error,
-            hold(agent.lease, "rig", nonce="def", wait_s=0, tell=quietly),
+            hold_board_lease(agent.lease, "rig", nonce="def", wait_s=0, tell=quietly),
         ):
             pass
         assert "--wait" in error.value.hint
-    with hold(agent.lease, "rig", nonce="def", wait_s=0, tell=quietly):
+    with hold_board_lease(agent.lease, "rig", nonce="def", wait_s=0, tell=quietly):
         pass
 
 
@@ -321,7 +323,7 @@ def test_of_several_who_wait_each_gets_the_board(rig: Rig) -> None:
     had: list[int] = []
 
     def wait_for_it(me: int, agent: Agent) -> None:
-        with hold(agent.lease, f"b{me}", nonce=f"a{me}", wait_s=40, tell=quietly):
+        with hold_board_lease(agent.lease, f"b{me}", nonce=f"a{me}", wait_s=40, tell=quietly):
             had.append(me)
 
     with ExitStack() as links:

@@ -15,7 +15,7 @@ from paramiko.packet import Packetizer
 
 from harness.agent import Agent
 from harness.errors import COULD_NOT_MEASURE, BoardError, LinkError
-from harness.records import Board, Invocation, Limits
+from harness.records import Board, BoardLimits, Invocation
 from harness.transports import open_transport
 from harness.transports.base import STREAM_LIMIT_BYTES
 from harness.transports.ssh import CONNECTION_LIMIT_BYTES
@@ -57,7 +57,9 @@ def parts(rig: Rig) -> list[Path]:
 
 
 def silent_board(port: int) -> Board:
-    return Board("mute", "hbdnn", "x5", address="127.0.0.1", port=port, user="me", limits=Limits(connect_timeout_s=1.0))
+    return Board(
+        "mute", "hbdnn", "x5", address="127.0.0.1", port=port, user="me", limits=BoardLimits(connect_timeout_s=1.0)
+    )
 
 
 def test_a_port_that_says_nothing_is_no_ssh_server() -> None:

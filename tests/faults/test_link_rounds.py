@@ -24,7 +24,7 @@ import pytest
 from tests.faults.rig import SERVERS, Rig, rig_of
 from tests.faults.test_run import inventory, left_behind
 from tests.profile import WHOLE
-from tests.support.builds import Built, build
+from tests.support.builds import ExampleModel, build
 from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow
@@ -197,7 +197,7 @@ def working(rig: Rig) -> list[str]:
 
 def test_every_round_ends_in_time_right_or_not_at_all_and_leaves_nothing(shared_folder: Path, tmp_path: Path) -> None:
     needs("sshd", "dropbear", "ssh-keygen", "ssh")
-    digits: Built = build(shared_folder, "digits")
+    digits: ExampleModel = build(shared_folder, "digits")
     model = onnx.load(digits.reference)
     model.metadata_props.add(key="padding", value=random.Random(SEED).randbytes(PADDING_BYTES // 2).hex())
     onnx.save(model, tmp_path / "model.onnx")

@@ -17,7 +17,7 @@ import pytest
 from harness.emulator.servers.serve import serve
 from tests.faults.rig import SERVERS, Rig, rig_of
 from tests.faults.test_board import small_disk
-from tests.support.builds import Built, build
+from tests.support.builds import ExampleModel, build
 from tests.support.servers import needs
 
 # The same faults are played on the agent in the fast suite; through the whole command they cost a minute.
@@ -27,7 +27,7 @@ MEASURED, COULD_NOT = 0, 3
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
@@ -63,7 +63,7 @@ def inventory(rig: Rig, **changes: Any) -> Path:
     return file
 
 
-def run(digits: Built, rig: Rig, cwd: Path, *more: str, **changes: Any) -> subprocess.CompletedProcess[str]:
+def run(digits: ExampleModel, rig: Rig, cwd: Path, *more: str, **changes: Any) -> subprocess.CompletedProcess[str]:
     argv = ["run", digits.reference, "--board", "rig", "--hosts", inventory(rig, **changes), "--input", digits.input]
     argv += ["--reference", digits.reference, "--option", "optimizations=disable", "--frames", "3", *more]
     return subprocess.run(
@@ -103,7 +103,7 @@ def when(rig: Rig, pattern: str, act: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_a_board_over_a_real_link_is_consistent_and_left_clean(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_board_over_a_real_link_is_consistent_and_left_clean(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     result = run(digits, rig, tmp_path)
     assert result.returncode == MEASURED, result.stderr
     assert record(tmp_path)["verdict"]["word"] in ("consistent", "consistent_within")
@@ -111,7 +111,9 @@ def test_a_board_over_a_real_link_is_consistent_and_left_clean(digits: Built, ri
 
 
 @pytest.mark.parametrize("moment", ["work/runs/*/release", "work/runs/*/debug", "work/jobs/*/end"])
-def test_a_link_that_is_cut_on_the_way_costs_nothing(digits: Built, rig: Rig, tmp_path: Path, moment: str) -> None:
+def test_a_link_that_is_cut_on_the_way_costs_nothing(
+    digits: ExampleModel, rig: Rig, tmp_path: Path, moment: str
+) -> None:
     cutting = when(rig, moment, rig.link.cut)
     result = run(digits, rig, tmp_path)
     cutting.join()
@@ -121,7 +123,7 @@ def test_a_link_that_is_cut_on_the_way_costs_nothing(digits: Built, rig: Rig, tm
 
 
 @pytest.mark.slow
-def test_a_link_that_freezes_on_the_way_costs_time_only(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_link_that_freezes_on_the_way_costs_time_only(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     freezing = when(rig, "work/runs/*/debug", rig.link.frozen.set)
     healing = threading.Timer(25, rig.link.heal)
     healing.start()
@@ -132,7 +134,7 @@ def test_a_link_that_freezes_on_the_way_costs_time_only(digits: Built, rig: Rig,
     assert record(tmp_path)["verdict"]["word"] in ("consistent", "consistent_within")
 
 
-def test_a_board_that_reboots_on_the_way_is_said(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_board_that_reboots_on_the_way_is_said(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     rebooting = when(rig, "work/runs/*/debug", rig.reboot)
     result = run(digits, rig, tmp_path)
     rebooting.join()
@@ -142,7 +144,7 @@ def test_a_board_that_reboots_on_the_way_is_said(digits: Built, rig: Rig, tmp_pa
     assert run_record["state"] == "failed" and run_record["stopped_at"]
 
 
-def test_a_board_that_is_off_is_said_with_its_port(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_board_that_is_off_is_said_with_its_port(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     hosts_port = rig.link.port
     rig.link.close()
     result = run(digits, rig, tmp_path)
@@ -150,26 +152,26 @@ def test_a_board_that_is_off_is_said_with_its_port(digits: Built, rig: Rig, tmp_
     assert f"127.0.0.1:{hosts_port}: connection refused" in result.stderr and "Traceback" not in result.stderr
 
 
-def test_a_login_that_stalls_is_said(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_login_that_stalls_is_said(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     rig.link.freeze_after(down=10)
     result = run(digits, rig, tmp_path)
     assert result.returncode == COULD_NOT and "no SSH banner" in result.stderr
 
 
-def test_a_wrong_key_is_said(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_wrong_key_is_said(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     key = tmp_path / "wrong"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     result = run(digits, rig, tmp_path, identity=str(key))
     assert result.returncode == COULD_NOT and "refused" in result.stderr and "identity" in result.stderr
 
 
-def test_an_unknown_host_key_is_said_with_what_to_type(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_an_unknown_host_key_is_said_with_what_to_type(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     result = run(digits, rig, tmp_path, known_hosts=str(tmp_path / "none"))
     assert result.returncode == COULD_NOT
     assert "SHA256:" in result.stderr and "harness boards trust rig" in result.stderr
 
 
-def test_a_changed_host_key_is_said_with_both_fingerprints(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_changed_host_key_is_said_with_both_fingerprints(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     with serve(tmp_path / "other", "openssh") as other:
         line = Path(other.known_hosts).read_text().split(" ", 1)[1]
     known = tmp_path / "changed"
@@ -179,7 +181,7 @@ def test_a_changed_host_key_is_said_with_both_fingerprints(digits: Built, rig: R
     assert result.stderr.count("SHA256:") == 2 and "--replace" in result.stderr
 
 
-def test_a_board_without_space_is_said(digits: Built, tmp_path: Path) -> None:
+def test_a_board_without_space_is_said(digits: ExampleModel, tmp_path: Path) -> None:
     needs("sshd", "ssh-keygen")
     with small_disk(tmp_path / "board/root/work", 1), rig_of(tmp_path / "board", "openssh") as rig:
         (rig.root / "work" / "filler").write_bytes(bytes(2**20 - 80_000))
@@ -188,7 +190,7 @@ def test_a_board_without_space_is_said(digits: Built, tmp_path: Path) -> None:
 
 
 def test_a_password_never_shows_up_anywhere(
-    digits: Built, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: ExampleModel, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_PASSWORD_RIG", "correct-horse-battery")
     result = run(digits, rig, tmp_path)
@@ -199,7 +201,9 @@ def test_a_password_never_shows_up_anywhere(
             assert b"correct-horse" not in path.read_bytes(), path
 
 
-def test_a_host_killed_on_the_way_is_followed_by_one_that_goes_on(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_a_host_killed_on_the_way_is_followed_by_one_that_goes_on(
+    digits: ExampleModel, rig: Rig, tmp_path: Path
+) -> None:
     argv = [
         "run",
         digits.reference,

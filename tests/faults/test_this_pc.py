@@ -17,14 +17,14 @@ import pytest
 from tests.faults.rig import SERVERS, Rig, rig_of, until
 from tests.faults.test_board import small_disk
 from tests.faults.test_run import inventory, left_behind
-from tests.support.builds import Built, build
+from tests.support.builds import ExampleModel, build
 from tests.support.servers import needs
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
@@ -35,7 +35,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
         yield made
 
 
-def argv_of(digits: Built, hosts: Path, runs: Path, *more: str) -> list[str]:
+def argv_of(digits: ExampleModel, hosts: Path, runs: Path, *more: str) -> list[str]:
     words = ["run", digits.reference, "--board", "rig", "--hosts", hosts, "--input", digits.input, "--frames", "3"]
     return [sys.executable, "-m", "harness", *map(str, words), "--runs", str(runs), *more]
 
@@ -48,7 +48,7 @@ def report(run: Path, page: Path) -> dict[str, Any]:
 
 
 def test_a_disk_of_this_pc_that_fills_is_said_and_the_run_stays_readable(
-    digits: Built, rig: Rig, tmp_path: Path
+    digits: ExampleModel, rig: Rig, tmp_path: Path
 ) -> None:
     hosts = inventory(rig)
     with small_disk(tmp_path / "runs", 8) as runs:
@@ -67,7 +67,7 @@ def test_a_disk_of_this_pc_that_fills_is_said_and_the_run_stays_readable(
 
 
 def test_a_disk_of_this_pc_that_is_full_is_said_before_the_board_is_touched(
-    digits: Built, rig: Rig, tmp_path: Path
+    digits: ExampleModel, rig: Rig, tmp_path: Path
 ) -> None:
     hosts = inventory(rig)
     with small_disk(tmp_path / "runs", 1) as runs:
@@ -80,7 +80,7 @@ def test_a_disk_of_this_pc_that_is_full_is_said_before_the_board_is_touched(
 
 
 def test_a_killed_run_is_read_as_broken_off_and_one_at_work_is_left_alone(
-    digits: Built, rig: Rig, tmp_path: Path
+    digits: ExampleModel, rig: Rig, tmp_path: Path
 ) -> None:
     slow = tmp_path / "python"
     slow.write_text(f'#!/bin/sh\ncase "$*" in *debug*) sleep 8 ;; esac\nexec "{sys.executable}" "$@"\n')
@@ -109,7 +109,7 @@ def test_a_killed_run_is_read_as_broken_off_and_one_at_work_is_left_alone(
     assert left_behind(rig) == []
 
 
-def test_what_an_earlier_try_left_on_the_board_is_no_result(digits: Built, rig: Rig, tmp_path: Path) -> None:
+def test_what_an_earlier_try_left_on_the_board_is_no_result(digits: ExampleModel, rig: Rig, tmp_path: Path) -> None:
     """The host dies in a mode, the board reboots: the mode is made again, in an empty folder."""
     slow = tmp_path / "python"
     slow.write_text(f'#!/bin/sh\ncase "$*" in *debug*) sleep 8 ;; esac\nexec "{sys.executable}" "$@"\n')

@@ -10,7 +10,7 @@ MOST_PUBLIC = 12  # methods of one class, properties too
 MOST = 16  # private ones too, of the classes that were split
 
 # Contracts that every vendor meets, and the formats of vendors' files: as many methods as there are questions.
-CONTRACTS = {"Platform", "Hbdnn", "Ucp", "Magik", "Ort", "Dialect"}
+CONTRACTS = {"Platform", "Hbdnn", "HbdnnTool", "UcpTool", "Magik", "Ort", "Dialect"}
 # A bag of numbers that rules ask by name.
 BAGS = {"Errors"}
 SPLIT = {

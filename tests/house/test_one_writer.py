@@ -106,7 +106,7 @@ def test_what_only_reads_is_no_write(line: str) -> None:
     assert not list(writes(ast.parse(line)))
 
 
-def found() -> list[tuple[str, int, str]]:
+def writers() -> list[tuple[str, int, str]]:
     """File, line and call of every write of the package."""
     return [
         (path.relative_to(PACKAGE).as_posix(), line, what)
@@ -116,10 +116,10 @@ def found() -> list[tuple[str, int, str]]:
 
 
 def test_files_are_written_in_one_place_or_where_it_says_why() -> None:
-    strangers = [f"{file}:{line} {what}" for file, line, what in found() if not allowed(file, what)]
+    strangers = [f"{file}:{line} {what}" for file, line, what in writers() if not allowed(file, what)]
     assert strangers == [], "write through harness/files/safe.py, or say in ALLOWED why nobody else can have been there"
 
 
 def test_no_permission_stands_that_nothing_needs() -> None:
-    calls = [f"{file} {what}" for file, _, what in found()]
+    calls = [f"{file} {what}" for file, _, what in writers()]
     assert [pattern for pattern in ALLOWED if not any(fnmatch(call, pattern) for call in calls)] == []

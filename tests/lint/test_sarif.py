@@ -15,13 +15,13 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.lint.base import LintVendor
-from harness.lint.findings import LintFinding, Rule
+from harness.lint.findings import LintFinding, LintRule
 from harness.lint.sarif import to_sarif, uri_of
 from harness.vendors import parts
 from tests.support.lint_examples import EXAMPLES
 
 SCHEMA = Path(__file__).resolve().parents[1] / "data/sarif/sarif-schema-2.1.0.json"
-KNOWN: dict[str, Rule] = {
+KNOWN: dict[str, LintRule] = {
     name: rule for vendor in parts("lint", LintVendor).values() for name, rule in vendor.rules.items()
 }
 

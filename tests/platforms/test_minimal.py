@@ -14,7 +14,7 @@ from harness.platforms.base import Platform
 from harness.records import Board, BoardIdentity, Case, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
 from harness.report import write_report
 from harness.review import judge
-from harness.review.case_reference import Expectation
+from harness.review.case_reference import CaseReference
 from harness.session import run_case
 
 
@@ -47,7 +47,7 @@ def measured(tmp_path: Path, reference: str) -> Run:
     (tmp_path / "model").write_bytes(b"model")
     board = Board("desk", "minimal", "", transport="local", work=str(tmp_path / "work"))
     case = Case("net", tmp_path / "model", reference=reference)
-    expected = Expectation(case, Minimal(), quiet)
+    expected = CaseReference(case, Minimal(), quiet)
     look = judge.FirstLook(expected, quiet)
     folder = run_case(board, judge.check_before(case), tmp_path / "runs", quiet, expected)
     run = judge.judge(folder, expected, quiet, look.compared)
@@ -79,7 +79,7 @@ def test_options_of_a_platform_may_have_any_name(tmp_path: Path) -> None:
     board = Board("desk", "minimal", "", transport="local", work=str(tmp_path / "work"))
     given = {"work": "3", "support": "yes", "input_names": "n"}
     case = Case("net", tmp_path / "model", (("", tmp_path / "x.bin"),), modes=("release",), options=given)
-    folder = run_case(board, case, tmp_path / "runs", quiet, Expectation(case, Wordy(), quiet))
+    folder = run_case(board, case, tmp_path / "runs", quiet, CaseReference(case, Wordy(), quiet))
     log = (folder / "release" / "log.txt").read_text()
     assert log.strip() == f"options work=3 support=yes input_names=n work {board.work} inputs x.bin"
 

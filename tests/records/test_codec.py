@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.records import Failure, Finding, Json, Layer, Metrics, ModeOfRun, Run
+from harness.records import Failure, Finding, Json, Layer, LeftFile, Metrics, ModeOfRun, Run
 from harness.records.codec import MOST_TOLD, from_json, to_json
 from harness.records.slots import stored
 from tests.records.kit import typed
@@ -174,3 +174,10 @@ def test_any_object_is_a_run_and_what_is_wrong_with_it_is_said(value: dict[str, 
 def test_findings_are_never_made_up() -> None:
     whole = to_json(Finding("C-100", "error", "t", "e", "a"))
     assert len(typed({"findings": [whole, {**whole, "rule": 3}, 4]}).findings) == 2
+
+
+def test_words_of_an_older_harness_are_read_as_those_of_today() -> None:
+    file = from_json(LeftFile, {"name": "a", "bytes": 1, "md5": "", "file": "a", "came": "hashed"})
+    layer = from_json(Layer, {"index": 0, "name": "a", "verdict": "not_compared", "reason": "lost"})
+    assert file is not None and (file.value.obtained, file.damage, file.unknown) == ("verified_on_board", (), ())
+    assert layer is not None and layer.value.reason == "missing"

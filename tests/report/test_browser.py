@@ -27,13 +27,13 @@ class Opened:
     """One page from a file, everything that its console said, and every request that it made."""
 
     def __init__(self, browser: sync_api.Browser, file: Path, **context: object) -> None:
-        self.said: list[str] = []
-        self.asked: list[str] = []
+        self.messages: list[str] = []
+        self.requests: list[str] = []
         self.context = browser.new_context(offline=True, **context)
         self.page = self.context.new_page()
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(file.as_uri())
 
 
@@ -60,8 +60,8 @@ def texts(page: sync_api.Page, selector: str) -> list[str]:
 @pytest.mark.parametrize("name", sorted(set(runs.ALL) - {"large"}))
 def test_a_page_opens_with_an_empty_console_and_asks_for_nothing(show, name: str) -> None:
     opened = show(name)
-    assert opened.said == []
-    assert len(opened.asked) == 1
+    assert opened.messages == []
+    assert len(opened.requests) == 1
     assert opened.page.evaluate("window.hurt === undefined")
 
 
@@ -181,7 +181,7 @@ def test_enter_on_the_strip_opens_the_row_even_when_it_is_filtered_out(show) -> 
 def test_a_large_table_is_paged_and_a_link_turns_to_its_page(show) -> None:
     opened = show("large")
     page = opened.page
-    assert opened.said == [] and len(opened.asked) == 1
+    assert opened.messages == [] and len(opened.requests) == 1
     assert page.locator("#layer-table tbody tr:visible").count() == 200
     tools = page.locator(".tools[data-for=layer-table]")
     tools.get_by_role("button", name="next").click()
@@ -245,7 +245,7 @@ def test_nodes_that_ran_elsewhere_stand_first_and_the_two_cosines_in_their_own_c
     assert [("moved" in cell) for cell in first] == [True, True, False]
 
 
-def test_points_of_the_growth_lie_inside_their_drawing(show) -> None:
+def test_points_of_the_error_propagation_lie_inside_their_drawing(show) -> None:
     page = show("accumulated").page
     outside = page.evaluate(
         """[...document.querySelectorAll('.grown, .ring')].filter(mark => {

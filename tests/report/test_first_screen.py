@@ -169,7 +169,7 @@ def test_seeded_noise_is_flagged_on_the_page_and_on_the_terminal() -> None:
 def test_a_sentence_that_another_holds_is_said_once() -> None:
     run = runs.consistent_run()
     detail = "release and debug give different out: the layer dumps are not of the release run"
-    run["comparison"]["extras"]["observer"] = {"same": False, "detail": detail}
+    run["comparison"]["extras"]["debug_vs_release"] = {"same": False, "detail": detail}
     run["verdict"] = run["comparison"]["verdict"] = {"word": "diverges", "detail": detail, "exit_code": 1}
     assert first_screen(run).split("Key numbers")[0].count(detail) == 1
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.consistency.compare import Settings, compare
-from harness.consistency.origins.error_propagation import growth as growth_of
+from harness.consistency.compare import CompareSettings, compare
+from harness.consistency.origins.error_propagation import propagation_points as growth_of
 from harness.consistency.policy import Waiver, load_policy
-from harness.consistency.stages import climb, stage
+from harness.consistency.stages import compare_stages, stage
 from harness.diagnosis.plan import is_elsewhere
 from harness.records import Verdict
 from harness.records.codec import to_json
@@ -120,11 +120,11 @@ def test_memory_is_a_row_per_figure_and_mode() -> None:
 def test_what_crossed_the_link_is_counted_apart_from_what_was_known_or_left() -> None:
     traffic = tables(runs.diverging_run())["traffic"]
     release = traffic["modes"][0]
-    assert (release["mode"], release["link_bytes"], release["left_bytes"], release["known_bytes"]) == (
+    assert (release["mode"], release["pulled_bytes"], release["not_pulled_bytes"], release["reused_bytes"]) == (
         "release", 102_400, 102_401, 102_402,
     )  # fmt: skip
     assert (traffic["sent_bytes"], traffic["offered_bytes"]) == (6_291_456, 6_905_856)
-    assert traffic["total"]["link_files"] == 3
+    assert traffic["total"]["pulled_files"] == 3
 
 
 def test_layers_that_the_board_hashed_are_not_shown_as_compared_files() -> None:
@@ -133,11 +133,11 @@ def test_layers_that_the_board_hashed_are_not_shown_as_compared_files() -> None:
     for layer, how in zip(exact, ("valid", "valid", "file"), strict=False):
         layer["hashed"] = how
     file = run["modes"][0]["files"][2]
-    file |= {"came": "hashed", "valid_md5": "ab" * 16}
+    file |= {"obtained": "verified_on_board", "valid_md5": "ab" * 16}
     sentence = "3 layers are equal by hash on the board, not downloaded: 2 by the md5 of the valid region and 1"
     assert tables(run)["hashed"].startswith(sentence)
     traffic = tables(run)["traffic"]
-    assert (traffic["modes"][0]["hashed_bytes"], traffic["modes"][0]["known_bytes"]) == (file["bytes"], 0)
+    assert (traffic["modes"][0]["verified_on_board_bytes"], traffic["modes"][0]["reused_bytes"]) == (file["bytes"], 0)
     page = render(run).replace("&#39;", "'")
     assert page.count("<small>board's hash</small>") == 3
     assert "valid region equal by md5 on the board: not downloaded" in page and "ab" * 16 in page
@@ -154,7 +154,7 @@ def test_a_way_of_hashing_that_is_not_known_marks_nothing() -> None:
 def test_a_run_that_does_not_tell_how_files_came_claims_nothing() -> None:
     run = runs.diverging_run()
     for file in (file for mode in run["modes"] for file in mode["files"]):
-        del file["came"]
+        del file["obtained"]
     traffic = tables(run)["traffic"]
     assert traffic["modes"] == [] and traffic["total"] is None
     assert "From the board:" not in render(run)
@@ -208,7 +208,7 @@ def compared(pair: dict[str, Path], until: date) -> runs.Run:
     assert reference is not None
     waiver = Waiver("known", until, tensor="y", relative_l2=1.0)
     policy = replace(load_policy(), waivers=(waiver,), today=date(2026, 6, 1))
-    comparison = compare(reference, stage("b", pair["b"]).dumps, Settings(policy=policy))
+    comparison = compare(reference, stage("b", pair["b"]).dumps, CompareSettings(policy=policy))
     return runs.base_run() | {"comparison": to_json(comparison), "verdict": to_json(comparison.verdict)}
 
 
@@ -220,11 +220,11 @@ def test_waivers_of_a_real_comparison_are_found(pair: dict[str, Path], until: da
 # ------------------------------------------------------------------ stages, growth, effects
 
 
-def test_stages_of_a_real_ladder_are_shown_with_what_departs(pair: dict[str, Path]) -> None:
+def test_stages_of_a_real_stage_comparison_are_shown_with_what_departs(pair: dict[str, Path]) -> None:
     run = runs.consistent_run()
-    stages = climb([stage(name, path) for name, path in pair.items()])
-    run["comparison"]["extras"]["ladder"] = to_json(stages)
-    stages_row = tables(run)["comparison"]["checks"]["ladder"]
+    stages = compare_stages([stage(name, path) for name, path in pair.items()])
+    run["comparison"]["extras"]["stages"] = to_json(stages)
+    stages_row = tables(run)["comparison"]["checks"]["stages"]
     assert [one["name"] for one in stages_row["stages"]] == ["a", "b", "c"]
     assert [row["name"] for row in stages_row["shown"]] == ["y", "z"]
     page = render(run)
@@ -232,10 +232,10 @@ def test_stages_of_a_real_ladder_are_shown_with_what_departs(pair: dict[str, Pat
     assert "not proven" in page  # nothing tells which tensors are inputs
 
 
-def test_growth_is_drawn_from_the_figures_that_the_comparison_gives() -> None:
+def test_error_propagation_is_drawn_from_the_figures_that_the_comparison_gives() -> None:
     run = runs.accumulated_run()
     layers = tables(run)["layers"]
-    drawn = error_propagation.growth(layers)
+    drawn = error_propagation.propagation_drawing(layers)
     assert drawn is not None and drawn["alone"]
     heights = [column["y_px"] for column in drawn["columns"]]
     assert heights[:20] == [drawn["zero_px"]] * 20
@@ -243,19 +243,19 @@ def test_growth_is_drawn_from_the_figures_that_the_comparison_gives() -> None:
     assert drawn["peak"]["index"] == 63
 
 
-def test_the_drawing_and_the_comparisons_own_growth_agree(pair: dict[str, Path]) -> None:
+def test_the_drawing_and_the_comparisons_own_points_agree(pair: dict[str, Path]) -> None:
     reference = stage("a", pair["a"]).reference
     assert reference is not None
     comparison = compare(reference, stage("c", pair["c"]).dumps)
     points = growth_of(comparison.layers)
     run = runs.base_run() | {"comparison": to_json(comparison), "verdict": to_json(comparison.verdict)}
-    drawn = error_propagation.growth(tables(run)["layers"])
+    drawn = error_propagation.propagation_drawing(tables(run)["layers"])
     assert drawn is not None and len(drawn["columns"]) == len(points)
     assert drawn["peak"]["name"] == max(points, key=lambda point: point.relative_l2).name == "z"
 
 
-def test_equal_layers_have_no_growth() -> None:
-    assert error_propagation.growth(tables(runs.consistent_run())["layers"]) is None
+def test_equal_layers_have_no_error_propagation() -> None:
+    assert error_propagation.propagation_drawing(tables(runs.consistent_run())["layers"]) is None
     assert "Error propagation" not in render(runs.consistent_run())
 
 
@@ -263,7 +263,7 @@ def test_equal_layers_have_no_growth() -> None:
 def test_odd_figures_stay_inside_the_drawing(odd: Any) -> None:
     run = runs.accumulated_run()
     run["comparison"]["layers"][40]["metrics"]["relative_l2"] = odd
-    drawn = error_propagation.growth(tables(run)["layers"])
+    drawn = error_propagation.propagation_drawing(tables(run)["layers"])
     assert drawn is not None
     places = [column[key] for column in drawn["columns"] for key in ("y_px", "alone_px") if column[key] is not None]
     assert all(0 <= place <= drawn["px"] for place in places)
@@ -302,7 +302,7 @@ def test_figures_of_the_finite_elements_alone_are_never_called_agreement() -> No
     assert (small(row["relative_l2"], row), level(30.0, row), small(0.0, row)) == ("NaN", "NaN", "NaN")
     assert any("NaN or infinity differ" in sentence for sentence in data["headline"]["sentences"])
     assert next(n for n in data["plan"]["nodes"] if n["position"] == 63)["board_one_minus_cosine"] == "nan"
-    drawn = error_propagation.growth(data["layers"])
+    drawn = error_propagation.propagation_drawing(data["layers"])
     assert drawn is not None and drawn["peak"]["index"] == 63
     assert "not finite" in drawn["columns"][-1]["label"]
 
@@ -315,10 +315,10 @@ def test_equal_values_are_said_of_equal_values_only() -> None:
 
 def test_a_debug_run_that_computes_something_else_is_said_at_the_top() -> None:
     run = runs.diverging_run()
-    run["comparison"]["extras"]["observer"] = {"same": False, "detail": "release and debug give different y"}
+    run["comparison"]["extras"]["debug_vs_release"] = {"same": False, "detail": "release and debug give different y"}
     sentences = tables(run)["headline"]["sentences"]
     assert "Dumping changes the results: release and debug give different y." in sentences
-    run["comparison"]["extras"]["observer"]["same"] = None
+    run["comparison"]["extras"]["debug_vs_release"]["same"] = None
     assert not any("Dumping" in sentence for sentence in tables(run)["headline"]["sentences"])
 
 

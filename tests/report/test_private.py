@@ -14,7 +14,7 @@ from harness.report.page import render_tables
 from harness.report.write import write_report
 from tests.records.kit import lines, tables, typed
 from tests.support import fixtures_run as runs
-from tests.support.builds import Built, build, harness
+from tests.support.builds import ExampleModel, build, harness
 
 PRIVATE = {
     "hostname": "kestrel-lab-41",
@@ -95,13 +95,13 @@ def test_a_page_of_tables_is_what_is_shown() -> None:
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
 @pytest.mark.slow
 def test_a_real_run_keeps_them_and_its_report_does_not(
-    digits: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: ExampleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, home = tmp_path / "caches-of-zz", tmp_path / "homes" / "ottoline"
     home.mkdir(parents=True)

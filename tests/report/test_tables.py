@@ -200,7 +200,7 @@ def test_tables_of_every_run_are_plain_json_and_do_not_change_the_run(name: str)
     before = json.dumps(run)
     text = as_json(tables(run))
     assert json.dumps(run) == before
-    assert json.loads(text)["format"] == 1
+    assert json.loads(text)["format"] == 2
 
 
 @pytest.mark.parametrize("name", runs.ALL)

@@ -202,7 +202,7 @@ def unpack(folder: Path, words: list[str]) -> None:
 def repeat(folder: Path, words: list[str]) -> None:
     for word in words:
         modes = [ModeOfRun("debug", folder=words[0], files=(LeftFile("x", 3, "0" * 32, word, "link"),))]
-        repeats.fill(modes, "debug-2", {"x": FileFacts(3, "0" * 32)}, {}, folder)
+        repeats.reuse_first_turn(modes, "debug-2", {"x": FileFacts(3, "0" * 32)}, {}, folder)
 
 
 def feed(folder: Path, words: list[str]) -> None:

@@ -25,7 +25,7 @@ EXPECTED = json.loads((OLD / "expected.json").read_text())
 JUDGED = [name for name, expected in EXPECTED.items() if expected["state"] == "complete"]
 
 
-def asked(*argv: object) -> Result:
+def ask(*argv: object) -> Result:
     return CliRunner().invoke(cli, [str(part) for part in argv])
 
 
@@ -65,10 +65,10 @@ def test_an_old_run_says_what_it_said(name: str) -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_old_run_is_rendered_and_inspected(tmp_path: Path, name: str) -> None:
     page = tmp_path / "page.html"
-    result = asked("report", OLD / name, "-o", page)
+    result = ask("report", OLD / name, "-o", page)
     assert result.exit_code == 0, result.output
     assert EXPECTED[name]["title"] in page.read_text()
-    seen = asked("inspect", OLD / name / "run.json")
+    seen = ask("inspect", OLD / name / "run.json")
     assert seen.exit_code == 0 and "run" in seen.output
 
 
@@ -93,7 +93,7 @@ def test_an_old_run_that_was_not_judged_is_no_previous_one(name: str) -> None:
 def test_the_dumps_of_an_old_run_are_compared_with_what_its_record_says_of_them(tmp_path: Path) -> None:
     """Two of them were hashed on the board: run.json beside the folder says so."""
     folder = shutil.copytree(OLD / "x5_diverges", tmp_path / "run")
-    result = asked("compare", folder / "reference", folder / "debug", "--json")
+    result = ask("compare", folder / "reference", folder / "debug", "--json")
     answer = json.loads(result.output)
     assert result.exit_code == 1 and answer["verdict"]["word"] == "diverges"
     assert sum(bool(layer["hashed"]) for layer in answer["layers"]) == 2

@@ -18,7 +18,7 @@ from harness.report.page import render_tables
 from harness.runs import previous
 from harness.runs.previous import find_previous, judged
 from tests.records.kit import lines, tables, typed
-from tests.support.builds import Built, build, harness
+from tests.support.builds import ExampleModel, build, harness
 from tests.support.fixtures_run import ALL
 
 GOOD = Verdict("consistent", "64 of 64 layers, all exact", 0)
@@ -190,12 +190,12 @@ def test_page_summary_and_ticket_tell_of_the_earlier_run() -> None:
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
 @pytest.mark.slow
-def test_a_night_says_what_changed_since_the_night_before(digits: Built, tmp_path: Path) -> None:
+def test_a_night_says_what_changed_since_the_night_before(digits: ExampleModel, tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("policy: p\nextends: default\nwaivers:\n  - {op: conv9, reason: ticket 12, until: 2099-01-01}\n")
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--reference", digits.reference]
@@ -221,7 +221,7 @@ def test_a_night_says_what_changed_since_the_night_before(digits: Built, tmp_pat
         (["--float", "gone.onnx", "--reference", "DIGITS"], "gone.onnx"),
     ],
 )
-def test_half_a_question_is_refused(digits: Built, tmp_path: Path, more: list[str], word: str) -> None:
+def test_half_a_question_is_refused(digits: ExampleModel, tmp_path: Path, more: list[str], word: str) -> None:
     more = [str(digits.reference) if part == "DIGITS" else part for part in more]
     result = harness("run", digits.model, "--board", "emu-x5", *more, cwd=tmp_path)
     assert result.returncode == 2 and word in result.stderr, result.stderr

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.builds import Built, build, harness
+from tests.support.builds import ExampleModel, build, harness
 
 pytestmark = (
     pytest.mark.slow
@@ -27,7 +27,7 @@ pytestmark = (
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
@@ -49,7 +49,7 @@ class Desk:
         return record
 
 
-def lay_desk(digits: Built, folder: Path, **board: Any) -> None:
+def lay_desk(digits: ExampleModel, folder: Path, **board: Any) -> None:
     """Files and a board of `folder`'s own."""
     folder.mkdir(exist_ok=True)
     shutil.copy(digits.model, folder / "model.bin")
@@ -89,7 +89,7 @@ WHOLE += ["--policy", "policy.yaml", "--case", "two words"]
 
 
 @pytest.fixture(scope="module")
-def desk(digits: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(digits: ExampleModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
     for _ in _home(folder):
         lay_desk(digits, folder)
@@ -239,7 +239,7 @@ def test_a_run_that_kept_no_md5s_is_not_gone_on_with(desk: Desk, tmp_path: Path)
 # --------------------------------------------------------------------------- while a run goes on
 
 
-def test_a_model_that_is_rebuilt_before_it_is_sent_is_refused(digits: Built, home: Path) -> None:
+def test_a_model_that_is_rebuilt_before_it_is_sent_is_refused(digits: ExampleModel, home: Path) -> None:
     """The run has hashed its files and waits for the board, which another user has."""
     lay_desk(digits, home)
     harness("boards", "lease", "mine", "--minutes", "5", "--hosts", "hosts.yaml", cwd=home, check=True)
@@ -260,7 +260,7 @@ def test_a_model_that_is_rebuilt_before_it_is_sent_is_refused(digits: Built, hom
     assert str(home) not in str(record["problems"]) + str(record["verdict"]), "that goes into tickets"
 
 
-def after_the_run(home: Path, digits: Built, victim: str) -> subprocess.CompletedProcess[str]:
+def after_the_run(home: Path, digits: ExampleModel, victim: str) -> subprocess.CompletedProcess[str]:
     """A run whose board's `after` command, on this PC and before the run is judged, changes a file."""
     script = home / "after.sh"
     script.write_text(f"#!/bin/sh\nprintf x >>'{home / victim}'\n")
@@ -270,7 +270,9 @@ def after_the_run(home: Path, digits: Built, victim: str) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("victim", ["reference/t00002.npy", "policy.yaml"])
-def test_a_file_that_changes_before_the_run_is_judged_gives_no_verdict(digits: Built, home: Path, victim: str) -> None:
+def test_a_file_that_changes_before_the_run_is_judged_gives_no_verdict(
+    digits: ExampleModel, home: Path, victim: str
+) -> None:
     result = after_the_run(home, digits, victim)
     assert result.returncode == 2, result.stdout + result.stderr
     assert victim in result.stderr and "had md5" in result.stderr
@@ -279,7 +281,7 @@ def test_a_file_that_changes_before_the_run_is_judged_gives_no_verdict(digits: B
     assert record["stopped_at"] == "judging" and str(home) not in str(record["problems"]) + str(record["verdict"])
 
 
-def test_a_model_that_is_rebuilt_after_it_was_sent_is_noted(digits: Built, home: Path) -> None:
+def test_a_model_that_is_rebuilt_after_it_was_sent_is_noted(digits: ExampleModel, home: Path) -> None:
     result = after_the_run(home, digits, "model.bin")
     assert result.returncode == 0, result.stdout + result.stderr
     notes = json.loads(next(home.rglob("run.json")).read_text())["notes"]

@@ -22,8 +22,8 @@ from harness.agent.packing import inflate
 from harness.agent.words import MAX_SENSORS, Refused, read_samples
 from harness.boards.prepare import read_python
 from harness.cli.common import _UNSAFE, emit_json
-from harness.errors import AgentError, BoardError, CouldNotMeasure, InputError
-from harness.records import Limits
+from harness.errors import AgentError, BoardError, InputError, MeasurementError
+from harness.records import BoardLimits
 from harness.runs.folder import load_run
 from harness.transports import open_transport
 from harness.transports.base import CommandTimeout
@@ -45,12 +45,12 @@ os.execv("/bin/sh", ["sh", script, *words])
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Iterator[Board]:
+def board(tmp_path: Path) -> Iterator[LyingBoard]:
     with open_transport(local_board(tmp_path / "board").endpoint) as link:
-        yield Board(tmp_path, link)
+        yield LyingBoard(tmp_path, link)
 
 
-class Board:
+class LyingBoard:
     """A real agent on a folder of this PC, behind a shell that may lie."""
 
     def __init__(self, folder: Path, link: object) -> None:
@@ -68,7 +68,7 @@ def says(text: bytes) -> str:
     return f"out.write({text!r})"
 
 
-def test_a_run_that_never_ends_by_the_boards_word_is_given_up(board: Board) -> None:
+def test_a_run_that_never_ends_by_the_boards_word_is_given_up(board: LyingBoard) -> None:
     agent = board.lying("poll", says(b"state=running\nelapsed_cs=-5\nlog_bytes=1\nend=1\n"))
     began = time.monotonic()
     with pytest.raises(BoardError, match="did not stop the tool"):
@@ -76,13 +76,13 @@ def test_a_run_that_never_ends_by_the_boards_word_is_given_up(board: Board) -> N
     assert time.monotonic() - began < 30
 
 
-def test_numbers_of_thousands_of_digits_are_no_crash(board: Board) -> None:
+def test_numbers_of_thousands_of_digits_are_no_crash(board: LyingBoard) -> None:
     digits, md5 = b"9" * 6000, b"0" * 32
     lines = b"section=size\n%s a\n7 b\nsection=md5\n%s  ./b\nsection=odd\n%s %s c\nend=1\n" % (digits, md5, digits, md5)
     assert list(board.lying("hash", says(lines)).files.hash("anywhere")) == ["b"]
 
 
-def test_names_that_lead_out_of_the_folder_are_never_asked_for(board: Board, tmp_path: Path) -> None:
+def test_names_that_lead_out_of_the_folder_are_never_asked_for(board: LyingBoard, tmp_path: Path) -> None:
     names = (b"../../evil", b"/etc/evil", b"a/../../b", b"good")
     sizes = b"".join(b"5 " + name + b"\n" for name in names)
     odd = b"5 %s \\0056\\0056/evil\n" % (b"0" * 32)
@@ -90,13 +90,13 @@ def test_names_that_lead_out_of_the_folder_are_never_asked_for(board: Board, tmp
     assert list(agent.files.hash("anywhere")) == ["good"]
 
 
-def test_a_million_names_are_refused_before_they_fill_the_memory(board: Board) -> None:
+def test_a_million_names_are_refused_before_they_fill_the_memory(board: LyingBoard) -> None:
     lie = 'out.write(b"section=size\\n"); [out.write(b"1 layer-%d\\n" % i) for i in range(10**6)]'
     with pytest.raises(BoardError, match=r"more than 1000 files.*"):
         board.lying("hash", lie, max_files=1000).files.hash("anywhere")
 
 
-def test_a_little_gzip_that_holds_gigabytes_of_zeros_is_refused(board: Board) -> None:
+def test_a_little_gzip_that_holds_gigabytes_of_zeros_is_refused(board: LyingBoard) -> None:
     zeros = f"out.write(z.compress(bytes({2**20})))"
     lie = f"import zlib; z = zlib.compressobj(9, zlib.DEFLATED, 31)\n    for _ in range(4096): {zeros}"
     with pytest.raises(BoardError, match="more than 1000 files"):
@@ -110,7 +110,7 @@ def test_what_follows_a_compressed_stream_is_refused_and_not_kept() -> None:
     assert next(stream), "most of it was never read"
 
 
-def test_a_refusal_in_place_of_files_is_told_as_one(board: Board, tmp_path: Path) -> None:
+def test_a_refusal_in_place_of_files_is_told_as_one(board: LyingBoard, tmp_path: Path) -> None:
     agent = board.lying("pack", says(b"error=stale_lease\ndetail=1.ab\nend=1\n"))
     place = agent.files.new_folder("run")
     (Path(place) / "a").write_text("a")
@@ -130,16 +130,16 @@ def test_a_refusal_in_place_of_files_is_told_as_one(board: Board, tmp_path: Path
         "pass",
     ],
 )
-def test_nonsense_in_place_of_files_writes_nothing(board: Board, tmp_path: Path, lie: str) -> None:
+def test_nonsense_in_place_of_files_writes_nothing(board: LyingBoard, tmp_path: Path, lie: str) -> None:
     agent = board.lying("pack", lie)
     place = agent.files.new_folder("run")
     (Path(place) / "a").write_text("a")
-    with pytest.raises(CouldNotMeasure):
+    with pytest.raises(MeasurementError):
         agent.files.fetch(place, ["a"], tmp_path / "got", Quotas(10, 1000))
     assert [path for path in (tmp_path / "got").rglob("*") if path.is_file()] == []
 
 
-def test_an_answer_without_end_is_cut(board: Board) -> None:
+def test_an_answer_without_end_is_cut(board: LyingBoard) -> None:
     agent = board.lying("hello", "\n    while True: out.write(b'tool=a\\tb\\n' * 10000)")
     with pytest.raises(AgentError, match="incomplete answer"):
         agent.hello()
@@ -161,7 +161,7 @@ def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie:
     script = (
         "import resource, sys\n"
         "from harness.agent import Agent\n"
-        "from harness.errors import CouldNotMeasure\n"
+        "from harness.errors import MeasurementError\n"
         "from harness.transports import open_transport\n"
         "from tests.support.servers import local_board\n"
         "from pathlib import Path\n"
@@ -172,7 +172,7 @@ def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie:
         "    agent.install()\n"
         "    try:\n"
         "        assert len(repr(agent.hello(['sh']))) < 10_000\n"
-        "    except CouldNotMeasure:\n"
+        "    except MeasurementError:\n"
         "        pass\n"
         "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
@@ -182,32 +182,32 @@ def test_megabytes_of_facts_cost_no_more_than_their_reading(tmp_path: Path, lie:
     assert int(result.stdout) < 30_000, f"{result.stdout} KiB more than before"
 
 
-def test_more_files_than_allowed_are_refused_however_short_their_names(board: Board) -> None:
+def test_more_files_than_allowed_are_refused_however_short_their_names(board: LyingBoard) -> None:
     lie = says(b"section=size\n" + b"".join(b"1 %x\n" % index for index in range(11)) + b"section=md5\nend=1\n")
     with pytest.raises(BoardError, match=r"more than 10 files in .*") as error:
         board.lying("hash", lie, max_files=10).files.hash("anywhere")
     assert "limits: max_files" in error.value.hint
 
 
-def test_the_limits_of_the_inventory_reach_the_agent(board: Board) -> None:
-    limits = Limits(max_files=7, cache_bytes=9)
+def test_the_limits_of_the_inventory_reach_the_agent(board: LyingBoard) -> None:
+    limits = BoardLimits(max_files=7, cache_bytes=9)
     agent = Agent.of(board.link, "work", limits)  # type: ignore[arg-type]
     assert (agent.files.max_files, agent.cache.limit_bytes) == (7, 9)
 
 
-def test_an_answer_that_never_comes_ends_by_the_time_limit(board: Board) -> None:
+def test_an_answer_that_never_comes_ends_by_the_time_limit(board: LyingBoard) -> None:
     agent = board.lying("clocks", "time.sleep(3600)")
     with pytest.raises(CommandTimeout, match="timed out after 1 s"):
         agent.link.ask("clocks", timeout_s=1.0)
 
 
 @pytest.mark.parametrize("token", [b"1.a $(touch pwned)", b"1.a\\0012end=1", b"../../x", b"", b"-rf /", b"1.\\0033[2J"])
-def test_a_token_of_the_board_is_never_more_than_a_word(board: Board, token: bytes) -> None:
+def test_a_token_of_the_board_is_never_more_than_a_word(board: LyingBoard, token: bytes) -> None:
     """`lease` is a verb with a word in front: `lease take ...`."""
     agent = board.lying("lease", says(b"lease=" + token + b"\nend=1\n"))
     agent.lease.take("anna", 60)
     if agent.link.lease_token:
-        with pytest.raises(CouldNotMeasure) as error:
+        with pytest.raises(MeasurementError) as error:
             agent.files.new_folder("x")
         assert error.value.message.isprintable()
     assert not list(board.folder.rglob("pwned")) and not list(board.folder.rglob("work/runs/x"))

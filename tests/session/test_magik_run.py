@@ -19,7 +19,7 @@ from harness.boards.connect import open_board
 from harness.cli import cli
 from harness.emulator.build import build
 from harness.emulator.compiler.compile import BuildOptions
-from harness.emulator.magik import board as venus_board
+from harness.emulator.magik import board as magik_board
 from harness.emulator.magik import printing
 from harness.emulator.magik.pc_dump import write_pc_dump
 from harness.emulator.magik.socs import SOCS
@@ -28,7 +28,7 @@ from harness.emulator.servers import jail
 from harness.platforms import load
 from harness.records import Case, Emulated
 from harness.records.boards import SERVED
-from harness.review.case_reference import Expectation
+from harness.review.case_reference import CaseReference
 from harness.session import run_case
 from tests.support.emulator_kit import branched_model, save
 from tests.support.kept import kept_folder
@@ -120,9 +120,9 @@ def test_without_an_input_seeded_noise_of_the_models_shape_is_fed_and_said(tmp_p
 
 @pytest.mark.parametrize("version", ["0.8.9", *(pytest.param(v, marks=pytest.mark.slow) for v in ("0.9.0", "0.9.3"))])
 def test_older_runtimes_print_their_own_layout_and_are_read(version: str) -> None:
-    with open_board(venus_board.BOARDS[0]) as (board, transport):
+    with open_board(magik_board.BOARDS[0]) as (board, transport):
         program = board.options["board_program"].replace("{mode}", "profile")
-        root = venus_board.root_of("t40" if not jail.lacking() else "t40-plain")
+        root = magik_board.root_of("t40" if not jail.lacking() else "t40-plain")
         (root / "tmp").mkdir(exist_ok=True)
         (root / "tmp" / "m.bin").write_bytes(model().read_bytes())
         (root / "tmp" / NAME).write_bytes((model().parent / NAME).read_bytes())
@@ -139,7 +139,7 @@ def test_older_runtimes_print_their_own_layout_and_are_read(version: str) -> Non
 
 @pytest.mark.skipif(bool(jail.lacking()), reason=f"no root of its own for a board here: {jail.lacking()}")
 def test_the_login_sees_busybox_and_neither_python_nor_bash_nor_sftp() -> None:
-    with open_board(venus_board.BOARDS[0]) as (_, transport):
+    with open_board(magik_board.BOARDS[0]) as (_, transport):
         for name in ("python3", "python", "bash", "sftp-server", "perl"):
             assert transport.run(["sh", "-c", f"command -v {name}"], timeout_s=20).code != 0, name
         assert b"BusyBox" in transport.run(["busybox"], timeout_s=20).out
@@ -147,7 +147,7 @@ def test_the_login_sees_busybox_and_neither_python_nor_bash_nor_sftp() -> None:
         assert transport.run(["ls", "/work"], timeout_s=20).code != 0
         assert b"dropbear" not in transport.run(["ls", "/usr/bin"], timeout_s=20).out
         # its mounts are its own: whoever deletes the root on this PC deletes no /proc
-        assert str(venus_board.root_of("t40")) not in Path("/proc/mounts").read_text()
+        assert str(magik_board.root_of("t40")) not in Path("/proc/mounts").read_text()
 
 
 @pytest.mark.slow
@@ -193,7 +193,7 @@ def test_exchanged_nibbles_of_a_layer_are_told_as_packing(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("mode", [*(pytest.param(m, marks=pytest.mark.slow) for m in ("debug", "profile")), "nmem"])
 def test_a_program_with_the_wrong_library_is_told_by_what_is_missing(tmp_path: Path, mode: str) -> None:
-    for root in (venus_board.root_of("t40"), venus_board.root_of("t40-plain")):  # left by an earlier run
+    for root in (magik_board.root_of("t40"), magik_board.root_of("t40-plain")):  # left by an earlier run
         (root / "tmp").mkdir(parents=True, exist_ok=True)
         (root / "tmp" / "nmem_memory.txt").write_text(printing.nmem_old(131072, 99999))
     record = run(tmp_path, "--mode", mode, "--fault", f"wrong_library@{mode}", expect=3)
@@ -250,10 +250,10 @@ def test_a_hanging_program_is_ended_on_the_board(tmp_path: Path) -> None:
 
 
 def test_without_a_root_of_its_own_the_board_is_a_plain_folder(tmp_path: Path) -> None:
-    board = replace(venus_board.plain(venus_board.BOARDS[1]), emulated=Emulated("t41", SERVED))  # as it stands
+    board = replace(magik_board.plain(magik_board.BOARDS[1]), emulated=Emulated("t41", SERVED))  # as it stands
     case = Case("net", model("t41"), inputs=(("", model("t41").parent / NAME),), modes=("debug", "nmem"))
     platform = load("magik")
-    folder = run_case(board, case, tmp_path, lambda *_: None, Expectation(case, platform, lambda *_: None))
+    folder = run_case(board, case, tmp_path, lambda *_: None, CaseReference(case, platform, lambda *_: None))
     record = json.loads((folder / "run.json").read_text())
     assert [row["failure"] for row in record["modes"]] == [None, None, None]
     assert record["versions"]["nmem"] == "16384K"

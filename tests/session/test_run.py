@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.builds import Built, build, harness
+from tests.support.builds import ExampleModel, build, harness
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
-def run_digits(digits: Built, cwd: Path, *more: str, board: str = "emu-x5", model: Path | None = None) -> Any:
+def run_digits(digits: ExampleModel, cwd: Path, *more: str, board: str = "emu-x5", model: Path | None = None) -> Any:
     argv = ["run", model or digits.model, "--board", board, "--input", digits.input, "--reference", digits.reference]
     return harness(*argv, "--frames", "3", *more, cwd=cwd)
 
@@ -32,7 +32,7 @@ def load(cwd: Path) -> dict[str, Any]:
 # --------------------------------------------------------------------------- right
 
 
-def test_a_sound_board_is_consistent_in_every_layer(digits: Built, tmp_path: Path) -> None:
+def test_a_sound_board_is_consistent_in_every_layer(digits: ExampleModel, tmp_path: Path) -> None:
     result = run_digits(digits, tmp_path)
     assert result.returncode == 0, result.stderr
     assert "Consistent" in result.stdout
@@ -42,14 +42,14 @@ def test_a_sound_board_is_consistent_in_every_layer(digits: Built, tmp_path: Pat
     assert run["verdict"]["word"] == "consistent"
     verdicts = {layer["verdict"] for layer in run["comparison"]["layers"]}
     assert verdicts == {"exact"}
-    assert run["comparison"]["extras"]["observer"]["same"] is True
+    assert run["comparison"]["extras"]["debug_vs_release"]["same"] is True
     assert [mode["mode"] for mode in run["modes"]] == ["info", "release", "debug", "profile"]
     assert run["profile"]["estimated"] is True
     assert next(tmp_path.rglob("report.html")).stat().st_size > 10_000
 
 
 @pytest.mark.slow
-def test_the_answer_as_json_is_the_run(digits: Built, tmp_path: Path) -> None:
+def test_the_answer_as_json_is_the_run(digits: ExampleModel, tmp_path: Path) -> None:
     result = run_digits(digits, tmp_path, "--json")
     answer = json.loads(result.stdout)
     assert answer["verdict"]["word"] == "consistent"
@@ -58,7 +58,7 @@ def test_the_answer_as_json_is_the_run(digits: Built, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_second_run_pushes_no_byte(digits: Built, tmp_path: Path) -> None:
+def test_the_second_run_pushes_no_byte(digits: ExampleModel, tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     for cwd in (first, second):
         cwd.mkdir()
@@ -68,7 +68,7 @@ def test_the_second_run_pushes_no_byte(digits: Built, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_report_comes_again_byte_for_byte_from_run_json_alone(digits: Built, tmp_path: Path) -> None:
+def test_the_report_comes_again_byte_for_byte_from_run_json_alone(digits: ExampleModel, tmp_path: Path) -> None:
     assert run_digits(digits, tmp_path).returncode == 0
     page = next(tmp_path.rglob("report.html"))
     alone = tmp_path / "alone"
@@ -79,7 +79,7 @@ def test_the_report_comes_again_byte_for_byte_from_run_json_alone(digits: Built,
 
 
 @pytest.mark.slow
-def test_without_a_reference_nothing_is_called_good(digits: Built, tmp_path: Path) -> None:
+def test_without_a_reference_nothing_is_called_good(digits: ExampleModel, tmp_path: Path) -> None:
     result = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, "--frames", "2", cwd=tmp_path)
     assert result.returncode == 0
     assert load(tmp_path)["verdict"]["word"] == "not_compared"
@@ -87,7 +87,7 @@ def test_without_a_reference_nothing_is_called_good(digits: Built, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_without_an_input_the_noise_is_said(digits: Built, tmp_path: Path) -> None:
+def test_without_an_input_the_noise_is_said(digits: ExampleModel, tmp_path: Path) -> None:
     result = harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
     assert result.returncode == 0
     run = load(tmp_path)
@@ -96,7 +96,7 @@ def test_without_an_input_the_noise_is_said(digits: Built, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_repeats_are_checked_for_sameness(digits: Built, tmp_path: Path) -> None:
+def test_repeats_are_checked_for_sameness(digits: ExampleModel, tmp_path: Path) -> None:
     assert run_digits(digits, tmp_path, "--repeat", "3", "--mode", "release,debug").returncode == 0
     answer = load(tmp_path)["comparison"]["extras"]["determinism"]
     assert {kind: (entry["deterministic"], entry["runs"]) for kind, entry in answer.items()} == {
@@ -116,7 +116,7 @@ def test_repeats_are_checked_for_sameness(digits: Built, tmp_path: Path) -> None
     ],
 )
 def test_repeats_without_a_reference_are_held_against_each_other(
-    digits: Built, tmp_path: Path, more: list[str], code: int, title: str, undecided: int
+    digits: ExampleModel, tmp_path: Path, more: list[str], code: int, title: str, undecided: int
 ) -> None:
     more = [part for word in more for part in ([word, str(digits.reference)] if word == "--graph" else [word])]
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--repeat", "3", "--mode", "debug"]
@@ -131,12 +131,12 @@ def test_repeats_without_a_reference_are_held_against_each_other(
 
 
 @pytest.mark.slow
-def test_what_a_repeat_leaves_again_does_not_cross_the_link_again(digits: Built, tmp_path: Path) -> None:
+def test_what_a_repeat_leaves_again_does_not_cross_the_link_again(digits: ExampleModel, tmp_path: Path) -> None:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--repeat", "2", "--mode", "release"]
     assert harness(*argv, cwd=tmp_path).returncode == 0
     first, second = (mode for mode in load(tmp_path)["modes"] if mode["mode"].startswith("release"))
     output = {mode["mode"]: next(f for f in mode["files"] if "output" in f["name"]) for mode in (first, second)}
-    assert [output[mode]["came"] for mode in ("release", "release-2")] == ["link", "known"]
+    assert [output[mode]["obtained"] for mode in ("release", "release-2")] == ["pulled", "reused"]
 
 
 def _comparable(run: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _comparable(run: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("board", ["emu-x5-ssh", "emu-x5-dropbear"])
-def test_over_ssh_the_comparison_is_the_same_field_by_field(digits: Built, tmp_path: Path, board: str) -> None:
+def test_over_ssh_the_comparison_is_the_same_field_by_field(digits: ExampleModel, tmp_path: Path, board: str) -> None:
     fault = ("--mode", "debug", "--fault", "shift@conv2")
     for name in ("emu-x5", board):
         (tmp_path / name).mkdir()
@@ -167,7 +167,7 @@ def slowly(*values: str) -> list[Any]:
 @pytest.mark.parametrize(
     "name", ["a b'c\"d.bin", "-rf.bin", *slowly("photo.bin", "层一.bin", "new\nline.bin", "$(reboot).bin")]
 )
-def test_any_model_path_works(digits: Built, tmp_path: Path, name: str) -> None:
+def test_any_model_path_works(digits: ExampleModel, tmp_path: Path, name: str) -> None:
     model = tmp_path / name
     shutil.copy(digits.model, model)
     result = harness("run", f"./{name}", "--board", "emu-x5", "--mode", "release", cwd=tmp_path)
@@ -180,7 +180,7 @@ def test_any_model_path_works(digits: Built, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one_value", "off_by_one", "halved", "permuted", "zeroed_column"])
-def test_a_planted_fault_is_found_at_its_op(digits: Built, tmp_path: Path, kind: str) -> None:
+def test_a_planted_fault_is_found_at_its_op(digits: ExampleModel, tmp_path: Path, kind: str) -> None:
     result = run_digits(digits, tmp_path, "--mode", "debug", "--fault", f"{kind}@conv2")
     assert result.returncode == 1, result.stderr
     comparison = load(tmp_path)["comparison"]
@@ -191,13 +191,15 @@ def test_a_planted_fault_is_found_at_its_op(digits: Built, tmp_path: Path, kind:
 
 
 @pytest.mark.slow
-def test_a_debug_build_that_computes_something_else_is_no_agreement(digits: Built, tmp_path: Path) -> None:
+def test_a_debug_build_that_computes_something_else_is_no_agreement(digits: ExampleModel, tmp_path: Path) -> None:
     assert run_digits(digits, tmp_path, "--mode", "release,debug", "--fault", "debug_differs@conv2").returncode == 1
-    assert load(tmp_path)["comparison"]["extras"]["observer"]["same"] is False
+    assert load(tmp_path)["comparison"]["extras"]["debug_vs_release"]["same"] is False
 
 
 @pytest.mark.slow
-def test_modes_that_differ_within_the_policy_are_within_it_and_that_is_said(digits: Built, tmp_path: Path) -> None:
+def test_modes_that_differ_within_the_policy_are_within_it_and_that_is_said(
+    digits: ExampleModel, tmp_path: Path
+) -> None:
     """Dumping takes an optimizer's fusions away: on a float platform the outputs are then others by a rounding."""
     policy = tmp_path / "wide.yaml"
     limits = "{max_step: 255, mismatch_share: 1, relative_l2: 10, max_abs_over_range: 10}"
@@ -206,12 +208,12 @@ def test_modes_that_differ_within_the_policy_are_within_it_and_that_is_said(digi
     result = run_digits(digits, tmp_path, *more)
     run = load(tmp_path)
     assert result.returncode == 0 and run["verdict"]["word"] == "consistent_within", result.stdout
-    assert run["comparison"]["extras"]["observer"]["within"] is True
+    assert run["comparison"]["extras"]["debug_vs_release"]["within"] is True
     assert "give different" in result.stdout and "C-104" in result.stdout
 
 
 @pytest.mark.slow
-def test_a_board_that_changes_its_mind_is_not_deterministic(digits: Built, tmp_path: Path) -> None:
+def test_a_board_that_changes_its_mind_is_not_deterministic(digits: ExampleModel, tmp_path: Path) -> None:
     result = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "nondeterminism@conv2", "--repeat", "3")
     assert result.returncode == 1
     assert load(tmp_path)["verdict"]["word"] == "not_deterministic"
@@ -228,7 +230,7 @@ def expect(result: Any, code: int, *words: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_that_is_no_model(digits: Built, tmp_path: Path) -> None:
+def test_a_model_that_is_no_model(digits: ExampleModel, tmp_path: Path) -> None:
     whole = digits.model.read_bytes()
     bad = {
         "empty.bin": (b"", "empty"),
@@ -242,7 +244,7 @@ def test_a_model_that_is_no_model(digits: Built, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("run.json"))
 
 
-def test_an_emulated_model_is_refused_for_a_real_board(digits: Built, tmp_path: Path) -> None:
+def test_an_emulated_model_is_refused_for_a_real_board(digits: ExampleModel, tmp_path: Path) -> None:
     (tmp_path / "hosts.yaml").write_text("boards:\n  real: {platform: hbdnn, soc: x5, address: 127.0.0.1, port: 9}\n")
     expect(harness("run", digits.model, "--board", "real", cwd=tmp_path), 2, "emulat")
 
@@ -252,19 +254,19 @@ def test_a_model_of_another_soc(shared_folder: Path, tmp_path: Path) -> None:
     expect(harness("run", other.model, "--board", "emu-x5", cwd=tmp_path), 2, "ultra", "x5")
 
 
-def test_an_input_of_the_wrong_size_says_both_sizes(digits: Built, tmp_path: Path) -> None:
+def test_an_input_of_the_wrong_size_says_both_sizes(digits: ExampleModel, tmp_path: Path) -> None:
     (tmp_path / "short.bin").write_bytes(bytes(100))
     result = harness("run", digits.model, "--board", "emu-x5", "--input", "short.bin", cwd=tmp_path)
     expect(result, 2, "256", "100", "image")
 
 
-def test_an_unknown_input_name(digits: Built, tmp_path: Path) -> None:
+def test_an_unknown_input_name(digits: ExampleModel, tmp_path: Path) -> None:
     result = harness("run", digits.model, "--board", "emu-x5", "--input", f"imag={digits.input}", cwd=tmp_path)
     expect(result, 2, "no input 'imag'", "did you mean 'image'?")
 
 
 @pytest.mark.slow
-def test_too_many_inputs(digits: Built, tmp_path: Path) -> None:
+def test_too_many_inputs(digits: ExampleModel, tmp_path: Path) -> None:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--input", digits.input]
     expect(harness(*argv, cwd=tmp_path), 2, "takes 1 input", "given 2")
 
@@ -283,7 +285,7 @@ def test_too_many_inputs(digits: Built, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_word_is_named_with_the_right_one(
-    digits: Built, tmp_path: Path, more: list[str], words: list[str]
+    digits: ExampleModel, tmp_path: Path, more: list[str], words: list[str]
 ) -> None:
     result = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, *more, cwd=tmp_path)
     expect(result, 2, *words)
@@ -297,12 +299,12 @@ def hosts(cwd: Path, text: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_unreachable_host_is_named_with_its_port(digits: Built, tmp_path: Path) -> None:
+def test_an_unreachable_host_is_named_with_its_port(digits: ExampleModel, tmp_path: Path) -> None:
     hosts(tmp_path, "address: 127.0.0.1\n    port: 9\n    user: root\n")
     expect(harness("run", digits.onnx, "--board", "b", cwd=tmp_path), 3, "root@127.0.0.1:9", "hint:")
 
 
-def test_a_board_without_the_tool(digits: Built, tmp_path: Path) -> None:
+def test_a_board_without_the_tool(digits: ExampleModel, tmp_path: Path) -> None:
     (tmp_path / "hosts.yaml").write_text(
         f"boards:\n  b: {{platform: hbdnn, soc: x5, transport: local, work: '{tmp_path}/work'}}\n"
     )
@@ -323,7 +325,7 @@ def test_a_board_without_the_tool(digits: Built, tmp_path: Path) -> None:
         ("no_space@infer", "space"),
     ],
 )
-def test_a_tool_that_fails_is_never_a_pass(digits: Built, tmp_path: Path, fault: str, word: str) -> None:
+def test_a_tool_that_fails_is_never_a_pass(digits: ExampleModel, tmp_path: Path, fault: str, word: str) -> None:
     result = run_digits(digits, tmp_path, "--mode", "release", "--fault", fault)
     assert result.returncode == 3, (result.stdout, result.stderr)
     assert "Traceback" not in result.stderr
@@ -335,7 +337,7 @@ def test_a_tool_that_fails_is_never_a_pass(digits: Built, tmp_path: Path, fault:
 
 
 @pytest.mark.slow
-def test_a_tool_that_hangs_is_ended_on_the_board(digits: Built, tmp_path: Path) -> None:
+def test_a_tool_that_hangs_is_ended_on_the_board(digits: ExampleModel, tmp_path: Path) -> None:
     result = run_digits(digits, tmp_path, "--mode", "release", "--fault", "hang@infer", "--timeout", "3")
     assert result.returncode == 3
     run = load(tmp_path)
@@ -344,7 +346,7 @@ def test_a_tool_that_hangs_is_ended_on_the_board(digits: Built, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_dump_cut_short_is_a_row_that_says_so(digits: Built, tmp_path: Path) -> None:
+def test_a_dump_cut_short_is_a_row_that_says_so(digits: ExampleModel, tmp_path: Path) -> None:
     result = run_digits(digits, tmp_path, "--mode", "debug", "--fault", "truncated_dump@infer")
     assert result.returncode != 0 or "truncated" in json.dumps(load(tmp_path)["comparison"])
     run = load(tmp_path)
@@ -354,7 +356,7 @@ def test_a_dump_cut_short_is_a_row_that_says_so(digits: Built, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_less_coverage_than_asked_for_is_no_success(digits: Built, tmp_path: Path) -> None:
+def test_less_coverage_than_asked_for_is_no_success(digits: ExampleModel, tmp_path: Path) -> None:
     result = run_digits(digits, tmp_path, "--mode", "release", "--min-coverage", "50")
     assert result.returncode == 3
     verdict = load(tmp_path)["verdict"]
@@ -362,7 +364,7 @@ def test_less_coverage_than_asked_for_is_no_success(digits: Built, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_version_skew_is_a_finding_and_not_a_failure(digits: Built, tmp_path: Path) -> None:
+def test_a_version_skew_is_a_finding_and_not_a_failure(digits: ExampleModel, tmp_path: Path) -> None:
     result = run_digits(digits, tmp_path, "--mode", "release", "--fault", "wrong_version")
     assert result.returncode == 0
     assert "version" in json.dumps(load(tmp_path)["findings"])

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.builds import Built, build, harness
+from tests.support.builds import ExampleModel, build, harness
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
@@ -43,7 +43,7 @@ def run_json(cwd: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def started(digits: Built, cwd: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+def started(digits: ExampleModel, cwd: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--frames", "3", *more]
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", *map(str, argv)],
@@ -88,7 +88,9 @@ def tools_at_work(home: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_path: Path, how: signal.Signals) -> None:
+def test_a_stopped_run_leaves_the_board_clean_and_goes_on(
+    digits: ExampleModel, tmp_path: Path, how: signal.Signals
+) -> None:
     model = Path(shutil.copy(digits.model, tmp_path / "digits_x5.bin"))
     with started(replace(digits, model=model), tmp_path, "--fault", "hang@perf") as process:
         wait_for_step(tmp_path, "profile")
@@ -120,7 +122,7 @@ def test_a_stopped_run_leaves_the_board_clean_and_goes_on(digits: Built, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: Built, tmp_path: Path) -> None:
+def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: ExampleModel, tmp_path: Path) -> None:
     with started(digits, tmp_path, "--fault", "hang@perf", "--timeout", "8") as process:
         wait_for_step(tmp_path, "profile")
         time.sleep(1.0)
@@ -139,7 +141,7 @@ def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: Built, tmp_path
 
 
 @pytest.mark.slow
-def test_a_board_in_use_is_refused_with_its_holder_and_can_be_waited_for(digits: Built, tmp_path: Path) -> None:
+def test_a_board_in_use_is_refused_with_its_holder_and_can_be_waited_for(digits: ExampleModel, tmp_path: Path) -> None:
     with started(digits, tmp_path, "--fault", "hang@infer", "--timeout", "6", "--mode", "release") as process:
         wait_for_step(tmp_path, "release")
         other = tmp_path / "other"
@@ -154,7 +156,7 @@ def test_a_board_in_use_is_refused_with_its_holder_and_can_be_waited_for(digits:
 
 @pytest.mark.slow
 def test_a_lease_taken_by_hand_serves_its_holder_and_keeps_others_out(
-    digits: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: ExampleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = harness("boards", "lease", "emu-x5", "--minutes", "5")
     assert "for at most 300 s" in taken.stdout
@@ -171,7 +173,7 @@ def test_a_lease_taken_by_hand_serves_its_holder_and_keeps_others_out(
 
 
 @pytest.mark.slow
-def test_what_another_run_left_on_the_board_is_not_read(digits: Built, tmp_path: Path) -> None:
+def test_what_another_run_left_on_the_board_is_not_read(digits: ExampleModel, tmp_path: Path) -> None:
     """The board's run folder was named by the second: a run that was killed and one begun in that second shared it."""
     assert harness("boards", "check", "emu-x5").returncode == 0  # lays the emulated board's root
     runs = tmp_path / "home/boards/x5/work/emu-x5/runs"
@@ -188,7 +190,7 @@ def test_what_another_run_left_on_the_board_is_not_read(digits: Built, tmp_path:
 
 
 @pytest.mark.slow
-def test_a_complete_run_has_nothing_to_resume(digits: Built, tmp_path: Path) -> None:
+def test_a_complete_run_has_nothing_to_resume(digits: ExampleModel, tmp_path: Path) -> None:
     assert harness("run", digits.model, "--board", "emu-x5", "--mode", "release", cwd=tmp_path).returncode == 0
     result = harness("run", "--resume", next(tmp_path.rglob("run.json")).parent, cwd=tmp_path)
     assert result.returncode == 2
@@ -196,7 +198,7 @@ def test_a_complete_run_has_nothing_to_resume(digits: Built, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: Built, tmp_path: Path) -> None:
+def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: ExampleModel, tmp_path: Path) -> None:
     """The power switch starts a server in front of the board; before that nothing listens on its port."""
     import socket
 
@@ -229,7 +231,7 @@ def test_a_board_that_is_away_is_power_cycled_once_and_the_run_goes_on(digits: B
 
 
 @pytest.mark.slow
-def test_the_inventorys_folders_environment_and_commands_reach_the_board(digits: Built, tmp_path: Path) -> None:
+def test_the_inventorys_folders_environment_and_commands_reach_the_board(digits: ExampleModel, tmp_path: Path) -> None:
     """setup and teardown run on the board as argument lists; folders go before what the board has."""
     root = tmp_path / "home/boards/x5"
     assert harness("boards", "check", "emu-x5").returncode == 0  # lays the emulated board's root
@@ -252,7 +254,7 @@ def test_the_inventorys_folders_environment_and_commands_reach_the_board(digits:
     assert environment["HARNESS_LIBRARIES"] == f"{odd}:/opt/lib"
 
 
-def test_the_boards_own_status_tool_is_read_before_and_after(digits: Built, tmp_path: Path) -> None:
+def test_the_boards_own_status_tool_is_read_before_and_after(digits: ExampleModel, tmp_path: Path) -> None:
     """On a board that is not marked as emulated, with played tools on its PATH."""
     tools = tmp_path / "bin"
     tools.mkdir()

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from harness import platforms
-from harness.emulator.magik import board as venus_board
+from harness.emulator.magik import board as magik_board
 from harness.emulator.servers import jail
 from harness.errors import BoardError, ConfigError
 from harness.records import Case
-from harness.review.case_reference import Expectation
+from harness.review.case_reference import CaseReference
 from harness.session import run_case
 from harness.session.shared_folder import put
 from harness.transports import open_transport
@@ -52,11 +52,11 @@ def test_another_mount_and_a_missing_folder_are_told(tmp_path: Path) -> None:
 def test_a_run_takes_model_and_input_from_the_shared_folder(tmp_path: Path) -> None:
     from tests.session.test_magik_run import NAME, model
 
-    mounted = venus_board.root_of("t40") / "root" / "nfs"
+    mounted = magik_board.root_of("t40") / "root" / "nfs"
     mounted.mkdir(parents=True, exist_ok=True)
-    board = replace(venus_board.BOARDS[0], shared_folder=(str(mounted), "/root/nfs"))
+    board = replace(magik_board.BOARDS[0], shared_folder=(str(mounted), "/root/nfs"))
     case = Case("net", model(), inputs=(("", model().parent / NAME),), modes=("release",))
-    folder = run_case(board, case, tmp_path, quiet, Expectation(case, platforms.load("magik"), quiet))
+    folder = run_case(board, case, tmp_path, quiet, CaseReference(case, platforms.load("magik"), quiet))
     run = json.loads((folder / "run.json").read_text())
     assert [row["failure"] for row in run["modes"]] == [None, None]
     assert sum(row["sent_bytes"] for row in run["pushed"]) == 0

@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from harness.emulator.model.nodes import Network
+from harness.emulator.model.nodes import ModelGraph
 
 
 @dataclass
-class Net:
+class NetBuilder:
     """Builds an ONNX node by node; every method returns the name of the tensor it made."""
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -63,8 +63,8 @@ class Net:
         return self.op("Gemm", y, self.constant(1000, self.channels[x]), self.constant(1000), transB=1, channels=1000)
 
 
-def start() -> tuple[Net, str]:
-    net = Net()
+def start() -> tuple[NetBuilder, str]:
+    net = NetBuilder()
     net.channels["image"] = 3
     return net, "image"
 
@@ -117,7 +117,7 @@ def yolo_v8n() -> onnx.ModelProto:
     return net.model(image, 640, outputs)
 
 
-def _c2f(net: Net, x: str, out: int, count: int, shortcut: bool) -> str:
+def _c2f(net: NetBuilder, x: str, out: int, count: int, shortcut: bool) -> str:
     half = out // 2
     y = net.conv(x, out, act="Silu")
     node = f"Split_{len(net.nodes)}"
@@ -130,22 +130,22 @@ def _c2f(net: Net, x: str, out: int, count: int, shortcut: bool) -> str:
     return net.conv(_concat(net, *parts), out, act="Silu")
 
 
-def _sppf(net: Net, x: str) -> str:
+def _sppf(net: NetBuilder, x: str) -> str:
     parts = [net.conv(x, net.channels[x] // 2, act="Silu")]
     for _ in range(3):
         parts.append(net.op("MaxPool", parts[-1], kernel_shape=[5, 5], strides=[1, 1], pads=[2, 2, 2, 2]))
     return net.conv(_concat(net, *parts), net.channels[x], act="Silu")
 
 
-def _concat(net: Net, *parts: str) -> str:
+def _concat(net: NetBuilder, *parts: str) -> str:
     return net.op("Concat", *parts, axis=1, channels=sum(net.channels[part] for part in parts))
 
 
-def _double(net: Net, x: str) -> str:
+def _double(net: NetBuilder, x: str) -> str:
     scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), f"scales{len(net.weights)}")
     net.weights.append(scales)
     return net.op("Resize", x, "", scales.name, mode="nearest")
 
 
-def network(model: onnx.ModelProto) -> Network:
-    return Network(model)
+def network(model: onnx.ModelProto) -> ModelGraph:
+    return ModelGraph(model)

@@ -24,7 +24,7 @@ _INPUTS = {
 
 
 @dataclass(frozen=True)
-class Built:
+class ExampleModel:
     """One example: the float ONNX, the compiled model, the quantized ONNX that is its reference, an input."""
 
     onnx: Path
@@ -44,7 +44,7 @@ def harness(*argv: str | Path, cwd: Path | None = None, check: bool = False) -> 
     return result
 
 
-def build(shared: Path, name: str, soc: str = "x5") -> Built:
+def build(shared: Path, name: str, soc: str = "x5") -> ExampleModel:
     """Build one example for one SoC, or find it built by another worker."""
     folder = shared / "examples"
     folder.mkdir(exist_ok=True)
@@ -58,7 +58,7 @@ def build(shared: Path, name: str, soc: str = "x5") -> Built:
         if not (folder / f"{stem}.bin").exists():
             argv = ["emulator", "build", f"{name}.onnx", "--soc", soc, *_ARGUMENTS[name], "-o", f"{stem}.bin"]
             harness(*argv, cwd=folder, check=True)
-    return Built(
+    return ExampleModel(
         folder / f"{name}.onnx",
         folder / f"{stem}.bin",
         folder / f"{stem}_quantized_model.onnx",

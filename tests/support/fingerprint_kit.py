@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.consistency.fingerprint.classify import classify
-from harness.consistency.fingerprint.context import Context
+from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.consistency.metrics.pointwise import measure
 from harness.records import Fingerprint, TensorSpec
@@ -40,7 +40,7 @@ def spec_of(array: Array, layout: str = "") -> TensorSpec:
 
 
 def named(
-    board: Array, reference: Array, context: Context | None = None, spec: TensorSpec | None = None
+    board: Array, reference: Array, context: FingerprintContext | None = None, spec: TensorSpec | None = None
 ) -> Fingerprint:
     spec = spec or spec_of(reference)
     result = classify(board, reference, spec, measure(board, reference, spec, spec), context)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.consistency.checks.noise_ratio import word as noise_word
-from harness.consistency.checks.repeatability import determinism, observer
+from harness.consistency.checks.repeatability import debug_vs_release, determinism
 from harness.consistency.fingerprint.error_maps import error_map as drawn_map
 from harness.consistency.policy import load_policy
 from harness.records import (
@@ -158,11 +158,11 @@ def extras(rows: list[Layer]) -> Run:
     repeats[2][rows[min(30, len(rows) - 1)].name] = md5("another")
     outputs = {rows[-1].name: md5("output")}
     return {
-        "growth": [{"index": 0, "name": rows[0].name, "relative_l2": 0.0}],
+        "error_propagation": [{"index": 0, "name": rows[0].name, "relative_l2": 0.0}],
         "outputs": [
             {"name": rows[-1].name, "relative_l2": 0.11, "top1_board": 3, "top1_reference": 5, "top1_same": False}
         ],
-        "observer": observer({"release": outputs, "debug": outputs}),
+        "debug_vs_release": debug_vs_release({"release": outputs, "debug": outputs}),
         "determinism": {"debug": determinism(repeats)},
         "three_way": [
             {
@@ -175,7 +175,7 @@ def extras(rows: list[Layer]) -> Run:
             }
             for row in rows[:30]
         ],
-        "ladder": {
+        "stages": {
             "stages": [
                 {"name": "float", "inputs": {}, "alignment": "proven"},
                 {"name": "reference", "inputs": {}, "alignment": "proven"},

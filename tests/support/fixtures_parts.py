@@ -106,7 +106,7 @@ def mode(name: str, exit_code: int = 0, files: int = 3, **more: Any) -> Run:
                 "bytes": 102_400 + index,
                 "md5": md5(name, index),
                 "file": f"{name}-{index}.bin" if index != 1 else "",
-                "came": ("link", "", "known")[min(index, 2)],
+                "obtained": ("pulled", "", "reused")[min(index, 2)],
             }
             for index in range(files)
         ],

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable
 
-from harness.consistency.checks.repeatability import determinism, observer, without_reference
+from harness.consistency.checks.repeatability import debug_vs_release, determinism, without_reference
 from harness.records import (
     Checks,
     Comparison,
@@ -223,7 +223,7 @@ def unstable_run() -> Run:
         repeat["layer2"] = f"file:{md5('padded', turn)}"
     answer = dataclasses.replace(determinism(repeats), order="network")
     outputs = {mode: {"scores": md5("scores", mode)} for mode in ("release", "debug")}
-    checks = Checks(observer=observer(outputs), determinism={"debug": answer})
+    checks = Checks(debug_vs_release=debug_vs_release(outputs), determinism={"debug": answer})
     run["checks"] = to_json(checks)
     run["verdict"] = to_json(without_reference(checks))
     return run

@@ -54,7 +54,7 @@ def small_quantized(path: Path) -> Path:
     """`small_float`'s shape in QDQ form, quantized by onnxruntime with int8 activations."""
     from benchmarks import network_models as nm
 
-    net = nm.Net(9)
+    net = nm.NetworkWriter(9)
     a = net.op("Relu", net.conv("input", (3, 8)))
     b = net.op("Mul", a, net.op("Sigmoid", a))
     y = net.op("Softmax", net.op("Flatten", net.op("GlobalAveragePool", net.conv(b, (8, 6)))))

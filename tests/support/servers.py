@@ -14,7 +14,7 @@ import pytest
 from harness.agent import Agent
 from harness.emulator.servers import jail
 from harness.emulator.servers.serve import Served, serve
-from harness.records import Board, Limits
+from harness.records import Board, BoardLimits
 from harness.transports import Transport, open_transport
 from tests.transports.telnetd import telnet_board
 
@@ -44,7 +44,7 @@ def ssh_board(served: Served, transport: str = "ssh", name: str = "served", **fi
         user=served.user,
         identity=served.identity,
         known_hosts=served.known_hosts,
-        limits=Limits(connect_timeout_s=20.0),
+        limits=BoardLimits(connect_timeout_s=20.0),
         **fields,  # type: ignore[arg-type]
     )
 

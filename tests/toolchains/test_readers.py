@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from harness.toolchains.horizon.files import read_advice, read_node_info, read_quant_info, unit_of_tensor
-from harness.toolchains.records import Artifact, Estimate
+from harness.toolchains.records import Artifact, SegmentEstimate
 from tests.support.toolchain_samples import read
 
 
@@ -56,8 +56,8 @@ def test_the_makertbin_log_with_a_cpu_op_gives_segments_types_and_calibration() 
     assert log.nodes[0].cosine == 1.000043  # not clamped
     assert sum(node.name.endswith("_Requantize") for node in log.nodes) == 23
     assert next(node for node in log.nodes if node.kind == "HzRequantize").threshold is None
-    assert log.estimates[0] == Estimate("main_graph_subgraph_0", 216.27, 4623.9, 18276256, 90.2899)
-    assert log.estimates[1] == Estimate("main_graph_subgraph_1", 323.61, 3090.1, 15584512, 39.8949)
+    assert log.estimates[0] == SegmentEstimate("main_graph_subgraph_0", 216.27, 4623.9, 18276256, 90.2899)
+    assert log.estimates[1] == SegmentEstimate("main_graph_subgraph_1", 323.61, 3090.1, 15584512, 39.8949)
     assert (log.outputs[0].name, log.outputs[0].cosine, log.outputs[0].chebyshev) == ("output0", 0.99956, 173.24823)
     assert log.facts["calibration_samples"] == 100
     assert log.facts["calibration_chosen"] == "max-percentile:percentile=0.99995"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.toolchains.horizon.perf import read_perf
 from harness.toolchains.horizon.verifier import read_verifier
-from harness.toolchains.records import Check, Estimate, LayerCost
+from harness.toolchains.records import Check, LayerCost, SegmentEstimate
 from tests.support.toolchain_samples import read, sample
 
 # --------------------------------------------------------------------------- estimates, verifiers, debuggers
@@ -13,7 +13,7 @@ from tests.support.toolchain_samples import read, sample
 def test_the_printed_perf_dict_of_a_batch_of_256() -> None:
     perf = read("bayes_doc_perf_model_dict.txt")
     assert (perf.kind, perf.march, perf.versions) == ("hb_perf", "bayes", {"hbdk": "3.46.4"})
-    assert perf.estimates == (Estimate("FxQATReadyMobileNetV2", 5722.98, 44731.9, 359319552, None, 256),)
+    assert perf.estimates == (SegmentEstimate("FxQATReadyMobileNetV2", 5722.98, 44731.9, 359319552, None, 256),)
     assert len(perf.layers) == 54
     assert perf.layers[0] == LayerCost("_features_0_0_hz_conv2d", 113246208, 29.0, 267.0)
     assert perf.layers[-2].load_store_us == 0.0

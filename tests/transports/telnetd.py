@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.emulator.servers.serve import free_port
-from harness.records import Board, Limits
+from harness.records import Board, BoardLimits
 
 # Asks as a board's login does; the terminal echoes the name and not the password.
 LOGIN = """\
@@ -42,7 +42,7 @@ def telnet_board(root: Path, login: str = "", shell: str = "/bin/sh", **fields: 
         _wait(port)
         yield Board(
             **{"name": "cam", "platform": "hbdnn", "soc": "x5", "transport": "telnet", "address": "127.0.0.1"}  # type: ignore[arg-type]
-            | {"port": port, "limits": Limits(connect_timeout_s=20.0)}
+            | {"port": port, "limits": BoardLimits(connect_timeout_s=20.0)}
             | fields
         )
     finally:

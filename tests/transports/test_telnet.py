@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BoardError, LinkError, LoginError
-from harness.records import Board, Limits
+from harness.records import Board, BoardLimits
 from harness.transports import open_transport
 from tests.support.servers import busybox_path
 from tests.transports.telnetd import LOGIN, telnet_board
@@ -120,7 +120,7 @@ def playing(answers: list[bytes]) -> Iterator[Board]:
                         pass
 
         threading.Thread(target=serve, daemon=True).start()
-        limits = Limits(connect_timeout_s=1.0, patience_s=3.0)
+        limits = BoardLimits(connect_timeout_s=1.0, patience_s=3.0)
         port = server.getsockname()[1]
         yield Board("cam", "hbdnn", "x5", transport="telnet", address="127.0.0.1", port=port, limits=limits)
 

@@ -14,7 +14,7 @@ import pytest
 
 from harness.boards import hostkeys
 from harness.emulator.servers.serve import free_port, serve
-from harness.errors import AskedWrongly, BoardError, ConfigError, HostKeyError, LinkError
+from harness.errors import BoardError, ConfigError, HostKeyError, LinkError, UserError
 from harness.records import Board
 from harness.transports import CommandTimeout, Transport, open_transport
 from tests.support.servers import board_of, needs, ssh_board
@@ -61,12 +61,12 @@ def test_an_argument_arrives_as_it_is(link: Transport, word: str) -> None:
 
 
 def test_an_argument_with_nul_is_refused(link: Transport) -> None:
-    with pytest.raises(AskedWrongly, match="NUL"):
+    with pytest.raises(UserError, match="NUL"):
         link.run(["echo", "a\0b"], timeout_s=10)
 
 
 def test_an_empty_command_is_refused(link: Transport) -> None:
-    with pytest.raises(AskedWrongly, match="empty"):
+    with pytest.raises(UserError, match="empty"):
         link.run([], timeout_s=10)
 
 
@@ -283,7 +283,7 @@ def test_a_key_that_the_board_does_not_know_is_refused(served: Board, tmp_path: 
 
 @pytest.mark.parametrize("transport", SSH)
 def test_a_missing_key_file_is_asked_wrongly(served: Board, transport: str) -> None:
-    with pytest.raises(AskedWrongly, match="no such key file"):
+    with pytest.raises(UserError, match="no such key file"):
         open_transport(with_(served, identity="/no/such/key", transport=transport).endpoint)
 
 

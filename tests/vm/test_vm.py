@@ -15,7 +15,7 @@ import pytest
 from harness.agent import Agent, FileFacts
 from harness.emulator.servers.serve import free_port
 from harness.errors import BoardError, LinkError
-from harness.records import Board, Invocation, Limits
+from harness.records import Board, BoardLimits, Invocation
 from harness.transports import open_transport
 from tests.support.alone import alone
 from tests.vm.machine import Machine, NotPossible, missing
@@ -25,7 +25,7 @@ MEGABYTE = 2**20
 WORK = "/data/work"
 
 
-class Bench:
+class MachineLab:
     """The machine, switched on, and how to reach it."""
 
     def __init__(self, machine: Machine, folder: Path) -> None:
@@ -49,7 +49,7 @@ class Bench:
             user="root",
             identity=str(self.folder / "id"),
             known_hosts=str(self.folder / "known_hosts"),
-            limits=Limits(connect_timeout_s=30.0),
+            limits=BoardLimits(connect_timeout_s=30.0),
         )
         agent = Agent(open_transport(board.endpoint), WORK, patience_s=120.0)
         agent.install()
@@ -72,7 +72,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
     """The machine of this module; no other worker has one at the same time."""
     if missing():
         pytest.skip(f"needs {' '.join(missing())}")
@@ -81,10 +81,10 @@ def bench(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield from _switched_on(Machine(base), tmp_path_factory)
 
 
-def _switched_on(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def _switched_on(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
     try:
         machine.build()
-        made = Bench(machine, tmp_path_factory.mktemp("keys"))
+        made = MachineLab(machine, tmp_path_factory.mktemp("keys"))
     except NotPossible as error:
         pytest.skip(str(error))
     try:
@@ -94,7 +94,7 @@ def _switched_on(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def agent(bench: Bench) -> Iterator[Agent]:
+def agent(bench: MachineLab) -> Iterator[Agent]:
     made = bench.agent()
     yield made
     made.link.lease_token = ""
@@ -145,7 +145,7 @@ def test_a_tool_that_forks_and_hangs_is_ended_by_the_board(agent: Agent) -> None
     assert on_board(agent, "ps | grep -c '[s]leep 7777'") == "0"
 
 
-def test_one_user_at_a_time(bench: Bench, agent: Agent) -> None:
+def test_one_user_at_a_time(bench: MachineLab, agent: Agent) -> None:
     other = bench.agent()
     agent.lease.take("anna", 30)
     with pytest.raises(BoardError, match="held by anna"):
@@ -172,7 +172,7 @@ def test_a_tool_that_fills_the_disk_is_told_and_cleaned_up(agent: Agent) -> None
     assert free is not None and free > 50 * MEGABYTE
 
 
-def test_a_reboot_in_the_middle_of_a_run_is_noticed(bench: Bench, agent: Agent) -> None:
+def test_a_reboot_in_the_middle_of_a_run_is_noticed(bench: MachineLab, agent: Agent) -> None:
     place = agent.files.new_folder("reboot")
     token = agent.jobs.start(sh("sleep 600"), place, 900)
     before = agent.hello().boot
@@ -182,7 +182,7 @@ def test_a_reboot_in_the_middle_of_a_run_is_noticed(bench: Bench, agent: Agent) 
     assert agent.hello().boot != before
 
 
-def test_a_power_cut_in_the_middle_of_a_run_is_noticed(bench: Bench, agent: Agent) -> None:
+def test_a_power_cut_in_the_middle_of_a_run_is_noticed(bench: MachineLab, agent: Agent) -> None:
     token = agent.jobs.start(sh("sleep 600"), agent.files.new_folder("cut"), 900)
     on_board(agent, "sync")
     booting = bench.cut_and_boot(0.5)
@@ -191,7 +191,7 @@ def test_a_power_cut_in_the_middle_of_a_run_is_noticed(bench: Bench, agent: Agen
     booting.join()
 
 
-def test_a_power_cut_in_the_middle_of_a_push_is_made_good(bench: Bench, agent: Agent, tmp_path: Path) -> None:
+def test_a_power_cut_in_the_middle_of_a_push_is_made_good(bench: MachineLab, agent: Agent, tmp_path: Path) -> None:
     model = random_file(tmp_path / "model.bin", 24 * MEGABYTE)
     half = threading.Event()
     booting = bench.cut_and_boot(half)
@@ -201,7 +201,7 @@ def test_a_power_cut_in_the_middle_of_a_push_is_made_good(bench: Bench, agent: A
     assert on_board(agent, f"md5sum {put.path}").split()[0] == digest
 
 
-def test_a_model_that_a_power_cut_emptied_is_sent_again(bench: Bench, agent: Agent, tmp_path: Path) -> None:
+def test_a_model_that_a_power_cut_emptied_is_sent_again(bench: MachineLab, agent: Agent, tmp_path: Path) -> None:
     """Without a sync the file may be there by name and hold zeros: its md5 is looked at after every boot."""
     model = random_file(tmp_path / "model.bin", 2 * MEGABYTE)
     agent.cache.put_file(model)
@@ -211,7 +211,9 @@ def test_a_model_that_a_power_cut_emptied_is_sent_again(bench: Bench, agent: Age
     assert on_board(agent, f"md5sum {put.path}").split()[0] == put.md5
 
 
-def test_a_power_cut_in_the_middle_of_a_pull_goes_on_after_the_boot(bench: Bench, agent: Agent, tmp_path: Path) -> None:
+def test_a_power_cut_in_the_middle_of_a_pull_goes_on_after_the_boot(
+    bench: MachineLab, agent: Agent, tmp_path: Path
+) -> None:
     place = agent.files.new_folder("pull")
     on_board(agent, f"cd {place}; for i in $(seq 40); do head -c 500000 /dev/urandom >$i.bin; done; sync")
     names = list(agent.files.hash(place))
@@ -226,7 +228,7 @@ def test_a_power_cut_in_the_middle_of_a_pull_goes_on_after_the_boot(bench: Bench
     assert all(hashlib.md5((tmp_path / "got" / n).read_bytes()).hexdigest() == facts[n].md5 for n in names)
 
 
-def test_a_board_that_is_switched_off_is_a_link_error(bench: Bench) -> None:
+def test_a_board_that_is_switched_off_is_a_link_error(bench: MachineLab) -> None:
     bench.machine.cut()
     try:
         with pytest.raises(LinkError):

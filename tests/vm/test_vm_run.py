@@ -21,8 +21,8 @@ from harness.agent import Agent
 from harness.errors import BoardError
 from tests.faults.rig import rig_of
 from tests.faults.test_run import run as run_on_this_pc
-from tests.support.builds import Built, build
-from tests.vm.test_vm import WORK, Bench, agent, bench, on_board
+from tests.support.builds import ExampleModel, build
+from tests.vm.test_vm import WORK, MachineLab, agent, bench, on_board
 
 __all__ = ["agent", "bench"]  # fixtures
 pytestmark = pytest.mark.vm
@@ -41,12 +41,12 @@ cat /data/rec/$mode.log
 
 
 @pytest.fixture(scope="module")
-def digits(shared_folder: Path) -> Built:
+def digits(shared_folder: Path) -> ExampleModel:
     return build(shared_folder, "digits")
 
 
 @pytest.fixture(scope="module")
-def recorded(digits: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recorded(digits: ExampleModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run on this PC."""
     folder = tmp_path_factory.mktemp("recorded")
     with rig_of(folder / "rig", "dropbear") as rig:
@@ -56,7 +56,7 @@ def recorded(digits: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def played(bench: Bench, agent: Agent, recorded: Path, tmp_path: Path) -> Iterator[Path]:
+def played(bench: MachineLab, agent: Agent, recorded: Path, tmp_path: Path) -> Iterator[Path]:
     """The machine plays a run that was recorded here; gives a hosts.yaml with it as board `vm`."""
     for mode in MODES:
         on_board(agent, f"mkdir -p /data/rec/{mode} /data/bin; rm -f /data/calls /data/slow")
@@ -73,7 +73,7 @@ def played(bench: Bench, agent: Agent, recorded: Path, tmp_path: Path) -> Iterat
     yield tmp_path / "hosts.yaml"
 
 
-def started(digits: Built, hosts: Path) -> subprocess.Popen[str]:
+def started(digits: ExampleModel, hosts: Path) -> subprocess.Popen[str]:
     words = ["run", digits.reference, "--board", "vm", "--input", digits.input, "--reference", digits.reference]
     return harness(hosts, *map(str, words), "--option", "optimizations=disable", "--frames", "3", "--pull", "all")
 
@@ -113,7 +113,9 @@ def when(condition: Callable[[], bool], act: Callable[[], None]) -> threading.Th
     return thread
 
 
-def test_a_run_on_the_machine_is_consistent_and_leaves_it_clean(digits: Built, agent: Agent, played: Path) -> None:
+def test_a_run_on_the_machine_is_consistent_and_leaves_it_clean(
+    digits: ExampleModel, agent: Agent, played: Path
+) -> None:
     code, output = ended(started(digits, played))
     assert code == 0, output
     assert record(played)["verdict"]["word"] in ("consistent", "consistent_within")
@@ -123,7 +125,7 @@ def test_a_run_on_the_machine_is_consistent_and_leaves_it_clean(digits: Built, a
 
 @pytest.mark.parametrize("moment", ["running", "pushing", "pulling"])
 def test_a_power_cut_is_said_and_the_run_goes_on_after_the_boot(
-    bench: Bench, digits: Built, agent: Agent, played: Path, moment: str
+    bench: MachineLab, digits: ExampleModel, agent: Agent, played: Path, moment: str
 ) -> None:
     if moment == "running":
         on_board(agent, "echo debug >/data/slow; sync")
@@ -176,7 +178,7 @@ def has(runs: Path, what: str) -> bool:
 
 @pytest.mark.parametrize(("what", "later_s"), CUTS)
 def test_a_power_cut_at_any_moment_is_called_a_reboot(
-    bench: Bench, digits: Built, agent: Agent, played: Path, what: str, later_s: float
+    bench: MachineLab, digits: ExampleModel, agent: Agent, played: Path, what: str, later_s: float
 ) -> None:
     """It was "this lease has ended", or "incomplete answer: is the board out of memory", in 7 of 10 cuts."""
     on_board(agent, "echo debug >/data/slow; sync")
@@ -200,7 +202,7 @@ def test_a_power_cut_at_any_moment_is_called_a_reboot(
     assert sorted(mode["mode"] for mode in record(played)["modes"]) == sorted(MODES)
 
 
-def test_a_power_cut_ends_a_lease(bench: Bench, agent: Agent) -> None:
+def test_a_power_cut_ends_a_lease(bench: MachineLab, agent: Agent) -> None:
     agent.lease.take("anna", 600)
     on_board(agent, "sync")
     bench.cut_and_boot(0.0).join()
@@ -212,7 +214,9 @@ def test_a_power_cut_ends_a_lease(bench: Bench, agent: Agent) -> None:
     other.lease.release()
 
 
-def test_a_full_disk_of_the_machine_is_said_and_the_next_run_works(digits: Built, agent: Agent, played: Path) -> None:
+def test_a_full_disk_of_the_machine_is_said_and_the_next_run_works(
+    digits: ExampleModel, agent: Agent, played: Path
+) -> None:
     on_board(agent, f"rm -rf {WORK}/cache; dd if=/dev/zero of=/data/filler bs=1048576; true")
     code, output = ended(started(digits, played))
     assert code == 3 and ("no space" in output or "cannot write" in output), output

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.consistency.metrics.by_name import Array, Metric
-from harness.diagnosis.rules import DiagnosisVendor, Found, Look, Rule, finding
+from harness.diagnosis.rules import DiagnosisVendor, Findings, Rule, RunView, finding
 from harness.errors import ConfigError, InputError
 from harness.lint import base as lint
 from harness.lint.findings import LintFinding
-from harness.lint.findings import Rule as LintRule
+from harness.lint.findings import LintRule as LintRule
 from harness.platforms.base import Platform, PlatformVendor
 from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
 from harness.report.exporting import Exporter
@@ -90,7 +90,7 @@ OLD_RUNTIME = Rule(
 )
 
 
-def old_runtime(look: Look) -> Found:
+def old_runtime(look: RunView) -> Findings:
     if look.run.board.platform != PLATFORM.name:
         return
     runtime, builder = (look.run.versions.get(name, "") for name in ("runtime", "builder"))

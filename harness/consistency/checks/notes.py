@@ -12,7 +12,7 @@ LISTED = 12  # names in a note
 LARGE = 0.05  # share of elements: fewer may be lost in the next op's rounding
 
 
-def remarks(
+def comparison_notes(
     reference: Reference, dumps: Sequence[Dump], mapping: Mapping[str, str], matching: Matching
 ) -> Iterator[str]:
     """Sentences on what was given, in the order of their weight."""
@@ -37,7 +37,7 @@ def remarks(
         yield f"{notes} own row (read by ops, copies): not used"
 
 
-def after_blame(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
+def after_localization(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
     """What the origins together say that none of them says alone."""
     yield from _another_build(layers, origins)
     yield from _unspread(graph, layers, origins)

@@ -23,7 +23,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Doubt:
+class UnstableOp:
     """An op of the reference that gives something else when it is run alone with optimizations off."""
 
     tensor: str
@@ -50,7 +50,7 @@ def check(reference: Reference, board: BoardSession | None = None) -> tuple[Find
     runner = reference.provenance.get("runner")
     if not isinstance(runner, Mapping):
         return ()
-    unstable = doubtful_ops(reference) if optimized(runner) else ()
+    unstable = unstable_ops(reference) if optimized(runner) else ()
     return findings(runner, unstable, board or BoardSession())
 
 
@@ -62,7 +62,7 @@ def check_run(reference: Reference, run: Run) -> tuple[Finding, ...]:
     """
     version = run.versions.get("onnxruntime", "")
     checks = run.comparison.extras if run.comparison else Checks()
-    differ = checks.observer is not None and checks.observer.same is False and bool(version)
+    differ = checks.debug_vs_release is not None and checks.debug_vs_release.same is False and bool(version)
     unstable = any(repeats.deterministic is False for repeats in checks.determinism.values())
     optimizations = str(run.case.options.get("optimizations", ""))
     return check(reference, BoardSession(version, run.case.threads, optimizations, differ and not unstable))
@@ -73,7 +73,7 @@ def optimized(runner: Mapping[str, Json]) -> bool:
     return runner.get("optimizations", "disabled") not in OFF
 
 
-def doubtful_ops(reference: Reference) -> tuple[Doubt, ...]:
+def unstable_ops(reference: Reference) -> tuple[UnstableOp, ...]:
     """Run every op of the reference alone, on the reference's own inputs, with optimizations off; list those that
     differ beyond a tie. Empty where the ONNX is not known or not on this PC."""
     if reference.graph is None or reference.model is None or not reference.model.is_file():
@@ -86,13 +86,13 @@ def doubtful_ops(reference: Reference) -> tuple[Doubt, ...]:
             requests.append(Request(name, {source: tensor.load() for source, tensor in fed.items()}))
     unstable = []
     for request, value in Isolator(reference.model).run(requests):
-        unstable_op = None if value is None else _doubt(reference, request.target, made[request.target], value)
+        unstable_op = None if value is None else _unstable_op(reference, request.target, made[request.target], value)
         if unstable_op is not None:
             unstable.append(unstable_op)
     return tuple(unstable)
 
 
-def _doubt(reference: Reference, name: str, op: Op, value: Array) -> Doubt | None:
+def _unstable_op(reference: Reference, name: str, op: Op, value: Array) -> UnstableOp | None:
     tensor = reference.tensors[name]
     kept = tensor.load()
     if kept.dtype != value.dtype or kept.size != value.size:
@@ -102,18 +102,18 @@ def _doubt(reference: Reference, name: str, op: Op, value: Array) -> Doubt | Non
     floats = metrics.max_step is None and (metrics.relative_l2 or 0.0) > MAX_FLOAT_L2
     if not (steps or floats or not metrics.nonfinite_agree):
         return None
-    return Doubt(name, op.name, op.kind, metrics.max_step, metrics.mismatch_share, metrics.relative_l2)
+    return UnstableOp(name, op.name, op.kind, metrics.max_step, metrics.mismatch_share, metrics.relative_l2)
 
 
 # --------------------------------------------------------------------------- findings
 
 
-def findings(runner: Mapping[str, Json], unstable: Sequence[Doubt], board: BoardSession) -> tuple[Finding, ...]:
+def findings(runner: Mapping[str, Json], unstable: Sequence[UnstableOp], board: BoardSession) -> tuple[Finding, ...]:
     """Findings from the reference's record (`runner` of its manifest), its doubtful ops and the board's session."""
     saturated = _lacks_vnni(runner) and any(unstable_op.op_kind in SUMS for unstable_op in unstable)
     made = [
         _saturation(runner, unstable) if saturated else _vnni(runner),
-        None if saturated else _doubtful(unstable),
+        None if saturated else _unstable(unstable),
         _optimizations(runner, board),
         _dumping(runner, board),
         _threads(runner, board),
@@ -127,26 +127,26 @@ def _lacks_vnni(runner: Mapping[str, Json]) -> bool:
     return runner.get("vnni") is False and optimized(runner)
 
 
-def _told(unstable: Sequence[Doubt]) -> str:
+def _listed(unstable: Sequence[UnstableOp]) -> str:
     rows = sorted(unstable, key=lambda unstable_op: -(unstable_op.max_step or 0.0))
     shown = [f"{d.op} ({d.op_kind}): {_size(d)}" for d in rows[:SHOWN]]
     return "; ".join(shown) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
 
 
-def _size(unstable_op: Doubt) -> str:
+def _size(unstable_op: UnstableOp) -> str:
     if unstable_op.max_step is None:
         return f"relative L2 {unstable_op.relative_l2 or 0.0:.2g}"
     return f"up to {unstable_op.max_step:g} steps in {unstable_op.mismatch_share:.2g} of its elements"
 
 
-def _saturation(runner: Mapping[str, Json], unstable: Sequence[Doubt]) -> Finding:
+def _saturation(runner: Mapping[str, Json], unstable: Sequence[UnstableOp]) -> Finding:
     sums = [unstable_op for unstable_op in unstable if unstable_op.op_kind in SUMS]
     return Finding(
         rule="P-401",
         severity="error",
         title="the reference is wrong: 8-bit sums saturated on this PC",
         evidence=f"no VNNI, optimizations {runner.get('optimizations')}; run alone without optimizations, "
-        f"{len(sums)} ops give different results: {_told(sums)}",
+        f"{len(sums)} ops give different results: {_listed(sums)}",
         advice="create the reference with optimizations off (the default), or on a CPU with avx512_vnni or avx_vnni",
         subject=sums[0].op,
     )
@@ -165,14 +165,14 @@ def _vnni(runner: Mapping[str, Json]) -> Finding | None:
     )
 
 
-def _doubtful(unstable: Sequence[Doubt]) -> Finding | None:
+def _unstable(unstable: Sequence[UnstableOp]) -> Finding | None:
     if not unstable:
         return None
     return Finding(
         rule="P-403",
         severity="warning",
         title="ops of the reference give different results when run alone without optimizations",
-        evidence=_told(unstable),
+        evidence=_listed(unstable),
         advice="create the reference with optimizations off (the default)",
         subject=unstable[0].op,
     )

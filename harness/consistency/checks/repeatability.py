@@ -10,7 +10,7 @@ from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import open_array
 from harness.consistency.reading.tensor_files import file_md5, valid_md5
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
-from harness.records import Checks, Determinism, Dump, Instability, Observer, TensorSpec, Verdict, Vote
+from harness.records import Checks, DebugVsRelease, Determinism, Dump, Instability, TensorSpec, Verdict, Vote
 
 Resolve = Callable[[Dump], TensorSpec | None]
 MISSING = "missing"  # a tensor that one run has and another has not is an instability of its own
@@ -50,7 +50,7 @@ def _hash(dump: Dump, resolve: Resolve | None) -> str:
         return ""
 
 
-def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> Observer:
+def debug_vs_release(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> DebugVsRelease:
     """Do the modes give the same outputs? A mode that dumps layers may compute something else.
 
     Gives `same` (None with fewer than two modes, or nothing in common), the tensors that differ with the hash
@@ -59,7 +59,7 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> Observer:
     modes = [mode for mode, outputs in outputs_by_mode.items() if outputs]
     common = _common([outputs_by_mode[mode] for mode in modes])
     if len(modes) < 2 or not common:
-        return Observer(modes=tuple(modes), detail="nothing to compare")
+        return DebugVsRelease(modes=tuple(modes), detail="nothing to compare")
     differing, unread = {}, []
     for name in common:
         by_mode = {mode: outputs_by_mode[mode][name] for mode in modes}
@@ -77,7 +77,7 @@ def observer(outputs_by_mode: Mapping[str, Mapping[str, str]]) -> Observer:
     if unread:
         detail += f"; not readable in every mode: {', '.join(unread)}"
     same = False if differing else None if len(unread) == len(common) else True
-    return Observer(same, tuple(modes), differing, tuple(unread), detail)
+    return DebugVsRelease(same, tuple(modes), differing, tuple(unread), detail)
 
 
 def _common(sets: Sequence[Mapping[str, str]]) -> list[str]:
@@ -176,8 +176,8 @@ def without_reference(checks: Checks) -> Verdict:
     if unstable:
         kind = max(reversed(unstable), key=lambda name: len(unstable[name].unstable))  # debug, where as many
         return Verdict("not_deterministic", f"{NO_REFERENCE}; {_departing(kind, unstable[kind])}", MEASURED_BAD)
-    if checks.observer is not None and checks.observer.same is False:
-        return Verdict("diverges", f"{NO_REFERENCE}; {checks.observer.detail}", MEASURED_BAD)
+    if checks.debug_vs_release is not None and checks.debug_vs_release.same is False:
+        return Verdict("diverges", f"{NO_REFERENCE}; {checks.debug_vs_release.detail}", MEASURED_BAD)
     if not repeats:
         return Verdict("not_compared", f"measured, not compared: {NOTHING_TO_COMPARE}", GOOD)
     repeat = "; ".join(_agreeing(kind, repeats[kind]) for kind in repeats)

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from harness.consistency.fingerprint.classify import classify
-from harness.consistency.fingerprint.context import Context
+from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import Pair, open_array
@@ -22,7 +22,7 @@ MOST_INPUTS = 8  # graph inputs tried in each other's place
 
 
 @dataclass(frozen=True)
-class Scene:
+class LayerContext:
     """What a comparison knows besides the pair: graph, reference, the frame before, a way to run single ops."""
 
     graph: Graph | None
@@ -57,7 +57,7 @@ def is_open(mark: Fingerprint) -> bool:
     return not mark.certain and mark.kind in ("unclassified", "stale", "preprocessing", "permutation", "scale")
 
 
-def cause(layer: Layer, pair: Pair, scene: Scene, repeats: tuple[Array, ...] = ()) -> Fingerprint:
+def cause(layer: Layer, pair: Pair, scene: LayerContext, repeats: tuple[Array, ...] = ()) -> Fingerprint:
     """The fingerprint of a differing layer."""
     assert layer.metrics is not None
     swapped = None if repeats else _swapped(layer.name, pair, scene)
@@ -78,11 +78,11 @@ def _of_input(mark: Fingerprint) -> Fingerprint:
     return mark
 
 
-def _context(name: str, pair: Pair, scene: Scene, repeats: tuple[Array, ...]) -> Context:
+def _context(name: str, pair: Pair, scene: LayerContext, repeats: tuple[Array, ...]) -> FingerprintContext:
     op = scene.op_of(name)
     inputs = op.inputs if op is not None else ()
     runs = scene.isolator is not None and bool(inputs)
-    return Context(
+    return FingerprintContext(
         previous=_previous(name, pair, scene),
         repeats=repeats,
         stored=pair.stored,
@@ -94,7 +94,7 @@ def _context(name: str, pair: Pair, scene: Scene, repeats: tuple[Array, ...]) ->
     )
 
 
-def _previous(name: str, pair: Pair, scene: Scene) -> Array | None:
+def _previous(name: str, pair: Pair, scene: LayerContext) -> Array | None:
     tensor = scene.previous.tensors.get(name) if scene.previous is not None else None
     if tensor is None or tensor.spec is None:
         return None
@@ -114,7 +114,7 @@ def _recompute(isolator: Isolator | None, name: str, names: Sequence[str], input
 # --------------------------------------------------------------------------- inputs in each other's place
 
 
-def _swapped(name: str, pair: Pair, scene: Scene) -> Fingerprint | None:
+def _swapped(name: str, pair: Pair, scene: LayerContext) -> Fingerprint | None:
     """Whether the board's values are what the op gives when it is fed another input of the network."""
     op = scene.op_of(name)
     if name in scene.inputs:
@@ -130,7 +130,7 @@ def _swapped(name: str, pair: Pair, scene: Scene) -> Fingerprint | None:
     return None
 
 
-def _swapped_input(name: str, pair: Pair, scene: Scene) -> Fingerprint | None:
+def _swapped_input(name: str, pair: Pair, scene: LayerContext) -> Fingerprint | None:
     for _, other in _exchanges((name,), scene):
         tensor = scene.reference.tensors[other]
         if tensor.spec is None:
@@ -152,7 +152,7 @@ def _as_fed(values: Array, pair: Pair) -> Array:
     return quantized
 
 
-def _exchanges(names: Sequence[str], scene: Scene) -> Iterator[tuple[str, str]]:
+def _exchanges(names: Sequence[str], scene: LayerContext) -> Iterator[tuple[str, str]]:
     """(input of the op, another input of the network that fits in its place)."""
     for mine in names:
         for other in scene.inputs[:MOST_INPUTS]:

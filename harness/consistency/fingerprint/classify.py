@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.consistency.fingerprint import values
-from harness.consistency.fingerprint.context import Context
+from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.fingerprint.error_stats import Errors, look
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.consistency.fingerprint.layout_search import find_transform, multiset_equal
@@ -23,7 +23,7 @@ from harness.consistency.reading.tensor_files import value_range
 from harness.records import Fingerprint, Metrics, TensorSpec
 
 Array = npt.NDArray[Any]
-__all__ = ["Context", "classify"]
+__all__ = ["FingerprintContext", "classify"]
 
 FEW = 16  # elements: below, statistics of the errors say little
 LOOK_BYTES = 1 << 24  # looked at; of a larger tensor the slab around the first error. Memory is up to 20 times that
@@ -36,13 +36,13 @@ def classify(
     reference: Array,
     spec: TensorSpec,
     metrics: Metrics,
-    context: Context | None = None,
+    context: FingerprintContext | None = None,
 ) -> Fingerprint:
     """Name the fault of a pair of logical arrays of one shape, axes as `spec` (the reference's) labels them.
 
     `board` should be the view that open_tensor (and to_layout) returned: its strides tell the board's memory.
     """
-    context = context or Context()
+    context = context or FingerprintContext()
     if metrics.mismatched == 0 and metrics.nonfinite_agree:
         return Fingerprint("none", True, "equal byte for byte" if not metrics.max_abs else "equal within one step")
     if board.dtype.kind != reference.dtype.kind:
@@ -59,7 +59,7 @@ def _named(kind: str, certain: bool, evidence: str, transform: str = "", **figur
     return Fingerprint(kind, certain, evidence, transform, figures)
 
 
-def _of_input(mark: Fingerprint, context: Context) -> Fingerprint:
+def _of_input(mark: Fingerprint, context: FingerprintContext) -> Fingerprint:
     """What is a value fault of an op is wrong preprocessing where the tensor is the network's input itself."""
     if context.is_input and mark.kind in INPUT_KINDS:
         return replace(mark, kind="preprocessing", evidence=f"of the network's input: {mark.evidence}")

@@ -17,7 +17,7 @@ MOST_INPUTS = 4
 
 
 @dataclass(frozen=True)
-class Context:
+class FingerprintContext:
     """All arrays are logical, in the reference's axis order.
 
     `previous` is this tensor of the frame before, `repeats` of other runs of the same input. `stored` is how the

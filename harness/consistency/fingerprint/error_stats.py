@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.consistency.fingerprint.context import Context
+from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.fingerprint.regions import Geometry, Region, find_region, labels_of
 from harness.consistency.reading.layouts import BLOCKED, bits_of, channel_axis, storage
 from harness.records import TensorSpec
@@ -26,7 +26,7 @@ class Errors:
     board: Array
     reference: Array
     spec: TensorSpec
-    context: Context
+    context: FingerprintContext
     wrong: Array
     whole: bool
 
@@ -208,14 +208,14 @@ def _steps_bits(board: Array, spec: TensorSpec, stored: TensorSpec | None, bits:
     return tuple(steps[stored.layout.index(axis)] for axis in spec.layout)
 
 
-def look(board: Array, reference: Array, spec: TensorSpec, context: Context, most: int) -> Errors:
+def look(board: Array, reference: Array, spec: TensorSpec, context: FingerprintContext, most: int) -> Errors:
     """Mark the errors; of a tensor of more than `most` elements only in a slab that holds the first one."""
     if board.ndim == 0:
         board, reference = board.reshape(1), reference.reshape(1)
     whole = board.size <= most
     if not whole:
         board, reference = _slab(board, reference, most)
-        context = Context(
+        context = FingerprintContext(
             is_input=context.is_input,
             first_op=context.first_op,
             inputs_equal=context.inputs_equal,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Kind:
+class DifferenceKind:
     """What a kind means, and what to do next. One sentence each."""
 
     name: str
@@ -15,141 +15,141 @@ class Kind:
 
 
 _TABLE = (
-    Kind("none", "The tensors are equal byte for byte.", "Nothing to do."),
-    Kind(
+    DifferenceKind("none", "The tensors are equal byte for byte.", "Nothing to do."),
+    DifferenceKind(
         "shift",
         "Every value is multiplied by a power of two: a requantization shift is off.",
         "Compare the op's output shift or scale in the compiled model with the quantized one, then recompile.",
     ),
-    Kind(
+    DifferenceKind(
         "scale",
         "Every value is multiplied by one factor that is not a power of two.",
         "Compare the op's output scale in the compiled model with the quantized one.",
     ),
-    Kind(
+    DifferenceKind(
         "zero_point",
         "Every value is off by one constant: a zero point, an offset or a bias.",
         "Compare zero points (and u8 against s8) on both sides of the op.",
     ),
-    Kind(
+    DifferenceKind(
         "saturation",
         "Values are clipped at a limit on one side only.",
         "Check accumulator width, missing or extra clips, and the calibrated range.",
     ),
-    Kind(
+    DifferenceKind(
         "rounding",
         "Scattered values differ by about one step, up or down: different rounding or summation order.",
         "Allow it by policy if it is known for this op; otherwise compare the rounding modes.",
     ),
-    Kind(
+    DifferenceKind(
         "permutation",
         "The same values in a different order.",
         "Check the order of channels or concatenated inputs; the order given makes both equal.",
     ),
-    Kind(
+    DifferenceKind(
         "layout",
         "The same bytes with a different layout: NHWC instead of NCHW, or channel blocks.",
         "Check the layout that the dump's reader or the next op assumes.",
     ),
-    Kind(
+    DifferenceKind(
         "stride",
         "Rows are read with the wrong stride, padding is read as data, or an edge row or column is wrong.",
         "Check row strides and aligned shapes on both sides of the op.",
     ),
-    Kind(
+    DifferenceKind(
         "tile",
         "Errors are confined to one block of rows, columns or channels (one tile).",
         "Check the op's tiling: compile without tiling or splitting, or with another input size.",
     ),
-    Kind(
+    DifferenceKind(
         "cache_line",
         "Errors are confined to one aligned 64 byte line of the board's memory.",
         "Check cache flush and invalidate around the op's buffer.",
     ),
-    Kind(
+    DifferenceKind(
         "page",
         "Errors are confined to one aligned 4 KiB page of the board's memory.",
         "Check the mapping and the flush of the op's buffer, and copies that end at a page.",
     ),
-    Kind(
+    DifferenceKind(
         "stale",
         "The tensor, or its wrong part, is from an earlier frame.",
         "Check synchronisation and buffer reuse: the buffer was read before it was written, or the op did not run.",
     ),
-    Kind(
+    DifferenceKind(
         "zeroed_region",
         "The board has zeros where the reference has data.",
         "Check that the op writes all of its output and that nothing clears the buffer afterwards.",
     ),
-    Kind(
+    DifferenceKind(
         "dead_channel",
         "One or a few channels are constant on the board but not in the reference.",
         "Check the weights and scales of those channels in the compiled model, and channel padding.",
     ),
-    Kind(
+    DifferenceKind(
         "nan",
         "The board has NaN where the reference has none.",
         "Check this op's inputs for 0/0, inf - inf, roots and logs.",
     ),
-    Kind(
+    DifferenceKind(
         "inf",
         "The board has infinity where the reference has none.",
         "Check for overflow (especially float16) and division by zero.",
     ),
-    Kind(
+    DifferenceKind(
         "preprocessing",
         "The network input differs: mean, scale or colour order.",
         "Compare the input's bytes on both sides first: mean, scale, RGB or BGR, NV12 conversion.",
     ),
-    Kind(
+    DifferenceKind(
         "other_tensor",
         "The dump holds another tensor's values.",
         "Two files are swapped, or one overwrote another: check how the dumps are named and copied.",
     ),
-    Kind(
+    DifferenceKind(
         "cut_off",
         "The file is truncated: it holds the start of the tensor in a wider dtype.",
         "Copy the dump again, and check the board's free space.",
     ),
-    Kind(
+    DifferenceKind(
         "other_input",
         "The board and the reference got different inputs.",
         "Use the same input on both sides: create the reference with the board's input, or run with the reference's.",
     ),
-    Kind("input_order", "Two inputs are swapped.", "Match inputs by name, not by position, on both sides."),
-    Kind(
+    DifferenceKind("input_order", "Two inputs are swapped.", "Match inputs by name, not by position, on both sides."),
+    DifferenceKind(
         "nibble_order",
         "The two nibbles of every byte are swapped.",
         "Set the other nibble order for this side's 4-bit dumps.",
     ),
-    Kind(
+    DifferenceKind(
         "endianness",
         "The bytes of every element are reversed (endianness).",
         "Write and read the dump little endian on both sides.",
     ),
-    Kind(
+    DifferenceKind(
         "single_element",
         "One or a few unrelated elements differ.",
         "Repeat the run: the same element again points to the model, a different one to memory.",
     ),
-    Kind(
+    DifferenceKind(
         "bit_flip",
         "A few scattered elements differ in one bit each.",
         "Repeat the run and try another board; suspect memory, power or temperature.",
     ),
-    Kind(
+    DifferenceKind(
         "nondeterminism",
         "The board gives different results for the same input.",
         "Run with --repeat and per core; check for races and missing synchronisation.",
     ),
-    Kind(
+    DifferenceKind(
         "unclassified",
         "The difference matches no known fault kind.",
         "See the histogram and error map; run the op alone.",
     ),
 )
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
+KINDS: dict[str, DifferenceKind] = {kind.name: kind for kind in _TABLE}
 
 
 def meaning(name: str) -> str:

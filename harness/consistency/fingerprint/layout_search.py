@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.consistency.fingerprint.row_stride import find_padding, find_pitch, row_lengths
+from harness.consistency.fingerprint.row_stride import find_padding, find_row_stride, row_lengths
 from harness.consistency.fingerprint.slices import find_reorder
 from harness.consistency.reading.layouts import NV12, channel_axis
 from harness.records import TensorSpec
@@ -49,7 +49,7 @@ def find_transform(
     if not transforms and _same_multiset(board, reference):
         transforms = _of_order(board, reference, spec)
     if not transforms:
-        transforms = _of_pitch(board, reference, stored)  # sees only a part: never weighed against the others
+        transforms = _of_row_stride(board, reference, stored)  # sees only a part: never weighed against the others
     if not transforms:
         return None
     kinds = {transform.kind for transform in transforms}
@@ -231,14 +231,14 @@ def _rolled(board: Array, reference: Array) -> list[Transform]:
 # ------------------------------------------------------------------------- pitch
 
 
-def _of_pitch(board: Array, reference: Array, stored: TensorSpec | None) -> list[Transform]:
-    transforms = [*_padding_told(board, reference, stored)]
+def _of_row_stride(board: Array, reference: Array, stored: TensorSpec | None) -> list[Transform]:
+    transforms = [*_known_padding(board, reference, stored)]
     for x, r, where in _in_both_orders(board, reference):
         for length in row_lengths(where):
-            stride = find_pitch(x, r, length) if not transforms else None
+            stride = find_row_stride(x, r, length) if not transforms else None
             if stride:
                 transforms.append(Transform("stride", f"rows of {length} elements read with stride {stride}"))
-            stride = find_pitch(r, x, length) if not transforms else None
+            stride = find_row_stride(r, x, length) if not transforms else None
             if stride:
                 transforms.append(Transform("stride", f"rows with stride {stride} read as rows of {length}"))
     return transforms
@@ -253,7 +253,7 @@ def _in_both_orders(board: Array, reference: Array) -> Iterator[tuple[Array, Arr
         yield x.reshape(-1), r.reshape(-1), x.shape
 
 
-def _padding_told(board: Array, reference: Array, stored: TensorSpec | None) -> Iterator[Transform]:
+def _known_padding(board: Array, reference: Array, stored: TensorSpec | None) -> Iterator[Transform]:
     """Padding as the board's spec tells it, or of the usual alignments of the last axis, taken for data."""
     orders = [(board, reference)]
     if board.ndim == 4:

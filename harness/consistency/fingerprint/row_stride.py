@@ -24,7 +24,7 @@ def row_lengths(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for n in lengths if n > 1)
 
 
-def find_pitch(read: Array, memory: Array, length: int) -> int | None:
+def find_row_stride(read: Array, memory: Array, length: int) -> int | None:
     """Pitch p with read[h, w] == memory[h * p + w] for all that lies in `memory`; None where there is none.
 
     Both arrays are flat. Past the end either nothing is known or the memory starts again; both are accepted.

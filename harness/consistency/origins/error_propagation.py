@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from harness.consistency.reading.pairs import Pair
-from harness.records import GrowthPoint, Layer, OutputEffect
+from harness.records import Layer, OutputEffect, PropagationPoint
 
 
-def growth(layers: Sequence[Layer]) -> tuple[GrowthPoint, ...]:
+def propagation_points(layers: Sequence[Layer]) -> tuple[PropagationPoint, ...]:
     """One point per compared row, in execution order: entire error, and single error where the op ran alone."""
     return tuple(
-        GrowthPoint(
+        PropagationPoint(
             index=layer.index,
             name=layer.name,
             relative_l2=layer.metrics.relative_l2,

@@ -18,7 +18,7 @@ Allowed = Callable[[Layer, Pair, Metrics], bool]
 
 
 @dataclass(frozen=True)
-class Bench:
+class OpRunner:
     """What isolation needs: the op runner, the pairs by name, graph inputs as the reference was fed, the limits."""
 
     isolator: Isolator
@@ -32,7 +32,7 @@ def _nothing(_tensor: str) -> Array | None:
 
 
 @dataclass
-class Blame:
+class Localization:
     """Rows with roles and single figures, origins in execution order, and what should be known about them."""
 
     layers: list[Layer]
@@ -41,7 +41,7 @@ class Blame:
     notes: list[str] = field(default_factory=list)
 
 
-def blame(graph: Graph, layers: Sequence[Layer], runner: Bench | None) -> Blame:
+def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> Localization:
     """Give every differing row of the graph its role. Rows whose names the graph does not know keep none."""
     states = {layer.name: on_graph.STATES[layer.verdict] for layer in layers}
     reached = on_graph.reaches(graph, states)
@@ -54,11 +54,11 @@ def blame(graph: Graph, layers: Sequence[Layer], runner: Bench | None) -> Blame:
     decided = [name for name, (_, right) in singles.items() if not right or settled[name] == "cleared"]
     origins = (*_input_origins(graph, by_name), *on_graph.origins(reached, by_name, decided))
     again = _nothing if runner is None else partial(_alone, reached, by_name, runner)
-    return Blame(rows, origins, again, _notes(graph, states, reached, origins, runner))
+    return Localization(rows, origins, again, _notes(graph, states, reached, origins, runner))
 
 
 def _alone(
-    reached: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], runner: Bench, tensor: str
+    reached: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], runner: OpRunner, tensor: str
 ) -> Array | None:
     request = _request(reached[tensor], rows, runner)
     if request is None:
@@ -92,7 +92,7 @@ def _notes(
     states: Mapping[str, str],
     reached: Mapping[str, on_graph.Reach],
     origins: Sequence[Origin],
-    runner: Bench | None,
+    runner: OpRunner | None,
 ) -> list[str]:
     unseen = {n for n in graph.inputs if states.get(n, "unknown") == "unknown"}
     first = [o.op for o in origins if o.tensor in reached and unseen & set(reached[o.tensor].frontier)]
@@ -111,7 +111,7 @@ def _notes(
 
 
 def _run_alone(
-    reached: Mapping[str, on_graph.Reach], given: Mapping[str, str], layers: Sequence[Layer], runner: Bench | None
+    reached: Mapping[str, on_graph.Reach], given: Mapping[str, str], layers: Sequence[Layer], runner: OpRunner | None
 ) -> dict[str, tuple[Metrics, bool]]:
     """Single error of every differing row that the graph alone does not settle: figures, and whether it is right."""
     if runner is None:
@@ -126,7 +126,7 @@ def _run_alone(
     return alone
 
 
-def _request(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: Bench) -> Request | None:
+def _request(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Request | None:
     feeds: dict[str, Array] = {}
     for name in reach.frontier:
         value = _board_value(name, rows, runner)
@@ -137,7 +137,7 @@ def _request(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: Bench) ->
     return Request(reach.tensor, feeds, float_side=runner.pair(reach.tensor).reference.dtype.kind == "f")
 
 
-def _board_value(name: str, rows: Mapping[str, Layer], runner: Bench) -> Array | None:
+def _board_value(name: str, rows: Mapping[str, Layer], runner: OpRunner) -> Array | None:
     """What the board's op was given; for graph inputs that it did not dump, what the reference was."""
     row = rows.get(name)
     if row is None or row.verdict == "not_compared":
@@ -146,7 +146,7 @@ def _board_value(name: str, rows: Mapping[str, Layer], runner: Bench) -> Array |
     return pair.board if pair.form in ("integer", "float") and pair.board.dtype == pair.reference.dtype else None
 
 
-def _judge_alone(row: Layer, value: Array, runner: Bench) -> tuple[Metrics, bool]:
+def _judge_alone(row: Layer, value: Array, runner: OpRunner) -> tuple[Metrics, bool]:
     pair = runner.pair(row.name)
     metrics = measure(pair.board, _as_stored(value, pair), pair.spec_board, pair.spec_reference)
     return metrics, runner.allowed(row, replace(pair, reference=_as_stored(value, pair)), metrics)

@@ -79,12 +79,12 @@ def settle(reached: Mapping[str, Reach], given: Mapping[str, str], alone: Mappin
         elif role == "suspect" and right:
             settled[tensor] = "cleared"
     for tensor in reached:  # in the graph's topological order
-        if settled.get(tensor) == "propagated" and not _blamed(reached, settled, tensor):
+        if settled.get(tensor) == "propagated" and not _is_explained(reached, settled, tensor):
             settled[tensor] = "cleared" if alone.get(tensor) else "suspect"
     return settled
 
 
-def _blamed(reached: Mapping[str, Reach], settled: Mapping[str, str], tensor: str) -> bool:
+def _is_explained(reached: Mapping[str, Reach], settled: Mapping[str, str], tensor: str) -> bool:
     """Whether anything that directly reaches the tensor is an origin, or carries an origin's difference."""
     return any(settled.get(name) in ("origin", "suspect", "propagated") for name in reached[tensor].frontier)
 

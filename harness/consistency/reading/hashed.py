@@ -12,11 +12,11 @@ from harness.errors import InputError
 from harness.records import LeftFile, TensorSpec
 from harness.runs import folder as store
 
-WAYS = {"known": "file", "hashed": "valid"}  # how a file came, as run.json says it -> what the board hashed of it
+WAYS = {"reused": "file", "verified_on_board": "valid"}  # `obtained` of run.json -> what the board hashed of it
 
 
 @dataclass(frozen=True)
-class Hashed:
+class HashedDump:
     """A dump that this PC wrote because an md5 made on the board is the reference's: of the "file", or of the "valid"
     bytes, and then its padding here is not the board's."""
 
@@ -29,13 +29,13 @@ class Hashed:
         return self.how != "valid" or valid_md5(open_array(path, spec)) == self.valid_md5
 
 
-def hashed_files(folder: Path, files: Iterable[LeftFile]) -> dict[Path, Hashed]:
+def hashed_files(folder: Path, files: Iterable[LeftFile]) -> dict[Path, HashedDump]:
     """Of a mode's folder, by run.json's list of its files."""
-    ways = [(file, WAYS[file.came]) for file in files if file.came in WAYS and file.file]
-    return {folder / file.file: Hashed(way, file.md5, file.valid_md5) for file, way in ways}
+    ways = [(file, WAYS[file.obtained]) for file in files if file.obtained in WAYS and file.file]
+    return {folder / file.file: HashedDump(way, file.md5, file.valid_md5) for file, way in ways}
 
 
-def hashed_beside(folder: Path) -> dict[Path, Hashed]:
+def hashed_beside(folder: Path) -> dict[Path, HashedDump]:
     """The same for a folder of dumps that may be a mode of a run; nothing where it is none."""
     if not (folder.parent / "run.json").is_file():
         return {}

@@ -85,7 +85,7 @@ def storage(spec: TensorSpec) -> Storage:
     if any(a < v for a, v in zip(dense, valid, strict=True)):
         raise TensorError(f"tensor {spec.name!r}: aligned shape {dense} is smaller than the valid shape {valid}")
     steps = _explicit_steps(spec, valid, bits) or _dense_steps(dense, bits)
-    implied = _span_bytes(valid, dense, steps, bits, explicit=bool(_told_strides(spec)))
+    implied = _span_bytes(valid, dense, steps, bits, explicit=bool(_given_strides(spec)))
     return Storage(dtype, bits, valid, steps, _with_tail(spec, implied))
 
 
@@ -151,7 +151,7 @@ def _nv12_axes(spec: TensorSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (n, h * 3 // 2, w), (n, h * 3 // 2, row)
 
 
-def _told_strides(spec: TensorSpec) -> tuple[int, ...]:
+def _given_strides(spec: TensorSpec) -> tuple[int, ...]:
     """Byte strides, unless all zero: then the vendor's tool says that it has none (NV12)."""
     if spec.layout == NV12 or not any(spec.stride_bytes):
         return ()
@@ -159,7 +159,7 @@ def _told_strides(spec: TensorSpec) -> tuple[int, ...]:
 
 
 def _explicit_steps(spec: TensorSpec, valid: tuple[int, ...], bits: int) -> tuple[int, ...]:
-    strides = _told_strides(spec)
+    strides = _given_strides(spec)
     if not strides:
         return ()
     if len(strides) != len(valid) or min(strides) < 0:

@@ -18,19 +18,19 @@ from harness.records import Dump, Gap, Graph
 from harness.reference.open import Reference, ReferenceTensor
 
 
-def with_holes(
+def mark_missing(
     matching: Matching,
     reference: Reference,
     graph: Graph | None,
     given: tuple[Sequence[Dump], Sequence[Gap] | None],
     policy: Policy,
 ) -> Matching:
-    """The same rows; those without a dump that must have had one say `lost`, and why.
+    """The same rows; those without a dump that must have had one say `missing`, and why.
 
     `given` are all dumps, and what the platform knows by its own numbers: None where the dumps carry none.
     """
     dumps, gaps = given
-    reasons = _holes(reference, graph, matching.rows, gaps) | _by_parameters(matching.rows, dumps)
+    reasons = _missing_dumps(reference, graph, matching.rows, gaps) | _by_parameters(matching.rows, dumps)
     rows = [_marked(row, reasons, policy) for row in matching.rows]
     return replace(matching, rows=tuple(rows))
 
@@ -39,10 +39,10 @@ def _marked(row: Match, reasons: Mapping[str, str], policy: Policy) -> Match:
     tensor = row.tensor
     if tensor is None or tensor.name not in reasons or policy.is_optional(tensor.op, tensor.name):
         return row
-    return replace(row, reason="lost", note=reasons[tensor.name])
+    return replace(row, reason="missing", note=reasons[tensor.name])
 
 
-def _holes(
+def _missing_dumps(
     reference: Reference, graph: Graph | None, rows: Sequence[Match], gaps: Sequence[Gap] | None
 ) -> dict[str, str]:
     """Why each tensor without a dump must have had one, in words; tensors that need none are left out."""
@@ -51,7 +51,7 @@ def _holes(
     lacking = [row.tensor for row in known if row.tensor is not None and row.reason == "no_dump"]
     if not lacking or not any(row.dump is not None and row.tensor and not row.tensor.is_input for row in known):
         return {}
-    neighbours = _Around(graph, dumped)
+    neighbours = _Neighbours(graph, dumped)
     reasons = dict(_alike(lacking, known, neighbours) if gaps is None else _numbered(gaps, lacking, known, neighbours))
     if gaps is None and reference.provenance.get("ordered"):
         reasons |= _in_order(lacking, known)
@@ -66,7 +66,7 @@ def _by_parameters(rows: Sequence[Match], dumps: Sequence[Dump]) -> dict[str, st
     return {name: f"{parameter} is in the folder, as for every such dump" for name, parameter in own.items()}
 
 
-class _Around:
+class _Neighbours:
     """Who makes and who reads a tensor, and whether all of that has its dump."""
 
     def __init__(self, graph: Graph | None, dumped: set[str]) -> None:
@@ -78,12 +78,12 @@ class _Around:
             for name in op.inputs:
                 self.readers[name] += op.outputs
                 self.kinds[name].append(op.kind)
-        self.there = dumped | set(graph.inputs if graph is not None else ())
+        self.dumped = dumped | set(graph.inputs if graph is not None else ())
 
     def has_all(self, tensor: str) -> bool:
         """Whether everything that its op reads, and everything that is made of it, has a dump."""
         maker, readers = self.maker.get(tensor), self.readers.get(tensor, [])
-        return bool(maker and readers) and {*(maker.inputs if maker else ()), *readers} <= self.there
+        return bool(maker and readers) and {*(maker.inputs if maker else ()), *readers} <= self.dumped
 
     def place(self, tensor: ReferenceTensor) -> tuple[str, ...]:
         """Kind of op and of what reads it: where a board keeps one such tensor to itself, it keeps all of them."""
@@ -91,7 +91,7 @@ class _Around:
 
 
 def _numbered(
-    gaps: Sequence[Gap], lacking: Sequence[ReferenceTensor], rows: Sequence[Match], neighbours: _Around
+    gaps: Sequence[Gap], lacking: Sequence[ReferenceTensor], rows: Sequence[Match], neighbours: _Neighbours
 ) -> Iterator[tuple[str, str]]:
     """Tensors that lie between the layers on both sides of a gap; in another branch, those with everything around.
 
@@ -110,13 +110,15 @@ def _numbered(
             continue
         between = [t for t in lacking if low < t.order < high] or [t for t in lacking if neighbours.has_all(t.name)]
         others = f"; this one, or others of the {len(between)} that lie there" if len(between) > gap.files else ""
-        yield from ((tensor.name, gap.told + others) for tensor in between)
+        yield from ((tensor.name, gap.evidence + others) for tensor in between)
 
 
 END = 1 << 62
 
 
-def _alike(lacking: Sequence[ReferenceTensor], rows: Sequence[Match], neighbours: _Around) -> Iterator[tuple[str, str]]:
+def _alike(
+    lacking: Sequence[ReferenceTensor], rows: Sequence[Match], neighbours: _Neighbours
+) -> Iterator[tuple[str, str]]:
     """Tensors with everything around them dumped, and with a dump of another one of their kind and place."""
     dumped = {
         neighbours.place(row.tensor): row.tensor for row in rows if row.tensor and row.dump and row.tensor.op_kind

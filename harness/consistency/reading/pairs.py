@@ -106,7 +106,7 @@ def _of_reference(
         spec = _reference_spec(side, spec_board, storages)
         return spec, open_array(side.path, spec), side.md5
     except TensorError as error:
-        reason = "unreadable" if error.reason == "lost" else error.reason
+        reason = "unreadable" if error.reason == "missing" else error.reason
         raise TensorError(f"{REFERENCE_SIDE} {error.message}", "create the reference again", reason) from None
 
 
@@ -211,7 +211,7 @@ def _size(path: Path) -> int:
     except FileNotFoundError:
         if path.is_symlink():
             raise TensorError(f"{path.name}: is a broken link") from None
-        raise TensorError(f"{path.name}: file not found", "", "lost") from None
+        raise TensorError(f"{path.name}: file not found", "", "missing") from None
     except OSError as error:
         raise TensorError(f"{path.name}: cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(status.st_mode):

@@ -23,7 +23,7 @@ Rows = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class Foretold:
+class ExpectedDump:
     """A dump, the tensor it must hold, and how. `rows` are (step, keep) bytes, outermost first, in `body_bytes`."""
 
     tensor: str
@@ -49,9 +49,9 @@ class Foretold:
         return np.asarray(array).reshape(shape)
 
 
-def foretell(
+def predict_dumps(
     reference: Reference, dumps: Sequence[Dump], storages: Storages, mapping: Mapping[str, str]
-) -> tuple[dict[Path, Foretold], dict[Path, str]]:
+) -> tuple[dict[Path, ExpectedDump], dict[Path, str]]:
     """What padded dumps must hold, and the tensor of every dump that has one, by path.
 
     Errors: InputError for a mapping that does not fit.
@@ -59,11 +59,11 @@ def foretell(
     matching = match(reference, dumps, mapping)
     pairs = [(row.tensor, row.dump) for row in matching.rows if row.tensor is not None and row.dump is not None]
     pairs += [(reference.tensors[name], dump) for name, more in matching.inputs.items() for dump in more]
-    predicted = {dump.path: _foretold(tensor, dump, storages) for tensor, dump in pairs}
+    predicted = {dump.path: _predicted(tensor, dump, storages) for tensor, dump in pairs}
     return {path: it for path, it in predicted.items() if it is not None}, {dump.path: t.name for t, dump in pairs}
 
 
-def _foretold(tensor: ReferenceTensor, dump: Dump, storages: Storages) -> Foretold | None:
+def _predicted(tensor: ReferenceTensor, dump: Dump, storages: Storages) -> ExpectedDump | None:
     if dump.path.suffix == ".npy":
         return None
     try:
@@ -76,7 +76,9 @@ def _foretold(tensor: ReferenceTensor, dump: Dump, storages: Storages) -> Foreto
         return None
     body_bytes, rows = placed
     size_bytes = storage(spec).size_bytes
-    return Foretold(tensor.name, side, spec, size_bytes, body_bytes, rows) if rows or body_bytes < size_bytes else None
+    return (
+        ExpectedDump(tensor.name, side, spec, size_bytes, body_bytes, rows) if rows or body_bytes < size_bytes else None
+    )
 
 
 def tells(side: TensorSpec, spec: TensorSpec) -> bool:

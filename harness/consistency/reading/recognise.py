@@ -10,7 +10,7 @@ import numpy as np
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.matching import match
 from harness.consistency.reading.pairs import Storages, open_pair
-from harness.dumps.folders import candidates, dialect, read_dumps
+from harness.dumps.folders import candidates, platform_named, read_dumps
 from harness.records import Dump
 from harness.reference.open import Reference
 
@@ -18,12 +18,12 @@ TRIED = 64  # dumps that are opened for each platform
 TRIED_BYTES = 1 << 24  # of one of them
 
 
-def decide(reference: Reference, folder: Path) -> tuple[str, str]:
+def detect_platform(reference: Reference, folder: Path) -> tuple[str, str]:
     """The platform of a folder of dumps, and a note where its names alone did not tell it; "" for none."""
     names = candidates(folder)
     if len(names) < 2:
         return (names[0] if names else ""), ""
-    scores = {name: _score(reference, read_dumps(folder, name), dialect(name).storages) for name in names}
+    scores = {name: _score(reference, read_dumps(folder, name), platform_named(name).storages) for name in names}
     best = max(names, key=lambda name: scores[name])  # of equal ones the first, as the names rank them
     if best == names[0]:
         return best, ""

@@ -32,26 +32,26 @@ NARROWER = {32: ("s16", "u16", "f16", "s8", "u8"), 16: ("s8", "u8"), 64: ("s32",
 
 
 @dataclass(frozen=True)
-class Finding:
+class SizeMismatch:
     """`reason` of records.REASONS and a sentence; `open` where the bytes alone do not decide between two reasons."""
 
     reason: str
-    told: str
+    evidence: str
     open: bool = False
     narrow: str = ""  # the dtype in which its values follow the reference's
 
 
 @dataclass(frozen=True)
-class Misfits:
+class SizeMismatches:
     """What may be asked of one comparison about files that do not fit."""
 
     reference: Reference
     storages: Storages | None
     most_bytes: int = MOST_BYTES
 
-    def look(self, error: TensorError, tensor: ReferenceTensor, dump: Dump) -> Finding:
+    def explain(self, error: TensorError, tensor: ReferenceTensor, dump: Dump) -> SizeMismatch:
         """What a file is whose size fits nothing; the error's own words where nothing more is known."""
-        plain = Finding(error.reason, error.message)
+        plain = SizeMismatch(error.reason, error.message)
         if error.reason not in SIZED or dump.path.suffix == ".npy" or tensor.spec is None:
             return plain
         try:
@@ -61,7 +61,7 @@ class Misfits:
                 return replace(plain, open=smaller and plain.reason == "dtype_differs")
             other = self.holder(dump, tensor.name)
             if other:
-                return Finding("other_tensor", f"{error.message}; {OTHER} {other!r}")
+                return SizeMismatch("other_tensor", f"{error.message}; {OTHER} {other!r}")
             return self._by_bytes(plain, tensor, dump, dump.path.read_bytes())
         except (OSError, TensorError):
             return plain
@@ -112,7 +112,7 @@ class Misfits:
             return [spec]
         return list(dict.fromkeys(way for unit in ("", "CPU") for way in self.storages(spec, unit))) or [spec]
 
-    def _by_bytes(self, plain: Finding, tensor: ReferenceTensor, dump: Dump, data: bytes) -> Finding:
+    def _by_bytes(self, plain: SizeMismatch, tensor: ReferenceTensor, dump: Dump, data: bytes) -> SizeMismatch:
         spec = dump.spec or tensor.spec
         assert spec is not None and tensor.spec is not None
         likely = self._ways(spec) if dump.spec is None else [spec]
@@ -120,16 +120,16 @@ class Misfits:
         reference = np.asarray(open_array(tensor.path, tensor.spec))
         starts = [_start(data, way, tensor.spec, reference) for way in ways[:MOST_WAYS]]
         if any(start.equal for start in starts):
-            return Finding("truncated", f"{plain.told}: truncated file, its content is right")
+            return SizeMismatch("truncated", f"{plain.evidence}: truncated file, its content is right")
         narrow = self.narrower(tensor, dump, data, reference)
         if narrow:
-            evidence = f"{plain.told}: read as {narrow} its values follow the reference's"
-            return Finding("dtype_differs", evidence, narrow=narrow)
+            evidence = f"{plain.evidence}: read as {narrow} its values follow the reference's"
+            return SizeMismatch("dtype_differs", evidence, narrow=narrow)
         if any(start.follows for start in starts):
-            return Finding("truncated", f"{plain.told}: truncated file; its content follows the reference")
+            return SizeMismatch("truncated", f"{plain.evidence}: truncated file; its content follows the reference")
         if plain.reason == "dtype_differs" and ways:
             return replace(plain, open=True)
-        return Finding("truncated", plain.told) if len(data) < size_bytes(likely[0]) else plain
+        return SizeMismatch("truncated", plain.evidence) if len(data) < size_bytes(likely[0]) else plain
 
     def begins(self, row: Match) -> str:
         """The wider dtype of which a raw file is the beginning although it has the size of a narrower one; else ""."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.consistency.reading.pairs import NIBBLE_NOTE
-from harness.diagnosis.rules import Found, Look, finding
+from harness.diagnosis.rules import Findings, RunView, finding
 
 GOOD, FAIR, BAD_END = 0.99, 0.98, 0.95  # the guide's own limits
 TAIL_SHARE, TAIL_LEAST = 0.1, 3  # "the last few layers"
@@ -41,12 +41,12 @@ class Curve:
         """The first place below 98 %; the number of rows where there is none."""
         return next((i for i, cosine in enumerate(self.cosines) if cosine < FAIR), len(self.cosines))
 
-    def told(self, places: Sequence[int]) -> str:
+    def shown(self, places: Sequence[int]) -> str:
         shown = ", ".join(f"{self.names[i]} {self.cosines[i]:.5f}" for i in places[:SHOWN])
         return shown + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
 
 
-def curve_of(view: Look) -> Curve | None:
+def curve_of(view: RunView) -> Curve | None:
     """The table's cosines; None for another platform or where no table was given."""
     if view.plan is None or not _is_magik(view) or not any(kind.startswith("magik") for kind, _ in view.plan.sources):
         return None
@@ -66,41 +66,41 @@ def symptom(curve: Curve) -> str:
     return "B" if cosines[-1] < BAD_END else ""
 
 
-def symptoms(view: Look) -> Found:
+def symptoms(view: RunView) -> Findings:
     """M-601 to M-604: what the curve of the toolchain's cosines looks like, as the vendor's guide names it."""
     curve = curve_of(view)
     if curve is None:
         return
     kind = symptom(curve)
     low = [i for i, cosine in enumerate(curve.cosines) if cosine < FAIR]
-    first, last = curve.told([0]), curve.told([len(curve.cosines) - 1])
+    first, last = curve.shown([0]), curve.shown([len(curve.cosines) - 1])
     if kind == "A":
         yield finding("M-601", f"first layer {first}; 99 % is usual", subject=curve.names[0])
     elif kind == "B":
-        fall = curve.told(low)
+        fall = curve.shown(low)
         yield finding("M-602", f"first layer {first}, drops at {fall}, last layer {last}", subject=curve.names[low[0]],
                       advice=_BITS)  # fmt: skip
     elif kind == "C":
-        yield finding("M-603", f"first layer {first}, only the last ones drop: {curve.told(low) or last}",
+        yield finding("M-603", f"first layer {first}, only the last ones drop: {curve.shown(low) or last}",
                       subject=curve.names[low[0] if low else -1])  # fmt: skip
     elif view.comparison is not None and view.comparison.verdict.word == "diverges":
         least = min(range(len(curve.cosines)), key=curve.cosines.__getitem__)
-        message = f"all {len(curve.cosines)} layers are accurate on the PC (lowest: {curve.told([least])})"
+        message = f"all {len(curve.cosines)} layers are accurate on the PC (lowest: {curve.shown([least])})"
         yield finding("M-604", f"{message}; the board: {view.comparison.verdict.detail}")
 
 
 # --------------------------------------------------------------------------- the board
 
 
-def _is_magik(view: Look) -> bool:
+def _is_magik(view: RunView) -> bool:
     return view.run.board.platform == "magik"
 
 
-def _notes(view: Look) -> tuple[str, ...]:
+def _notes(view: RunView) -> tuple[str, ...]:
     return view.run.notes if _is_magik(view) else ()
 
 
-def another_input(view: Look) -> Found:
+def another_input(view: RunView) -> Findings:
     """The PC's dump folder holds the input it was made from: the board must be fed with those bytes."""
     reference, fed = view.run.case.reference, view.run.case.inputs
     inputs = reference.inputs if reference is not None else None
@@ -111,7 +111,7 @@ def another_input(view: Look) -> Found:
         yield finding("M-501", f"board: {fed[0].name} {fed[0].md5}; PC: {known}", subject="input")
 
 
-def opposite_halves(view: Look) -> Found:
+def opposite_halves(view: RunView) -> Findings:
     """M-502: 4-bit tensors that are equal when the two halves of each byte change places."""
     rows = [layer for layer in (view.comparison.layers if view.comparison else ()) if NIBBLE_NOTE in layer.note]
     swapped = [o for o in (view.comparison.origins if view.comparison else ()) if _is_swap(o.fingerprint)]
@@ -126,28 +126,28 @@ def _is_swap(fingerprint: object) -> bool:
     return getattr(fingerprint, "kind", "") == "nibble_order"
 
 
-def versions(view: Look) -> Found:
+def versions(view: RunView) -> Findings:
     """M-503, E-101: notes of a version skew, of the kernel's driver or of another part."""
     for note in dict.fromkeys(note.partition(": ")[2] for note in _notes(view) if "version skew:" in note):
         rule = "M-503" if "soc-nna" in note else "E-101"
         yield finding(rule, note)
 
 
-def stale(view: Look) -> Found:
+def stale(view: RunView) -> Findings:
     """M-504: nmem_memory.txt has leftover bytes of an earlier write."""
     for note in _notes(view):
         if "nmem_memory.txt: stale" in note or "harness: stale" in note:
             yield finding("M-504", note)
 
 
-def unreadable_names(view: Look) -> Found:
+def unreadable_names(view: RunView) -> Findings:
     """M-506: layers whose names the board cannot write as a file."""
     for note in _notes(view):
         if ": not dumped" in note:
             yield finding("M-506", note)
 
 
-def scarce_memory(view: Look) -> Found:
+def scarce_memory(view: RunView) -> Findings:
     """M-505: the network's peak comes near to all of the NPU's memory."""
     memory = view.run.memory.get("nmem")
     if memory is None or not _is_magik(view):

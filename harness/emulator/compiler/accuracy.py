@@ -15,7 +15,7 @@ from harness.emulator.compiler.calibration import Feed
 from harness.emulator.compiler.result import Distance
 from harness.emulator.model.compiled import BoardTensor, CompiledModel
 from harness.emulator.model.execute import open_session
-from harness.emulator.model.nodes import Network
+from harness.emulator.model.nodes import ModelGraph
 
 Array = NDArray[Any]
 BATCH_ELEMENTS = 32 * 2**20  # of tensors held at once
@@ -25,7 +25,7 @@ def distances(
     model: CompiledModel, graph: bytes, float_model: onnx.ModelProto, sample: Feed, pixels: Mapping[str, object]
 ) -> dict[str, Distance]:
     """Tensor name -> distance, for tensors that both models have."""
-    network = Network(float_model)
+    network = ModelGraph(float_model)
     feed = {name: (value + 128).astype(np.uint8) if name in pixels else value for name, value in sample.items()}
     both = [t for t in model.tensors if not t.is_input and t.name in network.producer]
     session = open_session(graph)

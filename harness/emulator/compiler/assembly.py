@@ -15,9 +15,9 @@ from harness.emulator.compiler.options import BuildOptions
 from harness.emulator.compiler.placement import OpRules, Placement, listed
 from harness.emulator.compiler.quantize import CONV_LIKE
 from harness.emulator.model import layout, pieces
-from harness.emulator.model.compiled import BoardInput, BoardOp, BoardTensor, CompiledModel, Step
+from harness.emulator.model.compiled import BoardOp, BoardTensor, CompiledInput, CompiledModel, Step
 from harness.emulator.model.image import nv12_bytes
-from harness.emulator.model.nodes import Network
+from harness.emulator.model.nodes import ModelGraph
 from harness.errors import InputError
 from harness.names import file_form
 from harness.records import Op, TensorSpec
@@ -54,7 +54,7 @@ class Assembly:
             for name in op.inputs:
                 self.readers.setdefault(name, []).append(op)
         self.nodes = {node.name: node for node in quantized.graph.node}
-        self.network = Network(_with_types(quantized, self.types))
+        self.network = ModelGraph(_with_types(quantized, self.types))
         self.integer_outputs = {value.name for value in quantized.graph.output}
         self.files: dict[str, bytes] = {}
 
@@ -123,7 +123,7 @@ class Assembly:
             is_output=tensor.is_output,
         )
 
-    def _input(self, name: str) -> BoardInput:
+    def _input(self, name: str) -> CompiledInput:
         tensor = self.tensors[name]
         onnx_name = tensor.float_name or tensor.onnx_name
         spec = replace(self.types[onnx_name], name=onnx_name)
@@ -132,9 +132,9 @@ class Assembly:
             height, width = spec.shape[2:]
             size = nv12_bytes(height, width)
             aligned = nv12_bytes(height, -(-width // 16) * 16)
-            return BoardInput(onnx_name, onnx_name, "NV12", spec, "PYRAMID", size, aligned)
+            return CompiledInput(onnx_name, onnx_name, "NV12", spec, "PYRAMID", size, aligned)
         size = layout.file_bytes(spec)
-        return BoardInput(onnx_name, onnx_name, kind, spec, "DDR", size, size)
+        return CompiledInput(onnx_name, onnx_name, kind, spec, "DDR", size, size)
 
     def _op(self, op: Op) -> BoardOp:
         nodes = [self.nodes[name] for name in op.covers if name in self.nodes]

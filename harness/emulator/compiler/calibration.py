@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization.calibrate import CalibrationDataReader, CalibrationMethod, create_calibrator
 
-from harness.emulator.model.nodes import Network
+from harness.emulator.model.nodes import ModelGraph
 from harness.errors import InputError
 from harness.images.pixels import normalised
 
@@ -32,7 +32,7 @@ class Samples:
     source: str
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
+class _FeedReader(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, feeds: Sequence[Feed]) -> None:
         self._left: Iterator[Feed] = iter(feeds)
 
@@ -42,13 +42,13 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 def random_samples(model: onnx.ModelProto, seed: int, pixels: Collection[str] = ()) -> Samples:
     """Seeded feeds: standard normal; uniform centred pixels (-128..127) for the inputs named in `pixels`."""
-    network = Network(model)
+    network = ModelGraph(model)
     rng = np.random.default_rng(seed)
     feeds = [{n: _random(rng, n, network, n in pixels) for n in network.input_names} for _ in range(RANDOM_SAMPLES)]
     return Samples(tuple(feeds), f"random data (seed {seed}), no --calibration given")
 
 
-def _random(rng: np.random.Generator, name: str, network: Network, pixel: bool) -> NDArray[Any]:
+def _random(rng: np.random.Generator, name: str, network: ModelGraph, pixel: bool) -> NDArray[Any]:
     shape = network.shape(name) or ()
     if pixel:
         return (rng.integers(0, 256, shape) - 128).astype(np.float32)
@@ -65,7 +65,7 @@ def read_samples(path: Path, model: onnx.ModelProto, readers: Mapping[str, Reade
     are for inputs whose files are something else: NV12 frames, which may feed two inputs at once.
     Errors: InputError for a missing or empty place, a missing input, a wrong size.
     """
-    network = Network(model)
+    network = ModelGraph(model)
     if path.is_dir():
         parts = _folder_parts(path, network, readers)
     elif path.suffix == ".npz" and path.is_file() and not readers:
@@ -79,7 +79,7 @@ def read_samples(path: Path, model: onnx.ModelProto, readers: Mapping[str, Reade
     return Samples(feeds, f"{count} samples of {path.name}")
 
 
-def _npz_samples(path: Path, network: Network) -> dict[str, list[NDArray[Any]]]:
+def _npz_samples(path: Path, network: ModelGraph) -> dict[str, list[NDArray[Any]]]:
     with np.load(path, allow_pickle=False) as archive:
         missing = [name for name in network.input_names if name not in archive.files]
         if missing:
@@ -87,7 +87,7 @@ def _npz_samples(path: Path, network: Network) -> dict[str, list[NDArray[Any]]]:
         return {n: [_shaped(a, n, network, path) for a in archive[n]] for n in network.input_names}
 
 
-def _folder_parts(path: Path, network: Network, readers: Mapping[str, Reader]) -> list[list[Feed]]:
+def _folder_parts(path: Path, network: ModelGraph, readers: Mapping[str, Reader]) -> list[list[Feed]]:
     """Per input (or NV12 picture) the samples of its folder."""
     covered = [n for n in network.input_names if any(n in (p, f"{p}_y", f"{p}_uv") for p in readers)]
     sources = dict(readers)
@@ -104,18 +104,18 @@ def _folder_parts(path: Path, network: Network, readers: Mapping[str, Reader]) -
     return parts
 
 
-def _array_reader(name: str, network: Network) -> Reader:
+def _array_reader(name: str, network: ModelGraph) -> Reader:
     return lambda file: {name: _shaped(_load(file, name, network), name, network, file)}
 
 
-def _load(file: Path, name: str, network: Network) -> NDArray[Any]:
+def _load(file: Path, name: str, network: ModelGraph) -> NDArray[Any]:
     if file.suffix == ".npy":
         return np.asarray(np.load(file, allow_pickle=False))
     element = network.element_type(name) or onnx.TensorProto.FLOAT
     return np.fromfile(file, onnx.helper.tensor_dtype_to_np_dtype(element))
 
 
-def _shaped(array: NDArray[Any], name: str, network: Network, source: Path) -> NDArray[Any]:
+def _shaped(array: NDArray[Any], name: str, network: ModelGraph, source: Path) -> NDArray[Any]:
     shape = network.shape(name) or ()
     if array.size != int(np.prod(shape)):
         raise InputError(
@@ -136,14 +136,14 @@ def ranges(model: onnx.ModelProto, samples: Samples) -> dict[str, tuple[float, f
             augmented_model_path=str(Path(folder) / "augmented.onnx"),
             calibrate_method=CalibrationMethod.MinMax,
         )
-        calibrator.collect_data(_Reader(samples.feeds))
+        calibrator.collect_data(_FeedReader(samples.feeds))
         data = calibrator.compute_data().data
     return {name: (float(np.min(d.range_value[0])), float(np.max(d.range_value[1]))) for name, d in data.items()}
 
 
 def pixel_samples(model: onnx.ModelProto, mean: str, var: str, seed: int) -> Samples:
     """Calibration pictures of uniform noise, normalised as the board does it. Errors: InputError for other inputs."""
-    network = Network(model)
+    network = ModelGraph(model)
     rng = np.random.default_rng(seed)
     feeds = []
     for _ in range(PIXEL_SAMPLES):

@@ -15,7 +15,7 @@ from harness.emulator.compiler.pixels import insert_preprocess, pixel_samples
 from harness.emulator.compiler.placement import place
 from harness.emulator.compiler.quantize import Quantizer
 from harness.emulator.compiler.result import Build
-from harness.emulator.model.nodes import Network
+from harness.emulator.model.nodes import ModelGraph
 from harness.emulator.rooms import room_of_soc, socs
 from harness.errors import InputError
 
@@ -30,7 +30,7 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
         return _compile_quantized(path, source, options, number)
     planes = options.soc.has_planes
     prepared = prepare_model.prepare(source, options.shapes, lambda m: insert_preprocess(m, options.pixels, planes))
-    network = Network(prepared)
+    network = ModelGraph(prepared)
     _check_forced(network, options)
     rules = room_of_soc(options.soc).op_rules(options.soc)
     placements = place(network, rules, options.on_cpu, options.on_accelerator)
@@ -84,7 +84,7 @@ def _played_cores() -> str:
     return f"played for {names}, 1 to {most}" if several else "leave --cores out"
 
 
-def _check_forced(network: Network, options: BuildOptions) -> None:
+def _check_forced(network: ModelGraph, options: BuildOptions) -> None:
     names = [node.name for node in network.nodes]
     for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_accelerator)):
         for name in (name for name in given if name not in names):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from harness.emulator.model.nodes import Network, attributes
+from harness.emulator.model.nodes import ModelGraph, attributes
 
 PASSIVE = frozenset(("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze"))
 _FLOAT = onnx.TensorProto.FLOAT
@@ -50,7 +50,7 @@ def listed(kind: str, rules: OpRules) -> bool:
 
 
 def place(
-    network: Network, rules: OpRules, on_cpu: Iterable[str] = (), on_accelerator: Iterable[str] = ()
+    network: ModelGraph, rules: OpRules, on_cpu: Iterable[str] = (), on_accelerator: Iterable[str] = ()
 ) -> dict[str, Placement]:
     """Node name -> placement of every node of `network`."""
     forced = dict.fromkeys(on_cpu, CPU) | dict.fromkeys(on_accelerator, rules.unit)
@@ -59,7 +59,7 @@ def place(
 
 
 def _first_choice(
-    network: Network, node: onnx.NodeProto, rules: OpRules, forced: Mapping[str, str]
+    network: ModelGraph, node: onnx.NodeProto, rules: OpRules, forced: Mapping[str, str]
 ) -> Placement | None:
     """None for a passive op, which is decided by its neighbours."""
     kind = node.op_type
@@ -75,7 +75,7 @@ def _first_choice(
     return Placement(CPU, limit) if limit else Placement(rules.unit, f"listed for the {rules.unit}")
 
 
-def _settle_passive(network: Network, first: Mapping[str, Placement | None], unit: str) -> dict[str, Placement]:
+def _settle_passive(network: ModelGraph, first: Mapping[str, Placement | None], unit: str) -> dict[str, Placement]:
     """A passive op stays on the accelerator only if every neighbour does; chains of them are settled together."""
     units = {name: choice.unit if choice else unit for name, choice in first.items()}
     passive = [node for node in network.nodes if first[node.name] is None]
@@ -93,7 +93,7 @@ def _passive_placement(chosen: str, unit: str) -> Placement:
     return Placement(chosen, f"passive, {'not ' if chosen == CPU else ''}between {unit} ops")
 
 
-def _between_its_ops(network: Network, node: onnx.NodeProto, units: Mapping[str, str]) -> bool:
+def _between_its_ops(network: ModelGraph, node: onnx.NodeProto, units: Mapping[str, str]) -> bool:
     before = network.producer.get(node.input[0])
     after = [user for name in node.output for user in network.consumers.get(name, ())]
     if before is None or not after or any(name in network.output_names for name in node.output):
@@ -101,7 +101,7 @@ def _between_its_ops(network: Network, node: onnx.NodeProto, units: Mapping[str,
     return all(units[other.name] != CPU for other in (before, *after))
 
 
-def _all_float(network: Network, node: onnx.NodeProto) -> bool:
+def _all_float(network: ModelGraph, node: onnx.NodeProto) -> bool:
     data = [name for name in (*node.input[:1], *node.output) if name]
     return all(network.element_type(name) in (_FLOAT, None) for name in data)
 
@@ -109,7 +109,7 @@ def _all_float(network: Network, node: onnx.NodeProto) -> bool:
 # --------------------------------------------------------------------------- limits
 
 
-def _over_limit(network: Network, node: onnx.NodeProto, rules: OpRules) -> str:
+def _over_limit(network: ModelGraph, node: onnx.NodeProto, rules: OpRules) -> str:
     """The limit that keeps a listed op off the accelerator, "" when there is none."""
     check = {"Conv": _conv_limit, "MaxPool": _pool_limit, "AveragePool": _pool_limit, "MatMul": _matmul_limit}
     if node.op_type in check:
@@ -122,7 +122,7 @@ def _over_limit(network: Network, node: onnx.NodeProto, rules: OpRules) -> str:
     return ""
 
 
-def _conv_limit(network: Network, node: onnx.NodeProto, rules: OpRules) -> str:
+def _conv_limit(network: ModelGraph, node: onnx.NodeProto, rules: OpRules) -> str:
     shape = network.shape(node.input[1]) or ()
     if len(shape) != 4:
         return "" if rules.takes_any_kernel else f"kernel of {len(shape)} dimensions"
@@ -132,13 +132,13 @@ def _conv_limit(network: Network, node: onnx.NodeProto, rules: OpRules) -> str:
     return "" if channels * height * width <= rules.kernel_volume else f"kernel volume over {rules.kernel_volume}"
 
 
-def _pool_limit(_network: Network, node: onnx.NodeProto, rules: OpRules) -> str:
+def _pool_limit(_network: ModelGraph, node: onnx.NodeProto, rules: OpRules) -> str:
     kernel = attributes(node).get("kernel_shape", [1])
     side = rules.average_pool_side if node.op_type == "AveragePool" else rules.max_pool_side
     return "" if max(kernel) <= side else f"kernel {kernel} is over {side}"
 
 
-def _matmul_limit(network: Network, node: onnx.NodeProto, rules: OpRules) -> str:
+def _matmul_limit(network: ModelGraph, node: onnx.NodeProto, rules: OpRules) -> str:
     shapes = [network.shape(name) or () for name in node.input]
     if rules.constant_matmul_only and not any(name in network.constants for name in node.input):
         return f"{rules.name} multiplies a feature map with a constant only"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from harness.emulator.compiler.wide_outputs import ELEMENTS, INT16_LEVELS, add_function, domain
-from harness.emulator.model.nodes import Network, attributes
+from harness.emulator.model.nodes import ModelGraph, attributes
 
 CONV_LIKE = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 _FOLDED = frozenset(("Relu", "Clip"))
@@ -48,7 +48,7 @@ class Quantizer:
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.network = Network(self.model)
+        self.network = ModelGraph(self.model)
         self._originals = {node.name: node for node in self.network.nodes}
 
     def run(self) -> onnx.ModelProto:
@@ -302,7 +302,7 @@ class Quantizer:
         return np.asarray(np.float32(self.scales[data]) * np.maximum(scales, np.float32(1e-20)))
 
 
-def data_inputs(node: onnx.NodeProto, network: Network) -> list[str]:
+def data_inputs(node: onnx.NodeProto, network: ModelGraph) -> list[str]:
     """Inputs of a node that the BPU reads as feature maps."""
     names = network.data_inputs(node)
     return names[:1] if node.op_type in _SINGLE_DATA_INPUT else names

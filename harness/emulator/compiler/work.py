@@ -7,17 +7,17 @@ from collections.abc import Iterable
 
 import onnx
 
-from harness.emulator.model.nodes import Network, attributes
+from harness.emulator.model.nodes import ModelGraph, attributes
 
 ELEMENT_BYTES = {onnx.TensorProto.INT8: 1, onnx.TensorProto.UINT8: 1, onnx.TensorProto.INT32: 4}
 
 
-def macs(network: Network, nodes: Iterable[onnx.NodeProto]) -> int:
+def macs(network: ModelGraph, nodes: Iterable[onnx.NodeProto]) -> int:
     """Multiply-adds of the nodes' matrix ops; 0 when there is none."""
     return sum(_node_macs(network, node) for node in nodes)
 
 
-def _node_macs(network: Network, node: onnx.NodeProto) -> int:
+def _node_macs(network: ModelGraph, node: onnx.NodeProto) -> int:
     made = math.prod(network.shape(node.output[0]) or (0,))
     if node.op_type == "Conv":
         return made * math.prod((network.shape(node.input[1]) or (0, 0))[1:])
@@ -32,7 +32,7 @@ def _node_macs(network: Network, node: onnx.NodeProto) -> int:
     return 0
 
 
-def weight_bytes(network: Network, nodes: Iterable[onnx.NodeProto]) -> int:
+def weight_bytes(network: ModelGraph, nodes: Iterable[onnx.NodeProto]) -> int:
     """Bytes of the constants that the nodes read."""
     names = {name for node in nodes for name in node.input if name in network.constants}
     return sum(

@@ -47,7 +47,7 @@ FAMILY = re.compile(r"YOLO(?:v\d+|\d+)|[A-Za-z]+(?:v\d)?")
 
 
 @dataclass(frozen=True)
-class Sample:
+class PublishedLatency:
     """One published model."""
 
     name: str
@@ -76,7 +76,7 @@ class _Matrices:
         return _Matrices(*(getattr(self, f.name)[index] for f in fields(_Matrices)))
 
 
-def matrices(samples: Sequence[Sample]) -> _Matrices:
+def matrices(samples: Sequence[PublishedLatency]) -> _Matrices:
     """The samples as arrays of float64, a row each: amounts of COMPUTE and MEMORY, border terms, and times in ns."""
     factor = [INT16_FACTOR if s.int16 else 1.0 for s in samples]
     return _Matrices(
@@ -114,7 +114,7 @@ def predict(vector: Vector, data: _Matrices) -> tuple[Vector, Vector]:
     return bpu, bpu + data.border @ np.exp(vector[b:-1])
 
 
-def fit(samples: Sequence[Sample]) -> Constants:
+def fit(samples: Sequence[PublishedLatency]) -> Constants:
     """The constants that fit `samples` best."""
     return _unpack(_fit(matrices(samples)))
 
@@ -130,7 +130,7 @@ def _fit(data: _Matrices) -> Vector:
     return np.asarray(least_squares(residuals, start, loss="soft_l1", f_scale=FORGIVE, max_nfev=300).x)
 
 
-def cross_validate(samples: Sequence[Sample], groups: Sequence[object]) -> Vector:
+def cross_validate(samples: Sequence[PublishedLatency], groups: Sequence[object]) -> Vector:
     """Signed relative error of each sample's latency, predicted by a fit that never saw its group."""
     data = matrices(samples)
     errors = np.zeros(len(samples))

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import onnx
 
 from harness.emulator.cost.model import Shape, Work, total, work_of
-from harness.emulator.model.nodes import Network, attributes
+from harness.emulator.model.nodes import ModelGraph, attributes
 
 GATES = ("Sigmoid", "HardSigmoid")
 
 
-def network_work(network: Network) -> Work:
+def network_work(network: ModelGraph) -> Work:
     """All ops of a network in one segment."""
     return total(work for _, work in op_works(network))
 
 
-def op_works(network: Network) -> Iterator[tuple[str, Work]]:
+def op_works(network: ModelGraph) -> Iterator[tuple[str, Work]]:
     """(name of the node that stands for the op, its work) in graph order; nodes fused into it are left out."""
     fused = _Fusions(network)
     for node in network.nodes:
@@ -26,7 +26,7 @@ def op_works(network: Network) -> Iterator[tuple[str, Work]]:
         yield node.name, _work(network, node, fused.kinds.get(node.name, node.op_type))
 
 
-def output_elements(network: Network) -> int:
+def output_elements(network: ModelGraph) -> int:
     """Elements of all graph outputs: what the border dequantizes."""
     count = 0
     for name in network.output_names:
@@ -37,7 +37,7 @@ def output_elements(network: Network) -> int:
     return count
 
 
-def _work(network: Network, node: onnx.NodeProto, kind: str) -> Work:
+def _work(network: ModelGraph, node: onnx.NodeProto, kind: str) -> Work:
     weights = [tuple(network.constants[name].dims) for name in node.input if name in network.constants]
     inputs = [network.shape(name) or () for name in network.data_inputs(node)]
     outputs = [network.shape(name) or () for name in node.output if name]
@@ -50,7 +50,7 @@ def _work(network: Network, node: onnx.NodeProto, kind: str) -> Work:
 class _Fusions:
     """`kinds`: node -> what it stands for; `absorbed`: nodes that are part of another."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: ModelGraph) -> None:
         self.network = network
         self.kinds: dict[str, str] = {}
         self.absorbed: set[str] = set()

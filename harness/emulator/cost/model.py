@@ -121,7 +121,7 @@ X5 = Scale()
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """One inference with one thread, in microseconds."""
 
     bpu_us: float
@@ -153,10 +153,10 @@ def estimate(
     scale: Scale = X5,
     constants: Constants = CONSTANTS,
     older_runtime: bool = False,
-) -> Estimate:
+) -> CostEstimate:
     """One inference: every segment, the border at the outputs, one call per segment."""
     calls = max(1, len(segments)) * constants.call_ns + (constants.older_runtime_ns if older_runtime else 0.0)
-    return Estimate(
+    return CostEstimate(
         bpu_us=sum(bpu_us(work, int16, scale, constants) for work in segments),
         border_us=output_elements * constants.border_elements_ns / 1e3,
         call_us=calls / 1e3,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.emulator.horizon.socs import SOCS
 from harness.emulator.socs import Soc
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 from harness.files.user_folders import cache_folder
 from harness.records import Board, Emulated
 
@@ -29,10 +29,10 @@ def board_root(soc: str) -> Path:
 def prepare(soc: str) -> Path:
     """Build or refresh the root folder of a SoC's board: `bin/` with the tools, `work/`, `board.json`.
 
-    Safe when several processes do it at once. Errors: AskedWrongly for an unknown soc.
+    Safe when several processes do it at once. Errors: UserError for an unknown soc.
     """
     if soc not in SOCS:
-        raise AskedWrongly(f"the emulator does not know the soc {soc!r}", f"known: {', '.join(SOCS)}")
+        raise UserError(f"the emulator does not know the soc {soc!r}", f"known: {', '.join(SOCS)}")
     root = board_root(soc)
     for folder in (root / "bin", root / "work"):
         folder.mkdir(parents=True, exist_ok=True)

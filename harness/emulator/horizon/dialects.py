@@ -11,14 +11,14 @@ from harness.emulator.socs import Runtime, Soc
 
 def dialect_of(soc: Soc, runtime: Runtime, console: Console) -> Dialect:
     """The dialect that this runtime of the chip speaks."""
-    from harness.emulator.horizon.hbdnn import Hbdnn, OldHbdnn
-    from harness.emulator.horizon.ucp import OldUcp, Ucp
+    from harness.emulator.horizon.hbdnn import HbdnnTool, OldHbdnnTool
+    from harness.emulator.horizon.ucp import OldUcpTool, UcpTool
 
     kinds: dict[str, Callable[[Soc, Runtime, Console], Dialect]]
     kinds = {
-        "hbdnn": Hbdnn,
-        "hbdnn_old": OldHbdnn,
-        "ucp": Ucp,
-        "ucp_old": OldUcp,
+        "hbdnn": HbdnnTool,
+        "hbdnn_old": OldHbdnnTool,
+        "ucp": UcpTool,
+        "ucp_old": OldUcpTool,
     }
     return kinds[runtime.dialect](soc, runtime, console)

@@ -11,7 +11,7 @@ from harness.emulator.horizon import profile_files
 from harness.emulator.horizon.dialect import DASHES, OutputForm, RunFacts, ToolFailure, dims, flag_rows, one_core_of
 from harness.emulator.horizon.dump_files import file_stem
 from harness.emulator.horizon.gflags import CommandLine, Value
-from harness.emulator.model.compiled import BoardInput, BoardTensor, CompiledModel
+from harness.emulator.model.compiled import BoardTensor, CompiledInput, CompiledModel
 from harness.emulator.model.layout import aligned_shape, byte_strides, file_bytes
 from harness.emulator.socs import Runtime, Soc
 from harness.platforms.horizon.dumps import align_up
@@ -63,7 +63,7 @@ _ROWS = (
 )
 
 
-class Hbdnn:
+class HbdnnTool:
     """libdnn 1.9 to 1.24."""
 
     flags: Mapping[str, Value] = FLAGS
@@ -125,7 +125,7 @@ class Hbdnn:
         for i, name in enumerate(model.outputs):
             yield from (f"output[{i}]: ", *self._output(model.tensor(name)), "")
 
-    def _input(self, item: BoardInput) -> Iterator[str]:
+    def _input(self, item: CompiledInput) -> Iterator[str]:
         image = item.kind == "NV12"
         shape = item.spec.shape
         yield f"name: {item.name}"
@@ -175,7 +175,7 @@ class Hbdnn:
     def dumped(self, path: str) -> None:
         self.console.glog(f"{self.source}:1129", f"Dump path: {path}")
 
-    def done(self) -> None:
+    def finish(self) -> None:
         """Newer tools end without a word."""
 
     def cores(self, line: CommandLine, compiled_for: int) -> int:
@@ -222,7 +222,7 @@ class Hbdnn:
         return {"profiler.log": profile_files.hbdnn_log(line, condition, self.latency_key)}
 
 
-def _kind(item: BoardInput) -> Iterator[str]:
+def _kind(item: CompiledInput) -> Iterator[str]:
     image = item.kind == "NV12"
     yield f"tensor type: HB_DNN_{'IMG_TYPE_NV12' if image else 'TENSOR_TYPE_' + item.spec.dtype.upper()}"
     yield f"tensor layout: HB_DNN_LAYOUT_{_layout(item.spec)}"
@@ -249,7 +249,7 @@ def summary_lines(line: Timeline, threads: int, decimals: int) -> list[str]:
     ]
 
 
-class OldHbdnn(Hbdnn):
+class OldHbdnnTool(HbdnnTool):
     """HBRT 3.12 to 3.13 on X3: stages instead of names, `chip_latency`, `hbDNNRelease success!` at the end."""
 
     latency_key = "chip_latency"
@@ -279,7 +279,7 @@ class OldHbdnn(Hbdnn):
         for i, name in enumerate(model.outputs):
             yield from (f"output[{i}]:", *self._output(model.tensor(name)), "")
 
-    def _input(self, item: BoardInput) -> Iterator[str]:
+    def _input(self, item: CompiledInput) -> Iterator[str]:
         shape = item.spec.shape
         yield f"valid shape: {dims(shape, True)}"
         yield f"aligned shape: {dims((shape[0], 8, *shape[2:]) if item.kind == 'NV12' else shape, True)}"
@@ -298,7 +298,7 @@ class OldHbdnn(Hbdnn):
         if spec.quantization:
             yield "scale data: " + "".join(f"{general(scale)}," for scale in spec.quantization.scales)
 
-    def done(self) -> None:
+    def finish(self) -> None:
         self.console.glog("main.cpp:410", "hbDNNRelease success!")
 
     def input_name(self, index: int, name: str) -> str:

@@ -58,7 +58,7 @@ def _run(call: Call) -> int:
         reason = os.strerror(error.errno) if error.errno else str(error)
         call.console.error(f"[E][EMU]{call.subcommand} failed: {error.filename or ''}: {reason}")
         return FAILED if error.errno != errno.EPIPE else 0
-    call.dialect.done()
+    call.dialect.finish()
     return code
 
 

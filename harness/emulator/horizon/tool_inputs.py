@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.emulator.model.compiled import BoardInput, CompiledModel
+from harness.emulator.model.compiled import CompiledInput, CompiledModel
 from harness.emulator.model.image import nv12_from_rgb, reference_feed
 from harness.emulator.model.layout import NUMPY, Array
 
@@ -60,7 +60,7 @@ def random_frames(model: CompiledModel) -> Frames:
     return frames
 
 
-def _content(item: BoardInput, path: Path) -> bytes:
+def _content(item: CompiledInput, path: Path) -> bytes:
     try:
         if path.suffix.lower() in PICTURES:
             return _picture(item, path)
@@ -75,7 +75,7 @@ def _content(item: BoardInput, path: Path) -> bytes:
         raise ToolInputError(f"input[{item.name}] {path} holds something else than numbers") from None
 
 
-def _picture(item: BoardInput, path: Path) -> bytes:
+def _picture(item: CompiledInput, path: Path) -> bytes:
     """The tool decodes and scales pictures itself, for image inputs only."""
     from PIL import Image, UnidentifiedImageError
 
@@ -93,7 +93,7 @@ def _picture(item: BoardInput, path: Path) -> bytes:
     return {"NV12": frame, "Y": frame[:luma], "UV": frame[luma:]}[item.kind]
 
 
-def _take(frames: Frames, item: BoardInput, data: bytes, source: str) -> None:
+def _take(frames: Frames, item: CompiledInput, data: bytes, source: str) -> None:
     if len(data) != item.bytes:
         raise ToolInputError(
             f"input[{item.name}] file length is not equal to the valid size: "

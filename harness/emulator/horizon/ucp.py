@@ -13,7 +13,7 @@ from harness.emulator.horizon.dialect import DASHES, OutputForm, RunFacts, ToolF
 from harness.emulator.horizon.dump_files import file_stem
 from harness.emulator.horizon.gflags import CommandLine, Value
 from harness.emulator.horizon.hbdnn import summary_lines
-from harness.emulator.model.compiled import BoardInput, BoardTensor, CompiledModel
+from harness.emulator.model.compiled import BoardTensor, CompiledInput, CompiledModel
 from harness.emulator.model.layout import byte_strides, file_bytes
 from harness.emulator.socs import Runtime, Soc
 from harness.records import Quantization, TensorSpec
@@ -93,7 +93,7 @@ _NO_L2 = (
 )
 
 
-class Ucp:
+class UcpTool:
     """UCP 3.3 and later."""
 
     flags: Mapping[str, Value] = FLAGS
@@ -169,7 +169,7 @@ class Ucp:
         for i, name in enumerate(model.outputs):
             yield from (f"output[{i}]:", *self._output(model.tensor(name)), "")
 
-    def _input(self, item: BoardInput) -> Iterator[str]:
+    def _input(self, item: CompiledInput) -> Iterator[str]:
         """Image inputs have dynamic strides: -1."""
         dynamic = item.kind in ("Y", "UV")
         strides = byte_strides(item.spec)
@@ -218,7 +218,7 @@ class Ucp:
     def dumped(self, path: str) -> None:
         """Nor here."""
 
-    def done(self) -> None:
+    def finish(self) -> None:
         """Nor here."""
 
     def cores(self, line: CommandLine, compiled_for: int) -> int:
@@ -281,7 +281,7 @@ class Ucp:
         }
 
 
-class OldUcp(Ucp):
+class OldUcpTool(UcpTool):
     """UCP 3.0 on J6 (2024): the command line first, trailing commas, no zero points, six decimals."""
 
     trailing_comma = True

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.emulator.compiler.options import BuildOptions
     from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
-    from harness.emulator.model.fault_kinds import Kind
+    from harness.emulator.model.fault_kinds import FaultKind
     from harness.emulator.socs import Soc
     from harness.records import Board
 
@@ -31,7 +31,7 @@ class Horizon(EmulatorVendor):
     def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
         return played.served(board, server or "openssh", port)
 
-    def faults(self) -> tuple[Kind, ...]:
+    def faults(self) -> tuple[FaultKind, ...]:
         from harness.emulator.model.fault_kinds import tool
 
         return (

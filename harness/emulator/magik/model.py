@@ -28,7 +28,7 @@ def meta(mean: str, var: str, march: str) -> dict[str, bytes]:
     return {META: json.dumps(facts, sort_keys=True).encode()}
 
 
-class VenusModel:
+class MagikModel:
     """An opened magik.bin of the emulator. Errors: InputError for any other file."""
 
     def __init__(self, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.emulator.magik.model import VenusModel
+from harness.emulator.magik.model import MagikModel
 from harness.errors import InputError
 from harness.names import file_form
 
@@ -18,7 +18,7 @@ def write_pc_dump(model: Path, source: Path, folder: Path) -> list[Path]:
     """
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: not empty", "give a new folder")
-    opened = VenusModel(model)
+    opened = MagikModel(model)
     data = source.read_bytes()
     dumps = opened.dump(opened.values(data))
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.emulator.console import Console
 from harness.emulator.magik.call import Program, Stop, crash, place
-from harness.emulator.magik.model import VenusModel
+from harness.emulator.magik.model import MagikModel
 from harness.emulator.magik.printing import END, GREEN, error, info
 from harness.emulator.magik.socs import DEFAULT, SOCS
 from harness.emulator.model.faults import CATALOGUE, ENVIRONMENT, Fault, parse_faults
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _info(program: Program) -> int:
-    model = VenusModel(place(program.arguments[0]))
+    model = MagikModel(place(program.arguments[0]))
     print("harness: input {},{},{},{}".format(*model.input_nhwc))
     print(f"harness: pixels mean {model.mean} var {model.var}")
     return 0
@@ -104,13 +104,13 @@ def greet(program: Program) -> None:
     out(info(f"venus version:{version}({number}_{_COMMIT})  {built}"))
 
 
-def load(program: Program) -> VenusModel:
+def load(program: Program) -> MagikModel:
     """Load the model and hold its version against the library's. The sample checks nothing: a bad model crashes it."""
     path = place(program.arguments[0])
     if not path.is_file():
         program.console.error(error(f"Open model file [{program.arguments[0]}] failed."))
         raise Stop(crash())
-    model = VenusModel(path)
+    model = MagikModel(path)
     if program.has("low_nmem"):
         program.console.out(f"Error: DDR Malloc size={path.stat().st_size} failed:Cannot allocate memory")
         program.console.error(error("Memory alloc failed."))

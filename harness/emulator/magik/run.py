@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.emulator.magik.call import Program, Stop, crash, place
-from harness.emulator.magik.model import VenusModel
+from harness.emulator.magik.model import MagikModel
 from harness.emulator.magik.ops import Described
 from harness.emulator.magik.printing import error, nmem_new, nmem_old, overwritten, tables
 from harness.emulator.model.faults import Fault
@@ -27,7 +27,7 @@ MAGIC_SCORE = 0.99
 SIDE_FILE = "emulated.json"
 
 
-def run(program: Program, model: VenusModel) -> int:
+def run(program: Program, model: MagikModel) -> int:
     """Feed, compute, print, leave files; the exit code."""
     plays = program.plays
     if plays == "debug":
@@ -57,7 +57,7 @@ def shape_of_name(program: Program) -> tuple[int, int, int, int]:
     return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3])
 
 
-def _picture(program: Program, model: VenusModel) -> tuple[bytes, Letterbox, tuple[int, int]]:
+def _picture(program: Program, model: MagikModel) -> tuple[bytes, Letterbox, tuple[int, int]]:
     """The input bytes, where the picture lies in them, and the picture's own size."""
     _, height, width, channels = model.input_nhwc
     path = place(program.arguments[1])
@@ -76,7 +76,7 @@ def _picture(program: Program, model: VenusModel) -> tuple[bytes, Letterbox, tup
 # --------------------------------------------------------------------------- what the sample prints
 
 
-def _say(program: Program, model: VenusModel, box: Letterbox, size: tuple[int, int], runs: int) -> None:
+def _say(program: Program, model: MagikModel, box: Letterbox, size: tuple[int, int], runs: int) -> None:
     _, height, width, _ = model.input_nhwc
     out, old = program.console.out, program.runtime.dialect in ("0.8", "0.9.0")
     if old:
@@ -94,7 +94,7 @@ def _say(program: Program, model: VenusModel, box: Letterbox, size: tuple[int, i
         out(f"post net time_ms:{POST_MS:.6f}ms")
 
 
-def _boxes(program: Program, model: VenusModel, values: dict[str, Array], size: tuple[int, int]) -> None:
+def _boxes(program: Program, model: MagikModel, values: dict[str, Array], size: tuple[int, int]) -> None:
     """Two boxes that follow from the first output: around its two largest places. It is a sample, no detector."""
     name = model.model.outputs[0]
     array = np.abs(values[name].astype(np.float64)) if name in values else np.zeros(1)
@@ -113,7 +113,7 @@ def _slow(program: Program) -> dict[str, float]:
 # --------------------------------------------------------------------------- debug
 
 
-def _debug(program: Program, model: VenusModel) -> int:
+def _debug(program: Program, model: MagikModel) -> int:
     shape = shape_of_name(program)
     path = place(program.arguments[1])
     data = path.read_bytes() if path.is_file() else b""
@@ -129,7 +129,7 @@ def _debug(program: Program, model: VenusModel) -> int:
     return 0
 
 
-def _dump(program: Program, model: VenusModel, values: dict[str, Array]) -> list[Path]:
+def _dump(program: Program, model: MagikModel, values: dict[str, Array]) -> list[Path]:
     """One file per op, two more for a convolution, in the current folder; no folder is made for a name with a slash."""
     written: list[Path] = []
     parameters = model.parameters()
@@ -162,7 +162,7 @@ def _spoil(program: Program, written: list[Path]) -> None:
 # --------------------------------------------------------------------------- profile and nmem
 
 
-def _profile(program: Program, model: VenusModel, runs: int) -> None:
+def _profile(program: Program, model: MagikModel, runs: int) -> None:
     """Printed when the net is destroyed, after the program's own lines; too few runs end in exit(0)."""
     if runs < 6:
         line = "The first 5 times are used to warm up the profiler, which should be run at least 10 times."
@@ -172,7 +172,7 @@ def _profile(program: Program, model: VenusModel, runs: int) -> None:
     program.console.out(*tables(program.runtime.dialect, ops, runs))
 
 
-def _nmem(program: Program, model: VenusModel) -> None:
+def _nmem(program: Program, model: MagikModel) -> None:
     """/tmp/nmem_memory.txt, rewritten at each allocation; the state at the end is what stays."""
     total = NMEM_TOTAL_KB[program.soc.name]
     used = min(total - 128, needed_kb(model))
@@ -193,7 +193,7 @@ def _root() -> Path:
     return Path(os.environ["HARNESS_EMULATOR_ROOT"])
 
 
-def needed_kb(model: VenusModel) -> int:
+def needed_kb(model: MagikModel) -> int:
     """Weights, the two largest tensors at once and 1 MB of the library's own: an assumption."""
     sizes: NDArray[np.int64] = np.sort([int(np.prod(t.spec.shape)) for t in model.model.tensors])
     weights = sum(op.weight_bytes for op in model.model.ops)

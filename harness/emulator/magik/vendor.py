@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from harness.emulator.base import EmulatorVendor
 from harness.emulator.magik import board as played
 from harness.emulator.magik.socs import SOCS
-from harness.errors import AskedWrongly, InputError
+from harness.errors import InputError, UserError
 
 if TYPE_CHECKING:
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
     from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
-    from harness.emulator.model.fault_kinds import Kind
+    from harness.emulator.model.fault_kinds import FaultKind
     from harness.emulator.socs import Soc
     from harness.records import Board
 
 
-class Magik(EmulatorVendor):
+class EmulatedMagik(EmulatorVendor):
     """Boards with played Venus programs."""
 
     boards = played.BOARDS
@@ -32,16 +32,16 @@ class Magik(EmulatorVendor):
         return played.stand_up(board)
 
     def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
-        """Serves the played board through its one server. Errors: AskedWrongly for another server."""
+        """Serves the played board through its one server. Errors: UserError for another server."""
         if server not in ("", played.SERVER):
-            raise AskedWrongly(
+            raise UserError(
                 f"{board.name} can only be served by {played.SERVER} (no sftp-server in its root)",
                 f"use --server {played.SERVER}",
             )
         assert board.emulated is not None
         return played.served(board.emulated.soc, port)
 
-    def faults(self) -> tuple[Kind, ...]:
+    def faults(self) -> tuple[FaultKind, ...]:
         from harness.emulator.model.fault_kinds import tool
 
         return (
@@ -89,4 +89,4 @@ class Magik(EmulatorVendor):
         return write_pc_dump(model, source, folder)
 
 
-VENDOR = Magik()
+VENDOR = EmulatedMagik()

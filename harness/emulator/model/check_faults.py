@@ -9,11 +9,11 @@ from difflib import get_close_matches
 import numpy as np
 
 from harness.emulator.model.compiled import CompiledModel
-from harness.emulator.model.fault_kinds import Array, Scene
+from harness.emulator.model.fault_kinds import Array, FaultContext
 from harness.emulator.model.faults import Fault, apply_fault, parse_faults, plant_in_inputs
 from harness.emulator.model.layout import NUMPY
 from harness.emulator.rooms import room_of_march, rooms
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 from harness.records import TensorSpec
 
 _WHOLE = ("index", "count", "size", "seed")
@@ -26,7 +26,7 @@ _MOST_ELEMENTS = 1 << 20  # of an op that is tried for a hint alone
 def check_faults(text: str, model: CompiledModel) -> tuple[Fault, ...]:
     """The faults of a notation, each tried on a tensor of the shape and type that it will meet.
 
-    Errors: AskedWrongly for a kind, name, argument, index or shape that cannot be, with what can.
+    Errors: UserError for a kind, name, argument, index or shape that cannot be, with what can.
     """
     faults = parse_faults(text, model)
     for fault in faults:
@@ -43,9 +43,9 @@ def _check_family(fault: Fault, model: CompiledModel) -> None:
     own = room_of_march(model.march)
     others = [room for room in rooms().values() if room is not own]
     if fault.kind in [kind.name for room in others for kind in room.faults()]:
-        raise AskedWrongly(f"fault {fault.text!r}: not supported by this board's tools", "see: harness emulator faults")
+        raise UserError(f"fault {fault.text!r}: not supported by this board's tools", "see: harness emulator faults")
     if fault.target in [word for room in others for word in room.subcommands if word not in own.subcommands]:
-        raise AskedWrongly(
+        raise UserError(
             f"fault {fault.text!r}: this board's tool has no subcommand {fault.target!r}",
             f"use {fault.kind}@NAME with one of: {', '.join(own.subcommands)}",
         )
@@ -58,11 +58,11 @@ def _check_arguments(fault: Fault) -> None:
         value = fault.number(key, 0.0)
         if not np.isfinite(value) or (key in _WHOLE and value != int(value)):
             wanted = "a whole number" if key in _WHOLE else "a finite number"
-            raise AskedWrongly(f"fault {fault.text!r}: {key}={fault.args[key]} is not {wanted}")
+            raise UserError(f"fault {fault.text!r}: {key}={fault.args[key]} is not {wanted}")
         if key in _SHARES and not 0 <= value <= 1:
-            raise AskedWrongly(f"fault {fault.text!r}: {key}={fault.args[key]} must be 0 to 1")
+            raise UserError(f"fault {fault.text!r}: {key}={fault.args[key]} must be 0 to 1")
         if (fault.kind == "slow" and key == "by" and value <= 0) or (key in ("count", "size") and value < 1):
-            raise AskedWrongly(f"fault {fault.text!r}: {key}={fault.args[key]} is too small", f"{key} must be above 0")
+            raise UserError(f"fault {fault.text!r}: {key}={fault.args[key]} is too small", f"{key} must be above 0")
 
 
 # --------------------------------------------------------------------------- trial
@@ -74,8 +74,8 @@ def _try(fault: Fault, model: CompiledModel) -> None:
     elif fault.where == "op":
         try:
             _apply(fault, model)
-        except AskedWrongly as error:
-            raise AskedWrongly(error.message, error.hint or _hint(fault, model)) from None
+        except UserError as error:
+            raise UserError(error.message, error.hint or _hint(fault, model)) from None
 
 
 def _try_inputs(fault: Fault, model: CompiledModel) -> None:
@@ -84,16 +84,16 @@ def _try_inputs(fault: Fault, model: CompiledModel) -> None:
     if fault.where == "inputs" and other and other not in feed:
         near = get_close_matches(other, feed, n=3)
         known = f"did you mean {', '.join(near)}?" if near else f"inputs: {', '.join(feed)}"
-        raise AskedWrongly(f"fault {fault.text!r}: no input {other!r}", known)
+        raise UserError(f"fault {fault.text!r}: no input {other!r}", known)
     if other == fault.target and fault.where == "inputs":
-        raise AskedWrongly(f"fault {fault.text!r}: an input cannot be swapped with itself")
+        raise UserError(f"fault {fault.text!r}: an input cannot be swapped with itself")
     plant_in_inputs([fault], feed, model)
 
 
 def _apply(fault: Fault, model: CompiledModel) -> None:
     tensor = model.tensor(fault.tensor)
     previous = dummy(tensor.spec, 1) if fault.needs_previous else None
-    apply_fault(fault, dummy(tensor.spec), Scene(tensor.stored, tensor.spec, previous))
+    apply_fault(fault, dummy(tensor.spec), FaultContext(tensor.stored, tensor.spec, previous))
 
 
 def dummy(spec: TensorSpec, seed: int = 0) -> Array:
@@ -126,6 +126,6 @@ def _fitting(fault: Fault, model: CompiledModel, names: Sequence[str]) -> Iterat
         if name in outputs and np.prod(model.tensor(outputs[name]).spec.shape, dtype=np.int64) <= _MOST_ELEMENTS:
             try:
                 _apply(replace(fault, target=name, tensor=outputs[name]), model)
-            except AskedWrongly:
+            except UserError:
                 continue
             yield name

@@ -39,7 +39,7 @@ class BoardTensor:
 
 
 @dataclass(frozen=True)
-class BoardInput:
+class CompiledInput:
     """A model input as the board's tool sees it. `bytes` is what it takes from a file."""
 
     name: str
@@ -91,7 +91,7 @@ class CompiledModel:
     builder: str
     source: str
     source_md5: str
-    inputs: tuple[BoardInput, ...]
+    inputs: tuple[CompiledInput, ...]
     outputs: tuple[str, ...]  # names of tensors
     tensors: tuple[BoardTensor, ...]
     ops: tuple[BoardOp, ...]
@@ -164,7 +164,7 @@ def compiled_bytes(models: Sequence[CompiledModel], files: Mapping[str, bytes]) 
 
 def _model(record: dict[str, Any]) -> CompiledModel:
     fields = dict(record)
-    fields["inputs"] = tuple(BoardInput(**r | {"spec": _spec(r["spec"])}) for r in record["inputs"])
+    fields["inputs"] = tuple(CompiledInput(**r | {"spec": _spec(r["spec"])}) for r in record["inputs"])
     fields["tensors"] = tuple(
         BoardTensor(**r | {k: _spec(r[k]) for k in ("spec", "stored", "handed_out")}) for r in record["tensors"]
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.emulator.model.compiled import CompiledFile, CompiledModel
-from harness.emulator.model.fault_kinds import Scene
+from harness.emulator.model.fault_kinds import FaultContext
 from harness.emulator.model.faults import Fault, apply_fault, plant_in_inputs
 from harness.reference.onnx_runtime import onnxruntime as ort
 
@@ -93,7 +93,7 @@ class Executor:
         value = clean
         for fault in faults:
             previous = self._earlier_frame(feed)[tensor] if fault.needs_previous else None
-            value = apply_fault(fault, value, Scene(board.stored, board.spec, previous))
+            value = apply_fault(fault, value, FaultContext(board.stored, board.spec, previous))
         same = np.isnan(clean) & np.isnan(value) | (clean == value) if clean.dtype.kind == "f" else clean == value
         changed = int(clean.size - np.count_nonzero(same))
         self.effects.append({"tensor": tensor, "faults": [f.text for f in faults], "changed_elements": changed})

@@ -17,7 +17,7 @@ from harness.records import TensorSpec
 
 Array = NDArray[Any]
 Args = Mapping[str, float]
-FaultFunction = Callable[[Array, "Scene", Args, np.random.Generator], Array]
+FaultFunction = Callable[[Array, "FaultContext", Args, np.random.Generator], Array]
 
 
 class CannotApply(ValueError):
@@ -25,7 +25,7 @@ class CannotApply(ValueError):
 
 
 @dataclass(frozen=True)
-class Scene:
+class FaultContext:
     """What a fault may know besides the values."""
 
     stored: TensorSpec
@@ -34,7 +34,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Kind:
+class FaultKind:
     """One kind of fault. `where` is "op", "input", "inputs" (two of them), "tool" or "step" (time of one step)."""
 
     name: str
@@ -46,9 +46,9 @@ class Kind:
     debug_only: bool = False
 
 
-def tool(name: str, doc: str, **args: str) -> Kind:
+def tool(name: str, doc: str, **args: str) -> FaultKind:
     """A fault of a played tool, or of one of the ways it is run."""
-    return Kind(name, "tool", doc, args)
+    return FaultKind(name, "tool", doc, args)
 
 
 def _saturate(values: Array, like: Array) -> Array:
@@ -79,7 +79,7 @@ def _channel_axis(array: Array) -> int:
 # --------------------------------------------------------------------------- values
 
 
-def one_value(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+def one_value(x: Array, _scene: FaultContext, args: Args, rng: np.random.Generator) -> Array:
     """One element (`index`, else any) is `by` steps off, towards the middle. Errors: CannotApply outside the tensor."""
     index = int(args.get("index", rng.integers(x.size)))
     if not 0 <= index < x.size:
@@ -90,44 +90,44 @@ def one_value(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> 
     return flat.reshape(x.shape)
 
 
-def off_by_one(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+def off_by_one(x: Array, _scene: FaultContext, _args: Args, _rng: np.random.Generator) -> Array:
     """Every element is one step too high."""
     return _saturate(_wide(x) + _step(x), x)
 
 
-def halved(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+def halved(x: Array, _scene: FaultContext, _args: Args, _rng: np.random.Generator) -> Array:
     """Every element is half of what it was; integers are shifted right by one bit."""
     return x >> 1 if x.dtype.kind in "iu" else (x / 2).astype(x.dtype)
 
 
-def shift(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def shift(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """Every element is 2^`by` times what it was, saturated."""
     return _saturate(_wide(x) * 2.0 ** args.get("by", 1.0), x)
 
 
-def scale(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def scale(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """Every element is `by` times what it was, saturated."""
     return _saturate(_wide(x) * args.get("by", 1.1), x)
 
 
-def zero_point(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def zero_point(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """Every element is `by` steps too high, saturated."""
     return _saturate(_wide(x) + args.get("by", 3.0) * _step(x), x)
 
 
-def saturation(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def saturation(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """Values saturate at the share `at` of the largest magnitude."""
     limit = float(np.max(np.abs(_wide(x)), initial=0)) * args.get("at", 0.6)
     return _saturate(np.clip(_wide(x), -limit, limit), x)
 
 
-def rounding(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+def rounding(x: Array, _scene: FaultContext, args: Args, rng: np.random.Generator) -> Array:
     """A `share` of the elements is one step off, up or down."""
     hit = rng.random(x.shape) < args.get("share", 0.2)
     return _saturate(_wide(x) + hit * rng.choice([-1.0, 1.0], x.shape) * _step(x), x)
 
 
-def nibble_swap(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+def nibble_swap(x: Array, _scene: FaultContext, _args: Args, _rng: np.random.Generator) -> Array:
     """The two nibbles of every byte are swapped."""
     raw = np.ascontiguousarray(x).view(np.uint8)
     return np.asarray(np.bitwise_or(raw << 4, raw >> 4).astype(np.uint8).view(x.dtype).reshape(x.shape))
@@ -141,12 +141,12 @@ def _poison(x: Array, value: float, args: Args, rng: np.random.Generator) -> Arr
     return flat.reshape(x.shape)
 
 
-def nan(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+def nan(x: Array, _scene: FaultContext, args: Args, rng: np.random.Generator) -> Array:
     """`count` elements are NaN. Errors: CannotApply for a tensor of integers."""
     return _poison(x, float("nan"), args, rng)
 
 
-def inf(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+def inf(x: Array, _scene: FaultContext, args: Args, rng: np.random.Generator) -> Array:
     """`count` elements are infinite. Errors: CannotApply for a tensor of integers."""
     return _poison(x, float("inf"), args, rng)
 
@@ -154,19 +154,19 @@ def inf(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
 # --------------------------------------------------------------------------- places
 
 
-def permuted(x: Array, _scene: Scene, _args: Args, rng: np.random.Generator) -> Array:
+def permuted(x: Array, _scene: FaultContext, _args: Args, rng: np.random.Generator) -> Array:
     """All elements in any order; the shape stays."""
     return rng.permutation(x.reshape(-1)).reshape(x.shape)
 
 
-def permutation(x: Array, _scene: Scene, _args: Args, rng: np.random.Generator) -> Array:
+def permutation(x: Array, _scene: FaultContext, _args: Args, rng: np.random.Generator) -> Array:
     """Channels in another order; the shape stays."""
     axis = _channel_axis(x)
     order = np.roll(np.arange(x.shape[axis]), 1) if x.shape[axis] < 4 else rng.permutation(x.shape[axis])
     return np.take(x, order, axis=axis)
 
 
-def layout(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+def layout(x: Array, _scene: FaultContext, _args: Args, _rng: np.random.Generator) -> Array:
     """The bytes of another layout under the same shape: NHWC for NCHW, else the last two axes.
 
     Errors: CannotApply for one axis.
@@ -177,14 +177,14 @@ def layout(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> A
     return np.ascontiguousarray(turned).reshape(x.shape)
 
 
-def stride(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def stride(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """Rows read as if each were `by` elements longer than it is."""
     flat, length, by = x.reshape(-1), x.shape[-1], int(args.get("by", 1))
     starts = np.arange(x.size // length) * (length + by)
     return np.asarray(flat[(starts[:, None] + np.arange(length)) % x.size].reshape(x.shape))
 
 
-def zeroed_column(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def zeroed_column(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """Column `index` of the last axis is zero. Errors: CannotApply outside the tensor."""
     index = int(args.get("index", -1))
     if not -x.shape[-1] <= index < x.shape[-1]:
@@ -194,7 +194,7 @@ def zeroed_column(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator
     return changed
 
 
-def dead_channel(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+def dead_channel(x: Array, _scene: FaultContext, args: Args, rng: np.random.Generator) -> Array:
     """Channel `index`, else any that is not zero, is zero. Errors: CannotApply outside the tensor."""
     axis = _channel_axis(x)
     others = tuple(i for i in range(x.ndim) if i != axis)
@@ -207,7 +207,7 @@ def dead_channel(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) 
     return np.ascontiguousarray(np.moveaxis(changed, 0, axis))
 
 
-def tile(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array:
+def tile(x: Array, _scene: FaultContext, args: Args, rng: np.random.Generator) -> Array:
     """A block of the last two axes holds what belongs one block further."""
     if x.ndim < 2:
         raise CannotApply("a one-dimensional tensor has no tiles")
@@ -222,7 +222,7 @@ def tile(x: Array, _scene: Scene, args: Args, rng: np.random.Generator) -> Array
 # --------------------------------------------------------------------------- memory
 
 
-def _stale_extent(x: Array, scene: Scene, extent_bytes: int, rng: np.random.Generator) -> Array:
+def _stale_extent(x: Array, scene: FaultContext, extent_bytes: int, rng: np.random.Generator) -> Array:
     """One aligned extent of the board's memory holds an earlier frame."""
     assert scene.previous is not None
     extents = byte_offsets(scene.stored) // extent_bytes
@@ -232,23 +232,23 @@ def _stale_extent(x: Array, scene: Scene, extent_bytes: int, rng: np.random.Gene
     return np.asarray(np.where(extents == rng.choice(differing), scene.previous, x), x.dtype)
 
 
-def cache_line(x: Array, scene: Scene, _args: Args, rng: np.random.Generator) -> Array:
+def cache_line(x: Array, scene: FaultContext, _args: Args, rng: np.random.Generator) -> Array:
     """64 aligned bytes of the board's memory hold an earlier frame. Errors: CannotApply where that was the same."""
     return _stale_extent(x, scene, 64, rng)
 
 
-def page(x: Array, scene: Scene, _args: Args, rng: np.random.Generator) -> Array:
+def page(x: Array, scene: FaultContext, _args: Args, rng: np.random.Generator) -> Array:
     """4096 aligned bytes of the board's memory hold an earlier frame. Errors: CannotApply where that was the same."""
     return _stale_extent(x, scene, 4096, rng)
 
 
-def stale(x: Array, scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+def stale(x: Array, scene: FaultContext, _args: Args, _rng: np.random.Generator) -> Array:
     """The whole tensor is an earlier frame's."""
     assert scene.previous is not None
     return scene.previous.astype(x.dtype)
 
 
-def padding_leak(x: Array, scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+def padding_leak(x: Array, scene: FaultContext, _args: Args, _rng: np.random.Generator) -> Array:
     """Rows read as if they were not padded: the values slide by the padding."""
     shape = scene.stored.aligned_shape
     if not shape or shape == scene.stored.shape:
@@ -262,7 +262,7 @@ def padding_leak(x: Array, scene: Scene, _args: Args, _rng: np.random.Generator)
 # --------------------------------------------------------------------------- time
 
 
-def nondeterminism(x: Array, scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def nondeterminism(x: Array, scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """Another draw at every run: seeded by the system, not by the fault."""
     return rounding(x, scene, {"share": args.get("share", 0.05)}, np.random.default_rng())
 
@@ -270,7 +270,7 @@ def nondeterminism(x: Array, scene: Scene, args: Args, _rng: np.random.Generator
 # --------------------------------------------------------------------------- inputs
 
 
-def wrong_mean(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def wrong_mean(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """The input's mean is `by` levels off (of floats `by`/64 standard deviations), of YUV444 in Y only; saturated."""
     by = args.get("by", 10.0) * (1.0 if x.dtype.kind in "iu" else float(np.std(x) or 1.0) / 64.0)
     changed = _wide(x)
@@ -279,20 +279,20 @@ def wrong_mean(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -
     return _saturate(changed, x)
 
 
-def wrong_scale(x: Array, _scene: Scene, args: Args, _rng: np.random.Generator) -> Array:
+def wrong_scale(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
     """The input's values are `by` times as far from its middle, saturated."""
     centre = 128 if x.dtype == np.uint8 else 0
     return _saturate((_wide(x) - centre) * args.get("by", 1.2) + centre, x)
 
 
-def letterbox(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+def letterbox(x: Array, _scene: FaultContext, _args: Args, _rng: np.random.Generator) -> Array:
     """The picture moved by a quarter of its frame, what leaves at one side enters at the other."""
     if x.ndim != 4:
         raise CannotApply(f"an input of shape {x.shape} is not an image")
     return np.ascontiguousarray(np.roll(x, max(1, x.shape[3] // 4), axis=3))
 
 
-def colour_order(x: Array, _scene: Scene, _args: Args, _rng: np.random.Generator) -> Array:
+def colour_order(x: Array, _scene: FaultContext, _args: Args, _rng: np.random.Generator) -> Array:
     """BGR for RGB; for YUV444 (NV12 on the board) U and V change places."""
     if x.ndim != 4 or x.shape[1] != 3:
         raise CannotApply(f"an input of shape {x.shape} has no colour channels (expected 1x3xHxW)")

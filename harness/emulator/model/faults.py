@@ -16,26 +16,26 @@ import numpy as np
 
 from harness.emulator.model import fault_kinds as kinds
 from harness.emulator.model.compiled import CompiledModel
-from harness.emulator.model.fault_kinds import Array, CannotApply, FaultFunction, Kind, Scene, tool
+from harness.emulator.model.fault_kinds import Array, CannotApply, FaultContext, FaultFunction, FaultKind, tool
 from harness.emulator.rooms import rooms
-from harness.errors import AskedWrongly
+from harness.errors import UserError
 
 ENVIRONMENT = "HARNESS_EMULATOR_FAULTS"
 
 
-def _op(name: str, doc: str, function: FaultFunction, **args: str) -> Kind:
-    return Kind(name, "op", doc, args, function)
+def _op(name: str, doc: str, function: FaultFunction, **args: str) -> FaultKind:
+    return FaultKind(name, "op", doc, args, function)
 
 
-def _frame(name: str, doc: str, function: FaultFunction) -> Kind:
-    return Kind(name, "op", doc, {}, function, needs_previous=True)
+def _frame(name: str, doc: str, function: FaultFunction) -> FaultKind:
+    return FaultKind(name, "op", doc, {}, function, needs_previous=True)
 
 
-def _input(name: str, doc: str, function: FaultFunction, **args: str) -> Kind:
-    return Kind(name, "input", doc, args, function)
+def _input(name: str, doc: str, function: FaultFunction, **args: str) -> FaultKind:
+    return FaultKind(name, "input", doc, args, function)
 
 
-CATALOGUE: dict[str, Kind] = {
+CATALOGUE: dict[str, FaultKind] = {
     kind.name: kind
     for kind in (
         _op("one_value", "One element is wrong.", kinds.one_value, index="flat index", by="steps"),
@@ -63,12 +63,14 @@ CATALOGUE: dict[str, Kind] = {
         _op("inf", "Elements are infinite (float ops only).", kinds.inf, count="how many, default 1"),
         _op("nibble_swap", "The two nibbles of every byte are swapped.", kinds.nibble_swap),
         _op("nondeterminism", "A few elements differ, others at each run.", kinds.nondeterminism, share="default 0.05"),
-        Kind("debug_differs", "op", "Off by one step in the debug run only.", {}, kinds.off_by_one, debug_only=True),
+        FaultKind(
+            "debug_differs", "op", "Off by one step in the debug run only.", {}, kinds.off_by_one, debug_only=True
+        ),
         _input("wrong_mean", "The input is preprocessed with another mean.", kinds.wrong_mean, by="default 10"),
         _input("wrong_scale", "The input is preprocessed with another scale.", kinds.wrong_scale, by="default 1.2"),
         _input("colour_order", "Colour channels of the input are swapped.", kinds.colour_order),
         _input("letterbox", "The picture is at one side of its frame instead of centred.", kinds.letterbox),
-        Kind(
+        FaultKind(
             "swapped_inputs",
             "inputs",
             "Two inputs are swapped (swapped_inputs@first:with=second).",
@@ -82,7 +84,7 @@ CATALOGUE: dict[str, Kind] = {
         tool("wrong_version", "Runtime and model builder versions differ: the vendor's warning, then a normal run."),
         tool("wrong_march", "The model is rejected as built for another march."),
         tool("no_space", "Writing a file fails: no space left on device."),
-        Kind("slow", "step", "One step or op takes longer (slow@step:by=3).", {"by": "factor, default 3"}),
+        FaultKind("slow", "step", "One step or op takes longer (slow@step:by=3).", {"by": "factor, default 3"}),
         *(kind for room in rooms().values() for kind in room.faults()),
     )
 }
@@ -112,18 +114,18 @@ class Fault:
         return CATALOGUE[self.kind].needs_previous
 
     def number(self, key: str, default: float) -> float:
-        """A numeric argument. Errors: AskedWrongly for a value that is no number."""
+        """A numeric argument. Errors: UserError for a value that is no number."""
         try:
             return float(self.args.get(key, default))
         except ValueError:
-            raise AskedWrongly(f"fault {self.text!r}: {key}={self.args[key]!r} is not a number") from None
+            raise UserError(f"fault {self.text!r}: {key}={self.args[key]!r} is not a number") from None
 
 
 # --------------------------------------------------------------------------- notation
 
 
 def parse_faults(text: str, model: CompiledModel | None = None) -> tuple[Fault, ...]:
-    """Faults of a notation. Errors: AskedWrongly for an unknown kind, op, input or argument, with near names.
+    """Faults of a notation. Errors: UserError for an unknown kind, op, input or argument, with near names.
 
     Without a model only tool faults are resolved; the others are checked for their kind alone.
     """
@@ -134,7 +136,7 @@ def _parse(text: str, model: CompiledModel | None) -> Fault:
     head, at, rest = text.partition("@")
     name, _, bare_args = head.partition(":")
     if name not in CATALOGUE:
-        raise AskedWrongly(f"fault {text!r}: unknown kind {name!r}", _near(name, CATALOGUE))
+        raise UserError(f"fault {text!r}: unknown kind {name!r}", _near(name, CATALOGUE))
     kind = CATALOGUE[name]
     targets = _targets(kind, model)
     target, args = _split(rest, targets) if at else ("", bare_args)
@@ -151,21 +153,21 @@ def _split(rest: str, targets: Sequence[str] | None) -> tuple[str, str]:
     return target, args
 
 
-def _arguments(text: str, kind: Kind, args: str) -> dict[str, str]:
+def _arguments(text: str, kind: FaultKind, args: str) -> dict[str, str]:
     arguments: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in args.split(","))):
         key, equals, value = part.partition("=")
         if not equals and len(kind.args) == 1:
             key, value = next(iter(kind.args)), part
         if key not in (*kind.args, "seed"):
-            raise AskedWrongly(
+            raise UserError(
                 f"fault {text!r}: {kind.name} has no argument {key!r}", f"known: {', '.join((*kind.args, 'seed'))}"
             )
         arguments[key] = value
     return arguments
 
 
-def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:
+def _targets(kind: FaultKind, model: CompiledModel | None) -> list[str] | None:
     if kind.where == "tool":
         return [word for room in rooms().values() for word in room.subcommands]
     if model is None:
@@ -178,17 +180,17 @@ def _targets(kind: Kind, model: CompiledModel | None) -> list[str] | None:
     return [i.name for i in model.inputs]
 
 
-def _check_target(fault: Fault, kind: Kind, targets: Sequence[str] | None) -> None:
+def _check_target(fault: Fault, kind: FaultKind, targets: Sequence[str] | None) -> None:
     if not fault.target and kind.where != "tool":
-        raise AskedWrongly(
+        raise UserError(
             f"fault {fault.text!r}: target missing", f"use {kind.name}@NAME, where NAME is the name of the {kind.where}"
         )
     if fault.target and targets is not None and fault.target not in targets:
         what = {"op": "op or tensor", "tool": "subcommand", "step": "step or op"}.get(kind.where, "input")
-        raise AskedWrongly(f"fault {fault.text!r}: no {what} {fault.target!r}", _near(fault.target, targets))
+        raise UserError(f"fault {fault.text!r}: no {what} {fault.target!r}", _near(fault.target, targets))
 
 
-def _with_tensor(fault: Fault, kind: Kind, model: CompiledModel | None) -> Fault:
+def _with_tensor(fault: Fault, kind: FaultKind, model: CompiledModel | None) -> Fault:
     if model is None or kind.where != "op":
         return fault
     op = next((op for op in model.ops if op.name == fault.target), None)
@@ -207,8 +209,8 @@ def _near(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
 # --------------------------------------------------------------------------- application
 
 
-def apply_fault(fault: Fault, value: Array, scene: Scene) -> Array:
-    """The changed tensor. Errors: AskedWrongly where the fault makes no sense for it."""
+def apply_fault(fault: Fault, value: Array, scene: FaultContext) -> Array:
+    """The changed tensor. Errors: UserError where the fault makes no sense for it."""
     function = CATALOGUE[fault.kind].function
     assert function is not None
     args = {key: fault.number(key, 0.0) for key in fault.args}
@@ -216,15 +218,15 @@ def apply_fault(fault: Fault, value: Array, scene: Scene) -> Array:
     try:
         return function(value, scene, args, rng)
     except CannotApply as error:
-        raise AskedWrongly(f"fault {fault.text!r}: {error}") from None
+        raise UserError(f"fault {fault.text!r}: {error}") from None
 
 
 def plant_in_inputs(faults: Sequence[Fault], feed: dict[str, Array], model: CompiledModel) -> dict[str, Array]:
-    """The feed with its input faults. Errors: AskedWrongly where a fault makes no sense for an input."""
+    """The feed with its input faults. Errors: UserError where a fault makes no sense for an input."""
     specs = {item.name: item.spec for item in model.inputs}
     for fault in faults:
         if fault.where == "input":
-            scene = Scene(specs[fault.target], specs[fault.target])
+            scene = FaultContext(specs[fault.target], specs[fault.target])
             feed[fault.target] = apply_fault(fault, feed[fault.target], scene)
         elif fault.where == "inputs":
             _swap(fault, feed)
@@ -234,9 +236,7 @@ def plant_in_inputs(faults: Sequence[Fault], feed: dict[str, Array], model: Comp
 def _swap(fault: Fault, feed: dict[str, Array]) -> None:
     other = fault.args.get("with", "")
     if other not in feed:
-        raise AskedWrongly(
-            f"fault {fault.text!r}: second input missing", f"write {fault.kind}@{fault.target}:with=NAME"
-        )
+        raise UserError(f"fault {fault.text!r}: second input missing", f"write {fault.kind}@{fault.target}:with=NAME")
     if feed[other].shape != feed[fault.target].shape or feed[other].dtype != feed[fault.target].dtype:
-        raise AskedWrongly(f"fault {fault.text!r}: {fault.target!r} and {other!r} are not of one shape and type")
+        raise UserError(f"fault {fault.text!r}: {fault.target!r} and {other!r} are not of one shape and type")
     feed[fault.target], feed[other] = feed[other], feed[fault.target]

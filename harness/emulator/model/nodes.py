@@ -18,7 +18,7 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
 
 
-class Network:
+class ModelGraph:
     """Look-ups over a model that is not changed meanwhile. Every node must have a name (`name_nodes`)."""
 
     def __init__(self, model: onnx.ModelProto) -> None:

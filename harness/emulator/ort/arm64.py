@@ -13,7 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from harness.emulator.servers.serve import serve
 from harness.errors import HostError
 from harness.files.user_folders import cache_folder
 from harness.records import Board, Emulated
+from harness.records.callbacks import LogCallback
 
 NAME = "emu-arm64"
 CPU = "cortex-a76"
@@ -35,10 +36,8 @@ BOARD = Board(
     tags=("emulated",),
 )
 
-Tell = Callable[[str], None]
 
-
-def arm_python(cpu: str = CPU, tell: Tell | None = None) -> Path:
+def arm_python(cpu: str = CPU, tell: LogCallback | None = None) -> Path:
     """The aarch64 `python` command of this PC, set up on first use and kept in the user's cache.
 
     $HARNESS_ARM64 names another folder to keep it in, for machines that share one.
@@ -99,7 +98,7 @@ def build_root(root: Path, python: Path) -> None:
 
 @contextlib.contextmanager
 def stand_up(
-    board: Board = BOARD, root: Path | None = None, tell: Tell | None = None, port: int = 0
+    board: Board = BOARD, root: Path | None = None, tell: LogCallback | None = None, port: int = 0
 ) -> Iterator[Board]:
     """The board behind a real sshd on loopback, for as long as the context lasts; yields how to reach it.
 

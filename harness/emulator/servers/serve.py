@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import AskedWrongly, HostError
+from harness.errors import HostError, UserError
 from harness.records import Board
 
 START_TIMEOUT_S = 15.0
@@ -68,7 +68,7 @@ def serve(
     Errors: HostError naming the package to install, or what the server said when it did not start.
     """
     if server not in ("openssh", "dropbear"):
-        raise AskedWrongly(f"unknown server {server!r}", "one of: openssh, dropbear")
+        raise UserError(f"unknown server {server!r}", "one of: openssh, dropbear")
     root.mkdir(parents=True, exist_ok=True)
     keys = Path(tempfile.mkdtemp(prefix="harness-serve-"))
     try:

@@ -72,15 +72,15 @@ def explain_code(code: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Rule:
+class _HorizonFailure:
     pattern: re.Pattern[str]
     kind: str
     message: str  # may use \1 .. of the pattern
     hint: str
 
 
-def _rule(pattern: str, kind: str, message: str, hint: str) -> _Rule:
-    return _Rule(re.compile(pattern), kind, message, hint)
+def _rule(pattern: str, kind: str, message: str, hint: str) -> _HorizonFailure:
+    return _HorizonFailure(re.compile(pattern), kind, message, hint)
 
 
 _OTHER_MARCH = "build the model for this board's march, or run it on the board it was built for"

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.platforms.horizon.options import CHIPS
-from harness.platforms.probing import Guess, Lack, Probe, Seen, folders_of
+from harness.platforms.probing import BoardProbe, Guess, Lack, Seen, folders_of
 
 TOOL = "hrt_model_exec"
 CORE_NUMBER = "/sys/devices/system/bpu/core_num"
 NAME_FILES = ("/sys/class/socinfo/soc_name", "/proc/device-tree/model", "/sys/class/socinfo/som_name")
-PROBE = Probe(
+PROBE = BoardProbe(
     files=("/etc/version", *NAME_FILES, "/sys/class/socinfo/board_id", CORE_NUMBER),
     tools=(TOOL, "hrut_somstatus", "hrt_ucp_monitor", "rdkos_info", "python3"),
     paths=(

@@ -22,15 +22,15 @@ MORE_NMEM = "raise nmem= in the kernel's arguments (the boot loader's bootargs),
 
 
 @dataclass(frozen=True)
-class _Rule:
+class _MagikFailure:
     pattern: re.Pattern[str]
     kind: str
     message: str  # may use \1 .. of the pattern
     hint: str
 
 
-def _rule(pattern: str, kind: str, message: str, hint: str) -> _Rule:
-    return _Rule(re.compile(pattern, re.MULTILINE), kind, message, hint)
+def _rule(pattern: str, kind: str, message: str, hint: str) -> _MagikFailure:
+    return _MagikFailure(re.compile(pattern, re.MULTILINE), kind, message, hint)
 
 
 # Texts: strings of libvenus and libdrivers, the loaders of uClibc and glibc, busybox ash.

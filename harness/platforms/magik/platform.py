@@ -167,7 +167,7 @@ class Magik(Platform):
         """A board's debug dumps, or a PC's folder where it is one."""
         return dumps.board_dumps(folder) or dumps.pc_dumps(folder)
 
-    def read_remarks(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
+    def read_notes(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
         """Sentences on a run that worked: skewed versions, stale bytes, dumps that could not be written."""
         notes = list(skew(log))
         lost = failures.unwritten_dumps(log) if mode.startswith("debug") else ()

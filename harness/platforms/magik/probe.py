@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from harness.platforms.magik.options import GENERATIONS, MODES
 from harness.platforms.magik.text import read_reserved
-from harness.platforms.probing import Guess, Lack, Probe, Seen, folders_of
+from harness.platforms.probing import BoardProbe, Guess, Lack, Seen, folders_of
 
 NODE = "/dev/soc-nna"
 _PLACES = ("/usr/bin", "/usr/sbin", "/system/bin", "/tmp", "/mnt", "/root")
 _LIBRARIES = ("/usr/lib", "/lib", "/system/lib", "/usr/local/lib", "/mnt/lib", "/tmp/lib")
-PROBE = Probe(
+PROBE = BoardProbe(
     files=("/proc/cpuinfo", "/proc/cmdline", "/etc/os-release", "/proc/device-tree/model"),
     paths=(
         NODE,

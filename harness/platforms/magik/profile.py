@@ -94,7 +94,7 @@ class ProfileTables:
         return sum(row.average_ms for row in self.rows) if self.rows else None
 
 
-class _Reading:
+class _ProfileReader:
     """The state of one pass over the lines."""
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class _Reading:
 
 def read_profile(text: str) -> ProfileTables:
     """The profiler's tables in a capture; empty tables where there is none."""
-    reading = _Reading()
+    reading = _ProfileReader()
     for line in lines(text):
         reading.take(line)
     rows = tuple(next((table for table in reversed(reading.detailed) if table), ()))
@@ -190,7 +190,7 @@ def _concise_row(tokens: Sequence[str]) -> KindRow | None:
 # --------------------------------------------------------------------------- what does not fit
 
 
-def _damage(reading: _Reading) -> list[str]:
+def _damage(reading: _ProfileReader) -> list[str]:
     problems = []
     if reading.damaged:
         first = reading.damaged[0]

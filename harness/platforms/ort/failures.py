@@ -49,7 +49,7 @@ def judge(code: int | None, log: str, present: Sequence[str], expected: Sequence
     """None means that the mode worked: exit code 0, a result line, and every expected file."""
     errors = _ERROR.findall(log)
     if errors:
-        return _told(*errors[-1])
+        return _runner_failure(*errors[-1])
     if code == 127 or (code and _NO_PYTHON.search(log)):
         evidence = _first(_NO_PYTHON, log)
         return Failure("missing_tool", "no python3 on the board", "install it, or options: {python: PATH}", evidence)
@@ -68,7 +68,7 @@ def judge(code: int | None, log: str, present: Sequence[str], expected: Sequence
     return None
 
 
-def _told(kind: str, text: str) -> Failure:
+def _runner_failure(kind: str, text: str) -> Failure:
     entry = RUNNER_ERRORS.get(kind, ("crash", f"the runner failed ({kind})", ""))
     return Failure(entry[0], f"{entry[1]}: {text[:500]}", entry[2], f"error: {kind}: {text[:1000]}")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from harness.platforms.probing import Guess, Lack, Probe, Seen
+from harness.platforms.probing import BoardProbe, Guess, Lack, Seen
 
 # Tools of accelerators that this version does not speak to: named where they are seen, never used.
 OTHERS = ("bmrt_test", "rknn_benchmark", "ax_run_model", "vpm_run", "trtexec")
-PROBE = Probe(files=("/proc/device-tree/model",), tools=("python3", *OTHERS))
+PROBE = BoardProbe(files=("/proc/device-tree/model",), tools=("python3", *OTHERS))
 VERSIONS = (
     "import sys;print('Python','.'.join(map(str,sys.version_info[:3])))\n"
     "for n in ('numpy','onnxruntime'):\n"

@@ -12,7 +12,7 @@ PLOT_PX = 150
 _TOP_PX, _LOG_BOTTOM_PX, _ZERO_PX = 14, 112, 138  # a row of its own for what is equal: a logarithm has no zero
 
 
-def growth(layers: list[Row]) -> Row | None:
+def propagation_drawing(layers: list[Row]) -> Row | None:
     """Columns, their points and ticks; None where fewer than two compared layers differ in a figure.
 
     A column of several layers shows the largest of each. What is not finite stands on the upper edge.
@@ -84,11 +84,11 @@ def _column(group: list[Row], place: int, count: int, low: int, high: int) -> Ro
 
 
 def _label(row: Row, largest: float | None, alone: float | None) -> str:
-    by_itself = "" if alone is None else f", alone {_said(alone)}"
-    return f"{plain(row['index'])} {shortened(row['name'], 120)}: relative L2 {_said(largest)}{by_itself}"
+    by_itself = "" if alone is None else f", alone {_shown(alone)}"
+    return f"{plain(row['index'])} {shortened(row['name'], 120)}: relative L2 {_shown(largest)}{by_itself}"
 
 
-def _said(value: float | None) -> str:
+def _shown(value: float | None) -> str:
     return "not finite" if value == math.inf else scientific(value)
 
 

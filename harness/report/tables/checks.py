@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from harness.records import Checks, Determinism, Ladder, LadderStep, NoiseRow, Observer, Vote
+from harness.records import Checks, DebugVsRelease, Determinism, NoiseRow, StageComparison, StageStep, Vote
 from harness.records.codec import to_json
 from harness.report.values import Row
 
@@ -27,20 +27,24 @@ def output_rows(checks_: Checks, layers: list[Row]) -> list[Row]:
 
 
 def checks(checks_: Checks, outputs: list[Row]) -> Row:
-    """{"sentences": [{"check", "good", "detail"}], "ladder", "outputs", "three_way", "other"}.
+    """{"sentences": [{"check", "good", "detail"}], "stages", "outputs", "three_way", "other"}.
 
-    `good` is None where it is not known. `growth` is left out: it holds the figures of the layers a second time.
+    `good` is None where it is not known. `error_propagation` is left out: its figures are those of the layers.
     """
     return {
-        "sentences": [*_observer(checks_.observer), *_determinism(checks_.determinism), *_vote(checks_.vote)],
-        "ladder": _ladder(checks_.ladder),
+        "sentences": [
+            *_debug_vs_release(checks_.debug_vs_release),
+            *_determinism(checks_.determinism),
+            *_vote(checks_.vote),
+        ],
+        "stages": _stages(checks_.stages),
         "outputs": outputs,
         "three_way": _three_way(checks_.three_way),
         "other": to_json(checks_.other),
     }
 
 
-def _observer(answer: Observer | None) -> list[Row]:
+def _debug_vs_release(answer: DebugVsRelease | None) -> list[Row]:
     return [_sentence("between modes", answer.same, answer.detail)] if answer else []
 
 
@@ -79,7 +83,7 @@ def _sentence(check: str, good: bool | None, detail: str) -> Row:
     return {"check": check, "good": good, "detail": detail}
 
 
-def _ladder(compared: Ladder | None) -> Row | None:
+def _stages(compared: StageComparison | None) -> Row | None:
     if compared is None:
         return None
     table = [dict(row) for row in compared.table]
@@ -93,7 +97,7 @@ def _ladder(compared: Ladder | None) -> Row | None:
     }
 
 
-def _step(step: LadderStep) -> Row:
+def _step(step: StageStep) -> Row:
     return {
         "from": step.before,
         "to": step.after,

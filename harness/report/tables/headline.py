@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records import Comparison, ModeOfRun, Observer, Run, Verdict
+from harness.records import Comparison, DebugVsRelease, ModeOfRun, Run, Verdict
 from harness.report.tables.layers import WORDS, beyond_a_step, level, small
 from harness.report.values import Row, number, plain, share, shortened
 
@@ -54,7 +54,7 @@ def headline(
     sentences = [
         *_damaged(run),
         *(_fault(origins, word) or detail),
-        *_other_run(run.comparison.extras.observer if run.comparison else None, word),
+        *_other_run(run.comparison.extras.debug_vs_release if run.comparison else None, word),
         *effect_sentences(outputs),
         *(detail if _fault(origins, word) else []),
         *_waived(waivers),
@@ -219,7 +219,7 @@ def _waived(waivers: list[Row]) -> list[str]:
     return [f"{'; '.join(parts)}."] if parts else []
 
 
-def _other_run(answer: Observer | None, word: str) -> list[str]:
+def _other_run(answer: DebugVsRelease | None, word: str) -> list[str]:
     """That layers were seen in a run that computes something else than the plain one; unstable runs say it already."""
     if answer is None or answer.same is not False or word == "not_deterministic":
         return []

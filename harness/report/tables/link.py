@@ -7,7 +7,7 @@ from harness.report.tables.times import finite, share_of
 from harness.report.values import Row
 
 # How a file of a mode came to this PC, as run.json writes it -> the key here
-_WAYS = {"link": "link", "known": "known", "hashed": "hashed", "": "left"}
+_WAYS = {"pulled": "pulled", "reused": "reused", "verified_on_board": "verified_on_board", "": "not_pulled"}
 
 
 def input_rows(run: Run) -> list[Row]:
@@ -44,7 +44,7 @@ _COUNTS = tuple(f"{way}_{what}" for way in _WAYS.values() for what in ("files", 
 
 
 def _mode(mode: ModeOfRun) -> Row | None:
-    files = [(_WAYS[file.came], file.size_bytes) for file in mode.files if file.came in _WAYS]
+    files = [(_WAYS[file.obtained], file.size_bytes) for file in mode.files if file.obtained in _WAYS]
     if not files:
         return None
     row: Row = {"mode": mode.mode, **dict.fromkeys(_COUNTS, 0)}

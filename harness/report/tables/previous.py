@@ -67,13 +67,13 @@ def _sentences(compared: Row) -> list[str]:
 
 def _layers(changed: list[Row], kind: str) -> str:
     """`2 layers worse: conv2_out (exact to differs), ...`"""
-    named = [f"{shortened(row['name'], 60)} ({_told(row)})" for row in changed[:_NAMED]]
+    named = [f"{shortened(row['name'], 60)} ({_change_sentence(row)})" for row in changed[:_NAMED]]
     more = ", ..." if len(changed) > _NAMED else ""
     count = f"{plain(len(changed))} layer{'' if len(changed) == 1 else 's'}"
     return f"{count} {kind.replace('_', ' ')}: {', '.join(named)}{more}"
 
 
-def _told(row: Row) -> str:
+def _change_sentence(row: Row) -> str:
     return f"{row['before']} to {row['now']}".replace("_", " ")
 
 

@@ -40,7 +40,7 @@ from harness.report.tables.subgraphs import with_subgraphs
 from harness.report.tables.times import exceeds, time_table
 from harness.report.values import Row, as_json, text
 
-FORMAT = 1
+FORMAT = 2
 _RUN_KEYS = ("id", "state", "stopped_at", "started_utc", "finished_utc", "duration_s", "harness_version")
 
 

@@ -13,7 +13,7 @@ from harness.platforms.horizon import model_info, profiler
 from harness.platforms.horizon import perf as horizon_perf
 from harness.platforms.horizon.text import read_versions
 from harness.records import OpTime, TensorSpec
-from harness.toolchains.base import Probe, Reader, text_reader
+from harness.toolchains.base import FileProbe, FileReader, text_reader
 from harness.toolchains.records import Artifact
 
 PROFILER = re.compile(r'"(?:perf_result|model_latency|chip_latency|processor_latency)"\s*:\s*\{')
@@ -64,13 +64,13 @@ def _specs(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
     return [{"name": s.name, "dtype": s.dtype, "shape": list(s.shape), "layout": s.layout} for s in specs]
 
 
-def _is_dump(probe: Probe) -> bool:
+def _is_dump(probe: FileProbe) -> bool:
     return (
         probe.path.is_file() and DUMP_NAME.match(probe.path.name) is not None and probe.path.suffix in (".bin", ".npy")
     )
 
 
-def _read_dump(probe: Probe) -> Artifact:
+def _read_dump(probe: FileProbe) -> Artifact:
     """One tensor file of a board: its name tells what it is; its shape only model_info or a reference knows."""
     facts: dict[str, object] = {"bytes": probe.size_bytes}
     dumps = [one for one in horizon_dumps.node_dumps(probe.path.parent) if one.path == probe.path]
@@ -80,11 +80,11 @@ def _read_dump(probe: Probe) -> Artifact:
     return Artifact("dump", "tensor dump of a board", facts=facts)
 
 
-def _is_dump_folder(probe: Probe) -> bool:
+def _is_dump_folder(probe: FileProbe) -> bool:
     return probe.path.is_dir() and any(DUMP_NAME.match(path.name) for path in probe.path.iterdir())
 
 
-def _read_dump_folder(probe: Probe) -> Artifact:
+def _read_dump_folder(probe: FileProbe) -> Artifact:
     dumps = horizon_dumps.node_dumps(probe.path)
     outputs = sorted(path.name for path in probe.path.glob("model_infer_output_*.bin"))
     facts: dict[str, object] = {
@@ -96,8 +96,8 @@ def _read_dump_folder(probe: Probe) -> Artifact:
 
 
 READERS = (
-    Reader("dumps", "dump folder of a board", _is_dump_folder, _read_dump_folder),
-    Reader("dump", "tensor dump of a board", _is_dump, _read_dump),
+    FileReader("dumps", "dump folder of a board", _is_dump_folder, _read_dump_folder),
+    FileReader("dump", "tensor dump of a board", _is_dump, _read_dump),
     text_reader("profiler_log", "profiler.log of a board", lambda t: PROFILER.search(t) is not None, _read_profiler),
 )
 # Asked after the toolchains' readers: the console of a J6 model_info carries the build settings, which say more.

@@ -15,7 +15,7 @@ import yaml
 
 from harness.toolchains.horizon.messages import SUCCESS, read_messages
 from harness.toolchains.horizon.tables import is_node_row, read_node_table, read_output_table
-from harness.toolchains.records import Artifact, Estimate
+from harness.toolchains.records import Artifact, SegmentEstimate
 from harness.toolchains.text import Line, lines_of, unique
 
 START = re.compile(r"^Start (?:hb_mapper|hb_perf|hb_model_info)\.\.\.\.")
@@ -183,10 +183,10 @@ def _finished(lines: Sequence[Line], errors: bool) -> bool | None:
     return False if errors else None
 
 
-def _estimates(lines: Sequence[Line]) -> tuple[Estimate, ...]:
+def _estimates(lines: Sequence[Line]) -> tuple[SegmentEstimate, ...]:
     """`Compile submodel`, `consumed time` and `FPS=` lines belong together; the page's name is the segment's."""
     seconds: float | None = None
-    by_subgraph: dict[str, Estimate] = {}
+    by_subgraph: dict[str, SegmentEstimate] = {}
     for line in lines:
         if COMPILE.search(line.text):
             seconds = None
@@ -198,7 +198,7 @@ def _estimates(lines: Sequence[Line]) -> tuple[Estimate, ...]:
             continue
         name = match["page"].rsplit("/", 1)[-1]
         ddr = int(match["ddr"]) if match["ddr"] else None
-        by_subgraph[name] = Estimate(name, float(match["fps"]), float(match["us"]), ddr, seconds)
+        by_subgraph[name] = SegmentEstimate(name, float(match["fps"]), float(match["us"]), ddr, seconds)
         seconds = None
     return tuple(by_subgraph.values())
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.toolchains.horizon.files import load_json
 from harness.toolchains.horizon.log import ESTIMATE
-from harness.toolchains.records import Artifact, Estimate, LayerCost
+from harness.toolchains.records import Artifact, LayerCost, SegmentEstimate
 from harness.toolchains.text import count_of
 
 MICROSECONDS = re.compile(r"^\s*(?P<us>\d+(?:\.\d+)?) ?us\b")
@@ -89,10 +89,10 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _estimate(flat: Mapping[str, Any]) -> Estimate:
+def _estimate(flat: Mapping[str, Any]) -> SegmentEstimate:
     frames = _number(flat.get("frame per run"))
     ddr = _number(flat.get("DDR bytes per run"))
-    return Estimate(
+    return SegmentEstimate(
         subgraph=str(flat.get("model name", "")),
         fps=_number(flat.get("FPS")),
         latency_us=_number(flat.get("latency (us)")),

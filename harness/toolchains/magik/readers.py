@@ -12,7 +12,7 @@ from harness.platforms.magik.dumps import board_dumps, pc_dumps
 from harness.platforms.magik.profile import read_profile
 from harness.platforms.magik.text import read_boxes, read_nmem, read_times_us, read_versions, skew
 from harness.records import Message
-from harness.toolchains.base import Probe, Reader, text_reader
+from harness.toolchains.base import FileProbe, FileReader, text_reader
 from harness.toolchains.records import Artifact, PlannedNode, Similarity
 from harness.toolchains.text import Line, lines_of
 
@@ -195,11 +195,11 @@ def read_board(text: str) -> Artifact:
     )
 
 
-def _is_dumps(probe: Probe) -> bool:
+def _is_dumps(probe: FileProbe) -> bool:
     return probe.path.is_dir() and bool(board_dumps(probe.path) or pc_dumps(probe.path))
 
 
-def _read_dumps(probe: Probe) -> Artifact:
+def _read_dumps(probe: FileProbe) -> Artifact:
     """A board's debug dumps or a PC's: how many of what, shapes where the executor's log tells them."""
     board = board_dumps(probe.path)
     dumps = board or pc_dumps(probe.path)
@@ -217,7 +217,7 @@ def _read_dumps(probe: Probe) -> Artifact:
 
 
 READERS = (
-    Reader("magik_dumps", "folder of Magik dumps", _is_dumps, _read_dumps),
+    FileReader("magik_dumps", "folder of Magik dumps", _is_dumps, _read_dumps),
     text_reader("magik_bits", "magik_node_quant_bit_info.json", _is_bits, read_bits),
     text_reader("venus_log", "output of a Magik program", _is_board, read_board),
     text_reader("magik_dump_log", "log of magik_executor", lambda text: DUMPED.search(text) is not None, read_dump_log),

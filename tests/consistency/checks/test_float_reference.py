@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import load_policy
 from harness.consistency.reading.tensor_files import dequantize
 from harness.dumps.folders import gaps, read_dumps
@@ -35,13 +35,13 @@ def floats(quantized: Reference) -> Reference:
 
 def against(reference: Reference, folder: Path, policy: str = "") -> Comparison:
     dumps = read_dumps(folder)
-    return compare(reference, dumps, Settings(policy=load_policy(policy)))
+    return compare(reference, dumps, CompareSettings(policy=load_policy(policy)))
 
 
 def raw(reference: Reference, folder: Path, policy: str = "") -> Comparison:
     """Dumps as an X5 keeps them: nothing tells a dtype or a scale."""
     dumps = read_dumps(folder, "hbdnn")
-    settings = Settings(storages=HBDNN.storages, gaps=gaps(dumps, "hbdnn"), policy=load_policy(policy))
+    settings = CompareSettings(storages=HBDNN.storages, gaps=gaps(dumps, "hbdnn"), policy=load_policy(policy))
     return compare(reference, dumps, settings)
 
 

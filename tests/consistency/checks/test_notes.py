@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.consistency.checks.notes import after_blame
+from harness.consistency.checks.notes import after_localization
 from harness.records import Graph, Layer, Metrics, Op, Origin
 
 
@@ -16,5 +16,5 @@ def test_a_dump_is_doubted_where_much_of_it_differs_and_all_behind_it_is_equal(m
         Layer(0, "a", "A", "Relu", "differs", metrics=Metrics(100, mismatched)),
         Layer(1, "b", "B", "Relu", "exact"),
     ]
-    message = list(after_blame(graph, layers, [Origin("A", "Relu", "a")]))
+    message = list(after_localization(graph, layers, [Origin("A", "Relu", "a")]))
     assert any("more likely wrong" in one for one in message) is doubted

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from benchmarks import network_models as networks
-from harness.consistency.checks.reference_check import BoardSession, Doubt, check, check_run, doubtful_ops, findings
+from harness.consistency.checks.reference_check import (
+    BoardSession,
+    UnstableOp,
+    check,
+    check_run,
+    findings,
+    unstable_ops,
+)
 from harness.reference.open import Reference, open_reference, run_reference
 from tests.records.kit import typed
 from tests.support.ort_models import noise, small_quantized
@@ -18,7 +25,7 @@ from tests.support.ort_models import noise, small_quantized
 GOOD: dict[str, Any] = {
     "optimizations": "disabled", "threads": 1, "machine": "x86_64", "vnni": True, "onnxruntime": "1.23.0",
 }  # fmt: skip
-WRONG = (Doubt("t", "conv7", "Conv", 29.0, 0.01, 0.1),)
+WRONG = (UnstableOp("t", "conv7", "Conv", 29.0, 0.01, 0.1),)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     return run_reference(model, {"input": noise((1, 3, 8, 8))}, folder / "reference", optimizations="all")
 
 
-def rules(runner: dict[str, Any], unstable: tuple[Doubt, ...] = (), **board: Any) -> list[str]:
+def rules(runner: dict[str, Any], unstable: tuple[UnstableOp, ...] = (), **board: Any) -> list[str]:
     return [finding.rule for finding in findings(runner, unstable, BoardSession(**board))]
 
 
@@ -81,7 +88,7 @@ def test_a_run_tells_the_boards_side(made: Reference) -> None:
 
 
 def test_ops_of_a_reference_with_optimizations_agree_with_those_without_within_a_tie(made: Reference) -> None:
-    assert doubtful_ops(made) == ()
+    assert unstable_ops(made) == ()
     assert [finding.rule for finding in check(made) if finding.severity == "error"] == []
 
 
@@ -90,14 +97,14 @@ def test_an_op_of_the_reference_that_is_wrong_is_found(made: Reference, tmp_path
     wrong = np.asarray(tensor.load()) // 2
     np.save(tmp_path / "wrong.npy", wrong)
     tensors = made.tensors | {name: replace(tensor, path=tmp_path / "wrong.npy")}
-    unstable = doubtful_ops(replace(made, tensors=tensors))
+    unstable = unstable_ops(replace(made, tensors=tensors))
     assert unstable[0].tensor == name
     assert unstable[0].max_step is not None
     assert unstable[0].max_step >= 2
 
 
 def test_a_reference_whose_model_is_gone_or_that_tells_nothing_gives_no_finding(made: Reference) -> None:
-    assert doubtful_ops(replace(made, model=Path("/nowhere/model.onnx"))) == ()
+    assert unstable_ops(replace(made, model=Path("/nowhere/model.onnx"))) == ()
     assert check(replace(made, provenance={})) == ()
 
 

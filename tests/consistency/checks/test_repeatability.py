@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.consistency.checks.repeatability import (
+    debug_vs_release,
     determinism,
     final_verdict,
     hashes,
-    observer,
     vote,
     without_reference,
 )
@@ -21,24 +21,24 @@ from harness.records import Checks, Dump, Instability, TensorSpec, Verdict
 
 
 def test_modes_that_give_the_same_outputs_agree() -> None:
-    answer = observer({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "2", "layer": "9"}})
+    answer = debug_vs_release({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "2", "layer": "9"}})
     assert answer.same is True and answer.differing == {}
 
 
 def test_a_debug_run_that_computes_something_else_is_named_with_the_output() -> None:
-    answer = observer({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "3"}})
+    answer = debug_vs_release({"release": {"a": "1", "b": "2"}, "debug": {"a": "1", "b": "3"}})
     assert answer.same is False and answer.differing == {"b": {"release": "2", "debug": "3"}}
     assert "b" in answer.detail and "release run" in answer.detail
 
 
 def test_nothing_in_common_is_not_agreement() -> None:
-    assert observer({"release": {"a": "1"}}).same is None
-    assert observer({"release": {"a": "1"}, "debug": {}}).same is None
-    assert observer({"release": {"a": "1"}, "debug": {"b": "1"}}).same is None
+    assert debug_vs_release({"release": {"a": "1"}}).same is None
+    assert debug_vs_release({"release": {"a": "1"}, "debug": {}}).same is None
+    assert debug_vs_release({"release": {"a": "1"}, "debug": {"b": "1"}}).same is None
 
 
 def test_a_file_that_cannot_be_read_agrees_with_nothing() -> None:
-    assert observer({"release": {"a": ""}, "debug": {"a": ""}}).same is None
+    assert debug_vs_release({"release": {"a": ""}, "debug": {"a": ""}}).same is None
     assert determinism([{"a": ""}, {"a": ""}]).deterministic is None
 
 
@@ -137,6 +137,6 @@ def test_files_that_differ_with_unknown_padding_are_no_agreement() -> None:
 
 
 def test_modes_that_contradict_each_other_are_bad_without_a_reference() -> None:
-    verdict = without_reference(Checks(observer=observer({"release": {"a": "1"}, "debug": {"a": "2"}})))
+    verdict = without_reference(Checks(debug_vs_release=debug_vs_release({"release": {"a": "1"}, "debug": {"a": "2"}})))
     assert (verdict.word, verdict.exit_code) == ("diverges", 1) and "not compared with a reference" in verdict.detail
     assert without_reference(Checks()).exit_code == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.consistency.fingerprint import classify as fingerprint
 from harness.consistency.fingerprint.classify import classify
-from harness.consistency.fingerprint.context import Context
+from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.metrics.pointwise import measure
 from harness.records import Quantization, TensorSpec
 from tests.support.fingerprint_kit import NAMES, Array, activation, clipped, named
@@ -143,17 +143,17 @@ def test_another_result_at_another_run_is_nondeterminism() -> None:
     r = activation()
     board = r.copy()
     board[0, 0, 0, :5] += 1
-    fingerprint = named(board, r, Context(repeats=(board, r, board)))
+    fingerprint = named(board, r, FingerprintContext(repeats=(board, r, board)))
     assert (fingerprint.kind, fingerprint.certain) == ("nondeterminism", True)
     assert "1 of 3" in fingerprint.evidence
-    assert named(board, r, Context(repeats=(board, board))).kind != "nondeterminism"
+    assert named(board, r, FingerprintContext(repeats=(board, board))).kind != "nondeterminism"
 
 
 def test_a_value_fault_of_the_networks_input_is_preprocessing() -> None:
     r = activation((1, 3, 24, 24), seed=5)
-    fingerprint = named(np.ascontiguousarray(r[:, ::-1]), r, Context(is_input=True))
+    fingerprint = named(np.ascontiguousarray(r[:, ::-1]), r, FingerprintContext(is_input=True))
     assert fingerprint.kind == "preprocessing" and "channels in reverse order" in fingerprint.evidence
-    assert named(clipped(r.astype(int) + 10, r), r, Context(is_input=True)).kind == "preprocessing"
+    assert named(clipped(r.astype(int) + 10, r), r, FingerprintContext(is_input=True)).kind == "preprocessing"
 
 
 def weigh(inputs: Sequence[Array]) -> Array:
@@ -166,7 +166,7 @@ def weigh(inputs: Sequence[Array]) -> Array:
 def test_an_op_run_alone_tells_exchanged_inputs_and_colours() -> None:
     a, b = activation((1, 3, 16, 16), seed=1), activation((1, 3, 16, 16), seed=2)
     r = weigh((a, b))
-    context = Context(first_op=True, inputs=(a, b), recompute=weigh)
+    context = FingerprintContext(first_op=True, inputs=(a, b), recompute=weigh)
     fingerprint = named(weigh((b, a)), r, context)
     assert (fingerprint.kind, fingerprint.certain) == ("input_order", True)
     fingerprint = named(weigh((np.ascontiguousarray(a[:, ::-1]), b)), r, context)
@@ -177,7 +177,7 @@ def test_an_op_run_alone_tells_exchanged_inputs_and_colours() -> None:
 def test_a_difference_from_the_first_op_on_points_at_the_input() -> None:
     a = activation((1, 3, 16, 16), seed=1)
     board = weigh((clipped(a.astype(int) * 1.2 + 10, a),))
-    fingerprint = named(board, weigh((a,)), Context(first_op=True))
+    fingerprint = named(board, weigh((a,)), FingerprintContext(first_op=True))
     assert (fingerprint.kind, fingerprint.certain) == ("preprocessing", False)
 
 

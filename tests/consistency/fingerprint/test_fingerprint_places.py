@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.consistency.fingerprint.context import Context
+from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.reading.tensor_files import encode, open_tensor, to_layout
 from harness.records import TensorSpec
 from tests.support.fingerprint_kit import Array, activation, named, spec_of
@@ -69,14 +69,16 @@ def test_extents_are_those_of_the_boards_memory(size: int, kind: str, dtype: str
     fingerprint = named(board, r)
     assert (fingerprint.kind, fingerprint.certain) == (kind, False)
     assert f"at byte {first} " in fingerprint.evidence
-    sure = named(board, r, Context(previous=old, stored=stored))
+    sure = named(board, r, FingerprintContext(previous=old, stored=stored))
     assert (sure.kind, sure.certain) == (kind, True)
-    assert named(np.array(board), r, Context(stored=stored)).kind == kind  # a copy: the spec tells the memory
+    assert (
+        named(np.array(board), r, FingerprintContext(stored=stored)).kind == kind
+    )  # a copy: the spec tells the memory
 
 
 def test_an_earlier_frame_is_stale_and_certain_when_it_is_known() -> None:
     r, old = activation(seed=1), activation(seed=2)
-    fingerprint = named(old, r, Context(previous=old))
+    fingerprint = named(old, r, FingerprintContext(previous=old))
     assert (fingerprint.kind, fingerprint.certain) == ("stale", True)
     unknown = named(old, r)
     assert (unknown.kind, unknown.certain) == ("stale", False)

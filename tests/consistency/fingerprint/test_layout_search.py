@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.consistency.fingerprint.context import Context
+from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.fingerprint.layout_search import find_transform
 from harness.consistency.reading.tensor_files import decode, encode, open_tensor, to_layout
 from harness.records import TensorSpec
@@ -106,7 +106,7 @@ TRANSFORMS: dict[str, tuple[tuple[int, ...], str, Callable[[Array], Array], str,
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_the_detective_names_the_transform_and_is_certain(name: str) -> None:
+def test_the_layout_search_names_the_transform_and_is_certain(name: str) -> None:
     shape, dtype, fault, kind, words = TRANSFORMS[name]
     r = activation(shape, "i1" if dtype == "u1" else dtype, seed=7).astype(dtype)
     fingerprint = named(np.ascontiguousarray(fault(r)), r)
@@ -115,7 +115,7 @@ def test_the_detective_names_the_transform_and_is_certain(name: str) -> None:
 
 
 @pytest.mark.parametrize("by", [-2, 1, 3, 16])
-def test_rows_read_at_another_pitch(by: int) -> None:
+def test_rows_read_at_another_stride(by: int) -> None:
     r = activation((1, 8, 20, 24))
     flat, length = r.reshape(-1), 24
     starts = np.arange(r.size // length) * (length + by)
@@ -131,7 +131,7 @@ def test_padding_taken_for_data(padded: tuple[int, ...]) -> None:
     stored = TensorSpec("t", "s8", (1, 12, 16, 20), "NHWC", aligned_shape=padded)
     memory = encode(r.transpose(0, 2, 3, 1), stored, fill=0x33)
     dense = np.frombuffer(memory, np.int8)[: r.size].reshape(1, 12, 16, 20).transpose(0, 3, 1, 2)
-    fingerprint = named(dense, r, Context(stored=stored))
+    fingerprint = named(dense, r, FingerprintContext(stored=stored))
     assert (fingerprint.kind, fingerprint.certain) == ("stride", True)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.consistency.metrics.by_name import METRICS, measured
-from harness.consistency.policy import Limits, Subject, load_policy
+from harness.consistency.policy import ErrorLimits, Subject, load_policy
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.verdicts import judge
 from harness.errors import ConfigError
@@ -46,4 +46,4 @@ def test_a_bound_of_a_policy_gates_and_an_unknown_name_is_told_with_its_file(tmp
 
 def test_every_metric_of_harness_is_zero_for_equal_tensors_and_no_bound_is_the_default() -> None:
     assert METRICS.built_in and set(measured(METRICS.built_in, pair([1, 2, 3, 4], [1, 2, 3, 4])).values()) == {0.0}
-    assert Limits().metrics == {}
+    assert ErrorLimits().metrics == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.consistency.origins.localize import blame
+from harness.consistency.origins.localize import localize
 from harness.consistency.origins.origins import reaches, roles, sequence_origin, settle
 from harness.records import Graph, Layer, Op
 
@@ -29,53 +29,53 @@ def rows(words: str) -> list[Layer]:
     return [Layer(i, name, name.upper(), "Conv", WORDS[word]) for i, (name, word) in enumerate(pairs)]
 
 
-def told(graph: Graph, words: str) -> dict[str, tuple[str, tuple[str, ...], bool]]:
-    return {o.op: (o.first, o.unseen, o.certain) for o in blame(graph, rows(words), None).origins}
+def summary(graph: Graph, words: str) -> dict[str, tuple[str, tuple[str, ...], bool]]:
+    return {o.op: (o.first, o.unseen, o.certain) for o in localize(graph, rows(words), None).origins}
 
 
 def test_the_op_whose_inputs_are_equal_is_the_origin_and_what_follows_is_propagated() -> None:
     graph = chain("x>a", "a>b", "b>c")
-    localization = blame(graph, rows("a=e b=d c=d"), None)
+    localization = localize(graph, rows("a=e b=d c=d"), None)
     assert [(o.op, o.certain) for o in localization.origins] == [("B", True)]
     assert [layer.role for layer in localization.layers] == ["", "origin", "propagated"]
 
 
 def test_two_origins_on_two_branches_are_both_named() -> None:
     graph = chain("x>a", "x>b", "a+b>c")
-    assert set(told(graph, "a=d b=d c=d")) == {"A", "B"}
+    assert set(summary(graph, "a=d b=d c=d")) == {"A", "B"}
 
 
 def test_an_op_behind_a_wrong_one_is_not_blamed_even_if_another_input_is_equal() -> None:
     graph = chain("x>a", "x>b", "a+b>c")
-    assert set(told(graph, "a=e b=d c=d")) == {"B"}
+    assert set(summary(graph, "a=e b=d c=d")) == {"B"}
 
 
 def test_ops_that_were_not_compared_widen_the_origin_to_an_interval() -> None:
     graph = chain("x>a", "a>b", "b>c", "c>d")
-    assert told(graph, "a=e b=n c=n d=d") == {"D": ("a", ("B", "C"), True)}
+    assert summary(graph, "a=e b=n c=n d=d") == {"D": ("a", ("B", "C"), True)}
 
 
 def test_an_interval_stops_at_a_difference_that_was_seen() -> None:
     graph = chain("x>a", "a>b", "b>c")
-    assert set(told(graph, "a=d b=n c=d")) == {"A"}
+    assert set(summary(graph, "a=d b=n c=d")) == {"A"}
 
 
 def test_from_the_first_op_on_unseen_ops_reach_back_to_the_input() -> None:
-    assert told(chain("x>a", "a>b"), "a=n b=d") == {"B": ("x", ("A",), True)}
+    assert summary(chain("x>a", "a>b"), "a=n b=d") == {"B": ("x", ("A",), True)}
 
 
 def test_an_op_whose_input_is_within_is_a_suspect_only() -> None:
-    assert told(chain("x>a", "a>b"), "a=w b=d") == {"B": ("", (), False)}
+    assert summary(chain("x>a", "a>b"), "a=w b=d") == {"B": ("", (), False)}
 
 
 def test_a_wrong_network_input_is_the_origin() -> None:
     graph = chain("x>a", "a>b")
-    localization = blame(graph, rows("x=d a=d b=d"), None)
+    localization = localize(graph, rows("x=d a=d b=d"), None)
     assert [(o.op_kind, o.tensor) for o in localization.origins] == [("input", "x")]
 
 
 def test_an_input_that_nobody_saw_is_said_to_be_a_possible_cause() -> None:
-    localization = blame(chain("x>a"), rows("a=d"), None)
+    localization = localize(chain("x>a"), rows("a=d"), None)
     assert localization.origins[0].op == "A" and "did not dump its input x" in localization.notes[0]
 
 
@@ -139,7 +139,7 @@ def test_with_one_guilty_op_every_origin_is_it_or_an_interval_that_holds_it(
     network: tuple[Graph, dict[str, str], str, set[str]],
 ) -> None:
     graph, words, guilty, seen = network
-    localization = blame(graph, [Layer(i, n, "", "", WORDS[w]) for i, (n, w) in enumerate(words.items())], None)
+    localization = localize(graph, [Layer(i, n, "", "", WORDS[w]) for i, (n, w) in enumerate(words.items())], None)
     assert bool(localization.origins) == bool(seen)
     for origin in localization.origins:
         assert origin.op == guilty or guilty in origin.unseen
@@ -153,5 +153,5 @@ def test_the_order_of_the_rows_never_changes_a_role(
     layers = [Layer(i, n, "", "", WORDS[w]) for i, (n, w) in enumerate(words.items())]
     shuffled = list(layers)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    first = {layer.name: layer.role for layer in blame(graph, layers, None).layers}
-    assert {layer.name: layer.role for layer in blame(graph, shuffled, None).layers} == first
+    first = {layer.name: layer.role for layer in localize(graph, layers, None).layers}
+    assert {layer.name: layer.role for layer in localize(graph, shuffled, None).layers} == first

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import Policy, load_policy
 from harness.consistency.reading.matching import Match, Matching
-from harness.consistency.reading.missing import with_holes
+from harness.consistency.reading.missing import mark_missing
 from harness.dumps.folders import read_dumps
 from harness.platforms import load
 from harness.records import Comparison, Dump, Gap, Layer
@@ -55,7 +55,7 @@ def file_of(name: str) -> str:
 def judged(reference: Reference, folder: Path, policy: str = "", platform: bool = True) -> Comparison:
     dumps = read_dumps(folder, "hbdnn" if platform else "")
     gaps = HBDNN.gaps(dumps) if platform else None  # type: ignore[attr-defined]
-    return compare(reference, dumps, Settings(gaps=gaps, policy=load_policy(policy)))
+    return compare(reference, dumps, CompareSettings(gaps=gaps, policy=load_policy(policy)))
 
 
 def row(comparison: Comparison, name: str) -> Layer:
@@ -73,7 +73,7 @@ def test_a_layer_whose_number_is_missing_is_lost_and_the_comparison_incomplete(
 ) -> None:
     comparison = judged(cnn, numbered(tmp_path / "dumps", cnn, without=[file_of(name)]))
     assert (comparison.verdict.word, comparison.verdict.exit_code) == ("incomplete", 3)
-    assert [layer.name for layer in comparison.layers if layer.reason == "lost"] == [name]
+    assert [layer.name for layer in comparison.layers if layer.reason == "missing"] == [name]
     number = LAYERS.index(name)
     assert f"layer-{number} is missing in the folder" in row(comparison, name).note
     assert comparison.verdict.detail.startswith("7 of 8 layers, all exact; ") and name in comparison.verdict.detail
@@ -113,12 +113,12 @@ def test_what_a_subgraph_keeps_to_itself_is_coverage(cnn: Reference, tmp_path: P
     assert (comparison.coverage.layers_compared, comparison.coverage.layers_total) == (3, 8)
 
 
-@pytest.mark.parametrize(("gone", "reason"), [("relu1_out", "lost"), ("sigmoid10_out", "no_dump")])
+@pytest.mark.parametrize(("gone", "reason"), [("relu1_out", "missing"), ("sigmoid10_out", "no_dump")])
 def test_without_numbers_a_layer_is_lost_where_its_like_has_a_dump(tmp_path: Path, gone: str, reason: str) -> None:
     reference = quantized_reference("pyramid", tmp_path)
     comparison = judged(reference, board_folder(tmp_path / "dumps", reference, leave_out=(gone,)), platform=False)
     assert row(comparison, gone).reason == reason
-    assert comparison.verdict.exit_code == (3 if reason == "lost" else 0)
+    assert comparison.verdict.exit_code == (3 if reason == "missing" else 0)
 
 
 def test_kinds_that_a_board_never_dumps_are_coverage(tmp_path: Path) -> None:
@@ -165,9 +165,9 @@ def test_the_pcs_own_list_of_layers_tells_what_is_lost_in_the_middle(tmp_path: P
         (pc / f"{name}.bin").write_bytes(bytes(range(256)) * 2)
     for name in ("414_Quantize", "427", "1131"):  # the first is fused on the board
         (board / f"{name}_out.bin").write_bytes(bytes(range(256)) * 2)
-    comparison = compare(open_reference(pc), read_dumps(board), Settings(platform="magik"))
+    comparison = compare(open_reference(pc), read_dumps(board), CompareSettings(platform="magik"))
     assert {layer.name: layer.reason for layer in comparison.layers if layer.verdict == "not_compared"} == {
-        "411_Quantize": "no_dump", "430": "lost",
+        "411_Quantize": "no_dump", "430": "missing",
     }  # fmt: skip
     assert (
         comparison.verdict.exit_code == 3
@@ -190,7 +190,7 @@ def test_two_dumps_that_claim_one_layer_leave_it_open(cnn: Reference, tmp_path: 
     assert "relu3_out was not compared: its dump is ambiguous (several dumps match)" in comparison.verdict.detail
 
 
-def test_a_difference_is_worse_than_a_hole(cnn: Reference, tmp_path: Path) -> None:
+def test_a_difference_is_worse_than_a_missing_one(cnn: Reference, tmp_path: Path) -> None:
     folder = numbered(tmp_path / "dumps", cnn, without=[file_of("relu6_out")])
     path = folder / file_of("relu3_out")
     path.write_bytes(bytes(x >> 1 for x in path.read_bytes()))
@@ -214,12 +214,12 @@ def test_weights_beside_a_dump_that_is_gone_tell_of_it(tmp_path: Path) -> None:
         folder.mkdir()
         for name in names:
             (folder / name).write_bytes(bytes(range(64)))
-    comparison = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
-    assert [layer.name for layer in comparison.layers if layer.reason == "lost"] == ["12"]
+    comparison = compare(open_reference(pc), read_dumps(board, "magik"), CompareSettings(platform="magik"))
+    assert [layer.name for layer in comparison.layers if layer.reason == "missing"] == ["12"]
     assert comparison.verdict.exit_code == 3 and "as for every such dump" in comparison.verdict.detail
 
 
-@pytest.mark.parametrize(("dumped", "reason"), [((), "no_dump"), (("_model_a",), "lost")])
+@pytest.mark.parametrize(("dumped", "reason"), [((), "no_dump"), (("_model_a",), "missing")])
 def test_names_that_a_board_cannot_write_are_coverage(tmp_path: Path, dumped: tuple[str, ...], reason: str) -> None:
     pc, board = tmp_path / "pc", tmp_path / "board"
     names = ("12", "_model_a", "_model_b", "15")
@@ -231,7 +231,7 @@ def test_names_that_a_board_cannot_write_are_coverage(tmp_path: Path, dumped: tu
         (pc / f"{name}.bin").write_bytes(bytes(range(64)))
     for name in ("12", "15", *dumped):
         (board / f"{name}_out.bin").write_bytes(bytes(range(64)))
-    comparison = compare(open_reference(pc), read_dumps(board, "magik"), Settings(platform="magik"))
+    comparison = compare(open_reference(pc), read_dumps(board, "magik"), CompareSettings(platform="magik"))
     assert row(comparison, "_model_b").reason == reason
 
 
@@ -249,8 +249,8 @@ def lost(gaps: Sequence[Gap], *rows: tuple[int, int | None, str]) -> list[int]:
         op = "" if role == "end" else f"op{layer}"
         dump = Dump(f"t{order}", Path("d"), op=op, role=role, index=-1 if layer is None else layer)
         matches.append(Match(tensor, None, reason="no_dump") if layer is None else Match(tensor, dump))
-    result = with_holes(Matching(tuple(matches), {}), Reference({}), None, ((), gaps), Policy("p", ()))
-    return [row.tensor.order for row in result.rows if row.tensor and row.reason == "lost"]
+    result = mark_missing(Matching(tuple(matches), {}), Reference({}), None, ((), gaps), Policy("p", ()))
+    return [row.tensor.order for row in result.rows if row.tensor and row.reason == "missing"]
 
 
 def gap(layer: int, files: int = 1) -> Gap:
@@ -275,7 +275,7 @@ def test_a_gap_whose_file_came_another_way_says_nothing_of_what_else_lies_there(
     assert lost([gap(2, files=2), gap(4)], *rows) == [21, 40]
 
 
-def test_inputs_that_make_up_for_every_missing_file_leave_no_hole() -> None:
+def test_inputs_that_make_up_for_every_missing_file_leave_nothing_missing() -> None:
     rows = [(10, 1, "output"), (20, None, ""), (30, 3, "output"), (40, 4, "input"), (50, 5, "output")]
     assert lost([gap(2)], *rows) == []
     assert lost([gap(2, files=2)], *rows) == [20]

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import open_pair
-from harness.consistency.reading.size_mismatch import Misfits
+from harness.consistency.reading.size_mismatch import SizeMismatches
 from harness.consistency.reading.tensor_files import dequantize, encode, to_layout
 from harness.dumps.folders import gaps, read_dumps
 from harness.platforms import load
@@ -58,7 +58,9 @@ def dumped(folder: Path, reference: Reference) -> dict[str, Path]:
 
 def judged(reference: Reference, folder: Path) -> Comparison:
     dumps = read_dumps(folder, "hbdnn")
-    return compare(reference, dumps, Settings(storages=HBDNN.storages, gaps=gaps(dumps, "hbdnn"), platform="hbdnn"))
+    return compare(
+        reference, dumps, CompareSettings(storages=HBDNN.storages, gaps=gaps(dumps, "hbdnn"), platform="hbdnn")
+    )
 
 
 def row(comparison: Comparison, name: str) -> Layer:
@@ -181,7 +183,7 @@ def into_nowhere(path: Path) -> None:
         (into_circle, "unreadable", "Too many levels of symbolic links"),
         (into_nowhere, "unreadable", "is a broken link"),
         (cut(0), "empty", "the file has 0"),
-        (Path.unlink, "lost", "layer-1 is missing in the folder"),
+        (Path.unlink, "missing", "layer-1 is missing in the folder"),
     ],
     ids=["folder", "pipe", "circle", "nowhere", "empty", "gone"],
 )
@@ -237,7 +239,7 @@ def test_a_file_too_large_to_look_into_is_left_to_the_other_layers(floats: Refer
     tensor, dump = floats.tensors["relu3_out"], Dump("relu3_out", path, unit="BPU")
     with pytest.raises(TensorError) as caught:
         open_pair(tensor, dump, HBDNN.storages)
-    looked = Misfits(floats, HBDNN.storages).look(caught.value, tensor, dump)
+    looked = SizeMismatches(floats, HBDNN.storages).explain(caught.value, tensor, dump)
     assert (looked.reason, looked.open) == ("truncated", False)
-    unseen = Misfits(floats, HBDNN.storages, most_bytes=100).look(caught.value, tensor, dump)
+    unseen = SizeMismatches(floats, HBDNN.storages, most_bytes=100).explain(caught.value, tensor, dump)
     assert (unseen.reason, unseen.open) == ("dtype_differs", True)

@@ -146,7 +146,7 @@ def numbers_in(text: str) -> set[float]:
     return {float(token) for token in _NUMBER.findall(re.sub(r"[\x00]|\x1b\[[0-9;]*m", "", text)) if len(token) < 300}
 
 
-def known(value: float, numbers: set[float], factors: tuple[float, ...]) -> bool:
+def is_known(value: float, numbers: set[float], factors: tuple[float, ...]) -> bool:
     value = abs(value)
     return any(
         value * factor in numbers or any(abs(n - value * factor) <= 1e-9 * n for n in numbers) for factor in factors
@@ -198,7 +198,7 @@ def check_all(text: str, folder: Path) -> None:
     for platform in PLATFORMS:
         info = platform.read_model_info(text)
         for value in info_numbers(info):
-            assert known(value, numbers, (1.0,)), (value, text)
+            assert is_known(value, numbers, (1.0,)), (value, text)
         for key, version in platform.read_versions(text).items():
             assert key == "bpulib" or version in visible, (version, text)
         check_times(platform, text, folder, numbers)
@@ -209,7 +209,7 @@ def check_all(text: str, folder: Path) -> None:
     for sense in read_somstatus(text):
         for where in (sense.temperatures_c, sense.clocks_mhz, sense.max_clocks_mhz, sense.load_percent):
             for value in where.values():
-                assert known(value, numbers, (1.0, 1e3, 1e6)), (value, text)
+                assert is_known(value, numbers, (1.0, 1e3, 1e6)), (value, text)
 
 
 def check_times(platform: object, text: str, folder: Path, numbers: set[float]) -> None:
@@ -222,10 +222,10 @@ def check_times(platform: object, text: str, folder: Path, numbers: set[float]) 
         spread = [v for v in (latency.min_us, latency.max_us, latency.total_us) if v is not None]
         values += [*mean, *latency.samples_us, *spread]
         for exact in (latency.fps, latency.frames):
-            assert exact is None or latency.samples_us or known(exact, numbers, (1.0,)), (exact, text)
+            assert exact is None or latency.samples_us or is_known(exact, numbers, (1.0,)), (exact, text)
         profile(latency, ops)
     for value in values:
-        assert known(value / 1000.0, numbers, (1.0,)), (value, text)
+        assert is_known(value / 1000.0, numbers, (1.0,)), (value, text)
 
 
 @pytest.mark.parametrize(

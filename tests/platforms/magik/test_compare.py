@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from harness.consistency.compare import Settings, compare
+from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.reading.pairs import NIBBLE_NOTE
 from harness.dumps.folders import read_dumps, recognise
 from harness.platforms import load
@@ -46,7 +46,7 @@ def board_folder(folder: Path, values: dict[str, np.ndarray]) -> None:
 
 
 def compared(pc: Path, board: Path) -> Comparison:
-    settings = Settings(storages=MAGIK.storages, platform="magik")
+    settings = CompareSettings(storages=MAGIK.storages, platform="magik")
     return compare(open_reference(pc), read_dumps(board), settings)
 
 

@@ -257,7 +257,7 @@ def _damaged(text: str, source: random.Random) -> str:
     return text[:at] + "\x00\xff\x1b[31m" + text[at:]
 
 
-def _told(text: str) -> set[float]:
+def _numbers_of(text: str) -> set[float]:
     """Every figure that the readers give, in the printed unit."""
     numbers = set(read_times_us(text).values())
     numbers = {value / 1000.0 for value in numbers}
@@ -287,7 +287,7 @@ def test_damaged_captures_never_crash_and_never_invent_a_number(name: str) -> No
     source = random.Random(name)
     for _ in range(40):
         damaged = _damaged(text, source)
-        assert _told(damaged) <= printed
+        assert _numbers_of(damaged) <= printed
         for mode in MAGIK.modes:
             judge(mode, 0, damaged, ())
         read_boxes(damaged), read_versions(damaged), skew(damaged), MAGIK.read_model_info(damaged)

@@ -65,7 +65,7 @@ def test_debug_writes_every_tensor_of_a_float_model_with_its_true_values(
     assert {row["name"] for row in ran.manifest["tensors"]} == {"c1", "r1", "pooled", "y", "z"}
     for name, wanted in zip(("c1", "r1", "pooled"), expected(model, ["c1", "r1", "pooled"]), strict=True):
         np.testing.assert_array_equal(ran.tensor(name), wanted)
-    assert ran.manifest["observer"] == "same"
+    assert ran.manifest["debug_vs_release"] == "same"
     assert not (ran.folder / "marked.onnx").exists()
 
 
@@ -103,7 +103,7 @@ def test_scale_and_zero_point_in_the_manifest_are_those_of_the_logical_graph(
 
 def test_marking_tensors_reports_whether_the_outputs_noticed(quantized: Path, picture: Path, tmp_path: Path) -> None:
     flags = ("--mode", "debug", "--input", str(picture), "--optimizations", "disable")
-    assert run_runner(tmp_path / "off", quantized, *flags).manifest["observer"] == "same"
+    assert run_runner(tmp_path / "off", quantized, *flags).manifest["debug_vs_release"] == "same"
 
 
 def test_chosen_tensors_only_are_dumped(model: Path, picture: Path, tmp_path: Path) -> None:
