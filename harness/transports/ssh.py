@@ -174,27 +174,27 @@ class SshStream:
         self._over = threading.Event()
         self._guard = _thread(self._watch)
         try:
-            self._channel = self._open(command)
+            self._channel = self._open(command, stdin is not None)
         except BaseException:
             self._over.set()
             raise
         self._feeding = stdin is not None
         self._threads = [_thread(self._read_errors)]
-        if stdin is None:
-            self._channel.shutdown_write()
-        else:
+        if stdin is not None:
             self._threads.append(_thread(lambda: self._feed(stdin)))
 
     @property
     def err(self) -> bytes:
         return bytes(self._err)
 
-    def _open(self, command: bytes) -> paramiko.Channel:
+    def _open(self, command: bytes, has_input: bool) -> paramiko.Channel:
         try:
             channel = self._transport.open_session(timeout=self._patience.at_most(min(STALL_S, self._timeout_s)))
             self._patience.heard()
             channel.settimeout(PROBE_AFTER_S)
             channel.exec_command(command)  # bytes are sent as they are
+            if not has_input:
+                channel.shutdown_write()
         except (SSHException, OSError, EOFError) as error:
             self._transport.close()
             raise self._lost(error) from error

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 from paramiko.packet import Packetizer
 
@@ -68,6 +69,22 @@ def test_a_port_that_says_nothing_is_no_ssh_server() -> None:
         with pytest.raises(LinkError, match=rf"me@127\.0\.0\.1:{port}: no SSH banner") as error:
             open_transport(silent_board(port).endpoint)
     assert error.value.exit_code == COULD_NOT_MEASURE and "port" in error.value.hint
+
+
+def test_a_link_cut_between_a_command_and_the_end_of_its_input_is_a_link_error(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a reset at byte 323090 of a run: EOFError, called a bug in harness."""
+    send = paramiko.Channel.exec_command
+
+    def send_and_lose(channel: paramiko.Channel, command: str | bytes) -> None:
+        send(channel, command)
+        channel.transport.packetizer.close()
+
+    with rig.open() as transport:
+        monkeypatch.setattr(paramiko.Channel, "exec_command", send_and_lose)
+        with pytest.raises(LinkError, match="link"):
+            transport.run(["true"], timeout_s=20.0)
 
 
 def test_a_port_that_says_something_else_is_no_ssh_server() -> None:
