@@ -81,7 +81,7 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
     assert json.loads(checked.stdout)["boards"][0]["state"] == "ready" and checked.exit_code == 0
     line = written.splitlines().index(next(row for row in written.splitlines() if "soc: x5" in row)) + 1
     assert mismatch.exit_code == 2 and "wrong soc" in mismatch.stdout
-    assert f"hosts.yaml:{line}: `soc: x3` is wrong" in " ".join(mismatch.stdout.split())
+    assert f"hosts.yaml:{line}: wrong `soc: x3`" in " ".join(mismatch.stdout.split())
 
 
 def test_a_name_that_is_taken_is_answered_with_what_to_type(tmp_path: Path) -> None:
