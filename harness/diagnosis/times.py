@@ -64,7 +64,7 @@ def unattributed(view: RunView) -> Findings:
 
 def _lost_ops(profile: Profile) -> bool:
     """The table of ops was not read whole: what it leaves unattributed is what was lost (R-301 says so)."""
-    return any("is cut" in p or "is broken" in p or "no avg_time" in p for p in profile.latency.problems)
+    return any("is truncated" in p or "is damaged" in p or "no avg_time" in p for p in profile.latency.problems)
 
 
 def borders(view: RunView) -> Findings:

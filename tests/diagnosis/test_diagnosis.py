@@ -267,8 +267,12 @@ def test_the_cut_is_told_with_what_its_borders_cost() -> None:
     )
 
 
-def test_time_of_ops_that_could_not_be_read_is_not_called_unattributed() -> None:
-    cut = replace(Latency(200.0), problems=("model_latency is cut: 1 complete nodes are read",))
+@pytest.mark.parametrize(
+    "problem",
+    ["model_latency is truncated: 1 complete nodes are read", "profiler.log block 2 is damaged (x): only complete"],
+)
+def test_time_of_ops_that_could_not_be_read_is_not_called_unattributed(problem: str) -> None:
+    cut = replace(Latency(200.0), problems=(problem,))
     assert rules(None, profile(cut, (subgraph("s_0", 100.0),))) == {"R-301"}
 
 

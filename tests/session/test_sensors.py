@@ -25,5 +25,5 @@ def test_a_flood_of_samples_is_not_kept_and_said(count: int, kept: int, tmp_path
         (Path(agent.work) / "jobs" / token / "sense.txt").write_text(line * count)
         Sensors(agent, False, load("hbdnn"), record, LIMIT_S).collect("release", token)
     assert len(record.run.telemetry.samples) == kept
-    message = f"release: {count} samples of the sensors cannot be true: none is kept"
+    message = f"release: {count} implausible sensor samples discarded"
     assert record.run.notes == (() if kept else (message,))

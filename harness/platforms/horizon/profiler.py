@@ -132,7 +132,9 @@ def _salvage_nodes(block: str, log: ProfilerLog) -> None:
         except MAX_DEPTH_ERRORS:
             break
         _merge(log, "model_latency", {node_match[1]: value})
-    log.problems.append(f"model_latency is cut: {len(log.sections.get('model_latency', {}))} complete nodes are read")
+    log.problems.append(
+        f"model_latency is truncated: {len(log.sections.get('model_latency', {}))} complete nodes are read"
+    )
 
 
 # --------------------------------------------------------------------------- figures

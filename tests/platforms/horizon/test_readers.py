@@ -334,7 +334,7 @@ def test_a_cut_second_block_gives_only_nodes_whose_braces_close(tmp_path: Path) 
     names = [op.name for op in HBDNN.read_ops(tmp_path, "")]
     assert names == ["torch_jit_subgraph_0", "torch_jit_subgraph_1", "mid_HzDequantize"]
     latency = HBDNN.read_latency(tmp_path, perf_console())
-    assert latency is not None and any("cut" in p for p in latency.problems)
+    assert latency is not None and any("is truncated" in p for p in latency.problems)
 
 
 def test_a_node_that_is_told_twice_with_different_times_is_not_used(tmp_path: Path) -> None:
@@ -387,7 +387,7 @@ def test_captured_broken_log_of_the_manual_is_salvaged_and_called_broken(tmp_pat
     assert ops["MOBILENET_subgraph_0"].mean_us == pytest.approx(3425.56)
     assert ops["prob"].mean_us == pytest.approx(133.67) and len(ops) == 7
     latency = HBDNN.read_latency(tmp_path, "")
-    assert latency is not None and any("block 2 is broken" in p for p in latency.problems)
+    assert latency is not None and any("block 2 is damaged" in p for p in latency.problems)
 
 
 def test_captured_oneline_log_of_x5(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_only_onnx_files_with_their_weights_inside_are_taken(quantized: Path, tm
     outside = tmp_path / "outside.onnx"
     proto = onnx.load(str(small_float(tmp_path / "inside.onnx")))
     onnx.save_model(proto, str(outside), save_as_external_data=True, size_threshold=0)
-    with pytest.raises(InputError, match="weights lie in other files"):
+    with pytest.raises(InputError, match="weights are in external files"):
         PLATFORM.check_model(outside, BOARD.who)
 
 
