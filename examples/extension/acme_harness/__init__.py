@@ -90,10 +90,10 @@ OLD_RUNTIME = Rule(
 )
 
 
-def old_runtime(look: RunView) -> Findings:
-    if look.run.board.platform != PLATFORM.name:
+def old_runtime(view: RunView) -> Findings:
+    if view.run.board.platform != PLATFORM.name:
         return
-    runtime, builder = (look.run.versions.get(name, "") for name in ("runtime", "builder"))
+    runtime, builder = (view.run.versions.get(name, "") for name in ("runtime", "builder"))
     if runtime and builder and _number(runtime) < _number(builder):
         yield finding(OLD_RUNTIME.id, f"acme_run {runtime} on the board, acmec {builder} built the network")
 
