@@ -17,8 +17,6 @@ from pathlib import Path
 from harness.errors import BoardError, HostError, HostKeyError, LinkError, MeasurementError
 from harness.records import PowerSupply
 
-TROUBLES = ("no_link", "hung", "rebooted", "other")
-
 
 @dataclass(frozen=True)
 class PowerPolicy:

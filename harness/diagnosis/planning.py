@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from harness.diagnosis.plan import is_elsewhere
 from harness.diagnosis.rules import Findings, RunView, finding
-from harness.records import Plan
 
 LOW_COSINE = 0.95  # below this the vendors' manuals call a node lossy; it is about quantization, not the board
 ESTIMATE_FACTOR = 1.5
@@ -72,12 +71,6 @@ def unread(view: RunView) -> Findings:
     """R-301: what could not be read in the files of the build."""
     for problem in view.plan.problems if view.plan else ():
         yield finding("R-301", problem, subject="build")
-
-
-def coverage_of(plan: Plan) -> tuple[int, int]:
-    """(nodes whose unit was seen on the board, nodes with a planned unit)."""
-    planned = [row for row in plan.rows if row.planned_unit]
-    return sum(1 for row in planned if row.measured_unit), len(planned)
 
 
 CHECKS = (another_build, moved, estimates, quantization, messages, unread)

@@ -5,7 +5,7 @@ A platform's probe names the files, programs and paths to look for and says what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 FILE_LIMIT_BYTES = 1500  # as in the script
@@ -93,9 +93,6 @@ class Guess:
     options: Mapping[str, str] = field(default_factory=dict)
     work: str = ""  # where this platform's boards have room; "" leaves the default
     lacks: tuple[Lack, ...] = ()
-
-
-Recognise = Callable[[Seen], Guess | None]
 
 
 def together(probes: Iterable[BoardProbe]) -> list[str]:

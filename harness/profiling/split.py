@@ -7,7 +7,6 @@ Nothing is scaled to fit: the time between the sum of the ops and the end-to-end
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from harness.profiling.ordering import Arranged, ordered_ops
@@ -108,10 +107,3 @@ def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], a
     if waits:
         notes.append("waits and task totals are shown but not added: " + ", ".join(op.name for op in waits))
     return notes
-
-
-def mark_estimated(profile_: Profile, units: Iterable[str]) -> Profile:
-    """The same profile with the op times of `units` marked as estimates (no clock measured them)."""
-    named = set(units)
-    ops = tuple(replace(op, estimated=op.estimated or op.unit in named) for op in profile_.ops)
-    return replace(profile_, ops=ops, estimated=any(op.estimated for op in ops))

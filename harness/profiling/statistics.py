@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite, sqrt
+from math import ceil, isfinite
 from statistics import fmean, median, stdev
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
@@ -75,8 +75,3 @@ def _drift(values: Sequence[float]) -> float | None:
         return None
     first = median(values[:quarter])
     return median(values[-quarter:]) / first - 1.0 if first > 0 else None
-
-
-def standard_error_us(stats: Statistics) -> float | None:
-    """Of the mean, for samples that do not depend on each other (frames of one process do: it is a lower bound)."""
-    return None if stats.stdev_us is None else stats.stdev_us / sqrt(stats.count)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.profiling.statistics import percentile, standard_error_us, statistics, warmup_length
+from harness.profiling.statistics import percentile, statistics, warmup_length
 
 SERIES = st.lists(st.floats(1.0, 1e6), min_size=1, max_size=200)
 
@@ -54,4 +54,3 @@ def test_a_board_that_grows_slower_shows_a_drift() -> None:
 def test_outliers_move_the_deviation_and_not_the_median_distance() -> None:
     stats = statistics([10.0, 11.0, 10.0, 11.0, 500.0], warmup=0)
     assert stats is not None and stats.mad_us == 1.0 and stats.stdev_us is not None and stats.stdev_us > 200.0
-    assert standard_error_us(stats) == pytest.approx(stats.stdev_us / math.sqrt(5))

@@ -31,14 +31,6 @@ def error_map(board: Array, reference: Array, spec: TensorSpec | None = None) ->
     return ErrorMap(tuple(axes), rows, columns, tuple(tuple(round(float(share), 6) for share in row) for row in values))
 
 
-def channel_shares(board: Array, reference: Array, axis: int) -> list[float]:
-    """Share of differing elements per channel, in at most 64 bins."""
-    wrong = differing(*_thin(board, reference))
-    others = tuple(i for i in range(wrong.ndim) if i != axis)
-    profile = wrong.mean(axis=others, dtype=np.float64)
-    return [round(float(v), 6) for v in _binned(profile.reshape(1, -1))[0]]
-
-
 def _thin(board: Array, reference: Array) -> tuple[Array, Array]:
     if board.size <= LOOK:
         return board, reference

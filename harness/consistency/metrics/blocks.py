@@ -120,8 +120,3 @@ def _bounds(view: Array) -> tuple[int, int]:
     address = view.ctypes.data
     span = sum(stride * (size - 1) for stride, size in zip(view.strides, view.shape, strict=True))
     return address, address + span + view.itemsize
-
-
-def storage_offsets_bits(array: Array, bits: int) -> tuple[int, ...]:
-    """Step of each axis in bits of the file, from the strides of a view that open_tensor returned."""
-    return tuple(stride // array.itemsize * bits for stride in array.strides)

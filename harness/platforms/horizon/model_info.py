@@ -25,7 +25,6 @@ _LABEL = re.compile(
     r"^\s*(name|input source|valid shape|aligned shape|aligned byte size|tensor type|tensor layout|quanti type"
     r"|stride|shift data|scale data|zero_point data|quantizeAxis):\s*(.*)$"
 )
-_STAGE = re.compile(r"^\s*stage\[[0-9]+\]:|^\s*stage count:")
 _LOAD = re.compile(rf"^\s*Load model to DDR cost ({NUMBER})ms\.")
 _SOURCES = {"PYRAMID": "pyramid", "DDR": "ddr", "RESIZER": "resizer"}
 # HB_DNN_TENSOR_TYPE_* (hb_dnn.h of the X5 DDK; BOOL8 of UCP) -> the dtype words of TensorSpec.

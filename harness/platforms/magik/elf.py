@@ -12,7 +12,6 @@ from pathlib import Path
 
 MAGIC = b"\x7fELF"
 MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 40: "ARM", 62: "x86-64", 183: "ARM64", 243: "RISC-V"}
-EM_MIPS = 8
 EF_MIPS_NAN2008 = 0x400  # the runtimes are built with -mnan=2008; a loader refuses to mix
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME = 1, 5, 10, 14

@@ -20,7 +20,6 @@ from harness.platforms.magik import dumps, failures
 from harness.platforms.magik import options as magik_options
 from harness.platforms.magik.profile import ProfileTables, op_times, read_profile
 from harness.platforms.magik.text import (
-    OLD_SOC_NNA,
     read_boxes,
     read_nmem,
     read_reserved,
@@ -267,11 +266,6 @@ def _sum_of_ops(tables: ProfileTables) -> Latency | None:
         problems=tables.problems,
         notes=(note,),
     )
-
-
-def is_old_driver(log: str) -> bool:
-    """Whether venus asked to upgrade the soc-nna driver."""
-    return OLD_SOC_NNA in plain(log).joined
 
 
 PLATFORM: Platform = Magik()

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from harness.consistency.fingerprint.error_maps import channel_shares, error_map
+from harness.consistency.fingerprint.error_maps import error_map
 from harness.consistency.fingerprint.kinds import KINDS, advice, meaning
 from harness.records import ErrorMap, TensorSpec
 from harness.records.codec import from_json, to_json
@@ -48,11 +48,3 @@ def test_pictures_of_odd_shapes_are_small_and_plain(shape: tuple[int, ...]) -> N
     picture = error_map(r + np.int8(1), r)
     assert 1 <= len(picture.values) <= 64 and 1 <= len(picture.values[0]) <= 64
     json.dumps(to_json(picture))
-
-
-def test_the_channel_profile() -> None:
-    r = activation((1, 100, 6, 6))
-    board = r.copy()
-    board[:, 50] ^= 1
-    shares = channel_shares(board, r, 1)
-    assert len(shares) == 64 and sum(share > 0 for share in shares) == 1
