@@ -33,7 +33,8 @@ class Quotas:
         """Errors: BoardError for more files or bytes, with both figures and the key of hosts.yaml."""
         for what, is_there, limit in (("files", len(sizes), self.max_files), ("bytes", sum(sizes), self.max_bytes)):
             if is_there > limit:
-                raise BoardError(f"{where}: {is_there} {what}, limit {limit}", f"raise `limits: max_{what}`")
+                message = f"{where}: the dumps are {is_there} {what}, limit {limit}"
+                raise BoardError(message, f"raise `limits: max_{what}`")
 
     def fit(self, where: str, sizes: Collection[int], *, must: bool) -> bool:
         """Whether they fit. Errors: BoardError where they must and do not."""

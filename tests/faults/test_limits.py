@@ -32,5 +32,5 @@ def test_what_this_pc_writes_itself_counts_as_what_the_board_brings(shared_folde
     ]
     result = harness("run", digits.reference, "--board", "here", *argv, cwd=tmp_path)
     assert result.returncode == 3, result.stdout + result.stderr
-    assert "raise `limits: max_bytes`" in result.stderr and "at most 3000" in result.stderr
+    assert "raise `limits: max_bytes`" in result.stderr and "bytes, limit 3000" in result.stderr
     assert not list(tmp_path.glob("runs/*/*/*/debug/t*.bin"))
