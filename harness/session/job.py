@@ -54,6 +54,6 @@ def timed_out(timeout_s: float) -> Failure:
     """What a mode failed of that its time limit ended."""
     return Failure(
         "timeout",
-        f"the tool was still running after {timeout_s:g} s and was ended on the board",
+        f"the tool exceeded the time limit of {timeout_s:g} s and was stopped",
         "see its log in the run folder, or raise the limit with --timeout SECONDS",
     )
