@@ -61,7 +61,7 @@ def test_what_the_limit_cannot_hold_is_said_before_anything_is_sent(tmp_path: Pa
     _, model, given, other = files
     with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = installed(link, cache_bytes=2500)
-        with pytest.raises(ConfigError, match=r"needs 3000 bytes .*model\.bin 1000 bytes.*limit is 2500") as error:
+        with pytest.raises(ConfigError, match=r"needs 3000 bytes .*model\.bin 1000 bytes.*limit 2500") as error:
             agent.cache.reserve([model, given, other])
         assert error.value.exit_code == 2 and "cache_bytes: 3000" in error.value.hint
         assert not list((Path(agent.work) / "cache").glob("*.bin"))

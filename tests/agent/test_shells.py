@@ -179,7 +179,7 @@ def test_a_board_without_a_program_is_told_so_with_what_to_do(
     monkeypatch.setenv("PATH", bare(tmp_path / "bin", listed("programs") - missing))
     with open_transport(local_board(tmp_path / "board").endpoint) as link:
         agent = Agent(link, "work")
-        with pytest.raises(BoardError, match=f"the board has no {' '.join(sorted(missing))[:3]}") as error:
+        with pytest.raises(BoardError, match=f"missing on the board: {' '.join(sorted(missing))[:3]}") as error:
             agent.install()
             agent.hello()
     assert "busybox" in error.value.hint and all(name in error.value.message for name in missing)
