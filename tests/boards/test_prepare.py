@@ -159,7 +159,7 @@ def test_a_board_without_python_says_so(board: Board, tmp_path: Path) -> None:
 
 
 def test_boards_of_other_platforms_need_no_wheels(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="needs no preparing .platform hbdnn"):
+    with pytest.raises(ConfigError, match="needs no preparing"):
         prepare(Board("x5", "hbdnn", "x5"), tmp_path)
 
 
