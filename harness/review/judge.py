@@ -172,7 +172,7 @@ def _refuse_changed(folder: Path, case: Case, run: Run) -> Run:
     now = identity.take(identity.without(identity.files_of(case, beside), identity.SENT)) if kept else ()
     changed = identity.differences([one for one in kept if one.role not in identity.SENT], now)
     try:
-        identity.refuse(changed, "when this run began", command_of(run))
+        identity.refuse(changed, "this run began", command_of(run))
     except InputError as error:
         before, sentence = store.load_run(folder), identity.for_record(error.message, kept)
         problems, word = (*before.problems, sentence), not_measured(sentence)

@@ -18,7 +18,7 @@ from harness.review.identity import command_of
 from harness.runs.resume import BoardSettings, Resume
 from harness.session.job import job_of
 
-SINCE_BEGIN = "when this run began"
+SINCE_BEGIN = "this run began"
 FAULTS = "HARNESS_EMULATOR_"  # planted on emulated boards by --fault, also with --resume
 FACTS = ("arch", "kernel", "os", "libc", "cpu")  # that a reboot does not change
 

@@ -168,7 +168,7 @@ def test_a_table_of_the_toolchain_that_came_later_is_another_build(desk: Desk) -
 @pytest.mark.parametrize(
     ("key", "value", "word"),
     [
-        ("soc", "x3", "soc was 'x5', is 'x3'"),
+        ("soc", "x3", "soc was 'x5', now 'x3'"),
         ("environment", {"ODD_WORD": "hunter2"}, "environment: ODD_WORD"),
         ("libraries", ["/opt/other"], "libraries was []"),
     ],
@@ -275,7 +275,7 @@ def test_a_file_that_changes_before_the_run_is_judged_gives_no_verdict(
 ) -> None:
     result = after_the_run(home, digits, victim)
     assert result.returncode == 2, result.stdout + result.stderr
-    assert victim in result.stderr and "had md5" in result.stderr
+    assert victim in result.stderr and "was md5" in result.stderr
     record = json.loads(next(home.rglob("run.json")).read_text())
     assert record["verdict"]["word"] == "not_measured" and record["comparison"] is None
     assert record["stopped_at"] == "judging" and str(home) not in str(record["problems"]) + str(record["verdict"])

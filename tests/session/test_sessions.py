@@ -159,7 +159,7 @@ def test_a_lease_taken_by_hand_serves_its_holder_and_keeps_others_out(
     digits: ExampleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = harness("boards", "lease", "emu-x5", "--minutes", "5")
-    assert "for at most 300 s" in taken.stdout
+    assert "at most 300 s" in taken.stdout
     run = ["run", digits.model, "--board", "emu-x5", "--mode", "release"]
     assert harness(*run, cwd=tmp_path).returncode == 0
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
