@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from harness.emulator.horizon.socs import SOCS
 from harness.emulator.socs import Soc
+from harness.emulator.started import module_words
 from harness.errors import UserError
 from harness.files.user_folders import cache_folder
 from harness.records import Board, Emulated
@@ -57,14 +57,12 @@ def _write_identity(root: Path, facts: Soc) -> None:
 
 
 def _stub(tool: str, root: Path) -> str:
-    """`-P` keeps the working folder, where board files lie, off Python's module path."""
-    python = shlex.quote(sys.executable)
     return "\n".join(
         (
             "#!/bin/sh",
             f"# plays {tool} of an emulated board",
             f"PYTHONPATH={shlex.quote(str(_PACKAGE_PARENT))} HARNESS_EMULATOR_ROOT={shlex.quote(str(root))} \\",
-            f'exec {python} -P -m harness.emulator.horizon.{tool} "$@"',
+            f'exec {shlex.join(module_words(f"horizon.{tool}"))} "$@"',
             "",
         )
     )

@@ -12,11 +12,11 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from harness.emulator.started import module_words
 from harness.errors import HostError
 
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin"
@@ -224,5 +224,5 @@ def player_environment(root: Path) -> dict[str, str]:
 
 
 def played_command(module: str, *arguments: str) -> list[str]:
-    """argv of a module of the emulator. `-P` keeps the working folder, where board files lie, off its path."""
-    return [sys.executable, "-P", "-m", f"harness.emulator.{module}", *arguments]
+    """argv of a module of the emulator."""
+    return [*module_words(module), *arguments]
