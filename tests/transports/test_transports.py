@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,8 +127,18 @@ def test_a_stream_that_is_left_early_leaves_the_link_usable(link: Transport) -> 
 
 
 def test_two_streams_run_side_by_side(link: Transport) -> None:
-    with link.stream(["cat"], timeout_s=30, stdin=[b"one"]) as one, link.stream(["echo", "two"], timeout_s=30) as two:
-        assert b"".join(two) == b"two\n"
+    """The first one lasts until the second has ended: dropbear leaves with its last command, in one of ten tries too
+    early for the next one on the same connection, which the agent then asks again."""
+    second_ended = threading.Event()
+
+    def late() -> Iterator[bytes]:
+        yield b"one"
+        assert second_ended.wait(30)
+
+    with link.stream(["cat"], timeout_s=40, stdin=late()) as one:
+        with link.stream(["echo", "two"], timeout_s=30) as two:
+            assert b"".join(two) == b"two\n"
+        second_ended.set()
         assert b"".join(one) == b"one"
 
 
