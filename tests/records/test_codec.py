@@ -146,7 +146,8 @@ def test_a_name_of_a_megabyte_makes_no_sentence_of_a_megabyte() -> None:
 def test_every_example_of_the_tests_is_whole(name: str) -> None:
     run = typed(runs.ALL[name]())
     assert (run.damage, run.unknown) == ((), ())
-    assert typed(json.loads(json.dumps(to_json(run), allow_nan=False))) == run
+    again = typed(json.loads(json.dumps(to_json(run), allow_nan=False)))
+    assert repr(again) == repr(run)  # a record with NaN is not equal to itself from Python 3.13 on
 
 
 def test_figures_without_a_word_in_json_survive() -> None:
