@@ -268,7 +268,7 @@ def test_an_unknown_input_name(digits: ExampleModel, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_too_many_inputs(digits: ExampleModel, tmp_path: Path) -> None:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--input", digits.input]
-    expect(harness(*argv, cwd=tmp_path), 2, "expected 1 input", "given 2")
+    expect(harness(*argv, cwd=tmp_path), 2, "expected 1 input", "got 2")
 
 
 @pytest.mark.parametrize(
