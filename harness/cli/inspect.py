@@ -124,10 +124,11 @@ def _summary(artifact: Artifact) -> list[str]:
     if artifact.finished is not None:
         lines.append(f"result    {'success' if artifact.finished else 'FAILED'}")
     lines.extend(_placement(artifact))
+    unit = _accelerator(artifact)
     for one in artifact.estimates:
         ddr = f", {one.ddr_bytes} bytes of DDR" if one.ddr_bytes is not None else ""
         frames = f" for {one.frames_per_run} frames" if (one.frames_per_run or 1) > 1 else ""
-        lines.append(f"estimate  {one.subgraph}: {one.latency_us} us{frames}, {one.fps} FPS{ddr} (BPU only, static)")
+        lines.append(f"estimate  {one.subgraph}: {one.latency_us} us{frames}, {one.fps} FPS{ddr} ({unit} only, static)")
     facts = _of_played(artifact.facts) if artifact.kind == "emulator_model" else artifact.facts
     lines.extend(f"{_label(key)}{_short(value)}" for key, value in facts.items() if value not in ("", None))
     return lines
@@ -173,7 +174,15 @@ def _placement(artifact: Artifact) -> list[str]:
         return []
     segments = {node.subgraph for node in artifact.nodes if node.subgraph is not None}
     parts = ", ".join(f"{count} {unit}" for unit, count in units.most_common())
-    return [f"nodes     {len(artifact.nodes)}: {parts}" + (f"; {len(segments)} BPU segments" if segments else "")]
+    return [
+        f"nodes     {len(artifact.nodes)}: {parts}"
+        + (f"; {len(segments)} {_accelerator(artifact)} segments" if segments else "")
+    ]
+
+
+def _accelerator(artifact: Artifact) -> str:
+    """What runs the segments, as the file calls it."""
+    return next((node.unit for node in artifact.nodes if node.subgraph is not None and node.unit), "accelerator")
 
 
 def _label(key: str) -> str:

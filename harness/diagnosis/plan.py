@@ -17,7 +17,7 @@ from harness.toolchains import read_any
 from harness.toolchains.records import Artifact, PlannedNode
 from harness.toolchains.rooms import rooms
 
-_NUMBERED = re.compile(r"(?:subgraph|bpu_segment)_([0-9]{1,6})$")
+_NUMBERED = re.compile(r"(?:subgraph|segment)_([0-9]{1,6})$")
 
 
 def is_elsewhere(planned: str, measured: str) -> bool:

@@ -19,6 +19,16 @@ class Runtime:
 
 
 @dataclass(frozen=True)
+class StepNames:
+    """How a chip's toolchain names what it adds to a graph, `{}` for what it is added to."""
+
+    subgraph: str = "{}"
+    quantize: str = "Quantize_{}"  # of a tensor
+    dequantize: str = "Dequantize_{}"  # of what an op made
+    preprocess: str = "Preprocess_{}"  # of a picture input
+
+
+@dataclass(frozen=True)
 class Soc:
     """One chip as the emulator plays it. `tops` is int8, all cores together; the first runtime is the default."""
 
@@ -35,6 +45,7 @@ class Soc:
     joins_cores: bool = False  # whether it is public what its tools print of an inference on several cores
     has_planes: bool = False  # an NV12 input is two inputs, Y and UV
     takes_pictures: bool = False  # plain u8 pictures, normalised by the program: (pixel - mean) / var
+    step_names: StepNames = StepNames()
     tells_units: bool = True  # whether its tools say where an op runs
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import InputError
+from harness.profiling.telemetry import Sense
 from harness.records import (
     BoardIdentity,
     Dump,
@@ -38,7 +39,7 @@ class Platform(ABC):
     modes: tuple[str, ...]  # in running order, for example ("release", "debug", "profile")
     units: tuple[str, ...]  # ("BPU", "CPU")
     tools: tuple[str, ...] = ()  # programs that must be found on the board, for example ("hrt_model_exec",)
-    status_command: tuple[str, ...] = ()  # prints temperatures, clocks and loads (profiling.somstatus reads it)
+    status_command: tuple[str, ...] = ()  # prints temperatures, clocks and loads, see read_status
     tool_hint: str = ""  # what to do when a tool is not found; "{board}" stands for the board's name
     takes_wheels: bool = False  # whether `harness boards prepare` puts Python wheels there for it
     options: Mapping[str, str] = {}  # name -> help of the platform's own options (`--option name=value`)
@@ -85,6 +86,10 @@ class Platform(ABC):
 
     def read_notes(self, mode: str, folder: Path, log: str) -> tuple[str, ...]:
         """What a reader of the run should know of a mode that worked, in sentences; mostly nothing."""
+        return ()
+
+    def read_status(self, text: str) -> tuple[Sense, ...]:
+        """Every look at the board's sensors that `status_command` printed, in order; never raises."""
         return ()
 
     def read_outputs(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:

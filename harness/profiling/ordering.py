@@ -80,7 +80,8 @@ def word(name: str) -> str:
 
 
 _LAYOUT = re.compile(r"^(.+)_(input|output)_layout_convert$")
-_BORDER = re.compile(r"^(?:replaced_)?(.+?)(?:_[0-9]+)?_Hz(?:Dequantize|Quantize|Calibration_HzQuantize)$")
+# Behind the name: two letters of the toolchain's maker, and what the step does.
+_BORDER = re.compile(r"^(?:replaced_)?(.+?)(?:_[0-9]+)?_([A-Z][a-z])(?:Dequantize|Quantize|Calibration_\2Quantize)$")
 
 
 def _key(op: OpTime, place: Mapping[str, int]) -> tuple[int, int] | None:

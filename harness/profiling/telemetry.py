@@ -46,8 +46,9 @@ class Sense:
 _CPU = re.compile(
     r"/cpu/(?:cpufreq/(policy[0-9]+)|(cpu[0-9]+)/cpufreq)/(scaling_cur_freq|cpuinfo_cur_freq|scaling_governor|(?:cpuinfo|scaling)_max_freq)$"
 )
-_BPU_LOAD = re.compile(r"/system/bpu/(?:(bpu[0-9]+)/)?ratio$")
-_DEVFREQ = re.compile(r"/(?:bpu/(bpu[0-9]+)/devfreq|class/devfreq)/([^/]+)/(cur_freq|max_freq|governor)$")
+# Accelerators stand under /sys/devices/system/<driver>/<driver><core>.
+_LOAD = re.compile(r"/system/([a-z]+)/(?:(\1[0-9]+)/)?ratio$")
+_DEVFREQ = re.compile(r"/(?:system/[a-z]+/([a-z]+[0-9]+)/devfreq|class/devfreq)/([^/]+)/(cur_freq|max_freq|governor)$")
 _ZONE = re.compile(r"/(thermal_zone[0-9]+)/(temp|type)$")
 _HWMON = re.compile(r"/(hwmon[0-9]+)/(temp[0-9]+)_(input|label)$")
 
@@ -82,10 +83,10 @@ def _cpu(sense: Sense, path: str, text: str) -> None:
 
 
 def _load(sense: Sense, path: str, text: str) -> None:
-    match = _BPU_LOAD.search(path)
+    match = _LOAD.search(path)
     if match:
         percent = _whole(text)
-        sense.put("load_percent", match[1] or "bpu", None if percent is None else float(percent), (0.0, 100.0), text)
+        sense.put("load_percent", match[2] or match[1], None if percent is None else float(percent), (0.0, 100.0), text)
 
 
 def _devfreq(sense: Sense, path: str, text: str) -> None:
@@ -166,7 +167,7 @@ _WORDS: tuple[tuple[str, str, str, float, tuple[float, float]], ...] = (
 
 
 def sense_of_words(values: Mapping[str, Json], t_s: float | None = None, phase: str = "") -> Sense:
-    """One sample of the board's agent (`temp:bpu:0` in degrees, `cpu_hz:0`, `npu_load:0` as a share) -> a Sense."""
+    """One sample of the board's agent (`temp:cpu:0` in degrees, `cpu_hz:0`, `npu_load:0` as a share) -> a Sense."""
     sense = Sense(t_s=t_s, phase=phase)
     for key, value in values.items():
         for word, where, prefix, unit, sane in _WORDS:
@@ -207,7 +208,9 @@ def slowed(senses: Sequence[Sense]) -> tuple[str, ...]:
 
 
 def _slowed(name: str, senses: Sequence[Sense]) -> str:
-    needed = [sense for sense in senses if name in sense.clocks_mhz and _needed(name, sense)]
+    is_loaded = any(core in sense.load_percent for sense in senses for core in (name, _all_cores(name)))
+    needs = _is_working if is_loaded else _is_held_high
+    needed = [sense for sense in senses if name in sense.clocks_mhz and needs(name, sense)]
     if not needed:
         return ""
     clocks = [sense.clocks_mhz[name] for sense in needed]
@@ -219,7 +222,14 @@ def _slowed(name: str, senses: Sequence[Sense]) -> str:
     return f"{name} dropped to {min(clocks):g} MHz of {top:g} MHz during the run{at}"
 
 
-def _needed(name: str, sense: Sense) -> bool:
-    if name.startswith(("bpu", "npu")):
-        return sense.load_percent.get(name, sense.load_percent.get("bpu", 0.0)) >= LOADED_PERCENT
+def _all_cores(name: str) -> str:
+    """As a load of all cores together is called: the name of one without its number."""
+    return name.rstrip("0123456789")
+
+
+def _is_working(name: str, sense: Sense) -> bool:
+    return sense.load_percent.get(name, sense.load_percent.get(_all_cores(name), 0.0)) >= LOADED_PERCENT
+
+
+def _is_held_high(name: str, sense: Sense) -> bool:
     return sense.phase not in ("", "before", "after") and sense.governors.get(name) == "performance"

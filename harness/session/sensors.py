@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from harness.agent import Agent, SensorReading
 from harness.platforms.base import Platform
-from harness.profiling.somstatus import read_somstatus
 from harness.profiling.telemetry import sample_of
 from harness.records import SensorSample
 from harness.session.record import RunFile
@@ -59,7 +58,8 @@ class Sensors:
             return
         with contextlib.suppress(CommandTimeout):
             result = self.agent.lease.run_guarded(self.platform.status_command, STATUS_TIMEOUT_S)
-            samples = read_somstatus(result.out.decode("utf-8", "replace")) if result.code == 0 else ()
+            text = result.out.decode("utf-8", "replace")
+            samples = self.platform.read_status(text) if result.code == 0 else ()
             self.record.add_samples(sample_of(dataclasses.replace(sense, phase=phase)) for sense in samples)
 
     def _keep(self, phase: str, samples: Sequence[SensorReading]) -> None:

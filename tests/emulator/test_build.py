@@ -47,7 +47,7 @@ def test_a_cpu_op_in_the_middle_cuts_the_network_into_subgraphs() -> None:
 def test_no_subgraph_waits_for_a_cpu_op_that_waits_for_it() -> None:
     for soc in SOCS:
         _, model = kit.opened(kit.branched(soc))
-        steps = [step.subgraph or step.name for step in model.steps if step.work in ("bpu", "graph")]
+        steps = [step.subgraph or step.name for step in model.steps if step.work in ("subgraph", "graph")]
         assert len(steps) == len(set(steps))
 
 

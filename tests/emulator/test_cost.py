@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from harness.emulator.compiler.placement import place
 from harness.emulator.cost.fit import PRIORS, PublishedLatency, cross_validate, fit, five_folds
 from harness.emulator.cost.graph import network_work, op_works, output_elements
-from harness.emulator.cost.model import CONSTANTS, Constants, Scale, Work, bpu_us, estimate, total, work_of
+from harness.emulator.cost.model import CONSTANTS, Constants, Scale, Work, accelerator_us, estimate, total, work_of
 from harness.emulator.horizon.op_rules import rules_of
 from harness.emulator.model.nodes import ModelGraph, name_nodes
 from tests.support.architectures import mobilenet_v2, network, resnet18, yolo_v8n
@@ -66,27 +66,27 @@ def test_what_fits_on_the_chip_is_not_spilled() -> None:
 
 def test_a_segment_is_never_faster_than_its_slower_half_nor_slower_than_the_sum() -> None:
     work = Work(dense_macs=1e9, weight_bytes=5e6)
-    compute, memory = bpu_us(Work(dense_macs=1e9)), bpu_us(Work(weight_bytes=5e6))
-    assert max(compute, memory) < bpu_us(work) < compute + memory
-    assert bpu_us(Work()) == 0.0
+    compute, memory = accelerator_us(Work(dense_macs=1e9)), accelerator_us(Work(weight_bytes=5e6))
+    assert max(compute, memory) < accelerator_us(work) < compute + memory
+    assert accelerator_us(Work()) == 0.0
 
 
 def test_more_work_never_takes_less_time() -> None:
     base = network_work(network(resnet18()))
     for name in asdict(base):
-        assert bpu_us(replace(base, **{name: getattr(base, name) + 1e7})) > bpu_us(base)
+        assert accelerator_us(replace(base, **{name: getattr(base, name) + 1e7})) > accelerator_us(base)
 
 
 def test_int16_and_a_slower_chip_take_longer() -> None:
     work = network_work(network(resnet18()))
-    assert bpu_us(work, int16=True) > bpu_us(work)
-    assert bpu_us(work, scale=Scale(4.0, 2.0)) > 2.0 * bpu_us(work)
+    assert accelerator_us(work, int16=True) > accelerator_us(work)
+    assert accelerator_us(work, scale=Scale(4.0, 2.0)) > 2.0 * accelerator_us(work)
 
 
 def test_every_segment_pays_a_call() -> None:
     work = Work(dense_macs=1e8)
     one, two = estimate([work], 0), estimate([work, work], 0)
-    assert two.call_us == 2 * one.call_us and two.bpu_us == 2 * one.bpu_us
+    assert two.call_us == 2 * one.call_us and two.accelerator_us == 2 * one.accelerator_us
 
 
 # --------------------------------------------------------------------------- graphs
@@ -185,7 +185,7 @@ def made_up(constants: Constants, count: int = 24) -> list[PublishedLatency]:
         )
         outputs = int(10 ** dice.uniform(3, 6))
         estimated = estimate([work], outputs, constants=constants)
-        samples.append(PublishedLatency(f"Net{index}", work, outputs, estimated.total_us, estimated.bpu_us))
+        samples.append(PublishedLatency(f"Net{index}", work, outputs, estimated.total_us, estimated.accelerator_us))
     return samples
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.profiling.somstatus import read_somstatus
+from harness.platforms.horizon.somstatus import read_somstatus
 from harness.profiling.telemetry import Sense, busy_before, hottest, read_sysfs, sample_of, senses_of_record, slowed
 from harness.records import Telemetry
 from harness.records.codec import to_json

@@ -37,6 +37,7 @@ class Assembly:
         number: int,
     ) -> None:
         self.quantized, self.options, self.rules, self.prefix = quantized, options, rules, f"{number}/"
+        self.names = options.soc.step_names
         self.types = infer_types(quantized)
         self.logical: LogicalModel = read_logical(quantized)
         _refuse_unknown_shapes(self.logical)
@@ -164,17 +165,17 @@ class Assembly:
         steps = [Step("Preprocess", "preprocess", tensors=tuple(self.logical.graph.inputs))]
         for group in subgraphs.schedule(self.ops, self.subgraphs):
             name = self.subgraphs.get(group[0].name, "")
-            steps += self._bpu_steps(name, group) if name else self._cpu_steps(group[0])
+            steps += self._accelerator_steps(name, group) if name else self._cpu_steps(group[0])
         return _unique_names(steps)
 
-    def _bpu_steps(self, name: str, group: list[Op]) -> list[Step]:
+    def _accelerator_steps(self, name: str, group: list[Op]) -> list[Step]:
         made = {n for op in group for n in op.outputs}
         read = [n for op in group for n in op.inputs if n not in made]
         entering = [n for n in dict.fromkeys(read) if self._from_cpu(n)]
         leaving = [n for op in group for n in op.outputs if self._leaves(n)]
         steps = [step for n in entering if (step := self._quantize_step(n))]
         steps += self._convert_step(f"{name}_input_layout_convert", entering)
-        steps.append(Step(f"BPU_{name}", "bpu", subgraph=name))
+        steps.append(Step(self.names.subgraph.format(name), "subgraph", subgraph=name))
         steps += self._convert_step(f"{name}_output_layout_convert", leaving)
         return steps + [self._dequantize_step(n) for n in leaving if self._dequantized(n)]
 
@@ -199,12 +200,12 @@ class Assembly:
         if not tensor.float_name:
             return None
         node = next(n for n in self.quantized.graph.node if tensor.onnx_name in n.output)
-        return self._piece(f"Quantize_{name}_HzQuantize", [node])
+        return self._piece(self.names.quantize.format(name), [node])
 
     def _dequantize_step(self, name: str) -> Step:
         tensor = self.tensors[name]
         maker = self.maker[name].name
-        step = f"Dequantize_{maker}_HzDequantize"
+        step = self.names.dequantize.format(maker)
         if not self._is_integer(tensor):  # accumulators, int32 on the hardware
             return self._add(step, pieces.dequantize_accumulators(tensor.spec.shape))
         scale = tensor.spec.quantization

@@ -28,8 +28,10 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     source = prepare_model.load(path)
     if prepare_model.is_quantized(source):
         return _compile_quantized(path, source, options, number)
-    planes = options.soc.has_planes
-    prepared = prepare_model.prepare(source, options.shapes, lambda m: insert_preprocess(m, options.pixels, planes))
+    planes, named = options.soc.has_planes, options.soc.step_names.preprocess
+    prepared = prepare_model.prepare(
+        source, options.shapes, lambda m: insert_preprocess(m, options.pixels, planes, named)
+    )
     network = ModelGraph(prepared)
     _check_forced(network, options)
     rules = room_of_soc(options.soc).op_rules(options.soc)

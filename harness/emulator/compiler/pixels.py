@@ -29,9 +29,9 @@ class PixelInput:
 
 
 def insert_preprocess(
-    model: onnx.ModelProto, pixels: Mapping[str, PixelInput], planes: bool = False
+    model: onnx.ModelProto, pixels: Mapping[str, PixelInput], planes: bool = False, named: str = "Preprocess_{}"
 ) -> onnx.ModelProto:
-    """Put `HZ_PREPROCESS_FOR_<input>` behind every NV12 input, whose values are then `pixel - 128`.
+    """Put a Conv, `named` for the input, behind every NV12 input, whose values are then `pixel - 128`.
 
     With `planes` (UCP) the input becomes two: `<input>_y` [1, H, W, 1] and `<input>_uv` [1, H/2, W/2, 2].
     Errors: InputError for an input that cannot be NV12.
@@ -40,11 +40,12 @@ def insert_preprocess(
         _check(model, name)
         weights, bias = preprocess_weights(np.array(pixel.mean), np.array(pixel.scale), pixel.bgr)
         _rewire(model.graph, name, f"{name}_preprocessed")
-        names = [f"HZ_PREPROCESS_FOR_{name}_weight", f"HZ_PREPROCESS_FOR_{name}_bias"]
+        op = named.format(name)
+        names = [f"{op}_weight", f"{op}_bias"]
         model.graph.initializer.extend(
             numpy_helper.from_array(v, n) for v, n in zip((weights, bias), names, strict=True)
         )
-        node = helper.make_node("Conv", [name, *names], [f"{name}_preprocessed"], name=f"HZ_PREPROCESS_FOR_{name}")
+        node = helper.make_node("Conv", [name, *names], [f"{name}_preprocessed"], name=op)
         nodes = [*(_join_planes(model.graph, name) if planes else []), node]
         for made in reversed(nodes):
             model.graph.node.insert(0, made)

@@ -1,8 +1,8 @@
-"""The BPU part as int8: Q/DQ pairs around every tensor that the BPU reads or writes, symmetric, weights per channel.
+"""The accelerator part as int8: Q/DQ around every tensor that it reads or writes, symmetric, weights per channel.
 
 Ranges come from onnxruntime's calibrator; Q and DQ are onnxruntime's. Own are only the rules that its own QDQ writer
 has no switch for: activations folded into the op in front (one Q behind Conv+Relu), one scale through ops that only
-move data, and no Q behind the last convolution of a subgraph, which the BPU hands over in full precision (int32).
+move data, and no Q behind the last convolution of a subgraph, which is handed over in full precision (int32).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Quantizer:
     model: onnx.ModelProto
     units: Mapping[str, str]
     ranges: Mapping[str, tuple[float, float]]
-    output_type: str = "float"  # of outputs that the BPU makes: one of wide_outputs.OUTPUT_TYPES
+    output_type: str = "float"  # of outputs that the accelerator makes: one of wide_outputs.OUTPUT_TYPES
     pixels: frozenset[str] = frozenset()  # NV12 inputs: uint8, zero point 128, no Q in the graph
     scales: dict[str, float] = field(default_factory=dict)
     added: dict[str, onnx.NodeProto] = field(default_factory=dict)  # by output
@@ -77,15 +77,15 @@ class Quantizer:
     def _needs_scale(self, name: str) -> bool:
         maker = self.network.producer.get(name)
         readers = self.network.consumers.get(name, [])
-        on_bpu = [
+        on_accelerator = [
             node for node in readers if self.units[node.name] != "CPU" and name in data_inputs(node, self.network)
         ]
         if self._unit(maker) == "CPU":
-            return bool(on_bpu)
+            return bool(on_accelerator)
         assert maker is not None
         if self._folds_forward(name, readers):
             return False
-        return bool(on_bpu) or not self._full_precision(maker) or self._is_integer_output(name)
+        return bool(on_accelerator) or not self._full_precision(maker) or self._is_integer_output(name)
 
     def _is_integer_output(self, name: str) -> bool:
         return self.output_type != "float" and name in self.network.output_names
@@ -129,7 +129,7 @@ class Quantizer:
         return before is not None and before.op_type == "MatMul" and len(self.network.shape(constant) or ()) == 1
 
     def _full_precision(self, maker: onnx.NodeProto) -> bool:
-        """The op that does the work behind `maker` is a convolution: its accumulators leave the BPU unrounded."""
+        """The op that does the work behind `maker` is a convolution: its accumulators are handed over unrounded."""
         node: onnx.NodeProto | None = maker
         while node is not None and node.op_type not in CONV_LIKE:
             if node.op_type not in _FOLDED and not self._is_bias(node):
@@ -171,16 +171,16 @@ class Quantizer:
         return [self._constant(f"{stem}_scale", scale), self._constant(f"{stem}_zero_point", zeros)]
 
     def _pair(self, name: str, result: onnx.ModelProto) -> str:
-        """Add Q and DQ for one tensor; the name that BPU readers take instead."""
+        """Add Q and DQ for one tensor; the name that its readers take instead."""
         if name in self.pixels:
             return self._pixel_input(name, result)
         is_output = name in self.network.output_names
-        from_bpu = self._unit(self.network.producer.get(name)) != "CPU"
+        from_accelerator = self._unit(self.network.producer.get(name)) != "CPU"
         entering, leaving = name, f"{name}_DequantizeLinear_Output"
         maker = self.network.producer.get(name)
         if (
             is_output
-            and from_bpu
+            and from_accelerator
             and maker is not None
             and self.output_type == "float"
             and not self._full_precision(maker)
@@ -193,7 +193,7 @@ class Quantizer:
             return name
         parameters = self._scale_inputs(name, np.array(self.scales[name], np.float32))
         self._add("QuantizeLinear", [entering, *parameters], integer, f"{name}_QuantizeLinear")
-        if self.output_type != "float" and is_output and from_bpu:
+        if self.output_type != "float" and is_output and from_accelerator:
             _retype_output(result, name, integer, onnx.TensorProto.INT8)
         if leaving == name or self.network.consumers.get(name):
             self._add("DequantizeLinear", [integer, *parameters], leaving, f"{name}_DequantizeLinear")
@@ -229,13 +229,13 @@ class Quantizer:
         return leaving
 
     def _rewire(self, node: onnx.NodeProto, renames: Mapping[str, str]) -> None:
-        on_bpu = self.units[node.name] != "CPU"
+        on_accelerator = self.units[node.name] != "CPU"
         data = data_inputs(node, self.network)
         for i, name in enumerate(node.input):
-            from_bpu = self._unit(self.network.producer.get(name)) != "CPU"
-            if name in renames and (from_bpu or (on_bpu and name in data)):
+            from_accelerator = self._unit(self.network.producer.get(name)) != "CPU"
+            if name in renames and (from_accelerator or (on_accelerator and name in data)):
                 node.input[i] = renames[name]
-        if on_bpu:
+        if on_accelerator:
             self._quantize_constants(node)
 
     def _quantize_constants(self, node: onnx.NodeProto) -> None:
@@ -303,7 +303,7 @@ class Quantizer:
 
 
 def data_inputs(node: onnx.NodeProto, network: ModelGraph) -> list[str]:
-    """Inputs of a node that the BPU reads as feature maps."""
+    """Inputs of a node that the accelerator reads as feature maps."""
     names = network.data_inputs(node)
     return names[:1] if node.op_type in _SINGLE_DATA_INPUT else names
 

@@ -1,4 +1,4 @@
-"""From placed ops to BPU subgraphs and to the steps that the profiler names."""
+"""From placed ops to the accelerator's subgraphs and to the steps that the profiler names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from harness.records import Op
 
 
 def cut(ops: Sequence[Op], units: Mapping[str, str], stem: str) -> dict[str, str]:
-    """Op name -> subgraph name for the BPU's ops; `ops` in execution order.
+    """Op name -> subgraph name for the accelerator's ops; `ops` in execution order.
 
-    Two BPU ops share a subgraph when data flows between them with no CPU op in between on any path; so no
+    Two of them share a subgraph when data flows between them with no CPU op in between on any path; so no
     subgraph ever waits for a CPU op that waits for it.
     """
     maker = {name: op for op in ops for name in op.outputs}
@@ -34,7 +34,7 @@ def _by_depth(ops: Sequence[Op], depth: Mapping[str, int]) -> list[Op]:
 def _connected(
     ops: Sequence[Op], units: Mapping[str, str], depth: Mapping[str, int], maker: Mapping[str, Op]
 ) -> dict[str, str]:
-    """Op -> a representative of its connected BPU ops of the same depth (union by relabelling)."""
+    """Op -> a representative of its connected accelerator ops of the same depth (union by relabelling)."""
     group = {op.name: op.name for op in ops if units[op.name] != "CPU"}
     for op in ops:
         for name in op.inputs:

@@ -1,4 +1,4 @@
-"""Time on the BPU: an estimate, never a measurement. The fitted model of `cost_model.py`, with seeded jitter."""
+"""Time on the accelerator: an estimate, never a measurement: the fitted model of `model.py`, with seeded jitter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FITTED_TOPS, _FITTED_GB_S = 10.0, 17.0
 def subgraph_us(model: CompiledModel, name: str, soc: Soc) -> float:
     """Estimated time of one subgraph on one core, its launch included, in microseconds."""
     work = cost_model.total(op_work(model, op) for op in model.ops if op.subgraph == name)
-    return cost_model.bpu_us(work, scale=scale_of(soc)) + cost_model.CONSTANTS.call_ns / 1e3
+    return cost_model.accelerator_us(work, scale=scale_of(soc)) + cost_model.CONSTANTS.call_ns / 1e3
 
 
 def scale_of(soc: Soc) -> Scale:
@@ -32,7 +32,7 @@ def scale_of(soc: Soc) -> Scale:
 
 
 def op_work(model: CompiledModel, op: BoardOp) -> Work:
-    """What an op of a compiled model asks of the BPU, from its shapes, multiply-adds and weights."""
+    """What an op of a compiled model asks of the accelerator, from its shapes, multiply-adds and weights."""
     inputs = [_shape(model, name) for name in op.inputs]
     outputs = [_shape(model, name) for name in op.outputs]
     made = sum(math.prod(shape) for shape in outputs)

@@ -1,8 +1,8 @@
 """Fitting `cost_model.CONSTANTS` to published board latencies, and cross-validating the fit.
 
 Two figures per model: latency with one thread, and the time per frame at the highest throughput, which is close to
-BPU time alone. Prices are fitted as logarithms on relative errors, drawn weakly towards `PRIORS`, with a loss that
-forgives outliers. No price can become negative.
+accelerator time alone. Prices are fitted as logarithms on relative errors, drawn weakly towards `PRIORS`, with a loss
+that forgives outliers. No price can become negative.
 """
 
 from __future__ import annotations
@@ -103,15 +103,15 @@ def _unpack(vector: Vector) -> Constants:
 
 
 def predict(vector: Vector, data: _Matrices) -> tuple[Vector, Vector]:
-    """(BPU time, latency) in nanoseconds."""
+    """(accelerator time, latency) in nanoseconds."""
     a, b = len(COMPUTE), len(COMPUTE) + len(MEMORY)
     low, high = OVERLAP_RANGE
     p = low + (high - low) / (1.0 + math.exp(-float(vector[-1])))
     compute = data.compute @ np.exp(vector[:a])
     memory = data.memory @ np.exp(vector[a:b])
     top = np.maximum(compute, memory)
-    bpu = top * ((compute / top) ** p + (memory / top) ** p) ** (1.0 / p)
-    return bpu, bpu + data.border @ np.exp(vector[b:-1])
+    busy = top * ((compute / top) ** p + (memory / top) ** p) ** (1.0 / p)
+    return busy, busy + data.border @ np.exp(vector[b:-1])
 
 
 def fit(samples: Sequence[PublishedLatency]) -> Constants:
@@ -123,8 +123,8 @@ def _fit(data: _Matrices) -> Vector:
     start = _pack(PRIORS)
 
     def residuals(vector: Vector) -> Vector:
-        bpu, latency = predict(vector, data)
-        errors = (np.log(latency / data.latency), np.log(bpu / data.throughput), PULL * (vector - start))
+        busy, latency = predict(vector, data)
+        errors = (np.log(latency / data.latency), np.log(busy / data.throughput), PULL * (vector - start))
         return np.concatenate(errors)
 
     return np.asarray(least_squares(residuals, start, loss="soft_l1", f_scale=FORGIVE, max_nfev=300).x)

@@ -1,4 +1,4 @@
-"""The work of a float ONNX graph as a BPU compiler would see it: activations, GELU and layer norms are one op each."""
+"""The work of a float ONNX graph as a compiler would see it: activations, GELU and layer norms are one op each."""
 
 from __future__ import annotations
 

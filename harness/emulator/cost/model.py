@@ -1,6 +1,6 @@
-"""Time on a BPU from the shapes of a network: an estimate held to published board latencies (docs/cost-model.md).
+"""Time on an accelerator from the shapes of a network, held to published board latencies (docs/cost-model.md).
 
-A BPU segment takes (compute^p + memory^p)^(1/p): compute is a sum of amounts times prices, memory is weights and what
+A segment takes (compute^p + memory^p)^(1/p): compute is a sum of amounts times prices, memory is weights and what
 does not fit on the chip over the bandwidth, p says how far the two overlap. On top come the border (dequantizing the
 outputs, on the CPU) and one call of the runtime. `CONSTANTS` is what `scripts/fit_cost.py` found for the RDK X5.
 
@@ -124,17 +124,17 @@ X5 = Scale()
 class CostEstimate:
     """One inference with one thread, in microseconds."""
 
-    bpu_us: float
+    accelerator_us: float
     border_us: float
     call_us: float
 
     @property
     def total_us(self) -> float:
-        return self.bpu_us + self.border_us + self.call_us
+        return self.accelerator_us + self.border_us + self.call_us
 
 
-def bpu_us(work: Work, int16: bool = False, scale: Scale = X5, constants: Constants = CONSTANTS) -> float:
-    """Time of one BPU segment. `int16`: every node was built with int16 activations."""
+def accelerator_us(work: Work, int16: bool = False, scale: Scale = X5, constants: Constants = CONSTANTS) -> float:
+    """Time of one segment. `int16`: every node was built with int16 activations."""
     compute = sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in COMPUTE)
     memory = sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in MEMORY)
     compute *= scale.compute * (INT16_FACTOR if int16 else 1.0)
@@ -157,7 +157,7 @@ def estimate(
     """One inference: every segment, the border at the outputs, one call per segment."""
     calls = max(1, len(segments)) * constants.call_ns + (constants.older_runtime_ns if older_runtime else 0.0)
     return CostEstimate(
-        bpu_us=sum(bpu_us(work, int16, scale, constants) for work in segments),
+        accelerator_us=sum(accelerator_us(work, int16, scale, constants) for work in segments),
         border_us=output_elements * constants.border_elements_ns / 1e3,
         call_us=calls / 1e3,
     )

@@ -1,4 +1,4 @@
-"""A profile run: CPU steps are measured, BPU steps estimated, and a small clock plays threads and cores."""
+"""A profile run: CPU steps are measured, accelerator steps estimated, and a small clock plays threads and cores."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def measure(
     file: CompiledFile, model: CompiledModel, soc: Soc, frames: int, slow: Sequence[Fault] = (), *, warm: bool = False
 ) -> list[StepTimes]:
     """The time of every step in `frames` frames; the first is a cold one unless `warm`."""
-    cpu = [step for step in model.steps if step.work != "bpu"]
+    cpu = [step for step in model.steps if not step.subgraph]
     measured = _measure_cpu(file, model, cpu, frames + warm, soc)
     measured = {name: times[warm:] for name, times in measured.items()}
     seed = zlib.crc32(model.name.encode())
     times = []
     for i, step in enumerate(model.steps):
-        if step.work == "bpu":
+        if step.subgraph:
             us = estimate.with_jitter(estimate.subgraph_us(model, step.subgraph, soc), frames, seed + i)
         else:
             us = _drawn(measured[step.name], frames, seed + i)
-        times.append(StepTimes(step, us * _slowness(step, model, slow), step.work != "bpu"))
+        times.append(StepTimes(step, us * _slowness(step, model, slow), not step.subgraph))
     return times
 
 
@@ -129,7 +129,7 @@ def _data(shape: Sequence[int], kind: str, rng: np.random.Generator) -> NDArray[
 
 
 def play(steps: list[StepTimes], frames: int, threads: int, cores: int) -> Timeline:
-    """`threads` take frames in turn; BPU steps wait for a free core, CPU steps run side by side."""
+    """`threads` take frames in turn; accelerator steps wait for a free core, CPU steps run side by side."""
     line = Timeline(steps, measured_frames=frames)
     free = [0.0] * cores
     heapq.heapify(free)
@@ -150,7 +150,7 @@ def play(steps: list[StepTimes], frames: int, threads: int, cores: int) -> Timel
                 following += 1
             continue
         start = now
-        if steps[index].step.work == "bpu":
+        if steps[index].step.subgraph:
             start = max(now, heapq.heappop(free))
             heapq.heappush(free, start + float(steps[index].us[frame]))
             waited[frame] = waited.get(frame, 0.0) + start - now

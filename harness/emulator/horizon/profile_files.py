@@ -41,7 +41,7 @@ def _processors(line: Timeline) -> dict[str, object]:
 
 
 def _per_frame(line: Timeline, unit: str) -> Iterable[float]:
-    chosen = [t.us for t in line.steps if (t.step.work == "bpu") == (unit == "bpu")]
+    chosen = [t.us for t in line.steps if bool(t.step.subgraph) == (unit == "bpu")]
     return np.sum(chosen, axis=0) if chosen else np.zeros(len(line.latency_us))
 
 
@@ -79,7 +79,7 @@ def ucp_names(steps: Sequence[StepTimes]) -> list[str]:
     """`Node-<N>-BPU-<name>_bpu_segment_<M>` and, by analogy, `Node-<N>-CPU-<name>`."""
     names, segment = [], 0
     for i, times in enumerate(steps):
-        if times.step.work == "bpu":
+        if times.step.subgraph:
             names.append(f"Node-{i}-BPU-{times.step.subgraph}_bpu_segment_{segment}")
             segment += 1
         else:
@@ -89,7 +89,7 @@ def ucp_names(steps: Sequence[StepTimes]) -> list[str]:
 
 def _ucp_nodes(line: Timeline) -> Iterator[tuple[str, Any]]:
     for name, times in zip(ucp_names(line.steps), line.steps, strict=True):
-        if times.step.work == "bpu":
+        if times.step.subgraph:
             stages = {
                 "Stage1-GenerateBpuTask": _spread(times.us * _GENERATE_SHARE),
                 "Stage2-BpuCoreProcess": _spread(times.us * (1 - _GENERATE_SHARE)),

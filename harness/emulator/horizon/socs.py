@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.emulator.socs import Runtime, Soc
+from harness.emulator.socs import Runtime, Soc, StepNames
+
+STEPS = StepNames("BPU_{}", "Quantize_{}_HzQuantize", "Dequantize_{}_HzDequantize", "HZ_PREPROCESS_FOR_{}")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,26 @@ _UCP_NEW = Runtime("3.13.6", "4.7.5", "3.5.16", "2.1.2", "ucp")
 def _hbdnn(
     name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str, horizon_nn: str, *runtimes: Runtime
 ) -> HorizonSoc:
-    return HorizonSoc(name, march, "hbdnn", cores, tops, gb_s, hbdk, runtimes, "BPU", horizon_nn=horizon_nn)
+    return HorizonSoc(
+        name, march, "hbdnn", cores, tops, gb_s, hbdk, runtimes, "BPU", step_names=STEPS, horizon_nn=horizon_nn
+    )
 
 
 def _ucp(name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str, *runtimes: Runtime) -> HorizonSoc:
     return HorizonSoc(
-        name, march, "ucp", cores, tops, gb_s, hbdk, runtimes, "BPU", suffix=".hbm", joins_cores=True, has_planes=True
+        name,
+        march,
+        "ucp",
+        cores,
+        tops,
+        gb_s,
+        hbdk,
+        runtimes,
+        "BPU",
+        suffix=".hbm",
+        joins_cores=True,
+        has_planes=True,
+        step_names=STEPS,
     )
 
 

@@ -69,9 +69,9 @@ class BoardOp:
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the profiler: a subgraph on the BPU, or one piece of work on the CPU.
+    """One line of the profiler: a subgraph on the accelerator, or one piece of work on the CPU.
 
-    `work` is how its time is found: "bpu" (estimated), or measured by running it: "graph" (a piece of ONNX in
+    `work` is how its time is found: "subgraph" (estimated), or measured by running it: "graph" (a piece of ONNX in
     `file`), "layout" (packing or unpacking the tensors), "preprocess" (fetching the inputs).
     """
 

@@ -17,9 +17,11 @@ from harness.platforms.horizon import failures, inputs, model_file, model_info, 
 from harness.platforms.horizon import gaps as horizon_gaps
 from harness.platforms.horizon.perf import TOLERANCE, latency_of, read_infer, read_perf
 from harness.platforms.horizon.profiler import ProfilerLog, op_times, read_profiler_log
+from harness.platforms.horizon.somstatus import read_somstatus
 from harness.platforms.horizon.text import read_versions
 from harness.platforms.options import seconds_of
 from harness.platforms.text import read_text
+from harness.profiling.telemetry import Sense
 from harness.records import (
     BoardIdentity,
     Dump,
@@ -62,6 +64,12 @@ class Hbdnn(Platform):
     alignment = horizon_dumps.HBDNN_ALIGNMENT
     expected: Mapping[str, tuple[str, ...]] = failures.FILES
     warmup_excluded: bool | None = False  # only the UCP tool leaves the first frame out
+
+    # ---- sensors
+
+    def read_status(self, text: str) -> tuple[Sense, ...]:
+        """What `hrut_somstatus` printed."""
+        return read_somstatus(text)
 
     # ---- before the run
 

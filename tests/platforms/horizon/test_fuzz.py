@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.platforms import load
+from harness.platforms.horizon.somstatus import read_somstatus
 from harness.profiling import profile
-from harness.profiling.somstatus import read_somstatus
 from harness.records import ModelInfo
 from tests.profile import WHOLE
 from tests.support.horizon_fixtures import (
