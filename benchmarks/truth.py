@@ -358,7 +358,7 @@ def totals(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def table(result: Mapping[str, Any]) -> str:
     """The table of docs/truth.md."""
-    head = ("fault", "cases", "detected", "origin", "kind", "certain and wrong", "otherwise called")
+    head = ("fault", "cases", "detected", "origin", "kind", "certain and wrong", "other kinds reported")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for kind, s in result["scores"].items():
         others = ", ".join(f"{name} {count}" for name, count in sorted(s.misnamed.items(), key=lambda i: -i[1]))
@@ -368,7 +368,7 @@ def table(result: Mapping[str, Any]) -> str:
     lines.append(f"| **all** | {' | '.join(f'**{n}**' for n in sums)} | {t['kind'] / max(1, t['cases']):.1%} right |")
     words = ", ".join(f"{count} {word}" for word, count in sorted(result["words"].items()))
     h = result["hidden"]
-    sentence = f"{h.cases} cases, {h.detected} detected, {h.origin} at the op or in an interval that holds it."
+    sentence = f"{h.cases} cases, {h.detected} detected, {h.origin} at the op or in an interval that contains it."
     lines += ["", f"With a third of the layers not dumped: {sentence}"]
     lines += ["", f"Clean runs: {t['clean_runs']} ({words}); false alarms: {t['false_alarms']}."]
     return "\n".join(lines)

@@ -56,7 +56,7 @@ def built_in(wing: str, contract: type[Part]) -> dict[str, Part]:
 
 
 def added(wing: str, contract: type[Part]) -> dict[str, Part]:
-    """The same of installed packages; one that does not load or keep the contract is left out and told."""
+    """The same of installed packages; one that does not load or keep the contract is left out, with a warning."""
     parts: dict[str, Part] = {}
     for one in packages.given(GROUP):
         try:
@@ -88,7 +88,7 @@ def _vendor(one: packages.Given) -> object:
 
 
 def careful(name: str, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
-    """What a vendor's own code answers; where a package's fails, `otherwise`, and people are told."""
+    """What a vendor's own code answers; where a package's fails, `otherwise`, with a warning."""
     those = [one for one in packages.given(GROUP) if one.name == name]
     if not those:
         return ask()

@@ -122,7 +122,7 @@ class BoardFiles:
     ) -> dict[str, str]:
         """Bring files home, each verified by md5; gives the stored file name (relative to `target`) by name.
 
-        `known`: what `hash` told; without it the last look, or a new one. Links below `root` are refused.
+        `known`: the answer of `hash`; without it the last look, or a new one. Links below `root` are refused.
         Errors: BoardError for a file that vanished, keeps changing or breaks the quotas.
         """
         known = known or self._hashes.get(folder) or self.hash(folder)

@@ -38,7 +38,7 @@ class Padded:
 def hash_valid(
     link: AgentLink, folder: str, script: str, files: Sequence[Padded], path: Sequence[str] = ()
 ) -> dict[str, str]:
-    """md5 of the valid bytes by name, of those files that are as told; `script` is the pushed SCRIPT on the board,
+    """md5 of the valid bytes by name, of those files that are as described; `script` is the pushed SCRIPT on the board,
     `path` as for `hello`.
 
     Errors: LinkError, AgentError, BoardError where the board has no Python or its Python does not work.
@@ -69,7 +69,7 @@ def hash_valid(
 
 
 def read_valid(answer: Answer, files: Sequence[Padded]) -> dict[str, str]:
-    """Lines that make no sense are left out; a file that is told twice is not told."""
+    """Lines that make no sense are left out; a file that is listed twice is left out."""
     matches = [re.fullmatch(r"([0-9]{1,7}) ([0-9a-f]{32})", value) for value in answer.all("valid")]
     sums = [(int(match[1]), match[2]) for match in matches if match is not None]
     times = Counter(index for index, _ in sums)

@@ -78,7 +78,7 @@ class RunState:
 
 @dataclass(frozen=True)
 class LeaseFacts:
-    """Who holds a board. Ages are told by the board's time since boot."""
+    """Who holds a board. Ages are counted from the board's time since boot."""
 
     held: bool
     holder: str = ""

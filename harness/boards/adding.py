@@ -222,10 +222,10 @@ def _versions(answers: dict[str, str]) -> dict[str, str]:
 
 
 def _described(board: Board, guess: Guess, seen: Seen) -> tuple[Board, tuple[str, ...]]:
-    """The board with what was recognised; one that the emulator plays says so itself and is marked."""
-    played = _mark(seen)
-    soc = guess.soc or (printable(str(played.get("soc", "")), 40) if played else "")
-    notes = ("emulated board: accelerator times are estimates, not measurements",) if played else ()
+    """The board with what was recognised; an emulated one is marked."""
+    emulated = _mark(seen)
+    soc = guess.soc or (printable(str(emulated.get("soc", "")), 40) if emulated else "")
+    notes = ("emulated board: accelerator times are estimates, not measurements",) if emulated else ()
     return replace(
         board,
         platform=guess.platform,
@@ -233,7 +233,7 @@ def _described(board: Board, guess: Guess, seen: Seen) -> tuple[Board, tuple[str
         tools=tuple(folder for folder in guess.tools if folder not in SYSTEM_FOLDERS),
         libraries=tuple(folder for folder in guess.libraries if folder not in SYSTEM_FOLDERS),
         options=dict(guess.options),
-        emulated=Emulated(soc, SERVED) if played else None,
+        emulated=Emulated(soc, SERVED) if emulated else None,
     ), notes
 
 

@@ -24,7 +24,7 @@ def open_board(
     """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts.
 
     `prompt` asks a person for a password; without it nobody is asked. With `patience` the board is tried again until
-    that is over, which `tell` is told; without it once.
+    that is over, which `tell` reports; without it once.
     """
     with contextlib.ExitStack() as stack:
         if board.emulated and board.emulated.server != SERVED:
@@ -63,5 +63,5 @@ def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
 
 
 def _speaks(board: Board) -> bool:
-    """Whether what answers is the board: one that is played on this PC without a server shows this PC's own files."""
+    """Whether what answers is the board: one that is emulated on this PC without a server shows this PC's own files."""
     return board.emulated is None or board.emulated.server == SERVED

@@ -50,8 +50,8 @@ def read_address(text: str) -> Address | None:
 
 
 def kind_of(transport: str) -> Kind:
-    """What a transport says of itself. One whose package is broken is told where its board is reached, not where the
-    inventory is read: other boards are not to suffer."""
+    """The transport's own description. A broken package is an error when its board is used, not when the inventory is
+    read: other boards stay usable."""
     try:
         return KINDS.get(transport)
     except ConfigError:

@@ -56,7 +56,7 @@ class BoardFile(StrictFile):
     power: dict[Literal["cycle", "on", "off", "before", "after"], list[str]] = {}
     limits: LimitsFile = LimitsFile()
     options: dict[str, Any] = {}
-    emulated: bool = False  # of `harness emulator serve`: played, so no time of its accelerator is a measurement
+    emulated: bool = False  # of `harness emulator serve`: emulated, so no time of its accelerator is a measurement
 
     @field_validator("environment", mode="before")
     @classmethod

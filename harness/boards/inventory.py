@@ -41,7 +41,7 @@ def load_inventory(given: Path | None = None) -> dict[str, Board]:
 
 
 def _of_file(given: Path | None) -> dict[str, Board]:
-    """The boards of hosts.yaml. None hides a built-in one: a run on it would be taken for the played one's."""
+    """The boards of hosts.yaml. None hides a built-in one: a run on it would be taken for the emulated one's."""
     from harness.emulator.built_in import BUILT_IN
 
     file = find_hosts(given)

@@ -59,7 +59,7 @@ def power_steps(
 def run_command(supply: PowerSupply, name: str, policy: PowerPolicy | None = None) -> str:
     """Run one of the board's commands on this PC; its output. Nothing when the board has none of that name.
 
-    It is told the board in HARNESS_BOARD and HARNESS_ADDRESS. Errors: HostError when it is missing, fails or hangs.
+    It gets the board in HARNESS_BOARD and HARNESS_ADDRESS. Errors: HostError when it is missing, fails or hangs.
     """
     argv = supply.commands.get(name)
     if not argv:

@@ -39,7 +39,7 @@ TRY = (
     "print('tried',numpy.__version__,onnxruntime.__version__,','.join(onnxruntime.get_available_providers()))"
 )
 SWAP = 'rm -rf "$1.old" && { [ ! -e "$1" ] || mv "$1" "$1.old"; } && mv "$2" "$1" && rm -rf "$1.old"'
-# manylinux names from before they told the glibc version (PEP 600)
+# manylinux names from before they carried the glibc version (PEP 600)
 OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 ARM_32 = {"aarch64": "armv7l", "x86_64": "i686"}  # a 64-bit kernel under a 32-bit Python
 

@@ -80,7 +80,7 @@ def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> No
 
 
 def _holders(boards: list[Board]) -> dict[str, tuple[dict[str, object], str]]:
-    """Who has each board, as facts and in words; those that are only played when a run needs them are not asked."""
+    """Who has each board, as facts and in words; emulated boards that start with a run are left out."""
     from concurrent.futures import ThreadPoolExecutor
 
     reachable = [b for b in boards if b.emulated is None or b.emulated.server == SERVED]

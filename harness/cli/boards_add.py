@@ -54,7 +54,7 @@ def add(name: str, login: str, **given: Any) -> None:
     from harness.boards import adding
 
     if given["platform"]:
-        platforms.load(given["platform"])  # a mistyped name is told before a board is asked
+        platforms.load(given["platform"])  # a mistyped name is an error before a board is contacted
     board = adding.asked_board(name, login, **{key: given[key] for key in ("port", "identity", "jump")})
     known = adding.known_already(board, given["hosts"])
     file = adding.target_file(given["hosts"])

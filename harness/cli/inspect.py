@@ -169,7 +169,7 @@ def _input(facts: dict[str, object]) -> str:
 
 
 def _placement(artifact: Artifact) -> list[str]:
-    units = Counter(node.unit or "not told" for node in artifact.nodes)
+    units = Counter(node.unit or "unknown" for node in artifact.nodes)
     if not units:
         return []
     segments = {node.subgraph for node in artifact.nodes if node.subgraph is not None}
@@ -247,7 +247,7 @@ def _show_rest(artifact: Artifact, limit: int | None) -> None:
         ],
         limit,
     )
-    words = {True: "passed", False: "FAILED", None: "not told"}
+    words = {True: "passed", False: "FAILED", None: "unknown"}
     _table(
         "checks",
         ("what", "result", "mismatched", "of", "max abs"),

@@ -334,10 +334,10 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
         return board
     from harness.emulator.rooms import room_of_board
 
-    played = room_of_board(board).takes_faults
-    if faults and not played:
+    takes_faults = room_of_board(board).takes_faults
+    if faults and not takes_faults:
         raise InputError(f"{board.name} runs a real runtime: --fault works on emulated accelerator boards only")
-    if not played:
+    if not takes_faults:
         return board
     from harness.emulator.model.check_faults import check_faults
     from harness.emulator.model.compiled import CompiledFile

@@ -82,7 +82,7 @@ def _listed(patterns: tuple[str, ...], value: str) -> bool:
 
 @dataclass(frozen=True)
 class Waiver:
-    """A known difference that is accepted for a while, and no worse than told."""
+    """A known difference that is accepted for a while, up to its bounds."""
 
     reason: str
     until: date

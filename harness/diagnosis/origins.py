@@ -10,13 +10,13 @@ from harness.diagnosis.rules import Findings, RunView, finding
 from harness.records import Comparison, Layer, Op, Origin
 
 MOST = 4  # origins with a finding of their own; where more ops are wrong at once, the page lists them
-# How a waiver is told in a layer: consistency/verdicts.py writes these.
+# How a waiver is worded in a layer: consistency/verdicts.py writes these.
 HOLDS, ENDED, EXCEEDED = "waived until ", "its waiver ended on ", "worse than its waiver allows"
 UNSTABLE = "first find why the same input gives different results; kind and metrics are from one run"
 
 
 def origins(view: RunView) -> Findings:
-    """What is to blame, where it can be told; the first in execution order comes first."""
+    """What is to blame, where it is known; the first in execution order comes first."""
     origins_of_ops = [o for o in view.comparison.origins if o.op_kind != "input"] if view.comparison else []
     for place, origin in enumerate(origins_of_ops[:MOST]):
         lacking = _lacking(view, origin)

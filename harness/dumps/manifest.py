@@ -107,7 +107,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def inside(folder: Path, name: object) -> Path:
-    """`folder/name`, for a name that a file told us. Errors: InputError for one that leads elsewhere."""
+    """`folder/name`, for a name read from a file. Errors: InputError for one that leads elsewhere."""
     path = folder / str(name)
     if not isinstance(name, str) or not name or not _real(path).is_relative_to(_real(folder)):
         raise InputError(f"{folder / MANIFEST}: file name {name!r} is outside the folder")

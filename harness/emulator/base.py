@@ -22,15 +22,15 @@ if TYPE_CHECKING:  # a list of boards is read without loading a compiler
 class EmulatorVendor(ABC):
     """The emulated boards of one vendor's room, and how models for them are built.
 
-    A room that plays boards for models of another making (plain ONNX for example) has no `socs`, and needs none of
+    A room that emulates boards for models of another making (plain ONNX for example) has no `socs`, and needs none of
     what a build asks for.
     """
 
     boards: tuple[Board, ...]
     socs: Mapping[str, Soc] = {}  # chips that models can be built for, by name
-    takes_faults: bool = True  # whether its tools are played, so that a fault can be planted in them
+    takes_faults: bool = True  # whether its tools are emulated, so that a fault can be planted in them
     subcommands: tuple[str, ...] = ()  # as what its tools are run, for a fault of one of them
-    dump_folder: str = ""  # as the PC's tool calls the folder of its layers; "" where none is played
+    dump_folder: str = ""  # as the PC's tool calls the folder of its layers; "" where none is emulated
 
     # ---- boards
 

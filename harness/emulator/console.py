@@ -1,4 +1,4 @@
-"""stdout and stderr of the played tool, and the two number forms that its texts use."""
+"""stdout and stderr of the emulated tool, and the two number forms that its texts use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendors' rooms of the emulator, and which of them plays a chip or a board."""
+"""The vendors' rooms of the emulator, and which of them emulates a chip or a board."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.records import Board
 
 @cache
 def rooms() -> dict[str, EmulatorVendor]:
-    """What each vendor's room plays, by the vendor's name."""
+    """The emulator part of each vendor, by the vendor's name."""
     return vendors.parts("emulator", EmulatorVendor)  # type: ignore[type-abstract]
 
 
@@ -44,8 +44,8 @@ def room_of_march(march: str) -> EmulatorVendor:
 
 
 def room_of_board(board: Board) -> EmulatorVendor:
-    """The room that plays boards of this platform. Errors: UserError where none does."""
+    """The room that emulates boards of this platform. Errors: UserError where none does."""
     for room in rooms().values():
-        if board.platform in [played.platform for played in room.boards]:
+        if board.platform in [one.platform for one in room.boards]:
             return room
     raise UserError(f"board {board.name}: platform {board.platform} has no emulated boards")

@@ -30,7 +30,7 @@ class StepNames:
 
 @dataclass(frozen=True)
 class Soc:
-    """One chip as the emulator plays it. `tops` is int8, all cores together; the first runtime is the default."""
+    """One chip as the emulator implements it. `tops` is int8, all cores together; the first runtime is the default."""
 
     name: str
     march: str

@@ -1,4 +1,4 @@
-"""Which emulated board a played tool runs on: told by its environment."""
+"""Which emulated board an emulated tool runs on: given by its environment."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def board_soc(socs: Mapping[str, Chip], default: Chip) -> Chip:
     record = Path(root) / "board.json" if root else None
     name = json.loads(record.read_text())["soc"] if record and record.is_file() else default.name
     if name not in socs:
-        raise UserError(f"{record}: this tool is not played for {name!r}", f"known: {', '.join(socs)}")
+        raise UserError(f"{record}: this tool is not emulated for {name!r}", f"known: {', '.join(socs)}")
     return socs[name]

@@ -1,4 +1,4 @@
-"""Entry points of installed packages, read when they are asked for; a package that is broken is told, not raised."""
+"""Entry points of installed packages, read when they are asked for; a broken package is a warning, not an error."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def twice(those: list[Given], thing: str) -> ConfigError:
 
 
 def leave_out(error: ConfigError) -> None:
-    """Go on without a package that this run may not need; people are told at the end of the command."""
+    """Go on without a package that this run may not need; a warning comes at the end of the command."""
     _PROBLEMS[f"left out: {error.message} ({error.hint})"] = None
 
 

@@ -54,7 +54,7 @@ class Registry(Generic[Part]):
         return name in self.built_in or any(one.name == name for one in packages.given(self.group))
 
     def all(self) -> Mapping[str, Part]:
-        """Everything that loads; what does not is left out and told."""
+        """Everything that loads; what does not is left out, with a warning."""
         parts: dict[str, Part] = {}
         for name in self.names():
             try:

@@ -36,7 +36,7 @@ def part_of(name: str) -> PlatformVendor | None:
 
 
 def is_known(name: str) -> bool:
-    """Whether a platform may be meant; where a package is broken that may be its own, and is told when it is loaded."""
+    """Whether a platform may be meant; if a package is broken it may be its own, and loading reports it."""
     return part_of(name) is not None or any(problem.startswith("left out") for problem in packages.problems())
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 FILE_LIMIT_BYTES = 1500  # as in the script
 
 # Arguments in pairs: `folder PATH` (searched for tools), `file PATTERN`, `tool NAME`, `path PATTERN`. Answers are lines
-# of kind, name and text between tabs. A played board's files lie below its home: board.json is its mark.
+# of kind, name and text between tabs. An emulated board's files lie below its home: board.json is its mark.
 SCRIPT = """\
 root= IFS=
 if [ -f "$HOME/board.json" ]; then root=$HOME; fi
@@ -51,7 +51,7 @@ class BoardProbe:
 
 @dataclass(frozen=True)
 class Seen:
-    """The answer. Names are without a played board's own root; `paths` maps them to where they really lie."""
+    """The answer. Names are without an emulated board's own root; `paths` maps them to where they really lie."""
 
     files: Mapping[str, str] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)

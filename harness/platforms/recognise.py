@@ -11,7 +11,7 @@ from harness.extensions import packages
 from harness.platforms import ROOMS, added
 from harness.platforms.probing import BoardProbe, Guess, Seen, together
 
-MARK = "/board.json"  # of a played board
+MARK = "/board.json"  # of an emulated board
 _OWN = BoardProbe(files=(MARK,))
 
 
@@ -57,7 +57,7 @@ def heard(guess: Guess, answers: dict[str, str]) -> Guess:
 def wrong_soc(platform: str, soc: str, reported: str, cores: str) -> str:
     """Why the `soc:` of an inventory cannot be this board, or "".
 
-    `told` is what the board calls itself, `cores` the accelerator's cores; "" where it does not say.
+    `reported` is what the board calls itself, `cores` the accelerator's cores; "" where it does not say.
     """
     probe = _probes().get(platform)
     reason: str = probe.wrong_soc(soc, reported, cores) if probe else ""

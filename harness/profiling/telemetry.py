@@ -23,7 +23,7 @@ class Sense:
     """One look at a board. Maps go from the board's own name of the thing to the figure."""
 
     t_s: float | None = None  # seconds since the run began, by the reader's clock
-    phase: str = ""  # "before", "after", or what ran meanwhile ("during", "profile", ...); "" not told
+    phase: str = ""  # "before", "after", or what ran meanwhile ("during", "profile", ...); "" when unknown
     clock: str = ""  # the board's own time, as printed
     temperatures_c: dict[str, float] = field(default_factory=dict)
     clocks_mhz: dict[str, float] = field(default_factory=dict)
@@ -186,7 +186,7 @@ def hottest(senses: Iterable[Sense]) -> tuple[str, float] | None:
 
 
 def busy_before(senses: Iterable[Sense]) -> str:
-    """Load on the accelerator before the run began, as a sentence; "" when idle or not told."""
+    """Load on the accelerator before the run began, as a sentence; "" when idle or unknown."""
     loads = [
         (name, value)
         for sense in senses

@@ -20,7 +20,7 @@ class BoardLimits:
 
 @dataclass(frozen=True)
 class Emulated:
-    """What plays this board: absent (`Board.emulated is None`) on real hardware."""
+    """How this board is emulated: absent (`Board.emulated is None`) on real hardware."""
 
     soc: str
     server: str = ""  # "" (local), "openssh" or "dropbear"; SERVED: it stands already, at the board's address
@@ -59,7 +59,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class PowerSupply:
-    """What may be run on this PC to bring a board back, and what those commands are told of it."""
+    """What may be run on this PC to bring a board back, and what those commands get from it."""
 
     name: str
     address: str

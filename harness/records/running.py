@@ -144,8 +144,8 @@ class ModelInfo:
     name: str
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
-    input_sources: tuple[str, ...] = ()  # per input: "pyramid", "ddr", "resizer", "" when not told
-    input_types: tuple[str, ...] = ()  # per input: the vendor's word, "NV12", "RGB", "F32", ... "" when not told
+    input_sources: tuple[str, ...] = ()  # per input: "pyramid", "ddr", "resizer", "" when unknown
+    input_types: tuple[str, ...] = ()  # per input: the vendor's word, "NV12", "RGB", "F32", ... "" when unknown
     models_in_file: tuple[str, ...] = ()
     load_us: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)  # runtime, hbrt, builder, platform, ...

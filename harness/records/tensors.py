@@ -20,7 +20,7 @@ class TensorSpec:
     """How bytes in a file become a logical tensor.
 
     `shape` is the valid shape in the stored axis order; `layout` labels those axes ("NHWC", "NCHW",
-    "NC1HWC2", "NDHWC32", "NV12", "" when unknown). Padding is told by `aligned_shape` (dense, larger) or
+    "NC1HWC2", "NDHWC32", "NV12", "" when unknown). Padding is given by `aligned_shape` (dense, larger) or
     `stride_bytes` (per axis); both empty means dense and unpadded.
     """
 

@@ -145,7 +145,7 @@ def _from_dumps(path: Path, platform: str) -> Reference:
     kind = "npz" if path.suffix == ".npz" else "folder"
     provenance: dict[str, Any] = {"source": path.name, **({"doubles": doubles} if doubles else {})}
     if all(dump.index >= 0 for dump in dumps):
-        provenance["ordered"] = True  # the order of execution is told, not made of names
+        provenance["ordered"] = True  # the order of execution is recorded, not derived from names
     return Reference(tensors, kind=kind, source=path.name, provenance=provenance)
 
 

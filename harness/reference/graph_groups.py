@@ -32,7 +32,7 @@ class Value:
 
 
 class OpGroups:
-    """Groups of nodes, told by which values are quantized: `values` may still grow while it is asked."""
+    """Groups of nodes, by which values are quantized: `values` may still grow while it is asked."""
 
     def __init__(self, index: NodeIndex, values: dict[str, Value]) -> None:
         self.index, self.values = index, values

@@ -18,7 +18,7 @@ from harness.reference.onnx_file import load_model
 
 CHUNK_BYTES = 2**20
 ANEW = "start a new run"  # what every refusal says, with the command behind it
-SHOWN = 4  # differences that are told one by one
+SHOWN = 4  # differences that are listed one by one
 SENT = ("model", "input", "support")  # roles of what the board got: it is what it was when it was sent
 _LOCATION = b"location"  # the key that names a file of weights in an ONNX; without it none is there
 

@@ -338,7 +338,7 @@ def _over_time(reader: RunReader, known: DumpSpecs) -> Checks:
 
 
 def _data(dumps: Sequence[Dump]) -> Sequence[Dump]:
-    """What flows through the network: weights are the model's, and a tensor that an op reads is told by who made it."""
+    """What flows through the network: weights are the model's, and a tensor that an op reads is its producer's."""
     made = {dump.name for dump in dumps if dump.role == "output"}
     return [d for d in dumps if d.role == "output" or (d.role == "input" and d.name not in made)]
 

@@ -1,6 +1,6 @@
 """Padded dumps that the board hashes itself: those whose valid bytes are the reference's need not cross the link.
 
-What the PC expects is never told to the board. A dump that is not as expected in any way is pulled.
+What the PC expects is never sent to the board. A dump that is not as expected in any way is pulled.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ def _noise(fact: InputFacts, scratch: Path) -> InputFile:
 def _noise_bytes(fact: InputFacts) -> bytes:
     """Noise that is a valid number in the input's type: raw random bytes read as floats would hold NaN.
 
-    Errors: InputError for an input of no fixed size, or of a type that is not told or that no noise is known for.
+    Errors: InputError for an input of no fixed size, or of an unknown type, or of one that no noise is known for.
     """
     if not fact.size_bytes:
         raise _not_made_up(fact, "has no fixed size")

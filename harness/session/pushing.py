@@ -41,7 +41,7 @@ class Pusher:
             support = self._expected.platform.files(self._board, self.job("info", "", ()))
             script = [asset(SCRIPT)] if self._python else []
             self._always = (self._case.model, *support, *script)
-            given = [path for _, path in self._case.inputs if path.is_file()]  # one that is not is told later
+            given = [path for _, path in self._case.inputs if path.is_file()]  # one that is not is reported later
             self._copies.reserve((*self._always, *given))
             model = self.put(self._case.model)
             self._support = [self.put(path) for path in support]

@@ -34,7 +34,7 @@ class Copies:
         sending.reserve(self._agent, self._shared, paths)
 
     def put(self, path: Path) -> Put:
-        """Bring a file there; a damaged copy that was met on the way is told in the record's notes."""
+        """Bring a file there; a damaged copy that was met on the way is noted in the record."""
         put = sending.put(self._agent, self._shared, path, self._tell)
         unchanged.refuse_other_bytes(self._files, path, put, self._record.run)
         self._unchecked[path] = put

@@ -87,7 +87,7 @@ def _other_settings(before: BoardSettings, now: BoardSettings) -> list[str]:
 
 @contextmanager
 def held(files: Sequence[FileIdentity], roles: Sequence[str], run: Run, **which: bool) -> Iterator[None]:
-    """Read files of some roles in this context: one that changed is what is told, not what a half-written one looks
+    """Read files of some roles in this context: one that changed is what is reported, not what a half-written one looks
     like. Errors: InputError, or the context's own."""
     try:
         yield

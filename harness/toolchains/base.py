@@ -91,7 +91,7 @@ class FileReader:
 
 
 def text_reader(kind: str, title: str, marks: Callable[[str], bool], read: Callable[[str], Artifact]) -> FileReader:
-    """A reader of text files: `marks(text)` recognises, `read(text)` reads; what decoding assumed is told."""
+    """A reader of text files: `marks(text)` recognises, `read(text)` reads; what decoding assumed is a problem."""
 
     def matches(probe: FileProbe) -> bool:
         return not probe.binary and bool(probe.text) and marks(probe.text)

@@ -1,7 +1,7 @@
 """Files of no single vendor: ONNX, emulator models, runs, references, arrays; and vendor models by what shows.
 
 The container formats of vendor models are not published: they are recognised by their name and by build facts that
-stand in them as plain text (both told by the vendors' rooms), and the answer says which.
+stand in them as plain text (both listed by the vendors' rooms), and the answer says which.
 """
 
 from __future__ import annotations

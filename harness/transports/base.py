@@ -65,7 +65,7 @@ class Transport(Protocol):
     """
 
     where: str  # "user@host:port", or the folder of a local board
-    patience: Patience  # the clock of this link: told of everything that is received
+    patience: Patience  # the clock of this link: notified of everything that is received
 
     def run(
         self,

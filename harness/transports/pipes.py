@@ -89,7 +89,7 @@ class PipeStream:
                 self._write(pipe.fileno(), piece)
         except (BrokenPipeError, ValueError):
             return  # the command did not want all of it: its exit code tells
-        except BaseException as error:  # a host file that cannot be read: told by the reader of the stream
+        except BaseException as error:  # a host file that cannot be read: reported by the reader of the stream
             self._feed_error = error
             self._kill()
         finally:

@@ -273,7 +273,7 @@ class SshStream:
             self._channel.shutdown_write()
         except (SSHException, EOFError, ConnectionError, TimeoutError):
             pass_on = None  # the command closed its input, or the link broke: the reader of the stream sees which
-        except BaseException as error:  # a host file that cannot be read: told by the reader of the stream
+        except BaseException as error:  # a host file that cannot be read: reported by the reader of the stream
             pass_on = error
         else:
             pass_on = None

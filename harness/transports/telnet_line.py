@@ -165,7 +165,7 @@ class TelnetLine:
                 return
 
     def _answer_to(self, text: str, answers_given: int) -> str:
-        """What the login is to be told now, "" for nothing. Errors: LoginError."""
+        """What to send to the login now, "" for nothing. Errors: LoginError."""
         name = self._endpoint.name
         if _REFUSES.search(text) or (answers_given > 1 and (_ASKS_USER.search(text) or _ASKS_PASSWORD.search(text))):
             raise LoginError(f"{self.where}: the login was refused", f"correct `user:`, or {_password_hint(name)}")

@@ -70,7 +70,7 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
         mismatch = harness("boards", "check", "x5-01")
     assert (answer["platform"], answer["soc"], answer["ready"], answer["emulated"]) == ("hbdnn", "x5", True, True)
     assert answer["versions"] == {"runtime": "1.24.5"} and answer["facts"]["BPU cores"] == "1"
-    assert answer["facts"]["image"] == "0.0.0-played" and answer["trial"]["bytes"] == 65536
+    assert answer["facts"]["image"] == "0.0.0-emulated" and answer["trial"]["bytes"] == 65536
     assert [row["what"] for row in answer["missing"]] == ["hrut_somstatus"] and answer["missing"][0]["comes_from"]
     entry = yaml.safe_load(written)["boards"]["x5-01"]
     assert entry["platform"] == "hbdnn" and entry["emulated"] is True and entry["port"] == board.port

@@ -257,7 +257,7 @@ def test_the_log_of_hb_mapper_is_read_back_node_by_node(soc: str) -> None:
 def test_the_log_says_first_that_the_emulator_wrote_it() -> None:
     for soc, name in (("x5", "net_hb_mapper_makertbin.log"), ("j6e", "net_hb_compile.log")):
         first = kit.branched(soc).with_name(name).read_text().splitlines()[0]
-        assert "played by harness's emulator" in first
+        assert "written by harness's emulator" in first
 
 
 def test_quant_info_tells_thresholds_inputs_and_cosines() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Iterator
@@ -79,6 +80,77 @@ WRITTEN = sorted(
 @pytest.mark.parametrize(("page", "line"), WRITTEN, ids=[f"{page}: {line}" for page, line in WRITTEN])
 def test_a_command_that_is_written_down_parses(page: str, line: str) -> None:
     parse(arguments_of(line))
+
+
+SPAN = re.compile(r"`([^`\n]+)`")
+IN_TREE = re.compile(r"(?:harness|tests|agents|benchmarks|scripts|docs|templates|examples)/[\w./*-]+")
+PLACEHOLDERS = {"...", "…"}
+OUR_PAGES = [page for page in [*PAGES, ROOT / "SECURITY.md"] if page not in WRONG_ON_PURPOSE]
+
+
+def commands(group: click.Command) -> Iterator[click.Command]:
+    yield group
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            child = group.get_command(context, name)
+            assert child is not None
+            yield from commands(child)
+
+
+def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that words after `harness` name, and the rest. Errors: click.UsageError for an unknown command."""
+    command: click.Command = cli
+    while words and isinstance(command, click.Group) and re.fullmatch(r"[a-z][a-z-]+", words[0]):
+        sub_command = command.get_command(click.Context(command), words[0])
+        if sub_command is None:
+            raise click.UsageError(f"no command {words[0]!r}")
+        command, words = sub_command, words[1:]
+    return command, words
+
+
+def wrong_options(span: str) -> list[str]:
+    """Options of `harness COMMAND ...` in running text that the command does not have, and unknown commands."""
+    try:
+        command, words = command_of([word for word in span.split()[1:] if word not in PLACEHOLDERS])
+    except click.UsageError as error:
+        return [f"{span}: {error.message}"]
+    known = {name for one in commands(command) for option in one.params for name in option.opts + option.secondary_opts}
+    given = [word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+    return [f"{span}: {option}" for option in given if option not in known | {"--help"}]
+
+
+@pytest.mark.parametrize("page", OUR_PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_in_running_text_exist(page: Path) -> None:
+    spans = [span for span in SPAN.findall(page.read_text("utf-8")) if span.startswith("harness ")]
+    assert [wrong for span in spans for wrong in wrong_options(span)] == []
+
+
+def test_a_wrong_option_in_running_text_would_be_found() -> None:
+    assert wrong_options("harness run --bord x5") == ["harness run --bord x5: --bord"]
+    assert wrong_options("harness rum model.bin") == ["harness rum model.bin: no command 'rum'"]
+
+
+@pytest.mark.parametrize("page", OUR_PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_paths_that_a_page_names_exist(page: Path) -> None:
+    """Of the repository; and each `name.py` alone is a file somewhere in it."""
+    spans = SPAN.findall(page.read_text("utf-8"))
+    paths = [path for span in spans for path in IN_TREE.findall(span) if span == path]
+    lone = [span for span in spans if re.fullmatch(r"[\w/]+\.(?:py|sh)", span) and not IN_TREE.match(span)]
+    absent = [path for path in paths if not any(ROOT.glob(path.rstrip("/")))]
+    assert absent + [name for name in lone if name not in OF_THE_READER and f"/{name}" not in scripts()] == []
+
+
+OF_THE_READER = {"run.sh"}
+
+
+@functools.cache
+def scripts() -> frozenset[str]:
+    """Ends of the paths of all programs in the repository, each with its `/` in front."""
+    folders = ("harness", "tests", "agents", "benchmarks", "scripts", "examples")
+    files = [path for folder in folders for kind in ("*.py", "*.sh") for path in (ROOT / folder).rglob(kind)]
+    parts = [path.relative_to(ROOT).parts for path in files]
+    return frozenset("/" + "/".join(part[start:]) for part in parts for start in range(len(part)))
 
 
 def examples(command: click.Command) -> list[str]:

@@ -58,7 +58,7 @@ def test_an_overlong_cell_pushes_its_row_and_loses_nothing() -> None:
 
 
 def test_a_log_of_an_emulated_toolchain_says_so() -> None:
-    log = read_build_log(x5_log() + "2026-01-02 03:04:05,678 INFO played by harness's emulator, not by hb_mapper\n")
+    log = read_build_log(x5_log() + "2026-01-02 03:04:05,678 INFO written by harness's emulator, not by hb_mapper\n")
     assert log.facts["emulated"] is True and "emulated" in log.title
 
 

@@ -108,7 +108,7 @@ class Errors:
 
     @cached_property
     def last_place(self) -> float:
-        """Unit in the last place of the largest float in play: what rounding alone may add to a difference."""
+        """Unit in the last place of the largest float involved: what rounding alone may add to a difference."""
         held = self.board[self.wrong]
         held = held[np.isfinite(held)]
         return float(np.spacing(np.abs(held).max())) if self.is_float and held.size else 0.0

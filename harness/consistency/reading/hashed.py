@@ -21,7 +21,7 @@ class HashedDump:
     bytes, and then its padding here is not the board's."""
 
     how: str
-    file_md5: str  # as the board told it
+    file_md5: str  # as reported by the board
     valid_md5: str = ""  # likewise, in the order in which the bytes lie in the file
 
     def covers(self, path: Path, spec: TensorSpec) -> bool:

@@ -128,7 +128,7 @@ def _blocked_axes(spec: TensorSpec) -> tuple[int, ...]:
 
 
 def nv12_size(spec: TensorSpec) -> tuple[int, int, int]:
-    """(frames, height, width) of an NV12 tensor told as (N,3,H,W), (N,H,W,3) or (N,H*3/2,W)."""
+    """(frames, height, width) of an NV12 tensor given as (N,3,H,W), (N,H,W,3) or (N,H*3/2,W)."""
     shape = spec.shape
     if len(shape) == 4 and shape[1] == 3:
         n, h, w = shape[0], shape[2], shape[3]

@@ -114,7 +114,7 @@ def _as_floats(array: Array, spec: TensorSpec) -> Array:
 def placed_rows(spec: TensorSpec) -> tuple[int, Rows] | None:
     """Where the valid bytes of a file lie; None where they are not rows within rows. Errors: TensorError."""
     where = storage(spec)
-    blocked = spec.layout in BLOCKED and len(spec.shape) == 4  # lanes without a channel are not told by the shape
+    blocked = spec.layout in BLOCKED and len(spec.shape) == 4  # lanes without a channel do not follow from the shape
     if where.bits % 8 or blocked or 0 in where.shape:
         return None
     rows: list[tuple[int, int]] = []

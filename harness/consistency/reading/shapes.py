@@ -29,7 +29,7 @@ class ShapesOfModel:
         }
 
     def resolve(self, dump: Dump) -> TensorSpec | None:
-        """The spec of a dump; None where type or shape is not told. Errors: TensorError for a dump of another size."""
+        """The spec of a dump; None where type or shape is unknown. Errors: TensorError for a dump of another size."""
         tensor = self._known.get(file_form(dump.name))
         if tensor is None or not tensor.spec.dtype or any(size <= 0 for size in tensor.spec.shape):
             return None

@@ -76,14 +76,14 @@ def _check_cores(options: BuildOptions) -> None:
     if not soc.joins_cores or options.cores > soc.cores:
         has = f"{soc.name} has {soc.cores} {soc.unit} core{'s' if soc.cores > 1 else ''}"
         why = has if options.cores > soc.cores else f"what {soc.name}'s tools print of such models is not public"
-        raise InputError(f"--cores {options.cores}: {why}", _played_cores())
+        raise InputError(f"--cores {options.cores}: {why}", _emulated_cores())
 
 
-def _played_cores() -> str:
-    """For which chips one inference on several cores is played."""
+def _emulated_cores() -> str:
+    """For which chips one inference on several cores is emulated."""
     several = [soc for soc in socs().values() if soc.joins_cores and soc.cores > 1]
     names, most = " and ".join(soc.name for soc in several), max((soc.cores for soc in several), default=1)
-    return f"played for {names}, 1 to {most}" if several else "leave --cores out"
+    return f"supported for {names}, 1 to {most}" if several else "leave --cores out"
 
 
 def _check_forced(network: ModelGraph, options: BuildOptions) -> None:

@@ -189,7 +189,7 @@ def _specific(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], weig
     if kind in ("Softmax", "LogSoftmax"):
         return _softmax(outputs[0])
     if kind in POOLING:
-        return Work()  # no price could be told from zero; the op itself is counted
+        return Work()  # no price could be derived from zero; the op itself is counted
     return Work(**{_elements_of(kind): read if kind in NORMALIZING else made})
 
 

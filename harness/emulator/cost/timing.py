@@ -1,4 +1,4 @@
-"""A profile run: CPU steps are measured, accelerator steps estimated, and a small clock plays threads and cores."""
+"""A profile run: CPU steps are measured, accelerator steps estimated, and a small clock simulates threads and cores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StepTimes:
 
 @dataclass
 class Timeline:
-    """What the played clock saw. All in microseconds."""
+    """What the simulated clock measured. All in microseconds."""
 
     steps: list[StepTimes]
     latency_us: list[float] = field(default_factory=list)  # per frame, in order of their end
@@ -128,7 +128,7 @@ def _data(shape: Sequence[int], kind: str, rng: np.random.Generator) -> NDArray[
 # --------------------------------------------------------------------------- the clock
 
 
-def play(steps: list[StepTimes], frames: int, threads: int, cores: int) -> Timeline:
+def simulate(steps: list[StepTimes], frames: int, threads: int, cores: int) -> Timeline:
     """`threads` take frames in turn; accelerator steps wait for a free core, CPU steps run side by side."""
     line = Timeline(steps, measured_frames=frames)
     free = [0.0] * cores

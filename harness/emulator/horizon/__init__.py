@@ -1,1 +1,1 @@
-"""Horizon's tools, played."""
+"""Horizon's tools, emulated."""

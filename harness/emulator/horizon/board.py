@@ -1,4 +1,4 @@
-"""The built-in boards with Horizon's chips: folders of this PC with a played hrt_model_exec in `bin/`."""
+"""The built-in boards with Horizon's chips: folders of this PC with an emulated hrt_model_exec in `bin/`."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def prepare(soc: str) -> Path:
 def _write_identity(root: Path, facts: Soc) -> None:
     """What a board says of itself where the real one does: image version, SoC name, BPU cores, a library's file."""
     files = {
-        "etc/version": "0.0.0-played\n",
+        "etc/version": "0.0.0-emulated\n",
         "sys/class/socinfo/soc_name": f"{facts.name.upper()}\n",
         "sys/devices/system/bpu/core_num": f"{facts.cores}\n",
-        "usr/hobot/lib/libdnn.so": "played\n",
-        **({"usr/hobot/lib/libhbucp.so": "played\n"} if facts.family == "ucp" else {}),
+        "usr/hobot/lib/libdnn.so": "emulated\n",
+        **({"usr/hobot/lib/libhbucp.so": "emulated\n"} if facts.family == "ucp" else {}),
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _stub(tool: str, root: Path) -> str:
     return "\n".join(
         (
             "#!/bin/sh",
-            f"# plays {tool} of an emulated board",
+            f"# {tool} of an emulated board",
             f"PYTHONPATH={shlex.quote(str(_PACKAGE_PARENT))} HARNESS_EMULATOR_ROOT={shlex.quote(str(root))} \\",
             f'exec {shlex.join(module_words(f"horizon.{tool}"))} "$@"',
             "",
@@ -109,16 +109,16 @@ def stand_up(board: Board) -> Iterator[Board]:
 
     Errors: HostError when the server cannot be started.
     """
-    played = board.emulated
-    assert played is not None
-    root = prepare(played.soc)
+    emulated = board.emulated
+    assert emulated is not None
+    root = prepare(emulated.soc)
     board = replace(board, work=str(root / "work" / board.name), tools=(str(root / "bin"),))
-    if not played.server:
+    if not emulated.server:
         yield board
         return
     from harness.emulator.servers.serve import serve
 
-    with serve(root, played.server) as served:
+    with serve(root, emulated.server) as served:
         yield served.reach(board)
 
 

@@ -108,7 +108,7 @@ def reports(stem: str, build: Build, options: BuildOptions) -> dict[str, str]:
 def hb_mapper_log(facts: Facts, output: str) -> str:
     """hb_mapper_makertbin.log, in the form of the horizon_nn of that chip's toolchain."""
     log, soc, model = Log(), facts.soc, facts.model
-    log.add("harness_emulator", 1, "played by harness's emulator, not written by hb_mapper")
+    log.add("harness_emulator", 1, "written by harness's emulator, not by hb_mapper")
     log.add("hb_mapper", 132, "Start hb_mapper....")
     log.add("hb_mapper", 133, f"hbdk version {soc.compiler}")
     log.add("hb_mapper", 134, f"horizon_nn version {soc.horizon_nn}")
@@ -276,7 +276,7 @@ def hb_compile_log(facts: Facts, output: str) -> str:
     """hb_compile.log of the J6 and S100 toolchain."""
     log, model = Log(), facts.model
     memory = _memory(facts)
-    log.add("harness_emulator", 1, "played by harness's emulator, not written by hb_compile")
+    log.add("harness_emulator", 1, "written by harness's emulator, not by hb_compile")
     log.add("hb_compile", 60, f"Using the onnx model file: {model.source}")
     log.add("calibrator", 40, "The activation calibration configuration:")
     log.raw("    calibration_type:     ['max']")

@@ -1,4 +1,4 @@
-"""One call of a played Horizon tool."""
+"""One call of an emulated Horizon tool."""
 
 from __future__ import annotations
 

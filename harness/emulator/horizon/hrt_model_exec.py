@@ -1,4 +1,4 @@
-"""The vendors' `hrt_model_exec`, played: `python -m harness.emulator.horizon.hrt_model_exec infer --model_file=...`."""
+"""The emulated `hrt_model_exec`: `python -m harness.emulator.horizon.hrt_model_exec infer --model_file=...`."""
 
 from __future__ import annotations
 

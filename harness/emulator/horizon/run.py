@@ -1,4 +1,4 @@
-"""`infer` and `perf` of the played tool."""
+"""`infer` and `perf` of the emulated tool."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _wanted(model: CompiledModel, intermediate: int) -> Collection[str]:
 def _say_time(call: Call, model: CompiledModel, index: int) -> None:
     """Infer time: BPU estimated, CPU measured, as in a profile of one frame."""
     times = timing.measure(call.files[model.name], model, call.soc, 1, call.slow)
-    call.dialect.frame(index, timing.play(times, 1, 1, 1).latency_us[0] / 1000.0)
+    call.dialect.frame(index, timing.simulate(times, 1, 1, 1).latency_us[0] / 1000.0)
 
 
 # --------------------------------------------------------------------------- dumps
@@ -163,11 +163,11 @@ def _play(call: Call, model: CompiledModel, cores: int) -> timing.Timeline:
     file, threads = call.files[model.name], _threads(call)
     frames, seconds = _frames(call, 200), call.dialect.seconds(call.line)
     if seconds > 0:
-        trial = timing.play(timing.measure(file, model, call.soc, 20), 20, threads, cores)
+        trial = timing.simulate(timing.measure(file, model, call.soc, 20), 20, threads, cores)
         frames = max(1, round(seconds * 1e6 / trial.run_us * 20))
     warm = call.dialect.warms_up(call.line)
     times = timing.measure(file, model, call.soc, frames, call.slow, warm=warm)
-    return timing.play(times, frames, threads, cores)
+    return timing.simulate(times, frames, threads, cores)
 
 
 def _say_progress(call: Call, line: timing.Timeline) -> None:

@@ -1,4 +1,4 @@
-"""The story of one call of the played `hrt_model_exec`: flags, load, subcommand, exit code."""
+"""The story of one call of the emulated `hrt_model_exec`: flags, load, subcommand, exit code."""
 
 from __future__ import annotations
 

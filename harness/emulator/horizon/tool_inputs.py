@@ -1,4 +1,4 @@
-"""Input files of the played tool: raw bytes of the valid size, numbers as text, or pictures."""
+"""Input files of the emulated tool: raw bytes of the valid size, numbers as text, or pictures."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from harness.emulator.base import EmulatorVendor
-from harness.emulator.horizon import board as played
+from harness.emulator.horizon import board as emulated_board
 from harness.emulator.horizon.socs import SOCS
 
 if TYPE_CHECKING:
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Horizon(EmulatorVendor):
-    """Boards with a played hrt_model_exec."""
+    """Boards with an emulated hrt_model_exec."""
 
-    boards = played.BOARDS
+    boards = emulated_board.BOARDS
     socs = SOCS
     subcommands = ("model_info", "infer", "perf")
 
     def stand_up(self, board: Board) -> AbstractContextManager[Board]:
-        return played.stand_up(board)
+        return emulated_board.stand_up(board)
 
     def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
-        return played.served(board, server or "openssh", port)
+        return emulated_board.served(board, server or "openssh", port)
 
     def faults(self) -> tuple[FaultKind, ...]:
         from harness.emulator.model.fault_kinds import tool

@@ -1,1 +1,1 @@
-"""Ingenic's programs, played."""
+"""Ingenic's programs, emulated."""

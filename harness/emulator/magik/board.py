@@ -1,7 +1,7 @@
-"""The built-in boards `emu-t40` and `emu-t41`: a busybox root behind dropbear, with played Venus programs in /usr/bin.
+"""The built-in boards `emu-t40` and `emu-t41`: a busybox root behind dropbear, with emulated programs in /usr/bin.
 
-Where this PC cannot change the root (no root user, no dropbear, no static busybox), the programs are played in a plain
-folder of this PC instead, and that is said: the login then sees this PC's own shell and tools.
+Where this PC cannot change the root (no root user, no dropbear, no static busybox), the programs run in a plain folder
+of this PC instead, with a warning: the login then has this PC's own shell and tools.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def stand_up(board: Board) -> Iterator[Board]:
 
 @contextlib.contextmanager
 def served(soc: str, port: int = 0) -> Iterator[Board]:
-    """The emulated board of that SoC behind its dropbear, its programs played. Errors: HostError naming what lacks."""
+    """The emulated board of that SoC behind its dropbear. Errors: HostError naming what lacks."""
     why = jail.lacking()
     if why:
         raise HostError(
@@ -104,7 +104,7 @@ def served(soc: str, port: int = 0) -> Iterator[Board]:
 
 
 def plain(board: Board) -> Board:
-    """The same board as a folder of this PC: stubs that call the played programs directly."""
+    """The same board as a folder of this PC: stubs that call the emulated programs directly."""
     assert board.emulated is not None
     root = root_of(f"{board.emulated.soc}-plain")
     for folder in ("bin", "proc", "tmp", "work"):

@@ -1,4 +1,4 @@
-"""One call of a played Magik program."""
+"""One call of an emulated Magik program."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Program:
         return any(f.kind == kind and f.target in ("", self.mode) for f in self.faults if f.where == "tool")
 
     @property
-    def plays(self) -> str:
+    def build_type(self) -> str:
         """What the loaded library makes of the program: with another library it acts as a release build."""
         return "release" if self.has("wrong_library") else self.mode
 

@@ -1,4 +1,4 @@
-"""The user's Venus programs, played: `python -m harness.emulator.magik.program MODE MODEL IMAGE`.
+"""The user's Venus programs, emulated: `python -m harness.emulator.magik.program MODE MODEL IMAGE`.
 
 MODE is release, debug, profile or nmem (the build), or info (an emulated board's own). Behind a board with a root of
 its own, paths are those of that root ($HARNESS_EMULATOR_ROOT with $HARNESS_EMULATOR_JAIL set).
@@ -57,7 +57,7 @@ def _run(program: Program) -> int:
         return 0
     program.faults = _tool_faults()
     _before(program)
-    if program.plays == "debug":
+    if program.build_type == "debug":
         shape = run.shape_of_name(program)
         program.console.out("image_bin shape:{} {} {} {}".format(*shape))
     greet(program)
@@ -132,6 +132,6 @@ def load(program: Program) -> MagikModel:
 
 
 if __name__ == "__main__":
-    from harness.emulator.magik.program import main as played  # the module by its own name: one class Stop, not two
+    from harness.emulator.magik.program import main as run  # the module by its own name: one class Stop, not two
 
-    sys.exit(played(sys.argv))
+    sys.exit(run(sys.argv))

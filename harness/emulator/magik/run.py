@@ -1,4 +1,4 @@
-"""What the four builds of the played program do once the model is loaded."""
+"""What the four builds of the emulated program do once the model is loaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.images.pictures import Letterbox, letterbox, letterbox_of, load_pic
 
 CYCLES = 10  # RUN_CNT of the vendor's profile build
 NMEM_SLOWER = 9.65  # 375.4 ms against 38.9 ms, one model on one board
-POST_MS = 0.5  # of the played post-processing; an assumption
+POST_MS = 0.5  # of the emulated post-processing; an assumption
 NMEM_TOTAL_KB = {"t40": 131072, "t41": 16384}
 MAGIC_SCORE = 0.99
 SIDE_FILE = "emulated.json"
@@ -29,18 +29,18 @@ SIDE_FILE = "emulated.json"
 
 def run(program: Program, model: MagikModel) -> int:
     """Feed, compute, print, leave files; the exit code."""
-    plays = program.plays
-    if plays == "debug":
+    build_type = program.build_type
+    if build_type == "debug":
         return _debug(program, model)
     data, box, size = _picture(program, model)
     values = model.values(data, program.numeric)
-    runs = CYCLES if plays == "profile" else 1
-    runs = 3 if program.has("few_runs") and plays == "profile" else runs
+    runs = CYCLES if build_type == "profile" else 1
+    runs = 3 if program.has("few_runs") and build_type == "profile" else runs
     _say(program, model, box, size, runs)
     _boxes(program, model, values, size)
-    if plays == "nmem":
+    if build_type == "nmem":
         _nmem(program, model)
-    if plays == "profile":
+    if build_type == "profile":
         _profile(program, model, runs)
     _side(program)
     return 0
@@ -87,7 +87,7 @@ def _say(program: Program, model: MagikModel, box: Letterbox, size: tuple[int, i
     out(f"padding info top :{box.top} bottom {box.bottom} left:{box.left} right:{box.right} ")
     if not old:
         described = Described(model.file, model.model, program.soc)
-        run_ms = described.total_ms(_slow(program)) * runs * (NMEM_SLOWER if program.plays == "nmem" else 1.0)
+        run_ms = described.total_ms(_slow(program)) * runs * (NMEM_SLOWER if program.build_type == "nmem" else 1.0)
         out(f"test_net run time_ms:{run_ms:.6f}ms")
     out(f"pad_x:{box.left} pad_y:{box.top} scale:{box.scale:.6f} ")
     if not old:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.emulator.base import EmulatorVendor
-from harness.emulator.magik import board as played
+from harness.emulator.magik import board as emulated_board
 from harness.emulator.magik.socs import SOCS
 from harness.errors import InputError, UserError
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 class EmulatedMagik(EmulatorVendor):
-    """Boards with played Venus programs."""
+    """Boards with emulated Venus programs."""
 
-    boards = played.BOARDS
+    boards = emulated_board.BOARDS
     socs = SOCS
     subcommands = ("release", "debug", "profile", "nmem")
     dump_folder = "MAGIK_DATA_DUMP"
 
     def stand_up(self, board: Board) -> AbstractContextManager[Board]:
-        return played.stand_up(board)
+        return emulated_board.stand_up(board)
 
     def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
-        """Serves the played board through its one server. Errors: UserError for another server."""
-        if server not in ("", played.SERVER):
+        """Serves the emulated board through its one server. Errors: UserError for another server."""
+        if server not in ("", emulated_board.SERVER):
             raise UserError(
-                f"{board.name} can only be served by {played.SERVER} (no sftp-server in its root)",
-                f"use --server {played.SERVER}",
+                f"{board.name} can only be served by {emulated_board.SERVER} (no sftp-server in its root)",
+                f"use --server {emulated_board.SERVER}",
             )
         assert board.emulated is not None
-        return played.served(board.emulated.soc, port)
+        return emulated_board.served(board.emulated.soc, port)
 
     def faults(self) -> tuple[FaultKind, ...]:
         from harness.emulator.model.fault_kinds import tool

@@ -47,7 +47,7 @@ class FaultKind:
 
 
 def tool(name: str, doc: str, **args: str) -> FaultKind:
-    """A fault of a played tool, or of one of the ways it is run."""
+    """A fault of an emulated tool, or of one of the ways it is run."""
     return FaultKind(name, "tool", doc, args)
 
 

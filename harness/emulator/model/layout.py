@@ -1,4 +1,4 @@
-"""How the played board keeps tensors in memory: channels last and padded on the accelerator, dense on the CPU."""
+"""How the emulated board keeps tensors in memory: channels last and padded on the accelerator, dense on the CPU."""
 
 from __future__ import annotations
 

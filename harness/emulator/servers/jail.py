@@ -1,6 +1,6 @@
 """A board's root of its own: busybox ash and nothing else, behind a real dropbear that changes its root at each login.
 
-What the login sees has no Python, no bash and no sftp. The played programs are small stubs: they hand their folder and
+The login has no Python, no bash and no sftp. The emulated programs are small stubs: they pass their folder and
 arguments to a process outside through a queue of folders and FIFOs, and print what comes back.
 """
 
@@ -20,7 +20,7 @@ from harness.emulator.started import module_words
 from harness.errors import HostError
 
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin"
-QUEUE = "run/played"
+QUEUE = "run/emulated"
 POLL_S = 0.02
 _FOLDERS = ("bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin")
 _PACKAGE_PARENT = Path(__file__).resolve().parents[3]
@@ -28,11 +28,11 @@ _PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 # Arguments reach the process outside NUL-separated; `code` is the exit code, or -N where signal N ended it.
 STUB = """\
 #!/bin/sh
-# plays a program of this board: the work is done by a process outside of this root
+# emulates a program of this board: the work is done by a process outside of this root
 q=/{queue}; j=$q/$$
-played=
-for here in $q/here.*; do [ ! -e "/proc/${{here##*.}}" ] || played=1; done
-[ -n "$played" ] || {{ echo "nobody plays this board" >&2; exit 127; }}
+emulated=
+for here in $q/here.*; do [ ! -e "/proc/${{here##*.}}" ] || emulated=1; done
+[ -n "$emulated" ] || {{ echo "this board is not being emulated" >&2; exit 127; }}
 rm -rf "$j"; mkdir -p "$j" || exit 126
 printf '%s\\0' "$PWD" "$@" >"$j/argv"
 printf '%s\\0' "${{HARNESS_EMULATOR_FAULTS-}}" "${{HARNESS_EMULATOR_RUNTIME-}}" >"$j/env"
@@ -88,7 +88,7 @@ def program_path(name: str) -> str:
 
 
 def build_root(root: Path, stubs: Sequence[str], kernel_arguments: str) -> None:
-    """Fill `root`: busybox with its links, stubs of the played programs, what /proc/cmdline tells."""
+    """Fill `root`: busybox with its links, stubs of the emulated programs, what /proc/cmdline tells."""
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)
@@ -214,7 +214,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def player_environment(root: Path) -> dict[str, str]:
-    """What a played program gets from outside."""
+    """What an emulated program gets from outside."""
     return {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONPATH": str(_PACKAGE_PARENT),

@@ -61,7 +61,7 @@ def same_word(word: str, tensor: str) -> bool:
 
 
 def storable(spec: TensorSpec | None) -> TensorSpec | None:
-    """A spec that a file can be decoded by: None when sizes are dynamic (-1) or not told."""
+    """A spec that a file can be decoded by: None when sizes are dynamic (-1) or unknown."""
     if spec is None or not spec.shape or not spec.dtype or any(d < 0 for d in spec.shape):
         return None
     if any(s < 0 for s in spec.stride_bytes):

@@ -22,7 +22,7 @@ _NUMPY = {
 
 
 def picture_size(spec: TensorSpec) -> tuple[int, int, int] | None:
-    """(batch, height, width) of an image input, whichever axis holds the channels; None when it cannot be told."""
+    """(batch, height, width) of an image input, whichever axis holds the channels; None when unknown."""
     shape = spec.shape
     if len(shape) != 4 or any(d <= 0 for d in shape):
         return None

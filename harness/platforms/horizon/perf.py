@@ -37,7 +37,7 @@ TOLERANCE = 0.005
 
 @dataclass
 class PerfText:
-    """What one perf console told. Keys of `values`: threads frames core run_ms sum_ms mean_ms fps min_ms max_ms."""
+    """Figures of one perf console. Keys of `values`: threads frames core run_ms sum_ms mean_ms fps min_ms max_ms."""
 
     values: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)

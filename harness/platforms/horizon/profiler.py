@@ -29,7 +29,7 @@ MAX_DEPTH_ERRORS = (ValueError, RecursionError)
 
 @dataclass
 class ProfilerLog:
-    """What profiler.log told: its sections as found, the versions, what could not be read."""
+    """The content of profiler.log: its sections as found, the versions, what could not be read."""
 
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)

@@ -43,7 +43,7 @@ def read_versions(text: str) -> dict[str, str]:
     if match := _BPULIB.search(joined):
         versions["bpulib"] = ".".join(match.groups())
     if skew := version_skew(joined):
-        versions["model_hbrt"] = skew.model  # the HBRT that the model was built for, told only where it differs
+        versions["model_hbrt"] = skew.model  # the HBRT that the model was built for, printed only where it differs
     return versions
 
 

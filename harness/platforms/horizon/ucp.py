@@ -110,7 +110,7 @@ class Ucp(Hbdnn):
 
 
 def _warmup(log: str) -> bool | None:
-    """The tool warms up unless told not to, and echoes its command line."""
+    """The tool warms up unless `warmup=false`, and echoes its command line."""
     if "--enable_warmup=false" in log or "--enable_warmup false" in log:
         return False
     return True if "hrt_model_exec perf" in log else None

@@ -301,7 +301,7 @@ def input_name(job: Job, values: Mapping[str, str]) -> str:
     if SHAPED_NAME.match(name):
         return name
     tensor = job.input_tensors[0] if job.input_tensors else ""
-    if SHAPED_NAME.match(f"{tensor}.bin") and name.endswith(".bin"):  # the board itself told the shape
+    if SHAPED_NAME.match(f"{tensor}.bin") and name.endswith(".bin"):  # the name holds the shape
         return f"{tensor}.bin"
     if values.get("shape"):
         n, h, w, c = shape_of(values)

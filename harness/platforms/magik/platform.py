@@ -1,6 +1,6 @@
 """Ingenic boards with Venus: T40, X2500 (NNA1), T41, A1 (NNA2). The tools are the user's own programs.
 
-A run has four builds of one program (release, debug, profile, nmem), told by the library that each is linked to. Facts
+A run has four builds of one program (release, debug, profile, nmem), each linked to its own library. Facts
 and their sources: docs/boards/magik.md.
 """
 
@@ -69,15 +69,15 @@ class Magik(Platform):
         if path.stat().st_size == 0:
             raise InputError(f"{path}: empty")
         with path.open("rb") as stream:
-            played = stream.read(len(EMULATOR_MAGIC)) == EMULATOR_MAGIC
-        if board.emulated is not None and not played:
+            is_emulated = stream.read(len(EMULATOR_MAGIC)) == EMULATOR_MAGIC
+        if board.emulated is not None and not is_emulated:
             raise InputError(
                 f"{path}: not a model for an emulated board, and {board.name} is one",
                 f"harness emulator build MODEL.onnx --soc {board.soc} -o {path.name}",
             )
-        if board.emulated is None and played:
+        if board.emulated is None and is_emulated:
             raise InputError(f"{path}: a model for emulated boards only", "use --board emu-t40")
-        if played:
+        if is_emulated:
             _check_generation(path, board)
 
     def files(self, board: BoardIdentity, job: Job) -> tuple[Path, ...]:
@@ -151,7 +151,7 @@ class Magik(Platform):
         return mark_estimates(folder, op_times(read_profile(log)))
 
     def read_memory(self, folder: Path) -> dict[str, int] | None:
-        """Bytes of /tmp/nmem_memory.txt as the run left it: total, peak, free, ... as far as told."""
+        """Bytes of /tmp/nmem_memory.txt as the run left it: total, peak, free, ... as far as known."""
         nmem = read_nmem(read_text(folder / "nmem_memory.txt"))
         if nmem is None:
             return None
@@ -241,7 +241,7 @@ def _convert_options(spec: TensorSpec | None) -> str:
 
 
 def _check_generation(path: Path, board: BoardIdentity) -> None:
-    """A played model is for one generation of the accelerator. Errors: InputError for another's."""
+    """An emulated model is for one generation of the accelerator. Errors: InputError for another's."""
     models = read_emulated_meta(path).get("models")
     built = {str(m.get("march", "")) for m in models if isinstance(m, dict)} if isinstance(models, list) else set()
     generation = magik_options.GENERATIONS.get(board.soc, "")

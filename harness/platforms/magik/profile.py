@@ -1,6 +1,6 @@
 """The tables of Venus' profiler, in their four known layouts, to op times.
 
-Columns are told by tokens, never by place: long names push a row to the right, percentages of ten and more by one.
+Columns are found by tokens, never by place: long names push a row to the right, percentages of ten and more by one.
 All layouts keep one order of figures and differ in how many there are: 6 in 0.8.x, 7 with BandWidth (0.9.0), 8 with
 ParamBandWidth (0.9.3 on, without `%` and with two decimals in 0.9.6.1). Rows are keyed by their place, because names
 are cut and repeat. A row that does not have the exact form is counted and never read.

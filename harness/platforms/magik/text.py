@@ -117,7 +117,7 @@ def read_boxes(text: str) -> tuple[Box, ...]:
 
 
 def read_cycles(text: str) -> int | None:
-    """`Timing cycle = N` of the profiler: all runs, warm-ups included. None where it is not told or told twofold."""
+    """`Timing cycle = N` of the profiler: all runs, warm-ups included. None where it is missing or contradictory."""
     cycles = {int(m[1]) for m in (_CYCLE.match(line) for line in lines(text)) if m}
     return cycles.pop() if len(cycles) == 1 else None
 
@@ -155,7 +155,7 @@ def read_nmem(text: str) -> Nmem | None:
     """The file's content, or a capture that holds it. None where no line of it is there.
 
     The newer library overwrites from the start and never truncates: bytes of a longer earlier write stay at the end.
-    They are told as such and never read. Each key counts once, by its first line.
+    They are reported as such and never read. Each key counts once, by its first line.
     """
     values: dict[str, int] = {}
     shares: dict[str, float] = {}
@@ -203,7 +203,7 @@ _NMEM_ARGUMENT = re.compile(r"(?<!\S)(mem|rmem|nmem)=([0-9]{1,9})([MmKk])@(0x)?(
 
 
 def read_reserved(command_line: str) -> dict[str, int]:
-    """`nmem=16M@7000000` of the kernel's command line: nmem_bytes, rmem_bytes, mem_bytes as far as told."""
+    """`nmem=16M@7000000` of the kernel's command line: nmem_bytes, rmem_bytes, mem_bytes as far as known."""
     reserved: dict[str, int] = {}
     for match in _NMEM_ARGUMENT.finditer(command_line):
         scale = 2**20 if match[3] in "Mm" else 2**10

@@ -247,7 +247,7 @@ def error_map(picture: object) -> Row | None:
 
 
 def _side(picture: object, key: str, cells: int) -> int:
-    """Length of the tensor along a side of the picture; cells where it is not told."""
+    """Length of the tensor along a side of the picture; cells where it is unknown."""
     size = whole(picture.get(key)) if isinstance(picture, dict) else None
     return size if size and size >= cells else cells
 

@@ -70,7 +70,7 @@ def headline(
 
 
 def _damaged(run: Run) -> list[str]:
-    """That not all of the record could be read: nothing that is told without it is to be trusted."""
+    """That not all of the record could be read: no statement without it can be trusted."""
     if not run.damage:
         return []
     return [f"run.json is damaged ({run.damage[0]}; {plural(len(run.damage), 'part')} in all, see the problems)."]

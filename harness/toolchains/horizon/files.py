@@ -18,7 +18,7 @@ BPU_BACKENDS = {"bpu": "BPU", "vpu": "BPU", "spu": "BPU", "external_cpu": "CPU",
 
 
 def load_json(text: str) -> tuple[Any, tuple[str, ...]]:
-    """The JSON value of `text`, or None with the reason. Duplicate keys are told; the last one counts."""
+    """The JSON value of `text`, or None with the reason. Duplicate keys are reported; the last one counts."""
     doubled: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:

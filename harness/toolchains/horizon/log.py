@@ -64,7 +64,7 @@ TYPES = re.compile(r"^model (?P<way>input|output) types\s*: \[(?P<types>.*)\]")
 
 GROUP_WORDS = {"dependency": "model_deps", "model parameters": "model_parameters"}
 MAX_SETTING = 4000  # characters of one line of settings
-EMULATED = "played by harness's emulator"  # in logs that `harness emulator build` writes
+EMULATED = "written by harness's emulator"  # in logs that `harness emulator build` writes
 TITLES = {
     "hb_mapper_log": "hb_mapper log",
     "hb_compile_log": "hb_compile log",

@@ -6,7 +6,7 @@
 | 1.x (2025) | The main quantized node information:    | Cosine Similarity, Threshold, DataType        |
 
 A missing cell is blank in old logs and `--` later. Cells are read by their form and, where one is missing, by the
-header's position; a cell that may be cut is left out and told.
+header's position; a cell that may be cut is left out and reported.
 """
 
 from __future__ import annotations

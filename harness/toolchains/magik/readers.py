@@ -54,7 +54,7 @@ class DistanceTable:
 
 
 def distance_tables(lines: Sequence[Line]) -> tuple[DistanceTable, ...]:
-    """Every cosine table of a log. Columns are told by the header's words; a row of another form is counted."""
+    """Every cosine table of a log. Columns are found by the header's words; a row of another form is counted."""
     tables: list[DistanceTable] = []
     kind, columns, rows, damaged = "", (), [], 0  # type: str, tuple[str, ...], list[Similarity], int
     for line in lines:
