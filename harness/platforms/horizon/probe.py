@@ -111,7 +111,7 @@ def heard(guess: Guess, answers: Mapping[str, str]) -> Guess:
 
 
 def wrong_soc(soc: str, reported: str, cores: str) -> str:
-    """Why `soc` of an inventory cannot be this board, or "". `reported`: the board's own text; `cores`: its BPU cores."""
+    """Why `soc` of an inventory cannot be this board, or "". `reported`: the board's text; `cores`: its BPU cores."""
     own = soc_in(reported)
     mine = soc_in(soc) or soc.lower()
     if own and mine and own != mine and {own, mine} != {"x3", "j3"}:
