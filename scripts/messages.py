@@ -73,7 +73,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness run model.bin --board emu-x5 --time 900",
         "harness run model.bin --board emu-x5 --float relu.onnx",
         "harness run model.bin --board emu-x5 --max-slower 5",
-        "harness run model.bin --board emu-x5 --previous runs",
+        "harness run model.bin --board emu-x5 --previous nightly",
         "harness run model.bin --board emu-x5 --policy strict",
         "harness run model.bin --board emu-x5 --map absent.yaml --reference relu.onnx",
         "harness run model.bin --board emu-x5 --build notes.txt",

@@ -153,9 +153,9 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
 )
 @click.option(
     "--previous",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Baseline for verdicts and latency: a run, or a folder of runs (its newest complete one).",
+    default="",
+    metavar="RUN|DIR|auto",
+    help="Baseline for verdicts and latency: a run, or DIR for its newest like run, where it has one (auto: --runs).",
 )
 @click.option(
     "--max-slower",

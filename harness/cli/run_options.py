@@ -39,7 +39,7 @@ class RunOptions:
     mapping: str
     graph: str
     floats: str
-    previous: Path | None
+    previous: str
     max_slower_percent: float | None
     build: tuple[Path, ...]
     options: tuple[str, ...]
@@ -127,7 +127,7 @@ def pair(text: str) -> tuple[str, str]:
 
 def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
     """Paths are made absolute: a broken run may be resumed from another folder."""
-    from harness.runs.previous import find_previous
+    from harness.runs.baseline import baseline_path
 
     return Case(
         name=given.case_name or model.stem,
@@ -148,7 +148,7 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         mapping=absolute(given.mapping),
         graph=absolute(given.graph),
         floats=absolute(given.floats),
-        previous=str(find_previous(given.previous)) if given.previous else "",
+        previous=baseline_path(given.previous, given.runs) if given.previous else "",
         max_slower_percent=given.max_slower_percent,
         build=tuple(path.absolute() for path in given.build),
         options=dict(pair(text) for text in given.options),

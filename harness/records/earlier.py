@@ -68,9 +68,10 @@ class LatencyChange:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The run of --previous, and what changed since."""
+    """The run of --previous, and what changed since. Without one `run` is "" and `why_none` says why."""
 
     run: str = ""
+    why_none: str = field(default="", metadata=stored(optional=True))
     started_utc: str = ""
     changed: tuple[Change, ...] = ()
     verdict: VerdictChange = field(default_factory=VerdictChange)

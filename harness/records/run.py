@@ -236,6 +236,9 @@ class Run:
     plan: Plan | None = None
     memory: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # mode -> figure -> bytes
     previous: Earlier | None = field(default=None, metadata=stored(optional=True))
+    gate: str = field(
+        default="", metadata=stored(optional=True)
+    )  # of --previous: "no_baseline"; with --max-slower: "not_slower", "slower", "undecided", "not_comparable"
     unknown: tuple[str, ...] = field(
         default=(), metadata=stored(kept=False)
     )  # keys of the file that this version does not know

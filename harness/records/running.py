@@ -60,7 +60,7 @@ class Case:
     mapping: str = ""  # a file of names: board tensor -> reference tensor
     graph: str = ""  # an ONNX that tells the graph and where values lie in dumps; "": the reference's own
     floats: str = ""  # the float model: a folder, an .npz or an ONNX; how much of the noise is quantization's own
-    previous: str = ""  # the run.json of an earlier run that this one is held against
+    previous: str = ""  # the run.json of an earlier run, or a folder whose newest like run is the baseline
     max_slower_percent: float | None = None  # than the earlier run; None does not gate
     build: tuple[Path, ...] = ()  # what the toolchain left: logs, node tables; empty: looked for beside the model
     options: Mapping[str, Json] = field(default_factory=dict)  # the platform's own

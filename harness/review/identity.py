@@ -31,7 +31,8 @@ def files_of(case: Case, beside: Sequence[Path] = (), support: Sequence[Path] = 
     named = [("model", case.model), *(("input", path) for _, path in case.inputs)]
     named += [("support", path) for path in support]
     texts = {"reference": case.reference, "float model": case.floats, "graph": case.graph, "mapping": case.mapping}
-    texts |= {"earlier run": case.previous, "policy": case.policy if Path(case.policy).is_absolute() else ""}
+    named_run = "" if Path(case.previous).is_dir() or not case.previous.endswith(".json") else case.previous
+    texts |= {"earlier run": named_run, "policy": case.policy if Path(case.policy).is_absolute() else ""}
     named += [(role, Path(text)) for role, text in texts.items() if text]
     return (*named, *(("build", path) for path in (*case.build, *beside)))
 

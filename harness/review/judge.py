@@ -27,6 +27,7 @@ from harness.records import (
     DebugVsRelease,
     Determinism,
     Dump,
+    Earlier,
     Finding,
     Gap,
     Graph,
@@ -45,8 +46,8 @@ from harness.review import identity
 from harness.review.case_reference import CaseReference
 from harness.review.identity import command_of
 from harness.review.verdict import not_measured, verdict
+from harness.runs import baseline, previous, resume
 from harness.runs import folder as store
-from harness.runs import previous, resume
 from harness.toolchains import read_any
 
 
@@ -155,7 +156,7 @@ def _judged(reader: RunReader, run: Run, expected: CaseReference, compared: Comp
     tell("diagnosing", 0, -1)
     findings = (*find(run), *_pc_side(expected, run))
     run = replace(run, findings=findings, verdict=verdict(run.modes, comparison, checks))
-    return _held_against(case.previous, case.max_slower_percent, run)
+    return _held_against(case, run)
 
 
 def _refuse_changed(folder: Path, case: Case, run: Run) -> Run:
@@ -191,12 +192,16 @@ def _policy(expected: CaseReference, comparison: Comparison | None) -> PolicyOfR
     return PolicyOfRun(policy.name, policy.source, waiver_record(policy, layers))
 
 
-def _held_against(earlier: str, max_slower_percent: float | None, run: Run) -> Run:
-    if not earlier or run.verdict is None:
+def _held_against(case: Case, run: Run) -> Run:
+    if not case.previous or run.verdict is None:
         return run
-    earlier_run = previous.against(store.load_run(Path(earlier)), run)
-    word = previous.judged(run.verdict, earlier_run.latency, max_slower_percent)
-    return replace(run, previous=replace(earlier_run, max_slower_percent=max_slower_percent), verdict=word)
+    before, why_none = baseline.find_baseline(Path(case.previous), run)
+    limit = case.max_slower_percent
+    if before is None:
+        return replace(run, gate="no_baseline", previous=Earlier(why_none=why_none, max_slower_percent=limit))
+    earlier = replace(previous.against(before, run), max_slower_percent=limit)
+    word, gate = previous.judged(run.verdict, earlier.latency, limit)
+    return replace(run, gate=gate, previous=earlier, verdict=word)
 
 
 class RunReader:

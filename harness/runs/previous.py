@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
+from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import (
     Change,
     Earlier,
@@ -18,44 +17,10 @@ from harness.records import (
     Verdict,
     VerdictChange,
 )
-from harness.runs import folder
 
 _RUN_RANK = {"consistent": 0, "consistent_within": 1, "consistent_accumulated": 2, "slower": 3, "diverges": 4}
 _RUN_RANK |= {"not_deterministic": 4, "board_fault": 4}
 _LAYER_RANK = {"exact": 0, "within": 1, "differs": 2}
-
-
-def find_previous(path: Path) -> Path:
-    """The run.json meant by a run folder, the file itself, or a folder of runs (the newest complete one inside).
-
-    Errors: InputError where there is none, or where the one that is named was not judged.
-    """
-    direct = folder.find_run(path) if path.is_file() else path / "run.json"
-    if direct.is_file():
-        run = folder.load_run(path)
-        if run.damage:
-            raise InputError(
-                f"{direct}: cannot be used as a baseline, run.json is damaged: {run.damage[0]}", "give another run"
-            )
-        if not _is_judged(direct):
-            raise InputError(f"{direct}: cannot be used as a baseline: its state is {run.state!r}")
-        return direct.absolute()
-    inside = sorted(path.rglob("run.json"), key=lambda file: (file.parent.name, str(file))) if path.is_dir() else []
-    record_file = next((file for file in reversed(inside) if _is_judged(file)), None)
-    if record_file is None:
-        raise InputError(
-            f"{path}: no complete run found",
-            "give the folder of a complete run, or a folder that holds one, for example runs/CASE",
-        )
-    return record_file.absolute()
-
-
-def _is_judged(file: Path) -> bool:
-    try:
-        run = folder.load_run(file.parent)
-    except InputError:
-        return False
-    return run.state == "complete" and run.verdict is not None and not run.damage
 
 
 def against(before: Run, now: Run) -> Earlier:
@@ -74,17 +39,22 @@ def _word(run: Run) -> str:
     return run.verdict.word if run.verdict else ""
 
 
-def judged(word: Verdict, latency: LatencyChange, max_slower_percent: float | None) -> Verdict:
-    """The word on a good run once its latency is held against the earlier run's, where a limit was given."""
-    if max_slower_percent is None or word.exit_code != GOOD:
-        return word
+def judged(word: Verdict, latency: LatencyChange, max_slower_percent: float | None) -> tuple[Verdict, str]:
+    """(the word on a good run, the gate's own word) once its latency is held against the earlier run's.
+
+    Without a limit there is no gate; a bad run keeps its word.
+    """
+    if max_slower_percent is None:
+        return word, ""
     if latency.why_not or latency.percent is None or latency.before_us is None or latency.now_us is None:
         why = f"latency cannot be compared with the previous run: {latency.why_not or 'not measured'}"
-        return Verdict("not_measured", f"{why} (--max-slower); {word.detail}", COULD_NOT_MEASURE)
+        refused = Verdict("not_measured", f"{why} (--max-slower); {word.detail}", COULD_NOT_MEASURE)
+        return (refused if word.exit_code == GOOD else word), "not_comparable"
     if latency.percent <= max_slower_percent:
-        return word
+        return word, "not_slower"
     sentence = f"{latency.now_us:.0f} µs, previously {latency.before_us:.0f} µs: {latency.percent:+.1f} %"
-    return Verdict("slower", f"{sentence}, more than the {max_slower_percent:g} % allowed; {word.detail}", MEASURED_BAD)
+    detail = f"{sentence}, more than the {max_slower_percent:g} % allowed; {word.detail}"
+    return (Verdict("slower", detail, MEASURED_BAD) if word.exit_code == GOOD else word), "slower"
 
 
 # --------------------------------------------------------------------------- what was run

@@ -16,8 +16,9 @@ from harness.report.page import render_tables
 from harness.report.summary import toned_lines
 from harness.report.tables.run import tables
 from harness.runs import resume
+from harness.runs.baseline import baseline_path
 from harness.runs.folder import load_run
-from harness.runs.previous import against, find_previous
+from harness.runs.previous import against
 from tests.support.builds import build, harness
 
 OLD = Path(__file__).resolve().parents[1] / "data" / "runs_0_1"
@@ -74,7 +75,7 @@ def test_an_old_run_is_rendered_and_inspected(tmp_path: Path, name: str) -> None
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_an_old_run_serves_as_the_previous_one(name: str) -> None:
-    run = load_run(find_previous(OLD / name))
+    run = load_run(Path(baseline_path(str(OLD / name), OLD)))
     earlier = against(run, run)
     assert earlier.verdict.change == "same" and earlier.changed == ()
     assert not any(
@@ -87,7 +88,7 @@ def test_an_old_run_serves_as_the_previous_one(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(EXPECTED) - set(JUDGED)))
 def test_an_old_run_that_was_not_judged_is_no_previous_one(name: str) -> None:
     with pytest.raises(InputError, match="its state is"):
-        find_previous(OLD / name)
+        baseline_path(str(OLD / name), OLD)
 
 
 def test_the_dumps_of_an_old_run_are_compared_with_what_its_record_says_of_them(tmp_path: Path) -> None:

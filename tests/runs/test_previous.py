@@ -16,7 +16,8 @@ from harness.records.codec import to_json
 from harness.report.markdown import markdown
 from harness.report.page import render_tables
 from harness.runs import previous
-from harness.runs.previous import find_previous, judged
+from harness.runs.baseline import baseline_path, find_baseline
+from harness.runs.previous import judged
 from tests.records.kit import lines, tables, typed
 from tests.support.builds import ExampleModel, build, harness
 from tests.support.fixtures_run import ALL
@@ -113,18 +114,19 @@ def test_latencies_of_another_kind_are_not_held_against_each_other(path: tuple[s
     part[path[-1]] = value
     change = against(before, run()).latency
     assert why in change.why_not and change.percent is None
-    assert judged(GOOD, change, 5.0).exit_code == 3
-    assert judged(GOOD, change, None) == GOOD
+    assert (judged(GOOD, change, 5.0)[0].exit_code, judged(GOOD, change, 5.0)[1]) == (3, "not_comparable")
+    assert judged(GOOD, change, None) == (GOOD, "")
 
 
 def test_slower_than_allowed_is_measured_and_bad() -> None:
     change = against(run(1000.0), run(1060.0)).latency
     assert change.percent == pytest.approx(6.0)
-    assert judged(GOOD, change, 5.0).word == "slower" and judged(GOOD, change, 5.0).exit_code == 1
-    assert judged(GOOD, change, 6.1) == GOOD
-    assert judged(GOOD, replace(change, percent=5.0), 5.0) == GOOD, "as slow as is allowed is allowed"
+    word, gate = judged(GOOD, change, 5.0)
+    assert (word.word, word.exit_code, gate) == ("slower", 1, "slower")
+    assert judged(GOOD, change, 6.1) == (GOOD, "not_slower")
+    assert judged(GOOD, replace(change, percent=5.0), 5.0)[0] == GOOD, "as slow as is allowed is allowed"
     bad = Verdict("diverges", "conv2", 1)
-    assert judged(bad, change, 5.0) == bad
+    assert judged(bad, change, 5.0) == (bad, "slower")
 
 
 def test_what_was_not_the_same_is_named() -> None:
@@ -137,30 +139,95 @@ def test_what_was_not_the_same_is_named() -> None:
     ]
 
 
+NOW = {"id": "case/x5-01/20261130T010000Z", "started_utc": "2026-11-30T01:00:00Z"}
+
+
+def baseline_of(place: Path, now: dict[str, Any]) -> tuple[str, str]:
+    """(started_utc of the baseline or "", why there is none)."""
+    before, why = find_baseline(place, typed(now | NOW))
+    return before.started_utc if before else "", why
+
+
+def on_day(day: int, **more: Any) -> dict[str, Any]:
+    record: dict[str, Any] = copy.deepcopy(run()) | {"started_utc": f"2026-11-{day}T01:00:00Z", "id": f"c/b/{day}"}
+    for key, value in more.items():
+        place, _, name = key.partition("__")
+        if name:
+            record[place][name] = value
+        else:
+            record[place] = value
+    return record
+
+
 def test_the_newest_complete_run_of_a_folder_is_meant(tmp_path: Path) -> None:
-    keep(tmp_path, "20261117T010000Z", run())
-    newest = keep(tmp_path, "20261118T010000Z", run())
-    keep(tmp_path, "20261119T010000Z", run() | {"state": "failed"})
+    keep(tmp_path, "20261117T010000Z", on_day(17))
+    newest = keep(tmp_path, "20261118T010000Z", on_day(18))
+    keep(tmp_path, "20261119T010000Z", on_day(19, state="failed"))
+    keep(tmp_path, "20261121T010000Z", on_day(21, modes=3))
     (tmp_path / "20261120T010000Z").mkdir()
     (tmp_path / "20261120T010000Z/run.json").write_text("{")
-    assert find_previous(tmp_path) == newest
-    assert find_previous(newest.parent) == newest == find_previous(newest)
+    assert baseline_of(tmp_path, run()) == ("2026-11-18T01:00:00Z", "")
+    assert baseline_path(str(tmp_path), tmp_path) == str(tmp_path)
+    assert baseline_path(str(newest), tmp_path) == str(newest) == baseline_path(str(newest.parent), tmp_path)
 
 
-def test_a_run_that_was_not_judged_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("unlike", "word"),
+    [
+        ({"case__threads": 8}, "threads 8 (now 1)"),
+        ({"case__core": 1}, "core 1 (now 0)"),
+        ({"case__inputs": [{"tensor": "x", "bytes": 4}]}, "input sizes 4 (now none)"),
+        ({"board__soc": "x5h"}, "soc hbdnn x5h (now hbdnn x5)"),
+        ({"modes": [{"mode": "profile"}]}, "modes profile (now none)"),
+    ],
+)
+def test_only_a_like_run_is_taken_from_a_folder_and_what_differs_is_named(
+    tmp_path: Path, unlike: dict[str, Any], word: str
+) -> None:
+    keep(tmp_path, "20261118T010000Z", on_day(18, **unlike))
+    assert baseline_of(tmp_path, run()) == (
+        "",
+        f"1 complete run of m.bin on x5-01 in {tmp_path.name}, none like this one: the newest has {word}",
+    )
+    keep(tmp_path, "20261117T010000Z", on_day(17))
+    assert baseline_of(tmp_path, run()) == ("2026-11-17T01:00:00Z", "")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"case__model": {"name": "other.bin", "bytes": 1, "md5": "m"}}, {"board__name": "x5-02"}, {"state": "failed"}],
+)
+def test_a_folder_without_a_run_of_this_model_and_board_has_no_baseline(tmp_path: Path, other: dict[str, Any]) -> None:
+    assert "no complete run of m.bin on x5-01" in baseline_of(tmp_path, run())[1]
+    keep(tmp_path, "20261118T010000Z", on_day(18, **other))
+    assert "no complete run of m.bin on x5-01" in baseline_of(tmp_path, run())[1]
+
+
+def test_a_run_is_no_baseline_of_an_earlier_one_or_of_itself(tmp_path: Path) -> None:
+    keep(tmp_path, "20261201T010000Z", on_day(30) | {"started_utc": "2026-12-01T01:00:00Z"})
+    keep(tmp_path, "20261130T010000Z", on_day(30) | NOW)
+    assert not baseline_of(tmp_path, run())[0]
+
+
+def test_what_is_named_must_be_there_and_judged(tmp_path: Path) -> None:
     broken = keep(tmp_path, "20261119T010000Z", run() | {"state": "failed"})
     with pytest.raises(InputError, match="'failed'"):
-        find_previous(broken)
-    with pytest.raises(InputError, match="no complete run"):
-        find_previous(tmp_path)
-
-
-def test_a_damaged_run_is_refused_and_passed_over_in_a_folder(tmp_path: Path) -> None:
-    damaged = keep(tmp_path, "20261119T010000Z", run() | {"modes": 3})
+        baseline_path(str(broken), tmp_path)
+    with pytest.raises(InputError, match="no such run or folder"):
+        baseline_path(str(tmp_path / "nowhere"), tmp_path)
+    damaged = keep(tmp_path, "20261120T010000Z", run() | {"modes": 3})
     with pytest.raises(InputError, match=r"damaged.*modes is not a list: 3"):
-        find_previous(damaged)
-    whole = keep(tmp_path, "20261118T010000Z", run())
-    assert find_previous(tmp_path) == whole
+        baseline_path(str(damaged), tmp_path)
+    assert baseline_path("auto", tmp_path / "runs") == str(tmp_path / "runs"), "the first night has no folder yet"
+
+
+def test_no_baseline_stands_in_the_headline_and_in_the_tables() -> None:
+    now: Any = copy.deepcopy(ALL["consistent"]())
+    now |= {"gate": "no_baseline", "previous": {"why_none": "no complete run of m.bin on x5-01 in runs"}}
+    text = "\n".join(lines(now))
+    assert "Not compared with an earlier run (gate: no_baseline): no complete run of m.bin" in text
+    assert "not slower" not in text.lower() and tables(now)["gate"] == "no_baseline"
+    assert "no_baseline" in render_tables(tables(now)) and "gate: no" in markdown(tables(now))
 
 
 def test_page_summary_and_ticket_tell_of_the_earlier_run() -> None:
@@ -200,12 +267,13 @@ def test_a_night_says_what_changed_since_the_night_before(digits: ExampleModel, 
     policy.write_text("policy: p\nextends: default\nwaivers:\n  - {op: conv9, reason: ticket 12, until: 2099-01-01}\n")
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--reference", digits.reference]
     argv += ["--frames", "20", "--policy", policy]
-    assert harness(*argv, cwd=tmp_path).returncode == 0
+    first = harness(*argv, "--previous", "auto", "--max-slower", "5", "--json", cwd=tmp_path)
+    assert first.returncode == 0 and json.loads(first.stdout)["gate"] == "no_baseline", first.stderr
     slow = ["--fault", "slow@conv2:by=20", "--previous", "runs", "--max-slower", "50", "--float", digits.onnx]
     result = harness(*argv, *slow, cwd=tmp_path)
     assert result.returncode == 1, (result.stdout, result.stderr)
     assert "Slower than the previous run" in result.stdout and "float     8 of 8 layers" in result.stdout
-    newest = json.loads(find_previous(tmp_path / "runs").read_text())
+    newest = json.loads(max((tmp_path / "runs").rglob("run.json"), key=lambda file: file.parent.name).read_text())
     assert newest["verdict"]["word"] == "slower"
     assert [(row["op"], row["layers"], row["ended"]) for row in newest["policy"]["waivers"]] == [("conv9", 0, False)]
     assert {row["word"] for row in newest["comparison"]["extras"]["three_way"]} <= {"fine", "note"}
@@ -217,7 +285,7 @@ def test_a_night_says_what_changed_since_the_night_before(digits: ExampleModel, 
     [
         (["--max-slower", "5"], "--previous"),
         (["--float", "x.onnx"], "--reference"),
-        (["--previous", "nowhere"], "no complete run"),
+        (["--previous", "nowhere"], "no such run or folder"),
         (["--float", "gone.onnx", "--reference", "DIGITS"], "gone.onnx"),
     ],
 )

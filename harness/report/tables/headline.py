@@ -58,6 +58,7 @@ def headline(
         *effect_sentences(outputs),
         *(detail if _fault(origins, word) else []),
         *_waived(waivers),
+        *_no_baseline(run),
         coverage_sentence(coverage, counts) or (_nothing(run) if word == "not_measured" else ""),
     ]
     return {
@@ -67,6 +68,16 @@ def headline(
         "subject": subject,
         "sentences": _once(sentences),
     }
+
+
+def _no_baseline(run: Run) -> list[str]:
+    """That --previous found no run to compare with: silence would read as "not slower"."""
+    earlier = run.previous
+    return (
+        [f"Not compared with an earlier run (gate: no_baseline): {earlier.why_none}."]
+        if earlier and earlier.why_none
+        else []
+    )
 
 
 def _damaged(run: Run) -> list[str]:

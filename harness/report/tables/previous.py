@@ -12,9 +12,9 @@ _NAMED = 3  # layers in a sentence
 
 
 def previous_table(run: Run) -> Row | None:
-    """{"run", "started_utc", "verdict", "changed", "layers", "latency", "sentences"}; None where none was given."""
+    """{"run", "started_utc", "verdict", "changed", "layers", "latency", "sentences"}; None where there was none."""
     earlier = run.previous
-    if earlier is None:
+    if earlier is None or earlier.why_none:
         return None
     row: Row = {
         "run": earlier.run,

@@ -73,6 +73,7 @@ def tables(run: Run) -> Row:
         "waivers": waivers,
         "policy_waivers": policy_waivers(run),
         "previous": previous_table(run),
+        "gate": run.gate,
         "plan": plan_table(run, standings, layers),
         "time": time,
         "memory": memory_rows(run),
