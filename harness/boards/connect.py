@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from harness import platforms
-from harness.agent import Agent
+from harness.agent import Agent, BoardFacts
+from harness.errors import ConfigError
 from harness.platforms import recognise
 from harness.records import Board
 from harness.records.boards import SERVED
@@ -46,8 +47,7 @@ def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
         agent.install()
         facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
     missing = [tool for tool, where in facts.tools.items() if not where]
-    described = (facts.soc_name, facts.npu_cores) if _speaks(board) else ("", "")
-    wrong = recognise.wrong_soc(reached.platform, reached.soc, *described)
+    wrong = _contradiction(board, facts)
     return {
         "state": "wrong soc" if wrong else "tool missing" if missing else "ready",
         "arch": facts.arch,
@@ -60,6 +60,29 @@ def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
         "image": facts.image,
         "npu_cores": facts.npu_cores,
     }
+
+
+class WrongSocError(ConfigError):
+    """The board itself contradicts its `soc:` in hosts.yaml; `board` is its name."""
+
+    board = ""
+
+
+def refuse_wrong_soc(board: Board, facts: BoardFacts) -> None:
+    """The soc decides how models are checked, layouts read and times judged. Errors: WrongSocError."""
+    wrong = _contradiction(board, facts)
+    if wrong:
+        error = WrongSocError(
+            f"board {board.name}: wrong `soc: {board.soc}`: {wrong}",
+            f"correct `soc:` in hosts.yaml, then: harness boards check {board.name}",
+        )
+        error.board = board.name
+        raise error
+
+
+def _contradiction(board: Board, facts: BoardFacts) -> str:
+    described = (facts.soc_name, facts.npu_cores) if _speaks(board) else ("", "")
+    return recognise.wrong_soc(board.platform, board.soc, *described)
 
 
 def _speaks(board: Board) -> bool:

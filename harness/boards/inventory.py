@@ -74,3 +74,9 @@ def find_board(name: str, given: Path | None = None) -> Board:
     hint = config.nearest(name, [*own, *(one for one in boards if one not in own)])
     more = "" if file else "; add a board: harness boards add NAME USER@HOST"
     raise ConfigError(f"no board {name!r} in {place}", hint + more)
+
+
+def soc_line(name: str, given: Path | None = None) -> str:
+    """Where a board's soc is written: `hosts.yaml:4`."""
+    file = find_hosts(given)
+    return f"{file}:{config.line_of(file, ('boards', name, 'soc'))}" if file else "the built-in board"

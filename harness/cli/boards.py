@@ -167,24 +167,15 @@ WRONG_SOC = "wrong soc"
 
 def _check(board: Board, hosts: Path | None) -> dict[str, object]:
     from harness.boards.connect import look_at
+    from harness.boards.inventory import soc_line
 
     try:
         answer = {"board": board.name} | look_at(board, ask_password)
         if answer["state"] == WRONG_SOC:
-            where = _line(board.name, hosts)
-            answer["remark"] = f"{where}: wrong `soc: {board.soc}`: {answer['remark']}"
+            answer["remark"] = f"{soc_line(board.name, hosts)}: wrong `soc: {board.soc}`: {answer['remark']}"
         return answer
     except HarnessError as error:
         return {"board": board.name, "state": "no answer", "remark": f"{error.message} ({error.hint})"}
-
-
-def _line(name: str, hosts: Path | None) -> str:
-    """Where hosts.yaml gives a board's soc: `hosts.yaml:4`."""
-    from harness.boards.inventory import find_hosts
-    from harness.config import line_of
-
-    file = find_hosts(hosts)
-    return f"{file}:{line_of(file, ('boards', name, 'soc'))}" if file else "the built-in board"
 
 
 @command.command(name="trust")

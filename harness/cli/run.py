@@ -29,6 +29,7 @@ from harness.cli.run_options import (
     case_of,
     modes_of,
     only_model,
+    soc_line_told,
     typed_command,
 )
 from harness.cli.tables import hanging
@@ -209,9 +210,8 @@ def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
     try:
         if given.resume:
             _only_resume()
-            folder, run = _resumed(given.resume, given)
-        else:
-            folder, run = _new(only_model(models), board_name, given)
+        with soc_line_told(given.hosts):
+            folder, run = _resumed(given.resume, given) if given.resume else _new(only_model(models), board_name, given)
     except HarnessError as error:
         if error.run_folder is not None and isinstance(error, MeasurementError):
             with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import click
 
 from harness.cli.common import ARGV
 from harness.cli.reference_options import reference_runtime_of
-from harness.errors import InputError
+from harness.errors import ConfigError, InputError
 from harness.records import Case, TypedCommand
 
 
@@ -49,6 +50,20 @@ class RunOptions:
     runs: Path
     hosts: Path | None
     as_json: bool
+
+
+@contextmanager
+def soc_line_told(hosts: Path | None) -> Iterator[None]:
+    """Give the error of a board that is no `soc:` of hosts.yaml the line to change."""
+    try:
+        yield
+    except ConfigError as error:
+        from harness.boards.connect import WrongSocError
+        from harness.boards.inventory import soc_line
+
+        if isinstance(error, WrongSocError):
+            error.message = f"{soc_line(error.board, hosts)}: {error.message}"
+        raise
 
 
 def only_model(models: tuple[Path, ...]) -> Path | None:

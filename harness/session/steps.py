@@ -9,6 +9,7 @@ from dataclasses import replace
 from harness.agent import ASK_TIMEOUT_S, Agent, BoardFacts
 from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON
+from harness.boards.connect import refuse_wrong_soc
 from harness.boards.lease import hold_board_lease
 from harness.errors import BoardError, HarnessError, LinkError, ToolError
 from harness.platforms.base import Platform
@@ -53,12 +54,14 @@ class Session:
     def _hello(self) -> str:
         """Ask what the board is, and refuse another one; gives where it has a Python that padded dumps are hashed with.
 
-        Errors: InputError for another board than before, BoardError for one without the platform's tools.
+        Errors: InputError for another board than before, WrongSocError for one that is no `soc:` of hosts.yaml,
+        BoardError for one without the platform's tools.
         """
         facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=self.board.tools)
         described = to_json(facts)
         unchanged.refuse_other_board(self.record.run, described, self.progress.resume)
         self.record.run = replace(self.record.run, board=replace(self.record.run.board, facts=described))
+        refuse_wrong_soc(self.board, facts)
         _refuse_missing_tools(self.board.name, self.platform, facts)
         return facts.tools.get(PYTHON, "")
 

@@ -16,11 +16,15 @@ from click.testing import CliRunner, Result
 
 from harness.boards.hosts_file import load_boards
 from harness.cli import cli
+from harness.emulator.build import build
 from harness.emulator.built_in import BUILT_IN, serve_board
+from harness.emulator.compiler.compile import BuildOptions
+from harness.emulator.rooms import soc_named
 from harness.emulator.servers.serve import Served, serve
 from harness.platforms import recognise
 from harness.platforms.probing import SCRIPT, Guess, Seen, read_answer
 from harness.records import Board
+from tests.support import emulator_kit as kit
 from tests.support.servers import needs
 
 
@@ -82,6 +86,26 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
     line = written.splitlines().index(next(row for row in written.splitlines() if "soc: x5" in row)) + 1
     assert mismatch.exit_code == 2 and "wrong soc" in mismatch.stdout
     assert f"hosts.yaml:{line}: wrong `soc: x3`" in " ".join(mismatch.stdout.split())
+
+
+@pytest.mark.slow
+def test_a_run_on_a_board_that_contradicts_its_soc_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    """A model for X3, and a line that says X3: only the board knows that it is an X5."""
+    build([kit.save(tmp_path, kit.branched_model())], BuildOptions(soc_named("x3")), tmp_path / "net.bin")
+    with played("dropbear") as board:
+        assert add("b-01", board, "--yes").exit_code == 0
+        hosts = tmp_path / "hosts.yaml"
+        right = hosts.read_text()
+        hosts.write_text(right.replace("soc: x5 ", "soc: x3 "))
+        refused = harness("run", "net.bin", "--board", "b-01")
+        hosts.write_text(right.replace("soc: x5 ", "soc: rdk-x5 "))
+        agreed = harness("run", "net.bin", "--board", "b-01")
+    line = next(number for number, row in enumerate(right.splitlines(), 1) if "soc: x5" in row)
+    wanted = f"hosts.yaml:{line}: board b-01: wrong `soc: x3`: the board reports x5: 'X5'"
+    assert refused.exit_code == 2 and wanted in refused.stderr and "correct `soc:` in hosts.yaml" in refused.stderr
+    run = json.loads(next(tmp_path.glob("runs/*/*/*/run.json")).read_text())
+    assert (run["state"], run["stopped_at"], run["pushed"], run["modes"]) == ("failed", "connecting", [], [])
+    assert agreed.exit_code == 2 and "wrong `soc" not in agreed.stderr  # refused for the model, not for the line
 
 
 def test_a_name_that_is_taken_is_answered_with_what_to_type(tmp_path: Path) -> None:
