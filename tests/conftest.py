@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from tests.gate import (
     pytest_collection_modifyitems,
+    pytest_ignore_collect,
     pytest_make_collect_report,
     pytest_runtest_makereport,
     pytest_runtest_setup,
@@ -22,6 +23,7 @@ from tests.support.kept import drop_kept
 
 __all__ = [  # pytest's hooks
     "pytest_collection_modifyitems",
+    "pytest_ignore_collect",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
     "pytest_runtest_setup",

@@ -42,6 +42,12 @@ STARTS = re.compile(
 IMPORT = re.compile(r"^\s*(?:from (tests[\w.]*) import ([\w ,]*)|import (tests[\w.]*))", re.MULTILINE)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make quick` does not even import the modules that start programs."""
+    left_out = re.search(r"\bnot process\b", config.getoption("markexpr") or "") is not None
+    return True if left_out and collection_path.suffix == ".py" and starts_programs(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark with `process` what `make quick` leaves out: modules that start programs, themselves or through a helper.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from harness.files.digests import PIECE_BYTES, md5_of_file
+from tests.house.sources import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 # Names of Python 3.11 and later: the vendors' images have 3.10, and `harness` is installed beside their runtimes.
@@ -40,11 +42,10 @@ def test_a_file_that_cannot_be_read_is_an_oserror(tmp_path: Path) -> None:
         md5_of_file(tmp_path / "missing")
 
 
-def newer_names(text: str) -> list[str]:
+def newer_names(nodes: Iterable[ast.AST]) -> list[str]:
     """What a source takes from a Python newer than 3.10, with its line."""
-    tree = ast.parse(text, feature_version=(3, 10))
     too_new = []
-    for node in ast.walk(tree):
+    for node in nodes:
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.ImportFrom) and node.module:
             names = {alias.name for alias in node.names} & NEWER.get(node.module, set())
@@ -62,11 +63,16 @@ def newer_names(text: str) -> list[str]:
 
 def test_the_check_finds_what_it_is_for() -> None:
     text = "import tomllib\nfrom datetime import UTC\nhashlib.file_digest(f, 'md5')\nraise ExceptionGroup('', [])\n"
-    assert newer_names(text) == ["1: tomllib", "2: datetime.UTC", "3: hashlib.file_digest", "4: ExceptionGroup"]
+    assert newer_names(ast.walk(ast.parse(text))) == [
+        "1: tomllib",
+        "2: datetime.UTC",
+        "3: hashlib.file_digest",
+        "4: ExceptionGroup",
+    ]
 
 
 @pytest.mark.parametrize("folder", ["harness", "agents", "scripts", "benchmarks", "examples", "tests"])
 def test_no_source_needs_a_python_newer_than_3_10(folder: str) -> None:
     sources = sorted((ROOT / folder).rglob("*.py"))
-    newer = [f"{path.relative_to(ROOT)}:{name}" for path in sources for name in newer_names(path.read_text())]
+    newer = [f"{path.relative_to(ROOT)}:{name}" for path in sources for name in newer_names(nodes_of(path))]
     assert newer == []

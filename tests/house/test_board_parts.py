@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[2] / "harness"
+from tests.house.sources import PACKAGE, nodes_of
+
 LOWER = ("agent", "platforms", "transports", "boards/power.py")  # below boards/, and what is handed one part only
 
 # Above boards/, those that hand out the parts, or write down all of a board.
@@ -28,7 +29,7 @@ WHOLE_CASE = {
 def takers(path: Path, noun: str = "Board") -> set[str]:
     """Functions that take, give or keep a whole noun."""
     takers = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef):
             notes = [one.annotation for one in (*node.args.args, *node.args.kwonlyargs)] + [node.returns]
             if any(names(note, noun) for note in notes):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[2] / "harness"
+from tests.house.sources import PACKAGE, nodes
+
 MOST_PUBLIC = 12  # methods of one class, properties too
 MOST = 16  # private ones too, of the classes that were split
 
@@ -22,24 +23,20 @@ SPLIT = {
 
 
 def methods() -> dict[tuple[Path, str], list[str]]:
-    classes = [(path, node) for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
     return {
         (path.relative_to(PACKAGE), node.name): [one.name for one in node.body if isinstance(one, ast.FunctionDef)]
-        for path, node in classes
+        for path, node in nodes()
         if isinstance(node, ast.ClassDef)
     }
 
 
-METHODS = methods()
-
-
 def test_a_class_has_few_public_methods() -> None:
-    public = {key: sum(not one.startswith("_") for one in own) for key, own in METHODS.items()}
+    public = {key: sum(not one.startswith("_") for one in own) for key, own in methods().items()}
     assert {name for (_, name), n in public.items() if n > MOST_PUBLIC} == CONTRACTS | BAGS
 
 
 def test_what_was_split_stays_split() -> None:
     for room, names in SPLIT.items():
-        result = {name: len(own) for (path, name), own in METHODS.items() if path.parts[0] == room}
+        result = {name: len(own) for (path, name), own in methods().items() if path.parts[0] == room}
         assert names <= result.keys()
         assert {name: result[name] for name in names if result[name] > MOST} == {}

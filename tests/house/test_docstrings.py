@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[2] / "harness"
-FILES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
-KINDS = {node.name for node in FILES["errors.py"].body if isinstance(node, ast.ClassDef)}
+from tests.house.sources import PACKAGE, modules, tree_of
+
+KINDS = {node.name for node in tree_of(PACKAGE / "errors.py").body if isinstance(node, ast.ClassDef)}
+
+
+def files() -> Iterator[tuple[str, ast.Module]]:
+    return ((str(path.relative_to(PACKAGE)), tree_of(path)) for path in modules())
 
 
 def public(nodes: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.ClassDef]:
@@ -37,16 +40,14 @@ def is_command(function: ast.FunctionDef) -> bool:
 
 
 def test_what_is_public_has_a_docstring() -> None:
-    bare = [
-        f"{file}:{one.name}" for file, tree in FILES.items() for one in public(tree.body) if not ast.get_docstring(one)
-    ]
+    bare = [f"{file}:{one.name}" for file, tree in files() for one in public(tree.body) if not ast.get_docstring(one)]
     assert bare == []
 
 
 def test_a_public_function_says_which_errors_it_raises() -> None:
     silent = {
         f"{file}:{function.name}": kinds
-        for file, tree in FILES.items()
+        for file, tree in files()
         for function in functions(tree)
         if (kinds := raised(function)) and not is_command(function) and not _names(function)
     }

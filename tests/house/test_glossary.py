@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from harness.consistency.checks import noise_ratio
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.diagnosis import RULES, environment
 from harness.records.comparison import REASONS, ROLES, RUN_VERDICTS, VERDICTS
+from tests.house.sources import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = re.findall(r"^\| `([^`]+)` \| (.*) \|$", (ROOT / "docs" / "glossary.md").read_text("utf-8"), re.MULTILINE)
@@ -22,10 +23,9 @@ STAGES = ("proven", "different", "unknown", "not_aligned")
 
 
 def _calls(folder: str, name: str) -> Iterator[ast.Call]:
-    for path in (ROOT / "harness" / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-                yield node
+    for _, node in nodes(folder):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield node
 
 
 def _failures() -> set[str]:
@@ -42,31 +42,36 @@ def _reference_findings() -> dict[str, str]:
     return {str(r.value): str(t.value) for r, t in pairs if isinstance(r, ast.Constant) and isinstance(t, ast.Constant)}
 
 
-FINDINGS = {rule.id: rule.title for rule in RULES.values()} | _reference_findings()
-WORDS = {
-    "verdict of a run": set(RUN_VERDICTS),
-    "verdict of a layer": set(VERDICTS),
-    "reason": set(REASONS),
-    "role": set(ROLES) - {""},
-    "noise ratio": set(noise_ratio.WORDS),
-    "state": {*STATES, *STAGES},
-    "fault kind": set(KINDS),
-    "failure": _failures(),
-    "finding": set(FINDINGS),
+def _findings() -> dict[str, str]:
+    return {rule.id: rule.title for rule in RULES.values()} | _reference_findings()
+
+
+WORDS: dict[str, Callable[[], Iterable[str]]] = {
+    "verdict of a run": lambda: RUN_VERDICTS,
+    "verdict of a layer": lambda: VERDICTS,
+    "reason": lambda: REASONS,
+    "role": lambda: set(ROLES) - {""},
+    "noise ratio": lambda: noise_ratio.WORDS,
+    "state": lambda: (*STATES, *STAGES),
+    "fault kind": lambda: KINDS,
+    "failure": _failures,
+    "finding": _findings,
 }
 
 
 @pytest.mark.parametrize("sort", list(WORDS))
 def test_every_word_of_the_code_is_in_the_glossary(sort: str) -> None:
-    assert WORDS[sort], "the words are taken from the code"
-    assert WORDS[sort] - ENTRIES == set()
+    words = set(WORDS[sort]())
+    assert words, "the words are taken from the code"
+    assert words - ENTRIES == set()
 
 
 def test_the_findings_of_the_documents_are_those_of_the_code() -> None:
-    assert len([name for name in FINDINGS if name.startswith("P-")]) >= 7
+    findings = _findings()
+    assert len([name for name in findings if name.startswith("P-")]) >= 7
     page = (ROOT / "docs" / "findings.md").read_text("utf-8")
     in_glossary = {name: words.partition(" | ")[2] for name, words in LINES}
-    for name, title in FINDINGS.items():
+    for name, title in findings.items():
         assert in_glossary[name] == title
         assert re.search(rf"^\| {name} \| \w+ \| {re.escape(title)} \|", page, re.MULTILINE), name
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,7 @@ import pytest
 from harness import platforms, vendors
 from harness.emulator import rooms as emulated
 from harness.toolchains.base import ToolchainVendor
-
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "harness"
+from tests.house.sources import PACKAGE, ROOT, modules, nodes_of, tree_of
 
 # Lowest first. A room (a package or a loose module at the top) imports from lower rows and from itself, nothing else.
 LEVELS = [
@@ -40,10 +39,6 @@ MOST_FILES = 20  # in one folder of code
 MOST_LOOSE = 6  # modules at the top
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
-
-
 def part_of(path: Path) -> str:
     inside = path.relative_to(PACKAGE)
     return inside.parts[0].removesuffix(".py")
@@ -59,7 +54,7 @@ NAMES = {module_name(path) for path in modules()}
 def imported_modules(path: Path) -> set[str]:
     """Modules of harness that a file imports, inside functions too."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             names |= {a.name for a in node.names}
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -68,7 +63,9 @@ def imported_modules(path: Path) -> set[str]:
     return (names & NAMES) - {module_name(path)}
 
 
-IMPORTS = {module_name(path): imported_modules(path) for path in modules()}
+@cache
+def imports() -> dict[str, set[str]]:
+    return {module_name(path): imported_modules(path) for path in modules()}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -77,12 +74,12 @@ def test_imports_only_point_down(path: Path) -> None:
     if room == "__init__":
         return
     assert room in LEVEL, f"{room} has no level: add it to LEVELS and to docs/architecture.md"
-    for other in {name.split(".")[1] for name in IMPORTS[module_name(path)] if "." in name} - {room}:
+    for other in {name.split(".")[1] for name in imports()[module_name(path)] if "." in name} - {room}:
         assert LEVEL[other] < LEVEL[room], f"{room} imports {other}"
 
 
 def test_no_circle_of_imports() -> None:
-    remaining = {name: set(others) for name, others in IMPORTS.items()}
+    remaining = {name: set(others) for name, others in imports().items()}
     while leaves := {name for name, others in remaining.items() if not others & remaining.keys()}:
         remaining = {name: others for name, others in remaining.items() if name not in leaves}
     circles = {name: sorted(others & remaining.keys()) for name, others in remaining.items()}
@@ -162,7 +159,7 @@ def test_rooms_of_a_vendor_are_imported_by_its_own_rooms_only() -> None:
     strangers: dict[str, list[str]] = {}
     for path in modules():
         own = vendors & set(path.relative_to(PACKAGE).parts)
-        others = [name for name in IMPORTS[module_name(path)] if (vendors & set(name.split("."))) - own]
+        others = [name for name in imports()[module_name(path)] if (vendors & set(name.split("."))) - own]
         if others:
             strangers[str(path.relative_to(PACKAGE))] = sorted(others)
     assert strangers == {}
@@ -198,7 +195,7 @@ def test_a_vendor_is_named_in_its_own_files_only() -> None:
         f"{path.relative_to(ROOT)}:{line}: {text[:60]!r}"
         for path in modules()
         if not VENDOR_ROOM.search(str(path.relative_to(PACKAGE)))
-        for line, text, is_literal in words_of_code(path.read_text())
+        for line, text, is_literal in words_of_code(tree_of(path))
         if names_a_vendor(text) or (is_literal and text in named)
     ]
     assert strangers == []
@@ -228,16 +225,15 @@ def test_a_vendor_is_named_in_its_own_files_only() -> None:
     ],
 )
 def test_what_counts_as_naming_a_vendor(code: str, result: bool) -> None:
-    words = words_of_code(code)
+    words = words_of_code(ast.parse(code))
     assert any(names_a_vendor(text) or (is_literal and text == "NNA") for _, text, is_literal in words) is result
 
 
-def words_of_code(source: str) -> Iterator[tuple[int, str, bool]]:
+def words_of_code(source: ast.AST) -> Iterator[tuple[int, str, bool]]:
     """Names and strings of the code: line, text, whether it is a string. Docstrings, comments and texts of commands are
     left out."""
-    tree = ast.parse(source)
-    prose = {id(node) for part in _prose(tree) for node in ast.walk(part)}
-    for node in ast.walk(tree):
+    prose = {id(node) for part in _prose(source) for node in ast.walk(part)}
+    for node in ast.walk(source):
         if id(node) in prose:
             continue
         for text in _texts(node):
@@ -270,7 +266,7 @@ def test_no_file_is_over_400_lines_and_no_function_over_50() -> None:
     long_functions = [
         f"{path}:{node.lineno} {node.name}"
         for path in modules()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 50
     ]
     assert long_files == []
@@ -281,7 +277,7 @@ def test_the_median_function_is_short() -> None:
     sizes = sorted(
         (node.end_lineno or 0) - node.lineno + 1
         for path in modules()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef)
     )
     assert sizes[len(sizes) // 2] < 10

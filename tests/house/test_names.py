@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from harness.records import Run
 from harness.records.old_keys import OLD_KEYS, OLD_VALUES
 from harness.records.schema import schema_of
+from tests.house.sources import nodes_of, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("harness", "tests", "benchmarks", "scripts")
@@ -44,7 +46,9 @@ def in_source(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-TREES = {in_source(path): ast.parse(path.read_text(encoding="utf-8")) for path in sources()}
+@cache
+def paths() -> dict[str, Path]:
+    return {in_source(path): path for path in sources()}
 
 
 def names_of(node: ast.AST) -> Iterator[str]:
@@ -64,7 +68,7 @@ def names_of(node: ast.AST) -> Iterator[str]:
 
 
 def given_in(path: str) -> set[str]:
-    names = {name for node in ast.walk(TREES[path]) for name in names_of(node)} | {Path(path).stem}
+    names = {name for node in nodes_of(paths()[path]) for name in names_of(node)} | {Path(path).stem}
     return names - YAML_KEYS.get(path, set())
 
 
@@ -76,7 +80,7 @@ def words_of(name: str) -> set[str]:
 def test_a_name_says_what_the_thing_is(folder: str) -> None:
     wrong = {
         f"{path}: {name}"
-        for path in TREES
+        for path in paths()
         if path.startswith(f"{folder}/")
         for name in given_in(path)
         if name.strip("_").lower() in SAYS_NOTHING or name in GIVEN_UP or words_of(name) & PARTS
@@ -95,24 +99,24 @@ def test_a_name_that_says_nothing_is_seen() -> None:
 def test_no_two_classes_share_a_name() -> None:
     """A class of a test or a benchmark may be called like another one's, never like one of the package."""
     places = defaultdict(list)
-    for path, tree in TREES.items():
-        for node in ast.walk(tree):
+    for name, path in paths().items():
+        for node in nodes_of(path):
             if isinstance(node, ast.ClassDef):
-                places[node.name].append(path)
+                places[node.name].append(name)
     shared = {name: at for name, at in places.items() if len(at) > 1 and any(p.startswith("harness/") for p in at)}
     assert shared == {}
 
 
 def test_callbacks_are_typed_in_one_place() -> None:
     aliases = defaultdict(list)
-    for path, tree in TREES.items():
-        for node in tree.body:
+    for name, path in paths().items():
+        for node in tree_of(path).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.value) in (
                 "Callable[[str, int, int], None]",
                 "Callable[[int, int], None]",
                 "Callable[[str], None]",
             ):
-                aliases[path].append(ast.unparse(node.targets[0]))
+                aliases[name].append(ast.unparse(node.targets[0]))
     assert dict(aliases) == {CALLBACKS: ["ProgressCallback", "BytesCallback", "LogCallback"]}
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from pathlib import Path
+from functools import cache
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "harness"
+from tests.house.sources import PACKAGE, modules, tree_of
 
 # Folders of this user and of this process only: nobody else lays a link there. "FILE CALL", as patterns -> why.
 ALLOWED = {
@@ -106,12 +105,11 @@ def test_what_only_reads_is_no_write(line: str) -> None:
     assert not list(writes(ast.parse(line)))
 
 
+@cache
 def writers() -> list[tuple[str, int, str]]:
     """File, line and call of every write of the package."""
     return [
-        (path.relative_to(PACKAGE).as_posix(), line, what)
-        for path in sorted(PACKAGE.rglob("*.py"))
-        for line, what in writes(ast.parse(path.read_text()))
+        (path.relative_to(PACKAGE).as_posix(), line, what) for path in modules() for line, what in writes(tree_of(path))
     ]
 
 
