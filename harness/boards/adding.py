@@ -25,6 +25,7 @@ from harness.boards.hosts_edit import Entry, NotSafe, block, new_file, with_boar
 from harness.boards.lease import hold_board_lease
 from harness.emulator.built_in import BUILT_IN
 from harness.errors import BoardError, ConfigError, HarnessError, UserError
+from harness.files.locks import changing
 from harness.files.safe import output_file
 from harness.platforms import probing, recognise
 from harness.platforms.probing import Guess, Lack, Seen
@@ -312,7 +313,17 @@ def _entries(board: Board, guess: Guess, facts: BoardFacts, why_work: str) -> li
 
 
 def write(added: Added, file: Path) -> Added:
-    """Put the board into hosts.yaml, every other byte as it was. Where that is not safe the text is given back."""
+    """Put the board into hosts.yaml, every other byte as it was. Where that is not safe the text is given back.
+
+    Errors: ConfigError where another process has put another board of that name there meanwhile.
+    """
+    with changing(file):
+        if file.exists() and known_already(added.board, file):
+            return replace(added, already=True, file=str(file))
+        return _written(added, file)
+
+
+def _written(added: Added, file: Path) -> Added:
     comment = f"added by harness boards add, {datetime.now(timezone.utc):%Y-%m-%d}"
     name = added.board.name
     lines = block(name, added.entries, comment)

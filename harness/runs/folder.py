@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +15,7 @@ from harness import __version__
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.files import safe
 from harness.files.digests import md5_of_file
+from harness.files.locks import locked
 from harness.files.packed import refuse_packed
 from harness.names import safe_name
 from harness.records import FORMAT, NamedFile, Run, Verdict
@@ -56,6 +56,7 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o666) -> None:
     safe.write_file(path, text.encode("utf-8", "backslashreplace"), mode=mode)
 
 
+A_LOOK_S = 1.0  # longer than another process looks whether somebody is at work
 RESERVE = ".reserve"
 RESERVE_BYTES = 2**20  # room for the last run.json on a disk that the dumps have filled
 
@@ -69,7 +70,7 @@ def claimed(folder: Path) -> Iterator[None]:
     safe.refuse_links(folder)
     claim = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if not _locked(claim, fcntl.LOCK_EX):
+        if not locked(claim, fcntl.LOCK_EX, A_LOOK_S):
             raise InputError(f"{folder}: this run is in progress in another process", "wait for it to end, or stop it")
         with suppress(OSError):
             safe.write_file(folder / RESERVE, os.urandom(RESERVE_BYTES))
@@ -92,24 +93,9 @@ def at_work(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _locked(claim, fcntl.LOCK_SH)
+        return not locked(claim, fcntl.LOCK_SH)
     finally:
         os.close(claim)
-
-
-def _locked(descriptor: int, kind: int) -> bool:
-    """Take a lock, or False where another process has it. A look at the lock takes a moment, and is waited for."""
-    for _ in range(20):
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if kind == fcntl.LOCK_SH:
-                return False
-            time.sleep(0.05)
-        except OSError:  # a file system without locks
-            return True
-    return False
 
 
 def save_run(folder: Path, run: Run) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HostKeyError
+from harness.files.locks import changing
 from harness.files.user_folders import config_folder
 from harness.records import Endpoint
 
@@ -60,6 +61,12 @@ def find(path: Path, address: str, port: int) -> list[HostKey]:
 
 def trust(path: Path, address: str, port: int, key: HostKey, *, replace: bool = False) -> None:
     """Record a host's key. Errors: HostKeyError when another key of the same kind is there and not `replace`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with changing(path):
+        _trust(path, address, port, key, replace)
+
+
+def _trust(path: Path, address: str, port: int, key: HostKey, replace: bool) -> None:
     wanted = host_pattern(address, port)
     old = [k for k in find(path, address, port) if k.kind == key.kind]
     if any(k.sha256 == key.sha256 for k in old) and not replace:
@@ -75,7 +82,6 @@ def trust(path: Path, address: str, port: int, key: HostKey, *, replace: bool = 
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     part.replace(path)
