@@ -39,7 +39,7 @@ from harness.consistency.metrics.pointwise import measure
 from harness.consistency.policy import Subject, load_policy
 from harness.consistency.verdicts import judge as verdict_of
 from harness.emulator.model.fault_kinds import FaultContext
-from harness.emulator.model.faults import CATALOGUE, Fault, apply_fault
+from harness.emulator.model.faults import Fault, apply_fault, catalogue
 from harness.emulator.model.layout import pack, stored
 from harness.errors import UserError
 from harness.records import Comparison, Dump
@@ -151,7 +151,7 @@ def plant(ground: Ground, kind: str, seed: int) -> PlantedCase | None:
     """A case of `kind` at a random op; None where no op of this network takes it."""
     rng = np.random.default_rng([seed, *kind.encode()])
     reference = ground.references[seed % len(ground.references)]
-    where = CATALOGUE[kind].where
+    where = catalogue()[kind].where
     if where in ("input", "inputs"):
         return _plant_input(ground, kind, reference, seed)
     for tensor in rng.permutation(ground.ops)[:TRIES]:
@@ -246,7 +246,7 @@ def is_right_origin(case: PlantedCase, comparison: Comparison) -> bool:
     assert graph is not None
     if not comparison.origins:
         return False
-    if CATALOGUE[case.kind].where in ("input", "inputs"):
+    if catalogue()[case.kind].where in ("input", "inputs"):
         names = {case.tensor} if case.tensor else set(graph.inputs)
         readers = {op.name for op in graph.ops if names & set(op.inputs)}
         return all(o.tensor in names or (not case.with_inputs and o.op in readers) for o in comparison.origins)

@@ -23,7 +23,7 @@ from harness.boards.connect import open_board
 from harness.boards.hosts_checks import complaints, read_address
 from harness.boards.hosts_edit import Entry, NotSafe, block, new_file, with_board
 from harness.boards.lease import hold_board_lease
-from harness.emulator.built_in import BUILT_IN
+from harness.emulator import built_in
 from harness.errors import BoardError, ConfigError, HarnessError, UserError
 from harness.files.locks import changing
 from harness.files.safe import output_file
@@ -108,12 +108,12 @@ def asked_board(name: str, login: str, **given: Any) -> Board:
 def known_already(board: Board, hosts: Path | None) -> Board | None:
     """The board of this name where it is the same one. Errors: ConfigError for another, with what to type."""
     file = target_file(hosts)
-    boards = inventory.load_inventory(file) if file.exists() else dict(BUILT_IN)
+    boards = inventory.load_inventory(file) if file.exists() else built_in.boards()
     present = boards.get(board.name)
     if present is None:
         return None
     same = (present.address, present.port, present.user) == (board.address, board.port, board.user)
-    is_own = board.name not in BUILT_IN
+    is_own = board.name not in built_in.boards()
     if is_own and same:
         return present
     where = f"{file}:{config.line_of(file, ('boards', board.name))}" if is_own else "built in"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from pathlib import Path
 
 from harness import config
@@ -35,21 +36,19 @@ def find_hosts(given: Path | None = None) -> Path | None:
 
 def load_inventory(given: Path | None = None) -> dict[str, Board]:
     """Every board by name. Errors: ConfigError, also for a board of the file that has a built-in one's name."""
-    from harness.emulator.built_in import BUILT_IN
+    from harness.emulator import built_in
 
-    return dict(BUILT_IN) | _of_file(given)
+    return built_in.boards() | _of_file(given, built_in.boards())
 
 
-def _of_file(given: Path | None) -> dict[str, Board]:
-    """The boards of hosts.yaml. None hides a built-in one: a run on it would be taken for the emulated one's."""
-    from harness.emulator.built_in import BUILT_IN
-
+def _of_file(given: Path | None, emulated: Container[str]) -> dict[str, Board]:
+    """The boards of hosts.yaml. None hides one of `emulated`: a run on it would be taken for the emulated one's."""
     file = find_hosts(given)
     if file is None:
         return {}
     own = hosts_file.load_boards(file)
     for name in own:
-        if name in BUILT_IN:
+        if name in emulated:
             line = config.line_of(file, ("boards", name))
             raise ConfigError(
                 f"{file}:{line}: boards: {name!r} is the name of a built-in emulated board",
@@ -60,17 +59,29 @@ def _of_file(given: Path | None) -> dict[str, Board]:
 
 def own_boards(given: Path | None = None) -> list[Board]:
     """The boards of hosts.yaml; where there is no such file, or none in it, those that are built in."""
-    return list(_of_file(given).values()) or list(load_inventory(given).values())
+    from harness.emulator import built_in
+
+    emulated = built_in.boards()
+    return list((_of_file(given, emulated) or emulated).values())
 
 
 def find_board(name: str, given: Path | None = None) -> Board:
-    """One board. Errors: ConfigError with the nearest name, and where names were looked up."""
+    """One board; for one of harness's own no package is asked.
+
+    Errors: ConfigError with the nearest name, and where names were looked up.
+    """
+    from harness.emulator import built_in
+
+    emulated = built_in.own_boards()
+    if name in emulated:
+        _of_file(given, emulated)  # a name that is there twice is told whichever board is asked for
+        return emulated[name]
     boards = load_inventory(given)
     if name in boards:
         return boards[name]
     file = find_hosts(given)
     place = str(file) if file else "the built-in boards (no hosts.yaml found)"
-    own = _of_file(given)
+    own = _of_file(given, boards)
     hint = config.nearest(name, [*own, *(one for one in boards if one not in own)])
     more = "" if file else "; add a board: harness boards add NAME USER@HOST"
     raise ConfigError(f"no board {name!r} in {place}", hint + more)

@@ -256,11 +256,11 @@ def serve(board: str, server: str | None, port: int, as_json: bool) -> None:
       harness emulator serve emu-t40
     """
     from harness.config import nearest
-    from harness.emulator.built_in import BUILT_IN, serve_board
+    from harness.emulator.built_in import board_named, boards, serve_board
 
-    record = BUILT_IN.get(board)
+    record = board_named(board)
     if record is None or record.emulated is None:
-        raise InputError(f"no emulated board {board!r}", nearest(board, BUILT_IN))
+        raise InputError(f"no emulated board {board!r}", nearest(board, boards()))
     with serve_board(record, server or "", port) as served:
         if as_json:
             emit_json({key: getattr(served, key) for key in _LOGIN})
@@ -307,9 +307,9 @@ def faults(as_json: bool) -> None:
       harness emulator faults
       harness run model.bin --board emu-x5 --fault halved@conv1 --reference model_quantized_model.onnx
     """
-    from harness.emulator.model.faults import CATALOGUE, ENVIRONMENT
+    from harness.emulator.model.faults import ENVIRONMENT, catalogue
 
-    kinds = list(CATALOGUE.values())
+    kinds = list(catalogue().values())
     if as_json:
         emit_json([{"kind": k.name, "where": k.where, "doc": k.doc, "args": dict(k.args)} for k in kinds])
         return

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from harness.emulator.rooms import room_of_board, rooms
+from harness.emulator.rooms import own_rooms, room_of_board, rooms
 from harness.records import Board
 
-BUILT_IN: dict[str, Board] = {board.name: board for room in rooms().values() for board in room.boards}
+
+def own_boards() -> dict[str, Board]:
+    """Harness's own emulated boards by name; no package is asked."""
+    return {board.name: board for room in own_rooms().values() for board in room.boards}
+
+
+def boards() -> dict[str, Board]:
+    """Every emulated board by name, those of packages too."""
+    return {board.name: board for room in rooms().values() for board in room.boards}
+
+
+def board_named(name: str) -> Board | None:
+    """An emulated board; None where no vendor has one of that name. Packages are asked only for others' names."""
+    return own_boards().get(name) or boards().get(name)
 
 
 def stand_up(board: Board) -> AbstractContextManager[Board]:

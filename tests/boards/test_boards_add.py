@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from harness.boards.hosts_file import load_boards
 from harness.cli import cli
 from harness.emulator.build import build
-from harness.emulator.built_in import BUILT_IN, serve_board
+from harness.emulator.built_in import own_boards, serve_board
 from harness.emulator.compiler.compile import BuildOptions
 from harness.emulator.rooms import soc_named
 from harness.emulator.servers.serve import Served, serve
@@ -48,7 +48,7 @@ def add(name: str, at: Board | Served, *more: object) -> Result:
 @contextmanager
 def played(server: str) -> Iterator[Board]:
     needs("sshd" if server == "openssh" else "dropbear", "ssh-keygen")
-    with serve_board(BUILT_IN["emu-x5"], server) as board:
+    with serve_board(own_boards()["emu-x5"], server) as board:
         yield board
 
 

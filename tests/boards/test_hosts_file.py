@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from harness.boards.hosts_checks import Address, read_address
 from harness.boards.hosts_file import load_boards
 from harness.cli import cli
-from harness.emulator.built_in import BUILT_IN
+from harness.emulator.built_in import own_boards
 from harness.platforms import socs
 from harness.platforms.horizon import options
 from harness.platforms.magik import options as magik_options
@@ -103,4 +103,4 @@ def test_the_parts_of_an_address(text: str, parts: Address | None) -> None:
 def test_the_socs_are_those_of_the_platforms_tables() -> None:
     assert set(socs.KNOWN["hbdnn"]) | set(socs.KNOWN["ucp"]) == set(options.CHIPS)
     assert set(socs.KNOWN["magik"]) == set(magik_options.GENERATIONS)
-    assert all(socs.plain_name(board.platform, board.soc) for board in BUILT_IN.values() if board.platform != "ort")
+    assert all(socs.plain_name(board.platform, board.soc) for board in own_boards().values() if board.platform != "ort")

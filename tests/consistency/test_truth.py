@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import truth
 from harness.consistency.fingerprint.kinds import KINDS
-from harness.emulator.model.faults import CATALOGUE
+from harness.emulator.model.faults import catalogue
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> truth.Ground:
 
 
 def test_every_numeric_fault_of_the_emulator_is_planted_and_every_answer_is_a_known_kind() -> None:
-    numeric = {name for name, kind in CATALOGUE.items() if kind.where in ("op", "input", "inputs")}
+    numeric = {name for name, kind in catalogue().items() if kind.where in ("op", "input", "inputs")}
     assert set(truth.RIGHT) == numeric
     assert {name for names in truth.RIGHT.values() for name in names} <= set(KINDS)
 

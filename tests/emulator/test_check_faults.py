@@ -12,12 +12,12 @@ import pytest
 from harness.emulator.model.check_faults import check_faults
 from harness.emulator.model.compiled import CompiledModel
 from harness.emulator.model.execute import Executor
-from harness.emulator.model.faults import CATALOGUE, ENVIRONMENT
+from harness.emulator.model.faults import ENVIRONMENT, catalogue
 from harness.errors import UserError
 from tests.support import emulator_kit as kit
 from tests.support.builds import harness
 
-NUMERIC = sorted(kind.name for kind in CATALOGUE.values() if kind.where == "op")
+NUMERIC = sorted(kind.name for kind in catalogue().values() if kind.where == "op")
 
 
 def model(soc: str = "x5") -> CompiledModel:

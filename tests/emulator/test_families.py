@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.emulator.built_in import BUILT_IN, stand_up
+from harness.emulator.built_in import own_boards, stand_up
 from harness.emulator.compiler.pixels import PixelInput
 from harness.emulator.horizon.socs import SOCS
 from harness.emulator.model.faults import ENVIRONMENT
@@ -269,13 +269,13 @@ def test_the_built_in_boards_are_there_and_say_that_they_are_emulated() -> None:
         "emu-s100",
         "emu-s600",
     }
-    assert names <= set(BUILT_IN)
-    assert all(BUILT_IN[name].emulated is not None for name in names)
-    assert {BUILT_IN[name].transport for name in ("emu-x5-ssh", "emu-x5-dropbear")} == {"ssh"}
+    assert names <= set(own_boards())
+    assert all(own_boards()[name].emulated is not None for name in names)
+    assert {own_boards()[name].transport for name in ("emu-x5-ssh", "emu-x5-dropbear")} == {"ssh"}
 
 
 def test_a_board_stands_up_with_its_tools_in_place() -> None:
-    with stand_up(BUILT_IN["emu-j6e"]) as board:
+    with stand_up(own_boards()["emu-j6e"]) as board:
         assert (Path(board.tools[0]) / "hrt_model_exec").stat().st_mode & 0o111
         assert Path(board.work).is_absolute()
 

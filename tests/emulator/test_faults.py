@@ -10,14 +10,14 @@ import pytest
 
 from harness.emulator.model.execute import Executor
 from harness.emulator.model.fault_kinds import FaultContext
-from harness.emulator.model.faults import CATALOGUE, Fault, apply_fault, parse_faults
+from harness.emulator.model.faults import Fault, apply_fault, catalogue, parse_faults
 from harness.emulator.model.layout import byte_offsets, stored
 from harness.errors import UserError
 from harness.records import TensorSpec
 from tests.support import emulator_kit as kit
 from tests.support.emulator_kit import PLATFORM, failure
 
-NUMERIC = sorted(k.name for k in CATALOGUE.values() if k.where == "op")
+NUMERIC = sorted(k.name for k in catalogue().values() if k.where == "op")
 INTEGER = [name for name in NUMERIC if name not in ("nan", "inf")]
 
 
@@ -186,10 +186,10 @@ def test_the_list_of_faults_is_complete_and_each_has_a_line(tmp_path: Path) -> N
     from harness.cli.emulator import command
 
     listed = json.loads(CliRunner().invoke(command, ["faults", "--json"]).stdout)
-    assert {entry["kind"] for entry in listed} == set(CATALOGUE)
+    assert {entry["kind"] for entry in listed} == set(catalogue())
     assert all(entry["doc"].endswith(".") for entry in listed)
     guide = (Path(__file__).resolve().parents[2] / "docs" / "emulator.md").read_text()
-    assert all(f"`{kind}`" in guide for kind in CATALOGUE)
+    assert all(f"`{kind}`" in guide for kind in catalogue())
 
 
 def test_the_tools_own_record_says_what_was_planted(tmp_path: Path) -> None:

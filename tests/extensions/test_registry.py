@@ -120,3 +120,17 @@ def test_an_unknown_transport_in_the_inventory_is_told_with_its_line(tmp_path: P
     with pytest.raises(ConfigError, match=r"hosts\.yaml:4: boards\.b\.transport: unknown transport 'telnt'") as error:
         load_boards(tmp_path / "hosts.yaml")
     assert "did you mean 'telnet'?" in error.value.hint
+
+
+def test_a_built_in_board_asks_no_package() -> None:
+    """pydantic reads metadata of its own accord, so what is counted are harness's own questions to packages."""
+    code = (
+        "from harness.boards.connect import open_board\nfrom harness.boards.inventory import find_board\n"
+        "from harness.emulator.model.faults import parse_faults\nfrom harness.extensions import packages\n"
+        "with open_board(find_board('emu-x5')) as (_, link):\n    assert link.alive()\n"
+        "parse_faults('halved@conv;silent_failure@infer')\n"
+        "print(packages.given.cache_info().currsize)\n"
+        "from harness.emulator.built_in import boards\nboards()\nprint(packages.given.cache_info().currsize)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["0", "1"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.emulator.console import stamp
-from harness.emulator.model.faults import CATALOGUE, ENVIRONMENT, parse_faults
+from harness.emulator.model.faults import ENVIRONMENT, kind_named, parse_faults
 
 if TYPE_CHECKING:
     from harness.emulator.horizon.call import Call
@@ -29,7 +29,7 @@ _KEROS = (
 def before_loading(call: Call) -> None:
     """Faults that need no model: resolved from the environment by their kinds alone."""
     text = os.environ.get(ENVIRONMENT, "")
-    tool = [part for part in text.split(";") if CATALOGUE.get(_kind(part)) and CATALOGUE[_kind(part)].where == "tool"]
+    tool = [part for part in text.split(";") if (kind := kind_named(_kind(part))) and kind.where == "tool"]
     call.faults = parse_faults(";".join(tool))
     if call.has("garbage"):
         _garbage()

@@ -18,7 +18,7 @@ from harness.emulator.magik.call import Program, Stop, crash, place
 from harness.emulator.magik.model import MagikModel
 from harness.emulator.magik.printing import END, GREEN, error, info
 from harness.emulator.magik.socs import DEFAULT, SOCS
-from harness.emulator.model.faults import CATALOGUE, ENVIRONMENT, Fault, parse_faults
+from harness.emulator.model.faults import ENVIRONMENT, Fault, kind_named, parse_faults
 from harness.emulator.this_board import RUNTIME, board_soc
 from harness.errors import HarnessError
 
@@ -68,7 +68,7 @@ def _run(program: Program) -> int:
 
 def _tool_faults() -> tuple[Fault, ...]:
     parts = [part.strip() for part in os.environ.get(ENVIRONMENT, "").split(";") if part.strip()]
-    kinds = [(part, CATALOGUE.get(part.partition("@")[0].partition(":")[0])) for part in parts]
+    kinds = [(part, kind_named(part.partition("@")[0].partition(":")[0])) for part in parts]
     return parse_faults(";".join(part for part, kind in kinds if kind is not None and kind.where == "tool"))
 
 

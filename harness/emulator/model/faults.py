@@ -17,7 +17,7 @@ import numpy as np
 from harness.emulator.model import fault_kinds as kinds
 from harness.emulator.model.compiled import CompiledModel
 from harness.emulator.model.fault_kinds import Array, CannotApply, FaultContext, FaultFunction, FaultKind, tool
-from harness.emulator.rooms import rooms
+from harness.emulator.rooms import in_turn, own_rooms, rooms
 from harness.errors import UserError
 
 ENVIRONMENT = "HARNESS_EMULATOR_FAULTS"
@@ -35,7 +35,7 @@ def _input(name: str, doc: str, function: FaultFunction, **args: str) -> FaultKi
     return FaultKind(name, "input", doc, args, function)
 
 
-CATALOGUE: dict[str, FaultKind] = {
+_SHARED: dict[str, FaultKind] = {
     kind.name: kind
     for kind in (
         _op("one_value", "One element is wrong.", kinds.one_value, index="flat index", by="steps"),
@@ -85,9 +85,20 @@ CATALOGUE: dict[str, FaultKind] = {
         tool("wrong_march", "The model is rejected as built for another march."),
         tool("no_space", "Writing a file fails: no space left on device."),
         FaultKind("slow", "step", "One step or op takes longer (slow@step:by=3).", {"by": "factor, default 3"}),
-        *(kind for room in rooms().values() for kind in room.faults()),
     )
 }
+
+
+def kind_named(name: str) -> FaultKind | None:
+    """The kind of that name, None where there is none; packages are asked only for one that is not harness's own."""
+    if name in _SHARED:
+        return _SHARED[name]
+    return next((kind for room in in_turn() for kind in room.faults() if kind.name == name), None)
+
+
+def catalogue() -> dict[str, FaultKind]:
+    """Every kind by name: those of all boards, then those that only one vendor's tools have."""
+    return _SHARED | {kind.name: kind for room in rooms().values() for kind in room.faults()}
 
 
 @dataclass(frozen=True)
@@ -103,15 +114,29 @@ class Fault:
 
     @property
     def where(self) -> str:
-        return CATALOGUE[self.kind].where
+        """What `target` is: "op", "input", "inputs", "tool" or "step"."""
+        return self._known.where
 
     @property
     def debug_only(self) -> bool:
-        return CATALOGUE[self.kind].debug_only
+        """Whether it is planted in the debug run alone."""
+        return self._known.debug_only
 
     @property
     def needs_previous(self) -> bool:
-        return CATALOGUE[self.kind].needs_previous
+        """Whether it takes values of an earlier frame."""
+        return self._known.needs_previous
+
+    @property
+    def function(self) -> FaultFunction | None:
+        """What changes the tensor; None of a fault of a tool."""
+        return self._known.function
+
+    @property
+    def _known(self) -> FaultKind:
+        kind = kind_named(self.kind)
+        assert kind is not None, self.kind
+        return kind
 
     def number(self, key: str, default: float) -> float:
         """A numeric argument. Errors: UserError for a value that is no number."""
@@ -135,10 +160,10 @@ def parse_faults(text: str, model: CompiledModel | None = None) -> tuple[Fault, 
 def _parse(text: str, model: CompiledModel | None) -> Fault:
     head, at, rest = text.partition("@")
     name, _, bare_args = head.partition(":")
-    if name not in CATALOGUE:
-        raise UserError(f"fault {text!r}: unknown kind {name!r}", _near(name, CATALOGUE))
-    kind = CATALOGUE[name]
-    targets = _targets(kind, model)
+    kind = kind_named(name)
+    if kind is None:
+        raise UserError(f"fault {text!r}: unknown kind {name!r}", _near(name, catalogue()))
+    targets = _targets(kind, model, rest.partition(":")[0])
     target, args = _split(rest, targets) if at else ("", bare_args)
     fault = Fault(text, name, target, _arguments(text, kind, args), seed=zlib.crc32(text.encode()))
     _check_target(fault, kind, targets)
@@ -167,9 +192,15 @@ def _arguments(text: str, kind: FaultKind, args: str) -> dict[str, str]:
     return arguments
 
 
-def _targets(kind: FaultKind, model: CompiledModel | None) -> list[str] | None:
+def _subcommands(target: str) -> list[str]:
+    """As what the emulated tools are run; those of packages only where another is asked for."""
+    own = [word for room in own_rooms().values() for word in room.subcommands]
+    return own if target in own else [word for room in rooms().values() for word in room.subcommands]
+
+
+def _targets(kind: FaultKind, model: CompiledModel | None, target: str) -> list[str] | None:
     if kind.where == "tool":
-        return [word for room in rooms().values() for word in room.subcommands]
+        return _subcommands(target)
     if model is None:
         return None
     if kind.where == "op":
@@ -211,7 +242,7 @@ def _near(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
 
 def apply_fault(fault: Fault, value: Array, scene: FaultContext) -> Array:
     """The changed tensor. Errors: UserError where the fault makes no sense for it."""
-    function = CATALOGUE[fault.kind].function
+    function = fault.function
     assert function is not None
     args = {key: fault.number(key, 0.0) for key in fault.args}
     rng = np.random.default_rng([fault.seed, int(args.pop("seed", 0))])
