@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from harness.profiling.ordering import word
 from harness.records import Comparison, Layer, OpTime, Plan, PlanRow, PlanSegment, Profile
 from harness.toolchains import read_any
 from harness.toolchains.records import Artifact, PlannedNode
 from harness.toolchains.rooms import rooms
+from harness.toolchains.same_nodes import CUT, merge_nodes
 
+T = TypeVar("T")
 _NUMBERED = re.compile(r"(?:subgraph|segment)_([0-9]{1,6})$")
 
 
@@ -58,7 +60,7 @@ def join(build: Sequence[tuple[Path, Artifact]], profile: Profile | None, compar
     if not build:
         return None
     artifacts = [artifact for _, artifact in build]
-    nodes = _nodes(artifacts)
+    nodes = merge_nodes(artifact.nodes for artifact in artifacts)
     ops = _by_word(profile.ops if profile else ())
     rows = comparison.layers if comparison else ()
     # Some toolchains name a row by its tensor; where a name is an op's, the op is meant.
@@ -76,34 +78,6 @@ def join(build: Sequence[tuple[Path, Artifact]], profile: Profile | None, compar
 
 
 # --------------------------------------------------------------------------- nodes
-
-
-def _nodes(artifacts: Sequence[Artifact]) -> list[PlannedNode]:
-    """Nodes of all files under one name each; what one file lacks is taken from the others."""
-    merged: dict[str, PlannedNode] = {}
-    for node in (node for artifact in artifacts for node in artifact.nodes):
-        known = _same(node, merged)
-        merged[known or node.name] = _filled(merged[known], node) if known else node
-    return list(merged.values())
-
-
-def _same(node: PlannedNode, merged: Mapping[str, PlannedNode]) -> str:
-    """The merged name of the same node; a name that was cut at its front must fit exactly one."""
-    if node.name in merged:
-        return node.name
-    if not node.name_is_cut:
-        return ""
-    fitting = [name for name in merged if name.endswith(node.name[3:])]
-    return fitting[0] if len(fitting) == 1 else ""
-
-
-def _filled(first: PlannedNode, second: PlannedNode) -> PlannedNode:
-    lacking = {
-        key: getattr(second, key)
-        for key in ("unit", "kind", "subgraph", "input_dtype", "output_dtypes", "cosine", "threshold")
-        if getattr(first, key) in (None, "", ()) and getattr(second, key) not in (None, "", ())
-    }
-    return replace(first, **lacking) if lacking else first
 
 
 def _by_word(ops: Sequence[OpTime]) -> dict[str, OpTime]:
@@ -129,8 +103,16 @@ def _by_segment(node: PlannedNode, ran: Mapping[int, str]) -> str:
     return node.unit if node.unit in ran.values() else ""
 
 
+def _named(node: PlannedNode, by_word: Mapping[str, T]) -> T | None:
+    """What carries the node's name; for a name that a table cut at its front, the only one that ends like it."""
+    if not node.name_is_cut:
+        return by_word.get(word(node.name))
+    ends = [full for full in by_word if full.endswith(word(node.name.removeprefix(CUT)))]
+    return by_word[ends[0]] if len(ends) == 1 else None
+
+
 def _row(node: PlannedNode, ops: Mapping[str, OpTime], layers: Mapping[str, Layer], ran: Mapping[int, str]) -> PlanRow:
-    op, layer = ops.get(word(node.name)), layers.get(word(node.name))
+    op, layer = _named(node, ops), _named(node, layers)
     return PlanRow(
         name=node.name,
         kind=node.kind,

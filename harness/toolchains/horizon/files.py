@@ -97,7 +97,7 @@ def _names(raw: Any) -> tuple[str, ...]:
 
 def read_node_info(text: str) -> Artifact:
     """`*_node_info.csv` of hb_compile. A cell with two types is written without quotes, so rows differ in length."""
-    nodes: dict[PlannedNode, None] = {}
+    nodes: list[PlannedNode] = []
     problems: list[str] = []
     short = False
     for line in lines_of(text):
@@ -111,7 +111,7 @@ def read_node_info(text: str) -> Artifact:
         if node is None or (not line.whole and not _ends_well(row)):
             problems.append(f"line {line.number}: incomplete row, skipped: {row[:60]!r}")
             continue
-        nodes[node] = None
+        nodes.append(node)
     return Artifact("node_info", "node_info.csv", nodes=tuple(nodes), problems=tuple(problems))
 
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.toolchains.records import OutputAccuracy, PlannedNode
+from harness.toolchains.same_nodes import filled, match_nodes
 from harness.toolchains.text import Line, dtype_of, number_of
 
 ROW = re.compile(
@@ -46,33 +48,91 @@ def _row(text: str) -> re.Match[str] | None:
 
 
 def read_node_table(lines: Sequence[Line]) -> tuple[tuple[PlannedNode, ...], tuple[str, ...]]:
-    """Nodes in printing order, each row once, and what could not be read."""
-    header = next((line.text for line in lines if is_node_header(line.text)), "")
-    place = _place(lines, header)
-    nodes: dict[PlannedNode, None] = {}
+    """Nodes in printing order and what could not be read.
+
+    Every row of a table is a node, also where two rows are equal in every cell: names are cut. Only a table that is
+    repeated as a whole counts once; of two tables of one network the later one is the tool's last word.
+    """
+    tables = _tables(lines)
     problems: list[str] = []
-    seen_rows = doubled = 0
+    if len(tables) == 1 and tables[0].rows and not tables[0].header:
+        problems.append("the node table has no header; columns were guessed")
+    read = [nodes for table in tables if (nodes := table.read(problems))]
+    different = list(dict.fromkeys(read))
+    if len(different) < len(read):
+        problems.append(f"the node table is printed {len(read) - len(different) + 1} times; it counts once")
+    merged: tuple[PlannedNode, ...] = ()
+    for nodes in different:
+        merged = _updated(merged, nodes, problems)
+    return merged, tuple(problems)
+
+
+@dataclass
+class _NodeTable:
+    """The rows below one header. `copies`: how often each line was printed, as a console with two handlers does."""
+
+    header: str
+    rows: list[Line]
+    copies: int = 1
+
+    def read(self, problems: list[str]) -> tuple[PlannedNode, ...]:
+        place = _place(self.rows, self.header)
+        nodes = [node for line in self._rows_once() if (node := self._node(line, place, problems)) is not None]
+        counts = Counter(node.name for node in nodes if not node.name_is_cut)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
+            problems.append(f"{len(repeated)} names with several rows in one node table, first: {repeated[0]}")
+        return tuple(nodes)
+
+    def _node(self, line: Line, place: int, problems: list[str]) -> PlannedNode | None:
+        match = _row(line.text)
+        if match is None or match.start("on") != place:
+            problems.append(f"line {line.number}: a row of the node table is shifted or truncated, skipped")
+            return None
+        return _node(line, match, self.header, problems)
+
+    def _rows_once(self) -> list[Line]:
+        """Rows without the copies of a console that prints each line several times."""
+        count = self.copies
+        groups = [self.rows[start : start + count] for start in range(0, len(self.rows), count)]
+        if count > 1 and all(len({line.text for line in group}) == 1 and len(group) == count for group in groups):
+            return [group[0] for group in groups]
+        return self.rows
+
+
+def _tables(lines: Sequence[Line]) -> list[_NodeTable]:
+    tables = [_NodeTable("", [])]
     for line in lines:
         if is_node_header(line.text):
-            header, place = line.text, line.text.index(" ON ") + 1
-            continue
-        match = _row(line.text)
-        if match is None:
-            continue
-        seen_rows += 1
-        if match.start("on") != place:
-            problems.append(f"line {line.number}: a row of the node table is shifted or truncated, skipped")
-            continue
-        node = _node(line, match, header, problems)
-        if node is None:
-            continue
-        doubled += node in nodes
-        nodes[node] = None
-    if seen_rows and not header:
-        problems.append("the node table has no header; columns were guessed")
-    if doubled:
-        problems.append(f"{doubled} duplicate rows in the node table")
-    return _without_conflicts(tuple(nodes), problems), tuple(problems)
+            if tables[-1].header == line.text and not tables[-1].rows:
+                tables[-1].copies += 1
+            else:
+                tables.append(_NodeTable(line.text, []))
+        elif _row(line.text) is not None:
+            tables[-1].rows.append(line)
+    return [table for table in tables if table.rows]
+
+
+def _updated(
+    earlier: tuple[PlannedNode, ...], later: tuple[PlannedNode, ...], problems: list[str]
+) -> tuple[PlannedNode, ...]:
+    """Both tables in one, in the later one's words where they differ."""
+    if not earlier:
+        return later
+    pairs = match_nodes(earlier, later)
+    differing = [later[j].name for i, j in pairs.items() if _differ(earlier[i], later[j])]
+    if differing:
+        problems.append(f"{len(differing)} nodes have two different rows, first: {differing[0]}; the later one is used")
+    nodes = [filled(later[pairs[i]], node) if i in pairs else node for i, node in enumerate(earlier)]
+    met = set(pairs.values())
+    return (*nodes, *(node for j, node in enumerate(later) if j not in met))
+
+
+def _differ(one: PlannedNode, other: PlannedNode) -> bool:
+    """Whether a cell that both rows have is not the same."""
+    keys = ("unit", "subgraph", "cosine", "threshold", "input_dtype")
+    values = [(getattr(one, key), getattr(other, key)) for key in keys]
+    return any(mine not in (None, "") and theirs not in (None, "") and mine != theirs for mine, theirs in values)
 
 
 def _place(lines: Sequence[Line], header: str) -> int:
@@ -86,16 +146,6 @@ def _place(lines: Sequence[Line], header: str) -> int:
     if starts.total() < 2:
         return -1
     return max(starts, key=lambda start: (starts[start], start))
-
-
-def _without_conflicts(nodes: tuple[PlannedNode, ...], problems: list[str]) -> tuple[PlannedNode, ...]:
-    """A name with two different rows: the later one is the tool's last word; cut names may truly repeat."""
-    by_name: dict[str, PlannedNode] = {}
-    for node in nodes:
-        if node.name in by_name and not node.name_is_cut:
-            problems.append(f"node {node.name} has two different rows; the later one is used")
-        by_name[node.name if not node.name_is_cut else f"{node.name}#{len(by_name)}"] = node
-    return tuple(by_name.values())
 
 
 def _node(line: Line, match: re.Match[str], header: str, problems: list[str]) -> PlannedNode | None:
@@ -184,24 +234,26 @@ def _dtypes(cell: str, header: str) -> tuple[str, tuple[str, ...]]:
 
 
 def read_output_table(lines: Sequence[Line]) -> tuple[tuple[OutputAccuracy, ...], tuple[str, ...]]:
-    """The output table: rows end where the next record with a time stamp begins."""
-    rows: dict[OutputAccuracy, None] = {}
+    """The output table: rows end where the next record with a time stamp begins; a repeated table counts once."""
+    tables: list[list[OutputAccuracy]] = []
     problems: list[str] = []
     inside, place = False, 0
     for line in lines:
         if OUTPUT_HEADER.match(line.text):
             inside, place = True, line.text.index("Cosine Similarity")
+            tables.append([])
             continue
         if not inside or not line.text.strip() or set(line.text.strip()) <= {"-", "="}:
             continue
         match = OUTPUT_ROW.match(line.text) if len(line.text) <= MAX_ROW_CHARACTERS else None
         if match and _in_place(match, place):
-            rows[_output(match)] = None
+            tables[-1].append(_output(match))
         elif line.stamped:
             inside = False
         else:
             problems.append(f"line {line.number}: incomplete row of the output table: {line.text.strip()[:60]!r}")
-    return tuple(rows), tuple(problems)
+    once = dict.fromkeys(tuple(table) for table in tables)
+    return tuple(row for table in once for row in table), tuple(problems)
 
 
 def _in_place(match: re.Match[str], place: int) -> bool:
