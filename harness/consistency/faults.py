@@ -19,6 +19,7 @@ from harness.consistency.rows import RowComparer
 from harness.errors import HarnessError
 from harness.records import Fingerprint, Graph, Layer
 
+SERVES = 0.5  # share of the compared tensors that a graph must know
 FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
 
 
@@ -32,16 +33,28 @@ class FaultSearch:
         self._isolator: Isolator | None = None
 
     def graph_serves(self, layers: Sequence[Layer]) -> bool:
-        """A graph that knows no differing row is of no use: the order of the rows is all there is."""
+        """A graph that knows less than half of the rows is another model's, or has other names: the order of the rows
+        is all there is then."""
+        known, compared = self._known(layers)
+        return bool(known) and known >= SERVES * compared
+
+    def _known(self, layers: Sequence[Layer]) -> tuple[int, int]:
+        """How many compared rows the graph knows, of how many; a tensor of that network that repeats another counts as
+        known, a network input does not count."""
         if self.graph is None:
-            return False
-        known = {name for op in self.graph.ops for name in op.outputs} | set(self.graph.inputs)
-        compared = [layer for layer in layers if layer.verdict != "not_compared"]
-        return any(layer.name in known for layer in compared)
+            return 0, 0
+        made = {name for op in self.graph.ops for name in op.outputs}
+        compared = [layer.name for layer in layers if layer.verdict != "not_compared"]
+        computed = [name for name in compared if name not in self.graph.inputs] or compared
+        return sum(name in made or name in self.graph.inputs for name in computed), len(computed)
 
     def localize(self, layers: Sequence[Layer]) -> Localization:
         """The origins, from the graph where there is one."""
         if not self.graph_serves(layers) or self.graph is None:
+            known, compared = self._known(layers)
+            if self.graph is not None and compared:
+                source = self.graph.source or "the reference's graph"
+                self.notes.append(f"{source} knows {known} of {compared} compared tensors: not used as the graph")
             note = "no graph: the first difference in file order is reported; later ones may be consequences"
             origins = sequence_origin(layers)
             return Localization(list(layers), origins, notes=[note] if origins else [])
@@ -70,7 +83,8 @@ class FaultSearch:
             return None
         runner = self.reference.provenance.get("runner", {})
         try:
-            self._isolator = Isolator(model, str(runner.get("optimizations", "disabled")))
+            repeats = {tensor.name: tensor.repeats for tensor in self.reference.tensors.values() if tensor.repeats}
+            self._isolator = Isolator(model, str(runner.get("optimizations", "disabled")), repeats=repeats)
         except HarnessError as error:
             self.notes.append(f"single ops cannot be run: {error.message}")
             return None

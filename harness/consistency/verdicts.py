@@ -38,7 +38,7 @@ def judge(metrics: Metrics, form: str, limits: ErrorLimits, *, equal: bool = Fal
     if equal:
         return Judgement("exact", "equal byte for byte")
     if _equal_values(metrics, form):
-        return Judgement("within", "equal values, different bytes")
+        return Judgement("exact", "equal values, different bytes")
     excess = next(_excess(metrics, form, limits), "")
     rules = f" ({limits.names[-1]})" if limits.names else ""
     if excess:

@@ -28,6 +28,7 @@ from harness.dumps.manifest import (
     spec_from_json,
 )
 from harness.errors import InputError
+from harness.files.arrays import NPY_MAGIC
 from harness.files.packed import refuse_packed, refuse_packed_files
 from harness.files.safe import FULL, new_file
 from harness.platforms.base import Platform
@@ -121,7 +122,7 @@ def _npz(path: Path, limit_bytes: int = BoardLimits.max_bytes) -> tuple[Dump, ..
     dumps = []
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            members = [member for member in archive.infolist() if _holds_array(archive, member)]
             total_bytes = sum(member.file_size for member in members)  # no more is read of a member than it announces
             if total_bytes > limit_bytes:
                 raise InputError(f"{path}: unpacks to {total_bytes} bytes, limit {limit_bytes}")
@@ -129,7 +130,7 @@ def _npz(path: Path, limit_bytes: int = BoardLimits.max_bytes) -> tuple[Dump, ..
                 target = folder / f"t{i:05d}.npy"
                 with archive.open(member) as source, new_file(target) as sink:
                     shutil.copyfileobj(source, sink)
-                dumps.append(Dump(member.filename[:-4], target, npy_spec(target), index=i))
+                dumps.append(Dump(member.filename.removesuffix(".npy"), target, npy_spec(target)))
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise
@@ -137,6 +138,14 @@ def _npz(path: Path, limit_bytes: int = BoardLimits.max_bytes) -> tuple[Dump, ..
     if not dumps:
         raise InputError(f"{path}: no arrays found")
     return tuple(dumps)
+
+
+def _holds_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """By its name, or by its first bytes: vendors' tools leave out the ending, and numpy reads that."""
+    if member.is_dir() or member.filename.endswith(".npy"):
+        return not member.is_dir()
+    with archive.open(member) as stream:
+        return stream.read(len(NPY_MAGIC)) == NPY_MAGIC
 
 
 def recognise(path: Path) -> str:

@@ -15,7 +15,6 @@ from harness.errors import InputError
 from harness.files.digests import md5_of_file
 from harness.files.packed import refuse_packed
 from harness.records import Dump, Graph, Op, TensorSpec
-from harness.reference.graph import LogicalTensor, read_logical
 
 Array = np.ndarray[Any, Any]
 
@@ -36,6 +35,7 @@ class ReferenceTensor:
     onnx_name: str = ""
     aliases: tuple[str, ...] = ()
     alternate: ReferenceTensor | None = None  # the float side, where a float op or input meets a quantizer
+    repeats: str = ""  # the tensor of the graph whose values an inserted quantizer, cast or reshape holds once more
 
     def load(self) -> Array:
         """The tensor, memory-mapped. Only for dense files; a padded one is opened with its spec."""
@@ -144,7 +144,7 @@ def _from_dumps(path: Path, platform: str) -> Reference:
         tensors.setdefault(dump.name, _tensor_of_dump(dump, i))
     kind = "npz" if path.suffix == ".npz" else "folder"
     provenance: dict[str, Any] = {"source": path.name, **({"doubles": doubles} if doubles else {})}
-    if all(dump.index >= 0 for dump in dumps):
+    if dumps and all(dump.index >= 0 for dump in dumps):
         provenance["ordered"] = True  # the order of execution is recorded, not derived from names
     return Reference(tensors, kind=kind, source=path.name, provenance=provenance)
 
@@ -158,28 +158,6 @@ def _tensor_of_dump(dump: Dump, order: int) -> ReferenceTensor:
         op_kind=dump.op_kind,
         order=dump.index if dump.index >= 0 else order,
         aliases=dump.aliases,
-    )
-
-
-def with_graph(reference: Reference, model: Path) -> Reference:
-    """Graph, ops and order from an ONNX, for tensors whose names (or aliases) it knows."""
-    logical = read_logical(model)
-    known = {name: t for t in logical.tensors for name in (*t.aliases, t.name)}
-    tensors = {n: _named_by(t, known.get(n)) for n, t in reference.tensors.items()}
-    return replace(reference, tensors=tensors, graph=logical.graph, model=reference.model or model)
-
-
-def _named_by(tensor: ReferenceTensor, logical: LogicalTensor | None) -> ReferenceTensor:
-    if logical is None:
-        return tensor
-    return replace(
-        tensor,
-        op=logical.op,
-        op_kind=logical.op_kind,
-        order=logical.order,
-        is_input=logical.is_input,
-        is_output=logical.is_output,
-        onnx_name=tensor.onnx_name or logical.onnx_name,
     )
 
 

@@ -22,7 +22,8 @@ from harness.files.digests import md5_of_file
 from harness.records import Graph, ReferenceRuntime, TensorSpec
 from harness.records.callbacks import ProgressCallback
 from harness.reference.beside import compute_beside, resolve, runner_facts
-from harness.reference.folder import Reference, ReferenceTensor, read_reference, refuse_no_reference, with_graph
+from harness.reference.folder import Reference, ReferenceTensor, read_reference, refuse_no_reference
+from harness.reference.given_graph import with_graph
 from harness.reference.graph import LogicalModel, LogicalTensor, read_logical
 from harness.reference.inputs import arrays_of_bytes, check_inputs, dense_bytes, model_inputs, read_inputs
 from harness.reference.onnx_file import load_whole

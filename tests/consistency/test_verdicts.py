@@ -97,8 +97,8 @@ def test_infinities_of_other_sign_differ_and_equal_ones_do_not() -> None:
     assert verdict(board, reference) == "differs"
 
 
-def test_zero_with_another_sign_is_within_not_exact() -> None:
-    assert verdict(np.array([-0.0] * 20, np.float32), np.zeros(20, np.float32)) == "within"
+def test_zero_with_another_sign_is_an_equal_value() -> None:
+    assert verdict(np.array([-0.0] * 20, np.float32), np.zeros(20, np.float32)) == "exact"
 
 
 def test_anything_against_all_zero_differs() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +274,16 @@ def test_what_an_npz_unpacks_to_is_bounded_in_bytes(tmp_path: Path) -> None:
     assert dump.spec is not None and dump.spec.shape == (1_000_000,)
     with pytest.raises(InputError, match="unpacks to 1000128 bytes, limit 1000127"):
         dump_files._npz(path, 1_000_127)
+
+
+def test_members_of_an_archive_need_no_ending(tmp_path: Path) -> None:
+    """numpy reads them, and vendors' tools write them; what is no array is left out."""
+    array = io.BytesIO()
+    np.save(array, np.arange(6, dtype=np.float32).reshape(2, 3))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("/net/fc/Out_output_0_Gemm", array.getvalue())
+        archive.writestr("conv1.npy", array.getvalue())
+        archive.writestr("readme", "no array")
+    dumps = read_dumps(tmp_path / "a.npz")
+    assert [dump.name for dump in dumps] == ["/net/fc/Out_output_0_Gemm", "conv1"]
+    assert all(dump.spec is not None and dump.spec.shape == (2, 3) for dump in dumps)

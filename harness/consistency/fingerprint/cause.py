@@ -16,6 +16,7 @@ from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import Pair, open_array
 from harness.consistency.reading.tensor_files import Array, value_range
 from harness.records import Fingerprint, Graph, Layer, Op
+from harness.reference.given_graph import INSERTED
 from harness.reference.open import Reference
 
 MOST_INPUTS = 8  # graph inputs tried in each other's place
@@ -81,7 +82,7 @@ def _of_input(mark: Fingerprint) -> Fingerprint:
 def _context(name: str, pair: Pair, scene: LayerContext, repeats: tuple[Array, ...]) -> FingerprintContext:
     op = scene.op_of(name)
     inputs = op.inputs if op is not None else ()
-    runs = scene.isolator is not None and bool(inputs)
+    runs = scene.isolator is not None and bool(inputs) and op is not None and op.kind != INSERTED
     return FingerprintContext(
         previous=_previous(name, pair, scene),
         repeats=repeats,
@@ -119,7 +120,13 @@ def _swapped(name: str, pair: Pair, scene: LayerContext) -> Fingerprint | None:
     op = scene.op_of(name)
     if name in scene.inputs:
         return _swapped_input(name, pair, scene)
-    if op is None or scene.isolator is None or not op.inputs or not set(op.inputs) <= set(scene.inputs):
+    if (
+        op is None
+        or op.kind == INSERTED
+        or scene.isolator is None
+        or not op.inputs
+        or not set(op.inputs) <= set(scene.inputs)
+    ):
         return None
     for mine, other in _exchanges(op.inputs, scene):
         given = [fed(scene.reference, other if n == mine else n) for n in op.inputs]

@@ -44,7 +44,15 @@ class CannotIsolate(ValueError):
 class Isolator:
     """Sub-models of one ONNX. Errors: InputError for a file that is no ONNX."""
 
-    def __init__(self, model: Path, optimizations: str = "disabled", threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: Path,
+        optimizations: str = "disabled",
+        threads: int = 1,
+        repeats: Mapping[str, str] | None = None,
+    ) -> None:
+        """`repeats`: tensors that the ONNX does not hold -> the one whose values they are."""
+        self.repeats = repeats or {}
         self.path, self.optimizations, self.threads = model, optimizations, threads
         self.tensors = {t.name: t for t in read_logical(model).tensors}
         self.model = load_whole(model)
@@ -87,7 +95,7 @@ class Isolator:
 
     def _part(self, request: Request, prefix: str) -> _Part:
         feed = dict(self._onnx_feed(name, value) for name, value in request.feeds.items())
-        target = self.tensors[request.target]
+        target = self._known(request.target)
         output = target.float_name if request.float_side and target.float_name else target.onnx_name
         nodes, weights = self._cut(output, feed)
         if prefix and any(a.type == onnx.AttributeProto.GRAPH for node in nodes for a in node.attribute):
@@ -100,7 +108,7 @@ class Isolator:
         )
 
     def _onnx_feed(self, name: str, value: Array) -> tuple[str, Array]:
-        tensor = self.tensors[name]
+        tensor = self._known(self.repeats.get(name, name))
         is_float = value.dtype.kind == "f"
         whole = tensor.spec.dtype[:1] in ("s", "u")
         if is_float and whole and tensor.float_name:
@@ -108,6 +116,11 @@ class Isolator:
         if is_float == whole:
             raise CannotIsolate(f"{name} is {value.dtype} on the board and {tensor.spec.dtype} in the model")
         return tensor.onnx_name, _shaped(value, tensor)
+
+    def _known(self, name: str) -> LogicalTensor:
+        if name not in self.tensors:
+            raise CannotIsolate(f"the ONNX has no tensor {name}")
+        return self.tensors[name]
 
     def _cut(self, output: str, feed: Mapping[str, Array]) -> tuple[list[onnx.NodeProto], dict[str, object]]:
         """Nodes from the fed tensors to `output`, in order, and the weights that they read."""

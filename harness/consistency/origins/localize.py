@@ -12,6 +12,7 @@ from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Graph, Layer, Metrics, Origin
+from harness.reference.given_graph import INSERTED
 
 OpenPair = Callable[[str], Pair]
 Allowed = Callable[[Layer, Pair, Metrics], bool]
@@ -117,7 +118,7 @@ def _run_alone(
     if runner is None:
         return {}
     rows = {layer.name: layer for layer in layers}
-    wanted = [name for name, role in given.items() if role != "origin"]
+    wanted = [name for name, role in given.items() if role != "origin" and reached[name].op.kind != INSERTED]
     requests = (r for r in (_request(reached[name], rows, runner) for name in wanted) if r is not None)
     alone = {}
     for request, value in runner.isolator.run(requests):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.records import Graph, Layer, Op, Origin
+from harness.reference.given_graph import INSERTED
 
 STATES = {"exact": "equal", "within": "within", "differs": "differs", "not_compared": "unknown"}
 
@@ -49,7 +50,8 @@ def _reach(
         if maker is None or states.get(name, "unknown") != "unknown":
             frontier[name] = None
             continue
-        unseen[maker.name] = None
+        if maker.kind != INSERTED:  # nobody's op: what it makes is another's value once more
+            unseen[maker.name] = None
         fresh = [n for n in maker.inputs if n not in seen]
         seen.update(fresh)
         waiting += fresh

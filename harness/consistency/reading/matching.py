@@ -2,11 +2,13 @@
 
 Ways, surest first: `mapping` (the user said so), `exact` (name or an ONNX name of the same value), `rule` (a name
 that the platform derives, the same name with the characters that file systems do not take replaced, or the name of
-a node that makes it), `suffix` (a toolchain cut the name at the front; only when one tensor and one dump fit).
+a node that makes it), `suffix` (an ending or a scope more or less, or a name cut at one end; only when one tensor and
+one dump fit).
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +18,11 @@ from harness.errors import InputError
 from harness.names import file_form
 from harness.records import Dump
 from harness.reference.open import Reference, ReferenceTensor
+from harness.reference.spellings import by_spelling, numbered, spellings
 
 Rules = Callable[[str], tuple[str, ...]]
 MIN_SUFFIX = 4  # characters; shorter names end too many others
+MIN_PREFIX = 16  # characters of a name that was cut at its end
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ def match(
     mapping = mapping or {}
     _check_mapping(mapping, reference)
     dumps = [dump for dump in dumps if dump.role != "parameter"]  # weights and the like are no tensors of a run
-    pairs = [_find(dump, names, mapping, rules) for dump in dumps]
+    rows_of_numbers = numbered(dump.name for dump in dumps)
+    pairs = [_find(dump, names, mapping, rules, rows_of_numbers) for dump in dumps]
     by_tensor: dict[str, list[tuple[Dump, str]]] = defaultdict(list)
     loose: list[Match] = []
     for dump, (candidates, how) in zip(dumps, pairs, strict=True):
@@ -75,6 +80,7 @@ class _Names:
     def __init__(self, reference: Reference) -> None:
         self.exact: dict[str, list[str]] = defaultdict(list)
         self.written: dict[str, list[str]] = defaultdict(list)
+        self.tensors = reference.tensors
         tensors = reference.tensors.values()
         for tensor in tensors:
             self.exact[tensor.name] = [tensor.name]
@@ -85,14 +91,35 @@ class _Names:
         self.nodes = _by_node(reference)
         for name, owners in self.exact.items():
             self.written[file_form(name)] += [o for o in owners if o not in self.written[file_form(name)]]
+        self.spelled = by_spelling(self.exact)
+
+    def by_node(self, dump: Dump, derived: Iterable[str]) -> list[str]:
+        """Tensors made by a node of that name; one whose size is known to be another is none."""
+        owners = _owners(self.nodes, (file_form(name) for name in (dump.name, *derived)))
+        return [name for name in owners if _may_hold(dump, self.tensors[name])]
+
+    def other_spelling(self, name: str) -> list[str]:
+        """Tensors that a name stands for without what tools append to it, or with what they left out."""
+        for form in spellings(name):
+            if self.written.get(form):
+                return self.written[form]
+        return next((self.spelled[form] for form in (file_form(name), *spellings(name)) if form in self.spelled), [])
 
     def ending(self, cut: str) -> list[str]:
-        """Tensors of which a name ends with `cut` or, cut themselves, are an end of it."""
+        """Tensors of which a name ends (or, long as it is, begins) with `cut` or, cut themselves, are an end of it."""
         form = file_form(cut)
         if len(form) < MIN_SUFFIX:
             return []
         owners = [o for name, owned in self.written.items() if _ends(name, form) for o in owned]
         return list(dict.fromkeys(owners))
+
+
+def _may_hold(dump: Dump, tensor: ReferenceTensor) -> bool:
+    """False where both sides tell their shape and it is another one, the number of frames (axis 0) apart."""
+    if dump.spec is None or tensor.spec is None:
+        return True
+    board, wanted = dump.spec.shape, tensor.spec.shape
+    return math.prod(board) == math.prod(wanted) or (len(board) == len(wanted) and board[1:] == wanted[1:])
 
 
 def _by_node(reference: Reference) -> dict[str, list[str]]:
@@ -106,7 +133,8 @@ def _by_node(reference: Reference) -> dict[str, list[str]]:
 
 
 def _ends(name: str, form: str) -> bool:
-    return name.endswith(form) or (len(name) >= MIN_SUFFIX and form.endswith(name))
+    cut = len(form) >= MIN_PREFIX and name.startswith(form)
+    return cut or name.endswith(form) or (len(name) >= MIN_SUFFIX and form.endswith(name))
 
 
 def _check_mapping(mapping: Mapping[str, str], reference: Reference) -> None:
@@ -119,8 +147,11 @@ def _check_mapping(mapping: Mapping[str, str], reference: Reference) -> None:
             )
 
 
-def _find(dump: Dump, names: _Names, mapping: Mapping[str, str], rules: Rules | None) -> tuple[list[str], str]:
-    """Tensors that a dump may be, and the way; several only where that way is ambiguous."""
+def _find(
+    dump: Dump, names: _Names, mapping: Mapping[str, str], rules: Rules | None, rows: frozenset[str]
+) -> tuple[list[str], str]:
+    """Tensors that a dump may be, and the way; several only where that way is ambiguous. `rows`: names of dumps that
+    differ by a number alone."""
     own = (dump.name, *dump.aliases)
     mapped = [mapping[name] for name in own if name in mapping]
     if mapped:
@@ -131,10 +162,13 @@ def _find(dump: Dump, names: _Names, mapping: Mapping[str, str], rules: Rules | 
     for owners in (
         _owners(names.exact, derived),
         _owners(names.written, (file_form(name) for name in (dump.name, *derived))),
-        _owners(names.nodes, (file_form(name) for name in (dump.name, *derived))),
+        names.by_node(dump, derived),
     ):
         if owners:
             return owners, "rule"
+    spelled = [] if dump.name in rows else names.other_spelling(dump.name)
+    if len(spelled) == 1:
+        return spelled, "suffix"
     ends = [name for alias in own for name in names.ending(alias)]
     return list(dict.fromkeys(ends)), "suffix"
 

@@ -2,7 +2,7 @@
 
 Most boards dump a part of the network only, and what they never dump is coverage. A hole is another thing, and is told
 from it by evidence: layer numbers that are missing between others, an output of the network, a list of the PC's layers
-of which only one in the middle is lacking, a layer whose likes all have their dump while everything around it has one.
+of which only one in the middle is lacking. That a like layer has its dump is none: runtimes fuse some and not others.
 """
 
 from __future__ import annotations
@@ -31,14 +31,17 @@ def mark_missing(
     """
     dumps, gaps = given
     reasons = _missing_dumps(reference, graph, matching.rows, gaps) | _by_parameters(matching.rows, dumps)
-    rows = [_marked(row, reasons, policy) for row in matching.rows]
+    unlike = {} if gaps is not None else _alike(graph, matching.rows)
+    rows = [_marked(row, reasons, unlike, policy) for row in matching.rows]
     return replace(matching, rows=tuple(rows))
 
 
-def _marked(row: Match, reasons: Mapping[str, str], policy: Policy) -> Match:
+def _marked(row: Match, reasons: Mapping[str, str], alike: Mapping[str, str], policy: Policy) -> Match:
     tensor = row.tensor
-    if tensor is None or tensor.name not in reasons or policy.is_optional(tensor.op, tensor.name):
+    if tensor is None or policy.is_optional(tensor.op, tensor.name):
         return row
+    if tensor.name not in reasons:
+        return replace(row, note=alike.get(tensor.name, row.note)) if row.reason == "no_dump" else row
     return replace(row, reason="missing", note=reasons[tensor.name])
 
 
@@ -51,8 +54,7 @@ def _missing_dumps(
     lacking = [row.tensor for row in known if row.tensor is not None and row.reason == "no_dump"]
     if not lacking or not any(row.dump is not None and row.tensor and not row.tensor.is_input for row in known):
         return {}
-    neighbours = _Neighbours(graph, dumped)
-    reasons = dict(_alike(lacking, known, neighbours) if gaps is None else _numbered(gaps, lacking, known, neighbours))
+    reasons = {} if gaps is None else dict(_numbered(gaps, lacking, known, _Neighbours(graph, dumped)))
     if gaps is None and reference.provenance.get("ordered"):
         reasons |= _in_order(lacking, known)
     return reasons | {t.name: "it is a network output" for t in lacking if t.is_output and t.name not in reasons}
@@ -116,18 +118,20 @@ def _numbered(
 END = 1 << 62
 
 
-def _alike(
-    lacking: Sequence[ReferenceTensor], rows: Sequence[Match], neighbours: _Neighbours
-) -> Iterator[tuple[str, str]]:
-    """Tensors with everything around them dumped, and with a dump of another one of their kind and place."""
+def _alike(graph: Graph | None, rows: Sequence[Match]) -> dict[str, str]:
+    """Tensors with everything around them dumped, and with a dump of another one of their kind and place: no proof that
+    theirs is lost, but worth a word in their row."""
+    known = [row for row in rows if row.tensor is not None]
+    neighbours = _Neighbours(graph, {row.tensor.name for row in known if row.tensor and row.reason != "no_dump"})
     dumped = {
-        neighbours.place(row.tensor): row.tensor for row in rows if row.tensor and row.dump and row.tensor.op_kind
+        neighbours.place(row.tensor): row.tensor for row in known if row.tensor and row.dump and row.tensor.op_kind
     }
-    for tensor in lacking:
+    notes = {}
+    for tensor in (row.tensor for row in known if row.tensor is not None and row.reason == "no_dump"):
         like = dumped.get(neighbours.place(tensor))
         if like is not None and neighbours.has_all(tensor.name):
-            reason = f"all its neighbours have one, and so has {like.name!r}, between ops of the same kinds"
-            yield tensor.name, reason
+            notes[tensor.name] = f"all its neighbours have one, and so has {like.name!r}, between ops of the same kinds"
+    return notes
 
 
 def _in_order(lacking: Sequence[ReferenceTensor], rows: Sequence[Match]) -> dict[str, str]:

@@ -113,12 +113,13 @@ def test_what_a_subgraph_keeps_to_itself_is_coverage(cnn: Reference, tmp_path: P
     assert (comparison.coverage.layers_compared, comparison.coverage.layers_total) == (3, 8)
 
 
-@pytest.mark.parametrize(("gone", "reason"), [("relu1_out", "missing"), ("sigmoid10_out", "no_dump")])
-def test_without_numbers_a_layer_is_lost_where_its_like_has_a_dump(tmp_path: Path, gone: str, reason: str) -> None:
+@pytest.mark.parametrize(("gone", "note"), [("relu1_out", "between ops of the same kinds"), ("sigmoid10_out", "")])
+def test_without_numbers_a_layer_without_a_dump_is_coverage(tmp_path: Path, gone: str, note: str) -> None:
+    """A runtime may have fused this one and not its like; that a like one has its dump is only said."""
     reference = quantized_reference("pyramid", tmp_path)
     comparison = judged(reference, board_folder(tmp_path / "dumps", reference, leave_out=(gone,)), platform=False)
-    assert row(comparison, gone).reason == reason
-    assert comparison.verdict.exit_code == (3 if reason == "missing" else 0)
+    assert row(comparison, gone).reason == "no_dump" and note in row(comparison, gone).note
+    assert (comparison.verdict.word, comparison.verdict.exit_code) == ("consistent", 0)
 
 
 def test_kinds_that_a_board_never_dumps_are_coverage(tmp_path: Path) -> None:

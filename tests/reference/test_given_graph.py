@@ -1,0 +1,101 @@
+"""The graph of an ONNX beside tensors that a vendor's tool kept: names that meet, tensors that it does not hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from harness.consistency.compare import CompareSettings, compare
+from harness.dumps.folders import read_dumps
+from harness.records import Comparison
+from harness.reference.given_graph import INSERTED
+from harness.reference.onnx_runtime import onnxruntime
+from harness.reference.open import open_reference
+
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Arrays]:
+    """x -> Conv c1 -> Relu r1 -> Conv y, all values kept."""
+    random = np.random.default_rng(14)
+    weights = [
+        numpy_helper.from_array(random.normal(0, 0.3, shape).astype(np.float32), name)
+        for name, shape in (("w1", (8, 3, 3, 3)), ("w2", (6, 8, 1, 1)))
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c1"], "conv1", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"], "relu1"),
+        helper.make_node("Conv", ["r1", "w2"], ["y"], "conv2"),
+    ]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("c1", "r1", "y")]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 16, 16])]
+    graph = helper.make_graph(nodes, "n", inputs, outputs, weights)
+    path = tmp_path_factory.mktemp("model") / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    x = random.normal(0, 1, (1, 3, 16, 16)).astype(np.float32)
+    values = dict(zip(("c1", "r1", "y"), onnxruntime.InferenceSession(path).run(None, {"x": x}), strict=True))
+    return path, {"x": x, **values}
+
+
+def quantized(values: np.ndarray) -> np.ndarray:
+    step = np.float32(np.abs(values).max() / 127)
+    return np.round(values / step).astype(np.float32) * step
+
+
+def held_against(folder: Path, model: Path, reference: Arrays, board: Arrays) -> Comparison:
+    np.savez(folder / "ref.npz", **reference)
+    np.savez(folder / "board.npz", **board)
+    return compare(
+        open_reference(folder / "ref.npz", graph=model),
+        read_dumps(folder / "board.npz"),
+        CompareSettings(isolate=False),
+    )
+
+
+def test_names_with_the_kind_of_their_op_meet_the_graph(tmp_path: Path, model: tuple[Path, Arrays]) -> None:
+    path, v = model
+    own = {"x": v["x"], "r1_Relu": v["r1"], "y_Conv": v["y"]}
+    wrong = v["y"].copy()
+    wrong[:, :, 5] = 0
+    comparison = held_against(tmp_path, path, own, {**own, "y_Conv": wrong})
+    assert [origin.op for origin in comparison.origins] == ["conv2"] and comparison.graph_source == "m.onnx"
+    assert {layer.name for layer in comparison.layers} == {"x", "r1", "y"}
+
+
+def test_an_inserted_quantizer_is_an_op_that_can_be_blamed(tmp_path: Path, model: tuple[Path, Arrays]) -> None:
+    path, v = model
+    own = {"x": v["x"], "x_int8": quantized(v["x"]), "r1": v["r1"], "y": v["y"]}
+    board = {**own, "x_int8": np.clip(own["x_int8"], -1, 1), "r1": v["r1"] * 0.8, "y": v["y"] * 0.7}
+    comparison = held_against(tmp_path, path, own, board)
+    assert [(origin.op, origin.op_kind) for origin in comparison.origins] == [("x_int8", INSERTED)]
+    roles = {layer.name: layer.role for layer in comparison.layers}
+    assert roles == {"x": "", "x_int8": "origin", "r1": "propagated", "y": "propagated"}
+
+
+def test_a_copy_behind_an_op_is_no_origin_of_its_own(tmp_path: Path, model: tuple[Path, Arrays]) -> None:
+    path, v = model
+    own = {"x": v["x"], "r1": v["r1"], "r1_reshape": v["r1"].reshape(8, -1), "y": v["y"]}
+    board = {name: value if name == "x" else value * 0.5 for name, value in own.items()}
+    assert [origin.tensor for origin in held_against(tmp_path, path, own, board).origins] == ["r1"]
+
+
+def test_a_graph_that_knows_one_name_of_many_is_not_used(tmp_path: Path, model: tuple[Path, Arrays]) -> None:
+    path, v = model
+    random = np.random.default_rng(3)
+    own = {"x": v["x"], "y": v["y"]} | {f"blob{i}z": random.normal(size=(1, 4, 5)).astype(np.float32) for i in range(6)}
+    comparison = held_against(tmp_path, path, own, {**own, "blob3z": own["blob3z"] + 1})
+    assert comparison.graph_source == "" and comparison.origins[0].tensor == "blob3z"
+    assert any("m.onnx knows 1 of 7 compared tensors" in note for note in comparison.notes)
+
+
+def test_two_archives_have_no_log_that_lists_a_layer(tmp_path: Path, model: tuple[Path, Arrays]) -> None:
+    path, v = model
+    own = {"x": v["x"], "c1_Conv": v["c1"], "r1_Relu": v["r1"], "y_Conv": v["y"]}
+    comparison = held_against(tmp_path, path, own, {name: own[name] for name in own if name != "r1_Relu"})
+    assert not any("log" in row.note for row in comparison.layers)
+    assert [row.reason for row in comparison.layers if row.verdict == "not_compared"] == ["missing"]  # an output
