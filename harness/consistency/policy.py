@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -222,12 +223,19 @@ def load_policy(source: str | Path = "", min_coverage: float | None = None) -> P
 
     Errors: ConfigError with file and line.
     """
-    policy = _loaded(source)
+    name = str(source) or "default"
+    policy = _built_in(name) if name in built_in_names() else _loaded(name)
     return policy if min_coverage is None else replace(policy, min_layers=min_coverage / 100)
 
 
-def _loaded(source: str | Path) -> Policy:
-    path = _path(str(source) or "default")
+@cache
+def _built_in(name: str) -> Policy:
+    """Read once: the files that come with harness do not change under it."""
+    return _loaded(name)
+
+
+def _loaded(source: str) -> Policy:
+    path = _path(source)
     entry = load_file(path, PolicyFile)
     base = _base(entry, path)
     own = tuple(_rule(e, path) for e in entry.rules)
@@ -258,7 +266,7 @@ def _base(entry: PolicyFile, path: Path) -> Policy | None:
         return None
     if entry.extends not in built_in_names():
         raise ConfigError(f"{path}: extends {entry.extends!r}", f"built in: {', '.join(built_in_names())}")
-    return _loaded(entry.extends)
+    return _built_in(entry.extends)
 
 
 def _rule(entry: RuleEntry, path: Path) -> PolicyRule:

@@ -157,6 +157,7 @@ def extras(rows: list[Layer]) -> Run:
     repeats = [{row.name: row.valid_md5_board for row in rows if row.valid_md5_board} for _ in range(3)]
     repeats[2][rows[min(30, len(rows) - 1)].name] = md5("another")
     outputs = {rows[-1].name: md5("output")}
+    policy = load_policy()
     return {
         "error_propagation": [{"index": 0, "name": rows[0].name, "relative_l2": 0.0}],
         "outputs": [
@@ -169,7 +170,7 @@ def extras(rows: list[Layer]) -> Run:
                 "index": row.index,
                 "name": row.name,
                 "ratio": 1.0 + row.index / 40,
-                "word": noise_word(1.0 + row.index / 40, load_policy()),
+                "word": noise_word(1.0 + row.index / 40, policy),
                 "board_noise": 0.2 + row.index / 200,
                 "simulator_noise": 0.2,
             }

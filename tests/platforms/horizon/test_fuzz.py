@@ -232,12 +232,12 @@ def check_times(platform: object, text: str, folder: Path, numbers: set[float]) 
 @pytest.mark.parametrize(
     "line",
     [
-        "name:" + " " * 100_000 + "x",
-        "(" * 100_000,
-        "{" * 100_000,
-        "1," * 50_000,
-        '"a": {' * 20_000,
-        "1 " * 50_000 + "x",
+        "name:" + " " * 40_000 + "x",
+        "(" * 40_000,
+        "{" * 40_000,
+        "1," * 20_000,
+        '"a": {' * 8_000,
+        "1 " * 20_000 + "x",
     ],
     ids=["blanks", "brackets", "braces", "list", "nested", "row"],
 )
