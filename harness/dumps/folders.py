@@ -30,7 +30,7 @@ from harness.dumps.manifest import (
 from harness.errors import InputError
 from harness.files.arrays import NPY_MAGIC
 from harness.files.packed import refuse_packed, refuse_packed_files
-from harness.files.safe import FULL, new_file
+from harness.files.safe import FULL, new_file, refuse_links_out
 from harness.platforms.base import Platform
 from harness.records import BoardLimits, Dump, Gap, ModelInfo, TensorSpec
 
@@ -45,7 +45,8 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     """Every tensor file in a folder or .npz, in the order of their index or name.
 
     `platform` is the name of the platform whose dump names are meant; "" tries those that are known and takes
-    the one that reads the most files. Errors: InputError for a path that does not exist or holds no tensor file.
+    the one that reads the most files. Errors: InputError for a path that does not exist or holds no tensor file,
+    LinkInside for a link in the folder that leads out of it.
     """
     if path.is_file() and path.suffix == ".npz":
         return _npz(path)
@@ -53,6 +54,7 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     if not path.is_dir():
         what = "expected a folder or .npz of dumps" if path.exists() else "no such file or folder"
         raise InputError(f"{path}: {what}", "give the folder that the board's tool wrote")
+    refuse_links_out(path)
     if (path / MANIFEST).is_file():
         return _from_manifest(path)
     if (path / "run.json").is_file():
@@ -154,9 +156,13 @@ def recognise(path: Path) -> str:
 
 
 def candidates(path: Path) -> tuple[str, ...]:
-    """The platforms whose names a folder carries equally well; several where they name their dumps alike."""
+    """The platforms whose names a folder carries equally well; several where they name their dumps alike.
+
+    Errors: LinkInside for a link in the folder that leads out of it.
+    """
     if not path.is_dir() or (path / MANIFEST).is_file():
         return ()
+    refuse_links_out(path)
     scores = {name: _telling(path, _named(name, path)) for name in platforms.names()}
     depth = min((depth for weights in scores.values() for depth in weights), default=0)  # copies lie in folders below
     counts = {name: weights.get(depth, 0) for name, weights in scores.items()}

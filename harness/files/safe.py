@@ -141,6 +141,25 @@ def refuse_links(folder: Path) -> None:
                     raise _refused(Path(entry.path), entry.stat(follow_symlinks=False).st_mode)
 
 
+def refuse_links_out(folder: Path) -> None:
+    """Look through a folder that is only read: a link in it may lead to another file of it, and nowhere else.
+
+    Links on the way to `folder` are the user's own. Errors: LinkInside with the link and where it leads.
+    """
+    root = os.path.realpath(folder)
+    waiting = [os.fspath(folder)]
+    while waiting:
+        with suppress(FileNotFoundError, PermissionError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_symlink() and not Path(target := os.path.realpath(entry.path)).is_relative_to(root):
+                    raise LinkInside(
+                        f"{entry.path}: a link to {target}, outside of {folder}",
+                        f"if you trust it, copy the folder with what its links lead to: cp -rL {folder} COPY",
+                    )
+
+
 def disk_of(path: Path) -> str:
     """The disk that `path` lies on: where it is mounted, and what is free on it."""
     place = Path(os.path.realpath(path))

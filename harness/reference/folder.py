@@ -14,6 +14,7 @@ from harness.dumps import manifest
 from harness.errors import InputError
 from harness.files.digests import md5_of_file
 from harness.files.packed import refuse_packed
+from harness.files.safe import refuse_links_out
 from harness.records import Dump, Graph, Op, TensorSpec
 
 Array = np.ndarray[Any, Any]
@@ -80,8 +81,12 @@ def refuse_no_reference(path: Path, what: str = "reference") -> None:
 
 
 def read_reference(path: Path, platform: str = "") -> Reference:
-    """Open a reference folder, a folder of vendor dumps or an .npz. Errors: InputError."""
+    """Open a reference folder, a folder of vendor dumps or an .npz.
+
+    Errors: InputError, LinkInside for a link in a folder that leads out of it.
+    """
     if path.is_dir() and (path / manifest.MANIFEST).is_file():
+        refuse_links_out(path)
         return _from_manifest(path)
     return _from_dumps(path, platform)
 

@@ -234,3 +234,40 @@ def test_a_reference_in_the_place_of_the_dumps_is_exit_code_2(net: tuple[Referen
     (tmp_path / "relu1_out.bin").write_bytes(b"x")
     result = call("compare", tmp_path, net[1] / "reference")
     assert result.exit_code == 2 and "swap them" in result.stderr
+
+
+def _plain(folder: Path) -> Path:
+    """A folder of two plain tensors."""
+    folder.mkdir(parents=True)
+    for name in ("a", "b"):
+        np.save(folder / f"{name}.npy", np.arange(6, dtype=np.float32))
+    return folder
+
+
+@pytest.mark.parametrize("place", ["reference", "dumps", "earlier"])
+@pytest.mark.parametrize("kind", ["file", "folder", "manifest", "gone"])
+def test_a_link_that_leads_out_of_a_folder_is_refused_by_its_name(tmp_path: Path, place: str, kind: str) -> None:
+    """Whoever made the folder chose where it leads; what the user typed may be a link."""
+    outside = _plain(tmp_path / "own")
+    (outside / "manifest.json").write_text('{"format": 1, "tensors": []}')
+    folders = {name: _plain(tmp_path / "given" / name) for name in ("reference", "dumps", "earlier")}
+    name, target = {
+        "file": ("c.npy", outside / "a.npy"),
+        "folder": ("more", outside),
+        "manifest": ("manifest.json", outside / "manifest.json"),
+        "gone": ("c.bin", tmp_path / "gone.bin"),
+    }[kind]
+    (folders[place] / name).symlink_to(os.path.relpath(target, folders[place]))
+    result = call("compare", folders["reference"], folders["dumps"], "--float", folders["earlier"])
+    assert result.exit_code == 2 and result.stdout == ""
+    assert f"{folders[place] / name}: a link to {target}, outside of {folders[place]}" in result.stderr
+    assert "cp -rL" in result.stderr
+
+
+def test_links_to_a_folder_and_inside_of_it_are_followed(tmp_path: Path) -> None:
+    reference, dumps = _plain(tmp_path / "reference"), _plain(tmp_path / "dumps")
+    (dumps / "b.npy").rename(dumps / "b.0.npy")
+    (dumps / "b.npy").symlink_to("b.0.npy")
+    (tmp_path / "typed").symlink_to(dumps)
+    result = call("compare", reference, tmp_path / "typed", "--json")
+    assert result.exit_code == 0 and json.loads(result.stdout)["coverage"]["layers_compared"] == 2
