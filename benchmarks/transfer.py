@@ -29,6 +29,7 @@ from pathlib import Path
 import paramiko
 
 from harness.agent import Agent
+from harness.boards.flat import compose
 from harness.emulator.servers.serve import Served, serve
 from harness.records import Board, Invocation
 from harness.transports import Transport, open_transport
@@ -72,7 +73,7 @@ def measure(folder: Path, served: Served, rounds: int) -> dict[str, float | int]
 
 
 def board_of(served: Served) -> Board:
-    return Board(
+    return compose(
         name="bench",
         platform="hbdnn",
         soc="x5",
@@ -247,7 +248,7 @@ def clean_debug(board: Board, served: Served) -> int:
     with counting_proxy(served.port) as proxy:
         known = Path(served.known_hosts).with_name("known_hosts_proxy")
         known.write_text(Path(served.known_hosts).read_text().replace(f":{served.port} ", f":{proxy.port} "))
-        with open_transport(replace(board, port=proxy.port, known_hosts=str(known)).endpoint) as link:
+        with open_transport(replace(board.endpoint, port=proxy.port, known_hosts=str(known))) as link:
             proxy.count = 0
             agent = Agent(link, "work")
             agent.install()

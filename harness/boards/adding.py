@@ -20,6 +20,7 @@ from harness import config, platforms
 from harness.agent import Agent, BoardFacts
 from harness.boards import hostkeys, hosts_file, inventory
 from harness.boards.connect import open_board
+from harness.boards.flat import compose
 from harness.boards.hosts_checks import complaints, read_address
 from harness.boards.hosts_edit import Entry, NotSafe, block, new_file, with_board
 from harness.boards.lease import hold_board_lease
@@ -29,7 +30,7 @@ from harness.files.locks import changing
 from harness.files.safe import output_file
 from harness.platforms import probing, recognise
 from harness.platforms.probing import Guess, Lack, Seen
-from harness.records import Board, Emulated, Invocation
+from harness.records import Board, BoardFolders, BoardIdentity, Emulated, Invocation
 from harness.records.boards import SERVED
 from harness.records.callbacks import LogCallback
 from harness.transports import Prompt
@@ -101,8 +102,8 @@ def asked_board(name: str, login: str, **given: Any) -> Board:
         if wrong.key == "platform":
             continue
         raise UserError(wrong.message, wrong.hint.replace("`", "").replace(":", ""))
-    board = Board(name, "", "", address=address.host, port=port or address.port or 22, user=address.user)
-    return replace(board, **{key: given[key] for key in ("identity", "jump") if given.get(key)})
+    flat = {key: given[key] for key in ("identity", "jump") if given.get(key)}
+    return compose(name, address=address.host, port=port or address.port or 22, user=address.user, **flat)
 
 
 def known_already(board: Board, hosts: Path | None) -> Board | None:
@@ -112,21 +113,18 @@ def known_already(board: Board, hosts: Path | None) -> Board | None:
     present = boards.get(board.name)
     if present is None:
         return None
-    same = (present.address, present.port, present.user) == (board.address, board.port, board.user)
+    endpoint, other = board.endpoint, present.endpoint
+    same = (other.address, other.port, other.user) == (endpoint.address, endpoint.port, endpoint.user)
     is_own = board.name not in built_in.boards()
     if is_own and same:
         return present
     where = f"{file}:{config.line_of(file, ('boards', board.name))}" if is_own else "built in"
     free = next(f"{board.name}-{n}" for n in range(2, 1000) if f"{board.name}-{n}" not in boards)
-    login = f"{board.user}@{board.address}" if board.user else board.address
-    shown = (
-        f"{present.user}@{present.address}:{present.port}"
-        if present.user
-        else f"{present.address or 'this PC'}:{present.port}"
-    )
+    login = f"{endpoint.user}@{endpoint.address}" if endpoint.user else endpoint.address
+    shown = f"{other.user}@{other.address}:{other.port}" if other.user else f"{other.address or 'this PC'}:{other.port}"
     raise ConfigError(
         f"{where}: board {board.name!r} already exists, at {shown}",
-        f"harness boards add {free} {login}" + (f" --port {board.port}" if board.port != 22 else ""),
+        f"harness boards add {free} {login}" + (f" --port {endpoint.port}" if endpoint.port != 22 else ""),
     )
 
 
@@ -174,10 +172,10 @@ def add(board: Board, platform: str, work: str, tell: LogCallback, prompt: Promp
         guess = recognise.heard(guess, answers)
         described, notes = _described(reached, guess, seen)
         folder, why = _room(transport, work, guess.work)
-        described = replace(described, work=folder)
-        agent = Agent.of(transport, described.work, described.limits)
+        described = replace(described, folders=replace(described.folders, work=folder))
+        agent = Agent.of(transport, described.folders.work, described.limits)
         agent.install()
-        facts = agent.hello(tools=(), path=described.tools)
+        facts = agent.hello(tools=(), path=described.environment.tools)
         tell("test run")
         trial = _try(agent, transport, board.name, tell)
     entries = tuple(_entries(described, guess, facts, why))
@@ -227,15 +225,16 @@ def _described(board: Board, guess: Guess, seen: Seen) -> tuple[Board, tuple[str
     emulated = _mark(seen)
     soc = guess.soc or (printable(str(emulated.get("soc", "")), 40) if emulated else "")
     notes = ("emulated board: accelerator times are estimates, not measurements",) if emulated else ()
-    return replace(
-        board,
-        platform=guess.platform,
-        soc=soc,
-        tools=tuple(folder for folder in guess.tools if folder not in SYSTEM_FOLDERS),
+    identity = BoardIdentity(
+        board.name,
+        guess.platform,
+        soc,
+        emulated=Emulated(soc, SERVED) if emulated else None,
         libraries=tuple(folder for folder in guess.libraries if folder not in SYSTEM_FOLDERS),
         options=dict(guess.options),
-        emulated=Emulated(soc, SERVED) if emulated else None,
-    ), notes
+    )
+    tools = tuple(folder for folder in guess.tools if folder not in SYSTEM_FOLDERS)
+    return replace(board, identity=identity, environment=replace(board.environment, tools=tools)), notes
 
 
 def _mark(seen: Seen) -> dict[str, object]:
@@ -248,7 +247,7 @@ def _mark(seen: Seen) -> dict[str, object]:
 
 def _room(transport: Transport, wanted: str, usual: str) -> tuple[str, str]:
     """The work folder, and why it is there: the first place with room, else the one with the most."""
-    places = [wanted] if wanted else [p for p in (Board.work, "/userdata/harness", usual, "/tmp/harness") if p]
+    places = [wanted] if wanted else [p for p in (BoardFolders.work, "/userdata/harness", usual, "/tmp/harness") if p]
     result = transport.run(["sh", "-c", ROOM, "room", *dict.fromkeys(places)], timeout_s=ASK_TIMEOUT_S)
     rows = [line.split("\t") for line in result.out.decode("utf-8", "replace").splitlines()]
     free = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[0] in places and row[1].isdigit()}
@@ -295,20 +294,20 @@ def _entries(board: Board, guess: Guess, facts: BoardFacts, why_work: str) -> li
     system = ", ".join(part for part in (facts.arch, facts.os, f"kernel {facts.kernel}") if part)
     image = guess.facts.get("image", "")
     rows = [
-        Entry("platform", board.platform, guess.evidence),
-        Entry("soc", board.soc, guess.soc_evidence or "reported by the emulated board"),
+        Entry("platform", board.identity.platform, guess.evidence),
+        Entry("soc", board.identity.soc, guess.soc_evidence or "reported by the emulated board"),
         Entry("emulated", board.emulated is not None, "emulated: accelerator times are estimates"),
-        Entry("address", board.address, system + (f", image {image}" if image else "")),
-        Entry("port", board.port),
-        Entry("user", board.user),
-        Entry("identity", board.identity),
-        Entry("jump", board.jump),
-        Entry("work", board.work, why_work),
-        Entry("tools", list(board.tools), "prepended to PATH"),
-        Entry("libraries", list(board.libraries), "prepended to LD_LIBRARY_PATH"),
-        Entry("options", dict(board.options)),
+        Entry("address", board.endpoint.address, system + (f", image {image}" if image else "")),
+        Entry("port", board.endpoint.port),
+        Entry("user", board.endpoint.user),
+        Entry("identity", board.endpoint.identity),
+        Entry("jump", board.endpoint.jump),
+        Entry("work", board.folders.work, why_work),
+        Entry("tools", list(board.environment.tools), "prepended to PATH"),
+        Entry("libraries", list(board.identity.libraries), "prepended to LD_LIBRARY_PATH"),
+        Entry("options", dict(board.identity.options)),
     ]
-    usual = {"port": 22, "work": Board.work}
+    usual = {"port": 22, "work": BoardFolders.work}
     return [row for row in rows if row.value and row.value != usual.get(row.key)]
 
 

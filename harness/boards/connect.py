@@ -43,9 +43,9 @@ def open_board(
 def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
     """What answers: for `harness boards check`. `state` is "ready" only when the platform's tools are there."""
     with open_board(board, prompt) as (reached, transport):
-        agent = Agent.of(transport, reached.work, reached.limits)
+        agent = Agent.of(transport, reached.folders.work, reached.limits)
         agent.install()
-        facts = agent.hello(tools=platforms.load(reached.platform).tools, path=reached.tools)
+        facts = agent.hello(tools=platforms.load(reached.identity.platform).tools, path=reached.environment.tools)
     missing = [tool for tool, where in facts.tools.items() if not where]
     wrong = _contradiction(board, facts)
     return {
@@ -55,7 +55,7 @@ def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
         "free_MB": facts.free_bytes // 10**6 if facts.free_bytes is not None else "",
         "tools": " ".join(tool for tool, where in facts.tools.items() if where),
         "remark": wrong or (f"not found: {' '.join(missing)}" if missing else ""),
-        "soc": reached.soc,
+        "soc": reached.identity.soc,
         "soc_name": facts.soc_name,
         "image": facts.image,
         "npu_cores": facts.npu_cores,
@@ -73,7 +73,7 @@ def refuse_wrong_soc(board: Board, facts: BoardFacts) -> None:
     wrong = _contradiction(board, facts)
     if wrong:
         error = WrongSocError(
-            f"board {board.name}: wrong `soc: {board.soc}`: {wrong}",
+            f"board {board.name}: wrong `soc: {board.identity.soc}`: {wrong}",
             f"correct `soc:` in hosts.yaml, then: harness boards check {board.name}",
         )
         error.board = board.name
@@ -82,7 +82,7 @@ def refuse_wrong_soc(board: Board, facts: BoardFacts) -> None:
 
 def _contradiction(board: Board, facts: BoardFacts) -> str:
     described = (facts.soc_name, facts.npu_cores) if _speaks(board) else ("", "")
-    return recognise.wrong_soc(board.platform, board.soc, *described)
+    return recognise.wrong_soc(board.identity.platform, board.identity.soc, *described)
 
 
 def _speaks(board: Board) -> bool:

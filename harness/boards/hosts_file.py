@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from harness.boards import hosts_checks
+from harness.boards.flat import compose
 from harness.config import StrictFile, line_of, load_file
 from harness.errors import ConfigError
-from harness.records import Board, BoardLimits
+from harness.records import Board, BoardLimits, Endpoint
 from harness.records.boards import SERVED, Emulated
 
 
@@ -19,8 +19,8 @@ class LimitsFile(StrictFile):
     """`limits:` of a board: seconds, numbers of files, and bytes."""
 
     timeout_s: float = Field(default=BoardLimits.timeout_s, gt=0)
-    connect_timeout_s: float = Field(default=BoardLimits.connect_timeout_s, gt=0)
-    patience_s: float = Field(default=BoardLimits.patience_s, ge=0)
+    connect_timeout_s: float = Field(default=Endpoint.connect_timeout_s, gt=0)
+    patience_s: float = Field(default=Endpoint.patience_s, ge=0)
     max_files: int = Field(default=BoardLimits.max_files, gt=0)
     max_bytes: int = Field(default=BoardLimits.max_bytes, gt=0)
     cache_bytes: int = Field(default=BoardLimits.cache_bytes, ge=0)
@@ -89,12 +89,11 @@ def _board(path: Path, name: str, entry: BoardFile) -> Board:
         )
     values = entry.model_dump(exclude={"limits", "shared_folder"})
     shared = entry.shared_folder
+    values |= entry.limits.model_dump()
     values |= {
-        "name": name,
         "port": entry.port or kind.port,
         "identity": str(Path(entry.identity).expanduser()) if entry.identity else "",
         "known_hosts": str(Path(entry.known_hosts).expanduser()) if entry.known_hosts else "",
-        "limits": BoardLimits(**entry.limits.model_dump()),
         "shared_folder": (shared.here, shared.there) if shared else ("", ""),
         "setup": tuple(tuple(argv) for argv in entry.setup),
         "teardown": tuple(tuple(argv) for argv in entry.teardown),
@@ -103,12 +102,12 @@ def _board(path: Path, name: str, entry: BoardFile) -> Board:
     values["emulated"] = Emulated(entry.soc, SERVED) if entry.emulated else None
     for key in ("tools", "libraries", "tags"):
         values[key] = tuple(values[key])
-    return Board(**values)
+    return compose(name, **values)
 
 
 def board_fields() -> list[str]:
     """Names of everything hosts.yaml may say of a board; docs and the example file are held to it."""
-    return [f.name for f in dataclasses.fields(Board) if f.name != "name"]
+    return list(BoardFile.model_fields)
 
 
 def _refuse_wrong(path: Path, name: str, entry: BoardFile) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BoardError, HostError, HostKeyError, LinkError, MeasurementError
-from harness.records import PowerSupply
+from harness.records import Endpoint, PowerSupply
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def power_steps(
     return ()
 
 
-def run_command(supply: PowerSupply, name: str, policy: PowerPolicy | None = None) -> str:
+def run_command(endpoint: Endpoint, supply: PowerSupply, name: str, policy: PowerPolicy | None = None) -> str:
     """Run one of the board's commands on this PC; its output. Nothing when the board has none of that name.
 
     It gets the board in HARNESS_BOARD and HARNESS_ADDRESS. Errors: HostError when it is missing, fails or hangs.
@@ -65,14 +65,14 @@ def run_command(supply: PowerSupply, name: str, policy: PowerPolicy | None = Non
     if not argv:
         return ""
     limit_s = (policy or PowerPolicy()).hook_limit_s
-    what = f"board {supply.name}: power command {name!r} ({argv[0]})"
+    what = f"board {endpoint.name}: power command {name!r} ({argv[0]})"
     try:
         result = subprocess.run(
             list(argv),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=limit_s,
-            env=_environment(supply),
+            env=_environment(endpoint),
             cwd=Path.home(),
             start_new_session=True,
             check=False,
@@ -87,13 +87,14 @@ def run_command(supply: PowerSupply, name: str, policy: PowerPolicy | None = Non
     return output
 
 
-def _environment(supply: PowerSupply) -> dict[str, str]:
+def _environment(endpoint: Endpoint) -> dict[str, str]:
     """This PC's environment without passwords."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_PASSWORD")}
-    return kept | {"HARNESS_BOARD": supply.name, "HARNESS_ADDRESS": supply.address}
+    return kept | {"HARNESS_BOARD": endpoint.name, "HARNESS_ADDRESS": endpoint.address}
 
 
 def recover(
+    endpoint: Endpoint,
     supply: PowerSupply,
     error: MeasurementError,
     answers: Callable[[], bool],
@@ -111,7 +112,7 @@ def recover(
     for step in steps:
         if step == "on":
             time.sleep(rules.off_s)
-        run_command(supply, step, rules)
+        run_command(endpoint, supply, step, rules)
     return _wait_until(answers, rules)
 
 
@@ -127,16 +128,16 @@ def _wait_until(answers: Callable[[], bool], policy: PowerPolicy) -> bool:
 
 
 @contextmanager
-def power_hooks(supply: PowerSupply, policy: PowerPolicy | None = None) -> Iterator[None]:
+def power_hooks(endpoint: Endpoint, supply: PowerSupply, policy: PowerPolicy | None = None) -> Iterator[None]:
     """Run the board's `before` command, then the context, then `after`, also when the context fails.
 
     Errors: HostError; when both the context and `after` fail, the context's error is the one that is raised.
     """
-    run_command(supply, "before", policy)
+    run_command(endpoint, supply, "before", policy)
     try:
         yield
     except BaseException:
         with suppress(HostError):
-            run_command(supply, "after", policy)
+            run_command(endpoint, supply, "after", policy)
         raise
-    run_command(supply, "after", policy)
+    run_command(endpoint, supply, "after", policy)

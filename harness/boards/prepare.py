@@ -75,16 +75,16 @@ def prepare(board: Board, wheels: Path, tell: LogCallback | None = None, prompt:
     Errors: InputError for a folder without fitting wheels, with the command that fetches them; BoardError for a
     board without Python, without space, or on which the libraries do not start.
     """
-    if not platforms.load(board.platform).takes_wheels:
+    if not platforms.load(board.identity.platform).takes_wheels:
         raise ConfigError(
-            f"{board.name} needs no preparing (platform {board.platform})",
+            f"{board.name} needs no preparing (platform {board.identity.platform})",
             "only boards with plain ONNX Runtime need `harness boards prepare`",
         )
     if not wheels.is_dir():
         raise InputError(f"{wheels}: no such folder", "give a folder with .whl files")
     log = tell or _silent
     with open_board(board, prompt) as (reached, transport):
-        agent = Agent.of(transport, reached.work, reached.limits)
+        agent = Agent.of(transport, reached.folders.work, reached.limits)
         agent.install()
         agent.hello()
         with hold_board_lease(
@@ -102,7 +102,7 @@ class Preparation:
 
     def __init__(self, board: Board, transport: Transport, tell: LogCallback) -> None:
         self.board, self.transport, self.tell = board, transport, tell
-        self.site = f"{board.work.rstrip('/')}/site"
+        self.site = f"{board.folders.work.rstrip('/')}/site"
         self.part = f"{self.site}.{secrets.token_hex(8)}.part"
 
     def run(self, wheels: Path) -> Prepared:
@@ -155,12 +155,19 @@ class Preparation:
     # ---- commands
 
     def _name(self) -> str:
-        return str(self.board.options.get("python", "python3"))
+        return str(self.board.identity.options.get("python", "python3"))
 
     def _python(self, *arguments: str) -> CommandResult:
         """The board's Python, with its tools and libraries in front as in a run."""
         script = 'PATH=$1:$PATH; [ -z "$2" ] || export LD_LIBRARY_PATH="$2"; shift 2; exec "$@"'
-        head = ["sh", "-c", script, "sh", ":".join(self.board.tools) or "/usr/bin", ":".join(self.board.libraries)]
+        head = [
+            "sh",
+            "-c",
+            script,
+            "sh",
+            ":".join(self.board.environment.tools) or "/usr/bin",
+            ":".join(self.board.identity.libraries),
+        ]
         return self.transport.run([*head, self._name(), *arguments], timeout_s=TIMEOUT_S)
 
     def _sh(self, script: str, *arguments: str, what: str) -> None:

@@ -24,7 +24,7 @@ from harness.cli.common import (
 from harness.cli.progress import ask_password
 from harness.cli.tables import table
 from harness.errors import ConfigError, HarnessError, InputError, MeasurementError
-from harness.records import Board
+from harness.records import Board, BoardLimits, Endpoint
 from harness.records.boards import SERVED
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> No
     if tag and not boards:
         note(f"no board has the tag {tag!r}")
     columns = ["board", "platform", "soc", "reached by", "kind", "tags", *(["lease"] if leases else [])]
-    rows = [[b.name, b.platform, b.soc, _place(b), "emulated" if b.emulated else "real", _tags(b)] for b in boards]
+    rows = [
+        [b.name, b.identity.platform, b.identity.soc, _place(b), "emulated" if b.emulated else "real", _tags(b)]
+        for b in boards
+    ]
     for row, board in zip(rows, boards, strict=True):
         row += [holders[board.name][1] if board.name in holders else ""] if leases else []
     table("", columns, rows)
@@ -93,7 +96,7 @@ def _holder(board: Board) -> tuple[dict[str, object], str]:
 
     try:
         with open_board(board) as (reached, transport):
-            agent = _installed(transport, reached)
+            agent = _installed(transport, reached.folders.work, reached.limits)
             facts = agent.lease.show()
     except HarnessError as error:
         return {"error": error.message}, f"no answer: {error.message}"
@@ -112,22 +115,22 @@ def _tags(board: Board) -> str:
 
 
 def _place(board: Board) -> str:
-    if board.emulated and board.emulated.server != SERVED and board.transport != "local":
-        return f"{board.transport} to {board.emulated.server} on this PC"
-    if board.transport == "local":
+    if board.emulated and board.emulated.server != SERVED and board.endpoint.transport != "local":
+        return f"{board.endpoint.transport} to {board.emulated.server} on this PC"
+    if board.endpoint.transport == "local":
         return "local"
-    login = f"{board.user}@{board.address}" if board.user else board.address
-    return f"{board.transport} {login}:{board.port}"
+    login = f"{board.endpoint.user}@{board.endpoint.address}" if board.endpoint.user else board.endpoint.address
+    return f"{board.endpoint.transport} {login}:{board.endpoint.port}"
 
 
 def _facts(board: Board) -> dict[str, object]:
     return {
         "name": board.name,
-        "platform": board.platform,
-        "soc": board.soc,
-        "transport": board.transport,
-        "address": board.address,
-        "port": board.port,
+        "platform": board.identity.platform,
+        "soc": board.identity.soc,
+        "transport": board.endpoint.transport,
+        "address": board.endpoint.address,
+        "port": board.endpoint.port,
         "emulated": board.emulated is not None,
         "tags": list(board.tags),
     }
@@ -172,7 +175,7 @@ def _check(board: Board, hosts: Path | None) -> dict[str, object]:
     try:
         answer = {"board": board.name} | look_at(board, ask_password)
         if answer["state"] == WRONG_SOC:
-            answer["remark"] = f"{soc_line(board.name, hosts)}: wrong `soc: {board.soc}`: {answer['remark']}"
+            answer["remark"] = f"{soc_line(board.name, hosts)}: wrong `soc: {board.identity.soc}`: {answer['remark']}"
         return answer
     except HarnessError as error:
         return {"board": board.name, "state": "no answer", "remark": f"{error.message} ({error.hint})"}
@@ -197,27 +200,29 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
     from harness.boards.inventory import find_board
 
     board = find_board(name, hosts)
-    if board.transport == "local" or (board.emulated and board.emulated.server != SERVED):
+    if board.endpoint.transport == "local" or (board.emulated and board.emulated.server != SERVED):
         raise InputError(f"{name} has no host key: it runs on this PC", f"harness boards check {name}")
-    if not kind_of(board.transport).host_keys:
-        raise InputError(f"{name} has no host key: transport {board.transport}", f"harness boards check {name}")
-    key = fetch(board.address, board.port, timeout_s=board.limits.connect_timeout_s)
-    note(f"{board.address}:{board.port} shows {key.kind} {key.sha256}")
+    if not kind_of(board.endpoint.transport).host_keys:
+        raise InputError(
+            f"{name} has no host key: transport {board.endpoint.transport}", f"harness boards check {name}"
+        )
+    key = fetch(board.endpoint.address, board.endpoint.port, timeout_s=board.endpoint.connect_timeout_s)
+    note(f"{board.endpoint.address}:{board.endpoint.port} shows {key.kind} {key.sha256}")
     if not yes:
         click.confirm("Is this the board's fingerprint?", abort=True, err=True)
     target = known_hosts_file(board.endpoint)
-    _record(target, board, key, replace)
+    _record(target, board.endpoint, key, replace)
     if as_json:
         emit_json({"board": name, "kind": key.kind, "sha256": key.sha256, "file": str(target)})
     else:
         click.echo(f"recorded in {target}")
 
 
-def _record(target: Path, board: Board, key: object, replace: bool) -> None:
+def _record(target: Path, endpoint: Endpoint, key: object, replace: bool) -> None:
     from harness.boards.hostkeys import HostKey, trust
 
     assert isinstance(key, HostKey)
-    trust(target, board.address, board.port, key, replace=replace)
+    trust(target, endpoint.address, endpoint.port, key, replace=replace)
 
 
 @command.command(name="prepare")
@@ -345,7 +350,7 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
     from harness.transports import passwords
 
     board = find_board(name, hosts)
-    if board.transport == "local" or (board.emulated and board.emulated.server != SERVED):
+    if board.endpoint.transport == "local" or (board.emulated and board.emulated.server != SERVED):
         raise InputError(f"{name} takes no password: it runs on this PC", f"harness boards check {name}")
     if delete:
         did = passwords.delete(board.endpoint)
@@ -368,13 +373,13 @@ def _agent(name: str, hosts: Path | None) -> Iterator[Agent]:
     from harness.boards.inventory import find_board
 
     with open_board(find_board(name, hosts), ask_password) as (reached, transport):
-        yield _installed(transport, reached)
+        yield _installed(transport, reached.folders.work, reached.limits)
 
 
-def _installed(transport: Transport, board: Board) -> Agent:
+def _installed(transport: Transport, work: str, limits: BoardLimits) -> Agent:
     from harness.agent import Agent
 
-    agent = Agent.of(transport, board.work, board.limits)
+    agent = Agent.of(transport, work, limits)
     agent.install()
     agent.hello()  # a board that lacks a program says so
     return agent

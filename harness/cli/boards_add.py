@@ -58,10 +58,10 @@ def add(name: str, login: str, **given: Any) -> None:
     board = adding.asked_board(name, login, **{key: given[key] for key in ("port", "identity", "jump")})
     known = adding.known_already(board, given["hosts"])
     file = adding.target_file(given["hosts"])
-    board = replace(known, platform="") if known else board
+    board = replace(known, identity=replace(known.identity, platform="")) if known else board
     adding.agree_on_keys(board, _agree(given["fingerprint"], given["yes"]), ask_password)
-    platform, work = given["platform"] or (known.platform if known else ""), given["work"]
-    added = adding.add(board, platform, work or (known.work if known else ""), note, ask_password)
+    platform, work = given["platform"] or (known.identity.platform if known else ""), given["work"]
+    added = adding.add(board, platform, work or (known.folders.work if known else ""), note, ask_password)
     added = replace(added, already=True, file=str(file)) if known else adding.write(added, file)
     if given["as_json"]:
         emit_json(_facts(added))
@@ -100,14 +100,17 @@ def _agree(fingerprint: str, yes: bool) -> Any:
 def _show(added: Added) -> None:
     board, facts, trial = added.board, added.facts, added.trial
     rows = [
-        ("board", f"{board.name}: platform {board.platform}, soc {board.soc or 'unknown'}"),
+        ("board", f"{board.name}: platform {board.identity.platform}, soc {board.identity.soc or 'unknown'}"),
         ("detected by", "; ".join(filter(None, (added.guess.evidence, added.guess.soc_evidence)))),
         ("system", ", ".join(part for part in (facts.arch, facts.os, f"kernel {facts.kernel}", facts.libc) if part)),
         *((key, value) for key, value in added.guess.facts.items()),
         *((f"{name} version", text) for name, text in added.versions.items()),
-        ("tools", ", ".join(board.tools)),
-        ("libraries", ", ".join(board.libraries)),
-        ("work folder", next((f"{e.value} ({e.comment})" for e in added.entries if e.key == "work"), board.work)),
+        ("tools", ", ".join(board.environment.tools)),
+        ("libraries", ", ".join(board.identity.libraries)),
+        (
+            "work folder",
+            next((f"{e.value} ({e.comment})" for e in added.entries if e.key == "work"), board.folders.work),
+        ),
         (
             "test run",
             f"passed: {trial.bytes} bytes sent in {trial.push_s:.2f} s, run in {trial.run_s:.2f} s",
@@ -134,15 +137,15 @@ def _facts(added: Added) -> dict[str, object]:
     board = added.board
     return {
         "board": board.name,
-        "platform": board.platform,
-        "soc": board.soc,
+        "platform": board.identity.platform,
+        "soc": board.identity.soc,
         "evidence": [added.guess.evidence, added.guess.soc_evidence],
         "emulated": board.emulated is not None,
         "facts": vars(added.facts) | dict(added.guess.facts),
         "versions": added.versions,
-        "tools": board.tools,
-        "libraries": board.libraries,
-        "work": board.work,
+        "tools": board.environment.tools,
+        "libraries": board.identity.libraries,
+        "work": board.folders.work,
         "trial": vars(added.trial),
         "missing": [vars(lack) for lack in added.missing],
         "ready": added.is_ready,

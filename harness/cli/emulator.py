@@ -263,7 +263,7 @@ def serve(board: str, server: str | None, port: int, as_json: bool) -> None:
         raise InputError(f"no emulated board {board!r}", nearest(board, boards()))
     with serve_board(record, server or "", port) as served:
         if as_json:
-            emit_json({key: getattr(served, key) for key in _LOGIN})
+            emit_json({key: getattr(served.endpoint, key) for key in _LOGIN})
         else:
             click.echo(_hosts_entry(served))
         _wait()
@@ -276,8 +276,10 @@ def _hosts_entry(served: Board) -> str:
     """The board as hosts.yaml takes it: JSON strings are YAML."""
     import json
 
-    named = ("platform", "soc", *_LOGIN, "work", "tools", "options")
-    values = {key: getattr(served, key) for key in named} | {"emulated": True}
+    who, login = served.identity, {key: getattr(served.endpoint, key) for key in _LOGIN}
+    values = {"platform": who.platform, "soc": who.soc} | login
+    values |= {"work": served.folders.work, "tools": served.environment.tools, "options": who.options}
+    values["emulated"] = True
     body = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in values.items() if value)
     return f"# serving until Ctrl-C; entry for hosts.yaml:\nboards:\n  {served.name}-served:\n{body}"
 

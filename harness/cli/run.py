@@ -34,7 +34,7 @@ from harness.cli.run_options import (
 )
 from harness.cli.tables import hanging
 from harness.errors import COULD_NOT_MEASURE, HarnessError, InputError, MeasurementError
-from harness.records import Case, Run
+from harness.records import Board, Case, Run
 
 EPILOG = """\b
 Examples:
@@ -226,7 +226,7 @@ def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, 
     from harness.boards.inventory import find_board
 
     if board_name and "list" in given.options:
-        _list_options(find_board(board_name, given.hosts).platform, given.as_json)
+        _list_options(find_board(board_name, given.hosts).identity.platform, given.as_json)
     if model is None:
         raise click.UsageError("Missing argument 'MODEL' (a compiled model, for example model.bin).")
     if not board_name:
@@ -237,7 +237,7 @@ def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, 
     _refuse_noise(case)
     _refuse_short_limit(case)
     return _measure(
-        board,
+        board.identity.platform,
         case,
         lambda tell, expected: session.run_case(board, case, given.runs, tell, expected, ask_password, typed_command()),
     )
@@ -295,10 +295,10 @@ def _resumed(folder: Path, given: RunOptions) -> tuple[Path, Run]:
     from harness.runs import resume
 
     board = find_board(resume.load(folder).board, given.hosts)
-    broken = session.resumable(board, folder, platforms.load(board.platform))
+    broken = session.resumable(board, folder, platforms.load(board.identity.platform))
     board = _with_faults(board, given.faults, broken.case.model)
     return _measure(
-        board,
+        board.identity.platform,
         broken.case,
         lambda tell, expected: session.resume_case(board, folder, tell, expected, ask_password),
     )
@@ -323,7 +323,7 @@ def _refuse_short_limit(case: Case) -> None:
         )
 
 
-def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
+def _with_faults(board: Board, faults: tuple[str, ...], model: Path) -> Board:
     """The board with --fault, else the environment's, planted; what cannot be planted is said before anything runs."""
     import os
     from dataclasses import replace
@@ -343,15 +343,17 @@ def _with_faults(board: Any, faults: tuple[str, ...], model: Path) -> Any:
     from harness.emulator.model.compiled import CompiledFile
     from harness.emulator.model.faults import ENVIRONMENT
 
-    text = ";".join(faults) or board.environment.get(ENVIRONMENT) or os.environ.get(ENVIRONMENT, "")
+    text = ";".join(faults) or board.environment.variables.get(ENVIRONMENT) or os.environ.get(ENVIRONMENT, "")
     if not text:
         return board
     for compiled in CompiledFile(model).models:
         check_faults(text, compiled)
-    return replace(board, environment=board.environment | {ENVIRONMENT: text})
+    return replace(
+        board, environment=replace(board.environment, variables={**board.environment.variables, ENVIRONMENT: text})
+    )
 
 
-def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[Path, Run]:
+def _measure(platform: str, case: Case, run: Callable[..., Path]) -> tuple[Path, Run]:
     from harness import platforms
     from harness.review import judge
     from harness.review.case_reference import CaseReference
@@ -359,7 +361,7 @@ def _measure(board: Any, case: Case, run: Callable[[Any, Any], Path]) -> tuple[P
 
     case = judge.check_before(case)
     with progress(case.name) as tell:
-        expected = CaseReference(case, platforms.load(board.platform), tell)
+        expected = CaseReference(case, platforms.load(platform), tell)
         look = judge.FirstLook(expected, tell)
         folder = run(tell, expected)
         try:

@@ -59,6 +59,6 @@ def room_of_march(march: str) -> EmulatorVendor:
 def room_of_board(board: Board) -> EmulatorVendor:
     """The room that emulates boards of this platform. Errors: UserError where none does."""
     for room in in_turn():
-        if board.platform in [one.platform for one in room.boards]:
+        if board.identity.platform in [one.identity.platform for one in room.boards]:
             return room
-    raise UserError(f"board {board.name}: platform {board.platform} has no emulated boards")
+    raise UserError(f"board {board.name}: platform {board.identity.platform} has no emulated boards")

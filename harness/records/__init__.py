@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from harness.records.boards import (
     Board,
+    BoardCommands,
+    BoardFolders,
     BoardIdentity,
     BoardLimits,
     CommandEnvironment,
@@ -112,6 +114,8 @@ __all__ = [
     "RUN_VERDICTS",
     "VERDICTS",
     "Board",
+    "BoardCommands",
+    "BoardFolders",
     "BoardIdentity",
     "BoardLimits",
     "BoardOfRun",

@@ -11,8 +11,6 @@ class BoardLimits:
     """What one run may take of a board; the agent enforces the time, the host the sizes."""
 
     timeout_s: float = 600.0
-    connect_timeout_s: float = 10.0
-    patience_s: float = 30.0  # how long a link that broke is tried again
     max_files: int = 200_000
     max_bytes: int = 64 * 2**30
     cache_bytes: int = 2 * 2**30
@@ -34,11 +32,11 @@ class BoardIdentity:
     """What a platform may know of a board: which one it is, and the platform's own keys for it."""
 
     name: str
-    platform: str
-    soc: str
+    platform: str  # "hbdnn", "ucp", "magik", "ort"
+    soc: str  # "x5", "j6e", "t41", ...
     emulated: Emulated | None = None
-    libraries: tuple[str, ...] = ()
-    options: Mapping[str, object] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()  # folders prepended to LD_LIBRARY_PATH on the board
+    options: Mapping[str, object] = field(default_factory=dict)  # the platform's own keys, checked by it
 
 
 @dataclass(frozen=True)
@@ -46,42 +44,6 @@ class Endpoint:
     """What a transport must know to reach a board called `name`, and how long it may try."""
 
     name: str
-    transport: str = "ssh"
-    address: str = ""
-    port: int = 22
-    user: str = ""
-    identity: str = ""
-    known_hosts: str = ""
-    jump: str = ""
-    connect_timeout_s: float = BoardLimits.connect_timeout_s
-    patience_s: float = BoardLimits.patience_s
-
-
-@dataclass(frozen=True)
-class PowerSupply:
-    """What may be run on this PC to bring a board back, and what those commands get from it."""
-
-    name: str
-    address: str
-    commands: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class CommandEnvironment:
-    """What is laid around every command on a board."""
-
-    environment: Mapping[str, str]
-    tools: tuple[str, ...]
-    libraries: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Board:
-    """A thing in the lab, as hosts.yaml writes it down, or built in. Who needs a part of it is handed that part."""
-
-    name: str
-    platform: str  # "hbdnn", "ucp", "magik", "ort"
-    soc: str  # "x5", "j6e", "t41", ...
     transport: str = "ssh"  # a name of transports.KINDS
     address: str = ""
     port: int = 22
@@ -89,46 +51,67 @@ class Board:
     identity: str = ""  # private key file on this PC
     known_hosts: str = ""  # file that holds this board's host key; "" is harness's own
     jump: str = ""  # user@host:port of a jump host
-    work: str = "harness-work"  # folder on the board; relative to the login's home
+    connect_timeout_s: float = 10.0
+    patience_s: float = 30.0  # how long a link that broke is tried again
+
+
+@dataclass(frozen=True)
+class PowerSupply:
+    """What may be run on this PC to bring a board back: argv by "cycle", "on", "off", "before" and "after"."""
+
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CommandEnvironment:
+    """What is laid around every command on a board, besides the folders of its libraries."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
     tools: tuple[str, ...] = ()  # folders prepended to PATH on the board
-    libraries: tuple[str, ...] = ()  # folders prepended to LD_LIBRARY_PATH on the board
-    environment: dict[str, str] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    setup: tuple[tuple[str, ...], ...] = ()  # argv lists run on the board before a run
+
+
+@dataclass(frozen=True)
+class BoardFolders:
+    """Where a board's files lie."""
+
+    work: str = "harness-work"  # on the board; relative to the login's home
+    shared: tuple[str, str] = ("", "")  # (path on this PC, same folder on the board), NFS-like
+
+
+@dataclass(frozen=True)
+class BoardCommands:
+    """Argv lists that are run on a board before and after a run."""
+
+    setup: tuple[tuple[str, ...], ...] = ()
     teardown: tuple[tuple[str, ...], ...] = ()
-    shared_folder: tuple[str, str] = ("", "")  # (path on this PC, same folder on the board), NFS-like
-    power: dict[str, tuple[str, ...]] = field(default_factory=dict)  # "cycle", "on", "off": argv on this PC
+
+
+@dataclass(frozen=True)
+class Board:
+    """A thing in the lab, as hosts.yaml writes it down, or built in. Who needs a part of it is handed that part.
+
+    Errors: ValueError where identity and endpoint are of two names.
+    """
+
+    identity: BoardIdentity
+    endpoint: Endpoint
+    environment: CommandEnvironment = field(default_factory=CommandEnvironment)
+    folders: BoardFolders = field(default_factory=BoardFolders)
+    commands: BoardCommands = field(default_factory=BoardCommands)
+    power: PowerSupply = field(default_factory=PowerSupply)
     limits: BoardLimits = field(default_factory=BoardLimits)
-    emulated: Emulated | None = None
-    options: dict[str, object] = field(default_factory=dict)  # the platform's own keys, checked by it
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.identity.name != self.endpoint.name:
+            raise ValueError(f"one board with two names: {self.identity.name!r} and {self.endpoint.name!r}")
 
     @property
-    def who(self) -> BoardIdentity:
-        """For platforms."""
-        return BoardIdentity(self.name, self.platform, self.soc, self.emulated, self.libraries, self.options)
+    def name(self) -> str:
+        """As hosts.yaml calls it."""
+        return self.identity.name
 
     @property
-    def endpoint(self) -> Endpoint:
-        """For transports."""
-        return Endpoint(
-            self.name,
-            self.transport,
-            self.address,
-            self.port,
-            self.user,
-            self.identity,
-            self.known_hosts,
-            self.jump,
-            self.limits.connect_timeout_s,
-            self.limits.patience_s,
-        )
-
-    @property
-    def supply(self) -> PowerSupply:
-        """For bringing it back."""
-        return PowerSupply(self.name, self.address, self.power)
-
-    @property
-    def surroundings(self) -> CommandEnvironment:
-        """For commands that run on it."""
-        return CommandEnvironment(self.environment, self.tools, self.libraries)
+    def emulated(self) -> Emulated | None:
+        """What emulates it; None for real hardware."""
+        return self.identity.emulated

@@ -20,7 +20,7 @@ from harness.errors import HarnessError, HostKeyError, InputError, LinkError, Me
 from harness.files import safe
 from harness.files.packed import refuse_packed
 from harness.platforms.base import Platform
-from harness.records import Board, Case, TypedCommand
+from harness.records import Board, BoardIdentity, Case, TypedCommand
 from harness.records.callbacks import ProgressCallback
 from harness.review import identity
 from harness.review.case_reference import CaseReference
@@ -54,11 +54,13 @@ def run_case(
     Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
     tool) is recorded in run.json first and then raised, with the run folder in the error.
     """
-    _check_case(expected.platform, board, case)
+    _check_case(expected.platform, board.identity, board.folders.work, case)
     tell("hashing this run's files", 0, -1)
-    files, settings = unchanged.files_of(board, case, expected.platform), unchanged.settings_of(board)
+    files = unchanged.files_of(board.identity, board.folders.work, case, expected.platform)
+    settings = unchanged.settings_of(board.identity, board.environment, board.commands)
     folder = store.new_run_folder(runs, case.name, board.name)
-    record = run_record.RunFile(folder, run_record.new_record(board, case, folder, files, command))
+    reached = run_record.board_record(board.identity, board.endpoint)
+    record = run_record.RunFile(folder, run_record.new_record(reached, case, folder, files, command))
     place = f"{folder.name}-{secrets.token_hex(8)}"
     resume = Resume(board.name, case, secrets.token_hex(8), place, files=files, settings=settings)
     with store.claimed(folder):
@@ -72,7 +74,9 @@ def resumable(board: Board, folder: Path, platform: Platform) -> Resume:
     """
     resume, record = load_resume(folder), store.load_run(folder)
     unchanged.refuse_unknown(resume, record)
-    unchanged.refuse_other(board, resume, record, platform)
+    files = unchanged.files_of(board.identity, board.folders.work, resume.case, platform)
+    settings = unchanged.settings_of(board.identity, board.environment, board.commands)
+    unchanged.refuse_other(resume, record, files, settings)
     return resume
 
 
@@ -92,8 +96,9 @@ def _reopened(board: Board, folder: Path, tell: ProgressCallback, expected: Case
     resume = load_resume(folder)
     run = store.load_run(folder)
     unchanged.refuse_unknown(resume, run)
-    _check_case(expected.platform, board, resume.case)
-    resume = replace(resume, settings=unchanged.settings_of(board))
+    _check_case(expected.platform, board.identity, board.folders.work, resume.case)
+    settings = unchanged.settings_of(board.identity, board.environment, board.commands)
+    resume = replace(resume, settings=settings)
     store.check_names(run, folder / "run.json")
     if run.damage:
         raise InputError(f"{folder}: run.json is damaged: {run.damage[0]}", "start a new run")
@@ -114,7 +119,7 @@ def _reopened(board: Board, folder: Path, tell: ProgressCallback, expected: Case
 
 def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
     try:
-        with power.power_hooks(session.board.supply):
+        with power.power_hooks(session.board.endpoint, session.board.power):
             _with_recovery(session, prompt)
     except HarnessError as error:
         _close(session, "failed", error.message, error.hint)
@@ -157,12 +162,12 @@ def _with_recovery(session: Session, prompt: Prompt | None) -> None:
     board = session.board
     for cycles in itertools.count():
         try:
-            patience = Patience(board.limits.patience_s)
+            patience = Patience(board.endpoint.patience_s)
             with open_board(board, prompt, patience, session.progress.say) as (reached, transport):
                 return session.run(reached, transport)
         except MeasurementError as error:
             if not session.may_cycle or not power.recover(
-                board.supply, error, functools.partial(_answers, board, prompt), cycles
+                board.endpoint, board.power, error, functools.partial(_answers, board, prompt), cycles
             ):
                 raise
             session.progress.record.note(f"the board was power-cycled after: {error.message}")
@@ -177,7 +182,7 @@ class Interrupted(MeasurementError):
     """The user stopped the run."""
 
 
-def _check_case(platform: Platform, board: Board, case: Case) -> None:
+def _check_case(platform: Platform, board: BoardIdentity, work: str, case: Case) -> None:
     if not case.model.is_file():
         what = "expected a model file, got a folder" if case.model.is_dir() else "no such file"
         raise InputError(f"{case.model}: {what}", "give the compiled model, for example model.bin")
@@ -190,6 +195,6 @@ def _check_case(platform: Platform, board: Board, case: Case) -> None:
             from harness.config import nearest
 
             raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
-    platform.check_model(case.model, board.who)
+    platform.check_model(case.model, board)
     for mode in case.modes or platform.modes:  # a core or a flag that cannot be is said before anything is sent
-        platform.invocation(board.who, job_of(board.work, case.workload, mode, "model"))
+        platform.invocation(board, job_of(work, case.workload, mode, "model"))

@@ -7,11 +7,11 @@ import dataclasses
 from harness.records import CommandEnvironment, Invocation
 
 
-def board_environment(around: CommandEnvironment, invocation: Invocation) -> Invocation:
+def board_environment(around: CommandEnvironment, libraries: tuple[str, ...], invocation: Invocation) -> Invocation:
     """The board's own environment and library folders, under what the platform asks for."""
-    environment = dict(around.environment)
-    if around.libraries:
-        environment["HARNESS_LIBRARIES"] = ":".join(around.libraries)  # the agent puts it before LD_LIBRARY_PATH
+    environment = dict(around.variables)
+    if libraries:
+        environment["HARNESS_LIBRARIES"] = ":".join(libraries)  # the agent puts it before LD_LIBRARY_PATH
     if around.tools:
         environment["HARNESS_PATH"] = ":".join(around.tools)  # likewise, before PATH
     return dataclasses.replace(invocation, environment=environment | invocation.environment)

@@ -63,7 +63,7 @@ class ModeRunner:
         """Run one mode on the board to its end and bring home what it left."""
         folder = str(PurePosixPath(self.place) / name)
         job = replace(job, folder=folder)
-        invocation = board_environment(self._around, self._platform.invocation(self._board, job))
+        invocation = board_environment(self._around, self._board.libraries, self._platform.invocation(self._board, job))
         with self._progress.at(f"running {name}"):
             token = self._picked_up(name)
             if not token and name in self._progress.resume.tokens:

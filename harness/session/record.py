@@ -15,10 +15,11 @@ from harness import __version__, names
 from harness.agent import FileFacts, Put
 from harness.files.user_folders import cache_folder
 from harness.records import (
-    Board,
+    BoardIdentity,
     BoardOfRun,
     Case,
     CaseOfRun,
+    Endpoint,
     Failure,
     FedInput,
     FileIdentity,
@@ -88,9 +89,10 @@ class RunFile:
 
 
 def new_record(
-    board: Board, case: Case, folder: Path, files: Sequence[FileIdentity] = (), command: TypedCommand | None = None
+    board: BoardOfRun, case: Case, folder: Path, files: Sequence[FileIdentity] = (), command: TypedCommand | None = None
 ) -> Run:
-    """What a run begins with. `files` are those of this PC that it is about, `command` what was typed.
+    """What a run begins with: `board` is of `board_record`, `files` are those of this PC that the run is about,
+    `command` what was typed.
 
     Errors: InputError where the model cannot be read.
     """
@@ -114,7 +116,7 @@ def new_record(
             time_s=case.time_s,
             repeat=case.repeat,
         ),
-        board=_board_record(board),
+        board=board,
         host=_host_record(),
     )
 
@@ -132,15 +134,16 @@ def _identity_record(one: FileIdentity) -> FileOfRun:
     return FileOfRun(one.role, Path(one.path).name, one.size_bytes, one.md5, None if alone else len(one.files))
 
 
-def _board_record(board: Board) -> BoardOfRun:
+def board_record(board: BoardIdentity, endpoint: Endpoint) -> BoardOfRun:
+    """What is written down of a board: how it is reached, without keys."""
     return BoardOfRun(
         name=board.name,
         platform=board.platform,
         soc=board.soc,
-        transport=board.transport,
-        address=board.address,
-        user=board.user,
-        jump=board.jump,
+        transport=endpoint.transport,
+        address=endpoint.address,
+        user=endpoint.user,
+        jump=endpoint.jump,
         emulated=board.emulated is not None,
     )
 

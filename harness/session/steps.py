@@ -41,7 +41,7 @@ class Session:
         """Everything that needs the board."""
         self.board = board
         with self.progress.at("connecting"):
-            self.agent = Agent.of(transport, board.work, board.limits)
+            self.agent = Agent.of(transport, board.folders.work, board.limits)
             self.agent.files.hash_timeout_s = ASK_TIMEOUT_S + self.case.timeout_s
             self.agent.install()
             self._connect_parts(self._hello())
@@ -57,7 +57,7 @@ class Session:
         Errors: InputError for another board than before, WrongSocError for one that is no `soc:` of hosts.yaml,
         BoardError for one without the platform's tools.
         """
-        facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=self.board.tools)
+        facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=self.board.environment.tools)
         described = to_json(facts)
         unchanged.refuse_other_board(self.record.run, described, self.progress.resume)
         self.record.run = replace(self.record.run, board=replace(self.record.run.board, facts=described))
@@ -67,12 +67,12 @@ class Session:
 
     def _connect_parts(self, python: str) -> None:
         agent, board, progress = self.agent, self.board, self.progress
-        self.copies = Copies(agent, board.shared_folder, self.record, progress.tell, progress.resume.files)
+        self.copies = Copies(agent, board.folders.shared, self.record, progress.tell, progress.resume.files)
         self.sensors = Sensors(agent, board.emulated is not None, self.platform, self.record, self.case.timeout_s)
-        self.pusher = Pusher(board.who, board.work, self.expected, progress, self.copies, python)
+        self.pusher = Pusher(board.identity, board.folders.work, self.expected, progress, self.copies, python)
         self.puller = Puller(agent, board.limits, self.expected, progress)
         self.modes = ModeRunner(
-            agent, (board.who, board.surroundings), self.platform, progress, self.copies, self.sensors, self.puller
+            agent, (board.identity, board.environment), self.platform, progress, self.copies, self.sensors, self.puller
         )
         self._python = python
 
@@ -115,17 +115,17 @@ class Session:
 
     def _on_board(self, model: str) -> None:
         with self._giving_up():
-            _run_commands(self.agent, self.progress, self.board.setup, "setup")
+            _run_commands(self.agent, self.progress, self.board.commands.setup, "setup")
         try:
             with self._giving_up():
                 self._run_modes(model)
         except BaseException:
             broke_at = self.progress.step
             with contextlib.suppress(HarnessError):  # the first error is the one to tell, and where it was
-                _run_commands(self.agent, self.progress, self.board.teardown, "teardown")
+                _run_commands(self.agent, self.progress, self.board.commands.teardown, "teardown")
             self.progress.step = broke_at
             raise
-        _run_commands(self.agent, self.progress, self.board.teardown, "teardown")
+        _run_commands(self.agent, self.progress, self.board.commands.teardown, "teardown")
 
     def _run_modes(self, model: str) -> None:
         info = self._info(model)
@@ -161,7 +161,13 @@ class Session:
         finished, failure = self.modes.run("info", "info", self.pusher.job("info", model, ()))
         info = self.platform.read_model_info(finished.log)
         self.puller.hashing = BoardHashes(
-            self.agent, self.expected, info, self._python, self.board.tools, self.pusher.put, self.record.note
+            self.agent,
+            self.expected,
+            info,
+            self._python,
+            self.board.environment.tools,
+            self.pusher.put,
+            self.record.note,
         )
         unchanged.refuse_other_versions(self.record.run, info.versions)
         self.record.run = replace(self.record.run, model_info=info, versions=info.versions)

@@ -11,7 +11,7 @@ from harness.agent import Put
 from harness.diagnosis.plan import find_beside
 from harness.errors import HarnessError, InputError
 from harness.platforms.base import Platform
-from harness.records import Board, Case, FileIdentity, Json, Run
+from harness.records import BoardCommands, BoardIdentity, Case, CommandEnvironment, FileIdentity, Json, Run
 from harness.records.codec import to_json
 from harness.review import identity
 from harness.review.identity import command_of
@@ -23,23 +23,26 @@ FAULTS = "HARNESS_EMULATOR_"  # planted on emulated boards by --fault, also with
 FACTS = ("arch", "kernel", "os", "libc", "cpu")  # that a reboot does not change
 
 
-def files_of(board: Board, case: Case, platform: Platform) -> tuple[FileIdentity, ...]:
-    """Every file of this PC that a run is about, as it is now. Errors: InputError for what cannot be read."""
-    support = platform.files(board.who, job_of(board.work, case.workload, "info", ""))
+def files_of(board: BoardIdentity, work: str, case: Case, platform: Platform) -> tuple[FileIdentity, ...]:
+    """Every file of this PC that a run is about, as it is now; `work` is the board's folder.
+
+    Errors: InputError for what cannot be read.
+    """
+    support = platform.files(board, job_of(work, case.workload, "info", ""))
     beside = () if case.build else find_beside(case.model, case.model_name)
     return identity.take(identity.files_of(case, beside, support))
 
 
-def settings_of(board: Board) -> BoardSettings:
+def settings_of(board: BoardIdentity, around: CommandEnvironment, commands: BoardCommands) -> BoardSettings:
     """What the inventory says of how a tool runs on a board."""
     return BoardSettings(
         platform=board.platform,
         soc=board.soc,
         options={name: str(value) for name, value in board.options.items()},
-        environment={name: text for name, text in board.environment.items() if not name.startswith(FAULTS)},
+        environment={name: text for name, text in around.variables.items() if not name.startswith(FAULTS)},
         libraries=board.libraries,
-        tools=board.tools,
-        setup=board.setup,
+        tools=around.tools,
+        setup=commands.setup,
     )
 
 
@@ -52,18 +55,19 @@ def refuse_unknown(resume: Resume, run: Run) -> None:
         )
 
 
-def refuse_other(board: Board, resume: Resume, run: Run, platform: Platform) -> None:
+def refuse_other(resume: Resume, run: Run, files: Sequence[FileIdentity], settings: BoardSettings) -> None:
     """Refuse to go on with a run whose files or settings are not what they were.
 
-    `run` is its run.json. Errors: InputError with every file, both md5s, and the command of a new run.
+    `run` is its run.json, `files` and `settings` are those of today. Errors: InputError with every file, both md5s, and
+    the command of a new run.
     """
     command = command_of(run)
-    identity.refuse(identity.differences(resume.files, files_of(board, resume.case, platform)), SINCE_BEGIN, command)
+    identity.refuse(identity.differences(resume.files, files), SINCE_BEGIN, command)
     if has_measured(run, resume):
-        changed = _other_settings(resume.settings, settings_of(board))
+        changed = _other_settings(resume.settings, settings)
         if changed:
             raise InputError(
-                f"board {board.name} has changed in the inventory since this run began: {'; '.join(changed)}",
+                f"board {resume.board} has changed in the inventory since this run began: {'; '.join(changed)}",
                 f"{identity.ANEW}: {command or 'harness run'}",
             )
 

@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import network_models as networks
+from harness.boards.flat import compose
 from harness.boards.prepare import prepare
 from harness.emulator.ort import arm64
 from harness.platforms.ort.platform import PLATFORM
@@ -89,9 +89,7 @@ def bare(arm: Path, tmp_path: Path) -> Board:
     arm64.build_root(root, arm)
     python = root / "bin" / "python3"
     python.write_text(python.read_text().replace('"$@"', '-S -E "$@"'))
-    return replace(
-        arm64.BOARD, transport="local", address=str(root), tools=(str(root / "bin"),), emulated=None, name="bare"
-    )
+    return compose("bare", "ort", arm64.CPU, transport="local", address=str(root), tools=(str(root / "bin"),))
 
 
 def packed(arm: Path, folder: Path, machine: str = "aarch64") -> Path:
@@ -117,7 +115,7 @@ def test_a_board_without_libraries_runs_after_it_was_prepared(
     with open_transport(bare.endpoint) as link:
         from tests.support.ort_models import runner_archive
 
-        python, site = f"{bare.tools[0]}/python3", f"{bare.address}/{prepared.site}"
+        python, site = f"{bare.environment.tools[0]}/python3", f"{bare.endpoint.address}/{prepared.site}"
         argv = [python, str(runner_archive()), str(case / "mix.onnx"), "--mode", "info"]
         without = link.run(argv, timeout_s=60)
         with_site = link.run([*argv, "--site", site], timeout_s=60)
@@ -136,8 +134,8 @@ def test_wheels_of_another_machine_do_not_reach_the_board(arm: Path, bare: Board
 def test_the_emulated_python_is_an_arm_and_its_root_is_no_other_boards(arm: Path, tmp_path: Path) -> None:
     with arm64.stand_up(root=tmp_path / "root") as reached, open_transport(reached.endpoint) as link:
         script = "import platform, numpy; print(platform.machine(), numpy.float32(1) + 1)"
-        result = link.run([f"{reached.tools[0]}/python3", "-c", script], timeout_s=60)
-        named = link.run([f"{reached.tools[0]}/uname", "-m"], timeout_s=10)
+        result = link.run([f"{reached.environment.tools[0]}/python3", "-c", script], timeout_s=60)
+        named = link.run([f"{reached.environment.tools[0]}/uname", "-m"], timeout_s=10)
     assert result.out.split() == [b"aarch64", b"2.0"]
     assert named.out.strip() == b"aarch64"
 

@@ -40,7 +40,8 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / name))
 
 
-def add(name: str, at: Board | Served, *more: object) -> Result:
+def add(name: str, board: Board | Served, *more: object) -> Result:
+    at = board.endpoint if isinstance(board, Board) else board
     login = [f"{at.user}@{at.address}:{at.port}", "--identity", at.identity]
     return harness("boards", "add", name, *login, *more)
 
@@ -77,7 +78,7 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
     assert answer["facts"]["image"] == "0.0.0-emulated" and answer["trial"]["bytes"] == 65536
     assert [row["what"] for row in answer["missing"]] == ["hrut_somstatus"] and answer["missing"][0]["comes_from"]
     entry = yaml.safe_load(written)["boards"]["x5-01"]
-    assert entry["platform"] == "hbdnn" and entry["emulated"] is True and entry["port"] == board.port
+    assert entry["platform"] == "hbdnn" and entry["emulated"] is True and entry["port"] == board.endpoint.port
     assert (
         written.replace(answer["block"] + "\n", "") == before and "# /sys/class/socinfo/soc_name says 'X5'" in written
     )
@@ -147,7 +148,7 @@ def test_a_plain_linux_board_says_what_it_lacks_and_the_file_of_hosts_is_made(tm
         "missing (required)  numpy and onnxruntime" in result.stdout and "harness boards prepare NAME" in result.stdout
     )
     made = load_boards(tmp_path / "lab.yaml")["pi-01"]
-    assert (made.platform, made.work, made.emulated) == ("ort", f"{tmp_path}/root/w", None)
+    assert (made.identity.platform, made.folders.work, made.emulated) == ("ort", f"{tmp_path}/root/w", None)
     assert not list((tmp_path / "root/w/runs").iterdir()), "the tiny run leaves nothing"
 
 
@@ -169,13 +170,14 @@ def test_a_board_of_busybox_alone_is_recognised_through_a_jump_host(tmp_path: Pa
     if jail.lacking():
         pytest.skip(f"no root of its own for a board here: {jail.lacking()}")
     with magik_board.served("t40") as board, serve(tmp_path / "gate", "openssh") as gate:
+        login = board.endpoint
         jump = f"{gate.user}@{gate.address}:{gate.port}"
         refused = add("t40-01", board, "--jump", jump, "--yes", "--json")
         assert refused.exit_code == 3, "the gate takes another key"
         (tmp_path / "config").write_text(f"Host gate\n  HostName {gate.address}\n  IdentityFile {gate.identity}\n")
         result = subprocess.run(
-            [sys.executable, "-m", "harness", "boards", "add", "t40-01", f"{board.user}@{board.address}:{board.port}",
-             "--identity", board.identity, "--jump", f"{gate.user}@gate:{gate.port}", "--yes", "--json"],
+            [sys.executable, "-m", "harness", "boards", "add", "t40-01", f"{login.user}@{login.address}:{login.port}",
+             "--identity", login.identity, "--jump", f"{gate.user}@gate:{gate.port}", "--yes", "--json"],
             capture_output=True, text=True, cwd=tmp_path, timeout=120,
             env={"HARNESS_SSH_CONFIG": str(tmp_path / "config"), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin",
                  "XDG_CONFIG_HOME": str(tmp_path / "other")},

@@ -103,4 +103,5 @@ def test_the_parts_of_an_address(text: str, parts: Address | None) -> None:
 def test_the_socs_are_those_of_the_platforms_tables() -> None:
     assert set(socs.KNOWN["hbdnn"]) | set(socs.KNOWN["ucp"]) == set(options.CHIPS)
     assert set(socs.KNOWN["magik"]) == set(magik_options.GENERATIONS)
-    assert all(socs.plain_name(board.platform, board.soc) for board in own_boards().values() if board.platform != "ort")
+    known = [one.identity for one in own_boards().values() if one.identity.platform != "ort"]
+    assert all(socs.plain_name(one.platform, one.soc) for one in known)

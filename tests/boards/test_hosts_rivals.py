@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness.boards import adding
+from harness.boards.flat import compose
 from harness.boards.hosts_edit import Entry
 from harness.boards.hosts_file import load_boards
 from harness.errors import ConfigError
-from harness.records import Board
 from harness.transports import known_hosts
 
 BOARDS = 6
@@ -24,18 +24,18 @@ import sys
 from pathlib import Path
 from harness.boards import adding
 from harness.boards.hosts_edit import Entry
-from harness.records import Board
+from harness.boards.flat import compose
 from harness.transports import known_hosts
 
 hosts, keys, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(sys.argv[4])):
-    board = Board(f"{name}-{number}", "ort", "", address=f"{name}{number}")
-    entries = (Entry("platform", "ort"), Entry("address", board.address))
+    board = compose(f"{name}-{number}", "ort", "", address=f"{name}{number}")
+    entries = (Entry("platform", "ort"), Entry("address", board.endpoint.address))
     adding.write(adding.Added(board, None, None, {}, None, entries), hosts)
-    key = known_hosts.make_key(board.address, 22, "ssh-ed25519", board.name.encode())
-    known_hosts.trust(keys, board.address, 22, key)
+    key = known_hosts.make_key(board.endpoint.address, 22, "ssh-ed25519", board.name.encode())
+    known_hosts.trust(keys, board.endpoint.address, 22, key)
 """
 
 
@@ -63,9 +63,9 @@ def test_boards_that_two_processes_add_are_all_there(tmp_path: Path) -> None:
 def test_a_name_that_another_process_has_taken_meanwhile_is_refused(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts.yaml"
     hosts.write_text("boards:\n  b:\n    platform: ort\n    address: h\n")
-    mine = Board("b", "ort", "", address="i")
+    mine = compose("b", "ort", "", address="i")
     added = adding.Added(mine, *(None,) * 4, entries=(Entry("platform", "ort"), Entry("address", "i")))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="'b' already exists, at h:22"):
         adding.write(added, hosts)
-    again = adding.write(replace(added, board=replace(mine, address="h")), hosts)
+    again = adding.write(replace(added, board=compose("b", "ort", "", address="h")), hosts)
     assert again.already and hosts.read_text() == "boards:\n  b:\n    platform: ort\n    address: h\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.agent import Agent
+from harness.boards.flat import compose
 from harness.boards.prepare import Python, choose, fits, prepare, read_python
 from harness.errors import BoardError, ConfigError, InputError
 from harness.records import Board
@@ -123,21 +124,21 @@ def board(tmp_path: Path) -> Board:
     python = root / "bin" / "python3"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
     python.chmod(0o755)
-    return Board("pi", "ort", "pi5", transport="local", address=str(root), tools=(str(root / "bin"),))
+    return compose("pi", "ort", "pi5", transport="local", address=str(root), tools=(str(root / "bin"),))
 
 
 def test_wheels_are_unpacked_and_tried_on_the_board(board: Board, tmp_path: Path) -> None:
     prepared = prepare(board, good_wheels(tmp_path / "wheels"))
     assert prepared.versions == {"numpy": "1.0", "onnxruntime": "1.0"}
     assert prepared.providers == ("CPUExecutionProvider",)
-    site = Path(board.address) / prepared.site
+    site = Path(board.endpoint.address) / prepared.site
     assert sorted(p.name for p in site.iterdir() if not p.name.startswith("__")) == ["numpy", "onnxruntime"]
 
 
 def test_preparing_again_replaces_the_libraries(board: Board, tmp_path: Path) -> None:
     prepare(board, good_wheels(tmp_path / "old"))
     prepared = prepare(board, good_wheels(tmp_path / "new", "2.0"))
-    site = Path(board.address) / prepared.site
+    site = Path(board.endpoint.address) / prepared.site
     assert "2.0" in (site / "onnxruntime" / "__init__.py").read_text()
     assert not list(site.parent.glob("site.*"))
 
@@ -148,19 +149,21 @@ def test_libraries_that_do_not_start_leave_the_old_ones_in_place(board: Board, t
     wheel(broken, "onnxruntime-3.0-py3-none-any.whl", "onnxruntime", "raise ImportError('GLIBC_2.99 not found')\n")
     with pytest.raises(BoardError, match=r"GLIBC_2\.99 not found"):
         prepare(board, broken)
-    site = Path(board.address) / prepared.site
+    site = Path(board.endpoint.address) / prepared.site
     assert "1.0" in (site / "onnxruntime" / "__init__.py").read_text()
 
 
 def test_a_board_without_python_says_so(board: Board, tmp_path: Path) -> None:
-    bare = Board("pi", "ort", "pi5", transport="local", address=board.address, options={"python": "python3.99"})
+    bare = compose(
+        "pi", "ort", "pi5", transport="local", address=board.endpoint.address, options={"python": "python3.99"}
+    )
     with pytest.raises(BoardError, match=r"no python3\.99 on the board"):
         prepare(bare, good_wheels(tmp_path / "wheels"))
 
 
 def test_boards_of_other_platforms_need_no_wheels(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs no preparing"):
-        prepare(Board("x5", "hbdnn", "x5"), tmp_path)
+        prepare(compose("x5", "hbdnn", "x5"), tmp_path)
 
 
 def test_a_folder_that_does_not_exist_is_asked_wrongly(board: Board, tmp_path: Path) -> None:
@@ -170,7 +173,7 @@ def test_a_folder_that_does_not_exist_is_asked_wrongly(board: Board, tmp_path: P
 
 def test_a_board_that_somebody_has_is_not_prepared(board: Board, tmp_path: Path) -> None:
     with open_transport(board.endpoint) as link:
-        agent = Agent(link, board.work)
+        agent = Agent(link, board.folders.work)
         agent.install()
         agent.lease.take("anna", 60)
         with pytest.raises(BoardError, match="held by anna"):

@@ -20,7 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_example_file_loads_and_shows_every_key() -> None:
     boards = load_boards(ROOT / "hosts.example.yaml")
-    assert [b.platform for b in boards.values()] == ["hbdnn", "ucp", "magik", "hbdnn", "ort"]
+    assert [b.identity.platform for b in boards.values()] == ["hbdnn", "ucp", "magik", "hbdnn", "ort"]
     text = (ROOT / "hosts.example.yaml").read_text()
     assert [key for key in board_fields() if f"{key}:" not in text] == []
 
@@ -32,8 +32,8 @@ def test_values_arrive_as_records(tmp_path: Path) -> None:
         "    environment: {THREADS: 4}\n    setup: [[echo, 'a b']]\n    limits: {timeout_s: 30}\n",
     )
     board = load_boards(path)["a"]
-    assert (board.name, board.port, board.environment) == ("a", 2222, {"THREADS": "4"})
-    assert board.setup == (("echo", "a b"),)
+    assert (board.name, board.endpoint.port, board.environment.variables) == ("a", 2222, {"THREADS": "4"})
+    assert board.commands.setup == (("echo", "a b"),)
     assert board.limits.timeout_s == 30
 
 

@@ -235,7 +235,7 @@ def test_a_served_board_is_emulated_and_keeps_its_address(tmp_path: Path) -> Non
     (tmp_path / "hosts.yaml").write_text(entry)
     board = load_boards(tmp_path / "hosts.yaml")["b"]
     assert board.emulated is not None and (board.emulated.soc, board.emulated.server) == ("x5", "served")
-    assert (board.address, board.port) == ("127.0.0.1", 2222)
+    assert (board.endpoint.address, board.endpoint.port) == ("127.0.0.1", 2222)
 
 
 def test_the_latency_of_a_release_run_alone_is_an_estimate_where_a_side_file_says_so(tmp_path: Path) -> None:

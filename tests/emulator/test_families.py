@@ -271,13 +271,13 @@ def test_the_built_in_boards_are_there_and_say_that_they_are_emulated() -> None:
     }
     assert names <= set(own_boards())
     assert all(own_boards()[name].emulated is not None for name in names)
-    assert {own_boards()[name].transport for name in ("emu-x5-ssh", "emu-x5-dropbear")} == {"ssh"}
+    assert {own_boards()[name].endpoint.transport for name in ("emu-x5-ssh", "emu-x5-dropbear")} == {"ssh"}
 
 
 def test_a_board_stands_up_with_its_tools_in_place() -> None:
     with stand_up(own_boards()["emu-j6e"]) as board:
-        assert (Path(board.tools[0]) / "hrt_model_exec").stat().st_mode & 0o111
-        assert Path(board.work).is_absolute()
+        assert (Path(board.environment.tools[0]) / "hrt_model_exec").stat().st_mode & 0o111
+        assert Path(board.folders.work).is_absolute()
 
 
 def test_an_unknown_soc_names_the_known_ones() -> None:

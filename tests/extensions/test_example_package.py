@@ -73,7 +73,7 @@ def test_a_case_runs_on_its_board_and_the_report_shows_its_finding(site: Path, t
     with telnet_board(tmp_path / "home") as board:
         (tmp_path / "hosts.yaml").write_text(
             "boards:\n  cam:\n    platform: acme\n    soc: acme1\n    transport: acme-console\n"
-            f"    address: 127.0.0.1\n    port: {board.port}\n"
+            f"    address: 127.0.0.1\n    port: {board.endpoint.port}\n"
         )
         argv = ["--board", "cam", "--input", "image.bin", "--reference", "pc.npz", "--hosts", "hosts.yaml", "--json"]
         argv += ["--policy", "policy.yaml"]

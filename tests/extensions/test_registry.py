@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.flat import compose
 from harness.boards.hosts_file import load_boards
 from harness.errors import ConfigError
 from harness.extensions import packages
@@ -41,7 +42,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def board(transport: str, root: Path) -> Board:
-    return Board("b", "hbdnn", "x5", transport=transport, address=str(root))
+    return compose("b", "hbdnn", "x5", transport=transport, address=str(root))
 
 
 def test_a_package_gives_a_transport_under_its_name(site: Path, tmp_path: Path) -> None:
@@ -109,10 +110,10 @@ def test_help_reads_no_metadata(argv: list[str]) -> None:
 
 def test_reading_an_inventory_of_built_in_names_asks_no_package(tmp_path: Path) -> None:
     (tmp_path / "hosts.yaml").write_text("boards:\n  b: {platform: hbdnn, soc: x5, address: h}\n")
-    assert load_boards(tmp_path / "hosts.yaml")["b"].port == 22
+    assert load_boards(tmp_path / "hosts.yaml")["b"].endpoint.port == 22
     assert packages.given.cache_info().currsize == 0
     (tmp_path / "hosts.yaml").write_text("boards:\n  b: {platform: hbdnn, soc: x5, address: h, transport: telnet}\n")
-    assert load_boards(tmp_path / "hosts.yaml")["b"].port == 23
+    assert load_boards(tmp_path / "hosts.yaml")["b"].endpoint.port == 23
 
 
 def test_an_unknown_transport_in_the_inventory_is_told_with_its_line(tmp_path: Path) -> None:

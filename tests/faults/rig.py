@@ -15,8 +15,9 @@ from pathlib import Path
 from queue import Queue
 
 from harness.agent import Agent
+from harness.boards.flat import compose
 from harness.emulator.servers.serve import Served, serve_with
-from harness.records import Board, BoardLimits
+from harness.records import Board
 from harness.transports import Transport, open_transport
 
 SERVERS = ("openssh", "dropbear")
@@ -203,7 +204,7 @@ class Rig:
         known = self.folder / "known_hosts"
         line = Path(self.served.known_hosts).read_text().split(" ", 1)[1]
         known.write_text(f"[127.0.0.1]:{self.link.port} {line}")
-        return Board(
+        return compose(
             name="rig",
             platform="hbdnn",
             soc="x5",
@@ -213,7 +214,7 @@ class Rig:
             user=self.served.user,
             identity=self.served.identity,
             known_hosts=str(known),
-            limits=BoardLimits(connect_timeout_s=connect_timeout_s),
+            connect_timeout_s=connect_timeout_s,
         )
 
 

@@ -355,16 +355,15 @@ def test_the_master_of_a_killed_host_and_its_folder_are_gone_within_a_minute(rig
     """The ssh in the background has no other way to hear that its host is gone."""
     script = (
         "import os, sys\n"
-        "from harness.records import Board\n"
+        "from harness.boards.flat import compose\n"
         "from harness.transports.openssh import OpensshTransport\n"
-        "link = OpensshTransport(Board(**eval(sys.argv[1])).endpoint)\n"
+        "link = OpensshTransport(compose(**eval(sys.argv[1])).endpoint)\n"
         "assert link.run(['true'], timeout_s=20).code == 0\n"
         "print(link._folder, flush=True)\n"
         "os.kill(os.getpid(), 9)"
     )
-    record = rig.board_record()
-    fields = {k: getattr(record, k) for k in ("name", "platform", "soc", "address", "port", "user", "identity")}
-    fields["known_hosts"] = record.known_hosts
+    endpoint = rig.board_record().endpoint
+    fields = {k: getattr(endpoint, k) for k in ("name", "address", "port", "user", "identity", "known_hosts")}
     result = subprocess.run([sys.executable, "-c", script, repr(fields)], capture_output=True, text=True, check=False)
     folder = Path(result.stdout.strip())
     assert result.returncode == -9 and folder.name.startswith("hssh-"), result.stderr

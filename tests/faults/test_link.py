@@ -15,8 +15,9 @@ import pytest
 from paramiko.packet import Packetizer
 
 from harness.agent import Agent
+from harness.boards.flat import compose
 from harness.errors import COULD_NOT_MEASURE, BoardError, LinkError
-from harness.records import Board, BoardLimits, Invocation
+from harness.records import Board, Invocation
 from harness.transports import open_transport
 from harness.transports.base import STREAM_LIMIT_BYTES
 from harness.transports.ssh import CONNECTION_LIMIT_BYTES
@@ -58,9 +59,7 @@ def parts(rig: Rig) -> list[Path]:
 
 
 def silent_board(port: int) -> Board:
-    return Board(
-        "mute", "hbdnn", "x5", address="127.0.0.1", port=port, user="me", limits=BoardLimits(connect_timeout_s=1.0)
-    )
+    return compose("mute", "hbdnn", "x5", address="127.0.0.1", port=port, user="me", connect_timeout_s=1.0)
 
 
 def test_a_port_that_says_nothing_is_no_ssh_server() -> None:
@@ -341,11 +340,11 @@ HOST = """
 import sys, time
 from pathlib import Path
 from harness.agent import Agent
-from harness.records import Board
+from harness.boards.flat import compose
 from harness.transports import open_transport
 from harness.transports.base import STREAM_LIMIT_BYTES
 from harness.transports.ssh import CONNECTION_LIMIT_BYTES
-board = Board(**eval(sys.argv[1]))
+board = compose(**eval(sys.argv[1]))
 agent = Agent(open_transport(board.endpoint), "work")
 agent.install()
 {body}
@@ -353,9 +352,8 @@ agent.install()
 
 
 def other_host(rig: Rig, body: str, *arguments: str) -> subprocess.Popen[bytes]:
-    fields = {k: v for k, v in rig.board_record().__dict__.items() if k in ("name", "platform", "soc", "address")}
-    record = rig.board_record()
-    fields |= {k: getattr(record, k) for k in ("port", "user", "identity", "known_hosts")}
+    endpoint = rig.board_record().endpoint
+    fields = {k: getattr(endpoint, k) for k in ("name", "address", "port", "user", "identity", "known_hosts")}
     script = HOST.format(body=body)
     return subprocess.Popen([sys.executable, "-c", script, repr(fields), *arguments], stdout=subprocess.PIPE)
 

@@ -144,7 +144,7 @@ def test_a_login_that_is_refused_is_not_tried_again(rig: Rig, tmp_path: Path, tr
     record = rig.board_record(transport)
     key = tmp_path / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    board = replace(record, identity=str(key))
+    board = replace(record, endpoint=replace(record.endpoint, identity=str(key)))
     with pytest.raises(LoginError), open_board(board, patience=Patience(600.0)):
         pass
 

@@ -44,7 +44,7 @@ def inventory(rig: Rig, **changes: Any) -> Path:
 
     Without its optimizer, whose fused kernels give release and debug different values on some processors.
     """
-    record = rig.board_record()
+    record = rig.board_record().endpoint
     options = {"python": sys.executable, "optimizations": "disable"} | changes.pop("options", {})
     fields = {
         "platform": "ort",

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.boards.flat import compose
 from harness.errors import InputError
 from harness.platforms.base import Platform
-from harness.records import Board, BoardIdentity, Case, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
+from harness.records import BoardIdentity, Case, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
 from harness.report import write_report
 from harness.review import judge
 from harness.review.case_reference import CaseReference
@@ -45,7 +46,7 @@ def quiet(*_: object) -> None:
 def measured(tmp_path: Path, reference: str) -> Run:
     """One run with every mode, from the board to the report."""
     (tmp_path / "model").write_bytes(b"model")
-    board = Board("desk", "minimal", "", transport="local", work=str(tmp_path / "work"))
+    board = compose("desk", "minimal", "", transport="local", work=str(tmp_path / "work"))
     case = Case("net", tmp_path / "model", reference=reference)
     expected = CaseReference(case, Minimal(), quiet)
     look = judge.FirstLook(expected, quiet)
@@ -76,12 +77,12 @@ class Wordy(Minimal):
 def test_options_of_a_platform_may_have_any_name(tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"model")
     (tmp_path / "x.bin").write_bytes(b"1234")
-    board = Board("desk", "minimal", "", transport="local", work=str(tmp_path / "work"))
+    board = compose("desk", "minimal", "", transport="local", work=str(tmp_path / "work"))
     given = {"work": "3", "support": "yes", "input_names": "n"}
     case = Case("net", tmp_path / "model", (("", tmp_path / "x.bin"),), modes=("release",), options=given)
     folder = run_case(board, case, tmp_path / "runs", quiet, CaseReference(case, Wordy(), quiet))
     log = (folder / "release" / "log.txt").read_text()
-    assert log.strip() == f"options work=3 support=yes input_names=n work {board.work} inputs x.bin"
+    assert log.strip() == f"options work=3 support=yes input_names=n work {board.folders.work} inputs x.bin"
 
 
 def test_what_a_platform_does_not_write_has_an_answer(tmp_path: Path) -> None:

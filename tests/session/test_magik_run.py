@@ -121,7 +121,7 @@ def test_without_an_input_seeded_noise_of_the_models_shape_is_fed_and_said(tmp_p
 @pytest.mark.parametrize("version", ["0.8.9", *(pytest.param(v, marks=pytest.mark.slow) for v in ("0.9.0", "0.9.3"))])
 def test_older_runtimes_print_their_own_layout_and_are_read(version: str) -> None:
     with open_board(magik_board.BOARDS[0]) as (board, transport):
-        program = board.options["board_program"].replace("{mode}", "profile")
+        program = board.identity.options["board_program"].replace("{mode}", "profile")
         root = magik_board.root_of("t40" if not jail.lacking() else "t40-plain")
         (root / "tmp").mkdir(exist_ok=True)
         (root / "tmp" / "m.bin").write_bytes(model().read_bytes())
@@ -250,7 +250,8 @@ def test_a_hanging_program_is_ended_on_the_board(tmp_path: Path) -> None:
 
 
 def test_without_a_root_of_its_own_the_board_is_a_plain_folder(tmp_path: Path) -> None:
-    board = replace(magik_board.plain(magik_board.BOARDS[1]), emulated=Emulated("t41", SERVED))  # as it stands
+    plain = magik_board.plain(magik_board.BOARDS[1])
+    board = replace(plain, identity=replace(plain.identity, emulated=Emulated("t41", SERVED)))  # as it stands
     case = Case("net", model("t41"), inputs=(("", model("t41").parent / NAME),), modes=("debug", "nmem"))
     platform = load("magik")
     folder = run_case(board, case, tmp_path, lambda *_: None, CaseReference(case, platform, lambda *_: None))

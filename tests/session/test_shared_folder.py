@@ -12,7 +12,7 @@ from harness import platforms
 from harness.emulator.magik import board as magik_board
 from harness.emulator.servers import jail
 from harness.errors import BoardError, ConfigError
-from harness.records import Case
+from harness.records import BoardFolders, Case
 from harness.review.case_reference import CaseReference
 from harness.session import run_case
 from harness.session.shared_folder import put
@@ -54,7 +54,7 @@ def test_a_run_takes_model_and_input_from_the_shared_folder(tmp_path: Path) -> N
 
     mounted = magik_board.root_of("t40") / "root" / "nfs"
     mounted.mkdir(parents=True, exist_ok=True)
-    board = replace(magik_board.BOARDS[0], shared_folder=(str(mounted), "/root/nfs"))
+    board = replace(magik_board.BOARDS[0], folders=BoardFolders(shared=(str(mounted), "/root/nfs")))
     case = Case("net", model(), inputs=(("", model().parent / NAME),), modes=("release",))
     folder = run_case(board, case, tmp_path, quiet, CaseReference(case, platforms.load("magik"), quiet))
     run = json.loads((folder / "run.json").read_text())

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from harness.agent import Agent
+from harness.boards.flat import compose
 from harness.emulator.servers import jail
 from harness.emulator.servers.serve import Served, serve
-from harness.records import Board, BoardLimits
+from harness.records import Board
 from harness.transports import Transport, open_transport
 from tests.transports.telnetd import telnet_board
 
@@ -30,11 +31,11 @@ def needs(*programs: str) -> None:
 
 
 def local_board(root: Path, **fields: object) -> Board:
-    return Board(name="local", platform="hbdnn", soc="x5", transport="local", address=str(root), **fields)  # type: ignore[arg-type]
+    return compose(name="local", platform="hbdnn", soc="x5", transport="local", address=str(root), **fields)  # type: ignore[arg-type]
 
 
 def ssh_board(served: Served, transport: str = "ssh", name: str = "served", **fields: object) -> Board:
-    return Board(
+    return compose(
         name=name,
         platform="hbdnn",
         soc="x5",
@@ -44,7 +45,7 @@ def ssh_board(served: Served, transport: str = "ssh", name: str = "served", **fi
         user=served.user,
         identity=served.identity,
         known_hosts=served.known_hosts,
-        limits=BoardLimits(connect_timeout_s=20.0),
+        connect_timeout_s=20.0,
         **fields,  # type: ignore[arg-type]
     )
 

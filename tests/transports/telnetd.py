@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.flat import compose
 from harness.emulator.servers.serve import free_port
-from harness.records import Board, BoardLimits
+from harness.records import Board
 
 # Asks as a board's login does; the terminal echoes the name and not the password.
 LOGIN = """\
@@ -40,9 +41,9 @@ def telnet_board(root: Path, login: str = "", shell: str = "/bin/sh", **fields: 
     )
     try:
         _wait(port)
-        yield Board(
+        yield compose(
             **{"name": "cam", "platform": "hbdnn", "soc": "x5", "transport": "telnet", "address": "127.0.0.1"}  # type: ignore[arg-type]
-            | {"port": port, "limits": BoardLimits(connect_timeout_s=20.0)}
+            | {"port": port, "connect_timeout_s": 20.0}
             | fields
         )
     finally:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.flat import compose
 from harness.errors import BoardError, LinkError, LoginError
-from harness.records import Board, BoardLimits
+from harness.records import Board
 from harness.transports import open_transport
 from tests.support.servers import busybox_path
 from tests.transports.telnetd import LOGIN, telnet_board
@@ -120,9 +121,9 @@ def playing(answers: list[bytes]) -> Iterator[Board]:
                         pass
 
         threading.Thread(target=serve, daemon=True).start()
-        limits = BoardLimits(connect_timeout_s=1.0, patience_s=3.0)
+        limits = {"connect_timeout_s": 1.0, "patience_s": 3.0}
         port = server.getsockname()[1]
-        yield Board("cam", "hbdnn", "x5", transport="telnet", address="127.0.0.1", port=port, limits=limits)
+        yield compose("cam", "hbdnn", "x5", transport="telnet", address="127.0.0.1", port=port, **limits)
 
 
 @pytest.mark.parametrize("message", [b"\xff\xfa\x18", b"# \xff\xfd\x18\xff\xf0" * 3, bytes(range(256))])

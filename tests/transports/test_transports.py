@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.boards import hostkeys
+from harness.boards.flat import compose
 from harness.emulator.servers.serve import free_port, serve
 from harness.errors import BoardError, ConfigError, HostKeyError, LinkError, UserError
 from harness.records import Board
@@ -112,7 +114,7 @@ def running(mark: str) -> bool:
 
 
 def test_a_stream_is_read_piece_by_piece_while_it_is_fed(link: Transport, board: Board) -> None:
-    count = 20 if board.transport == "telnet" else 200  # through a terminal 1 MB takes a second
+    count = 20 if board.endpoint.transport == "telnet" else 200  # through a terminal 1 MB takes a second
     sent = (bytes([i % 251]) * 100_000 for i in range(count))
     with link.stream(["cat"], timeout_s=60, stdin=sent) as stream:
         total = sum(len(piece) for piece in stream)
@@ -154,7 +156,7 @@ def test_a_file_of_any_name_is_pushed_and_pulled_whole(link: Transport, tmp_path
 
 @pytest.mark.parametrize("size", [0, 1, 131_072, 9_000_001])
 def test_files_of_any_size_arrive_whole_with_progress(link: Transport, board: Board, tmp_path: Path, size: int) -> None:
-    size = min(size, 1_000_001) if board.transport == "telnet" else size
+    size = min(size, 1_000_001) if board.endpoint.transport == "telnet" else size
     source, back = tmp_path / "source", tmp_path / "back"
     source.write_bytes(os.urandom(size))
     reports: list[tuple[int, int]] = []
@@ -226,7 +228,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 
 
 def with_(board: Board, **fields: object) -> Board:
-    return Board(**(board.__dict__ | fields))  # type: ignore[arg-type]
+    return replace(board, endpoint=replace(board.endpoint, **fields))  # type: ignore[arg-type]
 
 
 SSH = ("ssh", "openssh")
@@ -235,14 +237,14 @@ SSH = ("ssh", "openssh")
 @pytest.mark.parametrize("transport", (*SSH, "telnet"))
 def test_a_closed_port_is_a_link_error_that_names_it(transport: str) -> None:
     port = free_port()
-    board = Board("gone", "hbdnn", "x5", transport=transport, address="127.0.0.1", port=port, user="me")
+    board = compose("gone", "hbdnn", "x5", transport=transport, address="127.0.0.1", port=port, user="me")
     with pytest.raises(LinkError, match=rf"me@127\.0\.0\.1:{port}: connection refused"):
         open_transport(board.endpoint)
 
 
 @pytest.mark.parametrize("transport", (*SSH, "telnet"))
 def test_a_name_that_cannot_be_resolved_is_said(transport: str) -> None:
-    board = Board("gone", "hbdnn", "x5", transport=transport, address="no-such-host.invalid", user="me")
+    board = compose("gone", "hbdnn", "x5", transport=transport, address="no-such-host.invalid", user="me")
     with pytest.raises(LinkError, match="resolve"):
         open_transport(board.endpoint)
 
@@ -308,7 +310,7 @@ def test_ssh_config_gives_address_port_user_and_key(
         f" IdentityFile {served.identity}\n"
     )
     monkeypatch.setenv("HARNESS_SSH_CONFIG", str(config))
-    board = Board("x5", "hbdnn", "x5", transport=transport, address="x5-alias", known_hosts=served.known_hosts)
+    board = compose("x5", "hbdnn", "x5", transport=transport, address="x5-alias", known_hosts=served.known_hosts)
     with open_transport(board.endpoint) as link:
         assert link.alive()
 
@@ -335,7 +337,7 @@ def test_a_board_behind_a_jump_host_is_reached(served: Board, tmp_path: Path, tr
 
 def test_an_unknown_transport_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="unknown transport"):
-        open_transport(Board("b", "hbdnn", "x5", transport="pigeon", address="x").endpoint)
+        open_transport(compose("b", "hbdnn", "x5", transport="pigeon", address="x").endpoint)
 
 
 def test_a_served_board_leaves_no_process_behind(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness.agent import Agent, FileFacts
+from harness.boards.flat import compose
 from harness.emulator.servers.serve import free_port
 from harness.errors import BoardError, LinkError
-from harness.records import Board, BoardLimits, Invocation
+from harness.records import Invocation
 from harness.transports import open_transport
 from tests.support.alone import alone
 from tests.vm.machine import Machine, NotPossible, missing
@@ -40,7 +41,7 @@ class MachineLab:
         self.machine.start(self.public, self.port)
 
     def agent(self) -> Agent:
-        board = Board(
+        board = compose(
             name="vm",
             platform="hbdnn",
             soc="x5",
@@ -49,7 +50,7 @@ class MachineLab:
             user="root",
             identity=str(self.folder / "id"),
             known_hosts=str(self.folder / "known_hosts"),
-            limits=BoardLimits(connect_timeout_s=30.0),
+            connect_timeout_s=30.0,
         )
         agent = Agent(open_transport(board.endpoint), WORK, patience_s=120.0)
         agent.install()

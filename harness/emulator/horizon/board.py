@@ -15,7 +15,7 @@ from harness.emulator.socs import Soc
 from harness.emulator.started import module_words
 from harness.errors import UserError
 from harness.files.user_folders import cache_folder
-from harness.records import Board, Emulated
+from harness.records import Board, BoardFolders, BoardIdentity, CommandEnvironment, Emulated, Endpoint
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 _TOOL = "hrt_model_exec"
@@ -82,15 +82,11 @@ def _board(soc: str, server: str) -> Board:
     name = "emu-" + soc + {"": "", "openssh": "-ssh", "dropbear": "-dropbear"}[server]
     root = board_root(soc)
     return Board(
-        name=name,
-        platform=SOCS[soc].family,
-        soc=soc,
-        transport="ssh" if server else "local",
-        address="127.0.0.1" if server else "",
-        work=str(root / "work" / name),
-        tools=(str(root / "bin"),),
+        BoardIdentity(name, SOCS[soc].family, soc, Emulated(soc, server)),
+        Endpoint(name, "ssh", "127.0.0.1") if server else Endpoint(name, "local"),
+        CommandEnvironment(tools=(str(root / "bin"),)),
+        BoardFolders(str(root / "work" / name)),
         tags=("emulated",),
-        emulated=Emulated(soc, server),
     )
 
 
@@ -112,7 +108,7 @@ def stand_up(board: Board) -> Iterator[Board]:
     emulated = board.emulated
     assert emulated is not None
     root = prepare(emulated.soc)
-    board = replace(board, work=str(root / "work" / board.name), tools=(str(root / "bin"),))
+    board = _rooted(board, root, board.name)
     if not emulated.server:
         yield board
         return
@@ -130,4 +126,10 @@ def served(board: Board, server: str, port: int) -> Iterator[Board]:
 
     root = prepare(board.emulated.soc)
     with serve(root, server, port=port) as login:
-        yield login.reach(replace(board, tools=(str(root / "bin"),), work=str(root / "work" / "served")))
+        yield login.reach(_rooted(board, root, "served"))
+
+
+def _rooted(board: Board, root: Path, work: str) -> Board:
+    """The board with its tools and its work folder in that root."""
+    environment = replace(board.environment, tools=(str(root / "bin"),))
+    return replace(board, environment=environment, folders=replace(board.folders, work=str(root / "work" / work)))

@@ -18,7 +18,7 @@ from harness.emulator.servers import jail
 from harness.emulator.servers.serve import serve
 from harness.errors import HostError
 from harness.files.user_folders import cache_folder
-from harness.records import Board, Emulated
+from harness.records import Board, BoardFolders, BoardIdentity, Emulated, Endpoint
 
 PLAYED = ("release", "debug", "profile", "nmem", "info")
 # As cameras with these chips split their memory: 256 MB on a T40XP with 128 MB for Venus, 128 MB on a T41.
@@ -33,15 +33,12 @@ MACHINES = {"t40": "isvp_shark", "t41": "isvp_marmot"}  # as the vendor's kernel
 
 
 def _board(soc: str) -> Board:
+    name = f"emu-{soc}"
+    options = {"board_program": "/usr/bin/venus_sample_{mode}", "info_program": "/usr/bin/venus_sample_info"}
     return Board(
-        name=f"emu-{soc}",
-        platform="magik",
-        soc=soc,
-        address="127.0.0.1",
-        work="harness-work",
+        BoardIdentity(name, "magik", soc, Emulated(soc, SERVER), options=options),
+        Endpoint(name, address="127.0.0.1"),
         tags=("emulated",),
-        emulated=Emulated(soc, SERVER),
-        options={"board_program": "/usr/bin/venus_sample_{mode}", "info_program": "/usr/bin/venus_sample_info"},
     )
 
 
@@ -83,7 +80,7 @@ def stand_up(board: Board) -> Iterator[Board]:
         yield plain(board)
         return
     with served(board.emulated.soc) as reached:
-        yield replace(board, **{k: getattr(reached, k) for k in ("address", "port", "user", "identity", "known_hosts")})
+        yield replace(board, endpoint=replace(reached.endpoint, name=board.name))
 
 
 @contextlib.contextmanager
@@ -125,4 +122,9 @@ def plain(board: Board) -> Board:
         "nmem_file": str(root / "tmp" / "nmem_memory.txt"),
         "proc": str(root / "proc"),
     }
-    return replace(board, transport="local", address="", work=str(root / "work"), options={**board.options, **options})
+    return replace(
+        board,
+        identity=replace(board.identity, options={**board.identity.options, **options}),
+        endpoint=Endpoint(board.name, "local"),
+        folders=BoardFolders(str(root / "work")),
+    )

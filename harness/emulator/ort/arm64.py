@@ -22,17 +22,15 @@ from harness.assets import asset
 from harness.emulator.servers.serve import serve
 from harness.errors import HostError
 from harness.files.user_folders import cache_folder
-from harness.records import Board, Emulated
+from harness.records import Board, BoardFolders, BoardIdentity, Emulated, Endpoint
 from harness.records.callbacks import LogCallback
 
 NAME = "emu-arm64"
 CPU = "cortex-a76"
 SET_UP_TIMEOUT_S = 600.0  # 11 s on a PC with a good link; 47 MB are fetched
 BOARD = Board(
-    name=NAME,
-    platform="ort",
-    soc=CPU,
-    emulated=Emulated(soc=CPU, server="openssh"),
+    BoardIdentity(NAME, "ort", CPU, Emulated(soc=CPU, server="openssh")),
+    Endpoint(NAME),
     tags=("emulated",),
 )
 
@@ -105,13 +103,13 @@ def stand_up(
     `root` is the board's home, kept in the user's cache when None. Errors: HostError.
     """
     home = root or cache_folder() / "boards" / board.name
-    build_root(home, arm_python(board.soc or CPU, tell))
+    build_root(home, arm_python(board.identity.soc or CPU, tell))
     server = board.emulated.server if board.emulated else ""
     with serve(home, server or "openssh", _environment(home), port=port) as served:
         yield replace(
             served.reach(board),
-            work=str((home / "work").resolve()),
-            tools=(str((home / "bin").resolve()), *board.tools),
+            folders=BoardFolders(str((home / "work").resolve())),
+            environment=replace(board.environment, tools=(str((home / "bin").resolve()), *board.environment.tools)),
         )
 
 

@@ -24,7 +24,8 @@ class Arm64(EmulatorVendor):
 
     def serve(self, board: Board, server: str, port: int) -> AbstractContextManager[Board]:
         assert board.emulated is not None
-        return arm64.stand_up(replace(board, emulated=replace(board.emulated, server=server or "openssh")), port=port)
+        emulated = replace(board.emulated, server=server or "openssh")
+        return arm64.stand_up(replace(board, identity=replace(board.identity, emulated=emulated)), port=port)
 
 
 VENDOR = Arm64()

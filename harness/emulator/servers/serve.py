@@ -49,7 +49,7 @@ class Served:
     def reach(self, board: Board) -> Board:
         """The board at this server."""
         fields = {key: getattr(self, key) for key in ("address", "port", "user", "identity", "known_hosts")}
-        return replace(board, transport="ssh", **fields)
+        return replace(board, endpoint=replace(board.endpoint, transport="ssh", **fields))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.boards.flat import compose
 from harness.errors import InputError
 from harness.platforms import load
 from harness.records import Board, Emulated, Job
@@ -18,11 +19,11 @@ HBDNN = load("hbdnn")
 
 
 def board(soc: str = "x5", emulated: bool = False) -> Board:
-    return Board(name=f"lab-{soc}", platform="hbdnn", soc=soc, emulated=Emulated(soc) if emulated else None)
+    return compose(name=f"lab-{soc}", platform="hbdnn", soc=soc, emulated=Emulated(soc) if emulated else None)
 
 
 def argv(mode: str, soc: str = "x5", **job: Any) -> tuple[str, ...]:
-    return HBDNN.invocation(board(soc).who, Job(mode=mode, model="/b/tiny.bin", folder="/b/run", **job)).argv
+    return HBDNN.invocation(board(soc).identity, Job(mode=mode, model="/b/tiny.bin", folder="/b/run", **job)).argv
 
 
 # --------------------------------------------------------------------------- command lines
@@ -36,7 +37,7 @@ def test_a_release_run_infers_and_dumps_the_outputs() -> None:
 
 
 def test_a_debug_run_dumps_the_nodes_too_and_expects_both_kinds_of_file() -> None:
-    invocation = HBDNN.invocation(board().who, Job("debug", "/b/m.bin", "/b/run"))
+    invocation = HBDNN.invocation(board().identity, Job("debug", "/b/m.bin", "/b/run"))
     assert invocation.argv[-1] == "--dump_intermediate=1"
     assert invocation.expected == ("model_infer_output_*", "layer-*")
 
@@ -115,18 +116,18 @@ def test_a_vendor_model_is_refused_on_an_emulated_board_and_the_reverse(tmp_path
     vendor = tmp_path / "real.bin"
     vendor.write_bytes(b"\x00\x01\x02\x03" * 64)
     played = emulator_model(tmp_path / "played.bin", {"format": 1, "models": [{"march": "bayes-e"}]})
-    HBDNN.check_model(vendor, board().who)
-    HBDNN.check_model(played, board(emulated=True).who)
+    HBDNN.check_model(vendor, board().identity)
+    HBDNN.check_model(played, board(emulated=True).identity)
     with pytest.raises(InputError, match="emulated board"):
-        HBDNN.check_model(vendor, board(emulated=True).who)
+        HBDNN.check_model(vendor, board(emulated=True).identity)
     with pytest.raises(InputError, match="built for an emulated board"):
-        HBDNN.check_model(played, board().who)
+        HBDNN.check_model(played, board().identity)
 
 
 def test_a_model_of_another_march_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     path = emulator_model(tmp_path / "m.bin", {"models": [{"march": "bernoulli2"}]})
     with pytest.raises(InputError, match=r"built for bernoulli2, but lab-x5 \(x5\) needs bayes-e"):
-        HBDNN.check_model(path, board(emulated=True).who)
+        HBDNN.check_model(path, board(emulated=True).identity)
 
 
 @pytest.mark.parametrize(
@@ -143,19 +144,19 @@ def test_what_is_no_compiled_model_is_named(tmp_path: Path, content: bytes, says
     path = tmp_path / "model.bin"
     path.write_bytes(content)
     with pytest.raises(InputError, match=says):
-        HBDNN.check_model(path, board().who)
+        HBDNN.check_model(path, board().identity)
 
 
 def test_a_truncated_emulator_model_is_called_damaged(tmp_path: Path) -> None:
     path = emulator_model(tmp_path / "m.bin", {"models": [{"march": "bayes-e"}]})
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(InputError, match="damaged or truncated"):
-        HBDNN.check_model(path, board(emulated=True).who)
+        HBDNN.check_model(path, board(emulated=True).identity)
 
 
 def test_a_missing_model_says_why_it_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
-        HBDNN.check_model(tmp_path / "none.bin", board().who)
+        HBDNN.check_model(tmp_path / "none.bin", board().identity)
 
 
 # --------------------------------------------------------------------------- failures

@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
+from harness.boards.flat import compose
 from harness.errors import InputError
 from harness.platforms import load
 from harness.profiling import profile
-from harness.records import Board, Job, ModelInfo, Quantization, TensorSpec
+from harness.records import Job, ModelInfo, Quantization, TensorSpec
 from tests.support.horizon_fixtures import BANNER_UCP, captured, perf_console, profiler_log, times, ucp_node
 
 UCP = load("ucp")
 
 
 def invoke(mode: str, soc: str = "s100", **job: Any) -> tuple[str, ...]:
-    board = Board(name=f"lab-{soc}", platform="ucp", soc=soc)
-    return UCP.invocation(board.who, Job(mode=mode, model="/b/tiny.hbm", folder="/b/run", **job)).argv
+    board = compose(name=f"lab-{soc}", platform="ucp", soc=soc)
+    return UCP.invocation(board.identity, Job(mode=mode, model="/b/tiny.hbm", folder="/b/run", **job)).argv
 
 
 # --------------------------------------------------------------------------- command lines
@@ -83,9 +84,9 @@ def test_strides_too_small_for_the_shape_are_refused() -> None:
 
 
 def test_l2_memory_goes_into_the_environment() -> None:
-    board = Board(name="b", platform="ucp", soc="s600")
+    board = compose(name="b", platform="ucp", soc="s600")
     job = Job("release", "/b/m.hbm", "/b", options={"l2": "6:6:6:6"})
-    assert UCP.invocation(board.who, job).environment == {"HB_DNN_USER_DEFINED_L2M_SIZES": "6:6:6:6"}
+    assert UCP.invocation(board.identity, job).environment == {"HB_DNN_USER_DEFINED_L2M_SIZES": "6:6:6:6"}
 
 
 # --------------------------------------------------------------------------- model_info

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.boards.flat import compose
 from harness.errors import ConfigError, InputError
 from harness.platforms import load
 from harness.platforms.magik.elf import read_elf
@@ -56,7 +57,7 @@ def elf(
 
 
 def board(soc: str = "t40", **fields: Any) -> Board:
-    return Board(name="b", platform="magik", soc=soc, **fields)
+    return compose(name="b", platform="magik", soc=soc, **fields)
 
 
 def job(mode: str = "release", inputs: tuple[str, ...] = (), **options: Any) -> Job:
@@ -107,7 +108,7 @@ def test_damaged_elf_files_are_told_in_words(tmp_path: Path) -> None:
 
 def test_programs_and_the_libraries_they_need_are_pushed(tmp_path: Path) -> None:
     options = programs(tmp_path)
-    pushed = [path.name for path in MAGIK.files(board().who, job(**options))]
+    pushed = [path.name for path in MAGIK.files(board().identity, job(**options))]
     assert pushed == ["venus_release", "venus_debug", "venus_profile", "venus_nmem",
                       "libvenus.d.so", "libvenus.m.so", "libvenus.p.so", "libvenus.so"]  # fmt: skip
 
@@ -128,44 +129,44 @@ def test_a_program_linked_to_another_modes_library_is_refused_before_anything_is
     nmem = {"nmem": ("libvenus.so", "libdrivers.m.so", "libaip.so")} if soc == "t41" else {}
     options = programs(tmp_path, **{**nmem, mode: needed})
     with pytest.raises(InputError, match=word) as caught:
-        MAGIK.files(board(soc).who, job(**options))
+        MAGIK.files(board(soc).identity, job(**options))
     assert mode in caught.value.hint
-    assert MAGIK.files(board(soc).who, job(**options, check="off"))
+    assert MAGIK.files(board(soc).identity, job(**options, check="off"))
 
 
 def test_nna2_counts_memory_with_the_drivers_library(tmp_path: Path) -> None:
     options = programs(tmp_path, nmem=("libvenus.so", "libaip.so", "libdrivers.m.so"))
-    assert "libdrivers.m.so" in [path.name for path in MAGIK.files(board("t41").who, job(**options))]
+    assert "libdrivers.m.so" in [path.name for path in MAGIK.files(board("t41").identity, job(**options))]
 
 
 def test_another_machine_another_libc_and_a_missing_library_are_told(tmp_path: Path) -> None:
     options = programs(tmp_path / "a")
     elf(tmp_path / "a" / "venus_debug", ("libvenus.d.so",), machine=62)
     with pytest.raises(InputError, match="x86-64"):
-        MAGIK.files(board().who, job(**options))
+        MAGIK.files(board().identity, job(**options))
     options = programs(tmp_path / "b")
     elf(tmp_path / "b" / "lib" / "libvenus.so", ("libc.so.6",), soname="libvenus.so")
     with pytest.raises(InputError, match="built for uclibc"):
-        MAGIK.files(board().who, job(**options))
+        MAGIK.files(board().identity, job(**options))
     options = programs(tmp_path / "c", release=("libvenus.so", "libopencv_core.so.3.3"))
     with pytest.raises(InputError, match=r"libopencv_core\.so\.3\.3"):
-        MAGIK.files(board().who, job(**options))
-    assert MAGIK.files(board(libraries=("/mnt/lib",)).who, job(**options))  # they may lie on the board
+        MAGIK.files(board().identity, job(**options))
+    assert MAGIK.files(board(libraries=("/mnt/lib",)).identity, job(**options))  # they may lie on the board
 
 
 def test_the_misspelt_glibc_profile_program_is_found(tmp_path: Path) -> None:
     for mode in ("release", "prolfile"):
         (tmp_path / f"venus_{mode}").write_text("#!/bin/sh\n")
-    supplied = supply(board().who, merged(board().who, job(program=str(tmp_path / "venus_{mode}"))))
+    supplied = supply(board().identity, merged(board().identity, job(program=str(tmp_path / "venus_{mode}"))))
     assert supplied.programs["profile"].name == "venus_prolfile" and "debug" not in supplied.programs
 
 
 def test_without_a_program_the_options_are_named() -> None:
     with pytest.raises(InputError) as caught:
-        MAGIK.files(board().who, job())
+        MAGIK.files(board().identity, job())
     assert "--option program=" in caught.value.hint
     with pytest.raises(ConfigError):
-        MAGIK.files(board(options={"programm": "x"}).who, job())
+        MAGIK.files(board(options={"programm": "x"}).identity, job())
 
 
 # --------------------------------------------------------------------------- the line on the board
@@ -174,7 +175,7 @@ def test_without_a_program_the_options_are_named() -> None:
 def line(mode: str, name: str, **options: Any) -> tuple[str, ...]:
     described = job(mode, ("/w/cache/cd.bin",), board_program="/mnt/venus_{mode}", **options)
     described = replace(described, input_names=(name,))
-    return MAGIK.invocation(board().who, described).argv
+    return MAGIK.invocation(board().identity, described).argv
 
 
 def test_the_debug_input_gets_a_plain_relative_name_without_further_dots() -> None:
@@ -247,7 +248,7 @@ def test_a_reference_is_fed_with_normalised_planes() -> None:
 def test_files_that_no_board_runs_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match="do not run on a board"):
-        MAGIK.check_model(tmp_path / name, board().who)
+        MAGIK.check_model(tmp_path / name, board().identity)
 
 
 def _write_played(path: Path, *marches: str) -> None:
@@ -260,7 +261,7 @@ def _write_played(path: Path, *marches: str) -> None:
 def test_a_played_model_of_another_accelerator_is_refused_before_anything_is_fed(tmp_path: Path, march: str) -> None:
     _write_played(tmp_path / "m.bin", march)
     with pytest.raises(InputError, match=rf"built for {march}, but .* \(t40\) needs nna1"):
-        MAGIK.check_model(tmp_path / "m.bin", board(emulated=Emulated("t40", "dropbear")).who)
+        MAGIK.check_model(tmp_path / "m.bin", board(emulated=Emulated("t40", "dropbear")).identity)
 
 
 def test_models_of_the_emulator_and_vendors_models_are_kept_apart(tmp_path: Path) -> None:
@@ -268,12 +269,12 @@ def test_models_of_the_emulator_and_vendors_models_are_kept_apart(tmp_path: Path
     _write_played(played, "nna1")
     real.write_bytes(bytes(64))
     emulated = board(emulated=Emulated("t40", "dropbear"))
-    MAGIK.check_model(played, emulated.who)
-    MAGIK.check_model(real, board().who)
+    MAGIK.check_model(played, emulated.identity)
+    MAGIK.check_model(real, board().identity)
     with pytest.raises(InputError, match="a model for emulated boards only"):
-        MAGIK.check_model(played, board().who)
+        MAGIK.check_model(played, board().identity)
     with pytest.raises(InputError, match="not a model for an emulated board"):
-        MAGIK.check_model(real, emulated.who)
+        MAGIK.check_model(real, emulated.identity)
 
 
 @pytest.mark.parametrize(
@@ -282,4 +283,4 @@ def test_models_of_the_emulator_and_vendors_models_are_kept_apart(tmp_path: Path
 )
 def test_what_the_users_program_decides_is_not_asked_for_in_vain(given: dict[str, object], option: str) -> None:
     with pytest.raises(InputError, match=f"{option} .* no effect"):
-        MAGIK.invocation(board(), Job("profile", "/b/m.bin", "/b/f", ("/b/i.bin",), **given))  # type: ignore[arg-type]
+        MAGIK.invocation(board().identity, Job("profile", "/b/m.bin", "/b/f", ("/b/i.bin",), **given))  # type: ignore[arg-type]

@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.boards.flat import compose
 from harness.errors import ConfigError, InputError
 from harness.platforms import load
 from harness.platforms.ort import bundle
 from harness.platforms.ort.platform import PLATFORM
-from harness.records import Board, Job, ModelInfo, TensorSpec
+from harness.records import Job, ModelInfo, TensorSpec
 from tests.support.ort_models import Ran, chain, noise, run_runner, small_float, small_quantized
 
-BOARD = Board("pi", "ort", "pi5")
+BOARD = compose("pi", "ort", "pi5")
 NO_INFO = ModelInfo("")
 
 
@@ -45,7 +46,7 @@ def job(mode: str, model: Path | str = "/board/model", *inputs: str, **options: 
 def ran_as_invoked(folder: Path, mode: str, model: Path, picture: Path, **options: Any) -> Ran:
     """The invocation of the platform, run here."""
     inputs = () if mode == "info" else (str(picture),)
-    argv = PLATFORM.invocation(BOARD.who, job(mode, model, *inputs, **options)).argv
+    argv = PLATFORM.invocation(BOARD.identity, job(mode, model, *inputs, **options)).argv
     assert argv[:2] == ("python3", "/home/pi/harness-work/cache/ab12")
     return run_runner(folder, Path(argv[2]), *argv[3:], python=sys.executable)
 
@@ -56,7 +57,9 @@ def test_the_platform_is_found_by_its_name() -> None:
 
 def test_a_command_line_carries_what_was_asked() -> None:
     options = {"provider": "XNNPACK,CPU", "optimizations": "basic", "config": "session.qdqisint8allowed=1,a.b=2"}
-    argv = PLATFORM.invocation(BOARD.who, replace(job("release", "m", "a.bin", "b.bin", **options), threads=4)).argv
+    argv = PLATFORM.invocation(
+        BOARD.identity, replace(job("release", "m", "a.bin", "b.bin", **options), threads=4)
+    ).argv
     text = " ".join(argv)
     assert "--provider XNNPACK,CPU" in text
     assert "--optimizations basic" in text
@@ -66,8 +69,9 @@ def test_a_command_line_carries_what_was_asked() -> None:
 
 
 def test_options_of_the_board_stand_under_those_of_the_run() -> None:
-    board = replace(BOARD, options={"python": "/opt/py/bin/python3", "provider": "CUDA", "config": {"k.x": 1}})
-    argv = PLATFORM.invocation(board.who, job("release", provider="CPU")).argv
+    options = {"python": "/opt/py/bin/python3", "provider": "CUDA", "config": {"k.x": 1}}
+    board = replace(BOARD.identity, options=options)
+    argv = PLATFORM.invocation(board, job("release", provider="CPU")).argv
     assert argv[0] == "/opt/py/bin/python3"
     assert argv[argv.index("--provider") + 1] == "CPU"
     assert argv[argv.index("--config") + 1] == "k.x=1"
@@ -82,7 +86,7 @@ def test_options_of_the_board_stand_under_those_of_the_run() -> None:
     ],
 )
 def test_the_prepared_site_folder_is_found_from_the_work_folder(work: str, support: str, site: str) -> None:
-    argv = PLATFORM.invocation(BOARD.who, replace(job("info"), work=work, support=(support,))).argv
+    argv = PLATFORM.invocation(BOARD.identity, replace(job("info"), work=work, support=(support,))).argv
     assert argv[argv.index("--site") + 1] == site
 
 
@@ -100,12 +104,12 @@ def test_the_prepared_site_folder_is_found_from_the_work_folder(work: str, suppo
 def test_an_option_out_of_range_is_refused_before_anything_runs(options: dict[str, Any]) -> None:
     mode = "debug" if "dump_mb" in options else "profile"
     with pytest.raises(InputError):
-        PLATFORM.invocation(BOARD.who, job(mode, **options))
+        PLATFORM.invocation(BOARD.identity, job(mode, **options))
 
 
 def test_an_unknown_key_of_the_board_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="no option 'pyhton'"):
-        PLATFORM.invocation(replace(BOARD, options={"pyhton": "x"}).who, job("info"))
+        PLATFORM.invocation(replace(BOARD.identity, options={"pyhton": "x"}), job("info"))
 
 
 def test_info_tells_inputs_outputs_and_versions(quantized: Path, picture: Path, tmp_path: Path) -> None:
@@ -214,7 +218,7 @@ def test_a_board_that_runs_out_of_memory_says_so(tmp_path: Path) -> None:
     limited = tmp_path / "python"
     limited.write_text(f'#!/bin/sh\nulimit -v 900000\nexec {sys.executable} "$@"\n')
     limited.chmod(0o755)
-    argv = PLATFORM.invocation(BOARD.who, job("debug", model, str(data), dump="all", dump_mb=4000)).argv
+    argv = PLATFORM.invocation(BOARD.identity, job("debug", model, str(data), dump="all", dump_mb=4000)).argv
     ran = run_runner(tmp_path / "run", model, *argv[3:], "--optimizations", "disable", python=str(limited))
     failure = PLATFORM.read_failure("debug", ran.code, ran.log, ran.present)
     assert failure is not None
@@ -229,16 +233,16 @@ def test_a_board_without_onnxruntime_is_told_how_to_get_it() -> None:
 
 
 def test_only_onnx_files_with_their_weights_inside_are_taken(quantized: Path, tmp_path: Path) -> None:
-    PLATFORM.check_model(quantized, BOARD.who)
+    PLATFORM.check_model(quantized, BOARD.identity)
     text = tmp_path / "notes.txt"
     text.write_text("no model")
     with pytest.raises(InputError, match="not an ONNX model"):
-        PLATFORM.check_model(text, BOARD.who)
+        PLATFORM.check_model(text, BOARD.identity)
     outside = tmp_path / "outside.onnx"
     proto = onnx.load(str(small_float(tmp_path / "inside.onnx")))
     onnx.save_model(proto, str(outside), save_as_external_data=True, size_threshold=0)
     with pytest.raises(InputError, match="weights are in external files"):
-        PLATFORM.check_model(outside, BOARD.who)
+        PLATFORM.check_model(outside, BOARD.identity)
 
 
 def test_a_reference_is_fed_with_the_boards_own_bytes(tmp_path: Path) -> None:
