@@ -22,6 +22,7 @@ from harness.cli.common import (
     json_option,
     note,
 )
+from harness.cli.latency_options import baseline_options, latency_options
 from harness.cli.progress import ask_password, progress
 from harness.cli.reference_options import reference_runtime_options
 from harness.cli.run_options import (
@@ -96,20 +97,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
 )
 @click.option("--model-name", default="", metavar="NAME", help="Model to use in a packed file.")
 @click.option("--core", metavar="N", default="0", show_default=True, help="Accelerator core; 0: chosen by the runtime.")
-@click.option(
-    "--threads", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Threads of the profile run."
-)
-@click.option(
-    "--frames", metavar="N", default=200, show_default=True, type=click.IntRange(1), help="Frames of the profile run."
-)
-@click.option(
-    "--time",
-    "time_s",
-    default=0.0,
-    type=FiniteRange(0),
-    metavar="SECONDS",
-    help="Profile for SECONDS instead of --frames. Multiples of 60 where the board's tool counts minutes.",
-)
+@latency_options
 @click.option(
     "--repeat",
     metavar="N",
@@ -152,19 +140,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
     metavar="DIR|NPZ|ONNX",
     help="Float reference: gives each layer's noise ratio. Needs --reference.",
 )
-@click.option(
-    "--previous",
-    default="",
-    metavar="RUN|DIR|auto",
-    help="Baseline for verdicts and latency: a run, or DIR for its newest like run, where it has one (auto: --runs).",
-)
-@click.option(
-    "--max-slower",
-    "max_slower_percent",
-    type=FiniteRange(0),
-    metavar="PERCENT",
-    help="Exit 1 if the mean latency is more than PERCENT above --previous.",
-)
+@baseline_options
 @click.option(
     "--build",
     "build",
@@ -270,9 +246,11 @@ def _only_resume() -> None:
 def _refuse_idle(modes: tuple[str, ...]) -> None:
     """Refuse a repeat of nothing, and two ends of one profile."""
     context = click.get_current_context()
-    given = {name for name in ("repeat", "frames", "time_s") if _is_given(context, name)}
+    given = {name for name in ("repeat", "rounds", "frames", "time_s") if _is_given(context, name)}
     if "repeat" in given and modes and not {"release", "debug"} & set(modes):
         raise click.UsageError(f"--repeat needs mode release or debug; --mode {','.join(modes)} has neither.")
+    if "rounds" in given and modes and "profile" not in modes:
+        raise click.UsageError(f"--rounds needs mode profile; --mode {','.join(modes)} has none.")
     if context.params["floats"] and not context.params["reference"]:
         raise click.UsageError("--float needs --reference.")
     if context.params["min_coverage"] is not None and not context.params["reference"]:

@@ -34,6 +34,7 @@ class RunOptions:
     frames: int
     time_s: float
     repeat: int
+    rounds: int
     pull: str
     policy: str
     min_coverage: float | None
@@ -157,6 +158,7 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         frames=given.frames,
         time_s=given.time_s,
         repeat=given.repeat,
+        rounds=given.rounds,
         pull=given.pull,
         policy=policy_of(given.policy),
         min_coverage=given.min_coverage,

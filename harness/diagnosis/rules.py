@@ -86,6 +86,8 @@ RULES: dict[str, Rule] = {
              "use one thread for the latency of one frame"),
         Rule("T-208", "note", "times are estimated, not measured", "measure on a real board before deciding"),
         Rule("T-209", "note", "the op order is unknown", "also run debug mode: its dumps are numbered"),
+        Rule("T-210", "warning", "latency drifts during the measurement",
+             "compare the temperature and the clock: let the board warm up or cool, and measure longer"),
         # B: the toolchain's build against the board (P is the PC's own side: consistency/checks/reference_check.py)
         Rule("B-501", "warning", "the build files do not belong to the model that ran",
              "give the files of the same build"),

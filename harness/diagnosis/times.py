@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.diagnosis.rules import Findings, RunView, finding
-from harness.profiling.split import LAYOUT, QUANTIZE, shares
-from harness.records import Finding, OpTime, Profile
+from harness.profiling.distribution import distribution
+from harness.profiling.split import LAYOUT, OUTLIERS, OUTLIERS_SHARE, QUANTIZE, shares
+from harness.records import Distribution, Finding, OpTime, Profile
 
 UNATTRIBUTED_SHARE = 0.20  # captured single-thread profiles of X3 leave 1 to 5 %; X5 of small models up to 22 %
 BORDER_SHARE = 0.15
@@ -53,13 +54,15 @@ def _around(ops: Sequence[OpTime], index: int) -> list[OpTime]:
 
 
 def unattributed(view: RunView) -> Findings:
-    """T-202: a share of the latency that no op accounts for. Not where ops were lost or several threads ran."""
+    """T-202: a share of the usual latency that no op accounts for, slow frames left out. Not where ops were lost or
+    several threads ran."""
     profile = view.profile
     if profile is None or not profile.ops or (profile.latency.threads or 1) > 1:
         return
-    share = shares(profile).get("unattributed", 0.0)
+    usual_us = profile.latency.mean_us - profile.split_us.get(OUTLIERS, 0.0)
+    share = profile.unattributed_us / usual_us if usual_us > 0 else 0.0
     if share > UNATTRIBUTED_SHARE and not _lost_ops(profile):
-        yield finding("T-202", f"{profile.unattributed_us:.1f} us of {profile.latency.mean_us:.1f} us ({share:.1%})")
+        yield finding("T-202", f"{profile.unattributed_us:.1f} us of {usual_us:.1f} us ({share:.1%})")
 
 
 def _lost_ops(profile: Profile) -> bool:
@@ -91,12 +94,34 @@ def on_the_host(view: RunView) -> Findings:
 
 
 def spread(view: RunView) -> Findings:
-    """T-205: the mean latency is far from the least one."""
-    latency = view.profile.latency if view.profile else None
-    if latency is None or not latency.min_us or (latency.threads or 1) > 1:
+    """T-205: a few frames make the mean, or all of them vary."""
+    profile = view.profile
+    if profile is None or (profile.latency.threads or 1) > 1:
         return
-    if latency.mean_us > SPREAD * latency.min_us:
-        yield finding("T-205", f"mean {latency.mean_us:.1f} us, least {latency.min_us:.1f} us")
+    latency, known = profile.latency, profile.distribution or distribution(profile.latency)
+    if known and known.outliers and known.outliers_add_us > OUTLIERS_SHARE * known.median_us:
+        yield _slow_frames(known, latency.mean_us)
+    usual_us = latency.mean_us - known.outliers_add_us if known else latency.mean_us
+    if latency.min_us and usual_us > SPREAD * latency.min_us:
+        yield finding("T-205", f"mean {usual_us:.1f} us, least {latency.min_us:.1f} us")
+
+
+def _slow_frames(known: Distribution, mean_us: float) -> Finding:
+    """`1 of 200 frames took 20.0 ms`."""
+    slow = dict.fromkeys(f"{(value or 0.0) / 1000:.3g} ms" for value in (known.outliers_from_us, known.outliers_to_us))
+    title = f"{known.outliers} of {known.frames} frames took {' to '.join(slow)}"
+    usual = "without it the mean is" if known.basis == "bounds" else "the median is"
+    return finding("T-205", f"{usual} {known.median_us:.1f} us; the mean, {mean_us:.1f} us, has it in", title=title)
+
+
+DRIFT = 0.05  # of the median, between the first and the last quarter of the frames
+
+
+def drift(view: RunView) -> Findings:
+    """T-210: the latency rises or falls while it is measured."""
+    known = view.profile.distribution if view.profile else None
+    if known is not None and known.drift is not None and abs(known.drift) > DRIFT:
+        yield finding("T-210", f"median of the last quarter of {known.frames} frames: {known.drift:+.1%} of the first")
 
 
 def how_far(view: RunView) -> Findings:
@@ -124,4 +149,4 @@ def unread(view: RunView) -> Findings:
         yield finding("R-301", problem, subject=subject)
 
 
-CHECKS = (cuts, unattributed, borders, on_the_host, spread, how_far, unread)
+CHECKS = (cuts, unattributed, borders, on_the_host, spread, drift, how_far, unread)

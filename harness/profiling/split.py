@@ -1,7 +1,8 @@
 """One latency and a list of op times -> a Profile: split by unit, segments, what no op accounts for.
 
 Nothing is scaled to fit: the time between the sum of the ops and the end-to-end latency stays visible as
-`unattributed_us`. Waits (queue times, totals of a task) are kept in the table and belong to no sum.
+`unattributed_us`; what a few slow frames add to the mean is a part of its own. Waits (queue times, totals of a task)
+are kept in the table and belong to no sum.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from harness.profiling.distribution import distribution
 from harness.profiling.ordering import Arranged, ordered_ops
 from harness.profiling.rounding import rounding_us
 from harness.profiling.segments import segments_of
-from harness.records import Dump, Graph, Latency, OpTime, Profile
+from harness.records import Distribution, Dump, Graph, Latency, OpTime, Profile
 
 OVERLAP = 0.005  # the tools print three to six decimals of a millisecond: smaller excess is rounding
-QUANTIZE, LAYOUT, OTHER = "quantize", "layout", "other"
+QUANTIZE, LAYOUT, OTHER, OUTLIERS = "quantize", "layout", "other", "outliers"
+OUTLIERS_SHARE = 0.05  # of the median: outliers that add less to the mean are counted and have no part of the time
 # Categories of OpTime -> the part of the split they count for; "compute" counts for its unit, "wait" for nothing.
 _PARTS = {"quantize": QUANTIZE, "dequantize": QUANTIZE, "layout": LAYOUT, "pre": OTHER}
 
@@ -41,17 +44,27 @@ def profile(
     arranged = ordered_ops(timed, order=order, graph=graph, ordered=ordered)
     body = timed if arranged is None else (*arranged.ops, *arranged.unplaced)
     attributed = sum(op.mean_us for op in timed)
+    known = distribution(latency)
+    slow_us = _outliers_us(known, latency.mean_us - attributed) if timed else 0.0
     return Profile(
         latency=latency,
         ops=(*body, *waits),
-        split_us=split(timed),
+        split_us=split(timed) | ({OUTLIERS: slow_us} if slow_us else {}),
         segments=() if arranged is None else segments_of(arranged.ops, arranged.covers),
-        unattributed_us=latency.mean_us - attributed if timed else 0.0,
+        unattributed_us=latency.mean_us - attributed - slow_us if timed else 0.0,
         order_known=arranged is not None,
         estimated=any(op.estimated for op in timed),
         source=folder.name if folder else "",
-        notes=(*notes, *_notes(latency, timed, waits, arranged)),
+        notes=(*notes, *_basis_notes(known), *_notes(latency, timed, waits, arranged)),
+        distribution=known,
     )
+
+
+def _outliers_us(known: Distribution | None, unattributed_us: float) -> float:
+    """What slow frames add to the mean latency and no op has: the ops' own means may hold it already."""
+    if known is None or known.outliers_add_us <= OUTLIERS_SHARE * known.median_us:
+        return 0.0
+    return max(0.0, min(known.outliers_add_us, unattributed_us))
 
 
 def split(ops: Iterable[OpTime]) -> dict[str, float]:
@@ -85,6 +98,12 @@ def order_of_dumps(dumps: Iterable[Dump]) -> tuple[str, ...]:
 
 
 # --------------------------------------------------------------------------- what a reader must know
+
+
+def _basis_notes(known: Distribution | None) -> list[str]:
+    if known is None or known.basis != "bounds":
+        return []
+    return ["the tool prints least, mean and most only: no percentiles; --rounds 5 gives the latency an interval"]
 
 
 def _notes(latency: Latency, timed: Sequence[OpTime], waits: Sequence[OpTime], arranged: Arranged | None) -> list[str]:

@@ -83,6 +83,7 @@ from harness.records.run import (
 )
 from harness.records.running import (
     Case,
+    Distribution,
     Failure,
     FileIdentity,
     Finding,
@@ -129,6 +130,7 @@ __all__ = [
     "Coverage",
     "DebugVsRelease",
     "Determinism",
+    "Distribution",
     "Dump",
     "Earlier",
     "Emulated",

@@ -56,11 +56,20 @@ class TimePart:
 
 @dataclass(frozen=True)
 class LatencyChange:
-    """Mean end-to-end latency of both; `percent` only where the two can be held against each other."""
+    """Usual end-to-end latency of both; `percent` only where the two can be held against each other.
+
+    `low_percent` and `high_percent` are its 95 % interval, where both runs tell one; a record without them was made
+    when means were compared.
+    """
 
     before_us: float | None = None
     now_us: float | None = None
     percent: float | None = None
+    low_percent: float | None = None
+    high_percent: float | None = None
+    basis: str = ""  # of the weaker side: "frames", "rounds", "bounds", "" (a mean alone)
+    mean_before_us: float | None = None
+    mean_now_us: float | None = None
     why_not: str = ""
     estimated: bool = field(default=False, metadata=stored(damaged=True))
     parts: tuple[TimePart, ...] = ()

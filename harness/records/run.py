@@ -95,6 +95,7 @@ class CaseOfRun:
     frames: int | None = None
     time_s: float | None = None
     repeat: int = 1
+    rounds: int = field(default=1, metadata=stored(optional=True))
 
 
 @dataclass(frozen=True)

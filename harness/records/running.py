@@ -54,6 +54,7 @@ class Case:
     frames: int = 200
     time_s: float = 0.0
     repeat: int = 1
+    rounds: int = 1  # separate profile runs
     pull: str = "differing"  # which dumps come over the link: "differing", "all" or "none"
     policy: str = ""  # a policy file; "" is the built-in default
     min_coverage: float | None = None  # percent of the layers that must be compared; None: as the policy says
@@ -199,9 +200,33 @@ class Latency:
     core: str = ""
     total_us: float | None = None  # wall time of the whole loop
     samples_us: tuple[float, ...] = ()  # per frame, where the tool gives them
+    rounds_us: tuple[float, ...] = field(
+        default=(), metadata=stored(optional=True)
+    )  # usual latency of each separate profile run, of several
     warmup_excluded: bool | None = None
     problems: tuple[str, ...] = ()  # what could not be read, or contradicts itself
     notes: tuple[str, ...] = ()  # what the figure is, where it is not what it seems
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The usual latency with its 95 % interval, and what the frames tell. `basis`: "frames", "rounds", or "bounds"
+    (the tool prints least, mean and most only). How each is found: profiling/distribution.py."""
+
+    basis: str
+    count: int  # of the basis
+    median_us: float
+    low_us: float
+    high_us: float
+    percentiles_us: Mapping[str, float] = field(default_factory=dict)  # "90" from 10 frames on, "99" from 100
+    frames: int = 0  # warm-up left out
+    outliers: int = 0  # frames that took half as long again as the median, beyond the spread of the others
+    outliers_from_us: float | None = None
+    outliers_to_us: float | None = None
+    outliers_add_us: float = 0.0  # to the mean
+    first_us: float | None = None
+    warmup: int = 0  # slow frames at the front
+    drift: float | None = None  # median of the last quarter over that of the first, minus 1
 
 
 @dataclass(frozen=True)
@@ -220,13 +245,14 @@ class Profile:
 
     latency: Latency = field(metadata=stored(damaged=Latency(math.nan)))
     ops: tuple[OpTime, ...]
-    split_us: Mapping[str, float]  # unit -> compute time; plus "quantize", "layout", "other"
+    split_us: Mapping[str, float]  # unit -> compute time; plus "quantize", "layout", "other", "outliers"
     segments: tuple[Segment, ...]
     unattributed_us: float
     order_known: bool = True  # False: the profiler sorts by name, so segments come from the graph or not at all
     estimated: bool = field(default=False, metadata=stored(damaged=True))
     source: str = ""
     notes: tuple[str, ...] = ()
+    distribution: Distribution | None = field(default=None, metadata=stored(optional=True))
 
 
 @dataclass(frozen=True)

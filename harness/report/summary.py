@@ -101,7 +101,8 @@ def _latency(data: Row) -> Lines:
         parts.append(plural(latency["frames"], "frame"))
     if latency["threads"] is not None:
         parts.append(plural(latency["threads"], "thread"))
-    return [("latency", ", ".join(parts) + (" (estimated)" if data["time"]["estimated"] else ""))]
+    usual = [("", data["time"]["usual"])] if data["time"]["usual"] else []
+    return [("latency", ", ".join(parts) + (" (estimated)" if data["time"]["estimated"] else "")), *usual]
 
 
 def _split(data: Row) -> Lines:

@@ -20,6 +20,7 @@ from harness.errors import MEASURED_BAD, HarnessError, InputError
 from harness.platforms.base import Platform
 from harness.platforms.emulated import latency_is_estimated
 from harness.profiling import order_of_dumps, profile
+from harness.profiling.distribution import merged, usual_us
 from harness.records import (
     Case,
     Checks,
@@ -31,8 +32,10 @@ from harness.records import (
     Finding,
     Gap,
     Graph,
+    Latency,
     ModelInfo,
     ModeOfRun,
+    OpTime,
     PolicyOfRun,
     Profile,
     Run,
@@ -238,6 +241,12 @@ class RunReader:
         """Dumps that the board hashed and that were not pulled."""
         return hashed_files(self.folder / mode, self.modes[mode].files)
 
+    def latency(self, mode: str) -> Latency | None:
+        return self.platform.read_latency(self.folder / mode, self.log(mode))
+
+    def ops(self, mode: str) -> tuple[OpTime, ...]:
+        return self.platform.read_ops(self.folder / mode, self.log(mode))
+
     def turns(self, kind: str) -> list[str]:
         """The runs of one mode that worked: "debug", "debug-2", ..."""
         return [mode for mode in self.modes if mode.split("-")[0] == kind and self.worked(mode)]
@@ -257,15 +266,18 @@ def _pc_side(expected: CaseReference, run: Run) -> tuple[Finding, ...]:
 
 
 def _profile(reader: RunReader, graph: Graph | None) -> Profile | None:
-    """Times of the profile mode; a release run alone still tells its latency."""
+    """Times of the profile mode's rounds; a release run alone still tells its latency.
+
+    Ops are those of the round whose latency is in the middle: they belong to one run.
+    """
     order = order_of_dumps(reader.layers("debug")) if reader.worked("debug") else ()
-    for mode in ("profile", "release"):
-        if reader.worked(mode):
-            where, log = reader.folder / mode, reader.log(mode)
-            latency = reader.platform.read_latency(where, log)
-            if latency is not None:
-                measured = profile(latency, reader.platform.read_ops(where, log), graph, order=order, folder=where)
-                return measured if measured.ops else replace(measured, estimated=latency_is_estimated(where))
+    for turns in (reader.turns("profile"), reader.turns("release")[:1]):
+        timed = [(latency, turn) for turn in turns if (latency := reader.latency(turn)) is not None]
+        if timed:
+            middle = sorted(timed, key=lambda one: usual_us(one[0]))[(len(timed) - 1) // 2][1]
+            ops, where = reader.ops(middle), reader.folder / middle
+            measured = profile(merged([one for one, _ in timed]), ops, graph, order=order, folder=where)
+            return measured if measured.ops else replace(measured, estimated=latency_is_estimated(where))
     return None
 
 

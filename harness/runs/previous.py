@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
+from harness.profiling.distribution import distribution, ratio
 from harness.records import (
     Change,
+    Distribution,
     Earlier,
     LatencyChange,
     LayerChange,
@@ -42,19 +45,31 @@ def _word(run: Run) -> str:
 def judged(word: Verdict, latency: LatencyChange, max_slower_percent: float | None) -> tuple[Verdict, str]:
     """(the word on a good run, the gate's own word) once its latency is held against the earlier run's.
 
-    Without a limit there is no gate; a bad run keeps its word.
+    Slower is only what all of the 95 % interval says. Without a limit there is no gate; a bad run keeps its word.
     """
     if max_slower_percent is None:
         return word, ""
-    if latency.why_not or latency.percent is None or latency.before_us is None or latency.now_us is None:
-        why = f"latency cannot be compared with the previous run: {latency.why_not or 'not measured'}"
+    if latency.low_percent is None or latency.high_percent is None:
+        why = f"latency cannot be compared with the previous run: {latency.why_not or NO_INTERVAL}"
         refused = Verdict("not_measured", f"{why} (--max-slower); {word.detail}", COULD_NOT_MEASURE)
         return (refused if word.exit_code == GOOD else word), "not_comparable"
-    if latency.percent <= max_slower_percent:
-        return word, "not_slower"
-    sentence = f"{latency.now_us:.0f} µs, previously {latency.before_us:.0f} µs: {latency.percent:+.1f} %"
+    if latency.low_percent <= max_slower_percent:
+        return word, "not_slower" if latency.high_percent <= max_slower_percent else "undecided"
+    sentence = f"{latency.now_us:.0f} µs, previously {latency.before_us:.0f} µs: {change_in_words(latency)}"
     detail = f"{sentence}, more than the {max_slower_percent:g} % allowed; {word.detail}"
     return (Verdict("slower", detail, MEASURED_BAD) if word.exit_code == GOOD else word), "slower"
+
+
+NO_INTERVAL = "the tool prints a mean alone, which has no interval: use --rounds 5"
+
+
+def change_in_words(latency: LatencyChange) -> str:
+    """`+4.9 % (95 % interval +3.1 to +6.8 %)`; bounds are named as what they are."""
+    change = f"{latency.percent:+.1f} %"
+    if latency.low_percent is None or latency.high_percent is None:
+        return change
+    interval = f"{latency.low_percent:+.1f} to {latency.high_percent:+.1f} %"
+    return f"{change} ({'bounds' if latency.basis == 'bounds' else '95 % interval'} {interval})"
 
 
 # --------------------------------------------------------------------------- what was run
@@ -133,20 +148,37 @@ def _kind(row: LayerChange) -> str:
 
 
 def _latency(before: Run, now: Run) -> LatencyChange:
-    """Mean end-to-end latency of both, their ratio in percent where it means something, and the parts of the time."""
-    means = [run.profile.latency.mean_us if run.profile else None for run in (before, now)]
-    why_not = _why_not(before, now)
-    parts = [run.profile.split_us if run.profile else {} for run in (before, now)]
-    return LatencyChange(
-        before_us=means[0],
-        now_us=means[1],
-        percent=None if why_not else ((means[1] or 0) / (means[0] or 1) - 1) * 100,
-        why_not=why_not,
-        estimated=any(run.profile.estimated for run in (before, now) if run.profile),
+    """Usual end-to-end latency of both, their ratio in percent where it means something, and the parts of the time."""
+    profiles = [run.profile for run in (before, now)]
+    known = [distribution(profile.latency) if profile else None for profile in profiles]
+    means = [profile.latency.mean_us if profile else None for profile in profiles]
+    usual = [one.median_us if one else mean for one, mean in zip(known, means, strict=True)]
+    parts = [profile.split_us if profile else {} for profile in profiles]
+    change = LatencyChange(
+        before_us=usual[0],
+        now_us=usual[1],
+        mean_before_us=means[0],
+        mean_now_us=means[1],
+        why_not=_why_not(before, now),
+        estimated=any(profile.estimated for profile in profiles if profile),
         parts=tuple(
             TimePart(part, parts[0].get(part), parts[1].get(part)) for part in dict.fromkeys([*parts[0], *parts[1]])
         ),
     )
+    return change if change.why_not else _with_percent(change, known[0], known[1])
+
+
+def _with_percent(change: LatencyChange, before: Distribution | None, now: Distribution | None) -> LatencyChange:
+    """The change in percent, with its interval where both runs tell one."""
+    if before is None or now is None:
+        return replace(change, percent=((change.now_us or 0) / (change.before_us or 1) - 1) * 100)
+    medians = ratio(before, now)
+    basis = min((before.basis, now.basis), key=_WEAKEST_FIRST.index)
+    percents = [(value - 1) * 100 for value in (medians.ratio, medians.low, medians.high)]
+    return replace(change, percent=percents[0], low_percent=percents[1], high_percent=percents[2], basis=basis)
+
+
+_WEAKEST_FIRST = ("bounds", "frames", "rounds")
 
 
 def _why_not(before: Run, now: Run) -> str:
@@ -164,7 +196,7 @@ def _why_not(before: Run, now: Run) -> str:
 
 def _conditions(before: Profile, now: Profile) -> Iterator[tuple[str, object, object]]:
     """Under which two latencies were measured, of both."""
-    yield "measured by", before.source, now.source
+    yield "measured by", before.source.split("-")[0], now.source.split("-")[0]
     yield "estimated", before.estimated, now.estimated
     yield "threads", before.latency.threads, now.latency.threads
     yield "core", before.latency.core, now.latency.core

@@ -115,6 +115,7 @@ def new_record(
             frames=case.frames,
             time_s=case.time_s,
             repeat=case.repeat,
+            rounds=case.rounds,
         ),
         board=board,
         host=_host_record(),

@@ -140,10 +140,14 @@ class Session:
 
     def _run_turns(self, model: str, inputs: tuple[str, ...]) -> None:
         for mode in self.case.modes or self.platform.modes:
-            for turn in range(self.case.repeat if mode in ("release", "debug") else 1):
+            for turn in range(self._turns(mode)):
                 name = mode if turn == 0 else f"{mode}-{turn + 1}"
                 if self.record.run.mode(name) is None:
                     self._mode(mode, name, self.pusher.job(mode, model, inputs))
+
+    def _turns(self, mode: str) -> int:
+        """How often a mode runs: --repeat is about values, --rounds about times."""
+        return {"release": self.case.repeat, "debug": self.case.repeat, "profile": self.case.rounds}.get(mode, 1)
 
     def _is_in_doubt(self) -> bool:
         with self.progress.at("comparing"):

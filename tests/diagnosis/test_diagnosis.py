@@ -69,6 +69,7 @@ SHOWN: dict[str, tuple[Any, ...]] = {
     "T-203": (None, profile(Latency(100.0), (subgraph("s", 60.0), op("q", 30.0, category="quantize")))),
     "T-204": (None, profile(Latency(100.0), (subgraph("s", 30.0), op("soft", 60.0)))),
     "T-205": (None, profile(Latency(12.4, min_us=6.1), (subgraph("s", 12.0),))),
+    "T-210": (None, profile(Latency(1.0, samples_us=(1.0,) * 40 + (1.2,) * 20), (subgraph("s", 1.0),))),
     "T-206": (None, profile(Latency(100.0, frames=1), (subgraph("s", 99.0),))),
     "T-207": (None, profile(Latency(100.0, threads=4), (subgraph("s", 99.0),))),
     "T-208": (None, profile(Latency(100.0), (replace(subgraph("s", 99.0), estimated=True),))),
@@ -118,6 +119,15 @@ def rules_of_the_pc() -> dict[str, tuple[str, str]]:
         *reference_check.findings(bare | {"onnxruntime": "1.23.0"}, (replace(unstable_op, op_kind="Resize"),), board),
     ]
     return {finding.rule: (finding.severity, finding.title) for finding in shown}
+
+
+def test_one_slow_frame_is_named_and_is_no_time_of_no_op() -> None:
+    """Frames of 22.9 us with one of 20 ms: a mean of 122.8 us, of which no op has 100 us."""
+    slow = (22.9,) * 100 + (20000.0,) + (22.9,) * 99
+    printed = Latency(sum(slow) / 200, 22.8, 20000.0, frames=200, threads=1)
+    for latency in (replace(printed, samples_us=slow), printed):
+        titles = {one.rule: one.title for one in find(None, profile(latency, (subgraph("s_0", 22.0),)))}
+        assert titles["T-205"] == "1 of 200 frames took 20 ms" and "T-202" not in titles
 
 
 def test_every_rule_is_shown_and_documented() -> None:

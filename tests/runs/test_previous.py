@@ -49,7 +49,14 @@ def run(mean_us: float = 1000.0, word: str = "consistent", **layers: str) -> dic
             "unattributed_us": 0.0,
             "source": "profile",
             "estimated": False,
-            "latency": {"mean_us": mean_us, "threads": 1, "core": "0"},
+            "latency": {
+                "mean_us": mean_us,
+                "min_us": mean_us * 0.999,
+                "max_us": mean_us * 1.002,
+                "frames": 200,
+                "threads": 1,
+                "core": "0",
+            },
             "split_us": {"BPU": mean_us / 2},
         },
     }
@@ -120,13 +127,30 @@ def test_latencies_of_another_kind_are_not_held_against_each_other(path: tuple[s
 
 def test_slower_than_allowed_is_measured_and_bad() -> None:
     change = against(run(1000.0), run(1060.0)).latency
-    assert change.percent == pytest.approx(6.0)
+    assert change.percent == pytest.approx(6.0) and change.low_percent is not None and change.low_percent > 5.0
     word, gate = judged(GOOD, change, 5.0)
-    assert (word.word, word.exit_code, gate) == ("slower", 1, "slower")
-    assert judged(GOOD, change, 6.1) == (GOOD, "not_slower")
-    assert judged(GOOD, replace(change, percent=5.0), 5.0)[0] == GOOD, "as slow as is allowed is allowed"
+    assert (word.word, word.exit_code, gate) == ("slower", 1, "slower") and "bounds +5." in word.detail
+    assert judged(GOOD, change, 6.5) == (GOOD, "not_slower")
+    assert judged(GOOD, change, 6.0) == (GOOD, "undecided"), "what the bounds do not settle is not bad"
+    assert judged(GOOD, replace(change, low_percent=5.0), 5.0)[0] == GOOD, "as slow as is allowed is allowed"
     bad = Verdict("diverges", "conv2", 1)
     assert judged(bad, change, 5.0) == (bad, "slower")
+
+
+def test_one_slow_frame_of_two_hundred_is_not_slower() -> None:
+    now = run(23.0)
+    now["profile"]["latency"] |= {"mean_us": 122.7, "min_us": 22.6, "max_us": 20000.0}
+    change = against(run(23.0), now).latency
+    assert change.percent == pytest.approx(0.0, abs=1.0) and change.mean_now_us == 122.7
+    assert judged(GOOD, change, 5.0)[1] in ("not_slower", "undecided")
+
+
+def test_a_mean_alone_has_no_interval_and_does_not_gate() -> None:
+    now = run(1060.0)
+    now["profile"]["latency"] = {"mean_us": 1060.0, "threads": 1, "core": "0"}
+    change = against(run(1000.0), now).latency
+    word, gate = judged(GOOD, change, 5.0)
+    assert (word.exit_code, gate) == (3, "not_comparable") and "--rounds" in word.detail
 
 
 def test_what_was_not_the_same_is_named() -> None:
@@ -293,3 +317,16 @@ def test_half_a_question_is_refused(digits: ExampleModel, tmp_path: Path, more: 
     more = [str(digits.reference) if part == "DIGITS" else part for part in more]
     result = harness("run", digits.model, "--board", "emu-x5", *more, cwd=tmp_path)
     assert result.returncode == 2 and word in result.stderr, result.stderr
+
+
+@pytest.mark.slow
+def test_rounds_give_a_tool_that_prints_means_an_interval(digits: ExampleModel, tmp_path: Path) -> None:
+    argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--mode", "profile", "--rounds", "3"]
+    argv += ["--frames", "20", "--previous", "auto", "--json"]
+    folders = [json.loads(harness(*argv, cwd=tmp_path).stdout) for _ in range(2)]
+    assert [one["gate"] for one in folders if "gate" in one] == ["no_baseline"]
+    known = folders[1]["profile"]["distribution"]
+    assert (known["basis"], known["count"]) == ("rounds", 3)
+    assert known["low_us"] <= known["median_us"] <= known["high_us"]
+    assert [mode["mode"] for mode in folders[1]["modes"]] == ["info", "profile", "profile-2", "profile-3"]
+    assert folders[1]["previous"]["latency"]["basis"] == "rounds"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from harness.records import LatencyChange, LayerChanges, Run, TimePart, WaiverOfRun
+from harness.records import Earlier, LatencyChange, LayerChanges, Run, TimePart, WaiverOfRun
 from harness.records.codec import to_json
 from harness.report.tables.times import finite
 from harness.report.values import Row, plain, shortened, time_us
+from harness.runs.previous import change_in_words
 
 _KINDS = ("worse", "better", "no_longer_compared", "newly_compared")
 _NAMED = 3  # layers in a sentence
@@ -24,7 +25,7 @@ def previous_table(run: Run) -> Row | None:
         "layers": _layer_changes(earlier.layers),
         "latency": _latency(earlier.latency),
     }
-    return row | {"sentences": _sentences(row)}
+    return row | {"sentences": _sentences(row, earlier, run.gate)}
 
 
 def _layer_changes(layers: LayerChanges) -> Row:
@@ -36,6 +37,11 @@ def _latency(latency: LatencyChange) -> Row:
         "before_us": finite(latency.before_us),
         "now_us": finite(latency.now_us),
         "percent": finite(latency.percent),
+        "low_percent": finite(latency.low_percent),
+        "high_percent": finite(latency.high_percent),
+        "basis": latency.basis,
+        "mean_before_us": finite(latency.mean_before_us),
+        "mean_now_us": finite(latency.mean_now_us),
         "why_not": latency.why_not,
         "estimated": latency.estimated,
         "parts": [_part(part) for part in latency.parts],
@@ -46,7 +52,7 @@ def _part(part: TimePart) -> Row:
     return {"part": part.part, "before_us": finite(part.before_us), "now_us": finite(part.now_us)}
 
 
-def _sentences(compared: Row) -> list[str]:
+def _sentences(compared: Row, earlier: Earlier, gate: str) -> list[str]:
     verdict, latency, layers = compared["verdict"], compared["latency"], compared["layers"]
     words = [verdict[key].replace("_", " ") for key in ("before", "now")]
     sentence = f"the verdict is the same, {words[1]}" if words[0] == words[1] else f"{words[0]} before, {words[1]} now"
@@ -56,13 +62,21 @@ def _sentences(compared: Row) -> list[str]:
         sentences.append(f"latency not compared: {latency['why_not']}")
     elif latency["percent"] is not None:
         mark = " (estimated)" if latency["estimated"] else ""
-        change = f"{latency['percent']:+.1f} %"
-        sentences.append(
-            f"latency {time_us(latency['before_us'])} before, {time_us(latency['now_us'])} now: {change}{mark}"
-        )
+        times = [time_us(latency[key]) for key in ("before_us", "now_us")]
+        sentences.append(f"latency {times[0]} before, {times[1]} now: {change_in_words(earlier.latency)}{mark}")
+    if gate == "undecided":
+        limit, more = earlier.max_slower_percent or 0.0, _MORE.get(latency["basis"], "")
+        sentences.append(f"whether that is more than the {limit:g} % allowed is undecided (gate: undecided): {more}")
     if compared["changed"]:
         sentences.append(f"changed: {', '.join(shortened(row['what'], 60) for row in compared['changed'][:6])}")
     return sentences
+
+
+_MORE = {
+    "frames": "more --frames, or --rounds 5, narrow the interval",
+    "rounds": "more --rounds narrow the interval",
+    "bounds": "the tool prints least, mean and most only; --rounds 5 gives an interval",
+}
 
 
 def _layers(changed: list[Row], kind: str) -> str:

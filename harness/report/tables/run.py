@@ -161,6 +161,7 @@ def numbers(time: Row | None) -> list[Row]:
     if time is None:
         return []
     rows = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
+    rows += _distribution_numbers(time["distribution"], time["estimated"]) if time["distribution"] else []
     return rows + [_part_number(part, exceeds(time)) for part in _grouped(time["split"])] + _loop_numbers(time)
 
 
@@ -171,6 +172,16 @@ def _number(label: str, value: object, unit: str, share: float | None = None, es
 def _latency_numbers(latency: Row, estimated: bool) -> list[Row]:
     named = (("end to end, mean", "mean_us"), ("fastest", "min_us"), ("slowest", "max_us"))
     return [_number(label, latency[key], "us", None, estimated) for label, key in named if latency[key] is not None]
+
+
+def _distribution_numbers(known: Row, estimated: bool) -> list[Row]:
+    """The median with what bounds it, percentiles that enough frames give, and the first frame."""
+    interval = "bounds of the median" if known["basis"] == "bounds" else "95 % interval of the median"
+    named = [("median", known["median_us"])] if known["basis"] != "bounds" else []
+    named += [(f"{interval}, low", known["low_us"]), (f"{interval}, high", known["high_us"])]
+    named += [(f"p{p}", value) for p, value in known["percentiles_us"].items()]
+    named += [("first frame", known["first_us"])] if known["first_us"] is not None else []
+    return [_number(label, value, "us", None, estimated) for label, value in named]
 
 
 def _loop_numbers(time: Row) -> list[Row]:
@@ -189,6 +200,7 @@ _PART_LABELS = {
     "quantize": "quantize/dequantize",
     "layout": "layout conversion",
     "other": "other ops",
+    "outliers": "slow frames",
     "unattributed": "unattributed",
 }
 
