@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from harness.errors import HarnessError
+from harness.files.passwords import may_hold_one, values_without_passwords, without_passwords
 
 
 def only_one(**flags: object) -> None:
@@ -90,15 +91,18 @@ _UNSAFE_IN_JSON = {c: f"\\u{c:04x}" for c in _UNSAFE if c >= 127}
 
 
 def clean(text: str) -> str:
-    """Text from a board, made harmless for a terminal: escape sequences become visible."""
-    return text.translate(_UNSAFE)
+    """Text from a board, made harmless for a terminal: escape sequences become visible, passwords are left out."""
+    return without_passwords(text).translate(_UNSAFE)
 
 
 def emit_json(value: Any) -> None:
     """One JSON object on stdout. Records become objects; NaN and infinities become strings."""
     from harness.records.codec import to_json
 
-    text = json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False)
+    plain = to_json(value)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    if may_hold_one(text):
+        text = json.dumps(values_without_passwords(plain), indent=2, ensure_ascii=False, allow_nan=False)
     click.echo(text.translate(_UNSAFE_IN_JSON))
 
 

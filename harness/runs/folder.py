@@ -17,6 +17,7 @@ from harness.files import safe
 from harness.files.digests import md5_of_file
 from harness.files.locks import locked
 from harness.files.packed import refuse_packed
+from harness.files.passwords import may_hold_one, values_without_passwords
 from harness.names import safe_name
 from harness.records import FORMAT, NamedFile, Run, Verdict
 from harness.records.codec import from_json, to_json
@@ -101,7 +102,11 @@ def at_work(folder: Path) -> bool:
 def save_run(folder: Path, run: Run) -> Path:
     """Write run.json; keys in the order of the record, two spaces, one newline at the end."""
     path = folder / "run.json"
-    write_atomically(path, json.dumps(to_json(run), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    plain = to_json(run)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    if may_hold_one(text):
+        text = json.dumps(values_without_passwords(plain), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text + "\n")
     return path
 
 
@@ -160,7 +165,8 @@ def _json_of(file: Path) -> object:
     try:
         if file.stat().st_size > LARGEST_BYTES:
             raise InputError(f"{file}: larger than {LARGEST_BYTES} bytes: not a harness run")
-        return json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        return values_without_passwords(json.loads(text)) if may_hold_one(text) else json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file}: not a readable run.json ({error})", "run the case again") from error
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import InputError
+from harness.files.passwords import without_passwords
 from harness.toolchains.records import Artifact
 from harness.toolchains.text import decode
 
@@ -42,12 +43,13 @@ class FileProbe:
 
     @cached_property
     def decoded(self) -> tuple[str, tuple[str, ...]]:
-        """The whole file as text, and what had to be assumed. Errors: InputError when it is far too large."""
+        """The whole file as text without passwords, and what was assumed. Errors: InputError when far too large."""
         if self.binary or not self.path.is_file():
             return "", ()
         if self.size_bytes > WHOLE_BYTES:
             raise InputError(f"{self.path}: {self.size_bytes} bytes: too large for a log", "give the log itself")
-        return decode(self.path.read_bytes())
+        text, assumed = decode(self.path.read_bytes())
+        return without_passwords(text), assumed
 
     @property
     def text(self) -> str:

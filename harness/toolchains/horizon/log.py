@@ -62,6 +62,9 @@ REMOVED = re.compile(r"^Node '(?P<name>[^']+)' is removed$")
 DELETED = re.compile(r"^deleted nodes?: (?P<name>\S+)$")
 TYPES = re.compile(r"^model (?P<way>input|output) types\s*: \[(?P<types>.*)\]")
 
+PHASE = re.compile(r"^(?P<word>Start to|Successfully|Succeed to)\s+(?P<phase>export|convert|compile|build|check)\w*\b")
+STAGE = re.compile(r"ERROR-OCCUR-DURING \{?(?P<stage>[\w.]+)\}?")
+
 GROUP_WORDS = {"dependency": "model_deps", "model parameters": "model_parameters"}
 MAX_SETTING = 4000  # characters of one line of settings
 EMULATED = "written by harness's emulator"  # in logs that `harness emulator build` writes
@@ -86,6 +89,9 @@ def read_build_log(text: str) -> Artifact:
     if config:
         settings = {**settings, **{f"config.{group}": values for group, values in config.items()}}
     facts = _facts(lines)
+    phase = "" if any(SUCCESS.search(line.text) for line in lines) else _failed_phase(lines)
+    if phase:
+        facts["failed_phase"] = phase
     messages = read_messages(lines)
     return Artifact(
         kind=kind,
@@ -148,6 +154,8 @@ def _kind(lines: Sequence[Line]) -> str:
     for mark, kind in (
         ("hb_compile", "hb_compile_log"),
         ("memory info ####", "hb_compile_log"),
+        ("Start to export model", "hb_compile_log"),
+        ("params_parser.py", "hb_compile_log"),
         ("Start hb_model_info", "hb_model_info"),
         ("Start hb_perf", "hb_perf_log"),
         ("hb_mapper", "hb_mapper_log"),
@@ -181,6 +189,18 @@ def _finished(lines: Sequence[Line], errors: bool) -> bool | None:
     if any(SUCCESS.search(line.text) for line in lines):
         return True
     return False if errors else None
+
+
+def _failed_phase(lines: Sequence[Line]) -> str:
+    """The phase that began and did not succeed, or the stage that the tool names; "" where every phase did."""
+    started = ""
+    for line in lines:
+        match = PHASE.match(line.text)
+        if match:
+            started = match["phase"] if match["word"] == "Start to" else ""
+        if stage := STAGE.search(line.text):
+            return stage["stage"]
+    return started
 
 
 def _estimates(lines: Sequence[Line]) -> tuple[SegmentEstimate, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.records import Message
+from harness.toolchains.horizon.build_errors import EXCEPTION, explain
 from harness.toolchains.text import Line
 
 
@@ -142,7 +143,9 @@ MEANINGS = (
         "no layer times: build with compiler_parameters.debug: True",
     ),
     _m(r"if you need per-layer perf info please enable", "note", "build with compiler_parameters.debug: True"),
-    _m(r"parameter (?P<subject>\w+) has been deprecated", "note", "the key no longer has an effect"),
+    _m(
+        r"parameter '?(?P<subject>\w+)'? has been deprecated(?!, do not use)", "note", "the key no longer has an effect"
+    ),
     _m(
         r"The input_type_train is featuremap, the (?P<subject>\w+) will not take effect",
         "note",
@@ -159,7 +162,8 @@ MEANINGS = (
 # Success and failure words, old misspelling included.
 SUCCESS = re.compile(
     r"Convert to runtime bin file suc+ess?fully|Successfully compile the hbm model|The hb_compile completes running"
-    r"|End model checking|get perf info succeeded|HBDK model compilation SUCCESS|HBDK model check PASS"
+    r"|End model checking|model output consistency comparison was successful"
+    r"|get perf info succeeded|HBDK model compilation SUCCESS|HBDK model check PASS"
 )
 
 
@@ -182,5 +186,8 @@ def _message(line: Line) -> Message | None:
         if match is not None:
             subject = match.groupdict().get("subject") or ""
             return Message(meaning.severity, line.text.strip(), meaning.meaning, line.number, subject.strip())
-    severity = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}.get(line.level, "")
-    return Message(severity, line.text.strip(), "", line.number) if severity else None
+    marked = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}.get(line.level, "")
+    known = explain(line.text.strip()) if line.level or line.stamped or EXCEPTION.match(line.text) else None
+    if known is not None:
+        return Message(known.severity, line.text.strip(), known.advice, line.number, known.subject)
+    return Message(marked, line.text.strip(), "", line.number) if marked else None

@@ -6,15 +6,17 @@ import re
 
 from harness.toolchains.base import text_reader
 from harness.toolchains.horizon import debug, files, log, perf, verifier
+from harness.toolchains.horizon.build_errors import EXCEPTION, is_known_error
 from harness.toolchains.horizon.tables import is_node_header, is_node_row
 from harness.toolchains.records import Artifact
-from harness.toolchains.text import lines_of
+from harness.toolchains.text import Line, lines_of
 
 QUANT_INFO = re.compile(r"\A\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:\s*\{\s*)\"(?:type|cosine_similarity|tensor|inputs)\"")
 SENSITIVITY_DICT = re.compile(r"\{\s*'[^']+': \{'(?:cosine-similarity|mse|mre|sqnr|chebyshev)'")
 VERIFIER = re.compile(
     r"Strict check (?:PASSED|FAILED)\s*$|hb_verifier starts|verifier tool version|mismatch line num: "
-    r"|mismatch result num: |\|\s*TensorName\s*\|",
+    r"|mismatch result num: |model output consistency compar|No output to compare|skip this tensor calculation"
+    r"|\|\s*TensorName\s*\|",
     re.MULTILINE,
 )
 CONFIG = re.compile(r"^\s*(?:model_parameters|input_parameters|calibration_parameters|compiler_parameters)\s*:", re.M)
@@ -23,7 +25,8 @@ LOG = re.compile(
     r"|(?:\[.*\] )?Start to Horizon NN|############# (?:memory|model deps) info|HBDK model (?:compilation|check)"
     r"|hb_model_modifier \S|Nodes that can be deleted|exception in command|deleted nodes: |Dump config:|advice: Layer"
     r"|The input\d+ of Node\(name:|bpu model don't have per-layer perf info|\*{3} ERROR-OCCUR-DURING"
-    r"|yaml file parse failed|BPU march\s*:"
+    r"|yaml file parse failed|(?i:BPU march)\s*:|hb_compile version"
+    r"|Start to (?:export|convert|compile)\b|Successfully (?:export|convert|compile)\b"
 )
 
 
@@ -72,11 +75,15 @@ def _read_config(text: str) -> Artifact:
 
 
 def _is_log(text: str) -> bool:
-    return any(_is_log_line(line.text) for line in lines_of(text))
+    return any(_is_log_line(line) for line in lines_of(text))
 
 
-def _is_log_line(text: str) -> bool:
-    return LOG.match(text.lstrip("+ ")) is not None or is_node_header(text) or is_node_row(text)
+def _is_log_line(line: Line) -> bool:
+    """A line of the tool's own words, or an error of it: a record, or an exception without a log around it."""
+    text = line.text
+    if LOG.match(text.lstrip("+ ")) or is_node_header(text) or is_node_row(text):
+        return True
+    return (line.stamped or EXCEPTION.match(text) is not None) and is_known_error(text)
 
 
 READERS = (

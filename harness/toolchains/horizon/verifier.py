@@ -12,6 +12,9 @@ from harness.toolchains.records import Artifact, Check, Similarity
 from harness.toolchains.text import Line, PipeTable, count_of, lines_of, number_of, pipe_tables
 
 STRICT = re.compile(r"Strict check (?P<word>PASSED|FAILED)$")
+CONSISTENT = re.compile(r"model output consistency comparison was successful")
+INCONSISTENT = re.compile(r"model output consistency compar\w+ was failed|No output to compare")
+SKIPPED = re.compile(r"skip this tensor calculation")
 SOURCE = re.compile(r"^compare source: (?P<what>.+)$")
 OUTPUT = re.compile(r"^Comparison results of original output is (?P<name>\S+)$")
 FIGURE = re.compile(
@@ -40,20 +43,29 @@ def read_verifier(text: str) -> Artifact:
     damaged = sum(table.damaged for table in tables)
     if damaged:
         problems.append(f"{damaged} truncated table rows skipped")
-    if not checks and not similarities:
+    if not checks and not similarities and _said(lines) is None:
         problems.append("no verdict and no table in it")
     version = next((m["version"] for line in lines if line.whole and (m := VERSION.match(line.text))), "")
     return Artifact(
         kind="hb_verifier",
         title="hb_verifier output",
         versions={"hb_verifier": version} if version else {},
-        finished=_verdict(checks),
+        finished=_verdict(checks) if checks else _said(lines),
         similarities=tuple(similarities),
         checks=tuple(checks),
-        messages=tuple(one for one in read_messages(lines) if one.meaning),
+        messages=tuple(one for one in read_messages(lines) if one.meaning or one.severity == "error"),
         facts=facts,
         problems=tuple(problems),
     )
+
+
+def _said(lines: Sequence[Line]) -> bool | None:
+    """The verdict of J6's tool in a sentence; nothing compared, or an error, is no success."""
+    text = "\n".join(line.text for line in lines)
+    if CONSISTENT.search(text) and not SKIPPED.search(text):
+        return True
+    failed = INCONSISTENT.search(text) or any(line.level in ("ERROR", "CRITICAL") for line in lines)
+    return False if failed else None
 
 
 def _verdict(checks: Sequence[Check]) -> bool | None:
