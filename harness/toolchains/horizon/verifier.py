@@ -43,14 +43,14 @@ def read_verifier(text: str) -> Artifact:
     damaged = sum(table.damaged for table in tables)
     if damaged:
         problems.append(f"{damaged} truncated table rows skipped")
-    if not checks and not similarities and _said(lines) is None:
+    if not checks and not similarities and _verdict_sentence(lines) is None:
         problems.append("no verdict and no table in it")
     version = next((m["version"] for line in lines if line.whole and (m := VERSION.match(line.text))), "")
     return Artifact(
         kind="hb_verifier",
         title="hb_verifier output",
         versions={"hb_verifier": version} if version else {},
-        finished=_verdict(checks) if checks else _said(lines),
+        finished=_verdict(checks) if checks else _verdict_sentence(lines),
         similarities=tuple(similarities),
         checks=tuple(checks),
         messages=tuple(one for one in read_messages(lines) if one.meaning or one.severity == "error"),
@@ -59,7 +59,7 @@ def read_verifier(text: str) -> Artifact:
     )
 
 
-def _said(lines: Sequence[Line]) -> bool | None:
+def _verdict_sentence(lines: Sequence[Line]) -> bool | None:
     """The verdict of J6's tool in a sentence; nothing compared, or an error, is no success."""
     text = "\n".join(line.text for line in lines)
     if CONSISTENT.search(text) and not SKIPPED.search(text):
