@@ -223,13 +223,26 @@ def describe_node(name: str) -> tuple[str, str, str, str]:
     """A profiler key -> (op or subgraph name, kind, unit, category), by the names seen in real logs.
 
     `BPU_<subgraph>`, `<subgraph>_input_layout_convert`, `Preprocess`, `Dequantize_<node>`, `<OpType>_<node>`;
-    UCP: `Node-<N>-BPU-<op>_bpu_segment_<M>`. CPU nodes of UCP were never seen: `Node-<N>-CPU-...` is taken by analogy.
+    UCP: `Node-<N>-BPU-<op>_bpu_segment_<M>`. CPU nodes of UCP were never seen: `Node-<N>-CPU-...` is taken by analogy,
+    and what stands behind it is read as on the other boards.
     """
     if match := _UCP_NODE.match(name):
-        unit = match[2].upper()
-        return match[3], "subgraph" if unit == "BPU" else "node", unit, "compute"
+        return _ucp_node(match[2].upper(), match[3])
     if name.startswith("BPU_"):
         return name[4:], "subgraph", "BPU", "compute"
+    return _step(name)
+
+
+def _ucp_node(unit: str, name: str) -> tuple[str, str, str, str]:
+    if unit == "BPU":
+        return name, "subgraph", unit, "compute"
+    op, kind, _, category = _step(name)
+    is_numbered = op.isdigit()  # `Softmax_3` is a node's own name, not node 3
+    return name if is_numbered else op, kind or "node", unit, category
+
+
+def _step(name: str) -> tuple[str, str, str, str]:
+    """What runs off the accelerator: an op, or what the toolchain put around one."""
     if _LAYOUT.match(name):
         return name, "layout_convert", "CPU", "layout"
     if name.startswith("Preprocess"):

@@ -10,8 +10,10 @@ import pytest
 from harness.boards.flat import compose
 from harness.errors import InputError
 from harness.platforms import load
+from harness.platforms.horizon.profiler import describe_node
 from harness.profiling import profile
-from harness.records import Job, ModelInfo, Quantization, TensorSpec
+from harness.records import Job, Latency, ModelInfo, Quantization, TensorSpec
+from tests.records.kit import find
 from tests.support.horizon_fixtures import BANNER_UCP, captured, perf_console, profiler_log, times, ucp_node
 
 UCP = load("ucp")
@@ -232,3 +234,38 @@ def test_dynamic_outputs_have_no_strides_to_decode_by(tmp_path: Path) -> None:
     spec = TensorSpec("y", "u8", (1, 4), stride_bytes=(-1, 1))
     (output,) = UCP.read_outputs(tmp_path, "", ModelInfo("m", outputs=(spec,)))
     assert output.spec is not None and output.spec.stride_bytes == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "described"),
+    [
+        ("Node-0-BPU-conv_1_bpu_segment_0", ("conv_1_bpu_segment_0", "subgraph", "BPU", "compute")),
+        ("Node-1-CPU-Softmax_3", ("Softmax_3", "Softmax", "CPU", "compute")),
+        ("Node-1-CPU-Softmax_/head/Softmax", ("/head/Softmax", "Softmax", "CPU", "compute")),
+        ("Node-2-CPU-m_output_layout_convert", ("m_output_layout_convert", "layout_convert", "CPU", "layout")),
+        ("Node-3-CPU-Quantize_x_HzQuantize", ("x_HzQuantize", "Quantize", "CPU", "quantize")),
+        ("Node-4-CPU-HzDequantize_y", ("y", "HzDequantize", "CPU", "dequantize")),
+        ("Node-5-CPU-Preprocess", ("Preprocess", "Preprocess", "CPU", "pre")),
+        ("Node-6-DSP-Resize_2", ("Resize_2", "Resize", "DSP", "compute")),
+    ],
+)  # fmt: skip
+def test_nodes_off_the_accelerator_are_read_as_on_older_boards(key: str, described: tuple[str, ...]) -> None:
+    """Quantizing, dequantizing and changes of layout are no ops that somebody could replace."""
+    assert describe_node(key) == described
+    is_older = key.startswith("Node-3") or key.startswith("Node-2")
+    assert not is_older or describe_node(key.split("-", 3)[3])[:2] == described[:2]
+
+
+def test_one_op_in_the_middle_is_one_cut_with_what_its_borders_cost(tmp_path: Path) -> None:
+    nodes = {
+        "Node-0-BPU-m_bpu_segment_0": ucp_node(2.0),
+        "Node-1-CPU-m_output_layout_convert": times(0.1),
+        "Node-2-CPU-Dequantize_conv1_HzDequantize": times(0.2),
+        "Node-3-CPU-Softmax_3": times(0.5),
+        "Node-4-CPU-Quantize_s_HzQuantize": times(0.3),
+        "Node-5-BPU-m_bpu_segment_1": ucp_node(1.0),
+    }
+    (tmp_path / "profiler.log").write_text(profiler_log(nodes, prefix="ucp_version: 3.7.3\n"))
+    measured = profile(Latency(4200.0), UCP.read_ops(tmp_path, ""))
+    cuts = [one for one in find(None, measured) if one.rule == "T-201"]
+    assert [one.subject for one in cuts] == ["Softmax_3"] and "layout conversion 600.0 us" in cuts[0].evidence
