@@ -11,64 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
+from harness.platforms.horizon.status import explain_code, kind_of_code, status_in
 from harness.platforms.text import plain
 from harness.records import Failure
-
-# hb_dnn_status.h of the X5 DDK, hb_sys (cdev_dnn_api/model_debug.md), hbUCPStatus.md of the J6 toolchain.
-STATUS_CODES: dict[int, tuple[str, str]] = {
-    -6000001: ("HB_DNN_INVALID_ARGUMENT", "an argument is not valid"),
-    -6000002: ("HB_DNN_INVALID_MODEL", "the model file is not valid"),
-    -6000003: ("HB_DNN_MODEL_NUMBER_EXCEED_LIMIT", "too many models are loaded"),
-    -6000004: ("HB_DNN_INVALID_PACKED_DNN_HANDLE", "the packed model's handle is not valid"),
-    -6000005: ("HB_DNN_INVALID_DNN_HANDLE", "the model's handle is not valid"),
-    -6000006: ("HB_DNN_CAN_NOT_OPEN_FILE", "a file cannot be opened"),
-    -6000007: ("HB_DNN_OUT_OF_MEMORY", "the board is out of memory"),
-    -6000008: ("HB_DNN_TIMEOUT", "the task timed out"),
-    -6000009: ("HB_DNN_TASK_NUM_EXCEED_LIMIT", "too many tasks run at once"),
-    -6000010: ("HB_DNN_TASK_BATCH_SIZE_EXCEED_LIMIT", "too many batches in one task"),
-    -6000011: ("HB_DNN_INVALID_TASK_HANDLE", "the task's handle is not valid"),
-    -6000012: ("HB_DNN_RUN_TASK_FAILED", "the task failed on the BPU"),
-    -6000013: ("HB_DNN_MODEL_IS_RUNNING", "the model is running"),
-    -6000014: ("HB_DNN_INCOMPATIBLE_MODEL", "the model is built for another BPU or runtime"),
-    -6000015: ("HB_DNN_API_USE_ERROR", "invalid use of the runtime"),
-    -6000016: ("HB_DNN_MULTI_PROGRESS_USE_ERROR", "several processes use the BPU in a way that is not allowed"),
-    -6000129: ("HB_SYS_INVALID_ARGUMENT", "an argument is not valid"),
-    -6000130: ("HB_SYS_OUT_OF_MEMORY", "the board is out of memory"),
-    -6000131: ("HB_SYS_REGISTER_MEM_FAILED", "memory could not be registered for the BPU"),
-    -100001: ("HB_UCP_INVALID_ARGUMENT", "an argument is not valid"),
-    -100002: ("HB_UCP_API_USE_ERROR", "invalid use of the runtime"),
-    -100003: ("HB_UCP_INIT_FAILED", "the runtime could not start"),
-    -100004: ("HB_UCP_UNKNOWN_ERROR", "unknown failure in the runtime"),
-    -100005: ("HB_UCP_VERSION_INCOMPATIBLE", "model and runtime are of incompatible versions"),
-    -200001: ("HB_UCP_TASK_NUMBER_EXCEED_LIMIT", "too many tasks run at once"),
-    -200002: ("HB_UCP_TASK_TIMEOUT", "the task timed out"),
-    -200003: ("HB_UCP_TASK_RUN_FAILED", "the task failed during execution"),
-    -200004: ("HB_UCP_TASK_HANDLE_INVALID", "the task's handle is not valid"),
-    -500001: ("HB_UCP_FILE_OPEN_FAILED", "a file cannot be opened"),
-    -600001: ("HB_DNN_MODEL_NUMBER_EXCEED_LIMIT", "too many models are loaded"),
-    -600002: ("HB_DNN_MODEL_INVALID", "the model file is not valid"),
-    -600003: ("HB_DNN_MODEL_IS_INUSE", "the model is in use"),
-    -600004: ("HB_DNN_MODEL_INCOMPATIBLE", "the model is built for another BPU or runtime"),
-}
-# Ranges of which only the prefix is documented: -300001..3, -400001..7, -7000xx, -8000xx, -9000xx.
-_FAMILIES = {"-30000": "an operator", "-40000": "memory", "-7000": "the DSP", "-8000": "the codec", "-9000": "the ISP"}
-_KIND_OF_CODE = {
-    -6000007: "memory", -6000130: "memory", -6000131: "memory", -6000006: "missing_file", -500001: "missing_file",
-    -6000014: "wrong_march", -600004: "wrong_march", -6000008: "timeout", -200002: "timeout",
-    -6000002: "bad_model", -600002: "bad_model", -100005: "version_skew",
-}  # fmt: skip
-_CODE = re.compile(r"(?<![0-9.])-(?:6000[0-9]{3}|[1-9]0000[0-9]|[789]000[0-9][0-9])(?![0-9])")
-
-
-def explain_code(code: int) -> str:
-    """A status code as `HB_DNN_TIMEOUT (-6000008): the task timed out`; an unlisted one says so."""
-    if code in STATUS_CODES:
-        name, meaning = STATUS_CODES[code]
-        return f"{name} ({code}): {meaning}"
-    for prefix, what in _FAMILIES.items():
-        if str(code).startswith(prefix):
-            return f"status {code}: failure in {what}"
-    return f"status {code}: not in the vendor's published list"
 
 
 @dataclass(frozen=True)
@@ -80,7 +25,7 @@ class _HorizonFailure:
 
 
 def _rule(pattern: str, kind: str, message: str, hint: str) -> _HorizonFailure:
-    return _HorizonFailure(re.compile(pattern), kind, message, hint)
+    return _HorizonFailure(re.compile(pattern, re.MULTILINE), kind, message, hint)
 
 
 _OTHER_MARCH = "build the model for this board's march, or run it on the board it was built for"
@@ -109,6 +54,30 @@ _TEXTS = (
         "memory",
         "the model needs L2 memory that is not assigned to its cores",
         "assign it: --option l2=6:6:6:6 (MB per core)",
+    ),
+    _rule(
+        r"L2M size mismatch",
+        "memory",
+        "the L2 memory per core does not match the model's cores",
+        "give as many values as cores, 24 MB in all: --option l2=6:6:6:6, or l2=24:0:0:0 for one core",
+    ),
+    _rule(
+        r"Input bytes must equal alignedByteSize",
+        "bad_input",
+        "the input file does not have the aligned size that the program wants",
+        "harness inspect on the model_info console shows the aligned bytes of each input",
+    ),
+    _rule(
+        r"\bHB_\w*TASK_TIMEOUT\b|[Tt]ask(?: \S+)? time(?:d |-)?out",
+        "timeout",
+        "a task on the accelerator exceeded its time limit",
+        "check whether another program uses the accelerator; raise --option task_timeout_ms=N",
+    ),
+    _rule(
+        r"^Error: Open failed!",
+        "board_state",
+        "the monitor could not open its device: another monitor has it",
+        "end the other hrt_ucp_monitor or hrut_ddr: they exclude each other",
     ),
     _rule(
         r"It's not compatible with linked hbrt library ([0-9.]+)",
@@ -234,10 +203,7 @@ def _with_code(failure: Failure, lines: Sequence[str]) -> Failure:
 
 
 def _status(lines: Sequence[str]) -> int | None:
-    for line in lines:
-        if _ERROR_LINE.search(line) and (match := _CODE.search(line)):
-            return int(match[0])
-    return None
+    return next((code for line in lines if _ERROR_LINE.search(line) and (code := status_in(line)) is not None), None)
 
 
 def _by_status(lines: Sequence[str]) -> Failure | None:
@@ -245,7 +211,7 @@ def _by_status(lines: Sequence[str]) -> Failure | None:
     if code is None:
         return None
     line = next(x for x in lines if str(code) in x)
-    return Failure(_KIND_OF_CODE.get(code, "task_failed"), explain_code(code), "see the log", line.strip()[:400])
+    return Failure(kind_of_code(code), explain_code(code), "see the log", line.strip()[:400])
 
 
 def _by_code(code: int | None, lines: Sequence[str]) -> Failure | None:

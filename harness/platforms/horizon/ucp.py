@@ -38,8 +38,8 @@ OPTIONS: Mapping[str, str] = {
     "l2": "L2 memory per core in MB, for models of several cores: 6:6:6:6",
 }
 
-# Rows of a dynamic image input are padded to this many bytes (S100 3.5.0 manual: 16 X5/J5, 32 J6/S100, 64 J6P/S600).
-_ROW_BYTES = {"j6p": 64, "s600": 64}
+# Rows of a dynamic image input are padded to this many bytes (S100 manual: 16 X5/J5, 32 J6/S100, 64 J6P/J6H/S600).
+_ROW_BYTES = {"j6p": 64, "j6h": 64, "s600": 64}
 _PROPERTIES = r"[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*"
 
 

@@ -252,6 +252,9 @@ def _check_generation(path: Path, board: BoardIdentity) -> None:
         )
 
 
+PARTIAL = "the profiler's table is truncated (no total line): the sum is partial, a lower bound"
+
+
 def _sum_of_ops(tables: ProfileTables) -> Latency | None:
     """Where the program printed no time: the sum of its ops, said to be that."""
     total_ms = tables.sum_ms
@@ -264,7 +267,7 @@ def _sum_of_ops(tables: ProfileTables) -> Latency | None:
         threads=1,
         warmup_excluded=True,
         problems=tables.problems,
-        notes=(note,),
+        notes=(note, *([PARTIAL] if tables.is_partial else [])),
     )
 
 

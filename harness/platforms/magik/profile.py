@@ -93,6 +93,11 @@ class ProfileTables:
             return self.total_ms
         return sum(row.average_ms for row in self.rows) if self.rows else None
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether the sum may lack ops: the total line is missing, and no concise table counts as many rows."""
+        return self.total_ms is None and sum(kind.calls for kind in self.kinds) != len(self.rows)
+
 
 class _ProfileReader:
     """The state of one pass over the lines."""

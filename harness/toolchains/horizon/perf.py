@@ -17,6 +17,7 @@ from harness.toolchains.records import Artifact, LayerCost, SegmentEstimate
 from harness.toolchains.text import count_of
 
 MICROSECONDS = re.compile(r"^\s*(?P<us>\d+(?:\.\d+)?) ?us\b")
+UNIT_NAMES = {"B25E": "bayes-e"}
 KEPT = (
     "BPU march",
     "BPU core number",
@@ -46,12 +47,17 @@ def read_perf(text: str) -> Artifact:
         kind="hb_perf",
         title="hbm_perf estimate (J6, S100)" if "performance" in summary else "hb_perf estimate (X3, J5, X5)",
         versions=_versions(flat),
-        march=str(flat.get("BPU march", "")).lower(),
+        march=_march(str(flat.get("BPU march", ""))),
         estimates=(_estimate(flat),),
         layers=layers,
         facts={key: flat[key] for key in KEPT if key in flat and isinstance(flat[key], str | int | float)},
         problems=(*problems, *layer_problems, *_against_console(text, flat)),
     )
+
+
+def _march(word: str) -> str:
+    """The march in the words of the toolchain's yaml; hbdk3 prints the unit's own name."""
+    return UNIT_NAMES.get(word.upper(), word.lower())
 
 
 def _versions(flat: Mapping[str, Any]) -> dict[str, str]:

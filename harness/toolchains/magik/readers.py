@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.platforms.magik.dumps import board_dumps, pc_dumps
-from harness.platforms.magik.profile import read_profile
+from harness.platforms.magik.profile import ProfileTables, read_profile
 from harness.platforms.magik.text import read_boxes, read_nmem, read_times_us, read_versions, skew
 from harness.records import Message
 from harness.toolchains.base import FileProbe, FileReader, text_reader
@@ -174,6 +174,12 @@ def _is_board(text: str) -> bool:
     return "INFO(magik): venus version:" in text or "Dispatch Profiler Summary" in text or read_nmem(text) is not None
 
 
+def _partial(tables: ProfileTables) -> list[str]:
+    if not tables.rows or not tables.is_partial:
+        return []
+    return [f"the profiler's table has no total line: the sum of its {len(tables.rows)} rows is partial"]
+
+
 def read_board(text: str) -> Artifact:
     """Console of a Venus program, or nmem_memory.txt: what a run would read of it."""
     tables, nmem = read_profile(text), read_nmem(text)
@@ -191,7 +197,7 @@ def read_board(text: str) -> Artifact:
         versions=read_versions(text),
         messages=tuple(Message("warning", text_of_skew, "") for text_of_skew in skew(text)),
         facts={key: value for key, value in facts.items() if value},
-        problems=(*tables.problems, *(nmem.problems if nmem else ())),
+        problems=(*tables.problems, *(_partial(tables)), *(nmem.problems if nmem else ())),
     )
 
 

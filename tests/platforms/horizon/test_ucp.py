@@ -74,7 +74,8 @@ def test_strides_of_dynamic_images_follow_from_their_shapes() -> None:
     options = {"input_valid_shape": "1,220,220,1;1,110,110,2"}
     assert "--input_stride=49280,224,1,1;24640,224,2,1" in invoke("release", options=options)
     wide = {"input_valid_shape": "1,220,220,1"}
-    assert "--input_stride=56320,256,1,1" in invoke("release", "s600", options=wide)
+    for soc in ("s600", "j6p", "j6h"):
+        assert "--input_stride=56320,256,1,1" in invoke("release", soc, options=wide)
 
 
 def test_strides_too_small_for_the_shape_are_refused() -> None:
