@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
+from harness.consistency.arithmetic import Evidence, of_values
 from harness.consistency.checks import repeatability
 from harness.consistency.checks.float_reference import (
     LABEL,
@@ -86,13 +88,15 @@ class _Comparer:
         integers = of_integers(layers, self.rows.narrow, self.rows.pair) if is_float(self.reference) else ""
         noise = bool(integers) and judges_noise(self.policy)
         self.notes += [LABEL, *([SCALES] if self.rows.narrow else [])] if integers else []
-        localized = self.faults.localize(layers) if noise or not integers else Localization(list(layers))
+        localized = self._localized(layers) if noise or not integers else Localization(list(layers))
         layers = self.faults.fingerprinted(localized, equal)
         origins = with_fingerprints(localized.origins, layers)
         coverage = self._coverage(layers)
         seen_after = after_localization(self.graph, layers, origins) if self.graph is not None else iter(())
         extras = self._extras(layers)
         word = run_verdict(layers, origins, coverage, self._owed(layers), self.policy.min_layers)
+        if self.faults.precision is not None:
+            word = replace(word, detail=f"{word.detail}; judged as {self.faults.precision.words}")
         if integers and not noise and word.word not in GOOD_WORDS:
             word = not_this_model(self.reference, integers)
         return Comparison(
@@ -108,6 +112,28 @@ class _Comparer:
             pictures=self._pictures(origins),
             extras=extras,
         )
+
+    def _localized(self, layers: Sequence[Layer]) -> Localization:
+        """The origins; judged by the board's own precision where its values, or its single ops, show one."""
+        judged_by_hand = not self.policy.automatic
+        evidence = of_values(layers, self.rows.pair)
+        if evidence is None or judged_by_hand:
+            localized = self.faults.localize(layers)
+            evidence = evidence or localized.arithmetic()
+            if evidence is None or judged_by_hand:
+                self.notes += [f"{evidence.sentence}: see --policy {evidence.precision.name}"] if evidence else []
+                return localized
+        return self.faults.localize(self._judged_as(evidence, layers))
+
+    def _judged_as(self, evidence: Evidence, layers: Sequence[Layer]) -> list[Layer]:
+        precision = evidence.precision
+        self.policy = replace(load_policy(precision.name), min_layers=self.policy.min_layers)
+        self.faults.precision = precision
+        self.notes.append(
+            f"the board computes in {precision.words} ({evidence.sentence}): judged by policy {precision.name}; "
+            "--policy default judges as float32"
+        )
+        return self.rows.judged_again(layers, self.policy)
 
     def _coverage(self, layers: Sequence[Layer]) -> Coverage:
         """Of the reference's tensors that ops compute: inputs and dumps without partner do not count."""

@@ -7,10 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from harness.consistency.arithmetic import F16, Precision
 from harness.consistency.fingerprint.cause import LayerContext, cause, fed, is_open
+from harness.consistency.metrics.pointwise import measure
+from harness.consistency.origins.alone import OpRunner
 from harness.consistency.origins.isolate import Isolator
-from harness.consistency.origins.localize import Localization, OpRunner, localize
+from harness.consistency.origins.localize import Localization, localize
 from harness.consistency.origins.origins import sequence_origin
+from harness.consistency.origins.rounded import Rounding
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.matching import Match
 from harness.consistency.reading.pairs import Pair, open_pair
@@ -30,6 +34,7 @@ class FaultSearch:
         self.rows, self.graph = rows, graph
         self.reference, self.settings = rows.reference, rows.settings
         self.notes: list[str] = []
+        self.precision: Precision | None = None  # the float arithmetic that the board is known to compute in
         self._isolator: Isolator | None = None
 
     def graph_serves(self, layers: Sequence[Layer]) -> bool:
@@ -73,8 +78,24 @@ class FaultSearch:
         for i, layer in enumerate(rows):
             if layer.name in named:
                 alone = localized.alone(layer.name) if layer.name in isolated else None
-                rows[i] = replace(layer, fingerprint=self._fingerprint(layer, alone, equal))
+                mark = self._fingerprint(layer, alone, equal)
+                overflow = self._overflowing(layer, localized) if layer.name in isolated and not mark.certain else None
+                rows[i] = replace(layer, fingerprint=overflow or mark)
         return rows
+
+    def _overflowing(self, layer: Layer, localized: Localization) -> Fingerprint | None:
+        """Whether the op gives the board's values once it is played in half precision, range and all."""
+        if self.precision is not F16:
+            return None
+        pair = self.rows.pair(layer.name)
+        value = localized.alone(layer.name, Rounding(F16.significant_bits, "everything", narrow_range=True))
+        if value is None:
+            return None
+        metrics = measure(pair.board, value, pair.spec_board, pair.spec_reference)
+        if not self.rows.allowed(layer, replace(pair, reference=value), metrics):
+            return None
+        text = "alone in half precision the op gives the board's values: something in it exceeds 65504"
+        return Fingerprint("overflow", metrics.mismatched == 0, text)
 
     def _op_runner(self, layers: Sequence[Layer]) -> OpRunner | None:
         model = self.settings.model or self.reference.model
@@ -84,11 +105,13 @@ class FaultSearch:
         runner = self.reference.provenance.get("runner", {})
         try:
             repeats = {tensor.name: tensor.repeats for tensor in self.reference.tensors.values() if tensor.repeats}
-            self._isolator = Isolator(model, str(runner.get("optimizations", "disabled")), repeats=repeats)
+            self._isolator = self._isolator or Isolator(
+                model, str(runner.get("optimizations", "disabled")), repeats=repeats
+            )
         except HarnessError as error:
             self.notes.append(f"single ops cannot be run: {error.message}")
             return None
-        return OpRunner(self._isolator, self.rows.pair, partial(fed, self.reference), self.rows.allowed)
+        return OpRunner(self._isolator, self.rows.pair, partial(fed, self.reference), self.rows.allowed, self.precision)
 
     def _fingerprint(self, layer: Layer, alone: Array | None, equal: frozenset[str]) -> Fingerprint:
         """Of an op that was found by running it alone: against what it gives alone, free of what came before."""

@@ -31,11 +31,19 @@ class ErrorLimits:
     mismatch_share: float | None = None
     relative_l2: float | None = None
     max_abs_over_range: float | None = None
+    max_abs: float | None = None  # in the unit of the tensor
+    abs_floor: float | None = None  # differences up to it are within, whatever their relative size
+    range_floor: float | None = None  # the same, as a share of a range that the op itself bounds (Sigmoid: 1)
     min_sqnr_db: float | None = None
     look_sqnr_db: float | None = None
     one_minus_cosine: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)  # by the name of one of METRICS
     names: tuple[str, ...] = ()
+
+    def floor(self, known_range: float | None) -> float:
+        """The absolute difference up to which nothing else is asked; `known_range` is that of the tensor, if any."""
+        shares = (self.range_floor or 0.0) * known_range if known_range is not None else 0.0
+        return max(self.abs_floor or 0.0, shares)
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,9 @@ class Policy:
     min_layers: float = 0.0  # share of the reference's layers that must be compared
     optional: tuple[str, ...] = ()  # patterns of tensors and ops that need no dump, whatever speaks for one
     source: str = ""
+    automatic: bool = (
+        False  # nobody chose it: another built-in one stands in where the board's values show its precision
+    )
     today: date = field(default_factory=date.today)
 
     def is_optional(self, op: str, tensor: str) -> bool:
@@ -157,6 +168,9 @@ class LimitsEntry(_Entry):
     mismatch_share: float | None = Field(default=None, ge=0, le=1)
     relative_l2: float | None = Field(default=None, ge=0)
     max_abs_over_range: float | None = Field(default=None, ge=0)
+    max_abs: float | None = Field(default=None, ge=0)
+    abs_floor: float | None = Field(default=None, ge=0)
+    range_floor: float | None = Field(default=None, ge=0, le=1)
     min_sqnr_db: float | None = None
     look_sqnr_db: float | None = None
     one_minus_cosine: float | None = Field(default=None, ge=0, le=2)
@@ -219,12 +233,14 @@ def built_in_names() -> tuple[str, ...]:
 
 
 def load_policy(source: str | Path = "", min_coverage: float | None = None) -> Policy:
-    """A policy by built-in name, or from a file; "" is the default. `min_coverage` in percent stands in for its own.
+    """A policy by built-in name, or from a file; "" is the default, chosen by nobody. `min_coverage` in percent stands
+    in for its own.
 
     Errors: ConfigError with file and line.
     """
     name = str(source) or "default"
     policy = _built_in(name) if name in built_in_names() else _loaded(name)
+    policy = replace(policy, automatic=not str(source))
     return policy if min_coverage is None else replace(policy, min_layers=min_coverage / 100)
 
 

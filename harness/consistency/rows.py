@@ -5,7 +5,9 @@ Arrays are opened where they are needed and never kept: 5,000 layers, few open f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import accumulate
 
 from harness.consistency.checks.float_reference import is_float
@@ -22,6 +24,7 @@ from harness.consistency.settings import CompareSettings
 from harness.consistency.verdicts import Judgement, judge, waive
 from harness.records import Dump, Layer, Metrics
 from harness.reference.open import Reference, ReferenceTensor, dense_bytes
+from harness.reference.ranges import known_ranges
 
 
 class RowComparer:
@@ -32,6 +35,7 @@ class RowComparer:
         self.matches = {row.tensor.name: row for row in matching.rows if row.tensor is not None}
         self.mismatches = SizeMismatches(reference, settings.storages)
         self.narrow: dict[str, str] = {}  # rows whose dump holds integers where the reference has floats -> dtype
+        self.judged: dict[str, tuple[Subject, bool]] = {}  # rows that were measured -> what rules fit, equal by md5
         self.unsure: dict[str, str] = {}  # rows whose file does not tell what is wrong with it -> expected dtype
 
     def layers(self) -> list[Layer]:
@@ -53,8 +57,24 @@ class RowComparer:
     def allowed(self, layer: Layer, pair: Pair, metrics: Metrics) -> bool:
         """Whether an op that ran alone gives what the policy lets pass."""
         metrics = self._with_named(layer, pair, metrics)
-        judged = judge(metrics, pair.form, self.policy.limits(self._subject(layer, pair)))
-        return waive(judged, metrics, layer.op, layer.name, self.policy).verdict != "differs"
+        return self._judge(layer, self._subject(layer, pair), metrics, equal=False).verdict != "differs"
+
+    def judged_again(self, layers: Sequence[Layer], policy: Policy) -> list[Layer]:
+        """The same rows by another policy that bounds no metric by name; nothing is read or measured again."""
+        self.policy = policy
+        return [self._judged_again(row) if row.name in self.judged and row.metrics else row for row in layers]
+
+    def _judged_again(self, row: Layer) -> Layer:
+        subject, equal = self.judged[row.name]
+        if row.verdict == "not_compared" or row.metrics is None:
+            return row
+        judged = self._judge(row, subject, row.metrics, equal)
+        return replace(row, verdict=judged.verdict, reason=judged.reason)
+
+    @cached_property
+    def known_ranges(self) -> dict[str, float]:
+        """Width of the range of tensors whose op bounds it."""
+        return known_ranges(self.settings.model or self.reference.model, self.settings.graph or self.reference.graph)
 
     def _without_misread(self, layers: list[Layer]) -> list[Layer]:
         """Integers that have the size of floats by their padding: only where other dumps are known to be integers."""
@@ -89,7 +109,9 @@ class RowComparer:
         equal = metrics.mismatched == 0 and board_md5 == reference_md5
         metrics = metrics if equal else self._with_named(plain, pair, metrics)
         hashed = self._hashed(dump, pair, board_md5 == reference_md5)
-        judged = self._judge(plain, pair, metrics, equal)
+        subject = self._subject(plain, pair)
+        self.judged[plain.name] = subject, equal
+        judged = self._judge(plain, subject, metrics, equal)
         if metrics.special == "empty":
             return replace(plain, reason="empty", note=_joined(plain.note, "the tensor has no elements"))
         return replace(
@@ -118,9 +140,11 @@ class RowComparer:
             )
         return hashed
 
-    def _judge(self, layer: Layer, pair: Pair, metrics: Metrics, equal: bool) -> Judgement:
-        limits = self.policy.limits(self._subject(layer, pair))
-        judged = judge(metrics, pair.form, limits, equal=equal)
+    def _judge(self, layer: Layer, subject: Subject, metrics: Metrics, equal: bool) -> Judgement:
+        limits = self.policy.limits(subject)
+        judged = judge(metrics, subject.form, limits, equal=equal)
+        if judged.verdict == "differs" and subject.form == "float" and limits.range_floor:
+            judged = judge(metrics, subject.form, limits, known_range=self.known_ranges.get(layer.name))
         return waive(judged, metrics, layer.op, layer.name, self.policy)
 
     def _with_named(self, layer: Layer, pair: Pair, metrics: Metrics) -> Metrics:

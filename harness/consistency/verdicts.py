@@ -27,11 +27,13 @@ class Judgement:
     note: str = ""
 
 
-def judge(metrics: Metrics, form: str, limits: ErrorLimits, *, equal: bool = False) -> Judgement:
+def judge(
+    metrics: Metrics, form: str, limits: ErrorLimits, *, equal: bool = False, known_range: float | None = None
+) -> Judgement:
     """Judge one pair that is not known to be equal byte for byte (`equal` says that it is).
 
-    `form` is one of policy.FORMS. NaN or infinity that the two sides do not share is `differs` whatever
-    else is true.
+    `form` is one of policy.FORMS, `known_range` the width of the range that the op bounds its output to, if it does.
+    NaN or infinity that the two sides do not share is `differs` whatever else is true.
     """
     if not metrics.nonfinite_agree or metrics.nan_board > metrics.nan_reference:
         return Judgement("differs", _nonfinite(metrics))
@@ -39,8 +41,10 @@ def judge(metrics: Metrics, form: str, limits: ErrorLimits, *, equal: bool = Fal
         return Judgement("exact", "equal byte for byte")
     if _equal_values(metrics, form):
         return Judgement("exact", "equal values, different bytes")
-    excess = next(_excess(metrics, form, limits), "")
     rules = f" ({limits.names[-1]})" if limits.names else ""
+    if form == "float" and metrics.max_abs is not None and 0 < metrics.max_abs <= limits.floor(known_range):
+        return Judgement("within", f"max abs {metrics.max_abs:.2g}, below the absolute floor{rules}")
+    excess = next(_excess(metrics, form, limits), "")
     if excess:
         return Judgement("differs", excess + rules)
     return Judgement("within", _kept(metrics, form, limits) + rules, _look(metrics, form, limits))
@@ -81,6 +85,7 @@ def _excess(metrics: Metrics, form: str, limits: ErrorLimits) -> Iterator[str]:
     yield from _over("relative L2", metrics.relative_l2, gates.get("relative_l2"))
     if metrics.special != "constant" or metrics.max_abs_over_range is not None:
         yield from _over("max abs over range", metrics.max_abs_over_range, gates.get("max_abs_over_range"))
+    yield from _over("max abs", metrics.max_abs, gates.get("max_abs"))
     low = limits.min_sqnr_db if "min_sqnr_db" in gates else None
     if low is not None and metrics.sqnr_db is not None and not metrics.sqnr_db >= low:
         yield f"SQNR {metrics.sqnr_db:.1f} dB < {low:g} dB"
@@ -93,8 +98,8 @@ def _excess(metrics: Metrics, form: str, limits: ErrorLimits) -> Iterator[str]:
 GATES = {
     "integer": ("max_step", "mismatch_share"),
     "rescaled": ("max_step",),
-    "float": ("relative_l2", "max_abs_over_range", "min_sqnr_db"),
-    "mixed": ("min_sqnr_db",),
+    "float": ("relative_l2", "max_abs_over_range", "max_abs", "min_sqnr_db"),
+    "mixed": ("max_abs", "min_sqnr_db"),
 }
 
 

@@ -190,7 +190,7 @@ def _policy(expected: CaseReference, comparison: Comparison | None) -> PolicyOfR
     """The policy that judged, with all its waivers: also those that no layer needed, or that have ended."""
     if comparison is None:
         return None
-    policy = load_policy(expected.case.policy)
+    policy = load_policy(expected.case.policy or comparison.policy)
     layers = [(layer.op, layer.name) for layer in comparison.layers]
     return PolicyOfRun(policy.name, policy.source, waiver_record(policy, layers))
 

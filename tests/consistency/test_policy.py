@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.consistency.policy import Subject, built_in_names, expired, load_policy
-from harness.consistency.verdicts import Judgement, waive
+from harness.consistency.verdicts import Judgement, judge, waive
 from harness.errors import ConfigError
 from harness.records import Metrics
 
@@ -147,3 +147,27 @@ def test_a_share_of_more_than_all_is_a_mistake(tmp_path: Path, text: str) -> Non
     path.write_text(f"policy: p\ncoverage: {text}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="coverage"):
         load_policy(str(path))
+
+
+def test_a_difference_below_the_absolute_floor_is_within_whatever_its_relative_size() -> None:
+    metrics = Metrics(elements=100, mismatched=100, relative_l2=50.0, max_abs=1e-7, max_abs_over_range=20.0)
+    limits = load_policy().limits(Subject("Sigmoid", "f32", "float"))
+    assert judge(metrics, "float", limits).verdict == "differs"
+    assert judge(metrics, "float", limits, known_range=1.0).verdict == "within"
+    assert judge(replace(metrics, max_abs=1e-5), "float", limits, known_range=1.0).verdict == "differs"
+
+
+def test_a_policy_file_sets_absolute_limits(tmp_path: Path) -> None:
+    text = "policy: p\nextends: default\nrules: [{name: a, dtypes: [f32], limits: {max_abs: 0.5, abs_floor: 0.01}}]\n"
+    limits = load_policy(write(tmp_path, text)).limits(Subject("Conv", "f32", "float"))
+    tiny = Metrics(elements=100, mismatched=100, relative_l2=50.0, max_abs=0.005, max_abs_over_range=20.0)
+    large = Metrics(elements=100, mismatched=100, relative_l2=1e-6, max_abs=0.7, max_abs_over_range=1e-6)
+    assert judge(tiny, "float", limits).verdict == "within"
+    assert judge(large, "float", limits).reason.startswith("max abs 0.7 > 0.5")
+
+
+@pytest.mark.parametrize("name", ["f16", "bf16", "tf32"])
+def test_policies_of_half_precision_are_built_in_and_looser_than_the_default(name: str) -> None:
+    default, own = (load_policy(p).limits(Subject("Conv", "f32", "float")) for p in ("default", name))
+    assert own.relative_l2 and default.relative_l2 and own.relative_l2 > 100 * default.relative_l2
+    assert not load_policy(name).automatic and load_policy().automatic and not load_policy("default").automatic

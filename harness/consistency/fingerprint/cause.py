@@ -61,12 +61,21 @@ def is_open(mark: Fingerprint) -> bool:
 def cause(layer: Layer, pair: Pair, scene: LayerContext, repeats: tuple[Array, ...] = ()) -> Fingerprint:
     """The fingerprint of a differing layer."""
     assert layer.metrics is not None
+    pair = _widened(pair)
     swapped = None if repeats else _swapped(layer.name, pair, scene)
     if swapped is not None:
         return swapped
     context = _context(layer.name, pair, scene, repeats)
     mark = classify(pair.board, pair.reference, pair.spec_reference, layer.metrics, context)
     return _of_input(mark) if context.is_input and not mark.certain else mark
+
+
+def _widened(pair: Pair) -> Pair:
+    """Floats of two widths in the wider one: values can be held against each other then."""
+    if pair.form != "float" or pair.board.dtype == pair.reference.dtype:
+        return pair
+    wide = np.promote_types(pair.board.dtype, pair.reference.dtype)
+    return replace(pair, board=pair.board.astype(wide), reference=pair.reference.astype(wide))
 
 
 def _of_input(mark: Fingerprint) -> Fingerprint:

@@ -95,6 +95,21 @@ def _transformed(e: Errors) -> Fingerprint | None:
     return _named(transform.kind, certain, f"equal after undoing: {transform.name}", transform.name)
 
 
+def _overflow(e: Errors) -> Fingerprint | None:
+    """Infinite, or at the largest value of float16, exactly where the reference is larger than that."""
+    if not e.is_float or not (np.abs(e.board[np.isfinite(e.board)]) <= values.LARGEST_HALF).all():
+        return None
+    size = np.abs(np.where(np.isfinite(e.reference), e.reference, 0.0))
+    lost = e.wrong & (np.abs(e.board) >= values.LARGEST_HALF) & (size > values.LARGEST_HALF)
+    count = int(np.count_nonzero(lost))
+    stray = np.isinf(e.board) & ~np.isinf(e.reference) & ~lost
+    if not count or stray.any() or (size > values.LARGEST_HALF * (1 + 2**-10))[~lost & ~np.isnan(e.board)].any():
+        return None
+    how = "infinite" if np.isinf(e.board[lost]).any() else "cut to 65504"
+    text = f"{count} elements are {how} on the board, and beyond 65504 in the reference: overflow of half precision"
+    return _named("overflow", True, f"{text} (largest {size.max():.6g})", count=count)
+
+
 def _nonfinite(e: Errors) -> Fingerprint | None:
     if not e.is_float:
         return None
@@ -254,6 +269,7 @@ _TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
     _other_runs,
     _recomputed,
     _transformed,
+    _overflow,
     _nonfinite,
     _earlier_frame,
     _by_law,

@@ -97,6 +97,11 @@ _TABLE = (
         "Check for overflow (especially float16) and division by zero.",
     ),
     DifferenceKind(
+        "overflow",
+        "Values beyond 65504, the largest of half precision (float16), are lost: infinite, or cut to the limit.",
+        "Keep this op in float32 or bfloat16, or scale its input down first (in a norm: before the square).",
+    ),
+    DifferenceKind(
         "preprocessing",
         "The network input differs: mean, scale or colour order.",
         "Compare the input's bytes on both sides first: mean, scale, RGB or BGR, NV12 conversion.",

@@ -19,6 +19,7 @@ from harness.consistency.metrics.int_sums import joint_histogram
 
 Array = npt.NDArray[Any]
 SHIFTS = tuple(k for k in range(-8, 9) if k)
+LARGEST_HALF = 65504.0  # of float16
 ULPS = 4.0  # of float results: one for the product, one for its rounding, and as much again
 ROUNDINGS: dict[str, Callable[[Array], Array]] = {
     "floor": np.floor,

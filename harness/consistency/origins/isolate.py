@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
+from harness.consistency.origins.rounded import Rounding, round_nodes
 from harness.consistency.reading.tensor_files import Array
 from harness.errors import InputError
+from harness.records import TensorSpec
 from harness.reference.graph import LogicalTensor, read_logical
 from harness.reference.graph_nodes import node_inputs
-from harness.reference.onnx_file import load_whole
+from harness.reference.onnx_file import infer_types, load_whole
 from harness.reference.open import open_session
 
 BATCH_REQUESTS = 64
@@ -29,12 +32,14 @@ BATCH_BYTES = 128 * 2**20
 class Request:
     """Compute `target` from `feeds` (logical names to arrays in the reference's axis order).
 
-    An array has the dtype of the tensor's data, or of its float side. `float_side` asks for the target's.
+    An array has the dtype of the tensor's data, or of its float side. `float_side` asks for the target's. `rounding`:
+    in a narrower float arithmetic.
     """
 
     target: str
     feeds: Mapping[str, Array]
     float_side: bool = False
+    rounding: Rounding | None = None
 
 
 class CannotIsolate(ValueError):
@@ -81,7 +86,7 @@ class Isolator:
 
     def _infer(self, batch: Sequence[Request]) -> Sequence[Array]:
         parts = [self._part(request, f"{i}/" if len(batch) > 1 else "") for i, request in enumerate(batch)]
-        key = tuple((part.output, part.inputs) for part in parts)
+        key = tuple((part.output, part.inputs, request.rounding) for part, request in zip(parts, batch, strict=True))
         if key not in self.sessions:
             self.sessions[key] = open_session(self._joined(parts), self.path, self.optimizations, self.threads)
         feed = {name: value for part in parts for name, value in part.feed.items()}
@@ -98,6 +103,9 @@ class Isolator:
         target = self._known(request.target)
         output = target.float_name if request.float_side and target.float_name else target.onnx_name
         nodes, weights = self._cut(output, feed)
+        if request.rounding is not None:
+            nodes, more = round_nodes(nodes, request.rounding, weights, self._is_float)
+            weights |= more
         if prefix and any(a.type == onnx.AttributeProto.GRAPH for node in nodes for a in node.attribute):
             raise CannotIsolate("an op with a graph inside goes alone")
         return _Part(
@@ -106,6 +114,17 @@ class Isolator:
             feed={prefix + name: np.ascontiguousarray(value) for name, value in feed.items()},
             output=prefix + output,
         )
+
+    def _is_float(self, name: str) -> bool:
+        """Whether a tensor or weight is float32, the only type that is rounded."""
+        if name in self.weights:
+            return bool(self.weights[name].data_type == onnx.TensorProto.FLOAT)
+        return name in self.types and self.types[name].dtype == "f32"
+
+    @cached_property
+    def types(self) -> dict[str, TensorSpec]:
+        """dtype and shape of the tensors, as far as shape inference tells them."""
+        return infer_types(self.model)
 
     def _onnx_feed(self, name: str, value: Array) -> tuple[str, Array]:
         tensor = self._known(self.repeats.get(name, name))

@@ -6,29 +6,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from harness.consistency.metrics.pointwise import measure
+from harness.consistency.arithmetic import Evidence
 from harness.consistency.origins import origins as on_graph
-from harness.consistency.origins.isolate import Isolator, Request
-from harness.consistency.reading.pairs import Pair
+from harness.consistency.origins.alone import OpRunner, Single, as_stored, request_of, run_alone
+from harness.consistency.origins.rounded import Rounding
+from harness.consistency.origins.single_precision import of_single_ops
 from harness.consistency.reading.tensor_files import Array
-from harness.records import Graph, Layer, Metrics, Origin
+from harness.records import Graph, Layer, Origin
 from harness.reference.given_graph import INSERTED
 
-OpenPair = Callable[[str], Pair]
-Allowed = Callable[[Layer, Pair, Metrics], bool]
+Alone = Callable[..., Array | None]  # (tensor, rounding=None)
 
 
-@dataclass(frozen=True)
-class OpRunner:
-    """What isolation needs: the op runner, the pairs by name, graph inputs as the reference was fed, the limits."""
-
-    isolator: Isolator
-    pair: OpenPair
-    fed: Callable[[str], Array]
-    allowed: Allowed
+def _nothing(_tensor: str, _rounding: Rounding | None = None) -> Array | None:
+    return None
 
 
-def _nothing(_tensor: str) -> Array | None:
+def _nothing_shown() -> Evidence | None:
     return None
 
 
@@ -38,8 +32,9 @@ class Localization:
 
     layers: list[Layer]
     origins: tuple[Origin, ...] = ()
-    alone: Callable[[str], Array | None] = _nothing  # what the op of an isolated origin gives with the board's inputs
+    alone: Alone = _nothing  # what the op of an isolated origin gives with the board's inputs
     notes: list[str] = field(default_factory=list)
+    arithmetic: Callable[[], Evidence | None] = _nothing_shown  # what the single ops show of the board's precision
 
 
 def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> Localization:
@@ -47,29 +42,43 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
     states = {layer.name: on_graph.STATES[layer.verdict] for layer in layers}
     reached = on_graph.reaches(graph, states)
     given = on_graph.roles(reached, states)
-    singles = _run_alone(reached, given, layers, runner)
+    singles = _singles(reached, given, layers, runner)
     inputs = {name: "origin" for name in graph.inputs if states.get(name) == "differs"}
-    settled = on_graph.settle(reached, inputs | given, {name: right for name, (_, right) in singles.items()})
+    judged = {name: single.right for name, single in singles.items() if single.right or single.floor is None}
+    settled = on_graph.settle(reached, inputs | given, judged)
     rows = [_with_role(layer, settled.get(layer.name, ""), singles) for layer in layers]
     by_name = {layer.name: layer for layer in rows}
-    decided = [name for name, (_, right) in singles.items() if not right or settled[name] == "cleared"]
+    decided = [name for name, right in judged.items() if not right or settled[name] == "cleared"]
     origins = (*_input_origins(graph, by_name), *on_graph.origins(reached, by_name, decided))
     again = _nothing if runner is None else partial(_alone, reached, by_name, runner)
-    return Localization(rows, origins, again, _notes(graph, states, reached, origins, runner))
+    shown = _nothing_shown if runner is None else partial(of_single_ops, reached, by_name, runner)
+    notes = [*_notes(graph, states, reached, origins, runner), *_not_reproduced(singles)]
+    return Localization(rows, origins, again, notes, shown)
 
 
 def _alone(
-    reached: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], runner: OpRunner, tensor: str
+    reached: Mapping[str, on_graph.Reach],
+    rows: Mapping[str, Layer],
+    runner: OpRunner,
+    tensor: str,
+    rounding: Rounding | None = None,
 ) -> Array | None:
-    request = _request(reached[tensor], rows, runner)
+    request = request_of(reached[tensor], rows, runner)
     if request is None:
         return None
-    value = next(iter(runner.isolator.run([request])))[1]
-    return None if value is None else _as_stored(value, runner.pair(tensor))
+    value = next(iter(runner.isolator.run([replace(request, rounding=rounding)])))[1]
+    return None if value is None else as_stored(value, runner.pair(tensor))
 
 
-def _as_stored(value: Array, pair: Pair) -> Array:
-    return (value.view("uint8") if value.dtype == bool else value).reshape(pair.board.shape)
+def _singles(
+    reached: Mapping[str, on_graph.Reach], given: Mapping[str, str], layers: Sequence[Layer], runner: OpRunner | None
+) -> dict[str, Single]:
+    """Every differing row that the graph alone does not settle; on a board that rounds more than the PC, every one."""
+    if runner is None:
+        return {}
+    settled = "" if runner.precision is not None else "origin"
+    wanted = [name for name, role in given.items() if role != settled and reached[name].op.kind != INSERTED]
+    return run_alone(reached, wanted, {layer.name: layer for layer in layers}, runner)
 
 
 def with_fingerprints(origins: Iterable[Origin], layers: Sequence[Layer]) -> tuple[Origin, ...]:
@@ -78,8 +87,8 @@ def with_fingerprints(origins: Iterable[Origin], layers: Sequence[Layer]) -> tup
     return tuple(replace(origin, fingerprint=prints.get(origin.tensor)) for origin in origins)
 
 
-def _with_role(layer: Layer, role: str, singles: Mapping[str, tuple[Metrics, bool]]) -> Layer:
-    single = singles[layer.name][0] if layer.name in singles else None
+def _with_role(layer: Layer, role: str, singles: Mapping[str, Single]) -> Layer:
+    single = singles[layer.name].metrics if layer.name in singles else None
     return replace(layer, role=role, single=single)
 
 
@@ -108,46 +117,14 @@ def _notes(
     return notes
 
 
-# --------------------------------------------------------------------------- running alone
-
-
-def _run_alone(
-    reached: Mapping[str, on_graph.Reach], given: Mapping[str, str], layers: Sequence[Layer], runner: OpRunner | None
-) -> dict[str, tuple[Metrics, bool]]:
-    """Single error of every differing row that the graph alone does not settle: figures, and whether it is right."""
-    if runner is None:
-        return {}
-    rows = {layer.name: layer for layer in layers}
-    wanted = [name for name, role in given.items() if role != "origin" and reached[name].op.kind != INSERTED]
-    requests = (r for r in (_request(reached[name], rows, runner) for name in wanted) if r is not None)
-    alone = {}
-    for request, value in runner.isolator.run(requests):
-        if value is not None:
-            alone[request.target] = _judge_alone(rows[request.target], value, runner)
-    return alone
-
-
-def _request(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Request | None:
-    feeds: dict[str, Array] = {}
-    for name in reach.frontier:
-        value = _board_value(name, rows, runner)
-        if value is None:
-            runner.isolator.problems.append(f"{reach.tensor}: {name} has a different scale than in the model")
-            return None
-        feeds[name] = value
-    return Request(reach.tensor, feeds, float_side=runner.pair(reach.tensor).reference.dtype.kind == "f")
-
-
-def _board_value(name: str, rows: Mapping[str, Layer], runner: OpRunner) -> Array | None:
-    """What the board's op was given; for graph inputs that it did not dump, what the reference was."""
-    row = rows.get(name)
-    if row is None or row.verdict == "not_compared":
-        return runner.fed(name)
-    pair = runner.pair(name)
-    return pair.board if pair.form in ("integer", "float") and pair.board.dtype == pair.reference.dtype else None
-
-
-def _judge_alone(row: Layer, value: Array, runner: OpRunner) -> tuple[Metrics, bool]:
-    pair = runner.pair(row.name)
-    metrics = measure(pair.board, _as_stored(value, pair), pair.spec_board, pair.spec_reference)
-    return metrics, runner.allowed(row, replace(pair, reference=_as_stored(value, pair)), metrics)
+def _not_reproduced(singles: Mapping[str, Single]) -> list[str]:
+    """What the single errors are worth where the ops are not those that the reference was computed with."""
+    floors = {name: single.floor for name, single in singles.items() if single.floor is not None}
+    if not floors:
+        return []
+    ops = "1 op" if len(floors) == 1 else f"{len(floors)} ops"
+    return [
+        f"{ops} cannot be judged alone: fed with the reference's own tensors, what the graph computes misses the "
+        f"reference by up to {max(floors.values()):.2g} (relative L2; first {next(iter(floors))}). Is the graph the "
+        "float model of a quantized reference?"
+    ]

@@ -24,6 +24,7 @@ class Reach:
     op: Op
     frontier: tuple[str, ...]  # nearest compared tensors and graph inputs
     unseen: tuple[str, ...]  # ops between the frontier and `op`, in execution order
+    kinds: tuple[str, ...] = ()  # of the op and of those that are unseen
 
 
 def reaches(graph: Graph, states: Mapping[str, str]) -> dict[str, Reach]:
@@ -43,6 +44,7 @@ def _reach(
 ) -> Reach:
     frontier: dict[str, None] = {}
     unseen: dict[str, None] = {}
+    kinds = [op.kind]
     waiting, seen = list(op.inputs), set(op.inputs)
     while waiting:
         name = waiting.pop()
@@ -51,11 +53,12 @@ def _reach(
             frontier[name] = None
             continue
         if maker.kind != INSERTED:  # nobody's op: what it makes is another's value once more
+            kinds += [maker.kind] if maker.name not in unseen else []
             unseen[maker.name] = None
         fresh = [n for n in maker.inputs if n not in seen]
         seen.update(fresh)
         waiting += fresh
-    return Reach(tensor, op, tuple(sorted(frontier)), tuple(sorted(unseen, key=order.__getitem__)))
+    return Reach(tensor, op, tuple(sorted(frontier)), tuple(sorted(unseen, key=order.__getitem__)), tuple(kinds))
 
 
 def roles(reached: Mapping[str, Reach], states: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +81,7 @@ def settle(reached: Mapping[str, Reach], given: Mapping[str, str], alone: Mappin
         right = alone.get(tensor)
         if right is False:
             settled[tensor] = "origin"
-        elif role == "suspect" and right:
+        elif role in ("suspect", "origin") and right:
             settled[tensor] = "cleared"
     for tensor in reached:  # in the graph's topological order
         if settled.get(tensor) == "propagated" and not _is_explained(reached, settled, tensor):

@@ -1,0 +1,158 @@
+"""Ops that ran alone: fed with the board's own tensors, judged, and what an op misses without any fault.
+
+Three things make an op miss the board's values although it is right: it was fed something else, the board rounds more
+than the PC does, and what ran alone is not what the reference was computed with (the float op of a quantized network).
+The first is settled by the board's own tensors. The other two are floors: what the op's roundings do to its result, and
+what it misses of the reference when it is fed the reference's own tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.consistency.arithmetic import Precision
+from harness.consistency.metrics.pointwise import measure
+from harness.consistency.origins import origins as on_graph
+from harness.consistency.origins.isolate import Isolator, Request
+from harness.consistency.origins.rounded import Rounding
+from harness.consistency.reading.pairs import Pair
+from harness.consistency.reading.tensor_files import Array
+from harness.records import Layer, Metrics
+
+OpenPair = Callable[[str], Pair]
+Allowed = Callable[[Layer, Pair, Metrics], bool]
+ROUNDING_ROOM = 4.0  # a sum of many products rounds at other places, and some boards round every partial sum
+REPRODUCTION_ROOM = 2.0  # the same op misses about as much with the board's inputs as with the reference's
+
+
+@dataclass(frozen=True)
+class OpRunner:
+    """What isolation needs: the op runner, the pairs by name, graph inputs as the reference was fed, the limits.
+
+    `precision`: the float arithmetic that the board is known to compute in.
+    """
+
+    isolator: Isolator
+    pair: OpenPair
+    fed: Callable[[str], Array]
+    allowed: Allowed
+    precision: Precision | None = None
+
+
+@dataclass(frozen=True)
+class Single:
+    """What came of an op alone: its figures, whether it is right, and what it misses of the reference by itself."""
+
+    metrics: Metrics
+    right: bool
+    floor: float | None = None  # relative L2; set where the op alone does not reproduce the reference either
+
+
+def run_alone(
+    reached: Mapping[str, on_graph.Reach], wanted: Iterable[str], rows: Mapping[str, Layer], runner: OpRunner
+) -> dict[str, Single]:
+    """Single error of every wanted row that can be run. An op that misses the reference as well is not judged by it."""
+    requests = (r for r in (request_of(reached[name], rows, runner) for name in wanted) if r is not None)
+    singles = {}
+    for request, value in runner.isolator.run(requests):
+        if value is not None:
+            singles[request.target] = _judged(rows[request.target], value, runner)
+    for name in [name for name, single in singles.items() if not single.right]:
+        singles[name] = _with_floors(singles[name], reached[name], rows, runner)
+    return singles
+
+
+def request_of(
+    reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner, side: str = "board"
+) -> Request | None:
+    """The op alone, fed with that side's tensors; None where one of them does not fit the model."""
+    feeds: dict[str, Array] = {}
+    for name in reach.frontier:
+        value = _value_of(name, rows, runner, side)
+        if value is None:
+            runner.isolator.problems.append(f"{reach.tensor}: {_unfit(name, runner)}")
+            return None
+        feeds[name] = value
+    return Request(reach.tensor, feeds, float_side=runner.pair(reach.tensor).reference.dtype.kind == "f")
+
+
+def as_stored(value: Array, pair: Pair) -> Array:
+    """What an op gave, in the shape of the pair; booleans as bytes."""
+    return (value.view("uint8") if value.dtype == bool else value).reshape(pair.board.shape)
+
+
+def _value_of(name: str, rows: Mapping[str, Layer], runner: OpRunner, side: str) -> Array | None:
+    """What an op was given; for graph inputs that the board did not dump, what the reference was."""
+    row = rows.get(name)
+    if row is None or row.verdict == "not_compared":
+        return runner.fed(name)
+    pair = runner.pair(name)
+    if side == "reference":
+        return pair.reference
+    if pair.form == "float":
+        return pair.board.astype(pair.reference.dtype, copy=False)
+    return pair.board if pair.form == "integer" and pair.board.dtype == pair.reference.dtype else None
+
+
+def _unfit(name: str, runner: OpRunner) -> str:
+    pair = runner.pair(name)
+    if pair.form == "rescaled":
+        return f"{name} has a different scale than in the model"
+    return f"{name} is {pair.board.dtype} on the board and {pair.reference.dtype} in the reference"
+
+
+def _judged(row: Layer, value: Array, runner: OpRunner) -> Single:
+    pair = runner.pair(row.name)
+    metrics = measure(pair.board, as_stored(value, pair), pair.spec_board, pair.spec_reference)
+    return Single(metrics, runner.allowed(row, replace(pair, reference=as_stored(value, pair)), metrics))
+
+
+def _with_floors(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
+    if runner.precision is not None and _is_rounding(single.metrics, reach, rows, runner, runner.precision):
+        return replace(single, right=True)
+    floor = _missed_of_reference(reach, rows, runner)
+    if floor is None:
+        return single
+    size = single.metrics.relative_l2
+    explained = size is not None and size <= REPRODUCTION_ROOM * floor and single.metrics.nonfinite_agree
+    return replace(single, right=explained, floor=floor)
+
+
+def _missed_of_reference(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> float | None:
+    """Relative L2 of the op alone against the reference, both fed alike; None where the op reproduces it, or where
+    that cannot be told."""
+    request = request_of(reach, rows, runner, "reference")
+    value = next(iter(runner.isolator.run([request])))[1] if request is not None else None
+    if value is None:
+        return None
+    pair, row = runner.pair(reach.tensor), rows[reach.tensor]
+    made = replace(pair, board=as_stored(value, pair), spec_board=pair.spec_reference)
+    metrics = measure(made.board, pair.reference, made.spec_board, pair.spec_reference)
+    if metrics.mismatched == 0 or runner.allowed(row, made, metrics):
+        return None
+    return metrics.relative_l2 if metrics.relative_l2 is not None else 0.0
+
+
+def _is_rounding(
+    single: Metrics, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner, precision: Precision
+) -> bool:
+    """Whether the op's own roundings, played on the PC, move its result about as far as the board is off."""
+    plain = request_of(reach, rows, runner)
+    if plain is None or single.relative_l2 is None or single.max_abs is None or not single.nonfinite_agree:
+        return False
+    styles = [Rounding(precision.significant_bits, style) for style in ("operands", "everything")]
+    requests = [Request(plain.target, plain.feeds, plain.float_side, rounding) for rounding in (None, *styles)]
+    values = [value for _, value in runner.isolator.run(requests)]
+    moved = [_moved(value, values[0]) for value in values[1:] if value is not None and values[0] is not None]
+    most = max((m.relative_l2 or 0.0 for m in moved), default=0.0)
+    farthest = max((m.max_abs or 0.0 for m in moved), default=0.0)
+    return single.relative_l2 <= ROUNDING_ROOM * most and single.max_abs <= ROUNDING_ROOM * farthest
+
+
+def _moved(value: Array, exact: Array) -> Metrics:
+    if value.dtype.kind != "f":
+        return Metrics(elements=value.size, mismatched=0)
+    return measure(np.ascontiguousarray(value), np.ascontiguousarray(exact))

@@ -1,0 +1,188 @@
+"""Boards of half precision, healthy and with one wrong op: whole networks rounded op by op, as such boards compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import helper, numpy_helper
+
+from harness.consistency.arithmetic import BF16, F16, TF32, Precision, precision_of, rounded
+from harness.consistency.compare import CompareSettings, compare
+from harness.consistency.policy import load_policy
+from harness.dumps.folders import read_dumps
+from harness.records import Comparison
+from harness.reference.open import Reference, run_reference
+from tests.support.nets import Array, float_model, inputs_of, tiny_model
+
+GOOD = ("consistent_within", "consistent_accumulated")
+WEIGHTED = ("Conv", "Gemm", "MatMul", "ConvTranspose")
+NETS = ("cnn", pytest.param("transformer", marks=pytest.mark.slow))
+Round = Callable[[Array], Array]
+
+
+@pytest.fixture(scope="module", params=NETS)
+def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return float_reference(float_model(request.param), tmp_path_factory.mktemp(request.param))
+
+
+def float_reference(model: onnx.ModelProto, folder: Path, feeds: Mapping[str, Array] | None = None) -> Reference:
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    return run_reference(path, dict(feeds or inputs_of(model, 3)), folder / "reference")
+
+
+def wide_sums(values: Array) -> Array:
+    """Of a board that rounds operands only: results stay as they are."""
+    return values
+
+
+def played(reference: Reference, operands: Round, results: Round, wrong: str = "") -> dict[str, Array]:
+    """Every tensor of the network computed op by op; the first half of the weights of op `wrong` is halved."""
+    assert reference.model is not None
+    model = onnx.load(reference.model)
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    values = dict(weights)
+    fed = [(t.name, np.array((t.alternate or t).load())) for t in reference.tensors.values() if t.is_input]
+    values.update({name: results(value) for name, value in fed})
+    for node in model.graph.node:
+        given = {name: values[name] for name in node.input if name}
+        if node.op_type in WEIGHTED or results is not wide_sums:
+            given = {n: operands(v) if v.dtype == np.float32 and v.ndim else v for n, v in given.items()}
+        if node.name == wrong:
+            weight = given[node.input[1]].copy()
+            weight[: len(weight) // 2] *= 0.5
+            given[node.input[1]] = weight
+        made = _alone(node, given, model)
+        values.update({n: results(v) if v.dtype == np.float32 else v for n, v in zip(node.output, made, strict=True)})
+    return {name: value for name, value in values.items() if name in reference.tensors}
+
+
+def _alone(node: onnx.NodeProto, given: Mapping[str, Array], model: onnx.ModelProto) -> list[Array]:
+    inputs = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
+        for name, v in given.items()
+    ]
+    graph = helper.make_graph([node], "one", inputs, [onnx.ValueInfoProto(name=name) for name in node.output])
+    one = helper.make_model(graph, opset_imports=model.opset_import, ir_version=8)
+    session = ort.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"])
+    return list(session.run(None, dict(given)))
+
+
+def judged(reference: Reference, values: Mapping[str, Array], folder: Path, policy: str = "") -> Comparison:
+    for name, value in values.items():
+        np.save(folder / f"{name}.npy", value)
+    return compare(reference, read_dumps(folder), CompareSettings(policy=load_policy(policy)))
+
+
+def some_weighted_op(reference: Reference) -> str:
+    assert reference.model is not None
+    graph = onnx.load(reference.model).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    ops = [node.name for node in graph.node if node.op_type in WEIGHTED and node.input[1] in weights]
+    return ops[len(ops) // 2]
+
+
+@pytest.mark.parametrize("precision", [F16, BF16], ids=lambda p: p.name)
+def test_a_healthy_board_of_half_precision_is_consistent_and_its_precision_named(
+    reference: Reference, precision: Precision, tmp_path: Path
+) -> None:
+    by = partial(rounded, precision=precision)
+    comparison = judged(reference, played(reference, by, by), tmp_path)
+    assert comparison.verdict.word in GOOD and not comparison.origins
+    assert comparison.policy == precision.name and precision.words in comparison.verdict.detail
+    assert sum(precision.words in note for note in comparison.notes) == 1
+
+
+@pytest.mark.parametrize("precision", [F16, BF16], ids=lambda p: p.name)
+def test_one_wrong_op_of_such_a_board_is_the_only_origin(
+    reference: Reference, precision: Precision, tmp_path: Path
+) -> None:
+    by, wrong = partial(rounded, precision=precision), some_weighted_op(reference)
+    comparison = judged(reference, played(reference, by, by, wrong), tmp_path)
+    assert [origin.op for origin in comparison.origins] == [wrong] and comparison.policy == precision.name
+
+
+@pytest.mark.parametrize("precision", [TF32, BF16], ids=lambda p: p.name)
+@pytest.mark.parametrize("faulty", [False, True])
+def test_rounded_operands_with_wide_sums_are_told_by_running_the_ops_again(
+    reference: Reference, precision: Precision, faulty: bool, tmp_path: Path
+) -> None:
+    wrong = some_weighted_op(reference) if faulty else ""
+    values = played(reference, partial(rounded, precision=precision), wide_sums, wrong)
+    comparison = judged(reference, values, tmp_path)
+    assert [origin.op for origin in comparison.origins] == ([wrong] if faulty else [])
+    assert comparison.policy == precision.name and "reproduce the board's values" in comparison.notes[0]
+
+
+def test_a_policy_that_was_asked_for_judges(reference: Reference, tmp_path: Path) -> None:
+    by = partial(rounded, precision=F16)
+    comparison = judged(reference, played(reference, by, by), tmp_path, policy="default")
+    assert comparison.verdict.word == "diverges" and comparison.policy == "default"
+    assert any("--policy f16" in note for note in comparison.notes)
+
+
+def test_f16_files_are_widened_to_run_their_ops_alone(reference: Reference, tmp_path: Path) -> None:
+    by, wrong = partial(rounded, precision=F16), some_weighted_op(reference)
+    values = played(reference, by, by, wrong)
+    half = {name: v.astype(np.float16) if v.dtype == np.float32 else v for name, v in values.items()}
+    comparison = judged(reference, half, tmp_path)
+    assert [origin.op for origin in comparison.origins] == [wrong]
+    assert not any("scale" in note for note in comparison.notes)
+
+
+def test_float32_boards_and_grids_of_integers_are_not_taken_for_half_precision() -> None:
+    rng = np.random.default_rng(0)
+    real = rng.standard_normal(5000).astype(np.float32)
+    assert precision_of(real) == ""
+    assert precision_of(rounded(real, TF32)) is F16  # within its range, told from TF32 by larger or smaller values
+    assert precision_of(rounded(real * np.float32(1e6), TF32)) is TF32
+    assert precision_of(rounded(real, BF16)) is BF16
+    for step in (1.0, 0.125, 0.013):
+        assert precision_of((rng.integers(-128, 128, 5000) * step).astype(np.float32)) in ("", None)
+    assert precision_of(np.zeros(5000, np.float32)) is None
+
+
+# --------------------------------------------------------------------------- overflow
+
+
+def square_norm(folder: Path) -> Reference:
+    """x, scaled far up, its mean square, and the values over its root: as exporters write a norm."""
+    nodes = [
+        helper.make_node("Mul", ["x", "gain"], ["scaled"], name="scale"),
+        helper.make_node("Pow", ["scaled", "two"], ["square"], name="square"),
+        helper.make_node("ReduceMean", ["square"], ["mean"], name="mean", axes=[-1], keepdims=1),
+        helper.make_node("Sqrt", ["mean"], ["root"], name="root"),
+        helper.make_node("Div", ["scaled", "root"], ["y"], name="norm"),
+    ]
+    gain = np.where(np.arange(64) == 5, 400.0, 1.0).astype(np.float32)
+    model = tiny_model(nodes, {"x": [1, 16, 64]}, ["y"], gain=gain, two=np.float32(2.0))
+    x = np.random.default_rng(1).standard_normal((1, 16, 64)).astype(np.float32)
+    return float_reference(model, folder, {"x": x})
+
+
+def test_an_overflow_of_half_precision_is_named_at_the_op_that_overflows(tmp_path: Path) -> None:
+    reference = square_norm(tmp_path)
+    by = partial(rounded, precision=F16)
+    comparison = judged(reference, played(reference, by, by), _folder(tmp_path, "board"))
+    assert [(o.op, o.fingerprint and o.fingerprint.kind) for o in comparison.origins] == [("square", "overflow")]
+
+
+def test_an_overflow_between_two_dumps_is_found_by_running_the_ops_in_half_precision(tmp_path: Path) -> None:
+    reference = square_norm(tmp_path)
+    by = partial(rounded, precision=F16)
+    values = played(reference, by, by)
+    seen = {name: values[name] for name in ("x", "scaled", "y")}
+    comparison = judged(reference, seen, _folder(tmp_path, "board"))
+    assert [(o.op, o.fingerprint and o.fingerprint.kind) for o in comparison.origins] == [("norm", "overflow")]
+
+
+def _folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
