@@ -103,13 +103,15 @@ def of_values(layers: Sequence[Layer], opened: Callable[[str], Pair]) -> Evidenc
     A runtime keeps some of its tensors wider (sums, a last output). Tensors that the reference keeps narrow itself and
     tensors that are equal say nothing.
     """
-    found = Counter(p for p in (_of_layer(row, opened) for row in _telling(layers)) if p is not None)
-    narrow = Counter({p: count for p, count in found.items() if isinstance(p, Precision)})
-    count, all_told = sum(narrow.values()), sum(found.values())
-    if not count or (count < all_told and (count < 2 or 2 * count < all_told)):
+    classes = Counter(p for p in (_of_layer(row, opened) for row in _telling(layers)) if p is not None)
+    narrow = Counter({p: count for p, count in classes.items() if isinstance(p, Precision)})
+    count, classified = sum(narrow.values()), sum(classes.values())
+    if not count or (count < classified and (count < 2 or 2 * count < classified)):
         return None
     coarsest = min(narrow, key=lambda p: (p.significant_bits, p.largest))
-    which = "every float layer that differs holds" if count == all_told else f"{count} of {all_told} float layers hold"
+    which = (
+        "every float layer that differs holds" if count == classified else f"{count} of {classified} float layers hold"
+    )
     return Evidence(coarsest, f"{which} {coarsest.name} values only")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -40,25 +39,25 @@ def known_ranges(model: Path | None, graph: Graph | None) -> dict[str, float]:
             return _of_model(model)
         except HarnessError:
             return {}
-    found: dict[str, Range] = {}
+    ranges: dict[str, Range] = {}
     for op in graph.ops if graph is not None else ():
-        _follow(op.kind, op.inputs, op.outputs, found, BOUNDED.get(op.kind))
-    return {name: high - low for name, (low, high) in found.items()}
+        _follow(op.kind, op.inputs, op.outputs, ranges, BOUNDED.get(op.kind))
+    return {name: high - low for name, (low, high) in ranges.items()}
 
 
 def _of_model(path: Path) -> dict[str, float]:
     model = load_model(path)
     index = NodeIndex(model.graph, path)
-    found: dict[str, Range] = {}
+    ranges: dict[str, Range] = {}
     for node in index.nodes:
         data = list(node.input) if node.op_type in ("Mul", "Add", "Sub", *JOINING) else list(node.input[:1])
         for name in data:
-            if name in index.constants and name not in found:
-                found |= _of_constant(index, name)
-        own = _clipped(index, node, found) if node.op_type == "Clip" else BOUNDED.get(node.op_type)
+            if name in index.constants and name not in ranges:
+                ranges |= _of_constant(index, name)
+        own = _clipped(index, node, ranges) if node.op_type == "Clip" else BOUNDED.get(node.op_type)
         if node.op_type not in ("Resize", "Upsample") or _mode(node) in (b"nearest", b"linear"):
-            _follow(node.op_type, data, list(node.output), found, own)
-    spans = {name: high - low for name, (low, high) in found.items() if name not in index.constants}
+            _follow(node.op_type, data, list(node.output), ranges, own)
+    spans = {name: high - low for name, (low, high) in ranges.items() if name not in index.constants}
     names = ((tensor, (tensor.onnx_name, *tensor.aliases)) for tensor in read_logical(model).tensors)
     return {tensor.name: spans[name] for tensor, known in names for name in known if name in spans}
 
@@ -75,25 +74,25 @@ def _of_constant(index: NodeIndex, name: str) -> Mapping[str, Range]:
     return {name: (low, high)} if math.isfinite(low) and math.isfinite(high) else {}
 
 
-def _clipped(index: NodeIndex, node: onnx.NodeProto, found: Mapping[str, Range]) -> Range | None:
-    given: dict[str, Any] = {a.name: a.f for a in node.attribute}
+def _clipped(index: NodeIndex, node: onnx.NodeProto, ranges: Mapping[str, Range]) -> Range | None:
+    given: dict[str, float] = {a.name: a.f for a in node.attribute}
     for name, place in (("min", 1), ("max", 2)):
         value = index.constant(node.input[place]) if len(node.input) > place and node.input[place] else None
         if value is not None and value.size == 1:
             given[name] = float(value.reshape(-1)[0])
-    low, high = found.get(node.input[0], (-math.inf, math.inf))
+    low, high = ranges.get(node.input[0], (-math.inf, math.inf))
     low, high = max(low, given.get("min", -math.inf)), min(high, given.get("max", math.inf))
     return (low, high) if low <= high and math.isfinite(high - low) else None
 
 
 def _follow(
-    kind: str, inputs: Sequence[str], outputs: Sequence[str], found: dict[str, Range], own: Range | None
+    kind: str, inputs: Sequence[str], outputs: Sequence[str], ranges: dict[str, Range], own: Range | None
 ) -> None:
     """Add the outputs of one op where its range is known."""
-    before = [found[name] for name in inputs if name in found]
+    before = [ranges[name] for name in inputs if name in ranges]
     all_known = bool(before) and len(before) == len(inputs)
-    if own is None and kind in ("Resize", "Upsample", *TRANSPARENT) and inputs and inputs[0] in found:
-        own = found[inputs[0]]
+    if own is None and kind in ("Resize", "Upsample", *TRANSPARENT) and inputs and inputs[0] in ranges:
+        own = ranges[inputs[0]]
     elif own is None and kind in JOINING and all_known:
         own = min(low for low, _ in before), max(high for _, high in before)
     elif own is None and kind in _ARITHMETIC and all_known and len(before) == 2:
@@ -101,7 +100,7 @@ def _follow(
     elif own is None and kind == "Relu" and all_known:
         own = max(0.0, before[0][0]), max(0.0, before[0][1])
     if own is not None:
-        found.update(dict.fromkeys((name for name in outputs if name), own))
+        ranges.update(dict.fromkeys((name for name in outputs if name), own))
 
 
 _ARITHMETIC = ("Mul", "Add", "Sub")

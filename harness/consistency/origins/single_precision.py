@@ -31,12 +31,12 @@ def of_single_ops(reached: Mapping[str, Reach], rows: Mapping[str, Layer], runne
     if not differing or 2 * len(differing) < len(weighted):
         return None
     tried = sorted(differing, key=lambda name: len(reached[name].unseen))[:TRIED]
-    found = [_explanations(reached[name], rows, runner) for name in tried]
-    counts = Counter(precision for trials in found for precision in {precision for precision, _ in trials})
+    trials_explained = [_explanations(reached[name], rows, runner) for name in tried]
+    counts = Counter(precision for trials in trials_explained for precision in {precision for precision, _ in trials})
     precision, count = max(counts.items(), key=lambda item: item[1], default=(TF32, 0))
     if 2 * count < len(tried) or (count < 2 and len(weighted) > 1) or not count:
         return None
-    styles = Counter(style for trials in found for p, style in trials if p is precision)
+    styles = Counter(style for trials in trials_explained for p, style in trials if p is precision)
     return _evidence(precision, max(STYLES, key=lambda style: styles[style]), count, len(tried))
 
 
@@ -70,11 +70,11 @@ def _explanations(reach: Reach, rows: Mapping[str, Layer], runner: OpRunner) -> 
     board = np.asarray(pair.board, np.float64)
     error = _distance(as_stored(values[0], pair), board)
     held = precision_of(pair.board)
-    found = []
+    trials_explained = []
     for (precision, style), value in zip(TRIALS, values[1:], strict=True):
         if value is not None and _left(as_stored(value, pair), board, held) <= EXPLAINED * error and error > 0:
-            found.append((precision, style))
-    return found
+            trials_explained.append((precision, style))
+    return trials_explained
 
 
 def _left(value: Array, board: Array, held: Precision | str | None) -> float:
