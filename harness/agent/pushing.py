@@ -43,6 +43,7 @@ class Shift:
     total: int
 
     def tell(self, now: int) -> None:
+        """Pass on `now` bytes of this file, counted from the first."""
         if self.inner:
             self.inner(self.before + now, self.total)
 

@@ -31,6 +31,7 @@ class Padded:
 
     @property
     def line(self) -> str:
+        """As the script on the board reads it: name, bytes, valid bytes and rows, parted by tabs."""
         words = [escape(self.name), str(self.size_bytes), str(self.body_bytes)]
         return "\t".join([*words, *(f"{step},{keep}" for step, keep in self.rows)]) + "\n"
 

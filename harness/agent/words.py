@@ -73,6 +73,7 @@ class RunState:
 
     @property
     def timed_out(self) -> bool:
+        """Whether its time limit ended it."""
         return self.state == "timeout"
 
 
@@ -125,6 +126,7 @@ class Answer:
 
     @property
     def error(self) -> str:
+        """The agent's word of what went wrong; "" where nothing did."""
         return self.find("error")
 
     def find(self, key: str) -> str:
@@ -147,6 +149,7 @@ class Answer:
         return values[0]
 
     def number(self, key: str) -> int | None:
+        """A whole number; None where the answer has none under that key."""
         return whole_number(self.find(key))
 
 

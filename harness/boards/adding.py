@@ -84,6 +84,7 @@ class Added:
 
     @property
     def is_ready(self) -> bool:
+        """Whether nothing lacks that a run needs."""
         return not any(lack.needed for lack in self.missing)
 
 

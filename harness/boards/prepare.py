@@ -54,6 +54,7 @@ class Python:
 
     @property
     def words(self) -> str:
+        """Version, machine and libc in words."""
         libc = f"glibc {self.glibc[0]}.{self.glibc[1]}" if self.glibc else "no glibc"
         return f"Python {self.version[0]}.{self.version[1]}, {self.machine}, {libc}"
 
@@ -106,6 +107,10 @@ class Preparation:
         self.part = f"{self.site}.{secrets.token_hex(8)}.part"
 
     def run(self, wheels: Path) -> Prepared:
+        """Install the wheels beside what is there, try them, and only then take them into use.
+
+        Errors: BoardError, InputError.
+        """
         self.tell("checking the board's Python")
         python = self.probe()
         chosen = choose(wheels, python)

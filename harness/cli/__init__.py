@@ -30,9 +30,11 @@ class LateGroup(click.Group):
     """A group whose commands are imported on use; also the one place that turns errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands; none is imported."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of that name, imported now; None for an unknown name."""
         if name not in COMMANDS:
             return None
         from importlib import import_module
@@ -41,6 +43,7 @@ class LateGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's; what was typed is kept for `run.json` and for errors as JSON."""
         ctx.meta[JSON_IN_ARGV] = "--json" in args
         ctx.meta["harness.argv"] = list(args)  # common.ARGV, which is not worth an import here
         if not ctx.resilient_parsing:
@@ -50,6 +53,7 @@ class LateGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, with the nearest name. Errors: click.UsageError."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -61,6 +65,7 @@ class LateGroup(click.Group):
             raise
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """As click's; a usage error ends with its own style and exit code."""
         try:
             return super().make_context(*args, **extra)
         except click.UsageError as error:  # of an option of `harness` itself
@@ -71,10 +76,12 @@ class LateGroup(click.Group):
             sys.exit(COULD_NOT_MEASURE)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help's list, from COMMANDS: no command is imported."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        """As click's; an error of harness ends with its message, hint and exit code."""
         try:
             return super().invoke(ctx)
         except HarnessError as error:

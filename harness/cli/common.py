@@ -40,6 +40,7 @@ class WholeHelp(click.Group):
     """A group whose list shows the whole first paragraph of each command's help: click cuts it at 45 letters."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help's list with first paragraphs that are not cut."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         rows = [
             (name, " ".join((one.help or "").split("\n\n")[0].split())) for name, one in commands if one is not None
@@ -52,6 +53,7 @@ class FiniteRange(click.FloatRange):
     """A range of numbers without `nan`, which passes every comparison of a range, and without infinities."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As click's; NaN and infinity are usage errors."""
         number: float = super().convert(value, param, ctx)
         if not isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)

@@ -89,10 +89,12 @@ class HasRuntime(Protocol):
     """Options of a command that has `reference_runtime_options`."""
 
     @property
-    def reference_python(self) -> str: ...
+    def reference_python(self) -> str:
+        """The interpreter given with --reference-python; "" for none."""
 
     @property
-    def reference_image(self) -> str: ...
+    def reference_image(self) -> str:
+        """The container image given with --reference-image; "" for none."""
 
 
 def reference_runtime_of(given: HasRuntime, reference: str) -> ReferenceRuntime | None:

@@ -71,6 +71,7 @@ class PolicyRule:
     toolchains: tuple[str, ...] = ()  # patterns: "1.23.*"
 
     def fits(self, subject: Subject) -> bool:
+        """Whether the rule speaks of that tensor; what it leaves out fits all."""
         return (
             _listed(self.op_kinds, subject.op_kind)
             and self._fits_dtype(subject)
@@ -102,6 +103,7 @@ class Waiver:
     relative_l2: float | None = None
 
     def is_about(self, op: str, tensor: str) -> bool:
+        """Whether its patterns match the op and the tensor; one that is left out matches all."""
         return (not self.op or fnmatchcase(op, self.op)) and (not self.tensor or fnmatchcase(tensor, self.tensor))
 
     def excess(self, metrics: Metrics) -> str:

@@ -130,6 +130,7 @@ class RunView:
 
     @cached_property
     def senses(self) -> tuple[Sense, ...]:
+        """What the board's sensors said, in order."""
         return senses_of_record(self.run.telemetry)
 
 

@@ -15,10 +15,12 @@ class Console:
         self.pid = os.getpid()
 
     def out(self, *lines: str) -> None:
+        """Lines on stdout."""
         for line in lines:
             print(line, flush=True)
 
     def error(self, text: str) -> None:
+        """A line on stderr."""
         print(text, file=sys.stderr, flush=True)
 
     def glog(self, place: str, text: str, level: str = "I") -> None:

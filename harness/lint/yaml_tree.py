@@ -31,6 +31,7 @@ class Node:
 
     @property
     def empty(self) -> bool:
+        """Whether nothing is written there."""
         return self.kind == "scalar" and (self.value is None or self.raw.strip() == "")
 
     @property

@@ -45,6 +45,7 @@ class BoardProbe:
     folders: tuple[str, ...] = ()  # where tools lie that are not on the login's PATH
 
     def arguments(self) -> list[str]:
+        """Words for SCRIPT: a kind and a name, in turn."""
         pairs = [("folder", self.folders), ("file", self.files), ("tool", self.tools), ("path", self.paths)]
         return [word for kind, names in pairs for name in names for word in (kind, name)]
 

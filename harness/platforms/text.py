@@ -29,6 +29,7 @@ class Text:
 
     @cached_property
     def joined(self) -> str:
+        """The whole text."""
         return "\n".join(self.lines)
 
     def numbered(self) -> Iterator[tuple[str, bool]]:

@@ -71,6 +71,7 @@ class Metrics:
 
     @property
     def mismatch_share(self) -> float:
+        """Of all elements, 0..1."""
         return self.mismatched / self.elements if self.elements else 0.0
 
 

@@ -86,6 +86,7 @@ class FileIdentity:
 
     @property
     def size_bytes(self) -> int:
+        """Of all its files."""
         return sum(size for size, _ in self.files.values())
 
     @property

@@ -23,6 +23,7 @@ class TargetFolder:
 
     @property
     def root(self) -> Path:
+        """The folder that nothing may be written outside of: the run's where it lies in one, else its own."""
         inside = os.path.lexists(self.path.parent / safe.RUN_FILE)
         return self.path.parent if inside else self.path
 
@@ -35,9 +36,11 @@ class TargetFolder:
         self.write_manifest('{"format": 1, "state": "running"}')
 
     def write_manifest(self, text: str) -> None:
+        """Write the manifest, whole or not at all. Errors: as `safe.write_file`."""
         safe.write_file(self.path / MANIFEST, text.encode("utf-8", "backslashreplace"), self.root)
 
     def write_array(self, name: str, value: Array) -> None:
+        """Write an array as .npy, whole or not at all. Errors: as `safe.new_file`."""
         with safe.new_file(self.path / name, self.root) as file:
             npy: Any = np.lib.format  # numpy 1.26 has no types for it
             npy.write_array(_Sink(file), value, allow_pickle=False)

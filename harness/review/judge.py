@@ -215,13 +215,16 @@ class RunReader:
         self.info: ModelInfo = platform.read_model_info(self.log("info"))
 
     def log(self, mode: str) -> str:
+        """What the mode's tool printed; "" without a log."""
         path = self.folder / mode / "log.txt"
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def worked(self, mode: str) -> bool:
+        """Whether the mode ran and did not fail."""
         return mode in self.modes and not self.modes[mode].failure
 
     def outputs(self, mode: str) -> tuple[Dump, ...]:
+        """The model's outputs that the mode left."""
         return self.platform.read_outputs(self.folder / mode, self.log(mode), self.info)
 
     def layers(self, mode: str) -> tuple[Dump, ...]:
@@ -231,6 +234,7 @@ class RunReader:
         return self.platform.read_dumps(self.folder / mode, self.log(mode), self.info)
 
     def dumps(self, mode: str) -> tuple[Dump, ...]:
+        """Layers and outputs that the mode left, each once."""
         return each_once(self.layers(mode), self.outputs(mode))
 
     def gaps(self, mode: str) -> tuple[Gap, ...] | None:

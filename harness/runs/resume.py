@@ -42,6 +42,7 @@ class Resume:
     settings: BoardSettings = field(default_factory=BoardSettings)
 
     def started(self, mode: str, token: str) -> Resume:
+        """The same with one more mode started."""
         return replace(self, tokens=self.tokens | {mode: token})
 
 

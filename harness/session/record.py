@@ -196,6 +196,7 @@ class ModeRun:
 
     @property
     def present(self) -> tuple[str, ...]:
+        """Names of the files that it left."""
         return tuple(file.name for file in self.files)
 
 

@@ -39,6 +39,7 @@ class FileProbe:
 
     @cached_property
     def binary(self) -> bool:
+        """Whether it holds zero bytes, and is no UTF-16."""
         return b"\x00" in self.head and self.head[:2] not in (b"\xff\xfe", b"\xfe\xff")
 
     @cached_property
@@ -53,6 +54,7 @@ class FileProbe:
 
     @property
     def text(self) -> str:
+        """The text, whatever its encoding."""
         return self.decoded[0]
 
 

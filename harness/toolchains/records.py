@@ -32,6 +32,7 @@ class PlannedNode:
 
     @property
     def name_is_cut(self) -> bool:
+        """Whether the tool printed only the end of the name."""
         return self.name.startswith("...")
 
 

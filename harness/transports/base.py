@@ -50,10 +50,12 @@ class Stream(Protocol):
     """A running command whose output is read piece by piece. After the last piece `code` and `err` are set."""
 
     @property
-    def code(self) -> int | None: ...
+    def code(self) -> int | None:
+        """Exit code of the command; None while it runs, and where the link broke."""
 
     @property
-    def err(self) -> bytes: ...
+    def err(self) -> bytes:
+        """What it has written to stderr so far."""
 
     def __iter__(self) -> Iterator[bytes]: ...
 
@@ -116,7 +118,8 @@ class Transport(Protocol):
     def alive(self) -> bool:
         """Ask the far side and wait for its answer, 5 s at most."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End the link; nothing that was begun over it goes on. Never raises."""
 
     def __enter__(self) -> Transport: ...
 

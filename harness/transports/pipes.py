@@ -71,6 +71,7 @@ class PipeStream:
 
     @property
     def err(self) -> bytes:
+        """What it has written to stderr so far."""
         return bytes(self._err)
 
     def _read_errors(self) -> None:

@@ -185,6 +185,7 @@ class SshStream:
 
     @property
     def err(self) -> bytes:
+        """What it has written to stderr so far."""
         return bytes(self._err)
 
     def _open(self, command: bytes, has_input: bool) -> paramiko.Channel:
@@ -339,6 +340,7 @@ class SshStream:
         self.code = self._channel.exit_status
 
     def close(self) -> None:
+        """End the channel and its threads; never raises."""
         self._closed_by = time.monotonic() + CLOSE_S  # closing writes, and waits for a write that is blocked
         with contextlib.suppress(SSHException, OSError, EOFError):
             self._channel.close()

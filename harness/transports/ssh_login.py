@@ -59,10 +59,12 @@ class Login:
 
     @property
     def where(self) -> str:
+        """As people write it: user@address:port."""
         return f"{self.user}@{self.address}:{self.port}" if self.user else f"{self.address}:{self.port}"
 
     @property
     def password_hint(self) -> str:
+        """How to give the board's password."""
         return f"{variable(self.board)}, or: harness boards password {self.board}"
 
 

@@ -220,6 +220,7 @@ class TelnetLine:
             return False
 
     def close(self) -> None:
+        """End the connection."""
         self._sock.close()
 
 

@@ -44,6 +44,48 @@ def test_what_is_public_has_a_docstring() -> None:
     assert bare == []
 
 
+def inherited() -> set[tuple[str, tuple[str, ...]]]:
+    """Methods (name, arguments) that a base class or a protocol of harness describes already."""
+    trees = [node for _, tree in files() for node in tree.body if isinstance(node, ast.ClassDef)]
+    named = {ast.unparse(base).split("[")[0].split(".")[-1] for node in trees for base in node.bases}
+    bases = [node for node in trees if node.name in named or "Protocol" in map(ast.unparse, node.bases)]
+    methods = [one for node in bases for one in public(node.body) if isinstance(one, ast.FunctionDef)]
+    return {(one.name, arguments(one)) for one in methods if ast.get_docstring(one)}
+
+
+def arguments(method: ast.FunctionDef) -> tuple[str, ...]:
+    return tuple(one.arg for one in (*method.args.args, *method.args.kwonlyargs))
+
+
+def is_trivial(method: ast.FunctionDef) -> bool:
+    """A property that hands out what it has: `return self._name`."""
+    is_property = any("property" in ast.unparse(one) for one in method.decorator_list)
+    value = method.body[0].value if isinstance(method.body[0], ast.Return) else None
+    return is_property and isinstance(value, ast.Attribute | ast.Name | ast.Constant)
+
+
+def bare_methods(file: str, tree: ast.Module, described: set[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
+    classes = [node for node in public(tree.body) if isinstance(node, ast.ClassDef)]
+    methods = [(node, one) for node in classes for one in public(node.body) if isinstance(one, ast.FunctionDef)]
+    for node, one in methods:
+        if not ast.get_docstring(one) and not is_trivial(one) and (one.name, arguments(one)) not in described:
+            yield f"{file}:{node.name}.{one.name}"
+
+
+def test_a_public_method_has_a_docstring() -> None:
+    described = inherited()
+    assert [one for file, tree in files() for one in bare_methods(file, tree, described)] == []
+
+
+def test_a_bare_method_is_seen() -> None:
+    text = (
+        "class A:\n  def f(self, x): return x\n  @property\n  def y(self): return self._y\n"
+        "  @property\n  def z(self): return 2 * self._y\n  def _g(self): pass\nclass _B:\n  def h(self): pass\n"
+    )
+    assert list(bare_methods("a.py", ast.parse(text), {("z", ("self", "more"))})) == ["a.py:A.f", "a.py:A.z"]
+    assert list(bare_methods("a.py", ast.parse(text), {("z", ("self",))})) == ["a.py:A.f"]
+
+
 def test_a_public_function_says_which_errors_it_raises() -> None:
     silent = {
         f"{file}:{function.name}": kinds

@@ -41,6 +41,7 @@ class LayerContext:
 
     @property
     def inputs(self) -> tuple[str, ...]:
+        """Names of the network's inputs; () without a graph."""
         return self.graph.inputs if self.graph is not None else ()
 
 

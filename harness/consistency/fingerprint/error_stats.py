@@ -32,6 +32,7 @@ class Errors:
 
     @property
     def is_float(self) -> bool:
+        """Whether the board's values are floats."""
         return bool(self.board.dtype.kind == "f")
 
     @property
@@ -48,6 +49,7 @@ class Errors:
 
     @cached_property
     def zero_point(self) -> int:
+        """The tensor's zero point; 0 where it has none, or one per channel."""
         q = self.spec.quantization
         return q.zero_points[0] if q and len(set(q.zero_points)) == 1 else 0
 
@@ -57,10 +59,12 @@ class Errors:
 
     @cached_property
     def count(self) -> int:
+        """How many elements differ."""
         return int(np.count_nonzero(self.wrong))
 
     @property
     def share(self) -> float:
+        """Of all elements, 0..1."""
         return self.count / self.wrong.size
 
     @cached_property
@@ -72,18 +76,22 @@ class Errors:
 
     @cached_property
     def nonfinite_wrong(self) -> int:
+        """Differing elements that have no difference: NaN or infinity on a side."""
         return self.count - len(self.differences)
 
     @cached_property
     def max_step(self) -> float:
+        """The largest absolute difference; 0 without any."""
         return float(np.abs(self.differences).max()) if len(self.differences) else 0.0
 
     @cached_property
     def count_up(self) -> int:
+        """How many elements are too large."""
         return int(np.count_nonzero(self.differences > 0))
 
     @cached_property
     def ends_of_differences(self) -> tuple[float, float]:
+        """(smallest, largest) absolute difference; (0, 0) without any."""
         sizes = np.abs(self.differences)
         return (float(sizes.min()), float(sizes.max())) if len(sizes) else (0.0, 0.0)
 
@@ -94,10 +102,12 @@ class Errors:
 
     @cached_property
     def distinct_on_board(self) -> int:
+        """How many values the board has where it differs, of the first SAMPLE."""
         return int(np.unique(self.board[self.wrong][:SAMPLE]).size)
 
     @cached_property
     def board_constant(self) -> bool:
+        """Whether the board's tensor holds one value only."""
         return bool((self.board == self.board[(0,) * self.board.ndim]).all())
 
     @cached_property
@@ -121,6 +131,7 @@ class Errors:
 
     @cached_property
     def one_bit_each(self) -> bool:
+        """Whether every differing element is off by exactly one bit."""
         kind = np.dtype(f"u{self.board.dtype.itemsize}")
         if not self.comparable:
             return False
@@ -146,6 +157,7 @@ class Errors:
 
     @cached_property
     def correlation(self) -> float:
+        """Pearson's, of the sample; 0 where a side does not vary."""
         x, r = self.sampled
         if len(x) < 2 or not x.std() or not r.std():
             return 0.0
@@ -164,6 +176,7 @@ class Errors:
 
     @property
     def rounding_room(self) -> float:
+        """How far rounding alone may move an element: one step, of floats 1e-4 of the range where no step is known."""
         return 1.0 if not self.is_float else (self.context.step or self.span * 1e-4)
 
     def distribution_distance(self) -> float:
@@ -174,11 +187,13 @@ class Errors:
         return float(np.abs(below).max())
 
     def example(self) -> str:
+        """The first differing element, in words."""
         index = tuple(int(axis[0]) for axis in np.nonzero(self.wrong))
         return f"{self.board[index]} instead of {self.reference[index]} at {index}"
 
     @cached_property
     def channel_is_one_element(self) -> bool:
+        """Whether each channel has one element, so that channels and elements cannot be told apart."""
         axis = channel_axis(self.spec, self.board.ndim)
         if axis is None:
             axis = 1 if self.board.ndim == 4 else self.board.ndim - 1
@@ -187,10 +202,12 @@ class Errors:
 
     @cached_property
     def region(self) -> Region | None:
+        """The region of axes or memory that holds all differing elements; None for none."""
         return find_region(self.wrong, self.geometry, self.board_constant_where_wrong is not None)
 
     @cached_property
     def geometry(self) -> Geometry:
+        """Labels, steps in memory and bits of the axes."""
         bits = bits_of(self.spec_of_board)
         steps = _steps_bits(self.board, self.spec, self.context.stored, bits)
         return Geometry(labels_of(self.spec.layout, self.board.ndim), steps, bits)

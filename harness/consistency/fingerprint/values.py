@@ -49,6 +49,7 @@ class Pairs:
 
     @property
     def whole(self) -> bool:
+        """Whether the values are of an integer dtype, which ends at rails."""
         return math.isfinite(self.rails[0])
 
     @property

@@ -73,6 +73,7 @@ class Sums:
 
     @property
     def max_abs(self) -> float:
+        """The largest absolute difference."""
         return float(max(self.d_high, -self.d_low))
 
 

@@ -42,6 +42,7 @@ class Curve:
         return next((i for i, cosine in enumerate(self.cosines) if cosine < FAIR), len(self.cosines))
 
     def shown(self, places: Sequence[int]) -> str:
+        """Those places as names and cosines, the first SHOWN of them."""
         shown = ", ".join(f"{self.names[i]} {self.cosines[i]:.5f}" for i in places[:SHOWN])
         return shown + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
 

@@ -82,6 +82,7 @@ class Assembly:
         return Placement("CPU", "its output is not quantized")
 
     def result(self, path: Path, calibrated: str) -> CompiledModel:
+        """The compiled model of the file `path`; `calibrated` says by what. Fills `files`."""
         graph_file = f"{self.prefix}graph.onnx"
         self.files[graph_file] = pieces.with_all_outputs(self.quantized, self.logical).SerializeToString()
         return CompiledModel(

@@ -115,6 +115,7 @@ class Quantizer:
         return self.folds(maker, readers[0])
 
     def folds(self, maker: onnx.NodeProto, reader: onnx.NodeProto) -> bool:
+        """Whether `reader` is computed together with `maker`, with no Q between them."""
         if reader.op_type in _FOLDED and reader.input[0] in maker.output:
             return maker.op_type in _FOLDS_INTO or self._is_bias(maker)
         return maker.op_type == "MatMul" and self._is_bias(reader)

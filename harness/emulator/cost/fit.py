@@ -60,6 +60,7 @@ class PublishedLatency:
 
     @property
     def family(self) -> str:
+        """The name without what tells its size."""
         match = FAMILY.match(self.name)
         return match.group() if match else self.name
 

@@ -130,6 +130,7 @@ class CostEstimate:
 
     @property
     def total_us(self) -> float:
+        """All of it, in microseconds."""
         return self.accelerator_us + self.border_us + self.call_us
 
 

@@ -48,13 +48,16 @@ class Log:
     lines: list[str] = field(default_factory=list)
 
     def add(self, module: str, number: int, text: str) -> None:
+        """A line with the time and the place in the toolchain that it is from."""
         stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S,%f")[:-3]
         self.lines.append(f"{stamp} file: {module}.py func: {module} line No: {number} {text}")
 
     def raw(self, text: str) -> None:
+        """A line as it is."""
         self.lines.append(text)
 
     def text(self) -> str:
+        """The whole log."""
         return "\n".join(self.lines) + "\n"
 
 
@@ -76,9 +79,11 @@ class Facts:
 
     @property
     def subgraphs(self) -> list[str]:
+        """Names, in execution order."""
         return list(dict.fromkeys(op.subgraph for op in self.model.ops if op.subgraph))
 
     def cosine(self, op: BoardOp) -> str:
+        """Of the op's first output against the float model, six digits; "--" where it was not taken."""
         distance = self.distances.get(op.outputs[0])
         return f"{distance.cosine:.6f}" if distance else "--"
 

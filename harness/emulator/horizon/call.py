@@ -35,14 +35,17 @@ class Call:
 
     @property
     def numeric(self) -> list[Fault]:
+        """Faults that change values."""
         return [f for f in self.faults if f.where in ("op", "input", "inputs")]
 
     @property
     def slow(self) -> list[Fault]:
+        """Faults that change times."""
         return [f for f in self.faults if f.where == "step"]
 
     @property
     def input_files(self) -> list[str]:
+        """Paths given with --input_file."""
         return [part for part in self.line.text("input_file").split(",") if part]
 
     def chosen(self) -> CompiledModel:

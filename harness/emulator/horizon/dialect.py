@@ -43,9 +43,11 @@ class Dialect(Protocol):
     flags: Mapping[str, Value]
     max_threads: int
 
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """Of the runtime, as the banner and the files name it."""
 
-    def usage(self) -> str: ...
+    def usage(self) -> str:
+        """The text of --help."""
 
     def greet(self, argv: Sequence[str]) -> None:
         """What is printed before any model is looked at."""
@@ -53,21 +55,29 @@ class Dialect(Protocol):
     def libraries(self, perf_without_input: bool) -> None:
         """What the libraries print when they start."""
 
-    def builder(self, version: str) -> None: ...
+    def builder(self, version: str) -> None:
+        """Print the version of the builder that made the model."""
 
-    def loaded(self, load_ms: float, names: Sequence[str]) -> None: ...
+    def loaded(self, load_ms: float, names: Sequence[str]) -> None:
+        """Print that the file was loaded, and the names of its models."""
 
-    def info(self, models: Sequence[CompiledModel], wanted: str) -> Iterator[str]: ...
+    def info(self, models: Sequence[CompiledModel], wanted: str) -> Iterator[str]:
+        """Lines of model_info, of the `wanted` model or of all."""
 
-    def handles(self) -> None: ...
+    def handles(self) -> None:
+        """Print that the model's handles were taken."""
 
-    def read_inputs(self, lengths: Sequence[int]) -> None: ...
+    def read_inputs(self, lengths: Sequence[int]) -> None:
+        """Print that input files of those bytes were read."""
 
-    def frame(self, index: int, infer_ms: float) -> None: ...
+    def frame(self, index: int, infer_ms: float) -> None:
+        """Print what one frame of an infer run took."""
 
-    def dumped(self, path: str) -> None: ...
+    def dumped(self, path: str) -> None:
+        """Print that a dump was written."""
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        """Print the end of an infer run."""
 
     def cores(self, line: CommandLine, compiled_for: int) -> int:
         """How many inferences run side by side, of a model that was compiled for so many cores.
@@ -84,15 +94,20 @@ class Dialect(Protocol):
     def input_name(self, index: int, name: str) -> str:
         """File name of an input dump, without suffix."""
 
-    def output_name(self, index: int, name: str) -> str: ...
+    def output_name(self, index: int, name: str) -> str:
+        """File name of an output dump, without suffix."""
 
-    def output_form(self, line: CommandLine, tensor: BoardTensor) -> OutputForm: ...
+    def output_form(self, line: CommandLine, tensor: BoardTensor) -> OutputForm:
+        """How an output is written. Errors: ToolFailure for flags that it cannot follow."""
 
-    def progress(self, frames: int, part_ms: Any, fps: float) -> None: ...
+    def progress(self, frames: int, part_ms: Any, fps: float) -> None:
+        """Print statistics of a part of a perf run; `part_ms` is a 1-D array of latencies."""
 
-    def summary(self, line: Timeline, threads: int) -> None: ...
+    def summary(self, line: Timeline, threads: int) -> None:
+        """Print the end of a perf run."""
 
-    def profile_files(self, line: Timeline, facts: RunFacts) -> dict[str, str]: ...
+    def profile_files(self, line: Timeline, facts: RunFacts) -> dict[str, str]:
+        """What --profile_path leaves: text by file name."""
 
 
 def flag_rows(rows: Sequence[tuple[str, str, str]]) -> list[str]:

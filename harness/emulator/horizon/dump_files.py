@@ -151,6 +151,7 @@ class NodeDump:
     frames: Mapping[str, bytes]
 
     def write(self, model: CompiledModel, values: Mapping[str, Array]) -> list[Path]:
+        """The tensors of the model as files of the folder; their paths."""
         paths: list[Path] = []
         for stem, tensor, unit in node_files(model):
             if tensor.name in self.frames:

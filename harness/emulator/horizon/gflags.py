@@ -24,12 +24,15 @@ class CommandLine:
     given: set[str] = field(default_factory=set)
 
     def text(self, name: str) -> str:
+        """A flag's value as text."""
         return str(self.flags[name])
 
     def number(self, name: str) -> int:
+        """A flag's value as a whole number."""
         return int(self.flags[name])
 
     def on(self, name: str) -> bool:
+        """Whether a switch is on."""
         return bool(self.flags[name])
 
 

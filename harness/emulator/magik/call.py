@@ -41,6 +41,7 @@ class Program:
     effects: list[object] = field(default_factory=list)
 
     def has(self, kind: str) -> bool:
+        """Whether a tool fault of that kind is planted in this program."""
         return any(f.kind == kind and f.target in ("", self.mode) for f in self.faults if f.where == "tool")
 
     @property
@@ -50,6 +51,7 @@ class Program:
 
     @property
     def numeric(self) -> list[Fault]:
+        """Faults that change values."""
         return [f for f in self.faults if f.where in ("op", "input", "inputs")]
 
 

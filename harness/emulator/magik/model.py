@@ -42,6 +42,7 @@ class MagikModel:
 
     @property
     def input_nhwc(self) -> tuple[int, int, int, int]:
+        """Shape of the first input."""
         n, c, h, w = self.model.inputs[0].spec.shape
         return n, h, w, c
 
@@ -65,6 +66,7 @@ class MagikModel:
         return {name: pack(value, storages(self.model.tensor(name).spec)[0]) for name, value in values.items()}
 
     def stored_shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor as it lies in a dump."""
         return storages(self.model.tensor(name).spec)[0].shape
 
     def parameters(self) -> dict[str, dict[str, bytes]]:

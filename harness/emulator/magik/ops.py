@@ -54,6 +54,7 @@ class Described:
         return [self._timed(op, cycles, (slow or {}).get(op.name, 1.0)) for op in self.model.ops]
 
     def total_ms(self, slow: Mapping[str, float] | None = None) -> float:
+        """Estimated time of all ops; `slow` holds factors by the op's name."""
         return sum(self._estimate_ms(op) * (slow or {}).get(op.name, 1.0) for op in self.model.ops)
 
     def _timed(self, op: BoardOp, cycles: int, factor: float) -> Timed:

@@ -102,6 +102,7 @@ class CompiledModel:
     cores: int = 1  # that one inference runs on
 
     def tensor(self, name: str) -> BoardTensor:
+        """The tensor of that name. Errors: KeyError."""
         return self._index[name]
 
     @cached_property

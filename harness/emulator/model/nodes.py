@@ -53,6 +53,7 @@ class ModelGraph:
         return int(value.type.tensor_type.elem_type) if value is not None else None
 
     def constant(self, name: str) -> NDArray[Any]:
+        """The values of a constant, in its own dtype and shape. Errors: KeyError."""
         return np.asarray(numpy_helper.to_array(self.constants[name]))
 
     def data_inputs(self, node: onnx.NodeProto) -> list[str]:

@@ -26,9 +26,11 @@ class Config:
 
     @property
     def schema(self) -> dict[str, dict[str, Field]]:
+        """Known keys by group, of the tool that the file is for."""
         return HB_COMPILE if self.tool == "hb_compile" else HB_MAPPER
 
     def group(self, name: str) -> Node | None:
+        """The mapping of that name; None where there is none."""
         node = self.tree.get(name)
         return node if node is not None and node.kind == "map" else None
 
@@ -44,6 +46,7 @@ class Config:
         return parent is not None and parent.get(key) is not None
 
     def text(self, group: str, key: str, default: str = "") -> str:
+        """A scalar as it is written, `default` where there is none."""
         node = self.get(group, key)
         return node.text if node is not None and node.kind == "scalar" else default
 
@@ -60,6 +63,7 @@ class Config:
 
     @property
     def march(self) -> str:
+        """As the file says, "" where it does not."""
         return self.text("model_parameters", "march")
 
     def words(self, group: str, key: str) -> list[str]:
@@ -73,6 +77,7 @@ class Config:
         return parts[:-1] if parts and parts[-1] == "" else parts
 
     def add(self, rule: str, line: int, message: str, fix: str) -> None:
+        """Keep a finding, once."""
         known = RULES[rule]
         finding = LintFinding(rule, known.severity, line, message, known.source, fix)
         if finding not in self.findings:

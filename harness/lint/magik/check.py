@@ -51,10 +51,12 @@ class Ptq:
     findings: list[LintFinding] = field(default_factory=list)
 
     def line(self, key: str) -> int:
+        """The line of a key, from 1; 1 where it is not in the text."""
         match = re.search(rf'"{re.escape(key)}"\s*:', self.text)
         return self.text.count("\n", 0, match.start()) + 1 if match else 1
 
     def add(self, rule: str, key: str, message: str, fix: str) -> None:
+        """Keep a finding at the line of its key."""
         self.findings.append(_finding(rule, self.line(key), message, fix))
 
 

@@ -52,13 +52,16 @@ class PerfText:
         self.values[key] = value
 
     def get(self, key: str) -> float | None:
+        """A figure as printed; None where it is missing, or printed twice with two values."""
         return None if f"twice:{key}" in self.values else self.values.get(key)
 
     def integer(self, key: str) -> int | None:
+        """The same as a whole number."""
         value = self.get(key)
         return None if value is None else int(value)
 
     def us(self, key: str) -> float | None:
+        """A figure of milliseconds in microseconds."""
         value = self.get(key)
         return None if value is None else value * 1000.0
 

@@ -46,6 +46,7 @@ class ProfilerLog:
 
     @property
     def has_nodes(self) -> bool:
+        """Whether it holds times of single nodes."""
         return bool(self.sections.get("model_latency"))
 
 

@@ -42,6 +42,7 @@ class Elf:
 
     @property
     def nan2008(self) -> bool:
+        """Whether the file is for IEEE 754-2008's NaN."""
         return bool(self.flags & EF_MIPS_NAN2008)
 
 

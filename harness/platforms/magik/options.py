@@ -80,6 +80,7 @@ class Supply:
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """All of them, each once."""
         image = (self.image,) if self.image else ()
         return (*dict.fromkeys(self.programs.values()), *self.libraries, *image)
 
