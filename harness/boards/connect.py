@@ -9,7 +9,7 @@ from harness import platforms
 from harness.agent import Agent, BoardFacts
 from harness.errors import ConfigError
 from harness.platforms import recognise
-from harness.records import Board
+from harness.records import Board, BoardIdentity
 from harness.records.boards import SERVED
 from harness.transports import Patience, Prompt, open_transport
 from harness.transports.base import Transport
@@ -47,7 +47,7 @@ def look_at(board: Board, prompt: Prompt | None = None) -> dict[str, object]:
         agent.install()
         facts = agent.hello(tools=platforms.load(reached.identity.platform).tools, path=reached.environment.tools)
     missing = [tool for tool, where in facts.tools.items() if not where]
-    wrong = _contradiction(board, facts)
+    wrong = _contradiction(board.identity, facts)
     return {
         "state": "wrong soc" if wrong else "tool missing" if missing else "ready",
         "arch": facts.arch,
@@ -68,23 +68,23 @@ class WrongSocError(ConfigError):
     board = ""
 
 
-def refuse_wrong_soc(board: Board, facts: BoardFacts) -> None:
+def refuse_wrong_soc(board: BoardIdentity, facts: BoardFacts) -> None:
     """The soc decides how models are checked, layouts read and times judged. Errors: WrongSocError."""
     wrong = _contradiction(board, facts)
     if wrong:
         error = WrongSocError(
-            f"board {board.name}: wrong `soc: {board.identity.soc}`: {wrong}",
+            f"board {board.name}: wrong `soc: {board.soc}`: {wrong}",
             f"correct `soc:` in hosts.yaml, then: harness boards check {board.name}",
         )
         error.board = board.name
         raise error
 
 
-def _contradiction(board: Board, facts: BoardFacts) -> str:
+def _contradiction(board: BoardIdentity, facts: BoardFacts) -> str:
     described = (facts.soc_name, facts.npu_cores) if _speaks(board) else ("", "")
-    return recognise.wrong_soc(board.identity.platform, board.identity.soc, *described)
+    return recognise.wrong_soc(board.platform, board.soc, *described)
 
 
-def _speaks(board: Board) -> bool:
+def _speaks(board: BoardIdentity) -> bool:
     """Whether what answers is the board: one that is emulated on this PC without a server shows this PC's own files."""
     return board.emulated is None or board.emulated.server == SERVED

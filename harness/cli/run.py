@@ -312,7 +312,7 @@ def _with_faults(board: Board, faults: tuple[str, ...], model: Path) -> Board:
         return board
     from harness.emulator.rooms import room_of_board
 
-    takes_faults = room_of_board(board).takes_faults
+    takes_faults = room_of_board(board.identity).takes_faults
     if faults and not takes_faults:
         raise InputError(f"{board.name} runs a real runtime: --fault works on emulated accelerator boards only")
     if not takes_faults:

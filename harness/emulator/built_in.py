@@ -29,7 +29,7 @@ def stand_up(board: Board) -> AbstractContextManager[Board]:
     Errors: HostError when the server cannot be started.
     """
     assert board.emulated is not None
-    return room_of_board(board).stand_up(board)
+    return room_of_board(board.identity).stand_up(board)
 
 
 def serve_board(board: Board, server: str = "", port: int = 0) -> AbstractContextManager[Board]:
@@ -39,4 +39,4 @@ def serve_board(board: Board, server: str = "", port: int = 0) -> AbstractContex
     this PC lacks what the board needs.
     """
     assert board.emulated is not None
-    return room_of_board(board).serve(board, server, port)
+    return room_of_board(board.identity).serve(board, server, port)

@@ -9,7 +9,7 @@ from harness import vendors
 from harness.emulator.base import EmulatorVendor
 from harness.emulator.socs import Soc
 from harness.errors import UserError
-from harness.records import Board
+from harness.records import BoardIdentity
 
 
 @cache
@@ -56,9 +56,9 @@ def room_of_march(march: str) -> EmulatorVendor:
     raise UserError(f"the emulator knows no chip of march {march!r}", "build the model again")
 
 
-def room_of_board(board: Board) -> EmulatorVendor:
+def room_of_board(board: BoardIdentity) -> EmulatorVendor:
     """The room that emulates boards of this platform. Errors: UserError where none does."""
     for room in in_turn():
-        if board.identity.platform in [one.identity.platform for one in room.boards]:
+        if board.platform in [one.identity.platform for one in room.boards]:
             return room
-    raise UserError(f"board {board.name}: platform {board.identity.platform} has no emulated boards")
+    raise UserError(f"board {board.name}: platform {board.platform} has no emulated boards")

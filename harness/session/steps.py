@@ -61,7 +61,7 @@ class Session:
         described = to_json(facts)
         unchanged.refuse_other_board(self.record.run, described, self.progress.resume)
         self.record.run = replace(self.record.run, board=replace(self.record.run.board, facts=described))
-        refuse_wrong_soc(self.board, facts)
+        refuse_wrong_soc(self.board.identity, facts)
         _refuse_missing_tools(self.board.name, self.platform, facts)
         return facts.tools.get(PYTHON, "")
 
