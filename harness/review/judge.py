@@ -246,9 +246,11 @@ class RunReader:
         return hashed_files(self.folder / mode, self.modes[mode].files)
 
     def latency(self, mode: str) -> Latency | None:
+        """The mode's end-to-end latency; None where it tells none."""
         return self.platform.read_latency(self.folder / mode, self.log(mode))
 
     def ops(self, mode: str) -> tuple[OpTime, ...]:
+        """Times of single ops that the mode tells, in execution order."""
         return self.platform.read_ops(self.folder / mode, self.log(mode))
 
     def turns(self, kind: str) -> list[str]:
