@@ -24,7 +24,7 @@ from harness.transports.askpass import answering
 from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream, printable
 from harness.transports.copying import Copying
 from harness.transports.guard import Guard
-from harness.transports.passwords import Passwords, hide_environment, variable
+from harness.transports.passwords import Passwords, hide_environment, how_to_give
 from harness.transports.patience import Patience
 from harness.transports.pipes import PipeStream, command_name
 from harness.transports.quoting import remote_command
@@ -144,7 +144,7 @@ class OpensshTransport(Copying):
         for pattern, message, hint in _REASONS:
             if re.search(pattern, errors, re.IGNORECASE):
                 name = self._endpoint.name
-                password = f"{variable(name)}, or: harness boards password {name}"
+                password = how_to_give(name)
                 final = pattern in _FINAL and "temporary" not in errors.lower()  # a name server may come back
                 kind = LoginError if final else LinkError
                 return kind(f"{self.where}: {message}", hint.replace("{password}", password))

@@ -47,6 +47,11 @@ def variable(board_name: str) -> str:
     return f"{PREFIX}_" + re.sub(r"[^A-Z0-9]", "_", board_name.upper())
 
 
+def how_to_give(board_name: str) -> str:
+    """Where a board's password is looked for, in words for a hint."""
+    return f"{variable(board_name)}, or: harness boards password {board_name}"
+
+
 def without_passwords(environment: dict[str, str]) -> dict[str, str]:
     """An environment for a child: no child is given a secret that it did not ask for."""
     return {name: value for name, value in environment.items() if not name.startswith(PREFIX)}

@@ -29,7 +29,7 @@ from harness.errors import ConfigError, HarnessError, LinkError, LoginError, Use
 from harness.records import Endpoint
 from harness.transports import known_hosts
 from harness.transports.dialing import bounded, dial
-from harness.transports.passwords import PREFIX, Passwords, variable
+from harness.transports.passwords import PREFIX, Passwords, how_to_give
 from harness.transports.patience import Patience
 
 LOGIN_SLOWER = 3.0  # a whole login through one host, times connect_timeout_s; people who type are not counted
@@ -61,11 +61,6 @@ class Login:
     def where(self) -> str:
         """As people write it: user@address:port."""
         return f"{self.user}@{self.address}:{self.port}" if self.user else f"{self.address}:{self.port}"
-
-    @property
-    def password_hint(self) -> str:
-        """How to give the board's password."""
-        return f"{variable(self.board)}, or: harness boards password {self.board}"
 
 
 def resolve(endpoint: Endpoint) -> Login:
@@ -349,7 +344,7 @@ def _explain(login: Login, error: Exception) -> tuple[str, str]:
     text = str(error)
     for kind, words, message, hint in _REASONS:
         if isinstance(error, kind) and words in text.lower():
-            return message.format(login=login, text=text), hint.format(login=login)
+            return message.format(login=login, text=text), hint.format(login=login, password=how_to_give(login.board))
     return f"cannot connect: {text or type(error).__name__}", f"try: ssh -p {login.port} {login.user}@{login.address}"
 
 
@@ -359,14 +354,14 @@ _REASONS: list[tuple[type[Exception], str, str, str]] = [
         PasswordRequiredException,
         "",
         "the private key is encrypted",
-        "add it to ssh-agent, or give the passphrase: {login.password_hint}",
+        "add it to ssh-agent, or give the passphrase: {password}",
     ),
     (AuthenticationException, "timeout", "the login stalled: no answer to authentication", "check the board's load"),
     (
         AuthenticationException,
         "",
         "login as {login.user} was refused ({text})",
-        "correct `user:` and `identity:`, or give a password: {login.password_hint}",
+        "correct `user:` and `identity:`, or give a password: {password}",
     ),
     (ChannelException, "", "the jump host cannot reach it ({text})", "correct `address:` and `jump:`"),
     (

@@ -17,7 +17,7 @@ from harness.errors import BoardError, LinkError, LoginError
 from harness.records import Endpoint
 from harness.transports.base import printable
 from harness.transports.dialing import dial
-from harness.transports.passwords import Passwords, variable
+from harness.transports.passwords import Passwords, how_to_give
 from harness.transports.patience import Patience
 
 IAC, SB, SE, WILL, WONT, DO, DONT = 255, 250, 240, 251, 252, 253, 254
@@ -168,7 +168,9 @@ class TelnetLine:
         """What to send to the login now, "" for nothing. Errors: LoginError."""
         name = self._endpoint.name
         if _REFUSES.search(text) or (answers_given > 1 and (_ASKS_USER.search(text) or _ASKS_PASSWORD.search(text))):
-            raise LoginError(f"{self.where}: the login was refused", f"correct `user:`, or {_password_hint(name)}")
+            raise LoginError(
+                f"{self.where}: the login was refused", f"correct `user:`, or give a password: {how_to_give(name)}"
+            )
         if _ASKS_USER.search(text):
             if not self._endpoint.user:
                 raise LoginError(
@@ -178,7 +180,7 @@ class TelnetLine:
         if _ASKS_PASSWORD.search(text):
             password = self._passwords.known() or self._passwords.typed(self.where)
             if not password:
-                raise LoginError(f"{self.where}: a password is required", _password_hint(name))
+                raise LoginError(f"{self.where}: a password is required", f"give a password: {how_to_give(name)}")
             self._ends_at = time.monotonic() + self._limit_s  # a person may have taken a while
             return password
         return ""
@@ -232,7 +234,3 @@ def _command_size(data: bytes) -> int:
         return data.find(bytes([IAC, SE])) + 2 if bytes([IAC, SE]) in data else 0
     size = 3 if data[1] in (WILL, WONT, DO, DONT) else 2
     return size if len(data) >= size else 0
-
-
-def _password_hint(name: str) -> str:
-    return f"give a password: {variable(name)}, or: harness boards password {name}"
