@@ -23,6 +23,7 @@ Examples:
   harness inspect model_node_info.csv --nodes CPU
 """
 ROWS = 60
+MOST_IN_A_LINE, MOST_IN_A_CELL = 300, 120  # characters
 
 
 def _print_kinds(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -104,6 +105,9 @@ def _show(path: Path, artifact: Artifact, wanted: str, limit: int | None) -> Non
     click.echo(clean(f"{path}: {artifact.title}"))
     for line in _summary(artifact):
         click.echo(clean(f"  {line}"))
+    if artifact.kind != "emulator_model":
+        _show_tables(artifact.facts, limit)
+    _show_settings(artifact, limit)
     _show_nodes(artifact, wanted, limit)
     _show_rest(artifact, limit)
     for message in artifact.messages:
@@ -130,8 +134,42 @@ def _summary(artifact: Artifact) -> list[str]:
         frames = f" for {one.frames_per_run} frames" if (one.frames_per_run or 1) > 1 else ""
         lines.append(f"estimate  {one.subgraph}: {one.latency_us} us{frames}, {one.fps} FPS{ddr} ({unit} only, static)")
     facts = _of_played(artifact.facts) if artifact.kind == "emulator_model" else artifact.facts
-    lines.extend(f"{_label(key)}{_short(value)}" for key, value in facts.items() if value not in ("", None))
+    lines.extend(
+        f"{_label(key)}{_short(value)}"
+        for key, value in facts.items()
+        if value not in ("", None) and not _is_table(value)
+    )
     return lines
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a fact is rows with more columns, or more of them, than a line can show."""
+    rows = _objects(value)
+    return bool(rows) and len(rows) == len(value) and (max(map(len, rows)) > 3 or len(_words(value)) > MOST_IN_A_LINE)
+
+
+def _show_tables(facts: Mapping[str, object], limit: int | None) -> None:
+    for key, value in facts.items():
+        if _is_table(value):
+            rows = _objects(value)
+            columns = tuple(dict.fromkeys(column for row in rows for column in row))
+            cells = [tuple(_cell(row.get(column)) for column in columns) for row in rows]
+            numbers = tuple(c for c in columns if all(isinstance(r.get(c, 0), int | float) for r in rows))
+            _table(key, columns, cells, limit, numbers)
+
+
+def _show_settings(artifact: Artifact, limit: int | None) -> None:
+    """The build's settings: of a model's console as a table, of a build log with --all."""
+    rows = [(group, key, _cell(value)) for group, values in artifact.settings.items() for key, value in values.items()]
+    if rows and (limit is None or artifact.kind in ("model_desc", "board_console")):
+        _table("settings", ("group", "key", "value"), rows, limit)
+    elif rows:
+        click.echo(f"  settings  {len(rows)} in {len(artifact.settings)} groups (--all shows them)")
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.10g}" if isinstance(value, float) else _words(value, 1)
+    return text if len(text) <= MOST_IN_A_CELL else f"{text[:MOST_IN_A_CELL]}... (--json shows all)"
 
 
 def _of_played(facts: Mapping[str, object]) -> dict[str, object]:
@@ -191,7 +229,9 @@ def _label(key: str) -> str:
 
 def _short(value: Any) -> str:
     text = _words(value)
-    return text if len(text) <= 300 else f"{text[:300]}... ({len(text)} characters; --json shows all)"
+    if len(text) <= MOST_IN_A_LINE:
+        return text
+    return f"{text[:MOST_IN_A_LINE]}... ({len(text)} characters; --json shows all)"
 
 
 def _words(value: Any, depth: int = 0) -> str:

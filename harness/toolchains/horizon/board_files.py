@@ -6,18 +6,14 @@ Kept apart from the toolchains' readers, which know no platform.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from harness.platforms.horizon import dumps as horizon_dumps
-from harness.platforms.horizon import model_info, profiler
-from harness.platforms.horizon import perf as horizon_perf
-from harness.platforms.horizon.text import read_versions
-from harness.records import OpTime, TensorSpec
+from harness.platforms.horizon import profiler
+from harness.records import OpTime
 from harness.toolchains.base import FileProbe, FileReader, text_reader
 from harness.toolchains.records import Artifact
 
 PROFILER = re.compile(r'"(?:perf_result|model_latency|chip_latency|processor_latency)"\s*:\s*\{')
-CONSOLE = re.compile(r"^\s*(?:\[model name\]: |Running condition:|Perf result:|input\[0\]:)", re.MULTILINE)
 DUMP_NAME = re.compile(r"^(?:model_infer_(?:input|output)_\d+|layer-\d+-)", re.ASCII)
 
 
@@ -37,31 +33,6 @@ def _read_profiler(text: str) -> Artifact:
 
 def _op(op: OpTime) -> dict[str, object]:
     return {"name": op.name, "unit": op.unit, "kind": op.kind, "mean_us": op.mean_us}
-
-
-def _read_console(text: str) -> Artifact:
-    """model_info and perf consoles, also when one file holds both."""
-    facts: dict[str, object] = {}
-    problems: list[str] = []
-    if "[model name]: " in text or "input[0]:" in text:
-        info = model_info.read_model_info(text)
-        facts |= {"model": info.name, "inputs": _specs(info.inputs), "outputs": _specs(info.outputs)}
-        problems += info.problems
-    if "Perf result:" in text or "Running condition:" in text:
-        perf = horizon_perf.read_perf(text)
-        latency = horizon_perf.latency_of(perf, text)
-        if latency is None:
-            problems.append("no complete perf summary found")
-        else:
-            facts |= {"latency_us": latency.mean_us, "fps": latency.fps, "frames": latency.frames}
-            problems += latency.problems
-    return Artifact(
-        "board_console", "console of a board's tool", read_versions(text), facts=facts, problems=tuple(problems)
-    )
-
-
-def _specs(specs: Sequence[TensorSpec]) -> list[dict[str, object]]:
-    return [{"name": s.name, "dtype": s.dtype, "shape": list(s.shape), "layout": s.layout} for s in specs]
 
 
 def _is_dump(probe: FileProbe) -> bool:
@@ -99,8 +70,4 @@ READERS = (
     FileReader("dumps", "dump folder of a board", _is_dump_folder, _read_dump_folder),
     FileReader("dump", "tensor dump of a board", _is_dump, _read_dump),
     text_reader("profiler_log", "profiler.log of a board", lambda t: PROFILER.search(t) is not None, _read_profiler),
-)
-# Asked after the toolchains' readers: the console of a J6 model_info carries the build settings, which say more.
-CONSOLES = (
-    text_reader("board_console", "console of a board's tool", lambda t: CONSOLE.search(t) is not None, _read_console),
 )

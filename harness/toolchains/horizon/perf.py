@@ -18,41 +18,42 @@ from harness.toolchains.text import count_of
 
 MICROSECONDS = re.compile(r"^\s*(?P<us>\d+(?:\.\d+)?) ?us\b")
 UNIT_NAMES = {"B25E": "bayes-e"}
-KEPT = (
-    "BPU march",
-    "BPU core number",
-    "HBDK version",
-    "runtime version",
-    "compiling options",
-    "model name",
-    "frame per run",
-    "BPU OPs per frame (effective)",
-    "BPU OPs per run (effective)",
-    "DDR bytes per run",
-    "DDR bytes per frame",
-    "loaded bytes per run",
-    "stored bytes per run",
-)
+ELSEWHERE = {"FPS", "latency (us)", "layer details"}  # in the estimate and the layers
 
 
 def read_perf(text: str) -> Artifact:
     """An hb_perf or hbm_perf estimate. A cut file gives only a problem: half a dict has no sure number."""
     value, problems = _load(text)
-    summary = value.get("summary") if isinstance(value, dict) else None
+    analysis = value if isinstance(value, dict) and "perf_json_data" in value else {}
+    whole = analysis.get("perf_json_data") if analysis else value
+    summary = whole.get("summary") if isinstance(whole, dict) else None
     if not isinstance(summary, dict):
         return Artifact("hb_perf", "hb_perf estimate", problems=(*problems, "no summary found"))
     flat = _flat(summary)
     layers, layer_problems = _layers(flat.get("layer details"))
     return Artifact(
         kind="hb_perf",
-        title="hbm_perf estimate (J6, S100)" if "performance" in summary else "hb_perf estimate (X3, J5, X5)",
+        title=_title(summary, bool(analysis)),
         versions=_versions(flat),
         march=_march(str(flat.get("BPU march", ""))),
         estimates=(_estimate(flat),),
         layers=layers,
-        facts={key: flat[key] for key in KEPT if key in flat and isinstance(flat[key], str | int | float)},
+        facts={**_facts(flat), **{key: one for key, one in analysis.items() if key != "perf_json_data"}},
         problems=(*problems, *layer_problems, *_against_console(text, flat)),
     )
+
+
+def _title(summary: Mapping[str, Any], analyzed: bool) -> str:
+    if analyzed:
+        return "hb_analyzer summary (J6, S100)"
+    return "hbm_perf estimate (J6, S100)" if "performance" in summary else "hb_perf estimate (X3, J5, X5)"
+
+
+def _facts(flat: Mapping[str, Any]) -> dict[str, object]:
+    """Every figure of the summary that has no place of its own: memory, DDR, segments, utilization, MACs."""
+    single = {key: one for key, one in flat.items() if key not in ELSEWHERE and isinstance(one, str | int | float)}
+    lists = {key: one for key, one in flat.items() if isinstance(one, list) and one and key not in ELSEWHERE}
+    return {**single, **{key: one for key, one in lists.items() if all(not isinstance(x, dict | list) for x in one)}}
 
 
 def _march(word: str) -> str:
@@ -127,7 +128,7 @@ def _layer(row: Mapping[str, Any]) -> LayerCost:
     both = _us(row.get("load/store cost"))
     return LayerCost(
         name=str(row.get("layer", row.get("layer name", ""))),
-        operations=count_of(str(row["ops"])) if "ops" in row else None,
+        operations=next((count_of(str(row[key])) for key in ("ops", "origin ops") if key in row), None),
         compute_us=_us(row.get("computing cost (no DDR)")),
         load_store_us=both if both is not None else (load + store if load is not None and store is not None else None),
     )

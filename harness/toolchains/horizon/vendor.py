@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from harness.toolchains.base import ModelRuntimes, ToolchainVendor
-from harness.toolchains.horizon import board_files, readers
+from harness.toolchains.horizon import board_files, consoles, readers
 
 VENDOR = ToolchainVendor(
     readers.READERS,
-    board_files.READERS,
-    board_files.CONSOLES,
+    (*consoles.FIRST, *board_files.READERS),
+    consoles.READERS,  # asked last: they may hold a toolchain's words
     beside=(
         "hb_mapper_checker.log",
         "hb_mapper_makertbin.log",
