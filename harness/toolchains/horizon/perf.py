@@ -43,13 +43,13 @@ def read_perf(text: str) -> Artifact:
     )
 
 
-def _title(summary: Mapping[str, Any], analyzed: bool) -> str:
+def _title(summary: Mapping[str, object], analyzed: bool) -> str:
     if analyzed:
         return "hb_analyzer summary (J6, S100)"
     return "hbm_perf estimate (J6, S100)" if "performance" in summary else "hb_perf estimate (X3, J5, X5)"
 
 
-def _facts(flat: Mapping[str, Any]) -> dict[str, object]:
+def _facts(flat: Mapping[str, object]) -> dict[str, object]:
     """Every figure of the summary that has no place of its own: memory, DDR, segments, utilization, MACs."""
     single = {key: one for key, one in flat.items() if key not in ELSEWHERE and isinstance(one, str | int | float)}
     lists = {key: one for key, one in flat.items() if isinstance(one, list) and one and key not in ELSEWHERE}
@@ -61,7 +61,7 @@ def _march(word: str) -> str:
     return UNIT_NAMES.get(word.upper(), word.lower())
 
 
-def _versions(flat: Mapping[str, Any]) -> dict[str, str]:
+def _versions(flat: Mapping[str, object]) -> dict[str, str]:
     version = flat.get("HBDK version") or flat.get("compiling HBDK version")
     return {"hbdk": str(version)} if version else {}
 
