@@ -39,6 +39,12 @@ class Patience:
         """Something was received: what failed before is over."""
         self._ends_at, self._failures, self._heard = math.inf, 0, True
 
+    def broke(self) -> None:
+        """The link was seen to end: the clock begins, before anything is tried again."""
+        with self._lock:
+            if math.isinf(self._ends_at):
+                self._ends_at = time.monotonic() + self.limit_s
+
     def stop(self) -> None:
         """What is still to be done (cleaning up) gets STOPPED_S of silence in all, not a patience each."""
         with self._lock:
@@ -87,10 +93,8 @@ class Patience:
 
     def _failed(self) -> float | None:
         """Count a failed try; seconds to the next one, None when the patience is over."""
+        self.broke()
         with self._lock:
-            now = time.monotonic()
-            if math.isinf(self._ends_at):
-                self._ends_at = now + self.limit_s
             pause_s = BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)]
             self._failures += 1
-            return pause_s if now + pause_s <= self._ends_at else None
+            return pause_s if time.monotonic() + pause_s <= self._ends_at else None

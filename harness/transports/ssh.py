@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import paramiko
-from paramiko.ssh_exception import SSHException
+from paramiko.ssh_exception import ChannelException, SSHException
 
 from harness.errors import LinkError
 from harness.records import Endpoint
@@ -30,6 +30,7 @@ from harness.transports.ssh_login import LOGIN_SLOWER, close_all, connect, resol
 
 PROBE_AFTER_S = 5.0  # silence of a running command before the far side is asked whether it is still there
 PROBE_TIMEOUT_S = 5.0
+BEGIN_AGAIN_S = (0.0, 0.05, 0.2)  # pauses before a command that has not begun is given again
 CLOSE_S = 2.0  # to tell the far side that a stream is over; then the connection is cut
 STALL_S = 15.0  # no byte could be written for so long: the connection is frozen
 # paramiko re-keys after 512 MiB and can stall in it for 30 s, or for ever: a stream that may not fit in before begins
@@ -120,16 +121,34 @@ class SshTransport(Copying):
         carries_bytes: int,
         paced: Paced,
     ) -> Iterator[Stream]:
-        transport = self._acquire(carries_bytes)
-        stream: SshStream | None = None
+        what = f"{self.where}: {shown}"
+        stream = self._begun(
+            carries_bytes,
+            lambda transport: SshStream(transport, command, what, timeout_s, stdin, self.pace(paced)),
+        )
         try:
-            what = f"{self.where}: {shown}"
-            stream = SshStream(transport, command, what, timeout_s, stdin, self.pace(paced))
             yield stream
         finally:
-            if stream is not None:
-                stream.close()
-            self._release(stream.carried if stream is not None else 0)
+            stream.close()
+            self._release(stream.carried)
+
+    def _begun(self, carries_bytes: int, begin: Callable[[paramiko.Transport], SshStream]) -> SshStream:
+        """A command that certainly has not begun is given again: dropbear closes what comes while another one ends."""
+        for pause_s in BEGIN_AGAIN_S:
+            try:
+                return self._begun_once(carries_bytes, begin)
+            except NotBegunError:
+                self.patience.broke()
+                time.sleep(pause_s)
+        return self._begun_once(carries_bytes, begin)
+
+    def _begun_once(self, carries_bytes: int, begin: Callable[[paramiko.Transport], SshStream]) -> SshStream:
+        transport = self._acquire(carries_bytes)
+        try:
+            return begin(transport)
+        except BaseException:
+            self._release(0)
+            raise
 
     def alive(self) -> bool:
         with contextlib.suppress(LinkError):
@@ -146,6 +165,10 @@ class SshTransport(Copying):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class NotBegunError(LinkError):
+    """The far side closed the channel or the connection before it can have read the command."""
 
 
 class SshStream:
@@ -189,16 +212,23 @@ class SshStream:
         return bytes(self._err)
 
     def _open(self, command: bytes, has_input: bool) -> paramiko.Channel:
+        channel, began = None, time.monotonic()
+        limit_s = self._patience.at_most(min(STALL_S, self._timeout_s))
         try:
-            channel = self._transport.open_session(timeout=self._patience.at_most(min(STALL_S, self._timeout_s)))
+            channel = self._transport.open_session(timeout=limit_s)
             self._patience.heard()
             channel.settimeout(PROBE_AFTER_S)
             channel.exec_command(command)  # bytes are sent as they are
             if not has_input:
                 channel.shutdown_write()
         except (SSHException, OSError, EOFError) as error:
+            lost = self._lost(error)
+            is_closed = channel is None and not isinstance(error, ChannelException) and not _is_late(began, limit_s)
+            # An end of output that comes before the answer to the request: in this order the command cannot have begun.
+            if self._reason is None and (is_closed or (channel is not None and channel.eof_received)):
+                raise NotBegunError(lost.message, lost.hint) from error
             self._transport.close()
-            raise self._lost(error) from error
+            raise lost from error
         return channel
 
     # -- watching
@@ -237,12 +267,13 @@ class SshStream:
 
     def _probe(self) -> None:
         """A question that needs an answer; without one the connection is cut."""
+        began, limit_s = time.monotonic(), self._patience.at_most(PROBE_TIMEOUT_S)
         try:
-            channel = self._transport.open_session(timeout=self._patience.at_most(PROBE_TIMEOUT_S))
+            channel = self._transport.open_session(timeout=limit_s)
             channel.close()
             self._moved_at = time.monotonic()
-        except (SSHException, OSError, EOFError) as error:
-            if "Administratively" not in str(error):  # too many sessions is an answer
+        except (SSHException, OSError, EOFError):
+            if not self._transport.is_active() or _is_late(began, limit_s):  # a refusal is an answer
                 self._cut(f"the link is down: no answer for {PROBE_AFTER_S + PROBE_TIMEOUT_S:g} s")
                 return
         self._patience.heard()
@@ -348,6 +379,10 @@ class SshStream:
         for thread in (*self._threads, self._guard):
             if thread is not threading.current_thread():
                 thread.join(5.0)
+
+
+def _is_late(began: float, limit_s: float) -> bool:
+    return time.monotonic() - began >= limit_s
 
 
 def _thread(work: Callable[[], None]) -> threading.Thread:

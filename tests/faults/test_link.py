@@ -55,6 +55,48 @@ def parts(rig: Rig) -> list[Path]:
     return [p for p in rig.root.rglob("*") if p.name.endswith((".part", ".lock"))]
 
 
+# --------------------------------------------------------------------------- a command that has not begun
+
+
+def test_a_channel_that_dropbear_closes_with_the_one_before_it_is_opened_again(tmp_path: Path) -> None:
+    """dropbear, while a command ends, closes a channel that was opened meanwhile: in one of ten rounds."""
+    needs("dropbear", "ssh-keygen")
+    with rig_of(tmp_path, "dropbear") as rig, rig.open() as link:
+        for _ in range(80):
+            with (
+                link.stream(["cat"], timeout_s=30, stdin=[b"one"]) as one,
+                link.stream(["sh", "-c", "echo two; echo x >>begun"], timeout_s=30) as two,
+            ):
+                assert (b"".join(two), b"".join(one)) == (b"two\n", b"one")
+        assert (rig.root / "begun").read_text() == "x\n" * 80
+
+
+def test_a_command_whose_connection_ends_before_its_channel_stands_is_given_again(rig: Rig) -> None:
+    with rig.open() as link:
+        assert link.run(["true"], timeout_s=20).code == 0
+
+        def cut(_up: int, _down: int) -> None:
+            rig.link.swallowed.clear()
+            rig.link.cut()
+
+        rig.link.swallowed.add("up")  # not even the question for a channel arrives
+        rig.link.on_traffic = cut
+        assert link.run(["sh", "-c", "echo x >>begun"], timeout_s=20).code == 0
+    assert rig.link.connections == 2 and (rig.root / "begun").read_text() == "x\n"
+
+
+def test_a_command_that_may_have_begun_is_not_given_again(rig: Rig) -> None:
+    begun = rig.root / "begun"
+    with rig.open() as link:
+        cutting = threading.Thread(target=lambda: (until(begun.exists), rig.link.cut()))
+        cutting.start()
+        with pytest.raises(LinkError, match="the link broke"):
+            link.run(["sh", "-c", "echo x >>begun; exec sleep 20"], timeout_s=30)
+        cutting.join()
+        assert link.run(["cat", "begun"], timeout_s=20).out == b"x\n"
+    assert rig.link.connections == 2
+
+
 # --------------------------------------------------------------------------- connecting
 
 
