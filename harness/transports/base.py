@@ -63,8 +63,8 @@ class Stream(Protocol):
 class Transport(Protocol):
     """A way to one board. Made by `transports.open_transport(board)`; use as a context manager.
 
-    A transport whose link broke connects anew at the next call. It repeats no call by itself, except for a command that
-    certainly has not begun: the far side ended the connection, or the channel, before it can have read it.
+    A transport whose link broke connects anew at the next call. It repeats no call by itself, but for one whose command
+    was not sent yet when the far side ended the connection or the channel.
     """
 
     where: str  # "user@host:port", or the folder of a local board

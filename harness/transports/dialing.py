@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.transports.patience import Patience
+
+if TYPE_CHECKING:
+    import paramiko
 
 LOOK_EVERY_S = 0.2  # whether a login is over its time
 
@@ -79,3 +82,14 @@ def bounded(limit_s: float, patience: Patience, cut: Callable[[], None]) -> Iter
         raise
     finally:
         over.set()
+
+
+def cut_socket(transport: paramiko.Transport) -> None:
+    """Close the socket itself: closing a channel would want to write first."""
+    sock = getattr(transport, "sock", None)
+    if sock is not None:
+        with contextlib.suppress(OSError, EOFError, AttributeError):
+            sock.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError, EOFError):
+            sock.close()
+    transport.packetizer.close()  # ends a write that is blocked

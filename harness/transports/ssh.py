@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from harness.errors import LinkError
 from harness.records import Endpoint
 from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream
 from harness.transports.copying import Copying
+from harness.transports.dialing import cut_socket
 from harness.transports.pace import Pace
 from harness.transports.passwords import Passwords
 from harness.transports.patience import Patience
@@ -133,7 +133,7 @@ class SshTransport(Copying):
             self._release(stream.carried)
 
     def _begun(self, carries_bytes: int, begin: Callable[[paramiko.Transport], SshStream]) -> SshStream:
-        """A command that certainly has not begun is given again: dropbear closes what comes while another one ends."""
+        """A command that was not even sent is given again."""
         for pause_s in BEGIN_AGAIN_S:
             try:
                 return self._begun_once(carries_bytes, begin)
@@ -168,7 +168,7 @@ class SshTransport(Copying):
 
 
 class NotBegunError(LinkError):
-    """The far side closed the channel or the connection before it can have read the command."""
+    """The far side ended the channel or the connection before the command was sent."""
 
 
 class SshStream:
@@ -212,23 +212,31 @@ class SshStream:
         return bytes(self._err)
 
     def _open(self, command: bytes, has_input: bool) -> paramiko.Channel:
-        channel, began = None, time.monotonic()
-        limit_s = self._patience.at_most(min(STALL_S, self._timeout_s))
         try:
-            channel = self._transport.open_session(timeout=limit_s)
-            self._patience.heard()
+            channel = self._channel_open()
             channel.settimeout(PROBE_AFTER_S)
             channel.exec_command(command)  # bytes are sent as they are
             if not has_input:
                 channel.shutdown_write()
         except (SSHException, OSError, EOFError) as error:
-            lost = self._lost(error)
-            is_closed = channel is None and not isinstance(error, ChannelException) and not _is_late(began, limit_s)
-            # An end of output that comes before the answer to the request: in this order the command cannot have begun.
-            if self._reason is None and (is_closed or (channel is not None and channel.eof_received)):
-                raise NotBegunError(lost.message, lost.hint) from error
             self._transport.close()
-            raise lost from error
+            raise self._lost(error) from error
+        return channel
+
+    def _channel_open(self) -> paramiko.Channel:
+        """A channel that the command was not sent over yet. What comes after this is not repeated: dropbear closes a
+        channel while another command ends, and now and then runs its command all the same."""
+        began, limit_s = time.monotonic(), self._patience.at_most(min(STALL_S, self._timeout_s))
+        try:
+            channel = self._transport.open_session(timeout=limit_s)
+            self._patience.heard()
+            if channel.closed:
+                raise EOFError("the channel was closed")
+        except (SSHException, OSError, EOFError) as error:
+            if self._reason or isinstance(error, ChannelException) or _is_late(began, limit_s):
+                raise
+            lost = self._lost(error)
+            raise NotBegunError(lost.message, lost.hint) from error
         return channel
 
     # -- watching
@@ -255,7 +263,7 @@ class SshStream:
                 "raise --timeout, or check the board's load",
             )
         if self._feeding:
-            _cut_socket(self._transport)
+            cut_socket(self._transport)
         else:
             with contextlib.suppress(SSHException, OSError, EOFError, AttributeError):
                 self._channel.close()
@@ -263,7 +271,7 @@ class SshStream:
     def _cut(self, why: str) -> None:
         if self._reason is None:
             self._reason = LinkError(f"{self._what}: {why}", "check that the board is still on the network")
-        _cut_socket(self._transport)
+        cut_socket(self._transport)
 
     def _probe(self) -> None:
         """A question that needs an answer; without one the connection is cut."""
@@ -337,7 +345,7 @@ class SshStream:
         slow = self._pace.check(way, began, count)
         if slow is not None:
             self._reason = self._reason or CommandTimeout(f"{self._what}: {slow.message}", slow.hint)
-            _cut_socket(self._transport)
+            cut_socket(self._transport)
 
     def __iter__(self) -> Iterator[bytes]:
         while piece := self._next():
@@ -389,14 +397,3 @@ def _thread(work: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
-
-
-def _cut_socket(transport: paramiko.Transport) -> None:
-    """Close the socket itself: closing a channel would want to write first."""
-    sock = getattr(transport, "sock", None)
-    if sock is not None:
-        with contextlib.suppress(OSError, EOFError, AttributeError):
-            sock.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError, EOFError):
-            sock.close()
-    transport.packetizer.close()  # ends a write that is blocked
