@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import onnx
@@ -14,6 +14,8 @@ from harness.emulator.compiler import subgraphs, work
 from harness.emulator.compiler.options import BuildOptions
 from harness.emulator.compiler.placement import OpRules, Placement, listed
 from harness.emulator.compiler.quantize import CONV_LIKE
+from harness.emulator.cost.graph import op_works
+from harness.emulator.cost.plain import plain
 from harness.emulator.model import layout, pieces
 from harness.emulator.model.compiled import BoardOp, BoardTensor, CompiledInput, CompiledModel, Step
 from harness.emulator.model.image import nv12_bytes
@@ -56,8 +58,16 @@ class Assembly:
                 self.readers.setdefault(name, []).append(op)
         self.nodes = {node.name: node for node in quantized.graph.node}
         self.network = ModelGraph(_with_types(quantized, self.types))
+        self.works = self._works()
         self.integer_outputs = {value.name for value in quantized.graph.output}
         self.files: dict[str, bytes] = {}
+
+    def _works(self) -> dict[str, dict[str, float]]:
+        """Node -> the amounts of work that it asks for, counted on the graph as it computes, what is fused as one."""
+        network = plain(self.network.model)
+        owner = {name: op for op in self.ops for name in op.covers}
+        units = {name: self.units[op.name] for name, op in owner.items()}
+        return {name: {k: v for k, v in asdict(work).items() if v} for name, work in op_works(network, units)}
 
     def _placement(self, op: Op, placements: Mapping[str, Placement]) -> Placement:
         if op.name in placements:
@@ -151,6 +161,7 @@ class Assembly:
             covers=tuple(n.name for n in nodes if n.op_type not in ("QuantizeLinear", "DequantizeLinear")),
             macs=work.macs(self.network, nodes),
             weight_bytes=self._weights(nodes),
+            work=_added(self.works.get(name, {}) for name in op.covers),
         )
 
     def _weights(self, nodes: list[onnx.NodeProto]) -> int:
@@ -224,6 +235,13 @@ class Assembly:
         file = f"{self.prefix}step{len(self.files):05}.onnx"
         self.files[file] = model.SerializeToString()
         return Step(name, "graph", file=file)
+
+
+def _added(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for name, amount in (pair for one in amounts for pair in one.items()):
+        total[name] = total.get(name, 0.0) + amount
+    return total
 
 
 def _unique_names(steps: list[Step]) -> list[Step]:

@@ -15,6 +15,7 @@ from harness.emulator.compiler.pixels import insert_preprocess, pixel_samples
 from harness.emulator.compiler.placement import place
 from harness.emulator.compiler.quantize import Quantizer
 from harness.emulator.compiler.result import Build
+from harness.emulator.compiler.tail_reshapes import with_tail_reshapes
 from harness.emulator.model.nodes import ModelGraph
 from harness.emulator.rooms import room_of_soc, socs
 from harness.errors import InputError
@@ -36,6 +37,8 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     _check_forced(network, options)
     rules = room_of_soc(options.soc).op_rules(options.soc)
     placements = place(network, rules, options.on_cpu, options.on_accelerator)
+    if rules.gemm_is_convolution and options.output_type == "float":
+        prepared, placements = with_tail_reshapes(prepared, placements)
     samples = _samples(prepared, options)
     quantizer = Quantizer(
         prepared,

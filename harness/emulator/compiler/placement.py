@@ -5,7 +5,7 @@ What an accelerator takes is said by the vendors' rooms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -17,6 +17,9 @@ _FLOAT = onnx.TensorProto.FLOAT
 
 
 CPU = "CPU"
+FOLDED, TAKEN_ALONG = "folded into the output's layout", "taken along by the Gemm behind it"  # no nodes of their own
+TO_NHWC = [0, 2, 3, 1]
+_FLATTENING = ("Flatten", "Reshape", "Squeeze")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class OpRules:
     takes_any_kernel: bool = False  # one that is not 2-D, too
     four_dimensions_only: bool = False  # of Add and Mul
     constant_matmul_only: bool = False
+    gemm_is_convolution: bool = False  # takes a Flatten in front of it along, and its 2-D result is a Reshape behind
 
 
 def listed(kind: str, rules: OpRules) -> bool:
@@ -55,7 +59,8 @@ def place(
     """Node name -> placement of every node of `network`."""
     forced = dict.fromkeys(on_cpu, CPU) | dict.fromkeys(on_accelerator, rules.unit)
     first = {node.name: _first_choice(network, node, rules, forced) for node in network.nodes}
-    return _settle_passive(network, first, rules.unit)
+    settled = _settle_passive(network, first, rules.unit)
+    return settled | dict(_folded(network, settled, rules, forced))
 
 
 def _first_choice(
@@ -73,6 +78,36 @@ def _first_choice(
         return Placement(CPU, f"{kind} is a CPU op on {rules.name}")
     limit = _over_limit(network, node, rules)
     return Placement(CPU, limit) if limit else Placement(rules.unit, f"listed for the {rules.unit}")
+
+
+def _folded(
+    network: ModelGraph, settled: Mapping[str, Placement], rules: OpRules, forced: Mapping[str, str]
+) -> Iterator[tuple[str, Placement]]:
+    """Ops that move data and that the toolchain takes along with the op of the accelerator beside them."""
+    for node in network.nodes:
+        before = network.producer.get(node.input[0]) if node.input else None
+        if before is None or node.name in forced or CPU in (settled[before.name].unit, rules.unit):
+            continue
+        if is_output_transpose(network, node):
+            yield node.name, Placement(rules.unit, FOLDED)
+        elif rules.gemm_is_convolution and _is_before_gemm(network, node, settled):
+            yield node.name, Placement(rules.unit, TAKEN_ALONG)
+
+
+def is_output_transpose(network: ModelGraph, node: onnx.NodeProto) -> bool:
+    """NCHW to NHWC, which is how the accelerator's memory lies, and nothing behind it."""
+    is_last = node.output[0] in network.output_names and not network.consumers.get(node.output[0])
+    return is_last and node.op_type == "Transpose" and list(attributes(node).get("perm") or ()) == TO_NHWC
+
+
+def _is_before_gemm(network: ModelGraph, node: onnx.NodeProto, settled: Mapping[str, Placement]) -> bool:
+    """From 4-D to 2-D, the batch kept, and only Gemms on the accelerator behind it."""
+    sizes = [network.shape(name) or () for name in (node.input[0], node.output[0])]
+    readers = network.consumers.get(node.output[0], [])
+    if node.op_type not in _FLATTENING or [len(size) for size in sizes] != [4, 2] or sizes[0][0] != sizes[1][0]:
+        return False
+    is_read_on = bool(readers) and node.output[0] not in network.output_names
+    return is_read_on and all(one.op_type == "Gemm" and settled[one.name].unit != CPU for one in readers)
 
 
 def _settle_passive(network: ModelGraph, first: Mapping[str, Placement | None], unit: str) -> dict[str, Placement]:

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from harness.emulator.compiler.placement import is_output_transpose
 from harness.emulator.compiler.wide_outputs import ELEMENTS, INT16_LEVELS, add_function, domain
 from harness.emulator.model.nodes import ModelGraph, attributes
 
@@ -118,6 +119,8 @@ class Quantizer:
         """Whether `reader` is computed together with `maker`, with no Q between them."""
         if reader.op_type in _FOLDED and reader.input[0] in maker.output:
             return maker.op_type in _FOLDS_INTO or self._is_bias(maker)
+        if is_output_transpose(self.network, reader):
+            return self._full_precision(maker)
         return maker.op_type == "MatMul" and self._is_bias(reader)
 
     def _is_bias(self, node: onnx.NodeProto) -> bool:
@@ -133,7 +136,7 @@ class Quantizer:
         """The op that does the work behind `maker` is a convolution: its accumulators are handed over unrounded."""
         node: onnx.NodeProto | None = maker
         while node is not None and node.op_type not in CONV_LIKE:
-            if node.op_type not in _FOLDED and not self._is_bias(node):
+            if node.op_type not in _FOLDED and not self._is_bias(node) and not is_output_transpose(self.network, node):
                 return False
             node = self.network.producer.get(self.network.data_inputs(node)[0])
         return node is not None and self.units[node.name] != "CPU"
@@ -209,7 +212,8 @@ class Quantizer:
             output_scale = self._output_scale(name)
             assert output_scale is not None
             rank = len(self.network.shape(name) or ())
-            axis = 1 if rank == 4 else rank - 1
+            is_nhwc = is_output_transpose(self.network, self.network.producer[name])
+            axis = 1 if rank == 4 and not is_nhwc else rank - 1
             scale, attrs = np.asarray(output_scale, np.float32), {"axis": axis}
             scale = scale.reshape([-1, *[1] * (rank - 1 - axis)]) if scale.size > 1 else scale.reshape(())
         add_function(result, kind)

@@ -1,8 +1,12 @@
-"""The work of a float ONNX graph as a compiler would see it: activations, GELU and layer norms are one op each."""
+"""The work of an ONNX graph as an accelerator's compiler sees it: activations, GELU and layer norms are one op each.
+
+The one count of work: the benchmark asks for a whole network, a build for every node of what it placed (`op_works`).
+A quantized graph is counted by what it computes (`cost/plain.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import onnx
 
@@ -10,6 +14,7 @@ from harness.emulator.cost.model import Shape, Work, total, work_of
 from harness.emulator.model.nodes import ModelGraph, attributes
 
 GATES = ("Sigmoid", "HardSigmoid")
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def network_work(network: ModelGraph) -> Work:
@@ -17,9 +22,12 @@ def network_work(network: ModelGraph) -> Work:
     return total(work for _, work in op_works(network))
 
 
-def op_works(network: ModelGraph) -> Iterator[tuple[str, Work]]:
-    """(name of the node that stands for the op, its work) in graph order; nodes fused into it are left out."""
-    fused = _Fusions(network)
+def op_works(network: ModelGraph, units: Mapping[str, str] | None = None) -> Iterator[tuple[str, Work]]:
+    """(name of the node that stands for the op, its work) in graph order; nodes fused into it are left out.
+
+    `units` is where each node runs, where that is known: only what runs on one unit is fused.
+    """
+    fused = _Fusions(network, units)
     for node in network.nodes:
         if node.name in fused.absorbed:
             continue
@@ -41,8 +49,7 @@ def _work(network: ModelGraph, node: onnx.NodeProto, kind: str) -> Work:
     weights = [tuple(network.constants[name].dims) for name in node.input if name in network.constants]
     inputs = [network.shape(name) or () for name in network.data_inputs(node)]
     outputs = [network.shape(name) or () for name in node.output if name]
-    weighted = kind in ("Conv", "ConvTranspose", "Gemm", "MatMul")
-    weight: Shape = weights[0] if weights and weighted else ()
+    weight: Shape = weights[0] if weights and kind in WEIGHTED else ()
     groups = int(attributes(node).get("group", 1))
     return work_of(kind, inputs, outputs, weight, groups)
 
@@ -50,8 +57,8 @@ def _work(network: ModelGraph, node: onnx.NodeProto, kind: str) -> Work:
 class _Fusions:
     """`kinds`: node -> what it stands for; `absorbed`: nodes that are part of another."""
 
-    def __init__(self, network: ModelGraph) -> None:
-        self.network = network
+    def __init__(self, network: ModelGraph, units: Mapping[str, str] | None) -> None:
+        self.network, self.units = network, units
         self.kinds: dict[str, str] = {}
         self.absorbed: set[str] = set()
         for node in network.nodes:
@@ -64,6 +71,13 @@ class _Fusions:
             elif node.op_type == "ReduceMean":
                 self._layer_norm(node)
 
+    def _fuse(self, node: onnx.NodeProto, kind: str, parts: Iterable[onnx.NodeProto]) -> None:
+        names = [part.name for part in parts]
+        if self.units is not None and len({self.units.get(name) for name in (node.name, *names)}) > 1:
+            return
+        self.kinds[node.name] = kind
+        self.absorbed.update(names)
+
     def _readers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         return self.network.consumers.get(node.output[0], [])
 
@@ -75,8 +89,7 @@ class _Fusions:
         """Sigmoid(x) * x is one table."""
         product = self._only_reader(node, "Mul")
         if product is not None and node.input[0] in product.input:
-            self.absorbed.add(node.name)
-            self.kinds[product.name] = "Swish"
+            self._fuse(product, "Swish", [node])
 
     def _gelu(self, erf: onnx.NodeProto) -> None:
         """x / sqrt(2) -> Erf -> + 1 -> * x -> * 0.5 is one table."""
@@ -84,15 +97,13 @@ class _Fusions:
         shifted = self._only_reader(erf, "Add")
         if scaled is None or scaled.op_type not in ("Div", "Mul") or shifted is None:
             return
-        self.kinds[erf.name] = "Gelu"
-        self.absorbed.update((scaled.name, shifted.name))
+        parts = [scaled, shifted]
         product = self._only_reader(shifted, "Mul")
-        if product is None:
-            return
-        self.absorbed.add(product.name)
-        half = self._only_reader(product, "Mul")
-        if half is not None and not self._has_matrix(half):
-            self.absorbed.add(half.name)
+        if product is not None:
+            parts.append(product)
+            half = self._only_reader(product, "Mul")
+            parts += [half] if half is not None and not self._has_matrix(half) else []
+        self._fuse(erf, "Gelu", parts)
 
     def _has_matrix(self, node: onnx.NodeProto) -> bool:
         """A product with a whole constant tensor (layer scale) is no part of a GELU."""
@@ -102,33 +113,36 @@ class _Fusions:
     def _layer_norm(self, mean: onnx.NodeProto) -> None:
         """ReduceMean over the last axis -> Sub -> (Pow -> ReduceMean -> Add -> Sqrt) -> Div [-> Mul -> Add]."""
         rank = len(self.network.shape(mean.input[0]) or ())
-        axes = attributes(mean).get("axes")
-        if not axes or [axis % rank for axis in axes] != [rank - 1]:
+        axes = self._axes(mean)
+        if not axes or not rank or [axis % rank for axis in axes] != [rank - 1]:
             return
         centred = next((one for one in self.network.consumers.get(mean.input[0], []) if one.op_type == "Sub"), None)
         if centred is None or mean.output[0] not in centred.input:
             return
-        self.kinds[mean.name] = "LayerNormalization"
-        self.absorbed.add(centred.name)
+        parts = [centred]
         for reader in self._readers(centred):
-            self._absorb_norm(reader)
+            parts += self._norm_parts(reader)
+        self._fuse(mean, "LayerNormalization", parts)
 
-    def _absorb_norm(self, node: onnx.NodeProto) -> None:
-        self.absorbed.add(node.name)
+    def _axes(self, node: onnx.NodeProto) -> list[int]:
+        """An attribute, and an input since opset 18."""
+        if len(node.input) > 1 and node.input[1] in self.network.constants:
+            return [int(axis) for axis in self.network.constant(node.input[1]).reshape(-1)]
+        return list(attributes(node).get("axes") or ())
+
+    def _norm_parts(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        parts = [node]
         following = {"Pow": "ReduceMean", "ReduceMean": "Add", "Add": "Sqrt"}
         current: onnx.NodeProto | None = node
         while current is not None and current.op_type in following:
             current = self._only_reader(current, following[current.op_type])
-            if current is not None:
-                self.absorbed.add(current.name)
-        if node.op_type == "Div":
-            self._absorb_affine(node)
+            parts += [current] if current is not None else []
+        return parts + (self._affine_parts(node) if node.op_type == "Div" else [])
 
-    def _absorb_affine(self, quotient: onnx.NodeProto) -> None:
+    def _affine_parts(self, quotient: onnx.NodeProto) -> list[onnx.NodeProto]:
         scaled = self._only_reader(quotient, "Mul")
         if scaled is None:
-            return
-        self.absorbed.add(scaled.name)
+            return []
         shifted = self._only_reader(scaled, "Add")
-        if shifted is not None and any(name in self.network.constants for name in shifted.input):
-            self.absorbed.add(shifted.name)
+        is_affine = shifted is not None and any(name in self.network.constants for name in shifted.input)
+        return [scaled, shifted] if shifted is not None and is_affine else [scaled]

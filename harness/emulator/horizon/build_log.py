@@ -10,6 +10,7 @@ from datetime import datetime
 
 from harness.emulator.compiler.options import BuildOptions
 from harness.emulator.compiler.pixels import PixelInput
+from harness.emulator.compiler.placement import FOLDED, TAKEN_ALONG
 from harness.emulator.compiler.result import Build, Distance
 from harness.emulator.cost import estimate
 from harness.emulator.horizon.socs import HorizonSoc
@@ -81,6 +82,11 @@ class Facts:
     def subgraphs(self) -> list[str]:
         """Names, in execution order."""
         return list(dict.fromkeys(op.subgraph for op in self.model.ops if op.subgraph))
+
+    @property
+    def rows(self) -> list[BoardOp]:
+        """Ops that a table of nodes shows: not those that became part of another."""
+        return [op for op in self.model.ops if op.reason not in (FOLDED, TAKEN_ALONG)]
 
     def cosine(self, op: BoardOp) -> str:
         """Of the op's first output against the float model, six digits; "--" where it was not taken."""
@@ -170,10 +176,10 @@ def _node_table(log: Log, facts: Facts) -> None:
     header = ("Node", "ON", "Subgraph", "Type", "Cosine Similarity", "Threshold")
     if facts.is_new:
         log.add("print_info_dict", 72, "The main quantized node information:")
-        _table(log, [(*header, "DataType"), *(_cells(facts, op) for op in facts.model.ops)])
+        _table(log, [(*header, "DataType"), *(_cells(facts, op) for op in facts.rows)])
         return
     log.add("build", 407, "The converted model node information:")
-    _table(log, [header, *(_old_cells(facts, op) for op in facts.model.ops)])
+    _table(log, [header, *(_old_cells(facts, op) for op in facts.rows)])
 
 
 def _name(op: BoardOp) -> str:

@@ -31,6 +31,7 @@ _RULES: dict[str, OpRules] = {
         average_pool_side=7,
         four_dimensions_only=True,
         constant_matmul_only=True,
+        gemm_is_convolution=True,
     ),
     "bayes": OpRules("bayes", "BPU", frozenset(_BAYES_COMMON.split()), PASSIVE),
     "bayes-e": OpRules(
