@@ -101,24 +101,28 @@ def of_values(layers: Sequence[Layer], opened: Callable[[str], Pair]) -> Evidenc
     """The precision that the board's float tensors are kept in: all of those that tell, or half of several.
 
     A runtime keeps some of its tensors wider (sums, a last output). Tensors that the reference keeps narrow itself and
-    tensors that are equal say nothing.
+    tensors that are equal say nothing where others do.
     """
-    classes = Counter(p for p in (_of_layer(row, opened) for row in _telling(layers)) if p is not None)
+    rows = _telling(layers)
+    classes = Counter(p for p in (_of_layer(row, opened) for row in rows) if p is not None)
+    if rows and not classes:  # too small to tell: what is equal then shows how both sides round
+        classes = Counter(p for p in (_of_layer(row, opened) for row in _telling(layers, equal=True)) if p is not None)
     narrow = Counter({p: count for p, count in classes.items() if isinstance(p, Precision)})
     count, classified = sum(narrow.values()), sum(classes.values())
     if not count or (count < classified and (count < 2 or 2 * count < classified)):
         return None
     coarsest = min(narrow, key=lambda p: (p.significant_bits, p.largest))
     which = (
-        "every float layer that differs holds" if count == classified else f"{count} of {classified} float layers hold"
+        "every float layer that tells holds" if count == classified else f"{count} of {classified} float layers hold"
     )
     return Evidence(coarsest, f"{which} {coarsest.name} values only")
 
 
-def _telling(layers: Sequence[Layer]) -> list[Layer]:
-    """Float rows that differ from the reference, evenly taken where there are many."""
+def _telling(layers: Sequence[Layer], equal: bool = False) -> list[Layer]:
+    """Float rows that differ from the reference (or equal ones as well), evenly taken where there are many."""
     floats = [row for row in layers if row.dtype in ("f16", "bf16", "f32", "f64") and row.op_kind != "input"]
-    rows = [row for row in floats if row.verdict in ("within", "differs")]
+    words = ("exact", "within", "differs") if equal else ("within", "differs")
+    rows = [row for row in floats if row.verdict in words]
     return rows[:: max(1, len(rows) // MOST_LAYERS)]
 
 

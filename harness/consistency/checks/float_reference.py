@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-import numpy as np
-
+from harness.consistency.grid import grid_step
 from harness.consistency.policy import Policy, Subject
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import Pair
-from harness.consistency.reading.tensor_files import Array
 from harness.errors import COULD_NOT_MEASURE
 from harness.records import Layer, Verdict
 from harness.reference.open import Reference
 
 NARROW = ("s4", "u4", "s8", "u8", "s16", "u16")
 TRIED = 4  # differing layers whose values are looked at
-LOOKED_AT = 1 << 16  # elements of each
-VALUES = 256  # of an 8-bit tensor
-PER_VALUE = 4  # elements for each value, or few values say nothing
+SAMPLED = 16  # tensors of a reference that are looked at
 
 
 def is_float(reference: Reference) -> bool:
@@ -47,23 +43,26 @@ def of_integers(layers: Sequence[Layer], narrow: Mapping[str, str], opened: Call
     for layer in [row for row in layers if row.verdict in ("differs", "within") and row.op_kind != "input"][:TRIED]:
         with suppress(TensorError):
             pair = opened(layer.name)
-            step = _step(pair.board)
-            if step and not _step(pair.reference):
-                return f"the board's {layer.name} holds only multiples of {step:.4g}"
+            step = grid_step(pair.board)
+            if step and not grid_step(pair.reference):
+                dequantized = is_dequantized(layers, opened)
+                return "" if dequantized else f"the board's {layer.name} holds only multiples of {step:.4g}"
     return ""
 
 
-def _step(array: Array) -> float:
-    """The step of a grid on which all values lie; 0 for none."""
-    sample = np.asarray(array).reshape(-1)[:LOOKED_AT].astype(np.float64)
-    if sample.dtype.kind != "f" or not np.isfinite(sample).all():
-        return 0.0
-    values = np.unique(sample)
-    if not 2 < len(values) <= VALUES or sample.size < PER_VALUE * len(values):
-        return 0.0
-    step = float(np.diff(values).min())
-    counts = np.diff(values) / step
-    return step if np.abs(counts - np.rint(counts)).max() < 1e-2 and counts.max() <= VALUES else 0.0
+def is_dequantized(layers: Sequence[Layer], opened: Callable[[str], Pair]) -> bool:
+    """Whether the reference is a quantized model's, written as real values: a third of its float tensors, two at least,
+    hold whole steps only. One does in float networks, too (a picture, a mask)."""
+    rows = [row for row in layers if row.verdict != "not_compared" and row.dtype[:1] == "f" and row.op_kind != "input"]
+    rows = rows[:: max(1, len(rows) // SAMPLED)]
+    on_grid = sum(_of_steps(row.name, opened) for row in rows)
+    return on_grid >= 2 and 3 * on_grid >= len(rows)
+
+
+def _of_steps(name: str, opened: Callable[[str], Pair]) -> bool:
+    with suppress(TensorError):
+        return bool(grid_step(opened(name).reference))
+    return False
 
 
 def not_this_model(reference: Reference, evidence: str) -> Verdict:

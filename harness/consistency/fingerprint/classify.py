@@ -19,6 +19,7 @@ from harness.consistency.fingerprint.error_stats import Errors, look
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.consistency.fingerprint.layout_search import find_transform, multiset_equal
 from harness.consistency.fingerprint.regions import Region, find_memory_block
+from harness.consistency.grid import grid_step
 from harness.consistency.reading.tensor_files import value_range
 from harness.records import Fingerprint, Metrics, TensorSpec
 
@@ -28,6 +29,7 @@ __all__ = ["FingerprintContext", "classify"]
 FEW = 16  # elements: below, statistics of the errors say little
 LOOK_BYTES = 1 << 24  # looked at; of a larger tensor the slab around the first error. Memory is up to 20 times that
 INPUT_KINDS = ("zero_point", "scale", "shift", "permutation", "layout")
+OTHER_STEP = 5e-3  # of two scales: nearer, the largest steps of 256 fall together
 SIMILAR = 0.15  # largest distance of two distributions that are called alike (two frames of one camera)
 
 
@@ -231,6 +233,19 @@ def _small_steps(e: Errors) -> Fingerprint | None:
     return None
 
 
+def _other_step(e: Errors) -> Fingerprint | None:
+    """Dequantized values of two grids: the tensor was quantized with another scale."""
+    if not e.is_float or e.count < FEW:
+        return None
+    board, reference = grid_step(e.board), grid_step(e.reference)
+    if not board or not reference or abs(board / reference - 1) < OTHER_STEP:
+        return None
+    text = f"the board's values are multiples of {board:.6g}, the reference's of {reference:.6g}"
+    return _named(
+        "scale", False, f"{text}: quantized with another scale (another calibration)", factor=board / reference
+    )
+
+
 def _nearly_scaled(e: Errors) -> Fingerprint | None:
     """A slope far from one that explains nearly all, so that only rounding is left."""
     slope, residual = e.slope()
@@ -273,6 +288,7 @@ _TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
     _nonfinite,
     _earlier_frame,
     _by_law,
+    _other_step,
     _few,
     _where,
     _emptied,

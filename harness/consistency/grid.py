@@ -1,0 +1,31 @@
+"""Floats that are whole steps of a grid: what a tool wrote that dequantized its integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.consistency.reading.tensor_files import Array
+
+LOOKED_AT = 1 << 16  # elements
+VALUES = 256  # of an 8-bit tensor
+PER_VALUE = 4  # elements for each value, or few values say nothing
+ENOUGH_VALUES = 8  # that say something however often they occur
+MOST_PARTS = 16  # steps that the smallest gap may be
+NEAR_STEP = 1e-2  # of a step: by chance eight values are that near less than once in a million
+
+
+def grid_step(array: Array) -> float:
+    """The step of an 8-bit grid on which all values of a float tensor lie, 0 for none: a common divisor of the gaps
+    between them, since neighbouring steps need not both occur."""
+    sample = np.asarray(array).reshape(-1)[:LOOKED_AT]
+    if sample.dtype.kind != "f" or not np.isfinite(sample).all():
+        return 0.0
+    values = np.unique(sample.astype(np.float64))
+    if not 2 < len(values) <= VALUES or (sample.size < PER_VALUE * len(values) and len(values) < ENOUGH_VALUES):
+        return 0.0
+    for parts in range(1, MOST_PARTS + 1 if len(values) >= ENOUGH_VALUES else 2):
+        step = float(np.diff(values).min()) / parts
+        counts = (values - values[0]) / step
+        if counts[-1] < VALUES and np.abs(counts - np.rint(counts)).max() < NEAR_STEP:
+            return float(counts[-1] and (values[-1] - values[0]) / np.rint(counts[-1]))
+    return 0.0
