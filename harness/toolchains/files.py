@@ -7,6 +7,7 @@ stand in them as plain text (both listed by the vendors' rooms), and the answer 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -175,7 +176,42 @@ def _read_vendor_model(probe: FileProbe) -> Artifact:
     )
 
 
+def _is_runtime_profile(probe: FileProbe) -> bool:
+    head = probe.head[:65536].decode("utf-8", errors="replace") if not probe.binary else ""
+    return head.lstrip().startswith("[") and re.search(r'"cat"\s*:\s*"(?:Session|Node)"', head) is not None
+
+
+def _read_runtime_profile(probe: FileProbe) -> Artifact:
+    """ONNX Runtime's profile: kernel times summed per op; a file that was cut is read up to its last whole event."""
+    title = "ONNX Runtime profile"
+    text, problems = probe.text.strip(), []
+    try:
+        events = json.loads(text)
+    except (ValueError, RecursionError):
+        events = _whole_events(text)
+        problems.append("incomplete JSON: read up to the last whole event")
+    kernels: dict[str, list[float]] = {}
+    for event in events if isinstance(events, list) else ():
+        if isinstance(event, dict) and str(event.get("name", "")).endswith("_kernel_time"):
+            duration = event.get("dur")
+            if isinstance(duration, int | float) and not isinstance(duration, bool):
+                kernels.setdefault(str(event["name"]).removesuffix("_kernel_time"), []).append(float(duration))
+    rows = [{"op": op, "runs": len(us), "mean_us": sum(us) / len(us), "sum_us": sum(us)} for op, us in kernels.items()]
+    rows.sort(key=lambda row: -float(row["sum_us"]))
+    facts: dict[str, object] = {"kernels": len(rows), "ops": rows}
+    return Artifact("ort_profile", title, facts=facts, problems=(*problems, *(() if rows else ("no kernel times",))))
+
+
+def _whole_events(text: str) -> object:
+    end = text.rfind("},")
+    try:
+        return json.loads(text[: end + 1] + "]") if end > 0 else []
+    except (ValueError, RecursionError):
+        return []
+
+
 READERS = (
+    FileReader("ort_profile", "ONNX Runtime profile", _is_runtime_profile, _read_runtime_profile),
     FileReader(
         "emulator_model",
         "model for an emulated board",

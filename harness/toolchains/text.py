@@ -13,7 +13,7 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 RECORD = re.compile(
     rf"^\s*(?:(?P<stamp>{STAMP})\s+)?"
-    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+"
+    r"(?:(?:- )?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(?:- )?"
     r"|file:\s*(?P<file>\S+)\s+func:\s*\S+\s+line No:\s*\d+\s?)?"
     r"(?P<text>.*)$"
 )
@@ -119,6 +119,11 @@ class PipeTable:
 
 def pipe_tables(lines: Sequence[Line]) -> tuple[PipeTable, ...]:
     """Tables made of `| a | b |` rows and `+---+` or `|---+` rules; header rows above a rule are joined."""
+    has_rules = any(_is_rule(line.text.strip()) for line in lines)
+    return _with_rules(lines) if has_rules else _without_rules(lines)
+
+
+def _with_rules(lines: Sequence[Line]) -> tuple[PipeTable, ...]:
     tables: list[PipeTable] = []
     header: list[list[str]] = []
     rows: list[tuple[str, ...]] = []
@@ -146,6 +151,16 @@ def pipe_tables(lines: Sequence[Line]) -> tuple[PipeTable, ...]:
     if columns and (rows or damaged):
         tables.append(PipeTable(columns, tuple(rows), damaged))
     return tuple(tables)
+
+
+def _without_rules(lines: Sequence[Line]) -> tuple[PipeTable, ...]:
+    """Rows alone, as consoles leave them that drop the rules: the first row names the columns."""
+    rows = [line.text.strip() for line in lines if line.text.strip().startswith("|")]
+    cells = [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in rows]
+    if len(cells) < 2:
+        return ()
+    whole = [one for one, row in zip(cells[1:], rows[1:], strict=True) if len(one) == len(cells[0]) and row[-1] == "|"]
+    return (PipeTable(cells[0], tuple(one for one in whole if one != cells[0]), len(cells) - 1 - len(whole)),)
 
 
 def _is_rule(text: str) -> bool:

@@ -52,12 +52,18 @@ def _table(lines: Sequence[Line]) -> tuple[list[Similarity], list[str], str]:
         elif HEADER.match(text):
             columns, place = text.split()[1:], _second_column(line.text)
         elif columns and text and set(text) - set("-="):
-            row = _row(text, columns, line.whole) if _second_column(line.text) == place else None
+            row = _row(text, columns, line.whole) if _in_place(line.text, place) else None
             if row:
                 rows.append(row)
             elif not line.stamped:
                 problems.append(f"line {line.number}: incomplete row: {text[:50]!r}")
     return rows, problems, title
+
+
+def _in_place(text: str, place: int) -> bool:
+    """Behind a name that is too long for its column the numbers begin later, after one blank; never earlier."""
+    start = _second_column(text)
+    return start == place or (start > place and text[start - 2 : start - 1] != " ")
 
 
 def _second_column(text: str) -> int:

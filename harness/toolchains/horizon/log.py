@@ -34,7 +34,7 @@ VERSION_WORDS = {
     "verifier tool": "hb_verifier",
 }
 MARCH = re.compile(
-    r"(?:^BPU march\s*: ?|with march |^march: ?|compilation architecture: )"
+    r"(?:^(?i:BPU march)\s*: ?|with march |^march: ?|compilation architecture: )"
     r"(?P<march>bernoulli2|bayes-e|bayes|nash(?:-[a-z]+)+)\b"
 )
 COMPILE = re.compile(r"Compile submodel: (?P<name>\S+)")
@@ -60,6 +60,9 @@ ORIGINAL_SHAPE = re.compile(r"^input '(?P<name>.+)' : original model shape: (?P<
 DELETABLE = re.compile(r"^Nodes that can be deleted: (?P<names>\[.*\])$")
 REMOVED = re.compile(r"^Node '(?P<name>[^']+)' is removed$")
 DELETED = re.compile(r"^deleted nodes?: (?P<name>\S+)$")
+REMOVABLE = re.compile(r"^#+\s*Removable node info\s*#+$")
+REMOVABLE_ROW = re.compile(r"^(?P<name>\S+)\s{2,}(?P<kind>Quantize|Dequantize|Transpose|Cast|Reshape|Softmax)\s*$")
+SAVED = re.compile(r"modified model saved as (?P<name>\S+)$")
 TYPES = re.compile(r"^model (?P<way>input|output) types\s*: \[(?P<types>.*)\]")
 
 PHASE = re.compile(r"^(?P<word>Start to|Successfully|Succeed to)\s+(?P<phase>export|convert|compile|build|check)\w*\b")
@@ -73,6 +76,8 @@ TITLES = {
     "hb_compile_log": "hb_compile log",
     "hb_perf_log": "hb_perf log",
     "hb_model_info": "hb_model_info output",
+    "hb_modifier_log": "hb_model_modifier log",
+    "hmct_log": "HMCT log",
     "hb_log": "toolchain console output",
 }
 
@@ -157,6 +162,7 @@ def _kind(lines: Sequence[Line]) -> str:
         ("Start to export model", "hb_compile_log"),
         ("params_parser.py", "hb_compile_log"),
         ("Start hb_model_info", "hb_model_info"),
+        ("hb_model_modifier", "hb_modifier_log"),
         ("Start hb_perf", "hb_perf_log"),
         ("hb_mapper", "hb_mapper_log"),
         ("Horizon NN", "hb_mapper_log"),
@@ -164,7 +170,9 @@ def _kind(lines: Sequence[Line]) -> str:
     ):
         if mark in text:
             return kind
-    return "hb_mapper_log" if any(is_node_row(line.text) for line in lines) else "hb_log"
+    if any(is_node_row(line.text) for line in lines):
+        return "hb_mapper_log"
+    return "hmct_log" if "The quantized model output" in text else "hb_log"
 
 
 def _versions(lines: Sequence[Line]) -> dict[str, str]:
@@ -306,7 +314,18 @@ def _facts(lines: Sequence[Line]) -> dict[str, object]:
     facts.update({key: value for key, value in parts.items() if value})
     facts.update(_calibration(lines))
     facts.update(_types(lines))
+    facts.update(_modifier(lines))
     return facts
+
+
+def _modifier(lines: Sequence[Line]) -> dict[str, object]:
+    """What hb_model_modifier may remove, and the file that it wrote."""
+    facts: dict[str, object] = {}
+    if any(REMOVABLE.match(line.text.strip()) for line in lines):
+        rows = [match["name"] for line in lines if (match := REMOVABLE_ROW.match(line.text))]
+        facts["removable_nodes"] = rows
+    saved = [match["name"] for line in lines if line.whole and (match := SAVED.search(line.text))]
+    return {**facts, **({"saved_as": saved[-1]} if saved else {})}
 
 
 def _calibration(lines: Sequence[Line]) -> dict[str, object]:

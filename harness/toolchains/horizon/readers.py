@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.toolchains.base import text_reader
-from harness.toolchains.horizon import debug, files, log, perf, verifier
+from harness.toolchains.horizon import debug, files, log, perf, tuning, verifier
 from harness.toolchains.horizon.build_errors import EXCEPTION, is_known_error
 from harness.toolchains.horizon.tables import is_node_header, is_node_row
 from harness.toolchains.records import Artifact
@@ -23,7 +23,9 @@ CONFIG = re.compile(r"^\s*(?:model_parameters|input_parameters|calibration_param
 LOG = re.compile(
     r"hb_mapper version|hb_mapper (?:checker|makertbin) |Start hb_(?:mapper|perf|model_info)|The hb_compile completes"
     r"|(?:\[.*\] )?Start to Horizon NN|############# (?:memory|model deps) info|HBDK model (?:compilation|check)"
-    r"|hb_model_modifier \S|Nodes that can be deleted|exception in command|deleted nodes: |Dump config:|advice: Layer"
+    r"|hb_model_modifier \S|log will be stored in \S*hb_model_modifier|modified model saved as"
+    r"|Nodes that will be removed|#+\s*Removable node info|The quantized model output:"
+    r"|Nodes that can be deleted|exception in command|deleted nodes: |Dump config:|advice: Layer"
     r"|The input\d+ of Node\(name:|bpu model don't have per-layer perf info|\*{3} ERROR-OCCUR-DURING"
     r"|yaml file parse failed|(?i:BPU march)\s*:|hb_compile version"
     r"|Start to (?:export|convert|compile)\b|Successfully (?:export|convert|compile)\b"
@@ -87,6 +89,7 @@ def _is_log_line(line: Line) -> bool:
 
 
 READERS = (
+    *tuning.READERS,
     text_reader("quant_info", "quant_info.json", _is_quant_info, files.read_quant_info),
     text_reader("node_info", "node_info.csv", _is_node_info, files.read_node_info),
     text_reader("advice", "advice.json", _is_advice, files.read_advice),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from harness.toolchains.base import ModelRuntimes, ToolchainVendor
-from harness.toolchains.horizon import board_files, consoles, readers
+from harness.toolchains.horizon import board_files, consoles, monitors, readers
 
 VENDOR = ToolchainVendor(
     readers.READERS,
-    (*consoles.FIRST, *board_files.READERS),
+    (*consoles.FIRST, *board_files.READERS, *monitors.READERS),
     consoles.READERS,  # asked last: they may hold a toolchain's words
     beside=(
         "hb_mapper_checker.log",
