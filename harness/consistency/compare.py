@@ -27,6 +27,7 @@ from harness.consistency.origins.localize import Localization, with_fingerprints
 from harness.consistency.policy import load_policy
 from harness.consistency.reading.matching import match
 from harness.consistency.reading.missing import mark_missing
+from harness.consistency.reading.readings import OWN, Candidate, settle
 from harness.consistency.rows import RowComparer
 from harness.consistency.settings import CompareSettings
 from harness.consistency.verdicts import GOOD_WORDS, OWED, run_verdict
@@ -41,6 +42,7 @@ from harness.records import (
     NetworkOps,
     Origin,
     Picture,
+    Reading,
 )
 from harness.records.callbacks import ProgressCallback
 from harness.reference.open import Reference, dense_bytes
@@ -52,7 +54,18 @@ PICTURED = 8  # origins that get an error map and a histogram
 
 def compare(reference: Reference, dumps: Sequence[Dump], settings: CompareSettings | None = None) -> Comparison:
     """Compare what a board left with what the PC says. Errors: InputError for a mapping that does not fit."""
-    return _Comparer(reference, dumps, settings or CompareSettings()).result()
+    return _Comparer(reference, *_as_read(reference, dumps, settings or CompareSettings())).result()
+
+
+def _as_read(
+    reference: Reference, dumps: Sequence[Dump], settings: CompareSettings
+) -> tuple[Sequence[Dump], CompareSettings]:
+    """Dumps of a known platform may still be of two bytes a value, or hold several frames: unless that was asked."""
+    if settings.reading is not None:
+        return dumps, settings
+    given = Candidate(settings.platform or OWN, tuple(dumps), settings.storages, settings.platform)
+    choice = settle(reference, [given], read_mapping(settings.mapping))
+    return choice.candidate.dumps, replace(settings, storages=choice.candidate.storages, reading=choice.reading)
 
 
 def read_mapping(source: Path | Mapping[str, str] | None) -> dict[str, str]:
@@ -108,6 +121,7 @@ class _Comparer:
             reference=ComparedReference(self.reference.kind, self.reference.source, self.reference.provenance),
             policy=self.policy.name,
             graph_source=self.graph.source or "reference" if self.faults.graph_serves(layers) and self.graph else "",
+            reading=self.settings.reading or Reading(),
             notes=(*self.notes, *self.faults.notes, *localized.notes, *seen_after),
             pictures=self._pictures(origins),
             extras=extras,

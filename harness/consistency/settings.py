@@ -9,8 +9,8 @@ from pathlib import Path
 from harness.consistency.policy import Policy
 from harness.consistency.reading.hashed import HashedDump
 from harness.consistency.reading.matching import Rules
-from harness.consistency.reading.pairs import Storages
-from harness.records import Dump, Gap, Graph
+from harness.consistency.reading.specs import Storages
+from harness.records import Dump, Gap, Graph, Reading
 from harness.records.callbacks import ProgressCallback
 from harness.reference.open import Reference
 
@@ -30,6 +30,7 @@ class CompareSettings:
     previous: Reference | None = None  # tensors of the frame before, where they are kept: tells stale data
     repeats: Sequence[Sequence[Dump]] = ()  # what other runs of the same input left
     gaps: Sequence[Gap] | None = None  # layers that the dumps' own numbers miss; None: they carry no numbers
+    reading: Reading | None = None  # how the dumps are read, where that was chosen; None: `compare` asks their values
     hashed: Mapping[Path, HashedDump] = field(default_factory=dict)  # dumps that were hashed on the board, not pulled
     platform: str = ""
     toolchain: str = ""

@@ -14,7 +14,7 @@ from harness.consistency.checks.float_reference import is_float, judges_noise
 from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import Policy, load_policy
 from harness.consistency.reading.layouts import TensorError
-from harness.consistency.reading.pairs import open_array
+from harness.consistency.reading.specs import open_array
 from harness.consistency.reading.tensor_files import valid_md5
 from harness.dumps.folders import recognise
 from harness.records import Comparison, Dump, Layer, StageAlignment, StageComparison, StageStep, TensorSpec
@@ -142,7 +142,9 @@ def _step(before: Stage, after: Stage, settings: CompareSettings) -> Comparison 
         return None
     computed = [dump for dump in after.dumps if dump.role != "input"]
     policy = _for_noise(settings.policy or load_policy(), before, after)
-    plain = replace(settings, mapping=None, isolate=False, floats=None, progress=None, gaps=(), policy=policy)
+    plain = replace(
+        settings, mapping=None, isolate=False, reading=None, floats=None, progress=None, gaps=(), policy=policy
+    )
     return compare(before.reference, computed, plain)
 
 

@@ -41,8 +41,8 @@ def each_once(layers: Sequence[Dump], outputs: Sequence[Dump]) -> tuple[Dump, ..
     return (*(dump for dump in layers if dump.name not in named), *outputs)
 
 
-def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
-    """Every tensor file in a folder or .npz, in the order of their index or name.
+def read_dumps(path: Path, platform: str = "", *, plain: bool = False) -> tuple[Dump, ...]:
+    """Every tensor file in a folder or .npz, in the order of their index or name. `plain`: by their names alone.
 
     `platform` is the name of the platform whose dump names are meant; "" tries those that are known and takes
     the one that reads the most files. Errors: InputError for a path that does not exist or holds no tensor file,
@@ -63,7 +63,7 @@ def read_dumps(path: Path, platform: str = "") -> tuple[Dump, ...]:
     if inner is not None:
         raise InputError(f"{path}: expected a folder of dumps, got a folder of runs", f"give {inner.parent / 'debug'}")
     files = sorted(f for f in path.rglob("*") if f.suffix in (".npy", ".bin") and f.is_file())
-    named = _by_platform(path, platform)
+    named = () if plain else _by_platform(path, platform)
     known = {_real(dump.path) for dump in named}
     dumps = (*named, *(plain_dump(f) for f in files if _real(f) not in known))
     if not dumps:
@@ -87,7 +87,7 @@ def npy_spec(path: Path) -> TensorSpec | None:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    dtype = NUMPY_DTYPES.get(array.dtype.name)
+    dtype = "bf16" if array.dtype.str[1:] == "V2" else NUMPY_DTYPES.get(array.dtype.name)  # as ml_dtypes saves it
     return TensorSpec(path.stem, dtype, tuple(array.shape)) if dtype else None
 
 
@@ -153,6 +153,13 @@ def _holds_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
 def recognise(path: Path) -> str:
     """The platform whose dump names a folder carries most; "" where none reads a single file."""
     return next(iter(candidates(path)), "")
+
+
+def telling(path: Path) -> tuple[str, ...]:
+    """Every platform whose names some files of a folder carry, the one with the most first."""
+    scores = {name: _telling(path, _named(name, path)) for name in platforms.names()}
+    weights = {name: sum(by_depth.values()) for name, by_depth in scores.items()}
+    return tuple(sorted((name for name in weights if weights[name]), key=lambda name: -weights[name]))
 
 
 def candidates(path: Path) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ NUMPY_DTYPES = {
 }
 
 
-DTYPE_NAMES = frozenset(NUMPY_DTYPES.values()) | {"s4", "u4"}
+DTYPE_NAMES = frozenset(NUMPY_DTYPES.values()) | {"s4", "u4", "bf16"}
 
 
 def scratch_folder() -> Path:

@@ -45,6 +45,7 @@ from harness.records.comparison import (
     Metrics,
     Origin,
     Picture,
+    Reading,
     Verdict,
 )
 from harness.records.earlier import (
@@ -177,6 +178,7 @@ __all__ = [
     "PropagationPoint",
     "PushedFile",
     "Quantization",
+    "Reading",
     "ReferenceOfCase",
     "ReferenceRuntime",
     "Rehashed",

@@ -158,6 +158,26 @@ class ComparedReference:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How the board's files were read: one way for all, the one that brings most layers near the reference."""
+
+    name: str = ""
+    platform: str = ""  # whose names and ways of storing; "" for none
+    layers: int = 0  # whose values were looked at
+    near: int = 0  # of these: near the reference, or equal
+    equal: int = 0
+    runner_up: str = ""  # the next best; "" if no other way is possible
+    runner_up_near: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What was chosen, by what, and what came next; "" if it is not known."""
+        agrees = f": {self.near} of {self.layers} sampled layers are near the reference" if self.layers else ""
+        other = f"; next: {self.runner_up} ({self.runner_up_near})" if self.runner_up else "; no other reading fits"
+        return f"read as {self.name}{agrees}{other}" if self.name else ""
+
+
+@dataclass(frozen=True)
 class ErrorMap:
     """Share of differing elements by row and column of a tensor, at most 64 x 64 cells."""
 
@@ -190,6 +210,7 @@ class Comparison:
     reference: ComparedReference = field(default_factory=ComparedReference)
     policy: str = ""  # name of the policy that judged
     graph_source: str = ""  # "" means sequence mode
+    reading: Reading = field(default_factory=Reading)
     notes: tuple[str, ...] = ()
     pictures: Mapping[str, Picture] = field(default_factory=dict)  # of origins, by tensor
     extras: Checks = field(default_factory=Checks)  # besides the layers

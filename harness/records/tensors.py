@@ -25,7 +25,7 @@ class TensorSpec:
     """
 
     name: str
-    dtype: str  # s4 u4 s8 u8 s16 u16 s32 u32 s64 u64 f16 f32 f64 bool8
+    dtype: str  # s4 u4 s8 u8 s16 u16 s32 u32 s64 u64 f16 bf16 f32 f64 bool8
     shape: tuple[int, ...]
     layout: str = ""
     aligned_shape: tuple[int, ...] = ()
@@ -53,6 +53,8 @@ class Dump:
     aliases: tuple[str, ...] = ()  # other names of the same tensor by the platform's rule
     unit: str = ""  # "BPU", "CPU" where known
     may_be_nibbles: bool = False  # may hold two 4-bit values a byte, in either order, without telling so
+    frames: int = 1  # that lie in the file one after the other, where the reference has one
+    frame: int = 0  # the one that is the reference's
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from harness.consistency.checks import reference_check, repeatability
 from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import load_policy, waiver_record
 from harness.consistency.reading.hashed import HashedDump, hashed_files
-from harness.consistency.reading.pairs import board_spec
 from harness.consistency.reading.shapes import ShapesOfModel
+from harness.consistency.reading.specs import board_spec
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
 from harness.dumps.folders import each_once

@@ -12,7 +12,8 @@ import numpy as np
 
 from harness.consistency.policy import Policy
 from harness.consistency.reading.layouts import TensorError
-from harness.consistency.reading.pairs import Pair, open_array, real_values
+from harness.consistency.reading.pairs import Pair, real_values
+from harness.consistency.reading.specs import open_array
 from harness.consistency.reading.tensor_files import Array, c_order_pieces, to_layout
 from harness.records import Layer, NoiseRow, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.consistency.reading.layouts import TensorError
-from harness.consistency.reading.pairs import open_array
+from harness.consistency.reading.specs import open_array
 from harness.consistency.reading.tensor_files import file_md5, valid_md5
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Checks, DebugVsRelease, Determinism, Dump, Instability, TensorSpec, Verdict, Vote

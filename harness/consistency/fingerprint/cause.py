@@ -13,7 +13,8 @@ from harness.consistency.fingerprint.classify import classify
 from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.reading.layouts import TensorError
-from harness.consistency.reading.pairs import Pair, open_array
+from harness.consistency.reading.pairs import Pair
+from harness.consistency.reading.specs import open_array
 from harness.consistency.reading.tensor_files import Array, value_range
 from harness.records import Fingerprint, Graph, Layer, Op
 from harness.reference.given_graph import INSERTED

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.consistency.reading.pairs import open_array
+from harness.consistency.reading.specs import open_array
 from harness.consistency.reading.tensor_files import valid_md5
 from harness.errors import InputError
 from harness.records import LeftFile, TensorSpec

@@ -27,6 +27,7 @@ DTYPES: dict[str, tuple[np.dtype[np.generic], int]] = {
     "s16": (np.dtype("<i2"), 16),
     "u16": (np.dtype("<u2"), 16),
     "f16": (np.dtype("<f2"), 16),
+    "bf16": (np.dtype("<u2"), 16),  # the upper half of a float32; read as float32, see tensor_files.widened
     "s32": (np.dtype("<i4"), 32),
     "u32": (np.dtype("<u4"), 32),
     "f32": (np.dtype("<f4"), 32),

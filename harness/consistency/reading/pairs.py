@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Callable, Iterator, Sequence
+import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from harness.consistency.reading.layouts import NV12, REFERENCE_SIDE, TensorError
+from harness.consistency.reading.layouts import BLOCKED, NV12, REFERENCE_SIDE, TensorError
+from harness.consistency.reading.specs import (
+    Storages,
+    board_spec,
+    file_size,
+    fitting,
+    npy_header,
+    open_array,
+    open_board,
+    stored_ways,
+    ways_of,
+)
 from harness.consistency.reading.tensor_files import (
     Array,
     dequantize,
@@ -19,15 +28,12 @@ from harness.consistency.reading.tensor_files import (
     to_layout,
     value_range,
 )
-from harness.dumps.folders import npy_spec
 from harness.records import Dump, Quantization, TensorSpec
 from harness.reference.open import ReferenceTensor
 
-Storages = Callable[[TensorSpec, str], tuple[TensorSpec, ...]]
 GRID_TOLERANCE = 1e-3  # of a step: float32 products of small integers are this close
 GRID_SAMPLE = 1 << 16  # elements looked at before a whole tensor is
 SAME_SCALE = 1e-5
-WIDTHS = (8, 16, 32, 64)  # bits of the dtypes that a file of unexpected size may hold
 
 
 @dataclass(frozen=True)
@@ -72,29 +78,85 @@ def _other_dtypes(tensor: ReferenceTensor, dump: Dump, storages: Storages | None
     """Further dtypes in which a network input of this size may lie: tools dump it as it was given and as it was fed."""
     if not tensor.is_input or dump.spec is not None or dump.path.suffix == ".npy":
         return []
-    size, first = _size(dump.path), board_spec(tensor, dump, storages)
-    by_dtype = {way.dtype: way for way in reversed(_stored(tensor, dump, storages)) if size_bytes(way) == size}
+    size, first = file_size(dump.path), board_spec(tensor, dump, storages)
+    by_dtype = {way.dtype: way for way in reversed(stored_ways(tensor, dump, storages)) if size_bytes(way) == size}
     return [way for dtype, way in by_dtype.items() if dtype != first.dtype]
 
 
-def _open_as(spec_board: TensorSpec, tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> Pair:
+def aligned(spec_board: TensorSpec, tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> Pair:
+    """Both sides with axes in one order and of one shape, values as they are stored. Errors: TensorError."""
     stored = spec_board
-    board = open_array(dump.path, spec_board)
+    board = open_board(dump.path, spec_board)
     spec_reference, reference, md5 = _of_reference(tensor, spec_board, storages)
-    spec_board, note = _guess_layout(spec_board, spec_reference)
+    notes = [_stored_as(dump, spec_board)]
+    spec_board, note = _guess_layout(spec_board, spec_reference, dump.frames)
     if dump.path.suffix != ".npy" and not note:
         spec_board, note = _either_way(board, spec_board, reference, spec_reference)
     board = to_layout(board, spec_board, spec_reference.layout)
+    board, which = _one_frame(board, reference.shape, dump)
     board, more = _same_shape(board, reference.shape, dump.name)
-    note = "; ".join(n for n in (note, more) if n)
-    spec_board = _with_scale(spec_board, spec_reference)
-    steps = _on_grid(board, spec_reference, reference)
-    if steps is not None:
-        board, spec_board = steps, spec_reference
-        note = "; ".join(n for n in (note, "dequantized integers, compared as integers") if n)
+    spec_board = _with_scale(_as_opened(spec_board), spec_reference)
     form = _form(spec_board, spec_reference)
-    pair = Pair(board, reference, spec_board, spec_reference, form, stored, md5, note)
+    return Pair(board, reference, spec_board, spec_reference, form, stored, md5, _notes(*notes, note, which, more))
+
+
+def _open_as(spec_board: TensorSpec, tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> Pair:
+    pair = _one_width(aligned(spec_board, tensor, dump, storages))
+    pair = _as_integers(pair)
     return _other_halves(pair, tensor, dump) or pair
+
+
+def _as_integers(pair: Pair) -> Pair:
+    """Integers beside floats that are all whole steps of them: the other tool dequantized what it had."""
+    note = _notes(pair.note, "dequantized integers, compared as integers")
+    steps = _on_grid(pair.board, pair.spec_reference, pair.reference)
+    if steps is not None:
+        return replace(pair, board=steps, spec_board=pair.spec_reference, form="integer", note=note)
+    steps = _on_grid(pair.reference, pair.spec_board, pair.board)
+    if steps is not None:
+        spec = pair.spec_board
+        return replace(pair, reference=steps, spec_reference=spec, reference_md5="", form="integer", note=note)
+    return pair
+
+
+def _notes(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _as_opened(spec: TensorSpec) -> TensorSpec:
+    return replace(spec, dtype="f32") if spec.dtype == "bf16" else spec
+
+
+def _one_width(pair: Pair) -> Pair:
+    """float64 beside float32 says no more than float32: a tool that widens its values has not changed them."""
+    if {pair.spec_board.dtype, pair.spec_reference.dtype} != {"f32", "f64"}:
+        return pair
+    with np.errstate(all="ignore"):  # what is larger than float32 holds becomes infinity, and differs
+        board, reference = (side.astype(np.float32, copy=False) for side in (pair.board, pair.reference))
+    md5 = pair.reference_md5 if pair.reference.dtype == np.float32 else ""
+    one, other = (replace(spec, dtype="f32") for spec in (pair.spec_board, pair.spec_reference))
+    return replace(pair, board=board, reference=reference, reference_md5=md5, spec_board=one, spec_reference=other)
+
+
+def _stored_as(dump: Dump, spec: TensorSpec) -> str:
+    """What an .npy tells of its storage beside the tensor's own axes, and a type that was not the file's word."""
+    half = f"read as {spec.dtype}" if spec.dtype == "bf16" or (spec.dtype == "f16" and dump.spec is None) else ""
+    if dump.path.suffix != ".npy":
+        return half
+    shape = npy_header(dump.path, dump.name).shape
+    if spec.layout in BLOCKED and spec.aligned_shape == shape:
+        return _notes(half, f"blocks of {shape[-1]} channels ({_times(shape)} on the board)")
+    if spec.aligned_shape == shape:
+        return _notes(half, f"{_times(shape)} on the board: channels are filled up, {_times(spec.shape)} are compared")
+    return _notes(half, "" if shape == spec.shape else f"shape {_times(shape)} on the board")
+
+
+def _one_frame(board: Array, wanted: tuple[int, ...], dump: Dump) -> tuple[Array, str]:
+    """The reference's frame of a file that holds several."""
+    if dump.frames == 1 or board.size != dump.frames * math.prod(wanted):
+        return board, ""
+    which = f"frame {dump.frame + 1} of {dump.frames} is the reference's"
+    return board.reshape(dump.frames, *wanted)[dump.frame], f"holds {dump.frames} frames; {which}"
 
 
 def _of_reference(
@@ -151,107 +213,6 @@ def _other_halves(pair: Pair, tensor: ReferenceTensor, dump: Dump) -> Pair | Non
     return replace(pair, board=other, note="; ".join(note for note in (pair.note, NIBBLE_NOTE) if note))
 
 
-def open_array(path: Path, spec: TensorSpec) -> Array:
-    """The valid region, memory-mapped: an .npy by its header, anything else by its spec. Errors: TensorError."""
-    if path.suffix != ".npy":
-        return open_tensor(path, spec)
-    _size(path)
-    try:
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = "holds Python objects, or is not a .npy" if "pickle" in str(error) else str(error)
-        raise TensorError(f"{path.name}: {reason}", "", _npy_reason(path, error)) from None
-    return array.view(np.uint8) if array.dtype == np.bool_ else array
-
-
-def _npy_reason(path: Path, error: Exception) -> str:
-    if path.is_file() and path.stat().st_size == 0:
-        return "empty"
-    return "truncated" if "mmap" in str(error) or isinstance(error, EOFError) else "unreadable"
-
-
-# --------------------------------------------------------------------------- specs
-
-
-def board_spec(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> TensorSpec:
-    """How a dump lies in its file. Errors: TensorError when nothing that is known has the file's size."""
-    if dump.path.suffix == ".npy":
-        header = _npy_spec(dump.path, dump.name)
-        if dump.spec is None:
-            return header
-        four_bits = dump.spec.dtype in ("s4", "u4")  # numpy has no such type: one byte per element
-        return replace(dump.spec, shape=header.shape, dtype=dump.spec.dtype if four_bits else header.dtype)
-    size = _size(dump.path)
-    if dump.spec is not None:
-        return _fitting(_ways(dump.spec, dump.unit, storages), size, dump.path)
-    ways = _stored(tensor, dump, storages)
-    if not ways:
-        return TensorSpec(dump.name, "u8", (size,))  # raw bytes against raw bytes
-    return _fitting(iter(ways), size, dump.path)
-
-
-def _stored(tensor: ReferenceTensor, dump: Dump, storages: Storages | None) -> list[TensorSpec]:
-    """The file alone does not tell its layout: the platform's likeliest storage of its size is taken, the reference's
-    own only after them. (48 x 48 x 32 and 32 x 48 x 48 have one size.)"""
-    sides = [s.spec for s in (tensor, tensor.alternate) if s is not None and s.spec is not None]
-    return [*(way for spec in sides for way in (storages(spec, dump.unit) if storages else ())), *sides]
-
-
-def _npy_spec(path: Path, name: str) -> TensorSpec:
-    header = npy_spec(path)
-    if header is None:
-        open_array(path, TensorSpec(name, "u8", ()))  # says what is wrong with the file
-        raise TensorError(f"{path}: has an unsupported dtype", "", "dtype_differs")
-    return replace(header, name=name)
-
-
-def _size(path: Path) -> int:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise TensorError(f"{path.name}: is a broken link") from None
-        raise TensorError(f"{path.name}: file not found", "", "missing") from None
-    except OSError as error:
-        raise TensorError(f"{path.name}: cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise TensorError(f"{path.name}: is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, not a dump")
-    return status.st_size
-
-
-_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
-
-
-def _ways(spec: TensorSpec, unit: str, storages: Storages | None) -> Iterator[TensorSpec]:
-    yield spec
-    if storages is not None:
-        yield from storages(spec, unit)
-
-
-def _fitting(ways: Iterator[TensorSpec], size: int, path: Path) -> TensorSpec:
-    """The first way whose size is the file's size. Errors: TensorError with both sizes."""
-    tried = []
-    for way in ways:
-        if size_bytes(way) == size:
-            return way
-        tried.append(way)
-    sizes = list(dict.fromkeys(size_bytes(way) for way in tried))
-    more = f" (or {len(sizes) - 3} other sizes)" if len(sizes) > 3 else ""
-    expected = " or ".join(str(n) for n in sizes[:3])
-    message = f"{path.name}: expected {expected} bytes{more} for {tried[0].dtype}, the file has {size}"
-    other = _other_width(tried, size)
-    if other:
-        raise TensorError(f"{message}, which is its size in {other} bits: unknown scale", "", "dtype_differs")
-    reason = "empty" if size == 0 else "truncated" if size < min(sizes) else "shape_differs"
-    raise TensorError(message, "", reason)
-
-
-def _other_width(tried: Sequence[TensorSpec], size: int) -> int:
-    """Bits of the dtype with which a way of storing would have the file's size; 0 for none."""
-    ways = [replace(way, stride_bytes=(), aligned_bytes=None) for way in tried]
-    return next((bits for bits in WIDTHS for way in ways if size == size_bytes(replace(way, dtype=f"s{bits}"))), 0)
-
-
 def side_of(tensor: ReferenceTensor, spec_board: TensorSpec) -> ReferenceTensor:
     """The float side of a border where the board dumped floats."""
     other = tensor.alternate
@@ -263,9 +224,9 @@ def _reference_spec(side: ReferenceTensor, spec_board: TensorSpec, storages: Sto
     if side.spec is not None:
         return side.spec
     if side.path.suffix == ".npy":
-        return _npy_spec(side.path, side.name)
+        return npy_header(side.path, side.name)
     plain = replace(spec_board, aligned_shape=(), stride_bytes=(), aligned_bytes=None)
-    return _fitting(_ways(plain, "CPU", storages), _size(side.path), side.path)
+    return fitting(ways_of(plain, "CPU", storages), file_size(side.path), side.path)
 
 
 def _with_scale(spec_board: TensorSpec, spec_reference: TensorSpec) -> TensorSpec:
@@ -278,13 +239,14 @@ def _with_scale(spec_board: TensorSpec, spec_reference: TensorSpec) -> TensorSpe
 # --------------------------------------------------------------------------- axes
 
 
-def _guess_layout(spec_board: TensorSpec, spec_reference: TensorSpec) -> tuple[TensorSpec, str]:
+def _guess_layout(spec_board: TensorSpec, spec_reference: TensorSpec, frames: int = 1) -> tuple[TensorSpec, str]:
     """An .npy tells no layout: sizes that are the reference's with channels last are read so, and it is said."""
     if spec_board.layout or len(spec_board.shape) != 4 or spec_reference.layout not in ("NCHW", "NHWC"):
         return spec_board, ""
     order = (0, 2, 3, 1) if spec_reference.layout == "NCHW" else (0, 3, 1, 2)
-    turned = tuple(spec_reference.shape[i] for i in order)
-    if spec_board.shape == spec_reference.shape or spec_board.shape != turned:
+    own = (spec_reference.shape[0] * frames, *spec_reference.shape[1:])
+    turned = tuple(own[i] for i in order)
+    if spec_board.shape == own or spec_board.shape != turned:
         return spec_board, ""
     layout = "NHWC" if spec_reference.layout == "NCHW" else "NCHW"
     return replace(spec_board, layout=layout), f"read as {layout}, which its shape is"

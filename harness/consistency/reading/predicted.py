@@ -14,7 +14,8 @@ import numpy as np
 
 from harness.consistency.reading.layouts import BLOCKED, TensorError, storage, to_layout
 from harness.consistency.reading.matching import match
-from harness.consistency.reading.pairs import Storages, board_spec, open_array, side_of
+from harness.consistency.reading.pairs import side_of
+from harness.consistency.reading.specs import Storages, board_spec, open_array
 from harness.consistency.reading.tensor_files import Array, encode, valid_md5
 from harness.records import Dump, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor

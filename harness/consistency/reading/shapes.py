@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.consistency.reading.pairs import Storages, board_spec
+from harness.consistency.reading.specs import Storages, board_spec
 from harness.names import file_form
 from harness.records import Dump, TensorSpec
 from harness.reference.graph import LogicalTensor, logical_tensors

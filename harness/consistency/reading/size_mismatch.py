@@ -17,7 +17,8 @@ import numpy as np
 
 from harness.consistency.reading.layouts import TensorError, bits_of
 from harness.consistency.reading.matching import Match
-from harness.consistency.reading.pairs import Storages, open_array, real_values
+from harness.consistency.reading.pairs import real_values
+from harness.consistency.reading.specs import Storages, open_array
 from harness.consistency.reading.tensor_files import Array, decode, size_bytes, to_layout
 from harness.records import Dump, Fingerprint, Layer, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor

@@ -54,16 +54,16 @@ def open_tensor(path: Path, spec: TensorSpec) -> Array:
     """Valid region of a raw file, axes in stored order (blocked layouts: NCHW; NV12: (N, H*3/2, W) rows).
 
     Memory-mapped and read-only; copied only where there is no view: 4-bit types are unpacked to one byte per
-    element, blocked layouts with a four-axis shape are put in order. bool8 comes as uint8.
+    element, blocked layouts with a four-axis shape are put in order. bool8 comes as uint8, bf16 as float32.
     Errors: TensorError whose `reason` is empty, truncated, shape_differs (file too long) or unreadable.
     """
     path = Path(path)
     where = storage(spec)
     _check_size(path, spec, where)
     if where.size_bytes == 0 or 0 in where.shape:
-        return _view(np.zeros(0, dtype=np.uint8), where, spec)
+        return widened(_view(np.zeros(0, dtype=np.uint8), where, spec), spec.dtype)
     try:
-        return _view(np.memmap(path, dtype=np.uint8, mode="r"), where, spec)
+        return widened(_view(np.memmap(path, dtype=np.uint8, mode="r"), where, spec), spec.dtype)
     except OSError as error:
         raise TensorError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -72,7 +72,22 @@ def decode(data: bytes, spec: TensorSpec) -> Array:
     """Like open_tensor, from bytes in memory. Errors: TensorError."""
     where = storage(spec)
     _check_bytes(f"tensor {spec.name!r}", len(data), spec, where)
-    return _view(np.frombuffer(data, dtype=np.uint8), where, spec)
+    return widened(_view(np.frombuffer(data, dtype=np.uint8), where, spec), spec.dtype)
+
+
+def widened(array: Array, dtype: str) -> Array:
+    """16 stored bits as the floats that they are: bf16 as float32, which holds all its values; others unchanged."""
+    if dtype == "bf16" and array.dtype.itemsize == 2:
+        return (np.ascontiguousarray(array).view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    if dtype == "f16" and array.dtype.kind in "uV" and array.dtype.itemsize == 2:
+        return array.view(np.float16)
+    return array
+
+
+def _narrowed(array: Array) -> Array:
+    """float32 as the stored bits of bf16, rounded to the nearest even."""
+    bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 
 
 def _check_size(path: Path, spec: TensorSpec, where: Storage) -> None:
@@ -152,6 +167,7 @@ def encode(array: Array, spec: TensorSpec, fill: int = 0) -> bytes:
     if array.shape != wanted:
         raise TensorError(f"tensor {spec.name!r}: shape {array.shape} given, {wanted} expected", "", "shape_differs")
     _check_range(array, spec)
+    array = _narrowed(array) if spec.dtype == "bf16" else array
     if where.bits < 8:
         return _encode_nibbles(array, spec, where, fill)
     data = np.full(where.size_bytes, fill, dtype=np.uint8)
@@ -177,7 +193,7 @@ def _fill(data: Array, steps: list[int], array: Array, spec: TensorSpec, where: 
 
 def _check_range(array: Array, spec: TensorSpec) -> None:
     kind = dtype_of(spec).kind
-    if kind == "f":
+    if kind == "f" or spec.dtype == "bf16":
         return
     if array.dtype.kind not in "iub":
         raise TensorError(f"tensor {spec.name!r}: {array.dtype} values given for {spec.dtype}", "", "dtype_differs")

@@ -277,7 +277,7 @@ def comparison_facts(comparison: Comparison | None, outputs: list[Row]) -> Row |
         "graph_source": comparison.graph_source,
         "first_difference": comparison.first_difference,
         "reference": to_json(comparison.reference),
-        "notes": list(comparison.notes),
+        "notes": [note for note in (comparison.reading.sentence, *comparison.notes) if note],
         "checks": checks(comparison.extras, outputs),
     }
 

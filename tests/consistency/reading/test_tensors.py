@@ -34,6 +34,8 @@ from harness.records import Quantization, TensorSpec
 def values_for(spec: TensorSpec, shape: tuple[int, ...], seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     dtype = dtype_of(spec)
+    if spec.dtype == "bf16":  # the upper half of a float32
+        return (rng.standard_normal(shape).astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)
     if dtype.kind == "f":
         return rng.standard_normal(shape).astype(dtype)
     low, high = value_range(spec)
