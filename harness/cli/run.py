@@ -22,12 +22,13 @@ from harness.cli.common import (
     json_option,
     note,
 )
-from harness.cli.latency_options import baseline_options, latency_options
 from harness.cli.progress import ask_password, progress
 from harness.cli.reference_options import reference_runtime_options
 from harness.cli.run_options import (
     RunOptions,
+    baseline_options,
     case_of,
+    latency_options,
     modes_of,
     only_model,
     soc_line_told,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from harness.cli.common import ARGV
+from harness.cli.common import ARGV, FiniteRange
 from harness.cli.reference_options import reference_runtime_of
 from harness.errors import ConfigError, InputError
 from harness.records import Case, TypedCommand
+
+Command = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -172,3 +175,61 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         timeout_s=given.timeout_s or timeout_s,
         wait_s=given.wait_s,
     )
+
+
+# --------------------------------------------------------------------------- how long, and against what
+
+
+def latency_options(command: Command) -> Command:
+    """`--threads`, `--frames`, `--time` and `--rounds`: the profile run."""
+    count = click.IntRange(1)
+    for option in reversed(
+        (
+            click.option(
+                "--threads", metavar="N", default=1, show_default=True, type=count, help="Threads of the profile run."
+            ),
+            click.option(
+                "--frames", metavar="N", default=200, show_default=True, type=count, help="Frames of the profile run."
+            ),
+            click.option(
+                *("--time", "time_s"),
+                default=0.0,
+                type=FiniteRange(0),
+                metavar="SECONDS",
+                help="Profile for SECONDS instead of --frames. Multiples of 60 where the board's tool counts minutes.",
+            ),
+            click.option(
+                "--rounds",
+                metavar="N",
+                default=1,
+                show_default=True,
+                type=count,
+                help="Separate profile runs; from 3 on the latency has an interval whatever the tool prints.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def baseline_options(command: Command) -> Command:
+    """`--previous` and `--max-slower`."""
+    for option in reversed(
+        (
+            click.option(
+                "--previous",
+                default="",
+                metavar="RUN|DIR|auto",
+                help="Baseline for verdicts and latency: a run, or DIR for its newest like run, where it has one "
+                "(auto: --runs).",
+            ),
+            click.option(
+                *("--max-slower", "max_slower_percent"),
+                type=FiniteRange(0),
+                metavar="PERCENT",
+                help="Exit 1 if the median latency is surely (95 %) more than PERCENT above --previous.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
