@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.builds import ExampleModel, build, harness
+from tests.support.builds import ExampleModel, build, harness, harness_here
 
 
 @pytest.fixture(scope="module")
@@ -240,35 +240,35 @@ def test_a_model_that_is_no_model(digits: ExampleModel, tmp_path: Path) -> None:
     }
     for name, (content, word) in bad.items():
         (tmp_path / name).write_bytes(content)
-        expect(harness("run", name, "--board", "emu-x5", cwd=tmp_path), 2, name, word)
+        expect(harness_here("run", name, "--board", "emu-x5", cwd=tmp_path), 2, name, word)
     assert not list(tmp_path.rglob("run.json"))
 
 
 def test_an_emulated_model_is_refused_for_a_real_board(digits: ExampleModel, tmp_path: Path) -> None:
     (tmp_path / "hosts.yaml").write_text("boards:\n  real: {platform: hbdnn, soc: x5, address: 127.0.0.1, port: 9}\n")
-    expect(harness("run", digits.model, "--board", "real", cwd=tmp_path), 2, "emulat")
+    expect(harness_here("run", digits.model, "--board", "real", cwd=tmp_path), 2, "emulat")
 
 
 def test_a_model_of_another_soc(shared_folder: Path, tmp_path: Path) -> None:
     other = build(shared_folder, "digits", "ultra")
-    expect(harness("run", other.model, "--board", "emu-x5", cwd=tmp_path), 2, "ultra", "x5")
+    expect(harness_here("run", other.model, "--board", "emu-x5", cwd=tmp_path), 2, "ultra", "x5")
 
 
 def test_an_input_of_the_wrong_size_says_both_sizes(digits: ExampleModel, tmp_path: Path) -> None:
     (tmp_path / "short.bin").write_bytes(bytes(100))
-    result = harness("run", digits.model, "--board", "emu-x5", "--input", "short.bin", cwd=tmp_path)
+    result = harness_here("run", digits.model, "--board", "emu-x5", "--input", "short.bin", cwd=tmp_path)
     expect(result, 2, "256", "100", "image")
 
 
 def test_an_unknown_input_name(digits: ExampleModel, tmp_path: Path) -> None:
-    result = harness("run", digits.model, "--board", "emu-x5", "--input", f"imag={digits.input}", cwd=tmp_path)
+    result = harness_here("run", digits.model, "--board", "emu-x5", "--input", f"imag={digits.input}", cwd=tmp_path)
     expect(result, 2, "no input 'imag'", "did you mean 'image'?")
 
 
 @pytest.mark.slow
 def test_too_many_inputs(digits: ExampleModel, tmp_path: Path) -> None:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--input", digits.input]
-    expect(harness(*argv, cwd=tmp_path), 2, "expected 1 input", "got 2")
+    expect(harness_here(*argv, cwd=tmp_path), 2, "expected 1 input", "got 2")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_too_many_inputs(digits: ExampleModel, tmp_path: Path) -> None:
 def test_a_wrong_word_is_named_with_the_right_one(
     digits: ExampleModel, tmp_path: Path, more: list[str], words: list[str]
 ) -> None:
-    result = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, *more, cwd=tmp_path)
+    result = harness_here("run", digits.model, "--board", "emu-x5", "--input", digits.input, *more, cwd=tmp_path)
     expect(result, 2, *words)
 
 
@@ -310,7 +310,7 @@ def test_a_board_without_the_tool(digits: ExampleModel, tmp_path: Path) -> None:
     )
     vendor = tmp_path / "vendor.bin"
     vendor.write_bytes(b"\x7fBPU" + bytes(range(256)) * 40)
-    expect(harness("run", vendor, "--board", "b", cwd=tmp_path), 3, "hrt_model_exec", "tools")
+    expect(harness_here("run", vendor, "--board", "b", cwd=tmp_path), 3, "hrt_model_exec", "tools")
 
 
 @pytest.mark.slow

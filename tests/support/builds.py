@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from click.testing import CliRunner
+
+from harness.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 _ARGUMENTS = {
@@ -42,6 +47,17 @@ def harness(*argv: str | Path, cwd: Path | None = None, check: bool = False) -> 
     if check and result.returncode:
         raise AssertionError(f"{argv}: exit {result.returncode}\n{result.stdout}\n{result.stderr}")
     return result
+
+
+def harness_here(*argv: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The same command line in this process: where a test is about the answer, not about the process."""
+    before = Path.cwd()
+    os.chdir(cwd)
+    try:
+        result = CliRunner().invoke(cli, [str(word) for word in argv])
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess(list(argv), result.exit_code, result.stdout, result.stderr)
 
 
 def build(shared: Path, name: str, soc: str = "x5") -> ExampleModel:
