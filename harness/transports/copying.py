@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from harness.errors import BoardError, LinkError
 from harness.files.safe import new_file
@@ -25,6 +25,8 @@ from harness.transports.base import (
 )
 from harness.transports.pace import WINDOW_S, Pace
 from harness.transports.patience import Patience
+from harness.transports.pipes import command_name
+from harness.transports.quoting import remote_command
 
 # $1 part, $2 bytes it must hold now, $3 "new" or "more". A stream that ends early leaves nothing behind.
 _RECEIVE = """\
@@ -43,6 +45,7 @@ _LOOK = """\
 [ -f "$1" ] || { ls -d "$1" >/dev/null && echo "not a regular file" >&2; exit 1; }
 wc -c <"$1" && md5sum <"$1"
 """
+Own = TypeVar("Own", bound="Copying")
 _BLOCK_BYTES = 2**20  # of dd; STREAM_LIMIT_BYTES is a multiple of it
 
 
@@ -58,6 +61,15 @@ class Copying:
     def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience or Patience()
         self.pace_window_s = WINDOW_S  # in which a paced stream must carry something
+
+    def close(self) -> None:
+        """Nothing to end by default."""
+
+    def __enter__(self: Own) -> Own:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def pace(self, way: Paced) -> Pace:
         """Of one stream."""
@@ -170,6 +182,28 @@ class Copying:
             message = printable(stream.err.decode("utf-8", "replace").strip()) or f"exit code {stream.code}"
             raise BoardError(f"{self.where}: cannot {doing!r}: {message}", "check free space and permissions")
         return bytes(out)
+
+
+class RemoteShell(Copying):
+    """A transport whose streams are command lines for a shell on the board."""
+
+    def stream(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: Iterable[bytes] | None = None,
+        carries_bytes: int = STREAM_LIMIT_BYTES,
+        paced: Paced = "",
+    ) -> AbstractContextManager[Stream]:
+        """Run one command; see the contract in base.py."""
+        return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin, paced)
+
+    def _stream(
+        self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None, paced: Paced
+    ) -> AbstractContextManager[Stream]:
+        """Run a command line; `shown` is its name for messages."""
+        raise NotImplementedError
 
 
 def _range_command(source: str, start: int, size: int) -> list[str]:

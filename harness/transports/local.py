@@ -64,9 +64,3 @@ class LocalTransport(Copying):
 
     def close(self) -> None:
         """Nothing to close: every command is its own process."""
-
-    def __enter__(self) -> LocalTransport:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()

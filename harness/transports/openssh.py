@@ -13,21 +13,20 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import ConfigError, HarnessError, HostError, HostKeyError, LinkError, LoginError, UserError
 from harness.records import Endpoint
 from harness.transports import known_hosts
 from harness.transports.askpass import answering
-from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream, printable
-from harness.transports.copying import Copying
+from harness.transports.base import CommandTimeout, Paced, Stream, printable
+from harness.transports.copying import RemoteShell
 from harness.transports.guard import Guard
 from harness.transports.passwords import Passwords, hide_environment, how_to_give
 from harness.transports.patience import Patience
-from harness.transports.pipes import PipeStream, command_name
-from harness.transports.quoting import remote_command
+from harness.transports.pipes import PipeStream
 
 LEFT_ALONE_S = 900  # of the master after its last session, where harness and its guard were both killed
 LINK_FAILED = 255  # the exit code of ssh itself
@@ -35,7 +34,7 @@ ALIVE_TIMEOUT_S = 5.0
 LOGIN_SLOWER = 3.0  # a whole login, times connect_timeout_s
 
 
-class OpensshTransport(Copying):
+class OpensshTransport(RemoteShell):
     """A master connection in the background; every command is a session on it."""
 
     def __init__(
@@ -178,18 +177,6 @@ class OpensshTransport(Copying):
         finally:
             self._lock.release()
 
-    def stream(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout_s: float,
-        stdin: Iterable[bytes] | None = None,
-        carries_bytes: int = STREAM_LIMIT_BYTES,
-        paced: Paced = "",
-    ) -> AbstractContextManager[Stream]:
-        """Run one command; see the contract in base.py."""
-        return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin, paced)
-
     @contextmanager
     def _stream(
         self, command: bytes, shown: str, timeout_s: float, stdin: Iterable[bytes] | None, paced: Paced
@@ -234,12 +221,6 @@ class OpensshTransport(Copying):
         with suppress(subprocess.TimeoutExpired):
             self._quietly(self._end_master())
         (self._folder / "m").unlink(missing_ok=True)
-
-    def __enter__(self) -> OpensshTransport:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class _Checked:

@@ -160,12 +160,6 @@ class SshTransport(Copying):
             close_all(self._clients)
             self._clients = []
 
-    def __enter__(self) -> SshTransport:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
 
 class NotBegunError(LinkError):
     """The far side ended the channel or the connection before the command was sent."""

@@ -11,18 +11,17 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from harness.errors import ConfigError, HarnessError, LinkError
 from harness.records import Endpoint
-from harness.transports.base import STREAM_LIMIT_BYTES, CommandTimeout, Paced, Stream
-from harness.transports.copying import Copying
+from harness.transports.base import CommandTimeout, Paced, Stream
+from harness.transports.copying import RemoteShell
 from harness.transports.pace import Pace
 from harness.transports.passwords import Passwords
 from harness.transports.patience import Patience
-from harness.transports.pipes import LOOK_EVERY_S, command_name
-from harness.transports.quoting import remote_command
+from harness.transports.pipes import LOOK_EVERY_S
 from harness.transports.telnet_line import TelnetLine
 
 PIECE_BYTES = 48 * 1024  # of input, each asked for by the board
@@ -30,7 +29,7 @@ ALIVE_TIMEOUT_S = 5.0
 _BLANK = b"\r\n\0\t "
 
 
-class TelnetTransport(Copying):
+class TelnetTransport(RemoteShell):
     """User and password where the board's login asks for them; one that gives a shell at once needs neither."""
 
     def __init__(
@@ -49,18 +48,6 @@ class TelnetTransport(Copying):
 
     def _connected(self) -> TelnetLine:
         return TelnetLine(self._endpoint, self.where, self._passwords, self.patience)
-
-    def stream(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout_s: float,
-        stdin: Iterable[bytes] | None = None,
-        carries_bytes: int = STREAM_LIMIT_BYTES,
-        paced: Paced = "",
-    ) -> AbstractContextManager[Stream]:
-        """Run one command; see the contract in base.py."""
-        return self._stream(remote_command(argv, timeout_s), command_name(argv), timeout_s, stdin, paced)
 
     @contextmanager
     def _stream(
@@ -92,12 +79,6 @@ class TelnetTransport(Copying):
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
-
-    def __enter__(self) -> TelnetTransport:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class TelnetStream:

@@ -252,7 +252,7 @@ def test_a_name_that_cannot_be_resolved_is_said(transport: str) -> None:
 @pytest.mark.parametrize("transport", SSH)
 def test_an_unknown_host_key_is_refused_with_its_fingerprint(served: Board, tmp_path: Path, transport: str) -> None:
     board = with_(served, known_hosts=str(tmp_path / "none"), transport=transport)
-    key = hostkeys.fetch(served.address, served.port)
+    key = hostkeys.fetch(served.endpoint.address, served.endpoint.port)
     with pytest.raises(HostKeyError) as error:
         open_transport(board.endpoint)
     assert key.sha256 in error.value.message and "harness boards trust served" in error.value.hint
@@ -261,7 +261,12 @@ def test_an_unknown_host_key_is_refused_with_its_fingerprint(served: Board, tmp_
 @pytest.mark.parametrize("transport", SSH)
 def test_a_trusted_key_opens_the_way(served: Board, tmp_path: Path, transport: str) -> None:
     file = tmp_path / "new" / "known_hosts"
-    hostkeys.trust(file, served.address, served.port, hostkeys.fetch(served.address, served.port))
+    hostkeys.trust(
+        file,
+        served.endpoint.address,
+        served.endpoint.port,
+        hostkeys.fetch(served.endpoint.address, served.endpoint.port),
+    )
     with open_transport(with_(served, known_hosts=str(file), transport=transport).endpoint) as link:
         assert link.alive()
 
@@ -269,19 +274,19 @@ def test_a_trusted_key_opens_the_way(served: Board, tmp_path: Path, transport: s
 @pytest.mark.parametrize("transport", SSH)
 def test_a_changed_host_key_is_refused_with_both_fingerprints(served: Board, tmp_path: Path, transport: str) -> None:
     with serve(tmp_path / "other", "openssh") as other:
-        line = Path(other.known_hosts).read_text().replace(str(other.port), str(served.port))
+        line = Path(other.known_hosts).read_text().replace(str(other.port), str(served.endpoint.port))
     file = tmp_path / "known_hosts"
     file.write_text(line)
-    old = hostkeys.find(file, served.address, served.port)[0]
-    new = hostkeys.fetch(served.address, served.port)
+    old = hostkeys.find(file, served.endpoint.address, served.endpoint.port)[0]
+    new = hostkeys.fetch(served.endpoint.address, served.endpoint.port)
     with pytest.raises(HostKeyError) as error:
         open_transport(with_(served, known_hosts=str(file), transport=transport).endpoint)
     assert old.sha256 in error.value.message and new.sha256 in error.value.message
     assert "--replace" in error.value.hint
     with pytest.raises(HostKeyError, match="another"):
-        hostkeys.trust(file, served.address, served.port, new)
-    hostkeys.trust(file, served.address, served.port, new, replace=True)
-    assert [k.sha256 for k in hostkeys.find(file, served.address, served.port)] == [new.sha256]
+        hostkeys.trust(file, served.endpoint.address, served.endpoint.port, new)
+    hostkeys.trust(file, served.endpoint.address, served.endpoint.port, new, replace=True)
+    assert [k.sha256 for k in hostkeys.find(file, served.endpoint.address, served.endpoint.port)] == [new.sha256]
 
 
 @pytest.mark.parametrize("transport", SSH)
@@ -306,11 +311,13 @@ def test_ssh_config_gives_address_port_user_and_key(
 ) -> None:
     config = tmp_path / "config"
     config.write_text(
-        f"Host x5-alias\n HostName {served.address}\n Port {served.port}\n User {served.user}\n"
-        f" IdentityFile {served.identity}\n"
+        f"Host x5-alias\n HostName {served.endpoint.address}\n Port {served.endpoint.port}\n"
+        f" User {served.endpoint.user}\n IdentityFile {served.endpoint.identity}\n"
     )
     monkeypatch.setenv("HARNESS_SSH_CONFIG", str(config))
-    board = compose("x5", "hbdnn", "x5", transport=transport, address="x5-alias", known_hosts=served.known_hosts)
+    board = compose(
+        "x5", "hbdnn", "x5", transport=transport, address="x5-alias", known_hosts=served.endpoint.known_hosts
+    )
     with open_transport(board.endpoint) as link:
         assert link.alive()
 
@@ -319,14 +326,14 @@ def test_ssh_config_gives_address_port_user_and_key(
 def test_a_board_behind_a_jump_host_is_reached(served: Board, tmp_path: Path, transport: str) -> None:
     with serve(tmp_path / "inner", "openssh") as inner:
         both = tmp_path / "known_hosts"
-        both.write_text(Path(inner.known_hosts).read_text() + Path(served.known_hosts).read_text())
+        both.write_text(Path(inner.known_hosts).read_text() + Path(served.endpoint.known_hosts).read_text())
         keys = tmp_path / "id"
-        keys.write_bytes(Path(served.identity).read_bytes())
+        keys.write_bytes(Path(served.endpoint.identity).read_bytes())
         keys.chmod(0o600)
         board = ssh_board(inner, transport)
-        board = with_(board, known_hosts=str(both), jump=f"{served.user}@127.0.0.1:{served.port}")
+        board = with_(board, known_hosts=str(both), jump=f"{served.endpoint.user}@127.0.0.1:{served.endpoint.port}")
         config = tmp_path / "config"
-        config.write_text(f"Host 127.0.0.1\n IdentityFile {served.identity}\n IdentityFile {inner.identity}\n")
+        config.write_text(f"Host 127.0.0.1\n IdentityFile {served.endpoint.identity}\n IdentityFile {inner.identity}\n")
         os.environ["HARNESS_SSH_CONFIG"] = str(config)
         try:
             with open_transport(board.endpoint) as link:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.emulator.console import Console, general, stamp
+from harness.emulator.console import general, stamp
 from harness.emulator.cost.timing import Timeline
 from harness.emulator.horizon import profile_files
 from harness.emulator.horizon.dialect import DASHES, OutputForm, RunFacts, ToolFailure, dims, flag_rows, one_core_of
-from harness.emulator.horizon.dump_files import file_stem
 from harness.emulator.horizon.gflags import CommandLine, Value
+from harness.emulator.horizon.printed import PrintedDialect, summary_lines
 from harness.emulator.model.compiled import BoardTensor, CompiledInput, CompiledModel
 from harness.emulator.model.layout import aligned_shape, byte_strides, file_bytes
-from harness.emulator.socs import Runtime, Soc
 from harness.platforms.horizon.dumps import align_up
 from harness.records import TensorSpec
 
@@ -63,19 +62,13 @@ _ROWS = (
 )
 
 
-class HbdnnTool:
+class HbdnnTool(PrintedDialect):
     """libdnn 1.9 to 1.24."""
 
     flags: Mapping[str, Value] = FLAGS
     max_threads = 8
     latency_key = "processor_latency"
     source = "function_util.cpp"
-
-    def __init__(self, soc: Soc, runtime: Runtime, console: Console) -> None:
-        self.soc, self.runtime, self.console = soc, runtime, console
-
-    def version(self) -> str:
-        return self.runtime.version
 
     def usage(self) -> str:
         head = ["Usage:", "hrt_model_exec [Option...] [Parameter]", "", "[Option]                      [Parameter]"]
@@ -189,12 +182,6 @@ class HbdnnTool:
     def warms_up(self, line: CommandLine) -> bool:
         return False
 
-    def input_name(self, index: int, name: str) -> str:
-        return file_stem(f"model_infer_input_{index}_", name)
-
-    def output_name(self, index: int, name: str) -> str:
-        return file_stem(f"model_infer_output_{index}_", name)
-
     def output_form(self, line: CommandLine, tensor: BoardTensor) -> OutputForm:
         if line.text("dump_format") not in ("bin", "txt"):
             raise ToolFailure(f"dump_format [{line.text('dump_format')}] is not supported, only support [bin, txt]")
@@ -206,12 +193,6 @@ class HbdnnTool:
         return OutputForm("txt", dequantize=True, valid_only=True)
 
     # ---- perf
-
-    def progress(self, frames: int, part_ms: Any, fps: float) -> None:
-        self.console.out(
-            f"Frame count: {frames},  Thread Average: {part_ms.mean():.6f} ms,  thread max latency: "
-            f"{part_ms.max():.6f} ms,  thread min latency: {part_ms.min():.6f} ms,  FPS: {fps:.6f}"
-        )
 
     def summary(self, line: Timeline, threads: int) -> None:
         self.console.out(*summary_lines(line, threads, 6))
@@ -230,23 +211,6 @@ def _kind(item: CompiledInput) -> Iterator[str]:
 
 def _layout(spec: TensorSpec) -> str:
     return spec.layout if spec.layout in ("NHWC", "NCHW") else "NONE"
-
-
-def summary_lines(line: Timeline, threads: int, decimals: int) -> list[str]:
-    """The block that ends a perf run."""
-    frames = len(line.latency_us)
-    total_ms, run_ms = sum(line.latency_us) / 1000.0, line.run_us / 1000.0
-    return [
-        "",
-        "Running condition:",
-        f"  Thread number is: {threads}",
-        f"  Frame count   is: {frames}",
-        f"  Program run time: {run_ms:.{decimals}f} ms",
-        "Perf result:",
-        f"  Frame totally latency is: {total_ms:.{decimals}f} ms",
-        f"  Average    latency    is: {total_ms / frames:.{decimals}f} ms",
-        f"  Frame      rate       is: {frames / (run_ms / 1000.0):.{decimals}f} FPS",
-    ]
 
 
 class OldHbdnnTool(HbdnnTool):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from harness.emulator.console import Console, general
+from harness.emulator.console import general
 from harness.emulator.cost.timing import Timeline
 from harness.emulator.horizon import profile_files
 from harness.emulator.horizon.dialect import DASHES, OutputForm, RunFacts, ToolFailure, dims, flag_rows
-from harness.emulator.horizon.dump_files import file_stem
 from harness.emulator.horizon.gflags import CommandLine, Value
-from harness.emulator.horizon.hbdnn import summary_lines
+from harness.emulator.horizon.printed import PrintedDialect, summary_lines
 from harness.emulator.model.compiled import BoardTensor, CompiledInput, CompiledModel
 from harness.emulator.model.layout import byte_strides, file_bytes
-from harness.emulator.socs import Runtime, Soc
 from harness.records import Quantization, TensorSpec
 
 FLAGS: dict[str, Value] = {
@@ -93,19 +90,13 @@ _NO_L2 = (
 )
 
 
-class UcpTool:
+class UcpTool(PrintedDialect):
     """UCP 3.3 and later."""
 
     flags: Mapping[str, Value] = FLAGS
     max_threads = 32
     trailing_comma = False
     decimals = 3
-
-    def __init__(self, soc: Soc, runtime: Runtime, console: Console) -> None:
-        self.soc, self.runtime, self.console = soc, runtime, console
-
-    def version(self) -> str:
-        return self.runtime.version
 
     def usage(self) -> str:
         head = [
@@ -250,12 +241,6 @@ class UcpTool:
     def warms_up(self, line: CommandLine) -> bool:
         return line.on("enable_warmup")
 
-    def input_name(self, index: int, name: str) -> str:
-        return file_stem(f"model_infer_input_{index}_", name)
-
-    def output_name(self, index: int, name: str) -> str:
-        return file_stem(f"model_infer_output_{index}_", name)
-
     def output_form(self, line: CommandLine, tensor: BoardTensor) -> OutputForm:
         form = line.text("dump_format")
         if form not in ("bin", "txt", "npy"):
@@ -263,12 +248,6 @@ class UcpTool:
         return OutputForm(form, line.on("dequantize_process"), line.on("remove_padding_process"))
 
     # ---- perf
-
-    def progress(self, frames: int, part_ms: Any, fps: float) -> None:
-        self.console.out(
-            f"Frame count: {frames},  Thread Average: {part_ms.mean():.6f} ms,  thread max latency: "
-            f"{part_ms.max():.6f} ms,  thread min latency: {part_ms.min():.6f} ms,  FPS: {fps:.6f}"
-        )
 
     def summary(self, line: Timeline, threads: int) -> None:
         self.console.out(*summary_lines(line, threads, self.decimals))

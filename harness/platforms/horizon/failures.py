@@ -8,133 +8,122 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 
+from harness.platforms.failure_texts import failure_text, line_at
 from harness.platforms.horizon.status import explain_code, kind_of_code, status_in
 from harness.platforms.text import plain
 from harness.records import Failure
 
-
-@dataclass(frozen=True)
-class _HorizonFailure:
-    pattern: re.Pattern[str]
-    kind: str
-    message: str  # may use \1 .. of the pattern
-    hint: str
-
-
-def _rule(pattern: str, kind: str, message: str, hint: str) -> _HorizonFailure:
-    return _HorizonFailure(re.compile(pattern, re.MULTILINE), kind, message, hint)
-
-
 _OTHER_MARCH = "build the model for this board's march, or run it on the board it was built for"
 _TEXTS = (
-    _rule(
+    failure_text(
         r"The model's march is ([\w-]+), please run on ([^!\n]+?) board!",
         "wrong_march",
         r"the model is compiled for \1 (\2 boards); not for this board",
         _OTHER_MARCH,
     ),
-    _rule(
+    failure_text(
         r"Make sure inst Suport \((\w+)\) Platform",
         "wrong_march",
         r"the BPU refused the model: this board is an \1, the model's instructions are for another BPU",
         _OTHER_MARCH,
     ),
-    _rule(r"Incompatible Platform!!", "wrong_march", "the model's instructions are for another BPU", _OTHER_MARCH),
-    _rule(
+    failure_text(
+        r"Incompatible Platform!!", "wrong_march", "the model's instructions are for another BPU", _OTHER_MARCH
+    ),
+    failure_text(
         r"Can not open ([^\n]+?), file not exists or no read permission",
         "missing_file",
         r"the tool cannot open \1 on the board",
         "check the path and the permissions of the board's user",
     ),
-    _rule(
+    failure_text(
         r"L2 memory not enough",
         "memory",
         "the model needs L2 memory that is not assigned to its cores",
         "assign it: --option l2=6:6:6:6 (MB per core)",
     ),
-    _rule(
+    failure_text(
         r"L2M size mismatch",
         "memory",
         "the L2 memory per core does not match the model's cores",
         "give as many values as cores, 24 MB in all: --option l2=6:6:6:6, or l2=24:0:0:0 for one core",
     ),
-    _rule(
+    failure_text(
         r"Input bytes must equal alignedByteSize",
         "bad_input",
         "the input file does not have the aligned size that the program wants",
         "harness inspect on the model_info console shows the aligned bytes of each input",
     ),
-    _rule(
+    failure_text(
         r"\bHB_\w*TASK_TIMEOUT\b|[Tt]ask(?: \S+)? time(?:d |-)?out",
         "timeout",
         "a task on the accelerator exceeded its time limit",
         "check whether another program uses the accelerator; raise --option task_timeout_ms=N",
     ),
-    _rule(
+    failure_text(
         r"^Error: Open failed!",
         "board_state",
         "the monitor could not open its device: another monitor has it",
         "end the other hrt_ucp_monitor or hrut_ddr: they exclude each other",
     ),
-    _rule(
+    failure_text(
         r"It's not compatible with linked hbrt library ([0-9.]+)",
         "version_skew",
         r"the model cannot be loaded by the board's HBRT \1",
         "rebuild the model with the toolchain of the board's release, or update the board's runtime",
     ),
-    _rule(
+    failure_text(
         r"[Oo]ut of memory|OUT_OF_MEMORY|Cannot allocate memory"
         r"|std::bad_alloc|Get BPU temporary memspace failed|hbSysAlloc\w* failed",
         "memory",
         "the board is out of memory for this run",
         "close other programs on the board, give the BPU more ION memory, or use a smaller model",
     ),
-    _rule(
+    failure_text(
         r"iova addr not equal for different core|Hbm corrupted|load hbm failed",
         "board_state",
         "the board failed to load the model; known on S600 after many runs, with a good model file",
         "reboot the board (cold) and run again",
     ),
-    _rule(
+    failure_text(
         r"unknown command line flag '([^'\n]*)'",
         "usage",
         r"the board's hrt_model_exec does not know the flag --\1",
         "the board's runtime is too old for this option: remove the option",
     ),
-    _rule(
+    failure_text(
         r'"?model_name"? must be specified',
         "usage",
         "the file has several models and none was chosen",
         "choose one with --model-name; see harness inspect MODEL",
     ),
-    _rule(
+    failure_text(
         r"error while loading shared libraries: ([^:\s]+)",
         "missing_library",
         r"the tool does not start: \1 is not found on the board",
         "add its folder to `libraries:` of the board in hosts.yaml",
     ),
-    _rule(
+    failure_text(
         r"hrt_model_exec: (?:command )?not found|/hrt_model_exec:? not found|exec: hrt_model_exec: not found",
         "missing_tool",
         "hrt_model_exec is not on the board's PATH",
         "add its folder to `tools:` of the board in hosts.yaml (often /usr/hobot/bin or /usr/sbin)",
     ),
-    _rule(
+    failure_text(
         r"No space left on device",
         "no_space",
         "the board's disk is full",
         "free space in the board's work folder, or set another `work:` in hosts.yaml",
     ),
-    _rule(
+    failure_text(
         r"(hbDNN\w+|hbUCP\w+|hb_bpu_core_set_fc_prio) failed",
         "task_failed",
         r"\1 failed on the board",
         "see the log above this line; check whether another program uses the BPU",
     ),
-    _rule(
+    failure_text(
         r"\[HBRT ERROR\] *(\w+)",
         "task_failed",
         r"the BPU runtime failed: \1",
@@ -181,17 +170,9 @@ def _by_text(lines: Sequence[str], failed: bool) -> Failure | None:
     text = "\n".join(lines)
     for rule in _TEXTS:
         for match in rule.pattern.finditer(text):
-            line = _line_at(text, match.start())
-            if not _HARMLESS.search(line):
-                return _with_code(Failure(rule.kind, match.expand(rule.message), rule.hint, line), lines)
+            if not _HARMLESS.search(line_at(text, match.start())):
+                return _with_code(rule.failure(match), lines)
     return _by_status(lines) if failed else None
-
-
-def _line_at(text: str, place: int) -> str:
-    """The line around a place, at most 400 characters of it."""
-    start = text.rfind("\n", 0, place) + 1
-    end = text.find("\n", place)
-    return text[start : end if end >= 0 else len(text)].strip()[:400]
 
 
 def _with_code(failure: Failure, lines: Sequence[str]) -> Failure:

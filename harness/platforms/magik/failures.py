@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 
+from harness.platforms.failure_texts import failure_text
 from harness.platforms.magik.profile import read_profile
 from harness.platforms.magik.text import read_versions
 from harness.platforms.text import plain
@@ -20,85 +20,74 @@ from harness.records import Failure
 EXPECTED: dict[str, tuple[str, ...]] = {"debug": ("*_out.bin",), "nmem": ("nmem_memory.txt",)}
 MORE_NMEM = "raise nmem= in the kernel's arguments (the boot loader's bootargs), or use a smaller model"
 
-
-@dataclass(frozen=True)
-class _MagikFailure:
-    pattern: re.Pattern[str]
-    kind: str
-    message: str  # may use \1 .. of the pattern
-    hint: str
-
-
-def _rule(pattern: str, kind: str, message: str, hint: str) -> _MagikFailure:
-    return _MagikFailure(re.compile(pattern, re.MULTILINE), kind, message, hint)
-
-
 # Texts: strings of libvenus and libdrivers, the loaders of uClibc and glibc, busybox ash.
 _TEXTS = (
-    _rule(
+    failure_text(
         r"can't load library '([^'\n]+)'|error while loading shared libraries: ([^:\n]+):",
         "missing_library",
         r"the loader could not find \1\2",
         "set the library folder: --option libraries=DIR, or `libraries:` of the board in hosts.yaml",
     ),
-    _rule(
+    failure_text(
         r"(?:Exec format error|syntax error: unexpected|: not found$|applet not found|cannot execute)",
         "wrong_march",
         "the board cannot run this program: wrong CPU or C library, or missing file",
         "build with the MIPS toolchain of the board's SDK and its libtype (uclibc or glibc)",
     ),
-    _rule(
+    failure_text(
         r"A mismatch occurs: model version is ([\w.]+), venus version: ?([\w.]+)",
         "version_skew",
         r"Magik library (venus) \2 rejects the model, which is of version \1",
         "convert the model with the toolkit of the library's release, or update the libraries",
     ),
-    _rule(
+    failure_text(
         r"Error: /dev/soc-nna open failed",
         "board_state",
         "the NNA driver is not loaded, or not accessible to this user",
         "insmod soc-nna.ko as root",
     ),
-    _rule(
+    failure_text(
         r"Error: /dev/nna_lock open failed",
         "board_state",
         "/dev/nna_lock cannot be opened: driver and libraries are of different releases",
         "load the soc-nna.ko of the same release as the libraries",
     ),
-    _rule(r"Error: /dev/mem open failed", "board_state", "/dev/mem cannot be opened: root is needed", "log in as root"),
-    _rule(
+    failure_text(
+        r"Error: /dev/mem open failed", "board_state", "/dev/mem cannot be opened: root is needed", "log in as root"
+    ),
+    failure_text(
         r"get_nmem_info failed|CMD Line Nmem Size:.* is invalide",
         "board_state",
         "the kernel reserved no memory for the NNA",
         MORE_NMEM,
     ),
-    _rule(
+    failure_text(
         r"Error: DDR (?:mmap paddr|Malloc size)=?.*failed|Memory alloc failed\.|Memory\[dev=.*\] alloc failed\.",
         "memory",
         "not enough NNA memory (nmem)",
         MORE_NMEM,
     ),
-    _rule(
+    failure_text(
         r"Open model file \[(.*)\] failed\.", "missing_file", r"the model \1 cannot be opened",
         "check the file on the board"
     ),
-    _rule(
+    failure_text(
         r"open /tmp/nmem_memory\.txt is error",
         "no_space",
         "/tmp/nmem_memory.txt cannot be written",
         "free space in /tmp, and check the file's owner",
     ),
-    _rule(
+    failure_text(
         r"The first 5 times are used to warm up the profiler|venus should be run at least 1 times\.",
         "garbage",
         "too few runs for the profiler: it needs 10, the first 5 are warm-ups",
         "build with RUN_CNT 10 or more (-DVENUS_PROFILE in the vendor's sample)",
     ),
-    _rule(r"venus init failed", "board_state", "the Magik library (venus) could not start",
+    failure_text(r"venus init failed", "board_state", "the Magik library (venus) could not start",
           "see the lines above it in the log"),
-    _rule(r"Illegal instruction", "wrong_march", "the program has instructions not supported by this CPU",
+    failure_text(r"Illegal instruction", "wrong_march", "the program has instructions not supported by this CPU",
           "build with -march=mips32r2 -mfp64 -mnan=2008"),
-    _rule(r"Segmentation fault|Aborted|Bus error", "crash", "the program crashed",
+    failure_text(r"Segmentation fault|Aborted|Bus error", "crash", "the program crashed",
           "the vendor's sample does not check load_model: check the model file and the input's name"),
 )  # fmt: skip
 _DUMP_FAILED = re.compile(r"Open file \[(.*)\] failed\.")
@@ -111,18 +100,8 @@ def judge(mode: str, code: int | None, log: str, present: Sequence[str]) -> Fail
     text = plain(log)
     for rule in _TEXTS:
         if match := rule.pattern.search(text.joined):
-            return Failure(rule.kind, _filled(rule.message, match), rule.hint, _line_of(text.joined, match))
+            return rule.failure(match)
     return _missing(mode, code, log, present)
-
-
-def _filled(message: str, match: re.Match[str]) -> str:
-    return re.sub(r"\\([1-9])", lambda m: (match[int(m[1])] or "")[:200], message)
-
-
-def _line_of(text: str, match: re.Match[str]) -> str:
-    start = text.rfind("\n", 0, match.start()) + 1
-    end = text.find("\n", match.end())
-    return text[start : end if end >= 0 else len(text)].strip()[:300]
 
 
 def _missing(mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
