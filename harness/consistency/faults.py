@@ -14,14 +14,14 @@ from harness.consistency.origins.alone import OpRunner
 from harness.consistency.origins.isolate import Isolator
 from harness.consistency.origins.localize import Localization, localize
 from harness.consistency.origins.origins import sequence_origin
-from harness.consistency.origins.rounded import Rounding
+from harness.consistency.origins.rounded import WEIGHTED, Rounding
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.matching import Match
 from harness.consistency.reading.pairs import Pair, open_pair
 from harness.consistency.reading.tensor_files import Array
 from harness.consistency.rows import RowComparer
 from harness.errors import HarnessError
-from harness.records import Fingerprint, Graph, Layer
+from harness.records import Fingerprint, Graph, Layer, Origin
 
 SERVES = 0.5  # share of the compared tensors that a graph must know
 FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
@@ -36,6 +36,7 @@ class FaultSearch:
         self.notes: list[str] = []
         self.precision: Precision | None = None  # the float arithmetic that the board is known to compute in
         self._isolator: Isolator | None = None
+        self._weighted: frozenset[str] = frozenset()
 
     def graph_serves(self, layers: Sequence[Layer]) -> bool:
         """A graph that knows less than half of the rows is another model's, or has other names: the order of the rows
@@ -71,6 +72,7 @@ class FaultSearch:
         `equal`: names of the rows that are equal, byte for byte.
         """
         named = {origin.tensor for origin in localized.origins[:FINGERPRINTED]}
+        self._weighted = self._with_weights(localized.origins)
         if len(localized.origins) > FINGERPRINTED:
             localized.notes.append(f"fault kind determined for the first {FINGERPRINTED} origins only")
         isolated = {origin.tensor for origin in localized.origins if origin.how == "isolated"}
@@ -82,6 +84,12 @@ class FaultSearch:
                 overflow = self._overflowing(layer, localized) if layer.name in isolated and not mark.certain else None
                 rows[i] = replace(layer, fingerprint=overflow or mark)
         return rows
+
+    def _with_weights(self, origins: Sequence[Origin]) -> frozenset[str]:
+        """Tensors of origins whose op, or one of the unseen ops before it, has weights."""
+        kinds = {op.name: op.kind for op in (self.graph.ops if self.graph is not None else ())}
+        reached = ((o.tensor, {o.op_kind, *(kinds.get(name, "") for name in o.unseen)}) for o in origins)
+        return frozenset(tensor for tensor, named in reached if named & WEIGHTED)
 
     def _overflowing(self, layer: Layer, localized: Localization) -> Fingerprint | None:
         """Whether the op gives the board's values once it is played in half precision, range and all."""
@@ -120,7 +128,15 @@ class FaultSearch:
         assert layer.metrics is not None
         if alone is not None and layer.single is not None:
             pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
-        scene = LayerContext(self.graph, self.reference, self.settings.previous, self._isolator, equal)
+        scene = LayerContext(
+            self.graph,
+            self.reference,
+            self.settings.previous,
+            self._isolator,
+            equal,
+            weighted=self._weighted,
+            in_memory=row.dump is not None and row.dump.path.suffix != ".npy",
+        )
         fingerprint = cause(layer, pair, scene, self._repeats(row, pair))
         return (self.rows.mismatches.file_of(row) or fingerprint) if is_open(fingerprint) else fingerprint
 

@@ -32,6 +32,8 @@ class LayerContext:
     previous: Reference | None = None
     isolator: Isolator | None = None
     equal: frozenset[str] = frozenset()  # tensors of the board that are the reference's, byte for byte
+    weighted: frozenset[str] = frozenset()  # tensors whose op, or one of the unseen ops before it, has weights
+    in_memory: bool = True  # the dump at hand lies as the board's memory does
 
     def op_of(self, tensor: str) -> Op | None:
         """The op that makes `tensor`, if the reference holds all that it reads."""
@@ -99,6 +101,8 @@ def _context(name: str, pair: Pair, scene: LayerContext, repeats: tuple[Array, .
         repeats=repeats,
         stored=pair.stored,
         is_input=name in scene.inputs,
+        weighted=name in scene.weighted,
+        in_memory=scene.in_memory,
         first_op=bool(inputs) and set(inputs) <= set(scene.inputs),
         inputs_equal=bool(inputs) and set(inputs) <= scene.equal,
         inputs=tuple(np.asarray(fed(scene.reference, n)) for n in inputs),

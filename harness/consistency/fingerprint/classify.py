@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.consistency.fingerprint import values
+from harness.consistency.fingerprint.channels import channel_law
 from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.fingerprint.error_stats import Errors, look
 from harness.consistency.fingerprint.kinds import KINDS
@@ -163,6 +164,22 @@ def _poor(laws: Sequence[values.Law], e: Errors) -> bool:
     return e.board_constant or (e.count < 2 and laws[0].kind != "saturation")
 
 
+def _by_channel(e: Errors) -> Fingerprint | None:
+    """A law of each channel of an op with weights, whatever was rounded after it."""
+    law = channel_law(e) if e.context.weighted and e.comparable and e.count >= FEW else None
+    if law is None or e.board_constant_where_wrong is not None or (not e.is_float and e.max_step <= 1):
+        return None
+    return Fingerprint(law.kind, False, law.sentence, figures=law.figures)
+
+
+def _clipped(e: Errors) -> Fingerprint | None:
+    """One side is the other one, clipped, within rounding: a clip too many, or one left out."""
+    law = values.clip_law(e.board, e.reference, e.rounding_room) if e.comparable and e.count >= 4 else None
+    if law is None or e.nonfinite_wrong or e.board_constant:
+        return None
+    return _named("saturation", False, law.sentence, **dict[str, Any](law.figures))
+
+
 def _few(e: Errors) -> Fingerprint | None:
     steps = not e.is_float and e.max_step <= 1
     if steps or e.count > FEW:
@@ -197,6 +214,8 @@ def _kind_of_region(e: Errors, region: Region) -> tuple[str, str]:
     if region.what in ("line", "page"):
         return {"line": "cache_line", "page": "page"}[region.what], text
     if region.what == "channel":
+        if e.context.weighted and constant is None:
+            return "channel", ": weights, bias or scale of that output channel"
         return ("dead_channel" if constant is not None else "tile"), text
     if region.what == "column" or (region.what == "row" and region.edge):
         return "stride", text
@@ -221,6 +240,9 @@ def _small_steps(e: Errors) -> Fingerprint | None:
         if e.max_step > 1:
             return None
         up, down = e.count_up, e.count - e.count_up
+        way = e.truncated
+        if way:
+            return _named("truncation", False, f"{e.count} of {e.wrong.size} elements are one step off, always {way}")
         text = f"{e.count} of {e.wrong.size} elements differ by one step ({up} up, {down} down), scattered"
         return _named("rounding", False, text)
     low, high = e.ends_of_differences
@@ -249,7 +271,7 @@ def _other_step(e: Errors) -> Fingerprint | None:
 def _nearly_scaled(e: Errors) -> Fingerprint | None:
     """A slope far from one that explains nearly all, so that only rounding is left."""
     slope, residual = e.slope()
-    if slope is None or abs(slope - 1) < 0.02 or residual > e.rounding_room:
+    if slope is None or abs(slope - 1) < 0.02 or residual > e.rounding_room * max(1.0, (1 + abs(slope)) / 2):
         return None
     bits = np.log2(slope) if slope > 0 else 0.5
     kind = "shift" if abs(bits - round(bits)) < 0.01 and round(bits) else "scale"
@@ -288,6 +310,8 @@ _TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
     _nonfinite,
     _earlier_frame,
     _by_law,
+    _clipped,
+    _by_channel,
     _other_step,
     _few,
     _where,

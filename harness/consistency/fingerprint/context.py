@@ -23,6 +23,7 @@ class FingerprintContext:
     `previous` is this tensor of the frame before, `repeats` of other runs of the same input. `stored` is how the
     board keeps the tensor (its padding). `is_input`: the tensor is a network input; `first_op`: its op reads
     nothing but network inputs. `step` is one quantization step of a float tensor that was dequantized.
+    `weighted` and `in_memory` say what a region may be called.
     `recompute(inputs)` runs the op alone on the PC; `inputs` are what the reference fed to it.
     """
 
@@ -33,6 +34,8 @@ class FingerprintContext:
     first_op: bool = False
     inputs_equal: bool = False  # what the op was fed is known to be equal
     step: float | None = None
+    weighted: bool = False  # the op, or one of the interval's ops, has weights: channels are its own
+    in_memory: bool = True  # the file lies as the board's memory does: lines and pages mean something
     inputs: tuple[Array, ...] = ()
     recompute: Callable[[Sequence[Array]], Array] | None = None
 

@@ -17,6 +17,7 @@ from harness.records import TensorSpec
 
 Array = npt.NDArray[Any]
 SAMPLE = 1 << 16
+TRUNCATED = (0.25, 0.75)  # share of the values: half of those that are not clipped (a Relu's zeros stay)
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,16 @@ class Errors:
     def count_up(self) -> int:
         """How many elements are too large."""
         return int(np.count_nonzero(self.differences > 0))
+
+    @cached_property
+    def truncated(self) -> str:
+        """ "down", "up" or "towards zero" where about half of the integers are one step off, that way only; else ""."""
+        if self.is_float or self.count < 64 or not TRUNCATED[0] <= self.share <= TRUNCATED[1]:
+            return ""
+        if self.count_up in (0, self.count):
+            return "up" if self.count_up else "down"
+        sides = np.sign(self.reference[self.wrong].astype(np.int64) - self.zero_point)
+        return "towards zero" if bool((self.differences * sides <= 0).all()) else ""
 
     @cached_property
     def ends_of_differences(self) -> tuple[float, float]:
@@ -203,13 +214,14 @@ class Errors:
     @cached_property
     def region(self) -> Region | None:
         """The region of axes or memory that holds all differing elements; None for none."""
-        return find_region(self.wrong, self.geometry, self.board_constant_where_wrong is not None)
+        constant = self.board_constant_where_wrong is not None
+        return find_region(self.wrong, self.geometry, constant, self.context.weighted and not constant)
 
     @cached_property
     def geometry(self) -> Geometry:
         """Labels, steps in memory and bits of the axes."""
         bits = bits_of(self.spec_of_board)
-        steps = _steps_bits(self.board, self.spec, self.context.stored, bits)
+        steps = _steps_bits(self.board, self.spec, self.context.stored, bits) if self.context.in_memory else None
         return Geometry(labels_of(self.spec.layout, self.board.ndim), steps, bits)
 
 
@@ -237,6 +249,8 @@ def look(board: Array, reference: Array, spec: TensorSpec, context: FingerprintC
             first_op=context.first_op,
             inputs_equal=context.inputs_equal,
             step=context.step,
+            weighted=context.weighted,
+            in_memory=context.in_memory,
         )
     return Errors(board, reference, spec, context, differing(board, reference), whole)
 

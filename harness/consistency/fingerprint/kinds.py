@@ -62,6 +62,31 @@ _TABLE = (
         "Check the op's tiling: compile without tiling or splitting, or with another input size.",
     ),
     DifferenceKind(
+        "channel",
+        "One output channel of an op with weights differs, or a few: weights, bias or scale of that channel.",
+        "Compare weights, bias and scale of the named channels in the compiled model and in the quantized one.",
+    ),
+    DifferenceKind(
+        "channel_offset",
+        "Every channel is off by a constant of its own: the bias is left out, or another one.",
+        "Compare the op's bias in the compiled model with the reference's: dropped, in another scale or order.",
+    ),
+    DifferenceKind(
+        "channel_scale",
+        "Every channel is multiplied by a factor of its own: scales per channel of another op, or one for all.",
+        "Compare the op's weight scales per channel on both sides, and their order.",
+    ),
+    DifferenceKind(
+        "channel_affine",
+        "Every channel has a factor and an offset of its own: a normalization was folded with other figures.",
+        "Compare epsilon, mean and variance of the normalization, and the weights that it was folded into.",
+    ),
+    DifferenceKind(
+        "truncation",
+        "About half of the values are one step off, always down or always towards zero: truncated, not rounded.",
+        "Compare the rounding of the op's requantization with the reference's (to nearest).",
+    ),
+    DifferenceKind(
         "cache_line",
         "Errors are confined to one aligned 64 byte line of the board's memory.",
         "Check cache flush and invalidate around the op's buffer.",

@@ -65,10 +65,11 @@ def labels_of(layout: str, rank: int) -> tuple[str, ...]:
     return tuple(guess) if guess and layout != "NHWC" else tuple(f"axis {i}" for i in range(rank))
 
 
-def find_region(wrong: Array, geometry: Geometry, constant: bool = False) -> Region | None:
+def find_region(wrong: Array, geometry: Geometry, constant: bool = False, channel_first: bool = False) -> Region | None:
     """The region that explains where `wrong` (bool, the tensor's shape) is true; None where errors are scattered.
 
-    Where a page is just one channel or row, it is the channel if the board is `constant` there, else the page.
+    Where a page is just one channel or row, it is the channel if the board is `constant` there, else the page. With
+    `channel_first` one channel is the answer even where a part of it, or a line of memory, fits closer.
     """
     total, count = wrong.size, int(np.count_nonzero(wrong))
     if not 0 < count < total * max(MOST_SHARE.values()):
@@ -76,6 +77,9 @@ def find_region(wrong: Array, geometry: Geometry, constant: bool = False) -> Reg
     likely = [region for region in _candidates(wrong, geometry, constant) if _telling(region, total, count)]
     if not likely:
         return None
+    channel = next((r for r in likely if r.what == "channel" and r.count == 1), None)
+    if channel_first and channel is not None:
+        return channel
     least = min(region.elements for region in likely)
     return next(r for r in likely if r.what == "line" or r.elements <= least * SLACK)
 

@@ -159,6 +159,21 @@ def _roundest(low: float, high: float) -> float:
     return (low + high) / 2
 
 
+def clip_law(board: Array, reference: Array, room: float) -> Law | None:
+    """One side is the other clipped at its own ends, within `room`, and beyond it where it is clipped."""
+    for clipped, whole, sentence in (
+        (board, reference, "board = reference clipped to {}"),
+        (reference, board, "the reference is clipped to {}, the board is not"),
+    ):
+        c, w = clipped.astype(np.float64), whole.astype(np.float64)
+        low, high = float(c.min()), float(c.max())
+        beyond = (w > high + 2 * room) | (w < low - 2 * room)
+        if np.count_nonzero(beyond) >= 4 and low < high and bool((np.abs(np.clip(w, low, high) - c) <= room).all()):
+            text = sentence.format(f"{low:.6g} to {high:.6g}")
+            return Law("saturation", f"{text}; inside they are within rounding", {"low": low, "high": high})
+    return None
+
+
 def _clip(p: Pairs, _: np.dtype[Any]) -> Iterator[Law]:
     low, high = p.x.min(), p.x.max()
     if bool((np.clip(p.r, low, high) == p.x).all()):
