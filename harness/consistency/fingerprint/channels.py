@@ -6,6 +6,7 @@ and where values lie at the ends (clipped, or a Relu's zeros) nothing is asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from harness.consistency.fingerprint.error_stats import Errors
 from harness.consistency.reading.layouts import channel_axis
+from harness.records.json_values import Json
 
 F64 = npt.NDArray[np.float64]
 LEAST = 8  # pairs of a channel that are not at an end
@@ -30,7 +32,7 @@ class ChannelLaw:
 
     kind: str
     sentence: str
-    figures: dict[str, Any]
+    figures: Mapping[str, Json]
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,9 @@ def _clipped(e: Errors) -> Fingerprint | None:
     law = values.clip_law(e.board, e.reference, e.rounding_room) if e.comparable and e.count >= 4 else None
     if law is None or e.nonfinite_wrong or e.board_constant:
         return None
-    return _named("saturation", False, law.sentence, **dict[str, Any](law.figures))
+    return Fingerprint(
+        "saturation", False, law.sentence, figures={"low": law.figures["low"], "high": law.figures["high"]}
+    )
 
 
 def _few(e: Errors) -> Fingerprint | None:

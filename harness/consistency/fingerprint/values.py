@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.consistency.metrics.int_sums import joint_histogram
+from harness.records.json_values import Json
 
 Array = npt.NDArray[Any]
 SHIFTS = tuple(k for k in range(-8, 9) if k)
@@ -35,7 +36,7 @@ class Law:
 
     kind: str
     sentence: str
-    figures: dict[str, object]
+    figures: dict[str, Json]
 
 
 @dataclass(frozen=True)
