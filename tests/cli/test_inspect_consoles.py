@@ -161,6 +161,41 @@ def test_short_consoles_are_recognised(text: str, kind: str, key: str, tmp_path:
     assert artifact["kind"] == kind and (not key or artifact["facts"][key])
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (
+            "[E][DNN][packed_model.cpp:129][Model] Can not open models/m.bin, file not exists or no read permission.\n",
+            "path",
+        ),
+        ("The model's march is bernoulli2, please run on X/J3 board!\n", "march"),
+        ("[E] [Plan] model [m] node [m.s] L2 memory not enough,\n[FAIL] Execute: code=-200003\n", "--option l2"),
+    ],
+)
+def test_a_failure_alone_is_recognised_with_its_cause(text: str, word: str, tmp_path: Path) -> None:
+    artifact, page = shown(tmp_path / "x.log", text)
+    assert artifact["messages"][0]["severity"] == "error" and word in artifact["messages"][0]["meaning"]
+    assert word in page
+
+
+def test_an_error_of_another_program_is_no_console(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("tar: x: Cannot write: No space left on device\n")
+    assert CliRunner().invoke(cli, ["inspect", str(tmp_path / "x.txt")]).exit_code == 2
+
+
+def test_tensors_that_a_python_program_lists_are_shown(tmp_path: Path) -> None:
+    text = (
+        "[DNN] Runtime version = 1.23.10_(3.15.54 HBRT)\n"
+        "\x1b[1;31mLoad D-Robotics Quantize model time = 27.5 ms\x1b[0m\n"
+        "intput[0], name=image, type=uint8, shape=(1, 3, 64, 64)\n"
+        "output[trans[0]], name=scores, type=int32, shape=(1, 8)\noutput[1], name=boxes, type=int32, shape=(1, 8, 4)\n"
+    )
+    artifact, page = shown(tmp_path / "x.log", text)
+    assert artifact["facts"]["load_ms"] == 27.5
+    assert [row["shape"] for row in artifact["facts"]["inputs"]] == [[1, 3, 64, 64]]
+    assert [row["name"] for row in artifact["facts"]["outputs"]] == ["scores", "boxes"] and "boxes" in page
+
+
 def test_a_console_with_the_builds_settings_shows_tensors_and_settings(tmp_path: Path) -> None:
     desc = '[model desc]: {"BUILDER_VERSION": "3.5.16", "MARCH": "nash-e", "CALI_TYPE": "kl"}\n'
     artifact, page = shown(tmp_path / "info.log", MODEL_INFO + desc)

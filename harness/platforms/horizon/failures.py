@@ -166,6 +166,18 @@ def judge(
     return _by_text(lines, failed=code != 0) or _by_code(code, lines) or _by_result(mode, lines, present, files)
 
 
+def known_failures(log: str) -> tuple[Failure, ...]:
+    """Every failure that a log's own words name, each kind once, without knowing how the tool ended."""
+    text = "\n".join(plain(log).lines)
+    failures: dict[str, Failure] = {}
+    for rule in _TEXTS:
+        for match in rule.pattern.finditer(text):
+            if not _HARMLESS.search(line_at(text, match.start())):
+                failures.setdefault(rule.kind, rule.failure(match))
+                break
+    return tuple(failures.values())
+
+
 def _by_text(lines: Sequence[str], failed: bool) -> Failure | None:
     text = "\n".join(lines)
     for rule in _TEXTS:

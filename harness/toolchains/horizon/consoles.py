@@ -6,12 +6,13 @@ Nothing that the platforms' readers know is left out: one row per tensor, one ro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from harness.platforms.horizon import model_info, perf, somstatus, status
+from harness.platforms.horizon.failures import known_failures
 from harness.platforms.horizon.text import read_versions, read_warnings
-from harness.records import Latency, Message, ModelInfo, TensorSpec
+from harness.records import Failure, Latency, Message, ModelInfo, TensorSpec
 from harness.toolchains.base import text_reader
 from harness.toolchains.horizon.files import MODEL_DESC, read_model_desc
 from harness.toolchains.records import Artifact
@@ -21,14 +22,27 @@ CONSOLE = re.compile(
     r"^\s*(?:\[model name\]: |Running condition:|Perf result:|input\[0\]:|Infer time: |Load model to DDR cost "
     r"|Frame count:\s*[0-9]+,\s*Thread Average:|\[BPU_PLAT\]|\[HBRT\] set log level|\[DNN\]:? (?:Runtime version|[0-9])"
     r"|\[UCP\]: UCP version)"
-    r"|Inconsistency between the hbrt library version",
+    r"|Inconsistency between the hbrt library version|^\s*(?:\x1b\[[0-9;]*m)*\[E\]\s*\[(?:DNN|UCP|HBRT|Plan|BPU|HPL)\b"
+    r"|^\s*\[HBRT ERROR\]|^\s*int?put\[[^\n]{1,30}\], name=\S+, type=\S+, shape=\(",
+    re.MULTILINE,
+)
+# As libdnn's Python examples list tensors; "intput" is theirs.
+LISTED = re.compile(
+    r"^\s*(?P<side>int?put|output)\[(?P<index>[^\n]{1,30}?)\]+, name=(?P<name>\S+), type=(?P<dtype>\w+), "
+    r"shape=\((?P<shape>[\d, ]*)\)\s*$",
     re.MULTILINE,
 )
 STATUS = re.compile(r"^\s*(?:-e\s+)?(?:=+[0-9]+=+\s*$|temperature-+>|bpu status information-+>)", re.MULTILINE)
 COMMAND = re.compile(r"^.*\bhrt_model_exec\s+(?P<what>[a-z_]+)\b(?P<flags>.*)$")
+LOADED = re.compile(r"(?:Load model to DDR cost |Load [\w-]+ Quantize model time = )([0-9]+(?:\.[0-9]+)?) ?ms\b")
 ENDS_A_RUN = re.compile(r"^\s*Frame\s+rate\s+is:")
 ERROR = re.compile(r"^\s*(?:\x1b\[[0-9;]*m)*\s*(?:\[E\]|E[0-9]{4} |\[HBRT ERROR\]|Error:)")
+OF_THESE_TOOLS = re.compile(
+    r"hrt_model_exec|\[E\]|model's march is|L2 ?(?:M|memory)\b|HBRT|hbDNN|hbUCP|HB_UCP|alignedByteSize"
+    r"|Incompatible Platform"
+)
 MOST_MESSAGES = 200
+MOST_OF_A_CONSOLE = 100_000  # characters that are searched for a failure to recognise a console by
 
 
 def _read_console(text: str) -> Artifact:
@@ -39,7 +53,9 @@ def _read_console(text: str) -> Artifact:
     if models:
         facts |= _model_facts(models)
         problems += [problem for info in models for problem in info.problems]
-    loaded = [float(ms) for ms in re.findall(r"Load model to DDR cost ([0-9.]+)ms\.", plain)]
+    listed = _listed(plain)
+    facts |= {key: rows for key, rows in listed.items() if rows and key not in facts}
+    loaded = [float(ms) for ms in LOADED.findall(plain)]
     if loaded:
         facts["load_ms"] = loaded[0] if len(loaded) == 1 else loaded
     facts |= _times(plain, problems)
@@ -108,6 +124,16 @@ def _tensor(spec: TensorSpec, model: str) -> dict[str, object]:
     }
     always = ("name", "dtype", "shape", "layout")
     return {key: value for key, value in stated.items() if key in always or value not in ("", None, [])}
+
+
+def _listed(text: str) -> dict[str, list[dict[str, object]]]:
+    """Tensors that a Python program of the runtime lists, in its order."""
+    rows: dict[str, list[dict[str, object]]] = {"inputs": [], "outputs": []}
+    for match in LISTED.finditer(text):
+        shape = [int(size) for size in match["shape"].replace(" ", "").split(",") if size]
+        side = "outputs" if match["side"] == "output" else "inputs"
+        rows[side].append({"name": match["name"], "dtype": match["dtype"], "shape": shape, "index": match["index"]})
+    return rows
 
 
 # --------------------------------------------------------------------------- times
@@ -185,9 +211,19 @@ def _messages(text: str) -> Iterator[Message]:
     for number, line in numbered:
         if ERROR.match(line) and len(lines) < MOST_MESSAGES:
             lines.setdefault(line.strip()[:400], number)
+    known = {failure.evidence: failure for failure in known_failures(text)}
+    for line in known:
+        lines.setdefault(line, next((n for n, other in numbered if other.strip()[:400] == line), 0))
     for line, number in lines.items():
-        code = status.status_in(line)
-        yield Message("error", line, status.explain_code(code) if code is not None else "", number)
+        yield Message("error", line, _meaning(line, known), number)
+
+
+def _meaning(line: str, known: Mapping[str, Failure]) -> str:
+    """What the platform knows of an error line: its cause and what to do, else its status code."""
+    code, failure = status.status_in(line), known.get(line)
+    parts = [status.explain_code(code)] if code is not None else []
+    parts += [failure.message, failure.hint] if failure is not None else []
+    return "; ".join(part for part in parts if part)
 
 
 # --------------------------------------------------------------------------- hrut_somstatus
@@ -211,6 +247,13 @@ def _read_status(text: str) -> Artifact:
     return Artifact("somstatus", "hrut_somstatus of a board", facts=facts, problems=tuple(problems))
 
 
+def _is_console(text: str) -> bool:
+    if CONSOLE.search(text) is not None:
+        return True
+    start = text[:MOST_OF_A_CONSOLE]  # "No space left on device" alone may be anybody's
+    return OF_THESE_TOOLS.search(start) is not None and bool(known_failures(start))
+
+
 def _has_settings_and_tensors(text: str) -> bool:
     return MODEL_DESC.search(text) is not None and "input[0]:" in text
 
@@ -218,6 +261,6 @@ def _has_settings_and_tensors(text: str) -> bool:
 # A model_info console of J6 also holds the build's settings, which are all that the toolchain's own reader takes.
 FIRST = (text_reader("board_console", "console of a board's tool", _has_settings_and_tensors, _read_console),)
 READERS = (
-    text_reader("board_console", "console of a board's tool", lambda t: CONSOLE.search(t) is not None, _read_console),
+    text_reader("board_console", "console of a board's tool", _is_console, _read_console),
     text_reader("somstatus", "hrut_somstatus of a board", lambda t: STATUS.search(t) is not None, _read_status),
 )
