@@ -16,6 +16,7 @@ import numpy.typing as npt
 from harness.consistency.fingerprint import values
 from harness.consistency.fingerprint.channels import channel_law
 from harness.consistency.fingerprint.context import FingerprintContext
+from harness.consistency.fingerprint.dequantization import dequantization_mistake
 from harness.consistency.fingerprint.error_stats import Errors, look
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.consistency.fingerprint.layout_search import find_transform, multiset_equal
@@ -49,6 +50,9 @@ def classify(
     if metrics.mismatched == 0 and metrics.nonfinite_agree:
         return Fingerprint("none", True, "equal byte for byte" if not metrics.max_abs else "equal within one step")
     if board.dtype.kind != reference.dtype.kind:
+        mistake = dequantization_mistake(board, reference, spec)
+        if mistake is not None:
+            return mistake
         return _named("unclassified", False, f"board holds {board.dtype}, reference {reference.dtype}")
     errors = look(board, reference, spec, context, LOOK_BYTES // max(1, board.dtype.itemsize))
     mark = next(filter(None, (test(errors) for test in _TESTS)))
@@ -174,7 +178,10 @@ def _by_channel(e: Errors) -> Fingerprint | None:
 
 def _clipped(e: Errors) -> Fingerprint | None:
     """One side is the other one, clipped, within rounding: a clip too many, or one left out."""
-    law = values.clip_law(e.board, e.reference, e.rounding_room) if e.comparable and e.count >= 4 else None
+    if not e.comparable or e.count < 4:
+        return None
+    steps = grid_step(e.board) + grid_step(e.reference) if e.is_float else 0.0  # half of each was rounded away
+    law = values.clip_law(e.board, e.reference, max(e.rounding_room, 0.55 * steps))
     if law is None or e.nonfinite_wrong or e.board_constant:
         return None
     return Fingerprint(

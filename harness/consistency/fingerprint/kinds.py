@@ -132,6 +132,11 @@ _TABLE = (
         "Compare the input's bytes on both sides first: mean, scale, RGB or BGR, NV12 conversion.",
     ),
     DifferenceKind(
+        "dequantization",
+        "The integers are right and were turned into real values wrongly: zero point, scale or signedness.",
+        "Correct the step that dequantizes: (integer - zero point) x scale, with this tensor's own figures.",
+    ),
+    DifferenceKind(
         "other_tensor",
         "The dump holds another tensor's values.",
         "Two files are swapped, or one overwrote another: check how the dumps are named and copied.",

@@ -1,0 +1,50 @@
+"""Mistakes in one's own dequantization, named with their number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.consistency.fingerprint.classify import classify
+from harness.consistency.metrics.pointwise import measure
+from harness.records import Fingerprint, Quantization, TensorSpec
+from tests.support.nets import Array
+
+STEP, ZERO = np.float32(0.0331), 154
+STORED = np.random.default_rng(0).integers(0, 256, (1, 6, 8, 8)).astype(np.uint8)
+REAL = (STORED.astype(np.float32) - ZERO) * STEP
+SIGNED = STORED.view(np.int8).astype(np.float32)
+
+
+def named(board: Array, reference: Array, q: Quantization) -> Fingerprint:
+    spec = TensorSpec("t", "u8" if reference.dtype == np.uint8 else "s32", reference.shape, "NCHW", quantization=q)
+    board_spec = TensorSpec("t", "f32" if board.dtype.kind == "f" else "s8", board.shape, "NCHW", quantization=q)
+    return classify(board, reference, spec, measure(board, reference, board_spec, spec))
+
+
+@pytest.mark.parametrize(
+    ("board", "words"),
+    [
+        (STORED * STEP, "zero point 154 not subtracted"),
+        (STORED.astype(np.float32), "integers without scale"),
+        (REAL / STEP, "integers without scale: the zero point is subtracted only"),
+        ((STORED.astype(np.float32) - ZERO) * np.float32(0.0130055), "scale of 0.0130055 instead of 0.0331"),
+        ((SIGNED - ZERO) * STEP, "the same bytes, read as signed, then dequantized"),
+        (STORED.view(np.int8), "the same bytes, read as signed"),
+        ((STORED.astype(np.int16) - 128).astype(np.int8), "right where the zero point is -128, too"),
+    ],
+)
+def test_a_mistake_is_named_with_its_number(board: Array, words: str) -> None:
+    mark = named(board, STORED, Quantization((float(STEP),), (ZERO,)))
+    assert (mark.kind, mark.certain) == ("dequantization", True) and words in mark.evidence
+
+
+def test_the_scale_of_one_channel_used_for_all_is_named() -> None:
+    stored = np.random.default_rng(1).integers(-4000, 4000, (1, 4, 8, 8)).astype(np.int32)
+    q = Quantization((0.5, 0.25, 0.125, 0.01), (0, 0, 0, 0), 1)
+    assert "scale of channel 0 used for all" in named((stored * 0.5).astype(np.float32), stored, q).evidence
+
+
+def test_real_values_that_differ_otherwise_are_no_such_mistake() -> None:
+    board = REAL + np.random.default_rng(2).standard_normal(REAL.shape).astype(np.float32)
+    assert named(board, STORED, Quantization((float(STEP),), (ZERO,))).kind != "dequantization"
