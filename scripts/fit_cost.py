@@ -80,7 +80,7 @@ def residuals(samples: Sequence[PublishedLatency], constants: Constants) -> str:
     """Markdown: the headline figures, then every model."""
     folds = cross_validate(samples, five_folds(len(samples), 0))
     family = cross_validate(samples, [sample.family for sample in samples])
-    figures = accuracy(samples) | {"placement_agreement": placement_agreement()}
+    figures = accuracy(samples, samples, {}) | {"placement_agreement": placement_agreement()}
     lines = [
         f"Fitted {datetime.now(timezone.utc):%Y-%m-%d} on {len(samples)} models; placement agreement "
         f"{figures['placement_agreement']:.1%}.",

@@ -41,6 +41,7 @@ class Soc:
     compiler: str  # version in the toolchain's log
     runtimes: tuple[Runtime, ...]
     unit: str  # its accelerator, as the platform's tools call it
+    cpu_scale: float = 1.0  # how much longer one core of its CPU takes than a Cortex-A55 at 1.5 GHz
     suffix: str = ".bin"  # of a compiled model
     joins_cores: bool = False  # whether it is public what its tools print of an inference on several cores
     has_planes: bool = False  # an NV12 input is two inputs, Y and UV

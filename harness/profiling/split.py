@@ -72,12 +72,13 @@ def split(ops: Iterable[OpTime]) -> dict[str, float]:
     parts: dict[str, float] = {}
     for op in ops:
         if op.category != "wait":
-            part = _part(op)
+            part = part_of(op)
             parts[part] = parts.get(part, 0.0) + op.mean_us
     return dict(sorted(parts.items(), key=lambda item: (item[0] in (QUANTIZE, LAYOUT, OTHER), item[0])))
 
 
-def _part(op: OpTime) -> str:
+def part_of(op: OpTime) -> str:
+    """The part of the split that an op's time counts for."""
     return (op.unit or OTHER) if op.category == "compute" else _PARTS.get(op.category, OTHER)
 
 

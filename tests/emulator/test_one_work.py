@@ -12,9 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from harness.emulator.compiler.compile import BuildOptions, compile_model
 from harness.emulator.compiler.result import Build
-from harness.emulator.cost import estimate
-from harness.emulator.cost.graph import network_work
+from harness.emulator.cost import cpu, estimate
+from harness.emulator.cost.graph import network_work, output_elements
 from harness.emulator.cost.model import Work, total
+from harness.emulator.cost.model import estimate as cost_of
+from harness.emulator.cost.timing import step_times
 from harness.emulator.horizon.build_log import reports
 from harness.emulator.horizon.socs import SOCS
 from harness.emulator.model.nodes import ModelGraph
@@ -176,3 +178,26 @@ def test_accumulators_behind_a_folded_transpose_have_their_scales_along_the_last
     build = built(pose_head(tmp_path / "pose.onnx"), output_type="int32")
     spec = build.model.tensor("boxes").spec
     assert spec.quantization is not None and len(spec.quantization.scales) == 64 == spec.shape[-1]
+
+
+# --------------------------------------------------------------------------- the whole board
+
+
+def test_a_board_takes_what_the_formula_says(tmp_path: Path) -> None:
+    """Accelerator, border and call; no clock of this PC, so the same on every one."""
+    path = fused(tmp_path / "fused.onnx")
+    model, network = built(path).model, ModelGraph(onnx.load(path))
+    times = [step_times(model, SOCS["x5"], 400, warm=True) for _ in range(2)]
+    board_us = sum(float(one.us.mean()) for one in times[0] if not one.step.name.startswith(("Preprocess", "Quantize")))
+    entering = next(one for one in times[0] if one.step.name.endswith("_input_layout_convert"))
+    formula = cost_of([network_work(network)], output_elements(network))
+    assert board_us - float(entering.us.mean()) == pytest.approx(formula.total_us, rel=0.01)
+    assert all(np.array_equal(a.us, b.us) for a, b in zip(*times, strict=True))
+
+
+def test_an_op_of_the_cpu_costs_a_node_and_its_elements(tmp_path: Path) -> None:
+    model = built(fused(tmp_path / "fused.onnx"), on_cpu=("erf",)).model
+    step = next(one for one in model.steps if one.op == "erf")
+    assert step.elements == 4096
+    assert cpu.step_us(model, step, 1.0) == pytest.approx(cpu.NODE_US + 4096 * cpu.TABLE_NS / 1e3)
+    assert cpu.step_us(model, step, 1.5) == 1.5 * cpu.step_us(model, step, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from harness.emulator.compiler.options import BuildOptions
 from harness.emulator.compiler.placement import OpRules, Placement, listed
 from harness.emulator.compiler.quantize import CONV_LIKE
 from harness.emulator.cost.graph import op_works
-from harness.emulator.cost.plain import plain
+from harness.emulator.cost.plain import PASSED, plain
 from harness.emulator.model import layout, pieces
 from harness.emulator.model.compiled import BoardOp, BoardTensor, CompiledInput, CompiledModel, Step
 from harness.emulator.model.image import nv12_bytes
@@ -174,7 +175,7 @@ class Assembly:
     # ---------------------------------------------------------------- steps
 
     def _steps(self) -> list[Step]:
-        steps = [Step("Preprocess", "preprocess", tensors=tuple(self.logical.graph.inputs))]
+        steps = [Step("Preprocess", "preprocess")]
         for group in subgraphs.schedule(self.ops, self.subgraphs):
             name = self.subgraphs.get(group[0].name, "")
             steps += self._accelerator_steps(name, group) if name else self._cpu_steps(group[0])
@@ -205,36 +206,25 @@ class Assembly:
 
     def _convert_step(self, name: str, tensors: list[str]) -> list[Step]:
         four = tuple(n for n in tensors if len(self.tensors[n].spec.shape) == 4 and self.tensors[n].spec.dtype != "u8")
-        return [Step(name, "layout", tensors=four)] if four else []
+        return [Step(name, "layout", elements=sum(self._elements(n) for n in four))] if four else []
 
     def _quantize_step(self, name: str) -> Step | None:
         tensor = self.tensors[name]
         if not tensor.float_name:
             return None
-        node = next(n for n in self.quantized.graph.node if tensor.onnx_name in n.output)
-        return self._piece(self.names.quantize.format(name), [node])
+        return Step(self.names.quantize.format(name), "convert", elements=self._elements(name))
 
     def _dequantize_step(self, name: str) -> Step:
-        tensor = self.tensors[name]
-        maker = self.maker[name].name
-        step = self.names.dequantize.format(maker)
-        if not self._is_integer(tensor):  # accumulators, int32 on the hardware
-            return self._add(step, pieces.dequantize_accumulators(tensor.spec.shape))
-        scale = tensor.spec.quantization
-        return self._add(step, pieces.dequantize(tensor.spec.shape, scale.scales[0] if scale else 1.0))
+        return Step(self.names.dequantize.format(self.maker[name].name), "convert", elements=self._elements(name))
 
     def _cpu_steps(self, op: Op) -> list[Step]:
-        nodes = [self.nodes[name] for name in op.covers if name in self.nodes]
-        inner = [node for node in nodes if node.op_type not in ("QuantizeLinear", "DequantizeLinear")]
-        return [self._piece(f"{op.kind}_{op.name}", inner)] if inner else []
+        kinds = [self.nodes[name].op_type for name in op.covers if name in self.nodes]
+        if all(kind in PASSED for kind in kinds):
+            return []
+        return [Step(f"{op.kind}_{op.name}", "op", op=op.name, elements=sum(self._elements(n) for n in op.outputs))]
 
-    def _piece(self, name: str, nodes: list[onnx.NodeProto]) -> Step:
-        return self._add(name, pieces.extract(self.quantized, nodes, self.types))
-
-    def _add(self, name: str, model: onnx.ModelProto) -> Step:
-        file = f"{self.prefix}step{len(self.files):05}.onnx"
-        self.files[file] = model.SerializeToString()
-        return Step(name, "graph", file=file)
+    def _elements(self, name: str) -> int:
+        return math.prod(self.tensors[name].spec.shape)
 
 
 def _added(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.emulator.cost.timing import MEASURE_BUDGET_S, StepTimes, Timeline
+from harness.emulator.cost.timing import StepTimes, Timeline
 from harness.emulator.model.faults import Fault
 
 SIDE_FILE = "emulated.json"
@@ -116,23 +116,18 @@ def ucp_csv(line: Timeline, condition: dict[str, object], version: str) -> str:
 def side_record(
     soc: str, line: Timeline | None, faults: Sequence[Fault], effects: Sequence[dict[str, object]], ucp: bool = False
 ) -> str:
-    """emulated.json: which times are estimates, which were measured, which faults were planted."""
+    """emulated.json: which times are estimates, which faults were planted."""
     record: dict[str, object] = {
         "emulated": True,
         "soc": soc,
-        "estimated": ["BPU"],
-        "measured": ["CPU"],
+        "estimated": ["BPU", "CPU"],
         "faults": [fault.text for fault in faults],
         "effects": list(effects),
     }
     if line is not None:
         names = ucp_names(line.steps) if ucp else [t.step.name for t in line.steps]
-        pairs = list(zip(names, line.steps, strict=True))
         record |= {
-            "estimated_ops": [name for name, t in pairs if not t.measured],
-            "measured_ops": [name for name, t in pairs if t.measured],
-            "measured_on": "this PC's CPU (CPU time of one thread, onnxruntime); not a board's CPU",
+            "estimated_ops": names,
             "clock": "end-to-end latency, FPS and run time are simulated from these step times",
-            "measure_budget_s": MEASURE_BUDGET_S,
         }
     return json.dumps(record, indent=2) + "\n"

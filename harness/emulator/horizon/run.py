@@ -77,8 +77,8 @@ def _wanted(model: CompiledModel, intermediate: int) -> Collection[str]:
 
 
 def _say_time(call: Call, model: CompiledModel, index: int) -> None:
-    """Infer time: BPU estimated, CPU measured, as in a profile of one frame."""
-    times = timing.measure(call.files[model.name], model, call.soc, 1, call.slow)
+    """Infer time, as in a profile of one frame."""
+    times = timing.step_times(model, call.soc, 1, call.slow)
     call.dialect.frame(index, timing.simulate(times, 1, 1, 1).latency_us[0] / 1000.0)
 
 
@@ -160,13 +160,12 @@ def perf(call: Call) -> int:
 
 
 def _play(call: Call, model: CompiledModel, cores: int) -> timing.Timeline:
-    file, threads = call.files[model.name], _threads(call)
-    frames, seconds = _frames(call, 200), call.dialect.seconds(call.line)
+    threads, frames, seconds = _threads(call), _frames(call, 200), call.dialect.seconds(call.line)
     if seconds > 0:
-        trial = timing.simulate(timing.measure(file, model, call.soc, 20), 20, threads, cores)
+        trial = timing.simulate(timing.step_times(model, call.soc, 20), 20, threads, cores)
         frames = max(1, round(seconds * 1e6 / trial.run_us * 20))
     warm = call.dialect.warms_up(call.line)
-    times = timing.measure(file, model, call.soc, frames, call.slow, warm=warm)
+    times = timing.step_times(model, call.soc, frames, call.slow, warm=warm)
     return timing.simulate(times, frames, threads, cores)
 
 

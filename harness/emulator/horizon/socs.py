@@ -31,7 +31,18 @@ def _hbdnn(
     name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str, horizon_nn: str, *runtimes: Runtime
 ) -> HorizonSoc:
     return HorizonSoc(
-        name, march, "hbdnn", cores, tops, gb_s, hbdk, runtimes, "BPU", step_names=STEPS, horizon_nn=horizon_nn
+        name,
+        march,
+        "hbdnn",
+        cores,
+        tops,
+        gb_s,
+        hbdk,
+        runtimes,
+        "BPU",
+        step_names=STEPS,
+        horizon_nn=horizon_nn,
+        cpu_scale=_CPU_SCALE.get(name, 1.0),
     )
 
 
@@ -46,12 +57,17 @@ def _ucp(name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str,
         hbdk,
         runtimes,
         "BPU",
+        cpu_scale=_CPU_SCALE[name],
         suffix=".hbm",
         joins_cores=True,
         has_planes=True,
         step_names=STEPS,
     )
 
+
+# One core of their CPUs by the clock of their manuals (X3 A53 1.2 GHz, J5 and Ultra A55 1.2 GHz, J6 and S100 A78AE 1.5
+# to 2 GHz) over an A55 at 1.5 GHz; a wider core is taken as two to three times as fast: an assumption.
+_CPU_SCALE = {"x3": 1.5, "j5": 1.25, "ultra": 1.25, "j6e": 0.4, "j6m": 0.4, "j6p": 0.35, "s100": 0.4, "s600": 0.35}
 
 # Cores, TOPS and march: the vendor's board tables (RDK X3/X5/Ultra, J5, J6, S100 manuals). Bandwidth is the peak of the
 # memory type on the module where the manual tells it (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266); the others are

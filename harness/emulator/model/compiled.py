@@ -72,15 +72,15 @@ class BoardOp:
 class Step:
     """One line of the profiler: a subgraph on the accelerator, or one piece of work on the CPU.
 
-    `work` is how its time is found: "subgraph" (estimated), or measured by running it: "graph" (a piece of ONNX in
-    `file`), "layout" (packing or unpacking the tensors), "preprocess" (fetching the inputs).
+    `work` is what: "subgraph", "op" (the op named `op`), "convert" (quantize or dequantize), "layout" (packing or
+    unpacking tensors), "preprocess" (fetching the inputs). `elements` pass through it.
     """
 
     name: str
     work: str
-    file: str = ""
-    tensors: tuple[str, ...] = ()
     subgraph: str = ""
+    op: str = ""
+    elements: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from harness.profiling.rounding import rounding_us
+from harness.profiling.split import part_of
 from harness.records import Distribution, Latency, OpTime, Profile, Segment
 from harness.records.codec import to_json
 from harness.report.values import Row, as_json, number, time_us
@@ -80,7 +81,7 @@ def split_rows(profile: Profile) -> list[Row]:
     units = [key for key in times_us if key not in _NOT_UNITS]
     parts = [(key, finite(times_us[key])) for key in [*units, *(key for key in _NOT_UNITS if key in times_us)]]
     parts.append(("unattributed", unattributed(profile)))
-    guessed = estimated_units(profile)
+    guessed = {part_of(op) for op in profile.ops if op.estimated}
     return [
         _part(key, time, whole_us, key in guessed or (key == "unattributed" and bool(guessed))) for key, time in parts
     ]

@@ -1,0 +1,37 @@
+"""Time of a board's own CPU around the accelerator: estimated too, so that no figure of a board is this PC's.
+
+Prices are of one Cortex-A55 at 1.5 GHz (RDK X5), per element that an op makes; other chips by `Soc.cpu_scale`.
+Quantizing and changing the layout at a border is fitted with the accelerator (`border_elements_ns`). One node off the
+accelerator, a Softmax and the cold first frame are those of a published profile of an X3 (a Softmax of 1000 elements:
+84 us, 167 us at most). The others are assumptions of the same class: one to three nanoseconds for a pass over memory,
+4 GMAC/s.
+"""
+
+from __future__ import annotations
+
+from harness.emulator.cost.model import CONSTANTS, TABLE_LOOKUP
+from harness.emulator.model.compiled import CompiledModel, Step
+
+NODE_US = 40.0  # dispatch of one node
+TABLE_NS, PASS_NS, TRANSPOSE_NS, MACS_NS = 13.0, 1.5, 3.0, 0.25
+PREPROCESS_US = 4.0  # X3: 6.5 us
+COLD = 2.0  # the first frame of a run without a warm-up
+LAYOUT_SHARE = 0.35  # of the price of a border: copying; the rest is the conversion
+_TABLES = TABLE_LOOKUP | {"Softmax", "LogSoftmax", "Div"}
+
+
+def step_us(model: CompiledModel, step: Step, cpu_scale: float) -> float:
+    """Estimated time of one step off the accelerator, in microseconds."""
+    return cpu_scale * _step_us(model, step)
+
+
+def _step_us(model: CompiledModel, step: Step) -> float:
+    if step.work == "preprocess":
+        return PREPROCESS_US
+    if step.work == "layout":
+        return step.elements * CONSTANTS.border_elements_ns * LAYOUT_SHARE / 1e3
+    if step.work == "convert":
+        return step.elements * CONSTANTS.border_elements_ns * (1.0 - LAYOUT_SHARE) / 1e3
+    op = next(op for op in model.ops if op.name == step.op)
+    price = TABLE_NS if op.kind in _TABLES else TRANSPOSE_NS if op.kind == "Transpose" else PASS_NS
+    return NODE_US + (step.elements * price + op.macs * MACS_NS) / 1e3
