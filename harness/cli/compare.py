@@ -41,6 +41,7 @@ class CompareArguments:
     policy: str
     min_coverage: float | None
     mapping: Path | None
+    map_template: Path | None
     graph: Path | None
     floats: Path | None
     stages: tuple[str, ...]
@@ -67,6 +68,12 @@ class CompareArguments:
 @click.option("--policy", default="", metavar="NAME|FILE", help="Tolerance policy: built-in name or YAML file.")
 @click.option("--min-coverage", type=FiniteRange(0, 100), metavar="PERCENT", help=MIN_COVERAGE_HELP)
 @click.option("--map", "mapping", type=click.Path(path_type=Path), help="YAML: board tensor name to reference name.")
+@click.option(
+    "--map-template",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a mapping proposed by values, shapes and order, to be checked; compares nothing.",
+)
 @click.option("--graph", type=click.Path(path_type=Path), help="ONNX that provides the graph and runs single ops.")
 @click.option("--float", "floats", type=click.Path(path_type=Path), help="Float reference (noise ratio per layer).")
 @click.option("--stage", "stages", multiple=True, metavar="NAME=PATH", help="Earlier stage, in order; repeatable.")
@@ -90,12 +97,16 @@ def command(context: click.Context, /, **options: Any) -> None:
       harness compare model_quantized.onnx board-dumps --input images=photo.npy
       harness compare pc-dumps board-dumps --graph model_quantized.onnx --csv > layers.csv
       harness compare reference board-dumps --stage float=float_reference
+      harness compare reference board-dumps --map-template names.yaml
 
     \b
     Exit codes: 0 consistent, 1 diverges, 2 usage error, 3 nothing comparable, or dumps damaged or missing.
     """
     given = CompareArguments(**options)
     only_one(json=given.as_json, csv=given.as_csv)
+    if given.map_template is not None:
+        _write_template(given, given.map_template)
+        return
     comparison = _compare(given)
     if given.as_json:
         emit_json(comparison)
@@ -104,6 +115,25 @@ def command(context: click.Context, /, **options: Any) -> None:
     else:
         show(comparison, SHOWN_ROWS if not given.show_all else len(comparison.layers))
     context.exit(comparison.verdict.exit_code)
+
+
+def _write_template(given: CompareArguments, target: Path) -> None:
+    from harness.consistency.reading.proposals import propose, template
+    from harness.consistency.reading.readings import choose
+    from harness.errors import InputError
+    from harness.files.safe import write_file
+
+    if target.exists():
+        raise InputError(f"--map-template {target}: exists", "give a new file name, or use it with --map")
+    reference = _reference(given)
+    proposals = propose(reference, choose(reference, given.dumps, given.platform).candidate.dumps)
+    if not proposals:
+        raise InputError(
+            f"{given.dumps}: no mapping to propose",
+            "every dump has a tensor, or none has the size of one; harness compare --all shows them",
+        )
+    write_file(target, template(proposals).encode())
+    click.echo(f"wrote {target}: {len(proposals)} names; check it, then add --map {target}")
 
 
 def _compare(given: CompareArguments) -> Comparison:

@@ -27,6 +27,7 @@ from harness.consistency.origins.localize import Localization, with_fingerprints
 from harness.consistency.policy import load_policy
 from harness.consistency.reading.matching import match
 from harness.consistency.reading.missing import mark_missing
+from harness.consistency.reading.proposals import propose, sentence
 from harness.consistency.reading.readings import OWN, Candidate, settle
 from harness.consistency.rows import RowComparer
 from harness.consistency.settings import CompareSettings
@@ -107,6 +108,7 @@ class _Comparer:
         coverage = self._coverage(layers)
         seen_after = after_localization(self.graph, layers, origins) if self.graph is not None else iter(())
         extras = self._extras(layers)
+        self.notes += self._proposed(layers)
         word = run_verdict(layers, origins, coverage, self._owed(layers), self.policy.min_layers)
         if self.faults.precision is not None:
             word = replace(word, detail=f"{word.detail}; judged as {self.faults.precision.words}")
@@ -148,6 +150,13 @@ class _Comparer:
             "--policy default judges as float32"
         )
         return self.rows.judged_again(layers, self.policy)
+
+    def _proposed(self, layers: Sequence[Layer]) -> list[str]:
+        """Which names may belong together, where none did."""
+        if any(layer.verdict != "not_compared" or layer.match for layer in layers):
+            return []
+        proposals = propose(self.reference, self.dumps)
+        return [sentence(proposals)] if proposals else []
 
     def _coverage(self, layers: Sequence[Layer]) -> Coverage:
         """Of the reference's tensors that ops compute: inputs and dumps without partner do not count."""

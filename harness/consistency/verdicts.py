@@ -219,7 +219,12 @@ def _nothing(layers: Sequence[Layer]) -> str:
     """`no layer could be compared: 67 no dump, 66 no reference`, the most frequent reason first."""
     counts = Counter(layer.reason.replace("_", " ") for layer in layers)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    foreign = "; no common names: the reference may be of another model" if set(counts) == _STRANGERS else ""
+    foreign = (
+        "; no common names: the reference may be of another model, or names differ: --map FILE maps them, "
+        "--map-template FILE proposes a mapping"
+        if set(counts) == _STRANGERS
+        else ""
+    )
     return f"no layer could be compared: {reasons or 'no tensors'}{foreign}"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness import platforms
+from harness.dumps.described import with_scales
 from harness.dumps.manifest import (
     MANIFEST,
     NUMPY_DTYPES,
@@ -49,7 +50,7 @@ def read_dumps(path: Path, platform: str = "", *, plain: bool = False) -> tuple[
     LinkInside for a link in the folder that leads out of it.
     """
     if path.is_file() and path.suffix == ".npz":
-        return _npz(path)
+        return with_scales(_npz(path), path.parent)
     refuse_packed(path, "a folder of dumps")
     if not path.is_dir():
         what = "expected a folder or .npz of dumps" if path.exists() else "no such file or folder"
@@ -66,6 +67,7 @@ def read_dumps(path: Path, platform: str = "", *, plain: bool = False) -> tuple[
     named = () if plain else _by_platform(path, platform)
     known = {_real(dump.path) for dump in named}
     dumps = (*named, *(plain_dump(f) for f in files if _real(f) not in known))
+    dumps = with_scales(dumps, path)
     if not dumps:
         refuse_packed_files(path, sorted(path.rglob("*")), "a dump")
         question = "give the folder of the debug run's dumps"

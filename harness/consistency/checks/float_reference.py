@@ -37,6 +37,8 @@ def of_integers(layers: Sequence[Layer], narrow: Mapping[str, str], opened: Call
     """
     whole = {layer.name: layer.dtype for layer in layers if layer.verdict != "not_compared" and layer.dtype in NARROW}
     by_tensor = {**narrow, **whole}
+    if any(_as_steps(name, opened) for name in list(whole)[:TRIED]):
+        return ""  # the reference's floats are whole steps of the board's scale: a quantized model's, dequantized
     if by_tensor:
         dtypes = ", ".join(sorted(set(by_tensor.values())))
         return f"{len(by_tensor)} of the board's layers are integers ({dtypes})"
@@ -48,6 +50,12 @@ def of_integers(layers: Sequence[Layer], narrow: Mapping[str, str], opened: Call
                 dequantized = is_dequantized(layers, opened)
                 return "" if dequantized else f"the board's {layer.name} holds only multiples of {step:.4g}"
     return ""
+
+
+def _as_steps(name: str, opened: Callable[[str], Pair]) -> bool:
+    with suppress(TensorError):
+        return opened(name).form == "integer"
+    return False
 
 
 def is_dequantized(layers: Sequence[Layer], opened: Callable[[str], Pair]) -> bool:

@@ -121,7 +121,8 @@ def _terms(board: Array, reference: Array, sb: TensorSpec | None, sr: TensorSpec
     for is_whole, q, who in ((whole[0], qb, "board"), (whole[1], qr, "reference")):
         if not all(whole) and is_whole and q is None:
             raise TensorError(
-                f"{who} is {board.dtype if who == 'board' else reference.dtype} without a scale, the other floats",
+                f"{who} is {board.dtype if who == 'board' else reference.dtype} without a scale, the other floats; "
+                "a text table with NAME, TYPE and SCALE of each tensor beside the dumps gives it",
                 "give the quantization of the integer side",
                 "dtype_differs",
             )

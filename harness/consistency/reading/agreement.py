@@ -32,29 +32,34 @@ class Agreement:
 
 
 def agreement(row: Match, dump: Dump, spec: TensorSpec, storages: Storages | None) -> Agreement:
-    """Of one layer; nothing where its values say nothing: one value only, no numbers, too large to be put in order."""
+    """Of one layer; nothing where its values say nothing."""
+    off = distance(row, dump, spec, storages)
+    return Agreement() if off is None else Agreement(1, int(off <= NEAR), int(off <= EQUAL))
+
+
+def distance(row: Match, dump: Dump, spec: TensorSpec, storages: Storages | None) -> float | None:
+    """How far the values of a dump are from its tensor's, in units of the spread of these; None where they say nothing:
+    one value only, no numbers, too large to be put in order."""
     assert row.tensor is not None
     copied = spec.layout in BLOCKED or spec.dtype == "bf16"
     if copied and int(np.prod(spec.shape)) > MOST_COPIED:
-        return Agreement()
+        return None
     try:
         pair = aligned(spec, row.tensor, dump, storages)
     except (OSError, TensorError):
-        return Agreement()
-    return _agreement(pair)
+        return None
+    return _distance(pair)
 
 
-def _agreement(pair: Pair) -> Agreement:
+def _distance(pair: Pair) -> float | None:
     if pair.reference.size < 2 or pair.board.shape != pair.reference.shape:
-        return Agreement()
+        return None
     index = _positions(pair.reference)
     with np.errstate(all="ignore"):  # any bytes may be read as floats here
         board, wanted = _real(pair.board, pair.spec_board, index), _real(pair.reference, pair.spec_reference, index)
         spread = float(np.linalg.norm(wanted - wanted.mean()))
         apart = float(np.linalg.norm(board - wanted))
-    if not np.isfinite(spread) or spread == 0:
-        return Agreement()
-    return Agreement(1, int(apart <= NEAR * spread), int(apart <= EQUAL * spread))
+    return apart / spread if np.isfinite(spread) and spread > 0 else None
 
 
 def _positions(array: Array) -> tuple[Array, ...]:
