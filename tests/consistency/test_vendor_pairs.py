@@ -13,7 +13,7 @@ from harness.consistency.reading.readings import choose
 from harness.records import Comparison
 from harness.reference.open import open_reference
 from tests.support.builds import build
-from tests.support.simulator_samples import simulator_sample
+from tests.support.toolchain_samples import simulator_sample
 
 
 @dataclass(frozen=True)

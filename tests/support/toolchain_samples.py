@@ -23,6 +23,17 @@ def sample(name: str) -> Path:
     return path
 
 
+SIMULATORS = SAMPLES / "vendor-simulators"
+
+
+def simulator_sample(name: str) -> str:
+    """A folder or archive of dumps of a vendor's PC simulator; the test is skipped where the samples are not."""
+    path = SIMULATORS / name
+    if not path.exists():
+        pytest.skip(f"real vendor output is not here: {SIMULATORS} (set HARNESS_SAMPLES)")
+    return str(path)
+
+
 def read(name: str) -> Artifact:
     """What the readers make of a real file."""
     artifact = read_any(sample(name))
