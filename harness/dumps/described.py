@@ -29,16 +29,16 @@ def with_scales(dumps: Sequence[Dump], folder: Path) -> tuple[Dump, ...]:
     is that of the description."""
     if not any(_lacks(dump) for dump in dumps):
         return tuple(dumps)
-    told = dict(_described(folder))
-    return tuple(_with_scale(dump, told) if _lacks(dump) else dump for dump in dumps)
+    known = dict(_described(folder))
+    return tuple(_with_scale(dump, known) if _lacks(dump) else dump for dump in dumps)
 
 
 def _lacks(dump: Dump) -> bool:
     return dump.spec is not None and dump.spec.dtype[:1] in ("s", "u") and dump.spec.quantization is None
 
 
-def _with_scale(dump: Dump, told: Mapping[str, tuple[str, float]]) -> Dump:
-    dtype, scale = told.get(dump.name, ("", 0.0))
+def _with_scale(dump: Dump, known: Mapping[str, tuple[str, float]]) -> Dump:
+    dtype, scale = known.get(dump.name, ("", 0.0))
     if dump.spec is None or dump.spec.dtype not in STORED_AS.get(dtype, (dtype,)):
         return dump
     if dtype in STORED_AS:

@@ -66,7 +66,7 @@ def propose(reference: Reference, dumps: Sequence[Dump]) -> tuple[Proposal, ...]
 
 
 @dataclass(frozen=True)
-class _Fit:
+class _Possible:
     """A tensor that a dump may hold by its size; `off` is how far its values are, infinity where they say nothing."""
 
     tensor: ReferenceTensor
@@ -79,7 +79,7 @@ class _Fit:
         return max(self.off, EQUAL), self.turned, not self.tensor.is_output, -self.tensor.order
 
 
-def _fit(dump: Dump, tensor: ReferenceTensor) -> _Fit | None:
+def _fit(dump: Dump, tensor: ReferenceTensor) -> _Possible | None:
     """The nearest way of storing it; None for another size."""
     if tensor.spec is None:
         return None
@@ -91,11 +91,11 @@ def _fit(dump: Dump, tensor: ReferenceTensor) -> _Fit | None:
             continue
         if math.prod(spec.shape) == math.prod(tensor.spec.shape):
             off = distance(Match(tensor, dump), dump, spec, storages)
-            fits.append(_Fit(tensor, math.inf if off is None else off, storages is channels_last))
+            fits.append(_Possible(tensor, math.inf if off is None else off, storages is channels_last))
     return min(fits, key=lambda fit: fit.rank, default=None)
 
 
-def _by_values(fits: Mapping[str, Sequence[_Fit]]) -> Iterator[tuple[str, Proposal]]:
+def _by_values(fits: Mapping[str, Sequence[_Possible]]) -> Iterator[tuple[str, Proposal]]:
     """The nearest pairs first, every tensor once."""
     pairs = [(fit.rank, name, fit) for name, near in fits.items() for fit in near if fit.off <= NEAR]
     given: set[str] = set()
@@ -111,7 +111,7 @@ def _by_values(fits: Mapping[str, Sequence[_Fit]]) -> Iterator[tuple[str, Propos
         yield name, Proposal(name, fit.tensor.name, fit.off, rivals[0].tensor.name if rivals else "")
 
 
-def _by_order(rest: Mapping[str, Sequence[_Fit]], taken: set[str]) -> Iterator[Proposal]:
+def _by_order(rest: Mapping[str, Sequence[_Possible]], taken: set[str]) -> Iterator[Proposal]:
     """Dumps in their order to outputs of their size in the graph's order; to inner tensors of the size if none is."""
     for name, fits in rest.items():
         free = sorted(
