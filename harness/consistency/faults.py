@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from harness.consistency.arithmetic import F16, Precision
 from harness.consistency.fingerprint.cause import LayerContext, cause, fed, is_open
@@ -119,7 +119,14 @@ class FaultSearch:
         except HarnessError as error:
             self.notes.append(f"single ops cannot be run: {error.message}")
             return None
-        return OpRunner(self._isolator, self.rows.pair, partial(fed, self.reference), self.rows.allowed, self.precision)
+        return OpRunner(
+            self._isolator,
+            self.rows.pair,
+            partial(fed, self.reference),
+            self.rows.allowed,
+            self.precision,
+            kernels=cache(partial(Isolator, model, "all", repeats=repeats)),
+        )
 
     def _fingerprint(self, layer: Layer, alone: Array | None, equal: frozenset[str]) -> Fingerprint:
         """Of an op that was found by running it alone: against what it gives alone, free of what came before."""

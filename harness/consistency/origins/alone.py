@@ -1,9 +1,10 @@
 """Ops that ran alone: fed with the board's own tensors, judged, and what an op misses without any fault.
 
-Three things make an op miss the board's values although it is right: it was fed something else, the board rounds more
-than the PC does, and what ran alone is not what the reference was computed with (the float op of a quantized network).
-The first is settled by the board's own tensors. The other two are floors: what the op's roundings do to its result, and
-what it misses of the reference when it is fed the reference's own tensors.
+Four things make an op miss the board's values although it is right: it was fed something else, the board rounds more
+than the PC does, what ran alone is not what the reference was computed with (the float op of a quantized network), and
+the board's runtime has a kernel of its own for the fused op. The first is settled by the board's own tensors. The next
+two are floors: what the op's roundings do to its result, and what it misses of the reference when it is fed the
+reference's own tensors. The last is played: one step to one side only is run again with the optimizer on.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class OpRunner:
     fed: Callable[[str], Array]
     allowed: Allowed
     precision: Precision | None = None
+    kernels: Callable[[], Isolator] | None = None  # the same ops with the optimizer on, as the runtime fuses them
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Single:
     metrics: Metrics
     right: bool
     floor: float | None = None  # relative L2; set where the op alone does not reproduce the reference either
+    kernel: bool = False  # right as the runtime computes it fused
 
 
 def run_alone(
@@ -62,7 +65,28 @@ def run_alone(
             singles[request.target] = _judged(rows[request.target], value, runner)
     for name in [name for name, single in singles.items() if not single.right]:
         singles[name] = _with_floors(singles[name], reached[name], rows, runner)
+    for name in [name for name, single in singles.items() if not single.right and is_one_step(single.metrics)]:
+        singles[name] = _fused(singles[name], reached[name], rows, runner)
     return singles
+
+
+def is_one_step(metrics: Metrics | None) -> bool:
+    """Whether integers differ by one step at most, and all to one side, as truncation in a kernel makes them."""
+    if metrics is None or not metrics.mismatched or metrics.max_step is None or metrics.max_step > 1:
+        return False
+    return len({step > 0 for step, count in metrics.histogram if step and count}) == 1
+
+
+def _fused(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
+    """The op as this PC's runtime fuses it: if that gives the board's values, it is the runtime's kernel."""
+    request = request_of(reach, rows, runner) if runner.kernels is not None else None
+    if request is None or runner.kernels is None:
+        return single
+    value = next(iter(runner.kernels().run([request])))[1]
+    if value is None or value.dtype != runner.pair(reach.tensor).board.dtype:
+        return single
+    fused = _judged(rows[reach.tensor], value, runner)
+    return replace(fused, kernel=True) if fused.metrics.mismatched == 0 else single
 
 
 def request_of(

@@ -8,7 +8,7 @@ from functools import partial
 
 from harness.consistency.arithmetic import Evidence
 from harness.consistency.origins import origins as on_graph
-from harness.consistency.origins.alone import OpRunner, Single, as_stored, request_of, run_alone
+from harness.consistency.origins.alone import OpRunner, Single, as_stored, is_one_step, request_of, run_alone
 from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.single_precision import of_single_ops
 from harness.consistency.reading.tensor_files import Array
@@ -16,6 +16,8 @@ from harness.records import Graph, Layer, Origin
 from harness.reference.given_graph import INSERTED
 
 Alone = Callable[..., Array | None]  # (tensor, rounding=None)
+
+SHOWN = 4  # names in a note
 
 
 def _nothing(_tensor: str, _rounding: Rounding | None = None) -> Array | None:
@@ -52,7 +54,7 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
     origins = (*_input_origins(graph, by_name), *on_graph.origins(reached, by_name, decided))
     again = _nothing if runner is None else partial(_alone, reached, by_name, runner)
     shown = _nothing_shown if runner is None else partial(of_single_ops, reached, by_name, runner)
-    notes = [*_notes(graph, states, reached, origins, runner), *_not_reproduced(singles)]
+    notes = [*_notes(graph, states, reached, origins, runner), *_not_reproduced(singles), *_by_kernels(singles)]
     return Localization(rows, origins, again, notes, shown)
 
 
@@ -77,8 +79,14 @@ def _singles(
     if runner is None:
         return {}
     settled = "" if runner.precision is not None else "origin"
-    wanted = [name for name, role in given.items() if role != settled and reached[name].op.kind != INSERTED]
-    return run_alone(reached, wanted, {layer.name: layer for layer in layers}, runner)
+    rows = {layer.name: layer for layer in layers}
+    wanted = [
+        name
+        for name, role in given.items()
+        if (role != settled or is_one_step(rows[name].metrics)) and reached[name].op.kind != INSERTED
+    ]
+    singles = run_alone(reached, wanted, rows, runner)
+    return {name: one for name, one in singles.items() if given[name] != settled or one.kernel}
 
 
 def with_fingerprints(origins: Iterable[Origin], layers: Sequence[Layer]) -> tuple[Origin, ...]:
@@ -115,6 +123,17 @@ def _notes(
     if runner is not None:
         notes += [f"could not be run alone: {problem}" for problem in runner.isolator.problems]
     return notes
+
+
+def _by_kernels(singles: Mapping[str, Single]) -> list[str]:
+    names = [name for name, single in singles.items() if single.kernel]
+    if not names:
+        return []
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return [
+        f"{', '.join(names[:SHOWN])}{more}: one step off to one side, and exactly what onnxruntime computes on this PC "
+        "with its optimizer on: the kernel of the fused op, not a fault"
+    ]
 
 
 def _not_reproduced(singles: Mapping[str, Single]) -> list[str]:
