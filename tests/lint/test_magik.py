@@ -66,7 +66,7 @@ def test_a_good_config_with_its_pictures_model_and_command_is_clean(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "line", "why", "caret"),
     [
-        ('{\n  "format": "RGB",\n  "used_image_num": 2,\n}\n', 4, "comma before the closing bracket", 0),
+        ('{\n  "format": "RGB",\n  "used_image_num": 2,\n}\n', 3, "comma before the closing bracket", 21),
         ('{\n  "format": "RGB"\n  "used_image_num": 2\n}\n', 3, "missing comma", 2),
         ('{\n  "path":./yolov5-50",\n  "used_image_num": 2\n}\n', 2, "expecting value", 9),
         ("{\n  'format': 'RGB', \"used_image_num\": 2\n}\n", 2, "single quotes", 2),

@@ -100,7 +100,8 @@ def _parse(text: str) -> Any:
     """The value, or the finding that says where it is no json."""
     try:
         return json.loads(text.lstrip("\ufeff"))
-    except json.JSONDecodeError as error:
+    except json.JSONDecodeError as strict:
+        error = _at_the_comma(strict)
         lines = text.lstrip("\ufeff").split("\n")
         line = lines[error.lineno - 1].rstrip("\r") if error.lineno <= len(lines) else ""
         caret = " " * (error.colno - 1) + "^"
@@ -110,10 +111,21 @@ def _parse(text: str) -> Any:
         return _finding("M-701", 1, "invalid json: nested too deeply", "flatten it")
 
 
+def _at_the_comma(error: json.JSONDecodeError) -> json.JSONDecodeError:
+    """A comma too many is shown where it stands, as Python 3.13 does; older ones name what comes after it."""
+    before = error.doc[: error.pos].rstrip()
+    if before.endswith(",") and _ends_here(error.doc[error.pos :]):
+        return json.JSONDecodeError(error.msg, error.doc, len(before) - 1)
+    return error
+
+
+def _ends_here(rest: str) -> bool:
+    return rest.lstrip()[:1] in ("}", "]", "")
+
+
 def _why(lines: Sequence[str], error: json.JSONDecodeError) -> str:
-    before = "\n".join([*lines[: error.lineno - 1], lines[error.lineno - 1][: error.colno - 1]]).rstrip()
     rest = "\n".join(lines)[error.pos :].lstrip()
-    if before.endswith(",") and rest[:1] in ("}", "]", ""):
+    if rest[:1] == "," and _ends_here(rest[1:]):
         return "comma before the closing bracket"
     if "delimiter" in error.msg and rest[:1] == '"':
         return "missing comma before this key"
