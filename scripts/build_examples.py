@@ -10,6 +10,7 @@ The same versions of numpy, onnx and onnxruntime give the same bytes again.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -128,11 +129,14 @@ def _save(path: Path, model: onnx.ModelProto) -> Path:
 
 
 def main() -> None:
-    names = tuple(sys.argv[2:]) or NAMES
-    unknown = [name for name in names if name not in NAMES]
-    if len(sys.argv) < 2 or unknown:
-        sys.exit(f"{'no example ' + unknown[0] if unknown else 'where to?'}\n{__doc__}")
-    for name, paths in build(Path(sys.argv[1]), names).items():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="where the models and inputs are written")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="examples to build; default: all")
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in NAMES]
+    if unknown:
+        parser.error(f"no example {unknown[0]}; there are {', '.join(NAMES)}")
+    for name, paths in build(given.folder, tuple(given.names) or NAMES).items():
         for path in paths:
             size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.iterdir())
             print(f"{name:<11} {size:>9} bytes  {path}")
