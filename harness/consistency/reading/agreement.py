@@ -84,4 +84,5 @@ def _at(per_index: tuple[float, ...], q: Quantization, index: tuple[Array, ...])
     if q.axis is None or numbers.size == 1 or not index:
         return numbers[:1]
     where = index[q.axis % len(index)]
-    return numbers[np.minimum(where, numbers.size - 1)]
+    chosen: Array = numbers[np.minimum(where, numbers.size - 1)]
+    return chosen
