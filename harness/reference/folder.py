@@ -158,12 +158,19 @@ def _tensor_of_dump(dump: Dump, order: int) -> ReferenceTensor:
     return ReferenceTensor(
         name=dump.name,
         path=dump.path,
-        spec=dump.spec,
+        spec=_in_onnx_order(dump.spec) if dump.path.suffix == ".npy" else dump.spec,
         op=dump.op,
         op_kind=dump.op_kind,
         order=dump.index if dump.index >= 0 else order,
         aliases=dump.aliases,
     )
+
+
+def _in_onnx_order(spec: TensorSpec | None) -> TensorSpec | None:
+    """Arrays of four axes are taken for N, C, H, W: what a board has channels last can be turned then."""
+    if spec is None or spec.layout or len(spec.shape) != 4:
+        return spec
+    return replace(spec, layout="NCHW")
 
 
 def _graph_from_json(record: Any, folder: Path, source: str) -> Graph | None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.reading.readings import OWN, choose
 from harness.records import Comparison
-from harness.reference.open import Reference, run_reference
+from harness.reference.open import Reference, open_reference, run_reference
 from tests.support.nets import quantized_reference
 
 Array = np.ndarray[Any, Any]
@@ -191,3 +191,17 @@ def test_where_nothing_agrees_the_references_own_layout_is_read(floats: Referenc
 def test_what_came_second_is_said(floats: Reference, tmp_path: Path) -> None:
     reading = judged(floats, left(tmp_path / "d", floats, raw, ".bin", {})).reading
     assert reading.runner_up and reading.runner_up_near < reading.near == reading.equal
+
+
+@pytest.mark.parametrize("ending", [".npy", ".bin"])
+def test_a_reference_of_plain_arrays_meets_a_board_with_channels_last(
+    floats: Reference, tmp_path: Path, ending: str
+) -> None:
+    """Two of the layers have C = H = W: they are read as the others are."""
+    np.savez(tmp_path / "ref.npz", **{name: np.asarray(tensor.load()) for name, tensor in floats.tensors.items()})
+
+    def write(path: Path, value: Array) -> None:
+        raw(path, last(value)) if ending == ".bin" else np.save(path, last(value))
+
+    folder = left(tmp_path / "dumps", floats, write, ending, {})
+    assert judged(open_reference(tmp_path / "ref.npz"), folder).verdict.word == "consistent"
