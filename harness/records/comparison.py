@@ -168,13 +168,15 @@ class Reading:
     equal: int = 0
     runner_up: str = ""  # the next best; "" if no other way is possible
     runner_up_near: int = 0
+    alone: bool = False  # no other way was tried, as where the platform is given
 
     @property
     def sentence(self) -> str:
         """What was chosen, by what, and what came next; "" if it is not known."""
         agrees = f": {self.near} of {self.layers} sampled layers are near the reference" if self.layers else ""
-        other = f"; next: {self.runner_up} ({self.runner_up_near})" if self.runner_up else "; no other reading fits"
-        return f"read as {self.name}{agrees}{other}" if self.name else ""
+        other = "no other reading was tried" if self.alone else "no other reading fits"
+        other = f"next: {self.runner_up} ({self.runner_up_near})" if self.runner_up else other
+        return f"dumps read as {self.name}{agrees}; {other}" if self.name else ""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ class Dump:
     may_be_nibbles: bool = False  # may hold two 4-bit values a byte, in either order, without telling so
     frames: int = 1  # that lie in the file one after the other, where the reference has one
     frame: int = 0  # the one that is the reference's
+    described_in: str = ""  # name of the text file that told its type or scale
+    zero_assumed: bool = False  # that file tells a scale of an unsigned type and no zero point: 0 is taken
 
 
 @dataclass(frozen=True)

@@ -29,26 +29,47 @@ def with_graph(reference: Reference, model: Path) -> Reference:
     keeps its own as an alias; what the graph does not know is placed behind the tensor whose values it repeats."""
     logical = read_logical(model)
     tensors = _known(reference.tensors, logical)
-    graph, tensors = _with_inserted(logical.graph, tensors)
+    graph, tensors = _with_inserted(logical.graph, tensors, _owners(logical))
     ordered = sorted(tensors, key=lambda tensor: tensor.order)
     return replace(reference, tensors={t.name: t for t in ordered}, graph=graph, model=reference.model or model)
 
 
 def _known(tensors: dict[str, ReferenceTensor], logical: LogicalModel) -> list[ReferenceTensor]:
     by_name = {t.name: t for t in logical.tensors}
-    names = {alias: [t.name] for t in reversed(logical.tensors) for alias in (*t.aliases, t.onnx_name, t.name) if alias}
-    met = meet(tensors, names)
-    met |= _begun(tensors, by_name, met)
+    owners = _owners(logical)
+    chosen = _chosen(tensors, logical, owners)
+    names = {name: [owner] for name, owner in owners.items() if chosen.get(owner, name) == name}
+    met = {name: owner for name, owner in meet(tensors, names).items() if owners.get(name, owner) == owner}
+    strange = {name: tensor for name, tensor in tensors.items() if name not in met and name not in owners}
+    met |= _begun(strange, by_name, frozenset(met.values()))
     return [_named_by(tensor, by_name.get(met.get(name, ""))) for name, tensor in tensors.items()]
 
 
+def _owners(logical: LogicalModel) -> dict[str, str]:
+    """The tensor of the graph by each of its ONNX names; its own name is nobody else's."""
+    others = {alias: t.name for t in reversed(logical.tensors) for alias in (*t.aliases, t.onnx_name) if alias}
+    return others | {t.name: t.name for t in logical.tensors}
+
+
+def _chosen(tensors: dict[str, ReferenceTensor], logical: LogicalModel, owners: dict[str, str]) -> dict[str, str]:
+    """Which name a tensor of the graph has in a folder that holds several of its names (a float, its quantized and its
+    dequantized value): its own, else that of its data, else the first; the others are copies of it."""
+    chosen: dict[str, str] = {}
+    for t in logical.tensors:
+        held = (name for name in (t.name, t.onnx_name, *t.aliases) if name in tensors and owners.get(name) == t.name)
+        first = next(held, "")
+        if first:
+            chosen[t.name] = first
+    return chosen
+
+
 def _begun(
-    tensors: dict[str, ReferenceTensor], logical: dict[str, LogicalTensor], met: dict[str, str]
+    tensors: dict[str, ReferenceTensor], logical: dict[str, LogicalTensor], taken: frozenset[str]
 ) -> dict[str, str]:
     """Tensors whose name begins with that of a tensor of the graph which has no other, and of its size: fc_out_mm."""
-    free = sorted(set(logical) - set(met.values()), key=len, reverse=True)
+    free = sorted(set(logical) - taken, key=len, reverse=True)
     begun: dict[str, str] = {}
-    for name in sorted((name for name in tensors if name not in met), key=len):
+    for name in sorted(tensors, key=len):
         owner = next((one for one in free if _begins(name, one) and _may_be(tensors[name], logical[one])), "")
         if owner and owner not in begun.values():
             begun[name] = owner
@@ -56,7 +77,7 @@ def _begun(
 
 
 def _begins(name: str, owner: str) -> bool:
-    return name.startswith(owner) and not name[len(owner)].isalnum()
+    return name.startswith(owner) and len(name) > len(owner) and not name[len(owner)].isalnum()
 
 
 def _may_be(tensor: ReferenceTensor, logical: LogicalTensor) -> bool:
@@ -93,11 +114,15 @@ class _Repeated:
     of: ReferenceTensor
 
 
-def _with_inserted(graph: Graph, tensors: Sequence[ReferenceTensor]) -> tuple[Graph, list[ReferenceTensor]]:
+def _with_inserted(
+    graph: Graph, tensors: Sequence[ReferenceTensor], owners: dict[str, str]
+) -> tuple[Graph, list[ReferenceTensor]]:
     known = {name for op in graph.ops for name in op.outputs} | set(graph.inputs)
     inside = [tensor for tensor in tensors if tensor.name in known]
     strangers = [tensor for tensor in tensors if tensor.name not in known]
-    repeated = [_Repeated(one, of) for one in strangers if (of := _like(one, inside)) is not None]
+    by_name = {tensor.name: tensor for tensor in inside}
+    copied = [(one, by_name.get(owners.get(one.name, "")) or _like(one, inside)) for one in strangers]
+    repeated = [_Repeated(one, of) for one, of in copied if of is not None]
     places = {item.tensor.name: item.of for item in repeated}
     ranked = sorted(tensors, key=lambda tensor: _place(tensor, places))
     placed = [replace(tensor, order=rank) for rank, tensor in enumerate(ranked)]

@@ -9,6 +9,7 @@ import pytest
 
 from harness.consistency.compare import compare
 from harness.dumps.folders import read_dumps
+from harness.records import Dump, Quantization
 from harness.reference.open import open_reference
 
 TABLE = """Model Version: 1.2
@@ -54,3 +55,44 @@ def test_rows_outside_of_a_table_and_damaged_ones_tell_nothing(board: tuple[Path
     specs = {dump.name: dump.spec for dump in read_dumps(board[1])}
     assert specs["pool_out"] is not None and specs["pool_out"].quantization is None
     assert specs["softmax_out"] is not None and specs["softmax_out"].dtype == "bf16"
+
+
+def described_dump(folder: Path, table: str, dtype: type = np.uint8) -> Dump:
+    np.savez(folder / "out.npz", t=np.arange(16, dtype=dtype))
+    (folder / "info.txt").write_text(table, encoding="utf-8")
+    return read_dumps(folder / "out.npz")[0]
+
+
+@pytest.mark.parametrize(
+    ("heading", "cells", "zero_point"),
+    [
+        ("NAME TYPE SCALE ZERO_POINT", "t uint8 0.5 128", 128),
+        ("NAME TYPE SCALE Zero Point", "t uint8 0.5 128", 128),
+        ("NAME TYPE ZP QSCALE", "t uint8 128 0.5", 128),
+        ("NAME TYPE SCALE OFFSET", "t uint8 0.5 128.0", 128),
+        ("NAME OFFSET TYPE SCALE", "t 96 uint8 0.5", None),  # a place in memory
+        ("NAME TYPE SCALE ZP", "t uint8 0.5 -", None),
+        ("NAME TYPE SCALE", "t uint8 0.5", None),
+    ],
+)
+def test_the_zero_point_is_read_or_it_is_said_that_none_is_told(
+    tmp_path: Path, heading: str, cells: str, zero_point: int | None
+) -> None:
+    dump = described_dump(tmp_path, f"{heading}\n{cells}\n")
+    assert dump.spec is not None and dump.spec.quantization == Quantization((0.5,), (zero_point or 0,))
+    assert (dump.described_in, dump.zero_assumed) == ("info.txt", zero_point is None)
+    np.savez(tmp_path / "ref.npz", t=(np.arange(16, dtype=np.float32) - (zero_point or 0)) * np.float32(0.5))
+    comparison = compare(open_reference(tmp_path / "ref.npz"), [dump])
+    assert comparison.verdict.word == "consistent"
+    assert "type or scale of 1 dump comes from the table in info.txt beside the dumps" in comparison.notes
+    assert any("no zero point of unsigned t: 0 is taken" in note for note in comparison.notes) is (zero_point is None)
+
+
+@pytest.mark.parametrize("zero_point", ["300", "-1", "1.5", "many", "inf"])
+def test_a_row_whose_zero_point_the_type_cannot_hold_tells_nothing(tmp_path: Path, zero_point: str) -> None:
+    dump = described_dump(tmp_path, f"NAME TYPE SCALE ZP\nt uint8 0.5 {zero_point}\n")
+    assert dump.spec is not None and dump.spec.quantization is None and not dump.described_in
+
+
+def test_signed_integers_without_a_zero_point_are_symmetric_and_no_note_asks_for_one(tmp_path: Path) -> None:
+    assert not described_dump(tmp_path, "NAME TYPE SCALE\nt int8 0.5\n", np.int8).zero_assumed

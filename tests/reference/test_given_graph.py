@@ -99,3 +99,43 @@ def test_two_archives_have_no_log_that_lists_a_layer(tmp_path: Path, model: tupl
     comparison = held_against(tmp_path, path, own, {name: own[name] for name in own if name != "r1_Relu"})
     assert not any("log" in row.note for row in comparison.layers)
     assert [row.reason for row in comparison.layers if row.verdict == "not_compared"] == ["missing"]  # an output
+
+
+@pytest.fixture(scope="module")
+def quantizing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """x -> QuantizeLinear xq -> DequantizeLinear xd -> Relu y: the graph calls all of x, xq and xd one tensor, x."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"], "q"),
+        helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"], "dq"),
+        helper.make_node("Relu", ["xd"], ["y"], "relu"),
+    ]
+    given = [numpy_helper.from_array(np.float32(0.25), "s"), numpy_helper.from_array(np.int8(3), "z")]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2, 4, 4]) for name in "xy")
+    path = tmp_path_factory.mktemp("quantizing") / "m.onnx"
+    graph = helper.make_graph(nodes, "n", [x], [y], given)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("held", [("x", "xq", "xd", "y"), ("xq", "xd", "y"), ("xd", "xq", "y"), ("xd", "y")])
+def test_one_of_several_names_of_a_tensor_is_its_and_the_others_are_copies(
+    tmp_path: Path, quantizing: Path, held: tuple[str, ...]
+) -> None:
+    x = np.random.default_rng(5).normal(0, 3, (1, 2, 4, 4)).astype(np.float32)
+    xq = np.clip(np.rint(x / 0.25) + 3, -128, 127).astype(np.int8)
+    xd = (xq.astype(np.float32) - 3) * np.float32(0.25)
+    values = {"x": x, "xq": xq, "xd": xd, "y": np.maximum(xd, 0)}
+    np.savez(tmp_path / "ref.npz", **{name: values[name] for name in held})
+    reference = open_reference(tmp_path / "ref.npz", graph=quantizing)
+    own = next(name for name in ("x", "xq", "xd") if name in held)
+    assert set(reference.tensors) == {"x", "y", *held} - {own} | {"x"}
+    assert own == "x" or own in reference.tensors["x"].aliases
+    copies = [tensor for name, tensor in reference.tensors.items() if name not in ("x", "y")]
+    assert all((tensor.op_kind, tensor.repeats) == (INSERTED, "x") for tensor in copies)
+    assert max(reference.tensors.values(), key=lambda tensor: tensor.order).name == "y"
+
+
+def test_a_name_that_two_may_claim_is_no_beginning_of_itself(tmp_path: Path, model: tuple[Path, Arrays]) -> None:
+    path, v = model
+    np.savez(tmp_path / "ref.npz", **{"r1:0": v["r1"], "r1_Relu": v["r1"], "y": v["y"]})
+    assert "y" in open_reference(tmp_path / "ref.npz", graph=path).tensors

@@ -35,6 +35,23 @@ def comparison_notes(
             else f"{further} further dumps of tensors that have their"
         )
         yield f"{notes} own row (read by ops, copies): not used"
+    yield from _described(dumps)
+
+
+def _described(dumps: Sequence[Dump]) -> Iterator[str]:
+    """Types and scales that are not the dumps' own word, and zero points that nobody told."""
+    files = dict.fromkeys(dump.described_in for dump in dumps if dump.described_in)
+    if files:
+        count = sum(bool(dump.described_in) for dump in dumps)
+        of = "1 dump comes" if count == 1 else f"{count} dumps come"
+        yield f"type or scale of {of} from the table in {', '.join(list(files)[:LISTED])} beside the dumps"
+    assumed = [dump.name for dump in dumps if dump.zero_assumed]
+    if assumed:
+        more = f" and {len(assumed) - LISTED} more" if len(assumed) > LISTED else ""
+        yield (
+            f"that table has no zero point of unsigned {', '.join(assumed[:LISTED])}{more}: 0 is taken; "
+            "a column ZERO_POINT gives it"
+        )
 
 
 def after_localization(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:

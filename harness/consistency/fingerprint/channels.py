@@ -6,7 +6,7 @@ and where values lie at the ends (clipped, or a Relu's zeros) nothing is asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ FIT_ROOM = 0.25  # steps: least squares do not find the line that is nearest to 
 SAME = 0.02  # two factors are one
 MOST_CHANNELS = 1 << 12
 FEW_CHANNELS = 4  # of so many, one or a few: a share of the axis
+LISTED = 4  # channels in a sentence
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def channel_law(e: Errors) -> ChannelLaw | None:
     known = {c: fit for c, fit in fits.items() if fit is not None}
     if not known or not all(fit.good for fit in known.values()) or 2 * len(known) < len(channels):
         return None
-    return _named(known, len(x), _unit(e))
+    return _named(known, [int(c) for c in channels], len(x), _unit(e))
 
 
 def axis_of_channels(e: Errors) -> int | None:
@@ -105,20 +106,32 @@ def _fit(x: npt.NDArray[Any], r: npt.NDArray[Any], inside: npt.NDArray[np.bool_]
     return _Fit(factor, offset, 4 * error + (0.0 if e.is_float else 0.05), good)
 
 
-def _named(fits: dict[int, _Fit], channels: int, unit: str) -> ChannelLaw | None:
-    first = next(iter(fits.values()))
-    if len(fits) <= max(1, channels // FEW_CHANNELS) and channels >= FEW_CHANNELS:
-        which = ", ".join(f"{c} (x {fit.factor:.4g} {fit.offset:+.4g}{unit})" for c, fit in list(fits.items())[:4])
+def _few(fits: Mapping[int, _Fit], wrong: Sequence[int], channels: int, unit: str) -> ChannelLaw:
+    """All wrong channels are counted, those too whose values admit no fit."""
+    laws = {c: f"x {fit.factor:.4g} {fit.offset:+.4g}{unit}" for c, fit in fits.items()}
+    which = ", ".join(f"{c} ({laws.get(c, 'too few different values for a factor')})" for c in wrong[:LISTED])
+    more = f" and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
+    if len(wrong) == 1:
         text = f"only channel {which} of {channels} differs: weights, bias or scale of that output channel"
-        return ChannelLaw("channel", text, {"channels": list(fits)})
+    else:
+        text = f"only channels {which}{more} of {channels} differ: weights, bias or scale of those output channels"
+    return ChannelLaw("channel", text, {"channels": list(wrong)})
+
+
+def _named(fits: dict[int, _Fit], wrong: Sequence[int], channels: int, unit: str) -> ChannelLaw | None:
+    first = next(iter(fits.values()))
+    if len(wrong) <= max(1, channels // FEW_CHANNELS) and channels >= FEW_CHANNELS:
+        return _few(fits, wrong, channels, unit)
     factors = np.array([fit.factor for fit in fits.values()])
     offsets = np.array([fit.offset for fit in fits.values()])
     rooms = np.array([fit.offset_room for fit in fits.values()])
     plain = bool((np.abs(factors - 1) < SAME).all())
     centred = bool((np.abs(offsets) <= rooms).all())
     alike = bool((np.abs(factors / first.factor - 1) < SAME).all()) if first.factor else False
+    unknown = len(wrong) - len(fits)
+    more = f" ({unknown} more differ: too few different values for a factor)" if unknown else ""
     ends = (
-        f"{len(fits)} channels: factor {factors.min():.4g} to {factors.max():.4g}, "
+        f"{len(fits)} channels{more}: factor {factors.min():.4g} to {factors.max():.4g}, "
         f"offset {offsets.min():.4g} to {offsets.max():.4g}{unit}"
     )
     if plain:

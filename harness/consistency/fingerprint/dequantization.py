@@ -1,40 +1,122 @@
-"""Mistakes in turning integers into real values: zero point left in, scale left out, another scale, bytes misread."""
+"""Mistakes in turning integers into real values: zero point left in, scale left out, another scale, bytes misread.
+
+A rule holds for every element or not at all, and is asked part by part: in float64, a large dump would be many times
+its file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.consistency.metrics.pointwise import quantizations
+from harness.consistency.reading.layouts import TensorError
 from harness.records import Fingerprint, TensorSpec
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 NEAR = 1e-3  # of a step: float32 products of small integers are this close
 LEAST_DISTINCT = 8  # integers, or a rule says little
+PART = 1 << 20  # elements of a tensor that are looked at in one go
+
+
+@dataclass(frozen=True)
+class _Slab:
+    """Elements of both sides, with the scales and zero points that broadcast to them."""
+
+    board: Array
+    reference: Array
+    scales: F64
+    zeros: F64
+
+    @property
+    def real(self) -> F64:
+        return np.asarray(self.board, np.float64)
+
+    @property
+    def stored(self) -> F64:
+        return np.asarray(self.reference, np.float64)
+
+    @property
+    def steps(self) -> F64:
+        return self.stored - self.zeros
+
+    @property
+    def other_sign(self) -> F64:
+        """The reference's bytes, read with the other sign."""
+        other = np.uint8 if self.reference.dtype.kind == "i" else np.int8
+        return np.asarray(self.reference.view(other), np.float64)
+
+    def parts(self) -> Iterator[_Slab]:
+        """Slabs of at most PART elements where the longest axis allows it."""
+        if self.board.size <= PART:
+            yield self
+            return
+        axis = int(np.argmax(self.board.shape))
+        rows = max(1, PART // (self.board.size // self.board.shape[axis]))
+        for at in range(0, self.board.shape[axis], rows):
+            yield _Slab(*(_cut(side, axis, at, rows) for side in (self.board, self.reference, self.scales, self.zeros)))
+
+
+def _cut(side: Array, axis: int, at: int, rows: int) -> Array:
+    return side if side.shape[axis] == 1 else side[(slice(None),) * axis + (slice(at, at + rows),)]
+
+
+Rule = Callable[[_Slab], tuple[F64, F64]]  # (steps, scale): the board is their product
 
 
 def dequantization_mistake(board: Array, reference: Array, spec: TensorSpec) -> Fingerprint | None:
-    """Board floats against the reference's stored integers: the rule that makes the first out of the second exactly."""
+    """Board floats against the reference's stored integers: the rule that makes the first out of the second exactly.
+
+    Arrays of one shape, axes as `spec` (the reference's) labels them; None where no rule holds.
+    """
     if board.dtype.kind in "iu":
         return _of_integers(board, reference)
-    q = spec.quantization
-    if q is None or board.dtype.kind != "f" or reference.dtype.kind not in "iu" or not np.isfinite(board).all():
+    whole = _whole(board, reference, spec)
+    if whole is None or not all(bool(np.isfinite(part.board).all()) for part in whole.parts()):
         return None
-    if np.unique(reference).size < LEAST_DISTINCT:
+    if not _varies(whole):
+        return None
+    for sentence, rule in _rules(whole):
+        if all(_near(part.real, *rule(part)) for part in whole.parts()):
+            return Fingerprint("dequantization", True, sentence, sentence)
+    factor = _factor(whole) if whole.scales.size == 1 else None
+    if factor is None:
+        return None
+    scale = float(whole.scales.reshape(-1)[0])
+    text = f"dequantized with a scale of {factor:.6g} instead of {scale:.6g}"
+    return Fingerprint("dequantization", True, text, text, {"factor": factor / scale})
+
+
+def _whole(board: Array, reference: Array, spec: TensorSpec) -> _Slab | None:
+    """Both sides with the reference's scales; None where it has none that fit, or the sides are of other kinds."""
+    if board.dtype.kind != "f" or reference.dtype.kind not in "iu":
+        return None
+    try:
+        q = quantizations(board, reference, None, spec)[1]
+    except TensorError:
+        return None
+    if q is None:
         return None
     scales, zeros = (_along(values, q.axis, reference.ndim) for values in (q.scales, q.zero_points or (0,)))
-    real = np.asarray(board, np.float64)
-    for sentence, steps, scale in _rules(reference, scales, zeros):
-        if bool((np.abs(real - steps * scale) <= NEAR * np.abs(scale)).all()):
-            return Fingerprint("dequantization", True, sentence, sentence)
-    factor = _factor(real, np.asarray(reference - zeros, np.float64))
-    if factor is None or scales.size > 1:
-        return None
-    text = f"dequantized with a scale of {factor:.6g} instead of {float(scales.reshape(-1)[0]):.6g}"
-    return Fingerprint("dequantization", True, text, text, {"factor": factor / float(scales.reshape(-1)[0])})
+    return _Slab(board, reference, scales, zeros)
+
+
+def _varies(whole: _Slab) -> bool:
+    seen: set[int] = set()
+    for part in whole.parts():
+        seen.update(np.unique(part.reference).tolist())
+        if len(seen) >= LEAST_DISTINCT:
+            return True
+    return False
+
+
+def _near(real: F64, steps: F64, scale: F64) -> bool:
+    return bool((np.abs(real - steps * scale) <= NEAR * np.abs(scale)).all())
 
 
 def _of_integers(board: Array, reference: Array) -> Fingerprint | None:
@@ -42,53 +124,57 @@ def _of_integers(board: Array, reference: Array) -> Fingerprint | None:
     if reference.dtype.kind not in "iu" or board.dtype.itemsize != reference.dtype.itemsize or not board.size:
         return None
     sign = {"i": "signed", "u": "unsigned"}[board.dtype.kind]
-    if np.array_equal(np.ascontiguousarray(board).view(reference.dtype), reference):
+    one = np.ones((1,) * board.ndim)
+    parts = _Slab(board, reference, one, one).parts
+    if all(np.array_equal(np.ascontiguousarray(p.board).view(reference.dtype), p.reference) for p in parts()):
         return Fingerprint("dequantization", True, f"the same bytes, read as {sign}", f"the same bytes, read as {sign}")
-    by = (board.astype(np.int64) - reference.astype(np.int64)).reshape(-1)
-    if abs(int(by[0])) != 1 << (8 * board.dtype.itemsize - 1) or not bool((by == by[0]).all()):
+    by = int(board.flat[0]) - int(reference.flat[0])
+    if abs(by) != 1 << (8 * board.dtype.itemsize - 1) or not all(_moved(part, by) for part in parts()):
         return None
-    text = f"the same values, {by[0]:+d} to be {sign}: right where the zero point is {by[0]:+d}, too"
-    return Fingerprint("dequantization", True, text, text, {"offset": int(by[0])})
+    text = f"the same values, {by:+d} to be {sign}: right where the zero point is {by:+d}, too"
+    return Fingerprint("dequantization", True, text, text, {"offset": by})
 
 
-def _along(values: tuple[float, ...] | tuple[int, ...], axis: int | None, rank: int) -> F64:
+def _moved(part: _Slab, by: int) -> bool:
+    return bool((part.board.astype(np.int64) - part.reference.astype(np.int64) == by).all())
+
+
+def _along(values: Sequence[float], axis: int | None, rank: int) -> F64:
     shape = [1] * rank
     if len(values) > 1 and axis is not None:
         shape[axis] = -1
     return np.asarray(values if len(values) > 1 else values[:1], np.float64).reshape(shape)
 
 
-def _rules(reference: Array, scales: F64, zeros: F64) -> Iterator[tuple[str, F64, F64]]:
-    """(what was done, steps, scale): the board is their product."""
-    steps = np.asarray(reference, np.float64)
-    one = np.ones_like(scales)
-    if zeros.any():
-        yield f"zero point {_text(zeros)} not subtracted", steps, scales
-        yield "integers without scale: the zero point is subtracted only", steps - zeros, one
-    yield "integers without scale: the stored values as they are", steps, one
-    if scales.size > 1:
-        yield (
-            "scale of channel 0 used for all channels",
-            steps - zeros,
-            scales.reshape(-1)[:1].reshape([1] * steps.ndim),
-        )
-    if reference.dtype.itemsize == 1:
-        signed = reference.dtype.kind == "i"
-        other = np.asarray(reference.view(np.uint8 if signed else np.int8), np.float64)
-        how = "unsigned" if signed else "signed"
-        yield f"the same bytes, read as {how}, then dequantized", other - zeros, scales
-        if zeros.any():
-            yield f"the same bytes, read as {how}, zero point not subtracted", other, scales
+def _rules(whole: _Slab) -> Iterator[tuple[str, Rule]]:
+    """What was done, and how that makes the board's values."""
+    one = np.ones(1)
+    if whole.zeros.any():
+        yield f"zero point {_text(whole.zeros)} not subtracted", lambda part: (part.stored, part.scales)
+        yield "integers without scale: the zero point is subtracted only", lambda part: (part.steps, one)
+    yield "integers without scale: the stored values as they are", lambda part: (part.stored, one)
+    if whole.scales.size > 1:
+        first = whole.scales.reshape(-1)[:1]
+        yield "scale of channel 0 used for all channels", lambda part: (part.steps, first)
+    if whole.reference.dtype.itemsize == 1:
+        how = "unsigned" if whole.reference.dtype.kind == "i" else "signed"
+        text = f"the same bytes, read as {how}"
+        yield f"{text}, then dequantized", lambda part: (part.other_sign - part.zeros, part.scales)
+        if whole.zeros.any():
+            yield f"{text}, zero point not subtracted", lambda part: (part.other_sign, part.scales)
 
 
 def _text(zeros: F64) -> str:
     return f"{int(zeros.reshape(-1)[0])}" if zeros.size == 1 else "of each channel"
 
 
-def _factor(real: F64, steps: F64) -> float | None:
+def _factor(whole: _Slab) -> float | None:
     """The one scale that makes all real values out of the steps; None where none does."""
-    power = float(np.dot(steps.reshape(-1), steps.reshape(-1)))
-    factor = float(np.dot(real.reshape(-1), steps.reshape(-1))) / power if power else 0.0
-    if not factor or not bool((np.abs(real - steps * factor) <= NEAR * abs(factor)).all()):
+    power = product = 0.0
+    for part in whole.parts():
+        steps, real = part.steps.reshape(-1), part.real.reshape(-1)
+        power, product = power + float(np.dot(steps, steps)), product + float(np.dot(real, steps))
+    factor = product / power if power else 0.0
+    if not factor or not all(_near(part.real, part.steps, np.array([factor])) for part in whole.parts()):
         return None
     return factor

@@ -64,10 +64,10 @@ def _distance(pair: Pair) -> float | None:
 
 def _positions(array: Array) -> tuple[Array, ...]:
     """The same ones for every reading of a tensor."""
-    flat = np.arange(array.size)
-    if array.size > POSITIONS:
-        flat = np.sort(np.random.default_rng(array.size).integers(0, array.size, POSITIONS))
-    return np.unravel_index(flat, array.shape)
+    if array.size <= POSITIONS:
+        return np.unravel_index(np.arange(array.size), array.shape)
+    chosen = np.random.default_rng(array.size).integers(0, array.size, POSITIONS)
+    return np.unravel_index(np.sort(chosen), array.shape)
 
 
 def _real(array: Array, spec: TensorSpec, index: tuple[Array, ...]) -> Array:

@@ -66,7 +66,9 @@ def settle(reference: Reference, candidates: Sequence[Candidate], mapping: Mappi
         for one in _variants(_Laid(candidate, rows[id(candidate.dumps)])):
             laid.setdefault(one.key, one)
     scored = [one for one in laid.values() if len(laid) == 1 or one.is_shown]
-    return _choice(sorted(scored, key=lambda one: one.rank, reverse=True), alone=len(laid) == 1)
+    choice = _choice(sorted(scored, key=lambda one: one.rank, reverse=True), alone=len(laid) == 1)
+    alone = len(laid) == 1 and len(candidates) == 1
+    return replace(choice, reading=replace(choice.reading, alone=alone))
 
 
 def _choice(ranked: Sequence[_Laid], *, alone: bool) -> Choice:

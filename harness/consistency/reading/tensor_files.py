@@ -85,9 +85,12 @@ def widened(array: Array, dtype: str) -> Array:
 
 
 def _narrowed(array: Array) -> Array:
-    """float32 as the stored bits of bf16, rounded to the nearest even."""
-    bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32).astype(np.uint64)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    """float32 as the stored bits of bf16, rounded to the nearest even; NaN stays NaN, with its sign."""
+    real = np.ascontiguousarray(array, dtype=np.float32)
+    bits = real.view(np.uint32).astype(np.uint64)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    quiet = (bits >> 16) | 0x40  # rounding would carry into exponent and sign
+    return np.where(np.isnan(real), quiet, rounded).astype(np.uint16)
 
 
 def _check_size(path: Path, spec: TensorSpec, where: Storage) -> None:

@@ -119,3 +119,33 @@ def test_a_flipped_bit_of_a_weight_in_the_compiled_model_is_the_channel_of_its_o
     comparison = compare(reference, read_dumps(board_folder(tmp_path / "board", flipped)), CompareSettings())
     assert [o.fingerprint and o.fingerprint.kind for o in comparison.origins] == ["channel"]
     assert comparison.origins[0].fingerprint and " 3 " in comparison.origins[0].fingerprint.evidence
+
+
+WIDE = RNG.standard_normal((1, 64, 14, 14)).astype(np.float32)
+
+
+def test_all_wrong_channels_are_counted_not_only_those_that_are_listed() -> None:
+    board = WIDE.copy()
+    board[:, :32:2] *= 0.5
+    mark = named(board, WIDE)
+    assert mark.kind == "channel" and mark.figures["channels"] == list(range(0, 32, 2))
+    assert "6 (x 0.5 " in mark.evidence and "and 12 more of 64 differ: " in mark.evidence
+    assert mark.evidence.startswith("only channels 0 (") and "those output channels" in mark.evidence
+
+
+def test_a_wrong_channel_that_has_no_law_is_named_too() -> None:
+    reference = WIDE.copy()
+    reference[:, 9] = 0.3  # one value: no factor can be told
+    board = reference.copy()
+    board[:, 5] *= 0.5
+    board[:, 9] += 0.5
+    mark = named(board, reference)
+    assert mark.kind == "channel" and mark.figures["channels"] == [5, 9]
+    assert "9 (too few different values for a factor) of 64 differ" in mark.evidence
+
+
+def test_one_wrong_channel_is_told_in_the_singular() -> None:
+    board = WIDE.copy()
+    board[:, 5] *= 0.5
+    assert named(board, WIDE).evidence.startswith("only channel 5 (x 0.5 ")
+    assert "of 64 differs: weights, bias or scale of that output channel" in named(board, WIDE).evidence

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from harness.consistency.fingerprint.classify import classify
+from harness.consistency.fingerprint.dequantization import dequantization_mistake
 from harness.consistency.metrics.pointwise import measure
 from harness.records import Fingerprint, Quantization, TensorSpec
 from tests.support.nets import Array
@@ -48,3 +51,49 @@ def test_the_scale_of_one_channel_used_for_all_is_named() -> None:
 def test_real_values_that_differ_otherwise_are_no_such_mistake() -> None:
     board = REAL + np.random.default_rng(2).standard_normal(REAL.shape).astype(np.float32)
     assert named(board, STORED, Quantization((float(STEP),), (ZERO,))).kind != "dequantization"
+
+
+def test_equal_scales_without_an_axis_are_one_scale() -> None:
+    q = Quantization((float(STEP),) * 64, (ZERO,) * 64, None)
+    assert "zero point 154 not subtracted" in named(STORED * STEP, STORED, q).evidence
+
+
+def test_scales_that_fit_no_axis_name_nothing() -> None:
+    spec = TensorSpec("t", "u8", STORED.shape, "NCHW", quantization=Quantization((0.5, 0.25), (0, 0), 1))
+    assert dequantization_mistake(REAL, STORED, spec) is None
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[Array, Array, TensorSpec]:
+    """(board, reference, spec): more than one part, the scales of the axis that is cut; the zero point is left in."""
+    stored = np.random.default_rng(3).integers(0, 256, (1, 512, 64, 65)).astype(np.uint8)
+    scales = np.linspace(0.01, 0.1, 512)
+    board = (stored * scales.reshape(1, -1, 1, 1)).astype(np.float32)
+    q = Quantization(tuple(map(float, scales)), (128,) * 512, 1)
+    return board, stored, TensorSpec("t", "u8", stored.shape, "NCHW", quantization=q)
+
+
+def test_a_large_tensor_is_looked_at_part_by_part(large: tuple[Array, Array, TensorSpec]) -> None:
+    board, stored, spec = large
+    tracemalloc.start()
+    mark = dequantization_mistake(board, stored, spec)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert mark is not None and "zero point of each channel not subtracted" in mark.evidence
+    assert peak < 48 << 20  # a float64 of the whole alone is 16 MiB, five of them were made
+
+
+def test_a_rule_that_fails_in_the_last_part_is_none(large: tuple[Array, Array, TensorSpec]) -> None:
+    board, stored, spec = large
+    board = board.copy()
+    board[0, -1, -1, -1] += 1
+    assert dequantization_mistake(board, stored, spec) is None
+
+
+def test_integers_moved_by_half_their_range_are_named_in_parts_too(large: tuple[Array, Array, TensorSpec]) -> None:
+    _, stored, spec = large
+    moved = (stored.astype(np.int16) - 128).astype(np.int8)
+    mark = dequantization_mistake(moved, stored, spec)
+    assert mark is not None and mark.figures == {"offset": -128}
+    moved[0, -1, -1, -1] ^= 1
+    assert dequantization_mistake(moved, stored, spec) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from harness.consistency.compare import CompareSettings, compare
+from harness.consistency.reading.agreement import POSITIONS, _positions
 from harness.consistency.reading.readings import OWN, choose
+from harness.dumps.folders import read_dumps
 from harness.records import Comparison
 from harness.reference.open import Reference, open_reference, run_reference
 from tests.support.nets import quantized_reference
@@ -205,3 +208,22 @@ def test_a_reference_of_plain_arrays_meets_a_board_with_channels_last(
 
     folder = left(tmp_path / "dumps", floats, write, ending, {})
     assert judged(open_reference(tmp_path / "ref.npz"), folder).verdict.word == "consistent"
+
+
+def test_the_positions_of_a_large_tensor_cost_no_memory_of_its_size() -> None:
+    large = np.broadcast_to(np.float32(0), (64, 512, 512))
+    tracemalloc.start()
+    index = _positions(large)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20 and len(index[0]) == POSITIONS
+    assert all(np.array_equal(one, other) for one, other in zip(index, _positions(large), strict=True))
+
+
+def test_it_is_said_whether_another_reading_was_tried(tmp_path: Path) -> None:
+    np.savez(tmp_path / "ref.npz", t=np.arange(12, dtype=np.float32).reshape(3, 4))
+    reference = open_reference(tmp_path / "ref.npz")
+    direct = compare(reference, read_dumps(tmp_path / "ref.npz")).reading
+    assert direct.sentence == f"dumps read as {OWN}; no other reading was tried"
+    tried = choose(reference, tmp_path / "ref.npz").reading
+    assert tried.sentence == f"dumps read as {OWN}; no other reading fits"

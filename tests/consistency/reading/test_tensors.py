@@ -301,3 +301,11 @@ def test_the_hash_of_a_large_turned_view_is_that_of_its_copy(tmp_path: Path) -> 
     assert file_md5(path) == hashlib.md5(array.tobytes(), usedforsecurity=False).hexdigest()
     with pytest.raises(TensorError):
         file_md5(tmp_path / "none")
+
+
+@pytest.mark.parametrize("bits", [0x7F800001, 0x7FFFFFFF, 0xFF800001, 0xFFFFFFFF, 0x7FC00000])
+def test_bf16_keeps_nan_and_its_sign(bits: int) -> None:
+    spec = TensorSpec("t", "bf16", (2,))
+    real = np.array([bits, 0x7F7FFFFF], np.uint32).view(np.float32)  # the largest float rounds to infinity
+    back = decode(encode(real, spec), spec)
+    assert np.isnan(back[0]) and np.signbit(back[0]) == np.signbit(real[0]) and np.isposinf(back[1])
