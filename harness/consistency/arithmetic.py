@@ -7,7 +7,7 @@ tensor counts when many of its values, small ones among them, use the last bit o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -23,6 +23,13 @@ LOOKED_AT = 1 << 14  # elements of a tensor, spread over it
 LEAST = 16  # values that must use the last bit
 LEAST_SHARE = 0.2  # of those below a quarter of the largest: by chance it is half, on the grid of integers none
 MOST_LAYERS = 64  # float layers that are looked at
+# What comes before the arithmetic of a network: it moves values of float32 inputs and constants, or scales an image.
+# An equal tensor of full float32 made by one of these is a vote; made by any other op it shows that the op is float32.
+UNROUNDED = frozenset(
+    ("Add", "Cast", "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Div", "Expand", "Flatten", "Gather")
+    + ("Identity", "Mul", "Pad", "Range", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Sub")
+    + ("Tile", "Transpose", "Unsqueeze", "Upsample", "Where")
+)
 
 
 @dataclass(frozen=True)
@@ -101,28 +108,48 @@ def of_values(layers: Sequence[Layer], opened: Callable[[str], Pair]) -> Evidenc
     """The precision that the board's float tensors are kept in: all of those that tell, or half of several.
 
     A runtime keeps some of its tensors wider (sums, a last output). Tensors that the reference keeps narrow itself and
-    tensors that are equal say nothing where others do.
+    tensors that are equal say nothing where others do; but equal ones that need all bits of float32 show what a board
+    computes in, and one layer of another precision is then a fault.
     """
-    rows = _telling(layers)
-    classes = Counter(p for p in (_of_layer(row, opened) for row in rows) if p is not None)
+    rows = _telling(layers, "within", "differs")
+    classes = _classes(rows, opened)
     if rows and not classes:  # too small to tell: what is equal then shows how both sides round
-        classes = Counter(p for p in (_of_layer(row, opened) for row in _telling(layers, equal=True)) if p is not None)
-    narrow = Counter({p: count for p, count in classes.items() if isinstance(p, Precision)})
-    count, classified = sum(narrow.values()), sum(classes.values())
-    if not count or (count < classified and (count < 2 or 2 * count < classified)):
+        classes = _classes(_telling(layers, "exact", "within", "differs"), opened)
+    narrow = [p for p in classes if isinstance(p, Precision)]
+    if not narrow:
         return None
-    coarsest = min(narrow, key=lambda p: (p.significant_bits, p.largest))
+    against = [row for row in _telling(layers, "exact") if _of_layer(row, opened) == ""]
+    if any(row.op_kind not in UNROUNDED for row in against):
+        return None
+    return _evidence(max(narrow, key=_fineness), classes, len(against))
+
+
+def _evidence(finest: Precision, classes: Mapping[Precision | str, int], against: int) -> Evidence | None:
+    """Of the finest precision that was seen: a coarser layer is judged by it, too."""
+    held = {finest, F16} if finest is TF32 else {finest}  # within the range of f16 the two cannot be told apart
+    count, classified = sum(classes.get(p, 0) for p in held), sum(classes.values()) + against
+    if count < classified and (count < 2 or 2 * count < classified):
+        return None
     which = (
         "every float layer that tells holds" if count == classified else f"{count} of {classified} float layers hold"
     )
-    return Evidence(coarsest, f"{which} {coarsest.name} values only")
+    coarser = [p for p in classes if isinstance(p, Precision) and p not in held]
+    others = "".join(f", {classes[p]} {p.name} values only" for p in coarser)
+    return Evidence(finest, f"{which} {finest.name} values only{others}")
 
 
-def _telling(layers: Sequence[Layer], equal: bool = False) -> list[Layer]:
-    """Float rows that differ from the reference (or equal ones as well), evenly taken where there are many."""
+def _fineness(precision: Precision) -> tuple[int, float]:
+    return precision.significant_bits, precision.largest
+
+
+def _classes(rows: Sequence[Layer], opened: Callable[[str], Pair]) -> Counter[Precision | str]:
+    return Counter(p for p in (_of_layer(row, opened) for row in rows) if p is not None)
+
+
+def _telling(layers: Sequence[Layer], *verdicts: str) -> list[Layer]:
+    """Float rows of these verdicts, evenly taken where there are many."""
     floats = [row for row in layers if row.dtype in ("f16", "bf16", "f32", "f64") and row.op_kind != "input"]
-    words = ("exact", "within", "differs") if equal else ("within", "differs")
-    rows = [row for row in floats if row.verdict in words]
+    rows = [row for row in floats if row.verdict in verdicts]
     return rows[:: max(1, len(rows) // MOST_LAYERS)]
 
 

@@ -69,7 +69,7 @@ class FaultSearch:
     def fingerprinted(self, localized: Localization, equal: frozenset[str]) -> list[Layer]:
         """Fingerprints where they mean something: where a difference is born, not where it was carried to.
 
-        `equal`: names of the rows that are equal, byte for byte.
+        `equal`: names of the rows that are `exact`.
         """
         named = {origin.tensor for origin in localized.origins[:FINGERPRINTED]}
         self._weighted = self._with_weights(localized.origins)

@@ -18,6 +18,8 @@ from harness.errors import ConfigError
 from harness.records import Metrics, WaiverOfRun
 
 BUILT_IN = Path(__file__).parent / "policies"
+SPAN_SHARE = 1 / 16  # of what the reference spans: a floor that exceeds it says nothing of a small tensor
+SMALLEST_HALF = 2.0**-24  # half precision holds no smaller value
 FORMS = ("integer", "rescaled", "float", "mixed")
 Form = Literal["integer", "rescaled", "float", "mixed"]
 Dtype = Literal["s4", "u4", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f16", "f32", "f64", "bool8"]
@@ -32,18 +34,26 @@ class ErrorLimits:
     relative_l2: float | None = None
     max_abs_over_range: float | None = None
     max_abs: float | None = None  # in the unit of the tensor
-    abs_floor: float | None = None  # differences up to it are within, whatever their relative size
-    range_floor: float | None = None  # the same, as a share of a range that the op itself bounds (Sigmoid: 1)
+    abs_floor: float | None = None  # differences up to it, and to SPAN_SHARE of the reference's span, are within
+    range_floor: float | None = None  # differences up to this share of a range that the op bounds (Sigmoid: 1)
     min_sqnr_db: float | None = None
     look_sqnr_db: float | None = None
     one_minus_cosine: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)  # by the name of one of METRICS
     names: tuple[str, ...] = ()
 
-    def floor(self, known_range: float | None) -> float:
-        """The absolute difference up to which nothing else is asked; `known_range` is that of the tensor, if any."""
-        shares = (self.range_floor or 0.0) * known_range if known_range is not None else 0.0
-        return max(self.abs_floor or 0.0, shares)
+    def floor(self, known_range: float | None, span: float) -> float:
+        """The absolute difference up to which nothing else is asked.
+
+        `known_range` is the width that the op bounds the tensor to, if any; `span` is the reference's own, largest less
+        smallest value: a floor near it would let a tensor of any values pass. What is left of a floor where the
+        reference spans next to nothing is the last digit of half precision, and that of a range of 1.
+        """
+        width = known_range or 0.0
+        share = SPAN_SHARE * span
+        absolute = min(self.abs_floor or 0.0, max(share, SMALLEST_HALF))
+        ranged = (self.range_floor or 0.0) * min(width, max(1.0, share / (self.range_floor or 1.0)))
+        return max(absolute, ranged)
 
 
 @dataclass(frozen=True)

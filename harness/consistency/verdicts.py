@@ -30,7 +30,7 @@ class Judgement:
 def judge(
     metrics: Metrics, form: str, limits: ErrorLimits, *, equal: bool = False, known_range: float | None = None
 ) -> Judgement:
-    """Judge one pair that is not known to be equal byte for byte (`equal` says that it is).
+    """Judge one pair; `equal` says that it is known to be equal byte for byte.
 
     `form` is one of policy.FORMS, `known_range` the width of the range that the op bounds its output to, if it does.
     NaN or infinity that the two sides do not share is `differs` whatever else is true.
@@ -42,12 +42,21 @@ def judge(
     if _equal_values(metrics, form):
         return Judgement("exact", "equal values, different bytes")
     rules = f" ({limits.names[-1]})" if limits.names else ""
-    if form == "float" and metrics.max_abs is not None and 0 < metrics.max_abs <= limits.floor(known_range):
+    if form == "float" and _below_floor(metrics, limits, known_range):
         return Judgement("within", f"max abs {metrics.max_abs:.2g}, below the absolute floor{rules}")
     excess = next(_excess(metrics, form, limits), "")
     if excess:
         return Judgement("differs", excess + rules)
     return Judgement("within", _kept(metrics, form, limits) + rules, _look(metrics, form, limits))
+
+
+def _below_floor(metrics: Metrics, limits: ErrorLimits, known_range: float | None) -> bool:
+    """Whether the difference is too small to ask more. Zeros only are what a tensor that was never written holds, too:
+    they pass by no floor."""
+    if not metrics.max_abs or metrics.zero_share_board == 1:
+        return False
+    span = metrics.max_abs / metrics.max_abs_over_range if metrics.max_abs_over_range else 0.0
+    return metrics.max_abs <= limits.floor(known_range, span)
 
 
 def _equal_values(metrics: Metrics, form: str) -> bool:

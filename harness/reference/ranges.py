@@ -26,13 +26,15 @@ TRANSPARENT = frozenset(
     + ("Identity", "MaxPool", "ReduceMax", "ReduceMean", "ReduceMin", "Reshape", "Slice", "SpaceToDepth", "Split")
     + ("Squeeze", "Tile", "Transpose", "Unsqueeze")
 )
+MOST_WIDTH = 16.0  # of a Clip; a wider one guards against overflow and bounds nothing
 JOINING = frozenset(("Concat", "Max", "Min"))
 
 
 def known_ranges(model: Path | None, graph: Graph | None) -> dict[str, float]:
     """Logical tensor -> width of the range that its op bounds it to; of the ONNX, else of a graph without attributes.
 
-    A model that cannot be read tells nothing: whoever needs more of it says so.
+    No width exceeds MOST_WIDTH: one that a large constant makes says nothing of small values. A model that cannot be
+    read tells nothing: whoever needs more of it says so.
     """
     if model is not None:
         try:
@@ -42,7 +44,7 @@ def known_ranges(model: Path | None, graph: Graph | None) -> dict[str, float]:
     ranges: dict[str, Range] = {}
     for op in graph.ops if graph is not None else ():
         _follow(op.kind, op.inputs, op.outputs, ranges, BOUNDED.get(op.kind))
-    return {name: high - low for name, (low, high) in ranges.items()}
+    return {name: min(high - low, MOST_WIDTH) for name, (low, high) in ranges.items()}
 
 
 def _of_model(path: Path) -> dict[str, float]:
@@ -57,7 +59,7 @@ def _of_model(path: Path) -> dict[str, float]:
         own = _clipped(index, node, ranges) if node.op_type == "Clip" else BOUNDED.get(node.op_type)
         if node.op_type not in ("Resize", "Upsample") or _mode(node) in (b"nearest", b"linear"):
             _follow(node.op_type, data, list(node.output), ranges, own)
-    spans = {name: high - low for name, (low, high) in ranges.items() if name not in index.constants}
+    spans = {name: min(high - low, MOST_WIDTH) for name, (low, high) in ranges.items() if name not in index.constants}
     names = ((tensor, (tensor.onnx_name, *tensor.aliases)) for tensor in read_logical(model).tensors)
     return {tensor.name: spans[name] for tensor, known in names for name in known if name in spans}
 
@@ -82,7 +84,7 @@ def _clipped(index: NodeIndex, node: onnx.NodeProto, ranges: Mapping[str, Range]
             given[name] = float(value.reshape(-1)[0])
     low, high = ranges.get(node.input[0], (-math.inf, math.inf))
     low, high = max(low, given.get("min", -math.inf)), min(high, given.get("max", math.inf))
-    return (low, high) if low <= high and math.isfinite(high - low) else None
+    return (low, high) if low <= high and high - low <= MOST_WIDTH else None
 
 
 def _follow(

@@ -17,7 +17,7 @@ from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import load_policy
 from harness.dumps.folders import read_dumps
 from harness.records import Comparison
-from harness.reference.open import Reference, run_reference
+from harness.reference.open import Reference, open_reference, run_reference
 from tests.support.nets import Array, float_model, inputs_of, tiny_model
 
 GOOD = ("consistent_within", "consistent_accumulated")
@@ -186,3 +186,58 @@ def _folder(parent: Path, name: str) -> Path:
     folder = parent / name
     folder.mkdir()
     return folder
+
+
+# --------------------------------------------------------------------------- one layer of another precision
+
+
+def plain_layers(folder: Path, boards: Mapping[str, Array], references: Mapping[str, Array]) -> Comparison:
+    """Arrays by name without a network: a board's and the reference's."""
+    for name, value in references.items():
+        np.save(_folder_of(folder, "reference") / f"{name}.npy", value)
+    for name, value in boards.items():
+        np.save(_folder_of(folder, "board") / f"{name}.npy", value)
+    settings = CompareSettings(policy=load_policy(""))
+    return compare(open_reference(folder / "reference"), read_dumps(folder / "board"), settings)
+
+
+def _folder_of(parent: Path, name: str) -> Path:
+    (parent / name).mkdir(exist_ok=True)
+    return parent / name
+
+
+def random_layers(count: int) -> dict[str, Array]:
+    rng = np.random.default_rng(2)
+    return {f"layer{i:02d}": rng.standard_normal((1, 4, 16, 16)).astype(np.float32) for i in range(count)}
+
+
+@pytest.mark.parametrize("faulty", [1, 5])
+def test_equal_layers_of_full_float32_show_that_a_rounded_one_is_a_fault(faulty: int, tmp_path: Path) -> None:
+    layers = random_layers(8)
+    rounded_ones = {name: rounded(layers[name], BF16) for name in list(layers)[-faulty:]}
+    comparison = plain_layers(tmp_path, {**layers, **rounded_ones}, layers)
+    assert (comparison.verdict.word, comparison.policy) == ("diverges", "default")
+
+
+def test_one_coarser_layer_is_judged_by_the_precision_of_the_others(tmp_path: Path) -> None:
+    layers = random_layers(10)
+    boards = {name: rounded(v, F16) for name, v in layers.items()}
+    boards["layer09"] = rounded(layers["layer09"] * np.float32(1.004), BF16)  # within four roundings of bf16
+    comparison = plain_layers(tmp_path, boards, layers)
+    assert (comparison.verdict.word, comparison.policy) == ("diverges", "f16")
+    assert [row.name for row in comparison.layers if row.verdict == "differs"] == ["layer09"]
+    assert any("9 of 10 float layers hold f16 values only, 1 bf16 values only" in note for note in comparison.notes)
+
+
+def test_a_finer_layer_is_no_precision_of_the_others(tmp_path: Path) -> None:
+    layers = random_layers(6)
+    boards = {name: rounded(v, F16 if name == "layer05" else BF16) for name, v in layers.items()}
+    assert plain_layers(tmp_path, boards, layers).policy == "default"
+
+
+def test_float64_is_equal_to_float32_only_where_float32_holds_it(tmp_path: Path) -> None:
+    narrow = random_layers(2)
+    wide = {name: value.astype(np.float64) for name, value in narrow.items()}
+    wide["layer01"] *= 1 + 1e-9  # less than float32 tells apart
+    comparison = plain_layers(tmp_path, narrow, wide)
+    assert [row.verdict for row in comparison.layers] == ["exact", "within"]

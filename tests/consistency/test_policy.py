@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
+from harness.consistency.metrics.pointwise import measure
 from harness.consistency.policy import Subject, built_in_names, expired, load_policy
 from harness.consistency.verdicts import Judgement, judge, waive
 from harness.errors import ConfigError
@@ -160,7 +163,7 @@ def test_a_difference_below_the_absolute_floor_is_within_whatever_its_relative_s
 def test_a_policy_file_sets_absolute_limits(tmp_path: Path) -> None:
     text = "policy: p\nextends: default\nrules: [{name: a, dtypes: [f32], limits: {max_abs: 0.5, abs_floor: 0.01}}]\n"
     limits = load_policy(write(tmp_path, text)).limits(Subject("Conv", "f32", "float"))
-    tiny = Metrics(elements=100, mismatched=100, relative_l2=50.0, max_abs=0.005, max_abs_over_range=20.0)
+    tiny = Metrics(elements=100, mismatched=100, relative_l2=50.0, max_abs=0.005, max_abs_over_range=0.05)
     large = Metrics(elements=100, mismatched=100, relative_l2=1e-6, max_abs=0.7, max_abs_over_range=1e-6)
     assert judge(tiny, "float", limits).verdict == "within"
     assert judge(large, "float", limits).reason.startswith("max abs 0.7 > 0.5")
@@ -171,3 +174,23 @@ def test_policies_of_half_precision_are_built_in_and_looser_than_the_default(nam
     default, own = (load_policy(p).limits(Subject("Conv", "f32", "float")) for p in ("default", name))
     assert own.relative_l2 and default.relative_l2 and own.relative_l2 > 100 * default.relative_l2
     assert not load_policy(name).automatic and load_policy().automatic and not load_policy("default").automatic
+
+
+@pytest.mark.parametrize("policy", ["default", "f16", "bf16", "tf32"])
+def test_a_tensor_that_was_never_written_is_within_by_no_floor(policy: str) -> None:
+    for name, dtype in (("f16", np.float16), ("f32", np.float32)):
+        limits = load_policy(policy).limits(Subject("Sigmoid", name, "float"))
+        for known_range, peak in product((None, 1.0, 16.0), (6e-8, 3e-5, 6e-5, 1e-2, 1.0)):
+            reference = np.linspace(0, peak, 1000).astype(dtype)
+            judged = judge(measure(np.zeros_like(reference), reference), "float", limits, known_range=known_range)
+            assert judged.verdict == "differs", (name, known_range, peak)
+
+
+def test_a_floor_is_a_small_share_of_what_the_reference_spans() -> None:
+    limits = load_policy("f16").limits(Subject("Clip", "f32", "float"))
+    reference = np.linspace(0, 5e-4, 1000, dtype=np.float32)
+    dead = np.where(np.arange(1000) % 2, reference, np.float32(0))  # half of the channels
+    assert judge(measure(dead * np.float32(0.1), reference), "float", limits).verdict == "differs"
+    assert judge(measure(reference + np.float32(2e-5), reference), "float", limits).verdict == "within"
+    wide = np.linspace(0, 0.01, 1000, dtype=np.float32)
+    assert judge(measure(dead * np.float32(0.1), wide), "float", limits, known_range=16.0).verdict == "differs"

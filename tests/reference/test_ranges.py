@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx import helper
 
 from harness.records import Graph, Op
@@ -30,7 +31,7 @@ def test_ranges_are_followed_through_ops_that_keep_them(tmp_path: Path) -> None:
     model = tiny_model(nodes, {"x": [1, 4]}, ["y", "gated", "scaled"], **constants)
     onnx.save(model, tmp_path / "m.onnx")
     ranges = known_ranges(tmp_path / "m.onnx", None)
-    assert ranges == {"score": 1, "gate": 2, "gated": 2, "cut": 6, "both": 6, "turned": 6, "scaled": 100}
+    assert ranges == {"score": 1, "gate": 2, "gated": 2, "cut": 6, "both": 6, "turned": 6, "scaled": 16}
 
 
 def test_a_graph_without_attributes_tells_what_kinds_tell() -> None:
@@ -41,3 +42,17 @@ def test_a_graph_without_attributes_tells_what_kinds_tell() -> None:
 def test_a_model_that_is_none_tells_nothing(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"no model")
     assert known_ranges(tmp_path / "m.onnx", None) == {}
+
+
+@pytest.mark.parametrize("limit", [3.4028235e38, 65504.0])
+def test_a_clip_that_guards_against_overflow_bounds_nothing(limit: float, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Clip", ["x", "low", "high"], ["guarded"], name="guarded"),
+        helper.make_node("Relu", ["guarded"], ["y"], name="y"),
+        helper.make_node("Sigmoid", ["x"], ["score"], name="score"),
+        helper.make_node("Clip", ["score", "low", "high"], ["same"], name="same"),
+        helper.make_node("Mul", ["score", "high"], ["huge"], name="huge"),
+    ]
+    model = tiny_model(nodes, {"x": [1, 4]}, ["y", "same", "huge"], low=np.float32(-limit), high=np.float32(limit))
+    onnx.save(model, tmp_path / "m.onnx")
+    assert known_ranges(tmp_path / "m.onnx", None) == {"score": 1, "same": 1, "huge": 16}

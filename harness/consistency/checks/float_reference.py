@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+import numpy as np
+
 from harness.consistency.grid import grid_step
 from harness.consistency.policy import Policy, Subject
 from harness.consistency.reading.layouts import TensorError
@@ -33,16 +35,18 @@ def judges_noise(policy: Policy) -> bool:
 def of_integers(layers: Sequence[Layer], narrow: Mapping[str, str], opened: Callable[[str], Pair]) -> str:
     """What shows that the board computes in integers, in words; "" where nothing does.
 
-    `narrow` are dumps that are integers by their size and values (name -> dtype).
+    `narrow` are dumps that are integers by their size and values (name -> dtype). A network input may lie in any
+    format that the board takes: it does not tell.
     """
-    whole = {layer.name: layer.dtype for layer in layers if layer.verdict != "not_compared" and layer.dtype in NARROW}
-    by_tensor = {**narrow, **whole}
-    if any(_as_steps(name, opened) for name in list(whole)[:TRIED]):
+    computed = [layer for layer in layers if layer.op_kind != "input"]
+    whole = {row.name: row.dtype for row in computed if row.verdict != "not_compared" and row.dtype in NARROW}
+    by_tensor = {**{row.name: narrow[row.name] for row in computed if row.name in narrow}, **whole}
+    if _holds_steps(list(whole), opened):
         return ""  # the reference's floats are whole steps of the board's scale: a quantized model's, dequantized
     if by_tensor:
         dtypes = ", ".join(sorted(set(by_tensor.values())))
         return f"{len(by_tensor)} of the board's layers are integers ({dtypes})"
-    for layer in [row for row in layers if row.verdict in ("differs", "within") and row.op_kind != "input"][:TRIED]:
+    for layer in [row for row in computed if row.verdict in ("differs", "within")][:TRIED]:
         with suppress(TensorError):
             pair = opened(layer.name)
             step = grid_step(pair.board)
@@ -52,9 +56,19 @@ def of_integers(layers: Sequence[Layer], narrow: Mapping[str, str], opened: Call
     return ""
 
 
-def _as_steps(name: str, opened: Callable[[str], Pair]) -> bool:
+def _holds_steps(names: Sequence[str], opened: Callable[[str], Pair]) -> bool:
+    """Whether a third of the reference's tensors, two at least where there are two, are whole steps of the board's
+    scale. A constant one is that of any scale, and says nothing."""
+    seen = [_as_steps(name, opened) for name in names[:: max(1, len(names) // SAMPLED)]]
+    known = [steps for steps in seen if steps is not None]
+    return bool(known) and sum(known) >= min(2, len(known)) and 3 * sum(known) >= len(known)
+
+
+def _as_steps(name: str, opened: Callable[[str], Pair]) -> bool | None:
     with suppress(TensorError):
-        return opened(name).form == "integer"
+        pair = opened(name)
+        constant = pair.reference.size == 0 or bool(np.all(pair.reference == pair.reference.flat[0]))
+        return None if constant else pair.form == "integer"
     return False
 
 

@@ -48,7 +48,7 @@ def classify(
     """
     context = context or FingerprintContext()
     if metrics.mismatched == 0 and metrics.nonfinite_agree:
-        return Fingerprint("none", True, "equal byte for byte" if not metrics.max_abs else "equal within one step")
+        return Fingerprint("none", True, "equal values" if not metrics.max_abs else "equal within one step")
     if board.dtype.kind != reference.dtype.kind:
         mistake = dequantization_mistake(board, reference, spec)
         if mistake is not None:

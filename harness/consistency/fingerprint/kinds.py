@@ -15,7 +15,7 @@ class DifferenceKind:
 
 
 _TABLE = (
-    DifferenceKind("none", "The tensors are equal byte for byte.", "Nothing to do."),
+    DifferenceKind("none", "The values of the tensors are equal.", "Nothing to do."),
     DifferenceKind(
         "shift",
         "Every value is multiplied by a power of two: a requantization shift is off.",

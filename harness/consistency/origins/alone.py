@@ -114,11 +114,21 @@ def _value_of(name: str, rows: Mapping[str, Layer], runner: OpRunner, side: str)
     if row is None or row.verdict == "not_compared":
         return runner.fed(name)
     pair = runner.pair(name)
+    reference = _in_model_dtype(pair)
     if side == "reference":
-        return pair.reference
+        return reference
     if pair.form == "float":
-        return pair.board.astype(pair.reference.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            return pair.board.astype(reference.dtype, copy=False)
     return pair.board if pair.form == "integer" and pair.board.dtype == pair.reference.dtype else None
+
+
+def _in_model_dtype(pair: Pair) -> Array:
+    """The reference as an op takes it: one that needs float64 is judged as float32, and so is its network."""
+    if pair.form != "float" or pair.spec_reference.dtype != "f32":
+        return pair.reference
+    with np.errstate(over="ignore"):
+        return pair.reference.astype(np.float32, copy=False)
 
 
 def _unfit(name: str, runner: OpRunner) -> str:

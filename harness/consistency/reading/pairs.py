@@ -128,14 +128,20 @@ def _as_opened(spec: TensorSpec) -> TensorSpec:
 
 
 def _one_width(pair: Pair) -> Pair:
-    """float64 beside float32 says no more than float32: a tool that widens its values has not changed them."""
+    """float64 beside float32 is judged as float32: a tool that widens its values has not changed them. A side that
+    needs float64 keeps it, for what is equal once it is rounded is not equal."""
     if {pair.spec_board.dtype, pair.spec_reference.dtype} != {"f32", "f64"}:
         return pair
-    with np.errstate(all="ignore"):  # what is larger than float32 holds becomes infinity, and differs
-        board, reference = (side.astype(np.float32, copy=False) for side in (pair.board, pair.reference))
+    with np.errstate(all="ignore"):  # what is larger than float32 holds becomes infinity
+        board, reference = (_narrowed(side) for side in (pair.board, pair.reference))
     md5 = pair.reference_md5 if pair.reference.dtype == np.float32 else ""
     one, other = (replace(spec, dtype="f32") for spec in (pair.spec_board, pair.spec_reference))
     return replace(pair, board=board, reference=reference, reference_md5=md5, spec_board=one, spec_reference=other)
+
+
+def _narrowed(side: Array) -> Array:
+    narrow = side.astype(np.float32, copy=False)
+    return narrow if narrow is side or np.array_equal(narrow, side, equal_nan=True) else side
 
 
 def _stored_as(dump: Dump, spec: TensorSpec) -> str:

@@ -29,7 +29,7 @@ MEANINGS = {
     "cleared": "differs, but is right on the board's own inputs",
     "not_compared": "not compared",
     "within": "differs within the policy limits",
-    "exact": "equal, byte for byte",
+    "exact": "equal values",
 }
 HASHED = {"valid": "the valid region", "file": "the file"}  # what the board hashed of a dump that was not pulled
 VERDICT_STANDINGS = ("exact", "within", "differs", "not_compared")

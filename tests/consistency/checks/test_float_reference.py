@@ -8,11 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
+from harness.consistency.checks.float_reference import of_integers
 from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import load_policy
+from harness.consistency.reading.pairs import Pair
 from harness.consistency.reading.tensor_files import dequantize
 from harness.dumps.folders import gaps, read_dumps
-from harness.records import Comparison
+from harness.records import Comparison, Layer, Quantization, TensorSpec
 from harness.reference.open import Reference, open_reference, run_reference
 from tests.consistency.reading.test_size_mismatch import HBDNN, dumped
 from tests.support.nets import board_folder, float_model, inputs_of, quantized_reference
@@ -119,3 +121,33 @@ def test_a_board_of_floats_is_held_against_the_float_model_as_ever(floats: Refer
 def test_a_quantized_reference_of_floats_on_the_board_is_no_float_model(quantized: Reference, tmp_path: Path) -> None:
     comparison = against(open_reference(quantized.model.parent / "reference"), in_floats(tmp_path / "d", quantized))  # type: ignore[union-attr]
     assert comparison.verdict.word == "consistent"
+
+
+def rows_of(pairs: dict[str, Pair], kinds: dict[str, str]) -> list[Layer]:
+    return [
+        Layer(index=i, name=name, op=name, op_kind=kinds.get(name, "Conv"), verdict="differs", dtype=pair.stored.dtype)
+        for i, (name, pair) in enumerate(pairs.items())
+    ]
+
+
+def int_pair(form: str, reference: np.ndarray) -> Pair:
+    spec = TensorSpec("t", "u8", reference.shape, quantization=Quantization((1 / 255,), (0,), None))
+    return Pair(reference, reference, spec, spec, form, spec)
+
+
+@pytest.mark.parametrize("first", ["input", "Constant"])
+def test_inputs_and_constants_on_the_grid_do_not_make_a_reference_quantized(first: str) -> None:
+    steps = np.arange(100, dtype=np.uint8)
+    on_grid = int_pair("integer", steps if first == "input" else np.zeros(100, np.uint8))
+    pairs = {"image": on_grid, **{f"conv{i}": int_pair("mixed", np.sin(steps)) for i in range(5)}}
+    layers = rows_of(pairs, {"image": first})
+    assert "of the board's layers are integers (u8)" in of_integers(layers, {}, pairs.__getitem__)
+    one = {**pairs, "mask": int_pair("integer", steps)}  # a single tensor may be on a grid by chance
+    assert of_integers(rows_of(one, {"image": first}), {}, one.__getitem__)
+    quantized = {**pairs, **{f"more{i}": int_pair("integer", steps) for i in range(3)}}
+    assert of_integers(rows_of(quantized, {"image": first}), {}, quantized.__getitem__) == ""
+
+
+def test_an_integer_input_alone_does_not_make_a_board_of_floats_quantized() -> None:
+    pairs = {"image": int_pair("mixed", np.sin(np.arange(100)))}
+    assert of_integers(rows_of(pairs, {"image": "input"}), {"image": "u8"}, pairs.__getitem__) == ""
