@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from harness.errors import InputError
 from harness.profiling.ordering import word
 from harness.records import Comparison, Layer, OpTime, Plan, PlanRow, PlanSegment, Profile
 from harness.toolchains import read_any
@@ -49,10 +50,17 @@ def find_beside(model: Path, model_name: str = "") -> tuple[Path, ...]:
 def read_build(paths: Iterable[Path]) -> list[tuple[Path, Artifact]]:
     """(file, what it holds) for every file that a reader knows; others are left to `harness inspect` to explain.
 
-    Errors: InputError for a file that cannot be read.
+    A file that cannot be read is a problem of the plan: what was measured is judged all the same.
     """
-    read = ((path, read_any(path)) for path in paths)
+    read = ((path, _read_one(path)) for path in paths)
     return [(path, artifact) for path, artifact in read if artifact is not None]
+
+
+def _read_one(path: Path) -> Artifact | None:
+    try:
+        return read_any(path)
+    except InputError as error:
+        return Artifact("unreadable", "unreadable file", problems=(error.message.removeprefix(f"{path}: "),))
 
 
 def join(build: Sequence[tuple[Path, Artifact]], profile: Profile | None, comparison: Comparison | None) -> Plan | None:

@@ -3,33 +3,90 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 HIDDEN = "***"
 OWN = r"(?!HARNESS_PASSWORD|\*\*\*)"  # the name of harness's variable in a hint is no password
-_WORD = rf"{OWN}[^\s\"'\\,;&|)]{{1,200}}"
-_NAME = r"pass(?:word|wd|phrase)s?"
-_KEY = re.compile(rf"(?i)(?:\w+[_-])?{_NAME}")
-_PATTERNS = (
-    # "with username root and password hunter 2 failed!": up to the verb, or to the end of a truncated line
-    re.compile(
-        rf"(?im)(?P<lead>\buser(?:name)?[ \t]+\S{{1,100}}[ \t]+and[ \t]+{_NAME}[ \t]+)(?![ \t])[^\n]{{1,200}}?"
-        r"(?=[ \t]+(?:failed|is|was)\b|[ \t]*$)"
-    ),
-    # password: x, password=x, "password": "x", PASSWORD='x y'
-    re.compile(rf"(?i)(?P<lead>{_NAME}[\"']?[ \t]*[:=]=?[ \t]*\"){OWN}(?:\\.|[^\"\\\n]){{1,200}}"),
-    re.compile(rf"(?i)(?P<lead>{_NAME}[\"']?[ \t]*[:=]=?[ \t]*'){OWN}(?:\\.|[^'\\\n]){{1,200}}"),
-    re.compile(rf"(?i)(?P<lead>{_NAME}[\"']?[ \t]*[:=]=?[ \t]*){_WORD}"),
-    re.compile(rf"(?i)(?P<lead>--?pass(?:word|wd|phrase)?[ \t]+[\"']?)(?!-){_WORD}"),
-    re.compile(rf"(?P<lead>\bsshpass[ \t]+-p[ \t]*[\"']?){_WORD}"),
-    re.compile(rf"(?P<lead>\b[a-z][a-z0-9+.-]{{0,20}}://[^\s/:@\"']{{1,100}}:){OWN}[^\s/@\"']{{1,200}}(?=@)"),
+_NAME = r"pass(?:word|wd|phrase)s?[_-]?[0-9]{0,3}"
+_LOGIN_PASS = r"(?:ssh|sudo|become|login|user|root|admin|bmc)[_-]?pass"
+_OF_BOARD = r"HARNESS_PASSWORD_\w{1,100}"  # the variable that a board's password may stand in
+_KEY = re.compile(rf"(?i)(?:.*{_NAME}|(?:.*[_-])?{_LOGIN_PASS}|{_OF_BOARD}|pwd)")
+_FLAG = rf"(?:--?pass(?:word|wd|phrase)?|--?(?:\w{{1,40}}[_-]){{0,4}}(?:{_NAME}|{_LOGIN_PASS})|-pw)"
+_FLAG_ITEM = re.compile(rf"(?i){_FLAG}|.*{_NAME}[:=]")
+
+_QUOTE = r"(?:\\?[\"'])?"  # that closes a key; with a backslash where JSON stands inside of a string
+_IS = rf"(?:{_NAME}|{_LOGIN_PASS}|{_OF_BOARD}){_QUOTE}[ \t]*(?:=>|[:=]=?)[ \t]*"
+_CHARACTER = r"(?:[^\s\"']|[\"'](?![\s,:;}\])]|$))"  # of a shell's word: a quote that closes a string is none
+_WORD = rf"{OWN}(?:{_CHARACTER}*(?![,;)\]}}]){_CHARACTER}|{_CHARACTER}+)"  # without punctuation behind it
+_IN_ADDRESS = r"(?:[^\s/@\"']|[\"'](?![\s,:;}\])]))"
+_STATES = (
+    r"none|null|nil|no|not|yes|true|false|given|set|unset|empty|missing|required|needed|wrong|incorrect|invalid"
+    r"|denied|refused|failed|failure|on|off|enabled|disabled|authentication|accepted|ok|expired|changed|unknown"
 )
+# What is said behind "password:" in place of one; ssh's prompt ends no line, so its next message follows it.
+_NO_VALUE = (
+    rf"(?![(<\[]?(?:(?:{_STATES})\b[ \t,]*){{1,8}}[.!?)\]}}>;]{{0,4}}[ \t\r]*$)"
+    r"(?!(?:permission|access) denied|connection (?:closed|reset|refused|timed|to\b)|authentication (?:fail|is|token)"
+    r"|login incorrect|received disconnect|lost connection|sorry, try again)"
+)
+_NEXT_KEY = r"[,;](?:[ \t]+[\"']?|[\"'])\w[\w.-]{0,40}[\"']?[ \t]*[:=]"
+_LINE = rf"(?![\s\"']|\\[\"']|\[\*\*\*){OWN}{_NO_VALUE}[^\n]+?(?={_NEXT_KEY}|[ \t)\]}}\"'\r]{{0,4}}$)"
+_BEGIN = (  # of a line, behind a time stamp and a level
+    r"^[\d\-:., TZ/\[\]\t]{0,60}(?:\[?(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|[DIWEF])\]?[ :\t]{1,4})?"
+    r"(?:export[ \t]+)?[\w.-]{0,60}"
+)
+_PATTERNS = tuple(
+    re.compile(rf"(?im)(?P<lead>{lead}){value}")
+    for lead, value in (
+        # "with username root and password hunter 2 failed!": up to the verb, or to the end of a truncated line
+        (
+            rf"\buser(?:name)?[ \t]+\S{{1,100}}[ \t]+and[ \t]+{_NAME}[ \t]+",
+            r"(?![ \t])[^\n]{1,400}?(?=[ \t]+(?:failed|is|was)\b|[ \t]*$)",
+        ),
+        # "password": "x", PASSWORD='x y', \"password\": \"x\", passwords: [x, y], <password>x</password>
+        (rf"{_IS}\\\"", rf"{OWN}(?:(?!\\\")[^\n])+"),
+        (rf"{_IS}\"", rf"{OWN}(?:\\.|[^\"\\\n])+"),
+        (rf"{_IS}'", rf"{OWN}(?:''|\\.|[^'\\\n])+"),
+        (rf"{_IS}\[", rf"{OWN}[^\]\n]+"),
+        (rf"<[\w:.-]{{0,60}}{_NAME}(?:[ \t][^<>\n]{{0,200}})?>", rf"{OWN}[^<\n]+"),
+        # {"password":12345}; the keywords of JSON are none
+        (rf"(?:{_NAME}|{_LOGIN_PASS})\\?[\"'][ \t]*:[ \t]*", rf"(?!null\b|true\b|false\b|[\[{{\\\"']){OWN}[^\s,}}\]]+"),
+        # password: x y, and password=x y alone on a line: to the end of the line, or up to ", port: 22"
+        (rf"(?:{_NAME}|{_LOGIN_PASS})[ \t]*:[ \t]*", _LINE),
+        (rf"(?:{_NAME}|{_LOGIN_PASS})[ \t]*(?:=>|==?)[ \t]+", _LINE),
+        (rf"{_BEGIN}(?:{_NAME}|{_LOGIN_PASS})=", rf"(?![^\n]*[ \t][\w.-]{{1,40}}=){_LINE}"),
+        (rf"(?:{_NAME}|{_LOGIN_PASS}|{_OF_BOARD})==?", rf"(?![\"'\[]){_WORD}"),
+        # --password x, --ssh-pass=x, -pw x; "two-pass quantization" is no option, "--password is wrong" has no value
+        (rf"(?<![\w-]){_FLAG}(?:[ \t]+|=)\"", rf"{OWN}(?:\\.|[^\"\\\n])+"),
+        (rf"(?<![\w-]){_FLAG}(?:[ \t]+|=)'", rf"{OWN}[^'\n]+"),
+        (
+            rf"(?<![\w-]){_FLAG}(?:[ \t]+(?!-)|=)",
+            rf"(?![\"'])(?!(?:is|was|to|or|and|requires?|needs?|must|cannot|for|with|has)\b[ \t]){_WORD}",
+        ),
+        (rf"[\"']{_FLAG}\\?[\"'],\s{{0,9}}\\?[\"']", rf"{OWN}[^\"'\\\n]+"),
+        (r"\bsshpass(?:[ \t]+-(?:[vehV]+|[fdP][ \t]*\S+)){0,9}[ \t]+-v?p[ \t]*\"", rf"{OWN}(?:\\.|[^\"\\\n])+"),
+        (r"\bsshpass(?:[ \t]+-(?:[vehV]+|[fdP][ \t]*\S+)){0,9}[ \t]+-v?p[ \t]*'", rf"{OWN}[^'\n]+"),
+        (r"\bsshpass(?:[ \t]+-(?:[vehV]+|[fdP][ \t]*\S+)){0,9}[ \t]+-v?p[ \t]*", rf"(?![\"']){_WORD}"),
+        (r"\bsshpass\\?[\"'],(?:\s{0,9}\\?[\"']-\w+\\?[\"'],){0,9}?\s{0,9}\\?[\"']-p\\?[\"'],\s{0,9}\\?[\"']",
+         rf"{OWN}[^\"'\\\n]+"),
+        # curl -u root:x, curl --user=root:x
+        (r"\bcurl\b[^\n]{0,300}?[ \t](?:-u|--(?:proxy-)?user)[ \t=]*\"[^\s:\"']{1,100}:", rf"{OWN}[^\"\n]+"),
+        (r"\bcurl\b[^\n]{0,300}?[ \t](?:-u|--(?:proxy-)?user)[ \t=]*'[^\s:\"']{1,100}:", rf"{OWN}[^'\n]+"),
+        (r"\bcurl\b[^\n]{0,300}?[ \t](?:-u|--(?:proxy-)?user)[ \t=]*[^\s:\"']{1,100}:", _WORD),
+        # ssh://root:x@host: up to the last @ of the authority; one with a slash has no port's digits in front of it
+        (r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"']{0,100}:",
+         rf"{OWN}(?:@|{_IN_ADDRESS}){{1,400}}(?=@)"),
+        (r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"']{1,100}:",
+         rf"{OWN}(?!\d{{1,5}}/){_IN_ADDRESS}{{1,200}}/(?:/|{_IN_ADDRESS}){{0,200}}(?=@)"),
+    )
+)  # fmt: skip
 
 
 def without_passwords(text: str) -> str:
     """`text` with `***` in place of each password: of a sentence, an assignment, an option or an address.
 
-    "without password", "password authentication" and the like hold none and stay as they are.
+    "without password", "password authentication", "password: none given" and the like hold none and stay as they are.
     """
     if not may_hold_one(text):
         return text
@@ -40,18 +97,56 @@ def without_passwords(text: str) -> str:
 
 def may_hold_one(text: str) -> bool:
     """Whether it is worth looking: almost no text has such a word."""
-    return "pass" in text.lower() or "://" in text
+    lower = text.lower()
+    return any(word in lower for word in ("pass", "://", "curl", "pwd", "-pw"))
 
 
 def values_without_passwords(value: Any) -> Any:
-    """The same for every string in JSON's objects and lists, and for values of keys like `password`."""
+    """The same for every string in JSON's objects and lists; whatever stands under a key that names a password,
+    and whatever follows an option for one in a list of arguments, is left out too.
+    """
     if isinstance(value, str):
         return without_passwords(value)
     if isinstance(value, list | tuple):
-        return [values_without_passwords(one) for one in value]
+        return list(_items(value))
     if isinstance(value, dict):
+        named = any(isinstance(value.get(key), str) and _KEY.fullmatch(value[key]) for key in ("name", "key"))
         return {
-            key: HIDDEN if isinstance(one, str) and one and _KEY.fullmatch(str(key)) else values_without_passwords(one)
+            key: _hidden(one)
+            if _KEY.fullmatch(str(key)) or (named and key == "value")
+            else values_without_passwords(one)
             for key, one in value.items()
         }
     return value
+
+
+def _hidden(value: Any) -> Any:
+    """`***` for whatever is no container; nothing at all stays nothing."""
+    if isinstance(value, list | tuple):
+        return [_hidden(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _hidden(one) for key, one in value.items()}
+    return value if value is None or value == "" else HIDDEN
+
+
+def _items(items: Sequence[Any]) -> Iterator[Any]:
+    """The items of a list, which may be the arguments of a command."""
+    tool, before = "", ""
+    for item in items:
+        word = item if isinstance(item, str) else ""
+        if _FLAG_ITEM.fullmatch(before) or (tool == "sshpass" and before in ("-p", "-vp")):
+            yield _hidden(item)
+        elif tool == "sshpass" and re.match(r"-p.", word):
+            yield f"-p{HIDDEN}"
+        elif tool == "curl" and before in ("-u", "--user", "--proxy-user") and ":" in word:
+            yield f"{word.partition(':')[0]}:{HIDDEN}"
+        else:
+            yield values_without_passwords(item)
+        name = word.rpartition("/")[2]
+        # Behind the options of sshpass stands another command, whose -p is a port.
+        tool = name if name in ("sshpass", "curl") else "" if tool == "sshpass" and _ends(word, before) else tool
+        before = word
+
+
+def _ends(word: str, before: str) -> bool:
+    return not word.startswith("-") and before not in ("-f", "-d", "-P", "-p", "-vp")

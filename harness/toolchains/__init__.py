@@ -45,18 +45,43 @@ def board_readers() -> tuple[tuple[FileReader, ...], tuple[FileReader, ...]]:
     return tuple(r for room in rooms for r in room.of_boards), tuple(r for room in rooms for r in room.of_consoles)
 
 
+# What a reader raises on content that it did not expect: the file's fault, and one that is said.
+DAMAGE = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError, RecursionError)
+
+
 def read_any(path: Path, first: Iterable[FileReader] = (), last: Iterable[FileReader] = ()) -> Artifact | None:
     """What `path` holds, or None for a file of no known kind. Errors: InputError when it cannot be read.
 
-    `first` and `last` are readers asked before and after the known ones.
+    `first` and `last` are readers asked before and after the known ones. Content that a reader stumbles over is a
+    problem of the artifact.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
     probe = FileProbe(path)
     try:
         for reader in (*first, *readers(), *last):
-            if reader.matches(probe):
-                return reader.read(probe)
+            if _matches(reader, probe):
+                return _read(reader, probe)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     return None
+
+
+def _matches(reader: FileReader, probe: FileProbe) -> bool:
+    """A reader that stumbles over a file does not know it: others are asked."""
+    try:
+        return reader.matches(probe)
+    except DAMAGE:
+        return False
+
+
+def _read(reader: FileReader, probe: FileProbe) -> Artifact:
+    try:
+        return reader.read(probe)
+    except DAMAGE as error:
+        problem = f"damaged, or of another version of the tool: nothing of it could be read ({_reason(error)})"
+        return Artifact(reader.kind, reader.title, problems=(problem,))
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error)[:80]}"

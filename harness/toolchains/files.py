@@ -24,6 +24,7 @@ from harness.toolchains.base import FileProbe, FileReader
 from harness.toolchains.records import Artifact
 from harness.toolchains.rooms import rooms
 
+LARGEST_US = 1e300  # of a duration; infinity and NaN are not below it
 SCAN_BYTES = 64 * 2**20
 
 
@@ -194,7 +195,7 @@ def _read_runtime_profile(probe: FileProbe) -> Artifact:
     for event in events if isinstance(events, list) else ():
         if isinstance(event, dict) and str(event.get("name", "")).endswith("_kernel_time"):
             duration = event.get("dur")
-            if isinstance(duration, int | float) and not isinstance(duration, bool):
+            if isinstance(duration, int | float) and not isinstance(duration, bool) and abs(duration) < LARGEST_US:
                 kernels.setdefault(str(event["name"]).removesuffix("_kernel_time"), []).append(float(duration))
     rows = [{"op": op, "runs": len(us), "mean_us": sum(us) / len(us), "sum_us": sum(us)} for op, us in kernels.items()]
     rows.sort(key=lambda row: -float(row["sum_us"]))

@@ -5,6 +5,7 @@ Nothing here raises on bad text.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ RECORD = re.compile(
     r"(?P<text>.*)$"
 )
 GLUED = re.compile(rf"(?<=\S)(?={STAMP} (?:DEBUG|INFO|WARNING|ERROR|CRITICAL|file:))")
-NUMBER = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
+NUMBER = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$", re.ASCII)
+MOST_DIGITS = 18  # of a count: no figure of a tool has more, and int() raises at some thousands
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,22 @@ def _record(number: int, text: str, whole: bool) -> Line:
 
 
 def number_of(token: str) -> float | None:
-    """A finite decimal number, or None. "nan", "inf" and words are None."""
+    """A finite decimal number, or None. "nan", "inf", `1e999` and words are None."""
     token = token.strip()
-    return float(token) if NUMBER.match(token) else None
+    number = float(token) if NUMBER.match(token) else math.inf
+    return number if math.isfinite(number) else None
 
 
 def count_of(token: str) -> int | None:
-    """A whole number with or without thousands separators, or None."""
+    """A whole number with or without thousands separators, or None: also for one of more than 18 digits."""
     token = token.strip().replace(",", "")
-    return int(token) if token.isdigit() else None
+    return int(token) if token.isascii() and token.isdigit() and len(token) <= MOST_DIGITS else None
+
+
+def counts_of(text: str) -> tuple[int, ...] | None:
+    """The whole numbers between commas, as shapes are printed; None where one of them is none."""
+    counts = [count_of(part) for part in text.split(",") if part.strip()]
+    return None if None in counts else tuple(count for count in counts if count is not None)
 
 
 def dtype_of(word: str) -> str:

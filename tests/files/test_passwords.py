@@ -30,7 +30,64 @@ SENTENCES = (
     "ssh://root:{}@192.0.2.1:22/map",
     "HB_PASSWORD={}",
 )
+# What tools and people print where a word of its own cannot be taken for granted: all of it is hidden.
+HIDDEN_WHOLE = (
+    ("password: hunter,2&more", "password: ***"),
+    ("password: my secret pw", "password: ***"),
+    ("2026-05-06 14:03:30 INFO root@192.0.2.1's password: my secret pw", None),
+    ("user: root, password: my secret pw, port: 22", "user: root, password: ***, port: 22"),
+    ("{user: root, password: secret, port: 22}", "{user: root, password: ***, port: 22}"),
+    ("password = my secret pw", "password = ***"),
+    ("password=my secret pw", "password=***"),
+    ("bmcpassword=secret,2;x login", None),
+    ("sshPassword: 'my secret ''pw'", "sshPassword: '***'"),
+    ('password: "my secret pw", port: 22', 'password: "***", port: 22'),
+    (r"{\"password\": \"my secret pw\", \"port\": 22}", r"{\"password\": \"***\", \"port\": 22}"),
+    ('{"password":12345secret,"port":22}', '{"password":***,"port":22}'),
+    ('{"passwords": ["secret", "pw"], "port": 22}', '{"passwords": [***], "port": 22}'),
+    ("<password>my secret pw</password>", "<password>***</password>"),
+    ("ssh://root:p@secret@host", "ssh://root:***@host"),
+    ("ssh://root:p@secret@host/map@2", "ssh://root:***@host/map@2"),
+    ("ssh://root:se'cret/pw@host/map", "ssh://root:***@host/map"),
+    ("redis://:secret@host", "redis://:***@host"),
+    ("sshpass -v -p secret ssh -p 22 root@host", "sshpass -v -p *** ssh -p 22 root@host"),
+    ("sshpass -p 'my secret' ssh root@host", "sshpass -p '***' ssh root@host"),
+    ("curl -k -u root:secret https://host/", "curl -k -u root:*** https://host/"),
+    ('curl --user "root:my secret" https://host/', 'curl --user "root:***" https://host/'),
+    ("tool --ssh-password=secret,2 run", "tool --ssh-password=*** run"),
+    ("plink -pw secret root@host", "plink -pw *** root@host"),
+    ('running ["sshpass", "-e", "-p", "secret", "ssh"]', 'running ["sshpass", "-e", "-p", "***", "ssh"]'),
+    ("running ['tool', '--password', 'my secret', '-v']", "running ['tool', '--password', '***', '-v']"),
+    ("HARNESS_PASSWORD_X5_01=secret harness run", None),
+)
+STRUCTURED = (
+    {"password": 12345},
+    {"sshPassword": 12345, "bmcpassword": "12345", "root_passwd2": True},
+    {"passwords": ["12345", 12345], "password": {"value": "12345"}},
+    {"argv": ["sshpass", "-p", "12345", "ssh"]},
+    {"argv": ["/usr/bin/sshpass", "-v", "-p12345", "ssh"]},
+    {"argv": ["tool", "--password", "12345"]},
+    {"argv": ["tool", "--ssh-password", 12345]},
+    {"argv": ["curl", "-k", "-u", "root:12345"]},
+    {"rows": [{"name": "password", "value": "12345"}]},
+    ["user:", "root", "password:", "12345"],
+)
 HARMLESS = (
+    "two-pass quantization",
+    "two-pass quantization of pass rate 99 %, bypass on, compass: north",
+    "--by-pass mode",
+    "password file not found",
+    "password: none given",
+    "password: not set",
+    "(using password: YES)",
+    "root@192.0.2.1's password: Permission denied, please try again.",
+    "option --password is not known",
+    '{"password": null, "port": 22}',
+    "http://192.0.2.1:8080/map@2",
+    "docker run -u 1000:1000 -p 80:80 image",
+    "sshpass -e ssh -p 22 root@192.0.2.1",
+    "sshpass -f file ssh -p 22 root@192.0.2.1",
+    "tool --password-file x",
     "Connect to 192.0.2.1 without password failed! Please make sure",
     "give a password: HARNESS_PASSWORD_X5_01, or: harness boards password x5-01",
     "There is an error in pass: fuse_conv",
@@ -49,6 +106,27 @@ def test_a_password_is_left_out_and_the_rest_stays(sentence: str) -> None:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_a_text_without_a_password_stays(text: str) -> None:
     assert without_passwords(text) == text
+
+
+@pytest.mark.parametrize(("text", "expected"), HIDDEN_WHOLE)
+def test_the_whole_password_is_left_out(text: str, expected: str | None) -> None:
+    hidden = without_passwords(text)
+    assert hidden == (expected or hidden) and "***" in hidden
+    assert not any(word in hidden for word in ("secret", "pw'", " pw", "hunter", "more"))
+    assert without_passwords(hidden) == hidden
+
+
+@pytest.mark.parametrize("value", STRUCTURED, ids=str)
+def test_whatever_stands_for_a_password_in_structured_data_is_left_out(value: object) -> None:
+    hidden = values_without_passwords(value)
+    assert "12345" not in json.dumps(hidden) and "***" in json.dumps(hidden)
+    assert values_without_passwords(hidden) == hidden
+
+
+def test_arguments_that_are_no_passwords_stay() -> None:
+    for argv in (["sshpass", "-e", "ssh", "-p", "22"], ["ssh", "-p", "22"], ["tool", "--pass-rate", "0.9"]):
+        assert values_without_passwords(argv) == argv
+    assert values_without_passwords({"password": None, "pass": "fuse"}) == {"password": None, "pass": "fuse"}
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r", exclude_categories=["Z", "C"]), min_size=4))

@@ -33,7 +33,7 @@ _TEXTS = (
         r"Incompatible Platform!!", "wrong_march", "the model's instructions are for another BPU", _OTHER_MARCH
     ),
     failure_text(
-        r"Can not open ([^\n]+?), file not exists or no read permission",
+        r"Can not open ([^\n]{1,400}?), file not exists or no read permission",
         "missing_file",
         r"the tool cannot open \1 on the board",
         "check the path and the permissions of the board's user",

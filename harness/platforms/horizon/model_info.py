@@ -16,10 +16,10 @@ from harness.platforms.horizon.text import read_versions, read_warnings
 from harness.platforms.text import NUMBER, Text, integer_list, number, number_list, plain
 from harness.records import ModelInfo, Quantization, TensorSpec
 
-_BLOCK = re.compile(r"^\s*(input|output)\[([0-9]+)\]:\s*$")
+_BLOCK = re.compile(r"^\s*(input|output)\[([0-9]{1,9})\]:\s*$")
 _MODEL = re.compile(r"^\s*\[model name\]:\s*(.+)$")
 _LISTED = re.compile(r"^\s*\[([^\[\]]+)\]\s*$")
-_COUNT = re.compile(r"^\s*This model file has ([0-9]+) models?:")
+_COUNT = re.compile(r"^\s*This model file has ([0-9]{1,9}) models?:")
 _DASHES = re.compile(r"^\s*-{20,}\s*$")
 _LABEL = re.compile(
     r"^\s*(name|input source|valid shape|aligned shape|aligned byte size|tensor type|tensor layout|quanti type"

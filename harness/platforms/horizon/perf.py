@@ -17,7 +17,7 @@ from harness.records import Latency
 
 _N = rf"({NUMBER})"
 _PROGRESS = re.compile(
-    rf"^\s*Frame count:\s*([0-9]+),\s*Thread Average:\s*{_N} ms,\s*thread max latency:\s*{_N} ms,"
+    rf"^\s*Frame count:\s*([0-9]{{1,18}}),\s*Thread Average:\s*{_N} ms,\s*thread max latency:\s*{_N} ms,"
     rf"\s*thread min latency:\s*{_N} ms(?:,\s*FPS:\s*{_N})?\s*$"
 )
 # label, key, ends with a unit (then a cut line shows)
@@ -83,10 +83,10 @@ def _read_progress(lines: Text, perf: PerfText) -> None:
     rows = [m for line, whole in lines.numbered() if whole and (m := _PROGRESS.match(line))]
     if not rows:
         return
-    perf.values["min_ms"] = min(float(m[4]) for m in rows)
-    perf.values["max_ms"] = max(float(m[3]) for m in rows)
-    perf.values["progress_mean_ms"] = float(rows[-1][2])
-    perf.values["progress_frames"] = float(rows[-1][1])
+    figures = [[number(m[group]) for group in (1, 2, 3, 4)] for m in rows]
+    frames, means, most, least = ([one for one in column if one is not None] for column in zip(*figures, strict=True))
+    named = (("min_ms", sorted(least)[:1]), ("max_ms", sorted(most)[-1:]), ("progress_mean_ms", means[-1:]))
+    perf.values.update({key: value for key, values in (*named, ("progress_frames", frames[-1:])) for value in values})
 
 
 def _take_summary(line: str, whole: bool, perf: PerfText) -> None:
@@ -107,7 +107,7 @@ def _check(perf: PerfText) -> None:
     if frames and total is not None and mean is not None:
         _agree(perf, "average latency", mean, total / frames, "total / frames")
     if frames and run and fps is not None:
-        _agree(perf, "frame rate", fps, frames / (run / 1000.0), "frames / run time")
+        _agree(perf, "frame rate", fps, frames * 1000.0 / run, "frames / run time")
     if total is not None and mean is not None and perf.has_summary and mean < 0:
         perf.problems.append(f"average latency is negative: {mean:g} ms")
 
@@ -144,8 +144,9 @@ def read_infer(text: str) -> Latency | None:
     """Frames of an `infer` run. One frame is the first after loading: no latency to compare a night by."""
     samples = []
     for line, whole in plain(text).numbered():
-        if (match := _INFER.match(line)) and (whole or line.endswith("ms")):
-            samples.append(float(match[1]) * 1000.0)
+        match = _INFER.match(line) if whole or line.endswith("ms") else None
+        if match and (cost_ms := number(match[1])) is not None:
+            samples.append(cost_ms * 1000.0)
     if not samples:
         return None
     return Latency(

@@ -56,7 +56,7 @@ def read_profiler_log(text: str) -> ProfilerLog:
     if not text.strip():
         return log
     body = plain(text).joined
-    blocks = [block for block in re.split(r"^\s*\*{3,}\s*$", body, flags=re.MULTILINE) if block.strip()]
+    blocks = [block for block in re.split(r"^[ \t]*\*{3,}[ \t\r]*$", body, flags=re.MULTILINE) if block.strip()]
     for index, block in enumerate(blocks):
         _read_block(block, f"block {index + 1}", log)
     if len(blocks) < 2:

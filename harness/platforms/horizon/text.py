@@ -22,7 +22,7 @@ _VERSIONS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"\[DNN\]: " + _V + r"_\(" + _V + r" HBRT\)"), ("runtime", "hbrt")),
     (re.compile(r"\[HorizonRT\] The model builder version = " + _V + r"(?![0-9.])"), ("builder",)),
     (re.compile(r"\[UCP\]: UCP version = " + _V + r"(?![0-9.])"), ("ucp",)),
-    (re.compile(r"^\s*ucp_version[:,]\s*" + _V + r"\s*$", re.MULTILINE), ("ucp",)),
+    (re.compile(r"^[ \t]*ucp_version[:,][ \t]*" + _V + r"[ \t]*\r?$", re.MULTILINE), ("ucp",)),
     (re.compile(r'"BUILDER_VERSION": "' + _V + '"'), ("builder",)),
     (re.compile(r'"HBDK_VERSION": "' + _V + '"'), ("hbdk",)),
     (re.compile(r"soc info\((\w+)\)"), ("soc",)),

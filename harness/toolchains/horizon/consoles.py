@@ -16,23 +16,26 @@ from harness.records import Failure, Latency, Message, ModelInfo, TensorSpec
 from harness.toolchains.base import text_reader
 from harness.toolchains.horizon.files import MODEL_DESC, read_model_desc
 from harness.toolchains.records import Artifact
-from harness.toolchains.text import ANSI
+from harness.toolchains.text import ANSI, counts_of, number_of
 
 CONSOLE = re.compile(
-    r"^\s*(?:\[model name\]: |Running condition:|Perf result:|input\[0\]:|Infer time: |Load model to DDR cost "
+    r"^[ \t]*(?:\[model name\]: |Running condition:|Perf result:|input\[0\]:|Infer time: |Load model to DDR cost "
     r"|Frame count:\s*[0-9]+,\s*Thread Average:|\[BPU_PLAT\]|\[HBRT\] set log level|\[DNN\]:? (?:Runtime version|[0-9])"
     r"|\[UCP\]: UCP version)"
-    r"|Inconsistency between the hbrt library version|^\s*(?:\x1b\[[0-9;]*m)*\[E\]\s*\[(?:DNN|UCP|HBRT|Plan|BPU|HPL)\b"
-    r"|^\s*\[HBRT ERROR\]|^\s*int?put\[[^\n]{1,30}\], name=\S+, type=\S+, shape=\(",
+    r"|Inconsistency between the hbrt library version"
+    r"|^[ \t]*(?:\x1b\[[0-9;]*m)*\[E\]\s*\[(?:DNN|UCP|HBRT|Plan|BPU|HPL)\b"
+    r"|^[ \t]*\[HBRT ERROR\]|^[ \t]*int?put\[[^\n]{1,30}\], name=\S+, type=\S+, shape=\(",
     re.MULTILINE,
 )
 # As libdnn's Python examples list tensors; "intput" is theirs.
 LISTED = re.compile(
-    r"^\s*(?P<side>int?put|output)\[(?P<index>[^\n]{1,30}?)\]+, name=(?P<name>\S+), type=(?P<dtype>\w+), "
-    r"shape=\((?P<shape>[\d, ]*)\)\s*$",
+    r"^[ \t]*(?P<side>int?put|output)\[(?P<index>[^\n]{1,30}?)\]+, name=(?P<name>\S+), type=(?P<dtype>\w+), "
+    r"shape=\((?P<shape>[\d, ]*)\)[ \t]*\r?$",
     re.MULTILINE,
 )
-STATUS = re.compile(r"^\s*(?:-e\s+)?(?:=+[0-9]+=+\s*$|temperature-+>|bpu status information-+>)", re.MULTILINE)
+STATUS = re.compile(
+    r"^[ \t]*(?:-e[ \t]+)?(?:=+[0-9]+=+[ \t]*\r?$|temperature-+>|bpu status information-+>)", re.MULTILINE
+)
 COMMAND = re.compile(r"^.*\bhrt_model_exec\s+(?P<what>[a-z_]+)\b(?P<flags>.*)$")
 LOADED = re.compile(r"(?:Load model to DDR cost |Load [\w-]+ Quantize model time = )([0-9]+(?:\.[0-9]+)?) ?ms\b")
 ENDS_A_RUN = re.compile(r"^\s*Frame\s+rate\s+is:")
@@ -53,9 +56,9 @@ def _read_console(text: str) -> Artifact:
     if models:
         facts |= _model_facts(models)
         problems += [problem for info in models for problem in info.problems]
-    listed = _listed(plain)
+    listed = _listed(plain, problems)
     facts |= {key: rows for key, rows in listed.items() if rows and key not in facts}
-    loaded = [float(ms) for ms in LOADED.findall(plain)]
+    loaded = [number for ms in LOADED.findall(plain) if (number := number_of(ms)) is not None]
     if loaded:
         facts["load_ms"] = loaded[0] if len(loaded) == 1 else loaded
     facts |= _times(plain, problems)
@@ -81,7 +84,7 @@ def _models(text: str) -> list[ModelInfo]:
     if "[model name]: " not in text and "input[0]:" not in text:
         return []
     first = model_info.read_model_info(text)
-    others = dict.fromkeys(re.findall(r"^\s*\[model name\]:\s*(.+?)\s*$", text, re.MULTILINE))
+    others = dict.fromkeys(re.findall(r"^[ \t]*\[model name\]:[ \t]*(\S.*?)[ \t\r]*$", text, re.MULTILINE))
     more = [model_info.read_model_info(text, name) for name in others if name != first.name]
     return [first, *more]
 
@@ -126,13 +129,18 @@ def _tensor(spec: TensorSpec, model: str) -> dict[str, object]:
     return {key: value for key, value in stated.items() if key in always or value not in ("", None, [])}
 
 
-def _listed(text: str) -> dict[str, list[dict[str, object]]]:
+def _listed(text: str, problems: list[str]) -> dict[str, list[dict[str, object]]]:
     """Tensors that a Python program of the runtime lists, in its order."""
     rows: dict[str, list[dict[str, object]]] = {"inputs": [], "outputs": []}
     for match in LISTED.finditer(text):
-        shape = [int(size) for size in match["shape"].replace(" ", "").split(",") if size]
+        shape = counts_of(match["shape"])
+        if shape is None:
+            problems.append(f"{match['name'][:60]}: shape cannot be read: {match['shape'][:40]!r}")
+            continue
         side = "outputs" if match["side"] == "output" else "inputs"
-        rows[side].append({"name": match["name"], "dtype": match["dtype"], "shape": shape, "index": match["index"]})
+        rows[side].append(
+            {"name": match["name"], "dtype": match["dtype"], "shape": list(shape), "index": match["index"]}
+        )
     return rows
 
 

@@ -14,6 +14,7 @@ CSV_HEADER = "Node,NodeType,ON,Threshold,Calibrated Cosine,Quantized Cosine,Outp
 CSV_HEADER_SHORT = "Node,NodeType,ON,Output Data Type"
 MODEL_DESC = re.compile(r"\[model desc\]:\s*(?=\{)")
 COSINE = re.compile(r"^-?\d\.\d+$")
+LARGEST = 1e300  # of any figure; infinity and NaN are not below it
 BPU_BACKENDS = {"bpu": "BPU", "vpu": "BPU", "spu": "BPU", "external_cpu": "CPU", "external_jit": "JIT", "cpu": "CPU"}
 
 
@@ -88,7 +89,8 @@ def _thresholds(name: str, raw: Any, problems: list[str]) -> tuple[tuple[float, 
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Finite: JSON takes `Infinity`, `NaN` and endless integers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _names(raw: Any) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ one reader takes all. A log file may hold several builds (the tools append): the
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +15,7 @@ import yaml
 from harness.toolchains.horizon.messages import SUCCESS, read_messages
 from harness.toolchains.horizon.tables import is_node_row, read_node_table, read_output_table
 from harness.toolchains.records import Artifact, SegmentEstimate
-from harness.toolchains.text import Line, lines_of, unique
+from harness.toolchains.text import Line, count_of, counts_of, lines_of, number_of, unique
 
 START = re.compile(r"^Start (?:hb_mapper|hb_perf|hb_model_info)\.\.\.\.")
 VERSION = re.compile(
@@ -56,7 +55,7 @@ CALIBRATION_MD5 = re.compile(
     r"(?P<what>First calibration picture|Provided calibration data) md5:\s*(?P<md5>[0-9a-f]{32})$"
 )
 CALIBRATION_INPUT = re.compile(r"Processing calibration set data for input\[(?P<name>[^\]]+)\]")
-ORIGINAL_SHAPE = re.compile(r"^input '(?P<name>.+)' : original model shape: (?P<shape>\[[\d, ]*\])")
+ORIGINAL_SHAPE = re.compile(r"^input '(?P<name>.+)' : original model shape: \[(?P<shape>[\d, ]*)\]")
 DELETABLE = re.compile(r"^Nodes that can be deleted: (?P<names>\[.*\])$")
 REMOVED = re.compile(r"^Node '(?P<name>[^']+)' is removed$")
 DELETED = re.compile(r"^deleted nodes?: (?P<name>\S+)$")
@@ -112,7 +111,15 @@ def read_build_log(text: str) -> Artifact:
         messages=messages,
         facts=facts,
         problems=unique(
-            (*problems, *node_problems, *output_problems, *config_problems, *_cut(lines), *_missing(kind, lines))
+            (
+                *problems,
+                *node_problems,
+                *output_problems,
+                *config_problems,
+                *_cut(lines),
+                *_unread(lines),
+                *_missing(kind, lines),
+            )
         ),
     )
 
@@ -142,6 +149,13 @@ def _cut(lines: Sequence[Line]) -> tuple[str, ...]:
     ):
         return (f"line {lines[-1].number}: the file ends inside this line; its value is not used",)
     return ()
+
+
+def _unread(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Estimate lines with a figure that is no number: what could be read of them is shown."""
+    estimates = ((line, match) for line in lines if (match := ESTIMATE.search(line.text)))
+    wrong = [line for line, match in estimates if None in (number_of(match["fps"]), number_of(match["us"]))]
+    return tuple(f"line {line.number}: not a number in {line.text.strip()[:60]!r}" for line in wrong)
 
 
 def _last_build(lines: list[Line]) -> tuple[list[Line], list[str]]:
@@ -220,13 +234,13 @@ def _estimates(lines: Sequence[Line]) -> tuple[SegmentEstimate, ...]:
             seconds = None
         consumed = CONSUMED.search(line.text) if line.whole else None
         if consumed:
-            seconds = float(consumed["s"])
+            seconds = number_of(consumed["s"])
         match = ESTIMATE.search(line.text)
         if match is None:
             continue
         name = match["page"].rsplit("/", 1)[-1]
-        ddr = int(match["ddr"]) if match["ddr"] else None
-        by_subgraph[name] = SegmentEstimate(name, float(match["fps"]), float(match["us"]), ddr, seconds)
+        ddr = count_of(match["ddr"] or "")
+        by_subgraph[name] = SegmentEstimate(name, number_of(match["fps"]), number_of(match["us"]), ddr, seconds)
         seconds = None
     return tuple(by_subgraph.values())
 
@@ -300,16 +314,16 @@ def _facts(lines: Sequence[Line]) -> dict[str, object]:
             continue
         for pattern, key in ((OUTPUT_COUNT, "output_count"), (SAMPLES, "calibration_samples")):
             match = pattern.search(line.text)
-            if match:
-                facts[key] = int(match["n"])
-        if matched := MEMORY.match(line.text):
-            memory[matched["key"]] = int(matched["n"])
+            if match and (count := count_of(match["n"])) is not None:
+                facts[key] = count
+        if (matched := MEMORY.match(line.text)) and (count := count_of(matched["n"])) is not None:
+            memory[matched["key"]] = count
         if matched := DELETED.match(line.text) or REMOVED.match(line.text):
             deleted.append(matched["name"])
         if matched := DELETABLE.match(line.text):
             facts["deletable_nodes"] = re.findall(r"'([^']+)'", matched["names"])
-        if matched := ORIGINAL_SHAPE.match(line.text):
-            shapes[matched["name"]] = list(ast.literal_eval(matched["shape"]))
+        if (matched := ORIGINAL_SHAPE.match(line.text)) and (sizes := counts_of(matched["shape"])) is not None:
+            shapes[matched["name"]] = list(sizes)
     parts = {"memory_bytes": memory, "deleted_nodes": list(unique(deleted)), "original_shapes": shapes}
     facts.update({key: value for key, value in parts.items() if value})
     facts.update(_calibration(lines))

@@ -10,7 +10,7 @@ from harness.toolchains.records import Artifact
 from harness.toolchains.text import Line, lines_of, number_of
 
 DDR_HEADER = re.compile(r"^timestamp,\s*read_\w+/s,\s*write_\w+/s(?:,|\s*$)", re.IGNORECASE | re.MULTILINE)
-MONITOR = re.compile(r"^\s*Core \d+:\s*busy=|^\s*BPU Utilization:|^\s*DDR Bandwidth:", re.MULTILINE)
+MONITOR = re.compile(r"^[ \t]*(?:Core \d+:\s*busy=|BPU Utilization:|DDR Bandwidth:)", re.MULTILINE)
 BUSY = re.compile(r"^\s*Core (?P<core>\d+):\s*busy=\s*(?P<busy>[\d.]+)%(?:\s+idle=\s*(?P<idle>[\d.]+)%)?")
 FLOW = re.compile(r"^\s*(?P<way>Read|Write):\s*(?P<n>[\d.]+)\s*(?P<unit>[KMG]i?B/s)")
 MEMORY = re.compile(r"^\s*(?P<what>\w[\w ]*):\s*(?:RSS=)?\s*(?P<n>[\d.]+)\s*(?P<unit>[KMG]i?B)\s*$")
@@ -32,12 +32,12 @@ def _read_ddr(text: str) -> Artifact:
             else:
                 rows.append(dict(zip(columns, values, strict=True)))
     facts: dict[str, object] = {"samples": len(rows), "bandwidth": rows}
-    facts |= {f"mean {key}": _mean(rows, key) for key in columns[1:] if rows}
+    facts |= {f"mean {key}": _mean(rows, key) for key in dict.fromkeys(key for row in rows for key in [*row][1:])}
     return Artifact("ddr_bandwidth", "hrut_ddr bandwidth", facts=facts, problems=tuple(problems))
 
 
 def _mean(rows: list[dict[str, object]], key: str) -> float:
-    values = [value for row in rows if isinstance(value := row[key], float | int)]
+    values = [value for row in rows if isinstance(value := row.get(key), float | int)]
     return round(sum(values) / len(values), 3)
 
 

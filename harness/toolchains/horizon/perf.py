@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harness.toolchains.horizon.files import load_json
+from harness.toolchains.horizon.files import LARGEST, load_json
 from harness.toolchains.horizon.log import ESTIMATE
 from harness.toolchains.records import Artifact, LayerCost, SegmentEstimate
-from harness.toolchains.text import count_of
+from harness.toolchains.text import count_of, number_of
 
 MICROSECONDS = re.compile(r"^\s*(?P<us>\d+(?:\.\d+)?) ?us\b")
 UNIT_NAMES = {"B25E": "bayes-e"}
@@ -93,7 +93,9 @@ def _flat(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A finite number of JSON or of a Python dict, which both take `Infinity`, `1e999` and endless integers."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+    return float(value) if good else None
 
 
 def _estimate(flat: Mapping[str, Any]) -> SegmentEstimate:
@@ -136,15 +138,15 @@ def _layer(row: Mapping[str, Any]) -> LayerCost:
 
 def _us(cell: Any) -> float | None:
     """`'29 us (0% of model)'` or `'0'`."""
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return float(cell)
+    if isinstance(cell, int | float):
+        return _number(cell)
     text = str(cell) if cell is not None else ""
     match = MICROSECONDS.match(text)
-    return float(match["us"]) if match else (0.0 if text.strip() == "0" else None)
+    return number_of(match["us"]) if match else (0.0 if text.strip() == "0" else None)
 
 
 def _against_console(text: str, flat: Mapping[str, Any]) -> tuple[str, ...]:
     match = ESTIMATE.search(text)
-    if match and _number(flat.get("FPS")) not in (None, float(match["fps"])):
+    if match and _number(flat.get("FPS")) not in (None, number_of(match["fps"])):
         return (f"the console line says FPS={match['fps']}, the dict {flat.get('FPS')}",)
     return ()

@@ -14,12 +14,14 @@ from harness.toolchains.text import Line, lines_of
 QUANT_INFO = re.compile(r"\A\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:\s*\{\s*)\"(?:type|cosine_similarity|tensor|inputs)\"")
 SENSITIVITY_DICT = re.compile(r"\{\s*'[^']+': \{'(?:cosine-similarity|mse|mre|sqnr|chebyshev)'")
 VERIFIER = re.compile(
-    r"Strict check (?:PASSED|FAILED)\s*$|hb_verifier starts|verifier tool version|mismatch line num: "
+    r"Strict check (?:PASSED|FAILED)[ \t]*\r?$|hb_verifier starts|verifier tool version|mismatch line num: "
     r"|mismatch result num: |model output consistency compar|No output to compare|skip this tensor calculation"
     r"|\|\s*TensorName\s*\|",
     re.MULTILINE,
 )
-CONFIG = re.compile(r"^\s*(?:model_parameters|input_parameters|calibration_parameters|compiler_parameters)\s*:", re.M)
+CONFIG = re.compile(
+    r"^[ \t]*(?:model_parameters|input_parameters|calibration_parameters|compiler_parameters)[ \t]*:", re.MULTILINE
+)
 LOG = re.compile(
     r"hb_mapper version|hb_mapper (?:checker|makertbin) |Start hb_(?:mapper|perf|model_info)|The hb_compile completes"
     r"|(?:\[.*\] )?Start to Horizon NN|############# (?:memory|model deps) info|HBDK model (?:compilation|check)"
@@ -56,7 +58,7 @@ def _is_sensitivity(text: str) -> bool:
 
 
 def _is_qat(text: str) -> bool:
-    return re.search(r"^\s*\|[^\n]*\b(?:Module|Weight) Name\s*\|", text, re.MULTILINE) is not None
+    return re.search(r"^[ \t]*\|[^\n]*\b(?:Module|Weight) Name\s*\|", text, re.MULTILINE) is not None
 
 
 def _is_vec_diff(text: str) -> bool:
@@ -72,7 +74,7 @@ def _is_config(text: str) -> bool:
 
 
 def _read_config(text: str) -> Artifact:
-    groups = list(dict.fromkeys(match.strip(" :\n") for match in CONFIG.findall(text)))
+    groups = list(dict.fromkeys(match.strip(" \t:") for match in CONFIG.findall(text)))
     return Artifact("build_config", "toolchain config; `harness lint` checks it", facts={"groups": groups})
 
 

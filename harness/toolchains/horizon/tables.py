@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from harness.toolchains.records import OutputAccuracy, PlannedNode
 from harness.toolchains.same_nodes import filled, match_nodes
-from harness.toolchains.text import Line, dtype_of, number_of
+from harness.toolchains.text import Line, count_of, dtype_of, number_of
 
 ROW = re.compile(
     r"^(?P<indent>\s*)(?P<name>\S.*?)\s+(?P<on>BPU|CPU)\s+(?P<sub>id\(\d+\)|--)(?:\s+(?P<kind>\S+)(?P<rest>.*))?$"
@@ -163,7 +163,7 @@ def _node(line: Line, match: re.Match[str], header: str, problems: list[str]) ->
         name=name,
         unit=match["on"],
         kind=kind,
-        subgraph=None if subgraph == "--" else int(subgraph[3:-1]),
+        subgraph=None if subgraph == "--" else count_of(subgraph[3:-1]),
         input_dtype=inputs,
         output_dtypes=outputs,
         cosine=number_of(cells.get("cosine", "")),

@@ -13,7 +13,7 @@ from harness.toolchains.text import lines_of, number_of, pipe_tables
 PARTS = ("model_config", "op_config", "subgraph_config", "node_config")
 NAME_COLUMNS = ("mod_name", "op_name")
 WORDS = {"COSINE": "cosine", "MSE": "mse", "L1": "l1", "L2": "l2", "ATOL": "atol", "RTOL": "rtol", "SQNR": "sqnr"}
-HEAD = re.compile(r"^\s*(?:\|\s*(?:\|\s*)?)?(?:mod_name|op_name)\s*[|,]", re.MULTILINE)
+HEAD = re.compile(r"^[ \t]*(?:\|[ \t]*(?:\|[ \t]*)?)?(?:mod_name|op_name)[ \t]*[|,]", re.MULTILINE)
 
 
 def _is_quant_config(text: str) -> bool:

@@ -150,8 +150,8 @@ def _consistency(table: PipeTable) -> list[Check]:
             Check(
                 what=name,
                 passed=ret == "True",
-                mismatched=int(part["n"]) if part else count_of(mismatched),
-                total=int(part["total"]) if part else None,
+                mismatched=count_of(part["n"]) if part else count_of(mismatched),
+                total=count_of(part["total"]) if part else None,
                 max_abs_error=number_of(max_abs),
                 max_relative_error=number_of(max_rel),
             )

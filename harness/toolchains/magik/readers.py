@@ -14,13 +14,13 @@ from harness.platforms.magik.text import read_boxes, read_nmem, read_times_us, r
 from harness.records import Message
 from harness.toolchains.base import FileProbe, FileReader, text_reader
 from harness.toolchains.records import Artifact, PlannedNode, Similarity
-from harness.toolchains.text import Line, lines_of
+from harness.toolchains.text import Line, counts_of, lines_of
 
 TOOL = re.compile(r"INFO\((magik\w*)\): (magik[\w -]*?) version:([0-9][\w.]*)\(([0-9a-f]+_\w+)\)")
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}: ([IWE]) (\S+?):(\d+) ?-(\w+)\] (.+)$")
 BANNER = re.compile(r"<<<.*?\b(\w+?)_compute_distance\b.*>>>")
 HEADER = re.compile(r"^feature name\s+(\S.*)$")
-FIGURE = re.compile(r"^-?[0-9]+\.[0-9]{5}$")
+FIGURE = re.compile(r"^-?[0-9]{1,40}\.[0-9]{5}$")
 DUMPED = re.compile(r"Data dumping to:\S*?([^/\s]+\.bin)--->shape:\[([0-9,]+)\]")
 SUCCESS = "Convert successfully, Enjoy it"
 # The column's words in the tables, cut at ten letters in the newer one.
@@ -141,12 +141,14 @@ def _is_transform_log(text: str) -> bool:
 
 def read_dump_log(text: str) -> Artifact:
     """Shapes by file name of magik_executor's log."""
-    shapes = {match[1]: [int(n) for n in match[2].strip(",").split(",")] for match in DUMPED.finditer(text)}
+    read = {match[1]: counts_of(match[2]) for match in DUMPED.finditer(text)}
+    shapes = {name: list(sizes) for name, sizes in read.items() if sizes}
     return Artifact(
         kind="magik_dump_log",
         title="log of magik_executor (shapes of MAGIK_DATA_DUMP)",
         versions={m[2].strip(): m[3] for line in lines_of(text) if (m := TOOL.search(line.text))},
-        facts={"files": len(shapes), "shapes": shapes},
+        facts={"files": len(read), "shapes": shapes},
+        problems=tuple(f"{name}: shape cannot be read" for name, sizes in read.items() if not sizes),
     )
 
 
