@@ -220,14 +220,15 @@ def baseline_options(command: Command) -> Command:
                 "--previous",
                 default="",
                 metavar="RUN|DIR|auto",
-                help="Baseline for verdicts and latency: a run, or DIR for its newest like run, where it has one "
-                "(auto: --runs).",
+                help="Baseline for verdicts and latency: a run, or DIR for its newest good like run, where it has "
+                "one (auto: --runs).",
             ),
             click.option(
                 *("--max-slower", "max_slower_percent"),
                 type=FiniteRange(0),
                 metavar="PERCENT",
-                help="Exit 1 if the median latency is surely (95 %) more than PERCENT above --previous.",
+                help="Exit 1 if the median latency is more than PERCENT above --previous: sure to 95 % within one "
+                "session, better with --rounds 5 (sessions differ by a percent or more).",
             ),
         )
     ):

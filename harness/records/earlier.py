@@ -77,10 +77,14 @@ class LatencyChange:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The run of --previous, and what changed since. Without one `run` is "" and `why_none` says why."""
+    """The run of --previous, and what changed since. Without one `run` is "" and `why_none` says why.
+
+    `passed_over` says which newer runs of a folder were not taken, because they were bad or slower.
+    """
 
     run: str = ""
     why_none: str = field(default="", metadata=stored(optional=True))
+    passed_over: str = field(default="", metadata=stored(optional=True))
     started_utc: str = ""
     changed: tuple[Change, ...] = ()
     verdict: VerdictChange = field(default_factory=VerdictChange)

@@ -101,8 +101,9 @@ def _latency(data: Row) -> Lines:
         parts.append(plural(latency["frames"], "frame"))
     if latency["threads"] is not None:
         parts.append(plural(latency["threads"], "thread"))
-    usual = [("", data["time"]["usual"])] if data["time"]["usual"] else []
-    return [("latency", ", ".join(parts) + (" (estimated)" if data["time"]["estimated"] else "")), *usual]
+    mark = " (estimated)" if data["time"]["estimated"] else ""
+    usual = [("", data["time"]["usual"] + mark)] if data["time"]["usual"] else []
+    return [("latency", ", ".join(parts) + mark), *usual]
 
 
 def _split(data: Row) -> Lines:

@@ -198,11 +198,11 @@ def _policy(expected: CaseReference, comparison: Comparison | None) -> PolicyOfR
 def _held_against(case: Case, run: Run) -> Run:
     if not case.previous or run.verdict is None:
         return run
-    before, why_none = baseline.find_baseline(Path(case.previous), run)
+    before, words = baseline.find_baseline(Path(case.previous), run)
     limit = case.max_slower_percent
     if before is None:
-        return replace(run, gate="no_baseline", previous=Earlier(why_none=why_none, max_slower_percent=limit))
-    earlier = replace(previous.against(before, run), max_slower_percent=limit)
+        return replace(run, gate="no_baseline", previous=Earlier(why_none=words, max_slower_percent=limit))
+    earlier = replace(previous.against(before, run), passed_over=words, max_slower_percent=limit)
     word, gate = previous.judged(run.verdict, earlier.latency, limit)
     return replace(run, gate=gate, previous=earlier, verdict=word)
 

@@ -1,9 +1,10 @@
-"""Which earlier run a new one is held against: the one that is named, or the newest like it in a folder of runs."""
+"""Which earlier run a new one is held against: the one that is named, or the newest good one like it in a folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import InputError
@@ -11,6 +12,7 @@ from harness.records import Run
 from harness.runs import folder
 
 AUTO = "auto"  # of --previous: look where this run's own folder goes, too
+_GOOD = ("consistent", "consistent_within", "consistent_accumulated", "not_compared")
 
 
 def baseline_path(text: str, runs: Path) -> str:
@@ -46,23 +48,46 @@ def _is_judged(run: Run) -> bool:
 
 
 def find_baseline(place: Path, now: Run) -> tuple[Run | None, str]:
-    """(the run to hold `now` against, "") or (None, why there is none); `place` is what `baseline_path` gave.
+    """(the run to hold `now` against, what was passed over) or (None, why there is none).
 
-    A run that is named is taken whatever it is. In a folder it is the newest judged run before `now` that is like it
-    (`likeness`), with a latency where `now` has one.
+    `place` is what `baseline_path` gave. A run that is named is taken whatever it is. In a folder it is the newest good
+    run before `now` that is like it (`likeness`), with a latency where `now` has one. A run that was bad or slower is
+    passed over: held against it, the night after a regression would be good again.
     """
     if place.is_file():
         return folder.load_run(place), ""
-    runs = []
+    unlike: list[Run] = []
+    passed: list[str] = []
     for run in _same_model_and_board(place, now):
-        if likeness(run) == likeness(now) and (_latency(run) or not _latency(now)):
-            return run, ""
-        runs.append(run)
+        if likeness(run) != likeness(now) or (_latency(now) and not _latency(run)):
+            unlike.append(run)
+        elif fault := _fault(run):
+            passed.append(fault)
+        else:
+            return run, _passed_over(passed, "newer") if passed else ""
+    return None, _why_none(place, now, unlike, passed)
+
+
+def _fault(run: Run) -> str:
+    """Why a run is no baseline unless it is named, in a word: its verdict, or its gate's; "" of a good one."""
+    word = run.verdict.word if run.verdict else ""
+    return (run.gate if run.gate == "slower" else "") if word in _GOOD else word.replace("_", " ")
+
+
+def _passed_over(faults: Sequence[str], which: str) -> str:
+    """`2 newer runs passed over: slower, diverges`; a word of several runs with their number."""
+    words = [word if number == 1 else f"{word} ({number})" for word, number in Counter(faults).items()]
+    return f"{len(faults)} {which} run{'' if len(faults) == 1 else 's'} passed over: {', '.join(words)}"
+
+
+def _why_none(place: Path, now: Run, unlike: Sequence[Run], passed: Sequence[str]) -> str:
     subject = f"{now.case.model.name if now.case.model else 'this model'} on {now.board.name}"
-    if not runs:
-        return None, f"no complete run of {subject} in {place.name}"
-    count = f"{len(runs)} complete run{'' if len(runs) == 1 else 's'}"
-    return None, f"{count} of {subject} in {place.name}, none like this one: the newest has {_differing(runs[0], now)}"
+    if passed:
+        return f"no good run like this one of {subject} in {place.name}, {_passed_over(passed, 'like')}"
+    if not unlike:
+        return f"no complete run of {subject} in {place.name}"
+    count = f"{len(unlike)} complete run{'' if len(unlike) == 1 else 's'}"
+    return f"{count} of {subject} in {place.name}, none like this one: the newest has {_differing(unlike[0], now)}"
 
 
 def likeness(run: Run) -> dict[str, object]:

@@ -56,6 +56,7 @@ def judged(word: Verdict, latency: LatencyChange, max_slower_percent: float | No
     if latency.low_percent <= max_slower_percent:
         return word, "not_slower" if latency.high_percent <= max_slower_percent else "undecided"
     sentence = f"{latency.now_us:.0f} µs, previously {latency.before_us:.0f} µs: {change_in_words(latency)}"
+    sentence += " (estimated)" if latency.estimated else ""
     detail = f"{sentence}, more than the {max_slower_percent:g} % allowed; {word.detail}"
     return (Verdict("slower", detail, MEASURED_BAD) if word.exit_code == GOOD else word), "slower"
 

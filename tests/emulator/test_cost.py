@@ -14,10 +14,22 @@ import pytest
 from onnx import TensorProto, helper
 
 from harness.emulator.compiler.placement import place
+from harness.emulator.cost.cpu import load_ms
 from harness.emulator.cost.fit import PRIORS, PublishedLatency, cross_validate, fit, five_folds
 from harness.emulator.cost.graph import network_work, op_works, output_elements
-from harness.emulator.cost.model import CONSTANTS, Constants, Scale, Work, accelerator_us, estimate, total, work_of
+from harness.emulator.cost.model import (
+    CONSTANTS,
+    Constants,
+    Scale,
+    Shape,
+    Work,
+    accelerator_us,
+    estimate,
+    total,
+    work_of,
+)
 from harness.emulator.horizon.op_rules import rules_of
+from harness.emulator.horizon.socs import SOCS
 from harness.emulator.model.nodes import ModelGraph, name_nodes
 from tests.support.architectures import mobilenet_v2, network, resnet18, yolo_v8n
 from tests.support.toolchain_samples import ROOT, SAMPLES
@@ -57,6 +69,38 @@ def test_attention_counts_rows_and_padded_heads() -> None:
 def test_free_ops_cost_nothing_and_unknown_ones_are_elementwise() -> None:
     assert work_of("Relu", [(1, 8)], [(1, 8)]) == Work()
     assert work_of("SomethingNew", [(1, 8)], [(1, 8)]).elementwise_elements == 8
+
+
+@pytest.mark.parametrize("kind", ["Conv", "ConvTranspose"])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "weight"),
+    [
+        ([()], [()], (8, 3, 3, 3)),
+        ([(1, 3, 8, 8)], [(8,)], (8, 1, 3, 3)),
+        ([(1, 3, 8, 0)], [(1, 8, 8, 0)], (8, 3, 3, 3)),
+        ([(0, 3, 8, 8)], [(0, 8, 8, 8)], (8, 3, 3, 3)),
+        ([(1, 0, 8, 8)], [(1, 8, 8, 8)], (8, 0, 3, 3)),
+        ([(1, 3, 8, 8)], [(1, 8, 8, 8)], (8,)),
+    ],
+)
+def test_a_convolution_of_unknown_shape_or_size_0_has_no_work(
+    kind: str, inputs: list[Shape], outputs: list[Shape], weight: Shape
+) -> None:
+    assert work_of(kind, inputs, outputs, weight, 2) == Work()
+
+
+@pytest.mark.parametrize("kind", ["MatMul", "Gemm", "Softmax", "Add", "MaxPool", "LayerNormalization", "Transpose"])
+@pytest.mark.parametrize("shape", [(), (0,), (1, 0), (2, 3, 0, 4)])
+def test_no_op_of_a_scalar_or_of_nothing_stops_the_count(kind: str, shape: Shape) -> None:
+    for weight in ((), (3,), (3, 4), (0, 4)):
+        work = work_of(kind, [shape], [shape], weight)
+        assert work.ops == (1.0 if shape == () else 0.0)
+
+
+def test_the_time_to_load_a_model_is_the_boards_and_grows_with_its_weights() -> None:
+    for soc in SOCS.values():
+        assert 0 < load_ms(0, soc) < 5
+        assert 500 < load_ms(25_600_000, soc) < 1000
 
 
 def test_what_fits_on_the_chip_is_not_spilled() -> None:

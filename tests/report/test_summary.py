@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.profiling.split import profile
+from harness.records import Latency, OpTime
+from harness.records.codec import to_json
 from harness.report.markdown import code, markdown, prose
 from harness.report.tables import headline
 from tests.records.kit import lines, tables
@@ -85,6 +88,20 @@ def test_the_terminal_summary_says_emulated_estimated_and_coverage() -> None:
         "latency   7.00 ms mean, 6.89 ms to 7.72 ms, 141.9 frames per second, 500 frames, 1 thread (estimated)" in text
     )
     assert "layers    61 of 64 layers compared, 95.3 % of bytes" in text
+
+
+def test_every_figure_of_an_estimated_time_is_marked() -> None:
+    run = runs.diverging_run()
+    frames = [7000.0 + place % 7 for place in range(200)] + [700_000.0]
+    mean_us = sum(frames) / len(frames)
+    latency = Latency(mean_us, min(frames), max(frames), frames=201, samples_us=tuple(frames))
+    for estimated in (True, False):
+        ops = (OpTime("s", "subgraph", "BPU", "compute", 6900.0, estimated=estimated),)
+        run["profile"] = to_json(profile(latency, ops))
+        shown = lines(run)
+        usual, parts = (next(line for line in shown if word in line) for word in ("95 % interval", "slow frames"))
+        assert usual.endswith(" (estimated)") is estimated
+        assert parts.count("(estimated)") == (len(parts.split(", ")) if estimated else 0), parts
 
 
 def test_the_ticket_names_the_origin_and_what_is_unknown() -> None:

@@ -163,6 +163,14 @@ def test_what_was_not_the_same_is_named() -> None:
     ]
 
 
+def test_a_slower_verdict_of_estimates_says_so() -> None:
+    runs = run(1000.0), run(1060.0)
+    for one in runs:
+        one["profile"]["estimated"] = True
+    assert "(estimated)" in judged(GOOD, against(*runs).latency, 5.0)[0].detail
+    assert "(estimated)" not in judged(GOOD, against(run(1000.0), run(1060.0)).latency, 5.0)[0].detail
+
+
 NOW = {"id": "case/x5-01/20261130T010000Z", "started_utc": "2026-11-30T01:00:00Z"}
 
 
@@ -215,6 +223,41 @@ def test_only_a_like_run_is_taken_from_a_folder_and_what_differs_is_named(
     )
     keep(tmp_path, "20261117T010000Z", on_day(17))
     assert baseline_of(tmp_path, run()) == ("2026-11-17T01:00:00Z", "")
+
+
+BAD = [{"gate": "slower"}, {"verdict__word": "slower"}, *({"verdict__word": word} for word in
+       ("diverges", "not_deterministic", "board_fault", "incomplete", "not_comparable", "not_measured"))]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_or_slower_run_of_a_folder_is_passed_over_and_told(tmp_path: Path, bad: dict[str, Any]) -> None:
+    keep(tmp_path, "20261118T010000Z", on_day(18, **bad))
+    word = next(iter(bad.values())).replace("_", " ")
+    assert baseline_of(tmp_path, run()) == (
+        "",
+        f"no good run like this one of m.bin on x5-01 in {tmp_path.name}, 1 like run passed over: {word}",
+    )
+    keep(tmp_path, "20261117T010000Z", on_day(17))
+    assert baseline_of(tmp_path, run()) == ("2026-11-17T01:00:00Z", f"1 newer run passed over: {word}")
+
+
+@pytest.mark.parametrize("word", ["consistent_within", "consistent_accumulated", "not_compared"])
+def test_a_good_run_of_any_word_is_a_baseline(tmp_path: Path, word: str) -> None:
+    keep(tmp_path, "20261118T010000Z", on_day(18, verdict__word=word, gate="undecided"))
+    assert baseline_of(tmp_path, run()) == ("2026-11-18T01:00:00Z", "")
+
+
+def test_the_night_after_a_regression_is_held_against_the_last_good_night(tmp_path: Path) -> None:
+    keep(tmp_path, "20261117T010000Z", on_day(17))
+    keep(tmp_path, "20261118T010000Z", on_day(18, verdict__word="diverges"))
+    keep(tmp_path, "20261119T010000Z", on_day(19, case__threads=8))
+    keep(tmp_path, "20261120T010000Z", on_day(20, verdict__word="slower", gate="slower"))
+    before, words = find_baseline(tmp_path, typed(run() | NOW))
+    assert before is not None and before.started_utc == "2026-11-17T01:00:00Z"
+    assert words == "2 newer runs passed over: slower, diverges"
+    now = run() | NOW
+    now["previous"] = to_json(replace(previous.against(before, typed(now)), passed_over=words))
+    assert words in "\n".join(lines(now)) and words in render_tables(tables(now))
 
 
 @pytest.mark.parametrize(

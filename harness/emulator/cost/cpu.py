@@ -1,4 +1,4 @@
-"""Time of a board's own CPU around the accelerator: estimated too, so that no figure of a board is this PC's.
+"""Time of a Horizon board's own CPU around the accelerator, and of loading a model: estimated too, never this PC's.
 
 Prices are of one Cortex-A55 at 1.5 GHz (RDK X5), per element that an op makes; other chips by `Soc.cpu_scale`.
 Quantizing and changing the layout at a border is fitted with the accelerator (`border_elements_ns`). One node off the
@@ -11,18 +11,32 @@ from __future__ import annotations
 
 from harness.emulator.cost.model import CONSTANTS, TABLE_LOOKUP
 from harness.emulator.model.compiled import CompiledModel, Step
+from harness.emulator.socs import Soc
 
 NODE_US = 40.0  # dispatch of one node
 TABLE_NS, PASS_NS, TRANSPOSE_NS, MACS_NS = 13.0, 1.5, 3.0, 0.25
 PREPROCESS_US = 4.0  # X3: 6.5 us
 COLD = 2.0  # the first frame of a run without a warm-up
 LAYOUT_SHARE = 0.35  # of the price of a border: copying; the rest is the conversion
+# Loading: a fixed part to open and check the file, then the program is read from the board's storage and copied to the
+# accelerator's memory (one read, one write). 35 MB/s is what published consoles come to, within a factor of 4:
+# X5 26 to 157 ms for networks of 3 M weights, 123 ms for 4 M, 250 ms for 7 M; X3 73 ms for 4 M; J6 2 s for 26 M.
+LOAD_MS, STORAGE_GB_S, COPIES = 1.0, 0.035, 2
 _TABLES = TABLE_LOOKUP | {"Softmax", "LogSoftmax", "Div"}
 
 
 def step_us(model: CompiledModel, step: Step, cpu_scale: float) -> float:
     """Estimated time of one step off the accelerator, in microseconds."""
     return cpu_scale * _step_us(model, step)
+
+
+def load_ms(weight_bytes: int, soc: Soc) -> float:
+    """Estimated time to load a file whose models have so many bytes of weights, in milliseconds.
+
+    The file's own size does not count: the emulator's files are packed, and not of the size of a board's.
+    """
+    size_gb = weight_bytes / 1e9
+    return LOAD_MS * soc.cpu_scale + size_gb * (1.0 / STORAGE_GB_S + COPIES / soc.bandwidth_gb_s) * 1e3
 
 
 def _step_us(model: CompiledModel, step: Step) -> float:

@@ -168,14 +168,25 @@ def estimate(
 
 
 def work_of(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], weight: Shape = (), groups: int = 1) -> Work:
-    """Amounts of one op from its shapes. `inputs` are feature maps only, NCHW; `weight` is the constant operand."""
-    if kind in FREE or not outputs:
+    """Amounts of one op from its shapes. `inputs` are feature maps only, NCHW; `weight` is the constant operand.
+
+    None of an op that makes nothing, and of a convolution whose shapes are not known: an unknown shape is ().
+    """
+    if kind in FREE or not outputs or not any(map(math.prod, outputs)):
+        return Work()
+    if kind in ("Conv", "ConvTranspose") and not _has_channels(inputs, outputs, weight):
         return Work()
     made = sum(math.prod(shape) for shape in outputs)
     read = sum(math.prod(shape) for shape in inputs)
     spilled = float(max(0, made + read - ON_CHIP_ELEMENTS))
     work = _specific(kind, inputs, outputs, weight, groups)
     return work + Work(ops=1.0, weight_bytes=float(math.prod(weight)) if weight else 0.0, spilled_bytes=spilled)
+
+
+def _has_channels(inputs: Sequence[Shape], outputs: Sequence[Shape], weight: Shape) -> bool:
+    """Whether feature maps and weight have channels and sizes to count by; without a constant weight it is not read."""
+    shapes = (outputs[0], *inputs[:1], *([weight] if weight else []))
+    return all(len(shape) > 1 and math.prod(shape) > 0 for shape in shapes)
 
 
 def _specific(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], weight: Shape, groups: int) -> Work:
@@ -222,7 +233,7 @@ def _convolution(output: Shape, weight: Shape, groups: int) -> Work:
 def _product(inputs: Sequence[Shape], output: Shape, weight: Shape) -> Work:
     made = math.prod(output)
     if weight:
-        return Work(dense_macs=float(made * math.prod(weight) / max(1, output[-1])))
+        return Work(dense_macs=float(made * math.prod(weight) / (output[-1] if output else 1)))
     depth = inputs[0][-1] if inputs and inputs[0] else 1
     return Work(matmul_macs=float(made * depth))
 

@@ -129,5 +129,6 @@ def side_record(
         record |= {
             "estimated_ops": names,
             "clock": "end-to-end latency, FPS and run time are simulated from these step times",
+            "load": "the time to load the model is estimated from the size of its weights",
         }
     return json.dumps(record, indent=2) + "\n"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.emulator.console import Console
+from harness.emulator.cost import cpu
 from harness.emulator.horizon import gflags, tool_faults
 from harness.emulator.horizon.call import FAILED, Call
 from harness.emulator.horizon.dialect import SUBCOMMANDS, ToolFailure
@@ -79,13 +79,12 @@ def _load(call: Call) -> None:
     if not paths:
         raise ToolFailure("model_file is empty, it must be given")
     call.dialect.libraries(call.subcommand == "perf" and not call.input_files)
-    began = time.perf_counter()
     for path in paths:
         _load_file(call, path)
-    load_ms = round((time.perf_counter() - began) * 1000.0, 3)
     text = os.environ.get(ENVIRONMENT, "")
     call.faults = parse_faults(text, call.chosen() if call.subcommand != "model_info" else None)
-    call.dialect.loaded(load_ms, [model.name for model in call.models])
+    weight_bytes = sum(op.weight_bytes for model in call.models for op in model.ops)
+    call.dialect.loaded(round(cpu.load_ms(weight_bytes, call.soc), 3), [model.name for model in call.models])
 
 
 def _load_file(call: Call, path: Path) -> None:

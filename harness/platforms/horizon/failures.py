@@ -10,12 +10,19 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 
-from harness.platforms.failure_texts import failure_text, line_at
+from harness.platforms.failure_texts import FailureText, failure_text, line_at
 from harness.platforms.horizon.status import explain_code, kind_of_code, status_in
 from harness.platforms.text import plain
 from harness.records import Failure
 
 _OTHER_MARCH = "build the model for this board's march, or run it on the board it was built for"
+# A limit that is set or printed is none that was exceeded: but for the status by its name, the line has to be an
+# error's, or to say that it happened.
+_TIMEOUT = (
+    r"\bHB_\w*TASK_TIMEOUT\b(?![\"']?\s*[=:]\s*\d)"
+    r"|^(?=.*(?:\[(?:E|F|ERROR|FATAL)\]|^[EF]\d{4} |[Ee]rror|[Ff]ail|[Ff]atal|[Ee]xceeded|[Ee]xpired|[Aa]bort"
+    r"|[Tt]imed out|[Tt]ime-?out(?: after| reached| occurred|[!. ]*$))).*[Tt]ask(?: \S+)? [Tt]ime(?:d |-)?out"
+)
 _TEXTS = (
     failure_text(
         r"The model's march is ([\w-]+), please run on ([^!\n]+?) board!",
@@ -57,7 +64,7 @@ _TEXTS = (
         "harness inspect on the model_info console shows the aligned bytes of each input",
     ),
     failure_text(
-        r"\bHB_\w*TASK_TIMEOUT\b|[Tt]ask(?: \S+)? time(?:d |-)?out",
+        _TIMEOUT,
         "timeout",
         "a task on the accelerator exceeded its time limit",
         "check whether another program uses the accelerator; raise --option task_timeout_ms=N",
@@ -145,6 +152,7 @@ _ERROR_LINE = re.compile(r"\[E\]|error|failed|fatal", re.IGNORECASE)
 EVIDENCE_LINES = 5000  # an error is looked for in that many last lines; no known tool prints so many after one
 # Known to be harmless: the security chip of old X3 boards (captured run that goes on and is right).
 _HARMLESS = re.compile(r"keros|ioctl (?:read|write) error", re.IGNORECASE)
+_BELOW_WARNING = re.compile(r"^\s*(?:\[[^\]\n]*\]\s*)*?\[(?:[IDV]|INFO|DEBUG|VERBOSE)\]|^[ID]\d{4} ")
 
 FILES = {
     "release": ("model_infer_output_*",),
@@ -171,19 +179,25 @@ def known_failures(log: str) -> tuple[Failure, ...]:
     text = "\n".join(plain(log).lines)
     failures: dict[str, Failure] = {}
     for rule in _TEXTS:
-        for match in rule.pattern.finditer(text):
-            if not _HARMLESS.search(line_at(text, match.start())):
-                failures.setdefault(rule.kind, rule.failure(match))
-                break
+        if (match := _first(rule, text)) is not None:
+            failures.setdefault(rule.kind, rule.failure(match))
     return tuple(failures.values())
+
+
+def _first(rule: FailureText, text: str) -> re.Match[str] | None:
+    """The first match of a rule on a line that may tell of a failure: none known as harmless, none of level info."""
+    for match in rule.pattern.finditer(text):
+        line = line_at(text, match.start())
+        if not _HARMLESS.search(line) and not _BELOW_WARNING.match(line):
+            return match
+    return None
 
 
 def _by_text(lines: Sequence[str], failed: bool) -> Failure | None:
     text = "\n".join(lines)
     for rule in _TEXTS:
-        for match in rule.pattern.finditer(text):
-            if not _HARMLESS.search(line_at(text, match.start())):
-                return _with_code(rule.failure(match), lines)
+        if (match := _first(rule, text)) is not None:
+            return _with_code(rule.failure(match), lines)
     return _by_status(lines) if failed else None
 
 

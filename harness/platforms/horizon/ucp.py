@@ -5,6 +5,7 @@ Facts and their sources: docs/boards/j6.md, s100.md, s600.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
@@ -40,6 +41,8 @@ OPTIONS: Mapping[str, str] = {
 
 # Rows of a dynamic image input are padded to this many bytes (S100 manual: 16 X5/J5, 32 J6/S100, 64 J6P/J6H/S600).
 _ROW_BYTES = {"j6p": 64, "j6h": 64, "s600": 64}
+# As gflags takes a switch that is off; what is sent is `--enable_warmup=false`, a console may come from elsewhere.
+_NO_WARMUP = re.compile(r"(?:^|\s)--?(?:enable_warmup[= ](?:false|f|no|n|0)|noenable_warmup)\b", re.IGNORECASE)
 _PROPERTIES = r"[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*"
 
 
@@ -110,8 +113,8 @@ class Ucp(Hbdnn):
 
 
 def _warmup(log: str) -> bool | None:
-    """The tool warms up unless `warmup=false`, and echoes its command line."""
-    if "--enable_warmup=false" in log or "--enable_warmup false" in log:
+    """The tool warms up unless `--enable_warmup=false`, and echoes its command line."""
+    if _NO_WARMUP.search(log):
         return False
     return True if "hrt_model_exec perf" in log else None
 

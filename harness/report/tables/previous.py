@@ -13,13 +13,14 @@ _NAMED = 3  # layers in a sentence
 
 
 def previous_table(run: Run) -> Row | None:
-    """{"run", "started_utc", "verdict", "changed", "layers", "latency", "sentences"}; None where there was none."""
+    """{"run", "started_utc", "passed_over", "verdict", "changed", "layers", "latency", "sentences"}, or None."""
     earlier = run.previous
     if earlier is None or earlier.why_none:
         return None
     row: Row = {
         "run": earlier.run,
         "started_utc": earlier.started_utc,
+        "passed_over": earlier.passed_over,
         "verdict": to_json(earlier.verdict),
         "changed": to_json(earlier.changed),
         "layers": _layer_changes(earlier.layers),
@@ -67,6 +68,8 @@ def _sentences(compared: Row, earlier: Earlier, gate: str) -> list[str]:
     if gate == "undecided":
         limit, more = earlier.max_slower_percent or 0.0, _MORE.get(latency["basis"], "")
         sentences.append(f"whether that is more than the {limit:g} % allowed is undecided (gate: undecided): {more}")
+    if earlier.passed_over:
+        sentences.append(f"{shortened(earlier.passed_over, 200)} (--previous RUN takes one of them)")
     if compared["changed"]:
         sentences.append(f"changed: {', '.join(shortened(row['what'], 60) for row in compared['changed'][:6])}")
     return sentences

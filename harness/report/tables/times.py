@@ -82,9 +82,8 @@ def split_rows(profile: Profile) -> list[Row]:
     parts = [(key, finite(times_us[key])) for key in [*units, *(key for key in _NOT_UNITS if key in times_us)]]
     parts.append(("unattributed", unattributed(profile)))
     guessed = {part_of(op) for op in profile.ops if op.estimated}
-    return [
-        _part(key, time, whole_us, key in guessed or (key == "unattributed" and bool(guessed))) for key, time in parts
-    ]
+    guessed |= {"outliers", "unattributed"} if guessed or profile.estimated else set()  # of an end to end of guesses
+    return [_part(key, time, whole_us, key in guessed) for key, time in parts]
 
 
 def unattributed(profile: Profile) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.platforms.horizon.failures import judge
+from harness.platforms.horizon.failures import judge, known_failures
 from harness.platforms.horizon.status import STATUS_CODES, explain_code, kind_of_code, status_in
 from harness.platforms.magik.platform import PARTIAL
 from harness.platforms.magik.profile import read_profile
@@ -61,6 +61,41 @@ def test_documented_failures_have_a_kind_also_with_exit_code_0(log: str, kind: s
 def test_the_flag_of_a_time_limit_is_no_timeout() -> None:
     line = "hrt_model_exec infer --model_file=m.hbm --task_timeout=2000\n"
     assert judge("info", 0, line + "output[0]:\n", ()) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[I][UCP] task timeout set to 1000 ms",
+        "[UCP][I] task timeout: 1000 ms, an error is logged beyond",
+        "[UCP]: task time-out = 1000 ms",
+        "task timeout 0 (none)",
+        "[INFO] HB_UCP_TASK_TIMEOUT",
+        "HB_UCP_TASK_TIMEOUT=1000",
+        "[D] on task timeout the task is aborted",
+        "I1120 10:08:17.891269 4711 main.cpp:233] task timeout error handler is set",
+        "[I][DNN] Out of memory handling is on",
+    ],
+)
+def test_a_limit_that_is_only_told_is_no_failure(line: str) -> None:
+    assert judge("info", 0, f"{line}\noutput[0]:\n", ()) is None
+    assert not [failure for failure in known_failures(line) if failure.kind == "timeout"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "task timeout!",
+        "[E][UCP] wait: task 3 time-out, limit 1000 ms",
+        "E1120 10:08:17.891269 4711 task.cpp:233] task timeout 1000",
+        "Task 7 timed out",
+        "hbUCPWaitTaskDone failed, task timeout",
+        "ret: HB_UCP_TASK_TIMEOUT",
+    ],
+)
+def test_a_limit_that_was_exceeded_is_one(line: str) -> None:
+    failure = judge("info", 0, f"[I] task timeout set to 9 ms\n{line}\noutput[0]:\n", ())
+    assert failure is not None and (failure.kind, failure.evidence) == ("timeout", line)
 
 
 @pytest.mark.parametrize(("unit", "march"), [("B25E", "bayes-e"), ("nash-e", "nash-e"), ("BERNOULLI2", "bernoulli2")])

@@ -148,9 +148,10 @@ def test_captured_perf_consoles(tmp_path: Path) -> None:
 
 
 def test_a_run_without_warmup_says_so(tmp_path: Path) -> None:
-    text = perf_console().replace("--core_id=0", "--core_id=0 --enable_warmup=false")
-    latency = UCP.read_latency(tmp_path, text)
-    assert latency is not None and latency.warmup_excluded is False
+    for flag, warm in (("--enable_warmup=false", False), ("-enable_warmup 0", False), ("--noenable_warmup", False),
+                       ("--enable_warmup=true", True), ("--enable_warmup", True)):  # fmt: skip
+        latency = UCP.read_latency(tmp_path, perf_console().replace("--core_id=0", f"--core_id=0 {flag}"))
+        assert latency is not None and latency.warmup_excluded is warm, flag
 
 
 def test_stages_are_figures_and_the_total_is_the_time_in_the_order_of_node_numbers(tmp_path: Path) -> None:
