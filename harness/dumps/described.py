@@ -82,7 +82,7 @@ def _rows(lines: Sequence[str]) -> Iterator[tuple[str, _TableRow]]:
             heading = words
         elif len(cells) != len(heading):
             heading = []
-        else:
+        elif heading:
             yield from _row(dict(zip(heading, cells, strict=True)))
 
 

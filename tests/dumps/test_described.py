@@ -12,7 +12,9 @@ from harness.dumps.folders import read_dumps
 from harness.records import Dump, Quantization
 from harness.reference.open import open_reference
 
-TABLE = """Model Version: 1.2
+TABLE = """
+Model Version: 1.2
+
     tensor_map  :
         ID   OFFSET  TYPE  N    C    H    W    QSCALE     MEM     NAME
         000  0       fp32  1    1    8    8    1.000000   io_mem  image
