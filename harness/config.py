@@ -80,7 +80,7 @@ def _refuse_secrets(path: Path, node: yaml.Node) -> None:
     for key, value in pairs(node):
         if isinstance(key.value, str) and any(word in key.value.lower() for word in SECRET_WORDS):
             raise ConfigError(
-                f"{path}:{line_at(key)}: {key.value!r}: no secrets allowed in this file",
+                f"{path}:{line_at(key)}: no secrets allowed in this file: {key.value!r}",
                 "use a key (`identity:`), the ssh agent, `harness boards password`, or HARNESS_PASSWORD_<BOARD>",
             )
         _refuse_secrets(path, value)

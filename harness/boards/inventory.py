@@ -81,7 +81,7 @@ def find_board(name: str, given: Path | None = None) -> Board:
         return boards[name]
     file = find_hosts(given)
     place = str(file) if file else "the built-in boards (no hosts.yaml found)"
-    own = _of_file(given, boards)
+    own = _of_file(given, built_in.boards())
     hint = config.nearest(name, [*own, *(one for one in boards if one not in own)])
     more = "" if file else "; add a board: harness boards add NAME USER@HOST"
     raise ConfigError(f"no board {name!r} in {place}", hint + more)

@@ -351,7 +351,7 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
 
     board = find_board(name, hosts)
     if board.endpoint.transport == "local" or (board.emulated and board.emulated.server != SERVED):
-        raise InputError(f"{name} takes no password: it runs on this PC", f"harness boards check {name}")
+        raise InputError(f"{name} runs on this PC and takes no password", f"harness boards check {name}")
     if delete:
         did = passwords.delete(board.endpoint)
         message = "password deleted" if did else "no password stored"

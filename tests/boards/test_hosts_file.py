@@ -105,3 +105,10 @@ def test_the_socs_are_those_of_the_platforms_tables() -> None:
     assert set(socs.KNOWN["magik"]) == set(magik_options.GENERATIONS)
     known = [one.identity for one in own_boards().values() if one.identity.platform != "ort"]
     assert all(socs.plain_name(one.platform, one.soc) for one in known)
+
+
+def test_a_name_that_no_board_has_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yaml").write_text(HEAD + "  lab-x5: {platform: hbdnn, address: 10.0.0.1, user: root}\n")
+    argv = ["boards", "check", "lab-x6", "--hosts", str(tmp_path / "hosts.yaml")]
+    result = CliRunner().invoke(cli, argv)
+    assert result.exit_code == 2 and "no board 'lab-x6' in" in result.stderr and "'lab-x5'" in result.stderr
