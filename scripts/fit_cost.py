@@ -27,7 +27,7 @@ from benchmarks.estimate import accuracy, placement_agreement  # noqa: E402
 from harness.emulator.cost.fit import PublishedLatency, cross_validate, fit, five_folds  # noqa: E402
 from harness.emulator.cost.model import CONSTANTS, Constants, estimate  # noqa: E402
 
-CODE = ROOT / "harness" / "emulator" / "cost_model.py"
+CODE = ROOT / "harness" / "emulator" / "cost" / "model.py"
 DOCS = ROOT / "docs" / "cost-model.md"
 BLOCK = re.compile(r"CONSTANTS = Constants\(\n.*?\n\)\n", re.DOTALL)
 RESIDUALS = re.compile(r"<!-- fit -->.*<!-- /fit -->", re.DOTALL)

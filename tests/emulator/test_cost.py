@@ -275,11 +275,10 @@ def test_our_builders_do_the_work_of_the_published_graphs() -> None:
 @pytest.mark.slow
 def test_the_estimate_holds_its_promise_on_published_latencies() -> None:
     needs_samples()
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "estimate.py"), "--json"], capture_output=True, text=True, check=True
-    )
+    argv = [sys.executable, str(ROOT / "benchmarks" / "estimate.py"), "--formula", "--json"]
+    result = subprocess.run(argv, capture_output=True, text=True, check=True)
     figures = json.loads(result.stdout.splitlines()[-1])
-    assert figures["models"] == 66
+    assert figures["models"] == 63  # of 66; three are left out by name
     assert figures["median_abs_error"] <= 0.07 and figures["p90_abs_error"] <= 0.22
     assert figures["family_median"] <= 0.12 and figures["family_p90"] <= 0.45
     assert figures["placement_agreement"] >= 0.95
