@@ -174,5 +174,5 @@ def test_the_record_of_a_run_holds_no_password(log: Path, tmp_path: Path) -> Non
 
 def test_what_harness_itself_says_holds_none() -> None:
     """docs/messages.md is what the commands print: not a word of it may be taken for a password."""
-    said = (Path(__file__).parents[2] / "docs" / "messages.md").read_text(encoding="utf-8")
-    assert "***" not in said.partition("\n## ")[2] and without_passwords(said) == said
+    page = (Path(__file__).parents[2] / "docs" / "messages.md").read_text(encoding="utf-8")
+    assert "***" not in page.partition("\n## ")[2] and without_passwords(page) == page
