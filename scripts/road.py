@@ -92,8 +92,8 @@ def main() -> None:
     try:
         sys.setprofile(road.look)
         cli(["run", *sys.argv[1:]], prog_name="harness", standalone_mode=False)
-    except SystemExit:
-        pass
+    except SystemExit as ended:  # the road of a run that diverges counts as well, but it is said
+        print(f"exit code {ended.code}", file=sys.stderr)
     finally:
         sys.setprofile(None)
     print(f"{'':<22}{'moves':>6}{'climbs':>8}{'pairs':>8}{'up':>8}")
