@@ -24,6 +24,8 @@ class VendorPair:
     board: str
     words: tuple[str, ...]
     tensors: tuple[str, ...] = ()  # of the origins
+    kind: str = ""  # of the one origin
+    evidence: tuple[str, ...] = ()  # words in its text
     model: str = "digits"
 
 
@@ -33,12 +35,29 @@ RAW = f"{CASES}/digits_cv181x_int8_sym"
 PAIRS = {
     "clean": VendorPair(f"{INT8}_reference.npz", f"{INT8}_board_clean.npz", ("consistent",)),
     "one weight bit": VendorPair(
-        f"{INT8}_reference.npz", f"{INT8}_board_one_weight_bit.npz", ("diverges",), ("conv2_relu_out",)
+        f"{INT8}_reference.npz",
+        f"{INT8}_board_one_weight_bit.npz",
+        ("diverges",),
+        ("conv2_relu_out",),
+        "channel",
+        ("C 11 of 24",),
     ),
     "another threshold": VendorPair(
-        f"{INT8}_reference.npz", f"{INT8}_board_wrong_threshold.npz", ("diverges",), ("conv1_relu_out",)
+        f"{INT8}_reference.npz",
+        f"{INT8}_board_wrong_threshold.npz",
+        ("diverges",),
+        ("conv1_relu_out",),
+        "scale",
+        ("another scale", "0.9"),
     ),
-    "half the input": VendorPair(f"{INT8}_reference.npz", f"{INT8}_board_input_halved.npz", ("diverges",), ("image",)),
+    "half the input": VendorPair(
+        f"{INT8}_reference.npz",
+        f"{INT8}_board_input_halved.npz",
+        ("diverges",),
+        ("image",),
+        "preprocessing",
+        ("reference x 2^-1",),
+    ),
     "half precision": VendorPair(
         f"{CASES}/sophgo_f16_reference.npz",
         f"{CASES}/sophgo_f16_board_clean.npz",
@@ -49,14 +68,26 @@ PAIRS = {
         f"{CASES}/sophgo_mobilenet_int8_board_64_weight_bytes_zero_part.npz",
         ("diverges",),
         ("block2_1_project_out",),
+        "channel",
+        ("C 8 of 16",),
         "mobilenet",
     ),
     "few tensors kept": VendorPair(f"{RAW}_tpu_outputs.npz", f"{RAW}_model_outputs.npz", ("consistent",)),
     "bad weights": VendorPair(
-        "rknn/digits_snapshot/simulator", "rknn/f_badw_simulator_npy", ("diverges",), ("conv2_out",)
+        "rknn/digits_snapshot/simulator",
+        "rknn/f_badw_simulator_npy",
+        ("diverges",),
+        ("conv2_out",),
+        "channel",
+        ("C 5 of 24",),
     ),
     "bad calibration": VendorPair(
-        "rknn/digits_snapshot/simulator", "rknn/f_cali_simulator_npy", ("diverges",), ("image_int8",)
+        "rknn/digits_snapshot/simulator",
+        "rknn/f_cali_simulator_npy",
+        ("diverges",),
+        ("image_int8",),
+        "saturation",
+        ("clipped to 0 to 0.199",),
     ),
 }
 
@@ -76,6 +107,9 @@ def test_a_pair_of_a_vendors_own_simulator(name: str, shared_folder: Path) -> No
     comparison = judged(reference, board, build(shared_folder, pair.model).onnx)
     assert comparison.verdict.word in pair.words, comparison.verdict
     assert tuple(origin.tensor for origin in comparison.origins) == pair.tensors
+    marks = [origin.fingerprint for origin in comparison.origins]
+    assert [mark.kind for mark in marks if mark is not None] == [pair.kind] * len(marks)
+    assert all(word in mark.evidence for mark in marks if mark is not None for word in pair.evidence)
 
 
 @pytest.mark.slow

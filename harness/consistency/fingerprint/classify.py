@@ -7,7 +7,7 @@ exactly and no other kind does, or the board's own earlier frame or other run ho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -184,9 +184,11 @@ def _clipped(e: Errors) -> Fingerprint | None:
     law = values.clip_law(e.board, e.reference, max(e.rounding_room, 0.55 * steps))
     if law is None or e.nonfinite_wrong or e.board_constant:
         return None
-    return Fingerprint(
-        "saturation", False, law.sentence, figures={"low": law.figures["low"], "high": law.figures["high"]}
-    )
+    other = _two_grids(e)
+    if other is not None and other.board < other.reference and other.no_multiple:
+        text = f"{other.sentence}; what lies beyond its range is cut: {law.sentence}"
+        return _named("scale", False, text, factor=other.board / other.reference, **law.figures)
+    return Fingerprint("saturation", False, law.sentence, figures=law.figures)
 
 
 def _few(e: Errors) -> Fingerprint | None:
@@ -266,15 +268,37 @@ def _small_steps(e: Errors) -> Fingerprint | None:
 
 def _other_step(e: Errors) -> Fingerprint | None:
     """Dequantized values of two grids: the tensor was quantized with another scale."""
-    if not e.is_float or e.count < FEW:
+    if e.count < FEW or (other := _two_grids(e)) is None:
         return None
-    board, reference = grid_step(e.board), grid_step(e.reference)
+    return _named("scale", False, other.sentence, factor=other.board / other.reference)
+
+
+@dataclass(frozen=True)
+class _TwoGrids:
+    """Steps of the grids that two dequantized tensors lie on."""
+
+    board: float
+    reference: float
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"the board's values are multiples of {self.board:.6g}, the reference's of {self.reference:.6g}: "
+            "quantized with another scale (another calibration)"
+        )
+
+    @property
+    def no_multiple(self) -> bool:
+        """Whether no step is a multiple of the other, as of a grid that is used sparsely."""
+        ratio = max(self.board, self.reference) / min(self.board, self.reference)
+        return abs(ratio - round(ratio)) > OTHER_STEP * ratio
+
+
+def _two_grids(e: Errors) -> _TwoGrids | None:
+    board, reference = (grid_step(e.board), grid_step(e.reference)) if e.is_float else (0.0, 0.0)
     if not board or not reference or abs(board / reference - 1) < OTHER_STEP:
         return None
-    text = f"the board's values are multiples of {board:.6g}, the reference's of {reference:.6g}"
-    return _named(
-        "scale", False, f"{text}: quantized with another scale (another calibration)", factor=board / reference
-    )
+    return _TwoGrids(board, reference)
 
 
 def _nearly_scaled(e: Errors) -> Fingerprint | None:

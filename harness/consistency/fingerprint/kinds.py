@@ -82,6 +82,91 @@ _TABLE = (
         "Compare epsilon, mean and variance of the normalization, and the weights that it was folded into.",
     ),
     DifferenceKind(
+        "weight_order",
+        "The op's weights are in another order: transposed, flipped, or laid out for another op.",
+        "Compare the layout of this op's weights in the compiled model with the one that the op reads.",
+    ),
+    DifferenceKind(
+        "weight_bits",
+        "The op's weights have fewer bits than the reference's.",
+        "Compare the weight precision of this op in the toolchain's config (bits; per tensor or per channel).",
+    ),
+    DifferenceKind(
+        "weight_scale",
+        "The op's weights are dequantized with wrong scales: one for all channels, or without their zero point.",
+        "Compare the weight scales and zero points of this op on both sides: per channel or per tensor.",
+    ),
+    DifferenceKind(
+        "bias",
+        "The op's bias is left out, added twice, of the other sign, or cut to fewer bits.",
+        "Compare the op's bias in the compiled model with the reference's.",
+    ),
+    DifferenceKind(
+        "padding",
+        "The op pads at other ends, with another value, or counts padding in its mean.",
+        "Compare the op's pads on both sides: SAME_UPPER or SAME_LOWER, count_include_pad, the padded value.",
+    ),
+    DifferenceKind(
+        "window",
+        "The op ignores or exchanges strides, dilations or groups.",
+        "Compare strides, dilations and groups of the op in the compiled model with the reference's.",
+    ),
+    DifferenceKind(
+        "axis",
+        "The op works along another axis, or takes its axes or operands in another order.",
+        "Compare the op's axis, permutation and operand order on both sides (NCHW or NHWC).",
+    ),
+    DifferenceKind(
+        "resampling",
+        "The op resamples with another mode or other coordinates.",
+        "Compare mode, coordinate_transformation_mode (align_corners) and nearest_mode of the op on both sides.",
+    ),
+    DifferenceKind(
+        "epsilon",
+        "The normalization uses another epsilon, or adds it elsewhere.",
+        "Compare the epsilon of the op on both sides.",
+    ),
+    DifferenceKind(
+        "normalization",
+        "The normalization leaves out its scale, offset or statistics, or computes them in another way.",
+        "Compare scale, offset, mean and variance of the op on both sides.",
+    ),
+    DifferenceKind(
+        "parameter",
+        "The op uses another parameter: a slope, a limit or a constant.",
+        "Compare the op's attributes and constants on both sides.",
+    ),
+    DifferenceKind(
+        "function",
+        "The op computes another function: an approximation, or a sum instead of a mean.",
+        "Compare which formula both sides use (GELU by tanh or erf, hard or exact sigmoid, mean or sum).",
+    ),
+    DifferenceKind(
+        "activation",
+        "The op's activation is left out, or there is one that the reference has not.",
+        "Compare the activations that were fused into the op on both sides.",
+    ),
+    DifferenceKind(
+        "skipped_op",
+        "The op was not computed: its output is its input.",
+        "Check whether the compiler removed or merged the op, and whether it ran at all.",
+    ),
+    DifferenceKind(
+        "repeated_op",
+        "The op was computed twice: its output went through it again.",
+        "Check the schedule of the op and the buffers that it reads and writes.",
+    ),
+    DifferenceKind(
+        "accumulator",
+        "The op's sums overflow: they wrap or saturate in fewer bits than the reference's.",
+        "Check the accumulator's width for this op, and the size of its weights and inputs.",
+    ),
+    DifferenceKind(
+        "precision",
+        "The op computes in a narrower float type than the reference.",
+        "Check which float type this op runs in: float16, bfloat16 or TF32.",
+    ),
+    DifferenceKind(
         "truncation",
         "About half of the values are one step off, always down or always towards zero: truncated, not rounded.",
         "Compare the rounding of the op's requantization with the reference's (to nearest).",
