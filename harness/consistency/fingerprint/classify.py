@@ -187,7 +187,7 @@ def _clipped(e: Errors) -> Fingerprint | None:
     other = _two_grids(e)
     if other is not None and other.board < other.reference and other.no_multiple:
         text = f"{other.sentence}; what lies beyond its range is cut: {law.sentence}"
-        return _named("scale", False, text, factor=other.board / other.reference, **law.figures)
+        return Fingerprint("scale", False, text, figures={"factor": other.board / other.reference, **law.figures})
     return Fingerprint("saturation", False, law.sentence, figures=law.figures)
 
 
