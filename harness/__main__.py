@@ -8,14 +8,14 @@ def main() -> None:
     import sys
 
     try:
-        from harness.cli import cli, stdout_guard
+        from harness.cli import cli, endings
     except KeyboardInterrupt:
         sys.exit(3)
-    stdout_guard.install()
+    endings.install()
     try:
         cli(prog_name="harness")
     except SystemExit as end:
-        sys.exit(stdout_guard.exit_code(end.code))
+        sys.exit(endings.exit_code(end.code))
 
 
 if __name__ == "__main__":

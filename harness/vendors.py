@@ -35,6 +35,7 @@ class Vendor:
     lint: object = None  # lint.base.LintVendor
     diagnosis: object = None  # diagnosis.rules.DiagnosisVendor
     emulator: object = None  # emulator.base.EmulatorVendor
+    export: object = None  # export.base.ExportVendor
 
 
 @cache

@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "Compare a board's tensor dumps with the PC reference, layer by layer.",
     "reference": "Run an ONNX model on this PC and save every intermediate tensor.",
     "report": "Write a run's report as one self-contained HTML page.",
+    "export": "Write a run in a form that another tool reads.",
     "inspect": "Identify files and show their contents.",
     "convert": "Convert a picture, an array (.npy), a PC dump or a raw tensor to a board's input file.",
     "boards": "List, check, trust, lease, clean and prepare boards.",
@@ -174,9 +175,9 @@ def _lower(text: str) -> str:
 
 def _unexpected(error: Exception) -> int:
     """What no command foresaw is never exit 1, which says "measured and bad"."""
-    from harness.cli import unexpected
+    from harness.cli import endings
 
-    return unexpected.tell(error)
+    return endings.tell(error)
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

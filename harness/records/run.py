@@ -29,6 +29,7 @@ class NamedFile:
     name: str
     size_bytes: int = field(metadata=stored(key="bytes", damaged=0))
     md5: str = ""
+    sha256: str = field(default="", metadata=stored(optional=True))
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class FileOfRun:
     size_bytes: int = field(metadata=stored(key="bytes", damaged=0))
     md5: str
     files: int | None = field(default=None, metadata=stored(optional=True))  # in a folder
+    sha256: str = field(default="", metadata=stored(optional=True))  # of one that stands alone
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class FedInput:
     size_bytes: int | None = field(default=None, metadata=stored(key="bytes"))
     md5: str = ""
     file: str = ""
+    sha256: str = field(default="", metadata=stored(optional=True))
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ class LeftFile:
     file: str = ""  # in the mode's folder
     obtained: str | None = field(default=None, metadata=stored(optional=True))
     valid_md5: str = field(default="", metadata=stored(optional=True))  # of one that is "verified_on_board"
+    sha256: str = field(default="", metadata=stored(optional=True))  # of one whose bytes lie here
 
 
 @dataclass(frozen=True)

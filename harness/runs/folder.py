@@ -14,7 +14,7 @@ from pathlib import Path
 from harness import __version__
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.files import safe
-from harness.files.digests import md5_of_file
+from harness.files.digests import sums_of_file
 from harness.files.locks import locked
 from harness.files.packed import refuse_packed
 from harness.files.passwords import may_hold_one, values_without_passwords
@@ -26,9 +26,9 @@ LARGEST_BYTES = 2**30  # of a run.json; one of 5,000 layers and 20,000 ops takes
 
 
 def file_facts(path: Path) -> NamedFile:
-    """Name, size and md5 of a file; read in pieces. Errors: InputError when it cannot be read."""
+    """Name, size, md5 and sha256 of a file; read in pieces. Errors: InputError when it cannot be read."""
     try:
-        return NamedFile(path.name, path.stat().st_size, md5_of_file(path))
+        return NamedFile(path.name, path.stat().st_size, *sums_of_file(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
 

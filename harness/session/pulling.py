@@ -53,7 +53,7 @@ class Puller:
         log = log_file.read_text(encoding="utf-8", errors="replace") if log_file.is_file() else ""
         reused |= {n: it.file for n, it in verified.items()}
         valid = {n: it.valid_md5 for n, it in verified.items()}
-        files = tuple(run_record.file_record(n, facts, pulled, reused, valid) for n, facts in remote.items())
+        files = tuple(run_record.file_record(n, facts, pulled, reused, valid, local) for n, facts in remote.items())
         return run_record.ModeRun(
             list(invocation.argv),
             invocation.environment,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness import __version__, names
 from harness.agent import FileFacts, Put
+from harness.files.digests import sha256_of_file
 from harness.files.user_folders import cache_folder
 from harness.records import (
     BoardIdentity,
@@ -125,14 +126,20 @@ def new_record(
 def _model_record(model: Path, files: Sequence[FileIdentity]) -> NamedFile:
     for one in files:
         if one.role == "model":
-            return NamedFile(model.name, one.size_bytes, one.md5)
+            return NamedFile(model.name, one.size_bytes, one.md5, _sha256(one))
     return store.file_facts(model)
 
 
 def _identity_record(one: FileIdentity) -> FileOfRun:
     """Without folders of this PC; resume.json keeps them, and what is in a folder."""
     alone = list(one.files) == [""]
-    return FileOfRun(one.role, Path(one.path).name, one.size_bytes, one.md5, None if alone else len(one.files))
+    count = None if alone else len(one.files)
+    return FileOfRun(one.role, Path(one.path).name, one.size_bytes, one.md5, count, _sha256(one))
+
+
+def _sha256(one: FileIdentity) -> str:
+    """Of a file that stands alone, else "". One that changed since its md5 was taken ends the run later."""
+    return sha256_of_file(Path(one.path)) if list(one.files) == [""] and Path(one.path).is_file() else ""
 
 
 def board_record(board: BoardIdentity, endpoint: Endpoint) -> BoardOfRun:
@@ -174,7 +181,7 @@ def input_record(item: InputFile) -> FedInput:
     """`name` is the user's file, `file` its copy in the run folder's `inputs/`."""
     facts = store.file_facts(item.path)
     name, file = item.given_name or item.path.name, f"inputs/{item.path.name}"
-    return FedInput(item.tensor, item.generated, name, facts.size_bytes, facts.md5, file)
+    return FedInput(item.tensor, item.generated, name, facts.size_bytes, facts.md5, file, facts.sha256)
 
 
 def now() -> str:
@@ -201,16 +208,23 @@ class ModeRun:
 
 
 def file_record(
-    name: str, facts: FileFacts, pulled: Mapping[str, str], reused: Mapping[str, str], verified: Mapping[str, str]
+    name: str,
+    facts: FileFacts,
+    pulled: Mapping[str, str],
+    reused: Mapping[str, str],
+    verified: Mapping[str, str],
+    local: Path,
 ) -> LeftFile:
     """One file that a mode left; `verified` are md5s of valid bytes. `obtained`: "pulled", "reused" (equal to the PC's
-    by size and md5), "verified_on_board" (padded; its valid bytes are equal by the board's md5), or "" (not pulled)."""
+    by size and md5), "verified_on_board" (padded; its valid bytes are equal by the board's md5), or "" (not pulled).
+    `local` is the mode's folder here: whole files in it get their sha256, which the board does not make."""
     ways = (("pulled", pulled), ("verified_on_board", verified), ("reused", reused))
     obtained = next((way for way, names in ways if name in names), "")
     stored = pulled.get(name) or reused.get(name, "")
-    return LeftFile(
-        name, facts.size_bytes, facts.md5, stored, obtained, verified[name] if obtained == "verified_on_board" else ""
-    )
+    valid = verified[name] if obtained == "verified_on_board" else ""
+    is_whole = bool(stored) and not valid and (local / stored).is_file()
+    sha256 = sha256_of_file(local / stored) if is_whole else ""
+    return LeftFile(name, facts.size_bytes, facts.md5, stored, obtained, valid, sha256)
 
 
 def mode_record(name: str, finished: ModeRun, failure: Failure | None) -> ModeOfRun:

@@ -30,7 +30,7 @@ LEVELS = [
     ["consistency"],
     ["diagnosis", "emulator"],
     ["boards", "report", "review"],
-    ["session"],
+    ["export", "session"],
     ["cli"],
     ["__main__"],
 ]

@@ -25,7 +25,7 @@ ALLOWED = {
     "reference/runtime.py *": "a temporary folder of this process, for a runtime beside harness",
     "reference/*.py onnx.save_model": "a model over 2 GiB, in a temporary folder of this process",
     "transports/openssh.py *": "a private folder of this process, mode 0700",
-    "cli/stdout_guard.py *": "standard output and error, by descriptor",
+    "cli/endings.py *": "standard output and error, by descriptor",
 }
 # Where a name of the allowed list must not reach: these write what a user named, or what is given on.
 HELD_ALL_THE_SAME = ("emulator/build.py", "emulator/*/build.py", "emulator/model/compiled.py", "emulator/*/compiled.py")

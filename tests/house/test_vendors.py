@@ -10,12 +10,14 @@ import pytest
 from harness import platforms, vendors
 from harness.diagnosis.rules import DiagnosisVendor
 from harness.errors import ConfigError
+from harness.export.base import ExportVendor
 from harness.lint.base import LintVendor, vendor_of
 from harness.platforms import socs
 from harness.platforms.base import PlatformVendor
 from harness.toolchains.base import ToolchainVendor
 
 WINGS = {
+    "export": ExportVendor,
     "platforms": PlatformVendor, "toolchains": ToolchainVendor, "lint": LintVendor, "diagnosis": DiagnosisVendor,
 }  # fmt: skip
 

@@ -207,7 +207,8 @@ def test_a_run_keeps_its_files_and_the_command_that_made_it(desk: Desk) -> None:
     assert sorted(by_role) == ["float model", "graph", "input", "mapping", "model", "policy", "reference"]
     model = desk.file("model.bin").read_bytes()
     assert by_role["model"] == {
-        "role": "model", "name": "model.bin", "bytes": len(model), "md5": hashlib.md5(model).hexdigest()
+        "role": "model", "name": "model.bin", "bytes": len(model), "md5": hashlib.md5(model).hexdigest(),
+        "sha256": hashlib.sha256(model).hexdigest(),
     }  # fmt: skip
     assert by_role["reference"]["files"] == sum(file.is_file() for file in desk.file("reference").rglob("*"))
     command = record["command"]

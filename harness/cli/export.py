@@ -1,0 +1,72 @@
+"""`harness export`: a run in a form that another tool reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.common import clean, emit_json, json_option
+
+
+def _print_forms(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from harness.export.forms import titles
+
+        for name, title in titles().items():
+            click.echo(clean(f"{name:<12}{title}"))
+        ctx.exit()
+
+
+def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from harness.export.forms import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--to", "form", required=True, metavar="FORM", shell_complete=_complete, help="Form; --forms lists them.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File, or folder of a form of several files. Default: stdout, or a folder of the form's name in the run's.",
+)
+@click.option("--forms", is_flag=True, is_eager=True, expose_value=False, callback=_print_forms, help="List the forms.")
+@json_option
+def command(run: Path, form: str, output: Path | None, as_json: bool) -> None:
+    """Write a run in a form that another tool reads.
+
+    RUN is a run folder, its run.json, or a case's folder (its newest run). Reads only the run folder; no board is
+    needed. Exit code 0 whatever the verdict is; a form that this run cannot have is exit 2.
+
+    \b
+    Examples:
+      harness export runs/yolo_n --to markdown
+      harness export runs/yolo_n --to json -o yolo.json
+      harness export runs/yolo_n --to x5-records -o records
+    """
+    from harness.export.forms import folder_form, write_folder
+    from harness.report.exporting import exported
+    from harness.report.write import write_export
+    from harness.runs.folder import find_run, load_run
+
+    several = folder_form(form)
+    if several is None and as_json and output is None:
+        raise click.UsageError(f"--json tells what was written; {form} is printed. Give -o FILE.")
+    file = find_run(run)
+    loaded = load_run(file)
+    if several is not None:
+        written = write_folder(several, loaded, file.parent, output or file.parent / form)
+    else:
+        text = exported(form, loaded)
+        if output is None:
+            click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False)
+            return
+        write_export(text, output)
+        written = (output,)
+    if as_json:
+        emit_json({"run": loaded.id, "form": form, "files": [str(path) for path in written]})
+    else:
+        click.echo(clean("\n".join(map(str, written))))

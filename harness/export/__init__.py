@@ -1,0 +1,1 @@
+"""What `harness export` makes of a run: texts of any vendor's board, and records in a vendor's own form."""

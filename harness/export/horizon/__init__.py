@@ -1,0 +1,1 @@
+"""Records in the forms of Horizon's and D-Robotics' own tools."""
