@@ -111,6 +111,10 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness report absent",
         "harness report notes.txt",
         "harness report newer",
+        "harness export absent --to markdown",
+        "harness export other-board --to x5-record",
+        "harness export other-board --to x5-records",
+        "harness export other-board --to json --json",
         "harness inspect absent",
         "harness inspect empty.bin",
         "harness inspect notes.txt",
@@ -209,6 +213,8 @@ def _files(folder: Path) -> None:
     for name in ("empty", "dumps", "truncated", "runs", "newer"):
         (folder / name).mkdir()
     (folder / "newer" / "run.json").write_text('{"format": 99, "harness_version": "9.0"}')
+    (folder / "other-board").mkdir()
+    (folder / "other-board" / "run.json").write_text('{"format": 2, "state": "complete", "board": {"soc": "x3"}}')
     for name, text in HOSTS.items():
         (folder / name).write_text(text)
     (folder / "bad-map.yaml").write_text("board_y: z\n")
