@@ -85,6 +85,16 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness run --resume runs",
         "harness run --resume runs --mode release",
     ),
+    "sweep": (
+        "harness sweep model.bin",
+        "harness sweep model.bin --board emu-x5 --threads 1,16",
+        "harness sweep model.bin --board emu-x5 --threads 0",
+        "harness sweep model.bin --board emu-x5 --core 9",
+        "harness sweep model.bin --board emu-x5 --vary speed=1",
+        "harness sweep model.bin --board emu-x5 --option threads=2",
+        "harness sweep model.bin --board emu-x5 --time 900",
+        "harness sweep --resume absent",
+    ),
     "compare": (
         "harness compare absent dumps",
         "harness compare reference absent",

@@ -14,6 +14,7 @@ JSON_IN_ARGV = "harness.json_in_argv"  # in the context's meta: known before an 
 # name -> first line of its help. Kept here so that the list needs no import; tests hold it to the commands.
 COMMANDS = {
     "run": "Run a model on a board, compare it with the PC layer by layer, and write an HTML report.",
+    "sweep": "Measure a model with every combination of threads, cores and runtime options, in one session.",
     "compare": "Compare a board's tensor dumps with the PC reference, layer by layer.",
     "reference": "Run an ONNX model on this PC and save every intermediate tensor.",
     "report": "Write a run's report as one self-contained HTML page.",
@@ -25,6 +26,7 @@ COMMANDS = {
     "policy": "Show and check tolerance policies.",
     "lint": "Check a toolchain config: hb_mapper or hb_compile YAML, or Magik ptq JSON.",
 }
+PLACES = {"sweep": "series.sweep"}  # of commands that have a folder
 
 
 class LateGroup(click.Group):
@@ -40,7 +42,7 @@ class LateGroup(click.Group):
             return None
         from importlib import import_module
 
-        command: click.Command = import_module(f"harness.cli.{name}").command
+        command: click.Command = import_module(f"harness.cli.{PLACES.get(name, name)}").command
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

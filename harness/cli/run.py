@@ -208,7 +208,7 @@ def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, 
         raise click.UsageError("Missing argument 'MODEL' (a compiled model, for example model.bin).")
     if not board_name:
         raise click.UsageError("Missing option '--board' (see `harness boards list`; for example emu-x5).")
-    board = _with_faults(find_board(board_name, given.hosts), given.faults, model)
+    board = with_faults(find_board(board_name, given.hosts), given.faults, model)
     _refuse_idle(modes_of(given.modes))
     case = case_of(model, given, board.limits.timeout_s)
     _refuse_noise(case)
@@ -274,13 +274,20 @@ def _resumed(folder: Path, given: RunOptions) -> tuple[Path, Run]:
     from harness.runs import resume
 
     board = find_board(resume.load(folder).board, given.hosts)
+    _refuse_series(resume.load(folder).case, folder)
     broken = session.resumable(board, folder, platforms.load(board.identity.platform))
-    board = _with_faults(board, given.faults, broken.case.model)
+    board = with_faults(board, given.faults, broken.case.model)
     return _measure(
         board.identity.platform,
         broken.case,
         lambda tell, expected: session.resume_case(board, folder, tell, expected, ask_password),
     )
+
+
+def _refuse_series(case: Case, folder: Path) -> None:
+    """A sweep is judged by its own command."""
+    if case.sweep is not None:
+        raise InputError(f"{folder}: this run is a sweep", f"harness sweep --resume {folder}")
 
 
 def _refuse_noise(case: Case) -> None:
@@ -302,8 +309,8 @@ def _refuse_short_limit(case: Case) -> None:
         )
 
 
-def _with_faults(board: Board, faults: tuple[str, ...], model: Path) -> Board:
-    """The board with --fault, else the environment's, planted; what cannot be planted is said before anything runs."""
+def with_faults(board: Board, faults: tuple[str, ...], model: Path) -> Board:
+    """The board with --fault, else the environment's, planted. Errors: InputError for what cannot be planted."""
     import os
     from dataclasses import replace
 

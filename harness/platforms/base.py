@@ -62,6 +62,17 @@ class Platform(ABC):
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         """The command line of `job.mode`, mode "info" included. Errors: InputError for an option out of range."""
 
+    def sweep_axes(self, board: BoardIdentity) -> Mapping[str, tuple[str, ...]]:
+        """What `harness sweep` varies here where nothing is named: values by "threads", "core" or an option's name.
+
+        Empty: the tool takes none of them.
+        """
+        return {}
+
+    def core_presets(self, board: BoardIdentity, core: str) -> tuple[Mapping[str, str], ...]:
+        """Sets of further options that a choice of cores is to be tried with; one empty set: none is needed."""
+        return ({},)
+
     # ---- reading
 
     @abstractmethod

@@ -97,8 +97,8 @@ from harness.records.running import (
     Profile,
     ReferenceRuntime,
     Segment,
-    Workload,
 )
+from harness.records.series import Sweep, SweepPoint
 from harness.records.telemetry import SensorSample, Telemetry
 from harness.records.tensors import (
     Dump,
@@ -108,6 +108,7 @@ from harness.records.tensors import (
     Quantization,
     TensorSpec,
 )
+from harness.records.workload import Setting, SweepPlan, Workload
 
 __all__ = [
     "FORMAT",
@@ -185,9 +186,13 @@ __all__ = [
     "Run",
     "Segment",
     "SensorSample",
+    "Setting",
     "StageAlignment",
     "StageComparison",
     "StageStep",
+    "Sweep",
+    "SweepPlan",
+    "SweepPoint",
     "Telemetry",
     "TensorSpec",
     "TimePart",

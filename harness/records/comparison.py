@@ -34,6 +34,9 @@ RUN_VERDICTS = (
     "board_fault",
     "slower",  # good, but slower than an earlier run by more than the user allows
     "not_compared",  # the user gave no reference: measured, nothing judged
+    "swept",  # settings of a sweep were measured, and nothing was wanted of them
+    "goal_met",  # one of them has the latency and rate that were wanted
+    "goal_missed",  # all of them were measured, and none has
     "not_measured",  # a mode failed, or the link: nothing can be said
 )
 

@@ -14,6 +14,7 @@ from harness.records.earlier import Earlier
 from harness.records.json_values import Json
 from harness.records.plan import Plan
 from harness.records.running import Failure, Finding, ModelInfo, Profile
+from harness.records.series import Sweep
 from harness.records.slots import stored
 from harness.records.telemetry import Telemetry
 from harness.records.tensors import Graph
@@ -244,6 +245,7 @@ class Run:
     gate: str = field(
         default="", metadata=stored(optional=True)
     )  # of --previous: "no_baseline"; with --max-slower: "not_slower", "slower", "undecided", "not_comparable"
+    sweep: Sweep | None = field(default=None, metadata=stored(optional=True))
     unknown: tuple[str, ...] = field(
         default=(), metadata=stored(kept=False)
     )  # keys of the file that this version does not know

@@ -12,6 +12,7 @@ from typing import Any
 from harness.records.json_values import Json
 from harness.records.slots import stored
 from harness.records.tensors import TensorSpec
+from harness.records.workload import SweepPlan, Workload
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,6 @@ class ReferenceRuntime:
     engine: str = ""  # "docker" or "podman"; "" takes the first that is installed
     names: tuple[str, ...] = ()  # runtimes to try, in order; empty: as the model needs
     timeout_s: float = 3600.0
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What a platform's tool is to do with a model, whatever it is compared with."""
-
-    model_name: str = ""
-    core: int | str = 0
-    threads: int = 1
-    frames: int = 200
-    time_s: float = 0.0
-    options: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +56,7 @@ class Case:
     options: Mapping[str, Json] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0
     wait_s: float = 0.0  # how long to wait for a board that somebody else has
+    sweep: SweepPlan | None = field(default=None, metadata=stored(optional=True))  # profile these settings, one by one
 
     @property
     def workload(self) -> Workload:

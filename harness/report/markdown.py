@@ -7,9 +7,11 @@ import re
 from harness.report.page import GLYPHS, quantity
 from harness.report.tables.headline import fault_sentence
 from harness.report.tables.layers import WORDS, differing, level, small
+from harness.report.tables.sweep import COLUMNS, cells
 from harness.report.values import Row, plain, share, shortened, utc
 
 _MOST_ROWS = 10
+MOST_SETTINGS = 40
 
 
 def markdown(data: Row) -> str:
@@ -18,6 +20,7 @@ def markdown(data: Row) -> str:
         _title(data),
         _facts(data),
         _numbers(data),
+        _settings(data),
         _findings(data),
         _worst_layers(data),
         _before(data),
@@ -64,6 +67,17 @@ def _numbers(data: Row) -> str:
         ratio = f" ({share(number['share'])})" if number["share"] is not None else ""
         parts.append(f"{prose(number['label'])} {prose(shown)}{ratio}{' (estimated)' if number['estimated'] else ''}")
     return "; ".join(parts)
+
+
+def _settings(data: Row) -> str:
+    """A sweep: every setting, up to MOST_SETTINGS."""
+    points = data["sweep"]["points"] if data["sweep"] else []
+    if not points:
+        return ""
+    lines = ["| " + " | ".join(prose(name) for name in COLUMNS) + " |", "|--:|---|--:|--:|--:|--:|---|"]
+    lines += ["| " + " | ".join(prose(cell) for cell in cells(row)) + " |" for row in points[:MOST_SETTINGS]]
+    left = len(points) - MOST_SETTINGS
+    return "\n".join([*lines, *([f"\n{left} more rows are in the report."] if left > 0 else [])])
 
 
 def _findings(data: Row) -> str:

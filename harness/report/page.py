@@ -16,6 +16,7 @@ from harness.records import Run
 from harness.report import values
 from harness.report.drawings import drawings
 from harness.report.drawings.error_propagation import propagation_drawing
+from harness.report.drawings.sweep import sweep_drawing
 from harness.report.tables import checks, headline, layers
 from harness.report.tables.run import part_label, tables
 from harness.report.tables.times import exceeds, overlaps
@@ -62,6 +63,7 @@ def _drawn(data: Row) -> Row:
         "strip": strip,
         "error_propagation": propagation_drawing(data["layers"]),
         "marks": drawings.strip_marks(strip, data["origins"]) if strip else [],
+        "sweep": sweep_drawing(data["sweep"]),
         "split": drawings.split_bar(time) if time else [],
         "waterfall": drawings.waterfall(time) if time else None,
         "telemetry": drawings.telemetry(data["telemetry"]),

@@ -38,13 +38,16 @@ def _checked(named: Path) -> Path:
         raise InputError(
             f"{named}: cannot be used as a baseline, run.json is damaged: {run.damage[0]}", "give another run"
         )
+    if run.sweep is not None:
+        raise InputError(f"{named}: cannot be used as a baseline: it is a sweep", "give a run of one setting")
     if not _is_judged(run):
         raise InputError(f"{named}: cannot be used as a baseline: its state is {run.state!r}")
     return named.absolute()
 
 
 def _is_judged(run: Run) -> bool:
-    return run.state == "complete" and run.verdict is not None and not run.damage
+    """Whether it is a run with one latency; a sweep has many."""
+    return run.sweep is None and run.state == "complete" and run.verdict is not None and not run.damage
 
 
 def find_baseline(place: Path, now: Run) -> tuple[Run | None, str]:

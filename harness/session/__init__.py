@@ -32,6 +32,7 @@ from harness.session import unchanged
 from harness.session.job import job_of
 from harness.session.progress import RunProgress
 from harness.session.steps import Session
+from harness.session.turns import turns
 from harness.transports import Patience, Prompt
 
 __all__ = ["Interrupted", "resumable", "resume_case", "run_case"]
@@ -134,7 +135,7 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
         clean = (
             "the board was cleaned up" if session.left_clean else "the board could not be cleaned up: the link is down"
         )
-        stopped = Interrupted(f"interrupted; {clean}", f"resume: harness run --resume {session.progress.folder}")
+        stopped = Interrupted(f"interrupted; {clean}", f"resume: {_command(session)}")
         stopped.run_folder = session.progress.folder
         raise stopped from None
     session.progress.stop("complete", "", "")
@@ -146,8 +147,14 @@ def _with_resume(session: Session, error: HarnessError) -> str:
     away = isinstance(error, LinkError) and not isinstance(error, HostKeyError)
     if not away and not (isinstance(error, Refused) and error.word == REBOOTED):
         return error.hint
-    go_on = f"resume: harness run --resume {shlex.quote(str(session.progress.folder))}"
+    go_on = f"resume: {_command(session)}"
     return f"{error.hint}; then {go_on}" if error.hint else go_on
+
+
+def _command(session: Session) -> str:
+    """What goes on with the run."""
+    command = "sweep" if session.case.sweep else "run"
+    return f"harness {command} --resume {shlex.quote(str(session.progress.folder))}"
 
 
 def _close(session: Session, state: str, message: str, hint: str) -> None:
@@ -196,5 +203,5 @@ def _check_case(platform: Platform, board: BoardIdentity, work: str, case: Case)
 
             raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
     platform.check_model(case.model, board)
-    for mode in case.modes or platform.modes:  # a core or a flag that cannot be is said before anything is sent
-        platform.invocation(board, job_of(work, case.workload, mode, "model"))
+    for turn in turns(case.modes or platform.modes, {}, case.workload, case.sweep):
+        platform.invocation(board, job_of(work, turn.workload, turn.mode, "model"))  # said before anything is sent

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.agent.valid import SCRIPT
 from harness.assets import asset
-from harness.records import BoardIdentity, Job, ModelInfo
+from harness.records import BoardIdentity, Job, ModelInfo, Workload
 from harness.review.case_reference import CaseReference, Fed
 from harness.session import record as run_record
 from harness.session import unchanged
@@ -70,7 +70,7 @@ class Pusher:
         self._progress.record.add_pushed(name or path.name, put)
         return put.path
 
-    def job(self, mode: str, model: str, inputs: tuple[str, ...]) -> Job:
-        """A mode as a job, with the paths of what lies on the board."""
-        described = job_of(self._work, self._case.workload, mode, model)
+    def job(self, mode: str, model: str, inputs: tuple[str, ...], workload: Workload | None = None) -> Job:
+        """A mode as a job, with the paths of what lies on the board; `workload`: another one than the case's."""
+        described = job_of(self._work, workload or self._case.workload, mode, model)
         return on_board(described, inputs, self._support, self._progress.record.run.case.inputs)

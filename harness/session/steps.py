@@ -25,6 +25,7 @@ from harness.session.pulling import Puller
 from harness.session.pushing import Pusher
 from harness.session.rehash import Copies
 from harness.session.sensors import Sensors
+from harness.session.turns import turns
 from harness.transports.base import Transport
 
 
@@ -139,15 +140,13 @@ class Session:
         self.sensors.look("after")
 
     def _run_turns(self, model: str, inputs: tuple[str, ...]) -> None:
-        for mode in self.case.modes or self.platform.modes:
-            for turn in range(self._turns(mode)):
-                name = mode if turn == 0 else f"{mode}-{turn + 1}"
-                if self.record.run.mode(name) is None:
-                    self._mode(mode, name, self.pusher.job(mode, model, inputs))
-
-    def _turns(self, mode: str) -> int:
-        """How often a mode runs: --repeat is about values, --rounds about times."""
-        return {"release": self.case.repeat, "debug": self.case.repeat, "profile": self.case.rounds}.get(mode, 1)
+        case = self.case
+        times = {"release": case.repeat, "debug": case.repeat, "profile": case.rounds}  # about values, about times
+        for turn in turns(case.modes or self.platform.modes, times, case.workload, case.sweep):
+            if self.record.run.mode(turn.name) is None:
+                if turn.label:
+                    self.progress.say(f"setting {turn.label}")
+                self._mode(turn.mode, turn.name, self.pusher.job(turn.mode, model, inputs, turn.workload))
 
     def _is_in_doubt(self) -> bool:
         with self.progress.at("comparing"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from harness.cli import COMMANDS, cli
+from harness.cli import COMMANDS, PLACES, cli
 from harness.cli.common import clean
 
 
@@ -32,7 +32,7 @@ ALL = commands(cli)
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_what_each_command_says_itself(name: str) -> None:
-    command = importlib.import_module(f"harness.cli.{name}").command
+    command = importlib.import_module(f"harness.cli.{PLACES.get(name, name)}").command
     assert (command.help or "").strip().splitlines()[0] == COMMANDS[name]
 
 

@@ -19,7 +19,7 @@ WHOLE = {
     # Lists and checks of the inventory, and a board as hosts.yaml takes it.
     "cli/boards.py": {"_check", "_facts", "_holder", "_holders", "_place", "_tags"},
     "cli/emulator.py": {"_hosts_entry"},
-    "cli/run.py": {"_with_faults"},
+    "cli/run.py": {"with_faults"},
 }
 ABOVE = ("session", "cli")
 BESIDE = (

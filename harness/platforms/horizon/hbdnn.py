@@ -128,6 +128,13 @@ class Hbdnn(Platform):
         refuse_parts(seconds, 60, "whole minutes (its --perf_time)")
         return [f"--perf_time={int(seconds // 60)}"]
 
+    def sweep_axes(self, board: BoardIdentity) -> Mapping[str, tuple[str, ...]]:
+        """Threads and cores, as the manuals' own latency and throughput runs vary them."""
+        return {
+            "threads": options.SWEPT_THREADS,
+            "core": options.swept_cores(options.chip_named(board.soc), self.several_cores),
+        }
+
     # ---- reading
 
     def read_model_info(self, text: str) -> ModelInfo:

@@ -107,6 +107,27 @@ def core(options: Mapping[str, object], chip: Chip | None, several: bool) -> str
     return text
 
 
+SWEPT_THREADS = ("1", "2", "4", "8")  # the manuals' latency run has 1 thread, their throughput run 8
+L2_MB, L2_CORES = 24, 4  # of chips with four cores: 24:0:0:0 for one core, 6:6:6:6 for four (vendor's board notes)
+
+
+def swept_cores(chip: Chip | None, several: bool) -> tuple[str, ...]:
+    """Any core, the first one, and for models of several cores masks of the first two, of the first four, ..."""
+    cores = (chip.cores if chip else None) or 1
+    if cores == 1:
+        return ("0",)
+    masks = [",".join(str(core) for core in range(1, n + 1)) for n in (2, 4, 8) if n <= cores]
+    return ("0", "1", *(masks if several else ()))
+
+
+def l2_preset(chip: Chip | None, core_mask: str) -> str:
+    """L2 memory in MB per core, shared evenly by the cores of a mask; "" where the chip has no such choice."""
+    chosen = [int(core) for core in core_mask.split(",")] if re.fullmatch(r"[0-9]+(,[0-9]+)*", core_mask) else []
+    if chip is None or chip.cores != L2_CORES or not chosen or 0 in chosen or max(chosen) > L2_CORES:
+        return ""
+    return ":".join(str(L2_MB // len(chosen) if core in chosen else 0) for core in range(1, L2_CORES + 1))
+
+
 ROI = r"-?[0-9]+(,-?[0-9]+){3}(;-?[0-9]+(,-?[0-9]+){3})*"
 
 

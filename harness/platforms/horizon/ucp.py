@@ -95,6 +95,13 @@ class Ucp(Hbdnn):
         refuse_parts(seconds, 1, "whole seconds (its --perf_time_in_seconds)")
         return [f"--perf_time_in_seconds={int(seconds)}"]
 
+    def core_presets(self, board: BoardIdentity, core: str) -> tuple[Mapping[str, str], ...]:
+        """Several cores need L2 memory each; one core is tried without and with all of it."""
+        preset = options.l2_preset(options.chip_named(board.soc), core)
+        if not preset:
+            return ({},)
+        return ({"l2": preset},) if "," in core else ({}, {"l2": preset})
+
     # ---- reading
 
     def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:

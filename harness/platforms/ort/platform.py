@@ -84,6 +84,10 @@ class Ort(Platform):
         argv += [part for path in job.inputs for part in ("--input", path)]
         return Invocation(tuple(argv), {}, expected=EXPECTED.get(job.mode, ()))
 
+    def sweep_axes(self, board: BoardIdentity) -> Mapping[str, tuple[str, ...]]:
+        """Threads of one inference: onnxruntime has no cores to choose from."""
+        return {"threads": ("1", "2", "4", "8")}
+
     # ---- reading
 
     def read_model_info(self, text: str) -> ModelInfo:

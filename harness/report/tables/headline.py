@@ -18,6 +18,9 @@ _TITLES = {
     "incomplete": ("none", "Incomplete"),
     "board_fault": ("bad", "Board fault"),
     "not_compared": ("none", "Measured, not compared"),
+    "swept": ("none", "Settings measured"),
+    "goal_met": ("part", "Goal met"),
+    "goal_missed": ("bad", "Goal not met by any setting"),
     "not_measured": ("stop", "Not measured"),
 }
 _STATES = {

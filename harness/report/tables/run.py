@@ -37,6 +37,7 @@ from harness.report.tables.link import input_rows, memory_rows, notes, timing_ro
 from harness.report.tables.plan import plan_table
 from harness.report.tables.previous import policy_waivers, previous_table
 from harness.report.tables.subgraphs import with_subgraphs
+from harness.report.tables.sweep import sweep_table
 from harness.report.tables.times import exceeds, time_table
 from harness.report.values import Row, as_json, text
 
@@ -74,6 +75,7 @@ def tables(run: Run) -> Row:
         "policy_waivers": policy_waivers(run),
         "previous": previous_table(run),
         "gate": run.gate,
+        "sweep": sweep_table(run),
         "plan": plan_table(run, standings, layers),
         "time": time,
         "memory": memory_rows(run),
@@ -102,7 +104,7 @@ def facts(run: Run, time: Row | None) -> list[Row]:
     """What was measured where, in short: label, value, and a flag for what must not be overlooked."""
     board, case = run.board, run.case
     rows = [
-        *_flags(board, time, case.inputs),
+        *_flags(board, time, case.inputs, bool(run.sweep and any(p.estimated for p in run.sweep.points))),
         _fact("board", board.name),
         _fact("soc", _joined(board.soc, board.platform)),
         *(_fact(name, value) for name, value in run.versions.items()),
@@ -138,12 +140,14 @@ def _joined(*parts: str) -> str:
     return " \u00b7 ".join(part for part in parts if part)
 
 
-def _flags(board: BoardOfRun, time: Row | None, inputs: Sequence[FedInput]) -> list[Row]:
+def _flags(board: BoardOfRun, time: Row | None, inputs: Sequence[FedInput], is_series_estimated: bool) -> list[Row]:
     flags = []
     if board.emulated:
         flags.append(_fact("EMULATED", "no board was measured", flag="emulated"))
     if time and time["estimated"]:
         flags.append(_fact("ESTIMATED", _estimate(time), flag="estimated"))
+    if is_series_estimated:
+        flags.append(_fact("ESTIMATED", "latencies and rates are estimates, not measured", flag="estimated"))
     noise = [fed.tensor for fed in inputs if fed.generated]
     if noise:
         flags.append(_fact("NOISE", f"no input given: seeded noise for {', '.join(noise)}", flag="noise"))

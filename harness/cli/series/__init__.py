@@ -1,0 +1,1 @@
+"""Commands that measure one model many times in one session: many settings, or many hours."""

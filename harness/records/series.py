@@ -1,0 +1,41 @@
+"""One model measured many times in one session: what came of each setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.records.running import Failure
+from harness.records.slots import stored
+from harness.records.workload import Setting
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """What one setting gave. Figures are None where it failed (`failure`), or was not reached."""
+
+    setting: Setting
+    modes: tuple[str, ...] = ()  # of run.json, one per round
+    usual_us: float | None = None  # median of a frame's latency, or the mean where that is all that is known
+    low_us: float | None = None  # of its 95 % interval, or of its bounds
+    high_us: float | None = None
+    basis: str = ""  # as of Distribution; "" for a mean alone
+    min_us: float | None = None
+    max_us: float | None = None
+    fps: float | None = None
+    frames: int | None = None
+    hottest_c: float | None = None  # while it ran
+    is_on_front: bool = False  # no other setting has both a lower latency and a higher rate
+    estimated: bool = field(default=False, metadata=stored(damaged=True))
+    failure: Failure | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All points of a sweep; `best` is the place of the recommended one, None where there is none."""
+
+    points: tuple[SweepPoint, ...] = ()
+    latency_us: float | None = None  # wanted
+    fps: float | None = None  # wanted
+    best: int | None = None
+    why_best: str = ""
