@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.images.pictures import U8
 
 FORMS = ("nhwc", "nchw", "nv12", "header")
+HEADER_CHANNELS = 4  # of the array that board programs compile in: colours, and a fourth plane of zeros
 FITS = ("letterbox", "stretch", "none")
 
 
@@ -59,7 +60,12 @@ class ConvertOptions:
 @click.option(
     "--pad", "padding", default=0, type=click.IntRange(0, 255), show_default=True, help="Letterbox padding value."
 )
-@click.option("--channels", default=None, type=click.Choice(["1", "3", "4"]), help="Channels. Default: the source's.")
+@click.option(
+    "--channels",
+    default=None,
+    type=click.Choice(["1", "3", "4"]),
+    help="Channels. Default: the source's; 4 for header.",
+)
 @click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Output order.")
 @click.option("--range", "levels", type=click.Choice(["full", "video"]), default="full", help="BT.601 range of NV12.")
 @click.option("--align", metavar="N", default=1, show_default=True, help="Pad rows to a multiple of N bytes.")
@@ -73,7 +79,7 @@ def command(source: Path, as_json: bool, **given: Any) -> None:
         Examples:
           harness convert photo.jpg --size 640x384                    letterbox, NHWC, photo_1_384_640_3.bin
           harness convert photo.jpg --size 640x384 --channels 4       with a zero 4th channel, as in Magik's samples
-          harness convert input_data_shape_1_384_640_3.bin --to header -o img_input.h
+          harness convert input_data_shape_1_384_640_3.bin --to header -o img_input.h     h*w*4, the fourth is 0
           harness convert photo.jpg --size 640x640 --to nv12 -o photo.nv12
           harness convert pixels.npy --to nchw                        u8, H,W,C or 1,H,W,C or 1,C,H,W
           harness convert photo.jpg --size 300x200 --to nv12 --align 16 -o strided.nv12
@@ -232,7 +238,8 @@ def _coloured(pixels: U8, source: Path, given: ConvertOptions, notes: list[str])
         if pixels.shape[2] < 3:
             raise InputError(f"NV12 needs 3 channels, the source has {pixels.shape[2]}")
         return pixels[..., :3]
-    channels = int(given.channels or pixels.shape[2])
+    pixels = images.as_rgb(pixels) if given.form == "header" and not given.channels else pixels
+    channels = int(given.channels or (HEADER_CHANNELS if given.form == "header" else pixels.shape[2]))
     pixels = images.with_channels(pixels, channels)
     if given.colour == "bgr" and channels >= 3:
         order = [2, 1, 0, 3][:channels]

@@ -112,7 +112,8 @@ def _show(path: Path, artifact: Artifact, wanted: str, limit: int | None) -> Non
     _show_rest(artifact, limit)
     for message in artifact.messages:
         more = f" (x{message.count})" if message.count > 1 else ""
-        click.echo(clean(f"  {message.severity}: line {message.line}: {message.text}{more}"))
+        where = f"line {message.line}: " if message.line else ""
+        click.echo(clean(f"  {message.severity}: {where}{message.text}{more}"))
         if message.meaning:
             click.echo(clean(f"      means: {message.meaning}"))
     for problem in artifact.problems:

@@ -9,7 +9,7 @@ from harness.profiling.telemetry import busy_before, hottest, slowed
 _FAILURES = {
     "wrong_march": "E-102", "memory": "E-103", "no_space": "E-103", "board_state": "E-104", "missing_tool": "E-105",
     "missing_library": "E-105", "missing_file": "E-107", "crash": "E-106", "timeout": "E-106", "killed": "E-106",
-    "version_skew": "E-101", "wrong_library": "M-507",
+    "version_skew": "E-101", "wrong_library": "M-507", "unwritable_names": "M-506",
 }  # fmt: skip
 HOT_C = 95.0  # junction limits of these chips lie at 105 to 125 degrees; below this no board was seen to slow down
 DAY_S = 86400.0  # boards without a battery start in 2000 or at the day of their kernel

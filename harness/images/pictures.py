@@ -109,6 +109,11 @@ def with_channels(pixels: U8, channels: int) -> U8:
     raise InputError(f"cannot convert {have} channels to {channels}", "supported: 3 to 4, 4 to 3, 3 to 1")
 
 
+def as_rgb(pixels: U8) -> U8:
+    """(H, W, 1) as three equal planes, as the vendor's script makes them; anything else as it is."""
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
 def luma(picture: U8) -> U8:
     """Grey by BT.601, full range."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)

@@ -81,13 +81,21 @@ def test_a_pc_dump_gets_its_fourth_channel_and_a_name_that_says_so(tmp_path: Pat
     assert (made[..., :3].reshape(-1) == pixels).all() and (made[..., 3] == 0).all()
 
 
-def test_a_header_holds_the_same_bytes(tmp_path: Path) -> None:
-    data = bytes(range(72))
-    (tmp_path / "x_1_4_6_3.bin").write_bytes(data)
-    assert convert(tmp_path / "x_1_4_6_3.bin", "--to", "header", "-o", tmp_path / "img_input.h").exit_code == 0
+@pytest.mark.parametrize(("channels", "more"), [(1, ()), (3, ()), (4, ()), (3, ("--channels", "3"))])
+def test_a_header_has_four_channels_with_zeros_in_the_fourth_unless_asked(
+    channels: int, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As the vendor's generate_img_input.py: zeros((h, w, 4)), whose first three are the picture's."""
+    pixels = np.arange(1, 4 * 6 * channels + 1, dtype=np.uint8).reshape(4, 6, channels)
+    source = tmp_path / f"x_1_4_6_{channels}.bin"
+    source.write_bytes(pixels.tobytes())
+    assert convert(source, "--to", "header", "-o", tmp_path / "img_input.h", *more).exit_code == 0
+    made = np.zeros((4, 6, 4), np.uint8)
+    made[..., :3] = pixels[..., :3]
+    wanted = pixels if more or channels == 4 else made
     text = (tmp_path / "img_input.h").read_text()
-    assert text.startswith("unsigned char image[72] = {0 ,1 ,2 ")
-    assert images.header_bytes(text) == data
+    assert text.startswith(f"unsigned char image[{wanted.size}] = {{1 ,")
+    assert images.header_bytes(text) == wanted.tobytes()
 
 
 def test_nchw_and_bgr_are_what_they_say(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from harness.platforms.text import plain
 from harness.records import Failure
 
 EXPECTED: dict[str, tuple[str, ...]] = {"debug": ("*_out.bin",), "nmem": ("nmem_memory.txt",)}
+LONGEST_NAME_BYTES = 255  # of a file, on Linux
 MORE_NMEM = "raise nmem= in the kernel's arguments (the boot loader's bootargs), or use a smaller model"
 
 # Texts: strings of libvenus and libdrivers, the loaders of uClibc and glibc, busybox ash.
@@ -120,13 +121,25 @@ def _missing(mode: str, code: int | None, log: str, present: Sequence[str]) -> F
         )
     lacking = [p for p in EXPECTED.get(mode, ()) if not any(fnmatch(name, p) for name in present)]
     unwritten = unwritten_dumps(log) if lacking and mode == "debug" else ()
+    if unwritten and all(_cannot_be_a_file(name) for name in unwritten):
+        return Failure(
+            "unwritable_names",
+            f"none of {len(unwritten)} dumps could be opened: their names have slashes or are too long, "
+            f"first {unwritten[0][:100]}",
+            "rename these tensors in the model, without slashes",
+        )
     if unwritten:
         return Failure(
             "no_space",
             f"none of {len(unwritten)} dumps could be opened, first {unwritten[0][:100]}",
-            "check free space (df) and permissions of the work folder; slashes in tensor names also cause this",
+            "check free space (df) and permissions of the work folder",
         )
     return _lacking(mode, lacking[0], ended) if lacking else None
+
+
+def _cannot_be_a_file(name: str) -> bool:
+    """A tensor's raw name is the file's: with a slash its folder is missing, and 255 bytes are the most."""
+    return "/" in name.removeprefix("./") or len(name.encode("utf-8", "replace")) > LONGEST_NAME_BYTES
 
 
 def _has_tables(log: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import InputError
 from harness.platforms.magik.elf import Elf, read_elf
+from harness.platforms.magik.venus_files import at_odds, read_venus
 from harness.platforms.options import merged_options
 from harness.records import BoardIdentity, Job
 
@@ -106,6 +107,7 @@ def supply(board: BoardIdentity, values: Mapping[str, str]) -> Supply:
             _check_library(mode, elf, board)
             _check_complete(elf, libraries, bool(board.libraries))
             _check_libc(elf, libraries)
+        _check_content(libraries, board)
     return Supply(programs, tuple(libraries.values()), _image(values))
 
 
@@ -205,6 +207,22 @@ def _check_libc(elf: Elf, libraries: Mapping[str, Path]) -> None:
         if other is not None and elf.libc and other.libc and elf.libc != other.libc:
             raise InputError(
                 f"{elf.name} is built for {elf.libc}, {name} for {other.libc}", "use the same libtype for both"
+            )
+
+
+def _check_content(libraries: Mapping[str, Path], board: BoardIdentity) -> None:
+    """A library that was renamed, or is of another accelerator, runs and prints what another mode prints, or hangs."""
+    for path in libraries.values():
+        library = read_venus(path)
+        if library is None:
+            continue
+        for problem in at_odds(library, ()):
+            raise InputError(f"{path}: {problem}", "copy it again from the toolkit (--option check=off skips this)")
+        wanted = generation(board)
+        if library.nna and wanted and library.nna != wanted:
+            raise InputError(
+                f"{path} is for {library.nna}, the {board.soc} is {wanted}",
+                f"take the library from the toolkit's folder of {wanted} (--option check=off skips this)",
             )
 
 

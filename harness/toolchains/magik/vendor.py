@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from harness.toolchains.base import ToolchainVendor
+from harness.toolchains.magik import programs
 from harness.toolchains.magik.readers import READERS
 
-VENDOR = ToolchainVendor(READERS, beside=("magik_transform.log",), model_suffixes={".mgk": "Magik model"})
+VENDOR = ToolchainVendor(
+    (*programs.READERS, *READERS), beside=("magik_transform.log",), model_suffixes={".mgk": "Magik model"}
+)

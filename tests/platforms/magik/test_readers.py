@@ -230,7 +230,10 @@ def test_dumps_that_could_not_be_opened_are_named() -> None:
     assert unwritten_dumps(text) == ("model/conv_out.bin",)
     assert judge("debug", 0, text, ("427_out.bin",)) is None
     none_written = judge("debug", 0, text, ("log.txt",))
-    assert none_written is not None and none_written.kind == "no_space"
+    assert none_written is not None and none_written.kind == "unwritable_names"  # M-506, and not a full disk
+    plain = text + printing.error("Open file [427_out.bin] failed.") + "\n"
+    full = judge("debug", 0, plain, ("log.txt",))
+    assert full is not None and full.kind == "no_space"
 
 
 # --------------------------------------------------------------------------- damage
