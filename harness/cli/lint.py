@@ -56,7 +56,7 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
     help="Schema: hb_mapper, hb_compile, ptq, or a package's. Default: detected from march and keys.",
 )
 @click.option("--command", "line", default="", metavar="TEXT|FILE", help="ptq: the transform command or script.")
-@click.option("--model", type=click.Path(exists=True, path_type=Path), help="ptq: the ONNX, to check shapes.")
+@click.option("--model", type=click.Path(exists=True, path_type=Path), help="The ONNX, to check names and shapes.")
 @click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0 (for code hosting sites).")
 @click.option("--rules", is_flag=True, help="List the rules and exit.")
 @json_option
@@ -92,9 +92,10 @@ def _lint(config: Path, tool: str | None, line: str, model: Path | None) -> tupl
 
     head = config.read_bytes()[: 2**20].decode("utf-8", "replace") if config.is_file() else ""
     vendor = vendor_of(_rooms(), tool or "", head)
-    if (line or model) and not vendor.takes_command:
-        tools = [tool for room in _rooms().values() if room.takes_command for tool in room.tools]
-        raise click.UsageError(f"--command and --model apply to {', '.join(tools)} only")
+    for option, given, takes in (("--command", line, "takes_command"), ("--model", model, "takes_model")):
+        if given and not getattr(vendor, takes):
+            tools = [tool for room in _rooms().values() if getattr(room, takes) for tool in room.tools]
+            raise click.UsageError(f"{option} applies to {', '.join(tools)} only")
     return vendor.lint_file(config, tool or "", line, model)
 
 

@@ -23,7 +23,8 @@ class LintVendor:
     rules: Mapping[str, LintRule]
     recognises: Callable[[str], bool]  # whether the beginning of a file is meant as such a config, damaged or not
     lint_file: Lint
-    takes_command: bool = False  # whether the transform command and the ONNX are looked at beside the config
+    takes_command: bool = False  # whether the transform command is looked at beside the config
+    takes_model: bool = False  # whether an ONNX given beside the config is
     is_default: bool = False  # takes what no other vendor recognises
 
 

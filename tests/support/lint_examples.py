@@ -30,7 +30,7 @@ X3 = X5.replace("bayes-e", "bernoulli2")
 FEATURE = (
     X5.replace("input_type_train: rgb", "input_type_train: featuremap")
     .replace("input_type_rt: nv12", "input_type_rt: featuremap")
-    .replace("data_mean_and_scale", "no_preprocess")
+    .replace("  norm_type: data_mean_and_scale", "  input_layout_rt: NCHW\n  norm_type: no_preprocess")
     .replace("  mean_value: 123.675 116.28 103.53\n  scale_value: 0.01712 0.01751 0.01743\n", "")
 )
 J6 = """\
@@ -90,28 +90,43 @@ TWO_INPUTS = swap(
     ("input_name: image", "input_name: a;b"),
     ("input_type_train: featuremap", "input_type_train: featuremap;featuremap"),
     ("input_type_rt: featuremap", "input_type_rt: featuremap;featuremap"),
-    ("NCHW", "NCHW;NCHW"),
+    ("layout_train: NCHW", "layout_train: NCHW;NCHW"),
+    ("layout_rt: NCHW", "layout_rt: NCHW;NCHW"),
     ("no_preprocess", "no_preprocess;no_preprocess"),
     ("1x3x224x224", "1x3x224x224;1x16"),
     ("./calibration_data", "./a;./b"),
     ("float32", "float32;float32"),
 )
 
+NETWORK, OPEN = ("net.onnx", "FOLDER/net.onnx"), ("net.onnx", "FOLDER/open.onnx")
+CUSTOM_OP = "custom_op:\n  custom_op_method: register\n  op_register_files: a.py\n"
+TEMPLATE = swap(
+    X5,
+    ("net.onnx", "''"),
+    ("input_name: image", "input_name: ''"),
+    ("1x3x224x224", "''"),
+    ("./calibration_data", "''"),
+)
+
 # rule -> (breaks it, does not). FOLDER stands for a calibration folder that the test fills (see test_lint_rules.py).
 EXAMPLES: dict[str, tuple[str, str]] = {
     "H-101": (X5 + "node_info:\n  /a/Conv: {'ON': 'CPU'}\n", node("/a/Conv: {'ON': 'CPU'}")),
     "H-102": (model(X5, "  optimize_level: O3"), compiler("  debug: True")),
-    "H-103": (X5.split("compiler_parameters")[0], X5),
+    "H-103": (X5.split("input_parameters")[0] + "calibration" + X5.split("calibration", 1)[1], X5),
     "H-104": (swap(X5, ("default", "entropy")), swap(X5, ("default", "mix"))),
     "H-105": (compiler("  max_time_per_fc: 5"), compiler("  max_time_per_fc: 0")),
     "H-106": (swap(X5, ("  input_type_train: rgb\n", "")), X5),
     "H-107": (swap(X5, ("bayes-e", "bayes_e")), swap(X5, ("bayes-e", "bayes"))),
     "H-108": (model(X5, "  log_level: debug"), X5),
     "H-109": (compiler("  optimize_level: O2"), X5),
-    "H-110": (model(X5, "  caffe_model: a.caffemodel\n  prototxt: a.prototxt"), X5),
+    "H-110": (model(J6, "  caffe_model: a.caffemodel\n  prototxt: a.prototxt"), J6),
     "H-111": (swap(X5, ("  output_model_file_prefix: net\n", "")), X5),
     "H-112": ("# hb_mapper --config x.yaml\n" + X5, "# hb_mapper makertbin --config x.yaml --model-type onnx\n" + X5),
     "H-113": (model(X5, "  layer_out_dump: True"), model(X5, "  layer_out_dump: False")),
+    "H-114": (swap(X5, ("net.onnx", "elsewhere.onnx")), swap(X5, NETWORK, ("./calibration_data", "FOLDER/good"))),
+    "H-115": (swap(X5, ("net.onnx", "net.pt")), X5),
+    "H-116": (X5 + "custom_op:\n  op_register_files: a.py\n", X5 + CUSTOM_OP),
+    "H-117": (TEMPLATE, X5),
     "H-201": (node("/a/Conv: {'ON': 'CPU'}", X3), node("/a/Conv: {'ON': 'CPU'}")),
     "H-202": (node("/a/Conv: {'ON': 'CPU', 'Type': 'int16'}"), node("/a/Relu: {'InputType0': 'int16'}")),
     "H-203": (node("/a/Conv: {ON: 'CPU'}"), node("/a/Conv: {'ON': 'CPU'}")),
@@ -134,6 +149,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         calibration("  run_on_cpu: /a/Conv\n  run_on_bpu: /a/Softmax"),
     ),
     "H-213": (calibration("  run_on_bpu: /a/Relu"), calibration("  run_on_bpu: /a/MaxPool")),
+    "H-214": (model(X5, "  node_info: Conv_0"), model(X5, "  node_info: Conv_0:int8")),
     "H-301": (swap(X5, ("input_type_rt: nv12", "input_type_rt: gray")), X5),
     "H-302": (
         swap(X5, ("  input_layout_train", "  input_layout_rt: NHWC\n  input_layout_train")),
@@ -160,6 +176,14 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         swap(X5, ("input_name: image", "input_name: image\n  input_batch: 8")),
     ),
     "H-314": (swap(X5, ("0.01712 0.01751 0.01743", "0.01 0.01")), swap(X5, ("0.01712 0.01751 0.01743", "0.01"))),
+    "H-315": (swap(X5, ("1x3x224x224", "3x224x224")), swap(FEATURE, ("1x3x224x224", "3x224x224"))),
+    "H-316": (swap(X5, ("1x3x224x224", "1x224x224x3")), swap(X5, ("1x3x224x224", "1x224x224x3"), ("NCHW", "NHWC"))),
+    "H-317": (swap(TWO_INPUTS, ("a;b", "a;a")), TWO_INPUTS),
+    "H-318": (
+        swap(J6, ("input_name: image", "input_name: image\n  separate_name: other")),
+        swap(J6, ("input_name: image", "input_name: image\n  separate_name: image")),
+    ),
+    "H-319": (swap(FEATURE, ("  input_layout_rt: NCHW\n", "")), FEATURE),
     "H-401": (
         swap(calibration("  max_percentile: 0.999"), KL),
         swap(calibration("  max_percentile: 0.999"), ("default", "max")),
@@ -185,6 +209,14 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "H-409": (swap(X5, ("./calibration_data", "FOLDER/short")), swap(X5, ("./calibration_data", "FOLDER/good"))),
     "H-410": (swap(X5, ("./calibration_data", "FOLDER/few")), swap(X5, ("./calibration_data", "FOLDER/good"))),
+    "H-411": (
+        swap(X5, ("./calibration_data", "FOLDER/constant")),
+        swap(X5, ("./calibration_data", "FOLDER/good")),
+    ),
+    "H-412": (
+        swap(calibration("  max_percentile: 0.1"), ("default", "max")),
+        swap(calibration("  max_percentile: 0.9"), ("default", "max")),
+    ),
     "H-501": (swap(X5, ("optimize_level: O3", "optimize_level: O1")), J6),
     "H-502": (swap(X5, ("core_num: 1", "core_num: 2")), swap(X3, ("core_num: 1", "core_num: 2"))),
     "H-503": (compiler("  input_source: {image: ddr}"), compiler("  input_source: {image: pyramid}")),
@@ -195,6 +227,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "H-505": (
         compiler("  balance_factor: 50"),
         swap(compiler("  balance_factor: 50"), ("compile_mode: latency", "compile_mode: balance")),
+    ),
+    "H-506": (
+        swap(X5, ("compile_mode: latency", "compile_mode: balance")),
+        swap(X5, ("compile_mode: latency", "compile_mode: balance\n  balance_factor: 50")),
     ),
     "H-601": (calibration("  cal_data_type: float32", J6), J6),
     "H-602": (
@@ -208,6 +244,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         swap(compiler("  max_l2m_size: 1000", J6), ("nash-e", "nash-p")),
     ),
     "H-606": (compiler("  cache_mode: enable", J6), compiler("  cache_mode: enable\n  cache_path: ./cache", J6)),
+    "H-607": (
+        compiler("  cache_path: ./cache", J6),
+        compiler("  cache_path: ./cache\n  cache_mode: enable", J6),
+    ),
     "H-701": (quant("[int16]"), quant("{model_config: {all_node_type: int16}}")),
     "H-702": (quant("{layer_config: {}}"), quant("{op_config: {Conv: {qtype: int16}}}")),
     "H-703": (quant("{model_config: {all_node_type: int32}}"), quant("{model_config: {all_node_type: float16}}")),
@@ -222,4 +262,15 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "H-707": (quant("{node_config: {Conv_1: {'ON': int16}}}"), quant("{node_config: {Conv_1: {qtype: int16}}}")),
     "H-708": (quant("{model_config: {model_output_type: int8}}"), quant("{model_config: {all_node_type: int8}}")),
+    "H-709": (
+        quant("{model_config: {activation: {per_channel: 'yes'}}}"),
+        quant("{model_config: {activation: {per_channel: [true, false]}}}"),
+    ),
+    "H-801": (swap(X5, NETWORK, ("name: image", "name: picture")), swap(X5, NETWORK)),
+    "H-802": (swap(X5, NETWORK, ("1x3x224x224", "1x3x256x256")), swap(X5, NETWORK)),
+    "H-803": (swap(X5, OPEN, ("  input_shape: 1x3x224x224\n", "")), swap(X5, OPEN)),
+    "H-804": (swap(node("/a/Cnov: {'ON': 'CPU'}"), NETWORK), swap(node("/a/Conv: {'ON': 'CPU'}"), NETWORK)),
+    "H-805": (swap(X5, ("net.onnx", "FOLDER/broken.onnx")), swap(X5, NETWORK)),
+    "H-806": (swap(X5, NETWORK), swap(X5, ("net.onnx", "FOLDER/plain.onnx"))),
+    "H-807": (swap(node("/a/ScatterND: {'ON': 'BPU'}"), NETWORK), swap(node("/a/Conv: {'ON': 'BPU'}"), NETWORK)),
 }

@@ -1,19 +1,15 @@
-"""Checks of calibration_parameters, and of the calibration folders where they lie beside the config."""
+"""Checks of calibration_parameters but for the files themselves (beside/samples.py) and quant_config (quant.py)."""
 
 from __future__ import annotations
 
-import math
 import re
-from pathlib import Path
 
-from harness.lint.horizon.config import Config, is_template
-from harness.lint.horizon.inputs import GROUP as INPUTS
-from harness.lint.horizon.inputs import at, inputs_of, shape_of
+from harness.lint.horizon.config import DATA_FREE, Config, calibration_type, is_on, runs_fast
+from harness.lint.horizon.inputs import at, inputs_of
 from harness.lint.horizon.ops import kind_of
+from harness.lint.horizon.schema import CALIBRATION as GROUP
+from harness.lint.horizon.values import nearest
 
-GROUP = "calibration_parameters"
-ELEMENT_BYTES = {"float32": 4, "uint8": 1, "int8": 1, "int16": 2, "int32": 4}
-FEW_SAMPLES = 20  # the manuals ask for 20 to 100 typical samples
 KIND_SETTING = re.compile(r"^set_(?P<kind>[A-Za-z]+)_(?:input|output)_(?:int8|int16)$")
 PLAIN = {
     "bernoulli2": ("set_model_output_int8",),
@@ -28,93 +24,124 @@ PLAIN = {
         "run_fast",
     ),
 }
-PLAIN_J6 = ("set_model_output_int8", "set_model_output_int16", "run_fast")
+# Of the manual, and what D-Robotics' own S100 configs use beside it.
+PLAIN_J6 = ("set_model_output_int8", "set_model_output_int16", "run_fast", "set_all_nodes_int16")
 EVERY = {word for words in PLAIN.values() for word in words} | set(PLAIN_J6)
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp")
+SEARCHES = ("default", "mix")  # calibration types that try per_channel themselves
+LOW_PERCENTILE = 0.5
+DEPRECATED_J6 = ("mix", "default")
 
 
 def check(config: Config) -> None:
-    """The group of the calibration: its type, data, optimizations and folders."""
+    """The group of the calibration: its type, data and optimizations."""
+    _data(config)
     if config.group(GROUP) is None:
         return
-    _type_effects(config)
-    _data(config)
+    _type(config)
+    _percentile(config)
+    _per_channel(config)
     for word in _optimizations(config):
         _optimization(config, word)
-    for index, folder in enumerate(config.words(GROUP, "cal_data_dir")):
-        _folder(config, index, folder)
 
 
-def calibration_type(config: Config) -> str:
-    """The calibration type that is set, or the tool's default."""
-    return config.text(GROUP, "calibration_type", "default")
-
-
-def _type_effects(config: Config) -> None:
+def _type(config: Config) -> None:
     kind = calibration_type(config)
-    percentile = config.text(GROUP, "max_percentile")
-    if percentile and kind != "max" and kind in ("kl", "mix", "load", "skip", "default"):
-        config.add(
-            "H-401",
-            config.line(GROUP, "max_percentile"),
-            f"max_percentile {percentile} has no effect with calibration_type {kind}",
-            "calibration_type: max, or leave max_percentile out",
-        )
-    if config.text(GROUP, "per_channel").lower() == "true" and kind in ("default", "mix", "load", "skip"):
-        config.add(
-            "H-402",
-            config.line(GROUP, "per_channel"),
-            f"per_channel has no effect with calibration_type {kind}"
-            + (" (the search tries it itself)" if kind in ("default", "mix") else ""),
-            "calibration_type: max or kl, or leave per_channel out",
-        )
+    line = config.line(GROUP, "calibration_type")
+    if config.is_j6 and kind in DEPRECATED_J6:
+        config.add("H-604", line, f"calibration_type {kind} is deprecated in hb_compile", "calibration_type: kl")
+
+
+def _percentile(config: Config) -> None:
+    kind, text = calibration_type(config), config.text(GROUP, "max_percentile")
+    if not text or text == "None":
+        return
+    line = config.line(GROUP, "max_percentile")
+    if kind in ("kl", "mix", "load", "skip", "default"):
+        what = f"max_percentile {text} has no effect with calibration_type {kind}"
+        config.add("H-401", line, what, "leave max_percentile out")
+    try:
+        low = 0.0 < float(text) < LOW_PERCENTILE
+    except ValueError:
+        return
+    if low:
+        what = f"max_percentile {text} cuts off more than half of the range; the manuals speak of 0.5 to 1.0"
+        config.add("H-412", line, what, "leave max_percentile out")
+
+
+def _per_channel(config: Config) -> None:
+    kind = calibration_type(config)
+    if is_on(config, GROUP, "per_channel") and kind in (*SEARCHES, *DATA_FREE):
+        more = " (the search tries it itself)" if kind in SEARCHES else ""
+        what = f"per_channel has no effect with calibration_type {kind}{more}"
+        config.add("H-402", config.line(GROUP, "per_channel"), what, "leave per_channel out")
+
+
+# --------------------------------------------------------------------------- data
 
 
 def _data(config: Config) -> None:
     kind = calibration_type(config)
     folders = config.words(GROUP, "cal_data_dir")
     line = config.line(GROUP, "cal_data_dir")
-    if folders and kind in ("load", "skip"):
-        config.add("H-404", line, f"cal_data_dir is not read with calibration_type {kind}", "leave it out")
-    needed = kind not in ("load", "skip") and config.tool == "hb_mapper"
-    if needed and not folders and not (is_template(config) and config.has(GROUP, "cal_data_dir")):
-        config.add("H-403", line, f"calibration_type {kind} needs cal_data_dir", "cal_data_dir: ./calibration_data")
-    if folders and len(folders) != inputs_of(config):
-        config.add(
-            "H-312",
-            line,
-            f"cal_data_dir has {len(folders)} folders for {inputs_of(config)} inputs",
-            "one folder per input, with ; between them",
-        )
-    if config.tool == "hb_mapper":
-        for index, folder in enumerate(folders):
-            _data_type(config, index, folder)
+    if folders and kind in DATA_FREE:
+        config.add("H-404", line, f"cal_data_dir is not read with calibration_type {kind}", "leave cal_data_dir out")
+    elif not folders and not config.has(GROUP, "cal_data_dir") and not config.is_template:
+        _no_data(config, kind, line)
+    if folders and kind not in DATA_FREE and len(folders) != inputs_of(config):
+        several = [folders[min(i, len(folders) - 1)] or "None" for i in range(inputs_of(config))]
+        what = f"cal_data_dir has {len(folders)} folders for {inputs_of(config)} inputs"
+        config.add("H-312", line, what, f"cal_data_dir: {';'.join(several)}")
+    if not config.is_j6:
+        _data_types(config, folders)
 
 
-def _data_type(config: Config, index: int, folder: str) -> None:
+def _no_data(config: Config, kind: str, line: int) -> None:
+    if kind in DATA_FREE or runs_fast(config):
+        return
+    several = ";".join(["./calibration_data"] * inputs_of(config))
+    if not config.is_j6:
+        what = f"calibration_type {kind} needs cal_data_dir"
+        config.add("H-403", line, what, f"cal_data_dir: {several}")
+        return
+    effect = f"calibration_type {kind} becomes skip" if kind else "calibration is skipped"
+    what = f"no cal_data_dir: {effect}; cosines and thresholds are meaningless"
+    config.add("H-603", line, what, f"cal_data_dir: {several}")
+
+
+def _data_types(config: Config, folders: list[str]) -> None:
     """cal_data_type wins over the suffix; without it `_f32` means float32 and all else uint8."""
     words = config.words(GROUP, "cal_data_type")
-    suffix = folder.rstrip("/").endswith("_f32")
-    if index < len(words):
-        if suffix and words[index] != "float32":
-            config.add(
-                "H-405",
-                config.line(GROUP, "cal_data_type"),
-                f"folder {folder} ends in _f32, cal_data_type is {words[index]}: the files are read as {words[index]}",
-                "cal_data_type: float32, or rename the folder",
+    if words and len(words) != inputs_of(config):
+        several = [words[min(i, len(words) - 1)] or "float32" for i in range(inputs_of(config))]
+        what = f"cal_data_type has {len(words)} values for {inputs_of(config)} inputs"
+        config.add("H-312", config.line(GROUP, "cal_data_type"), what, f"cal_data_type: {';'.join(several)}")
+    for index, folder in enumerate(folders if calibration_type(config) not in DATA_FREE else ()):
+        suffix = folder.rstrip("/").endswith("_f32")
+        if index < len(words) and suffix and words[index] != "float32":
+            what = (
+                f"folder {folder} ends in _f32, cal_data_type is {words[index]}: the files are read as {words[index]}"
             )
-    elif not suffix and at(config, "input_type_train", index) == "featuremap":
-        config.add(
-            "H-406",
-            config.line(GROUP, "cal_data_dir"),
-            f"no cal_data_type and {folder} does not end in _f32: the files are read as uint8",
-            "cal_data_type: float32",
-        )
+            right = f"cal_data_type: {';'.join('float32' if i == index else one for i, one in enumerate(words))}"
+            config.add("H-405", config.line(GROUP, "cal_data_type"), what, right)
+        elif not words and not suffix and at(config, "input_type_train", index) == "featuremap":
+            what = f"no cal_data_type and {folder} does not end in _f32: the files are read as uint8"
+            floats = ";".join(["float32"] * inputs_of(config))
+            config.add("H-406", config.line(GROUP, "cal_data_dir"), what, f"cal_data_type: {floats}")
+
+
+# --------------------------------------------------------------------------- optimization
 
 
 def _optimizations(config: Config) -> list[str]:
     words = [part.strip() for word in config.words(GROUP, "optimization") for part in word.split(",")]
     return [word for word in words if word]
+
+
+def _without(config: Config, word: str, instead: str = "") -> str:
+    """The key without one word, or with another in its place."""
+    kept = [instead if one == word else one for one in _optimizations(config)]
+    rest = [one for one in kept if one]
+    return f"optimization: {','.join(rest)}" if rest else "leave optimization out"
 
 
 def _optimization(config: Config, word: str) -> None:
@@ -123,74 +150,23 @@ def _optimization(config: Config, word: str) -> None:
     if match and word not in EVERY:
         _kind_setting(config, line, word, match["kind"])
         return
+    allowed = PLAIN_J6 if config.is_j6 else PLAIN.get(config.march, tuple(EVERY))
     if word not in EVERY:
-        lower = {one.lower(): one for one in EVERY}
-        fix = lower.get(word.lower(), "leave it out")
-        config.add("H-407", line, f"no optimization {word!r}", f"optimization: {fix}" if fix in EVERY else fix)
-        return
-    allowed = PLAIN_J6 if config.tool == "hb_compile" else PLAIN.get(config.march, tuple(EVERY))
-    if word not in allowed:
-        config.add("H-408", line, f"{word} is not offered on {config.march}", f"one of {', '.join(allowed)}")
+        config.add("H-407", line, f"no optimization {word!r}", _without(config, word, nearest(word, allowed)))
+    elif word not in allowed:
+        severity = "warning" if config.is_j6 else ""  # hb_compile does not refuse the words of the X5
+        what = f"{word} is not offered on {config.march or config.tool}"
+        config.add("H-408", line, what, _without(config, word), severity)
     elif word.startswith("set_model_output_"):
-        rule = "H-708" if config.tool == "hb_compile" else "H-213"
-        config.add(
-            rule,
-            line,
-            f"{word}: a tail Conv loses its high-precision output",
-            "remove it where the output needs precision",
-        )
+        rule = "H-708" if config.is_j6 else "H-213"
+        config.add(rule, line, f"{word}: a tail Conv loses its high-precision output", _without(config, word))
 
 
 def _kind_setting(config: Config, line: int, word: str, kind: str) -> None:
-    if config.tool == "hb_compile" or config.march in ("bernoulli2", "bayes"):
-        config.add("H-408", line, f"{word}: settings by op type are for the X5 (bayes-e)", "leave it out")
+    if config.is_j6 or config.march in ("bernoulli2", "bayes"):
+        severity = "warning" if config.is_j6 else ""
+        what = f"{word}: settings by op type are for the X5 (bayes-e)"
+        config.add("H-408", line, what, _without(config, word), severity)
     elif kind_of(kind) != kind and kind_of(kind.capitalize()):
-        config.add("H-407", line, f"{word}: op types are case-sensitive", word.replace(kind, kind.capitalize()))
-
-
-def _folder(config: Config, index: int, text: str) -> None:
-    """The folder's files against input_shape; silent where the folder is not on this PC."""
-    if config.folder is None or calibration_type(config) in ("load", "skip"):
-        return
-    folder = config.folder / Path(text).expanduser()
-    if not folder.is_dir():
-        return
-    line = config.line(GROUP, "cal_data_dir")
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    if not files:
-        config.add("H-409", line, f"{text} is empty", "put 20 to 100 samples into it, one file each")
-        return
-    if len(files) < FEW_SAMPLES:
-        config.add("H-410", line, f"{text} has {len(files)} samples", "use 20 to 100 typical samples")
-    _sizes(config, index, text, files)
-
-
-def _sizes(config: Config, index: int, text: str, files: list[Path]) -> None:
-    shape = shape_of(config, index)
-    words = config.words(GROUP, "cal_data_type")
-    word = words[index] if index < len(words) else ("float32" if text.rstrip("/").endswith("_f32") else "uint8")
-    raw = [path for path in files if path.suffix.lower() not in (*IMAGES, ".npy")]
-    if config.tool == "hb_compile":
-        wrong = [path for path in files if path.suffix != ".npy"]
-        if wrong:
-            config.add(
-                "H-409",
-                config.line(GROUP, "cal_data_dir"),
-                f"{wrong[0].name} in {text} is not a .npy file",
-                "hb_compile reads .npy files only",
-            )
-        return
-    if not shape or word not in ELEMENT_BYTES:
-        return
-    expected = math.prod(shape) * ELEMENT_BYTES[word]
-    for path in raw:
-        if path.stat().st_size != expected:
-            name = config.words(INPUTS, "input_name")[index : index + 1]
-            config.add(
-                "H-409",
-                config.line(GROUP, "cal_data_dir"),
-                f"{path.name} in {text} has {path.stat().st_size} bytes; {word} of {'x'.join(map(str, shape))} is "
-                f"{expected}" + (f" (input {name[0]})" if name else ""),
-                "save the data in that dtype and shape",
-            )
-            return
+        right = word.replace(kind, kind.capitalize())
+        config.add("H-407", line, f"{word}: op types are case-sensitive", _without(config, word, right))

@@ -1,14 +1,13 @@
-"""Checks of input_parameters and of compiler_parameters.input_source."""
+"""Checks of input_parameters: names, types, layouts, shapes and batch. The numbers of a normalization: norms.py."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from harness.lint.horizon.config import Config, is_template
-from harness.lint.horizon.schema import SOURCES_OF_TYPE, TYPE_PAIRS
+from harness.lint.horizon.config import Config, is_on
+from harness.lint.horizon.schema import INPUT, TYPE_PAIRS
 
-GROUP = "input_parameters"
+GROUP = INPUT
 LISTS = (
     "input_type_train",
     "input_type_rt",
@@ -18,31 +17,32 @@ LISTS = (
     "norm_type",
     "mean_value",
     "scale_value",
+    "std_value",
     "input_shape",
 )
-SHAPE = re.compile(r"^\d+(?:x\d+)*$")
-NEEDED = {
-    "data_mean": ("mean_value",),
-    "data_scale": ("scale_value",),
-    "data_mean_and_scale": ("mean_value", "scale_value"),
-}
-RESIZER_AREA = 18432  # H*W must be below (X5 manual)
+SHAPE = re.compile(r"^ *[0-9]+ *(?:[xX] *[0-9]+ *)*$")
+MOST_BATCH = {"bernoulli2": 128}
+CHANNELS = {"rgb": 3, "bgr": 3, "yuv444": 3, "yuv444_128": 3, "gray": 1}  # of pictures, by their type
+EXAMPLES = {"input_type_train": "rgb", "input_type_rt": "nv12", "input_layout_train": "NCHW"}
 
 
 def check(config: Config) -> None:
-    """The group of the inputs: names, types, shapes, normalization, batch and where they come from."""
+    """The group of the inputs but for the normalization."""
     if config.group(GROUP) is None:
-        return
-    _required(config)
-    _lengths(config)
-    for index in range(inputs_of(config)):
-        _types(config, index)
-        _shape(config, index)
-        if config.tool == "hb_mapper":
-            _norm(config, index)
-        _values(config, index)
-    _batch(config)
-    _sources(config)
+        if config.is_template or config.tree.get(GROUP) is not None:
+            return
+    else:
+        _required(config)
+        _names(config)
+        _lengths(config)
+        for index in range(inputs_of(config)):
+            _types(config, index)
+            _layout_rt(config, index)
+            _shape(config, index)
+        _layout_rt_missing(config)
+        _batch(config)
+        if config.is_j6:
+            _separate(config)
 
 
 def inputs_of(config: Config) -> int:
@@ -59,226 +59,253 @@ def at(config: Config, key: str, index: int) -> str:
 def shape_of(config: Config, index: int) -> tuple[int, ...]:
     """The shape that is written for an input, `1x3x224x224`; () where none is, or none that can be read."""
     text = at(config, "input_shape", index)
-    return tuple(int(part) for part in text.split("x")) if SHAPE.match(text) else ()
+    if not text:
+        return _model_shape(config, index)
+    return tuple(int(part) for part in text.lower().split("x")) if SHAPE.match(text) else ()
+
+
+def _model_shape(config: Config, index: int, whatever: bool = False) -> tuple[int, ...]:
+    """What the ONNX says where the config says nothing, or `whatever` it says; () where it leaves a size open."""
+    if config.network is None or (config.words(GROUP, "input_shape") and not whatever):
+        return ()
+    names = config.words(GROUP, "input_name")
+    given = list(config.network.inputs.values())
+    same = config.network.inputs.get(names[index]) if index < len(names) else given[0] if len(given) == 1 else None
+    return same.shape if same is not None and all(same.shape) else ()
+
+
+def replaced(config: Config, key: str, index: int, word: str) -> str:
+    """`key: a;b` with the word of one input changed, `None` where an input has none."""
+    words = config.words(GROUP, key) or [word]
+    return f"{key}: {';'.join(word if i == index else one or 'None' for i, one in enumerate(words))}"
+
+
+def size_of(config: Config, index: int) -> tuple[int, int] | None:
+    """(height, width) of an input of four dimensions, by its layout; None for any other."""
+    shape = shape_of(config, index)
+    if len(shape) != 4:
+        return None
+    height, width = shape[1:3] if at(config, "input_layout_train", index) == "NHWC" else shape[2:]
+    return height, width
 
 
 def _required(config: Config) -> None:
     keys = ["input_type_train", "input_type_rt"]
-    if config.tool == "hb_mapper":
-        keys += ["input_layout_train", "norm_type"]
-    elif any(word != "featuremap" for word in config.words(GROUP, "input_type_train")):
+    if not config.is_j6 or any(word != "featuremap" for word in config.words(GROUP, "input_type_rt")):
         keys += ["input_layout_train"]
     for key in keys:
-        filled = config.get(GROUP, key) is not None
-        if not filled and not (is_template(config) and config.has(GROUP, key)):
-            config.add("H-106", config.line(GROUP, key), f"input_parameters.{key} is missing or empty", _example(key))
+        if config.get(GROUP, key) is None and not config.is_template:
+            fix = f"{key}: {_example(config, key)}"
+            config.add("H-106", config.line(GROUP, key), f"input_parameters.{key} is missing or empty", fix)
 
 
-def _example(key: str) -> str:
-    examples = {
-        "input_type_train": "rgb",
-        "input_type_rt": "nv12",
-        "input_layout_train": "NCHW",
-        "norm_type": "data_scale",
-    }
-    return f"{key}: {examples[key]}"
+def _example(config: Config, key: str) -> str:
+    """A value that goes with the other type, for each input."""
+    other = {"input_type_train": "input_type_rt", "input_type_rt": "input_type_train"}.get(key, "")
+    given = config.words(GROUP, other) if other else []
+    if key == "input_layout_train":
+        return ";".join([EXAMPLES[key]] * inputs_of(config))
+    fitting = {"nv12": "rgb", "yuv444_128": "yuv444"} if key == "input_type_train" else {}
+    return ";".join(fitting.get(word, word) for word in given if word) or EXAMPLES[key]
+
+
+def _names(config: Config) -> None:
+    names = config.words(GROUP, "input_name")
+    line = config.line(GROUP, "input_name")
+    doubled = next((name for name in names if name and names.count(name) > 1), None)
+    if doubled is not None:
+        fix = "input_name: every input once, in the model's order"
+        config.add("H-317", line, f"input_name {doubled!r} stands twice", fix)
+    if len(names) > 1 and "" in names:
+        config.add("H-106", line, "input_name has an empty name", f"input_name: {';'.join(filter(None, names))}")
+    elif config.raw(GROUP, "input_name") is not None and not names and not config.is_j6:
+        node = config.raw(GROUP, "input_name")
+        if node is not None and node.kind == "scalar" and node.value is None and not config.is_template:
+            config.add("H-105", line, "input_name has no value", "leave input_name out")
 
 
 def _lengths(config: Config) -> None:
     names = config.words(GROUP, "input_name")
     count = len(names) or len(config.words(GROUP, "input_type_rt"))
+    ignored = ("norm_type", "input_layout_rt") if config.is_j6 else ("std_value",)
     for key in LISTS:
         words = config.words(GROUP, key)
-        if count and words and len(words) != count:
-            config.add(
-                "H-312",
-                config.line(GROUP, key),
-                f"{key} has {len(words)} values for {count} inputs",
-                f"{key}: one value per input, separated by ;",
-            )
-    if not names and count > 1:
+        if count and words and len(words) != count and key not in ignored:
+            several = [words[min(i, len(words) - 1)] or "None" for i in range(count)]
+            what = f"{key} has {len(words)} values for {count} inputs"
+            config.add("H-312", config.line(GROUP, key), what, f"{key}: {';'.join(several)}")
+    if not names and count > 1 and not config.is_template:
         config.add("H-106", config.line(GROUP), "input_name is needed with more than one input", "input_name: a;b")
+
+
+# --------------------------------------------------------------------------- types and layouts
 
 
 def _types(config: Config, index: int) -> None:
     train, runtime = at(config, "input_type_train", index), at(config, "input_type_rt", index)
-    base = runtime.removesuffix("_128")
-    pairs = TYPE_PAIRS.get(train)
-    if pairs and runtime and base not in pairs and not base.startswith("yuv_bt601"):
+    known = set(config.schema[GROUP]["input_type_train"].choices) | {"nv12"}
+    if not {train, runtime} <= known:
+        return
+    pairs = TYPE_PAIRS.get(train, ())
+    if train != runtime and runtime not in pairs:
+        what = f"input {index}: trained on {train}, {runtime} on the board is not offered"
         config.add(
             "H-301",
             config.line(GROUP, "input_type_rt"),
-            f"input {index}: trained on {train}, {runtime} on the board is not offered",
-            f"input_type_rt: {pairs[0]}",
+            what,
+            replaced(config, "input_type_rt", index, (pairs or (train,))[0]),
         )
-    layout = at(config, "input_layout_rt", index)
+    elif _space(config, index) == "bt601_video":
+        _video(config, index, train, runtime)
+
+
+def _space(config: Config, index: int) -> str:
+    return at(config, "input_space_and_range", index)
+
+
+def _video(config: Config, index: int, train: str, runtime: str) -> None:
+    line = config.line(GROUP, "input_space_and_range")
+    fix = replaced(config, "input_space_and_range", index, "regular")
+    if runtime != "nv12":
+        config.add("H-304", line, f"input {index}: bt601_video with {runtime}; it is for nv12 only", fix)
+    elif not config.is_j6 and train not in ("rgb", "bgr"):
+        config.add("H-304", line, f"input {index}: bt601_video is made from rgb or bgr, not from {train}", fix)
+
+
+def _layout_rt(config: Config, index: int) -> None:
+    """hb_mapper only: hb_compile keeps the layout of the float model."""
+    if config.is_j6:
+        return
+    runtime, layout = at(config, "input_type_rt", index), at(config, "input_layout_rt", index)
     line = config.line(GROUP, "input_layout_rt")
-    if runtime == "nv12" and layout and config.tool == "hb_mapper":
-        config.add("H-302", line, f"input {index}: nv12 has its own layout; {layout} has no effect", "leave it out")
-    if config.march == "bernoulli2" and base == "yuv444" and layout == "NCHW":
+    if runtime == "nv12" and layout:
+        what = f"input {index}: nv12 has its own layout; {layout} has no effect"
+        config.add("H-302", line, what, "leave input_layout_rt out")
+    if config.march == "bernoulli2" and runtime in ("yuv444", "yuv444_128") and layout == "NCHW":
         config.add("H-303", line, f"input {index}: the X3 takes yuv444 as NHWC only", "input_layout_rt: NHWC")
-    space = at(config, "input_space_and_range", index)
-    if space == "bt601_video" and runtime and runtime != "nv12":
-        config.add(
-            "H-304",
-            config.line(GROUP, "input_space_and_range"),
-            f"input {index}: bt601_video with {runtime}",
-            "input_space_and_range: regular",
-        )
+
+
+def _layout_rt_missing(config: Config) -> None:
+    if config.is_j6 or config.is_template or config.get(GROUP, "input_layout_rt") is not None:
+        return
+    kinds = config.words(GROUP, "input_type_rt")
+    other = next((kind for kind in kinds if kind not in ("", "nv12")), "")
+    if other:
+        what = f"{other} without input_layout_rt; the check of hb_mapper wants it for all types but nv12"
+        fix = ";".join("NCHW" if kind in ("featuremap", "gray") else "NHWC" for kind in kinds)
+        config.add("H-319", config.line(GROUP, "input_layout_rt"), what, f"input_layout_rt: {fix}")
+
+
+# --------------------------------------------------------------------------- shapes
 
 
 def _shape(config: Config, index: int) -> None:
+    """The first reason only: a shape of the wrong kind is not odd as well."""
     text = at(config, "input_shape", index)
     line = config.line(GROUP, "input_shape")
-    if text and not SHAPE.match(text):
-        config.add("H-310", line, f"input {index}: input_shape {text!r}", "input_shape: 1x3x224x224")
-    shape = shape_of(config, index)
-    runtime = at(config, "input_type_rt", index).removesuffix("_128")
-    if len(shape) == 4 and runtime in ("nv12", "yuv444"):
-        height, width = shape[1:3] if at(config, "input_layout_train", index) == "NHWC" else shape[2:]
-        if height % 2 or width % 2:
-            config.add(
-                "H-311",
-                line,
-                f"input {index}: {height}x{width} is odd, {runtime} needs even sizes",
-                f"{height + height % 2}x{width + width % 2}",
-            )
-
-
-def _norm(config: Config, index: int) -> None:
-    norm = at(config, "norm_type", index)
-    if not norm:
+    if text and (not SHAPE.match(text) or 0 in shape_of(config, index)):
+        fix = replaced(config, "input_shape", index, _readable(text) or "1x3x224x224")
+        config.add("H-310", line, f"input {index}: input_shape {text!r} is not sizes with x between them", fix)
         return
-    line = config.line(GROUP, "norm_type")
-    if "featuremap" in (at(config, "input_type_train", index), at(config, "input_type_rt", index)):
-        if norm != "no_preprocess":
-            config.add(
-                "H-305", line, f"input {index} is a featuremap with norm_type {norm}", "norm_type: no_preprocess"
-            )
+    if not text and config.words(GROUP, "input_shape"):
+        config.add("H-310", line, f"input {index}: input_shape is empty", "input_shape: one shape per input")
         return
-    needed = NEEDED.get(norm, ())
-    for key in ("mean_value", "scale_value"):
-        given = at(config, key, index) not in ("", "None")
-        if key in needed and not given and not (is_template(config) and config.has(GROUP, key)):
-            config.add(
-                "H-306",
-                line,
-                f"input {index}: norm_type {norm} needs {key}",
-                f"{key}: {'123.675 116.28 103.53' if key == 'mean_value' else '0.01712 0.01751 0.01743'}",
-            )
-        if key not in needed and given and norm in ("no_preprocess", *NEEDED):
-            config.add(
-                "H-307",
-                config.line(GROUP, key),
-                f"input {index}: norm_type {norm} does not use {key}",
-                "leave it out, or norm_type: data_mean_and_scale",
-            )
-
-
-def _numbers(text: str) -> list[float] | None:
-    parts = text.replace(",", " ").split()
-    try:
-        return [float(part) for part in parts]
-    except ValueError:
-        return None
-
-
-def _values(config: Config, index: int) -> None:
-    for key in ("mean_value", "scale_value"):
-        text = at(config, key, index)
-        if text in ("", "None"):
-            continue
-        line = config.line(GROUP, key)
-        numbers = _numbers(text)
-        if numbers is None:
-            config.add(
-                "H-105",
-                line,
-                f"{key}: {text!r} is not a list of numbers separated by spaces",
-                f"{key}: 0.017 0.017 0.017",
-            )
-            continue
-        _channels(config, index, key, numbers)
-        if key == "scale_value" and any(abs(number) > 1.0 for number in numbers):
-            config.add(
-                "H-308",
-                line,
-                f"scale_value {text}: (data - mean) * scale would be far too large",
-                f"scale_value: {' '.join(f'{1 / n:.6g}' for n in numbers if n)} (1 / std)",
-            )
-        if key == "mean_value" and _looks_like_unit_mean(numbers):
-            config.add(
-                "H-309",
-                line,
-                f"mean_value {text}: data is 0..255, so this subtracts almost nothing",
-                f"mean_value: {' '.join(f'{n * 255:.6g}' for n in numbers)} (mean * 255)",
-            )
-
-
-def _looks_like_unit_mean(numbers: Sequence[float]) -> bool:
-    return any(numbers) and all(0.0 <= number <= 1.0 for number in numbers)
-
-
-def _channels(config: Config, index: int, key: str, numbers: Sequence[float]) -> None:
+    shape, runtime = shape_of(config, index), at(config, "input_type_rt", index)
     train = at(config, "input_type_train", index)
-    channels = {"rgb": 3, "bgr": 3, "yuv444": 3, "gray": 1}.get(train)
-    if channels and len(numbers) not in (1, channels):
+    if not shape:
+        return
+    if len(shape) != 4 and (runtime not in ("", "featuremap") or train in CHANNELS):
+        what = f"input {index}: {runtime or train} needs four dimensions, input_shape {text} has {len(shape)}"
         config.add(
-            "H-314",
-            config.line(GROUP, key),
-            f"input {index}: {len(numbers)} values in {key}, {train} has {channels} channels",
-            f"{key}: one value, or {channels} separated by spaces",
+            "H-315", line, what, "input_type_rt and input_type_train: featuremap, or a shape such as 1x3x224x224"
         )
+    elif not _channels(config, index, train, shape):
+        _even(config, index, runtime)
+
+
+def _readable(text: str) -> str:
+    """A shape with other marks between its sizes, as it is meant."""
+    sizes = re.findall(r"[0-9]+", text)
+    rest = re.sub(r"[0-9\s,;*xX\[\]()]", "", text)
+    return "x".join(sizes) if len(sizes) > 1 and not rest and "0" not in sizes else ""
+
+
+def _channels(config: Config, index: int, train: str, shape: tuple[int, ...]) -> bool:
+    """Whether the channels were found wrong."""
+    layout, channels = at(config, "input_layout_train", index), CHANNELS.get(train)
+    if not channels or len(shape) != 4 or layout not in ("NCHW", "NHWC"):
+        return False
+    place, other = (1, 3) if layout == "NCHW" else (3, 1)
+    if shape[place] == channels:
+        return False
+    line = config.line(GROUP, "input_shape")
+    seems = "NHWC" if layout == "NCHW" else "NCHW"
+    front = f"input {index}: {train} has {channels} channel{'s' if channels > 1 else ''}"
+    written = "x".join(map(str, shape))
+    if shape[other] == channels:
+        fix = replaced(config, "input_layout_train", index, seems)
+        config.add("H-316", line, f"{front}; {written} is {seems}, input_layout_train says {layout}", fix)
+    elif shape == _model_shape(config, index, whatever=True):
+        kind = "gray" if shape[place] == 1 else "rgb" if shape[place] == 3 else "featuremap"
+        fix = replaced(config, "input_type_train", index, kind) + ", and input_type_rt with it"
+        config.add("H-316", line, f"{front}, the model's input {written} has {shape[place]}", fix)
+    else:
+        right = list(shape)
+        right[place] = channels
+        what = f"{front}, {layout} {written} has {shape[place]}"
+        config.add("H-316", line, what, replaced(config, "input_shape", index, "x".join(map(str, right))))
+    return True
+
+
+def _even(config: Config, index: int, runtime: str) -> None:
+    size = size_of(config, index)
+    kinds = ("nv12",) if config.is_j6 else ("nv12", "yuv444", "yuv444_128")
+    if size is None or runtime not in kinds or not (size[0] % 2 or size[1] % 2):
+        return
+    height, width = size[0] + size[0] % 2, size[1] + size[1] % 2
+    shape = list(shape_of(config, index))
+    place = 1 if at(config, "input_layout_train", index) == "NHWC" else 2
+    shape[place : place + 2] = [height, width]
+    fix = replaced(config, "input_shape", index, "x".join(map(str, shape)))
+    what = f"input {index}: {size[0]}x{size[1]} is odd, {runtime} needs even sizes"
+    severity = "" if runtime == "nv12" else "warning"  # the manual says so, the tool does not check it
+    config.add("H-311", config.line(GROUP, "input_shape"), what, fix, severity)
+
+
+# --------------------------------------------------------------------------- batch
 
 
 def _batch(config: Config) -> None:
-    text = config.text(GROUP, "input_batch")
-    if not text:
+    words = config.words(GROUP, "input_batch")
+    if not words:
         return
     line = config.line(GROUP, "input_batch")
-    high = 128 if config.march == "bernoulli2" else 4096
-    if not text.isdigit() or not 1 <= int(text) <= high:
-        config.add("H-313", line, f"input_batch {text!r} is outside 1..{high}", "input_batch: 1")
+    high = None if config.is_j6 else MOST_BATCH.get(config.march, 4096)
+    if len(words) > 1:
+        config.add("H-313", line, "input_batch takes one value for all inputs", f"input_batch: {words[0] or 1}")
         return
-    shape = shape_of(config, 0)
-    if int(text) > 1 and inputs_of(config) > 1:
-        config.add("H-313", line, "input_batch is for models with one input", "leave it out")
-    elif int(text) > 1 and shape and shape[0] != 1:
-        config.add("H-313", line, f"input_batch with an input_shape whose first size is {shape[0]}", "leave it out")
+    text = words[0]
+    if not text.isdigit() or int(text) < 1 or (high is not None and int(text) > high):
+        bounds = f"1..{high}" if high else "1 and more"
+        config.add("H-313", line, f"input_batch {text!r} is outside {bounds}", "input_batch: 1")
+        return
+    first = next((shape[0] for i in range(inputs_of(config)) if (shape := shape_of(config, i)) and shape[0] != 1), None)
+    if first is not None:
+        what = f"input_batch with an input_shape whose first size is {first}; the tool wants 1 there"
+        config.add("H-313", line, what, "leave input_batch out")
+    elif int(text) > 1 and inputs_of(config) > 1 and not config.is_j6:
+        what = "input_batch with several inputs: the manual offers it for models with one input"
+        config.add("H-313", line, what, "leave input_batch out", severity="warning")
 
 
-def _sources(config: Config) -> None:
-    node = config.get("compiler_parameters", "input_source")
+def _separate(config: Config) -> None:
+    separate = [name for name in config.words(GROUP, "separate_name") if name]
     names = config.words(GROUP, "input_name")
-    for key, value in node.items if node is not None else ():
-        line = key.line
-        if key.text == "_default_value":
-            continue
-        if names and key.text not in names:
-            config.add(
-                "H-503", line, f"input_source names {key.text!r}; inputs are {', '.join(names)}", f"{names[0]}: ddr"
-            )
-            continue
-        index = names.index(key.text) if names else 0
-        runtime = at(config, "input_type_rt", index).removesuffix("_128")
-        allowed = SOURCES_OF_TYPE.get(runtime, ("ddr", "pyramid", "resizer"))
-        if value.text not in allowed:
-            config.add(
-                "H-503",
-                line,
-                f"input {key.text} of type {runtime or '?'} cannot come from {value.text!r}",
-                f"{key.text}: {allowed[0]}",
-            )
-        elif value.text == "resizer":
-            _resizer(config, line, index)
-
-
-def _resizer(config: Config, line: int, index: int) -> None:
-    shape = shape_of(config, index)
-    if len(shape) == 4:
-        nhwc = at(config, "input_layout_train", index) == "NHWC"
-        height, width = shape[1:3] if nhwc else shape[2:]
-        if height * width >= RESIZER_AREA:
-            config.add("H-504", line, f"resizer input of {height}x{width}; H*W must be below {RESIZER_AREA}", "pyramid")
-    if config.text("model_parameters", "layer_out_dump").lower() == "true":
-        config.add("H-504", line, "resizer input with layer_out_dump", "layer_out_dump: False, or pyramid")
+    line = config.line(GROUP, "separate_name")
+    if separate and is_on(config, GROUP, "separate_batch"):
+        what = "separate_batch and separate_name cannot be used together"
+        config.add("H-602", line, what, "leave separate_name out")
+    for name in separate:
+        if names and name not in names:
+            what = f"separate_name {name!r} is not an input; inputs are {', '.join(names)}"
+            config.add("H-318", line, what, f"separate_name: {names[0]}" if len(separate) == 1 else "leave it out")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from harness.lint.horizon.config import Config, unfilled
-from harness.lint.horizon.ops import CPU_ONLY, INT16_NOT_STATED, RUN_ON_BPU, kind_of
+from harness.lint.horizon.config import Config, op_type, unfilled
+from harness.lint.horizon.ops import CPU_ONLY, INT16_NOT_STATED, RUN_ON_BPU
+from harness.lint.horizon.rules import SOURCES
+from harness.lint.horizon.values import nearest
 from harness.lint.yaml_tree import Node
 
 NODE_KEY = re.compile(r"^(?:ON|OutputType|InputType\d*)$")
@@ -39,30 +41,31 @@ def _node_info(config: Config, info: Node) -> list[str]:
         return []
     if info.kind == "scalar":
         return _text_form(config, info, "node_info")
-    if info.kind != "map":
-        config.add(
-            "H-105",
-            info.line,
-            "node_info must be a mapping of nodes, or text such as n:int16;m:int16",
-            "node_info: {'/head/MatMul': {'ON': 'BPU', 'OutputType': 'int16'}}",
-        )
-        return []
     for key, value in info.items:
+        if not key.text.strip():
+            config.add("H-214", key.line, "node_info: a node has no name", "give the node's name")
         _one_node(config, key, value)
     return [key.text for key, _ in info.items]
 
 
 def _text_form(config: Config, node: Node, where: str) -> list[str]:
-    """`n:int16;m:int16`; names may hold colons, the type stands behind the last one."""
+    """`n:int16;m:int16`, one colon each: the tool refuses names that hold one, which the mapping takes."""
     names = []
     for part in (one.strip() for one in node.text.split(";") if one.strip()):
-        name, colon, word = part.rpartition(":")
-        if not colon:
-            config.add("H-105", node.line, f"{where}: {part!r} has no type", f"{part}:int16")
+        name, _, word = (one.strip() for one in part.rpartition(":"))
+        if part.count(":") != 1 or not name or not word:
+            lacks = "no type" if ":" not in part else "no name" if not name else "no type" if not word else "two colons"
+            config.add("H-214", node.line, f"{where}: {part!r} has {lacks}", f"{where}: {_without(node, part)}")
             continue
-        names.append(name.strip())
-        _dtype(config, node.line, name.strip(), where, word.strip())
+        names.append(name)
+        _dtype(config, node.line, name, where, word, f"{where}: {node.text.replace(part, f'{name}:int16')}")
     return names
+
+
+def _without(node: Node, part: str) -> str:
+    """The text form without one part, or an example where nothing is left."""
+    kept = [one.strip() for one in node.text.split(";") if one.strip() and one.strip() != part]
+    return ";".join(kept) or "Conv_0:int16"
 
 
 def _one_node(config: Config, name: Node, value: Node) -> None:
@@ -71,6 +74,9 @@ def _one_node(config: Config, name: Node, value: Node) -> None:
         return
     place = ""
     typed: list[Node] = []
+    if not value.items:
+        what = f"node_info.{name.text} is empty: it sets nothing"
+        config.add("H-108", value.line, what, f"leave {name.text} out", source=SOURCES["H-202"].of(config.tool, ""))
     for key, setting in value.items:
         if key.value is True and not key.quoted:
             config.add(
@@ -85,7 +91,7 @@ def _one_node(config: Config, name: Node, value: Node) -> None:
                 "H-202",
                 key.line,
                 f"{name.text}: no key {key.text!r} in node_info",
-                "keys are 'ON', InputType, InputType0, InputType1, ..., OutputType",
+                _key_meant(key.text),
             )
         elif key.text == "ON":
             place = setting.text
@@ -96,32 +102,43 @@ def _one_node(config: Config, name: Node, value: Node) -> None:
     _place(config, name, place, typed)
 
 
+def _key_meant(key: str) -> str:
+    near = nearest(key, ("ON", "InputType", "OutputType"))
+    return f"did you mean {near}?" if near else f"leave {key} out: keys are 'ON', InputType, InputType0, OutputType"
+
+
 def _place(config: Config, name: Node, place: str, typed: list[Node]) -> None:
     if place not in ("", "BPU", "CPU"):
-        config.add("H-205", name.line, f"{name.text}: ON is {place!r}", "'ON': 'BPU' or 'ON': 'CPU'")
+        config.add(
+            "H-205", name.line, f"{name.text}: ON is {place!r}", f"'ON': '{nearest(place, ('BPU', 'CPU')) or 'CPU'}'"
+        )
     if place == "CPU" and typed:
         config.add(
             "H-206",
             typed[0].line,
             f"{name.text} runs on the CPU in float; {', '.join(key.text for key in typed)} has no effect",
-            "'ON': 'CPU' alone",
+            f"leave {typed[0].text} out",
         )
     if place == "BPU":
         _forced(config, name.line, name.text)
 
 
-def _dtype(config: Config, line: int, node: str, key: str, word: str) -> None:
+def _dtype(config: Config, line: int, node: str, key: str, word: str, instead: str = "") -> None:
     if word not in ("int8", "int16"):
-        fix = "for float write 'ON': 'CPU' and no type" if "float" in word else f"{key}: int8 or int16"
+        fix = instead or f"{key}: int16"
+        if "float" in word:
+            fix = "for float write 'ON': 'CPU' and no type"
         config.add("H-204", line, f"{node}: {key} {word!r}; expected int8 or int16", fix)
     elif word == "int16":
         _int16(config, line, node, key)
 
 
 def _int16(config: Config, line: int, node: str, key: str) -> None:
-    kind = kind_of(node)
+    kind = op_type(config, node)
     if config.march == "bernoulli2":
-        config.add("H-208", line, f"{node}: the X3 (bernoulli2) has no int16 in post-training quantization", "int8")
+        config.add(
+            "H-208", line, f"{node}: the X3 (bernoulli2) has no int16 in post-training quantization", f"{key}: int8"
+        )
     elif kind in INT16_NOT_STATED.get(config.march, ()):
         config.add(
             "H-207",
@@ -133,8 +150,8 @@ def _int16(config: Config, line: int, node: str, key: str) -> None:
 
 
 def _forced(config: Config, line: int, node: str) -> None:
-    kind = kind_of(node)
-    if kind in CPU_ONLY.get(config.march, ()):
+    kind = op_type(config, node)
+    if kind in CPU_ONLY.get(config.march, ()) and (config.network is None or node not in config.network.kinds):
         config.add(
             "H-209", line, f"{node}: {kind} is a CPU op on {config.march}", "leave it on the CPU or replace the op"
         )
@@ -145,23 +162,32 @@ def _run_on(config: Config, typed: list[str]) -> None:
     bpu = [name for name in config.words(CALIBRATION, "run_on_bpu") if name]
     line = config.line(CALIBRATION, "run_on_bpu")
     for name in sorted(set(cpu) & set(bpu)):
-        config.add("H-212", line, f"{name} is in both run_on_cpu and run_on_bpu", "keep one of them")
+        config.add("H-212", line, f"{name} is in both run_on_cpu and run_on_bpu", _off(config, name))
     for name in [one for one in (*cpu, *bpu) if one in typed]:
-        config.add("H-211", line, f"{name} is in both run_on_* and node_info; node_info wins", "keep node_info")
+        config.add("H-211", line, f"{name} is in both run_on_* and node_info; node_info wins", _off(config, name))
     for name in bpu:
         _forced(config, line, name)
         _run_on_bpu(config, line, name)
 
 
+def _off(config: Config, name: str) -> str:
+    """The run_on key that names a node, without it."""
+    key = "run_on_bpu" if name in config.words(CALIBRATION, "run_on_bpu") else "run_on_cpu"
+    rest = [one for one in config.words(CALIBRATION, key) if one and one != name]
+    return f"{key}: {';'.join(rest)}" if rest else f"leave {key} out"
+
+
 def _run_on_bpu(config: Config, line: int, name: str) -> None:
-    kind = kind_of(name)
+    if config.is_j6:
+        return  # a rule of the X-series FAQ
+    kind = op_type(config, name)
     if kind and kind not in RUN_ON_BPU and kind not in CPU_ONLY.get(config.march, ()):
         config.add(
             "H-210",
             line,
             f"{name}: run_on_bpu works for trailing Relu, Softmax and pooling, and for CPU ops in "
             f"front of a Transpose; {kind} is none of them",
-            "leave it out",
+            _off(config, name),
         )
     elif kind in ("Relu", "Clip"):
         config.add(

@@ -10,6 +10,7 @@ VENDOR = LintVendor(
     tools=("hb_mapper", "hb_compile"),
     rules=RULES,
     recognises=lambda _text: True,
-    lint_file=lambda path, tool, _command, _model: lint_file(path, tool),
+    lint_file=lambda path, tool, _command, model: lint_file(path, tool, model),
+    takes_model=True,
     is_default=True,
 )

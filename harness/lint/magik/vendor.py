@@ -12,4 +12,5 @@ VENDOR = LintVendor(
     recognises=is_ptq,
     lint_file=lambda path, _tool, command, model: lint_file(path, command, model),
     takes_command=True,
+    takes_model=True,
 )
