@@ -31,7 +31,7 @@ LEVELS = {
 
 
 @dataclass(frozen=True)
-class Setting:
+class QuantSetting:
     """What one key of model_config takes. `several`: a list of it starts a search."""
 
     kind: str  # "bool", "whole", "number", "word"
@@ -42,14 +42,14 @@ class Setting:
 
 
 ACTIVATION = {
-    "calibration_type": Setting("word", ("max", "kl"), several=True),
-    "per_channel": Setting("bool", several=True),
-    "asymmetric": Setting("bool", several=True),
-    "num_bin": Setting("whole", low=129, several=True),
-    "max_num_bin": Setting("whole", low=258, several=True),
-    "max_percentile": Setting("number", low=0.5, high=1.0, several=True),
+    "calibration_type": QuantSetting("word", ("max", "kl"), several=True),
+    "per_channel": QuantSetting("bool", several=True),
+    "asymmetric": QuantSetting("bool", several=True),
+    "num_bin": QuantSetting("whole", low=129, several=True),
+    "max_num_bin": QuantSetting("whole", low=258, several=True),
+    "max_percentile": QuantSetting("number", low=0.5, high=1.0, several=True),
 }
-CORRECTION = {"num_sample": Setting("whole", low=1), "metric": Setting("word", METRICS)}
+CORRECTION = {"num_sample": QuantSetting("whole", low=1), "metric": QuantSetting("word", METRICS)}
 EXAMPLES = {"word": "kl", "bool": "false", "num_bin": "1024", "max_num_bin": "16384", "max_percentile": "0.99995"}
 
 
@@ -199,7 +199,7 @@ def _weight(config: Config, node: Node) -> None:
         config.add("H-709", correction.line, "bias_correction is not a mapping", fix)
 
 
-def _section(config: Config, node: Node, where: str, known: dict[str, Setting]) -> None:
+def _section(config: Config, node: Node, where: str, known: dict[str, QuantSetting]) -> None:
     if node.kind != "map":
         config.add("H-709", node.line, f"{where} is not a mapping", f"{where}: {{}}")
         return
@@ -217,7 +217,7 @@ def _section(config: Config, node: Node, where: str, known: dict[str, Setting]) 
                 config.add("H-709", one.line, f"{where}.{key.text}: {one.text or one.kind} is not {why}", fix)
 
 
-def _wrong(value: Node, setting: Setting) -> str:
+def _wrong(value: Node, setting: QuantSetting) -> str:
     """What is expected of a value that is not; "" for one that is right."""
     if setting.kind == "word":
         return "" if value.text in setting.choices else f"one of {', '.join(setting.choices)}"
@@ -232,7 +232,7 @@ def _wrong(value: Node, setting: Setting) -> str:
     return "" if inside else f"a whole number of {bound}" if setting.kind == "whole" else f"a number of {bound}"
 
 
-def _example(key: str, setting: Setting, given: str = "") -> str:
+def _example(key: str, setting: QuantSetting, given: str = "") -> str:
     if setting.kind == "word":
         near = get_close_matches(given.lower(), setting.choices, n=1)
         return f"{key}: {near[0] if near else setting.choices[0]}"
