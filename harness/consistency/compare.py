@@ -98,7 +98,7 @@ class _Comparer:
 
     def result(self) -> Comparison:
         layers = self.rows.layers()
-        equal = frozenset(layer.name for layer in layers if layer.verdict == "exact")
+        equal = frozenset(layer.name for layer in layers if layer.verdict in ("exact", "within"))
         integers = of_integers(layers, self.rows.narrow, self.rows.pair) if is_float(self.reference) else ""
         noise = bool(integers) and judges_noise(self.policy)
         self.notes += [LABEL, *([SCALES] if self.rows.narrow else [])] if integers else []

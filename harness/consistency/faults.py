@@ -9,6 +9,7 @@ from functools import cache, partial
 
 from harness.consistency.arithmetic import F16, Precision
 from harness.consistency.fingerprint.cause import LayerContext, cause, fed, is_open
+from harness.consistency.fingerprint.other_tensors import OtherTensors
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins.alone import OpRunner
 from harness.consistency.origins.isolate import Isolator
@@ -37,6 +38,7 @@ class FaultSearch:
         self.precision: Precision | None = None  # the float arithmetic that the board is known to compute in
         self._isolator: Isolator | None = None
         self._weighted: frozenset[str] = frozenset()
+        self.others = OtherTensors(rows.reference)
 
     def graph_serves(self, layers: Sequence[Layer]) -> bool:
         """A graph that knows less than half of the rows is another model's, or has other names: the order of the rows
@@ -69,7 +71,7 @@ class FaultSearch:
     def fingerprinted(self, localized: Localization, equal: frozenset[str]) -> list[Layer]:
         """Fingerprints where they mean something: where a difference is born, not where it was carried to.
 
-        `equal`: names of the rows that are `exact`.
+        `equal`: names of the rows that are `exact` or `within`.
         """
         named = {origin.tensor for origin in localized.origins[:FINGERPRINTED]}
         self._weighted = self._with_weights(localized.origins)
@@ -130,11 +132,12 @@ class FaultSearch:
 
     def _fingerprint(self, layer: Layer, alone: Array | None, equal: frozenset[str]) -> Fingerprint:
         """Of an op that was found by running it alone: against what it gives alone, free of what came before."""
-        pair = self.rows.pair(layer.name)
+        own = pair = self.rows.pair(layer.name)
         row = self.rows.matches[layer.name]
-        assert layer.metrics is not None
+        assert layer.metrics is not None and row.tensor is not None
         if alone is not None and layer.single is not None:
             pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
+            equal |= frozenset(self._read_by(layer.name))  # it was run with the board's own values
         scene = LayerContext(
             self.graph,
             self.reference,
@@ -145,7 +148,13 @@ class FaultSearch:
             in_memory=row.dump is not None and row.dump.path.suffix != ".npy",
         )
         fingerprint = cause(layer, pair, scene, self._repeats(row, pair))
-        return (self.rows.mismatches.file_of(row) or fingerprint) if is_open(fingerprint) else fingerprint
+        if not is_open(fingerprint):
+            return fingerprint
+        return self.rows.mismatches.file_of(row) or self.others.holds(row.tensor.name, own) or fingerprint
+
+    def _read_by(self, tensor: str) -> tuple[str, ...]:
+        ops = self.graph.ops if self.graph is not None else ()
+        return next((op.inputs for op in ops if tensor in op.outputs), ())
 
     def _repeats(self, row: Match, pair: Pair) -> tuple[Array, ...]:
         """This tensor of the other runs, where it can be opened."""

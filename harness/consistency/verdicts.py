@@ -243,9 +243,22 @@ def _origin_sentence(origins: Sequence[Origin], differing: Sequence[Layer]) -> s
     inputs = [o for o in origins if o.op_kind == "input" and o.fingerprint and o.fingerprint.kind == "input_order"]
     if len(inputs) == len(origins) == 2:
         return f"the board's inputs {inputs[0].tensor} and {inputs[1].tensor} are swapped"
-    named = [_name(origin) for origin in origins]
+    exchanged = dict(_exchanged(origins))
+    named = list(dict.fromkeys(exchanged.get(origin.tensor) or _name(origin) for origin in origins))
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return "; ".join(named[:3]) + more
+
+
+def _exchanged(origins: Sequence[Origin]) -> Iterator[tuple[str, str]]:
+    """(tensor, sentence) of every pair of dumps of which each holds the other's values."""
+    marks = {origin.tensor: origin.fingerprint for origin in origins}
+    holds = {name: str(mark.figures["holds"]) for name, mark in marks.items() if mark and "holds" in mark.figures}
+    for name, other in holds.items():
+        if holds.get(other) == name:
+            yield (
+                name,
+                f"the dumps of {' and '.join(sorted((name, other)))} are exchanged: each holds the other's values",
+            )
 
 
 def _name(origin: Origin) -> str:

@@ -31,7 +31,7 @@ class LayerContext:
     reference: Reference
     previous: Reference | None = None
     isolator: Isolator | None = None
-    equal: frozenset[str] = frozenset()  # tensors of the board that are equal to the reference's
+    equal: frozenset[str] = frozenset()  # tensors of the board that are the reference's, within limits
     weighted: frozenset[str] = frozenset()  # tensors whose op, or one of the unseen ops before it, has weights
     in_memory: bool = True  # the dump at hand lies as the board's memory does
 

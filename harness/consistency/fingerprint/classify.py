@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.consistency.fingerprint import values
+from harness.consistency.fingerprint import places, values
 from harness.consistency.fingerprint.channels import channel_law
 from harness.consistency.fingerprint.context import FingerprintContext
 from harness.consistency.fingerprint.dequantization import dequantization_mistake
 from harness.consistency.fingerprint.error_stats import Errors, look
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.consistency.fingerprint.layout_search import find_transform, multiset_equal
-from harness.consistency.fingerprint.regions import Region, find_memory_block
+from harness.consistency.fingerprint.nearly import LEAST_WRONG, LEFT, Nearness, near_move, near_transform, rms
+from harness.consistency.fingerprint.places import FEW
+from harness.consistency.fingerprint.regions import find_memory_block
 from harness.consistency.grid import grid_step
 from harness.consistency.reading.tensor_files import value_range
 from harness.records import Fingerprint, Metrics, TensorSpec
@@ -28,7 +30,6 @@ from harness.records import Fingerprint, Metrics, TensorSpec
 Array = npt.NDArray[Any]
 __all__ = ["FingerprintContext", "classify"]
 
-FEW = 16  # elements: below, statistics of the errors say little
 LOOK_BYTES = 1 << 24  # looked at; of a larger tensor the slab around the first error. Memory is up to 20 times that
 INPUT_KINDS = ("zero_point", "scale", "shift", "permutation", "layout")
 OTHER_STEP = 5e-3  # of two scales: nearer, the largest steps of 256 fall together
@@ -58,6 +59,8 @@ def classify(
     mark = next(filter(None, (test(errors) for test in _TESTS)))
     if not errors.whole:
         mark = replace(mark, certain=False, evidence=f"{mark.evidence} ({errors.wrong.size} elements analysed)")
+    if errors.noise and not mark.certain:
+        mark = replace(mark, evidence=f"{mark.evidence} (besides noise of about {errors.noise:.2g})")
     return _of_input(mark, context)
 
 
@@ -98,6 +101,9 @@ def _transformed(e: Errors) -> Fingerprint | None:
     transform = find_transform(e.board, e.reference, e.spec, e.context.stored)
     if transform is None:
         return None
+    moved = near_move(e) if "rotated" in transform.name else None
+    if moved is not None:
+        return _named(moved.kind, False, f"{transform.name}: {moved.name}", moved.name)
     certain = transform.unique and e.count >= FEW and e.distinct > 2
     return _named(transform.kind, certain, f"equal after undoing: {transform.name}", transform.name)
 
@@ -134,10 +140,11 @@ def _earlier_frame(e: Errors) -> Fingerprint | None:
     previous = e.context.previous
     if previous is None or previous.shape != e.board.shape or not e.comparable or e.count < 4:
         return None  # three elements may be equal by chance
-    if not np.array_equal(previous[e.wrong], e.board[e.wrong]):
+    equal = np.array_equal(previous[e.wrong], e.board[e.wrong])
+    if not equal and not _near_earlier(e, previous):
         return None
-    text = "holds the previous frame's values"
-    certain = e.count >= FEW and e.distinct > 2 and e.distinct_on_board > 2
+    text = "holds the previous frame's values" if equal else "holds the previous frame's values, within noise"
+    certain = equal and e.count >= FEW and e.distinct > 2 and e.distinct_on_board > 2
     if np.array_equal(previous, e.board, equal_nan=e.is_float):
         return _named("stale", certain, f"the whole tensor {text}")
     block = find_memory_block(e.wrong, e.geometry)
@@ -146,6 +153,11 @@ def _earlier_frame(e: Errors) -> Fingerprint | None:
         return _named(kind, certain, f"what differs {text}: {block.sentence}")
     where = e.region.sentence if e.region else "scattered"
     return _named("stale", certain, f"what differs {text}: {where}")
+
+
+def _near_earlier(e: Errors, previous: Array) -> bool:
+    now, before = e.board[e.wrong], previous[e.wrong]
+    return e.is_float and e.count >= FEW and Nearness(rms(now, e.reference[e.wrong])).close(now, before)
 
 
 def _by_law(e: Errors) -> Fingerprint | None:
@@ -161,6 +173,16 @@ def _by_law(e: Errors) -> Fingerprint | None:
     kinds = {law.kind for law in laws}
     certain = len(kinds) == 1 and e.count >= FEW and e.distinct >= 8 and not e.nonfinite_wrong
     return _named(laws[0].kind, certain, laws[0].sentence, laws[0].sentence, **laws[0].figures)
+
+
+def _nearly_transformed(e: Errors) -> Fingerprint | None:
+    """Another order, layout, place or pitch that leaves only noise."""
+    transform = near_transform(e)
+    return (
+        None
+        if transform is None
+        else _named(transform.kind, False, f"equal within noise after undoing: {transform.name}", transform.name)
+    )
 
 
 def _poor(laws: Sequence[values.Law], e: Errors) -> bool:
@@ -189,55 +211,6 @@ def _clipped(e: Errors) -> Fingerprint | None:
         text = f"{other.sentence}; what lies beyond its range is cut: {law.sentence}"
         return Fingerprint("scale", False, text, figures={"factor": other.board / other.reference, **law.figures})
     return Fingerprint("saturation", False, law.sentence, figures=law.figures)
-
-
-def _few(e: Errors) -> Fingerprint | None:
-    steps = not e.is_float and e.max_step <= 1
-    if steps or e.count > FEW:
-        return None
-    if e.count == 1 and e.channel_is_one_element and e.is_zero(e.board_constant_where_wrong):
-        return _named("dead_channel", False, f"one channel of one element is zero: {e.example()}")
-    if e.count == 1:
-        return _named("single_element", False, f"one element of {e.wrong.size} differs: {e.example()}")
-    region = e.region
-    if region is not None:
-        return _confined(e, region)
-    if e.one_bit_each:
-        return _named("bit_flip", False, f"{e.count} scattered elements differ, each in exactly one bit")
-    if e.count <= 4:
-        return _named("single_element", False, f"{e.count} scattered elements of {e.wrong.size} differ: {e.example()}")
-    return None
-
-
-def _where(e: Errors) -> Fingerprint | None:
-    region = e.region
-    return _confined(e, region) if region is not None else None
-
-
-def _confined(e: Errors, region: Region) -> Fingerprint:
-    kind, more = _kind_of_region(e, region)
-    return _named(kind, False, f"{e.count} elements differ, {region.sentence}{more}", elements=region.elements)
-
-
-def _kind_of_region(e: Errors, region: Region) -> tuple[str, str]:
-    constant = e.board_constant_where_wrong
-    text = f"; the board has {constant} at each" if constant is not None else ""
-    if region.what in ("line", "page"):
-        return {"line": "cache_line", "page": "page"}[region.what], text
-    if region.what == "channel":
-        if e.context.weighted and constant is None:
-            return "channel", ": weights, bias or scale of that output channel"
-        return ("dead_channel" if constant is not None else "tile"), text
-    if region.what == "column" or (region.what == "row" and region.edge):
-        return "stride", text
-    return ("zeroed_region" if constant is not None and e.is_zero(constant) else "tile"), text
-
-
-def _emptied(e: Errors) -> Fingerprint | None:
-    constant = e.board_constant_where_wrong
-    if constant is None or e.count < FEW or not e.is_zero(constant):
-        return None
-    return _named("zeroed_region", False, f"the board has {constant} at all {e.count} differing elements")
 
 
 def _shuffled(e: Errors) -> Fingerprint | None:
@@ -303,12 +276,25 @@ def _two_grids(e: Errors) -> _TwoGrids | None:
 
 def _nearly_scaled(e: Errors) -> Fingerprint | None:
     """A slope far from one that explains nearly all, so that only rounding is left."""
-    slope, residual = e.slope()
-    if slope is None or abs(slope - 1) < 0.02 or residual > e.rounding_room * max(1.0, (1 + abs(slope)) / 2):
+    slope, residual, left = e.slope()
+    explained = e.is_float and e.count >= FEW and left <= LEFT
+    room = e.rounding_room * max(1.0, (1 + abs(slope or 0.0)) / 2)
+    if slope is None or abs(slope - 1) < 0.02 or not (explained or residual <= room):
         return None
     bits = np.log2(slope) if slope > 0 else 0.5
     kind = "shift" if abs(bits - round(bits)) < 0.01 and round(bits) else "scale"
     return _named(kind, False, f"board is reference x {slope:.4g}, within rounding", factor=slope)
+
+
+def _nearly_offset(e: Errors) -> Fingerprint | None:
+    """One constant that explains nearly all of what differs in floats, so that only noise is left."""
+    if not e.is_float or e.count < LEAST_WRONG or e.nonfinite_wrong or e.board_constant:
+        return None
+    by = float(np.median(e.differences))
+    if not by or rms(e.differences, np.full(1, by)) > LEFT * abs(by):
+        return None
+    where = "" if e.share > 0.9 else f" on {e.share:.0%} of the elements"
+    return _named("zero_point", False, f"board = reference {by:+.6g}{where}, within noise", offset=by)
 
 
 def _from_the_first(e: Errors) -> Fingerprint | None:
@@ -319,8 +305,8 @@ def _from_the_first(e: Errors) -> Fingerprint | None:
 
 
 def _another_frame(e: Errors) -> Fingerprint | None:
-    if e.share < 0.3 or e.count < 64 or abs(e.correlation) > 0.9:
-        return None
+    if e.context.inputs_equal or e.share < 0.3 or e.count < 64 or abs(e.correlation) > 0.9:
+        return None  # an op that read the right values and is wrong has another cause than an older frame
     distance = e.distribution_distance()
     if distance > SIMILAR:
         return None
@@ -343,14 +329,17 @@ _TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
     _nonfinite,
     _earlier_frame,
     _by_law,
+    _nearly_transformed,
     _clipped,
     _by_channel,
     _other_step,
-    _few,
-    _where,
-    _emptied,
+    places.few,
+    places.where,
+    places.striped,
+    places.emptied,
     _shuffled,
     _small_steps,
+    _nearly_offset,
     _nearly_scaled,
     _from_the_first,
     _another_frame,

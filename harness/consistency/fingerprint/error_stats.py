@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.consistency.fingerprint.context import FingerprintContext
+from harness.consistency.fingerprint.noise import without_noise
 from harness.consistency.fingerprint.regions import Geometry, Region, find_region, labels_of
 from harness.consistency.reading.layouts import BLOCKED, bits_of, channel_axis, storage
 from harness.records import TensorSpec
@@ -22,7 +23,10 @@ TRUNCATED = (0.25, 0.75)  # share of the values: half of those that are not clip
 
 @dataclass(frozen=True)
 class Errors:
-    """`wrong` marks the differing elements; `whole` is False where only a part of a large tensor is looked at."""
+    """`wrong` marks the differing elements; `whole` is False where only a part of a large tensor is looked at.
+
+    `noise`: differences up to it are everywhere and are not among `wrong`; 0 where every difference is.
+    """
 
     board: Array
     reference: Array
@@ -30,6 +34,7 @@ class Errors:
     context: FingerprintContext
     wrong: Array
     whole: bool
+    noise: float = 0.0
 
     @property
     def is_float(self) -> bool:
@@ -174,21 +179,24 @@ class Errors:
             return 0.0
         return float(np.corrcoef(x, r)[0, 1])
 
-    def slope(self) -> tuple[float | None, float]:
-        """(slope through zero, largest residual) of the pairs that are not at the board's ends."""
+    def slope(self) -> tuple[float | None, float, float]:
+        """(slope through zero, largest residual, what is left of the error's root mean square as a share) of the pairs
+        that are not at the board's ends."""
         x, r = self.sampled
         inside = (x > x.min()) & (x < x.max()) if len(x) else np.zeros(0, dtype=bool)
         x, r = x[inside], r[inside]
         power = float(np.dot(r, r)) if len(r) > 15 else 0.0
         if not power:
-            return None, math.inf
+            return None, math.inf, 1.0
         slope = float(np.dot(x, r)) / power
-        return slope, float(np.abs(x - slope * r).max())
+        left = x - slope * r
+        error = float(np.linalg.norm(x - r))
+        return slope, float(np.abs(left).max()), float(np.linalg.norm(left)) / error if error else 1.0
 
     @property
     def rounding_room(self) -> float:
         """How far rounding alone may move an element: one step, of floats 1e-4 of the range where no step is known."""
-        return 1.0 if not self.is_float else (self.context.step or self.span * 1e-4)
+        return 1.0 if not self.is_float else max(self.context.step or self.span * 1e-4, self.noise)
 
     def distribution_distance(self) -> float:
         """Largest distance of the two cumulative distributions (Kolmogorov-Smirnov)."""
@@ -252,7 +260,8 @@ def look(board: Array, reference: Array, spec: TensorSpec, context: FingerprintC
             weighted=context.weighted,
             in_memory=context.in_memory,
         )
-    return Errors(board, reference, spec, context, differing(board, reference), whole)
+    wrong, noise = without_noise(board, reference, differing(board, reference))
+    return Errors(board, reference, spec, context, wrong, whole, noise)
 
 
 def differing(board: Array, reference: Array) -> Array:

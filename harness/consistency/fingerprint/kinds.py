@@ -57,6 +57,11 @@ _TABLE = (
         "Check row strides and aligned shapes on both sides of the op.",
     ),
     DifferenceKind(
+        "moved",
+        "The values are moved by whole elements along an axis.",
+        "Compare padding (begin and end exchanged), crop, and the coordinate and nearest mode of a Resize.",
+    ),
+    DifferenceKind(
         "tile",
         "Errors are confined to one block of rows, columns or channels (one tile).",
         "Check the op's tiling: compile without tiling or splitting, or with another input size.",

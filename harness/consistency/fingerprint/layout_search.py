@@ -7,7 +7,7 @@ transforms of several kinds do so, as on small or repetitive tensors, the likeli
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from harness.consistency.reading.layouts import NV12, channel_axis
 from harness.records import TensorSpec
 
 Array = npt.NDArray[Any]
+ReadsAs = Callable[[Array, Array], bool]  # (reference with its axes in another order, the board's elements, flat)
 BLOCKS = (32, 16, 8, 4)
 MOST_AXES = 5
 SAMPLE = 256
@@ -47,7 +48,7 @@ def find_transform(
     spec = spec or TensorSpec("", "", board.shape)
     transforms = list(_of_bytes(board, reference, spec))
     if not transforms and _same_multiset(board, reference):
-        transforms = _of_order(board, reference, spec)
+        transforms = of_order(board, reference, spec)
     if not transforms:
         transforms = _of_row_stride(board, reference, stored)  # sees only a part: never weighed against the others
     if not transforms:
@@ -139,14 +140,23 @@ def _nv21(board: Array, reference: Array) -> Iterator[Transform]:
 # ------------------------------------------------------------------------- order
 
 
-def _of_order(board: Array, reference: Array, spec: TensorSpec) -> list[Transform]:
-    """Transforms that keep every value and change its place."""
-    transforms = [*_turned(board, reference, spec)][:1]
-    transforms += [*_blocked(board, reference, spec)][:1]
-    reorder = find_reorder(board, reference, channel_axis(spec, board.ndim))
+def of_order(
+    board: Array,
+    reference: Array,
+    spec: TensorSpec,
+    reads_as: ReadsAs | None = None,
+    reordered: Callable[[Array, Array, int | None], str] = find_reorder,
+) -> list[Transform]:
+    """Transforms that keep every value and change its place. `reads_as` and `reordered` judge whether places fit:
+    bit by bit unless given."""
+    exact = reads_as is None
+    reads_as = reads_as or _reads_as
+    transforms = [*_turned(board, reference, spec, reads_as)][:1]
+    transforms += [*_blocked(board, reference, spec, reads_as)][:1]
+    reorder = reordered(board, reference, channel_axis(spec, board.ndim))
     if reorder:
         transforms.append(Transform("permutation", reorder))
-    if not transforms:
+    if not transforms and exact:
         transforms += _rolled(board, reference)
     return transforms
 
@@ -165,7 +175,7 @@ def _labels(spec: TensorSpec, rank: int) -> str:
     return spec.layout if len(spec.layout) == rank and spec.layout.isalpha() else "NCHW" if rank == 4 else ""
 
 
-def _turned(board: Array, reference: Array, spec: TensorSpec) -> Iterator[Transform]:
+def _turned(board: Array, reference: Array, spec: TensorSpec, reads_as: ReadsAs) -> Iterator[Transform]:
     """The bytes are those of the reference with its axes in another order."""
     real = [axis for axis in range(reference.ndim) if reference.shape[axis] > 1]
     if not 2 <= len(real) <= MOST_AXES:
@@ -174,7 +184,7 @@ def _turned(board: Array, reference: Array, spec: TensorSpec) -> Iterator[Transf
     small = reference.reshape([reference.shape[axis] for axis in real])
     for read, flat in _flats(board, labels):
         for order in itertools.permutations(range(small.ndim)):
-            if _reads_as(small.transpose(order), flat):
+            if reads_as(small.transpose(order), flat):
                 yield Transform("layout", f"{_turn_name(order, real, labels, reference.ndim)} read as {read}")
                 return
 
@@ -193,7 +203,7 @@ def _reads_as(turned: Array, flat: Array) -> bool:
     return np.array_equal(_bits(turned), _bits(flat))
 
 
-def _blocked(board: Array, reference: Array, spec: TensorSpec) -> Iterator[Transform]:
+def _blocked(board: Array, reference: Array, spec: TensorSpec, reads_as: ReadsAs) -> Iterator[Transform]:
     """Channels in blocks of 32, 16, 8 or 4, on the board and not undone, or undone and never done."""
     if reference.ndim != 4:
         return
@@ -206,9 +216,9 @@ def _blocked(board: Array, reference: Array, spec: TensorSpec) -> Iterator[Trans
         blocked = plain.reshape(n, c // size, size, h, w).transpose(0, 1, 3, 4, 2)
         undone = reference.reshape(-1).reshape(n, c // size, h, w, size).transpose(0, 1, 4, 2, 3)
         for read, flat in _flats(board, _labels(spec, 4)):
-            if _reads_as(blocked, flat):
+            if reads_as(blocked, flat):
                 yield Transform("layout", f"blocks of {size} channels read as plain {read}")
-            elif _reads_as(undone, flat):
+            elif reads_as(undone, flat):
                 yield Transform("layout", f"plain data read as blocks of {size} channels")
 
 

@@ -71,7 +71,7 @@ class SizeMismatches:
         """What a file of the right size is, where its values are not those of its tensor."""
         other = self.holder(row.dump, row.tensor.name) if row.dump is not None and row.tensor is not None else ""
         if other:
-            return Fingerprint("other_tensor", True, f"{OTHER} {other!r}")
+            return Fingerprint("other_tensor", True, f"{OTHER} {other!r}", figures={"holds": other})
         wider = self.begins(row)
         evidence = f"read as the beginning of a file of {wider} its values follow the reference's"
         return Fingerprint("cut_off", False, evidence) if wider else None
