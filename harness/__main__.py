@@ -5,8 +5,10 @@ from __future__ import annotations
 
 def main() -> None:
     """The command `harness`: runs the words of sys.argv and ends the process with the command's exit code."""
+    import os
     import sys
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is loaded: harness has threads of its own
     try:
         from harness.cli import cli, endings
     except KeyboardInterrupt:

@@ -167,6 +167,7 @@ def _settings(given: CompareArguments, choice: Choice, step: Any) -> CompareSett
         gaps=gaps(choice.candidate.dumps, choice.candidate.platform),
         policy=load_policy(given.policy, given.min_coverage),
         mapping=given.mapping,
+        hashes=given.as_json or given.as_csv,
         hashed=hashed_beside(given.dumps),
         model=given.graph,
         isolate=not given.no_isolate,

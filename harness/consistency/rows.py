@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from harness.consistency.checks.float_reference import is_float
+from harness.consistency.hashes import RowHashes, hashes_of, same_bytes
 from harness.consistency.metrics.by_name import measured
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.policy import Policy, Subject
@@ -19,7 +20,6 @@ from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.matching import Match, Matching
 from harness.consistency.reading.pairs import Pair, open_pair
 from harness.consistency.reading.size_mismatch import SizeMismatches, settle
-from harness.consistency.reading.tensor_files import file_md5, valid_md5
 from harness.consistency.settings import CompareSettings
 from harness.consistency.verdicts import Judgement, judge, waive
 from harness.records import Dump, Layer, Metrics
@@ -104,11 +104,10 @@ class RowComparer:
     def _compared(self, plain: Layer, tensor: ReferenceTensor, dump: Dump) -> Layer:
         pair = open_pair(tensor, dump, self.settings.storages)
         metrics = measure(pair.board, pair.reference, pair.spec_board, pair.spec_reference)
-        board_md5 = valid_md5(pair.board)
-        reference_md5 = pair.reference_md5 or valid_md5(pair.reference)
-        equal = metrics.mismatched == 0 and board_md5 == reference_md5
+        sums = self._sums(pair, tensor, dump, may_be_same=metrics.mismatched == 0)
+        equal = metrics.mismatched == 0 and sums.same
         metrics = metrics if equal else self._with_named(plain, pair, metrics)
-        hashed = self._hashed(dump, pair, board_md5 == reference_md5)
+        hashed = self._hashed(dump, pair, sums.same)
         subject = self._subject(plain, pair)
         self.judged[plain.name] = subject, equal
         judged = self._judge(plain, subject, metrics, equal)
@@ -122,13 +121,20 @@ class RowComparer:
             dtype=pair.spec_board.dtype,
             shape=tuple(pair.reference.shape),
             size_bytes=pair.reference.nbytes,
-            file_md5_board=hashed.file_md5 if hashed else file_md5(dump.path),
-            file_md5_reference="" if tensor.path.suffix == ".npy" else file_md5(tensor.path),
-            valid_md5_board=board_md5,
-            valid_md5_reference=reference_md5,
+            file_md5_board=sums.file_board,
+            file_md5_reference=sums.file_reference,
+            valid_md5_board=sums.board,
+            valid_md5_reference=sums.reference,
             metrics=metrics,
             hashed=hashed.how if hashed else "",
         )
+
+    def _sums(self, pair: Pair, tensor: ReferenceTensor, dump: Dump, *, may_be_same: bool) -> RowHashes:
+        hashed = self.settings.hashed.get(dump.path)
+        if not self.settings.hashes and hashed is None:
+            return RowHashes(may_be_same and same_bytes(pair))
+        file_board = hashed.file_md5 if hashed else None
+        return hashes_of(pair, tensor, dump, may_be_same=may_be_same, file_board=file_board)
 
     def _hashed(self, dump: Dump, pair: Pair, equal: bool) -> HashedDump | None:
         """Errors: TensorError where padding that is not the board's would be taken for its values."""

@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harness import platforms
 from harness.dumps.described import with_scales
 from harness.dumps.manifest import (
@@ -30,6 +28,7 @@ from harness.dumps.manifest import (
 )
 from harness.errors import InputError
 from harness.files.arrays import NPY_MAGIC
+from harness.files.npy import npy_type
 from harness.files.packed import refuse_packed, refuse_packed_files
 from harness.files.safe import FULL, new_file, refuse_links_out
 from harness.platforms.base import Platform
@@ -86,11 +85,11 @@ def npy_spec(path: Path) -> TensorSpec | None:
     if not path.is_file():  # reading a pipe would never end
         return None
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        stored, shape = npy_type(path)
     except (OSError, ValueError, EOFError):
         return None
-    dtype = "bf16" if array.dtype.str[1:] == "V2" else NUMPY_DTYPES.get(array.dtype.name)  # as ml_dtypes saves it
-    return TensorSpec(path.stem, dtype, tuple(array.shape)) if dtype else None
+    dtype = "bf16" if stored.str[1:] == "V2" else NUMPY_DTYPES.get(stored.name)  # as ml_dtypes saves it
+    return TensorSpec(path.stem, dtype, tuple(shape)) if dtype else None
 
 
 def _from_manifest(folder: Path) -> tuple[Dump, ...]:

@@ -13,6 +13,7 @@ from harness.dumps import folders as files
 from harness.dumps import manifest
 from harness.errors import InputError
 from harness.files.digests import md5_of_file
+from harness.files.npy import open_npy
 from harness.files.packed import refuse_packed
 from harness.files.safe import refuse_links_out
 from harness.records import Dump, Graph, Op, TensorSpec
@@ -41,8 +42,7 @@ class ReferenceTensor:
     def load(self) -> Array:
         """The tensor, memory-mapped. Only for dense files; a padded one is opened with its spec."""
         if self.path.suffix == ".npy":
-            array: Array = np.load(self.path, mmap_mode="r", allow_pickle=False)
-            return array
+            return open_npy(self.path)
         if self.spec is None:
             return np.memmap(self.path, dtype=np.uint8, mode="r")
         dtype = next(k for k, v in manifest.NUMPY_DTYPES.items() if v == self.spec.dtype)

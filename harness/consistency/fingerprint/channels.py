@@ -54,9 +54,13 @@ def channel_law(e: Errors) -> ChannelLaw | None:
     x, r, inside, wrong = (_by_channel(part, axis) for part in (e.board, e.reference, _inside(e), e.wrong))
     counts = wrong.sum(axis=1)
     channels = np.flatnonzero(counts)
-    fits = {int(c): _fit(x[c], r[c], inside[c], e) for c in channels}
-    known = {c: fit for c, fit in fits.items() if fit is not None}
-    if not known or not all(fit.good for fit in known.values()) or 2 * len(known) < len(channels):
+    known: dict[int, _Fit] = {}
+    for c in map(int, channels):
+        fit = _fit(x[c], r[c], inside[c], e)
+        if fit is not None and not fit.good:
+            return None
+        known |= {c: fit} if fit is not None else {}
+    if not known or 2 * len(known) < len(channels):
         return None
     return _named(known, [int(c) for c in channels], len(x), _unit(e))
 

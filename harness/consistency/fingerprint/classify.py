@@ -110,7 +110,9 @@ def _transformed(e: Errors) -> Fingerprint | None:
 
 def _overflow(e: Errors) -> Fingerprint | None:
     """Infinite, or at the largest value of float16, exactly where the reference is larger than that."""
-    if not e.is_float or not (np.abs(e.board[np.isfinite(e.board)]) <= values.LARGEST_HALF).all():
+    if not e.is_float or not (np.abs(e.board) >= values.LARGEST_HALF).any():
+        return None
+    if not (np.abs(e.board[np.isfinite(e.board)]) <= values.LARGEST_HALF).all():
         return None
     size = np.abs(np.where(np.isfinite(e.reference), e.reference, 0.0))
     lost = e.wrong & (np.abs(e.board) >= values.LARGEST_HALF) & (size > values.LARGEST_HALF)

@@ -18,6 +18,7 @@ from harness.records import TensorSpec
 
 Array = npt.NDArray[Any]
 SAMPLE = 1 << 16
+THINNED = 1 << 14
 TRUNCATED = (0.25, 0.75)  # share of the values: half of those that are not clipped (a Relu's zeros stay)
 
 
@@ -76,8 +77,13 @@ class Errors:
     @cached_property
     def differences(self) -> npt.NDArray[np.float64]:
         """Board minus reference where they differ and both are finite."""
-        d = self.board[self.wrong].astype(np.float64) - self.reference[self.wrong].astype(np.float64)
-        finite: npt.NDArray[np.float64] = d[np.isfinite(d)]
+        with np.errstate(invalid="ignore", over="ignore"):
+            sides = (self.board, self.reference)
+            held = (side.reshape(-1) if self.count == side.size else side[self.wrong] for side in sides)
+            d = np.subtract(*held, dtype=np.float64)
+        if not np.isfinite(d).all():
+            d = d[np.isfinite(d)]
+        finite: npt.NDArray[np.float64] = d
         return finite
 
     @cached_property
@@ -88,7 +94,7 @@ class Errors:
     @cached_property
     def max_step(self) -> float:
         """The largest absolute difference; 0 without any."""
-        return float(np.abs(self.differences).max()) if len(self.differences) else 0.0
+        return self.ends_of_differences[1]
 
     @cached_property
     def count_up(self) -> int:
@@ -108,8 +114,11 @@ class Errors:
     @cached_property
     def ends_of_differences(self) -> tuple[float, float]:
         """(smallest, largest) absolute difference; (0, 0) without any."""
-        sizes = np.abs(self.differences)
-        return (float(sizes.min()), float(sizes.max())) if len(sizes) else (0.0, 0.0)
+        if not len(self.differences):
+            return 0.0, 0.0
+        parts = (np.abs(self.differences[i : i + SAMPLE]) for i in range(0, len(self.differences), SAMPLE))
+        ends = [(float(part.min()), float(part.max())) for part in parts]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     @cached_property
     def distinct(self) -> int:
@@ -135,9 +144,11 @@ class Errors:
     @cached_property
     def last_place(self) -> float:
         """Unit in the last place of the largest float involved: what rounding alone may add to a difference."""
+        if not self.is_float:
+            return 0.0
         held = self.board[self.wrong]
-        held = held[np.isfinite(held)]
-        return float(np.spacing(np.abs(held).max())) if self.is_float and held.size else 0.0
+        held = held if np.isfinite(held).all() else held[np.isfinite(held)]
+        return float(np.spacing(np.maximum(held.max(), -held.min()))) if held.size else 0.0
 
     @cached_property
     def span(self) -> float:
@@ -158,8 +169,8 @@ class Errors:
 
     @cached_property
     def thinned(self) -> tuple[Array, Array]:
-        """About SAMPLE pairs out of all: what does not hold for them does not hold."""
-        every = max(1, self.board.size // SAMPLE)
+        """About THINNED pairs out of all: what does not hold for them does not hold."""
+        every = max(1, self.board.size // THINNED)
         return self.board.reshape(-1)[::every], self.reference.reshape(-1)[::every]
 
     @cached_property

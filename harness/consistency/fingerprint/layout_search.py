@@ -269,8 +269,9 @@ def _known_padding(board: Array, reference: Array, stored: TensorSpec | None) ->
     if board.ndim == 4:
         orders.append((board.transpose(0, 2, 3, 1), reference.transpose(0, 2, 3, 1)))
     for x, r in orders:
+        read = x.reshape(-1)
         for padded in _paddings(r.shape, stored):
-            if find_padding(x.reshape(-1), r, r.shape, padded):
+            if find_padding(read, r, r.shape, padded):
                 yield Transform("stride", f"rows padded to {padded} read as dense {r.shape}")
                 return
 

@@ -12,6 +12,7 @@ Array = npt.NDArray[Any]
 REACH = 256  # elements by which a pitch may be off
 LEAST_SEEN = 32  # elements that must be seen to agree
 LEAST_SHARE = 0.1
+PROBED = 16  # elements of a row: nearly every wrong guess ends there
 LOOK_FIRST = 4096  # elements: nearly every wrong guess ends there
 
 
@@ -39,11 +40,20 @@ def find_row_stride(read: Array, memory: Array, length: int) -> int | None:
 
 
 def _likely(read: Array, memory: Array, length: int, rows: int) -> Iterator[int]:
-    """Pitches at which a few rows agree."""
-    low, high = max(1, length // 2, length - REACH), length + REACH
-    for stride in range(low, high + 1):
-        looked = [h for h in (1, 2, rows // 4, rows // 2) if h > 0 and h * stride + length <= len(memory)]
-        if stride != length and looked and all(_row_agrees(read, memory, length, stride, h) for h in looked):
+    """Pitches at which a few rows agree: a few elements of each, for all pitches at once, and then the rows whole."""
+    strides = np.arange(max(1, length // 2, length - REACH), length + REACH + 1)
+    looked = [h for h in (1, 2, rows // 4, rows // 2) if h > 0]
+    last = np.asarray(looked)[:, None] * strides + length  # where each row ends
+    strides = strides[(strides != length) & (last <= len(memory)).any(axis=0)]
+    within = np.unique(np.linspace(0, length - 1, num=min(length, PROBED), dtype=np.int64))
+    for h in looked:
+        ends = h * strides + length
+        places = np.minimum(h * strides[:, None] + within, len(memory) - 1)
+        same = (memory[places] == read[h * length + within]).all(axis=1)
+        strides = strides[same | (ends > len(memory))]
+    for stride in map(int, strides):
+        rows_seen = (h for h in looked if h * stride + length <= len(memory))
+        if all(_row_agrees(read, memory, length, stride, h) for h in rows_seen):
             yield stride
 
 

@@ -21,6 +21,7 @@ from harness.records.json_values import Json
 Array = npt.NDArray[Any]
 SHIFTS = tuple(k for k in range(-8, 9) if k)
 LARGEST_HALF = 65504.0  # of float16
+SAMPLE = 1 << 16  # pairs that are looked at first
 ULPS = 4.0  # of float results: one for the product, one for its rounding, and as much again
 ROUNDINGS: dict[str, Callable[[Array], Array]] = {
     "floor": np.floor,
@@ -160,16 +161,29 @@ def _roundest(low: float, high: float) -> float:
     return (low + high) / 2
 
 
+def thinned(pair: tuple[Array, Array]) -> tuple[Array, Array]:
+    """About SAMPLE pairs out of all, in float64: what does not hold for them does not hold."""
+    every = max(1, pair[0].size // SAMPLE)
+    first, second = (side.reshape(-1)[::every].astype(np.float64) for side in pair)
+    return first, second
+
+
+def _is_clipped(clipped: Array, whole: Array, low: float, high: float, room: float) -> bool:
+    return bool((np.abs(np.clip(whole, low, high) - clipped) <= room).all())
+
+
 def clip_law(board: Array, reference: Array, room: float) -> Law | None:
     """One side is the other clipped at its own ends, within `room`, and beyond it where it is clipped."""
     for clipped, whole, sentence in (
         (board, reference, "board = reference clipped to {}"),
         (reference, board, "the reference is clipped to {}, the board is not"),
     ):
+        low, high = float(clipped.min()), float(clipped.max())
+        if not low < high or not _is_clipped(*thinned((clipped, whole)), low, high, room):
+            continue
         c, w = clipped.astype(np.float64), whole.astype(np.float64)
-        low, high = float(c.min()), float(c.max())
         beyond = (w > high + 2 * room) | (w < low - 2 * room)
-        if np.count_nonzero(beyond) >= 4 and low < high and bool((np.abs(np.clip(w, low, high) - c) <= room).all()):
+        if np.count_nonzero(beyond) >= 4 and _is_clipped(c, w, low, high, room):
             text = sentence.format(f"{low:.6g} to {high:.6g}")
             return Law("saturation", f"{text}; inside they are within rounding", {"low": low, "high": high})
     return None

@@ -63,8 +63,9 @@ def run_alone(
     for request, value in runner.isolator.run(requests):
         if value is not None:
             singles[request.target] = _judged(rows[request.target], value, runner)
-    for name in [name for name, single in singles.items() if not single.right]:
-        singles[name] = _with_floors(singles[name], reached[name], rows, runner)
+    singles |= _with_floors(
+        {name: single for name, single in singles.items() if not single.right}, reached, rows, runner
+    )
     for name in [name for name, single in singles.items() if not single.right and is_one_step(single.metrics)]:
         singles[name] = _fused(singles[name], reached[name], rows, runner)
     return singles
@@ -144,25 +145,32 @@ def _judged(row: Layer, value: Array, runner: OpRunner) -> Single:
     return Single(metrics, runner.allowed(row, replace(pair, reference=as_stored(value, pair)), metrics))
 
 
-def _with_floors(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
-    if runner.precision is not None and _is_rounding(single.metrics, reach, rows, runner, runner.precision):
-        return replace(single, right=True)
-    floor = _missed_of_reference(reach, rows, runner)
-    if floor is None:
-        return single
-    size = single.metrics.relative_l2
-    explained = size is not None and size <= REPRODUCTION_ROOM * floor and single.metrics.nonfinite_agree
-    return replace(single, right=explained, floor=floor)
+def _with_floors(
+    wrong: Mapping[str, Single], reached: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], runner: OpRunner
+) -> dict[str, Single]:
+    """The same, with what each op misses of the reference where both are fed alike."""
+    judged = dict(wrong)
+    for name, single in wrong.items():
+        if runner.precision is not None:
+            rounding = _is_rounding(single.metrics, reached[name], rows, runner, runner.precision)
+            judged[name] = replace(single, right=rounding)
+    again = (
+        request_of(reached[name], rows, runner, "reference") for name, single in judged.items() if not single.right
+    )
+    for request, value in runner.isolator.run(request for request in again if request is not None):
+        floor = None if value is None else _missed_of_reference(request.target, value, rows, runner)
+        if floor is not None:
+            single = judged[request.target]
+            size = single.metrics.relative_l2
+            explained = size is not None and size <= REPRODUCTION_ROOM * floor and single.metrics.nonfinite_agree
+            judged[request.target] = replace(single, right=explained, floor=floor)
+    return judged
 
 
-def _missed_of_reference(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> float | None:
-    """Relative L2 of the op alone against the reference, both fed alike; None where the op reproduces it, or where
-    that cannot be told."""
-    request = request_of(reach, rows, runner, "reference")
-    value = next(iter(runner.isolator.run([request])))[1] if request is not None else None
-    if value is None:
-        return None
-    pair, row = runner.pair(reach.tensor), rows[reach.tensor]
+def _missed_of_reference(name: str, value: Array, rows: Mapping[str, Layer], runner: OpRunner) -> float | None:
+    """Relative L2 of what an op gave of the reference's own inputs, against the reference; None where it reproduces
+    it."""
+    pair, row = runner.pair(name), rows[name]
     made = replace(pair, board=as_stored(value, pair), spec_board=pair.spec_reference)
     metrics = measure(made.board, pair.reference, made.spec_board, pair.spec_reference)
     if metrics.mismatched == 0 or runner.allowed(row, made, metrics):

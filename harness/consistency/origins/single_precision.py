@@ -31,7 +31,11 @@ def of_single_ops(reached: Mapping[str, Reach], rows: Mapping[str, Layer], runne
     if not differing or 2 * len(differing) < len(weighted):
         return None
     tried = sorted(differing, key=lambda name: len(reached[name].unseen))[:TRIED]
-    trials_explained = [_explanations(reached[name], rows, runner) for name in tried]
+    trials_explained: list[list[tuple[Precision, str]]] = []
+    for name in tried:
+        trials_explained.append(_explanations(reached[name], rows, runner))
+        if 2 * sum(not trials for trials in trials_explained) > len(tried):
+            return None  # whatever the others show, no precision explains half of them
     counts = Counter(precision for trials in trials_explained for precision in {precision for precision, _ in trials})
     precision, count = max(counts.items(), key=lambda item: item[1], default=(TF32, 0))
     if 2 * count < len(tried) or (count < 2 and len(weighted) > 1) or not count:

@@ -13,6 +13,7 @@ import numpy as np
 from harness.consistency.reading.layouts import BLOCKED, TensorError, unblock
 from harness.consistency.reading.tensor_files import Array, open_tensor, size_bytes, widened
 from harness.dumps.folders import npy_spec
+from harness.files.npy import open_npy
 from harness.records import Dump, TensorSpec
 from harness.reference.open import ReferenceTensor
 
@@ -28,7 +29,7 @@ def open_array(path: Path, spec: TensorSpec) -> Array:
         return open_tensor(path, spec)
     file_size(path)
     try:
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: Array = open_npy(path)
     except (OSError, ValueError, EOFError) as error:
         reason = "holds Python objects, or is not a .npy" if "pickle" in str(error) else str(error)
         raise TensorError(f"{path.name}: {reason}", "", _npy_reason(path, error)) from None

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from harness.consistency.metrics.blocks import give_back
 from harness.consistency.reading.layouts import (
     BLOCKED,
     NV12,
@@ -63,7 +64,7 @@ def open_tensor(path: Path, spec: TensorSpec) -> Array:
     if where.size_bytes == 0 or 0 in where.shape:
         return widened(_view(np.zeros(0, dtype=np.uint8), where, spec), spec.dtype)
     try:
-        return widened(_view(np.memmap(path, dtype=np.uint8, mode="r"), where, spec), spec.dtype)
+        return widened(_view(np.memmap(str(path), dtype=np.uint8, mode="r"), where, spec), spec.dtype)
     except OSError as error:
         raise TensorError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -282,6 +283,7 @@ def valid_md5(array: Array) -> str:
     digest = hashlib.md5(usedforsecurity=False)
     for piece in c_order_pieces(array, HASH_BLOCK_BYTES):
         digest.update(np.ascontiguousarray(piece).data)
+        give_back(piece)
     return digest.hexdigest()
 
 

@@ -1,0 +1,54 @@
+"""Opening .npy files: many times in one comparison, so their headers are read once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+HEADERS = 1 << 14  # that are remembered
+_Header = tuple[np.dtype[Any], tuple[int, ...], bool, int]
+
+
+def open_npy(path: Path) -> npt.NDArray[Any]:
+    """What `np.load` gives, memory-mapped and read-only. Errors: those of `np.load`."""
+    known = _known(path)
+    if known is None:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    dtype, shape, is_fortran, offset = known
+    order: Literal["F", "C"] = "F" if is_fortran else "C"
+    mapped: npt.NDArray[Any] = np.memmap(str(path), dtype, "r", offset, shape, order)  # numpy resolves what is a Path
+    return mapped.view(np.ndarray)
+
+
+def npy_type(path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """(dtype, shape) of an .npy that `open_npy` opens. Errors: those of `np.load`."""
+    known = _known(path)
+    if known is not None:
+        return known[0], known[1]
+    array = open_npy(path)
+    return array.dtype, array.shape
+
+
+def _known(path: Path) -> _Header | None:
+    facts = path.stat()
+    return _header(str(path), facts.st_size, facts.st_mtime_ns, facts.st_ino)
+
+
+@lru_cache(HEADERS)
+def _header(path: str, size: int, _changed_ns: int, _number: int) -> _Header | None:
+    """(dtype, shape, Fortran order, place of the first element); None for what `np.load` shall look at."""
+    try:
+        with Path(path).open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, is_fortran, dtype = read(file)
+            offset = file.tell()
+    except (OSError, ValueError, EOFError, KeyError):
+        return None
+    count = int(np.prod(shape, dtype=object)) if shape else 1
+    whole = not dtype.hasobject and count > 0 and offset + count * dtype.itemsize <= size
+    return (dtype, tuple(shape), is_fortran, offset) if whole else None
