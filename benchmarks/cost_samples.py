@@ -16,7 +16,7 @@ import onnx
 import onnxruntime as ort
 
 from harness.emulator.cost.fit import PublishedLatency
-from harness.emulator.cost.graph import network_work, output_elements
+from harness.emulator.cost.graph import network_works, output_elements
 from harness.emulator.model.nodes import ModelGraph, name_nodes
 
 SAMPLES = Path(os.environ.get("HARNESS_SAMPLES", Path(__file__).resolve().parents[2] / "shared" / "samples"))
@@ -71,10 +71,9 @@ def _sample(row: dict[str, str], network: ModelGraph) -> PublishedLatency:
     throughput_us = float(row["latency_ms_4thread"]) / 4 * 1e3 if name in FPS_IS_ONE_THREAD else 1e6 / fps
     return PublishedLatency(
         name=name,
-        work=network_work(network),
+        works=tuple(work.as_int16 if name in INT16_BUILDS else work for work in network_works(network)),
         output_elements=output_elements(network),
         latency_us=float(row["latency_ms_1thread"]) * 1e3,
         throughput_us=throughput_us,
-        int16=name in INT16_BUILDS,
         older_runtime="/classification/" in row["source"],
     )

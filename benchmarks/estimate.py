@@ -80,7 +80,7 @@ def board_over_formula(samples: Sequence[PublishedLatency]) -> dict[str, float]:
     for sample in samples:
         with tempfile.TemporaryDirectory(prefix="harness-estimate-") as folder:
             board_us = reported_us(sample.name, Path(folder))
-        formula_us = estimate([sample.work], sample.output_elements).total_us
+        formula_us = estimate([sample.works], sample.output_elements).total_us
         ratios[sample.name] = board_us / formula_us
         print(f"{sample.name:<24}{board_us / 1e3:>9.2f} ms on emu-x5, formula {formula_us / 1e3:>8.2f} ms", flush=True)
     return ratios

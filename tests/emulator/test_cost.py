@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from harness.emulator.compiler.placement import place
 from harness.emulator.cost.cpu import load_ms
 from harness.emulator.cost.fit import PRIORS, PublishedLatency, cross_validate, fit, five_folds
-from harness.emulator.cost.graph import network_work, op_works, output_elements
+from harness.emulator.cost.graph import network_work, network_works, op_works, output_elements
 from harness.emulator.cost.model import (
     CONSTANTS,
     Constants,
@@ -25,6 +25,7 @@ from harness.emulator.cost.model import (
     Work,
     accelerator_us,
     estimate,
+    op_us,
     total,
     work_of,
 )
@@ -39,7 +40,7 @@ PUBLISHED_MS = {"ResNet18": 2.95, "Mobilenetv2": 1.42, "YOLOv8n": 7.0}  # RDK X5
 
 def estimated_ms(model: onnx.ModelProto, older_runtime: bool) -> float:
     net = network(model)
-    return estimate([network_work(net)], output_elements(net), older_runtime=older_runtime).total_us / 1e3
+    return estimate([network_works(net)], output_elements(net), older_runtime=older_runtime).total_us / 1e3
 
 
 # --------------------------------------------------------------------------- amounts
@@ -57,13 +58,15 @@ def test_a_depthwise_convolution_is_not_a_dense_one() -> None:
     assert work.dense_macs == 0 and work.depthwise_macs == 128 * 16 * 16 * 9
 
 
-def test_attention_counts_rows_and_padded_heads() -> None:
+def test_attention_counts_elements_in_fours_of_heads_and_sets_up_every_head_once() -> None:
     softmax = work_of("Softmax", [(1, 2, 400, 400)], [(1, 2, 400, 400)])
-    assert (softmax.attention_rows, softmax.attention_heads) == (4 * 400, 4)
+    assert (softmax.attention_elements, softmax.attention_heads) == (4 * 400 * 400, 2)
+    pose = work_of("Softmax", [(243, 8, 17, 17)], [(243, 8, 17, 17)])
+    assert (pose.attention_elements, pose.attention_heads) == (243 * 8 * 17 * 17, 8)
     head = work_of("Softmax", [(1, 1000)], [(1, 1000)])
-    assert head.attention_rows == 0 and head.ops == 1
+    assert head.attention_elements == 0 and head.ops == 1
     product = work_of("MatMul", [(1, 2, 400, 32), (1, 2, 32, 400)], [(1, 2, 400, 400)])
-    assert product.matmul_macs == 2 * 400 * 400 * 32 and product.dense_macs == 0
+    assert product.matmul_macs == 4 * 400 * 400 * 32 and product.dense_macs == 0
 
 
 def test_free_ops_cost_nothing_and_unknown_ones_are_elementwise() -> None:
@@ -108,28 +111,34 @@ def test_what_fits_on_the_chip_is_not_spilled() -> None:
     assert work_of("Add", [(1, 300_000)], [(1, 300_000)]).spilled_bytes == 200_000
 
 
-def test_a_segment_is_never_faster_than_its_slower_half_nor_slower_than_the_sum() -> None:
+def test_an_op_is_never_faster_than_its_slower_half_nor_slower_than_the_sum() -> None:
     work = Work(dense_macs=1e9, weight_bytes=5e6)
-    compute, memory = accelerator_us(Work(dense_macs=1e9)), accelerator_us(Work(weight_bytes=5e6))
-    assert max(compute, memory) < accelerator_us(work) < compute + memory
-    assert accelerator_us(Work()) == 0.0
+    compute, memory = op_us(Work(dense_macs=1e9)), op_us(Work(weight_bytes=5e6))
+    assert max(compute, memory) < op_us(work) < compute + memory
+    assert op_us(Work()) == accelerator_us([]) == 0.0
+
+
+def test_the_memory_of_one_op_does_not_hide_behind_the_compute_of_another() -> None:
+    bound = [Work(dense_macs=1e9), Work(weight_bytes=5e6)]
+    assert accelerator_us(bound) == pytest.approx(op_us(bound[0]) + op_us(bound[1]))
+    assert accelerator_us(bound) > op_us(total(bound))
 
 
 def test_more_work_never_takes_less_time() -> None:
     base = network_work(network(resnet18()))
     for name in asdict(base):
-        assert accelerator_us(replace(base, **{name: getattr(base, name) + 1e7})) > accelerator_us(base)
+        assert op_us(replace(base, **{name: getattr(base, name) + 1e7})) > op_us(base)
 
 
 def test_int16_and_a_slower_chip_take_longer() -> None:
-    work = network_work(network(resnet18()))
-    assert accelerator_us(work, int16=True) > accelerator_us(work)
-    assert accelerator_us(work, scale=Scale(4.0, 2.0)) > 2.0 * accelerator_us(work)
+    works = network_works(network(resnet18()))
+    assert accelerator_us(works) < accelerator_us(work.as_int16 for work in works) < 2.0 * accelerator_us(works)
+    assert accelerator_us(works, scale=Scale(4.0, 2.0)) > 2.0 * accelerator_us(works)
 
 
 def test_every_segment_pays_a_call() -> None:
     work = Work(dense_macs=1e8)
-    one, two = estimate([work], 0), estimate([work, work], 0)
+    one, two = estimate([[work]], 0), estimate([[work], [work]], 0)
     assert two.call_us == 2 * one.call_us and two.accelerator_us == 2 * one.accelerator_us
 
 
@@ -184,7 +193,7 @@ def test_a_layer_norm_in_pieces_is_one_op() -> None:
 @pytest.mark.parametrize(
     ("name", "build", "older", "within"),
     [
-        ("ResNet18", resnet18, True, 0.05),
+        ("ResNet18", resnet18, True, 0.06),
         ("Mobilenetv2", mobilenet_v2, True, 0.05),
         ("YOLOv8n", yolo_v8n, False, 0.05),
     ],
@@ -228,8 +237,8 @@ def made_up(constants: Constants, count: int = 24) -> list[PublishedLatency]:
             weight_bytes=10 ** dice.uniform(6, 8),
         )
         outputs = int(10 ** dice.uniform(3, 6))
-        estimated = estimate([work], outputs, constants=constants)
-        samples.append(PublishedLatency(f"Net{index}", work, outputs, estimated.total_us, estimated.accelerator_us))
+        estimated = estimate([[work]], outputs, constants=constants)
+        samples.append(PublishedLatency(f"Net{index}", (work,), outputs, estimated.total_us, estimated.accelerator_us))
     return samples
 
 
@@ -251,7 +260,7 @@ def test_cross_validation_predicts_what_the_fit_never_saw() -> None:
 def test_families_are_architectures() -> None:
     names = {"YOLO11n-CLS": "YOLO11", "YOLOv8x": "YOLOv8", "FastViT_SA12": "FastViT", "RepGhostNet_100": "RepGhostNet"}
     for name, family in names.items():
-        assert PublishedLatency(name, Work(), 0, 1.0, 1.0).family == family
+        assert PublishedLatency(name, (), 0, 1.0, 1.0).family == family
 
 
 def needs_samples() -> None:
@@ -279,8 +288,9 @@ def test_the_estimate_holds_its_promise_on_published_latencies() -> None:
     result = subprocess.run(argv, capture_output=True, text=True, check=True)
     figures = json.loads(result.stdout.splitlines()[-1])
     assert figures["models"] == 63  # of 66; three are left out by name
-    assert figures["median_abs_error"] <= 0.07 and figures["p90_abs_error"] <= 0.22
-    assert figures["family_median"] <= 0.12 and figures["family_p90"] <= 0.45
+    assert figures["median_abs_error"] <= 0.055 and figures["p90_abs_error"] <= 0.16
+    assert figures["family_median"] <= 0.07 and figures["family_p90"] <= 0.25
+    assert figures["within_10pct"] >= 0.78
     assert figures["placement_agreement"] >= 0.95
 
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from harness.emulator.compiler.compile import BuildOptions, compile_model
 from harness.emulator.compiler.result import Build
 from harness.emulator.cost import cpu, estimate
-from harness.emulator.cost.graph import network_work, output_elements
+from harness.emulator.cost.graph import network_work, network_works, output_elements
 from harness.emulator.cost.model import Work, total
 from harness.emulator.cost.model import estimate as cost_of
 from harness.emulator.cost.timing import step_times
@@ -61,7 +61,7 @@ def built(path: Path, soc: str = "x5", **more: object) -> Build:
 
 
 def work_on_the_board(build: Build) -> Work:
-    return total(estimate.op_work(op) for op in build.model.ops if op.subgraph)
+    return total(work for op in build.model.ops if op.subgraph for work in estimate.op_works(op))
 
 
 def boards(build: Build) -> dict[str, str]:
@@ -190,7 +190,7 @@ def test_a_board_takes_what_the_formula_says(tmp_path: Path) -> None:
     times = [step_times(model, SOCS["x5"], 400, warm=True) for _ in range(2)]
     board_us = sum(float(one.us.mean()) for one in times[0] if not one.step.name.startswith(("Preprocess", "Quantize")))
     entering = next(one for one in times[0] if one.step.name.endswith("_input_layout_convert"))
-    formula = cost_of([network_work(network)], output_elements(network))
+    formula = cost_of([network_works(network)], output_elements(network))
     assert board_us - float(entering.us.mean()) == pytest.approx(formula.total_us, rel=0.01)
     assert all(np.array_equal(a.us, b.us) for a, b in zip(*times, strict=True))
 

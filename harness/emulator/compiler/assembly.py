@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -162,7 +162,7 @@ class Assembly:
             covers=tuple(n.name for n in nodes if n.op_type not in ("QuantizeLinear", "DequantizeLinear")),
             macs=work.macs(self.network, nodes),
             weight_bytes=self._weights(nodes),
-            work=_added(self.works.get(name, {}) for name in op.covers),
+            works=tuple(self.works[name] for name in op.covers if self.works.get(name)),
         )
 
     def _weights(self, nodes: list[onnx.NodeProto]) -> int:
@@ -225,13 +225,6 @@ class Assembly:
 
     def _elements(self, name: str) -> int:
         return math.prod(self.tensors[name].spec.shape)
-
-
-def _added(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for name, amount in (pair for one in amounts for pair in one.items()):
-        total[name] = total.get(name, 0.0) + amount
-    return total
 
 
 def _unique_names(steps: list[Step]) -> list[Step]:

@@ -17,8 +17,8 @@ _FITTED_TOPS, _FITTED_GB_S = 10.0, 17.0
 
 def subgraph_us(model: CompiledModel, name: str, soc: Soc) -> float:
     """Estimated time of one subgraph on one core, its launch included, in microseconds."""
-    work = cost_model.total(op_work(op) for op in model.ops if op.subgraph == name)
-    return cost_model.accelerator_us(work, scale=scale_of(soc)) + cost_model.CONSTANTS.call_ns / 1e3
+    works = (work for op in model.ops if op.subgraph == name for work in op_works(op))
+    return cost_model.accelerator_us(works, scale_of(soc)) + cost_model.CONSTANTS.call_ns / 1e3
 
 
 def scale_of(soc: Soc) -> Scale:
@@ -29,9 +29,9 @@ def scale_of(soc: Soc) -> Scale:
     )
 
 
-def op_work(op: BoardOp) -> Work:
+def op_works(op: BoardOp) -> list[Work]:
     """What an op of a compiled model asks of the accelerator, as counted when it was built (`cost/graph.py`)."""
-    return Work(**op.work)
+    return [Work(**amounts) for amounts in op.works]
 
 
 def with_jitter(mean_us: float, frames: int, seed: int) -> NDArray[np.float64]:

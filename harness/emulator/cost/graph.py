@@ -17,9 +17,14 @@ GATES = ("Sigmoid", "HardSigmoid")
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
+def network_works(network: ModelGraph) -> list[Work]:
+    """Every op of a network, in graph order."""
+    return [work for _, work in op_works(network)]
+
+
 def network_work(network: ModelGraph) -> Work:
-    """All ops of a network in one segment."""
-    return total(work for _, work in op_works(network))
+    """The amounts of all ops of a network, added up."""
+    return total(network_works(network))
 
 
 def op_works(network: ModelGraph, units: Mapping[str, str] | None = None) -> Iterator[tuple[str, Work]]:

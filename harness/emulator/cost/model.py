@@ -1,8 +1,9 @@
 """Time on an accelerator from the shapes of a network, held to published board latencies (docs/cost-model.md).
 
-A segment takes (compute^p + memory^p)^(1/p): compute is a sum of amounts times prices, memory is weights and what
-does not fit on the chip over the bandwidth, p says how far the two overlap. On top come the border (dequantizing the
-outputs, on the CPU) and one call of the runtime. `CONSTANTS` is what `scripts/fit_cost.py` found for the RDK X5.
+An op takes (compute^p + memory^p)^(1/p) and its launch: compute is a sum of amounts times prices, memory is weights and
+what does not fit on the chip over the bandwidth, p says how far the two overlap. A segment is the sum of its ops. On
+top come the border (dequantizing the outputs, on the CPU) and one call of the runtime. `CONSTANTS` is what
+`scripts/fit_cost.py` found for the RDK X5.
 
 Shapes count as the hardware pads them: W to 8, input channels of a convolution to 16, depthwise channels to 64, heads
 of an attention to 4. These steps and the on-chip size are assumptions, chosen once; the prices are fitted.
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 Shape = tuple[int, ...]
 
 ALIGN_W, ALIGN_INPUT_CHANNELS, ALIGN_DEPTHWISE_CHANNELS, ALIGN_HEADS = 8, 16, 64, 4
+MOST_HEADS = 16  # of a batch that are set up one by one: no published network has more
 ON_CHIP_ELEMENTS = 400_000  # inputs and outputs of one op up to this stay on the chip
 INT16_FACTOR = 2.0  # int16 activations pass the int8 array twice
 
@@ -40,9 +42,9 @@ class Work:
 
     dense_macs: float = 0.0  # convolutions and matrix products with constant weights, padded
     depthwise_macs: float = 0.0  # padded
-    matmul_macs: float = 0.0  # both operands are feature maps
-    attention_rows: float = 0.0  # rows that a softmax normalizes, heads padded
-    attention_heads: float = 0.0  # separate matrices of an attention, padded
+    matmul_macs: float = 0.0  # both operands are feature maps; heads padded
+    attention_elements: float = 0.0  # that a softmax normalizes, heads padded
+    attention_heads: float = 0.0  # of one batch: each is set up once
     lookup_elements: float = 0.0  # activation tables
     elementwise_elements: float = 0.0
     moved_elements: float = 0.0  # concat, split, slice, pad, resize
@@ -54,6 +56,11 @@ class Work:
 
     def __add__(self, other: Work) -> Work:
         return Work(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Work)))
+
+    @property
+    def as_int16(self) -> Work:
+        """The same op with int16 activations: twice the passes over the int8 array."""
+        return replace(self, **{name: INT16_FACTOR * getattr(self, name) for name in COMPUTE})
 
 
 def total(works: Iterable[Work]) -> Work:
@@ -68,7 +75,7 @@ class Constants:
     dense_macs_ns: float
     depthwise_macs_ns: float
     matmul_macs_ns: float
-    attention_rows_ns: float
+    attention_elements_ns: float
     attention_heads_ns: float
     lookup_elements_ns: float
     elementwise_elements_ns: float
@@ -78,34 +85,34 @@ class Constants:
     ops_ns: float
     weight_bytes_ns: float
     spilled_bytes_ns: float
-    overlap: float  # p: 1 is one after the other, large is fully side by side
+    overlap: float  # p of one op: 1 is one after the other, large is fully side by side
     border_elements_ns: float  # per output element: dequantize and copy on the CPU
     call_ns: float  # one inference: runtime, driver, interrupt
     older_runtime_ns: float  # more per call in the campaign of the classification table (2024 runtime)
 
 
-COMPUTE = tuple(f.name for f in fields(Work) if not f.name.endswith("_bytes"))
+COMPUTE = tuple(f.name for f in fields(Work) if not f.name.endswith("_bytes") and f.name != "ops")
 MEMORY = tuple(f.name for f in fields(Work) if f.name.endswith("_bytes"))
 
 # Fitted by scripts/fit_cost.py on 66 published RDK X5 latencies; residuals and date in docs/cost-model.md.
 CONSTANTS = Constants(
-    dense_macs_ns=0.0005726,
-    depthwise_macs_ns=0.01505,
-    matmul_macs_ns=0.01207,
-    attention_rows_ns=534.7,
-    attention_heads_ns=104100.0,
-    lookup_elements_ns=0.008694,
-    elementwise_elements_ns=0.02666,
-    moved_elements_ns=0.08582,
-    transposed_elements_ns=0.07256,
-    normalized_elements_ns=0.1203,
-    ops_ns=161.7,
-    weight_bytes_ns=0.1427,
-    spilled_bytes_ns=0.01578,
-    overlap=1.612,
-    border_elements_ns=2.041,
-    call_ns=211900.0,
-    older_runtime_ns=291100.0,
+    dense_macs_ns=0.0005982,
+    depthwise_macs_ns=0.01031,
+    matmul_macs_ns=0.01898,
+    attention_elements_ns=1.038,
+    attention_heads_ns=101100.0,
+    lookup_elements_ns=0.008978,
+    elementwise_elements_ns=0.03359,
+    moved_elements_ns=0.08153,
+    transposed_elements_ns=0.1064,
+    normalized_elements_ns=0.1221,
+    ops_ns=230.5,
+    weight_bytes_ns=0.1437,
+    spilled_bytes_ns=0.01299,
+    overlap=3.005,
+    border_elements_ns=1.97,
+    call_ns=182100.0,
+    older_runtime_ns=285800.0,
 )
 
 
@@ -134,23 +141,26 @@ class CostEstimate:
         return self.accelerator_us + self.border_us + self.call_us
 
 
-def accelerator_us(work: Work, int16: bool = False, scale: Scale = X5, constants: Constants = CONSTANTS) -> float:
-    """Time of one segment. `int16`: every node was built with int16 activations."""
-    compute = sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in COMPUTE)
-    memory = sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in MEMORY)
-    compute *= scale.compute * (INT16_FACTOR if int16 else 1.0)
-    memory *= scale.memory
-    p = constants.overlap
+def op_us(work: Work, scale: Scale = X5, constants: Constants = CONSTANTS) -> float:
+    """Time of one op with its launch, in microseconds."""
+    compute = scale.compute * sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in COMPUTE)
+    memory = scale.memory * sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in MEMORY)
+    launch_us = scale.compute * work.ops * constants.ops_ns / 1e3
     top = max(compute, memory)
     if top <= 0.0:
-        return 0.0
-    return float(top * ((compute / top) ** p + (memory / top) ** p) ** (1.0 / p) / 1e3)
+        return launch_us
+    p = constants.overlap
+    return float(top * ((compute / top) ** p + (memory / top) ** p) ** (1.0 / p) / 1e3) + launch_us
+
+
+def accelerator_us(works: Iterable[Work], scale: Scale = X5, constants: Constants = CONSTANTS) -> float:
+    """Time of one segment, op after op, in microseconds."""
+    return sum(op_us(work, scale, constants) for work in works)
 
 
 def estimate(
-    segments: Sequence[Work],
+    segments: Sequence[Iterable[Work]],
     output_elements: int,
-    int16: bool = False,
     scale: Scale = X5,
     constants: Constants = CONSTANTS,
     older_runtime: bool = False,
@@ -158,7 +168,7 @@ def estimate(
     """One inference: every segment, the border at the outputs, one call per segment."""
     calls = max(1, len(segments)) * constants.call_ns + (constants.older_runtime_ns if older_runtime else 0.0)
     return CostEstimate(
-        accelerator_us=sum(accelerator_us(work, int16, scale, constants) for work in segments),
+        accelerator_us=sum(accelerator_us(works, scale, constants) for works in segments),
         border_us=output_elements * constants.border_elements_ns / 1e3,
         call_us=calls / 1e3,
     )
@@ -221,13 +231,12 @@ def aligned(size: int, step: int) -> int:
 
 
 def _convolution(output: Shape, weight: Shape, groups: int) -> Work:
-    """NCHW output, OIHW weight."""
+    """NCHW output, OIHW weight: every group's input channels are padded, and those of a depthwise one together."""
     wide = aligned(output[-1], ALIGN_W) / output[-1]
-    per_output = math.prod(weight[1:])
-    macs = math.prod(output) * per_output * wide
+    per_channel = math.prod(output) * math.prod(weight[2:]) * wide
     if groups > 1 and weight[1] == 1:
-        return Work(depthwise_macs=macs * aligned(output[1], ALIGN_DEPTHWISE_CHANNELS) / output[1])
-    return Work(dense_macs=macs * aligned(weight[1], ALIGN_INPUT_CHANNELS) / weight[1])
+        return Work(depthwise_macs=per_channel * aligned(output[1], ALIGN_DEPTHWISE_CHANNELS) / output[1])
+    return Work(dense_macs=per_channel * aligned(weight[1], ALIGN_INPUT_CHANNELS))
 
 
 def _product(inputs: Sequence[Shape], output: Shape, weight: Shape) -> Work:
@@ -235,13 +244,19 @@ def _product(inputs: Sequence[Shape], output: Shape, weight: Shape) -> Work:
     if weight:
         return Work(dense_macs=float(made * math.prod(weight) / (output[-1] if output else 1)))
     depth = inputs[0][-1] if inputs and inputs[0] else 1
-    return Work(matmul_macs=float(made * depth))
+    return Work(matmul_macs=float(_padded_heads(output) * depth))
 
 
 def _softmax(shape: Shape) -> Work:
-    """An attention's softmax stands for the whole attention; a vector's is next to nothing."""
+    """An attention's softmax stands for setting up its heads too; a vector's is next to nothing."""
     if len(shape) < 3:
         return Work()
-    heads = shape[-3] if len(shape) == 3 else aligned(shape[-3], ALIGN_HEADS)
-    matrices = math.prod(shape[:-3]) * heads
-    return Work(attention_rows=float(matrices * shape[-2]), attention_heads=float(matrices))
+    heads = min(shape[-3], MOST_HEADS)
+    return Work(attention_elements=float(_padded_heads(shape)), attention_heads=float(heads))
+
+
+def _padded_heads(shape: Shape) -> int:
+    """Elements of batch x heads x rows x columns as they lie: heads in groups of four."""
+    if len(shape) != 4:
+        return math.prod(shape)
+    return math.prod(shape[:-3]) * aligned(shape[-3], ALIGN_HEADS) * math.prod(shape[-2:])

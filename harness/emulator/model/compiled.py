@@ -16,7 +16,7 @@ from harness.errors import InputError
 from harness.platforms.emulated import EMULATOR_MAGIC
 from harness.records import Quantization, TensorSpec
 
-FORMAT = 2
+FORMAT = 3
 _STAMP = (1980, 1, 1, 0, 0, 0)  # the same bytes at every build
 
 
@@ -65,7 +65,7 @@ class BoardOp:
     covers: tuple[str, ...] = ()  # nodes of the float graph that are folded into it, itself included
     macs: int = 0
     weight_bytes: int = 0
-    work: Mapping[str, float] = dataclasses.field(default_factory=dict)  # amounts of cost.model.Work that are not 0
+    works: tuple[Mapping[str, float], ...] = ()  # amounts of cost.model.Work that are not 0, of each op in it
 
 
 @dataclass(frozen=True)
