@@ -69,7 +69,7 @@ class PublishedLatency:
 
 @dataclass(frozen=True)
 class _Matrices:
-    """Ops that are alike stand in one row, with the model's row and how often; borders and times are a row per model."""
+    """Ops that are alike are one row, multiplied, with their model; borders and times are a row per model."""
 
     compute: Vector
     memory: Vector
