@@ -79,6 +79,10 @@ def command() -> None:
 @click.option(
     "--seed", metavar="N", default=0, type=click.IntRange(0), help="Seed of random calibration data (no --calibration)."
 )
+@click.option("--times-only", is_flag=True, help="Place and price the model without computing values; no dumps.")
+@click.option(
+    "--int16", metavar="NODE|all", multiple=True, help="With --times-only: a node with int16 activations; repeatable."
+)
 @json_option
 def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given: Any) -> None:
     """Compile an ONNX (float, or quantized with Q/DQ) for an emulated board; several make a packed model.
@@ -87,6 +91,7 @@ def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given:
     Examples:
       harness emulator build model.onnx --soc x5
       harness emulator build a.onnx b.onnx --soc x5 -o packed.bin
+      harness emulator build big.onnx --soc x5 --times-only
     """
     from harness.emulator.build import build as run_build
     from harness.emulator.compiler.options import BuildRequest
@@ -104,6 +109,8 @@ def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
 
     soc = soc_named(given.soc)
     room_of_soc(soc).check_request(len(models), given)
+    if given.int16 and not given.times_only:
+        raise InputError("--int16 applies to --times-only: values are computed in int8", "add --times-only")
     return BuildOptions(
         soc=soc,
         calibration=given.calibration,
@@ -115,6 +122,8 @@ def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
         debug_layers=given.debug_layers,
         cores=given.cores,
         seed=given.seed,
+        times_only=given.times_only,
+        int16=given.int16,
         mean=given.mean,
         var=given.var,
     )

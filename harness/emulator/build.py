@@ -77,7 +77,8 @@ def _beside(target: Path, one: Build, options: BuildOptions, several: bool) -> d
     """What a toolchain leaves beside a compiled model: its ONNX files, and what it says of the build."""
     stem = f"{target.stem}_{one.model.name}" if several else target.stem
     models = {f"{stem}_quantized_model.onnx": one.quantized, f"{stem}_optimized_float_model.onnx": one.float_model}
-    contents = {name: bytes(model.SerializeToString()) for name, model in models.items() if model is not None}
+    has_values = bool(one.model.graph)
+    contents = {name: bytes(model.SerializeToString()) for name, model in models.items() if has_values and model}
     contents |= {name: text.encode() for name, text in room_of_soc(options.soc).reports(stem, one, options).items()}
     return {target.with_name(name): content for name, content in contents.items()}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 
 from harness.emulator.compiler import subgraphs, work
-from harness.emulator.compiler.options import BuildOptions
+from harness.emulator.compiler.options import EVERY_NODE, BuildOptions
 from harness.emulator.compiler.placement import OpRules, Placement, listed
 from harness.emulator.compiler.quantize import CONV_LIKE
 from harness.emulator.cost.graph import op_works
@@ -68,7 +68,10 @@ class Assembly:
         network = plain(self.network.model)
         owner = {name: op for op in self.ops for name in op.covers}
         units = {name: self.units[op.name] for name, op in owner.items()}
-        return {name: {k: v for k, v in asdict(work).items() if v} for name, work in op_works(network, units)}
+        counted = dict(op_works(network, units))
+        wide = counted if EVERY_NODE in self.options.int16 else self.options.int16
+        counted |= {name: counted[name].as_int16 for name in wide if name in counted}
+        return {name: {k: v for k, v in asdict(work).items() if v} for name, work in counted.items()}
 
     def _placement(self, op: Op, placements: Mapping[str, Placement]) -> Placement:
         if op.name in placements:
@@ -94,8 +97,9 @@ class Assembly:
 
     def result(self, path: Path, calibrated: str) -> CompiledModel:
         """The compiled model of the file `path`; `calibrated` says by what. Fills `files`."""
-        graph_file = f"{self.prefix}graph.onnx"
-        self.files[graph_file] = pieces.with_all_outputs(self.quantized, self.logical).SerializeToString()
+        graph_file = "" if self.options.times_only else f"{self.prefix}graph.onnx"
+        if graph_file:
+            self.files[graph_file] = pieces.with_all_outputs(self.quantized, self.logical).SerializeToString()
         return CompiledModel(
             name=self.options.name or path.stem,
             march=self.options.soc.march,

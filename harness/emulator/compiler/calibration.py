@@ -18,6 +18,8 @@ from harness.errors import InputError
 from harness.images.pixels import normalised
 
 Feed = dict[str, NDArray[Any]]
+Ranges = dict[str, tuple[float, float]]
+NONE = "none: times only, values are not computed"
 RANDOM_SAMPLES = 8
 PIXEL_SAMPLES = 8
 _SUFFIXES = (".npy", ".bin", ".nv12")
@@ -125,7 +127,14 @@ def _shaped(array: NDArray[Any], name: str, network: ModelGraph, source: Path) -
     return np.ascontiguousarray(array.reshape(shape), dtype)
 
 
-def ranges(model: onnx.ModelProto, samples: Samples) -> dict[str, tuple[float, float]]:
+def no_ranges(model: onnx.ModelProto) -> Ranges:
+    """The range of every tensor of a model whose values nobody asks for: -1 to 1."""
+    network = ModelGraph(model)
+    made = (name for node in network.nodes for name in node.output if name)
+    return dict.fromkeys((*network.input_names, *made), (-1.0, 1.0))
+
+
+def ranges(model: onnx.ModelProto, samples: Samples) -> Ranges:
     """Float tensor -> (lowest, highest) over the samples (onnxruntime's min-max calibrator)."""
     with tempfile.TemporaryDirectory(prefix="harness-calibrate-") as folder:
         source = Path(folder) / "model.onnx"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import onnx
 from harness.emulator.compiler import calibration, prepare_model
 from harness.emulator.compiler.accuracy import distances
 from harness.emulator.compiler.assembly import Assembly
-from harness.emulator.compiler.options import BuildOptions
+from harness.emulator.compiler.options import EVERY_NODE, BuildOptions
 from harness.emulator.compiler.pixels import insert_preprocess, pixel_samples
-from harness.emulator.compiler.placement import place
+from harness.emulator.compiler.placement import Placement, place
 from harness.emulator.compiler.quantize import Quantizer
 from harness.emulator.compiler.result import Build
 from harness.emulator.compiler.tail_reshapes import with_tail_reshapes
@@ -39,22 +40,29 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     placements = place(network, rules, options.on_cpu, options.on_accelerator)
     if rules.gemm_is_convolution and options.output_type == "float":
         prepared, placements = with_tail_reshapes(prepared, placements)
+    if options.times_only:
+        quantized = _quantized(prepared, placements, calibration.no_ranges(prepared), options)
+        assembly = Assembly(quantized, placements, options, rules, number)
+        return Build(assembly.result(path, calibration.NONE), {}, quantized, calibration.NONE)
     samples = _samples(prepared, options)
-    quantizer = Quantizer(
-        prepared,
-        {name: placement.unit for name, placement in placements.items()},
-        calibration.ranges(prepared, samples),
-        output_type=options.output_type,
-        pixels=frozenset(options.picture_inputs),
-    )
-    quantized = quantizer.run()
+    quantized = _quantized(prepared, placements, calibration.ranges(prepared, samples), options)
     assembly = Assembly(quantized, placements, options, rules, number)
     model = assembly.result(path, samples.source)
     distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.picture_inputs)
     return Build(model, assembly.files, quantized, samples.source, prepared, distance)
 
 
+def _quantized(
+    prepared: onnx.ModelProto, placements: Mapping[str, Placement], ranges: calibration.Ranges, options: BuildOptions
+) -> onnx.ModelProto:
+    units = {name: placement.unit for name, placement in placements.items()}
+    pixels = frozenset(options.picture_inputs)
+    return Quantizer(prepared, units, ranges, output_type=options.output_type, pixels=pixels).run()
+
+
 def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOptions, number: int) -> Build:
+    if options.times_only:
+        raise InputError(f"{path}: --times-only does not apply to a quantized model", "give the float ONNX")
     remark = "already quantized, used as is"
     completed = prepare_model.complete(source, options.shapes)
     assembly = Assembly(completed, {}, options, room_of_soc(options.soc).op_rules(options.soc), number)
@@ -91,7 +99,8 @@ def _emulated_cores() -> str:
 
 def _check_forced(network: ModelGraph, options: BuildOptions) -> None:
     names = [node.name for node in network.nodes]
-    for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_accelerator)):
+    int16 = tuple(name for name in options.int16 if name != EVERY_NODE)
+    for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_accelerator), ("--int16", int16)):
         for name in (name for name in given if name not in names):
             near = get_close_matches(name, names, n=1)
             some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -10,6 +10,9 @@ from harness.emulator.compiler.pixels import PixelInput, plane_names
 from harness.emulator.socs import Soc
 
 
+EVERY_NODE = "all"
+
+
 @dataclass(frozen=True)
 class BuildRequest:
     """Options of `harness emulator build` as they were typed."""
@@ -28,6 +31,8 @@ class BuildRequest:
     debug_layers: bool
     cores: int
     seed: int
+    times_only: bool
+    int16: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class BuildOptions:
     debug_layers: bool = True
     cores: int = 1  # that one inference runs on, as the toolchain's core_num
     seed: int = 0
+    times_only: bool = False  # placed and priced, neither calibrated nor run: a model without values
+    int16: tuple[str, ...] = ()  # nodes that are priced with int16 activations, or EVERY_NODE; times_only
     name: str = ""
     mean: str = "0"  # of the pictures that some boards take: (pixel - mean) / var
     var: str = "255"

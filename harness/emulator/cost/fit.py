@@ -140,7 +140,7 @@ def _parts(vector: Vector, data: _Matrices) -> tuple[Vector, Vector, Vector]:
 def predict(vector: Vector, data: _Matrices) -> tuple[Vector, Vector]:
     """(accelerator time, latency) of each model, in nanoseconds."""
     per_op = _parts(vector, data)[2] + data.launches[:, 0] * math.exp(vector[_LAUNCH])
-    busy = np.bincount(data.model, per_op, len(data.latency))
+    busy = np.asarray(np.bincount(data.model, per_op, len(data.latency)), np.float64)
     return busy, busy + data.border @ np.exp(vector[_BORDER:-1])
 
 

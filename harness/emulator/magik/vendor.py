@@ -70,6 +70,8 @@ class EmulatedMagik(EmulatorVendor):
             raise InputError(
                 f"--output-type {request.output_type}: not supported on T40 and T41", "float, or quantized"
             )
+        if request.times_only:
+            raise InputError("--times-only: not supported on T40 and T41", "build without it")
         if models > 1:
             raise InputError(f"{models} models given: T40 and T41 files hold one", "build each separately")
 

@@ -97,7 +97,7 @@ class CompiledModel:
     tensors: tuple[BoardTensor, ...]
     ops: tuple[BoardOp, ...]
     steps: tuple[Step, ...]
-    graph: str  # file in the zip; every tensor is an output of it
+    graph: str  # file in the zip; every tensor is an output of it; "" of a model built for its times only
     debug_layers: bool = True  # a debug build: tensors inside a subgraph are dumped too
     notes: tuple[str, ...] = ()
     cores: int = 1  # that one inference runs on

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from harness.emulator.model.compiled import CompiledFile, CompiledModel
 from harness.emulator.model.fault_kinds import FaultContext
 from harness.emulator.model.faults import Fault, apply_fault, plant_in_inputs
+from harness.errors import InputError
 from harness.reference.onnx_runtime import onnxruntime as ort
 
 Array = NDArray[Any]
+TIMES_ONLY_HINT = "build it without --times-only, or run it with --mode profile"
 
 
 def open_session(graph: bytes) -> ort.InferenceSession:
@@ -32,6 +34,8 @@ class Executor:
         self.model = model
         self.faults = tuple(faults)
         self.effects: list[dict[str, object]] = []  # what each fault changed, for the emulator's own record
+        if not model.graph:
+            raise InputError(f"{model.name}: built with --times-only, its values are not known", TIMES_ONLY_HINT)
         self._graph = file.read(model.graph)
         self._session: ort.InferenceSession | None = None
         self._previous: dict[str, Array] | None = None
