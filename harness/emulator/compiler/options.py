@@ -9,7 +9,6 @@ from pathlib import Path
 from harness.emulator.compiler.pixels import PixelInput, plane_names
 from harness.emulator.socs import Soc
 
-
 EVERY_NODE = "all"
 
 
