@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.profiling.stretches import segmentation
 from harness.profiling.telemetry import Sense, senses_of_record
-from harness.records import Checks, Comparison, Finding, Plan, Profile, Run
+from harness.records import Checks, Comparison, Finding, Plan, Profile, Run, Segmentation
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,38 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class WhyOff:
+    """Why an op is off the accelerator: one of OFF_REASONS, a sentence, what to do, and the log's line where one says
+    so."""
+
+    reason: str
+    why: str
+    advice: str
+    line: str = ""
+    line_number: int = 0
+
+
+@dataclass(frozen=True)
+class OffView:
+    """What a vendor's room may look at to tell why an op is off the accelerator."""
+
+    name: str
+    kind: str  # as the profiler or the graph calls it
+    place: str  # of its stretch: "head", "middle", "tail", "" where not known
+    platform: str
+    soc: str
+    march: str  # "" where neither the board nor the build tells it
+    neighbours: tuple[tuple[str, str, str, str], ...]  # ("before" or "behind", name, kind, unit); none: not known
+    plan: Plan | None
+
+
+@dataclass(frozen=True)
 class DiagnosisVendor:
     """What one vendor's room finds in runs, beyond what all boards share."""
 
     rules: tuple[Rule, ...]
     checks: tuple[Callable[[RunView], Iterator[Finding]], ...]
+    why_off: Callable[[OffView], WhyOff | None] | None = None  # None of it: another vendor's op, or nothing tells
 
 
 RULES: dict[str, Rule] = {
@@ -122,6 +150,11 @@ class RunView:
     @property
     def plan(self) -> Plan | None:
         return self.run.plan
+
+    @cached_property
+    def segmentation(self) -> Segmentation | None:
+        """As it was judged; of a profile alone where it was not."""
+        return self.run.segmentation or (segmentation(self.run.profile) if self.run.profile else None)
 
     @property
     def checks(self) -> Checks:

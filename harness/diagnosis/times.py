@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from harness.diagnosis.rules import Findings, RunView, finding
 from harness.profiling.distribution import distribution
 from harness.profiling.split import LAYOUT, OUTLIERS, OUTLIERS_SHARE, QUANTIZE, shares
-from harness.records import Distribution, Finding, OpTime, Profile
+from harness.profiling.stretches import is_whole
+from harness.records import Distribution, Finding, Stretch
 
 UNATTRIBUTED_SHARE = 0.20  # captured single-thread profiles of X3 leave 1 to 5 %; X5 of small models up to 22 %
 BORDER_SHARE = 0.15
 HOST_SHARE = 0.50
 SPREAD = 2.0  # mean over min: 6.3 ms against 12.4 ms was a board shared with another program
-_BORDER = ("quantize", "dequantize", "layout")
 
 
 def cuts(view: RunView) -> Findings:
-    """An op off the accelerator between two subgraphs, with what its borders cost."""
-    profile = view.profile
-    if profile is None or not profile.order_known:
-        return
-    ops = [op for op in profile.ops if op.category != "wait"]
-    for index, op in enumerate(ops):
-        if op.category == "compute" and op.kind != "subgraph" and _between_subgraphs(ops, index):
-            yield _cut(profile, ops, index)
+    """T-201: one finding per cut of the accelerator's graph, about the op that causes it, with what the cut costs."""
+    whole = view.segmentation
+    for stretch in whole.cuts if whole else ():
+        if whole is not None and stretch.ops:
+            yield _cut(stretch, whole.end_to_end_us)
 
 
-def _between_subgraphs(ops: Sequence[OpTime], index: int) -> bool:
-    return any(op.kind == "subgraph" for op in ops[:index]) and any(op.kind == "subgraph" for op in ops[index:])
-
-
-def _cut(profile: Profile, ops: Sequence[OpTime], index: int) -> Finding:
-    op = ops[index]
-    border = [other for other in _around(ops, index) if other.category in _BORDER]
-    border_us = sum(other.mean_us for other in border)
-    whole = profile.latency.mean_us
-    share = f", {(op.mean_us + border_us) / whole:.1%} of the latency" if whole > 0 else ""
-    evidence = f"{op.name} ({op.kind}) takes {op.mean_us:.1f} us on the {op.unit or 'CPU'}"
-    if border:
-        evidence += f", plus quantize and layout conversion {border_us:.1f} us"
-    return finding("T-201", evidence + share, subject=op.name)
-
-
-def _around(ops: Sequence[OpTime], index: int) -> list[OpTime]:
-    """Ops between the subgraph before and the subgraph after; those of two neighbours are counted for each."""
-    first, last = index, index
-    while first > 0 and ops[first - 1].category in _BORDER:
-        first -= 1
-    while last + 1 < len(ops) and ops[last + 1].category in _BORDER:
-        last += 1
-    return list(ops[first : last + 1])
+def _cut(stretch: Stretch, whole_us: float) -> Finding:
+    """Its subject is the slowest op; ops that only follow their neighbours cause no cut beside another one."""
+    causes = [op for op in stretch.ops if op.reason != "passive"] or list(stretch.ops)
+    op = max(causes, key=lambda one: one.time_us)
+    others = [other for other in stretch.ops if other is not op]
+    evidence = f"{op.name} ({op.kind}) takes {op.time_us:.1f} us on the {op.unit}"
+    if others:
+        names = ", ".join(other.name for other in others[:3]) + (", ..." if len(others) > 3 else "")
+        evidence += f", {names} beside it {sum(other.time_us for other in others):.1f} us"
+    if stretch.borders_us:
+        evidence += f", plus quantize and layout conversion {stretch.borders_us:.1f} us"
+    if stretch.launch_us:
+        evidence += f" and one start of the accelerator {stretch.launch_us:.1f} us"
+    share = f", {stretch.total_us / whole_us:.1%} of the latency" if whole_us > 0 else ""
+    return finding("T-201", evidence + share + (f"; {op.why}" if op.reason else ""), subject=op.name, advice=op.advice)
 
 
 def unattributed(view: RunView) -> Findings:
@@ -61,13 +47,8 @@ def unattributed(view: RunView) -> Findings:
         return
     usual_us = profile.latency.mean_us - profile.split_us.get(OUTLIERS, 0.0)
     share = profile.unattributed_us / usual_us if usual_us > 0 else 0.0
-    if share > UNATTRIBUTED_SHARE and not _lost_ops(profile):
+    if share > UNATTRIBUTED_SHARE and is_whole(profile):
         yield finding("T-202", f"{profile.unattributed_us:.1f} us of {usual_us:.1f} us ({share:.1%})")
-
-
-def _lost_ops(profile: Profile) -> bool:
-    """The table of ops was not read whole: what it leaves unattributed is what was lost (R-301 says so)."""
-    return any("is truncated" in p or "is damaged" in p or "no avg_time" in p for p in profile.latency.problems)
 
 
 def borders(view: RunView) -> Findings:

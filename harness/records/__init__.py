@@ -98,6 +98,7 @@ from harness.records.running import (
     ReferenceRuntime,
     Segment,
 )
+from harness.records.segmentation import OffOp, Segmentation, Stretch, SubgraphTime
 from harness.records.series import Sweep, SweepPoint
 from harness.records.telemetry import SensorSample, Telemetry
 from harness.records.tensors import (
@@ -165,6 +166,7 @@ __all__ = [
     "NamedFile",
     "NetworkOps",
     "NoiseRow",
+    "OffOp",
     "Op",
     "OpTime",
     "Origin",
@@ -185,11 +187,14 @@ __all__ = [
     "Rehashed",
     "Run",
     "Segment",
+    "Segmentation",
     "SensorSample",
     "Setting",
     "StageAlignment",
     "StageComparison",
     "StageStep",
+    "Stretch",
+    "SubgraphTime",
     "Sweep",
     "SweepPlan",
     "SweepPoint",

@@ -14,6 +14,7 @@ from harness.records.earlier import Earlier
 from harness.records.json_values import Json
 from harness.records.plan import Plan
 from harness.records.running import Failure, Finding, ModelInfo, Profile
+from harness.records.segmentation import Segmentation
 from harness.records.series import Sweep
 from harness.records.slots import stored
 from harness.records.telemetry import Telemetry
@@ -245,6 +246,7 @@ class Run:
     gate: str = field(
         default="", metadata=stored(optional=True)
     )  # of --previous: "no_baseline"; with --max-slower: "not_slower", "slower", "undecided", "not_comparable"
+    segmentation: Segmentation | None = field(default=None, metadata=stored(optional=True))
     sweep: Sweep | None = field(default=None, metadata=stored(optional=True))
     unknown: tuple[str, ...] = field(
         default=(), metadata=stored(kept=False)

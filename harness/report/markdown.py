@@ -8,7 +8,7 @@ from harness.report.page import GLYPHS, quantity
 from harness.report.tables.headline import fault_sentence
 from harness.report.tables.layers import WORDS, differing, level, small
 from harness.report.tables.sweep import COLUMNS, cells
-from harness.report.values import Row, plain, share, shortened, utc
+from harness.report.values import Row, plain, share, shortened, time_us, utc
 
 _MOST_ROWS = 10
 MOST_SETTINGS = 40
@@ -21,6 +21,7 @@ def markdown(data: Row) -> str:
         _facts(data),
         _numbers(data),
         _settings(data),
+        _segments(data),
         _findings(data),
         _worst_layers(data),
         _before(data),
@@ -78,6 +79,20 @@ def _settings(data: Row) -> str:
     lines += ["| " + " | ".join(prose(cell) for cell in cells(row)) + " |" for row in points[:MOST_SETTINGS]]
     left = len(points) - MOST_SETTINGS
     return "\n".join([*lines, *([f"\n{left} more rows are in the report."] if left > 0 else [])])
+
+
+def _segments(data: Row) -> str:
+    """Subgraphs and cuts, where there is a cut or an op elsewhere."""
+    table = data["segmentation"]
+    if not table or not any(row["ops"] for row in table["rows"]):
+        return ""
+    lines = ["| what | time | of a frame | made of | why |", "|---|--:|--:|---|---|"]
+    for row in table["rows"][: 2 * _MOST_ROWS]:
+        name = code(row["name"]) if row["sort"] == "subgraph" else prose(row["name"])
+        whys = "; ".join(f"{code(op['name'])}: {prose(op['why'])}" for op in row["ops"][:3])
+        cells = (time_us(row["total_us"]) + (" est." if row["estimated"] else ""), share(row["share"]))
+        lines.append(f"| {name} | {' | '.join(cells)} | {prose(row.get('parts', ''))} | {whys} |")
+    return "\n".join(lines)
 
 
 def _findings(data: Row) -> str:

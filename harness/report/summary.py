@@ -22,7 +22,7 @@ def lines(run: Run) -> list[str]:
 def toned_lines(run: Run) -> tuple[str, list[str]]:
     """The headline's tone (good, part, bad, none, stop) and the lines."""
     data = tables(run)
-    blocks = (_verdict, _flags, _coverage, _origins, _float, _previous, _latency, _split, _findings, _problems)
+    blocks = (_verdict, _flags, _coverage, _origins, _float, _previous, _latency, _split, _cuts, _findings, _problems)
     texts = [f"{label:<{LABEL}}{words}" for block in blocks for label, words in block(data)]
     return data["headline"]["tone"], [visible(line.replace("\u202f", " ")) for line in texts]
 
@@ -120,6 +120,22 @@ def _part(part: Row, overlapping: bool) -> str:
     mark = " (estimated)" if part["estimated"] else ""
     ratio = "" if overlapping else f" {share(part['share'])}"
     return f"{part_label(part['part'])} {time_us(part['time_us'])}{ratio}{mark}"
+
+
+def _cuts(data: Row) -> Lines:
+    """Ops in the middle that cut the accelerator's graph, with what each cut costs."""
+    table = data["segmentation"]
+    cuts = [row for row in table["rows"] if row["sort"] == "stretch" and row["place"] == "middle"] if table else []
+    return _capped("cut", [_cut(row) for row in cuts])
+
+
+def _cut(row: Row) -> str:
+    names = ", ".join(f"{shortened(op['name'], 60)} ({op['kind']})" for op in row["ops"][:3])
+    names += f" and {len(row['ops']) - 3} more" if len(row["ops"]) > 3 else ""
+    mark = " (estimated)" if row["estimated"] else ""
+    known = sorted((op for op in row["ops"] if op["reason"]), key=lambda op: -(op["time_us"] or 0.0))
+    why = f"; {shortened(known[0]['why'], 120)}" if known else ""
+    return f"{names}: {time_us(row['total_us'])} {share(row['share'])}{mark}: {row['parts']}{why}"
 
 
 def _findings(data: Row) -> Lines:

@@ -20,8 +20,9 @@ from harness.errors import InputError
 from harness.files.safe import write_file
 from harness.names import stored_name
 from harness.platforms.base import Platform
-from harness.records import Case, ModelInfo, ReferenceOfCase, TensorSpec
+from harness.records import Case, Graph, ModelInfo, ReferenceOfCase, TensorSpec
 from harness.records.callbacks import ProgressCallback
+from harness.reference.graph import read_graph
 from harness.reference.open import Reference, ReferenceTensor, open_reference
 from harness.toolchains.vendor_runtime import needs_vendor
 
@@ -73,6 +74,12 @@ class CaseReference:
             path = Path(self.case.floats)
             runtime = self.case.reference_runtime if needs_vendor(path) else None
             self.floats = open_reference(path, feeds=feeds, scratch=scratch, runtime=runtime)
+
+    def network(self) -> Graph | None:
+        """The reference's graph, or that of the ONNX of --graph. Errors: InputError where that cannot be read."""
+        if self.reference is not None:
+            return self.reference.graph
+        return read_graph(Path(self.case.graph)) if self.case.graph else None
 
     def record(self) -> ReferenceOfCase | None:
         """For run.json: which reference it was."""

@@ -15,6 +15,7 @@ from harness.consistency.reading.shapes import ShapesOfModel
 from harness.consistency.reading.specs import board_spec
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
+from harness.diagnosis.segments import explained
 from harness.dumps.folders import each_once
 from harness.errors import MEASURED_BAD, HarnessError, InputError
 from harness.platforms.base import Platform
@@ -143,7 +144,8 @@ def judge(folder: Path, expected: CaseReference, tell: ProgressCallback, compare
 def _judged(reader: RunReader, run: Run, expected: CaseReference, compared: Compared, tell: ProgressCallback) -> Run:
     comparison, checks = compared.comparison, compared.checks
     tell("reading times", 0, -1)
-    times = _profile(reader, expected.reference.graph if expected.reference else None)
+    graph = expected.network()
+    times = _profile(reader, graph)
     case = expected.case
     build = case.build or find_beside(case.model, case.model_name)
     plan = join(read_build(build), times, comparison) if build else None
@@ -156,6 +158,7 @@ def _judged(reader: RunReader, run: Run, expected: CaseReference, compared: Comp
         plan=plan,
         memory=_memory(reader),
     )
+    run = replace(run, segmentation=explained(run, graph))
     tell("diagnosing", 0, -1)
     findings = (*find(run), *_pc_side(expected, run))
     run = replace(run, findings=findings, verdict=verdict(run.modes, comparison, checks))

@@ -273,7 +273,8 @@ def test_the_cut_is_told_with_what_its_borders_cost() -> None:
     (finding,) = (f for f in find({}, CUT, None) if f.rule == "T-201")
     assert finding.subject == "soft"
     assert finding.evidence == (
-        "soft (Softmax) takes 30.0 us on the CPU, plus quantize and layout conversion 30.0 us, 24.0% of the latency"
+        "soft (Softmax) takes 30.0 us on the CPU, plus quantize and layout conversion 30.0 us and one start of the "
+        "accelerator 5.0 us, 26.0% of the latency"
     )
 
 

@@ -36,6 +36,7 @@ from harness.report.tables.layers import (
 from harness.report.tables.link import input_rows, memory_rows, notes, timing_rows, traffic
 from harness.report.tables.plan import plan_table
 from harness.report.tables.previous import policy_waivers, previous_table
+from harness.report.tables.segmentation import segmentation_table
 from harness.report.tables.subgraphs import with_subgraphs
 from harness.report.tables.sweep import sweep_table
 from harness.report.tables.times import exceeds, time_table
@@ -76,6 +77,7 @@ def tables(run: Run) -> Row:
         "previous": previous_table(run),
         "gate": run.gate,
         "sweep": sweep_table(run),
+        "segmentation": segmentation_table(run),
         "plan": plan_table(run, standings, layers),
         "time": time,
         "memory": memory_rows(run),

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from harness.toolchains.horizon.messages import SUCCESS, read_messages
+from harness.toolchains.horizon.placed import placed_on_cpu
 from harness.toolchains.horizon.tables import is_node_row, read_node_table, read_output_table
 from harness.toolchains.records import Artifact, SegmentEstimate
 from harness.toolchains.text import Line, count_of, counts_of, lines_of, number_of, unique
@@ -96,7 +97,7 @@ def read_build_log(text: str) -> Artifact:
     phase = "" if any(SUCCESS.search(line.text) for line in lines) else _failed_phase(lines)
     if phase:
         facts["failed_phase"] = phase
-    messages = read_messages(lines)
+    messages = (*read_messages(lines), *placed_on_cpu(settings, lines))
     return Artifact(
         kind=kind,
         title=TITLES[kind] + (" of an emulated toolchain" if facts.get("emulated") else ""),

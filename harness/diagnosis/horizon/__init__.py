@@ -1,0 +1,1 @@
+"""What diagnosis knows of Horizon's toolchains and boards."""
