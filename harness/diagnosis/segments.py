@@ -50,8 +50,8 @@ def _answers(view: OffView) -> Iterator[WhyOff]:
         if room.why_off is not None and (answer := room.why_off(view)) is not None:
             yield answer
     for name, room in vendors.added("diagnosis", DiagnosisVendor).items():
-        asked = room.why_off
-        if asked is not None and (answer := vendors.careful(name, lambda asked=asked: asked(view), None)) is not None:  # type: ignore[misc]
+        rule = room.why_off
+        if rule is not None and (answer := vendors.careful(name, lambda rule=rule: rule(view), None)) is not None:  # type: ignore[misc]
             yield answer
 
 

@@ -103,7 +103,7 @@ def plan_of(*texts: str) -> Plan | None:
     return join(build(messages=messages), None, None)
 
 
-def asked(kind: str, march: str, place: str = "middle", name: str = "net/op_1", **more: Any) -> str:
+def reason_of(kind: str, march: str, place: str = "middle", name: str = "net/op_1", **more: Any) -> str:
     view = OffView(
         name, kind, place, more.pop("platform", "hbdnn"), "", march, more.pop("beside", ()), more.get("plan")
     )
@@ -131,8 +131,8 @@ def asked(kind: str, march: str, place: str = "middle", name: str = "net/op_1", 
     ],
 )
 def test_the_rules_of_a_march(kind: str, march: str, place: str, reason: str) -> None:
-    assert asked(kind, march, place) == reason
-    assert asked(kind, march, place, platform="magik") == "none"
+    assert reason_of(kind, march, place) == reason
+    assert reason_of(kind, march, place, platform="magik") == "none"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_the_logs_own_line_comes_before_the_rules(text: str, reason: str) -> Non
     log = f"2026-01-01 00:00:00,000 INFO {text}\n"
     artifact = read_build_log(log)
     plan = join(build(messages=artifact.messages), None, None)
-    assert asked("Softmax", "bayes", plan=plan) == reason
+    assert reason_of("Softmax", "bayes", plan=plan) == reason
 
 
 def test_a_relu_behind_an_int32_conv_is_told_from_other_tails() -> None:
@@ -186,8 +186,8 @@ def test_the_dumped_configuration_forces_an_op(group: dict[str, str]) -> None:
     log = f"{stamp} Dump config:\n{stamp} \nmodel_parameters:\n{body}\n{stamp} end\n"
     artifact = read_build_log(log.replace(f"{stamp} \n", ""))
     plan = join(build(messages=artifact.messages), None, None)
-    assert asked("Add", "bayes", plan=plan) == "forced"
-    assert asked("Add", "bayes", name="b", plan=plan) == "none"
+    assert reason_of("Add", "bayes", plan=plan) == "forced"
+    assert reason_of("Add", "bayes", name="b", plan=plan) == "none"
 
 
 # --------------------------------------------------------------------------- shown
@@ -238,5 +238,5 @@ def test_a_j5_with_one_cpu_op_in_the_middle_shows_the_cost_of_the_cut(tmp_path: 
     assert len(whole["subgraphs"]) == 2
     assert sum(parts) + rest == pytest.approx(run["profile"]["latency"]["mean_us"])
     assert abs(whole["unattributed_us"]) < 0.01 * whole["end_to_end_us"]  # and not by leaving much to nobody
-    told = [one for one in run["findings"] if one["rule"] == "T-201"]
-    assert [one["subject"] for one in told] == ["soft"] and "run_on_bpu" in told[0]["advice"]
+    cut_findings = [one for one in run["findings"] if one["rule"] == "T-201"]
+    assert [one["subject"] for one in cut_findings] == ["soft"] and "run_on_bpu" in cut_findings[0]["advice"]

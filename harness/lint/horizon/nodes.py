@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from harness.lint.horizon.config import Config, op_type, unfilled
-from harness.lint.horizon.ops import CPU_ONLY, INT16_NOT_STATED, RUN_ON_BPU
+from harness.lint.horizon.ops import INT16_NOT_STATED, RUN_ON_BPU
 from harness.lint.horizon.rules import SOURCES
 from harness.lint.horizon.values import nearest
 from harness.lint.yaml_tree import Node
+from harness.platforms.horizon.cpu_ops import CPU_ONLY
 
 NODE_KEY = re.compile(r"^(?:ON|OutputType|InputType\d*)$")
 MODEL, CALIBRATION = "model_parameters", "calibration_parameters"
