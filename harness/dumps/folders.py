@@ -6,8 +6,6 @@ objects are refused, and a file that cannot be read is a dump without a spec, ne
 
 from __future__ import annotations
 
-import shutil
-import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,16 +21,16 @@ from harness.dumps.manifest import (
     inside,
     order_of,
     read_manifest,
-    scratch_folder,
     spec_from_json,
 )
 from harness.errors import InputError
-from harness.files.arrays import NPY_MAGIC
 from harness.files.npy import npy_type
+from harness.files.npz import unpacked
 from harness.files.packed import refuse_packed, refuse_packed_files
-from harness.files.safe import FULL, new_file, refuse_links_out
+from harness.files.safe import refuse_links_out
+from harness.files.scratch import scratch_folder
 from harness.platforms.base import Platform
-from harness.records import BoardLimits, Dump, Gap, ModelInfo, TensorSpec
+from harness.records import Dump, Gap, ModelInfo, TensorSpec
 
 
 def each_once(layers: Sequence[Dump], outputs: Sequence[Dump]) -> tuple[Dump, ...]:
@@ -115,40 +113,9 @@ def _manifest_dump(folder: Path, record: Any) -> Dump:
     )
 
 
-def _npz(path: Path, limit_bytes: int = BoardLimits.max_bytes) -> tuple[Dump, ...]:
-    """Members of an .npz as .npy files of a scratch folder, so that they can be memory-mapped.
-
-    What it unpacks to is bounded in bytes, not as a multiple of the file: sparse tensors pack a thousandfold.
-    Errors: InputError for a file that is none, or unpacks to more.
-    """
-    folder = scratch_folder()
-    dumps = []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if _holds_array(archive, member)]
-            total_bytes = sum(member.file_size for member in members)  # no more is read of a member than it announces
-            if total_bytes > limit_bytes:
-                raise InputError(f"{path}: unpacks to {total_bytes} bytes, limit {limit_bytes}")
-            for i, member in enumerate(members):
-                target = folder / f"t{i:05d}.npy"
-                with archive.open(member) as source, new_file(target) as sink:
-                    shutil.copyfileobj(source, sink)
-                dumps.append(Dump(member.filename.removesuffix(".npy"), target, npy_spec(target)))
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno in FULL:
-            raise
-        raise InputError(f"{path}: not a readable .npz ({error})") from None
-    if not dumps:
-        raise InputError(f"{path}: no arrays found")
-    return tuple(dumps)
-
-
-def _holds_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
-    """By its name, or by its first bytes: vendors' tools leave out the ending, and numpy reads that."""
-    if member.is_dir() or member.filename.endswith(".npy"):
-        return not member.is_dir()
-    with archive.open(member) as stream:
-        return stream.read(len(NPY_MAGIC)) == NPY_MAGIC
+def _npz(path: Path) -> tuple[Dump, ...]:
+    """Members of an .npz as .npy files of a scratch folder. Errors: InputError for a file that is none."""
+    return tuple(Dump(name, file, npy_spec(file)) for name, file in unpacked(path, scratch_folder()).items())
 
 
 def recognise(path: Path) -> str:

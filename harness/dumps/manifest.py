@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,13 +35,6 @@ NUMPY_DTYPES = {
 
 
 DTYPE_NAMES = frozenset(NUMPY_DTYPES.values()) | {"s4", "u4", "bf16"}
-
-
-def scratch_folder() -> Path:
-    """A folder that lives as long as this process."""
-    folder = Path(tempfile.mkdtemp(prefix="harness-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def spec_to_json(spec: TensorSpec) -> dict[str, object]:

@@ -58,6 +58,10 @@ class Platform(ABC):
         """Host files besides model and inputs that the run needs on the board (a runner, libraries)."""
         return ()
 
+    def beside(self, model: Path, board: BoardIdentity) -> tuple[Path, ...]:
+        """Host files that lie beside the model and that its run needs too; `Job.support` ends with them."""
+        return ()
+
     @abstractmethod
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         """The command line of `job.mode`, mode "info" included. Errors: InputError for an option out of range."""
@@ -131,6 +135,11 @@ class Platform(ABC):
     @abstractmethod
     def read_input_facts(self, info: ModelInfo) -> tuple[InputFacts, ...]:
         """What the tool takes for each input, in the model's order."""
+
+    def pack_inputs(self, info: ModelInfo, files: Sequence[tuple[str, Path]], folder: Path) -> tuple[Path, ...]:
+        """What the tool is given for the inputs (tensor, raw file), in the model's order; a file of another form is
+        written into `folder`. Errors: InputError."""
+        return tuple(path for _, path in files)
 
     def reference_inputs(self, reference: Path) -> dict[str, str] | None:
         """md5 by name of the inputs that a PC's dump folder holds; None where this platform's PC tool keeps none."""

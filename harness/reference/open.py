@@ -19,6 +19,7 @@ import onnx
 from harness.dumps import manifest
 from harness.errors import InputError
 from harness.files.digests import md5_of_file
+from harness.files.scratch import scratch_folder
 from harness.records import Graph, ReferenceRuntime, TensorSpec
 from harness.records.callbacks import ProgressCallback
 from harness.reference.beside import compute_beside, resolve, runner_facts
@@ -222,7 +223,7 @@ def _loadable(model: onnx.ModelProto) -> bytes | str:
     """Bytes, or beyond protobuf's 2 GiB a file with the weights beside it."""
     if model.ByteSize() < PROTOBUF_LIMIT_BYTES:
         return bytes(model.SerializeToString())
-    target = manifest.scratch_folder() / "model.onnx"
+    target = scratch_folder() / "model.onnx"
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     onnx.save_model(copy, str(target), save_as_external_data=True)
@@ -349,7 +350,7 @@ def open_reference(
         if inputs is None and feeds is None:
             raise InputError(f"{path}: an ONNX as reference is run here and needs its input", "add --input TENSOR=FILE")
         feed = inputs if inputs is not None else _ask(path, feeds)
-        return run_reference(path, feed, scratch or manifest.scratch_folder(), runtime=runtime)
+        return run_reference(path, feed, scratch or scratch_folder(), runtime=runtime)
     reference = read_reference(path, platform)
     return reference if graph is None else with_graph(reference, graph)
 

@@ -38,7 +38,9 @@ class Pusher:
     def push_model(self) -> str:
         """The model and the platform's own files; gives the model's path on the board."""
         with self._progress.at("pushing the model"):
-            support = self._expected.platform.files(self._board, self.job("info", "", ()))
+            platform = self._expected.platform
+            own = platform.files(self._board, self.job("info", "", ()))
+            support = (*own, *platform.beside(self._case.model, self._board))
             script = [asset(SCRIPT)] if self._python else []
             self._always = (self._case.model, *support, *script)
             given = [path for _, path in self._case.inputs if path.is_file()]  # one that is not is reported later
@@ -61,8 +63,12 @@ class Pusher:
             self._expected.open(info, fed, self._progress.folder / "reference")
             self._expected.open_floats(info, fed, self._progress.folder / "float")
         self._progress.record.add_reference(self._expected.record())
-        self._copies.reserve((*self._always, *(item.path for item in plan)))
-        return tuple(self.put(item.path, item.tensor) for item in plan)
+        given = self._expected.platform.pack_inputs(
+            info, [(item.tensor, item.path) for item in plan], self._progress.folder / "inputs"
+        )
+        self._copies.reserve((*self._always, *given))
+        names = [item.tensor for item in plan] if len(given) == len(plan) else [path.name for path in given]
+        return tuple(self.put(path, name) for path, name in zip(given, names, strict=True))
 
     def put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""
