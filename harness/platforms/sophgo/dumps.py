@@ -1,0 +1,93 @@
+"""Tensors that a run left: outputs cut from output.dat, layers in the archives of the vendor's tools.
+
+A layer is named `<ONNX tensor>_<op type of the last fused op>`, so its name without that ending is an alias.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.errors import InputError
+from harness.files.npz import unpacked
+from harness.files.scratch import scratch_folder
+from harness.platforms.sophgo.info import tensor_map
+from harness.platforms.text import read_text
+from harness.records import Dump, ModelInfo, TensorSpec
+
+_OP_ENDING = re.compile(r"_([A-Z][A-Za-z0-9]*)$")
+_CAST_BACK = re.compile(r"_(?:f32|f16|bf16|si8|ui8)$")
+_OUTPUT = re.compile(r"output_([0-9]{1,4})\.bin")
+_NUMPY = {
+    "int8": "s8", "uint8": "u8", "int16": "s16", "uint16": "u16", "int32": "s32", "uint32": "u32", "int64": "s64",
+    "float16": "f16", "float32": "f32", "float64": "f64",
+}  # fmt: skip
+MODEL_TEXT = "model_info.txt"  # what model_tool prints, which the script keeps beside the archive
+
+
+def aliases(name: str) -> tuple[str, ...]:
+    """Other names of a layer: without the op's type, without the cast of an output."""
+    bare = _CAST_BACK.sub("", name)
+    found = [bare, _OP_ENDING.sub("", bare), _OP_ENDING.sub("", name)]
+    return tuple(dict.fromkeys(one for one in found if one and one != name))
+
+
+def outputs(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
+    """The model's outputs in its own order; those of an archive by name."""
+    files = {int(match[1]): path for path in folder.glob("output_*.bin") if (match := _OUTPUT.fullmatch(path.name))}
+    found = [
+        Dump(spec.name, files[i], spec, aliases=aliases(spec.name)) for i, spec in enumerate(info.outputs) if i in files
+    ]
+    if found:
+        return tuple(found)
+    named = {spec.name for spec in info.outputs}
+    return tuple(dump for dump in _archive(folder / "output.npz", {}) if dump.name in named)
+
+
+def layers(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
+    """Layers by name: dequantized by the BM's tool, as they are stored by CV18xx's."""
+    taken = {spec.name for spec in (*info.inputs, *info.outputs)}
+    for path in sorted(folder.glob("soc_infer_*.npz")):
+        return tuple(dump for dump in _archive(path, {}) if dump.name not in taken)
+    specs = tensor_map(read_text(folder / MODEL_TEXT))
+    return tuple(dump for dump in _archive(folder / "layers.npz", specs) if dump.name not in taken)
+
+
+def _archive(path: Path, specs: Mapping[str, TensorSpec]) -> Iterator[Dump]:
+    if not path.is_file():
+        return
+    try:
+        files = unpacked(path, scratch_folder())
+    except InputError:  # cut or foreign: no dump of it, and the mode's judgement says that it is there
+        return
+    for index, (name, file) in enumerate(files.items()):
+        spec = _spec(name, file, specs.get(name))
+        yield Dump(name, file, spec, op=name, op_kind=_kind(name), index=index, aliases=aliases(name), unit="NPU")
+
+
+def _kind(name: str) -> str:
+    match = _OP_ENDING.search(name)
+    return match[1] if match else ""
+
+
+def _spec(name: str, file: Path, stored: TensorSpec | None) -> TensorSpec | None:
+    """As the array says; its scale, and that uint16 are bf16, as the model's own table says."""
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    dtype = _NUMPY.get(array.dtype.name)
+    if dtype is None:
+        return None
+    spec = TensorSpec(name, dtype, tuple(array.shape))
+    if stored is None:
+        return spec
+    return replace(spec, dtype=stored.dtype, quantization=stored.quantization) if _same(dtype, stored.dtype) else spec
+
+
+def _same(read: str, stored: str) -> bool:
+    return read == stored or (read, stored) in (("u16", "bf16"), ("u16", "f16"))

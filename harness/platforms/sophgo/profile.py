@@ -1,0 +1,113 @@
+"""Times of ops from a profile of engine commands: `net_stat.sim` of bmprofile_data, and `compiler_profile_0.txt`.
+
+Two columns, the computing engine (BD) and the engine that moves data (GDMA); a cell is
+`<opcode>_<file line>|<command>|s:<start>|b:<id>|g:<id>|e:<end>|t:<cycles>`, GDMA's with `sz:` bytes and `bw:` GB/s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.platforms.text import NUMBER, number, read_text
+from harness.records import OpTime
+
+_CELL = re.compile(rf"(?<!\S)([A-Za-z]\w*)_([0-9]+)\|(\w+)\|((?:\w+:{NUMBER}\|?)+)")
+_FREQUENCY = re.compile(r"^\[bmprofile\] tpu_freq=([0-9]+)", re.MULTILINE)
+MHZ = 1000.0  # where the profile tells no clock: the vendor's own default
+MOVES = ("Load", "Store")
+FILES = ("net_stat.sim", "compiler_profile_0.txt")
+
+
+@dataclass
+class _Work:
+    """What one op did on both engines, in cycles."""
+
+    kind: str
+    start: float
+    end: float = 0.0
+    cycles: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    bytes: float = 0.0
+    commands: int = 0
+
+
+def read_profile(folder: Path) -> tuple[OpTime, ...]:
+    """Every op in the order of its first command; empty where the folder holds no profile.
+
+    An op's time is that of the engine that was busier for it: the other's work lies behind it.
+    """
+    text = next((text for name in FILES if (text := read_text(folder / name))), "")
+    clock = _FREQUENCY.search(read_text(folder / "global.profile"))
+    per_us = float(clock[1]) if clock and int(clock[1]) else MHZ
+    works = _works(text)
+    names = _names(folder)
+    ordered = sorted(works.items(), key=lambda item: (item[1].start, item[0]))
+    return tuple(_op(line, work, per_us, names.get(line, ""), i) for i, (line, work) in enumerate(ordered))
+
+
+def end_us(folder: Path) -> float | None:
+    """Microseconds from the first command to the end of the last, both engines; None without a profile."""
+    text = next((text for name in FILES if (text := read_text(folder / name))), "")
+    clock = _FREQUENCY.search(read_text(folder / "global.profile"))
+    works = _works(text).values()
+    if not works:
+        return None
+    per_us = float(clock[1]) if clock and int(clock[1]) else MHZ
+    return (max(work.end for work in works) - min(work.start for work in works)) / per_us
+
+
+def _works(text: str) -> dict[int, _Work]:
+    works: dict[int, _Work] = {}
+    for match in _CELL.finditer(text):
+        pairs = (pair.split(":") for pair in match[4].strip("|").split("|"))
+        figures = {key: value for key, text_ in pairs if (value := number(text_)) is not None}
+        if "t" not in figures or "s" not in figures:
+            continue
+        work = works.setdefault(int(match[2]), _Work(match[1], figures["s"]))
+        engine = "gdma" if "sz" in figures or match[3].startswith("GDMA") else "bd"
+        work.cycles[engine] += figures["t"]
+        work.start = min(work.start, figures["s"])
+        work.end = max(work.end, figures.get("e", figures["s"] + figures["t"]))
+        work.bytes += figures.get("sz", 0.0)
+        work.commands += 1
+    return works
+
+
+def _op(line: int, work: _Work, cycles_per_us: float, name: str, index: int) -> OpTime:
+    figures = {f"{engine}_cycles": cycles for engine, cycles in sorted(work.cycles.items())}
+    moved_us = work.cycles.get("gdma", 0.0) / cycles_per_us
+    if work.bytes:
+        figures["bytes"] = work.bytes
+        if moved_us:
+            figures["gb_per_s"] = work.bytes / moved_us / 1000.0
+    return OpTime(
+        name=name or f"{work.kind}_{line}",
+        kind=work.kind,
+        unit="NPU",
+        category="layout" if work.kind in MOVES else "compute",
+        mean_us=max(work.cycles.values()) / cycles_per_us,
+        count=work.commands,
+        figures=figures,
+        index=index,
+    )
+
+
+def _names(folder: Path) -> dict[int, str]:
+    """The tensor that each file line computes, from tensor_location.json; moves keep the profile's names."""
+    try:
+        rows = json.loads(read_text(folder / "tensor_location.json") or "[]")
+    except (ValueError, RecursionError):
+        return {}
+    named: dict[int, str] = {}
+    for row in rows if isinstance(rows, list) else ():
+        line, results = (row.get("file-line"), row.get("results")) if isinstance(row, dict) else (None, None)
+        if not isinstance(line, int) or not isinstance(results, list) or not results:
+            continue
+        first = results[0].get("name") if isinstance(results[0], dict) else None
+        is_move = str(row.get("opcode", "")).rpartition(".")[2] in MOVES
+        if isinstance(first, str) and first and not is_move:
+            named[line] = first
+    return named
