@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -228,29 +228,44 @@ def _record(target: Path, endpoint: Endpoint, key: object, replace: bool) -> Non
 @command.command(name="prepare")
 @click.argument("name", shell_complete=complete_board)
 @click.option(
-    "--wheels",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder with numpy and onnxruntime wheels for the board.",
+    "--wheels", type=click.Path(path_type=Path), help="Folder with numpy and onnxruntime wheels for the board."
 )
+@click.option("--python", default="", metavar="PATH", help="Emulated boards: the Python that the vendor's tools want.")
 @hosts_option
 @json_option
-def prepare_board(name: str, wheels: Path, hosts: Path | None, as_json: bool) -> None:
-    """Install ONNX Runtime on a Linux board, offline, into its work folder.
+def prepare_board(name: str, wheels: Path | None, python: str, hosts: Path | None, as_json: bool) -> None:
+    """Install ONNX Runtime on a Linux board, offline, into its work folder; or set up an emulated board on this PC.
 
     \b
-    Example:
+    Examples:
       harness boards prepare pi-01 --wheels wheels/
+      harness boards prepare emu-bm1684x --python /usr/bin/python3.10
     """
     from harness.boards.inventory import find_board
+
+    board = find_board(name, hosts)
+    facts = _set_up(board, python) if wheels is None else _from_wheels(board, wheels)
+    if as_json:
+        emit_json(facts)
+        return
+    for key, value in facts.items():
+        click.echo(clean(f"{key}: {value}"))
+
+
+def _from_wheels(board: Board, wheels: Path) -> Mapping[str, object]:
     from harness.boards.prepare import prepare, to_json
 
-    prepared = prepare(find_board(name, hosts), wheels, note, ask_password)
-    if as_json:
-        emit_json(to_json(prepared))
-        return
-    for key, value in to_json(prepared).items():
-        click.echo(clean(f"{key}: {value}"))
+    return to_json(prepare(board, wheels, note, ask_password))
+
+
+def _set_up(board: Board, python: str) -> Mapping[str, object]:
+    """An emulated board's own needs on this PC. Errors: UserError for a board that takes wheels, or needs nothing."""
+    from harness.emulator.rooms import room_of_board
+    from harness.errors import UserError
+
+    if board.emulated is None:
+        raise UserError("missing option '--wheels'", f"harness boards prepare {board.name} --wheels DIR")
+    return dict(room_of_board(board.identity).prepare(python, note))
 
 
 @command.command(name="lease")

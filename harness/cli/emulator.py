@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 def _known_soc(context: click.Context, option: click.Parameter, value: str) -> str:
     """A chip that some vendor's room builds models for: asked when one is given, not when the help is printed."""
-    from harness.emulator.rooms import socs
+    from harness.emulator.rooms import own_socs, socs
 
-    return str(click.Choice(tuple(socs())).convert(value, option, context))
+    return str(click.Choice((*socs(), *own_socs())).convert(value, option, context))
 
 
 @click.group(name="emulator", cls=WholeHelp)
@@ -36,6 +37,7 @@ def command() -> None:
     \b
     Examples:
       harness emulator build model.onnx --soc x5 --calibration samples/ -o model.bin
+      harness emulator build model.onnx --soc bm1684x --calibration samples/
       harness emulator build yolo.onnx --soc x5 --input-type nv12 --scale 0.00392157
       harness emulator serve emu-x5
       harness emulator faults
@@ -79,9 +81,24 @@ def command() -> None:
 @click.option(
     "--seed", metavar="N", default=0, type=click.IntRange(0), help="Seed of random calibration data (no --calibration)."
 )
+<<<<<<< HEAD
 @click.option("--times-only", is_flag=True, help="Place and price the model without computing values; no dumps.")
 @click.option(
     "--int16", metavar="NODE|all", multiple=True, help="With --times-only: a node with int16 activations; repeatable."
+=======
+@click.option(
+    "--quantize",
+    type=click.Choice(["int8", "f16", "bf16"]),
+    default="int8",
+    help="Chips built for by the vendor's own compiler (bm1684x, ...): type of the whole model.",
+)
+@click.option(
+    "--layer-type",
+    "layer_types",
+    multiple=True,
+    metavar="LAYER=TYPE",
+    help="The same chips: another type for one layer, by the compiler's name; repeatable.",
+>>>>>>> bba1b35 (Emulated Sophgo boards, played by the vendor's own compiler and chip simulator in an environment of their own; archives as inputs)
 )
 @json_option
 def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given: Any) -> None:
@@ -95,12 +112,27 @@ def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given:
     """
     from harness.emulator.build import build as run_build
     from harness.emulator.compiler.options import BuildRequest
+    from harness.emulator.rooms import own_socs
 
-    built = run_build(models, _options(models, BuildRequest(**given)), output)
+    request = BuildRequest(**given)
+    room = own_socs().get(request.soc)
+    if room is not None:
+        _say_files(room.build_own(models, request, output, note), as_json)
+        return
+    built = run_build(models, _options(models, request), output)
     if as_json:
         emit_json(built.facts())
         return
     _say_built(built)
+
+
+def _say_files(files: Sequence[Path], as_json: bool) -> None:
+    """What the vendor's own compiler left, the compiled model first."""
+    if as_json:
+        emit_json({"output": str(files[0]), "files": [str(path) for path in files]})
+        return
+    for path in files:
+        click.echo(f"wrote {path}")
 
 
 def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
@@ -108,6 +140,8 @@ def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
     from harness.emulator.rooms import room_of_soc, soc_named
 
     soc = soc_named(given.soc)
+    if given.quantize != "int8" or given.layer_types:
+        raise InputError(f"--quantize and --layer-type do not apply to {soc.name}", "see --on-cpu and --output-type")
     room_of_soc(soc).check_request(len(models), given)
     if given.int16 and not given.times_only:
         raise InputError("--int16 applies to --times-only: values are computed in int8", "add --times-only")

@@ -320,7 +320,8 @@ def with_faults(board: Board, faults: tuple[str, ...], model: Path) -> Board:
         return board
     from harness.emulator.rooms import room_of_board
 
-    takes_faults = room_of_board(board.identity).takes_faults
+    room = room_of_board(board.identity)
+    takes_faults = room.takes_faults
     if faults and not takes_faults:
         raise InputError(f"{board.name} runs a real runtime: --fault works on emulated accelerator boards only")
     if not takes_faults:
@@ -332,8 +333,11 @@ def with_faults(board: Board, faults: tuple[str, ...], model: Path) -> Board:
     text = ";".join(faults) or board.environment.variables.get(ENVIRONMENT) or os.environ.get(ENVIRONMENT, "")
     if not text:
         return board
-    for compiled in CompiledFile(model).models:
-        check_faults(text, compiled)
+    if board.emulated.soc in room.own_socs:
+        room.check_own_faults(text, model)
+    else:
+        for compiled in CompiledFile(model).models:
+            check_faults(text, compiled)
     return replace(
         board, environment=replace(board.environment, variables={**board.environment.variables, ENVIRONMENT: text})
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import InputError
+from harness.errors import InputError, UserError
 
 if TYPE_CHECKING:  # a list of boards is read without loading a compiler
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a list of boards is read without loading a compiler
     from harness.emulator.model.fault_kinds import FaultKind
     from harness.emulator.socs import Soc
     from harness.records import Board
+    from harness.records.callbacks import LogCallback
 
 
 class EmulatorVendor(ABC):
@@ -28,6 +29,7 @@ class EmulatorVendor(ABC):
 
     boards: tuple[Board, ...]
     socs: Mapping[str, Soc] = {}  # chips that models can be built for, by name
+    own_socs: tuple[str, ...] = ()  # chips that the vendor's own compiler builds for, see build_own
     takes_faults: bool = True  # whether its tools are emulated, so that a fault can be planted in them
     subcommands: tuple[str, ...] = ()  # as what its tools are run, for a fault of one of them
     dump_folder: str = ""  # as the PC's tool calls the folder of its layers; "" where none is emulated
@@ -49,7 +51,27 @@ class EmulatorVendor(ABC):
         """Faults that only the tools of these boards can have."""
         return ()
 
+    def check_own_faults(self, text: str, model: Path) -> None:
+        """Faults of boards that run the vendor's own files (`own_socs`), tried on this PC. Errors: UserError."""
+        raise UserError(f"fault {text!r}: not supported by this board's tools", "see: harness emulator faults")
+
+    def prepare(self, python: str, tell: LogCallback) -> dict[str, str]:
+        """Set up on this PC what these boards run on, once; gives facts for people. `python` "" is looked for.
+
+        Errors: UserError where nothing has to be set up, HostError with what is missing.
+        """
+        raise UserError("this emulated board needs no preparing")
+
     # ---- builds
+
+    def build_own(
+        self, models: Sequence[Path], request: BuildRequest, output: Path | None, tell: LogCallback
+    ) -> tuple[Path, ...]:
+        """Build for one of `own_socs` with the vendor's own compiler; every file, the compiled model first.
+
+        Errors: InputError, HostError. NotImplementedError of a room that has `own_socs` and does not build.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has own_socs and no build_own: see emulator/base.py")
 
     def op_rules(self, soc: Soc) -> OpRules:
         """Which ops its accelerator takes. Errors: NotImplementedError of a room that has `socs` and does not tell."""

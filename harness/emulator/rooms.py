@@ -35,6 +35,11 @@ def socs() -> dict[str, Soc]:
     return {name: soc for room in rooms().values() for name, soc in room.socs.items()}
 
 
+def own_socs() -> dict[str, EmulatorVendor]:
+    """Every chip that a vendor's own compiler builds for, with its room."""
+    return {name: room for room in rooms().values() for name in room.own_socs}
+
+
 def soc_named(name: str) -> Soc:
     """The chip of that name. Errors: UserError with the known names."""
     for room in in_turn():

@@ -103,7 +103,8 @@ class Job:
     time_s: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)  # the platform's own, and nothing else
     work: str = ""  # the board's work folder
-    support: tuple[str, ...] = ()  # where `Platform.files` lie on the board, in their order
+    support: tuple[str, ...] = ()  # where `Platform.files` and `Platform.beside` lie on the board, in their order
+    support_names: tuple[str, ...] = ()  # per such file, as it is called on this PC
     input_names: tuple[str, ...] = ()  # per input, as the user's file is called
     input_tensors: tuple[str, ...] = ()  # per input, as the model calls it
     is_trial: bool = False  # asked before anything is pushed: what is not known yet gets a stand-in

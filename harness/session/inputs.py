@@ -12,8 +12,10 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import InputError
 from harness.files.arrays import Raw, convert_line, is_npy, is_picture, read_npy
+from harness.files.npz import unpacked
 from harness.files.packed import refuse_packed
 from harness.files.safe import new_file, write_file
+from harness.files.scratch import scratch_folder
 from harness.names import safe_name
 from harness.records import FedInput, InputFacts
 
@@ -48,12 +50,33 @@ def plan_inputs(
     for _, path in given:
         if not path.is_file():
             raise InputError(f"{path}: no such input file", "check the path; --input takes FILE or TENSOR=FILE")
-    given = _planes(given, facts, scratch)
+    given = _planes(_members(given, facts), facts, scratch)
     ordered = _by_name(given, facts) if any(name for name, _ in given) else _by_order(given, facts)
     return tuple(
         _taken(item, fact, position, scratch, raw)
         for position, (item, fact) in enumerate(zip(ordered, facts, strict=True))
     )
+
+
+def _members(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> list[tuple[str, Path]]:
+    """Archives (.npz) as their arrays, each under its name; one that was given for a tensor holds that array, or one.
+
+    Arrays of other names (a reference's layers beside its inputs) are left out where all inputs are there.
+    Errors: InputError for an archive without the array that is wanted.
+    """
+    found: list[tuple[str, Path]] = []
+    for tensor, path in given:
+        if path.suffix.lower() != ".npz":
+            found.append((tensor, path))
+            continue
+        arrays = unpacked(path, scratch_folder())
+        if tensor and tensor not in arrays and len(arrays) == 1:
+            arrays = {tensor: next(iter(arrays.values()))}
+        wanted = [tensor] if tensor else [fact.name for fact in facts]
+        if missing := next((name for name in wanted if name not in arrays), ""):
+            raise InputError(f"{path}: no array {missing!r} in it", f"it holds: {', '.join(list(arrays)[:8])}")
+        found += [(name, arrays[name].rename(arrays[name].with_name(f"{safe_name(name)}.npy"))) for name in wanted]
+    return found
 
 
 def wants_raw(modes: Sequence[str], facts: Sequence[InputFacts], *, values: bool) -> bool:

@@ -27,12 +27,13 @@ def job_of(work: str, workload: Workload, mode: str, model: str) -> Job:
     )
 
 
-def on_board(job: Job, inputs: tuple[str, ...], support: Sequence[str], fed: Sequence[FedInput]) -> Job:
-    """The job with the paths on the board of its inputs and of the platform's own files."""
+def on_board(job: Job, inputs: tuple[str, ...], support: Sequence[tuple[str, str]], fed: Sequence[FedInput]) -> Job:
+    """The job with the paths on the board of its inputs and of the platform's own files (name here, place there)."""
     return replace(
         job,
         inputs=inputs,
-        support=tuple(support),
+        support=tuple(place for _, place in support),
+        support_names=tuple(name for name, _ in support),
         input_names=tuple(tool_name(one) for one in fed),
         input_tensors=tuple(one.tensor for one in fed),
         is_trial=False,

@@ -32,7 +32,7 @@ class Pusher:
         self._progress, self._copies, self._python = progress, copies, python
         self._case = progress.resume.case
         self._has_reference = bool(self._case.reference or self._case.floats)  # a PC's model, which takes values
-        self._support: list[str] = []  # where the platform's own files lie on the board
+        self._support: list[tuple[str, str]] = []  # the platform's own files: name on this PC, place on the board
         self._always: tuple[Path, ...] = ()  # files of this PC that every mode needs there, besides the inputs
 
     def push_model(self) -> str:
@@ -46,7 +46,7 @@ class Pusher:
             given = [path for _, path in self._case.inputs if path.is_file()]  # one that is not is reported later
             self._copies.reserve((*self._always, *given))
             model = self.put(self._case.model)
-            self._support = [self.put(path) for path in support]
+            self._support = [(path.name, self.put(path)) for path in support]
         return model
 
     def push_inputs(self, info: ModelInfo) -> tuple[str, ...]:

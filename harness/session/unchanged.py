@@ -28,7 +28,8 @@ def files_of(board: BoardIdentity, work: str, case: Case, platform: Platform) ->
 
     Errors: InputError for what cannot be read.
     """
-    support = platform.files(board, job_of(work, case.workload, "info", ""))
+    own = platform.files(board, job_of(work, case.workload, "info", ""))
+    support = (*own, *platform.beside(case.model, board))
     beside = () if case.build else find_beside(case.model, case.model_name)
     return identity.take(identity.files_of(case, beside, support))
 

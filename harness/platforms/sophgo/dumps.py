@@ -45,16 +45,23 @@ def outputs(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
     if found:
         return tuple(found)
     named = {spec.name for spec in info.outputs}
-    return tuple(dump for dump in _archive(folder / "output.npz", {}) if dump.name in named)
+    for archive in ("output.npz", "layers.npz"):
+        if found := [dump for dump in _archive(folder / archive, _stored(folder)) if dump.name in named]:
+            return tuple(replace(dump, op="", op_kind="", index=-1) for dump in found)
+    return ()
 
 
 def layers(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
     """Layers by name: dequantized by the BM's tool, as they are stored by CV18xx's."""
-    taken = {spec.name for spec in (*info.inputs, *info.outputs)}
-    for path in sorted(folder.glob("soc_infer_*.npz")):
-        return tuple(dump for dump in _archive(path, {}) if dump.name not in taken)
-    specs = tensor_map(read_text(folder / MODEL_TEXT))
-    return tuple(dump for dump in _archive(folder / "layers.npz", specs) if dump.name not in taken)
+    inputs, outputs = ({spec.name for spec in specs} for specs in (info.inputs, info.outputs))
+    path = next(iter(sorted(folder.glob("soc_infer_*.npz"))), folder / "layers.npz")
+    found = [dump for dump in _archive(path, _stored(folder)) if dump.name not in outputs]
+    return tuple(replace(dump, role="input", op="") if dump.name in inputs else dump for dump in found)
+
+
+def _stored(folder: Path) -> Mapping[str, TensorSpec]:
+    """What model_tool told of a .cvimodel's tensors in the same folder; nothing on a BM168x."""
+    return tensor_map(read_text(folder / MODEL_TEXT))
 
 
 def _archive(path: Path, specs: Mapping[str, TensorSpec]) -> Iterator[Dump]:

@@ -9,8 +9,8 @@ from harness.platforms.failure_texts import FailureText, failure_text
 from harness.platforms.text import plain
 from harness.records import Failure
 
-EXPECTED = {"release": ("output*",), "debug": ("soc_infer_*.npz",), "profile": ()}
-EXPECTED_CV = {"release": ("output.npz",), "debug": ("layers.npz",), "profile": ()}
+# What a mode leaves, of BM168x's tools or of CV18xx's.
+EXPECTED = {"release": ("output_0.bin", "output.npz"), "debug": ("soc_infer_*.npz", "layers.npz")}
 # First match in this order; texts of libsophon (tpu-runtime, bmlib), of the TPU SDK and of the vendor's Python tools.
 TEXTS: tuple[FailureText, ...] = (
     failure_text(
@@ -77,11 +77,11 @@ TEXTS: tuple[FailureText, ...] = (
 )
 
 
-def judge(mode: str, code: int | None, log: str, present: Sequence[str], *, is_cv: bool) -> Failure | None:
-    """None means that the mode worked: exit code 0 and every expected file."""
-    expected = (EXPECTED_CV if is_cv else EXPECTED).get(mode.partition("-")[0], ())
-    missing = [pattern for pattern in expected if not any(fnmatch(name, pattern) for name in present)]
-    if code == 0 and not missing:
+def judge(mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
+    """None means that the mode worked: exit code 0 and the file that it is for."""
+    expected = EXPECTED.get(mode.partition("-")[0], ())
+    is_there = not expected or any(fnmatch(name, pattern) for name in present for pattern in expected)
+    if code == 0 and is_there:
         return None
     text = plain(log).joined
     for known in TEXTS:
@@ -93,4 +93,4 @@ def judge(mode: str, code: int | None, log: str, present: Sequence[str], *, is_c
     if code != 0:
         words = f"exit code {code}" if code is not None else "without an exit code"
         return Failure("crash", f"the tool ended with {words}", "see log.txt of the run", last)
-    return Failure("no_result", f"the tool left no {missing[0]}", "check the board's free space", last)
+    return Failure("no_result", f"the tool left no {' and no '.join(expected)}", "check the board's free space", last)

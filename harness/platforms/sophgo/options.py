@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from harness.errors import InputError
 from harness.platforms.options import merged_options
@@ -43,9 +42,7 @@ while [ "$1" != -- ]; do cat "$1" >> context/input_ref_data.dat || exit 125; shi
 dd if=/dev/zero of=context/output_ref_data.dat bs=1 count=0 seek={_ZEROS_BYTES} 2>/dev/null
 """
 # The tool ends with 255 after its comparison with zeros; outputs are cut out of output.dat by the sizes that it prints.
-RUN_BM = (
-    _CONTEXT
-    + """\
+_RUN = """\
 "$@" > tool.log 2>&1
 code=$?
 cat tool.log
@@ -58,9 +55,8 @@ sed -n 's/.*reading output #\\([0-9]*\\), bytesize=\\([0-9]*\\).*/\\1 \\2/p' too
 done
 rm -f context/output.dat context/output_ref_data.dat
 case $(cat tool.log) in *"output_data +++"*) [ $code = 255 ] && code=0 ;; esac
-exit $code
 """
-)
+RUN_BM = f"{_CONTEXT}{_RUN}exit $code\n"
 # After the timed launches once more under the profiler, which slows them down: its folder is flattened.
 PROFILE_BM = (
     _CONTEXT
@@ -79,18 +75,23 @@ done
 exit 0
 """
 )
+# The model's outputs first, as in a release run, then its layers.
 DEBUG_BM = (
     _CONTEXT
     + """\
-tools=$1; shift
+tools=$1 python=$2; shift 2
+"""
+    + _RUN
+    + """\
+[ $code = 0 ] || exit $code
+set -- soc_bmodel_infer.py
 if [ -n "$tools" ]; then # as the vendor's envsetup.sh, which wants bash
   export PROJECT_ROOT="$tools" USING_CMODEL=False PYTHONPATH="$tools:$tools/debugger"
   export LD_LIBRARY_PATH="$tools/debugger/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  set -- "$python" "$tools/soc_bmodel_infer.py"
 fi
-"$@" --path "$PWD/context" --bmodel compilation.bmodel --input input_ref_data.dat --ref names.npz --tool_path "$PWD"
-code=$?
-rm -f context/output_ref_data.dat
-exit $code
+set -- "$@" --path "$PWD/context" --bmodel compilation.bmodel --input input_ref_data.dat --ref names.npz
+exec "$@" --tool_path "$PWD"
 """
 )
 INFO = """\
@@ -111,13 +112,12 @@ def merged(board: BoardIdentity, job: Job) -> dict[str, object]:
 
 def context_words(job: Job) -> list[str]:
     """The script's words about files: the model, what lies beside it under its own names, the inputs."""
-    links = [part for path in job.support for part in (path, _context_name(path))]
+    links = [
+        part
+        for place, name in zip(job.support, job.support_names, strict=True)
+        for part in (place, "names.npz" if name.endswith(NAMES_OF_LAYERS) else name)
+    ]
     return [job.model, *links, "--", *job.inputs, "--"]
-
-
-def _context_name(path: str) -> str:
-    name = PurePosixPath(path).name
-    return "names.npz" if name.endswith(NAMES_OF_LAYERS) else name
 
 
 def tool_flags(values: Mapping[str, object], loops: int) -> list[str]:
