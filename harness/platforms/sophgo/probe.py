@@ -16,7 +16,7 @@ PROBE = BoardProbe(
     paths=("/dev/bm-sophon0", "/dev/bm-tpu0", "/dev/cvi-tpu0", "/opt/sophon/libsophon-current/lib/libbmrt.so"),
     folders=(_BIN, "/mnt/system/usr/bin", "/mnt/system/bin"),
 )
-_SOC = re.compile(r"(?<![a-z0-9])(bm1684x|bm1684|bm1688|cv186[ax]h?|cv18[0-3])(?:[0-9x])?(?![0-9])", re.IGNORECASE)
+_SOC = re.compile(r"(?<![a-z0-9])(bm1684x|bm1684|bm1688|cv186[ax]h?|cv18[0-3])[0-9x]?(?![0-9])", re.IGNORECASE)
 
 
 def recognise(seen: Seen) -> Guess | None:
@@ -44,13 +44,9 @@ def _soc(text: str) -> tuple[str, str]:
     match = _SOC.search(text)
     if not match:
         return "", ""
-    found = match[0].lower()
-    soc = next((name for name in CHIPS if found.startswith(name[:5]) and found[:6] == name[:6]), "")
-    if found.startswith("cv186"):
-        soc = "cv186x"
-    if found.startswith("bm1684") and found != "bm1684x":
-        soc = "bm1684"
-    return (soc, f"the board names itself {match[0]!r}") if soc else ("", "")
+    found = match[1].lower()
+    soc = found if found.startswith("bm") else "cv186x" if found.startswith("cv186") else f"{found[:5]}x"
+    return soc, f"the board names itself {match[0]!r}"
 
 
 def _lacks(seen: Seen, tool: str) -> list[Lack]:

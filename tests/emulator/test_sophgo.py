@@ -1,0 +1,174 @@
+"""Boards played by Sophgo's own simulator: the main job, real faults, both families, behind a real sshd."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner, Result
+from onnx import TensorProto, helper, numpy_helper
+
+from harness.cli import cli
+from harness.emulator.sophgo import environment, faults
+from harness.errors import HostError, UserError
+
+CALLED = {"bm1684x": "int8_sym", "cv181x": "int8_sym"}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Path]:
+    """The vendor's environment, kept between runs outside of the tests' own cache."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
+    before = os.environ.get(environment.ENVIRONMENT)
+    os.environ[environment.ENVIRONMENT] = before or str(home / f"tpu-mlir-{environment.VERSION}")
+    try:
+        if not environment.is_ready():
+            try:
+                environment.find_python()
+            except HostError as error:
+                pytest.skip(str(error))
+        yield environment.prepare()
+    finally:
+        if before is None:
+            del os.environ[environment.ENVIRONMENT]
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two convolutions, a pool and a fully connected layer: small enough that the simulator takes seconds."""
+    rng = np.random.default_rng(1)
+    shapes = {"w1": (8, 1, 3, 3), "b1": (8,), "w2": (12, 8, 3, 3), "b2": (12,), "w3": (192, 5), "b3": (5,)}
+    weights = [numpy_helper.from_array(rng.normal(0, 0.4, s).astype(np.float32), n) for n, s in shapes.items()]
+    nodes = [
+        helper.make_node("Conv", ["image", "w1", "b1"], ["c1"], "conv1", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"], "relu1"),
+        helper.make_node("MaxPool", ["r1"], ["p1"], "pool1", kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["p1", "w2", "b2"], ["c2"], "conv2", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c2"], ["r2"], "relu2"),
+        helper.make_node("Flatten", ["r2"], ["flat"], "flatten"),
+        helper.make_node("Gemm", ["flat", "w3", "b3"], ["logits"], "fc"),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, 8, 8])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 5])
+    graph = helper.make_graph(nodes, "small", [image], [logits], weights)
+    folder = tmp_path_factory.mktemp("sophgo")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "net.onnx")
+    return folder
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+def built(net: Path, soc: str) -> tuple[Path, Path, Path]:
+    """The compiled model, its input and the PC's reference, built on first use."""
+    model = net / soc / ("net.cvimodel" if soc.startswith("cv") else "net.bmodel")
+    if not model.exists():
+        model.parent.mkdir()
+        result = call("emulator", "build", net / "net.onnx", "--soc", soc, "-o", model)
+        assert result.exit_code == 0, result.output
+    return model, model.with_name("net_in_f32.npz"), model.with_name(f"net_{soc}_int8_sym_tpu_outputs.npz")
+
+
+def run(net: Path, soc: str, *more: str, board: str = "", code: int = 0) -> dict[str, object]:
+    model, given, reference = built(net, soc)
+    runs = net / "runs"
+    line = ["run", model, "--board", board or f"emu-{soc}", "--input", given, "--reference", reference]
+    result = call(*line, "--runs", runs, *more)
+    assert result.exit_code == code, result.output
+    newest = max(runs.rglob("report.json"), key=lambda path: path.stat().st_mtime)
+    report: dict[str, object] = json.loads(newest.read_text())
+    return report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["emu-bm1684x", "emu-bm1684x-ssh"])
+def test_a_clean_run_is_equal_layer_by_layer_and_its_times_are_not_measured(
+    simulator: Path, net: Path, board: str
+) -> None:
+    more = () if board == "emu-bm1684x" else ("--mode", "release,debug")
+    report = run(net, "bm1684x", *more, board=board)
+    layers = report["layers"]
+    assert isinstance(layers, list) and {layer["verdict"] for layer in layers} == {"exact"} and len(layers) >= 8
+    time = report["time"]
+    if not more:
+        assert isinstance(time, dict) and time["estimated"] and {op["unit"] for op in time["ops"]} == {"NPU"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["weight_bit@r2_Relu:at=200", "weight_block@r2_Relu:at=128"])
+def test_a_fault_in_the_compiled_file_is_at_its_op(simulator: Path, net: Path, fault: str) -> None:
+    report = run(net, "bm1684x", "--mode", "debug", "--fault", fault, code=1)
+    origins = report["origins"]
+    assert isinstance(origins, list) and [origin["name"] for origin in origins] == ["r2_Relu"]
+
+
+@pytest.mark.slow
+def test_a_scaled_input_is_the_inputs_fault(simulator: Path, net: Path) -> None:
+    report = run(net, "bm1684x", "--mode", "debug", "--fault", "input_scaled:by=0.5", code=1)
+    assert "input" in str(report["headline"])
+
+
+@pytest.mark.slow
+def test_cv18xx_compares_what_it_keeps_and_says_what_not(simulator: Path, net: Path) -> None:
+    report = run(net, "cv181x")
+    layers = report["layers"]
+    assert isinstance(layers, list)
+    verdicts = [layer["verdict"] for layer in layers]
+    assert set(verdicts) == {"exact", "not_compared"} and verdicts.count("exact") >= 3
+
+
+# ---- what needs no simulator
+
+
+def test_without_the_simulator_the_command_that_sets_it_up_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(environment.ENVIRONMENT, str(tmp_path / "nothing"))
+    model = tmp_path / "net.bmodel"
+    model.write_bytes(b"\xee\xaa\x55\xff" + bytes(60) + b"BM1684X\0")
+    result = call("run", model, "--board", "emu-bm1684x", "--runs", tmp_path / "runs")
+    assert result.exit_code == 3 and "harness boards prepare emu-bm1684x" in result.stderr
+
+
+def test_a_python_of_another_version_is_refused() -> None:
+    with pytest.raises(HostError, match="no CPython"):
+        environment.find_python("sh")
+
+
+def test_weights_are_changed_where_the_compilers_archive_finds_them(tmp_path: Path) -> None:
+    archive = tmp_path / "net_tpu_addressed_bm1684x_int8_sym_weight.npz"
+    weights, bias = np.arange(100, dtype=np.int8), np.full(4, 7, np.int32)
+    np.savez(archive, a_Relu_merge=weights, b_Gemm_filter_int8=weights[::-1], b_Gemm_bias_int32=bias)
+    model = b"head" + weights.tobytes() + b"gap" + weights[::-1].tobytes() + bias.tobytes()
+
+    def changed(text: str) -> list[int]:
+        content = faults.changed(model, archive, faults.planted(text))
+        return [i for i, (a, b) in enumerate(zip(model, content, strict=True)) if a != b]
+
+    assert changed("weight_bit@a_Relu:at=3") == [7]
+    assert changed("weight_block@a_Relu:at=1") == list(range(5, 69))
+    assert set(changed("weight_bias@b_Gemm")) == {207, 211, 215, 219}
+    assert changed("input_scaled:by=2") == []
+    with pytest.raises(UserError, match="no such array") as caught:
+        changed("weight_bias@a_Relu")
+    assert "a_Relu" in (caught.value.hint or "")
+    with pytest.raises(UserError, match="outside of its 100 bytes"):
+        changed("weight_bit@a_Relu:at=100")
+
+
+@pytest.mark.parametrize("text", ["halved@conv", "weight_bit", "weight_bit@a:by=1", "input_scaled:by=x"])
+def test_other_faults_are_refused(text: str) -> None:
+    with pytest.raises(UserError):
+        faults.planted(text)
+
+
+def test_a_scaled_input_stays_in_its_type() -> None:
+    planted = faults.planted("input_scaled:by=2")
+    assert list(faults.scaled(bytes([10, 200]), "u1", planted)) == [20, 255]
+    assert np.frombuffer(faults.scaled(np.float32([1.5]).tobytes(), "<f4", planted), "<f4")[0] == 3.0
