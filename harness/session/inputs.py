@@ -64,10 +64,10 @@ def _members(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> 
     Arrays of other names (a reference's layers beside its inputs) are left out where all inputs are there.
     Errors: InputError for an archive without the array that is wanted.
     """
-    found: list[tuple[str, Path]] = []
+    members: list[tuple[str, Path]] = []
     for tensor, path in given:
         if path.suffix.lower() != ".npz":
-            found.append((tensor, path))
+            members.append((tensor, path))
             continue
         arrays = unpacked(path, scratch_folder())
         if tensor and tensor not in arrays and len(arrays) == 1:
@@ -75,8 +75,8 @@ def _members(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> 
         wanted = [tensor] if tensor else [fact.name for fact in facts]
         if missing := next((name for name in wanted if name not in arrays), ""):
             raise InputError(f"{path}: no array {missing!r} in it", f"it holds: {', '.join(list(arrays)[:8])}")
-        found += [(name, arrays[name].rename(arrays[name].with_name(f"{safe_name(name)}.npy"))) for name in wanted]
-    return found
+        members += [(name, arrays[name].rename(arrays[name].with_name(f"{safe_name(name)}.npy"))) for name in wanted]
+    return members
 
 
 def wants_raw(modes: Sequence[str], facts: Sequence[InputFacts], *, values: bool) -> bool:

@@ -31,7 +31,7 @@ def simulator() -> Iterator[Path]:
             try:
                 environment.find_python()
             except HostError as error:
-                pytest.skip(str(error))
+                pytest.skip(f"no CPython 3.10: {error}")
         yield environment.prepare()
     finally:
         if before is None:

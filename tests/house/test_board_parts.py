@@ -17,7 +17,7 @@ WHOLE = {
     "session/__init__.py": {"run_case", "resumable", "resume_case", "_reopened", "_answers"},
     "session/steps.py": {"__init__", "run"},
     # Lists and checks of the inventory, and a board as hosts.yaml takes it.
-    "cli/boards.py": {"_check", "_facts", "_holder", "_holders", "_place", "_tags"},
+    "cli/boards.py": {"_check", "_facts", "_from_wheels", "_holder", "_holders", "_place", "_set_up", "_tags"},
     "cli/emulator.py": {"_hosts_entry"},
     "cli/run.py": {"with_faults"},
 }

@@ -74,10 +74,12 @@ def find_python(given: str = "") -> str:
 def _version(path: str) -> tuple[int, ...]:
     ask = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
     try:
-        told = subprocess.run([path, "-I", "-c", ask], capture_output=True, text=True, timeout=30, check=False).stdout
+        printed = subprocess.run(
+            [path, "-I", "-c", ask], capture_output=True, text=True, timeout=30, check=False
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    words = told.split()
+    words = answer.stdout.split()
     return tuple(map(int, words[1:])) if words[:1] == ["cpython"] else ()
 
 

@@ -1,6 +1,6 @@
 """Faults of the compiled file and of the input, as boards have them: bytes of the .bmodel are changed, then it is run.
 
-Weights are found by the compiler's own archive of addressed weights: their bytes occur once in the file. An array is
+Weights are archives by the compiler's own archive of addressed weights: their bytes occur once in the file. An array is
 called after its layer: `<layer>_merge` (filter and bias together), `<layer>_filter...`, `<layer>_bias...`.
 """
 
@@ -67,12 +67,12 @@ def _one(text: str) -> Planted:
     return Planted(match[1], target, args)
 
 
-def weights_file(folders: Sequence[Path], stem: str = "") -> Path | None:
+def weights_file(folders: Sequence[Path], stem: str = "*") -> Path | None:
     """The archive of addressed weights in one of these folders; None where there is none."""
     for folder in folders:
-        found = sorted(folder.glob(f"{stem}*{ADDRESSED}*{WEIGHTS}"))
-        if found:
-            return found[0]
+        archives = sorted(folder.glob(f"{stem}{ADDRESSED}*{WEIGHTS}"))
+        if archives:
+            return archives[0]
     return None
 
 
@@ -81,10 +81,10 @@ def check(text: str, model: Path) -> None:
     faults = planted(text)
     if not any(fault.kind.startswith("weight_") for fault in faults):
         return
-    archive = weights_file((model.parent, model.parent.parent), "" if model.stem == "compilation" else model.stem)
+    archive = weights_file((model.parent, model.parent.parent), "*" if model.stem == "compilation" else model.stem)
     if archive is None:
         raise UserError(
-            f"{model}: no MODEL{ADDRESSED}CHIP...{WEIGHTS} beside it, so its weights cannot be found",
+            f"{model}: no MODEL{ADDRESSED}CHIP...{WEIGHTS} beside it, so its weights cannot be archives",
             "build it with harness emulator build --soc bm1684x, or model_deploy.py --debug",
         )
     changed(model.read_bytes(), archive, faults)

@@ -33,12 +33,12 @@ def run(arguments: Sequence[str]) -> int:
     with simulation.faulty(folder) as context:
         _scale_input(context)
         arguments = [str(context), str(context / given.ref), "--no_interactive", "--dump_mode", "comb"]
-        done = call("bmodel_checker.py", arguments, cwd=context)
-        sys.stdout.write(done.stdout)
-        sys.stderr.write(done.stderr)
+        finished = call("bmodel_checker.py", arguments, cwd=context)
+        sys.stdout.write(finished.stdout)
+        sys.stderr.write(finished.stderr)
         made = context / "bmodel_inference.npz"
         if not made.is_file():
-            return done.returncode or 1
+            return finished.returncode or 1
         shutil.copyfile(made, Path(given.tool_path) / f"soc_infer_{Path(given.ref).stem}.npz")
     simulation.write_side_file(Path(given.tool_path))
     return 0

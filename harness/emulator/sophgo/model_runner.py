@@ -49,10 +49,10 @@ def _simulated(given: argparse.Namespace, specs: dict[str, TensorSpec], wanted: 
         work = Path(name)
         _feed(Path(given.input), work / "in.npz")
         arguments = ["--input", "in.npz", "--model", str(Path(given.model).resolve()), "--output", "out.npz"]
-        done = call("model_runner.py", [*arguments, "--dump_all_tensors"], cwd=work)
-        if done.returncode != 0 or not (work / "out.npz").is_file():
-            sys.stderr.write((done.stdout + done.stderr)[-2000:])
-            return done.returncode or 1
+        finished = call("model_runner.py", [*arguments, "--dump_all_tensors"], cwd=work)
+        if finished.returncode != 0 or not (work / "out.npz").is_file():
+            sys.stderr.write((finished.stdout + finished.stderr)[-2000:])
+            return finished.returncode or 1
         with np.load(work / "out.npz") as archive:
             names = [name for name in archive.files if name in specs and (wanted is None or name in wanted)]
             stored = {name: _stored(archive[name], specs[name]) for name in sorted(names)}

@@ -19,10 +19,10 @@ def main(argv: Sequence[str]) -> int:
     tool, arguments = argv[1], list(argv[2:])
     try:
         if tool == "model_tool":
-            done = call("model_tool", arguments)
-            sys.stdout.write(done.stdout)
-            sys.stderr.write(done.stderr)
-            return done.returncode
+            finished = call("model_tool", arguments)
+            sys.stdout.write(finished.stdout)
+            sys.stderr.write(finished.stderr)
+            return finished.returncode
         played = {"bmrt_test": bmrt_test.run, "model_runner": model_runner.run, "soc_bmodel_infer.py": layer_tool.run}
         return played[tool](arguments)
     except HarnessError as error:

@@ -39,10 +39,10 @@ class Outcome:
 
 def model_facts(model: Path) -> ModelInfo:
     """What the vendor's model_tool tells. Errors: InputError for a model that it cannot read."""
-    done = call("model_tool", ["--info", str(model)])
-    info = read_info(done.stdout)
-    if done.returncode != 0 or not info.inputs:
-        raise InputError(f"{model}: model_tool cannot read it: {(done.stderr or done.stdout).strip()[-200:]}")
+    finished = call("model_tool", ["--info", str(model)])
+    info = read_info(finished.stdout)
+    if finished.returncode != 0 or not info.inputs:
+        raise InputError(f"{model}: model_tool cannot read it: {(finished.stderr or finished.stdout).strip()[-200:]}")
     return info
 
 
@@ -88,14 +88,14 @@ def simulate(model: Path, info: ModelInfo, inputs: dict[str, np.ndarray], work: 
     """Runs `model` once in the folder `work`, which keeps the profile."""
     np.savez(work / "in.npz", **inputs)  # type: ignore[arg-type]
     arguments = ["--input", "in.npz", "--model", str(model), "--output", "out.npz"]
-    done = call("model_runner.py", arguments, cwd=work, more={"BMRUNTIME_ENABLE_PROFILE": "1"})
-    if done.returncode != 0 or not (work / "out.npz").is_file():
-        return Outcome(trouble=(done.stdout + done.stderr).strip())
+    finished = call("model_runner.py", arguments, cwd=work, more={"BMRUNTIME_ENABLE_PROFILE": "1"})
+    if finished.returncode != 0 or not (work / "out.npz").is_file():
+        return Outcome(trouble=(finished.stdout + finished.stderr).strip())
     with np.load(work / "out.npz") as archive:
         outputs = tuple(_raw(archive[spec.name], spec) for spec in info.outputs)
-    found = next(iter(sorted(work.glob("bmprofile_data-*"))), None)
-    cycles_us = profile.end_us(found) if found else None
-    return Outcome(outputs, cycles_us, found)
+    folder = next(iter(sorted(work.glob("bmprofile_data-*"))), None)
+    cycles_us = profile.end_us(folder) if folder else None
+    return Outcome(outputs, cycles_us, folder)
 
 
 def _raw(array: np.ndarray, spec: TensorSpec) -> bytes:

@@ -49,7 +49,7 @@ class EmulatedSophgo(EmulatorVendor):
     def build_own(
         self, models: Sequence[Path], request: BuildRequest, output: Path | None, tell: LogCallback
     ) -> tuple[Path, ...]:
-        from harness.emulator.sophgo.build import build
+        from harness.emulator.sophgo.compiler import build
 
         return build(models, request, output, tell)
 

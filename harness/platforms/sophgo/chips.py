@@ -20,26 +20,26 @@ _CHIP = re.compile(rb"(?<![A-Za-z0-9])(BM16[0-9]{2}X?|CV18[0-9][0-9X]?X?|SG2[0-9
 
 
 @dataclass(frozen=True)
-class Chip:
+class SophgoChip:
     """One chip: the family of its runtime, and the names that model files give it."""
 
     family: str  # "bm": bmrt_test and .bmodel; "cv": model_runner and .cvimodel
     names: tuple[str, ...]  # as in model files, lower case
 
 
-CHIPS: Mapping[str, Chip] = {
-    "bm1684": Chip("bm", ("bm1684",)),
-    "bm1684x": Chip("bm", ("bm1684x",)),
-    "bm1688": Chip("bm", ("bm1688", "cv186x")),  # one die under two names
-    "cv186x": Chip("bm", ("cv186x", "bm1688")),
-    "cv180x": Chip("cv", ("cv180x",)),
-    "cv181x": Chip("cv", ("cv181x",)),
-    "cv182x": Chip("cv", ("cv182x",)),
-    "cv183x": Chip("cv", ("cv183x",)),
+CHIPS: Mapping[str, SophgoChip] = {
+    "bm1684": SophgoChip("bm", ("bm1684",)),
+    "bm1684x": SophgoChip("bm", ("bm1684x",)),
+    "bm1688": SophgoChip("bm", ("bm1688", "cv186x")),  # one die under two names
+    "cv186x": SophgoChip("bm", ("cv186x", "bm1688")),
+    "cv180x": SophgoChip("cv", ("cv180x",)),
+    "cv181x": SophgoChip("cv", ("cv181x",)),
+    "cv182x": SophgoChip("cv", ("cv182x",)),
+    "cv183x": SophgoChip("cv", ("cv183x",)),
 }
 
 
-def chip_of(soc: str) -> Chip:
+def chip_of(soc: str) -> SophgoChip:
     """The chip of a board's SoC; a BM1684X where none is known, which has the family's usual tools."""
     return CHIPS.get(soc.lower(), CHIPS["bm1684x"])
 

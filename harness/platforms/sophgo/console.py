@@ -28,8 +28,8 @@ def versions(text: str) -> dict[str, str]:
 
 def launches(log: str) -> list[tuple[float, float, float]]:
     """(total, NPU, CPU) microseconds of every launch that bmrt_test printed, in order."""
-    found = [tuple(number(part) for part in match.groups()) for match in _LAUNCH.finditer(plain(log).joined)]
-    return [(a, b, c) for a, b, c in found if a is not None and b is not None and c is not None]
+    rows = [tuple(number(part) for part in match.groups()) for match in _LAUNCH.finditer(plain(log).joined)]
+    return [(a, b, c) for a, b, c in rows if a is not None and b is not None and c is not None]
 
 
 def latency(log: str) -> Latency | None:
@@ -61,11 +61,11 @@ def latency(log: str) -> Latency | None:
 
 def parts(log: str) -> tuple[OpTime, ...]:
     """The network's NPU and CPU parts by the runtime's own words, where no profile tells single ops."""
-    found = launches(log)
-    if not found:
+    rows = launches(log)
+    if not rows:
         return ()
-    means = [statistics.fmean(column) for column in list(zip(*found, strict=True))[1:]]
+    means = [statistics.fmean(column) for column in list(zip(*rows, strict=True))[1:]]
     named = (("NPU", means[0]), ("CPU", means[1]))
     return tuple(
-        OpTime(f"{unit} part", "subgraph", unit, "compute", mean_us, count=len(found)) for unit, mean_us in named
+        OpTime(f"{unit} part", "subgraph", unit, "compute", mean_us, count=len(rows)) for unit, mean_us in named
     )

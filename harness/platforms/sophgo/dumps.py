@@ -32,22 +32,22 @@ MODEL_TEXT = "model_info.txt"  # what model_tool prints, which the script keeps 
 def aliases(name: str) -> tuple[str, ...]:
     """Other names of a layer: without the op's type, without the cast of an output."""
     bare = _CAST_BACK.sub("", name)
-    found = [bare, _OP_ENDING.sub("", bare), _OP_ENDING.sub("", name)]
-    return tuple(dict.fromkeys(one for one in found if one and one != name))
+    dumps = [bare, _OP_ENDING.sub("", bare), _OP_ENDING.sub("", name)]
+    return tuple(dict.fromkeys(one for one in dumps if one and one != name))
 
 
 def outputs(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
     """The model's outputs in its own order; those of an archive by name."""
     files = {int(match[1]): path for path in folder.glob("output_*.bin") if (match := _OUTPUT.fullmatch(path.name))}
-    found = [
+    dumps = [
         Dump(spec.name, files[i], spec, aliases=aliases(spec.name)) for i, spec in enumerate(info.outputs) if i in files
     ]
-    if found:
-        return tuple(found)
+    if dumps:
+        return tuple(dumps)
     named = {spec.name for spec in info.outputs}
     for archive in ("output.npz", "layers.npz"):
-        if found := [dump for dump in _archive(folder / archive, _stored(folder)) if dump.name in named]:
-            return tuple(replace(dump, op="", op_kind="", index=-1) for dump in found)
+        if dumps := [dump for dump in _archive(folder / archive, _stored(folder)) if dump.name in named]:
+            return tuple(replace(dump, op="", op_kind="", index=-1) for dump in dumps)
     return ()
 
 
@@ -55,8 +55,8 @@ def layers(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
     """Layers by name: dequantized by the BM's tool, as they are stored by CV18xx's."""
     inputs, outputs = ({spec.name for spec in specs} for specs in (info.inputs, info.outputs))
     path = next(iter(sorted(folder.glob("soc_infer_*.npz"))), folder / "layers.npz")
-    found = [dump for dump in _archive(path, _stored(folder)) if dump.name not in outputs]
-    return tuple(replace(dump, role="input", op="") if dump.name in inputs else dump for dump in found)
+    dumps = [dump for dump in _archive(path, _stored(folder)) if dump.name not in outputs]
+    return tuple(replace(dump, role="input", op="") if dump.name in inputs else dump for dump in dumps)
 
 
 def _stored(folder: Path) -> Mapping[str, TensorSpec]:

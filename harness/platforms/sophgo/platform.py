@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import InputError
+from harness.files.safe import write_file
 from harness.platforms.base import Platform
 from harness.platforms.emulated import SIDE_FILE, mark_estimates
 from harness.platforms.sophgo import chips, console, dumps, failures, info, profile, status
@@ -52,22 +54,23 @@ class Sophgo(Platform):
         if chips.chip_of(board.soc).family == "cv":
             return ()
         folders = (model.parent / model.stem, model.parent)
-        found = [next((f / name for f in folders if (f / name).is_file()), None) for name in _CONTEXT]
+        context = [next((f / name for f in folders if (f / name).is_file()), None) for name in _CONTEXT]
         stem = model.parent.name if model.stem == "compilation" else model.stem
         places = (model.parent, model.parent.parent)
-        names = [path for place in places for path in sorted(place.glob(f"{stem}_*{sophgo_options.NAMES_OF_LAYERS}"))]
-        weights = [path for place in places for path in sorted(place.glob(f"{stem}{_WEIGHTS}"))]
-        return (*(path for path in found if path), *names[:1], *(weights[:1] if board.emulated else ()))
+        chip_names = chips.chip_of(board.soc).names
+        names = _first(places, [f"{stem}_{chip}_*{sophgo_options.NAMES_OF_LAYERS}" for chip in chip_names])
+        weights = _first(places, [f"{stem}_tpu_addressed_{chip}_*_weight.npz" for chip in chip_names])
+        return (*(path for path in context if path), *names, *(weights if board.emulated else ()))
 
     def pack_inputs(self, info: ModelInfo, files: Sequence[tuple[str, Path]], folder: Path) -> tuple[Path, ...]:
         """CV18xx's tool takes one .npz with every input by its name. Errors: InputError for an unknown type."""
         if not info.versions.get("cvimodel"):
             return tuple(path for _, path in files)
         arrays = {name: _array(spec, path) for (name, path), spec in zip(files, info.inputs, strict=True)}
-        target = folder / FEED
-        target.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(target, **arrays)  # type: ignore[arg-type]
-        return (target,)
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)  # type: ignore[arg-type]
+        write_file(folder / FEED, packed.getvalue(), folder.parent)
+        return (folder / FEED,)
 
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
         """The script of one mode. Errors: InputError for a mode, option or value that it does not take."""
@@ -133,7 +136,11 @@ class Sophgo(Platform):
 
 
 _CONTEXT = sophgo_options.CONTEXT_FILES
-_WEIGHTS = "_tpu_addressed_*_weight.npz"  # where an emulated board plants faults
+
+
+def _first(places: Sequence[Path], patterns: Sequence[str]) -> list[Path]:
+    """The first file that fits, in a list; none where no file does."""
+    return [path for place in places for pattern in patterns for path in sorted(place.glob(pattern))][:1]
 
 
 def _run_bm(board: BoardIdentity, job: Job, tool: str, values: Mapping[str, object]) -> Invocation:

@@ -44,8 +44,8 @@ def _soc(text: str) -> tuple[str, str]:
     match = _SOC.search(text)
     if not match:
         return "", ""
-    found = match[1].lower()
-    soc = found if found.startswith("bm") else "cv186x" if found.startswith("cv186") else f"{found[:5]}x"
+    name = match[1].lower()
+    soc = name if name.startswith("bm") else "cv186x" if name.startswith("cv186") else f"{name[:5]}x"
     return soc, f"the board names itself {match[0]!r}"
 
 

@@ -23,7 +23,7 @@ FILES = ("net_stat.sim", "compiler_profile_0.txt")
 
 
 @dataclass
-class _Work:
+class _OpWork:
     """What one op did on both engines, in cycles."""
 
     kind: str
@@ -59,14 +59,14 @@ def end_us(folder: Path) -> float | None:
     return (max(work.end for work in works) - min(work.start for work in works)) / per_us
 
 
-def _works(text: str) -> dict[int, _Work]:
-    works: dict[int, _Work] = {}
+def _works(text: str) -> dict[int, _OpWork]:
+    works: dict[int, _OpWork] = {}
     for match in _CELL.finditer(text):
         pairs = (pair.split(":") for pair in match[4].strip("|").split("|"))
         figures = {key: value for key, text_ in pairs if (value := number(text_)) is not None}
         if "t" not in figures or "s" not in figures:
             continue
-        work = works.setdefault(int(match[2]), _Work(match[1], figures["s"]))
+        work = works.setdefault(int(match[2]), _OpWork(match[1], figures["s"]))
         engine = "gdma" if "sz" in figures or match[3].startswith("GDMA") else "bd"
         work.cycles[engine] += figures["t"]
         work.start = min(work.start, figures["s"])
@@ -76,7 +76,7 @@ def _works(text: str) -> dict[int, _Work]:
     return works
 
 
-def _op(line: int, work: _Work, cycles_per_us: float, name: str, index: int) -> OpTime:
+def _op(line: int, work: _OpWork, cycles_per_us: float, name: str, index: int) -> OpTime:
     figures = {f"{engine}_cycles": cycles for engine, cycles in sorted(work.cycles.items())}
     moved_us = work.cycles.get("gdma", 0.0) / cycles_per_us
     if work.bytes:

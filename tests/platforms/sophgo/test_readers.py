@@ -149,9 +149,9 @@ def test_layers_of_an_archive_go_by_the_onnx_names_too(tmp_path: Path) -> None:
             np.save(data, np.ones((1, 2), np.float64))
             archive.writestr(name, data.getvalue())
     info = ModelInfo("n", (TensorSpec("image", "f32", (1, 2)),), (TensorSpec("out_Softmax_f32", "f32", (1, 2)),))
-    found = {dump.name: dump for dump in SOPHGO.read_dumps(tmp_path, "", info)}
-    assert found["image"].role == "input" and found["conv1_relu_out_Relu"].aliases == ("conv1_relu_out",)
-    assert "out_Softmax_f32" not in found
+    dumps = {dump.name: dump for dump in SOPHGO.read_dumps(tmp_path, "", info)}
+    assert dumps["image"].role == "input" and dumps["conv1_relu_out_Relu"].aliases == ("conv1_relu_out",)
+    assert "out_Softmax_f32" not in dumps
     (tmp_path / "output_0.bin").write_bytes(bytes(8))
     (output,) = SOPHGO.read_outputs(tmp_path, "", info)
     assert output.aliases == ("out_Softmax", "out")
@@ -160,8 +160,8 @@ def test_layers_of_an_archive_go_by_the_onnx_names_too(tmp_path: Path) -> None:
 def test_stored_integers_and_bf16_take_their_scales_from_model_tool(tmp_path: Path) -> None:
     np.savez(tmp_path / "layers.npz", mid_Relu=np.ones((1, 24, 2, 2), np.int8), last_Softmax=np.ones(10, np.uint16))
     (tmp_path / "model_info.txt").write_text(CV_INFO)
-    found = {dump.name: dump.spec for dump in SOPHGO.read_dumps(tmp_path, "", SOPHGO.read_model_info(CV_INFO))}
-    middle, last = found["mid_Relu"], found["last_Softmax"]
+    dumps = {dump.name: dump.spec for dump in SOPHGO.read_dumps(tmp_path, "", SOPHGO.read_model_info(CV_INFO))}
+    middle, last = dumps["mid_Relu"], dumps["last_Softmax"]
     assert middle and middle.quantization and middle.quantization.scales == (0.071385,)
     assert last and last.dtype == "bf16"
 
@@ -225,7 +225,7 @@ def test_all_inputs_of_a_cvimodel_are_one_archive(tmp_path: Path) -> None:
     [
         (0, "", ["output_0.bin"], ""),
         (0, "", [], "no_result"),
-        (127, "sh: bmrt_test: not found", [], "missing_tool"),
+        (127, "sh: bmrt_test: not dumps", [], "missing_tool"),
         (1, "bmrt_test: error while loading shared libraries: libbmrt.so.1.0: cannot open", [], "missing_library"),
         (255, "[BMRT][main:1] FATAL:Failed to fread reference data of net #0, need_bytesize=9", [], "bad_input"),
         (255, "[BMRT][x:1] FATAL:something new", [], "crash"),

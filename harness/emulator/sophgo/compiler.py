@@ -14,6 +14,7 @@ from harness.emulator.compiler.options import BuildRequest
 from harness.emulator.sophgo.board import SOCS
 from harness.emulator.sophgo.environment import call, prepare
 from harness.errors import InputError
+from harness.files.safe import make_folder, output_file
 from harness.records.callbacks import LogCallback
 
 MODES = {"int8": "INT8", "f16": "F16", "bf16": "BF16"}
@@ -126,12 +127,12 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _tool(tool: str, arguments: Sequence[str], work: Path) -> str:
-    done = call(tool, arguments, cwd=work)
-    text = done.stdout + done.stderr
-    if done.returncode != 0:
+    finished = call(tool, arguments, cwd=work)
+    text = finished.stdout + finished.stderr
+    if finished.returncode != 0:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        told = [line for line in lines if re.match(r"\w*(?:Error|error)\b", line)] or lines or ["no reason given"]
-        raise InputError(f"{tool}: {told[-1][:300]}", "the model may hold an op that the compiler does not take")
+        errors = [line for line in lines if re.match(r"\w*(?:Error|error)\b", line)] or lines or ["no reason given"]
+        raise InputError(f"{tool}: {errors[-1][:300]}", "the model may hold an op that the compiler does not take")
     return text
 
 
@@ -140,13 +141,18 @@ def _keep(work: Path, target: Path, suffix: str) -> tuple[Path, ...]:
     made = work / f"{target.stem}{suffix}"
     if not made.is_file():
         raise InputError(f"model_deploy.py left no {made.name}")
-    shutil.move(str(made), target)
+    _copy(made, target)
     kept = [target]
     for pattern in KEPT:
         for path in sorted(work.glob(pattern.format(stem=target.stem))):
-            place = target.parent / path.name
-            if place.is_dir():
-                shutil.rmtree(place)
-            shutil.move(str(path), place)
-            kept.append(place)
+            for file in sorted(path.rglob("*")) if path.is_dir() else (path,):
+                place = target.parent / file.relative_to(work)
+                make_folder(place.parent)
+                _copy(file, place)
+            kept.append(target.parent / path.name)
     return tuple(kept)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as stream, output_file(target) as sink:
+        shutil.copyfileobj(stream, sink)
