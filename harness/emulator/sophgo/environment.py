@@ -74,9 +74,7 @@ def find_python(given: str = "") -> str:
 def _version(path: str) -> tuple[int, ...]:
     ask = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
     try:
-        printed = subprocess.run(
-            [path, "-I", "-c", ask], capture_output=True, text=True, timeout=30, check=False
-        ).stdout
+        answer = subprocess.run([path, "-I", "-c", ask], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ()
     words = answer.stdout.split()
