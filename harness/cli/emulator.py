@@ -81,11 +81,10 @@ def command() -> None:
 @click.option(
     "--seed", metavar="N", default=0, type=click.IntRange(0), help="Seed of random calibration data (no --calibration)."
 )
-<<<<<<< HEAD
 @click.option("--times-only", is_flag=True, help="Place and price the model without computing values; no dumps.")
 @click.option(
     "--int16", metavar="NODE|all", multiple=True, help="With --times-only: a node with int16 activations; repeatable."
-=======
+)
 @click.option(
     "--quantize",
     type=click.Choice(["int8", "f16", "bf16"]),
@@ -98,7 +97,6 @@ def command() -> None:
     multiple=True,
     metavar="LAYER=TYPE",
     help="The same chips: another type for one layer, by the compiler's name; repeatable.",
->>>>>>> bba1b35 (Emulated Sophgo boards, played by the vendor's own compiler and chip simulator in an environment of their own; archives as inputs)
 )
 @json_option
 def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given: Any) -> None:

@@ -30,13 +30,10 @@ class BuildRequest:
     debug_layers: bool
     cores: int
     seed: int
-<<<<<<< HEAD
     times_only: bool
     int16: tuple[str, ...]
-=======
     quantize: str = "int8"  # of chips that the vendor's own compiler builds for: "int8", "f16", "bf16"
     layer_types: tuple[str, ...] = ()  # of those: LAYER=TYPE
->>>>>>> bba1b35 (Emulated Sophgo boards, played by the vendor's own compiler and chip simulator in an environment of their own; archives as inputs)
 
 
 @dataclass(frozen=True)

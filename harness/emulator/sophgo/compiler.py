@@ -47,7 +47,14 @@ def _check(models: Sequence[Path], request: BuildRequest) -> None:
     if len(models) > 1:
         raise InputError(f"{len(models)} models given: one at a time for {request.soc}", "build each separately")
     pixels = request.types or (request.mean, request.scale, request.colour, request.var) != ("0", "1", "rgb", "255")
-    if pixels or request.on_cpu or request.on_accelerator or request.output_type != "float":
+    if (
+        pixels
+        or request.times_only
+        or request.int16
+        or request.on_cpu
+        or request.on_accelerator
+        or request.output_type != "float"
+    ):
         raise InputError(
             f"only --calibration, --quantize, --layer-type, --shape and --seed apply to {request.soc}",
             "build a model that takes normalised floats",
