@@ -60,6 +60,7 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+NO_HYPOTHESES_HELP = "Do not run variants of wrong ops (other pads, axis, weights) to name the fault kind."
 MIN_COVERAGE_HELP = "Minimum share of layers compared; less is exit code 3. Default: the policy's."
 
 

@@ -11,6 +11,7 @@ import click
 
 from harness.cli.common import (
     MIN_COVERAGE_HELP,
+    NO_HYPOTHESES_HELP,
     FiniteRange,
     emit_json,
     json_option,
@@ -49,6 +50,7 @@ class CompareArguments:
     platform: str
     toolchain: str
     no_isolate: bool
+    no_hypotheses: bool
     show_all: bool
     as_csv: bool
     as_json: bool
@@ -81,6 +83,7 @@ class CompareArguments:
 @click.option("--platform", default="", help="Platform that wrote the dumps. Default: detected.")
 @click.option("--toolchain", default="", metavar="VERSION", help="Toolchain version, for version rules.")
 @click.option("--no-isolate", is_flag=True, help="Do not run single ops on the board's own inputs.")
+@click.option("--no-hypotheses", is_flag=True, help=NO_HYPOTHESES_HELP)
 @click.option("--all", "show_all", is_flag=True, help="Show every row.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV.")
 @json_option
@@ -98,6 +101,7 @@ def command(context: click.Context, /, **options: Any) -> None:
       harness compare pc-dumps board-dumps --graph model_quantized.onnx --csv > layers.csv
       harness compare reference board-dumps --stage float=float_reference
       harness compare reference board-dumps --map-template names.yaml
+      harness compare reference board-dumps --no-hypotheses
 
     \b
     Exit codes: 0 consistent, 1 diverges, 2 usage error, 3 nothing comparable, or dumps damaged or missing.
@@ -171,6 +175,7 @@ def _settings(given: CompareArguments, choice: Choice, step: Any) -> CompareSett
         hashed=hashed_beside(given.dumps),
         model=given.graph,
         isolate=not given.no_isolate,
+        hypotheses=not given.no_hypotheses,
         floats=_floats(given),
         previous=open_reference(given.previous) if given.previous else None,
         platform=choice.candidate.platform,

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from harness.cli.common import (
     MIN_COVERAGE_HELP,
+    NO_HYPOTHESES_HELP,
     FiniteRange,
     clean,
     colours,
@@ -120,6 +121,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
     metavar="FILE",
     help="Tolerance policy: built-in name or YAML file. Default: see `harness policy show`.",
 )
+@click.option("--no-hypotheses", is_flag=True, help=NO_HYPOTHESES_HELP)
 @click.option("--min-coverage", type=FiniteRange(0, 100), metavar="PERCENT", help=MIN_COVERAGE_HELP)
 @click.option(
     "--map",

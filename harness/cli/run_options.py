@@ -41,6 +41,7 @@ class RunOptions:
     pull: str
     policy: str
     min_coverage: float | None
+    no_hypotheses: bool
     mapping: str
     graph: str
     floats: str
@@ -165,6 +166,7 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         pull=given.pull,
         policy=policy_of(given.policy),
         min_coverage=given.min_coverage,
+        hypotheses=not given.no_hypotheses,
         mapping=absolute(given.mapping),
         graph=absolute(given.graph),
         floats=absolute(given.floats),

@@ -10,6 +10,7 @@ from functools import cache, partial
 from harness.consistency.arithmetic import F16, Precision
 from harness.consistency.fingerprint.cause import LayerContext, cause, fed, is_open
 from harness.consistency.fingerprint.other_tensors import OtherTensors
+from harness.consistency.hypotheses.search import HypothesisSearch, fingerprint
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins.alone import OpRunner
 from harness.consistency.origins.isolate import Isolator
@@ -25,6 +26,9 @@ from harness.errors import HarnessError
 from harness.records import Fingerprint, Graph, Layer, Origin
 
 SERVES = 0.5  # share of the compared tensors that a graph must know
+# Kinds that the values alone prove, and that a mistake of the op may be the cause of.
+OP_MAY_EXPLAIN = ("scale", "shift", "zero_point", "saturation", "permutation", "layout")
+EXPLAINED = 16  # origins whose ops run in other ways
 FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
 
 
@@ -39,6 +43,7 @@ class FaultSearch:
         self._isolator: Isolator | None = None
         self._weighted: frozenset[str] = frozenset()
         self.others = OtherTensors(rows.reference)
+        self._hypotheses = HypothesisSearch(rows.allowed)
 
     def graph_serves(self, layers: Sequence[Layer]) -> bool:
         """A graph that knows less than half of the rows is another model's, or has other names: the order of the rows
@@ -74,6 +79,7 @@ class FaultSearch:
         `equal`: names of the rows that are `exact` or `within`.
         """
         named = {origin.tensor for origin in localized.origins[:FINGERPRINTED]}
+        explained = {origin.tensor for origin in localized.origins[:EXPLAINED]}
         self._weighted = self._with_weights(localized.origins)
         if len(localized.origins) > FINGERPRINTED:
             localized.notes.append(f"fault kind determined for the first {FINGERPRINTED} origins only")
@@ -84,8 +90,22 @@ class FaultSearch:
                 alone = localized.alone(layer.name) if layer.name in isolated else None
                 mark = self._fingerprint(layer, alone, equal)
                 overflow = self._overflowing(layer, localized) if layer.name in isolated and not mark.certain else None
-                rows[i] = replace(layer, fingerprint=overflow or mark)
+                first = layer.name in explained and overflow is None
+                rows[i] = replace(
+                    layer, fingerprint=self._explained(layer, mark, localized) if first else overflow or mark
+                )
+        localized.notes += self._hypotheses.notes
         return rows
+
+    def _explained(self, layer: Layer, mark: Fingerprint, localized: Localization) -> Fingerprint:
+        """The fingerprint with what variants of the op say, where they may say more than the values."""
+        if self._isolator is None or not self.settings.hypotheses or (mark.certain and mark.kind not in OP_MAY_EXPLAIN):
+            return mark
+        requests = localized.requests(layer.name)
+        if not requests:
+            return mark
+        tried = self._hypotheses.explain(layer, self.rows.pair(layer.name), self._isolator, requests)
+        return mark if tried is None else fingerprint(tried, mark)
 
     def _with_weights(self, origins: Sequence[Origin]) -> frozenset[str]:
         """Tensors of origins whose op, or one of the unseen ops before it, has weights."""
@@ -147,10 +167,10 @@ class FaultSearch:
             weighted=self._weighted,
             in_memory=row.dump is not None and row.dump.path.suffix != ".npy",
         )
-        fingerprint = cause(layer, pair, scene, self._repeats(row, pair))
-        if not is_open(fingerprint):
-            return fingerprint
-        return self.rows.mismatches.file_of(row) or self.others.holds(row.tensor.name, own) or fingerprint
+        mark = cause(layer, pair, scene, self._repeats(row, pair))
+        if not is_open(mark):
+            return mark
+        return self.rows.mismatches.file_of(row) or self.others.holds(row.tensor.name, own) or mark
 
     def _read_by(self, tensor: str) -> tuple[str, ...]:
         ops = self.graph.ops if self.graph is not None else ()

@@ -26,6 +26,7 @@ class CompareSettings:
     graph: Graph | None = None  # instead of the reference's own
     model: Path | None = None  # the ONNX for single ops, instead of the reference's own
     isolate: bool = True
+    hypotheses: bool = True  # run variants of the ops that are wrong alone
     floats: Reference | None = None  # a float reference: three-way noise ratios
     previous: Reference | None = None  # tensors of the frame before, where they are kept: tells stale data
     repeats: Sequence[Sequence[Dump]] = ()  # what other runs of the same input left

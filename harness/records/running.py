@@ -47,6 +47,7 @@ class Case:
     pull: str = "differing"  # which dumps come over the link: "differing", "all" or "none"
     policy: str = ""  # a policy file; "" is the built-in default
     min_coverage: float | None = None  # percent of the layers that must be compared; None: as the policy says
+    hypotheses: bool = field(default=True, metadata=stored(optional=True))  # run variants of ops that are wrong alone
     mapping: str = ""  # a file of names: board tensor -> reference tensor
     graph: str = ""  # an ONNX that tells the graph and where values lie in dumps; "": the reference's own
     floats: str = ""  # the float model: a folder, an .npz or an ONNX; how much of the noise is quantization's own

@@ -206,13 +206,16 @@ def _cpu_facts() -> dict[str, object]:
     }
 
 
-def open_session(model: onnx.ModelProto, path: Path, optimizations: str = "disabled", threads: int = 1) -> Any:
-    """An onnxruntime CPU session. Errors: InputError with onnxruntime's first line."""
+def open_session(
+    model: onnx.ModelProto, path: Path, optimizations: str = "disabled", threads: int = 1, quiet: bool = False
+) -> Any:
+    """An onnxruntime CPU session. `quiet`: no lines on stderr of a model that may not load or run. Errors: InputError
+    with onnxruntime's first line."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = OPTIMIZATIONS[optimizations]
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4 if quiet else 3
     try:
         return onnxruntime.InferenceSession(_loadable(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no narrower base

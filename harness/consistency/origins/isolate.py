@@ -96,9 +96,29 @@ class Isolator:
             raise CannotIsolate(str(error)) from None
         return given
 
+    def cut(self, request: Request) -> Part:
+        """A request as nodes, weights and feeds. Errors: CannotIsolate."""
+        return self._part(request, "")
+
+    def session(self, part: Part, outputs: Sequence[str]) -> Any:
+        """A session of one part that gives other tensors of it; it is not kept. Errors: InputError."""
+        model = self._joined([part])
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+        return open_session(model, self.path, self.optimizations, self.threads, quiet=True)
+
+    def compute(self, part: Part, outputs: Sequence[str]) -> list[Array]:
+        """Tensors of a part that runs by itself. Errors: InputError, CannotIsolate."""
+        try:
+            return list(self.session(part, outputs).run(list(outputs), part.feed))
+        except InputError:
+            raise
+        except Exception as error:  # onnxruntime's exceptions share no narrower base
+            raise CannotIsolate(str(error)) from None
+
     # ---------------------------------------------------------------- cutting
 
-    def _part(self, request: Request, prefix: str) -> _Part:
+    def _part(self, request: Request, prefix: str) -> Part:
         feed = dict(self._onnx_feed(name, value) for name, value in request.feeds.items())
         target = self._known(request.target)
         output = target.float_name if request.float_side and target.float_name else target.onnx_name
@@ -108,7 +128,7 @@ class Isolator:
             weights |= more
         if prefix and any(a.type == onnx.AttributeProto.GRAPH for node in nodes for a in node.attribute):
             raise CannotIsolate("an op with a graph inside goes alone")
-        return _Part(
+        return Part(
             nodes=[_renamed(node, prefix, weights) for node in nodes],
             weights=weights,
             feed={prefix + name: np.ascontiguousarray(value) for name, value in feed.items()},
@@ -132,7 +152,7 @@ class Isolator:
         whole = tensor.spec.dtype[:1] in ("s", "u")
         if is_float and whole and tensor.float_name:
             return tensor.float_name, value
-        if is_float == whole:
+        if tensor.spec.dtype and is_float == whole:
             raise CannotIsolate(f"{name} is {value.dtype} on the board and {tensor.spec.dtype} in the model")
         return tensor.onnx_name, _shaped(value, tensor)
 
@@ -141,10 +161,10 @@ class Isolator:
             raise CannotIsolate(f"the ONNX has no tensor {name}")
         return self.tensors[name]
 
-    def _cut(self, output: str, feed: Mapping[str, Array]) -> tuple[list[onnx.NodeProto], dict[str, object]]:
+    def _cut(self, output: str, feed: Mapping[str, Array]) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:
         """Nodes from the fed tensors to `output`, in order, and the weights that they read."""
         wanted: set[int] = set()
-        weights: dict[str, object] = {}
+        weights: dict[str, onnx.TensorProto] = {}
         waiting = [output]
         while waiting:
             name = waiting.pop()
@@ -159,7 +179,7 @@ class Isolator:
                 waiting += node_inputs(self.nodes[self.producer[name]])
         return [self.nodes[i] for i in sorted(wanted)], weights
 
-    def _joined(self, parts: Sequence[_Part]) -> onnx.ModelProto:
+    def _joined(self, parts: Sequence[Part]) -> onnx.ModelProto:
         weights = {name: weight for part in parts for name, weight in part.weights.items()}
         graph = onnx.GraphProto(name="alone")
         graph.node.extend(node for part in parts for node in part.nodes)
@@ -176,11 +196,11 @@ class Isolator:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """One request, cut out: its names carry a prefix, so that parts can share a session."""
 
     nodes: list[onnx.NodeProto]
-    weights: dict[str, object]
+    weights: dict[str, onnx.TensorProto]
     feed: dict[str, Array]
     output: str
 

@@ -9,6 +9,7 @@ from functools import partial
 from harness.consistency.arithmetic import Evidence
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.alone import OpRunner, Single, as_stored, is_one_step, request_of, run_alone
+from harness.consistency.origins.isolate import Request
 from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.single_precision import of_single_ops
 from harness.consistency.reading.tensor_files import Array
@@ -16,12 +17,17 @@ from harness.records import Graph, Layer, Origin
 from harness.reference.given_graph import INSERTED
 
 Alone = Callable[..., Array | None]  # (tensor, rounding=None)
+Requests = Callable[[str], Sequence[Request]]  # the op of a tensor, fed with the board's tensors and the reference's
 
 SHOWN = 4  # names in a note
 
 
 def _nothing(_tensor: str, _rounding: Rounding | None = None) -> Array | None:
     return None
+
+
+def _no_requests(_tensor: str) -> Sequence[Request]:
+    return ()
 
 
 def _nothing_shown() -> Evidence | None:
@@ -35,6 +41,7 @@ class Localization:
     layers: list[Layer]
     origins: tuple[Origin, ...] = ()
     alone: Alone = _nothing  # what the op of an isolated origin gives with the board's inputs
+    requests: Requests = _no_requests  # () where the op of a tensor cannot run alone
     notes: list[str] = field(default_factory=list)
     arithmetic: Callable[[], Evidence | None] = _nothing_shown  # what the single ops show of the board's precision
 
@@ -55,7 +62,8 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
     again = _nothing if runner is None else partial(_alone, reached, by_name, runner)
     shown = _nothing_shown if runner is None else partial(of_single_ops, reached, by_name, runner)
     notes = [*_notes(graph, states, reached, origins, runner), *_not_reproduced(singles), *_by_kernels(singles)]
-    return Localization(rows, origins, again, notes, shown)
+    asked = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
+    return Localization(rows, origins, again, asked, notes, shown)
 
 
 def _alone(
@@ -70,6 +78,17 @@ def _alone(
         return None
     value = next(iter(runner.isolator.run([replace(request, rounding=rounding)])))[1]
     return None if value is None else as_stored(value, runner.pair(tensor))
+
+
+def _requests(
+    reached: Mapping[str, on_graph.Reach], rows: Mapping[str, Layer], runner: OpRunner, tensor: str
+) -> Sequence[Request]:
+    reach = reached.get(tensor)
+    if reach is None or reach.op.kind == INSERTED:
+        return ()
+    asked = [request_of(reach, rows, runner, side) for side in ("board", "reference")]
+    given = [request for request in asked if request is not None]
+    return given if len(given) == len(asked) else ()
 
 
 def _singles(

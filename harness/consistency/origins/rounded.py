@@ -28,7 +28,7 @@ class Rounding:
 
 def round_nodes(
     nodes: Sequence[NodeProto], rounding: Rounding, constants: Mapping[str, object], is_float: Callable[[str], bool]
-) -> tuple[list[NodeProto], dict[str, object]]:
+) -> tuple[list[NodeProto], dict[str, TensorProto]]:
     """The nodes with roundings between them, and the constants that these need. `constants` are the weights' names."""
     writer = _Writer(rounding)
     made: list[NodeProto] = []
@@ -76,7 +76,7 @@ class _Writer:
         bits = 24 - rounding.significant_bits
         self.factor = f"|2^{bits}+1"
         value = numpy_helper.from_array(np.asarray(2.0**bits + 1, np.float32), self.factor)
-        self.constants: dict[str, object] = {} if rounding.narrow_range else {self.factor: value}
+        self.constants: dict[str, TensorProto] = {} if rounding.narrow_range else {self.factor: value}
 
     def rounded(self, name: str, made: list[NodeProto]) -> str:
         if name not in self.names:

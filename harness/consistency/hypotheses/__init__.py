@@ -1,0 +1,1 @@
+"""What an op may have done instead: variants of it run on the PC, held against the board's values."""

@@ -1,0 +1,247 @@
+"""Which variant of an op gives the board's values: the op runs again in each way, while the time allows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from harness.consistency.hypotheses.bench import Bench, NodeScene
+from harness.consistency.hypotheses.catalogue import variants
+from harness.consistency.hypotheses.variant import Variant
+from harness.consistency.metrics.pointwise import measure
+from harness.consistency.origins.alone import as_stored
+from harness.consistency.origins.isolate import CannotIsolate, Isolator, Request
+from harness.consistency.origins.rounded import STYLES, Rounding
+from harness.consistency.reading.pairs import Pair
+from harness.consistency.reading.tensor_files import Array
+from harness.errors import InputError
+from harness.records import Fingerprint, Layer, Metrics
+
+ORIGIN_S = 10.0
+RUN_S = 60.0
+LEFT = 0.2  # of the error may be left
+WORTH = 0.25  # of the squared error where the op is wrong: more is left by no explanation
+LOOKED_AT = 1 << 14  # elements of a first look
+GOOD_FIT = 0.02  # of the error: a fit that admits chance no more
+EQUAL_FITS = 2.0  # a fit that is as near as the best one, within that factor
+ONE_STEP = 0.02  # of the elements may be one step off where a result lies between two steps
+FEW = 16  # elements; below, a fit says little
+SHOWN = 3  # other fits in a sentence
+SEEN_AS = {  # kinds of values -> mistakes of an op that are seen as such
+    "permutation": ("axis", "weight_order"),
+    "layout": ("axis", "weight_order"),
+    "scale": ("function", "weight_scale"),
+    "shift": ("function", "weight_scale"),
+    "zero_point": ("bias",),
+    "saturation": ("activation", "parameter"),
+}
+PRECISIONS = (("float16", 11), ("bfloat16", 8))
+
+Allowed = Callable[[Layer, Pair, Metrics], bool]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A variant that gives the board's values."""
+
+    kind: str
+    words: str
+    metrics: Metrics
+    error: float
+    within: bool  # the policy; else one step in a few elements
+
+
+@dataclass
+class Tried:
+    """What came of one origin."""
+
+    fits: list[Fit] = field(default_factory=list)
+    count: int = 0
+    cut: bool = False
+    plain: Fit | None = None  # the op as it is
+
+
+@dataclass
+class HypothesisSearch:
+    """Tries variants of one comparison's ops; `spent_s` counts against RUN_S."""
+
+    allowed: Allowed
+    origin_s: float = ORIGIN_S
+    run_s: float = RUN_S
+    spent_s: float = 0.0
+    cut: list[str] = field(default_factory=list)  # tensors whose search was cut, or not begun
+
+    @property
+    def notes(self) -> list[str]:
+        """What was not tried for want of time."""
+        if not self.cut:
+            return []
+        more = f" and {len(self.cut) - SHOWN} more" if len(self.cut) > SHOWN else ""
+        return [
+            f"variants of the op not all tried for {', '.join(self.cut[:SHOWN])}{more}: "
+            f"at most {self.origin_s:g} s for an origin and {self.run_s:g} s in all (--no-hypotheses tries none)"
+        ]
+
+    def explain(self, layer: Layer, pair: Pair, isolator: Isolator, requests: Sequence[Request]) -> Tried | None:
+        """Variants of the op that gives `layer`, fed with the board's tensors; None where that cannot be judged.
+
+        `requests`: the op fed with the board's tensors, and with the reference's. An op that does not give the
+        reference's values with the reference's tensors is not the reference's op.
+        """
+        if pair.form not in ("integer", "float"):
+            return None
+        if self.spent_s >= self.run_s:
+            self.cut.append(layer.name)
+            return None
+        begun = time.monotonic()
+        try:
+            return self._explain(layer, pair, isolator, requests, begun + min(self.origin_s, self.run_s - self.spent_s))
+        except (CannotIsolate, InputError):
+            return None
+        finally:
+            self.spent_s += time.monotonic() - begun
+
+    def _explain(
+        self, layer: Layer, pair: Pair, isolator: Isolator, requests: Sequence[Request], until: float
+    ) -> Tried | None:
+        bench = Bench(isolator, requests[0])
+        plain = self._fit(layer, pair, bench.value)
+        if plain is None or plain.within or not self._reproduces(layer, pair, Bench(isolator, requests[1])):
+            return None
+        tried = Tried(plain=plain)
+        glance = _Glance(pair.board, bench.value)
+        for kind, words, value in _values(bench, isolator, requests[0]):
+            tried.count += 1
+            fit = self._fit(layer, pair, value, kind, words) if glance.is_nearer(value) else None
+            if fit is not None and _explains(fit, plain):
+                tried.fits.append(fit)
+            if time.monotonic() > until:
+                tried.cut = True
+                self.cut.append(layer.name)
+                break
+        return tried
+
+    def _reproduces(self, layer: Layer, pair: Pair, bench: Bench) -> bool:
+        given = self._fit(layer, replace(pair, board=pair.reference, spec_board=pair.spec_reference), bench.value)
+        return given is not None and (given.within or given.metrics.mismatched == 0)
+
+    def _fit(self, layer: Layer, pair: Pair, value: Array, kind: str = "", words: str = "") -> Fit | None:
+        """How near a value is; None for one that is no such tensor."""
+        if value.size != pair.board.size or value.dtype.kind not in "fiub":
+            return None
+        value = as_stored(value, pair)
+        if pair.form == "integer" and value.dtype != pair.reference.dtype:
+            return None
+        with np.errstate(all="ignore"):
+            metrics = measure(pair.board, value, pair.spec_board, pair.spec_reference)
+        error = _error(metrics)
+        return Fit(kind, words, metrics, error, self.allowed(layer, replace(pair, reference=value), metrics))
+
+
+class _Glance:
+    """A first look, at some of the elements: most variants are as far off as the op itself."""
+
+    def __init__(self, board: Array, plain: Array) -> None:
+        flat = board.reshape(-1)
+        wrong = np.flatnonzero(flat != plain.reshape(-1)) if plain.size == board.size else np.arange(flat.size)
+        self.at = wrong[:: max(1, wrong.size // LOOKED_AT)]
+        self.board, self.size = flat[self.at].astype(np.float64), board.size
+        self.plain = self._power(plain)
+
+    def _power(self, value: Array) -> float:
+        with np.errstate(all="ignore"):
+            off = value.reshape(-1)[self.at].astype(np.float64) - self.board
+        return float(np.square(np.where(np.isfinite(off), off, 0)).sum())
+
+    def is_nearer(self, value: Array) -> bool:
+        """Whether a value is worth to be measured."""
+        return value.size == self.size and self._power(value) <= WORTH * self.plain
+
+
+def _error(metrics: Metrics) -> float:
+    if metrics.mismatched == 0:
+        return 0.0
+    if not metrics.nonfinite_agree:
+        return float("inf")
+    return metrics.mismatch_share if metrics.relative_l2 is None else metrics.relative_l2
+
+
+def _explains(fit: Fit, plain: Fit) -> bool:
+    """The board's values within the policy, or one step beside in a few elements, and far nearer than without."""
+    metrics = fit.metrics
+    steps = metrics.max_step is not None and metrics.max_step <= 1 and metrics.mismatch_share <= ONE_STEP
+    fewer = metrics.mismatched <= LEFT * plain.metrics.mismatched
+    return (fit.within or (steps and fewer)) and fit.error <= LEFT * plain.error
+
+
+def _values(bench: Bench, isolator: Isolator, request: Request) -> Iterator[tuple[str, str, Array]]:
+    """(kind, words, what the op gives) of each variant that can run."""
+    several = sum(scene.kind not in ("QuantizeLinear", "DequantizeLinear") for scene in bench.scenes()) > 1
+    for scene, variant in variants(bench):
+        value = _in_place(scene, variant)
+        whole = None if value is None else bench.with_value(scene.output, value)
+        if whole is not None and not np.array_equal(whole, bench.value, equal_nan=whole.dtype.kind == "f"):
+            place = f" at {scene.node.name or scene.output} ({scene.kind})" if several else ""
+            yield variant.kind, f"{variant.words}{place}", whole
+    yield from _narrower(isolator, request)
+
+
+def _narrower(isolator: Isolator, request: Request) -> Iterator[tuple[str, str, Array]]:
+    for name, bits in PRECISIONS:
+        for style in STYLES:
+            with suppress(CannotIsolate, InputError):
+                part = isolator.cut(replace(request, rounding=Rounding(bits, style)))
+                words = "operands and results" if style == "everything" else style
+                yield "precision", f"{words} rounded to {name}", isolator.compute(part, [part.output])[0]
+
+
+def _in_place(scene: NodeScene, variant: Variant) -> Array | None:
+    """A variant's value as the output of its node; None where it is no such tensor."""
+    value, y = variant.value, scene.y
+    if value is None or value.dtype != y.dtype or value.size != y.size:
+        return None
+    if value.shape != y.shape and not variant.reshaped:
+        return None
+    return np.ascontiguousarray(value).reshape(y.shape)
+
+
+def fingerprint(tried: Tried, mark: Fingerprint) -> Fingerprint:
+    """The kind of an origin with what its variants say; `mark` is what the values alone say."""
+    figures = {**mark.figures, "hypotheses": tried.count, "hypotheses_cut": tried.cut}
+    if not tried.fits:
+        text = mark.evidence
+        if mark.kind == "unclassified":
+            text += f"; none of {tried.count} variants of the op gives the board's values"
+        return replace(mark, evidence=text, figures=figures)
+    least = min(fit.error for fit in tried.fits)
+    best = [fit for fit in tried.fits if fit.error <= EQUAL_FITS * least]  # likeliest first
+    figures["fits"] = [f"{fit.kind}: {fit.words}" for fit in best[:8]]
+    sentence = _sentence(best)
+    if mark.certain:
+        alike = {fit.kind for fit in best} <= {mark.kind, *SEEN_AS.get(mark.kind, ())}
+        return replace(mark, certain=alike, evidence=f"{mark.evidence}; {sentence}", figures=figures)
+    return Fingerprint(best[0].kind, _is_certain(tried, best), sentence, best[0].words, figures)
+
+
+def _is_certain(tried: Tried, best: Sequence[Fit]) -> bool:
+    """One kind only, all variants tried, and next to nothing left of an error in enough elements."""
+    plain = tried.plain
+    enough = plain is not None and plain.metrics.mismatched >= FEW and best[0].error <= GOOD_FIT * plain.error
+    return enough and not tried.cut and len({fit.kind for fit in best}) == 1
+
+
+def _sentence(best: Sequence[Fit]) -> str:
+    first = best[0]
+    how = "the board's values exactly" if first.metrics.mismatched == 0 else "the board's values"
+    if first.metrics.mismatched and first.metrics.max_step is not None:
+        how += f" but for one step in {first.metrics.mismatch_share:.2g} of the elements"
+    elif first.metrics.mismatched and first.metrics.relative_l2 is not None:
+        how += f" (relative L2 {first.metrics.relative_l2:.2g})"
+    others = [fit.words for fit in best[1 : 1 + SHOWN]]
+    more = f", and {len(best) - 1 - SHOWN} other variants" if len(best) > 1 + SHOWN else ""
+    also = f"; so it does with {'; or with '.join(others)}{more}" if others else ""
+    return f"with {first.words} this PC computes {how}{also}"
