@@ -20,6 +20,7 @@ from harness.reference.graph_nodes import node_inputs
 from harness.reference.open import open_session
 
 FIXED = 64  # elements of a constant that goes into the model, since some ops want it there; larger ones are fed
+Attribute = int | float | str | Sequence[int] | None  # None takes it away
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 
@@ -76,15 +77,15 @@ class Bench:
 
     def _behind(self, output: str, given: str) -> set[int]:
         """Nodes that are needed for `output` where `given` is known."""
-        found: set[int] = set()
+        needed: set[int] = set()
         waiting = [output]
         while waiting:
             name = waiting.pop()
             index = self.producer.get(name)
-            if name != given and name not in self.part.feed and index is not None and index not in found:
-                found.add(index)
+            if name != given and name not in self.part.feed and index is not None and index not in needed:
+                needed.add(index)
                 waiting += node_inputs(self.part.nodes[index])
-        return found
+        return needed
 
     def with_value(self, name: str, value: Array) -> Array | None:
         """What comes out where tensor `name` holds something else, of the same shape."""
@@ -203,34 +204,15 @@ class NodeScene:
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Its value in Python's types; texts as str."""
-        found = next((a for a in self.node.attribute if a.name == name), None)
-        if found is None:
+        given = next((a for a in self.node.attribute if a.name == name), None)
+        if given is None:
             return default
-        value = helper.get_attribute_value(found)
+        value = helper.get_attribute_value(given)
         if isinstance(value, bytes):
             return str(value, "utf-8")
-        return list(value) if found.type > AttributeProto.GRAPH else value
+        return list(value) if given.type > AttributeProto.GRAPH else value
 
-    def stored(self, at: int) -> Stored | None:
-        """The integers behind an input that is dequantized."""
-        source = self.source(at)
-        if source is None or source.op_type != DEQUANTIZE:
-            return None
-        values, scale = self.bench.array(source.input[0]), self.bench.array(source.input[1])
-        if values is None or scale is None:
-            return None
-        zero = self.bench.array(source.input[2]) if len(source.input) > 2 else None
-        axis = next((a.i for a in source.attribute if a.name == "axis"), 1)
-        shape = [1] * values.ndim
-        if scale.size > 1:
-            shape[axis] = -1
-        return Stored(
-            values,
-            scale.reshape(shape),
-            np.zeros_like(scale, np.int64).reshape(shape) if zero is None else zero.reshape(shape),
-        )
-
-    def again(self, inputs: Mapping[int, Array | None] | None = None, **attributes: Any) -> Array | None:
+    def again(self, inputs: Mapping[int, Array | None] | None = None, **attributes: Attribute) -> Array | None:
         """Its output with other inputs or attributes (None takes one away); None where it cannot run."""
         node = _changed(self.node, attributes)
         count = max([len(self.node.input), *(k + 1 for k in inputs or {})])
@@ -244,14 +226,31 @@ class NodeScene:
         made = [name for name in self.node.output if name]
         return None if given is None else given[made.index(self.output)]
 
-    def compute(self, kind: str, inputs: Sequence[Array], **attributes: Any) -> Array | None:
+    def compute(self, kind: str, inputs: Sequence[Array], **attributes: Attribute) -> Array | None:
         """Another op's first output."""
         node = helper.make_node(kind, [f"in{k}" for k in range(len(inputs))], ["out"], **attributes)
         given = self.bench.run_node(node, inputs, [value.dtype == np.int64 for value in inputs])
         return None if given is None else given[0]
 
 
-def _changed(node: NodeProto, attributes: Mapping[str, Any]) -> NodeProto:
+def stored_integers(op: NodeScene, at: int) -> Stored | None:
+    """The integers behind an input that is dequantized."""
+    source = op.source(at)
+    if source is None or source.op_type != DEQUANTIZE:
+        return None
+    values, scale = op.bench.array(source.input[0]), op.bench.array(source.input[1])
+    if values is None or scale is None:
+        return None
+    zero = op.bench.array(source.input[2]) if len(source.input) > 2 else None
+    axis = next((a.i for a in source.attribute if a.name == "axis"), 1)
+    shape = [1] * values.ndim
+    if scale.size > 1:
+        shape[axis] = -1
+    zeros = np.zeros_like(scale, np.int64) if zero is None else zero
+    return Stored(values, scale.reshape(shape), zeros.reshape(shape))
+
+
+def _changed(node: NodeProto, attributes: Mapping[str, Attribute]) -> NodeProto:
     if not attributes:
         return node
     copy = NodeProto()

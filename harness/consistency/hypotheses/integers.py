@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.consistency.hypotheses.bench import DEQUANTIZE, QUANTIZE, NodeScene
+from harness.consistency.hypotheses.bench import DEQUANTIZE, QUANTIZE, NodeScene, stored_integers
 from harness.consistency.hypotheses.variant import Variant, Variants
 from harness.consistency.hypotheses.weights import INTEGER_PLACES, weights_of
 from harness.consistency.reading.tensor_files import Array
@@ -81,21 +81,21 @@ def _exchanged(op: NodeScene) -> Variants:
 
 
 @dataclass(frozen=True)
-class Sums:
+class IntegerSums:
     """The integer sums of an op: what it gives is `finish(sums)`."""
 
     values: Array
     finish: Callable[[Array], Array]
 
 
-def _sums(op: NodeScene) -> Sums | None:
+def _sums(op: NodeScene) -> IntegerSums | None:
     if op.kind in INTEGER_PLACES:
         return _sums_of_integers(op)
-    w, x = weights_of(op), op.stored(0)
+    w, x = weights_of(op), stored_integers(op, 0)
     if w is None or x is None or not w.is_integer or x.scales.size != 1 or w.at == 0:
         return None
     step = float(x.scales.reshape(-1)[0]) * _by_output(w.scales.astype(np.float64), op)
-    return Sums(np.rint(op.y / step), lambda sums: (sums * step).astype(op.y.dtype))
+    return IntegerSums(np.rint(op.y / step), lambda sums: (sums * step).astype(op.y.dtype))
 
 
 def _by_output(values: Array, op: NodeScene) -> Array:
@@ -104,7 +104,7 @@ def _by_output(values: Array, op: NodeScene) -> Array:
     return flat.reshape([-1 if k == axis else 1 for k in range(op.y.ndim)]) if flat.size > 1 else flat
 
 
-def _sums_of_integers(op: NodeScene) -> Sums | None:
+def _sums_of_integers(op: NodeScene) -> IntegerSums | None:
     w = weights_of(op)
     if w is None or op.kind == "QGemm":
         return None
@@ -128,11 +128,13 @@ def _sums_of_integers(op: NodeScene) -> Sums | None:
     )
     info = np.iinfo(op.y.dtype)
     zero = int(out_zero.reshape(-1)[0])
-    return Sums(np.rint(given), lambda s: np.clip(np.rint(s * step) + zero, info.min, info.max).astype(op.y.dtype))
+    return IntegerSums(
+        np.rint(given), lambda s: np.clip(np.rint(s * step) + zero, info.min, info.max).astype(op.y.dtype)
+    )
 
 
 def accumulators(op: NodeScene) -> Variants:
-    """Sums of fewer bits: wrapped, or cut at the ends."""
+    """IntegerSums of fewer bits: wrapped, or cut at the ends."""
     sums = _sums(op)
     if sums is None:
         return

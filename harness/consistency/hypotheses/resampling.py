@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from harness.consistency.hypotheses.bench import NodeScene
+from harness.consistency.hypotheses.bench import Attribute, NodeScene
 from harness.consistency.hypotheses.variant import Variant, Variants
 
 COORDINATES = ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "half_pixel_symmetric")
@@ -26,7 +25,7 @@ def resampling(op: NodeScene) -> Variants:
     changes = _resize(op) if op.kind == "Resize" else _grid(op) if op.kind == "GridSample" else iter(())
     for change in changes:
         words = ", ".join(f"{name} {value} instead of {_now(op, name)}" for name, value in change.items())
-        yield Variant("resampling", words, op.again(**change))
+        yield Variant("resampling", words, op.again(None, **change))
     if op.kind == "Upsample":
         mode = "linear" if op.attribute("mode", "nearest") == "nearest" else "nearest"
         yield Variant("resampling", f"mode {mode}", op.again(mode=mode))
@@ -36,7 +35,7 @@ def _now(op: NodeScene, name: str) -> object:
     return op.attribute(name, DEFAULTS.get(name, {"mode": "linear", "padding_mode": "zeros"}.get(name, 0)))
 
 
-def _resize(op: NodeScene) -> Iterator[dict[str, Any]]:
+def _resize(op: NodeScene) -> Iterator[dict[str, Attribute]]:
     """What is not as it stands, of each combination: one attribute first, then several."""
     changes = []
     for mode in ("nearest", "linear", "cubic"):
@@ -50,7 +49,7 @@ def _resize(op: NodeScene) -> Iterator[dict[str, Any]]:
     yield from sorted(changes, key=len)
 
 
-def _more(mode: str) -> list[dict[str, Any]]:
+def _more(mode: str) -> list[dict[str, Attribute]]:
     if mode == "nearest":
         return [{"nearest_mode": rounding} for rounding in ROUNDINGS]
     if mode == "cubic":
@@ -58,7 +57,7 @@ def _more(mode: str) -> list[dict[str, Any]]:
     return [{}]
 
 
-def _grid(op: NodeScene) -> Iterator[dict[str, Any]]:
+def _grid(op: NodeScene) -> Iterator[dict[str, Attribute]]:
     align = int(op.attribute("align_corners", 0))
     yield {"align_corners": 1 - align}
     modes = ("bilinear", "nearest", "bicubic") if op.bench.opset < 20 else ("linear", "nearest", "cubic")

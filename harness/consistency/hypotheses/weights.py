@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.consistency.hypotheses.bench import NodeScene
+from harness.consistency.hypotheses.bench import NodeScene, stored_integers
 from harness.consistency.hypotheses.variant import Variant, Variants
 from harness.consistency.reading.tensor_files import Array
 
@@ -31,13 +31,16 @@ class Weights:
 
     @property
     def is_integer(self) -> bool:
+        """Whether they are quantized."""
         return self.stored.dtype.kind in "iu"
 
     @property
     def real(self) -> Array:
+        """What they stand for."""
         return self.to_real(self.stored, self.scales)
 
     def to_real(self, stored: Array, scales: Array, zeros: Array | None = None) -> Array:
+        """Other stored weights as real values, float32."""
         if not self.is_integer:
             return stored
         zero = self.zeros if zeros is None else zeros
@@ -80,7 +83,7 @@ def weights_of(op: NodeScene) -> Weights | None:
         shape[outputs] = -1
         scales, zeros = (op.given(at + k).reshape(shape) for k in (1, 2))
         return Weights(op, at, value, scales, zeros, outputs)
-    stored = op.stored(at)
+    stored = stored_integers(op, at)
     if stored is not None and stored.values.shape == value.shape:
         return Weights(op, at, stored.values, stored.scales, stored.zeros, outputs)
     return Weights(op, at, value, one, np.zeros_like(one), outputs)
@@ -232,7 +235,7 @@ def _other_biases(bias: Array, op: NodeScene, at: int) -> Iterator[tuple[str, Ar
     if bias.size > 1:
         yield "the bias of channel 0 for all channels", np.full_like(bias, bias.reshape(-1)[0])
         yield "the biases in reverse order", np.flip(bias)
-    stored = op.stored(at)
+    stored = stored_integers(op, at)
     whole = stored.values if stored is not None else bias if bias.dtype == np.int32 else None
     if whole is None:
         return

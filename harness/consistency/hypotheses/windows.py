@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from harness.consistency.hypotheses.bench import NodeScene
+from harness.consistency.hypotheses.bench import Attribute, NodeScene
 from harness.consistency.hypotheses.variant import Variant, Variants, listed
 from harness.consistency.reading.tensor_files import Array
 
@@ -116,7 +115,7 @@ def geometry(op: NodeScene) -> Variants:
     for name in ("strides", "dilations"):
         given = op.attribute(name)
         if given and set(given) != {1}:
-            changes: dict[str, Any] = {name: [1] * len(given), "auto_pad": None, "pads": _pads(op)}
+            changes: dict[str, Attribute] = {name: [1] * len(given), "auto_pad": None, "pads": _pads(op)}
             value = op.again(None, **changes)
             yield Variant("window", f"{name} ignored", _cropped(value, op.y))
             yield Variant("window", f"{name} of the axes exchanged", op.again(None, **{name: given[::-1]}))

@@ -206,6 +206,7 @@ class Part:
 
     @property
     def inputs(self) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+        """Name, dtype and shape of what is fed."""
         return tuple((name, value.dtype.name, value.shape) for name, value in self.feed.items())
 
 

@@ -62,8 +62,8 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
     again = _nothing if runner is None else partial(_alone, reached, by_name, runner)
     shown = _nothing_shown if runner is None else partial(of_single_ops, reached, by_name, runner)
     notes = [*_notes(graph, states, reached, origins, runner), *_not_reproduced(singles), *_by_kernels(singles)]
-    asked = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
-    return Localization(rows, origins, again, asked, notes, shown)
+    requests = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
+    return Localization(rows, origins, again, requests, notes, shown)
 
 
 def _alone(
@@ -86,9 +86,9 @@ def _requests(
     reach = reached.get(tensor)
     if reach is None or reach.op.kind == INSERTED:
         return ()
-    asked = [request_of(reach, rows, runner, side) for side in ("board", "reference")]
-    given = [request for request in asked if request is not None]
-    return given if len(given) == len(asked) else ()
+    both = [request_of(reach, rows, runner, side) for side in ("board", "reference")]
+    given = [request for request in both if request is not None]
+    return given if len(given) == len(both) else ()
 
 
 def _singles(

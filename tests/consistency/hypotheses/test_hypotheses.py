@@ -13,8 +13,8 @@ import pytest
 from onnx import NodeProto, helper
 
 from harness.records import Fingerprint
-from tests.support import mutations as m
-from tests.support.mutations import Array, Change
+from tests.consistency.hypotheses import mutations as m
+from tests.consistency.hypotheses.mutations import Array, Change
 
 IMAGE, MAP, ROWS = (1, 3, 12, 12), (1, 8, 12, 12), (4, 16)
 node = helper.make_node
