@@ -38,6 +38,7 @@ class RunOptions:
     time_s: float
     repeat: int
     rounds: int
+    beside: str
     pull: str
     policy: str
     min_coverage: float | None
@@ -163,6 +164,7 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         time_s=given.time_s,
         repeat=given.repeat,
         rounds=given.rounds,
+        beside=given.beside,
         pull=given.pull,
         policy=policy_of(given.policy),
         min_coverage=given.min_coverage,
@@ -180,6 +182,15 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
 
 
 # --------------------------------------------------------------------------- how long, and against what
+
+
+beside_option = click.option(
+    "--beside",
+    default="",
+    metavar="COMMAND",
+    help="Run COMMAND on the board (sh -c) during the measurement, a camera or a second model for example; it is "
+    "stopped afterwards.",
+)
 
 
 def latency_options(command: Command) -> Command:
@@ -208,6 +219,7 @@ def latency_options(command: Command) -> Command:
                 type=count,
                 help="Separate profile runs; from 3 on the latency has an interval whatever the tool prints.",
             ),
+            beside_option,
         )
     ):
         command = option(command)

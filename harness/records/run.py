@@ -101,6 +101,7 @@ class CaseOfRun:
     time_s: float | None = None
     repeat: int = 1
     rounds: int = field(default=1, metadata=stored(optional=True))
+    beside: str = field(default="", metadata=stored(optional=True))  # a command that ran on the board meanwhile
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ class Case:
     options: Mapping[str, Json] = field(default_factory=dict)  # the platform's own
     timeout_s: float = 600.0
     wait_s: float = 0.0  # how long to wait for a board that somebody else has
+    beside: str = field(default="", metadata=stored(optional=True))  # a command that runs on the board meanwhile
     sweep: SweepPlan | None = field(default=None, metadata=stored(optional=True))  # profile these settings, one by one
 
     @property

@@ -102,8 +102,9 @@ def likeness(run: Run) -> dict[str, object]:
         "soc": (board.platform, board.soc),
         "core": str(case.core),
         "threads": case.threads,
+        "load beside": case.beside,
         "input sizes": tuple(fed.size_bytes for fed in case.inputs),
-        "modes": tuple(sorted({mode.mode.split("-")[0] for mode in run.modes})),
+        "modes": tuple(sorted({mode.mode.split("-")[0] for mode in run.modes} - {"beside"})),
     }
 
 

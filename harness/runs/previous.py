@@ -93,6 +93,7 @@ def _facts(run: Run) -> Iterator[tuple[str, object]]:
     yield "policy", case.policy
     yield from (("model_name", case.model_name), ("core", case.core), ("threads", case.threads))
     yield from (("frames", case.frames), ("time_s", case.time_s))
+    yield "load beside", case.beside or "none"
     yield "options", ", ".join(f"{key}={value}" for key, value in sorted(case.options.items()))
     yield from (("board name", board.name), ("board platform", board.platform), ("board soc", board.soc))
     yield from ((f"version of {name}", value) for name, value in run.versions.items())
@@ -191,6 +192,9 @@ def _why_not(before: Run, now: Run) -> str:
     for what, first, second in _conditions(before.profile, now.profile):
         if first != second:
             return f"{what}: {first} before, {second} now"
+    loads = [run.case.beside for run in (before, now)]
+    if loads[0] != loads[1]:
+        return f"load beside: {loads[0] or 'none'} before, {loads[1] or 'none'} now"
     chips = [(run.board.platform, run.board.soc, run.board.emulated) for run in (before, now)]
     return "" if chips[0] == chips[1] else "different SoCs, or one board is emulated"
 

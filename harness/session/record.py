@@ -117,6 +117,7 @@ def new_record(
             time_s=case.time_s,
             repeat=case.repeat,
             rounds=case.rounds,
+            beside=case.beside,
         ),
         board=board,
         host=_host_record(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.agent import ASK_TIMEOUT_S, Agent, BoardFacts
@@ -17,6 +17,7 @@ from harness.records import Board, Job, ModelInfo
 from harness.records.codec import to_json
 from harness.review.case_reference import CaseReference
 from harness.session import unchanged
+from harness.session.beside import BesideLoad
 from harness.session.board_hashes import BoardHashes
 from harness.session.job import check_name
 from harness.session.modes import ModeRunner
@@ -25,8 +26,10 @@ from harness.session.pulling import Puller
 from harness.session.pushing import Pusher
 from harness.session.rehash import Copies
 from harness.session.sensors import Sensors
-from harness.session.turns import turns
+from harness.session.turns import Turn, turns
 from harness.transports.base import Transport
+
+AROUND_A_MODE_S = 600.0  # to bring home what a mode left, at most, before a load is ended by its time limit
 
 
 class Session:
@@ -75,6 +78,7 @@ class Session:
         self.modes = ModeRunner(
             agent, (board.identity, board.environment), self.platform, progress, self.copies, self.sensors, self.puller
         )
+        self.load = BesideLoad(agent, (board.identity, board.environment), progress, self.puller)
         self._python = python
 
     @property
@@ -132,17 +136,23 @@ class Session:
         info = self._info(model)
         with self.progress.at("pushing inputs"):
             inputs = self.pusher.push_inputs(info)
-        self._run_turns(model, inputs)
+        self._run_beside(model, inputs)
         while self._is_in_doubt() and self._replaced("the result diverges"):
             self.modes.forget([mode.mode for mode in self.record.run.modes])
             self._info(model)
-            self._run_turns(model, inputs)
+            self._run_beside(model, inputs)
         self.sensors.look("after")
 
-    def _run_turns(self, model: str, inputs: tuple[str, ...]) -> None:
+    def _run_beside(self, model: str, inputs: tuple[str, ...]) -> None:
+        """The modes, under the application's own load where there is one."""
         case = self.case
         times = {"release": case.repeat, "debug": case.repeat, "profile": case.rounds}  # about values, about times
-        for turn in turns(case.modes or self.platform.modes, times, case.workload, case.sweep):
+        wanted = list(turns(case.modes or self.platform.modes, times, case.workload, case.sweep))
+        with self.load.running(self.modes.place, (len(wanted) + 1) * (case.timeout_s + AROUND_A_MODE_S)):
+            self._run_turns(wanted, model, inputs)
+
+    def _run_turns(self, wanted: Sequence[Turn], model: str, inputs: tuple[str, ...]) -> None:
+        for turn in wanted:
             if self.record.run.mode(turn.name) is None:
                 if turn.label:
                     self.progress.say(f"setting {turn.label}")
@@ -183,6 +193,7 @@ class Session:
 
     def _mode(self, mode: str, name: str, job: Job) -> None:
         finished, failure = self.modes.run(mode, name, job)
+        failure = self.load.ended() or failure
         self.record.add_versions(self.platform.read_versions(finished.log))
         notes = self.platform.read_notes(mode, self.progress.folder / name, finished.log)
         self.record.note(*(f"{name}: {sentence}" for sentence in notes))

@@ -12,7 +12,7 @@ import click
 
 from harness.cli.common import FiniteRange, complete_board, hosts_option, json_option, note
 from harness.cli.progress import ask_password, progress
-from harness.cli.run_options import inputs_of, only_model, soc_line_told, typed_command
+from harness.cli.run_options import beside_option, inputs_of, only_model, soc_line_told, typed_command
 from harness.errors import HarnessError, InputError, MeasurementError
 from harness.platforms.base import Platform
 from harness.records import Case, Run
@@ -32,6 +32,7 @@ class SeriesOptions:
     model_name: str
     frames: int
     time_s: float
+    beside: str
     options: tuple[str, ...]
     faults: tuple[str, ...]
     timeout_s: float | None
@@ -54,6 +55,7 @@ def series_options(command: Command) -> Command:
             click.option("--input", "inputs", multiple=True, metavar="FILE|TENSOR=FILE",
                          help="Input file, in the model's order or by name; repeatable. Default: seeded noise."),
             click.option("--model-name", default="", metavar="NAME", help="Model to use in a packed file."),
+            beside_option,
             click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
                          help="Platform option; repeatable. `harness run --board NAME --option list` lists them."),
             click.option("--fault", "faults", multiple=True, metavar="KIND@OP[:ARGS]",
@@ -114,6 +116,7 @@ def case_of_series(model: Path, given: SeriesOptions, timeout_s: float) -> Case:
         model_name=given.model_name,
         frames=given.frames,
         time_s=given.time_s,
+        beside=given.beside,
         options=dict(pair(text) for text in given.options),
         timeout_s=given.timeout_s or timeout_s,
         wait_s=given.wait_s,

@@ -106,6 +106,7 @@ def facts(run: Run, time: Row | None) -> list[Row]:
     """What was measured where, in short: label, value, and a flag for what must not be overlooked."""
     board, case = run.board, run.case
     rows = [
+        *_load(case.beside, board.emulated),
         *_flags(board, time, case.inputs, bool(run.sweep and any(p.estimated for p in run.sweep.points))),
         _fact("board", board.name),
         _fact("soc", _joined(board.soc, board.platform)),
@@ -140,6 +141,12 @@ def _reference_facts(run: Run) -> list[Row]:
 
 def _joined(*parts: str) -> str:
     return " \u00b7 ".join(part for part in parts if part)
+
+
+def _load(command: str, emulated: bool) -> list[Row]:
+    """That the application's own load ran meanwhile."""
+    but = " (estimated times of an emulated board do not show it)" if emulated else ""
+    return [_fact("BESIDE", f"measured under a load{but}: {command}", flag="beside")] if command else []
 
 
 def _flags(board: BoardOfRun, time: Row | None, inputs: Sequence[FedInput], is_series_estimated: bool) -> list[Row]:
