@@ -32,6 +32,8 @@ _NO_VALUE = (
 )
 _NEXT_KEY = r"[,;](?:[ \t]+[\"']?|[\"'])\w[\w.-]{0,40}[\"']?[ \t]*[:=]"
 _LINE = rf"(?![\s\"']|\\[\"']|\[\*\*\*){OWN}{_NO_VALUE}[^\n]+?(?={_NEXT_KEY}|[ \t)\]}}\"'\r]{{0,4}}$)"
+_MYSQL_TOOL = r"(?:mysql|mariadb|mycli)[\w-]{0,20}"
+_MYSQL = rf"\b{_MYSQL_TOOL}[ \t](?:[^\n|;&]{{0,300}}?[ \t])?"
 _BEGIN = (  # of a line, behind a time stamp and a level
     r"^[\d\-:., TZ/\[\]\t]{0,60}(?:\[?(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|[DIWEF])\]?[ :\t]{1,4})?"
     r"(?:export[ \t]+)?[\w.-]{0,60}"
@@ -74,6 +76,12 @@ _PATTERNS = tuple(
         (r"\bcurl\b[^\n]{0,300}?[ \t](?:-u|--(?:proxy-)?user)[ \t=]*\"[^\s:\"']{1,100}:", rf"{OWN}[^\"\n]+"),
         (r"\bcurl\b[^\n]{0,300}?[ \t](?:-u|--(?:proxy-)?user)[ \t=]*'[^\s:\"']{1,100}:", rf"{OWN}[^'\n]+"),
         (r"\bcurl\b[^\n]{0,300}?[ \t](?:-u|--(?:proxy-)?user)[ \t=]*[^\s:\"']{1,100}:", _WORD),
+        # mysql -uroot -px, where a blank would make it the database; -P is the port
+        (rf"{_MYSQL}(?-i:-p)\"", rf"{OWN}(?:\\.|[^\"\\\n])+"),
+        (rf"{_MYSQL}(?-i:-p)'", rf"{OWN}[^'\n]+"),
+        (rf"{_MYSQL}(?-i:-p)", rf"(?![\"']){_WORD}"),
+        (rf"\b{_MYSQL_TOOL}\\?[\"'],(?:\s{{0,9}}\\?[\"'][^\"'\n]{{0,99}}\\?[\"'],){{0,9}}?\s{{0,9}}\\?[\"'](?-i:-p)",
+         rf"{OWN}[^\"'\\\n]+"),
         # ssh://root:x@host: up to the last @ of the authority; one with a slash has no port's digits in front of it
         (r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"']{0,100}:",
          rf"{OWN}(?:@|{_IN_ADDRESS}){{1,400}}(?=@)"),
@@ -83,6 +91,38 @@ _PATTERNS = tuple(
 )  # fmt: skip
 
 
+# `password:` of YAML with its value in the lines below, as a block (`|`, `>`) or as it is: those are further in.
+_ABOVE_BLOCK = re.compile(
+    rf"(?im)^(?P<indent>[ \t]*(?:- )?)[\"']?[\w.-]{{0,60}}(?:{_NAME}|{_LOGIN_PASS})[\"']?[ \t]*:"
+    r"[ \t]*(?P<style>[|>][-+0-9]{0,2})?[ \t]*(?:#[^\n]*)?\r?$"
+)
+_IN_BLOCK = re.compile(r"^(?P<indent>[ \t]*)(?P<text>\S.*?)(?P<end>\r?)$")
+_MAPPING = re.compile(r"^[\"']?[\w.-]{1,60}[\"']?[ \t]*:(?:[ \t]+(?P<value>\S.*))?$")
+
+
+def _without_blocks(text: str) -> str:
+    """Lines further in than a key for a password without their text; a list may begin where its key does."""
+    lines = text.split("\n")
+    above: re.Match[str] | None = None
+    for place, line in enumerate(lines):
+        if above is not None and (within := _IN_BLOCK.match(line)):
+            depth, is_listed = len(above["indent"]), not above["style"] and within["text"].startswith("- ")
+            if len(within["indent"]) > depth or (is_listed and len(within["indent"]) == depth):
+                lines[place] = _line_hidden(within, bool(above["style"]))
+                continue
+            above = None
+        above = _ABOVE_BLOCK.match(line) or above
+    return "\n".join(lines)
+
+
+def _line_hidden(line: re.Match[str], is_block: bool) -> str:
+    mapping = None if is_block else _MAPPING.match(line["text"])
+    if mapping is None:
+        return f"{line['indent']}{HIDDEN}{line['end']}"
+    shown = line["text"][: mapping.start("value")] + HIDDEN if mapping["value"] else line["text"]
+    return f"{line['indent']}{shown}{line['end']}"
+
+
 def without_passwords(text: str) -> str:
     """`text` with `***` in place of each password: of a sentence, an assignment, an option or an address.
 
@@ -90,6 +130,7 @@ def without_passwords(text: str) -> str:
     """
     if not may_hold_one(text):
         return text
+    text = _without_blocks(text) if _ABOVE_BLOCK.search(text) else text
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\g<lead>{HIDDEN}", text)
     return text
@@ -98,7 +139,7 @@ def without_passwords(text: str) -> str:
 def may_hold_one(text: str) -> bool:
     """Whether it is worth looking: almost no text has such a word."""
     lower = text.lower()
-    return any(word in lower for word in ("pass", "://", "curl", "pwd", "-pw"))
+    return any(word in lower for word in ("pass", "://", "curl", "pwd", "-pw", "mysql", "mariadb", "mycli"))
 
 
 def values_without_passwords(value: Any) -> Any:
@@ -138,13 +179,18 @@ def _items(items: Sequence[Any]) -> Iterator[Any]:
             yield _hidden(item)
         elif tool == "sshpass" and re.match(r"-p.", word):
             yield f"-p{HIDDEN}"
+        elif tool == "mysql" and re.match(r"-p.", word):
+            yield f"-p{HIDDEN}"
         elif tool == "curl" and before in ("-u", "--user", "--proxy-user") and ":" in word:
             yield f"{word.partition(':')[0]}:{HIDDEN}"
         else:
             yield values_without_passwords(item)
         name = word.rpartition("/")[2]
         # Behind the options of sshpass stands another command, whose -p is a port.
-        tool = name if name in ("sshpass", "curl") else "" if tool == "sshpass" and _ends(word, before) else tool
+        name = "mysql" if re.fullmatch(_MYSQL_TOOL, name) else name
+        tool = (
+            name if name in ("sshpass", "curl", "mysql") else "" if tool == "sshpass" and _ends(word, before) else tool
+        )
         before = word
 
 
