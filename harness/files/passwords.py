@@ -177,9 +177,7 @@ def _items(items: Sequence[Any]) -> Iterator[Any]:
         word = item if isinstance(item, str) else ""
         if _FLAG_ITEM.fullmatch(before) or (tool == "sshpass" and before in ("-p", "-vp")):
             yield _hidden(item)
-        elif tool == "sshpass" and re.match(r"-p.", word):
-            yield f"-p{HIDDEN}"
-        elif tool == "mysql" and re.match(r"-p.", word):
+        elif tool in ("sshpass", "mysql") and re.match(r"-p.", word):
             yield f"-p{HIDDEN}"
         elif tool == "curl" and before in ("-u", "--user", "--proxy-user") and ":" in word:
             yield f"{word.partition(':')[0]}:{HIDDEN}"
