@@ -13,6 +13,7 @@ from harness.cli.common import (
     MIN_COVERAGE_HELP,
     NO_HYPOTHESES_HELP,
     FiniteRange,
+    clean,
     emit_json,
     json_option,
     only_one,
@@ -92,7 +93,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     """Compare a board's tensor dumps with the PC reference, layer by layer.
 
     REFERENCE is a folder of `harness reference`, a folder of dumps, an .npz, or an ONNX with --input. DUMPS is a
-    folder of dumps or an .npz.
+    folder of dumps, an .npz, or what `md5sum` printed on the board: then whole files are equal or not, without values.
 
     \b
     Examples:
@@ -102,6 +103,7 @@ def command(context: click.Context, /, **options: Any) -> None:
       harness compare reference board-dumps --stage float=float_reference
       harness compare reference board-dumps --map-template names.yaml
       harness compare reference board-dumps --no-hypotheses
+      harness compare pc-dumps board-md5sums.txt
 
     \b
     Exit codes: 0 consistent, 1 diverges, 2 usage error, 3 nothing comparable, or dumps damaged or missing.
@@ -111,6 +113,8 @@ def command(context: click.Context, /, **options: Any) -> None:
     if given.map_template is not None:
         _write_template(given, given.map_template)
         return
+    if given.dumps.is_file() and (code := _by_list(given)) is not None:
+        context.exit(code)
     comparison = _compare(given)
     if given.as_json:
         emit_json(comparison)
@@ -119,6 +123,29 @@ def command(context: click.Context, /, **options: Any) -> None:
     else:
         show(comparison, SHOWN_ROWS if not given.show_all else len(comparison.layers))
     context.exit(comparison.verdict.exit_code)
+
+
+def _by_list(given: CompareArguments) -> int | None:
+    """Compare with a board's list of md5s; None for any other file."""
+    from harness.cli.tables import table
+    from harness.dumps.hashes import compare_list
+    from harness.files.md5_lists import is_list
+
+    if not is_list(given.dumps):
+        return None
+    made = compare_list(given.reference, given.dumps, given.platform)
+    if given.as_json:
+        emit_json(made)
+        return made.verdict.exit_code
+    rows = [(one.name, one.verdict, one.md5_board, one.md5_reference) for one in made.layers]
+    rows.sort(key=lambda row: ("differs", "not_compared", "equal").index(row[1]))
+    table("", ("layer", "verdict", "md5 board", "md5 PC"), rows if given.show_all else rows[:SHOWN_ROWS])
+    if len(rows) > SHOWN_ROWS and not given.show_all:
+        click.echo(f"... and {len(rows) - SHOWN_ROWS} more rows (--all shows them)")
+    for problem in made.problems:
+        click.echo(clean(f"not read: {problem}"))
+    click.echo(clean(f"{made.verdict.word}: {made.verdict.detail}"))
+    return made.verdict.exit_code
 
 
 def _write_template(given: CompareArguments, target: Path) -> None:

@@ -29,9 +29,11 @@ MOST_IN_A_LINE, MOST_IN_A_CELL = 300, 120  # characters
 def _print_kinds(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from harness.toolchains import board_readers, readers
+        from harness.toolchains.files import LAST
 
         of_boards, of_consoles = board_readers()
-        click.echo("\n".join(dict.fromkeys(reader.title for reader in (*readers(), *of_boards, *of_consoles))))
+        every = (*readers(), *of_boards, *of_consoles, *LAST)
+        click.echo("\n".join(dict.fromkeys(reader.title for reader in every)))
         ctx.exit()
 
 

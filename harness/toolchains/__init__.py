@@ -57,9 +57,11 @@ def read_any(path: Path, first: Iterable[FileReader] = (), last: Iterable[FileRe
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    from harness.toolchains.files import LAST
+
     probe = FileProbe(path)
     try:
-        for reader in (*first, *readers(), *last):
+        for reader in (*first, *readers(), *last, *LAST):
             if _matches(reader, probe):
                 return _read(reader, probe)
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.errors import InputError
 from harness.files.passwords import without_passwords
 from harness.toolchains.records import Artifact
-from harness.toolchains.text import decode
+from harness.toolchains.text import ELLIPSIS, decode, elisions, unquoted
 
 HEAD_BYTES = 256 * 1024
 
@@ -50,7 +50,7 @@ class FileProbe:
         if self.size_bytes > WHOLE_BYTES:
             raise InputError(f"{self.path}: {self.size_bytes} bytes: too large for a log", "give the log itself")
         text, assumed = decode(self.path.read_bytes())
-        return without_passwords(text), assumed
+        return without_passwords(unquoted(text)), assumed
 
     @property
     def text(self) -> str:
@@ -103,6 +103,7 @@ def text_reader(kind: str, title: str, marks: Callable[[str], bool], read: Calla
     def reader(probe: FileProbe) -> Artifact:
         text, assumed = probe.decoded
         artifact = read(text)
-        return replace(artifact, problems=(*assumed, *artifact.problems)) if assumed else artifact
+        more = () if any(ELLIPSIS in problem for problem in artifact.problems) else elisions(text)
+        return replace(artifact, problems=(*assumed, *more, *artifact.problems)) if assumed or more else artifact
 
     return FileReader(kind, title, matches, reader)

@@ -17,10 +17,11 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from harness.errors import InputError
+from harness.files.md5_lists import read_list
 from harness.platforms.emulated import EMULATOR_MAGIC
 from harness.records.codec import to_json
 from harness.runs.folder import load_run
-from harness.toolchains.base import FileProbe, FileReader
+from harness.toolchains.base import FileProbe, FileReader, text_reader
 from harness.toolchains.records import Artifact
 from harness.toolchains.rooms import rooms
 
@@ -211,6 +212,16 @@ def _whole_events(text: str) -> object:
         return []
 
 
+def _read_md5_list(text: str) -> Artifact:
+    """What md5sum printed: `harness compare PC-DUMPS FILE` holds it against a folder."""
+    listed = read_list(text)
+    rows = [{"file": name, "md5": md5} for name, md5 in listed.md5s.items()]
+    title = "list of md5s; `harness compare` holds it against a folder of dumps"
+    return Artifact("md5_list", title, facts={"files": len(rows), "md5s": rows}, problems=listed.problems)
+
+
+# Asked after all others: a console or a log may hold such rows.
+LAST = (text_reader("md5_list", "list of md5s (md5sum)", lambda text: bool(read_list(text).md5s), _read_md5_list),)
 READERS = (
     FileReader("ort_profile", "ONNX Runtime profile", _is_runtime_profile, _read_runtime_profile),
     FileReader(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,33 @@ def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
         return data.decode("gb18030"), ("not UTF-8; read as GB18030",)
     except UnicodeDecodeError:
         return data.decode("utf-8", errors="replace"), ("not UTF-8; unreadable characters replaced",)
+
+
+ELLIPSIS = "'...'"
+_QUOTED = re.compile(r"^[ \t]*>[ \t]?", re.MULTILINE)
+_ELIDED = re.compile(
+    r"^[ \t]*[|+#*]{0,2}[ \t]*(?:\.{3,}|\u2026+|[\[<(](?:\.{3}|\u2026|snip|omitted|truncated|\u7701\u7565)[\])>])"
+    r"[ \t|]*\r?$",
+    re.MULTILINE | re.IGNORECASE,
+)
+MOST_NAMED = 5  # lines
+
+
+def unquoted(text: str) -> str:
+    """Text of a mail or a forum whose lines all begin with `>`, or are all further in, without that."""
+    start = [line for line in text[:20_000].splitlines() if line.strip()]
+    if len(start) > 1 and all(_QUOTED.match(line) for line in start):
+        return _QUOTED.sub("", text)
+    return textwrap.dedent(text) if len(start) > 1 and all(line[0] in " \t" for line in start) else text
+
+
+def elisions(text: str) -> tuple[str, ...]:
+    """A sentence on lines that stand for others which somebody left out of the text; () where there are none."""
+    numbers = [text.count("\n", 0, match.start()) + 1 for match in _ELIDED.finditer(text)]
+    if not numbers:
+        return ()
+    named = ", ".join(map(str, numbers[:MOST_NAMED])) + (", ..." if len(numbers) > MOST_NAMED else "")
+    return (f"lines were left out of the text ({ELLIPSIS} in line {named})",)
 
 
 def lines_of(text: str) -> Iterator[Line]:

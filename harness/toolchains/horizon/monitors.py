@@ -13,6 +13,8 @@ DDR_HEADER = re.compile(r"^timestamp,\s*read_\w+/s,\s*write_\w+/s(?:,|\s*$)", re
 MONITOR = re.compile(r"^[ \t]*(?:Core \d+:\s*busy=|BPU Utilization:|DDR Bandwidth:)", re.MULTILINE)
 BUSY = re.compile(r"^\s*Core (?P<core>\d+):\s*busy=\s*(?P<busy>[\d.]+)%(?:\s+idle=\s*(?P<idle>[\d.]+)%)?")
 FLOW = re.compile(r"^\s*(?P<way>Read|Write):\s*(?P<n>[\d.]+)\s*(?P<unit>[KMG]i?B/s)")
+UNREAD = re.compile(r"[\d.]+ ?(?:%|[KMG]i?B\b|[GM]Hz\b)")  # a figure with the units of this tool
+MOST_UNREAD = 5
 MEMORY = re.compile(r"^\s*(?P<what>\w[\w ]*):\s*(?:RSS=)?\s*(?P<n>[\d.]+)\s*(?P<unit>[KMG]i?B)\s*$")
 
 
@@ -24,6 +26,7 @@ def _read_ddr(text: str) -> Artifact:
     for line in lines_of(text):
         cells = [cell.strip() for cell in line.text.split(",")]
         if DDR_HEADER.match(line.text.strip()):
+            problems += ["several captures in one file: the means are over all of them"] if columns else []
             columns = cells
         elif line.text.strip():
             values = [number_of(cell) for cell in cells]
@@ -45,8 +48,14 @@ def _read_monitor(text: str) -> Artifact:
     """hrt_ucp_monitor: one row per core, direction and memory figure, in the order printed."""
     lines = list(lines_of(text))
     rows = [row for line in lines if (row := _monitor_row(line))]
-    problems = () if rows else ("no figures in it",)
-    return Artifact("ucp_monitor", "hrt_ucp_monitor", facts={"figures": rows}, problems=problems)
+    read = {row["line"] for row in rows}
+    others = [line for line in lines if line.number not in read and UNREAD.search(line.text)]
+    problems = [f"line {line.number}: figures not read: {line.text.strip()[:60]!r}" for line in others[:MOST_UNREAD]]
+    if len(others) > MOST_UNREAD:
+        problems.append(f"{len(others) - MOST_UNREAD} more lines with figures that were not read")
+    if not rows:
+        problems.append("no figures in it")
+    return Artifact("ucp_monitor", "hrt_ucp_monitor", facts={"figures": rows}, problems=tuple(problems))
 
 
 def _monitor_row(line: Line) -> dict[str, object]:
@@ -68,7 +77,8 @@ def _monitor_row(line: Line) -> dict[str, object]:
 
 
 def _is_profiler_csv(text: str) -> bool:
-    return re.match(r"\s*ucp_version,\S+\s*\n", text) is not None and "running_condition" in text
+    keys = {line.partition(",")[0].strip() for line in text[:4000].splitlines() if line.count(",")}
+    return len(keys & {"ucp_version", "average_latency", "FPS", "frame_count", "thread_num", "run_time"}) > 2
 
 
 def _read_profiler_csv(text: str) -> Artifact:
@@ -85,9 +95,7 @@ def _read_profiler_csv(text: str) -> Artifact:
 
 
 READERS = (
-    text_reader(
-        "ddr_bandwidth", "hrut_ddr bandwidth", lambda t: DDR_HEADER.match(t.lstrip("\ufeff \n")) is not None, _read_ddr
-    ),
+    text_reader("ddr_bandwidth", "hrut_ddr bandwidth", lambda t: DDR_HEADER.search(t) is not None, _read_ddr),
     text_reader("profiler_csv", "profiler.csv of a board", _is_profiler_csv, _read_profiler_csv),
     text_reader("ucp_monitor", "hrt_ucp_monitor", lambda t: MONITOR.search(t) is not None, _read_monitor),
 )

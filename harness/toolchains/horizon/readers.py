@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.toolchains.base import text_reader
-from harness.toolchains.horizon import debug, files, log, perf, tuning, verifier
+from harness.toolchains.horizon import debug, files, log, pages, perf, tuning, verifier
 from harness.toolchains.horizon.build_errors import EXCEPTION, is_known_error
 from harness.toolchains.horizon.tables import is_node_header, is_node_row
 from harness.toolchains.records import Artifact
@@ -91,6 +91,7 @@ def _is_log_line(line: Line) -> bool:
 
 
 READERS = (
+    *pages.READERS,
     *tuning.READERS,
     text_reader("quant_info", "quant_info.json", _is_quant_info, files.read_quant_info),
     text_reader("node_info", "node_info.csv", _is_node_info, files.read_node_info),

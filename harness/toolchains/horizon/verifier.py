@@ -43,6 +43,9 @@ def read_verifier(text: str) -> Artifact:
     damaged = sum(table.damaged for table in tables)
     if damaged:
         problems.append(f"{damaged} truncated table rows skipped")
+    sentences = sum(1 for line in lines if CONSISTENT.search(line.text) or INCONSISTENT.search(line.text))
+    if sentences > 1:
+        problems.append(f"the file holds {sentences} verdicts; it is only a success if all of them are")
     if not checks and not similarities and _verdict_sentence(lines) is None:
         problems.append("no verdict and no table in it")
     version = next((m["version"] for line in lines if line.whole and (m := VERSION.match(line.text))), "")
@@ -50,7 +53,7 @@ def read_verifier(text: str) -> Artifact:
         kind="hb_verifier",
         title="hb_verifier output",
         versions={"hb_verifier": version} if version else {},
-        finished=_verdict(checks) if checks else _verdict_sentence(lines),
+        finished=_whole_verdict(_verdict(checks) if checks else None, _verdict_sentence(lines)),
         similarities=tuple(similarities),
         checks=tuple(checks),
         messages=tuple(one for one in read_messages(lines) if one.meaning or one.severity == "error"),
@@ -60,18 +63,23 @@ def read_verifier(text: str) -> Artifact:
 
 
 def _verdict_sentence(lines: Sequence[Line]) -> bool | None:
-    """The verdict of J6's tool in a sentence; nothing compared, or an error, is no success."""
+    """The verdict of J6's tool in a sentence. Nothing compared, an error, or one of several verdicts: no success."""
     text = "\n".join(line.text for line in lines)
-    if CONSISTENT.search(text) and not SKIPPED.search(text):
-        return True
-    failed = INCONSISTENT.search(text) or any(line.level in ("ERROR", "CRITICAL") for line in lines)
-    return False if failed else None
+    if INCONSISTENT.search(text) or any(line.level in ("ERROR", "CRITICAL") for line in lines):
+        return False
+    return True if CONSISTENT.search(text) and not SKIPPED.search(text) else None
 
 
 def _verdict(checks: Sequence[Check]) -> bool | None:
     if any(check.passed is False for check in checks):
         return False
     return True if checks and all(check.passed for check in checks) else None
+
+
+def _whole_verdict(of_checks: bool | None, of_sentences: bool | None) -> bool | None:
+    """A tool may say both, and an appended file several: one failure is one."""
+    words = [word for word in (of_checks, of_sentences) if word is not None]
+    return all(words) if words else None
 
 
 def _strict(lines: Sequence[Line]) -> tuple[list[Check], dict[str, float], list[str]]:

@@ -173,13 +173,19 @@ def read_bits(text: str) -> Artifact:
 
 
 def _is_board(text: str) -> bool:
-    return "INFO(magik): venus version:" in text or "Dispatch Profiler Summary" in text or read_nmem(text) is not None
+    marks = ("INFO(magik): venus version:", "===== Concise Dispatch", "===== Detailed Dispatch", "[I/magik::venus]")
+    return any(mark in text for mark in marks) or read_nmem(text) is not None
 
 
 def _partial(tables: ProfileTables) -> list[str]:
     if not tables.rows or not tables.is_partial:
         return []
     return [f"the profiler's table has no total line: the sum of its {len(tables.rows)} rows is partial"]
+
+
+def _figures(row: Mapping[str, object]) -> dict[str, object]:
+    """A row without columns that this layout does not have; shapes are only of use with the model."""
+    return {key: value for key, value in row.items() if value is not None and key != "shapes"}
 
 
 def read_board(text: str) -> Artifact:
@@ -190,7 +196,10 @@ def read_board(text: str) -> Artifact:
         "boxes": [vars(box) for box in read_boxes(text)],
         "profile_layout": tables.layout,
         "profile_rows": len(tables.rows),
-        "profile_sum_ms": tables.sum_ms,
+        "profile_sum_ms": None if tables.sum_ms is None else round(tables.sum_ms, 6),
+        "profile_gops": round(sum(row.gops for row in tables.rows or tables.kinds), 6),
+        "profile_kinds": [_figures(vars(kind)) for kind in tables.kinds],
+        "profile_ops": [_figures(vars(row)) for row in tables.rows],
         "nmem": nmem.values if nmem else {},
     }
     return Artifact(
