@@ -14,6 +14,7 @@ from harness.dumps.folders import read_dumps
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
 from harness.files.digests import md5_of_file
 from harness.files.md5_lists import read_list
+from harness.files.safe import write_file
 from harness.records import Dump, Verdict
 
 
@@ -61,7 +62,7 @@ def _named(files: tuple[str, ...], platform: str) -> dict[str, str]:
     """Names that a layer may have on the PC -> the board's file: read by a platform, as if the files lay here."""
     with tempfile.TemporaryDirectory() as folder:
         for name in files:
-            (Path(folder) / name).touch()
+            write_file(Path(folder) / name, b"")
         try:
             dumps = read_dumps(Path(folder), platform)
         except InputError:  # names without .bin
