@@ -1,6 +1,7 @@
 """x86 against aarch64, five networks: what is exact, what only grows, whether planted faults are found.
 
     python -m benchmarks.second_architecture [--inputs 3] [--clean 20] [--faults 4] [--kinds mb,tf] [--folder DIR]
+        [--json]
 
 The reference runs on this PC with optimizations off. The board runs under user-mode emulation of a Cortex-A76, with
 optimizations off (`off_*`: every integer must be equal) and on (`on_*`: differences grow, and no op may be blamed).
@@ -243,6 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clean", type=int, default=20, help="runs without fault per network")
     parser.add_argument("--faults", type=int, default=4, help="planted faults per case")
     parser.add_argument("--kinds", default=",".join(networks.KINDS))
+    parser.add_argument("--json", action="store_true", help="end with one JSON object, in one line")
     parser.add_argument("--folder", type=Path, default=None, help="keep everything here")
     args = parser.parse_args(argv)
     logging.disable(logging.WARNING)  # onnxruntime's quantizer has opinions on zero points
@@ -261,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result["no_vnni"] = no_vnni_report(folder / "no_vnni")
         result["resize_half_pixel_off"] = resize_ties(folder / "resize", python)
     result |= {"set_up_s": round(set_up_s, 1), "seconds": round(time.monotonic() - began, 1)}
-    print(json.dumps(result, indent=1))
+    print(json.dumps(result, indent=None if args.json else 1))
     good = result["off_exact"] == result["cases"] and not result["on_blamed"] and not result["invented"]
     return 0 if good and result["found_at_op"] == result["planted"] else 1
 

@@ -16,6 +16,7 @@ from harness.consistency.fingerprint.error_stats import Errors
 from harness.consistency.fingerprint.layout_search import Transform, of_order
 from harness.consistency.fingerprint.row_stride import row_lengths
 from harness.consistency.fingerprint.slices import describe
+from harness.consistency.metrics.blocks import pieces
 from harness.consistency.reading.layouts import channel_axis
 
 Array = npt.NDArray[Any]
@@ -29,6 +30,9 @@ MOST_SLICES = 1 << 11
 MOST_MOVED = 4  # elements along one axis
 MOST_CROPPED = 0.5  # of the elements, where a tensor is moved
 MOST_OFF = 64
+NEARLY_ALL = 0.9  # of the elements
+LEAST_MOVED = 0.01  # of the values' spread: what is nearly everywhere and smaller than that has not been moved
+PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,14 @@ class Nearness:
 
 def rms(a: Array, b: Array) -> float:
     """Root mean square of the difference; 0 of nothing."""
-    d = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    return float(np.sqrt(np.mean(np.square(d)))) if d.size else 0.0
+    a, b = np.broadcast_arrays(np.asarray(a), np.asarray(b))
+    if not a.size:
+        return 0.0
+    total = 0.0
+    for part_a, part_b in pieces(a, b, PIECE_BYTES):
+        d = np.subtract(part_a, part_b, dtype=np.float64).reshape(-1)
+        total += float(np.dot(d, d))
+    return float(np.sqrt(total / a.size))
 
 
 def _places(size: int) -> npt.NDArray[np.int64]:
@@ -68,6 +78,8 @@ def near_transform(e: Errors) -> Transform | None:
     if few or e.nonfinite_wrong or not np.isfinite(e.board).all() or not np.isfinite(e.reference).all():
         return None
     near = Nearness(rms(e.board, e.reference))
+    if e.share > NEARLY_ALL and near.error <= LEAST_MOVED * float(np.std(e.thinned[1], dtype=np.float64)):
+        return None
     searches: tuple[Callable[[], Iterator[Transform]], ...] = (
         lambda: _moved(e, near),
         lambda: iter(of_order(e.board, e.reference, e.spec, near.reads_as, lambda *_: _reordered(e, near))),
@@ -224,13 +236,22 @@ def _stride(read: Array, memory: Array, length: int, near: Nearness) -> int | No
     row = np.unique(np.linspace(1, rows - 1, num=min(rows - 1, 32)).astype(np.int64))
     column = np.unique(np.linspace(0, length - 1, num=min(length, 16)).astype(np.int64))
     at = (row[:, None] * length + column).reshape(-1)
-    for stride in range(max(1, length // 2, length - MOST_OFF), length + MOST_OFF + 1):
-        places = (row[:, None] * stride + column).reshape(-1)
-        seen = places < len(memory)
-        few = stride == length or np.count_nonzero(seen) < max(16, len(seen) // 4)
-        if not few and rms(read[at[seen]], memory[places[seen]]) <= LEFT_OF_SAMPLE * near.error:
-            whole = np.arange(rows)[:, None] * stride + np.arange(length)
-            inside = (whole < len(memory)).reshape(-1)
-            if near.close(read[: rows * length][inside], memory[whole.reshape(-1)[inside]]):
-                return stride
+    strides = np.arange(max(1, length // 2, length - MOST_OFF), length + MOST_OFF + 1)
+    for stride in strides[_likely(read[at], memory, row * strides[:, None, None] + column[:, None], near)]:
+        whole = np.arange(rows)[:, None] * stride + np.arange(length)
+        inside = (whole < len(memory)).reshape(-1)
+        agrees = near.close(read[: rows * length][inside], memory[whole.reshape(-1)[inside]])
+        if stride != length and agrees:
+            return int(stride)
     return None
+
+
+def _likely(read: Array, memory: Array, places: npt.NDArray[np.int64], near: Nearness) -> npt.NDArray[np.bool_]:
+    """Of pitches (first axis of `places`), whether a sample of the rows lies there."""
+    places = places.transpose(0, 2, 1).reshape(len(places), -1)
+    seen = places < len(memory)
+    d = np.subtract(memory[np.minimum(places, len(memory) - 1)], read, dtype=np.float64)
+    counts = np.count_nonzero(seen, axis=1)
+    left = np.sqrt(np.square(d).sum(axis=1, where=seen) / np.maximum(counts, 1))
+    likely: npt.NDArray[np.bool_] = (counts >= max(16, places.shape[1] // 4)) & (left <= LEFT_OF_SAMPLE * near.error)
+    return likely

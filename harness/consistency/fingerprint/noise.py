@@ -29,17 +29,25 @@ def without_noise(board: Array, reference: Array, wrong: Array) -> tuple[Array, 
     count = int(np.count_nonzero(wrong))
     if count < 2:
         return wrong, 0.0
-    with np.errstate(invalid="ignore"):  # any bytes may lie in a file, also a NaN that signals
-        x, r = board[wrong].astype(np.float64), reference[wrong].astype(np.float64)
-        sizes = np.abs(x - r)
+    every = max(1, count // SAMPLE)
+    sizes = _sizes(board[wrong][::every], reference[wrong][::every])
     whole = board.dtype.kind != "f" and reference.dtype.kind != "f"
     typical, floor = _floors(sizes[np.isfinite(sizes)], whole)
-    noise = sizes <= floor
-    if not floor or (board.dtype.kind == "f" and not _beside(sizes[noise], r[noise])):
+    if not floor:
+        return wrong, 0.0
+    r = reference[wrong]
+    noise = (sizes := _sizes(board[wrong], r)) <= floor
+    if board.dtype.kind == "f" and not _beside(sizes[noise], r[noise].astype(np.float64)):
         return wrong, 0.0
     left = wrong.copy()
     left[wrong] = ~noise
     return left, typical
+
+
+def _sizes(board: Array, reference: Array) -> Array:
+    with np.errstate(invalid="ignore"):  # any bytes may lie in a file, also a NaN that signals
+        difference = np.subtract(board, reference, dtype=np.float64)
+        return np.abs(difference, out=difference)
 
 
 def _beside(noise: Array, values: Array) -> bool:
@@ -50,7 +58,7 @@ def _beside(noise: Array, values: Array) -> bool:
 def _floors(sizes: Array, whole: bool) -> tuple[float, float]:
     """(the emptiest place between the two groups, the size that divides them): above the first lie stray elements of
     the noise. 0 and 0 without a gap."""
-    sizes = np.sort(sizes[:: max(1, len(sizes) // SAMPLE)])
+    sizes = np.sort(sizes)
     if len(sizes) < 2 or not sizes[-1] > 0:
         return 0.0, 0.0
     if whole:
