@@ -21,6 +21,7 @@ from harness.consistency.fingerprint.error_stats import Errors, look
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.consistency.fingerprint.layout_search import find_transform, multiset_equal
 from harness.consistency.fingerprint.nearly import LEAST_WRONG, LEFT, Nearness, near_move, near_transform, rms
+from harness.consistency.fingerprint.pictures import of_channels, of_picture
 from harness.consistency.fingerprint.places import FEW
 from harness.consistency.fingerprint.regions import find_memory_block
 from harness.consistency.grid import grid_step
@@ -326,11 +327,13 @@ def _unknown(e: Errors) -> Fingerprint:
 _TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
     _other_runs,
     _recomputed,
+    of_picture,
     _transformed,
     _overflow,
     _nonfinite,
     _earlier_frame,
     _by_law,
+    of_channels,
     _nearly_transformed,
     _clipped,
     _by_channel,

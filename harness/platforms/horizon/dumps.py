@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,29 @@ def _node_dump(path: Path, match: re.Match[str]) -> Dump:
         index=int(match[1]),
         unit="BPU" if on_bpu else "CPU",
     )
+
+
+def with_pictures(folder: Path, nodes: Sequence[Dump]) -> tuple[Dump, ...]:
+    """The node dumps, and of an NV12 input the whole picture that the tool was fed, in place of its two planes."""
+    pictures = {dump.name.removesuffix(LUMA) for dump in nodes if dump.role == "input" and dump.name.endswith(LUMA)}
+    fed = dict(_fed_pictures(folder, pictures))
+    planes = {f"{name}{plane}" for name in fed for plane in (LUMA, CHROMA)}
+    return (*fed.values(), *(dump for dump in nodes if dump.role != "input" or dump.name not in planes))
+
+
+LUMA, CHROMA = ".y0", ".uv0"
+
+
+def _fed_pictures(folder: Path, pictures: set[str]) -> Iterator[tuple[str, Dump]]:
+    """By name; where the tool writes none, the only file is the only picture."""
+    files = [
+        match for path in sorted(folder.glob("model_infer_input_*.bin")) if (match := _MODEL_DUMP.match(path.name))
+    ]
+    for match in files:
+        word = match[3] or ""
+        named = [name for name in pictures if (same_word(word, name) if word else len(files) == 1)]
+        if len(named) == 1:
+            yield named[0], Dump(named[0], folder / match[0], role="input", index=int(match[2]))
 
 
 _LOOSE = re.compile(r"^(.+?)[-_](input|output)[-_]([0-9]+)(?:[-_](.*))?$", re.DOTALL)

@@ -162,7 +162,7 @@ class Hbdnn(Platform):
 
     def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
         """Node dumps of infer, or the convolution dumps of `hrt_bin_dump` with their map where it lies beside them."""
-        nodes = horizon_dumps.node_dumps(folder)
+        nodes = horizon_dumps.with_pictures(folder, horizon_dumps.node_dumps(folder))
         mapping = next(iter(sorted(folder.glob("*conv_output_map.json"))), None)
         return nodes or horizon_dumps.bin_dumps(folder, mapping)
 

@@ -81,6 +81,17 @@ def test_node_dumps_tell_layer_unit_node_and_tensor(tmp_path: Path) -> None:
     assert (cpu.name, cpu.op, cpu.op_kind, cpu.unit, cpu.index) == ("prob", "soft-max_1", "Softmax", "CPU", 10)
 
 
+@pytest.mark.parametrize("word", ["", "_data"])
+def test_the_whole_picture_of_an_nv12_input_stands_for_its_planes(tmp_path: Path, word: str) -> None:
+    planes = [f"layer-0-bpu-net_subgraph_0-input-0-data.{plane}.data.bin" for plane in ("y0", "uv0")]
+    touch(tmp_path, *planes, "layer-0-bpu-net_subgraph_0-output-0-out.bin", f"model_infer_input_0{word}.bin")
+    dumps = HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))
+    assert [(dump.name, dump.role) for dump in dumps] == [("data", "input"), ("out", "output")]
+    (tmp_path / f"model_infer_input_0{word}.bin").unlink()
+    touch(tmp_path, "model_infer_input_0_other.bin")
+    assert [dump.name for dump in HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))] == ["data.uv0", "data.y0", "out"]
+
+
 def test_layers_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     touch(tmp_path, *(f"layer-{i}-Relu-r{i}-output-0-t{i}.bin" for i in (10, 2, 1)))
     assert [d.index for d in HBDNN.read_dumps(tmp_path, "", ModelInfo("m"))] == [1, 2, 10]
