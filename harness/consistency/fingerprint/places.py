@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from harness.consistency.fingerprint.channels import axis_of_channels
 from harness.consistency.fingerprint.error_stats import Errors
 from harness.consistency.fingerprint.regions import Region
 from harness.records import Fingerprint
 
 FEW = 16  # elements: below, statistics of the errors say little
+LEAST_CHANNELS = 4  # of so many, one is told
 STRAY = 0.1  # of the elements that differ in a slice: fewer are noise
 LEAST_STRIPES = 4  # slices that make a pattern
 
@@ -31,11 +33,28 @@ def few(e: Errors) -> Fingerprint | None:
     region = e.region
     if region is not None:
         return _confined(e, region)
+    channel = _small_channel(e)
+    if channel is not None:
+        return channel
     if e.one_bit_each:
         return _mark("bit_flip", False, f"{e.count} scattered elements differ, each in exactly one bit")
     if e.count <= 4:
         return _mark("single_element", False, f"{e.count} scattered elements of {e.wrong.size} differ: {e.example()}")
     return None
+
+
+def _small_channel(e: Errors) -> Fingerprint | None:
+    """Most of the few elements of one channel, and no other: too few to be a region, and what wrong weights do."""
+    axis = axis_of_channels(e)
+    if not e.context.weighted or axis is None or e.board.shape[axis] < LEAST_CHANNELS:
+        return None
+    channels = np.unique(np.nonzero(e.wrong)[axis])
+    elements = e.board.size // e.board.shape[axis]
+    if len(channels) != 1 or 2 * e.count < elements:
+        return None
+    which = f"{e.geometry.labels[axis]} {channels[0]} of {e.board.shape[axis]}"
+    text = f"{e.count} of the {elements} elements of {which} differ, and no other"
+    return _mark("channel", False, f"{text}: weights, bias or scale of that output channel", elements=elements)
 
 
 def where(e: Errors) -> Fingerprint | None:

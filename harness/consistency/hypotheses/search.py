@@ -110,7 +110,12 @@ class HypothesisSearch:
     ) -> Tried | None:
         bench = Bench(isolator, requests[0])
         plain = self._fit(layer, pair, bench.value)
-        if plain is None or plain.within or not self._reproduces(layer, pair, Bench(isolator, requests[1])):
+        if (
+            plain is None
+            or plain.within
+            or _says_little(pair.board)
+            or not self._reproduces(layer, pair, Bench(isolator, requests[1]))
+        ):
             return None
         tried = Tried(plain=plain)
         glance = _Glance(pair.board, bench.value)
@@ -140,6 +145,11 @@ class HypothesisSearch:
             metrics = measure(pair.board, value, pair.spec_board, pair.spec_reference)
         error = _error(metrics)
         return Fit(kind, words, metrics, error, self.allowed(layer, replace(pair, reference=value), metrics))
+
+
+def _says_little(board: Array) -> bool:
+    """One or two values: saturated, or empty, whatever was computed."""
+    return board.size > FEW and np.unique(board.reshape(-1)[: 1 << 16]).size <= 2
 
 
 class _Glance:

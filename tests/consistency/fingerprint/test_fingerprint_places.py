@@ -94,3 +94,14 @@ def test_one_element_and_flipped_bits() -> None:
         board[place] ^= 0x40
     fingerprint = named(board, r)
     assert (fingerprint.kind, fingerprint.certain) == ("bit_flip", False)
+
+
+def test_most_elements_of_a_small_channel_are_that_channel() -> None:
+    r = activation(shape=(1, 24, 2, 2))
+    board = r.copy()
+    board[0, 5].reshape(-1)[:3] += np.array([9, -20, 14], np.int8)
+    mark = named(board, r, FingerprintContext(weighted=True))
+    assert mark.kind == "channel" and "3 of the 4 elements of C 5 of 24" in mark.evidence
+    assert named(board, r).kind == "single_element"
+    board[0, 6, 0, 0] += 30
+    assert named(board, r, FingerprintContext(weighted=True)).kind == "single_element"

@@ -92,6 +92,41 @@ def inputs(name: str, order: Callable[[list[str]], list[str]]) -> Change:
     return changed
 
 
+def narrow_sums(bits: int, saturate: bool) -> Change:
+    """Sums of the quantized Conv `op` that wrap, or saturate, at so many bits: steps behind it in the graph."""
+
+    def change(model: onnx.ModelProto) -> None:
+        constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        op = node_of(model, "op")
+        makers = {name: one for one in model.graph.node for name in one.output}
+        scales = [constants[makers[name].input[1]] for name in op.input[:2]]
+        half, out = 2.0 ** (bits - 1), op.output[0]
+        given = {"step": (scales[0] * scales[1].reshape(-1)).reshape(1, -1, 1, 1), "half": half, "full": 2 * half}
+        given |= {"least": -half, "most": half - 1}
+        model.graph.initializer.extend(
+            numpy_helper.from_array(np.asarray(v, np.float32), f"n/{k}") for k, v in given.items()
+        )
+        op.output[0] = "n/raw"
+        steps = [("Div", ["raw", "step"], "sums"), ("Round", ["sums"], "whole")]
+        if saturate:
+            steps += [("Clip", ["whole", "least", "most"], "left")]
+        else:
+            steps += [
+                ("Add", ["whole", "half"], "up"),
+                ("Div", ["up", "full"], "turns"),
+                ("Floor", ["turns"], "full_turns"),
+            ]
+            steps += [("Mul", ["full_turns", "full"], "over"), ("Sub", ["whole", "over"], "left")]
+        nodes = [helper.make_node(kind, [f"n/{i}" for i in names], [f"n/{made}"]) for kind, names, made in steps]
+        nodes.append(helper.make_node("Mul", ["n/left", "n/step"], [out]))
+        at = list(model.graph.node).index(op) + 1
+        everything = [*model.graph.node[:at], *nodes, *model.graph.node[at:]]
+        del model.graph.node[:]
+        model.graph.node.extend(everything)
+
+    return change
+
+
 def changed_model(model: onnx.ModelProto, change: Change) -> onnx.ModelProto:
     """A copy with the change made."""
     copy = onnx.ModelProto()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,11 @@ import onnx
 import pytest
 from onnx import NodeProto, helper
 
-from harness.records import Fingerprint
+from harness.consistency.hypotheses.search import HypothesisSearch
+from harness.consistency.origins.isolate import Isolator, Request
+from harness.consistency.reading.pairs import open_pair
+from harness.dumps.folders import read_dumps
+from harness.records import Fingerprint, Layer
 from tests.consistency.hypotheses import mutations as m
 from tests.consistency.hypotheses.mutations import Array, Change
 
@@ -222,6 +227,47 @@ def test_a_mistake_of_an_op_is_named_by_running_it_again(form: str, name: str, t
     _, mark = kind_of(form, mistake, tmp_path)
     assert mark.kind in mistake.kinds, mark
     assert mistake.words in mark.evidence and "this PC computes the board's values" in mark.evidence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("saturate", "words"), [(False, "wrap at 16 bits"), (True, "saturate at 16 bits")])
+def test_sums_of_too_few_bits(saturate: bool, words: str, tmp_path: Path) -> None:
+    positive = m.changed_model(convolutions(), m.weight("w1", np.abs))
+    mistake = Mistake(positive, m.narrow_sums(16, saturate), ("accumulator",), words, IMAGE)
+    _, mark = kind_of("QDQ", mistake, tmp_path)
+    assert mark.kind == "accumulator" and mark.certain and words in mark.evidence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["float", "QDQ"])
+def test_the_op_of_an_interval_is_named(form: str, tmp_path: Path) -> None:
+    """Of five ops only the last one's tensor was dumped."""
+    mistake = BOTH["pads moved"]
+    model = mistake.model if form == "float" else m.quantized(mistake.model, tmp_path / "q", IMAGE)
+    reference, board = m.board_of(model, tmp_path, mistake.change, {"x": m.values(*IMAGE, seed=11)})
+    manifest = json.loads((board / "manifest.json").read_text())
+    manifest["tensors"] = [row for row in manifest["tensors"] if row["name"] in ("x", "c0", "y")]
+    (board / "manifest.json").write_text(json.dumps(manifest))
+    (origin,) = m.judged(reference, board).origins
+    assert origin.unseen and origin.fingerprint is not None and origin.fingerprint.kind == "padding"
+    assert "at op (Conv)" in origin.fingerprint.evidence
+
+
+def test_what_the_time_did_not_allow_is_said(tmp_path: Path) -> None:
+    mistake = BOTH["kernel flipped"]
+    reference, board = m.board_of(mistake.model, tmp_path, mistake.change, {"x": m.values(*IMAGE, seed=11)})
+    assert reference.model is not None
+    feeds = {"r0": np.array(reference.tensors["r0"].load())}
+    tensor = reference.tensors["c1"]
+    dump = next(d for d in read_dumps(board) if d.name == "c1")
+    pair, layer = open_pair(tensor, dump), Layer(0, "c1", "op", "Conv", "differs")
+    requests = [Request("c1", feeds, float_side=True)] * 2
+    search = HypothesisSearch(lambda _layer, _pair, metrics: metrics.mismatched == 0, origin_s=0.0)
+    tried = search.explain(layer, pair, Isolator(reference.model), requests)
+    assert tried is not None and tried.cut and tried.count == 1
+    assert "not all tried for c1: at most 0 s for an origin" in search.notes[0]
+    search.run_s = 0.0
+    assert search.explain(layer, pair, Isolator(reference.model), requests) is None and search.cut == ["c1", "c1"]
 
 
 def test_without_hypotheses_nothing_is_run_again(tmp_path: Path) -> None:
