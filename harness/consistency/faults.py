@@ -148,7 +148,13 @@ class FaultSearch:
             self.rows.allowed,
             self.precision,
             kernels=cache(partial(Isolator, model, "all", repeats=repeats)),
+            real=self._real_input,
         )
+
+    def _real_input(self, name: str) -> Array | None:
+        """The float side of a quantized network input, where the reference has it."""
+        tensor = self.reference.tensors.get(name)
+        return None if tensor is None or tensor.alternate is None else tensor.alternate.load()
 
     def _fingerprint(self, layer: Layer, alone: Array | None, equal: frozenset[str]) -> Fingerprint:
         """Of an op that was found by running it alone: against what it gives alone, free of what came before."""

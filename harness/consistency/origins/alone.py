@@ -1,10 +1,11 @@
 """Ops that ran alone: fed with the board's own tensors, judged, and what an op misses without any fault.
 
-Four things make an op miss the board's values although it is right: it was fed something else, the board rounds more
-than the PC does, what ran alone is not what the reference was computed with (the float op of a quantized network), and
-the board's runtime has a kernel of its own for the fused op. The first is settled by the board's own tensors. The next
-two are floors: what the op's roundings do to its result, and what it misses of the reference when it is fed the
-reference's own tensors. The last is played: one step to one side only is run again with the optimizer on.
+Five things make an op miss the board's values although it is right: it was fed something else, the board rounds more
+than the PC does or at other places, what ran alone is not what the reference was computed with (the float op of a
+quantized network), an integer lies on the edge between two steps, and the board's runtime has a kernel of its own for
+the fused op. The first is settled by the board's own tensors. The next two are floors: what the op's roundings do to
+its result, and what it misses of the reference when it is fed the reference's own tensors. Edges are told by the real
+value before its rounding. The last is played: one step to one side only is run again with the optimizer on.
 """
 
 from __future__ import annotations
@@ -19,14 +20,23 @@ from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.origins.rounded import Rounding
+from harness.consistency.origins.ties import on_edges
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Layer, Metrics
 
 OpenPair = Callable[[str], Pair]
 Allowed = Callable[[Layer, Pair, Metrics], bool]
+SLIGHT = 1e-3  # relative L2 of floats that are run alone although all that they were made of is equal
 ROUNDING_ROOM = 4.0  # a sum of many products rounds at other places, and some boards round every partial sum
+# Rounded so, one op moves by about what the policy allows it (1e-5): sums in another order, Winograd's kernels and fast
+# exponentials are that far apart, and what many unseen ops in a row make of it is played.
+FLOAT_NOISE = Precision("f32", "float32", 19, 2.0**-126, 3.4e38)
 REPRODUCTION_ROOM = 2.0  # the same op misses about as much with the board's inputs as with the reference's
+
+
+def _no_real(_name: str) -> Array | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class OpRunner:
     allowed: Allowed
     precision: Precision | None = None
     kernels: Callable[[], Isolator] | None = None  # the same ops with the optimizer on, as the runtime fuses them
+    real: Callable[[str], Array | None] = _no_real  # of a quantized network input: the real values that it is made of
 
 
 @dataclass(frozen=True)
@@ -66,16 +77,44 @@ def run_alone(
     singles |= _with_floors(
         {name: single for name, single in singles.items() if not single.right}, reached, rows, runner
     )
+    for name in [name for name, single in singles.items() if not single.right and is_near(single.metrics)]:
+        singles[name] = _on_edges(singles[name], reached[name], rows, runner)
     for name in [name for name, single in singles.items() if not single.right and is_one_step(single.metrics)]:
         singles[name] = _fused(singles[name], reached[name], rows, runner)
     return singles
 
 
+def is_near(metrics: Metrics | None) -> bool:
+    """Whether integers differ by one step at most."""
+    return metrics is not None and metrics.mismatched > 0 and metrics.max_step is not None and metrics.max_step <= 1
+
+
+def is_slight(metrics: Metrics | None) -> bool:
+    """Whether a difference may be nothing but the noise of right arithmetic: integers one step off, close floats."""
+    if metrics is None or is_near(metrics):
+        return metrics is not None
+    return metrics.max_step is None and metrics.relative_l2 is not None and metrics.relative_l2 <= SLIGHT
+
+
 def is_one_step(metrics: Metrics | None) -> bool:
     """Whether integers differ by one step at most, and all to one side, as truncation in a kernel makes them."""
-    if metrics is None or not metrics.mismatched or metrics.max_step is None or metrics.max_step > 1:
+    if metrics is None or not is_near(metrics):
         return False
     return len({step > 0 for step, count in metrics.histogram if step and count}) == 1
+
+
+def _on_edges(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
+    """Right where every integer that differs lies on the edge between two steps."""
+    request = request_of(reach, rows, runner)
+    if request is None or request.float_side:
+        return single
+    value = next(iter(runner.isolator.run([request])))[1]
+    real = next(iter(runner.isolator.run([replace(request, unrounded=True)])))[1]
+    pair = runner.pair(reach.tensor)
+    if value is None or real is None or value.dtype != pair.board.dtype:
+        return single
+    right = on_edges(pair.board, as_stored(value, pair), real, pair.spec_reference.quantization)
+    return replace(single, right=right)
 
 
 def _fused(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
@@ -151,9 +190,8 @@ def _with_floors(
     """The same, with what each op misses of the reference where both are fed alike."""
     judged = dict(wrong)
     for name, single in wrong.items():
-        if runner.precision is not None:
-            rounding = _is_rounding(single.metrics, reached[name], rows, runner, runner.precision)
-            judged[name] = replace(single, right=rounding)
+        precision = runner.precision or FLOAT_NOISE
+        judged[name] = replace(single, right=_is_rounding(single.metrics, reached[name], rows, runner, precision))
     again = (
         request_of(reached[name], rows, runner, "reference") for name, single in judged.items() if not single.right
     )

@@ -32,14 +32,15 @@ BATCH_BYTES = 128 * 2**20
 class Request:
     """Compute `target` from `feeds` (logical names to arrays in the reference's axis order).
 
-    An array has the dtype of the tensor's data, or of its float side. `float_side` asks for the target's. `rounding`:
-    in a narrower float arithmetic.
+    An array has the dtype of the tensor's data, or of its float side. `float_side` asks for the target's, `unrounded`
+    for the real value that its quantizer rounds. `rounding`: in a narrower float arithmetic.
     """
 
     target: str
     feeds: Mapping[str, Array]
     float_side: bool = False
     rounding: Rounding | None = None
+    unrounded: bool = False
 
 
 class CannotIsolate(ValueError):
@@ -61,9 +62,11 @@ class Isolator:
         self.path, self.optimizations, self.threads = model, optimizations, threads
         self.tensors = {t.name: t for t in read_logical(model).tensors}
         self.model = load_whole(model)
-        self.nodes = list(self.model.graph.node)
+        constants = [(node, value) for node in self.model.graph.node if (value := _constant(node)) is not None]
+        held = {node.output[0] for node, _ in constants}
+        self.nodes = [node for node in self.model.graph.node if not held.intersection(node.output)]
         self.producer = {name: i for i, node in enumerate(self.nodes) for name in node.output if name}
-        self.weights = {t.name: t for t in self.model.graph.initializer}
+        self.weights = {t.name: t for t in (*self.model.graph.initializer, *(value for _, value in constants))}
         self.sessions: dict[tuple[Any, ...], Any] = {}
         self.problems: list[str] = []
 
@@ -121,7 +124,7 @@ class Isolator:
     def _part(self, request: Request, prefix: str) -> Part:
         feed = dict(self._onnx_feed(name, value) for name, value in request.feeds.items())
         target = self._known(request.target)
-        output = target.float_name if request.float_side and target.float_name else target.onnx_name
+        output = self._output(request, target)
         nodes, weights = self._cut(output, feed)
         if request.rounding is not None:
             nodes, more = round_nodes(nodes, request.rounding, weights, self._is_float)
@@ -134,6 +137,15 @@ class Isolator:
             feed={prefix + name: np.ascontiguousarray(value) for name, value in feed.items()},
             output=prefix + output,
         )
+
+    def _output(self, request: Request, target: LogicalTensor) -> str:
+        """The ONNX tensor that is asked for."""
+        if request.unrounded:
+            node = self.nodes[self.producer[target.onnx_name]] if target.onnx_name in self.producer else None
+            if node is None or node.op_type != "QuantizeLinear":
+                raise CannotIsolate(f"{target.name} is not made by a quantizer")
+            return str(node.input[0])
+        return target.float_name if request.float_side and target.float_name else target.onnx_name
 
     def _is_float(self, name: str) -> bool:
         """Whether a tensor or weight is float32, the only type that is rounded."""
@@ -208,6 +220,17 @@ class Part:
     def inputs(self) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
         """Name, dtype and shape of what is fed."""
         return tuple((name, value.dtype.name, value.shape) for name, value in self.feed.items())
+
+
+def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
+    """The tensor of a Constant node, named as its output: exporters keep weights as either."""
+    tensor = next((a.t for a in node.attribute if a.name == "value"), None) if node.op_type == "Constant" else None
+    if tensor is None:
+        return None
+    named = onnx.TensorProto()
+    named.CopyFrom(tensor)
+    named.name = node.output[0]
+    return named
 
 
 def _shaped(value: Array, tensor: LogicalTensor) -> Array:

@@ -8,10 +8,11 @@ from functools import partial
 
 from harness.consistency.arithmetic import Evidence
 from harness.consistency.origins import origins as on_graph
-from harness.consistency.origins.alone import OpRunner, Single, as_stored, is_one_step, request_of, run_alone
+from harness.consistency.origins.alone import OpRunner, Single, as_stored, is_slight, request_of, run_alone
 from harness.consistency.origins.isolate import Request
 from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.single_precision import of_single_ops
+from harness.consistency.origins.ties import on_edges
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Graph, Layer, Origin
 from harness.reference.given_graph import INSERTED
@@ -52,7 +53,11 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
     reached = on_graph.reaches(graph, states)
     given = on_graph.roles(reached, states)
     singles = _singles(reached, given, layers, runner)
-    inputs = {name: "origin" for name in graph.inputs if states.get(name) == "differs"}
+    inputs = {
+        name: "cleared" if _input_on_edges(name, runner) else "origin"
+        for name in graph.inputs
+        if states.get(name) == "differs"
+    }
     judged = {name: single.right for name, single in singles.items() if single.right or single.floor is None}
     settled = on_graph.settle(reached, inputs | given, judged)
     rows = [_with_role(layer, settled.get(layer.name, ""), singles) for layer in layers]
@@ -102,16 +107,27 @@ def _singles(
     wanted = [
         name
         for name, role in given.items()
-        if (role != settled or is_one_step(rows[name].metrics)) and reached[name].op.kind != INSERTED
+        if (role != settled or is_slight(rows[name].metrics)) and reached[name].op.kind != INSERTED
     ]
     singles = run_alone(reached, wanted, rows, runner)
-    return {name: one for name, one in singles.items() if given[name] != settled or one.kernel}
+    return {name: one for name, one in singles.items() if given[name] != settled or one.right}
 
 
 def with_fingerprints(origins: Iterable[Origin], layers: Sequence[Layer]) -> tuple[Origin, ...]:
     """The origins with the fingerprints of their rows."""
     prints = {layer.name: layer.fingerprint for layer in layers}
     return tuple(replace(origin, fingerprint=prints.get(origin.tensor)) for origin in origins)
+
+
+def _input_on_edges(name: str, runner: OpRunner | None) -> bool:
+    """Whether the board rounded an equal input the other way, and only where either way is right."""
+    real = runner.real(name) if runner is not None else None
+    if runner is None or real is None:
+        return False
+    pair = runner.pair(name)
+    if pair.form != "integer" or pair.board.dtype != pair.reference.dtype:
+        return False
+    return on_edges(pair.board, pair.reference, real, pair.spec_reference.quantization)
 
 
 def _with_role(layer: Layer, role: str, singles: Mapping[str, Single]) -> Layer:

@@ -13,13 +13,14 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 WEIGHTED = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
+OPERANDS = 2  # what is multiplied; a bias is added to the sum
 STYLES = ("weights", "operands", "everything")
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """What is rounded to `significant_bits`: the weights of ops with weights, both their operands (sums stay wide), or
-    what every op reads and makes."""
+    """What is rounded to `significant_bits`: the weights (and bias) of ops with weights, both their operands (sums stay
+    wide), or what every op reads and makes."""
 
     significant_bits: int
     style: str
@@ -38,8 +39,9 @@ def round_nodes(
         if rounding.style == "everything":
             _round_all(copy, writer, constants, is_float, made)
         elif node.op_type in WEIGHTED:
-            for index, name in enumerate(node.input[:2]):
-                if is_float(name) and (rounding.style == "operands" or name in constants):
+            for index, name in enumerate(node.input):
+                operand = rounding.style == "operands" and index < OPERANDS
+                if name and is_float(name) and (operand or (rounding.style == "weights" and name in constants)):
                     copy.input[index] = writer.rounded(name, made)
             made.append(copy)
         else:
