@@ -72,7 +72,7 @@ def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-class Bench:
+class ForeignBench:
     """Runs cases in the foreign environment and judges them, the judging beside the running."""
 
     def __init__(self, made: Environment, folder: Path, report: Callable[[Judged], None], keep: bool) -> None:
@@ -112,7 +112,7 @@ def measure(folder: Path, given: argparse.Namespace) -> tuple[Tally, dict[str, A
     made = prepare(offline=given.offline)
     grounds = [Ground(network, folder / "networks") for network in networks(made, folder / "networks")]
     boards = [name for name in BOARDS if name in made.versions and (name != "ncnn" or "pnnx" in made.versions)]
-    bench = Bench(made, folder, _say if given.verbose or given.only else _silent, bool(given.keep))
+    bench = ForeignBench(made, folder, _say if given.verbose or given.only else _silent, bool(given.keep))
     only = str(given.only)
     correct = [case for case in correct_cases(grounds, boards) if only in case.name]
     plan = [entry for entry in planted_plan(grounds, boards) if only in case_name(*entry[:3])]
