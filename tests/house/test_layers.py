@@ -142,20 +142,20 @@ def test_a_library_is_imported_in_its_own_place_only(library: str, homes: set[st
 
 # Names are parted at underscores, too: `horizon_estimates`, `HB_MODEL`.
 VENDOR_WORDS = re.compile(
-    r"(?<![a-zA-Z])(horizon|robotics|magik|venus|ingenic|hrt|hb|hbdk|libdnn|hbdnn|ucp|nna|bpu|hbm|hobot|rdk|sophgo|bmrt)(?![a-zA-Z])",
+    r"(?<![a-zA-Z])(horizon|robotics|magik|venus|ingenic|hrt|hb|hbdk|libdnn|hbdnn|ucp|nna|bpu|hbm|hobot|rdk|sophgo|bmrt|rknn|rockchip)(?![a-zA-Z])",
     re.IGNORECASE,
 )
 # Words that people type or read, and would miss: each has its reason.
 ALLOWED = {
     "--on-bpu": "the name of an option; scripts hold it",
 }
-VENDOR_ROOM = re.compile(r"/(horizon|magik|ort|sophgo)/")
+VENDOR_ROOM = re.compile(r"/(horizon|magik|ort|rockchip|sophgo)/")
 
 
 def test_rooms_of_a_vendor_are_imported_by_its_own_rooms_only() -> None:
     """What all vendors share asks for a room by its name (harness/vendors.py); no vendor knows another's files."""
     vendors = {path.parent.name for path in PACKAGE.glob("*/*/vendor.py")}
-    assert vendors == {"horizon", "magik", "ort", "sophgo"}
+    assert vendors == {"horizon", "magik", "ort", "rockchip", "sophgo"}
     strangers: dict[str, list[str]] = {}
     for path in modules():
         own = vendors & set(path.relative_to(PACKAGE).parts)

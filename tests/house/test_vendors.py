@@ -28,7 +28,7 @@ def test_every_room_answers_to_its_wings_contract(wing: str) -> None:
 
 
 def test_platforms_are_in_the_order_of_their_rooms_and_each_is_called_by_its_name() -> None:
-    assert platforms.NAMES == ("hbdnn", "ucp", "magik", "ort", "sophgo")
+    assert platforms.NAMES == ("hbdnn", "ucp", "magik", "ort", "rknn", "sophgo")
     assert [platforms.load(name).name for name in platforms.NAMES] == list(platforms.NAMES)
     assert set(socs.KNOWN) == set(platforms.NAMES)
 

@@ -48,6 +48,12 @@ def read_profile(folder: Path) -> tuple[OpTime, ...]:
     return tuple(_op(line, work, per_us, names.get(line, ""), i) for i, (line, work) in enumerate(ordered))
 
 
+def ops_of_text(text: str, cycles_per_us: float = MHZ) -> tuple[OpTime, ...]:
+    """The ops of one such file alone, at the vendor's usual clock."""
+    works = sorted(_works(text).items(), key=lambda item: (item[1].start, item[0]))
+    return tuple(_op(line, work, cycles_per_us, "", i) for i, (line, work) in enumerate(works))
+
+
 def end_us(folder: Path) -> float | None:
     """Microseconds from the first command to the end of the last, both engines; None without a profile."""
     text = next((text for name in FILES if (text := read_text(folder / name))), "")

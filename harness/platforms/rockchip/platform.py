@@ -1,0 +1,80 @@
+"""Snapshots of rknn-toolkit2's accuracy_analysis (golden, simulator, runtime) as folders of layers. There is no runner."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from harness.errors import InputError
+from harness.platforms.base import Platform
+from harness.platforms.text import read_text
+from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, TensorSpec
+
+MAP = "map_name_to_file.txt"
+ANALYSIS = "error_analysis.txt"
+_ROW = re.compile(r"^(\S.*?)\s{2,}(\S+)\.(?:txt|npy)\s*$")
+_LAYER = re.compile(r"^\[(\w+)\] (\S.*?)(\s{2,}.*)?$")
+
+
+class Rknn(Platform):
+    """What the toolkit writes of layers: see platforms/base.py for the contract."""
+
+    name = "rknn"
+    modes: tuple[str, ...] = ("debug",)
+    units: tuple[str, ...] = ("NPU", "CPU")
+
+    def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
+        """Errors: InputError, always: no runner for these boards exists here."""
+        raise InputError(
+            "harness does not run models on Rockchip boards yet; it reads what the vendor's toolkit leaves",
+            "run accuracy_analysis with a target, then: harness compare SNAPSHOT/golden SNAPSHOT/runtime",
+        )
+
+    def read_model_info(self, text: str) -> ModelInfo:
+        return ModelInfo(name="", problems=("nothing is run on these boards",))
+
+    def read_failure(self, mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
+        return None if code == 0 else Failure("crash", f"the tool ended with exit code {code}", "", log.strip()[-200:])
+
+    def read_input_facts(self, info: ModelInfo) -> tuple[InputFacts, ...]:
+        return ()
+
+    def read_dumps(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:
+        """Layers by the names of map_name_to_file.txt, in the order of their execution; none without that file.
+
+        A value inside of a fused op is dumped by the toolkit though the chip never holds it: its kind says so.
+        """
+        places = (folder, folder.parent)
+        rows = [
+            match for place in places for line in read_text(place / MAP).splitlines() if (match := _ROW.match(line))
+        ]
+        kinds = {name: kind for place in places for name, kind in _kinds(read_text(place / ANALYSIS)).items()}
+        dumps = []
+        for index, row in enumerate(rows):
+            path = next((p for p in (folder / f"npy/{row[2]}.npy", folder / f"{row[2]}.npy") if p.is_file()), None)
+            if path is not None and "/" not in row[2]:
+                name = row[1].strip()
+                kind = kinds.get(name, "")
+                dumps.append(Dump(name, path, _spec(name, path), op=name, op_kind=kind, index=index))
+        return tuple(dumps)
+
+
+def _kinds(text: str) -> dict[str, str]:
+    """Op type by layer; a layer without figures lies inside of a fused op."""
+    rows = [match for line in text.splitlines() if (match := _LAYER.match(line.rstrip()))]
+    return {row[2]: row[1] if row[3] else f"{row[1]} (inside a fused op)" for row in rows}
+
+
+def _spec(name: str, path: Path) -> TensorSpec | None:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    dtype = {"float32": "f32", "float64": "f64", "float16": "f16", "int8": "s8", "uint8": "u8"}.get(array.dtype.name)
+    return TensorSpec(name, dtype, tuple(array.shape)) if dtype else None
+
+
+PLATFORM: Platform = Rknn()

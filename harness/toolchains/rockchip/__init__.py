@@ -1,0 +1,1 @@
+"""What Rockchip's toolkit and board programs leave behind."""

@@ -1,0 +1,1 @@
+"""What Sophgo's compiler tpu-mlir leaves behind."""
