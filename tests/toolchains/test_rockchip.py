@@ -54,9 +54,9 @@ DETAIL = """\
     - 1800000
 NPU Current Frequency List:
     - 1000000
-ID OpType  DataType Target InputShape OutputShape Cycles(DDR/NPU/Total) Time(us) MacUsage(%) WorkLoad(0/1) RW(KB) FullName
-1  Conv    INT8     NPU    (1,3,8,8)  (1,4,8,8)   10/20/20              123      0.1/0.0     100.0%/0.0%   12     Conv:a
-2  Softmax FLOAT16  CPU    (1,4)      (1,4)       0/0/0                 77       \\           0.0%/0.0%     1      Soft:b
+ID OpType  DataType Target InputShape OutputShape Cycles(DDR/NPU/Total) Time(us) MacUsage(%) RW(KB) FullName
+1  Conv    INT8     NPU    (1,3,8,8)  (1,4,8,8)   10/20/20              123      0.1/0.0     12     Conv:a
+2  Softmax FLOAT16  CPU    (1,4)      (1,4)       0/0/0                 77       \\           1      Soft:b
 Total Operator Elapsed Per Frame Time(us): 200
 """
 BENCHMARK = """\

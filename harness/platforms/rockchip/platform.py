@@ -1,4 +1,4 @@
-"""Snapshots of rknn-toolkit2's accuracy_analysis (golden, simulator, runtime) as folders of layers. There is no runner."""
+"""Snapshots of rknn-toolkit2 (golden, simulator, runtime) as folders of layers. There is no runner."""
 
 from __future__ import annotations
 
