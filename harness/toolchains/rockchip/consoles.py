@@ -11,10 +11,10 @@ from harness.toolchains.rockchip.readers import layer_rows
 from harness.toolchains.text import count_of, dtype_of, lines_of, number_of
 
 _RUNTIME = re.compile(r"rknn_api/rknnrt version: (\S+)[^\n]*? driver version: (\S+)")
-_FRAME = re.compile(r"^\s*[0-9]+: Elapse Time = ([0-9.]+)ms, FPS = ([0-9.]+)", re.MULTILINE)
+_FRAME = re.compile(r"^[ \t]*[0-9]+: Elapse Time = ([0-9.]+)ms, FPS = ([0-9.]+)", re.MULTILINE)
 _MEAN = re.compile(r"Avg Time ([0-9.]+)ms, Avg FPS = ([0-9.]+)")
 _TOTAL = re.compile(r"Total (?:Operator Elapsed(?: Per Frame)? )?Time\(us\): ([0-9.]+)")
-_CLOCK = re.compile(r"^\s*(CPU|NPU|DDR) Current Frequency List:\s*\n\s*- ([0-9]{1,9})", re.MULTILINE)
+_CLOCK = re.compile(r"^[ \t]*(CPU|NPU|DDR) Current Frequency List:[ \t]*\n[ \t]*- ([0-9]{1,9})", re.MULTILINE)
 
 
 def read_benchmark(text: str) -> Artifact:

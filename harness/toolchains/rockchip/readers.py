@@ -158,7 +158,7 @@ def _message(line: Line) -> Message | None:
 # --------------------------------------------------------------------------- .rknn
 
 _MAGIC = b"RKNN\0\0\0\0"
-_SAID = {
+_FACTS = {
     "target_platform": re.compile(rb'"target_platform": ?\[?"([\w-]+)"'),
     "compiler": re.compile(rb'"(?:compiler_version|version)": ?"([\w.@():, -]{1,100})"'),
 }
@@ -169,7 +169,7 @@ def read_model(probe: FileProbe) -> Artifact:
     head = probe.head
     version, length = struct.unpack_from("<I4xQ", head, 8) if len(head) >= 24 else (None, None)
     facts = {
-        key: match[1].decode("ascii", "replace") for key, pattern in _SAID.items() if (match := pattern.search(head))
+        key: match[1].decode("ascii", "replace") for key, pattern in _FACTS.items() if (match := pattern.search(head))
     }
     cut = length is not None and length + 24 > probe.size_bytes
     return Artifact(
