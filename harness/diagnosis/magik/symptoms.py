@@ -5,16 +5,11 @@ The symptoms read the transform tool's cosine table (quantized against float, on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from harness.consistency.reading.pairs import NIBBLE_NOTE
 from harness.diagnosis.rules import Findings, RunView, finding
+from harness.toolchains.magik.curves import SHOWN, Curve, evidence, symptom
 
-GOOD, FAIR, BAD_END = 0.99, 0.98, 0.95  # the guide's own limits
-TAIL_SHARE, TAIL_LEAST = 0.1, 3  # "the last few layers"
 SCARCE = 0.9  # of nmem in use at the peak
-SHOWN = 4
 
 _BITS = (
     "1) raise the bit width: feature_quantize_bits or weight_quantize_bits 10, 12 or 14; "
@@ -22,29 +17,6 @@ _BITS = (
     "3) run the float network on ./result/path/input_uint8.bin and compare with result/path/float_model: "
     "is the tool's own float run right? 4) send the layer's inputs and outputs to the tool's vendor"
 )
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Cosines along the network, in the table's order."""
-
-    names: tuple[str, ...]
-    cosines: tuple[float, ...]
-
-    @property
-    def tail(self) -> int:
-        """Index where "the last few layers" begin."""
-        return len(self.cosines) - max(TAIL_LEAST, round(len(self.cosines) * TAIL_SHARE))
-
-    @property
-    def falls_at(self) -> int:
-        """The first place below 98 %; the number of rows where there is none."""
-        return next((i for i, cosine in enumerate(self.cosines) if cosine < FAIR), len(self.cosines))
-
-    def shown(self, places: Sequence[int]) -> str:
-        """Those places as names and cosines, the first SHOWN of them."""
-        shown = ", ".join(f"{self.names[i]} {self.cosines[i]:.5f}" for i in places[:SHOWN])
-        return shown + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
 
 
 def curve_of(view: RunView) -> Curve | None:
@@ -55,35 +27,18 @@ def curve_of(view: RunView) -> Curve | None:
     return Curve(tuple(name for name, _ in rows), tuple(cosine for _, cosine in rows)) if rows else None
 
 
-def symptom(curve: Curve) -> str:
-    """ "A", "B", "C", or "" where the table shows none of them. A is looked at first, as the guide does."""
-    cosines = curve.cosines
-    if cosines[0] < GOOD:
-        return "A"
-    if curve.falls_at >= len(cosines):
-        return "C" if cosines[-1] < BAD_END else ""
-    if curve.falls_at >= curve.tail:
-        return "C"
-    return "B" if cosines[-1] < BAD_END else ""
-
-
 def symptoms(view: RunView) -> Findings:
     """M-601 to M-604: what the curve of the toolchain's cosines looks like, as the vendor's guide names it."""
     curve = curve_of(view)
     if curve is None:
         return
-    kind = symptom(curve)
-    low = [i for i, cosine in enumerate(curve.cosines) if cosine < FAIR]
-    first, last = curve.shown([0]), curve.shown([len(curve.cosines) - 1])
+    kind, low = symptom(curve), curve.low
     if kind == "A":
-        yield finding("M-601", f"first layer {first}; 99 % is usual", subject=curve.names[0])
+        yield finding("M-601", evidence(curve), subject=curve.names[0])
     elif kind == "B":
-        fall = curve.shown(low)
-        yield finding("M-602", f"first layer {first}, drops at {fall}, last layer {last}", subject=curve.names[low[0]],
-                      advice=_BITS)  # fmt: skip
+        yield finding("M-602", evidence(curve), subject=curve.names[low[0]], advice=_BITS)
     elif kind == "C":
-        yield finding("M-603", f"first layer {first}, only the last ones drop: {curve.shown(low) or last}",
-                      subject=curve.names[low[0] if low else -1])  # fmt: skip
+        yield finding("M-603", evidence(curve), subject=curve.names[low[0] if low else -1])
     elif view.comparison is not None and view.comparison.verdict.word == "diverges":
         least = min(range(len(curve.cosines)), key=curve.cosines.__getitem__)
         message = f"all {len(curve.cosines)} layers are accurate on the PC (lowest: {curve.shown([least])})"

@@ -94,6 +94,16 @@ _TEXTS = (
 _DUMP_FAILED = re.compile(r"Open file \[(.*)\] failed\.")
 
 
+def known_failures(log: str) -> tuple[Failure, ...]:
+    """Every failure that a log's own words name, each kind once, without knowing how the program ended."""
+    text = plain(log)
+    failures: dict[str, Failure] = {}
+    for rule in _TEXTS:
+        if match := rule.pattern.search(text.joined):
+            failures.setdefault(rule.kind, rule.failure(match))
+    return tuple(failures.values())
+
+
 def judge(mode: str, code: int | None, log: str, present: Sequence[str]) -> Failure | None:
     """None means that the mode worked. The first known text decides, then what is missing."""
     if mode == "info":

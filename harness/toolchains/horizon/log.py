@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from harness.records import Message
 from harness.toolchains.horizon.messages import SUCCESS, read_messages
 from harness.toolchains.horizon.placed import placed_on_cpu
 from harness.toolchains.horizon.tables import is_node_row, read_node_table, read_output_table
@@ -65,9 +66,14 @@ REMOVABLE_ROW = re.compile(r"^(?P<name>\S+)\s{2,}(?P<kind>Quantize|Dequantize|Tr
 SAVED = re.compile(r"modified model saved as (?P<name>\S+)$")
 TYPES = re.compile(r"^model (?P<way>input|output) types\s*: \[(?P<types>.*)\]")
 
-PHASE = re.compile(r"^(?P<word>Start to|Successfully|Succeed to)\s+(?P<phase>export|convert|compile|build|check)\w*\b")
+PHASE = re.compile(
+    r"^(?:\[[^\]]{1,60}\]\s*)?(?P<word>Start to|End to|Successfully|Succeed to)\s+"
+    r"(?P<phase>export|convert|compile|build|check|prepare|parse|optimi[sz]e|calibrate|quantize"
+    r"|Horizon NN Model Convert)\w*\b"
+)
 STAGE = re.compile(r"ERROR-OCCUR-DURING \{?(?P<stage>[\w.]+)\}?")
 
+WHOLE_CONVERSION = "convert (all of hb_mapper)"
 GROUP_WORDS = {"dependency": "model_deps", "model parameters": "model_parameters"}
 MAX_SETTING = 4000  # characters of one line of settings
 EMULATED = "written by harness's emulator"  # in logs that `harness emulator build` writes
@@ -94,16 +100,17 @@ def read_build_log(text: str) -> Artifact:
     if config:
         settings = {**settings, **{f"config.{group}": values for group, values in config.items()}}
     facts = _facts(lines)
-    phase = "" if any(SUCCESS.search(line.text) for line in lines) else _failed_phase(lines)
-    if phase:
-        facts["failed_phase"] = phase
     messages = (*read_messages(lines), *placed_on_cpu(settings, lines))
+    finished = _finished(lines, messages)
+    phase = "" if finished else _failed_phase(lines)
+    if phase:
+        facts["unfinished_phase" if finished is None else "failed_phase"] = phase
     return Artifact(
         kind=kind,
         title=TITLES[kind] + (" of an emulated toolchain" if facts.get("emulated") else ""),
         versions=_versions(lines),
         march=_march(lines),
-        finished=_finished(lines, any(message.severity == "error" for message in messages)),
+        finished=finished,
         settings=settings,
         inputs=inputs,
         nodes=nodes,
@@ -208,22 +215,27 @@ def _march(lines: Sequence[Line]) -> str:
     return ""
 
 
-def _finished(lines: Sequence[Line], errors: bool) -> bool | None:
-    if any(SUCCESS.search(line.text) for line in lines):
-        return True
-    return False if errors else None
+def _finished(lines: Sequence[Line], messages: Sequence[Message]) -> bool | None:
+    """What came last decides: tools append to their logs, and a build may fail after an earlier one succeeded."""
+    succeeded = max((line.number for line in lines if SUCCESS.search(line.text)), default=0)
+    failed = max((message.line for message in messages if message.severity == "error"), default=0)
+    return None if succeeded == failed == 0 else succeeded >= failed
 
 
 def _failed_phase(lines: Sequence[Line]) -> str:
-    """The phase that began and did not succeed, or the stage that the tool names; "" where every phase did."""
-    started = ""
+    """The last phase that began and did not end, or the stage that the tool names; "" where every phase did.
+
+    hb_mapper's conversion holds its other phases; it is named where none of these is open.
+    """
+    started: list[str] = []
     for line in lines:
-        match = PHASE.match(line.text)
-        if match:
-            started = match["phase"] if match["word"] == "Start to" else ""
+        if match := PHASE.match(line.text):
+            phase = WHOLE_CONVERSION if match["phase"].startswith("Horizon") else match["phase"]
+            started = [one for one in started if one != phase]
+            started += [phase] if match["word"] == "Start to" else []
         if stage := STAGE.search(line.text):
             return stage["stage"]
-    return started
+    return started[-1] if started else ""
 
 
 def _estimates(lines: Sequence[Line]) -> tuple[SegmentEstimate, ...]:

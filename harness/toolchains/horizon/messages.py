@@ -29,6 +29,7 @@ def _m(pattern: str, severity: str, meaning: str) -> Meaning:
     return Meaning(re.compile(pattern), severity, meaning)
 
 
+SEEN_BEFORE = "; harness lint checks this before the build ({})"
 MEANINGS = (
     _m(
         r"The (?P<input>input\d+) of Node\(name:(?P<subject>[^,]+), type:[^)]+\) does not support data type: \w+",
@@ -98,7 +99,9 @@ MEANINGS = (
     _m(r"No guantifiable nodes were found", "error", "the model has no output node the tool can quantize to"),
     _m(r"tool limits for max output num is 32", "error", "at most 32 outputs"),
     _m(
-        r"opset version of the (?:onnx )?model is \d+", "error", "export again with opset_version 10 or 11 (X3, J5, X5)"
+        r"opset version of the (?:onnx )?model is \w+",
+        "error",
+        "export again with opset_version 10 or 11 (X3, J5, X5)" + SEEN_BEFORE.format("H-805"),
     ),
     _m(
         r"hbdk-cc compile hbir model failed with returncode",
@@ -108,12 +111,63 @@ MEANINGS = (
     _m(
         r"load cal data for input (?P<subject>\S+) error",
         "error",
-        "calibration data of this input cannot be read: size and type",
+        "calibration data of this input cannot be read: size and type" + SEEN_BEFORE.format("H-409"),
     ),
     _m(
         r"cannot reshape array of size",
         "error",
-        "calibration data does not have input_shape: size, type or preprocessing",
+        "calibration data does not have input_shape: size, type or preprocessing" + SEEN_BEFORE.format("H-409"),
+    ),
+    _m(
+        r"nodes: ?\[(?P<subject>[^\]]+)\] are specified as domain: ?\S+ which are not supported by official onnx",
+        "error",
+        "an op that is not of ONNX: replace it when exporting, or register it as a custom op (custom_op_method)",
+    ),
+    _m(
+        r"input shape \[.*\] has length: ?\S+\s+ERROR list index out of range|^list index out of range$",
+        "error",
+        "an input that has not four dimensions: export it with four, for example 1x1xHxW (harness lint: H-315)",
+    ),
+    _m(
+        r"NOT_IMPLEMENTED ?: ?[Cc]ould not find an? implementation for the node(?: of)? (?P<subject>\S+)",
+        "error",
+        "the toolchain has no kernel of this op in this opset: export again with opset_version 10 or 11 (X3, J5, X5)",
+    ),
+    _m(
+        r"INVALID_GRAPH ?:.*No Op registered for (?P<subject>Hz\w+)",
+        "error",
+        "a quantized ONNX holds the vendor's ops: only the vendor's own runtime runs it",
+    ),
+    _m(
+        r"cudaErrorNoKernelImageForDevice",
+        "error",
+        "the GPU is not one of this image's: start the toolchain's CPU image, or its GPU image with the NVIDIA runtime",
+    ),
+    _m(
+        r"hbm model input feature names must be equal to graph node input names",
+        "error",
+        "model and runtime are of releases that do not belong together: update both",
+    ),
+    _m(
+        r"op_name: ?(?P<subject>\S+) invalid attr key (?P<key>\S+)",
+        "error",
+        "the board's runtime does not support this attribute of the op: replace the op or change the attribute",
+    ),
+    _m(
+        r"data type of ndarray do(?:es)? not match specified type",
+        "error",
+        "the board's runtime does not take this data type as input of a CPU op: cast before it, or leave the op out",
+    ),
+    _m(
+        r"hbSysMem memSize should >= tensor aligned shape size",
+        "error",
+        "the program allocated less than the input needs: use alignedByteSize of the tensor's properties",
+    ),
+    _m(
+        r"^(?:core dump|core dumped|Segmentation fault|Aborted)(?: \(core dumped\))?$",
+        "error",
+        "the tool crashed in the phase that began last; a model that was exported with names for only some of its "
+        "inputs and outputs does this in parsing",
     ),
     _m(r"There is an error in pass: ?(?P<subject>\S*)", "error", "a graph pass of the tool failed"),
     _m(
@@ -124,14 +178,26 @@ MEANINGS = (
     _m(
         r"which has dimensions of 0\. Please specify input-shape",
         "error",
-        "dynamic input: give --input-shape or input_shape",
+        "dynamic input: give --input-shape or input_shape" + SEEN_BEFORE.format("H-803"),
     ),
     _m(r"only support 4 dim input", "error", "this op takes four dimensions only"),
     _m(r"Not support this attribute/mode", "error", "this attribute of the op is not supported"),
-    _m(r"wrong input name: '(?P<subject>[^']+)', available: ", "error", "input_name is not an input of the model"),
-    _m(r"check_input_names failed", "error", "input_name is not an input of the model"),
-    _m(r"^Key '(?P<subject>\w+)' error:", "error", "the yaml breaks the schema in this group"),
-    _m(r"^(?:Missing keys?|Wrong keys?): ?(?P<subject>.+)", "error", "the yaml breaks the schema"),
+    _m(
+        r"wrong input name: '(?P<subject>[^']+)', available: ",
+        "error",
+        "input_name is not an input of the model" + SEEN_BEFORE.format("H-801"),
+    ),
+    _m(r"check_input_names failed", "error", "input_name is not an input of the model" + SEEN_BEFORE.format("H-801")),
+    _m(
+        r"^Key '(?P<subject>\w+)' error:",
+        "error",
+        "the yaml breaks the schema in this group" + SEEN_BEFORE.format("H-102 to H-106"),
+    ),
+    _m(
+        r"^(?:Missing keys?|Wrong keys?): ?(?P<subject>.+)",
+        "error",
+        "the yaml breaks the schema" + SEEN_BEFORE.format("H-102 to H-106"),
+    ),
     _m(r"yaml file parse failed", "error", "the yaml breaks the schema; see harness lint"),
     _m(r"ERROR-OCCUR-DURING \{?(?P<subject>[\w.]+)\}?", "error", "the stage named here failed"),
     _m(r"exception in command: (?P<subject>\w+)", "error", "the command ended with an error"),
@@ -165,6 +231,11 @@ SUCCESS = re.compile(
     r"|End model checking|model output consistency comparison was successful"
     r"|get perf info succeeded|HBDK model compilation SUCCESS|HBDK model check PASS"
 )
+
+
+def is_known_message(text: str) -> bool:
+    """Whether a text is an error of these tools by the list above; the words of a table or a setting are none."""
+    return any(one.severity == "error" and one.pattern.search(text) for one in MEANINGS)
 
 
 def read_messages(lines: Iterable[Line]) -> tuple[Message, ...]:

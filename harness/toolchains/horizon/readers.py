@@ -7,6 +7,7 @@ import re
 from harness.toolchains.base import text_reader
 from harness.toolchains.horizon import debug, files, log, pages, perf, tuning, verifier
 from harness.toolchains.horizon.build_errors import EXCEPTION, is_known_error
+from harness.toolchains.horizon.messages import is_known_message
 from harness.toolchains.horizon.tables import is_node_header, is_node_row
 from harness.toolchains.records import Artifact
 from harness.toolchains.text import Line, lines_of
@@ -87,7 +88,9 @@ def _is_log_line(line: Line) -> bool:
     text = line.text
     if LOG.match(text.lstrip("+ ")) or is_node_header(text) or is_node_row(text):
         return True
-    return (line.stamped or EXCEPTION.match(text) is not None) and is_known_error(text)
+    if not (line.stamped or line.level or EXCEPTION.match(text)):
+        return False
+    return is_known_error(text) or is_known_message(text)
 
 
 READERS = (

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.platforms.magik.dumps import board_dumps, pc_dumps
+from harness.platforms.magik.failures import known_failures
 from harness.platforms.magik.profile import ProfileTables, read_profile
 from harness.platforms.magik.text import read_boxes, read_nmem, read_times_us, read_versions, skew
 from harness.records import Message
 from harness.toolchains.base import FileProbe, FileReader, text_reader
+from harness.toolchains.magik.curves import SIDES, Curve, evidence, losing_side, outliers, symptom
 from harness.toolchains.records import Artifact, PlannedNode, Similarity
 from harness.toolchains.text import Line, counts_of, lines_of
 
@@ -34,6 +36,7 @@ COLUMNS = {
     "max_absolu": "max_abs",
     "max_abs_0~1": "max_abs_normalised",
 }
+RULES = {"A": "M-601", "B": "M-602", "C": "M-603"}
 MEANINGS = (
     ("Invalid json", "the json of --ptq_config_path is damaged, or the path is wrong: see harness lint FILE"),
     ("Not found QuantizeOperation function", "this op has no quantizing function and stays as it is"),
@@ -108,9 +111,29 @@ def read_transform_log(text: str) -> Artifact:
             Similarity(row.name, kind=table.kind, metrics=row.metrics) for table in tables for row in table.rows
         ),
         messages=tuple(dict.fromkeys(messages)),
-        facts={"tables": ", ".join(f"{t.kind or 'cosine'}: {len(t.rows)} rows" for t in tables)} if tables else {},
+        facts=_symptoms(main, tables) if main else {},
         problems=(f"{damaged} rows of the cosine tables are damaged, left out",) if damaged else (),
     )
+
+
+def _curve(table: DistanceTable) -> Curve:
+    rows = [row for row in table.rows if "cosine" in row.metrics]
+    return Curve(tuple(row.name for row in rows), tuple(row.metrics["cosine"] for row in rows))
+
+
+def _symptoms(main: DistanceTable, tables: Sequence[DistanceTable]) -> dict[str, object]:
+    """The symptom of the vendor's guide, with the rule that a run shows it by, and what the other tables add."""
+    curve = _curve(main)
+    facts: dict[str, object] = {"tables": ", ".join(f"{t.kind or 'cosine'}: {len(t.rows)} rows" for t in tables)}
+    if kind := symptom(curve):
+        facts["symptom"] = f"{kind} ({RULES[kind]}): {evidence(curve)}"
+    sides = {table.kind: _curve(table) for table in tables if table.kind in SIDES}
+    differences = [(row.name, row.metrics["max_abs"]) for row in main.rows if "max_abs" in row.metrics]
+    more = {
+        "losing_side": losing_side(curve, sides),
+        "outlier": outliers([name for name, _ in differences], [one for _, one in differences], curve),
+    }
+    return facts | {key: text for key, text in more.items() if text}
 
 
 def _node(row: Similarity) -> PlannedNode:
@@ -173,7 +196,13 @@ def read_bits(text: str) -> Artifact:
 
 
 def _is_board(text: str) -> bool:
-    marks = ("INFO(magik): venus version:", "===== Concise Dispatch", "===== Detailed Dispatch", "[I/magik::venus]")
+    marks = (
+        "INFO(magik): venus version:",
+        "===== Concise Dispatch",
+        "===== Detailed Dispatch",
+        "[I/magik::venus]",
+        "[E/magik::venus]",
+    )
     return any(mark in text for mark in marks) or read_nmem(text) is not None
 
 
@@ -206,9 +235,17 @@ def read_board(text: str) -> Artifact:
         kind="venus_log",
         title="output of a Magik program",
         versions=read_versions(text),
-        messages=tuple(Message("warning", text_of_skew, "") for text_of_skew in skew(text)),
+        messages=(*(Message("warning", text_of_skew, "") for text_of_skew in skew(text)), *_failures(text)),
         facts={key: value for key, value in facts.items() if value},
         problems=(*tables.problems, *(_partial(tables)), *(nmem.problems if nmem else ())),
+    )
+
+
+def _failures(text: str) -> tuple[Message, ...]:
+    """Errors that the libraries' own words name, with what to do."""
+    return tuple(
+        Message("error", failure.evidence, "; ".join(part for part in (failure.message, failure.hint) if part))
+        for failure in known_failures(text)
     )
 
 
