@@ -46,8 +46,9 @@ def check(config: Config) -> None:
 
 
 def inputs_of(config: Config) -> int:
-    """How many inputs the config speaks of: the longest `;` list."""
-    return max([1, *(len(config.words(GROUP, key)) for key in ("input_name", *LISTS))])
+    """How many inputs the config speaks of: by their names, else by the longest `;` list."""
+    names = config.words(GROUP, "input_name")
+    return len(names) or max([1, *(len(config.words(GROUP, key)) for key in LISTS)])
 
 
 def at(config: Config, key: str, index: int) -> str:
@@ -132,7 +133,9 @@ def _lengths(config: Config) -> None:
         words = config.words(GROUP, key)
         if count and words and len(words) != count and key not in ignored:
             several = [words[min(i, len(words) - 1)] or "None" for i in range(count)]
-            what = f"{key} has {len(words)} values for {count} inputs"
+            if count == 1 and key in ("mean_value", "scale_value", "std_value"):
+                several = [" ".join(words)]  # ; stands between inputs, not between channels
+            what = f"{key} has {len(words)} values for {count} input{'s' if count > 1 else ''}"
             config.add("H-312", config.line(GROUP, key), what, f"{key}: {';'.join(several)}")
     if not names and count > 1 and not config.is_template:
         config.add("H-106", config.line(GROUP), "input_name is needed with more than one input", "input_name: a;b")
@@ -208,7 +211,8 @@ def _shape(config: Config, index: int) -> None:
         config.add("H-310", line, f"input {index}: input_shape {text!r} is not sizes with x between them", fix)
         return
     if not text and config.words(GROUP, "input_shape"):
-        config.add("H-310", line, f"input {index}: input_shape is empty", "input_shape: one shape per input")
+        fix = replaced(config, "input_shape", index, "1x3x224x224")
+        config.add("H-310", line, f"input {index}: input_shape is empty", fix)
         return
     shape, runtime = shape_of(config, index), at(config, "input_type_rt", index)
     train = at(config, "input_type_train", index)

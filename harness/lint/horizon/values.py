@@ -90,7 +90,9 @@ def _is_one(value: Node, field: Key, kind: str) -> bool:
         return isinstance(value.value, bool)
     if kind in ("whole", "number"):
         whole = isinstance(value.value, int) or kind == "number"
-        return (is_number and whole) or value.text in field.choices or (field.quoted and _as_number(value) is not None)
+        number = _as_number(value) if field.quoted and isinstance(value.value, str) else None
+        as_text = number is not None and (kind == "number" or number == int(number))
+        return (is_number and whole) or value.text in field.choices or as_text
     return kind == "text" and (isinstance(value.value, str) or not field.strict)
 
 
@@ -149,10 +151,15 @@ def _bounds(config: Config, group: str, name: str, value: Node, field: Key) -> N
 
 
 def _words(config: Config, group: str, name: str, value: Node, field: Key) -> None:
-    words = config.words(group, name) if field.per_input or name == "remove_node_type" else [value.text.strip()]
+    words = config.words(group, name) if _is_listed(name, field) else [value.text.strip()]
     for word in words:
         if word not in field.choices:
             _word(config, group, name, value, word, field)
+
+
+def _is_listed(name: str, field: Key) -> bool:
+    """Whether the text holds several words with ; between them."""
+    return field.per_input or name == "remove_node_type"
 
 
 def _word(config: Config, group: str, name: str, value: Node, word: str, field: Key) -> None:
@@ -160,7 +167,11 @@ def _word(config: Config, group: str, name: str, value: Node, word: str, field: 
     message = f"{group}.{name}: {shown} is not one of {', '.join(field.choices)}"
     if name == "calibration_type" and word in WORDS_OF_OTHERS:
         message += f" ({word} is a word of {WORDS_OF_OTHERS[word]})"
-    mended = with_word(value.text, word, field.choices, field.per_input)
+    mended = (
+        with_word(value.text, word, field.choices, field.per_input)
+        if _is_listed(name, field)
+        else (nearest(word.split(";")[0].strip(), field.choices))
+    )
     config.add("H-104", value.line, message, f"{name}: {mended}" if mended else one_of(name, field))
 
 
