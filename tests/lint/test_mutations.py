@@ -13,8 +13,8 @@ import yaml
 
 from harness.lint.findings import LintFinding
 from harness.lint.horizon.check import lint_file, lint_text
+from tests.lint.fixes import apply
 from tests.lint.mutations import BASES, M, Mutation, every
-from tests.support.lint_fixes import apply
 from tests.support.toolchain_samples import SAMPLES
 
 MOST_MISSED = 0.03
