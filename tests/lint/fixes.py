@@ -35,22 +35,22 @@ def _places(node: Node, front: Path = ()) -> Iterator[tuple[int, Path]]:
 def _change(config: dict[str, Any], places: list[tuple[int, Path]], finding: LintFinding) -> bool:
     fix = finding.fix
     at_line = [path for line, path in places if line == finding.line]
-    here = at_line[-1] if at_line else ()
+    at_place = at_line[-1] if at_line else ()
     if match := GROUP.match(fix):
         name = match["group"]
         _put(config, _find(places, name, finding.line) or (name,), yaml.safe_load(fix)[name])
     elif match := re.match(r"leave (\S+(?: and \S+)*) out", fix):
         for name in match[1].split(" and "):
-            _drop(config, here if name == "it" else _find(places, name, finding.line))
+            _drop(config, at_place if name == "it" else _find(places, name, finding.line))
     elif match := re.match(r"one of ([^,]+)", fix):
         named = re.search(r"\b(\w+_parameters)\.(\w+)", finding.message)
         march = ("model_parameters", "march")
-        path = (named[1], named[2]) if named else march if "march" in finding.message else here
+        path = (named[1], named[2]) if named else march if "march" in finding.message else at_place
         _put(config, path, match[1])
     elif match := re.match(r"did you mean (.+)\?", fix):
-        _put(config, (*here[:-1], match[1]), _drop(config, here))
+        _put(config, (*at_place[:-1], match[1]), _drop(config, at_place))
     elif match := re.match(r"move it (?:to|under) (\w+)", fix):
-        _put(config, (match[1], here[-1]), _drop(config, here))
+        _put(config, (match[1], at_place[-1]), _drop(config, at_place))
     elif match := KEYED.match(fix):
         path = _find(places, match["key"], finding.line) or _home(match["key"])
         _put(config, path, yaml.safe_load(match["value"]))

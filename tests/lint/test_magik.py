@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from harness.cli import cli
-from harness.lint.magik.check import is_ptq, lint_ptq, options_of
+from harness.lint.magik.check import is_ptq, lint_ptq
+from harness.lint.magik.command import options_of
 from harness.lint.magik.rules import PTQ_RULES
 from tests.support.emulator_kit import branched_model, save
 
@@ -30,8 +31,8 @@ COMMAND = """\
   --img_width 20 \\
   --img_height 16 \\
   --img_channel 3 \\
-  --input_nodes images \\
-  --output_nodes output \\
+  --input_nodes x \\
+  --output_nodes prob \\
   --post_training_quantization true \\
   --ptq_config_path ./ptq.json
 """
@@ -137,19 +138,57 @@ def test_format_and_size_are_held_against_the_model(tmp_path: Path) -> None:
     ("old", "new", "rule", "word"),
     [
         ("--target_device T40", "--target_device T4O", "M-711", "T40"),
-        ("--output_nodes output", "--output_node output", "M-710", "output_node"),
+        ("--output_nodes prob", "--output_node prob", "M-710", "output_node"),
         ("--inputpath ./net.onnx \\\n", "", "M-710", "inputpath"),
         ("net.mk.h", "net.bin", "M-711", ".mk.h"),
         ("--img_width 20", "--img_width 640", "M-711", "width is 20"),
         ("--img_channel 3", "--img_channel 1", "M-711", "img_channel"),
         ("--mean 0,0,0", "--mean 0,0", "M-711", "one number per channel"),
+        ("./ptq.json", "./ptq.jso", "M-711", "no .json file"),
+        ("./ptq.json", "./other.json", "M-711", "another file"),
+        ("./net.onnx", "./net.pb", "M-711", ".onnx files"),
         ("quantization true", "quantization false", "M-711", "not used"),
     ],
 )
 def test_the_command_line_is_checked_too(old: str, new: str, rule: str, word: str) -> None:
-    messages = [one.message for one in lint_ptq(json.dumps(GOOD), "p", command=COMMAND.replace(old, new))]
+    messages = [one.message for one in lint_ptq(json.dumps(GOOD), "ptq.json", command=COMMAND.replace(old, new))]
     assert any(word in message for message in messages), messages
     assert rule in lint(GOOD, command=COMMAND.replace(old, new))
+
+
+def test_names_are_held_against_the_model(tmp_path: Path) -> None:
+    model = save(tmp_path, branched_model())
+    assert "M-712" not in lint(GOOD, command=COMMAND, model=model)
+    wrong = lint(GOOD, command=COMMAND.replace("--output_nodes prob", "--output_nodes probs"), model=model)
+    assert "no such node" in wrong["M-712"]
+    assert "conv9" in lint(GOOD | {"skip_node_quant": ["conv9"]}, model=model)["M-712"]
+    assert "Cnov" in lint(GOOD | {"skip_op_quant": ["Cnov"]}, model=model)["M-713"]
+    assert not {"M-712", "M-713"} & set(lint(GOOD | {"skip_op_quant": ["Conv"]}, model=model))
+
+
+def test_folders_that_a_switch_reads_must_be_there(tmp_path: Path) -> None:
+    folder_of(tmp_path)
+    corrected = {"bias_corr": {"weight_corr": True, "vali_dir": "./nowhere", "corr_dir": "./pictures"}}
+    assert "nowhere" in lint(GOOD | corrected, tmp_path)["M-706"]
+    off = {"bias_corr": {"weight_corr": False, "vali_dir": "./nowhere", "corr_dir": "./pictures"}}
+    assert "M-706" not in lint(GOOD | off, tmp_path)
+    shown = lint(GOOD | {"debug": {"open": True, "debug_input_path": "./a.jpg"}}, tmp_path)
+    assert "a.jpg" in shown["M-706"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"used image num": 3, "format": "RGB"',
+        '{"Feature-Quantize-Method": "KL",}',
+        "{used_image_num: 3}",
+        '"weight quantize method": "MAX_ABS",\n"format" "RGB"\n',
+    ],
+)
+def test_damaged_json_without_an_exact_key_is_taken_for_json(text: str, tmp_path: Path) -> None:
+    assert is_ptq(text)
+    (tmp_path / "ptq.json").write_text(text)
+    assert "M-701" in command(tmp_path).stdout
 
 
 def test_options_are_read_in_both_forms() -> None:

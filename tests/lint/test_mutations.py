@@ -46,7 +46,7 @@ def test_every_base_is_clean(base: str) -> None:
 @SHARES
 def test_what_the_tool_refuses_is_found(step: int) -> None:
     refused = [(one, errors(findings)) for one, _, findings in judged(step) if one.refused]
-    missed = [one.name for one, found in refused if not found]
+    missed = [one.name for one, blames in refused if not blames]
     assert len(refused) > 500 / step
     assert len(missed) <= MOST_MISSED * len(refused) and missed == [], "\n".join(missed)
 
@@ -54,7 +54,7 @@ def test_what_the_tool_refuses_is_found(step: int) -> None:
 @SHARES
 def test_what_the_tool_takes_is_no_error(step: int) -> None:
     taken = [(one, errors(findings)) for one, _, findings in judged(step) if not one.refused]
-    blamed = [f"{one.name}: {found[0].rule} {found[0].message}" for one, found in taken if found]
+    blamed = [f"{one.name}: {blames[0].rule} {blames[0].message}" for one, blames in taken if blames]
     assert len(taken) > 250 / step and blamed == [], "\n".join(blamed)
 
 
@@ -88,7 +88,9 @@ def test_a_fix_has_no_figure_in_short_form_and_no_bound_for_a_default(step: int)
     assert not [fix for fix in fixes if "e+" in fix]
     for wrong in ("jobs: 1024", "max_l2m_size: 25165824", "balance_factor: 100", "core_num: 2", "max_percentile: 1"):
         assert wrong not in fixes
-    of_j6 = [found for one, _, found in judged(step) if one.base.startswith("j6") and (M, "march") not in one.change]
+    of_j6 = [
+        several for one, _, several in judged(step) if one.base.startswith("j6") and (M, "march") not in one.change
+    ]
     assert "optimize_level: O3" not in {finding.fix for findings in of_j6 for finding in findings}
 
 
@@ -136,8 +138,8 @@ def official(*folders: str) -> list[Path]:
 
 def test_official_recipes_and_templates_have_no_error() -> None:
     files = official("samples/vendor-skills/j6/recipes", "samples/vendor-skills/x5/ptq", "cases/readers/lint/md")
-    blamed = {path.name: found for path in files if (found := errors(lint_file(path)))}
+    blamed = {path.name: bad for path in files if (bad := errors(lint_file(path)))}
     assert len(files) >= 7 and blamed == {}
     files = official("samples/horizon-toolchain")
-    blamed = {path.name: found for path in files if (found := errors(lint_file(path)))}
+    blamed = {path.name: bad for path in files if (bad := errors(lint_file(path)))}
     assert len(files) >= 5 and blamed == {}

@@ -97,7 +97,7 @@ def _near(word: str, known: Any) -> str:
 def is_quant_config(text: str) -> bool:
     """Whether the beginning of a file is meant as such a json."""
     head = text.lstrip("\ufeff \t\r\n")
-    return head.startswith("{") and any(f'"{level}"' in text for level in LEVELS)
+    return head.startswith("{") and any(level in text for level in LEVELS) and "_parameters" not in text
 
 
 def lint_quant_file(text: str, path: Path, model: Path | None) -> Config:

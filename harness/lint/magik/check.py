@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -17,7 +16,8 @@ from typing import Any
 
 from harness.errors import ConfigError
 from harness.lint.findings import LintFinding
-from harness.lint.magik.rules import PTQ_RULES as RULES
+from harness.lint.magik.command import finding_of, lint_command
+from harness.lint.magik.model import against_model
 
 FORMATS = ("RGB", "BGR", "GRAY")
 FEATURE_METHODS = ("KL", "ADMM", "MSE")
@@ -34,11 +34,15 @@ NESTED = {
     "debug": {"open": bool, "debug_input_path": str, "debug_output_dir": str},
     "bias_corr": {"weight_corr": bool, "feature_corr": bool, "vali_dir": str, "corr_dir": str},
 }
+READ = ("debug_input_path", "vali_dir", "corr_dir")  # of those, what the tool reads
 MISSPELT = {"feature_quantize_bit": "feature_quantize_bits", "weight_quantize_bit": "weight_quantize_bits"}
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 FEW, MANY = 10, 100  # calibration pictures that the guide recommends
-DEVICES = ("T40", "T41", "A1", "X2500", "T02")
 MOST_FILES = 20_000
+OWN_WORDS = re.compile(
+    r"used[ _-]*image[ _-]*num|(?:feature|weight)[ _-]*quantize[ _-]*(?:method|bits?)", re.IGNORECASE
+)
+YAML_KEY = re.compile(r"^[ \t]*[\w-]+[ \t]*:(?:\s|$)", re.MULTILINE)
 
 
 @dataclass
@@ -57,18 +61,13 @@ class Ptq:
 
     def add(self, rule: str, key: str, message: str, fix: str) -> None:
         """Keep a finding at the line of its key."""
-        self.findings.append(_finding(rule, self.line(key), message, fix))
-
-
-def _finding(rule: str, line: int, message: str, fix: str) -> LintFinding:
-    known = RULES[rule]
-    return LintFinding(rule, known.severity, line, message, known.source, fix)
+        self.findings.append(finding_of(rule, self.line(key), message, fix))
 
 
 def is_ptq(text: str) -> bool:
-    """Whether a text is meant as such a json, damaged or not."""
+    """Whether a text is meant as such a json, damaged or not: its own words, however they are joined."""
     head = text.lstrip("\ufeff \t\r\n")
-    return head.startswith("{") and any(f'"{key}"' in text for key in ("used_image_num", *REQUIRED[5:]))
+    return OWN_WORDS.search(text) is not None and (head.startswith("{") or not YAML_KEY.search(text))
 
 
 def lint_ptq(
@@ -87,9 +86,9 @@ def lint_ptq(
     _values(ptq)
     _nested(ptq)
     _pictures(ptq)
-    if model is not None:
-        _against_model(ptq, model)
-    findings = [*ptq.findings, *(lint_command(command, values, model) if command else ())]
+    for complaint in against_model(values, model) if model is not None else ():
+        ptq.add(*complaint)
+    findings = [*ptq.findings, *(lint_command(command, values, model, name) if command else ())]
     return tuple(sorted(findings, key=lambda one: (one.line, one.rule)))
 
 
@@ -106,9 +105,9 @@ def _parse(text: str) -> Any:
         line = lines[error.lineno - 1].rstrip("\r") if error.lineno <= len(lines) else ""
         caret = " " * (error.colno - 1) + "^"
         why = _why(lines, error)
-        return _finding("M-701", error.lineno, f"invalid json: {why}\n{line.expandtabs(1)}\n{caret}", "see the caret")
+        return finding_of("M-701", error.lineno, f"invalid json: {why}\n{line.expandtabs(1)}\n{caret}", "see the caret")
     except RecursionError:
-        return _finding("M-701", 1, "invalid json: nested too deeply", "flatten it")
+        return finding_of("M-701", 1, "invalid json: nested too deeply", "flatten it")
 
 
 def _at_the_comma(error: json.JSONDecodeError) -> json.JSONDecodeError:
@@ -233,6 +232,7 @@ def _nested(ptq: Ptq) -> None:
         for key, kind in known.items():
             _typed(ptq, key, inner, kind)
         _needs(ptq, name, inner)
+        _places(ptq, name, inner)
 
 
 def _needs(ptq: Ptq, name: str, inner: Mapping[str, Any]) -> None:
@@ -242,6 +242,16 @@ def _needs(ptq: Ptq, name: str, inner: Mapping[str, Any]) -> None:
     corrects = inner.get("weight_corr") is True or inner.get("feature_corr") is True
     if name == "bias_corr" and corrects and not inner.get("corr_dir"):
         ptq.add("M-702", name, "bias_corr is on, corr_dir is missing", '"corr_dir": "./pictures"')
+
+
+def _places(ptq: Ptq, name: str, inner: Mapping[str, Any]) -> None:
+    """Files and folders that a switch reads, where they can be seen from here."""
+    is_on = any(inner.get(key) is True for key in ("open", "weight_corr", "feature_corr"))
+    for key in READ if is_on and ptq.folder is not None else ():
+        given = inner.get(key)
+        if isinstance(given, str) and given and not (ptq.folder / given).exists():  # type: ignore[operator]
+            what = "no such file" if key == "debug_input_path" else "no such folder"
+            ptq.add("M-706", key, f"{name}.{key} {given!r}: {what} (relative to the json)", f'"{key}": "..."')
 
 
 # --------------------------------------------------------------------------- calibration pictures
@@ -284,104 +294,6 @@ def _count(ptq: Ptq, count: int) -> None:
     elif not FEW <= used <= MANY:
         ptq.add("M-708", "used_image_num", f"used_image_num {used}: the guide recommends {FEW} to {MANY} pictures",
                 '"used_image_num": 50')  # fmt: skip
-
-
-# --------------------------------------------------------------------------- model and command
-
-
-def _against_model(ptq: Ptq, path: Path) -> None:
-    sizes = input_sizes(path)
-    if sizes is None:
-        return
-    channels, height, width = sizes
-    wanted = 1 if ptq.values.get("format") == "GRAY" else 3
-    if channels and channels != wanted:
-        message = f"format {ptq.values.get('format')!r} gives {wanted} channels, the model needs {channels}"
-        ptq.add("M-709", "format", message, '"format": "GRAY"' if channels == 1 else '"format": "RGB"')
-    for key, size in (("height", height), ("width", width)):
-        if size and isinstance(ptq.values.get(key), int) and ptq.values[key] != size:
-            message = f"{key} {ptq.values[key]}, the model's input is {width}x{height} (w x h)"
-            ptq.add("M-709", key, message, f'"{key}": {size}')
-
-
-def input_sizes(path: Path) -> tuple[int, int, int] | None:
-    """C, H, W of an ONNX model's first input, 0 for an open one; None for what is no such model."""
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        graph = onnx.load(str(path), load_external_data=False).graph
-    except (DecodeError, OSError, ValueError):
-        return None
-    constants = {tensor.name for tensor in graph.initializer}
-    first = next((value for value in graph.input if value.name not in constants), None)
-    sizes = [dim.dim_value for dim in first.type.tensor_type.shape.dim] if first is not None else []
-    return (sizes[1], sizes[2], sizes[3]) if len(sizes) == 4 else None
-
-
-OPTIONS = (
-    "framework", "target_device", "outputpath", "inputpath", "mean", "var", "img_width", "img_height", "img_channel",
-    "input_nodes", "output_nodes", "post_training_quantization", "ptq_config_path", "save_quantize_model", "config",
-)  # fmt: skip
-NEEDED = ("framework", "target_device", "outputpath", "inputpath", "output_nodes", "ptq_config_path")
-
-
-def options_of(command: str) -> dict[str, str]:
-    """`--name value` and `--name=value` of a command line or script; line ends with a backslash are joined."""
-    text = re.sub(r"\\\r?\n", " ", command)
-    text = next((line for line in text.splitlines() if "magik-transform-tools" in line), text)
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = text.split()
-    options: dict[str, str] = {}
-    for i, word in enumerate(words):
-        if word.startswith("--"):
-            name, equals, value = word[2:].partition("=")
-            after = words[i + 1] if i + 1 < len(words) and not words[i + 1].startswith("--") else ""
-            options[name] = value if equals else after
-    return options
-
-
-def lint_command(command: str, values: Mapping[str, Any], model: Path | None) -> tuple[LintFinding, ...]:
-    """The command line: unknown and missing options, and what contradicts the json."""
-    given = options_of(command)
-    findings = []
-    for name in given:
-        if name not in OPTIONS:
-            near = get_close_matches(name, OPTIONS, n=1)
-            fix = f"--{near[0]}" if near else f"known: {', '.join(OPTIONS)}"
-            findings.append(_finding("M-710", 1, f"unknown option --{name} of magik-transform-tools 1.0", fix))
-    missing = [name for name in NEEDED if not given.get(name)] if "config" not in given else []
-    findings += [_finding("M-710", 1, f"--{name} is missing or empty", f"--{name} ...") for name in missing]
-    return (*findings, *(_finding("M-711", 1, message, fix) for message, fix in _contradictions(given, values)))
-
-
-def _contradictions(given: Mapping[str, str], values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    pairs = []
-    device = given.get("target_device", "")
-    if device and device not in DEVICES:
-        near = get_close_matches(device.upper(), DEVICES, n=1, cutoff=0.4)
-        pairs.append(
-            (f"--target_device {device}: expected one of {', '.join(DEVICES)}", near[0] if near else DEVICES[0])
-        )
-    if given.get("outputpath") and not given["outputpath"].endswith(".mk.h"):
-        pairs.append((f"--outputpath {given['outputpath']}: it must end in .mk.h", "--outputpath model.mk.h"))
-    if given.get("post_training_quantization", "true").lower() != "true":
-        pairs.append(("--post_training_quantization is not true: the json is not used", "true"))
-    for option, key in (("img_width", "width"), ("img_height", "height")):
-        if given.get(option) and key in values and given[option] != str(values[key]):
-            pairs.append(
-                (f"--{option} {given[option]}, the json's {key} is {values[key]}", f"--{option} {values[key]}")
-            )
-    channels = {"GRAY": "1"}.get(str(values.get("format")), "3")
-    if given.get("img_channel") and "format" in values and given["img_channel"] != channels:
-        pairs.append((f"--img_channel {given['img_channel']}, format {values['format']}", f"--img_channel {channels}"))
-    for name in ("mean", "var"):
-        parts = given.get(name, "").split(",")
-        if given.get(name) and len(parts) not in (1, int(given.get("img_channel") or 3)):
-            pairs.append((f"--{name} {given[name]}: one number per channel", f"--{name} {','.join(['0'] * 3)}"))
-    return pairs
 
 
 def lint_file(path: Path, command: str = "", model: Path | None = None) -> tuple[LintFinding, ...]:

@@ -21,5 +21,7 @@ _TABLE = (
     LintRule("M-709", "error", "format or size does not match the model", JSON),
     LintRule("M-710", "error", "option of the command line is unknown or missing", COMMAND),
     LintRule("M-711", "error", "command line is inconsistent with the json", COMMAND),
+    LintRule("M-712", "error", "name is not in the model", "the model file itself"),
+    LintRule("M-713", "warning", "op is not in the model", "the model file itself"),
 )
 PTQ_RULES: dict[str, LintRule] = {rule.id: rule for rule in _TABLE}
