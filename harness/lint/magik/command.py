@@ -48,7 +48,7 @@ def finding_of(rule: str, line: int, message: str, fix: str) -> LintFinding:
 def lint_command(
     command: str, values: Mapping[str, Any], model: Path | None, config_name: str = ""
 ) -> tuple[LintFinding, ...]:
-    """The command line: unknown and missing options, and what contradicts the json, called `config_name`, or the model."""
+    """Unknown and missing options, and what contradicts the json, a file called `config_name`, or the model."""
     given = options_of(command)
     findings = []
     for name in given:
