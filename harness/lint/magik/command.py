@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from harness.lint.findings import LintFinding
 from harness.lint.magik.model import unknown_nodes
@@ -46,7 +45,7 @@ def finding_of(rule: str, line: int, message: str, fix: str) -> LintFinding:
 
 
 def lint_command(
-    command: str, values: Mapping[str, Any], model: Path | None, config_name: str = ""
+    command: str, values: Mapping[str, object], model: Path | None, config_name: str = ""
 ) -> tuple[LintFinding, ...]:
     """Unknown and missing options, and what contradicts the json, a file called `config_name`, or the model."""
     given = options_of(command)
@@ -85,7 +84,7 @@ def _files(given: Mapping[str, str], name: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _contradictions(given: Mapping[str, str], values: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _contradictions(given: Mapping[str, str], values: Mapping[str, object]) -> list[tuple[str, str]]:
     pairs = []
     device = given.get("target_device", "")
     if device and device not in DEVICES:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from harness.lint.network import Network, read_network
 
@@ -13,7 +12,7 @@ from harness.lint.network import Network, read_network
 Complaint = tuple[str, str, str, str]
 
 
-def against_model(values: Mapping[str, Any], path: Path) -> Iterator[Complaint]:
+def against_model(values: Mapping[str, object], path: Path) -> Iterator[Complaint]:
     """What the json says that the model does not bear out; nothing for what is no ONNX."""
     network = read_network(path)
     if network is not None:
@@ -49,12 +48,12 @@ def _unknown(where: str, name: str, network: Network) -> Complaint:
     return "M-712", where, f"{where} {name!r}: the model has no such node", fix
 
 
-def _names(values: Mapping[str, Any], key: str) -> list[str]:
+def _names(values: Mapping[str, object], key: str) -> list[str]:
     given = values.get(key)
     return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
 
 
-def _sizes(values: Mapping[str, Any], network: Network) -> Iterator[Complaint]:
+def _sizes(values: Mapping[str, object], network: Network) -> Iterator[Complaint]:
     first = next(iter(network.inputs.values()), None)
     if first is None or len(first.shape) != 4:
         return
