@@ -10,7 +10,7 @@ from functools import cache, partial
 from harness.consistency.arithmetic import F16, Precision
 from harness.consistency.fingerprint.cause import LayerContext, cause, fed, is_open
 from harness.consistency.fingerprint.other_tensors import OtherTensors
-from harness.consistency.hypotheses.search import HypothesisSearch, fingerprint
+from harness.consistency.hypotheses.search import SEEN_AS, HypothesisSearch, fingerprint
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins.alone import OpRunner
 from harness.consistency.origins.isolate import Isolator
@@ -26,8 +26,6 @@ from harness.errors import HarnessError
 from harness.records import Fingerprint, Graph, Layer, Origin
 
 SERVES = 0.5  # share of the compared tensors that a graph must know
-# Kinds that the values alone prove, and that a mistake of the op may be the cause of.
-OP_MAY_EXPLAIN = ("scale", "shift", "zero_point", "saturation", "permutation", "layout")
 EXPLAINED = 16  # origins whose ops run in other ways
 FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
 
@@ -99,12 +97,13 @@ class FaultSearch:
 
     def _explained(self, layer: Layer, mark: Fingerprint, localized: Localization) -> Fingerprint:
         """The fingerprint with what variants of the op say, where they may say more than the values."""
-        if self._isolator is None or not self.settings.hypotheses or (mark.certain and mark.kind not in OP_MAY_EXPLAIN):
+        if self._isolator is None or not self.settings.hypotheses or (mark.certain and mark.kind not in SEEN_AS):
             return mark
         requests = localized.requests(layer.name)
         if not requests:
             return mark
-        tried = self._hypotheses.explain(layer, self.rows.pair(layer.name), self._isolator, requests)
+        kinds = SEEN_AS[mark.kind] if mark.certain else ()
+        tried = self._hypotheses.explain(layer, self.rows.pair(layer.name), self._isolator, requests, kinds)
         return mark if tried is None else fingerprint(tried, mark)
 
     def _with_weights(self, origins: Sequence[Origin]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from harness.consistency.hypotheses import (
     axes,
@@ -17,42 +17,43 @@ from harness.consistency.hypotheses import (
 from harness.consistency.hypotheses.bench import Bench, NodeScene
 from harness.consistency.hypotheses.variant import Generator, Variant
 
-GENERATORS: tuple[Generator, ...] = (
-    weights.biases,
-    functions.activations,
-    windows.pads,
-    axes.along,
-    axes.operands,
-    axes.joined,
-    axes.moved,
-    axes.cut,
-    axes.reduced,
-    functions.formulas,
-    normalizations.epsilons,
-    normalizations.normalizations,
-    resampling.resampling,
-    integers.zero_points,
-    integers.other_scales,
-    integers.roundings,
-    weights.scales,
-    weights.orders,
-    weights.bits,
-    weights.gates,
-    weights.features,
-    integers.accumulators,
-    windows.geometry,
-    windows.pools,
-    functions.added,
-    whole.skipped,
-    whole.repeated,
-)
+# What makes variants -> their kinds.
+GENERATORS: dict[Generator, tuple[str, ...]] = {
+    weights.biases: ("bias",),
+    functions.activations: ("activation", "function", "parameter"),
+    windows.pads: ("padding",),
+    axes.along: ("axis",),
+    axes.operands: ("axis", "scale"),
+    axes.joined: ("axis", "function"),
+    axes.moved: ("axis",),
+    axes.cut: ("axis", "padding"),
+    axes.reduced: ("axis", "function", "normalization"),
+    functions.formulas: ("function",),
+    normalizations.epsilons: ("epsilon",),
+    normalizations.normalizations: ("normalization",),
+    resampling.resampling: ("resampling",),
+    integers.zero_points: ("zero_point",),
+    integers.other_scales: ("scale",),
+    integers.roundings: ("truncation", "rounding", "saturation"),
+    weights.scales: ("weight_scale",),
+    weights.orders: ("weight_order",),
+    weights.bits: ("weight_bits", "precision"),
+    weights.gates: ("weight_order", "function"),
+    weights.features: ("axis",),
+    integers.accumulators: ("accumulator",),
+    windows.geometry: ("window",),
+    windows.pools: ("function", "window"),
+    functions.added: ("activation",),
+    whole.skipped: ("skipped_op",),
+    whole.repeated: ("repeated_op",),
+}
 MOST_NODES = 12  # of an interval; in a longer one a variant says little
 
 
-def variants(bench: Bench) -> Iterator[tuple[NodeScene, Variant]]:
-    """Each with the node that it is of."""
+def variants(bench: Bench, kinds: Collection[str] = ()) -> Iterator[tuple[NodeScene, Variant]]:
+    """Each with the node that it is of; those that may be of some `kinds`, () for all."""
     scenes = bench.scenes()[:MOST_NODES]
-    for generate in GENERATORS:
+    for generate in [one for one, made in GENERATORS.items() if not kinds or set(kinds) & set(made)]:
         for scene in scenes:
             if scene.y.size:
                 yield from ((scene, variant) for variant in _made(generate, scene))

@@ -58,6 +58,13 @@ FUNCTIONS: dict[str, Function] = {
     "Elu": lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x),
     "Softplus": lambda x: np.logaddexp(0, x),
 }
+ROUNDINGS: dict[str, Function] = {
+    "Round": np.rint,
+    "Floor": np.floor,
+    "Ceil": np.ceil,
+    "rounding towards zero": np.trunc,
+    "rounding halves away from zero": lambda x: np.trunc(x + np.copysign(0.5, x)),
+}
 ADDED = (
     "Relu",
     "Relu6",
@@ -184,6 +191,10 @@ def _formulas(op: NodeScene, x: Array) -> Iterator[tuple[str, Array | None]]:
         other = "LogSoftmax" if op.kind == "Softmax" else "Softmax"
         axis = int(op.attribute("axis", -1))
         yield f"{other} instead of {op.kind}", op.compute(other, [x.astype(np.float32)], axis=axis)
+    elif op.kind in ROUNDINGS:
+        for words, function in ROUNDINGS.items():
+            if words != op.kind:
+                yield f"{words} instead of {op.kind}", function(x)
     elif op.kind in ("Exp", "Log"):
         with np.errstate(all="ignore"):
             yield ("2^x", np.exp2(x)) if op.kind == "Exp" else ("the logarithm to base 2", np.log2(x))

@@ -89,11 +89,13 @@ class HypothesisSearch:
             f"at most {self.origin_s:g} s for an origin and {self.run_s:g} s in all (--no-hypotheses tries none)"
         ]
 
-    def explain(self, layer: Layer, pair: Pair, isolator: Isolator, requests: Sequence[Request]) -> Tried | None:
+    def explain(
+        self, layer: Layer, pair: Pair, isolator: Isolator, requests: Sequence[Request], kinds: Sequence[str] = ()
+    ) -> Tried | None:
         """Variants of the op that gives `layer`, fed with the board's tensors; None where that cannot be judged.
 
         `requests`: the op fed with the board's tensors, and with the reference's. An op that does not give the
-        reference's values with the reference's tensors is not the reference's op.
+        reference's values with the reference's tensors is not the reference's op. `kinds`: try only variants of these.
         """
         if pair.form not in ("integer", "float"):
             return None
@@ -102,15 +104,22 @@ class HypothesisSearch:
             return None
         begun = time.monotonic()
         try:
-            return self._explain(layer, pair, isolator, requests, begun + min(self.origin_s, self.run_s - self.spent_s))
+            until = begun + min(self.origin_s, self.run_s - self.spent_s)
+            return self._explain(layer, pair, isolator, (requests, kinds), until)
         except (CannotIsolate, InputError):
             return None
         finally:
             self.spent_s += time.monotonic() - begun
 
     def _explain(
-        self, layer: Layer, pair: Pair, isolator: Isolator, requests: Sequence[Request], until: float
+        self,
+        layer: Layer,
+        pair: Pair,
+        isolator: Isolator,
+        wanted: tuple[Sequence[Request], Sequence[str]],
+        until: float,
     ) -> Tried | None:
+        requests, kinds = wanted
         bench = Bench(isolator, requests[0])
         plain = self._fit(layer, pair, bench.value)
         if plain is None or plain.within or _says_little(pair.board):
@@ -120,7 +129,7 @@ class HypothesisSearch:
             return None
         tried = Tried(plain=plain, floor=floor)
         glance = _Glance(pair.board, bench.value)
-        for kind, words, value in _values(bench, isolator, requests[0]):
+        for kind, words, value in _values(bench, isolator, requests[0], kinds):
             tried.count += 1
             fit = self._fit(layer, pair, value, kind, words) if glance.is_nearer(value) else None
             if fit is not None and _explains(fit, tried):
@@ -198,16 +207,19 @@ def _explains(fit: Fit, tried: Tried) -> bool:
     return fit.within or (steps and fewer) or fit.error <= FLOOR_ROOM * tried.floor
 
 
-def _values(bench: Bench, isolator: Isolator, request: Request) -> Iterator[tuple[str, str, Array]]:
+def _values(
+    bench: Bench, isolator: Isolator, request: Request, kinds: Sequence[str]
+) -> Iterator[tuple[str, str, Array]]:
     """(kind, words, what the op gives) of each variant that can run."""
     several = sum(scene.kind not in ("QuantizeLinear", "DequantizeLinear") for scene in bench.scenes()) > 1
-    for scene, variant in variants(bench):
+    for scene, variant in variants(bench, kinds):
         value = _in_place(scene, variant)
         whole = None if value is None else bench.with_value(scene.output, value)
         if whole is not None and not np.array_equal(whole, bench.value, equal_nan=whole.dtype.kind == "f"):
             place = f" at {scene.node.name or scene.output} ({scene.kind})" if several else ""
             yield variant.kind, f"{variant.words}{place}", whole
-    yield from _narrower(isolator, request)
+    if not kinds or "precision" in kinds:
+        yield from _narrower(isolator, request)
 
 
 def _narrower(isolator: Isolator, request: Request) -> Iterator[tuple[str, str, Array]]:
