@@ -11,6 +11,7 @@ from harness.report.tables.times import exceeds, overlaps
 from harness.report.values import Row, plain, share, shortened, tenths, text, time_us, visible
 
 LABEL = 10  # letters that a line's label takes
+_LOAD = ("operations", "memory traffic", "memory peak")  # labels of load_numbers
 _MOST = 5  # of findings, origins and problems; the rest is counted
 
 
@@ -22,7 +23,20 @@ def lines(run: Run) -> list[str]:
 def toned_lines(run: Run) -> tuple[str, list[str]]:
     """The headline's tone (good, part, bad, none, stop) and the lines."""
     data = tables(run)
-    blocks = (_verdict, _flags, _coverage, _origins, _float, _previous, _latency, _split, _cuts, _findings, _problems)
+    blocks = (
+        _verdict,
+        _flags,
+        _coverage,
+        _origins,
+        _float,
+        _previous,
+        _latency,
+        _split,
+        _cuts,
+        _load,
+        _findings,
+        _problems,
+    )
     texts = [f"{label:<{LABEL}}{words}" for block in blocks for label, words in block(data)]
     return data["headline"]["tone"], [visible(line.replace("\u202f", " ")) for line in texts]
 
@@ -120,6 +134,16 @@ def _part(part: Row, overlapping: bool) -> str:
     mark = " (estimated)" if part["estimated"] else ""
     ratio = "" if overlapping else f" {share(part['share'])}"
     return f"{part_label(part['part'])} {time_us(part['time_us'])}{ratio}{mark}"
+
+
+def _load(data: Row) -> Lines:
+    """Operations, traffic and memory of a frame, in one line."""
+    shown = [
+        f"{row['label']} {row['value']}{' (estimated)' if row['estimated'] else ''}"
+        for row in data["numbers"]
+        if row["label"].startswith(_LOAD)
+    ]
+    return [("load", ", ".join(shown))] if shown else []
 
 
 def _cuts(data: Row) -> Lines:

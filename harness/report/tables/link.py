@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from harness.records import FedInput, ModeOfRun, Run
+from collections.abc import Sequence
+
+from harness.records import FedInput, ModeOfRun, OpTime, Run
 from harness.report.tables.times import finite, share_of
-from harness.report.values import Row
+from harness.report.values import Row, size
 
 # How a file of a mode came to this PC, as run.json writes it -> the key here
 _WAYS = {"pulled": "pulled", "reused": "reused", "verified_on_board": "verified_on_board", "": "not_pulled"}
@@ -61,6 +63,28 @@ def memory_rows(run: Run) -> list[Row]:
         for mode, figures in run.memory.items()
         for name, size_bytes in figures.items()
     ]
+
+
+def load_numbers(run: Run) -> list[Row]:
+    """Key numbers of work and memory, where the tools tell them: operations and traffic of a frame, the most in use."""
+    ops = run.profile.ops if run.profile else ()
+    estimated = any(op.estimated for op in ops)
+    gops, moved = _total(ops, "gops"), _total(ops, "bytes") + _total(ops, "parameter_bytes")
+    rows = [("operations", f"{gops:.3f} GOPs", False)] if gops else []
+    rows += [("memory traffic", f"{size(int(moved))} per frame", estimated)] if moved else []
+    for mode, figures in run.memory.items():
+        peak, total = figures.get("peak_bytes"), figures.get("total_bytes")
+        if peak is not None:
+            of_all = f" of {size(total)}" if total else ""
+            rows.append((f"memory peak ({mode})", f"{size(peak)}{of_all}", False))
+    return [
+        {"label": label, "value": value, "unit": "text", "share": None, "estimated": is_estimate}
+        for label, value, is_estimate in rows
+    ]
+
+
+def _total(ops: Sequence[OpTime], figure: str) -> float:
+    return sum(finite(op.figures.get(figure)) or 0.0 for op in ops)
 
 
 def _label(figure: str) -> str:

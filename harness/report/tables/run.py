@@ -33,7 +33,7 @@ from harness.report.tables.layers import (
     standing_by_op,
     waiver_rows,
 )
-from harness.report.tables.link import input_rows, memory_rows, notes, timing_rows, traffic
+from harness.report.tables.link import input_rows, load_numbers, memory_rows, notes, timing_rows, traffic
 from harness.report.tables.plan import plan_table
 from harness.report.tables.previous import policy_waivers, previous_table
 from harness.report.tables.segmentation import segmentation_table
@@ -65,7 +65,7 @@ def tables(run: Run) -> Row:
         "counts": standing_counts,
         "hashed": hashed_sentence(layers),
         "facts": facts(run, time),
-        "numbers": numbers(time),
+        "numbers": [*numbers(time), *load_numbers(run)],
         "findings": finding_rows(run, modes),
         "layers": layers,
         "origins": origins,
