@@ -85,6 +85,13 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness run --resume runs",
         "harness run --resume runs --mode release",
     ),
+    "soak": (
+        "harness soak model.bin",
+        "harness soak model.bin --board emu-x5 --hours 0",
+        "harness soak model.bin --board emu-x5 --frames 9 --time 60",
+        "harness soak model.bin --board emu-x5 --core 9",
+        "harness soak --resume absent",
+    ),
     "sweep": (
         "harness sweep model.bin",
         "harness sweep model.bin --board emu-x5 --threads 1,16",

@@ -15,6 +15,7 @@ JSON_IN_ARGV = "harness.json_in_argv"  # in the context's meta: known before an 
 COMMANDS = {
     "run": "Run a model on a board, compare it with the PC layer by layer, and write an HTML report.",
     "sweep": "Measure a model with every combination of threads, cores and runtime options, in one session.",
+    "soak": "Run a model on a board for hours: latency, temperature, clocks, memory and outputs over time.",
     "compare": "Compare a board's tensor dumps with the PC reference, layer by layer.",
     "reference": "Run an ONNX model on this PC and save every intermediate tensor.",
     "report": "Write a run's report as one self-contained HTML page.",
@@ -26,7 +27,7 @@ COMMANDS = {
     "policy": "Show and check tolerance policies.",
     "lint": "Check a toolchain config: hb_mapper or hb_compile YAML, or Magik ptq JSON.",
 }
-PLACES = {"sweep": "series.sweep"}  # of commands that have a folder
+PLACES = {"sweep": "series.sweep", "soak": "series.soak"}  # of commands that have a folder
 
 
 class LateGroup(click.Group):

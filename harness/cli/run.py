@@ -287,7 +287,9 @@ def _resumed(folder: Path, given: RunOptions) -> tuple[Path, Run]:
 
 
 def _refuse_series(case: Case, folder: Path) -> None:
-    """A sweep is judged by its own command."""
+    """A sweep and a soak are judged by their own commands."""
+    if case.soak is not None:
+        raise InputError(f"{folder}: this run is a soak", f"harness soak --resume {folder}")
     if case.sweep is not None:
         raise InputError(f"{folder}: this run is a sweep", f"harness sweep --resume {folder}")
 

@@ -99,7 +99,7 @@ from harness.records.running import (
     Segment,
 )
 from harness.records.segmentation import OffOp, Segmentation, Stretch, SubgraphTime
-from harness.records.series import Sweep, SweepPoint
+from harness.records.series import Soak, SoakStretch, Sweep, SweepPoint
 from harness.records.telemetry import SensorSample, Telemetry
 from harness.records.tensors import (
     Dump,
@@ -109,7 +109,7 @@ from harness.records.tensors import (
     Quantization,
     TensorSpec,
 )
-from harness.records.workload import Setting, SweepPlan, Workload
+from harness.records.workload import Setting, SoakPlan, SweepPlan, Workload
 
 __all__ = [
     "FORMAT",
@@ -190,6 +190,9 @@ __all__ = [
     "Segmentation",
     "SensorSample",
     "Setting",
+    "Soak",
+    "SoakPlan",
+    "SoakStretch",
     "StageAlignment",
     "StageComparison",
     "StageStep",

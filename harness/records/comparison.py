@@ -37,6 +37,8 @@ RUN_VERDICTS = (
     "swept",  # settings of a sweep were measured, and nothing was wanted of them
     "goal_met",  # one of them has the latency and rate that were wanted
     "goal_missed",  # all of them were measured, and none has
+    "steady",  # of a soak: no output changed, no turn failed, no drift beyond what is allowed
+    "unsteady",
     "not_measured",  # a mode failed, or the link: nothing can be said
 )
 

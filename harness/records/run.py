@@ -15,7 +15,7 @@ from harness.records.json_values import Json
 from harness.records.plan import Plan
 from harness.records.running import Failure, Finding, ModelInfo, Profile
 from harness.records.segmentation import Segmentation
-from harness.records.series import Sweep
+from harness.records.series import Soak, Sweep
 from harness.records.slots import stored
 from harness.records.telemetry import Telemetry
 from harness.records.tensors import Graph
@@ -182,6 +182,7 @@ class ModeOfRun:
     files: tuple[LeftFile, ...] = ()
     failure: Failure | None = field(default=None, metadata=stored(damaged=DAMAGED))
     notes: tuple[str, ...] = field(default=(), metadata=stored(optional=True))
+    at_s: float | None = field(default=None, metadata=stored(optional=True))  # when it began, of a soak
 
 
 @dataclass(frozen=True)
@@ -248,6 +249,7 @@ class Run:
         default="", metadata=stored(optional=True)
     )  # of --previous: "no_baseline"; with --max-slower: "not_slower", "slower", "undecided", "not_comparable"
     segmentation: Segmentation | None = field(default=None, metadata=stored(optional=True))
+    soak: Soak | None = field(default=None, metadata=stored(optional=True))
     sweep: Sweep | None = field(default=None, metadata=stored(optional=True))
     unknown: tuple[str, ...] = field(
         default=(), metadata=stored(kept=False)

@@ -12,7 +12,7 @@ from typing import Any
 from harness.records.json_values import Json
 from harness.records.slots import stored
 from harness.records.tensors import TensorSpec
-from harness.records.workload import SweepPlan, Workload
+from harness.records.workload import SoakPlan, SweepPlan, Workload
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Case:
     timeout_s: float = 600.0
     wait_s: float = 0.0  # how long to wait for a board that somebody else has
     beside: str = field(default="", metadata=stored(optional=True))  # a command that runs on the board meanwhile
+    soak: SoakPlan | None = field(default=None, metadata=stored(optional=True))  # run the modes for so long
     sweep: SweepPlan | None = field(default=None, metadata=stored(optional=True))  # profile these settings, one by one
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.records.running import Failure
@@ -39,3 +40,37 @@ class Sweep:
     fps: float | None = None  # wanted
     best: int | None = None
     why_best: str = ""
+
+
+@dataclass(frozen=True)
+class SoakStretch:
+    """One turn of a soak: a profile run, and a release run whose outputs are held against the first turn's."""
+
+    at_s: float  # since the soak began, pauses of a resumed one left out
+    mode: str = ""  # of the profile run
+    usual_us: float | None = None
+    low_us: float | None = None
+    high_us: float | None = None
+    max_us: float | None = None
+    fps: float | None = None
+    frames: int | None = None
+    temperatures_c: Mapping[str, float] = field(default_factory=dict)  # highest
+    clocks_mhz: Mapping[str, float] = field(default_factory=dict)  # lowest
+    memory_available_bytes: float | None = None  # lowest
+    differing: tuple[str, ...] | None = None  # outputs that are not the first turn's; None: not known
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Soak:
+    """All turns of a soak. `first_bad` and `first_failure` are places in `stretches`."""
+
+    stretches: tuple[SoakStretch, ...] = ()
+    planned_s: float = 0.0
+    lasted_s: float = 0.0
+    first_bad: int | None = None
+    first_failure: int | None = None
+    drift: float | None = None  # median latency of the last quarter of the turns over that of the first, minus 1
+    memory_drift_bytes: float | None = None  # likewise, available memory: the last quarter less the first
+    max_drift_percent: float | None = None
+    estimated: bool = field(default=False, metadata=stored(damaged=True))

@@ -59,3 +59,11 @@ class SweepPlan:
     settings: tuple[Setting, ...] = ()
     latency_us: float | None = None  # of a frame, at most
     fps: float | None = None  # frames per second, at least
+
+
+@dataclass(frozen=True)
+class SoakPlan:
+    """How long a model is measured again and again, and what ends it early."""
+
+    duration_s: float = 3600.0
+    max_drift_percent: float | None = None  # of the latency; None: told, not judged

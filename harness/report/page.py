@@ -16,6 +16,7 @@ from harness.records import Run
 from harness.report import values
 from harness.report.drawings import drawings
 from harness.report.drawings.error_propagation import propagation_drawing
+from harness.report.drawings.soak import BAND_PX, soak_drawing
 from harness.report.drawings.sweep import sweep_drawing
 from harness.report.tables import checks, headline, layers
 from harness.report.tables.run import part_label, tables
@@ -64,6 +65,7 @@ def _drawn(data: Row) -> Row:
         "error_propagation": propagation_drawing(data["layers"]),
         "marks": drawings.strip_marks(strip, data["origins"]) if strip else [],
         "sweep": sweep_drawing(data["sweep"]),
+        "soak": soak_drawing(data["soak"]),
         "split": drawings.split_bar(time) if time else [],
         "waterfall": drawings.waterfall(time) if time else None,
         "telemetry": drawings.telemetry(data["telemetry"]),
@@ -181,6 +183,7 @@ _GLOBALS = {
     "MOST_ORIGINS": MOST_ORIGINS,
     "PAGE_ROWS": PAGE_ROWS,
     "TELEMETRY_PX": drawings.TELEMETRY_PX,
+    "SOAK_PX": BAND_PX,
     "MOST_NOISY": checks.MOST_NOISY,
     "MOST_UNSTABLE": checks.MOST_UNSTABLE,
     "MOST_STAGED": checks.MOST_STAGED,

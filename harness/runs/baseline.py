@@ -38,16 +38,23 @@ def _checked(named: Path) -> Path:
         raise InputError(
             f"{named}: cannot be used as a baseline, run.json is damaged: {run.damage[0]}", "give another run"
         )
-    if run.sweep is not None:
-        raise InputError(f"{named}: cannot be used as a baseline: it is a sweep", "give a run of one setting")
+    if run.sweep is not None or run.soak is not None:
+        what = "a sweep" if run.sweep is not None else "a soak"
+        raise InputError(f"{named}: cannot be used as a baseline: it is {what}", "give a run of harness run")
     if not _is_judged(run):
         raise InputError(f"{named}: cannot be used as a baseline: its state is {run.state!r}")
     return named.absolute()
 
 
 def _is_judged(run: Run) -> bool:
-    """Whether it is a run with one latency; a sweep has many."""
-    return run.sweep is None and run.state == "complete" and run.verdict is not None and not run.damage
+    """Whether it is a run with one latency; a sweep and a soak have many."""
+    return (
+        run.sweep is None
+        and run.soak is None
+        and run.state == "complete"
+        and run.verdict is not None
+        and not run.damage
+    )
 
 
 def find_baseline(place: Path, now: Run) -> tuple[Run | None, str]:

@@ -113,7 +113,7 @@ def _reopened(board: Board, folder: Path, tell: ProgressCallback, expected: Case
         resumed=run.resumed + 1,
         notes=(*run.notes, *(f"an earlier attempt failed: {problem}" for problem in run.problems)),
         problems=(),
-        modes=tuple(mode for mode in run.modes if mode.mode != "info" and not mode.failure),
+        modes=tuple(mode for mode in run.modes if mode.mode != "info" and (not mode.failure or mode.at_s is not None)),
     )
     return Session(board, expected, RunProgress(folder, tell, run_record.RunFile(folder, run), resume))
 
@@ -153,7 +153,7 @@ def _with_resume(session: Session, error: HarnessError) -> str:
 
 def _command(session: Session) -> str:
     """What goes on with the run."""
-    command = "sweep" if session.case.sweep else "run"
+    command = "sweep" if session.case.sweep else "soak" if session.case.soak else "run"
     return f"harness {command} --resume {shlex.quote(str(session.progress.folder))}"
 
 

@@ -54,6 +54,11 @@ class ModeRunner:
             self._agent.files.remove(str(PurePosixPath(self.place) / name))
         self._progress.forget(names)
 
+    def remove_from_board(self, name: str) -> None:
+        """What a mode left on the board, once it is here."""
+        self._agent.files.remove(str(PurePosixPath(self.place) / name))
+        self._progress.finished(name)
+
     def keep(self, name: str, finished: run_record.ModeRun, failure: Failure | None) -> None:
         """Record how a mode ended."""
         self._progress.record.add_mode(run_record.mode_record(name, finished, failure))

@@ -46,6 +46,12 @@ class RunProgress:
         self.resume = self.resume.started(mode, token)
         self.save()
 
+    def finished(self, mode: str) -> None:
+        """Nothing of a mode is on the board any more."""
+        kept = {name: token for name, token in self.resume.tokens.items() if name != mode}
+        self.resume = replace(self.resume, tokens=kept)
+        self.save()
+
     def forget(self, modes: Sequence[str]) -> None:
         """Modes that are to be run again: what they left is no result."""
         kept = {name: token for name, token in self.resume.tokens.items() if name not in modes}

@@ -71,6 +71,11 @@ class RunFile:
         """Keep what a mode left."""
         self.run = replace(self.run, modes=(*self.run.modes, mode))
 
+    def mark_mode(self, name: str, at_s: float) -> None:
+        """Keep when a mode of a soak began."""
+        modes = tuple(replace(mode, at_s=at_s) if mode.mode == name else mode for mode in self.run.modes)
+        self.run = replace(self.run, modes=modes)
+
     def drop_modes(self, names: Sequence[str]) -> None:
         """Forget modes that are to be run again."""
         self.run = replace(self.run, modes=tuple(mode for mode in self.run.modes if mode.mode not in names))

@@ -26,11 +26,12 @@ class Sensors:
     platform: Platform
     record: RunFile
     timeout_s: float
+    interval_s: float = SENSE_EVERY_S
 
     @property
     def every_s(self) -> float:
         """How often the agent looks during a mode; 0 for an emulated board: its sensors would be this PC's."""
-        return SENSE_EVERY_S if not self.emulated else 0.0
+        return self.interval_s if not self.emulated else 0.0
 
     def look(self, phase: str) -> None:
         """One look at sysfs, and at the board's own status tool."""

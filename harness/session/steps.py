@@ -13,7 +13,7 @@ from harness.boards.connect import refuse_wrong_soc
 from harness.boards.lease import hold_board_lease
 from harness.errors import BoardError, HarnessError, LinkError, ToolError
 from harness.platforms.base import Platform
-from harness.records import Board, Job, ModelInfo
+from harness.records import Board, Job, ModelInfo, SoakPlan
 from harness.records.codec import to_json
 from harness.review.case_reference import CaseReference
 from harness.session import unchanged
@@ -25,8 +25,8 @@ from harness.session.progress import RunProgress
 from harness.session.pulling import Puller
 from harness.session.pushing import Pusher
 from harness.session.rehash import Copies
-from harness.session.sensors import Sensors
-from harness.session.turns import Turn, turns
+from harness.session.sensors import SENSE_EVERY_S, Sensors
+from harness.session.turns import Turn, soak_turns, turns
 from harness.transports.base import Transport
 
 AROUND_A_MODE_S = 600.0  # to bring home what a mode left, at most, before a load is ended by its time limit
@@ -72,7 +72,14 @@ class Session:
     def _connect_parts(self, python: str) -> None:
         agent, board, progress = self.agent, self.board, self.progress
         self.copies = Copies(agent, board.folders.shared, self.record, progress.tell, progress.resume.files)
-        self.sensors = Sensors(agent, board.emulated is not None, self.platform, self.record, self.case.timeout_s)
+        self.sensors = Sensors(
+            agent,
+            board.emulated is not None,
+            self.platform,
+            self.record,
+            self.case.timeout_s,
+            _sense_every_s(self.case.soak),
+        )
         self.pusher = Pusher(board.identity, board.folders.work, self.expected, progress, self.copies, python)
         self.puller = Puller(agent, board.limits, self.expected, progress)
         self.modes = ModeRunner(
@@ -148,8 +155,22 @@ class Session:
         case = self.case
         times = {"release": case.repeat, "debug": case.repeat, "profile": case.rounds}  # about values, about times
         wanted = list(turns(case.modes or self.platform.modes, times, case.workload, case.sweep))
-        with self.load.running(self.modes.place, (len(wanted) + 1) * (case.timeout_s + AROUND_A_MODE_S)):
-            self._run_turns(wanted, model, inputs)
+        soak_s = case.soak.duration_s if case.soak else 0.0
+        with self.load.running(self.modes.place, soak_s + (len(wanted) + 1) * (case.timeout_s + AROUND_A_MODE_S)):
+            if case.soak:
+                self._run_soak(case.soak, model, inputs)
+            else:
+                self._run_turns(wanted, model, inputs)
+
+    def _run_soak(self, plan: SoakPlan, model: str, inputs: tuple[str, ...]) -> None:
+        """Turn after turn; what one leaves on the board is removed, for there are hours of them."""
+        modes = self.case.modes or self.platform.modes
+        for at_s, turn in soak_turns(modes, plan, self.case.workload, lambda: self.record.run.modes):
+            self.progress.tell(f"soak: {turn.label}", round(min(at_s, plan.duration_s)), round(plan.duration_s))
+            if self.record.run.mode(turn.name) is None:
+                self._mode(turn.mode, turn.name, self.pusher.job(turn.mode, model, inputs, turn.workload))
+            self.record.mark_mode(turn.name, round(at_s, 3))
+            self.modes.remove_from_board(turn.name)
 
     def _run_turns(self, wanted: Sequence[Turn], model: str, inputs: tuple[str, ...]) -> None:
         for turn in wanted:
@@ -198,6 +219,11 @@ class Session:
         notes = self.platform.read_notes(mode, self.progress.folder / name, finished.log)
         self.record.note(*(f"{name}: {sentence}" for sentence in notes))
         self.modes.keep(name, finished, failure)
+
+
+def _sense_every_s(soak: SoakPlan | None) -> float:
+    """How often sensors are read: about 3,600 times in a soak, once a second else."""
+    return max(SENSE_EVERY_S, round((soak.duration_s if soak else 0.0) / 3600))
 
 
 def _refuse_missing_tools(board: str, platform: Platform, facts: BoardFacts) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.records import Setting, SweepPlan, Workload
+from harness.records import ModeOfRun, Setting, SoakPlan, SweepPlan, Workload
 from harness.records.workload import PROFILE_MODE
 
 
@@ -40,3 +41,34 @@ def _settings(settings: Sequence[Setting], rounds: int, workload: Workload) -> I
             count = f"{round_ * len(settings) + place + 1} of {rounds * len(settings)}"
             name = setting.modes(place, rounds)[round_]
             yield Turn(PROFILE_MODE, name, setting.of(workload), f"{count}: {setting.label}")
+
+
+MOST_FAILURES = 3  # of a soak's modes in a row: the board is not going to recover by itself
+
+
+def soak_turns(
+    modes: Sequence[str], plan: SoakPlan, workload: Workload, ran: Callable[[], Sequence[ModeOfRun]]
+) -> Iterator[tuple[float, Turn]]:
+    """(seconds since the soak began, turn) until its time is over, or until modes only fail.
+
+    `ran` gives the modes that have ended: a resumed soak begins with the turn after them, and its pause is no time.
+    """
+    kept = [mode for mode in ran() if mode.at_s is not None]
+    before_s = max((mode.at_s + (mode.duration_s or 0.0) for mode in kept if mode.at_s is not None), default=0.0)
+    began = time.monotonic() - before_s
+    count = max((number_of(mode.mode) for mode in kept), default=0)
+    while time.monotonic() - began < plan.duration_s or not count:
+        count += 1
+        for mode in modes:
+            last = [one for one in ran() if one.at_s is not None][-MOST_FAILURES:]
+            if len(last) == MOST_FAILURES and all(one.failure for one in last):
+                return
+            at_s = time.monotonic() - began
+            label = f"turn {count}, {at_s / 3600:.2f} of {plan.duration_s / 3600:g} h"
+            yield at_s, Turn(mode, mode if count == 1 else f"{mode}-{count}", workload, label)
+
+
+def number_of(name: str) -> int:
+    """Which turn of its mode a name is: `release` is 1, `release-2` is 2."""
+    end = name.rpartition("-")[2]
+    return int(end) if end.isdigit() else 1

@@ -21,6 +21,8 @@ _TITLES = {
     "swept": ("none", "Settings measured"),
     "goal_met": ("part", "Goal met"),
     "goal_missed": ("bad", "Goal not met by any setting"),
+    "steady": ("part", "Steady"),
+    "unsteady": ("bad", "Not steady"),
     "not_measured": ("stop", "Not measured"),
 }
 _STATES = {

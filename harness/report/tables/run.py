@@ -37,6 +37,7 @@ from harness.report.tables.link import input_rows, load_numbers, memory_rows, no
 from harness.report.tables.plan import plan_table
 from harness.report.tables.previous import policy_waivers, previous_table
 from harness.report.tables.segmentation import segmentation_table
+from harness.report.tables.soak import soak_table
 from harness.report.tables.subgraphs import with_subgraphs
 from harness.report.tables.sweep import sweep_table
 from harness.report.tables.times import exceeds, time_table
@@ -77,6 +78,7 @@ def tables(run: Run) -> Row:
         "previous": previous_table(run),
         "gate": run.gate,
         "sweep": sweep_table(run),
+        "soak": soak_table(run),
         "segmentation": segmentation_table(run),
         "plan": plan_table(run, standings, layers),
         "time": time,
@@ -107,7 +109,7 @@ def facts(run: Run, time: Row | None) -> list[Row]:
     board, case = run.board, run.case
     rows = [
         *_load(case.beside, board.emulated),
-        *_flags(board, time, case.inputs, bool(run.sweep and any(p.estimated for p in run.sweep.points))),
+        *_flags(board, time, case.inputs, _is_series_estimated(run)),
         _fact("board", board.name),
         _fact("soc", _joined(board.soc, board.platform)),
         *(_fact(name, value) for name, value in run.versions.items()),
@@ -141,6 +143,12 @@ def _reference_facts(run: Run) -> list[Row]:
 
 def _joined(*parts: str) -> str:
     return " \u00b7 ".join(part for part in parts if part)
+
+
+def _is_series_estimated(run: Run) -> bool:
+    """Whether a sweep or a soak holds times that no clock measured."""
+    swept = run.sweep.points if run.sweep else ()
+    return any(point.estimated for point in swept) or bool(run.soak and run.soak.estimated)
 
 
 def _load(command: str, emulated: bool) -> list[Row]:
