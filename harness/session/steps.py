@@ -144,7 +144,7 @@ class Session:
         with self.progress.at("pushing inputs"):
             inputs = self.pusher.push_inputs(info)
         self._run_beside(model, inputs)
-        while self._is_in_doubt() and self._replaced("the result diverges"):
+        while _is_in_doubt(self.expected, self.progress) and self._replaced("the result diverges"):
             self.modes.forget([mode.mode for mode in self.record.run.modes])
             self._info(model)
             self._run_beside(model, inputs)
@@ -178,10 +178,6 @@ class Session:
                 if turn.label:
                     self.progress.say(f"setting {turn.label}")
                 self._mode(turn.mode, turn.name, self.pusher.job(turn.mode, model, inputs, turn.workload))
-
-    def _is_in_doubt(self) -> bool:
-        with self.progress.at("comparing"):
-            return self.expected.doubted(self.progress.folder)
 
     def _replaced(self, reason: str) -> bool:
         """Whether the board's copies were damaged; a link that is gone by now costs no result, and is noted."""
@@ -219,6 +215,12 @@ class Session:
         notes = self.platform.read_notes(mode, self.progress.folder / name, finished.log)
         self.record.note(*(f"{name}: {sentence}" for sentence in notes))
         self.modes.keep(name, finished, failure)
+
+
+def _is_in_doubt(expected: CaseReference, progress: RunProgress) -> bool:
+    """Whether what the run left speaks against its board."""
+    with progress.at("comparing"):
+        return expected.doubted(progress.folder)
 
 
 def _sense_every_s(soak: SoakPlan | None) -> float:
