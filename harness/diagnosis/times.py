@@ -116,7 +116,10 @@ def how_far(view: RunView) -> Findings:
         yield finding("T-207", f"{profile.latency.threads} threads")
     if profile.estimated:
         units = sorted({op.unit for op in profile.ops if op.estimated})
-        yield finding("T-208", f"estimated: times of the {', '.join(units)}" if units else "estimated: end to end")
+        what = f"times of the {', '.join(units)}" if units else "end to end"
+        yield finding(
+            "T-208", f"simulated by {profile.simulator}: {what}" if profile.simulator else f"estimated: {what}"
+        )
     if profile.ops and not profile.order_known:
         yield finding("T-209", "the profiler's table is sorted by name")
 

@@ -40,6 +40,16 @@ def latency_is_estimated(folder: Path) -> bool:
     return units is None or bool(units or names)
 
 
+def simulator_of(folder: Path) -> str:
+    """The vendor's simulator that a run's times are from, as the side file names it; "" where none is named."""
+    try:
+        value = json.loads(read_text(folder / SIDE_FILE) or "{}")
+    except (ValueError, RecursionError):
+        return ""
+    name = value.get("simulator") if isinstance(value, dict) else None
+    return name[:100] if isinstance(name, str) else ""
+
+
 def _estimated(text: str) -> tuple[set[str] | None, set[str]]:
     """(units, ops); None for every accelerator."""
     try:

@@ -31,6 +31,7 @@ def _probes() -> dict[str, ModuleType]:
         platform: import_module(f"harness.platforms.{room}.{part.probe}")
         for room, part in ROOMS.items()
         for platform in part.modules
+        if part.probe
     }
     others = {name: part.probe for name, part in added().items() if part.probe}
     imported = {name: _imported(name, probe) for name, probe in others.items()}

@@ -248,6 +248,7 @@ class Profile:
     source: str = ""
     notes: tuple[str, ...] = ()
     distribution: Distribution | None = field(default=None, metadata=stored(optional=True))
+    simulator: str = field(default="", metadata=stored(optional=True))  # of the vendor, that the estimates are from
 
 
 @dataclass(frozen=True)

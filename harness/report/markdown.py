@@ -63,10 +63,11 @@ def _facts(data: Row) -> str:
 
 def _numbers(data: Row) -> str:
     parts = []
+    mark = " (simulated)" if data["time"] and data["time"]["simulator"] else " (estimated)"
     for number in data["numbers"]:
         shown = quantity(number["value"], number["unit"])
         ratio = f" ({share(number['share'])})" if number["share"] is not None else ""
-        parts.append(f"{prose(number['label'])} {prose(shown)}{ratio}{' (estimated)' if number['estimated'] else ''}")
+        parts.append(f"{prose(number['label'])} {prose(shown)}{ratio}{mark if number['estimated'] else ''}")
     return "; ".join(parts)
 
 

@@ -115,7 +115,7 @@ def _latency(data: Row) -> Lines:
         parts.append(plural(latency["frames"], "frame"))
     if latency["threads"] is not None:
         parts.append(plural(latency["threads"], "thread"))
-    mark = " (estimated)" if data["time"]["estimated"] else ""
+    mark = _mark(data["time"]["estimated"], data)
     usual = [("", data["time"]["usual"] + mark)] if data["time"]["usual"] else []
     return [("latency", ", ".join(parts) + mark), *usual]
 
@@ -125,13 +125,23 @@ def _split(data: Row) -> Lines:
         return []
     over = exceeds(data["time"])
     why = "ops overlap, or profiling slowed them" if overlaps(data["time"]) else "the tool rounds each figure"
-    parts = [_part(part, over) for part in data["time"]["split"] if (part["time_us"] or 0) > 0]
+    parts = [
+        _part(part, over, _mark(part["estimated"], data))
+        for part in data["time"]["split"]
+        if (part["time_us"] or 0) > 0
+    ]
     text = ", ".join(parts) + (f"; sum exceeds end to end: {why}" if over else "")
     return [("time", text)] if parts else []
 
 
-def _part(part: Row, overlapping: bool) -> str:
-    mark = " (estimated)" if part["estimated"] else ""
+def _mark(estimated: bool, data: Row) -> str:
+    """What stands behind a time that no clock measured."""
+    if not estimated:
+        return ""
+    return " (simulated)" if data["time"] and data["time"]["simulator"] else " (estimated)"
+
+
+def _part(part: Row, overlapping: bool, mark: str) -> str:
     ratio = "" if overlapping else f" {share(part['share'])}"
     return f"{part_label(part['part'])} {time_us(part['time_us'])}{ratio}{mark}"
 

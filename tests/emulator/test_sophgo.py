@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
 
 from harness.cli import cli
-from harness.emulator.sophgo import environment, faults
+from harness.emulator.sophgo import environment, faults, simulation
 from harness.errors import HostError, UserError
 
 CALLED = {"bm1684x": "int8_sym", "cv181x": "int8_sym"}
@@ -98,6 +98,9 @@ def test_a_clean_run_is_equal_layer_by_layer_and_its_times_are_not_measured(
     time = report["time"]
     if not more:
         assert isinstance(time, dict) and time["estimated"] and {op["unit"] for op in time["ops"]} == {"NPU"}
+        assert time["simulator"] == simulation.SIMULATOR
+        (flag,) = [fact for fact in report["facts"] if fact["label"] == "SIMULATED"]  # type: ignore[attr-defined]
+        assert simulation.SIMULATOR in flag["value"]
 
 
 @pytest.mark.slow

@@ -162,7 +162,8 @@ def _flags(board: BoardOfRun, time: Row | None, inputs: Sequence[FedInput], is_s
     if board.emulated:
         flags.append(_fact("EMULATED", "no board was measured", flag="emulated"))
     if time and time["estimated"]:
-        flags.append(_fact("ESTIMATED", _estimate(time), flag="estimated"))
+        word = "SIMULATED" if time["simulator"] else "ESTIMATED"
+        flags.append(_fact(word, _estimate(time), flag="estimated"))
     if is_series_estimated:
         flags.append(_fact("ESTIMATED", "latencies and rates are estimates, not measured", flag="estimated"))
     noise = [fed.tensor for fed in inputs if fed.generated]
@@ -172,9 +173,10 @@ def _flags(board: BoardOfRun, time: Row | None, inputs: Sequence[FedInput], is_s
 
 
 def _estimate(time: Row) -> str:
+    by = f", by {time['simulator']}" if time["simulator"] else ""
     if not time["estimated_ops"]:
-        return "times are estimates, not measured"
-    return f"times of {time['estimated_ops']} of {len(time['ops'])} ops, and totals that include them"
+        return f"times are {'simulated' if by else 'estimates'}, not measured{by}"
+    return f"times of {time['estimated_ops']} of {len(time['ops'])} ops, and totals that include them{by}"
 
 
 def numbers(time: Row | None) -> list[Row]:

@@ -158,6 +158,7 @@ def time_table(profile: Profile | None, standings: dict[str, str]) -> Row | None
         "order_known": profile.order_known,
         "estimated": profile.estimated or any(op["estimated"] for op in ops),
         "estimated_ops": sum(op["estimated"] for op in ops),
+        "simulator": profile.simulator,
         "source": profile.source,
         "notes": list(profile.notes),
         "ops": ops,
