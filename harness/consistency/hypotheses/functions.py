@@ -183,6 +183,9 @@ def _formulas(op: NodeScene, x: Array) -> Iterator[tuple[str, Array | None]]:
     elif op.kind == "Tanh":
         error = op.compute("Erf", [(_undone(x) / root).astype(np.float32)])
         yield "GELU by erf instead of tanh", error
+        yield "GELU by sigmoid(1.702 x) instead of tanh", 2 * sigmoid(1.702 * _undone(x)) - 1
+    elif op.kind == "Sigmoid":
+        yield from _of_gate(op, x)
     elif op.kind == "Gelu":
         now = op.attribute("approximate", "none")
         other = "tanh" if now == "none" else "none"
@@ -198,6 +201,14 @@ def _formulas(op: NodeScene, x: Array) -> Iterator[tuple[str, Array | None]]:
     elif op.kind in ("Exp", "Log"):
         with np.errstate(all="ignore"):
             yield ("2^x", np.exp2(x)) if op.kind == "Exp" else ("the logarithm to base 2", np.log2(x))
+
+
+def _of_gate(op: NodeScene, x: Array) -> Iterator[tuple[str, Array | None]]:
+    """x sigmoid(k x) is SiLU, or GELU's approximation: what else may stand in the place of the sigmoid."""
+    for words, inner in (("instead of sigmoid(1.702 x)", x / 1.702), ("instead of SiLU", x)):
+        yield f"GELU by tanh {words}", 0.5 * (1 + gelu_gate(inner))
+        error = op.compute("Erf", [(inner / math.sqrt(2)).astype(np.float32)])
+        yield f"GELU by erf {words}", None if error is None else 0.5 * (1 + error)
 
 
 def gelu_gate(x: Array) -> Array:
