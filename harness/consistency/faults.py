@@ -27,6 +27,7 @@ from harness.records import Fingerprint, Graph, Layer, Origin
 
 SERVES = 0.5  # share of the compared tensors that a graph must know
 EXPLAINED = 16  # origins whose ops run in other ways
+EXPLAINED_OF_MANY = 4  # where there are more: a habit of the build shows in these, too
 FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
 
 
@@ -77,7 +78,8 @@ class FaultSearch:
         `equal`: names of the rows that are `exact` or `within`.
         """
         named = {origin.tensor for origin in localized.origins[:FINGERPRINTED]}
-        explained = {origin.tensor for origin in localized.origins[:EXPLAINED]}
+        most = EXPLAINED if len(localized.origins) <= EXPLAINED else EXPLAINED_OF_MANY
+        explained = {origin.tensor for origin in localized.origins[:most]}
         self._weighted = self._with_weights(localized.origins)
         if len(localized.origins) > FINGERPRINTED:
             localized.notes.append(f"fault kind determined for the first {FINGERPRINTED} origins only")

@@ -32,6 +32,7 @@ GOOD_FIT = 0.02  # of the error: a fit that admits chance no more
 EQUAL_FITS = 2.0  # a fit that is as near as the best one, within that factor
 ONE_STEP = 0.02  # of the elements may be one step off where a result lies between two steps
 FEW = 16  # elements; below, a fit says little
+HABIT = 3  # ops with one kind of mistake
 SHOWN = 3  # other fits in a sentence
 SEEN_AS = {  # kinds of values -> mistakes of an op that are seen as such
     "permutation": ("axis", "weight_order"),
@@ -77,17 +78,24 @@ class HypothesisSearch:
     run_s: float = RUN_S
     spent_s: float = 0.0
     cut: list[str] = field(default_factory=list)  # tensors whose search was cut, or not begun
+    explained: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # kinds -> tensors whose likeliest fit is of that kind
 
     @property
     def notes(self) -> list[str]:
-        """What was not tried for want of time."""
-        if not self.cut:
-            return []
-        more = f" and {len(self.cut) - SHOWN} more" if len(self.cut) > SHOWN else ""
-        return [
-            f"variants of the op not all tried for {', '.join(self.cut[:SHOWN])}{more}: "
-            f"at most {self.origin_s:g} s for an origin and {self.run_s:g} s in all (--no-hypotheses tries none)"
+        """Mistakes that several ops share, and what was not tried for want of time."""
+        notes = [
+            f"{len(names)} ops make one kind of mistake ({kind}: {_few(names)}): one cause in the build is likely"
+            for kind, names in self.explained.items()
+            if len(names) >= HABIT
         ]
+        if self.cut:
+            notes.append(
+                f"variants of the op not all tried for {_few(self.cut)}: "
+                f"at most {self.origin_s:g} s for an origin and {self.run_s:g} s in all (--no-hypotheses tries none)"
+            )
+        return notes
 
     def explain(
         self, layer: Layer, pair: Pair, isolator: Isolator, requests: Sequence[Request], kinds: Sequence[str] = ()
@@ -105,11 +113,14 @@ class HypothesisSearch:
         begun = time.monotonic()
         try:
             until = begun + min(self.origin_s, self.run_s - self.spent_s)
-            return self._explain(layer, pair, isolator, (requests, kinds), until)
+            tried = self._explain(layer, pair, isolator, (requests, kinds), until)
         except (CannotIsolate, InputError):
             return None
         finally:
             self.spent_s += time.monotonic() - begun
+        if tried is not None and tried.fits:
+            self.explained.setdefault(_best(tried)[0].kind, []).append(layer.name)
+        return tried
 
     def _explain(
         self,
@@ -249,8 +260,7 @@ def fingerprint(tried: Tried, mark: Fingerprint) -> Fingerprint:
         if mark.kind == "unclassified":
             text += f"; none of {tried.count} variants of the op gives the board's values"
         return replace(mark, evidence=text, figures=figures)
-    least = min(fit.error for fit in tried.fits)
-    best = [fit for fit in tried.fits if fit.error <= EQUAL_FITS * least]  # likeliest first
+    best = _best(tried)
     figures["fits"] = [f"{fit.kind}: {fit.words}" for fit in best[:8]]
     sentence = _sentence(best)
     if tried.floor:
@@ -259,6 +269,17 @@ def fingerprint(tried: Tried, mark: Fingerprint) -> Fingerprint:
         alike = {fit.kind for fit in best} <= {mark.kind, *SEEN_AS.get(mark.kind, ())}
         return replace(mark, certain=alike, evidence=f"{mark.evidence}; {sentence}", figures=figures)
     return Fingerprint(best[0].kind, _is_certain(tried, best), sentence, best[0].words, figures)
+
+
+def _best(tried: Tried) -> list[Fit]:
+    """The nearest fits, likeliest first."""
+    least = min(fit.error for fit in tried.fits)
+    return [fit for fit in tried.fits if fit.error <= EQUAL_FITS * least]
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def _is_certain(tried: Tried, best: Sequence[Fit]) -> bool:

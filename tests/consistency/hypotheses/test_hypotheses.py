@@ -270,6 +270,23 @@ def test_what_the_time_did_not_allow_is_said(tmp_path: Path) -> None:
     assert search.explain(layer, pair, Isolator(reference.model), requests) is None and search.cut == ["c1", "c1"]
 
 
+@pytest.mark.slow
+def test_ops_with_one_kind_of_mistake_are_one_note(tmp_path: Path) -> None:
+    nodes = [node("Conv", [f"x{i}" if i else "x", f"w{i}", f"b{i}"], [f"x{i + 1}"], f"conv{i}") for i in range(4)]
+    weights = {f"w{i}": m.values(8, 8, 1, 1, seed=i, scale=0.4) for i in range(4)}
+    biases = {f"b{i}": m.values(8, seed=10 + i) for i in range(4)}
+    model = m.network([*nodes, node("Abs", ["x4"], ["y"], "behind")], MAP, "y", **weights, **biases)
+
+    def without_bias(changed: onnx.ModelProto) -> None:
+        for name in biases:
+            m.weight(name, lambda b: b * 0)(changed)
+
+    reference, board = m.board_of(model, tmp_path, without_bias, {"x": m.values(*MAP, seed=11)})
+    comparison = m.judged(reference, board)
+    assert [origin.fingerprint.kind for origin in comparison.origins if origin.fingerprint] == ["bias"] * 4
+    assert "4 ops make one kind of mistake (bias: x1, x2, x3 and 1 more)" in " ".join(comparison.notes)
+
+
 def test_without_hypotheses_nothing_is_run_again(tmp_path: Path) -> None:
     _, mark = kind_of("float", BOTH["kernel flipped"], tmp_path, hypotheses=False)
     assert mark.kind in OPEN and "hypotheses" not in mark.figures
