@@ -23,7 +23,7 @@ from harness.consistency.checks.notes import after_localization, comparison_note
 from harness.consistency.faults import FaultSearch
 from harness.consistency.fingerprint import error_maps
 from harness.consistency.origins.error_propagation import effects, propagation_points
-from harness.consistency.origins.localize import Localization, with_fingerprints
+from harness.consistency.origins.localize import Localization, with_fingerprints, with_one_cause
 from harness.consistency.policy import load_policy
 from harness.consistency.reading.matching import match
 from harness.consistency.reading.missing import mark_missing
@@ -104,7 +104,7 @@ class _Comparer:
         self.notes += [LABEL, *([SCALES] if self.rows.narrow else [])] if integers else []
         localized = self._localized(layers) if noise or not integers else Localization(list(layers))
         layers = self.faults.fingerprinted(localized, equal)
-        origins = with_fingerprints(localized.origins, layers)
+        layers, origins = with_one_cause(localized, layers, with_fingerprints(localized.origins, layers))
         coverage = self._coverage(layers)
         seen_after = after_localization(self.graph, layers, origins) if self.graph is not None else iter(())
         extras = self._extras(layers)

@@ -249,3 +249,23 @@ def test_a_picture_in_another_form_is_named_on_every_board(soc: str, built: Call
                 assert marks[0]["kind"] == "preprocessing" and words in marks[0]["evidence"], (name, marks)
     finally:
         os.chdir(before)
+
+
+def test_twelve_ops_with_one_habit_have_one_summary(built: Callable[[str], Path]) -> None:
+    folder = built("c08")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        harness("emulator", "build", "deep.onnx", "--soc", "x5", "--calibration", "cal", "-o", "deep.bin")
+        words = ["run", "--board", "emu-x5", "deep.bin", "--input", "x.bin", "--reference", "deep_quantized_model.onnx"]
+        words += ["--mode", "debug", "--wait", "120", "--case", "deep"]
+        for i in range(12):
+            words += ["--fault", f"rounding@conv{i}"]
+        assert CliRunner().invoke(cli, words).exit_code == 1
+        (run,) = folder.glob("runs/deep/*/*/run.json")
+    finally:
+        os.chdir(before)
+    comparison = json.loads(run.read_text(encoding="utf-8"))["comparison"]
+    assert len(comparison["origins"]) == 12
+    (summary,) = [note for note in comparison["notes"] if note.startswith("12 origins show one habit")]
+    assert "- {name: rounding of Conv, op_kinds: [Conv], limits: {max_step: 1" in summary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from harness.consistency.checks.habits import habits, is_habit
 from harness.consistency.reading.matching import Matching
 from harness.records import Dump, Graph, Layer, Origin
 from harness.reference.open import Reference
@@ -57,6 +58,7 @@ def _described(dumps: Sequence[Dump]) -> Iterator[str]:
 def after_localization(graph: Graph, layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterator[str]:
     """What the origins together say that none of them says alone."""
     yield from _another_build(layers, origins)
+    yield from habits(layers, origins)
     yield from _unspread(graph, layers, origins)
 
 
@@ -65,7 +67,12 @@ def _another_build(layers: Sequence[Layer], origins: Sequence[Origin]) -> Iterat
     origins_of_errors = {origin.tensor for origin in origins}
     weighted = [row for row in layers if row.op_kind in WEIGHTED and row.verdict != "not_compared"]
     others = [row for row in layers if row.name in origins_of_errors and row.op_kind not in (*WEIGHTED, "MatMul")]
-    if len(weighted) > 1 and not others and all(row.name in origins_of_errors for row in weighted):
+    if (
+        len(weighted) > 1
+        and not others
+        and not is_habit(origins)
+        and all(row.name in origins_of_errors for row in weighted)
+    ):
         yield (
             f"every op with weights ({len(weighted)}) is an origin, and no other op is: the dumps may be of another "
             "build of the model (other weights or calibration); compare the model's md5 on both sides"

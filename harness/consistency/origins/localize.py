@@ -45,6 +45,7 @@ class Localization:
     requests: Requests = _no_requests  # () where the op of a tensor cannot run alone
     notes: list[str] = field(default_factory=list)
     arithmetic: Callable[[], Evidence | None] = _nothing_shown  # what the single ops show of the board's precision
+    shared: Mapping[str, str] = field(default_factory=dict)  # tensor of an interval -> unseen op of an earlier one
 
 
 def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> Localization:
@@ -64,11 +65,12 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
     by_name = {layer.name: layer for layer in rows}
     decided = [name for name, right in judged.items() if not right or settled[name] == "cleared"]
     origins = (*_input_origins(graph, by_name), *on_graph.origins(reached, by_name, decided))
+    shared = on_graph.sharing(origins, reached, states)
     again = _nothing if runner is None else partial(_alone, reached, by_name, runner)
     shown = _nothing_shown if runner is None else partial(of_single_ops, reached, by_name, runner)
     notes = [*_notes(graph, states, reached, origins, runner), *_not_reproduced(singles), *_by_kernels(singles)]
     requests = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
-    return Localization(rows, origins, again, requests, notes, shown)
+    return Localization(rows, origins, again, requests, notes, shown, shared)
 
 
 def _alone(
@@ -128,6 +130,26 @@ def _input_on_edges(name: str, runner: OpRunner | None) -> bool:
     if pair.form != "integer" or pair.board.dtype != pair.reference.dtype:
         return False
     return on_edges(pair.board, pair.reference, real, pair.spec_reference.quantization)
+
+
+def with_one_cause(
+    localized: Localization, layers: list[Layer], origins: Sequence[Origin]
+) -> tuple[list[Layer], tuple[Origin, ...]]:
+    """Intervals that share an op that was not compared as one origin, the first; unless the values tell another cause.
+
+    Adds a note for each that was left out, whose row is `propagated`.
+    """
+    told_apart = {o.tensor for o in origins if o.fingerprint is not None and o.fingerprint.kind in OWN_CAUSE}
+    left_out = {name: op for name, op in localized.shared.items() if name not in told_apart}
+    localized.notes += [
+        f"{name} differs, too: {op}, which was not compared, may be the one cause of both"
+        for name, op in left_out.items()
+    ]
+    rows = [replace(row, role="propagated") if row.name in left_out else row for row in layers]
+    return rows, tuple(origin for origin in origins if origin.tensor not in left_out)
+
+
+OWN_CAUSE = ("other_tensor", "cut_off", "input_order", "dequantization")
 
 
 def _with_role(layer: Layer, role: str, singles: Mapping[str, Single]) -> Layer:

@@ -106,6 +106,21 @@ def origins(reached: Mapping[str, Reach], layers: Mapping[str, Layer], isolated:
     return tuple(listed.values())
 
 
+def sharing(listed: Sequence[Origin], reached: Mapping[str, Reach], states: Mapping[str, str]) -> dict[str, str]:
+    """Tensors of intervals that share an op that was not compared with an earlier interval -> that op: one cause is
+    enough for both. An op that something right is computed from as well is none."""
+    right = {op for tensor, reach in reached.items() if states[tensor] in ("equal", "within") for op in reach.unseen}
+    kept: list[Origin] = []
+    sharing: dict[str, str] = {}
+    for origin in listed:
+        shared = next((op for one in kept for op in one.unseen if op in origin.unseen and op not in right), "")
+        if shared:
+            sharing[origin.tensor] = shared
+        else:
+            kept.append(origin)
+    return sharing
+
+
 def _origin(reach: Reach, layer: Layer, isolated: bool) -> Origin:
     return Origin(
         op=reach.op.name,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.consistency.origins.localize import localize
+from harness.consistency.origins.localize import localize, with_one_cause
 from harness.consistency.origins.origins import reaches, roles, sequence_origin, settle
-from harness.records import Graph, Layer, Op
+from harness.records import Fingerprint, Graph, Layer, Op
 
 WORDS = {"e": "exact", "w": "within", "d": "differs", "n": "not_compared"}
 
@@ -53,6 +55,23 @@ def test_an_op_behind_a_wrong_one_is_not_blamed_even_if_another_input_is_equal()
 def test_ops_that_were_not_compared_widen_the_origin_to_an_interval() -> None:
     graph = chain("x>a", "a>b", "b>c", "c>d")
     assert summary(graph, "a=e b=n c=n d=d") == {"D": ("a", ("B", "C"), True)}
+
+
+def test_two_intervals_that_share_an_unseen_op_are_one_cause() -> None:
+    graph = chain("x>a", "a>s", "s>b", "s>c", "s>d", "a>e")
+    localization = localize(graph, rows("a=e s=n b=d c=d e=d"), None)
+    assert localization.shared == {"c": "S"}
+    layers, origins = with_one_cause(localization, localization.layers, localization.origins)
+    assert [origin.op for origin in origins] == ["B", "E"]
+    assert {row.name: row.role for row in layers}["c"] == "propagated"
+    assert any("c differs, too: S" in note for note in localization.notes)
+    assert localize(graph, rows("a=e s=n b=d c=d d=e"), None).shared == {}  # d says that S is right
+
+
+def test_intervals_whose_values_tell_their_cause_are_kept_apart() -> None:
+    localization = localize(chain("x>s", "s>b", "s>c"), rows("s=n b=d c=d"), None)
+    marks = [replace(o, fingerprint=Fingerprint("other_tensor", False, "exchanged")) for o in localization.origins]
+    assert len(with_one_cause(localization, localization.layers, marks)[1]) == 2
 
 
 def test_an_interval_stops_at_a_difference_that_was_seen() -> None:
