@@ -9,7 +9,7 @@ from functools import cache, partial
 
 from harness.consistency.arithmetic import F16, Precision
 from harness.consistency.fingerprint.cause import LayerContext, cause, fed, is_open
-from harness.consistency.fingerprint.other_tensors import OtherTensors
+from harness.consistency.fingerprint.other_tensors import OtherTensors, with_owner_of_scale
 from harness.consistency.hypotheses.search import SEEN_AS, HypothesisSearch, fingerprint
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins.alone import OpRunner
@@ -176,7 +176,7 @@ class FaultSearch:
         )
         mark = cause(layer, pair, scene, self._repeats(row, pair))
         if not is_open(mark):
-            return mark
+            return with_owner_of_scale(mark, self.reference)
         return self.rows.mismatches.file_of(row) or self.others.holds(row.tensor.name, own) or mark
 
     def _read_by(self, tensor: str) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ QUESTIONS = {
     "bf16, one op wrong": Question("c13", FPN, "bf16_bad", 1, "f2", ("tile",), ("one in 2",)),
     "f16, one op wrong": Question("c13", FPN, "fp16_bad", 1, "f2", ("tile",), ("one in 2",)),
     "one scale for all": Question("c19", ("ref",), "pertensor", 1, "y", ("dequantization",), ("scale of channel 0",)),
+    "scales along another axis": Question("c19", ("ref",), "wrongaxis", 1, "y", ("dequantization",), ("along axis 2",)),
     "right, channels filled up": Question("c19", ("ref",), "pad", 0),
     "stored as they are": Question("c19", ("ref",), "raw", 0),
     "right scales": Question("c19", ("ref",), "ok", 0),

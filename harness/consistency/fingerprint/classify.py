@@ -16,7 +16,7 @@ import numpy.typing as npt
 from harness.consistency.fingerprint import places, values
 from harness.consistency.fingerprint.channels import channel_law
 from harness.consistency.fingerprint.context import FingerprintContext
-from harness.consistency.fingerprint.dequantization import dequantization_mistake
+from harness.consistency.fingerprint.dequantization import dequantization_mistake, real_values_mistake
 from harness.consistency.fingerprint.error_stats import Errors, look
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.consistency.fingerprint.layout_search import find_transform, multiset_equal
@@ -161,6 +161,12 @@ def _earlier_frame(e: Errors) -> Fingerprint | None:
 def _near_earlier(e: Errors, previous: Array) -> bool:
     now, before = e.board[e.wrong], previous[e.wrong]
     return e.is_float and e.count >= FEW and Nearness(rms(now, e.reference[e.wrong])).close(now, before)
+
+
+def _dequantized_wrongly(e: Errors) -> Fingerprint | None:
+    if not e.is_float or e.reference.dtype.kind != "f" or not e.whole or e.nonfinite_wrong or e.context.is_input:
+        return None
+    return real_values_mistake(e.board, e.reference)
 
 
 def _by_law(e: Errors) -> Fingerprint | None:
@@ -332,6 +338,7 @@ _TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
     _overflow,
     _nonfinite,
     _earlier_frame,
+    _dequantized_wrongly,
     _by_law,
     of_channels,
     _nearly_transformed,

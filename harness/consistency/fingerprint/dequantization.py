@@ -7,12 +7,13 @@ its file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.consistency.grid import grid_step
 from harness.consistency.metrics.pointwise import quantizations
 from harness.consistency.reading.layouts import TensorError
 from harness.records import Fingerprint, TensorSpec
@@ -21,6 +22,7 @@ Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 NEAR = 1e-3  # of a step: float32 products of small integers are this close
 LEAST_DISTINCT = 8  # integers, or a rule says little
+BYTE = 256  # steps
 PART = 1 << 20  # elements of a tensor that are looked at in one go
 
 
@@ -84,12 +86,52 @@ def dequantization_mistake(board: Array, reference: Array, spec: TensorSpec) -> 
     for sentence, rule in _rules(whole):
         if all(_near(part.real, *rule(part)) for part in whole.parts()):
             return Fingerprint("dequantization", True, sentence, sentence)
-    factor = _factor(whole) if whole.scales.size == 1 else None
-    if factor is None:
-        return None
+    return _of_other_figures(whole) if whole.scales.size == 1 else None
+
+
+def _of_other_figures(whole: _Slab) -> Fingerprint | None:
+    """One scale, or one zero point, that is not this tensor's."""
     scale = float(whole.scales.reshape(-1)[0])
-    text = f"dequantized with a scale of {factor:.6g} instead of {scale:.6g}"
-    return Fingerprint("dequantization", True, text, text, {"factor": factor / scale})
+    factor = _factor(whole)
+    if factor is not None:
+        text = f"dequantized with a scale of {factor:.6g} instead of {scale:.6g}"
+        return Fingerprint("dequantization", True, text, text, {"factor": factor / scale, "scale": factor})
+    first = next(whole.parts())
+    by = float(np.rint((first.real / first.scales - first.steps).reshape(-1)[0]))
+    if not by or not all(_near(part.real, part.steps + by, part.scales) for part in whole.parts()):
+        return None
+    zero = int(whole.zeros.reshape(-1)[0])
+    text = f"zero point {int(zero - by)} subtracted instead of {zero}"
+    return Fingerprint("dequantization", True, text, text, {"zero_point": int(zero - by)})
+
+
+def real_values_mistake(board: Array, reference: Array) -> Fingerprint | None:
+    """The same where the reference holds real values that are whole steps of a scale: integers that were left without
+    it, or bytes read with the other sign. Arrays of floats of one shape; None where neither rebuilds the board."""
+    step = grid_step(reference)
+    if not step or not np.isfinite(board).all():
+        return None
+    steps = np.rint(np.asarray(reference, np.float64) / step)
+    if np.unique(steps.reshape(-1)[:PART]).size < LEAST_DISTINCT:
+        return None
+    if bool((board == np.rint(board)).all()) and abs(step - 1) > NEAR:
+        by = np.asarray(board, np.float64) - steps
+        if np.ptp(by) == 0:
+            zero = f", and its zero point {int(by.flat[0])} is not subtracted" if by.flat[0] else ""
+            text = f"integers without scale: each is a step of {step:.6g}{zero}"
+            return Fingerprint("dequantization", True, text, text, {"scale": step})
+    return _other_sign(np.asarray(board, np.float64) / step - steps)
+
+
+def _other_sign(off: F64) -> Fingerprint | None:
+    """Steps by which each value is off: none, or the 256 of a byte."""
+    turned = np.abs(np.abs(off) - BYTE) <= NEAR * BYTE
+    still = np.abs(off) <= NEAR * BYTE
+    if not turned.any() or not (turned | still).all() or not still.any() or len(np.unique(np.sign(off[turned]))) > 1:
+        return None
+    how = "unsigned" if off[turned].flat[0] > 0 else "signed"
+    text = f"the same bytes, read as {how}: {np.count_nonzero(turned)} values are 256 steps off"
+    return Fingerprint("dequantization", True, text, text)
 
 
 def _whole(board: Array, reference: Array, spec: TensorSpec) -> _Slab | None:
@@ -156,12 +198,26 @@ def _rules(whole: _Slab) -> Iterator[tuple[str, Rule]]:
     if whole.scales.size > 1:
         first = whole.scales.reshape(-1)[:1]
         yield "scale of channel 0 used for all channels", lambda part: (part.steps, first)
+        yield from _along_another_axis(whole)
     if whole.reference.dtype.itemsize == 1:
         how = "unsigned" if whole.reference.dtype.kind == "i" else "signed"
         text = f"the same bytes, read as {how}"
         yield f"{text}, then dequantized", lambda part: (part.other_sign - part.zeros, part.scales)
         if whole.zeros.any():
             yield f"{text}, zero point not subtracted", lambda part: (part.other_sign, part.scales)
+
+
+def _along_another_axis(whole: _Slab) -> Iterator[tuple[str, Rule]]:
+    """Scales of the channels, taken along an axis that is not theirs, from the first again where that is longer."""
+    own = int(np.argmax(whole.scales.shape))
+    for axis, size in enumerate(whole.reference.shape):
+        if axis == own or size < 2:
+            continue
+        shape = [size if i == axis else 1 for i in range(whole.reference.ndim)]
+        turned = replace(whole, scales=np.resize(whole.scales.reshape(-1), size).reshape(shape))
+        if all(_near(part.real, part.steps, part.scales) for part in turned.parts()):
+            words = f"scales of axis {own} (its channels) applied along axis {axis}"
+            yield words, lambda part: (part.real, np.ones(1))  # it holds for every part
 
 
 def _text(zeros: F64) -> str:

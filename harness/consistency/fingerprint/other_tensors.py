@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.records import Fingerprint
 from harness.reference.open import Reference
 
 Array = npt.NDArray[Any]
+SAME_SCALE = 1e-5
 SAMPLE = 64  # values of every tensor that are looked at first
 
 
@@ -59,6 +61,21 @@ class OtherTensors:
                     array = self._open(name)
                     by_shape[array.shape][name] = _sample(array)
         return by_shape
+
+
+def with_owner_of_scale(mark: Fingerprint, reference: Reference) -> Fingerprint:
+    """A wrong scale that is another tensor's is said to be that one's."""
+    scale = mark.figures.get("scale") if mark.kind == "dequantization" else None
+    if not isinstance(scale, float) or "instead of" not in mark.evidence:
+        return mark
+    owners = [
+        name
+        for name, tensor in reference.tensors.items()
+        if tensor.spec is not None
+        and tensor.spec.quantization is not None
+        and any(abs(own / scale - 1) < SAME_SCALE for own in tensor.spec.quantization.scales)
+    ]
+    return replace(mark, evidence=f"{mark.evidence}, the scale of {owners[0]!r}") if owners else mark
 
 
 def _sample(array: Array) -> Array:

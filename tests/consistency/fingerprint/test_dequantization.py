@@ -33,6 +33,7 @@ def named(board: Array, reference: Array, q: Quantization) -> Fingerprint:
         (REAL / STEP, "integers without scale: the zero point is subtracted only"),
         ((STORED.astype(np.float32) - ZERO) * np.float32(0.0130055), "scale of 0.0130055 instead of 0.0331"),
         ((SIGNED - ZERO) * STEP, "the same bytes, read as signed, then dequantized"),
+        ((STORED.astype(np.float32) - 128) * STEP, "zero point 128 subtracted instead of 154"),
         (STORED.view(np.int8), "the same bytes, read as signed"),
         ((STORED.astype(np.int16) - 128).astype(np.int8), "right where the zero point is -128, too"),
     ],
@@ -46,6 +47,29 @@ def test_the_scale_of_one_channel_used_for_all_is_named() -> None:
     stored = np.random.default_rng(1).integers(-4000, 4000, (1, 4, 8, 8)).astype(np.int32)
     q = Quantization((0.5, 0.25, 0.125, 0.01), (0, 0, 0, 0), 1)
     assert "scale of channel 0 used for all" in named((stored * 0.5).astype(np.float32), stored, q).evidence
+
+
+@pytest.mark.parametrize("axis", [0, 2, 3])
+def test_scales_along_another_axis_are_named(axis: int) -> None:
+    stored = np.random.default_rng(1).integers(-4000, 4000, (2, 4, 8, 6)).astype(np.int32)
+    q = Quantization((0.5, 0.25, 0.125, 0.01), (0, 0, 0, 0), 1)
+    along = np.resize(q.scales, stored.shape[axis]).reshape([-1 if i == axis else 1 for i in range(4)])
+    mark = named((stored * along).astype(np.float32), stored, q)
+    assert mark.kind == "dequantization" and f"applied along axis {axis}" in mark.evidence
+
+
+@pytest.mark.parametrize(
+    ("board", "words"),
+    [
+        (STORED.astype(np.float32), "its zero point 154 is not subtracted"),
+        (STORED.astype(np.float32) - ZERO, "integers without scale: each is a step of 0.0331"),
+        ((SIGNED - ZERO) * STEP, "the same bytes, read as signed"),
+    ],
+)
+def test_a_mistake_is_named_where_the_reference_holds_real_values(board: Array, words: str) -> None:
+    spec = TensorSpec("t", "f32", REAL.shape, "NCHW")
+    mark = classify(board, REAL, spec, measure(board, REAL, spec, spec))
+    assert (mark.kind, mark.certain) == ("dequantization", True) and words in mark.evidence
 
 
 def test_real_values_that_differ_otherwise_are_no_such_mistake() -> None:
