@@ -71,6 +71,8 @@ def _inputs(config: Config, network: Network) -> None:
             listed = [near[0] if near and i == index else one for i, one in enumerate(names)]
             fix = f"input_name: {';'.join(listed)}" if near else right
             config.add("H-801", line, f"the model has no input {name!r}; its inputs are {', '.join(known)}", fix)
+            if len(names) == len(known):
+                _shape(config, index, network.inputs[near[0] if near else known[index]])
         elif name:
             _shape(config, index, network.inputs[name])
     if not names and len(known) == 1:

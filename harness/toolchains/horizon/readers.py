@@ -6,10 +6,10 @@ import re
 
 from harness.toolchains.base import text_reader
 from harness.toolchains.horizon import debug, files, log, pages, perf, tuning, verifier
+from harness.toolchains.horizon.build_config import GROUPS, read_config
 from harness.toolchains.horizon.build_errors import EXCEPTION, is_known_error
 from harness.toolchains.horizon.messages import is_known_message
 from harness.toolchains.horizon.tables import is_node_header, is_node_row
-from harness.toolchains.records import Artifact
 from harness.toolchains.text import Line, lines_of
 
 QUANT_INFO = re.compile(r"\A\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:\s*\{\s*)\"(?:type|cosine_similarity|tensor|inputs)\"")
@@ -19,9 +19,6 @@ VERIFIER = re.compile(
     r"|mismatch result num: |model output consistency compar|No output to compare|skip this tensor calculation"
     r"|\|\s*TensorName\s*\|",
     re.MULTILINE,
-)
-CONFIG = re.compile(
-    r"^[ \t]*(?:model_parameters|input_parameters|calibration_parameters|compiler_parameters)[ \t]*:", re.MULTILINE
 )
 LOG = re.compile(
     r"hb_mapper version|hb_mapper (?:checker|makertbin) |Start hb_(?:mapper|perf|model_info)|The hb_compile completes"
@@ -71,12 +68,7 @@ def _is_desc(text: str) -> bool:
 
 
 def _is_config(text: str) -> bool:
-    return len(set(CONFIG.findall(text))) >= 2 and "Dump config" not in text
-
-
-def _read_config(text: str) -> Artifact:
-    groups = list(dict.fromkeys(match.strip(" \t:") for match in CONFIG.findall(text)))
-    return Artifact("build_config", "toolchain config; `harness lint` checks it", facts={"groups": groups})
+    return len(set(GROUPS.findall(text))) >= 2 and "Dump config" not in text
 
 
 def _is_log(text: str) -> bool:
@@ -105,6 +97,6 @@ READERS = (
     text_reader("vec_diff", "vec_diff table", _is_vec_diff, debug.read_vec_diff),
     text_reader("model_desc", "[model desc] JSON", _is_desc, files.read_model_desc),
     text_reader("hb_verifier", "hb_verifier output", lambda t: VERIFIER.search(t) is not None, verifier.read_verifier),
-    text_reader("build_config", "toolchain config (yaml)", _is_config, _read_config),
+    text_reader("build_config", "toolchain config (yaml)", _is_config, read_config),
     text_reader("hb_log", "toolchain log", _is_log, log.read_build_log),
 )
