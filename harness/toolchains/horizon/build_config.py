@@ -58,10 +58,10 @@ def _node_info(model: yaml.Node | None) -> Iterator[PlannedNode]:
     """Nodes of node_info, as a mapping or as `n:int16;m:int16`; "" where no unit is asked for."""
     info = next((value for key, value in pairs(model) if _text(key) == "node_info"), None)
     for key, value in pairs(info):
-        asked = {_text(name): _text(one) for name, one in pairs(value)}
-        unit = asked.get("ON", "")
-        dtype = asked.get("InputType") or asked.get("InputType0") or ""
-        outputs = (asked["OutputType"],) if "OutputType" in asked else ()
+        wanted = {_text(name): _text(one) for name, one in pairs(value)}
+        unit = wanted.get("ON", "")
+        dtype = wanted.get("InputType") or wanted.get("InputType0") or ""
+        outputs = (wanted["OutputType"],) if "OutputType" in wanted else ()
         yield PlannedNode(_text(key), unit if unit in ("BPU", "CPU") else "", "", None, dtype, outputs)
     for part in _text(info).split(";") if info is not None else ():
         name, colon, dtype = (one.strip() for one in part.rpartition(":"))
