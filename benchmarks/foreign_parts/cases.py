@@ -94,13 +94,12 @@ class Ground:
         computed = {t.onnx_name: np.array(t.load()) for t in self.reference.tensors.values()}
         return {**computed, **self.network.frames[0]}
 
-    @property
+    @cached_property
     def pc(self) -> Mapping[str, Path]:
         """The reference in the forms that people have it in."""
         archive = self.folder / "pc.npz"
-        if not archive.exists():
-            tensors: dict[str, Any] = {t.onnx_name: t.load() for t in self.reference.tensors.values()}
-            np.savez(archive, **tensors)
+        tensors: dict[str, Any] = {t.onnx_name: t.load() for t in self.reference.tensors.values()}
+        np.savez(archive, **{**tensors, **self.network.frames[0]})
         return {"folder": self.folder / "reference0", "npz": archive}
 
     def op_of(self, onnx_name: str) -> str:
