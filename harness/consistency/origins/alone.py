@@ -20,7 +20,7 @@ from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.origins.rounded import Rounding
-from harness.consistency.origins.ties import on_edges
+from harness.consistency.origins.ties import INTERPOLATING, between_steps, on_edges
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Layer, Metrics
@@ -63,6 +63,7 @@ class Single:
     right: bool
     floor: float | None = None  # relative L2; set where the op alone does not reproduce the reference either
     kernel: bool = False  # right as the runtime computes it fused
+    between: bool = False  # right as the integer kernel of an interpolation leaves it
 
 
 def run_alone(
@@ -79,7 +80,7 @@ def run_alone(
     )
     for name in [name for name, single in singles.items() if not single.right and is_near(single.metrics)]:
         singles[name] = _on_edges(singles[name], reached[name], rows, runner)
-    for name in [name for name, single in singles.items() if not single.right and is_one_step(single.metrics)]:
+    for name in [name for name, single in singles.items() if not single.right and is_near(single.metrics)]:
         singles[name] = _fused(singles[name], reached[name], rows, runner)
     return singles
 
@@ -96,13 +97,6 @@ def is_slight(metrics: Metrics | None) -> bool:
     return metrics.max_step is None and metrics.relative_l2 is not None and metrics.relative_l2 <= SLIGHT
 
 
-def is_one_step(metrics: Metrics | None) -> bool:
-    """Whether integers differ by one step at most, and all to one side, as truncation in a kernel makes them."""
-    if metrics is None or not is_near(metrics):
-        return False
-    return len({step > 0 for step, count in metrics.histogram if step and count}) == 1
-
-
 def _on_edges(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
     """Right where every integer that differs lies on the edge between two steps."""
     request = request_of(reach, rows, runner)
@@ -113,8 +107,10 @@ def _on_edges(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], 
     pair = runner.pair(reach.tensor)
     if value is None or real is None or value.dtype != pair.board.dtype:
         return single
-    right = on_edges(pair.board, as_stored(value, pair), real, pair.spec_reference.quantization)
-    return replace(single, right=right)
+    quantization = runner.isolator.tensors[reach.tensor].spec.quantization
+    if reach.op.kind in INTERPOLATING and between_steps(pair.board, real, quantization):
+        return replace(single, right=True, between=True)
+    return replace(single, right=on_edges(pair.board, as_stored(value, pair), real, quantization))
 
 
 def _fused(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:

@@ -68,7 +68,12 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
     shared = on_graph.sharing(origins, reached, states)
     again = _nothing if runner is None else partial(_alone, reached, by_name, runner)
     shown = _nothing_shown if runner is None else partial(of_single_ops, reached, by_name, runner)
-    notes = [*_notes(graph, states, reached, origins, runner), *_not_reproduced(singles), *_by_kernels(singles)]
+    notes = [
+        *_notes(graph, states, reached, origins, runner),
+        *_not_reproduced(singles),
+        *_by_kernels(singles),
+        *_between(singles),
+    ]
     requests = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
     return Localization(rows, origins, again, requests, notes, shown, shared)
 
@@ -129,7 +134,7 @@ def _input_on_edges(name: str, runner: OpRunner | None) -> bool:
     pair = runner.pair(name)
     if pair.form != "integer" or pair.board.dtype != pair.reference.dtype:
         return False
-    return on_edges(pair.board, pair.reference, real, pair.spec_reference.quantization)
+    return on_edges(pair.board, pair.reference, real, runner.isolator.tensors[name].spec.quantization)
 
 
 def with_one_cause(
@@ -182,13 +187,27 @@ def _notes(
     return notes
 
 
+def _between(singles: Mapping[str, Single]) -> list[str]:
+    names = [name for name, single in singles.items() if single.between]
+    if not names:
+        return []
+    return [
+        f"{_listed(names)}: every integer is one of the two steps that its real value lies between: the integer kernel "
+        "of an interpolation, not a fault"
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
 def _by_kernels(singles: Mapping[str, Single]) -> list[str]:
     names = [name for name, single in singles.items() if single.kernel]
     if not names:
         return []
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return [
-        f"{', '.join(names[:SHOWN])}{more}: one step off to one side, and exactly what onnxruntime computes on this PC "
+        f"{_listed(names)}: at most one step off, and exactly what onnxruntime computes on this PC "
         "with its optimizer on: the kernel of the fused op, not a fault"
     ]
 
