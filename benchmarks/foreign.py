@@ -35,6 +35,7 @@ from benchmarks.foreign_parts.cases import (
     job_of,
     planted_cases,
     planted_plan,
+    without_vnni,
 )
 from benchmarks.foreign_parts.environment import Environment, Runner, prepare
 from benchmarks.foreign_parts.networks import networks
@@ -120,6 +121,10 @@ def measure(folder: Path, given: argparse.Namespace) -> tuple[Tally, dict[str, A
     planted: Iterable[BoardCase] = planted_cases(plan, 1 if given.quick else PER_MISTAKE, folder / "models")
     if given.quick:
         correct, planted = _spread(correct, QUICK), _spread(list(planted), QUICK)
+    if without_vnni():
+        bench.tally.skipped["openvino on int8 networks"] = (
+            "this processor has no VNNI: its sums of 8-bit products saturate"
+        )
     bench.tally.correct = bench.run(correct) if given.part != "planted" else []
     bench.tally.planted = bench.run(planted) if given.part != "correct" else []
     bench.runner.close()
