@@ -141,8 +141,8 @@ def without_vnni() -> bool:
 
 
 def fitting(setups: Sequence[Setup], quantized: bool, runtimes: Sequence[str]) -> list[Setup]:
-    """The setups that can be expected to compute such a network right here: OpenVINO requantizes weights to full 8 bits,
-    and its sums then saturate without VNNI (the outputs alone are off, by more than quantization)."""
+    """The setups that can be expected to compute such a network right here: OpenVINO requantizes weights to full 8
+    bits, and its sums then saturate without VNNI (the outputs alone are off, by more than quantization)."""
     wrong = {"openvino"} if quantized and without_vnni() else set()
     return [s for s in setups if s.runtime in runtimes and s.runtime not in wrong]
 

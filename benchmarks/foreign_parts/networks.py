@@ -22,6 +22,7 @@ HALVES = (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)  # mean and deviation that
 IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 UNIT = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
 FRAMES = 3  # inputs of a network: one to compare, another as the frame before, and calibration
+OLD_IR = 9  # the newest that ONNX Runtime 1.17 reads
 PER_CHANNEL_OPSET = 13  # the first in which scales may be per channel
 QUANTIZED = ("mobilenet", "transformer", "pyramid", "ocr_cls", "ocr_det")
 
@@ -80,6 +81,7 @@ def _trained(name: str, source: Source, made: Environment, folder: Path) -> Fore
     if packaged is None:
         return None
     model = onnx.load(str(packaged))
+    model.ir_version = min(model.ir_version, OLD_IR)
     for value in model.graph.input:
         if value.name in source.shapes:
             dims = value.type.tensor_type.shape
