@@ -42,6 +42,7 @@ from benchmarks.foreign_parts.networks import networks
 from benchmarks.foreign_parts.scoring import Judged, compare, judge
 
 QUICK = 20
+CORRECT = 70  # of the correct runs that there could be, evenly spread
 BOARDS = ("onnxruntime", "openvino", "ncnn", "mnn")
 WORKERS = 2
 
@@ -87,7 +88,10 @@ class ForeignBench:
 
     def _start(self, case: BoardCase, pool: ThreadPoolExecutor) -> Future[Judged] | None:
         folder = self.folder / "cases" / case.slug
-        tensors, error = self.runner.run(job_of(case, folder))
+        try:
+            tensors, error = self.runner.run(job_of(case, folder))
+        except ValueError as reason:
+            tensors, error = [], str(reason)
         if self.runner.process.poll() is not None:
             self.runner = Runner(self.made)
         if error or not tensors:
@@ -119,8 +123,8 @@ def measure(folder: Path, given: argparse.Namespace) -> tuple[Tally, dict[str, A
     plan = [entry for entry in planted_plan(grounds, boards) if only in case_name(*entry[:3])]
     (folder / "models").mkdir(exist_ok=True)
     planted: Iterable[BoardCase] = planted_cases(plan, 1 if given.quick else PER_MISTAKE, folder / "models")
-    if given.quick:
-        correct, planted = _spread(correct, QUICK), _spread(list(planted), QUICK)
+    correct = _spread(correct, QUICK if given.quick else CORRECT)
+    planted = _spread(list(planted), QUICK) if given.quick else planted
     if without_vnni():
         bench.tally.skipped["openvino on int8 networks"] = (
             "this processor has no VNNI: its sums of 8-bit products saturate"

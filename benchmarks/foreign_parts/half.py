@@ -10,13 +10,19 @@ LARGEST = 65504.0
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph on f16. ONNX Runtime computes its ops in f32 and stores each result as f16."""
+    """The same graph on f16. ONNX Runtime computes its ops in f32 and stores each result as f16.
+
+    Errors: ValueError for a weight that f16 cannot hold: such a network overflows, and is no correct one.
+    """
     made = onnx.ModelProto()
     made.CopyFrom(model)
     del made.graph.value_info[:]
     for tensor in _tensors(made):
         if tensor.data_type == TensorProto.FLOAT:
-            value = numpy_helper.to_array(tensor).clip(-LARGEST, LARGEST).astype(np.float16)
+            wide = numpy_helper.to_array(tensor)
+            if np.isfinite(wide).all() and np.abs(wide).max(initial=0) > LARGEST:
+                raise ValueError(f"{tensor.name} holds {np.abs(wide).max():.3g}, more than half precision can")
+            value = wide.clip(-LARGEST, LARGEST).astype(np.float16)
             tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
     for node in made.graph.node:
         for attribute in node.attribute:
