@@ -10,7 +10,7 @@ from harness.consistency.hypotheses.bench import NodeScene
 from harness.consistency.hypotheses.variant import Variant, Variants
 from harness.consistency.reading.tensor_files import Array
 
-EPSILONS = (1e-5, 1e-3, 1e-6, 1e-12, 1e-4, 1e-7, 1e-8, 1e-9, 1e-2, 0.0)
+EPSILONS = (1e-5, 1e-3, 1e-6, 1e-12, 1e-4, 1e-7, 1e-8, 1e-9, 1e-2, 1e-10, 1e-1, 1e-11, 0.0)
 AFFINE = {  # inputs that hold scale and offset
     "BatchNormalization": (1, 2),
     "InstanceNormalization": (1, 2),
