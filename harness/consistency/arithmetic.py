@@ -21,6 +21,7 @@ from harness.records import Layer
 
 LOOKED_AT = 1 << 14  # elements of a tensor, spread over it
 LEAST = 16  # values that must use the last bit
+NO_CHANCE_BITS = 32  # that a few values leave zero together
 LEAST_SHARE = 0.2  # of those below a quarter of the largest: by chance it is half, on the grid of integers none
 MOST_LAYERS = 64  # float layers that are looked at
 # What comes before the arithmetic of a network: it moves values of float32 inputs and constants, or scales an image.
@@ -117,7 +118,7 @@ def of_values(layers: Sequence[Layer], opened: Callable[[str], Pair]) -> Evidenc
         classes = _classes(_telling(layers, "exact", "within", "differs"), opened)
     narrow = [p for p in classes if isinstance(p, Precision)]
     if not narrow:
-        return None
+        return None if classes else _of_few(rows, opened)
     against = [row for row in _telling(layers, "exact") if _of_layer(row, opened) == ""]
     if any(row.op_kind not in UNROUNDED for row in against):
         return None
@@ -136,6 +137,28 @@ def _evidence(finest: Precision, classes: Mapping[Precision | str, int], against
     coarser = [p for p in classes if isinstance(p, Precision) and p not in held]
     others = "".join(f", {classes[p]} {p.name} values only" for p in coarser)
     return Evidence(finest, f"{which} {finest.name} values only{others}")
+
+
+def _of_few(rows: Sequence[Layer], opened: Callable[[str], Pair]) -> Evidence | None:
+    """Of outputs of a few values each: all of them together, where what they all leave zero is no chance.
+
+    Half of them use the last bit, so that they are no coarser steps.
+    """
+    parts = [np.asarray(opened(row.name).board, np.float32).reshape(-1) for row in rows if _is_small(row)]
+    values = np.unique(np.concatenate(parts)) if parts and len(parts) == len(rows) else np.zeros(0, np.float32)
+    values = values[np.isfinite(values) & (values != 0)]
+    for precision in PRECISIONS:
+        if len(values) and np.array_equal(rounded(values, precision), values):
+            odd = int(np.count_nonzero(_cut(values, precision.significant_bits - 1) != values))
+            zeros = len(values) * (24 - precision.significant_bits)
+            if zeros < NO_CHANCE_BITS or odd < 2 or 2 * odd < len(values):
+                return None
+            return Evidence(precision, f"all {len(values)} values of its outputs are {precision.name} values")
+    return None
+
+
+def _is_small(row: Layer) -> bool:
+    return row.metrics is not None and row.metrics.elements <= LEAST
 
 
 def _fineness(precision: Precision) -> tuple[int, float]:

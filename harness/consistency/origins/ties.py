@@ -32,10 +32,10 @@ def on_edges(board: Array, alone: Array, real: Array, quantization: Quantization
     differing = wide != 0
     if not differing.any() or np.abs(wide).max() > 1:
         return False
-    there = steps[differing]
+    near = steps[differing]
     with np.errstate(invalid="ignore"):
-        apart = np.abs(there - np.floor(there) - 0.5)
-    return bool((apart <= EDGE + FINEST * np.abs(there)).all())
+        apart = np.abs(near - np.floor(near) - 0.5)
+    return bool((apart <= EDGE + FINEST * np.abs(near)).all())
 
 
 def between_steps(board: Array, real: Array, quantization: Quantization | None) -> bool:
