@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from harness.diagnosis.blocks import blocks_of
 from harness.errors import InputError
 from harness.profiling.ordering import word
 from harness.records import Comparison, Layer, OpTime, Plan, PlanRow, PlanSegment, Profile
@@ -140,11 +141,13 @@ def _row(node: PlannedNode, ops: Mapping[str, OpTime], layers: Mapping[str, Laye
 
 def _segments(artifacts: Sequence[Artifact], profile: Profile | None) -> tuple[PlanSegment, ...]:
     measured = {op.name: op.mean_us for op in (profile.ops if profile else ()) if op.kind == "subgraph"}
-    estimated = {e.subgraph: e.latency_us for artifact in artifacts for e in artifact.estimates}
+    estimated = {e.subgraph: e for artifact in artifacts for e in artifact.estimates}
+    layers = {a.estimates[0].subgraph: a.layers for a in artifacts if len(a.estimates) == 1 and a.layers}
     rows = []
-    for name, estimate_us in estimated.items():
+    for name, estimate in estimated.items():
         match = _same_segment(name, measured)
-        rows.append(PlanSegment(name, estimate_us, measured.pop(match) if match else None))
+        time_us, blocks = measured.pop(match) if match else None, blocks_of(layers.get(name, ()))
+        rows.append(PlanSegment(name, estimate.latency_us, time_us, estimate.ddr_bytes, blocks))
     return (*rows, *(PlanSegment(name, None, time_us) for name, time_us in measured.items()))
 
 

@@ -61,6 +61,7 @@ from harness.records.json_values import Json
 from harness.records.plan import (
     Message,
     Plan,
+    PlanBlock,
     PlanRow,
     PlanSegment,
 )
@@ -173,6 +174,7 @@ __all__ = [
     "OutputEffect",
     "Picture",
     "Plan",
+    "PlanBlock",
     "PlanRow",
     "PlanSegment",
     "PolicyOfRun",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from harness.records.slots import stored
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,38 @@ class PlanRow:
 
 
 @dataclass(frozen=True)
+class PlanBlock:
+    """Layers of one segment whose names begin alike, by the compiler's estimate. Computing and moving overlap."""
+
+    name: str
+    layers: int
+    compute_us: float
+    load_store_us: float
+
+
+BALANCED = 1.2  # computing and moving that differ by less than this factor bound a segment together
+
+
+@dataclass(frozen=True)
 class PlanSegment:
     """One subgraph on the accelerator: the compiler's estimate and the board's time."""
 
     name: str
     estimated_us: float | None
     measured_us: float | None
+    ddr_bytes: int | None = field(default=None, metadata=stored(optional=True))  # of one run
+    blocks: tuple[PlanBlock, ...] = field(default=(), metadata=stored(optional=True))  # in the network's order
+
+    @property
+    def bound(self) -> str:
+        """ "compute", "memory" or "both", by the estimated sums of its layers; "" where these are not known."""
+        compute_us = sum(block.compute_us for block in self.blocks)
+        moved_us = sum(block.load_store_us for block in self.blocks)
+        if not compute_us + moved_us:
+            return ""
+        if max(compute_us, moved_us) < BALANCED * min(compute_us, moved_us):
+            return "both"
+        return "compute" if compute_us > moved_us else "memory"
 
     @property
     def ratio(self) -> float | None:

@@ -82,6 +82,9 @@ def _segment(segment: PlanSegment, guessed: bool) -> Row:
         "measured_us": measured,
         "ratio": measured / estimate if estimate and measured is not None else None,
         "estimated": guessed and measured is not None,
+        "ddr_bytes": segment.ddr_bytes,
+        "bound": segment.bound,
+        "blocks": to_json(segment.blocks),
     }
 
 
