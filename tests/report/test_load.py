@@ -35,5 +35,11 @@ def test_operations_traffic_and_memory_are_on_page_terminal_and_markdown() -> No
         assert total in text and "memory traffic" in text and "memory peak (nmem)" in text
 
 
+def test_memory_without_a_profile_is_a_page_too() -> None:
+    run = replace(measured(), profile=None)
+    assert "memory peak (nmem)" in render_tables(tables(run)) and "memory peak (nmem)" in markdown(tables(run))
+    assert any(line.startswith("load") for line in lines(run))
+
+
 def test_a_run_without_these_figures_has_no_such_line() -> None:
     assert not any(line.startswith("load") for line in lines(load_run(RUNS / "x3_broken_off")))
