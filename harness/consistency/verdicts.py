@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.consistency.policy import ErrorLimits, Policy
+from harness.consistency.policy import SMALLEST_HALF, ErrorLimits, Policy
 from harness.consistency.reading.layouts import REFERENCE_SIDE
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.records import Coverage, Layer, Metrics, Origin, Verdict
@@ -52,9 +52,11 @@ def judge(
 
 def _below_floor(metrics: Metrics, limits: ErrorLimits, known_range: float | None) -> bool:
     """Whether the difference is too small to ask more. Zeros only are what a tensor that was never written holds, too:
-    they pass by no floor."""
-    if not metrics.max_abs or metrics.zero_share_board == 1:
+    they pass where half precision is judged and every value of the reference rounds to zero in it."""
+    if not metrics.max_abs:
         return False
+    if metrics.zero_share_board == 1:
+        return bool(limits.abs_floor) and metrics.max_abs <= SMALLEST_HALF / 2
     span = metrics.max_abs / metrics.max_abs_over_range if metrics.max_abs_over_range else 0.0
     return metrics.max_abs <= limits.floor(known_range, span)
 

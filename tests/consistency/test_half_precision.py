@@ -241,3 +241,16 @@ def test_float64_is_equal_to_float32_only_where_float32_holds_it(tmp_path: Path)
     wide["layer01"] *= 1 + 1e-9  # less than float32 tells apart
     comparison = plain_layers(tmp_path, narrow, wide)
     assert [row.verdict for row in comparison.layers] == ["exact", "within"]
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(2.0**-26, "within"), (2.0**-20, "differs")])
+def test_a_map_that_underflows_to_zeros_is_within_where_half_precision_holds_nothing_smaller(
+    size: float, verdict: str, tmp_path: Path
+) -> None:
+    """A dead tensor of values that half precision does hold stays a difference; so does one judged as float32."""
+    references = random_layers(3)
+    boards = {name: rounded(values, F16) for name, values in references.items()}
+    references["tiny"] = (references["layer00"] / np.abs(references["layer00"]).max() * size).astype(np.float32)
+    boards["tiny"] = np.zeros_like(references["tiny"])
+    rows = {row.name: row.verdict for row in plain_layers(tmp_path, boards, references).layers}
+    assert rows["tiny"] == verdict and rows["layer00"] == "within"
