@@ -6,7 +6,8 @@ emu-x5`; what the report says is compared with the published figure (one frame, 
 was measured with an older runtime, whose calls cost more) and with the formula on the float graph.
 `median_abs_error` and `p90_abs_error` are of the five-fold predictions, mean over five shuffles, times what the board
 says over what the formula says; `family_*` likewise with whole architectures left out; `report_*` are of the report as
-it is, whose prices have seen the networks. Networks in LEFT_OUT are in none of the figures.
+it is, whose prices have seen the networks. `band_coverage` is the share of published latencies inside the bands that
+the other networks give. Networks in LEFT_OUT are in none of the figures.
 
     python benchmarks/estimate.py [--json] [--verbose] [--only N] [--formula] [--keep FILE]
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 if __package__ in (None, ""):
@@ -30,6 +32,7 @@ if __package__ in (None, ""):
 
 from benchmarks.cost_samples import INT16_BUILDS, SAMPLES, load_graph, load_samples
 from harness.emulator.compiler.placement import place
+from harness.emulator.cost.bands import between, kind_of
 from harness.emulator.cost.fit import PublishedLatency, Vector, cross_validate, five_folds
 from harness.emulator.cost.model import CONSTANTS, estimate
 from harness.emulator.horizon.op_rules import rules_of
@@ -119,7 +122,8 @@ def reported_us(name: str, folder: Path) -> float:
     options += [part for node in network.nodes if node.op_type == "Softmax" for part in ("--on-bpu", node.name)]
     options += ["--int16", "all"] if name in INT16_BUILDS else []
     _harness(folder, "emulator", "build", "net.onnx", *options)
-    answer = _harness(folder, "run", "net.bin", "--board", "emu-x5", "--mode", "profile", "--frames", "100", "--json")
+    profile = ["run", "net.bin", "--board", "emu-x5", "--mode", "profile", "--frames", "100"]
+    answer = _harness(folder, *profile, "--wait", "600", "--json")  # another run may hold the board
     return float(json.loads(answer)["profile"]["latency"]["mean_us"])
 
 
@@ -127,7 +131,7 @@ def _harness(folder: Path, *argv: str) -> str:
     command = [sys.executable, "-m", "harness", *argv]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=3600)
     if result.returncode:
-        raise SystemExit(f"{' '.join(argv)}: exit code {result.returncode}: {result.stderr[-2000:]}")
+        raise SystemExit(f"{' '.join(argv)}: exit code {result.returncode}: {(result.stderr or result.stdout)[-2000:]}")
     return result.stdout
 
 
@@ -172,8 +176,26 @@ def accuracy(
         "family_median": float(np.median(np.abs(family))),
         "family_p90": float(np.percentile(np.abs(family), 90)),
         "within_10pct": float(np.mean(np.abs(mean) <= 0.10)),
+        "band_coverage": float(np.mean(inside(samples, factor)[keep])),
     }
     return figures | (_of_reports(chosen, boards, ratios) if boards else {})
+
+
+def inside(samples: Sequence[PublishedLatency], factor: Vector) -> NDArray[np.bool_]:
+    """Which published latencies lie in the band that the other networks of their kind give."""
+    ratios = unseen_ratios(samples) / factor
+    kinds = np.array([kind_of(sample.works) for sample in samples])
+    covered = np.zeros(len(samples), bool)
+    for index, ratio in enumerate(ratios):
+        others = (kinds == kinds[index]) & (np.arange(len(samples)) != index)
+        low, high = between(list(ratios[others]))
+        covered[index] = low <= ratio <= high
+    return covered
+
+
+def unseen_ratios(samples: Sequence[PublishedLatency]) -> Vector:
+    """Published over predicted, by fits that saw no network of the family."""
+    return np.asarray(1.0 / (cross_validate(samples, [sample.family for sample in samples]) + 1.0))
 
 
 def _of_reports(

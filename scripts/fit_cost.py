@@ -1,7 +1,7 @@
 """Fit the constants of the BPU cost model to published board latencies.
 
     python scripts/fit_cost.py            print the constants and the residuals
-    python scripts/fit_cost.py --write    put them into harness/emulator/cost/model.py and docs/cost-model.md
+    python scripts/fit_cost.py --write    put them into harness/emulator/cost/model.py, bands.py and docs/cost-model.md
     python scripts/fit_cost.py --check    exit 1 when the constants in the code are not those of the fit
 
 Reads the samples named in benchmarks/cost_samples.py ($HARNESS_SAMPLES).
@@ -23,11 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.cost_samples import SAMPLES, load_samples  # noqa: E402
-from benchmarks.estimate import LEFT_OUT, accuracy, placement_agreement  # noqa: E402
+from benchmarks.estimate import LEFT_OUT, accuracy, placement_agreement, unseen_ratios  # noqa: E402
+from harness.emulator.cost.bands import LIKE, between, kind_of  # noqa: E402
 from harness.emulator.cost.fit import PublishedLatency, cross_validate, fit, five_folds  # noqa: E402
 from harness.emulator.cost.model import CONSTANTS, Constants, estimate  # noqa: E402
 
 CODE = ROOT / "harness" / "emulator" / "cost" / "model.py"
+BANDS = CODE.with_name("bands.py")
 DOCS = ROOT / "docs" / "cost-model.md"
 BLOCK = re.compile(r"CONSTANTS = Constants\(\n.*?\n\)\n", re.DOTALL)
 RESIDUALS = re.compile(r"<!-- fit -->.*<!-- /fit -->", re.DOTALL)
@@ -50,9 +52,22 @@ def main() -> None:
     print(block(constants))
     print(text)
     if given.write:
+        _write_bands(samples)
         CODE.write_text(BLOCK.sub(lambda _: block(constants), CODE.read_text(encoding="utf-8")), encoding="utf-8")
         page = RESIDUALS.sub(lambda _: f"<!-- fit -->\n{text}\n<!-- /fit -->", DOCS.read_text(encoding="utf-8"))
         DOCS.write_text(page, encoding="utf-8")
+
+
+def _write_bands(samples: Sequence[PublishedLatency]) -> None:
+    """The bands of networks alike, with how many there are."""
+    kinds, ratios = [kind_of(sample.works) for sample in samples], unseen_ratios(samples)
+    text = BANDS.read_text(encoding="utf-8")
+    for kind, band in LIKE.items():
+        alike = [float(ratio) for ratio, one in zip(ratios, kinds, strict=True) if one == kind]
+        (low, high), words = between(alike), band.of.split(" ", 1)[1]
+        row = f'    "{kind}": Spread({low:.3f}, {high:.3f}, "{len(alike)} {words}"),'
+        text = re.sub(rf'^    "{kind}": Band\(.*\),$', row, text, flags=re.MULTILINE)
+    BANDS.write_text(text, encoding="utf-8")
 
 
 def block(constants: Constants) -> str:

@@ -6,7 +6,7 @@ from harness.diagnosis.rules import Findings, RunView, finding
 from harness.profiling.distribution import distribution
 from harness.profiling.split import LAYOUT, OUTLIERS, OUTLIERS_SHARE, QUANTIZE, shares
 from harness.profiling.stretches import is_whole
-from harness.records import Distribution, Finding, Stretch
+from harness.records import Band, Distribution, Finding, Stretch
 
 UNATTRIBUTED_SHARE = 0.20  # captured single-thread profiles of X3 leave 1 to 5 %; X5 of small models up to 22 %
 BORDER_SHARE = 0.15
@@ -117,11 +117,15 @@ def how_far(view: RunView) -> Findings:
     if profile.estimated:
         units = sorted({op.unit for op in profile.ops if op.estimated})
         what = f"times of the {', '.join(units)}" if units else "end to end"
-        yield finding(
-            "T-208", f"simulated by {profile.simulator}: {what}" if profile.simulator else f"estimated: {what}"
-        )
+        what = f"simulated by {profile.simulator}: {what}" if profile.simulator else f"estimated: {what}"
+        yield finding("T-208", what + (f"; end to end {_between(profile.band)}" if profile.band else ""))
     if profile.ops and not profile.order_known:
         yield finding("T-209", "the profiler's table is sorted by name")
+
+
+def _between(band: Band) -> str:
+    low_ms, high_ms = band.low_us / 1e3, band.high_us / 1e3
+    return f"between {low_ms:.3g} and {high_ms:.3g} ms for {band.share * 100:.0f} % of {band.of}"
 
 
 def unread(view: RunView) -> Findings:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from harness.errors import UserError
 
@@ -29,6 +30,15 @@ class StepNames:
 
 
 @dataclass(frozen=True)
+class ScaledBand:
+    """Factors on an estimate between which 80 % of measured latencies lay, and which those were."""
+
+    low: float
+    high: float
+    of: str
+
+
+@dataclass(frozen=True)
 class Soc:
     """One chip as the emulator implements it. `tops` is int8, all cores together; the first runtime is the default."""
 
@@ -48,6 +58,8 @@ class Soc:
     takes_pictures: bool = False  # plain u8 pictures, normalised by the program: (pixel - mean) / var
     step_names: StepNames = StepNames()
     tells_units: bool = True  # whether its tools say where an op runs
+    price_factors: Mapping[str, float] = field(default_factory=dict)  # amount -> over the fitted chip; else by peak
+    scaled_band: ScaledBand | None = None  # of estimates by such prices; None for the chip that they were fitted on
 
     @property
     def builder(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.platforms.text import read_text
-from harness.records import OpTime
+from harness.records import Band, OpTime, Profile
 
 SIDE_FILE = "emulated.json"
 # A format of our own, never mistaken for a vendor's; then a zip with meta.json: docs/emulator.md
@@ -48,6 +49,25 @@ def simulator_of(folder: Path) -> str:
         return ""
     name = value.get("simulator") if isinstance(value, dict) else None
     return name[:100] if isinstance(name, str) else ""
+
+
+def with_estimate(measured: Profile, folder: Path) -> Profile:
+    """The profile with the band of its latency; of a run without times of ops, whether its latency is an estimate."""
+    estimated = measured.estimated if measured.ops else latency_is_estimated(folder)
+    band = band_of(folder, measured.latency.mean_us)
+    return replace(measured, estimated=estimated, band=band, simulator=simulator_of(folder))
+
+
+def band_of(folder: Path, latency_us: float) -> Band | None:
+    """How far the estimated latency of a run may be off, where the side file tells it."""
+    try:
+        band = json.loads(read_text(folder / SIDE_FILE) or "{}").get("band")
+        low, high, share = (float(band[key]) for key in ("low", "high", "share"))
+    except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
+        return None
+    if not 0.0 < low <= high < math.inf or not 0.0 < share <= 1.0 or not math.isfinite(latency_us):
+        return None
+    return Band(low * latency_us, high * latency_us, share, str(band.get("of", "")))
 
 
 def _estimated(text: str) -> tuple[set[str] | None, set[str]]:

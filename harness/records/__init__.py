@@ -84,6 +84,7 @@ from harness.records.run import (
     WaiverOfRun,
 )
 from harness.records.running import (
+    Band,
     Case,
     Distribution,
     Failure,
@@ -118,6 +119,7 @@ __all__ = [
     "ROLES",
     "RUN_VERDICTS",
     "VERDICTS",
+    "Band",
     "Board",
     "BoardCommands",
     "BoardFolders",

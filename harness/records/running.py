@@ -225,6 +225,16 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Between which times an estimated latency lies, by the errors of estimates of networks like it."""
+
+    low_us: float
+    high_us: float
+    share: float  # of like networks that lay inside
+    of: str  # which networks, or what else the band is of
+
+
+@dataclass(frozen=True)
 class Segment:
     """A stretch of consecutive ops on one unit."""
 
@@ -249,6 +259,7 @@ class Profile:
     notes: tuple[str, ...] = ()
     distribution: Distribution | None = field(default=None, metadata=stored(optional=True))
     simulator: str = field(default="", metadata=stored(optional=True))  # of the vendor, that the estimates are from
+    band: Band | None = field(default=None, metadata=stored(optional=True))  # of the latency, where it is estimated
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,8 @@ def _latency(data: Row) -> Lines:
         parts.append(plural(latency["threads"], "thread"))
     mark = _mark(data["time"]["estimated"], data)
     usual = [("", data["time"]["usual"] + mark)] if data["time"]["usual"] else []
-    return [("latency", ", ".join(parts) + mark), *usual]
+    band = [("band", data["time"]["band"])] if data["time"]["band"] else []
+    return [("latency", ", ".join(parts) + mark), *band, *usual]
 
 
 def _split(data: Row) -> Lines:

@@ -19,7 +19,7 @@ from harness.diagnosis.segments import explained
 from harness.dumps.folders import each_once
 from harness.errors import MEASURED_BAD, HarnessError, InputError
 from harness.platforms.base import Platform
-from harness.platforms.emulated import latency_is_estimated, simulator_of
+from harness.platforms.emulated import with_estimate
 from harness.profiling import order_of_dumps, profile
 from harness.profiling.distribution import merged, usual_us
 from harness.records import (
@@ -286,8 +286,7 @@ def _profile(reader: RunReader, graph: Graph | None) -> Profile | None:
             middle = sorted(timed, key=lambda one: usual_us(one[0]))[(len(timed) - 1) // 2][1]
             ops, where = reader.ops(middle), reader.folder / middle
             measured = profile(merged([one for one, _ in timed]), ops, graph, order=order, folder=where)
-            measured = replace(measured, simulator=simulator_of(where))
-            return measured if measured.ops else replace(measured, estimated=latency_is_estimated(where))
+            return with_estimate(measured, where)
     return None
 
 

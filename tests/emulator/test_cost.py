@@ -15,12 +15,12 @@ from onnx import TensorProto, helper
 
 from harness.emulator.compiler.placement import place
 from harness.emulator.cost.cpu import load_ms
+from harness.emulator.cost.estimate import constants_of
 from harness.emulator.cost.fit import PRIORS, PublishedLatency, cross_validate, fit, five_folds
 from harness.emulator.cost.graph import network_work, network_works, op_works, output_elements
 from harness.emulator.cost.model import (
     CONSTANTS,
     Constants,
-    Scale,
     Shape,
     Work,
     accelerator_us,
@@ -133,7 +133,7 @@ def test_more_work_never_takes_less_time() -> None:
 def test_int16_and_a_slower_chip_take_longer() -> None:
     works = network_works(network(resnet18()))
     assert accelerator_us(works) < accelerator_us(work.as_int16 for work in works) < 2.0 * accelerator_us(works)
-    assert accelerator_us(works, scale=Scale(4.0, 2.0)) > 2.0 * accelerator_us(works)
+    assert accelerator_us(works, constants_of(SOCS["x3"])) > 2.0 * accelerator_us(works)
 
 
 def test_every_segment_pays_a_call() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.emulator.cost import model as cost_model
-from harness.emulator.cost.model import Scale, Work
+from harness.emulator.cost.model import COMPUTE, MEMORY, Constants, Work
 from harness.emulator.model.compiled import BoardOp, CompiledModel
 from harness.emulator.socs import Soc
 
@@ -18,15 +20,16 @@ _FITTED_TOPS, _FITTED_GB_S = 10.0, 17.0
 def subgraph_us(model: CompiledModel, name: str, soc: Soc) -> float:
     """Estimated time of one subgraph on one core, its launch included, in microseconds."""
     works = (work for op in model.ops if op.subgraph == name for work in op_works(op))
-    return cost_model.accelerator_us(works, scale_of(soc)) + cost_model.CONSTANTS.call_ns / 1e3
+    prices = constants_of(soc)
+    return cost_model.accelerator_us(works, constants=prices) + prices.call_ns / 1e3
 
 
-def scale_of(soc: Soc) -> Scale:
-    """Another chip by its peak: TOPS of one core, bandwidth of the memory. Not fitted."""
-    return Scale(
-        compute=_FITTED_TOPS / (soc.tops / soc.cores),
-        memory=_FITTED_GB_S / soc.bandwidth_gb_s,
-    )
+def constants_of(soc: Soc) -> Constants:
+    """Prices of another chip: those that its room knows, the others by its peak (TOPS of one core, bandwidth)."""
+    compute, memory = _FITTED_TOPS / (soc.tops / soc.cores), _FITTED_GB_S / soc.bandwidth_gb_s
+    factors = dict.fromkeys((*COMPUTE, "ops"), compute) | dict.fromkeys(MEMORY, memory) | dict(soc.price_factors)
+    known = cost_model.CONSTANTS
+    return replace(known, **{f"{name}_ns": getattr(known, f"{name}_ns") * factor for name, factor in factors.items()})
 
 
 def op_works(op: BoardOp) -> list[Work]:

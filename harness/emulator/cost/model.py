@@ -117,17 +117,6 @@ CONSTANTS = Constants(
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Another chip against the X5: how much longer its compute and its memory take."""
-
-    compute: float = 1.0
-    memory: float = 1.0
-
-
-X5 = Scale()
-
-
-@dataclass(frozen=True)
 class CostEstimate:
     """One inference with one thread, in microseconds."""
 
@@ -141,11 +130,11 @@ class CostEstimate:
         return self.accelerator_us + self.border_us + self.call_us
 
 
-def op_us(work: Work, scale: Scale = X5, constants: Constants = CONSTANTS) -> float:
+def op_us(work: Work, constants: Constants = CONSTANTS) -> float:
     """Time of one op with its launch, in microseconds."""
-    compute = scale.compute * sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in COMPUTE)
-    memory = scale.memory * sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in MEMORY)
-    launch_us = scale.compute * work.ops * constants.ops_ns / 1e3
+    compute = sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in COMPUTE)
+    memory = sum(getattr(work, name) * getattr(constants, f"{name}_ns") for name in MEMORY)
+    launch_us = work.ops * constants.ops_ns / 1e3
     top = max(compute, memory)
     if top <= 0.0:
         return launch_us
@@ -153,22 +142,21 @@ def op_us(work: Work, scale: Scale = X5, constants: Constants = CONSTANTS) -> fl
     return float(top * ((compute / top) ** p + (memory / top) ** p) ** (1.0 / p) / 1e3) + launch_us
 
 
-def accelerator_us(works: Iterable[Work], scale: Scale = X5, constants: Constants = CONSTANTS) -> float:
+def accelerator_us(works: Iterable[Work], constants: Constants = CONSTANTS) -> float:
     """Time of one segment, op after op, in microseconds."""
-    return sum(op_us(work, scale, constants) for work in works)
+    return sum(op_us(work, constants) for work in works)
 
 
 def estimate(
     segments: Sequence[Iterable[Work]],
     output_elements: int,
-    scale: Scale = X5,
     constants: Constants = CONSTANTS,
     older_runtime: bool = False,
 ) -> CostEstimate:
     """One inference: every segment, the border at the outputs, one call per segment."""
     calls = max(1, len(segments)) * constants.call_ns + (constants.older_runtime_ns if older_runtime else 0.0)
     return CostEstimate(
-        accelerator_us=sum(accelerator_us(works, scale, constants) for works in segments),
+        accelerator_us=sum(accelerator_us(works, constants) for works in segments),
         border_us=output_elements * constants.border_elements_ns / 1e3,
         call_us=calls / 1e3,
     )

@@ -62,6 +62,12 @@ def _slowness(step: Step, model: CompiledModel, slow: Sequence[Fault]) -> float:
     return factor
 
 
+def cpu_share(line: Timeline) -> float:
+    """Share of the steps' time that ops on the CPU take."""
+    spent = [(one.step.work == "op", float(one.us.mean())) for one in line.steps]
+    return sum(us for on_cpu, us in spent if on_cpu) / (sum(us for _, us in spent) or 1.0)
+
+
 # --------------------------------------------------------------------------- the clock
 
 

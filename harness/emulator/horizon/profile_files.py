@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from harness.emulator.cost.bands import SHARE, Spread
 from harness.emulator.cost.timing import StepTimes, Timeline
 from harness.emulator.model.faults import Fault
 
@@ -114,9 +116,14 @@ def ucp_csv(line: Timeline, condition: dict[str, object], version: str) -> str:
 
 
 def side_record(
-    soc: str, line: Timeline | None, faults: Sequence[Fault], effects: Sequence[dict[str, object]], ucp: bool = False
+    soc: str,
+    line: Timeline | None,
+    faults: Sequence[Fault],
+    effects: Sequence[dict[str, object]],
+    band: Spread | None = None,
+    ucp: bool = False,
 ) -> str:
-    """emulated.json: which times are estimates, which faults were planted."""
+    """emulated.json: which times are estimates and how far they may be off, which faults were planted."""
     record: dict[str, object] = {
         "emulated": True,
         "soc": soc,
@@ -125,6 +132,7 @@ def side_record(
         "effects": list(effects),
     }
     if line is not None:
+        record |= {"band": {"share": SHARE, **asdict(band)}} if band else {}
         names = ucp_names(line.steps) if ucp else [t.step.name for t in line.steps]
         record |= {
             "estimated_ops": names,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.emulator.cost import timing
+from harness.emulator.cost import bands, timing
 from harness.emulator.horizon import dump_files, profile_files, tool_faults
 from harness.emulator.horizon.call import FAILED, Call
 from harness.emulator.horizon.dialect import RunFacts, ToolFailure
@@ -131,7 +131,9 @@ def _classify(call: Call, model: CompiledModel, values: dict[str, Array]) -> Non
 
 
 def _write_side(call: Call, folder: Path, line: timing.Timeline | None, effects: Effects) -> None:
-    text = profile_files.side_record(call.soc.name, line, call.faults, effects, ucp=call.soc.family == "ucp")
+    band = bands.band_of(call.chosen(), call.soc, timing.cpu_share(line)) if line else None
+    ucp = call.soc.family == "ucp"
+    text = profile_files.side_record(call.soc.name, line, call.faults, effects, band, ucp=ucp)
     (folder / profile_files.SIDE_FILE).write_text(text)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.emulator.socs import Runtime, Soc, StepNames
+from harness.emulator.cost.model import COMPUTE
+from harness.emulator.socs import Runtime, ScaledBand, Soc, StepNames
 
 STEPS = StepNames("BPU_{}", "Quantize_{}_HzQuantize", "Dequantize_{}_HzDequantize", "HZ_PREPROCESS_FOR_{}")
 
@@ -43,6 +44,8 @@ def _hbdnn(
         step_names=STEPS,
         horizon_nn=horizon_nn,
         cpu_scale=_CPU_SCALE.get(name, 1.0),
+        price_factors=_PRICES.get(name, {}),
+        scaled_band=_BANDS.get(name),
     )
 
 
@@ -62,12 +65,33 @@ def _ucp(name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str,
         joins_cores=True,
         has_planes=True,
         step_names=STEPS,
+        scaled_band=_BANDS[name],
     )
 
 
 # One core of their CPUs by the clock of their manuals (X3 A53 1.2 GHz, J5 and Ultra A55 1.2 GHz, J6 and S100 A78AE 1.5
 # to 2 GHz) over an A55 at 1.5 GHz; a wider core is taken as two to three times as fast: an assumption.
 _CPU_SCALE = {"x3": 1.5, "j5": 1.25, "ultra": 1.25, "j6e": 0.4, "j6m": 0.4, "j6p": 0.35, "s100": 0.4, "s600": 0.35}
+
+# X3 over X5, fitted on the published latencies and rates of the 8 networks whose graphs are at hand: SiLU tables are
+# what its YOLOs wait for, depthwise convolutions suffer least (docs/cost-model.md).
+_X3_PRICES = dict.fromkeys((*COMPUTE, "ops"), 2.77) | {
+    "dense_macs": 5.56,
+    "depthwise_macs": 1.81,
+    "lookup_elements": 347.0,
+    "weight_bytes": 1.1,
+    "spilled_bytes": 1.1,
+    "call": 1.23,
+}
+_PRICES: dict[str, dict[str, float]] = {"x3": _X3_PRICES}
+# What was measured over what prices scaled by peak gave. ResNet50 of J6 took twice as long, PP-OCR of S100 1.2 to 2.8
+# times; of J5, Ultra and the others nothing is published, so theirs is the widest of the chips that have figures.
+_MEASURED = ScaledBand(1.0, 2.8, "ResNet50 on J6 and PP-OCR on S100, the published figures of its kind")
+_UNKNOWN = ScaledBand(0.5, 2.8, "other chips' figures: none is published of this one")
+_BANDS = dict.fromkeys(("j6e", "j6m", "s100"), _MEASURED) | dict.fromkeys(
+    ("j5", "ultra", "j6p", "s600", "j6b", "j6h", "s100p"), _UNKNOWN
+)
+_BANDS["x3"] = ScaledBand(0.74, 1.73, "7 networks of X3, each left out of the fit")
 
 # Cores, TOPS and march: the vendor's board tables (RDK X3/X5/Ultra, J5, J6, S100 manuals). Bandwidth is the peak of the
 # memory type on the module where the manual tells it (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266); the others are

@@ -184,6 +184,7 @@ def numbers(time: Row | None) -> list[Row]:
     if time is None:
         return []
     rows = _latency_numbers(time["latency"], time["estimated"]) if time["latency"] else []
+    rows += [_number("band", time["band"], "text")] if time["band"] else []
     rows += _distribution_numbers(time["distribution"], time["estimated"]) if time["distribution"] else []
     return rows + [_part_number(part, exceeds(time)) for part in _grouped(time["split"])] + _loop_numbers(time)
 
