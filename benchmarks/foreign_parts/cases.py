@@ -32,13 +32,17 @@ LEAST_SHARE = 0.02  # of the integers that it moves
 
 @dataclass(frozen=True)
 class Setup:
-    """How a runtime is used. `dumps`: "all" tensors, a "third" (ops in between are fused as usual), or "outputs"."""
+    """How a runtime is used. `dumps`: "all" tensors, a "third" (ops in between are fused as usual), or "outputs".
+
+    `policy`: what its user tells the command, where no tensor that is dumped can show the precision.
+    """
 
     name: str
     runtime: str
     options: Mapping[str, Any] = field(default_factory=dict)
     dumps: str = "all"
     half: bool = False
+    policy: str = ""
 
 
 FLOAT_SETUPS = (
@@ -50,7 +54,7 @@ FLOAT_SETUPS = (
     Setup("openvino f16 weights", "openvino", {"f16_weights": True}),
     Setup("openvino f16 weights, fused", "openvino", {"f16_weights": True}, dumps="third"),
     Setup("ncnn", "ncnn", dumps="outputs"),
-    Setup("ncnn bf16", "ncnn", {"bf16": True}, dumps="outputs"),
+    Setup("ncnn bf16", "ncnn", {"bf16": True}, dumps="outputs", policy="bf16"),
     Setup("mnn", "mnn", dumps="outputs"),
     Setup("onnxruntime unoptimized", "onnxruntime", {"optimizations": "DISABLE_ALL"}),
 )

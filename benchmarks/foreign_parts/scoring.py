@@ -36,6 +36,7 @@ def compare(case: BoardCase, dumps: Path) -> Mapping[str, Any]:
     ground = case.ground
     command = [sys.executable, "-m", "harness", "compare", str(ground.pc[case.pc_form]), str(dumps)]
     command += ["--graph", str(ground.network.path), "--json"]
+    command += ["--policy", case.setup.policy] if case.setup.policy else []
     if any(patch["how"] == "frame_before" for patch in case.patches):
         command += ["--previous", str(ground.before)]
     try:

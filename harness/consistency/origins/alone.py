@@ -80,8 +80,9 @@ def run_alone(
     )
     for name in [name for name, single in singles.items() if not single.right and is_near(single.metrics)]:
         singles[name] = _on_edges(singles[name], reached[name], rows, runner)
-    for name in [name for name, single in singles.items() if not single.right and is_near(single.metrics)]:
-        singles[name] = _fused(singles[name], reached[name], rows, runner)
+    for name in [name for name, single in singles.items() if not single.right]:
+        if is_near(singles[name].metrics) or (reached[name].unseen and singles[name].metrics.max_step is not None):
+            singles[name] = _fused(singles[name], reached[name], rows, runner)
     return singles
 
 

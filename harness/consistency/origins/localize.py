@@ -207,7 +207,7 @@ def _by_kernels(singles: Mapping[str, Single]) -> list[str]:
     if not names:
         return []
     return [
-        f"{_listed(names)}: at most one step off, and exactly what onnxruntime computes on this PC "
+        f"{_listed(names)}: off, and exactly what onnxruntime computes on this PC "
         "with its optimizer on: the kernel of the fused op, not a fault"
     ]
 
