@@ -297,7 +297,9 @@ FLOAT_MISTAKES = (
         ("layout", "permutation", "axis", "skipped_op"),
         transpose_order,
     ),
-    Mistake("operands exchanged", "b - a for a - b, b / a for a / b", ("axis",), operands_exchanged),
+    Mistake(
+        "operands exchanged", "b - a for a - b, b / a for a / b", ("axis", "input_order", "scale"), operands_exchanged
+    ),
     Mistake("addend left out", "a residual connection is missing", ("skipped_op",), addend_left_out),
     Mistake("activation twice", "an activation is applied twice", ("repeated_op",), activation_twice),
 )

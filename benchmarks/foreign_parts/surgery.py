@@ -59,7 +59,7 @@ class Patient:
     def constant(self, value: Array) -> str:
         self.added += 1
         name = f"mistake_constant{self.added}"
-        self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.graph.initializer.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
     def give(self, node: onnx.NodeProto, at: int, value: Array) -> None:

@@ -177,7 +177,11 @@ class FaultSearch:
         mark = cause(layer, pair, scene, self._repeats(row, pair))
         if not is_open(mark):
             return with_owner_of_scale(mark, self.reference)
-        return self.rows.mismatches.file_of(row) or self.others.holds(row.tensor.name, own) or mark
+        other = self.rows.mismatches.file_of(row) or self.others.holds(row.tensor.name, own)
+        held = other.figures.get("holds") if other is not None else None
+        if other is not None and held in self._read_by(layer.name):
+            return replace(other, kind="skipped_op", evidence=f"its output is its input {held!r}")
+        return other or mark
 
     def _read_by(self, tensor: str) -> tuple[str, ...]:
         ops = self.graph.ops if self.graph is not None else ()
