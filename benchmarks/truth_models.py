@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from harness.emulator.model.op_graph import Change, OpGraph
 from harness.reference.open import Reference
 
 Array = np.ndarray[Any, Any]
@@ -58,7 +59,10 @@ class Builder:
         graph = helper.make_graph(
             self.nodes,
             "net",
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+            [
+                helper.make_tensor_value_info(n, TensorProto.UINT8 if n in BYTES else TensorProto.FLOAT, s)
+                for n, s in inputs.items()
+            ],
             [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
             self.weights,
         )
@@ -158,13 +162,35 @@ def two_inputs(seed: int) -> onnx.ModelProto:
     return b.model({"left": (1, 3, 40, 40), "right": (1, 3, 40, 40)}, {"out": b.conv(z, 48, 32, act="")})
 
 
+def camera(seed: int) -> onnx.ModelProto:
+    """A camera's picture as YUV444 bytes (NV12 on a board), converted to colours by the first op."""
+    b = Builder(seed)
+    x = b.op("Cast", "yuv", to=TensorProto.FLOAT)
+    x = b.op("Sub", x, b.constant("centre", np.array([0, 128, 128], np.float32).reshape(1, 3, 1, 1)))
+    colours = np.array([[1, 0, 1.402], [1, -0.344, -0.714], [1, 1.772, 0]], np.float32) / 255
+    x = b.op("Conv", x, b.constant("to_rgb", colours[:, :, None, None]), kernel_shape=[1, 1])
+    x = b.conv(b.conv(x, 3, 16, stride=2), 16, 24)
+    return b.model({"yuv": (1, 3, 48, 64)}, {"features": b.conv(x, 24, 16, act="")})
+
+
+def batched(seed: int) -> onnx.ModelProto:
+    """Two pictures at once."""
+    b = Builder(seed)
+    x = b.op("MaxPool", b.conv("images", 3, 16), kernel_shape=[2, 2], strides=[2, 2])
+    x = b.op("Sigmoid", b.conv(b.conv(x, 16, 24), 24, 24, act=""))
+    return b.model({"images": (2, 3, 32, 32)}, {"features": b.conv(x, 24, 16, act="")})
+
+
 MODELS: dict[str, Callable[[int], onnx.ModelProto]] = {
     "cnn": cnn,
     "mobilenet": mobilenet,
     "pyramid": pyramid,
     "transformer": transformer,
     "two_inputs": two_inputs,
+    "camera": camera,
+    "batched": batched,
 }
+BYTES = ("yuv",)  # inputs that are pictures in bytes
 
 
 def inputs_of(model: onnx.ModelProto, seed: int) -> dict[str, Array]:
@@ -176,7 +202,14 @@ def inputs_of(model: onnx.ModelProto, seed: int) -> dict[str, Array]:
         noise = rng.random(shape)
         for axis in range(max(1, len(shape) - 2), len(shape)):
             noise = (noise + np.roll(noise, 1, axis) + np.roll(noise, 2, axis)) / 3
-        made[value.name] = noise.astype(np.float32)
+        made[value.name] = _as_nv12(noise) if value.name in BYTES else noise.astype(np.float32)
+    return made
+
+
+def _as_nv12(picture: Array) -> Array:
+    """YUV444 bytes of what NV12 can hold: each chroma sample stands for four pixels."""
+    chroma = picture[:, 1:, ::2, ::2].repeat(2, axis=2).repeat(2, axis=3)
+    made: Array = np.rint(np.concatenate([picture[:, :1], chroma], axis=1) * 255).astype(np.uint8)
     return made
 
 
@@ -211,8 +244,6 @@ def quantized(model: onnx.ModelProto, folder: Path, name: str, *, activations: s
 
 def run_with(reference: Reference, given: Values, feed: Values | None = None) -> dict[str, Array]:
     """Every tensor of the reference's model when the tensors in `given` hold other values, or the inputs in `feed`."""
-    import onnxruntime
-
     assert reference.model is not None
     model = onnx.load(str(reference.model))
     tensors = reference.tensors.values()
@@ -222,15 +253,33 @@ def run_with(reference: Reference, given: Values, feed: Values | None = None) ->
     for onnx_name, value in fixed.items():
         _fix(model, onnx_name, value)
     names = {t.onnx_name: t.name for t in tensors if t.onnx_name not in fixed and t.onnx_name not in fed}
+    results = dict(zip(names.values(), _values(model, fed, list(names)), strict=True))
+    inputs = {t.name: fed[t.onnx_name] for t in tensors if t.is_input and t.onnx_name in fed}
+    return {**inputs, **results, **given}
+
+
+def recomputed(reference: Reference, tensor: str, change: Change) -> Array:
+    """What the op that makes `tensor` gives once it is changed, fed with the reference's own inputs."""
+    assert reference.model is not None
+    model = onnx.load(str(reference.model))
+    tensors = reference.tensors.values()
+    name = reference.tensors[tensor].onnx_name
+    change(OpGraph(model, name, [t.onnx_name for t in tensors]))
+    fed = {(t.alternate or t).onnx_name: np.array((t.alternate or t).load()) for t in tensors if t.is_input}
+    return _values(model, fed, [name])[0]
+
+
+def _values(model: onnx.ModelProto, fed: Values, names: list[str]) -> list[Array]:
+    """Tensors by their names in the ONNX."""
+    import onnxruntime
+
     own = {o.name for o in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in own)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level, options.intra_op_num_threads = 3, 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    results = dict(zip(names.values(), session.run(list(names), fed), strict=True))
-    inputs = {t.name: fed[t.onnx_name] for t in tensors if t.is_input and t.onnx_name in fed}
-    return {**inputs, **results, **given}
+    return list(session.run(names, dict(fed)))
 
 
 def _fix(model: onnx.ModelProto, name: str, value: Array) -> None:

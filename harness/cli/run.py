@@ -340,8 +340,9 @@ def with_faults(board: Board, faults: tuple[str, ...], model: Path) -> Board:
     if board.emulated.soc in room.own_socs:
         room.check_own_faults(text, model)
     else:
-        for compiled in CompiledFile(model).models:
-            check_faults(text, compiled)
+        file = CompiledFile(model)
+        for compiled in file.models:
+            check_faults(text, compiled, file.read(compiled.graph))
     return replace(
         board, environment=replace(board.environment, variables={**board.environment.variables, ENVIRONMENT: text})
     )

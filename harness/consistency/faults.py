@@ -28,7 +28,7 @@ from harness.records import Fingerprint, Graph, Layer, Origin
 SERVES = 0.5  # share of the compared tensors that a graph must know
 EXPLAINED = 16  # origins whose ops run in other ways
 EXPLAINED_OF_MANY = 4  # where there are more: a habit of the build shows in these, too
-FINGERPRINTED = 64  # origins; where more ops are wrong at once, the kind of each one says little
+FINGERPRINTED = 32  # origins; where more ops are wrong at once, the kind of each one says little
 
 
 class FaultSearch:

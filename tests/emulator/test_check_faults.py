@@ -78,7 +78,7 @@ def test_the_check_and_the_board_agree(kind: str, op: str) -> None:
     file, compiled = kit.opened(kit.branched())
     text = f"{kind}@{op}"
     try:
-        faults = check_faults(text, compiled)
+        faults = check_faults(text, compiled, file.read(compiled.graph))
     except UserError:
         from harness.emulator.model.faults import parse_faults
 

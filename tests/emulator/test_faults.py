@@ -18,7 +18,8 @@ from tests.support import emulator_kit as kit
 from tests.support.emulator_kit import PLATFORM, failure
 
 NUMERIC = sorted(k.name for k in catalogue().values() if k.where == "op")
-INTEGER = [name for name in NUMERIC if name not in ("nan", "inf")]
+ELSEWHERE = ("clip_missing", "epsilon", "resize_mode", "stale_item", "wrong_axis")  # not of a Conv in a batch of one
+INTEGER = [name for name in NUMERIC if name not in ("nan", "inf", *ELSEWHERE)]
 
 
 def downstream(model, tensor: str) -> set[str]:

@@ -24,6 +24,7 @@ from harness.consistency.fingerprint.nearly import LEAST_WRONG, LEFT, Nearness, 
 from harness.consistency.fingerprint.pictures import of_channels, of_picture
 from harness.consistency.fingerprint.places import FEW
 from harness.consistency.fingerprint.regions import find_memory_block
+from harness.consistency.fingerprint.rounded_laws import rounded_law
 from harness.consistency.grid import grid_step
 from harness.consistency.reading.tensor_files import value_range
 from harness.records import Fingerprint, Metrics, TensorSpec
@@ -151,11 +152,23 @@ def _earlier_frame(e: Errors) -> Fingerprint | None:
     if np.array_equal(previous, e.board, equal_nan=e.is_float):
         return _named("stale", certain, f"the whole tensor {text}")
     block = find_memory_block(e.wrong, e.geometry)
+    item = _stale_item(e, previous)
+    if item is not None:
+        sentence = f"item {item} of {len(e.board)} in the batch {text}"
+        return _named("stale", certain and block is None, sentence)
     if block is not None:
         kind = {"line": "cache_line", "page": "page"}[block.what]
         return _named(kind, certain, f"what differs {text}: {block.sentence}")
     where = e.region.sentence if e.region else "scattered"
     return _named("stale", certain, f"what differs {text}: {where}")
+
+
+def _stale_item(e: Errors, previous: Array) -> int | None:
+    """The one item of a batch that differs, if all of it is that of the frame before."""
+    if e.board.ndim < 2 or len(e.board) < 2 or e.spec.layout[:1] not in ("N", ""):
+        return None
+    items = np.flatnonzero(e.wrong.reshape(len(e.wrong), -1).any(axis=1))
+    return int(items[0]) if len(items) == 1 and np.array_equal(e.board[items[0]], previous[items[0]]) else None
 
 
 def _near_earlier(e: Errors, previous: Array) -> bool:
@@ -192,6 +205,17 @@ def _nearly_transformed(e: Errors) -> Fingerprint | None:
         if transform is None
         else _named(transform.kind, False, f"equal within noise after undoing: {transform.name}", transform.name)
     )
+
+
+def _by_rounded_law(e: Errors) -> Fingerprint | None:
+    """One offset or factor before the rounding: integers that hide half a step on both sides."""
+    if e.is_float or not e.comparable or e.count < FEW or e.board_constant:
+        return None
+    rails = value_range(e.spec_of_board)
+    if rounded_law(values.pairs(*e.thinned, rails, e.zero_point)) is None:
+        return None
+    law = rounded_law(values.pairs(e.board, e.reference, rails, e.zero_point))
+    return None if law is None else Fingerprint(law.kind, False, law.sentence, figures=law.figures)
 
 
 def _poor(laws: Sequence[values.Law], e: Errors) -> bool:
@@ -341,6 +365,7 @@ _TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
     _dequantized_wrongly,
     _by_law,
     of_channels,
+    _by_rounded_law,
     _nearly_transformed,
     _clipped,
     _by_channel,

@@ -30,7 +30,7 @@ def of_single_ops(reached: Mapping[str, Reach], rows: Mapping[str, Layer], runne
     differing = [name for name in weighted if rows[name].role in ("origin", "suspect", "propagated")]
     if not differing or 2 * len(differing) < len(weighted):
         return None
-    tried = sorted(differing, key=lambda name: len(reached[name].unseen))[:TRIED]
+    tried = sorted(differing, key=lambda name: (len(reached[name].unseen), rows[name].size_bytes))[:TRIED]
     trials_explained: list[list[tuple[Precision, str]]] = []
     for name in tried:
         trials_explained.append(_explanations(reached[name], rows, runner))

@@ -12,6 +12,8 @@ from harness.emulator.model.compiled import CompiledModel
 from harness.emulator.model.fault_kinds import Array, FaultContext
 from harness.emulator.model.faults import Fault, apply_fault, parse_faults, plant_in_inputs
 from harness.emulator.model.layout import NUMPY
+from harness.emulator.model.op_graph import Change
+from harness.emulator.model.splice import changed_at
 from harness.emulator.rooms import room_of_march, rooms
 from harness.errors import UserError
 from harness.records import TensorSpec
@@ -23,16 +25,17 @@ _MOST_NAMED = 5
 _MOST_ELEMENTS = 1 << 20  # of an op that is tried for a hint alone
 
 
-def check_faults(text: str, model: CompiledModel) -> tuple[Fault, ...]:
+def check_faults(text: str, model: CompiledModel, graph: bytes = b"") -> tuple[Fault, ...]:
     """The faults of a notation, each tried on a tensor of the shape and type that it will meet.
 
+    `graph` is the model's own: with it, what is made inside an op is tried there.
     Errors: UserError for a kind, name, argument, index or shape that cannot be, with what can.
     """
     faults = parse_faults(text, model)
     for fault in faults:
         _check_family(fault, model)
         _check_arguments(fault)
-        _try(fault, model)
+        _try(fault, model, graph)
     return faults
 
 
@@ -68,14 +71,14 @@ def _check_arguments(fault: Fault) -> None:
 # --------------------------------------------------------------------------- trial
 
 
-def _try(fault: Fault, model: CompiledModel) -> None:
+def _try(fault: Fault, model: CompiledModel, graph: bytes) -> None:
     if fault.where in ("input", "inputs"):
         _try_inputs(fault, model)
     elif fault.where == "op":
         try:
-            _apply(fault, model)
+            _apply(fault, model, graph)
         except UserError as error:
-            raise UserError(error.message, error.hint or _hint(fault, model)) from None
+            raise UserError(error.message, error.hint or _hint(fault, model, graph)) from None
 
 
 def _try_inputs(fault: Fault, model: CompiledModel) -> None:
@@ -90,10 +93,16 @@ def _try_inputs(fault: Fault, model: CompiledModel) -> None:
     plant_in_inputs([fault], feed, model)
 
 
-def _apply(fault: Fault, model: CompiledModel) -> None:
+def _apply(fault: Fault, model: CompiledModel, graph: bytes) -> None:
     tensor = model.tensor(fault.tensor)
     previous = dummy(tensor.spec, 1) if fault.needs_previous else None
-    apply_fault(fault, dummy(tensor.spec), FaultContext(tensor.stored, tensor.spec, previous))
+
+    def recompute(change: Change) -> Array:
+        changed_at(graph, model, fault.tensor, [change])
+        return dummy(tensor.spec)
+
+    scene = FaultContext(tensor.stored, tensor.spec, previous, recompute if graph else None)
+    apply_fault(fault, dummy(tensor.spec), scene)
 
 
 def dummy(spec: TensorSpec, seed: int = 0) -> Array:
@@ -107,9 +116,9 @@ def dummy(spec: TensorSpec, seed: int = 0) -> Array:
     return rng.integers(np.iinfo(kind).min, np.iinfo(kind).max, spec.shape, kind, endpoint=True)
 
 
-def _hint(fault: Fault, model: CompiledModel) -> str:
+def _hint(fault: Fault, model: CompiledModel, graph: bytes) -> str:
     """Where else in this model the same fault makes sense."""
-    fitting = list(_fitting(fault, model, _others(fault, model)))
+    fitting = list(_fitting(fault, model, _others(fault, model), graph))
     more = ", ..." if len(fitting) > _MOST_NAMED else ""
     return f"{fault.kind} can be injected at: {', '.join(fitting[:_MOST_NAMED])}{more}" if fitting else ""
 
@@ -120,12 +129,12 @@ def _others(fault: Fault, model: CompiledModel) -> Sequence[str]:
     return [*near, *(name for name in names if name not in near)][:_MOST_TRIED]
 
 
-def _fitting(fault: Fault, model: CompiledModel, names: Sequence[str]) -> Iterator[str]:
+def _fitting(fault: Fault, model: CompiledModel, names: Sequence[str], graph: bytes) -> Iterator[str]:
     outputs = {op.name: op.outputs[0] for op in model.ops if op.outputs}
     for name in names:
         if name in outputs and np.prod(model.tensor(outputs[name]).spec.shape, dtype=np.int64) <= _MOST_ELEMENTS:
             try:
-                _apply(replace(fault, target=name, tensor=outputs[name]), model)
+                _apply(replace(fault, target=name, tensor=outputs[name]), model, graph)
             except UserError:
                 continue
             yield name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from harness.emulator.model.compiled import CompiledFile, CompiledModel
 from harness.emulator.model.fault_kinds import FaultContext
 from harness.emulator.model.faults import Fault, apply_fault, plant_in_inputs
+from harness.emulator.model.op_graph import Change
 from harness.errors import InputError
 from harness.reference.onnx_runtime import onnxruntime as ort
 
@@ -83,7 +85,8 @@ class Executor:
         for tensor in sorted({fault.tensor for fault in faults}, key=order.__getitem__):
             session = open_session(cut_at(self._graph, self.model, known))
             clean = self._values(session, {**feed, **self._by_onnx_name(known)}, [tensor])[tensor]
-            known[tensor] = self._changed(tensor, clean, [f for f in faults if f.tensor == tensor], feed)
+            at_tensor = sorted((f for f in faults if f.tensor == tensor), key=lambda f: not f.inside)
+            known[tensor] = self._changed(tensor, clean, at_tensor, feed, dict(known))
         rest = [name for name in names if name not in known]
         session = open_session(cut_at(self._graph, self.model, known))
         values = self._values(session, {**feed, **self._by_onnx_name(known)}, rest)
@@ -92,16 +95,39 @@ class Executor:
     def _by_onnx_name(self, known: Mapping[str, Array]) -> dict[str, Array]:
         return {self.model.tensor(name).onnx_name: value for name, value in known.items()}
 
-    def _changed(self, tensor: str, clean: Array, faults: Sequence[Fault], feed: Mapping[str, Array]) -> Array:
+    def _changed(
+        self,
+        tensor: str,
+        clean: Array,
+        faults: Sequence[Fault],
+        feed: Mapping[str, Array],
+        known: Mapping[str, Array],
+    ) -> Array:
         board = self.model.tensor(tensor)
         value = clean
+        recompute = partial(self._recomputed, tensor, feed, known, [])
         for fault in faults:
             previous = self._earlier_frame(feed)[tensor] if fault.needs_previous else None
-            value = apply_fault(fault, value, FaultContext(board.stored, board.spec, previous))
+            value = apply_fault(fault, value, FaultContext(board.stored, board.spec, previous, recompute))
         same = np.isnan(clean) & np.isnan(value) | (clean == value) if clean.dtype.kind == "f" else clean == value
         changed = int(clean.size - np.count_nonzero(same))
         self.effects.append({"tensor": tensor, "faults": [f.text for f in faults], "changed_elements": changed})
         return value
+
+    def _recomputed(
+        self,
+        tensor: str,
+        feed: Mapping[str, Array],
+        known: Mapping[str, Array],
+        changes: list[Change],
+        change: Change,
+    ) -> Array:
+        """What the op gives with this change and those before it, fed with what is known so far."""
+        from harness.emulator.model.splice import changed_at, cut_at
+
+        graph = changed_at(cut_at(self._graph, self.model, known), self.model, tensor, [*changes, change])
+        changes.append(change)
+        return self._values(open_session(graph), {**feed, **self._by_onnx_name(known)}, [tensor])[tensor]
 
     def _earlier_frame(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         """Every tensor of another frame: the same inputs, turned upside down."""

@@ -13,15 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.emulator.model.layout import byte_offsets, to_stored_axes
+from harness.emulator.model.op_graph import CannotApply, Change, NotRounded
 from harness.records import TensorSpec
 
 Array = NDArray[Any]
 Args = Mapping[str, float]
 FaultFunction = Callable[[Array, "FaultContext", Args, np.random.Generator], Array]
-
-
-class CannotApply(ValueError):
-    """This fault makes no sense for this tensor; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,7 @@ class FaultContext:
     stored: TensorSpec
     spec: TensorSpec
     previous: Array | None = None  # the same tensor for another frame
+    recompute: Callable[[Change], Array] | None = None  # the tensor as its changed op gives it
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,7 @@ class FaultKind:
     function: FaultFunction | None = None
     needs_previous: bool = False
     debug_only: bool = False
+    inside: bool = False  # it is made inside the op, before the result is rounded
 
 
 def tool(name: str, doc: str, **args: str) -> FaultKind:
@@ -100,19 +99,34 @@ def halved(x: Array, _scene: FaultContext, _args: Args, _rng: np.random.Generato
     return x >> 1 if x.dtype.kind in "iu" else (x / 2).astype(x.dtype)
 
 
-def shift(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
-    """Every element is 2^`by` times what it was, saturated."""
-    return _saturate(_wide(x) * 2.0 ** args.get("by", 1.0), x)
+def _before_rounding(scene: FaultContext, kind: str, value: float, *, steps: bool = False) -> Array | None:
+    """What the op gives when its real values pass another op before they are rounded, as a wrong requantization does;
+    None of a tensor of floats, or where the op is not at hand."""
+    if scene.recompute is None:
+        return None
+    try:
+        return scene.recompute(lambda op: op.before_rounding((kind, value * op.step() if steps else value)))
+    except NotRounded:
+        return None
 
 
-def scale(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
-    """Every element is `by` times what it was, saturated."""
-    return _saturate(_wide(x) * args.get("by", 1.1), x)
+def shift(x: Array, scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
+    """Every element is 2^`by` times what it was, before it is rounded; saturated."""
+    factor = 2.0 ** args.get("by", 1.0)
+    made = _before_rounding(scene, "Mul", factor)
+    return _saturate(_wide(x) * factor, x) if made is None else made
 
 
-def zero_point(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
-    """Every element is `by` steps too high, saturated."""
-    return _saturate(_wide(x) + args.get("by", 3.0) * _step(x), x)
+def scale(x: Array, scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
+    """Every element is `by` times what it was, before it is rounded; saturated."""
+    made = _before_rounding(scene, "Mul", args.get("by", 1.1))
+    return _saturate(_wide(x) * args.get("by", 1.1), x) if made is None else made
+
+
+def zero_point(x: Array, scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:
+    """Every element is `by` steps too high, before it is rounded; saturated."""
+    made = _before_rounding(scene, "Add", args.get("by", 3.0), steps=True)
+    return _saturate(_wide(x) + args.get("by", 3.0) * _step(x), x) if made is None else made
 
 
 def saturation(x: Array, _scene: FaultContext, args: Args, _rng: np.random.Generator) -> Array:

@@ -15,8 +15,10 @@ from difflib import get_close_matches
 import numpy as np
 
 from harness.emulator.model import fault_kinds as kinds
+from harness.emulator.model import op_mistakes as mistakes
 from harness.emulator.model.compiled import CompiledModel
-from harness.emulator.model.fault_kinds import Array, CannotApply, FaultContext, FaultFunction, FaultKind, tool
+from harness.emulator.model.fault_kinds import Array, FaultContext, FaultFunction, FaultKind, tool
+from harness.emulator.model.op_graph import CannotApply
 from harness.emulator.rooms import in_turn, own_rooms, rooms
 from harness.errors import UserError
 
@@ -25,6 +27,10 @@ ENVIRONMENT = "HARNESS_EMULATOR_FAULTS"
 
 def _op(name: str, doc: str, function: FaultFunction, **args: str) -> FaultKind:
     return FaultKind(name, "op", doc, args, function)
+
+
+def _inside(name: str, doc: str, function: FaultFunction, **args: str) -> FaultKind:
+    return FaultKind(name, "op", doc, args, function, inside=True)
 
 
 def _frame(name: str, doc: str, function: FaultFunction) -> FaultKind:
@@ -43,9 +49,24 @@ _SHARED: dict[str, FaultKind] = {
         _op("halved", "Every element is half of what it should be.", kinds.halved),
         _op("permuted", "All elements are shuffled.", kinds.permuted),
         _op("zeroed_column", "One index of the last axis is zero.", kinds.zeroed_column, index="which, default last"),
-        _op("shift", "Every element is multiplied by a power of two.", kinds.shift, by="bits, default 1"),
-        _op("scale", "Every element is multiplied by a factor.", kinds.scale, by="factor, default 1.1"),
-        _op("zero_point", "Every element is off by a constant.", kinds.zero_point, by="steps, default 3"),
+        _inside(
+            "shift",
+            "Every element is multiplied by a power of two before rounding.",
+            kinds.shift,
+            by="bits, default 1",
+        ),
+        _inside(
+            "scale",
+            "Every element is multiplied by a factor before rounding.",
+            kinds.scale,
+            by="factor, default 1.1",
+        ),
+        _inside(
+            "zero_point",
+            "Every element is off by a constant before rounding.",
+            kinds.zero_point,
+            by="steps, default 3",
+        ),
         _op(
             "saturation", "Large elements are clipped too early.", kinds.saturation, at="share of the peak, default 0.6"
         ),
@@ -66,10 +87,36 @@ _SHARED: dict[str, FaultKind] = {
         FaultKind(
             "debug_differs", "op", "Off by one step in the debug run only.", {}, kinds.off_by_one, debug_only=True
         ),
+        _inside("bias_dropped", "The op adds no bias.", mistakes.bias_dropped),
+        _inside(
+            "channel_scale",
+            "Every output channel has the weight scale of its neighbour.",
+            mistakes.channel_scale,
+        ),
+        _inside(
+            "channel_weights",
+            "One output channel has its neighbour's weights.",
+            mistakes.channel_weights,
+            index="which",
+        ),
+        _inside("wrong_pads", "Padding is at the end, not at the beginning.", mistakes.wrong_pads),
+        _inside("wrong_axis", "A softmax runs along another axis.", mistakes.wrong_axis),
+        _inside("clip_missing", "The op's Relu or Clip is left out.", mistakes.clip_missing),
+        _inside("resize_mode", "Linear instead of nearest, or the reverse.", mistakes.resize_mode),
+        _inside(
+            "epsilon",
+            "A normalization has another epsilon.",
+            mistakes.epsilon,
+            by="default 0.01",
+        ),
+        _inside("truncation", "Results are cut to the step below, not rounded.", mistakes.truncation),
+        _frame("stale_item", "The last item of a batch is an earlier frame's.", mistakes.stale_item),
         _input("wrong_mean", "The input is preprocessed with another mean.", kinds.wrong_mean, by="default 10"),
         _input("wrong_scale", "The input is preprocessed with another scale.", kinds.wrong_scale, by="default 1.2"),
         _input("colour_order", "Colour channels of the input are swapped.", kinds.colour_order),
         _input("letterbox", "The picture is at one side of its frame instead of centred.", kinds.letterbox),
+        _input("limited_range", "NV12 of limited range (16 to 235) for full range.", mistakes.limited_range),
+        _input("i420", "I420 is read as NV12.", mistakes.i420),
         FaultKind(
             "swapped_inputs",
             "inputs",
@@ -126,6 +173,11 @@ class Fault:
     def needs_previous(self) -> bool:
         """Whether it takes values of an earlier frame."""
         return self._known.needs_previous
+
+    @property
+    def inside(self) -> bool:
+        """Whether it is made inside the op, before the result is rounded."""
+        return self._known.inside
 
     @property
     def function(self) -> FaultFunction | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import onnx
 
 from harness.emulator.model.compiled import CompiledModel
+from harness.emulator.model.op_graph import Change, OpGraph
 from harness.emulator.model.pieces import value_info
 
 
@@ -29,4 +30,13 @@ def cut_at(graph: bytes, model: CompiledModel, known: Collection[str]) -> bytes:
     outputs = [value for value in result.graph.output if value.name not in cuts]
     del result.graph.output[:]
     result.graph.output.extend(outputs)
+    return bytes(result.SerializeToString())
+
+
+def changed_at(graph: bytes, model: CompiledModel, tensor: str, changes: Sequence[Change]) -> bytes:
+    """The graph with changes in the op that makes a tensor. Errors: CannotApply."""
+    result = onnx.load_from_string(graph)
+    others = [other.onnx_name for other in model.tensors]
+    for change in changes:
+        change(OpGraph(result, model.tensor(tensor).onnx_name, others))
     return bytes(result.SerializeToString())

@@ -1,0 +1,40 @@
+"""Opening .npy files: what numpy gives, for whole files and for those that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.files.npy import npy_type, open_npy
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3, 4)])
+def test_every_array_is_what_numpy_loads(order: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.asarray(np.arange(np.prod(shape, dtype=int)).reshape(shape), order=order))
+    opened, loaded = open_npy(path), np.load(path)
+    assert np.array_equal(opened, loaded) and npy_type(path) == (loaded.dtype, loaded.shape)
+    assert opened.strides == np.load(path, mmap_mode="r").strides and not opened.flags.writeable
+
+
+def test_a_file_that_was_written_again_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros(4, np.float32))
+    assert npy_type(path) == (np.float32, (4,))
+    np.save(path, np.ones((2, 8), np.int16))
+    assert npy_type(path) == (np.int16, (2, 8)) and open_npy(path).sum() == 16
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "objects", "text"])
+def test_what_is_no_array_is_refused_as_numpy_refuses_it(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([{}], object) if damage == "objects" else np.zeros(100))
+    data = path.read_bytes()
+    path.write_bytes({"cut": data[:300], "empty": b"", "text": b"no array"}.get(damage, data))
+    with pytest.raises((OSError, ValueError, EOFError)):
+        open_npy(path)
+    with pytest.raises((OSError, ValueError, EOFError)):
+        npy_type(path)
