@@ -36,7 +36,7 @@ REAL_GAP = ("mobilenet-f16", "mobilenet-bf16")
 CHANNEL_KINDS = ("channel", "channel_scale", "channel_offset", "one_channel", "bias", "weight_bits", "weight_order")
 KINDS = {
     "weight_bit": (*CHANNEL_KINDS, "single_element"),
-    "weight_block": (*CHANNEL_KINDS, "zeroed_region"),
+    "weight_block": (*CHANNEL_KINDS, "dead_channel", "zeroed_region"),
     "weight_bias": ("bias", "channel_offset", *CHANNEL_KINDS),
     "input_scaled": ("scale", "shift", "wrong_scale"),
     "layer_bf16": ("rounding", "precision", "dequantization", "truncation", "another_calibration", "scale", "noise"),
@@ -61,7 +61,7 @@ class Built:
 
 @dataclass
 class Tally:
-    """The figures so far."""
+    """The figures so far; each case is shown on standard error as it ends."""
 
     clean_runs: int = 0
     false_verdicts: int = 0
@@ -72,6 +72,10 @@ class Tally:
     of_kind: int = 0
     vendor_detected: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, **row: Any) -> None:
+        self.rows.append(row)
+        print(json.dumps(row), file=sys.stderr, flush=True)
 
     def figures(self) -> dict[str, Any]:
         def share(count: int) -> float | None:
@@ -157,7 +161,7 @@ def clean(folder: Path, built: Built, tally: Tally) -> None:
     tally.clean_runs += 1
     tally.false_verdicts += not right
     tally.ops_blamed += 0 if right else len(origins)
-    tally.rows.append({"case": f"{built.name} {built.soc}", "word": word, "origins": origins, "right": right})
+    tally.add(case=f"{built.name} {built.soc}", word=word, origins=origins, right=right)
 
 
 # ---- faults
@@ -203,7 +207,7 @@ def planted(folder: Path, built: Built, kind: str, fault: str, tally: Tally) -> 
     tally.at_origin += at_origin
     tally.of_kind += any(name in KINDS[kind] for name in kinds)
     tally.vendor_detected += vendor_detects(built, report, built.reference)
-    tally.rows.append({"case": f"{built.name} {fault}", "origins": origins, "kinds": kinds, "right": at_origin})
+    tally.add(case=f"{built.name} {fault}", origins=origins, kinds=kinds, right=at_origin)
 
 
 def _inputs(report: dict[str, Any]) -> list[str]:
@@ -236,13 +240,11 @@ def measure(folder: Path, networks: Sequence[tuple[str, str, str]], count: int) 
     for network, kind, soc in networks:
         built.append(build(folder, network, kind, soc))
         clean(folder, built[-1], tally)
-        print(json.dumps(tally.rows[-1]), file=sys.stderr, flush=True)
     hosts = [one for one in built if one.soc == "bm1684x" and one.name.endswith("int8")]
     for i, one in enumerate(hosts):
         share = count // len(hosts) + (i < count % len(hosts))
         for kind, fault in drawn(one, share, rng):
             planted(folder, one, kind, fault, tally)
-            print(json.dumps(tally.rows[-1]), file=sys.stderr, flush=True)
     return tally.figures()
 
 
