@@ -66,7 +66,7 @@ def _write_bands(samples: Sequence[PublishedLatency]) -> None:
         alike = [float(ratio) for ratio, one in zip(ratios, kinds, strict=True) if one == kind]
         (low, high), words = between(alike), band.of.split(" ", 1)[1]
         row = f'    "{kind}": Spread({low:.3f}, {high:.3f}, "{len(alike)} {words}"),'
-        text = re.sub(rf'^    "{kind}": Band\(.*\),$', row, text, flags=re.MULTILINE)
+        text = re.sub(rf'^    "{kind}": Spread\(.*\),$', row, text, flags=re.MULTILINE)
     BANDS.write_text(text, encoding="utf-8")
 
 
