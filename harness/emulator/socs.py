@@ -57,6 +57,7 @@ class Soc:
     has_planes: bool = False  # an NV12 input is two inputs, Y and UV
     takes_pictures: bool = False  # plain u8 pictures, normalised by the program: (pixel - mean) / var
     step_names: StepNames = StepNames()
+    is_unsigned: bool = False  # features are uint8 with a zero point; weights and constants stay int8
     tells_units: bool = True  # whether its tools say where an op runs
     price_factors: Mapping[str, float] = field(default_factory=dict)  # amount -> over the fitted chip; else by peak
     scaled_band: ScaledBand | None = None  # of estimates by such prices; None for the chip that they were fitted on

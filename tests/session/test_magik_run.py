@@ -21,8 +21,10 @@ from harness.emulator.build import build
 from harness.emulator.compiler.compile import BuildOptions
 from harness.emulator.magik import board as magik_board
 from harness.emulator.magik import printing
+from harness.emulator.magik.model import MagikModel
 from harness.emulator.magik.pc_dump import write_pc_dump
 from harness.emulator.magik.socs import SOCS
+from harness.emulator.model.faults import parse_faults
 from harness.emulator.rooms import soc_named
 from harness.emulator.servers import jail
 from harness.platforms import load
@@ -165,6 +167,29 @@ def test_one_wrong_layer_is_named_first_in_file_order(tmp_path: Path) -> None:
     assert record["comparison"]["origins"][0]["tensor"] == "c2"
     assert record["comparison"]["origins"][0]["how"] == "sequence"
     assert record["comparison"]["first_difference"] == "c2"
+
+
+def test_features_are_unsigned_with_zero_point_0_where_nothing_is_negative() -> None:
+    tensors = {tensor.name: tensor.spec for tensor in MagikModel(model()).model.tensors}
+    quantized = [spec for spec in tensors.values() if spec.quantization is not None]
+    assert len(quantized) > 10 and {spec.dtype for spec in quantized} == {"u8"}
+    zeros = {name: spec.quantization.zero_points for name, spec in tensors.items() if spec.quantization is not None}
+    assert zeros["r1"] == zeros["s3"] == (0,)  # behind Relu and Softmax
+    assert 0 < zeros["c2"][0] < 255
+
+
+@pytest.mark.parametrize("kind", ["zero_point", "shift", "scale", "saturation", "rounding"])
+def test_kinds_are_named_from_dumps_without_types(tmp_path: Path, kind: str) -> None:
+    compiled = model()
+    opened = MagikModel(compiled)
+    faults = parse_faults(f"{kind}@conv2", opened.model)
+    values = opened.values((compiled.parent / NAME).read_bytes(), faults, debug=True)
+    for name, content in opened.dump(values).items():
+        (tmp_path / f"{name}_out.bin").write_bytes(content)
+    result = invoke("compare", str(compiled.parent / "MAGIK_DATA_DUMP"), str(tmp_path), "--json")
+    assert result.exit_code == 1, result.output
+    origins = json.loads(result.stdout)["origins"]
+    assert [(one["tensor"], one["fingerprint"]["kind"]) for one in origins] == [("c2", kind)]
 
 
 def test_another_letterbox_on_the_board_differs_from_the_first_op_on(tmp_path: Path) -> None:

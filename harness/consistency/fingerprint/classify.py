@@ -212,9 +212,10 @@ def _by_rounded_law(e: Errors) -> Fingerprint | None:
     if e.is_float or not e.comparable or e.count < FEW or e.board_constant:
         return None
     rails = value_range(e.spec_of_board)
-    if rounded_law(values.pairs(*e.thinned, rails, e.zero_point)) is None:
+    knows = e.spec.quantization is not None or e.reference.dtype.kind == "i"
+    if rounded_law(values.pairs(*e.thinned, rails, e.zero_point), knows_zero_point=knows) is None:
         return None
-    law = rounded_law(values.pairs(e.board, e.reference, rails, e.zero_point))
+    law = rounded_law(values.pairs(e.board, e.reference, rails, e.zero_point), knows_zero_point=knows)
     return None if law is None else Fingerprint(law.kind, False, law.sentence, figures=law.figures)
 
 

@@ -7,6 +7,8 @@ Each integer stands for a step's width of real values, on both sides.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +20,41 @@ Array = npt.NDArray[Any]
 LEAST_VALUES = 6  # of the reference, away from the ends
 SURE_OFFSET = 1  # steps: below, an offset cannot be told from another rounding
 ROOM = 1e-6
+NEAR_CENTRE = 4  # steps around the zero point that a straight line through the values tells
 
 
-def rounded_law(p: Pairs) -> Law | None:
-    """The offset, else the factor, that gives the board's integers within rounding; None for none."""
+def rounded_law(p: Pairs, *, knows_zero_point: bool = True) -> Law | None:
+    """The offset, else the factor, that gives the board's integers within rounding; None for none.
+
+    Of dumps that tell no zero point, the one that makes a factor fit is looked for, and named in the sentence.
+    """
     low, high = p.rails
     inside = (p.x > low) & (p.x < high) & (p.r > low) & (p.r < high)
     x, r = p.x[inside], p.r[inside]
     if len(np.unique(r)) < LEAST_VALUES:
         return None
-    return _offset(p, x, r) or _factor(p, x - p.zero_point, r - p.zero_point)
+    law = _offset(p, x, r) or _factor(p, x - p.zero_point, r - p.zero_point)
+    if law is not None or knows_zero_point:
+        return law
+    return next(filter(None, (_about(p, x, r, centre) for centre in _centres(p, x, r))), None)
+
+
+def _centres(p: Pairs, x: Array, r: Array) -> Iterator[int]:
+    """Zero points that a factor may turn the values about, the likeliest first: where a line has board = reference."""
+    slope, start = np.polyfit(r, x, 1)
+    if abs(slope - 1) < ROOM:
+        return
+    fixed = float(start / (1 - slope))
+    near = range(math.floor(fixed) - NEAR_CENTRE, math.ceil(fixed) + NEAR_CENTRE + 1)
+    yield from sorted((z for z in near if p.rails[0] <= z <= p.rails[1]), key=lambda z: abs(z - fixed))
+
+
+def _about(p: Pairs, x: Array, r: Array, centre: int) -> Law | None:
+    law = _factor(replace(p, zero_point=centre), x - centre, r - centre)
+    if law is None:
+        return None
+    sentence = f"{law.sentence}, with a zero point of {centre} (the dumps tell none)"
+    return Law(law.kind, sentence, {**law.figures, "zero_point": centre})
 
 
 def _offset(p: Pairs, x: Array, r: Array) -> Law | None:

@@ -121,8 +121,8 @@ class Assembly:
 
     def _is_integer(self, tensor: LogicalTensor) -> bool:
         """Quantized, as opposed to full-precision results, which are handed to the CPU as floats."""
-        wide = tensor.spec.dtype == "s32" and tensor.spec.quantization is not None
-        return wide or tensor.spec.dtype in ("s8", "s16")
+        dequantized = tensor.spec.dtype in ("s32", "u8") and tensor.spec.quantization is not None
+        return dequantized or tensor.spec.dtype in ("s8", "s16")
 
     def _tensor(self, tensor: LogicalTensor) -> BoardTensor:
         unit = self.units.get(tensor.op, self.rules.unit)  # a quantized input is made for it
@@ -209,8 +209,13 @@ class Assembly:
         return self.tensors[name].onnx_name not in self.integer_outputs or not self._is_integer(self.tensors[name])
 
     def _convert_step(self, name: str, tensors: list[str]) -> list[Step]:
-        four = tuple(n for n in tensors if len(self.tensors[n].spec.shape) == 4 and self.tensors[n].spec.dtype != "u8")
+        four = tuple(n for n in tensors if len(self.tensors[n].spec.shape) == 4 and not self._is_pixels(n))
         return [Step(name, "layout", elements=sum(self._elements(n) for n in four))] if four else []
+
+    def _is_pixels(self, name: str) -> bool:
+        """Bytes of a picture as they come, as opposed to a float input that is quantized to unsigned."""
+        tensor = self.tensors[name]
+        return tensor.spec.dtype == "u8" and not tensor.float_name and tensor.is_input
 
     def _quantize_step(self, name: str) -> Step | None:
         tensor = self.tensors[name]

@@ -57,7 +57,10 @@ def _quantized(
 ) -> onnx.ModelProto:
     units = {name: placement.unit for name, placement in placements.items()}
     pixels = frozenset(options.picture_inputs)
-    return Quantizer(prepared, units, ranges, output_type=options.output_type, pixels=pixels).run()
+    is_unsigned = options.soc.is_unsigned
+    return Quantizer(
+        prepared, units, ranges, output_type=options.output_type, pixels=pixels, is_unsigned=is_unsigned
+    ).run()
 
 
 def _compile_quantized(path: Path, source: onnx.ModelProto, options: BuildOptions, number: int) -> Build:

@@ -1,4 +1,5 @@
-"""The accelerator part as int8: Q/DQ around every tensor that it reads or writes, symmetric, weights per channel.
+"""The accelerator part as int8: Q/DQ around every tensor that it reads or writes, symmetric, weights per channel;
+features of some chips as uint8 over their range, widened to hold 0.0, so with zero point 0 where nothing is negative.
 
 Ranges come from onnxruntime's calibrator; Q and DQ are onnxruntime's. Own are only the rules that its own QDQ writer
 has no switch for: activations folded into the op in front (one Q behind Conv+Relu), one scale through ops that only
@@ -33,6 +34,7 @@ _SINGLE_DATA_INPUT = frozenset(
     ("Clip", "Pow", "Resize", "Pad", "Slice", "Reshape", "Gather", "Tile", "Expand", "BatchNormalization")
 )
 LEVELS = 127  # int8, symmetric
+UNSIGNED_LEVELS = 255
 
 
 @dataclass
@@ -44,7 +46,9 @@ class Quantizer:
     ranges: Mapping[str, tuple[float, float]]
     output_type: str = "float"  # of outputs that the accelerator makes: one of wide_outputs.OUTPUT_TYPES
     pixels: frozenset[str] = frozenset()  # NV12 inputs: uint8, zero point 128, no Q in the graph
+    is_unsigned: bool = False  # features are uint8 with a zero point, so that 0.0 is exact
     scales: dict[str, float] = field(default_factory=dict)
+    zero_points: dict[str, int] = field(default_factory=dict)  # of unsigned features
     added: dict[str, onnx.NodeProto] = field(default_factory=dict)  # by output
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
 
@@ -147,7 +151,9 @@ class Quantizer:
         if name not in self.scales:
             maker = self.network.producer.get(name)
             source = maker.input[0] if maker is not None and self._keeps_scale(maker) else ""
-            self.scales[name] = self.scales[source] if source in self.scales else self._own_scale(name)
+            shares = source in self.scales
+            self.scales[name] = self.scales[source] if shares else self._own_scale(name)
+            self.zero_points[name] = self.zero_points[source] if shares else self._own_zero_point(name)
         return self.scales[name]
 
     def _keeps_scale(self, node: onnx.NodeProto) -> bool:
@@ -158,7 +164,14 @@ class Quantizer:
         if name in self.pixels:
             return 1.0
         low, high = self.ranges[name]
+        if self.is_unsigned:
+            return float(np.float32((max(high, 0.0) - min(low, 0.0)) or 1.0) / np.float32(UNSIGNED_LEVELS))
         return float(np.float32(max(abs(low), abs(high)) or 1.0) / np.float32(LEVELS))
+
+    def _own_zero_point(self, name: str) -> int:
+        if not self.is_unsigned or name in self.pixels:
+            return 0
+        return min(round(-min(self.ranges[name][0], 0.0) / self.scales[name]), UNSIGNED_LEVELS)
 
     # ---------------------------------------------------------------- nodes
 
@@ -174,14 +187,19 @@ class Quantizer:
         zeros = np.zeros(scale.shape, np.int8)
         return [self._constant(f"{stem}_scale", scale), self._constant(f"{stem}_zero_point", zeros)]
 
+    def _feature_scale(self, name: str) -> list[str]:
+        scale = np.array(self.scales[name], np.float32)
+        zero = np.array(self.zero_points[name], np.uint8 if self.is_unsigned else np.int8)
+        return [self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero_point", zero)]
+
     def _pair(self, name: str, result: onnx.ModelProto) -> str:
         """Add Q and DQ for one tensor; the name that its readers take instead."""
         if name in self.pixels:
             return self._pixel_input(name, result)
         is_output = name in self.network.output_names
-        from_accelerator = self._unit(self.network.producer.get(name)) != "CPU"
-        entering, leaving = name, f"{name}_DequantizeLinear_Output"
         maker = self.network.producer.get(name)
+        from_accelerator = self._unit(maker) != "CPU"
+        entering, leaving = name, f"{name}_DequantizeLinear_Output"
         if (
             is_output
             and from_accelerator
@@ -195,10 +213,11 @@ class Quantizer:
         if (wide := self._width(name)) != "int8":
             self._wide_output(name, integer, wide, result)
             return name
-        parameters = self._scale_inputs(name, np.array(self.scales[name], np.float32))
+        parameters = self._feature_scale(name)
         self._add("QuantizeLinear", [entering, *parameters], integer, f"{name}_QuantizeLinear")
         if self.output_type != "float" and is_output and from_accelerator:
-            _retype_output(result, name, integer, onnx.TensorProto.INT8)
+            element = onnx.TensorProto.UINT8 if self.is_unsigned else onnx.TensorProto.INT8
+            _retype_output(result, name, integer, element)
         if leaving == name or self.network.consumers.get(name):
             self._add("DequantizeLinear", [integer, *parameters], leaving, f"{name}_DequantizeLinear")
         return leaving

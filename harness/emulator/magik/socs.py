@@ -26,7 +26,8 @@ _NNA2 = (
 
 def _soc(name: str, march: str, tops: float, compiler: str, runtimes: tuple[Runtime, ...]) -> Soc:
     return Soc(
-        name, march, "magik", 1, tops, 3.2, compiler, runtimes, "NNA", takes_pictures=True, tells_units=False
+        name, march, "magik", 1, tops, 3.2, compiler, runtimes, "NNA", takes_pictures=True, is_unsigned=True,
+        tells_units=False,
     )  # fmt: skip
 
 

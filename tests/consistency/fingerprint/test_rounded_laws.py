@@ -44,6 +44,18 @@ def test_a_power_of_two_is_a_shift(bits: int) -> None:
     assert law is not None and law.kind == "shift" and law.figures["bits"] == bits
 
 
+@pytest.mark.parametrize("zero_point", [20, 107, 153])
+@pytest.mark.parametrize(("factor", "kind"), [(0.5, "shift"), (0.83, "scale"), (1.1, "scale"), (2.0, "shift")])
+def test_a_factor_of_unsigned_values_whose_zero_point_nobody_tells(factor: float, kind: str, zero_point: int) -> None:
+    reference, board = (np.clip(np.rint(real) + zero_point, 0, 255).astype(np.uint8) for real in (REAL, REAL * factor))
+    known = pairs(board, reference, (0, 255))
+    assert rounded_law(known) is None
+    law = rounded_law(known, knows_zero_point=False)
+    assert law is not None and law.kind == kind and f"zero point of {zero_point} (the dumps tell none)" in law.sentence
+    noise = np.clip(board + np.random.default_rng(2).integers(-3, 4, board.size), 0, 255).astype(np.uint8)
+    assert rounded_law(pairs(noise, reference, (0, 255)), knows_zero_point=False) is None
+
+
 def test_what_is_no_law_of_all_values_is_none() -> None:
     one_channel = REAL.copy()
     one_channel[:2000] *= 1.3
