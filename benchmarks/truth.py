@@ -87,7 +87,7 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "wrong_mean": ("preprocessing",),
     "wrong_scale": ("preprocessing",),
     "colour_order": ("preprocessing",),
-    "letterbox": ("preprocessing", "permutation"),  # a Cast that reads the picture shows its rotation itself
+    "letterbox": ("preprocessing",),
     "limited_range": ("preprocessing",),
     "i420": ("preprocessing",),
     "swapped_inputs": ("input_order",),

@@ -14,7 +14,7 @@ from harness.consistency.hypotheses.search import SEEN_AS, HypothesisSearch, fin
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins.alone import OpRunner
 from harness.consistency.origins.isolate import Isolator
-from harness.consistency.origins.localize import Localization, localize
+from harness.consistency.origins.localize import OWN_CAUSE, Localization, localize
 from harness.consistency.origins.origins import sequence_origin
 from harness.consistency.origins.rounded import WEIGHTED, Rounding
 from harness.consistency.reading.layouts import TensorError
@@ -25,6 +25,7 @@ from harness.consistency.rows import RowComparer
 from harness.errors import HarnessError
 from harness.records import Fingerprint, Graph, Layer, Origin
 
+OF_NO_OP = (*OWN_CAUSE, "nondeterminism", "other_input", "preprocessing")  # said of the file, the input or the run
 SERVES = 0.5  # share of the compared tensors that a graph must know
 EXPLAINED = 16  # origins whose ops run in other ways
 EXPLAINED_OF_MANY = 4  # where there are more: a habit of the build shows in these, too
@@ -91,9 +92,8 @@ class FaultSearch:
                 mark = self._fingerprint(layer, alone, equal)
                 overflow = self._overflowing(layer, localized) if layer.name in isolated and not mark.certain else None
                 first = layer.name in explained and overflow is None
-                rows[i] = replace(
-                    layer, fingerprint=self._explained(layer, mark, localized) if first else overflow or mark
-                )
+                mark = self._explained(layer, mark, localized) if first else overflow or mark
+                rows[i] = replace(layer, fingerprint=_as_sure_as_fed(mark, layer.name in localized.fed_right))
         localized.notes += self._hypotheses.notes
         return rows
 
@@ -196,3 +196,11 @@ class FaultSearch:
             with suppress(TensorError):
                 arrays.append(open_pair(row.tensor, dump, self.settings.storages).board)
         return tuple(array for array in arrays if array.shape == pair.board.shape and array.dtype == pair.board.dtype)
+
+
+def _as_sure_as_fed(mark: Fingerprint, fed_right: bool) -> Fingerprint:
+    """What an op did to its values is certain only where it is known that it read the right ones: it may as well hand
+    on what was wrong before it."""
+    if fed_right or not mark.certain or mark.kind in OF_NO_OP:
+        return mark
+    return replace(mark, certain=False, evidence=f"{mark.evidence} (what the op read was not compared)")

@@ -67,6 +67,18 @@ def test_equal_folders_are_consistent_layer_by_layer(cnn: Reference, tmp_path: P
     assert comparison.graph_source == "cnn_quantized.onnx" and comparison.first_difference == ""
 
 
+@pytest.mark.parametrize("without, certain", [((), True), (("images",), False)])
+def test_what_the_first_op_did_is_certain_only_where_the_network_input_was_dumped(
+    cnn: Reference, tmp_path: Path, without: tuple[str, ...], certain: bool
+) -> None:
+    """Halved values behind a picture that nobody saw: the picture may have been halved."""
+    dumps = board_folder(tmp_path, cnn, spread("relu1_out", cnn, halve), without)
+    (origin,) = judged(cnn, dumps, hypotheses=False).origins
+    assert origin.fingerprint is not None and origin.tensor == "relu1_out"
+    assert (origin.fingerprint.kind, origin.fingerprint.certain) == ("shift", certain)
+    assert ("what the op read was not compared" in origin.fingerprint.evidence) != certain
+
+
 def test_a_wrong_op_is_the_origin_and_what_follows_is_propagated(cnn: Reference, tmp_path: Path) -> None:
     comparison = judged(cnn, board_folder(tmp_path, cnn, spread("relu3_out", cnn, halve)))
     assert comparison.verdict.exit_code == 1 and comparison.verdict.detail.startswith("conv2 (Conv)")

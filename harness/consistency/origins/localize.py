@@ -46,6 +46,7 @@ class Localization:
     notes: list[str] = field(default_factory=list)
     arithmetic: Callable[[], Evidence | None] = _nothing_shown  # what the single ops show of the board's precision
     shared: Mapping[str, str] = field(default_factory=dict)  # tensor of an interval -> unseen op of an earlier one
+    fed_right: frozenset[str] = frozenset()  # tensors of ops that are known to have read the right values
 
 
 def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> Localization:
@@ -75,7 +76,8 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
         *_between(singles),
     ]
     requests = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
-    return Localization(rows, origins, again, requests, notes, shown, shared)
+    fed = on_graph.fed_right(graph, reached, states, decided)
+    return Localization(rows, origins, again, requests, notes, shown, shared, fed)
 
 
 def _alone(

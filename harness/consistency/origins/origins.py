@@ -106,6 +106,21 @@ def origins(reached: Mapping[str, Reach], layers: Mapping[str, Layer], isolated:
     return tuple(listed.values())
 
 
+def fed_right(
+    graph: Graph, reached: Mapping[str, Reach], states: Mapping[str, str], isolated: Iterable[str]
+) -> frozenset[str]:
+    """Tensors whose difference cannot have come in from before: all that their op read was compared, and is right or
+    was fed to the op again, alone. A network input reads nothing."""
+    again = set(isolated)
+    whole = (t for t, reach in reached.items() if not reach.unseen and _is_fed_right(reach, states, t in again))
+    return frozenset((*graph.inputs, *whole))
+
+
+def _is_fed_right(reach: Reach, states: Mapping[str, str], again: bool) -> bool:
+    known = ("equal", "within", "differs") if again else ("equal", "within")
+    return all(states.get(name, "unknown") in known for name in reach.frontier)
+
+
 def sharing(listed: Sequence[Origin], reached: Mapping[str, Reach], states: Mapping[str, str]) -> dict[str, str]:
     """Tensors of intervals that share an op that was not compared with an earlier interval -> that op: one cause is
     enough for both. An op that something right is computed from as well is none."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.consistency.origins.localize import localize, with_one_cause
-from harness.consistency.origins.origins import reaches, roles, sequence_origin, settle
+from harness.consistency.origins.origins import fed_right, reaches, roles, sequence_origin, settle
 from harness.records import Fingerprint, Graph, Layer, Op
 
 WORDS = {"e": "exact", "w": "within", "d": "differs", "n": "not_compared"}
@@ -55,6 +55,15 @@ def test_an_op_behind_a_wrong_one_is_not_blamed_even_if_another_input_is_equal()
 def test_ops_that_were_not_compared_widen_the_origin_to_an_interval() -> None:
     graph = chain("x>a", "a>b", "b>c", "c>d")
     assert summary(graph, "a=e b=n c=n d=d") == {"D": ("a", ("B", "C"), True)}
+
+
+def test_an_op_is_known_to_have_read_right_values_only_where_all_that_it_read_was_compared() -> None:
+    """A network input that was not dumped, or an unseen op, may be wrong in the way that shows here."""
+    graph = chain("x>a", "a>b", "b>c", "a+c>d")
+    assert localize(graph, rows("x=n a=d b=e c=d d=d"), None).fed_right == {"x", "c"}
+    assert localize(graph, rows("x=w a=d b=n c=d d=d"), None).fed_right == {"x", "a"}
+    states = {"x": "unknown", "a": "differs", "b": "differs", "c": "differs", "d": "differs"}
+    assert fed_right(graph, reaches(graph, states), states, ("a", "b", "d")) == {"x", "b", "d"}
 
 
 def test_two_intervals_that_share_an_unseen_op_are_one_cause() -> None:
