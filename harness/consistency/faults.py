@@ -159,18 +159,19 @@ class FaultSearch:
 
     def _fingerprint(self, layer: Layer, alone: Array | None, equal: frozenset[str]) -> Fingerprint:
         """Of an op that was found by running it alone: against what it gives alone, free of what came before."""
-        own = pair = self.rows.pair(layer.name)
+        own, fed_equal = self.rows.pair(layer.name), equal
+        pair = own
         row = self.rows.matches[layer.name]
         assert layer.metrics is not None and row.tensor is not None
         if alone is not None and layer.single is not None:
             pair, layer = replace(pair, reference=alone), replace(layer, metrics=layer.single)
-            equal |= frozenset(self._read_by(layer.name))  # it was run with the board's own values
+            fed_equal = equal | frozenset(self._read_by(layer.name))  # it was run with the board's own values
         scene = LayerContext(
             self.graph,
             self.reference,
             self.settings.previous,
             self._isolator,
-            equal,
+            fed_equal,
             weighted=self._weighted,
             in_memory=row.dump is not None and row.dump.path.suffix != ".npy",
         )
@@ -178,10 +179,15 @@ class FaultSearch:
         if not is_open(mark):
             return with_owner_of_scale(mark, self.reference)
         other = self.rows.mismatches.file_of(row) or self.others.holds(row.tensor.name, own)
-        held = other.figures.get("holds") if other is not None else None
-        if other is not None and held in self._read_by(layer.name):
+        held = str(other.figures.get("holds", "")) if other is not None else ""
+        if other is not None and held in self._read_by(layer.name) and self._may_be_right(held, equal):
             return replace(other, kind="skipped_op", evidence=f"its output is its input {held!r}")
         return other or mark
+
+    def _may_be_right(self, tensor: str, equal: frozenset[str]) -> bool:
+        """Whether an op may have read what the reference has: of a wrong file its values are another tensor's."""
+        row = self.rows.matches.get(tensor)
+        return tensor in equal or row is None or row.dump is None
 
     def _read_by(self, tensor: str) -> tuple[str, ...]:
         ops = self.graph.ops if self.graph is not None else ()
