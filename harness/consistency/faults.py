@@ -80,7 +80,8 @@ class FaultSearch:
         """
         named = {origin.tensor for origin in localized.origins[:FINGERPRINTED]}
         most = EXPLAINED if len(localized.origins) <= EXPLAINED else EXPLAINED_OF_MANY
-        explained = {origin.tensor for origin in localized.origins[:most]}
+        explained = {origin.tensor: origin.op_kind for origin in localized.origins[:most]}
+        in_vain: set[str] = set()  # kinds of ops; where there are many origins, one more op of them says as little
         self._weighted = self._with_weights(localized.origins)
         if len(localized.origins) > FINGERPRINTED:
             localized.notes.append(f"fault kind determined for the first {FINGERPRINTED} origins only")
@@ -91,8 +92,11 @@ class FaultSearch:
                 alone = localized.alone(layer.name) if layer.name in isolated else None
                 mark = self._fingerprint(layer, alone, equal)
                 overflow = self._overflowing(layer, localized) if layer.name in isolated and not mark.certain else None
-                first = layer.name in explained and overflow is None
+                kind = explained.get(layer.name)
+                first = kind is not None and kind not in in_vain and overflow is None
                 mark = self._explained(layer, mark, localized) if first else overflow or mark
+                if kind and len(localized.origins) > EXPLAINED and _found_nothing(mark):
+                    in_vain.add(kind)
                 rows[i] = replace(layer, fingerprint=_as_sure_as_fed(mark, layer.name in localized.fed_right))
         localized.notes += self._hypotheses.notes
         return rows
@@ -210,3 +214,8 @@ def _as_sure_as_fed(mark: Fingerprint, fed_right: bool) -> Fingerprint:
     if fed_right or not mark.certain or mark.kind in OF_NO_OP:
         return mark
     return replace(mark, certain=False, evidence=f"{mark.evidence} (what the op read was not compared)")
+
+
+def _found_nothing(mark: Fingerprint) -> bool:
+    """Whether all variants of an op were tried in vain; of a certain kind only some are tried."""
+    return "hypotheses" in mark.figures and "fits" not in mark.figures and not mark.certain

@@ -1,6 +1,6 @@
 """One row for each matched tensor: opened, measured and judged.
 
-Arrays are opened where they are needed and never kept: 5,000 layers, few open files.
+Arrays are opened where they are needed: 5,000 layers, few open files. Of small ones the last few stay open.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from harness.records import Dump, Layer, Metrics
 from harness.reference.open import Reference, ReferenceTensor, dense_bytes
 from harness.reference.ranges import known_ranges
 
+OPEN_PAIRS = 8  # of the last asked for
+OPEN_BYTES = 12 << 20  # of both sides; what is larger is opened each time
+
 
 class RowComparer:
     """Compares the rows of one matching, one after the other."""
@@ -35,6 +38,7 @@ class RowComparer:
         self.matches = {row.tensor.name: row for row in matching.rows if row.tensor is not None}
         self.mismatches = SizeMismatches(reference, settings.storages)
         self.narrow: dict[str, str] = {}  # rows whose dump holds integers where the reference has floats -> dtype
+        self._open: dict[str, Pair] = {}  # the last asked for, newest last
         self.judged: dict[str, tuple[Subject, bool]] = {}  # rows that were measured -> what rules fit, equal by md5
         self.unsure: dict[str, str] = {}  # rows whose file does not tell what is wrong with it -> expected dtype
 
@@ -50,6 +54,14 @@ class RowComparer:
 
     def pair(self, name: str) -> Pair:
         """Board and reference of a matched tensor. Errors: TensorError."""
+        pair = self._open.pop(name, None) or self._opened(name)
+        if pair.board.nbytes + pair.reference.nbytes <= OPEN_BYTES:
+            self._open[name] = pair
+        if len(self._open) > OPEN_PAIRS:
+            del self._open[next(iter(self._open))]
+        return pair
+
+    def _opened(self, name: str) -> Pair:
         row = self.matches[name]
         assert row.tensor is not None and row.dump is not None
         return open_pair(row.tensor, row.dump, self.settings.storages)

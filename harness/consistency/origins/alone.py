@@ -33,6 +33,8 @@ ROUNDING_ROOM = 4.0  # a sum of many products rounds at other places, and some b
 # exponentials are that far apart, and what many unseen ops in a row make of it is played.
 MANY = 24  # wrong ops: then what is clear is not played for each of them
 CLEAR = 2e-4  # relative L2
+SMALL = 0.02  # relative L2; after so many trials in vain nobody looks for a wrong file behind it
+NEARER = 0.5  # of the error: where many ops are wrong, what leaves more is not judged
 FLOAT_NOISE = Precision("f32", "float32", 19, 2.0**-126, 3.4e38)
 REPRODUCTION_ROOM = 2.0  # the same op misses about as much with the board's inputs as with the reference's
 
@@ -82,8 +84,11 @@ def run_alone(
     )
     for name in [name for name, single in singles.items() if not single.right and is_near(single.metrics)]:
         singles[name] = _on_edges(singles[name], reached[name], rows, runner)
+    in_vain = 0
     for name in [name for name, single in singles.items() if not single.right]:
-        singles[name] = _of_wrong_files(name, singles, reached, rows, runner)
+        if in_vain < MANY or not _is_small(singles[name].metrics):
+            singles[name] = _of_wrong_files(name, singles, reached, rows, runner)
+            in_vain = 0 if singles[name].right else in_vain + 1
     for name in [name for name, single in singles.items() if not single.right]:
         if is_near(singles[name].metrics) or (reached[name].unseen and singles[name].metrics.max_step is not None):
             singles[name] = _fused(singles[name], reached[name], rows, runner)
@@ -122,7 +127,26 @@ def _of_wrong_files(
     value = next(iter(runner.isolator.run([replace(plain, feeds=feeds)])))[1] if wrong else None
     if value is None or value.size != runner.pair(name).board.size:
         return single
+    if len(singles) > MANY and not _is_nearer(value, single, runner.pair(name)):
+        return single
     return replace(single, right=_judged(rows[name], value, runner).right)
+
+
+def _is_small(metrics: Metrics) -> bool:
+    """Floats that miss by less than a wrong file makes of them."""
+    return metrics.max_step is None and metrics.relative_l2 is not None and metrics.relative_l2 <= SMALL
+
+
+def _is_nearer(value: Array, single: Single, pair: Pair) -> bool:
+    """A quick look at floats: whether much less of an error is left."""
+    size = single.metrics.relative_l2
+    if size is None or pair.form != "float" or value.dtype.kind != "f":
+        return True
+    given, board = (array.reshape(-1).astype(np.float32, copy=False) for array in (value, pair.board))
+    with np.errstate(all="ignore"):
+        off = given - board
+        left = float(np.dot(off, off))
+        return not left > (NEARER * size) ** 2 * float(np.dot(board, board))
 
 
 def _is_wrong(name: str, singles: Mapping[str, Single], rows: Mapping[str, Layer]) -> bool:
