@@ -6,7 +6,9 @@ they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,34 +16,79 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
-from harness.consistency.origins.isolate import Isolator, Part, Request
+from harness.consistency.origins.isolate import CannotIsolate, Isolator, Part, Request
 from harness.consistency.reading.tensor_files import Array
 from harness.reference.graph_nodes import node_inputs
 from harness.reference.open import open_session
 
-KEPT = 48  # nodes of an interval whose tensors are kept
+MOST_SCENES = 12  # nodes of an interval; of more, the last ones: in a longer one a variant says little
+KEPT_BYTES = 256 << 20  # of tensors between the nodes; beyond, the last nodes whose tensors fit
 FIXED = 64  # elements of a constant that goes into the model, since some ops want it there; larger ones are fed
 Attribute = int | float | str | Sequence[int] | None  # None takes it away
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 
 class Bench:
-    """One request, cut out, and all that its tensors hold when it runs as it is. Errors: CannotIsolate, InputError."""
+    """One request, cut out, and what the tensors of its last nodes hold when it runs as it is.
 
-    def __init__(self, isolator: Isolator, request: Request) -> None:
-        self.isolator, self.request = isolator, request
+    `check` is called before anything runs again; what it raises ends the search. Errors: CannotIsolate, InputError.
+    """
+
+    def __init__(
+        self,
+        isolator: Isolator,
+        request: Request,
+        check: Callable[[], None] = lambda: None,
+        most_bytes: int = KEPT_BYTES,
+    ) -> None:
+        self.isolator, self.check, self.most_bytes = isolator, check, most_bytes
         self.part = isolator.cut(request)
         self.producer = {name: i for i, node in enumerate(self.part.nodes) for name in node.output if name}
         self._sessions: dict[object, Any] = {}
-        self._values = self._run_all()
+        self._values: dict[str, Array] = dict(self.part.feed)
+        self._scenes = self._fitting(MOST_SCENES)
+        self._run_all()
 
-    def _run_all(self) -> dict[str, Array]:
-        """Of a long interval only what its last nodes read and make."""
-        last = self.part.nodes[-KEPT:]
-        read = {name for node in last for name in (*node_inputs(node), *node.output)}
-        names = [name for name in self.producer if name in read]
+    def _run_all(self) -> None:
+        """Fills in what the scenes look at, and the result; the tensors' true sizes may leave fewer scenes."""
+        needed = self._needed()
+        names = [name for name in self.producer if name in needed]
         given = self.isolator.compute(self.part, names) if names else []
-        return {**self.part.feed, **dict(zip(names, given, strict=True))}
+        self._values |= dict(zip(names, given, strict=True))
+        if self.part.output not in self._values:
+            raise CannotIsolate(f"{self.part.output} is a constant")
+        self._scenes = self._fitting(self._scenes)
+        needed = self._needed() | self.part.feed.keys()
+        self._values = {name: value for name, value in self._values.items() if name in needed}
+
+    def _needed(self) -> set[str]:
+        looked_at = [self._looked_at(index) for index in self.moving_nodes[: self._scenes]]
+        return {self.part.output}.union(*looked_at)
+
+    def _looked_at(self, index: int) -> set[str]:
+        """What variants of a node look at: all that it reads and makes, and what dequantizers before it read."""
+        node = self.part.nodes[index]
+        makers = [self.part.nodes[self.producer[name]] for name in node_inputs(node) if name in self.producer]
+        read = {name for maker in makers if maker.op_type == DEQUANTIZE for name in node_inputs(maker)}
+        return read.union(node_inputs(node), filter(None, node.output))
+
+    def _fitting(self, most: int) -> int:
+        """How many of the last nodes' tensors fit into memory; one node's always do."""
+        names: set[str] = set()
+        for count, index in enumerate(self.moving_nodes[:most]):
+            names |= self._looked_at(index) & self.producer.keys()
+            if count and sum(map(self._bytes, names)) > self.most_bytes:
+                return count
+        return min(most, len(self.moving_nodes))
+
+    def _bytes(self, name: str) -> int:
+        """Of one tensor; where nobody tells its shape, as large as the largest that is fed."""
+        if name in self._values:
+            return int(self._values[name].nbytes)
+        spec = self.isolator.types.get(name)
+        if spec is None or not spec.dtype or min(spec.shape, default=0) < 0:
+            return max((value.nbytes for value in self.part.feed.values()), default=0)
+        return math.prod(spec.shape) * int(re.sub(r"\D", "", spec.dtype) or 8) // 8
 
     @property
     def value(self) -> Array:
@@ -74,10 +121,20 @@ class Bench:
         """The tensors that the output is computed from -> the node that makes each."""
         return {name: i for i in self._behind(self.part.output, "") for name in self.part.nodes[i].output if name}
 
-    def scenes(self) -> list[NodeScene]:
+    @cached_property
+    def moving_nodes(self) -> list[int]:
         """Nodes that compute with what is fed, the last one first."""
         nodes = sorted(set(self.leading.values()), reverse=True)
-        return [NodeScene(self, i) for i in nodes if self.moving & set(node_inputs(self.part.nodes[i]))]
+        return [i for i in nodes if self.moving & set(node_inputs(self.part.nodes[i]))]
+
+    @property
+    def left_out(self) -> int:
+        """Moving nodes that are no scenes."""
+        return len(self.moving_nodes) - self._scenes
+
+    def scenes(self) -> list[NodeScene]:
+        """The last of the moving nodes, the last one first: at most MOST_SCENES, and what fits into memory."""
+        return [NodeScene(self, i) for i in self.moving_nodes[: self._scenes]]
 
     def _behind(self, output: str, given: str) -> set[int]:
         """Nodes that are needed for `output` where `given` is known."""
@@ -102,6 +159,7 @@ class Bench:
         return self._infer(key, part)
 
     def _infer(self, key: object, part: Part) -> Array | None:
+        self.check()
         try:
             if key not in self._sessions:
                 self._sessions[key] = self.isolator.session(part, [part.output])
@@ -120,6 +178,7 @@ class Bench:
         copy.output[:] = [f"out{k}" if name else "" for k, name in enumerate(node.output)]
         shapes = tuple((name, value.dtype.name, value.shape) for name, value in fed.items())
         key = (copy.SerializeToString(), shapes, *((name, value.tobytes()) for name, value in weights.items()))
+        self.check()
         try:
             if key not in self._sessions:
                 self._sessions[key] = open_session(self._alone(copy, fed, weights), self.isolator.path, quiet=True)
@@ -143,6 +202,13 @@ class Bench:
         model.opset_import.extend(self.isolator.model.opset_import)
         model.functions.extend(self.isolator.model.functions)
         return model
+
+
+def value_alone(isolator: Isolator, request: Request) -> Array:
+    """What the op gives as it is, without the tensors in it. Errors: CannotIsolate, InputError."""
+    part = isolator.cut(request)
+    fed = part.feed.get(part.output)
+    return isolator.compute(part, [part.output])[0] if fed is None else fed
 
 
 @dataclass(frozen=True)
@@ -174,7 +240,8 @@ class NodeScene:
     @property
     def output(self) -> str:
         """The output that the cut's result is computed from."""
-        return str(next(name for name in self.node.output if self.bench.leading.get(name) == self.index))
+        names = (name for name in self.node.output if self.bench.leading.get(name) == self.index)
+        return str(next(names, self.node.output[0]))
 
     @property
     def y(self) -> Array:

@@ -47,14 +47,14 @@ GENERATORS: dict[Generator, tuple[str, ...]] = {
     whole.skipped: ("skipped_op",),
     whole.repeated: ("repeated_op",),
 }
-MOST_NODES = 12  # of an interval; in a longer one a variant says little
 
 
 def variants(bench: Bench, kinds: Collection[str] = ()) -> Iterator[tuple[NodeScene, Variant]]:
-    """Each with the node that it is of; those that may be of some `kinds`, () for all."""
-    scenes = bench.scenes()[:MOST_NODES]
+    """Each with the node that it is of; those that may be of some `kinds`, () for all. Each is made as it is taken."""
+    scenes = bench.scenes()
     for generate in [one for one, made in GENERATORS.items() if not kinds or set(kinds) & set(made)]:
         for scene in scenes:
+            bench.check()
             if scene.y.size:
                 yield from ((scene, variant) for variant in _made(generate, scene))
 
@@ -63,5 +63,5 @@ def _made(generate: Generator, scene: NodeScene) -> Iterator[Variant]:
     """Variants of one kind. Models are anybody's: one that a variant does not suit has no such variant."""
     try:
         yield from generate(scene)
-    except (ValueError, TypeError, IndexError, KeyError, ArithmeticError, StopIteration):
+    except (ValueError, TypeError, IndexError, KeyError, ArithmeticError):
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.consistency.hypotheses.bench import Bench, NodeScene
+from harness.consistency.hypotheses.bench import KEPT_BYTES, MOST_SCENES, Bench, NodeScene, value_alone
 from harness.consistency.hypotheses.catalogue import variants
 from harness.consistency.hypotheses.variant import Variant
 from harness.consistency.metrics.pointwise import measure
@@ -64,20 +64,26 @@ class Tried:
 
     fits: list[Fit] = field(default_factory=list)
     count: int = 0
-    cut: bool = False
+    cut: bool = False  # for want of time, or since not all nodes of an interval are looked at
     plain: Fit | None = None  # the op as it is
     floor: float = 0.0  # what the op misses of the reference, fed with the reference's tensors
 
 
+class OutOfTime(Exception):
+    """What may be spent on an origin is spent."""
+
+
 @dataclass
 class HypothesisSearch:
-    """Tries variants of one comparison's ops; `spent_s` counts against RUN_S."""
+    """Tries variants of one comparison's ops; `spent_s` counts against RUN_S. `clock` counts seconds."""
 
     allowed: Allowed
     origin_s: float = ORIGIN_S
     run_s: float = RUN_S
     spent_s: float = 0.0
+    clock: Callable[[], float] = time.monotonic
     cut: list[str] = field(default_factory=list)  # tensors whose search was cut, or not begun
+    long: list[str] = field(default_factory=list)  # tensors of intervals of which only the last nodes were tried
     explained: dict[str, list[str]] = field(
         default_factory=dict
     )  # kinds -> tensors whose likeliest fit is of that kind
@@ -95,6 +101,11 @@ class HypothesisSearch:
                 f"variants of the op not all tried for {_few(self.cut)}: "
                 f"at most {self.origin_s:g} s for an origin and {self.run_s:g} s in all (--no-hypotheses tries none)"
             )
+        if self.long:
+            notes.append(
+                f"variants of only the last nodes between the dumped tensors tried for {_few(self.long)}: "
+                f"at most {MOST_SCENES} nodes, and {KEPT_BYTES >> 20} MiB of tensors"
+            )
         return notes
 
     def explain(
@@ -110,14 +121,22 @@ class HypothesisSearch:
         if self.spent_s >= self.run_s:
             self.cut.append(layer.name)
             return None
-        begun = time.monotonic()
+        begun = self.clock()
+        until = begun + min(self.origin_s, self.run_s - self.spent_s)
+
+        def check() -> None:
+            if self.clock() > until:
+                raise OutOfTime
+
         try:
-            until = begun + min(self.origin_s, self.run_s - self.spent_s)
-            tried = self._explain(layer, pair, isolator, (requests, kinds), until)
+            tried = self._explain(layer, pair, isolator, (requests, kinds), check)
         except (CannotIsolate, InputError):
             return None
+        except OutOfTime:  # before any variant
+            self.cut.append(layer.name)
+            return None
         finally:
-            self.spent_s += time.monotonic() - begun
+            self.spent_s += self.clock() - begun
         if tried is not None and tried.fits:
             self.explained.setdefault(_best(tried)[0].kind, []).append(layer.name)
         return tried
@@ -128,33 +147,44 @@ class HypothesisSearch:
         pair: Pair,
         isolator: Isolator,
         wanted: tuple[Sequence[Request], Sequence[str]],
-        until: float,
+        check: Callable[[], None],
     ) -> Tried | None:
         requests, kinds = wanted
-        bench = Bench(isolator, requests[0])
+        bench = Bench(isolator, requests[0], check)
         plain = self._fit(layer, pair, bench.value)
         if plain is None or plain.within or _says_little(pair.board):
             return None
-        floor = self._floor(layer, pair, Bench(isolator, requests[1]))
+        check()
+        floor = self._floor(layer, pair, value_alone(isolator, requests[1]))
         if floor > MOST_FLOOR * plain.error:
             return None
+        check()
         tried = Tried(plain=plain, floor=floor)
-        glance = _Glance(pair.board, bench.value)
-        for kind, words, value in _values(bench, isolator, requests[0], kinds):
+        try:
+            self._try(layer, pair, _values(bench, isolator, requests[0], kinds), bench.value, tried)
+        except OutOfTime:
+            tried.cut = True
+            self.cut.append(layer.name)
+        if bench.left_out:
+            tried.cut = True
+            self.long.append(layer.name)
+        return tried
+
+    def _try(
+        self, layer: Layer, pair: Pair, values: Iterator[tuple[str, str, Array]], plain: Array, tried: Tried
+    ) -> None:
+        """Fills in what fits. Errors: OutOfTime."""
+        glance = _Glance(pair.board, plain)
+        for kind, words, value in values:
             tried.count += 1
             fit = self._fit(layer, pair, value, kind, words) if glance.is_nearer(value) else None
             if fit is not None and _explains(fit, tried):
                 tried.fits.append(fit)
-            if time.monotonic() > until:
-                tried.cut = True
-                self.cut.append(layer.name)
-                break
-        return tried
 
-    def _floor(self, layer: Layer, pair: Pair, bench: Bench) -> float:
+    def _floor(self, layer: Layer, pair: Pair, value: Array) -> float:
         """What the op misses of the reference by itself, fed with the reference's tensors: the float op of a quantized
         network, for example. 0 where it reproduces the reference."""
-        given = self._fit(layer, replace(pair, board=pair.reference, spec_board=pair.spec_reference), bench.value)
+        given = self._fit(layer, replace(pair, board=pair.reference, spec_board=pair.spec_reference), value)
         if given is None:
             return float("inf")
         return 0.0 if given.within else given.error
@@ -221,16 +251,18 @@ def _explains(fit: Fit, tried: Tried) -> bool:
 def _values(
     bench: Bench, isolator: Isolator, request: Request, kinds: Sequence[str]
 ) -> Iterator[tuple[str, str, Array]]:
-    """(kind, words, what the op gives) of each variant that can run."""
-    several = sum(scene.kind not in ("QuantizeLinear", "DequantizeLinear") for scene in bench.scenes()) > 1
+    """(kind, words, what the op gives) of each variant that can run and changes something. Errors: OutOfTime."""
+    kinds_between = [bench.part.nodes[i].op_type for i in bench.moving_nodes]
+    several = sum(kind not in ("QuantizeLinear", "DequantizeLinear") for kind in kinds_between) > 1
     for scene, variant in variants(bench, kinds):
         value = _in_place(scene, variant)
         whole = None if value is None else bench.with_value(scene.output, value)
         if whole is not None and not _is_same(whole, bench.value):
             place = f" at {scene.node.name or scene.output} ({scene.kind})" if several else ""
             yield variant.kind, f"{variant.words}{place}", whole
+        bench.check()
     if not kinds or "precision" in kinds:
-        yield from _narrower(isolator, request)
+        yield from _narrower(bench, isolator, request)
 
 
 def _is_same(value: Array, plain: Array) -> bool:
@@ -242,9 +274,10 @@ def _is_same(value: Array, plain: Array) -> bool:
     return all(np.array_equal(flat[end], given[end], equal_nan=value.dtype.kind == "f") for end in ends)
 
 
-def _narrower(isolator: Isolator, request: Request) -> Iterator[tuple[str, str, Array]]:
+def _narrower(bench: Bench, isolator: Isolator, request: Request) -> Iterator[tuple[str, str, Array]]:
     for name, bits in PRECISIONS:
         for style in STYLES:
+            bench.check()
             with suppress(CannotIsolate, InputError):
                 part = isolator.cut(replace(request, rounding=Rounding(bits, style)))
                 words = "operands and results" if style == "everything" else style
