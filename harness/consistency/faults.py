@@ -85,6 +85,10 @@ class FaultSearch:
         self._weighted = self._with_weights(localized.origins)
         if len(localized.origins) > FINGERPRINTED:
             localized.notes.append(f"fault kind determined for the first {FINGERPRINTED} origins only")
+        if most < len(localized.origins) and self._isolator is not None and self.settings.hypotheses:
+            localized.notes.append(
+                f"other ways of computing the op tried at the first {most} of {len(localized.origins)} origins only"
+            )
         isolated = {origin.tensor for origin in localized.origins if origin.how == "isolated"}
         rows = list(localized.layers)
         for i, layer in enumerate(rows):

@@ -24,6 +24,8 @@ NEAR = 1e-3  # of a step: float32 products of small integers are this close
 LEAST_DISTINCT = 8  # integers, or a rule says little
 BYTE = 256  # steps
 PART = 1 << 20  # elements of a tensor that are looked at in one go
+_NO_SCALE = "integers without scale: the stored values as they are"
+_ZERO_ONLY = "integers without scale: the zero point is subtracted only"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def dequantization_mistake(board: Array, reference: Array, spec: TensorSpec) -> 
         return None
     for sentence, rule in _rules(whole):
         if all(_near(part.real, *rule(part)) for part in whole.parts()):
-            return Fingerprint("dequantization", True, sentence, sentence)
+            multiple = sentence == _ZERO_ONLY or (sentence == _NO_SCALE and not whole.zeros.any())
+            shift = _as_shift(whole.scales) if multiple else ""
+            return Fingerprint("dequantization", not shift, f"{sentence}{shift}", sentence)
     return _of_other_figures(whole) if whole.scales.size == 1 else None
 
 
@@ -119,8 +123,18 @@ def real_values_mistake(board: Array, reference: Array) -> Fingerprint | None:
         if np.ptp(by) == 0:
             zero = f", and its zero point {int(by.flat[0])} is not subtracted" if by.flat[0] else ""
             text = f"integers without scale: each is a step of {step:.6g}{zero}"
-            return Fingerprint("dequantization", True, text, text, {"scale": step})
+            shift = "" if zero else _as_shift(np.array([step]))
+            return Fingerprint("dequantization", not shift, f"{text}{shift}", text, {"scale": step})
     return _other_sign(np.asarray(board, np.float64) / step - steps)
+
+
+def _as_shift(scales: F64) -> str:
+    """What else makes integers of real values: a shift, where the scale is a power of two; "" where it is none."""
+    bits = -np.log2(scales.reshape(-1))
+    by = float(np.rint(bits[0]))
+    if not by or (np.abs(bits - by) > NEAR).any():
+        return ""
+    return f"; or a shift off by {abs(by):.0f} bit{'s' * (abs(by) > 1)}: the board is the reference x {2.0**by:.6g}"
 
 
 def _other_sign(off: F64) -> Fingerprint | None:
@@ -193,8 +207,8 @@ def _rules(whole: _Slab) -> Iterator[tuple[str, Rule]]:
     one = np.ones(1)
     if whole.zeros.any():
         yield f"zero point {_text(whole.zeros)} not subtracted", lambda part: (part.stored, part.scales)
-        yield "integers without scale: the zero point is subtracted only", lambda part: (part.steps, one)
-    yield "integers without scale: the stored values as they are", lambda part: (part.stored, one)
+        yield _ZERO_ONLY, lambda part: (part.steps, one)
+    yield _NO_SCALE, lambda part: (part.stored, one)
     if whole.scales.size > 1:
         first = whole.scales.reshape(-1)[:1]
         yield "scale of channel 0 used for all channels", lambda part: (part.steps, first)

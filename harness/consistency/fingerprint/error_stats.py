@@ -210,8 +210,10 @@ class Errors:
         return 1.0 if not self.is_float else max(self.context.step or self.span * 1e-4, self.noise)
 
     def distribution_distance(self) -> float:
-        """Largest distance of the two cumulative distributions (Kolmogorov-Smirnov)."""
+        """Largest distance of the two cumulative distributions (Kolmogorov-Smirnov); 1 without a finite pair."""
         x, r = (np.sort(side) for side in self.sampled)
+        if not len(x):
+            return 1.0
         at = np.concatenate([x, r])
         below = np.searchsorted(x, at, "right") / len(x) - np.searchsorted(r, at, "right") / len(r)
         return float(np.abs(below).max())

@@ -27,6 +27,7 @@ LEAST_VALUES = 8
 SAMPLE = 1024
 PROJECTIONS = 4  # of a slice, by which the slices of both sides find each other
 MOST_SLICES = 1 << 11
+MOST_ALIKE = 4  # items that one is compared with as a whole
 MOST_MOVED = 4  # elements along one axis
 MOST_CROPPED = 0.5  # of the elements, where a tensor is moved
 MOST_OFF = 64
@@ -134,21 +135,40 @@ def _of_batch(e: Errors, near: Nearness) -> Iterator[Transform]:
     wrong = np.flatnonzero(errors > LEFT * errors.max())
     if len(wrong) == items:
         return
-    sources = [_source(e, int(i), Nearness(float(errors[i]))) for i in wrong]
-    if all(sources):
-        yield Transform(
-            "stale", f"{'; '.join(sources[:3])}{'; ...' if len(sources) > 3 else ''} (of {items} in the batch)"
-        )
+    alike = _Alike(e)
+    sources: list[str] = []
+    for i in wrong:
+        sources.append(_source(e, int(i), Nearness(float(errors[i])), alike))
+        if not sources[-1]:
+            return
+    yield Transform("stale", f"{'; '.join(sources[:3])}{'; ...' if len(sources) > 3 else ''} (of {items} in the batch)")
 
 
-def _source(e: Errors, item: int, near: Nearness) -> str:
+def _source(e: Errors, item: int, near: Nearness, alike: _Alike) -> str:
     previous = e.context.previous
     if previous is not None and near.close(e.board[item], previous[item]):
         return f"item {item} holds its values of the frame before"
-    for other in range(e.board.shape[0]):
+    for other in alike.nearest(item):
         if other != item and near.close(e.board[item], e.reference[other]):
             return f"item {item} holds the values of item {other}"
     return ""
+
+
+class _Alike:
+    """Which items of the reference a board's item may hold, by a few random sums of a sample of each: work grows with
+    the square of the items, whatever their size, and only by those sums."""
+
+    def __init__(self, e: Errors) -> None:
+        at = _places(e.board[0].size)
+        inside: tuple[slice | Array, ...] = (slice(None), *np.unravel_index(at, e.board.shape[1:]))
+        weights = np.random.default_rng(0).normal(size=(len(at), 2 * PROJECTIONS))
+        sides = (side[inside].astype(np.float64) for side in (e.board, e.reference))
+        self._board, self._reference = (side @ weights for side in sides)
+
+    def nearest(self, item: int) -> list[int]:
+        """The MOST_ALIKE nearest items of the reference, nearest first."""
+        away = np.square(self._reference - self._board[item]).sum(axis=1)
+        return [int(i) for i in np.argsort(away, kind="stable")[: MOST_ALIKE + 1]]
 
 
 # ------------------------------------------------------------------------- places

@@ -20,7 +20,7 @@ from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.origins.rounded import Rounding
-from harness.consistency.origins.ties import INTERPOLATING, between_steps, on_edges
+from harness.consistency.origins.ties import INTERPOLATING, by_integer_kernel, on_edges
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Layer, Metrics
@@ -67,7 +67,7 @@ class Single:
     right: bool
     floor: float | None = None  # relative L2; set where the op alone does not reproduce the reference either
     kernel: bool = False  # right as the runtime computes it fused
-    between: bool = False  # right as the integer kernel of an interpolation leaves it
+    near_edges: bool = False  # right as the integer kernel of an interpolation leaves it
 
 
 def run_alone(
@@ -165,9 +165,10 @@ def _on_edges(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], 
     if value is None or real is None or value.dtype != pair.board.dtype:
         return single
     quantization = runner.isolator.tensors[reach.tensor].spec.quantization
-    if reach.op.kind in INTERPOLATING and between_steps(pair.board, real, quantization):
-        return replace(single, right=True, between=True)
-    return replace(single, right=on_edges(pair.board, as_stored(value, pair), real, quantization))
+    if on_edges(pair.board, as_stored(value, pair), real, quantization):
+        return replace(single, right=True)
+    kernel = reach.op.kind in INTERPOLATING and by_integer_kernel(pair.board, real, quantization)
+    return replace(single, right=kernel, near_edges=kernel)
 
 
 def _fused(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:

@@ -73,7 +73,7 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
         *_notes(graph, states, reached, origins, runner),
         *_not_reproduced(singles),
         *_by_kernels(singles),
-        *_between(singles),
+        *_near_edges(singles),
     ]
     requests = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
     fed = on_graph.fed_right(graph, reached, states, decided)
@@ -189,13 +189,13 @@ def _notes(
     return notes
 
 
-def _between(singles: Mapping[str, Single]) -> list[str]:
-    names = [name for name, single in singles.items() if single.between]
+def _near_edges(singles: Mapping[str, Single]) -> list[str]:
+    names = [name for name, single in singles.items() if single.near_edges]
     if not names:
         return []
     return [
-        f"{_listed(names)}: every integer is one of the two steps that its real value lies between: the integer kernel "
-        "of an interpolation, not a fault"
+        f"{_listed(names)}: what is off is one step off, and its real value lies close to the edge between both "
+        "steps: the integer kernel of an interpolation, not a fault"
     ]
 
 

@@ -7,6 +7,8 @@ the edge, moves values that lie elsewhere too.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,9 @@ from harness.records import Quantization
 
 EDGE = 2.0**-8  # of a step: what sums of floats in another order move a real value by
 FINEST = 2.0**-20  # of the value in steps: float32 cannot place it better
-
+KERNEL_EDGE = 2.0**-4  # of a step: what weights of 11 bits and fewer move an interpolated value by
+KERNEL_SHARE = 0.04  # of the elements: moved by that much to either side, a value passes an edge once in 32 times
+ONE_SIDED = 8  # off the ties, right rounding of moved values goes to either side: at least once in so many
 
 INTERPOLATING = frozenset(("Resize", "Upsample", "AveragePool", "GlobalAveragePool"))
 
@@ -28,28 +32,49 @@ def on_edges(board: Array, alone: Array, real: Array, quantization: Quantization
     steps = _in_steps(board, real, quantization)
     if steps is None or board.shape != alone.shape:
         return False
-    wide = np.asarray(board, np.int64) - np.asarray(alone, np.int64)
-    differing = wide != 0
-    if not differing.any() or np.abs(wide).max() > 1:
-        return False
-    near = steps[differing]
-    with np.errstate(invalid="ignore"):
-        apart = np.abs(near - np.floor(near) - 0.5)
-    return bool((apart <= EDGE + FINEST * np.abs(near)).all())
+    off = _off(board, alone, steps)
+    return off is not None and bool(off.on_edge.all())
 
 
-def between_steps(board: Array, real: Array, quantization: Quantization | None) -> bool:
-    """Whether every integer is one of the two steps that its real value lies between, as the integer kernels of
-    interpolation leave it: they cut, or round in two passes."""
+def by_integer_kernel(board: Array, real: Array, quantization: Quantization | None) -> bool:
+    """Whether the integers are right roundings of values that an integer kernel of an interpolation moved a little.
+
+    Its weights are integers of few bits: what differs from the nearest step lies close to the edge between both steps,
+    is few elements, and is off to either side; on the edge itself any number, to one side only as well. Cutting to one
+    side, or rounding at random, moves values far from an edge: that is no such kernel. Arguments as in `on_edges`.
+    """
     steps = _in_steps(board, real, quantization)
-    if steps is None:
+    if steps is None or not np.isfinite(steps).all():
         return False
-    room = EDGE + FINEST * np.abs(steps)
-    low, high = np.floor(steps - room), np.ceil(steps + room)
     limits = np.iinfo(board.dtype)
+    off = _off(board, np.clip(np.rint(steps), limits.min, limits.max), steps)
+    if off is None or bool((off.apart > KERNEL_EDGE).any()):
+        return False
+    up = off.up[~off.on_edge]
+    sides = np.count_nonzero(up), np.count_nonzero(~up)
+    return bool(up.size <= KERNEL_SHARE * board.size and min(sides) >= up.size // ONE_SIDED)
+
+
+@dataclass(frozen=True)
+class _Off:
+    """Elements that are one step off: the distance of the real value from the edge between both steps, in steps;
+    whether that is none; whether the board is the larger one."""
+
+    apart: npt.NDArray[np.float64]
+    on_edge: npt.NDArray[np.bool_]
+    up: npt.NDArray[np.bool_]
+
+
+def _off(board: Array, right: Array, steps: npt.NDArray[np.float64]) -> _Off | None:
+    """None where nothing differs, or something by more than one step."""
+    differing = board != right
+    held, wanted, real = (np.asarray(side[differing], np.float64) for side in (board, right, steps))
+    by = held - wanted
+    if not by.size or np.abs(by).max() > 1:
+        return None
     with np.errstate(invalid="ignore"):
-        kept = (board >= np.minimum(low, limits.max)) & (board <= np.maximum(high, limits.min))
-    return bool(kept.all())
+        apart = np.abs(real - (held + wanted) / 2)
+    return _Off(apart, apart <= EDGE + FINEST * np.abs(real), by > 0)
 
 
 def _in_steps(board: Array, real: Array, quantization: Quantization | None) -> npt.NDArray[np.float64] | None:

@@ -72,6 +72,23 @@ def test_a_mistake_is_named_where_the_reference_holds_real_values(board: Array, 
     assert (mark.kind, mark.certain) == ("dequantization", True) and words in mark.evidence
 
 
+@pytest.mark.parametrize("step", [0.5, 2.0**-6, 4.0])
+def test_integers_without_a_scale_of_a_power_of_two_may_be_a_shift(step: float) -> None:
+    steps = STORED.astype(np.float32) - ZERO
+    spec = TensorSpec("t", "f32", steps.shape, "NCHW")
+    real = steps * np.float32(step)
+    marks = [
+        classify(steps, real, spec, measure(steps, real, spec, spec)),
+        named(steps, STORED, Quantization((step,), (ZERO,))),
+    ]
+    for mark in marks:
+        assert (mark.kind, mark.certain) == ("dequantization", False)
+        assert (
+            "integers without scale" in mark.evidence
+            and f"the board is the reference x {1 / step:.6g}" in mark.evidence
+        )
+
+
 def test_real_values_that_differ_otherwise_are_no_such_mistake() -> None:
     board = REAL + np.random.default_rng(2).standard_normal(REAL.shape).astype(np.float32)
     assert named(board, STORED, Quantization((float(STEP),), (ZERO,))).kind != "dequantization"

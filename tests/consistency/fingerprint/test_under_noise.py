@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from types import FrameType
 
 import numpy as np
 import pytest
 
 from harness.consistency.fingerprint.context import FingerprintContext
+from harness.consistency.fingerprint.nearly import rms
 from harness.consistency.fingerprint.noise import without_noise
 from tests.support.fingerprint_kit import Array, activation, named
 
@@ -88,6 +91,38 @@ def test_an_item_of_the_frame_before_is_stale_under_noise() -> None:
     board[1] = old[1]
     mark = named(noisy(board, 1e-6), r, FingerprintContext(previous=old))
     assert mark.kind == "stale" and "previous frame" in mark.evidence
+
+
+def test_items_of_a_batch_that_hold_no_other_are_not_compared_with_all() -> None:
+    rng = np.random.default_rng(0)
+    reference = rng.standard_normal((96, 64)).astype(np.float32)
+    board = reference.copy()
+    board[10:] = rng.standard_normal((86, 64))
+    compared = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal compared
+        compared += event == "call" and frame.f_code is rms.__code__
+
+    sys.setprofile(count)
+    try:
+        named(board, reference)
+    finally:
+        sys.setprofile(None)
+    assert 96 <= compared <= 2 * 96  # each with its own, and few with any other
+
+
+def test_items_that_hold_others_are_found_among_many() -> None:
+    rng = np.random.default_rng(0)
+    reference = np.maximum(rng.standard_normal((96, 64)), 0).astype(np.float32)
+    board = reference.copy()
+    board[10:] = noisy(reference[np.arange(10, 96) // 2], 1e-3)
+    assert "item 10 holds the values of item 5; item 11 holds the values of item 5" in named(board, reference).evidence
+
+
+def test_a_reference_without_a_finite_value_has_no_distribution() -> None:
+    reference = np.full((1, 4, 8, 8), np.inf, np.float32)
+    assert named(activation(reference.shape, "f4"), reference).kind == "unclassified"
 
 
 def test_an_op_whose_inputs_are_right_is_not_said_to_hold_another_frame() -> None:

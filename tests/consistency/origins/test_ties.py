@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from harness.consistency.compare import compare
-from harness.consistency.origins.isolate import Isolator
-from harness.consistency.origins.ties import between_steps, on_edges
+from harness.consistency.origins.isolate import Isolator, Request
+from harness.consistency.origins.ties import by_integer_kernel, on_edges
 from harness.dumps.folders import read_dumps
 from harness.records import Comparison, Quantization
 from harness.reference.open import Reference, run_reference
@@ -31,6 +32,7 @@ NEAREST = np.array([4, 4, 2, 4, 5], np.int8)
         ({0: 3, 1: 5, 2: 3}, True),
         ({0: 3, 3: 5}, False),  # the second is nowhere near an edge
         ({1: 6}, False),  # two steps
+        ({0: 5}, False),  # 3.5 lies on an edge, but not on that between 4 and 5
         ({}, False),  # nothing differs: nothing to clear
     ],
 )
@@ -41,10 +43,71 @@ def test_one_step_is_right_on_an_edge_only(change: dict[int, int], right: bool) 
     assert on_edges(board, NEAREST, REAL, STEPS) is right
 
 
-def test_an_interpolation_may_leave_either_neighbour_and_nothing_beyond() -> None:
-    assert between_steps(np.floor(REAL / 0.5 + 3).astype(np.int8), REAL, STEPS)
-    assert not between_steps(NEAREST + np.int8(1), REAL, STEPS)
-    assert not between_steps(NEAREST, REAL, None)
+def test_an_interpolation_may_take_either_step_on_an_edge() -> None:
+    assert by_integer_kernel(np.floor(REAL / 0.5 + 3).astype(np.int8)[:3], REAL[:3], STEPS)
+    assert not by_integer_kernel(NEAREST + np.int8(1), REAL, STEPS)
+    assert not by_integer_kernel(NEAREST[:3] - np.int8(1), REAL[:3], None)
+
+
+MOVED = np.random.default_rng(1).uniform(-0.06, 0.06, 4000)  # steps: weights of few bits
+
+
+@pytest.mark.parametrize(
+    ("kernel", "right"),
+    [
+        (lambda real: np.rint(real + MOVED), True),
+        (lambda real: np.rint(real + 0.05), False),  # to one side only
+        (lambda real: np.rint(real + 4 * MOVED), False),  # far from the edges
+        (np.floor, False),
+        (np.ceil, False),
+        (np.trunc, False),
+        (lambda real: np.floor(real + np.random.default_rng(2).uniform(0, 1, 4000)), False),
+    ],
+)
+def test_an_integer_kernel_moves_values_near_an_edge_to_either_side(
+    kernel: Callable[[Array], Array], right: bool
+) -> None:
+    real = np.random.default_rng(0).uniform(-90, 90, 4000)
+    quantization = Quantization((1.0,), (0,), None)
+    assert by_integer_kernel(kernel(real).astype(np.int8), real, quantization) is right
+
+
+def resized(folder: Path) -> tuple[Reference, Array]:
+    """A quantized Resize, and what it makes before it is rounded, in steps."""
+    values = {"s": np.float32(1), "zero": np.int8(0), "by": np.array([1, 1, 2, 2], np.float32)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "zero"], ["xq"], "q"),
+        helper.make_node("DequantizeLinear", ["xq", "s", "zero"], ["xd"], "d"),
+        helper.make_node("Resize", ["xd", "", "by"], ["real"], "resize", mode="linear"),
+        helper.make_node("QuantizeLinear", ["real", "s", "zero"], ["yq"], "q2"),
+        helper.make_node("DequantizeLinear", ["yq", "s", "zero"], ["y"], "d2"),
+    ]
+    onnx.save(tiny_model(nodes, {"x": [1, 2, 12, 12]}, ["y"], **values), folder / "m.onnx")
+    x = np.rint(np.random.default_rng(0).normal(0, 40, (1, 2, 12, 12))).astype(np.float32)
+    reference = run_reference(folder / "m.onnx", {"x": x}, folder / "reference")
+    real = next(
+        iter(Isolator(folder / "m.onnx").run([Request("y", {"x": reference.tensors["x"].load()}, unrounded=True)]))
+    )
+    assert real[1] is not None
+    return reference, np.asarray(real[1], np.float64)
+
+
+def test_an_interpolation_that_cuts_or_rounds_at_random_is_a_fault_and_one_that_rounds_halves_up_is_none(
+    tmp_path: Path,
+) -> None:
+    reference, real = resized(tmp_path)
+    dice = np.random.default_rng(3).uniform(0, 1, real.shape)
+    boards = {
+        "floor": np.floor(real),
+        "ceil": np.ceil(real),
+        "random": np.floor(real + dice),
+        "up": np.floor(real + 0.5),
+    }
+    for name, board in boards.items():
+        comparison = judged(tmp_path / name, reference, {"y": np.clip(board, -128, 127).astype(np.int8)})
+        kinds = [origin.fingerprint.kind for origin in comparison.origins if origin.fingerprint is not None]
+        expected = {"floor": ["truncation"], "ceil": ["truncation"], "random": ["rounding"], "up": []}[name]
+        assert kinds == expected and comparison.verdict.exit_code == bool(expected)
 
 
 def mean_of_two(folder: Path) -> Reference:
