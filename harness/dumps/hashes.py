@@ -72,7 +72,8 @@ def _named(files: tuple[str, ...], platform: str) -> dict[str, str]:
 
 
 def _layer(dump: Dump, md5: str) -> HashedLayer:
-    if not md5 or dump.path.suffix == ".npy" or not dump.path.is_file():
+    is_empty = not dump.path.is_file() or dump.path.stat().st_size == 0  # of nothing, every md5 is the same
+    if not md5 or dump.path.suffix == ".npy" or is_empty:
         return HashedLayer(dump.name, "not_compared", md5)
     own = md5_of_file(dump.path)
     return HashedLayer(dump.name, "equal" if own == md5 else "differs", md5, own)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError
+from harness.files.npy import open_npy
 from harness.records import InputFacts
 
 NPY_MAGIC = b"\x93NUMPY"
@@ -58,7 +59,7 @@ def read_npy(path: Path, wanted: InputFacts) -> Raw:
     import numpy as np
 
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = open_npy(path)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable .npy ({error})", "save it again: np.save(path, array)") from None
     shapes = list(wanted.shapes)

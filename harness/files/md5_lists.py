@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-_ROW = re.compile(r"^\s*\\?(?P<md5>[0-9a-fA-F]{32})[ \t]+\*?(?P<name>\S.*?)[ \t]*$")
-_BSD = re.compile(r"^\s*MD5 \((?P<name>.+)\) = (?P<md5>[0-9a-fA-F]{32})[ \t]*$")
+_ROW = re.compile(r"^\s*\\?(?P<md5>[0-9a-fA-F]{32})[ \t]+\*?(?P<name>\S.*)$")
+_BSD = re.compile(r"^\s*MD5 \((?P<name>.+)\) = (?P<md5>[0-9a-fA-F]{32})$")
+LONGEST_NAME_BYTES = 255  # of a file on Linux
 LARGEST_BYTES = 2**26  # of a list; one of 200,000 files takes 20 MB
 
 
@@ -25,10 +27,13 @@ def read_list(text: str) -> Md5List:
     md5s: dict[str, str] = {}
     problems: list[str] = []
     for line in text.splitlines():
-        match = _ROW.match(line) or _BSD.match(line)
+        match = _ROW.match(line.rstrip()) or _BSD.match(line.rstrip())
         if match is None:
             continue
         name, md5 = PurePosixPath(match["name"]).name, match["md5"].lower()
+        if name in ("", "..") or len(os.fsencode(name)) > LONGEST_NAME_BYTES:
+            problems.append(f"{name[:40]!r} is no file's name; it is not compared")
+            continue
         if md5s.get(name, md5) != md5:
             problems.append(f"{name} stands there twice with different md5s; it is not compared")
             md5s[name] = ""

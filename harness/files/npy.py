@@ -9,15 +9,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+MOST_AXES = 64  # numpy's own limit
 HEADERS = 1 << 14  # that are remembered
 _Header = tuple[np.dtype[Any], tuple[int, ...], bool, int]
 
 
 def open_npy(path: Path) -> npt.NDArray[Any]:
-    """What `np.load` gives, memory-mapped and read-only. Errors: those of `np.load`."""
+    """What `np.load` gives, memory-mapped and read-only. Errors: OSError, EOFError, ValueError for a damaged file."""
     known = _known(path)
     if known is None:
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        return _by_numpy(path)
     dtype, shape, is_fortran, offset = known
     order: Literal["F", "C"] = "F" if is_fortran else "C"
     mapped: npt.NDArray[Any] = np.memmap(str(path), dtype, "r", offset, shape, order)  # numpy resolves what is a Path
@@ -25,12 +26,21 @@ def open_npy(path: Path) -> npt.NDArray[Any]:
 
 
 def npy_type(path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """(dtype, shape) of an .npy that `open_npy` opens. Errors: those of `np.load`."""
+    """(dtype, shape) of an .npy that `open_npy` opens. Errors: those of `open_npy`."""
     known = _known(path)
     if known is not None:
         return known[0], known[1]
     array = open_npy(path)
     return array.dtype, array.shape
+
+
+def _by_numpy(path: Path) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, EOFError, ValueError):
+        raise
+    except Exception as error:  # numpy's header parser raises TokenError, TypeError, IndexError, MemoryError and more
+        raise ValueError(f"the header cannot be read ({type(error).__name__})") from None
 
 
 def _known(path: Path) -> _Header | None:
@@ -47,7 +57,9 @@ def _header(path: str, size: int, _changed_ns: int, _number: int) -> _Header | N
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             shape, is_fortran, dtype = read(file)
             offset = file.tell()
-    except (OSError, ValueError, EOFError, KeyError):
+    except Exception:  # a header is Python text, and numpy raises whatever its parser does
+        return None
+    if len(shape) > MOST_AXES or any(isinstance(size, bool) or size < 0 for size in shape):
         return None
     count = int(np.prod(shape, dtype=object)) if shape else 1
     whole = not dtype.hasobject and count > 0 and offset + count * dtype.itemsize <= size

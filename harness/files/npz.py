@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 from harness.errors import InputError
@@ -30,7 +32,7 @@ def unpacked(path: Path, folder: Path, limit_bytes: int = BoardLimits.max_bytes)
                 with archive.open(member) as source, new_file(target) as sink:
                     shutil.copyfileobj(source, sink)
                 files[member.filename.removesuffix(".npy")] = target
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise
         raise InputError(f"{path}: not a readable .npz ({error})") from None

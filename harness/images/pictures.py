@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import InputError
+from harness.files.npy import open_npy
 
 U8 = NDArray[np.uint8]
 MOST_SIDE = 16384
@@ -200,7 +201,7 @@ def load_array(path: Path) -> tuple[U8, list[str]]:
     Errors: InputError for another type, or a shape that is not one picture.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = open_npy(path)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable .npy ({error})", "save it again: np.save(path, array)") from None
     description = f"{array.dtype.name} (shape {'x'.join(map(str, array.shape)) or 'scalar'})"

@@ -14,7 +14,7 @@ from harness.errors import InputError
 from harness.files.arrays import Raw, convert_line, is_npy, is_picture, read_npy
 from harness.files.npz import unpacked
 from harness.files.packed import refuse_packed
-from harness.files.safe import new_file, write_file
+from harness.files.safe import make_folder, new_file, write_file
 from harness.files.scratch import scratch_folder
 from harness.names import safe_name
 from harness.records import FedInput, InputFacts
@@ -75,8 +75,15 @@ def _members(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> 
         wanted = [tensor] if tensor else [fact.name for fact in facts]
         if missing := next((name for name in wanted if name not in arrays), ""):
             raise InputError(f"{path}: no array {missing!r} in it", f"it holds: {', '.join(list(arrays)[:8])}")
-        members += [(name, arrays[name].rename(arrays[name].with_name(f"{safe_name(name)}.npy"))) for name in wanted]
+        members += [(name, _called(arrays[name], name)) for name in wanted]
     return members
+
+
+def _called(array: Path, name: str) -> Path:
+    """The file under its array's name, in a folder of its own: two names may be one file name."""
+    folder = array.with_suffix("")
+    make_folder(folder)
+    return array.rename(folder / f"{safe_name(name)}.npy")
 
 
 def wants_raw(modes: Sequence[str], facts: Sequence[InputFacts], *, values: bool) -> bool:

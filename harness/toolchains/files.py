@@ -12,12 +12,12 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from harness.errors import InputError
 from harness.files.md5_lists import read_list
+from harness.files.npy import open_npy
 from harness.platforms.emulated import EMULATOR_MAGIC
 from harness.records.codec import to_json
 from harness.runs.folder import load_run
@@ -130,7 +130,7 @@ def _tensor_line(one: dict[str, object]) -> dict[str, object]:
 
 def _read_npy(probe: FileProbe) -> Artifact:
     try:
-        array = np.load(probe.path, mmap_mode="r", allow_pickle=False)
+        array = open_npy(probe.path)
     except (ValueError, OSError, EOFError) as error:
         return Artifact("npy", "NumPy array", problems=(f"truncated or damaged: {error}",))
     return Artifact("npy", "NumPy array", facts={"dtype": str(array.dtype), "shape": list(array.shape)})

@@ -186,7 +186,7 @@ def test_a_picture_that_was_fed_as_nv12_is_held_against_the_pcs_yuv444(
         "NV12, compared as YUV444",
     )
     if exchanged:
-        assert "channels 1 and 2 swapped" in comparison.origins[0].fingerprint.evidence  # type: ignore[union-attr]
+        assert "NV21 instead of NV12" in comparison.origins[0].fingerprint.evidence  # type: ignore[union-attr]
 
 
 def test_an_input_in_a_format_of_the_boards_own_does_not_gate(net: Reference, tmp_path: Path) -> None:

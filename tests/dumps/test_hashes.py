@@ -81,3 +81,17 @@ def test_a_reference_that_is_no_folder_of_files_is_refused(tmp_path: Path) -> No
     (tmp_path / "sums.txt").write_text(rows(FORMS[0]))
     result = CliRunner().invoke(cli, ["compare", str(tmp_path / "model.onnx"), str(tmp_path / "sums.txt")])
     assert result.exit_code == 2 and "folder of raw dumps" in result.stderr
+
+
+def test_files_of_no_bytes_are_not_equal(tmp_path: Path) -> None:
+    """The md5 of nothing is that of every empty file."""
+    folder = dumps(tmp_path / "pc")
+    for path in folder.iterdir():
+        path.write_bytes(b"")
+    code, text = compare(folder, "".join(f"{md5(b'')}  {name}_out.bin\n" for name in LAYERS))
+    assert code == 3 and "equal by md5" not in text
+
+
+def test_names_that_are_no_files_are_left_out_and_a_line_of_blanks_takes_no_time() -> None:
+    listed = read_list(f"{md5(b'a')}  ..\n{md5(b'b')}  {'x' * 300}\n{md5(b'c')}  {' ' * 200_000}\n{md5(b'd')}  d.bin\n")
+    assert dict(listed.md5s) == {"d.bin": md5(b"d")} and len(listed.problems) == 2

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.dumps.folders import npy_spec
+from harness.errors import InputError
 from harness.files.npy import npy_type, open_npy
+from harness.files.npz import unpacked
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -38,3 +41,25 @@ def test_what_is_no_array_is_refused_as_numpy_refuses_it(damage: str, tmp_path: 
         open_npy(path)
     with pytest.raises((OSError, ValueError, EOFError)):
         npy_type(path)
+
+
+@pytest.mark.parametrize("shape", ["(2,", "(-1, 8)", "(None,)", "'a'"])
+def test_a_damaged_header_is_a_value_error(tmp_path: Path, shape: str) -> None:
+    """numpy's own parser raises TokenError, TypeError and others."""
+    path = tmp_path / "a.npy"
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}".encode() + b"}" + b" " * 20 + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64))
+    with pytest.raises((ValueError, OSError, EOFError)):
+        open_npy(path)
+    assert npy_spec(path) is None
+
+
+def test_an_archive_that_cannot_be_unpacked_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, a=np.arange(1000))
+    data = bytearray(path.read_bytes())
+    place = data.find(b"a.npy") + 60
+    data[place : place + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="not a readable"):
+        unpacked(path, tmp_path)

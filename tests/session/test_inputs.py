@@ -189,3 +189,14 @@ def test_an_array_of_one_nv12_picture_feeds_both_planes(tmp_path: Path, shape: t
     with pytest.raises(InputError, match="NV12 4x4") as caught:
         plan_inputs([("", tmp_path / "photo.jpg")], facts, tmp_path / "in")
     assert "--size 4x4 --to nv12" in caught.value.hint
+
+
+def test_an_archive_is_its_arrays_by_name(tmp_path: Path) -> None:
+    """Names that would be one file name stay two files; an array that is no input is left out."""
+    left, right = np.zeros((1, 2), np.float32), np.ones((1, 2), np.float32)
+    np.savez(tmp_path / "in.npz", **{"a/b": left, "a:b": right, "layer": right})
+    facts = [InputFacts(name, 8, "f32", shapes=((1, 2),)) for name in ("a/b", "a:b")]
+    plan = plan_inputs([("", tmp_path / "in.npz")], facts, tmp_path / "inputs")
+    assert [item.path.read_bytes() for item in plan] == [left.tobytes(), right.tobytes()]
+    with pytest.raises(InputError, match="no array 'c' in it"):
+        plan_inputs([("", tmp_path / "in.npz")], [InputFacts("c", 8, "f32", shapes=((1, 2),))], tmp_path / "inputs")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.files.npy import open_npy
 from harness.lint.horizon.config import DATA_FREE, Config, calibration_type
 from harness.lint.horizon.inputs import CHANNELS, at, shape_of
 from harness.lint.horizon.schema import CALIBRATION, INPUT
@@ -115,11 +116,10 @@ def _written(shape: Sequence[int]) -> str:
 
 def _header(config: Config, index: int, text: str, path: Path) -> bool:
     """Whether a finding about the header of this file was made."""
-    import numpy as np
 
     line = config.line(CALIBRATION, "cal_data_dir")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = open_npy(path)
     except (OSError, ValueError, EOFError) as error:
         what = f"{path.name} in {text} cannot be read: {str(error).splitlines()[0]}"
         config.add("H-409", line, what, "save every sample with numpy.save")

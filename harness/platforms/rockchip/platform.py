@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from harness.errors import InputError
+from harness.files.npy import open_npy
 from harness.platforms.base import Platform
 from harness.platforms.text import read_text
 from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, TensorSpec
@@ -70,7 +69,7 @@ def _kinds(text: str) -> dict[str, str]:
 
 def _spec(name: str, path: Path) -> TensorSpec | None:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = open_npy(path)
     except (OSError, ValueError, EOFError):
         return None
     dtype = {"float32": "f32", "float64": "f64", "float16": "f16", "int8": "s8", "uint8": "u8"}.get(array.dtype.name)

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from harness.errors import InputError
+from harness.files.npy import open_npy
 from harness.files.npz import unpacked
 from harness.files.scratch import scratch_folder
 from harness.platforms.sophgo.info import tensor_map
@@ -84,7 +83,7 @@ def _kind(name: str) -> str:
 def _spec(name: str, file: Path, stored: TensorSpec | None) -> TensorSpec | None:
     """As the array says; its scale, and that uint16 are bf16, as the model's own table says."""
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        array = open_npy(file)
     except (OSError, ValueError, EOFError):
         return None
     dtype = _NUMPY.get(array.dtype.name)
