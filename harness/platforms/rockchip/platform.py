@@ -14,7 +14,6 @@ from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation
 
 MAP = "map_name_to_file.txt"
 ANALYSIS = "error_analysis.txt"
-_ROW = re.compile(r"^(\S.*?)\s{2,}(\S+)\.(?:txt|npy)\s*$")
 _LAYER = re.compile(r"^\[(\w+)\] (\S.*?)(\s{2,}.*)?$")
 
 
@@ -47,18 +46,21 @@ class Rknn(Platform):
         A value inside of a fused op is dumped by the toolkit though the chip never holds it: its kind says so.
         """
         places = (folder, folder.parent)
-        rows = [
-            match for place in places for line in read_text(place / MAP).splitlines() if (match := _ROW.match(line))
-        ]
+        rows = [row for place in places for row in _rows(read_text(place / MAP))]
         kinds = {name: kind for place in places for name, kind in _kinds(read_text(place / ANALYSIS)).items()}
         dumps = []
-        for index, row in enumerate(rows):
-            path = next((p for p in (folder / f"npy/{row[2]}.npy", folder / f"{row[2]}.npy") if p.is_file()), None)
-            if path is not None and "/" not in row[2]:
-                name = row[1].strip()
+        for index, (name, stem) in enumerate(rows):
+            path = next((p for p in (folder / f"npy/{stem}.npy", folder / f"{stem}.npy") if p.is_file()), None)
+            if path is not None and "/" not in stem:
                 kind = kinds.get(name, "")
                 dumps.append(Dump(name, path, _spec(name, path), op=name, op_kind=kind, index=index))
         return tuple(dumps)
+
+
+def _rows(text: str) -> list[tuple[str, str]]:
+    """(layer, stem of its file) in the order of execution."""
+    cells = [line.rsplit(None, 1) for line in text.splitlines() if line.rstrip().endswith((".txt", ".npy"))]
+    return [(one[0].strip(), one[1][:-4]) for one in cells if len(one) == 2]
 
 
 def _kinds(text: str) -> dict[str, str]:

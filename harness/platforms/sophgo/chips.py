@@ -40,8 +40,9 @@ CHIPS: Mapping[str, SophgoChip] = {
 
 
 def chip_of(soc: str) -> SophgoChip:
-    """The chip of a board's SoC; a BM1684X where none is known, which has the family's usual tools."""
-    return CHIPS.get(soc.lower(), CHIPS["bm1684x"])
+    """The chip of a board's SoC; one that is not listed is of the family that its name begins with."""
+    name = soc.lower()
+    return CHIPS.get(name) or SophgoChip("cv" if name.startswith("cv18") else "bm", (name,) if name else ())
 
 
 def check_model(path: Path, soc: str) -> None:
@@ -59,7 +60,7 @@ def check_model(path: Path, soc: str) -> None:
         kind, other = (".bmodel", ".cvimodel") if is_bmodel else (".cvimodel", ".bmodel")
         raise InputError(f"{path}: a {kind}; {soc} runs {other} files", f"model_deploy.py --processor {soc}")
     built_for = {match[1].decode().lower() for match in _CHIP.finditer(head)}
-    if built_for and not built_for & set(chip.names):
+    if built_for and chip.names and not built_for & set(chip.names):
         raise InputError(
             f"{path}: built for {', '.join(sorted(built_for))}, the board is a {soc}",
             f"model_deploy.py --processor {soc}",

@@ -16,8 +16,7 @@ _LAUNCH = re.compile(
 _RUNS = re.compile(
     rf"Performance result: ([0-9]+) runs take ({NUMBER}) ms, each run takes ({NUMBER}) ms, fps ({NUMBER})"
 )
-_RUNTIME = re.compile(r"(?:libbmrt|bmruntime|BMRuntime)[^\n]*?[Vv]ersion[:= ]+(\S+)|BMRT Version:? ?(\S+)")
-SIMULATED = "harness: simulated by"  # the played tools' own line: no clock measured these times
+_RUNTIME = re.compile(r"(?:libbmrt|bmruntime|BMRuntime)[^\n]{0,200}?[Vv]ersion[:= ]+(\S+)|BMRT Version:? ?(\S+)")
 
 
 def versions(text: str) -> dict[str, str]:

@@ -26,39 +26,41 @@ TEXTS: tuple[FailureText, ...] = (
         "add its folder to libraries in hosts.yaml: /opt/sophon/libsophon-current/lib",
     ),
     failure_text(
-        r"^.*(?:not match current chip|bmodel is not for current chip|chip (?:id )?(?:not match|mismatch)).*$",
+        r"(?:not match current chip|bmodel is not for current chip|chip (?:id )?(?:not match|mismatch))",
         "wrong_chip",
         "the model is for another chip",
         "build it for this board: model_deploy.py --processor SOC",
     ),
     failure_text(
-        r"^.*(?:bm_dev_request failed|open device .* failed|/dev/bm-sophon\S*: No such|bmdev_init.*fail).*$",
+        r"(?:bm_dev_request failed|open device [^\n]{0,80} failed|/dev/bm-sophon\S*: No such"
+        r"|bmdev_init[^\n]{0,80}fail)",
         "no_device",
         "the TPU cannot be opened",
         "check its driver on the board (ls /dev/bm-sophon0, bm-smi), or --option device=N",
     ),
     failure_text(
-        r"^.*(?:alloc(?:ate)? .*(?:device )?mem\w* fail|bm_malloc_device\w* .*fail|no enough memory|out of memory"
-        r"|CviModel Need ION Memory.*fail|ION alloc failed).*$",
+        r"(?:alloc(?:ate)? [^\n]{0,80}mem\w* fail|bm_malloc_device\w* [^\n]{0,80}fail|no enough memory|out of memory"
+        r"|CviModel Need ION Memory[^\n]{0,80}fail|ION alloc failed)",
         "memory",
         "the TPU's memory is full",
         "end other programs there (bm-smi shows them), or give the TPU more memory (memory_edit)",
     ),
     failure_text(
-        r"^.*Failed to fread reference data of net.*$",
+        r"Failed to fread reference data of net",
         "bad_input",
         "the inputs hold fewer bytes than the model takes",
         "give one --input for each input, with the sizes of model_tool --info",
     ),
     failure_text(
-        r"^.*(?:Load .*model .*failed|load bmodel .*fail|\[load_bmodel\w*:\d+\].*(?:fail|error)|magic is not match"
-        r"|invalid cvimodel|failed to register cvimodel).*$",
+        r"(?:Load [^\n]{0,80}model [^\n]{0,80}failed|load bmodel [^\n]{0,80}fail"
+        r"|\[load_bmodel\w*:\d+\][^\n]{0,80}(?:fail|error)|magic is not match"
+        r"|invalid cvimodel|failed to register cvimodel)",
         "bad_model",
         "the runtime cannot load the model",
         "check that it is whole, and that it is not newer than the board's libsophon",
     ),
     failure_text(
-        r"^.*(?:BM_ERR_TIMEOUT|sync api .*(?:timeout|fail)|api .*time ?out).*$",
+        r"(?:BM_ERR_TIMEOUT|sync api [^\n]{0,80}(?:timeout|fail)|api [^\n]{0,80}time ?out)",
         "timeout",
         "the TPU did not answer in time",
         "reset it (bm-smi, or a restart), then run again",
@@ -73,7 +75,7 @@ TEXTS: tuple[FailureText, ...] = (
     failure_text(
         r"^Compare result: .*failed.*$|^.*cmp failed.*$", "bad_result", "the tool's own comparison failed", ""
     ),
-    failure_text(r"^.*\] FATAL:.*$", "crash", "the runtime gave up", "its line says why; see log.txt"),
+    failure_text(r"\] FATAL:", "crash", "the runtime gave up", "its line says why; see log.txt"),
 )
 
 

@@ -27,9 +27,9 @@ _VERSIONS = (
     ("chip", re.compile(r"^(?:chip: |For )(\w+?)(?: chip ONLY)?$", re.MULTILINE)),
 )
 _ROW = re.compile(
-    r"^\s*[0-9]{3,}\s+([0-9]+)\s+(\w+)\s+([0-9]+)\s+([0-9]+)\s+([0-9]+)\s+([0-9]+)\s+([0-9.eE+-]+)\s+(\w+)\s+(\S.*?)\s*$"
+    r"^\s*[0-9]{3,}\s+([0-9]+)\s+(\w+)\s+([0-9]+)\s+([0-9]+)\s+([0-9]+)\s+([0-9]+)\s+([0-9.eE+-]+)\s+(\w+)\s+(\S.*)$"
 )
-_ENDS = re.compile(r"^\s*(inputs|outputs)\s*: (\S.*?)\s*$")
+_ENDS = re.compile(r"^\s*(inputs|outputs)[ \t]*: (\S.*)$")
 _NAMED_NET = re.compile(r"^harness: net (.+)$", re.MULTILINE)
 
 

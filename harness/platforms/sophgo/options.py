@@ -61,13 +61,15 @@ RUN_BM = f"{_CONTEXT}{_RUN}exit $code\n"
 PROFILE_BM = (
     _CONTEXT
     + """\
+flags=$1; shift
 "$@" > tool.log 2>&1
 code=$?
 cat tool.log
 rm -f context/output_ref_data.dat
 case $(cat tool.log) in *"output_data +++"*) [ $code = 255 ] && code=0 ;; esac
 [ $code = 0 ] || exit $code
-BMRUNTIME_ENABLE_PROFILE=1 "$1" --bmodel context/compilation.bmodel > profiler.log 2>&1 || cat profiler.log
+# shellcheck disable=SC2086
+BMRUNTIME_ENABLE_PROFILE=1 "$1" --bmodel context/compilation.bmodel $flags > profiler.log 2>&1 || cat profiler.log
 for file in bmprofile_data-*/global.profile bmprofile_data-*/iter0.profile bmprofile_data-*/net_stat.sim \\
   context/tensor_location.json context/emulated.json bmprofile_data-*/emulated.json; do
   [ ! -e "$file" ] || cp "$file" .
@@ -108,6 +110,14 @@ exit 127
 def merged(board: BoardIdentity, job: Job) -> dict[str, object]:
     """Defaults under the board's options under the job's. Errors: ConfigError for an unknown key of the board."""
     return merged_options("sophgo", OPTIONS, DEFAULTS, board, job)
+
+
+def refuse_without_effect(job: Job) -> None:
+    """Options that these tools do not have. Errors: InputError for one that was given."""
+    given = {"--threads": job.threads != 1, "--time": bool(job.time_s), "--core": str(job.core) not in ("", "0")}
+    for name in (name for name, is_given in given.items() if is_given):
+        hint = "--option cores=0,1 uses both cores for one inference" if name == "--core" else f"omit {name}"
+        raise InputError(f"{name} does not apply to platform sophgo: its tools have no such option", hint)
 
 
 def context_words(job: Job) -> list[str]:

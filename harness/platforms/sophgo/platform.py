@@ -82,6 +82,7 @@ class Sophgo(Platform):
             return Invocation(("sh", "-c", sophgo_options.INFO, "sophgo", *words))
         if job.mode not in self.modes:
             raise InputError(f"platform sophgo has no mode {job.mode!r}", f"its modes: {', '.join(self.modes)}")
+        sophgo_options.refuse_without_effect(job)
         if family == "cv":
             return _run_cv(board, job, tool, values)
         return _run_bm(board, job, tool, values)
@@ -156,6 +157,7 @@ def _run_bm(board: BoardIdentity, job: Job, tool: str, values: Mapping[str, obje
         line = [str(values["soc_tools"]), str(values["python"]), *line]
     elif job.mode == "profile":
         script, keep = sophgo_options.PROFILE_BM, ("*.profile", *profile.FILES, *_PROFILE_FILES)
+        line = [" ".join(sophgo_options.tool_flags(values, 1)), *line]
     return Invocation(("sh", "-c", script, "sophgo", *files, *line), keep=keep)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.platforms.text import NUMBER, number, read_text
@@ -42,10 +42,12 @@ def read_profile(folder: Path) -> tuple[OpTime, ...]:
     text = next((text for name in FILES if (text := read_text(folder / name))), "")
     clock = _FREQUENCY.search(read_text(folder / "global.profile"))
     per_us = float(clock[1]) if clock and int(clock[1]) else MHZ
+    is_guess = not (clock and int(clock[1]))  # of the clock
     works = _works(text)
     names = _names(folder)
     ordered = sorted(works.items(), key=lambda item: (item[1].start, item[0]))
-    return tuple(_op(line, work, per_us, names.get(line, ""), i) for i, (line, work) in enumerate(ordered))
+    ops = (_op(line, work, per_us, names.get(line, ""), i) for i, (line, work) in enumerate(ordered))
+    return tuple(replace(op, estimated=is_guess) for op in ops)
 
 
 def ops_of_text(text: str, cycles_per_us: float = MHZ) -> tuple[OpTime, ...]:

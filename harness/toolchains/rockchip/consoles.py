@@ -10,7 +10,7 @@ from harness.toolchains.records import Artifact, LayerCost, PlannedNode, Segment
 from harness.toolchains.rockchip.readers import layer_rows
 from harness.toolchains.text import count_of, dtype_of, lines_of, number_of
 
-_RUNTIME = re.compile(r"rknn_api/rknnrt version: (\S+)[^\n]*? driver version: (\S+)")
+_RUNTIME = re.compile(r"rknn_api/rknnrt version: (\S+)[^\n]{0,200}? driver version: (\S+)")
 _FRAME = re.compile(r"^[ \t]*[0-9]+: Elapse Time = ([0-9.]+)ms, FPS = ([0-9.]+)", re.MULTILINE)
 _MEAN = re.compile(r"Avg Time ([0-9.]+)ms, Avg FPS = ([0-9.]+)")
 _TOTAL = re.compile(r"Total (?:Operator Elapsed(?: Per Frame)? )?Time\(us\): ([0-9.]+)")

@@ -62,14 +62,14 @@ def _cosine(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 # --------------------------------------------------------------------------- map_name_to_file.txt
 
-_MAP_HEAD = re.compile(r"^layer_name\s+file_name\s*$", re.MULTILINE)
-_MAP_ROW = re.compile(r"^(\S.*?)\s{2,}(\S+\.(?:txt|npy))\s*$")
+_MAP_HEAD = re.compile(r"^layer_name[ \t]+file_name[ \t]*$", re.MULTILINE)
 
 
 def layers_by_file(text: str) -> dict[str, tuple[str, int]]:
     """File name -> (layer, place in the order of execution)."""
-    rows = [match for line in text.splitlines() if (match := _MAP_ROW.match(line))]
-    return {match[2]: (match[1].strip(), i) for i, match in enumerate(rows)}
+    rows = [line.rsplit(None, 1) for line in text.splitlines() if line.rstrip().endswith((".txt", ".npy"))]
+    named = [row for row in rows if len(row) == 2]
+    return {file: (name.strip(), i) for i, (name, file) in enumerate(named)}
 
 
 def read_map(text: str) -> Artifact:

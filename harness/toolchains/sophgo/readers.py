@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from harness.platforms.sophgo.info import read_info
@@ -13,12 +14,12 @@ from harness.toolchains.records import Artifact, Check, LayerCost, PlannedNode, 
 from harness.toolchains.text import Line, lines_of, number_of
 
 VERSION = re.compile(r"(?:TPU-MLIR|mlir version:) (v[0-9]\S*)")
+MOST_NAMED = 20  # layers that stand twice
 MODES = ("INT8", "UINT8", "INT4", "F16", "BF16", "F32", "W8F16", "W8BF16", "W4F16", "W4BF16", "F8E4M3", "F8E5M2")
 
 # --------------------------------------------------------------------------- calibration table
 
-_TABLE_HEAD = re.compile(r"^#\s*op_name\s+threshold\s+min\s+max", re.MULTILINE)
-_THRESHOLD = re.compile(r"^(\S.*?)\s+(-?[0-9.eE+-]+)\s+(-?[0-9.eE+-]+)\s+(-?[0-9.eE+-]+)$")
+_TABLE_HEAD = re.compile(r"^#[ \t]*op_name[ \t]+threshold[ \t]+min[ \t]+max", re.MULTILINE)
 
 
 def read_calibration_table(text: str) -> Artifact:
@@ -27,14 +28,14 @@ def read_calibration_table(text: str) -> Artifact:
     for line in lines_of(text):
         if not line.text.strip() or line.text.startswith("#"):
             continue
-        match = _THRESHOLD.match(line.text.strip())
-        figures = [number_of(match[i]) for i in (2, 3, 4)] if match and line.whole else []
-        if match is None or not figures or None in figures:
+        name, *cells = line.text.strip().rsplit(None, 3)
+        figures = [number_of(cell) for cell in cells] if line.whole else []
+        if len(figures) != 3 or None in figures:
             damaged += 1
             continue
-        nodes.append(PlannedNode(match[1], unit="", kind=_kind(match[1]), threshold=figures[0]))
+        nodes.append(PlannedNode(name, unit="", kind=_kind(name), threshold=figures[0]))
         named = zip(("threshold", "min", "max"), figures, strict=True)
-        ranges.append(Similarity(match[1], "range", metrics={key: value for key, value in named if value is not None}))
+        ranges.append(Similarity(name, "range", metrics={key: value for key, value in named if value is not None}))
     return Artifact(
         kind="sophgo_calibration_table",
         title="calibration table of tpu-mlir",
@@ -87,7 +88,7 @@ def read_quantize_table(text: str) -> Artifact:
     """Which layers are built in another type; a layer that stands twice is said."""
     rows = [match for line in lines_of(text) if (match := _LAYER_MODE.match(line.text.strip()))]
     names = [row[1] for row in rows]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = {name: count for name, count in sorted(Counter(names).items()) if count > 1}
     return Artifact(
         kind="sophgo_quantize_table",
         title="quantize table of tpu-mlir",
@@ -95,16 +96,18 @@ def read_quantize_table(text: str) -> Artifact:
             PlannedNode(row[1], unit="", kind=_kind(row[1]), output_dtypes=(row[2].lower().replace("int", "s"),))
             for row in rows
         ),
-        problems=tuple(f"{name} stands {names.count(name)} times" for name in twice),
+        problems=tuple(f"{name} stands {count} times" for name, count in list(twice.items())[:MOST_NAMED]),
     )
 
 
 # --------------------------------------------------------------------------- *_tpu.mlir
 
-_OP = re.compile(r'^\s*%\S+ = "(tpu|top)\.(\w+)"\(.*\) -> (\S.*?) loc\((#loc\w*|"[^"]*")\)\s*$')
+_OP = re.compile(r'^[ \t]*%\S{1,20} = "(?:tpu|top)\.(\w+)"\(')
 _LOC = re.compile(r'^(#loc\w*) = loc\("(.*)"\)')
-_UNIFORM = re.compile(r"tensor<([0-9x]+)x!quant\.uniform<([iu][0-9]+):f32(?::[0-9]+)?, ([0-9.eE+-]+)(?::(-?[0-9]+))?>")
-_PLAIN = re.compile(r"tensor<([0-9x]+)x([fiu]|bf|si|ui)([0-9]+)")
+_UNIFORM = re.compile(
+    r"tensor<([0-9x]{1,200}?)x!quant\.uniform<([iu][0-9]+):f32(?::[0-9]+)?, ([0-9.eE+-]+)(?::(-?[0-9]+))?>"
+)
+_PLAIN = re.compile(r"tensor<([0-9x]{1,200}?)x([fiu]|bf|si|ui)([0-9]+)")
 _NOT_OPS = ("None", "Weight", "Input")
 
 
@@ -132,10 +135,12 @@ def _ops(text: str) -> Iterator[tuple[str, str, str]]:
     names = {match[1]: match[2] for line in text.splitlines() if (match := _LOC.match(line))}
     for line in text.splitlines():
         match = _OP.match(line)
-        if match and match[2] not in _NOT_OPS:
-            name = names.get(match[4], match[4].strip('"'))
+        before, _, location = line.rstrip().rpartition(" loc(")
+        _, arrow, result = before.rpartition(") -> ")
+        if match and arrow and location.endswith(")") and match[1] not in _NOT_OPS:
+            name = names.get(location[:-1], location[:-1].strip('"'))
             if not name.startswith("#"):
-                yield name, match[2], match[3]
+                yield name, match[1], result
 
 
 def read_mlir(text: str) -> Artifact:
@@ -163,7 +168,6 @@ def read_mlir(text: str) -> Artifact:
 
 # --------------------------------------------------------------------------- logs
 
-_COMPARED = re.compile(r"^\[(\S.*?)\s*\]\s+(EQUAL|CLOSE|SIMILAR|NOT_EQUAL|NOT_SIMILAR|\w+)\s+\[(PASSED|FAILED)\]$")
 _METRIC = re.compile(r"^\s+(cosine|euclidean|sqnr)_similarity\s*=\s*(-?[0-9.]+|inf|nan)$")
 _STEP = re.compile(r"^\[(Running|Success|Failed)\]:?\s+(\S+)")
 _COUNTED = re.compile(r"^npz compare (PASSED|FAILED)")
@@ -201,16 +205,25 @@ def _at(counts: Sequence[int], index: int) -> int | None:
 def _similarities(lines: Sequence[Line]) -> Iterator[Similarity]:
     name, verdict, metrics = "", "", {}  # type: str, str, dict[str, float]
     for line in lines:
-        if head := _COMPARED.match(line.text):
+        if head := _compared(line.text):
             if name:
                 yield Similarity(name, verdict, metrics=metrics)
-            name, verdict, metrics = head[1], head[2].lower(), {}
+            name, verdict, metrics = *head, {}
         elif name and (match := _METRIC.match(line.text)):
             value = number_of(match[2])
             if value is not None:
                 metrics[{"cosine": "cosine", "euclidean": "euclid_similarity", "sqnr": "sqnr_db"}[match[1]]] = value
     if name:
         yield Similarity(name, verdict, metrics=metrics)
+
+
+def _compared(text: str) -> tuple[str, str] | None:
+    """(tensor, its word) of `[conv_Relu      ]   SIMILAR [PASSED]`; None for another line."""
+    cells = text.rsplit(None, 2)
+    if len(cells) != 3 or cells[2] not in ("[PASSED]", "[FAILED]"):
+        return None
+    name = cells[0]
+    return (name[1:-1].strip(), cells[1].lower()) if name.startswith("[") and name.endswith("]") else None
 
 
 def read_profile(text: str) -> Artifact:

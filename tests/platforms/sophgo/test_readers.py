@@ -278,3 +278,34 @@ def test_the_vendors_own_files() -> None:
     ops = SOPHGO.read_ops(folder / "bmprofile_data-1", "")
     assert len(ops) == 12 and sum(op.category == "compute" for op in ops) == 8
     assert len(tensor_map((folder / "model_tool_info_cv181x.txt").read_text())) == 8
+
+
+@pytest.mark.parametrize(("name", "value"), [("threads", 4), ("core", 2), ("time_s", 3.0)])
+def test_options_that_the_tools_do_not_have_are_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match="does not apply to platform sophgo"):
+        SOPHGO.invocation(BM, Job("release", "m.bmodel", "f", **{name: value}))  # type: ignore[arg-type]
+
+
+def test_the_profiler_runs_on_the_same_device() -> None:
+    job = Job("profile", "m.bmodel", "f", options={"device": 1, "cores": "0,1"})
+    words = SOPHGO.invocation(BM, job).argv
+    assert "--devid 1 --loopnum 1 --core_list 0,1" in words
+
+
+def test_a_chip_that_is_not_listed_takes_its_own_models(tmp_path: Path) -> None:
+    path = tmp_path / "m.bmodel"
+    path.write_bytes(b"\xee\xaa\x55\xff" + bytes(60) + b"BM1690\0")
+    SOPHGO.check_model(path, BoardIdentity("b", "sophgo", "bm1690"))
+    with pytest.raises(InputError, match="built for bm1690"):
+        SOPHGO.check_model(path, BM)
+
+
+def test_without_a_clock_the_times_are_estimates(tmp_path: Path) -> None:
+    (tmp_path / "net_stat.sim").write_text(COLUMNS)
+    assert {op.estimated for op in SOPHGO.read_ops(tmp_path, "")} == {True}
+
+
+@pytest.mark.parametrize("line", ["Load model " * 4000, "BMRuntime " * 8000, "[" * 40_000, "a " * 40_000])
+def test_a_long_line_takes_no_time(line: str) -> None:
+    assert SOPHGO.read_failure("release", 1, line, []) is not None
+    assert SOPHGO.read_versions(line) == {} and not SOPHGO.read_model_info(line).inputs
