@@ -14,7 +14,7 @@ EXPECTED = {"release": ("output_0.bin", "output.npz"), "debug": ("soc_infer_*.np
 # First match in this order; texts of libsophon (tpu-runtime, bmlib), of the TPU SDK and of the vendor's Python tools.
 TEXTS: tuple[FailureText, ...] = (
     failure_text(
-        r"(?:sh: )?(\S*(?:bmrt_test|model_runner|model_tool)\S*): (?:command )?not found",
+        r"([^\s:]{0,100}(?:bmrt_test|model_runner|model_tool)[^\s:]{0,100}): (?:command )?not found",
         "missing_tool",
         r"\1 is not on the board",
         "install libsophon (or the TPU SDK), or set --option tool=PATH",
