@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from harness.boards.hosts_file import load_boards
 from harness.boards.inventory import own_boards
-from harness.cli import cli, unexpected
+from harness.cli import cli, endings
 from harness.errors import InputError
 from harness.names import safe_name
 from harness.platforms.emulated import latency_is_estimated
@@ -50,7 +50,7 @@ def reference(relu: Path) -> Path:
 
 
 def test_a_bug_ends_with_3_and_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert unexpected.tell(ValueError("odd")) == 3
+    assert endings.tell(ValueError("odd")) == 3
     assert "(a bug in harness): ValueError: odd" in capsys.readouterr().err
 
 
@@ -67,7 +67,7 @@ def test_a_bug_ends_with_3_and_says_that_it_is_one(capsys: pytest.CaptureFixture
 def test_what_the_system_refuses_is_a_sentence(
     capsys: pytest.CaptureFixture[str], error: Exception, code: int, word: str
 ) -> None:
-    assert unexpected.tell(error) == code
+    assert endings.tell(error) == code
     errors = capsys.readouterr().err
     assert word in errors and "hint: " in errors and "Traceback" not in errors
 
