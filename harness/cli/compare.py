@@ -18,13 +18,14 @@ from harness.cli.common import (
     json_option,
     only_one,
 )
-from harness.cli.comparison_text import print_csv, show
+from harness.cli.comparison_text import print_csv, print_list_csv, show
 from harness.cli.progress import progress
 from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
 
 if TYPE_CHECKING:
     from harness.consistency.compare import CompareSettings
     from harness.consistency.reading.readings import Choice
+    from harness.dumps.hashes import HashComparison
     from harness.records import Comparison
     from harness.reference.open import Reference
 
@@ -93,7 +94,8 @@ def command(context: click.Context, /, **options: Any) -> None:
     """Compare a board's tensor dumps with the PC reference, layer by layer.
 
     REFERENCE is a folder of `harness reference`, a folder of dumps, an .npz, or an ONNX with --input. DUMPS is a
-    folder of dumps, an .npz, or what `md5sum` printed on the board: then whole files are equal or not, without values.
+    folder of dumps, an .npz, or what `md5sum` printed on the board: then whole files are equal or not, without values;
+    all of REFERENCE's, or --min-coverage of them, must be compared.
 
     \b
     Examples:
@@ -110,11 +112,11 @@ def command(context: click.Context, /, **options: Any) -> None:
     """
     given = CompareArguments(**options)
     only_one(json=given.as_json, csv=given.as_csv)
+    if given.dumps.is_file() and (code := _by_list(given)) is not None:
+        context.exit(code)
     if given.map_template is not None:
         _write_template(given, given.map_template)
         return
-    if given.dumps.is_file() and (code := _by_list(given)) is not None:
-        context.exit(code)
     comparison = _compare(given)
     if given.as_json:
         emit_json(comparison)
@@ -127,25 +129,56 @@ def command(context: click.Context, /, **options: Any) -> None:
 
 def _by_list(given: CompareArguments) -> int | None:
     """Compare with a board's list of md5s; None for any other file."""
-    from harness.cli.tables import table
     from harness.dumps.hashes import compare_list
     from harness.files.md5_lists import is_list
 
     if not is_list(given.dumps):
         return None
-    made = compare_list(given.reference, given.dumps, given.platform)
+    _refuse_beside_list(given.dumps)
+    made = compare_list(given.reference, given.dumps, given.platform, given.min_coverage)
     if given.as_json:
         emit_json(made)
-        return made.verdict.exit_code
+    elif given.as_csv:
+        print_list_csv(made.layers)
+    else:
+        _show_list(made, given.show_all)
+    return made.verdict.exit_code
+
+
+FOR_LISTS = ("reference", "dumps", "platform", "min_coverage", "show_all", "as_csv", "as_json")
+
+
+def _refuse_beside_list(listed: Path) -> None:
+    """Options that need values or a graph would do nothing. Errors: InputError naming those that were typed."""
+    from click.core import ParameterSource
+
+    from harness.errors import InputError
+
+    context = click.get_current_context()
+    typed = [
+        max(option.opts, key=len)
+        for option in context.command.params
+        if option.name not in FOR_LISTS
+        and context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if typed:
+        raise InputError(
+            f"{', '.join(typed)}: cannot be used with a list of md5s ({listed}): it has no values",
+            "leave it out, or compare the dumps themselves",
+        )
+
+
+def _show_list(made: HashComparison, show_all: bool) -> None:
+    from harness.cli.tables import table
+
     rows = [(one.name, one.verdict, one.md5_board, one.md5_reference) for one in made.layers]
     rows.sort(key=lambda row: ("differs", "not_compared", "equal").index(row[1]))
-    table("", ("layer", "verdict", "md5 board", "md5 PC"), rows if given.show_all else rows[:SHOWN_ROWS])
-    if len(rows) > SHOWN_ROWS and not given.show_all:
+    table("", ("layer", "verdict", "md5 board", "md5 PC"), rows if show_all else rows[:SHOWN_ROWS])
+    if len(rows) > SHOWN_ROWS and not show_all:
         click.echo(f"... and {len(rows) - SHOWN_ROWS} more rows (--all shows them)")
     for problem in made.problems:
         click.echo(clean(f"not read: {problem}"))
     click.echo(clean(f"{made.verdict.word}: {made.verdict.detail}"))
-    return made.verdict.exit_code
 
 
 def _write_template(given: CompareArguments, target: Path) -> None:

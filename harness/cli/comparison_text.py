@@ -11,6 +11,7 @@ from harness.cli.common import clean
 from harness.cli.tables import table
 
 if TYPE_CHECKING:
+    from harness.dumps.hashes import HashedLayer
     from harness.records import Comparison, Layer, Metrics, NoiseRow
 
 WIDE = 100  # columns of a terminal that have room for reasons
@@ -190,6 +191,17 @@ def print_csv(layers: Sequence[Layer]) -> None:
     writer.writeheader()
     for layer in layers:
         writer.writerow({name: clean(str(value)) for name, value in csv_row(layer).items()})
+
+
+def print_list_csv(layers: Sequence[HashedLayer]) -> None:
+    """Every file of a comparison with a list of md5s."""
+    import csv
+    import sys
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("name", "verdict", "file_md5_board", "file_md5_reference"))
+    for one in layers:
+        writer.writerow([clean(text) for text in (one.name, one.verdict, one.md5_board, one.md5_reference)])
 
 
 def csv_row(layer: Layer) -> dict[str, object]:

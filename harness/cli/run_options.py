@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -104,7 +105,7 @@ def typed_command() -> TypedCommand:
 
 def core_of(text: str) -> int | str:
     """A number where it is one; platforms have names for cores too."""
-    return int(text) if text.isascii() and text.isdigit() else text
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else text  # int() takes no more than 4,300 digits
 
 
 def modes_of(text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 Row = dict[str, Any]  # a row of the tables: plain JSON
@@ -21,6 +22,11 @@ _NAME_LIMIT = 240
 # Format characters that people type in names on purpose; the rest (overrides, joiners that hide) are shown as escapes.
 _PLAIN_FORMAT = frozenset("\u200c\u200d")
 _PRINTABLE = re.compile(r"[ -~]*")
+
+
+def place_in(rows: Sequence[object], place: int | None) -> int | None:
+    """The place of a row, or None where run.json names one that is not there."""
+    return place if place is not None and 0 <= place < len(rows) else None
 
 
 def number(value: Any) -> float | None:

@@ -141,7 +141,7 @@ def _change(values: Sequence[float]) -> float | None:
 def word_on(soak: Soak) -> Verdict:
     """A changed output, a failure after turns that worked, or more drift than allowed is unsteady.
 
-    A soak that measured nothing, or whose outputs nobody could compare, is never steady.
+    A soak that measured nothing, or a turn of which nobody could compare the outputs, is never steady.
     """
     worked = [one for one in soak.stretches if one.usual_us is not None]
     compared = sum(one.differing is not None for one in soak.stretches)
@@ -154,8 +154,9 @@ def word_on(soak: Soak) -> Verdict:
     if soak.max_drift_percent is not None and soak.drift is None:
         why = f"drift is not known of fewer than {LEAST_TURNS} turns (--max-drift)"
         return Verdict("not_measured", f"{count}: {why}", COULD_NOT_MEASURE)
-    if compared < 2:
-        return Verdict("not_measured", f"{count}: outputs of {compared} turns could be compared", COULD_NOT_MEASURE)
+    if compared < max(2, len(soak.stretches)):  # the first turn alone is compared with itself
+        why = f"outputs of {compared} of {len(soak.stretches)} turns compared"
+        return Verdict("not_measured", f"{count}: {why}", COULD_NOT_MEASURE)
     drift = f", latency drift {soak.drift:+.1%}" if soak.drift is not None else ""
     return Verdict("steady", f"outputs equal in {compared} turns, {count}{drift}", GOOD)
 

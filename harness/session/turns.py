@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,24 +52,33 @@ def soak_turns(
 ) -> Iterator[tuple[float, Turn]]:
     """(seconds since the soak began, turn) until its time is over, or until modes only fail.
 
-    `ran` gives the modes that have ended: a resumed soak begins with the turn after them, and its pause is no time.
+    `ran` gives the modes that have ended: a resumed soak first runs what its last turn lacks, then goes on with the
+    next turn; its pause is no time.
     """
     kept = [mode for mode in ran() if mode.at_s is not None]
     before_s = max((mode.at_s + (mode.duration_s or 0.0) for mode in kept if mode.at_s is not None), default=0.0)
     began = time.monotonic() - before_s
     count = max((number_of(mode.mode) for mode in kept), default=0)
-    while time.monotonic() - began < plan.duration_s or not count:
-        count += 1
-        for mode in modes:
+    done = {mode.mode for mode in kept}
+    lacks = [mode for mode in modes if count and turn_name(mode, count) not in done]
+    while lacks or time.monotonic() - began < plan.duration_s or not count:
+        count += 0 if lacks else 1
+        now, lacks = lacks or modes, []
+        for mode in now:
             last = [one for one in ran() if one.at_s is not None][-MOST_FAILURES:]
             if len(last) == MOST_FAILURES and all(one.failure for one in last):
                 return
             at_s = time.monotonic() - began
             label = f"turn {count}, {at_s / 3600:.2f} of {plan.duration_s / 3600:g} h"
-            yield at_s, Turn(mode, mode if count == 1 else f"{mode}-{count}", workload, label)
+            yield at_s, Turn(mode, turn_name(mode, count), workload, label)
+
+
+def turn_name(mode: str, count: int) -> str:
+    """`release` in the first turn, `release-2` in the second."""
+    return mode if count == 1 else f"{mode}-{count}"
 
 
 def number_of(name: str) -> int:
     """Which turn of its mode a name is: `release` is 1, `release-2` is 2."""
     end = name.rpartition("-")[2]
-    return int(end) if end.isdigit() else 1
+    return int(end) if re.fullmatch("[0-9]{1,18}", end) else 1

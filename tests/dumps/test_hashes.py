@@ -65,9 +65,9 @@ def test_a_file_that_differs_is_named_without_values(tmp_path: Path) -> None:
 def test_layers_that_are_not_in_the_list_are_no_success(tmp_path: Path) -> None:
     some = "".join(rows(FORMS[0]).splitlines(keepends=True)[:2])
     code, text = compare(dumps(tmp_path / "pc"), some)
-    assert code == 3 and "2 files are equal, 1 are not in the list" in text and "not_compared" in text
+    assert code == 3 and "incomplete: 2 files are equal, 1 are not in the list" in text and "not_compared" in text
     foreign = compare(dumps(tmp_path / "other"), f"{md5(b'a')}  somebody_else.bin\n")
-    assert foreign[0] == 3 and "no file of the list has a partner" in foreign[1]
+    assert foreign[0] == 3 and "1 of 1 files of the list have no partner" in foreign[1]
 
 
 def test_a_file_that_stands_there_twice_with_two_md5s_is_not_compared(tmp_path: Path) -> None:
@@ -95,3 +95,35 @@ def test_files_of_no_bytes_are_not_equal(tmp_path: Path) -> None:
 def test_names_that_are_no_files_are_left_out_and_a_line_of_blanks_takes_no_time() -> None:
     listed = read_list(f"{md5(b'a')}  ..\n{md5(b'b')}  {'x' * 300}\n{md5(b'c')}  {' ' * 200_000}\n{md5(b'd')}  d.bin\n")
     assert dict(listed.md5s) == {"d.bin": md5(b"d")} and len(listed.problems) == 2
+
+
+@pytest.mark.parametrize(("percent", "code", "says"), [("60", 0, "2 files are equal, 1 are not"), ("70", 3, "66.7%")])
+def test_a_minimum_of_coverage_stands_for_all_files(percent: str, code: int, says: str, tmp_path: Path) -> None:
+    some = "".join(rows(FORMS[0]).splitlines(keepends=True)[:2])
+    answer = compare(dumps(tmp_path / "pc"), some, "--min-coverage", percent)
+    assert answer[0] == code and says in answer[1]
+
+
+def test_a_minimum_of_nothing_is_no_success_and_two_md5s_of_a_file_stay_open(tmp_path: Path) -> None:
+    folder = dumps(tmp_path / "pc")
+    assert compare(folder, f"{md5(b'a')}  somebody_else.bin\n", "--min-coverage", "0")[0] == 3
+    twice = rows(FORMS[0]) + f"{md5(b'again')}  output_conv_out.bin\n"
+    assert compare(folder, twice, "--min-coverage", "0")[0] == 3
+
+
+def test_files_of_the_board_alone_are_counted_and_a_csv_has_every_file(tmp_path: Path) -> None:
+    more = rows(FORMS[0]) + f"{md5(b'q')}  later_out.bin\n{md5(bytes(100))}  input_data_shape_1_5_5_4.bin\n"
+    code, text = compare(dumps(tmp_path / "pc"), more)
+    assert code == 0 and "all 3 files are equal by md5; 1 of 5 files of the list have no partner" in text
+    code, text = compare(tmp_path / "pc", more, "--csv")
+    assert code == 0 and text.startswith("name,verdict,file_md5_board,file_md5_reference\n")
+    assert f"output_conv,equal,{md5(b'12345')},{md5(b'12345')}\n" in text
+
+
+@pytest.mark.parametrize("option", ["--policy", "--graph", "--map", "--map-template", "--stage", "--toolchain"])
+def test_options_that_a_list_leaves_without_effect_are_refused(option: str, tmp_path: Path) -> None:
+    (tmp_path / "sums.txt").write_text(rows(FORMS[0]))
+    words = ["compare", str(dumps(tmp_path / "pc")), str(tmp_path / "sums.txt"), option, "nope", "--no-isolate"]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2 and option in result.stderr and "--no-isolate" in result.stderr
+    assert not Path("nope").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.records import Failure, ModeOfRun, Run, SoakPlan, SoakStretch, Workload
@@ -33,8 +35,11 @@ STEADY = [turn(60.0 * n) for n in range(10)]
         ([turn(60.0 * n, us=1000 + 20 * n) for n in range(12)], 5.0, "unsteady", 1, "more than the 5 % allowed"),
         ([turn(60.0 * n, us=1000 + 20 * n) for n in range(12)], None, "steady", 0, "drift +"),
         ([turn(0.0), turn(60.0)], 5.0, "not_measured", 3, "drift is not known"),
-        ([turn(0.0)], None, "not_measured", 3, "outputs of 1 turns"),
-        ([turn(60.0 * n, differing=None) for n in range(9)], None, "not_measured", 3, "outputs of 0 turns"),
+        ([turn(0.0)], None, "not_measured", 3, "outputs of 1 of 1 turns compared"),
+        ([turn(60.0 * n, differing=None) for n in range(9)], None, "not_measured", 3, "outputs of 0 of 9 turns"),
+        ([*STEADY[:2], *(replace(one, differing=None) for one in STEADY)], None, "not_measured", 3, "2 of 12 turns"),
+        ([*STEADY, turn(600.0, differing=None)], None, "not_measured", 3, "outputs of 10 of 11 turns compared"),
+        ([*STEADY, turn(600.0, differing=None), turn(660.0, differing=("out",))], None, "unsteady", 1, "turn 12"),
         ([turn(0.0, us=None, failed="no model")], None, "not_measured", 3, "no model"),
         ([], None, "not_measured", 3, "no turn was run"),
     ],
@@ -65,6 +70,15 @@ def test_a_resumed_soak_goes_on_with_the_next_turn_and_ends_in_time() -> None:
     assert following.name == "profile-3" and 7.0 <= at_s < 10.0
 
 
+def test_a_resumed_soak_first_runs_what_its_last_turn_lacks() -> None:
+    names = ("profile", "release", "profile-2")
+    kept = [ModeOfRun(name, duration_s=3.0, at_s=4.0 * n) for n, name in enumerate(names)]
+    rest = soak_turns(("profile", "release"), SoakPlan(11.0), Workload(), lambda: kept)
+    assert [turn.name for _, turn in rest] == ["release-2"]
+    rest = soak_turns(("profile", "release"), SoakPlan(70.0), Workload(), lambda: kept)
+    assert [next(rest)[1].name for _ in range(3)] == ["release-2", "profile-3", "release-3"]
+
+
 def test_a_soak_that_only_fails_ends() -> None:
     ended = [ModeOfRun(f"profile-{n}", at_s=float(n), failure=Failure("crash", "x")) for n in range(1, 4)]
     assert list(soak_turns(("profile",), SoakPlan(1e6), Workload(), lambda: ended)) == []
@@ -78,3 +92,10 @@ def test_the_page_has_every_series_on_one_axis_with_its_marks() -> None:
     assert all(0 <= place <= 100 for band in drawn["bands"] for line in band["lines"] for place in line)
     page = render(Run(state="complete", soak=soak))
     assert 'id="soak"' in page and "Outputs changed first in turn 11" in page
+
+
+@pytest.mark.parametrize("place", [99, -1, 11])
+def test_places_that_are_none_of_the_turns_name_no_turn(place: int) -> None:
+    soak = replace(soak_of([*STEADY, turn(600.0)], SoakPlan(), 660.0), first_bad=place, first_failure=place)
+    page = render(Run(state="complete", soak=soak))
+    assert 'id="soak"' in page and "Outputs changed first" not in page and "failed," not in page

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from harness.cli.series.sweep import _whole
+from harness.errors import InputError
 from harness.records import Failure, Latency, Run, Setting, SweepPlan, SweepPoint
 from harness.report.drawings.sweep import sweep_drawing
+from harness.report.page import render
 from harness.report.tables.sweep import sweep_table
 from harness.review.sweep import chosen, rate_of, with_front, word_on
 
@@ -77,3 +82,16 @@ def test_no_numbers_of_the_picture_lie_on_each_other() -> None:
     for n, one in enumerate(boxes):
         for other in boxes[n + 1 :]:
             assert not (one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3])
+
+
+@pytest.mark.parametrize("place", [99, -1, len(POINTS)])
+def test_a_best_place_that_is_none_of_the_points_names_none(place: int) -> None:
+    page = render(Run(state="complete", sweep=replace(chosen(POINTS, SweepPlan((), 1500, None)), best=place)))
+    assert 'id="sweep"' in page and "<b>Best:</b>" not in page
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "0", "-1", "\u00b2", "x"])
+def test_threads_that_are_no_number_are_refused_in_short_words(text: str) -> None:
+    with pytest.raises(InputError, match="takes whole numbers from 1") as refused:
+        _whole(text)
+    assert len(refused.value.message) < 120 and _whole("16") == 16

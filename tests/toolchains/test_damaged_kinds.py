@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness.records.codec import to_json
 from harness.toolchains import board_readers, read_any
+from harness.toolchains.horizon.pages import _read_page
 from harness.toolchains.records import Artifact
 from tests.support import magik_texts
 from tests.support.toolchain_samples import x5_log
@@ -203,3 +204,11 @@ def test_a_tuning_folder_lists_its_phases(tmp_path: Path) -> None:
         ("output_int16/threshold_0.99", 0.987601),
         ("output_int8", 0.987601),
     ]
+
+
+@pytest.mark.parametrize("what", ["<![foo[", "<![if", "&#" + "9" * 5000 + ";<p>"])
+def test_a_page_that_the_parser_gives_up_keeps_what_stood_before(what: str) -> None:
+    page = _read_page(PAGE.replace("</table><table>", f"</table>{what}<table>"))
+    assert page.facts["Model Latency(ms)"] == 4.62
+    assert any("not read from line 5 on" in problem for problem in page.problems) and "subgraphs" not in page.facts
+    assert not _read_page(PAGE).problems and _read_page(PAGE).facts["subgraphs"]

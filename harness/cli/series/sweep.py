@@ -37,6 +37,7 @@ Examples:
 Exit codes: 0 measured, and the goal met where one is given; 1 measured, and no setting meets it; 2 usage error;
 3 could not measure (no setting at all, or a goal that only a failed setting could have met).
 """
+MOST_SHOWN = 40  # characters of what was typed, in a message
 MOST_SETTINGS = 500  # of one sweep: more is a mistake, or a night
 
 
@@ -193,9 +194,11 @@ def settings_of(
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise InputError(f"--threads {text!r}: takes whole numbers from 1", "for example --threads 1,2,4")
-    return int(text)
+    number = core_of(text)
+    if not isinstance(number, int) or number < 1:
+        shown = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+        raise InputError(f"--threads {shown!r}: takes whole numbers from 1", "for example --threads 1,2,4")
+    return number
 
 
 # --------------------------------------------------------------------------- the answer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.records import Run, Soak, SoakStretch
 from harness.records.codec import to_json
 from harness.report.tables.times import finite
-from harness.report.values import Row
+from harness.report.values import Row, place_in
 
 MOST_ROWS = 400  # of the page's table: turns that differ or failed, the first and last ones, and every n-th
 
@@ -21,6 +21,8 @@ def soak_table(run: Run) -> Row | None:
     return row | {
         "stretches": [_stretch(one, place) for place, one in enumerate(soak.stretches)],
         "series": _series(soak),
+        "first_bad": place_in(soak.stretches, soak.first_bad),
+        "first_failure": place_in(soak.stretches, soak.first_failure),
         "bad": [place for place, one in enumerate(soak.stretches) if one.differing or one.failure],
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.records import Run, SweepPoint
 from harness.records.codec import to_json
 from harness.report.tables.times import finite
-from harness.report.values import DASH, Row, plain, tenths, time_us
+from harness.report.values import DASH, Row, place_in, plain, tenths, time_us
 
 COLUMNS = ("#", "setting", "latency", "slowest", "frames/s", "frames", "note")
 
@@ -15,12 +15,13 @@ def sweep_table(run: Run) -> Row | None:
     sweep = run.sweep
     if sweep is None:
         return None
-    points = [_point(point, place, place == sweep.best) for place, point in enumerate(sweep.points)]
+    best = place_in(sweep.points, sweep.best)
+    points = [_point(point, place, place == best) for place, point in enumerate(sweep.points)]
     return {
         "points": points,
         "latency_us": sweep.latency_us,
         "fps": sweep.fps,
-        "best": sweep.best,
+        "best": best,
         "why_best": sweep.why_best,
         "estimated": any(point["estimated"] for point in points),
         "rounds": max((len(point.modes) for point in sweep.points), default=0),

@@ -64,10 +64,16 @@ def _is_page(text: str) -> bool:
 def _read_page(text: str) -> Artifact:
     """Figures by label, and one row per subgraph; a page without its summary says so."""
     parser = _Cells()
-    parser.feed(text)
-    rows = [row for row in parser.rows if row]
     facts: dict[str, object] = {}
     problems: list[str] = []
+    try:
+        parser.feed(text)
+        is_whole = "<" not in parser.rawdata  # what waits for an end that never came
+    except (AssertionError, ValueError):  # html.parser on `<![foo[`, and on a character's number of 5,000 digits
+        is_whole = False
+    if not is_whole:
+        problems.append(f"damaged: not read from line {parser.getpos()[0]} on")
+    rows = [row for row in parser.rows if row]
     for label, value in _labelled(rows):
         if facts.setdefault(label, value) != value:
             problems.append(f"{label} stands there twice, with other values; the first is shown")
