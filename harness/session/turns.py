@@ -59,8 +59,8 @@ def soak_turns(
     before_s = max((mode.at_s + (mode.duration_s or 0.0) for mode in kept if mode.at_s is not None), default=0.0)
     began = time.monotonic() - before_s
     count = max((number_of(mode.mode) for mode in kept), default=0)
-    done = {mode.mode for mode in kept}
-    lacks = [mode for mode in modes if count and turn_name(mode, count) not in done]
+    ended = {mode.mode for mode in kept}
+    lacks = [mode for mode in modes if count and turn_name(mode, count) not in ended]
     while lacks or time.monotonic() - began < plan.duration_s or not count:
         count += 0 if lacks else 1
         now, lacks = lacks or modes, []
