@@ -95,7 +95,7 @@ def _op(line: int, work: _OpWork, cycles_per_us: float, name: str, index: int) -
         name=name or f"{work.kind}_{line}",
         kind=work.kind,
         unit="NPU",
-        category="layout" if work.kind in MOVES else "compute",
+        category="compute",  # of Load and Store too: they move data and convert no layout
         mean_us=max(work.cycles.values()) / cycles_per_us,
         count=work.commands,
         figures=figures,
