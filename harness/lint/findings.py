@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LintFinding:
-    """One finding. `--json` prints exactly these fields."""
+    """One finding. `--json` prints exactly these fields; half a surrogate pair is written out as `\\ud800`."""
 
     rule: str
     severity: str
@@ -15,6 +15,11 @@ class LintFinding:
     message: str
     source: str
     fix: str
+
+    def __post_init__(self) -> None:
+        for name in ("message", "fix"):
+            text = getattr(self, name).encode("utf-8", "backslashreplace").decode("utf-8")
+            object.__setattr__(self, name, text)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ YAML 1.1 is what the toolchains read (PyYAML): an unquoted ON, yes or off is a b
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import yaml
 
 from harness.errors import ConfigError
 from harness.files.yaml_nodes import compose, line_of, pairs
+from harness.lint.numbers import is_too_long
 
 MAX_DEPTH = 40
 MAX_NODES = 50_000
@@ -46,18 +49,27 @@ class Node:
 
 @dataclass
 class _Budget:
-    """What is left of the nodes that a file may have. `loader` resolves scalars as PyYAML does."""
+    """What is left of the nodes that a file may have. `loader` resolves scalars as PyYAML does.
+
+    With `as_json`, what is not quoted is a value of JSON: 1e3 is a number there, and a text in YAML 1.1.
+    """
 
     remaining: int = MAX_NODES
+    as_json: bool = False
     loader: yaml.SafeLoader = field(default_factory=lambda: yaml.SafeLoader(""))
 
 
-def read_tree(text: str, name: str) -> Node:
-    """The root of the only document in `text`. Errors: ConfigError with the line, when it is no yaml map."""
-    root = compose(text, name)
+def read_tree(text: str, name: str, as_json: bool = False) -> Node:
+    """The root of the only document in `text`, JSON with `as_json`. Errors: ConfigError when it is no yaml map."""
+    try:
+        root = compose(text, name)
+    except (ValueError, OverflowError) as error:  # of an escape or a %YAML line whose number PyYAML cannot take
+        raise ConfigError(
+            f"{name}: not valid YAML: {error}", "write characters as they are, without escapes"
+        ) from error
     if root is None:
         raise ConfigError(f"{name}: empty", "give a config of a toolchain")
-    tree = _node(root, _Budget(), 0)
+    tree = _node(root, _Budget(as_json=as_json), 0)
     if tree.kind != "map":
         raise ConfigError(
             f"{name}: not a toolchain config (a YAML mapping of parameter groups)",
@@ -77,12 +89,14 @@ def _node(node: yaml.Node, budget: _Budget, depth: int) -> Node:
     if isinstance(node, yaml.SequenceNode):
         return Node(line, "list", entries=tuple(_node(one, budget, depth + 1) for one in node.value))
     quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
-    return Node(line, "scalar", _scalar(node, budget.loader), str(node.value), quoted)
+    return Node(line, "scalar", _scalar(node, budget, quoted), str(node.value), quoted)
 
 
-def _scalar(node: yaml.Node, loader: yaml.SafeLoader) -> Any:
-    """The scalar as PyYAML resolves it; one that its constructor refuses (a date 2026-13-99) stays text."""
+def _scalar(node: yaml.Node, budget: _Budget, quoted: bool) -> Any:
+    """The scalar as PyYAML (or JSON) resolves it; what its constructor refuses (`!!bool maybe`) stays text."""
     try:
-        return loader.construct_object(node)
-    except (ValueError, yaml.YAMLError):
+        value = json.loads(node.value) if budget.as_json and not quoted else budget.loader.construct_object(node)
+    except Exception:  # constructors raise what they come upon: KeyError, AttributeError, IndexError
         return node.value
+    is_plain = value is None or isinstance(value, str | int | float | date | bytes)
+    return value if is_plain and not is_too_long(value) else node.value

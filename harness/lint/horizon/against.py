@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from harness.lint.horizon.config import Config, runs_fast
-from harness.lint.horizon.inputs import SHAPE, at
+from harness.lint.horizon.inputs import at, sizes_of
 from harness.lint.horizon.schema import CALIBRATION, INPUT, MODEL
+from harness.lint.names import near_name
 from harness.lint.network import ModelInput, Network
 from harness.lint.yaml_tree import Node
 
 MOST_OUTPUTS = 32  # hb_mapper's limit
 HIGHEST_OPSET = 11  # that the X-series manuals name
+MOST_NEAR = 20  # unknown names that get a proposal
 # What the toolchain puts around a node's name when it adds or splits nodes.
 ADDED = ("HZ_PREPROCESS_FOR_", "UNIT_CONV_FOR_")
 
@@ -67,12 +69,12 @@ def _inputs(config: Config, network: Network) -> None:
         config.add("H-801", line, f"the model has {len(known)} inputs: input_name is needed", right)
     for index, name in enumerate(names):
         if name and name not in network.inputs:
-            near = get_close_matches(name, known, n=1)
-            listed = [near[0] if near and i == index else one for i, one in enumerate(names)]
+            near = near_name(name, known)
+            listed = [near if near and i == index else one for i, one in enumerate(names)]
             fix = f"input_name: {';'.join(listed)}" if near else right
             config.add("H-801", line, f"the model has no input {name!r}; its inputs are {', '.join(known)}", fix)
             if len(names) == len(known):
-                _shape(config, index, network.inputs[near[0] if near else known[index]])
+                _shape(config, index, network.inputs[near or known[index]])
         elif name:
             _shape(config, index, network.inputs[name])
     if not names and len(known) == 1:
@@ -89,9 +91,9 @@ def _shape(config: Config, index: int, given: ModelInput) -> None:
             whole = "x".join(str(size or 1) for size in given.shape)
             config.add("H-803", line, f"{given.name} is {model} in the model", f"input_shape: {whole}")
         return
-    if not SHAPE.match(text):
+    shape = sizes_of(text)
+    if not shape:
         return
-    shape = tuple(int(part) for part in text.lower().split("x"))
     wrong = len(shape) != len(given.shape) or any(m and m != s for s, m in zip(shape, given.shape, strict=True))
     if wrong:
         sizes = shape if len(shape) == len(given.shape) else (1,) * len(given.shape)
@@ -134,11 +136,13 @@ def _is_known(name: str, network: Network) -> bool:
         plain = plain.removeprefix(front)
     if plain in network.kinds or plain in network.inputs or plain in network.tensors:
         return True
-    return any(plain.startswith(f"{one}_") for one in (*network.kinds, *network.tensors) if len(one) > 2)
+    fronts = (plain[: mark.start()] for mark in re.finditer("_", plain) if mark.start() > 2)
+    return any(front in network.kinds or front in network.tensors for front in fronts)
 
 
 def _unknown(config: Config, line: int, where: str, name: str, known: tuple[str, ...], severity: str = "") -> None:
-    near = get_close_matches(name, known, n=1)
+    told = sum(one.rule == "H-804" for one in config.findings)
+    near = near_name(name, known) if told < MOST_NEAR else ""
     some = ", ".join(known[:3]) + (", ..." if len(known) > 3 else "")
-    fix = f"did you mean {near[0]}?" if near else f"names of the model: {some}" if known else "name the nodes first"
+    fix = f"did you mean {near}?" if near else f"names of the model: {some}" if known else "name the nodes first"
     config.add("H-804", line, f"{where} names {name!r}, which is no node of the model", fix, severity)

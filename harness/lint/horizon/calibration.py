@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from harness.lint.horizon.config import DATA_FREE, Config, calibration_type, is_on, runs_fast
-from harness.lint.horizon.inputs import at, inputs_of
+from harness.lint.horizon.inputs import at, inputs_of, one_each
 from harness.lint.horizon.ops import kind_of
 from harness.lint.horizon.schema import CALIBRATION as GROUP
 from harness.lint.horizon.values import nearest
+from harness.lint.numbers import number
 
 KIND_SETTING = re.compile(r"^set_(?P<kind>[A-Za-z]+)_(?:input|output)_(?:int8|int16)$")
 PLAIN = {
@@ -59,11 +60,7 @@ def _percentile(config: Config) -> None:
     if kind in ("kl", "mix", "load", "skip", "default"):
         what = f"max_percentile {text} has no effect with calibration_type {kind}"
         config.add("H-401", line, what, "leave max_percentile out")
-    try:
-        low = 0.0 < float(text) < LOW_PERCENTILE
-    except ValueError:
-        return
-    if low:
+    if 0.0 < (number(text) or 0.0) < LOW_PERCENTILE:
         what = f"max_percentile {text} cuts off more than half of the range; the manuals speak of 0.5 to 1.0"
         config.add("H-412", line, what, "leave max_percentile out")
 
@@ -88,9 +85,8 @@ def _data(config: Config) -> None:
     elif not folders and not config.has(GROUP, "cal_data_dir") and not config.is_template:
         _no_data(config, kind, line)
     if folders and kind not in DATA_FREE and len(folders) != inputs_of(config):
-        several = [folders[min(i, len(folders) - 1)] or "None" for i in range(inputs_of(config))]
         what = f"cal_data_dir has {len(folders)} folders for {inputs_of(config)} inputs"
-        config.add("H-312", line, what, f"cal_data_dir: {';'.join(several)}")
+        config.add("H-312", line, what, one_each("cal_data_dir", folders, inputs_of(config)))
     if not config.is_j6:
         _data_types(config, folders)
 
@@ -98,7 +94,8 @@ def _data(config: Config) -> None:
 def _no_data(config: Config, kind: str, line: int) -> None:
     if kind in DATA_FREE or runs_fast(config):
         return
-    several = ";".join(["./calibration_data"] * inputs_of(config))
+    count = inputs_of(config)
+    several = ";".join("./calibration_data" + (f"_{i}" if count > 1 else "") for i in range(count))
     if not config.is_j6:
         what = f"calibration_type {kind} needs cal_data_dir"
         config.add("H-403", line, what, f"cal_data_dir: {several}")
@@ -112,9 +109,10 @@ def _data_types(config: Config, folders: list[str]) -> None:
     """cal_data_type wins over the suffix; without it `_f32` means float32 and all else uint8."""
     words = config.words(GROUP, "cal_data_type")
     if words and len(words) != inputs_of(config):
-        several = [words[min(i, len(words) - 1)] or "float32" for i in range(inputs_of(config))]
         what = f"cal_data_type has {len(words)} values for {inputs_of(config)} inputs"
-        config.add("H-312", config.line(GROUP, "cal_data_type"), what, f"cal_data_type: {';'.join(several)}")
+        config.add(
+            "H-312", config.line(GROUP, "cal_data_type"), what, one_each("cal_data_type", words, inputs_of(config))
+        )
     for index, folder in enumerate(folders if calibration_type(config) not in DATA_FREE else ()):
         suffix = folder.rstrip("/").endswith("_f32")
         if index < len(words) and suffix and words[index] != "float32":
@@ -125,8 +123,17 @@ def _data_types(config: Config, folders: list[str]) -> None:
             config.add("H-405", config.line(GROUP, "cal_data_type"), what, right)
         elif not words and not suffix and at(config, "input_type_train", index) == "featuremap":
             what = f"no cal_data_type and {folder} does not end in _f32: the files are read as uint8"
-            floats = ";".join(["float32"] * inputs_of(config))
-            config.add("H-406", config.line(GROUP, "cal_data_dir"), what, f"cal_data_type: {floats}")
+            config.add("H-406", config.line(GROUP, "cal_data_dir"), what, _read_as(config, folders))
+
+
+def _read_as(config: Config, folders: list[str]) -> str:
+    """cal_data_type with float32 for feature maps; the other inputs keep the type that their folder's name gives."""
+    names = [*folders, *[""] * inputs_of(config)][: inputs_of(config)]
+    floats = [
+        name.rstrip("/").endswith("_f32") or at(config, "input_type_train", i) == "featuremap"
+        for i, name in enumerate(names)
+    ]
+    return f"cal_data_type: {';'.join('float32' if one else 'uint8' for one in floats)}"
 
 
 # --------------------------------------------------------------------------- optimization

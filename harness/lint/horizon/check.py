@@ -29,6 +29,7 @@ from harness.lint.horizon.config import Config
 from harness.lint.horizon.ops import MARCHES_J6, MARCHES_X
 from harness.lint.horizon.schema import CALIBRATION, COMPILER, GROUPS, HB_COMPILE, HB_MAPPER, MODEL
 from harness.lint.network import read_network
+from harness.lint.paths import beside, is_file
 from harness.lint.yaml_tree import read_tree
 
 J6_ONLY = (
@@ -92,18 +93,18 @@ def _sorted(config: Config) -> tuple[LintFinding, ...]:
 def _open(config: Config, model: Path | None) -> None:
     """Read the ONNX, and say what is not here."""
     text = config.text(MODEL, "onnx_model")
-    path = model or (config.folder / Path(text).expanduser() if config.folder is not None and text else None)
-    if path is not None and path.is_file() and path.suffix == ".onnx":
+    path = model or (beside(config.folder, text) if config.folder is not None and text else None)
+    if path is not None and is_file(path) and path.suffix == ".onnx":
         config.network = read_network(path)
         if config.network is None:
             what = f"{path.name} cannot be read as an ONNX model"
             config.add("H-805", config.line(MODEL, "onnx_model"), what, "export the model again")
     if config.folder is None or config.is_template:
         return
-    absent = [text] if text and path is not None and not path.is_file() else []
+    absent = [text] if text and path is not None and not is_file(path) else []
     given = config.get(CALIBRATION, "quant_config") if config.is_j6 else None
     file = quant.file_of(config, given) if given is not None and given.kind == "scalar" else None
-    absent += [given.text] if given is not None and file is not None and not file.is_file() else []
+    absent += [given.text] if given is not None and file is not None and not is_file(file) else []
     absent += samples.absent(config)
     absent += (
         [config.text(COMPILER, "cache_path")]
@@ -139,7 +140,7 @@ def _script(text: str, path: Path, tool: str, model: Path | None) -> tuple[LintF
     findings = list(commands.lint_script(text))
     for line, name in commands.configs_of(text):
         config = path.parent / name
-        if not config.is_file():
+        if not is_file(config):
             continue
         for one in lint_text(config.read_text("utf-8-sig", "replace"), name, tool, config.parent, model):
             message = f"{name}:{one.line}: {one.message}"

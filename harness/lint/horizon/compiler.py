@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from harness.lint.horizon.config import Config, compile_mode, dumps_layers, runs_fast
 from harness.lint.horizon.inputs import at, size_of
 from harness.lint.horizon.ops import MARCHES_J6
 from harness.lint.horizon.schema import BEST_LEVEL, COMPILER, DEFAULT_LEVEL, INPUT, SOURCES, SOURCES_OF_TYPE
+from harness.lint.paths import beside, for_shell, is_folder
 from harness.lint.yaml_tree import Node
 
 LEVELS = ("O0", "O1", "O2", "O3")
@@ -84,13 +83,13 @@ def _cache(config: Config) -> None:
         config.add("H-607", line, "cache_path with cache_mode disable: the tool warns and enables the cache", fix)
     if path and config.network is not None and cache_is_absent(config):
         what = f"cache_path {path!r} is not here, though the model is: the tool wants the folder to exist"
-        config.add("H-606", line, what, f"mkdir -p {path}")
+        config.add("H-606", line, what, f"mkdir -p {for_shell(path)}")
 
 
 def cache_is_absent(config: Config) -> bool:
     """Whether cache_path names a folder that is not here."""
     path = config.text(COMPILER, "cache_path")
-    return bool(path) and config.folder is not None and not (config.folder / Path(path).expanduser()).is_dir()
+    return bool(path) and config.folder is not None and not is_folder(beside(config.folder, path))
 
 
 # --------------------------------------------------------------------------- where inputs come from

@@ -29,6 +29,7 @@ class Config:
     folder: Path | None = None  # where relative paths begin; None: no file is looked at
     network: Network | None = None  # the ONNX that the config names, where it is here
     findings: list[LintFinding] = field(default_factory=list)
+    _kept: set[LintFinding] = field(default_factory=set)
 
     @property
     def is_j6(self) -> bool:
@@ -102,7 +103,8 @@ class Config:
         known = RULES[rule]
         cited = source or SOURCES[rule].of(self.tool, self.march)
         finding = LintFinding(rule, severity or known.severity, line, message, cited, fix)
-        if finding not in self.findings:
+        if finding not in self._kept:
+            self._kept.add(finding)
             self.findings.append(finding)
 
 

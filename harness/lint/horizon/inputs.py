@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from harness.lint.horizon.config import Config, is_on
 from harness.lint.horizon.schema import INPUT, TYPE_PAIRS
+from harness.lint.numbers import number, whole
 
 GROUP = INPUT
 LISTS = (
@@ -21,6 +23,7 @@ LISTS = (
     "input_shape",
 )
 SHAPE = re.compile(r"^ *[0-9]+ *(?:[xX] *[0-9]+ *)*$")
+MOST_SIZES, MOST_SIZE_DIGITS = 32, 12
 MOST_BATCH = {"bernoulli2": 128}
 CHANNELS = {"rgb": 3, "bgr": 3, "yuv444": 3, "yuv444_128": 3, "gray": 1}  # of pictures, by their type
 EXAMPLES = {"input_type_train": "rgb", "input_type_rt": "nv12", "input_layout_train": "NCHW"}
@@ -62,7 +65,14 @@ def shape_of(config: Config, index: int) -> tuple[int, ...]:
     text = at(config, "input_shape", index)
     if not text:
         return _model_shape(config, index)
-    return tuple(int(part) for part in text.lower().split("x")) if SHAPE.match(text) else ()
+    return sizes_of(text)
+
+
+def sizes_of(text: str) -> tuple[int, ...]:
+    """`1x3x224x224` as numbers; () for what is no such text, or has sizes that no tensor has."""
+    parts = text.lower().split("x") if SHAPE.match(text) else []
+    sizes = [size for part in parts if len(part) <= MOST_SIZE_DIGITS and (size := whole(part)) is not None]
+    return tuple(sizes) if len(sizes) == len(parts) <= MOST_SIZES else ()
 
 
 def _model_shape(config: Config, index: int, whatever: bool = False) -> tuple[int, ...]:
@@ -75,10 +85,24 @@ def _model_shape(config: Config, index: int, whatever: bool = False) -> tuple[in
     return same.shape if same is not None and all(same.shape) else ()
 
 
-def replaced(config: Config, key: str, index: int, word: str) -> str:
-    """`key: a;b` with the word of one input changed, `None` where an input has none."""
-    words = config.words(GROUP, key) or [word]
-    return f"{key}: {';'.join(word if i == index else one or 'None' for i, one in enumerate(words))}"
+def replaced(config: Config, key: str, index: int, word: str, other: str = "None") -> str:
+    """`key: a;b` with the word of one input changed, and `other` where an input has none."""
+    words = config.words(GROUP, key)
+    words += [""] * (inputs_of(config) - len(words))
+    return f"{key}: {';'.join(word if i == index else one or other for i, one in enumerate(words))}"
+
+
+def dropped(config: Config, key: str, index: int) -> str:
+    """The key without the word of one input, left out where no other input has one."""
+    has_more = any(one for i, one in enumerate(config.words(GROUP, key)) if i != index)
+    return replaced(config, key, index, "None") if has_more else f"leave {key} out"
+
+
+def one_each(key: str, words: Sequence[str], count: int) -> str:
+    """What to write where a list has not one value for each of `count` inputs: words, where none is sure."""
+    if len(words) > count and len(set(words)) == 1 and words[0]:
+        return f"{key}: {';'.join(words[:count])}"
+    return f"give {key} one value for each of {count} inputs, ; between them" if count > 1 else f"give {key} one value"
 
 
 def size_of(config: Config, index: int) -> tuple[int, int] | None:
@@ -132,13 +156,32 @@ def _lengths(config: Config) -> None:
     for key in LISTS:
         words = config.words(GROUP, key)
         if count and words and len(words) != count and key not in ignored:
-            several = [words[min(i, len(words) - 1)] or "None" for i in range(count)]
-            if count == 1 and key in ("mean_value", "scale_value", "std_value"):
-                several = [" ".join(words)]  # ; stands between inputs, not between channels
             what = f"{key} has {len(words)} values for {count} input{'s' if count > 1 else ''}"
-            config.add("H-312", config.line(GROUP, key), what, f"{key}: {';'.join(several)}")
+            config.add("H-312", config.line(GROUP, key), what, _of_all(config, key, words, count))
     if not names and count > 1 and not config.is_template:
-        config.add("H-106", config.line(GROUP), "input_name is needed with more than one input", "input_name: a;b")
+        config.add(
+            "H-106", config.line(GROUP), "input_name is needed with more than one input", _all_names(config, count)
+        )
+
+
+def _of_all(config: Config, key: str, words: Sequence[str], count: int) -> str:
+    """One value for each input, where it is sure: `;` stands between sizes or channels, or the ONNX says."""
+    numbers = [number(one) for one in words]
+    if count == 1 and None not in numbers and key in ("mean_value", "scale_value", "std_value"):
+        return f"{key}: {' '.join(words)}"
+    if key == "input_shape":
+        shapes = [_model_shape(config, i, whatever=True) for i in range(count)]
+        if all(shapes):
+            return f"{key}: {';'.join('x'.join(map(str, shape)) for shape in shapes)}"
+        if count == 1 and all(whole(one) for one in words) and sizes_of("x".join(words)):
+            return f"{key}: {'x'.join(words)}"
+    return one_each(key, words, count)
+
+
+def _all_names(config: Config, count: int) -> str:
+    known = list(config.network.inputs) if config.network is not None else []
+    names = known if len(known) == count else [chr(ord("a") + i % 26) for i in range(count)]
+    return f"input_name: {';'.join(names)}"
 
 
 # --------------------------------------------------------------------------- types and layouts
@@ -181,11 +224,13 @@ def _layout_rt(config: Config, index: int) -> None:
         return
     runtime, layout = at(config, "input_type_rt", index), at(config, "input_layout_rt", index)
     line = config.line(GROUP, "input_layout_rt")
-    if runtime == "nv12" and layout:
+    others = [kind for i, kind in enumerate(config.words(GROUP, "input_type_rt")) if i != index]
+    if runtime == "nv12" and layout and all(kind == "nv12" for kind in others):  # others need theirs, and so a list
         what = f"input {index}: nv12 has its own layout; {layout} has no effect"
         config.add("H-302", line, what, "leave input_layout_rt out")
+    fix = replaced(config, "input_layout_rt", index, "NHWC")
     if config.march == "bernoulli2" and runtime in ("yuv444", "yuv444_128") and layout == "NCHW":
-        config.add("H-303", line, f"input {index}: the X3 takes yuv444 as NHWC only", "input_layout_rt: NHWC")
+        config.add("H-303", line, f"input {index}: the X3 takes yuv444 as NHWC only", fix)
 
 
 def _layout_rt_missing(config: Config) -> None:
@@ -206,7 +251,7 @@ def _shape(config: Config, index: int) -> None:
     """The first reason only: a shape of the wrong kind is not odd as well."""
     text = at(config, "input_shape", index)
     line = config.line(GROUP, "input_shape")
-    if text and (not SHAPE.match(text) or 0 in shape_of(config, index)):
+    if text and (not sizes_of(text) or 0 in sizes_of(text)):
         fix = replaced(config, "input_shape", index, _readable(text) or "1x3x224x224")
         config.add("H-310", line, f"input {index}: input_shape {text!r} is not sizes with x between them", fix)
         return
@@ -231,7 +276,8 @@ def _readable(text: str) -> str:
     """A shape with other marks between its sizes, as it is meant."""
     sizes = re.findall(r"[0-9]+", text)
     rest = re.sub(r"[0-9\s,;*xX\[\]()]", "", text)
-    return "x".join(sizes) if len(sizes) > 1 and not rest and "0" not in sizes else ""
+    read = sizes_of("x".join(sizes)) if len(sizes) > 1 and not rest else ()
+    return "x".join(map(str, read)) if 0 not in read else ""
 
 
 def _channels(config: Config, index: int, train: str, shape: tuple[int, ...]) -> bool:
@@ -289,7 +335,8 @@ def _batch(config: Config) -> None:
         config.add("H-313", line, "input_batch takes one value for all inputs", f"input_batch: {words[0] or 1}")
         return
     text = words[0]
-    if not text.isdigit() or int(text) < 1 or (high is not None and int(text) > high):
+    batch = whole(text)
+    if batch is None or batch < 1 or (high is not None and batch > high):
         bounds = f"1..{high}" if high else "1 and more"
         config.add("H-313", line, f"input_batch {text!r} is outside {bounds}", "input_batch: 1")
         return
@@ -297,7 +344,7 @@ def _batch(config: Config) -> None:
     if first is not None:
         what = f"input_batch with an input_shape whose first size is {first}; the tool wants 1 there"
         config.add("H-313", line, what, "leave input_batch out")
-    elif int(text) > 1 and inputs_of(config) > 1 and not config.is_j6:
+    elif batch > 1 and inputs_of(config) > 1 and not config.is_j6:
         what = "input_batch with several inputs: the manual offers it for models with one input"
         config.add("H-313", line, what, "leave input_batch out", severity="warning")
 
@@ -312,4 +359,9 @@ def _separate(config: Config) -> None:
     for name in separate:
         if names and name not in names:
             what = f"separate_name {name!r} is not an input; inputs are {', '.join(names)}"
-            config.add("H-318", line, what, f"separate_name: {names[0]}" if len(separate) == 1 else "leave it out")
+            config.add(
+                "H-318",
+                line,
+                what,
+                f"separate_name: {names[0]}" if len(separate) == len(names) == 1 else f"one of {', '.join(names)}",
+            )

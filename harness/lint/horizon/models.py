@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import PurePosixPath
 
 from harness.lint.horizon.config import MODEL_FILES, Config, dumps_layers
 from harness.lint.horizon.ops import MARCHES_J6, MARCHES_X
@@ -101,10 +103,8 @@ def _custom_op(config: Config) -> None:
     files = config.words(CUSTOM, "op_register_files")
     for name in files:
         if not name.endswith(".py"):
-            stem = name.rpartition(".")[0] or name or "my_op"
             at = config.line(CUSTOM, "op_register_files")
-            fix = f"op_register_files: {';'.join(one if one.endswith('.py') else f'{stem}.py' for one in files)}"
-            config.add("H-116", at, f"op_register_files: {name!r} is no Python file", fix)
+            config.add("H-116", at, f"op_register_files: {name!r} is no Python file", _python_files(files))
     if not files and config.text(CUSTOM, "custom_op_method"):
         config.add(
             "H-116",
@@ -113,3 +113,10 @@ def _custom_op(config: Config) -> None:
             "op_register_files: my_op.py",
             severity="warning",
         )
+
+
+def _python_files(files: Sequence[str]) -> str:
+    """Each file with the suffix of Python, where that makes no two the same."""
+    right = [one if one.endswith(".py") else f"{PurePosixPath(one or 'my_op').with_suffix('')}.py" for one in files]
+    is_clear = len(set(right)) == len(right)
+    return f"op_register_files: {';'.join(right)}" if is_clear else "name the Python files that register the ops"

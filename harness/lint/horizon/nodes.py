@@ -11,6 +11,11 @@ from harness.lint.horizon.values import nearest
 from harness.lint.yaml_tree import Node
 from harness.platforms.horizon.cpu_ops import CPU_ONLY
 
+LACKING = {  # what to do about a part of the text form; which type or name is meant, only its writer knows
+    "no type": "write a colon and int8 or int16 behind the name",
+    "no name": "write the node's name in front of the colon",
+    "two colons": "give a node whose name holds a colon in node_info, as a mapping",
+}
 NODE_KEY = re.compile(r"^(?:ON|OutputType|InputType\d*)$")
 MODEL, CALIBRATION = "model_parameters", "calibration_parameters"
 
@@ -52,21 +57,17 @@ def _node_info(config: Config, info: Node) -> list[str]:
 def _text_form(config: Config, node: Node, where: str) -> list[str]:
     """`n:int16;m:int16`, one colon each: the tool refuses names that hold one, which the mapping takes."""
     names = []
-    for part in (one.strip() for one in node.text.split(";") if one.strip()):
+    parts = [one.strip() for one in node.text.split(";") if one.strip()]
+    for index, part in enumerate(parts):
         name, _, word = (one.strip() for one in part.rpartition(":"))
         if part.count(":") != 1 or not name or not word:
             lacks = "no type" if ":" not in part else "no name" if not name else "no type" if not word else "two colons"
-            config.add("H-214", node.line, f"{where}: {part!r} has {lacks}", f"{where}: {_without(node, part)}")
+            config.add("H-214", node.line, f"{where}: {part!r} has {lacks}", LACKING[lacks])
             continue
         names.append(name)
-        _dtype(config, node.line, name, where, word, f"{where}: {node.text.replace(part, f'{name}:int16')}")
+        front, back = parts[:index], parts[index + 1 :]
+        _dtype(config, node.line, name, where, word, (f"{where}: {';'.join([*front, name])}", ";".join(["", *back])))
     return names
-
-
-def _without(node: Node, part: str) -> str:
-    """The text form without one part, or an example where nothing is left."""
-    kept = [one.strip() for one in node.text.split(";") if one.strip() and one.strip() != part]
-    return ";".join(kept) or "Conv_0:int16"
 
 
 def _one_node(config: Config, name: Node, value: Node) -> None:
@@ -124,22 +125,23 @@ def _place(config: Config, name: Node, place: str, typed: list[Node]) -> None:
         _forced(config, name.line, name.text)
 
 
-def _dtype(config: Config, line: int, node: str, key: str, word: str, instead: str = "") -> None:
+def _dtype(config: Config, line: int, node: str, key: str, word: str, around: tuple[str, str] | None = None) -> None:
+    """`around`: what stands before and behind `:TYPE` in the text form."""
+    front, back = (f"{around[0]}:", around[1]) if around is not None else (f"{key}: ", "")
+    right = "int8" if config.march == "bernoulli2" else "int16"
     if word not in ("int8", "int16"):
-        fix = instead or f"{key}: int16"
+        fix = f"{front}{right}{back}"
         if "float" in word:
             fix = "for float write 'ON': 'CPU' and no type"
         config.add("H-204", line, f"{node}: {key} {word!r}; expected int8 or int16", fix)
     elif word == "int16":
-        _int16(config, line, node, key)
+        _int16(config, line, node, f"{front}int8{back}")
 
 
-def _int16(config: Config, line: int, node: str, key: str) -> None:
+def _int16(config: Config, line: int, node: str, as_int8: str) -> None:
     kind = op_type(config, node)
     if config.march == "bernoulli2":
-        config.add(
-            "H-208", line, f"{node}: the X3 (bernoulli2) has no int16 in post-training quantization", f"{key}: int8"
-        )
+        config.add("H-208", line, f"{node}: the X3 (bernoulli2) has no int16 in post-training quantization", as_int8)
     elif kind in INT16_NOT_STATED.get(config.march, ()):
         config.add(
             "H-207",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.lint.horizon.config import Config
-from harness.lint.horizon.inputs import CHANNELS, GROUP, at, inputs_of, replaced
+from harness.lint.horizon.inputs import CHANNELS, GROUP, at, dropped, inputs_of, replaced
 
 NEEDED = {
     "data_mean": ("mean_value",),
     "data_scale": ("scale_value",),
     "data_mean_and_scale": ("mean_value", "scale_value"),
 }
-EXAMPLES = {"mean_value": "123.675 116.28 103.53", "scale_value": "0.01712 0.01751 0.01743"}
 VALUES = ("mean_value", "scale_value", "std_value")
 NORM_OF = {(True, True): "data_mean_and_scale", (True, False): "data_mean", (False, True): "data_scale"}
 
@@ -46,11 +45,8 @@ def _featuremap(config: Config, index: int) -> None:
         return
     for key in VALUES:
         if at(config, key, index):
-            words = config.words(GROUP, key)
-            others = ["None" if i == index or not one else one for i, one in enumerate(words)]
-            only = all(one == "None" for one in others)
-            fix = f"leave {key} out" if only else f"{key}: {';'.join(others)}"
-            config.add("H-305", config.line(GROUP, key), f"input {index} is a featuremap: it takes no {key}", fix)
+            what = f"input {index} is a featuremap: it takes no {key}"
+            config.add("H-305", config.line(GROUP, key), what, dropped(config, key, index))
 
 
 def _norm(config: Config, index: int) -> None:
@@ -59,7 +55,7 @@ def _norm(config: Config, index: int) -> None:
     if at(config, "input_type_rt", index) == "featuremap":
         if norm not in ("", "no_preprocess"):
             what = f"input {index} is a featuremap with norm_type {norm}"
-            config.add("H-305", line, what, replaced(config, "norm_type", index, "no_preprocess"))
+            config.add("H-305", line, what, replaced(config, "norm_type", index, "no_preprocess", "no_preprocess"))
         return
     needed = NEEDED.get(norm, ())
     given = {key: bool(at(config, key, index)) for key in VALUES[:2]}
@@ -69,13 +65,15 @@ def _norm(config: Config, index: int) -> None:
                 "H-306",
                 line,
                 f"input {index}: norm_type {norm} needs {key}",
-                replaced(config, key, index, EXAMPLES[key]),
+                f"give {key} as in training, {_how_many(CHANNELS.get(at(config, 'input_type_train', index), 0))}",
             )
         if key not in needed and given[key] and norm in ("", "no_preprocess", *NEEDED):
             norms = f"norm_type {norm}" if norm else "without norm_type the tool does no preprocessing and"
             wanted = NORM_OF[(given["mean_value"], given["scale_value"])]
             what = f"input {index}: {norms} does not use {key}"
-            config.add("H-307", config.line(GROUP, key), what, replaced(config, "norm_type", index, wanted))
+            config.add(
+                "H-307", config.line(GROUP, key), what, replaced(config, "norm_type", index, wanted, "no_preprocess")
+            )
 
 
 # --------------------------------------------------------------------------- numbers
@@ -89,12 +87,12 @@ def _values(config: Config, key: str, index: int) -> None:
     numbers = numbers_of(text)
     if numbers is None:
         what = f"{key}: {text!r} is not a list of numbers with blanks or commas between them"
-        config.add("H-105", line, what, f"leave {key} out")
+        config.add("H-105", line, what, dropped(config, key, index))
         return
     _count(config, index, key, numbers)
     if key in ("scale_value", "std_value") and 0.0 in numbers:
         what = f"{key} {text}: " + ("the tool divides by it" if key == "std_value" else "a channel times 0 is empty")
-        config.add("H-105", line, what, f"leave {key} out", severity="" if key == "std_value" else "warning")
+        config.add("H-105", line, what, dropped(config, key, index), severity="" if key == "std_value" else "warning")
         return
     _looks(config, key, index, numbers)
 
@@ -123,11 +121,16 @@ def _looks(config: Config, key: str, index: int, numbers: Sequence[float]) -> No
         config.add("H-309", line, what, replaced(config, key, index, more))
 
 
+def _how_many(channels: int) -> str:
+    several = f"{channels} numbers with blanks between them" if channels else "a number for each channel"
+    return "one number" if channels == 1 else several
+
+
 def _count(config: Config, index: int, key: str, numbers: Sequence[float]) -> None:
     train = at(config, "input_type_train", index)
     channels = CHANNELS.get(train)
     if channels and len(numbers) not in (1, channels):
         what = f"input {index}: {len(numbers)} values in {key}, {train} has {channels} channels"
-        right = (list(numbers) * channels)[:channels]
-        fix = replaced(config, key, index, " ".join(f"{number:g}" for number in right))
+        right = [f"{numbers[0]:g}"] * channels if len(set(numbers)) == 1 else []
+        fix = replaced(config, key, index, " ".join(right)) if right else f"give {key} {_how_many(channels)}"
         config.add("H-314", config.line(GROUP, key), what, fix)

@@ -14,6 +14,7 @@ from harness.lint.horizon.against import quant_names, report_unknown
 from harness.lint.horizon.config import Config, op_type, unfilled
 from harness.lint.horizon.ops import DUAL_INT16, EC_INPUTS, KINDS
 from harness.lint.horizon.schema import CALIBRATION
+from harness.lint.paths import beside, is_file
 from harness.lint.yaml_tree import Node, read_tree
 
 TYPES = (
@@ -118,7 +119,7 @@ def _tree(config: Config, text: str, name: str, line: int) -> Node | None:
     """The json with its lines; None, and a finding, where it is none."""
     try:
         json.loads(text)
-        return read_tree(text.replace("\t", " "), name)
+        return read_tree(text.replace("\t", " "), name, as_json=True)
     except (ValueError, RecursionError, ConfigError) as error:
         at = error.lineno if isinstance(error, json.JSONDecodeError) else line
         comment = " (comments with // are not JSON)" if "//" in text else ""
@@ -130,7 +131,7 @@ def _tree(config: Config, text: str, name: str, line: int) -> Node | None:
 def _load(config: Config, node: Node) -> Node | None:
     """A quant_config given as a file name. Findings carry the line of the key, not of the other file."""
     path = file_of(config, node)
-    if path is None or not path.is_file():
+    if path is None or not is_file(path):
         return None
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -143,7 +144,7 @@ def _load(config: Config, node: Node) -> Node | None:
 
 def file_of(config: Config, node: Node) -> Path | None:
     """Where a quant_config given as text lies; None where no folder is known."""
-    return (config.folder / Path(node.text).expanduser()) if config.folder is not None else None
+    return beside(config.folder, node.text) if config.folder is not None else None
 
 
 def _at_line(node: Node, line: int) -> Node:

@@ -11,6 +11,7 @@ from harness.files.npy import open_npy
 from harness.lint.horizon.config import DATA_FREE, Config, calibration_type
 from harness.lint.horizon.inputs import CHANNELS, at, shape_of
 from harness.lint.horizon.schema import CALIBRATION, INPUT
+from harness.lint.paths import beside, files_in, for_shell, is_file, is_folder, is_there
 
 ELEMENT_BYTES = {"float32": 4, "uint8": 1, "int8": 1, "int16": 2, "int32": 4}
 FEW_SAMPLES = 20  # the manuals ask for 20 to 100 typical samples
@@ -27,7 +28,7 @@ def check(config: Config) -> None:
         return
     for index, text in enumerate(config.words(CALIBRATION, "cal_data_dir")):
         if text:
-            _folder(config, index, text, config.folder / Path(text).expanduser())
+            _folder(config, index, text, beside(config.folder, text))
 
 
 def absent(config: Config) -> list[str]:
@@ -35,7 +36,7 @@ def absent(config: Config) -> list[str]:
     if config.folder is None or calibration_type(config) in DATA_FREE:
         return []
     named = [text for text in config.words(CALIBRATION, "cal_data_dir") if text and not _is_told(config, text)]
-    return [text for text in named if not (config.folder / Path(text).expanduser()).exists()]
+    return [text for text in named if not is_there(beside(config.folder, text))]
 
 
 def _is_told(config: Config, text: str) -> bool:
@@ -45,15 +46,19 @@ def _is_told(config: Config, text: str) -> bool:
 
 def _folder(config: Config, index: int, text: str, folder: Path) -> None:
     line = config.line(CALIBRATION, "cal_data_dir")
-    if folder.is_file():
+    if is_file(folder):
         config.add("H-409", line, f"{text} is a file; the tool wants a folder of samples", f"put {text} into a folder")
         return
-    if not folder.is_dir():
+    if not is_folder(folder):
         if _is_told(config, text):
             what = f"{text} is not here, though the model is: the tool refuses a folder that does not exist"
-            config.add("H-409", line, what, f"mkdir {text}, and put 20 to 100 samples into it")
+            config.add("H-409", line, what, f"mkdir {for_shell(text)}, and put 20 to 100 samples into it")
         return
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    listed = files_in(folder)
+    if listed is None:
+        config.add("H-409", line, f"{text} cannot be read", "let the user who builds read the folder")
+        return
+    files = [path for path in listed if is_file(path) and not path.name.startswith(".")]
     if not files:
         config.add("H-409", line, f"{text} is empty", "put 20 to 100 samples into it, one file each")
         return
@@ -83,7 +88,8 @@ def _sizes(config: Config, index: int, text: str, files: Sequence[Path]) -> None
     shape = shape_of(config, index)
     if shape and word in ELEMENT_BYTES and _raw_sizes(config, index, text, raw, shape, word):
         return
-    _values(config, index, text, arrays or raw, "" if arrays else word)
+    if arrays or word in ELEMENT_BYTES:
+        _values(config, index, text, arrays or raw, "" if arrays else word)
 
 
 def _dtype_of(config: Config, index: int, text: str) -> str:
@@ -116,12 +122,14 @@ def _written(shape: Sequence[int]) -> str:
 
 def _header(config: Config, index: int, text: str, path: Path) -> bool:
     """Whether a finding about the header of this file was made."""
-
     line = config.line(CALIBRATION, "cal_data_dir")
     try:
         array = open_npy(path)
-    except (OSError, ValueError, EOFError) as error:
-        what = f"{path.name} in {text} cannot be read: {str(error).splitlines()[0]}"
+        why = "it is no array of numbers" if array.dtype.kind in "OSU" else ""  # OSU: also an archive
+    except Exception as error:  # numpy raises what the bytes lead it to: also BadZipFile, SyntaxError, TokenError
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+    if why:
+        what = f"{path.name} in {text} cannot be read: {why}"
         config.add("H-409", line, what, "save every sample with numpy.save")
         return True
     shape, expected = tuple(array.shape), _expected_shape(config, index)
@@ -200,6 +208,7 @@ def _read(path: Path, word: str) -> Any:
     if path.stat().st_size > MOST_READ_BYTES:
         return None
     try:
-        return np.load(path, allow_pickle=False) if not word else np.fromfile(path, dtype=word)
-    except (OSError, ValueError, TypeError):
+        array = np.load(path, allow_pickle=False) if not word else np.fromfile(path, dtype=word)
+    except Exception:  # as above
         return None
+    return array if isinstance(array, np.ndarray) and array.dtype.kind in "biuf" else None

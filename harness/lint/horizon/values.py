@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from harness.lint.horizon.config import Config, unfilled
+from harness.lint.horizon.inputs import inputs_of
 from harness.lint.horizon.schema import CALIBRATION, CHECKED_ALL_THE_SAME, INPUT, NO_EFFECT_J6, WORDS_OF_OTHERS, Key
+from harness.lint.numbers import number as number_of
 from harness.lint.yaml_tree import Node
 
 WORDS = {"text": "text", "bool": "True or False", "whole": "a whole number", "number": "a number", "map": "a mapping"}
+CHANNEL_VALUES = ("mean_value", "scale_value", "std_value")
+LISTED = (  # several words with ; between them, though not one for each input
+    "run_on_cpu", "run_on_bpu", "output_nodes", "remove_node_name", "remove_node_type", "set_node_data_type",
+    "node_info", "op_register_files", "optimization", "separate_name", "debug_mode",
+)  # fmt: skip
+LIST_IN_WORDS = "write one text, with ; between inputs, x between sizes and blanks between channels"
 OWN_FINDING = (
     "march", "onnx_model", "caffe_model", "prototxt", "output_model_file_prefix", "input_name", "input_type_rt",
     "input_type_train", "input_layout_train",
@@ -62,12 +70,33 @@ def _list(config: Config, group: str, name: str, value: Node, field: Key) -> Non
     if "text" not in field.takes:
         config.add("H-105", value.line, f"{group}.{name} is a list; expected {_expected(field)}", instead(name, field))
         return
-    joined = ";".join(one.text.strip() or "None" for one in value.entries)
-    fix = f"{name}: '{joined}'" if value.entries else instead(name, field)
+    joined = _joined(config, name, value, field)
+    fix = instead(name, field) if not value.entries else LIST_IN_WORDS if not joined else f"{name}: {quoted(joined)}"
     what = f"{group}.{name} is a list; the tool reads one text with ; between the values"
     as_recipe = _is_list_form(config, group, value, field)
     more = ", though the vendor's recipe for several inputs writes lists" if as_recipe else ""
     config.add("H-105", value.line, what + more, fix, severity="warning" if as_recipe else "")
+
+
+def quoted(text: str) -> str:
+    """A text in single quotes, as YAML writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _joined(config: Config, name: str, value: Node, field: Key) -> str:
+    """The list as the one text that is meant; "" where that is not clear: `;` stands between inputs, and the sizes or
+    the channels of one input have marks of their own."""
+    mark = "x" if name == "input_shape" else " " if name in CHANNEL_VALUES else ""
+    if any(one.kind == "map" or (one.kind == "list" and not mark) for one in value.entries):
+        return ""
+    if not mark:
+        words = [one.text.strip() or "None" for one in value.entries]
+        return ";".join(words) if len(words) == 1 or field.per_input or name in LISTED else ""
+    parts = [mark.join(inner.text.strip() for inner in one.entries or (one,)) for one in value.entries]
+    if all(one.kind == "scalar" and number_of(one.text) is not None for one in value.entries):
+        is_one_each = mark == " " and len(parts) == inputs_of(config)
+        return ";".join(parts) if is_one_each else mark.join(parts) if inputs_of(config) == 1 else ""
+    return ";".join(part or "None" for part in parts) if len(parts) == inputs_of(config) else ""
 
 
 def _is_list_form(config: Config, group: str, value: Node, field: Key) -> bool:
@@ -91,17 +120,14 @@ def _is_one(value: Node, field: Key, kind: str) -> bool:
     if kind in ("whole", "number"):
         whole = isinstance(value.value, int) or kind == "number"
         number = _as_number(value) if field.quoted and isinstance(value.value, str) else None
-        as_text = number is not None and (kind == "number" or number == int(number))
+        as_text = number is not None and (kind == "number" or number.is_integer())
         return (is_number and whole) or value.text in field.choices or as_text
     return kind == "text" and (isinstance(value.value, str) or not field.strict)
 
 
 def _as_number(value: Node) -> float | None:
     """What a text would be as a number; YAML 1.1 takes `1e7` for text."""
-    try:
-        return float(value.text)
-    except ValueError:
-        return None
+    return number_of(value.text)
 
 
 def _number(value: Node, field: Key) -> float | None:
@@ -123,7 +149,7 @@ def _mended(name: str, value: Node, field: Key) -> str:
         return f"{name}: {'true' if on else 'false'}"
     number = _as_number(value) if value.kind == "scalar" else None
     kinds = {"whole", "number"} & set(field.takes)
-    if number is not None and kinds and _fits(number, field) and (number == int(number) or "number" in kinds):
+    if number is not None and kinds and _fits(number, field) and (number.is_integer() or "number" in kinds):
         return f"{name}: {_plain(number)}"
     if value.kind == "scalar" and field.takes == ("text",) and field.strict and not field.choices:
         return f"{name}: '{value.raw}'"
@@ -137,7 +163,7 @@ def _fits(number: float, field: Key) -> bool:
 
 def _plain(number: float) -> str:
     """Whole numbers written out; others as short as they are exact."""
-    return str(int(number)) if number == int(number) else repr(number)
+    return str(int(number)) if float(number).is_integer() else repr(number)
 
 
 def _bounds(config: Config, group: str, name: str, value: Node, field: Key) -> None:

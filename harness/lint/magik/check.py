@@ -18,6 +18,8 @@ from harness.errors import ConfigError
 from harness.lint.findings import LintFinding
 from harness.lint.magik.command import finding_of, lint_command
 from harness.lint.magik.model import against_model
+from harness.lint.numbers import number
+from harness.lint.paths import files_in, is_file, is_folder, is_there
 
 FORMATS = ("RGB", "BGR", "GRAY")
 FEATURE_METHODS = ("KL", "ADMM", "MSE")
@@ -38,6 +40,7 @@ READ = ("debug_input_path", "vali_dir", "corr_dir")  # of those, what the tool r
 MISSPELT = {"feature_quantize_bit": "feature_quantize_bits", "weight_quantize_bit": "weight_quantize_bits"}
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 FEW, MANY = 10, 100  # calibration pictures that the guide recommends
+USUAL = 50
 MOST_FILES = 20_000
 OWN_WORDS = re.compile(
     r"used[ _-]*image[ _-]*num|(?:feature|weight)[ _-]*quantize[ _-]*(?:method|bits?)", re.IGNORECASE
@@ -108,6 +111,12 @@ def _parse(text: str) -> Any:
         return finding_of("M-701", error.lineno, f"invalid json: {why}\n{line.expandtabs(1)}\n{caret}", "see the caret")
     except RecursionError:
         return finding_of("M-701", 1, "invalid json: nested too deeply", "flatten it")
+    except ValueError as error:  # of a number with thousands of digits
+        long = re.search(r"\d{1000}", text)
+        at = text.count("\n", 0, long.start()) + 1 if long else 1
+        return finding_of(
+            "M-701", at, f"invalid json: {str(error).partition(';')[0]}", "write a number of usual length"
+        )
 
 
 def _at_the_comma(error: json.JSONDecodeError) -> json.JSONDecodeError:
@@ -205,7 +214,15 @@ def _one_of(ptq: Ptq, key: str, known: Sequence[str]) -> None:
 def _whole(ptq: Ptq, key: str) -> None:
     value = ptq.values.get(key)
     if key in ptq.values and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        ptq.add("M-705", key, f"{key} {value!r}: expected a positive whole number, without quotes", f'"{key}": 640')
+        ptq.add("M-705", key, f"{key} {value!r}: expected a positive whole number, without quotes", _meant(key, value))
+
+
+def _meant(key: str, value: object) -> str:
+    """The number that a text or 640.0 means, else a number of pictures that the guide recommends, else words."""
+    plain = (number(str(value)) if isinstance(value, str | float) else None) or 0.0
+    if plain.is_integer() and 1 <= plain < 1e9:
+        return f'"{key}": {int(plain)}'
+    return f'"{key}": {USUAL}' if key == "used_image_num" else f"give the {key} of the model's input in pixels"
 
 
 def _typed(ptq: Ptq, key: str, values: Mapping[str, Any], kind: type) -> None:
@@ -249,7 +266,7 @@ def _places(ptq: Ptq, name: str, inner: Mapping[str, Any]) -> None:
     is_on = any(inner.get(key) is True for key in ("open", "weight_corr", "feature_corr"))
     for key in READ if is_on and ptq.folder is not None else ():
         given = inner.get(key)
-        if isinstance(given, str) and given and not (ptq.folder / given).exists():  # type: ignore[operator]
+        if isinstance(given, str) and given and not is_there(ptq.folder / given):  # type: ignore[operator]
             what = "no such file" if key == "debug_input_path" else "no such folder"
             ptq.add("M-706", key, f"{name}.{key} {given!r}: {what} (relative to the json)", f'"{key}": "..."')
 
@@ -263,12 +280,13 @@ def _pictures(ptq: Ptq) -> None:
     if not isinstance(text, str) or ptq.folder is None:
         return
     folder = ptq.folder / text
-    if not folder.is_dir():
+    listed = files_in(folder) if is_folder(folder) else None
+    if listed is None:
         ptq.add(
             "M-706", "path", f"path {text!r}: no such folder (relative to the json)", "give the folder of the pictures"
         )
         return
-    files = sorted(folder.iterdir())[:MOST_FILES]
+    files = listed[:MOST_FILES]
     strays = [path.name for path in files if path.suffix.lower() not in PICTURES or not _is_picture(path)]
     if strays:
         more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
@@ -278,10 +296,13 @@ def _pictures(ptq: Ptq) -> None:
 
 
 def _is_picture(path: Path) -> bool:
-    if not path.is_file():
+    if not is_file(path):
         return False
-    with path.open("rb") as file:
-        return file.read(8).startswith((b"\xff\xd8", b"\x89PNG", b"BM"))
+    try:
+        with path.open("rb") as file:
+            return file.read(8).startswith((b"\xff\xd8", b"\x89PNG", b"BM"))
+    except OSError:
+        return False
 
 
 def _count(ptq: Ptq, count: int) -> None:
@@ -293,13 +314,13 @@ def _count(ptq: Ptq, count: int) -> None:
                 f'"used_image_num": {max(1, count)}')  # fmt: skip
     elif not FEW <= used <= MANY:
         ptq.add("M-708", "used_image_num", f"used_image_num {used}: the guide recommends {FEW} to {MANY} pictures",
-                '"used_image_num": 50')  # fmt: skip
+                f'"used_image_num": {USUAL}')  # fmt: skip
 
 
 def lint_file(path: Path, command: str = "", model: Path | None = None) -> tuple[LintFinding, ...]:
     """Findings of a json file; `command` is text, or the path of a script. Errors: ConfigError when it is not text."""
     script = Path(command) if command and "\n" not in command and len(command) < 4096 else None
-    if script is not None and script.is_file():
+    if script is not None and is_file(script):
         command = script.read_text(encoding="utf-8", errors="replace")
     try:
         text = path.read_bytes().decode("utf-8-sig")

@@ -12,6 +12,8 @@ from harness.lint.findings import LintFinding
 from harness.lint.magik.model import unknown_nodes
 from harness.lint.magik.rules import PTQ_RULES as RULES
 from harness.lint.network import read_network
+from harness.lint.numbers import whole
+from harness.lint.paths import for_shell
 
 DEVICES = ("T40", "T41", "A1", "X2500", "T02")
 OPTIONS = (
@@ -72,15 +74,20 @@ def _files(given: Mapping[str, str], name: str) -> list[tuple[str, str]]:
     config, own = given.get("ptq_config_path", ""), Path(name).name
     if config and not config.endswith(".json"):
         right = own if own.endswith(".json") else f"{config.rpartition('.')[0] or config}.json"
-        pairs.append((f"--ptq_config_path {config}: no .json file", f"--ptq_config_path {right}"))
+        pairs.append((f"--ptq_config_path {config}: no .json file", f"--ptq_config_path {for_shell(right)}"))
     elif config and own.endswith(".json") and Path(config).name != own:
         pairs.append(
-            (f"--ptq_config_path {config}: the command reads another file than {own}", f"--ptq_config_path {own}")
+            (
+                f"--ptq_config_path {config}: the command reads another file than {own}",
+                f"--ptq_config_path {for_shell(own)}",
+            )
         )
     source = given.get("inputpath", "")
     if source and given.get("framework") == "onnx" and not source.endswith(".onnx"):
         stem = source.rpartition(".")[0] or source
-        pairs.append((f"--inputpath {source}: framework onnx reads .onnx files", f"--inputpath {stem}.onnx"))
+        pairs.append(
+            (f"--inputpath {source}: framework onnx reads .onnx files", f"--inputpath {for_shell(stem + '.onnx')}")
+        )
     return pairs
 
 
@@ -90,7 +97,10 @@ def _contradictions(given: Mapping[str, str], values: Mapping[str, object]) -> l
     if device and device not in DEVICES:
         near = get_close_matches(device.upper(), DEVICES, n=1, cutoff=0.4)
         pairs.append(
-            (f"--target_device {device}: expected one of {', '.join(DEVICES)}", near[0] if near else DEVICES[0])
+            (
+                f"--target_device {device}: expected one of {', '.join(DEVICES)}",
+                near[0] if near else f"one of {', '.join(DEVICES)}",
+            )
         )
     if given.get("outputpath") and not given["outputpath"].endswith(".mk.h"):
         pairs.append((f"--outputpath {given['outputpath']}: it must end in .mk.h", "--outputpath model.mk.h"))
@@ -106,6 +116,8 @@ def _contradictions(given: Mapping[str, str], values: Mapping[str, object]) -> l
         pairs.append((f"--img_channel {given['img_channel']}, format {values['format']}", f"--img_channel {channels}"))
     for name in ("mean", "var"):
         parts = given.get(name, "").split(",")
-        if given.get(name) and len(parts) not in (1, int(given.get("img_channel") or 3)):
-            pairs.append((f"--{name} {given[name]}: one number per channel", f"--{name} {','.join(['0'] * 3)}"))
+        count = whole(given.get("img_channel") or "") or int(channels)
+        if given.get(name) and len(parts) not in (1, count):
+            fix = f"give --{name} one number" + (f", or {count} with commas between them" if count > 1 else "")
+            pairs.append((f"--{name} {given[name]}: one number per channel", fix))
     return pairs

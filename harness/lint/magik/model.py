@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from harness.lint.names import near_name
 from harness.lint.network import Network, read_network
 
 # (rule, key, message, fix)
@@ -42,9 +43,9 @@ def unknown_nodes(option: str, given: str, network: Network) -> Iterator[tuple[s
 
 def _unknown(where: str, name: str, network: Network) -> Complaint:
     known: Iterable[str] = (*network.outputs, *network.inputs, *network.kinds, *network.tensors)
-    near = get_close_matches(name, known, n=1)
+    near = near_name(name, known)
     some = ", ".join(list(network.kinds)[:3] or network.outputs[:3])
-    fix = f"did you mean {near[0]!r}?" if near else f"names of the model: {some}, ..."
+    fix = f"did you mean {near!r}?" if near else f"names of the model: {some}, ..."
     return "M-712", where, f"{where} {name!r}: the model has no such node", fix
 
 
