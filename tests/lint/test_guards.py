@@ -26,8 +26,8 @@ def fixes(text: str, rule: str, folder: Path | None = None) -> list[str]:
     return [one.fix for one in lint_text(text, folder=folder) if one.rule == rule]
 
 
-def said(found: tuple[LintFinding, ...], rule: str) -> str:
-    return " ".join(one.message for one in found if one.rule == rule)
+def messages_of(findings: tuple[LintFinding, ...], rule: str) -> str:
+    return " ".join(one.message for one in findings if one.rule == rule)
 
 
 # --------------------------------------------------------------------------- fixes
@@ -67,8 +67,8 @@ def test_a_fix_is_right_to_the_letter(text: str, rule: str, fix: str) -> None:
     ],
 )
 def test_what_cannot_be_known_is_words_and_no_value(text: str, rule: str) -> None:
-    found = fixes(text, rule)
-    assert found and not [fix for fix in found if re.match(r"\w+: ", fix)], found
+    findings = fixes(text, rule)
+    assert findings and not [fix for fix in findings if re.match(r"\w+: ", fix)], findings
 
 
 MIXED = swap(
@@ -97,9 +97,9 @@ def test_a_path_in_a_fix_is_one_word_of_a_shell(tmp_path: Path) -> None:
 
 def test_numbers_of_a_ptq_json_are_proposed_for_what_they_are() -> None:
     wrong = GOOD | {"used_image_num": 0, "width": "320", "height": -1}
-    found = {one.message.split()[0]: one.fix for one in lint_ptq(json.dumps(wrong), "p") if one.rule == "M-705"}
-    assert found["used_image_num"] == '"used_image_num": 50' and found["width"] == '"width": 320'
-    assert found["height"].startswith("give the height")
+    findings = {one.message.split()[0]: one.fix for one in lint_ptq(json.dumps(wrong), "p") if one.rule == "M-705"}
+    assert findings["used_image_num"] == '"used_image_num": 50' and findings["width"] == '"width": 320'
+    assert findings["height"].startswith("give the height")
 
 
 # --------------------------------------------------------------------------- values
@@ -112,7 +112,9 @@ def test_numbers_of_a_json_are_those_of_json(tmp_path: Path, written: str) -> No
     assert [one.message for one in lint_file(alone)] == [
         "activation.num_bin: 1e3 is not a whole number of at least 129"
     ]
-    assert said(lint_text(quant("{model_config: {activation: {max_percentile: 9e-1}}}")), "H-709"), "text in YAML 1.1"
+    assert messages_of(lint_text(quant("{model_config: {activation: {max_percentile: 9e-1}}}")), "H-709"), (
+        "text in YAML 1.1"
+    )
 
 
 VALUES = (
@@ -132,13 +134,13 @@ def test_no_value_at_any_key_is_a_traceback_nor_hides_other_findings(tmp_path: P
     for number, value in enumerate(VALUES):
         for place in places[number % 6 :: 6]:
             changed = [f"{one.partition(':')[0]}: {value}" if i == place else one for i, one in enumerate(lines)]
-            found = lint_text("\n".join([*changed, "no_such_group: 1"]), folder=tmp_path)
-            assert "H-101" in {one.rule for one in found}, (value, lines[place])
+            findings = lint_text("\n".join([*changed, "no_such_group: 1"]), folder=tmp_path)
+            assert "H-101" in {one.rule for one in findings}, (value, lines[place])
 
 
 def test_a_folder_with_a_name_too_long_is_not_here_and_no_other_finding_is_lost(tmp_path: Path) -> None:
-    found = lint_text(swap(X5, ("./calibration_data", "a" * 300), ("bayes-e", "bayes_e")), folder=tmp_path)
-    assert {"H-107", "H-114"} <= {one.rule for one in found}
+    findings = lint_text(swap(X5, ("./calibration_data", "a" * 300), ("bayes-e", "bayes_e")), folder=tmp_path)
+    assert {"H-107", "H-114"} <= {one.rule for one in findings}
 
 
 def archive() -> bytes:
@@ -156,14 +158,14 @@ def test_what_is_no_array_is_a_finding(tmp_path: Path, content: bytes, base: str
     folder = tmp_path / "calibration_data"
     folder.mkdir()
     (folder / "0.npy").write_bytes(content)
-    assert "0.npy in ./calibration_data cannot be read: " in said(lint_text(base, folder=tmp_path), "H-409")
+    assert "0.npy in ./calibration_data cannot be read: " in messages_of(lint_text(base, folder=tmp_path), "H-409")
 
 
 def test_raw_files_of_no_known_type_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "calibration_data").mkdir()
     (tmp_path / "calibration_data" / "0.bin").write_bytes(b"abcdefgh")
-    found = lint_text(swap(X5, ("cal_data_type: float32", "cal_data_type: S4")), folder=tmp_path)
-    assert said(found, "H-104") and not said(found, "H-411")
+    findings = lint_text(swap(X5, ("cal_data_type: float32", "cal_data_type: S4")), folder=tmp_path)
+    assert messages_of(findings, "H-104") and not messages_of(findings, "H-411")
 
 
 def test_a_model_with_an_input_that_nothing_writes_is_judged_but_not_placed(tmp_path: Path) -> None:
@@ -177,8 +179,8 @@ def test_a_model_with_an_input_that_nothing_writes_is_judged_but_not_placed(tmp_
 @pytest.mark.parametrize("channel", ["abc", "²", LONG, "", "-1"])
 def test_a_channel_that_is_no_number_is_told(channel: str) -> None:
     command = COMMAND.replace("--img_channel 3", f"--img_channel {channel}").replace("--mean 0,0,0", "--mean 1,2")
-    found = lint_ptq(json.dumps(GOOD), "ptq.json", Path("/"), command)
-    assert "--mean 1,2" in said(found, "M-711")
+    findings = lint_ptq(json.dumps(GOOD), "ptq.json", Path("/"), command)
+    assert "--mean 1,2" in messages_of(findings, "M-711")
 
 
 @pytest.mark.parametrize("value", [LONG, f'"{"a" * 300}"', '"\\u0000"', "1e999", "NaN", "[[]]", '"~nobody-here/x"'])
@@ -200,10 +202,10 @@ def test_a_name_is_looked_for_among_thousands() -> None:
 def test_only_the_first_of_many_unknown_names_get_a_proposal(tmp_path: Path) -> None:
     small_network(tmp_path / "net.onnx", (1, 3, 224, 224))
     names = ";".join(f"/a/Cnov{i}" for i in range(100))
-    found = fixes(calibration(f"  run_on_cpu: {names}"), "H-804", tmp_path)
-    assert len(found) == 100 and sum(fix == "did you mean /a/Conv?" for fix in found) == 20
+    findings = fixes(calibration(f"  run_on_cpu: {names}"), "H-804", tmp_path)
+    assert len(findings) == 100 and sum(fix == "did you mean /a/Conv?" for fix in findings) == 20
 
 
 def test_half_a_surrogate_pair_can_be_printed() -> None:
-    for found in (lint_text(swap(X5, ("bayes-e", '"\\ud800"'))), lint_ptq('{"used_image_num": "\\ud800"}', "p")):
-        assert any("ud800" in one.message.encode("utf-8").decode() for one in found)
+    for findings in (lint_text(swap(X5, ("bayes-e", '"\\ud800"'))), lint_ptq('{"used_image_num": "\\ud800"}', "p")):
+        assert any("ud800" in one.message.encode("utf-8").decode() for one in findings)

@@ -141,8 +141,8 @@ def _is_known(name: str, network: Network) -> bool:
 
 
 def _unknown(config: Config, line: int, where: str, name: str, known: tuple[str, ...], severity: str = "") -> None:
-    told = sum(one.rule == "H-804" for one in config.findings)
-    near = near_name(name, known) if told < MOST_NEAR else ""
+    unknown_before = sum(one.rule == "H-804" for one in config.findings)
+    near = near_name(name, known) if unknown_before < MOST_NEAR else ""
     some = ", ".join(known[:3]) + (", ..." if len(known) > 3 else "")
     fix = f"did you mean {near}?" if near else f"names of the model: {some}" if known else "name the nodes first"
     config.add("H-804", line, f"{where} names {name!r}, which is no node of the model", fix, severity)
