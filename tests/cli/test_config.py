@@ -20,7 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_example_file_loads_and_shows_every_key() -> None:
     boards = load_boards(ROOT / "hosts.example.yaml")
-    assert [b.identity.platform for b in boards.values()] == ["hbdnn", "ucp", "magik", "hbdnn", "ort"]
+    assert [b.identity.platform for b in boards.values()] == ["hbdnn", "ucp", "magik", "hbdnn", "ort", "sophgo"]
     text = (ROOT / "hosts.example.yaml").read_text()
     assert [key for key in board_fields() if f"{key}:" not in text] == []
 
