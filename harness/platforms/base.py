@@ -58,8 +58,9 @@ class Platform(ABC):
         """Host files besides model and inputs that the run needs on the board (a runner, libraries)."""
         return ()
 
-    def beside(self, model: Path, board: BoardIdentity) -> tuple[Path, ...]:
-        """Host files that lie beside the model and that its run needs too; `Job.support` ends with them."""
+    def beside(self, model: Path, soc: str, *, is_emulated: bool) -> tuple[Path, ...]:
+        """Host files that lie beside the model and that its run on such a board needs too; `Job.support` ends with
+        them."""
         return ()
 
     @abstractmethod

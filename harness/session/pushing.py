@@ -40,7 +40,8 @@ class Pusher:
         with self._progress.at("pushing the model"):
             platform = self._expected.platform
             own = platform.files(self._board, self.job("info", "", ()))
-            support = (*own, *platform.beside(self._case.model, self._board))
+            emulated = self._board.emulated is not None
+            support = (*own, *platform.beside(self._case.model, self._board.soc, is_emulated=emulated))
             script = [asset(SCRIPT)] if self._python else []
             self._always = (self._case.model, *support, *script)
             given = [path for _, path in self._case.inputs if path.is_file()]  # one that is not is reported later

@@ -29,7 +29,7 @@ def files_of(board: BoardIdentity, work: str, case: Case, platform: Platform) ->
     Errors: InputError for what cannot be read.
     """
     own = platform.files(board, job_of(work, case.workload, "info", ""))
-    support = (*own, *platform.beside(case.model, board))
+    support = (*own, *platform.beside(case.model, board.soc, is_emulated=board.emulated is not None))
     beside = () if case.build else find_beside(case.model, case.model_name)
     return identity.take(identity.files_of(case, beside, support))
 

@@ -70,7 +70,7 @@ def of(cwd: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_one_session_gives_table_picture_and_the_best_setting(digits: ExampleModel, tmp_path: Path) -> None:
-    argv = ["sweep", digits.model, "--board", "emu-x5", "--threads", "1,2", "--frames", "50", "--rate-fps", "4000"]
+    argv = ["sweep", digits.model, "--board", "emu-x5", "--threads", "1,2", "--frames", "50", "--rate-fps", "4900"]
     result = harness(*argv, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "Goal met" in result.stdout and "threads 2, any core" in result.stdout

@@ -49,18 +49,18 @@ class Sophgo(Platform):
         """Errors: InputError for a file of another format or chip."""
         chips.check_model(path, board.soc)
 
-    def beside(self, model: Path, board: BoardIdentity) -> tuple[Path, ...]:
+    def beside(self, model: Path, soc: str, *, is_emulated: bool) -> tuple[Path, ...]:
         """What a debug run of BM168x needs: the compiler's files, and names of the layers from the PC's reference."""
-        if chips.chip_of(board.soc).family == "cv":
+        if chips.chip_of(soc).family == "cv":
             return ()
         folders = (model.parent / model.stem, model.parent)
         context = [next((f / name for f in folders if (f / name).is_file()), None) for name in _CONTEXT]
         stem = model.parent.name if model.stem == "compilation" else model.stem
         places = (model.parent, model.parent.parent)
-        chip_names = chips.chip_of(board.soc).names
+        chip_names = chips.chip_of(soc).names
         names = _first(places, [f"{stem}_{chip}_*{sophgo_options.NAMES_OF_LAYERS}" for chip in chip_names])
         weights = _first(places, [f"{stem}_tpu_addressed_{chip}_*_weight.npz" for chip in chip_names])
-        return (*(path for path in context if path), *names, *(weights if board.emulated else ()))
+        return (*(path for path in context if path), *names, *(weights if is_emulated else ()))
 
     def pack_inputs(self, info: ModelInfo, files: Sequence[tuple[str, Path]], folder: Path) -> tuple[Path, ...]:
         """CV18xx's tool takes one .npz with every input by its name. Errors: InputError for an unknown type."""

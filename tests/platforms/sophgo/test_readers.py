@@ -19,7 +19,7 @@ from harness.platforms.probing import Seen
 from harness.platforms.sophgo import probe
 from harness.platforms.sophgo.info import tensor_map
 from harness.platforms.sophgo.profile import end_us
-from harness.records import BoardIdentity, Emulated, Job, ModelInfo, TensorSpec
+from harness.records import BoardIdentity, Job, ModelInfo, TensorSpec
 
 SOPHGO = load("sophgo")
 BM = BoardIdentity("se7", "sophgo", "bm1684x")
@@ -200,10 +200,9 @@ def test_what_lies_beside_the_model_goes_with_it(tmp_path: Path) -> None:
     for name in ("net/final.mlir", "net/tensor_location.json", "net_bm1684x_int8_sym_tpu_outputs.npz"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "net_tpu_addressed_bm1684x_int8_sym_weight.npz").write_bytes(b"x")
-    names = [path.name for path in SOPHGO.beside(tmp_path / "net.bmodel", BM)]
+    names = [path.name for path in SOPHGO.beside(tmp_path / "net.bmodel", "bm1684x", is_emulated=False)]
     assert names == ["final.mlir", "tensor_location.json", "net_bm1684x_int8_sym_tpu_outputs.npz"]
-    emulated = BoardIdentity("e", "sophgo", "bm1684x", Emulated("bm1684x"))
-    assert SOPHGO.beside(tmp_path / "net.bmodel", emulated)[-1].name.endswith("_weight.npz")
+    assert SOPHGO.beside(tmp_path / "net.bmodel", "bm1684x", is_emulated=True)[-1].name.endswith("_weight.npz")
 
 
 def test_layers_without_names_are_refused_with_what_to_build() -> None:
