@@ -4,8 +4,8 @@ invented, no failure becomes a success, and text that somebody left out is named
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -207,11 +207,20 @@ def test_a_tuning_folder_lists_its_phases(tmp_path: Path) -> None:
     ]
 
 
+def _reads_on(what: str) -> bool:
+    parser = HTMLParser()
+    try:
+        parser.feed(f"{what}<table><tr><td>x</td></tr></table>")
+    except (AssertionError, ValueError):
+        return False
+    return not parser.rawdata  # nothing is left unread
+
+
 @pytest.mark.parametrize("what", ["<![foo[", "<![if", "&#" + "9" * 5000 + ";<p>"])
 def test_a_page_that_the_parser_gives_up_keeps_what_stood_before(what: str) -> None:
     page = _read_page(PAGE.replace("</table><table>", f"</table>{what}<table>"))
     assert page.facts["Model Latency(ms)"] == 4.62
     gives_up = any("not read from line 5 on" in problem for problem in page.problems)
-    # html.parser of late 3.13 takes such a mark for a comment, as browsers do, and reads on.
-    assert gives_up == ("subgraphs" not in page.facts) or sys.version_info >= (3, 13)
+    # Patched releases of html.parser take such a mark for a comment, as browsers do, and read on.
+    assert gives_up == ("subgraphs" not in page.facts) or _reads_on(what)
     assert not _read_page(PAGE).problems and _read_page(PAGE).facts["subgraphs"]
