@@ -124,7 +124,8 @@ def picture(shape: tuple[int, ...], normalised: tuple[Sequence[float], Sequence[
         part = opened.convert("RGB").crop((left, top, left + across // 2, top + down // 2)).resize((width, height))
     mean, deviation = (np.array(x, np.float64).reshape(3, 1, 1) for x in normalised)
     planes = np.asarray(part, np.float64).transpose(2, 0, 1)
-    return ((planes - mean) / deviation)[None].astype(np.float32)
+    fed: Array = ((planes - mean) / deviation)[None].astype(np.float32)
+    return fed
 
 
 class _Feeds:

@@ -53,8 +53,9 @@ def _header(path: str, size: int, _changed_ns: int, _number: int) -> _Header | N
     """(dtype, shape, Fortran order, place of the first element); None for what `np.load` shall look at."""
     try:
         with Path(path).open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            headers: Any = np.lib.format  # without types in numpy 1.26
+            version = headers.read_magic(file)
+            read = {(1, 0): headers.read_array_header_1_0, (2, 0): headers.read_array_header_2_0}[version]
             shape, is_fortran, dtype = read(file)
             offset = file.tell()
     except Exception:  # a header is Python text, and numpy raises whatever its parser does

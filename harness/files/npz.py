@@ -6,12 +6,25 @@ import lzma
 import shutil
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from harness.errors import InputError
 from harness.files.arrays import NPY_MAGIC
 from harness.files.safe import FULL, new_file
 from harness.records import BoardLimits
+
+Array = npt.NDArray[Any]
+
+
+def save(target: Path | IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """One .npz, not compressed. In one place, because only newer numpy's stubs forbid an array named like a switch."""
+    savez: Any = np.savez
+    savez(target, **arrays)
 
 
 def unpacked(path: Path, folder: Path, limit_bytes: int = BoardLimits.max_bytes) -> dict[str, Path]:

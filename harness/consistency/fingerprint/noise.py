@@ -47,7 +47,8 @@ def without_noise(board: Array, reference: Array, wrong: Array) -> tuple[Array, 
 def _sizes(board: Array, reference: Array) -> Array:
     with np.errstate(invalid="ignore"):  # any bytes may lie in a file, also a NaN that signals
         difference = np.subtract(board, reference, dtype=np.float64)
-        return np.abs(difference, out=difference)
+        sizes: Array = np.abs(difference, out=difference)
+        return sizes
 
 
 def _beside(noise: Array, values: Array) -> bool:

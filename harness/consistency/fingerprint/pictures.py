@@ -111,7 +111,8 @@ def _chroma_order(board: _Planes, reference: _Planes) -> Iterator[str]:
 def _bytes(planes: _Planes) -> Array | None:
     if planes.luma is None or planes.chroma is None:
         return None
-    return np.concatenate([planes.luma.reshape(-1), planes.chroma.reshape(-1)])
+    joined: Array = np.concatenate([planes.luma.reshape(-1), planes.chroma.reshape(-1)])
+    return joined
 
 
 def _plane_order(board: _Planes, reference: _Planes) -> Iterator[str]:

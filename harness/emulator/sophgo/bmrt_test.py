@@ -10,11 +10,15 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.emulator.sophgo import simulation
 from harness.records import ModelInfo
+
+Array = npt.NDArray[Any]
 
 _VALUES = (
     "context_dir", "bmodel", "devid", "loopnum", "accuracy_f", "accuracy_i", "core_list", "calculate_times",
@@ -89,7 +93,7 @@ def _infer(context: Path, folder: Path | None, given: dict[str, str], work: Path
     return _compare(folder, info, outcome) if folder else 0
 
 
-def _inputs(context: Path, info: ModelInfo, *, compares: bool) -> dict[str, np.ndarray]:
+def _inputs(context: Path, info: ModelInfo, *, compares: bool) -> dict[str, Array]:
     if not compares:
         return {spec.name: np.zeros(spec.shape, simulation.dtype_of(spec)) for spec in info.inputs}
     file = context / "input_ref_data.dat"
@@ -101,7 +105,7 @@ def _inputs(context: Path, info: ModelInfo, *, compares: bool) -> dict[str, np.n
     return arrays
 
 
-def _tell(info: ModelInfo, inputs: dict[str, np.ndarray], outcome: simulation.Outcome, loop: int) -> None:
+def _tell(info: ModelInfo, inputs: dict[str, Array], outcome: simulation.Outcome, loop: int) -> None:
     say("INFO", f"==> running network #0, name: {info.name}, loop: {loop}")
     for i, array in enumerate(inputs.values()):
         say("INFO", f"reading input #{i}, bytesize={array.nbytes}")

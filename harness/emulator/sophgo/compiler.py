@@ -7,15 +7,19 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
 from harness.emulator.compiler.options import BuildRequest
 from harness.emulator.sophgo.board import SOCS
 from harness.emulator.sophgo.environment import call, prepare
 from harness.errors import InputError
+from harness.files import npz
 from harness.files.safe import make_folder, output_file
 from harness.records.callbacks import LogCallback
+
+Array = npt.NDArray[Any]
 
 MODES = {"int8": "INT8", "f16": "F16", "bf16": "BF16"}
 KEPT = (
@@ -68,8 +72,8 @@ def _compile(model: Path, request: BuildRequest, stem: str, work: Path, tell: Lo
     folder = work / "samples"
     folder.mkdir()
     for i, feed in enumerate(feeds):
-        np.savez(folder / f"{i:05d}.npz", **feed)  # type: ignore[arg-type]
-    np.savez(work / "input.npz", **feeds[0])  # type: ignore[arg-type]
+        npz.save(folder / f"{i:05d}.npz", feed)
+    npz.save(work / "input.npz", feeds[0])
     mode = MODES[request.quantize]
     tell("model_transform (float layers by Sophgo's interpreter)")
     transform = ["--model_name", stem, "--model_def", str(model), "--input_shapes", shapes, "--mlir", f"{stem}.mlir"]
@@ -110,7 +114,7 @@ def _table(layer_types: Sequence[str]) -> list[str]:
     return rows
 
 
-def _samples(model: Path, request: BuildRequest) -> tuple[list[dict[str, np.ndarray]], str]:
+def _samples(model: Path, request: BuildRequest) -> tuple[list[dict[str, Array]], str]:
     """Feeds for calibration, the first of them also the input of the PC's layers; and the input shapes as text."""
     import onnx
 

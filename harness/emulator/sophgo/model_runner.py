@@ -11,13 +11,18 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.emulator.sophgo import faults, simulation
 from harness.emulator.sophgo.environment import call
+from harness.files import npz
 from harness.platforms.sophgo.info import read_info, tensor_map
 from harness.records import TensorSpec
+
+Array = npt.NDArray[Any]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -56,7 +61,7 @@ def _simulated(given: argparse.Namespace, specs: dict[str, TensorSpec], wanted: 
         with np.load(work / "out.npz") as archive:
             names = [name for name in archive.files if name in specs and (wanted is None or name in wanted)]
             stored = {name: _stored(archive[name], specs[name]) for name in sorted(names)}
-    np.savez(given.output, **stored)  # type: ignore[arg-type]
+    npz.save(Path(given.output), stored)
     simulation.write_side_file(Path.cwd())
     if given.enable_timer:
         print("harness: the simulator of CV18xx counts no cycles, so there is no time to tell")
@@ -70,13 +75,14 @@ def _feed(given: Path, target: Path) -> None:
     for name, array in arrays.items():
         data = faults.scaled(array.tobytes(), array.dtype.str, planted)
         arrays[name] = np.frombuffer(data, array.dtype).reshape(array.shape)
-    np.savez(target, **arrays)
+    npz.save(target, arrays)
 
 
-def _stored(values: np.ndarray, spec: TensorSpec) -> np.ndarray:
+def _stored(values: Array, spec: TensorSpec) -> Array:
     shaped = values.reshape(spec.shape) if values.size == np.prod(spec.shape) else values
     if spec.dtype == "bf16":
-        return (np.ascontiguousarray(shaped, "<f4").view("<u4") >> 16).astype("<u2")
+        upper: Array = (np.ascontiguousarray(shaped, "<f4").view("<u4") >> 16).astype("<u2")
+        return upper
     if spec.quantization is not None and shaped.dtype.kind == "f":
         kind = np.dtype(simulation.DTYPES[spec.dtype])
         return np.rint(shaped / np.float32(spec.quantization.scales[0])).astype(kind)

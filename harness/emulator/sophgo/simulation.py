@@ -9,16 +9,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.emulator.sophgo import faults
 from harness.emulator.sophgo.environment import VERSION, call
 from harness.errors import InputError
+from harness.files import npz
 from harness.platforms.emulated import SIDE_FILE
 from harness.platforms.sophgo import profile
 from harness.platforms.sophgo.info import read_info
 from harness.records import ModelInfo, TensorSpec
+
+Array = npt.NDArray[Any]
 
 DTYPES = {
     "f32": "<f4", "f16": "<f2", "bf16": "<u2", "s8": "i1", "u8": "u1", "s16": "<i2", "u16": "<u2", "s32": "<i4",
@@ -53,7 +58,7 @@ def dtype_of(spec: TensorSpec) -> str:
     return DTYPES[spec.dtype]
 
 
-def read_inputs(raw: bytes, specs: Sequence[TensorSpec]) -> dict[str, np.ndarray] | None:
+def read_inputs(raw: bytes, specs: Sequence[TensorSpec]) -> dict[str, Array] | None:
     """Arrays by name out of input_ref_data.dat; None where it holds too few bytes."""
     arrays, at, planted = {}, 0, faults.planted()
     for spec in specs:
@@ -84,9 +89,9 @@ def faulty(context: Path) -> Iterator[Path]:
         yield copy
 
 
-def simulate(model: Path, info: ModelInfo, inputs: dict[str, np.ndarray], work: Path) -> Outcome:
+def simulate(model: Path, info: ModelInfo, inputs: dict[str, Array], work: Path) -> Outcome:
     """Runs `model` once in the folder `work`, which keeps the profile."""
-    np.savez(work / "in.npz", **inputs)  # type: ignore[arg-type]
+    npz.save(work / "in.npz", inputs)
     arguments = ["--input", "in.npz", "--model", str(model), "--output", "out.npz"]
     finished = call("model_runner.py", arguments, cwd=work, more={"BMRUNTIME_ENABLE_PROFILE": "1"})
     if finished.returncode != 0 or not (work / "out.npz").is_file():
@@ -98,7 +103,7 @@ def simulate(model: Path, info: ModelInfo, inputs: dict[str, np.ndarray], work: 
     return Outcome(outputs, cycles_us, folder)
 
 
-def _raw(array: np.ndarray, spec: TensorSpec) -> bytes:
+def _raw(array: Array, spec: TensorSpec) -> bytes:
     """As the chip's memory holds it: the runner gives f16 as such and bf16 as uint16."""
     kind = np.dtype(dtype_of(spec))
     if array.dtype == kind or (array.dtype.itemsize == kind.itemsize and array.dtype.kind == "u"):

@@ -6,10 +6,13 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.errors import InputError
+from harness.files import npz
 from harness.files.safe import write_file
 from harness.platforms.base import Platform
 from harness.platforms.emulated import SIDE_FILE, mark_estimates
@@ -28,6 +31,8 @@ from harness.records import (
     OpTime,
     TensorSpec,
 )
+
+Array = npt.NDArray[Any]
 
 BYTES = {"s4": 0.5, "u4": 0.5, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "f16": 2, "bf16": 2, "s64": 8, "u64": 8}
 FEED = "feed.npz"  # of CV18xx: all inputs, by name
@@ -68,7 +73,7 @@ class Sophgo(Platform):
             return tuple(path for _, path in files)
         arrays = {name: _array(spec, path) for (name, path), spec in zip(files, info.inputs, strict=True)}
         packed = io.BytesIO()
-        np.savez(packed, **arrays)  # type: ignore[arg-type]
+        npz.save(packed, arrays)
         write_file(folder / FEED, packed.getvalue(), folder.parent)
         return (folder / FEED,)
 
@@ -210,7 +215,7 @@ def _facts(spec: TensorSpec) -> InputFacts:
 _READ = {"f32": "<f4", "f16": "<f2", "bf16": "<u2", "s8": "i1", "u8": "u1", "s16": "<i2", "u16": "<u2", "s32": "<i4"}
 
 
-def _array(spec: TensorSpec, path: Path) -> np.ndarray:
+def _array(spec: TensorSpec, path: Path) -> Array:
     if spec.dtype not in _READ:
         raise InputError(f"input {spec.name!r}: type {spec.dtype} cannot be packed for model_runner")
     return np.fromfile(path, _READ[spec.dtype]).reshape(spec.shape)
