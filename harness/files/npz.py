@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import shutil
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,12 @@ from harness.records import BoardLimits
 Array = npt.NDArray[Any]
 
 
-def save(target: Path | IO[bytes], arrays: Mapping[str, Array]) -> None:
+def packed(arrays: Mapping[str, Array]) -> bytes:
     """One .npz, not compressed. In one place, because only newer numpy's stubs forbid an array named like a switch."""
+    held = io.BytesIO()
     savez: Any = np.savez
-    savez(target, **arrays)
+    savez(held, **arrays)
+    return held.getvalue()
 
 
 def unpacked(path: Path, folder: Path, limit_bytes: int = BoardLimits.max_bytes) -> dict[str, Path]:

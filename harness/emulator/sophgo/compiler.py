@@ -72,8 +72,8 @@ def _compile(model: Path, request: BuildRequest, stem: str, work: Path, tell: Lo
     folder = work / "samples"
     folder.mkdir()
     for i, feed in enumerate(feeds):
-        npz.save(folder / f"{i:05d}.npz", feed)
-    npz.save(work / "input.npz", feeds[0])
+        (folder / f"{i:05d}.npz").write_bytes(npz.packed(feed))
+    (work / "input.npz").write_bytes(npz.packed(feeds[0]))
     mode = MODES[request.quantize]
     tell("model_transform (float layers by Sophgo's interpreter)")
     transform = ["--model_name", stem, "--model_def", str(model), "--input_shapes", shapes, "--mlir", f"{stem}.mlir"]

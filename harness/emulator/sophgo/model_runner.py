@@ -61,7 +61,7 @@ def _simulated(given: argparse.Namespace, specs: dict[str, TensorSpec], wanted: 
         with np.load(work / "out.npz") as archive:
             names = [name for name in archive.files if name in specs and (wanted is None or name in wanted)]
             stored = {name: _stored(archive[name], specs[name]) for name in sorted(names)}
-    npz.save(Path(given.output), stored)
+    Path(given.output).write_bytes(npz.packed(stored))
     simulation.write_side_file(Path.cwd())
     if given.enable_timer:
         print("harness: the simulator of CV18xx counts no cycles, so there is no time to tell")
@@ -75,7 +75,7 @@ def _feed(given: Path, target: Path) -> None:
     for name, array in arrays.items():
         data = faults.scaled(array.tobytes(), array.dtype.str, planted)
         arrays[name] = np.frombuffer(data, array.dtype).reshape(array.shape)
-    npz.save(target, arrays)
+    target.write_bytes(npz.packed(arrays))
 
 
 def _stored(values: Array, spec: TensorSpec) -> Array:
@@ -85,5 +85,6 @@ def _stored(values: Array, spec: TensorSpec) -> Array:
         return upper
     if spec.quantization is not None and shaped.dtype.kind == "f":
         kind = np.dtype(simulation.DTYPES[spec.dtype])
-        return np.rint(shaped / np.float32(spec.quantization.scales[0])).astype(kind)
+        stored: Array = np.rint(shaped / np.float32(spec.quantization.scales[0])).astype(kind)
+        return stored
     return shaped

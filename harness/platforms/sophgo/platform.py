@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,9 +71,7 @@ class Sophgo(Platform):
         if not info.versions.get("cvimodel"):
             return tuple(path for _, path in files)
         arrays = {name: _array(spec, path) for (name, path), spec in zip(files, info.inputs, strict=True)}
-        packed = io.BytesIO()
-        npz.save(packed, arrays)
-        write_file(folder / FEED, packed.getvalue(), folder.parent)
+        write_file(folder / FEED, npz.packed(arrays), folder.parent)
         return (folder / FEED,)
 
     def invocation(self, board: BoardIdentity, job: Job) -> Invocation:
