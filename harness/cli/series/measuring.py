@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cli.common import FiniteRange, complete_board, hosts_option, json_option, note
+from harness.cli.common import FiniteRange, clean, colours, complete_board, emit_json, hosts_option, json_option, note
 from harness.cli.progress import ask_password, progress
 from harness.cli.run_options import beside_option, inputs_of, only_model, soc_line_told, typed_command
+from harness.cli.tables import hanging
 from harness.errors import HarnessError, InputError, MeasurementError
 from harness.platforms.base import Platform
 from harness.records import Case, Run
@@ -76,6 +78,49 @@ def series_options(command: Command) -> Command:
     return command
 
 
+def length_options(of: str, frames: int | None = None, default: str = "") -> Callable[[Command], Command]:
+    """--frames and --time, of each `of` of the series; `default` says what is taken where neither is given."""
+
+    def add(command: Command) -> Command:
+        ending = f" Default: {default}" if default else ""
+        for option in reversed(
+            (
+                click.option("--frames", metavar="N", default=frames, show_default=frames is not None,
+                             type=click.IntRange(1), help=f"Frames of each {of}.{ending}"),
+                click.option("--time", "time_s", default=0.0, type=FiniteRange(0), metavar="SECONDS",
+                             help=f"SECONDS of each {of} instead of --frames."),
+            )
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
+def given_series(options: Mapping[str, Any]) -> SeriesOptions:
+    """What was typed, where it can be; from here on SIGTERM ends the series as Ctrl-C does.
+
+    Errors: UsageError for options that exclude each other, and for settings beside --resume.
+    """
+    from signal import SIGTERM, default_int_handler, signal
+
+    given = SeriesOptions(**{one.name: options[one.name] for one in fields(SeriesOptions)})
+    signal(SIGTERM, default_int_handler)
+    if given.resume:
+        refuse_beside_resume(("resume", "hosts", "as_json", "faults"))
+    if {"frames", "time_s"} <= _typed_names():
+        raise click.UsageError("--frames and --time cannot be used together.")
+    return given
+
+
+def _typed_names() -> set[str]:
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    names = (param.name or "" for param in context.command.params)
+    return {name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+
+
 def model_of(given: SeriesOptions) -> Path:
     """The one model. Errors: UsageError without a model or a board."""
     model = only_model(given.models)
@@ -88,12 +133,9 @@ def model_of(given: SeriesOptions) -> Path:
 
 def refuse_beside_resume(allowed: tuple[str, ...]) -> None:
     """A resumed series is what it was. Errors: UsageError for any option that would change it."""
-    from click.core import ParameterSource
-
-    context = click.get_current_context()
-    for param in context.command.params:
-        name = param.name or ""
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in allowed:
+    typed = _typed_names()
+    for param in click.get_current_context().command.params:
+        if param.name in typed and param.name not in allowed:
             named = param.opts[0] if isinstance(param, click.Option) else "MODEL"
             raise click.UsageError(f"{named} cannot be used with --resume: a resumed run keeps its settings.")
 
@@ -166,3 +208,25 @@ def _keep_what_there_is(folder: Path, platform: Platform, case: Case, judge: Jud
     with suppress(OSError, HarnessError):  # this PC's disk may be what broke; the error that is raised says so
         judge(folder, platform, case)
         note(f"partial report: {write_report(folder)}")
+
+
+# --------------------------------------------------------------------------- the answer
+
+
+def answer(folder: Path, run: Run, as_json: bool, show: Callable[[Run], None] | None = None) -> None:
+    """The report, and the run in lines or as JSON; `show` prints what stands before the lines."""
+    from harness.records.codec import to_json
+    from harness.report import write_report
+    from harness.report.summary import LABEL, toned_lines
+
+    page = write_report(folder)
+    if as_json:
+        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
+        return
+    if show:
+        show(run)
+    _, lines = toned_lines(run)
+    for number, line in enumerate(lines):
+        shown = hanging(clean(line), LABEL)
+        click.echo(click.style(shown, bold=True) if not number and colours(sys.stdout) else shown)
+    click.echo(f"report    {page}")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cli.common import FiniteRange, clean, colours, emit_json
+from harness.cli.common import FiniteRange
 from harness.cli.series.measuring import (
-    SeriesOptions,
+    answer,
     case_of_series,
+    given_series,
+    length_options,
     measured,
-    refuse_beside_resume,
     series_options,
 )
-from harness.cli.tables import hanging
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.platforms.base import Platform
 from harness.records import Case, Run, SoakPlan
@@ -40,10 +39,7 @@ TURN_S = 60.0  # of one profile run: the shortest that every tool of Horizon's k
 @click.option(
     "--hours", type=FiniteRange(0, min_open=True), default=1.0, show_default=True, metavar="H", help="How long."
 )
-@click.option("--frames", metavar="N", type=click.IntRange(1), help="Frames of each turn. Default: 60 seconds of them.")
-@click.option(
-    "--time", "time_s", default=0.0, type=FiniteRange(0), metavar="SECONDS", help="SECONDS of each turn. Default: 60."
-)
+@length_options("turn", default="60 seconds of them.")
 @click.option("--threads", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Threads.")
 @click.option("--core", metavar="N", default="0", show_default=True, help="Accelerator core; 0: chosen by the runtime.")
 @click.option(
@@ -61,17 +57,9 @@ def command(
     Turn after turn a profile run and a run whose outputs are compared with the first turn's. The report shows them on
     one time axis, with the first output that changed and the drift.
     """
-    from signal import SIGTERM, default_int_handler, signal
-
     from harness.cli.run_options import core_of
 
-    options["frames"] = options["frames"] or 0
-    given = SeriesOptions(**{one.name: options[one.name] for one in fields(SeriesOptions)})
-    signal(SIGTERM, default_int_handler)
-    if given.resume:
-        refuse_beside_resume(("resume", "hosts", "as_json", "faults"))
-    if given.frames and given.time_s:
-        raise click.UsageError("--frames and --time cannot be used together.")
+    given = given_series(options | {"frames": options["frames"] or 0})
 
     def case_for(board: Any, model: Path) -> Case:
         from harness import platforms
@@ -85,7 +73,7 @@ def command(
         return replace(case, modes=modes, threads=threads, core=core_of(core), soak=plan)
 
     folder, run = measured(given, case_for, _judged)
-    _answer(folder, run, as_json)
+    answer(folder, run, as_json)
     raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
 
 
@@ -95,19 +83,3 @@ def _judged(folder: Path, platform: Platform, case: Case) -> Run:
     if case.soak is None:
         raise InputError(f"{folder}: not a soak", f"resume: harness run --resume {folder}")
     return judge_soak(folder, platform, case.soak)
-
-
-def _answer(folder: Path, run: Run, as_json: bool) -> None:
-    from harness.records.codec import to_json
-    from harness.report import write_report
-    from harness.report.summary import LABEL, toned_lines
-
-    page = write_report(folder)
-    if as_json:
-        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
-        return
-    _, lines = toned_lines(run)
-    for number, line in enumerate(lines):
-        shown = hanging(clean(line), LABEL)
-        click.echo(click.style(shown, bold=True) if not number and colours(sys.stdout) else shown)
-    click.echo(f"report    {page}")

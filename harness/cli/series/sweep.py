@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cli.common import FiniteRange, clean, colours, emit_json
+from harness.cli.common import FiniteRange
 from harness.cli.run_options import core_of, pair
 from harness.cli.series.measuring import (
-    SeriesOptions,
+    answer,
     case_of_series,
+    given_series,
+    length_options,
     measured,
-    refuse_beside_resume,
     series_options,
 )
-from harness.cli.tables import hanging, table
+from harness.cli.tables import table
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.platforms.base import Platform
 from harness.records import BoardIdentity, Case, Run, Setting, SweepPlan
@@ -70,12 +70,7 @@ MOST_SETTINGS = 500  # of one sweep: more is a mistake, or a night
     metavar="FPS",
     help="Goal: at least FPS frames per second; the best setting has the lowest latency.",
 )
-@click.option(
-    "--frames", metavar="N", default=200, show_default=True, type=click.IntRange(1), help="Frames of each setting."
-)
-@click.option(
-    "--time", "time_s", default=0.0, type=FiniteRange(0), metavar="SECONDS", help="SECONDS of each instead of --frames."
-)
+@length_options("setting", frames=200)
 @click.option(
     "--rounds",
     metavar="N",
@@ -99,13 +94,7 @@ def command(
     One board, one upload, one lease. The table has latency and rate of every setting, the report their picture; with
     --latency-ms or --rate-fps the best setting is named. What a setting failed of is told, and the others go on.
     """
-    from signal import SIGTERM, default_int_handler, signal
-
-    given = SeriesOptions(**{one.name: options[one.name] for one in fields(SeriesOptions)})
-    signal(SIGTERM, default_int_handler)
-    if given.resume:
-        refuse_beside_resume(("resume", "hosts", "as_json", "faults"))
-    _refuse_both_lengths()
+    given = given_series(options)
 
     def case_for(board: Any, model: Path) -> Case:
         from harness import platforms
@@ -117,7 +106,7 @@ def command(
         return replace(case, rounds=rounds, sweep=plan)
 
     folder, run = measured(given, case_for, _judged)
-    _answer(folder, run, as_json)
+    answer(folder, run, as_json, _points_shown)
     raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
 
 
@@ -127,15 +116,6 @@ def _judged(folder: Path, platform: Platform, case: Case) -> Run:
     if case.sweep is None:
         raise InputError(f"{folder}: not a sweep", f"resume: harness run --resume {folder}")
     return judge_sweep(folder, platform, case.sweep, case.rounds)
-
-
-def _refuse_both_lengths() -> None:
-    from click.core import ParameterSource
-
-    context = click.get_current_context()
-    sources = [context.get_parameter_source(name) for name in ("frames", "time_s")]
-    if all(source is ParameterSource.COMMANDLINE for source in sources):
-        raise click.UsageError("--frames and --time cannot be used together.")
 
 
 # --------------------------------------------------------------------------- which settings
@@ -204,21 +184,9 @@ def _whole(text: str) -> int:
 # --------------------------------------------------------------------------- the answer
 
 
-def _answer(folder: Path, run: Run, as_json: bool) -> None:
-    from harness.records.codec import to_json
-    from harness.report import write_report
-    from harness.report.summary import LABEL, toned_lines
+def _points_shown(run: Run) -> None:
     from harness.report.tables.sweep import COLUMNS, cells, sweep_table
 
-    page = write_report(folder)
-    if as_json:
-        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
-        return
     rows = sweep_table(run)
     if rows:
         table("", COLUMNS, [cells(row) for row in rows["points"]], right=COLUMNS[2:6])
-    _, lines = toned_lines(run)
-    for number, line in enumerate(lines):
-        shown = hanging(clean(line), LABEL)
-        click.echo(click.style(shown, bold=True) if not number and colours(sys.stdout) else shown)
-    click.echo(f"report    {page}")
