@@ -36,7 +36,14 @@ def _cut(stretch: Stretch, whole_us: float) -> Finding:
     if stretch.launch_us:
         evidence += f" and one start of the accelerator {stretch.launch_us:.1f} us"
     share = f", {stretch.total_us / whole_us:.1%} of the latency" if whole_us > 0 else ""
-    return finding("T-201", evidence + share + (f"; {op.why}" if op.reason else ""), subject=op.name, advice=op.advice)
+    why = f"; {op.why}" if op.reason else ""
+    return finding("T-201", f"{evidence}{share}; {_won(stretch)}{why}", subject=op.name, advice=op.advice)
+
+
+def _won(stretch: Stretch) -> str:
+    """What moving all of a cut to the accelerator would win, with the band of an estimate."""
+    bounds = f"moving it would win {stretch.gain_low_us:.1f} to {stretch.gain_high_us:.1f} us"
+    return f"{bounds}, estimated: {_between(stretch.gain_band)}" if stretch.gain_band else bounds
 
 
 def unattributed(view: RunView) -> Findings:
@@ -118,7 +125,8 @@ def how_far(view: RunView) -> Findings:
         units = sorted({op.unit for op in profile.ops if op.estimated})
         what = f"times of the {', '.join(units)}" if units else "end to end"
         what = f"simulated by {profile.simulator}: {what}" if profile.simulator else f"estimated: {what}"
-        yield finding("T-208", what + (f"; end to end {_between(profile.band)}" if profile.band else ""))
+        off = f"end to end {_between(profile.band)}" if profile.band else "how far they may be off is not known"
+        yield finding("T-208", f"{what}; {off}")
     if profile.ops and not profile.order_known:
         yield finding("T-209", "the profiler's table is sorted by name")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.platforms.text import read_text
-from harness.records import Band, OpTime, Profile
+from harness.records import Band, ErrorFactors, OpTime, Profile
 
 SIDE_FILE = "emulated.json"
 # A format of our own, never mistaken for a vendor's; then a zip with meta.json: docs/emulator.md
@@ -55,19 +55,26 @@ def with_estimate(measured: Profile, folder: Path) -> Profile:
     """The profile with the band of its latency; of a run without times of ops, whether its latency is an estimate."""
     estimated = measured.estimated if measured.ops else latency_is_estimated(folder)
     band = band_of(folder, measured.latency.mean_us)
-    return replace(measured, estimated=estimated, band=band, simulator=simulator_of(folder))
+    off_error = _factors(folder, "off_band") if estimated else None
+    return replace(measured, estimated=estimated, band=band, simulator=simulator_of(folder), off_error=off_error)
 
 
 def band_of(folder: Path, latency_us: float) -> Band | None:
     """How far the estimated latency of a run may be off, where the side file tells it."""
+    factors = _factors(folder, "band")
+    return factors.around(latency_us, latency_us) if factors and math.isfinite(latency_us) else None
+
+
+def _factors(folder: Path, key: str) -> ErrorFactors | None:
+    """How far estimates may be off, as the side file tells it under a key."""
     try:
-        band = json.loads(read_text(folder / SIDE_FILE) or "{}").get("band")
+        band = json.loads(read_text(folder / SIDE_FILE) or "{}").get(key)
         low, high, share = (float(band[key]) for key in ("low", "high", "share"))
     except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
         return None
-    if not 0.0 < low <= high < math.inf or not 0.0 < share <= 1.0 or not math.isfinite(latency_us):
+    if not 0.0 < low <= high < math.inf or not 0.0 < share <= 1.0:
         return None
-    return Band(low * latency_us, high * latency_us, share, str(band.get("of", "")))
+    return ErrorFactors(low, high, share, str(band.get("of", "")))
 
 
 def _estimated(text: str) -> tuple[set[str] | None, set[str]]:

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from harness.profiling.ordering import word
 from harness.profiling.split import OUTLIERS
-from harness.records import Graph, OffOp, Op, OpTime, Profile, Segmentation, Stretch, SubgraphTime
+from harness.records import ErrorFactors, Graph, OffOp, Op, OpTime, Profile, Segmentation, Stretch, SubgraphTime
 
 LEAST_US = 1e-3  # below a nanosecond what is left of a sum is its own rounding
 _LOST = ("is truncated", "is damaged", "no avg_time")
-_BORDERS = {"quantize": "quantize_us", "dequantize": "dequantize_us", "layout": "layout_us", "pre": "other_us"}
 
 
 def is_whole(profile: Profile) -> bool:
@@ -43,7 +42,7 @@ def segmentation(profile: Profile, graph: Graph | None = None) -> Segmentation |
         estimated=profile.estimated,
         notes=_notes(profile, graph),
     )
-    return _with_gains(_with_launches(whole, profile))
+    return _with_gains(_with_launches(whole, profile), profile.off_error)
 
 
 def _subgraph(op: OpTime, profile: Profile) -> SubgraphTime:
@@ -88,16 +87,22 @@ def _runs(ops: Sequence[OpTime]) -> Iterator[_Run]:
 
 def _stretch(run: _Run, profile: Profile, graph: Graph | None) -> Stretch:
     outside = [op for op in run.ops if op.category == "compute"]
-    borders = {part: sum(o.mean_us for o in run.ops if o.category == name) for name, part in _BORDERS.items()}
     return Stretch(
         place=_place(run, outside, profile, graph),
         before=run.before,
         after=run.after,
         ops=tuple(OffOp(op.name, op.kind, op.unit or "CPU", op.mean_us) for op in outside),
         own_us=sum(op.mean_us for op in outside),
+        quantize_us=_spent(run, "quantize"),
+        dequantize_us=_spent(run, "dequantize"),
+        layout_us=_spent(run, "layout"),
+        other_us=_spent(run, "pre"),
         estimated=any(op.estimated for op in run.ops),
-        **borders,
     )
+
+
+def _spent(run: _Run, category: str) -> float:
+    return sum(op.mean_us for op in run.ops if op.category == category)
 
 
 def _place(run: _Run, outside: Sequence[OpTime], profile: Profile, graph: Graph | None) -> str:
@@ -166,14 +171,25 @@ def _with_launches(whole: Segmentation, profile: Profile) -> Segmentation:
     return replace(whole, stretches=stretches, launch_us=share_us * left, unattributed_us=0.0)
 
 
-def _with_gains(whole: Segmentation) -> Segmentation:
-    """What would be won: at least the borders of a cut (its ops take as long on the accelerator), at most all of it."""
-    return replace(whole, stretches=tuple(_gain(stretch) for stretch in whole.stretches))
+def _with_gains(whole: Segmentation, error: ErrorFactors | None) -> Segmentation:
+    """What would be won: at least the borders of a cut (its ops take as long on the accelerator), at most all of it.
+
+    All of that is time off the accelerator: where it is estimated, `error` says how far the bounds may be off.
+    """
+    return replace(whole, stretches=tuple(_gain(stretch, error) for stretch in whole.stretches))
 
 
-def _gain(stretch: Stretch) -> Stretch:
+def _gain(stretch: Stretch, error: ErrorFactors | None) -> Stretch:
     is_cut = stretch.place == "middle"
     around_us = stretch.borders_us + stretch.launch_us if is_cut else 0.0
     alone_us = around_us if len(stretch.ops) == 1 else 0.0  # of several the others keep the borders
-    ops = tuple(replace(op, gain_low_us=alone_us, gain_high_us=alone_us + op.time_us) for op in stretch.ops)
-    return replace(stretch, ops=ops, gain_low_us=around_us, gain_high_us=around_us + stretch.own_us)
+    most_us = around_us + stretch.own_us
+    ops = tuple(_gain_of_one(op, alone_us, error) for op in stretch.ops)
+    band = error.around(around_us, most_us) if error and stretch.ops and stretch.estimated else None
+    return replace(stretch, ops=ops, gain_low_us=around_us, gain_high_us=most_us, gain_band=band)
+
+
+def _gain_of_one(op: OffOp, around_us: float, error: ErrorFactors | None) -> OffOp:
+    most_us = around_us + op.time_us
+    band = error.around(around_us, most_us) if error else None
+    return replace(op, gain_low_us=around_us, gain_high_us=most_us, gain_band=band)

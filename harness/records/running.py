@@ -235,6 +235,20 @@ class Band:
 
 
 @dataclass(frozen=True)
+class ErrorFactors:
+    """Factors on an estimated time between which the real one lies, as a Band tells it of one time."""
+
+    low: float
+    high: float
+    share: float
+    of: str
+
+    def around(self, low_us: float, high_us: float) -> Band:
+        """The band of what is estimated to lie between two times."""
+        return Band(self.low * low_us, self.high * high_us, self.share, self.of)
+
+
+@dataclass(frozen=True)
 class Segment:
     """A stretch of consecutive ops on one unit."""
 
@@ -260,6 +274,9 @@ class Profile:
     distribution: Distribution | None = field(default=None, metadata=stored(optional=True))
     simulator: str = field(default="", metadata=stored(optional=True))  # of the vendor, that the estimates are from
     band: Band | None = field(default=None, metadata=stored(optional=True))  # of the latency, where it is estimated
+    off_error: ErrorFactors | None = field(
+        default=None, metadata=stored(optional=True)
+    )  # of estimated times of ops off the accelerator
 
 
 @dataclass(frozen=True)

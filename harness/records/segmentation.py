@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.records.running import Band
 from harness.records.slots import stored
 
 OFF_REASONS = ("forced", "limit", "unsupported", "tail", "passive", "default", "")
@@ -24,6 +25,7 @@ class OffOp:
     line_number: int = 0
     gain_low_us: float = 0.0  # if it alone moved to the accelerator
     gain_high_us: float = 0.0
+    gain_band: Band | None = field(default=None, metadata=stored(optional=True))  # of both, where times are estimated
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Stretch:
     launch_us: float = 0.0  # one start of the accelerator more, of a cut
     gain_low_us: float = 0.0  # if all of its ops moved to the accelerator
     gain_high_us: float = 0.0
+    gain_band: Band | None = field(default=None, metadata=stored(optional=True))  # of both, where times are estimated
     estimated: bool = field(default=False, metadata=stored(damaged=True))
 
     @property

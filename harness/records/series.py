@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.records.running import Failure
+from harness.records.running import Band, Failure
 from harness.records.slots import stored
 from harness.records.workload import Setting
 
@@ -27,8 +27,16 @@ class SweepPoint:
     hottest_c: float | None = None  # while it ran
     is_on_front: bool = False  # no other setting has both a lower latency and a higher rate
     estimated: bool = field(default=False, metadata=stored(damaged=True))
+    band: Band | None = field(default=None, metadata=stored(optional=True))  # of `usual_us`, where it is estimated
     failure: Failure | None = None
     problems: tuple[str, ...] = ()
+
+    @property
+    def fps_bounds(self) -> tuple[float, float] | None:
+        """Between which rates an estimated one lies: as far off as its latency is."""
+        if self.band is None or self.fps is None or not self.usual_us:
+            return None
+        return self.fps * self.usual_us / self.band.high_us, self.fps * self.usual_us / self.band.low_us
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def _settings(data: Row) -> str:
     points = data["sweep"]["points"] if data["sweep"] else []
     if not points:
         return ""
-    lines = ["| " + " | ".join(prose(name) for name in COLUMNS) + " |", "|--:|---|--:|--:|--:|--:|---|"]
+    lines = ["| " + " | ".join(prose(name) for name in COLUMNS) + " |", "|--:|---|--:|--:|--:|--:|--:|---|"]
     lines += ["| " + " | ".join(prose(cell) for cell in cells(row)) + " |" for row in points[:MOST_SETTINGS]]
     left = len(points) - MOST_SETTINGS
     return "\n".join([*lines, *([f"\n{left} more rows are in the report."] if left > 0 else [])])

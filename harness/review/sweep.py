@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.platforms.base import Platform
-from harness.platforms.emulated import latency_is_estimated
+from harness.platforms.emulated import band_of, latency_is_estimated
 from harness.profiling.distribution import distribution, merged
 from harness.profiling.telemetry import hottest, senses_of_record
 from harness.records import Failure, Latency, Run, Setting, Sweep, SweepPlan, SweepPoint, Verdict
@@ -49,7 +49,9 @@ def _point(reader: RunReader, run: Run, setting: Setting, names: Sequence[str]) 
     if not timed:
         return point if failure or names[0] not in reader.modes else replace(point, failure=_NO_LATENCY)
     estimated = any(latency_is_estimated(reader.folder / name) for name, _ in timed)
-    return replace(_with_latency(point, merged([latency for _, latency in timed])), estimated=estimated)
+    point = _with_latency(point, merged([latency for _, latency in timed]))
+    band = band_of(reader.folder / timed[0][0], point.usual_us or 0.0) if estimated else None
+    return replace(point, estimated=estimated, band=band)
 
 
 _NO_LATENCY = Failure("garbage", "the tool ended without an error and told no latency", "see its log in the run folder")
@@ -141,11 +143,22 @@ def word_on(sweep: Sweep) -> Verdict:
     if not wanted:
         return Verdict("swept", words, GOOD)
     if sweep.best is not None:
-        return Verdict("goal_met", f"{wanted}: {sweep.points[sweep.best].setting.label}; {words}", GOOD)
+        best = sweep.points[sweep.best]
+        return Verdict("goal_met", f"{wanted}: {best.setting.label}{_unsure(best, sweep)}; {words}", GOOD)
     if failed:
         detail = f"{wanted}: no setting that was measured meets it; {words}: {_first_failure(failed)}"
         return Verdict("not_measured", detail, COULD_NOT_MEASURE)
     return Verdict("goal_missed", f"{wanted}: no setting meets it; {words}", MEASURED_BAD)
+
+
+def _unsure(best: SweepPoint, sweep: Sweep) -> str:
+    """That an estimate meets the goal, but not all of its band does; "" where it does, or nothing is known."""
+    rates = best.fps_bounds
+    if best.band is None or rates is None:
+        return " (an estimate)" if best.estimated else ""
+    is_slow = sweep.latency_us is not None and best.band.high_us > sweep.latency_us
+    is_rare = sweep.fps is not None and rates[0] < sweep.fps
+    return " (an estimate, whose band reaches beyond the goal)" if is_slow or is_rare else " (an estimate)"
 
 
 def _first_failure(failed: Sequence[SweepPoint]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.diagnosis.rules import RunView
-from harness.diagnosis.times import how_far
+from harness.diagnosis.times import cuts, how_far
 from harness.emulator.cost.bands import CPU, LIKE, SHARE, Spread, band_of, between, kind_of
 from harness.emulator.cost.graph import network_works
 from harness.emulator.cost.model import Work
@@ -18,10 +18,27 @@ from harness.emulator.horizon.socs import SOCS
 from harness.platforms.emulated import SIDE_FILE
 from harness.platforms.emulated import band_of as band_of_run
 from harness.profiling.split import profile
-from harness.records import Latency, OpTime, Run
-from harness.report.tables.times import time_table
+from harness.profiling.stretches import segmentation
+from harness.records import Band, ErrorFactors, Latency, OpTime, Run, Setting, SweepPlan, SweepPoint
+from harness.report.page import render
+from harness.report.tables.segmentation import segmentation_table
+from harness.report.tables.sweep import cells, sweep_table
+from harness.report.tables.times import NO_BAND, time_table
+from harness.review.sweep import chosen, word_on
 from tests.emulator.test_one_work import built, fused
 from tests.support.architectures import mobilenet_v2, network, resnet18
+from tests.support.diagnosis_kit import op, subgraph
+
+GUESSED = tuple(
+    replace(one, estimated=True)
+    for one in (
+        subgraph("a", 100.0),
+        op("deq", 11.0, category="dequantize"),
+        op("soft", 30.0),
+        op("q", 13.0, category="quantize"),
+        subgraph("b", 40.0),
+    )
+)
 
 
 def test_networks_are_alike_by_what_their_time_goes_into() -> None:
@@ -88,3 +105,52 @@ def test_a_measured_run_has_no_band(tmp_path: Path) -> None:
 def test_a_band_of_two_keeps_both_names() -> None:
     both = Spread(0.9, 1.1, "a").widened(Spread(0.5, 1.5, "b"), 0.25)
     assert (both.low, both.high) == pytest.approx((0.8, 1.2)) and both.of == "a; b for 25% of the time"
+
+
+def test_what_a_cut_would_win_has_the_band_of_its_cpu_times() -> None:
+    known = replace(profile(Latency(200.0), GUESSED, ordered=True), off_error=ErrorFactors(0.5, 2.0, 0.8, "CPU ops"))
+    whole = segmentation(known)
+    assert whole is not None
+    (cut,) = whole.cuts
+    assert cut.gain_band == Band(0.5 * cut.gain_low_us, 2.0 * cut.gain_high_us, 0.8, "CPU ops")
+    assert cut.ops[0].gain_band == cut.gain_band
+    (won,) = [one.evidence for one in cuts(RunView(Run(profile=known, segmentation=whole)))]
+    assert f"{cut.gain_low_us:.1f} to {cut.gain_high_us:.1f} us, estimated: between" in won and "CPU ops" in won
+    row = segmentation_table(Run(profile=known, segmentation=whole))
+    assert row is not None and "80 % of CPU ops" in row["rows"][1]["gain"]
+    measured = segmentation(profile(Latency(200.0), [replace(one, estimated=False) for one in GUESSED], ordered=True))
+    assert measured is not None and measured.cuts[0].gain_band is None
+
+
+def test_a_page_tells_a_band_once_beside_the_figure() -> None:
+    band = Band(150.0, 300.0, 0.8, "30 networks alike")
+    page = render(Run(profile=replace(profile(Latency(200.0), GUESSED, ordered=True), band=band)))
+    assert page.count("30 networks alike") == 1
+
+
+def test_an_estimate_of_which_no_error_is_known_says_so() -> None:
+    known = profile(Latency(200.0), GUESSED, ordered=True)
+    table = time_table(known, {})
+    assert table is not None and table["band"] == NO_BAND
+    (evidence,) = [one.evidence for one in how_far(RunView(Run(profile=known))) if one.rule == "T-208"]
+    assert evidence.endswith("how far they may be off is not known")
+    measured = time_table(profile(Latency(200.0), [replace(one, estimated=False) for one in GUESSED]), {})
+    assert measured is not None and measured["band"] == ""
+
+
+def point(us: float, fps: float, band: Band | None) -> SweepPoint:
+    return SweepPoint(Setting(1), ("profile-1",), usual_us=us, fps=fps, estimated=True, band=band)
+
+
+def test_the_settings_of_a_sweep_have_their_bands_and_a_goal_says_what_an_estimate_is_worth() -> None:
+    narrow, wide = (Band(0.9 * 1000, high, 0.8, "30 networks alike") for high in (1080.0, 1300.0))
+    assert point(1000, 500, wide).fps_bounds == pytest.approx((500 / 1.3, 500 / 0.9))
+    for band, ending in ((narrow, "(an estimate);"), (wide, "(an estimate, whose band reaches beyond the goal);")):
+        sweep = chosen([point(1000, 500, band)], SweepPlan((), 1200, None))
+        assert ending in word_on(sweep).detail
+        table = sweep_table(Run(sweep=sweep))
+        assert (
+            table is not None and table["band"] == "80 % of 30 networks alike" and "to" in cells(table["points"][0])[3]
+        )
+    unknown = sweep_table(Run(sweep=chosen([point(1000, 500, None)], SweepPlan())))
+    assert unknown is not None and unknown["band"] == NO_BAND and unknown["points"][0]["fps_bounds"] is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -97,7 +97,7 @@ def length_options(of: str, frames: int | None = None, default: str = "") -> Cal
     return add
 
 
-def given_series(options: Mapping[str, Any]) -> SeriesOptions:
+def given_series(**options: Any) -> SeriesOptions:
     """What was typed, where it can be; from here on SIGTERM ends the series as Ctrl-C does.
 
     Errors: UsageError for options that exclude each other, and for settings beside --resume.

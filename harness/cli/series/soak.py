@@ -59,7 +59,7 @@ def command(
     """
     from harness.cli.run_options import core_of
 
-    given = given_series(options | {"frames": options["frames"] or 0})
+    given = given_series(**(options | {"frames": options["frames"] or 0}))
 
     def case_for(board: Any, model: Path) -> Case:
         from harness import platforms

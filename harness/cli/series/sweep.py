@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from harness.cli.common import FiniteRange
+from harness.cli.common import FiniteRange, clean
 from harness.cli.run_options import core_of, pair
 from harness.cli.series.measuring import (
     answer,
@@ -94,7 +94,7 @@ def command(
     One board, one upload, one lease. The table has latency and rate of every setting, the report their picture; with
     --latency-ms or --rate-fps the best setting is named. What a setting failed of is told, and the others go on.
     """
-    given = given_series(options)
+    given = given_series(**options)
 
     def case_for(board: Any, model: Path) -> Case:
         from harness import platforms
@@ -189,4 +189,6 @@ def _points_shown(run: Run) -> None:
 
     rows = sweep_table(run)
     if rows:
-        table("", COLUMNS, [cells(row) for row in rows["points"]], right=COLUMNS[2:6])
+        table("", COLUMNS, [cells(row) for row in rows["points"]], right=COLUMNS[2:7])
+        if rows["band"]:
+            click.echo(clean(f"band: {rows['band']}"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.emulator.cost.bands import SHARE, Spread
+from harness.emulator.cost.bands import CPU, SHARE, Spread
 from harness.emulator.cost.timing import StepTimes, Timeline
 from harness.emulator.model.faults import Fault
 
@@ -133,6 +133,7 @@ def side_record(
     }
     if line is not None:
         record |= {"band": {"share": SHARE, **asdict(band)}} if band else {}
+        record |= {"off_band": {"share": SHARE, **asdict(CPU), "of": f"CPU ops ({CPU.of})"}}
         names = ucp_names(line.steps) if ucp else [t.step.name for t in line.steps]
         record |= {
             "estimated_ops": names,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.records import OffOp, Run, Segmentation, Stretch
 from harness.records.codec import to_json
-from harness.report.tables.times import finite, share_of
+from harness.report.tables.times import band_sentence, finite, share_of
 from harness.report.values import Row, time_us
 
 PLACES = {"head": "before the accelerator", "middle": "CUT", "tail": "behind the accelerator", "": "position unknown"}
@@ -93,4 +93,5 @@ def gain_words(stretch: Stretch) -> str:
     if not stretch.ops:
         return ""
     low = f"at least {time_us(stretch.gain_low_us)} (as slow there as here), " if stretch.gain_low_us else ""
-    return f"{low}at most {time_us(stretch.gain_high_us)} (no time there)"
+    bounds = f"{low}at most {time_us(stretch.gain_high_us)} (no time there)"
+    return f"{bounds}; estimated, {band_sentence(stretch.gain_band)}" if stretch.gain_band else bounds

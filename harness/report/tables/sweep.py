@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.records import Run, SweepPoint
 from harness.records.codec import to_json
-from harness.report.tables.times import finite
-from harness.report.values import DASH, Row, place_in, plain, tenths, time_us
+from harness.report.tables.times import NO_BAND, finite
+from harness.report.values import DASH, Row, place_in, plain, shortened, tenths, time_us
 
-COLUMNS = ("#", "setting", "latency", "slowest", "frames/s", "frames", "note")
+MOST_BANDS = 3  # in words: settings differ in the share of the CPU
+COLUMNS = ("#", "setting", "latency", "band", "slowest", "frames/s", "frames", "note")
 
 
 def sweep_table(run: Run) -> Row | None:
@@ -24,8 +27,18 @@ def sweep_table(run: Run) -> Row | None:
         "best": best,
         "why_best": sweep.why_best,
         "estimated": any(point["estimated"] for point in points),
+        "band": _band_words(sweep.points),
         "rounds": max((len(point.modes) for point in sweep.points), default=0),
     }
+
+
+def _band_words(points: Sequence[SweepPoint]) -> str:
+    """Of what the bands are, once for all settings; "" where all was measured."""
+    shares = {(point.band.share, point.band.of) for point in points if point.band}
+    sentences = [f"{share * 100:.0f} % of {shortened(of, 200)}" for share, of in sorted(shares)]
+    if not sentences:
+        return NO_BAND if any(point.estimated for point in points) else ""
+    return "; ".join(sentences[:MOST_BANDS])
 
 
 def _point(point: SweepPoint, place: int, best: bool) -> Row:
@@ -38,6 +51,8 @@ def _point(point: SweepPoint, place: int, best: bool) -> Row:
             "number": place + 1,
             "label": point.setting.label,
             "best": best,
+            "band": to_json(point.band),
+            "fps_bounds": list(point.fps_bounds) if point.fps_bounds else None,
             "note": _note(point, best),
         }
     )
@@ -60,6 +75,7 @@ def cells(row: Row) -> tuple[str, ...]:
         plain(row["number"]),
         row["label"],
         latency_words(row),
+        f"{time_us(row['band']['low_us'])} to {time_us(row['band']['high_us'])}" if row["band"] else DASH,
         DASH if row["max_us"] is None else time_us(row["max_us"]),
         DASH if row["fps"] is None else tenths(row["fps"]),
         DASH if row["frames"] is None else plain(row["frames"]),

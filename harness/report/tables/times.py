@@ -49,6 +49,16 @@ def distribution_sentence(known: Distribution | None) -> str:
     return ", ".join(parts)
 
 
+NO_BAND = "how far the estimate may be off is not known: nothing measured to hold it against"
+
+
+def band_of_profile(profile: Profile) -> str:
+    """The band in words, or that none is known of an estimate; "" for a latency that was measured."""
+    if profile.band is None and (profile.estimated or any(op.estimated for op in profile.ops)):
+        return NO_BAND
+    return band_sentence(profile.band)
+
+
 def band_sentence(band: Band | None) -> str:
     """`4.6 ms to 7.6 ms (80 % of 30 networks of dense convolutions)`; "" for a latency that was measured."""
     if band is None:
@@ -158,7 +168,7 @@ def time_table(profile: Profile | None, standings: dict[str, str]) -> Row | None
         "latency": latency(profile.latency),
         "distribution": to_json(profile.distribution),
         "usual": distribution_sentence(profile.distribution),
-        "band": band_sentence(profile.band),
+        "band": band_of_profile(profile),
         "split": split_rows(profile),
         "unattributed_us": unattributed(profile),
         "ops_sum_us": sum(finite(op["mean_us"]) or 0.0 for op in ops if op["category"] != _WAIT),
