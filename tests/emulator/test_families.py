@@ -21,6 +21,7 @@ from tests.support import emulator_kit as kit
 from tests.support.emulator_kit import kit_quantized, reference_values, size_of
 
 BOARDS = sorted(SOCS)
+TIMED = [name for name in BOARDS if not SOCS[name].not_estimated]
 RUNTIMES = [(soc.name, runtime.version) for soc in SOCS.values() for runtime in soc.runtimes]
 
 
@@ -75,7 +76,7 @@ def test_every_layer_is_equal_on_every_board(tmp_path: Path, soc: str) -> None:
     assert seen == set(expected) - {"x"}
 
 
-@pytest.mark.parametrize(("soc", "runtime"), RUNTIMES)
+@pytest.mark.parametrize(("soc", "runtime"), [one for one in RUNTIMES if one[0] in TIMED])
 def test_a_profile_of_every_runtime_is_read_without_a_problem(tmp_path: Path, soc: str, runtime: str) -> None:
     platform = load(SOCS[soc].family)
     result = played(tmp_path, soc, "perf", f"--model_file={kit.branched(soc)}", "--frame_count=20", "--thread_num=2",
@@ -87,6 +88,18 @@ def test_a_profile_of_every_runtime_is_read_without_a_problem(tmp_path: Path, so
     ops = platform.read_ops(tmp_path, text_of(result))
     assert {op.unit for op in ops} >= {"BPU", "CPU"}
     assert all(op.estimated for op in ops if op.category != "wait")
+
+
+def test_a_chip_without_any_published_figure_has_no_times(tmp_path: Path) -> None:
+    """It runs models, and says that it estimates nothing where a time was asked for."""
+    model = kit.branched("j6b")
+    result = played(tmp_path, "j6b", "perf", f"--model_file={model}", "--profile_path=.")
+    assert result.returncode != 0 and "no estimate of times on j6b: neither a latency nor" in text_of(result)
+    assert not list(tmp_path.glob("profiler*"))
+    answer = kit.infer(tmp_path, model, soc="j6b")
+    assert answer.returncode == 0 and "Infer time" not in text_of(answer)
+    with pytest.raises(InputError, match="--times-only: no estimate of times on j6b"):
+        kit.compile_to(tmp_path, kit.branched_model(), "j6b", times_only=True)
 
 
 @pytest.mark.parametrize("soc", BOARDS)
@@ -235,7 +248,7 @@ def test_cores_that_no_chip_of_that_name_has_are_refused(tmp_path: Path, soc: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("soc", BOARDS)
+@pytest.mark.parametrize("soc", [name for name in TIMED if name not in ("j6h", "s100p")])  # as j6p and j6m
 def test_one_command_runs_all_modes_on_every_board_and_finds_every_layer_exact(tmp_path: Path, soc: str) -> None:
     import subprocess
     import sys
@@ -266,7 +279,10 @@ def test_the_built_in_boards_are_there_and_say_that_they_are_emulated() -> None:
         "emu-j6e",
         "emu-j6m",
         "emu-j6p",
+        "emu-j6h",
+        "emu-j6b",
         "emu-s100",
+        "emu-s100p",
         "emu-s600",
     }
     assert names <= set(own_boards())

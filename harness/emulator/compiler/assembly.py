@@ -205,7 +205,9 @@ class Assembly:
         return name in self.logical.graph.outputs or any(self.units[op.name] == "CPU" for op in readers)
 
     def _dequantized(self, name: str) -> bool:
-        """Integer outputs of the model stay integers; everything else that leaves the accelerator becomes float."""
+        """Integer outputs of the model stay integers; what else leaves the accelerator as one becomes float."""
+        if self.options.soc.hands_over_float and not self._is_integer(self.tensors[name]):
+            return False
         return self.tensors[name].onnx_name not in self.integer_outputs or not self._is_integer(self.tensors[name])
 
     def _convert_step(self, name: str, tensors: list[str]) -> list[Step]:

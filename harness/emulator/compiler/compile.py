@@ -27,6 +27,7 @@ __all__ = ["Build", "BuildOptions", "compile_model"]
 def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     """Compile one ONNX, float or QDQ. `number` is its place in a file that packs several. Errors: InputError."""
     _check_cores(options)
+    _check_times(options)
     source = prepare_model.load(path)
     if prepare_model.is_quantized(source):
         return _compile_quantized(path, source, options, number)
@@ -91,6 +92,13 @@ def _check_cores(options: BuildOptions) -> None:
         has = f"{soc.name} has {soc.cores} {soc.unit} core{'s' if soc.cores > 1 else ''}"
         why = has if options.cores > soc.cores else f"what {soc.name}'s tools print of such models is not public"
         raise InputError(f"--cores {options.cores}: {why}", _emulated_cores())
+
+
+def _check_times(options: BuildOptions) -> None:
+    """Errors: InputError for a model of times alone where the chip has none."""
+    if options.times_only and options.soc.not_estimated:
+        why = f"no estimate of times on {options.soc.name}: {options.soc.not_estimated}"
+        raise InputError(f"--times-only: {why}", "leave --times-only out, or give another --soc")
 
 
 def _emulated_cores() -> str:

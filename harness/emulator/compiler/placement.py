@@ -19,6 +19,7 @@ _FLOAT = onnx.TensorProto.FLOAT
 CPU = "CPU"
 FOLDED, TAKEN_ALONG = "folded into the output's layout", "taken along by the Gemm behind it"  # no nodes of their own
 TO_NHWC = [0, 2, 3, 1]
+_ACTIVATIONS, _CONVOLUTIONS = ("Relu", "Clip"), ("Conv", "Gemm")  # a Gemm becomes a convolution
 _FLATTENING = ("Flatten", "Reshape", "Squeeze")
 
 
@@ -45,6 +46,7 @@ class OpRules:
     takes_any_kernel: bool = False  # one that is not 2-D, too
     four_dimensions_only: bool = False  # of Add and Mul
     constant_matmul_only: bool = False
+    tail_int32_alone: bool = False  # a convolution at the tail gives int32 and then takes no activation along
     gemm_is_convolution: bool = False  # takes a Flatten in front of it along, and its 2-D result is a Reshape behind
 
 
@@ -59,6 +61,8 @@ def place(
     """Node name -> placement of every node of `network`."""
     forced = dict.fromkeys(on_cpu, CPU) | dict.fromkeys(on_accelerator, rules.unit)
     first = {node.name: _first_choice(network, node, rules, forced) for node in network.nodes}
+    if rules.tail_int32_alone:
+        first |= {node.name: _behind_int32(network, node) for node in _tail_activations(network, first, forced)}
     settled = _settle_passive(network, first, rules.unit)
     return settled | dict(_folded(network, settled, rules, forced))
 
@@ -78,6 +82,25 @@ def _first_choice(
         return Placement(CPU, f"{kind} is a CPU op on {rules.name}")
     limit = _over_limit(network, node, rules)
     return Placement(CPU, limit) if limit else Placement(rules.unit, f"listed for the {rules.unit}")
+
+
+def _tail_activations(
+    network: ModelGraph, first: Mapping[str, Placement | None], forced: Mapping[str, str]
+) -> Iterator[onnx.NodeProto]:
+    """Activations that end the model and that a convolution on the accelerator would take along anywhere else."""
+    for node in network.nodes:
+        before = network.producer.get(node.input[0]) if node.op_type in _ACTIVATIONS else None
+        is_last = node.output[0] in network.output_names and not network.consumers.get(node.output[0])
+        if before is None or not is_last or before.op_type not in _CONVOLUTIONS or node.name in forced:
+            continue
+        chosen = first[before.name]
+        if chosen is not None and chosen.unit != CPU and len(network.consumers.get(before.output[0], [])) == 1:
+            yield node
+
+
+def _behind_int32(network: ModelGraph, node: onnx.NodeProto) -> Placement:
+    before = network.producer[node.input[0]]
+    return Placement(CPU, f"at the tail {before.name} gives int32, which takes no {node.op_type} along")
 
 
 def _folded(

@@ -1,6 +1,7 @@
 """Time of a Horizon board's own CPU around the accelerator, and of loading a model: estimated too, never this PC's.
 
-Prices are of one Cortex-A55 at 1.5 GHz (RDK X5), per element that an op makes; other chips by `Soc.cpu_scale`.
+Prices are of one Cortex-A55 at 1.5 GHz (RDK X5), per element that an op makes; other chips by their core and clock
+(`Soc.cpu_scale`).
 Quantizing and changing the layout at a border is fitted with the accelerator (`border_elements_ns`). One node off the
 accelerator, a Softmax and the cold first frame are those of a published profile of an X3 (a Softmax of 1000 elements:
 84 us, 167 us at most); tables are what the 27 Erfs of a RepViT on X3 leave (28 ms in all). The others are assumptions

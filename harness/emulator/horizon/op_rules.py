@@ -34,7 +34,7 @@ _RULES: dict[str, OpRules] = {
         constant_matmul_only=True,
         gemm_is_convolution=True,
     ),
-    "bayes": OpRules("bayes", "BPU", frozenset(_BAYES_COMMON.split()), PASSIVE),
+    "bayes": OpRules("bayes", "BPU", frozenset(_BAYES_COMMON.split()), PASSIVE, tail_int32_alone=True),  # J5 FAQ
     "bayes-e": OpRules(
         "bayes-e",
         "BPU",
@@ -58,5 +58,5 @@ _RULES: dict[str, OpRules] = {
 
 
 def rules_of(march: str) -> OpRules:
-    """The rules of a march; nash-e, nash-m, nash-p and nash-b follow one list."""
+    """The rules of a march; all of nash follow one list."""
     return _RULES["nash" if march.startswith("nash") else march]

@@ -78,7 +78,9 @@ def _wanted(model: CompiledModel, intermediate: int) -> Collection[str]:
 
 
 def _say_time(call: Call, model: CompiledModel, index: int) -> None:
-    """Infer time, as in a profile of one frame."""
+    """Infer time, as in a profile of one frame; nothing where none is estimated."""
+    if call.soc.not_estimated:
+        return
     times = timing.step_times(model, call.soc, 1, call.slow)
     call.dialect.frame(index, timing.simulate(times, 1, 1, 1).latency_us[0] / 1000.0)
 
@@ -144,6 +146,8 @@ def perf(call: Call) -> int:
     """Loop over frames and print the summary."""
     model = call.chosen()
     cores = _check(call)
+    if call.soc.not_estimated:
+        raise ToolFailure(f"no estimate of times on {call.soc.name}: {call.soc.not_estimated}")
     profile = call.line.text("profile_path")
     if profile and Path(profile).is_dir():
         call.console.glog("main.cpp:233", f"profile_path: {profile} exsit!")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from harness.emulator.cost.model import COMPUTE
@@ -16,6 +17,42 @@ class HorizonSoc(Soc):
 
     horizon_nn: str = ""  # version in the toolchain's log; "" for hb_compile
 
+
+# CPU ops are priced (`emulator/cost/cpu.py`) on one Cortex-A55 at 1.5 GHz; another core by its clock times Dhrystone
+# MIPS per MHz, the figure published of all. Clocks are those at which the vendor's zoo measured ("optimal state",
+# rdk_model_zoo and rdk_model_zoo_s), else of the board manuals.
+# D-Robotics/rdk_model_zoo_s, samples/Vision/ultralytics_yolo, "Platform Details": X5 8 x A55 at 1.5 GHz, 38K DMIPS;
+# S100 6 x A78AE at 1.5 GHz, 100K DMIPS (S100P at 2.0 GHz, 137K: 11.4). Arm says of the A55 that it does 18 % more than
+# an A53 at the same clock.
+_A55, _A78AE = 38_000 / 8 / 1500, 100_000 / 6 / 1500
+DMIPS_PER_MHZ = {"Cortex-A53": _A55 / 1.18, "Cortex-A55": _A55, "Cortex-A78AE": _A78AE}
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """One core of a chip's CPU."""
+
+    core: str  # a key of DMIPS_PER_MHZ
+    ghz: float
+
+    @property
+    def scale(self) -> float:
+        """How much longer it takes than a Cortex-A55 at 1.5 GHz."""
+        return DMIPS_PER_MHZ["Cortex-A55"] * 1.5 / (DMIPS_PER_MHZ[self.core] * self.ghz)
+
+
+# X3: rdk_model_zoo, "4 x A53@1.8G". J5: 8 x A55, 26K DMIPS in all, so 1.03 GHz by the figures above; Ultra 1.2 GHz
+# (manual). J6E and J6M have the cores of S100 and S100P; J6P 18 x A78AE, 410K DMIPS in all, so 2 GHz too. That J6H and
+# S600 are like J6P is an assumption. Of J6B nothing is public.
+_S100, _S100P = Cpu("Cortex-A78AE", 1.5), Cpu("Cortex-A78AE", 2.0)
+CPUS = {
+    "x3": Cpu("Cortex-A53", 1.8),
+    "x5": Cpu("Cortex-A55", 1.5),
+    "j5": Cpu("Cortex-A55", 1.03),
+    "ultra": Cpu("Cortex-A55", 1.2),
+    **dict.fromkeys(("j6e", "s100"), _S100),
+    **dict.fromkeys(("j6m", "j6p", "j6h", "s100p", "s600"), _S100P),
+}
 
 # Versions as seen in captures of such boards: libdnn or UCP, HBRT, model builder, BPU platform.
 _X3_OLD = Runtime("1.1.49", "3.13.4", "1.1.49", "1.3.2", "hbdnn_old")
@@ -43,7 +80,7 @@ def _hbdnn(
         "BPU",
         step_names=STEPS,
         horizon_nn=horizon_nn,
-        cpu_scale=_CPU_SCALE.get(name, 1.0),
+        cpu_scale=CPUS[name].scale,
         price_factors=_PRICES.get(name, {}),
         scaled_band=_BANDS.get(name),
     )
@@ -60,18 +97,21 @@ def _ucp(name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str,
         hbdk,
         runtimes,
         "BPU",
-        cpu_scale=_CPU_SCALE[name],
+        cpu_scale=CPUS[name].scale if name in CPUS else 1.0,
         suffix=".hbm",
         joins_cores=True,
         has_planes=True,
         step_names=STEPS,
-        scaled_band=_BANDS[name],
+        hands_over_float=march.startswith(_FLOAT_MARCHES),
+        scaled_band=_BANDS.get(name),
+        not_estimated=_NOT_ESTIMATED.get(name, ""),
     )
 
 
-# One core of their CPUs by the clock of their manuals (X3 A53 1.2 GHz, J5 and Ultra A55 1.2 GHz, J6 and S100 A78AE 1.5
-# to 2 GHz) over an A55 at 1.5 GHz; a wider core is taken as two to three times as fast: an assumption.
-_CPU_SCALE = {"x3": 1.5, "j5": 1.25, "ultra": 1.25, "j6e": 0.4, "j6m": 0.4, "j6p": 0.35, "s100": 0.4, "s600": 0.35}
+# Their last convolution's result leaves as float32; nash-e and nash-m hand over int32 for the CPU to dequantize (the
+# vendor's article on high-precision output of linear layers, which calls the marches 6P/H and 6E/M).
+_FLOAT_MARCHES = ("nash-b", "nash-h", "nash-p")
+_NOT_ESTIMATED = {"j6b": "neither a latency nor its CPU and memory are published"}
 
 # X3 over X5, fitted on the published latencies and rates of the 8 networks whose graphs are at hand: SiLU tables are
 # what its YOLOs wait for, depthwise convolutions suffer least (docs/cost-model.md).
@@ -89,13 +129,14 @@ _PRICES: dict[str, dict[str, float]] = {"x3": _X3_PRICES}
 _MEASURED = ScaledBand(1.0, 2.8, "ResNet50 on J6 and PP-OCR on S100, the published figures of its kind")
 _UNKNOWN = ScaledBand(0.5, 2.8, "other chips' figures: none is published of this one")
 _BANDS = dict.fromkeys(("j6e", "j6m", "s100"), _MEASURED) | dict.fromkeys(
-    ("j5", "ultra", "j6p", "s600", "j6b", "j6h", "s100p"), _UNKNOWN
+    ("j5", "ultra", "j6p", "s600", "j6h", "s100p"), _UNKNOWN
 )
 _BANDS["x3"] = ScaledBand(0.74, 1.73, "7 networks of X3, each left out of the fit")
 
 # Cores, TOPS and march: the vendor's board tables (RDK X3/X5/Ultra, J5, J6, S100 manuals). Bandwidth is the peak of the
-# memory type on the module where the manual tells it (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266); the others are
-# assumptions in the same class.
+# memory type on the module where the manual tells it (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266); of S100 and S100P
+# LPDDR5 96 bit, taken as 6400; the others are assumptions in the same class, and that of J6B is open. J6H, J6B: 420 and
+# 18 TOPS (the vendor's board notes), 3 and 1 cores (its table of marches; its yaml reference allows nash-h 1 to 4).
 _TABLE = (
     _hbdnn("x3", "bernoulli2", 2, 5.0, 12.8, "3.16.6", "0.9.7", _X3_OLD, _X3),
     _hbdnn("x5", "bayes-e", 1, 10.0, 17.0, "3.49.15", "1.1.0", _X5, _X5_2024),
@@ -105,7 +146,10 @@ _TABLE = (
     _ucp("j6m", "nash-m", 1, 128.0, 68.0, "4.1.17", _UCP, _UCP_OLD),
     _ucp("j6p", "nash-p", 4, 560.0, 137.0, "4.1.17", _UCP),
     _ucp("s600", "nash-p", 4, 560.0, 137.0, "4.7.5", _UCP_NEW),
-    _ucp("s100", "nash-e", 1, 80.0, 68.0, "4.7.5", _UCP_NEW, _UCP),
+    _ucp("j6h", "nash-h", 3, 420.0, 137.0, "4.11.11", _UCP),
+    _ucp("j6b", "nash-b", 1, 18.0, math.inf, "4.11.11", _UCP),
+    _ucp("s100", "nash-e", 1, 80.0, 76.8, "4.7.5", _UCP_NEW, _UCP),
+    _ucp("s100p", "nash-m", 1, 128.0, 76.8, "4.7.5", _UCP_NEW),
 )
 
 SOCS: dict[str, HorizonSoc] = {soc.name: soc for soc in _TABLE}

@@ -32,8 +32,8 @@ CHIPS: dict[str, Chip] = {
         Chip("j6e", "nash-e", 1),
         Chip("j6m", "nash-m", 1),
         Chip("j6p", "nash-p", 4),
-        Chip("j6h", "nash-h", None),
-        Chip("j6b", "nash-b", None),
+        Chip("j6h", "nash-h", None),  # 3 in the table of marches, 1 to 4 in the yaml reference
+        Chip("j6b", "nash-b", 1),
         Chip("s100", "nash-e", 1),
         Chip("s100p", "nash-m", 1),
         Chip("s600", "nash-p", 4),
