@@ -145,6 +145,8 @@ def _show_origins(comparison: Comparison) -> None:
     if stage_comparison:
         click.echo(_line(stage_comparison.detail))
     _show_three_way(comparison.extras.three_way)
+    if comparison.extras.quantization is not None:
+        click.echo(_line(f"quantization itself: {comparison.extras.quantization.detail}"))
 
 
 def _show_three_way(rows: Sequence[NoiseRow] | None) -> None:

@@ -20,6 +20,7 @@ from harness.consistency.checks.float_reference import (
 )
 from harness.consistency.checks.noise_ratio import three_way
 from harness.consistency.checks.notes import after_localization, comparison_notes
+from harness.consistency.checks.quantization import check_quantization
 from harness.consistency.faults import FaultSearch
 from harness.consistency.fingerprint import error_maps
 from harness.consistency.origins.error_propagation import effects, propagation_points
@@ -197,5 +198,6 @@ class _Comparer:
             error_propagation=propagation_points(layers) if differing else (),
             outputs=effects(layers, self.rows.pair) if differing else (),
             three_way=three_way(layers, self.rows.pair, floats, self.policy) if floats is not None else None,
+            quantization=check_quantization(self.reference, floats, self.graph) if floats is not None else None,
             determinism={"": repeatability.determinism(runs)} if runs else {},
         )

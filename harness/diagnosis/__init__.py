@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness import vendors
-from harness.diagnosis import environment, origins, planning, results, times
+from harness.diagnosis import environment, origins, planning, quantization, results, times
 from harness.diagnosis.rules import RULES, DiagnosisVendor, RunView
 from harness.errors import ConfigError
 from harness.records import Finding, Run
@@ -22,6 +22,7 @@ _CHECKS = (
     *origins.CHECKS,
     *environment.CHECKS,
     *results.CHECKS,
+    *quantization.CHECKS,
     *times.CHECKS,
     *planning.CHECKS,
     *(check for room in _ROOMS.values() for check in room.checks),

@@ -126,6 +126,17 @@ RULES: dict[str, Rule] = {
         Rule("B-504", "note", "nodes lost accuracy in the toolchain",
              "due to quantization, not the board: improve the calibration data, or use a wider type for these nodes"),
         Rule("B-505", "warning", "the toolchain warned", "see the log"),
+        # Q: quantization itself, float model against quantized model on the PC
+        Rule("Q-101", "warning", "channels of an output are lost in quantization",
+             "split the output, so that each part keeps a scale of its own, or run this op in int16 or float"),
+        Rule("Q-102", "warning", "a few large values take the whole range of a scale",
+             "clip these values, or run this op in int16 or float"),
+        Rule("Q-103", "warning", "values are beyond the calibrated range",
+             "calibrate on what the model is fed: add inputs like this one to the calibration data"),
+        Rule("Q-104", "warning", "an output is mostly quantization noise",
+             "run this op in int16 or float, and calibrate on what the model is fed"),
+        Rule("Q-105", "note", "channels round to a constant on this input",
+             "expected where nothing is found; check an input where these channels matter"),
         # R: what could not be read
         Rule("R-301", "note", "part of the board tool's output could not be parsed",
              "see the raw log in the run folder"),

@@ -136,6 +136,46 @@ class NetworkOps:
 
 
 @dataclass(frozen=True)
+class OutputQuantization:
+    """What quantization costs one output: float model against quantized model, both on this PC."""
+
+    name: str
+    sqnr_db: float | None = None  # infinite where both are equal
+    channels: int = 0  # along the channel axis; 0 where they are not judged
+    lost_channels: tuple[int, ...] = field(default=(), metadata=stored(optional=True))
+
+
+@dataclass(frozen=True)
+class QuantizationLoss:
+    """The first op where quantization loses something. `kind`: "channels" (they keep less than a step of their own),
+    "swallowed" (a few large values set the step), "saturated" (values beyond the calibrated range), "coarse" (all
+    values within a few steps), "noise"."""
+
+    kind: str
+    op: str
+    op_kind: str
+    tensor: str
+    detail: str
+    is_harmful: bool = field(default=False, metadata=stored(damaged=False))  # an output suffers from it
+    outputs: tuple[str, ...] = field(default=(), metadata=stored(optional=True))  # that do
+    step: float | None = field(default=None, metadata=stored(optional=True))  # of the tensor's scale
+    channels: int = field(default=0, metadata=stored(optional=True))
+    lost_channels: tuple[int, ...] = field(default=(), metadata=stored(optional=True))
+    constant: float | None = field(default=None, metadata=stored(optional=True))  # of a mask
+
+
+@dataclass(frozen=True)
+class QuantizationCheck:
+    """What quantization itself does to the outputs, whatever the board computes."""
+
+    outputs: tuple[OutputQuantization, ...] = ()
+    losses: tuple[QuantizationLoss, ...] = ()
+    detail: str = ""
+    min_sqnr_db: float | None = field(default=None, metadata=stored(optional=True))  # that was asked for
+    gate: str = field(default="", metadata=stored(optional=True))  # of it: "met", "missed" or "not_judged"
+
+
+@dataclass(frozen=True)
 class Checks:
     """Each part is there where it was asked. `other` is what this version does not know."""
 
@@ -143,6 +183,7 @@ class Checks:
     error_propagation: tuple[PropagationPoint, ...] = field(default=(), metadata=stored(optional=True))
     outputs: tuple[OutputEffect, ...] = field(default=(), metadata=stored(optional=True))
     three_way: tuple[NoiseRow, ...] | None = field(default=None, metadata=stored(optional=True))
+    quantization: QuantizationCheck | None = field(default=None, metadata=stored(optional=True))
     debug_vs_release: DebugVsRelease | None = field(default=None, metadata=stored(optional=True))
     determinism: Mapping[str, Determinism] = field(
         default_factory=dict, metadata=stored(optional=True)

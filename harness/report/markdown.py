@@ -48,7 +48,8 @@ def prose(value: object) -> str:
 def _title(data: Row) -> str:
     head = data["headline"]
     subject = f" {code(head['subject'])}" if head["subject"] else ""
-    return "\n\n".join([f"### {prose(head['title'])}{subject}", *(prose(line) for line in head["sentences"])])
+    lines = [line for line in (head["quantization"], *head["sentences"]) if line]
+    return "\n\n".join([f"### {prose(head['title'])}{subject}", *map(prose, lines)])
 
 
 def _facts(data: Row) -> str:

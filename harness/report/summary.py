@@ -62,7 +62,8 @@ def _verdict(data: Row) -> Lines:
     detail = [shortened(sentence, 300) for sentence in head["sentences"]]
     if data["coverage"]:
         detail = detail[:-1]  # the last sentence is the coverage, which has its own line
-    return [("verdict", first), *(("", sentence) for sentence in detail)]
+    itself = [("", shortened(head["quantization"], 600))] if head["quantization"] else []
+    return [("verdict", first), *itself, *(("", sentence) for sentence in detail)]
 
 
 def _flags(data: Row) -> Lines:

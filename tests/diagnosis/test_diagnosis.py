@@ -26,7 +26,20 @@ from harness.records import (
 )
 from harness.toolchains.records import PlannedNode
 from tests.records.kit import find
-from tests.support.diagnosis_kit import CUT, PLAIN, ROOT, build, compared, failed, layer, op, rules, sensed, subgraph
+from tests.support.diagnosis_kit import (
+    CUT,
+    PLAIN,
+    ROOT,
+    build,
+    compared,
+    failed,
+    layer,
+    lost,
+    op,
+    rules,
+    sensed,
+    subgraph,
+)
 
 # --------------------------------------------------------------------------- one rule at a time
 
@@ -74,6 +87,11 @@ SHOWN: dict[str, tuple[Any, ...]] = {
     "T-207": (None, profile(Latency(100.0, threads=4), (subgraph("s", 99.0),))),
     "T-208": (None, profile(Latency(100.0), (replace(subgraph("s", 99.0), estimated=True),))),
     "T-209": (None, profile(Latency(100.0), (subgraph("s", 50.0), op("soft", 49.0)))),
+    "Q-101": (None, None, compared(quantization=lost("channels"))),
+    "Q-102": (None, None, compared(quantization=lost("swallowed"))),
+    "Q-103": (None, None, compared(quantization=lost("saturated"))),
+    "Q-104": (None, None, compared(quantization=lost("coarse"))),
+    "Q-105": (None, None, compared(quantization=lost("channels", is_harmful=False))),
     "R-301": ({"model_info": {"problems": ["output[1]: no 'scale data' line"]}},),
 }
 

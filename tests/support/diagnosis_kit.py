@@ -54,6 +54,12 @@ def compared(
     )
 
 
+def lost(kind: str, *, is_harmful: bool = True) -> dict[str, Any]:
+    """A quantization check, as run.json has it, that lost something at one op."""
+    loss = {"kind": kind, "op": "join", "op_kind": "Concat", "tensor": "cat", "detail": "", "is_harmful": is_harmful}
+    return {"outputs": [{"name": "y", "sqnr_db": 46.0}], "losses": [loss], "detail": "y 46 dB"}
+
+
 def layer(index: int, verdict: str, reason: str = "") -> Layer:
     return Layer(index, f"t{index}", f"o{index}", "Conv", verdict, reason)
 

@@ -51,11 +51,12 @@ def three_way(
     layers: Sequence[Layer], pair: Callable[[str], Pair], floats: Reference, policy: Policy
 ) -> tuple[NoiseRow, ...]:
     """One row per compared layer; a layer that the float reference cannot be aligned with says why."""
-    names = _names(floats)
+    names = float_tensors(floats)
     return tuple(_row(layer, pair, names.get(layer.name), policy) for layer in layers if layer.metrics is not None)
 
 
-def _names(floats: Reference) -> Mapping[str, ReferenceTensor]:
+def float_tensors(floats: Reference) -> Mapping[str, ReferenceTensor]:
+    """The float reference's tensors by every name that they go by."""
     aliased = {alias: t for t in floats.tensors.values() for alias in (*t.aliases, t.onnx_name) if alias}
     return {**aliased, **floats.tensors}
 

@@ -27,7 +27,8 @@ def output_rows(checks_: Checks, layers: list[Row]) -> list[Row]:
 
 
 def checks(checks_: Checks, outputs: list[Row]) -> Row:
-    """{"sentences": [{"check", "good", "detail"}], "stages", "outputs", "three_way", "other"}.
+    """{"sentences": [{"check", "good", "detail"}], "stages", "outputs", "three_way", "quantization",
+    "other"}.
 
     `good` is None where it is not known. `error_propagation` is left out: its figures are those of the layers.
     """
@@ -40,6 +41,7 @@ def checks(checks_: Checks, outputs: list[Row]) -> Row:
         "stages": _stages(checks_.stages),
         "outputs": outputs,
         "three_way": _three_way(checks_.three_way),
+        "quantization": to_json(checks_.quantization) if checks_.quantization else None,
         "other": to_json(checks_.other),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors import MEASURED_BAD
 from harness.records import Comparison, DebugVsRelease, ModeOfRun, Run, Verdict
 from harness.report.tables.layers import WORDS, beyond_a_step, level, small
 from harness.report.values import Row, number, plain, share, shortened
@@ -25,6 +26,7 @@ _TITLES = {
     "unsteady": ("bad", "Not steady"),
     "not_measured": ("stop", "Not measured"),
 }
+_GOOD_WORDS = tuple(word for word, (tone, _) in _TITLES.items() if tone == "good")
 _STATES = {
     "failed": "Failed",
     "interrupted": "Interrupted",
@@ -40,7 +42,8 @@ def headline(
     waivers: list[Row],
     outputs: list[Row],
 ) -> Row:
-    """{"word", "tone", "title", "subject", "sentences"}: `subject` is a name and is set in another type."""
+    """{"word", "tone", "title", "subject", "quantization", "sentences"}: `subject` is a name and is set in another
+    type, `quantization` the second line: what it does by itself, "" where it was not judged."""
     compared = run.comparison.verdict if run.comparison else None
     verdict = run.verdict or compared or Verdict("", "", 0)
     if run.state != "complete":
@@ -54,6 +57,8 @@ def headline(
         tone, title = "part", f"{title}, as far as compared"
     if run.damage and tone in ("good", "part"):
         tone, title = "none", f"{title} (damaged record)"
+    if verdict.word in _GOOD_WORDS and verdict.exit_code == MEASURED_BAD:
+        tone, title = "bad", f"{title}; quantization is below the gate"
     is_stated = _is_said(origins, word, verdict, compared)
     detail = [] if is_stated else [_without_title(verdict.detail, title)]
     sentences = [
@@ -71,8 +76,23 @@ def headline(
         "tone": tone,
         "title": title,
         "subject": subject,
+        "quantization": quantization_sentence(run),
         "sentences": _once(sentences),
     }
+
+
+def quantization_sentence(run: Run) -> str:
+    """`Quantization itself: output0 46 dB; ...`: float model against quantized model, whatever the board computes."""
+    check = (run.comparison.extras if run.comparison else run.checks).quantization
+    if check is None:
+        return ""
+    gate = {
+        "missed": f"below --min-quantization-sqnr {check.min_sqnr_db:g}" if check.min_sqnr_db is not None else "",
+        "not_judged": "cannot be held against --min-quantization-sqnr",
+    }.get(check.gate, "")
+    noise = "on seeded noise" if any(fed.generated for fed in run.case.inputs) else ""
+    parts = [part for part in (check.detail, noise, gate) if part]
+    return f"Quantization itself: {'; '.join(parts)}"
 
 
 def _no_baseline(run: Run) -> list[str]:
@@ -147,6 +167,7 @@ def _stopped(run: Run, verdict: Verdict, coverage: Row | None, counts: dict[str,
         "tone": "stop",
         "title": f"{title} at" if run.stopped_at else title,
         "subject": run.stopped_at,
+        "quantization": quantization_sentence(run),
         "sentences": list(dict.fromkeys(sentence for sentence in sentences if sentence)),
     }
 
