@@ -13,8 +13,8 @@ from benchmarks.truth_models import MODELS, inputs_of
 from harness.consistency.checks.quantization import check_quantization, gated, in_db
 from harness.records import QuantizationCheck
 from harness.reference.open import run_reference
+from tests.consistency.checks.quantization_nets import attention, built, joined
 from tests.support.nets import float_model, quantized_reference
-from tests.support.quantization_nets import attention, built, joined
 
 CHIPS = ("x5", "j6e", "t40")
 
