@@ -35,7 +35,7 @@ def check_quantization(reference: Reference, floats: Reference, graph: Graph | N
         outputs = [name for name in graph.outputs if name in tensors]
     if not outputs:
         return None
-    losses = tuple(Losses(tensors, graph or reference.graph, outputs).found())
+    losses = tuple(Losses(tensors, graph or reference.graph, outputs).losses())
     rows = tuple(_output(tensors[name], losses) for name in outputs)
     return QuantizationCheck(rows, losses, sentence(rows, losses))
 

@@ -24,7 +24,7 @@ class Losses:
         self.made_by: dict[str, Op] = {name: op for op in (graph.ops if graph else ()) for name in op.outputs}
         self.in_order = sorted(tensors.values(), key=lambda one: one.order)
 
-    def found(self) -> list[QuantizationLoss]:
+    def losses(self) -> list[QuantizationLoss]:
         """Each op once: harmful ones first, of them what is lost whatever is fed, then in execution order."""
         losses = [*self._channels(), *self._masks(), *self._of_damaged()]
         once = {loss.tensor: loss for loss in reversed(losses)}  # the first of them says most

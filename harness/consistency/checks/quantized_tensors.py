@@ -124,10 +124,10 @@ def _lost_channels(
 ) -> tuple[int | None, tuple[int, ...], str]:
     """The axis, the channels that keep less than a step of their own, and what became of them."""
     judged = [axis for axis in axes if real.shape[axis] > 1 and real.size // real.shape[axis] >= LEAST_OF_CHANNEL]
-    found = [(axis, *_lost_along(real, wanted, steps, axis)) for axis in judged]
-    if not found:
+    axes_lost = [(axis, *_lost_along(real, wanted, steps, axis)) for axis in judged]
+    if not axes_lost:
         return None, (), ""
-    return max(found, key=lambda one: len(one[1]) / real.shape[one[0]])
+    return max(axes_lost, key=lambda one: len(one[1]) / real.shape[one[0]])
 
 
 def _lost_along(real: Array, wanted: Array, steps: Array | None, axis: int) -> tuple[tuple[int, ...], str]:
