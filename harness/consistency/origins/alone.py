@@ -20,10 +20,16 @@ from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.origins.rounded import Rounding
-from harness.consistency.origins.ties import INTERPOLATING, by_integer_kernel, on_edges
+from harness.consistency.origins.ties import (
+    INTERPOLATING,
+    RESAMPLING,
+    by_integer_kernel,
+    cut_towards_zero,
+    on_edges,
+)
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.reading.tensor_files import Array
-from harness.records import Layer, Metrics
+from harness.records import Layer, Metrics, Quantization
 
 OpenPair = Callable[[str], Pair]
 Allowed = Callable[[Layer, Pair, Metrics], bool]
@@ -68,6 +74,8 @@ class Single:
     floor: float | None = None  # relative L2; set where the op alone does not reproduce the reference either
     kernel: bool = False  # right as the runtime computes it fused
     near_edges: bool = False  # right as the integer kernel of an interpolation leaves it
+    cut: bool = False  # right as a kernel leaves it that interpolates the stored integers and casts
+    requantized: bool = False  # right as far as the roundings of unseen ops move it
 
 
 def run_alone(
@@ -82,16 +90,15 @@ def run_alone(
     singles |= _with_floors(
         {name: single for name, single in singles.items() if not single.right}, reached, rows, runner
     )
-    for name in [name for name, single in singles.items() if not single.right and is_near(single.metrics)]:
-        singles[name] = _on_edges(singles[name], reached[name], rows, runner)
+    for name in [name for name, single in singles.items() if not single.right]:
+        given = request_of(reached[name], rows, runner)
+        if given is not None:
+            singles[name] = _by_arithmetic(singles[name], given, reached[name], rows, runner)
     in_vain = 0
     for name in [name for name, single in singles.items() if not single.right]:
         if in_vain < MANY or not _is_small(singles[name].metrics):
             singles[name] = _of_wrong_files(name, singles, reached, rows, runner)
             in_vain = 0 if singles[name].right else in_vain + 1
-    for name in [name for name, single in singles.items() if not single.right]:
-        if is_near(singles[name].metrics) or (reached[name].unseen and singles[name].metrics.max_step is not None):
-            singles[name] = _fused(singles[name], reached[name], rows, runner)
     return singles
 
 
@@ -124,12 +131,16 @@ def _of_wrong_files(
     feeds = {n: value for n, value in plain.feeds.items() if n not in wrong}
     for maker in makers:
         feeds |= {n: value for n, value in maker.feeds.items() if n not in wrong} if maker is not None else {}
-    value = next(iter(runner.isolator.run([replace(plain, feeds=feeds)])))[1] if wrong else None
+    request = replace(plain, feeds=feeds)
+    value = next(iter(runner.isolator.run([request])))[1] if wrong else None
     if value is None or value.size != runner.pair(name).board.size:
         return single
     if len(singles) > MANY and not _is_nearer(value, single, runner.pair(name)):
         return single
-    return replace(single, right=_judged(rows[name], value, runner).right)
+    again = _judged(rows[name], value, runner)
+    if not again.right:
+        again = _by_arithmetic(again, request, reached[name], rows, runner)
+    return replace(single, right=again.right)
 
 
 def _is_small(metrics: Metrics) -> bool:
@@ -154,10 +165,49 @@ def _is_wrong(name: str, singles: Mapping[str, Single], rows: Mapping[str, Layer
     return differs and (name not in singles or not singles[name].right)
 
 
-def _on_edges(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
+def _by_arithmetic(
+    single: Single, request: Request, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner
+) -> Single:
+    """What right arithmetic may do to integers beside the policy: either step at an edge, the kernel of a fused op."""
+    if is_near(single.metrics):
+        single = _on_edges(single, request, reach, runner)
+    whole = single.metrics.max_step is not None
+    if not single.right and (is_near(single.metrics) or (reach.unseen and whole)):
+        single = _fused(single, request, rows, runner)
+    if not single.right and reach.unseen and whole:
+        right = _is_requantizing(single.metrics, request, rows, runner)
+        single = replace(single, right=right, requantized=right)
+    return single
+
+
+def _is_requantizing(single: Metrics, request: Request, rows: Mapping[str, Layer], runner: OpRunner) -> bool:
+    """Whether the roundings between ops that were not dumped, played on the PC, move the result about as far as the
+    board is off: a runtime that fuses ops rounds fewer times, or at other places."""
+    styles = [request, *(replace(request, integers=style) for style in ("fused", "cast"))]
+    pair = runner.pair(request.target)
+    plain, *played = (value for _, value in runner.isolator.run(styles))
+    if plain is None or plain.dtype != pair.board.dtype or plain.size != pair.board.size:
+        return False
+    near = [as_stored(value, pair) for value in played if value is not None]
+    if any(_judged(rows[request.target], value, runner).right for value in near):
+        return True
+    moves = [measure(value, as_stored(plain, pair), pair.spec_reference, pair.spec_reference) for value in near]
+    return any(_is_no_farther(single, moved) for moved in moves)
+
+
+def _is_no_farther(single: Metrics, moved: Metrics) -> bool:
+    """Whether integers are off by about as many steps, in about as many elements, as they were moved."""
+    sizes = (single.mismatch_share, single.max_step, single.relative_l2)
+    limits = (moved.mismatch_share, moved.max_step, moved.relative_l2)
+    return all(
+        size is not None and limit is not None and size <= REPRODUCTION_ROOM * limit
+        for size, limit in zip(sizes, limits, strict=True)
+    )
+
+
+def _on_edges(single: Single, request: Request, reach: on_graph.Reach, runner: OpRunner) -> Single:
     """Right where every integer that differs lies on the edge between two steps."""
-    request = request_of(reach, rows, runner)
-    if request is None or request.float_side:
+    if request.float_side:
         return single
     value = next(iter(runner.isolator.run([request])))[1]
     real = next(iter(runner.isolator.run([replace(request, unrounded=True)])))[1]
@@ -167,19 +217,43 @@ def _on_edges(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], 
     quantization = runner.isolator.tensors[reach.tensor].spec.quantization
     if on_edges(pair.board, as_stored(value, pair), real, quantization):
         return replace(single, right=True)
-    kernel = reach.op.kind in INTERPOLATING and by_integer_kernel(pair.board, real, quantization)
-    return replace(single, right=kernel, near_edges=kernel)
+    if reach.op.kind in INTERPOLATING and by_integer_kernel(pair.board, real, quantization):
+        return replace(single, right=True, near_edges=True)
+    own_steps = all(_quantization(name, runner) == quantization for name in request.feeds)
+    if reach.op.kind not in RESAMPLING or not own_steps or reach.unseen:
+        return single
+    cut = cut_towards_zero(pair.board, real, quantization)
+    twice = not cut and len(request.feeds) == 1 and _in_two_passes(request, pair, quantization, runner)
+    return replace(single, right=cut or twice, cut=cut, near_edges=twice)
 
 
-def _fused(single: Single, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
+def _in_two_passes(request: Request, pair: Pair, quantization: Quantization | None, runner: OpRunner) -> bool:
+    """Whether the integers are those of one axis at a time, rounded in between, but for either step at an edge."""
+    for first in ("rows", "columns"):
+        styled = replace(request, integers=first)
+        value = next(iter(runner.isolator.run([styled])))[1]
+        real = next(iter(runner.isolator.run([replace(styled, unrounded=True)])))[1]
+        if value is None or real is None or value.dtype != pair.board.dtype:
+            continue
+        given = as_stored(value, pair)
+        if np.array_equal(given, pair.board) or on_edges(pair.board, given, real, quantization):
+            return True
+    return False
+
+
+def _quantization(name: str, runner: OpRunner) -> Quantization | None:
+    tensor = runner.isolator.tensors.get(name)
+    return None if tensor is None else tensor.spec.quantization
+
+
+def _fused(single: Single, request: Request, rows: Mapping[str, Layer], runner: OpRunner) -> Single:
     """The op as this PC's runtime fuses it: if that gives the board's values, it is the runtime's kernel."""
-    request = request_of(reach, rows, runner) if runner.kernels is not None else None
-    if request is None or runner.kernels is None:
+    if runner.kernels is None:
         return single
     value = next(iter(runner.kernels().run([request])))[1]
-    if value is None or value.dtype != runner.pair(reach.tensor).board.dtype:
+    if value is None or value.dtype != runner.pair(request.target).board.dtype:
         return single
-    fused = _judged(rows[reach.tensor], value, runner)
+    fused = _judged(rows[request.target], value, runner)
     return replace(fused, kernel=True) if fused.metrics.mismatched == 0 else single
 
 
@@ -189,7 +263,7 @@ def request_of(
     """The op alone, fed with that side's tensors; None where one of them does not fit the model."""
     feeds: dict[str, Array] = {}
     for name in reach.frontier:
-        value = _value_of(name, rows, runner, side)
+        value = value_of(name, rows, runner, side)
         if value is None:
             runner.isolator.problems.append(f"{reach.tensor}: {_unfit(name, runner)}")
             return None
@@ -202,7 +276,7 @@ def as_stored(value: Array, pair: Pair) -> Array:
     return (value.view("uint8") if value.dtype == bool else value).reshape(pair.board.shape)
 
 
-def _value_of(name: str, rows: Mapping[str, Layer], runner: OpRunner, side: str) -> Array | None:
+def value_of(name: str, rows: Mapping[str, Layer], runner: OpRunner, side: str) -> Array | None:
     """What an op was given; for graph inputs that the board did not dump, what the reference was."""
     row = rows.get(name)
     if row is None or row.verdict == "not_compared":

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from harness.consistency.origins.requantized import in_two_passes, with_casts, without_quantizers
 from harness.consistency.origins.rounded import Rounding, round_nodes
 from harness.consistency.reading.tensor_files import Array
 from harness.errors import InputError
@@ -33,7 +34,9 @@ class Request:
     """Compute `target` from `feeds` (logical names to arrays in the reference's axis order).
 
     An array has the dtype of the tensor's data, or of its float side. `float_side` asks for the target's, `unrounded`
-    for the real value that its quantizer rounds. `rounding`: in a narrower float arithmetic.
+    for the real value that its quantizer rounds. `rounding`: in a narrower float arithmetic; `integers`: as
+    runtimes compute integers, "fused" (no quantizers between the ops), "cast" (a Resize of what is stored), "rows" or
+    "columns" (one axis of it at a time, that one first).
     """
 
     target: str
@@ -41,6 +44,7 @@ class Request:
     float_side: bool = False
     rounding: Rounding | None = None
     unrounded: bool = False
+    integers: str = ""
 
 
 class CannotIsolate(ValueError):
@@ -89,7 +93,10 @@ class Isolator:
 
     def _infer(self, batch: Sequence[Request]) -> Sequence[Array]:
         parts = [self._part(request, f"{i}/" if len(batch) > 1 else "") for i, request in enumerate(batch)]
-        key = tuple((part.output, part.inputs, request.rounding) for part, request in zip(parts, batch, strict=True))
+        key = tuple(
+            (part.output, part.inputs, request.rounding, request.integers)
+            for part, request in zip(parts, batch, strict=True)
+        )
         if key not in self.sessions:
             self.sessions[key] = open_session(self._joined(parts), self.path, self.optimizations, self.threads)
         feed = {name: value for part in parts for name, value in part.feed.items()}
@@ -128,6 +135,9 @@ class Isolator:
         nodes, weights = self._cut(output, feed)
         if request.rounding is not None:
             nodes, more = round_nodes(nodes, request.rounding, weights, self._is_float)
+            weights |= more
+        if request.integers:
+            nodes, more = _as_integers(request, nodes, weights, output)
             weights |= more
         if prefix and any(a.type == onnx.AttributeProto.GRAPH for node in nodes for a in node.attribute):
             raise CannotIsolate("an op with a graph inside goes alone")
@@ -205,6 +215,17 @@ class Isolator:
         model.opset_import.extend(self.model.opset_import)
         model.functions.extend(self.model.functions)
         return model
+
+
+def _as_integers(
+    request: Request, nodes: Sequence[onnx.NodeProto], weights: Mapping[str, onnx.TensorProto], output: str
+) -> tuple[list[onnx.NodeProto], dict[str, onnx.TensorProto]]:
+    if request.integers == "fused":
+        return without_quantizers(nodes, output, weights)
+    if request.integers == "cast" or len(request.feeds) != 1:
+        return with_casts(nodes, weights)
+    shape = next(iter(request.feeds.values())).shape
+    return in_two_passes(nodes, weights, shape, -2 if request.integers == "rows" else -1)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import partial
 
 from harness.consistency.arithmetic import Evidence
 from harness.consistency.origins import origins as on_graph
-from harness.consistency.origins.alone import OpRunner, Single, as_stored, is_slight, request_of, run_alone
+from harness.consistency.origins.alone import OpRunner, Single, as_stored, is_slight, request_of, run_alone, value_of
 from harness.consistency.origins.isolate import Request
 from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.single_precision import of_single_ops
@@ -60,10 +60,18 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
         for name in graph.inputs
         if states.get(name) == "differs"
     }
+    rows = {layer.name: layer for layer in layers}
+    inserted = {
+        name: "cleared"
+        for name, role in given.items()
+        if role != "propagated"
+        and reached[name].op.kind == INSERTED
+        and _inserted_on_edges(reached[name], rows, runner)
+    }
     judged = {name: single.right for name, single in singles.items() if single.right or single.floor is None}
-    settled = on_graph.settle(reached, inputs | given, judged)
-    rows = [_with_role(layer, settled.get(layer.name, ""), singles) for layer in layers]
-    by_name = {layer.name: layer for layer in rows}
+    settled = on_graph.settle(reached, inputs | given | inserted, judged)
+    settled_rows = [_with_role(layer, settled.get(layer.name, ""), singles) for layer in layers]
+    by_name = {layer.name: layer for layer in settled_rows}
     decided = [name for name, right in judged.items() if not right or settled[name] == "cleared"]
     origins = (*_input_origins(graph, by_name), *on_graph.origins(reached, by_name, decided))
     shared = on_graph.sharing(origins, reached, states)
@@ -74,10 +82,12 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
         *_not_reproduced(singles),
         *_by_kernels(singles),
         *_near_edges(singles),
+        *_cut(singles),
+        *_requantized(singles),
     ]
     requests = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
     fed = on_graph.fed_right(graph, reached, states, decided)
-    return Localization(rows, origins, again, requests, notes, shown, shared, fed)
+    return Localization(settled_rows, origins, again, requests, notes, shown, shared, fed)
 
 
 def _alone(
@@ -116,10 +126,16 @@ def _singles(
     wanted = [
         name
         for name, role in given.items()
-        if (role != settled or is_slight(rows[name].metrics)) and reached[name].op.kind != INSERTED
+        if (role != settled or _may_be_right(rows[name], reached[name])) and reached[name].op.kind != INSERTED
     ]
     singles = run_alone(reached, wanted, rows, runner)
     return {name: one for name, one in singles.items() if given[name] != settled or one.right}
+
+
+def _may_be_right(row: Layer, reach: on_graph.Reach) -> bool:
+    """Whether an op that read what is right is run alone nevertheless: noise, or integers that unseen ops rounded."""
+    integers = row.metrics is not None and row.metrics.max_step is not None
+    return is_slight(row.metrics) or (integers and bool(reach.unseen))
 
 
 def with_fingerprints(origins: Iterable[Origin], layers: Sequence[Layer]) -> tuple[Origin, ...]:
@@ -137,6 +153,19 @@ def _input_on_edges(name: str, runner: OpRunner | None) -> bool:
     if pair.form != "integer" or pair.board.dtype != pair.reference.dtype:
         return False
     return on_edges(pair.board, pair.reference, real, runner.isolator.tensors[name].spec.quantization)
+
+
+def _inserted_on_edges(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner | None) -> bool:
+    """The same of a quantizer that the graph does not hold, by the real values that the board gave it."""
+    if runner is None or len(reach.frontier) != 1:
+        return False
+    pair, known = runner.pair(reach.tensor), runner.isolator.tensors.get(runner.isolator.repeats.get(reach.tensor, ""))
+    if known is None or pair.form != "integer" or pair.board.dtype != pair.reference.dtype:
+        return False
+    real = value_of(reach.frontier[0], rows, runner, "board")
+    if real is None or real.dtype.kind != "f":
+        return False
+    return on_edges(pair.board, pair.reference, real, known.spec.quantization)
 
 
 def with_one_cause(
@@ -195,7 +224,29 @@ def _near_edges(singles: Mapping[str, Single]) -> list[str]:
         return []
     return [
         f"{_listed(names)}: what is off is one step off, and its real value lies close to the edge between both "
-        "steps: the integer kernel of an interpolation, not a fault"
+        "steps, or one axis was interpolated and rounded before the other: the integer kernel of an interpolation, "
+        "not a fault"
+    ]
+
+
+def _cut(singles: Mapping[str, Single]) -> list[str]:
+    names = [name for name, single in singles.items() if single.cut]
+    if not names:
+        return []
+    return [
+        f"{_listed(names)}: exactly the interpolated integers, cut towards zero where they lie between two steps: "
+        "a kernel that interpolates what is stored and casts it (ONNX Runtime's Resize of int8), not a fault"
+    ]
+
+
+def _requantized(singles: Mapping[str, Single]) -> list[str]:
+    names = [name for name, single in singles.items() if single.requantized]
+    if not names:
+        return []
+    return [
+        f"{_listed(names)}: off as far as the roundings of the ops before it that were not dumped make it, played on "
+        "this PC with quantizers left out or resized integers cast: a runtime that fuses ops; a fault that is smaller "
+        "than this is not seen (dump those ops to see it)"
     ]
 
 

@@ -17,11 +17,13 @@ from harness.records import Quantization
 
 EDGE = 2.0**-8  # of a step: what sums of floats in another order move a real value by
 FINEST = 2.0**-20  # of the value in steps: float32 cannot place it better
+WHOLE = 2.0**-12  # of a step: float sums leave a whole number so near, above it or below
 KERNEL_EDGE = 2.0**-4  # of a step: what weights of 11 bits and fewer move an interpolated value by
 KERNEL_SHARE = 0.04  # of the elements: moved by that much to either side, a value passes an edge once in 32 times
 ONE_SIDED = 8  # off the ties, right rounding of moved values goes to either side: at least once in so many
 
-INTERPOLATING = frozenset(("Resize", "Upsample", "AveragePool", "GlobalAveragePool"))
+RESAMPLING = frozenset(("Resize", "Upsample"))
+INTERPOLATING = RESAMPLING | frozenset(("AveragePool", "GlobalAveragePool"))
 
 
 def on_edges(board: Array, alone: Array, real: Array, quantization: Quantization | None) -> bool:
@@ -53,6 +55,24 @@ def by_integer_kernel(board: Array, real: Array, quantization: Quantization | No
     up = off.up[~off.on_edge]
     sides = np.count_nonzero(up), np.count_nonzero(~up)
     return bool(up.size <= KERNEL_SHARE * board.size and min(sides) >= up.size // ONE_SIDED)
+
+
+def cut_towards_zero(board: Array, real: Array, quantization: Quantization | None) -> bool:
+    """Whether the integers are the real values in steps, each without its fraction.
+
+    So a kernel leaves them that interpolates the stored integers and casts the result (ONNX Runtime's Resize of int8).
+    Only where what it read has the same steps are these values its own. Arguments as in `on_edges`.
+    """
+    steps = _in_steps(board, real, quantization)
+    if steps is None or not np.isfinite(steps).all():
+        return False
+    limits, nearest = np.iinfo(board.dtype), np.rint(steps)
+    held = np.asarray(board, np.float64)
+    near = np.abs(steps - nearest) <= WHOLE
+    least = np.where(near, nearest - np.sign(nearest), np.trunc(steps))  # of a whole number float sums miss a little
+    most = np.where(near, nearest, least)
+    low, high = (side.clip(limits.min, limits.max) for side in (np.minimum(least, most), np.maximum(least, most)))
+    return bool(((held == low) | (held == high)).all())
 
 
 @dataclass(frozen=True)

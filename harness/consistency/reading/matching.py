@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from harness.errors import InputError
 from harness.names import file_form
 from harness.records import Dump
-from harness.reference.open import Reference, ReferenceTensor
+from harness.reference.open import Reference, ReferenceTensor, dense_bytes
 from harness.reference.spellings import by_spelling, numbered, spellings
 
 Rules = Callable[[str], tuple[str, ...]]
@@ -220,7 +220,19 @@ def _one_of_outputs(tensor: ReferenceTensor, outputs: list[Dump]) -> Dump | None
     if len(outputs) == 1:
         return outputs[0]
     alike = [d for d in outputs if d.spec and tensor.spec and d.spec.dtype == tensor.spec.dtype]
+    alike = alike or _beside_float_sides(tensor, outputs)
     return alike[0] if len(alike) == 1 else None
+
+
+def _beside_float_sides(tensor: ReferenceTensor, outputs: Sequence[Dump]) -> list[Dump]:
+    """Of plain bytes: those of the integers' size, where all others are of the size of the float side."""
+    floats = tensor.alternate.spec if tensor.alternate is not None else None
+    if floats is None or tensor.spec is None or any(dump.spec is not None for dump in outputs):
+        return []
+    sizes = {dump.name: dump.path.stat().st_size if dump.path.exists() else -1 for dump in outputs}
+    wanted, other = dense_bytes(tensor.spec), dense_bytes(floats)
+    integers = [dump for dump in outputs if sizes[dump.name] == wanted]
+    return integers if all(sizes[d.name] == other for d in outputs if d not in integers) else []
 
 
 def _without_idle_inputs(rows: Iterable[Match]) -> list[Match]:
