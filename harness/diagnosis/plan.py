@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness.diagnosis.blocks import blocks_of
+from harness.diagnosis.blocks import blocks_of, composites_of
 from harness.errors import InputError
 from harness.profiling.ordering import word
 from harness.records import Comparison, Layer, OpTime, Plan, PlanRow, PlanSegment, Profile
 from harness.toolchains import read_any
-from harness.toolchains.records import Artifact, PlannedNode
+from harness.toolchains.records import Artifact, LayerCost, PlannedNode, SegmentEstimate
 from harness.toolchains.rooms import rooms
 from harness.toolchains.same_nodes import CUT, merge_nodes
 
@@ -145,10 +145,28 @@ def _segments(artifacts: Sequence[Artifact], profile: Profile | None) -> tuple[P
     layers = {a.estimates[0].subgraph: a.layers for a in artifacts if len(a.estimates) == 1 and a.layers}
     rows = []
     for name, estimate in estimated.items():
-        match = _same_segment(name, measured)
-        time_us, blocks = measured.pop(match) if match else None, blocks_of(layers.get(name, ()))
-        rows.append(PlanSegment(name, estimate.latency_us, time_us, estimate.ddr_bytes, blocks))
+        match = _same_segment(name, measured) or _only_one(estimated, measured)
+        time_us, costs = measured.pop(match) if match else None, layers.get(name, ())
+        rows.append(_segment(name or match, estimate, time_us, costs))
     return (*rows, *(PlanSegment(name, None, time_us) for name, time_us in measured.items()))
+
+
+def _segment(name: str, estimate: SegmentEstimate, time_us: float | None, costs: Sequence[LayerCost]) -> PlanSegment:
+    return PlanSegment(
+        name,
+        estimate.latency_us,
+        time_us,
+        estimate.ddr_bytes,
+        blocks_of(costs),
+        composites_of(costs),
+        estimate.mac_shares,
+        estimate.memory_bytes,
+    )
+
+
+def _only_one(estimated: Mapping[str, SegmentEstimate], measured: Mapping[str, float]) -> str:
+    """The only subgraph that ran, for the only estimate where that names none: perf JSON of J6 has no name inside."""
+    return next(iter(measured)) if list(estimated) == [""] and len(measured) == 1 else ""
 
 
 def _same_segment(name: str, measured: Mapping[str, float]) -> str:

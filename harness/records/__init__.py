@@ -65,6 +65,7 @@ from harness.records.plan import (
     Message,
     Plan,
     PlanBlock,
+    PlanComposite,
     PlanRow,
     PlanSegment,
 )
@@ -183,6 +184,7 @@ __all__ = [
     "Picture",
     "Plan",
     "PlanBlock",
+    "PlanComposite",
     "PlanRow",
     "PlanSegment",
     "PolicyOfRun",

@@ -44,6 +44,19 @@ class PlanBlock:
     layers: int
     compute_us: float
     load_store_us: float
+    total_us: float = field(default=0.0, metadata=stored(optional=True))  # where the tool gives one time for both
+
+
+@dataclass(frozen=True)
+class PlanComposite:
+    """An op of the network that the compiler split into several blocks, all of its kind in a segment together."""
+
+    kind: str  # "Softmax", "LayerNorm", ...
+    places: int  # such ops
+    layers: int
+    compute_us: float
+    load_store_us: float
+    total_us: float = field(default=0.0, metadata=stored(optional=True))
 
 
 BALANCED = 1.2  # computing and moving that differ by less than this factor bound a segment together
@@ -58,6 +71,9 @@ class PlanSegment:
     measured_us: float | None
     ddr_bytes: int | None = field(default=None, metadata=stored(optional=True))  # of one run
     blocks: tuple[PlanBlock, ...] = field(default=(), metadata=stored(optional=True))  # in the network's order
+    composites: tuple[PlanComposite, ...] = field(default=(), metadata=stored(optional=True))  # dearest first
+    mac_shares: Mapping[str, float] = field(default_factory=dict, metadata=stored(optional=True))  # by operand types
+    memory_bytes: Mapping[str, int] = field(default_factory=dict, metadata=stored(optional=True))  # by what it holds
 
     @property
     def bound(self) -> str:

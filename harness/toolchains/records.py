@@ -57,6 +57,8 @@ class SegmentEstimate:
     ddr_bytes: int | None = None
     compile_s: float | None = None
     frames_per_run: int | None = None  # latency is per run; a batched model has several frames in one
+    mac_shares: Mapping[str, float] = field(default_factory=dict)  # operand types -> share of multiply-accumulates
+    memory_bytes: Mapping[str, int] = field(default_factory=dict)  # by what it holds
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class LayerCost:
     operations: int | None = None
     compute_us: float | None = None
     load_store_us: float | None = None
+    total_us: float | None = None  # where the tool gives one time for both
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from harness.diagnosis.horizon.alignment import CHECKS, RULES
 from harness.diagnosis.horizon.placement import why_off
 from harness.diagnosis.rules import DiagnosisVendor
 
-VENDOR = DiagnosisVendor((), (), why_off)
+VENDOR = DiagnosisVendor(RULES, CHECKS, why_off)

@@ -85,6 +85,10 @@ def _segment(segment: PlanSegment, guessed: bool) -> Row:
         "ddr_bytes": segment.ddr_bytes,
         "bound": segment.bound,
         "blocks": to_json(segment.blocks),
+        "has_totals": any(block.total_us for block in segment.blocks),
+        "composites": to_json(segment.composites),
+        "mac_shares": [{"types": types, "share": share} for types, share in segment.mac_shares.items()],
+        "memory_bytes": dict(segment.memory_bytes),
     }
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from harness.toolchains.horizon import analysis
 from harness.toolchains.horizon.files import LARGEST, load_json
 from harness.toolchains.horizon.log import ESTIMATE
 from harness.toolchains.records import Artifact, LayerCost, SegmentEstimate
@@ -24,22 +25,23 @@ ELSEWHERE = {"FPS", "latency (us)", "layer details"}  # in the estimate and the 
 def read_perf(text: str) -> Artifact:
     """An hb_perf or hbm_perf estimate. A cut file gives only a problem: half a dict has no sure number."""
     value, problems = _load(text)
-    analysis = value if isinstance(value, dict) and "perf_json_data" in value else {}
-    whole = analysis.get("perf_json_data") if analysis else value
+    analyzed = value if isinstance(value, dict) and "perf_json_data" in value else {}
+    whole = analyzed.get("perf_json_data") if analyzed else value
     summary = whole.get("summary") if isinstance(whole, dict) else None
     if not isinstance(summary, dict):
         return Artifact("hb_perf", "hb_perf estimate", problems=(*problems, "no summary found"))
     flat = _flat(summary)
-    layers, layer_problems = _layers(flat.get("layer details"))
+    estimate, differ = analysis.with_analysis(_estimate(flat), analyzed, _number)
+    layers, layer_problems = _layers_of(flat, analyzed)
     return Artifact(
         kind="hb_perf",
-        title=_title(summary, bool(analysis)),
+        title=_title(summary, bool(analyzed)),
         versions=_versions(flat),
         march=_march(str(flat.get("BPU march", ""))),
-        estimates=(_estimate(flat),),
+        estimates=(estimate,),
         layers=layers,
-        facts={**_facts(flat), **{key: one for key, one in analysis.items() if key != "perf_json_data"}},
-        problems=(*problems, *layer_problems, *_against_console(text, flat)),
+        facts={**_facts(flat), **{key: one for key, one in analyzed.items() if key != "perf_json_data"}},
+        problems=(*problems, *differ, *layer_problems, *_against_console(text, flat)),
     )
 
 
@@ -100,14 +102,24 @@ def _number(value: Any) -> float | None:
 
 def _estimate(flat: Mapping[str, Any]) -> SegmentEstimate:
     frames = _number(flat.get("frame per run"))
-    ddr = _number(flat.get("DDR bytes per run"))
     return SegmentEstimate(
         subgraph=str(flat.get("model name", "")),
         fps=_number(flat.get("FPS")),
         latency_us=_number(flat.get("latency (us)")),
-        ddr_bytes=int(ddr) if ddr is not None else None,
+        ddr_bytes=analysis.ddr_bytes(flat, _number),
         frames_per_run=int(frames) if frames is not None else None,
+        mac_shares=analysis.mac_shares(flat, _number),
+        memory_bytes=analysis.memory_bytes(flat, _number),
     )
+
+
+def _layers_of(flat: Mapping[str, Any], analyzed: Mapping[str, Any]) -> tuple[tuple[LayerCost, ...], tuple[str, ...]]:
+    """Layers with their costs; where only the analyzer's blocks are told, those with their times."""
+    layers, problems = _layers(flat.get("layer details"))
+    if layers:
+        return layers, problems
+    blocks, block_problems = analysis.block_layers(analyzed, _number)
+    return (blocks, block_problems) if blocks else (layers, (*problems, *block_problems))
 
 
 def _layers(raw: Any) -> tuple[tuple[LayerCost, ...], tuple[str, ...]]:

@@ -19,6 +19,7 @@ VENDOR = ToolchainVendor(
         "node_info.csv",
         "advice.json",
         "perf.json",
+        "analysis_summary.json",
         "hb_verifier.log",
     ),
     same_units={"JIT": "BPU"},  # compiled while it is loaded, run on the same unit
