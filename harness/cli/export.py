@@ -14,7 +14,7 @@ def _print_forms(ctx: click.Context, _param: click.Parameter, value: bool) -> No
         from harness.export.forms import titles
 
         for name, title in titles().items():
-            click.echo(clean(f"{name:<12}{title}"))
+            click.echo(clean(f"{name:<16}{title}"))
         ctx.exit()
 
 
@@ -44,7 +44,9 @@ def command(run: Path, form: str, output: Path | None, as_json: bool) -> None:
     \b
     Examples:
       harness export runs/yolo_n --to markdown
-      harness export runs/yolo_n --to json -o yolo.json
+      harness export runs/yolo_n --to junit -o junit.xml
+      harness export runs/yolo_n --to trace -o trace.json
+      harness export runs/yolo_n --to csv -o tables
       harness export runs/yolo_n --to x5-records -o records
     """
     from harness.export.forms import folder_form, write_folder

@@ -25,6 +25,7 @@ from harness.cli.common import (
 )
 from harness.cli.progress import ask_password, progress
 from harness.cli.reference_options import reference_runtime_options
+from harness.cli.run_forms import form_options, write_forms
 from harness.cli.run_options import (
     RunOptions,
     baseline_options,
@@ -45,6 +46,7 @@ Examples:
   harness run --board x5-01 model.bin --input photo.nv12 --reference model_quantized_model.onnx
   harness run --board x5-01 model.bin --input images=a.bin --input mask=b.bin --reference dumps/
   harness run --board emu-x5 model.bin --reference model_quantized_model.onnx --fault halved@conv3
+  harness run --board x5-01 model.bin --reference dumps/ --junit junit.xml --trace trace.json
   harness run --resume runs/model/x5-01/20261120T091400Z
 
 \b
@@ -178,6 +180,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
 @click.option(
     "--runs", default=Path("runs"), show_default=True, type=click.Path(path_type=Path), help="Folder for run folders."
 )
+@form_options
 @hosts_option
 @json_option
 def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
@@ -195,8 +198,10 @@ def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
         if error.run_folder is not None and isinstance(error, MeasurementError):
             with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so
                 note(f"partial report: {_page(error.run_folder)}")
+                write_forms(error.run_folder, given.junit, given.trace)
         raise
     _answer(folder, run, given.as_json)
+    write_forms(folder, given.junit, given.trace)
     raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
 
 
@@ -238,7 +243,7 @@ def _list_options(platform: str, as_json: bool) -> None:
 def _only_resume() -> None:
     """A resumed run is the case it was: what would change it is refused, not ignored."""
     context = click.get_current_context()
-    beside = {"resume", "hosts", "as_json", "faults"}
+    beside = {"resume", "hosts", "as_json", "faults", "junit", "trace"}
     for param in context.command.params:
         name = param.name or ""
         if name not in beside and _is_given(context, name):
@@ -349,25 +354,10 @@ def with_faults(board: Board, faults: tuple[str, ...], model: Path) -> Board:
 
 
 def _measure(platform: str, case: Case, run: Callable[..., Path]) -> tuple[Path, Run]:
-    from harness import platforms
-    from harness.review import judge
-    from harness.review.case_reference import CaseReference
-    from harness.session import Interrupted
+    from harness.session.judged import judged
 
-    case = judge.check_before(case)
     with progress(case.name) as tell:
-        expected = CaseReference(case, platforms.load(platform), tell)
-        look = judge.FirstLook(expected, tell)
-        folder = run(tell, expected)
-        try:
-            judged = judge.judge(folder, expected, tell, look.compared)
-        except KeyboardInterrupt:
-            stopped = Interrupted(
-                "interrupted before the comparison finished", f"resume: harness run --resume {folder}"
-            )
-            stopped.run_folder = folder
-            raise stopped from None
-    return folder, judged
+        return judged(platform, case, tell, lambda expected: run(tell, expected))
 
 
 def _page(folder: Path) -> Path:

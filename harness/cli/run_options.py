@@ -55,6 +55,8 @@ class RunOptions:
     timeout_s: float | None
     case_name: str
     runs: Path
+    junit: Path | None
+    trace: Path | None
     hosts: Path | None
     as_json: bool
 

@@ -11,13 +11,13 @@ from harness.records import Run
 
 @dataclass(frozen=True)
 class FolderForm:
-    """A form of several files. `files` gives their text by name; it gets the run and the run's folder.
+    """A form of several files. `files` gives their text or bytes by name; it gets the run and the run's folder.
 
     It raises InputError for a run that it cannot be made of, and writes nothing itself.
     """
 
     title: str  # for people, a few words
-    files: Callable[[Run, Path], Mapping[str, str]]
+    files: Callable[[Run, Path], Mapping[str, str | bytes]]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The table of all forms: texts are the exporters of `report/exporters/` and of packages, folders the vendors' own.
+"""The table of all forms: texts are the exporters of `report/exporters/` and of packages, folders those below.
 
-A new text form is one file in `report/exporters/`; a new form of several files is one line of a vendor's room.
+A new text form is one file in `report/exporters/`; a new form of several files is one line here, or in a vendor's room.
 """
 
 from __future__ import annotations
@@ -11,16 +11,24 @@ from pathlib import Path
 
 from harness import vendors
 from harness.errors import ConfigError, InputError
+from harness.export import model_explorer, table_files
 from harness.export.base import ExportVendor, FolderForm
 from harness.files import safe
 from harness.records import Run
 from harness.report.exporting import EXPORTERS
 
+_FORMS: Mapping[str, FolderForm] = {
+    "csv": table_files.CSV,
+    "csv-excel": table_files.CSV_EXCEL,
+    "parquet": table_files.PARQUET,
+    "model-explorer": model_explorer.MODEL_EXPLORER,
+}
+
 
 def folder_forms() -> Mapping[str, FolderForm]:
     """Forms of several files, by name."""
     rooms = vendors.parts("export", ExportVendor).values()
-    return {name: form for room in rooms for name, form in room.forms.items()}
+    return {**_FORMS, **{name: form for room in rooms for name, form in room.forms.items()}}
 
 
 def names() -> tuple[str, ...]:
@@ -51,8 +59,9 @@ def write_folder(form: FolderForm, run: Run, folder: Path, target: Path) -> tupl
     files = form.files(run, folder)  # all of them before the first is written
     try:
         safe.make_folder(target)
-        for name, text in files.items():
-            safe.write_file(target / name, text.encode("utf-8", "backslashreplace"))
+        for name, held in files.items():
+            data = held if isinstance(held, bytes) else held.encode("utf-8", "backslashreplace")
+            safe.write_file(target / name, data)
     except OSError as error:
         if error.errno in safe.FULL:
             raise

@@ -15,6 +15,7 @@ from harness.consistency.fingerprint import kinds
 from harness.records import Run
 from harness.report import values
 from harness.report.drawings import drawings
+from harness.report.drawings.card import card
 from harness.report.drawings.error_propagation import propagation_drawing
 from harness.report.drawings.soak import BAND_PX, soak_drawing
 from harness.report.drawings.sweep import sweep_drawing
@@ -56,6 +57,11 @@ def render_tables(data: Row) -> str:
         script=Markup(script),
         policy=Markup(_policy(style, script)),
     )
+
+
+def render_card(data: Row) -> str:
+    """The card of `tables(run)` as SVG."""
+    return _environment().get_template("report/card.svg.j2").render(card=card(data))
 
 
 def _drawn(data: Row) -> Row:

@@ -15,6 +15,7 @@ LOWER = ("agent", "platforms", "transports", "boards/power.py")  # below boards/
 # Above boards/, those that reach a board and hand out its parts.
 WHOLE = {
     "session/__init__.py": {"run_case", "resumable", "resume_case", "_reopened", "_answers"},
+    "session/judged.py": {"run_and_judge"},
     "session/steps.py": {"__init__", "run"},
     # Lists and checks of the inventory, and a board as hosts.yaml takes it.
     "cli/boards.py": {"_check", "_facts", "_from_wheels", "_holder", "_holders", "_place", "_set_up", "_tags"},
@@ -38,6 +39,7 @@ BESIDE = (
 # Likewise a whole Case: the run's files are named by one, its record and its reference are made from one.
 WHOLE_CASE = {
     "session/__init__.py": {"run_case", "_check_case"},
+    "session/judged.py": {"run_and_judge", "judged"},
     "session/record.py": {"new_record"},
     "session/unchanged.py": {"files_of"},
 }

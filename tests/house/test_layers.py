@@ -31,7 +31,7 @@ LEVELS = [
     ["diagnosis", "emulator"],
     ["boards", "lint", "report", "review"],
     ["export", "session"],
-    ["cli"],
+    ["cli", "notebook"],
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

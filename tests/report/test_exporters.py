@@ -53,7 +53,8 @@ def test_each_format_of_harness_is_printed_and_no_page_is_written(run: str, tmp_
 def test_a_name_that_is_none_is_told_with_those_that_are(run: str) -> None:
     code, _, err = report(run, "--as", "markdwn")
     assert code == 2 and "unknown exporter 'markdwn'" in err and "did you mean 'markdown'?" in err
-    assert [line.split()[0] for line in report(run, "--as", "list")[1].splitlines()] == ["html", "json", "markdown"]
+    listed = [line.split()[0] for line in report(run, "--as", "list")[1].splitlines()]
+    assert listed == ["card", "html", "json", "junit", "markdown", "sarif", "trace"]
 
 
 def test_a_package_gives_a_format_and_one_that_fails_is_no_traceback(

@@ -1,0 +1,52 @@
+"""One case from the board to its verdict: what `harness run`, a notebook and a night have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import platforms
+from harness.records import Board, Case, Run
+from harness.records.callbacks import ProgressCallback
+from harness.records.run import TypedCommand
+from harness.review import judge
+from harness.review.case_reference import CaseReference
+from harness.session import Interrupted, run_case
+from harness.transports import Prompt
+
+RunCallback = Callable[[CaseReference], Path]  # runs the case that this reference is of; gives the run folder
+
+
+def run_and_judge(
+    board: Board,
+    case: Case,
+    runs: Path,
+    tell: ProgressCallback,
+    prompt: Prompt | None = None,
+    command: TypedCommand | None = None,
+) -> tuple[Path, Run]:
+    """Run one case on a board and judge it; returns the run folder and the run, whose verdict is there.
+
+    Errors: InputError before anything is sent for a case that cannot be right; MeasurementError, with the run folder,
+    for what fails on the way.
+    """
+    return judged(
+        board.identity.platform,
+        case,
+        tell,
+        lambda expected: run_case(board, case, runs, tell, expected, prompt, command),
+    )
+
+
+def judged(platform: str, case: Case, tell: ProgressCallback, run: RunCallback) -> tuple[Path, Run]:
+    """Run a case by `run`, and judge what it left. Errors: as of `run_and_judge`."""
+    case = judge.check_before(case)
+    expected = CaseReference(case, platforms.load(platform), tell)
+    look = judge.FirstLook(expected, tell)
+    folder = run(expected)
+    try:
+        return folder, judge.judge(folder, expected, tell, look.compared)
+    except KeyboardInterrupt:
+        stopped = Interrupted("interrupted before the comparison finished", f"resume: harness run --resume {folder}")
+        stopped.run_folder = folder
+        raise stopped from None
