@@ -182,9 +182,7 @@ def test_the_rules_find_what_is_wrong(event: dict[str, Any], word: str) -> None:
     assert word in faults(json.dumps({"traceEvents": [good, event]}))[0]
 
 
-def test_a_run_leaves_its_forms_with_the_report_as_attachment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_leaves_its_forms_with_the_report_as_attachment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "runs/a"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(runs.failed_run()))
