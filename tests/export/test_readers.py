@@ -24,11 +24,11 @@ XSD = "testing/example_scripts/junit-10.xsd"
 pytestmark = pytest.mark.slow
 
 
-def fetched(command: list[str], folder: Path, pattern: str, what: str) -> Path:
+def fetched(command: list[str], folder: Path, pattern: str, excuse: str) -> Path:
     try:
         subprocess.run(command, cwd=folder, capture_output=True, timeout=180, check=True)
     except (subprocess.SubprocessError, OSError) as error:
-        pytest.skip(f"{what} cannot be fetched: {type(error).__name__}")
+        pytest.skip(f"{excuse}: {type(error).__name__}")
     return next(folder.glob(pattern))
 
 
@@ -38,7 +38,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     folder = tmp_path_factory.mktemp("xsd")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "pytest", "pytest"]
-    archive = fetched(command, folder, "pytest-*.tar.gz", "the schema of JUnit")
+    archive = fetched(command, folder, "pytest-*.tar.gz", "the schema of JUnit cannot be fetched")
     with tarfile.open(archive) as packed:
         member = next(one for one in packed if one.name.endswith(XSD))
         return etree.XMLSchema(etree.parse(packed.extractfile(member)))
@@ -61,8 +61,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def speedscope(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """Where it is served, and the folder for traces."""
-    folder = tmp_path_factory.mktemp("speedscope")
-    archive = fetched(["npm", "pack", "speedscope@1.25.0"], folder, "speedscope-*.tgz", "speedscope")
+    folder = tmp_path_factory.mktemp("speedscope cannot be fetched")
+    archive = fetched(["npm", "pack", "speedscope@1.25.0"], folder, "speedscope-*.tgz", "speedscope cannot be fetched")
     with tarfile.open(archive) as packed:
         for member in packed:
             if member.isfile() and member.name.startswith("package/dist/release/"):
