@@ -61,7 +61,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def speedscope(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """Where it is served, and the folder for traces."""
-    folder = tmp_path_factory.mktemp("speedscope cannot be fetched")
+    folder = tmp_path_factory.mktemp("speedscope")
     archive = fetched(["npm", "pack", "speedscope@1.25.0"], folder, "speedscope-*.tgz", "speedscope cannot be fetched")
     with tarfile.open(archive) as packed:
         for member in packed:
