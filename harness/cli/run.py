@@ -23,9 +23,9 @@ from harness.cli.common import (
     json_option,
     note,
 )
+from harness.cli.export import form_options, write_forms
 from harness.cli.progress import ask_password, progress
 from harness.cli.reference_options import reference_runtime_options
-from harness.cli.run_forms import form_options, write_forms
 from harness.cli.run_options import (
     RunOptions,
     baseline_options,

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.cli import cli
-from harness.cli.run_forms import write_forms
+from harness.cli.export import write_forms
 from harness.export.frames import FINDINGS, FRAMES, LAYERS, OPS, frames_of
 from harness.export.model_explorer import files
 from harness.export.table_files import CSV, CSV_EXCEL, PARQUET
