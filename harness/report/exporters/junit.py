@@ -50,7 +50,7 @@ def _dotless(name: str) -> str:
 def _consistency(run: Run, data: Row, classname: str, attachment: str) -> TestCase:
     head, verdict = data["headline"], run.verdict
     message = f"{head['title']} {head['subject']}".strip()
-    text = "\n".join([*head["sentences"], *_blamed(data), *_told(data)])
+    text = "\n".join([*head["sentences"], *_blamed(data), *_advice(data)])
     word = verdict.word if verdict else "not_measured"
     code = verdict.exit_code if verdict else 3
     outcome, kind = ("passed", "") if code == 0 else ("failure", word) if code == 1 else ("error", "infra")
@@ -66,7 +66,7 @@ def _blamed(data: Row) -> list[str]:
     return [f"{shortened(row['op'])} ({row['op_kind']}): {fault_sentence(row['fingerprint'])}" for row in rows]
 
 
-def _told(data: Row) -> list[str]:
+def _advice(data: Row) -> list[str]:
     findings = [f"{row['rule']} {row['title']}. {row['advice']}" for row in data["findings"]]
     return [*findings, *(f"problem: {problem}" for problem in data["problems"])]
 
