@@ -50,7 +50,7 @@ def test_the_notebook_of_the_docs_runs(tmp_path: Path) -> None:
     onnx.save(float_model("cnn"), model)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"HARNESS_EXAMPLE_ONNX": str(model), "PATH": path}
-    done = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
-    assert done.returncode == 0, done.stderr
+    assert finished.returncode == 0, finished.stderr
