@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "Run a model on a board, compare it with the PC layer by layer, and write an HTML report.",
     "sweep": "Measure a model with every combination of threads, cores and runtime options, in one session.",
     "soak": "Run a model on a board for hours: latency, temperature, clocks, memory and outputs over time.",
+    "jitter": "Find which stage adds jitter to a sequence: the float model, quantization, or the board.",
     "compare": "Compare a board's tensor dumps with the PC reference, layer by layer.",
     "reference": "Run an ONNX model on this PC and save every intermediate tensor.",
     "report": "Write a run's report as one self-contained HTML page.",
@@ -27,7 +28,7 @@ COMMANDS = {
     "policy": "Show and check tolerance policies.",
     "lint": "Check a toolchain config: hb_mapper or hb_compile YAML, or Magik ptq JSON.",
 }
-PLACES = {"sweep": "series.sweep", "soak": "series.soak"}  # of commands that have a folder
+PLACES = {"sweep": "series.sweep", "soak": "series.soak", "jitter": "series.jitter"}  # of commands that have a folder
 
 
 class LateGroup(click.Group):

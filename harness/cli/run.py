@@ -36,6 +36,7 @@ from harness.cli.run_options import (
     soc_line_told,
     typed_command,
 )
+from harness.cli.series.sample_options import sample_options
 from harness.cli.tables import hanging
 from harness.errors import COULD_NOT_MEASURE, HarnessError, InputError, MeasurementError
 from harness.records import Board, Case, Run
@@ -85,6 +86,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
     metavar="FILE|TENSOR=FILE",
     help="Input file, in the model's order or by name; repeatable. Default: seeded noise.",
 )
+@sample_options
 @click.option(
     "--reference",
     default="",
@@ -292,17 +294,19 @@ def _resumed(folder: Path, given: RunOptions) -> tuple[Path, Run]:
 
 
 def _refuse_series(case: Case, folder: Path) -> None:
-    """A sweep and a soak are judged by their own commands."""
+    """A series is judged by its own command."""
     if case.soak is not None:
         raise InputError(f"{folder}: this run is a soak", f"harness soak --resume {folder}")
     if case.sweep is not None:
         raise InputError(f"{folder}: this run is a sweep", f"harness sweep --resume {folder}")
+    if case.samples is not None and case.samples.sequence is not None:
+        raise InputError(f"{folder}: this run is a sequence", f"harness jitter --resume {folder}")
 
 
 def _refuse_noise(case: Case) -> None:
     """Tensors of a reference belong to the input they were made with; seeded noise is another one."""
     path = Path(case.reference)
-    if case.reference and not case.inputs and path.exists() and path.suffix != ".onnx":
+    if case.reference and not (case.inputs or case.samples) and path.exists() and path.suffix != ".onnx":
         raise InputError(
             f"{path}: reference tensors come from one particular input, and no --input was given",
             "add --input FILE, the input the reference was made from, or give an ONNX as --reference",

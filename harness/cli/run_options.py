@@ -15,6 +15,7 @@ import click
 
 from harness.cli.common import ARGV, FiniteRange
 from harness.cli.reference_options import reference_runtime_of
+from harness.cli.series.sample_options import samples_plan
 from harness.errors import ConfigError, InputError
 from harness.records import Case, TypedCommand
 
@@ -28,6 +29,8 @@ class RunOptions:
     resume: Path | None
     wait_s: float
     inputs: tuple[str, ...]
+    samples: tuple[str, ...]
+    truth: str
     reference: str
     reference_python: str
     reference_image: str
@@ -181,6 +184,7 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         options=dict(pair(text) for text in given.options),
         timeout_s=given.timeout_s or timeout_s,
         wait_s=given.wait_s,
+        samples=samples_plan(given.samples, given.truth, given.inputs),
     )
 
 

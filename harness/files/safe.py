@@ -65,6 +65,17 @@ def write_file(path: Path, content: bytes, root: Path | None = None, *, mode: in
         file.write(content)
 
 
+def append_file(path: Path, content: bytes, root: Path) -> None:
+    """Add to a file, which is made where it is not there. Errors: as `new_file`; OSError where `path` is a link."""
+    parent = _folder_of(path, root, make=True)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _named(path), os.fdopen(os.open(path.name, flags, 0o666, dir_fd=parent), "ab") as file:
+            file.write(content)
+    finally:
+        os.close(parent)
+
+
 @contextmanager
 def read_file(path: Path, root: Path) -> Iterator[BinaryIO]:
     """A file below `root`, opened for reading. Errors: LinkInside for a link below `root`, OSError."""

@@ -39,6 +39,9 @@ RUN_VERDICTS = (
     "goal_missed",  # all of them were measured, and none has
     "steady",  # of a soak: no output changed, no turn failed, no drift beyond what is allowed
     "unsteady",
+    "smooth",  # of a sequence: no stage adds jitter worth a name
+    "jitter_located",  # the float model or quantization adds it, and no limit was given
+    "jitters",  # the board adds it, or more than the limit was added
     "not_measured",  # a mode failed, or the link: nothing can be said
 )
 

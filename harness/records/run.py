@@ -14,6 +14,7 @@ from harness.records.earlier import Earlier
 from harness.records.json_values import Json
 from harness.records.plan import Plan
 from harness.records.running import Failure, Finding, ModelInfo, Profile
+from harness.records.samples import Jitter, SamplesOfRun
 from harness.records.segmentation import Segmentation
 from harness.records.series import Soak, Sweep
 from harness.records.slots import stored
@@ -251,6 +252,8 @@ class Run:
     segmentation: Segmentation | None = field(default=None, metadata=stored(optional=True))
     soak: Soak | None = field(default=None, metadata=stored(optional=True))
     sweep: Sweep | None = field(default=None, metadata=stored(optional=True))
+    samples: SamplesOfRun | None = field(default=None, metadata=stored(optional=True))
+    jitter: Jitter | None = field(default=None, metadata=stored(optional=True))
     unknown: tuple[str, ...] = field(
         default=(), metadata=stored(kept=False)
     )  # keys of the file that this version does not know

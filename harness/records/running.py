@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.records.json_values import Json
+from harness.records.samples import SamplesPlan
 from harness.records.slots import stored
 from harness.records.tensors import TensorSpec
 from harness.records.workload import SoakPlan, SweepPlan, Workload
@@ -60,6 +61,7 @@ class Case:
     beside: str = field(default="", metadata=stored(optional=True))  # a command that runs on the board meanwhile
     soak: SoakPlan | None = field(default=None, metadata=stored(optional=True))  # run the modes for so long
     sweep: SweepPlan | None = field(default=None, metadata=stored(optional=True))  # profile these settings, one by one
+    samples: SamplesPlan | None = field(default=None, metadata=stored(optional=True))  # run release for each of them
 
     @property
     def workload(self) -> Workload:

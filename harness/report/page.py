@@ -17,6 +17,8 @@ from harness.report import values
 from harness.report.drawings import drawings
 from harness.report.drawings.card import card
 from harness.report.drawings.error_propagation import propagation_drawing
+from harness.report.drawings.jitter import jitter_drawings
+from harness.report.drawings.samples import squares
 from harness.report.drawings.soak import BAND_PX, soak_drawing
 from harness.report.drawings.sweep import sweep_drawing
 from harness.report.tables import checks, headline, layers
@@ -72,6 +74,8 @@ def _drawn(data: Row) -> Row:
         "marks": drawings.strip_marks(strip, data["origins"]) if strip else [],
         "sweep": sweep_drawing(data["sweep"]),
         "soak": soak_drawing(data["soak"]),
+        "samples": squares(data["samples"]),
+        "jitter": jitter_drawings(data["jitter"]),
         "split": drawings.split_bar(time) if time else [],
         "waterfall": drawings.waterfall(time) if time else None,
         "telemetry": drawings.telemetry(data["telemetry"]),

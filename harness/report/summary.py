@@ -25,6 +25,7 @@ def toned_lines(run: Run) -> tuple[str, list[str]]:
     data = tables(run)
     blocks = (
         _verdict,
+        _samples,
         _flags,
         _coverage,
         _origins,
@@ -64,6 +65,13 @@ def _verdict(data: Row) -> Lines:
         detail = detail[:-1]  # the last sentence is the coverage, which has its own line
     itself = [("", shortened(head["quantization"], 600))] if head["quantization"] else []
     return [("verdict", first), *itself, *(("", sentence) for sentence in detail)]
+
+
+def _samples(data: Row) -> Lines:
+    """Agreement over all samples, what each stage costs, and the worst sample."""
+    samples = data["samples"]
+    sentences = [shortened(sentence, 300) for sentence in samples["sentences"]] if samples else []
+    return [("samples" if not place else "", sentence) for place, sentence in enumerate(sentences)]
 
 
 def _flags(data: Row) -> Lines:

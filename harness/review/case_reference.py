@@ -53,12 +53,17 @@ class CaseReference:
         if not self.case.reference or self.reference is not None:
             return
         self._tell("computing the reference", 0, -1)
-        feeds = self._feeds(info, inputs, self.case.reference)
+        feeds = self.feeds(info, inputs, self.case.reference)
         graph = Path(self.case.graph) if self.case.graph else None
         runtime = self.case.reference_runtime
-        self.reference = open_reference(
+        reference = open_reference(
             Path(self.case.reference), feeds=feeds, scratch=scratch, graph=graph, runtime=runtime
         )
+        self.hold(reference, inputs)
+
+    def hold(self, reference: Reference, inputs: Sequence[Fed]) -> None:
+        """Take a reference that was opened elsewhere, and know its files and those of the inputs."""
+        self.reference = reference
         self._fed = dict(piece for fed in inputs for piece in _pieces(fed.path))
         for tensor, spec in self._storages(self.reference):
             if _padded(spec) or spec.aligned_bytes:
@@ -70,7 +75,7 @@ class CaseReference:
         """Read or compute the float model's tensors, fed with the same bytes. Errors: InputError."""
         if self.case.floats and self.floats is None:
             self._tell("computing the float model", 0, -1)
-            feeds = self._feeds(info, inputs, self.case.floats)
+            feeds = self.feeds(info, inputs, self.case.floats)
             path = Path(self.case.floats)
             runtime = self.case.reference_runtime if needs_vendor(path) else None
             self.floats = open_reference(path, feeds=feeds, scratch=scratch, runtime=runtime)
@@ -122,9 +127,11 @@ class CaseReference:
 
     # ---- feeding an ONNX
 
-    def _feeds(
+    def feeds(
         self, info: ModelInfo, inputs: Sequence[Fed], of: str
     ) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
+        """What gives an ONNX (`of`, for messages) the bytes of its inputs. Errors: InputError, when it is called."""
+
         def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
             if len(wanted) != len(inputs):
                 raise InputError(

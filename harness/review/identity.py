@@ -31,6 +31,9 @@ def files_of(case: Case, beside: Sequence[Path] = (), support: Sequence[Path] = 
     named = [("model", case.model), *(("input", path) for _, path in case.inputs)]
     named += [("support", path) for path in support]
     texts = {"reference": case.reference, "float model": case.floats, "graph": case.graph, "mapping": case.mapping}
+    if case.samples is not None:
+        named += [("samples", path) for _, path in case.samples.sources]
+        texts["truth"] = case.samples.truth
     named_run = "" if Path(case.previous).is_dir() or not case.previous.endswith(".json") else case.previous
     texts |= {"earlier run": named_run, "policy": case.policy if Path(case.policy).is_absolute() else ""}
     named += [(role, Path(text)) for role, text in texts.items() if text]

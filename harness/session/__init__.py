@@ -154,6 +154,8 @@ def _with_resume(session: Session, error: HarnessError) -> str:
 def _command(session: Session) -> str:
     """What goes on with the run."""
     command = "sweep" if session.case.sweep else "soak" if session.case.soak else "run"
+    if session.case.samples and session.case.samples.sequence:
+        command = "jitter"
     return f"harness {command} --resume {shlex.quote(str(session.progress.folder))}"
 
 

@@ -11,6 +11,7 @@ from harness.records.callbacks import ProgressCallback
 from harness.records.run import TypedCommand
 from harness.review import judge
 from harness.review.case_reference import CaseReference
+from harness.review.samples.summary import with_samples
 from harness.session import Interrupted, run_case
 from harness.transports import Prompt
 
@@ -45,7 +46,7 @@ def judged(platform: str, case: Case, tell: ProgressCallback, run: RunCallback) 
     look = judge.FirstLook(expected, tell)
     folder = run(expected)
     try:
-        return folder, judge.judge(folder, expected, tell, look.compared)
+        return folder, with_samples(folder, judge.judge(folder, expected, tell, look.compared), case)
     except KeyboardInterrupt:
         stopped = Interrupted("interrupted before the comparison finished", f"resume: harness run --resume {folder}")
         stopped.run_folder = folder

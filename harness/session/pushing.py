@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.agent.valid import SCRIPT
@@ -50,13 +51,14 @@ class Pusher:
             self._support = [(path.name, self.put(path)) for path in support]
         return model
 
-    def push_inputs(self, info: ModelInfo) -> tuple[str, ...]:
-        """The model's inputs; gives their paths on the board. Opens the reference on the way."""
+    def push_inputs(self, info: ModelInfo, given: Sequence[tuple[str, Path]] = ()) -> tuple[str, ...]:
+        """The model's inputs (`given`, else the case's); gives their paths on the board. Opens the reference on the
+        way."""
         facts = self._expected.platform.read_input_facts(info)
         raw = wants_raw(self._case.modes or self._expected.platform.modes, facts, values=self._has_reference)
         kept = self._progress.resume.files
         with unchanged.held(kept, ("input",), self._progress.record.run):
-            plan = plan_inputs(self._case.inputs, facts, self._progress.folder / "inputs", raw=raw)
+            plan = plan_inputs(given or self._case.inputs, facts, self._progress.folder / "inputs", raw=raw)
         self._progress.record.add_inputs(run_record.input_record(item) for item in plan)
         self._progress.record.note(*(item.note for item in plan if item.note))
         fed = [Fed(item.tensor, item.path) for item in plan]
@@ -64,12 +66,12 @@ class Pusher:
             self._expected.open(info, fed, self._progress.folder / "reference")
             self._expected.open_floats(info, fed, self._progress.folder / "float")
         self._progress.record.add_reference(self._expected.record())
-        given = self._expected.platform.pack_inputs(
+        packed = self._expected.platform.pack_inputs(
             info, [(item.tensor, item.path) for item in plan], self._progress.folder / "inputs"
         )
-        self._copies.reserve((*self._always, *given))
-        names = [item.tensor for item in plan] if len(given) == len(plan) else [path.name for path in given]
-        return tuple(self.put(path, name) for path, name in zip(given, names, strict=True))
+        self._copies.reserve((*self._always, *packed))
+        names = [item.tensor for item in plan] if len(packed) == len(plan) else [path.name for path in packed]
+        return tuple(self.put(path, name) for path, name in zip(packed, names, strict=True))
 
     def put(self, path: Path, name: str = "") -> str:
         """Push by content hash; returns the path on the board and records what really crossed the link."""

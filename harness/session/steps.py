@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from harness.agent import ASK_TIMEOUT_S, Agent, BoardFacts
+from harness.agent import ASK_TIMEOUT_S, Agent, BoardFacts, Quotas
 from harness.agent.leases import Keeper
 from harness.agent.valid import PYTHON
 from harness.boards.connect import refuse_wrong_soc
@@ -25,6 +25,8 @@ from harness.session.progress import RunProgress
 from harness.session.pulling import Puller
 from harness.session.pushing import Pusher
 from harness.session.rehash import Copies
+from harness.session.samples.focus import SampledSession
+from harness.session.samples.running import Parts
 from harness.session.sensors import SENSE_EVERY_S, Sensors
 from harness.session.turns import Turn, soak_turns, turns
 from harness.transports.base import Transport
@@ -141,13 +143,19 @@ class Session:
 
     def _run_modes(self, model: str) -> None:
         info = self._info(model)
+        samples = _samples_of(self, model, info)
+        given = samples.run() if samples else ()
+        if self.case.samples and self.case.samples.sequence:
+            return
         with self.progress.at("pushing inputs"):
-            inputs = self.pusher.push_inputs(info)
+            inputs = self.pusher.push_inputs(info, given)
         self._run_beside(model, inputs)
         while _is_in_doubt(self.expected, self.progress) and self._replaced("the result diverges"):
             self.modes.forget([mode.mode for mode in self.record.run.modes])
             self._info(model)
             self._run_beside(model, inputs)
+        if samples:
+            samples.debug_others()
         self.sensors.look("after")
 
     def _run_beside(self, model: str, inputs: tuple[str, ...]) -> None:
@@ -215,6 +223,17 @@ class Session:
         notes = self.platform.read_notes(mode, self.progress.folder / name, finished.log)
         self.record.note(*(f"{name}: {sentence}" for sentence in notes))
         self.modes.keep(name, finished, failure)
+
+
+def _samples_of(session: Session, model: str, info: ModelInfo) -> SampledSession | None:
+    """Where the case has samples, all of them with what the session lends."""
+    if session.case.samples is None:
+        return None
+    board = session.board
+    around, limits = (board.identity, board.environment), Quotas(board.limits.max_files, board.limits.max_bytes)
+    lent = (session.expected, session.progress, session.pusher)
+    parts = Parts(session.agent, around, board.folders.shared, limits, *lent)
+    return SampledSession(parts, session.copies, model, info, session.modes.place)
 
 
 def _is_in_doubt(expected: CaseReference, progress: RunProgress) -> bool:

@@ -23,7 +23,7 @@ LEVELS = [
     ["extensions"],
     ["vendors"],
     ["files"],
-    ["config", "images", "profiling"],
+    ["config", "images", "profiling", "tasks"],
     ["platforms", "runs", "transports"],
     ["agent", "dumps", "toolchains"],
     ["reference"],

@@ -24,6 +24,9 @@ _TITLES = {
     "goal_missed": ("bad", "Goal not met by any setting"),
     "steady": ("part", "Steady"),
     "unsteady": ("bad", "Not steady"),
+    "smooth": ("part", "No jitter added"),
+    "jitter_located": ("part", "Jitter located"),
+    "jitters": ("bad", "Jitter"),
     "not_measured": ("stop", "Not measured"),
 }
 _GOOD_WORDS = tuple(word for word, (tone, _) in _TITLES.items() if tone == "good")

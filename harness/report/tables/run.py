@@ -24,6 +24,7 @@ from harness.records.codec import to_json
 from harness.report.private import LEFT_OUT, without_private
 from harness.report.tables.checks import checks, output_rows, repeat_rows
 from harness.report.tables.headline import headline
+from harness.report.tables.jitter import jitter_table
 from harness.report.tables.layers import (
     counts,
     coverage,
@@ -36,6 +37,7 @@ from harness.report.tables.layers import (
 from harness.report.tables.link import input_rows, load_numbers, memory_rows, notes, timing_rows, traffic
 from harness.report.tables.plan import plan_table
 from harness.report.tables.previous import policy_waivers, previous_table
+from harness.report.tables.samples import samples_table
 from harness.report.tables.segmentation import segmentation_table
 from harness.report.tables.soak import soak_table
 from harness.report.tables.subgraphs import with_subgraphs
@@ -79,6 +81,8 @@ def tables(run: Run) -> Row:
         "gate": run.gate,
         "sweep": sweep_table(run),
         "soak": soak_table(run),
+        "samples": samples_table(run),
+        "jitter": jitter_table(run),
         "segmentation": segmentation_table(run),
         "plan": plan_table(run, standings, layers),
         "time": time,

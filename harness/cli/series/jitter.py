@@ -1,0 +1,161 @@
+"""`harness jitter`: a sequence of windows through float, quantized and board: which stage adds the jitter."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.common import FiniteRange, clean, colours, emit_json
+from harness.cli.run_options import absolute, policy_of
+from harness.cli.series.measuring import (
+    SeriesOptions,
+    case_of_series,
+    measured,
+    refuse_beside_resume,
+    series_options,
+)
+from harness.cli.series.sample_options import check_samples, sequence_plan, sources_of
+from harness.cli.tables import hanging
+from harness.errors import COULD_NOT_MEASURE, InputError
+from harness.platforms.base import Platform
+from harness.records import Case, Run, SamplesPlan
+
+Sources = tuple[tuple[str, Path], ...]
+Options = dict[str, Any]  # as click gives them
+
+EPILOG = """\b
+Examples:
+  harness jitter model.bin --board x5-01 --samples windows --reference model_quantized_model.onnx --float model.onnx
+  harness jitter model.bin --board emu-x5 --samples sequence.npy --stride 1 --fps 30 --reference q.onnx --float f.onnx
+  harness jitter --resume runs/model/x5-01/20261120T091400Z
+
+\b
+Exit codes: 0 measured; 1 the board adds the jitter, or more than --max-jitter was added; 2 usage error;
+3 could not measure.
+"""
+
+
+@click.command(name="jitter", epilog=EPILOG)
+@series_options
+@click.option(
+    "--samples",
+    multiple=True,
+    metavar="DIR|NPY",
+    help="The sequence: a folder with an .npy per window, an .npy of windows, or an .npy of frames that windows are "
+    "cut from; TENSOR=DIR for several inputs.",
+)
+@click.option("--reference", default="", metavar="ONNX", help="The quantized ONNX.")
+@click.option("--float", "floats", default="", metavar="ONNX", help="The float ONNX.")
+@click.option(
+    "--stride",
+    default=0,
+    type=click.IntRange(0),
+    metavar="FRAMES",
+    help="Frames from one window to the next. Default: as the windows overlap.",
+)
+@click.option(
+    "--window",
+    default=None,
+    type=click.IntRange(0),
+    metavar="FRAMES",
+    help="Frames of a window. Default: the second axis of the model's input; 0: it takes single frames.",
+)
+@click.option("--fps", type=FiniteRange(0, min_open=True), metavar="N", help="Frames per second: frequencies in Hz.")
+@click.option(
+    "--truth", default="", metavar="NPY|CSV", help="What is right: an .npy of frames, or a CSV of joints per window."
+)
+@click.option(
+    "--max-jitter",
+    "max_jitter_percent",
+    type=FiniteRange(0),
+    metavar="PERCENT",
+    help="Exit 1 if quantization and board add more than PERCENT of the motion.",
+)
+@click.option("--policy", default="", metavar="FILE", help="Tolerance policy for single windows.")
+def command(samples: tuple[str, ...], window: int | None, stride: int, as_json: bool, **options: Any) -> None:
+    """Find which stage adds jitter to a sequence: the float model, quantization, or the board.
+
+    All windows run in one session. Every output is held from frame to frame: what each stage adds to the one before,
+    its drift and spectrum, and whether the cosine of single frames hides it.
+    """
+    from signal import SIGTERM, default_int_handler, signal
+
+    given = SeriesOptions(**{"frames": 1, "time_s": 0.0, **_series(options)})
+    signal(SIGTERM, default_int_handler)
+    if given.resume:
+        refuse_beside_resume(("resume", "hosts", "as_json", "faults"))
+    else:
+        _refuse(samples, options["reference"], given)
+
+    def case_for(board: Any, model: Path) -> Case:
+        case = case_of_series(model, given, board.limits.timeout_s)
+        return _case(case, sources_of(samples), window, stride, options)
+
+    folder, run = measured(given, case_for, _judged)
+    _answer(folder, run, as_json)
+    raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
+
+
+def _refuse(samples: tuple[str, ...], reference: str, given: SeriesOptions) -> None:
+    """Errors: UsageError for what is missing, or cannot go together."""
+    if not samples:
+        raise click.UsageError("Missing option '--samples' (a folder of windows, or an .npy).")
+    if not reference:
+        raise click.UsageError("Missing option '--reference' (the quantized ONNX that the model was built from).")
+    if given.inputs:
+        raise click.UsageError("--samples and --input cannot be used together.")
+
+
+def _case(case: Case, sources: Sources, window: int | None, stride: int, options: Options) -> Case:
+    """The case of a sequence. Errors: InputError for windows that cannot be read or paired."""
+    reference, floats = absolute(options["reference"]), absolute(options["floats"])
+    frames = _window(Path(floats or reference)) if window is None else window
+    sequence = sequence_plan(sources, frames, stride, options["fps"], options["max_jitter_percent"])
+    plan = SamplesPlan(sources, absolute(options["truth"]), sequence)
+    check_samples(plan)
+    policy = policy_of(options["policy"])
+    return replace(case, modes=("release",), samples=plan, reference=reference, floats=floats, policy=policy)
+
+
+def _series(options: Options) -> Options:
+    return {one.name: options[one.name] for one in fields(SeriesOptions) if one.name in options}
+
+
+def _window(model: Path) -> int:
+    """The second axis of the first input, where it is an axis of time: of three or more axes, the first of them 1."""
+    from harness.reference.folder import refuse_no_reference
+    from harness.reference.inputs import model_inputs
+
+    refuse_no_reference(model)
+    if model.suffix != ".onnx":
+        return 0
+    shape = next((spec.shape for spec in model_inputs(model)), ())
+    return shape[1] if len(shape) >= 3 and shape[0] in (1, -1) and shape[1] > 1 else 0
+
+
+def _judged(folder: Path, platform: Platform, case: Case) -> Run:
+    from harness.review.samples.sequence import judge_jitter
+
+    if case.samples is None or case.samples.sequence is None:
+        raise InputError(f"{folder}: not a sequence", f"resume: harness run --resume {folder}")
+    return judge_jitter(folder, platform, case)
+
+
+def _answer(folder: Path, run: Run, as_json: bool) -> None:
+    from harness.records.codec import to_json
+    from harness.report import write_report
+    from harness.report.summary import LABEL, toned_lines
+
+    page = write_report(folder)
+    if as_json:
+        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
+        return
+    _, lines = toned_lines(run)
+    for number, line in enumerate(lines):
+        shown = hanging(clean(line), LABEL)
+        click.echo(click.style(shown, bold=True) if not number and colours(sys.stdout) else shown)
+    click.echo(f"report    {page}")

@@ -1,0 +1,1 @@
+"""Many samples in one session: batches of them, each one job on the board."""

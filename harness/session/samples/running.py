@@ -1,0 +1,285 @@
+"""All samples of a case through its board: batch after batch, the next one made ready while the board runs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from harness.agent import Agent, FileFacts, Quotas
+from harness.errors import BoardError
+from harness.files.memory import rss_mb
+from harness.files.samples import SampleSet, open_samples
+from harness.platforms.base import Platform
+from harness.records import BoardIdentity, CommandEnvironment, InputFacts, ModelInfo, Sample
+from harness.review.case_reference import CaseReference, Fed
+from harness.review.samples import kept
+from harness.review.samples.one import JudgedSample, SampleJudge
+from harness.review.samples.trajectories import Trajectories
+from harness.session import record as run_record
+from harness.session import sending
+from harness.session.environment import board_environment
+from harness.session.inputs import plan_inputs, tool_name, wants_raw
+from harness.session.job import timed_out
+from harness.session.progress import RunProgress
+from harness.session.pushing import Pusher
+from harness.session.samples import batches
+from harness.session.samples.batches import Batch, PreparedSample, SampleEnding
+from harness.session.samples.evaluating import SampleReferences, Stages, failed, keep_outputs
+from harness.tasks.truth import read_truth, refuse_missing
+
+BATCH_S = 20.0  # of the tool, as the first sample tells: how often a person sees a number move
+MOST_IN_BATCH = 64
+BATCH_BYTES = 32 * 2**20
+MOST_FAILURES = 8  # in a row: the board is not going to recover by itself
+NOT_RUN = f"not run: {MOST_FAILURES} samples before it failed, one after the other"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a session lends."""
+
+    agent: Agent
+    board: tuple[BoardIdentity, CommandEnvironment]
+    shared: tuple[str, str]  # the board's shared folder, as of `sending`
+    quotas: Quotas
+    expected: CaseReference
+    progress: RunProgress
+    pusher: Pusher
+
+
+@dataclass(frozen=True)
+class Running:
+    """A batch that is on the board."""
+
+    batch: Batch
+    references: Mapping[str, SampleReferences]
+    scratch: Path
+    folder: str = ""
+    token: str = ""
+    limit_s: float = 0.0
+
+
+class SamplesPass:
+    """Runs every sample in release mode, and some in debug mode."""
+
+    def __init__(self, parts: Parts, model: str, info: ModelInfo, place: str) -> None:
+        self._parts, self._model, self._info, self._place = parts, model, info, place
+        self.case = parts.progress.resume.case
+        assert self.case.samples is not None
+        self.set: SampleSet = open_samples(self.case.samples)
+        self.folder = parts.progress.folder
+        truths = read_truth(Path(self.case.samples.truth)) if self.case.samples.truth else {}
+        if truths:
+            refuse_missing(Path(self.case.samples.truth), truths, self.set.stems)
+        self._platform: Platform = parts.expected.platform
+        self._facts: Sequence[InputFacts] = self._platform.read_input_facts(info)
+        self._stages = Stages(parts.expected, info)
+        self._judge = SampleJudge(self.case, self._platform, info, truths)
+        plan = self.case.samples.sequence
+        self._trajectories = Trajectories(self.folder, len(self.set.stems), plan) if plan else None
+        self._usual_s = 0.0  # of the slowest sample so far
+        self._failures = 0
+        self.finished: dict[str, Sample] = kept.read(self.folder)
+        self._figures = kept.read_figures(self.folder)
+
+    # ---- all of them
+
+    def run(self) -> None:
+        """Errors: as of a mode; samples that failed are recorded and told."""
+        self._remove_left()
+        queue = deque(place for place, stem in enumerate(self.set.stems) if stem not in self.finished)
+        began, before = time.monotonic(), self._figures.session_s
+        running: Running | None = None
+        while queue or running:
+            if self._failures >= MOST_FAILURES:
+                self._give_up(queue)
+            following = self._prepared(self._next(queue)) if queue else None
+            collected = self._collected(running) if running else None
+            running = self._started(following) if following else None
+            if collected is not None:
+                queue.extend(self._judged(*collected))
+                self._saved(before + time.monotonic() - began)
+
+    def _saved(self, session_s: float) -> None:
+        memory = (*self._figures.rss_mb, rss_mb())
+        self._figures = replace(self._figures, session_s=round(session_s, 3), rss_mb=memory)
+        kept.save_figures(self.folder, self._figures)
+        self._parts.progress.tell("samples", len(self.finished), len(self.set.stems))
+
+    def forget(self) -> None:
+        """Every result so far is none: the board computed with damaged files."""
+        self.finished = {}
+        kept.clear(self.folder)
+
+    def _give_up(self, queue: deque[int]) -> None:
+        lost = [Sample(self.set.stems[place], "failed", failure=NOT_RUN) for place in queue]
+        queue.clear()
+        self._add(lost)
+
+    def _add(self, samples: Sequence[Sample]) -> None:
+        kept.append(self.folder, samples)
+        self.finished |= {sample.stem: sample for sample in samples}
+
+    def _next(self, queue: deque[int]) -> list[int]:
+        """The first alone, to learn how long one takes; then as many as `BATCH_S` holds."""
+        count = max(1, min(MOST_IN_BATCH, int(BATCH_S / self._usual_s))) if self._usual_s else 1
+        size = sum(fact.size_bytes or 0 for fact in self._facts)
+        count = min(count, max(1, BATCH_BYTES // size)) if size else count
+        return [queue.popleft() for _ in range(min(count, len(queue)))]
+
+    # ---- layers of some
+
+    def debug(self, stems: Sequence[str]) -> None:
+        """Run samples in debug mode and keep the figures of their layers; one that fails is noted. Errors: as `run`."""
+        places = [place for place, stem in enumerate(self.set.stems) if stem in stems]
+        if not places:
+            return
+        running, ran, left, _ = self._collected(self._started(self._prepared(places, "debug")))
+        for sample in running.batch.samples:
+            how = ran.get(sample.name, SampleEnding())
+            failure = self._platform.read_failure("debug", how.code, how.log, (*left[sample.name], "log.txt"))
+            if failure is not None or how.code is None:
+                words = failure.message if failure else "the tool did not end"
+                self._parts.progress.record.note(f"sample {sample.stem}: its layers were not compared: {words}")
+                continue
+            self._compare_layers(running, sample, how.log)
+        shutil.rmtree(running.scratch, ignore_errors=True)
+        kept.save_figures(self.folder, self._figures)
+
+    def _compare_layers(self, running: Running, sample: PreparedSample, log: str) -> None:
+        reference = running.references[sample.name].reference
+        if reference is not None:
+            local = running.scratch / "left" / sample.name
+            kept.append_layers(self.folder, sample.stem, self._judge.layers(local, log, reference))
+
+    # ---- one batch
+
+    def _prepared(self, places: Sequence[int], mode: str = "release") -> Running:
+        """Inputs and what the PC says of them. Errors: InputError."""
+        scratch = Path(tempfile.mkdtemp(prefix="harness-samples-"))
+        samples = tuple(self._sample(place, scratch) for place in places)
+        batch = Batch(mode, samples, scratch / "inputs.tar")
+        batches.pack(samples, batch.archive)
+        references = {one.name: self._references(mode, one, scratch / one.name) for one in samples}
+        return Running(batch, references, scratch)
+
+    def _references(self, mode: str, sample: PreparedSample, scratch: Path) -> SampleReferences:
+        if mode == "release":
+            return self._stages.references(sample, scratch)
+        known = CaseReference(self.case, self._platform, lambda *_: None)
+        known.open(self._info, sample.fed, scratch / "whole")
+        return SampleReferences(known, known.reference, None)
+
+    def _sample(self, place: int, scratch: Path) -> PreparedSample:
+        name = f"s{place:06}"
+        given = self.set.inputs(place, scratch / name)
+        raw = wants_raw(("release",), self._facts, values=bool(self.case.reference or self.case.floats))
+        plan = plan_inputs(given, self._facts, scratch / name / "inputs", raw=raw)
+        files = [(item.tensor, item.path) for item in plan]
+        packed = self._platform.pack_inputs(self._info, files, scratch / name / "packed")
+        records = tuple(run_record.input_record(item) for item in plan)
+        names = tuple(tool_name(record) for record in records)
+        if len(packed) != len(plan):
+            names = tuple(path.name for path in packed)
+        return PreparedSample(self.set.stems[place], name, packed, names, tuple(Fed(*file) for file in files))
+
+    def _started(self, ready: Running) -> Running:
+        parts = self._parts
+        archive = ready.batch.archive
+        put = sending.put(parts.agent, parts.shared, archive, lambda *_: None)
+        pushes, sent_bytes = self._figures.pushes + 1, self._figures.sent_bytes + put.sent_bytes
+        folder = str(PurePosixPath(self._place) / f"samples-{ready.batch.mark.rpartition('-')[2]}")
+        self._figures = replace(self._figures, pushes=pushes, sent_bytes=sent_bytes, folder=folder)
+        kept.save_figures(self.folder, self._figures)
+        base = parts.pusher.job(ready.batch.mode, self._model, ())
+        identity, around = parts.board
+        jobs = {
+            one.name: self._platform.invocation(identity, batches.job_of_sample(base, folder, one))
+            for one in ready.batch.samples
+        }
+        program = batches.script(ready.batch, put.path, jobs)
+        first = replace(next(iter(jobs.values())), argv=("sh", "-c", program), environment={})
+        whole = board_environment(around, identity.libraries, first)
+        limit_s = self.case.timeout_s + 3 * self._usual_s * len(jobs)
+        token = parts.agent.jobs.start(whole, folder, limit_s)
+        return replace(ready, folder=folder, token=token, limit_s=limit_s)
+
+    def _collected(self, running: Running) -> tuple[Running, dict[str, SampleEnding], dict[str, tuple[str, ...]], bool]:
+        """Wait for a batch, bring home what this PC cannot write itself, and clear the board of it."""
+        agent = self._parts.agent
+        state = agent.jobs.wait(running.token, self._parts.progress.say, running.limit_s)
+        remote = agent.files.hash(running.folder)
+        wanted, left = ["log.txt"], {}
+        for sample in running.batch.samples:
+            own = _below(remote, sample.name)
+            known = running.references[sample.name].known.fill(own, running.scratch / "left" / sample.name)
+            wanted += [f"{sample.name}/{name}" for name in own if name not in known]
+            left[sample.name] = tuple(own)
+        agent.files.fetch(running.folder, wanted, running.scratch / "left", self._parts.quotas, root=running.scratch)
+        pulled_bytes = self._figures.pulled_bytes + sum(remote[name].size_bytes for name in wanted)
+        self._figures = replace(self._figures, pulled_bytes=pulled_bytes)
+        agent.files.remove(running.folder)
+        log = (running.scratch / "left" / "log.txt").read_text(encoding="utf-8", errors="replace")
+        ran = batches.read_log(log, running.batch)
+        if not ran:
+            words = log.strip().splitlines()[-1:] or [f"exit code {state.exit_code}"]
+            raise BoardError(f"{self._parts.board[0].name}: a batch of samples did not start: {words[0][:200]}")
+        return running, ran, left, state.timed_out
+
+    def _judged(
+        self, running: Running, ran: Mapping[str, SampleEnding], left: Mapping[str, tuple[str, ...]], is_late: bool
+    ) -> list[int]:
+        """Judge what was run; gives the places of samples that were not reached, which come again."""
+        finished, again = [], []
+        for sample in running.batch.samples:
+            how = ran.get(sample.name, SampleEnding())
+            if not how.began:
+                again.append(self._place_of(sample))
+                continue
+            judged = self._one(running, sample, how, left[sample.name], is_late)
+            local = running.scratch / "left" / sample.name
+            finished.append(self._with_outputs(judged, self._place_of(sample), local))
+        self._add(finished)
+        shutil.rmtree(running.scratch, ignore_errors=True)
+        return again
+
+    @staticmethod
+    def _place_of(sample: PreparedSample) -> int:
+        return int(sample.name[1:])
+
+    def _with_outputs(self, judged: JudgedSample, place: int, local: Path) -> Sample:
+        sample = judged.sample
+        if self._trajectories is not None and judged.values:
+            self._trajectories.add(place, judged.values)
+        count = sum(bool(one.kept) for one in self.finished.values())
+        return replace(sample, kept=keep_outputs(self.folder, sample, local, count))
+
+    def _one(
+        self, running: Running, sample: PreparedSample, how: SampleEnding, present: tuple[str, ...], is_late: bool
+    ) -> JudgedSample:
+        self._usual_s = max(self._usual_s, how.seconds or 0.0)
+        failure = self._platform.read_failure(running.batch.mode, how.code, how.log, (*present, "log.txt"))
+        if how.code is None:
+            failure = timed_out(self.case.timeout_s) if is_late else failure
+        if failure is not None or how.code is None:
+            self._failures += 1
+            return failed(sample, failure.message if failure else "the tool did not end", how)
+        self._failures = 0
+        expected = running.references[sample.name]
+        local = running.scratch / "left" / sample.name
+        return self._judge.judge(sample.stem, local, how.log, expected.reference, expected.floats, how.seconds or 0.0)
+
+    def _remove_left(self) -> None:
+        if self._figures.folder:
+            self._parts.agent.files.remove(self._figures.folder)
+            self._figures = replace(self._figures, folder="")
+
+
+def _below(remote: Mapping[str, FileFacts], name: str) -> dict[str, FileFacts]:
+    """Files of one sample, by their names in its folder."""
+    return {path.removeprefix(f"{name}/"): facts for path, facts in remote.items() if path.startswith(f"{name}/")}

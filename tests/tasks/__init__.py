@@ -1,0 +1,1 @@
+"""Truth and metrics of tasks."""
