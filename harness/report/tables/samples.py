@@ -47,7 +47,7 @@ def sentences(samples: SamplesOfRun) -> list[str]:
     if samples.tasks and not known:
         lines.append("no metric of the task fits outputs and truth: " + "; ".join(_needs(samples.tasks)))
     worst = next((one for one in samples.samples if one.stem == samples.worst), None)
-    if worst is not None and worst.verdict not in ("exact", ""):
+    if worst is not None and worst.verdict in ("within", "differs"):
         size = finite(worst.relative_l2)
         at = f", relative L2 {size:.2e}" if size is not None else ""
         lines.append(f"worst sample {worst.stem}: {worst.output or 'outputs'} {worst.verdict}{at}")
