@@ -13,7 +13,9 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 WEIGHTED = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
+RECURRENT = frozenset(("LSTM", "GRU", "RNN"))  # their sums are inside
 OPERANDS = 2  # what is multiplied; a bias is added to the sum
+RECURRENT_OPERANDS = 3  # the values, their weights, and those of the state
 STYLES = ("weights", "operands", "everything")
 
 
@@ -38,9 +40,10 @@ def round_nodes(
         copy.CopyFrom(node)
         if rounding.style == "everything":
             _round_all(copy, writer, constants, is_float, made)
-        elif node.op_type in WEIGHTED:
+        elif node.op_type in WEIGHTED | RECURRENT:
+            multiplied = RECURRENT_OPERANDS if node.op_type in RECURRENT else OPERANDS
             for index, name in enumerate(node.input):
-                operand = rounding.style == "operands" and index < OPERANDS
+                operand = rounding.style == "operands" and index < multiplied
                 if name and is_float(name) and (operand or (rounding.style == "weights" and name in constants)):
                     copy.input[index] = writer.rounded(name, made)
             made.append(copy)

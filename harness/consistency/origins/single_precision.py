@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,22 +11,26 @@ from harness.consistency.arithmetic import BF16, F16, PRECISIONS, TF32, Evidence
 from harness.consistency.origins.alone import OpRunner, as_stored, request_of
 from harness.consistency.origins.isolate import Request
 from harness.consistency.origins.origins import Reach
-from harness.consistency.origins.rounded import STYLES, WEIGHTED, Rounding
+from harness.consistency.origins.rounded import RECURRENT, STYLES, WEIGHTED, Rounding
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Layer
 
 TRIED = 12  # ops with weights
 EXPLAINED = 0.3  # of the error that is left when the rounding is the board's own; of any other cause nearly all is
+CORRELATED = 0.35  # of an interval's error and its own in that precision: sums and places of rounding differ
+APART = 2.0  # times as much as its error in another precision: both go where the network is sensitive
+ENOUGH = 256  # elements; of fewer, chance looks like that
+ALIKE = 4.0  # times smaller or larger
 TRIALS = tuple((p, style) for p in (BF16, TF32) for style in STYLES)
 
 
 def of_single_ops(reached: Mapping[str, Reach], rows: Mapping[str, Layer], runner: OpRunner) -> Evidence | None:
     """The precision that explains half of the differing ops with weights, and these are half of all such ops.
 
-    Of an interval with several such ops nobody knows what was rounded in between: it says nothing. Ops whose own
-    inputs were compared say most.
+    Of an interval with several such ops nobody knows what was rounded in between: there it is enough that the error
+    goes the way of the rounding's. Ops whose own inputs were compared say most.
     """
-    weighted = [name for name, reach in reached.items() if _has_one(reach) and _is_float(rows[name])]
+    weighted = [name for name, reach in reached.items() if _weighted(reach) and _is_float(rows[name])]
     differing = [name for name in weighted if rows[name].role in ("origin", "suspect", "propagated")]
     if not differing or 2 * len(differing) < len(weighted):
         return None
@@ -44,8 +48,8 @@ def of_single_ops(reached: Mapping[str, Reach], rows: Mapping[str, Layer], runne
     return _evidence(precision, max(STYLES, key=lambda style: styles[style]), count, len(tried))
 
 
-def _has_one(reach: Reach) -> bool:
-    return sum(kind in WEIGHTED for kind in reach.kinds) == 1
+def _weighted(reach: Reach) -> int:
+    return sum(kind in WEIGHTED | RECURRENT for kind in reach.kinds)
 
 
 def _evidence(precision: Precision, style: str, count: int, tried: int) -> Evidence:
@@ -71,14 +75,42 @@ def _explanations(reach: Reach, rows: Mapping[str, Layer], runner: OpRunner) -> 
     pair = runner.pair(reach.tensor)
     if values[0] is None or pair.board.dtype.kind != "f":
         return []
-    board = np.asarray(pair.board, np.float64)
-    error = _distance(as_stored(values[0], pair), board)
+    board, right = np.asarray(pair.board, np.float64), as_stored(values[0], pair)
+    error = _distance(right, board)
     held = precision_of(pair.board)
     trials_explained = []
     for (precision, style), value in zip(TRIALS, values[1:], strict=True):
         if value is not None and _left(as_stored(value, pair), board, held) <= EXPLAINED * error and error > 0:
             trials_explained.append((precision, style))
+    if trials_explained or not reach.unseen:
+        return trials_explained
+    moves = [None if value is None else as_stored(value, pair) - np.asarray(right, np.float64) for value in values[1:]]
+    return _correlated(board - right, moves)
+
+
+def _correlated(error: Array, moves: Sequence[Array | None]) -> list[tuple[Precision, str]]:
+    """The trials whose error an interval's own goes along with, and not with that of another precision."""
+    if error.size < ENOUGH:
+        return []
+    alike = [0.0 if move is None else _correlation(error, move) for move in moves]
+    trials_explained = []
+    for (precision, style), move, along in zip(TRIALS, moves, alike, strict=True):
+        others = [one for (other, _), one in zip(TRIALS, alike, strict=True) if other is not precision]
+        if move is not None and along >= CORRELATED and along >= APART * max(others) and _is_alike(error, move):
+            trials_explained.append((precision, style))
     return trials_explained
+
+
+def _is_alike(error: Array, move: Array) -> bool:
+    size, moved = (float(np.linalg.norm(side.reshape(-1))) for side in (error, move))
+    return moved / ALIKE <= size <= moved * ALIKE
+
+
+def _correlation(error: Array, move: Array) -> float:
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        lengths = float(np.linalg.norm(error.reshape(-1)) * np.linalg.norm(move.reshape(-1)))
+        along = float(np.dot(error.reshape(-1), move.reshape(-1))) / lengths if lengths else 0.0
+    return along if np.isfinite(along) else 0.0
 
 
 def _left(value: Array, board: Array, held: Precision | str | None) -> float:
