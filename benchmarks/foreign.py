@@ -35,7 +35,7 @@ from benchmarks.foreign_parts.cases import (
     job_of,
     planted_cases,
     planted_plan,
-    without_vnni,
+    unfit_setups,
 )
 from benchmarks.foreign_parts.environment import Environment, Runner, prepare
 from benchmarks.foreign_parts.networks import networks
@@ -125,10 +125,7 @@ def measure(folder: Path, given: argparse.Namespace) -> tuple[Tally, dict[str, A
     planted: Iterable[BoardCase] = planted_cases(plan, 1 if given.quick else PER_MISTAKE, folder / "models")
     correct = _spread(correct, QUICK if given.quick else CORRECT)
     planted = _spread(list(planted), QUICK) if given.quick else planted
-    if without_vnni():
-        bench.tally.skipped["openvino on int8 networks"] = (
-            "this processor has no VNNI: its sums of 8-bit products saturate"
-        )
+    bench.tally.skipped |= unfit_setups(grounds, boards)
     bench.tally.correct = bench.run(correct) if given.part != "planted" else []
     bench.tally.planted = bench.run(planted) if given.part != "correct" else []
     bench.runner.close()

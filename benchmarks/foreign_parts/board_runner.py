@@ -39,7 +39,8 @@ def run_onnxruntime(job: Job, feeds: Values) -> Values:
 
 
 def run_openvino(job: Job, feeds: Values) -> Values:
-    """OpenVINO on the CPU; its own compression of weights (`f16_weights`) and precision hint, where the job asks."""
+    """OpenVINO on the CPU; its own compression of weights (`f16_weights`), precision hint, no low precision
+    transformations (`transforms` false), where the job asks."""
     openvino = importlib.import_module("openvino")
     core = openvino.Core()
     model = core.read_model(job["model"])
@@ -48,6 +49,8 @@ def run_openvino(job: Job, feeds: Values) -> Values:
         openvino.save_model(model, path, compress_to_fp16=True)
         model = core.read_model(path)
     settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": job["options"].get("precision", "f32")}
+    if job["options"].get("transforms") is False:
+        settings["LP_TRANSFORMS_MODE"] = False
     compiled = core.compile_model(model, "CPU", settings)
     result = compiled(dict(feeds))
     return {name: np.array(result[port]) for port in compiled.outputs for name in port.get_names()}

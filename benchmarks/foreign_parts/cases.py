@@ -58,18 +58,21 @@ FLOAT_SETUPS = (
     Setup("mnn", "mnn", dumps="outputs"),
     Setup("onnxruntime unoptimized", "onnxruntime", {"optimizations": "DISABLE_ALL"}),
 )
+PLAIN = {"transforms": False}  # OpenVINO without its low precision transformations: as ops on floats and quantizers
 INTEGER_SETUPS = (
     Setup("onnxruntime", "onnxruntime"),
     Setup("onnxruntime fused", "onnxruntime", dumps="third"),
     Setup("onnxruntime basic", "onnxruntime", {"optimizations": "ENABLE_BASIC"}),
     Setup("openvino", "openvino"),
     Setup("openvino fused", "openvino", dumps="third"),
+    Setup("openvino untransformed", "openvino", PLAIN),
 )
 PLANTED_SETUPS = (
     Setup("onnxruntime", "onnxruntime"),
     Setup("openvino", "openvino"),
     Setup("onnxruntime extended", "onnxruntime", {"optimizations": "ENABLE_EXTENDED"}),
 )
+PLANTED_INTEGER_SETUPS = (*PLANTED_SETUPS, Setup("openvino untransformed", "openvino", PLAIN))
 FORMS = ("npz", "npy", "bin")
 PC_FORMS = ("folder", "npz")
 
@@ -144,11 +147,69 @@ def without_vnni() -> bool:
     return "avx2" in text and "vnni" not in text
 
 
-def fitting(setups: Sequence[Setup], quantized: bool, runtimes: Sequence[str]) -> list[Setup]:
-    """The setups that can be expected to compute such a network right here: OpenVINO requantizes weights to full 8
-    bits, and its sums then saturate without VNNI (the outputs alone are off, by more than quantization)."""
-    wrong = {"openvino"} if quantized and without_vnni() else set()
-    return [s for s in setups if s.runtime in runtimes and s.runtime not in wrong]
+def unfit(setup: Setup, network: ForeignNetwork) -> str:
+    """Why a runtime computes such a network wrongly, each found by the runtime alone (docs/truth.md); "" where it does
+    not."""
+    if setup.runtime == "ncnn" and resizes_asymmetrically(network.model()):
+        return "ncnn's converter knows no asymmetric coordinates of a linear Resize: it computes half_pixel"
+    if setup.runtime != "openvino" or not network.quantized or setup.options.get("transforms") is False:
+        return ""
+    if without_vnni():
+        return "this processor has no VNNI: OpenVINO's sums of 8-bit products saturate"
+    if joins_scales(network.model()):
+        return (
+            "OpenVINO's low precision transformations break the Conv behind a Concat of int8 tensors with other scales"
+        )
+    return ""
+
+
+def resizes_asymmetrically(model: onnx.ModelProto) -> bool:
+    """Whether there is a linear Resize with the coordinates that some converters do not know."""
+    resizes = [{a.name: a.s for a in node.attribute} for node in model.graph.node if node.op_type == "Resize"]
+    return any(
+        given.get("mode") == b"linear" and given.get("coordinate_transformation_mode") == b"asymmetric"
+        for given in resizes
+    )
+
+
+def joins_scales(model: onnx.ModelProto) -> bool:
+    """Whether a Concat joins int8 tensors of different scales, and a Conv reads it; of uint8 it is computed right."""
+    maker = {name: node for node in model.graph.node for name in node.output}
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+
+    def scale(name: str) -> float | None:
+        node = maker.get(name)
+        known = node is not None and node.op_type == "DequantizeLinear" and set(node.input[1:]) <= weights.keys()
+        if node is None or not known or len(node.input) < 3 or weights[node.input[2]].dtype != np.int8:
+            return None
+        return float(weights[node.input[1]].reshape(-1)[0])
+
+    def leads_from(name: str, kinds: Sequence[str]) -> onnx.NodeProto | None:
+        node = maker.get(name)
+        while node is not None and node.op_type in kinds:
+            node = maker.get(node.input[0])
+        return node
+
+    quantizers = ("QuantizeLinear", "DequantizeLinear")
+    fed = [leads_from(node.input[0], quantizers) for node in model.graph.node if node.op_type == "Conv"]
+    joined = [node for node in fed if node is not None and node.op_type == "Concat"]
+    return any(len({scale(name) for name in node.input} - {None}) > 1 for node in joined)
+
+
+def fitting(setups: Sequence[Setup], network: ForeignNetwork, runtimes: Sequence[str]) -> list[Setup]:
+    """The setups that can be expected to compute such a network right here."""
+    return [s for s in setups if s.runtime in runtimes and not unfit(s, network)]
+
+
+def unfit_setups(grounds: Sequence[Ground], runtimes: Sequence[str]) -> dict[str, str]:
+    """Correct runs that are left out, with the reason."""
+    pairs = [
+        (ground.network, setup)
+        for ground in grounds
+        for setup in (INTEGER_SETUPS if ground.network.quantized else FLOAT_SETUPS)
+        if setup.runtime in runtimes
+    ]
+    return {f"{net.name}, {setup.name}": reason for net, setup in pairs if (reason := unfit(setup, net))}
 
 
 def correct_cases(grounds: Sequence[Ground], runtimes: Sequence[str]) -> list[BoardCase]:
@@ -156,7 +217,7 @@ def correct_cases(grounds: Sequence[Ground], runtimes: Sequence[str]) -> list[Bo
     cases: list[BoardCase] = []
     for ground in grounds:
         setups = INTEGER_SETUPS if ground.network.quantized else FLOAT_SETUPS
-        for setup in fitting(setups, ground.network.quantized, runtimes):
+        for setup in fitting(setups, ground.network, runtimes):
             i = len(cases)
             name = f"{ground.network.name}, {setup.name}"
             case = BoardCase(name, ground, setup, FORMS[i % len(FORMS)], PC_FORMS[i % len(PC_FORMS)])
@@ -175,7 +236,8 @@ def planted_plan(grounds: Sequence[Ground], runtimes: Sequence[str]) -> list[tup
         fit = [g for g in grounds if mistake.quantized is None or mistake.quantized == g.network.quantized]
         first = i % max(1, len(fit))
         for j, ground in enumerate([*fit[first:], *fit[:first]]):
-            setups = fitting(PLANTED_SETUPS, ground.network.quantized, runtimes)
+            of_network = PLANTED_INTEGER_SETUPS if ground.network.quantized else PLANTED_SETUPS
+            setups = fitting(of_network, ground.network, runtimes)
             plan.append((mistake, ground, setups[(i + j) % len(setups)], 100 * i + j))
     return plan
 
