@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.records import Graph, Op
+from harness.records import Graph, Op, TensorSpec
 from harness.reference.folder import Array, Reference, ReferenceTensor
 from harness.reference.graph import LogicalModel, LogicalTensor, read_logical
 from harness.reference.spellings import meet
@@ -92,6 +92,7 @@ def _named_by(tensor: ReferenceTensor, logical: LogicalTensor | None) -> Referen
     own = () if tensor.name == logical.name else (tensor.name,)
     return replace(
         tensor,
+        spec=_with_steps(tensor.spec, logical.spec),
         name=logical.name,
         op=logical.op,
         op_kind=logical.op_kind,
@@ -101,6 +102,13 @@ def _named_by(tensor: ReferenceTensor, logical: LogicalTensor | None) -> Referen
         onnx_name=tensor.onnx_name or logical.onnx_name,
         aliases=tuple(dict.fromkeys((*tensor.aliases, *own))),
     )
+
+
+def _with_steps(spec: TensorSpec | None, known: TensorSpec) -> TensorSpec | None:
+    """Integers of a file that tells no scale have that of the graph's tensor, where the dtype is its."""
+    if spec is None or spec.quantization is not None or spec.dtype != known.dtype:
+        return spec
+    return replace(spec, quantization=known.quantization)
 
 
 # --------------------------------------------------------------------------- what the graph does not hold

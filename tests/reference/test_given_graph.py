@@ -139,3 +139,28 @@ def test_a_name_that_two_may_claim_is_no_beginning_of_itself(tmp_path: Path, mod
     path, v = model
     np.savez(tmp_path / "ref.npz", **{"r1:0": v["r1"], "r1_Relu": v["r1"], "y": v["y"]})
     assert "y" in open_reference(tmp_path / "ref.npz", graph=path).tensors
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(0.5, "shift"), (1.3, "scale")])
+def test_integers_of_an_archive_have_the_scales_of_the_graph(factor: float, kind: str, tmp_path: Path) -> None:
+    """An .npz tells no scale; without the zero point a factor before rounding is no factor of the integers."""
+    steps = {"s": np.float32(0.05), "z": np.int8(-96)}
+    nodes = [
+        helper.make_node("Neg", ["x"], ["n"], "neg"),
+        helper.make_node("QuantizeLinear", ["n", "s", "z"], ["nq"], "quantize"),
+        helper.make_node("DequantizeLinear", ["nq", "s", "z"], ["y"], "dequantize"),
+    ]
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in steps.items()]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 16, 16])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "n", inputs, outputs, weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "m.onnx")
+    x = np.abs(np.random.default_rng(0).normal(0, 2, (1, 8, 16, 16))).astype(np.float32) * -1
+
+    def integers(by: float) -> np.ndarray:
+        return np.rint(-x * by / 0.05 - 96).clip(-128, 127).astype(np.int8)
+
+    comparison = held_against(
+        tmp_path, tmp_path / "m.onnx", {"x": x, "nq": integers(1)}, {"x": x, "nq": integers(factor)}
+    )
+    assert [origin.fingerprint and origin.fingerprint.kind for origin in comparison.origins] == [kind]

@@ -173,7 +173,7 @@ def _stale_item(e: Errors, previous: Array) -> int | None:
 
 def _near_earlier(e: Errors, previous: Array) -> bool:
     now, before = e.board[e.wrong], previous[e.wrong]
-    return e.is_float and e.count >= FEW and Nearness(rms(now, e.reference[e.wrong])).close(now, before)
+    return e.count >= FEW and Nearness(rms(now, e.reference[e.wrong])).close(now, before)
 
 
 def _dequantized_wrongly(e: Errors) -> Fingerprint | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.consistency.fingerprint.channels import axis_of_channels
 from harness.consistency.fingerprint.error_stats import Errors
@@ -15,6 +16,7 @@ FEW = 16  # elements: below, statistics of the errors say little
 LEAST_CHANNELS = 4  # of so many, one is told
 STRAY = 0.1  # of the elements that differ in a slice: fewer are noise
 LEAST_STRIPES = 4  # slices that make a pattern
+FLAT = 0.01  # of its size: a channel that spans less has one value
 
 
 def _mark(kind: str, certain: bool, evidence: str, **figures: Any) -> Fingerprint:
@@ -74,12 +76,19 @@ def _kind_of_region(e: Errors, region: Region) -> tuple[str, str]:
     if region.what in ("line", "page"):
         return {"line": "cache_line", "page": "page"}[region.what], text
     if region.what == "channel":
-        if e.context.weighted and constant is None:
+        if e.context.weighted and (constant is None or _is_flat(e.reference[e.wrong])):
             return "channel", ": weights, bias or scale of that output channel"
         return ("dead_channel" if constant is not None else "tile"), text
     if region.what == "column" or (region.what == "row" and region.edge):
         return "stride", text
     return ("zeroed_region" if constant is not None and e.is_zero(constant) else "tile"), text
+
+
+def _is_flat(reference: npt.NDArray[Any]) -> bool:
+    """Whether the reference has next to one value, too: then a channel of one value is as alive as there."""
+    held = reference.astype(np.float64)
+    span, size = float(np.ptp(held)), float(np.abs(held).max())
+    return np.isfinite(size) and span <= FLAT * size
 
 
 def striped(e: Errors) -> Fingerprint | None:

@@ -105,3 +105,23 @@ def test_most_elements_of_a_small_channel_are_that_channel() -> None:
     assert named(board, r).kind == "single_element"
     board[0, 6, 0, 0] += 30
     assert named(board, r, FingerprintContext(weighted=True)).kind == "single_element"
+
+
+def test_a_channel_that_is_flat_in_the_reference_too_is_not_dead() -> None:
+    """Its input is zero everywhere: what it holds is its bias, and another bias on the board."""
+    r = np.random.default_rng(0).normal(0, 1, (1, 32, 6, 6)).astype(np.float32)
+    r[:, 9] = 0.25
+    board = r.copy()
+    board[:, 9] = 3.5
+    assert named(board, r, FingerprintContext(weighted=True)).kind == "channel"
+    r[:, 9] = np.random.default_rng(1).normal(0, 1, (1, 6, 6))
+    assert named(board, r, FingerprintContext(weighted=True)).kind == "dead_channel"
+
+
+def test_integers_of_the_frame_before_are_stale_within_steps() -> None:
+    """A board of its own noise: its frame before is not the reference's to the last step."""
+    r, old = activation(seed=1), activation(seed=2)
+    off = np.random.default_rng(3).integers(-1, 2, old.shape)
+    board = (old.astype(np.int16) + off).clip(-128, 127).astype(np.int8)
+    fingerprint = named(board, r, FingerprintContext(previous=old))
+    assert (fingerprint.kind, fingerprint.certain) == ("stale", False) and "previous frame" in fingerprint.evidence
