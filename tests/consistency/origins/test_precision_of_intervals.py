@@ -90,5 +90,5 @@ def errors(seed: int) -> Array:
 )
 def test_an_error_that_goes_along_with_one_precision_shows_it(error: Array, explained: bool) -> None:
     moves = [errors(1 if precision is BF16 else 2)[: error.size] for precision, _ in TRIALS]
-    found = _correlated(error, moves)
-    assert bool(found) is explained and {precision for precision, _ in found} <= {BF16}
+    explanations = _correlated(error, moves)
+    assert bool(explanations) is explained and {precision for precision, _ in explanations} <= {BF16}
