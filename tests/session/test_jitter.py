@@ -17,7 +17,7 @@ from tests.support.builds import harness
 
 FRAMES = 12  # of a window
 STRIDE = 4
-WINDOWS = 4
+WINDOWS = 3
 
 
 def walk(frames: int, noise: float, seed: int = 0, scale: float = 1.0) -> npt.NDArray[np.float32]:

@@ -32,7 +32,7 @@ from harness.session.samples.batches import Batch, PreparedSample, SampleEnding
 from harness.session.samples.evaluating import SampleReferences, Stages, failed, keep_outputs
 from harness.tasks.truth import read_truth, refuse_missing
 
-BATCH_S = 20.0  # of the tool, as the first sample tells: how often a person sees a number move
+BATCH_S = 60.0  # of the tool, as the first sample tells: how often a person sees a number move
 MOST_IN_BATCH = 64
 BATCH_BYTES = 32 * 2**20
 MOST_FAILURES = 8  # in a row: the board is not going to recover by itself
@@ -59,6 +59,7 @@ class Running:
     batch: Batch
     references: Mapping[str, SampleReferences]
     scratch: Path
+    archive: str  # on the board
     folder: str = ""
     token: str = ""
     limit_s: float = 0.0
@@ -99,10 +100,10 @@ class SamplesPass:
             if self._failures >= MOST_FAILURES:
                 self._give_up(queue)
             following = self._prepared(self._next(queue)) if queue else None
-            collected = self._collected(running) if running else None
-            running = self._started(following) if following else None
-            if collected is not None:
-                queue.extend(self._judged(*collected))
+            is_late = self._waited(running) if running else False
+            ended, running = running, self._started(following) if following else None
+            if ended is not None:  # the board runs the next one meanwhile
+                queue.extend(self._judged(*self._collected(ended), is_late))
                 self._saved(before + time.monotonic() - began)
 
     def _saved(self, session_s: float) -> None:
@@ -139,7 +140,9 @@ class SamplesPass:
         places = [place for place, stem in enumerate(self.set.stems) if stem in stems]
         if not places:
             return
-        running, ran, left, _ = self._collected(self._started(self._prepared(places, "debug")))
+        started = self._started(self._prepared(places, "debug"))
+        self._waited(started)
+        running, ran, left = self._collected(started)
         for sample in running.batch.samples:
             how = ran.get(sample.name, SampleEnding())
             failure = self._platform.read_failure("debug", how.code, how.log, (*left[sample.name], "log.txt"))
@@ -166,7 +169,10 @@ class SamplesPass:
         batch = Batch(mode, samples, scratch / "inputs.tar")
         batches.pack(samples, batch.archive)
         references = {one.name: self._references(mode, one, scratch / one.name) for one in samples}
-        return Running(batch, references, scratch)
+        put = sending.put(self._parts.agent, self._parts.shared, batch.archive, lambda *_: None)
+        pushes, sent_bytes = self._figures.pushes + 1, self._figures.sent_bytes + put.sent_bytes
+        self._figures = replace(self._figures, pushes=pushes, sent_bytes=sent_bytes)
+        return Running(batch, references, scratch, put.path)
 
     def _references(self, mode: str, sample: PreparedSample, scratch: Path) -> SampleReferences:
         if mode == "release":
@@ -190,11 +196,8 @@ class SamplesPass:
 
     def _started(self, ready: Running) -> Running:
         parts = self._parts
-        archive = ready.batch.archive
-        put = sending.put(parts.agent, parts.shared, archive, lambda *_: None)
-        pushes, sent_bytes = self._figures.pushes + 1, self._figures.sent_bytes + put.sent_bytes
         folder = str(PurePosixPath(self._place) / f"samples-{ready.batch.mark.rpartition('-')[2]}")
-        self._figures = replace(self._figures, pushes=pushes, sent_bytes=sent_bytes, folder=folder)
+        self._figures = replace(self._figures, folder=folder)
         kept.save_figures(self.folder, self._figures)
         base = parts.pusher.job(ready.batch.mode, self._model, ())
         identity, around = parts.board
@@ -202,17 +205,20 @@ class SamplesPass:
             one.name: self._platform.invocation(identity, batches.job_of_sample(base, folder, one))
             for one in ready.batch.samples
         }
-        program = batches.script(ready.batch, put.path, jobs)
+        program = batches.script(ready.batch, ready.archive, jobs)
         first = replace(next(iter(jobs.values())), argv=("sh", "-c", program), environment={})
         whole = board_environment(around, identity.libraries, first)
         limit_s = self.case.timeout_s + 3 * self._usual_s * len(jobs)
         token = parts.agent.jobs.start(whole, folder, limit_s)
         return replace(ready, folder=folder, token=token, limit_s=limit_s)
 
-    def _collected(self, running: Running) -> tuple[Running, dict[str, SampleEnding], dict[str, tuple[str, ...]], bool]:
-        """Wait for a batch, bring home what this PC cannot write itself, and clear the board of it."""
+    def _waited(self, running: Running) -> bool:
+        """Wait for a batch; whether its time limit ended it."""
+        return self._parts.agent.jobs.wait(running.token, self._parts.progress.say, running.limit_s).timed_out
+
+    def _collected(self, running: Running) -> tuple[Running, dict[str, SampleEnding], dict[str, tuple[str, ...]]]:
+        """Bring home what this PC cannot write itself of a batch that has ended, and clear the board of it."""
         agent = self._parts.agent
-        state = agent.jobs.wait(running.token, self._parts.progress.say, running.limit_s)
         remote = agent.files.hash(running.folder)
         wanted, left = ["log.txt"], {}
         for sample in running.batch.samples:
@@ -227,9 +233,9 @@ class SamplesPass:
         log = (running.scratch / "left" / "log.txt").read_text(encoding="utf-8", errors="replace")
         ran = batches.read_log(log, running.batch)
         if not ran:
-            words = log.strip().splitlines()[-1:] or [f"exit code {state.exit_code}"]
+            words = log.strip().splitlines()[-1:] or ["it printed nothing"]
             raise BoardError(f"{self._parts.board[0].name}: a batch of samples did not start: {words[0][:200]}")
-        return running, ran, left, state.timed_out
+        return running, ran, left
 
     def _judged(
         self, running: Running, ran: Mapping[str, SampleEnding], left: Mapping[str, tuple[str, ...]], is_late: bool
