@@ -61,6 +61,7 @@ class Soc:
     tells_units: bool = True  # whether its tools say where an op runs
     price_factors: Mapping[str, float] = field(default_factory=dict)  # amount -> over the fitted chip; else by peak
     scaled_band: ScaledBand | None = None  # of estimates by such prices; None for the chip that they were fitted on
+    table_channels: int = 1  # channels that its activation tables take at a time
     hands_over_float: bool = False  # a convolution's accumulators leave as floats, no CPU dequantizes them
     not_estimated: str = ""  # why no time of it is estimated
 

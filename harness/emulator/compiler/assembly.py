@@ -68,7 +68,7 @@ class Assembly:
         network = plain(self.network.model)
         owner = {name: op for op in self.ops for name in op.covers}
         units = {name: self.units[op.name] for name, op in owner.items()}
-        counted = dict(op_works(network, units))
+        counted = dict(op_works(network, units, self.options.soc.table_channels))
         wide = counted if EVERY_NODE in self.options.int16 else self.options.int16
         counted |= {name: counted[name].as_int16 for name in wide if name in counted}
         return {name: {k: v for k, v in asdict(work).items() if v} for name, work in counted.items()}

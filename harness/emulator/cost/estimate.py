@@ -26,10 +26,15 @@ def subgraph_us(model: CompiledModel, name: str, soc: Soc) -> float:
 
 def constants_of(soc: Soc) -> Constants:
     """Prices of another chip: those that its room knows, the others by its peak (TOPS of one core, bandwidth)."""
-    compute, memory = _FITTED_TOPS / (soc.tops / soc.cores), _FITTED_GB_S / soc.bandwidth_gb_s
-    factors = dict.fromkeys((*COMPUTE, "ops"), compute) | dict.fromkeys(MEMORY, memory) | dict(soc.price_factors)
+    factors = peak_factors(soc) | dict(soc.price_factors)
     known = cost_model.CONSTANTS
     return replace(known, **{f"{name}_ns": getattr(known, f"{name}_ns") * factor for name, factor in factors.items()})
+
+
+def peak_factors(soc: Soc) -> dict[str, float]:
+    """Amount -> the fitted chip's peak over this one's, of one core: arithmetic by TOPS, memory by bandwidth."""
+    compute, memory = _FITTED_TOPS / (soc.tops / soc.cores), _FITTED_GB_S / soc.bandwidth_gb_s
+    return dict.fromkeys((*COMPUTE, "ops"), compute) | dict.fromkeys(MEMORY, memory)
 
 
 def op_works(op: BoardOp) -> list[Work]:

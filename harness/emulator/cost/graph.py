@@ -27,16 +27,19 @@ def network_work(network: ModelGraph) -> Work:
     return total(network_works(network))
 
 
-def op_works(network: ModelGraph, units: Mapping[str, str] | None = None) -> Iterator[tuple[str, Work]]:
+def op_works(
+    network: ModelGraph, units: Mapping[str, str] | None = None, table_channels: int = 1
+) -> Iterator[tuple[str, Work]]:
     """(name of the node that stands for the op, its work) in graph order; nodes fused into it are left out.
 
-    `units` is where each node runs, where that is known: only what runs on one unit is fused.
+    `units` is where each node runs, where that is known: only what runs on one unit is fused. Tables pad channels
+    to `table_channels`.
     """
     fused = _Fusions(network, units)
     for node in network.nodes:
         if node.name in fused.absorbed:
             continue
-        yield node.name, _work(network, node, fused.kinds.get(node.name, node.op_type))
+        yield node.name, _work(network, node, fused.kinds.get(node.name, node.op_type), table_channels)
 
 
 def output_elements(network: ModelGraph) -> int:
@@ -50,13 +53,13 @@ def output_elements(network: ModelGraph) -> int:
     return count
 
 
-def _work(network: ModelGraph, node: onnx.NodeProto, kind: str) -> Work:
+def _work(network: ModelGraph, node: onnx.NodeProto, kind: str, table_channels: int) -> Work:
     weights = [tuple(network.constants[name].dims) for name in node.input if name in network.constants]
     inputs = [network.shape(name) or () for name in network.data_inputs(node)]
     outputs = [network.shape(name) or () for name in node.output if name]
     weight: Shape = weights[0] if weights and kind in WEIGHTED else ()
     groups = int(attributes(node).get("group", 1))
-    return work_of(kind, inputs, outputs, weight, groups)
+    return work_of(kind, inputs, outputs, weight, groups, table_channels)
 
 
 class _Fusions:

@@ -27,10 +27,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-FREE = _words("Relu Clip Flatten Reshape Squeeze Unsqueeze BatchNormalization Identity Dropout")
+FREE = _words("Relu Clip LeakyRelu Flatten Reshape Squeeze Unsqueeze BatchNormalization Identity Dropout")
 MOVING = _words("Concat Slice Split Pad Resize Expand Gather Tile Upsample DepthToSpace SpaceToDepth")
 TABLE_LOOKUP = _words(
-    "Sigmoid Tanh Erf HardSigmoid HardSwish Sqrt Pow Sin Cos Exp Log Reciprocal LeakyRelu Elu Softplus Gelu Swish"
+    "Sigmoid Tanh Erf HardSigmoid HardSwish Sqrt Pow Sin Cos Exp Log Reciprocal Elu Softplus Gelu Swish"
 )
 POOLING = _words("MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean ReduceSum ReduceMax ReduceL2")
 NORMALIZING = frozenset(("LayerNormalization", "GroupNormalization", "InstanceNormalization"))
@@ -165,8 +165,16 @@ def estimate(
 # --------------------------------------------------------------------------- amounts of one op
 
 
-def work_of(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], weight: Shape = (), groups: int = 1) -> Work:
-    """Amounts of one op from its shapes. `inputs` are feature maps only, NCHW; `weight` is the constant operand.
+def work_of(
+    kind: str,
+    inputs: Sequence[Shape],
+    outputs: Sequence[Shape],
+    weight: Shape = (),
+    groups: int = 1,
+    table_channels: int = 1,
+) -> Work:
+    """Amounts of one op from its shapes. `inputs` are feature maps only, NCHW; `weight` is the constant operand;
+    `table_channels` is the step that a chip's tables pad channels to.
 
     None of an op that makes nothing, and of a convolution whose shapes are not known: an unknown shape is ().
     """
@@ -178,6 +186,9 @@ def work_of(kind: str, inputs: Sequence[Shape], outputs: Sequence[Shape], weight
     read = sum(math.prod(shape) for shape in inputs)
     spilled = float(max(0, made + read - ON_CHIP_ELEMENTS))
     work = _specific(kind, inputs, outputs, weight, groups)
+    if work.lookup_elements and len(outputs[0]) == 4:
+        wide = aligned(outputs[0][1], table_channels) / outputs[0][1]
+        work = replace(work, lookup_elements=work.lookup_elements * wide)
     return work + Work(ops=1.0, weight_bytes=float(math.prod(weight)) if weight else 0.0, spilled_bytes=spilled)
 
 

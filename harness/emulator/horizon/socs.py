@@ -82,6 +82,7 @@ def _hbdnn(
         horizon_nn=horizon_nn,
         cpu_scale=CPUS[name].scale,
         price_factors=_PRICES.get(name, {}),
+        table_channels=_X3_TABLE_CHANNELS if name == "x3" else 1,
         scaled_band=_BANDS.get(name),
     )
 
@@ -102,6 +103,7 @@ def _ucp(name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str,
         joins_cores=True,
         has_planes=True,
         step_names=STEPS,
+        price_factors=_PRICES.get(name, {}),
         hands_over_float=march.startswith(_FLOAT_MARCHES),
         scaled_band=_BANDS.get(name),
         not_estimated=_NOT_ESTIMATED.get(name, ""),
@@ -113,26 +115,51 @@ def _ucp(name: str, march: str, cores: int, tops: float, gb_s: float, hbdk: str,
 _FLOAT_MARCHES = ("nash-b", "nash-h", "nash-p")
 _NOT_ESTIMATED = {"j6b": "neither a latency nor its CPU and memory are published"}
 
-# X3 over X5, fitted on the published latencies and rates of the 8 networks whose graphs are at hand: SiLU tables are
-# what its YOLOs wait for, depthwise convolutions suffer least (docs/cost-model.md).
-_X3_PRICES = dict.fromkeys((*COMPUTE, "ops"), 2.77) | {
-    "dense_macs": 5.56,
-    "depthwise_macs": 1.81,
-    "lookup_elements": 347.0,
-    "weight_bytes": 1.1,
-    "spilled_bytes": 1.1,
-    "call": 1.23,
+# Over X5, fitted by `benchmarks/chips.py` (docs/cost-model.md). X3's tables take 128 channels at a time: what makes the
+# YOLOs with SiLU of every width slow there, and not those with LeakyReLU.
+_X3_TABLE_CHANNELS = 128
+_X3_PRICES = dict.fromkeys((*COMPUTE, "ops"), 7.61) | {
+    "dense_macs": 6.27,
+    "depthwise_macs": 1.62,
+    "lookup_elements": 85.0,
+    "weight_bytes": 0.417,
+    "spilled_bytes": 0.417,
+    "call": 0.843,
 }
-_PRICES: dict[str, dict[str, float]] = {"x3": _X3_PRICES}
-# What was measured over what prices scaled by peak gave. ResNet50 of J6 took twice as long, PP-OCR of S100 1.2 to 2.8
-# times; of J5, Ultra and the others nothing is published, so theirs is the widest of the chips that have figures.
-_MEASURED = ScaledBand(1.0, 2.8, "ResNet50 on J6 and PP-OCR on S100, the published figures of its kind")
-_UNKNOWN = ScaledBand(0.5, 2.8, "other chips' figures: none is published of this one")
-_BANDS = dict.fromkeys(("j6e", "j6m", "s100"), _MEASURED) | dict.fromkeys(
-    ("j5", "ultra", "j6p", "s600", "j6h", "s100p"), _UNKNOWN
-)
-_BANDS["x3"] = ScaledBand(0.74, 1.73, "7 networks of X3, each left out of the fit")
 
+
+def _nash(dense: float, others: float, memory: float, call: float) -> dict[str, float]:
+    return dict.fromkeys((*COMPUTE, "ops"), others) | {
+        "dense_macs": dense,
+        "weight_bytes": memory,
+        "spilled_bytes": memory,
+        "call": call,
+    }
+
+
+_S100_PRICES = _nash(0.163, 0.0511, 0.313, 3.22)
+_S100P_PRICES = _nash(0.109, 0.0348, 0.221, 2.73)
+# J6E and J6M are the cores of S100 and S100P. J6P, J6H and S600 have cores of 140 TOPS for S100P's 128.
+_J6P_PRICES = _nash(0.109 * 128 / 140, 0.0348 * 128 / 140, 0.221 * 76.8 / 137, 2.73)
+_PRICES: dict[str, dict[str, float]] = {
+    "x3": _X3_PRICES,
+    **dict.fromkeys(("s100", "j6e"), _S100_PRICES),
+    **dict.fromkeys(("s100p", "j6m"), _S100P_PRICES),
+    **dict.fromkeys(("j6p", "j6h", "s600"), _J6P_PRICES),
+}
+# Published over estimated, 80 % of each: X3, S100 and S100P by fits that left the network out; J6E and J6M as far as
+# S100 and S100P by each other's prices and ResNet50 on a J6 lay; J5 and Ultra by what scaling by peak gave elsewhere.
+_ALIKE = ScaledBand(0.87, 1.09, "30 figures of YOLOs on S100 and S100P, each by the other's prices")
+_SAME_CORE = ScaledBand(0.82, 1.13, "YOLOs on S100 and S100P, the same cores, and ResNet50 on a J6")
+_BY_PEAK = ScaledBand(0.79, 3.27, "46 networks of X3, S100 and S100P scaled alike; none is published of this chip")
+_BANDS = {
+    "x3": ScaledBand(0.84, 1.50, "16 networks of X3, each left out of the fit"),
+    "s100": ScaledBand(0.85, 1.10, "15 YOLOs of S100, each left out of the fit"),
+    "s100p": ScaledBand(0.89, 1.10, "15 YOLOs of S100P, each left out of the fit"),
+    **dict.fromkeys(("j6e", "j6m"), _SAME_CORE),
+    **dict.fromkeys(("j6p", "j6h", "s600"), _ALIKE),
+    **dict.fromkeys(("j5", "ultra"), _BY_PEAK),
+}
 # Cores, TOPS and march: the vendor's board tables (RDK X3/X5/Ultra, J5, J6, S100 manuals). Bandwidth is the peak of the
 # memory type on the module where the manual tells it (X3 LPDDR4 32 bit 3200, X5 LPDDR4 32 bit 4266); of S100 and S100P
 # LPDDR5 96 bit, taken as 6400; the others are assumptions in the same class, and that of J6B is open. J6H, J6B: 420 and
