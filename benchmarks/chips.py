@@ -68,7 +68,7 @@ LEFT_OUT = {"fcos": "neither its backbone's size nor its head is published"}
 
 
 @dataclass(frozen=True)
-class Sample:
+class PublishedOnChip:
     """One published network as it was built for the chip; times of amounts at the X5's prices, microseconds."""
 
     name: str
@@ -110,7 +110,7 @@ def main() -> None:
 # --------------------------------------------------------------------------- what is published
 
 
-def load(soc: Soc) -> list[Sample]:
+def load(soc: Soc) -> list[PublishedOnChip]:
     """Every published network of the chip that has a graph, once. Exits where the table is not there."""
     table = SAMPLES / "board-measurements" / ("x3.csv" if soc.name == "x3" else "s100.csv")
     if not table.is_file():
@@ -144,7 +144,7 @@ def built(model: onnx.ModelProto, soc: Soc) -> CompiledModel:
         return compile_model(path, BuildOptions(soc, pixels=picture, times_only=True)).model
 
 
-def _sample(name: str, row: dict[str, str], model: CompiledModel, soc: Soc) -> Sample:
+def _sample(name: str, row: dict[str, str], model: CompiledModel, soc: Soc) -> PublishedOnChip:
     works = [work for op in model.ops if op.subgraph for work in op_works(op)]
 
     def priced(names: Sequence[str]) -> Vector:
@@ -152,7 +152,7 @@ def _sample(name: str, row: dict[str, str], model: CompiledModel, soc: Soc) -> S
         amounts = [[float(getattr(work, name)) for name in names] for work in works]
         return np.asarray(np.array(amounts) * np.array(prices), np.float64)
 
-    return Sample(
+    return PublishedOnChip(
         name,
         priced(COMPUTE),
         priced(MEMORY),
@@ -164,7 +164,7 @@ def _sample(name: str, row: dict[str, str], model: CompiledModel, soc: Soc) -> S
     )
 
 
-def published(sample: Sample) -> float:
+def published(sample: PublishedOnChip) -> float:
     """What a network is judged by: its latency, or its time per frame where no latency is published."""
     return sample.latency_us or sample.frame_us
 
@@ -172,7 +172,7 @@ def published(sample: Sample) -> float:
 # --------------------------------------------------------------------------- the fit
 
 
-def predict(sample: Sample, factors: dict[str, float], soc: Soc) -> tuple[float, float]:
+def predict(sample: PublishedOnChip, factors: dict[str, float], soc: Soc) -> tuple[float, float]:
     """(latency, time per frame at the highest rate) in microseconds."""
     compute = sample.compute @ np.array([factors[name] for name in COMPUTE]) + 1e-9
     memory = sample.memory @ np.array([factors[name] for name in MEMORY]) + 1e-9
@@ -182,13 +182,13 @@ def predict(sample: Sample, factors: dict[str, float], soc: Soc) -> tuple[float,
     return busy + sample.cpu_us, busy / soc.cores
 
 
-def judged(sample: Sample, factors: dict[str, float], soc: Soc) -> float:
+def judged(sample: PublishedOnChip, factors: dict[str, float], soc: Soc) -> float:
     """The prediction of what is `published`."""
     latency, frame = predict(sample, factors, soc)
     return latency if sample.latency_us else frame
 
 
-def fit(samples: Sequence[Sample], soc: Soc) -> dict[str, float]:
+def fit(samples: Sequence[PublishedOnChip], soc: Soc) -> dict[str, float]:
     """Factors over the X5's prices, one per amount and one per call."""
     peak, groups = {**peak_factors(soc), "call": 1.0}, GROUPS[soc.name]
 
@@ -209,7 +209,7 @@ def fit(samples: Sequence[Sample], soc: Soc) -> dict[str, float]:
     return factors_of(np.asarray(least_squares(residuals, start, loss="soft_l1", f_scale=FORGIVE, max_nfev=100).x))
 
 
-def leave_one_out(samples: Sequence[Sample], soc: Soc) -> Vector:
+def leave_one_out(samples: Sequence[PublishedOnChip], soc: Soc) -> Vector:
     """Published over predicted, each network by a fit on the others."""
     ratios = []
     for held in samples:
