@@ -34,6 +34,7 @@ EXCUSES = {
     "speedscope cannot be fetched": "it comes from a package index that CI may not reach",
     "HARNESS_VENUS": "the vendor's libraries are not ours to fetch",
     "no CPython 3.10": "Sophgo's simulator is published for that interpreter only, and CI installs no old ones",
+    "HARNESS_RKNN_PYTHON": "Rockchip's package has a licence of its own, and is not ours to fetch",
     "HARNESS_RUNTIME_PYTHONS": "CI installs no vendor's old runtime",
 }
 ROOT = Path(__file__).resolve().parent.parent
