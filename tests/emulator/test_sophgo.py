@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,27 +14,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from harness.cli import cli
 from harness.emulator.sophgo import environment, faults, simulation
-from harness.errors import HostError, UserError
+from harness.errors import UserError
+from tests.support.sophgo_kit import prepared
 
 CALLED = {"bm1684x": "int8_sym", "cv181x": "int8_sym"}
 
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Path]:
-    """The vendor's environment, kept between runs outside of the tests' own cache."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
-    before = os.environ.get(environment.ENVIRONMENT)
-    os.environ[environment.ENVIRONMENT] = before or str(home / f"tpu-mlir-{environment.VERSION}")
-    try:
-        if not environment.is_ready():
-            try:
-                environment.find_python()
-            except HostError as error:
-                pytest.skip(f"no CPython 3.10: {error}")
-        yield environment.prepare()
-    finally:
-        if before is None:
-            del os.environ[environment.ENVIRONMENT]
+    with prepared() as place:
+        yield place
 
 
 @pytest.fixture(scope="module")
@@ -138,11 +126,6 @@ def test_without_the_simulator_the_command_that_sets_it_up_is_named(
     model.write_bytes(b"\xee\xaa\x55\xff" + bytes(60) + b"BM1684X\0")
     result = call("run", model, "--board", "emu-bm1684x", "--runs", tmp_path / "runs")
     assert result.exit_code == 3 and "harness boards prepare emu-bm1684x" in result.stderr
-
-
-def test_a_python_of_another_version_is_refused() -> None:
-    with pytest.raises(HostError, match="no CPython"):
-        environment.find_python("sh")
 
 
 def test_weights_are_changed_where_the_compilers_archive_finds_them(tmp_path: Path) -> None:

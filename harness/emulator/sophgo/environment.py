@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.emulator.sophgo.pythons import find_python
 from harness.emulator.sophgo.stand_in import TORCH
 from harness.errors import HostError
 from harness.files.user_folders import cache_folder
 from harness.records.callbacks import LogCallback
 
 VERSION = "1.30.2"
-WANTED_PYTHON = (3, 10)
 NEEDED_BYTES = 4 * 2**30  # 2 GB in the end, and the archives on the way
 SET_UP_TIMEOUT_S = 3600.0  # 312 MB and what it needs; resolving takes most of the time
 RUN_TIMEOUT_S = 1800.0  # of one tool
@@ -41,7 +41,7 @@ def is_ready() -> bool:
 
 
 def prepare(python: str = "", tell: LogCallback | None = None) -> Path:
-    """The environment, set up on first use and kept. `python` is a CPython 3.10, looked for on PATH when "".
+    """The environment, set up on first use and kept. `python` is a CPython 3.10, looked for when "" (pythons.py).
 
     Errors: HostError without such a Python, without space, or with the last line of what failed.
     """
@@ -56,29 +56,6 @@ def prepare(python: str = "", tell: LogCallback | None = None) -> Path:
 
 def _silent(_what: str) -> None:
     return None
-
-
-def find_python(given: str = "") -> str:
-    """A CPython 3.10: the given one, or one on PATH. Errors: HostError that says how to get one."""
-    for name in (given,) if given else ("python3.10", "python3", "python"):
-        path = shutil.which(name)
-        if path and _version(path) == WANTED_PYTHON:
-            return path
-    raise HostError(
-        f"{given or 'python3.10'}: no CPython 3.10, and tpu-mlir {VERSION} is published for that one only",
-        "install one (uv python install 3.10, pyenv install 3.10, or your distribution's python3.10-venv), "
-        "then: harness boards prepare NAME --python PATH",
-    )
-
-
-def _version(path: str) -> tuple[int, ...]:
-    ask = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
-    try:
-        answer = subprocess.run([path, "-I", "-c", ask], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    words = answer.stdout.split()
-    return tuple(map(int, words[1:])) if words[:1] == ["cpython"] else ()
 
 
 def _set_up(place: Path, python: str, tell: LogCallback) -> None:
