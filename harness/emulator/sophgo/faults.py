@@ -1,7 +1,8 @@
-"""Faults of the compiled file and of the input, as boards have them: bytes of the .bmodel are changed, then it is run.
+"""Faults of the compiled file and of the input, as boards have them: bytes of it are changed, or it is another build.
 
-Weights are archives by the compiler's own archive of addressed weights: their bytes occur once in the file. An array is
-called after its layer: `<layer>_merge` (filter and bias together), `<layer>_filter...`, `<layer>_bias...`.
+Weights are found by the compiler's own archive of addressed weights: their bytes occur once in the file. An array is
+called after its layer: `<layer>_merge` (filter and bias together), `<layer>_filter...`, `<layer>_bias...`. What another
+build is made of is in rebuilt.py.
 """
 
 from __future__ import annotations
@@ -26,7 +27,16 @@ KINDS: tuple[FaultKind, ...] = (
     ),
     tool("weight_bias", "Sophgo: the layer's bias is zero in the compiled file (where it stands alone)."),
     tool("input_scaled", "Sophgo: the board's input is multiplied.", by="factor, default 0.5"),
+    tool(
+        "built_calibration", "Sophgo: built with another calibration threshold of the layer.", by="factor, default 0.5"
+    ),
+    tool("built_bf16", "Sophgo: built with the layer in BF16."),
+    tool("built_int4", "Sophgo: built with the layer in INT4 (its quantize table says so)."),
+    tool("built_mean", "Sophgo: built with another mean of the pixels.", by="added, default 40"),
+    tool("built_scale", "Sophgo: built with another scale of the pixels.", by="factor, default 0.5"),
+    tool("built_bgr", "Sophgo: built for pictures whose channels stand the other way round."),
 )
+OF_A_LAYER = ("weight_bit", "weight_block", "weight_bias", "built_calibration", "built_bf16", "built_int4")
 WEIGHTS = "_weight.npz"
 ADDRESSED = "_tpu_addressed_"
 _NOTATION = re.compile(r"(\w+)(?:@([^:]*))?(?::(.*))?")
@@ -62,7 +72,7 @@ def _one(text: str) -> Planted:
         except ValueError:
             raise UserError(f"fault {text!r}: {name}={value} is not a number") from None
     target = match[2] or ""
-    if match[1].startswith("weight_") and not target:
+    if match[1] in OF_A_LAYER and not target:
         raise UserError(f"fault {text!r}: names no layer", f"{match[1]}@LAYER")
     return Planted(match[1], target, args)
 
@@ -74,20 +84,6 @@ def weights_file(folders: Sequence[Path], stem: str = "*") -> Path | None:
         if archives:
             return archives[0]
     return None
-
-
-def check(text: str, model: Path) -> None:
-    """Each fault tried on this PC's copy of the model. Errors: UserError for what cannot be planted, with what can."""
-    faults = planted(text)
-    if not any(fault.kind.startswith("weight_") for fault in faults):
-        return
-    archive = weights_file((model.parent, model.parent.parent), "*" if model.stem == "compilation" else model.stem)
-    if archive is None:
-        raise UserError(
-            f"{model}: no MODEL{ADDRESSED}CHIP...{WEIGHTS} beside it, so its weights cannot be archives",
-            "build it with harness emulator build --soc bm1684x, or model_deploy.py --debug",
-        )
-    changed(model.read_bytes(), archive, faults)
 
 
 def changed(model: bytes, archive: Path, faults: Sequence[Planted]) -> bytes:

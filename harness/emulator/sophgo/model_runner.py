@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.emulator.sophgo import faults, simulation
+from harness.emulator.sophgo import faults, rebuilt, simulation
 from harness.emulator.sophgo.environment import call
 from harness.files import npz
 from harness.platforms.sophgo.info import read_info, tensor_map
@@ -34,6 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--enable-timer", action="store_true")
     parser.add_argument("--count", type=int, default=1)
     given = parser.parse_args(list(arguments))
+    given.model = str(rebuilt.actual(Path(given.model).resolve()))
     text = call("model_tool", ["--info", given.model]).stdout
     info = read_info(text)
     if not info.inputs:
@@ -53,7 +54,7 @@ def _simulated(given: argparse.Namespace, specs: dict[str, TensorSpec], wanted: 
     with tempfile.TemporaryDirectory(prefix="harness-sophgo-") as name:
         work = Path(name)
         _feed(Path(given.input), work / "in.npz")
-        arguments = ["--input", "in.npz", "--model", str(Path(given.model).resolve()), "--output", "out.npz"]
+        arguments = ["--input", "in.npz", "--model", given.model, "--output", "out.npz"]
         finished = call("model_runner.py", [*arguments, "--dump_all_tensors"], cwd=work)
         if finished.returncode != 0 or not (work / "out.npz").is_file():
             sys.stderr.write((finished.stdout + finished.stderr)[-2000:])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from harness.emulator.sophgo import bmrt_test, layer_tool, model_runner
+from harness.emulator.sophgo import bmrt_test, layer_tool, model_runner, rebuilt
 from harness.emulator.sophgo.environment import call
 from harness.errors import HarnessError
 
@@ -19,6 +20,7 @@ def main(argv: Sequence[str]) -> int:
     tool, arguments = argv[1], list(argv[2:])
     try:
         if tool == "model_tool":
+            arguments = [str(rebuilt.actual(Path(word))) if Path(word).is_file() else word for word in arguments]
             finished = call("model_tool", arguments)
             sys.stdout.write(finished.stdout)
             sys.stderr.write(finished.stderr)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.emulator.sophgo import faults
+from harness.emulator.sophgo import faults, rebuilt
 from harness.emulator.sophgo.environment import VERSION, call
 from harness.errors import InputError
 from harness.files import npz
@@ -74,18 +74,20 @@ def read_inputs(raw: bytes, specs: Sequence[TensorSpec]) -> dict[str, Array] | N
 
 @contextmanager
 def faulty(context: Path) -> Iterator[Path]:
-    """A context folder of its own, with the planted faults in its compiled model and its input file."""
-    planted = faults.planted()
-    with tempfile.TemporaryDirectory(prefix="harness-sophgo-") as name:
-        copy = Path(name) / "context"
+    """A context folder of its own, with the faulty model in the good one's place. Errors: InputError."""
+    with tempfile.TemporaryDirectory(prefix="harness-sophgo-") as temporary:
+        copy = Path(temporary) / "context"
         copy.mkdir()
         for path in context.iterdir():
             if path.is_file() and path.name != "output_ref_data.dat":
                 shutil.copyfile(path, copy / path.name)
         model = copy / "compilation.bmodel"
-        archive = faults.weights_file([context])
-        if archive is not None and any(fault.kind.startswith("weight_") for fault in planted):
-            model.write_bytes(faults.changed(model.read_bytes(), archive, planted))
+        made = rebuilt.actual(model) if model.is_file() else model
+        if made != model:
+            for name in rebuilt.NEIGHBOURS:
+                if (made.parent / name).is_file():
+                    shutil.copyfile(made.parent / name, copy / name)
+            shutil.copyfile(made, model)
         yield copy
 
 

@@ -63,8 +63,7 @@ class Sophgo(Platform):
         places = (model.parent, model.parent.parent)
         chip_names = chips.chip_of(soc).names
         names = _first(places, [f"{stem}_{chip}_*{sophgo_options.NAMES_OF_LAYERS}" for chip in chip_names])
-        weights = _first(places, [f"{stem}_tpu_addressed_{chip}_*_weight.npz" for chip in chip_names])
-        return (*(path for path in context if path), *names, *(weights if is_emulated else ()))
+        return (*(path for path in context if path), *names)
 
     def pack_inputs(self, info: ModelInfo, files: Sequence[tuple[str, Path]], folder: Path) -> tuple[Path, ...]:
         """CV18xx's tool takes one .npz with every input by its name. Errors: InputError for an unknown type."""
