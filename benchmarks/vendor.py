@@ -1,10 +1,12 @@
 """Compiled models on the vendor's own chip simulator: right runs and real faults, beside npz_tool.
 
-    python -m benchmarks.vendor [--quick] [--faults 40] [--only digits] [--folder DIR] [--json]
+    python -m benchmarks.vendor [--quick] [--only digits] [--folder DIR] [--json]
 
 Every number is the vendor's: Sophgo's compiler builds the project's examples (INT8, F16, BF16 for BM1684X; digits for
-BM1688 and CV181x), its simulator runs the compiled file, `harness run` compares layer by layer with the compiler's own
-quantized layers. Faults are bytes of the compiled file and of the input.
+BM1688 and CV181x; two that normalise their pixels themselves), its simulator runs the compiled file, `harness run`
+compares layer by layer with the compiler's own quantized layers. Faults are bytes of the compiled file (a bit, 64 bytes
+of weights), another build (calibration threshold, a layer in BF16 or INT4, mean, scale, channel order) and the input.
+With --folder what is done is kept there, and the next call goes on with the rest.
 
 `clean_runs` of which `false_verdicts` ended in another word than a good one, with `ops_blamed`; a mobilenet in F16 or
 BF16 whose softmax alone is named is right, for that gap is real (docs/boards/sophgo.md). `planted`, and as shares of
@@ -20,8 +22,8 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,55 +41,86 @@ KINDS = {
     "weight_bit": (*CHANNEL_KINDS, "single_element"),
     "weight_block": (*CHANNEL_KINDS, "dead_channel", "zeroed_region"),
     "input_scaled": ("scale", "shift", "wrong_scale"),
+    "built_calibration": ("scale", "saturation"),  # another step, and an end that comes with it
+    "built_bf16": ("precision",),
+    "built_int4": ("scale", "weight_bits"),
+    "built_mean": ("preprocessing", "zero_point"),
+    "built_scale": ("preprocessing", "scale", "shift"),
+    "built_bgr": ("preprocessing", "permutation"),
 }
+AT_INPUT = ("input_scaled", "built_mean", "built_scale", "built_bgr")
+# (network, type, chip) -> how many of each fault; digits take seconds, the others minutes.
+FAULTS = {
+    ("digits", "int8", "bm1684x"): {
+        "weight_bit": 4, "weight_block": 4, "built_calibration": 4, "built_bf16": 2, "built_int4": 1, "input_scaled": 3,
+    },
+    ("digits", "pixels", "bm1684x"): {"built_mean": 3, "built_scale": 3},
+    ("digits", "int8", "bm1688"): {"weight_bit": 2, "weight_block": 2, "built_calibration": 1, "input_scaled": 1},
+    ("mobilenet", "int8", "bm1684x"): {"weight_bit": 2, "weight_block": 2, "built_calibration": 2, "built_bf16": 1},
+    ("mobilenet", "pixels", "bm1684x"): {"built_bgr": 1, "built_mean": 1},
+    ("yolo", "int8", "bm1684x"): {"weight_bit": 2, "weight_block": 2, "built_calibration": 1},
+}  # fmt: skip
+QUICK_FAULTS = {
+    ("digits", "int8", "bm1684x"): {
+        "weight_bit": 1, "weight_block": 1, "built_calibration": 1, "built_bf16": 1, "input_scaled": 1,
+    },
+    ("mobilenet", "int8", "bm1684x"): {"weight_bit": 1},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Built:
     """One compiled network and what the compiler left beside it."""
 
-    name: str
-    soc: str
+    network: tuple[str, str, str]  # name, type, chip
     model: Path
     given: Path
     reference: Path
 
     @property
+    def name(self) -> str:
+        return "-".join(self.network[:2])
+
+    @property
     def board(self) -> str:
-        return f"emu-{self.soc}"
+        return f"emu-{self.network[2]}"
 
 
-@dataclass
 class Tally:
-    """The figures so far; each case is shown on standard error as it ends."""
+    """The cases so far, each shown on standard error as it ends and kept in a file, where there is one."""
 
-    clean_runs: int = 0
-    false_verdicts: int = 0
-    ops_blamed: int = 0
-    planted: int = 0
-    detected: int = 0
-    at_origin: int = 0
-    of_kind: int = 0
-    vendor_detected: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, kept: Path | None = None) -> None:
+        self.kept = kept
+        lines = kept.read_text().splitlines() if kept and kept.is_file() else []
+        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+
+    def has(self, case: str) -> bool:
+        return any(row["case"] == case for row in self.rows)
 
     def add(self, **row: Any) -> None:
         self.rows.append(row)
         print(json.dumps(row), file=sys.stderr, flush=True)
+        if self.kept:
+            with self.kept.open("a") as stream:
+                stream.write(json.dumps(row) + "\n")
 
     def figures(self) -> dict[str, Any]:
-        def share(count: int) -> float | None:
-            return round(count / self.planted, 4) if self.planted else None
+        clean = [row for row in self.rows if row["what"] == "clean"]
+        faults = [row for row in self.rows if row["what"] == "fault"]
+
+        def share(key: str) -> float | None:
+            return round(sum(row[key] for row in faults) / len(faults), 4) if faults else None
 
         return {
-            "clean_runs": self.clean_runs,
-            "false_verdicts": self.false_verdicts,
-            "ops_blamed": self.ops_blamed,
-            "planted": self.planted,
-            "detected": share(self.detected),
-            "origin": share(self.at_origin),
-            "kind": share(self.of_kind),
-            "vendor_detected": share(self.vendor_detected),
+            "clean_runs": len(clean),
+            "false_verdicts": sum(not row["right"] for row in clean),
+            "ops_blamed": sum(len(row["origins"]) for row in clean if not row["right"]),
+            "planted": len(faults),
+            "detected": share("detected"),
+            "origin": share("at_origin"),
+            "kind": share("of_kind"),
+            "vendor_detected": share("vendor_detected"),
+            "not_planted": sum(row["what"] == "none" for row in self.rows),
             "rows": self.rows,
         }
 
@@ -106,26 +139,49 @@ def plan(quick: bool, only: str) -> list[tuple[str, str, str]]:
         networks = [
             (name, kind, "bm1684x") for name in ("digits", "mobilenet", "yolo") for kind in ("int8", "f16", "bf16")
         ]
+        networks += [(name, "pixels", "bm1684x") for name in ("digits", "mobilenet")]
         networks += [("digits", "int8", "bm1688"), ("digits", "int8", "cv181x")]
     return [network for network in networks if only in ("", network[0])]
 
 
-def build(folder: Path, network: str, kind: str, soc: str) -> Built:
+def build(folder: Path, network: tuple[str, str, str]) -> Built:
     """Errors: SystemExit with the compiler's words."""
-    name = f"{network}-{kind}"
-    place = folder / soc / name
+    name, kind, soc = network
+    place = folder / soc / f"{name}-{kind}"
     model = place / f"net{'.cvimodel' if soc.startswith('cv') else '.bmodel'}"
     if not model.is_file():
         place.mkdir(parents=True, exist_ok=True)
-        source, samples = folder / f"models/{network}.onnx", folder / f"models/{network}_calibration"
-        arrays = sorted(samples.glob("*.npy"))  # camera pictures are for boards that take them: those get seeded noise
-        given = ["--calibration", str(samples)] if arrays else ["--seed", "1"]
-        line = ["emulator", "build", str(source), "--soc", soc, "--quantize", kind, *given]
-        built = harness(folder, *line, "-o", str(model))
+        words = pixel_words(folder, name) if kind == "pixels" else float_words(folder, name, kind)
+        line = ["emulator", "build", str(folder / f"models/{name}.onnx"), "--soc", soc, *words, "-o", str(model)]
+        built = harness(folder, *line)
         if built.returncode != 0:
-            raise SystemExit(f"{name} for {soc}: {built.stderr.strip()[-400:]}")
+            raise SystemExit(f"{name} {kind} for {soc}: {built.stderr.strip()[-400:]}")
     (reference,) = place.glob("net_*_tpu_outputs.npz")
-    return Built(name, soc, model, place / "net_in_f32.npz", reference)
+    return Built(network, model, place / ("net_in_ori.npz" if kind == "pixels" else "net_in_f32.npz"), reference)
+
+
+def float_words(folder: Path, name: str, kind: str) -> list[str]:
+    """A model that takes floats; camera pictures are for boards that take them: those get seeded noise."""
+    samples = folder / f"models/{name}_calibration"
+    arrays = sorted(samples.glob("*.npy"))
+    return ["--quantize", kind, *(["--calibration", str(samples)] if arrays else ["--seed", "1"])]
+
+
+def pixel_words(folder: Path, name: str) -> list[str]:
+    """A model that normalises pictures: digits in grey, or cuts of the photograph."""
+    from PIL import Image
+
+    pictures = folder / f"models/{name}_pictures"
+    pictures.mkdir(exist_ok=True)
+    if name == "digits":
+        for file in sorted((folder / "models/digits_calibration").glob("*.npy"))[:8]:
+            pixels = np.rint(np.load(file).reshape(8, 8) * 255).astype(np.uint8)
+            Image.fromarray(pixels).save(pictures / f"{file.stem}.png")
+        return ["--calibration", str(pictures), "--mean", "16", "--scale", "0.0039"]
+    with Image.open(ROOT / "examples/china.jpg") as photo:
+        for i in range(4):
+            photo.convert("RGB").crop((i * 60, i * 20, i * 60 + 224, i * 20 + 224)).save(pictures / f"{i}.png")
+    return ["--calibration", str(pictures), "--mean", "124,117,104", "--scale", "0.0171,0.0175,0.0174"]
 
 
 def run(folder: Path, built: Built, reference: Path, *more: str) -> dict[str, Any]:
@@ -137,7 +193,8 @@ def run(folder: Path, built: Built, reference: Path, *more: str) -> dict[str, An
     if not reports:
         raise SystemExit(f"{built.name} on {built.board}: {result.stderr.strip()[-400:]}")
     report: dict[str, Any] = json.loads(reports[-1].read_text())
-    report["board_layers"] = next(iter(sorted(runs.rglob("soc_infer_*.npz"))), None)
+    layers = sorted(runs.rglob("soc_infer_*.npz"))
+    report["board_layers"] = layers[0] if layers else None
     return report
 
 
@@ -154,20 +211,21 @@ def vendor_detects(built: Built, report: dict[str, Any], reference: Path) -> boo
 
 
 def clean(folder: Path, built: Built, tally: Tally) -> None:
+    case = " ".join(built.network)
+    if tally.has(case):
+        return
     report = run(folder, built, built.reference)
-    word, origins = report["headline"]["word"], [origin["op"] for origin in report["origins"]]
+    word, origins = report["headline"]["word"], [origin["op"] or origin["tensor"] for origin in report["origins"]]
     real_gap = built.name in REAL_GAP and len(origins) == 1 and "softmax" in origins[0].lower()
-    right = word in GOOD or real_gap
-    tally.clean_runs += 1
-    tally.false_verdicts += not right
-    tally.ops_blamed += 0 if right else len(origins)
-    tally.add(case=f"{built.name} {built.soc}", word=word, origins=origins, right=right)
+    compared = sum(row["verdict"] not in ("not_compared",) for row in report["layers"])
+    tally.add(case=case, what="clean", word=word, origins=origins, layers=compared, right=word in GOOD or real_gap)
 
 
 # ---- faults
 
 
 def layers_with_weights(built: Built) -> list[str]:
+    """Layers whose filter is found in the compiled file."""
     archive = faults.weights_file([built.model.parent])
     if archive is None:
         return []
@@ -176,48 +234,67 @@ def layers_with_weights(built: Built) -> list[str]:
     return [name.removesuffix("_merge").removesuffix("_filter_int8") for name in names]
 
 
-def drawn(built: Built, count: int, rng: random.Random) -> Iterator[tuple[str, str]]:
-    """(kind, fault) of faults in the compiled file and the input."""
+def drawn(built: Built, counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """(kind, fault), the same on every call."""
+    rng = random.Random("-".join(built.network))
     layers = layers_with_weights(built)
-    for i in range(count):
-        kind = ("weight_bit", "weight_block", "weight_bit", "weight_block", "input_scaled")[i % 5]
-        if kind == "input_scaled":
-            yield kind, f"input_scaled:by={rng.choice((0.5, 0.9, 2.0))}"
-        else:
-            yield kind, f"{kind}@{rng.choice(layers)}:at={rng.randrange(0, 400)}"
+    for kind, count in counts.items():
+        for _ in range(count):
+            yield kind, _fault(kind, layers, rng)
 
 
-def expected_origin(kind: str, fault: str) -> str:
-    return "" if kind == "input_scaled" else fault.partition("@")[2].partition(":")[0]
+def _fault(kind: str, layers: Sequence[str], rng: random.Random) -> str:
+    if kind == "input_scaled":
+        return f"{kind}:by={rng.choice((0.5, 0.9, 2.0))}"
+    if kind == "built_mean":
+        return f"{kind}:by={rng.choice((-30, 20, 60, 100))}"
+    if kind == "built_scale":
+        return f"{kind}:by={rng.choice((0.3, 0.5, 0.8, 1.5))}"
+    if kind == "built_bgr":
+        return kind
+    at = {"built_calibration": f":by={rng.uniform(0.3, 0.9):.3f}", "built_bf16": "", "built_int4": ""}
+    return f"{kind}@{rng.choice(layers)}{at.get(kind, f':at={rng.randrange(0, 400)}')}"
 
 
 def planted(folder: Path, built: Built, kind: str, fault: str, tally: Tally) -> None:
+    case = f"{' '.join(built.network)} {fault}"
+    if tally.has(case):
+        return
     try:
         report = run(folder, built, built.reference, "--fault", fault)
-    except SystemExit:
-        return  # the place lies outside of that layer's bytes: nothing was planted
-    origins = [origin["op"] or origin["tensor"] for origin in report["origins"]]
+    except SystemExit as refused:  # the place lies outside of that layer's bytes
+        tally.add(case=case, what="none", why=str(refused)[-200:])
+        return
     if report["headline"]["word"] in GOOD and all(row["verdict"] in SAME for row in report["layers"]):
-        return  # a byte that is padding, or a weight that meets zeros only: the vendor's values are what they were
-    wanted = expected_origin(kind, fault)
-    at_origin = origins == [wanted] if wanted else len(origins) == 1 and origins[0] in _inputs(report)
+        tally.add(case=case, what="none", why="the vendor's values are what they were")
+        return  # a byte that is padding, or a weight that meets zeros only
+    origins = [origin["op"] or origin["tensor"] for origin in report["origins"]]
     kinds = [origin["fingerprint"]["kind"] for origin in report["origins"] if origin["fingerprint"]]
-    tally.planted += 1
-    tally.detected += report["headline"]["word"] == "diverges"
-    tally.at_origin += at_origin
-    tally.of_kind += any(name in KINDS[kind] for name in kinds)
-    tally.vendor_detected += vendor_detects(built, report, built.reference)
-    tally.add(case=f"{built.name} {fault}", origins=origins, kinds=kinds, right=at_origin)
+    expected = [fault.partition("@")[2].partition(":")[0]] if kind not in AT_INPUT else first_of(report)
+    tally.add(
+        case=case,
+        what="fault",
+        origins=origins,
+        expected=expected,
+        kinds=kinds,
+        detected=report["headline"]["word"] == "diverges",
+        at_origin=len(origins) == 1 and origins[0] in expected,
+        of_kind=any(name in KINDS[kind] for name in kinds),
+        vendor_detected=vendor_detects(built, report, built.reference),
+    )
 
 
-def _inputs(report: dict[str, Any]) -> list[str]:
-    return [row["tensor"] if "tensor" in row else row["name"] for row in report["inputs"]]
+def first_of(report: dict[str, Any]) -> list[str]:
+    """The network's inputs; where they are pixels that the first op normalises, that op too."""
+    inputs = [row["tensor"] if "tensor" in row else row["name"] for row in report["inputs"]]
+    pixels = any(name.endswith("_raw") for name in inputs)
+    computed = [row["name"] for row in report["layers"] if row["name"] not in inputs]
+    return [*inputs, *computed[:1]] if pixels else inputs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="three builds, six faults: what CI runs")
-    parser.add_argument("--faults", type=int, default=40, help="faults to plant in all (with --quick: 6)")
     parser.add_argument("--only", default="", help="one network: digits, mobilenet or yolo")
     parser.add_argument("--folder", type=Path, help="keep builds and runs here")
     parser.add_argument("--json", action="store_true", help="figures as one JSON object")
@@ -229,21 +306,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         made = [sys.executable, str(ROOT / "scripts/build_examples.py"), str(folder / "models")]
         subprocess.run(made, check=True, capture_output=True)
-    figures = measure(folder, plan(given.quick, given.only), 6 if given.quick else given.faults)
+    tally = Tally(folder / "cases.jsonl" if given.folder else None)
+    figures = measure(folder, plan(given.quick, given.only), QUICK_FAULTS if given.quick else FAULTS, tally)
     rows = figures.pop("rows")
     print(json.dumps(figures | {"cases": rows} if given.json else figures, indent=None if given.json else 1))
 
 
-def measure(folder: Path, networks: Sequence[tuple[str, str, str]], count: int) -> dict[str, Any]:
+def measure(
+    folder: Path,
+    networks: Sequence[tuple[str, str, str]],
+    counts: Mapping[tuple[str, str, str], Mapping[str, int]],
+    tally: Tally,
+) -> dict[str, Any]:
     """Build, run clean, plant; the figures."""
-    tally, rng, built = Tally(), random.Random(20261130), []
-    for network, kind, soc in networks:
-        built.append(build(folder, network, kind, soc))
-        clean(folder, built[-1], tally)
-    hosts = [one for one in built if one.soc == "bm1684x" and one.name.endswith("int8")]
-    for i, one in enumerate(hosts):
-        share = count // len(hosts) + (i < count % len(hosts))
-        for kind, fault in drawn(one, share, rng):
+    built = [build(folder, network) for network in networks]
+    for one in built:
+        clean(folder, one, tally)
+    for one in built:
+        for kind, fault in drawn(one, counts.get(one.network, {})):
             planted(folder, one, kind, fault, tally)
     return tally.figures()
 

@@ -24,7 +24,7 @@ from harness.consistency.fingerprint.nearly import LEAST_WRONG, LEFT, Nearness, 
 from harness.consistency.fingerprint.pictures import of_channels, of_picture
 from harness.consistency.fingerprint.places import FEW
 from harness.consistency.fingerprint.regions import find_memory_block
-from harness.consistency.fingerprint.rounded_laws import rounded_law
+from harness.consistency.fingerprint.rounded_laws import not_quantized, rounded_law
 from harness.consistency.grid import grid_step
 from harness.consistency.reading.tensor_files import value_range
 from harness.records import Fingerprint, Metrics, TensorSpec
@@ -273,6 +273,11 @@ def _small_steps(e: Errors) -> Fingerprint | None:
     return None
 
 
+def _not_quantized(e: Errors) -> Fingerprint | None:
+    sentence = not_quantized(e)
+    return _named("precision", False, sentence) if sentence else None
+
+
 def _other_step(e: Errors) -> Fingerprint | None:
     """Dequantized values of two grids: the tensor was quantized with another scale."""
     if e.count < FEW or (other := _two_grids(e)) is None:
@@ -371,6 +376,7 @@ _TESTS: tuple[Callable[[Errors], Fingerprint | None], ...] = (
     _clipped,
     _by_channel,
     _other_step,
+    _not_quantized,
     places.few,
     places.where,
     places.striped,

@@ -168,8 +168,8 @@ _TABLE = (
     ),
     DifferenceKind(
         "precision",
-        "The op computes in a narrower float type than the reference.",
-        "Check which float type this op runs in: float16, bfloat16 or TF32.",
+        "The op computes in another type than the reference: narrower floats, or floats where that is quantized.",
+        "Check which type this op runs in: float16, bfloat16 or TF32; its line in the toolchain's list of layer types.",
     ),
     DifferenceKind(
         "truncation",

@@ -14,12 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.consistency.fingerprint.error_stats import Errors
+from harness.consistency.fingerprint.places import FEW
 from harness.consistency.fingerprint.values import Law, Pairs
+from harness.consistency.grid import grid_step
 
 Array = npt.NDArray[Any]
 LEAST_VALUES = 6  # of the reference, away from the ends
 SURE_OFFSET = 1  # steps: below, an offset cannot be told from another rounding
 ROOM = 1e-6
+OFF_GRID = 0.02  # of a step: values that lie on no grid point
+MOSTLY = 0.6  # of the wrong elements
+NEAR_GRID = 0.75  # steps (rms): rounding of the result gives 0.29, that of weights and inputs the rest
+FAR_FROM_GRID = 6.0
 NEAR_CENTRE = 4  # steps around the zero point that a straight line through the values tells
 
 
@@ -98,3 +105,20 @@ def _between(p: Pairs, least: Array, most: Array) -> bool:
     least = np.where(p.r <= p.rails[0], p.rails[0], least)
     most = np.where(p.r >= p.rails[1], p.rails[1], most)
     return bool(((p.x >= np.clip(least, *p.rails)) & (p.x <= np.clip(most, *p.rails))).all())
+
+
+def not_quantized(e: Errors) -> str:
+    """The sentence for a board whose values lie beside the grid of a quantized reference, and near it: the op, or its
+    result, was computed in floats. "" where that is not so."""
+    step = grid_step(e.reference) if e.is_float and e.comparable and not e.nonfinite_wrong else 0.0
+    if not step or e.count < FEW or grid_step(e.board):
+        return ""
+    board, reference = (side.astype(np.float64) / step for side in (e.board, e.reference))
+    beside = np.abs(board - np.rint(board))[np.asarray(e.wrong)]
+    apart = np.abs(board - reference)
+    if np.mean(beside > OFF_GRID) < MOSTLY or np.sqrt(np.mean(apart**2)) > NEAR_GRID or apart.max() > FAR_FROM_GRID:
+        return ""
+    return (
+        f"the reference's values are multiples of {step:.6g}, the board's lie between them, {np.mean(apart):.2g} of a "
+        "step away on average: not quantized here, but computed in floats"
+    )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.consistency.arithmetic import Precision
+from harness.consistency.grid import rounds_to
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.isolate import Isolator, Request
@@ -309,7 +310,8 @@ def _unfit(name: str, runner: OpRunner) -> str:
 def _judged(row: Layer, value: Array, runner: OpRunner) -> Single:
     pair = runner.pair(row.name)
     metrics = measure(pair.board, as_stored(value, pair), pair.spec_board, pair.spec_reference)
-    return Single(metrics, runner.allowed(row, replace(pair, reference=as_stored(value, pair)), metrics))
+    allowed = runner.allowed(row, replace(pair, reference=as_stored(value, pair)), metrics)
+    return Single(metrics, allowed or (pair.form == "float" and rounds_to(value, pair.board)))
 
 
 def _with_floors(
