@@ -21,6 +21,7 @@ from harness.cli.common import (
 from harness.cli.comparison_text import print_csv, print_list_csv, show
 from harness.cli.progress import progress
 from harness.cli.reference_options import reference_runtime_of, reference_runtime_options
+from harness.cli.run_options import stage_option, stages_of
 
 if TYPE_CHECKING:
     from harness.consistency.compare import CompareSettings
@@ -80,7 +81,7 @@ class CompareArguments:
 )
 @click.option("--graph", type=click.Path(path_type=Path), help="ONNX that provides the graph and runs single ops.")
 @click.option("--float", "floats", type=click.Path(path_type=Path), help="Float reference (noise ratio per layer).")
-@click.option("--stage", "stages", multiple=True, metavar="NAME=PATH", help="Earlier stage, in order; repeatable.")
+@stage_option
 @click.option("--previous", type=click.Path(path_type=Path), help="Previous frame's reference (detects stale buffers).")
 @click.option("--platform", default="", help="Platform that wrote the dumps. Default: detected.")
 @click.option("--toolchain", default="", metavar="VERSION", help="Toolchain version, for version rules.")
@@ -205,7 +206,7 @@ def _compare(given: CompareArguments) -> Comparison:
     from harness.consistency.reading.readings import choose
     from harness.consistency.stages import with_stages
 
-    stages = _stages(given.stages)
+    stages = stages_of(given.stages)
     reference = _reference(given)
     _refuse_turned(reference, given.dumps)
     choice = choose(reference, given.dumps, given.platform, read_mapping(given.mapping))
@@ -214,7 +215,7 @@ def _compare(given: CompareArguments) -> Comparison:
         settings = _settings(given, choice, step)
         comparison = compare(reference, dumps, settings)
         if stages:
-            comparison = with_stages(comparison, stages, reference, dumps, settings)
+            comparison = with_stages(comparison, stages, given.reference, reference, dumps, settings)
     return comparison
 
 
@@ -289,15 +290,3 @@ def _feed(path: Path, inputs: Sequence[str]) -> Any:
     from harness.reference.open import read_inputs
 
     return read_inputs(path, match_inputs(path, inputs))
-
-
-def _stages(given: Sequence[str]) -> dict[str, Path]:
-    from harness.errors import InputError
-
-    stages = {}
-    for text in given:
-        name, sep, path = text.partition("=")
-        if not sep or not name or not path:
-            raise InputError(f"--stage {text!r}: expected NAME=PATH", "for example --stage float=float_reference")
-        stages[name] = Path(path)
-    return stages

@@ -34,6 +34,7 @@ from harness.cli.run_options import (
     modes_of,
     only_model,
     soc_line_told,
+    stage_option,
     typed_command,
 )
 from harness.cli.series.sample_options import sample_options
@@ -147,6 +148,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
     metavar="DIR|NPZ|ONNX",
     help="Float reference: gives each layer's noise ratio. Needs --reference.",
 )
+@stage_option
 @baseline_options
 @click.option(
     "--build",
@@ -261,8 +263,8 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
         raise click.UsageError(f"--repeat needs mode release or debug; --mode {','.join(modes)} has neither.")
     if "rounds" in given and modes and "profile" not in modes:
         raise click.UsageError(f"--rounds needs mode profile; --mode {','.join(modes)} has none.")
-    if context.params["floats"] and not context.params["reference"]:
-        raise click.UsageError("--float needs --reference.")
+    for option in (name for name in ("floats", "stages") if context.params[name] and not context.params["reference"]):
+        raise click.UsageError(f"--{option.rstrip('s')} needs --reference.")
     if context.params["min_coverage"] is not None and not context.params["reference"]:
         raise click.UsageError("--min-coverage needs --reference.")
     if context.params["max_slower_percent"] is not None and not context.params["previous"]:

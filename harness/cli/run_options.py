@@ -50,6 +50,7 @@ class RunOptions:
     mapping: str
     graph: str
     floats: str
+    stages: tuple[str, ...]
     previous: str
     max_slower_percent: float | None
     build: tuple[Path, ...]
@@ -144,6 +145,20 @@ def _input(text: str) -> tuple[str, Path]:
     return name, Path(path).absolute()
 
 
+def stages_of(given: Sequence[str]) -> dict[str, Path]:
+    """NAME=PATH of --stage, in order. Errors: InputError for anything else, a path that is not there, a name twice."""
+    stages = {}
+    for text in given:
+        name, sep, path = text.partition("=")
+        if not sep or not name or not path:
+            raise InputError(f"--stage {text!r}: expected NAME=PATH", "for example --stage float=float_reference")
+        if not Path(path).exists() or name in stages:
+            why = "no such folder or .npz" if name not in stages else "given more than once"
+            raise InputError(f"--stage {text}: {why}", "give each stage once, with a folder of tensors or an .npz")
+        stages[name] = Path(path)
+    return stages
+
+
 def pair(text: str) -> tuple[str, str]:
     """NAME=VALUE of --option. Errors: InputError for anything else."""
     name, equals, value = text.partition("=")
@@ -178,6 +193,7 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         mapping=absolute(given.mapping),
         graph=absolute(given.graph),
         floats=absolute(given.floats),
+        stages=tuple((name, path.absolute()) for name, path in stages_of(given.stages).items()),
         previous=baseline_path(given.previous, given.runs) if given.previous else "",
         max_slower_percent=given.max_slower_percent,
         build=tuple(path.absolute() for path in given.build),
@@ -191,6 +207,14 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
 # --------------------------------------------------------------------------- how long, and against what
 
 
+stage_option = click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Tensors of a toolchain's stage, in order; repeatable. One that is --reference itself gives it its name and "
+    "place; the others stand before it, or behind it.",
+)
 beside_option = click.option(
     "--beside",
     default="",

@@ -6,12 +6,16 @@ says nothing of its inputs, is not aligned, and it is said so. Each stage is hel
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from harness.consistency.arithmetic import Precision, precision_of
 from harness.consistency.checks.float_reference import is_float, judges_noise
 from harness.consistency.compare import CompareSettings, compare
+from harness.consistency.grid import grid_step
 from harness.consistency.policy import Policy, load_policy
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.specs import open_array
@@ -21,6 +25,8 @@ from harness.records import Comparison, Dump, Layer, StageAlignment, StageCompar
 from harness.reference.open import Reference, ReferenceTensor, open_reference
 
 DEPARTED = ("diverges", "not_deterministic")
+SAMPLED = 16  # tensors of a stage that tell its precision
+SINGLE_BITS = 20
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,12 @@ class Stage:
     inputs: Mapping[str, Mapping[str, str]]  # input -> dtype -> md5 of the logical tensor; empty: nothing is known
 
 
-def stage(name: str, source: Path | Reference) -> Stage:
-    """A stage from a folder or .npz, or from a reference that is open already. Errors: InputError."""
+def stage(name: str, source: Path | Reference, inputs: Collection[str] = ()) -> Stage:
+    """A stage from a folder or .npz, or from a reference that is open already. `inputs` are names of the network's
+    inputs, which an .npz does not tell. Errors: InputError."""
     reference = source if isinstance(source, Reference) else open_reference(source, platform=_platform(source))
+    tensors = {n: replace(t, is_input=True) if n in inputs else t for n, t in reference.tensors.items()}
+    reference = replace(reference, tensors=tensors) if inputs else reference
     dumps = tuple(_dump(tensor) for tensor in reference.tensors.values())
     return Stage(name, reference, dumps, input_hashes(reference))
 
@@ -63,7 +72,20 @@ def input_hashes(reference: Reference) -> dict[str, dict[str, str]]:
     for tensor in (t for t in reference.tensors.values() if t.is_input):
         sides = [side for side in (tensor, tensor.alternate) if side is not None and side.spec is not None]
         by_input[tensor.name] = {s.spec.dtype: s.md5 or _hash(s.path, s.spec) for s in sides if s.spec is not None}
+        by_input[tensor.name] |= _in_single(tensor.path, tensor.spec)
     return by_input
+
+
+def _in_single(path: Path, spec: TensorSpec | None) -> dict[str, str]:
+    """What a tool wrote as float64 although float32 holds it, by the hash of that."""
+    if spec is None or spec.dtype != "f64":
+        return {}
+    try:
+        array = open_array(path, spec)
+    except TensorError:
+        return {}
+    single = array.astype(np.float32)
+    return {"f32": valid_md5(single)} if np.array_equal(single.astype(array.dtype), array) else {}
 
 
 def board_inputs(dumps: Sequence[Dump]) -> dict[str, dict[str, str]]:
@@ -71,7 +93,9 @@ def board_inputs(dumps: Sequence[Dump]) -> dict[str, dict[str, str]]:
     by_input: dict[str, dict[str, str]] = {}
     for dump in dumps:
         if dump.role == "input" and dump.spec is not None:
-            by_input.setdefault(dump.name, {})[dump.spec.dtype] = _hash(dump.path, dump.spec)
+            hashes = by_input.setdefault(dump.name, {})
+            hashes[dump.spec.dtype] = _hash(dump.path, dump.spec)
+            hashes |= _in_single(dump.path, dump.spec)
     return by_input
 
 
@@ -149,11 +173,31 @@ def _step(before: Stage, after: Stage, settings: CompareSettings) -> Comparison 
 
 
 def _for_noise(policy: Policy, before: Stage, after: Stage) -> Policy:
-    """From floats to integers the noise of quantization is judged, and not the last digits."""
+    """From floats to integers, or to fewer bits, the noise of that is judged, and not the last digits."""
     quantizes = before.reference is not None and is_float(before.reference)
-    if not quantizes or judges_noise(policy) or after.reference is None or is_float(after.reference):
+    if not quantizes or judges_noise(policy) or after.reference is None:
+        return policy
+    if is_float(after.reference) and (_is_coarse(before) or not _is_coarse(after)):
         return policy
     return replace(policy, rules=(*policy.rules, *load_policy("float-reference").rules))
+
+
+def _is_coarse(one: Stage) -> bool:
+    """Whether a third of what it computed lies on grids or has half a float's bits, though it is stored as floats."""
+    computed = [dump for dump in one.dumps if dump.role != "input" and dump.spec is not None]
+    computed = computed[:: max(1, len(computed) // SAMPLED)]
+    return bool(computed) and 3 * sum(map(_has_few_bits, computed)) >= len(computed)
+
+
+def _has_few_bits(dump: Dump) -> bool:
+    try:
+        array = open_array(dump.path, dump.spec) if dump.spec is not None else None
+    except TensorError:
+        return False
+    if array is None or array.dtype.kind != "f":
+        return array is not None
+    precision = precision_of(np.asarray(array, np.float32))
+    return bool(grid_step(array)) or (isinstance(precision, Precision) and precision.significant_bits < SINGLE_BITS)
 
 
 def _step_record(before: Stage, after: Stage, alignment: str, comparison: Comparison | None) -> StageStep:
@@ -204,13 +248,25 @@ def _sentence(stages: Sequence[Stage], steps: Sequence[StageStep], alignments: S
 
 def with_stages(
     comparison: Comparison,
-    earlier: Mapping[str, Path],
+    given: Mapping[str, Path],
+    own: Path,
     reference: Reference,
     dumps: Sequence[Dump],
     settings: CompareSettings,
 ) -> Comparison:
-    """The comparison with the ladder earlier stages -> reference -> board in its extras."""
-    stages = [stage(name, path) for name, path in earlier.items()]
-    stages.append(stage("reference", reference))
+    """The comparison with the ladder of stages up to the board in its extras; as it is where no stage is given.
+
+    A stage at `own`, the reference's path, is the reference under a name of its own: those given after it lie between
+    it and the board. Else all of them lie before it.
+    """
+    if not given:
+        return comparison
+    inputs = {dump.name for dump in dumps if dump.role == "input"}
+    inputs |= {name for name, tensor in reference.tensors.items() if tensor.is_input}
+    sources = {name: reference if path.absolute() == own.absolute() else path for name, path in given.items()}
+    if reference not in sources.values():
+        sources["reference"] = reference
+    stages = [stage(name, source, inputs) for name, source in sources.items()]
     stages.append(Stage("board", None, tuple(dumps), board_inputs(dumps)))
-    return replace(comparison, extras=replace(comparison.extras, stages=compare_stages(stages, settings, comparison)))
+    last = comparison if list(sources.values())[-1] is reference else None
+    return replace(comparison, extras=replace(comparison.extras, stages=compare_stages(stages, settings, last)))

@@ -52,6 +52,9 @@ class Case:
     mapping: str = ""  # a file of names: board tensor -> reference tensor
     graph: str = ""  # an ONNX that tells the graph and where values lie in dumps; "": the reference's own
     floats: str = ""  # the float model: a folder, an .npz or an ONNX; how much of the noise is quantization's own
+    stages: tuple[tuple[str, Path], ...] = field(
+        default=(), metadata=stored(optional=True)
+    )  # of the toolchain, in order
     previous: str = ""  # the run.json of an earlier run, or a folder whose newest like run is the baseline
     max_slower_percent: float | None = None  # than the earlier run; None does not gate
     build: tuple[Path, ...] = ()  # what the toolchain left: logs, node tables; empty: looked for beside the model

@@ -29,7 +29,7 @@ def files_of(case: Case, beside: Sequence[Path] = (), support: Sequence[Path] = 
     `beside` are the toolchain's files that lie beside the model, `support` what the platform sends with it.
     """
     named = [("model", case.model), *(("input", path) for _, path in case.inputs)]
-    named += [("support", path) for path in support]
+    named += [*(("support", path) for path in support), *(("stage", path) for _, path in case.stages)]
     texts = {"reference": case.reference, "float model": case.floats, "graph": case.graph, "mapping": case.mapping}
     if case.samples is not None:
         named += [("samples", path) for _, path in case.samples.sources]

@@ -13,6 +13,7 @@ from harness.consistency.policy import load_policy, waiver_record
 from harness.consistency.reading.hashed import HashedDump, hashed_files
 from harness.consistency.reading.shapes import ShapesOfModel
 from harness.consistency.reading.specs import board_spec
+from harness.consistency.stages import with_stages
 from harness.diagnosis import find
 from harness.diagnosis.plan import find_beside, join, read_build
 from harness.diagnosis.segments import explained
@@ -299,8 +300,10 @@ def _comparison(reader: RunReader, expected: CaseReference, tell: ProgressCallba
     reference = expected.reference
     if mode is None or reference is None:
         return None
-    comparison = compare(reference, reader.dumps(mode), _settings(reader, expected, mode, tell))
-    names = _names(reader.dumps(mode), comparison)
+    dumps, settings = reader.dumps(mode), _settings(reader, expected, mode, tell)
+    own, stages = Path(expected.case.reference), dict(expected.case.stages)
+    comparison = with_stages(compare(reference, dumps, settings), stages, own, reference, dumps, settings)
+    names = _names(dumps, comparison)
     alone = _over_time(reader, DumpSpecs(reader, expected, names))
     modes_compared = alone.debug_vs_release
     if modes_compared is not None and modes_compared.same is False:

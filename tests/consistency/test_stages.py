@@ -73,7 +73,7 @@ def test_the_stage_comparison_goes_with_the_comparison(net: tuple[Reference, Ref
     _, quantized, folder = net
     dumps = read_dumps(board_folder(tmp_path, quantized))
     comparison = with_stages(
-        compare(quantized, dumps), {"float": folder / "float"}, quantized, dumps, CompareSettings()
+        compare(quantized, dumps), {"float": folder / "float"}, folder / "own", quantized, dumps, CompareSettings()
     )
     stage_comparison = comparison.extras.stages
     assert stage_comparison is not None
@@ -92,3 +92,39 @@ def test_from_floats_to_integers_noise_is_judged_and_a_bad_quantization_departs(
     )
     stages = compare_stages([stage("float", floats), wrong])
     assert stages.steps[0].word == "diverges" and stages.first == "quantized"
+
+
+def test_a_stage_that_is_the_reference_stands_where_it_is_named(
+    net: tuple[Reference, Reference, Path], tmp_path: Path
+) -> None:
+    """Others may lie between it and the board: what the toolchain's own simulator gave, for example."""
+    _, quantized, folder = net
+    wrong = board_folder(tmp_path / "compiled", quantized, spread("relu3_out", quantized, lambda x: x >> 1))
+    dumps = read_dumps(board_folder(tmp_path / "board", quantized))
+    given = {"float": folder / "float", "quantized": tmp_path / "own", "compiled": wrong}
+    settings = CompareSettings()
+    with_all = with_stages(compare(quantized, dumps), given, tmp_path / "own", quantized, dumps, settings)
+    stages = with_all.extras.stages
+    assert stages is not None and [s.name for s in stages.stages] == ["float", "quantized", "compiled", "board"]
+    assert [step.word for step in stages.steps] == ["consistent_within", "diverges", "diverges"]
+    assert stages.first == "compiled"
+    alone = compare(quantized, dumps)
+    assert with_stages(alone, {}, tmp_path, quantized, dumps, settings) is alone
+
+
+def test_quantized_layers_that_a_tool_wrote_as_floats_are_judged_by_their_noise(tmp_path: Path) -> None:
+    """float32 and float64 archives, as a compiler's interpreters leave them; the input is proven by hash."""
+    rng = np.random.default_rng(4)
+    image, layer = rng.normal(size=(1, 3, 8, 8)).astype(np.float32), rng.normal(size=(1, 8, 8, 8)).astype(np.float32)
+    step = float(np.abs(layer).max() / 127)
+    grid = np.rint(layer / step).astype(np.float64) * step
+    np.savez(tmp_path / "float.npz", image=image, conv=layer)
+    np.savez(tmp_path / "int8.npz", image=image.astype(np.float64), conv=grid)
+    np.savez(tmp_path / "f16.npz", image=image, conv=layer.astype(np.float16).astype(np.float32))
+    for name in ("int8", "f16"):
+        both = [stage("float", tmp_path / "float.npz", ["image"]), stage(name, tmp_path / f"{name}.npz", ["image"])]
+        ladder = compare_stages(both)
+        assert (ladder.steps[0].word, ladder.stages[1].alignment) == ("consistent_within", "proven"), name
+    np.savez(tmp_path / "bad.npz", image=image, conv=grid * 0.5)
+    bad = compare_stages([both[0], stage("bad", tmp_path / "bad.npz", ["image"])])
+    assert bad.first == "bad"

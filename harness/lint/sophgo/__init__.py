@@ -1,0 +1,1 @@
+"""Quantize tables of Sophgo's compiler."""
