@@ -26,7 +26,7 @@ COMMANDS = {
     "boards": "List, check, trust, lease, clean and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check tolerance policies.",
-    "lint": "Check a toolchain config: hb_mapper or hb_compile YAML, or Magik ptq JSON.",
+    "lint": "Check a toolchain config: hb_mapper or hb_compile YAML, Magik ptq JSON, or a tpu-mlir quantize table.",
 }
 PLACES = {"sweep": "series.sweep", "soak": "series.soak", "jitter": "series.jitter"}  # of commands that have a folder
 

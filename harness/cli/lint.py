@@ -53,7 +53,7 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
 @click.option(
     "--tool",
     metavar="NAME",
-    help="Schema: hb_mapper, hb_compile, ptq, or a package's. Default: detected from march and keys.",
+    help="Schema: hb_mapper, hb_compile, ptq, quantize_table, or a package's. Default: detected from its text.",
 )
 @click.option("--command", "line", default="", metavar="TEXT|FILE", help="ptq: the transform command or script.")
 @click.option("--model", type=click.Path(exists=True, path_type=Path), help="The ONNX, to check names and shapes.")
@@ -61,7 +61,7 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
 @click.option("--rules", is_flag=True, help="List the rules and exit.")
 @json_option
 def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_json: bool, **ptq: Any) -> None:
-    """Check a toolchain config: hb_mapper or hb_compile YAML, or Magik ptq JSON.
+    """Check a toolchain config: hb_mapper or hb_compile YAML, Magik ptq JSON, or a tpu-mlir quantize table.
 
     Each finding has a stable rule, the line, why, the source, and what to write instead. --json prints an array of
     objects with the keys rule, severity, line, message, source and fix.

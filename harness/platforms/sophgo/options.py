@@ -70,7 +70,7 @@ case $(cat tool.log) in *"output_data +++"*) [ $code = 255 ] && code=0 ;; esac
 [ $code = 0 ] || exit $code
 # shellcheck disable=SC2086
 BMRUNTIME_ENABLE_PROFILE=1 "$1" --bmodel context/compilation.bmodel $flags > profiler.log 2>&1 || cat profiler.log
-for file in bmprofile_data-*/global.profile bmprofile_data-*/iter0.profile bmprofile_data-*/net_stat.sim \\
+for file in bmprofile_data-*/global.profile bmprofile_data-*/iter*.profile bmprofile_data-*/net_stat.sim \\
   context/tensor_location.json context/emulated.json bmprofile_data-*/emulated.json; do
   [ ! -e "$file" ] || cp "$file" .
 done

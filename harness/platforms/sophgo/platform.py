@@ -102,7 +102,9 @@ class Sophgo(Platform):
     def read_ops(self, folder: Path, log: str) -> tuple[OpTime, ...]:
         """Single ops of the NPU where a profile tells them, beside the runtime's own CPU part; else both parts."""
         parts, ops = console.parts(log), profile.read_profile(folder)
-        whole = (*ops, *(part for part in parts if part.unit == "CPU" and part.mean_us)) if ops else parts
+        tells_cpu = any(op.unit == "CPU" for op in ops)
+        on_cpu = () if tells_cpu else (part for part in parts if part.unit == "CPU" and part.mean_us)
+        whole = (*ops, *on_cpu) if ops else parts
         return mark_estimates(folder, whole)
 
     def read_status(self, text: str) -> tuple[Sense, ...]:

@@ -1,6 +1,7 @@
-"""Times of ops from a profile of engine commands: `net_stat.sim` of bmprofile_data, and `compiler_profile_0.txt`.
+"""Times of ops from a profile of engine commands: a board's own (iterations.py), or the vendor's model of it.
 
-Two columns, the computing engine (BD) and the engine that moves data (GDMA); a cell is
+`net_stat.sim` of bmprofile_data and `compiler_profile_0.txt` have two columns, the computing engine (BD) and the
+engine that moves data (GDMA); a cell is
 `<opcode>_<file line>|<command>|s:<start>|b:<id>|g:<id>|e:<end>|t:<cycles>`, GDMA's with `sz:` bytes and `bw:` GB/s.
 """
 
@@ -12,6 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.platforms.sophgo.iterations import read_iterations
 from harness.platforms.text import NUMBER, number, read_text
 from harness.records import OpTime
 
@@ -37,17 +39,40 @@ class _OpWork:
 def read_profile(folder: Path) -> tuple[OpTime, ...]:
     """Every op in the order of its first command; empty where the folder holds no profile.
 
-    An op's time is that of the engine that was busier for it: the other's work lies behind it.
+    An op's time is that of the engine that was busier for it: the other's work lies behind it. What a board measured
+    (iter*.profile) goes before what the vendor's model counts.
     """
+    if measured := _measured(folder):
+        return measured
     text = next((text for name in FILES if (text := read_text(folder / name))), "")
-    clock = _FREQUENCY.search(read_text(folder / "global.profile"))
-    per_us = float(clock[1]) if clock and int(clock[1]) else MHZ
-    is_guess = not (clock and int(clock[1]))  # of the clock
+    clock = _clock(folder)
     works = _works(text)
     names = _names(folder)
     ordered = sorted(works.items(), key=lambda item: (item[1].start, item[0]))
-    ops = (_op(line, work, per_us, names.get(line, ""), i) for i, (line, work) in enumerate(ordered))
-    return tuple(replace(op, estimated=is_guess) for op in ops)
+    ops = (_op(line, work, clock or MHZ, names.get(line, ""), i) for i, (line, work) in enumerate(ordered))
+    return tuple(replace(op, estimated=clock is None) for op in ops)
+
+
+def _measured(folder: Path) -> tuple[OpTime, ...]:
+    """Ops and CPU subnets of a board's own profile; none where it has no times of commands."""
+    found = read_iterations(folder)
+    per_us = _clock(folder) or MHZ
+    names = _names(folder)
+    ordered = sorted(found.layers.items(), key=lambda item: item[1].order)
+    works = [(line, _OpWork(work.kind, 0.0, cycles=work.cycles, commands=work.commands)) for line, work in ordered]
+    ops = [_op(line, work, per_us, names.get(line, ""), i) for i, (line, work) in enumerate(works)]
+    on_cpu = [
+        OpTime(f"CPU subnet {subnet}", "subgraph", "CPU", "compute", took_us, count=1, index=len(ops) + i)
+        for i, (subnet, took_us) in enumerate(sorted(found.cpu_us.items()))
+    ]
+    is_guess = not _clock(folder)
+    return (*(replace(op, estimated=is_guess) for op in ops), *on_cpu) if ops else ()
+
+
+def _clock(folder: Path) -> float | None:
+    """Cycles for each microsecond as the profile tells them."""
+    told = _FREQUENCY.search(read_text(folder / "global.profile"))
+    return float(told[1]) if told and int(told[1]) else None
 
 
 def ops_of_text(text: str, cycles_per_us: float = MHZ) -> tuple[OpTime, ...]:
@@ -59,12 +84,10 @@ def ops_of_text(text: str, cycles_per_us: float = MHZ) -> tuple[OpTime, ...]:
 def end_us(folder: Path) -> float | None:
     """Microseconds from the first command to the end of the last, both engines; None without a profile."""
     text = next((text for name in FILES if (text := read_text(folder / name))), "")
-    clock = _FREQUENCY.search(read_text(folder / "global.profile"))
     works = _works(text).values()
     if not works:
         return None
-    per_us = float(clock[1]) if clock and int(clock[1]) else MHZ
-    return (max(work.end for work in works) - min(work.start for work in works)) / per_us
+    return (max(work.end for work in works) - min(work.start for work in works)) / (_clock(folder) or MHZ)
 
 
 def _works(text: str) -> dict[int, _OpWork]:

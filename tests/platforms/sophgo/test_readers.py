@@ -199,10 +199,9 @@ def test_what_lies_beside_the_model_goes_with_it(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     for name in ("net/final.mlir", "net/tensor_location.json", "net_bm1684x_int8_sym_tpu_outputs.npz"):
         (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "net_tpu_addressed_bm1684x_int8_sym_weight.npz").write_bytes(b"x")
     names = [path.name for path in SOPHGO.beside(tmp_path / "net.bmodel", "bm1684x", is_emulated=False)]
     assert names == ["final.mlir", "tensor_location.json", "net_bm1684x_int8_sym_tpu_outputs.npz"]
-    assert SOPHGO.beside(tmp_path / "net.bmodel", "bm1684x", is_emulated=True)[-1].name.endswith("_weight.npz")
+    assert SOPHGO.beside(tmp_path / "net.cvimodel", "cv181x", is_emulated=False) == ()
 
 
 def test_layers_without_names_are_refused_with_what_to_build() -> None:

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from harness.cli import cli
 from harness.emulator.sophgo import environment, faults, simulation
 from harness.errors import UserError
-from tests.support.sophgo_kit import prepared
+from tests.emulator.sophgo.kit import prepared
 
 CALLED = {"bm1684x": "int8_sym", "cv181x": "int8_sym"}
 
