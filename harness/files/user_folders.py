@@ -22,5 +22,10 @@ def state_folder() -> Path:
     return _of_user("XDG_STATE_HOME", ".local/state")
 
 
+def data_folder(program: str) -> Path:
+    """Where another program of this user keeps its data ($XDG_DATA_HOME, else ~/.local/share)."""
+    return _of_user("XDG_DATA_HOME", ".local/share").parent / program
+
+
 def _of_user(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or Path.home() / default) / "harness"

@@ -123,8 +123,8 @@ def test_quantized_layers_that_a_tool_wrote_as_floats_are_judged_by_their_noise(
     np.savez(tmp_path / "f16.npz", image=image, conv=layer.astype(np.float16).astype(np.float32))
     for name in ("int8", "f16"):
         both = [stage("float", tmp_path / "float.npz", ["image"]), stage(name, tmp_path / f"{name}.npz", ["image"])]
-        ladder = compare_stages(both)
-        assert (ladder.steps[0].word, ladder.stages[1].alignment) == ("consistent_within", "proven"), name
+        step_records = compare_stages(both)
+        assert (step_records.steps[0].word, step_records.stages[1].alignment) == ("consistent_within", "proven"), name
     np.savez(tmp_path / "bad.npz", image=image, conv=grid * 0.5)
     bad = compare_stages([both[0], stage("bad", tmp_path / "bad.npz", ["image"])])
     assert bad.first == "bad"

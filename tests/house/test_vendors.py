@@ -46,7 +46,7 @@ def test_a_config_goes_to_the_vendor_that_recognises_it() -> None:
     assert vendor_of(rooms, "ptq", "") is rooms["magik"] and vendor_of(rooms, "hb_compile", "{") is rooms["horizon"]
     with pytest.raises(ConfigError, match="unknown tool 'hb_mappr'") as error:
         vendor_of(rooms, "hb_mappr", "")
-    assert error.value.hint == "known: hb_mapper, hb_compile, ptq"
+    assert error.value.hint == "known: hb_mapper, hb_compile, ptq, quantize_table"
 
 
 def test_reading_an_inventory_loads_no_platform() -> None:

@@ -23,7 +23,7 @@ def rules(text: str, layers: Layers = KNOWN) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("# mixed\nconv1_relu_out_Relu BF16\nfc_out_Gemm F32  # why\n", []),
         ("conv1_relu_out_Relu bf16\n", []),
@@ -36,8 +36,8 @@ def rules(text: str, layers: Layers = KNOWN) -> list[tuple[int, str]]:
         ("", [(1, "S-701")]),
     ],
 )
-def test_rows(text: str, found: list[tuple[int, str]]) -> None:
-    assert rules(text) == found
+def test_rows(text: str, expected: list[tuple[int, str]]) -> None:
+    assert rules(text) == expected
 
 
 def test_a_fix_is_what_to_write() -> None:

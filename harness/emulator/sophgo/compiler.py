@@ -75,8 +75,8 @@ def _compile(model: Path, request: BuildRequest, stem: str, work: Path, tell: Lo
     tool("model_transform.py", [*transform, *samples.pixel_words, *tested], work)
     if recipe.quantize == "INT8":
         tell(f"run_calibration ({samples.count} samples)")
-        found = ["--dataset", "samples", "--input_num", str(samples.count), "-o", f"{stem}{TABLE}"]
-        tool("run_calibration.py", [f"{stem}.mlir", *found], work)
+        calibration = ["--dataset", "samples", "--input_num", str(samples.count), "-o", f"{stem}{TABLE}"]
+        tool("run_calibration.py", [f"{stem}.mlir", *calibration], work)
     tell(f"model_deploy ({recipe.quantize} for {request.soc})")
     given = samples.first if samples.is_pixels else f"{stem}_in_f32.npz"
     checked = ["--test_input", given, "--test_reference", f"{stem}_top_outputs.npz", "--compare_all"]

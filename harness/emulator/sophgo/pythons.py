@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import HostError
+from harness.files.user_folders import data_folder
 
 WANTED = (3, 10)
 NAME = "python{}.{}".format(*WANTED)
@@ -57,17 +58,16 @@ def _on_path() -> Iterator[Path]:
 def _of_managers() -> Iterator[Path]:
     """Newest release first in each manager's folder."""
     for folder in _manager_folders():
-        found = folder.glob(f"*/bin/{NAME}") if folder.is_dir() else ()
-        yield from sorted(found, key=_release, reverse=True)
+        interpreters = folder.glob(f"*/bin/{NAME}") if folder.is_dir() else ()
+        yield from sorted(interpreters, key=_release, reverse=True)
 
 
 def _manager_folders() -> tuple[Path, ...]:
     home = Path.home()
-    data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share")
     return (
         Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions",
-        Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv/python"),
-        Path(os.environ.get("MISE_DATA_DIR") or data / "mise") / "installs/python",
+        Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data_folder("uv") / "python"),
+        Path(os.environ.get("MISE_DATA_DIR") or data_folder("mise")) / "installs/python",
         Path(os.environ.get("ASDF_DATA_DIR") or home / ".asdf") / "installs/python",
         *(home / name / "envs" for name in ("miniconda3", "anaconda3", "miniforge3", "mambaforge")),
     )

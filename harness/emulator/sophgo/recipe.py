@@ -27,6 +27,7 @@ class Recipe:
     pixel_order: str = ""  # of the picture that is fed, where it is not the network's own: "BGR_PLANAR"
 
     def save(self, path: Path) -> None:
+        """Write it, for read_recipe."""
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 

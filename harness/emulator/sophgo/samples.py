@@ -23,7 +23,7 @@ RANDOM_PICTURES = 8
 
 
 @dataclass(frozen=True)
-class Samples:
+class BuildSamples:
     """Samples in the folder `samples`, the first of them the input of the PC's layers, and the model's input shapes."""
 
     first: str  # a file, relative to the build's folder
@@ -33,6 +33,7 @@ class Samples:
 
     @property
     def is_pixels(self) -> bool:
+        """Whether the samples are pictures."""
         return bool(self.pixel_words)
 
 
@@ -41,7 +42,7 @@ def takes_pixels(request: BuildRequest) -> bool:
     return (request.mean, request.scale, request.colour) != ("0", "1", "rgb")
 
 
-def arrays(model: Path, request: BuildRequest, work: Path) -> Samples:
+def arrays(model: Path, request: BuildRequest, work: Path) -> BuildSamples:
     """Feeds of floats: read from --calibration, or seeded noise. Errors: InputError."""
     from harness.emulator.compiler.calibration import random_samples, read_samples
 
@@ -54,10 +55,10 @@ def arrays(model: Path, request: BuildRequest, work: Path) -> Samples:
     for i, feed in enumerate(samples.feeds):
         (folder / f"{i:05d}.npz").write_bytes(npz.packed(feed))
     shapes = ",".join(str(list(array.shape)).replace(" ", "") for array in samples.feeds[0].values())
-    return Samples("samples/00000.npz", len(samples.feeds), shapes)
+    return BuildSamples("samples/00000.npz", len(samples.feeds), shapes)
 
 
-def pictures(model: Path, request: BuildRequest, work: Path) -> Samples:
+def pictures(model: Path, request: BuildRequest, work: Path) -> BuildSamples:
     """Pictures of --calibration, or seeded noise of the input's size. Errors: InputError for no image input."""
     from harness.emulator.model.nodes import ModelGraph
 
@@ -75,7 +76,7 @@ def pictures(model: Path, request: BuildRequest, work: Path) -> Samples:
         if path.parent != folder:
             shutil.copyfile(path, folder / f"{i:05d}{path.suffix.lower()}")
     names = sorted(path.name for path in folder.iterdir())
-    return Samples(f"samples/{names[0]}", len(names), str(list(shape)).replace(" ", ""), _words(request, shape[1]))
+    return BuildSamples(f"samples/{names[0]}", len(names), str(list(shape)).replace(" ", ""), _words(request, shape[1]))
 
 
 def _words(request: BuildRequest, channels: int) -> tuple[str, ...]:
@@ -93,12 +94,12 @@ def _figures(text: str, channels: int, name: str) -> str:
 
 
 def _given(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES) if folder.is_dir() else []
-    if not found:
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES) if folder.is_dir() else []
+    if not files:
         raise InputError(
             f"{folder}: no pictures, and this model takes pixels", f"give a folder of {', '.join(PICTURES)}"
         )
-    return found
+    return files
 
 
 def _noise(folder: Path, shape: Sequence[int], seed: int) -> list[Path]:

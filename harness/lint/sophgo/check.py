@@ -25,7 +25,7 @@ _TYPE_ENDING = re.compile(r"_([A-Z][A-Za-z0-9]*)$")
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row of the table. `line` counts from 1."""
 
     line: int
@@ -41,10 +41,10 @@ class Layers:
     by_onnx: bool = False
 
 
-def rows_of(text: str) -> list[Row]:
+def rows_of(text: str) -> list[TableRow]:
     """Rows without remarks; a `#` begins one anywhere."""
     parts = ((i, line.partition("#")[0].split()) for i, line in enumerate(text.lstrip("\ufeff").splitlines(), 1))
-    return [Row(line, tuple(words)) for line, words in parts if words]
+    return [TableRow(line, tuple(words)) for line, words in parts if words]
 
 
 def is_table(text: str) -> bool:
@@ -70,14 +70,14 @@ def lint_file(path: Path, model: Path | None = None) -> tuple[LintFinding, ...]:
 def lint_table(text: str, layers: Layers) -> tuple[LintFinding, ...]:
     """Findings by line."""
     rows = rows_of(text)
-    found = [one for row in rows for one in _of_row(row, layers)]
-    found += _twice([row for row in rows if len(row.words) > 1])
+    findings = [one for row in rows for one in _of_row(row, layers)]
+    findings += _twice([row for row in rows if len(row.words) > 1])
     if not rows:
-        found.append(_finding("S-701", 1, "no row in it", "conv1_relu_Relu BF16"))
+        findings.append(_finding("S-701", 1, "no row in it", "conv1_relu_Relu BF16"))
     elif not layers.names:
         why = "no .mlir and no calibration table lies beside it, and no --model was given"
-        found.append(_finding("S-707", 1, why, "harness lint TABLE --model MODEL.onnx"))
-    return tuple(sorted(found, key=lambda one: (one.line, one.rule)))
+        findings.append(_finding("S-707", 1, why, "harness lint TABLE --model MODEL.onnx"))
+    return tuple(sorted(findings, key=lambda one: (one.line, one.rule)))
 
 
 def _finding(rule: str, line: int, message: str, fix: str) -> LintFinding:
@@ -85,7 +85,7 @@ def _finding(rule: str, line: int, message: str, fix: str) -> LintFinding:
     return LintFinding(rule, one.severity, line, message, one.source, fix)
 
 
-def _of_row(row: Row, layers: Layers) -> Iterator[LintFinding]:
+def _of_row(row: TableRow, layers: Layers) -> Iterator[LintFinding]:
     if len(row.words) != 2:
         what = "no type" if len(row.words) == 1 else f"{len(row.words)} words"
         yield _finding("S-701", row.line, f"{' '.join(row.words)[:200]!r}: {what}", f"{row.words[0]} BF16")
@@ -106,7 +106,7 @@ def _of_row(row: Row, layers: Layers) -> Iterator[LintFinding]:
         )  # fmt: skip
 
 
-def _of_name(row: Row, name: str, layers: Layers) -> Iterator[LintFinding]:
+def _of_name(row: TableRow, name: str, layers: Layers) -> Iterator[LintFinding]:
     if not layers.names or name in layers.names:
         return
     bare = _TYPE_ENDING.sub("", name)
@@ -121,8 +121,8 @@ def _of_name(row: Row, name: str, layers: Layers) -> Iterator[LintFinding]:
     yield _finding("S-704", row.line, f"{name!r} is not in {layers.source}: the row has no effect", fix)
 
 
-def _twice(rows: Sequence[Row]) -> Iterator[LintFinding]:
-    first: dict[str, Row] = {}
+def _twice(rows: Sequence[TableRow]) -> Iterator[LintFinding]:
+    first: dict[str, TableRow] = {}
     for row in rows:
         before = first.setdefault(row.words[0], row)
         if before is not row:

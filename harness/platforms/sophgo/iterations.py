@@ -64,8 +64,8 @@ class _Command:
 
 def read_iterations(folder: Path) -> Measured:
     """The mean of all iterations in the folder. Damaged files are read as far as they are whole."""
-    found = ((_NAME.fullmatch(path.name), path) for path in folder.glob("iter*.profile"))
-    files = sorted((int(match[1]), path) for match, path in found if match)[:MOST_FILES]
+    matches = ((_NAME.fullmatch(path.name), path) for path in folder.glob("iter*.profile"))
+    files = sorted((int(match[1]), path) for match, path in matches if match)[:MOST_FILES]
     text = read_text(folder / "global.profile")
     arch = _ARCH.search(text)
     if not files or (arch and arch[1] not in ARCHES):

@@ -55,15 +55,15 @@ def read_profile(folder: Path) -> tuple[OpTime, ...]:
 
 def _measured(folder: Path) -> tuple[OpTime, ...]:
     """Ops and CPU subnets of a board's own profile; none where it has no times of commands."""
-    found = read_iterations(folder)
+    measured = read_iterations(folder)
     per_us = _clock(folder) or MHZ
     names = _names(folder)
-    ordered = sorted(found.layers.items(), key=lambda item: item[1].order)
+    ordered = sorted(measured.layers.items(), key=lambda item: item[1].order)
     works = [(line, _OpWork(work.kind, 0.0, cycles=work.cycles, commands=work.commands)) for line, work in ordered]
     ops = [_op(line, work, per_us, names.get(line, ""), i) for i, (line, work) in enumerate(works)]
     on_cpu = [
         OpTime(f"CPU subnet {subnet}", "subgraph", "CPU", "compute", took_us, count=1, index=len(ops) + i)
-        for i, (subnet, took_us) in enumerate(sorted(found.cpu_us.items()))
+        for i, (subnet, took_us) in enumerate(sorted(measured.cpu_us.items()))
     ]
     is_guess = not _clock(folder)
     return (*(replace(op, estimated=is_guess) for op in ops), *on_cpu) if ops else ()
@@ -71,8 +71,8 @@ def _measured(folder: Path) -> tuple[OpTime, ...]:
 
 def _clock(folder: Path) -> float | None:
     """Cycles for each microsecond as the profile tells them."""
-    told = _FREQUENCY.search(read_text(folder / "global.profile"))
-    return float(told[1]) if told and int(told[1]) else None
+    line = _FREQUENCY.search(read_text(folder / "global.profile"))
+    return float(line[1]) if line and int(line[1]) else None
 
 
 def ops_of_text(text: str, cycles_per_us: float = MHZ) -> tuple[OpTime, ...]:

@@ -40,8 +40,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_behind_an_idle_shim_the_managers_folder_is_looked_at(machine: Path, place: str) -> None:
-    there = program(machine / place / "bin/python3.10", "cpython 3 10")
-    assert pythons.find_python() == str(there)
+    interpreter = program(machine / place / "bin/python3.10", "cpython 3 10")
+    assert pythons.find_python() == str(interpreter)
 
 
 def test_the_newest_that_runs_is_taken(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,16 +54,16 @@ def test_the_newest_that_runs_is_taken(machine: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_second_one_on_path_is_taken_before_the_managers(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = program(machine / "second/python3", "cpython 3 10")
+    interpreter = program(machine / "second/python3", "cpython 3 10")
     program(machine / ".pyenv/versions/3.10.13/bin/python3.10", "cpython 3 10")
     monkeypatch.setenv("PATH", f"{machine / 'shims'}:{machine / 'second'}")
-    assert pythons.find_python() == str(there)
+    assert pythons.find_python() == str(interpreter)
 
 
 @pytest.mark.parametrize("answer", ["cpython 3 11", "pypy 3 10", "", "cpython x"])
 def test_another_interpreter_is_refused_with_how_to_get_one(machine: Path, answer: str) -> None:
     given = program(machine / "python", answer)
-    for asked in (str(given), str(machine / "nothing"), ""):
+    for name in (str(given), str(machine / "nothing"), ""):
         with pytest.raises(HostError, match=r"no CPython 3\.10") as caught:
-            pythons.find_python(asked)
+            pythons.find_python(name)
         assert "--python PATH" in (caught.value.hint or "")

@@ -84,8 +84,8 @@ def test_records_of_other_programs_are_passed_over(tmp_path: Path) -> None:
 def test_a_chip_with_other_records_is_not_read(tmp_path: Path) -> None:
     profile(tmp_path)
     (tmp_path / "global.profile").write_text(GLOBAL.replace("BM1684X", "BM1690"))
-    found = read_iterations(tmp_path)
-    assert not found.layers and "BM1690" in found.problem
+    profiled = read_iterations(tmp_path)
+    assert not profiled.layers and "BM1690" in profiled.problem
 
 
 def test_the_simulators_file_has_no_records(tmp_path: Path) -> None:
