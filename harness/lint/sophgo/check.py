@@ -42,9 +42,9 @@ class Layers:
 
 
 def rows_of(text: str) -> list[TableRow]:
-    """Rows without remarks; a `#` begins one anywhere."""
-    parts = ((i, line.partition("#")[0].split()) for i, line in enumerate(text.lstrip("\ufeff").splitlines(), 1))
-    return [TableRow(line, tuple(words)) for line, words in parts if words]
+    """Rows without remarks, which are whole lines: behind a row the compiler takes no `#`."""
+    parts = ((i, line.split()) for i, line in enumerate(text.lstrip("\ufeff").splitlines(), 1))
+    return [TableRow(line, tuple(words)) for line, words in parts if words and not words[0].startswith("#")]
 
 
 def is_table(text: str) -> bool:
@@ -127,7 +127,7 @@ def _twice(rows: Sequence[TableRow]) -> Iterator[LintFinding]:
         before = first.setdefault(row.words[0], row)
         if before is not row:
             what = "another type" if before.words[1] != row.words[1] else "the same type"
-            text = f"{row.words[0]} stands in line {before.line} already, with {what}"
+            text = f"{row.words[0]} stands in line {before.line} already, with {what}: the last row counts"
             yield _finding("S-703", row.line, text, "keep one row")
 
 

@@ -5,10 +5,12 @@ A layer is named `<ONNX tensor>_<op type of the last fused op>`, so its name wit
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import InputError
 from harness.files.npy import open_npy
@@ -25,6 +27,8 @@ _NUMPY = {
     "int8": "s8", "uint8": "u8", "int16": "s16", "uint16": "u16", "int32": "s32", "uint32": "u32", "int64": "s64",
     "float16": "f16", "float32": "f32", "float64": "f64",
 }  # fmt: skip
+LOCATIONS = "tensor_location.json"
+_WEIGHTED = {"Conv2D": "Conv", "Conv3D": "Conv", "Deconv": "ConvTranspose", "MatMul": "MatMul"}
 MODEL_TEXT = "model_info.txt"  # what model_tool prints, which the script keeps beside the archive
 
 
@@ -54,8 +58,34 @@ def layers(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
     """Layers by name: dequantized by the BM's tool, as they are stored by CV18xx's."""
     inputs, outputs = ({spec.name for spec in specs} for specs in (info.inputs, info.outputs))
     path = next(iter(sorted(folder.glob("soc_infer_*.npz"))), folder / "layers.npz")
+    kinds = weighted_ops(folder)
     dumps = [dump for dump in _archive(path, _stored(folder)) if dump.name not in outputs]
+    dumps = [replace(dump, op_kind=kinds.get(dump.name, dump.op_kind)) for dump in dumps]
     return tuple(replace(dump, role="input", op="") if dump.name in inputs else dump for dump in dumps)
+
+
+def weighted_ops(folder: Path) -> dict[str, str]:
+    """Layer -> the op with weights that makes it, by the ONNX's word: an activation behind it gives it the name.
+
+    From the compiler's tensor_location.json; empty where that is not there, or damaged.
+    """
+    kinds: dict[str, str] = {}
+    for row in rows_of_locations(folder):
+        kind = _WEIGHTED.get(str(row.get("opcode", "")).rpartition(".")[2])
+        results = row.get("results")
+        for result in results if kind and isinstance(results, list) else ():
+            if kind and isinstance(result, dict) and isinstance(result.get("name"), str):
+                kinds[result["name"]] = kind
+    return kinds
+
+
+def rows_of_locations(folder: Path) -> list[dict[str, Any]]:
+    """What tensor_location.json lists: file line, opcode and results of every op; empty for a damaged file."""
+    try:
+        rows = json.loads(read_text(folder / LOCATIONS) or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _stored(folder: Path) -> Mapping[str, TensorSpec]:

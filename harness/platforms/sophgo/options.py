@@ -92,6 +92,7 @@ if [ -n "$tools" ]; then # as the vendor's envsetup.sh, which wants bash
   export LD_LIBRARY_PATH="$tools/debugger/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
   set -- "$python" "$tools/soc_bmodel_infer.py"
 fi
+cp context/tensor_location.json . 2>/dev/null # which op makes each layer
 set -- "$@" --path "$PWD/context" --bmodel compilation.bmodel --input input_ref_data.dat --ref names.npz
 exec "$@" --tool_path "$PWD"
 """

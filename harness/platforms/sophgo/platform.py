@@ -156,7 +156,7 @@ def _run_bm(board: BoardIdentity, job: Job, tool: str, values: Mapping[str, obje
     keep: tuple[str, ...] = ("output_*.bin", SIDE_FILE)
     if job.mode == "debug":
         _check_names(job)
-        script, keep = sophgo_options.DEBUG_BM, (*keep, "soc_infer_*.npz")
+        script, keep = sophgo_options.DEBUG_BM, (*keep, "soc_infer_*.npz", dumps.LOCATIONS)
         line = [str(values["soc_tools"]), str(values["python"]), *line]
     elif job.mode == "profile":
         script, keep = sophgo_options.PROFILE_BM, ("*.profile", *profile.FILES, *_PROFILE_FILES)
@@ -164,7 +164,7 @@ def _run_bm(board: BoardIdentity, job: Job, tool: str, values: Mapping[str, obje
     return Invocation(("sh", "-c", script, "sophgo", *files, *line), keep=keep)
 
 
-_PROFILE_FILES = ("tensor_location.json", SIDE_FILE)
+_PROFILE_FILES = (dumps.LOCATIONS, SIDE_FILE)
 
 
 def _loops(board: BoardIdentity, job: Job) -> int:

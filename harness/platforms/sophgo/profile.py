@@ -7,12 +7,12 @@ engine that moves data (GDMA); a cell is
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.platforms.sophgo.dumps import rows_of_locations
 from harness.platforms.sophgo.iterations import read_iterations
 from harness.platforms.text import NUMBER, number, read_text
 from harness.records import OpTime
@@ -128,13 +128,9 @@ def _op(line: int, work: _OpWork, cycles_per_us: float, name: str, index: int) -
 
 def _names(folder: Path) -> dict[int, str]:
     """The tensor that each file line computes, from tensor_location.json; moves keep the profile's names."""
-    try:
-        rows = json.loads(read_text(folder / "tensor_location.json") or "[]")
-    except (ValueError, RecursionError):
-        return {}
     named: dict[int, str] = {}
-    for row in rows if isinstance(rows, list) else ():
-        line, results = (row.get("file-line"), row.get("results")) if isinstance(row, dict) else (None, None)
+    for row in rows_of_locations(folder):
+        line, results = row.get("file-line"), row.get("results")
         if not isinstance(line, int) or not isinstance(results, list) or not results:
             continue
         first = results[0].get("name") if isinstance(results[0], dict) else None

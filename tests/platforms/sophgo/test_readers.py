@@ -307,3 +307,18 @@ def test_without_a_clock_the_times_are_estimates(tmp_path: Path) -> None:
 def test_a_long_line_takes_no_time(line: str) -> None:
     assert SOPHGO.read_failure("release", 1, line, []) is not None
     assert SOPHGO.read_versions(line) == {} and not SOPHGO.read_model_info(line).inputs
+
+
+def test_a_layer_is_the_op_with_weights_that_makes_it(tmp_path: Path) -> None:
+    """An activation behind a convolution gives the layer its name; the compiler's own file tells what computes it."""
+    np.savez(tmp_path / "soc_infer_names.npz", c_Relu=np.ones((1, 2)), p_MaxPool=np.ones((1, 2)), a_Relu=np.ones(2))
+    rows = [
+        {"opcode": "tpu.Conv2D", "results": [{"name": "c_Relu"}]},
+        {"opcode": "tpu.Pool2D", "results": [{"name": "p_MaxPool"}]},
+        {"opcode": "tpu.Store", "results": [{"name": "c_Relu"}]},
+        {"opcode": "tpu.MatMul", "results": [7, {"name": 8}]},
+        "x",
+    ]
+    (tmp_path / "tensor_location.json").write_text(json.dumps(rows))
+    kinds = {dump.name: dump.op_kind for dump in SOPHGO.read_dumps(tmp_path, "", ModelInfo("n"))}
+    assert kinds == {"c_Relu": "Conv", "p_MaxPool": "MaxPool", "a_Relu": "Relu"}
