@@ -33,6 +33,7 @@ from harness.emulator.sophgo import environment, faults
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = "0.99,0.90"  # of npz_tool, as the vendor's own flow has them
+NETWORKS = ("digits", "mobilenet", "yolo")
 SAME = ("exact", "not_compared")
 GOOD = ("consistent", "consistent_within", "consistent_accumulated")
 REAL_GAP = ("mobilenet-f16", "mobilenet-bf16")
@@ -136,9 +137,7 @@ def plan(quick: bool, only: str) -> list[tuple[str, str, str]]:
     if quick:
         networks = [("digits", "int8", "bm1684x"), ("mobilenet", "int8", "bm1684x"), ("digits", "int8", "cv181x")]
     else:
-        networks = [
-            (name, kind, "bm1684x") for name in ("digits", "mobilenet", "yolo") for kind in ("int8", "f16", "bf16")
-        ]
+        networks = [(name, kind, "bm1684x") for name in NETWORKS for kind in ("int8", "f16", "bf16")]
         networks += [(name, "pixels", "bm1684x") for name in ("digits", "mobilenet")]
         networks += [("digits", "int8", "bm1688"), ("digits", "int8", "cv181x")]
     return [network for network in networks if only in ("", network[0])]
@@ -303,13 +302,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="harness-vendor-"))
     folder = folder.resolve()
     if not (folder / "models").is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        made = [sys.executable, str(ROOT / "scripts/build_examples.py"), str(folder / "models")]
-        subprocess.run(made, check=True, capture_output=True)
+        make_models(folder)
     tally = Tally(folder / "cases.jsonl" if given.folder else None)
     figures = measure(folder, plan(given.quick, given.only), QUICK_FAULTS if given.quick else FAULTS, tally)
     rows = figures.pop("rows")
     print(json.dumps(figures | {"cases": rows} if given.json else figures, indent=None if given.json else 1))
+
+
+def make_models(folder: Path) -> None:
+    """The project's examples as ONNX, with their calibration data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = [sys.executable, str(ROOT / "scripts/build_examples.py"), str(folder / "models"), *NETWORKS]
+    subprocess.run(made, check=True, capture_output=True)
 
 
 def measure(

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.emulator.sophgo.packages import NEEDED, VERSION, WHOLE
 from harness.emulator.sophgo.pythons import find_python
 from harness.emulator.sophgo.stand_in import TORCH
 from harness.errors import HostError
 from harness.files.user_folders import cache_folder
 from harness.records.callbacks import LogCallback
 
-VERSION = "1.30.2"
+TOOLS = ("model_transform.py", "run_calibration.py", "model_deploy.py", "model_runner.py", "bmodel_checker.py")
 NEEDED_BYTES = 4 * 2**30  # 2 GB in the end, and the archives on the way
 SET_UP_TIMEOUT_S = 3600.0  # 312 MB and what it needs; resolving takes most of the time
 RUN_TIMEOUT_S = 1800.0  # of one tool
@@ -69,18 +70,23 @@ def _set_up(place: Path, python: str, tell: LogCallback) -> None:
     tell(f"making an environment with {python}")
     _step(place, [python, "-I", "-m", "venv", str(venv)])
     tell(f"installing tpu-mlir {VERSION} of Sophgo (once; 0.4 GB are fetched, 2 GB kept in {place})")
-    wanted = [f"tpu_mlir[onnx]=={VERSION}", "psutil"]
-    _step(place, [str(venv / "bin/pip"), "install", "--disable-pip-version-check", "--no-input", *wanted])
+    install = [str(venv / "bin/pip"), "install", "--disable-pip-version-check", "--no-input"]
+    try:
+        _step(place, [*install, "--no-deps", *NEEDED])
+    except HostError:
+        tell("not all of the packages that were tried are there: taking its own list (slower)")
+        _step(place, [*install, *WHOLE])
     tell("taking its own C library away, adding a stand-in for torch (no PyTorch)")
     for name in _OWN_C_LIBRARY:
         (_package(place) / "lib/third_party" / name).unlink(missing_ok=True)
     stand_in = place / "stand_in/torch"
     stand_in.mkdir(parents=True, exist_ok=True)
     (stand_in / "__init__.py").write_text(TORCH)
-    tell("trying the compiler")
-    tried = call("model_transform.py", ["--help"], place)
-    if tried.returncode != 0:
-        raise HostError(f"{place}: tpu-mlir does not start: {_last(tried.stderr or tried.stdout)}")
+    tell("trying its tools")
+    for tool in TOOLS:
+        tried = call(tool, ["--help"], place)
+        if tried.returncode != 0:
+            raise HostError(f"{place}: {tool} of tpu-mlir does not start: {_last(tried.stderr or tried.stdout)}")
     (place / "ready").write_text(f"tpu-mlir {VERSION}\n")
 
 

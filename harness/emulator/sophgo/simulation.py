@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.emulator.sophgo import faults, rebuilt
-from harness.emulator.sophgo.environment import VERSION, call
+from harness.emulator.sophgo.environment import call
+from harness.emulator.sophgo.packages import VERSION
 from harness.errors import InputError
 from harness.files import npz
 from harness.platforms.emulated import SIDE_FILE

@@ -42,9 +42,10 @@ class EmulatedSophgo(EmulatorVendor):
 
     def prepare(self, python: str, tell: LogCallback) -> dict[str, str]:
         from harness.emulator.sophgo import environment
+        from harness.emulator.sophgo.packages import VERSION
 
         place = environment.prepare(python, tell)
-        return {"simulator": f"tpu-mlir {environment.VERSION}", "folder": str(place)}
+        return {"simulator": f"tpu-mlir {VERSION}", "folder": str(place)}
 
     def build_own(
         self, models: Sequence[Path], request: BuildRequest, output: Path | None, tell: LogCallback

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.emulator.sophgo import environment
+from harness.emulator.sophgo.packages import VERSION
 from harness.emulator.sophgo.pythons import find_python
 from harness.errors import HostError
 
@@ -23,7 +24,7 @@ def prepared() -> Iterator[Path]:
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
     before = os.environ.get(environment.ENVIRONMENT)
-    os.environ[environment.ENVIRONMENT] = before or str(home / f"tpu-mlir-{environment.VERSION}")
+    os.environ[environment.ENVIRONMENT] = before or str(home / f"tpu-mlir-{VERSION}")
     try:
         yield _prepare()
     finally:
