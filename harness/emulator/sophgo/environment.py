@@ -73,9 +73,16 @@ def _set_up(place: Path, python: str, tell: LogCallback) -> None:
     install = [str(venv / "bin/pip"), "install", "--disable-pip-version-check", "--no-input"]
     try:
         _step(place, [*install, "--no-deps", *NEEDED])
+        _finish(place, tell)
     except HostError:
         tell("not all of the packages that were tried are there: taking its own list (slower)")
         _step(place, [*install, *WHOLE])
+        _finish(place, tell)
+    (place / "ready").write_text(f"tpu-mlir {VERSION}\n")
+
+
+def _finish(place: Path, tell: LogCallback) -> None:
+    """What the package lacks and has too much, and whether its tools start. Errors: HostError."""
     tell("taking its own C library away, adding a stand-in for torch (no PyTorch)")
     for name in _OWN_C_LIBRARY:
         (_package(place) / "lib/third_party" / name).unlink(missing_ok=True)
@@ -87,7 +94,6 @@ def _set_up(place: Path, python: str, tell: LogCallback) -> None:
         tried = call(tool, ["--help"], place)
         if tried.returncode != 0:
             raise HostError(f"{place}: {tool} of tpu-mlir does not start: {_last(tried.stderr or tried.stdout)}")
-    (place / "ready").write_text(f"tpu-mlir {VERSION}\n")
 
 
 def _step(place: Path, argv: Sequence[str]) -> None:

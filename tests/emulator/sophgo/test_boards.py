@@ -76,7 +76,17 @@ def run(net: Path, soc: str, *more: str, board: str = "", code: int = 0) -> dict
 @pytest.mark.slow
 def test_a_clean_run_is_equal_layer_by_layer_and_its_times_are_not_measured(simulator: Path, net: Path) -> None:
     """One command after `prepare`: locally with every mode, and behind a real sshd."""
-    report = run(net, "bm1684x")
+    model, _, reference = built(net, "bm1684x")
+    made = {"float": "net_top_outputs.npz", "quantized": reference.name, "compiled": "net_*_model_outputs.npz"}
+    stages = [f"--stage={name}={next(model.parent.glob(pattern))}" for name, pattern in made.items()]
+    report = run(net, "bm1684x", *stages)
+    newest = json.loads(max((net / "runs").rglob("run.json"), key=lambda path: path.stat().st_mtime).read_text())
+    steps = newest["comparison"]["extras"]["stages"]["steps"]
+    assert [(step["from"], step["word"]) for step in steps] == [
+        ("float", "consistent_within"),
+        ("quantized", "consistent"),
+        ("compiled", "consistent"),
+    ]
     time = report["time"]
     assert isinstance(time, dict) and time["estimated"] and {op["unit"] for op in time["ops"]} == {"NPU"}
     assert time["simulator"] == simulation.SIMULATOR
