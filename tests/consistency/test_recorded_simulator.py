@@ -42,7 +42,7 @@ def test_a_mistake_of_the_build_is_at_its_layer(board: str, layer: str, kinds: t
     assert origin.fingerprint is not None and origin.fingerprint.kind in kinds and words in origin.fingerprint.evidence
 
 
-def test_the_ladder_of_the_compilers_stages() -> None:
+def test_the_compilers_stages_up_to_the_board() -> None:
     """Float, quantized (the reference itself), compiled on the PC's simulator, board."""
     reference, comparison = open_reference(REFERENCE), judged("board_layer_in_bf16")
     dumps = choose(reference, DATA / "digits_int8_board_layer_in_bf16.npz").candidate.dumps

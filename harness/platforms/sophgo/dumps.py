@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.errors import InputError
 from harness.files.npy import open_npy
@@ -70,22 +69,38 @@ def weighted_ops(folder: Path) -> dict[str, str]:
     From the compiler's tensor_location.json; empty where that is not there, or damaged.
     """
     kinds: dict[str, str] = {}
-    for row in rows_of_locations(folder):
-        kind = _WEIGHTED.get(str(row.get("opcode", "")).rpartition(".")[2])
-        results = row.get("results")
-        for result in results if kind and isinstance(results, list) else ():
-            if kind and isinstance(result, dict) and isinstance(result.get("name"), str):
-                kinds[result["name"]] = kind
+    for op in located_ops(folder):
+        if op.opcode in _WEIGHTED:
+            kinds |= dict.fromkeys(op.results, _WEIGHTED[op.opcode])
     return kinds
 
 
-def rows_of_locations(folder: Path) -> list[dict[str, Any]]:
-    """What tensor_location.json lists: file line, opcode and results of every op; empty for a damaged file."""
+@dataclass(frozen=True)
+class LocatedOp:
+    """One op of tensor_location.json: its line in final.mlir, and the names of what it makes."""
+
+    line: int
+    opcode: str  # without its dialect
+    results: tuple[str, ...]
+
+
+def located_ops(folder: Path) -> list[LocatedOp]:
+    """The ops that the file lists; none of a damaged one."""
     try:
         rows = json.loads(read_text(folder / LOCATIONS) or "[]")
     except (ValueError, RecursionError):
         return []
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    ops = (_located(row) for row in (rows if isinstance(rows, list) else []) if isinstance(row, dict))
+    return [op for op in ops if op is not None]
+
+
+def _located(row: Mapping[str, object]) -> LocatedOp | None:
+    line, results = row.get("file-line"), row.get("results")
+    if not isinstance(line, int) or not isinstance(results, list):
+        return None
+    names = [one.get("name") for one in results if isinstance(one, dict)]
+    opcode = str(row.get("opcode", "")).rpartition(".")[2]
+    return LocatedOp(line, opcode, tuple(name for name in names if isinstance(name, str) and name))
 
 
 def _stored(folder: Path) -> Mapping[str, TensorSpec]:

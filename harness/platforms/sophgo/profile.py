@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.platforms.sophgo.dumps import rows_of_locations
+from harness.platforms.sophgo.dumps import located_ops
 from harness.platforms.sophgo.iterations import read_iterations
 from harness.platforms.text import NUMBER, number, read_text
 from harness.records import OpTime
@@ -128,13 +128,4 @@ def _op(line: int, work: _OpWork, cycles_per_us: float, name: str, index: int) -
 
 def _names(folder: Path) -> dict[int, str]:
     """The tensor that each file line computes, from tensor_location.json; moves keep the profile's names."""
-    named: dict[int, str] = {}
-    for row in rows_of_locations(folder):
-        line, results = row.get("file-line"), row.get("results")
-        if not isinstance(line, int) or not isinstance(results, list) or not results:
-            continue
-        first = results[0].get("name") if isinstance(results[0], dict) else None
-        is_move = str(row.get("opcode", "")).rpartition(".")[2] in MOVES
-        if isinstance(first, str) and first and not is_move:
-            named[line] = first
-    return named
+    return {op.line: op.results[0] for op in located_ops(folder) if op.results and op.opcode not in MOVES}

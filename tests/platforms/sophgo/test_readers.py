@@ -312,11 +312,11 @@ def test_a_long_line_takes_no_time(line: str) -> None:
 def test_a_layer_is_the_op_with_weights_that_makes_it(tmp_path: Path) -> None:
     """An activation behind a convolution gives the layer its name; the compiler's own file tells what computes it."""
     np.savez(tmp_path / "soc_infer_names.npz", c_Relu=np.ones((1, 2)), p_MaxPool=np.ones((1, 2)), a_Relu=np.ones(2))
-    rows = [
-        {"opcode": "tpu.Conv2D", "results": [{"name": "c_Relu"}]},
-        {"opcode": "tpu.Pool2D", "results": [{"name": "p_MaxPool"}]},
-        {"opcode": "tpu.Store", "results": [{"name": "c_Relu"}]},
-        {"opcode": "tpu.MatMul", "results": [7, {"name": 8}]},
+    rows: list[object] = [
+        {"file-line": 1, "opcode": "tpu.Conv2D", "results": [{"name": "c_Relu"}]},
+        {"file-line": 2, "opcode": "tpu.Pool2D", "results": [{"name": "p_MaxPool"}]},
+        {"file-line": 3, "opcode": "tpu.Store", "results": [{"name": "c_Relu"}]},
+        {"file-line": 4, "opcode": "tpu.MatMul", "results": [7, {"name": 8}]},
         "x",
     ]
     (tmp_path / "tensor_location.json").write_text(json.dumps(rows))
