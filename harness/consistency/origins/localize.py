@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
+
 from harness.consistency.arithmetic import Evidence
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.alone import OpRunner, Single, as_stored, is_slight, request_of, run_alone, value_of
@@ -69,7 +71,8 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
         and _inserted_on_edges(reached[name], rows, runner)
     }
     judged = {name: single.right for name, single in singles.items() if single.right or single.floor is None}
-    settled = on_graph.settle(reached, inputs | given | inserted, judged)
+    copies = [name for name in given if reached[name].op.kind == INSERTED and _hands_on(reached[name], rows, runner)]
+    settled = on_graph.settle(reached, inputs | given | inserted, judged | dict.fromkeys(copies, True))
     settled_rows = [_with_role(layer, settled.get(layer.name, ""), singles) for layer in layers]
     by_name = {layer.name: layer for layer in settled_rows}
     decided = [name for name, right in judged.items() if not right or settled[name] == "cleared"]
@@ -166,6 +169,21 @@ def _inserted_on_edges(reach: on_graph.Reach, rows: Mapping[str, Layer], runner:
     if real is None or real.dtype.kind != "f":
         return False
     return on_edges(pair.board, pair.reference, real, known.spec.quantization)
+
+
+def _hands_on(reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner | None) -> bool:
+    """Whether a cast that the graph does not hold gave the floats that the board gave it, rounded at most as the board
+    rounds: what differs there was wrong, or noise, before it."""
+    pair = runner.pair(reach.tensor) if runner is not None else None
+    if runner is None or pair is None or len(reach.frontier) != 1 or pair.form != "float":
+        return False
+    given = value_of(reach.frontier[0], rows, runner, "board")
+    if given is None or given.dtype.kind != "f" or given.size != pair.board.size:
+        return False
+    unit = runner.precision.unit if runner.precision is not None else 0.0
+    given = np.asarray(given, np.float64).reshape(pair.board.shape)
+    with np.errstate(invalid="ignore"):
+        return bool(np.all(np.abs(pair.board - given) <= unit * np.abs(given)))
 
 
 def with_one_cause(
