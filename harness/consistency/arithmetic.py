@@ -120,8 +120,8 @@ def of_values(layers: Sequence[Layer], opened: Callable[[str], Pair]) -> Evidenc
     if not narrow:
         return None if classes else _of_few(rows, opened)
     against = [row for row in _telling(layers, "exact") if _of_layer(row, opened) == ""]
-    if any(row.op_kind and row.op_kind not in UNROUNDED for row in against):
-        return None  # of a tensor that nobody knows the op of, it is a vote: it may be an input
+    if any(row.op_kind not in UNROUNDED for row in against):
+        return None
     return _evidence(max(narrow, key=_fineness), classes, len(against))
 
 

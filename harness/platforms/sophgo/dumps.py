@@ -60,7 +60,7 @@ def layers(folder: Path, info: ModelInfo) -> tuple[Dump, ...]:
     kinds = weighted_ops(folder)
     dumps = [dump for dump in _archive(path, _stored(folder)) if dump.name not in outputs]
     dumps = [replace(dump, op_kind=kinds.get(dump.name, dump.op_kind)) for dump in dumps]
-    return tuple(replace(dump, role="input", op="") if dump.name in inputs else dump for dump in dumps)
+    return tuple(replace(dump, role="input", op="", op_kind="input") if dump.name in inputs else dump for dump in dumps)
 
 
 def weighted_ops(folder: Path) -> dict[str, str]:
