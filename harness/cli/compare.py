@@ -223,7 +223,7 @@ def _settings(given: CompareArguments, choice: Choice, step: Any) -> CompareSett
     from harness.consistency.compare import CompareSettings
     from harness.consistency.policy import load_policy
     from harness.consistency.reading.hashed import hashed_beside
-    from harness.dumps.folders import gaps
+    from harness.dumps.folders import gaps, is_float_side
     from harness.reference.open import open_reference
 
     return CompareSettings(
@@ -232,6 +232,7 @@ def _settings(given: CompareArguments, choice: Choice, step: Any) -> CompareSett
         gaps=gaps(choice.candidate.dumps, choice.candidate.platform),
         policy=load_policy(given.policy, given.min_coverage),
         mapping=given.mapping,
+        float_side=is_float_side(given.reference),
         hashes=given.as_json or given.as_csv,
         hashed=hashed_beside(given.dumps),
         model=given.graph,

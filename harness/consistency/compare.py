@@ -10,6 +10,7 @@ import yaml
 
 from harness.consistency.arithmetic import Evidence, of_values
 from harness.consistency.checks import repeatability
+from harness.consistency.checks.beyond_noise import beyond_noise
 from harness.consistency.checks.float_reference import (
     LABEL,
     SCALES,
@@ -25,7 +26,7 @@ from harness.consistency.faults import FaultSearch
 from harness.consistency.fingerprint import error_maps
 from harness.consistency.origins.error_propagation import effects, propagation_points
 from harness.consistency.origins.localize import Localization, with_fingerprints, with_one_cause
-from harness.consistency.policy import load_policy
+from harness.consistency.policy import Policy, load_policy
 from harness.consistency.reading.matching import match
 from harness.consistency.reading.missing import mark_missing
 from harness.consistency.reading.proposals import propose, sentence
@@ -51,12 +52,36 @@ from harness.reference.open import Reference, dense_bytes
 
 __all__ = ["CompareSettings", "ProgressCallback", "compare", "read_mapping"]
 
+FLOAT_SIDE = (
+    "the reference is the toolchain's own float graph: judged by policy float-reference; "
+    "--policy default judges as float32"
+)
 PICTURED = 8  # origins that get an error map and a histogram
 
 
 def compare(reference: Reference, dumps: Sequence[Dump], settings: CompareSettings | None = None) -> Comparison:
     """Compare what a board left with what the PC says. Errors: InputError for a mapping that does not fit."""
-    return _Comparer(reference, *_as_read(reference, dumps, settings or CompareSettings())).result()
+    dumps, settings = _as_read(reference, dumps, settings or CompareSettings())
+    comparer = _Comparer(reference, dumps, settings)
+    comparison = comparer.result()
+    return (_beyond_noise(comparer) if comparer.foreign else None) or comparison
+
+
+def _beyond_noise(first: _Comparer) -> Comparison | None:
+    """The float model beside a quantized board, judged by its noise: what is not noise is a fault all the same."""
+    policy = _noise_policy(first)
+    if first.settings.float_side:
+        judged = _Comparer(first.reference, first.dumps, replace(first.settings, policy=policy)).result()
+        return replace(judged, notes=(FLOAT_SIDE, *judged.notes))
+    if not any(layer.verdict == "differs" for layer in first.rows.judged_again(first.layers, policy)):
+        return None
+    second = _Comparer(first.reference, first.dumps, replace(first.settings, policy=policy))
+    return beyond_noise(second.result(), second.rows)
+
+
+def _noise_policy(first: _Comparer) -> Policy:
+    policy = load_policy("float-reference")
+    return replace(policy, min_layers=first.policy.min_layers, optional=first.policy.optional)
 
 
 def _as_read(
@@ -96,9 +121,11 @@ class _Comparer:
         self.rows = RowComparer(reference, matching, settings, self.policy)
         self.faults = FaultSearch(self.rows, self.graph)
         self.notes = list(comparison_notes(reference, dumps, mapping, matching))
+        self.layers: list[Layer] = []
+        self.foreign = False  # whether the float model was compared with a board of integers, by a policy nobody chose
 
     def result(self) -> Comparison:
-        layers = self.rows.layers()
+        layers = self.layers = self.rows.layers()
         equal = frozenset(layer.name for layer in layers if layer.verdict in ("exact", "within"))
         integers = of_integers(layers, self.rows.narrow, self.rows.pair) if is_float(self.reference) else ""
         noise = bool(integers) and judges_noise(self.policy)
@@ -115,6 +142,7 @@ class _Comparer:
             word = replace(word, detail=f"{word.detail}; judged as {self.faults.precision.words}")
         if integers and not noise and word.word not in GOOD_WORDS:
             word = not_this_model(self.reference, integers)
+            self.foreign = self.policy.automatic
         return Comparison(
             verdict=repeatability.final_verdict(word, extras),
             coverage=coverage,

@@ -32,6 +32,7 @@ class CompareSettings:
     repeats: Sequence[Sequence[Dump]] = ()  # what other runs of the same input left
     gaps: Sequence[Gap] | None = None  # layers that the dumps' own numbers miss; None: they carry no numbers
     reading: Reading | None = None  # how the dumps are read, where that was chosen; None: `compare` asks their values
+    float_side: bool = False  # whether the reference is a toolchain's own float graph, by how it lies there
     hashes: bool = True  # whether the rows tell the md5 of both sides
     hashed: Mapping[Path, HashedDump] = field(default_factory=dict)  # dumps that were hashed on the board, not pulled
     platform: str = ""

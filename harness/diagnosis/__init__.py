@@ -17,7 +17,12 @@ _ROOMS = vendors.built_in("diagnosis", DiagnosisVendor)
 RULES.update({rule.id: rule for room in _ROOMS.values() for rule in room.rules})
 MOST = 6  # findings of one rule: a build of another model moves every node
 _ORDER = ("error", "warning", "note")
-_FIRST = ("C-105", "C-103", "C-100")  # the layers of an unstable run say little: that it is unstable comes before them
+_FIRST = (
+    "C-105",
+    "C-108",
+    "C-103",
+    "C-100",
+)  # the layers of an unstable run say little: that it is unstable comes before them
 _CHECKS = (
     *origins.CHECKS,
     *environment.CHECKS,

@@ -97,6 +97,8 @@ RULES: dict[str, Rule] = {
         Rule("C-106", "warning", "a waiver has ended, or is exceeded",
              "fix the op, or review and renew the waiver in the policy file"),
         Rule("C-107", "note", "differences are accepted by a waiver", "remove the waiver once the cause is fixed"),
+        Rule("C-108", "error", "the reference is of another model of this file?",
+             "choose the model with --model-name, or give the reference that was made from the model that ran"),
         # T: time
         Rule("T-201", "warning", "a CPU op splits the accelerator graph",
              "replace it by an op that the accelerator supports, or move it to the start or end of the network"),

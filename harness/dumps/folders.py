@@ -23,6 +23,7 @@ from harness.dumps.manifest import (
     read_manifest,
     spec_from_json,
 )
+from harness.dumps.texts import of_texts
 from harness.errors import InputError
 from harness.files.npy import npy_type
 from harness.files.npz import unpacked
@@ -41,6 +42,7 @@ def each_once(layers: Sequence[Dump], outputs: Sequence[Dump]) -> tuple[Dump, ..
 
 def read_dumps(path: Path, platform: str = "", *, plain: bool = False) -> tuple[Dump, ...]:
     """Every tensor file in a folder or .npz, in the order of their index or name. `plain`: by their names alone.
+    Of a folder without any, texts that hold numbers only.
 
     `platform` is the name of the platform whose dump names are meant; "" tries those that are known and takes
     the one that reads the most files. Errors: InputError for a path that does not exist or holds no tensor file,
@@ -53,6 +55,7 @@ def read_dumps(path: Path, platform: str = "", *, plain: bool = False) -> tuple[
         what = "expected a folder or .npz of dumps" if path.exists() else "no such file or folder"
         raise InputError(f"{path}: {what}", "give the folder that the board's tool wrote")
     refuse_links_out(path)
+    path = of_texts(path)
     if (path / MANIFEST).is_file():
         return _from_manifest(path)
     if (path / "run.json").is_file():
@@ -68,7 +71,8 @@ def read_dumps(path: Path, platform: str = "", *, plain: bool = False) -> tuple[
     if not dumps:
         refuse_packed_files(path, sorted(path.rglob("*")), "a dump")
         question = "give the folder of the debug run's dumps"
-        hint = "text dumps are not supported; make the tool write .bin" if any(path.rglob("*.txt")) else question
+        text = "its .txt files hold more than numbers: not read as dumps; make the tool write .bin"
+        hint = text if any(path.rglob("*.txt")) else question
         raise InputError(f"{path}: no .bin or .npy files found", hint)
     return dumps
 
@@ -125,6 +129,7 @@ def recognise(path: Path) -> str:
 
 def telling(path: Path) -> tuple[str, ...]:
     """Every platform whose names some files of a folder carry, the one with the most first."""
+    path = of_texts(path)
     scores = {name: _telling(path, _named(name, path)) for name in platforms.names()}
     weights = {name: sum(by_depth.values()) for name, by_depth in scores.items()}
     return tuple(sorted((name for name in weights if weights[name]), key=lambda name: -weights[name]))
@@ -138,6 +143,7 @@ def candidates(path: Path) -> tuple[str, ...]:
     if not path.is_dir() or (path / MANIFEST).is_file():
         return ()
     refuse_links_out(path)
+    path = of_texts(path)
     scores = {name: _telling(path, _named(name, path)) for name in platforms.names()}
     depth = min((depth for weights in scores.values() for depth in weights), default=0)  # copies lie in folders below
     counts = {name: weights.get(depth, 0) for name, weights in scores.items()}
@@ -179,6 +185,11 @@ def _named(name: str, folder: Path) -> tuple[Dump, ...]:
 def platform_named(name: str) -> Platform:
     """The platform of that name. Errors: ConfigError for one that is unknown."""
     return platforms.load(name)
+
+
+def is_float_side(path: Path) -> bool:
+    """Whether some toolchain lays down its own float graph's layers in this way."""
+    return path.is_dir() and any(platform_named(name).is_float_side(path) for name in platforms.names())
 
 
 def gaps(dumps: Sequence[Dump], platform: str) -> tuple[Gap, ...] | None:

@@ -120,6 +120,10 @@ class Platform(ABC):
         """Layers that are missing by the tool's own numbers; None where these dumps carry none."""
         return None
 
+    def is_float_side(self, folder: Path) -> bool:
+        """Whether a folder of layers is what the toolchain calls its float reference, and lays down as that."""
+        return False
+
     def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
         """Ways in which a tensor of the reference's `spec` may lie in a dump of this platform, likeliest first.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import onnx
 
 from harness.dumps import manifest
 from harness.errors import InputError
+from harness.files.arrays import NPY_MAGIC
 from harness.records import TensorSpec
 from harness.reference.onnx_file import load_model, type_of
 
@@ -87,9 +89,21 @@ def read_inputs(model: Path, given: Mapping[str, Path]) -> dict[str, Array]:
 
 
 def arrays_of_bytes(specs: Sequence[TensorSpec], given: Mapping[str, bytes]) -> dict[str, Array]:
-    """Raw bytes of each input to arrays. Errors: InputError as `read_inputs`."""
-    refuse_sizes(specs, {name: len(data) for name, data in given.items()}, {})
-    return {spec.name: _of_bytes(spec, np.frombuffer(given[spec.name], dtype=np.uint8)) for spec in specs}
+    """Raw bytes of each input to arrays; for an input of open sizes those of an .npy, too. Errors: as `read_inputs`."""
+    open_sizes = [spec.name for spec in specs if dense_bytes(spec) < 0]
+    arrays = {name: _array_of_npy(name, given[name]) for name in open_sizes if given.get(name, b"")[:6] == NPY_MAGIC}
+    sizes = {name: len(data) for name, data in given.items() if name not in arrays}
+    refuse_sizes(specs, sizes, {name: _shape_given(array) for name, array in arrays.items()})
+    by_name = {spec.name: spec for spec in specs}
+    return {**arrays, **{name: _of_bytes(by_name[name], np.frombuffer(given[name], dtype=np.uint8)) for name in sizes}}
+
+
+def _array_of_npy(name: str, data: bytes) -> Array:
+    try:
+        array: Array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"input {name!r}: not a readable .npy ({error})") from None
+    return array
 
 
 def _of_bytes(spec: TensorSpec, data: Array) -> Array:

@@ -48,6 +48,8 @@ QUESTIONS = {
     "an archive": Question("c09", OUTPUTS, "board.npz", 0),
     "a mapping": Question("c09", (*OUTPUTS, "--map", "map.yaml"), "board_npy", 0),
     "two exchanged": Question("c09", OUTPUTS, "board_named", 1, "out_obj", ("other_tensor",), ("are exchanged",)),
+    "text": Question("c09", OUTPUTS, "board_txt", 3, words=("output_1: out_cls", "--map-template")),
+    "text and a mapping": Question("c09", (*OUTPUTS, "--map", "map.yaml"), "board_txt", 0),
     "right dequantization": Question("c10", ("ref",), "d_float", 0),
     "no zero point": Question(
         "c10", ("ref",), "d_nozp", 1, "y", ("dequantization",), ("zero point 154 not subtracted",)
@@ -65,6 +67,13 @@ QUESTIONS = {
     "f16": Question("c13", FPN, "fp16_ok", 0, words=("judged as half precision",)),
     "bf16, one op wrong": Question("c13", FPN, "bf16_bad", 1, "f2", ("tile",), ("one in 2",)),
     "f16, one op wrong": Question("c13", FPN, "fp16_bad", 1, "f2", ("tile",), ("one in 2",)),
+    "names with ops, clean": Question(
+        "c14", ("ref.npz",), "board.npz", 3, words=("float-reference",), not_said=("log",)
+    ),
+    "names with ops, a row": Question("c14", ("ref.npz",), "board_bad.npz", 1, "y_Conv", ("zeroed_region",), ("H 5",)),
+    "a row, with the graph": Question(
+        "c14", ("ref.npz", "--graph", "m.onnx"), "board_bad.npz", 1, "y", ("zeroed_region", "tile"), ("conv2 (Conv)",)
+    ),
     "one scale for all": Question("c19", ("ref",), "pertensor", 1, "y", ("dequantization",), ("scale of channel 0",)),
     "scales along another axis": Question("c19", ("ref",), "wrongaxis", 1, "y", ("dequantization",), ("along axis 2",)),
     "right, channels filled up": Question("c19", ("ref",), "pad", 0),

@@ -10,6 +10,7 @@ import pytest
 
 from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.reading.readings import choose
+from harness.dumps.folders import is_float_side
 from harness.records import Comparison
 from harness.reference.open import open_reference
 from tests.support.builds import build
@@ -73,6 +74,17 @@ PAIRS = {
         "mobilenet",
     ),
     "few tensors kept": VendorPair(f"{RAW}_tpu_outputs.npz", f"{RAW}_model_outputs.npz", ("consistent",)),
+    "float graph, simulated": VendorPair(
+        "rknn/digits_snapshot/golden", "rknn/digits_snapshot/simulator", ("consistent_within",)
+    ),
+    "float graph, bad calibration": VendorPair(
+        "rknn/digits_snapshot/golden",
+        "rknn/f_cali_simulator_npy",
+        ("diverges",),
+        ("image_int8",),
+        "saturation",
+        ("clipped",),
+    ),
     "bad weights": VendorPair(
         "rknn/digits_snapshot/simulator",
         "rknn/f_badw_simulator_npy",
@@ -95,7 +107,8 @@ PAIRS = {
 def judged(reference: str | Path, board: str | Path, model: Path) -> Comparison:
     known = open_reference(Path(reference), graph=model)
     choice = choose(known, Path(board))
-    settings = CompareSettings(storages=choice.candidate.storages, reading=choice.reading)
+    side = is_float_side(Path(reference))
+    settings = CompareSettings(storages=choice.candidate.storages, reading=choice.reading, float_side=side)
     return compare(known, choice.candidate.dumps, settings)
 
 

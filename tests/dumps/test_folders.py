@@ -257,14 +257,6 @@ def small_input(folder: Path) -> Reference:
     return run_reference(folder / "small.onnx", {"image": values}, folder / "reference")
 
 
-def test_dumps_as_text_are_said_to_be_unread(net: Reference, tmp_path: Path) -> None:
-    folder = tmp_path / "dumps"
-    folder.mkdir()
-    (folder / "model_infer_output_0_logits.txt").write_text("1 2 3", encoding="utf-8")
-    result = call(net, folder)
-    assert result.exit_code == 2 and "text dumps are not supported; make the tool write .bin" in result.stderr
-
-
 def test_what_an_npz_unpacks_to_is_bounded_in_bytes(tmp_path: Path) -> None:
     """Zeros pack a thousandfold: a ratio would refuse honest tensors and let large files through."""
     path = tmp_path / "sparse.npz"

@@ -167,6 +167,24 @@ def test_golden_and_simulator_are_compared(tmp_path: Path) -> None:
     assert result.exit_code == 1 and "3 of 3 layers" in result.stdout
 
 
+@pytest.mark.parametrize("fault", [False, True])
+def test_the_float_graph_and_its_quantized_simulation_are_judged_by_their_noise(tmp_path: Path, fault: bool) -> None:
+    """`golden` is the reference that the toolkit itself means: quantization is no reason to refuse it."""
+    folder, rng = snapshot(tmp_path), np.random.default_rng(1)
+    for name in ("image", "_net_conv", "_net_relu"):
+        values = rng.normal(size=(1, 8, 16, 16)).astype(np.float32)
+        step = np.float32(np.abs(values).max() / 127)
+        stored = values if name == "image" else np.round(values / step).astype(np.float32) * step
+        np.save(folder / "golden" / "npy" / f"{name}.npy", values)
+        np.save(folder / "simulator" / "npy" / f"{name}.npy", -stored if fault and name == "_net_relu" else stored)
+    words = ["compare", str(folder / "golden"), str(folder / "simulator")]
+    result = CliRunner().invoke(cli, words)
+    assert "policy float-reference" in result.stdout and "the toolchain's own float graph" in result.stdout
+    assert result.stdout.startswith("diverges" if fault else "consistent_within") and result.exit_code == int(fault)
+    (folder / "golden").rename(folder / "mine")  # somebody's own folder of floats: nothing says what was meant
+    assert CliRunner().invoke(cli, ["compare", str(folder / "mine"), words[2]]).exit_code == 3
+
+
 def test_a_file_outside_of_the_folder_is_no_layer(tmp_path: Path) -> None:
     folder = snapshot(tmp_path)
     (folder / "map_name_to_file.txt").write_text("layer_name  file_name\nevil    ../../golden/npy/image.txt\n")

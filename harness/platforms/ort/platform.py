@@ -138,10 +138,15 @@ class Ort(Platform):
         return tuple(_input_facts(spec) for spec in info.inputs)
 
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
-        """The same bytes: board and PC run the same ONNX. Errors: InputError where the sizes disagree."""
-        data = _npy_bytes(spec, board_input) if board_input.startswith(NPY_MAGIC) else board_input
+        """The same bytes: board and PC run the same ONNX; for open sizes the array, which tells its shape.
+
+        Errors: InputError where the sizes disagree.
+        """
         wanted = size_bytes(spec)
-        if wanted is not None and wanted != len(data):
+        if wanted is None:
+            return board_input
+        data = _npy_bytes(spec, board_input) if board_input.startswith(NPY_MAGIC) else board_input
+        if wanted != len(data):
             raise InputError(f"input {spec.name!r} needs {wanted} bytes on the PC, the board got {len(data)}")
         return data
 

@@ -56,6 +56,12 @@ class Rknn(Platform):
                 dumps.append(Dump(name, path, _spec(name, path), op=name, op_kind=kind, index=index))
         return tuple(dumps)
 
+    def is_float_side(self, folder: Path) -> bool:
+        """`golden` of accuracy_analysis, beside its map or in its layout: the float graph of the toolkit."""
+        real = folder.resolve()
+        layout = (real / "npy").is_dir() or any((place / MAP).is_file() for place in (real, real.parent))
+        return real.name == "golden" and layout
+
 
 def _rows(text: str) -> list[tuple[str, str]]:
     """(layer, stem of its file) in the order of execution."""

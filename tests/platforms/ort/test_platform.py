@@ -20,6 +20,7 @@ from harness.platforms import load
 from harness.platforms.ort import bundle
 from harness.platforms.ort.platform import PLATFORM
 from harness.records import Job, ModelInfo, TensorSpec
+from harness.reference.inputs import arrays_of_bytes
 from tests.support.ort_models import Ran, chain, noise, run_runner, small_float, small_quantized
 
 BOARD = compose("pi", "ort", "pi5")
@@ -252,6 +253,17 @@ def test_a_reference_is_fed_with_the_boards_own_bytes(tmp_path: Path) -> None:
     assert PLATFORM.reference_feed(NO_INFO, spec, (tmp_path / "x.npy").read_bytes()) == data.tobytes()
     with pytest.raises(InputError, match="needs 24 bytes"):
         PLATFORM.reference_feed(NO_INFO, spec, b"123")
+
+
+def test_an_array_for_open_sizes_reaches_the_reference_with_its_shape(tmp_path: Path) -> None:
+    spec = TensorSpec("ids", "s64", (-1, -1))
+    values = np.arange(14, dtype=np.int64).reshape(2, 7)
+    np.save(tmp_path / "ids.npy", values)
+    fed = PLATFORM.reference_feed(NO_INFO, spec, (tmp_path / "ids.npy").read_bytes())
+    assert np.array_equal(arrays_of_bytes([spec], {"ids": fed})["ids"], values)
+    for bad, words in ((values.tobytes(), "dynamic size: give an .npy"), (fed[:40], "not a readable .npy")):
+        with pytest.raises(InputError, match=words):
+            arrays_of_bytes([spec], {"ids": bad})
 
 
 def test_the_runner_is_one_file_that_is_the_same_every_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
