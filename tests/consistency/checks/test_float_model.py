@@ -10,7 +10,7 @@ import pytest
 
 from harness.consistency.compare import CompareSettings, compare
 from harness.dumps.folders import npy_spec
-from harness.records import Comparison, Dump, Graph, NoiseRow, Op, Quantization, TensorSpec
+from harness.records import Comparison, Dump
 from harness.reference.open import open_reference
 
 Array = npt.NDArray[Any]
