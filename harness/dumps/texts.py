@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import InputError
-from harness.files.safe import make_folder
+from harness.files.safe import make_folder, new_file
 from harness.files.scratch import scratch_folder
 
 ENDINGS = (".txt", ".csv")
@@ -48,7 +48,8 @@ def _converted(folder: Path) -> Path:
     target = scratch_folder()
     for name, array in arrays.items():
         make_folder((target / name).parent)
-        np.save((target / name).with_suffix(".npy"), array)
+        with new_file((target / name).with_suffix(".npy")) as file:
+            np.lib.format.write_array(file, array)
     return target
 
 

@@ -149,18 +149,7 @@ def test_one_slow_frame_is_named_and_is_no_time_of_no_op() -> None:
 
 
 def test_every_rule_is_shown_and_documented() -> None:
-<<<<<<< HEAD
     shown_elsewhere = {"B-501", "B-502", "B-503", "B-504", "B-505", "B-506", "B-507", "C-108"}
-=======
-    shown_elsewhere = {
-        "B-501",
-        "B-502",
-        "B-503",
-        "B-504",
-        "B-505",
-        "C-108",
-    }  # tests/diagnosis/test_packed_and_lost.py
->>>>>>> a7b1d7f2 (Questions of runs)
     shown_elsewhere |= {rule for rule in RULES if rule.startswith("M-")}  # tests/diagnosis/test_magik_findings.py
     assert set(SHOWN) | shown_elsewhere == set(RULES)
     rows = re.findall(r"^\| ([A-Z]-\d{3}) \| (\w+) \| (.+?) \|", (ROOT / "docs/findings.md").read_text(), re.MULTILINE)
