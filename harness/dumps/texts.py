@@ -46,10 +46,11 @@ def _converted(folder: Path) -> Path:
     if not arrays:
         return folder
     target = scratch_folder()
+    write: Any = np.lib.format.write_array  # numpy 1.26 gives it no types
     for name, array in arrays.items():
         make_folder((target / name).parent)
         with new_file((target / name).with_suffix(".npy")) as file:
-            np.lib.format.write_array(file, array)
+            write(file, array)
     return target
 
 
