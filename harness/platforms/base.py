@@ -150,6 +150,10 @@ class Platform(ABC):
         """md5 by name of the inputs that a PC's dump folder holds; None where this platform's PC tool keeps none."""
         return None
 
+    def input_files(self, reference: Path) -> tuple[Dump, ...]:
+        """The inputs that a PC's dump folder holds, with how they lie; none where the PC's tool keeps none."""
+        return ()
+
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
         """The bytes a PC reference takes for one board input (`spec` is the reference model's input).
 

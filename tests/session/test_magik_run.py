@@ -197,17 +197,40 @@ def test_another_letterbox_on_the_board_differs_from_the_first_op_on(tmp_path: P
     assert "C-102" in rules(record)
 
 
-def test_another_input_file_than_the_pcs_is_told_by_its_md5(tmp_path: Path) -> None:
+def fed_with(tmp_path: Path, pixels: Any) -> dict[str, Any]:
+    """A run that was fed with other pixels than the PC's dumps were made from."""
     other = tmp_path / NAME
-    other.write_bytes(bytes(960))
+    other.write_bytes(pixels.astype(np.uint8).tobytes())
     compiled = model()
     result = invoke(
         "run", str(compiled), "--board", "emu-t40", "--input", str(other), "--mode", "debug",
         "--reference", str(compiled.parent / "MAGIK_DATA_DUMP"), "--runs", str(tmp_path / "runs"),
     )  # fmt: skip
     assert result.exit_code == 1, result.output
-    record = json.loads(next((tmp_path / "runs").rglob("run.json")).read_text())
-    assert NAME in rules(record)["M-501"]
+    return dict(json.loads(next((tmp_path / "runs").rglob("run.json")).read_text()))
+
+
+def own_pixels() -> Any:
+    return np.frombuffer((model().parent / NAME).read_bytes(), np.uint8).reshape(16, 20, 3)
+
+
+def test_pixels_in_another_order_are_the_input_and_no_layer(tmp_path: Path) -> None:
+    record = fed_with(tmp_path, own_pixels()[..., ::-1])
+    (origin,) = record["comparison"]["origins"]
+    assert (origin["op_kind"], origin["fingerprint"]["kind"]) == ("input", "preprocessing")
+    assert "channels in reverse order" in origin["fingerprint"]["evidence"]
+    assert record["verdict"]["detail"].startswith(f"the board's input {NAME[:-4]} differs from the reference's")
+    assert NAME in rules(record)["M-501"] and next(iter(rules(record))) == "C-103"
+    assert not {"C-100", "C-102", "M-604"} & set(rules(record))
+
+
+@pytest.mark.slow
+def test_another_mean_of_the_pixels_is_the_input_and_no_layer(tmp_path: Path) -> None:
+    record = fed_with(tmp_path, np.rint(own_pixels() * 0.8 + 20))
+    (origin,) = record["comparison"]["origins"]
+    assert (
+        origin["op_kind"] == "input" and "another mean or scale (channel 0 x 0.8" in origin["fingerprint"]["evidence"]
+    )
 
 
 def test_exchanged_nibbles_of_a_layer_are_told_as_packing(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from harness.consistency.reading.tensor_files import (
     to_layout,
     value_range,
 )
+from harness.consistency.reading.unknown_shape import filled_up
 from harness.records import Dump, Quantization, TensorSpec
 from harness.reference.open import ReferenceTensor
 
@@ -58,6 +59,9 @@ class Pair:
 
 def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = None) -> Pair:
     """Open both sides. Errors: TensorError whose `reason` is one of records.REASONS."""
+    raw = filled_up(tensor, dump)
+    if raw is not None:
+        return _of_raw_bytes(tensor, *raw)
     try:
         ways = [board_spec(tensor, dump, storages), *_other_dtypes(tensor, dump, storages)]
     except TensorError:
@@ -68,6 +72,13 @@ def open_pair(tensor: ReferenceTensor, dump: Dump, storages: Storages | None = N
     pairs = (_open_as(way, tensor, dump, storages) for way in ways)
     first = next(pairs)
     return first if len(ways) == 1 or _equal(first) else next(filter(_equal, pairs), first)
+
+
+def _of_raw_bytes(tensor: ReferenceTensor, stored: TensorSpec, board: Array, reference: Array) -> Pair:
+    dense = replace(stored, aligned_shape=())
+    valid, full = stored.shape[-1], stored.aligned_shape[-1]
+    note = f"nothing tells the shape: by the values {valid} bytes of a pixel, filled up to {full}"
+    return Pair(board, reference, dense, dense, "integer", stored, tensor.md5, note)
 
 
 def _equal(pair: Pair) -> bool:

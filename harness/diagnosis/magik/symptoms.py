@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from harness.consistency.reading.pairs import NIBBLE_NOTE
 from harness.diagnosis.rules import Findings, RunView, finding
+from harness.records import Comparison
 from harness.toolchains.magik.curves import SHOWN, Curve, evidence, symptom
 
 SCARCE = 0.9  # of nmem in use at the peak
@@ -39,10 +40,18 @@ def symptoms(view: RunView) -> Findings:
         yield finding("M-602", evidence(curve), subject=curve.names[low[0]], advice=_BITS)
     elif kind == "C":
         yield finding("M-603", evidence(curve), subject=curve.names[low[0] if low else -1])
-    elif view.comparison is not None and view.comparison.verdict.word == "diverges":
+    elif _is_wrong_by_itself(view.comparison):
         least = min(range(len(curve.cosines)), key=curve.cosines.__getitem__)
         message = f"all {len(curve.cosines)} layers are accurate on the PC (lowest: {curve.shown([least])})"
-        yield finding("M-604", f"{message}; the board: {view.comparison.verdict.detail}")
+        detail = view.comparison.verdict.detail if view.comparison is not None else ""
+        yield finding("M-604", f"{message}; the board: {detail}")
+
+
+def _is_wrong_by_itself(comparison: Comparison | None) -> bool:
+    """Whether the board's values are wrong, and not what it was fed."""
+    if comparison is None or comparison.verdict.word != "diverges":
+        return False
+    return not any(origin.op_kind == "input" for origin in comparison.origins)
 
 
 # --------------------------------------------------------------------------- the board

@@ -128,6 +128,13 @@ def pc_inputs(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.md5(p.read_bytes(), usedforsecurity=False).hexdigest() for p in files}
 
 
+def input_files(folder: Path) -> tuple[Dump, ...]:
+    """The inputs that the PC dumped, as far as name or log tells their shape."""
+    if not folder.is_dir():
+        return ()
+    return tuple(dump for dump in pc_dumps(folder) if dump.role == "input" and dump.spec is not None)
+
+
 # --------------------------------------------------------------------------- storages
 
 

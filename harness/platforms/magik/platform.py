@@ -189,6 +189,9 @@ class Magik(Platform):
         """md5 by name of the inputs that lie in a PC's dump folder: what the board must be fed with."""
         return dumps.pc_inputs(reference)
 
+    def input_files(self, reference: Path) -> tuple[Dump, ...]:
+        return dumps.input_files(reference)
+
     def storages(self, spec: TensorSpec, unit: str) -> tuple[TensorSpec, ...]:
         return dumps.storages(spec)
 
