@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.consistency.checks import reference_check, repeatability
-from harness.consistency.checks.fed_inputs import FedPair, with_fed_inputs
+from harness.consistency.checks.fed_inputs import fed_pairs, with_fed_inputs
 from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import load_policy, waiver_record
 from harness.consistency.reading.hashed import HashedDump, hashed_files
@@ -304,7 +304,8 @@ def _comparison(reader: RunReader, expected: CaseReference, tell: ProgressCallba
     dumps, settings = reader.dumps(mode), _settings(reader, expected, mode, tell)
     own, stages = Path(expected.case.reference), dict(expected.case.stages)
     comparison = with_stages(compare(reference, dumps, settings), stages, own, reference, dumps, settings)
-    comparison = with_fed_inputs(comparison, _fed(reader, expected), reference)
+    kept = reader.platform.input_files(Path(expected.case.reference))
+    comparison = with_fed_inputs(comparison, fed_pairs(kept, reader.folder / "inputs"), reference)
     names = _names(dumps, comparison)
     alone = _over_time(reader, DumpSpecs(reader, expected, names))
     modes_compared = alone.debug_vs_release
@@ -314,15 +315,6 @@ def _comparison(reader: RunReader, expected: CaseReference, tell: ProgressCallba
     return replace(
         comparison, extras=replace(comparison.extras, debug_vs_release=modes_compared, determinism=alone.determinism)
     )
-
-
-def _fed(reader: RunReader, expected: CaseReference) -> list[FedPair]:
-    """The board's one input beside the one that the PC's folder of dumps keeps."""
-    kept = reader.platform.input_files(Path(expected.case.reference))
-    fed = sorted(path for path in (reader.folder / "inputs").glob("*") if path.is_file())
-    if len(kept) != 1 or len(fed) != 1 or kept[0].spec is None:
-        return []
-    return [FedPair(kept[0].path, kept[0].spec, fed[0])]
 
 
 def _settings(reader: RunReader, expected: CaseReference, mode: str, tell: ProgressCallback) -> CompareSettings:

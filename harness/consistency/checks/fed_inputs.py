@@ -18,7 +18,7 @@ from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.reading.tensor_files import open_tensor
 from harness.consistency.verdicts import run_verdict
-from harness.records import Comparison, Fingerprint, Graph, Layer, Origin, TensorSpec
+from harness.records import Comparison, Dump, Fingerprint, Graph, Layer, Origin, TensorSpec
 from harness.reference.open import Reference
 
 SENTENCE = "the layers were computed from another input: what differs in them says nothing of the board"
@@ -31,6 +31,14 @@ class FedPair:
     reference: Path
     spec: TensorSpec
     board: Path
+
+
+def fed_pairs(kept: Sequence[Dump], folder: Path) -> tuple[FedPair, ...]:
+    """The one input that a PC's folder keeps, beside the one file that the board was fed (`folder` of a run)."""
+    fed = sorted(path for path in folder.glob("*") if path.is_file())
+    if len(kept) != 1 or len(fed) != 1 or kept[0].spec is None:
+        return ()
+    return (FedPair(kept[0].path, kept[0].spec, fed[0]),)
 
 
 def with_fed_inputs(comparison: Comparison, pairs: Sequence[FedPair], reference: Reference) -> Comparison:
