@@ -251,11 +251,32 @@ def _fused(single: Single, request: Request, rows: Mapping[str, Layer], runner: 
     """The op as this PC's runtime fuses it: if that gives the board's values, it is the runtime's kernel."""
     if runner.kernels is None:
         return single
-    value = next(iter(runner.kernels().run([request])))[1]
-    if value is None or value.dtype != runner.pair(request.target).board.dtype:
-        return single
-    fused = _judged(rows[request.target], value, runner)
-    return replace(fused, kernel=True) if fused.metrics.mismatched == 0 else single
+    for value in (_plain(request, runner.kernels()), _between(request, runner)):
+        if value is not None and value.dtype == runner.pair(request.target).board.dtype:
+            fused = _judged(rows[request.target], value, runner)
+            if fused.metrics.mismatched == 0:
+                return replace(fused, kernel=True)
+    return single
+
+
+def _plain(request: Request, kernels: Isolator) -> Array | None:
+    return next(iter(kernels.run([request])))[1]
+
+
+def _between(request: Request, runner: OpRunner) -> Array | None:
+    """The integers of an op between two quantizers: runtimes fuse it only where a dequantizer reads it, whose values
+    are divided by the step again."""
+    pair = runner.pair(request.target)
+    quantization = pair.spec_reference.quantization
+    if runner.kernels is None or request.float_side or quantization is None or len(quantization.scales) != 1:
+        return None
+    real = _plain(replace(request, dequantized=True), runner.kernels())
+    if real is None or real.dtype.kind != "f" or pair.board.dtype.kind not in "iu":
+        return None
+    zero = quantization.zero_points[0] if quantization.zero_points else 0
+    steps: Array = np.rint(real.astype(np.float64) / quantization.scales[0]) + zero
+    limits = np.iinfo(pair.board.dtype)
+    return np.clip(steps, limits.min, limits.max).astype(pair.board.dtype)
 
 
 def request_of(

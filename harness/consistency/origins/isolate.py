@@ -45,6 +45,7 @@ class Request:
     rounding: Rounding | None = None
     unrounded: bool = False
     integers: str = ""
+    dequantized: bool = False  # asks for what a dequantizer makes of the target: runtimes fuse an op between both
 
 
 class CannotIsolate(ValueError):
@@ -155,7 +156,15 @@ class Isolator:
             if node is None or node.op_type != "QuantizeLinear":
                 raise CannotIsolate(f"{target.name} is not made by a quantizer")
             return str(node.input[0])
+        if request.dequantized:
+            return self._dequantized(target)
         return target.float_name if request.float_side and target.float_name else target.onnx_name
+
+    def _dequantized(self, target: LogicalTensor) -> str:
+        for node in self.nodes:
+            if node.op_type == "DequantizeLinear" and node.input[0] == target.onnx_name:
+                return str(node.output[0])
+        raise CannotIsolate(f"{target.name} is not read by a dequantizer")
 
     def _is_float(self, name: str) -> bool:
         """Whether a tensor or weight is float32, the only type that is rounded."""
