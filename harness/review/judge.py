@@ -292,9 +292,6 @@ def _profile(reader: RunReader, graph: Graph | None) -> Profile | None:
     return None
 
 
-# --------------------------------------------------------------------------- comparison
-
-
 def _comparison(reader: RunReader, expected: CaseReference, tell: ProgressCallback) -> Comparison | None:
     """The layers of the debug run, or the outputs of the release run; None when neither worked."""
     mode = next((mode for mode in ("debug", "release") if reader.worked(mode)), None)
