@@ -178,7 +178,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness boards add lab-x5 root@10.0.0.9",
         "harness boards add new root@",
     ),
-    "emulator, policy, lint": (
+    "emulator, policy, lint, explain": (
         "harness emulator serve emu-x6",
         "harness emulator build relu.onnx --soc x5 -o relu.onnx",
         "harness emulator build relu.onnx --soc x5 --on-cpu conv9",
@@ -188,6 +188,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness policy show --dtype s8",
         "harness policy check policy.yaml",
         "harness lint notes.txt",
+        "harness explain C-1O3",
         "harness lint config.yaml",
     ),
 }

@@ -26,9 +26,16 @@ COMMANDS = {
     "boards": "List, check, trust, lease, clean and prepare boards.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check tolerance policies.",
+    "explain": "Explain a finding of a run, or a rule of lint: when it is raised, from what, and what to do next.",
     "lint": "Check a toolchain config: hb_mapper or hb_compile YAML, Magik ptq JSON, or a tpu-mlir quantize table.",
 }
-PLACES = {"sweep": "series.sweep", "soak": "series.soak", "jitter": "series.jitter"}  # of commands that have a folder
+PLACES = {
+    "sweep": "series.sweep",
+    "soak": "series.soak",
+    "jitter": "series.jitter",
+    "explain": "rules.explain",
+    "lint": "rules.lint",
+}  # of commands that have a folder
 
 
 class LateGroup(click.Group):

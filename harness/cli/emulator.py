@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +59,12 @@ def command() -> None:
     "--input-type",
     "types",
     multiple=True,
-    metavar="[INPUT=]nv12|featuremap",
-    help="Input type; repeatable. Default: featuremap.",
+    metavar="[INPUT=]TYPE",
+    help="nv12, yuv444, rgb, bgr, gray or featuremap; repeatable. Default: featuremap.",
 )
-@click.option("--mean", default="0", metavar="R,G,B", help="Mean of nv12 inputs, in the model's colour order.")
+@click.option("--mean", default="0", metavar="R,G,B", help="Mean of picture inputs, in the model's colour order.")
 @click.option("--var", default="255", help="T40 and T41: (pixel - mean) / var, one or three numbers.")
-@click.option("--scale", default="1", metavar="R,G,B", help="Scale of nv12 inputs: (pixel - mean) * scale.")
+@click.option("--scale", default="1", metavar="R,G,B", help="Scale of picture inputs: (pixel - mean) * scale.")
 @click.option("--colour", type=click.Choice(["rgb", "bgr"]), default="rgb", help="The model's colour order.")
 @click.option(
     "--shape", "shapes", multiple=True, metavar="INPUT=1,3,224,224", help="Shape of a dynamic input; repeatable."
@@ -162,32 +163,36 @@ def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
 
 
 def _pixels(models: tuple[Path, ...], given: BuildRequest) -> dict[str, PixelInput]:
-    """Per NV12 input how its pixels are normalised; a bare `nv12` means every image-like input."""
+    """Per picture input how its pixels are normalised; a bare `nv12` means every image-like input."""
     from harness.emulator.compiler.pixels import PixelInput
+    from harness.emulator.model.compiled import BOARD_TYPES
 
     pixel = PixelInput(_three(given.mean, "--mean"), _three(given.scale, "--scale"), given.colour == "bgr")
-    names: list[str] = []
+    named: dict[str, PixelInput] = {}
     for text in given.types:
         name, equals, kind = text.rpartition("=")
-        if kind not in ("nv12", "featuremap"):
-            raise InputError(f"--input-type {text!r}: expected nv12 or featuremap", "--input-type images=nv12")
-        if kind == "nv12":
-            names += [name] if equals else _image_inputs(models)
-    if not names and (given.mean, given.scale, given.colour) != ("0", "1", "rgb"):
+        if kind not in (*BOARD_TYPES, "featuremap"):
+            known = f"{', '.join(BOARD_TYPES)} or featuremap"
+            raise InputError(f"--input-type {text!r}: expected {known}", "--input-type images=nv12")
+        if kind != "featuremap":
+            one = replace(pixel, kind=kind)
+            named |= dict.fromkeys([name] if equals else _image_inputs(models, kind, one.channels), one)
+    if not named and (given.mean, given.scale, given.colour) != ("0", "1", "rgb"):
         raise InputError(
-            "--mean, --scale and --colour apply to nv12 inputs only, and there is none",
+            "--mean, --scale and --colour apply to picture inputs only, and there is none",
             "add --input-type nv12, or normalise samples and inputs beforehand",
         )
-    return dict.fromkeys(names, pixel)
+    return named
 
 
-def _image_inputs(models: tuple[Path, ...]) -> list[str]:
+def _image_inputs(models: tuple[Path, ...], kind: str, channels: int) -> list[str]:
     from harness.emulator.compiler.pixels import image_inputs
     from harness.emulator.compiler.prepare_model import load
 
-    names = [name for path in models for name in image_inputs(load(path))]
+    names = [name for path in models for name in image_inputs(load(path), channels)]
     if not names:
-        raise InputError("no input looks like an image (N x 3 x H x W)", "name it: --input-type INPUT=nv12")
+        what = f"no input looks like an image (N x {channels} x H x W)"
+        raise InputError(what, f"name it: --input-type INPUT={kind}")
     return names
 
 

@@ -7,19 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness import vendors
-from harness.diagnosis import environment, origins, planning, quantization, results, times
+from harness.consistency.checks.pc_rules import PC_RULES
+from harness.diagnosis import environment, origins, planning, quantization, results, symptoms, times
 from harness.diagnosis.rules import RULES, DiagnosisVendor, RunView
 from harness.errors import ConfigError
 from harness.records import Finding, Run
+from harness.records.rules import Rule
 
-__all__ = ["RULES", "find"]
+__all__ = ["RULES", "find", "rules_of_findings"]
 _ROOMS = vendors.built_in("diagnosis", DiagnosisVendor)
 RULES.update({rule.id: rule for room in _ROOMS.values() for rule in room.rules})
 MOST = 6  # findings of one rule: a build of another model moves every node
 _ORDER = ("error", "warning", "note")
 _FIRST = (
     "C-105",
-    "C-108",
     "C-103",
     "C-100",
 )  # the layers of an unstable run say little: that it is unstable comes before them
@@ -30,6 +31,7 @@ _CHECKS = (
     *quantization.CHECKS,
     *times.CHECKS,
     *planning.CHECKS,
+    *symptoms.CHECKS,
     *(check for room in _ROOMS.values() for check in room.checks),
 )
 
@@ -40,7 +42,20 @@ def find(run: Run) -> tuple[Finding, ...]:
     findings = [finding for check in _CHECKS for finding in check(look)]
     for name, room in vendors.added("diagnosis", DiagnosisVendor).items():
         findings += vendors.careful(name, lambda room=room: _of_package(room, look), [])  # type: ignore[misc]
-    return tuple(_capped(sorted(dict.fromkeys(findings), key=_rank)))
+    weighed = [_of_estimates(one) if run.board.emulated else one for one in findings]
+    return tuple(_capped(sorted(dict.fromkeys(weighed), key=_rank)))
+
+
+def rules_of_findings() -> dict[str, Rule]:
+    """Every rule by its id: harness's own, the PC's side, and those of installed packages."""
+    added = vendors.added("diagnosis", DiagnosisVendor)
+    packaged = {rule.id: rule for room in added.values() for rule in room.rules}
+    return {**RULES, **PC_RULES, **packaged}
+
+
+def _of_estimates(finding: Finding) -> Finding:
+    """Of an emulated board: what its times show is worth a note, for no board was measured."""
+    return replace(finding, severity="note") if finding.rule.startswith("T-") else finding
 
 
 def _of_package(room: DiagnosisVendor, look: RunView) -> list[Finding]:

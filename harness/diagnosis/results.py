@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import PurePath
 
 from harness.diagnosis.rules import Findings, RunView, finding
-from harness.records import Comparison, Determinism, ModelInfo
+from harness.records import Comparison, Determinism
 
 
 def coverage(view: RunView) -> Findings:
@@ -64,36 +61,6 @@ def from_the_start(view: RunView) -> Findings:
         )
 
 
-def another_model(view: RunView) -> Findings:
-    """C-108: one model of a packed file ran, and the reference has the inputs or the name of another one."""
-    info, comparison = view.run.model_info, view.comparison
-    if info is None or comparison is None or len(info.models_in_file) < 2:
-        return
-    if comparison.verdict.word not in ("diverges", "not_comparable"):
-        return
-    evidence = _foreign_inputs(info, comparison) or _foreign_name(info, comparison)
-    if evidence:
-        holds = f"the file holds {', '.join(info.models_in_file)}, and {info.name} ran"
-        yield finding("C-108", f"{holds}; {evidence}", subject=info.name)
-
-
-def _foreign_inputs(info: ModelInfo, comparison: Comparison) -> str:
-    fed = comparison.reference.provenance.get("inputs")
-    names = [str(row.get("name")) for row in fed if isinstance(row, Mapping)] if isinstance(fed, list) else []
-    own = [spec.name for spec in info.inputs]
-    if not names or not own or set(names) & set(own):
-        return ""
-    return f"its input is {', '.join(own)}, the reference's {', '.join(names)}"
-
-
-def _foreign_name(info: ModelInfo, comparison: Comparison) -> str:
-    """By whole words of the file's name."""
-    source = comparison.reference.source
-    words = set(re.split(r"[^0-9A-Za-z]+", PurePath(source).name))
-    others = [name for name in info.models_in_file if name != info.name and name in words]
-    return f"the reference is {source}" if others and info.name not in words else ""
-
-
 def debug_vs_release(view: RunView) -> Findings:
     """Another result in the debug run; where repeats already differ, that explains it and is said instead."""
     answer = view.checks.debug_vs_release
@@ -115,4 +82,4 @@ def unstable(view: RunView) -> list[tuple[str, Determinism]]:
     return [(kind, answer) for kind, answer in view.checks.determinism.items() if answer.deterministic is False]
 
 
-CHECKS = (coverage, another_model, from_the_start, debug_vs_release, determinism)
+CHECKS = (coverage, from_the_start, debug_vs_release, determinism)

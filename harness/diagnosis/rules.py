@@ -6,19 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.diagnosis.explained import explained
 from harness.profiling.stretches import segmentation
 from harness.profiling.telemetry import Sense, senses_of_record
-from harness.records import Checks, Comparison, Finding, Plan, Profile, Run, Segmentation
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a finding of this rule always says. `title` and `advice` may be filled by the check."""
-
-    id: str
-    severity: str  # "error", "warning", "note"
-    title: str
-    advice: str
+from harness.records import Checks, CheckStep, Comparison, Finding, Plan, Profile, Run, Segmentation
+from harness.records.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -54,10 +46,13 @@ class DiagnosisVendor:
     rules: tuple[Rule, ...]
     checks: tuple[Callable[[RunView], Iterator[Finding]], ...]
     why_off: Callable[[OffView], WhyOff | None] | None = None  # None of it: another vendor's op, or nothing tells
+    # (run, symptom "A" to "D" or "") -> what its toolchain offers; nothing for another vendor's board
+    remedies: Callable[[RunView, str], tuple[CheckStep, ...]] | None = None
+    symptoms_of: tuple[str, ...] = ()  # platforms whose symptoms A to D are findings of the room's own
 
 
 RULES: dict[str, Rule] = {
-    rule.id: rule
+    rule.id: explained(rule)
     for rule in (
         # E: the board and its surroundings
         Rule("E-101", "warning", "model and runtime versions differ",
@@ -97,8 +92,26 @@ RULES: dict[str, Rule] = {
         Rule("C-106", "warning", "a waiver has ended, or is exceeded",
              "fix the op, or review and renew the waiver in the policy file"),
         Rule("C-107", "note", "differences are accepted by a waiver", "remove the waiver once the cause is fixed"),
-        Rule("C-108", "error", "the reference is of another model of this file?",
-             "choose the model with --model-name, or give the reference that was made from the model that ran"),
+        # I: what the inputs were fed with (fed.py, review/preflight.py)
+        Rule("I-101", "error", "another model of this file?",
+             "give the reference of the model that ran, or run the other model with --model-name"),
+        Rule("I-102", "error", "two inputs are exchanged on one side", "name the inputs on both sides"),
+        Rule("I-103", "error", "an input lies in another layout on one side", "transpose that side's input"),
+        Rule("I-104", "warning", "the models have another batch size",
+             "build and run both for one batch size; of several frames only the first is compared"),
+        Rule("I-105", "error", "the two sides preprocess an input differently",
+             "use one preprocessing on both sides: that of training, once"),
+        Rule("I-111", "warning", "inputs were given by order, and the models order them differently",
+             "give every input as --input TENSOR=FILE"),
+        Rule("I-112", "warning", "the bytes of an input look like another layout", "transpose the board's input"),
+        Rule("I-113", "warning", "height and width of an NV12 picture look exchanged",
+             "make the picture again with harness convert --size WIDTHxHEIGHT"),
+        Rule("I-114", "warning", "an input does not look preprocessed",
+             "change the input of both sides: preprocess it as in training and calibration, once"),
+        Rule("I-115", "warning", "an input looks preprocessed twice",
+             "change the input of both sides: the model normalises it itself, or it was normalised once more"),
+        Rule("I-116", "note", "the models take an input in another layout",
+             "harness turns what the board is fed; in your own scripts feed each model its own layout"),
         # T: time
         Rule("T-201", "warning", "a CPU op splits the accelerator graph",
              "replace it by an op that the accelerator supports, or move it to the start or end of the network"),
@@ -118,6 +131,15 @@ RULES: dict[str, Rule] = {
         Rule("T-209", "note", "the op order is unknown", "also run debug mode: its dumps are numbered"),
         Rule("T-210", "warning", "latency drifts during the measurement",
              "compare the temperature and the clock: let the board warm up or cool, and measure longer"),
+        # S: where along the network accuracy is lost (symptoms.py)
+        Rule("S-601", "warning", "symptom A: the first layer is already inaccurate on the PC",
+             "the input is wrong: check colour format, mean and scale of the build; both as in training"),
+        Rule("S-602", "warning", "symptom B: accuracy drops from one layer on",
+             "give that layer a wider type, or leave it in float; then look at its range for outliers"),
+        Rule("S-603", "warning", "symptom C: only the last layers are inaccurate",
+             "errors add up to there: quantize weights and features alone to see which loses, then use a wider type"),
+        Rule("S-604", "error", "symptom D: accurate on the PC, wrong on the board",
+             "feed the board the PC's own input and compare every layer; then look at what stands behind the network"),
         # B: the toolchain's build against the board (P is the PC's own side: consistency/checks/reference_check.py)
         Rule("B-501", "warning", "the build files do not belong to the model that ran",
              "give the files of the same build"),
@@ -183,7 +205,9 @@ class RunView:
 def finding(rule_id: str, evidence: str, *, subject: str = "", title: str = "", advice: str = "") -> Finding:
     """A finding of a rule of the table."""
     rule = RULES[rule_id]
-    return Finding(rule.id, rule.severity, title or rule.title, evidence, advice or rule.advice, subject)
+    return Finding(
+        rule.id, rule.severity, title or rule.title, evidence, advice or rule.advice, subject, source=rule.source
+    )
 
 
 Findings = Iterator[Finding]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.emulator.compiler.compile import Build, BuildOptions, compile_model
-from harness.emulator.model.compiled import compiled_bytes
+from harness.emulator.model.compiled import CompiledFile, compiled_bytes
 from harness.emulator.rooms import room_of_soc
 from harness.emulator.socs import Soc
 from harness.errors import InputError
@@ -36,11 +36,14 @@ class BuildResult:
 def build(models: Sequence[Path], options: BuildOptions, output: Path | None) -> BuildResult:
     """Compile one or several ONNX into one file, with the ONNX beside it that the board's results are held against.
 
-    Errors: InputError for a model that cannot be compiled, or an output folder that does not exist.
+    Without `output` the file is named after the first model, and after the chip too where that name is another
+    chip's build. Errors: InputError for a model that cannot be compiled, an output folder that does not exist, or a
+    name whose ONNX files are those of another build.
     """
-    target = output or models[0].with_suffix(options.soc.suffix)
+    target = output or _own_name(models[0], options.soc)
     if not target.parent.is_dir():
         raise InputError(f"{target.parent}: no such folder")
+    _refuse_shared_name(target, options.soc)
     if target.resolve() in [path.resolve() for path in models]:
         raise InputError(f"{target}: the output would overwrite the model", "give another -o")
     builds = tuple(compile_model(path, options, i) for i, path in enumerate(models))
@@ -54,6 +57,37 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
         contents |= _beside(target, one, options, len(builds) > 1)
     _write_together(contents)
     return BuildResult(target, tuple(contents), builds, options.soc)
+
+
+def _own_name(model: Path, soc: Soc) -> Path:
+    """`<model>.bin`, or `<model>_<soc>.bin` where that name, or one that differs in its suffix, is another build's."""
+    plain = model.with_suffix(soc.suffix)
+    is_taken = _march_of(plain) not in ("", soc.march) or _of_same_stem(plain) is not None
+    return plain.with_name(f"{plain.stem}_{soc.name}{plain.suffix}") if is_taken else plain
+
+
+def _refuse_shared_name(target: Path, soc: Soc) -> None:
+    """The ONNX and logs of a build are named by its stem: two builds of one stem would have one set of them."""
+    other = _of_same_stem(target)
+    if other is not None:
+        raise InputError(
+            f"{target}: its ONNX and logs would overwrite those of {other.name}, a build for {_march_of(other)}",
+            f"give another -o, for example -o {target.with_name(f'{target.stem}_{soc.name}{target.suffix}')}",
+        )
+
+
+def _of_same_stem(target: Path) -> Path | None:
+    """A compiled model in the folder whose name differs from `target` in its suffix only."""
+    beside = target.parent.iterdir() if target.parent.is_dir() else iter(())
+    same = sorted(path for path in beside if path.stem == target.stem and path.suffix != target.suffix)
+    return next((path for path in same if _march_of(path)), None)
+
+
+def _march_of(path: Path) -> str:
+    """Of a compiled model; "" where there is none."""
+    with suppress(InputError):
+        return CompiledFile(path).models[0].march if path.is_file() and path.suffix != ".onnx" else ""
+    return ""
 
 
 def _write_together(contents: Mapping[Path, bytes]) -> None:

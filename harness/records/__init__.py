@@ -69,6 +69,7 @@ from harness.records.plan import (
     PlanRow,
     PlanSegment,
 )
+from harness.records.rules import CheckStep, Rule
 from harness.records.run import (
     FORMAT,
     BoardOfRun,
@@ -147,6 +148,7 @@ __all__ = [
     "Case",
     "CaseOfRun",
     "Change",
+    "CheckStep",
     "Checks",
     "CommandEnvironment",
     "ComparedReference",
@@ -215,6 +217,7 @@ __all__ = [
     "ReferenceOfCase",
     "ReferenceRuntime",
     "Rehashed",
+    "Rule",
     "Run",
     "Sample",
     "SampledLayer",

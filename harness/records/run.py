@@ -13,6 +13,7 @@ from harness.records.comparison import Comparison, Verdict
 from harness.records.earlier import Earlier
 from harness.records.json_values import Json
 from harness.records.plan import Plan
+from harness.records.rules import CheckStep
 from harness.records.running import Failure, Finding, ModelInfo, Profile
 from harness.records.samples import Jitter, SamplesOfRun
 from harness.records.segmentation import Segmentation
@@ -251,6 +252,7 @@ class Run:
     )  # of --previous: "no_baseline"; with --max-slower: "not_slower", "slower", "undecided", "not_comparable"
     segmentation: Segmentation | None = field(default=None, metadata=stored(optional=True))
     soak: Soak | None = field(default=None, metadata=stored(optional=True))
+    steps: tuple[CheckStep, ...] = field(default=(), metadata=stored(optional=True))  # of looking into a wrong result
     sweep: Sweep | None = field(default=None, metadata=stored(optional=True))
     samples: SamplesOfRun | None = field(default=None, metadata=stored(optional=True))
     jitter: Jitter | None = field(default=None, metadata=stored(optional=True))

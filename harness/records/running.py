@@ -294,3 +294,4 @@ class Finding:
     evidence: str
     advice: str
     subject: str = ""  # op, tensor, file
+    source: str = field(default="", metadata=stored(optional=True))  # what the rule is read from

@@ -6,6 +6,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,29 @@ def read_inputs(model: Path, given: Mapping[str, Path]) -> dict[str, Array]:
     return {**arrays, **{name: _of_bytes(by_name[name], data) for name, data in raw.items()}}
 
 
-def arrays_of_bytes(specs: Sequence[TensorSpec], given: Mapping[str, bytes]) -> dict[str, Array]:
-    """Raw bytes of each input to arrays; for an input of open sizes those of an .npy, too. Errors: as `read_inputs`."""
-    open_sizes = [spec.name for spec in specs if dense_bytes(spec) < 0]
-    arrays = {name: _array_of_npy(name, given[name]) for name in open_sizes if given.get(name, b"")[:6] == NPY_MAGIC}
-    sizes = {name: len(data) for name, data in given.items() if name not in arrays}
+def arrays_of_bytes(specs: Sequence[TensorSpec], given: Mapping[str, bytes | Array]) -> dict[str, Array]:
+    """Raw bytes of each input to arrays; arrays (of inputs of open sizes) as they are. Errors: InputError as
+    `read_inputs`."""
+    arrays = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
+    raw = {name: value for name, value in given.items() if isinstance(value, bytes)}
+    open_sizes = {spec.name for spec in specs if dense_bytes(spec) < 0}
+    for name in [name for name, data in raw.items() if name in open_sizes and data[:6] == NPY_MAGIC]:
+        arrays[name] = _array_of_npy(name, raw.pop(name))
+    specs = [_filled(spec, len(raw[spec.name])) if spec.name in raw else spec for spec in specs]
+    sizes = {name: len(data) for name, data in raw.items()}
     refuse_sizes(specs, sizes, {name: _shape_given(array) for name, array in arrays.items()})
     by_name = {spec.name: spec for spec in specs}
-    return {**arrays, **{name: _of_bytes(by_name[name], np.frombuffer(given[name], dtype=np.uint8)) for name in sizes}}
+    made = {name: _of_bytes(by_name[name], np.frombuffer(data, dtype=np.uint8)) for name, data in raw.items()}
+    return {**arrays, **made}
+
+
+def _filled(spec: TensorSpec, given_bytes: int) -> TensorSpec:
+    """With its one open size, as the number of bytes tells it; as it is where none or several are open."""
+    one = tuple(1 if size < 0 else size for size in spec.shape)
+    step = dense_bytes(replace(spec, shape=one))
+    if spec.shape.count(-1) != 1 or step <= 0 or given_bytes % step:
+        return spec
+    return replace(spec, shape=tuple(given_bytes // step if size < 0 else size for size in spec.shape))
 
 
 def _array_of_npy(name: str, data: bytes) -> Array:

@@ -60,7 +60,7 @@ OPTIMIZATIONS = {
 VNNI_FLAGS = frozenset(("avx512_vnni", "avx_vnni", "avx512vnni", "avxvnni"))
 KEPT_FLAGS = re.compile(r"^(avx.*|sse4.*|fma|f16c|amx.*|asimd.*|i8mm|sve.*|bf16|fphp)$")
 
-Feeds = Callable[[Sequence[TensorSpec]], Mapping[str, bytes]]
+Feeds = Callable[[Sequence[TensorSpec]], Mapping[str, bytes | Array]]
 
 
 def run_reference(
@@ -343,9 +343,10 @@ def open_reference(
 ) -> Reference:
     """A reference folder, a folder of vendor dumps, an .npz, or an ONNX that is run.
 
-    An ONNX takes `inputs` (arrays by name), or `feeds`, which is asked for the bytes of each input. `scratch` keeps
-    what an ONNX computes (else a folder of this process), `platform` names the dump dialect of a plain folder,
-    `graph` an ONNX that gives the graph where the reference has none, `runtime` where an ONNX is run (else here).
+    An ONNX takes `inputs` (arrays by name), or `feeds`, which is asked for the bytes of each input (the array where
+    its sizes are open). `scratch` keeps what an ONNX computes (else a folder of this process), `platform` names the
+    dump dialect of a plain folder, `graph` an ONNX that gives the graph where the reference has none, `runtime` where
+    an ONNX is run (else here).
     Errors: InputError, HostError where the runtime cannot run.
     """
     refuse_no_reference(path)

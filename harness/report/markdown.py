@@ -99,7 +99,7 @@ def _segments(data: Row) -> str:
 
 def _findings(data: Row) -> str:
     return "\n".join(
-        f"- **{prose(row['rule'])}** {prose(row['title'])}. {prose(row['advice'])}"
+        f"- **{prose(row['rule'])}** {prose(row['severity'])}: {prose(row['title'])}. {prose(row['advice'])}"
         for row in data["findings"][:_MOST_ROWS]
     )
 

@@ -7,6 +7,7 @@ from harness.report.tables.headline import coverage_sentence, fault_sentence, pl
 from harness.report.tables.layers import level
 from harness.report.tables.previous import noise_sentence
 from harness.report.tables.run import part_label, tables
+from harness.report.tables.steps import steps_sentence
 from harness.report.tables.times import exceeds, overlaps
 from harness.report.values import Row, plain, share, shortened, tenths, text, time_us, visible
 
@@ -36,6 +37,7 @@ def toned_lines(run: Run) -> tuple[str, list[str]]:
         _cuts,
         _load,
         _findings,
+        _steps,
         _problems,
     )
     texts = [f"{label:<{LABEL}}{words}" for block in blocks for label, words in block(data)]
@@ -182,14 +184,32 @@ def _cut(row: Row) -> str:
     return f"{names}: {time_us(row['total_us'])} {share(row['share'])}{mark}: {row['parts']}{why}"
 
 
+_DETAILED = 2  # findings that stand with evidence, next step and source; `harness explain` tells the rest
+
+
 def _findings(data: Row) -> Lines:
-    return _capped("findings", [_finding(row) for row in data["findings"]])
+    rows = data["findings"]
+    lines = _capped("findings", [_finding(row) for row in rows])
+    for place in reversed(range(min(len(rows), _DETAILED))):
+        if rows[place]["severity"] != "note":
+            lines[place + 1 : place + 1] = [("", f"  {detail}") for detail in _details(rows[place])]
+    return lines
 
 
 def _finding(row: Row) -> str:
     subject = row["subject"]
     about = f" ({shortened(subject, 80)})" if subject and subject not in row["title"] else ""
-    return f"{row['rule']} {shortened(row['title'], 200)}{about}"
+    return f"{row['rule']} {row['severity']}: {shortened(row['title'], 200)}{about}"
+
+
+def _details(row: Row) -> list[str]:
+    named = (("evidence", row["evidence"]), ("next", row["advice"]), ("source", row.get("source", "")))
+    return [f"{label}: {shortened(words, 240)}" for label, words in named if words]
+
+
+def _steps(data: Row) -> Lines:
+    sentence = steps_sentence(data["steps"])
+    return [("steps", shortened(sentence, 400))] if sentence else []
 
 
 def _problems(data: Row) -> Lines:

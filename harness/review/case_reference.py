@@ -11,12 +11,17 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from harness.agent import FileFacts
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.predicted import stored_values, tells
 from harness.consistency.reading.tensor_files import encode, size_bytes
 from harness.errors import InputError
+from harness.files.arrays import is_npy
+from harness.files.npy import open_npy
 from harness.files.safe import write_file
 from harness.names import stored_name
 from harness.platforms.base import Platform
@@ -25,6 +30,8 @@ from harness.records.callbacks import ProgressCallback
 from harness.reference.graph import read_graph
 from harness.reference.open import Reference, ReferenceTensor, open_reference
 from harness.toolchains.vendor_runtime import needs_vendor
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,10 @@ class CaseReference:
 
     def feeds(
         self, info: ModelInfo, inputs: Sequence[Fed], of: str
-    ) -> Callable[[Sequence[TensorSpec]], dict[str, bytes]]:
+    ) -> Callable[[Sequence[TensorSpec]], dict[str, bytes | Array]]:
         """What gives an ONNX (`of`, for messages) the bytes of its inputs. Errors: InputError, when it is called."""
 
-        def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes]:
+        def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes | Array]:
             if len(wanted) != len(inputs):
                 raise InputError(
                     f"{of}: expected {len(inputs)} inputs as in the board's model, got {len(wanted)}: wrong ONNX",
@@ -150,7 +157,9 @@ class CaseReference:
 
         return feeds
 
-    def _feed(self, info: ModelInfo, spec: TensorSpec, fed: Fed) -> bytes:
+    def _feed(self, info: ModelInfo, spec: TensorSpec, fed: Fed) -> bytes | Array:
+        if -1 in spec.shape and is_npy(fed.path):
+            return open_npy(fed.path)  # its own sizes fill the open ones
         own = tuple(s for s in info.inputs if s.name == fed.tensor)
         return self.platform.reference_feed(replace(info, inputs=own or info.inputs), spec, fed.path.read_bytes())
 

@@ -12,12 +12,12 @@ from harness.consistency.checks.fed_inputs import fed_pairs, with_fed_inputs
 from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.policy import load_policy, waiver_record
 from harness.consistency.reading.hashed import HashedDump, hashed_files
-from harness.consistency.reading.shapes import ShapesOfModel
-from harness.consistency.reading.specs import board_spec
 from harness.consistency.stages import with_stages
 from harness.diagnosis import find
+from harness.diagnosis.fed import InputView
 from harness.diagnosis.plan import find_beside, join, read_build
 from harness.diagnosis.segments import explained
+from harness.diagnosis.steps import steps_of
 from harness.dumps.folders import each_once
 from harness.errors import MEASURED_BAD, HarnessError, InputError
 from harness.platforms.base import Platform
@@ -42,14 +42,14 @@ from harness.records import (
     PolicyOfRun,
     Profile,
     Run,
-    TensorSpec,
 )
 from harness.records.callbacks import ProgressCallback
 from harness.reference.beside import check_runtime
 from harness.reference.folder import refuse_no_reference
 from harness.reference.graph import read_graph
-from harness.review import identity
+from harness.review import identity, preflight
 from harness.review.case_reference import CaseReference
+from harness.review.dump_specs import DumpSpecs
 from harness.review.identity import command_of
 from harness.review.verdict import not_measured, verdict
 from harness.runs import baseline, previous, resume
@@ -94,6 +94,7 @@ class Compared:
     modes: tuple[ModeOfRun, ...]
     comparison: Comparison | None
     checks: Checks  # what the board says against itself, where nothing else was compared
+    inputs: tuple[Finding, ...] = ()  # what speaks against the inputs, or the reference as a whole
 
 
 class FirstLook:
@@ -115,8 +116,12 @@ class FirstLook:
 
 def _compare(folder: Path, run: Run, expected: CaseReference, tell: ProgressCallback) -> Compared:
     reader = _reader(folder, run, expected.platform)
-    comparison = _comparison(reader, expected, tell)
-    return Compared(run.modes, comparison, Checks() if comparison else _over_time(reader, DumpSpecs(reader, expected)))
+    views = preflight.views(folder, run, expected)
+    comparison = _comparison(reader, expected, views, tell)
+    suspicions = preflight.findings(views, run, expected, comparison)
+    comparison = preflight.settled(comparison, suspicions)
+    checks = Checks() if comparison else _over_time(reader, DumpSpecs(expected))
+    return Compared(run.modes, comparison, checks, suspicions)
 
 
 def _reader(folder: Path, run: Run, platform: Platform) -> RunReader:
@@ -162,8 +167,9 @@ def _judged(reader: RunReader, run: Run, expected: CaseReference, compared: Comp
     )
     run = replace(run, segmentation=explained(run, graph))
     tell("diagnosing", 0, -1)
-    findings = (*find(run), *_pc_side(expected, run))
+    findings = (*compared.inputs, *find(run), *_pc_side(expected, run))
     run = replace(run, findings=findings, verdict=verdict(run.modes, comparison, checks))
+    run = replace(run, steps=steps_of(run))
     return _held_against(case, run)
 
 
@@ -292,19 +298,22 @@ def _profile(reader: RunReader, graph: Graph | None) -> Profile | None:
     return None
 
 
-def _comparison(reader: RunReader, expected: CaseReference, tell: ProgressCallback) -> Comparison | None:
+def _comparison(
+    reader: RunReader, expected: CaseReference, views: Sequence[InputView], tell: ProgressCallback
+) -> Comparison | None:
     """The layers of the debug run, or the outputs of the release run; None when neither worked."""
     mode = next((mode for mode in ("debug", "release") if reader.worked(mode)), None)
     reference = expected.reference
     if mode is None or reference is None:
         return None
-    dumps, settings = reader.dumps(mode), _settings(reader, expected, mode, tell)
+    dumps = (*preflight.fed_dumps(views, reader.dumps(mode), expected), *reader.dumps(mode))
+    settings = _settings(reader, expected, mode, tell)
     own, stages = Path(expected.case.reference), dict(expected.case.stages)
     comparison = with_stages(compare(reference, dumps, settings), stages, own, reference, dumps, settings)
     kept = reader.platform.input_files(Path(expected.case.reference))
     comparison = with_fed_inputs(comparison, fed_pairs(kept, reader.folder / "inputs"), reference)
     names = _names(dumps, comparison)
-    alone = _over_time(reader, DumpSpecs(reader, expected, names))
+    alone = _over_time(reader, DumpSpecs(expected, names))
     modes_compared = alone.debug_vs_release
     if modes_compared is not None and modes_compared.same is False:
         released = compare(reference, reader.outputs("release"), _settings(reader, expected, "release", tell))
@@ -371,29 +380,3 @@ def _data(dumps: Sequence[Dump]) -> Sequence[Dump]:
     """What flows through the network: weights are the model's, and a tensor that an op reads is its producer's."""
     made = {dump.name for dump in dumps if dump.role == "output"}
     return [d for d in dumps if d.role == "output" or (d.role == "input" and d.name not in made)]
-
-
-class DumpSpecs:
-    """What is known of dumps besides the dumps: by a reference and its comparison, by an ONNX that is only read, or
-    nothing. `names` are a comparison's layers by dump; without one every tensor counts."""
-
-    def __init__(self, reader: RunReader, expected: CaseReference, names: Mapping[str, str] | None = None) -> None:
-        self.names, self._storages = names or {}, reader.platform.storages
-        self._tensors = expected.reference.tensors if expected.reference is not None else {}
-        model = expected.case.graph if expected.reference is None else ""
-        self._shapes = ShapesOfModel(Path(model), self._storages) if model else None
-
-    def resolve(self, dump: Dump) -> TensorSpec | None:
-        """The spec of a dump that has none of its own."""
-        if self._shapes is not None:
-            return self._shapes.resolve(dump)
-        tensor = self._tensors.get(self.names.get(dump.name, dump.name))
-        return board_spec(tensor, dump, self._storages) if tensor is not None else None
-
-    def order(self, dumps: Sequence[Dump], repeats: Sequence[Mapping[str, str]]) -> tuple[list[str], bool]:
-        """Names in the network's order, and whether that is the order of the files only."""
-        if self.names:
-            return [name for name in self.names.values() if any(name in run for run in repeats)], False
-        if self._shapes is not None:
-            return self._shapes.in_order(dumps), False
-        return [], any(dump.index < 0 for dump in dumps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import shutil
@@ -241,8 +242,22 @@ def _check_size(item: InputFile, fact: InputFacts, raw: bool) -> None:
     refuse_packed(item.path, f"the {expected} bytes of input {item.tensor!r}")
     raise InputError(
         f"{item.path}: input {item.tensor!r} needs {expected} bytes ({fact.describe}), the file has {size}",
-        "make it with harness convert, or give an .npy of the right dtype and shape",
+        _padded_rows(fact, size) or "make it with harness convert, or give an .npy of the right dtype and shape",
     )
+
+
+MOST_PADDING_BYTES = 255  # of a row that hardware aligns
+
+
+def _padded_rows(fact: InputFacts, size: int) -> str:
+    """What to do where the file is the input with every row padded to a stride; "" where it is not."""
+    shape, expected = next(iter(fact.shapes), ()), fact.size_bytes or 0
+    rows = math.prod(shape[:-1]) if len(shape) > 1 and min(shape) > 0 else 0
+    if not rows or expected % rows or size % rows or not 0 < size // rows - expected // rows <= MOST_PADDING_BYTES:
+        return ""
+    wide, row = size // rows, expected // rows
+    cut = f"array.reshape({rows}, {wide})[:, :{row}]"
+    return f"it has {rows} rows of {wide} bytes, padded to a stride; drop the padding: {cut}"
 
 
 def _picture(path: Path, fact: InputFacts) -> InputError:

@@ -13,7 +13,7 @@ from harness.diagnosis.plan import Plan, join, read_build
 from harness.emulator.magik.build_log import COLUMNS, NAME_COLUMNS
 from harness.records import Comparison, Coverage, Layer, Verdict
 from harness.toolchains import read_any
-from harness.toolchains.magik.curves import Curve, symptom
+from harness.toolchains.curves import Curve, symptom
 from tests.records.kit import find
 from tests.support.magik_texts import MAGIK, captured
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.consistency.checks import noise_ratio
+from harness.consistency.checks.pc_rules import PC_RULES
 from harness.consistency.fingerprint.kinds import KINDS
 from harness.diagnosis import RULES, environment
 from harness.records.comparison import REASONS, ROLES, RUN_VERDICTS, VERDICTS
@@ -35,15 +36,8 @@ def _failures() -> set[str]:
     return made | set(environment._FAILURES)
 
 
-def _reference_findings() -> dict[str, str]:
-    """Rule and title of what is found wrong with a reference."""
-    given = [{word.arg: word.value for word in call.keywords} for call in _calls("consistency/checks", "Finding")]
-    pairs = [(words["rule"], words["title"]) for words in given if "rule" in words and "title" in words]
-    return {str(r.value): str(t.value) for r, t in pairs if isinstance(r, ast.Constant) and isinstance(t, ast.Constant)}
-
-
 def _findings() -> dict[str, str]:
-    return {rule.id: rule.title for rule in RULES.values()} | _reference_findings()
+    return {rule.id: rule.title for rule in (*RULES.values(), *PC_RULES.values())}
 
 
 WORDS: dict[str, Callable[[], Iterable[str]]] = {

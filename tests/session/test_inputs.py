@@ -200,3 +200,15 @@ def test_an_archive_is_its_arrays_by_name(tmp_path: Path) -> None:
     assert [item.path.read_bytes() for item in plan] == [left.tobytes(), right.tobytes()]
     with pytest.raises(InputError, match="no array 'c' in it"):
         plan_inputs([("", tmp_path / "in.npz")], [InputFacts("c", 8, "f32", shapes=((1, 2),))], tmp_path / "inputs")
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "is_padded"), [(6 * 16, True), (6 * 5, True), (6 * 4 + 1, False), (6 * 3, False)]
+)
+def test_rows_that_are_padded_to_a_stride_are_named(size_bytes: int, is_padded: bool, tmp_path: Path) -> None:
+    path = tmp_path / "p.nv12"
+    path.write_bytes(bytes(size_bytes))
+    facts = (InputFacts("images", 24, "u8", "NV12 4x4", shapes=((1, 6, 4), (24,))),)
+    with pytest.raises(InputError) as caught:
+        plan_inputs([("images", path)], facts, tmp_path / "in")
+    assert ("padded to a stride" in caught.value.hint) is is_padded

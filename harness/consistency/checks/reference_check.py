@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.consistency.checks.pc_rules import PC_RULES
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins.isolate import Isolator, Request
 from harness.consistency.reading.tensor_files import Array
@@ -122,6 +123,11 @@ def findings(runner: Mapping[str, Json], unstable: Sequence[UnstableOp], board: 
     return tuple(finding for finding in made if finding is not None)
 
 
+def _made(rule_id: str, evidence: str, subject: str = "") -> Finding:
+    rule = PC_RULES[rule_id]
+    return Finding(rule.id, rule.severity, rule.title, evidence, rule.advice, subject, source=rule.source)
+
+
 def _lacks_vnni(runner: Mapping[str, Json]) -> bool:
     """True for an x86 that is known to lack it, with optimizations on: off, no 8-bit kernels are used."""
     return runner.get("vnni") is False and optimized(runner)
@@ -141,13 +147,10 @@ def _size(unstable_op: UnstableOp) -> str:
 
 def _saturation(runner: Mapping[str, Json], unstable: Sequence[UnstableOp]) -> Finding:
     sums = [unstable_op for unstable_op in unstable if unstable_op.op_kind in SUMS]
-    return Finding(
-        rule="P-401",
-        severity="error",
-        title="the reference is wrong: 8-bit sums saturated on this PC",
+    return _made(
+        "P-401",
         evidence=f"no VNNI, optimizations {runner.get('optimizations')}; run alone without optimizations, "
         f"{len(sums)} ops give different results: {_listed(sums)}",
-        advice="create the reference with optimizations off (the default), or on a CPU with avx512_vnni or avx_vnni",
         subject=sums[0].op,
     )
 
@@ -155,25 +158,19 @@ def _saturation(runner: Mapping[str, Json], unstable: Sequence[UnstableOp]) -> F
 def _vnni(runner: Mapping[str, Json]) -> Finding | None:
     if not _lacks_vnni(runner):
         return None
-    return Finding(
-        rule="P-402",
-        severity="warning",
-        title="this PC's CPU has no VNNI, and the reference ran with optimizations on",
+    return _made(
+        "P-402",
         evidence=f"optimizations {runner.get('optimizations')}; 8-bit sums can saturate on such a CPU; "
         "no saturation found in this reference",
-        advice="create the reference with optimizations off (the default)",
     )
 
 
 def _unstable(unstable: Sequence[UnstableOp]) -> Finding | None:
     if not unstable:
         return None
-    return Finding(
-        rule="P-403",
-        severity="warning",
-        title="ops of the reference give different results when run alone without optimizations",
+    return _made(
+        "P-403",
         evidence=_listed(unstable),
-        advice="create the reference with optimizations off (the default)",
         subject=unstable[0].op,
     )
 
@@ -182,12 +179,9 @@ def _optimizations(runner: Mapping[str, Json], board: BoardSession) -> Finding |
     if not optimized(runner):
         return None
     other = f", on the board {board.optimizations}" if board.optimizations else ""
-    return Finding(
-        rule="P-404",
-        severity="note",
-        title="the reference ran with graph optimizations",
+    return _made(
+        "P-404",
         evidence=f"optimizations {runner.get('optimizations')} on the PC{other}: the kernels depend on the CPU",
-        advice="with optimizations off, integer results were the same on every CPU tested",
     )
 
 
@@ -202,13 +196,9 @@ def _dumping(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
     ]
     if not sides:
         return None
-    return Finding(
-        rule="P-405",
-        severity="warning",
-        title="dumping the layers changed the network's outputs",
+    return _made(
+        "P-405",
         evidence=f"seen on the {' and the '.join(sides)}: saving a tensor breaks an op fusion",
-        advice="run with --option optimizations=disable; where activations are int8, "
-        "--option config=session.qdqisint8allowed=1 does too",
     )
 
 
@@ -216,12 +206,9 @@ def _threads(runner: Mapping[str, Json], board: BoardSession) -> Finding | None:
     pc, device = runner.get("threads", 1), board.threads
     if pc == device == 1:
         return None
-    return Finding(
-        rule="P-406",
-        severity="note",
-        title="more than one thread",
+    return _made(
+        "P-406",
         evidence=f"threads: {pc} on the PC, {device} on the board; float sums may be accumulated in a different order",
-        advice="float differences of about 1e-6 are expected; use one thread on both sides to exclude this",
     )
 
 
@@ -229,10 +216,7 @@ def _versions(runner: Mapping[str, Json], board: BoardSession) -> Finding | None
     pc, on_board = runner.get("onnxruntime"), board.onnxruntime
     if not pc or not on_board or pc == on_board:
         return None
-    return Finding(
-        rule="P-407",
-        severity="note",
-        title="PC and board run different versions of onnxruntime",
+    return _made(
+        "P-407",
         evidence=f"{pc} on the PC, {on_board} on the board",
-        advice="kernels and fusions change between versions: install the same version on both",
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.diagnosis.rules import Findings, Rule, RunView, finding
-from harness.records import Layer, Op
+from harness.diagnosis.rules import Findings, RunView, finding
+from harness.records import Layer, Op, Rule
 
 CHANNELS, HEAD = 16, 64
 FEW = 8  # channels of pictures and masks at the ends of a network
@@ -17,9 +17,13 @@ LOOK, REVIEW = 0.1, 0.3
 MOST = 5
 RULES = (
     Rule("B-506", "note", "channels or head sizes do not fill the BPU",
-         "make channels a multiple of 16 and the size of an attention head a multiple of 64: the rest is padding"),
+         "make channels a multiple of 16 and the size of an attention head a multiple of 64: the rest is padding",
+         "Nash (J6, S100, S600) with a reference: convolutions whose channels are no multiple of 16, attentions whose "
+         "head size is none of 64", "the shapes of the reference's layers; guide to hb_analyzer"),
     Rule("B-507", "note", "a large share of the products is int16",
-         "int8 features and weights are fastest: check which layers need int16"),
+         "int8 features and weights are fastest: check which layers need int16",
+         "more than a tenth of a segment's multiply-accumulates, by the compiler's perf JSON; \"worth a review\" above "
+         "three tenths", "the compiler's perf JSON; guide to hb_analyzer"),
 )  # fmt: skip
 
 

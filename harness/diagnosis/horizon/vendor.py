@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.diagnosis.horizon.alignment import CHECKS, RULES
 from harness.diagnosis.horizon.placement import why_off
+from harness.diagnosis.horizon.remedies import remedies
 from harness.diagnosis.rules import DiagnosisVendor
 
-VENDOR = DiagnosisVendor(RULES, CHECKS, why_off)
+VENDOR = DiagnosisVendor(RULES, CHECKS, why_off, remedies)

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from harness.diagnosis.rules import Rule
+from harness.diagnosis.explained import explained
+from harness.records.rules import Rule
 
-MAGIK_RULES = (
+WHEN = {
+    "M-501": "the md5 of the fed file is none of the inputs in the PC's dump folder",
+    "M-502": "a pair is equal with the nibbles of each byte swapped",
+    "M-503": "venus prints its request to upgrade it",
+    "M-504": "truncated lines after the text",
+    "M-505": "the peak is over 90 % of the total",
+    "M-506": "`Open file [...] failed` of the debug library",
+    "M-507": "a mode left no dump, no table or no nmem file",
+    "M-601": "its cosine is below 99 %",
+    "M-602": "a cosine below 98 % before the end, the last below 95 %",
+    "M-603": "the first cosine below 98 % is among the last tenth",
+    "M-604": "no cosine below 98 %, and the board's layers differ",
+}
+SOURCES = {
+    "M-50": "the board's files and what venus printed",
+    "M-501": "the md5 of what was fed, and of the inputs in the PC's dump folder",
+    "M-502": "the board's dumps held against those of the PC",
+    "M-6": "Magik post-quantization guide 1.0.1, 8.1 and 8.2; the transform tool's cosine table",
+}
+_TABLE = (
     Rule("M-501", "error", "board and PC got different inputs",
          "use the PC's input_data_shape_N_H_W_C.bin as input; other letterboxes, sizes or scalers differ"),
     Rule("M-502", "note", "board and PC use opposite nibble orders for 4-bit values",
@@ -29,3 +49,4 @@ MAGIK_RULES = (
          "2) run the float network on it and compare with float_model; 3) send the differing layer's inputs and "
          "outputs to the tool's vendor"),
 )  # fmt: skip
+MAGIK_RULES = tuple(explained(rule, WHEN, SOURCES) for rule in _TABLE)

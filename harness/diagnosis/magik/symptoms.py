@@ -8,7 +8,7 @@ from __future__ import annotations
 from harness.consistency.reading.pairs import NIBBLE_NOTE
 from harness.diagnosis.rules import Findings, RunView, finding
 from harness.records import Comparison
-from harness.toolchains.magik.curves import SHOWN, Curve, evidence, symptom
+from harness.toolchains.curves import SHOWN, Curve, evidence, symptom
 
 SCARCE = 0.9  # of nmem in use at the peak
 

@@ -1,4 +1,4 @@
-"""NV12 inputs at build time: the preprocess op in the graph, and calibration samples made from frames."""
+"""Picture inputs at build time: the preprocess op in the graph, and calibration samples made from frames."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from harness.emulator.model.compiled import BOARD_TYPES
 from harness.emulator.model.image import nv12_bytes, preprocess_weights, reference_feed
 from harness.errors import InputError
 
@@ -26,19 +27,25 @@ class PixelInput:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     bgr: bool = False
+    kind: str = "nv12"  # what the board takes, a key of BOARD_TYPES
+
+    @property
+    def channels(self) -> int:
+        """Of the input in the float model."""
+        return 1 if self.kind == "gray" else 3
 
 
 def insert_preprocess(
     model: onnx.ModelProto, pixels: Mapping[str, PixelInput], planes: bool = False, named: str = "Preprocess_{}"
 ) -> onnx.ModelProto:
-    """Put a Conv, `named` for the input, behind every NV12 input, whose values are then `pixel - 128`.
+    """Put a Conv, `named` for the input, behind every picture input, whose values are then `pixel - 128`.
 
-    With `planes` (UCP) the input becomes two: `<input>_y` [1, H, W, 1] and `<input>_uv` [1, H/2, W/2, 2].
-    Errors: InputError for an input that cannot be NV12.
+    With `planes` (UCP) an NV12 input becomes two: `<input>_y` [1, H, W, 1] and `<input>_uv` [1, H/2, W/2, 2].
+    Errors: InputError for an input that cannot be such a picture.
     """
     for name, pixel in pixels.items():
-        _check(model, name)
-        weights, bias = preprocess_weights(np.array(pixel.mean), np.array(pixel.scale), pixel.bgr)
+        _check(model, name, pixel)
+        weights, bias = preprocess_weights(np.array(pixel.mean), np.array(pixel.scale), pixel.bgr, pixel.kind)
         _rewire(model.graph, name, f"{name}_preprocessed")
         op = named.format(name)
         names = [f"{op}_weight", f"{op}_bias"]
@@ -46,7 +53,7 @@ def insert_preprocess(
             numpy_helper.from_array(v, n) for v, n in zip((weights, bias), names, strict=True)
         )
         node = helper.make_node("Conv", [name, *names], [f"{name}_preprocessed"], name=op)
-        nodes = [*(_join_planes(model.graph, name) if planes else []), node]
+        nodes = [*(_join_planes(model.graph, name) if planes and pixel.kind == "nv12" else []), node]
         for made in reversed(nodes):
             model.graph.node.insert(0, made)
     return onnx.shape_inference.infer_shapes(model) if pixels else model
@@ -76,17 +83,21 @@ def _join_planes(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
 
 
 def plane_names(pixels: Mapping[str, PixelInput], planes: bool) -> dict[str, str]:
-    """Input of the compiled model -> what it is: "NV12", or "Y" and "UV"."""
-    if not planes:
-        return dict.fromkeys(pixels, "NV12")
-    return {f"{name}_{kind.lower()}": kind for name in pixels for kind in ("Y", "UV")}
+    """Input of the compiled model -> what it is: "NV12" (or "Y" and "UV"), or another of BOARD_TYPES."""
+    named: dict[str, str] = {}
+    for name, pixel in pixels.items():
+        if planes and pixel.kind == "nv12":
+            named |= {f"{name}_{plane.lower()}": plane for plane in ("Y", "UV")}
+        else:
+            named[name] = BOARD_TYPES[pixel.kind]
+    return named
 
 
-def image_inputs(model: onnx.ModelProto) -> list[str]:
-    """Inputs that could be pictures: 4-D with three channels."""
+def image_inputs(model: onnx.ModelProto, channels: int = 3) -> list[str]:
+    """Inputs that could be pictures: 4-D with so many channels."""
     constants = {tensor.name for tensor in model.graph.initializer}
     shapes = {v.name: v.type.tensor_type.shape.dim for v in model.graph.input if v.name not in constants}
-    return [name for name, dims in shapes.items() if len(dims) == 4 and dims[1].dim_value == 3]
+    return [name for name, dims in shapes.items() if len(dims) == 4 and dims[1].dim_value == channels]
 
 
 def _rewire(graph: onnx.GraphProto, old: str, new: str) -> None:
@@ -96,15 +107,17 @@ def _rewire(graph: onnx.GraphProto, old: str, new: str) -> None:
                 node.input[i] = new
 
 
-def _check(model: onnx.ModelProto, name: str) -> None:
+def _check(model: onnx.ModelProto, name: str, pixel: PixelInput) -> None:
     value = next((v for v in model.graph.input if v.name == name), None)
     if value is None:
         raise InputError(f"no input {name!r} in the model", f"known: {', '.join(v.name for v in model.graph.input)}")
     shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-    if len(shape) != 4 or shape[0] != 1 or shape[1] != 3 or shape[2] % 2 or shape[3] % 2:
+    is_odd = pixel.kind == "nv12" and bool(shape[2:] and any(size % 2 for size in shape[2:]))
+    if len(shape) != 4 or shape[0] != 1 or shape[1] != pixel.channels or is_odd:
+        even = " with even H and W" if pixel.kind == "nv12" else ""
         raise InputError(
-            f"input {name!r} of shape {shape} cannot be NV12",
-            "NV12 needs 1x3xHxW with even H and W; omit --input-type",
+            f"input {name!r} of shape {shape} cannot be {BOARD_TYPES[pixel.kind]}",
+            f"{BOARD_TYPES[pixel.kind]} needs 1x{pixel.channels}xHxW{even}; omit --input-type",
         )
 
 
@@ -116,14 +129,31 @@ def centred(nv12: bytes, height: int, width: int) -> NDArray[Any]:
 def pixel_samples(
     model: onnx.ModelProto, pixels: Mapping[str, PixelInput], planes: bool
 ) -> dict[str, Callable[[Path], Feed]]:
-    """Per NV12 input, a reader of one calibration frame. Errors (of the reader): InputError for a wrong size."""
+    """Per picture input, a reader of one calibration frame. Errors (of the reader): InputError for a wrong size."""
     readers = {}
-    for name in pixels:
-        value = next(v for v in model.graph.input if v.name == (f"{name}_y" if planes else name))
+    for name, pixel in pixels.items():
+        split = planes and pixel.kind == "nv12"
+        value = next(v for v in model.graph.input if v.name == (f"{name}_y" if split else name))
         dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        height, width = dims[1:3] if planes else dims[2:]
-        readers[name] = _frame_reader(name, height, width, planes)
+        height, width = dims[1:3] if split else dims[2:]
+        is_nv12 = pixel.kind == "nv12"
+        readers[name] = _frame_reader(name, height, width, split) if is_nv12 else _pixel_reader(name, dims)
     return readers
+
+
+def _pixel_reader(name: str, shape: list[int]) -> Callable[[Path], Feed]:
+    """Of whole pixels, u8 in the float model's order of axes: raw bytes or an .npy."""
+
+    def read(path: Path) -> Feed:
+        data = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.fromfile(path, np.uint8)
+        if data.dtype != np.uint8 or data.size != int(np.prod(shape)):
+            got = f"{data.size} of {data.dtype.name}"
+            raise InputError(
+                f"{path}: a frame of input {name!r} needs {int(np.prod(shape))} values of uint8, got {got}"
+            )
+        return {name: data.reshape(shape).astype(np.float32) - ZERO_POINT}
+
+    return read
 
 
 def _frame_reader(name: str, height: int, width: int, planes: bool) -> Callable[[Path], Feed]:

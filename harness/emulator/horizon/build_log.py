@@ -250,11 +250,12 @@ def _input_block(facts: Facts, name: str) -> Iterator[tuple[int, str]]:
     pixel = facts.pixels.get(name)
     yield 4248, f"---------input info : {name} ---------"
     yield 4249, f"input_name          : {name}"
-    yield 4250, f"input_type_rt       : {'nv12' if pixel else 'featuremap'}"
+    yield 4250, f"input_type_rt       : {pixel.kind if pixel else 'featuremap'}"
     if pixel:
         yield 4252, "input_space&range   : regular"
     yield 4254, "input_layout_rt     : None"
-    train = ("bgr" if pixel.bgr else "rgb") if pixel else "featuremap"
+    colour = "gray" if pixel and pixel.kind == "gray" else "bgr" if pixel and pixel.bgr else "rgb"
+    train = colour if pixel else "featuremap"
     yield 4255, f"input_type_train    : {train}"
     yield 4258, f"input_shape         : {'x'.join(map(str, item.spec.shape))}"
     if pixel:

@@ -11,7 +11,7 @@ from harness.emulator.horizon import profile_files
 from harness.emulator.horizon.dialect import DASHES, OutputForm, RunFacts, ToolFailure, dims, flag_rows, one_core_of
 from harness.emulator.horizon.gflags import CommandLine, Value
 from harness.emulator.horizon.printed import PrintedDialect, summary_lines
-from harness.emulator.model.compiled import BoardTensor, CompiledInput, CompiledModel
+from harness.emulator.model.compiled import BOARD_TYPES, BoardTensor, CompiledInput, CompiledModel
 from harness.emulator.model.layout import aligned_shape, byte_strides, file_bytes
 from harness.platforms.horizon.dumps import align_up
 from harness.records import TensorSpec
@@ -204,8 +204,8 @@ class HbdnnTool(PrintedDialect):
 
 
 def _kind(item: CompiledInput) -> Iterator[str]:
-    image = item.kind == "NV12"
-    yield f"tensor type: HB_DNN_{'IMG_TYPE_NV12' if image else 'TENSOR_TYPE_' + item.spec.dtype.upper()}"
+    image = {"GRAY": "Y"}.get(item.kind, item.kind) if item.kind in BOARD_TYPES.values() else ""
+    yield f"tensor type: HB_DNN_{f'IMG_TYPE_{image}' if image else f'TENSOR_TYPE_{item.spec.dtype.upper()}'}"
     yield f"tensor layout: HB_DNN_LAYOUT_{_layout(item.spec)}"
 
 

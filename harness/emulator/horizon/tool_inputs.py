@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.emulator.model.compiled import CompiledInput, CompiledModel
-from harness.emulator.model.image import nv12_from_rgb, reference_feed
+from harness.emulator.model.compiled import BOARD_TYPES, CompiledInput, CompiledModel
+from harness.emulator.model.image import RGB_TO_YUV, nv12_from_rgb, reference_feed
 from harness.emulator.model.layout import NUMPY, Array
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -79,18 +79,28 @@ def _picture(item: CompiledInput, path: Path) -> bytes:
     """The tool decodes and scales pictures itself, for image inputs only."""
     from PIL import Image, UnidentifiedImageError
 
-    if item.kind not in ("NV12", "Y", "UV"):
+    if item.kind not in ("Y", "UV", *BOARD_TYPES.values()):
         raise ToolInputError(f"input[{item.name}] is no image input, {path} is a picture")
-    height, width = item.spec.shape[2:] if item.kind == "NV12" else item.spec.shape[1:3]
+    height, width = item.spec.shape[1:3] if item.kind in ("Y", "UV") else item.spec.shape[2:]
     if item.kind == "UV":
         height, width = height * 2, width * 2
     try:
         with Image.open(path) as image:
-            frame = nv12_from_rgb(np.asarray(image.convert("RGB").resize((width, height))))
+            pixels = np.asarray(image.convert("RGB").resize((width, height)))
     except UnidentifiedImageError:
         raise ToolInputError(f"input[{item.name}] {path} is not a readable picture") from None
-    luma = height * width
+    if item.kind not in ("NV12", "Y", "UV"):
+        return _whole_pixels(pixels, item.kind)
+    frame, luma = nv12_from_rgb(pixels), height * width
     return {"NV12": frame, "Y": frame[:luma], "UV": frame[luma:]}[item.kind]
+
+
+def _whole_pixels(rgb: Array, kind: str) -> bytes:
+    """RGB (H, W, 3) as the channels of an input that takes every pixel whole, axes (C, H, W)."""
+    yuv: Array = rgb.astype(np.float64) @ RGB_TO_YUV.T + np.array([0, 128, 128])
+    channels = {"RGB": rgb, "BGR": rgb[..., ::-1], "YUV444": yuv, "GRAY": yuv[..., :1]}[kind]
+    whole: Array = np.clip(np.rint(channels), 0, 255).astype(np.uint8).transpose(2, 0, 1)
+    return np.ascontiguousarray(whole).tobytes()
 
 
 def _take(frames: Frames, item: CompiledInput, data: bytes, source: str) -> None:

@@ -38,13 +38,17 @@ class BoardTensor:
     is_output: bool = False
 
 
+# How an input of pixels is asked for at build time -> what it is on the board.
+BOARD_TYPES = {"nv12": "NV12", "yuv444": "YUV444", "rgb": "RGB", "bgr": "BGR", "gray": "GRAY"}
+
+
 @dataclass(frozen=True)
 class CompiledInput:
     """A model input as the board's tool sees it. `bytes` is what it takes from a file."""
 
     name: str
     onnx_name: str
-    kind: str  # "NV12" or a dtype ("f32")
+    kind: str  # one of BOARD_TYPES, "Y" or "UV", or a dtype ("f32")
     spec: TensorSpec
     source: str  # "PYRAMID" or "DDR"
     bytes: int

@@ -39,13 +39,23 @@ def nv12_from_rgb(rgb: NDArray[np.uint8]) -> bytes:
 
 
 def preprocess_weights(
-    mean: NDArray[Any], scale: NDArray[Any], bgr: bool
+    mean: NDArray[Any], scale: NDArray[Any], bgr: bool, kind: str = "nv12"
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights [3, 3, 1, 1] and bias [3] that turn `pixel - 128` into `(colour - mean) * scale`.
+    """Weights [C, C, 1, 1] and bias [C] that turn `pixel - 128` of such an input into `(colour - mean) * scale`.
 
-    `mean` and `scale` are per channel in the model's colour order (RGB, or BGR).
+    C is 3, or 1 for "gray". `mean` and `scale` are per channel in the model's colour order (RGB, or BGR).
     """
-    matrix = YUV_TO_RGB[::-1] if bgr else YUV_TO_RGB
+    matrix = _to_colours(kind, bgr)
+    mean, scale = mean[: len(matrix)], scale[: len(matrix)]
     weights = matrix * scale[:, None]
-    bias = (128.0 * matrix[:, 0] - mean) * scale  # Y enters as Y - 128; U and V as they are centred anyway
+    middle = matrix[:, 0] if kind in ("nv12", "yuv444") else matrix.sum(axis=1)  # U and V are centred anyway
+    bias = (128.0 * middle - mean) * scale
     return weights.astype(np.float32)[:, :, None, None], bias.astype(np.float32)
+
+
+def _to_colours(kind: str, bgr: bool) -> NDArray[Any]:
+    """Rows are the model's colours, columns the channels that the board takes."""
+    if kind == "gray":
+        return np.ones((1, 1))
+    rgb = {"rgb": np.eye(3), "bgr": np.eye(3)[:, ::-1]}.get(kind, YUV_TO_RGB)
+    return rgb[::-1] if bgr else rgb

@@ -165,12 +165,23 @@ def _from_tensor(board: TensorSpec, spec: TensorSpec, data: bytes) -> bytes:
         raise InputError(
             f"input {spec.name!r}: cannot convert the board's {board.dtype} {board.shape} to the "
             f"reference's {spec.dtype} {spec.shape}",
-            "create the reference with its own input (harness reference --input)",
+            _other_batch(board.shape, spec.shape)
+            or "create the reference with its own input (harness reference --input)",
         )
     values = np.frombuffer(data, _NUMPY[board.dtype])
     if turn:
         values = np.ascontiguousarray(values.reshape(board.shape).transpose(turn))
     return (values if board.dtype == spec.dtype else _shifted(values, spec.dtype)).tobytes()
+
+
+def _other_batch(board: tuple[int, ...], reference: tuple[int, ...]) -> str:
+    """What to do where only the number of frames differs; "" where something else does."""
+    if len(board) != len(reference) or len(board) < 2 or board[0] == reference[0]:
+        return ""
+    if _turn((1, *board[1:]), (1, *reference[1:])) is None:
+        return ""
+    frames = f"the board's model takes {board[0]} frames, the reference {reference[0]}"
+    return f"{frames}: give an ONNX of batch {board[0]}, or build the model with batch {reference[0]}"
 
 
 def _turn(board: tuple[int, ...], reference: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -66,6 +66,7 @@ def headline(
     detail = [] if is_stated else [_without_title(verdict.detail, title)]
     sentences = [
         *_damaged(run),
+        *_input_sentences(run, verdict),
         *(_fault(origins, word) or detail),
         *_other_run(run.comparison.extras.debug_vs_release if run.comparison else None, word),
         *effect_sentences(outputs),
@@ -113,6 +114,14 @@ def _damaged(run: Run) -> list[str]:
     if not run.damage:
         return []
     return [f"run.json is damaged ({run.damage[0]}; {plural(len(run.damage), 'part')} in all, see the problems)."]
+
+
+def _input_sentences(run: Run, verdict: Verdict) -> list[str]:
+    """What speaks against the inputs: it comes before what an op or a layer shows. The first finding; the others are
+    among the findings."""
+    spoken = [one for one in run.findings if one.rule.startswith("I-") and one.severity != "note"]
+    shown = [one for one in spoken if one.title not in verdict.detail][:1]
+    return [f"{one.title[:1].upper()}{one.title[1:]}: {one.evidence}." for one in shown]
 
 
 def _once(sentences: list[str]) -> list[str]:

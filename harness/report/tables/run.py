@@ -40,6 +40,7 @@ from harness.report.tables.previous import policy_waivers, previous_table
 from harness.report.tables.samples import samples_table
 from harness.report.tables.segmentation import segmentation_table
 from harness.report.tables.soak import soak_table
+from harness.report.tables.steps import step_rows
 from harness.report.tables.subgraphs import with_subgraphs
 from harness.report.tables.sweep import sweep_table
 from harness.report.tables.times import exceeds, time_table
@@ -70,6 +71,7 @@ def tables(run: Run) -> Row:
         "facts": facts(run, time),
         "numbers": [*numbers(time), *load_numbers(run)],
         "findings": finding_rows(run, modes),
+        "steps": step_rows(run),
         "layers": layers,
         "origins": origins,
         "comparison": comparison_facts(comparison, outputs),

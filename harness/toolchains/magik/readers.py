@@ -14,7 +14,8 @@ from harness.platforms.magik.profile import ProfileTables, read_profile
 from harness.platforms.magik.text import read_boxes, read_nmem, read_times_us, read_versions, skew
 from harness.records import Message
 from harness.toolchains.base import FileProbe, FileReader, text_reader
-from harness.toolchains.magik.curves import SIDES, Curve, evidence, losing_side, outliers, symptom
+from harness.toolchains.curves import Curve, evidence, symptom
+from harness.toolchains.magik.curves import SIDES, losing_side, outliers
 from harness.toolchains.records import Artifact, PlannedNode, Similarity
 from harness.toolchains.text import Line, counts_of, lines_of
 

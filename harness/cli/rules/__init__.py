@@ -1,0 +1,1 @@
+"""Commands about rules: of findings and of configs."""
