@@ -12,7 +12,7 @@ from harness.diagnosis import environment, origins, planning, quantization, resu
 from harness.diagnosis.rules import RULES, DiagnosisVendor, RunView
 from harness.errors import ConfigError
 from harness.records import Finding, Run
-from harness.records.rules import Rule
+from harness.records.running import Rule
 
 __all__ = ["RULES", "find", "rules_of_findings"]
 _ROOMS = vendors.built_in("diagnosis", DiagnosisVendor)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from harness.records.rules import Rule
+from harness.records.running import Rule
 
 WHEN: Mapping[str, str] = {
     "E-101": "the board's tool prints its version warning, or refuses the model's version",

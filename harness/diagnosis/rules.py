@@ -10,7 +10,7 @@ from harness.diagnosis.explained import explained
 from harness.profiling.stretches import segmentation
 from harness.profiling.telemetry import Sense, senses_of_record
 from harness.records import Checks, CheckStep, Comparison, Finding, Plan, Profile, Run, Segmentation
-from harness.records.rules import Rule
+from harness.records.running import Rule
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,6 @@ from harness.records.plan import (
     PlanRow,
     PlanSegment,
 )
-from harness.records.rules import CheckStep, Rule
 from harness.records.run import (
     FORMAT,
     BoardOfRun,
@@ -91,6 +90,7 @@ from harness.records.run import (
 from harness.records.running import (
     Band,
     Case,
+    CheckStep,
     Distribution,
     ErrorFactors,
     Failure,
@@ -104,6 +104,7 @@ from harness.records.running import (
     OpTime,
     Profile,
     ReferenceRuntime,
+    Rule,
     Segment,
 )
 from harness.records.samples import (

@@ -13,8 +13,7 @@ from harness.records.comparison import Comparison, Verdict
 from harness.records.earlier import Earlier
 from harness.records.json_values import Json
 from harness.records.plan import Plan
-from harness.records.rules import CheckStep
-from harness.records.running import Failure, Finding, ModelInfo, Profile
+from harness.records.running import CheckStep, Failure, Finding, ModelInfo, Profile
 from harness.records.samples import Jitter, SamplesOfRun
 from harness.records.segmentation import Segmentation
 from harness.records.series import Soak, Sweep

@@ -22,7 +22,7 @@ from harness.reference.open import array_md5, open_reference, open_session
 from harness.toolchains.vendor_runtime import needs_vendor
 
 Array = np.ndarray[Any, Any]
-Feeds = Callable[[Sequence[TensorSpec]], Mapping[str, bytes]]
+Feeds = Callable[[Sequence[TensorSpec]], Mapping[str, bytes | Array]]
 
 
 class OutputsOf:
@@ -69,7 +69,7 @@ class OutputsOf:
             f"{self.path}: no reference for sample {stem!r}", f"it takes {stem}/ or {stem}.npz for each sample"
         )
 
-    def _run(self, given: Mapping[str, bytes], folder: Path) -> Reference:
+    def _run(self, given: Mapping[str, bytes | Array], folder: Path) -> Reference:
         feed = check_inputs(self._specs, arrays_of_bytes(self._specs, given))
         try:
             values = dict(zip(self._names, self._session.run(self._names, dict(feed)), strict=True))

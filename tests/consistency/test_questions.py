@@ -279,3 +279,23 @@ def test_twelve_ops_with_one_habit_have_one_summary(built: Callable[[str], Path]
     assert len(comparison["origins"]) == 12
     (summary,) = [note for note in comparison["notes"] if note.startswith("12 origins show one habit")]
     assert "- {name: rounding of Conv, op_kinds: [Conv], limits: {max_step: 1" in summary
+
+
+def test_a_packed_file_names_the_model_whose_reference_was_given(built: Callable[[str], Path]) -> None:
+    folder = built("c28")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        harness("emulator", "build", "det.onnx", "reid.onnx", "--soc", "x5", "-o", "packed.bin")
+        for ran, other in (("det", "reid"), ("reid", "det")):
+            words = ["run", "--board", "emu-x5", "packed.bin", "--model-name", ran, "--input", "x.bin"]
+            words += ["--reference", f"packed_{other}_quantized_model.onnx", "--mode", "debug", "--wait", "120"]
+            result = CliRunner().invoke(cli, [*words, "--case", ran])
+            head = result.stdout.splitlines()[:3]
+            assert result.exit_code == 3 and f"another model of this file?: {ran} ran" in head[1], result.output
+            assert f"looks like {other}" in head[1]
+            (run,) = folder.glob(f"runs/{ran}/*/*/run.json")
+            assert f"looks like {other}" in run.with_name("report.html").read_text(encoding="utf-8")
+            assert json.loads(run.read_text(encoding="utf-8"))["comparison"]["origins"] == []
+    finally:
+        os.chdir(before)

@@ -10,7 +10,7 @@ from harness.cli.common import clean, emit_json, json_option
 from harness.errors import InputError
 
 if TYPE_CHECKING:
-    from harness.records.rules import Rule
+    from harness.records.running import Rule
 
 
 def _rules() -> dict[str, Rule]:
@@ -18,7 +18,7 @@ def _rules() -> dict[str, Rule]:
     from harness import vendors
     from harness.diagnosis import rules_of_findings
     from harness.lint.base import LintVendor
-    from harness.records.rules import Rule
+    from harness.records.running import Rule
 
     linted = (rule for room in vendors.parts("lint", LintVendor).values() for rule in room.rules.values())
     advice = "harness lint CONFIG says what to write instead, and in which line"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records.rules import Rule
+from harness.records.running import Rule
 
 SOURCE = "the manifest of the reference, and its ops run alone on this PC"
 PC_RULES: dict[str, Rule] = {

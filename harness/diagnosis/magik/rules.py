@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.diagnosis.explained import explained
-from harness.records.rules import Rule
+from harness.records.running import Rule
 
 WHEN = {
     "M-501": "the md5 of the fed file is none of the inputs in the PC's dump folder",
