@@ -71,7 +71,6 @@ def tables(run: Run) -> Row:
         "facts": facts(run, time),
         "numbers": [*numbers(time), *load_numbers(run)],
         "findings": finding_rows(run, modes),
-        "steps": step_rows(run),
         "layers": layers,
         "origins": origins,
         "comparison": comparison_facts(comparison, outputs),
@@ -100,7 +99,7 @@ def tables(run: Run) -> Row:
         "notes": notes(run),
         "problems": problems(run),
     }
-    return without_private(rows, run)
+    return without_private(rows | {"steps": step_rows(run)}, run)
 
 
 def graph_of(run: Run) -> NetworkOps:
