@@ -247,7 +247,11 @@ BY_REFERENCE = {  # cases with files: (test file, the test that must raise it, t
     "B-506": ("tests/diagnosis/test_blocks.py", PADDED, PADDED),  # on chips that pad, and on others
     "I-116": ("tests/review/test_preflight.py", "test_another_layout_is_told", "test_models_that_agree_say_nothing"),
 }
-LINT_TESTS = ("tests/lint/test_rules.py", "tests/lint/test_magik.py")  # a failing and a passing config per rule
+LINT_TESTS = (
+    "tests/lint/test_rules.py",
+    "tests/lint/test_magik.py",
+    "tests/lint/test_sophgo.py",
+)  # a failing and a passing config per rule
 
 
 def test_every_id_has_a_case() -> None:
