@@ -88,7 +88,8 @@ def pixels(run: CleanRun, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.
     y, x = np.mgrid[0 : run.height, 0 : run.width]
     bow = [np.sin(x / (5 + i) + seed) * 60 + np.cos(y / (7 + i)) * 40 + 120 + 30 * (x > y) for i in range(3)]
     planes = np.stack(bow) + rng.normal(0, 6, (3, run.height, run.width))
-    return np.clip(planes, 0, 255).astype(np.uint8)[: 1 if run.kind == "gray" else 3]
+    rounded: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = np.clip(planes, 0, 255).astype(np.uint8)
+    return rounded[: 1 if run.kind == "gray" else 3]
 
 
 def fed(run: CleanRun, seed: int) -> bytes:
