@@ -31,6 +31,9 @@ class Sense:
     load_percent: dict[str, float] = field(default_factory=dict)  # accelerator cores: 0 to 100
     governors: dict[str, str] = field(default_factory=dict)
     voltages_mv: dict[str, float] = field(default_factory=dict)
+    bandwidth_mib_s: dict[str, float] = field(default_factory=dict)  # of the DDR: "DDR read", "DDR write"
+    memory_mib: dict[str, float] = field(default_factory=dict)  # of the accelerator's heaps, as the board names them
+    power_mw: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def put(self, where: str, name: str, value: float | None, sane: tuple[float, float], text: str) -> None:
@@ -149,6 +152,9 @@ def _of_record(sample: SensorSample) -> Sense:
             load_percent=dict(sample.load_percent),
             governors=dict(sample.governors),
             voltages_mv=dict(sample.voltages_mv),
+            bandwidth_mib_s=dict(sample.bandwidth_mib_s),
+            memory_mib=dict(sample.memory_mib),
+            power_mw=dict(sample.power_mw),
             problems=list(sample.problems),
         )
     if any(key.startswith("/") for key in values):
@@ -163,6 +169,7 @@ _WORDS: tuple[tuple[str, str, str, float, tuple[float, float]], ...] = (
     ("npu_hz:", "clocks_mhz", "npu", 1e6, SANE_MHZ),
     ("devfreq_hz:", "clocks_mhz", "", 1e6, SANE_MHZ),
     ("npu_load:", "load_percent", "npu", 0.01, (0.0, 100.0)),
+    ("memory_available_bytes", "memory_mib", "memory available", 2.0**20, (0.0, 2.0**40)),
 )
 
 

@@ -122,7 +122,7 @@ from harness.records.samples import (
 )
 from harness.records.segmentation import OffOp, Segmentation, Stretch, SubgraphTime
 from harness.records.series import Soak, SoakStretch, Sweep, SweepPoint
-from harness.records.telemetry import SensorSample, Telemetry
+from harness.records.telemetry import FrameTimeline, SensorSample, Telemetry, TimedSeries
 from harness.records.tensors import (
     Dump,
     Gap,
@@ -170,6 +170,7 @@ __all__ = [
     "FileOfRun",
     "Finding",
     "Fingerprint",
+    "FrameTimeline",
     "Gap",
     "Graph",
     "Host",
@@ -246,6 +247,7 @@ __all__ = [
     "Telemetry",
     "TensorSpec",
     "TimePart",
+    "TimedSeries",
     "TypedCommand",
     "Verdict",
     "VerdictChange",

@@ -18,7 +18,7 @@ from harness.records.samples import Jitter, SamplesOfRun
 from harness.records.segmentation import Segmentation
 from harness.records.series import Soak, Sweep
 from harness.records.slots import stored
-from harness.records.telemetry import Telemetry
+from harness.records.telemetry import FrameTimeline, Telemetry
 from harness.records.tensors import Graph
 
 FORMAT = 2
@@ -255,6 +255,7 @@ class Run:
     sweep: Sweep | None = field(default=None, metadata=stored(optional=True))
     samples: SamplesOfRun | None = field(default=None, metadata=stored(optional=True))
     jitter: Jitter | None = field(default=None, metadata=stored(optional=True))
+    timeline: FrameTimeline | None = field(default=None, metadata=stored(optional=True))
     unknown: tuple[str, ...] = field(
         default=(), metadata=stored(kept=False)
     )  # keys of the file that this version does not know

@@ -1,4 +1,4 @@
-"""What a board sensed of itself, as it is kept."""
+"""What a board sensed of itself, as it is kept, and frames of a profile on one time axis with it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ class SensorSample:
     load_percent: Mapping[str, float] = field(default_factory=dict, metadata=stored(optional=True))
     governors: Mapping[str, str] = field(default_factory=dict, metadata=stored(optional=True))
     voltages_mv: Mapping[str, float] = field(default_factory=dict, metadata=stored(optional=True))
+    bandwidth_mib_s: Mapping[str, float] = field(default_factory=dict, metadata=stored(optional=True))
+    memory_mib: Mapping[str, float] = field(default_factory=dict, metadata=stored(optional=True))
+    power_mw: Mapping[str, float] = field(default_factory=dict, metadata=stored(optional=True))
     problems: tuple[str, ...] = field(default=(), metadata=stored(optional=True))
 
 
@@ -33,3 +36,23 @@ class Telemetry:
     samples: tuple[SensorSample, ...] = ()
     governors: Mapping[str, str] = field(default_factory=dict, metadata=stored(optional=True))
     max_clocks_mhz: Mapping[str, float] = field(default_factory=dict, metadata=stored(optional=True))
+
+
+@dataclass(frozen=True)
+class TimedSeries:
+    """One figure over time: (seconds on the axis, value), in order of time."""
+
+    name: str
+    unit: str  # "us", "C", "MHz", "%", "bytes", "MiB/s", "MiB", "mV"
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class FrameTimeline:
+    """All series of the profile runs; 0 is where the first of them began. `sentence` says what moved together."""
+
+    duration_s: float = 0.0
+    series: tuple[TimedSeries, ...] = ()
+    sentence: str = ""
+    estimated: bool = field(default=False, metadata=stored(damaged=True))
+    notes: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from harness.report.drawings.card import card
 from harness.report.drawings.error_propagation import propagation_drawing
 from harness.report.drawings.jitter import jitter_drawings
 from harness.report.drawings.samples import squares
-from harness.report.drawings.soak import BAND_PX, soak_drawing
+from harness.report.drawings.soak import BAND_PX, soak_drawing, timeline_drawing
 from harness.report.drawings.sweep import sweep_drawing
 from harness.report.tables import checks, headline, layers
 from harness.report.tables.run import part_label, tables
@@ -76,6 +76,7 @@ def _drawn(data: Row) -> Row:
         "soak": soak_drawing(data["soak"]),
         "samples": squares(data["samples"]),
         "jitter": jitter_drawings(data["jitter"]),
+        "timeline": timeline_drawing(data["timeline"]),
         "split": drawings.split_bar(time) if time else [],
         "waterfall": drawings.waterfall(time) if time else None,
         "telemetry": drawings.telemetry(data["telemetry"]),

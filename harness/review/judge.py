@@ -51,6 +51,7 @@ from harness.review import identity, preflight
 from harness.review.case_reference import CaseReference
 from harness.review.dump_specs import DumpSpecs
 from harness.review.identity import command_of
+from harness.review.timeline import timeline_of
 from harness.review.verdict import not_measured, verdict
 from harness.runs import baseline, previous, resume
 from harness.runs import folder as store
@@ -165,7 +166,8 @@ def _judged(reader: RunReader, run: Run, expected: CaseReference, compared: Comp
         plan=plan,
         memory=_memory(reader),
     )
-    run = replace(run, segmentation=explained(run, graph))
+    over_time = timeline_of(run, {turn: reader.latency(turn) for turn in reader.turns("profile")})
+    run = replace(run, segmentation=explained(run, graph), timeline=over_time)
     tell("diagnosing", 0, -1)
     findings = (*compared.inputs, *find(run), *_pc_side(expected, run))
     run = replace(run, findings=findings, verdict=verdict(run.modes, comparison, checks))

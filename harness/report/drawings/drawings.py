@@ -308,7 +308,15 @@ def _span(touched: list[int], cells: int, axis: str, side: int) -> str:
 # ------------------------------------------------------------------ telemetry
 
 TELEMETRY_PX = 56
-_SENSED = {"temperatures_c": "\u00b0C", "clocks_mhz": "MHz", "load_percent": "% load", "voltages_mv": "mV"}
+_SENSED = {
+    "temperatures_c": "\u00b0C",
+    "clocks_mhz": "MHz",
+    "load_percent": "% load",
+    "voltages_mv": "mV",
+    "bandwidth_mib_s": "MiB/s",
+    "memory_mib": "MiB",
+    "power_mw": "mW",
+}
 
 
 def telemetry(samples: list[Row]) -> list[Row]:

@@ -20,6 +20,20 @@ def soak_drawing(soak: Row | None) -> Row | None:
     return {"bands": [_band(one, end_s) for one in soak["series"]], "marks": marks[:MOST_POINTS], "hours": end_s / 3600}
 
 
+def timeline_drawing(timeline: Row | None) -> Row | None:
+    """The bands of a profile's frames and sensors; {"bands", "seconds"}. None where nothing was seen over time."""
+    if timeline is None or not timeline["series"]:
+        return None
+    end_s = max([timeline["duration_s"], *(one["points"][-1][0] for one in timeline["series"]), 1e-9])
+    return {"bands": [_band(_in_ms(one), end_s) for one in timeline["series"]], "seconds": end_s}
+
+
+def _in_ms(series: Row) -> Row:
+    if series["unit"] != "us":
+        return series | {"unit": {"C": "\u00b0C"}.get(series["unit"], series["unit"])}
+    return series | {"unit": "ms", "points": [[at_s, value / 1000] for at_s, value in series["points"]]}
+
+
 def _band(series: Row, end_s: float) -> Row:
     points = series["points"]
     values = [value for _, value in points]

@@ -88,7 +88,7 @@ def tables(run: Run) -> Row:
         "plan": plan_table(run, standings, layers),
         "time": time,
         "memory": memory_rows(run),
-        "telemetry": telemetry_rows(run),
+        **_over_time(run),
         "modes": modes,
         "pushed": to_json(run.pushed),
         "inputs": input_rows(run),
@@ -262,7 +262,19 @@ def finding_rows(run: Run, modes: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: _SEVERITIES.index(row["severity"]) if row["severity"] in _SEVERITIES else 3)
 
 
-_SENSED = ("temperatures_c", "clocks_mhz", "load_percent", "voltages_mv")
+_SENSED = (
+    "temperatures_c",
+    "clocks_mhz",
+    "load_percent",
+    "voltages_mv",
+    "bandwidth_mib_s",
+    "memory_mib",
+    "power_mw",
+)
+
+
+def _over_time(run: Run) -> Row:
+    return {"telemetry": telemetry_rows(run), "timeline": to_json(run.timeline)}
 
 
 def telemetry_rows(run: Run) -> list[Row]:
