@@ -78,6 +78,13 @@ class Platform(ABC):
         """Sets of further options that a choice of cores is to be tried with; one empty set: none is needed."""
         return ({},)
 
+    def monitors(self, board: BoardIdentity) -> tuple[tuple[str, ...], ...]:
+        """Command lines of the board's own monitors, which run until they are stopped; one runs beside each profile.
+
+        The program of each is looked for on the board; what is not there is not started.
+        """
+        return ()
+
     # ---- reading
 
     @abstractmethod
@@ -106,6 +113,10 @@ class Platform(ABC):
 
     def read_status(self, text: str) -> tuple[Sense, ...]:
         """Every look at the board's sensors that `status_command` printed, in order; never raises."""
+        return ()
+
+    def read_monitor(self, program: str, text: str) -> tuple[Sense, ...]:
+        """Samples that a monitor printed, `t_s` since its first one; never raises."""
         return ()
 
     def read_outputs(self, folder: Path, log: str, info: ModelInfo) -> tuple[Dump, ...]:

@@ -14,6 +14,8 @@ from harness.records import BoardIdentity, CommandEnvironment, Failure, Invocati
 from harness.session import record as run_record
 from harness.session.environment import board_environment
 from harness.session.job import timed_out
+from harness.session.monitors import OPTION as MONITOR
+from harness.session.monitors import Monitors
 from harness.session.progress import RunProgress
 from harness.session.pulling import Puller
 from harness.session.rehash import Copies
@@ -37,6 +39,7 @@ class ModeRunner:
         self._agent, (self._board, self._around), self._platform, self._progress = agent, board, platform, progress
         self._copies, self._sensors, self._puller = copies, sensors, puller
         self._timeout_s = progress.resume.case.timeout_s
+        self.monitors = Monitors(agent, board, platform, progress.record, progress.resume.case.options.get(MONITOR))
 
     def run(self, mode: str, name: str, job: Job) -> tuple[run_record.ModeRun, Failure | None]:
         """Run a mode; once more where it fails and the board's copies of its files turn out to be damaged."""
@@ -69,7 +72,7 @@ class ModeRunner:
         folder = str(PurePosixPath(self.place) / name)
         job = replace(job, folder=folder)
         invocation = board_environment(self._around, self._board.libraries, self._platform.invocation(self._board, job))
-        with self._progress.at(f"running {name}"):
+        with self._progress.at(f"running {name}"), self.monitors.beside(name, self.place, self._timeout_s):
             token = self._picked_up(name)
             if not token and name in self._progress.resume.tokens:
                 self._agent.files.remove(folder)  # what an earlier try left there is no result of this one

@@ -63,12 +63,14 @@ class Session:
         Errors: InputError for another board than before, WrongSocError for one that is no `soc:` of hosts.yaml,
         BoardError for one without the platform's tools.
         """
-        facts = self.agent.hello(tools=(*self.platform.tools, PYTHON), path=self.board.environment.tools)
+        monitors = [argv[0] for argv in self.platform.monitors(self.board.identity)]
+        facts = self.agent.hello(tools=(*self.platform.tools, PYTHON, *monitors), path=self.board.environment.tools)
         described = to_json(facts)
         unchanged.refuse_other_board(self.record.run, described, self.progress.resume)
         self.record.run = replace(self.record.run, board=replace(self.record.run.board, facts=described))
         refuse_wrong_soc(self.board.identity, facts)
         _refuse_missing_tools(self.board.name, self.platform, facts)
+        self._present = frozenset(name for name in monitors if facts.tools.get(name))
         return facts.tools.get(PYTHON, "")
 
     def _connect_parts(self, python: str) -> None:
@@ -87,6 +89,7 @@ class Session:
         self.modes = ModeRunner(
             agent, (board.identity, board.environment), self.platform, progress, self.copies, self.sensors, self.puller
         )
+        self.modes.monitors.present = self._present
         self.load = BesideLoad(agent, (board.identity, board.environment), progress, self.puller)
         self._python = python
 

@@ -19,6 +19,7 @@ from harness.records import Board, BoardFolders, BoardIdentity, CommandEnvironme
 
 _PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 _TOOL = "hrt_model_exec"
+_MONITORS = {"hbdnn": ("hrut_ddr",), "ucp": ("hrut_ddr", "hrt_ucp_monitor")}
 
 
 def board_root(soc: str) -> Path:
@@ -39,6 +40,8 @@ def prepare(soc: str) -> Path:
     _write(root / "board.json", json.dumps({"soc": soc, "emulated": True}) + "\n")
     _write_identity(root, SOCS[soc])
     _write(root / "bin" / _TOOL, _stub(_TOOL, root), executable=True)
+    for monitor in _MONITORS[SOCS[soc].family]:
+        _write(root / "bin" / monitor, _stub(monitor, root, "monitors", monitor), executable=True)
     return root
 
 
@@ -56,13 +59,13 @@ def _write_identity(root: Path, facts: Soc) -> None:
         _write(root / name, text)
 
 
-def _stub(tool: str, root: Path) -> str:
+def _stub(tool: str, root: Path, module: str = _TOOL, *words: str) -> str:
     return "\n".join(
         (
             "#!/bin/sh",
             f"# {tool} of an emulated board",
             f"PYTHONPATH={shlex.quote(str(_PACKAGE_PARENT))} HARNESS_EMULATOR_ROOT={shlex.quote(str(root))} \\",
-            f'exec {shlex.join(module_words(f"horizon.{tool}"))} "$@"',
+            f'exec {shlex.join([*module_words(f"horizon.{module}"), *words])} "$@"',
             "",
         )
     )

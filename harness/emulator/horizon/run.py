@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.emulator.cost import bands, timing
-from harness.emulator.horizon import dump_files, profile_files, tool_faults
+from harness.emulator.horizon import dump_files, monitors, profile_files, tool_faults
 from harness.emulator.horizon.call import FAILED, Call
 from harness.emulator.horizon.dialect import RunFacts, ToolFailure
 from harness.emulator.horizon.tool_inputs import Frames, ToolInputError, random_frames, read_frames
@@ -136,6 +137,8 @@ def _write_side(call: Call, folder: Path, line: timing.Timeline | None, effects:
     band = bands.band_of(call.chosen(), call.soc, timing.cpu_share(line)) if line else None
     ucp = call.soc.family == "ucp"
     text = profile_files.side_record(call.soc.name, line, call.faults, effects, band, ucp=ucp)
+    if line is not None:
+        text = json.dumps(json.loads(text) | {"activity": monitors.activity(call.chosen(), line)}, indent=2) + "\n"
     (folder / profile_files.SIDE_FILE).write_text(text)
 
 

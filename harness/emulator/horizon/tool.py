@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.emulator.console import Console
 from harness.emulator.cost import cpu
 from harness.emulator.horizon import gflags, tool_faults
 from harness.emulator.horizon.call import FAILED, Call
-from harness.emulator.horizon.dialect import SUBCOMMANDS, ToolFailure
-from harness.emulator.horizon.dialects import dialect_of
+from harness.emulator.horizon.dialect import SUBCOMMANDS, Dialect, ToolFailure
 from harness.emulator.horizon.gflags import FlagError
 from harness.emulator.horizon.socs import DEFAULT, SOCS, socs_of_march
 from harness.emulator.model.compiled import CompiledFile, CompiledModel
 from harness.emulator.model.faults import ENVIRONMENT, parse_faults
+from harness.emulator.socs import Runtime, Soc
 from harness.emulator.this_board import RUNTIME, board_soc
 from harness.errors import HarnessError
 
@@ -105,3 +105,18 @@ def _check_march(call: Call, model: CompiledModel) -> None:
         return
     boards = _BOARDS_OF_MARCH.get(model.march) or "/".join(name.upper() for name in socs_of_march(model.march))
     raise ToolFailure(f"The model's march is {model.march}, please run on {boards} board!")
+
+
+def dialect_of(soc: Soc, runtime: Runtime, console: Console) -> Dialect:
+    """The dialect that this runtime of the chip speaks."""
+    from harness.emulator.horizon.hbdnn import HbdnnTool, OldHbdnnTool
+    from harness.emulator.horizon.ucp import OldUcpTool, UcpTool
+
+    kinds: dict[str, Callable[[Soc, Runtime, Console], Dialect]]
+    kinds = {
+        "hbdnn": HbdnnTool,
+        "hbdnn_old": OldHbdnnTool,
+        "ucp": UcpTool,
+        "ucp_old": OldUcpTool,
+    }
+    return kinds[runtime.dialect](soc, runtime, console)

@@ -15,6 +15,7 @@ from harness.platforms.emulated import mark_estimates
 from harness.platforms.horizon import dumps as horizon_dumps
 from harness.platforms.horizon import failures, inputs, model_file, model_info, options
 from harness.platforms.horizon import gaps as horizon_gaps
+from harness.platforms.horizon.monitors import read_hrut_ddr, read_ucp_monitor
 from harness.platforms.horizon.perf import TOLERANCE, latency_of, read_infer, read_perf
 from harness.platforms.horizon.profiler import ProfilerLog, op_times, read_profiler_log
 from harness.platforms.horizon.somstatus import read_somstatus
@@ -43,6 +44,7 @@ OPTIONS: Mapping[str, str] = {
     "time": "seconds of a profile run, a multiple of 60 (this tool counts whole minutes); replaces frames",
     "model_name": "model of a packed file",
     "roi": "regions of resizer inputs: left,top,right,bottom;... in the model's input order, inclusive",
+    "monitor": "true: run the board's own monitor (hrut_ddr, hrt_ucp_monitor) beside each profile; default false",
     "repeat_frames": "frames of an infer run (same input), default 1",
 }
 
@@ -70,6 +72,14 @@ class Hbdnn(Platform):
     def read_status(self, text: str) -> tuple[Sense, ...]:
         """What `hrut_somstatus` printed."""
         return read_somstatus(text)
+
+    def monitors(self, board: BoardIdentity) -> tuple[tuple[str, ...], ...]:
+        """DDR traffic of every unit, once a second."""
+        return (("hrut_ddr", "-t", "all", "-p", "1000"),)
+
+    def read_monitor(self, program: str, text: str) -> tuple[Sense, ...]:
+        """What `hrut_ddr` or `hrt_ucp_monitor` printed."""
+        return read_ucp_monitor(text) if program == "hrt_ucp_monitor" else read_hrut_ddr(text)
 
     # ---- before the run
 

@@ -41,6 +41,7 @@ OPTIONS: Mapping[str, str] = {
 
 # Rows of a dynamic image input are padded to this many bytes (S100 manual: 16 X5/J5, 32 J6/S100, 64 J6P/J6H/S600).
 _ROW_BYTES = {"j6p": 64, "j6h": 64, "s600": 64}
+_COUNTED_BY_CORE = ("j6p", "j6h", "s600")  # chips whose hrut_ddr knows bpu_p0, the first core, and no bpu
 # As gflags takes a switch that is off; what is sent is `--enable_warmup=false`, a console may come from elsewhere.
 _NO_WARMUP = re.compile(r"(?:^|\s)--?(?:enable_warmup[= ](?:false|f|no|n|0)|noenable_warmup)\b", re.IGNORECASE)
 _PROPERTIES = r"[A-Za-z0-9_]+(,[A-Za-z0-9_]+)*"
@@ -101,6 +102,15 @@ class Ucp(Hbdnn):
         if not preset:
             return ({},)
         return ({"l2": preset},) if "," in core else ({}, {"l2": preset})
+
+    def monitors(self, board: BoardIdentity) -> tuple[tuple[str, ...], ...]:
+        """DDR traffic of the BPU, and load and memory, once a second for at most a day; both need the same counters."""
+        counted = "bpu_p0" if board.soc.lower().startswith(_COUNTED_BY_CORE) else "bpu"
+        day = str(24 * 3600)
+        return (
+            ("hrut_ddr", "-t", counted, "-p", "1000000", "-n", day, "-c"),
+            ("hrt_ucp_monitor", "-b", "-d", "1000", "-f", "500", "-n", day),
+        )
 
     # ---- reading
 
