@@ -12,14 +12,14 @@ from harness.errors import BoardError
 from harness.platforms.base import Platform
 from harness.records import BoardIdentity, CommandEnvironment, Failure, Invocation, Job
 from harness.session import record as run_record
+from harness.session.alongside.monitors import OPTION as MONITOR
+from harness.session.alongside.monitors import Monitors
+from harness.session.alongside.sensors import Sensors
 from harness.session.environment import board_environment
 from harness.session.job import timed_out
-from harness.session.monitors import OPTION as MONITOR
-from harness.session.monitors import Monitors
 from harness.session.progress import RunProgress
 from harness.session.pulling import Puller
 from harness.session.rehash import Copies
-from harness.session.sensors import Sensors
 
 
 class ModeRunner:

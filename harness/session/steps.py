@@ -17,7 +17,8 @@ from harness.records import Board, Job, ModelInfo, SoakPlan
 from harness.records.codec import to_json
 from harness.review.case_reference import CaseReference
 from harness.session import unchanged
-from harness.session.beside import BesideLoad
+from harness.session.alongside.beside import BesideLoad
+from harness.session.alongside.sensors import SENSE_EVERY_S, Sensors
 from harness.session.board_hashes import BoardHashes
 from harness.session.job import check_name
 from harness.session.modes import ModeRunner
@@ -27,7 +28,6 @@ from harness.session.pushing import Pusher
 from harness.session.rehash import Copies
 from harness.session.samples.focus import SampledSession
 from harness.session.samples.running import Parts
-from harness.session.sensors import SENSE_EVERY_S, Sensors
 from harness.session.turns import Turn, soak_turns, turns
 from harness.transports.base import Transport
 

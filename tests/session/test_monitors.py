@@ -10,16 +10,19 @@ import pytest
 from tests.support.builds import build, harness
 
 
+CASES = [("j6m", "DDR read", 8), ("x5", "DDR read BPU", 60)]  # X5's tool takes whole minutes, and plays them at once
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("board", "soc", "ddr"), [("emu-x5", "x5", "DDR read BPU"), ("emu-j6m", "j6m", "DDR read")])
+@pytest.mark.parametrize(("soc", "ddr", "time_s"), CASES)
 def test_ddr_traffic_is_on_the_axis_of_a_profile(
-    board: str, soc: str, ddr: str, shared_folder: Path, tmp_path: Path
+    soc: str, ddr: str, time_s: int, shared_folder: Path, tmp_path: Path
 ) -> None:
     model = build(shared_folder, "digits", soc).model
-    wait = ["--wait", "60", "--mode", "profile", "--time", "60", "--option", "monitor=true"]
-    harness("run", model, "--board", board, *wait, "--json", cwd=tmp_path, check=True)
+    wait = ["--wait", "60", "--mode", "profile", "--time", str(time_s), "--option", "monitor=true"]
+    harness("run", model, "--board", f"emu-{soc}", *wait, "--json", cwd=tmp_path, check=True)
     (file,) = tmp_path.glob("runs/*/*/*/run.json")
     run = json.loads(file.read_text())
     (series,) = [one for one in run["timeline"]["series"] if one["name"] == ddr]
-    assert 55 <= len(series["points"]) <= 61 and all(value > 0 for _, value in series["points"])
+    assert time_s - 5 <= len(series["points"]) <= time_s + 1 and all(value > 0 for _, value in series["points"])
     assert "Over time" in next(tmp_path.glob("runs/*/*/*/report.html")).read_text()

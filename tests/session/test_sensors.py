@@ -8,8 +8,8 @@ import pytest
 
 from harness.platforms import load
 from harness.records import Invocation, Run
+from harness.session.alongside.sensors import Sensors
 from harness.session.record import RunFile
-from harness.session.sensors import Sensors
 from tests.support.servers import agent_of
 
 LIMIT_S = 10.0
