@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.builds import build, harness
 
-
 CASES = [("j6m", "DDR read", 8), ("x5", "DDR read BPU", 60)]  # X5's tool takes whole minutes, and plays them at once
 
 
