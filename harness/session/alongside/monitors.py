@@ -88,9 +88,9 @@ class Monitors:
     def _collect(self, name: str, argv: tuple[str, ...], folder: str, token: str, at_s: float) -> None:
         try:
             self._agent.jobs.stop(token)
-            with tempfile.TemporaryDirectory() as here:
-                stored = self._agent.files.fetch(folder, [LOG], Path(here))
-                text = (Path(here) / stored[LOG]).read_bytes().decode("utf-8", "replace")
+            with tempfile.TemporaryDirectory() as scratch:
+                stored = self._agent.files.fetch(folder, [LOG], Path(scratch))
+                text = (Path(scratch) / stored[LOG]).read_bytes().decode("utf-8", "replace")
             self._agent.files.remove(folder)
         except LinkError:
             raise
