@@ -16,6 +16,7 @@ from harness.cli.common import (
     clean,
     emit_json,
     json_option,
+    note,
     only_one,
 )
 from harness.cli.comparison_text import print_csv, print_list_csv, show
@@ -290,4 +291,4 @@ def _feed(path: Path, inputs: Sequence[str]) -> Any:
     from harness.cli.reference import match_inputs
     from harness.reference.open import read_inputs
 
-    return read_inputs(path, match_inputs(path, inputs))
+    return read_inputs(path, match_inputs(path, inputs), note)

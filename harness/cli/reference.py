@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.common import clean, emit_json, json_option
+from harness.cli.common import clean, emit_json, json_option, note
 from harness.cli.progress import progress
 from harness.cli.reference_options import runtime_of, runtime_options
 from harness.cli.tables import table
@@ -33,13 +33,19 @@ def match_inputs(model: Path, given: Sequence[str]) -> dict[str, Path]:
     if twice:
         raise InputError(f"--input {twice[0]}=...: given more than once", "give one file per input")
     unnamed = [Path(g) for g in given if g.partition("=")[0] not in named]
-    free = [name for name in names if name not in named]
+    free = [name for name in _whole_pictures(names) if name not in named]
     if len(unnamed) > len(free):
         raise InputError(
             f"{model}: {len(given)} input files given, the model takes {len(names)} ({', '.join(names)})",
             "give one --input TENSOR=FILE per input",
         )
     return {**named, **dict(zip(free, unnamed, strict=False))}
+
+
+def _whole_pictures(names: Sequence[str]) -> list[str]:
+    """Inputs with a picture's two planes as one, where a model takes nothing else."""
+    stem = names[0].removesuffix("_y") if len(names) == 2 else ""
+    return [stem] if stem and names == [f"{stem}_y", f"{stem}_uv"] else list(names)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,11 @@ class ReferenceOptions:
 @click.command(name="reference")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "--input", "inputs", multiple=True, metavar="[TENSOR=]FILE", help="Input file (.npy or raw bytes); repeatable."
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="[TENSOR=]FILE",
+    help="Input file (.npy, raw bytes, NV12, or jpg and png of a camera model); repeatable.",
 )
 @click.option("-o", "--output", "--out", "out", type=click.Path(path_type=Path), required=True, help="Output folder.")
 @click.option(
@@ -84,6 +94,7 @@ def command(model: Path, out: Path, as_json: bool, **given: Any) -> None:
     \b
     Examples:
       harness reference model_quantized.onnx --input images=photo.npy -o reference
+      harness reference model_quantized.onnx --input images=photo.nv12 -o reference
       harness reference model_quantized.onnx --input images=photo.npy -o reference --image vendor/toolchain:1.2.8
       harness reference model_quantized.onnx --input images=photo.npy -o reference --python /opt/vendor/bin/python3
       harness compare reference board-dumps
@@ -131,7 +142,7 @@ def _compute(model: Path, out: Path, given: ReferenceOptions, runtime: Reference
             assert place is not None
             write_outputs(model, read_named(given.inputs), out, place, step)
             return open_reference(out)
-        feed = read_inputs(model, match_inputs(model, given.inputs))
+        feed = read_inputs(model, match_inputs(model, given.inputs), note)
         return run_reference(
             model, feed, out, optimizations=given.optimizations, threads=given.threads, runtime=runtime, progress=step
         )

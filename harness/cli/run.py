@@ -34,7 +34,7 @@ from harness.cli.run_options import (
     modes_of,
     only_model,
     soc_line_told,
-    stage_option,
+    stage_options,
     typed_command,
 )
 from harness.cli.series.sample_options import sample_options
@@ -141,14 +141,7 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
     metavar="ONNX",
     help="ONNX that provides the graph and tensor layouts, for --repeat without --reference.",
 )
-@click.option(
-    "--float",
-    "floats",
-    default="",
-    metavar="DIR|NPZ|ONNX",
-    help="Float reference: gives each layer's noise ratio. Needs --reference.",
-)
-@stage_option
+@stage_options
 @baseline_options
 @click.option(
     "--build",
@@ -222,6 +215,7 @@ def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, 
     board = with_faults(find_board(board_name, given.hosts), given.faults, model)
     _refuse_idle(modes_of(given.modes))
     case = case_of(model, given, board.limits.timeout_s)
+    _refuse_without_reference(case, given)
     _refuse_noise(case)
     _refuse_short_limit(case)
     return _measure(
@@ -263,16 +257,22 @@ def _refuse_idle(modes: tuple[str, ...]) -> None:
         raise click.UsageError(f"--repeat needs mode release or debug; --mode {','.join(modes)} has neither.")
     if "rounds" in given and modes and "profile" not in modes:
         raise click.UsageError(f"--rounds needs mode profile; --mode {','.join(modes)} has none.")
-    for option in (name for name in ("floats", "stages") if context.params[name] and not context.params["reference"]):
-        raise click.UsageError(f"--{option.rstrip('s')} needs --reference.")
-    if context.params["min_coverage"] is not None and not context.params["reference"]:
-        raise click.UsageError("--min-coverage needs --reference.")
     if context.params["max_slower_percent"] is not None and not context.params["previous"]:
         raise click.UsageError("--max-slower needs --previous RUN.")
     if "/" in context.params["case_name"]:
         raise click.UsageError("--case takes a name, not a path; use --runs for the folder.")
     if {"frames", "time_s"} <= given:
         raise click.UsageError("--frames and --time cannot be used together.")
+
+
+def _refuse_without_reference(case: Case, given: RunOptions) -> None:
+    """Options that are about a reference do nothing without one."""
+    if case.reference:
+        return
+    floats = "--stage" if given.stages else "--float" if given.floats else ""
+    coverage = "--min-coverage" if case.min_coverage is not None else ""
+    if option := floats or coverage:
+        raise click.UsageError(f"{option} needs --reference.")
 
 
 def _is_given(context: click.Context, name: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from harness.cli.reference_options import reference_runtime_of
 from harness.cli.series.sample_options import samples_plan
 from harness.errors import ConfigError, InputError
 from harness.records import Case, TypedCommand
+
+if TYPE_CHECKING:
+    from harness.review.chosen_stages import ChosenStages
 
 Command = Callable[..., Any]
 
@@ -51,6 +54,8 @@ class RunOptions:
     graph: str
     floats: str
     stages: tuple[str, ...]
+    no_stages: bool
+    min_quantization_sqnr_db: float | None
     previous: str
     max_slower_percent: float | None
     build: tuple[Path, ...]
@@ -153,8 +158,8 @@ def stages_of(given: Sequence[str]) -> dict[str, Path]:
         if not sep or not name or not path:
             raise InputError(f"--stage {text!r}: expected NAME=PATH", "for example --stage float=float_reference")
         if not Path(path).exists() or name in stages:
-            why = "no such folder or .npz" if name not in stages else "given more than once"
-            raise InputError(f"--stage {text}: {why}", "give each stage once, with a folder of tensors or an .npz")
+            why = "no such file or folder" if name not in stages else "given more than once"
+            raise InputError(f"--stage {text}: {why}", "give each stage once: a folder of tensors, an .npz or an ONNX")
         stages[name] = Path(path)
     return stages
 
@@ -171,12 +176,13 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
     """Paths are made absolute: a broken run may be resumed from another folder."""
     from harness.runs.baseline import baseline_path
 
+    stages = _stages_of(model, given)
     return Case(
         name=given.case_name or model.stem,
         model=model.absolute(),
         inputs=inputs_of(given.inputs),
-        reference=absolute(given.reference),
-        reference_runtime=reference_runtime_of(given, given.reference),
+        reference=stages.reference,
+        reference_runtime=reference_runtime_of(given, stages.reference),
         modes=modes_of(given.modes),
         model_name=given.model_name,
         core=core_of(given.core),
@@ -192,8 +198,11 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         hypotheses=not given.no_hypotheses,
         mapping=absolute(given.mapping),
         graph=absolute(given.graph),
-        floats=absolute(given.floats),
-        stages=tuple((name, path.absolute()) for name, path in stages_of(given.stages).items()),
+        floats=stages.floats,
+        stages=stages.others,
+        automatic=stages.automatic,
+        left_out=stages.left_out,
+        min_quantization_sqnr_db=given.min_quantization_sqnr_db,
         previous=baseline_path(given.previous, given.runs) if given.previous else "",
         max_slower_percent=given.max_slower_percent,
         build=tuple(path.absolute() for path in given.build),
@@ -204,17 +213,64 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
     )
 
 
-# --------------------------------------------------------------------------- how long, and against what
+# --------------------------------------------------------------------------- stages of the build
+
+
+def _stages_of(model: Path, given: RunOptions) -> ChosenStages:
+    """What was given; where nothing speaks against it, the rest from the files beside the model."""
+    from harness.review.chosen_stages import ChosenStages, with_beside
+
+    typed = {name: path.absolute() for name, path in stages_of(given.stages).items()}
+    if given.floats and "float" in typed:
+        raise click.UsageError("--float is --stage float=...: give one of them.")
+    floats = str(typed.pop("float", "")) or absolute(given.floats)
+    chosen = ChosenStages(absolute(given.reference), floats, tuple(typed.items()))
+    compares = {"release", "debug"} & set(modes_of(given.modes)) or not given.modes
+    alone = given.no_stages or given.samples or (given.graph and not given.reference)  # a graph: without a reference
+    if alone or not compares or not model.is_file():
+        return chosen
+    return with_beside(model, given.model_name, chosen)
 
 
 stage_option = click.option(
-    "--stage",
-    "stages",
+    *("--stage", "stages"),
     multiple=True,
     metavar="NAME=PATH",
-    help="Tensors of a toolchain's stage, in order; repeatable. One that is --reference itself gives it its name and "
+    help="A stage of the toolchain, in order; repeatable. One that is the reference itself gives it its name and "
     "place; the others stand before it, or behind it.",
 )
+
+
+def stage_options(command: Command) -> Command:
+    """`--float`, `--stage`, `--no-stages` and `--min-quantization-sqnr`."""
+    for option in reversed(
+        (
+            click.option(
+                *("--float", "floats"),
+                default="",
+                metavar="DIR|NPZ|ONNX",
+                help="Float model, the same as --stage float=...: what quantization itself costs, each layer's noise "
+                "ratio. Default: the one beside the model.",
+            ),
+            stage_option,
+            click.option(
+                "--no-stages", is_flag=True, help="Take no reference and no stages from the files beside the model."
+            ),
+            click.option(
+                *("--min-quantization-sqnr", "min_quantization_sqnr_db"),
+                type=FiniteRange(),
+                metavar="DB",
+                help="Exit 1 if an output of the quantized model is below DB against the float model, on this PC.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+# --------------------------------------------------------------------------- how long, and against what
+
+
 beside_option = click.option(
     "--beside",
     default="",

@@ -37,16 +37,17 @@ class Stage:
     reference: Reference | None
     dumps: tuple[Dump, ...]
     inputs: Mapping[str, Mapping[str, str]]  # input -> dtype -> md5 of the logical tensor; empty: nothing is known
+    was_fed: bool = False  # by this run, with the bytes that the board got, as this stage takes them
 
 
-def stage(name: str, source: Path | Reference, inputs: Collection[str] = ()) -> Stage:
+def stage(name: str, source: Path | Reference, inputs: Collection[str] = (), *, was_fed: bool = False) -> Stage:
     """A stage from a folder or .npz, or from a reference that is open already. `inputs` are names of the network's
     inputs, which an .npz does not tell. Errors: InputError."""
     reference = source if isinstance(source, Reference) else open_reference(source, platform=_platform(source))
     tensors = {n: replace(t, is_input=True) if n in inputs else t for n, t in reference.tensors.items()}
     reference = replace(reference, tensors=tensors) if inputs else reference
     dumps = tuple(_dump(tensor) for tensor in reference.tensors.values())
-    return Stage(name, reference, dumps, input_hashes(reference))
+    return Stage(name, reference, dumps, input_hashes(reference), was_fed)
 
 
 def _platform(path: Path) -> str:
@@ -140,7 +141,9 @@ def _alignments(stages: Sequence[Stage]) -> list[str]:
     known = {name: dict(hashes) for name, hashes in stages[0].inputs.items()}
     sentences = []
     for one in stages:
-        sentences.append(_alignment(one.inputs, known))
+        by_hash = _alignment(one.inputs, known)
+        computed = one.was_fed and (one.reference is not None or by_hash == "unknown")
+        sentences.append("proven" if computed else by_hash)
         if sentences[-1] == "proven":
             for name, hashes in one.inputs.items():
                 known.setdefault(name, {}).update(hashes)
@@ -164,10 +167,23 @@ def _same_input(first: Mapping[str, str], other: Mapping[str, str]) -> str:
 def _step(before: Stage, after: Stage, settings: CompareSettings) -> Comparison | None:
     if before.reference is None:
         return None
-    computed = [dump for dump in after.dumps if dump.role != "input"]
+    read = {t.name for t in before.reference.tensors.values() if t.is_input} if after.was_fed else set()
+    computed = [dump for dump in after.dumps if dump.role != "input" and dump.name not in read]  # a stage may make it
     policy = _for_noise(settings.policy or load_policy(), before, after)
     plain = replace(
-        settings, mapping=None, isolate=False, reading=None, floats=None, progress=None, gaps=(), policy=policy
+        settings,
+        mapping=None,
+        isolate=False,
+        reading=None,
+        floats=None,
+        progress=None,
+        gaps=(),
+        policy=policy,
+        hypotheses=False,
+        repeats=(),
+        hashed={},
+        storages=None,
+        model=None,
     )
     return compare(before.reference, computed, plain)
 
@@ -248,25 +264,34 @@ def _sentence(stages: Sequence[Stage], steps: Sequence[StageStep], alignments: S
 
 def with_stages(
     comparison: Comparison,
-    given: Mapping[str, Path],
+    given: Mapping[str, Path | Reference],
     own: Path,
     reference: Reference,
     dumps: Sequence[Dump],
     settings: CompareSettings,
+    *,
+    were_fed: bool = False,
 ) -> Comparison:
     """The comparison with the ladder of stages up to the board in its extras; as it is where no stage is given.
 
-    A stage at `own`, the reference's path, is the reference under a name of its own: those given after it lie between
-    it and the board. Else all of them lie before it.
+    A stage at `own`, the reference's path, or that is the reference itself, is it under a name of its own: those given
+    after it lie between it and the board. Else all of them lie before it. `were_fed`: those that an ONNX computed got
+    the board's own bytes in this run, as each takes them.
     """
     if not given:
         return comparison
     inputs = {dump.name for dump in dumps if dump.role == "input"}
     inputs |= {name for name, tensor in reference.tensors.items() if tensor.is_input}
-    sources = {name: reference if path.absolute() == own.absolute() else path for name, path in given.items()}
-    if reference not in sources.values():
+    sources = {name: reference if _is_at(source, own) else source for name, source in given.items()}
+    if not any(source is reference for source in sources.values()):
         sources["reference"] = reference
-    stages = [stage(name, source, inputs) for name, source in sources.items()]
-    stages.append(Stage("board", None, tuple(dumps), board_inputs(dumps)))
+    fed = {name for name, one in sources.items() if were_fed and isinstance(one, Reference) and one.kind == "onnx"}
+    stages = [stage(name, source, inputs, was_fed=name in fed) for name, source in sources.items()]
+    is_fed = any(sources[name] is reference for name in fed)
+    stages.append(Stage("board", None, tuple(dumps), board_inputs(dumps), was_fed=is_fed))
     last = comparison if list(sources.values())[-1] is reference else None
     return replace(comparison, extras=replace(comparison.extras, stages=compare_stages(stages, settings, last)))
+
+
+def _is_at(source: Path | Reference, own: Path) -> bool:
+    return isinstance(source, Path) and source.absolute() == own.absolute()

@@ -32,6 +32,8 @@ class EmulatorVendor(ABC):
     own_socs: tuple[str, ...] = ()  # chips that the vendor's own compiler builds for, see build_own
     takes_faults: bool = True  # whether its tools are emulated, so that a fault can be planted in them
     subcommands: tuple[str, ...] = ()  # as what its tools are run, for a fault of one of them
+    original_files: tuple[str, ...] = ()  # endings of ONNX that a build leaves: the float model as it came
+    calibrated_files: tuple[str, ...] = ()  # and the one between calibrating and quantizing
     dump_folder: str = ""  # as the PC's tool calls the folder of its layers; "" where none is emulated
 
     # ---- boards

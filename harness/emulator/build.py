@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.emulator.compiler.calibrated import calibrated
 from harness.emulator.compiler.compile import Build, BuildOptions, compile_model
 from harness.emulator.model.compiled import CompiledFile, compiled_bytes
 from harness.emulator.rooms import room_of_soc
 from harness.emulator.socs import Soc
 from harness.errors import InputError
 from harness.files.safe import new_file, output_file
+from harness.toolchains.stages import MD5_LIST
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
     contents = {target: compiled_bytes([one.model for one in builds], files)}
     for one in builds:
         contents |= _beside(target, one, options, len(builds) > 1)
+    contents[target.with_suffix(MD5_LIST)] = _md5s(contents)
     _write_together(contents)
     return BuildResult(target, tuple(contents), builds, options.soc)
 
@@ -90,6 +94,12 @@ def _march_of(path: Path) -> str:
     return ""
 
 
+def _md5s(contents: Mapping[Path, bytes]) -> bytes:
+    """All files of a build, as md5sum prints them: what belongs together, whatever is built beside it later."""
+    sums = {path: hashlib.md5(content, usedforsecurity=False).hexdigest() for path, content in contents.items()}
+    return "".join(f"{md5}  {path.name}\n" for path, md5 in sums.items()).encode()
+
+
 def _write_together(contents: Mapping[Path, bytes]) -> None:
     """All files of a build or none: a model beside the ONNX of another build would be compared with it. The first is
     the one that the user named."""
@@ -112,8 +122,12 @@ def _beside(target: Path, one: Build, options: BuildOptions, several: bool) -> d
     stem = f"{target.stem}_{one.model.name}" if several else target.stem
     models = {f"{stem}_quantized_model.onnx": one.quantized, f"{stem}_optimized_float_model.onnx": one.float_model}
     has_values = bool(one.model.graph)
+    room = room_of_soc(options.soc)
+    if has_values and one.float_model is not None:
+        models |= {f"{stem}_{ending}": one.original for ending in room.original_files}
+        models |= {f"{stem}_{ending}": calibrated(one.quantized) for ending in room.calibrated_files}
     contents = {name: bytes(model.SerializeToString()) for name, model in models.items() if has_values and model}
-    contents |= {name: text.encode() for name, text in room_of_soc(options.soc).reports(stem, one, options).items()}
+    contents |= {name: text.encode() for name, text in room.reports(stem, one, options).items()}
     return {target.with_name(name): content for name, content in contents.items()}
 
 

@@ -33,6 +33,26 @@ def nv12_to_yuv444(data: bytes, height: int, width: int) -> U8:
     return out
 
 
+# Full-range BT.601 (JFIF): R, G, B from Y, U - 128, V - 128.
+YUV_TO_RGB = np.array([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
+
+
+def yuv444_to_colour(yuv: NDArray[np.float32], colour: str) -> NDArray[np.float32]:
+    """(..., 3) of Y, U, V in 0..255 -> "rgb" or "bgr" (..., 3), "gray" (..., 1), or "yuv444" as it is.
+
+    Neither rounded nor cut at 0 and 255: a board's preprocessing is one matrix. Errors: InputError for another colour.
+    """
+    if colour == "yuv444":
+        return yuv
+    if colour == "gray":
+        return yuv[..., :1]
+    if colour not in ("rgb", "bgr"):
+        raise InputError(f"colour {colour!r}: unknown", "known: rgb, bgr, yuv444, gray")
+    matrix = (YUV_TO_RGB if colour == "rgb" else YUV_TO_RGB[::-1]).astype(np.float32)
+    planes = yuv - np.array([0, 128, 128], np.float32)
+    return np.asarray(planes @ matrix.T, np.float32)
+
+
 def normalised(planes: NDArray[np.uint8], mean: str, var: str) -> NDArray[np.float32]:
     """u8 (N, C, H, W) -> float32 `(pixel - mean) / var`, per channel. `mean` and `var` hold one number or C of them.
 

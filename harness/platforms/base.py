@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import InputError
 from harness.profiling.telemetry import Sense
 from harness.records import (
     BoardIdentity,
+    BuiltPixels,
     Dump,
     Failure,
     Gap,
@@ -174,6 +175,33 @@ class Platform(ABC):
             f"platform {self.name} cannot convert the board input to the reference's input {spec.name!r}",
             "create the reference first (harness reference --input), and give its folder with --reference",
         )
+
+    def reference_feeds(
+        self,
+        info: ModelInfo,
+        wanted: Sequence[TensorSpec],
+        given: Mapping[str, bytes],
+        pixels: Mapping[str, BuiltPixels],
+    ) -> dict[str, bytes]:
+        """`reference_feed` of every input of a PC's model, `given` being by the board's inputs, in their order.
+
+        A platform whose build does something with pixels (`pixels`, by input) says here what each stage takes.
+        Errors: InputError when no rule is known, or another number of inputs is wanted.
+        """
+        if len(wanted) != len(given):
+            raise InputError(f"expected {len(given)} inputs as in the board's model, got {len(wanted)}: wrong ONNX")
+        order = list(given)
+        names = [spec.name if spec.name in given else order[place] for place, spec in enumerate(wanted)]
+        return {
+            spec.name: self.reference_feed(_of_input(info, name), spec, given[name])
+            for spec, name in zip(wanted, names, strict=True)
+        }
+
+
+def _of_input(info: ModelInfo, name: str) -> ModelInfo:
+    """The model as if it had that input alone, where it has it."""
+    own = tuple(spec for spec in info.inputs if spec.name == name)
+    return replace(info, inputs=own or info.inputs)
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ from harness.records.segmentation import OffOp, Segmentation, Stretch, SubgraphT
 from harness.records.series import Soak, SoakStretch, Sweep, SweepPoint
 from harness.records.telemetry import FrameTimeline, SensorSample, Telemetry, TimedSeries
 from harness.records.tensors import (
+    BuiltPixels,
     Dump,
     Gap,
     Graph,
@@ -146,6 +147,7 @@ __all__ = [
     "BoardIdentity",
     "BoardLimits",
     "BoardOfRun",
+    "BuiltPixels",
     "Case",
     "CaseOfRun",
     "Change",

@@ -22,6 +22,8 @@ from harness.records.telemetry import FrameTimeline, Telemetry
 from harness.records.tensors import Graph
 
 FORMAT = 2
+TAKEN = "beside the model, "  # before the note on what a run took from there
+LEFT_OUT = "left out: stage "  # before every note on a stage of the build that a run did without
 DAMAGED = Failure("damaged", "run.json is damaged where it says whether this mode failed", "run the case again")
 
 
@@ -93,6 +95,7 @@ class CaseOfRun:
     inputs: tuple[FedInput, ...] = ()
     reference: ReferenceOfCase | None = None
     floats: str = field(default="", metadata=stored(key="float"))
+    stages: Mapping[str, str] = field(default_factory=dict, metadata=stored(optional=True))  # more of the build: files
     policy: str = "default"
     options: Mapping[str, Json] = field(default_factory=dict)
     model_name: str = ""

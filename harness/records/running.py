@@ -54,7 +54,12 @@ class Case:
     floats: str = ""  # the float model: a folder, an .npz or an ONNX; how much of the noise is quantization's own
     stages: tuple[tuple[str, Path], ...] = field(
         default=(), metadata=stored(optional=True)
-    )  # of the toolchain, in order
+    )  # of the toolchain beside `floats`, in order
+    automatic: Mapping[str, str] = field(
+        default_factory=dict, metadata=stored(optional=True)
+    )  # of reference and stages those that lay beside the model, and what they belong together by
+    left_out: Mapping[str, str] = field(default_factory=dict, metadata=stored(optional=True))  # stage -> why
+    min_quantization_sqnr_db: float | None = field(default=None, metadata=stored(optional=True))  # None does not gate
     previous: str = ""  # the run.json of an earlier run, or a folder whose newest like run is the baseline
     max_slower_percent: float | None = None  # than the earlier run; None does not gate
     build: tuple[Path, ...] = ()  # what the toolchain left: logs, node tables; empty: looked for beside the model

@@ -88,3 +88,16 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     source: str = ""
+
+
+@dataclass(frozen=True)
+class BuiltPixels:
+    """What a build does with an input's pixels: `(colour - mean) * scale`, in the order that the model was trained in.
+
+    `is_inside`: the model does that itself in its first op, and takes YUV444 less 128.
+    """
+
+    colour: str = "rgb"  # or "bgr", "yuv444", "gray"
+    mean: tuple[float, ...] = (0.0,)  # one, or one per channel
+    scale: tuple[float, ...] = (1.0,)
+    is_inside: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from harness.errors import InputError
 from harness.files.arrays import NPY_MAGIC
 from harness.records import TensorSpec
 from harness.reference.onnx_file import load_model, type_of
+from harness.reference.picture_inputs import Y, picture_inputs
 
 Array = np.ndarray[Any, Any]
 
@@ -71,8 +72,9 @@ def _input_hint(expected: Sequence[TensorSpec]) -> str:
     return "give " + " ".join(f"--input {spec.name}=FILE" for spec in expected)
 
 
-def read_inputs(model: Path, given: Mapping[str, Path]) -> dict[str, Array]:
-    """Input files to arrays: .npy as it is, any other file as raw bytes of the model's dtype and shape.
+def read_inputs(model: Path, given: Mapping[str, Path], tell: Callable[[str], None] | None = None) -> dict[str, Array]:
+    """Input files to arrays: .npy as it is, pictures as the model takes them (`tell` is told how), any other file as
+    raw bytes of the model's dtype and shape.
 
     Errors: InputError that lists every input with the bytes expected and given, and dynamic sizes, which raw
     bytes cannot fill.
@@ -81,8 +83,10 @@ def read_inputs(model: Path, given: Mapping[str, Path]) -> dict[str, Array]:
     if missing:
         raise InputError(f"no such input file: {', '.join(missing)}", "give a .npy or a file of raw bytes")
     specs = model_inputs(model)
-    arrays = {name: _read_npy(path) for name, path in given.items() if path.suffix == ".npy"}
-    sizes = {name: path.stat().st_size for name, path in given.items() if path.suffix != ".npy"}
+    pictures = picture_inputs(model, specs, given, tell or (lambda _sentence: None))
+    others = {name: path for name, path in given.items() if name not in pictures and f"{name}{Y}" not in pictures}
+    arrays = {name: _read_npy(path) for name, path in others.items() if path.suffix == ".npy"} | pictures
+    sizes = {name: path.stat().st_size for name, path in others.items() if path.suffix != ".npy"}
     refuse_sizes(specs, sizes, {name: _shape_given(a) for name, a in arrays.items()})
     by_name = {spec.name: spec for spec in specs}
     raw = {name: np.fromfile(given[name], dtype=np.uint8) for name in sizes}

@@ -28,7 +28,7 @@ from harness.reference.given_graph import with_graph
 from harness.reference.graph import LogicalModel, LogicalTensor, read_logical
 from harness.reference.inputs import arrays_of_bytes, check_inputs, dense_bytes, model_inputs, read_inputs
 from harness.reference.onnx_file import load_whole
-from harness.reference.onnx_runtime import onnxruntime
+from harness.reference.onnx_runtime import limit, onnxruntime, run_options
 from harness.reference.results import RuntimeResult
 from harness.reference.target import TargetFolder
 from harness.toolchains.vendor_runtime import needs_vendor, shift_pixels
@@ -170,8 +170,11 @@ class _Runner:
             return {}
         session = self.session(names)
         try:
-            return dict(zip(names, session.run(list(names), dict(feed)), strict=True))
+            with run_options() as options:
+                return dict(zip(names, session.run(list(names), dict(feed), options), strict=True))
         except Exception as error:  # onnxruntime's exceptions share no narrower base
+            if (current := limit()) is not None and current.is_over:
+                raise InputError(f"{self.path}: takes longer than {current.limit_s:g} s") from None
             raise InputError(f"{self.path}: onnxruntime failed while running: {_first_line(error)}") from None
 
     def missing(self, name: str) -> str:

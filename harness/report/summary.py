@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.records import Run
+from harness.records.run import LEFT_OUT, TAKEN
 from harness.report.tables.headline import coverage_sentence, fault_sentence, plural
 from harness.report.tables.layers import level
 from harness.report.tables.previous import noise_sentence
@@ -31,6 +32,7 @@ def toned_lines(run: Run) -> tuple[str, list[str]]:
         _coverage,
         _origins,
         _float,
+        _stages,
         _previous,
         _latency,
         _split,
@@ -54,6 +56,15 @@ def _float(data: Row) -> Lines:
     three_way = data["comparison"]["checks"]["three_way"] if data["comparison"] else None
     sentence = noise_sentence(three_way["layers"]) if three_way else ""
     return [("float", sentence)] if sentence else []
+
+
+def _stages(data: Row) -> Lines:
+    """The stages of the build, in a line, and those that could not be had."""
+    compared = data["comparison"]["checks"]["stages"] if data["comparison"] else None
+    names = " > ".join(shortened(stage["name"], 40) for stage in compared["stages"]) if compared else ""
+    lines_of_it = [f"{names}: {shortened(compared['detail'], 300)}"] if compared else []
+    notes = [shortened(text(one), 400) for one in data["notes"] if text(one).startswith((TAKEN, LEFT_OUT))]
+    return [("stages" if not place else "", line) for place, line in enumerate([*lines_of_it, *notes])]
 
 
 Lines = list[tuple[str, str]]

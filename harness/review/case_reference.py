@@ -8,8 +8,10 @@ these boards: of a padded dump only the valid bytes can be known (session/board_
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,25 @@ from harness.agent import FileFacts
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.predicted import stored_values, tells
 from harness.consistency.reading.tensor_files import encode, size_bytes
-from harness.errors import InputError
+from harness.diagnosis.plan import find_beside
+from harness.errors import HostError, InputError
 from harness.files.arrays import is_npy
 from harness.files.npy import open_npy
 from harness.files.safe import write_file
-from harness.names import stored_name
+from harness.names import safe_name, stored_name
 from harness.platforms.base import Platform
-from harness.records import Case, Graph, ModelInfo, ReferenceOfCase, TensorSpec
+from harness.records import BuiltPixels, Case, Graph, ModelInfo, ReferenceOfCase, ReferenceRuntime, TensorSpec
 from harness.records.callbacks import ProgressCallback
+from harness.records.run import LEFT_OUT, TAKEN
 from harness.reference.graph import read_graph
+from harness.reference.onnx_runtime import time_limit
 from harness.reference.open import Reference, ReferenceTensor, open_reference
+from harness.review.chosen_stages import FLOAT, REFERENCE
+from harness.toolchains.stages import built_pixels, pixels_of
 from harness.toolchains.vendor_runtime import needs_vendor
 
 Array = npt.NDArray[Any]
+STAGE_LIMIT_S = 60.0  # of one stage; more than that a run does not wait for what it was not asked
 
 
 @dataclass(frozen=True)
@@ -49,23 +57,30 @@ class CaseReference:
         self.case, self.platform, self._tell = case, platform, tell
         self.doubted: Callable[[Path], bool] = lambda _folder: False  # does a run folder speak against the board
         self.reference: Reference | None = None
-        self.floats: Reference | None = None  # the float model's tensors, where the case has one
+        self.stages: dict[str, Reference] = {}  # of the same build, before the reference, by name
+        self.left_out = dict(case.left_out)  # stage -> why
         self._by_size: dict[int, list[tuple[ReferenceTensor, TensorSpec]]] = {}
         self._by_md5: dict[tuple[int, str], tuple[ReferenceTensor, TensorSpec]] = {}
         self._fed: dict[tuple[int, str], tuple[Path, int]] = {}  # where these bytes begin in a file that was fed
         self.padded_sizes: set[int] = set()  # of dumps whose padding keeps them from being known byte for byte
 
     def open(self, info: ModelInfo, inputs: Sequence[Fed], scratch: Path) -> None:
-        """Read or compute the reference, fed with the board's own input bytes. Errors: InputError."""
-        if not self.case.reference or self.reference is not None:
+        """Read or compute the reference, fed with the board's own input bytes. Errors: InputError.
+
+        One that was only found beside the model is left out where it cannot be had: the board is measured all the same.
+        """
+        if not self.case.reference or self.reference is not None or REFERENCE in self.left_out:
             return
         self._tell("computing the reference", 0, -1)
-        feeds = self.feeds(info, inputs, self.case.reference)
-        graph = Path(self.case.graph) if self.case.graph else None
-        runtime = self.case.reference_runtime
-        reference = open_reference(
-            Path(self.case.reference), feeds=feeds, scratch=scratch, graph=graph, runtime=runtime
-        )
+        path, graph = Path(self.case.reference), Path(self.case.graph) if self.case.graph else None
+        feeds, runtime = self.feeds(info, inputs, self.case.reference), self.case.reference_runtime
+        try:
+            reference = open_reference(path, feeds=feeds, scratch=scratch, graph=graph, runtime=runtime)
+        except (InputError, HostError) as error:
+            if REFERENCE not in self.case.automatic:
+                raise
+            self.left_out[REFERENCE] = f"{path.name}: {error.message}"
+            return
         self.hold(reference, inputs)
 
     def hold(self, reference: Reference, inputs: Sequence[Fed]) -> None:
@@ -78,14 +93,53 @@ class CaseReference:
             if not _padded(spec):
                 self._by_size.setdefault(size_bytes(spec), []).append((tensor, spec))
 
-    def open_floats(self, info: ModelInfo, inputs: Sequence[Fed], scratch: Path) -> None:
-        """Read or compute the float model's tensors, fed with the same bytes. Errors: InputError."""
-        if self.case.floats and self.floats is None:
-            self._tell("computing the float model", 0, -1)
-            feeds = self.feeds(info, inputs, self.case.floats)
-            path = Path(self.case.floats)
+    def open_stages(self, info: ModelInfo, inputs: Sequence[Fed], folder: Path) -> None:
+        """Read or compute the other stages, fed with the same bytes, each in a folder of its name below `folder`.
+
+        One that cannot be fed, does not run or takes longer than STAGE_LIMIT_S is left out, with the reason.
+        """
+        for name, path in self.wanted_stages():
+            if self.reference is None or name in self.stages or name in self.left_out or self._is_own(path):
+                continue
+            self._tell(f"computing stage {name}", 0, -1)
+            feeds = self.feeds(info, inputs, str(path))
             runtime = self.case.reference_runtime if needs_vendor(path) else None
-            self.floats = open_reference(path, feeds=feeds, scratch=scratch, runtime=runtime)
+            if needs_vendor(path):
+                runtime = replace(runtime or ReferenceRuntime(python=sys.executable), timeout_s=STAGE_LIMIT_S)
+            try:
+                scratch = folder / ("float" if name == FLOAT else f"stage_{safe_name(name)}")
+                with time_limit(STAGE_LIMIT_S):
+                    self.stages[name] = open_reference(path, feeds=feeds, scratch=scratch, runtime=runtime)
+            except (InputError, HostError) as error:
+                self.left_out[name] = f"{path.name}: {error.message.removeprefix(f'{path}: ')}"
+
+    def wanted_stages(self) -> list[tuple[str, Path]]:
+        """Name and path of every stage in order, float first; the reference is one of them where it was named."""
+        return [*([(FLOAT, Path(self.case.floats))] if self.case.floats else []), *self.case.stages]
+
+    def ladder(self) -> dict[str, Path | Reference]:
+        """The stages that could be had, in order; the reference under the name that it was given."""
+        wanted = [
+            (name, self.reference if self._is_own(path) else self.stages.get(name))
+            for name, path in self.wanted_stages()
+        ]
+        return {name: one for name, one in wanted if one is not None}
+
+    def _is_own(self, path: Path) -> bool:
+        return path.absolute() == Path(self.case.reference).absolute()
+
+    @property
+    def floats(self) -> Reference | None:
+        """The float model's tensors, where the case has one."""
+        return self.stages.get(FLOAT)
+
+    def stage_words(self) -> list[str]:
+        """What was taken from the files beside the model, then a sentence for each stage that this run does without."""
+        paths = {REFERENCE: Path(self.case.reference), **dict(self.wanted_stages())}
+        names = [f"{name} {paths[name].name}" for name in self.case.automatic if name in paths]
+        by = next(iter(self.case.automatic.values()), "")
+        taken = [f"{TAKEN}{by}: {', '.join(names)} (--no-stages leaves them out)"] if names else []
+        return [*taken, *(f"{LEFT_OUT}{name}: {why}" for name, why in self.left_out.items())]
 
     def network(self) -> Graph | None:
         """The reference's graph, or that of the ONNX of --graph. Errors: InputError where that cannot be read."""
@@ -140,14 +194,15 @@ class CaseReference:
         """What gives an ONNX (`of`, for messages) the bytes of its inputs. Errors: InputError, when it is called."""
 
         def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes | Array]:
-            if len(wanted) != len(inputs):
-                raise InputError(
-                    f"{of}: expected {len(inputs)} inputs as in the board's model, got {len(wanted)}: wrong ONNX",
-                    _both_sides(wanted, info),
-                )
+            open_sizes = _open_sizes(wanted, inputs)
+            given = {fed.tensor: fed.path.read_bytes() for fed in inputs if fed not in open_sizes.values()}
+            closed = [spec for spec in wanted if spec.name not in open_sizes]
             try:
-                return {spec.name: self._feed(info, spec, _partner(spec, i, inputs)) for i, spec in enumerate(wanted)}
+                made = self.platform.reference_feeds(info, closed, given, pixels_of(Path(of), self._pixels))
+                return {**made, **{name: open_npy(fed.path) for name, fed in open_sizes.items()}}
             except InputError as error:
+                if len(wanted) != len(inputs):
+                    raise InputError(f"{of}: {error.message}", _both_sides(wanted, info)) from error
                 if not _foreign(wanted, info):
                     raise
                 raise InputError(
@@ -157,11 +212,17 @@ class CaseReference:
 
         return feeds
 
-    def _feed(self, info: ModelInfo, spec: TensorSpec, fed: Fed) -> bytes | Array:
-        if -1 in spec.shape and is_npy(fed.path):
-            return open_npy(fed.path)  # its own sizes fill the open ones
-        own = tuple(s for s in info.inputs if s.name == fed.tensor)
-        return self.platform.reference_feed(replace(info, inputs=own or info.inputs), spec, fed.path.read_bytes())
+    @cached_property
+    def _pixels(self) -> dict[str, BuiltPixels]:
+        return built_pixels(self.case.build or find_beside(self.case.model, self.case.model_name))
+
+
+def _open_sizes(wanted: Sequence[TensorSpec], inputs: Sequence[Fed]) -> dict[str, Fed]:
+    """By the name of an input with open sizes the .npy that fills them with its own."""
+    if len(wanted) != len(inputs):
+        return {}
+    partners = {spec.name: _partner(spec, place, inputs) for place, spec in enumerate(wanted) if -1 in spec.shape}
+    return {name: fed for name, fed in partners.items() if is_npy(fed.path)}
 
 
 def _partner(spec: TensorSpec, position: int, inputs: Sequence[Fed]) -> Fed:

@@ -52,7 +52,7 @@ from harness.review.case_reference import CaseReference
 from harness.review.dump_specs import DumpSpecs
 from harness.review.identity import command_of
 from harness.review.timeline import timeline_of
-from harness.review.verdict import not_measured, verdict
+from harness.review.verdict import gated_checks, not_measured, verdict
 from harness.runs import baseline, previous, resume
 from harness.runs import folder as store
 from harness.toolchains import read_any
@@ -150,11 +150,10 @@ def judge(folder: Path, expected: CaseReference, tell: ProgressCallback, compare
 
 
 def _judged(reader: RunReader, run: Run, expected: CaseReference, compared: Compared, tell: ProgressCallback) -> Run:
-    comparison, checks = compared.comparison, compared.checks
+    case, graph = expected.case, expected.network()
+    comparison, checks = gated_checks(case, compared.comparison, compared.checks)
     tell("reading times", 0, -1)
-    graph = expected.network()
     times = _profile(reader, graph)
-    case = expected.case
     build = case.build or find_beside(case.model, case.model_name)
     plan = join(read_build(build), times, comparison) if build else None
     run = replace(
@@ -310,8 +309,11 @@ def _comparison(
         return None
     dumps = (*preflight.fed_dumps(views, reader.dumps(mode), expected), *reader.dumps(mode))
     settings = _settings(reader, expected, mode, tell)
-    own, stages = Path(expected.case.reference), dict(expected.case.stages)
-    comparison = with_stages(compare(reference, dumps, settings), stages, own, reference, dumps, settings)
+    comparison = compare(reference, dumps, settings)
+    if stages := expected.ladder():
+        tell("comparing stages", 0, -1)
+        own = Path(expected.case.reference)
+        comparison = with_stages(comparison, stages, own, reference, dumps, settings, were_fed=True)
     kept = reader.platform.input_files(Path(expected.case.reference))
     comparison = with_fed_inputs(comparison, fed_pairs(kept, reader.folder / "inputs"), reference)
     names = _names(dumps, comparison)

@@ -212,8 +212,8 @@ def _models(expected: CaseReference) -> Iterator[tuple[str, tuple[TensorSpec, ..
     case = expected.case
     front = f"{case.model.stem}_{case.model_name}_" if case.model_name else f"{case.model.stem}_"
     beside = sorted(case.model.parent.glob(f"{_escaped(front)}*.onnx"))[:MOST_MODELS]
-    given = [Path(path) for path in (case.reference, case.floats) if path.endswith(".onnx")]
-    for path in dict.fromkeys([*given, *beside]):
+    given = [Path(case.reference), Path(case.floats), *(path for _, path in case.stages)]
+    for path in dict.fromkeys([*(path for path in given if path.suffix == ".onnx"), *beside]):
         with suppress(InputError, OSError):
             yield path.name, model_inputs(path)
 
@@ -264,6 +264,6 @@ def settled(comparison: Comparison | None, suspicions: Sequence[Finding]) -> Com
         return comparison
     layers = tuple(replace(row, role="", fingerprint=None, single=None) for row in comparison.layers)
     word = Verdict("not_comparable", f"{other.title}: {other.evidence}", COULD_NOT_MEASURE)
-    extras = replace(comparison.extras, outputs=(), error_propagation=())
+    extras = replace(comparison.extras, outputs=(), error_propagation=(), stages=None, quantization=None)
     bare = replace(comparison, layers=layers, origins=(), pictures={}, first_difference="", extras=extras)
     return replace(bare, verdict=word)

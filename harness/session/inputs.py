@@ -22,6 +22,7 @@ from harness.records import FedInput, InputFacts
 
 NOISE_SEED = 20260101  # fixed, so that two runs without --input feed the same bytes
 FLOATS = {"f16": "<f2", "f32": "<f4", "f64": "<f8"}
+NV12 = re.compile(r"--size (?P<width>[0-9]{1,5})x(?P<height>[0-9]{1,5}) --to nv12")  # of InputFacts.convert
 WHOLE_NUMBERS = re.compile(r"[su][0-9]{1,2}|bool8")  # any bytes are values of these
 
 
@@ -51,12 +52,18 @@ def plan_inputs(
     for _, path in given:
         if not path.is_file():
             raise InputError(f"{path}: no such input file", "check the path; --input takes FILE or TENSOR=FILE")
-    given = _planes(_members(given, facts), facts, scratch)
+    whole = _members(given, facts)
+    given = _planes(whole, facts, scratch)
     ordered = _by_name(given, facts) if any(name for name, _ in given) else _by_order(given, facts)
-    return tuple(
+    plan = [
         _taken(item, fact, position, scratch, raw)
         for position, (item, fact) in enumerate(zip(ordered, facts, strict=True))
-    )
+    ]
+    if given is not whole and is_picture(whole[0][1]):
+        name = whole[0][1].name
+        line = convert_line(Path(name), _nv12_fact(facts[0].name.removesuffix("_y"), facts[0]))
+        plan[0] = replace(plan[0], note=f"input {plan[0].tensor!r} and its chroma are {name} as NV12: {line}")
+    return tuple(plan)
 
 
 def _members(given: Sequence[tuple[str, Path]], facts: Sequence[InputFacts]) -> list[tuple[str, Path]]:
@@ -115,10 +122,12 @@ def _planes(
     if names != [f"{stem}_y", f"{stem}_uv"] or given[0][0] not in ("", stem):
         return given
     path = given[0][1]
-    if is_picture(path) and path.stat().st_size != sum(sizes):
-        raise _picture(path, _nv12_fact(stem, facts[0]))
+    fact = _nv12_fact(stem, facts[0])
+    is_image = is_picture(path) and path.stat().st_size != sum(sizes)
+    if is_image and not fact.convert:
+        raise _picture(path, fact)
     whole = InputFacts(stem, sum(sizes), "u8", shapes=((sum(sizes),), *_nv12_shapes(facts[0])))
-    data = read_npy(path, whole).data if is_npy(path) else path.read_bytes()
+    data = _nv12_of(path, fact) if is_image else read_npy(path, whole).data if is_npy(path) else path.read_bytes()
     if len(data) != sum(sizes):
         return given
     planes = [(names[0], data[: sizes[0]]), (names[1], data[sizes[0] :])]
@@ -147,8 +156,39 @@ def _taken(item: InputFile, fact: InputFacts, position: int, scratch: Path, raw:
         if not array.is_open or ".npy" not in fact.encoded_suffixes:
             return _of_array(item, array, position, scratch)
         return _kept(item, position, scratch)
+    if _is_nv12_picture(item.path, fact, raw):
+        return _as_nv12(item, fact, position, scratch)
     _check_size(item, fact, raw)
     return _kept(item, position, scratch)
+
+
+def _is_nv12_picture(path: Path, fact: InputFacts, raw: bool) -> bool:
+    """Whether a jpg or png was given where NV12 is wanted; a reference is then fed with the same bytes as the board."""
+    decoded = path.suffix.lower() in fact.encoded_suffixes and not raw
+    return NV12.search(fact.convert) is not None and is_picture(path) and not decoded and not _fits(path, fact)
+
+
+def _fits(path: Path, fact: InputFacts) -> bool:
+    return path.stat().st_size == fact.size_bytes
+
+
+def _as_nv12(item: InputFile, fact: InputFacts, position: int, scratch: Path) -> InputFile:
+    """The picture as `harness convert` makes it, with the line that does."""
+    data = _nv12_of(item.path, fact)
+    path = scratch / f"{position}_{safe_name(item.path.stem)}.nv12"
+    write_file(path, data, scratch.parent)
+    note = f"input {item.tensor!r} is {item.path.name} as NV12: {convert_line(Path(item.path.name), fact)}"
+    return replace(item, path=path, given_name=item.path.name, note=note)
+
+
+def _nv12_of(path: Path, fact: InputFacts) -> bytes:
+    """Errors: InputError for a file that is no picture after all."""
+    from harness.images.pictures import letterbox, load_picture, to_nv12
+
+    sides = NV12.search(fact.convert)
+    assert sides is not None
+    planes = to_nv12(letterbox(load_picture(path), int(sides["width"]), int(sides["height"])))
+    return b"".join(plane.tobytes() for plane in planes)
 
 
 def _of_array(item: InputFile, array: Raw, position: int, scratch: Path) -> InputFile:

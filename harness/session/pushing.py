@@ -16,6 +16,8 @@ from harness.session.job import job_of, on_board
 from harness.session.progress import RunProgress
 from harness.session.rehash import Copies
 
+PC_ROLES = ("reference", "float model", "stage", "graph")  # what this PC computes or reads
+
 
 class Pusher:
     """Brings the files of one run to the board. Errors of every method: those of `sending.put`."""
@@ -62,9 +64,10 @@ class Pusher:
         self._progress.record.add_inputs(run_record.input_record(item) for item in plan)
         self._progress.record.note(*(item.note for item in plan if item.note))
         fed = [Fed(item.tensor, item.path) for item in plan]
-        with unchanged.held(kept, ("reference", "float model", "graph"), self._progress.record.run, folders=False):
+        with unchanged.held(kept, PC_ROLES, self._progress.record.run, folders=False):
             self._expected.open(info, fed, self._progress.folder / "reference")
-            self._expected.open_floats(info, fed, self._progress.folder / "float")
+            self._expected.open_stages(info, fed, self._progress.folder)
+        self._progress.record.note(*self._expected.stage_words())
         self._progress.record.add_reference(self._expected.record())
         packed = self._expected.platform.pack_inputs(
             info, [(item.tensor, item.path) for item in plan], self._progress.folder / "inputs"

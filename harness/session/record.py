@@ -113,6 +113,7 @@ def new_record(
             model=_model_record(case.model, files),
             files=tuple(_identity_record(one) for one in files),
             floats=Path(case.floats).name,
+            stages={name: path.name for name, path in case.stages},
             policy=Path(case.policy).name or "default",
             options=case.options,
             model_name=case.model_name,

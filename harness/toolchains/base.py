@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.errors import InputError
 from harness.files.passwords import without_passwords
+from harness.records import BuiltPixels
 from harness.toolchains.records import Artifact
 from harness.toolchains.text import ELLIPSIS, decode, elisions, unquoted
 
@@ -82,6 +83,9 @@ class ToolchainVendor:
     model_suffixes: Mapping[str, str] = field(default_factory=dict)  # of models in a closed format -> what they are
     build_facts: Mapping[str, re.Pattern[bytes]] = field(default_factory=dict)  # that stand in such models as text
     runtimes: ModelRuntimes | None = None
+    stages: tuple[tuple[str, str], ...] = ()  # of a build, float first: name, and what its file's name ends with
+    pixels: Callable[[Artifact], Mapping[str, BuiltPixels]] | None = None  # by input: what a build does with a picture
+    is_preprocess: Callable[[str, str], bool] | None = None  # whether a node (its type, its name) does that in a model
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,6 @@ def test_the_first_lines_name_the_input_and_no_op_is_blamed(tmp_path: Path) -> N
     page = run.with_name("report.html").read_text()
     assert "the reference&#39;s bytes of images lie as NHWC" in page and 'id="steps"' in page
     again = harness_here(*words, "--input", "last.bin", "--reference", "m_quantized_model.onnx", cwd=tmp_path)
-    assert again.returncode == 0 and "look like another layout" in again.stdout.splitlines()[1]
+    assert again.returncode == 0 and "look like another layout" in again.stdout.splitlines()[2]
     fine = harness_here(*words, "--input", "good.bin", "--reference", "m_quantized_model.onnx", cwd=tmp_path)
     assert fine.returncode == 0 and "I-1" not in fine.stdout

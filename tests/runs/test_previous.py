@@ -352,7 +352,7 @@ def test_a_night_says_what_changed_since_the_night_before(digits: ExampleModel, 
     [
         (["--max-slower", "5"], "--previous"),
         (["--float", "x.onnx"], "--reference"),
-        (["--stage", "float=gone"], "no such folder or .npz"),
+        (["--stage", "float=gone"], "no such file or folder"),
         (["--previous", "nowhere"], "no such run or folder"),
         (["--float", "gone.onnx", "--reference", "DIGITS"], "gone.onnx"),
     ],

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from harness.errors import InputError
 from harness.records import InputFacts
 from harness.session.inputs import plan_inputs
+from tests.support.builds import harness_here
 
 FACTS = (
     InputFacts("images", 12, "u8", "u8 (1,3,2,2)"),
@@ -153,13 +155,26 @@ def test_a_damaged_array_is_named(tmp_path: Path, content: bytes) -> None:
         plan_inputs([("", tmp_path / "x.npy")], [IMAGE], tmp_path / "in")
 
 
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_picture_for_an_nv12_input_is_converted_and_the_line_is_told(tmp_path: Path, raw: bool) -> None:
+    """As `harness convert` does it: the same bytes. Without a reference the board's tool decodes it as before."""
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)).save(path)
+    (made,) = plan_inputs([("", path)], [PIXELS], tmp_path / "in", raw=raw)
+    if not raw:
+        assert made.path.read_bytes() == path.read_bytes()
+        return
+    harness_here("convert", path, "--size", "4x4", "--to", "nv12", "-o", tmp_path / "photo.nv12", cwd=tmp_path)
+    assert made.path.read_bytes() == (tmp_path / "photo.nv12").read_bytes()
+    assert "harness convert photo.jpg --size 4x4 --to nv12" in made.note
+
+
 @pytest.mark.parametrize("name", ["photo one.jpg", "photo one.bin"])
-def test_a_picture_is_answered_with_the_whole_line_that_converts_it(tmp_path: Path, name: str) -> None:
+def test_a_picture_that_cannot_be_converted_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
-    with pytest.raises(InputError, match=r"is a picture; input .images. needs raw values .NV12 4x4") as caught:
+    with pytest.raises(InputError, match="not a readable picture"):
         plan_inputs([("", path)], [PIXELS], tmp_path / "in", raw=True)
-    assert f"harness convert '{path}' --size 4x4 --to nv12 " in caught.value.hint
     with pytest.raises(InputError, match="a picture") as caught:
         plan_inputs([("", path)], [IMAGE], tmp_path / "in")
     assert "np.save('input.npy', array)" in caught.value.hint
@@ -185,10 +200,10 @@ def test_an_array_of_one_nv12_picture_feeds_both_planes(tmp_path: Path, shape: t
     path = saved(tmp_path / "x.npy", np.arange(24, dtype=np.uint8).reshape(shape))
     luma, chroma = plan_inputs([("", path)], facts, tmp_path / "in")
     assert luma.path.read_bytes() == bytes(range(16)) and chroma.path.read_bytes() == bytes(range(16, 24))
-    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
-    with pytest.raises(InputError, match="NV12 4x4") as caught:
-        plan_inputs([("", tmp_path / "photo.jpg")], facts, tmp_path / "in")
-    assert "--size 4x4 --to nv12" in caught.value.hint
+    Image.fromarray(np.full((4, 4, 3), 200, np.uint8)).save(tmp_path / "photo.png")
+    luma, chroma = plan_inputs([("", tmp_path / "photo.png")], facts, tmp_path / "in")
+    assert luma.path.read_bytes() == bytes([200] * 16) and chroma.path.read_bytes() == bytes([128] * 8)
+    assert "harness convert photo.png --size 4x4 --to nv12" in luma.note
 
 
 def test_an_archive_is_its_arrays_by_name(tmp_path: Path) -> None:

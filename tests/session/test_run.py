@@ -80,7 +80,8 @@ def test_the_report_comes_again_byte_for_byte_from_run_json_alone(digits: Exampl
 
 @pytest.mark.slow
 def test_without_a_reference_nothing_is_called_good(digits: ExampleModel, tmp_path: Path) -> None:
-    result = harness("run", digits.model, "--board", "emu-x5", "--input", digits.input, "--frames", "2", cwd=tmp_path)
+    argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--frames", "2", "--no-stages"]
+    result = harness(*argv, cwd=tmp_path)
     assert result.returncode == 0
     assert load(tmp_path)["verdict"]["word"] == "not_compared"
     assert "not compared" in result.stdout
@@ -120,7 +121,7 @@ def test_repeats_without_a_reference_are_held_against_each_other(
 ) -> None:
     more = [part for word in more for part in ([word, str(digits.reference)] if word == "--graph" else [word])]
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--repeat", "3", "--mode", "debug"]
-    result = harness(*argv, *more, cwd=tmp_path)
+    result = harness(*argv, "--no-stages", *more, cwd=tmp_path)
     assert result.returncode == code, (result.stdout, result.stderr)
     assert f"Not compared with a reference; {title}" in result.stdout
     run = load(tmp_path)
@@ -133,7 +134,7 @@ def test_repeats_without_a_reference_are_held_against_each_other(
 @pytest.mark.slow
 def test_what_a_repeat_leaves_again_does_not_cross_the_link_again(digits: ExampleModel, tmp_path: Path) -> None:
     argv = ["run", digits.model, "--board", "emu-x5", "--input", digits.input, "--repeat", "2", "--mode", "release"]
-    assert harness(*argv, cwd=tmp_path).returncode == 0
+    assert harness(*argv, "--no-stages", cwd=tmp_path).returncode == 0
     first, second = (mode for mode in load(tmp_path)["modes"] if mode["mode"].startswith("release"))
     output = {mode["mode"]: next(f for f in mode["files"] if "output" in f["name"]) for mode in (first, second)}
     assert [output[mode]["obtained"] for mode in ("release", "release-2")] == ["pulled", "reused"]

@@ -32,9 +32,10 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     if prepare_model.is_quantized(source):
         return _compile_quantized(path, source, options, number)
     planes, named = options.soc.has_planes, options.soc.step_names.preprocess
-    prepared = prepare_model.prepare(
+    original = prepare_model.unfolded(
         source, options.shapes, lambda m: insert_preprocess(m, options.pixels, planes, named)
     )
+    prepared = prepare_model.folded(original)
     network = ModelGraph(prepared)
     _check_forced(network, options)
     rules = room_of_soc(options.soc).op_rules(options.soc)
@@ -50,7 +51,9 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     assembly = Assembly(quantized, placements, options, rules, number)
     model = assembly.result(path, samples.source)
     distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.picture_inputs)
-    return Build(model, assembly.files, quantized, samples.source, prepared, distance)
+    return Build(
+        model, assembly.files, quantized, samples.source, prepared, distance, prepare_model.with_names(original)
+    )
 
 
 def _quantized(

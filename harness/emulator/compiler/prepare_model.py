@@ -30,13 +30,33 @@ def load(path: Path) -> onnx.ModelProto:
 def prepare(
     model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], change: Callable[[onnx.ModelProto], onnx.ModelProto]
 ) -> onnx.ModelProto:
-    """Fixed input shapes, opset >= 13, constants folded, BatchNormalization folded into Conv, nodes named.
+    """`folded` of what `unfolded` gives. Errors: InputError."""
+    return folded(unfolded(model, shapes, change))
 
-    `change` is applied when the shapes are fixed and before anything is folded. Errors: InputError.
+
+def unfolded(
+    model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], change: Callable[[onnx.ModelProto], onnx.ModelProto]
+) -> onnx.ModelProto:
+    """Fixed input shapes, opset >= 13: what a toolchain calls the original model.
+
+    `change` is applied when the shapes are fixed. Errors: InputError.
     """
-    model = _folded(change(_at_least_opset(_fixed(model, shapes))))
-    name_nodes(model.graph.node)
-    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    return change(_at_least_opset(_fixed(model, shapes)))
+
+
+def with_names(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which every node has a name."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    name_nodes(copy.graph.node)
+    return copy
+
+
+def folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """An unfolded model with constants folded, BatchNormalization folded into Conv, nodes named. Errors: InputError."""
+    result = _folded(model)
+    name_nodes(result.graph.node)
+    return onnx.shape_inference.infer_shapes(result, data_prop=True)
 
 
 def is_quantized(model: onnx.ModelProto) -> bool:

@@ -30,3 +30,4 @@ class Build:
     calibration: str
     float_model: onnx.ModelProto | None = None  # None for a model that came quantized
     distances: Mapping[str, Distance] = field(default_factory=dict)  # per tensor, on the first calibration sample
+    original: onnx.ModelProto | None = None  # the float model before anything was folded

@@ -246,7 +246,7 @@ def _parameters(log: Log, facts: Facts, output: str) -> None:
 
 
 def _input_block(facts: Facts, name: str) -> Iterator[tuple[int, str]]:
-    item = next(item for item in facts.model.inputs if item.name == name)
+    item = next(item for item in facts.model.inputs if item.name in (name, f"{name}_y"))
     pixel = facts.pixels.get(name)
     yield 4248, f"---------input info : {name} ---------"
     yield 4249, f"input_name          : {name}"
@@ -295,6 +295,10 @@ def hb_compile_log(facts: Facts, output: str) -> str:
     log.add("calibrator", 41, f"Run calibration model with max method. ({facts.calibration})")
     log.add("compile", 210, "Successfully compile the hbm model")
     log.add("info", 300, f"BPU march           : {model.march}")
+    log.add("info", 302, "############# input_parameters info #############")
+    for name in _source_inputs(facts):
+        for number, text in _input_block(facts, name):
+            log.add("info", number, text)
     log.add("info", 310, "############# calibration_parameters info #############")
     log.add("info", 311, "calibration_type    : max")
     log.add("info", 320, "############# memory info #############")
@@ -304,6 +308,12 @@ def hb_compile_log(facts: Facts, output: str) -> str:
     log.add("hb_compile", 400, f"Output model: {output}")
     log.add("hb_compile", 401, "The hb_compile completes running.")
     return log.text()
+
+
+def _source_inputs(facts: Facts) -> list[str]:
+    """The inputs as the float model has them: a picture's two planes are one."""
+    planes = {f"{name}{end}": name for name in facts.pixels for end in ("_y", "_uv")}
+    return list(dict.fromkeys(planes.get(item.name, item.name) for item in facts.model.inputs))
 
 
 def _memory(facts: Facts) -> dict[str, int]:

@@ -23,6 +23,8 @@ class Horizon(EmulatorVendor):
 
     boards = emulated_board.BOARDS
     socs = SOCS
+    original_files = ("original_float_model.onnx",)
+    calibrated_files = ("calibrated_model.onnx",)
     subcommands = ("model_info", "infer", "perf")
 
     def stand_up(self, board: Board) -> AbstractContextManager[Board]:

@@ -13,7 +13,7 @@ from harness.errors import InputError
 from harness.platforms.base import Platform
 from harness.platforms.emulated import mark_estimates
 from harness.platforms.horizon import dumps as horizon_dumps
-from harness.platforms.horizon import failures, inputs, model_file, model_info, options
+from harness.platforms.horizon import failures, inputs, model_file, model_info, options, stage_inputs
 from harness.platforms.horizon import gaps as horizon_gaps
 from harness.platforms.horizon.monitors import read_hrut_ddr, read_ucp_monitor
 from harness.platforms.horizon.perf import TOLERANCE, latency_of, read_infer, read_perf
@@ -25,6 +25,7 @@ from harness.platforms.text import read_text
 from harness.profiling.telemetry import Sense
 from harness.records import (
     BoardIdentity,
+    BuiltPixels,
     Dump,
     Failure,
     Gap,
@@ -192,6 +193,15 @@ class Hbdnn(Platform):
 
     def reference_feed(self, info: ModelInfo, spec: TensorSpec, board_input: bytes) -> bytes:
         return inputs.reference_feed(info, spec, board_input)
+
+    def reference_feeds(
+        self,
+        info: ModelInfo,
+        wanted: Sequence[TensorSpec],
+        given: Mapping[str, bytes],
+        pixels: Mapping[str, BuiltPixels],
+    ) -> dict[str, bytes]:
+        return stage_inputs.reference_feeds(info, wanted, given, pixels)
 
 
 def refuse_parts(seconds: float, step_s: int, counts: str) -> None:

@@ -6,6 +6,7 @@ import re
 
 from harness.toolchains.base import ModelRuntimes, ToolchainVendor
 from harness.toolchains.horizon import board_files, consoles, monitors, readers
+from harness.toolchains.horizon.pixels import is_preprocess, pixels_of_build
 
 VENDOR = ToolchainVendor(
     readers.READERS,
@@ -42,4 +43,14 @@ VENDOR = ToolchainVendor(
         has_op=lambda domain, kind: domain.startswith("horizon") or kind.startswith("Hz"),
         compiled={".bc": ("HBRuntime",), ".hbm": ("HBRuntime",)},
     ),
+    stages=(
+        ("float", "original_float_model.onnx"),
+        ("optimized", "optimized_float_model.onnx"),
+        ("calibrated", "calibrated_model.onnx"),
+        ("ptq", "ptq_model.onnx"),
+        ("compiled", "quantized_model.bc"),
+        ("quantized", "quantized_model.onnx"),
+    ),
+    pixels=pixels_of_build,
+    is_preprocess=is_preprocess,
 )
