@@ -117,7 +117,7 @@ class CaseReference:
         """Name and path of every stage in order, float first; the reference is one of them where it was named."""
         return [*([(FLOAT, Path(self.case.floats))] if self.case.floats else []), *self.case.stages]
 
-    def ladder(self) -> dict[str, Path | Reference]:
+    def all_stages(self) -> dict[str, Path | Reference]:
         """The stages that could be had, in order; the reference under the name that it was given."""
         wanted = [
             (name, self.reference if self._is_own(path) else self.stages.get(name))

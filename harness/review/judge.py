@@ -310,7 +310,7 @@ def _comparison(
     dumps = (*preflight.fed_dumps(views, reader.dumps(mode), expected), *reader.dumps(mode))
     settings = _settings(reader, expected, mode, tell)
     comparison = compare(reference, dumps, settings)
-    if stages := expected.ladder():
+    if stages := expected.all_stages():
         tell("comparing stages", 0, -1)
         own = Path(expected.case.reference)
         comparison = with_stages(comparison, stages, own, reference, dumps, settings, were_fed=True)

@@ -15,6 +15,7 @@ from harness.errors import InputError
 from harness.reference.onnx_runtime import time_limit
 from harness.reference.open import run_reference
 from tests.consistency.checks.quantization_nets import SIDE, attention, joined
+from tests.profile import WHOLE
 from tests.support.builds import build, harness, harness_here
 
 MODES = ("--mode", "debug")
@@ -51,9 +52,14 @@ LOST = {
 }
 
 
+PLACES = (
+    [(name, soc) for name in LOST for soc in ("x5", "j6e", "t40")] if WHOLE else [("joined", "t40"), ("masked", "j6e")]
+)
+CAMERAS = ["x5", "x3", "j5", "s100"] if WHOLE else ["x5", "s100"]  # one picture, and one in two planes
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("soc", ["x5", "j6e", "t40"])
-@pytest.mark.parametrize("name", LOST)
+@pytest.mark.parametrize(("name", "soc"), PLACES)
 def test_it_is_told_in_the_first_lines_and_in_the_report(name: str, soc: str, tmp_path: Path) -> None:
     model, subject, why, rule, op = LOST[name]
     built(model, soc, tmp_path)
@@ -134,7 +140,7 @@ def test_a_stage_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("soc", ["x5", "x3", "j5", "s100"])
+@pytest.mark.parametrize("soc", CAMERAS)
 def test_a_camera_model_has_every_stage(soc: str, shared_folder: Path, tmp_path: Path) -> None:
     camera = build(shared_folder, "mobilenet", soc)
     argv = ("--board", f"emu-{soc}", "--input", camera.input, *MODES, "--stage", f"plain={camera.onnx}")
