@@ -120,9 +120,9 @@ def test_what_cannot_be_meant_is_refused(argv: list[str], word: str) -> None:
     [
         (["run"], "missing argument 'MODEL'", "harness run --help"),
         (
-            ["run", "m.bin", "--frame", "9"],
-            "no such option '--frame'",
-            "did you mean one of: '--frames', '--resume', '--time'? See harness run --help",
+            ["report", "r", "--markdwn"],
+            "no such option '--markdwn'",
+            "did you mean '--markdown'? See harness report --help",
         ),
         (["rnu"], "no such command 'rnu'", "did you mean 'run'? See harness --help"),
         (["boards", "lst"], "no such command 'lst'", "did you mean 'list'? See harness boards --help"),

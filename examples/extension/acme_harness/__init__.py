@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from harness.consistency.metrics.by_name import Array, Metric
 from harness.diagnosis.rules import DiagnosisVendor, Findings, Rule, RunView, finding
@@ -15,6 +17,7 @@ from harness.lint.findings import LintRule as LintRule
 from harness.platforms.base import Platform, PlatformVendor
 from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
 from harness.report.exporting import Exporter
+from harness.tasks.metric import TaskMetric, Truth
 from harness.toolchains.base import ToolchainVendor, text_reader
 from harness.toolchains.records import Artifact
 from harness.transports.base import Kind
@@ -159,6 +162,20 @@ def worst_pair(board: Array, reference: Array) -> float:
 # ---- what the entry points name
 
 WORST_PAIR = Metric("largest mean error of two neighbours", worst_pair)
+
+
+# ---- a metric of a task
+
+
+def bright(outputs: Mapping[str, Array], truth: Truth) -> float | None:
+    """Whether more than half of a picture is bright, as its label (0 or 1) says; None without a label."""
+    if truth.label is None or not outputs:
+        return None
+    share = float(np.mean([np.mean(picture > 127) for picture in outputs.values()]))
+    return float((share > 0.5) == bool(truth.label))
+
+
+BRIGHT = TaskMetric("bright pictures", "a label of 0 or 1", bright, unit="points")
 CSV = Exporter("layers and their verdicts", layers_as_csv)
 
 CONSOLE = Kind(telnet.ENTRY.connect, port=2323)  # Acme's boards answer telnet there
