@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": "Compare a board's tensor dumps with the PC reference, layer by layer.",
     "reference": "Run an ONNX model on this PC and save every intermediate tensor.",
     "report": "Write a run's report as one self-contained HTML page.",
+    "diff": "Hold two to twenty runs against each other: boards, builds, settings or nights.",
     "export": "Write a run in a form that another tool reads.",
     "inspect": "Identify files and show their contents.",
     "convert": "Convert a picture, an array (.npy), a PC dump or a raw tensor to a board's input file.",
@@ -35,6 +36,7 @@ PLACES = {
     "jitter": "series.jitter",
     "explain": "rules.explain",
     "lint": "rules.lint",
+    "diff": "several.diff",
 }  # of commands that have a folder
 
 

@@ -89,8 +89,9 @@ _UNSAFE = {c: f"\\x{c:02x}" for c in [*range(32), *range(127, 160)] if c not in 
 }
 
 
-# The same inside JSON strings, where json.dumps has escaped what lies below the blank.
-_UNSAFE_IN_JSON = {c: f"\\u{c:04x}" for c in _UNSAFE if c >= 127}
+# The same inside JSON strings, where json.dumps has escaped what lies below the blank; and halves of surrogate pairs,
+# which UTF-8 cannot carry.
+_UNSAFE_IN_JSON = {c: f"\\u{c:04x}" for c in (*(c for c in _UNSAFE if c >= 127), *range(0xD800, 0xE000))}
 
 
 def clean(text: str) -> str:

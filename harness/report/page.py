@@ -50,14 +50,21 @@ def render(run: Run) -> str:
 
 def render_tables(data: Row) -> str:
     """The page of `tables(run)`."""
+    return filled("report/page.html.j2", data=data, drawn=_drawn(data))
+
+
+def filled(template: str, **content: Any) -> str:
+    """A page of `content` with the style, the script and the policy that all pages share."""
     style, script = _source("style.css"), _source("script.js")
-    page = _environment().get_template("report/page.html.j2")
-    return page.render(
-        data=data,
-        drawn=_drawn(data),
-        style=Markup(style),
-        script=Markup(script),
-        policy=Markup(_policy(style, script)),
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **content,
+            style=Markup(style),
+            script=Markup(script),
+            policy=Markup(_policy(style, script)),
+        )
     )
 
 

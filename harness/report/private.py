@@ -7,7 +7,7 @@ own keys, and are replaced wherever a text of the report holds them: in commands
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.records import Run
@@ -26,7 +26,7 @@ _EVERYBODYS = frozenset(("root", "localhost", "user", "ubuntu", "debian"))  # no
 
 def without_private(tables: Row, run: Run) -> Row:
     """The tables of `run` with every private value replaced by a word in angle brackets that says what stood there."""
-    replaced = _replacing(run)
+    replaced = replacing([run])
     cleaned: Row = _mapped(tables, replaced)
     return cleaned
 
@@ -39,9 +39,11 @@ def _mapped(value: Any, replaced: Callable[[str], str]) -> Any:
     return [_mapped(entry, replaced) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def _replacing(run: Run) -> Callable[[str], str]:
-    """One pass over a text for all private values, the longest first."""
-    words = {**dict(_words(run)), **dict(_folders(run))}
+def replacing(runs: Sequence[Run]) -> Callable[[str], str]:
+    """One pass over a text for the private values of all runs, the longest first. A name that one has to show stays."""
+    public = {word for run in runs for word in _public(run)}
+    words = {word: shown for run in runs for word, shown in _words(run) if word not in public}
+    words |= {folder: shown for run in runs for folder, shown in _folders(run)}
     longest_first = sorted(words, key=len, reverse=True)
     pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(_whole, longest_first))})")
 

@@ -32,9 +32,9 @@ def against(before: Run, now: Run) -> Earlier:
         run=before.id,
         started_utc=before.started_utc,
         changed=tuple(_changes(before, now)),
-        verdict=_verdicts(_word(before), _word(now)),
+        verdict=verdict_change(_word(before), _word(now)),
         layers=_layers(_standing(before), _standing(now)),
-        latency=_latency(before, now),
+        latency=latency_change(before, now),
     )
 
 
@@ -103,7 +103,8 @@ def _facts(run: Run) -> Iterator[tuple[str, object]]:
 # --------------------------------------------------------------------------- verdicts
 
 
-def _verdicts(before: str, now: str) -> VerdictChange:
+def verdict_change(before: str, now: str) -> VerdictChange:
+    """The words of two runs, and whether the second is better or worse."""
     return VerdictChange(before, now, _change(_RUN_RANK.get(before), _RUN_RANK.get(now), before == now))
 
 
@@ -125,7 +126,7 @@ def _layers(before: Mapping[str, str], now: Mapping[str, str]) -> LayerChanges:
         LayerChange(name, before.get(name, "not_compared"), now.get(name, "not_compared"))
         for name in dict.fromkeys([*now, *before])
     ]
-    kinds = [(_kind(row), row) for row in rows]
+    kinds = [(layer_change(row.before, row.now), row) for row in rows]
     return LayerChanges(
         both=sum(row.before in _LAYER_RANK and row.now in _LAYER_RANK for row in rows),
         worse=tuple(row for kind, row in kinds if kind == "worse"),
@@ -135,13 +136,13 @@ def _layers(before: Mapping[str, str], now: Mapping[str, str]) -> LayerChanges:
     )
 
 
-def _kind(row: LayerChange) -> str:
-    """What became of a layer; "" where it is the same."""
-    ranks = _LAYER_RANK.get(row.before), _LAYER_RANK.get(row.now)
-    change = _change(*ranks, row.before == row.now)
+def layer_change(before: str, now: str) -> str:
+    """`better`, `worse`, `newly_compared` or `no_longer_compared`, of two verdicts; "" where they are the same."""
+    ranks = _LAYER_RANK.get(before), _LAYER_RANK.get(now)
+    change = _change(*ranks, before == now)
     if change in ("better", "worse"):
         return change
-    if row.before == row.now:
+    if before == now:
         return ""
     return "newly_compared" if ranks[0] is None else "no_longer_compared"
 
@@ -149,7 +150,7 @@ def _kind(row: LayerChange) -> str:
 # --------------------------------------------------------------------------- latency
 
 
-def _latency(before: Run, now: Run) -> LatencyChange:
+def latency_change(before: Run, now: Run) -> LatencyChange:
     """Usual end-to-end latency of both, their ratio in percent where it means something, and the parts of the time."""
     profiles = [run.profile for run in (before, now)]
     known = [distribution(profile.latency) if profile else None for profile in profiles]

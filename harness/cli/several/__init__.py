@@ -1,0 +1,1 @@
+"""Commands that read several runs at once."""
