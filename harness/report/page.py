@@ -21,7 +21,7 @@ from harness.report.drawings.jitter import jitter_drawings
 from harness.report.drawings.samples import squares
 from harness.report.drawings.soak import BAND_PX, soak_drawing, timeline_drawing
 from harness.report.drawings.sweep import sweep_drawing
-from harness.report.tables import checks, headline, layers
+from harness.report.tables import checks, folds, headline, layers
 from harness.report.tables.run import part_label, tables
 from harness.report.tables.times import exceeds, overlaps
 from harness.report.values import Row
@@ -40,6 +40,7 @@ MOST_FILES = 200  # listed per mode; the rest is counted, and is in run.json
 MOST_WAIVERS = 20  # listed; all are in the table of layers
 MOST_MESSAGES = 60  # of the toolchain, listed
 MOST_ORIGINS = 8  # drawn; the rest is listed
+LONG_ROWS = 1000  # of layers: beyond it md5s are cut
 PAGE_ROWS = 200  # of a long table on screen at a time; print and scripts-off show all
 
 
@@ -192,6 +193,7 @@ _FILTERS = {
     "factor": values.factor,
     "plural": headline.plural,
     "as_printed": values.as_printed,
+    "capitalize_first": lambda text: f"{text[:1].upper()}{text[1:]}",
 }
 _GLOBALS = {
     "GLYPHS": GLYPHS,
@@ -199,6 +201,7 @@ _GLOBALS = {
     "MEANINGS": layers.MEANINGS,
     "MOST_FILES": MOST_FILES,
     "MOST_ORIGINS": MOST_ORIGINS,
+    "LONG_ROWS": LONG_ROWS,
     "PAGE_ROWS": PAGE_ROWS,
     "TELEMETRY_PX": drawings.TELEMETRY_PX,
     "SOAK_PX": BAND_PX,
@@ -214,6 +217,11 @@ _GLOBALS = {
     "broken_off": broken_off,
     "beyond_a_step": layers.beyond_a_step,
     "size_sentence": headline.size_sentence,
+    "layer_folds": folds.layer_folds,
+    "op_folds": folds.op_folds,
+    "node_folds": folds.node_folds,
+    "constant": folds.constant,
+    "tiles_of": folds.tiles_of,
     "exceeds": exceeds,
     "overlaps": overlaps,
     "fault_sentence": headline.fault_sentence,

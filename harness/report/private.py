@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from harness.records import Run
@@ -47,6 +48,7 @@ def replacing(runs: Sequence[Run]) -> Callable[[str], str]:
     longest_first = sorted(words, key=len, reverse=True)
     pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(_whole, longest_first))})")
 
+    @cache  # one run's texts: words of columns come in every row
     def replaced(text: str) -> str:
         text = pattern.sub(lambda match: words[match[0]], text)
         return _LOGIN.sub("<user>@", text) if "@" in text else text

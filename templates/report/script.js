@@ -11,23 +11,73 @@
     return found ? Number(found[0]) : NaN;
   };
 
+  const lineOf = (button) => button.closest("tr");
+
   class Table {
     constructor(table) {
       this.table = table;
       this.body = table.tBodies[0];
       this.rows = all("tr", this.body);
       this.first = this.rows.slice();
-      this.words = new Map(this.rows.map((row) => [row, row.textContent.toLowerCase()]));
+      this.words = new Map();
       this.size = Number(table.dataset.rows);
       this.page = 0;
       this.tools = document.querySelector(`.tools[data-for="${table.id}"]`);
       this.search = this.tools.querySelector("input[type=search]");
       this.select = this.tools.querySelector("select");
       this.tools.hidden = false;
+      this.fold();
       this.listen();
       all("thead th", table).forEach((head, place) => this.sortable(head, place));
-      this.show();
+      this.natural = true;
+      const wrong = this.rows.find((row) => row.dataset.s === "origin" || row.dataset.s === "suspect");
+      this.shown = this.lines(this.rows);
+      this.turn(wrong); // a long table opens where it went wrong
       table.classList.add("ready");
+    }
+    // Rows that the page marked become one line that opens, while the table is in its own order and whole.
+    fold() {
+      const width = all("thead th", this.table).length;
+      let head = null, left = 0;
+      this.heads = [];
+      this.rows.forEach((row) => {
+        if (row.dataset.fold) {
+          left = Number(row.dataset.n);
+          head = document.createElement("tr");
+          head.className = "fold";
+          head.members = [];
+          const cell = head.insertCell(), button = document.createElement("button");
+          cell.colSpan = width;
+          button.type = "button";
+          button.textContent = row.dataset.fold;
+          button.setAttribute("aria-expanded", "false");
+          cell.append(button);
+          button.addEventListener("click", () => this.open(lineOf(button), button.getAttribute("aria-expanded") === "false"));
+          this.heads.push(head);
+          row.before(head);
+        }
+        if (!left) return;
+        left -= 1;
+        head.members.push(row);
+        row.head = head;
+      });
+    }
+    open(head, wide) {
+      head.querySelector("button").setAttribute("aria-expanded", String(wide));
+      this.show();
+    }
+    // Lines as they stand: rows, and a line for each closed or open fold.
+    lines(kept) {
+      if (!this.natural || kept.length < this.rows.length) return kept;
+      return kept.flatMap((row) => {
+        if (!row.head) return [row];
+        const shown = row.head.querySelector("button").getAttribute("aria-expanded") === "true" ? [row] : [];
+        return row.head.members[0] === row ? [row.head, ...shown] : shown;
+      });
+    }
+    turn(row) {
+      this.page = Math.max(0, Math.floor(this.shown.indexOf(row) / this.size));
+      this.show();
     }
     listen() {
       const again = () => { this.page = 0; this.show(); };
@@ -67,29 +117,38 @@
           }
         : (a, b) => way * order.compare(keys.get(a), keys.get(b));
       this.rows = this.first.slice().sort(compare);
+      this.natural = this.rows.every((row, n) => row === this.first[n]);
       this.body.append(...this.rows);
+      if (this.natural) this.heads.forEach((one) => one.members[0].before(one));
       this.page = 0;
       this.show();
+    }
+    text(row) {
+      if (!this.words.has(row)) this.words.set(row, row.textContent.toLowerCase());
+      return this.words.get(row);
     }
     show() {
       const wanted = this.search.value.trim().toLowerCase();
       const state = this.select ? this.select.value : "";
       const kept = this.rows.filter((row) => {
-        const fits = (!state || row.dataset.s === state) && (!wanted || this.words.get(row).includes(wanted));
+        const fits = (!state || (row.dataset.s || "exact") === state) && (!wanted || this.text(row).includes(wanted));
         row.classList.toggle("out", !fits);
         return fits;
       });
-      const pages = Math.max(1, Math.ceil(kept.length / this.size));
+      const lines = this.shown = this.lines(kept);
+      const pages = Math.max(1, Math.ceil(lines.length / this.size));
       this.page = Math.min(Math.max(this.page, 0), pages - 1);
-      const from = this.page * this.size, to = Math.min(from + this.size, kept.length);
-      kept.forEach((row, place) => row.classList.toggle("off", place < from || place >= to));
-      this.kept = kept;
-      this.say(kept.length, from, to, pages);
+      const from = this.page * this.size, to = Math.min(from + this.size, lines.length);
+      const seen = new Set(lines.slice(from, to));
+      [...this.rows, ...this.heads].forEach((row) => row.classList.toggle("off", !seen.has(row)));
+      const folded = lines === kept ? 0 : kept.length - lines.filter((row) => !row.members).length;
+      this.say(kept.length, lines.length, folded, from, to, pages);
     }
-    say(count, from, to, pages) {
+    say(count, lines, folded, from, to, pages) {
       const total = this.rows.length;
-      const shown = pages > 1 ? `${from + 1} to ${to} of ${count}` : `${count}`;
-      this.tools.querySelector("output").textContent = count === total ? `${shown} rows` : `${shown} rows that match, of ${total}`;
+      const shown = pages > 1 ? `${from + 1} to ${to} of ${lines}` : `${count}`;
+      const aside = folded ? `, ${folded} folded` : "";
+      this.tools.querySelector("output").textContent = (count === total ? `${shown} ${pages > 1 && lines !== count ? "lines" : "rows"}` : `${shown} rows that match, of ${total}`) + aside;
       all("button", this.tools).forEach((button) => {
         button.hidden = pages === 1;
         button.disabled = button.dataset.step < 0 ? this.page === 0 : this.page === pages - 1;
@@ -101,8 +160,8 @@
         if (this.select) this.select.value = "";
         this.show();
       }
-      this.page = Math.floor(this.kept.indexOf(row) / this.size);
-      this.show();
+      if (row.head) this.open(row.head, true);
+      this.turn(row);
       all("tr.at", this.body).forEach((old) => old.classList.remove("at"));
       row.classList.add("at");
       row.tabIndex = -1;
@@ -111,7 +170,15 @@
     }
   }
 
+  // A header sticks to the window only where the table needs no scrollbar of its own.
+  const fit = () => all(".scroll > table.data[data-rows]").forEach((table) => {
+    const box = table.parentNode;
+    box.classList.remove("fits");
+    box.classList.toggle("fits", table.scrollWidth <= box.clientWidth);
+  });
   all("table[data-rows]").forEach((table) => readers.set(table.id, new Table(table)));
+  fit();
+  addEventListener("resize", fit);
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href^='#L']");

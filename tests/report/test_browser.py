@@ -56,6 +56,13 @@ def texts(page: sync_api.Page, selector: str) -> list[str]:
     return [str(text).strip() for text in page.locator(selector).all_inner_texts()]
 
 
+def column(page: sync_api.Page, heading: str) -> str:
+    """Selector of the layers' cells under a heading: columns that hold one value in every row are left out."""
+    heads = [text.split("\n")[0] for text in texts(page, "#layer-table thead th")]
+    place = next(n for n, text in enumerate(heads, 1) if text.startswith(heading))
+    return f"#layer-table tbody tr[id] td:nth-child({place})"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(runs.ALL) - {"large"}))
 def test_a_page_opens_with_an_empty_console_and_asks_for_nothing(show, name: str) -> None:
@@ -102,21 +109,22 @@ def test_columns_sort_by_number_both_ways_with_unknowns_last(show) -> None:
     head = page.locator("#layer-table th", has_text="SQNR")
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "descending"
-    first = texts(page, "#layer-table tbody tr td:nth-child(9)")
+    cells = column(page, "SQNR")
+    first = texts(page, cells)
     assert first[0] == "\u221e"
     assert first[-1] == "\u2013"
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    again = [float(text) for text in texts(page, "#layer-table tbody tr td:nth-child(9)") if text[0].isdigit()]
+    again = [float(text) for text in texts(page, cells) if text[0].isdigit()]
     assert again == sorted(again)
-    assert texts(page, "#layer-table tbody tr td:nth-child(9)")[-1] == "\u2013"
+    assert texts(page, cells)[-1] == "\u2013"
 
 
 def test_scientific_figures_sort_by_value(show) -> None:
     page = show("accumulated").page
     head = page.locator("#layer-table th", has_text="cos")
     head.get_by_role("button").click()
-    figures = [float(text) for text in texts(page, "#layer-table tbody tr td:nth-child(10)")]
+    figures = [float(text) for text in texts(page, column(page, "1 \u2212 cos"))]
     assert figures == sorted(figures, reverse=True)
 
 
@@ -142,7 +150,7 @@ def test_rows_can_be_chosen_by_verdict(show) -> None:
 
 def test_whole_md5s_are_one_tick_away(show) -> None:
     page = show("diverging").page
-    code = page.locator("#layer-table .m code").first
+    code = page.locator("#layer-table .m code:visible").first
     short = code.bounding_box()
     page.get_by_label("whole md5s").check()
     whole = code.bounding_box()
@@ -182,13 +190,37 @@ def test_a_large_table_is_paged_and_a_link_turns_to_its_page(show) -> None:
     opened = show("large")
     page = opened.page
     assert opened.messages == [] and len(opened.requests) == 1
+    folded = page.locator("#layer-table tr.fold")
+    page.evaluate("document.querySelectorAll('#layer-table .fold button').forEach((button) => button.click())")
+    tools, rows = page.locator(".tools[data-for=layer-table]"), 500 + folded.count()
     assert page.locator("#layer-table tbody tr:visible").count() == 200
-    tools = page.locator(".tools[data-for=layer-table]")
     tools.get_by_role("button", name="next").click()
-    assert "201 to 400 of 500" in tools.locator("output").inner_text()
+    assert f"201 to 400 of {rows} lines" in tools.locator("output").inner_text()
     page.locator(".plot a[tabindex='0']").focus()
     page.keyboard.press("Enter")
     assert page.locator("#L250").is_visible()
+
+
+def test_exact_rows_fold_and_open_by_keyboard_and_a_link_opens_its_fold(show) -> None:
+    page = show("consistent").page
+    rows, head = page.locator("#layer-table tr[id]:visible"), page.locator("#layer-table .fold").get_by_role("button")
+    assert rows.count() < 5 and head.first.get_attribute("aria-expanded") == "false"
+    head.first.focus()
+    page.keyboard.press("Enter")
+    assert rows.count() >= 60 and head.first.get_attribute("aria-expanded") == "true"
+    page.keyboard.press("Enter")
+    assert rows.count() < 5
+    page.locator(".plot a[tabindex='0']").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#L0").is_visible()
+
+
+def test_the_header_of_a_table_stays_in_sight(show) -> None:
+    page = show("diverging", viewport={"width": 1280, "height": 900}).page
+    page.locator("#L40").scroll_into_view_if_needed()
+    page.evaluate("document.getElementById('L40').scrollIntoView({block: 'center'})")
+    head, nav = page.locator("#layer-table thead th").first.bounding_box(), page.locator("nav").bounding_box()
+    assert head and nav and nav["y"] + nav["height"] - 2 <= head["y"] < nav["y"] + nav["height"] + 6
 
 
 @pytest.mark.slow
@@ -196,6 +228,7 @@ def test_everything_is_readable_with_scripts_off(show) -> None:
     page = show("large", java_script_enabled=False).page
     assert page.locator("#layer-table tbody tr:visible").count() == 500
     assert page.locator(".tools:visible").count() == 0
+    assert page.locator("#environment + details summary").is_visible()
 
 
 @pytest.mark.slow
@@ -204,7 +237,7 @@ def test_print_shows_all_rows_and_nothing_that_only_works_on_screen(show) -> Non
     page.emulate_media(media="print")
     assert page.locator("#layer-table tbody tr:visible").count() == 500
     assert page.locator("nav:visible, .tools:visible").count() == 0
-    assert page.locator("details table").first.is_visible()
+    assert page.locator("details.aside table").first.is_visible()
     # Chromium prints a button in a heading on the table's first page only: the printed heading is plain text
     assert page.locator("th button:visible").count() == 0
     assert texts(page, "#layer-table thead th")[:3] == ["#", "layer", "verdict"]
@@ -212,10 +245,10 @@ def test_print_shows_all_rows_and_nothing_that_only_works_on_screen(show) -> Non
 
 @pytest.mark.parametrize("name", ["diverging", "accumulated", "memory"])
 def test_print_fits_the_paper(show, name: str) -> None:
-    page = show(name, viewport={"width": 1039, "height": 718}).page  # A4 landscape less its margins
+    page = show(name, viewport={"width": 718, "height": 1039}).page  # A4 portrait less its margins
     page.emulate_media(media="print")
     clipped = page.evaluate(
-        "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 1041"
+        "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 720"
         " && !e.closest('.quiet, .defs, .skip')).map(e => e.tagName + '.' + e.className).slice(0, 5)"
     )
     assert clipped == []

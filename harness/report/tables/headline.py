@@ -314,11 +314,15 @@ def coverage_sentence(coverage: Row | None, counts: dict[str, int]) -> str:
     parts = f"{plain(coverage['layers_compared'])} of {plural(coverage['layers_total'], 'layer')} compared"
     if coverage["bytes_share"] is not None:
         parts += f", {share(coverage['bytes_share'])} of bytes"
-    named = counted(counts)
-    if not named:
+    if not counted(counts):
         return f"{parts}."
-    total = sum(counts.values())
-    return f"{parts}: {named}." if total == coverage["layers_total"] else f"{parts}. Of {plain(total)} rows: {named}."
+    inputs: dict[str, int] = coverage["inputs"]
+    layers = {name: count - inputs.get(name, 0) for name, count in counts.items()}
+    if sum(layers.values()) == coverage["layers_total"]:
+        fed = sum(inputs.values())
+        word = f"network {'input' if fed == 1 else 'inputs'}"
+        return f"{parts}: {counted(layers)}{f'; {word}: {counted(inputs)}' if fed else ''}."
+    return f"{parts}. Of {plain(sum(counts.values()))} rows: {counted(counts)}."
 
 
 def counted(counts: dict[str, int]) -> str:

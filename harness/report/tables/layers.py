@@ -181,13 +181,15 @@ def hashed_sentence(layers: list[Row]) -> str:
     return f"{total} {verb} equal by hash on the board, not downloaded: {' and '.join(parts)}." if parts else ""
 
 
-def coverage(comparison: Comparison | None) -> Row | None:
-    """How much was compared, with shares; None where there was no comparison."""
+def coverage(comparison: Comparison | None, layers: list[Row]) -> Row | None:
+    """How much was compared, with shares; None where there was no comparison. `inputs`: rows that are inputs of the
+    network and no layers, by standing."""
     if comparison is None:
         return None
     row: Row = to_json(comparison.coverage)
     row["layers_share"] = _ratio(row["layers_compared"], row["layers_total"])
     row["bytes_share"] = _ratio(row["bytes_compared"], row["bytes_total"])
+    row["inputs"] = counts([layer for layer in layers if layer["op_kind"] == "input"])
     row["whole"] = 0 < row["layers_total"] == row["layers_compared"]
     return row
 

@@ -22,6 +22,7 @@ from harness.records import (
 )
 from harness.records.codec import to_json
 from harness.report.private import LEFT_OUT, without_private
+from harness.report.tables.again import again
 from harness.report.tables.checks import checks, output_rows, repeat_rows
 from harness.report.tables.headline import headline
 from harness.report.tables.jitter import jitter_table
@@ -56,7 +57,7 @@ def tables(run: Run) -> Row:
     extras = comparison.extras if comparison else Checks()
     layers = layer_rows(comparison)
     origins = origin_rows(comparison, layers, graph_of(run))
-    covered, standing_counts = coverage(comparison), counts(layers)
+    covered, standing_counts = coverage(comparison, layers), counts(layers)
     modes = [mode_row(mode) for mode in run.modes]
     outputs = output_rows(extras, layers)
     waivers, standings = waiver_rows(layers), standing_by_op(layers)
@@ -69,6 +70,7 @@ def tables(run: Run) -> Row:
         "counts": standing_counts,
         "hashed": hashed_sentence(layers),
         "facts": facts(run, time),
+        "again": again(run),
         "numbers": [*numbers(time), *load_numbers(run)],
         "findings": finding_rows(run, modes),
         "layers": layers,
@@ -117,19 +119,24 @@ def facts(run: Run, time: Row | None) -> list[Row]:
         *_flags(board, time, case.inputs, _is_series_estimated(run)),
         _fact("board", board.name),
         _fact("soc", _joined(board.soc, board.platform)),
-        *(_fact(name, value) for name, value in run.versions.items()),
+        *(_aside(name, value) for name, value in run.versions.items()),
         *([_fact("model", case.model.name, case.model.md5)] if case.model else []),
         *(_input_fact(fed) for fed in case.inputs),
         *_reference_facts(run),
         _fact("date", run.started_utc),
-        _fact("host", _joined(run.host.os, run.host.cpu)),
+        _aside("host", _joined(run.host.os, run.host.cpu)),
         _fact("harness", run.harness_version),
     ]
     return [fact for fact in rows if fact["value"]]
 
 
 def _fact(label: str, value: str, md5: str = "", flag: str = "") -> Row:
-    return {"label": label, "value": value, "md5": md5, "flag": flag}
+    return {"label": label, "value": value, "md5": md5, "flag": flag, "aside": False}
+
+
+def _aside(label: str, value: str) -> Row:
+    """A fact that is folded away at first."""
+    return _fact(label, value) | {"aside": True}
 
 
 def _input_fact(fed: FedInput) -> Row:
