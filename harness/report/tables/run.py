@@ -70,7 +70,6 @@ def tables(run: Run) -> Row:
         "counts": standing_counts,
         "hashed": hashed_sentence(layers),
         "facts": facts(run, time),
-        "again": again(run),
         "numbers": [*numbers(time), *load_numbers(run)],
         "findings": finding_rows(run, modes),
         "layers": layers,
@@ -101,7 +100,7 @@ def tables(run: Run) -> Row:
         "notes": notes(run),
         "problems": problems(run),
     }
-    return without_private(rows | {"steps": step_rows(run)}, run)
+    return without_private(rows | {"steps": step_rows(run), "again": again(run)}, run)
 
 
 def graph_of(run: Run) -> NetworkOps:
