@@ -21,9 +21,9 @@ def rows(words: str) -> list[dict[str, Any]]:
     ]
 
 
-def folded(told: list[dict[str, Any] | None]) -> list[tuple[int, int]]:
+def folded(row_folds: list[dict[str, Any] | None]) -> list[tuple[int, int]]:
     """Place and length of every fold."""
-    return [(place, fold["count"]) for place, fold in enumerate(told) if fold]
+    return [(place, fold["count"]) for place, fold in enumerate(row_folds) if fold]
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_a_layer_with_a_note_stays_open() -> None:
 def test_an_op_that_is_wrong_is_never_among_the_folded() -> None:
     ops = [{"name": f"op{n}", "share": 0.02, "standing": "exact"} for n in range(50)]
     ops[40]["standing"] = "origin"
-    told = folds.op_folds(ops)
-    assert folded(told) == [(12, 28), (41, 9)]
-    assert told[12] is not None and "28 faster ops, together 56" in told[12]["words"]
+    row_folds = folds.op_folds(ops)
+    assert folded(row_folds) == [(12, 28), (41, 9)]
+    assert row_folds[12] is not None and "28 faster ops, together 56" in row_folds[12]["words"]
     for op in ops:
         op["share"] = None
     assert "together" not in str(folds.op_folds(ops))

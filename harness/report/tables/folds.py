@@ -55,16 +55,16 @@ def _placed(rows: Sequence[Row]) -> str:
 
 def _folds(rows: Sequence[Row], folds: Callable[[Row], bool], say: Callable[[Sequence[Row]], str]) -> list[Fold]:
     """One entry per row; folds are runs of at least MIN_ROWS rows."""
-    told: list[Fold] = [None] * len(rows)
+    row_folds: list[Fold] = [None] * len(rows)
     begin = 0
     while begin < len(rows):
         end = begin
         while end < len(rows) and folds(rows[end]):
             end += 1
         if end - begin >= MIN_ROWS:
-            told[begin] = {"count": end - begin, "words": say(rows[begin:end])}
+            row_folds[begin] = {"count": end - begin, "words": say(rows[begin:end])}
         begin = max(end, begin + 1)
-    return told
+    return row_folds
 
 
 def constant(rows: Sequence[Row], keys: Sequence[str]) -> dict[str, str]:
