@@ -74,12 +74,12 @@ def _profile(profile: Profile, count: int) -> Profile:
 
 def rendered(count: int) -> tuple[float, str]:
     """Median seconds of ROUNDS, and the page."""
-    run, took, page = run_of(count), [], ""
+    run, durations_s, page = run_of(count), [], ""
     for _ in range(ROUNDS):
         began = time.perf_counter()
         page = render(run)
-        took.append(time.perf_counter() - began)
-    return statistics.median(took), page
+        durations_s.append(time.perf_counter() - began)
+    return statistics.median(durations_s), page
 
 
 def opened(pages: dict[int, str], folder: Path) -> dict[str, float]:

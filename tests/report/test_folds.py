@@ -94,8 +94,8 @@ def test_layers_and_inputs_are_counted_apart() -> None:
     run = runs.consistent_run()
     run["comparison"]["layers"][0]["op_kind"] = "input"
     run["comparison"]["coverage"] |= {"layers_compared": 63, "layers_total": 63}
-    said = "63 of 63 layers compared, 100\u202f% of bytes: 63 exact; network input: 1 exact"
-    assert tables(run)["headline"]["sentences"][-1] == f"{said}."
+    counted_layers = "63 of 63 layers compared, 100\u202f% of bytes: 63 exact; network input: 1 exact"
+    assert tables(run)["headline"]["sentences"][-1] == f"{counted_layers}."
     assert any("bytes: 63 exact; network input: 1 exact" in line for line in lines(run))
 
 

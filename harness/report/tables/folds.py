@@ -11,9 +11,8 @@ _MOST_OPS = 12  # slowest ops that stay open
 _SHARE_OF_OPS = 0.9  # of the time of all ops: what is beyond stays open only where it is not right
 _FINE = ("exact", "within", "")
 
-Fold = (
-    str | None
-)  # None: stands alone; a text: the first row of a fold, and what its line says; "": a further row of it
+# Beside the first row of a fold: {"count", "words"}, how many rows and what their line says.
+Fold = Row | None
 
 
 def layer_folds(layers: Sequence[Row]) -> list[Fold]:
@@ -84,8 +83,8 @@ def tiles_of(time: Row, exceeds: bool) -> Row:
     `all_estimated`: end to end and every part are estimates, so that the mark on end to end stands for all.
     """
     parts = [part for part in time.get("split", []) if part["is_unit"] or (part["time_us"] or 0) > 0]
-    latency = time.get("latency")
-    is_whole = bool(latency) and bool(time.get("estimated")) and latency["mean_us"] is not None
+    latency: Row = time.get("latency") or {}
+    is_whole = bool(time.get("estimated")) and latency.get("mean_us") is not None
     small = [] if exceeds else [part for part in parts if _is_small(part)]
     small = small if len(small) > 1 else []
     return {
