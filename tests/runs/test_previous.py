@@ -351,7 +351,7 @@ def test_a_night_says_what_changed_since_the_night_before(digits: ExampleModel, 
     ("more", "word"),
     [
         (["--max-slower", "5"], "--previous"),
-        (["--float", "x.onnx"], "--reference"),
+        (["--float", "x.onnx", "--no-stages"], "--reference"),
         (["--stage", "float=gone"], "no such file or folder"),
         (["--previous", "nowhere"], "no such run or folder"),
         (["--float", "gone.onnx", "--reference", "DIGITS"], "gone.onnx"),
