@@ -37,6 +37,7 @@ FRAMES: Mapping[str, str] = {"frame": "Int64", "latency_us": "float64"}
 FINDINGS: Mapping[str, str] = {
     "rule": "str", "severity": "str", "title": "str", "evidence": "str", "advice": "str", "subject": "str",
 }  # fmt: skip
+TABLES = {"layers": LAYERS, "ops": OPS, "frames": FRAMES, "findings": FINDINGS}
 
 
 def frames_of(run: Run) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
 from harness.export.base import FolderForm
-from harness.export.frames import frames_of
+from harness.export.frames import TABLES, frames_of
 from harness.records import Run
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _csv(run: Run, _folder: Path) -> Mapping[str, bytes]:
 
 def _csv_excel(run: Run, _folder: Path) -> Mapping[str, bytes]:
     """With a byte order mark, without which Excel of a Chinese Windows reads GBK; no cell is a formula."""
-    tables = {name: _harmless(frame) for name, frame in frames_of(run).items()}
+    tables = {name: harmless(frame, TABLES[name]) for name, frame in frames_of(run).items()}
     return {f"{name}.csv": _text(frame).encode("utf-8-sig", "backslashreplace") for name, frame in tables.items()}
 
 
@@ -36,8 +36,9 @@ def _text(frame: pd.DataFrame) -> str:
     return held.getvalue()
 
 
-def _harmless(frame: pd.DataFrame) -> pd.DataFrame:
-    words: list[str] = list(frame.select_dtypes("string").columns)
+def harmless(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Columns of words by the table itself: what pandas calls their dtype differs between its versions."""
+    words = [name for name, kind in kinds.items() if kind == "str"]
     guarded = {name: [f"'{text}" if text.startswith(_FORMULA) else text for text in frame[name]] for name in words}
     return frame.assign(**guarded)
 

@@ -15,6 +15,7 @@ SANE_C = (-50.0, 200.0)
 SANE_MHZ = (1.0, 20_000.0)
 LOADED_PERCENT = 50.0  # from here on an accelerator counts as working
 IDLE_PERCENT = 5.0
+MOST_PROBLEMS = 20  # of one look; the others are counted
 SLOWER = 0.95  # clocks are reported in steps; a real step down is more than 5 %
 
 
@@ -35,13 +36,22 @@ class Sense:
     memory_mib: dict[str, float] = field(default_factory=dict)  # of the accelerator's heaps, as the board names them
     power_mw: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    _untold: int = field(default=0, init=False, repr=False)
 
     def put(self, where: str, name: str, value: float | None, sane: tuple[float, float], text: str) -> None:
         """Store a figure under `where`, or say why not."""
         if value is None or not sane[0] <= value <= sane[1]:
-            self.problems.append(f"{name}: {text.strip()[:60]!r} is not plausible")
+            self.tell(f"{name[:60]}: {text.strip()[:60]!r} is not plausible")
         else:
             getattr(self, where)[name] = value
+
+    def tell(self, problem: str) -> None:
+        """Keep a problem; those beyond `MOST_PROBLEMS` are counted in a last entry."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+        else:
+            self._untold += 1
+            self.problems[MOST_PROBLEMS:] = [f"{self._untold} more"]
 
 
 # --------------------------------------------------------------------------- sysfs
@@ -135,7 +145,7 @@ def senses_of_record(telemetry: Telemetry) -> tuple[Sense, ...]:
 
 def sample_of(sense: Sense) -> SensorSample:
     """A Sense as it is kept."""
-    kept = {one.name: getattr(sense, one.name) for one in fields(sense)}
+    kept = {one.name: getattr(sense, one.name) for one in fields(sense) if one.init}
     return SensorSample(**kept | {"problems": tuple(sense.problems)})
 
 

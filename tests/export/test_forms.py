@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from harness.cli import cli
 from harness.cli.export import write_forms
-from harness.export.frames import FINDINGS, FRAMES, LAYERS, OPS, frames_of
+from harness.export.frames import FINDINGS, FRAMES, LAYERS, OPS, TABLES, frames_of
 from harness.export.model_explorer import files
-from harness.export.table_files import CSV, CSV_EXCEL, PARQUET
+from harness.export.table_files import CSV, CSV_EXCEL, PARQUET, harmless
 from harness.report.exporters import card, junit, sarif, trace
 from tests.export.trace_rules import faults
 from tests.records.kit import typed
@@ -123,6 +123,14 @@ def test_excel_computes_no_name() -> None:
     run["comparison"]["layers"][0]["name"] = "=HYPERLINK(1)"
     text = CSV_EXCEL.files(typed(run), NOWHERE)["layers.csv"]
     assert isinstance(text, bytes) and text.startswith(b"\xef\xbb\xbf") and b",'=HYPERLINK(1)," in text
+
+
+def test_nor_where_pandas_calls_its_words_objects() -> None:
+    """As before pandas 3, where a column of `str` has no dtype of its own."""
+    for kinds in TABLES.values():
+        frame = pd.DataFrame({name: pd.Series(["=1+1"], dtype="object") for name in kinds}, columns=list(kinds))
+        guarded = harmless(frame, kinds)
+        assert all((guarded[name][0] == "'=1+1") == (kind == "str") for name, kind in kinds.items())
 
 
 def test_node_data_is_keyed_by_nodes_of_the_graph_and_tells_what_is_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, save
 
 from harness.cli import cli
-from harness.lint.sophgo.check import Layers, is_table, lint_file, lint_table
+from harness.lint.sophgo.check import MOST_NEAR, Layers, is_table, lint_file, lint_table
 from harness.lint.sophgo.rules import TABLE_RULES
 
 KNOWN = Layers(frozenset({"conv1_relu_out_Relu", "pool_MaxPool", "fc_out_Gemm"}), "net.mlir")
@@ -88,3 +89,25 @@ def test_no_text_breaks_it(text: str) -> None:
         0,
         1,
     )
+
+
+def test_a_long_table_of_unknown_names_takes_no_minutes() -> None:
+    names = frozenset(f"tensor{i}_out_Relu" for i in range(3000))
+    began_s = time.process_time()
+    found = lint_table("".join(f"layer{i}_out_Relu BF16\n" for i in range(3000)), Layers(names, "net.mlir"))
+    assert len(found) == 3000 and {one.rule for one in found} == {"S-704"}
+    assert time.process_time() - began_s < 2.0
+    assert sum("did you mean" in one.fix for one in found) <= MOST_NEAR
+
+
+def test_the_given_model_goes_before_the_files_of_another(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["conv"], "n1")]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "conv")]
+    save(helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:])), tmp_path / "net.onnx")
+    (tmp_path / "other.mlir").write_text('#loc1 = loc("stem_Conv")\n')
+    table = tmp_path / "qtable"
+    table.write_text("conv_Relu BF16\nstem_Conv BF16\n")
+    assert [(one.line, one.rule) for one in lint_file(table)] == [(1, "S-704")]
+    assert [(one.line, one.rule) for one in lint_file(table, tmp_path / "net.onnx")] == [(2, "S-704")]
+    (tmp_path / "net.mlir").write_text('#loc1 = loc("conv_Conv")\n')  # the model's own knows the compiler's names
+    assert [(one.line, one.rule) for one in lint_file(table, tmp_path / "net.onnx")] == [(1, "S-704"), (2, "S-704")]

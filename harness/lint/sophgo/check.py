@@ -5,10 +5,12 @@ A layer is called `<ONNX tensor>_<op type>`; an activation that follows at once 
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 
 from harness.errors import ConfigError
@@ -20,6 +22,7 @@ from harness.lint.sophgo.rules import TABLE_RULES
 MODES = ("INT8", "UINT8", "INT4", "F16", "BF16", "F32", "W8F16", "W8BF16", "W4F16", "W4BF16", "F8E4M3", "F8E5M2")
 OTHER_WORDS = {"FP16": "F16", "FLOAT16": "F16", "FP32": "F32", "FLOAT": "F32", "BFLOAT16": "BF16", "S8": "INT8"}
 MOST_BYTES = 2**22
+MOST_NEAR = 20  # unknown names for which a near one is looked up: each is held against all names
 _LOC = re.compile(r'^#loc\w* = loc\("(.*)"\)', re.MULTILINE)
 _TYPE_ENDING = re.compile(r"_([A-Z][A-Za-z0-9]*)$")
 
@@ -39,6 +42,11 @@ class Layers:
     names: frozenset[str] = frozenset()
     source: str = ""
     by_onnx: bool = False
+
+    @cached_property
+    def by_tensor(self) -> dict[str, str]:
+        """The first layer that is called after a tensor, by the tensor's name."""
+        return {_TYPE_ENDING.sub("", one): one for one in sorted(self.names, reverse=True)}
 
 
 def rows_of(text: str) -> list[TableRow]:
@@ -70,7 +78,8 @@ def lint_file(path: Path, model: Path | None = None) -> tuple[LintFinding, ...]:
 def lint_table(text: str, layers: Layers) -> tuple[LintFinding, ...]:
     """Findings by line."""
     rows = rows_of(text)
-    findings = [one for row in rows for one in _of_row(row, layers)]
+    looks = iter(range(MOST_NEAR))
+    findings = [one for row in rows for one in _of_row(row, layers, looks)]
     findings += _twice([row for row in rows if len(row.words) > 1])
     if not rows:
         findings.append(_finding("S-701", 1, "no row in it", "conv1_relu_Relu BF16"))
@@ -85,7 +94,7 @@ def _finding(rule: str, line: int, message: str, fix: str) -> LintFinding:
     return LintFinding(rule, one.severity, line, message, one.source, fix)
 
 
-def _of_row(row: TableRow, layers: Layers) -> Iterator[LintFinding]:
+def _of_row(row: TableRow, layers: Layers, looks: Iterator[int]) -> Iterator[LintFinding]:
     if len(row.words) != 2:
         what = "no type" if len(row.words) == 1 else f"{len(row.words)} words"
         yield _finding("S-701", row.line, f"{' '.join(row.words)[:200]!r}: {what}", f"{row.words[0]} BF16")
@@ -97,7 +106,7 @@ def _of_row(row: TableRow, layers: Layers) -> Iterator[LintFinding]:
         known = f"{name} {near}" if near else f"one of {', '.join(MODES)}"
         if upper not in MODES:  # the compiler itself does not mind the case
             yield _finding("S-702", row.line, f"type {mode!r} of {name}", known)
-    yield from _of_name(row, name, layers)
+    yield from _of_name(row, name, layers, looks)
     kind = _TYPE_ENDING.search(name)
     if mode.upper() == "INT4":
         yield _finding(
@@ -106,17 +115,16 @@ def _of_row(row: TableRow, layers: Layers) -> Iterator[LintFinding]:
         )  # fmt: skip
 
 
-def _of_name(row: TableRow, name: str, layers: Layers) -> Iterator[LintFinding]:
+def _of_name(row: TableRow, name: str, layers: Layers, looks: Iterator[int]) -> Iterator[LintFinding]:
     if not layers.names or name in layers.names:
         return
     bare = _TYPE_ENDING.sub("", name)
     if layers.by_onnx and bare in layers.names and bare != name:
         return
-    longer = sorted(one for one in layers.names if _TYPE_ENDING.sub("", one) == name)
-    if longer:
-        yield _finding("S-705", row.line, f"{name!r} is the tensor's name in the ONNX", f"{longer[0]} {row.words[1]}")
+    if longer := layers.by_tensor.get(name, ""):
+        yield _finding("S-705", row.line, f"{name!r} is the tensor's name in the ONNX", f"{longer} {row.words[1]}")
         return
-    near = near_name(name, layers.names)
+    near = near_name(name, layers.names) if next(looks, None) is not None else ""
     fix = f"did you mean {near}?" if near else f"layers are in {layers.source}"
     yield _finding("S-704", row.line, f"{name!r} is not in {layers.source}: the row has no effect", fix)
 
@@ -135,20 +143,29 @@ def _twice(rows: Sequence[TableRow]) -> Iterator[LintFinding]:
 
 
 def _known(folder: Path, model: Path | None) -> Layers:
-    """The compiler's own names, where they lie beside the table; else the tensors of the ONNX."""
-    for path in sorted(folder.glob("*.mlir"), key=lambda one: len(one.name)):
+    """The compiler's own names, where they lie beside the table; else the tensors of the ONNX.
+
+    Files of a model that was not meant tell nothing: with `model` its own, by its name, else the ONNX, go first.
+    """
+    own = _beside(folder, glob.escape(model.stem)) if model is not None else Layers()
+    network = read_network(model) if model is not None and not own.names else None
+    if network is not None:
+        return Layers(network.tensors | frozenset(network.inputs), network.path.name, by_onnx=True)
+    return own if own.names else _beside(folder, "")
+
+
+def _beside(folder: Path, begin: str) -> Layers:
+    """Names in the compiler's files of a name that begins so."""
+    for path in sorted(folder.glob(f"{begin}*.mlir"), key=lambda one: len(one.name)):
         names = frozenset(_LOC.findall(_text(path)))
         if names:
             return Layers(names, path.name)
-    for path in sorted(folder.glob("*_cali_table*")):
+    for path in sorted(folder.glob(f"{begin}*_cali_table*")):
         rows = [line.rsplit(None, 3) for line in _text(path).splitlines() if not line.startswith("#")]
         names = frozenset(row[0] for row in rows if len(row) == 4)
         if names:
             return Layers(names, path.name)
-    network = read_network(model) if model is not None else None
-    if network is None:
-        return Layers()
-    return Layers(network.tensors | frozenset(network.inputs), network.path.name, by_onnx=True)
+    return Layers()
 
 
 def _text(path: Path) -> str:

@@ -13,6 +13,7 @@ from harness.profiling.telemetry import Sense
 
 MOST_MIB_S = 4.0 * 2**20  # beyond any board's memory
 MOST_MIB = 2.0**20
+MOST_S = 1e12  # beyond any board's clock
 PERIOD_S = 1.0
 _CSV = re.compile(r"^\s*([0-9]{1,12}(?:\.[0-9]+)?),\s*([0-9.]+),\s*([0-9.]+)\s*$")
 _TIME = re.compile(r"^\s*Time\s+([0-9]+(?:\.[0-9]+)?)s\s*$")
@@ -34,7 +35,7 @@ def read_hrut_ddr(text: str) -> tuple[Sense, ...]:
             _put(senses[-1], "DDR read", match[2])
             _put(senses[-1], "DDR write", match[3])
         elif match := _TIME.match(line):
-            senses.append(Sense(t_s=float(match[1])))
+            senses.append(_block(match[1]))
         elif match := _COLUMNS.match(line):
             columns = match[1].split()
         elif whole and senses and (match := _ROW.match(line)):
@@ -42,9 +43,19 @@ def read_hrut_ddr(text: str) -> tuple[Sense, ...]:
     return _since_the_first(senses)
 
 
+def _block(time: str) -> Sense:
+    """What stands under one time. Under a time that cannot be, figures have no place: a problem is all that is told."""
+    t_s = number(time)
+    if t_s is not None and t_s < MOST_S:
+        return Sense(t_s=t_s)
+    sense = Sense()
+    sense.tell(f"time: {time[:60]!r} is not plausible; what stands under it is left out")
+    return sense
+
+
 def _row(sense: Sense, way: str, columns: list[str], cells: list[str]) -> None:
     if len(cells) != len(columns):
-        sense.problems.append(f"DDR {way}: {len(cells)} figures for {len(columns)} columns")
+        sense.tell(f"DDR {way}: {len(cells)} figures for {len(columns)} columns")
         return
     for column, cell in zip(columns, cells, strict=True):
         _put(sense, f"DDR {way} {column.rpartition(':')[2]}", cell)
@@ -55,9 +66,12 @@ def _put(sense: Sense, name: str, cell: str) -> None:
 
 
 def _since_the_first(senses: list[Sense]) -> tuple[Sense, ...]:
-    first = senses[0].t_s if senses else None
+    first = next((sense.t_s for sense in senses if sense.t_s is not None), 0.0)
     for sense in senses:
-        sense.t_s = None if sense.t_s is None or first is None else sense.t_s - first
+        if sense.t_s is None:
+            sense.bandwidth_mib_s.clear()
+        else:
+            sense.t_s -= first
     return tuple(sense for sense in senses if sense.bandwidth_mib_s or sense.problems)
 
 

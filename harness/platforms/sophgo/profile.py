@@ -17,8 +17,8 @@ from harness.platforms.sophgo.iterations import read_iterations
 from harness.platforms.text import NUMBER, number, read_text
 from harness.records import OpTime
 
-_CELL = re.compile(rf"(?<!\S)([A-Za-z]\w*)_([0-9]+)\|(\w+)\|((?:\w+:{NUMBER}\|?)+)")
-_FREQUENCY = re.compile(r"^\[bmprofile\] tpu_freq=([0-9]+)", re.MULTILINE)
+_CELL = re.compile(rf"(?<!\S)([A-Za-z]\w*)_([0-9]{{1,10}})\|(\w+)\|((?:\w+:{NUMBER}\|?)+)")
+_FREQUENCY = re.compile(r"^\[bmprofile\] tpu_freq=([0-9]{1,10})(?![0-9])", re.MULTILINE)
 MHZ = 1000.0  # where the profile tells no clock: the vendor's own default
 MOVES = ("Load", "Store")
 FILES = ("net_stat.sim", "compiler_profile_0.txt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.platforms.horizon.monitors import read_hrut_ddr, read_ucp_monitor
+from harness.profiling.telemetry import MOST_PROBLEMS, sample_of
 
 CSV = "timestamp,read_MiB/s,write_MiB/s\n1699000000,2048.5,1024.3\n1699000001,2100.1,980.7\n1699000002,21"
 TABLE = """\
@@ -57,3 +58,20 @@ def test_a_block_of_the_monitor_is_a_sample_without_its_ddr_traffic() -> None:
 @pytest.mark.parametrize("text", ["", "Error: Open failed!\n", "Core 0: busy=1%\n", "Read : 1 2\n", "\x00,\n" * 9])
 def test_other_text_tells_nothing(text: str) -> None:
     assert read_hrut_ddr(text) == () and read_ucp_monitor(text) == ()
+
+
+@pytest.mark.parametrize("digits", [13, 400, 5000])
+def test_a_time_that_cannot_be_gives_no_figure_and_moves_no_other(digits: int) -> None:
+    block = "MB/S  P0:CPU\nRead : {}\n"
+    lines = [f"Time {time}s\n" + block.format(110 + i) for i, time in enumerate(("1.5", "9" * digits, "2.5"))]
+    first, odd, last = read_hrut_ddr("".join(lines))
+    assert (first.t_s, last.t_s) == (0.0, 1.0)
+    assert (first.bandwidth_mib_s, last.bandwidth_mib_s) == ({"DDR read CPU": 110.0}, {"DDR read CPU": 112.0})
+    assert odd.t_s is None and odd.bandwidth_mib_s == {} and "not plausible" in odd.problems[0]
+    assert [sample_of(sense).t_s for sense in read_hrut_ddr("".join(lines[1:]))] == [None, 0.0]
+
+
+def test_problems_of_one_sample_are_counted() -> None:
+    (sense,) = read_hrut_ddr("Time 1s\nMB/S  P0:CPU\n" + "Read : 1 2\n" * 300)
+    assert len(sense.problems) == MOST_PROBLEMS + 1 and sense.problems[-1] == "280 more"
+    assert sample_of(sense).problems == tuple(sense.problems)

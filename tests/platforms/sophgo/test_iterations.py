@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness.platforms import load
 from harness.platforms.sophgo.iterations import read_iterations
+from harness.platforms.sophgo.profile import read_profile
 
 SOPHGO = load("sophgo")
 GLOBAL = """\
@@ -104,3 +106,38 @@ def test_damaged_files_are_read_as_far_as_they_are_whole(
     path.write_bytes(path.read_bytes()[:cut] + noise)
     (folder / "global.profile").write_text(GLOBAL[:text])
     assert all(op.mean_us >= 0 for op in SOPHGO.read_ops(folder, ""))
+
+
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"[bmprofile] start to run subnet_id={LONG}",
+        f"[bmprofile] local_layer: layer_id={LONG} layer_type=Load layer_name=",
+        f"[bmprofile] bd cmd_id bd_id={LONG} gdma_id=1 bd_func=5",
+        f"[bmprofile] gdma cmd_id bd_id=1 gdma_id={LONG} bd_func=5",
+    ],
+)
+def test_a_number_that_no_chip_counts_to_is_no_number(tmp_path: Path, line: str) -> None:
+    profile(tmp_path)
+    (tmp_path / "global.profile").write_text(f"{line}\n{GLOBAL}")
+    assert set(read_iterations(tmp_path).layers) == {15, 19, 20}
+
+
+def test_nor_in_the_vendors_model_of_it(tmp_path: Path) -> None:
+    (tmp_path / "global.profile").write_text(f"[bmprofile] tpu_freq={LONG}\n")
+    cell = "Conv2D_{}|BD|s:0|b:1|g:1|e:100|t:100"
+    (tmp_path / "net_stat.sim").write_text(f"{cell.format(LONG)}\n{cell.format(7)}\n")
+    assert [(op.name, op.mean_us) for op in read_profile(tmp_path)] == [("Conv2D_7", 0.1)]
+
+
+def test_blocks_of_no_content_take_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "iter0.profile").write_bytes(struct.pack("<II", BD, 0) * 100_000)
+    tracemalloc.start()
+    try:
+        assert not read_iterations(tmp_path).layers
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
