@@ -94,10 +94,10 @@ def test_no_text_breaks_it(text: str) -> None:
 def test_a_long_table_of_unknown_names_takes_no_minutes() -> None:
     names = frozenset(f"tensor{i}_out_Relu" for i in range(3000))
     began_s = time.process_time()
-    found = lint_table("".join(f"layer{i}_out_Relu BF16\n" for i in range(3000)), Layers(names, "net.mlir"))
-    assert len(found) == 3000 and {one.rule for one in found} == {"S-704"}
+    findings = lint_table("".join(f"layer{i}_out_Relu BF16\n" for i in range(3000)), Layers(names, "net.mlir"))
+    assert len(findings) == 3000 and {one.rule for one in findings} == {"S-704"}
     assert time.process_time() - began_s < 2.0
-    assert sum("did you mean" in one.fix for one in found) <= MOST_NEAR
+    assert sum("did you mean" in one.fix for one in findings) <= MOST_NEAR
 
 
 def test_the_given_model_goes_before_the_files_of_another(tmp_path: Path) -> None:
