@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from harness.errors import GOOD, MEASURED_BAD
 from harness.records import Run
 from harness.report.exporting import Exporter
 from harness.report.junit import TestCase, TestSuite, document
 from harness.report.tables.headline import fault_sentence
+from harness.report.tables.layers import MEANINGS
 from harness.report.values import Row, shortened, time_us
 
 _PAGE = "report.html"
-# Verdicts that are no judgement of the board: nothing was measured, or nothing could be compared.
-_UNJUDGED = {"not_compared": "no reference was given: measured, nothing judged"}
+_UNJUDGED = "nothing was compared with a reference: measured, nothing judged"
+_JUDGED_SERIES = ("steady", "goal_met", "smooth", "jitter_located")  # good words of a series, which judges by itself
+_WRONG = ("origin", "suspect", "differs")  # standings that are wrong by themselves
 # What a limit on latency says where it says neither good nor bad (`Run.gate`).
 _NO_GATE = {
     "no_baseline": "there is no earlier run to compare with",
@@ -32,7 +36,7 @@ def suite(run: Run, attachment: str = _PAGE) -> TestSuite:
 
     data = tables(run)
     classname = ".".join(["harness", *(_dotless(part) for part in (run.case.name, run.board.name) if part)])
-    cases = [_consistency(run, data, classname, attachment), *_outputs(data, classname), *_latency(run, classname)]
+    cases = [_consistency(run, data, classname, attachment), *_outputs(run, data, classname), *_latency(run, classname)]
     facts = {f"harness.{_key(fact['label'])}": shortened(fact["value"]) for fact in data["facts"]}
     name = run.case.name or run.id or "run"
     return TestSuite(name, cases, run.started_utc, run.board.name, {"harness.run": data["run"]["id"], **facts})
@@ -48,17 +52,43 @@ def _dotless(name: str) -> str:
 
 
 def _consistency(run: Run, data: Row, classname: str, attachment: str) -> TestCase:
-    head, verdict = data["headline"], run.verdict
+    head = data["headline"]
     message = f"{head['title']} {head['subject']}".strip()
     text = "\n".join([*head["sentences"], *_blamed(data), *_advice(data)])
-    word = verdict.word if verdict else "not_measured"
-    code = verdict.exit_code if verdict else 3
-    outcome, kind = ("passed", "") if code == 0 else ("failure", word) if code == 1 else ("error", "infra")
-    if code == 0 and word in _UNJUDGED:
-        outcome, message = "skipped", _UNJUDGED[word]
-    elif word == "slower":  # the layers are good: the limit on latency has a case of its own
-        outcome, kind = "passed", ""
+    outcome, kind = _outcome(run)
+    message = _UNJUDGED if outcome == "skipped" else message
     return TestCase(classname, "consistency", outcome, run.duration_s or 0.0, kind, message, text, attachment)
+
+
+def _outcome(run: Run) -> tuple[str, str]:
+    """(outcome, its kind). Passed is only what was judged, of a run that is complete and was read in full."""
+    verdict = run.verdict
+    # Slower: the limit on latency has a case of its own; what the layers say stands in the comparison.
+    is_slower = verdict is not None and verdict.word == "slower"
+    if verdict is None or verdict.exit_code not in (GOOD, MEASURED_BAD):
+        return "error", "infra"
+    if verdict.exit_code == MEASURED_BAD and not is_slower:
+        return "failure", verdict.word
+    if run.damage:
+        return "error", "damaged"
+    if run.state != "complete":
+        return "error", "incomplete"
+    if verdict.word in _JUDGED_SERIES:
+        return "passed", ""
+    if run.comparison is None:
+        return "skipped", ""
+    compared = run.comparison.verdict
+    if compared.exit_code == GOOD:
+        return "passed", ""
+    return ("failure", compared.word) if compared.exit_code == MEASURED_BAD else ("error", "infra")
+
+
+def _is_good(run: Run) -> bool:
+    """Whether the layers are good, whatever a limit on latency or on quantization says."""
+    compared, verdict = run.comparison.verdict if run.comparison else None, run.verdict
+    if compared is None or verdict is None or compared.exit_code != GOOD:
+        return False
+    return verdict.exit_code == GOOD or verdict.word in ("slower", compared.word)
 
 
 def _blamed(data: Row) -> list[str]:
@@ -71,16 +101,20 @@ def _advice(data: Row) -> list[str]:
     return [*findings, *(f"problem: {problem}" for problem in data["problems"])]
 
 
-def _outputs(data: Row, classname: str) -> list[TestCase]:
-    return [_output(row, classname) for row in data["layers"] if row["is_output"]]
+def _outputs(run: Run, data: Row, classname: str) -> list[TestCase]:
+    wrong = _WRONG if _is_good(run) else (*_WRONG, "propagated")
+    return [_output(row, classname, wrong) for row in data["layers"] if row["is_output"]]
 
 
-def _output(row: Row, classname: str) -> TestCase:
+def _output(row: Row, classname: str, wrong: Sequence[str]) -> TestCase:
     name = f"output: {shortened(row['name'])}"
     reason = shortened(row["reason"].replace("_", " "))
-    if row["verdict"] == "differs":
-        return TestCase(classname, name, "failure", kind="differs", message=reason or "differs")
-    if row["verdict"] not in ("exact", "within"):
+    standing = row["standing"]
+    if standing in wrong:
+        return TestCase(classname, name, "failure", kind=standing, message=reason or standing)
+    if standing in ("cleared", "propagated"):
+        return TestCase(classname, name, text=f"{MEANINGS[standing]}: {reason}" if reason else MEANINGS[standing])
+    if standing not in ("exact", "within"):
         return TestCase(classname, name, "skipped", message=f"not compared: {reason}")
     return TestCase(classname, name, text=reason)
 
