@@ -1,4 +1,4 @@
-"""A chain of quantized convolutions of which only both ends are dumped: roundings left out are right, faults are not."""
+"""Quantized convolutions, of which only both ends are dumped: roundings left out are right, faults are not."""
 
 from __future__ import annotations
 
