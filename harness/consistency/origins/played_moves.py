@@ -7,6 +7,8 @@ its way; an offset, a factor, a wrong channel or a wrong weight is farther from 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,7 +30,7 @@ def goes_along(board: Array, plain: Array, played: Array, channels: int | None) 
     """
     error, move = (np.subtract(side, plain, dtype=np.float64) for side in (board, played))
     size = float(np.linalg.norm(error) * np.linalg.norm(move))
-    least = max(ALIKE, BY_CHANCE / max(1.0, error.size) ** 0.5)
+    least = max(ALIKE, BY_CHANCE / math.sqrt(max(1, error.size)))
     if size == 0 or float(np.vdot(error, move)) < least * size or _rms(error - move) > _rms(move):
         return False
     spread = float(move.std())
@@ -45,12 +47,12 @@ def goes_along(board: Array, plain: Array, played: Array, channels: int | None) 
 
 
 def _has_mean(error: npt.NDArray[np.float64], move: npt.NDArray[np.float64], spread: float) -> bool:
-    return abs(float(error.mean())) <= ROOM * abs(float(move.mean())) + NOISE * spread / error.size**0.5
+    return abs(float(error.mean())) <= ROOM * abs(float(move.mean())) + NOISE * spread / math.sqrt(error.size)
 
 
 def _is_nearer(error: npt.NDArray[np.float64], move: npt.NDArray[np.float64], spread: float) -> bool:
     """In one channel, of which the size of all moves is known better than its own."""
-    return _rms(error - move) <= max(_rms(move), spread) * (1 + NOISE / (2 * error.size) ** 0.5)
+    return _rms(error - move) <= max(_rms(move), spread) * (1 + NOISE / math.sqrt(2 * error.size))
 
 
 def _rms(values: npt.NDArray[np.float64]) -> float:
