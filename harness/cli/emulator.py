@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -114,6 +115,7 @@ def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given:
     from harness.emulator.rooms import own_socs
 
     request = BuildRequest(**given)
+    _refuse_odd_figures(request)
     room = own_socs().get(request.soc)
     if room is not None:
         _say_files(room.build_own(models, request, output, note), as_json)
@@ -194,6 +196,19 @@ def _image_inputs(models: tuple[Path, ...], kind: str, channels: int) -> list[st
         what = f"no input looks like an image (N x {channels} x H x W)"
         raise InputError(what, f"name it: --input-type INPUT={kind}")
     return names
+
+
+def _refuse_odd_figures(given: BuildRequest) -> None:
+    """Figures with which a model computes nothing. What is no figure at all is told by who reads it."""
+    for option, text in (("--mean", given.mean), ("--scale", given.scale), ("--var", given.var)):
+        for part in text.replace(",", " ").split():
+            try:
+                value = float(part)
+            except ValueError:
+                continue
+            if not math.isfinite(value) or (value == 0 and option != "--mean"):
+                why = "every pixel would be the same" if value == 0 and option == "--scale" else "no finite result"
+                raise InputError(f"{option} {text}: {part} gives {why}", f"give finite numbers, for example {option} 1")
 
 
 def _three(text: str, option: str) -> tuple[float, float, float]:

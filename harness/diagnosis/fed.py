@@ -75,13 +75,26 @@ def _exchanged(view: InputView, views: Sequence[InputView]) -> Finding | None:
     mine = view.as_reference
     if mine is None:
         return None
-    held = ((one, one.reference) for one in views if one is not view and one.reference is not None)
-    other = next((one for one, values in held if _equal(mine, values)), None)
-    if other is None:
+    other = _origin_of(mine, view, views)
+    # What is the same everywhere equals other inputs by chance, and one file fed twice is no exchange.
+    if other is None or other.as_reference is None or not _tells(mine) or not _tells(other.as_reference):
+        return None
+    if _origin_of(other.as_reference, other, views) is None:
         return None
     names = " ".join(f"--input {one.name}=FILE" for one in views)
     evidence = f"the board's {view.name} ({view.file}) holds what the reference was fed as {other.name}"
     return finding("I-102", evidence, subject=view.name, advice=f"name the inputs on both sides: {names}")
+
+
+def _origin_of(values: Array, view: InputView, views: Sequence[InputView]) -> InputView | None:
+    """The input, other than `view`, that the reference was fed these values as."""
+    held = ((one, one.reference) for one in views if one is not view and one.reference is not None)
+    return next((one for one, fed in held if _equal(values, fed)), None)
+
+
+def _tells(values: Array) -> bool:
+    """Whether values are not all the same."""
+    return bool(values.size and (values != values.reshape(-1)[0]).any())
 
 
 def _as_other_layout(values: Array) -> Iterator[tuple[str, Array]]:
@@ -93,7 +106,7 @@ def _as_other_layout(values: Array) -> Iterator[tuple[str, Array]]:
 
 
 def _turned(view: InputView) -> Finding | None:
-    """Which side's bytes lie in another layout than its model takes: turned, they are the other side's."""
+    """One side's bytes, read in the other layout, are the other side's."""
     assert view.as_reference is not None and view.reference is not None
     for side, mine, other in (
         ("board's", view.as_reference, view.reference),
@@ -101,11 +114,42 @@ def _turned(view: InputView) -> Finding | None:
     ):
         for layout, values in _as_other_layout(mine):
             if mine.shape == other.shape and _equal(values, other):
-                stated = "NCHW" if layout == "NHWC" else "NHWC"
-                evidence = f"the {side} bytes of {view.name} lie as {layout}; read so, both sides are equal"
-                advice = f"change the {side} input: its model takes {stated}, so transpose the file before it is fed"
-                return finding("I-103", evidence, subject=view.name, advice=advice)
+                return _of_turned(view.name, side, layout, _smoother(mine, other, layout))
     return None
+
+
+def _of_turned(name: str, side: str, layout: str, smoother: str) -> Finding:
+    """I-103. That one side is the other one turned does not tell which was right: the smooth picture is."""
+    stated = "NCHW" if layout == "NHWC" else "NHWC"
+    if smoother == "other":
+        evidence = f"the {side} bytes of {name} lie as {layout}; read so, both sides are equal"
+        advice = f"change the {side} input: its model takes {stated}, so transpose the file before it is fed"
+        return finding("I-103", evidence, subject=name, advice=advice)
+    evidence = f"the {side} bytes of {name}, read as {layout}, are what the other side was fed"
+    if smoother == "mine":
+        wrong = "reference's" if side == "board's" else "board's"
+        evidence += f"; read as {stated} they are the smooth picture"
+        advice = f"change the {wrong} input: it was transposed although the file lay as {stated}, feed it as it is"
+        return finding("I-103", evidence, subject=name, advice=advice)
+    title = "board or reference was fed an input in another layout; the values do not tell which"
+    advice = (
+        f"look at both files, the board's and the reference's: the model takes {stated}; transpose the one that is not"
+    )
+    return finding("I-103", evidence, subject=name, title=title, advice=advice)
+
+
+def _smoother(mine: Array, other: Array, layout: str) -> str:
+    """ "mine" or "other", whichever is clearly the smooth picture in the axes that both have; "" where none is."""
+    stated = "NCHW" if layout == "NHWC" else "NHWC"
+    if _stated(TensorSpec("", "", mine.shape)) != stated:
+        return ""
+    if not (np.isfinite(mine).all() and np.isfinite(other).all()):
+        return ""
+    pictures = (np.asarray(side[0], np.float64) for side in (mine, other))
+    a, b = (_roughness(np.moveaxis(one, 0, -1) if stated == "NCHW" else one) for one in pictures)
+    if min(a, b) >= ROUGH or max(a, b) <= ROUGHER * min(a, b) or not min(a, b):
+        return ""
+    return "mine" if a < b else "other"
 
 
 def _scaled(view: InputView) -> Finding | None:

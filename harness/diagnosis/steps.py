@@ -7,7 +7,7 @@ room adds what its toolchain offers for the symptom that shows.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness import vendors
 from harness.diagnosis.rules import DiagnosisVendor, RunView
@@ -31,13 +31,34 @@ def steps_of(run: Run) -> tuple[CheckStep, ...]:
 
 
 def _again(view: RunView, *more: str) -> str:
-    """The run once more, with other options; names without their folders."""
+    """The run once more, with other options: as it was typed, else by names without their folders."""
+    typed = view.run.command
+    if typed is not None and typed.argv[:2] == ("harness", "run") and "--resume" not in typed.argv:
+        plain = shlex.join(typed.argv)
+        variables = typed.line.removesuffix(plain) if typed.line.endswith(plain) else ""
+        return variables + " ".join(_with(typed.argv, more))
     case, board = view.run.case, view.run.board
     words = ["harness", "run", "--board", board.name or "BOARD", case.model.name if case.model else "MODEL"]
     fed = [f"--input {shlex.quote(f'{one.tensor}={one.name}')}" for one in case.inputs if not one.generated]
     reference = f"--reference {shlex.quote(case.reference.name)}" if case.reference else ""
     given = [reference] if reference and "--reference" not in more else []
+    given += [f"--model-name {shlex.quote(case.model_name)}"] if case.model_name else []
     return " ".join([*(shlex.quote(word) for word in words), *fed, *given, *more])
+
+
+def _with(argv: Sequence[str], more: Sequence[str]) -> list[str]:
+    """Typed words, quoted, with `more`. Modes that were chosen, and what goes with them, may not have the step."""
+    added = {word for word in more if word.startswith("--")} - {"--build"}
+    dropped = added | {"--mode"} | ({"--rounds"} if "--mode" in more else set())
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    kept: list[str] = []
+    words = iter(options)
+    for word in words:
+        if word in dropped:
+            next(words, None)  # its value
+        elif word.partition("=")[0] not in dropped:
+            kept.append(word)
+    return [*map(shlex.quote, kept), *more, *map(shlex.quote, argv[len(options) :])]
 
 
 def _inputs(view: RunView) -> Iterator[CheckStep]:
@@ -46,7 +67,7 @@ def _inputs(view: RunView) -> Iterator[CheckStep]:
     wrong = [one for one in view.run.findings if one.rule.startswith("I-") or one.rule == "C-103"]
     spoken = [f"{one.rule} {one.title}" for one in wrong if one.severity != "note"]
     if not fed or all(one.generated for one in fed):
-        command = f"{_again(view)} --input TENSOR=FILE"
+        command = _again(view, "--input", "TENSOR=FILE")
         yield CheckStep(name, "to_do", "noise was fed: it tells nothing about a real input", command)
     else:
         yield CheckStep(name, "done", "; ".join(spoken) or "nothing speaks against them")

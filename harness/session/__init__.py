@@ -29,6 +29,8 @@ from harness.runs.resume import Resume
 from harness.runs.resume import load as load_resume
 from harness.session import record as run_record
 from harness.session import unchanged
+from harness.session.alongside.monitors import OPTION as MONITOR
+from harness.session.alongside.monitors import is_wanted
 from harness.session.job import job_of
 from harness.session.progress import RunProgress
 from harness.session.steps import Session
@@ -204,6 +206,7 @@ def _check_case(platform: Platform, board: BoardIdentity, work: str, case: Case)
             from harness.config import nearest
 
             raise InputError(f"platform {platform.name} has no option {name!r}", nearest(name, platform.options))
+    is_wanted(case.options.get(MONITOR))  # said before the board is touched
     platform.check_model(case.model, board)
     for turn in turns(case.modes or platform.modes, {}, case.workload, case.sweep):
         platform.invocation(board, job_of(work, turn.workload, turn.mode, "model"))  # said before anything is sent

@@ -129,3 +129,32 @@ def test_values_that_are_no_numbers_and_empty_ones_raise_nothing() -> None:
     assert rules(view(broken, normalised())) == []
     assert rules(view(np.zeros((1, 3, HEIGHT, WIDTH), np.float32), normalised())) == []
     assert rules(view(np.zeros((0, 3), np.float32))) == []
+
+
+@pytest.mark.parametrize("board_first", [True, False])
+def test_a_picture_that_was_turned_for_nothing_blames_the_side_that_turned_it(board_first: bool) -> None:
+    good = normalised()
+    turned = good.reshape(1, HEIGHT, WIDTH, 3).transpose(0, 3, 1, 2)  # the good bytes, taken for channels-last
+    pair = (good, turned) if board_first else (turned, good)
+    (law,) = proved([view(*pair)])
+    wrong = "reference's" if board_first else "board's"
+    assert law.rule == "I-103" and law.advice.startswith(f"change the {wrong} input")
+
+
+def test_of_values_that_are_no_picture_both_sides_are_named() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (1, 3, HEIGHT, WIDTH)).astype(np.float32)
+    for pair in ((noise, as_nhwc(noise)), (as_nhwc(noise), noise)):
+        (law,) = proved([view(*pair)])
+        assert law.rule == "I-103" and "change the" not in law.advice
+        assert all("board" in text and "reference" in text for text in (law.title, law.advice))
+
+
+def test_no_exchange_is_seen_where_values_tell_none() -> None:
+    zeros, ones = np.zeros((1, 3, 8, 8), np.float32), np.ones((1, 3, 8, 8), np.float32)
+    assert rules(view(zeros, ones, "a"), view(ones, zeros, "b")) == []
+    left, right, third = normalised(0), normalised(5), normalised(7)
+    one_file_twice = (view(right, left, "a"), view(right, right, "b"))
+    assert "I-102" not in rules(*one_file_twice)
+    assert "I-102" not in rules(view(right, left, "a"), view(third, right, "b"))
+    ring = (view(right, left, "a"), view(third, right, "b"), view(left, third, "c"))
+    assert [one.rule for one in proved(ring)] == ["I-102"] * 3

@@ -116,6 +116,32 @@ def test_wrong_options_end_with_two(tmp_path: Path, argv: list[str]) -> None:
     assert run_command("build", str(source), *argv).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("soc", "option", "text"),
+    [
+        ("x5", "--mean", "nan,0,0"),
+        ("x5", "--mean", "inf"),
+        ("x5", "--scale", "0"),
+        ("x5", "--scale", "1,1,-0"),
+        ("x5", "--scale", "1e400"),
+        ("t40", "--mean", "0,nan,0"),
+        ("t40", "--var", "0"),
+        ("bm1684x", "--scale", "0"),
+    ],
+)
+def test_figures_with_which_nothing_is_computed_are_refused(tmp_path: Path, soc: str, option: str, text: str) -> None:
+    source = kit.save(tmp_path, kit.branched_model())
+    result = run_command("build", str(source), "--soc", soc, option, text)
+    assert result.exit_code == 2 and f"{option} {text}" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+
+
+def test_the_hint_on_cores_has_every_chips_own_number(tmp_path: Path) -> None:
+    source = kit.save(tmp_path, kit.branched_model())
+    result = run_command("build", str(source), "--soc", "j6h", "--cores", "4")
+    assert result.exit_code == 2 and "j6h (1 to 3)" in result.stderr and "j6p (1 to 4)" in result.stderr
+
+
 def test_nv12_without_a_name_means_every_image_input(tmp_path: Path) -> None:
     source = kit.save(tmp_path, kit.branched_model())
     result = run_command("build", str(source), "--soc", "x5", "--input-type", "nv12", "--json")

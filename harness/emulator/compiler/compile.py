@@ -107,8 +107,8 @@ def _check_times(options: BuildOptions) -> None:
 def _emulated_cores() -> str:
     """For which chips one inference on several cores is emulated."""
     several = [soc for soc in socs().values() if soc.joins_cores and soc.cores > 1]
-    names, most = " and ".join(soc.name for soc in several), max((soc.cores for soc in several), default=1)
-    return f"supported for {names}, 1 to {most}" if several else "leave --cores out"
+    known = ", ".join(f"{soc.name} (1 to {soc.cores})" for soc in several)
+    return f"supported for {known}" if several else "leave --cores out"
 
 
 def _check_forced(network: ModelGraph, options: BuildOptions) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from harness.agent import Agent
-from harness.errors import HarnessError, LinkError
+from harness.errors import HarnessError, InputError, LinkError
 from harness.platforms.base import Platform
 from harness.profiling.telemetry import sample_of
 from harness.records import BoardIdentity, CommandEnvironment, Invocation
@@ -22,6 +22,16 @@ OPTION = "monitor"  # of a platform: a monitor costs the board time, so it runs 
 LOG = "log.txt"
 MOST_LOG_BYTES = 16 * 2**20
 MOST_SAMPLES = 20_000  # of one run
+
+_YES, _NO = ("true", "yes", "1", "on"), ("false", "no", "0", "off")
+
+
+def is_wanted(value: object) -> bool:
+    """Whether `--option monitor=VALUE` asks for a monitor; not given is no. Errors: InputError for other words."""
+    word = "false" if value is None else str(value).strip().lower()
+    if word not in (*_YES, *_NO):
+        raise InputError(f"--option {OPTION}={value}: expected {', '.join(_YES)} or {', '.join(_NO)}", f"{OPTION}=true")
+    return word in _YES
 
 
 class Monitors:
@@ -35,7 +45,7 @@ class Monitors:
         record: RunFile,
         wanted: object,
     ) -> None:
-        self._is_wanted = str(wanted).lower() in ("true", "1", "yes")
+        self._is_wanted = is_wanted(wanted)
         self._agent, (self._board, self._around), self._platform, self._record = agent, board, platform, record
         self.present: frozenset[str] = frozenset()  # programs that were found on the board
         self._runs = 0
