@@ -209,7 +209,7 @@ def case_of(model: Path, given: RunOptions, timeout_s: float) -> Case:
         options=dict(pair(text) for text in given.options),
         timeout_s=given.timeout_s or timeout_s,
         wait_s=given.wait_s,
-        samples=samples_plan(given.samples, given.truth, given.inputs),
+        samples=samples_plan(given.samples, given.truth, given.inputs, given.beside),
     )
 
 

@@ -21,6 +21,8 @@ from harness.records import SamplesPlan, SequencePlan
 SHOWN = 4
 IGNORED = (".csv", ".txt", ".md", ".json", ".yaml", ".yml")  # beside samples: notes and truth
 MOST_SAMPLES = 1_000_000
+PAIRS = 64  # of windows that are asked for their stride
+ASK_STRIDE = "give --stride FRAMES: by how many frames a window lies behind the one before"
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class SampleSet:
         """(tensor, file) of one sample; a window is written into `scratch`. Errors: InputError, OSError."""
         if not self.stacks:
             return tuple(zip(self.names, self.files[self.stems[place]], strict=True))
-        given = []
+        given: list[tuple[str, Path]] = []
         for name, stack in zip(self.names, self.stacks, strict=True):
-            path = scratch / f"{safe_name(name or 'input')}-{place}.npy"
+            path = scratch / f"{len(given)}-{safe_name(name or 'input')}-{place}.npy"
             make_folder(scratch)
             with new_file(path, scratch) as file:
                 np.save(file, window_of(stack, place, self.sequence))
@@ -103,7 +105,11 @@ def natural(text: str) -> list[tuple[int, int, str]]:
 def _by_stem(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if not path.is_file() or path.name.startswith(".") or path.suffix.lower() in IGNORED:
+        if path.name.startswith(".") or path.suffix.lower() in IGNORED:
+            continue
+        if path.is_symlink() and not path.exists():
+            raise InputError(f"{path}: a link to a file that is not there", "mend the link, or remove it")
+        if not path.is_file():
             continue
         if path.stem in files:
             raise InputError(
@@ -133,30 +139,59 @@ def _refuse_unpaired(one: Path, first: dict[str, Path], other: Path, files: dict
 
 
 def stride_of(samples: SampleSet) -> int:
-    """By how many frames the second window lies behind the first, as their common frames tell; 0 where they have none.
+    """By how many frames a window lies behind the one before, as their common frames tell; 0 where they have none.
 
-    Only for windows that are .npy files or a stack, of at least two frames.
+    Only for windows that are .npy files or a stack, of at least two frames. Pairs from the whole sequence are asked,
+    without windows in which nothing moves. Errors: InputError where they do not tell one stride.
     """
     plan = samples.sequence
-    if plan is None or plan.window < 2 or len(samples.stems) < 2:
+    count = len(samples.stems)
+    if plan is None or plan.window < 2 or count < 2 or (samples.stacks and is_long(samples.stacks[0], plan)):
         return 0
+    asked: set[int] = set(np.linspace(0, count - 2, min(count - 1, PAIRS)).astype(int).tolist())
+    told = [_overlaps(samples, place, plan.window) for place in sorted(asked)]
+    fits = [one for one in told if one is not None]
+    if not fits or not any(fits):
+        if any(one is None for one in told) and not fits and _are_windows(samples, plan.window):
+            raise InputError("--samples: nothing moves in these windows, so their stride cannot be told", ASK_STRIDE)
+        return 0
+    common = set.intersection(*fits)
+    if len(common) != 1:
+        seen = ", ".join(map(str, sorted(set().union(*fits))[:SHOWN]))
+        raise InputError(f"--samples: windows lie over each other by no one stride (seen: {seen})", ASK_STRIDE)
+    return common.pop()
+
+
+def _overlaps(samples: SampleSet, place: int, window: int) -> set[int] | None:
+    """Strides that fit the window at `place` and the next one; None where they cannot tell: nothing moves."""
+    first, second = _frames(samples, place, window), _frames(samples, place + 1, window)
+    if first is None or second is None or first.shape != second.shape or _is_still(first) or _is_still(second):
+        return None
+    return {by for by in range(1, window) if _same(first[by], second[0]) and _same(first[by:], second[:-by])}
+
+
+def _same(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    return one.tobytes() == other.tobytes()  # NaN, too
+
+
+def _is_still(frames: npt.NDArray[Any]) -> bool:
+    return all(_same(frame, frames[0]) for frame in frames[1:])
+
+
+def _are_windows(samples: SampleSet, window: int) -> bool:
+    return _frames(samples, 0, window) is not None
+
+
+def _frames(samples: SampleSet, place: int, window: int) -> npt.NDArray[Any] | None:
+    """[frames, ...] of the first input of one sample; None where it is no .npy of a window."""
     if samples.stacks:
-        if is_long(samples.stacks[0], plan):
-            return 0
-        first, second = (window_of(samples.stacks[0], place, plan)[0] for place in (0, 1))
+        array = window_of(samples.stacks[0], place, samples.sequence)
+    elif (path := samples.files[samples.stems[place]][0]).suffix == ".npy":
+        array = array_of(path)
     else:
-        paths = [samples.files[stem][0] for stem in samples.stems[:2]]
-        if any(path.suffix != ".npy" for path in paths):
-            return 0
-        first, second = (_frames(path, plan.window) for path in paths)
-    if len(first) != plan.window or first.shape != second.shape:
-        return 0
-    return next((by for by in range(1, plan.window) if np.array_equal(first[by:], second[:-by])), 0)
-
-
-def _frames(path: Path, window: int) -> npt.NDArray[Any]:
-    array = array_of(path)
-    return array[0] if array.ndim > 1 and array.shape[0] == 1 and array.shape[1] == window else array
+        return None
+    frames = array[0] if array.ndim > 1 and array.shape[0] == 1 and array.shape[1] == window else array
+    return frames if frames.ndim and len(frames) == window else None
 
 
 def array_of(path: Path) -> npt.NDArray[Any]:
@@ -172,11 +207,17 @@ def window_count(stack: Path, sequence: SequencePlan | None) -> int:
     shape = array_of(stack).shape
     if not shape or not shape[0]:
         raise InputError(f"{stack}: array of shape {shape}: no samples in it", "its first axis counts the samples")
+    if 0 in shape:
+        raise InputError(f"{stack}: array of shape {shape}: no values in its samples", "save it anew, with values")
     if sequence is None or not is_long(stack, sequence):
-        return int(shape[0])
-    if shape[0] < sequence.window:
+        count = int(shape[0])
+    elif shape[0] < sequence.window:
         raise InputError(f"{stack}: {shape[0]} frames, less than one window of {sequence.window}", "give more frames")
-    return int((shape[0] - sequence.window) // sequence.stride) + 1
+    else:
+        count = int((shape[0] - sequence.window) // sequence.stride) + 1
+    if count > MOST_SAMPLES:
+        raise InputError(f"{stack}: {count} samples: at most {MOST_SAMPLES} in one run", "cut it into several")
+    return count
 
 
 def is_long(stack: Path, sequence: SequencePlan) -> bool:
@@ -194,3 +235,40 @@ def window_of(stack: Path, place: int, sequence: SequencePlan | None) -> npt.NDA
         return np.ascontiguousarray(array[begin : begin + sequence.window][np.newaxis])
     part: npt.NDArray[Any] = np.ascontiguousarray(array[place])
     return part if part.ndim and part.shape[0] == 1 else part[np.newaxis]
+
+
+# --------------------------------------------------------------------------- truth of every frame
+
+
+def is_frames_truth(plan: SamplesPlan) -> bool:
+    """Whether the truth is an .npy of frames, and no CSV of samples."""
+    return plan.sequence is not None and Path(plan.truth).suffix.lower() == ".npy"
+
+
+def frames_truth(path: Path) -> npt.NDArray[Any]:
+    """Truth [frames, ...] of numbers, memory-mapped. Errors: InputError for what holds none."""
+    truth = array_of(path)
+    if truth.dtype.kind not in "iuf" or not truth.ndim or not truth.size:
+        raise InputError(
+            f"{path}: truth of {truth.dtype} {truth.shape}", "--truth takes an .npy of numbers [frames, ...]"
+        )
+    return truth
+
+
+def sequence_frames(plan: SequencePlan, windows: int) -> range:
+    """How many frames a sequence may have, of which `windows` were cut; a rest shorter than a stride is in none."""
+    first = plan.window + plan.stride * (windows - 1) if plan.window else windows
+    return range(first, first + (plan.stride if plan.window else 1))
+
+
+def refuse_truth_length(path: Path, plan: SequencePlan, windows: int) -> None:
+    """Said before a board is touched. Errors: InputError for a truth of neither the kept frames nor the sequence."""
+    truth = frames_truth(path)
+    kept = min(plan.stride, plan.window) if plan.window else 1
+    whole = sequence_frames(plan, windows)
+    if truth.ndim > 1 and len(truth) not in {windows, windows * kept, *whole}:
+        lengths = " or ".join(map(str, sorted({windows, windows * kept, whole.start})))
+        raise InputError(
+            f"{path}: truth of {len(truth)} frames: {windows} windows have {lengths}",
+            "give one frame of truth for each kept frame, or for each frame of the whole sequence",
+        )

@@ -125,6 +125,8 @@ class StageJitter:
     stage: str
     added_rms: float | None = None  # of its error's frame-to-frame difference; None: not measured
     added_max: float | None = None
+    missing_frames: int = 0  # that the stage did not give
+    nonfinite_frames: int = 0  # with NaN or infinity where the stage before is finite (of the first one: at all)
     share: float | None = None  # of the power of all stages together
     drift: float | None = None  # of its error: median of the last quarter less that of the first
     motion_rms: float | None = None  # of the stage's own frame-to-frame difference

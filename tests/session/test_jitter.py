@@ -73,6 +73,7 @@ def test_the_stage_that_adds_the_jitter_is_named(
         *("jitter", nets / f"{build}.bin", "--board", "emu-x5", "--samples", nets / f"{sequence}.npy"),
         *("--stride", "4", "--fps", "30", "--float", nets / "refine.onnx", "--wait", "120"),
         *("--reference", nets / f"{build}_quantized_model.onnx", *fault),
+        *(("--truth", nets / "still.npy") if sequence == "shaky" else ()),
         cwd=tmp_path,
     )
     assert result.returncode == code, result.stdout + result.stderr
@@ -82,6 +83,7 @@ def test_the_stage_that_adds_the_jitter_is_named(
     record: dict[str, Any] = json.loads(path.read_text())
     (output,) = record["jitter"]["outputs"]
     assert output["frames"] == STRIDE * WINDOWS and record["jitter"]["hidden"]
+    assert (output["stages"][0]["mpjpe"] is not None) == (sequence == "shaky")
     known = [stage["one_minus_cosine"] for stage in output["stages"] if stage["one_minus_cosine"] is not None]
     assert len(known) == 2 and max(known) < 1e-3
     page = path.with_name("report.html").read_text()

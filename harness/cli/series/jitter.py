@@ -18,7 +18,7 @@ from harness.cli.series.measuring import (
     refuse_beside_resume,
     series_options,
 )
-from harness.cli.series.sample_options import check_samples, sequence_plan, sources_of
+from harness.cli.series.sample_options import BESIDE, check_samples, sequence_plan, sources_of
 from harness.cli.tables import hanging
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.platforms.base import Platform
@@ -100,6 +100,11 @@ def command(samples: tuple[str, ...], window: int | None, stride: int, as_json: 
     raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
 
 
+for _option in command.params:
+    if isinstance(_option, click.Option) and _option.name in ("inputs", "beside"):
+        _option.hidden = True  # of every series; here they are refused, with the reason
+
+
 def _refuse(samples: tuple[str, ...], reference: str, given: SeriesOptions) -> None:
     """Errors: UsageError for what is missing, or cannot go together."""
     if not samples:
@@ -108,6 +113,8 @@ def _refuse(samples: tuple[str, ...], reference: str, given: SeriesOptions) -> N
         raise click.UsageError("Missing option '--reference' (the quantized ONNX that the model was built from).")
     if given.inputs:
         raise click.UsageError("--samples and --input cannot be used together.")
+    if given.beside:
+        raise click.UsageError(BESIDE)
 
 
 def _case(case: Case, sources: Sources, window: int | None, stride: int, options: Options) -> Case:

@@ -8,10 +8,14 @@ from typing import Any
 
 import click
 
+from harness.cli.common import note
 from harness.errors import InputError
 from harness.records import SamplesPlan, SequencePlan
 
 Command = Callable[..., Any]
+BESIDE = (
+    "--samples and --beside cannot be used together: the load would not run while samples do. Leave one of them out."
+)
 
 
 def sample_options(command: Command) -> Command:
@@ -37,7 +41,7 @@ def sample_options(command: Command) -> Command:
     return command
 
 
-def samples_plan(samples: Sequence[str], truth: str, inputs: Sequence[str]) -> SamplesPlan | None:
+def samples_plan(samples: Sequence[str], truth: str, inputs: Sequence[str], beside: str = "") -> SamplesPlan | None:
     """The plan of --samples; None without it. Errors: UsageError for what cannot go together, InputError for folders
     that cannot be paired, or samples that the truth does not have: said before a board is touched."""
     if not samples:
@@ -46,6 +50,8 @@ def samples_plan(samples: Sequence[str], truth: str, inputs: Sequence[str]) -> S
         return None
     if inputs:
         raise click.UsageError("--samples and --input cannot be used together.")
+    if beside:
+        raise click.UsageError(BESIDE)
     plan = SamplesPlan(sources_of(samples), str(Path(truth).absolute()) if truth else "")
     check_samples(plan)
     return plan
@@ -68,11 +74,13 @@ def sources_of(samples: Sequence[str]) -> tuple[tuple[str, Path], ...]:
 
 def check_samples(plan: SamplesPlan) -> int:
     """How many samples there are. Errors: InputError, as of `open_samples` and of the truth."""
-    from harness.files.samples import open_samples
+    from harness.files.samples import is_frames_truth, open_samples, refuse_truth_length
     from harness.tasks.truth import read_truth, refuse_missing
 
     stems = open_samples(plan).stems
-    if plan.truth and Path(plan.truth).suffix != ".npy":
+    if plan.sequence is not None and is_frames_truth(plan):
+        refuse_truth_length(Path(plan.truth), plan.sequence, len(stems))
+    elif plan.truth:
         refuse_missing(Path(plan.truth), read_truth(Path(plan.truth)), stems)
     return len(stems)
 
@@ -80,7 +88,7 @@ def check_samples(plan: SamplesPlan) -> int:
 def sequence_plan(
     sources: Sequence[tuple[str, Path]], window: int, stride: int, fps: float | None, most: float | None
 ) -> SequencePlan:
-    """Windows and their stride; a stride of 0 is overlap from the first two windows. Errors: InputError."""
+    """Windows and their stride; a stride of 0 is how the windows overlap, and is told. Errors: InputError."""
     from harness.files.samples import open_samples, stride_of
 
     plan = SequencePlan(window, stride or max(window, 1), fps, most)
@@ -89,4 +97,7 @@ def sequence_plan(
     if stride:
         return plan
     overlap = stride_of(open_samples(SamplesPlan(tuple(sources), sequence=plan)))
+    if window > 1:
+        why = "as the windows overlap" if overlap else "no frames in common, so one window follows the other"
+        note(f"stride: {overlap or plan.stride} frames ({why}); --stride takes another")
     return SequencePlan(window, overlap or plan.stride, fps, most)

@@ -62,7 +62,8 @@ def steps(path: Array) -> Array:
 
 def _joints(frames: Array) -> Array:
     """[frames, joints, coordinates]; a last axis longer than a place in space is of single values."""
-    values = np.asarray(frames, np.float64)
+    values = np.array(frames, np.float64)
+    values[~np.isfinite(values)] = np.nan  # infinity less infinity would warn, and is no number either
     wide = values.shape[-1] if values.ndim > 2 and values.shape[-1] <= MOST_COORDINATES else 1
     return values.reshape(len(values), -1, wide)
 

@@ -155,14 +155,22 @@ def _real(tensor: ReferenceTensor) -> Array:
 
 
 def _named_alike(values: Values, wanted: Values) -> Values:
-    """The float model's outputs under the reference's names: by name, else in their order where sizes agree."""
-    if not wanted or set(wanted) <= set(values):
+    """The float model's outputs under the reference's names and shapes: by name, else in their order where all sizes
+    agree. One of another size is none."""
+    if not wanted:
         return values
-    if len(values) != len(wanted):
+    is_named = set(wanted) <= set(values)
+    if not is_named and len(values) != len(wanted):
         return {}
-    pairs = zip(wanted, values.values(), strict=True)
-    named = {name: value for name, value in pairs if value.size == wanted[name].size}
-    return named if len(named) == len(wanted) else {}
+    pairs = {name: values[name] for name in wanted} if is_named else dict(zip(wanted, values.values(), strict=True))
+    named = {name: _shaped(value, wanted[name]) for name, value in pairs.items() if value.size == wanted[name].size}
+    return named if is_named or len(named) == len(wanted) else {}
+
+
+def _shaped(value: Array, like: Array) -> Array:
+    """In the other's shape, where only axes were joined or added: axes in another order stay what they are."""
+    sizes, wanted = ([size for size in array.shape if size != 1] for array in (value, like))
+    return value if sizes != wanted and sorted(sizes) == sorted(wanted) else value.reshape(like.shape)
 
 
 def _badness(layer: Layer) -> tuple[int, float]:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD, InputError
-from harness.files.samples import array_of, open_samples
+from harness.files.samples import frames_truth, is_frames_truth, open_samples, sequence_frames
 from harness.platforms.base import Platform
 from harness.records import Case, Jitter, OutputJitter, Run, Sample, SequencePlan, StageJitter, Verdict
 from harness.review.samples import trajectories
-from harness.review.samples.jitter import output_jitter
+from harness.review.samples.jitter import BEFORE, output_jitter
 from harness.review.samples.one import one_minus_cosine
 from harness.review.samples.summary import summary
 from harness.runs import folder as store
@@ -34,9 +34,13 @@ def judge_jitter(folder: Path, platform: Platform, case: Case) -> Run:
     plan = case.samples.sequence if case.samples else None
     assert case.samples is not None and plan is not None
     stems = open_samples(case.samples).stems
-    samples = summary(folder, stems, None, bool(case.samples.truth) and not case.samples.truth.endswith(".npy"))
-    truth = array_of(Path(case.samples.truth)) if case.samples.truth.endswith(".npy") else None
-    jitter = jitter_of(trajectories.read(folder), plan, truth, len(stems))
+    has_frames = is_frames_truth(case.samples)
+    samples = summary(folder, stems, None, bool(case.samples.truth) and not has_frames)
+    truth = frames_truth(Path(case.samples.truth)) if has_frames else None
+    kept, given = trajectories.read(folder), trajectories.given_frames(folder)
+    asked = (("float", case.floats), ("quantized", case.reference), ("board", "board"))
+    expected = [stage for stage, is_asked in asked if is_asked]
+    jitter = jitter_of(kept, plan, truth, len(stems), given=given, expected=expected)
     run = replace(run, samples=samples, jitter=jitter, verdict=word_on(jitter, samples.samples, plan))
     store.save_run(folder, run)
     if run.state == "complete":
@@ -45,23 +49,34 @@ def judge_jitter(folder: Path, platform: Platform, case: Case) -> Run:
 
 
 def jitter_of(
-    outputs: Mapping[str, Mapping[str, Array]], plan: SequencePlan, truth: Array | None, windows: int
+    outputs: Mapping[str, Mapping[str, Array]],
+    plan: SequencePlan,
+    truth: Array | None,
+    windows: int,
+    *,
+    given: Mapping[str, Mapping[str, Array]] | None = None,
+    expected: Sequence[str] = (),
 ) -> Jitter:
-    """All outputs of a sequence. Errors: InputError for a truth that belongs to none of them."""
+    """All outputs of a sequence. `given`: which frames a stage gave, by output and stage, bool [frames]; `expected`:
+    stages that each output should have. Errors: InputError for a truth that belongs to none of them."""
     rows, notes = [], []
     fits = 0
     for name, stages in outputs.items():
         if not stages:
-            notes.append(f"output {name}: its frames are too large for a trajectory, so it was left out")
+            why = f"its frames hold no value, or more than {trajectories.MOST_VALUES}"
+            notes.append(f"output {name}: no trajectory, {why}; it was left out")
             continue
-        own = None if truth is None else _aligned(truth, next(iter(stages.values())), plan)
+        own = None if truth is None else _aligned(truth, next(iter(stages.values())), plan, windows)
         fits += own is not None
-        rows.append(output_jitter(name, stages, plan, own, _cosines(stages)))
-        missing = int(np.isnan(next(iter(stages.values())).reshape(rows[-1].frames, -1)[:, 0]).sum())
-        notes += [f"output {name}: {missing} of {rows[-1].frames} frames are missing"] if missing else []
+        row = output_jitter(name, stages, plan, own, _cosines(stages))
+        rows.append(replace(row, stages=_counted(row.stages, stages, (given or {}).get(name, {}))))
+        notes += _notes(rows[-1], expected)
     if truth is not None and not fits:
         shapes = ", ".join(f"{name} {next(iter(stages.values())).shape}" for name, stages in outputs.items() if stages)
-        raise InputError(f"truth of shape {truth.shape} fits no output ({shapes})", "one frame of truth for each frame")
+        raise InputError(
+            f"truth of shape {truth.shape} fits no output ({shapes})",
+            "give one frame of truth for each of these, or for each frame of the whole sequence",
+        )
     worst = _worst(rows)
     return Jitter(
         tuple(rows),
@@ -76,16 +91,51 @@ def jitter_of(
     )
 
 
-def _aligned(truth: Array, frames: Array, plan: SequencePlan) -> Array | None:
+def _counted(
+    rows: Sequence[StageJitter], stages: Mapping[str, Array], given: Mapping[str, Array]
+) -> tuple[StageJitter, ...]:
+    """With the frames that a stage did not give, and those that are not finite where the stage before is."""
+    finite = {stage: np.isfinite(frames.reshape(len(frames), -1)) for stage, frames in stages.items()}
+    counted = []
+    for row in rows:
+        frames = stages[row.stage].reshape(len(stages[row.stage]), -1)
+        there = np.asarray(given.get(row.stage, ~np.isnan(frames).all(axis=1)), bool)  # NaN only: nobody knows
+        right = finite.get(BEFORE.get(row.stage, ""), np.True_)
+        broken = (~finite[row.stage] & right).any(axis=1) & there
+        counted.append(replace(row, missing_frames=int((~there).sum()), nonfinite_frames=int(broken.sum())))
+    return tuple(counted)
+
+
+def _notes(row: OutputJitter, expected: Sequence[str]) -> list[str]:
+    """What its stages did not give, each by name."""
+    own = [stage.stage for stage in row.stages]
+    lost = [stage for stage in expected if stage not in own]
+    said = [f"output {row.name}: stage {stage} is left out, it gave nothing of this shape" for stage in lost]
+    for stage in row.stages:
+        missing, broken = stage.missing_frames, stage.nonfinite_frames
+        said += [f"output {row.name}: {missing} of {row.frames} frames of {stage.stage} are missing"] if missing else []
+        said += [f"output {row.name}: {_broken(row, stage)}"] if broken else []
+    return said
+
+
+def _broken(row: OutputJitter, stage: StageJitter) -> str:
+    before = BEFORE.get(stage.stage, "")
+    where = f" where {before} is finite" if any(one.stage == before for one in row.stages) else ""
+    return f"{stage.stage} is NaN or infinite in {stage.nonfinite_frames} of {row.frames} frames{where}"
+
+
+def _aligned(truth: Array, frames: Array, plan: SequencePlan, windows: int) -> Array | None:
     """Truth of the kept frames: given for exactly these, or for every frame; None where it does not fit."""
     values = frames[0].size
-    if not truth.ndim or truth.size % max(values, 1) or (truth.ndim > 1 and truth[0].size != values):
+    if not truth.ndim or not values or truth.size % values or (truth.ndim > 1 and truth[0].size != values):
         return None
     rows = truth.reshape(-1, values)
     if len(rows) != len(frames):
-        kept = min(plan.stride, plan.window) if plan.window else 1
-        begin = trajectories.first_frame(plan, kept)
-        rows = rows[begin : begin + len(frames)]
+        if len(rows) not in sequence_frames(plan, windows):
+            return None
+        kept = max(1, len(frames) // max(windows, 1))  # of each window
+        step = plan.stride if kept == 1 else 1
+        rows = rows[trajectories.first_frame(plan, kept) :: step][: len(frames)]
     return np.asarray(rows, np.float64).reshape(frames.shape) if len(rows) == len(frames) else None
 
 
@@ -140,17 +190,45 @@ def _figure(value: float | None) -> str:
 
 
 def word_on(jitter: Jitter, samples: Sequence[Sample], plan: SequencePlan) -> Verdict:
-    """The board's jitter is bad; quantization's where --max-jitter says so; a window that failed is no sequence."""
-    failed = [sample for sample in samples if sample.verdict == "failed"]
-    if failed or not jitter.outputs or not any(len(output.stages) > 1 for output in jitter.outputs):
-        why = f"{len(failed)} of {len(samples)} windows failed: {failed[0].failure}" if failed else ""
-        return Verdict(
-            "not_measured", why or "fewer than two stages were measured (--reference, --float)", COULD_NOT_MEASURE
-        )
+    """The board's jitter is bad, and so is NaN that a stage makes; quantization's jitter where --max-jitter says so. A
+    window that failed is no sequence, and an output that the board did not give is not measured."""
+    if broken := _first_broken(jitter):
+        return Verdict("diverges", broken, MEASURED_BAD)
+    if why := _not_measured(jitter, samples):
+        return Verdict("not_measured", why, COULD_NOT_MEASURE)
     over = _over(jitter, plan.max_jitter_percent)
     if over or jitter.source == "board":
         return Verdict("jitters", "; ".join(part for part in (jitter.sentence, over) if part), MEASURED_BAD)
     return Verdict("jitter_located" if jitter.source else "smooth", jitter.sentence, GOOD)
+
+
+def _first_broken(jitter: Jitter) -> str:
+    """NaN that a stage makes of finite numbers, the board's first."""
+    broken = [
+        (stage.stage != "board", f"{row.name}: {_broken(row, stage)}")
+        for row in jitter.outputs
+        for stage in row.stages
+        if stage.nonfinite_frames and any(one.stage == BEFORE.get(stage.stage) for one in row.stages)
+    ]
+    return min(broken, default=(False, ""))[1]
+
+
+def _not_measured(jitter: Jitter, samples: Sequence[Sample]) -> str:
+    """Why the sequence was not measured in whole; "" where it was."""
+    failed = [sample for sample in samples if sample.verdict == "failed"]
+    if failed:
+        return f"{len(failed)} of {len(samples)} windows failed: {failed[0].failure}"
+    if not any(len(row.stages) > 1 for row in jitter.outputs):
+        return "fewer than two stages were measured (--reference, --float)"
+    for row in jitter.outputs:
+        board = next((stage for stage in row.stages if stage.stage == "board"), None)
+        if board is None:
+            return f"the board gave no frames of {row.name}"
+        if board.missing_frames:
+            return f"{row.name}: the board did not give {board.missing_frames} of {row.frames} frames"
+        if board.added_rms is None:
+            return f"{row.name}: no two frames in a row that could be compared"
+    return ""
 
 
 def _over(jitter: Jitter, limit: float | None) -> str:

@@ -53,7 +53,7 @@ def with_samples(folder: Path, run: Run, case: Case) -> Run:
         return run
     stems = open_samples(case.samples).stems
     samples = summary(folder, stems, run.comparison, bool(case.samples.truth))
-    run = _with_word(run, samples)
+    run = _with_word(run, samples, case)
     store.save_run(folder, run)
     return run
 
@@ -180,7 +180,7 @@ def sentence_of(samples: SamplesOfRun) -> str:
     return "; ".join(parts)
 
 
-def _with_word(run: Run, samples: SamplesOfRun) -> Run:
+def _with_word(run: Run, samples: SamplesOfRun, case: Case) -> Run:
     """A run is as good as its worst sample: what the layers of one sample say does not hold for the others."""
     agreed, compared = agreement(samples)
     words, before = sentence_of(samples), run.verdict
@@ -190,4 +190,13 @@ def _with_word(run: Run, samples: SamplesOfRun) -> Run:
             verdict = Verdict("diverges", f"{words}, on release runs alone", MEASURED_BAD)
         elif any(one.verdict == "failed" for one in samples.samples):
             verdict = Verdict("not_measured", words, COULD_NOT_MEASURE)
+        elif case.reference and compared * 100 < _required_percent(case) * samples.total:
+            allowed = "--min-coverage PERCENT allows it" if case.min_coverage is None else ""
+            words = "; ".join(part for part in (words, allowed) if part)
+            verdict = Verdict("not_measured", words, COULD_NOT_MEASURE)
     return replace(run, samples=samples, verdict=verdict)
+
+
+def _required_percent(case: Case) -> float:
+    """Of the samples, that must be compared: all, unless --min-coverage says less."""
+    return 100.0 if case.min_coverage is None else case.min_coverage

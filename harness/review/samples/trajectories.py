@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +39,38 @@ class Trajectories:
                 if name not in self.shapes:
                     self._begin(name, frames)
                 if list(frames.shape) == self.shapes[name]:
-                    file = self._open(stage, name)
-                    file[place * len(frames) : (place + 1) * len(frames)] = frames
-                    file.flush()
+                    own = slice(place * len(frames), (place + 1) * len(frames))
+                    self._put(stage, name, own, frames)
+
+    def forget(self) -> None:
+        """Every window so far is none. Errors: OSError."""
+        for path in self.folder.glob("*.npy"):
+            path.unlink()
+        (self.folder / INDEX).unlink(missing_ok=True)
+        self.shapes = {}
+
+    def _put(self, stage: str, name: str, own: slice, frames: Array) -> None:
+        for path, dtype, empty, value in (
+            (_path(self.folder, list(self.shapes), stage, name), np.float32, np.nan, frames),
+            (_path(self.folder, list(self.shapes), f"{stage}-given", name), np.bool_, False, np.True_),
+        ):
+            file = self._open(path, dtype, self.shapes[name] if value is frames else self.shapes[name][:1], empty)
+            file[own] = value
+            file.flush()
 
     def _begin(self, name: str, frames: Array) -> None:
-        self.shapes[name] = list(frames.shape) if frames[0].size <= MOST_VALUES else []
+        self.shapes[name] = list(frames.shape) if 0 < frames[0].size <= MOST_VALUES else []
         write_file(self.folder / INDEX, json.dumps(self.shapes).encode(), self.folder.parent)
 
-    def _open(self, stage: str, name: str) -> np.memmap[Any, Any]:
-        path = _path(self.folder, list(self.shapes), stage, name)
+    def _open(self, path: Path, dtype: Any, window: Sequence[int], empty: float) -> np.memmap[Any, Any]:
         form: Any = np.lib.format  # without types in numpy 1.26
         if path.is_file():
             known: np.memmap[Any, Any] = form.open_memmap(str(path), mode="r+")
             return known
-        frames, *rest = self.shapes[name]
+        frames, *rest = window
         shape = (self._count * frames, *rest)
-        file: np.memmap[Any, Any] = form.open_memmap(str(path), mode="w+", dtype=np.float32, shape=shape)
-        file[:] = np.nan
+        file: np.memmap[Any, Any] = form.open_memmap(str(path), mode="w+", dtype=dtype, shape=shape)
+        file[:] = empty
         return file
 
 
@@ -83,6 +97,18 @@ def read(folder: Path) -> dict[str, dict[str, Array]]:
     return {
         name: {stage: open_npy(path) for stage in STAGES if (path := _path(folder, names, stage, name)).is_file()}
         for name in names
+    }
+
+
+def given_frames(folder: Path) -> dict[str, dict[str, Array]]:
+    """Which frames a stage gave, by output and stage: bool [frames]. NaN alone does not tell a frame that is missing
+    from one that a board computed so."""
+    folder = folder / FOLDER
+    names = list(_index(folder))
+    paths = {name: {stage: _path(folder, names, f"{stage}-given", name) for stage in STAGES} for name in names}
+    return {
+        name: {stage: open_npy(path) for stage, path in stages.items() if path.is_file()}
+        for name, stages in paths.items()
     }
 
 

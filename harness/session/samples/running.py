@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from harness.agent import Agent, FileFacts, Quotas
 from harness.errors import BoardError
 from harness.files.memory import rss_mb
-from harness.files.samples import SampleSet, open_samples
+from harness.files.samples import SampleSet, is_frames_truth, open_samples
 from harness.platforms.base import Platform
 from harness.records import BoardIdentity, CommandEnvironment, InputFacts, ModelInfo, Sample
 from harness.review.case_reference import CaseReference, Fed
@@ -74,7 +74,8 @@ class SamplesPass:
         assert self.case.samples is not None
         self.set: SampleSet = open_samples(self.case.samples)
         self.folder = parts.progress.folder
-        truths = read_truth(Path(self.case.samples.truth)) if self.case.samples.truth else {}
+        has_csv = self.case.samples.truth and not is_frames_truth(self.case.samples)
+        truths = read_truth(Path(self.case.samples.truth)) if has_csv else {}
         if truths:
             refuse_missing(Path(self.case.samples.truth), truths, self.set.stems)
         self._platform: Platform = parts.expected.platform
@@ -115,6 +116,9 @@ class SamplesPass:
     def forget(self) -> None:
         """Every result so far is none: the board computed with damaged files."""
         self.finished = {}
+        self._failures, self._usual_s = 0, 0.0  # of that model
+        if self._trajectories is not None:
+            self._trajectories.forget()
         kept.clear(self.folder)
 
     def _give_up(self, queue: deque[int]) -> None:
