@@ -148,12 +148,14 @@ def stride_of(samples: SampleSet) -> int:
     count = len(samples.stems)
     if plan is None or plan.window < 2 or count < 2 or (samples.stacks and is_long(samples.stacks[0], plan)):
         return 0
-    asked: set[int] = set(np.linspace(0, count - 2, min(count - 1, PAIRS)).astype(int).tolist())
-    told = [_overlaps(samples, place, plan.window) for place in sorted(asked)]
-    fits = [one for one in told if one is not None]
+    places: set[int] = set(np.linspace(0, count - 2, min(count - 1, PAIRS)).astype(int).tolist())
+    overlaps = [_overlaps(samples, place, plan.window) for place in sorted(places)]
+    fits = [one for one in overlaps if one is not None]
     if not fits or not any(fits):
-        if any(one is None for one in told) and not fits and _are_windows(samples, plan.window):
-            raise InputError("--samples: nothing moves in these windows, so their stride cannot be told", ASK_STRIDE)
+        if any(one is None for one in overlaps) and not fits and _are_windows(samples, plan.window):
+            raise InputError(
+                "--samples: nothing moves in these windows, so their stride cannot be overlaps", ASK_STRIDE
+            )
         return 0
     common = set.intersection(*fits)
     if len(common) != 1:

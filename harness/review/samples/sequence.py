@@ -38,8 +38,8 @@ def judge_jitter(folder: Path, platform: Platform, case: Case) -> Run:
     samples = summary(folder, stems, None, bool(case.samples.truth) and not has_frames)
     truth = frames_truth(Path(case.samples.truth)) if has_frames else None
     kept, given = trajectories.read(folder), trajectories.given_frames(folder)
-    asked = (("float", case.floats), ("quantized", case.reference), ("board", "board"))
-    expected = [stage for stage, is_asked in asked if is_asked]
+    sources = (("float", case.floats), ("quantized", case.reference), ("board", "board"))
+    expected = [stage for stage, source in sources if source]
     jitter = jitter_of(kept, plan, truth, len(stems), given=given, expected=expected)
     run = replace(run, samples=samples, jitter=jitter, verdict=word_on(jitter, samples.samples, plan))
     store.save_run(folder, run)
@@ -99,10 +99,10 @@ def _counted(
     counted = []
     for row in rows:
         frames = stages[row.stage].reshape(len(stages[row.stage]), -1)
-        there = np.asarray(given.get(row.stage, ~np.isnan(frames).all(axis=1)), bool)  # NaN only: nobody knows
+        present = np.asarray(given.get(row.stage, ~np.isnan(frames).all(axis=1)), bool)  # NaN only: nobody knows
         right = finite.get(BEFORE.get(row.stage, ""), np.True_)
-        broken = (~finite[row.stage] & right).any(axis=1) & there
-        counted.append(replace(row, missing_frames=int((~there).sum()), nonfinite_frames=int(broken.sum())))
+        broken = (~finite[row.stage] & right).any(axis=1) & present
+        counted.append(replace(row, missing_frames=int((~present).sum()), nonfinite_frames=int(broken.sum())))
     return tuple(counted)
 
 
@@ -110,12 +110,14 @@ def _notes(row: OutputJitter, expected: Sequence[str]) -> list[str]:
     """What its stages did not give, each by name."""
     own = [stage.stage for stage in row.stages]
     lost = [stage for stage in expected if stage not in own]
-    said = [f"output {row.name}: stage {stage} is left out, it gave nothing of this shape" for stage in lost]
+    notes = [f"output {row.name}: stage {stage} is left out, it gave nothing of this shape" for stage in lost]
     for stage in row.stages:
         missing, broken = stage.missing_frames, stage.nonfinite_frames
-        said += [f"output {row.name}: {missing} of {row.frames} frames of {stage.stage} are missing"] if missing else []
-        said += [f"output {row.name}: {_broken(row, stage)}"] if broken else []
-    return said
+        notes += (
+            [f"output {row.name}: {missing} of {row.frames} frames of {stage.stage} are missing"] if missing else []
+        )
+        notes += [f"output {row.name}: {_broken(row, stage)}"] if broken else []
+    return notes
 
 
 def _broken(row: OutputJitter, stage: StageJitter) -> str:
