@@ -153,9 +153,7 @@ def stride_of(samples: SampleSet) -> int:
     fits = [one for one in overlaps if one is not None]
     if not fits or not any(fits):
         if any(one is None for one in overlaps) and not fits and _are_windows(samples, plan.window):
-            raise InputError(
-                "--samples: nothing moves in these windows, so their stride cannot be overlaps", ASK_STRIDE
-            )
+            raise InputError("--samples: nothing moves in these windows, so their stride cannot be told", ASK_STRIDE)
         return 0
     common = set.intersection(*fits)
     if len(common) != 1:

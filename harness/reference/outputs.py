@@ -22,6 +22,7 @@ from harness.reference.open import array_md5, open_reference, open_session
 from harness.toolchains.vendor_runtime import needs_vendor
 
 Array = np.ndarray[Any, Any]
+NAMED = 500  # samples without a reference, in one message
 Feeds = Callable[[Sequence[TensorSpec]], Mapping[str, bytes | Array]]
 
 
@@ -60,6 +61,17 @@ class OutputsOf:
             whole = open_reference(self.path, feeds=feeds, scratch=folder, runtime=self._runtime)
             return replace(whole, tensors={n: t for n, t in whole.tensors.items() if t.is_output})
         return open_reference(self._of_stem(stem))
+
+    def refuse_missing(self, stems: Sequence[str]) -> None:
+        """Errors: InputError that names samples without a reference, where they come from a folder."""
+        if self._is_model:
+            return
+        names = {path.name for path in self.path.iterdir()}
+        missing = [stem for stem in stems if stem not in names and f"{stem}.npz" not in names]
+        if missing:
+            more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+            what = f"no reference for {len(missing)} of {len(stems)} samples: {', '.join(missing[:NAMED])}{more}"
+            raise InputError(f"{self.path}: {what}", "it takes STEM/ or STEM.npz for each sample")
 
     def _of_stem(self, stem: str) -> Path:
         for path in (self.path / stem, self.path / f"{stem}.npz"):

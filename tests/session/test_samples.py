@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -116,7 +117,10 @@ def test_the_failing_samples_feed_the_comparison(shared_folder: Path, tmp_path: 
     assert conv2["differs"] == len(together["debugged"]) and conv2["worst"] in together["debugged"]
     assert [one["name"] for one in record["pushed"]].count(digits.model.name) == 1
     (run,) = tmp_path.glob("runs/*/*/*")
-    assert {path.name for path in (run / "samples").iterdir()} == set(bad)
+    assert {path.name for path in (run / "samples").iterdir()} == {
+        one["kept"].removeprefix("samples/") for one in together["samples"] if one["kept"]
+    }
+    assert [one["stem"] for one in together["samples"] if one["kept"]] == bad
 
 
 @pytest.mark.slow
@@ -125,12 +129,15 @@ def test_a_resumed_run_goes_on_after_the_last_batch(shared_folder: Path, tmp_pat
     samples = digits_samples(digits, tmp_path, 3)
     argv = ["run", str(digits.model), "--board", "emu-x5", "--samples", str(samples), "--mode", "release"]
     argv += ["--reference", str(digits.reference), "--wait", "120"]
-    with subprocess.Popen([sys.executable, "-m", "harness", *argv], cwd=tmp_path, stderr=subprocess.PIPE) as running:
+    (scratch := tmp_path / "scratch").mkdir()
+    command, around = [sys.executable, "-m", "harness", *argv], {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env=around) as running:
         until = time.monotonic() + 120
         while not (lines := list(tmp_path.glob("runs/*/*/*/samples.jsonl"))) and time.monotonic() < until:
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
+    assert not list(scratch.glob("harness-samples-*"))
     before = lines[0].read_text()
     assert before.count("\n") < 3
     (run,) = tmp_path.glob("runs/*/*/*")
@@ -139,3 +146,16 @@ def test_a_resumed_run_goes_on_after_the_last_batch(shared_folder: Path, tmp_pat
     after = (run / "samples.jsonl").read_text()
     assert after.startswith(before) and after.count("\n") == 3
     assert harness("run", "--resume", run, cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.slow
+def test_samples_that_do_not_fit_are_told_together_and_none_is_sent(shared_folder: Path, tmp_path: Path) -> None:
+    digits = build(shared_folder, "digits")
+    samples = digits_samples(digits, tmp_path, 4)
+    np.save(samples / "d1.npy", np.zeros((2, 2), np.float32))
+    (samples / "d2.npy").write_bytes(b"cut short")
+    argv = ("run", digits.model, "--board", "emu-x5", "--samples", samples, "--reference", digits.reference)
+    result = harness(*argv, "--wait", "120", cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert "2 of 4 samples do not fit" in result.stderr and "d1.npy" in result.stderr and "d2.npy" in result.stderr
+    assert not list(tmp_path.glob("runs/*/*/*/samples.jsonl"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,12 @@ class Stages:
         self._reference = OutputsOf(Path(case.reference), case.reference_runtime) if case.reference else None
         self._floats = OutputsOf(Path(case.floats), None) if case.floats else None
 
+    def refuse_missing(self, stems: Sequence[str]) -> None:
+        """Errors: InputError for samples that a folder of references does not have."""
+        for outputs in (self._reference, self._floats):
+            if outputs is not None:
+                outputs.refuse_missing(stems)
+
     def references(self, sample: PreparedSample, scratch: Path) -> SampleReferences:
         """Run both models on one sample. Errors: InputError."""
         case, info = self._expected.case, self._info
@@ -48,11 +55,14 @@ class Stages:
         return SampleReferences(known, reference, floats)
 
 
-def keep_outputs(run_folder: Path, judged: Sample, local: Path, count: int) -> str:
-    """Copy the outputs of a sample that differs into the run folder; its place there, "" where it is not kept."""
+def keep_outputs(run_folder: Path, judged: Sample, local: Path, number: int, count: int) -> str:
+    """Copy the outputs of a sample that differs into the run folder; its place there, "" where it is not kept.
+
+    `number` is the sample's, from 0: two stems may be one safe name. `count` samples are kept so far.
+    """
     if judged.verdict not in ("differs", "failed") or count >= MOST_KEPT or not local.is_dir():
         return ""
-    place = f"{FOLDER}/{safe_name(judged.stem)}"
+    place = f"{FOLDER}/s{number:06}-{safe_name(judged.stem)}"
     for path in sorted(local.rglob("*")):
         if path.is_file() and not path.is_symlink():
             target = run_folder / place / path.relative_to(local)

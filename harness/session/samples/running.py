@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -30,6 +31,7 @@ from harness.session.pushing import Pusher
 from harness.session.samples import batches
 from harness.session.samples.batches import Batch, PreparedSample, SampleEnding
 from harness.session.samples.evaluating import SampleReferences, Stages, failed, keep_outputs
+from harness.session.samples.fitting import refuse_unfit
 from harness.tasks.truth import read_truth, refuse_missing
 
 BATCH_S = 60.0  # of the tool, as the first sample tells: how often a person sees a number move
@@ -80,6 +82,7 @@ class SamplesPass:
             refuse_missing(Path(self.case.samples.truth), truths, self.set.stems)
         self._platform: Platform = parts.expected.platform
         self._facts: Sequence[InputFacts] = self._platform.read_input_facts(info)
+        self._raw = wants_raw(("release",), self._facts, values=bool(self.case.reference or self.case.floats))
         self._stages = Stages(parts.expected, info)
         self._judge = SampleJudge(self.case, self._platform, info, truths)
         plan = self.case.samples.sequence
@@ -92,9 +95,23 @@ class SamplesPass:
     # ---- all of them
 
     def run(self) -> None:
-        """Errors: as of a mode; samples that failed are recorded and told."""
+        """Errors: as of a mode, InputError for samples that do not fit, before one is sent; samples that failed are
+        recorded and told."""
         self._remove_left()
         queue = deque(place for place, stem in enumerate(self.set.stems) if stem not in self.finished)
+        refuse_unfit(self.set, list(queue), self._facts, raw=self._raw)
+        self._stages.refuse_missing([self.set.stems[place] for place in queue])
+        with self._in_scratch():
+            self._run(queue)
+
+    @contextlib.contextmanager
+    def _in_scratch(self) -> Iterator[None]:
+        """A folder for what batches need on this PC, gone however this ends."""
+        with tempfile.TemporaryDirectory(prefix="harness-samples-", ignore_cleanup_errors=True) as folder:
+            self._scratch = Path(folder)
+            yield
+
+    def _run(self, queue: deque[int]) -> None:
         began, before = time.monotonic(), self._figures.session_s
         running: Running | None = None
         while queue or running:
@@ -144,9 +161,13 @@ class SamplesPass:
         places = [place for place, stem in enumerate(self.set.stems) if stem in stems]
         if not places:
             return
-        started = self._started(self._prepared(places, "debug"))
-        self._waited(started)
-        running, ran, left = self._collected(started)
+        with self._in_scratch():
+            started = self._started(self._prepared(places, "debug"))
+            self._waited(started)
+            self._debugged(*self._collected(started))
+        kept.save_figures(self.folder, self._figures)
+
+    def _debugged(self, running: Running, ran: Mapping[str, SampleEnding], left: Mapping[str, tuple[str, ...]]) -> None:
         for sample in running.batch.samples:
             how = ran.get(sample.name, SampleEnding())
             failure = self._platform.read_failure("debug", how.code, how.log, (*left[sample.name], "log.txt"))
@@ -155,8 +176,6 @@ class SamplesPass:
                 self._parts.progress.record.note(f"sample {sample.stem}: its layers were not compared: {words}")
                 continue
             self._compare_layers(running, sample, how.log)
-        shutil.rmtree(running.scratch, ignore_errors=True)
-        kept.save_figures(self.folder, self._figures)
 
     def _compare_layers(self, running: Running, sample: PreparedSample, log: str) -> None:
         reference = running.references[sample.name].reference
@@ -168,7 +187,7 @@ class SamplesPass:
 
     def _prepared(self, places: Sequence[int], mode: str = "release") -> Running:
         """Inputs and what the PC says of them. Errors: InputError."""
-        scratch = Path(tempfile.mkdtemp(prefix="harness-samples-"))
+        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
         samples = tuple(self._sample(place, scratch) for place in places)
         batch = Batch(mode, samples, scratch / "inputs.tar")
         batches.pack(samples, batch.archive)
@@ -188,8 +207,7 @@ class SamplesPass:
     def _sample(self, place: int, scratch: Path) -> PreparedSample:
         name = f"s{place:06}"
         given = self.set.inputs(place, scratch / name)
-        raw = wants_raw(("release",), self._facts, values=bool(self.case.reference or self.case.floats))
-        plan = plan_inputs(given, self._facts, scratch / name / "inputs", raw=raw)
+        plan = plan_inputs(given, self._facts, scratch / name / "inputs", raw=self._raw)
         files = [(item.tensor, item.path) for item in plan]
         packed = self._platform.pack_inputs(self._info, files, scratch / name / "packed")
         records = tuple(run_record.input_record(item) for item in plan)
@@ -267,7 +285,7 @@ class SamplesPass:
         if self._trajectories is not None and judged.values:
             self._trajectories.add(place, judged.values)
         count = sum(bool(one.kept) for one in self.finished.values())
-        return replace(sample, kept=keep_outputs(self.folder, sample, local, count))
+        return replace(sample, kept=keep_outputs(self.folder, sample, local, place, count))
 
     def _one(
         self, running: Running, sample: PreparedSample, how: SampleEnding, present: tuple[str, ...], is_late: bool
