@@ -205,11 +205,12 @@ def _write_template(given: CompareArguments, target: Path) -> None:
 def _compare(given: CompareArguments) -> Comparison:
     from harness.consistency.compare import compare, read_mapping
     from harness.consistency.reading.readings import choose
+    from harness.consistency.settings import refuse_swapped
     from harness.consistency.stages import with_stages
 
     stages = stages_of(given.stages)
     reference = _reference(given)
-    _refuse_turned(reference, given.dumps)
+    refuse_swapped(reference, given.dumps)
     choice = choose(reference, given.dumps, given.platform, read_mapping(given.mapping))
     dumps = choice.candidate.dumps
     with progress("comparing") as step:
@@ -221,30 +222,21 @@ def _compare(given: CompareArguments) -> Comparison:
 
 
 def _settings(given: CompareArguments, choice: Choice, step: Any) -> CompareSettings:
-    from harness.consistency.compare import CompareSettings
-    from harness.consistency.policy import load_policy
-    from harness.consistency.reading.hashed import hashed_beside
-    from harness.dumps.folders import gaps, is_float_side
+    from harness.consistency.settings import CompareSettings, settings_of
     from harness.reference.open import open_reference
 
-    return CompareSettings(
-        storages=choice.candidate.storages,
-        reading=choice.reading,
-        gaps=gaps(choice.candidate.dumps, choice.candidate.platform),
-        policy=load_policy(given.policy, given.min_coverage),
+    typed = CompareSettings(
         mapping=given.mapping,
-        float_side=is_float_side(given.reference),
         hashes=given.as_json or given.as_csv,
-        hashed=hashed_beside(given.dumps),
         model=given.graph,
         isolate=not given.no_isolate,
         hypotheses=not given.no_hypotheses,
         floats=_floats(given),
         previous=open_reference(given.previous) if given.previous else None,
-        platform=choice.candidate.platform,
         toolchain=given.toolchain,
         progress=step,
     )
+    return settings_of(typed, choice, given.reference, given.dumps, given.policy, given.min_coverage)
 
 
 def _floats(given: CompareArguments) -> Reference | None:
@@ -270,18 +262,6 @@ def _reference(given: CompareArguments) -> Reference:
         reference_runtime_of(given, str(path)),
     )
     return open_reference(path, feed, platform=given.platform, graph=given.graph, runtime=runtime)
-
-
-def _refuse_turned(reference: Reference, dumps: Path) -> None:
-    """Dumps for REFERENCE and a reference for DUMPS would be compared with every file of another size."""
-    from harness.dumps.manifest import MANIFEST, read_manifest
-    from harness.errors import InputError
-
-    if reference.graph is None and (dumps / MANIFEST).is_file() and "runner" in read_manifest(dumps):
-        raise InputError(
-            f"REFERENCE and DUMPS are swapped: {dumps} is a reference folder",
-            "swap them: harness compare REFERENCE DUMPS",
-        )
 
 
 def _feed(path: Path, inputs: Sequence[str]) -> Any:

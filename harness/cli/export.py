@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from harness.cli.common import clean, emit_json, json_option
+from harness.cli.common import clean, emit_json, json_option, note
+from harness.errors import HarnessError, InputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -88,6 +89,35 @@ def form_options(command: Command) -> Command:
     ):
         command = click.option(name, name.strip("-"), type=kind, metavar="FILE", help=what)(command)
     return command
+
+
+def check_forms(junit: Path | None, trace: Path | None, runs: Path) -> None:
+    """Errors: InputError for a file that cannot be written, before anything is measured. `runs` may be made yet."""
+    made = Path(os.path.realpath(runs))
+    for option, path in (("--junit", junit), ("--trace", trace)):
+        if path is None or (path.exists() and not path.is_file() and not path.is_dir()):  # a pipe, a device
+            continue
+        folder = Path(os.path.realpath(path)).parent
+        if path.is_dir() or (not folder.is_dir() and folder not in (made, *made.parents)):
+            what = "is a folder" if path.is_dir() else f"no such folder: {path.parent}"
+            raise InputError(f"{option} {path}: {what}", f"for example {option} {option.strip('-')}.out")
+        if folder.is_dir() and not os.access(folder, os.W_OK):
+            raise InputError(f"{option} {path}: no permission to write there", "give another folder")
+    if junit and trace and os.path.realpath(junit) == os.path.realpath(trace) and not junit.is_char_device():
+        raise InputError(f"--junit and --trace are one file: {junit}", "give two files")
+
+
+def write_forms_beside(folder: Path, junit: Path | None, trace: Path | None, exit_code: int) -> None:
+    """Write them of a run whose word stands: where it is not good, a file that cannot be written is a note only.
+
+    Errors: InputError and OSError where a file cannot be written and `exit_code` is 0.
+    """
+    try:
+        write_forms(folder, junit, trace)
+    except (HarnessError, OSError) as error:
+        if not exit_code:
+            raise
+        note(f"not written: {error.message if isinstance(error, HarnessError) else error}")
 
 
 def write_forms(folder: Path, junit: Path | None, trace: Path | None) -> None:

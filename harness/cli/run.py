@@ -23,7 +23,7 @@ from harness.cli.common import (
     json_option,
     note,
 )
-from harness.cli.export import form_options, write_forms
+from harness.cli.export import check_forms, form_options, write_forms_beside
 from harness.cli.progress import ask_password, progress
 from harness.cli.reference_options import reference_runtime_options
 from harness.cli.run_options import (
@@ -185,6 +185,7 @@ def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
     from signal import SIGTERM, default_int_handler, signal
 
     given = RunOptions(**options)
+    check_forms(given.junit, given.trace, given.runs)
     signal(SIGTERM, default_int_handler)  # a night that is ended leaves its boards as clean as Ctrl-C does
     try:
         if given.resume:
@@ -195,11 +196,12 @@ def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
         if error.run_folder is not None and isinstance(error, MeasurementError):
             with suppress(OSError):  # this PC's disk may be what broke; the error that is raised says so
                 note(f"partial report: {_page(error.run_folder)}")
-                write_forms(error.run_folder, given.junit, given.trace)
+                write_forms_beside(error.run_folder, given.junit, given.trace, COULD_NOT_MEASURE)
         raise
     _answer(folder, run, given.as_json)
-    write_forms(folder, given.junit, given.trace)
-    raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
+    exit_code = run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE
+    write_forms_beside(folder, given.junit, given.trace, exit_code)
+    raise SystemExit(exit_code)
 
 
 def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, Run]:

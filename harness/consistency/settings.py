@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.consistency.policy import Policy
-from harness.consistency.reading.hashed import HashedDump
+from harness.consistency.policy import Policy, load_policy
+from harness.consistency.reading.hashed import HashedDump, hashed_beside
 from harness.consistency.reading.matching import Rules
+from harness.consistency.reading.readings import Choice
 from harness.consistency.reading.specs import Storages
+from harness.dumps.folders import gaps, is_float_side
+from harness.dumps.manifest import MANIFEST, read_manifest
+from harness.errors import InputError
 from harness.records import Dump, Gap, Graph, Reading
 from harness.records.callbacks import ProgressCallback
 from harness.reference.open import Reference
@@ -38,3 +42,40 @@ class CompareSettings:
     platform: str = ""
     toolchain: str = ""
     progress: ProgressCallback | None = None
+
+
+def settings_of(
+    given: CompareSettings,
+    choice: Choice,
+    reference: Path,
+    dumps: Path,
+    policy: str = "",
+    min_coverage: float | None = None,
+) -> CompareSettings:
+    """`given`, with what both folders say of themselves: the same for a command line and for a script.
+
+    `policy` is a built-in name or a file, `min_coverage` percent. Errors: ConfigError for a policy that is not read.
+    """
+    candidate = choice.candidate
+    return replace(
+        given,
+        storages=candidate.storages,
+        reading=choice.reading,
+        gaps=gaps(candidate.dumps, candidate.platform),
+        policy=load_policy(policy, min_coverage),
+        float_side=is_float_side(reference),
+        hashed=hashed_beside(dumps),
+        platform=candidate.platform,
+    )
+
+
+def refuse_swapped(reference: Reference, dumps: Path) -> None:
+    """Dumps for REFERENCE and a reference for DUMPS would be compared with every file of another size.
+
+    Errors: InputError.
+    """
+    if reference.graph is None and (dumps / MANIFEST).is_file() and "runner" in read_manifest(dumps):
+        raise InputError(
+            f"REFERENCE and DUMPS are swapped: {dumps} is a reference folder",
+            "swap them: harness compare REFERENCE DUMPS",
+        )

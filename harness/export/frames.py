@@ -16,6 +16,8 @@ from harness.report.values import Row, number, text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.dumps.hashes import HashedLayer
+
 _MD5 = ("file_board", "file_reference", "valid_board", "valid_reference")
 LAYERS: Mapping[str, str] = {
     "position": "Int64", "index": "Int64", "name": "str", "op": "str", "op_kind": "str", "unit": "str", "dtype": "str",
@@ -58,6 +60,13 @@ def layer_frame(rows: Sequence[Row], run: Run | None = None) -> pd.DataFrame:
     """The layers of a comparison. `run`: whose private words are replaced."""
     cleaned = without_private({"rows": list(rows)}, run)["rows"] if run else rows
     return _frame([_flat(row) for row in cleaned], LAYERS)
+
+
+def hashed_frame(layers: Sequence[HashedLayer]) -> pd.DataFrame:
+    """The layers of a comparison with a list of md5s."""
+    names = ("name", "verdict", "md5_file_board", "md5_file_reference")
+    rows = [dict(zip(names, (one.name, one.verdict, one.md5_board, one.md5_reference), strict=True)) for one in layers]
+    return _frame(rows, dict.fromkeys(names, "str"))
 
 
 def _flat(row: Row) -> Row:

@@ -8,13 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.export.frames import frames_of, layer_frame
+from harness.export.frames import frames_of, hashed_frame, layer_frame
 from harness.records import Comparison, Run, Verdict
 from harness.runs.folder import find_run
 from harness.runs.folder import load_run as read_run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.dumps.hashes import HashComparison
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ class LoadedRun:
 
 @dataclass(frozen=True)
 class LoadedComparison:
-    """Two folders of tensors, compared. `record` holds origins, coverage and notes too."""
+    """Two folders of tensors, compared. `record` holds origins, coverage and notes too; of a list of md5s neither."""
 
-    record: Comparison
+    record: Comparison | HashComparison
 
     @property
     def verdict(self) -> Verdict:
@@ -82,7 +84,12 @@ class LoadedComparison:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """A row a layer, in execution order; columns as of `LoadedRun.layers`."""
+        """A row a layer, in execution order; columns as of `LoadedRun.layers`.
+
+        Of a list of md5s: `name`, `verdict`, `md5_file_board`, `md5_file_reference`.
+        """
+        if not isinstance(self.record, Comparison):
+            return hashed_frame(self.record.layers)
         from harness.report.tables.layers import layer_rows
 
         return layer_frame(layer_rows(self.record))

@@ -62,6 +62,7 @@ def compare(
     """Compare a folder of a board's tensors with the PC's, as `harness compare` does.
 
     `reference`: a folder, an .npz, or an ONNX, which then needs `inputs` by name. `policy`: a built-in name or a file.
+    `dumps` may be what `md5sum` printed on the board too: then files are equal or not, without values.
     `graph`: an ONNX that tells the graph. `mapping`: a YAML of names. `more`: `isolate=False` runs no
     single op on the board's own inputs, `hypotheses=False` no variant of a wrong op.
 
@@ -70,17 +71,25 @@ def compare(
     from harness.consistency.compare import compare as compared
     from harness.consistency.compare import read_mapping
     from harness.consistency.reading.readings import choose
-    from harness.notebook.settings import settings_of
+    from harness.consistency.settings import CompareSettings, refuse_swapped, settings_of
+    from harness.dumps.hashes import compare_list
+    from harness.files.md5_lists import is_list
     from harness.reference.open import open_reference, read_inputs
 
+    switches = {"isolate": True, "hypotheses": True}
+    _refuse_unknown(more, switches)
+    if is_list(Path(dumps)):
+        _refuse_beside_list(inputs=inputs, policy=policy, graph=graph, mapping=mapping, **more)
+        return LoadedComparison(compare_list(Path(reference), Path(dumps), platform))
     path, given, names = Path(reference), Path(dumps), Path(mapping) if mapping else None
     onnx = Path(graph) if graph else None
     feed = read_inputs(path, {name: Path(file) for name, file in inputs.items()}) if inputs else None
     opened = open_reference(path, feed, platform=platform, graph=onnx)
+    refuse_swapped(opened, given)
     choice = choose(opened, given, platform, read_mapping(names))
-    switches = {"isolate": True, "hypotheses": True}
-    _refuse_unknown(more, switches)
-    settings = settings_of(choice, given, policy, names, onnx, **{**switches, **more})
+    switches |= more
+    asked = CompareSettings(mapping=names, model=onnx, isolate=switches["isolate"], hypotheses=switches["hypotheses"])
+    settings = settings_of(asked, choice, path, given, policy)
     return LoadedComparison(compared(opened, choice.candidate.dumps, settings))
 
 
@@ -95,6 +104,12 @@ def _more(fields: Row) -> Row:
     """Errors: InputError for a name that no case has, with those that there are."""
     _refuse_unknown(fields, set(Case.__dataclass_fields__) - _SET_HERE)
     return fields
+
+
+def _refuse_beside_list(**given: object) -> None:
+    """Errors: InputError for what needs values or a graph, beside a list of md5s, which has none."""
+    if needless := [name for name, value in given.items() if value not in (None, "")]:
+        raise InputError(f"{needless[0]}=: cannot be used with a list of md5s: it has no values", "leave it out")
 
 
 def _refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:

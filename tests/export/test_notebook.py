@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 
 import harness
+from harness.cli import cli
 from harness.errors import InputError
+from harness.records import Comparison
 from tests.support import fixtures_run as runs
 from tests.support.nets import float_model
 
@@ -54,3 +59,51 @@ def test_the_notebook_of_the_docs_runs(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     assert finished.returncode == 0, finished.stderr
+
+
+def test_a_list_of_md5s_is_compared_as_the_command_does(tmp_path: Path) -> None:
+    (tmp_path / "pc").mkdir()
+    for name, values in (("a", [1.0, 2.0]), ("b", [3.0, 4.0])):
+        np.array(values, np.float32).tofile(tmp_path / "pc" / f"{name}.bin")
+    listed = tmp_path / "md5s.txt"
+    digest = hashlib.md5((tmp_path / "pc/a.bin").read_bytes()).hexdigest()
+    listed.write_text(f"{digest}  a.bin\n{'0' * 32}  b.bin\n")
+    compared = harness.compare(tmp_path / "pc", listed)
+    command = CliRunner().invoke(cli, ["compare", str(tmp_path / "pc"), str(listed), "--json"])
+    assert compared.verdict.exit_code == command.exit_code == 1
+    assert compared.verdict.word == json.loads(command.stdout)["verdict"]["word"]
+    assert sorted(zip(compared.layers["name"], compared.layers["verdict"], strict=True)) == [
+        (row["name"], row["verdict"]) for row in sorted(json.loads(command.stdout)["layers"], key=lambda r: r["name"])
+    ]
+    with pytest.raises(InputError, match="policy"):
+        harness.compare(tmp_path / "pc", listed, policy="default")
+
+
+def test_swapped_folders_are_refused(tmp_path: Path) -> None:
+    for name, facts in (("board", {}), ("reference", {"runner": {"onnxruntime": "1"}})):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "y.npy", np.ones((2, 3), np.float32))
+        if facts:
+            tensor = {"file": "y.npy", "dtype": "f32", "shape": [2, 3]}
+            (tmp_path / name / "manifest.json").write_text(json.dumps({"tensors": {"y": tensor}} | facts))
+    with pytest.raises(InputError, match="swapped"):
+        harness.compare(tmp_path / "board", tmp_path / "reference")
+    command = CliRunner().invoke(cli, ["compare", str(tmp_path / "board"), str(tmp_path / "reference")])
+    assert command.exit_code == 2 and "swapped" in command.output + command.stderr
+
+
+def test_a_toolchains_float_graph_is_judged_by_its_policy_on_both_ways(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for layer in ("x", "y", "z"):
+        values = rng.normal(0, 1, (1, 8, 16, 16)).astype(np.float32)
+        step = np.float32(np.abs(values).max() / 127)
+        for name, written in (("golden", values), ("board", np.round(values / step).astype(np.float32) * step)):
+            (tmp_path / name / "npy").mkdir(parents=True, exist_ok=True)
+            np.save(tmp_path / name / "npy" / f"{layer}.npy", written)
+    golden, board = tmp_path / "golden", tmp_path / "board"
+    command = CliRunner().invoke(cli, ["compare", str(golden), str(board), "--json"])
+    compared = harness.compare(golden, board)
+    answer = json.loads(command.stdout)
+    assert answer["policy"] == "float-reference"
+    assert isinstance(compared.record, Comparison) and compared.record.policy == answer["policy"]
+    assert compared.verdict.word == answer["verdict"]["word"]
