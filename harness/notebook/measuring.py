@@ -88,8 +88,8 @@ def compare(
     refuse_swapped(opened, given)
     choice = choose(opened, given, platform, read_mapping(names))
     switches |= more
-    asked = CompareSettings(mapping=names, model=onnx, isolate=switches["isolate"], hypotheses=switches["hypotheses"])
-    settings = settings_of(asked, choice, path, given, policy)
+    chosen = CompareSettings(mapping=names, model=onnx, isolate=switches["isolate"], hypotheses=switches["hypotheses"])
+    settings = settings_of(chosen, choice, path, given, policy)
     return LoadedComparison(compared(opened, choice.candidate.dumps, settings))
 
 
