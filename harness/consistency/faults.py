@@ -158,6 +158,7 @@ class FaultSearch:
             self.precision,
             kernels=cache(partial(Isolator, model, "all", repeats=repeats)),
             real=self._real_input,
+            casts=("cast",) if self.settings.runs_onnxruntime else (),
         )
 
     def _real_input(self, name: str) -> Array | None:

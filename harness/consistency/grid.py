@@ -13,7 +13,8 @@ PER_VALUE = 4  # elements for each value, or few values say nothing
 ENOUGH_VALUES = 8  # that say something however often they occur
 MOST_PARTS = 16  # steps that the smallest gap may be
 NEAR_STEP = 1e-2  # of a step: by chance eight values are that near less than once in a million
-ENDS = (-128.0, -127.0, 0.0, 127.0, 255.0)  # of the integers that such a grid counts with
+ENDS = (-128.0, -127.0, 127.0, 255.0)  # of the integers that such a grid counts with; zero would excuse a wrong ReLU
+MOST_CUT = 0.01  # of the elements: calibration cuts off outliers, a range that is too small cuts off more
 HALF = 0.5 + 1e-3  # a step, and the digits of a float
 ONE_STEP = 1.0 - 1e-3  # rounded twice: to half precision, then to the grid
 EVEN = 0.3  # steps: the mean of such errors; what is cut off instead is 0.5 away
@@ -39,7 +40,7 @@ def grid_step(array: Array) -> float:
 
 
 def rounds_to(values: Array, board: Array) -> bool:
-    """Whether a board's dequantized values are these ones, rounded to its own 8-bit grid and cut where that ends.
+    """Whether a board's dequantized values are these ones, rounded to its own 8-bit grid, few cut where that ends.
 
     A board that requantizes behind an op rounds what the op alone gives, once or (through half precision) twice;
     nothing smaller than that can be told.
@@ -50,7 +51,10 @@ def rounds_to(values: Array, board: Array) -> bool:
     counts, given = (side.reshape(-1).astype(np.float64) / step for side in (board, values))
     low, high = (bool(counts.size) and np.rint(end) in ENDS for end in (counts.min(), counts.max()))
     if low or high:
-        given = np.clip(given, counts.min() if low else None, counts.max() if high else None)
+        inside = np.clip(given, counts.min() if low else None, counts.max() if high else None)
+        if float(np.mean(np.abs(inside - given) > HALF)) > MOST_CUT:
+            return False
+        given = inside
     off = counts - given
     most = float(np.abs(off).max(initial=0.0))
     return most <= HALF or (most < ONE_STEP and abs(float(off.mean())) < EVEN)

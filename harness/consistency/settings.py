@@ -11,7 +11,7 @@ from harness.consistency.reading.hashed import HashedDump, hashed_beside
 from harness.consistency.reading.matching import Rules
 from harness.consistency.reading.readings import Choice
 from harness.consistency.reading.specs import Storages
-from harness.dumps.folders import gaps, is_float_side
+from harness.dumps.folders import gaps, is_float_side, runs_onnxruntime
 from harness.dumps.manifest import MANIFEST, read_manifest
 from harness.errors import InputError
 from harness.records import Dump, Gap, Graph, Reading
@@ -40,6 +40,7 @@ class CompareSettings:
     hashes: bool = True  # whether the rows tell the md5 of both sides
     hashed: Mapping[Path, HashedDump] = field(default_factory=dict)  # dumps that were hashed on the board, not pulled
     platform: str = ""
+    runs_onnxruntime: bool = False  # a Resize of integers may be cut towards zero, as its kernel does
     toolchain: str = ""
     progress: ProgressCallback | None = None
 
@@ -66,6 +67,7 @@ def settings_of(
         float_side=is_float_side(reference),
         hashed=hashed_beside(dumps),
         platform=candidate.platform,
+        runs_onnxruntime=runs_onnxruntime(candidate.platform),
     )
 
 

@@ -195,3 +195,9 @@ def is_float_side(path: Path) -> bool:
 def gaps(dumps: Sequence[Dump], platform: str) -> tuple[Gap, ...] | None:
     """Layers that the dumps' own numbers miss; None where they carry none."""
     return platform_named(platform).gaps(dumps) if platform else None
+
+
+def runs_onnxruntime(platform: str) -> bool:
+    """Whether the board's values may be those of ONNX Runtime's own kernels; of an unknown platform ("") they are not
+    taken for that."""
+    return bool(platform) and platform_named(platform).runs_onnxruntime

@@ -6,6 +6,7 @@ Board scripts print what they have (`np.savetxt`, a loop of printf). The text te
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ MOST_BYTES = 1 << 28  # of one text: as Python's numbers it takes many times tha
 BETWEEN = re.compile(rb"[\s,;\[\]()]+")
 COMMENT = re.compile(rb"#[^\n]*")
 HEAD_BYTES = 1 << 12
-NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
+MOST_DIGITS = 400  # bytes of one number: a float64 printed in full takes 327
+NUMBER = re.compile(rb"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
 
 
 def of_texts(folder: Path) -> Path:
     """A folder with a flat .npy for each text of numbers; `folder` itself where it holds other files or none.
 
-    Whole numbers become s32, others f32. Errors: InputError for a text of numbers that is too long.
+    Whole numbers become s32, others f32. Errors: InputError for a text of numbers that is too long, and for two texts
+    of one name.
     """
     if not folder.is_dir() or any(file.suffix in (".npy", ".bin", ".json") for file in folder.rglob("*")):
         return folder
@@ -45,6 +48,7 @@ def _converted(folder: Path) -> Path:
     }
     if not arrays:
         return folder
+    _refuse_twins(folder, list(arrays))
     target = scratch_folder()
     write: Any = np.lib.format.write_array  # numpy 1.26 gives it no types
     for name, array in arrays.items():
@@ -54,18 +58,31 @@ def _converted(folder: Path) -> Path:
     return target
 
 
+def _refuse_twins(folder: Path, names: Sequence[Path]) -> None:
+    """y.txt and y.csv would both be y, and one of them lost."""
+    seen: dict[Path, Path] = {}
+    for name in names:
+        other = seen.setdefault(name.with_suffix(""), name)
+        if other != name:
+            raise InputError(f"{folder}: {other} and {name} are tensors of one name", "rename or remove one of them")
+
+
+def _is_number(word: bytes) -> bool:
+    return len(word) <= MOST_DIGITS and NUMBER.fullmatch(word) is not None
+
+
 def _numbers(path: Path) -> npt.NDArray[Any] | None:
     """All that a file holds, in its order; None where it holds anything but numbers."""
     with path.open("rb") as file:
         head = [word for word in BETWEEN.split(COMMENT.sub(b"", file.read(HEAD_BYTES)))[:-1] if word]
-    if not all(NUMBER.fullmatch(word) for word in head):
+    if not all(map(_is_number, head)):
         return None
     if path.stat().st_size > MOST_BYTES:
         raise InputError(
             f"{path}: text of {path.stat().st_size} bytes, limit {MOST_BYTES}", "make the tool write raw bytes (.bin)"
         )
     words = [word for word in BETWEEN.split(COMMENT.sub(b"", path.read_bytes())) if word]
-    if not words or not all(map(NUMBER.fullmatch, words)):
+    if not words or not all(map(_is_number, words)):
         return None
     values = np.array(words, dtype=np.float64)
     whole = not any(mark in word for word in words for mark in (b".", b"e", b"E", b"n"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +25,25 @@ def open_npy(path: Path) -> npt.NDArray[Any]:
     order: Literal["F", "C"] = "F" if is_fortran else "C"
     mapped: npt.NDArray[Any] = np.memmap(str(path), dtype, "r", offset, shape, order)  # numpy resolves what is a Path
     return mapped.view(np.ndarray)
+
+
+def npy_of_bytes(data: bytes) -> npt.NDArray[Any]:
+    """The array of an .npy in memory; nothing is allocated for a header that promises more than there is.
+
+    Errors: ValueError for damaged bytes.
+    """
+    try:
+        headers: Any = np.lib.format  # without types in numpy 1.26
+        file = io.BytesIO(data)
+        version = headers.read_magic(file)
+        read = {(1, 0): headers.read_array_header_1_0, (2, 0): headers.read_array_header_2_0}.get(version)
+        shape, _is_fortran, dtype = read(file) if read is not None else ((), False, np.dtype("u1"))
+        wanted, held = math.prod(shape) * dtype.itemsize, len(data) - file.tell()
+        if wanted <= held:
+            return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+    except Exception as error:  # a header is Python text, and numpy raises whatever its parser does
+        raise ValueError(f"{error}" or type(error).__name__) from None
+    raise ValueError(f"its shape {shape} needs {wanted} bytes, it holds {held}")
 
 
 def npy_type(path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ import onnx
 from harness.dumps import manifest
 from harness.errors import InputError
 from harness.files.arrays import NPY_MAGIC
+from harness.files.npy import npy_of_bytes, open_npy
 from harness.records import TensorSpec
 from harness.reference.onnx_file import load_model, type_of
 from harness.reference.picture_inputs import Y, picture_inputs
@@ -120,10 +120,9 @@ def _filled(spec: TensorSpec, given_bytes: int) -> TensorSpec:
 
 def _array_of_npy(name: str, data: bytes) -> Array:
     try:
-        array: Array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        return npy_of_bytes(data)
+    except ValueError as error:
         raise InputError(f"input {name!r}: not a readable .npy ({error})") from None
-    return array
 
 
 def _of_bytes(spec: TensorSpec, data: Array) -> Array:
@@ -133,10 +132,9 @@ def _of_bytes(spec: TensorSpec, data: Array) -> Array:
 
 def _read_npy(path: Path) -> Array:
     try:
-        array: Array = np.load(path, allow_pickle=False)
+        return np.array(open_npy(path))  # in memory: the file may change before it is fed
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable .npy ({error})") from None
-    return array
 
 
 def dense_bytes(spec: TensorSpec) -> int:

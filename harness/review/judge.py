@@ -337,6 +337,7 @@ def _settings(reader: RunReader, expected: CaseReference, mode: str, tell: Progr
         hypotheses=case.hypotheses,
         floats=expected.floats,
         platform=reader.platform.name,
+        runs_onnxruntime=reader.platform.runs_onnxruntime,
         toolchain=reader.info.versions.get("builder", ""),
         repeats=[reader.dumps(turn) for turn in reader.turns(mode) if turn != mode],
         gaps=reader.gaps(mode),

@@ -19,7 +19,7 @@ def on_grid(values: np.ndarray, step: float) -> np.ndarray:
     return (np.clip(np.rint(values / step), -128, 127) * step).astype(np.float32)
 
 
-@given(st.floats(0.01, 0.2))
+@given(st.floats(0.025, 0.2))
 def test_rounding_to_the_boards_grid_is_no_difference(step: float) -> None:
     board = on_grid(VALUES, step)
     assert rounds_to(VALUES, board)
@@ -27,8 +27,15 @@ def test_rounding_to_the_boards_grid_is_no_difference(step: float) -> None:
 
 
 def test_what_the_grid_cuts_off_is_no_difference_either() -> None:
-    board = on_grid(VALUES, 0.01)  # ends at 1.27
-    assert VALUES.max() > 1.5 and rounds_to(VALUES, board)
+    board = on_grid(VALUES, 0.022)  # ends at 2.79
+    assert np.abs(VALUES).max() > 2.9 and rounds_to(VALUES, board)
+
+
+def test_a_range_that_is_too_small_and_a_wrong_relu_are_differences() -> None:
+    assert not rounds_to(VALUES, on_grid(VALUES, 0.01))  # ends at 1.27
+    positive = np.maximum(VALUES, 0)
+    board = (np.clip(np.rint(VALUES / 0.02), 0, 255) * 0.02).astype(np.float32)
+    assert not rounds_to(VALUES, board) and rounds_to(positive, board)
 
 
 def test_rounding_to_half_precision_first_is_none() -> None:
@@ -57,7 +64,11 @@ def test_floats_beside_the_references_grid_are_another_type() -> None:
     spec = TensorSpec("conv", "f32", VALUES.shape, "NCHW")
     mark = classify(board, reference, spec, measure(board, reference, spec, spec))
     assert mark.kind == "precision" and "not quantized here" in mark.evidence
-    wrong = board + np.float32(0.1)
-    assert classify(wrong, reference, spec, measure(wrong, reference, spec, spec)).kind != "precision"
+    one = reference.copy()
+    one[:, 3] *= 1.05
+    noise = np.random.default_rng(8).normal(0, 0.0015, board.shape).astype(np.float32)
+    for wrong in (board + 0.1, board + 0.012, reference + 0.012 + noise, reference * 1.02 + noise, one):
+        wrong = wrong.astype(np.float32)
+        assert classify(wrong, reference, spec, measure(wrong, reference, spec, spec)).kind != "precision"
     swapped = np.ascontiguousarray(board[:, ::-1])
     assert classify(swapped, reference, spec, measure(swapped, reference, spec, spec)).kind != "precision"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.dumps.folders import read_dumps
+from harness.dumps.texts import _numbers
+from harness.errors import InputError
 
 VALUES = np.random.default_rng(0).normal(size=(1, 4, 5, 3)).astype(np.float32)
 
@@ -71,3 +74,18 @@ def test_a_tool_that_also_prints_loses_no_file(tmp_path: Path) -> None:
     np.save(tmp_path / "board" / "a.npy", VALUES)
     (dump,) = read_dumps(tmp_path / "board")
     assert dump.path.suffix == ".npy" and dump.spec is not None and dump.spec.shape == VALUES.shape
+
+
+@pytest.mark.parametrize("word", ["1" * 100_000 + "x", "1" * 401, "1." + "0" * 100_000 + "x"])
+def test_a_long_word_is_no_number_and_takes_no_time(word: str, tmp_path: Path) -> None:
+    saved(tmp_path / "board", "y.txt", "1 2 3 " * 2000 + word + " 4\n")
+    begun = time.process_time()
+    assert _numbers(tmp_path / "board" / "y.txt") is None
+    assert time.process_time() - begun < 2
+
+
+def test_two_texts_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("y.txt", "y.csv"):
+        saved(tmp_path / "board", name, "1 2 3\n")
+    with pytest.raises(InputError, match=r"y\.csv and y\.txt are tensors of one name"):
+        read_dumps(tmp_path / "board")

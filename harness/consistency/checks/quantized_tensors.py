@@ -166,7 +166,7 @@ def _saturated(stored: Array, wanted: Array, spec: TensorSpec) -> Saturated | No
     scaling = spec.quantization
     if scaling is None or len(scaling.scales) != 1 or stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:
         return None
-    scale, zero = scaling.scales[0], scaling.zero_points[0]
+    scale, zero = scaling.scales[0], scaling.zero_points[0] if scaling.zero_points else 0
     ends = np.iinfo(stored.dtype)
     low, high = (ends.min - zero) * scale, (ends.max - zero) * scale
     outside = (wanted > high + scale) | (wanted < low - scale)

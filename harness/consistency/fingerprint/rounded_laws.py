@@ -17,7 +17,7 @@ import numpy.typing as npt
 from harness.consistency.fingerprint.error_stats import Errors
 from harness.consistency.fingerprint.places import FEW
 from harness.consistency.fingerprint.values import Law, Pairs
-from harness.consistency.grid import grid_step
+from harness.consistency.grid import HALF, grid_step
 
 Array = npt.NDArray[Any]
 LEAST_VALUES = 6  # of the reference, away from the ends
@@ -27,6 +27,8 @@ OFF_GRID = 0.02  # of a step: values that lie on no grid point
 MOSTLY = 0.6  # of the wrong elements
 NEAR_GRID = 0.75  # steps (rms): rounding of the result gives 0.29, that of weights and inputs the rest
 FAR_FROM_GRID = 6.0
+EVEN = 0.1  # steps: the signed mean of what rounding does, and what a wrong slope may add (rms)
+MOST_BEYOND = 0.5  # of the elements, half a step and more away: rounding alone leaves none
 NEAR_CENTRE = 4  # steps around the zero point that a straight line through the values tells
 
 
@@ -114,11 +116,20 @@ def not_quantized(e: Errors) -> str:
     if not step or e.count < FEW or grid_step(e.board):
         return ""
     board, reference = (side.astype(np.float64) / step for side in (e.board, e.reference))
-    beside = np.abs(board - np.rint(board))[np.asarray(e.wrong)]
-    apart = np.abs(board - reference)
+    beside = np.abs(board - np.rint(board))[np.rint(reference) != 0]  # zeros of a ReLU are on both grids
+    off = board - reference
+    apart = np.abs(off)
     if np.mean(beside > OFF_GRID) < MOSTLY or np.sqrt(np.mean(apart**2)) > NEAR_GRID or apart.max() > FAR_FROM_GRID:
+        return ""
+    if abs(float(off.mean())) > EVEN or float(np.mean(apart > HALF)) > MOST_BEYOND or _slope(off, reference) > EVEN:
         return ""
     return (
         f"the reference's values are multiples of {step:.6g}, the board's lie between them, {np.mean(apart):.2g} of a "
         "step away on average: not quantized here, but computed in floats"
     )
+
+
+def _slope(off: Array, reference: Array) -> float:
+    """How much of the error is a factor: its part along the reference, rms in steps."""
+    size = float(np.linalg.norm(reference))
+    return abs(float(np.vdot(off, reference))) / size / math.sqrt(off.size) if size else 0.0

@@ -220,7 +220,7 @@ def _on_edges(single: Single, request: Request, reach: on_graph.Reach, runner: O
     own_steps = all(_quantization(name, runner) == quantization for name in request.feeds)
     if reach.op.kind not in RESAMPLING or not own_steps or reach.unseen:
         return single
-    cut = cut_towards_zero(pair.board, real, quantization)
+    cut = bool(runner.casts) and cut_towards_zero(pair.board, real, quantization)
     twice = not cut and len(request.feeds) == 1 and _in_two_passes(request, pair, quantization, runner)
     return replace(single, right=cut or twice, cut=cut, near_edges=twice)
 

@@ -47,6 +47,7 @@ class Ort(Platform):
     modes: tuple[str, ...] = ("release", "debug", "profile", "memory")
     units: tuple[str, ...] = ("CPU", "XNNPACK", "ACL", "CUDA", "TensorRT", "QNN", "OpenVINO")
     tools: tuple[str, ...] = ("python3",)
+    runs_onnxruntime = True
     takes_wheels = True
     tool_hint = "install Python on the board, then run harness boards prepare {board} --wheels DIR"
     options: Mapping[str, str] = ort_options.OPTIONS

@@ -48,6 +48,7 @@ class SampleJudge:
             mapping=Path(case.mapping) if case.mapping else None,
             hypotheses=False,
             platform=platform.name,
+            runs_onnxruntime=platform.runs_onnxruntime,
             toolchain=info.versions.get("builder", ""),
         )
 

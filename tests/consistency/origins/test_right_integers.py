@@ -12,7 +12,8 @@ from onnx import NodeProto, helper
 
 from harness.consistency.compare import CompareSettings, compare
 from harness.consistency.origins.ties import cut_towards_zero
-from harness.dumps.folders import read_dumps
+from harness.dumps.folders import read_dumps, runs_onnxruntime
+from harness.platforms import NAMES
 from harness.records import Comparison, Quantization
 from harness.reference.given_graph import with_graph
 from harness.reference.open import Reference, open_reference, open_session, run_reference
@@ -37,11 +38,11 @@ def built(folder: Path, nodes: list[NodeProto], x: Array, output: str, **constan
     return run_reference(folder / "m.onnx", {"x": x}, folder / "reference")
 
 
-def judged(folder: Path, reference: Reference, **changed: Array) -> Comparison:
+def judged(folder: Path, reference: Reference, settings: CompareSettings | None = None, **changed: Array) -> Comparison:
     folder.mkdir()
     for name, tensor in reference.tensors.items():
         np.save(folder / f"{name}.npy", changed.get(name, tensor.load()))
-    return compare(reference, read_dumps(folder))
+    return compare(reference, read_dumps(folder), settings)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +67,17 @@ def test_a_resize_that_casts_is_the_runtimes_kernel_where_the_steps_stay(
         ["r"], {"xd": x}
     )[0]
     cast = np.trunc(real / scale).clip(-128, 127).astype(np.int8)
-    comparison = judged(tmp_path / "board", reference, rd=cast)
+    settings = CompareSettings(runs_onnxruntime=runs_onnxruntime("ort"))
+    comparison = judged(tmp_path / "board", reference, settings, rd=cast)
     assert [origin.op for origin in comparison.origins] == origins
+    elsewhere = judged(tmp_path / "other", reference, rd=cast)  # a platform that does not run ONNX Runtime
+    assert [(o.op, o.fingerprint and o.fingerprint.kind) for o in elsewhere.origins] == [("resize", "truncation")]
+    assert elsewhere.verdict.exit_code == 1 and not runs_onnxruntime("")
     assert any("cut towards zero" in note for note in comparison.notes) is not bool(origins)
+
+
+def test_one_platform_runs_onnxruntime() -> None:
+    assert [name for name in NAMES if runs_onnxruntime(name)] == ["ort"]
 
 
 @pytest.mark.parametrize("sizes", [False, True])
