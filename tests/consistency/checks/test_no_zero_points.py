@@ -12,5 +12,5 @@ def test_a_scale_without_a_zero_point_saturates_about_zero() -> None:
     wanted = np.linspace(-2, 2, 1000)
     stored = np.clip(np.rint(wanted * 100), -128, 127).astype(np.int8)
     scalings = [Quantization((0.01,), points, None) for points in ((), (0,))]
-    found = [_saturated(stored, wanted, TensorSpec("x", "s8", (1000,), quantization=each)) for each in scalings]
-    assert found[0] is not None and found[0] == found[1]
+    saturations = [_saturated(stored, wanted, TensorSpec("x", "s8", (1000,), quantization=each)) for each in scalings]
+    assert saturations[0] is not None and saturations[0] == saturations[1]
