@@ -83,7 +83,7 @@ def test_a_killed_run_is_read_as_broken_off_and_one_at_work_is_left_alone(
     digits: ExampleModel, rig: Rig, tmp_path: Path
 ) -> None:
     slow = tmp_path / "python"
-    slow.write_text(f'#!/bin/sh\ncase "$*" in *debug*) sleep 8 ;; esac\nexec "{sys.executable}" "$@"\n')
+    slow.write_text(f'#!/bin/sh\ncase "$*" in *debug*) sleep 20 ;; esac\nexec "{sys.executable}" "$@"\n')
     slow.chmod(0o755)
     hosts = inventory(rig, options={"python": str(slow)})
     host = subprocess.Popen(argv_of(digits, hosts, tmp_path / "runs"), cwd=tmp_path, stderr=subprocess.DEVNULL)
