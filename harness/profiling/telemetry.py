@@ -36,7 +36,9 @@ class Sense:
     memory_mib: dict[str, float] = field(default_factory=dict)  # of the accelerator's heaps, as the board names them
     power_mw: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    _untold: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._untold = 0  # no field: run.json does not hold it
 
     def put(self, where: str, name: str, value: float | None, sane: tuple[float, float], text: str) -> None:
         """Store a figure under `where`, or say why not."""

@@ -37,7 +37,7 @@ def test_a_model_without_values_has_the_places_and_times_of_one_with_them(tmp_pa
 def test_nothing_that_would_be_taken_for_values_lies_beside_it(tmp_path: Path) -> None:
     built = build([fused(tmp_path / "net.onnx")], TIMES, None)
     assert {path.name for path in built.files} == {
-        "net.bin", "net_hb_mapper_makertbin.log", "net_quant_info.json",
+        "net.bin", "net.md5", "net_hb_mapper_makertbin.log", "net_quant_info.json",
     }  # fmt: skip
     file = CompiledFile(tmp_path / "net.bin")
     with pytest.raises(InputError, match="built with --times-only"):

@@ -142,7 +142,7 @@ def test_a_killed_host_loses_nothing_and_doubles_nothing(digits: ExampleModel, t
 
 @pytest.mark.slow
 def test_a_board_in_use_is_refused_with_its_holder_and_can_be_waited_for(digits: ExampleModel, tmp_path: Path) -> None:
-    with started(digits, tmp_path, "--fault", "hang@infer", "--timeout", "6", "--mode", "release") as process:
+    with started(digits, tmp_path, "--fault", "hang@infer", "--timeout", "20", "--mode", "release") as process:
         wait_for_step(tmp_path, "release")
         other = tmp_path / "other"
         other.mkdir()
