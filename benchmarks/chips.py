@@ -28,8 +28,8 @@ from scipy.optimize import least_squares
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.cost_samples import SAMPLES, load_graph
-from benchmarks.x3_networks import NETWORKS
+from benchmarks.estimate_parts.cost_samples import SAMPLES, load_graph
+from benchmarks.estimate_parts.x3_networks import NETWORKS
 from harness.emulator.compiler.compile import compile_model
 from harness.emulator.compiler.options import BuildOptions
 from harness.emulator.compiler.pixels import PixelInput

@@ -30,7 +30,7 @@ from onnx import numpy_helper
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.cost_samples import INT16_BUILDS, SAMPLES, load_graph, load_samples
+from benchmarks.estimate_parts.cost_samples import INT16_BUILDS, SAMPLES, load_graph, load_samples
 from harness.emulator.compiler.placement import place
 from harness.emulator.cost.bands import between, kind_of
 from harness.emulator.cost.fit import PublishedLatency, Vector, cross_validate, five_folds

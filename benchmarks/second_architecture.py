@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from benchmarks import network_models as networks
 from benchmarks.no_vnni import no_vnni_report
-from benchmarks.planting import CLEAN, FAULTS, effect, plant, plantable
+from benchmarks.truth_parts.planting import CLEAN, FAULTS, effect, plant, plantable
 from harness.assets import asset
 from harness.consistency.compare import CompareSettings, compare
 from harness.emulator.ort.arm64 import arm_python

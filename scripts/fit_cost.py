@@ -4,7 +4,7 @@
     python scripts/fit_cost.py --write    put them into harness/emulator/cost/model.py, bands.py and docs/cost-model.md
     python scripts/fit_cost.py --check    exit 1 when the constants in the code are not those of the fit
 
-Reads the samples named in benchmarks/cost_samples.py ($HARNESS_SAMPLES).
+Reads the samples named in benchmarks/estimate_parts/cost_samples.py ($HARNESS_SAMPLES).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.cost_samples import SAMPLES, load_samples  # noqa: E402
 from benchmarks.estimate import LEFT_OUT, accuracy, placement_agreement, unseen_ratios  # noqa: E402
+from benchmarks.estimate_parts.cost_samples import SAMPLES, load_samples  # noqa: E402
 from harness.emulator.cost.bands import LIKE, between, kind_of  # noqa: E402
 from harness.emulator.cost.fit import PublishedLatency, cross_validate, fit, five_folds  # noqa: E402
 from harness.emulator.cost.model import CONSTANTS, Constants, estimate  # noqa: E402

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +14,6 @@ from harness.cli.common import (
     MIN_COVERAGE_HELP,
     NO_HYPOTHESES_HELP,
     FiniteRange,
-    clean,
-    colours,
     complete_board,
     emit_json,
     hosts_option,
@@ -38,7 +35,7 @@ from harness.cli.run_options import (
     typed_command,
 )
 from harness.cli.series.sample_options import sample_options
-from harness.cli.tables import hanging
+from harness.cli.tables import show_run
 from harness.errors import COULD_NOT_MEASURE, HarnessError, InputError, MeasurementError
 from harness.records import Board, Case, Run
 
@@ -198,7 +195,7 @@ def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
                 note(f"partial report: {_page(error.run_folder)}")
                 write_forms_beside(error.run_folder, given.junit, given.trace, COULD_NOT_MEASURE)
         raise
-    _answer(folder, run, given.as_json)
+    show_run(folder, _page(folder), run, given.as_json)
     exit_code = run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE
     write_forms_beside(folder, given.junit, given.trace, exit_code)
     raise SystemExit(exit_code)
@@ -372,22 +369,3 @@ def _page(folder: Path) -> Path:
     from harness.report import write_report
 
     return write_report(folder)
-
-
-# Green is for what was compared in full and is good; the words say the same without it.
-TONES: dict[str, str | None] = {"good": "green", "bad": "red", "stop": "yellow", "part": None, "none": None}
-
-
-def _answer(folder: Path, run: Run, as_json: bool) -> None:
-    from harness.records.codec import to_json
-    from harness.report.summary import LABEL, toned_lines
-
-    page = _page(folder)
-    if as_json:
-        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
-        return
-    tone, summary = toned_lines(run)
-    for number, line in enumerate(summary):
-        shown = hanging(clean(line), LABEL)
-        click.echo(click.style(shown, fg=TONES[tone], bold=True) if not number and colours(sys.stdout) else shown)
-    click.echo(f"report    {page}")

@@ -11,10 +11,15 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.common import clean, colours
+from harness.cli.common import clean, colours, emit_json
+
+if TYPE_CHECKING:
+    from harness.records import Run
 
 GAP = "  "
 INDENT = 4  # of the second and further lines of a row
@@ -146,3 +151,22 @@ def width_of(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+# Green is for what was compared in full and is good; the words say the same without it.
+TONES: dict[str, str | None] = {"good": "green", "bad": "red", "stop": "yellow", "part": None, "none": None}
+
+
+def show_run(folder: Path, page: Path, run: Run, as_json: bool) -> None:
+    """Print what a run ended with and where its report is, for a person or as one JSON object."""
+    from harness.records.codec import to_json
+    from harness.report.summary import LABEL, toned_lines
+
+    if as_json:
+        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
+        return
+    tone, summary = toned_lines(run)
+    for number, line in enumerate(summary):
+        shown = hanging(clean(line), LABEL)
+        click.echo(click.style(shown, fg=TONES[tone], bold=True) if not number and colours(sys.stdout) else shown)
+    click.echo(f"report    {page}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 
-def rss_mb() -> float:
-    """Resident memory of this process in MB (10^6 bytes); 0 where the system does not tell."""
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmRSS:"):
-                return round(int(line.split()[1]) * 1024 / 1e6, 1)
-    except (OSError, ValueError, IndexError):
-        pass
-    return 0.0
+def rss_mb() -> float | None:
+    """Resident memory of this process in MB (10^6 bytes); None where the system does not tell."""
+    status = Path("/proc/self/status")
+    text = status.read_text(errors="replace") if status.exists() else ""
+    line = re.search(r"^VmRSS:\s+(\d{1,15}) kB", text, re.MULTILINE)
+    return round(int(line[1]) * 1024 / 1e6, 1) if line else None

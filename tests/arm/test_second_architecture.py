@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import network_models as networks
 from benchmarks.no_vnni import make_reference, plain_python
-from benchmarks.planting import effect, plant, plantable
 from benchmarks.second_architecture import NetworkUnderTest, RunnerProcess, _before_and_after, board
+from benchmarks.truth_parts.planting import effect, plant, plantable
 from harness.consistency.checks.reference_check import SUMS, check, unstable_ops
 from harness.reference.open import open_reference
 

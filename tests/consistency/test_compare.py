@@ -5,46 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.consistency.compare import CompareSettings, compare
-from harness.dumps.folders import read_dumps
-from harness.records import Comparison
 from harness.reference.open import Reference
 from tests.support.nets import (
     Array,
     board_folder,
     float_model,
+    halve,
     inputs_of,
-    quantized_reference,
+    judged,
+    row,
     run_with,
     spread,
 )
-
-
-@pytest.fixture(scope="module")
-def cnn(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return quantized_reference("cnn", tmp_path_factory.mktemp("cnn"))
-
-
-@pytest.fixture(scope="module")
-def transformer(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return quantized_reference("transformer", tmp_path_factory.mktemp("transformer"))
-
-
-def judged(reference: Reference, folder: Path, **settings: Any) -> Comparison:
-    return compare(reference, read_dumps(folder), CompareSettings(**settings))
-
-
-def row(comparison: Comparison, name: str) -> Any:
-    return next(layer for layer in comparison.layers if layer.name == name)
-
-
-def halve(x: Array) -> Array:
-    return x >> 1
 
 
 def test_equal_folders_are_consistent_layer_by_layer(cnn: Reference, tmp_path: Path) -> None:

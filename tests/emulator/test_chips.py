@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 from benchmarks.chips import built as built_for
-from benchmarks.cost_samples import load_graph
-from benchmarks.x3_networks import NETWORKS, weights_m
+from benchmarks.estimate_parts.cost_samples import load_graph
+from benchmarks.estimate_parts.x3_networks import NETWORKS, weights_m
 from harness.emulator.compiler.compile import BuildOptions, compile_model
 from harness.emulator.compiler.pixels import PixelInput
 from harness.emulator.cost import cpu, estimate

@@ -270,7 +270,7 @@ def needs_samples() -> None:
 
 def test_our_builders_do_the_work_of_the_published_graphs() -> None:
     needs_samples()
-    from benchmarks.cost_samples import load_graph
+    from benchmarks.estimate_parts.cost_samples import load_graph
 
     for name, build in (("ResNet18", resnet18), ("Mobilenetv2", mobilenet_v2), ("YOLOv8n", yolo_v8n)):
         published = load_graph(name)

@@ -14,7 +14,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.truth_models import MODELS, inputs_of, quantized, run_with
+from harness.consistency.compare import CompareSettings, compare
+from harness.dumps.folders import read_dumps
 from harness.dumps.manifest import spec_to_json
+from harness.records import Comparison
 from harness.reference.open import Reference, run_reference
 
 Array = np.ndarray[Any, Any]
@@ -82,3 +85,15 @@ def tiny_model(nodes: list[onnx.NodeProto], inputs: dict[str, Any], outputs: lis
 def _value_info(name: str, spec: Any) -> onnx.ValueInfoProto:
     kind, shape = spec if isinstance(spec, tuple) else (TensorProto.FLOAT, spec)
     return helper.make_tensor_value_info(name, kind, shape)
+
+
+def judged(reference: Reference, folder: Path, **settings: Any) -> Comparison:
+    return compare(reference, read_dumps(folder), CompareSettings(**settings))
+
+
+def row(comparison: Comparison, name: str) -> Any:
+    return next(layer for layer in comparison.layers if layer.name == name)
+
+
+def halve(x: Array) -> Array:
+    return x >> 1

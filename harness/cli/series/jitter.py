@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cli.common import FiniteRange, clean, colours, emit_json
+from harness.cli.common import FiniteRange
 from harness.cli.run_options import absolute, policy_of
 from harness.cli.series.measuring import (
     SeriesOptions,
@@ -19,7 +18,7 @@ from harness.cli.series.measuring import (
     series_options,
 )
 from harness.cli.series.sample_options import BESIDE, check_samples, sequence_plan, sources_of
-from harness.cli.tables import hanging
+from harness.cli.tables import show_run
 from harness.errors import COULD_NOT_MEASURE, InputError
 from harness.platforms.base import Platform
 from harness.records import Case, Run, SamplesPlan
@@ -96,7 +95,9 @@ def command(samples: tuple[str, ...], window: int | None, stride: int, as_json: 
         return _case(case, sources_of(samples), window, stride, options)
 
     folder, run = measured(given, case_for, _judged)
-    _answer(folder, run, as_json)
+    from harness.report import write_report
+
+    show_run(folder, write_report(folder), run, as_json)
     raise SystemExit(run.verdict.exit_code if run.verdict else COULD_NOT_MEASURE)
 
 
@@ -150,19 +151,3 @@ def _judged(folder: Path, platform: Platform, case: Case) -> Run:
     if case.samples is None or case.samples.sequence is None:
         raise InputError(f"{folder}: not a sequence", f"resume: harness run --resume {folder}")
     return judge_jitter(folder, platform, case)
-
-
-def _answer(folder: Path, run: Run, as_json: bool) -> None:
-    from harness.records.codec import to_json
-    from harness.report import write_report
-    from harness.report.summary import LABEL, toned_lines
-
-    page = write_report(folder)
-    if as_json:
-        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
-        return
-    _, lines = toned_lines(run)
-    for number, line in enumerate(lines):
-        shown = hanging(clean(line), LABEL)
-        click.echo(click.style(shown, bold=True) if not number and colours(sys.stdout) else shown)
-    click.echo(f"report    {page}")

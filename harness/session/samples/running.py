@@ -125,7 +125,8 @@ class SamplesPass:
                 self._saved(before + time.monotonic() - began)
 
     def _saved(self, session_s: float) -> None:
-        memory = (*self._figures.rss_mb, rss_mb())
+        used_mb = rss_mb()
+        memory = (*self._figures.rss_mb, *(() if used_mb is None else (used_mb,)))
         self._figures = replace(self._figures, session_s=round(session_s, 3), rss_mb=memory)
         kept.save_figures(self.folder, self._figures)
         self._parts.progress.tell("samples", len(self.finished), len(self.set.stems))

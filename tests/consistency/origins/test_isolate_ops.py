@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 from onnx import helper
 
 from harness.consistency.compare import compare
@@ -15,19 +14,8 @@ from harness.dumps.folders import read_dumps
 from harness.reference.open import Reference, run_reference
 from tests.support.nets import (
     board_folder,
-    quantized_reference,
     tiny_model,
 )
-
-
-@pytest.fixture(scope="module")
-def cnn(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return quantized_reference("cnn", tmp_path_factory.mktemp("cnn"))
-
-
-@pytest.fixture(scope="module")
-def transformer(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return quantized_reference("transformer", tmp_path_factory.mktemp("transformer"))
 
 
 def test_every_op_alone_on_its_own_inputs_gives_the_references_values(transformer: Reference) -> None:

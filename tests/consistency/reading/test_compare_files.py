@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,39 +14,19 @@ from harness.consistency.compare import CompareSettings, compare, read_mapping
 from harness.consistency.policy import load_policy
 from harness.dumps.folders import read_dumps
 from harness.errors import InputError
-from harness.records import Comparison, Dump, TensorSpec
+from harness.records import Dump, TensorSpec
 from harness.reference.open import Reference, ReferenceTensor, open_reference, run_reference
 from tests.support.nets import (
-    Array,
     board_folder,
     float_model,
+    halve,
     inputs_of,
+    judged,
     quantized_model,
     quantized_reference,
+    row,
     spread,
 )
-
-
-@pytest.fixture(scope="module")
-def cnn(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return quantized_reference("cnn", tmp_path_factory.mktemp("cnn"))
-
-
-@pytest.fixture(scope="module")
-def transformer(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return quantized_reference("transformer", tmp_path_factory.mktemp("transformer"))
-
-
-def judged(reference: Reference, folder: Path, **settings: Any) -> Comparison:
-    return compare(reference, read_dumps(folder), CompareSettings(**settings))
-
-
-def row(comparison: Comparison, name: str) -> Any:
-    return next(layer for layer in comparison.layers if layer.name == name)
-
-
-def halve(x: Array) -> Array:
-    return x >> 1
 
 
 def test_nothing_that_matches_is_not_comparable(cnn: Reference, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Graphs of published RDK X3 networks that are in no collection: built from their papers, as shapes (weights are zero).
 
-Held to the published number of weights: `python benchmarks/x3_networks.py` prints both.
+Held to the published number of weights: `python benchmarks/estimate_parts/x3_networks.py` prints both.
 """
 
 from __future__ import annotations
