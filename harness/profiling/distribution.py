@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median, stdev
 
-from harness.profiling.statistics import Statistics, statistics
+from harness.profiling.statistics import Statistics, is_plausible, statistics
 from harness.records import Distribution, Latency
 
 MIN_FRAMES, MIN_ROUNDS = 6, 3  # below, no interval of 95 % is said of them
@@ -53,7 +53,7 @@ def _of_rounds(latency: Latency, frames: Statistics | None) -> Distribution:
 
 
 def _of_frames(latency: Latency, frames: Statistics) -> Distribution:
-    values = [value for value in latency.samples_us if math.isfinite(value)][frames.warmup :]
+    values = [value for value in latency.samples_us if is_plausible(value)][frames.warmup :]
     ordered, middle = sorted(values), median(values)
     reach = Z * math.sqrt(len(values)) / 2
     low = ordered[max(0, math.floor(len(values) / 2 - reach))]
@@ -84,7 +84,7 @@ def _with_frames(known: Distribution, latency: Latency, frames: Statistics | Non
     """The same, with what the frames tell: percentiles, outliers, warm-up and drift."""
     if frames is None:
         return known
-    values = [value for value in latency.samples_us if math.isfinite(value)][frames.warmup :]
+    values = [value for value in latency.samples_us if is_plausible(value)][frames.warmup :]
     slow = outliers(values)
     middle = median(values)
     return Distribution(
@@ -160,7 +160,7 @@ def merged(latencies: Sequence[Latency]) -> Latency:
     if len(latencies) == 1:
         return first
     frames = [latency.frames or 1 for latency in latencies]
-    rates = [latency.fps for latency in latencies if latency.fps is not None]
+    rates = [latency.fps for latency in latencies if latency.fps is not None and is_plausible(latency.fps)]
     totals = [latency.total_us for latency in latencies if latency.total_us is not None]
     least, most = ([getattr(latency, key) for latency in latencies] for key in ("min_us", "max_us"))
     return Latency(

@@ -8,6 +8,7 @@ from math import ceil, isfinite
 from statistics import fmean, median, stdev
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
+LONGEST_US = 1e15  # 31 years: what a tool or a file says beyond is no time, and sums of it overflow
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,11 @@ class Statistics:
 
 
 def statistics(samples_us: Sequence[float], warmup: int | None = None) -> Statistics | None:
-    """Summary of a series, in the order measured; None when it is empty or holds no finite number.
+    """Summary of a series, in the order measured; None when it is empty or holds no plausible one.
 
     `warmup` samples at the front are left out; None: as many as `warmup_length` finds.
     """
-    finite = [value for value in samples_us if isfinite(value)]
+    finite = [value for value in samples_us if is_plausible(value)]
     if not finite:
         return None
     front = warmup_length(finite) if warmup is None else min(max(warmup, 0), len(finite) - 1)
@@ -47,6 +48,11 @@ def statistics(samples_us: Sequence[float], warmup: int | None = None) -> Statis
         mad_us=median(abs(value - middle) for value in values) if len(values) > 2 else None,
         drift=_drift(values),
     )
+
+
+def is_plausible(value: float) -> bool:
+    """Whether a figure can be that of a latency or a rate."""
+    return isfinite(value) and abs(value) <= LONGEST_US
 
 
 def percentile(values: Sequence[float], p: float) -> float:

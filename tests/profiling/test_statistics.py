@@ -54,3 +54,9 @@ def test_a_board_that_grows_slower_shows_a_drift() -> None:
 def test_outliers_move_the_deviation_and_not_the_median_distance() -> None:
     stats = statistics([10.0, 11.0, 10.0, 11.0, 500.0], warmup=0)
     assert stats is not None and stats.mad_us == 1.0 and stats.stdev_us is not None and stats.stdev_us > 200.0
+
+
+def test_what_no_latency_can_be_is_left_out_and_nothing_overflows() -> None:
+    huge = statistics([8.98e307, 8.98e307, 5.0, 7.0], warmup=0)
+    assert huge is not None and (huge.count, huge.mean_us, huge.max_us) == (2, 6.0, 7.0)
+    assert statistics([8.98e307, 8.98e307]) is None
