@@ -19,7 +19,7 @@ from harness.emulator.cost.fit import PublishedLatency
 from harness.emulator.cost.graph import network_works, output_elements
 from harness.emulator.model.nodes import ModelGraph, name_nodes
 
-SAMPLES = Path(os.environ.get("HARNESS_SAMPLES", Path(__file__).resolve().parents[2] / "shared" / "samples"))
+SAMPLES = Path(os.environ.get("HARNESS_SAMPLES", Path(__file__).resolve().parents[3] / "shared" / "samples"))
 # Built with `optimization: set_all_nodes_int16`, as the zoo's yaml files of these models say
 # (D-Robotics/rdk_model_zoo@0789b0509ba1, demos/classification/EfficientFormer/yaml).
 INT16_BUILDS = ("EfficientFormer_l1", "EfficientFormer_l3")

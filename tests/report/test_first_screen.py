@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness.cli.run import TONES
+from harness.cli.tables import TONES
 from tests.records.kit import lines, render, tables, toned_lines
 from tests.support import fixtures_run as runs
 
