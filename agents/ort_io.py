@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 
-LEVELS = {"disable": 0, "basic": 1, "extended": 2, "all": 99}
+LEVELS = {"disabled": 0, "basic": 1, "extended": 2, "all": 99}
 NUMPY = {"f32": "<f4", "f16": "<f2", "f64": "<f8", "bool8": "|b1"}
 ORT_DTYPES = {"float": "f32", "float16": "f16", "double": "f64", "bool": "bool8"}
 for _bits, _code in (("8", "1"), ("16", "2"), ("32", "4"), ("64", "8")):

@@ -150,7 +150,7 @@ def measure(network: NetworkUnderTest, python: Sequence[str], tally: Tally, coun
         for i in range(max(counts["inputs"], counts["clean"])):
             reference = network.reference(i)
             if i < counts["inputs"]:
-                off = arm.debug(network.model, network.data(i), network.folder / f"off{i}", "disable")
+                off = arm.debug(network.model, network.data(i), network.folder / f"off{i}", "disabled")
                 tally.cases += 1
                 tally.off_exact += _all_exact(network.compare(reference, off))
             on = network.compare(reference, arm.debug(network.model, network.data(i), network.folder / f"on{i}", "all"))
@@ -227,7 +227,7 @@ def resize_ties(folder: Path, python: Sequence[str]) -> dict[str, Any]:
     data.tofile(folder / "input.bin")
     reference = run_reference(model, {"input": data}, folder / "reference")
     with board(python) as arm:
-        dumped = arm.debug(model, folder / "input.bin", folder / "off", "disable")
+        dumped = arm.debug(model, folder / "input.bin", folder / "off", "disabled")
     dumps = PLATFORM.read_dumps(dumped, "", ModelInfo(""))
     comparison = compare(reference, dumps, CompareSettings(storages=PLATFORM.storages, platform=PLATFORM.name))
     first = next((row for row in comparison.layers if row.verdict not in ("exact", "not_compared")), None)

@@ -164,7 +164,7 @@ def run_verdict(
         return Verdict("diverges", _origin_sentence(origins, differing), MEASURED_BAD)
     if coverage.layers_total and not coverage.layers_compared:
         detail = f"only network inputs were compared, none of {coverage.layers_total} layers"
-        return Verdict("not_comparable", f"{detail}{_first(lacking)}", COULD_NOT_MEASURE)
+        return Verdict("not_comparable", f"{detail}{_first(lacking)}; {MAP_OFFERED}", COULD_NOT_MEASURE)
     good = _good(compared, differing, coverage)
     if lacking:
         return Verdict("incomplete", f"{good.detail}{_first(lacking)}", COULD_NOT_MEASURE)
@@ -224,19 +224,16 @@ def _good(compared: Sequence[Layer], differing: Sequence[Layer], coverage: Cover
 
 
 _STRANGERS = {"no dump", "no reference"}  # all there is to say of a reference and dumps of two models
+MAP_OFFERED = "where names differ, --map FILE maps them, --map-template FILE proposes a mapping"
 
 
 def _nothing(layers: Sequence[Layer]) -> str:
-    """`no layer could be compared: 67 no dump, 66 no reference`, the most frequent reason first."""
+    """`no layer could be compared: 67 no dump, 66 no reference`, the most frequent reason first; a mapping is offered
+    whatever the reasons are, as files of other names may lie beside the damaged ones."""
     counts = Counter(layer.reason.replace("_", " ") for layer in layers)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    foreign = (
-        "; no common names: the reference may be of another model, or names differ: --map FILE maps them, "
-        "--map-template FILE proposes a mapping"
-        if set(counts) == _STRANGERS
-        else ""
-    )
-    return f"no layer could be compared: {reasons or 'no tensors'}{foreign}"
+    strangers = "no common names: the reference may be of another model; " if set(counts) == _STRANGERS else ""
+    return f"no layer could be compared: {reasons or 'no tensors'}; {strangers}{MAP_OFFERED}"
 
 
 def _origin_sentence(origins: Sequence[Origin], differing: Sequence[Layer]) -> str:

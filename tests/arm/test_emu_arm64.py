@@ -47,7 +47,7 @@ def newest_run(folder: Path) -> tuple[Path, dict[str, Any]]:
 
 def test_a_run_without_optimizations_is_exact_in_every_layer(arm: Path, case: Path, tmp_path: Path) -> None:
     words = ("run", "--board", "emu-arm64", str(case / "mix.onnx"), "--input", str(case / "input.bin"))
-    off = ("--reference", str(case / "mix.onnx"), "--option", "optimizations=disable", "--frames", "2")
+    off = ("--reference", str(case / "mix.onnx"), "--option", "optimizations=disabled", "--frames", "2")
     code, _, err = harness(tmp_path, *words, *off)
     assert code == 0, err
     folder, run = newest_run(tmp_path)

@@ -38,7 +38,7 @@ def test_integers_are_equal_without_optimizations_and_only_grow_with_them(
     network: NetworkUnderTest, on_arm: RunnerProcess, tmp_path: Path
 ) -> None:
     reference = network.reference(0)
-    off = network.compare(reference, on_arm.debug(network.model, network.data(0), tmp_path / "off", "disable"))
+    off = network.compare(reference, on_arm.debug(network.model, network.data(0), tmp_path / "off", "disabled"))
     on = network.compare(reference, on_arm.debug(network.model, network.data(0), tmp_path / "on", "all"))
     assert off.verdict.word == "consistent"
     assert on.verdict.word == "consistent_accumulated"

@@ -253,7 +253,15 @@ COVERAGE = Coverage(1, 2, 10, 20)
 def test_nothing_compared_is_never_a_success() -> None:
     assert run_verdict([], (), Coverage(0, 0, 0, 0)).exit_code == 3
     verdict = run_verdict([layer("a", "not_compared", "no_dump")], (), Coverage(0, 1, 0, 10))
-    assert (verdict.word, verdict.exit_code) == ("not_comparable", 3) and verdict.detail.endswith(": 1 no dump")
+    assert (verdict.word, verdict.exit_code) == ("not_comparable", 3) and ": 1 no dump; " in verdict.detail
+
+
+@pytest.mark.parametrize("reasons", [(), ("no_dump",), ("no_dump", "no_reference"), ("ambiguous", "no_dump"), DAMAGED])
+def test_a_mapping_is_offered_wherever_nothing_could_be_compared(reasons: tuple[str, ...]) -> None:
+    rows = [layer(f"t{i}", "not_compared", reason) for i, reason in enumerate(reasons)]
+    assert "--map FILE" in run_verdict(rows, (), Coverage(0, len(rows), 0, 10)).detail
+    fed = replace(layer("x", "exact"), op_kind="input")
+    assert "--map-template FILE" in run_verdict([*rows, fed], (), Coverage(0, 3, 0, 10)).detail
 
 
 @pytest.mark.parametrize("reason", DAMAGED)

@@ -120,7 +120,7 @@ def start(one: Round, rig: Rig, model: Path, given: Path, folder: Path) -> subpr
     limits = {"connect_timeout_s": CONNECT_S, "patience_s": PATIENCE_S}
     hosts = inventory(rig, transport=one.transport, limits=limits)
     argv = ["run", model, "--board", "rig", "--hosts", hosts, "--input", given, "--reference", model, "--frames", "3"]
-    argv += ["--option", "optimizations=disable", "--timeout", f"{TIMEOUT_S:g}", "--pull", "all"]
+    argv += ["--option", "optimizations=disabled", "--timeout", f"{TIMEOUT_S:g}", "--pull", "all"]
     return subprocess.Popen(
         [sys.executable, "-m", "harness", *map(str, argv)],
         cwd=folder,

@@ -234,7 +234,7 @@ def test_a_run_by_password_leaves_no_trace_of_it(
     digits = build(shared_folder, "digits")
     hosts = inventory(server, tmp_path, transport)
     argv = ["run", str(digits.reference), "--board", "pw", "--input", str(digits.input), "--frames", "3"]
-    argv += ["--reference", str(digits.reference), "--option", "optimizations=disable"]
+    argv += ["--reference", str(digits.reference), "--option", "optimizations=disabled"]
     result = harness(hosts, *argv, env=environment(tmp_path, HARNESS_PASSWORD_PW=PASSWORD))
     assert result.returncode == 0, result.stderr
     assert PASSWORD not in result.stdout + result.stderr

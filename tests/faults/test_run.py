@@ -45,7 +45,7 @@ def inventory(rig: Rig, **changes: Any) -> Path:
     Without its optimizer, whose fused kernels give release and debug different values on some processors.
     """
     record = rig.board_record().endpoint
-    options = {"python": sys.executable, "optimizations": "disable"} | changes.pop("options", {})
+    options = {"python": sys.executable, "optimizations": "disabled"} | changes.pop("options", {})
     fields = {
         "platform": "ort",
         "soc": "x86",
@@ -65,7 +65,7 @@ def inventory(rig: Rig, **changes: Any) -> Path:
 
 def run(digits: ExampleModel, rig: Rig, cwd: Path, *more: str, **changes: Any) -> subprocess.CompletedProcess[str]:
     argv = ["run", digits.reference, "--board", "rig", "--hosts", inventory(rig, **changes), "--input", digits.input]
-    argv += ["--reference", digits.reference, "--option", "optimizations=disable", "--frames", "3", *more]
+    argv += ["--reference", digits.reference, "--option", "optimizations=disabled", "--frames", "3", *more]
     return subprocess.run(
         [sys.executable, "-m", "harness", *map(str, argv)],
         capture_output=True,

@@ -75,7 +75,7 @@ def played(bench: MachineLab, agent: Agent, recorded: Path, tmp_path: Path) -> I
 
 def started(digits: ExampleModel, hosts: Path) -> subprocess.Popen[str]:
     words = ["run", digits.reference, "--board", "vm", "--input", digits.input, "--reference", digits.reference]
-    return harness(hosts, *map(str, words), "--option", "optimizations=disable", "--frames", "3", "--pull", "all")
+    return harness(hosts, *map(str, words), "--option", "optimizations=disabled", "--frames", "3", "--pull", "all")
 
 
 def harness(hosts: Path, *words: str) -> subprocess.Popen[str]:

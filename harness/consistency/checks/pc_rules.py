@@ -21,7 +21,7 @@ PC_RULES: dict[str, Rule] = {
              "with optimizations off, integer results were the same on every CPU tested",
              "recorded in the reference's manifest", SOURCE),
         Rule("P-405", "warning", "dumping the layers changed the network's outputs",
-             "run with --option optimizations=disable; where activations are int8, "
+             "run with --option optimizations=disabled; where activations are int8, "
              "--option config=session.qdqisint8allowed=1 does too",
              "outputs differ on the PC or the board", SOURCE),
         Rule("P-406", "note", "more than one thread",

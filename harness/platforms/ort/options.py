@@ -11,7 +11,7 @@ from harness.platforms.options import merged_options, seconds_of
 from harness.records import BoardIdentity, Job
 
 OPTIONS: Mapping[str, str] = {
-    "optimizations": "onnxruntime's graph optimizations: disable, basic, extended or all (default all)",
+    "optimizations": "onnxruntime's graph optimizations: disabled, basic, extended or all (default all)",
     "provider": "execution providers, first choice first: CPU, XNNPACK, CUDA, TensorRT, QNN ... (default CPU)",
     "provider_option": "options of the first provider: key=value,key=value",
     "config": "session config entries: session.qdqisint8allowed=1,...",
@@ -21,7 +21,8 @@ OPTIONS: Mapping[str, str] = {
     "profile_frames": "inferences under onnxruntime's profiler, at most (default 20)",
     "python": "the Python on the board (default python3)",
 }
-LEVELS = ("disable", "basic", "extended", "all")
+LEVELS = ("disabled", "basic", "extended", "all")
+OLD_LEVELS = {"disable": "disabled"}  # an earlier spelling, still taken
 DEFAULTS: Mapping[str, object] = {
     "optimizations": "all",
     "provider": "CPU",
@@ -58,7 +59,7 @@ def site(job: Job) -> str:
 
 def flags(mode: str, values: Mapping[str, object]) -> list[str]:
     """The runner's flags of that mode. Errors: InputError for a value out of range."""
-    level = str(values["optimizations"])
+    level = OLD_LEVELS.get(str(values["optimizations"]), str(values["optimizations"]))
     if level not in LEVELS:
         raise InputError(f"option optimizations={level}: one of {', '.join(LEVELS)}")
     made = ["--optimizations", level, "--provider", _provider(values)]

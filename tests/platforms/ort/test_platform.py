@@ -108,6 +108,12 @@ def test_an_option_out_of_range_is_refused_before_anything_runs(options: dict[st
         PLATFORM.invocation(BOARD.identity, job(mode, **options))
 
 
+@pytest.mark.parametrize("spelling", ["disabled", "disable"])
+def test_the_optimizer_is_turned_off_as_that_of_the_reference_is(spelling: str) -> None:
+    argv = PLATFORM.invocation(BOARD.identity, job("debug", optimizations=spelling)).argv
+    assert argv[argv.index("--optimizations") + 1] == "disabled"
+
+
 def test_an_unknown_key_of_the_board_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="no option 'pyhton'"):
         PLATFORM.invocation(replace(BOARD.identity, options={"pyhton": "x"}), job("info"))
@@ -143,8 +149,8 @@ def test_dumps_carry_integer_specs_and_the_names_of_the_float_side(
 def test_dumping_all_gives_no_second_dump_of_a_tensor_that_is_there_as_integer(
     quantized: Path, picture: Path, tmp_path: Path
 ) -> None:
-    layers = ran_as_invoked(tmp_path / "layers", "debug", quantized, picture, optimizations="disable")
-    every = ran_as_invoked(tmp_path / "all", "debug", quantized, picture, optimizations="disable", dump="all")
+    layers = ran_as_invoked(tmp_path / "layers", "debug", quantized, picture, optimizations="disabled")
+    every = ran_as_invoked(tmp_path / "all", "debug", quantized, picture, optimizations="disabled", dump="all")
     assert len(every.manifest["tensors"]) > len(layers.manifest["tensors"])
     named = [{d.name for d in PLATFORM.read_dumps(r.folder, r.log, NO_INFO)} for r in (layers, every)]
     inside = named[1] - named[0]
@@ -220,7 +226,7 @@ def test_a_board_that_runs_out_of_memory_says_so(tmp_path: Path) -> None:
     limited.write_text(f'#!/bin/sh\nulimit -v 900000\nexec {sys.executable} "$@"\n')
     limited.chmod(0o755)
     argv = PLATFORM.invocation(BOARD.identity, job("debug", model, str(data), dump="all", dump_mb=4000)).argv
-    ran = run_runner(tmp_path / "run", model, *argv[3:], "--optimizations", "disable", python=str(limited))
+    ran = run_runner(tmp_path / "run", model, *argv[3:], "--optimizations", "disabled", python=str(limited))
     failure = PLATFORM.read_failure("debug", ran.code, ran.log, ran.present)
     assert failure is not None
     assert failure.kind == "memory"

@@ -47,7 +47,7 @@ def expected(model: Path, names: list[str] | None = None) -> list[np.ndarray]:
 
 
 def test_release_writes_the_models_outputs_with_their_hashes(model: Path, picture: Path, tmp_path: Path) -> None:
-    ran = run_runner(tmp_path / "run", model, "--input", str(picture), "--optimizations", "disable")
+    ran = run_runner(tmp_path / "run", model, "--input", str(picture), "--optimizations", "disabled")
     assert ran.code == 0, ran.log
     y, z = expected(model)
     np.testing.assert_array_equal(ran.tensor("y"), y)
@@ -60,7 +60,7 @@ def test_release_writes_the_models_outputs_with_their_hashes(model: Path, pictur
 def test_debug_writes_every_tensor_of_a_float_model_with_its_true_values(
     model: Path, picture: Path, tmp_path: Path
 ) -> None:
-    flags = ("--mode", "debug", "--input", str(picture), "--optimizations", "disable", "--dump", "all")
+    flags = ("--mode", "debug", "--input", str(picture), "--optimizations", "disabled", "--dump", "all")
     ran = run_runner(tmp_path / "run", model, *flags)
     assert {row["name"] for row in ran.manifest["tensors"]} == {"c1", "r1", "pooled", "y", "z"}
     for name, wanted in zip(("c1", "r1", "pooled"), expected(model, ["c1", "r1", "pooled"]), strict=True):
@@ -70,7 +70,7 @@ def test_debug_writes_every_tensor_of_a_float_model_with_its_true_values(
 
 
 def test_small_batches_give_the_same_tensors_as_one_batch(model: Path, picture: Path, tmp_path: Path) -> None:
-    flags = ("--mode", "debug", "--input", str(picture), "--dump", "all", "--optimizations", "disable")
+    flags = ("--mode", "debug", "--input", str(picture), "--dump", "all", "--optimizations", "disabled")
     one = run_runner(tmp_path / "one", model, *flags)
     many = run_runner(tmp_path / "many", model, *flags, "--dump-bytes", "600")
     assert one.manifest["batches"] == 1
@@ -102,7 +102,7 @@ def test_scale_and_zero_point_in_the_manifest_are_those_of_the_logical_graph(
 
 
 def test_marking_tensors_reports_whether_the_outputs_noticed(quantized: Path, picture: Path, tmp_path: Path) -> None:
-    flags = ("--mode", "debug", "--input", str(picture), "--optimizations", "disable")
+    flags = ("--mode", "debug", "--input", str(picture), "--optimizations", "disabled")
     assert run_runner(tmp_path / "off", quantized, *flags).manifest["debug_vs_release"] == "same"
 
 
@@ -122,7 +122,7 @@ def test_profile_times_every_op_and_every_frame(model: Path, picture: Path, tmp_
         "--warmup",
         "2",
         "--optimizations",
-        "disable",
+        "disabled",
     )
     ran = run_runner(tmp_path / "run", model, *flags)
     ops = json.loads((ran.folder / "ops.json").read_text())
@@ -147,7 +147,7 @@ def test_the_memory_of_a_debug_run_does_not_grow_with_what_it_dumps(tmp_path: Pa
     for layers in (10, 60):
         model = chain(tmp_path / f"{layers}.onnx", layers)
         flags = ("--mode", "debug", "--input", str(picture), "--dump", "all", "--dump-bytes", str(16 * 2**20))
-        ran = run_runner(tmp_path / str(layers), model, *flags, "--optimizations", "disable")
+        ran = run_runner(tmp_path / str(layers), model, *flags, "--optimizations", "disabled")
         peaks.append(lines_of(ran.log)["result"][0]["peak_bytes"])
         dumped = sum(row["bytes"] for row in ran.manifest["tensors"])
     assert dumped == 60 * 4 * 2**20
