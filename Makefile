@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 DEBIAN ?= 12 13
 RUN ?= demo test
 
-.PHONY: install demo test quick slow machines soak lint types-oldest fresh format wheel-check clean
+.PHONY: install demo test quick slow machines simulator soak lint types-oldest fresh format wheel-check clean
 
 install: $(STAMP)
 	@echo "installed; type: . $(BIN)/activate && harness --help"
@@ -34,6 +34,10 @@ slow: $(STAMP)
 machines: $(STAMP)
 	@sh scripts/debian_packages.sh slow
 	@$(BIN)/python -m pytest -n 0 -m "vm or arm"
+
+# Sophgo's compiler and chip simulator, for the slow tests of its boards: CPython 3.10, 0.5 GB fetched, 2 GB in the cache.
+simulator: $(STAMP)
+	@$(BIN)/harness boards prepare emu-bm1684x
 
 # Everything, and every fuzz test with 400 examples. Hours.
 soak: $(STAMP)
