@@ -24,10 +24,17 @@ from harness.cli.common import clean, emit_json, json_option, only_one
     metavar="NAME",
     help="Print one format, without a page: html, json, markdown, a package's; `list` lists them. -o FILE: write it.",
 )
+@click.option(
+    "--lang",
+    type=click.Choice(("en", "zh")),
+    default="en",
+    show_default=True,
+    help="Of the page's headline, section titles and findings. report.json and the terminal stay English.",
+)
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 @json_option
 def command(
-    run: Path, output: Path | None, as_markdown: bool, form: str | None, open_page: bool, as_json: bool
+    run: Path, output: Path | None, as_markdown: bool, form: str | None, lang: str, open_page: bool, as_json: bool
 ) -> None:
     """Write a run's report as one self-contained HTML page.
 
@@ -38,11 +45,13 @@ def command(
     Examples:
       harness report runs/yolo_n/emu-x5/20261120T091400Z
       harness report runs/yolo_n -o /tmp/yolo.html
+      harness report runs/yolo_n --lang zh -o yolo.zh.html
       harness report runs/yolo_n --markdown | xclip
       harness report runs/yolo_n --as json -o /tmp/yolo.json
     """
     only_one(**{"json": as_json, "markdown": as_markdown, "as": form is not None})
     only_one(**{"open": open_page, "as": form is not None})
+    only_one(**{"lang": lang != "en", "as": form is not None})
     if form is not None:
         _export(run, form, output)
         return
@@ -50,7 +59,8 @@ def command(
     from harness.runs.folder import find_run, load_run
 
     file = find_run(run)
-    page, beside, data = write_report(load_run(run), output or file.parent / PAGE_NAME, typed=output is not None)
+    target = output or file.parent / PAGE_NAME
+    page, beside, data = write_report(load_run(run), target, typed=output is not None, lang=lang)
     if as_json:
         emit_json(_answer(page, beside, data))
     elif as_markdown:

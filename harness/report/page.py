@@ -21,6 +21,7 @@ from harness.report.drawings.jitter import jitter_drawings
 from harness.report.drawings.samples import squares
 from harness.report.drawings.soak import BAND_PX, soak_drawing, timeline_drawing
 from harness.report.drawings.sweep import sweep_drawing
+from harness.report.language import ENGLISH, language
 from harness.report.tables import checks, folds, headline, layers
 from harness.report.tables.run import part_label, tables
 from harness.report.tables.times import exceeds, overlaps
@@ -44,14 +45,15 @@ LONG_ROWS = 1000  # of layers: beyond it md5s are cut
 PAGE_ROWS = 200  # of a long table on screen at a time; print and scripts-off show all
 
 
-def render(run: Run) -> str:
-    """The whole page. Pure: the same run gives the same bytes."""
-    return render_tables(tables(run))
+def render(run: Run, lang: str = ENGLISH) -> str:
+    """The whole page. Pure: the same run gives the same bytes. `lang`: one of LANGUAGES."""
+    return render_tables(tables(run), lang)
 
 
-def render_tables(data: Row) -> str:
-    """The page of `tables(run)`."""
-    return filled("report/page.html.j2", data=data, drawn=_drawn(data))
+def render_tables(data: Row, lang: str = ENGLISH) -> str:
+    """The page of `tables(run)`. Errors: InputError for a language that there is not."""
+    words = language(lang)
+    return filled("report/page.html.j2", data=data, drawn=_drawn(data), _=words, lang=words.html)
 
 
 def filled(template: str, **content: Any) -> str:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from harness.errors import InputError
 from harness.files import safe
 from harness.records import Run
+from harness.report.language import ENGLISH
 from harness.report.page import render_tables
 from harness.report.tables.run import tables
 from harness.report.values import Row
@@ -17,15 +18,16 @@ from harness.report.values import Row
 PAGE_NAME = "report.html"
 
 
-def write_report(run: Run, page: Path, *, typed: bool = False) -> tuple[Path, Path, Row]:
+def write_report(run: Run, page: Path, *, typed: bool = False, lang: str = ENGLISH) -> tuple[Path, Path, Row]:
     """Write `page` and the JSON of the same name beside it; returns both paths and the tables.
 
-    `typed`: `page` is as the user named it, so that a link of the user's is followed.
+    `typed`: `page` is as the user named it, so that a link of the user's is followed. `lang`: the page's language; its
+    data stays English.
     Errors: InputError where the folder cannot be written to.
     """
     data = tables(run)
     beside = page.with_suffix(".json")
-    _write(page, render_tables(data), safe.output_file(page) if typed else safe.new_file(page))
+    _write(page, render_tables(data, lang), safe.output_file(page) if typed else safe.new_file(page))
     _write(beside, as_json(data), safe.new_file(beside))
     return page, beside, data
 

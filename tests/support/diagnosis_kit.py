@@ -17,16 +17,24 @@ from harness.records import (
     Profile,
     Verdict,
 )
+from harness.report.language import language
 from harness.toolchains.records import Artifact
 from tests.records.kit import checks_of, find
 
 ROOT = Path(__file__).resolve().parents[2]
+ZH = language("zh")
+# Of these the next step is a failure's own hint, a toolchain message's meaning, or the stretch's reason.
+OWN_ADVICE = ("E-10", "M-507", "B-505", "T-201")
 
 
 def rules(
     run: dict[str, Any] | None = None, times: Profile | None = None, comparison: Comparison | None = None
 ) -> set[str]:
-    return {finding.rule for finding in find(run or {}, times, comparison)}
+    raised = find(run or {}, times, comparison)
+    for one in raised:
+        known = ZH.knows(one.title) and (ZH.knows(one.advice) or one.rule.startswith(OWN_ADVICE))
+        assert known, f"no Chinese in templates/report/zh.json: {one.title} / {one.advice}"
+    return {finding.rule for finding in raised}
 
 
 def op(name: str, us: float, unit: str = "CPU", category: str = "compute", kind: str = "Softmax") -> OpTime:
