@@ -2,8 +2,8 @@
 
 A catalog (`templates/report/LANG.json`) maps English texts to others. An entry may hold places: `{name}` keeps its
 text, `{name!t}` is translated and without a translation the entry does not match, `{name!m}` is translated where it can
-be, `{name!l}` is a list of such with ", " between. Texts come from records that may be years old or hostile, so they are
-matched from left to right in one pass, never by a regular expression.
+be, `{name!l}` is a list of such with ", " between. Texts come from records that may be years old or hostile, so they
+are matched from left to right in one pass, never by a regular expression.
 """
 
 from __future__ import annotations
