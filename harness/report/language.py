@@ -1,9 +1,9 @@
 """The page in another language: headline, section titles and findings; figures, names and tool output stay as they are.
 
-A catalog (`templates/report/LANG.json`) maps English texts to others. An entry may hold places: `{name}` keeps its
-text, `{name!t}` is translated and without a translation the entry does not match, `{name!m}` is translated where it can
-be, `{name!l}` is a list of such with ", " between. Texts come from records that may be years old or hostile, so they
-are matched from left to right in one pass, never by a regular expression.
+A catalog (`templates/report/LANG.json`) maps English phrases to others. A phrase may hold places: `{name}` keeps its
+text, `{name!t}` is translated, and without a translation the phrase does not match, `{name!m}` is translated where it
+can be, `{name!l}` is a list of such with ", " between. Texts come from records that may be years old or hostile, so
+they are matched from left to right in one pass, never by a regular expression.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PLACE = re.compile(r"\{(\w+)(?:!([tml]))?\}")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Phrase:
     """An English text with places, cut at them, and what it becomes."""
 
     between: tuple[str, ...]  # one more than there are places
@@ -41,9 +41,9 @@ class Language:
         self.name = name
         self.html = LANGUAGES[name]
         self._exact = {_begun(english): other for english, other in catalog.items() if not _PLACE.search(english)}
-        entries = [_entry(english, other) for english, other in catalog.items() if _PLACE.search(english)]
-        # The entry that says most of the text itself is tried first.
-        self._entries = sorted(entries, key=lambda entry: -sum(map(len, entry.between)))
+        phrases = [_phrase(english, other) for english, other in catalog.items() if _PLACE.search(english)]
+        # The phrase that says most of the text itself is tried first.
+        self._phrases = sorted(phrases, key=lambda phrase: -sum(map(len, phrase.between)))
 
     def __call__(self, text: object) -> str:
         """The text in this language; as it is where the catalog has none, or it is no text."""
@@ -60,19 +60,19 @@ class Language:
         exact = self._exact.get(_begun(text))
         if exact is not None:
             return exact
-        return next((made for entry in self._entries if (made := self._filled(entry, text, depth)) is not None), None)
+        return next((made for phrase in self._phrases if (made := self._filled(phrase, text, depth)) is not None), None)
 
-    def _filled(self, entry: Entry, text: str, depth: int) -> str | None:
-        held = _held(entry.between, text)
+    def _filled(self, phrase: Phrase, text: str, depth: int) -> str | None:
+        held = _held(phrase.between, text)
         if held is None:
             return None
         values: dict[str, str] = {}
-        for name, way, part in zip(entry.names, entry.ways, held, strict=True):
+        for name, way, part in zip(phrase.names, phrase.ways, held, strict=True):
             value = self._part(way, part, depth + 1)
             if value is None:
                 return None
             values[name] = value
-        return _PLACE.sub(lambda place: values[place[1]], entry.other)
+        return _PLACE.sub(lambda place: values[place[1]], phrase.other)
 
     def _part(self, way: str, part: str, depth: int) -> str | None:
         if way == "t":
@@ -89,12 +89,12 @@ def _begun(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _entry(english: str, other: str) -> Entry:
+def _phrase(english: str, other: str) -> Phrase:
     places = list(_PLACE.finditer(english))
     ends = [0, *(place.end() for place in places)]
     begins = [*(place.start() for place in places), len(english)]
     between = tuple(english[end:begin] for end, begin in zip(ends, begins, strict=True))
-    return Entry(between, tuple(place[1] for place in places), tuple(place[2] or "" for place in places), other)
+    return Phrase(between, tuple(place[1] for place in places), tuple(place[2] or "" for place in places), other)
 
 
 def _held(between: tuple[str, ...], text: str) -> list[str] | None:
