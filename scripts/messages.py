@@ -193,6 +193,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness lint notes.txt",
         "harness explain C-1O3",
         "harness lint config.yaml",
+        "harness lint suite.yaml",
     ),
 }
 
@@ -251,6 +252,7 @@ def _files(folder: Path) -> None:
         (folder / name).write_text(text)
     (folder / "bad-map.yaml").write_text("board_y: z\n")
     (folder / "policy.yaml").write_text("extends: defualt\n")
+    (folder / "suite.yaml").write_text("suite: night\ncases:\n  a: {modell: model.bin}\n")
     (folder / "config.yaml").write_text("model_parameters:\n  onnx_model: m.onnx\n  march: bayes\n")
     _call("harness emulator build relu.onnx --soc x5 -o model.bin")
     _call("harness reference relu.onnx --input x.bin -o reference")

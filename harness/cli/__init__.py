@@ -28,7 +28,7 @@ COMMANDS = {
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check tolerance policies.",
     "explain": "Explain a finding of a run, or a rule of lint: when it is raised, from what, and what to do next.",
-    "lint": "Check a toolchain config: hb_mapper or hb_compile YAML, Magik ptq JSON, or a tpu-mlir quantize table.",
+    "lint": "Check a toolchain config (hb_mapper, hb_compile, Magik, tpu-mlir) or a suite of `harness nightly`.",
 }
 PLACES = {
     "sweep": "series.sweep",

@@ -204,6 +204,7 @@ def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
 def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, Run]:
     from harness import session
     from harness.boards.inventory import find_board
+    from harness.session.judged import refuse_noise
 
     if board_name and "list" in given.options:
         _list_options(find_board(board_name, given.hosts).identity.platform, given.as_json)
@@ -215,7 +216,7 @@ def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, 
     _refuse_idle(modes_of(given.modes))
     case = case_of(model, given, board.limits.timeout_s)
     _refuse_without_reference(case, given)
-    _refuse_noise(case)
+    refuse_noise(case)
     _refuse_short_limit(case)
     return _measure(
         board.identity.platform,
@@ -302,16 +303,6 @@ def _refuse_series(case: Case, folder: Path) -> None:
         raise InputError(f"{folder}: this run is a sweep", f"harness sweep --resume {folder}")
     if case.samples is not None and case.samples.sequence is not None:
         raise InputError(f"{folder}: this run is a sequence", f"harness jitter --resume {folder}")
-
-
-def _refuse_noise(case: Case) -> None:
-    """Tensors of a reference belong to the input they were made with; seeded noise is another one."""
-    path = Path(case.reference)
-    if case.reference and not (case.inputs or case.samples) and path.exists() and path.suffix != ".onnx":
-        raise InputError(
-            f"{path}: reference tensors come from one particular input, and no --input was given",
-            "add --input FILE, the input the reference was made from, or give an ONNX as --reference",
-        )
 
 
 def _refuse_short_limit(case: Case) -> None:

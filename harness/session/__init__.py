@@ -37,7 +37,7 @@ from harness.session.steps import Session
 from harness.session.turns import turns
 from harness.transports import Patience, Prompt
 
-__all__ = ["Interrupted", "resumable", "resume_case", "run_case"]
+__all__ = ["Interrupted", "check_case", "resumable", "resume_case", "run_case"]
 
 
 def run_case(
@@ -57,7 +57,7 @@ def run_case(
     Errors: InputError before anything is sent when the case cannot be right. What fails later (link, board,
     tool) is recorded in run.json first and then raised, with the run folder in the error.
     """
-    _check_case(expected.platform, board.identity, board.folders.work, case)
+    check_case(expected.platform, board.identity, board.folders.work, case)
     tell("hashing this run's files", 0, -1)
     files = unchanged.files_of(board.identity, board.folders.work, case, expected.platform)
     settings = unchanged.settings_of(board.identity, board.environment, board.commands)
@@ -99,7 +99,7 @@ def _reopened(board: Board, folder: Path, tell: ProgressCallback, expected: Case
     resume = load_resume(folder)
     run = store.load_run(folder)
     unchanged.refuse_unknown(resume, run)
-    _check_case(expected.platform, board.identity, board.folders.work, resume.case)
+    check_case(expected.platform, board.identity, board.folders.work, resume.case)
     settings = unchanged.settings_of(board.identity, board.environment, board.commands)
     resume = replace(resume, settings=settings)
     store.check_names(run, folder / "run.json")
@@ -193,7 +193,8 @@ class Interrupted(MeasurementError):
     """The user stopped the run."""
 
 
-def _check_case(platform: Platform, board: BoardIdentity, work: str, case: Case) -> None:
+def check_case(platform: Platform, board: BoardIdentity, work: str, case: Case) -> None:
+    """Refuse what this board cannot run, before anything is sent. Errors: InputError."""
     if not case.model.is_file():
         what = "expected a model file, got a folder" if case.model.is_dir() else "no such file"
         raise InputError(f"{case.model}: {what}", "give the compiled model, for example model.bin")

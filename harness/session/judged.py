@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness import platforms
+from harness.errors import InputError
 from harness.records import Board, Case, Run
 from harness.records.callbacks import ProgressCallback
 from harness.records.run import TypedCommand
@@ -51,3 +52,16 @@ def judged(platform: str, case: Case, tell: ProgressCallback, run: RunCallback) 
         stopped = Interrupted("interrupted before the comparison finished", f"resume: harness run --resume {folder}")
         stopped.run_folder = folder
         raise stopped from None
+
+
+def refuse_noise(case: Case) -> None:
+    """Tensors of a reference belong to the input they were made with; seeded noise is another one.
+
+    Errors: InputError.
+    """
+    path = Path(case.reference)
+    if case.reference and not (case.inputs or case.samples) and path.exists() and path.suffix != ".onnx":
+        raise InputError(
+            f"{path}: reference tensors come from one particular input, and no --input was given",
+            "add --input FILE, the input the reference was made from, or give an ONNX as --reference",
+        )

@@ -31,6 +31,7 @@ LEVELS = [
     ["diagnosis", "emulator"],
     ["boards", "lint", "report", "review"],
     ["export", "session"],
+    ["nightly"],
     ["cli", "notebook"],
     ["__main__"],
 ]

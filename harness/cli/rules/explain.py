@@ -18,9 +18,11 @@ def _rules() -> dict[str, Rule]:
     from harness import vendors
     from harness.diagnosis import rules_of_findings
     from harness.lint.base import LintVendor
+    from harness.nightly.lint import SUITE_LINT
     from harness.records.running import Rule
 
-    linted = (rule for room in vendors.parts("lint", LintVendor).values() for rule in room.rules.values())
+    rooms = [*vendors.parts("lint", LintVendor).values(), SUITE_LINT]
+    linted = (rule for room in rooms for rule in room.rules.values())
     advice = "harness lint CONFIG says what to write instead, and in which line"
     known = {rule.id: Rule(rule.id, rule.severity, rule.title, advice, "", rule.source) for rule in linted}
     return known | rules_of_findings()

@@ -1,4 +1,4 @@
-"""`harness lint`: check a toolchain's config before the toolchain does."""
+"""`harness lint`: check a toolchain's config before the toolchain does, and a suite before the night does."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ Examples:
   harness lint config.yaml
   harness lint config.yaml --sarif > lint.sarif
   harness lint --rules
+  harness lint suite.yaml
   harness lint ptq_config.json --command run.sh --model yolov5s.onnx      Magik
 
 Exit: 0 no error found, 1 an error found, 2 the file is not a readable config.
@@ -31,8 +32,9 @@ COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 def _rooms() -> dict[str, LintVendor]:
     from harness import vendors
     from harness.lint.base import LintVendor
+    from harness.nightly.lint import SUITE_LINT
 
-    return vendors.parts("lint", LintVendor)
+    return {**vendors.parts("lint", LintVendor), "suite": SUITE_LINT}
 
 
 def _print_rules(as_json: bool, tool: str | None) -> None:
@@ -53,7 +55,7 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
 @click.option(
     "--tool",
     metavar="NAME",
-    help="Schema: hb_mapper, hb_compile, ptq, quantize_table, or a package's. Default: detected from its text.",
+    help="Schema: hb_mapper, hb_compile, ptq, quantize_table, suite, or a package's. Default: detected from its text.",
 )
 @click.option("--command", "line", default="", metavar="TEXT|FILE", help="ptq: the transform command or script.")
 @click.option("--model", type=click.Path(exists=True, path_type=Path), help="The ONNX, to check names and shapes.")
@@ -61,7 +63,7 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
 @click.option("--rules", is_flag=True, help="List the rules and exit.")
 @json_option
 def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_json: bool, **ptq: Any) -> None:
-    """Check a toolchain config: hb_mapper or hb_compile YAML, Magik ptq JSON, or a tpu-mlir quantize table.
+    """Check a toolchain config (hb_mapper, hb_compile, Magik, tpu-mlir) or a suite of `harness nightly`.
 
     Each finding has a stable rule, the line, why, the source, and what to write instead. --json prints an array of
     objects with the keys rule, severity, line, message, source and fix.
