@@ -21,7 +21,7 @@ PROFILE = "profile"
 
 
 @dataclass(frozen=True)
-class Pair:
+class CasePair:
     """One case on one board, with everything that its run needs. `is_pinned`: its latency is judged over nights."""
 
     case: Case
@@ -45,7 +45,7 @@ class LeftOut:
 class Pairing:
     """A whole night before it begins: pairs in the order of the suite, and what was left out of it."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[CasePair, ...]
     left_out: tuple[LeftOut, ...] = ()
 
     @property
@@ -71,14 +71,14 @@ def settle(
     own: Sequence[Board],
     unwanted: frozenset[str] = frozenset(),
 ) -> Pairing:
-    """Pair every case of the suite at `path` with its boards.
+    """CasePair every case of the suite at `path` with its boards.
 
     `inventory` is every board by name; tags choose among `own`. `unwanted` boards (bad, in maintenance) are taken for
     `pick: any` only where there is no other. Errors: ConfigError for a case that no board can run, and for a board that
     is named and cannot run its case, with the reason; InputError for files that are not there.
     """
     load = _Load()
-    pairs: list[Pair] = []
+    pairs: list[CasePair] = []
     left_out: list[LeftOut] = []
     for name in suite.cases:
         fits, unfit = _fitting(path, suite, name, inventory, own)
@@ -94,9 +94,9 @@ def settle(
 
 def _fitting(
     path: Path, suite: SuiteFile, name: str, inventory: Mapping[str, Board], own: Sequence[Board]
-) -> tuple[dict[str, Pair], list[LeftOut]]:
+) -> tuple[dict[str, CasePair], list[LeftOut]]:
     boards = suite.boards_of(name)
-    fits: dict[str, Pair] = {}
+    fits: dict[str, CasePair] = {}
     unfit: list[LeftOut] = []
     for board in _chosen(path, name, boards, inventory, own):
         try:
@@ -148,7 +148,7 @@ def has_tag(board: Board, tag: str) -> bool:
 # --------------------------------------------------------------------------- one case on one board
 
 
-def _pair(folder: Path, suite: SuiteFile, name: str, board: Board) -> Pair:
+def _pair(folder: Path, suite: SuiteFile, name: str, board: Board) -> CasePair:
     """Errors: InputError, ConfigError for a case that this board cannot run."""
     written, identity = suite.case(name), board.identity
     case = _case(folder, suite, name, written, identity, board.limits.timeout_s)
@@ -159,7 +159,9 @@ def _pair(folder: Path, suite: SuiteFile, name: str, board: Board) -> Pair:
     _check(case, board)
     latency = written.latency
     is_pinned = PROFILE in case.modes
-    return Pair(case, board, written.limits.budget_s, is_pinned, latency.max_drift_percent, latency.max_slower_percent)
+    return CasePair(
+        case, board, written.limits.budget_s, is_pinned, latency.max_drift_percent, latency.max_slower_percent
+    )
 
 
 def _check(case: Case, board: Board) -> None:
