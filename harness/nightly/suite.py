@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
@@ -141,10 +141,14 @@ class SuiteFile(SuitePart):
         return self.case(name).boards or self.boards
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
     """`above` wins, key by key inside `limits` and `latency` too; lists and other mappings are taken whole."""
-    inner = {key: _merged(below[key], above[key]) for key in ("limits", "latency") if key in below and key in above}
-    return {**below, **above, **inner}
+    merged = {**below, **above}
+    for key in ("limits", "latency"):
+        one, other = below.get(key), above.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            merged[key] = {**one, **other}
+    return merged
 
 
 def load_suite(path: Path) -> SuiteFile:
