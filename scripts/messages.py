@@ -113,6 +113,15 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness sweep model.bin --board emu-x5 --time 900",
         "harness sweep --resume absent",
     ),
+    "nightly": (
+        "harness nightly",
+        "harness nightly absent.yaml",
+        "harness nightly suite.yaml",
+        "harness nightly no-board.yaml",
+        "harness nightly no-model.yaml",
+        "harness nightly --resume absent",
+        "harness nightly --resume empty",
+    ),
     "compare": (
         "harness compare absent dumps",
         "harness compare reference absent",
@@ -252,6 +261,12 @@ def _files(folder: Path) -> None:
         (folder / name).write_text(text)
     (folder / "bad-map.yaml").write_text("board_y: z\n")
     (folder / "policy.yaml").write_text("extends: defualt\n")
+    for name, model, boards in (
+        ("no-board", "model.bin", "tags: [soc=j9]"),
+        ("no-model", "absent.bin", "names: [emu-x5]"),
+    ):
+        text = f"suite: night\ncases:\n  a: {{model: {model}, boards: {{{boards}}}}}\n"
+        (folder / f"{name}.yaml").write_text(text)
     (folder / "suite.yaml").write_text("suite: night\ncases:\n  a: {modell: model.bin}\n")
     (folder / "config.yaml").write_text("model_parameters:\n  onnx_model: m.onnx\n  march: bayes\n")
     _call("harness emulator build relu.onnx --soc x5 -o model.bin")

@@ -17,6 +17,7 @@ COMMANDS = {
     "sweep": "Measure a model with every combination of threads, cores and runtime options, in one session.",
     "soak": "Run a model on a board for hours: latency, temperature, clocks, memory and outputs over time.",
     "jitter": "Find which stage adds jitter to a sequence: the float model, quantization, or the board.",
+    "nightly": "Run a suite on the boards of a lab: one process, one worker a board, a verdict for every pair.",
     "compare": "Compare a board's tensor dumps with the PC reference, layer by layer.",
     "reference": "Run an ONNX model on this PC and save every intermediate tensor.",
     "report": "Write a run's report as one self-contained HTML page.",
@@ -37,6 +38,7 @@ PLACES = {
     "explain": "rules.explain",
     "lint": "rules.lint",
     "diff": "several.diff",
+    "nightly": "farm.nightly",
 }  # of commands that have a folder
 
 

@@ -89,7 +89,20 @@ def settle(
         load.pairs.update(fits.keys())
         pairs += fits.values()
         left_out += unfit
+    _check_health(path, suite, pairs)
     return Pairing(tuple(pairs), tuple(left_out))
+
+
+def _check_health(path: Path, suite: SuiteFile, pairs: Sequence[CasePair]) -> None:
+    """The health check must be there for every kind of board of the night. Errors: ConfigError."""
+    if suite.health is None:
+        return
+    for board in {(p.board.identity.platform, p.board.identity.soc): p.board for p in pairs}.values():
+        try:
+            _check(health_case(path.parent, suite.health, board.identity), board)
+        except HarnessError as error:
+            place = f"{path}:{line_of(path, ('health',))}: health: {board.name}"
+            raise ConfigError(f"{place}: {error.message}", error.hint) from error
 
 
 def _fitting(
@@ -206,6 +219,9 @@ def _case(
         frames=written.frames,
         repeat=written.repeat,
         rounds=written.latency.blocks,
+        pause_s=written.latency.pause_s,
+        start_c=written.latency.start_c,
+        cool_s=written.latency.cool_s,
         pull=written.pull,
         options={key: str(value) for key, value in written.options.items()},
         timeout_s=written.limits.timeout_s or timeout_s,
@@ -247,3 +263,18 @@ def _named(path: Callable[[str], str], files: Files) -> tuple[tuple[str, Path], 
 def _policy(folder: Path, text: str) -> str:
     """A built-in name as it is, a file as a path that means the same from another folder."""
     return str((folder / text).absolute()) if text and (folder / text).is_file() else text
+
+
+def settled_again(
+    path: Path, suite: SuiteFile, inventory: Mapping[str, Board], pairs: Sequence[tuple[str, str]]
+) -> tuple[CasePair, ...]:
+    """The pairs of a night that is gone on with, each on the board that it was settled for.
+
+    Errors: ConfigError where a case or a board of them is gone, or fits no more.
+    """
+    again = []
+    for case, board in pairs:
+        if case not in suite.cases or board not in inventory:
+            raise ConfigError(f"{path}: {case} on {board}: no longer in suite and inventory", "start a new night")
+        again.append(_pair(path.parent, suite, case, inventory[board]))
+    return tuple(again)

@@ -45,6 +45,9 @@ class Case:
     time_s: float = 0.0
     repeat: int = 1
     rounds: int = 1  # separate profile runs
+    pause_s: float = field(default=0.0, metadata=stored(optional=True))  # before each of them but the first
+    start_c: float | None = field(default=None, metadata=stored(optional=True))  # none begins on a hotter board
+    cool_s: float = field(default=300.0, metadata=stored(optional=True))  # it is waited for, so long
     pull: str = "differing"  # which dumps come over the link: "differing", "all" or "none"
     policy: str = ""  # a policy file; "" is the built-in default
     min_coverage: float | None = None  # percent of the layers that must be compared; None: as the policy says

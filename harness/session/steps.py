@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from harness.errors import BoardError, HarnessError, LinkError, ToolError
 from harness.platforms.base import Platform
 from harness.records import Board, Job, ModelInfo, SoakPlan
 from harness.records.codec import to_json
+from harness.records.workload import PROFILE_MODE
 from harness.review.case_reference import CaseReference
 from harness.session import unchanged
 from harness.session.alongside.beside import BesideLoad
@@ -188,7 +190,19 @@ class Session:
             if self.record.run.mode(turn.name) is None:
                 if turn.label:
                     self.progress.say(f"setting {turn.label}")
+                self._ready(turn)
                 self._mode(turn.mode, turn.name, self.pusher.job(turn.mode, model, inputs, turn.workload))
+
+    def _ready(self, turn: Turn) -> None:
+        """Before a profile run: the pause between two of them, and a board that is cool enough."""
+        if turn.mode != PROFILE_MODE:
+            return
+        ends_at = time.monotonic() + (self.case.pause_s if turn.name != turn.mode else 0.0)
+        while (left_s := ends_at - time.monotonic()) > 0:
+            self.progress.say(f"pausing before {turn.name}")
+            time.sleep(min(1.0, left_s))
+        with self._giving_up():
+            self.sensors.wait_until_cool(self.case.start_c, self.case.cool_s, self.progress.say)
 
     def _replaced(self, reason: str) -> bool:
         """Whether the board's copies were damaged; a link that is gone by now costs no result, and is noted."""

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Sequence
 
 from harness.agent import Agent, SensorReading
+from harness.errors import BoardError
 from harness.platforms.base import Platform
-from harness.profiling.telemetry import sample_of
+from harness.profiling.telemetry import hottest, sample_of, sense_of_words
 from harness.records import SensorSample
+from harness.records.callbacks import LogCallback
 from harness.session.record import RunFile
 from harness.transports.base import CommandTimeout
 
 STATUS_TIMEOUT_S = 20.0  # the tool waits a second or two between its looks
+COOL_LOOK_S = 5.0
 SENSE_EVERY_S = 1.0  # one sysfs sweep costs a few milliseconds of a small core
+
+
+class HotBoardError(BoardError):
+    """The board did not cool down in the time that it was given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +46,24 @@ class Sensors:
         if self.every_s:
             self._keep(phase, [self.agent.jobs.sense()])
             self._ask_status(phase)
+
+    def wait_until_cool(self, start_c: float | None, cool_s: float, say: LogCallback) -> None:
+        """Wait until the board's hottest sensor is at `start_c` at most: a hot board measures its cooler.
+
+        A board that tells no temperature, and an emulated one, is not waited for. Errors: HotBoardError after `cool_s`.
+        """
+        if start_c is None or not self.every_s:
+            return
+        ends_at = time.monotonic() + cool_s
+        while (now := hottest([sense_of_words(self.agent.jobs.sense().values)])) is not None and now[1] > start_c:
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
+                raise HotBoardError(
+                    f"the board stayed too hot to begin: {now[0]} at {now[1]:g} C after {cool_s:g} s, wanted {start_c:g}",
+                    "cool it, or raise `start_c` of the case",
+                )
+            say(f"cooling down: {now[0]} is at {now[1]:g} C, wanted {start_c:g} C")
+            time.sleep(min(COOL_LOOK_S, max(0.1, left_s)))
 
     def clocks(self) -> None:
         """Governors and highest frequencies."""

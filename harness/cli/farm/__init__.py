@@ -1,0 +1,1 @@
+"""Commands about several boards at once, and about a lab."""
