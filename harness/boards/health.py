@@ -95,7 +95,7 @@ def load_health(board: str) -> Health:
 def save_health(board: str, health: Health, *, by_hand: bool = False) -> Health:
     """Keep a board's health; gives what is kept: maintenance that a person began meanwhile stays, unless `by_hand`."""
     path = _file("health", board)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    safe.make_folder(path.parent, state_folder())
     with changing(path):
         if not by_hand and load_health(board).word == MAINTENANCE and health.word != MAINTENANCE:
             return load_health(board)
@@ -121,7 +121,7 @@ def save_use(board: str, use: BoardUse | None) -> None:
     if use is None:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    safe.make_folder(path.parent, state_folder())
     safe.write_file(path, (json.dumps(to_json(use)) + "\n").encode())
 
 

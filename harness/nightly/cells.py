@@ -18,7 +18,7 @@ from harness.nightly.verdicts import Limits, cell_of, reason_of, unmeasured
 from harness.profiling.distribution import usual_us
 from harness.records import Board, Case, PowerSupply, Run
 from harness.records.callbacks import LogCallback
-from harness.records.night import Cell
+from harness.records.nights import Cell
 from harness.report import write_report
 from harness.runs import folder as store
 from harness.runs.resume import FILE as RESUME_FILE

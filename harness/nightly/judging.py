@@ -9,7 +9,7 @@ from dataclasses import replace
 from harness.consistency.checks.repeatability import vote
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 from harness.nightly.verdicts import OF_THE_BOARD
-from harness.records.night import CELL_WORDS, CaseVote, Cell, Incident, Night, Ticket
+from harness.records.nights import CELL_WORDS, CaseVote, Cell, Incident, Night, Ticket
 
 FEWEST_ALARMS = 2  # of one board: a single one says nothing of the board
 BAD_WORDS = ("differs", "slower")

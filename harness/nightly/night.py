@@ -25,7 +25,7 @@ from harness.nightly.suite import SuiteFile, load_suite
 from harness.nightly.workers import BoardWorker, now
 from harness.records.callbacks import LogCallback, ProgressCallback
 from harness.records.codec import to_json
-from harness.records.night import Cell, Incident, Night, UnfitBoard
+from harness.records.nights import Cell, Incident, Night, UnfitBoard
 from harness.report.nights.junit import night_document
 from harness.report.nights.page import render_night
 from harness.runs.folder import claimed
@@ -36,7 +36,7 @@ END_LIMIT_S = 120.0  # for workers to clean their boards once the night was stop
 
 
 @dataclass(frozen=True)
-class Plan:
+class NightPlan:
     """A night before it begins."""
 
     suite_path: Path
@@ -45,15 +45,15 @@ class Plan:
     hosts: Path | None
 
 
-def plan_of(suite_path: Path, hosts: Path | None) -> Plan:
+def plan_of(suite_path: Path, hosts: Path | None) -> NightPlan:
     """Settle who runs what. Errors: ConfigError, InputError for what cannot be run at all."""
     suite = load_suite(suite_path)
     inventory = load_inventory(hosts)
     unwanted = frozenset(name for name in inventory if load_health(name).word in (BAD, MAINTENANCE))
-    return Plan(suite_path, suite, settle(suite_path, suite, inventory, own_boards(hosts), unwanted), hosts)
+    return NightPlan(suite_path, suite, settle(suite_path, suite, inventory, own_boards(hosts), unwanted), hosts)
 
 
-def begin(plan: Plan, nights: Path) -> tuple[Path, Night]:
+def begin(plan: NightPlan, nights: Path) -> tuple[Path, Night]:
     """Make the folder of a new night. Errors: InputError where it cannot be made."""
     folder = files.new_folder(nights, plan.suite.suite)
     cells = tuple(Cell(pair.case.name, pair.board.name) for pair in plan.pairing.pairs)
@@ -71,7 +71,7 @@ def begin(plan: Plan, nights: Path) -> tuple[Path, Night]:
     return folder, night
 
 
-def reopened(folder: Path) -> tuple[Plan, Night]:
+def reopened(folder: Path) -> tuple[NightPlan, Night]:
     """A night that did not end, and its plan: the same pairs again. Cells that had no chance yet are waiting.
 
     Errors: InputError where there is nothing to go on with, or where suite or boards are not what they were.
@@ -85,11 +85,11 @@ def reopened(folder: Path) -> tuple[Plan, Night]:
         for cell in night.cells
     )
     night = replace(night, state="running", resumed=night.resumed + 1, cells=cells, tickets=(), incidents=(), votes=())
-    return Plan(path, suite, Pairing(pairs), hosts), replace(night, sentence="", exit_code=None)
+    return NightPlan(path, suite, Pairing(pairs), hosts), replace(night, sentence="", exit_code=None)
 
 
 def run_night(
-    plan: Plan, folder: Path, night: Night, control: NightControl, tell: ProgressCallback, heard: LogCallback
+    plan: NightPlan, folder: Path, night: Night, control: NightControl, tell: ProgressCallback, heard: LogCallback
 ) -> Night:
     """Measure what waits, judge the night, write its files and notify.
 
@@ -109,7 +109,7 @@ def run_night(
     return night
 
 
-def _workers(plan: Plan, file: files.NightFile, control: NightControl) -> list[BoardWorker]:
+def _workers(plan: NightPlan, file: files.NightFile, control: NightControl) -> list[BoardWorker]:
     suite = plan.suite
     history = files.earlier(file.folder.parents[1], suite.suite, file.folder)
     runner = CellRunner(file.folder, suite.limits, control, history, file.log, suite.power_cycle)
@@ -156,7 +156,7 @@ def _watched(
         busy[0].thread.join(A_LOOK_S)
 
 
-def _ended(plan: Plan, file: files.NightFile, workers: Sequence[BoardWorker], control: NightControl) -> Night:
+def _ended(plan: NightPlan, file: files.NightFile, workers: Sequence[BoardWorker], control: NightControl) -> Night:
     before = {board.name: board for board in file.night.boards}
     boards = before | {worker.record.name: worker.record for worker in workers}
     is_stopped = control.over == "stopped"
@@ -188,7 +188,7 @@ def _in_doubt(incidents: Sequence[Incident]) -> None:
 # --------------------------------------------------------------------------- what a night leaves
 
 
-def _published(plan: Plan, file: files.NightFile, night: Night) -> None:
+def _published(plan: NightPlan, file: files.NightFile, night: Night) -> None:
     """night.json, JUnit and the index; then whoever wants to know. Errors: OSError of a full disk, after the rest."""
     failure: OSError | None = None
     written: tuple[Callable[[], None], ...] = (

@@ -19,7 +19,7 @@ from harness.names import safe_name
 from harness.nightly.cells import History
 from harness.records.callbacks import LogCallback
 from harness.records.codec import from_json, to_json
-from harness.records.night import NIGHT_FORMAT, Cell, Night
+from harness.records.nights import NIGHT_FORMAT, Cell, Night
 from harness.runs.folder import write_atomically
 
 FILE, LOG, RESUME = "night.json", "night.log", "resume.json"

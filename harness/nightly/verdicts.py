@@ -22,7 +22,7 @@ from harness.errors import (
 )
 from harness.profiling.distribution import SIGMA_OF_MAD, distribution
 from harness.records import Run
-from harness.records.night import Cell, CellLatency
+from harness.records.nights import Cell, CellLatency
 from harness.session.alongside.sensors import HotBoardError
 
 NIGHTS = 14  # of the level

@@ -31,7 +31,7 @@ from harness.nightly.pairing import CasePair, health_case
 from harness.nightly.suite import HealthFile
 from harness.nightly.verdicts import unmeasured
 from harness.records import Board, Case
-from harness.records.night import BoardOfNight, Cell
+from harness.records.nights import BoardOfNight, Cell
 
 TROUBLES = ("link", "board", "tool")  # reasons that put a board's health in doubt
 

@@ -190,19 +190,8 @@ class Session:
             if self.record.run.mode(turn.name) is None:
                 if turn.label:
                     self.progress.say(f"setting {turn.label}")
-                self._ready(turn)
+                _make_ready(self, turn)
                 self._mode(turn.mode, turn.name, self.pusher.job(turn.mode, model, inputs, turn.workload))
-
-    def _ready(self, turn: Turn) -> None:
-        """Before a profile run: the pause between two of them, and a board that is cool enough."""
-        if turn.mode != PROFILE_MODE:
-            return
-        ends_at = time.monotonic() + (self.case.pause_s if turn.name != turn.mode else 0.0)
-        while (left_s := ends_at - time.monotonic()) > 0:
-            self.progress.say(f"pausing before {turn.name}")
-            time.sleep(min(1.0, left_s))
-        with self._giving_up():
-            self.sensors.wait_until_cool(self.case.start_c, self.case.cool_s, self.progress.say)
 
     def _replaced(self, reason: str) -> bool:
         """Whether the board's copies were damaged; a link that is gone by now costs no result, and is noted."""
@@ -240,6 +229,18 @@ class Session:
         notes = self.platform.read_notes(mode, self.progress.folder / name, finished.log)
         self.record.note(*(f"{name}: {sentence}" for sentence in notes))
         self.modes.keep(name, finished, failure)
+
+
+def _make_ready(session: Session, turn: Turn) -> None:
+    """Before a profile run: the pause between two of them, and a board that is cool enough."""
+    if turn.mode != PROFILE_MODE:
+        return
+    case, say = session.case, session.progress.say
+    ends_at = time.monotonic() + (case.pause_s if turn.name != turn.mode else 0.0)
+    while (left_s := ends_at - time.monotonic()) > 0:
+        say(f"pausing before {turn.name}")
+        time.sleep(min(1.0, left_s))
+    session.sensors.wait_until_cool(case.start_c, case.cool_s, say)
 
 
 def _samples_of(session: Session, model: str, info: ModelInfo) -> SampledSession | None:

@@ -11,7 +11,7 @@ import pytest
 from harness.nightly.judging import counts_of, exit_code_of, is_sick, judged
 from harness.nightly.verdicts import against_level, invalid_latency, outputs_of, reason_of
 from harness.records import Finding, Latency, Profile, Run
-from harness.records.night import BoardOfNight, Cell, CellLatency, Night
+from harness.records.nights import BoardOfNight, Cell, CellLatency, Night
 from harness.report.nights.junit import night_document
 from harness.report.nights.page import render_night
 
@@ -98,7 +98,7 @@ def test_a_session_that_drifts_or_throttles_is_no_point() -> None:
 def test_whatever_is_raised_has_a_reason() -> None:
     from harness import errors
     from harness.agent.words import Refused
-    from harness.records.night import CELL_REASONS
+    from harness.records.nights import CELL_REASONS
 
     raised = [
         kind("x") for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.HarnessError)

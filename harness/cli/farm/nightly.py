@@ -17,8 +17,8 @@ from harness.errors import COULD_NOT_MEASURE
 
 if TYPE_CHECKING:
     from harness.nightly.control import NightControl
-    from harness.nightly.night import Plan
-    from harness.records.night import Night
+    from harness.nightly.night import NightPlan
+    from harness.records.nights import Night
 
 EPILOG = """\b
 Examples:
@@ -92,7 +92,7 @@ def command(
     raise SystemExit(finished.exit_code if finished.exit_code is not None else COULD_NOT_MEASURE)
 
 
-def _run(plan: Plan, folder: Path, record: Night) -> Night:
+def _run(plan: NightPlan, folder: Path, record: Night) -> Night:
     from harness.nightly.control import NightControl
     from harness.nightly.night import run_night
 
@@ -130,7 +130,7 @@ def _write_junit(path: Path | None, night: Night) -> None:
         write_export(night_document(night), path)
 
 
-def _show_plan(plan: Plan, as_json: bool) -> None:
+def _show_plan(plan: NightPlan, as_json: bool) -> None:
     pairs, left_out = plan.pairing.pairs, plan.pairing.left_out
     if as_json:
         listed = [

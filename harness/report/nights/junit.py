@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.records.night import Cell, Night
+from harness.records.nights import Cell, Night
 from harness.report.junit import TestCase, TestSuite, document
 
 _MOST_CASES = 2000  # more, and GitLab refuses the file; the rest is counted in a last one

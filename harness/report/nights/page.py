@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from urllib.parse import quote
 
-from harness.records.night import CELL_WORDS, BoardOfNight, Cell, Night
+from harness.records.nights import CELL_WORDS, BoardOfNight, Cell, Night
 from harness.report.page import filled
 from harness.report.values import Row
 

@@ -59,7 +59,7 @@ class Sensors:
             left_s = ends_at - time.monotonic()
             if left_s <= 0:
                 raise HotBoardError(
-                    f"the board stayed too hot to begin: {now[0]} at {now[1]:g} C after {cool_s:g} s, wanted {start_c:g}",
+                    f"the board stayed too hot: {now[0]} at {now[1]:g} C after {cool_s:g} s, wanted {start_c:g}",
                     "cool it, or raise `start_c` of the case",
                 )
             say(f"cooling down: {now[0]} is at {now[1]:g} C, wanted {start_c:g} C")
