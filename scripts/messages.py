@@ -99,7 +99,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     ),
     "jitter": (
         "harness jitter model.bin --board emu-x5",
-        "harness jitter model.bin --board emu-x5 --samples windows",
+        "harness jitter model.bin --board emu-x5 --samples windows --no-stages",
         "harness jitter model.bin --board emu-x5 --samples absent --reference relu.onnx",
         "harness jitter --resume absent",
     ),

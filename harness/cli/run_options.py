@@ -226,7 +226,7 @@ def _stages_of(model: Path, given: RunOptions) -> ChosenStages:
     floats = str(typed.pop("float", "")) or absolute(given.floats)
     chosen = ChosenStages(absolute(given.reference), floats, tuple(typed.items()))
     compares = {"release", "debug"} & set(modes_of(given.modes)) or not given.modes
-    alone = given.no_stages or given.samples or (given.graph and not given.reference)  # a graph: without a reference
+    alone = given.no_stages or (given.graph and not given.reference)  # a graph: without a reference
     if alone or not compares or not model.is_file():
         return chosen
     return with_beside(model, given.model_name, chosen)
@@ -238,6 +238,11 @@ stage_option = click.option(
     metavar="NAME=PATH",
     help="A stage of the toolchain, in order; repeatable. One that is the reference itself gives it its name and "
     "place; the others stand before it, or behind it.",
+)
+
+
+no_stages_option = click.option(
+    "--no-stages", is_flag=True, help="Take no reference and no stages from the files beside the model."
 )
 
 
@@ -253,9 +258,7 @@ def stage_options(command: Command) -> Command:
                 "ratio. Default: the one beside the model.",
             ),
             stage_option,
-            click.option(
-                "--no-stages", is_flag=True, help="Take no reference and no stages from the files beside the model."
-            ),
+            no_stages_option,
             click.option(
                 *("--min-quantization-sqnr", "min_quantization_sqnr_db"),
                 type=FiniteRange(),

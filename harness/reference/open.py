@@ -173,9 +173,7 @@ class _Runner:
             with run_options() as options:
                 return dict(zip(names, session.run(list(names), dict(feed), options), strict=True))
         except Exception as error:  # onnxruntime's exceptions share no narrower base
-            if (current := limit()) is not None and current.is_over:
-                raise InputError(f"{self.path}: takes longer than {current.limit_s:g} s") from None
-            raise InputError(f"{self.path}: onnxruntime failed while running: {_first_line(error)}") from None
+            raise run_error(self.path, error) from None
 
     def missing(self, name: str) -> str:
         return f"onnxruntime did not return {name}"
@@ -234,6 +232,13 @@ def _loadable(model: onnx.ModelProto) -> bytes | str:
     copy.CopyFrom(model)
     onnx.save_model(copy, str(target), save_as_external_data=True)
     return str(target)
+
+
+def run_error(path: Path, error: Exception) -> InputError:
+    """What to say of a model that onnxruntime ended with `error`, or that the time limit ended."""
+    if (current := limit()) is not None and current.is_over:
+        return InputError(f"{path}: takes longer than {current.limit_s:g} s")
+    return InputError(f"{path}: onnxruntime failed while running: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:

@@ -18,7 +18,8 @@ from harness.reference.folder import Reference, ReferenceTensor, refuse_no_refer
 from harness.reference.graph import LogicalTensor, read_logical
 from harness.reference.inputs import arrays_of_bytes, check_inputs, model_inputs
 from harness.reference.onnx_file import load_whole
-from harness.reference.open import array_md5, open_reference, open_session
+from harness.reference.onnx_runtime import run_options
+from harness.reference.open import array_md5, open_reference, open_session, run_error
 from harness.toolchains.vendor_runtime import needs_vendor
 
 Array = np.ndarray[Any, Any]
@@ -84,9 +85,10 @@ class OutputsOf:
     def _run(self, given: Mapping[str, bytes | Array], folder: Path) -> Reference:
         feed = check_inputs(self._specs, arrays_of_bytes(self._specs, given))
         try:
-            values = dict(zip(self._names, self._session.run(self._names, dict(feed)), strict=True))
+            with run_options() as options:
+                values = dict(zip(self._names, self._session.run(self._names, dict(feed), options), strict=True))
         except Exception as error:  # onnxruntime's exceptions share no narrower base
-            raise InputError(f"{self.path}: onnxruntime failed while running: {str(error)[:300]}") from None
+            raise run_error(self.path, error) from None
         make_folder(folder)
         tensors = [_written(tensor, values, folder, place) for place, tensor in enumerate(self._outputs)]
         return Reference({t.name: t for t in tensors}, kind="onnx", source=self.path.name)

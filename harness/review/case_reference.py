@@ -103,9 +103,7 @@ class CaseReference:
                 continue
             self._tell(f"computing stage {name}", 0, -1)
             feeds = self.feeds(info, inputs, str(path))
-            runtime = self.case.reference_runtime if needs_vendor(path) else None
-            if needs_vendor(path):
-                runtime = replace(runtime or ReferenceRuntime(python=sys.executable), timeout_s=STAGE_LIMIT_S)
+            runtime = stage_runtime(path, self.case)
             try:
                 scratch = folder / ("float" if name == FLOAT else f"stage_{safe_name(name)}")
                 with time_limit(STAGE_LIMIT_S):
@@ -215,6 +213,13 @@ class CaseReference:
     @cached_property
     def _pixels(self) -> dict[str, BuiltPixels]:
         return built_pixels(self.case.build or find_beside(self.case.model, self.case.model_name))
+
+
+def stage_runtime(path: Path, case: Case) -> ReferenceRuntime | None:
+    """What runs a stage that needs a vendor's runtime, within a stage's time; None where this process runs it."""
+    if not needs_vendor(path):
+        return None
+    return replace(case.reference_runtime or ReferenceRuntime(python=sys.executable), timeout_s=STAGE_LIMIT_S)
 
 
 def _open_sizes(wanted: Sequence[TensorSpec], inputs: Sequence[Fed]) -> dict[str, Fed]:

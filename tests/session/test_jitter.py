@@ -71,8 +71,7 @@ def test_the_stage_that_adds_the_jitter_is_named(
 ) -> None:
     result = harness(
         *("jitter", nets / f"{build}.bin", "--board", "emu-x5", "--samples", nets / f"{sequence}.npy"),
-        *("--stride", "4", "--fps", "30", "--float", nets / "refine.onnx", "--wait", "120"),
-        *("--reference", nets / f"{build}_quantized_model.onnx", *fault),
+        *("--stride", "4", "--fps", "30", "--wait", "120", *fault),  # float and quantized model: those beside it
         *(("--truth", nets / "still.npy") if sequence == "shaky" else ()),
         cwd=tmp_path,
     )
@@ -82,6 +81,8 @@ def test_the_stage_that_adds_the_jitter_is_named(
     (path,) = tmp_path.glob("runs/*/*/*/run.json")
     record: dict[str, Any] = json.loads(path.read_text())
     (output,) = record["jitter"]["outputs"]
+    taken = f"float {build}_original_float_model.onnx, reference {build}_quantized_model.onnx"
+    assert taken in record["notes"][-1] and taken in " ".join(result.stdout.split())
     assert output["frames"] == STRIDE * WINDOWS and record["jitter"]["hidden"]
     assert (output["stages"][0]["mpjpe"] is not None) == (sequence == "shaky")
     known = [stage["one_minus_cosine"] for stage in output["stages"] if stage["one_minus_cosine"] is not None]

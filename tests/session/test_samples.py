@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import samples as benchmark
 from harness.errors import InputError
 from harness.files.samples import open_samples
 from harness.records import SamplesPlan
@@ -99,7 +100,7 @@ def test_the_failing_samples_feed_the_comparison(shared_folder: Path, tmp_path: 
     samples = digits_samples(digits, tmp_path, 5)
     result = harness(
         *("run", digits.model, "--board", "emu-x5", "--samples", samples, "--truth", tmp_path / "truth.csv"),
-        *("--reference", digits.reference, "--float", digits.onnx, "--mode", "release,debug", "--wait", "120"),
+        *("--mode", "release,debug", "--wait", "120"),  # reference and stages: those beside the model
         *("--fault", "one_value@conv2:by=3"),
         cwd=tmp_path,
     )
@@ -110,6 +111,7 @@ def test_the_failing_samples_feed_the_comparison(shared_folder: Path, tmp_path: 
     bad = [one["stem"] for one in together["samples"] if one["verdict"] == "differs"]
     assert 0 < len(bad) < 5 and "within" in by_verdict
     assert re.search(rf"samples +the board agrees with the quantized model on {5 - len(bad)} of 5", result.stdout)
+    assert "float digits_x5_original_float_model.onnx" in result.stdout and "> reference > board: " in result.stdout
     assert "top-1: float 80 %, quantized 80 %, board 80 %; quantization cost 0 points" in result.stdout
     assert together["worst"] in bad and record["case"]["inputs"][0]["name"] == f"{together['worst']}.npy"
     assert set(together["debugged"]) >= {"d0", together["worst"]}
@@ -159,3 +161,13 @@ def test_samples_that_do_not_fit_are_told_together_and_none_is_sent(shared_folde
     assert result.returncode == 2, result.stderr
     assert "2 of 4 samples do not fit" in result.stderr and "d1.npy" in result.stderr and "d2.npy" in result.stderr
     assert not list(tmp_path.glob("runs/*/*/*/samples.jsonl"))
+
+
+@pytest.mark.slow
+def test_fifty_samples_behind_a_real_sshd_are_one_session_of_flat_memory(tmp_path: Path) -> None:
+    """A part of `benchmarks/samples.py --count 200`."""
+    figures = benchmark.measure(tmp_path, 50)
+    assert (figures["samples"], figures["agreed"], figures["model_pushes"]) == (50, 50, 1), figures
+    assert figures["session_overhead"] <= benchmark.MOST_OVERHEAD, figures
+    assert figures["rss_last_mb"] - figures["rss_first_mb"] <= benchmark.MOST_GROWTH_MB, figures
+    assert figures["wire_bytes_per_sample"] < 12_000, figures  # 5,800 of 200 samples

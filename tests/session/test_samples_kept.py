@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from harness.errors import InputError
 from harness.files.samples import open_samples
-from harness.records import InputFacts, Sample, SamplesPlan, SequencePlan
+from harness.platforms import load
+from harness.records import Case, InputFacts, ModelInfo, Sample, SamplesPlan, SequencePlan, TensorSpec
 from harness.reference.outputs import OutputsOf
+from harness.review.case_reference import CaseReference, Fed
 from harness.review.samples import kept
 from harness.review.samples.trajectories import Trajectories
-from harness.session.samples.evaluating import keep_outputs
+from harness.session.samples.batches import PreparedSample
+from harness.session.samples.evaluating import SampleReferences, Stages, keep_outputs
 from harness.session.samples.fitting import refuse_unfit
 from harness.session.samples.running import SamplesPass
+from tests.consistency.checks.quantization_nets import SIDE, attention
 
+BESIDE = {"reference": "by name", "float": "by name"}
 FACTS = (InputFacts("x", 16, "f32", "float32 2x2", ((2, 2),)),)
 
 
@@ -78,6 +85,39 @@ def test_samples_without_a_reference_are_named(tmp_path: Path) -> None:
     OutputsOf(tmp_path).refuse_missing(["a", "b"])
     with pytest.raises(InputError, match="no reference for 2 of 3 samples: c, d"):
         OutputsOf(tmp_path).refuse_missing(["a", "c", "d"])
+
+
+def references_of(case: Case, folder: Path) -> tuple[dict[str, str], SampleReferences]:
+    """Which stages were left out, and what the PC says of one sample of 1x3x8x8 floats."""
+    info = ModelInfo("net", inputs=(TensorSpec("x", "f32", (1, 3, SIDE, SIDE), "NCHW"),))
+    expected = CaseReference(case, load("hbdnn"), lambda *_: None)
+    stages = Stages(expected, info)
+    stages.refuse_missing(["s0"])
+    (folder / "x.bin").write_bytes(np.zeros((3, SIDE, SIDE), np.float32).tobytes())
+    sample = PreparedSample("s0", "s000000", (), (), (Fed("x", folder / "x.bin"),))
+    stages.references(sample, folder / "first")
+    return expected.left_out, stages.references(sample, folder / "second")
+
+
+def test_a_stage_that_cannot_be_fed_is_left_out_and_samples_go_on(tmp_path: Path) -> None:
+    onnx.save(attention(-20.0), tmp_path / "net.onnx")
+    wide = attention(-20.0)
+    wide.graph.input[0].type.tensor_type.shape.dim[2].dim_value = SIDE + 2
+    onnx.save(wide, tmp_path / "wide.onnx")
+    (tmp_path / "none.onnx").write_bytes(b"no model")
+    net, other, none = (str(tmp_path / f"{name}.onnx") for name in ("net", "wide", "none"))
+    case = Case("samples", tmp_path / "net.bin", reference=net, floats=other)
+    left_out, references = references_of(case, tmp_path)
+    assert list(left_out) == ["float"] and left_out["float"].startswith("wide.onnx: ")
+    assert references.reference is not None and references.floats is None
+    assert list(references_of(replace(case, floats=none), tmp_path)[0]) == ["float"]
+    left_out, references = references_of(replace(case, floats=net, reference=other, automatic=BESIDE), tmp_path)
+    assert list(left_out) == ["reference"] and references.floats is not None and references.reference is None
+    left_out, _ = references_of(replace(case, reference=none, floats=none, automatic=BESIDE), tmp_path)
+    assert list(left_out) == ["reference", "float"]
+    for given in (other, none):
+        with pytest.raises(InputError):
+            references_of(replace(case, reference=given), tmp_path)
 
 
 def bare(folder: Path) -> SamplesPass:

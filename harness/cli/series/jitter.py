@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from harness.cli.common import FiniteRange
-from harness.cli.run_options import absolute, policy_of
+from harness.cli.run_options import absolute, no_stages_option, policy_of
 from harness.cli.series.measuring import (
     SeriesOptions,
     case_of_series,
@@ -28,7 +28,7 @@ Options = dict[str, Any]  # as click gives them
 
 EPILOG = """\b
 Examples:
-  harness jitter model.bin --board x5-01 --samples windows --reference model_quantized_model.onnx --float model.onnx
+  harness jitter model.bin --board x5-01 --samples windows
   harness jitter model.bin --board emu-x5 --samples sequence.npy --stride 1 --fps 30 --reference q.onnx --float f.onnx
   harness jitter --resume runs/model/x5-01/20261120T091400Z
 
@@ -47,8 +47,11 @@ Exit codes: 0 measured; 1 the board adds the jitter, or more than --max-jitter w
     help="The sequence: a folder with an .npy per window, an .npy of windows, or an .npy of frames that windows are "
     "cut from; TENSOR=DIR for several inputs.",
 )
-@click.option("--reference", default="", metavar="ONNX", help="The quantized ONNX.")
-@click.option("--float", "floats", default="", metavar="ONNX", help="The float ONNX.")
+@click.option("--reference", default="", metavar="ONNX", help="The quantized ONNX. Default: the one beside the model.")
+@click.option(
+    *("--float", "floats"), default="", metavar="ONNX", help="The float ONNX. Default: the one beside the model."
+)
+@no_stages_option
 @click.option(
     "--stride",
     default=0,
@@ -88,7 +91,7 @@ def command(samples: tuple[str, ...], window: int | None, stride: int, as_json: 
     if given.resume:
         refuse_beside_resume(("resume", "hosts", "as_json", "faults"))
     else:
-        _refuse(samples, options["reference"], given)
+        _refuse(samples, given)
 
     def case_for(board: Any, model: Path) -> Case:
         case = case_of_series(model, given, board.limits.timeout_s)
@@ -106,12 +109,10 @@ for _option in command.params:
         _option.hidden = True  # of every series; here they are refused, with the reason
 
 
-def _refuse(samples: tuple[str, ...], reference: str, given: SeriesOptions) -> None:
+def _refuse(samples: tuple[str, ...], given: SeriesOptions) -> None:
     """Errors: UsageError for what is missing, or cannot go together."""
     if not samples:
         raise click.UsageError("Missing option '--samples' (a folder of windows, or an .npy).")
-    if not reference:
-        raise click.UsageError("Missing option '--reference' (the quantized ONNX that the model was built from).")
     if given.inputs:
         raise click.UsageError("--samples and --input cannot be used together.")
     if given.beside:
@@ -120,13 +121,32 @@ def _refuse(samples: tuple[str, ...], reference: str, given: SeriesOptions) -> N
 
 def _case(case: Case, sources: Sources, window: int | None, stride: int, options: Options) -> Case:
     """The case of a sequence. Errors: InputError for windows that cannot be read or paired."""
-    reference, floats = absolute(options["reference"]), absolute(options["floats"])
-    frames = _window(Path(floats or reference)) if window is None else window
+    case = _with_stages(case, options)
+    frames = _window(Path(case.floats or case.reference)) if window is None else window
     sequence = sequence_plan(sources, frames, stride, options["fps"], options["max_jitter_percent"])
     plan = SamplesPlan(sources, absolute(options["truth"]), sequence)
     check_samples(plan)
-    policy = policy_of(options["policy"])
-    return replace(case, modes=("release",), samples=plan, reference=reference, floats=floats, policy=policy)
+    return replace(case, modes=("release",), samples=plan, policy=policy_of(options["policy"]))
+
+
+def _with_stages(case: Case, options: Options) -> Case:
+    """Float and quantized model, given or beside the compiled one. Errors: UsageError where nothing is the reference,
+    InputError for files that are none."""
+    from harness.review.chosen_stages import FLOAT, REFERENCE, ChosenStages, with_beside
+    from harness.review.judge import check_before
+    from harness.toolchains.stages import QUANTIZED
+
+    chosen = ChosenStages(absolute(options["reference"]), absolute(options["floats"]), ())
+    if not options["no_stages"] and case.model.is_file():
+        chosen = with_beside(case.model, case.model_name, chosen)
+    reference = (REFERENCE, QUANTIZED)
+    if not chosen.reference:
+        why = "".join(f"; beside it: {chosen.left_out[name]}" for name in reference if name in chosen.left_out)
+        raise click.UsageError(f"Missing option '--reference' (the quantized ONNX that the model was built from{why}).")
+    automatic = {name: by for name, by in chosen.automatic.items() if name in (FLOAT, *reference)}
+    left_out = {name: why for name, why in chosen.left_out.items() if name in (FLOAT, *reference)}
+    stages = {"reference": chosen.reference, "floats": chosen.floats, "automatic": automatic, "left_out": left_out}
+    return check_before(replace(case, **stages))
 
 
 def _series(options: Options) -> Options:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import HostError, InputError
 from harness.files.safe import make_folder, write_file
 from harness.names import safe_name
 from harness.records import ModelInfo, Sample
 from harness.reference.folder import Reference
+from harness.reference.onnx_runtime import time_limit
 from harness.reference.outputs import OutputsOf
-from harness.review.case_reference import CaseReference
+from harness.review.case_reference import STAGE_LIMIT_S, CaseReference, stage_runtime
+from harness.review.chosen_stages import FLOAT, REFERENCE
 from harness.review.samples.one import JudgedSample
 from harness.session.samples.batches import PreparedSample, SampleEnding
 
@@ -29,30 +33,53 @@ class SampleReferences:
 
 
 class Stages:
-    """The PC's models, opened once. Errors: InputError."""
+    """The PC's models, opened once: reference and float model. One that only lay beside the model, and a float model
+    that cannot be fed or takes longer than STAGE_LIMIT_S, is left out with the reason. Errors: InputError, HostError."""
 
     def __init__(self, expected: CaseReference, info: ModelInfo) -> None:
-        case = expected.case
         self._expected, self._info = expected, info
-        self._reference = OutputsOf(Path(case.reference), case.reference_runtime) if case.reference else None
-        self._floats = OutputsOf(Path(case.floats), None) if case.floats else None
+        case = expected.case
+        self._models: dict[str, OutputsOf] = {}
+        self._spare = {FLOAT, *case.automatic}
+        for name, path in ((REFERENCE, case.reference), (FLOAT, case.floats)):
+            if path and name not in expected.left_out:
+                with self._may_fail(name, path, name in self._spare):
+                    own = case.reference_runtime if name == REFERENCE else stage_runtime(Path(path), case)
+                    self._models[name] = OutputsOf(Path(path), own)
 
     def refuse_missing(self, stems: Sequence[str]) -> None:
         """Errors: InputError for samples that a folder of references does not have."""
-        for outputs in (self._reference, self._floats):
-            if outputs is not None:
+        for name, outputs in list(self._models.items()):
+            with self._may_fail(name, str(outputs.path), name in self._expected.case.automatic):
                 outputs.refuse_missing(stems)
 
     def references(self, sample: PreparedSample, scratch: Path) -> SampleReferences:
         """Run both models on one sample. Errors: InputError."""
-        case, info = self._expected.case, self._info
-        known = CaseReference(case, self._expected.platform, lambda *_: None)
-        feeds = known.feeds(info, sample.fed, case.reference)
-        reference = self._reference.of(sample.stem, feeds, scratch / "quantized") if self._reference else None
-        given = known.feeds(info, sample.fed, case.floats)
-        floats = self._floats.of(sample.stem, given, scratch / "float") if self._floats else None
+        known = CaseReference(self._expected.case, self._expected.platform, lambda *_: None)
+        reference, floats = (self._of(name, sample, scratch / name) for name in (REFERENCE, FLOAT))
         known.hold(reference or Reference({}), sample.fed)
         return SampleReferences(known, reference, floats)
+
+    def _of(self, name: str, sample: PreparedSample, scratch: Path) -> Reference | None:
+        model = self._models.get(name)
+        if model is None:
+            return None
+        feeds = self._expected.feeds(self._info, sample.fed, str(model.path))
+        is_spare = name in self._spare
+        with self._may_fail(name, str(model.path), is_spare), time_limit(STAGE_LIMIT_S) if is_spare else nullcontext():
+            return model.of(sample.stem, feeds, scratch)
+        return None
+
+    @contextmanager
+    def _may_fail(self, name: str, path: str, is_spare: bool) -> Iterator[None]:
+        """Go on without a stage that is spare, with the reason."""
+        try:
+            yield
+        except (InputError, HostError) as error:
+            if not is_spare:
+                raise
+            self._models.pop(name, None)
+            self._expected.left_out[name] = f"{Path(path).name}: {error.message.removeprefix(f'{path}: ')}"
 
 
 def keep_outputs(run_folder: Path, judged: Sample, local: Path, number: int, count: int) -> str:

@@ -33,7 +33,10 @@ class SampledSession:
             if bad and self._copies.replaced(f"{bad} samples differ or failed"):
                 self._pass.forget()
                 self._pass.run()
-        return self._focused() if self._pass.case.samples and not self._pass.case.samples.sequence else ()
+        if self._pass.case.samples and not self._pass.case.samples.sequence:
+            return self._focused()
+        self._parts.progress.record.note(*self._parts.expected.stage_words())
+        return ()
 
     def _focused(self) -> Inputs:
         stems = self._pass.set.stems
