@@ -34,7 +34,10 @@ class SampleReferences:
 
 class Stages:
     """The PC's models, opened once: reference and float model. One that only lay beside the model, and a float model
-    that cannot be fed or takes longer than STAGE_LIMIT_S, is left out with the reason. Errors: InputError, HostError."""
+    that cannot be fed or takes longer than STAGE_LIMIT_S, is left out with the reason.
+
+    Errors: InputError, HostError.
+    """
 
     def __init__(self, expected: CaseReference, info: ModelInfo) -> None:
         self._expected, self._info = expected, info
