@@ -145,8 +145,8 @@ def _with_stages(case: Case, options: Options) -> Case:
         raise click.UsageError(f"Missing option '--reference' (the quantized ONNX that the model was built from{why}).")
     automatic = {name: by for name, by in chosen.automatic.items() if name in (FLOAT, *reference)}
     left_out = {name: why for name, why in chosen.left_out.items() if name in (FLOAT, *reference)}
-    stages = {"reference": chosen.reference, "floats": chosen.floats, "automatic": automatic, "left_out": left_out}
-    return check_before(replace(case, **stages))
+    pair = replace(case, reference=chosen.reference, floats=chosen.floats)
+    return check_before(replace(pair, automatic=automatic, left_out=left_out))
 
 
 def _series(options: Options) -> Options:
