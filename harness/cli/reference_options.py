@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -97,10 +98,21 @@ class HasRuntime(Protocol):
         """The container image given with --reference-image; "" for none."""
 
 
+def runtime_of_reference(given: HasRuntime) -> ReferenceRuntime | None:
+    """`--reference-python` and `--reference-image`, whatever they run. Errors: UsageError for both."""
+    return runtime_of(given.reference_python, given.reference_image, "reference-")
+
+
+def _is_compiled(reference: str) -> bool:
+    from harness.toolchains.vendor_runtime import is_compiled
+
+    return is_compiled(Path(reference))
+
+
 def reference_runtime_of(given: HasRuntime, reference: str) -> ReferenceRuntime | None:
-    """The same of `--reference-python` and `--reference-image`, which are for a reference that is an ONNX."""
-    runtime = runtime_of(given.reference_python, given.reference_image, "reference-")
-    if runtime is not None and not reference.lower().endswith(".onnx"):
+    """The same of `--reference-python` and `--reference-image`, which are for a reference that is run."""
+    runtime = runtime_of_reference(given)
+    if runtime is not None and not (reference.lower().endswith(".onnx") or _is_compiled(reference)):
         option = "--reference-image" if runtime.image else "--reference-python"
         raise click.UsageError(f"{option} needs an ONNX as reference, not {reference or 'none'}.")
     return runtime

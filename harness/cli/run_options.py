@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import ARGV, FiniteRange
-from harness.cli.reference_options import reference_runtime_of
+from harness.cli.reference_options import reference_runtime_of, runtime_of_reference
 from harness.cli.series.sample_options import samples_plan
 from harness.errors import ConfigError, InputError
 from harness.records import Case, TypedCommand
@@ -229,7 +229,7 @@ def _stages_of(model: Path, given: RunOptions) -> ChosenStages:
     alone = given.no_stages or (given.graph and not given.reference)  # a graph: without a reference
     if alone or not compares or not model.is_file():
         return chosen
-    return with_beside(model, given.model_name, chosen)
+    return with_beside(model, given.model_name, chosen, runtime_of_reference(given))
 
 
 stage_option = click.option(

@@ -27,6 +27,7 @@ from harness.reference.open import Reference, ReferenceTensor, open_reference
 DEPARTED = ("diverges", "not_deterministic")
 SAMPLED = 16  # tensors of a stage that tell its precision
 SINGLE_BITS = 20
+RUN_HERE = ("onnx", "compiled")  # kinds of references that a PC computed from the input that it was given
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,7 @@ def with_stages(
     sources = {name: reference if _is_at(source, own) else source for name, source in given.items()}
     if not any(source is reference for source in sources.values()):
         sources["reference"] = reference
-    fed = {name for name, one in sources.items() if were_fed and isinstance(one, Reference) and one.kind == "onnx"}
+    fed = {name for name, one in sources.items() if were_fed and isinstance(one, Reference) and one.kind in RUN_HERE}
     stages = [stage(name, source, inputs, was_fed=name in fed) for name, source in sources.items()]
     is_fed = any(sources[name] is reference for name in fed)
     stages.append(Stage("board", None, tuple(dumps), board_inputs(dumps), was_fed=is_fed))

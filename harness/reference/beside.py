@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from harness.errors import HostError
 from harness.files.digests import md5_of_file
 from harness.records import ReferenceRuntime, TensorSpec
 from harness.records.callbacks import ProgressCallback
+from harness.reference.folder import Reference, read_reference
 from harness.reference.results import RuntimeResult, read_results
 from harness.reference.runtime import GUIDE, Task, place_of, run_beside
 from harness.reference.target import TargetFolder
 from harness.toolchains.vendor_runtime import needs_vendor, packages, runtimes_for
 
 Array = np.ndarray[Any, Any]
+COMPILED = "compiled"  # the kind of a reference that a compiled model gave
 
 
 def resolve(model: Path, runtime: ReferenceRuntime | None) -> ReferenceRuntime | None:
@@ -103,6 +106,12 @@ def write_outputs(
             "skipped": [{"name": name, "reason": reason} for name, reason in result.skipped.items()],
         }
     target.write_manifest(json.dumps(manifest, indent=1, ensure_ascii=False))
+
+
+def open_compiled(model: Path, inputs: Mapping[str, Array], out: Path, runtime: ReferenceRuntime | None) -> Reference:
+    """The outputs of a compiled model as a reference, kept in `out`. Errors: as `write_outputs`."""
+    write_outputs(model, inputs, out, resolve(model, runtime) or ReferenceRuntime(), lambda *_: None)
+    return replace(read_reference(out), kind=COMPILED)
 
 
 def _write(target: TargetFolder, index: int, name: str, value: Array) -> dict[str, object]:

@@ -22,7 +22,7 @@ from harness.files.digests import md5_of_file
 from harness.files.scratch import scratch_folder
 from harness.records import Graph, ReferenceRuntime, TensorSpec
 from harness.records.callbacks import ProgressCallback
-from harness.reference.beside import compute_beside, resolve, runner_facts
+from harness.reference.beside import compute_beside, open_compiled, resolve, runner_facts
 from harness.reference.folder import Reference, ReferenceTensor, read_reference, refuse_no_reference
 from harness.reference.given_graph import with_graph
 from harness.reference.graph import LogicalModel, LogicalTensor, read_logical
@@ -31,7 +31,7 @@ from harness.reference.onnx_file import load_whole
 from harness.reference.onnx_runtime import limit, onnxruntime, run_options
 from harness.reference.results import RuntimeResult
 from harness.reference.target import TargetFolder
-from harness.toolchains.vendor_runtime import needs_vendor, shift_pixels
+from harness.toolchains.vendor_runtime import is_compiled, needs_vendor, shift_pixels
 
 __all__ = [
     "Reference",
@@ -349,7 +349,7 @@ def open_reference(
     graph: Path | None = None,
     runtime: ReferenceRuntime | None = None,
 ) -> Reference:
-    """A reference folder, a folder of vendor dumps, an .npz, or an ONNX that is run.
+    """A reference folder, a folder of vendor dumps, an .npz, an ONNX that is run, or a compiled model with `feeds`.
 
     An ONNX takes `inputs` (arrays by name), or `feeds`, which is asked for the bytes of each input (the array where
     its sizes are open). `scratch` keeps what an ONNX computes (else a folder of this process), `platform` names the
@@ -357,6 +357,9 @@ def open_reference(
     an ONNX is run (else here).
     Errors: InputError, HostError where the runtime cannot run.
     """
+    if is_compiled(path) and path.is_file() and feeds is not None:
+        arrays = {name: np.asarray(value) for name, value in feeds(()).items()}  # no file tells what it takes
+        return open_compiled(path, arrays, scratch or scratch_folder(), runtime)
     refuse_no_reference(path)
     if path.suffix == ".onnx" and path.is_file():
         if inputs is None and feeds is None:

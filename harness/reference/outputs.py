@@ -20,7 +20,7 @@ from harness.reference.inputs import arrays_of_bytes, check_inputs, model_inputs
 from harness.reference.onnx_file import load_whole
 from harness.reference.onnx_runtime import run_options
 from harness.reference.open import array_md5, open_reference, open_session, run_error
-from harness.toolchains.vendor_runtime import needs_vendor
+from harness.toolchains.vendor_runtime import is_compiled, needs_vendor
 
 Array = np.ndarray[Any, Any]
 NAMED = 500  # samples without a reference, in one message
@@ -28,15 +28,16 @@ Feeds = Callable[[Sequence[TensorSpec]], Mapping[str, bytes | Array]]
 
 
 class OutputsOf:
-    """Outputs of an ONNX that is run here, or of a folder that holds a reference for each sample.
+    """Outputs of an ONNX or a compiled model that is run here, or of a folder that holds a reference for each sample.
 
     Errors of opening: InputError for what is no reference.
     """
 
     def __init__(self, path: Path, runtime: ReferenceRuntime | None = None) -> None:
-        refuse_no_reference(path)
+        if not is_compiled(path):
+            refuse_no_reference(path)
         self.path, self._runtime = path, runtime
-        self._is_model = path.is_file() and path.suffix == ".onnx"
+        self._is_model = path.is_file() and (path.suffix == ".onnx" or is_compiled(path))
         self._is_run_here = self._is_model and runtime is None and not needs_vendor(path)
         if self._is_run_here:
             self._open()

@@ -32,11 +32,12 @@ from harness.records import BuiltPixels, Case, Graph, ModelInfo, ReferenceOfCase
 from harness.records.callbacks import ProgressCallback
 from harness.records.run import LEFT_OUT, TAKEN
 from harness.reference.graph import read_graph
+from harness.reference.inputs import arrays_of_bytes
 from harness.reference.onnx_runtime import time_limit
 from harness.reference.open import Reference, ReferenceTensor, open_reference
 from harness.review.chosen_stages import FLOAT, REFERENCE
 from harness.toolchains.stages import built_pixels, pixels_of
-from harness.toolchains.vendor_runtime import needs_vendor
+from harness.toolchains.vendor_runtime import is_compiled, needs_vendor
 
 Array = npt.NDArray[Any]
 STAGE_LIMIT_S = 60.0  # of one stage; more than that a run does not wait for what it was not asked
@@ -189,7 +190,8 @@ class CaseReference:
     def feeds(
         self, info: ModelInfo, inputs: Sequence[Fed], of: str
     ) -> Callable[[Sequence[TensorSpec]], dict[str, bytes | Array]]:
-        """What gives an ONNX (`of`, for messages) the bytes of its inputs. Errors: InputError, when it is called."""
+        """What gives an ONNX (`of`, for messages) the bytes of its inputs; a compiled model takes the board's own, as
+        arrays. Errors: InputError, when it is called."""
 
         def feeds(wanted: Sequence[TensorSpec]) -> dict[str, bytes | Array]:
             open_sizes = _open_sizes(wanted, inputs)
@@ -208,7 +210,7 @@ class CaseReference:
                     f"{_both_sides(wanted, info)}; give the ONNX that this model was built from",
                 ) from error
 
-        return feeds
+        return (lambda _: _own_arrays(info, inputs)) if is_compiled(Path(of)) else feeds
 
     @cached_property
     def _pixels(self) -> dict[str, BuiltPixels]:
@@ -228,6 +230,16 @@ def _open_sizes(wanted: Sequence[TensorSpec], inputs: Sequence[Fed]) -> dict[str
         return {}
     partners = {spec.name: _partner(spec, place, inputs) for place, spec in enumerate(wanted) if -1 in spec.shape}
     return {name: fed for name, fed in partners.items() if is_npy(fed.path)}
+
+
+def _own_arrays(info: ModelInfo, inputs: Sequence[Fed]) -> dict[str, bytes | Array]:
+    """What the board got, in the types and shapes of its model."""
+    specs = [spec for spec in info.inputs if spec.shape and all(size > 0 for size in spec.shape)]
+    known = {spec.name for spec in specs}
+    if lost := [fed.tensor for fed in inputs if fed.tensor not in known and not is_npy(fed.path)]:
+        raise InputError(f"input {lost[0]!r}: its shape on the board is not known, so a compiled model cannot be fed")
+    given = {fed.tensor: open_npy(fed.path) if is_npy(fed.path) else fed.path.read_bytes() for fed in inputs}
+    return dict(arrays_of_bytes([spec for spec in specs if spec.name in given], given))
 
 
 def _partner(spec: TensorSpec, position: int, inputs: Sequence[Fed]) -> Fed:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.records import ReferenceRuntime
 from harness.reference.beside import check_runtime
 from harness.toolchains.stages import StagesBeside, stages_beside
 
-FLOAT, OPTIMIZED, REFERENCE = "float", "optimized", "reference"
+FLOAT, OPTIMIZED, COMPILED, REFERENCE = "float", "optimized", "compiled", "reference"
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,18 @@ class ChosenStages:
     left_out: Mapping[str, str] = field(default_factory=dict)  # name -> why
 
 
-def with_beside(model: Path, model_name: str, chosen: ChosenStages) -> ChosenStages:
+def with_beside(
+    model: Path, model_name: str, chosen: ChosenStages, runtime: ReferenceRuntime | None = None
+) -> ChosenStages:
     """`chosen`, and what a toolchain left beside `model` (`model_name`: of a packed file). What was given wins; a given
-    reference of another place takes nothing from there. Errors: InputError where a file there cannot be read."""
+    reference of another place takes nothing from there. `runtime` runs what needs a vendor's; a build that leaves no
+    quantized ONNX has its compiled model as reference. Errors: InputError where a file there cannot be read."""
     beside = stages_beside(model.absolute(), model_name)
     if chosen.reference and (beside.reference is None or not _same(Path(chosen.reference), beside.reference)):
         return chosen  # of another build, or tensors of another input
-    usable, left_out = _usable(beside, chosen)
+    usable, left_out = _usable(beside, chosen, runtime)
+    if REFERENCE not in usable and not chosen.reference and COMPILED in usable:
+        usable[REFERENCE] = usable.pop(COMPILED)
     reference = chosen.reference or usable.get(REFERENCE, "")
     if not reference:
         return replace(chosen, left_out=left_out)
@@ -46,12 +52,14 @@ def with_beside(model: Path, model_name: str, chosen: ChosenStages) -> ChosenSta
     )
 
 
-def _usable(beside: StagesBeside, chosen: ChosenStages) -> tuple[dict[str, str], dict[str, str]]:
+def _usable(
+    beside: StagesBeside, chosen: ChosenStages, runtime: ReferenceRuntime | None
+) -> tuple[dict[str, str], dict[str, str]]:
     """What of a build this PC can run, by name, and why it cannot run the rest."""
     usable, left_out = {}, dict(beside.left_out)
     stages = {**beside.stages, **({REFERENCE: beside.reference} if beside.reference else {})}
     for name, path in stages.items():
-        why = "" if name == REFERENCE and chosen.reference else _not_runnable(path)
+        why = "" if name == REFERENCE and chosen.reference else _not_runnable(path, runtime)
         if why:
             left_out[name] = why
         else:
@@ -71,10 +79,10 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.resolve() == other.resolve()
 
 
-def _not_runnable(model: Path) -> str:
+def _not_runnable(model: Path, runtime: ReferenceRuntime | None) -> str:
     """Why a model of the build cannot be run on this PC; "" where it can."""
     try:
-        check_runtime(model, None)
+        check_runtime(model, runtime)
     except HarnessError as error:
         return error.message.replace(str(model), model.name)
     return ""

@@ -56,6 +56,7 @@ from harness.review.verdict import gated_checks, not_measured, verdict
 from harness.runs import baseline, previous, resume
 from harness.runs import folder as store
 from harness.toolchains import read_any
+from harness.toolchains.vendor_runtime import is_compiled
 
 
 def check_before(case: Case) -> Case:
@@ -84,7 +85,8 @@ def check_before(case: Case) -> Case:
 def _check_references(case: Case) -> None:
     for given, what in ((case.reference, "reference"), (case.floats, "float reference")):
         if given:
-            refuse_no_reference(Path(given), what)
+            if not (is_compiled(Path(given)) and Path(given).is_file()):
+                refuse_no_reference(Path(given), what)
             check_runtime(Path(given), case.reference_runtime)
 
 
