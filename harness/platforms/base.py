@@ -42,6 +42,7 @@ class Platform(ABC):
     tools: tuple[str, ...] = ()  # programs that must be found on the board, for example ("hrt_model_exec",)
     status_command: tuple[str, ...] = ()  # prints temperatures, clocks and loads, see read_status
     tool_hint: str = ""  # what to do when a tool is not found; "{board}" stands for the board's name
+    sampled_mode: str = "release"  # the mode that leaves a network's outputs, which every sample runs in
     runs_onnxruntime: bool = False  # whether its values may be those of ONNX Runtime's own kernels
     takes_wheels: bool = False  # whether `harness boards prepare` puts Python wheels there for it
     options: Mapping[str, str] = {}  # name -> help of the platform's own options (`--option name=value`)

@@ -166,6 +166,14 @@ class CaseReference:
                 written[name] = stored_name(name)
         return written
 
+    def of_its_sizes(self, remote: Mapping[str, FileFacts]) -> dict[str, FileFacts]:
+        """Files that may hold a tensor of the reference, by their size.
+
+        To be asked before `fill`, which forgets what it has met.
+        """
+        sizes = self.padded_sizes | set(self._by_size)
+        return {name: facts for name, facts in remote.items() if facts.size_bytes in sizes} if sizes else {}
+
     # ---- what is known
 
     def _known(self, facts: FileFacts) -> bytes | None:

@@ -112,6 +112,25 @@ def test_a_quantized_onnx_is_a_reference_with_a_graph(tmp_path: Path) -> None:
     assert record["comparison"]["graph_source"]
 
 
+@pytest.mark.slow
+def test_samples_run_in_debug_mode_which_alone_leaves_outputs(tmp_path: Path) -> None:
+    compiled = model()
+    (tmp_path / "samples").mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (1, 16, 20, 3), dtype=np.uint8)
+        np.save(tmp_path / "samples" / f"f{number}.npy", pixels)
+    argv = ["run", str(compiled), "--board", "emu-t40", "--samples", str(tmp_path / "samples"), "--mode", "debug"]
+    result = invoke(*argv, "--wait", "120", "--fault", "halved@conv4", "--runs", str(tmp_path / "runs"))
+    assert result.exit_code == 1, result.output
+    assert "the board agrees with the quantized model on 0 of 3" in " ".join(result.output.split()[:60])
+    (file,) = (tmp_path / "runs").rglob("run.json")
+    samples = json.loads(file.read_text())["samples"]
+    c4 = next(one for one in samples["outputs"] if one["name"] == "c4")
+    assert [c4[word] for word in ("exact", "within", "differs", "not_compared")] == [0, 0, 3, 0]
+    kept = [path.name for path in (file.parent / "samples").rglob("*_out.bin")]
+    assert kept and not [name for name in kept if name.startswith("c2")]  # no output, nor of an output's size
+
+
 def test_without_an_input_seeded_noise_of_the_models_shape_is_fed_and_said(tmp_path: Path) -> None:
     result = invoke("run", str(model()), "--board", "emu-t40", "--mode", "debug", "--runs", str(tmp_path))
     assert result.exit_code == 0, result.output

@@ -55,6 +55,7 @@ class Magik(Platform):
     name = "magik"
     modes: tuple[str, ...] = magik_options.MODES
     units: tuple[str, ...] = ("NNA",)
+    sampled_mode = "debug"  # programs hand no output out: the dumps hold them
     options: Mapping[str, str] = magik_options.OPTIONS
 
     # ---- before the run

@@ -63,6 +63,7 @@ class SampleJudge:
     ) -> JudgedSample:
         """`folder` holds what the board's tool left for the sample, `log` what it printed."""
         dumps = self._platform.read_outputs(folder, log, self._info)
+        dumps = dumps or self._platform.read_dumps(folder, log, self._info)
         quantized = {} if reference is None else values_of(reference)
         given = {} if floats is None else _named_alike(values_of(floats), quantized)
         layers = self._layers(reference, dumps)

@@ -65,6 +65,7 @@ class Running:
     folder: str = ""
     token: str = ""
     limit_s: float = 0.0
+    is_for_outputs: bool = False  # though its mode leaves every layer
 
 
 class SamplesPass:
@@ -82,12 +83,14 @@ class SamplesPass:
             refuse_missing(Path(self.case.samples.truth), truths, self.set.stems)
         self._platform: Platform = parts.expected.platform
         self._facts: Sequence[InputFacts] = self._platform.read_input_facts(info)
-        self._raw = wants_raw(("release",), self._facts, values=bool(self.case.reference or self.case.floats))
+        self._mode = self._platform.sampled_mode
+        self._raw = wants_raw((self._mode,), self._facts, values=bool(self.case.reference or self.case.floats))
         self._stages = Stages(parts.expected, info)
         self._judge = SampleJudge(self.case, self._platform, info, truths)
         plan = self.case.samples.sequence
         self._trajectories = Trajectories(self.folder, len(self.set.stems), plan) if plan else None
         self._usual_s = 0.0  # of the slowest sample so far
+        self._left_bytes = 0  # on the board, by the sample that left most
         self._failures = 0
         self.finished: dict[str, Sample] = kept.read(self.folder)
         self._figures = kept.read_figures(self.folder)
@@ -134,7 +137,7 @@ class SamplesPass:
     def forget(self) -> None:
         """Every result so far is none: the board computed with damaged files."""
         self.finished = {}
-        self._failures, self._usual_s = 0, 0.0  # of that model
+        self._failures, self._usual_s, self._left_bytes = 0, 0.0, 0  # of that model
         if self._trajectories is not None:
             self._trajectories.forget()
         kept.clear(self.folder)
@@ -151,7 +154,7 @@ class SamplesPass:
     def _next(self, queue: deque[int]) -> list[int]:
         """The first alone, to learn how long one takes; then as many as `BATCH_S` holds."""
         count = max(1, min(MOST_IN_BATCH, int(BATCH_S / self._usual_s))) if self._usual_s else 1
-        size = sum(fact.size_bytes or 0 for fact in self._facts)
+        size = sum(fact.size_bytes or 0 for fact in self._facts) + self._left_bytes  # a board may keep it in memory
         count = min(count, max(1, BATCH_BYTES // size)) if size else count
         return [queue.popleft() for _ in range(min(count, len(queue)))]
 
@@ -163,7 +166,7 @@ class SamplesPass:
         if not places:
             return
         with self._in_scratch():
-            started = self._started(self._prepared(places, "debug"))
+            started = self._started(self._prepared(places, debug=True))
             self._waited(started)
             self._debugged(*self._collected(started))
         kept.save_figures(self.folder, self._figures)
@@ -186,21 +189,20 @@ class SamplesPass:
 
     # ---- one batch
 
-    def _prepared(self, places: Sequence[int], mode: str = "release") -> Running:
-        """Inputs and what the PC says of them. Errors: InputError."""
+    def _prepared(self, places: Sequence[int], *, debug: bool = False) -> Running:
+        """Inputs and what the PC says of them: of outputs, or of all layers to `debug`. Errors: InputError."""
         scratch = Path(tempfile.mkdtemp(dir=self._scratch))
         samples = tuple(self._sample(place, scratch) for place in places)
-        batch = Batch(mode, samples, scratch / "inputs.tar")
+        batch = Batch("debug" if debug else self._mode, samples, scratch / "inputs.tar")
         batches.pack(samples, batch.archive)
-        references = {one.name: self._references(mode, one, scratch / one.name) for one in samples}
+        opened = self._whole if debug else self._stages.references
+        references = {one.name: opened(one, scratch / one.name) for one in samples}
         put = sending.put(self._parts.agent, self._parts.shared, batch.archive, lambda *_: None)
         pushes, sent_bytes = self._figures.pushes + 1, self._figures.sent_bytes + put.sent_bytes
         self._figures = replace(self._figures, pushes=pushes, sent_bytes=sent_bytes)
-        return Running(batch, references, scratch, put.path)
+        return Running(batch, references, scratch, put.path, is_for_outputs=not debug and self._mode != "release")
 
-    def _references(self, mode: str, sample: PreparedSample, scratch: Path) -> SampleReferences:
-        if mode == "release":
-            return self._stages.references(sample, scratch)
+    def _whole(self, sample: PreparedSample, scratch: Path) -> SampleReferences:
         known = CaseReference(self.case, self._platform, lambda *_: None)
         known.open(self._info, sample.fed, scratch / "whole")
         return SampleReferences(known, known.reference, None)
@@ -246,8 +248,11 @@ class SamplesPass:
         wanted, left = ["log.txt"], {}
         for sample in running.batch.samples:
             own = _below(remote, sample.name)
-            known = running.references[sample.name].known.fill(own, running.scratch / "left" / sample.name)
-            wanted += [f"{sample.name}/{name}" for name in own if name not in known]
+            self._left_bytes = max(self._left_bytes, sum(facts.size_bytes for facts in own.values()))
+            reference = running.references[sample.name].known
+            asked = reference.of_its_sizes(own) if running.is_for_outputs else own
+            known = reference.fill(own, running.scratch / "left" / sample.name)
+            wanted += [f"{sample.name}/{name}" for name in asked if name not in known]
             left[sample.name] = tuple(own)
         agent.files.fetch(running.folder, wanted, running.scratch / "left", self._parts.quotas, root=running.scratch)
         pulled_bytes = self._figures.pulled_bytes + sum(remote[name].size_bytes for name in wanted)
