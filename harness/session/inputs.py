@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 import shutil
@@ -14,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from harness.errors import InputError
 from harness.files.arrays import Raw, convert_line, is_npy, is_picture, read_npy
 from harness.files.npz import unpacked
-from harness.files.packed import refuse_packed
+from harness.files.packed import packing, refuse_packed
 from harness.files.safe import make_folder, new_file, write_file
 from harness.files.scratch import scratch_folder
 from harness.names import safe_name
 from harness.records import FedInput, InputFacts
+from harness.session.strides import PaddedRows, hint_of, without_padding
 
 NOISE_SEED = 20260101  # fixed, so that two runs without --input feed the same bytes
 FLOATS = {"f16": "<f2", "f32": "<f4", "f64": "<f8"}
@@ -59,6 +59,8 @@ def plan_inputs(
         _taken(item, fact, position, scratch, raw)
         for position, (item, fact) in enumerate(zip(ordered, facts, strict=True))
     ]
+    if given is not whole and (padded := _padded(whole[0][1], _whole_nv12(facts))) is not None:
+        plan[0] = replace(plan[0], note=padded.words(plan[0].tensor, f"{whole[0][1].name}, NV12"))
     if given is not whole and is_picture(whole[0][1]):
         name = whole[0][1].name
         line = convert_line(Path(name), _nv12_fact(facts[0].name.removesuffix("_y"), facts[0]))
@@ -126,14 +128,23 @@ def _planes(
     is_image = is_picture(path) and path.stat().st_size != sum(sizes)
     if is_image and not fact.convert:
         raise _picture(path, fact)
-    whole = InputFacts(stem, sum(sizes), "u8", shapes=((sum(sizes),), *_nv12_shapes(facts[0])))
+    whole = _whole_nv12(facts)
     data = _nv12_of(path, fact) if is_image else read_npy(path, whole).data if is_npy(path) else path.read_bytes()
     if len(data) != sum(sizes):
-        return given
+        padded = _padded(path, whole)
+        if padded is None:
+            return given
+        data = padded.data
     planes = [(names[0], data[: sizes[0]]), (names[1], data[sizes[0] :])]
     for name, plane in planes:
         write_file(scratch / f"{safe_name(name)}.bin", plane, scratch.parent)
     return [(name, scratch / f"{safe_name(name)}.bin") for name, _ in planes]
+
+
+def _whole_nv12(planes: Sequence[InputFacts]) -> InputFacts:
+    """What a file of both planes is."""
+    size = sum(fact.size_bytes or 0 for fact in planes)
+    return InputFacts(planes[0].name, size, "u8", shapes=((size,), *_nv12_shapes(planes[0])))
 
 
 def _nv12_fact(stem: str, luma: InputFacts) -> InputFacts:
@@ -158,8 +169,20 @@ def _taken(item: InputFile, fact: InputFacts, position: int, scratch: Path, raw:
         return _kept(item, position, scratch)
     if _is_nv12_picture(item.path, fact, raw):
         return _as_nv12(item, fact, position, scratch)
+    if (padded := _padded(item.path, fact)) is not None:
+        path = scratch / f"{position}_{safe_name(item.path.stem)}{item.path.suffix}"
+        write_file(path, padded.data, scratch.parent)
+        return replace(item, path=path, given_name=item.path.name, note=padded.words(item.tensor, item.path.name))
     _check_size(item, fact, raw)
     return _kept(item, position, scratch)
+
+
+def _padded(path: Path, fact: InputFacts) -> PaddedRows | None:
+    """The input of a raw file with padded rows; None for pictures, packed files, and what is far from its size."""
+    size, expected = path.stat().st_size, fact.size_bytes or 0
+    if not expected < size <= 2 * expected or is_picture(path) or packing(path) is not None:
+        return None
+    return without_padding(path.read_bytes(), fact)
 
 
 def _is_nv12_picture(path: Path, fact: InputFacts, raw: bool) -> bool:
@@ -282,22 +305,8 @@ def _check_size(item: InputFile, fact: InputFacts, raw: bool) -> None:
     refuse_packed(item.path, f"the {expected} bytes of input {item.tensor!r}")
     raise InputError(
         f"{item.path}: input {item.tensor!r} needs {expected} bytes ({fact.describe}), the file has {size}",
-        _padded_rows(fact, size) or "make it with harness convert, or give an .npy of the right dtype and shape",
+        hint_of(fact, size) or "make it with harness convert, or give an .npy of the right dtype and shape",
     )
-
-
-MOST_PADDING_BYTES = 255  # of a row that hardware aligns
-
-
-def _padded_rows(fact: InputFacts, size: int) -> str:
-    """What to do where the file is the input with every row padded to a stride; "" where it is not."""
-    shape, expected = next(iter(fact.shapes), ()), fact.size_bytes or 0
-    rows = math.prod(shape[:-1]) if len(shape) > 1 and min(shape) > 0 else 0
-    if not rows or expected % rows or size % rows or not 0 < size // rows - expected // rows <= MOST_PADDING_BYTES:
-        return ""
-    wide, row = size // rows, expected // rows
-    cut = f"array.reshape({rows}, {wide})[:, :{row}]"
-    return f"it has {rows} rows of {wide} bytes, padded to a stride; drop the padding: {cut}"
 
 
 def _picture(path: Path, fact: InputFacts) -> InputError:

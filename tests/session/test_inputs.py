@@ -227,3 +227,58 @@ def test_rows_that_are_padded_to_a_stride_are_named(size_bytes: int, is_padded: 
     with pytest.raises(InputError) as caught:
         plan_inputs([("images", path)], facts, tmp_path / "in")
     assert ("padded to a stride" in caught.value.hint) is is_padded
+
+
+def nv12_rows(width: int, height: int, stride: int, behind: str) -> tuple[bytes, bytes]:
+    """A picture as NV12 without and with padded rows; `behind` says what lies in the padding."""
+    rng = np.random.default_rng(width)
+    rows = rng.integers(0, 256, (height * 3 // 2, width), dtype=np.uint8)
+    padding = np.full((len(rows), stride - width), 16, np.uint8)
+    if behind == "chroma too":
+        padding[height:] = 128
+    elif behind == "the ends":
+        padding = np.tile(rows[:, -2:], (1, (stride - width + 1) // 2))[:, : stride - width]
+    elif behind == "a picture":
+        padding = rng.integers(0, 256, padding.shape, dtype=np.uint8)
+    return rows.tobytes(), np.concatenate([rows, padding], axis=1).tobytes()
+
+
+@pytest.mark.parametrize("stride", [112, 128])
+@pytest.mark.parametrize("behind", ["one value", "chroma too", "the ends"])
+def test_rows_of_a_camera_lose_their_padding_and_it_is_noted(stride: int, behind: str, tmp_path: Path) -> None:
+    plain, padded = nv12_rows(100, 8, stride, behind)
+    (tmp_path / "p.nv12").write_bytes(padded)
+    whole = InputFacts("images", 1200, "u8", "NV12 100x8", shapes=((1, 12, 100), (1200,)))
+    (item,) = plan_inputs([("images", tmp_path / "p.nv12")], (whole,), tmp_path / "in")
+    assert item.path.read_bytes() == plain and item.given_name == "p.nv12"
+    assert f"p.nv12 without the padding of its 12 rows ({stride} bytes, of which 100 are the input's)" in item.note
+    planes = (InputFacts("x_y", 800, "u8", shapes=((1, 8, 100, 1),)), InputFacts("x_uv", 400, "u8"))
+    luma, chroma = plan_inputs([("", tmp_path / "p.nv12")], planes, tmp_path / "planes")
+    assert luma.path.read_bytes() + chroma.path.read_bytes() == plain
+    assert "without the padding" in luma.note
+
+
+@pytest.mark.parametrize(("stride", "behind"), [(112, "a picture"), (110, "one value")])
+def test_rows_that_only_may_be_padded_are_left_to_the_user(stride: int, behind: str, tmp_path: Path) -> None:
+    """A wider picture has the same number of bytes."""
+    _, padded = nv12_rows(100, 8, stride, behind)
+    (tmp_path / "p.nv12").write_bytes(padded)
+    whole = InputFacts("images", 1200, "u8", "NV12 100x8", shapes=((1, 12, 100), (1200,)))
+    with pytest.raises(InputError) as caught:
+        plan_inputs([("images", tmp_path / "p.nv12")], (whole,), tmp_path / "in")
+    assert f"it has 12 rows of {stride} bytes, padded to a stride" in caught.value.hint
+
+
+def test_padded_rows_of_pixels_and_of_floats(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(1, 256, (1, 6, 20, 3), dtype=np.uint8)
+    wide = np.zeros((1, 6, 64), np.uint8)
+    wide[:, :, :60] = pixels.reshape(1, 6, 60)
+    maps = np.random.default_rng(1).normal(size=(1, 2, 5, 30)).astype(np.float32)
+    (tmp_path / "rgb.bin").write_bytes(wide.tobytes())
+    (tmp_path / "map.bin").write_bytes(np.pad(maps, [(0, 0)] * 3 + [(0, 2)]).tobytes())
+    facts = (
+        InputFacts("rgb", 360, "u8", shapes=((1, 6, 20, 3),)),
+        InputFacts("map", maps.nbytes, "f32", shapes=(maps.shape,)),
+    )
+    rgb, floats = plan_inputs([("", tmp_path / "rgb.bin"), ("", tmp_path / "map.bin")], facts, tmp_path / "in")
+    assert rgb.path.read_bytes() == pixels.tobytes() and floats.path.read_bytes() == maps.tobytes()

@@ -250,9 +250,9 @@ class SamplesPass:
             own = _below(remote, sample.name)
             self._left_bytes = max(self._left_bytes, sum(facts.size_bytes for facts in own.values()))
             reference = running.references[sample.name].known
-            asked = reference.of_its_sizes(own) if running.is_for_outputs else own
+            fitting = reference.of_its_sizes(own) if running.is_for_outputs else own
             known = reference.fill(own, running.scratch / "left" / sample.name)
-            wanted += [f"{sample.name}/{name}" for name in asked if name not in known]
+            wanted += [f"{sample.name}/{name}" for name in fitting if name not in known]
             left[sample.name] = tuple(own)
         agent.files.fetch(running.folder, wanted, running.scratch / "left", self._parts.quotas, root=running.scratch)
         pulled_bytes = self._figures.pulled_bytes + sum(remote[name].size_bytes for name in wanted)
