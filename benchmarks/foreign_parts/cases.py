@@ -152,6 +152,8 @@ def unfit(setup: Setup, network: ForeignNetwork) -> str:
     not."""
     if setup.runtime == "ncnn" and resizes_asymmetrically(network.model()):
         return "ncnn's converter knows no asymmetric coordinates of a linear Resize: it computes half_pixel"
+    if setup.runtime == "mnn" and any(node.op_type == "Erf" for node in network.model().graph.node):
+        return "MNN's converter turns GELU into its form by tanh"
     if setup.runtime != "openvino" or not network.quantized or setup.options.get("transforms") is False:
         return ""
     if without_vnni():

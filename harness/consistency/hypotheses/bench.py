@@ -285,11 +285,11 @@ class NodeScene:
 
     def again(self, inputs: Mapping[int, Array | None] | None = None, **attributes: Attribute) -> Array | None:
         """Its output with other inputs or attributes (None takes one away); None where it cannot run."""
-        node = _changed(self.node, attributes)
+        node = changed(self.node, attributes)
         count = max([len(self.node.input), *(k + 1 for k in inputs or {})])
-        changed = inputs or {}
-        arrays = [changed[k] if k in changed else self.x(k) for k in range(count)]
-        named = [k for k, name in enumerate(self.node.input) if name and k not in changed]
+        other = inputs or {}
+        arrays = [other[k] if k in other else self.x(k) for k in range(count)]
+        named = [k for k, name in enumerate(self.node.input) if name and k not in other]
         if any(arrays[k] is None for k in named):
             return None
         small = [a is not None and a.size <= FIXED and k not in self.data for k, a in enumerate(arrays)]
@@ -321,7 +321,8 @@ def stored_integers(op: NodeScene, at: int) -> Stored | None:
     return Stored(values, scale.reshape(shape), zeros.reshape(shape))
 
 
-def _changed(node: NodeProto, attributes: Mapping[str, Attribute]) -> NodeProto:
+def changed(node: NodeProto, attributes: Mapping[str, Attribute]) -> NodeProto:
+    """A node with other attributes; None takes one away."""
     if not attributes:
         return node
     copy = NodeProto()

@@ -11,12 +11,12 @@ import numpy as np
 
 from harness.consistency.hypotheses.bench import KEPT_BYTES, MOST_SCENES, Bench, NodeScene, value_alone
 from harness.consistency.hypotheses.catalogue import variants
+from harness.consistency.hypotheses.everywhere import everywhere
 from harness.consistency.hypotheses.variant import Variant
 from harness.consistency.metrics.pointwise import measure
-from harness.consistency.origins.alone import as_stored
 from harness.consistency.origins.isolate import CannotIsolate, Isolator, Request
 from harness.consistency.origins.rounded import STYLES, Rounding
-from harness.consistency.reading.pairs import Pair
+from harness.consistency.reading.pairs import Pair, as_stored
 from harness.consistency.reading.tensor_files import Array
 from harness.errors import InputError
 from harness.records import Fingerprint, Layer, Metrics
@@ -254,6 +254,8 @@ def _values(
     """(kind, words, what the op gives) of each variant that can run and changes something. Errors: OutOfTime."""
     kinds_between = [bench.part.nodes[i].op_type for i in bench.moving_nodes]
     several = sum(kind not in ("QuantizeLinear", "DequantizeLinear") for kind in kinds_between) > 1
+    if several and not kinds:
+        yield from everywhere(bench, isolator)
     for scene, variant in variants(bench, kinds):
         value = _in_place(scene, variant)
         whole = None if value is None else bench.with_value(scene.output, value)

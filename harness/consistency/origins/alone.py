@@ -16,12 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.consistency.arithmetic import Precision
-from harness.consistency.fingerprint.classify import classify
 from harness.consistency.grid import rounds_to
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.isolate import Isolator, Request
-from harness.consistency.origins.played_moves import goes_along
 from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.ties import (
     INTERPOLATING,
@@ -30,8 +28,8 @@ from harness.consistency.origins.ties import (
     cut_towards_zero,
     on_edges,
 )
-from harness.consistency.reading.layouts import channel_axis
-from harness.consistency.reading.pairs import Pair
+from harness.consistency.origins.unseen_roundings import is_requantizing
+from harness.consistency.reading.pairs import Pair, as_stored
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Layer, Metrics, Quantization
 
@@ -46,7 +44,6 @@ CLEAR = 2e-4  # relative L2
 SMALL = 0.02  # relative L2; after so many trials in vain nobody looks for a wrong file behind it
 NEARER = 0.5  # of the error: where many ops are wrong, what leaves more is not judged
 FLOAT_NOISE = Precision("f32", "float32", 19, 2.0**-126, 3.4e38)
-LAWS = ("zero_point", "scale", "shift", "channel", "channel_offset", "channel_scale", "channel_affine", "dead_channel")
 REPRODUCTION_ROOM = 2.0  # the same op misses about as much with the board's inputs as with the reference's
 
 
@@ -181,26 +178,16 @@ def _by_arithmetic(
     if not single.right and (is_near(single.metrics) or (reach.unseen and whole)):
         single = _fused(single, request, rows, runner)
     if not single.right and reach.unseen and whole:
-        right = _is_requantizing(request, rows, runner)
+        pair = runner.pair(request.target)
+        right = is_requantizing(
+            runner.isolator,
+            request,
+            pair,
+            runner.casts,
+            lambda value: _judged(rows[request.target], value, runner).right,
+        )
         single = replace(single, right=right, requantized=right)
     return single
-
-
-def _is_requantizing(request: Request, rows: Mapping[str, Layer], runner: OpRunner) -> bool:
-    """Whether the board's integers are what a runtime leaves that rounds fewer times, or at other places, between ops
-    that were not dumped: as played on the PC, or a part of the way there. What the values name a fault is none."""
-    styles = [request, *(replace(request, integers=style) for style in ("fused", *runner.casts))]
-    pair = runner.pair(request.target)
-    plain, *played = (value for _, value in runner.isolator.run(styles))
-    if plain is None or plain.dtype != pair.board.dtype or plain.size != pair.board.size:
-        return False
-    near = [as_stored(value, pair) for value in played if value is not None]
-    if any(_judged(rows[request.target], value, runner).right for value in near):
-        return True
-    spec, given = pair.spec_reference, as_stored(plain, pair)
-    along = [v for v in near if goes_along(pair.board, given, v, channel_axis(spec, given.ndim))]
-    named = (classify(pair.board, value, spec, measure(pair.board, value, spec, spec)) for value in (given, *along))
-    return bool(along) and not any(mark.kind in LAWS for mark in named)
 
 
 def _on_edges(single: Single, request: Request, reach: on_graph.Reach, runner: OpRunner) -> Single:
@@ -288,11 +275,6 @@ def request_of(
             return None
         feeds[name] = value
     return Request(reach.tensor, feeds, float_side=runner.pair(reach.tensor).reference.dtype.kind == "f")
-
-
-def as_stored(value: Array, pair: Pair) -> Array:
-    """What an op gave, in the shape of the pair; booleans as bytes."""
-    return (value.view("uint8") if value.dtype == bool else value).reshape(pair.board.shape)
 
 
 def value_of(name: str, rows: Mapping[str, Layer], runner: OpRunner, side: str) -> Array | None:

@@ -10,11 +10,12 @@ import numpy as np
 
 from harness.consistency.arithmetic import Evidence
 from harness.consistency.origins import origins as on_graph
-from harness.consistency.origins.alone import OpRunner, Single, as_stored, is_slight, request_of, run_alone, value_of
+from harness.consistency.origins.alone import OpRunner, Single, is_slight, request_of, run_alone, value_of
 from harness.consistency.origins.isolate import Request
 from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.single_precision import of_single_ops
 from harness.consistency.origins.ties import on_edges
+from harness.consistency.reading.pairs import as_stored
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Graph, Layer, Origin
 from harness.reference.given_graph import INSERTED
@@ -263,7 +264,8 @@ def _requantized(singles: Mapping[str, Single]) -> list[str]:
         return []
     return [
         f"{_listed(names)}: off as far as the roundings of the ops before it that were not dumped make it, played on "
-        "this PC with quantizers left out or resized integers cast: a runtime that fuses ops; a fault that is smaller "
+        "this PC with quantizers left out, ties rounded the other way or resized integers cast: a runtime that fuses "
+        "ops; a fault that is smaller "
         "than this is not seen (dump those ops to see it)"
     ]
 

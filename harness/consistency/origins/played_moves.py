@@ -8,6 +8,7 @@ its way; an offset, a factor, a wrong channel or a wrong weight is farther from 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,35 @@ def goes_along(board: Array, plain: Array, played: Array, channels: int | None) 
     return all(
         _has_mean(part, moved, spread) and _is_nearer(part, moved, spread)
         for part, moved in each
+        if part.size >= LEAST_ELEMENTS
+    )
+
+
+def is_one_of(board: Array, played: Sequence[Array], channels: int | None) -> bool:
+    """Whether the board, or each of its channels, is exactly one of the arrays: one tie of a scalar moves a channel."""
+    if channels is None or board.ndim < 2:
+        return any(np.array_equal(board, value) for value in played)
+    axes = tuple(i for i in range(board.ndim) if i != channels)
+    equal = np.stack([(board == value).all(axis=axes) for value in played])
+    return bool(equal.any(axis=0).all())
+
+
+def within_moves(board: Array, plain: Array, played: Sequence[Array], channels: int | None) -> bool:
+    """Whether the error board - plain is no larger than the moves played - plain together, and has no mean that they
+    do not have; overall and in every channel. Of ties any part may be moved, so that no direction is asked for.
+    Arguments as in `goes_along`."""
+    error, *moves = (np.subtract(side, plain, dtype=np.float64) for side in (board, *played))
+    together: npt.NDArray[np.float64] = np.sqrt(sum(np.square(move) for move in moves))
+    spread = _rms(together)
+    if not spread or _rms(error) > spread:
+        return False
+    if channels is None or error.ndim < 2:
+        return any(_has_mean(error, move, spread) for move in moves)
+    each = zip(*(np.moveaxis(part, channels, 0) for part in (error, together, *moves)), strict=True)
+    return all(
+        any(_has_mean(part, move, spread) for move in own)
+        and _rms(part) <= max(_rms(size), spread) * (1 + NOISE / math.sqrt(2 * part.size))
+        for part, size, *own in each
         if part.size >= LEAST_ELEMENTS
     )
 

@@ -3,7 +3,8 @@
 A runtime that fuses ops rounds once: a quantizer and the dequantizers behind it become one Clip to the range of its
 integers. What was cut there (an activation that is part of the range) still is; what was rounded there is not. A Resize
 may interpolate the stored integers and cast the result: its quantizer gets whole numbers, cut towards zero. Or it
-goes one axis at a time, and stores integers in between.
+goes one axis at a time, and stores integers in between. And what lies on the edge between two steps, up to what float
+sums differ by, may go to either.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 RESAMPLING = frozenset(("Resize", "Upsample"))
+EDGE = 2.0**-12  # of a step: float sums leave a whole number, and so an edge, so near
 NEARLY = 1 + 2.0**-18  # float sums leave a whole number a little below itself
 
 
@@ -54,6 +56,25 @@ def with_casts(
             made, constants = [*made, *more], constants | values
         else:
             made.append(node)
+    return made, constants
+
+
+def with_ties(
+    nodes: Sequence[NodeProto], weights: Mapping[str, TensorProto], side: int
+) -> tuple[list[NodeProto], dict[str, TensorProto]]:
+    """The nodes with what lies on the edge between two steps rounded up (`side` 1) or down (-1), and the constants that
+    these need: every quantizer is given that much more, or less."""
+    made: list[NodeProto] = []
+    constants: dict[str, TensorProto] = {}
+    for node in nodes:
+        if node.op_type != QUANTIZE or not _has_one_scale(node, weights):
+            made.append(node)
+            continue
+        scale = numpy_helper.to_array(weights[node.input[1]]).reshape(())
+        more, moved = f"{node.output[0]}|edge", f"{node.output[0]}|moved"
+        constants[more] = numpy_helper.from_array(np.asarray(scale * np.float32(side * EDGE), np.float32), more)
+        made.append(helper.make_node("Add", [node.input[0], more], [moved]))
+        made.append(helper.make_node(QUANTIZE, [moved, *node.input[1:]], list(node.output)))
     return made, constants
 
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.consistency.arithmetic import BF16, F16, PRECISIONS, TF32, Evidence, Precision, precision_of, rounded
-from harness.consistency.origins.alone import OpRunner, as_stored, request_of
+from harness.consistency.origins.alone import OpRunner, request_of
 from harness.consistency.origins.isolate import Request
 from harness.consistency.origins.origins import Reach
 from harness.consistency.origins.rounded import RECURRENT, STYLES, WEIGHTED, Rounding
+from harness.consistency.reading.pairs import as_stored
 from harness.consistency.reading.tensor_files import Array
 from harness.records import Layer
 

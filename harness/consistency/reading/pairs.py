@@ -350,3 +350,8 @@ def _steps(values: Array, q: Quantization, spec: TensorSpec) -> Array | None:
 def real_values(array: Array, spec: TensorSpec) -> Array:
     """Real values in float64, whatever the side's dtype."""
     return dequantize(array, spec.quantization) if array.dtype.kind in "iu" else array.astype(np.float64)
+
+
+def as_stored(value: Array, pair: Pair) -> Array:
+    """What an op gave, in the shape of the pair; booleans as bytes."""
+    return (value.view("uint8") if value.dtype == bool else value).reshape(pair.board.shape)

@@ -13,7 +13,7 @@ import pytest
 from onnx import NodeProto, helper
 
 from harness.consistency.compare import compare
-from harness.consistency.origins.played_moves import goes_along
+from harness.consistency.origins.played_moves import goes_along, is_one_of, within_moves
 from harness.dumps.folders import read_dumps
 from harness.reference.open import Reference, open_session, run_reference
 from tests.support.nets import tiny_model
@@ -118,6 +118,75 @@ def test_a_fault_of_a_step_behind_unseen_ops_is_a_fault(
 @pytest.mark.parametrize("name", ["w0", "w2", "w4"])
 def test_one_wrong_bit_in_a_weight_of_an_unseen_op_is_a_fault(name: str, reference: Reference, tmp_path: Path) -> None:
     assert exit_code(tmp_path / "board", reference, computed(tmp_path, **with_flipped_bit(name))) == 1
+
+
+# --------------------------------------------------------------------------- ties
+
+HALVES = np.random.default_rng(3).integers(-2, 3, (OPS, CHANNELS, CHANNELS, 1, 1)).astype(np.int8)
+
+
+def on_a_grid(half_up: bool, flipped: bool = False) -> list[NodeProto]:
+    """Convolutions of which every fourth result lies on the edge between two steps; the board rounds these up."""
+    made = []
+    given = "x"
+    for i in range(OPS):
+        c, q, d = f"c{i}", "y" if i == OPS - 1 else f"q{i}", "yd" if i == OPS - 1 else f"d{i + 1}"
+        weight = f"w{i}x" if flipped and i == 2 else f"w{i}"
+        made.append(helper.make_node("Conv", [given, weight], [c], f"conv{i}"))
+        if half_up:
+            steps = [("Div", (c, "s"), "a"), ("Add", (f"{c}a", "half"), "b"), ("Floor", (f"{c}b",), "c")]
+            steps += [("Clip", (f"{c}c", "lowest", "highest"), "d"), ("Mul", (f"{c}d", "s"), "")]
+            made += [helper.make_node(op, given_, [f"{c}{end}" if end else d]) for op, given_, end in steps]
+        else:
+            made.append(helper.make_node("QuantizeLinear", [c, "s", "zero"], [q], f"q{i}_quantize"))
+            made.append(helper.make_node("DequantizeLinear", [q, "s", "zero"], [d], f"q{i}_dequantize"))
+        given = d
+    return made
+
+
+def grid_constants() -> dict[str, Any]:
+    quarter = {f"w{i}": w.astype(np.float32) / 4 for i, w in enumerate(HALVES)}
+    wrong = quarter["w2"].copy()
+    wrong[5, 3] += 2
+    steps = {"s": np.float32(1 / 32), "zero": np.int8(0), "half": np.float32(0.5)}
+    return {**steps, "lowest": np.float32(-128), "highest": np.float32(127), **quarter, "w2x": wrong}
+
+
+@pytest.mark.parametrize("flipped", [False, True], ids=["ties", "a wrong weight"])
+def test_ties_of_unseen_quantizers_that_go_to_the_other_step_are_no_fault(flipped: bool, tmp_path: Path) -> None:
+    x = np.rint(X * 32).clip(-128, 127).astype(np.float32) / 32
+    board = tiny_model(on_a_grid(True, flipped), {"x": list(X.shape)}, ["yd"], **grid_constants())
+    onnx.save(tiny_model(on_a_grid(False), {"x": list(X.shape)}, ["yd"], **grid_constants()), tmp_path / "m.onnx")
+    made = run_reference(tmp_path / "m.onnx", {"x": x}, tmp_path / "reference")
+    value = open_session(board, tmp_path / "board.onnx", "disabled").run(["yd"], {"x": x})[0]
+    moved = np.rint(value * 32).astype(np.int8) - made.tensors["yd"].load().astype(np.int64)
+    assert np.mean(moved != 0) > 0.02
+    assert exit_code(tmp_path / "board", made, np.rint(value * 32).astype(np.int8)) == int(flipped)
+
+
+def test_a_tie_of_a_scalar_moves_one_channel() -> None:
+    plain = np.zeros((1, 3, 4, 4), np.int8)
+    up, down, board = plain.copy(), plain.copy(), plain.copy()
+    up[:, 0], down[:, 1], board[:, 1] = 1, -1, -1
+    assert is_one_of(board, (plain, up, down), 1) and not is_one_of(board, (plain, up), 1)
+    board[0, 2, 0, 0] = 1
+    assert not is_one_of(board, (plain, up, down), 1)
+    assert is_one_of(up, (plain, up), None) and not is_one_of(board, (plain, up), None)
+
+
+def test_more_than_the_ties_move_or_a_mean_that_they_have_not_is_a_fault() -> None:
+    plain = np.zeros((1, 4, 32, 32), np.int8)
+    rng = np.random.default_rng(5)
+    up, down = (rng.integers(0, 2, plain.shape).astype(np.int8) * side for side in (np.int8(1), np.int8(-1)))
+    some = (up * rng.integers(0, 2, plain.shape)).astype(np.int8) + (down * rng.integers(0, 2, plain.shape)).astype(
+        np.int8
+    )
+    assert within_moves(some, plain, (up, down), 1)
+    assert not within_moves(some * np.int8(3), plain, (up, down), 1)
+    offset = np.zeros_like(plain)
+    offset[:, 2] = 2
+    assert not within_moves(offset, plain, (up, down), 1)
+    assert not within_moves(some, plain, (plain, plain), 1)
 
 
 def test_too_few_elements_show_no_direction() -> None:
