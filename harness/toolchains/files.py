@@ -220,8 +220,11 @@ def _read_md5_list(text: str) -> Artifact:
     return Artifact("md5_list", title, facts={"files": len(rows), "md5s": rows}, problems=listed.problems)
 
 
-# Asked after all others: a console or a log may hold such rows.
-LAST = (text_reader("md5_list", "list of md5s (md5sum)", lambda text: bool(read_list(text).md5s), _read_md5_list),)
+# Asked after all others: a vendor's own reader knows more of its models, and a console or a log may hold rows of md5s.
+LAST = (
+    FileReader("vendor_model", "vendor model", _is_vendor_model, _read_vendor_model),
+    text_reader("md5_list", "list of md5s (md5sum)", lambda text: bool(read_list(text).md5s), _read_md5_list),
+)
 READERS = (
     FileReader("ort_profile", "ONNX Runtime profile", _is_runtime_profile, _read_runtime_profile),
     FileReader(
@@ -235,5 +238,4 @@ READERS = (
     FileReader("npy", "NumPy array", lambda p: p.head.startswith(b"\x93NUMPY"), _read_npy),
     FileReader("npz", "NumPy archive", lambda p: p.path.suffix == ".npz" and p.head.startswith(b"PK"), _read_npz),
     FileReader("onnx", "ONNX model", _is_onnx, _read_onnx),
-    FileReader("vendor_model", "vendor model", _is_vendor_model, _read_vendor_model),
 )

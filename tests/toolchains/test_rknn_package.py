@@ -7,15 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
+from harness.emulator.sophgo.stand_in import TORCH
 from tests.support.toolchain_samples import ROOT
 
-# The vendor's package in its own interpreter. `torch` is imported by it, and ONNX models need none: a stand-in serves.
+# The vendor's package in its own interpreter (docs/boards/rockchip.md has what to install).
 SCRIPT = """\
 import sys
 from rknn.api import RKNN
@@ -41,9 +43,13 @@ def test_a_build_and_its_analysis_are_read(tmp_path: Path) -> None:
     for path in samples:
         np.save(path, np.load(path).reshape(1, 1, 8, 8))
     (tmp_path / "dataset.txt").write_text("".join(f"{path}\n" for path in samples))
+    # `torch` is imported by the package, and ONNX models need none: a stand-in serves.
+    (tmp_path / "stand_in/torch").mkdir(parents=True)
+    (tmp_path / "stand_in/torch/__init__.py").write_text(TORCH)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "stand_in")}
     argv = [python, "-c", SCRIPT, str(tmp_path / "digits.onnx"), str(tmp_path / "dataset.txt"), str(samples[0])]
     with (tmp_path / "build.log").open("w") as log:
-        made = subprocess.run(argv, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT, check=False, timeout=300)
+        made = subprocess.run(argv, cwd=tmp_path, env=environment, stdout=log, stderr=log, check=False, timeout=300)
     assert made.returncode == 0, (tmp_path / "build.log").read_text()[-2000:]
 
     def read(*words: str) -> dict[str, object]:
@@ -52,10 +58,20 @@ def test_a_build_and_its_analysis_are_read(tmp_path: Path) -> None:
         answer: dict[str, object] = json.loads(result.stdout)
         return answer
 
-    kinds = {name: read("inspect", str(tmp_path / name))["kind"] for name in ("build.log", "digits.rknn")}
-    assert kinds == {"build.log": "rknn_build", "digits.rknn": "rknn_model"}
-    snapshot = tmp_path / "snapshot"
-    assert read("inspect", str(snapshot / "error_analysis.txt"))["kind"] == "rknn_error_analysis"
+    def inspected(path: Path) -> dict[str, Any]:
+        (file,) = read("inspect", str(path))["files"]  # type: ignore[misc]
+        return dict(file)
+
+    build, model, snapshot = (
+        inspected(tmp_path / "build.log"),
+        inspected(tmp_path / "digits.rknn"),
+        tmp_path / "snapshot",
+    )
+    assert (build["kind"], model["kind"], model["march"]) == ("rknn_build", "rknn_model", "rk3588")
+    assert {node["unit"] for node in build["nodes"]} <= {"NPU", "CPU"} and len(build["nodes"]) >= 6
+    # The analysis stands in the same log.
+    assert {"estimate", "simulator_entire"} <= {one["kind"] for one in build["similarities"]}
+    assert inspected(snapshot / "error_analysis.txt")["kind"] == "rknn_error_analysis"
     compared = read("compare", str(snapshot / "golden"), str(snapshot / "simulator"), "--policy", "float-reference")
     layers = compared["layers"]
     assert isinstance(layers, list) and sum(row["verdict"] != "not_compared" for row in layers) >= 6

@@ -16,6 +16,7 @@ from harness.dumps.folders import read_dumps
 from harness.errors import InputError
 from harness.platforms import load
 from harness.records import BoardIdentity, Job
+from harness.toolchains import read_any
 from harness.toolchains.base import FileProbe
 from harness.toolchains.records import Artifact
 from harness.toolchains.rockchip.consoles import CONSOLES
@@ -125,11 +126,17 @@ def test_a_model_tells_its_chip_and_whether_it_is_cut(tmp_path: Path) -> None:
     body = b'{"target_platform": ["rk3588"], "compiler_version": "2.5.0"}'
     path = tmp_path / "net.rknn"
     path.write_bytes(b"RKNN\0\0\0\0" + (6).to_bytes(4, "little") + bytes(4) + len(body).to_bytes(8, "little") + body)
-    reader = READERS[0]
-    probe = FileProbe(path)
-    assert reader.matches(probe) and reader.read(probe).march == "rk3588" and not reader.read(probe).problems
+    model = read_any(path)
+    assert model and (model.kind, model.march) == ("rknn_model", "rk3588") and not model.problems
     path.write_bytes(path.read_bytes()[:-5])
-    assert reader.read(FileProbe(path)).problems
+    cut = read_any(path)
+    assert cut and cut.problems
+
+
+def test_a_log_of_a_build_keeps_the_analysis_that_follows_in_it(tmp_path: Path) -> None:
+    both, build, analysis = read(BUILD + ANALYSIS, tmp_path), read(BUILD, tmp_path), read(ANALYSIS, tmp_path)
+    assert both and build and analysis and (both.kind, both.nodes) == ("rknn_build", build.nodes)
+    assert both.similarities == (*build.similarities, *analysis.similarities)
 
 
 @given(st.lists(st.sampled_from((ANALYSIS + MAP + BUILD + DETAIL + BENCHMARK).splitlines()), max_size=25))

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from harness.emulator.sophgo.packages import NEEDED, VERSION, WHOLE
@@ -27,6 +27,7 @@ NEEDED_BYTES = 4 * 2**30  # 2 GB in the end, and the archives on the way
 SET_UP_TIMEOUT_S = 3600.0  # 312 MB and what it needs; resolving takes most of the time
 RUN_TIMEOUT_S = 1800.0  # of one tool
 ENVIRONMENT = "HARNESS_SOPHGO"  # another folder to keep it in, for machines that share one
+_WITHOUT_CHIP = ("model_transform.py", "run_calibration.py", "npz_tool.py", "model_tool")  # load no library of a chip
 _OWN_C_LIBRARY = ("libc.so.6", "libm.so.6", "libpthread.so.0")
 
 
@@ -149,13 +150,13 @@ def call(
 ) -> subprocess.CompletedProcess[str]:
     """One of the vendor's tools, whole: its output as text, its exit code. Errors: HostError when it takes too long.
 
-    One at a time on this PC: the simulator's libraries are links that it turns to the chip.
+    Of those that simulate a chip one at a time on this PC: its libraries are links that they turn to the chip.
     """
     place = place or folder()
     package = _package(place)
     python = str(place / "venv/bin/python")
     argv = [python, str(package / "python/tools" / tool)] if tool.endswith(".py") else [str(package / "bin" / tool)]
-    with _turn(place):
+    with nullcontext() if tool in _WITHOUT_CHIP else _turn(place):
         try:
             return subprocess.run(
                 [*argv, *arguments],

@@ -109,7 +109,11 @@ def layer_rows(lines: Sequence[Line]) -> Iterator[dict[str, str]]:
 
 
 def read_build(text: str) -> Artifact:
-    """Placement and estimated cycles of every op of the compiled model; errors and warnings of the build."""
+    """Placement and estimated cycles of every op of the compiled model; errors and warnings of the build.
+
+    A script that calls accuracy_analysis behind the build prints its table into the same log: its figures, too.
+    """
+    analysis = read_error_analysis(text).similarities if is_error_analysis(text) else ()
     lines = list(lines_of(text))
     rows = list(layer_rows(lines))
     messages = [message for line in lines if (message := _message(line))]
@@ -121,15 +125,18 @@ def read_build(text: str) -> Artifact:
         versions={key: match[1][:100] for key, match in versions.items() if match},
         finished=True if "rknn building done" in text else None,
         nodes=tuple(_node(row) for row in rows),
-        similarities=tuple(
-            Similarity(_name(row), "estimate", metrics={"cycles": float(cycles)})
-            for row in rows
-            if (cycles := _total_cycles(row)) is not None
-        ),
+        similarities=(*_estimates(rows), *analysis),
         messages=tuple(dict.fromkeys(messages)),
         facts={f"{kind.lower()}_memory_bytes": int(size) * 1024 for kind, size in memory},
         problems=() if rows else ("no layer table: build with RKNN(verbose=True) for placement and cycles",),
     )
+
+
+def _estimates(rows: Sequence[dict[str, str]]) -> Iterator[Similarity]:
+    for row in rows:
+        cycles = _total_cycles(row)
+        if cycles is not None:
+            yield Similarity(_name(row), "estimate", metrics={"cycles": float(cycles)})
 
 
 def _name(row: dict[str, str]) -> str:
@@ -194,7 +201,7 @@ def inputs_of_model(data: bytes) -> list[dict[str, object]]:
 
 READERS = (
     FileReader("rknn_model", "Rockchip model (.rknn)", lambda probe: probe.head.startswith(_MAGIC), read_model),
+    text_reader("rknn_build", "log of a build of rknn-toolkit2", lambda text: bool(VERSION.search(text)), read_build),
     text_reader("rknn_error_analysis", "error_analysis.txt of rknn-toolkit2", is_error_analysis, read_error_analysis),
     text_reader("rknn_layer_files", "map_name_to_file.txt", lambda text: bool(_MAP_HEAD.search(text)), read_map),
-    text_reader("rknn_build", "log of a build of rknn-toolkit2", lambda text: bool(VERSION.search(text)), read_build),
 )
