@@ -163,6 +163,25 @@ def test_a_run_without_a_comparison_has_no_layers_gone() -> None:
     assert "layers not compared" in data["sentences"][0]
 
 
+def test_of_runs_without_a_reference_the_files_of_the_boards_are_held_against_each_other() -> None:
+    """Two nights without a reference: whose bytes are equal, whose valid bytes differ, and which are not known."""
+    pair = [runs.not_compared_run(), runs.not_compared_run()]
+    for run, valid, whole in zip(pair, ("a", "b"), ("1", "2"), strict=True):
+        debug = {"mode": "debug", "folder": "debug", "exit_code": 0}
+        files = [
+            {"name": "same.bin", "bytes": 4, "md5": "e" * 32, "file": "same.bin"},
+            {"name": "valid.bin", "bytes": 4, "md5": whole * 32, "valid_md5": valid * 32, "file": "valid.bin"},
+            {"name": "padded.bin", "bytes": 4, "md5": whole * 32, "file": "padded.bin"},
+            {"name": "log.txt", "bytes": 4, "md5": whole * 32, "file": "log.txt"},
+        ]
+        run["modes"] = [debug | {"files": files}]
+    data = table(*pair)
+    counts = data["layers"]["counts"][1]
+    assert data["layers"]["total"] == 3 and [row["name"] for row in data["layers"]["rows"]] == ["valid.bin"]
+    assert [counts[f"hash_{word}"] for word in ("same", "changed", "unknown")] == [1, 1, 1]
+    assert "only files are held against each other" in data["sentences"][0] and "1 file differ" in data["sentences"][0]
+
+
 # --------------------------------------------------------------------------- times
 
 

@@ -1,6 +1,7 @@
 """Layers of several runs: whose verdict is another one, whose bytes are, and which only some of the runs have.
 
-Every run is held against the first. Bytes are told by the md5 of the valid region that the board computed; the md5 of
+Every run is held against the first. Where none of the runs was compared with a reference, the files that the boards
+left stand for the layers. Bytes are told by the md5 of the valid region that the board computed; the md5 of
 a whole file tells only that two are equal, because what lies between the values of a padded file is nobody's.
 """
 
@@ -21,14 +22,17 @@ STATES = ("there", "absent", "no_layers", "same", "changed", "unknown")  # of a 
 
 
 def layer_differences(runs: Sequence[Run]) -> Row:
-    """{"runs_with_layers", "total", "same", "rows", "outputs", "counts"}.
+    """{"judged", "runs_with_layers", "total", "same", "rows", "outputs", "counts"}.
 
-    `rows`: layers that are not the same in all runs, `outputs`: all outputs, each {"name", "op_kind", "is_output",
-    "variants", "cells"}; `counts`: of each run against the first. `variants` is how many different contents are known.
+    `judged`: whether any of the runs was compared with a reference; `rows`: layers that are not the same in all runs,
+    `outputs`: all outputs, each {"name", "op_kind", "is_output", "variants", "cells"}; `counts`: of each run against
+    the first. `variants` is how many different contents are known.
     """
-    sides = [_side(run) for run in runs]
+    compared = any(run.comparison is not None for run in runs)
+    sides = [_side(run) if compared else _dumps(run) for run in runs]
     rows = [_row(key, sides) for key in dict.fromkeys(key for side in sides for key in side or ())]
     return {
+        "judged": compared,
         "runs_with_layers": [side is not None for side in sides],
         "total": len(rows),
         "same": sum(not differs(row) for row in rows),
@@ -53,6 +57,24 @@ def _side(run: Run) -> Side | None:
         side[layer.name, seen[layer.name]] = layer
         seen[layer.name] += 1
     return side
+
+
+TENSORS = (".bin", ".npy", ".npz", ".raw")
+
+
+def _dumps(run: Run) -> Side | None:
+    """Of a run that ended well, where none was compared: files of the debug mode, or of the first that left any."""
+    modes = sorted(run.modes, key=lambda mode: mode.mode != "debug") if run.state == "complete" else []
+    for mode in modes:
+        files = [file for file in mode.files if file.name.lower().endswith(TENSORS) and (file.md5 or file.valid_md5)]
+        if files:
+            return {
+                (file.name, 0): Layer(
+                    *(place, file.name, "", "", "not_compared"), file_md5_board=file.md5, valid_md5_board=file.valid_md5
+                )
+                for place, file in enumerate(files)
+            }
+    return None
 
 
 def _row(key: Key, sides: Sequence[Side | None]) -> Row:

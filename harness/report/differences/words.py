@@ -44,10 +44,13 @@ def _layers(layers: Row, place: int, causes: str) -> list[str]:
     counts = layers["counts"][place]
     parts = [f"{count(counts[word], 'layer')} {word.replace('_', ' ')}" for word in CHANGES if counts[word]]
     same, changed, unknown = (counts[f"hash_{word}"] for word in ("same", "changed", "unknown"))
-    differ = f"bytes of {count(changed, 'layer')} differ{causes if changed else ''}"
+    differ = f"bytes of {count(changed, 'layer' if layers['judged'] else 'file')} differ{causes if changed else ''}"
     bytes_words = f"{differ}, of {plain(same)} are equal"
+    unchanged = (
+        "no layer's verdict changed" if layers["judged"] else "no reference: only files are held against each other"
+    )
     return [
-        *(parts or ["no layer's verdict changed"]),
+        *(parts or [unchanged]),
         bytes_words + (f", of {plain(unknown)} unknown" if unknown else ""),
     ]
 
