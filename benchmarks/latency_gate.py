@@ -91,8 +91,9 @@ def record(pairs: int, frames: int) -> NDArray[np.float64]:
     """Microseconds of `frames` inferences of both sides of each pair: [pair, side, frame].
 
     One sitting: a frame of every side in turn, then the next, so that every series spans the same seconds. Three times
-    as many turns are timed as are kept, and the quietest are kept, in order: load decides nothing. One session serves
-    all sides, because two sessions of one model differ by a percent or more (where their memory lies).
+    as many turns are timed as are kept, and the quietest are kept, in order, and the clock is that of this thread which
+    stands while another program runs: load decides nothing. One session serves all sides, because two sessions of one
+    model differ by a percent or more (where their memory lies).
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -101,9 +102,9 @@ def record(pairs: int, frames: int) -> NDArray[np.float64]:
     times = np.zeros((3 * frames, 2 * pairs))
     for row in times:
         for place in range(len(row)):
-            began = time.perf_counter_ns()
+            began = time.thread_time_ns()
             session.run(None, feed)
-            row[place] = (time.perf_counter_ns() - began) / 1e3
+            row[place] = (time.thread_time_ns() - began) / 1e3
     quiet = np.sort(np.argsort(np.median(times, axis=1))[:frames])
     return np.ascontiguousarray(times[quiet].T).reshape(pairs, 2, frames)
 
