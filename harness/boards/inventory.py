@@ -91,3 +91,15 @@ def soc_line(name: str, given: Path | None = None) -> str:
     """Where a board's soc is written: `hosts.yaml:4`."""
     file = find_hosts(given)
     return f"{file}:{config.line_of(file, ('boards', name, 'soc'))}" if file else "the built-in board"
+
+
+def has_tag(board: Board, tag: str) -> bool:
+    """Whether a board has a tag: one of its own, or `soc=`, `platform=`, `board=` and `kind=real|emulated`."""
+    facts = {
+        "soc": board.identity.soc,
+        "platform": board.identity.platform,
+        "board": board.name,
+        "kind": "emulated" if board.emulated else "real",
+    }
+    key, equals, value = tag.partition("=")
+    return tag in board.tags or (bool(equals) and facts.get(key) == value)

@@ -25,7 +25,7 @@ COMMANDS = {
     "export": "Write a run in a form that another tool reads.",
     "inspect": "Identify files and show their contents.",
     "convert": "Convert a picture, an array (.npy), a PC dump or a raw tensor to a board's input file.",
-    "boards": "List, check, trust, lease, clean and prepare boards.",
+    "boards": "List, check, trust, lease, clean and prepare boards; say which are in maintenance.",
     "emulator": "Build models for emulated boards and serve them.",
     "policy": "Show and check tolerance policies.",
     "explain": "Explain a finding of a run, or a rule of lint: when it is raised, from what, and what to do next.",

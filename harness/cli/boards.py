@@ -21,119 +21,34 @@ from harness.cli.common import (
     new_password,
     note,
 )
+from harness.cli.farm.boards_list import installed, lease_words, list_boards
+from harness.cli.farm.maintenance import maintenance
 from harness.cli.progress import ask_password
 from harness.cli.tables import table
 from harness.errors import ConfigError, HarnessError, InputError, MeasurementError
-from harness.records import Board, BoardLimits, Endpoint
+from harness.records import Board, Endpoint
 from harness.records.boards import SERVED
 
 if TYPE_CHECKING:
-    from harness.agent import Agent, LeaseFacts
-    from harness.transports.base import Transport
+    from harness.agent import Agent
 
 
 @click.group(name="boards", cls=WholeHelp)
 def command() -> None:
-    """List, check, trust, lease, clean and prepare boards.
+    """List, check, trust, lease, clean and prepare boards; say which are in maintenance.
 
     \b
     Examples:
       harness boards add x5-01 root@192.168.1.10
       harness boards list
       harness boards list --leases
+      harness boards maintenance x5-01 --reason 'new fan'
       harness boards check emu-x5
       harness boards trust x5-01
       harness boards password x5-01
       harness boards lease x5-01 --minutes 30
       harness boards prepare pi-01 --wheels wheels/
     """
-
-
-@command.command(name="list")
-@hosts_option
-@json_option
-@click.option("--tag", default="", help="Only boards with this tag.")
-@click.option("--leases", is_flag=True, help="Ask each board for its lease: holder and times.")
-def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool) -> None:
-    """Show every board of the inventory and the built-in emulated ones.
-
-    \b
-    Examples:
-      harness boards list --tag nightly
-      harness boards list --leases --json
-    """
-    from harness.boards.inventory import find_hosts, load_inventory
-
-    boards = [b for b in load_inventory(hosts).values() if not tag or tag in b.tags]
-    holders = _holders(boards) if leases else {}
-    if as_json:
-        listed = [_facts(b) | ({"lease": holders[b.name][0]} if b.name in holders else {}) for b in boards]
-        emit_json({"hosts": str(find_hosts(hosts) or ""), "boards": listed})
-        return
-    if tag and not boards:
-        note(f"no board has the tag {tag!r}")
-    columns = ["board", "platform", "soc", "reached by", "kind", "tags", *(["lease"] if leases else [])]
-    rows = [
-        [b.name, b.identity.platform, b.identity.soc, _place(b), "emulated" if b.emulated else "real", _tags(b)]
-        for b in boards
-    ]
-    for row, board in zip(rows, boards, strict=True):
-        row += [holders[board.name][1] if board.name in holders else ""] if leases else []
-    table("", columns, rows)
-
-
-def _holders(boards: list[Board]) -> dict[str, tuple[dict[str, object], str]]:
-    """Who has each board, as facts and in words; emulated boards that start with a run are left out."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    reachable = [b for b in boards if b.emulated is None or b.emulated.server == SERVED]
-    with ThreadPoolExecutor(16) as pool:
-        return dict(zip((b.name for b in reachable), pool.map(_holder, reachable), strict=True))
-
-
-def _holder(board: Board) -> tuple[dict[str, object], str]:
-    from harness.boards.connect import open_board
-
-    try:
-        with open_board(board) as (reached, transport):
-            agent = _installed(transport, reached.folders.work, reached.limits)
-            facts = agent.lease.show()
-    except HarnessError as error:
-        return {"error": error.message}, f"no answer: {error.message}"
-    return vars(facts), _lease_words(facts)
-
-
-def _lease_words(facts: LeaseFacts) -> str:
-    if not facts.held:
-        return "free"
-    return f"leased by {facts.holder} for {facts.age_s:.0f} s, at most {facts.left_s:.0f} s left"
-
-
-def _tags(board: Board) -> str:
-    """Its tags without the one that only repeats its kind."""
-    return " ".join(tag for tag in board.tags if tag != "emulated" or not board.emulated)
-
-
-def _place(board: Board) -> str:
-    if board.emulated and board.emulated.server != SERVED and board.endpoint.transport != "local":
-        return f"{board.endpoint.transport} to {board.emulated.server} on this PC"
-    if board.endpoint.transport == "local":
-        return "local"
-    login = f"{board.endpoint.user}@{board.endpoint.address}" if board.endpoint.user else board.endpoint.address
-    return f"{board.endpoint.transport} {login}:{board.endpoint.port}"
-
-
-def _facts(board: Board) -> dict[str, object]:
-    return {
-        "name": board.name,
-        "platform": board.identity.platform,
-        "soc": board.identity.soc,
-        "transport": board.endpoint.transport,
-        "address": board.endpoint.address,
-        "port": board.endpoint.port,
-        "emulated": board.emulated is not None,
-        "tags": list(board.tags),
-    }
 
 
 @command.command(name="check")
@@ -290,7 +205,7 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
     if as_json:
         emit_json({"board": name} | vars(facts))
     else:
-        click.echo(clean(f"{name}: {_lease_words(facts)}"))
+        click.echo(clean(f"{name}: {lease_words(facts)}"))
 
 
 @command.command(name="release")
@@ -379,7 +294,8 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
         click.echo(f"{name}: {message}")
 
 
-command.add_command(add)
+for one in (add, list_boards, maintenance):
+    command.add_command(one)
 
 
 @contextmanager
@@ -388,13 +304,4 @@ def _agent(name: str, hosts: Path | None) -> Iterator[Agent]:
     from harness.boards.inventory import find_board
 
     with open_board(find_board(name, hosts), ask_password) as (reached, transport):
-        yield _installed(transport, reached.folders.work, reached.limits)
-
-
-def _installed(transport: Transport, work: str, limits: BoardLimits) -> Agent:
-    from harness.agent import Agent
-
-    agent = Agent.of(transport, work, limits)
-    agent.install()
-    agent.hello()  # a board that lacks a program says so
-    return agent
+        yield installed(transport, reached.folders.work, reached.limits)

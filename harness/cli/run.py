@@ -46,6 +46,7 @@ Examples:
   harness run --board x5-01 model.bin --input images=a.bin --input mask=b.bin --reference dumps/
   harness run --board emu-x5 model.bin --reference model_quantized_model.onnx --fault halved@conv3
   harness run --board x5-01 model.bin --reference dumps/ --junit junit.xml --trace trace.json
+  harness run --board x5-01 --board x5-02 --board x5-03 model.bin
   harness run --resume runs/model/x5-01/20261120T091400Z
 
 \b
@@ -57,11 +58,11 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
 @click.argument("models", nargs=-1, metavar="[MODEL]", type=click.Path(path_type=Path))
 @click.option(
     "--board",
-    "board_name",
-    default="",
+    "board_names",
+    multiple=True,
     metavar="NAME",
     shell_complete=complete_board,
-    help="Board name (see `harness boards list`).",
+    help="Board name (see `harness boards list`). Repeatable: all at once, and their outputs vote.",
 )
 @click.option(
     "--resume",
@@ -177,13 +178,17 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
 @form_options
 @hosts_option
 @json_option
-def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
+def command(models: tuple[Path, ...], board_names: tuple[str, ...], **options: Any) -> None:
     """Run a model on a board, compare it with the PC layer by layer, and write an HTML report."""
     from signal import SIGTERM, default_int_handler, signal
 
     given = RunOptions(**options)
     check_forms(given.junit, given.trace, given.runs)
     signal(SIGTERM, default_int_handler)  # a night that is ended leaves its boards as clean as Ctrl-C does
+    names = tuple(dict.fromkeys(board_names))
+    if len(names) > 1 and not given.resume:
+        _several(only_model(models), names, given)
+    board_name = names[0] if names else ""
     try:
         if given.resume:
             _only_resume()
@@ -201,8 +206,29 @@ def command(models: tuple[Path, ...], board_name: str, **options: Any) -> None:
     raise SystemExit(exit_code)
 
 
+def _several(model: Path | None, names: tuple[str, ...], given: RunOptions) -> None:
+    """One model on several boards at once; ends the program with the code of the worst."""
+    from harness.cli.farm.several_boards import run_several
+
+    if given.junit or given.trace:
+        raise click.UsageError("--junit and --trace take one --board: each run folder has its own forms.")
+    cases = [_prepared(model, name, given) for name in names]
+    raise SystemExit(run_several(cases, given.runs, given.as_json))
+
+
 def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, Run]:
     from harness import session
+
+    board, case = _prepared(model, board_name, given)
+    return _measure(
+        board.identity.platform,
+        case,
+        lambda tell, expected: session.run_case(board, case, given.runs, tell, expected, ask_password, typed_command()),
+    )
+
+
+def _prepared(model: Path | None, board_name: str, given: RunOptions) -> tuple[Board, Case]:
+    """What is to be run on one board. Errors: UsageError, InputError for what cannot be."""
     from harness.boards.inventory import find_board
     from harness.session.judged import refuse_noise
 
@@ -218,11 +244,7 @@ def _new(model: Path | None, board_name: str, given: RunOptions) -> tuple[Path, 
     _refuse_without_reference(case, given)
     refuse_noise(case)
     _refuse_short_limit(case)
-    return _measure(
-        board.identity.platform,
-        case,
-        lambda tell, expected: session.run_case(board, case, given.runs, tell, expected, ask_password, typed_command()),
-    )
+    return board, case
 
 
 def _list_options(platform: str, as_json: bool) -> None:

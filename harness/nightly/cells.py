@@ -16,7 +16,7 @@ from harness.nightly.pairing import CasePair
 from harness.nightly.suite import NightLimitsFile
 from harness.nightly.verdicts import Limits, cell_of, reason_of, unmeasured
 from harness.profiling.distribution import usual_us
-from harness.records import Board, Case, PowerSupply, Run
+from harness.records import Board, Case, PowerSupply, Run, TypedCommand
 from harness.records.callbacks import LogCallback
 from harness.records.nights import Cell
 from harness.report import write_report
@@ -39,6 +39,8 @@ class CellRunner:
     history: History
     log: LogCallback
     power_cycle: bool = True
+    goes_on: bool = False  # with what an earlier process of this night left
+    runs_name: str = RUNS
     judging: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     def measured(self, pair: CasePair, cell: Cell, heard: Callable[[str], None]) -> Cell:
@@ -71,12 +73,12 @@ class CellRunner:
 
     def _tried(self, pair: CasePair, clock: CaseClock) -> tuple[Path, Run, int]:
         board = pair.board if self.power_cycle else replace(pair.board, power=PowerSupply())
-        folder = self._left(pair)
+        folder = self._left(pair) if self.goes_on else None
         if folder is not None and (run := _judged_run(folder)) is not None:
             return folder, run, 0
         for tries in range(self.limits.retries + 1):
             try:
-                return (*self.once(board, pair.case, self.folder / RUNS, clock, folder), tries)
+                return (*self.once(board, pair.case, self.folder / self.runs_name, clock, folder), tries)
             except (LinkError, Refused) as error:
                 if tries == self.limits.retries or not _may_be_tried_again(error):
                     raise
@@ -90,12 +92,18 @@ class CellRunner:
         """The newest run folder of this pair that an earlier process of this night left."""
         from harness.names import safe_name
 
-        parent = self.folder / RUNS / safe_name(pair.case.name) / safe_name(pair.board.name)
+        parent = self.folder / self.runs_name / safe_name(pair.case.name) / safe_name(pair.board.name)
         folders = sorted(path.parent for path in parent.glob("*/run.json"))
         return folders[-1] if folders else None
 
     def once(
-        self, board: Board, case: Case, runs: Path, clock: CaseClock, folder: Path | None = None
+        self,
+        board: Board,
+        case: Case,
+        runs: Path,
+        clock: CaseClock,
+        folder: Path | None = None,
+        command: TypedCommand | None = None,
     ) -> tuple[Path, Run]:
         """Run a case, or go on with what `folder` holds of it, and judge it. Errors: as of `run_and_judge`."""
         platform = board.identity.platform
@@ -108,7 +116,7 @@ class CellRunner:
                         resume_case(board, folder, clock.tell, expected))))  # fmt: skip
         with self._one_of_few() as turn:
             return _reported(judged(platform, case, clock.tell, lambda expected: turn(
-                run_case(board, case, runs, clock.tell, expected))))  # fmt: skip
+                run_case(board, case, runs, clock.tell, expected, command=command))))  # fmt: skip
 
     @contextmanager
     def _one_of_few(self) -> Iterator[Callable[[Path], Path]]:

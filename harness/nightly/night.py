@@ -112,7 +112,9 @@ def run_night(
 def _workers(plan: NightPlan, file: files.NightFile, control: NightControl) -> list[BoardWorker]:
     suite = plan.suite
     history = files.earlier(file.folder.parents[1], suite.suite, file.folder)
-    runner = CellRunner(file.folder, suite.limits, control, history, file.log, suite.power_cycle)
+    runner = CellRunner(
+        file.folder, suite.limits, control, history, file.log, suite.power_cycle, file.night.resumed > 0
+    )
     waiting = {(cell.case, cell.board): cell for cell in file.night.cells if cell.state != "ended"}
     by_board: dict[str, list[tuple[CasePair, Cell]]] = {}
     for pair in plan.pairing.pairs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import platforms
+from harness.boards.inventory import has_tag
 from harness.config import line_of, nearest
 from harness.errors import ConfigError, HarnessError
 from harness.nightly.suite import BoardsOfCaseFile, CaseOfSuiteFile, Files, HealthFile, SuiteFile
@@ -144,18 +145,6 @@ def _chosen(
         tags = " and ".join(repr(tag) for tag in wanted.tags)
         raise ConfigError(f"{_place(path, name)}: no board has the tag {tags}", "harness boards list shows the tags")
     return boards
-
-
-def has_tag(board: Board, tag: str) -> bool:
-    """Whether a board has a tag: one of its own, or `soc=`, `platform=`, `board=` and `kind=real|emulated`."""
-    facts = {
-        "soc": board.identity.soc,
-        "platform": board.identity.platform,
-        "board": board.name,
-        "kind": "emulated" if board.emulated else "real",
-    }
-    key, equals, value = tag.partition("=")
-    return tag in board.tags or (bool(equals) and facts.get(key) == value)
 
 
 # --------------------------------------------------------------------------- one case on one board

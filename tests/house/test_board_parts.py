@@ -18,9 +18,21 @@ WHOLE = {
     "session/judged.py": {"run_and_judge"},
     "session/steps.py": {"__init__", "run"},
     # Lists and checks of the inventory, and a board as hosts.yaml takes it.
-    "cli/boards.py": {"_check", "_facts", "_from_wheels", "_holder", "_holders", "_place", "_set_up", "_tags"},
+    "cli/boards.py": {"_check", "_from_wheels", "_set_up"},
+    "cli/farm/boards_list.py": {
+        "__init__",
+        "_facts",
+        "_holder",
+        "_holders",
+        "_lines",
+        "_place",
+        "_row",
+        "_tags",
+        "board",
+    },
     "cli/emulator.py": {"_hosts_entry"},
-    "cli/run.py": {"with_faults"},
+    "cli/farm/several_boards.py": {"_measured", "one", "run_several"},
+    "cli/run.py": {"_prepared", "with_faults"},
 }
 ABOVE = ("session", "cli")
 BESIDE = (

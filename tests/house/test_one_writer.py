@@ -20,6 +20,7 @@ ALLOWED = {
     "transports/local.py *": "the home of a board that is this PC",
     "session/board_hashes.py *": "empty stand-ins in a temporary folder of this process",
     "platforms/ort/bundle.py *": "the user's own cache",
+    "notebook/board_tests.py *": "the user's own state: which test of this PC has a board",
     "boards/lease.py *": "the user's own state: leases that this PC holds",
     "boards/adding.py *": "a trial file in a temporary folder of this process",
     "reference/runtime.py *": "a temporary folder of this process, for a runtime beside harness",

@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from harness.boards.flat import compose
+from harness.boards.inventory import has_tag
 from harness.emulator import built_in
 from harness.errors import ConfigError
 from harness.nightly import suite as suites
 from harness.nightly.lint import RULES, is_suite, lint_suite
-from harness.nightly.pairing import Pairing, has_tag, settle
+from harness.nightly.pairing import Pairing, settle
 from harness.records import Board
 from tests.support.emulator_kit import INPUT_SHAPE, branched
 

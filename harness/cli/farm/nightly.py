@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.common import clean, emit_json, hosts_option, json_option, note
+from harness.cli.farm.signals import stopped_by_signals
 from harness.cli.progress import progress
 from harness.cli.tables import table
 from harness.errors import COULD_NOT_MEASURE
 
 if TYPE_CHECKING:
-    from harness.nightly.control import NightControl
     from harness.nightly.night import NightPlan
     from harness.records.nights import Night
 
@@ -98,28 +96,8 @@ def _run(plan: NightPlan, folder: Path, record: Night) -> Night:
 
     control = NightControl(plan.suite.limits.budget_s)
     is_drawn = sys.stderr.isatty()
-    with _stopped_by_signals(control), progress(record.id) as tell:
+    with stopped_by_signals(control), progress(record.id) as tell:
         return run_night(plan, folder, record, control, tell, (lambda _line: None) if is_drawn else note)
-
-
-@contextmanager
-def _stopped_by_signals(control: NightControl) -> Iterator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP stops the night and cleans its boards; a second one ends the program."""
-    from signal import SIG_DFL, SIGHUP, SIGINT, SIGTERM, signal
-
-    numbers = (SIGINT, SIGTERM, SIGHUP)
-
-    def stop(_number: int, _frame: object) -> None:
-        control.stop()
-        for number in numbers:
-            signal(number, SIG_DFL)
-
-    before = [signal(number, stop) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal(number, handler)
 
 
 def _write_junit(path: Path | None, night: Night) -> None:
