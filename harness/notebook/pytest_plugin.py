@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options, and ini keys of the same names for all but --harness-board."""
     group = parser.getgroup("harness")
     for name, settings in _OPTIONS:
-        group.addoption(f"--harness-{name}", **settings)  # type: ignore[arg-type]
+        group.addoption(f"--harness-{name}", **settings)
         if name != "board":
             parser.addini(f"harness_{name}", f"as --harness-{name}", default="")
     parser.addini("harness_wait_s", "seconds to wait for a board that another test uses", default="600")
@@ -178,7 +178,8 @@ class _PairItem(pytest.Item):
 
     def __init__(self, *, pair: Any, **more: Any) -> None:
         super().__init__(**more)
-        self._pair, self._cell = pair, None
+        self._pair = pair
+        self._cell: Any = None
 
     def setup(self) -> None:
         """Measure. Errors: those that pytest shows as an error or a skip."""
@@ -199,7 +200,7 @@ class _PairItem(pytest.Item):
 
     def runtest(self) -> None:
         """Errors: pytest's failure for what is measured and bad."""
-        cell: Any = self._cell
+        cell = self._cell
         if cell.word in ("differs", "slower"):
             pytest.fail(f"{cell.word}: {cell.detail}", pytrace=False)
 

@@ -19,17 +19,7 @@ WHOLE = {
     "session/steps.py": {"__init__", "run"},
     # Lists and checks of the inventory, and a board as hosts.yaml takes it.
     "cli/boards.py": {"_check", "_from_wheels", "_set_up"},
-    "cli/farm/boards_list.py": {
-        "__init__",
-        "_facts",
-        "_holder",
-        "_holders",
-        "_lines",
-        "_place",
-        "_row",
-        "_tags",
-        "board",
-    },
+    "cli/farm/boards_list.py": {"_Line", "_holder", "_holders", "_lines", "_place", "_tags"},
     "cli/emulator.py": {"_hosts_entry"},
     "cli/farm/several_boards.py": {"_measured", "one", "run_several"},
     "cli/run.py": {"_prepared", "with_faults"},

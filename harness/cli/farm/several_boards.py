@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -88,8 +89,7 @@ def _measured(cases: Sequence[tuple[Board, Case]], runs: Path) -> list[BoardResu
     steps: dict[str, str] = {}
     with stopped_by_signals(control), progress(cases[0][1].name) as tell, ThreadPoolExecutor(len(cases)) as pool:
         futures: list[Future[BoardResult]] = [
-            pool.submit(one, board, case, lambda step, name=board.name: steps.__setitem__(name, step))
-            for board, case in cases
+            pool.submit(one, board, case, partial(steps.__setitem__, board.name)) for board, case in cases
         ]
         while not all(future.done() for future in futures):
             tell("; ".join(f"{name}: {step}" for name, step in sorted(steps.items())), 0, -1)
