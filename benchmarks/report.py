@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.records import Layer, OpTime, Profile, Run
+from harness.records import Graph, Layer, Op, OpTime, Profile, Run
 from harness.report.page import render
 from harness.runs.folder import load_run
 
@@ -50,7 +50,18 @@ def run_of(count: int) -> Run:
     layers = tuple(_layer(run.comparison.layers[1 + n % 4], n, count) for n in range(count))
     covered = replace(run.comparison.coverage, layers_compared=count, layers_total=count)
     comparison = replace(run.comparison, layers=layers, coverage=covered)
-    return replace(run, profile=_profile(run.profile, count), comparison=comparison)
+    return replace(run, profile=_profile(run.profile, count), comparison=comparison, graph=_graph(layers))
+
+
+def _graph(layers: tuple[Layer, ...]) -> Graph:
+    """A chain of modules with a skip in each, and one over four of them."""
+    names = ["images", *(layer.name for layer in layers)]
+    skips = {4: 3, 5: 24}  # place in a module -> how many ops back a second input was made
+    ops = tuple(
+        Op(layer.op, layer.op_kind, tuple(names[max(0, n - back)] for back in (0, skips.get(n % 6, 0))), (layer.name,))
+        for n, layer in enumerate(layers)
+    )
+    return Graph(ops, ("images",), (names[-1],), "network.onnx")
 
 
 def _name(place: int) -> str:

@@ -27,7 +27,8 @@ _INK = "#14202b"
 
 def files(run: Run, _folder: Path) -> Mapping[str, bytes]:
     """Three files: standing and error of each op, and its time. Errors: InputError for a run without a graph."""
-    from harness.report.tables.run import graph_of, tables
+    from harness.report.graph.network import graph_of
+    from harness.report.tables.run import tables
 
     nodes = {op.name for op in graph_of(run).ops if op.name}
     if not nodes:

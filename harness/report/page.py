@@ -21,6 +21,7 @@ from harness.report.drawings.jitter import jitter_drawings
 from harness.report.drawings.samples import squares
 from harness.report.drawings.soak import BAND_PX, soak_drawing, timeline_drawing
 from harness.report.drawings.sweep import sweep_drawing
+from harness.report.graph.drawing import network_drawing
 from harness.report.language import ENGLISH, language
 from harness.report.tables import checks, folds, headline, layers
 from harness.report.tables.run import part_label, tables
@@ -37,6 +38,13 @@ GLYPHS = {
     "within": "\u2248",
     "exact": "=",
 }
+# Of the squares of the network, by class: standings, errors, times, units. What is usual has none.
+MARKS = (
+    *((f"v{mark}", GLYPHS[name]) for mark, name in zip("osdpcnw", GLYPHS, strict=False)),
+    *((f"{sort}{level}", str(level)) for sort in "et" for level in (1, 2, 3, 4)),
+    ("uc", "C"),
+    ("uq", "q"),
+)
 MOST_FILES = 200  # listed per mode; the rest is counted, and is in run.json
 MOST_WAIVERS = 20  # listed; all are in the table of layers
 MOST_MESSAGES = 60  # of the toolchain, listed
@@ -77,9 +85,11 @@ def render_card(data: Row) -> str:
 
 
 def _drawn(data: Row) -> Row:
-    strip, time = drawings.strip(data["layers"]), data["time"]
+    network, time = network_drawing(data["network"]), data["time"]
+    strip = None if network and data["counts"]["exact"] == len(data["layers"]) else drawings.strip(data["layers"])
     return {
         "strip": strip,
+        "network": network,
         "error_propagation": propagation_drawing(data["layers"]),
         "marks": drawings.strip_marks(strip, data["origins"]) if strip else [],
         "sweep": sweep_drawing(data["sweep"]),
@@ -199,6 +209,7 @@ _FILTERS = {
 }
 _GLOBALS = {
     "GLYPHS": GLYPHS,
+    "MARKS": MARKS,
     "WORDS": layers.WORDS,
     "MEANINGS": layers.MEANINGS,
     "MOST_FILES": MOST_FILES,

@@ -181,36 +181,81 @@
   addEventListener("resize", fit);
 
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[href^='#L']");
+    const link = event.target.closest("a[href^='#L'], a[href^='#O']");
     const row = link && document.getElementById(link.getAttribute("href").slice(1));
     if (!row) return;
     event.preventDefault();
     history.replaceState(null, "", link.getAttribute("href"));
     readers.get(row.closest("table").id).reveal(row);
   });
-  const asked = /^#L\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
+  const asked = /^#[LO]\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
   if (asked) readers.get(asked.closest("table").id).reveal(asked);
 
-  // The strip is one stop of the tab key; arrow keys walk along it.
+  // A picture of many links is one stop of the tab key; arrow keys walk along it.
+  const walk = (links, first, tell) => {
+    const stop = (place) => links.forEach((link, n) => link.setAttribute("tabindex", n === place ? "0" : "-1"));
+    links.forEach((link, place) => {
+      link.addEventListener("mouseenter", () => tell(link));
+      link.addEventListener("focus", () => { stop(place); tell(link); });
+      link.addEventListener("keydown", (event) => {
+        const to = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: links.length - 1 }[event.key];
+        if (to === undefined) return;
+        event.preventDefault();
+        links[Math.min(Math.max(to, 0), links.length - 1)].focus();
+      });
+    });
+    if (links.length) stop(Math.max(0, first));
+  };
   const columns = all(".plot a");
   const readout = document.getElementById("readout");
-  const stop = (place) => columns.forEach((column, n) => column.setAttribute("tabindex", n === place ? "0" : "-1"));
-  columns.forEach((column, place) => {
-    const tell = () => { readout.textContent = column.getAttribute("aria-label"); };
-    column.addEventListener("mouseenter", tell);
-    column.addEventListener("focus", () => { stop(place); tell(); });
-    column.addEventListener("keydown", (event) => {
-      const to = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: columns.length - 1 }[event.key];
-      if (to === undefined) return;
-      event.preventDefault();
-      columns[Math.min(Math.max(to, 0), columns.length - 1)].focus();
-    });
-  });
   const first = Math.max(0, columns.findIndex((column) => column.querySelector(".f-origin, .f-suspect")));
-  if (columns.length) stop(first);
+  walk(columns, first, (column) => { readout.textContent = column.getAttribute("aria-label"); });
   // On a narrow screen the strip is wider than its window: what is to blame comes into view.
   if (first) {
     const box = columns[first].closest(".scroll"), place = columns[first].getBoundingClientRect();
     box.scrollLeft = place.left - box.getBoundingClientRect().left - box.clientWidth / 2;
+  }
+
+  // The network: the square of each op says which row it is of, and a search looks into those rows.
+  const search = document.getElementById("net-search");
+  if (search) {
+    const squares = all(".parts a"), line = search.closest(".seek").querySelector("output"), words = new Map();
+    const row = (id) => document.getElementById(id);
+    const say = (link) => {
+      const own = row(link.getAttribute("href").slice(1)), code = own && own.querySelector("code"), mark = own && own.querySelector("b");
+      const box = link.closest("[data-rows]");
+      line.textContent = box ? `${box.querySelector("title").textContent}` : `${link.getAttribute("aria-label")} ${code ? code.textContent : ""}${mark ? `: ${mark.textContent}` : ""}`;
+    };
+    const has = (id, wanted) => {
+      if (!words.has(id)) words.set(id, row(id) ? row(id).textContent.toLowerCase() : "");
+      return words.get(id).includes(wanted);
+    };
+    const counted = (box, wanted) => box.dataset.rows.split(" ").reduce((sum, range) => {
+      const [from, to] = range.split("-").map(Number);
+      for (let n = from; n <= (to === undefined ? from : to); n += 1) sum += has(`L${n}`, wanted);
+      return sum;
+    }, 0);
+    search.closest(".seek").hidden = false;
+    walk(squares, squares.findIndex((link) => link.matches(".vo, .vs")), say);
+    search.addEventListener("input", () => {
+      const wanted = search.value.trim().toLowerCase();
+      let hits = 0;
+      all(".parts .bx").forEach((box) => {
+        const links = all("a", box), title = box.querySelector("title").textContent.toLowerCase();
+        const own = box.dataset.rows ? counted(box, wanted) : links.filter((link) => {
+          const fits = title.includes(wanted) || has(link.getAttribute("href").slice(1), wanted);
+          link.classList.toggle("hit", Boolean(wanted) && fits);
+          return fits;
+        }).length;
+        hits += own;
+        box.classList.toggle("miss", Boolean(wanted) && !own);
+        if (box.dataset.rows) links.forEach((link) => link.classList.toggle("hit", Boolean(wanted) && own > 0));
+      });
+      line.textContent = wanted ? `${hits} of ${search.closest(".network").dataset.ops} ops` : "";
+    });
+    search.addEventListener("keydown", (event) => {
+      const hit = document.querySelector(".parts .hit");
+      if (event.key === "Enter" && hit) hit.focus();
+    });
   }
 })();

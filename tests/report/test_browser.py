@@ -210,7 +210,7 @@ def test_exact_rows_fold_and_open_by_keyboard_and_a_link_opens_its_fold(show) ->
     assert rows.count() >= 60 and head.first.get_attribute("aria-expanded") == "true"
     page.keyboard.press("Enter")
     assert rows.count() < 5
-    page.locator(".plot a[tabindex='0']").focus()
+    page.locator(".net a[tabindex='0']").focus()
     page.keyboard.press("Enter")
     assert page.locator("#L0").is_visible()
 

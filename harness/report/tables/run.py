@@ -21,6 +21,7 @@ from harness.records import (
     TensorSpec,
 )
 from harness.records.codec import to_json
+from harness.report.graph.network import graph_of, network_table
 from harness.report.private import LEFT_OUT, without_private
 from harness.report.tables.again import again
 from harness.report.tables.checks import checks, output_rows, repeat_rows
@@ -56,7 +57,7 @@ def tables(run: Run) -> Row:
     comparison = run.comparison
     extras = comparison.extras if comparison else Checks()
     layers = layer_rows(comparison)
-    origins = origin_rows(comparison, layers, graph_of(run))
+    origins = origin_rows(comparison, layers, NetworkOps(graph_of(run).ops))
     covered, standing_counts = coverage(comparison, layers), counts(layers)
     modes = [mode_row(mode) for mode in run.modes]
     outputs = output_rows(extras, layers)
@@ -87,6 +88,7 @@ def tables(run: Run) -> Row:
         "jitter": jitter_table(run),
         "segmentation": segmentation_table(run),
         "plan": plan_table(run, standings, layers),
+        "network": network_table(run, layers, time),
         "time": time,
         "memory": memory_rows(run),
         **_over_time(run),
@@ -101,13 +103,6 @@ def tables(run: Run) -> Row:
         "problems": problems(run),
     }
     return without_private(rows | {"steps": step_rows(run), "again": again(run)}, run)
-
-
-def graph_of(run: Run) -> NetworkOps:
-    """The logical graph, where the run carries it."""
-    if run.graph is not None:
-        return NetworkOps(run.graph.ops)
-    return (run.comparison.extras.graph if run.comparison else None) or NetworkOps()
 
 
 def facts(run: Run, time: Row | None) -> list[Row]:
