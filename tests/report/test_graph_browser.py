@@ -1,4 +1,4 @@
-"""The picture of the network in a real Chromium: colours by CSS alone, search, keyboard, links, any size, no overflow."""
+"""The picture of the network in a real Chromium: colours by CSS alone, search, keyboard, links, any size and window."""
 
 from __future__ import annotations
 
