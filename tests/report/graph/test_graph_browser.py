@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.records import Graph
+from tests.report.graph import networks
 from tests.report.test_browser import CUT_LABELS, browser, show  # fixtures
 from tests.support import fixtures_run as runs
-from tests.support import networks
 
 __all__ = ["browser", "show"]
 WIDTHS = (320, 390, 1280, 1920)

@@ -16,8 +16,8 @@ from harness.report.graph.edges import in_circles, readers_of
 from harness.report.graph.layered import crossings, layout
 from harness.report.graph.network import network_table
 from tests.records.kit import render, tables, typed
+from tests.report.graph import networks
 from tests.support import fixtures_run as runs
-from tests.support import networks
 
 Row = dict[str, Any]
 
