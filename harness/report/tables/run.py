@@ -82,10 +82,7 @@ def tables(run: Run) -> Row:
         "policy_waivers": policy_waivers(run),
         "previous": previous_table(run),
         "gate": run.gate,
-        "sweep": sweep_table(run),
-        "soak": soak_table(run),
-        "samples": samples_table(run),
-        "jitter": jitter_table(run),
+        **_series(run),
         "segmentation": segmentation_table(run),
         "plan": plan_table(run, standings, layers),
         "network": network_table(run, layers, time),
@@ -272,6 +269,16 @@ _SENSED = (
     "memory_mib",
     "power_mw",
 )
+
+
+def _series(run: Run) -> Row:
+    """What was measured many times in one session."""
+    return {
+        "sweep": sweep_table(run),
+        "soak": soak_table(run),
+        "samples": samples_table(run),
+        "jitter": jitter_table(run),
+    }
 
 
 def _over_time(run: Run) -> Row:
