@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby, takewhile
 
-from harness.report.graph.folding import Box
+from harness.report.graph.folding import GraphBox
 from harness.report.tables.layers import STANDINGS, WORDS
 from harness.report.values import Row, number, shortened
 
-PITCH_PX = 13
+STRIDE_PX = 13
 SQUARE_PX = 11
 PAD_PX = 4
 LABEL_PX = 14
@@ -84,7 +84,7 @@ def _time(share: float | None) -> str:
     return "" if share is None else f"t{1 + sum(share >= limit for limit in TIMES)}"
 
 
-def squares(box: Box, ops: Sequence[Row], every: bool) -> list[Row]:
+def squares(box: GraphBox, ops: Sequence[Row], every: bool) -> list[Row]:
     """One row a square: its place in the box, where it leads, its mark; `count` of several ops in one, else 0."""
     own = [ops[place] for place in box.ops]
     if len(own) == 1 or (every and len(own) <= MOST_SQUARES):
@@ -103,8 +103,8 @@ def _square(op: Row, across: int, down: int) -> Row:
     word = "" if op["standing"] in ("exact", "") else f" {WORDS[op['standing']]}"
     own = f"{op['layers'][0]}" if op["layers"] else shortened(op["name"] or op["kind"], 60)
     return {
-        "x": PAD_PX + across * PITCH_PX,
-        "y": LABEL_PX + down * PITCH_PX,
+        "x": PAD_PX + across * STRIDE_PX,
+        "y": LABEL_PX + down * STRIDE_PX,
         "href": link(op),
         "label": f"{own}{word}",
         "classes": classes(op),
@@ -121,7 +121,7 @@ def _counted(ops: list[Row], down: int) -> Row:
     word = WORDS.get(worst["standing"], "not in the comparison")
     return {
         "x": PAD_PX,
-        "y": LABEL_PX + down * PITCH_PX,
+        "y": LABEL_PX + down * STRIDE_PX,
         "href": link(ops[0]),
         "label": f"{len(ops)} {word}",
         "classes": classes(shown, sum(shares) if shares else None),
@@ -151,7 +151,7 @@ def text_px(text: str) -> float:
     return LETTER_PX * sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def labels(boxes: Sequence[Box]) -> tuple[list[str], str]:
+def labels(boxes: Sequence[GraphBox]) -> tuple[list[str], str]:
     """A short label for each box, and the beginning that all modules have in common and that is left out of theirs.
 
     Modules of one name have a mark of their parents' names before it: `1/blocks.0`.
@@ -169,7 +169,7 @@ def labels(boxes: Sequence[Box]) -> tuple[list[str], str]:
     ], common
 
 
-def _mark(box: Box) -> str:
+def _mark(box: GraphBox) -> str:
     """What tells a module's parent from others: the number at its end, or its first letters."""
     parent = box.path.removesuffix(box.path.rpartition("/")[2]).rstrip("/").rpartition("/")[2]
     number_ = parent[len(parent.rstrip("0123456789")) :]

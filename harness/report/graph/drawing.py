@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.report.graph import cells
-from harness.report.graph.folding import Box, Folded, fold
+from harness.report.graph.folding import Folded, GraphBox, fold
 from harness.report.graph.layered import Layout, layout
 from harness.report.tables.layers import WORDS
 from harness.report.values import Row, shortened, time_us
@@ -103,13 +103,13 @@ def _shapes(network: Row, folded: Folded) -> tuple[list[Shape], str]:
     return shapes, common
 
 
-def _unit(network: Row, box: Box) -> str:
+def _unit(network: Row, box: GraphBox) -> str:
     """Where a box runs: by its stretch, else by the first op of which it is known."""
     of_stretch = network["segments"][box.segment]["unit"] if box.segment is not None else ""
     return of_stretch or next((unit for place in box.ops if (unit := network["ops"][place]["unit"])), "")
 
 
-def _title(box: Box, ops: Sequence[Row]) -> str:
+def _title(box: GraphBox, ops: Sequence[Row]) -> str:
     """`/model.4: 12 ops, 8 exact, 4 propagated`."""
     own = [ops[place] for place in box.ops]
     if len(own) == 1:

@@ -19,7 +19,7 @@ _GAIN = 0.7  # names tell modules where they leave at most so many boxes of an o
 
 
 @dataclass(frozen=True)
-class Box:
+class GraphBox:
     """One box: a module, some ops in a row, or one op. `ops` are places in the network, in order of computing."""
 
     label: str
@@ -32,7 +32,7 @@ class Box:
 class Folded:
     """Boxes and who reads whom among them: no circle."""
 
-    boxes: tuple[Box, ...]
+    boxes: tuple[GraphBox, ...]
     readers: Readers
     ops_readers: Readers
 
@@ -157,14 +157,14 @@ def _places(grouped: list[Group], count: int) -> list[int]:
     return places
 
 
-def _box(ops: Sequence[Row], group: Group) -> Box:
+def _box(ops: Sequence[Row], group: Group) -> GraphBox:
     path, nodes = group
     first = ops[nodes[0]]
     segments = {ops[node]["segment"] for node in nodes}
     segment = segments.pop() if len(segments) == 1 else None
     if path:
-        return Box(modules.label_of(path), "/".join(path), tuple(nodes), segment)
+        return GraphBox(modules.label_of(path), "/".join(path), tuple(nodes), segment)
     if len(nodes) == 1:
         own = first["name"].rstrip("/").rpartition("/")[2]
-        return Box(own if 0 < len(own) <= 10 else first["kind"], "", tuple(nodes), segment)
-    return Box(f"{first['kind']} +{len(nodes) - 1}", "", tuple(nodes), segment)
+        return GraphBox(own if 0 < len(own) <= 10 else first["kind"], "", tuple(nodes), segment)
+    return GraphBox(f"{first['kind']} +{len(nodes) - 1}", "", tuple(nodes), segment)

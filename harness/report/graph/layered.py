@@ -17,7 +17,7 @@ _MOST_PASSED = 5000  # columns that lines pass, of all lines together; beyond it
 
 
 @dataclass
-class Node:
+class GraphNode:
     """A box (`box` is its place) or a line that passes a column (`box` is None)."""
 
     box: int | None
@@ -31,7 +31,7 @@ class Layout:
     """`nodes`: boxes first, in their order; `columns`: nodes from top to bottom; `lines`: nodes from a box to its
     reader; `left_out`: lines too long to be drawn."""
 
-    nodes: list[Node]
+    nodes: list[GraphNode]
     columns: list[list[int]]
     lines: list[list[int]]
     left_out: int
@@ -41,7 +41,7 @@ def layout(heights_px: Sequence[float], readers: Readers, stages: Sequence[int |
     """Places of boxes whose edges hold no circle. `stages`: boxes of a later stage stand right of all of an earlier
     one; None is free."""
     column = _columns(readers, stages)
-    nodes = [Node(place, column[place], height) for place, height in enumerate(heights_px)]
+    nodes = [GraphNode(place, column[place], height) for place, height in enumerate(heights_px)]
     edges = [(source, reader) for source, row in enumerate(readers) for reader in row]
     kept = _short_enough(edges, column)
     lines = [_line(nodes, edge) for edge in kept]
@@ -91,13 +91,13 @@ def _short_enough(edges: list[tuple[int, int]], column: Sequence[int]) -> list[t
     return [edge for edge in edges if edge in kept]
 
 
-def _line(nodes: list[Node], edge: tuple[int, int]) -> list[int]:
+def _line(nodes: list[GraphNode], edge: tuple[int, int]) -> list[int]:
     """The nodes of a line: its box, one for each column that it passes, its reader."""
     source, reader = edge
     passing = []
     for column in range(nodes[source].column + 1, nodes[reader].column):
         passing.append(len(nodes))
-        nodes.append(Node(None, column, 0.0))
+        nodes.append(GraphNode(None, column, 0.0))
     return [source, *passing, reader]
 
 
@@ -114,7 +114,7 @@ def _neighbours(count: int, lines: list[list[int]]) -> Neighbours:
     return left, right
 
 
-def _arrange(columns: list[list[int]], neighbours: Neighbours, nodes: list[Node]) -> None:
+def _arrange(columns: list[list[int]], neighbours: Neighbours, nodes: list[GraphNode]) -> None:
     """Orders each column by the mean place of its neighbours, there and back, as often as that helps."""
     place = {node: n for column in columns for n, node in enumerate(column)}
     best, fewest = [list(column) for column in columns], crossings(columns, neighbours[1])
@@ -163,7 +163,7 @@ def _inversions(values: list[int]) -> int:
     return count
 
 
-def _settle(columns: list[list[int]], neighbours: Neighbours, nodes: list[Node]) -> None:
+def _settle(columns: list[list[int]], neighbours: Neighbours, nodes: list[GraphNode]) -> None:
     """Heights: every node where the median of its neighbours is, as far as those beside it leave room."""
     for column in columns:
         top = 0.0
@@ -176,11 +176,11 @@ def _settle(columns: list[list[int]], neighbours: Neighbours, nodes: list[Node])
             _pool(column, beside, nodes)
 
 
-def _gap(node: Node) -> float:
+def _gap(node: GraphNode) -> float:
     return LINE_GAP_PX if node.box is None else GAP_PX
 
 
-def _pool(column: list[int], beside: list[list[int]], nodes: list[Node]) -> None:
+def _pool(column: list[int], beside: list[list[int]], nodes: list[GraphNode]) -> None:
     """Nodes go where they want to be; those that would meet share the mean of their wishes. Lines wish harder."""
     offset, before = 0.0, None
     pools: list[list[float]] = []  # [sum of weight * wish, weight, count]
