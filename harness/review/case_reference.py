@@ -205,8 +205,9 @@ class CaseReference:
             open_sizes = _open_sizes(wanted, inputs)
             given = {fed.tensor: fed.path.read_bytes() for fed in inputs if fed not in open_sizes.values()}
             closed = [spec for spec in wanted if spec.name not in open_sizes]
+            frame, given = _first_frame(info, wanted, given)
             try:
-                made = self.platform.reference_feeds(info, closed, given, pixels_of(Path(of), self._pixels))
+                made = self.platform.reference_feeds(frame, closed, given, pixels_of(Path(of), self._pixels))
                 return {**made, **{name: open_npy(fed.path) for name, fed in open_sizes.items()}}
             except InputError as error:
                 if len(wanted) != len(inputs):
@@ -238,6 +239,22 @@ def _open_sizes(wanted: Sequence[TensorSpec], inputs: Sequence[Fed]) -> dict[str
         return {}
     partners = {spec.name: _partner(spec, place, inputs) for place, spec in enumerate(wanted) if -1 in spec.shape}
     return {name: fed for name, fed in partners.items() if is_npy(fed.path)}
+
+
+def _first_frame(
+    info: ModelInfo, wanted: Sequence[TensorSpec], given: dict[str, bytes]
+) -> tuple[ModelInfo, dict[str, bytes]]:
+    """Where every input of the board holds several frames and the ONNX takes one: the first of each; else as they are.
+
+    The comparison finds the reference's frame in what the board left, and says so.
+    """
+    counts = {spec.shape[0] if len(spec.shape) > 1 else 0 for spec in info.inputs}
+    count = counts.pop() if len(counts) == 1 else 0
+    takes_one = all(len(spec.shape) > 1 and spec.shape[0] == 1 for spec in wanted)
+    if count < 2 or not takes_one or any(len(data) % count for data in given.values()):
+        return info, given
+    specs = tuple(replace(spec, shape=(1, *spec.shape[1:]), aligned_shape=()) for spec in info.inputs)
+    return replace(info, inputs=specs), {name: data[: len(data) // count] for name, data in given.items()}
 
 
 def _own_arrays(info: ModelInfo, inputs: Sequence[Fed]) -> dict[str, bytes | Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shutil
@@ -230,13 +231,14 @@ def photos(folder: Path) -> None:
 AFTER["c20"] = photos
 
 
-def runs(folder: Path, soc: str, name: str, reference: str) -> dict[str, Any]:
-    """The report's JSON of a debug run on an emulated board."""
-    words = ["run", "--board", f"emu-{soc}", f"p_{soc}.bin", "--input", f"{name}.nv12", "--reference", reference]
-    result = CliRunner().invoke(cli, [*words, "--mode", "debug", "--case", f"{soc}_{name}", "--wait", "120", "--json"])
+def runs(folder: Path, soc: str, name: str, *words: str) -> tuple[str, str, dict[str, Any]]:
+    """The first three lines, the page and the JSON of a debug run on an emulated board."""
+    argv = ["run", "--board", f"emu-{soc}", f"p_{soc}.bin", "--input", f"{name}.nv12", *words]
+    result = CliRunner().invoke(cli, [*argv, "--mode", "debug", "--case", f"{soc}_{name}", "--wait", "120"])
     assert result.exit_code in (0, 1), result.output
     (run,) = folder.glob(f"runs/{soc}_{name}/*/*/run.json")
-    return dict(json.loads(run.read_text(encoding="utf-8")))
+    page = html.unescape(run.with_name("report.html").read_text(encoding="utf-8"))
+    return "\n".join(result.stdout.splitlines()[:3]), page, dict(json.loads(run.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("soc", ["x5", "x3", "j5", "s100"])
@@ -248,15 +250,17 @@ def test_a_picture_in_another_form_is_named_on_every_board(soc: str, built: Call
     try:
         build = ("emulator", "build", "p.onnx", "--soc", soc, "--calibration", "cal", "--input-type", "nv12")
         harness(*build, "-o", f"p_{soc}.bin")
-        good = runs(folder, soc, "good", f"p_{soc}_quantized_model.onnx")
+        _, _, good = runs(folder, soc, "good")
         assert good["comparison"]["verdict"]["word"] == "consistent"
         (reference,) = folder.glob(f"runs/{soc}_good/*/*/reference")
         for name, words in WORDS.items():
-            comparison = runs(folder, soc, name, str(reference))["comparison"]
+            first, page, run = runs(folder, soc, name, "--reference", str(reference))
+            comparison = run["comparison"]
             marks = [origin["fingerprint"] for origin in comparison["origins"]]
             assert {origin["op_kind"] for origin in comparison["origins"]} == {"input"}, name
             if name != "planes" or soc != "s100":  # there the planes are files of their own: nothing is out of order
                 assert marks[0]["kind"] == "preprocessing" and words in marks[0]["evidence"], (name, marks)
+                assert words in first and words in page, first
     finally:
         os.chdir(before)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,15 @@ def built(*words: str) -> None:
     assert result.exit_code == 0, result.output
 
 
-def ran(board: str, model: str, *words: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and run.json of a debug run."""
+def ran(board: str, model: str, *words: str, answer: Sequence[str] = ()) -> tuple[int, dict[str, Any]]:
+    """Exit code and run.json of a debug run, whose answer stands in the first three lines and in the report."""
     argv = ["run", "--board", board, model, *words, "--mode", "debug", "--wait", "120", "--case", "asked"]
     result = CliRunner().invoke(cli, argv, catch_exceptions=False)
     path = max(Path().glob("runs/asked/*/*/run.json"), key=lambda one: one.stat().st_mtime)
+    first = "\n".join(result.stdout.splitlines()[:3])
+    page = html.unescape(path.with_name("report.html").read_text(encoding="utf-8"))
+    assert [word for word in answer if word not in first] == [], first
+    assert [word for word in answer if word not in page] == []
     return result.exit_code, json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -58,11 +63,9 @@ def titles(run: dict[str, Any], rule: str) -> list[str]:
 @pytest.mark.parametrize("case", ["c03"], indirect=True)
 def test_a_mask_that_takes_the_range_is_named_and_the_board_is_right(case: Path) -> None:
     built("sem.onnx", "--soc", "x5", "--calibration", "cal")
-    names = ("noisy", "feat", "timestep")
-    for name in names:
-        np.load(f"{name}.npy").tofile(f"{name}.bin")
-    fed = [word for name in names for word in ("--input", f"{name}={name}.bin")]
-    code, run = ran("emu-x5", "sem.bin", *fed, "--reference", "sem_quantized_model.onnx", "--float", "sem.onnx")
+    fed = [word for name in ("noisy", "feat", "timestep") for word in ("--input", f"{name}={name}.npy")]
+    answer = ("Quantization itself: action ", "`sm`: the mask of -10000 makes a step of 134", "all become one")
+    code, run = ran("emu-x5", "sem.bin", *fed, answer=answer)
     assert code == 0 and run["verdict"]["word"] == "consistent"
     assert ("mask_add", "Q-102") in {(finding["subject"], finding["rule"]) for finding in run["findings"]}
 
@@ -70,9 +73,8 @@ def test_a_mask_that_takes_the_range_is_named_and_the_board_is_right(case: Path)
 @pytest.mark.parametrize("case", ["c04"], indirect=True)
 def test_scores_joined_with_boxes_are_named(case: Path) -> None:
     built("det.onnx", "--soc", "x5", "--calibration", "cal", "-o", "det.model")
-    np.load("x.npy").tofile("x.bin")
-    words = ("--reference", "det_quantized_model.onnx", "--float", "det.onnx")
-    code, run = ran("emu-x5", "det.model", "--input", "x.bin", *words)
+    answer = ("Quantization itself: output0 46 dB; `cat`: 2 of 6 channels are all zero, its step is larger than their",)
+    code, run = ran("emu-x5", "det.model", "--input", "x.npy", answer=answer)
     assert code == 0 and run["verdict"]["word"] == "consistent"
     (finding,) = (finding for finding in run["findings"] if finding["rule"] == "Q-101")
     assert finding["subject"] == "concat_out" and "2 of 6 channels" in finding["evidence"]
@@ -85,14 +87,24 @@ def test_one_frame_of_four_is_compared_and_exchanged_inputs_are_named(case: Path
     code, run = ran("emu-x5", "st.bin", *both, "--reference", "st_quantized_model.onnx", "--pull", "all")
     assert code == 0 and run["verdict"]["word"] == "consistent"
     (folder,) = Path().glob("runs/asked/*/*")
+    swapped = ("--input", "left=right.bin", "--input", "right=left.bin", "--pull", "all")
+    Path("right").mkdir()
+    shutil.copytree(folder / "reference", "right/reference")
+    answer = ("Two inputs are exchanged on one side: the board's left (right.bin) holds what the reference was fed as",)
+    code, run = ran("emu-x5", "st.bin", *swapped, "--reference", "right/reference", answer=answer)
+    assert code == 1 and {origin["op_kind"] for origin in run["comparison"]["origins"]} == {"input"}
     first_frame()
+    code, run = ran(
+        "emu-x5", "st.bin", *both, "--reference", "st1.onnx", answer=("Consistent", "hold 4 frames: frame 1 is the")
+    )
+    assert code == 0 and titles(run, "I-104") and not run["comparison"]["origins"]
     words = ["compare", "st1.onnx", str(folder / "debug"), "--input", "left=left1.bin", "--input", "right=right1.bin"]
-    answer = CliRunner().invoke(cli, words, catch_exceptions=False)
-    assert answer.exit_code == 0 and "holds 4 frames; frame 1 of 4 is the reference's" in answer.output
+    compared = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert compared.exit_code == 0 and "holds 4 frames; frame 1 of 4 is the reference's" in compared.output
     exchanged = ("--input", "left=right.bin", "--input", "right=left.bin")
     words = ["compare", "st_quantized_model.onnx", str(folder / "debug"), *exchanged]
-    answer = CliRunner().invoke(cli, words, catch_exceptions=False)
-    assert answer.exit_code == 1 and "the board's inputs left and right are swapped" in answer.output
+    compared = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert compared.exit_code == 1 and "the board's inputs left and right are swapped" in compared.output
 
 
 def first_frame() -> None:
@@ -122,8 +134,7 @@ def test_the_reference_of_a_packed_files_other_model_is_asked_about(case: Path) 
 @pytest.mark.arm
 @pytest.mark.parametrize("case", ["c16b"], indirect=True)
 def test_open_axes_take_arrays(case: Path, arm: Path) -> None:
-    code, run = ran(
-        "emu-arm64", "d.onnx", "--input", "ids=ids.npy", "--input", "mask=mask.npy", "--reference", "d.onnx"
-    )
+    given = ("--input", "ids=ids.npy", "--input", "mask=mask.npy", "--reference", "d.onnx")
+    code, run = ran("emu-arm64", "d.onnx", *given, answer=("Consistent",))
     assert code == 0 and run["verdict"]["word"] == "consistent"
     assert run["comparison"]["coverage"]["layers_compared"] == 5

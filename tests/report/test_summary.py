@@ -41,6 +41,14 @@ def test_the_headline_names_kind_of_fault_evidence_and_coverage() -> None:
     assert "61 of 64 layers compared, 95.3 % of bytes: 1 origin, 21 propagated, 3 not compared" in text
 
 
+def test_frames_that_were_not_compared_are_named() -> None:
+    run = runs.ALL["consistent"]()
+    run["comparison"]["layers"][3]["note"] = "holds 4 frames; frame 2 of 4 is the reference's"
+    sentences = tables(run)["headline"]["sentences"]
+    assert "The board's dumps hold 4 frames: frame 2 is the reference's, the others were not compared." in sentences
+    assert not any("frames" in sentence for sentence in tables(runs.ALL["consistent"]())["headline"]["sentences"])
+
+
 def test_an_uncertain_fingerprint_is_said_to_look_like_it() -> None:
     print_ = {"kind": "stale_cache", "certain": False, "evidence": "64 bytes at 0x40"}
     assert headline.fault_sentence(print_) == "Looks like stale cache: 64 bytes at 0x40."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,35 @@ def test_one_open_size_follows_from_the_bytes_and_two_do_not(tmp_path: Path) -> 
     onnx.save(proto, model)
     reference = opened(tmp_path, model, files, {"ids": (-1, 7), "mask": (-1, 7)}).reference
     assert reference is not None and reference.tensors["y"].load().shape == (2, 7)
+
+
+# --------------------------------------------------------------------------- several frames on the board, one here
+
+
+@pytest.mark.parametrize(
+    ("layout", "board", "wanted", "frame_bytes"),
+    [
+        ("NV12", (3, 3, 4, 4), TensorSpec("x", "u8", (1, 4, 4, 3)), 24),
+        ("NCHW", (3, 3, 4, 4), TensorSpec("x", "f32", (1, 3, 4, 4)), 192),
+        ("NHWC", (3, 4, 4, 3), TensorSpec("x", "f32", (1, 3, 4, 4)), 192),
+    ],
+)
+def test_an_onnx_of_one_frame_is_fed_the_boards_first(
+    layout: str, board: tuple[int, ...], wanted: TensorSpec, frame_bytes: int, tmp_path: Path
+) -> None:
+    dtype = "u8" if layout == "NV12" else "f32"
+    given = np.random.default_rng(0).integers(0, 60, 3 * frame_bytes, dtype=np.uint8).tobytes()
+    (tmp_path / "x.bin").write_bytes(given)
+    (tmp_path / "first.bin").write_bytes(given[:frame_bytes])
+    expected = CaseReference(Case(name="d", model=tmp_path / "d.bin"), load("hbdnn"), lambda *_: None)
+
+    def fed(frames: int, name: str) -> bytes | np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+        info = ModelInfo("d", inputs=(TensorSpec("x", dtype, (frames, *board[1:]), layout),))
+        return expected.feeds(info, [Fed("x", tmp_path / name)], "q.onnx")([wanted])["x"]
+
+    assert fed(3, "x.bin") == fed(1, "first.bin")
+    two = replace(wanted, shape=(2, *wanted.shape[1:]))
+    with pytest.raises(InputError):
+        expected.feeds(
+            ModelInfo("d", inputs=(TensorSpec("x", dtype, board, layout),)), [Fed("x", tmp_path / "x.bin")], "q.onnx"
+        )([two])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.errors import MEASURED_BAD
 from harness.records import Comparison, DebugVsRelease, ModeOfRun, Run, Verdict
 from harness.report.tables.layers import WORDS, beyond_a_step, level, small
 from harness.report.values import Row, number, plain, share, shortened
 
+_FRAMES = re.compile(r"holds? ([0-9]+) frames; frame ([0-9]+) of [0-9]+ is the reference's")
 # word -> (tone, title). Tones: good, part (good, but not everything was compared), bad, none (nothing judged), stop.
 _TITLES = {
     "consistent": ("good", "Consistent"),
@@ -67,6 +70,7 @@ def headline(
     sentences = [
         *_damaged(run),
         *_input_sentences(run, verdict),
+        *_frames(run),
         *(_fault(origins, word) or detail),
         *_other_run(run.comparison.extras.debug_vs_release if run.comparison else None, word),
         *effect_sentences(outputs),
@@ -122,6 +126,17 @@ def _input_sentences(run: Run, verdict: Verdict) -> list[str]:
     spoken = [one for one in run.findings if one.rule.startswith("I-") and one.severity != "note"]
     shown = [one for one in spoken if one.title not in verdict.detail][:1]
     return [f"{one.title[:1].upper()}{one.title[1:]}: {one.evidence}." for one in shown]
+
+
+def _frames(run: Run) -> list[str]:
+    """That a board's dumps hold several frames of which one was compared: the others may be anything."""
+    notes = (layer.note for layer in run.comparison.layers) if run.comparison else ()
+    held = next((match for note in notes if (match := _FRAMES.search(note))), None)
+    if held is None:
+        return []
+    return [
+        f"The board's dumps hold {held[1]} frames: frame {held[2]} is the reference's, the others were not compared."
+    ]
 
 
 def _once(sentences: list[str]) -> list[str]:
