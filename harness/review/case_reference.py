@@ -74,6 +74,9 @@ class CaseReference:
             return
         self._tell("computing the reference", 0, -1)
         path, graph = Path(self.case.reference), Path(self.case.graph) if self.case.graph else None
+        if why := self._of_another_input(path, inputs):
+            self.left_out[REFERENCE] = why
+            return
         feeds, runtime = self.feeds(info, inputs, self.case.reference), self.case.reference_runtime
         try:
             reference = open_reference(path, feeds=feeds, scratch=scratch, graph=graph, runtime=runtime)
@@ -83,6 +86,17 @@ class CaseReference:
             self.left_out[REFERENCE] = f"{path.name}: {error.message}"
             return
         self.hold(reference, inputs)
+
+    def _of_another_input(self, path: Path, inputs: Sequence[Fed]) -> str:
+        """Why tensors that only lay beside the model are not those of this input; "" where they are."""
+        if REFERENCE not in self.case.automatic or not path.is_dir():
+            return ""
+        made_with = self.platform.reference_inputs(path)
+        fed = {hashlib.md5(one.path.read_bytes(), usedforsecurity=False).hexdigest() for one in inputs}
+        if made_with and fed <= set(made_with.values()):
+            return ""
+        named = f"{', '.join(made_with)} in it" if made_with else "an input that is not in it"
+        return f"{path.name}: made with {named}, and this run was fed another; --input takes that file"
 
     def hold(self, reference: Reference, inputs: Sequence[Fed]) -> None:
         """Take a reference that was opened elsewhere, and know its files and those of the inputs."""

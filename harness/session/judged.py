@@ -12,8 +12,10 @@ from harness.records.callbacks import ProgressCallback
 from harness.records.run import TypedCommand
 from harness.review import judge
 from harness.review.case_reference import CaseReference
+from harness.review.chosen_stages import REFERENCE
 from harness.review.samples.summary import with_samples
 from harness.session import Interrupted, run_case
+from harness.toolchains.vendor_runtime import is_compiled
 from harness.transports import Prompt
 
 RunCallback = Callable[[CaseReference], Path]  # runs the case that this reference is of; gives the run folder
@@ -55,12 +57,14 @@ def judged(platform: str, case: Case, tell: ProgressCallback, run: RunCallback) 
 
 
 def refuse_noise(case: Case) -> None:
-    """Tensors of a reference belong to the input they were made with; seeded noise is another one.
+    """Tensors of a reference belong to the input they were made with; seeded noise is another one. Those that only lay
+    beside the model are left out by themselves.
 
     Errors: InputError.
     """
     path = Path(case.reference)
-    if case.reference and not (case.inputs or case.samples) and path.exists() and path.suffix != ".onnx":
+    is_run = path.suffix == ".onnx" or is_compiled(path) or REFERENCE in case.automatic
+    if case.reference and not (case.inputs or case.samples) and path.exists() and not is_run:
         raise InputError(
             f"{path}: reference tensors come from one particular input, and no --input was given",
             "add --input FILE, the input the reference was made from, or give an ONNX as --reference",

@@ -84,6 +84,7 @@ class ToolchainVendor:
     build_facts: Mapping[str, re.Pattern[bytes]] = field(default_factory=dict)  # that stand in such models as text
     runtimes: ModelRuntimes | None = None
     stages: tuple[tuple[str, str], ...] = ()  # of a build, float first: name, and what its file's name ends with
+    stage_folders: tuple[tuple[str, str], ...] = ()  # the same of tools that leave tensors of one input: name, folder
     pixels: Callable[[Artifact], Mapping[str, BuiltPixels]] | None = None  # by input: what a build does with a picture
     is_preprocess: Callable[[str, str], bool] | None = None  # whether a node (its type, its name) does that in a model
 

@@ -44,8 +44,10 @@ def stages_beside(model: Path, model_name: str = "") -> StagesBeside:
         return StagesBeside()  # boards that run it take it as it is
     fronts = [f"{model.stem}_{model_name}"] if model_name else []
     files = next((named for front in (*fronts, model.stem) if (named := dict(_named(model, front)))), {})
+    if not files:
+        return _of_folders(model)
     listed = _listed(model)
-    if not files or (listed and listed.get(model.name, "") not in ("", _md5(model))):
+    if listed and listed.get(model.name, "") not in ("", _md5(model)):
         why = f"{model.stem}{MD5_LIST} is of another build of {model.name}"
         return StagesBeside(left_out=dict.fromkeys(files, why))
     left_out = {name: _another(path) for name, path in files.items() if listed and listed.get(path.name) != _md5(path)}
@@ -59,6 +61,19 @@ def _named(model: Path, front: str) -> Iterator[tuple[str, Path]]:
         path = model.with_name(f"{front}_{ending}")
         if path.is_file() or (path.is_dir() and not path.suffix):
             yield name, path
+
+
+def _of_folders(model: Path) -> StagesBeside:
+    """Folders of tensors in the model's own folder, whatever it is called: of its build where nothing else lies there.
+
+    Of several of one name the first counts.
+    """
+    stages: dict[str, Path] = {}
+    for name, place in (folder for room in rooms() for folder in room.stage_folders):
+        if (model.parent / place).is_dir():
+            stages.setdefault(name, model.parent / place)
+    reference = stages.pop(QUANTIZED, None)
+    return StagesBeside(reference, stages, "by their folder") if reference else StagesBeside()
 
 
 def _listed(model: Path) -> Mapping[str, str]:

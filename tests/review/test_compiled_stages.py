@@ -62,3 +62,18 @@ def test_beside_a_quantized_onnx_it_is_a_stage_and_what_cannot_be_fed_is_said(bu
     assert "its shape on the board is not known" in expected.left_out.pop("compiled")
     expected.open_stages(INFO, fed, build.parent)
     assert list(expected.stages) == ["compiled"] and not expected.left_out
+
+
+def test_folders_of_tensors_are_the_stages_of_a_build_that_leaves_no_models(tmp_path: Path) -> None:
+    model = tmp_path / "net.bin"
+    model.write_text("model")
+    assert with_beside(model, "", NOTHING) == NOTHING
+    for place in ("result/path/float_model", "result/path/ptq_model", "magik_dump_path/ptq_model"):
+        (tmp_path / place).mkdir(parents=True)
+    chosen = with_beside(model, "", NOTHING)
+    assert chosen.reference == str(tmp_path / "magik_dump_path/ptq_model")
+    assert chosen.floats == str(tmp_path / "result/path/float_model") and set(chosen.automatic.values()) == {
+        "by their folder"
+    }
+    plain_model(tmp_path / "net_quantized_model.onnx")  # what is named after the model goes before
+    assert with_beside(model, "", NOTHING).reference == str(tmp_path / "net_quantized_model.onnx")

@@ -6,6 +6,7 @@ The boards are a busybox root behind a real dropbear where this PC can make one,
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -110,6 +111,24 @@ def test_a_quantized_onnx_is_a_reference_with_a_graph(tmp_path: Path) -> None:
         "op"
     ] == "conv2"
     assert record["comparison"]["graph_source"]
+
+
+@pytest.mark.slow
+def test_the_executors_dump_beside_the_model_is_the_reference_of_its_own_input(tmp_path: Path) -> None:
+    source = model().parent
+    shutil.copytree(source / "MAGIK_DATA_DUMP", tmp_path / "MAGIK_DATA_DUMP")
+    for name in ("net.bin", NAME):
+        shutil.copy(source / name, tmp_path / name)
+    argv = ["run", str(tmp_path / "net.bin"), "--board", "emu-t40", "--mode", "debug", "--wait", "120"]
+    argv += ["--runs", str(tmp_path / "runs")]
+    right = invoke(*argv, "--input", str(tmp_path / NAME))
+    assert right.exit_code == 0 and right.output.startswith("verdict   Consistent"), right.output
+    assert "beside the model, by their folder: reference MAGIK_DATA_DUMP" in right.output
+    (tmp_path / NAME).write_bytes(bytes(16 * 20 * 3))
+    for more in ((), ("--input", str(tmp_path / NAME))):
+        other = invoke(*argv, *more)
+        assert "Measured, not compared" in other.output.splitlines()[0], other.output
+        assert "left out: stage reference: MAGIK_DATA_DUMP: made with " in " ".join(other.output.split())
 
 
 @pytest.mark.slow
