@@ -144,6 +144,14 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness reference relu.onnx --input x.bin -o out --python absent",
         "harness reference relu.onnx --input x.bin -o out --engine docker",
     ),
+    "bundle, unbundle": (
+        "harness bundle absent",
+        "harness bundle other-board --redact op",
+        "harness bundle other-board --redact all",
+        "harness unbundle absent.zip",
+        "harness unbundle notes.txt",
+        "harness unbundle model.zip",
+    ),
     "report, inspect": (
         "harness report absent",
         "harness report notes.txt",

@@ -23,6 +23,8 @@ COMMANDS = {
     "report": "Write a run's report as one self-contained HTML page.",
     "diff": "Hold two to twenty runs against each other: boards, builds, settings or nights.",
     "export": "Write a run in a form that another tool reads.",
+    "bundle": "Pack a run into one archive for the vendor: report, logs, configs, each wrong op as a model.",
+    "unbundle": "Open a bundle in an empty folder and compare each wrong op again, from its own files alone.",
     "inspect": "Identify files and show their contents.",
     "convert": "Convert a picture, an array (.npy), a PC dump or a raw tensor to a board's input file.",
     "boards": "List, check, trust, lease, clean and prepare boards; say which are in maintenance.",
@@ -39,6 +41,8 @@ PLACES = {
     "lint": "rules.lint",
     "diff": "several.diff",
     "nightly": "farm.nightly",
+    "bundle": "handover.bundle",
+    "unbundle": "handover.unbundle",
 }  # of commands that have a folder
 
 

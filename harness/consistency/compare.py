@@ -67,6 +67,12 @@ def compare(reference: Reference, dumps: Sequence[Dump], settings: CompareSettin
     return (_beyond_noise(comparer) if comparer.foreign else None) or comparison
 
 
+def fault_search(reference: Reference, dumps: Sequence[Dump], settings: CompareSettings) -> FaultSearch:
+    """The same sides as for `compare`, opened for single tensors and ops. Errors: InputError."""
+    dumps, settings = _as_read(reference, dumps, settings)
+    return _Comparer(reference, dumps, settings).faults
+
+
 def _beyond_noise(first: _Comparer) -> Comparison | None:
     """The float model beside a quantized board, judged by its noise: what is not noise is a fault all the same."""
     policy = _noise_policy(first)

@@ -71,7 +71,7 @@ class FaultSearch:
             note = "no graph: the first difference in file order is reported; later ones may be consequences"
             origins = sequence_origin(layers)
             return Localization(list(layers), origins, notes=[note] if origins else [])
-        return localize(self.graph, layers, self._op_runner(layers))
+        return localize(self.graph, layers, self.op_runner(layers))
 
     def fingerprinted(self, localized: Localization, equal: frozenset[str]) -> list[Layer]:
         """Fingerprints where they mean something: where a difference is born, not where it was carried to.
@@ -136,7 +136,8 @@ class FaultSearch:
         text = "alone in half precision the op gives the board's values: something in it exceeds 65504"
         return Fingerprint("overflow", metrics.mismatched == 0, text)
 
-    def _op_runner(self, layers: Sequence[Layer]) -> OpRunner | None:
+    def op_runner(self, layers: Sequence[Layer]) -> OpRunner | None:
+        """What runs single ops of the reference's ONNX; None without one, or where nothing differs."""
         model = self.settings.model or self.reference.model
         differing = any(layer.verdict == "differs" for layer in layers)
         if model is None or not self.settings.isolate or not differing:

@@ -42,7 +42,7 @@ def _mapped(value: Any, replaced: Callable[[str], str]) -> Any:
 
 def replacing(runs: Sequence[Run]) -> Callable[[str], str]:
     """One pass over a text for the private values of all runs, the longest first. A name that one has to show stays."""
-    public = {word for run in runs for word in _public(run)}
+    public = {word for run in runs for word in public_words(run)}
     words = {word: shown for run in runs for word, shown in _words(run) if word not in public}
     words |= {folder: shown for run in runs for folder, shown in _folders(run)}
     longest_first = sorted(words, key=len, reverse=True)
@@ -56,6 +56,13 @@ def replacing(runs: Sequence[Run]) -> Callable[[str], str]:
     return replaced
 
 
+def private_words(run: Run) -> Iterator[tuple[str, str]]:
+    """(value, what stands for it) of everything private that a run tells under a key of its own."""
+    public = public_words(run)
+    yield from ((word, shown) for word, shown in _words(run) if word not in public)
+    yield from _folders(run)
+
+
 def _whole(word: str) -> str:
     """A value with nothing of a word behind it."""
     return re.escape(word) + r"(?![\w-])"
@@ -63,7 +70,7 @@ def _whole(word: str) -> str:
 
 def _folders(run: Run) -> Iterator[tuple[str, str]]:
     """Folders of a user's own: the board's work folder, this PC's home and cache, homes in any text."""
-    layers = list(_layer_names(run))
+    layers = list(layer_names(run))
     named = (
         (run.board.facts.get("work"), "<work>"),
         (run.host.cache, "<cache>"),
@@ -90,23 +97,24 @@ def _words(run: Run) -> Iterator[tuple[str, str]]:
         (board.jump.rpartition("@")[2].partition(":")[0], "<jump host>"),
         *((name, "<user>") for name in (board.user, host.user, *users)),
     )
-    public = _public(run)
+    public = public_words(run)
     for word, shown in named:
         if isinstance(word, str) and len(word) > 1 and not word.isdigit() and word not in public:
             yield word, shown
 
 
-def _public(run: Run) -> set[str]:
+def public_words(run: Run) -> set[str]:
     """Words that a report has to show: the board's name, chips, models, layers and what their names are made of."""
     board, case = run.board, run.case
     names = [board.name, board.platform, board.soc, case.name]
     names += [one.name for one in (case.model, case.reference) if one is not None]
-    names += _layer_names(run)
+    names += layer_names(run)
     parts = [part for name in names for part in (name, *re.split(r"\W+", name))]
     return {*parts, *_EVERYBODYS}
 
 
-def _layer_names(run: Run) -> Iterator[str]:
+def layer_names(run: Run) -> Iterator[str]:
+    """Names of layers, ops and kinds of ops: what a report is about."""
     for layer in run.comparison.layers if run.comparison else ():
         yield from (layer.name, layer.op, layer.op_kind)
 

@@ -31,7 +31,7 @@ LEVELS = [
     ["diagnosis", "emulator"],
     ["boards", "lint", "report", "review"],
     ["export", "session"],
-    ["nightly"],
+    ["handover", "nightly"],
     ["cli", "notebook"],
     ["__main__"],
 ]

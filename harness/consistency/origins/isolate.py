@@ -99,7 +99,7 @@ class Isolator:
             for part, request in zip(parts, batch, strict=True)
         )
         if key not in self.sessions:
-            self.sessions[key] = open_session(self._joined(parts), self.path, self.optimizations, self.threads)
+            self.sessions[key] = open_session(self.joined(parts), self.path, self.optimizations, self.threads)
         feed = {name: value for part in parts for name, value in part.feed.items()}
         try:
             given: Sequence[Array] = self.sessions[key].run([part.output for part in parts], feed)
@@ -113,7 +113,7 @@ class Isolator:
 
     def session(self, part: Part, outputs: Sequence[str]) -> Any:
         """A session of one part that gives other tensors of it; it is not kept. Errors: InputError."""
-        model = self._joined([part])
+        model = self.joined([part])
         del model.graph.output[:]
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
         return open_session(model, self.path, self.optimizations, self.threads, quiet=True)
@@ -126,6 +126,10 @@ class Isolator:
             raise
         except Exception as error:  # onnxruntime's exceptions share no narrower base
             raise CannotIsolate(str(error)) from None
+
+    def maker(self, name: str) -> onnx.NodeProto | None:
+        """The node that gives an ONNX tensor; None of inputs and weights."""
+        return self.nodes[self.producer[name]] if name in self.producer else None
 
     # ---------------------------------------------------------------- cutting
 
@@ -210,7 +214,8 @@ class Isolator:
                 waiting += node_inputs(self.nodes[self.producer[name]])
         return [self.nodes[i] for i in sorted(wanted)], weights
 
-    def _joined(self, parts: Sequence[Part]) -> onnx.ModelProto:
+    def joined(self, parts: Sequence[Part]) -> onnx.ModelProto:
+        """Parts as one model; the types of its outputs are left open."""
         weights = {name: weight for part in parts for name, weight in part.weights.items()}
         graph = onnx.GraphProto(name="alone")
         graph.node.extend(node for part in parts for node in part.nodes)

@@ -1,0 +1,1 @@
+"""Commands whose result is handed to others: archives for a vendor, packages for a board."""
