@@ -152,6 +152,16 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness unbundle notes.txt",
         "harness unbundle model.zip",
     ),
+    "pack, runs, run --again": (
+        "harness pack absent",
+        "harness pack other-board",
+        "harness runs list absent",
+        "harness runs prune --keep -1",
+        "harness run --again absent",
+        "harness run --again other-board",
+        "harness run --again other-board --frames 3",
+        "harness run model.bin --board emu-x5 --watch",
+    ),
     "report, inspect": (
         "harness report absent",
         "harness report notes.txt",

@@ -25,6 +25,8 @@ COMMANDS = {
     "export": "Write a run in a form that another tool reads.",
     "bundle": "Pack a run into one archive for the vendor: report, logs, configs, each wrong op as a model.",
     "unbundle": "Open a bundle in an empty folder and compare each wrong op again, from its own files alone.",
+    "pack": "Make a package of a good run that checks a board with no PC.",
+    "runs": "List the runs on this disk with their sizes, and delete tensors that nothing needs.",
     "inspect": "Identify files and show their contents.",
     "convert": "Convert a picture, an array (.npy), a PC dump or a raw tensor to a board's input file.",
     "boards": "List, check, trust, lease, clean and prepare boards; say which are in maintenance.",
@@ -41,6 +43,8 @@ PLACES = {
     "lint": "rules.lint",
     "diff": "several.diff",
     "nightly": "farm.nightly",
+    "runs": "several.runs",
+    "pack": "handover.pack",
     "bundle": "handover.bundle",
     "unbundle": "handover.unbundle",
 }  # of commands that have a folder

@@ -23,6 +23,7 @@ from harness.cli.common import (
 from harness.cli.export import check_forms, form_options, write_forms_beside
 from harness.cli.progress import ask_password, progress
 from harness.cli.reference_options import reference_runtime_options
+from harness.cli.run_again import AGAIN, repeat
 from harness.cli.run_options import (
     RunOptions,
     baseline_options,
@@ -48,6 +49,7 @@ Examples:
   harness run --board x5-01 model.bin --reference dumps/ --junit junit.xml --trace trace.json
   harness run --board x5-01 --board x5-02 --board x5-03 model.bin
   harness run --resume runs/model/x5-01/20261120T091400Z
+  harness run --again runs/model --watch
 
 \b
 Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not measure.
@@ -70,6 +72,13 @@ Exit codes: 0 measured and good, 1 measured and bad, 2 usage error, 3 could not 
     type=click.Path(path_type=Path),
     help="Resume an interrupted run, given its folder; MODEL, --board and the options come from it.",
 )
+@click.option(
+    "--again",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Type RUN's own command again, on the model as it is now, and show the differences from RUN.",
+)
+@click.option("--watch", is_flag=True, help="With --again: once more each time the model or its reference is rebuilt.")
 @click.option(
     "--wait",
     "wait_s",
@@ -191,7 +200,12 @@ def command(models: tuple[Path, ...], board_names: tuple[str, ...], **options: A
     board_name = names[0] if names else ""
     try:
         if given.resume:
-            _only_resume()
+            _only("--resume", RESUMED, "a resumed run keeps its settings")
+        if given.watch and not given.again:
+            raise click.UsageError("--watch needs --again RUN.")
+        if given.again:
+            _only("--again", AGAIN, "the run's own command is typed again")
+            raise SystemExit(repeat(given.again, given, command, _new))
         with soc_line_told(given.hosts):
             folder, run = _resumed(given.resume, given) if given.resume else _new(only_model(models), board_name, given)
     except HarnessError as error:
@@ -260,15 +274,17 @@ def _list_options(platform: str, as_json: bool) -> None:
     raise SystemExit(0)
 
 
-def _only_resume() -> None:
-    """A resumed run is the case it was: what would change it is refused, not ignored."""
+RESUMED = frozenset(("resume", "hosts", "as_json", "faults", "junit", "trace"))
+
+
+def _only(option: str, beside: frozenset[str], why: str) -> None:
+    """A run that is resumed or repeated is the case it was: what would change it is refused, not ignored."""
     context = click.get_current_context()
-    beside = {"resume", "hosts", "as_json", "faults", "junit", "trace"}
     for param in context.command.params:
         name = param.name or ""
         if name not in beside and _is_given(context, name):
             named = param.opts[0] if isinstance(param, click.Option) else "MODEL"
-            raise click.UsageError(f"{named} cannot be used with --resume: a resumed run keeps its settings.")
+            raise click.UsageError(f"{named} cannot be used with {option}: {why}.")
 
 
 def _refuse_idle(modes: tuple[str, ...]) -> None:

@@ -30,6 +30,8 @@ class RunOptions:
     """Options of `harness run` on the command line."""
 
     resume: Path | None
+    again: Path | None
+    watch: bool
     wait_s: float
     inputs: tuple[str, ...]
     samples: tuple[str, ...]
@@ -90,6 +92,12 @@ def only_model(models: tuple[Path, ...]) -> Path | None:
         names = " and ".join(repr(str(model)) for model in models)
         raise click.UsageError(f"more than one MODEL: {names} (the board goes with --board, inputs with --input).")
     return models[0] if models else None
+
+
+def watched_files(models: tuple[Path, ...], given: RunOptions) -> list[Path]:
+    """What a rebuild writes: the model, and the reference where it is a file."""
+    reference = Path(given.reference) if given.reference else None
+    return [path.absolute() for path in (*models[:1], *([reference] if reference and reference.is_file() else []))]
 
 
 def absolute(path: str) -> str:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,13 +157,19 @@ def width_of(text: str) -> int:
 TONES: dict[str, str | None] = {"good": "green", "bad": "red", "stop": "yellow", "part": None, "none": None}
 
 
-def show_run(folder: Path, page: Path, run: Run, as_json: bool) -> None:
-    """Print what a run ended with and where its report is, for a person or as one JSON object."""
+def _nothing() -> dict[str, object]:
+    return {}
+
+
+def show_run(
+    folder: Path, page: Path, run: Run, as_json: bool, more: Callable[[], dict[str, object]] = _nothing
+) -> None:
+    """Print what a run ended with and where its report is, for a person or as one JSON object, which `more` adds to."""
     from harness.records.codec import to_json
     from harness.report.summary import LABEL, toned_lines
 
     if as_json:
-        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
+        emit_json({"run": str(folder), "report": str(page)} | to_json(run) | more())
         return
     tone, summary = toned_lines(run)
     for number, line in enumerate(summary):

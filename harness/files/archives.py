@@ -6,9 +6,11 @@ announced or are allowed, and packings that are not taken are refused before the
 
 from __future__ import annotations
 
+import io
 import shutil
 import stat
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -44,6 +46,19 @@ def write_archive(path: Path, files: Mapping[str, Path | bytes]) -> int:
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
             for name, source in files.items():
                 _add(archive, name, source)
+        return sink.tell()
+
+
+def write_tar(path: Path, files: Mapping[str, Path | bytes]) -> int:
+    """The same as a plain tar, which every board unpacks; gives its size in bytes. Errors: OSError."""
+    with safe.output_file(path) as sink:
+        with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for name, source in files.items():
+                member = tarfile.TarInfo(name)
+                member.mode = 0o755 if name.endswith(".sh") else 0o644
+                member.size = len(source) if isinstance(source, bytes) else source.stat().st_size
+                with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+                    archive.addfile(member, file)
         return sink.tell()
 
 
