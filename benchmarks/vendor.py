@@ -35,6 +35,7 @@ from harness.emulator.sophgo import environment, faults
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = "0.99,0.90"  # of npz_tool, as the vendor's own flow has them
+WAIT_S = "3600"  # for the board, while another run holds it
 NETWORKS = ("digits", "mobilenet", "yolo")
 SAME = ("exact", "not_compared")
 GOOD = ("consistent", "consistent_within", "consistent_accumulated")
@@ -194,15 +195,21 @@ def pixel_words(folder: Path, name: str) -> list[str]:
     return ["--calibration", str(pictures), "--mean", "124,117,104", "--scale", "0.0171,0.0175,0.0174"]
 
 
+class NotRun(Exception):
+    """The board was not to be had, or the PC has trouble of its own: no case, and tried again by the next call."""
+
+
 def run(folder: Path, built: Built, reference: Path, *more: str) -> dict[str, Any]:
-    """The report of one debug run."""
+    """The report of one debug run. Errors: SystemExit without one; NotRun where nothing was compared."""
     line = ["run", str(built.model), "--board", built.board, "--input", str(built.given), "--reference", str(reference)]
     runs = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
-    result = harness(folder, *line, "--mode", "debug", "--runs", str(runs), *more)
+    result = harness(folder, *line, "--mode", "debug", "--runs", str(runs), "--wait", WAIT_S, *more)
     reports = sorted(runs.rglob("report.json"))
     if not reports:
         raise SystemExit(f"{built.name} on {built.board}: {result.stderr.strip()[-400:]}")
     report: dict[str, Any] = json.loads(reports[-1].read_text())
+    if report["headline"]["word"] == "failed" and not report["modes"]:
+        raise NotRun(f"{built.name} on {built.board}: {'; '.join(report['problems'])[:400]}")
     layers = sorted(runs.rglob("soc_infer_*.npz"))
     report["board_layers"] = layers[0] if layers else None
     return report
@@ -320,7 +327,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         make_models(folder)
     tally = Tally(folder / "cases.jsonl" if given.folder else None)
     counts = QUICK_FAULTS if given.quick else FAULTS
-    figures = measure(folder, plan(given.quick, given.only), counts, tally, given.minutes)
+    try:
+        figures = measure(folder, plan(given.quick, given.only), counts, tally, given.minutes)
+    except NotRun as trouble:
+        raise SystemExit(str(trouble)) from None
     rows = figures.pop("rows")
     print(json.dumps(figures | {"cases": rows} if given.json else figures, indent=None if given.json else 1))
 

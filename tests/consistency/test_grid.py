@@ -72,3 +72,56 @@ def test_floats_beside_the_references_grid_are_another_type() -> None:
         assert classify(wrong, reference, spec, measure(wrong, reference, spec, spec)).kind != "precision"
     swapped = np.ascontiguousarray(board[:, ::-1])
     assert classify(swapped, reference, spec, measure(swapped, reference, spec, spec)).kind != "precision"
+
+
+def few_kind(board: np.ndarray, reference: np.ndarray) -> str:
+    spec = TensorSpec("logits", "f32", reference.shape, "")
+    return classify(board, reference, spec, measure(board, reference)).kind
+
+
+@pytest.mark.parametrize("by", [0.5, 0.6, 0.9, 0.95, 1.5])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_few_values_on_another_grid_are_another_scale(seed: int, by: float) -> None:
+    """As of ten classes: nearly all differ, by less than a step of either."""
+    logits = np.random.default_rng(seed).uniform(-9, 9, (1, 10)).astype(np.float32)
+    assert few_kind(on_grid(logits, 0.15 * by), on_grid(logits, 0.15)) == "scale"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_few_wrong_values_on_the_same_grid_are_no_scale(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    steps = rng.permutation(np.arange(-60, 60, 2))[:10].reshape(1, 10)
+    steps[0, 0] += 1  # the one odd count: without it the board's values are multiples of two steps
+    wrong = steps.copy()
+    wrong[0, : 1 + seed % 3] += 2 * rng.integers(3, 9) + (1 if seed % 3 == 0 else 0)
+    assert few_kind((wrong * 0.15).astype(np.float32), (steps * 0.15).astype(np.float32)) != "scale"
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda v: v + 0.34, "zero_point"),
+        (lambda v: v - 1.13, "zero_point"),
+        (lambda v: v * 0.8, "scale"),
+        (lambda v: v * 1.5, "scale"),
+        (lambda v: v * 0.5, "shift"),
+    ],
+)
+def test_one_law_before_the_rounding_is_found_in_dequantized_values(change: object, kind: str) -> None:
+    """As of pixels that were normalised with another mean or scale; both sides are cut at the ends of int8."""
+    assert callable(change)
+    spec = TensorSpec("pixels", "f32", VALUES.shape, "NCHW")
+    reference, board = on_grid(VALUES, 0.015), on_grid(change(VALUES), 0.015)
+    mark = classify(board, reference, spec, measure(board, reference, spec, spec))
+    assert mark.kind == kind and "steps of 0.015" in mark.evidence
+
+
+def test_steps_up_and_down_and_another_law_for_each_channel_are_no_such_law() -> None:
+    spec = TensorSpec("conv", "f32", VALUES.shape, "NCHW")
+    reference = on_grid(VALUES, 0.015)
+    noise = np.random.default_rng(3).integers(-1, 2, VALUES.shape)
+    channels = np.linspace(0.1, 0.9, VALUES.shape[1]).reshape(1, -1, 1, 1).astype(np.float32)
+    for board in (reference + np.float32(0.015) * noise, on_grid(VALUES + channels, 0.015)):
+        board = board.astype(np.float32)
+        mark = classify(board, reference, spec, measure(board, reference, spec, spec))
+        assert "steps of" not in mark.evidence

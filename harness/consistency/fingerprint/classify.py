@@ -7,7 +7,7 @@ exactly and no other kind does, or the board's own earlier frame or other run ho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from harness.consistency.fingerprint.pictures import of_channels, of_picture
 from harness.consistency.fingerprint.places import FEW
 from harness.consistency.fingerprint.regions import find_memory_block
 from harness.consistency.fingerprint.rounded_laws import not_quantized, rounded_law
-from harness.consistency.grid import grid_step
+from harness.consistency.grid import counts_on_one_grid, grid_step, two_grids
 from harness.consistency.reading.tensor_files import value_range
 from harness.records import Fingerprint, Metrics, TensorSpec
 
@@ -34,7 +34,6 @@ __all__ = ["FingerprintContext", "classify"]
 
 LOOK_BYTES = 1 << 24  # looked at; of a larger tensor the slab around the first error. Memory is up to 20 times that
 INPUT_KINDS = ("zero_point", "scale", "shift", "permutation", "layout")
-OTHER_STEP = 5e-3  # of two scales: nearer, the largest steps of 256 fall together
 SIMILAR = 0.15  # largest distance of two distributions that are called alike (two frames of one camera)
 
 
@@ -208,14 +207,32 @@ def _nearly_transformed(e: Errors) -> Fingerprint | None:
 
 
 def _by_rounded_law(e: Errors) -> Fingerprint | None:
-    """One offset or factor before the rounding: integers that hide half a step on both sides."""
-    if e.is_float or not e.comparable or e.count < FEW or e.board_constant:
+    """One offset or factor before the rounding: integers, stored or dequantized, hide half a step on both sides."""
+    if not e.comparable or e.count < FEW or e.board_constant or e.nonfinite_wrong:
         return None
+    if e.is_float:
+        return _by_law_of_counts(e)
     rails = value_range(e.spec_of_board)
     knows = e.spec.quantization is not None or e.reference.dtype.kind == "i"
     if rounded_law(values.pairs(*e.thinned, rails, e.zero_point), knows_zero_point=knows) is None:
         return None
-    law = rounded_law(values.pairs(e.board, e.reference, rails, e.zero_point), knows_zero_point=knows)
+    return _of_rounding(rounded_law(values.pairs(e.board, e.reference, rails, e.zero_point), knows_zero_point=knows))
+
+
+def _by_law_of_counts(e: Errors) -> Fingerprint | None:
+    """Of dequantized values: zero is zero, whatever integer stood for it."""
+    mark = None
+    for board, reference in (e.thinned, (e.board, e.reference)):
+        counted = counts_on_one_grid(board, reference)
+        pairs = values.pairs(counted.board, counted.reference, counted.rails) if counted else None
+        mark = _of_rounding(rounded_law(pairs)) if pairs else None
+        if counted is None or mark is None:
+            return None
+        mark = replace(mark, evidence=f"{mark.evidence} (counted in steps of {counted.step:.6g})")
+    return mark
+
+
+def _of_rounding(law: values.Law | None) -> Fingerprint | None:
     return None if law is None else Fingerprint(law.kind, False, law.sentence, figures=law.figures)
 
 
@@ -240,7 +257,7 @@ def _clipped(e: Errors) -> Fingerprint | None:
     law = values.clip_law(e.board, e.reference, max(e.rounding_room, 0.55 * steps))
     if law is None or e.nonfinite_wrong or e.board_constant:
         return None
-    other = _two_grids(e)
+    other = two_grids(e.board, e.reference) if e.is_float else None
     if other is not None and other.board < other.reference and other.no_multiple:
         text = f"{other.sentence}; what lies beyond its range is cut: {law.sentence}"
         return Fingerprint("scale", False, text, figures={"factor": other.board / other.reference, **law.figures})
@@ -280,37 +297,10 @@ def _not_quantized(e: Errors) -> Fingerprint | None:
 
 def _other_step(e: Errors) -> Fingerprint | None:
     """Dequantized values of two grids: the tensor was quantized with another scale."""
-    if e.count < FEW or (other := _two_grids(e)) is None:
+    other = two_grids(e.board, e.reference) if e.is_float else None
+    if other is None or (e.count < FEW and not other.few_tell_it):
         return None
     return _named("scale", False, other.sentence, factor=other.board / other.reference)
-
-
-@dataclass(frozen=True)
-class _TwoGrids:
-    """Steps of the grids that two dequantized tensors lie on."""
-
-    board: float
-    reference: float
-
-    @property
-    def sentence(self) -> str:
-        return (
-            f"the board's values are multiples of {self.board:.6g}, the reference's of {self.reference:.6g}: "
-            "quantized with another scale (another calibration)"
-        )
-
-    @property
-    def no_multiple(self) -> bool:
-        """Whether no step is a multiple of the other, as of a grid that is used sparsely."""
-        ratio = max(self.board, self.reference) / min(self.board, self.reference)
-        return abs(ratio - round(ratio)) > OTHER_STEP * ratio
-
-
-def _two_grids(e: Errors) -> _TwoGrids | None:
-    board, reference = (grid_step(e.board), grid_step(e.reference)) if e.is_float else (0.0, 0.0)
-    if not board or not reference or abs(board / reference - 1) < OTHER_STEP:
-        return None
-    return _TwoGrids(board, reference)
 
 
 def _nearly_scaled(e: Errors) -> Fingerprint | None:
