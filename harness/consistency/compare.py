@@ -22,6 +22,7 @@ from harness.consistency.checks.float_reference import (
 from harness.consistency.checks.noise_ratio import three_way
 from harness.consistency.checks.notes import after_localization, comparison_notes
 from harness.consistency.checks.quantization import check_quantization
+from harness.consistency.denormals import flushes, smallest_kept
 from harness.consistency.faults import FaultSearch
 from harness.consistency.fingerprint import error_maps
 from harness.consistency.origins.error_propagation import effects, propagation_points
@@ -184,6 +185,12 @@ class _Comparer:
             f"the board computes in {precision.words} ({evidence.sentence}): judged by policy {precision.name}; "
             "--policy default judges as float32"
         )
+        if flushes(layers, self.rows.pair, precision):
+            self.rows.flushed_below = smallest_kept(precision)
+            self.notes.append(
+                f"values below {precision.smallest_normal:.1e}, the smallest normal one of {precision.words}, are "
+                "zeros on the board: it flushes them, no fault"
+            )
         return self.rows.judged_again(layers, self.policy)
 
     def _proposed(self, layers: Sequence[Layer]) -> list[str]:

@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from harness.consistency.checks.float_reference import is_float
+from harness.consistency.denormals import flushed
 from harness.consistency.hashes import RowHashes, hashes_of, same_bytes
 from harness.consistency.metrics.by_name import measured
 from harness.consistency.metrics.pointwise import measure
@@ -40,6 +41,7 @@ class RowComparer:
         self.narrow: dict[str, str] = {}  # rows whose dump holds integers where the reference has floats -> dtype
         self._open: dict[str, Pair] = {}  # the last asked for, newest last
         self.judged: dict[str, tuple[Subject, bool]] = {}  # rows that were measured -> what rules fit, equal by md5
+        self.flushed_below = 0.0  # size of float values that the board is known to make zeros of
         self.unsure: dict[str, str] = {}  # rows whose file does not tell what is wrong with it -> expected dtype
 
     def layers(self) -> list[Layer]:
@@ -69,7 +71,15 @@ class RowComparer:
     def allowed(self, layer: Layer, pair: Pair, metrics: Metrics) -> bool:
         """Whether an op that ran alone gives what the policy lets pass."""
         metrics = self._with_named(layer, pair, metrics)
-        return self._judge(layer, self._subject(layer, pair), metrics, equal=False).verdict != "differs"
+        subject = self._subject(layer, pair)
+        judged = self._judge(layer, subject, metrics, equal=False)
+        if judged.verdict == "differs" and self.flushed_below and pair.form == "float":
+            judged = self._judge(layer, subject, self._of_flushed(pair), equal=False)
+        return judged.verdict != "differs"
+
+    def _of_flushed(self, pair: Pair) -> Metrics:
+        given = flushed(pair, self.flushed_below)
+        return measure(given.board, given.reference, given.spec_board, given.spec_reference)
 
     def judged_again(self, layers: Sequence[Layer], policy: Policy) -> list[Layer]:
         """The same rows by another policy that bounds no metric by name; nothing is read or measured again."""
@@ -80,8 +90,11 @@ class RowComparer:
         subject, equal = self.judged[row.name]
         if row.verdict == "not_compared" or row.metrics is None:
             return row
-        judged = self._judge(row, subject, row.metrics, equal)
-        return replace(row, verdict=judged.verdict, reason=judged.reason)
+        judged, metrics = self._judge(row, subject, row.metrics, equal), row.metrics
+        if judged.verdict == "differs" and self.flushed_below and subject.form == "float":
+            metrics = self._of_flushed(self.pair(row.name))
+            judged = self._judge(row, subject, metrics, equal)
+        return replace(row, verdict=judged.verdict, reason=judged.reason, metrics=metrics)
 
     @cached_property
     def known_ranges(self) -> dict[str, float]:

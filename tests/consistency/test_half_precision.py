@@ -254,3 +254,52 @@ def test_a_map_that_underflows_to_zeros_is_within_where_half_precision_holds_not
     boards["tiny"] = np.zeros_like(references["tiny"])
     rows = {row.name: row.verdict for row in plain_layers(tmp_path, boards, references).layers}
     assert rows["tiny"] == verdict and rows["layer00"] == "within"
+
+
+# --------------------------------------------------------------------------- values below the smallest normal one
+
+
+def small_layers() -> dict[str, Array]:
+    """A map of a size where half precision keeps a few bits, or none where small values are flushed."""
+    layers = random_layers(5)
+    return {name: v * np.float32(1e-4 if name == "layer03" else 1) for name, v in layers.items()}
+
+
+def flushed_to_zero(values: Array) -> Array:
+    narrow = rounded(values, F16)
+    return np.where(np.abs(narrow) < F16.smallest_normal, np.float32(0), narrow)
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["kept", "flushed"])
+def test_small_values_of_half_precision_kept_with_few_bits_or_flushed_are_within(flush: bool, tmp_path: Path) -> None:
+    layers = small_layers()
+    layers["layer04"] *= np.float32(1e-6)
+    boards = {name: flushed_to_zero(v) if flush else rounded(v, F16) for name, v in layers.items()}
+    comparison = plain_layers(tmp_path, boards, layers)
+    assert comparison.verdict.word in ("consistent_within", "consistent"), comparison.verdict
+    assert any("flushes them" in note for note in comparison.notes) == flush
+
+
+@pytest.mark.parametrize("fault", ["other zeros", "dead", "one flushed layer"])
+def test_zeros_that_no_flushing_leaves_are_a_difference(fault: str, tmp_path: Path) -> None:
+    layers = small_layers()
+    boards = {name: flushed_to_zero(v) for name, v in layers.items()}
+    if fault == "other zeros":
+        boards["layer03"][..., 0] = 0
+    elif fault == "dead":
+        boards["layer02"][...] = 0
+    else:
+        boards = {name: v if name == "layer03" else rounded(layers[name], F16) for name, v in boards.items()}
+        layers["layer04"] *= np.float32(1e-4)
+        boards["layer04"] = rounded(layers["layer04"], F16)
+    comparison = plain_layers(tmp_path, boards, layers)
+    wrong = "layer02" if fault == "dead" else "layer03"
+    assert [row.name for row in comparison.layers if row.verdict == "differs"] == [wrong]
+
+
+def test_bfloat16_keeps_its_small_values(tmp_path: Path) -> None:
+    """bf16 has float32's range: a map of 1e-38 has values below the smallest normal one, which boards flush, too."""
+    layers = {name: v * np.float32(1e-38 if name == "layer03" else 1) for name, v in random_layers(5).items()}
+    boards = {name: rounded(v, BF16) for name, v in layers.items()}
+    boards["layer03"] = np.where(np.abs(boards["layer03"]) < BF16.smallest_normal, np.float32(0), boards["layer03"])
+    assert plain_layers(tmp_path, boards, layers).verdict.exit_code == 0

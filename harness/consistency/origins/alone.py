@@ -20,6 +20,7 @@ from harness.consistency.grid import rounds_to
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.isolate import Isolator, Request
+from harness.consistency.origins.requantized import PRODUCTS
 from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.ties import (
     INTERPOLATING,
@@ -78,6 +79,7 @@ class Single:
     kernel: bool = False  # right as the runtime computes it fused
     near_edges: bool = False  # right as the integer kernel of an interpolation leaves it
     cut: bool = False  # right as a kernel leaves it that interpolates the stored integers and casts
+    dynamic: bool = False  # right as a product gives it that quantizes its inputs once more
     requantized: bool = False  # right as far as the roundings of unseen ops move it
 
 
@@ -177,6 +179,9 @@ def _by_arithmetic(
     whole = single.metrics.max_step is not None
     if not single.right and (is_near(single.metrics) or (reach.unseen and whole)):
         single = _fused(single, request, rows, runner)
+    if not single.right and is_near(single.metrics) and reach.op.kind in PRODUCTS:
+        right = _is_dynamic(request, runner)
+        single = replace(single, right=right, dynamic=right)
     if not single.right and reach.unseen and whole:
         pair = runner.pair(request.target)
         right = is_requantizing(
@@ -210,6 +215,19 @@ def _on_edges(single: Single, request: Request, reach: on_graph.Reach, runner: O
     cut = bool(runner.casts) and cut_towards_zero(pair.board, real, quantization)
     twice = not cut and len(request.feeds) == 1 and _in_two_passes(request, pair, quantization, runner)
     return replace(single, right=cut or twice, cut=cut, near_edges=twice)
+
+
+def _is_dynamic(request: Request, runner: OpRunner) -> bool:
+    """Whether the integers are those of inputs quantized once more, but for either step at an edge."""
+    styled, pair = replace(request, integers="dynamic"), runner.pair(request.target)
+    value = next(iter(runner.isolator.run([styled])))[1]
+    if value is None or value.dtype != pair.board.dtype or value.size != pair.board.size:
+        return False
+    given = as_stored(value, pair)
+    if np.array_equal(given, pair.board):
+        return True
+    real = next(iter(runner.isolator.run([replace(styled, unrounded=True)])))[1]
+    return real is not None and on_edges(pair.board, given, real, _quantization(request.target, runner))
 
 
 def _in_two_passes(request: Request, pair: Pair, quantization: Quantization | None, runner: OpRunner) -> bool:

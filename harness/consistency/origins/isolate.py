@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 import onnx
 
-from harness.consistency.origins.requantized import in_two_passes, with_casts, with_ties, without_quantizers
+from harness.consistency.origins.requantized import (
+    in_two_passes,
+    with_casts,
+    with_dynamic_inputs,
+    with_ties,
+    without_quantizers,
+)
 from harness.consistency.origins.rounded import Rounding, round_nodes
 from harness.consistency.reading.tensor_files import Array
 from harness.errors import InputError
@@ -36,7 +42,8 @@ class Request:
     An array has the dtype of the tensor's data, or of its float side. `float_side` asks for the target's, `unrounded`
     for the real value that its quantizer rounds. `rounding`: in a narrower float arithmetic; `integers`: as
     runtimes compute integers, "fused" (no quantizers between the ops), "cast" (a Resize of what is stored), "rows" or
-    "columns" (one axis of it at a time, that one first), "up" or "down" (every tie to that side).
+    "columns" (one axis of it at a time, that one first), "up" or "down" (every tie to that side),
+    "dynamic" (inputs of products with integer weights quantized once more).
     """
 
     target: str
@@ -238,6 +245,8 @@ def _as_integers(
         return without_quantizers(nodes, output, weights)
     if request.integers in ("up", "down"):
         return with_ties(nodes, weights, 1 if request.integers == "up" else -1)
+    if request.integers == "dynamic":
+        return with_dynamic_inputs(nodes, weights)
     if request.integers == "cast" or len(request.feeds) != 1:
         return with_casts(nodes, weights)
     shape = next(iter(request.feeds.values())).shape

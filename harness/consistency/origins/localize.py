@@ -12,6 +12,7 @@ from harness.consistency.arithmetic import Evidence
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.alone import OpRunner, Single, is_slight, request_of, run_alone, value_of
 from harness.consistency.origins.isolate import Request
+from harness.consistency.origins.requantized import GROUP
 from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.single_precision import of_single_ops
 from harness.consistency.origins.ties import on_edges
@@ -87,6 +88,7 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
         *_by_kernels(singles),
         *_near_edges(singles),
         *_cut(singles),
+        *_dynamic(singles),
         *_requantized(singles),
     ]
     requests = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
@@ -267,6 +269,16 @@ def _requantized(singles: Mapping[str, Single]) -> list[str]:
         "this PC with quantizers left out, ties rounded the other way or resized integers cast: a runtime that fuses "
         "ops; a fault that is smaller "
         "than this is not seen (dump those ops to see it)"
+    ]
+
+
+def _dynamic(singles: Mapping[str, Single]) -> list[str]:
+    names = [name for name, single in singles.items() if single.dynamic]
+    if not names:
+        return []
+    return [
+        f"{_listed(names)}: what this PC computes with the op's inputs quantized once more in groups of {GROUP}: "
+        "a runtime that multiplies integer weights dynamically (OpenVINO), not a fault"
     ]
 
 

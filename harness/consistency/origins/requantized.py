@@ -4,7 +4,7 @@ A runtime that fuses ops rounds once: a quantizer and the dequantizers behind it
 integers. What was cut there (an activation that is part of the range) still is; what was rounded there is not. A Resize
 may interpolate the stored integers and cast the result: its quantizer gets whole numbers, cut towards zero. Or it
 goes one axis at a time, and stores integers in between. And what lies on the edge between two steps, up to what float
-sums differ by, may go to either.
+sums differ by, may go to either. A product with integer weights may quantize what it reads once more, group by group.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+PRODUCTS = ("Gemm", "MatMul")
+GROUP = 32  # inputs with a scale of their own: OpenVINO's default
 RESAMPLING = frozenset(("Resize", "Upsample"))
 EDGE = 2.0**-12  # of a step: float sums leave a whole number, and so an edge, so near
 NEARLY = 1 + 2.0**-18  # float sums leave a whole number a little below itself
@@ -76,6 +78,60 @@ def with_ties(
         made.append(helper.make_node("Add", [node.input[0], more], [moved]))
         made.append(helper.make_node(QUANTIZE, [moved, *node.input[1:]], list(node.output)))
     return made, constants
+
+
+def with_dynamic_inputs(
+    nodes: Sequence[NodeProto], weights: Mapping[str, TensorProto]
+) -> tuple[list[NodeProto], dict[str, TensorProto]]:
+    """The nodes with what a product with dequantized constant weights reads quantized once more, to 8 bits and by the
+    largest value of each GROUP in a row, and the constants that these need. Unchanged where no product is such."""
+    constant = {n.output[0]: n.input[0] for n in nodes if n.op_type == DEQUANTIZE and n.input[0] in weights}
+    made: list[NodeProto] = []
+    constants: dict[str, TensorProto] = {}
+    for node in nodes:
+        name = constant.get(node.input[1]) if node.op_type in PRODUCTS and len(node.input) > 1 else None
+        depth = 0 if name is None else _depth(node, weights[name].dims)
+        if not depth or depth % GROUP:
+            made.append(node)
+            continue
+        more, values, given = _in_groups(node)
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copy.input[0] = given
+        made, constants = [*made, *more, copy], constants | values
+    return made, constants
+
+
+def _depth(node: NodeProto, weights_shape: Sequence[int]) -> int:
+    """How many products are added for each element; 0 where the rows of what is read do not lie in a row."""
+    flags = {a.name: a.i for a in node.attribute}
+    if len(weights_shape) != 2 or flags.get("transA"):
+        return 0
+    return int(weights_shape[1] if flags.get("transB") else weights_shape[0])
+
+
+def _in_groups(node: NodeProto) -> tuple[list[NodeProto], dict[str, TensorProto], str]:
+    x, y = node.input[0], f"{node.output[0]}|dynamic"
+    values = {"rows": np.array([-1, 1, GROUP]), "levels": np.float32(127), "least": np.float32(1e-30)}
+    steps = [
+        ("Shape", (x,), "shape"),
+        ("Reshape", (x, f"{y}|rows"), "groups"),
+        ("Abs", (f"{y}|groups",), "sizes"),
+        ("MaxPool", (f"{y}|sizes",), "largest"),
+        ("Div", (f"{y}|largest", f"{y}|levels"), "scale"),
+        ("Max", (f"{y}|scale", f"{y}|least"), "step"),
+        ("Div", (f"{y}|groups", f"{y}|step"), "steps"),
+        ("Round", (f"{y}|steps",), "whole"),
+        ("Mul", (f"{y}|whole", f"{y}|step"), "values"),
+        ("Reshape", (f"{y}|values", f"{y}|shape"), "given"),
+    ]
+    pooled = {"kernel_shape": [GROUP]}
+    made = [helper.make_node(op, given, [f"{y}|{n}"], **(pooled if op == "MaxPool" else {})) for op, given, n in steps]
+    return (
+        made,
+        {f"{y}|{n}": numpy_helper.from_array(np.asarray(v), f"{y}|{n}") for n, v in values.items()},
+        f"{y}|given",
+    )
 
 
 def in_two_passes(
