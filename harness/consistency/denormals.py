@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 
 from harness.consistency.arithmetic import Precision
+from harness.consistency.metrics.pointwise import measure
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import Pair
-from harness.records import Layer
+from harness.records import Layer, Metrics
 
 LEAST = 16  # values that became zero although the precision has values of their size
 ROOM = 8  # roundings: what lies so near above the smallest normal value may have been below it on the board
@@ -42,11 +42,12 @@ def flushes(rows: Sequence[Layer], opened: Callable[[str], Pair], precision: Pre
             if bool(((board > 0) & (board < precision.smallest_normal)).any()):
                 return False
             if board.any():
-                seen += np.count_nonzero((board == 0) & (right > least) & (right < precision.smallest_normal))
+                seen += int(np.count_nonzero((board == 0) & (right > least) & (right < precision.smallest_normal)))
     return seen >= LEAST
 
 
-def flushed(pair: Pair, below: float) -> Pair:
-    """The pair with what the board flushed zero in the reference, too."""
+def measured_flushed(pair: Pair, below: float) -> Metrics:
+    """Figures of the pair with what the board flushed zero in the reference, too."""
     gone = (pair.board == 0) & (np.abs(pair.reference) < below)
-    return replace(pair, reference=np.where(gone, np.zeros((), pair.reference.dtype), pair.reference))
+    reference = np.where(gone, np.zeros((), pair.reference.dtype), pair.reference)
+    return measure(pair.board, reference, pair.spec_board, pair.spec_reference)

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from harness.consistency.checks.float_reference import is_float
-from harness.consistency.denormals import flushed
+from harness.consistency.denormals import measured_flushed
 from harness.consistency.hashes import RowHashes, hashes_of, same_bytes
 from harness.consistency.metrics.by_name import measured
 from harness.consistency.metrics.pointwise import measure
@@ -22,7 +22,7 @@ from harness.consistency.reading.matching import Match, Matching
 from harness.consistency.reading.pairs import Pair, open_pair
 from harness.consistency.reading.size_mismatch import SizeMismatches, settle
 from harness.consistency.settings import CompareSettings
-from harness.consistency.verdicts import Judgement, judge, waive
+from harness.consistency.verdicts import Judgement, finer_than_floats, judge, waive
 from harness.records import Dump, Layer, Metrics
 from harness.reference.open import Reference, ReferenceTensor, dense_bytes
 from harness.reference.ranges import known_ranges
@@ -74,12 +74,8 @@ class RowComparer:
         subject = self._subject(layer, pair)
         judged = self._judge(layer, subject, metrics, equal=False)
         if judged.verdict == "differs" and self.flushed_below and pair.form == "float":
-            judged = self._judge(layer, subject, self._of_flushed(pair), equal=False)
+            judged = self._judge(layer, subject, measured_flushed(pair, self.flushed_below), equal=False)
         return judged.verdict != "differs"
-
-    def _of_flushed(self, pair: Pair) -> Metrics:
-        given = flushed(pair, self.flushed_below)
-        return measure(given.board, given.reference, given.spec_board, given.spec_reference)
 
     def judged_again(self, layers: Sequence[Layer], policy: Policy) -> list[Layer]:
         """The same rows by another policy that bounds no metric by name; nothing is read or measured again."""
@@ -92,7 +88,7 @@ class RowComparer:
             return row
         judged, metrics = self._judge(row, subject, row.metrics, equal), row.metrics
         if judged.verdict == "differs" and self.flushed_below and subject.form == "float":
-            metrics = self._of_flushed(self.pair(row.name))
+            metrics = measured_flushed(self.pair(row.name), self.flushed_below)
             judged = self._judge(row, subject, metrics, equal)
         return replace(row, verdict=judged.verdict, reason=judged.reason, metrics=metrics)
 
@@ -176,6 +172,9 @@ class RowComparer:
         judged = judge(metrics, subject.form, limits, equal=equal)
         if judged.verdict == "differs" and subject.form == "float" and limits.range_floor:
             judged = judge(metrics, subject.form, limits, known_range=self.known_ranges.get(layer.name))
+        if judged.verdict == "differs" and subject.form == "integer" and layer.name in self.known_ranges:
+            floats = self.policy.limits(replace(subject, form="float", dtype="f32"))
+            judged = finer_than_floats(metrics, floats, self.known_ranges[layer.name]) or judged
         return waive(judged, metrics, layer.op, layer.name, self.policy)
 
     def _with_named(self, layer: Layer, pair: Pair, metrics: Metrics) -> Metrics:

@@ -50,6 +50,16 @@ def judge(
     return Judgement("within", _kept(metrics, form, limits) + rules, _look(metrics, form, limits))
 
 
+def finer_than_floats(metrics: Metrics, limits: ErrorLimits, known_range: float) -> Judgement | None:
+    """`within` where integers have steps so fine that floats of an op with a known range do not place them: the scale
+    of a score map that is empty while it is calibrated, for example. `limits`: those of floats."""
+    if not metrics.max_abs or not _below_floor(metrics, limits, known_range):
+        return None
+    return Judgement(
+        "within", f"max abs {metrics.max_abs:.2g}: steps finer than floats of a range of {known_range:g} are"
+    )
+
+
 def _below_floor(metrics: Metrics, limits: ErrorLimits, known_range: float | None) -> bool:
     """Whether the difference is too small to ask more. Zeros only are what a tensor that was never written holds, too:
     they pass where half precision is judged and every value of the reference rounds to zero in it."""

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.policy import Subject, load_policy
-from harness.consistency.verdicts import DAMAGED, judge, run_verdict
+from harness.consistency.verdicts import DAMAGED, finer_than_floats, judge, run_verdict
 from harness.records import Coverage, Layer, Metrics, Origin, Quantization, TensorSpec
 
 POLICY = load_policy()
@@ -285,3 +285,13 @@ def test_differences_that_are_all_cleared_are_accumulated() -> None:
 def test_the_words_of_good_runs() -> None:
     assert run_verdict([layer("a", "exact")], (), COVERAGE).word == "consistent"
     assert run_verdict([layer("a", "exact"), layer("b", "within")], (), COVERAGE).word == "consistent_within"
+
+
+@pytest.mark.parametrize(("max_abs", "is_right"), [(4.5e-9, True), (4e-7, True), (6e-7, False), (0.02, False)])
+def test_steps_finer_than_the_floats_of_a_score_map_are_no_difference(max_abs: float, is_right: bool) -> None:
+    """An int8 Sigmoid with a scale of 3.5e-10: calibrated on an empty map, 13 steps are nothing that floats place."""
+    floats = POLICY.limits(Subject("Sigmoid", "f32", "float"))
+    metrics = Metrics(elements=1000, mismatched=10, max_step=13.0, max_abs=max_abs, max_abs_over_range=0.9)
+    judged = finer_than_floats(metrics, floats, 1.0)
+    assert (judged is not None and judged.verdict == "within") == is_right
+    assert finer_than_floats(replace(metrics, max_abs=0.0), floats, 1.0) is None

@@ -218,7 +218,7 @@ def _on_edges(single: Single, request: Request, reach: on_graph.Reach, runner: O
 
 
 def _is_dynamic(request: Request, runner: OpRunner) -> bool:
-    """Whether the integers are those of inputs quantized once more, but for either step at an edge."""
+    """Whether the integers are those of inputs quantized once more, but for a few near an edge."""
     styled, pair = replace(request, integers="dynamic"), runner.pair(request.target)
     value = next(iter(runner.isolator.run([styled])))[1]
     if value is None or value.dtype != pair.board.dtype or value.size != pair.board.size:
@@ -227,7 +227,7 @@ def _is_dynamic(request: Request, runner: OpRunner) -> bool:
     if np.array_equal(given, pair.board):
         return True
     real = next(iter(runner.isolator.run([replace(styled, unrounded=True)])))[1]
-    return real is not None and on_edges(pair.board, given, real, _quantization(request.target, runner))
+    return real is not None and by_integer_kernel(pair.board, real, _quantization(request.target, runner))
 
 
 def _in_two_passes(request: Request, pair: Pair, quantization: Quantization | None, runner: OpRunner) -> bool:
