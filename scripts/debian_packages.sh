@@ -19,6 +19,7 @@ else
     need dash dash
     need mksh mksh
     need shellcheck shellcheck
+    need systemd-analyze systemd
     need chromium chromium
     # Chinese tensor names must be drawn in the screenshots, not shown as boxes.
     fc-list 2>/dev/null | grep -qi "cjk" || missing="$missing fontconfig fonts-noto-cjk"
@@ -27,6 +28,7 @@ if [ "${1-}" = slow ]; then
     need qemu-aarch64-static qemu-user-static
     need qemu-system-aarch64 qemu-system-arm
     need cpio cpio
+    need cc "gcc libc6-dev"
     need mkfs.ext4 e2fsprogs
     need depmod kmod
 fi

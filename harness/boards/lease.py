@@ -46,12 +46,12 @@ def _taken(lease: Lease, nonce: str, ends_at: float, tell: Callable[[str], None]
     with ExitStack() as stack:
         keeper = None
         while keeper is None:
-            _wait_until_free(lease, ends_at, tell)
-            try:
+            try:  # first of all: a run that was killed and goes on is the holder already, by its nonce
                 keeper = stack.enter_context(hold_lease(lease, nonce=nonce))
-            except Refused as error:  # somebody else who waited was quicker
+            except Refused as error:  # somebody has it, or another who waited was quicker
                 if error.word != "leased" or time.monotonic() >= ends_at:
                     raise
+                _wait_until_free(lease, ends_at, tell)
         yield keeper
 
 

@@ -77,10 +77,14 @@ def _counts(cell: Cell) -> bool:
 
 
 def _is_shared(cell: Cell, cells: Sequence[Cell]) -> bool:
-    """Whether most other boards alarm in the same case too: then it is the case's, not this board's."""
+    """Whether most other boards give the same in this case: then it is the case's, not this board's.
+
+    A bad word is held against boards that measured; a board that is away excuses none that computes something else.
+    """
     others = [one for one in cells if one.case == cell.case and one.board != cell.board and one.state == "ended"]
-    heard = [one for one in others if _counts(one)]
-    return bool(heard) and sum(is_alarm(one) for one in heard) * 2 >= len(heard)
+    heard = [one for one in others if _counts(one) and (cell.word == "unmeasured" or one.word != "unmeasured")]
+    same = sum((one.word, one.reason) == (cell.word, cell.reason) for one in heard)
+    return bool(heard) and same * 2 >= len(heard)
 
 
 def _once(incidents: Sequence[Incident]) -> list[Incident]:

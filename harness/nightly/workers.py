@@ -33,6 +33,7 @@ from harness.nightly.verdicts import unmeasured
 from harness.records import Board, Case
 from harness.records.nights import BoardOfNight, Cell
 
+CLEAN_LOOKS = 2  # that make a bad board good again where the suite has no health check
 TROUBLES = ("link", "board", "tool")  # reasons that put a board's health in doubt
 
 
@@ -113,7 +114,7 @@ class BoardWorker:
 
         A board that cannot be asked (somebody else has it) stays as it is, and its job says why.
         """
-        wanted = self.health_file.clean_checks if self.health_file else 1
+        wanted = self.health_file.clean_checks if self.health_file else CLEAN_LOOKS
         was_bad = self._health.word == BAD
         self._checked_bad = self._checked_bad or was_bad
         for _ in range(wanted if was_bad else 1):
@@ -139,6 +140,7 @@ class BoardWorker:
         """What a job tells of its board."""
         if cell.word == "unmeasured" and cell.reason in TROUBLES:
             self._keep(after_trouble(self._health, f"{cell.reason}: {cell.detail}"))
+            self._checked_bad = self._checked_bad or self._health.word == BAD  # not asked again this night
             self.runner.log(f"{self.board.name}: {self._health.word} after {cell.case}: {cell.reason}")
         elif cell.word != "unmeasured" and self._health.troubles:
             self._keep(after_job(self._health))
