@@ -76,6 +76,8 @@ def measure(folder: Path, boards: int, cases: int, tool_s: float) -> dict[str, f
         _, _, usage = os.wait4(process.pid, 0)
     took_s = time.monotonic() - began
     night = json.loads(text)
+    if "cells" not in night:
+        raise SystemExit(f"harness nightly: {night.get('error')}")
     good = sum(cell["word"] in ("pass", "new") for cell in night["cells"])
     return {
         "makespan_ratio": took_s / (tool_s * cases),
@@ -135,9 +137,8 @@ def lab(folder: Path, boards: int, cases: int, tool_s: float) -> None:
     ]
     (folder / "hosts.yaml").write_text("boards:\n" + "".join(entries))
     head = "suite: farm\nboards: {tags: [farm]}\ncases:\n"
-    one = (
-        "{model: net.bin, reference: reference, modes: [release, profile], limits: {timeout_s: 3000, budget_s: 20000}}"
-    )
+    one = "{model: net.bin, inputs: [x.bin], reference: reference, modes: [release, profile], "
+    one += "latency: {blocks: 1, max_drift_percent: 1000}, limits: {timeout_s: 3000, budget_s: 20000}}"
     (folder / "suite.yaml").write_text(head + "".join(f"  case{place}: {one}\n" for place in range(cases)))
 
 
