@@ -25,8 +25,10 @@ from harness.consistency.checks.quantization import check_quantization
 from harness.consistency.denormals import flushes, smallest_kept
 from harness.consistency.faults import FaultSearch
 from harness.consistency.fingerprint import error_maps
+from harness.consistency.origins.closer import from_near
 from harness.consistency.origins.error_propagation import effects, propagation_points
 from harness.consistency.origins.localize import Localization, with_fingerprints, with_one_cause
+from harness.consistency.origins.sides import op_sides
 from harness.consistency.policy import Policy, load_policy
 from harness.consistency.reading.matching import match
 from harness.consistency.reading.missing import mark_missing
@@ -161,7 +163,7 @@ class _Comparer:
             graph_source=self.graph.source or "reference" if self.faults.graph_serves(layers) and self.graph else "",
             reading=self.settings.reading or Reading(),
             notes=(*self.notes, *self.faults.notes, *localized.notes, *seen_after),
-            pictures=self._pictures(origins),
+            pictures=self._pictures(origins, layers),
             extras=extras,
         )
 
@@ -223,11 +225,14 @@ class _Comparer:
         spec = self.reference.tensors[name].spec
         return max(0, dense_bytes(spec)) if spec is not None else 0
 
-    def _pictures(self, origins: Sequence[Origin]) -> dict[str, Picture]:
+    def _pictures(self, origins: Sequence[Origin], layers: Sequence[Layer]) -> dict[str, Picture]:
         drawn = {}
         for origin in origins[:PICTURED]:
             pair = self.rows.pair(origin.tensor)
-            drawn[origin.tensor] = Picture(error_maps.error_map(pair.board, pair.reference, pair.spec_reference))
+            near, axes, worst = from_near(pair)
+            sides = op_sides(origin, self.graph, self.settings.model or self.reference.model, layers, self.rows.pair)
+            error_map = error_maps.error_map(pair.board, pair.reference, pair.spec_reference)
+            drawn[origin.tensor] = Picture(error_map, near, axes, worst, sides)
         return drawn
 
     def _extras(self, layers: Sequence[Layer]) -> Checks:

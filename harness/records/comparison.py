@@ -198,10 +198,71 @@ class ErrorMap:
 
 
 @dataclass(frozen=True)
+class SignedMap:
+    """The plane of a tensor that holds most of what is wrong, at most 32 x 32 cells: the mean of each side, and of
+    board minus PC what is farthest from 0. None: NaN or infinite. `unit`: "steps" of stored integers, or "value"."""
+
+    where: str = ""  # "C 43"; "" where the tensor is that plane
+    axes: tuple[str, ...] = ()  # of the rows and of the columns
+    rows: int | None = None  # of the tensor
+    columns: int | None = None
+    unit: str = ""
+    low: float | None = None  # of the reference, all of it
+    high: float | None = None
+    reference: tuple[tuple[float | None, ...], ...] = ()  # by row
+    board: tuple[tuple[float | None, ...], ...] = ()
+    difference: tuple[tuple[float | None, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class WorstSlice:
+    """One index of an axis: elements that differ, of how many, and the largest difference (None: not finite)."""
+
+    index: int
+    mismatched: int
+    elements: int
+    max_abs: float | None = None
+
+
+@dataclass(frozen=True)
+class AxisProfile:
+    """An axis of a tensor: share of differing elements along it, at most 64 figures, and its worst slices."""
+
+    axis: str
+    length: int
+    shares: tuple[float, ...] = ()
+    worst: tuple[WorstSlice, ...] = ()
+
+
+@dataclass(frozen=True)
+class WorstElement:
+    """An element that is farthest off: as stored, and as the real numbers that integers stand for."""
+
+    at: tuple[int, ...]
+    board: float
+    reference: float
+    board_value: float | None = None
+    reference_value: float | None = None
+
+
+@dataclass(frozen=True)
+class OpSide:
+    """A fact of an op, as the PC's model and as the board's files tell it; "" where one does not."""
+
+    name: str
+    reference: str = ""
+    board: str = ""
+
+
+@dataclass(frozen=True)
 class Picture:
     """What is drawn of an origin."""
 
     map: ErrorMap | None = None
+    near: SignedMap | None = field(default=None, metadata=stored(optional=True))
+    axes: tuple[AxisProfile, ...] = field(default=(), metadata=stored(optional=True))
+    worst: tuple[WorstElement, ...] = field(default=(), metadata=stored(optional=True))
+    sides: tuple[OpSide, ...] = field(default=(), metadata=stored(optional=True))
 
 
 UNKNOWN = Verdict("not_measured", "run.json is damaged where it holds the verdict", exit_code=3)

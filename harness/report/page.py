@@ -17,7 +17,9 @@ from harness.report import values
 from harness.report.drawings import drawings
 from harness.report.drawings.card import card
 from harness.report.drawings.error_propagation import propagation_drawing
+from harness.report.drawings.frames import band_drawing, spread_drawing, with_blocks
 from harness.report.drawings.jitter import jitter_drawings
+from harness.report.drawings.near import near_drawing, profile_drawings
 from harness.report.drawings.samples import squares
 from harness.report.drawings.soak import BAND_PX, soak_drawing, timeline_drawing
 from harness.report.drawings.sweep import sweep_drawing
@@ -98,7 +100,9 @@ def _drawn(data: Row) -> Row:
         "jitter": jitter_drawings(data["jitter"]),
         "timeline": timeline_drawing(data["timeline"]),
         "split": drawings.split_bar(time) if time else [],
-        "waterfall": drawings.waterfall(time) if time else None,
+        "waterfall": with_blocks(drawings.waterfall(time), data["plan"]) if time else None,
+        "spread": spread_drawing(time),
+        "band": band_drawing(time),
         "telemetry": drawings.telemetry(data["telemetry"]),
         "origins": [_origin_drawings(origin) for origin in data["origins"][:MOST_ORIGINS]],
     }
@@ -107,6 +111,8 @@ def _drawn(data: Row) -> Row:
 def _origin_drawings(origin: Row) -> Row:
     return {
         "map": drawings.error_map(origin["pictures"].get("map")),
+        "near": near_drawing(origin["pictures"].get("near")),
+        "axes": profile_drawings(origin["pictures"].get("axes")),
         "histogram": drawings.histogram(origin["histogram"]),
         "around": drawings.around(origin["neighbours"]),
     }

@@ -162,6 +162,7 @@ def _judged(reader: RunReader, run: Run, expected: CaseReference, compared: Comp
         run,
         profile=times,
         comparison=comparison,
+        graph=graph if comparison is None else None,  # else the comparison keeps it
         checks=checks,
         policy=_policy(expected, comparison),
         plan=plan,

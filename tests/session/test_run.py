@@ -128,6 +128,7 @@ def test_repeats_without_a_reference_are_held_against_each_other(
     assert run["comparison"] is None
     assert len(run["checks"]["determinism"]["debug"]["undecided"]) == undecided
     page = next(tmp_path.rglob("report.html")).read_text()
+    assert (run.get("graph") is not None) is ('id="graph"' in page) is (str(digits.reference) in more)
     assert "Repeatability" in page and ("Layers whose values change" in page) is (code == 1)
 
 

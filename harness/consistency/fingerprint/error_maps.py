@@ -40,7 +40,7 @@ def _thin(board: Array, reference: Array) -> tuple[Array, Array]:
 
 
 def _grid(wrong: Array, labels: tuple[str, ...]) -> tuple[npt.NDArray[np.float64], list[str]]:
-    axes = _picture_axes(wrong.shape, labels)
+    axes = picture_axes(wrong.shape, labels)
     if len(axes) < 2:
         side = max(1, int(np.sqrt(wrong.size)))
         flat = wrong.reshape(-1).astype(np.float64)
@@ -51,7 +51,8 @@ def _grid(wrong: Array, labels: tuple[str, ...]) -> tuple[npt.NDArray[np.float64
     return np.asarray(wrong.mean(axis=others, dtype=np.float64)), [labels[a] for a in axes]
 
 
-def _picture_axes(shape: tuple[int, ...], labels: tuple[str, ...]) -> list[int]:
+def picture_axes(shape: tuple[int, ...], labels: tuple[str, ...]) -> list[int]:
+    """The two axes that a picture of a tensor has: H and W, else the last two longer than one; fewer where it has."""
     plane = [labels.index(name) for name in "HW" if name in labels]
     if len(plane) == 2 and all(shape[axis] > 1 for axis in plane):
         return plane

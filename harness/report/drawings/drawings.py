@@ -193,6 +193,10 @@ def histogram(pairs: list[list[int]]) -> Row | None:
         "reach": reach * width,
         "width": width,
         "px": HISTOGRAM_PX,
+        "ticks": [
+            {"value": 10**n, "y_px": round(HISTOGRAM_PX * (1 - math.log10(10**n + 1) / top), 1)}
+            for n in range(0, math.floor(top) + 1, max(1, math.floor(top / 4)))
+        ],
     }
 
 

@@ -11,6 +11,7 @@ from harness.report.values import Row
 Path = tuple[str, ...]
 _SMALL = 16  # a module of so many ops is never opened: it is small enough to be seen whole
 _LARGE = 8  # one that holds more than this part of all ops is opened
+_DEEPEST = 12
 _WORDS = re.compile(r"[./_]+")
 
 
@@ -29,9 +30,14 @@ WAYS: tuple[tuple[str, Callable[[str], Path]], ...] = (("/", by_slashes), ("_", 
 
 
 def paths_of(ops: Sequence[Row], way: Callable[[str], Path], by_tensor: bool) -> list[Path]:
-    """Each op's module path: by its own name, or by that of its first output."""
-    names = (op["outputs"][0] if by_tensor and op["outputs"] else op["name"] for op in ops)
-    return [way(name)[:12] for name in names]
+    """Each op's module path: by its own name, or by that of its first output. `stem` is in the module of `stem_act`."""
+    names = [op["outputs"][0] if by_tensor and op["outputs"] else op["name"] for op in ops]
+    paths = [way(name)[:_DEEPEST] for name in names]
+    held = set(paths)
+    return [
+        whole if (whole := way(f"{name}/-")[:_DEEPEST]) in held else path
+        for name, path in zip(names, paths, strict=True)
+    ]
 
 
 def opened(paths: Sequence[Path], most: int) -> list[Path]:

@@ -223,8 +223,15 @@ def _origin(origin: Origin, comparison: Comparison, by_tensor: dict[str, Row], g
         "layer": by_tensor.get(tensor),
         "histogram": _histogram(layer),
         "pictures": to_json(picture) if picture else {},
-        "neighbours": neighbours(graph, origin.op, by_tensor),
+        "neighbours": (around := neighbours(graph, origin.op, by_tensor)),
+        "equal_inputs": _equal_inputs(around),
     }
+
+
+def _equal_inputs(around: Row | None) -> int:
+    """How many tensors the op reads, where all of them are equal in every element; else 0."""
+    read = around["inputs"] if around else []
+    return len(read) if all(node["standing"] == "exact" for node in read) else 0
 
 
 def _undumped(origin: Origin, by_tensor: dict[str, Row], graph: NetworkOps) -> tuple[str, ...]:

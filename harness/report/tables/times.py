@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from harness.profiling.rounding import rounding_us
 from harness.profiling.split import part_of
@@ -12,6 +13,8 @@ from harness.report.values import Row, as_json, number, shortened, time_us
 
 _NOT_UNITS = ("quantize", "layout", "other", "outliers")
 ROUNDING = 0.005  # tools print a few digits, and each op's mean is rounded by itself
+_BINS = 60
+_FEWEST = 8  # frames whose spread is a picture
 _WAIT = "wait"  # shown, never summed
 _LATENCY = ("mean_us", "min_us", "max_us", "fps", "frames", "threads", "core", "total_us", "warmup_excluded")
 
@@ -47,6 +50,18 @@ def distribution_sentence(known: Distribution | None) -> str:
     parts += [f"{known.warmup} warm-up frames left out"] if known.warmup else []
     parts += [f"drift {known.drift:+.1%}"] if known.drift is not None and abs(known.drift) >= 0.01 else []
     return ", ".join(parts)
+
+
+def spread(samples_us: Sequence[object]) -> Row | None:
+    """Frames by latency: {"low_us", "high_us", "counts"}; None of few frames, or where all took the same time."""
+    known = [one for sample in samples_us if (one := finite(sample)) is not None]
+    if len(known) < _FEWEST or min(known) == max(known):
+        return None
+    low, high = min(known), max(known)
+    counts = [0] * _BINS
+    for one in known:
+        counts[min(_BINS - 1, int(_BINS * (one - low) / (high - low)))] += 1
+    return {"low_us": low, "high_us": high, "counts": counts}
 
 
 NO_BAND = "how far the estimate may be off is not known: nothing measured to hold it against"
@@ -169,6 +184,8 @@ def time_table(profile: Profile | None, standings: dict[str, str]) -> Row | None
         "distribution": to_json(profile.distribution),
         "usual": distribution_sentence(profile.distribution),
         "band": band_of_profile(profile),
+        "band_us": to_json(profile.band) if profile.band else None,
+        "spread": spread(profile.latency.samples_us),
         "split": split_rows(profile),
         "unattributed_us": unattributed(profile),
         "ops_sum_us": sum(finite(op["mean_us"]) or 0.0 for op in ops if op["category"] != _WAIT),

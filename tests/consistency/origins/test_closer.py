@@ -1,0 +1,110 @@
+"""A wrong tensor from near: the worst plane, the axes, the worst elements, and the op on both sides."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.consistency.origins import closer
+from harness.consistency.origins.closer import from_near
+from harness.consistency.origins.sides import op_sides
+from harness.consistency.reading.pairs import Pair
+from harness.records import Origin, Picture, Quantization, TensorSpec
+from harness.records.codec import from_json, to_json
+
+HALF = Quantization((0.5,), (3,))
+
+
+def pair(board: Any, reference: Any, layout: str = "NCHW", quantization: Quantization | None = HALF) -> Pair:
+    dtype = {"int8": "s8", "float32": "f32"}[str(reference.dtype)]
+    spec = TensorSpec("t", dtype, reference.shape, layout, quantization=quantization if dtype == "s8" else None)
+    return Pair(board, reference, spec, spec, "integer" if dtype == "s8" else "float", spec)
+
+
+def wrong_channel() -> Pair:
+    reference = np.arange(2 * 6 * 40 * 50).reshape(2, 6, 40, 50).astype(np.int8)
+    board = reference.copy()
+    board[1, 4, :, :25] = 0
+    board[0, 2, 3, 7] = -100 if reference[0, 2, 3, 7] > 0 else 100
+    return pair(board, reference)
+
+
+def test_the_plane_that_holds_most_of_what_is_wrong_is_shown_signed() -> None:
+    both = wrong_channel()
+    near, _, _ = from_near(both)
+    assert near is not None and near.where == "N 1, C 4" and near.axes == ("H", "W") and near.unit == "steps"
+    assert (near.rows, near.columns, near.low, near.high) == (40, 50, -128.0, 127.0)
+    cells = np.array(near.difference)
+    assert cells.shape == (32, 32) and not cells[:, 17:].any() and (np.abs(cells[:, :16]) > 0).any()
+    top, _, _, right = 0, 0, 0, 50 // 32
+    first = both.reference[1, 4, : 40 // 32, :right].astype(float)
+    assert cells[top, 0] == -first.flat[int(np.argmax(np.abs(first)))]
+
+
+def test_each_axis_has_its_shares_and_its_worst_slices() -> None:
+    _, axes, _ = from_near(wrong_channel())
+    assert [(axis.axis, axis.length) for axis in axes] == [("N", 2), ("C", 6), ("H", 40), ("W", 50)]
+    channels = axes[1]
+    assert channels.worst[0].index == 4 and channels.worst[1].index == 2 and len(channels.worst) == 2
+    assert channels.worst[0].elements == 4000 and channels.shares[0] == 0
+
+
+def test_the_worst_elements_are_as_stored_and_as_values() -> None:
+    both = wrong_channel()
+    _, _, worst = from_near(both)
+    assert len(worst) == closer.MOST_WORST
+    sizes = [abs(one.board - one.reference) for one in worst]
+    assert sizes == sorted(sizes, reverse=True)
+    for one in worst:
+        assert one.board == both.board[one.at] and one.reference_value == (one.reference - 3) * 0.5
+
+
+def test_scales_per_channel_are_those_of_the_elements_own() -> None:
+    reference = np.zeros((1, 3, 4, 4), np.int8)
+    board = reference.copy()
+    board[0, 2, 1, 1] = 10
+    _, _, worst = from_near(pair(board, reference, quantization=Quantization((1.0, 2.0, 4.0), (0, 0, 1), axis=1)))
+    assert [(one.at, one.board_value, one.reference_value) for one in worst] == [((0, 2, 1, 1), 36.0, -4.0)]
+
+
+def test_nan_is_farthest_and_its_cell_has_no_figure() -> None:
+    reference = np.ones((1, 1, 8, 8), np.float32)
+    board = reference.copy()
+    board[0, 0, 2, 3], board[0, 0, 5, 5] = np.nan, 1000.0
+    near, axes, worst = from_near(pair(board, reference))
+    assert near is not None and near.difference[2][3] is None and near.difference[5][5] == 999.0
+    assert math.isnan(worst[0].board) and worst[1].board == 1000.0 and len(worst) == 2
+    assert axes[0].worst[0].max_abs is None
+    picture = Picture(None, near, axes, worst)
+    stored = json.loads(json.dumps(to_json(picture), allow_nan=False))
+    assert from_json(Picture, stored).value.axes == axes
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (3, 1), (0, 4), (2, 3, 4, 5, 6)])
+def test_any_shape(shape: tuple[int, ...]) -> None:
+    reference = np.zeros(shape, np.int8)
+    near, axes, worst = from_near(pair(reference + np.int8(1), reference, layout=""))
+    assert len(worst) == min(reference.size, closer.MOST_WORST)
+    assert len(axes) == (sum(size > 1 for size in shape) if reference.size else 0)
+    assert near is None or len(near.difference) <= closer.MOST_CELLS
+
+
+@pytest.mark.slow
+def test_indices_of_a_thinned_tensor_are_the_tensors_own() -> None:
+    """A tensor beyond LOOK: 9 million elements in one axis."""
+    reference = np.zeros((1, closer.LOOK + 1000), np.int8)
+    board = reference.copy()
+    board[0, 5000] = 9
+    _, _, worst = from_near(pair(board, reference, layout="NC"))
+    assert [(one.at, one.board) for one in worst] == [((0, 5000), 9.0)]
+
+
+def test_a_side_that_does_not_tell_is_empty() -> None:
+    rows = op_sides(Origin("conv1", "Conv", "t"), None, None, (), lambda name: wrong_channel())
+    known = {row.name: (row.reference, row.board) for row in rows}
+    assert known["kind"] == ("Conv", "") and known["makes: scale"] == ("0.5, zero point 3", "0.5, zero point 3")
+    assert "runs on" not in known
