@@ -94,9 +94,7 @@ def profile_drawings(axes: Any) -> list[Row]:
 def _profile(axis: Row, most: float) -> Row:
     shares = [min(max(finite(one) or 0.0, 0.0), most) for one in axis["shares"][:_MOST]]
     heights = [round((BARS_PX - 4) * one / most, 1) for one in shares]
-    bars = "".join(
-        f"M{n} {BARS_PX}v-{max(height, 1)}h1V{BARS_PX}z" for n, height in enumerate(heights) if height
-    )
+    bars = "".join(f"M{n} {BARS_PX}v-{max(height, 1)}h1V{BARS_PX}z" for n, height in enumerate(heights) if height)
     worst = [
         f"{one['index']} ({share(one['mismatched'] / one['elements'] if one['elements'] else None)})"
         for one in axis["worst"]
