@@ -240,3 +240,17 @@ def test_a_j5_with_one_cpu_op_in_the_middle_shows_the_cost_of_the_cut(tmp_path: 
     assert abs(whole["unattributed_us"]) < 0.01 * whole["end_to_end_us"]  # and not by leaving much to nobody
     cut_findings = [one for one in run["findings"] if one["rule"] == "T-201"]
     assert [one["subject"] for one in cut_findings] == ["soft"] and "run_on_bpu" in cut_findings[0]["advice"]
+
+
+def test_without_the_order_no_number_of_cuts_is_stated() -> None:
+    """Two subgraphs and a Softmax between them, or behind: "0 cuts" would be a statement that nobody measured."""
+    whole = segmentation(profile(Latency(259.0), OPS, ordered=False))
+    assert whole is not None
+    for run, cuts in (
+        (Run(segmentation=whole), None),
+        (Run(segmentation=segmentation(profile(Latency(259.0), OPS, ordered=True))), 1),
+    ):
+        table, page = tables(run)["segmentation"], render(run)
+        assert table["cuts"] == cuts
+        assert ("is not known, because the order" in page) == (cuts is None)
+        assert ("1 cut by ops" in page) == (cuts == 1)

@@ -12,13 +12,15 @@ _PARTS = ("own_us", "quantize_us", "dequantize_us", "layout_us", "other_us", "la
 
 
 def segmentation_table(run: Run) -> Row | None:
-    """{"rows" in execution order, "cuts", "end_to_end_us", "sum_us", "notes", "estimated"}; None without subgraphs."""
+    """{"rows" in execution order, "cuts", "subgraphs", "end_to_end_us", "sum_us", "notes", "estimated"}; None without
+    subgraphs. `cuts` is None where the place of an op that computes elsewhere is not known."""
     whole = run.segmentation
     if whole is None:
         return None
+    unknown = any(not stretch.place and stretch.ops for stretch in whole.stretches)
     return {
         "rows": _rows(whole),
-        "cuts": sum(stretch.place == "middle" for stretch in whole.stretches),
+        "cuts": None if unknown else sum(stretch.place == "middle" for stretch in whole.stretches),
         "subgraphs": len(whole.subgraphs),
         "end_to_end_us": finite(whole.end_to_end_us),
         "sum_us": finite(whole.sum_us),
