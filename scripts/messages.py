@@ -71,7 +71,6 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness run model.bin --board emu-x5 --frames 9 --time 60",
         "harness run model.bin --board emu-x5 --mode profile --repeat 3",
         "harness run model.bin --board emu-x5 --time 900",
-        "harness run model.bin --board emu-x5 --float relu.onnx",
         "harness run model.bin --board emu-x5 --max-slower 5",
         "harness run model.bin --board emu-x5 --previous nightly",
         "harness run model.bin --board emu-x5 --policy strict",

@@ -74,7 +74,7 @@ class CaseReference:
             return
         self._tell("computing the reference", 0, -1)
         path, graph = Path(self.case.reference), Path(self.case.graph) if self.case.graph else None
-        if why := self._of_another_input(path, inputs):
+        if why := self._without_values() or self._of_another_input(path, inputs):
             self.left_out[REFERENCE] = why
             return
         feeds, runtime = self.feeds(info, inputs, self.case.reference), self.case.reference_runtime
@@ -86,6 +86,14 @@ class CaseReference:
             self.left_out[REFERENCE] = f"{path.name}: {error.message}"
             return
         self.hold(reference, inputs)
+
+    def _without_values(self) -> str:
+        """Why what only lay beside the model has nothing to be held against: nobody asked for a mode that leaves
+        values, and a run that was not asked to compare is not one that could not."""
+        leaves = {"debug", self.platform.sampled_mode}
+        if REFERENCE not in self.case.automatic or not self.case.modes or leaves & set(self.case.modes):
+            return ""
+        return f"this board's {' and '.join(self.case.modes)} mode leaves no values; --mode debug does"
 
     def _of_another_input(self, path: Path, inputs: Sequence[Fed]) -> str:
         """Why tensors that only lay beside the model are not those of this input; "" where they are."""

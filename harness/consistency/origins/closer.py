@@ -169,6 +169,10 @@ def _real(pair: Pair, side: str, at: tuple[int, ...]) -> float | None:
     one = array[tuple(slice(n, n + 1) for n in at)]
     quantization = spec.quantization
     if quantization.axis is not None and len(quantization.scales) > 1:
+        # The axis is one of the file as it was stored; the values may have been turned since.
+        turned = array.shape != spec.shape or spec.layout != pair.spec_reference.layout
+        if turned or len(quantization.scales) != array.shape[quantization.axis]:
+            return None
         place = at[quantization.axis]
         zero = quantization.zero_points[place if len(quantization.zero_points) > 1 else 0]
         return (float(one.reshape(-1)[0]) - zero) * quantization.scales[place]

@@ -153,12 +153,20 @@ class _Player:
 
     def run(self) -> None:
         while not self.stop.wait(POLL_S):
-            for ready in (self.root / QUEUE).glob("*/*.ready"):
+            for ready in self._ready():
                 self._start(ready)
             for folder, process in list(self.jobs.items()):
                 self._look(folder, process)
         for process in self.jobs.values():
             _kill(process)
+
+    def _ready(self) -> list[Path]:
+        """Marks of jobs that wait. A stub removes its folder while this looks into it: what is gone is looked for again
+        at the next turn, else the player would end and every later program of the board would wait for it."""
+        try:
+            return list((self.root / QUEUE).glob("*/*.ready"))
+        except OSError:
+            return []
 
     def _start(self, ready: Path) -> None:
         name, folder = ready.name.removesuffix(".ready"), ready.parent
