@@ -213,7 +213,9 @@ def test_stretches_on_one_unit_are_bands_with_their_time_and_no_box_is_in_two() 
 
 @pytest.mark.parametrize("make", [networks.detector, networks.flat])
 def test_lines_cross_hardly_more_often_than_dots(make: Any) -> None:
-    pygraphviz = pytest.importorskip("pygraphviz", reason="pygraphviz, the oracle of the layout, is not installed")
+    pygraphviz = pytest.importorskip(
+        "pygraphviz", reason="pygraphviz, the oracle of the layout, is not installed", exc_type=ImportError
+    )
     folded = folding.fold(table(make(430))["ops"])
     ours = layout([30.0] * len(folded.boxes), folded.readers, [None] * len(folded.boxes))
     right: list[list[int]] = [[] for _ in ours.nodes]
