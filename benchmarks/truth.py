@@ -33,7 +33,7 @@ if __package__ in (None, ""):
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.truth_models import MODELS, Array, inputs_of, quantized, recomputed, run_with
+from benchmarks.truth_parts.truth_models import MODELS, Array, inputs_of, quantized, recomputed, run_with
 from benchmarks.truth_parts.truth_score import RIGHT, Ground, PlantedCase, Score, score, table, totals
 from harness import platforms
 from harness.consistency.compare import CompareSettings, compare

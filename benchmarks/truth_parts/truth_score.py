@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 
-from benchmarks.truth_models import Array
+from benchmarks.truth_parts.truth_models import Array
 from harness.emulator.model.faults import catalogue
 from harness.records import Comparison
 from harness.reference.open import Reference

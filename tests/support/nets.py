@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.truth_models import MODELS, inputs_of, quantized, run_with
+from benchmarks.truth_parts.truth_models import MODELS, inputs_of, quantized, run_with
 from harness.consistency.compare import CompareSettings, compare
 from harness.dumps.folders import read_dumps
 from harness.dumps.manifest import spec_to_json
@@ -26,7 +26,7 @@ Change = Callable[[Array], Array]
 
 @cache
 def float_model(name: str) -> onnx.ModelProto:
-    """One of benchmarks.truth_models, as floats."""
+    """One of benchmarks.truth_parts.truth_models, as floats."""
     return MODELS[name](0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ import numpy.typing as npt
 from harness.consistency.fingerprint.error_maps import picture_axes
 from harness.consistency.fingerprint.error_stats import differing
 from harness.consistency.fingerprint.regions import labels_of
+from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import Pair, real_values
-from harness.records import AxisProfile, SignedMap, WorstElement, WorstSlice
+from harness.consistency.reading.tensor_files import dequantize
+from harness.records import AxisProfile, Quantization, SignedMap, TensorSpec, WorstElement, WorstSlice
 
 Array = npt.NDArray[Any]
 MOST_CELLS = 32  # of a map, per side
@@ -47,7 +49,7 @@ def from_near(pair: Pair) -> tuple[SignedMap | None, tuple[AxisProfile, ...], tu
 def _near(pair: Pair) -> _Near:
     board, reference, steps = pair.board, pair.reference, [1] * pair.board.ndim
     if board.size > LOOK:
-        axis = int(np.argmax(board.shape))
+        axis = _thinned_axis(pair)
         steps[axis] = -(-board.size // LOOK)
         at = (slice(None),) * axis + (slice(None, None, steps[axis]),)
         board, reference = board[at], reference[at]
@@ -57,6 +59,15 @@ def _near(pair: Pair) -> _Near:
         difference = np.where(wrong, one - other, 0.0)
     labels = labels_of(pair.spec_reference.layout, board.ndim)
     return _Near(pair, one, other, wrong, difference, labels, tuple(steps))
+
+
+def _thinned_axis(pair: Pair) -> int:
+    """The longest axis, but none that has a scale for each of its indices, as long as there is another."""
+    scaled = {
+        spec.quantization.axis for spec in (pair.spec_board, pair.spec_reference) if spec.quantization is not None
+    }
+    sizes = [0 if axis in scaled else size for axis, size in enumerate(pair.board.shape)]
+    return int(np.argmax(sizes if max(sizes) > 1 else pair.board.shape))
 
 
 def _numbers(pair: Pair, board: Array, reference: Array) -> tuple[Array, Array]:
@@ -162,18 +173,27 @@ def _worst(near: _Near) -> Iterator[WorstElement]:
 
 
 def _real(pair: Pair, side: str, at: tuple[int, ...]) -> float | None:
-    """What an integer stands for; None for a float."""
+    """What an integer stands for; None for a float, and where scales and values do not fit each other."""
     array, spec = (pair.board, pair.spec_board) if side == "board" else (pair.reference, pair.spec_reference)
-    if array.dtype.kind == "f" or spec.quantization is None:
+    if array.dtype.kind not in "iu" or spec.quantization is None:
         return None
-    one = array[tuple(slice(n, n + 1) for n in at)]
-    quantization = spec.quantization
-    if quantization.axis is not None and len(quantization.scales) > 1:
-        # The axis is one of the file as it was stored; the values may have been turned since.
-        turned = array.shape != spec.shape or spec.layout != pair.spec_reference.layout
-        if turned or len(quantization.scales) != array.shape[quantization.axis]:
-            return None
-        place = at[quantization.axis]
-        zero = quantization.zero_points[place if len(quantization.zero_points) > 1 else 0]
-        return (float(one.reshape(-1)[0]) - zero) * quantization.scales[place]
-    return float(real_values(one, spec).reshape(-1)[0])
+    one = array[tuple(slice(n, n + 1) for n in at)].reshape(1)
+    try:
+        with np.errstate(all="ignore"):  # a scale may be infinite
+            return _finite(dequantize(one, _at_element(spec.quantization, array, spec, pair, at))[0])
+    except TensorError:
+        return None
+
+
+def _at_element(whole: Quantization, array: Array, spec: TensorSpec, pair: Pair, at: tuple[int, ...]) -> Quantization:
+    """Scale and zero point of one element. Errors: TensorError where that is not known: the axis is one of the file as
+    it was stored, and the values may have been turned since."""
+    if whole.axis is None or len(whole.scales) == 1:
+        return replace(whole, axis=None)
+    turned = array.shape != spec.shape or spec.layout != pair.spec_reference.layout
+    if turned or not 0 <= whole.axis < array.ndim or len(whole.scales) != array.shape[whole.axis]:
+        raise TensorError(f"{spec.name}: its scales do not fit its values")
+    place, zeros = at[whole.axis], whole.zero_points or (0,)
+    if len(zeros) not in (1, len(whole.scales)):
+        raise TensorError(f"{spec.name}: its zero points do not fit its scales")
+    return Quantization((whole.scales[place],), (zeros[place if len(zeros) > 1 else 0],))

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from benchmarks.truth_models import MODELS, inputs_of
+from benchmarks.truth_parts.truth_models import MODELS, inputs_of
 from harness.consistency.checks.quantization import check_quantization, gated, in_db
 from harness.records import QuantizationCheck
 from harness.reference.open import run_reference

@@ -108,3 +108,45 @@ def test_a_side_that_does_not_tell_is_empty() -> None:
     known = {row.name: (row.reference, row.board) for row in rows}
     assert known["kind"] == ("Conv", "") and known["makes: scale"] == ("0.5, zero point 3", "0.5, zero point 3")
     assert "runs on" not in known
+
+
+@pytest.mark.parametrize(
+    "quantization",
+    [
+        Quantization((0.5, 0.25), (), 1),  # fewer scales than channels
+        Quantization((0.5,) * 6, (3, 4), 1),  # zero points that fit nothing
+        Quantization((0.5,) * 6, (), 7),  # an axis that is not there
+        Quantization((0.5,) * 6, (), -3),
+        Quantization((0.5, 0.25), (0,)),  # two scales, no axis
+        Quantization((math.inf,), (0,)),
+    ],
+)
+def test_scales_that_do_not_fit_give_no_real_value_and_no_end(quantization: Quantization) -> None:
+    """What a board's or a reference's metadata says is not trusted; the integers are shown all the same."""
+    both = wrong_channel()
+    _, axes, worst = from_near(pair(both.board, both.reference, quantization=quantization))
+    assert len(worst) == closer.MOST_WORST and len(axes) == 4
+    assert all(one.board_value is None and one.reference_value is None for one in worst)
+
+
+def test_a_scale_of_another_layout_is_not_taken_for_this_one() -> None:
+    """Stored NHWC and turned: six channels at axis 3, where the values now have six columns."""
+    reference = np.arange(6**3).reshape(1, 6, 6, 6).astype(np.int8)
+    board = reference.copy()
+    board[0, 2] = 0
+    scales = Quantization(tuple(0.1 * (n + 1) for n in range(6)), (0,), 3)
+    turned = TensorSpec("t", "s8", (1, 6, 6, 6), "NHWC", quantization=scales)
+    own = TensorSpec("t", "s8", (1, 6, 6, 6), "NCHW", quantization=Quantization(scales.scales, (0,), 1))
+    _, _, worst = from_near(Pair(board, reference, turned, own, "integer", own))
+    assert worst and all(one.board_value is None for one in worst)
+    assert all(one.reference_value == pytest.approx(one.reference * 0.1 * (one.at[1] + 1)) for one in worst)
+
+
+def test_a_large_tensor_with_a_scale_a_channel_is_thinned_elsewhere() -> None:
+    reference = np.zeros((closer.LOOK // 2 + 8, 3), np.int8)
+    board = reference.copy()
+    board[5] = 9
+    many = Quantization((0.5,) * reference.shape[0], (0,), 0)
+    spec = TensorSpec("t", "s8", reference.shape, "", quantization=many)
+    _, _, worst = from_near(Pair(board, reference, spec, spec, "rescaled", spec))
+    assert worst and worst[0].at[0] == 5 and worst[0].board_value == 4.5
