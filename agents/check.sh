@@ -30,11 +30,15 @@ md5_of() { # $1 -> sum
 
 # ------------------------------------------------------------------ the package itself
 
+listed=0 complete=''
 while IFS=$tab read -r wanted name; do
+  [ "$name" = files ] && complete=$wanted && continue
+  listed=$((listed + 1))
   [ -f "$here/$name" ] || stop "$name is missing in this package"
   md5_of "$here/$name"
   [ "$sum" = "$wanted" ] || stop "$name is damaged in this package"
 done <"$here/files.md5"
+[ "$listed" = "$complete" ] || stop "files.md5 is damaged in this package"
 
 # ------------------------------------------------------------------ the tool
 

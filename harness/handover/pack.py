@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,18 +63,31 @@ def make_package(folder: Path, run: Run) -> CheckPackage:
     mode = _refuse_not_good(folder, run)
     files, command = _command(folder, run, mode)
     outputs = tuple(_outputs(folder, run, files))
+    _one_line(folder, [one.file for one in outputs])
     if not outputs:
         raise InputError(f"{folder}: {MODE} left no output that was compared", "run it again with --mode release")
-    sums = {name: _md5(source) for name, source in files.items()}
     texts = {
-        "command.txt": "".join(f"{word}\n" for word in command),
+        "command.txt": "".join(f"{word}\n" for word in _one_line(folder, command)),
         "environment.txt": "".join(_environment(run, mode)),
         "outputs.txt": "".join(map(_line, outputs)),
-        "files.md5": "".join(f"{md5}\t{name}\n" for name, md5 in sums.items()),
         "README.txt": _readme(run, outputs),
     }
     plain: dict[str, Path | bytes] = {name: text.encode() for name, text in texts.items()}
-    return CheckPackage({SCRIPT: asset(f"agents/{SCRIPT}"), **plain, **files}, outputs, command)
+    # The lists too: one that lost its last line would check fewer outputs and pass.
+    listed = {**plain, **files}
+    sums = "".join(f"{_md5(source)}\t{name}\n" for name, source in listed.items())
+    end = f"{len(listed)}\tfiles\n"
+    return CheckPackage(
+        {SCRIPT: asset(f"agents/{SCRIPT}"), "files.md5": (sums + end).encode(), **listed}, outputs, command
+    )
+
+
+def _one_line(folder: Path, words: Sequence[str]) -> Sequence[str]:
+    """The same words. Errors: InputError where one would break the lists that the script reads line by line."""
+    bad = next((word for word in words if re.search(r"[\t\r\n\0]", word)), None)
+    if bad is not None:
+        raise InputError(f"{folder}: {bad!r} cannot stand in a list of lines", "rename it, run again, pack that run")
+    return words
 
 
 def _refuse_not_good(folder: Path, run: Run) -> ModeOfRun:

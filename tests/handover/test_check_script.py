@@ -48,9 +48,19 @@ def package(tmp_path: Path) -> Path:
     (folder / "outputs.txt").write_text("".join(f"{line}\n" for line in outputs))
     (folder / "command.txt").write_text("tool\n@PACK@/gives\n")
     (folder / "environment.txt").write_text(f"work\t/nowhere\npath\t{folder / 'bin'}\nset\tSOME_NAME=a b@PACK@\n")
-    (folder / "files.md5").write_text(f"{hashlib.md5(b'model').hexdigest()}\tfiles/model\n")
     (folder / "files/model").write_bytes(b"model")
+    seal(folder)
     return folder
+
+
+def seal(folder: Path) -> None:
+    """Write files.md5, as `harness pack` does."""
+    names = [
+        path.relative_to(folder).as_posix() for place in ("files", "expected") for path in (folder / place).iterdir()
+    ]
+    names += ["command.txt", "environment.txt", "outputs.txt"]
+    sums = [f"{hashlib.md5((folder / name).read_bytes()).hexdigest()}\t{name}\n" for name in names]
+    (folder / "files.md5").write_text("".join(sums) + f"{len(sums)}\tfiles\n")
 
 
 def give(folder: Path, name: str, content: bytes) -> None:
@@ -116,5 +126,22 @@ def test_what_cannot_be_checked_is_no_verdict(shell: Sequence[str], package: Pat
     (package / "bin/tool").write_text("#!/bin/sh\necho no memory\nexit 7\n")
     assert check(shell, package) == (3, "no memory\nNOT CHECKED: tool ended with code 7\n")
     (package / "command.txt").write_text("absent_tool\n")
+    seal(package)
     code, text = check(shell, package)
     assert code == 3 and "absent_tool is not on PATH" in text
+
+
+@shells
+def test_a_list_that_lost_lines_is_no_pass(shell: Sequence[str], package: Path) -> None:
+    """A flash card that ends early: fewer outputs, or fewer sums, would be a smaller check that passes."""
+    for name in ("outputs.txt", "expected/padded.bin.valid"):
+        whole = (package / name).read_bytes()
+        (package / name).write_bytes(whole[: whole.rstrip(b"\n").rfind(b"\n") + 1])
+        assert check(shell, package) == (3, f"NOT CHECKED: {name} is damaged in this package\n")
+        (package / name).write_bytes(whole)
+    sums = (package / "files.md5").read_bytes()
+    for cut in (sums[:-1], sums[: sums.rstrip(b"\n").rfind(b"\n") + 1], sums.partition(b"\n")[2], b""):
+        (package / "files.md5").write_bytes(cut)
+        assert check(shell, package) == (3, "NOT CHECKED: files.md5 is damaged in this package\n")
+    (package / "files.md5").write_bytes(sums)
+    assert check(shell, package)[0] == 0
