@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0  # between two looks at the files that are watched
 BEGINNING = ("harness", "run")
+RUNS_DEPTH = 3  # of --runs above run.json: case, board, moment
 AGAIN = frozenset(("again", "watch", "as_json", "junit", "trace"))  # options that --again goes with
 Signature = Mapping[Path, tuple[int, int, int]]
 
@@ -53,6 +54,7 @@ def repeat(place: Path, given: RunOptions, command: click.Command, new: NewRun) 
         with as_typed(typed, command) as context:
             options = RunOptions(**{k: v for k, v in context.params.items() if k not in ("models", "board_names")})
             options = replace(options, runs=options.runs.absolute())
+            _refuse_foreign(file, options.runs, typed)
             files = watched_files(context.params["models"], options)
             seen = signature(files)
             now, code = _once(context, options, given, before, new)
@@ -65,6 +67,16 @@ def repeat(place: Path, given: RunOptions, command: click.Command, new: NewRun) 
             return code
 
 
+def _refuse_foreign(file: Path, runs: Path, typed: TypedCommand) -> None:
+    """A command names an inventory and interpreters of this PC: only one that was typed here is typed again, which a
+    run shows by lying where its command put it. Errors: InputError for a run that came from elsewhere."""
+    if list(file.resolve().parents)[RUNS_DEPTH : RUNS_DEPTH + 1] != [runs.resolve()]:
+        raise InputError(
+            f"{file}: not where its command put it ({runs}), so it was made elsewhere, or moved",
+            f"read the command, then type it yourself: {typed.line}",
+        )
+
+
 def _once(
     context: click.Context, options: RunOptions, given: RunOptions, before: Run, new: NewRun
 ) -> tuple[Run | None, int]:
@@ -72,6 +84,7 @@ def _once(
     from harness.report import write_report
     from harness.report.differences.table import differences
 
+    click.echo(clean(f"again: {shlex.join(('harness', *context.meta[ARGV]))}"), err=True)
     try:
         with soc_line_told(options.hosts):
             folder, run = new(only_model(context.params["models"]), before.board.name, options)

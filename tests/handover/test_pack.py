@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -61,3 +62,14 @@ def test_a_run_is_typed_again_and_held_against_itself(home: Path, tmp_path: Path
     assert len(list((home / "runs").rglob("run.json"))) == 2 and not list(tmp_path.iterdir())
     refused = harness_here("run", "--again", home / "runs", "--frames", "3", cwd=tmp_path)
     assert refused.returncode == 2 and "--frames cannot be used with --again" in refused.stderr
+
+
+def test_a_run_that_came_from_elsewhere_types_nothing(home: Path, tmp_path: Path) -> None:
+    """Its command may name an inventory with programs of its own."""
+    run = next((home / "runs").rglob("run.json")).parent
+    shutil.copytree(run, tmp_path / "net" / "emu-x5" / run.name)
+    before = len(list((home / "runs").rglob("run.json")))
+    result = harness_here("run", "--again", tmp_path / "net" / "emu-x5" / run.name, cwd=tmp_path)
+    assert result.returncode == 2 and "made elsewhere, or moved" in result.stderr
+    assert "type it yourself: " in result.stderr
+    assert len(list((home / "runs").rglob("run.json"))) == before
