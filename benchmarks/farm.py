@@ -5,7 +5,8 @@ runs the boards' agents too. Nothing here is a measurement of a board.
 
 - makespan_ratio: time of the whole night over the longest board's own tool time (what its tool was made to wait).
 - rss_mb: most resident memory of the harness process, without the agents that play the boards.
-- cpu_s_per_run: CPU of the harness process for one case on one board.
+- cpu_s_per_run: CPU of the harness process itself for one case on one board.
+- agents_cpu_s_per_run: CPU of the agents' answers on top of it: of boards elsewhere that is the boards'.
 - pairs, measured: how many there were, and how many got a verdict that is good.
 
     python -m benchmarks.farm [--json] [--boards 100] [--cases 5] [--tool-s 150]
@@ -42,6 +43,7 @@ done
 cat "$from/$mode/log.txt"
 """
 MOST_RATIO, MOST_RSS_MB = 1.15, 600.0
+A_LOOK_S = 0.5
 
 
 def main() -> None:
@@ -68,26 +70,39 @@ def measure(folder: Path, boards: int, cases: int, tool_s: float) -> dict[str, f
     record(folder, environment)
     lab(folder, boards, cases, tool_s)
     began = time.monotonic()
-    with (folder / "night.log").open("w") as log:
+    answer = folder / "night.json"
+    with (folder / "night.log").open("w") as log, answer.open("w") as out:
         argv = [sys.executable, "-m", "harness", "nightly", "suite.yaml", "--json"]
-        process = subprocess.Popen(argv, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert process.stdout is not None
-        text = process.stdout.read()
+        process = subprocess.Popen(argv, cwd=folder, env=environment, stdout=out, stderr=log)
+        own_s = watched(process.pid)
         _, _, usage = os.wait4(process.pid, 0)
     took_s = time.monotonic() - began
-    night = json.loads(text)
+    night = json.loads(answer.read_text())
     if "cells" not in night:
         raise SystemExit(f"harness nightly: {night.get('error')}")
     good = sum(cell["word"] in ("pass", "new") for cell in night["cells"])
     return {
         "makespan_ratio": took_s / (tool_s * cases),
         "rss_mb": usage.ru_maxrss / 1024,
-        "cpu_s_per_run": (usage.ru_utime + usage.ru_stime) / max(1, len(night["cells"])),
+        "cpu_s_per_run": own_s / max(1, len(night["cells"])),
+        "agents_cpu_s_per_run": (usage.ru_utime + usage.ru_stime - own_s) / max(1, len(night["cells"])),
         "makespan_s": took_s,
         "tool_s": tool_s * cases,
         "pairs": len(night["cells"]),
         "measured": good,
     }
+
+
+def watched(pid: int) -> float:
+    """CPU seconds of a process itself, without its children, by the last look before it ends."""
+    ticks, place = os.sysconf("SC_CLK_TCK"), Path(f"/proc/{pid}/stat")
+    own_s = 0.0
+    while True:
+        fields = place.read_text().rpartition(")")[2].split()
+        own_s = (int(fields[11]) + int(fields[12])) / ticks or own_s
+        if fields[0] == "Z":
+            return own_s
+        time.sleep(A_LOOK_S)
 
 
 def record(folder: Path, environment: dict[str, str]) -> None:

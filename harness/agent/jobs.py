@@ -18,7 +18,7 @@ from harness.transports.base import OUTPUT_LIMIT_BYTES
 
 LOG_LIMIT_BYTES = 64 * 2**20
 OVERTIME_S = 60.0  # for a board that is slow to end a tool, before it is no longer believed
-WATCH_S = 5  # one long look at a run; the board sleeps meanwhile
+WATCH_S, LONGEST_WATCH_S = 5, 20  # one long look at a run; the board sleeps meanwhile
 
 
 def job_text(
@@ -87,9 +87,7 @@ class Jobs:
                 raise BoardError(
                     f"{self._link.where}: {message}", "check /proc/uptime and `kill` on the board, or reboot it"
                 )
-            if tell:
-                tell(f"{state.duration_s:.0f} s, {state.log_bytes} bytes of log")
-            state = self.poll(token, WATCH_S)
+            state = self._look(token, state, tell)
         if state.state == "log_limit":
             raise ToolError(
                 f"{self._link.where}: the tool exceeded the output limit and was stopped",
@@ -103,6 +101,20 @@ class Jobs:
                 "check the board's memory, and its kernel log",
             )
         return state
+
+    def _look(self, token: str, state: RunState, tell: Callable[[str], None] | None) -> RunState:
+        """One long look, the longer the run is; `tell` is called every second meanwhile and may end it by raising."""
+        watch_s = round(min(LONGEST_WATCH_S, max(WATCH_S, state.duration_s / 2)))
+        if tell is None:
+            return self.poll(token, watch_s)
+        began = time.monotonic()
+
+        def waiting() -> None:
+            tell(f"{state.duration_s + time.monotonic() - began:.0f} s, {state.log_bytes} bytes of log")
+
+        waiting()
+        with self._link.patience.while_waiting(waiting):
+            return self.poll(token, watch_s)
 
     def stop(self, token: str) -> None:
         """End a run and everything it started; one that has ended stays as it is."""

@@ -65,6 +65,30 @@ def write_file(path: Path, content: bytes, root: Path | None = None, *, mode: in
         file.write(content)
 
 
+def share_file(source: Path, path: Path, root: Path) -> None:
+    """`path` becomes a second name of a file of this PC's user, or a copy where the file system has none.
+
+    For files that nothing changes in place: everything of harness that writes makes a file anew. Errors: as `new_file`.
+    """
+    folder = _folder_of(path, root, make=True)
+    part = f".{secrets.token_hex(8)}.part"
+    try:
+        with _named(path):
+            _refuse_link(folder, path)
+        try:
+            os.link(source, part, dst_dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            with source.open("rb") as whole, new_file(path, root) as copy:
+                shutil.copyfileobj(whole, copy)
+            return
+        with _named(path):
+            os.replace(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            with suppress(FileNotFoundError):  # two names of one file: replacing is nothing then
+                os.unlink(part, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
 def append_file(path: Path, content: bytes, root: Path) -> None:
     """Add to a file, which is made where it is not there. Errors: as `new_file`; OSError where `path` is a link."""
     parent = _folder_of(path, root, make=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 STOPPED, BUDGET = "stopped", "budget"  # of CELL_REASONS
 A_LOOK_S = 0.2
+JUDGING_S = 60.0  # after a night's budget, for what was measured to be judged
 
 
 class NightControl:
@@ -27,6 +28,12 @@ class NightControl:
         """Why no further case is begun: "stopped", "budget", or "" while the night goes on."""
         return STOPPED if self._stopped.is_set() else BUDGET if time.monotonic() > self._ends_at else ""
 
+    @property
+    def judging_over(self) -> str:
+        """Why nothing more is judged: as `over`, with JUDGING_S more for what the boards have measured."""
+        over = self.over
+        return over if over != BUDGET or time.monotonic() > self._ends_at + JUDGING_S else ""
+
     def pause(self, seconds: float) -> None:
         """Wait; ends at once where the night does."""
         self._stopped.wait(min(seconds, max(0.0, self._ends_at - time.monotonic())))
@@ -44,8 +51,10 @@ class CaseClock:
     board is given back, and the run can be resumed.
     """
 
-    def __init__(self, control: NightControl, budget_s: float, heard: Callable[[str], None]) -> None:
-        self._control, self._heard = control, heard
+    def __init__(
+        self, control: NightControl, budget_s: float, heard: Callable[[str], None], *, is_judging: bool = False
+    ) -> None:
+        self._control, self._heard, self._is_judging = control, heard, is_judging
         self._ends_at = time.monotonic() + budget_s
         self.over = ""  # why it was ended: one of CELL_REASONS
 
@@ -53,6 +62,7 @@ class CaseClock:
         """One step. Errors: KeyboardInterrupt, once, where the time is over."""
         self._heard(what)
         if not self.over:
-            self.over = self._control.over or (BUDGET if time.monotonic() > self._ends_at else "")
+            night = self._control.judging_over if self._is_judging else self._control.over
+            self.over = night or (BUDGET if time.monotonic() > self._ends_at else "")
             if self.over:
                 raise KeyboardInterrupt

@@ -19,6 +19,7 @@ from harness.files import safe
 from harness.nightly import night_file as files
 from harness.nightly.cells import CellRunner
 from harness.nightly.control import A_LOOK_S, NightControl
+from harness.nightly.judges import Judges
 from harness.nightly.judging import counts_of, is_sick, judged
 from harness.nightly.pairing import CasePair, Pairing, settle, settled_again
 from harness.nightly.suite import SuiteFile, load_suite
@@ -139,6 +140,8 @@ def _watched(
     workers: Sequence[BoardWorker], file: files.NightFile, control: NightControl, tell: ProgressCallback
 ) -> None:
     """Until every worker has ended; of a night that was stopped, for END_LIMIT_S more."""
+    judges = workers[0].runner.judges if workers else Judges()
+    judges.start()
     for worker in workers:
         worker.thread.start()
     given_up_at: float | None = None
@@ -147,7 +150,8 @@ def _watched(
         busy = [worker for worker in workers if worker.thread.is_alive()]
         bad = sum(cell.word in ("differs", "slower") for cell in cells)
         newest = next((f"; {worker.board.name}: {worker.step}" for worker in busy if worker.step), "")
-        words = f"{len(busy)} boards at work, {bad} bad{newest}"
+        to_judge = f", {judges.waiting} to judge" if judges.waiting else ""
+        words = f"{len(busy)} boards at work{to_judge}, {bad} bad{newest}"
         tell(words, sum(cell.state == "ended" for cell in cells), len(cells))
         if control.over and given_up_at is None:
             given_up_at = time.monotonic() + END_LIMIT_S

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from harness.agent.leases import owner_name
@@ -25,7 +27,7 @@ from harness.boards.health import (
     save_use,
 )
 from harness.errors import HarnessError
-from harness.nightly.cells import CellRunner
+from harness.nightly.cells import CellRunner, MeasuredCell
 from harness.nightly.control import STOPPED
 from harness.nightly.pairing import CasePair, health_case
 from harness.nightly.suite import HealthFile
@@ -60,30 +62,58 @@ class BoardWorker:
             before=self._health.word,
         )
         self._checked_bad = False
+        self._pending: list[threading.Event] = []
+        self._settled: queue.SimpleQueue[Cell] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self.work, name=f"night {self.board.name}", daemon=True)
 
     def work(self) -> None:
-        """All cases of this board, to the end of the list or of the night."""
+        """All cases of this board, to the end of the list or of the night; the board is free before all are judged."""
         try:
             for place, (pair, cell) in enumerate(self.pairs):
+                if self._health.troubles:
+                    self._wait()  # whether the last job was a good one says how many troubles are in a row
                 self._use(pair.case.name, len(self.pairs) - place - 1)
-                self.ended(self._one(pair, cell))
+                self._one(pair, cell)
         finally:
-            self.record = replace(self.record, after=self._health.word, remark=self._health.reason)
             with suppress(OSError):
                 save_use(self.board.name, None)
+            self.step = "judging"
+            self._wait()
+            self.record = replace(self.record, after=self._health.word, remark=self._health.reason)
 
-    def _one(self, pair: CasePair, cell: Cell) -> Cell:
+    def _one(self, pair: CasePair, cell: Cell) -> None:
         over = self.runner.control.over
-        if over:
-            return unmeasured(cell, over, "the night ended before it")
-        refusal = self._refusal(cell)
+        refusal = unmeasured(cell, over, "the night ended before it") if over else self._refusal(cell)
         if refusal is not None:
-            return refusal
+            self.ended(refusal)
+            return
         self.begun(replace(cell, state="running", started_utc=now()))
         result = self.runner.measured(pair, replace(cell, started_utc=now()), self._heard)
-        self._learn(result)
-        return replace(result, ended_utc=now())
+        if isinstance(result, Cell):
+            self._wait()  # in order: an earlier job does not excuse this one
+            self._settle(result)
+            self._wait()
+            return
+        self._pending.append(self.runner.judges.take(partial(self._judge, result)))
+        if result.has_failed:
+            self._wait()
+
+    # ---- verdicts, which come later than the board's next case
+
+    def _judge(self, measured: MeasuredCell) -> None:
+        """For one of the judges."""
+        self._settle(self.runner.judged(measured))
+
+    def _settle(self, cell: Cell) -> None:
+        self._settled.put(cell)
+        self.ended(replace(cell, ended_utc=now()))
+
+    def _wait(self) -> None:
+        """Until everything that was measured is judged; what that says of the board is learned, in order."""
+        while self._pending:
+            self._pending.pop(0).wait()
+        while not self._settled.empty():
+            self._learn(self._settled.get())
 
     def _heard(self, step: str) -> None:
         self.step = step

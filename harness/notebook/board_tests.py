@@ -127,7 +127,8 @@ def measured_pair(pair: CasePair, suite: Path, runs: Path) -> Cell:
         return unmeasured(cell, "maintenance", f"in maintenance: {health.reason}")
     limits: NightLimitsFile = load_suite(suite).limits
     runner = CellRunner(runs.parent, limits, NightControl(NO_BUDGET_S), {}, lambda _line: None, runs_name=runs.name)
-    return runner.measured(pair, cell, lambda _step: None)
+    result = runner.measured(pair, cell, lambda _step: None)
+    return result if isinstance(result, Cell) else runner.judged(result)
 
 
 # --------------------------------------------------------------------------- JUnit

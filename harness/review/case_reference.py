@@ -35,7 +35,9 @@ from harness.reference.graph import read_graph
 from harness.reference.inputs import arrays_of_bytes
 from harness.reference.onnx_runtime import time_limit
 from harness.reference.open import Reference, ReferenceTensor, open_reference
+from harness.review import identity
 from harness.review.chosen_stages import FLOAT, REFERENCE
+from harness.review.kept_references import ReferenceFolders
 from harness.toolchains.stages import built_pixels, pixels_of
 from harness.toolchains.vendor_runtime import is_compiled, needs_vendor
 
@@ -54,9 +56,13 @@ class Fed:
 class CaseReference:
     """What the PC says of one case. `reference` is None until `open` was called, or where the case has none."""
 
-    def __init__(self, case: Case, platform: Platform, tell: ProgressCallback) -> None:
-        self.case, self.platform, self._tell = case, platform, tell
-        self.doubted: Callable[[Path], bool] = lambda _folder: False  # does a run folder speak against the board
+    def __init__(
+        self, case: Case, platform: Platform, tell: ProgressCallback, kept: ReferenceFolders | None = None
+    ) -> None:
+        self.case, self.platform, self._tell, self._kept = case, platform, tell, kept
+        # Does a run folder speak against the board? None: nobody looks now, so its copies are verified in any case.
+        self.doubted: Callable[[Path], bool] | None = lambda _folder: False
+        self.doubt_reason = "the result diverges"  # why they are verified
         self.reference: Reference | None = None
         self.stages: dict[str, Reference] = {}  # of the same build, before the reference, by name
         self.left_out = dict(case.left_out)  # stage -> why
@@ -77,15 +83,38 @@ class CaseReference:
         if why := self._without_values() or self._of_another_input(path, inputs):
             self.left_out[REFERENCE] = why
             return
-        feeds, runtime = self.feeds(info, inputs, self.case.reference), self.case.reference_runtime
         try:
-            reference = open_reference(path, feeds=feeds, scratch=scratch, graph=graph, runtime=runtime)
+            reference = self._computed(path, info, inputs, scratch, graph, self.case.reference_runtime)
         except (InputError, HostError) as error:
             if REFERENCE not in self.case.automatic:
                 raise
             self.left_out[REFERENCE] = f"{path.name}: {error.message}"
             return
         self.hold(reference, inputs)
+
+    def _computed(
+        self,
+        path: Path,
+        info: ModelInfo,
+        inputs: Sequence[Fed],
+        scratch: Path,
+        graph: Path | None,
+        runtime: ReferenceRuntime | None,
+    ) -> Reference:
+        """A reference that is read, or computed once for all runs that feed it with the same. Errors: those of
+        `open_reference`."""
+        feeds = self.feeds(info, inputs, str(path))
+
+        def opened() -> Reference:
+            return open_reference(path, feeds=feeds, scratch=scratch, graph=graph, runtime=runtime)
+
+        if self._kept is None or not path.is_file():
+            return opened()
+        fed = tuple((one.tensor, _md5(one.path.read_bytes())) for one in inputs)
+        build = self.case.build or find_beside(self.case.model, self.case.model_name)
+        decided = identity.take((("reference", path), *(("build", file) for file in build)))
+        key = (self.platform.name, repr((decided, info.inputs, graph, runtime)), fed)
+        return self._kept.open(key, scratch, opened)
 
     def _without_values(self) -> str:
         """Why what only lay beside the model has nothing to be held against: nobody asked for a mode that leaves
@@ -125,12 +154,11 @@ class CaseReference:
             if self.reference is None or name in self.stages or name in self.left_out or self._is_own(path):
                 continue
             self._tell(f"computing stage {name}", 0, -1)
-            feeds = self.feeds(info, inputs, str(path))
             runtime = stage_runtime(path, self.case)
             try:
                 scratch = folder / ("float" if name == FLOAT else f"stage_{safe_name(name)}")
                 with time_limit(STAGE_LIMIT_S):
-                    self.stages[name] = open_reference(path, feeds=feeds, scratch=scratch, runtime=runtime)
+                    self.stages[name] = self._computed(path, info, inputs, scratch, None, runtime)
             except (InputError, HostError) as error:
                 self.left_out[name] = f"{path.name}: {error.message.removeprefix(f'{path}: ')}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import platforms
@@ -13,11 +14,13 @@ from harness.records.run import TypedCommand
 from harness.review import judge
 from harness.review.case_reference import CaseReference
 from harness.review.chosen_stages import REFERENCE
+from harness.review.kept_references import ReferenceFolders
 from harness.review.samples.summary import with_samples
 from harness.session import Interrupted, run_case
 from harness.toolchains.vendor_runtime import is_compiled
 from harness.transports import Prompt
 
+VERIFIED = "verified before the board was given back"
 RunCallback = Callable[[CaseReference], Path]  # runs the case that this reference is of; gives the run folder
 
 
@@ -47,13 +50,47 @@ def judged(platform: str, case: Case, tell: ProgressCallback, run: RunCallback) 
     case = judge.check_before(case)
     expected = CaseReference(case, platforms.load(platform), tell)
     look = judge.FirstLook(expected, tell)
-    folder = run(expected)
-    try:
-        return folder, with_samples(folder, judge.judge(folder, expected, tell, look.compared), case)
-    except KeyboardInterrupt:
-        stopped = Interrupted("interrupted before the comparison finished", f"resume: harness run --resume {folder}")
-        stopped.run_folder = folder
-        raise stopped from None
+    left = MeasuredRun(run(expected), case, expected)
+    return left.judged(tell, look.compared)
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A run that its board is done with, without a verdict yet."""
+
+    folder: Path
+    case: Case
+    expected: CaseReference
+
+    def judged(self, tell: ProgressCallback, compared: judge.Compared | None = None) -> tuple[Path, Run]:
+        """The run folder, and the run with its verdict. Errors: as of `judge.judge`; Interrupted."""
+        try:
+            run = judge.judge(self.folder, self.expected, tell, compared)
+            return self.folder, with_samples(self.folder, run, self.case)
+        except KeyboardInterrupt:
+            resume = f"resume: harness run --resume {self.folder}"
+            stopped = Interrupted("interrupted before the comparison finished", resume)
+            stopped.run_folder = self.folder
+            raise stopped from None
+
+
+def measured(
+    platform: str,
+    case: Case,
+    tell: ProgressCallback,
+    run: RunCallback,
+    kept: ReferenceFolders | None = None,
+) -> MeasuredRun:
+    """The part of a case that needs its board: nothing is compared while it is held.
+
+    A result is no reason to doubt the board's copies then, so they are hashed once more in every run: cheaper for a
+    board than to wait until this PC has compared. `kept`: references that other runs computed. Errors: as of
+    `run_and_judge`.
+    """
+    case = judge.check_before(case)
+    expected = CaseReference(case, platforms.load(platform), tell, kept)
+    expected.doubted, expected.doubt_reason = None, VERIFIED
+    return MeasuredRun(run(expected), case, expected)
 
 
 def refuse_noise(case: Case) -> None:

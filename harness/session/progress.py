@@ -24,6 +24,7 @@ class RunProgress:
         self.folder, self.tell, self.record, self.resume = folder, tell, record, resume
         self.step = "starting"
         self._began = time.monotonic()
+        self._kept: Resume | None = None  # as resume.json holds it
         self.save()
 
     def say(self, text: str) -> None:
@@ -78,4 +79,6 @@ class RunProgress:
     def save(self) -> None:
         """Write both. Errors: OSError with the path."""
         self.record.save()
-        save_resume(self.folder, self.resume)  # until the run is judged: see review.judge
+        if self.resume != self._kept:
+            save_resume(self.folder, self.resume)  # until the run is judged: see review.judge
+            self._kept = self.resume

@@ -28,7 +28,9 @@ class Pace:
 
     def check(self, way: Paced, began: float, moved_bytes: int) -> CommandTimeout | None:
         """Add a wait that `began` (of time.monotonic()) and what it brought; the error when a whole window carried
-        less than the least."""
+        less than the least. Errors: what `Patience.while_waiting` was given raises."""
+        if not moved_bytes and way == "down":
+            self.patience.waits()
         if way != self.way:
             return None
         with self._lock:

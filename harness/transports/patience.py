@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from harness.errors import HostKeyError, LinkError, LoginError
@@ -34,6 +35,23 @@ class Patience:
         self._heard = False  # ever
         self._stopped = False
         self._lock = threading.Lock()
+        self._waiting: Callable[[], None] | None = None  # of the one thread that waits for long
+        self._waiter = 0
+
+    @contextmanager
+    def while_waiting(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """While this thread waits for one long answer: `waiting` is called about once a second, and may end the wait
+        by raising."""
+        self._waiting, self._waiter = waiting, threading.get_ident()
+        try:
+            yield
+        finally:
+            self._waiting = None
+
+    def waits(self) -> None:
+        """Nothing came for a moment. Errors: what `while_waiting` was given raises."""
+        if self._waiting is not None and threading.get_ident() == self._waiter:
+            self._waiting()
 
     def heard(self) -> None:
         """Something was received: what failed before is over."""

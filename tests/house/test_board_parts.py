@@ -41,7 +41,7 @@ BESIDE = (
 # Likewise a whole Case: the run's files are named by one, its record and its reference are made from one.
 WHOLE_CASE = {
     "session/__init__.py": {"run_case", "check_case"},
-    "session/judged.py": {"run_and_judge", "judged", "refuse_noise"},
+    "session/judged.py": {"run_and_judge", "judged", "measured", "MeasuredRun", "refuse_noise"},
     "session/record.py": {"new_record"},
     "session/unchanged.py": {"files_of"},
 }

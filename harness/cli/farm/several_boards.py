@@ -74,12 +74,14 @@ def _measured(cases: Sequence[tuple[Board, Case]], runs: Path) -> list[BoardResu
     control = NightControl(NO_BUDGET_S)
     limits = NightLimitsFile(retries=0)
     runner = CellRunner(runs, limits, control, {}, note)
+    runner.judges.start()
     command = typed_command()
 
     def one(board: Board, case: Case, heard: Callable[[str], None]) -> BoardResult:
         clock = CaseClock(control, NO_BUDGET_S, heard)
         try:
-            folder, run = runner.once(board, case, runs, clock, command=command)
+            left = runner.once(board, case, runs, clock, command=command)
+            folder, run = left.folder, runner.judged_now(left, clock)
         except HarnessError as error:
             return BoardResult(board.name, error.run_folder, None, error)
         except KeyboardInterrupt:

@@ -26,6 +26,7 @@ from harness.records import Board
 
 START_TIMEOUT_S = 15.0
 END_TIMEOUT_S = 5.0
+LOOPBACK = "127.0.0.1"
 SESSION_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PACKAGES = {
     "sshd": "openssh-server",
@@ -60,11 +61,13 @@ def serve(
     *,
     port: int = 0,
     entry: str = "",
+    address: str = LOOPBACK,
 ) -> Iterator[Served]:
     """Serve the folder `root` as a board's home until the context ends; every session of it is ended then too.
 
-    `environment` is added to the sessions' (PATH, HOME and USER are set). `port` 0 takes a free one. `entry` is shell
-    text that enters the board in another way than into its folder; it runs $SSH_ORIGINAL_COMMAND.
+    `environment` is added to the sessions' (PATH, HOME and USER are set). `port` 0 takes a free one at `address`, which
+    is one of loopback's. `entry` is shell text that enters the board in another way than into its folder; it runs
+    $SSH_ORIGINAL_COMMAND.
     Errors: HostError naming the package to install, or what the server said when it did not start.
     """
     if server not in ("openssh", "dropbear"):
@@ -72,7 +75,7 @@ def serve(
     root.mkdir(parents=True, exist_ok=True)
     keys = Path(tempfile.mkdtemp(prefix="harness-serve-"))
     try:
-        with serve_with(keys, root.resolve(), server, dict(environment or {}), port, entry) as served:
+        with serve_with(keys, root.resolve(), server, dict(environment or {}), port, entry, address) as served:
             yield served
     finally:
         shutil.rmtree(keys, ignore_errors=True)
@@ -80,31 +83,37 @@ def serve(
 
 @contextlib.contextmanager
 def serve_with(
-    keys: Path, root: Path, server: str, environment: dict[str, str], port: int = 0, entry: str = ""
+    keys: Path,
+    root: Path,
+    server: str,
+    environment: dict[str, str],
+    port: int = 0,
+    entry: str = "",
+    address: str = LOOPBACK,
 ) -> Iterator[Served]:
     """`serve` with a given folder of keys: the same keys again after a restart. Made there when absent."""
     keys.chmod(0o700)
     start = _start_openssh if server == "openssh" else _start_dropbear
     _make_client_key(keys)
     _write_entry(keys, root, environment, entry)
-    port = port or free_port()
-    process, key_line = start(keys, port)
+    port = port or free_port(address)
+    process, key_line = start(keys, address, port)
     guard = _guard(process.pid)
     try:
-        _wait_until_up(process, port, keys / "server.log")
-        (keys / "known_hosts").write_text(f"[127.0.0.1]:{port} {key_line}\n")
+        _wait_until_up(process, (address, port), keys / "server.log")
+        (keys / "known_hosts").write_text(f"[{address}]:{port} {key_line}\n")
         user = pwd.getpwuid(os.getuid()).pw_name
-        yield Served("127.0.0.1", port, user, str(keys / "id"), str(keys / "known_hosts"), process.pid)
+        yield Served(address, port, user, str(keys / "id"), str(keys / "known_hosts"), process.pid)
     finally:
         guard.kill()
         guard.communicate()
         _end(process, keys)
 
 
-def free_port() -> int:
+def free_port(address: str = LOOPBACK) -> int:
     """A TCP port of loopback that nobody listens on now."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((address, 0))
         return int(sock.getsockname()[1])
 
 
@@ -147,7 +156,7 @@ def _write_entry(keys: Path, root: Path, environment: dict[str, str], entry: str
 # --------------------------------------------------------------------------- the two servers
 
 
-def _start_openssh(keys: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
+def _start_openssh(keys: Path, address: str, port: int) -> tuple[subprocess.Popen[bytes], str]:
     sshd = program("sshd")
     host_key = keys / "host_ed25519"
     if not host_key.exists():
@@ -156,7 +165,7 @@ def _start_openssh(keys: Path, port: int) -> tuple[subprocess.Popen[bytes], str]
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's privilege separation folder
     config = keys / "sshd_config"
     config.write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\n"
+        f"Port {port}\nListenAddress {address}\nHostKey {host_key}\nPidFile none\n"
         f"AuthorizedKeysFile {keys}/ssh/authorized_keys\nStrictModes no\nUsePAM no\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPubkeyAuthentication yes\n"
         "PermitRootLogin prohibit-password\nAllowTcpForwarding yes\nX11Forwarding no\nPrintMotd no\n"
@@ -170,14 +179,14 @@ def _start_openssh(keys: Path, port: int) -> tuple[subprocess.Popen[bytes], str]
     return _launch([sshd, "-D", "-e", "-f", str(config)], keys), f"{kind} {blob}"
 
 
-def _start_dropbear(keys: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
+def _start_dropbear(keys: Path, address: str, port: int) -> tuple[subprocess.Popen[bytes], str]:
     dropbear, host_key = program("dropbear"), keys / "host_dropbear"
     if not host_key.exists():
         _quiet([program("dropbearkey"), "-t", "ed25519", "-f", str(host_key)])
     shown = _quiet([program("dropbearkey"), "-y", "-f", str(host_key)])
     kind, blob = next(line.split()[:2] for line in shown.splitlines() if line.startswith("ssh-"))
     # dropbear always reads ~/.ssh/authorized_keys, so it runs where that folder is another one
-    argv = [dropbear, "-F", "-E", "-e", "-s", "-r", str(host_key), "-p", f"127.0.0.1:{port}", "-P", str(keys / "pid")]
+    argv = [dropbear, "-F", "-E", "-e", "-s", "-r", str(host_key), "-p", f"{address}:{port}", "-P", str(keys / "pid")]
     launcher = [sys.executable, str(Path(__file__).with_name("private_ssh_folder.py")), str(keys / "ssh"), *argv]
     return _launch(launcher, keys), f"{kind} {blob}"
 
@@ -203,12 +212,12 @@ def _guard(pid: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, cwd="/", start_new_session=True)
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_up(process: subprocess.Popen[bytes], place: tuple[str, int], log: Path) -> None:
     ends_at = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < ends_at:
         if process.poll() is not None:
             break
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as sock:
+        with contextlib.suppress(OSError), socket.create_connection(place, timeout=2) as sock:
             if sock.recv(4) == b"SSH-":
                 return
         time.sleep(0.02)
