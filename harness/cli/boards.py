@@ -70,7 +70,7 @@ def check(names: tuple[str, ...], hosts: Path | None, as_json: bool) -> None:
     boards = [find_board(name, hosts) for name in names] or own_boards(hosts)
     answers = [_check(board, hosts) for board in boards]
     if as_json:
-        emit_json({"boards": answers})
+        emit_json("boards-check", {"boards": answers})
     else:
         columns = ("board", "state", "arch", "kernel", "free MB", "tools", "remark")
         rows = [tuple(str(a.get(c.replace(" ", "_"), "")) for c in columns) for a in answers]
@@ -128,7 +128,7 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
     target = known_hosts_file(board.endpoint)
     _record(target, board.endpoint, key, replace)
     if as_json:
-        emit_json({"board": name, "kind": key.kind, "sha256": key.sha256, "file": str(target)})
+        emit_json("boards-trust", {"board": name, "kind": key.kind, "sha256": key.sha256, "file": str(target)})
     else:
         click.echo(f"recorded in {target}")
 
@@ -161,7 +161,7 @@ def prepare_board(name: str, wheels: Path | None, python: str, hosts: Path | Non
     board = find_board(name, hosts)
     facts = _set_up(board, python) if wheels is None else _from_wheels(board, wheels)
     if as_json:
-        emit_json(facts)
+        emit_json("boards-prepare", facts)
         return
     for key, value in facts.items():
         click.echo(clean(f"{key}: {value}"))
@@ -203,7 +203,7 @@ def lease(name: str, minutes: float | None, hosts: Path | None, as_json: bool) -
     with _agent(name, hosts) as agent:
         facts = board_lease.take_lease(agent.lease, name, round(minutes * 60)) if minutes else agent.lease.show()
     if as_json:
-        emit_json({"board": name} | vars(facts))
+        emit_json("boards-lease", {"board": name} | vars(facts))
     else:
         click.echo(clean(f"{name}: {lease_words(facts)}"))
 
@@ -225,7 +225,7 @@ def release(name: str, force: bool, hosts: Path | None, as_json: bool) -> None:
     with _agent(name, hosts) as agent:
         was_held = board_lease.release(agent.lease, name, force=force)
     if as_json:
-        emit_json({"board": name, "was_held": was_held})
+        emit_json("boards-release", {"board": name, "was_held": was_held})
     else:
         click.echo(f"{name}: {'released' if was_held else 'not leased'}")
 
@@ -254,7 +254,7 @@ def clean_board(name: str, keep_cache: bool, hosts: Path | None, as_json: bool) 
         cleaned = board_lease.clean(agent, name, keep_cache=keep_cache)
     if as_json:
         facts = {"runs": cleaned.runs, "going_on": list(cleaned.going_on), "free_bytes": cleaned.free_bytes}
-        emit_json({"board": name} | facts)
+        emit_json("boards-clean", {"board": name} | facts)
         return
     free = f", {cleaned.free_bytes // 10**6} MB free" if cleaned.free_bytes is not None else ""
     still_running = f"; {len(cleaned.going_on)} still running, kept" if cleaned.going_on else ""
@@ -289,7 +289,7 @@ def password(name: str, delete: bool, hosts: Path | None, as_json: bool) -> None
         kept_in = passwords.store(board.endpoint, new_password(name))
         did, message = True, f"stored in {kept_in}; test it: harness boards check {name}"
     if as_json:
-        emit_json({"board": name, "deleted": did} if delete else {"board": name, "kept_in": kept_in})
+        emit_json("boards-password", {"board": name, "deleted": did} if delete else {"board": name, "kept_in": kept_in})
     else:
         click.echo(f"{name}: {message}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import clean, emit_json, hosts_option, json_option, note
+from harness.cli.common import clean, emit_json, hosts_option, json_option, note, say_error
 from harness.cli.progress import ask_password
 from harness.errors import HostKeyError, InputError, MeasurementError
 
@@ -64,11 +64,12 @@ def add(name: str, login: str, **given: Any) -> None:
     added = adding.add(board, platform, work or (known.folders.work if known else ""), note, ask_password)
     added = replace(added, already=True, file=str(file)) if known else adding.write(added, file)
     if given["as_json"]:
-        emit_json(_facts(added))
+        emit_json("boards-add", _facts(added))
     else:
         _show(added)
     if not added.file:
-        raise InputError(added.notes[-1].partition(";")[0], f"add the block of {name} to {file} by hand")
+        say_error(InputError(added.notes[-1].partition(";")[0], f"add the block of {name} to {file} by hand"))
+        raise SystemExit(InputError.exit_code)  # what was found is the one answer
     if not added.is_ready:
         raise SystemExit(MeasurementError.exit_code)
 

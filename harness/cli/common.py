@@ -22,6 +22,7 @@ def only_one(**flags: object) -> None:
         raise click.UsageError(f"{' and '.join(given)} cannot be used together.")
 
 
+ANSWER_FORMAT = 1  # of the answers of `--json`; a key that goes, or means something else, makes it 2
 ARGV = "harness.argv"  # in the context's meta: the words that were typed behind `harness`
 JSON_ASKED = "harness.json"  # in the context's meta, which a command shares with the group that ends it
 
@@ -99,11 +100,18 @@ def clean(text: str) -> str:
     return without_passwords(text).translate(_UNSAFE)
 
 
-def emit_json(value: Any) -> None:
-    """One JSON object on stdout. Records become objects; NaN and infinities become strings."""
+def emit_json(answer: str, value: Any) -> None:
+    """One JSON object on stdout: which answer it is (a name of harness/answers), its version, and `value`.
+
+    Records become objects; NaN and infinities become strings. A value with a version of its own keeps it.
+    """
     from harness.records.codec import to_json
 
-    plain = to_json(value)
+    print_json({"answer": answer, "format": ANSWER_FORMAT} | to_json(value))
+
+
+def print_json(plain: Any) -> None:
+    """Plain values as JSON on stdout, without passwords and harmless for a terminal."""
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     if may_hold_one(text):
         text = json.dumps(values_without_passwords(plain), indent=2, ensure_ascii=False, allow_nan=False)
@@ -120,7 +128,7 @@ def say_error(error: HarnessError) -> None:
 def json_error(error: HarnessError) -> None:
     """The error as the answer, for what reads --json: stdout is never empty."""
     value = {"error": error.message, "hint": error.hint, "exit_code": error.exit_code}
-    emit_json(value | ({"run": str(error.run_folder)} if error.run_folder else {}))
+    emit_json("error", value | ({"run": str(error.run_folder)} if error.run_folder else {}))
 
 
 def note(text: str) -> None:

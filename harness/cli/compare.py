@@ -121,7 +121,7 @@ def command(context: click.Context, /, **options: Any) -> None:
         return
     comparison = _compare(given)
     if given.as_json:
-        emit_json(comparison)
+        emit_json("compare", comparison)
     elif given.as_csv:
         print_csv(comparison.layers)
     else:
@@ -139,7 +139,7 @@ def _by_list(given: CompareArguments) -> int | None:
     _refuse_beside_list(given.dumps)
     made = compare_list(given.reference, given.dumps, given.platform, given.min_coverage)
     if given.as_json:
-        emit_json(made)
+        emit_json("compare-list", made)
     elif given.as_csv:
         print_list_csv(made.layers)
     else:

@@ -89,7 +89,7 @@ def command(source: Path, as_json: bool, **given: Any) -> None:
     """
     made = _convert(source, ConvertOptions(**given))
     if as_json:
-        emit_json(made)
+        emit_json("convert", made)
         return
     click.echo(clean(f"{made.source_md5}  {made.source}"))
     click.echo(clean(f"{made.output_md5}  {made.output}"))

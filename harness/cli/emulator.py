@@ -122,7 +122,7 @@ def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given:
         return
     built = run_build(models, _options(models, request), output)
     if as_json:
-        emit_json(built.facts())
+        emit_json("emulator-build", built.facts())
         return
     _say_built(built)
 
@@ -130,7 +130,7 @@ def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given:
 def _say_files(files: Sequence[Path], as_json: bool) -> None:
     """What the vendor's own compiler left, the compiled model first."""
     if as_json:
-        emit_json({"output": str(files[0]), "files": [str(path) for path in files]})
+        emit_json("emulator-build", {"models": [], "output": str(files[0]), "files": [str(path) for path in files]})
         return
     for path in files:
         click.echo(f"wrote {path}")
@@ -290,7 +290,7 @@ def dump(model: Path, source: Path, output: Path | None, as_json: bool) -> None:
     folder = output or Path(room.dump_folder)
     written = room.write_dump(model, source, folder)
     if as_json:
-        emit_json([str(path) for path in written])
+        emit_json("emulator-dump", {"folder": str(folder), "files": [str(path) for path in written]})
         return
     click.echo(f"wrote {len(written)} files into {folder}")
 
@@ -324,7 +324,7 @@ def serve(board: str, server: str | None, port: int, as_json: bool) -> None:
         raise InputError(f"no emulated board {board!r}", nearest(board, boards()))
     with serve_board(record, server or "", port) as served:
         if as_json:
-            emit_json({key: getattr(served.endpoint, key) for key in _LOGIN})
+            emit_json("emulator-serve", {key: getattr(served.endpoint, key) for key in _LOGIN})
         else:
             click.echo(_hosts_entry(served))
         _wait()
@@ -374,7 +374,8 @@ def faults(as_json: bool) -> None:
 
     kinds = list(catalogue().values())
     if as_json:
-        emit_json([{"kind": k.name, "where": k.where, "doc": k.doc, "args": dict(k.args)} for k in kinds])
+        faults = [{"kind": k.name, "where": k.where, "doc": k.doc, "args": dict(k.args)} for k in kinds]
+        emit_json("emulator-faults", {"faults": faults})
         return
     rows = [(k.name, k.where, k.doc, ", ".join(f"{a} ({doc})" for a, doc in k.args.items())) for k in kinds]
     table("", ("kind", "at", "what", "arguments"), rows)

@@ -75,7 +75,7 @@ def command(run: Path, form: str, output: Path | None, as_json: bool) -> None:
         write_export(text, output)
         written = (output,)
     if as_json:
-        emit_json({"run": loaded.id, "form": form, "files": [str(path) for path in written]})
+        emit_json("export", {"run": loaded.id, "form": form, "files": [str(path) for path in written]})
     else:
         click.echo(clean("\n".join(map(str, written))))
 

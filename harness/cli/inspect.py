@@ -65,7 +65,7 @@ def command(files: tuple[Path, ...], nodes: str, everything: bool, as_json: bool
         if not as_json:
             _show(path, artifact, nodes, None if everything else ROWS)
     if as_json:
-        emit_json({"files": shown})
+        emit_json("inspect", {"files": shown})
     _end(refused)
 
 

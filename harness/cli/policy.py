@@ -53,7 +53,7 @@ def show(source: str, as_json: bool, **given: str) -> None:
     if given["op_kind"]:
         _show_limits(policy, given, as_json)
     elif as_json:
-        emit_json(_record(policy))
+        emit_json("policy-show", _record(policy))
     else:
         _show_policy(policy)
 
@@ -78,7 +78,7 @@ def _show_limits(policy: Policy, given: dict[str, str], as_json: bool) -> None:
     subject = Subject(given["op_kind"], dtype, form, given["unit"], given["platform"], given["toolchain"])
     limits = policy.limits(subject)
     if as_json:
-        emit_json({"subject": subject, "limits": limits})
+        emit_json("policy-limits", {"subject": subject, "limits": limits})
         return
     click.echo(f"{subject.op_kind} {dtype} ({form}): {limits_text(limits) or 'no rule: must be exact'}")
     click.echo(f"from: {', '.join(limits.names) or 'nothing'}")
@@ -154,7 +154,10 @@ def check(context: click.Context, /, source: str, as_json: bool) -> None:
     if as_json:
         waivers = [_waiver(w) for w in policy.waivers]
         expired_ones = [_waiver(w) for w in over]
-        emit_json({"policy": policy.name, "rules": len(policy.rules), "waivers": waivers, "expired": expired_ones})
+        emit_json(
+            "policy-check",
+            {"policy": policy.name, "rules": len(policy.rules), "waivers": waivers, "expired": expired_ones},
+        )
     else:
         click.echo(f"{source}: policy {policy.name}, {len(policy.rules)} rules, {len(policy.waivers)} waivers")
         for waiver in over:

@@ -102,7 +102,7 @@ def command(model: Path, out: Path, as_json: bool, **given: Any) -> None:
     options = ReferenceOptions(**given)
     reference = _compute(model, out, options, _runtime(options))
     if as_json:
-        emit_json(_summary(reference, out))
+        emit_json("reference", _summary(reference, out))
     else:
         _show(reference, out)
 

@@ -62,7 +62,7 @@ def command(
     target = output or file.parent / PAGE_NAME
     page, beside, data = write_report(load_run(run), target, typed=output is not None, lang=lang)
     if as_json:
-        emit_json(_answer(page, beside, data))
+        emit_json("report", _answer(page, beside, data))
     elif as_markdown:
         from harness.report.markdown import markdown
 

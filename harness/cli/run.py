@@ -268,7 +268,7 @@ def _list_options(platform: str, as_json: bool) -> None:
 
     options = platforms.load(platform).options
     if as_json:
-        emit_json({"platform": platform, "options": dict(options)})
+        emit_json("run-options", {"platform": platform, "options": dict(options)})
     else:
         table(f"options of platform {platform}", ("option", "what"), list(options.items()))
     raise SystemExit(0)

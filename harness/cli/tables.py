@@ -169,7 +169,7 @@ def show_run(
     from harness.report.summary import LABEL, toned_lines
 
     if as_json:
-        emit_json({"run": str(folder), "report": str(page)} | to_json(run) | more())
+        emit_json("run", {"run": str(folder), "report": str(page)} | to_json(run) | more())
         return
     tone, summary = toned_lines(run)
     for number, line in enumerate(summary):

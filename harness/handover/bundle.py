@@ -108,8 +108,10 @@ def write_bundle(bundle: Bundle, path: Path) -> int:
 def _ops(folder: Path, run: Run, scratch: Path, reference: Path | None) -> tuple[list[BundledOp], list[str]]:
     if run.comparison is None or not run.comparison.origins:
         return [], [f"no op: {_why(run)}"]
-    ops = [BundledOp(one, replay(scratch, one)) for one in write_ops(sides_of_run(folder, run, reference), scratch)]
-    return ops, [_not_same(one) for one in ops if not one.replayed.same]
+    sides = sides_of_run(folder, run, reference)
+    ops = [BundledOp(one, replay(scratch, one)) for one in write_ops(sides, scratch)]
+    gone = [f"{sides.policy.gone}: the default policy judges the ops"] if sides.policy.gone else []
+    return ops, [*gone, *(_not_same(one) for one in ops if not one.replayed.same)]
 
 
 def _why(run: Run) -> str:

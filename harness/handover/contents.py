@@ -174,6 +174,7 @@ def located(run: Run, file: FileOfRun) -> Path | None:
 
 _OF_OPS = {
     "op.onnx": "the op as a model",
+    "policy.yaml": "the limits of the run's own policy",
     "board/manifest.json": "how the board's tensors lie",
     "pc/manifest.json": "how the PC's tensors lie",
 }

@@ -17,14 +17,14 @@ import numpy as np
 from harness import platforms
 from harness.assets import asset
 from harness.consistency.compare import fault_search
-from harness.consistency.policy import Subject, load_policy
+from harness.consistency.policy import Subject
 from harness.consistency.reading.layouts import TensorError, storage
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.verdicts import GOOD_WORDS
 from harness.errors import InputError
 from harness.files.digests import md5_of_file
 from harness.handover.contents import located
-from harness.handover.reproduction import policy_name, sides_of_run
+from harness.handover.reproduction import sides_of_run
 from harness.names import safe_name
 from harness.records import BoardIdentity, Dump, Job, ModeOfRun, Run
 from harness.review.judge import RunReader
@@ -156,6 +156,8 @@ def _environment(run: Run, mode: ModeOfRun) -> Iterator[str]:
 def _outputs(folder: Path, run: Run, files: dict[str, Path | bytes]) -> Iterator[PackedOutput]:
     """Every output of the run; what a board's output is compared with is added to `files`."""
     sides = sides_of_run(folder, run)
+    if sides.policy.gone:  # its limits are those that the board will be held to
+        raise InputError(f"{folder}: {sides.policy.gone}", "put it back, or run again with the policy of today")
     platform = platforms.load(run.board.platform)
     dumps = RunReader(platform, folder, {mode.mode: mode for mode in run.modes}).outputs(MODE)
     search = fault_search(sides.reference, dumps, sides.settings)
@@ -169,14 +171,9 @@ def _outputs(folder: Path, run: Run, files: dict[str, Path | bytes]) -> Iterator
         op = (
             next((layer.op_kind for layer in run.comparison.layers if layer.name == name), "") if run.comparison else ""
         )
-        allowed = _allowed(run, pair, op, row.dump.unit)
+        subject = Subject(op, pair.dtype, "float", row.dump.unit, run.board.platform)
+        allowed = sides.settings.policy.limits(subject).relative_l2 or 0.0
         yield _output(name, row.dump, pair, allowed, files)
-
-
-def _allowed(run: Run, pair: Pair, op_kind: str, unit: str) -> float:
-    """Relative L2 that the policy allows this output."""
-    subject = Subject(op_kind, pair.dtype, "float", unit, run.board.platform)
-    return load_policy(policy_name(run)).limits(subject).relative_l2 or 0.0
 
 
 def _output(name: str, dump: Dump, pair: Pair, allowed: float, files: dict[str, Path | bytes]) -> PackedOutput:

@@ -11,7 +11,6 @@ import numpy as np
 
 from harness import platforms
 from harness.consistency.compare import compare
-from harness.consistency.policy import Policy, built_in_names, load_policy
 from harness.consistency.reading.tensor_files import Array
 from harness.consistency.settings import CompareSettings
 from harness.dumps.folders import read_dumps
@@ -19,6 +18,7 @@ from harness.errors import HarnessError, InputError
 from harness.files.npy import npy_of_bytes
 from harness.files.scratch import scratch_folder
 from harness.handover.reproduction import OpFolder
+from harness.handover.run_policy import policy_in
 from harness.records import Graph, Origin
 from harness.reference.onnx_runtime import time_limit
 from harness.reference.open import Reference, open_reference, run_reference
@@ -47,7 +47,7 @@ def replay(root: Path, one: OpFolder) -> Replayed:
     platform = platforms.load(one.platform)
     settings = CompareSettings(
         storages=platform.storages,
-        policy=_policy(one.policy),
+        policy=policy_in(root, one.policy),
         platform=platform.name,
         runs_onnxruntime=one.runs_onnxruntime,
         toolchain=one.toolchain,
@@ -84,11 +84,6 @@ def _network(reference: Reference, one: OpFolder) -> Graph | None:
     """The op's graph; what another op gave it in the network is no input of the network."""
     graph = reference.graph
     return None if graph is None else replace(graph, inputs=one.network_inputs)
-
-
-def _policy(name: str) -> Policy:
-    """A file of the user's own stayed with the user: the default judges in its place."""
-    return load_policy(name if name in built_in_names() else "")
 
 
 def inputs_of(folder: Path, files: Mapping[str, str]) -> dict[str, Array]:

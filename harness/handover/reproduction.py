@@ -21,7 +21,7 @@ from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.alone import OpRunner, request_of
 from harness.consistency.origins.isolate import CannotIsolate, Request
 from harness.consistency.origins.single_op import SingleOp, single_op
-from harness.consistency.policy import built_in_names, load_policy
+from harness.consistency.policy import load_policy
 from harness.consistency.reading.layouts import TensorError
 from harness.consistency.reading.pairs import Pair, open_pair
 from harness.consistency.reading.specs import open_array
@@ -30,6 +30,7 @@ from harness.consistency.settings import CompareSettings
 from harness.dumps import manifest
 from harness.errors import InputError
 from harness.files.safe import write_file
+from harness.handover.run_policy import FILE, FoundPolicy, found_policy, write_limits
 from harness.platforms.base import Platform
 from harness.records import Comparison, Dump, Graph, Op, Origin, Run, TensorSpec
 from harness.reference.open import Reference, array_md5, open_reference
@@ -73,7 +74,7 @@ class BothSides:
     dumps: Sequence[Dump]
     settings: CompareSettings
     comparison: Comparison
-    policy: str = ""  # the one that was asked for
+    policy: FoundPolicy = field(default_factory=lambda: FoundPolicy(""))
 
 
 def sides_of_run(folder: Path, run: Run, reference: Path | None = None) -> BothSides:
@@ -81,13 +82,14 @@ def sides_of_run(folder: Path, run: Run, reference: Path | None = None) -> BothS
     if run.comparison is None:
         raise InputError(f"{folder}: this run compared nothing", "run it with --reference")
     platform: Platform = platforms.load(run.board.platform)
+    policy = found_policy(run)
     reader = RunReader(platform, folder, {mode.mode: mode for mode in run.modes})
     mode = next((mode for mode in MODES if reader.worked(mode)), "")
     if not mode:
         raise InputError(f"{folder}: neither {MODES[0]} nor {MODES[1]} gave tensors", "run it again")
     settings = CompareSettings(
         storages=platform.storages,
-        policy=load_policy(policy_name(run)),
+        policy=load_policy(policy.source),
         platform=platform.name,
         runs_onnxruntime=platform.runs_onnxruntime,
         toolchain=reader.info.versions.get("builder", ""),
@@ -96,13 +98,7 @@ def sides_of_run(folder: Path, run: Run, reference: Path | None = None) -> BothS
         hashed=reader.hashed(mode),
         hashes=False,
     )
-    return BothSides(_reference(folder, reference), reader.dumps(mode), settings, run.comparison, policy_name(run))
-
-
-def policy_name(run: Run) -> str:
-    """The policy that was asked for; "" where harness chose it: one that was found by the values is found again."""
-    name = run.case.policy
-    return name if name in built_in_names() and name != "default" else ""
+    return BothSides(_reference(folder, reference), reader.dumps(mode), settings, run.comparison, policy)
 
 
 def _reference(folder: Path, given: Path | None) -> Reference:
@@ -123,6 +119,8 @@ def write_ops(sides: BothSides, target: Path) -> Iterator[OpFolder]:
         return
     search = fault_search(sides.reference, sides.dumps, sides.settings)
     runner = search.op_runner(sides.comparison.layers)
+    if sides.policy.is_file:
+        write_limits(sides.settings.policy, target)
     for place, origin in enumerate(origins, 1):
         yield _write_op(_Sides(sides, search, runner), origin, target, f"ops/{place}")
 
@@ -154,7 +152,7 @@ def _write_op(sides: _Sides, origin: Origin, target: Path, name: str) -> OpFolde
         "op" if alone is not None else "tensors",
         platform=settings.platform,
         toolchain=settings.toolchain,
-        policy=sides.given.policy,
+        policy=FILE if sides.given.policy.is_file else sides.given.policy.source,
         runs_onnxruntime=settings.runs_onnxruntime,
     )
     folder = target / name

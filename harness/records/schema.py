@@ -29,6 +29,7 @@ _SCALARS: dict[Any, object] = {
     int: {"type": "integer"},
     float: {"$ref": f"#/$defs/{_NUMBER}"},
     Json: True,
+    object: True,
 }
 
 
@@ -37,6 +38,15 @@ def schema_of(kind: type) -> Mapping[str, object]:
     definitions: dict[str, object] = {_NUMBER: {"anyOf": [{"type": "number"}, {"enum": list(WORDS)}]}}
     head = _record(kind, definitions)
     return {"$schema": _DIALECT, "title": kind.__name__, **head, "$defs": dict(sorted(definitions.items()))}
+
+
+def hint_schema(hint: Any, definitions: dict[str, object]) -> object:
+    """The schema of a value of this type hint; those of the records in it are put into `definitions`, with `number`.
+
+    Errors: TypeError for a hint without one.
+    """
+    definitions.setdefault(_NUMBER, {"anyOf": [{"type": "number"}, {"enum": list(WORDS)}]})
+    return _shape(hint, definitions)
 
 
 def as_text(kind: type) -> str:

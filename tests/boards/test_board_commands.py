@@ -12,6 +12,7 @@ from harness.agent import Agent
 from harness.emulator.servers.serve import Served, serve
 from harness.records import Invocation
 from harness.transports import open_transport
+from tests.support.answers import answer_of
 from tests.support.builds import harness
 from tests.support.servers import needs, ssh_board
 
@@ -31,17 +32,22 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 def test_the_list_says_who_has_a_board_and_for_how_long(served: Served, tmp_path: Path) -> None:
     def listed() -> dict[str, dict[str, object]]:
         result = harness("boards", "list", "--leases", "--json", cwd=tmp_path, check=True)
-        return {board["name"]: board.get("lease") for board in json.loads(result.stdout)["boards"]}
+        return {board["name"]: board.get("lease") for board in answer_of(result.stdout, "boards-list")["boards"]}
 
     first = listed()
     assert first["here"]["held"] is False and "refused" in str(first["away"]["error"])
     assert first["emu-x5"] is None, "a board that is only played is not asked"
-    harness("boards", "lease", "here", "--minutes", "5", cwd=tmp_path, check=True)
+    leased = harness("boards", "lease", "here", "--minutes", "5", "--json", cwd=tmp_path, check=True)
+    assert answer_of(leased.stdout, "boards-lease")["held"]
     held = listed()["here"]
     assert held["held"] is True and "process" in str(held["holder"]) and 290 < float(str(held["left_s"])) <= 300
     shown = harness("boards", "list", "--leases", cwd=tmp_path, check=True).stdout
     assert "lease" in shown and "at most 2" in " ".join(shown.split())
     assert "lease" not in harness("boards", "list", cwd=tmp_path, check=True).stdout
+    released = harness("boards", "release", "here", "--json", cwd=tmp_path, check=True)
+    assert answer_of(released.stdout, "boards-release")["was_held"]
+    trusted = harness("boards", "trust", "here", "--yes", "--json", cwd=tmp_path, check=True)
+    assert answer_of(trusted.stdout, "boards-trust")["sha256"]
 
 
 def test_cleaning_frees_what_runs_left_but_not_under_somebody(served: Served, tmp_path: Path) -> None:
@@ -57,5 +63,5 @@ def test_cleaning_frees_what_runs_left_but_not_under_somebody(served: Served, tm
         assert refused.returncode == 3 and "held by anna" in refused.stderr and Path(place, "dump").exists()
         agent.lease.release()
     result = harness("boards", "clean", "here", "--json", cwd=tmp_path, check=True)
-    assert json.loads(result.stdout)["runs"] == 1
+    assert answer_of(result.stdout, "boards-clean")["runs"] == 1
     assert [path for path in (tmp_path / "root/work").rglob("*") if not path.is_dir()] == []

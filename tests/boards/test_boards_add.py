@@ -25,6 +25,7 @@ from harness.platforms import recognise
 from harness.platforms.probing import SCRIPT, Guess, Seen, read_answer
 from harness.records import Board
 from tests.support import emulator_kit as kit
+from tests.support.answers import answer_of
 from tests.support.servers import needs
 
 
@@ -67,7 +68,7 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
         assert wrong.exit_code == 3 and fingerprint in wrong.stderr and hosts.read_text() == before
         result = add("x5-01", board, "--fingerprint", fingerprint, "--json")
         assert result.exit_code == 0, result.output
-        answer = json.loads(result.stdout)
+        answer = answer_of(result.stdout, "boards-add")
         again = add("x5-01", board)  # the key is known by now: nobody is asked
         written = hosts.read_text()
         checked = harness("boards", "check", "x5-01", "--json")
@@ -83,7 +84,7 @@ def test_a_board_is_met_recognised_tried_and_written_down(tmp_path: Path, server
         written.replace(answer["block"] + "\n", "") == before and "# /sys/class/socinfo/soc_name says 'X5'" in written
     )
     assert again.exit_code == 0 and "nothing written" in again.stdout
-    assert json.loads(checked.stdout)["boards"][0]["state"] == "ready" and checked.exit_code == 0
+    assert answer_of(checked.stdout, "boards-check")["boards"][0]["state"] == "ready" and checked.exit_code == 0
     line = written.splitlines().index(next(row for row in written.splitlines() if "soc: x5" in row)) + 1
     assert mismatch.exit_code == 2 and "wrong soc" in mismatch.stdout
     assert f"hosts.yaml:{line}: wrong `soc: x3`" in " ".join(mismatch.stdout.split())

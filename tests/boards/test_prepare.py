@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 
 from harness.agent import Agent
 from harness.boards.flat import compose
-from harness.boards.prepare import Python, choose, fits, prepare, read_python
+from harness.boards.prepare import Python, choose, fits, prepare, read_python, to_json
 from harness.errors import BoardError, ConfigError, InputError
 from harness.records import Board
 from harness.transports import open_transport
+from tests.support.answers import answer_of
 
 PI = Python((3, 11), "aarch64", (2, 36))
 OLD = Python((3, 8), "aarch64", (2, 27))
@@ -129,6 +131,7 @@ def board(tmp_path: Path) -> Board:
 
 def test_wheels_are_unpacked_and_tried_on_the_board(board: Board, tmp_path: Path) -> None:
     prepared = prepare(board, good_wheels(tmp_path / "wheels"))
+    answer_of(json.dumps({"answer": "boards-prepare", "format": 1, **to_json(prepared)}), "boards-prepare")
     assert prepared.versions == {"numpy": "1.0", "onnxruntime": "1.0"}
     assert prepared.providers == ("CPUExecutionProvider",)
     site = Path(board.endpoint.address) / prepared.site

@@ -212,7 +212,7 @@ def test_inspect_of_a_run_with_odd_modes_is_an_answer(tmp_path: Path) -> None:
 
 
 def test_rules_of_lint_are_json_where_asked() -> None:
-    rules = json.loads(harness("lint", "--rules", "--json").stdout)
+    rules = json.loads(harness("lint", "--rules", "--json").stdout)["rules"]
     assert {"rule", "severity", "title", "source"} == set(rules[0])
 
 

@@ -305,7 +305,7 @@ def test_explain_tells_it_in_the_terminal_and_as_json(rule: str) -> None:
 
 def test_explain_lists_all_and_refuses_what_is_none() -> None:
     listed = CliRunner().invoke(cli, ["explain", "--json"])
-    ids = [row["id"] for row in json.loads(listed.stdout)]
+    ids = [row["id"] for row in json.loads(listed.stdout)["rules"]]
     assert set(rules_of_findings()) < set(ids) and "H-101" in ids and len(ids) == len(set(ids))
     refused = CliRunner().invoke(cli, ["explain", "C-1O3"])
     assert refused.exit_code == 2 and "did you mean C-103?" in refused.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.files.md5_lists import read_list
+from tests.support.answers import answer_of
 
 LAYERS = {"layer_2_QuantizeFeature": b"abc", "layer_129_QuantizeFeature": b"xyz", "output_conv": b"12345"}
 
@@ -57,7 +57,7 @@ def test_equal_files_of_a_whole_list_are_consistent(form: str, tmp_path: Path) -
 
 def test_a_file_that_differs_is_named_without_values(tmp_path: Path) -> None:
     code, text = compare(dumps(tmp_path / "pc"), rows(FORMS[0], "output_conv"), "--json")
-    made = json.loads(text)
+    made = answer_of(text, "compare-list")
     assert code == 1 and made["verdict"]["word"] == "diverges" and "values are not known" in made["verdict"]["detail"]
     assert {row["name"]: row["verdict"] for row in made["layers"]}["output_conv"] == "differs"
 

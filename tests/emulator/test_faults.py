@@ -186,7 +186,7 @@ def test_the_list_of_faults_is_complete_and_each_has_a_line(tmp_path: Path) -> N
 
     from harness.cli.emulator import command
 
-    listed = json.loads(CliRunner().invoke(command, ["faults", "--json"]).stdout)
+    listed = json.loads(CliRunner().invoke(command, ["faults", "--json"]).stdout)["faults"]
     assert {entry["kind"] for entry in listed} == set(catalogue())
     assert all(entry["doc"].endswith(".") for entry in listed)
     guide = (Path(__file__).resolve().parents[2] / "docs" / "emulator.md").read_text()

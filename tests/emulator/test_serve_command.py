@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ import yaml
 
 from harness.emulator.servers import jail
 from tests.support import emulator_kit as kit
+from tests.support.answers import answer_of
 from tests.support.builds import harness
 from tests.support.servers import needs
 
@@ -33,8 +33,7 @@ def read_json(process: subprocess.Popen[str]) -> dict[str, object]:
         text += line
         if line.rstrip() == "}":
             break
-    answer: dict[str, object] = json.loads(text)
-    return answer
+    return answer_of(text, "emulator-serve")
 
 
 def port_is_closed(port: int) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.faults.rig import SERVERS
+from tests.support.answers import answer_of
 from tests.support.builds import build
 from tests.support.password_server import MARK, PASSWORD, PasswordServer, password_server
 
@@ -83,8 +84,9 @@ def test_without_the_right_password_the_error_says_where_to_give_it(hosts: Path,
 
 def test_the_keyring_opens_a_board_until_it_forgets(hosts: Path) -> None:
     env = environment(hosts.parent, BACKEND)
-    kept = harness(hosts, "boards", "password", "pw", env=env, stdin=f"{PASSWORD}\n")
-    assert kept.returncode == 0 and BACKEND in kept.stdout and PASSWORD not in kept.stdout + kept.stderr
+    kept = harness(hosts, "boards", "password", "pw", "--json", env=env, stdin=f"{PASSWORD}\n")
+    assert BACKEND in answer_of(kept.stdout, "boards-password")["kept_in"]
+    assert kept.returncode == 0 and PASSWORD not in kept.stdout + kept.stderr
     assert check(hosts, env) == (0, "")
     assert harness(hosts, "boards", "password", "pw", "--delete", env=env).stdout == "pw: password deleted\n"
     assert check(hosts, env)[0] == 3

@@ -132,3 +132,30 @@ def _leading(content: Path | bytes) -> bytes:
     listed = json.loads(content)
     listed["ops"][0]["op"]["folder"] = "../../etc"
     return json.dumps(listed).encode()
+
+
+def test_an_op_that_only_the_runs_own_policy_blames_is_named_elsewhere(tmp_path: Path) -> None:
+    """Its limits go along, without its words; where the file is another one by now, the bundle says so."""
+    home, away = tmp_path / "made", tmp_path / "opened"
+    home.mkdir()
+    away.mkdir()
+    policy = home / "limits.yaml"
+    policy.write_text(
+        "policy: of a customer\nextends: default\nrules:\n"
+        "  - name: words of a customer\n    dtypes: [f32]\n    limits: {relative_l2: 1.0e-7, range_floor: 0}\n"
+    )
+    model = branched()
+    words = ["run", model, "--board", "emu-x5", "--input", f"x={input_file(home)}", "--policy", policy]
+    words += ["--reference", kit_quantized(model), "--no-stages", "--mode", "debug", "--wait", "60"]
+    assert harness_here(*words, "--fault", "scale@prob:by=1.000005", cwd=home).returncode == 1
+    archive, made = packed(home, "--redact", "op")
+    assert [one["op"]["policy"] for one in made["ops"]] == ["ops/policy.yaml"] and not made["notes"]
+    result = harness_here("unbundle", archive, "-o", "new", "--json", cwd=away)
+    assert result.returncode == 0, result.stderr
+    (one,) = json.loads(result.stdout)["ops"]
+    assert (one["replayed"]["op"], one["replayed"]["by"]) == ("prob", "op.onnx")
+    assert "customer" not in (away / "new/ops/policy.yaml").read_text()
+
+    policy.write_text("policy: default again\nextends: default\n")
+    _, made = packed(home, "--redact", "op", "--list")
+    assert made["notes"][0].startswith("limits.yaml, the policy of the run, is not where it was, or is another file")

@@ -32,6 +32,7 @@ LEVELS = [
     ["boards", "lint", "report", "review"],
     ["export", "session"],
     ["handover", "nightly"],
+    ["answers"],
     ["cli", "notebook"],
     ["__main__"],
 ]

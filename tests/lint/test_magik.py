@@ -199,7 +199,7 @@ def test_the_command_dispatches_by_content_and_ends_with_one_on_errors(tmp_path:
     (tmp_path / "ptq.json").write_text(json.dumps(GOOD | {"format": "YUV"}))
     result = command(tmp_path)
     assert result.exit_code == 1 and "M-705" in result.stdout
-    answer = json.loads(command(tmp_path, "--json").stdout)
+    answer = json.loads(command(tmp_path, "--json").stdout)["findings"]
     assert {"rule", "severity", "line", "message", "source", "fix"} == set(answer[0])
     assert json.loads(command(tmp_path, "--sarif").stdout)["runs"][0]["results"]
     rules = CliRunner().invoke(cli, ["lint", "--rules", "--tool", "ptq"]).stdout

@@ -327,7 +327,7 @@ def test_the_command_exits_0_1_and_2(tmp_path: Path) -> None:
     config.write_text(X5.replace("bayes-e", "bayes_e"))
     bad = run(str(config), "--json")
     assert bad.returncode == 1
-    findings = json.loads(bad.stdout)
+    findings = json.loads(bad.stdout)["findings"]
     assert [set(one) for one in findings] == [{"rule", "severity", "line", "message", "source", "fix"}]
     assert findings[0]["line"] == 3
     config.write_text("just text")

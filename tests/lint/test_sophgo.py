@@ -69,7 +69,11 @@ def test_the_command_recognises_a_table(tmp_path: Path) -> None:
     table = tmp_path / "qtable"
     table.write_text("conv_Relu BF16\nconv_Relu FP16\n")
     result = CliRunner().invoke(cli, ["lint", str(table), "--json"])
-    assert result.exit_code == 1 and {one["rule"] for one in json.loads(result.stdout)} == {"S-702", "S-703", "S-707"}
+    assert result.exit_code == 1 and {one["rule"] for one in json.loads(result.stdout)["findings"]} == {
+        "S-702",
+        "S-703",
+        "S-707",
+    }
     listed = CliRunner().invoke(cli, ["lint", "--rules", "--tool", "quantize_table"]).stdout
     assert all(rule in listed for rule in TABLE_RULES)
     missing = CliRunner().invoke(cli, ["lint", str(tmp_path / "nothing"), "--tool", "quantize_table"])

@@ -33,6 +33,7 @@ from harness.records import Case, Emulated
 from harness.records.boards import SERVED
 from harness.review.case_reference import CaseReference
 from harness.session import run_case
+from tests.support.answers import answer_of
 from tests.support.emulator_kit import branched_model, save
 from tests.support.kept import kept_folder
 
@@ -228,6 +229,13 @@ def test_kinds_are_named_from_dumps_without_types(tmp_path: Path, kind: str) -> 
     assert result.exit_code == 1, result.output
     origins = json.loads(result.stdout)["origins"]
     assert [(one["tensor"], one["fingerprint"]["kind"]) for one in origins] == [("c2", kind)]
+
+
+def test_the_files_of_a_dump_are_an_answer(tmp_path: Path) -> None:
+    compiled = model()
+    result = invoke("emulator", "dump", str(compiled), str(compiled.parent / NAME), "-o", str(tmp_path), "--json")
+    files = answer_of(result.stdout, "emulator-dump")["files"]
+    assert files and all(Path(name).is_file() for name in files)
 
 
 def test_another_letterbox_on_the_board_differs_from_the_first_op_on(tmp_path: Path) -> None:

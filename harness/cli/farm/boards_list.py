@@ -57,7 +57,7 @@ def list_boards(hosts: Path | None, as_json: bool, tag: str, leases: bool, page:
     if page is not None:
         _write_page(page, lines)
     if as_json:
-        emit_json({"hosts": str(find_hosts(hosts) or ""), "boards": [_facts(line) for line in lines]})
+        emit_json("boards-list", {"hosts": str(find_hosts(hosts) or ""), "boards": [_facts(line) for line in lines]})
         return
     if tag and not boards:
         note(f"no board has the tag {tag!r}")

@@ -41,6 +41,6 @@ def maintenance(name: str, reason: str, end: bool, hosts: Path | None, as_json: 
     else:
         health = boards_health.load_health(board)
     if as_json:
-        emit_json({"board": board, "health": health})
+        emit_json("boards-maintenance", {"board": board, "health": health})
     else:
         click.echo(clean(f"{board}: {health_words(health)}"))

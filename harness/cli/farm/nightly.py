@@ -115,7 +115,7 @@ def _show_plan(plan: NightPlan, as_json: bool) -> None:
             {"case": p.case.name, "board": p.board.name, "modes": list(p.case.modes), "pinned": p.is_pinned}
             for p in pairs
         ]
-        emit_json({"suite": plan.suite.suite, "pairs": listed, "left_out": left_out})
+        emit_json("nightly-plan", {"suite": plan.suite.suite, "pairs": listed, "left_out": left_out})
         return
     rows = [(p.case.name, p.board.name, ",".join(p.case.modes), "pinned" if p.is_pinned else "") for p in pairs]
     table(f"{plan.suite.suite}: {len(rows)} pairs", ("case", "board", "modes", "latency"), rows)
@@ -130,7 +130,8 @@ def _show(folder: Path, night: Night, as_json: bool) -> None:
         from harness.records.codec import to_json
 
         emit_json(
-            {"night": str(folder), "page": str(folder / "index.html"), "counts": counts_of(night), **to_json(night)}
+            "nightly",
+            {"night": str(folder), "page": str(folder / "index.html"), "counts": counts_of(night), **to_json(night)},
         )
         return
     click.echo(clean(night.sentence))

@@ -60,7 +60,7 @@ def run_several(cases: Sequence[tuple[Board, Case]], runs: Path, as_json: bool) 
     safe.make_folder(path.parent, runs)
     safe.write_file(path, (json.dumps(to_json(answer), indent=1) + "\n").encode("utf-8", "backslashreplace"), runs)
     if as_json:
-        emit_json({**answer, "file": str(path)})
+        emit_json("run-boards", {**answer, "file": str(path)})
     else:
         _show(results, ballot, path)
     return _worst([one.exit_code for one in results])

@@ -83,7 +83,7 @@ def command(
         _refuse_over(target, file.parent)
         answer["bytes"] = write_bundle(bundle, target)
     if as_json:
-        emit_json(answer)
+        emit_json("bundle", answer)
         return
     _show(bundle, only_list)
     if not only_list:

@@ -48,7 +48,7 @@ def command(run: Path, output: Path | None, as_json: bool) -> None:
     target = output or Path(f"{stem}{SUFFIX}")
     size_bytes = write_tar(target, {f"{stem}-check/{name}": source for name, source in package.files.items()})
     if as_json:
-        emit_json({"archive": str(target), "bytes": size_bytes, "outputs": to_json(package.outputs)})
+        emit_json("pack", {"archive": str(target), "bytes": size_bytes, "outputs": to_json(package.outputs)})
         return
     for one in package.outputs:
         how = "by md5" if one.kind == "whole" else "without padding" if one.kind == "valid" else f"{one.allowed:g}"

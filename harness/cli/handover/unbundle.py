@@ -80,7 +80,9 @@ def command(archive: Path, output: Path | None, only_list: bool, as_json: bool, 
         listed = replayed(folder, listed)
     runs = _on_board(folder, listed, choice) if choice.board_name else []
     if as_json:
-        emit_json({"folder": str(folder), **facts(listed), "on_board": [_board_facts(*one) for one in runs]})
+        emit_json(
+            "unbundle", {"folder": str(folder), **facts(listed), "on_board": [_board_facts(*one) for one in runs]}
+        )
     else:
         _show(folder, listed)
         for place, run in runs:
@@ -93,7 +95,10 @@ def _list(archive: Path, as_json: bool) -> None:
 
     files = list_archive(archive)
     if as_json:
-        emit_json({"archive": str(archive), "files": [{"name": f.name, "bytes": f.size_bytes} for f in files]})
+        emit_json(
+            "unbundle-list",
+            {"archive": str(archive), "files": [{"name": f.name, "bytes": f.size_bytes} for f in files]},
+        )
     else:
         table("", ("file", "bytes"), [(f.name, str(f.size_bytes)) for f in files], right=("bytes",))
 

@@ -49,7 +49,7 @@ def command(rule: str | None, as_json: bool) -> None:
     known = _rules()
     if rule is None:
         if as_json:
-            emit_json(list(known.values()))
+            emit_json("explain-all", {"rules": list(known.values())})
         else:
             click.echo("\n".join(clean(f"{one.id}  {one.severity:<8} {one.title}") for one in known.values()))
         return
@@ -57,7 +57,7 @@ def command(rule: str | None, as_json: bool) -> None:
     if one is None:
         raise InputError(f"no finding or rule {rule!r}", _nearest(rule.upper(), known))
     if as_json:
-        emit_json(one)
+        emit_json("explain", one)
         return
     click.echo(clean(f"{one.id}  {one.severity}: {one.title}"))
     lines = (("when", one.when), ("source", one.source), ("next", one.advice or "the finding itself says it"))

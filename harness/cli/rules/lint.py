@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import clean, colours, emit_json, json_option, only_one
+from harness.cli.common import clean, colours, emit_json, json_option, only_one, print_json
 from harness.errors import GOOD, MEASURED_BAD
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ def _print_rules(as_json: bool, tool: str | None) -> None:
 
     listed = vendor_of(_rooms(), tool or "", "").rules
     if as_json:
-        emit_json(
-            [{"rule": r.id, "severity": r.severity, "title": r.title, "source": r.source} for r in listed.values()]
-        )
+        rows = [{"rule": r.id, "severity": r.severity, "title": r.title, "source": r.source} for r in listed.values()]
+        emit_json("lint-rules", {"rules": rows})
         return
     for rule in listed.values():
         click.echo(f"{rule.id}  {rule.severity:<8} {rule.title}  ({rule.source})")
@@ -81,9 +80,9 @@ def command(config: Path | None, tool: str | None, sarif: bool, rules: bool, as_
         from harness.lint.sarif import to_sarif
 
         known = {rule: one for vendor in _rooms().values() for rule, one in vendor.rules.items()}
-        emit_json(to_sarif(findings, str(config), __version__, known))
+        print_json(to_sarif(findings, str(config), __version__, known))
     elif as_json:
-        emit_json(list(findings))
+        emit_json("lint", {"file": str(config), "findings": list(findings)})
     else:
         _show(config, findings)
     sys.exit(MEASURED_BAD if any(one.severity == "error" for one in findings) else GOOD)

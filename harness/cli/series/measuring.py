@@ -221,7 +221,7 @@ def answer(folder: Path, run: Run, as_json: bool, show: Callable[[Run], None] | 
 
     page = write_report(folder)
     if as_json:
-        emit_json({"run": str(folder), "report": str(page)} | to_json(run))
+        emit_json("run", {"run": str(folder), "report": str(page)} | to_json(run))
         return
     if show:
         show(run)

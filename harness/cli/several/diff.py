@@ -47,7 +47,7 @@ def command(runs: tuple[Path, ...], output: Path | None, with_exit_code: bool, a
     if output is not None:
         write_differences(data, output)
     if as_json:
-        emit_json(data)
+        emit_json("diff", data)
     else:
         from harness.cli.several.diff_text import print_differences
 

@@ -61,7 +61,7 @@ def list_runs(folder: Path, keep: int, bad_too: bool, as_json: bool) -> None:
     runs = stored_runs(folder, keep, bad_too=bad_too)
     may_go = sum(one.dumps_bytes for one in runs if not one.needed)
     if as_json:
-        emit_json({"folder": str(folder), "runs": [_facts(one) for one in runs], "may_go_bytes": may_go})
+        emit_json("runs-list", {"folder": str(folder), "runs": [_facts(one) for one in runs], "may_go_bytes": may_go})
         return
     _show(runs)
     click.echo(f"{len(runs)} runs, {_size(sum(one.size_bytes for one in runs))}; {_size(may_go)} may go")
@@ -93,7 +93,9 @@ def prune(folder: Path, keep: int, bad_too: bool, days: float, yes: bool, as_jso
     freed_bytes = sum(stored.prune(one) for one in chosen) if yes else 0
     if as_json:
         answer = {"folder": str(folder), "deleted": yes, "runs": [_facts(one) for one in chosen]}
-        emit_json({**answer, "may_go_bytes": sum(one.dumps_bytes for one in chosen), "freed_bytes": freed_bytes})
+        emit_json(
+            "runs-prune", {**answer, "may_go_bytes": sum(one.dumps_bytes for one in chosen), "freed_bytes": freed_bytes}
+        )
         return
     _show(chosen)
     would = sum(one.dumps_bytes for one in chosen)
