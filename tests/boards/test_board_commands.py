@@ -12,7 +12,7 @@ from harness.agent import Agent
 from harness.emulator.servers.serve import Served, serve
 from harness.records import Invocation
 from harness.transports import open_transport
-from tests.support.answers import answer_of
+from tests.cli.answers import answer_of
 from tests.support.builds import harness
 from tests.support.servers import needs, ssh_board
 

@@ -24,8 +24,8 @@ from harness.emulator.servers.serve import Served, serve
 from harness.platforms import recognise
 from harness.platforms.probing import SCRIPT, Guess, Seen, read_answer
 from harness.records import Board
+from tests.cli.answers import answer_of
 from tests.support import emulator_kit as kit
-from tests.support.answers import answer_of
 from tests.support.servers import needs
 
 

@@ -15,7 +15,7 @@ from harness.boards.prepare import Python, choose, fits, prepare, read_python, t
 from harness.errors import BoardError, ConfigError, InputError
 from harness.records import Board
 from harness.transports import open_transport
-from tests.support.answers import answer_of
+from tests.cli.answers import answer_of
 
 PI = Python((3, 11), "aarch64", (2, 36))
 OLD = Python((3, 8), "aarch64", (2, 27))

@@ -16,10 +16,10 @@ from harness.answers.commands import ANSWERS, PRINTED
 from harness.answers.schemas import FOLDER, schemas, text_of
 from harness.report.tables.run import tables
 from harness.runs.folder import load_run
+from tests.cli.answers import answer_of, report_errors
 from tests.cli.test_frame import ALL
 from tests.house.sources import PACKAGE, ROOT, nodes_of
 from tests.nightly.lab import SUITE, Lab
-from tests.support.answers import answer_of, report_errors
 from tests.support.builds import harness_here
 from tests.support.emulator_kit import branched, branched_model, compile_to, input_file, kit_quantized
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.files.md5_lists import read_list
-from tests.support.answers import answer_of
+from tests.cli.answers import answer_of
 
 LAYERS = {"layer_2_QuantizeFeature": b"abc", "layer_129_QuantizeFeature": b"xyz", "output_conv": b"12345"}
 

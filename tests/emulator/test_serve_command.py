@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from harness.emulator.servers import jail
+from tests.cli.answers import answer_of
 from tests.support import emulator_kit as kit
-from tests.support.answers import answer_of
 from tests.support.builds import harness
 from tests.support.servers import needs
 

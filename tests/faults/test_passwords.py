@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.answers import answer_of
 from tests.faults.rig import SERVERS
-from tests.support.answers import answer_of
 from tests.support.builds import build
 from tests.support.password_server import MARK, PASSWORD, PasswordServer, password_server
 

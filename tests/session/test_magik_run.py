@@ -33,7 +33,7 @@ from harness.records import Case, Emulated
 from harness.records.boards import SERVED
 from harness.review.case_reference import CaseReference
 from harness.session import run_case
-from tests.support.answers import answer_of
+from tests.cli.answers import answer_of
 from tests.support.emulator_kit import branched_model, save
 from tests.support.kept import kept_folder
 
