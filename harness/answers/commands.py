@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from harness.agent.words import LeaseFacts
 from harness.answers.diff import DIFFERENCE
@@ -87,7 +86,7 @@ CHECKED_BOARD = OneOf(
         {"board": str, "state": str, "remark": str},
     )
 )
-BOARDS: dict[str, Any] = {
+BOARDS: dict[str, object] = {
     "boards-list": {"hosts": str, "boards": [LISTED_BOARD]},
     "boards-check": {"boards": [CHECKED_BOARD]},
     "boards-trust": {"board": str, "kind": str, "sha256": str, "file": str},
@@ -122,7 +121,7 @@ BOARDS: dict[str, Any] = {
     "boards-password": OneOf(({"board": str, "deleted": bool}, {"board": str, "kept_in": str})),
     "boards-maintenance": {"board": str, "health": Health},
 }
-RUNS: dict[str, Any] = {
+RUNS: dict[str, object] = {
     "run": Extended(Run, {"run": str, "report": str, "difference?": DIFFERENCE}),
     "run-boards": {
         "case": str,
@@ -141,7 +140,7 @@ RUNS: dict[str, Any] = {
     "runs-list": {"folder": str, "runs": [STORED_RUN], "may_go_bytes": int},
     "runs-prune": {"folder": str, "deleted": bool, "runs": [STORED_RUN], "may_go_bytes": int, "freed_bytes": int},
 }
-COMPARISONS: dict[str, Any] = {
+COMPARISONS: dict[str, object] = {
     "compare": Comparison,
     "compare-list": HashComparison,
     "reference": {
@@ -163,7 +162,7 @@ COMPARISONS: dict[str, Any] = {
     "policy-check": {"policy": str, "rules": int, "waivers": [WAIVER], "expired": [WAIVER]},
     "diff": DIFFERENCE,
 }
-FORMS: dict[str, Any] = {
+FORMS: dict[str, object] = {
     "report": {
         "page": str,
         "data": str,
@@ -184,7 +183,7 @@ FORMS: dict[str, Any] = {
     "unbundle-list": {"archive": str, "files": [{"name": str, "bytes": int}]},
     "pack": {"archive": str, "bytes": int, "outputs": [PackedOutput]},
 }
-FILES: dict[str, Any] = {
+FILES: dict[str, object] = {
     "inspect": {"files": [OneOf((Extended(Artifact, {"file": str}), {"file": str, "error": str}))]},
     "convert": {
         "source": str,
@@ -208,7 +207,7 @@ FILES: dict[str, Any] = {
 }
 ERROR = {"error": str, "hint": str, "exit_code": int, "run?": str}
 
-ANSWERS: dict[str, Any] = {**RUNS, **COMPARISONS, **FORMS, **BOARDS, **FILES, "error": ERROR}
+ANSWERS: dict[str, object] = {**RUNS, **COMPARISONS, **FORMS, **BOARDS, **FILES, "error": ERROR}
 
 # What each command prints; each of them also "error".
 PRINTED: dict[str, tuple[str, ...]] = {

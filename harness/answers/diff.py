@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from harness.answers.shapes import OneOf
 
@@ -30,7 +29,7 @@ _CHANGE = {
     **dict.fromkeys(("percent", "low_percent", "high_percent"), FIGURE),
 }
 _TIMES = {**dict.fromkeys(("mean_us", "usual_us", "low_us", "high_us"), FIGURE), "estimated": bool | None}
-DIFFERENCE: dict[str, Any] = {
+DIFFERENCE: dict[str, object] = {
     "format": int,
     "harness_version": str,
     "runs": [{**dict.fromkeys(_WORDS_OF_RUN, str), "emulated": bool, "damage": [str]}],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from harness.answers.shapes import Extended, OneOf
 from harness.records.checks import QuantizationCheck
@@ -21,18 +20,18 @@ FIGURES = Mapping[str, float]
 FIGURE = float | None
 ROWS = [Mapping[str, Json]]  # of what a newer harness may hold more of
 
-RUN = {
+RUN: dict[str, object] = {
     **dict.fromkeys(("id", "state", "stopped_at", "started_utc", "finished_utc", "harness_version"), str),
     "duration_s": FIGURE,
 }
-HEADLINE = {
+HEADLINE: dict[str, object] = {
     **dict.fromkeys(("word", "tone", "title", "subject", "quantization"), str),
     "sentences": [str],
 }
 COUNTS = dict.fromkeys(
     ("origin", "suspect", "differs", "propagated", "cleared", "not_compared", "within", "exact"), int
 )
-COVERAGE = {
+COVERAGE: dict[str, object] = {
     **dict.fromkeys(("layers_compared", "layers_total", "bytes_compared", "bytes_total"), int),
     "layers_share": FIGURE,
     "bytes_share": FIGURE,
@@ -40,7 +39,7 @@ COVERAGE = {
     "whole": bool,
 }
 NUMBER = {"label": str, "value": float | str | None, "unit": str, "share": FIGURE, "estimated": bool}
-FINDING = {
+FINDING: dict[str, object] = {
     **dict.fromkeys(("rule", "severity", "title", "evidence", "advice", "subject", "failed"), str),
     "source?": str,
 }
@@ -55,7 +54,7 @@ _WORDS_OF_LAYER = (
     *("name", "op", "op_kind", "unit", "dtype", "standing", "verdict", "reason", "note", "match", "board_file"),
     "hashed",
 )
-LAYER = {
+LAYER: dict[str, object] = {
     "position": int,
     "index": int,
     **dict.fromkeys(_WORDS_OF_LAYER, str),
@@ -67,7 +66,7 @@ LAYER = {
     "md5": dict.fromkeys(("file_board", "file_reference", "valid_board", "valid_reference"), str),
 }
 _NEAR_OP = {**dict.fromkeys(("name", "kind", "tensor", "standing"), str), "position": int | None, "sqnr_db": FIGURE}
-ORIGIN = {
+ORIGIN: dict[str, object] = {
     **dict.fromkeys(("op", "op_kind", "tensor", "first", "how"), str),
     "unseen": [str],
     "undumped": [str],
@@ -80,7 +79,7 @@ ORIGIN = {
     "equal_inputs": int,
 }
 _SENTENCE = {"check": str, "good": bool | None, "detail": str}
-_OUTPUT = {
+_OUTPUT: dict[str, object] = {
     "name": str,
     "relative_l2": FIGURE,
     "position": int | None,
@@ -92,7 +91,7 @@ _OUTPUT = {
     "top1_reference?": int | None,
     "top1_same?": bool | None,
 }
-STAGES = {
+STAGES: dict[str, object] = {
     "detail": str,
     "first": str,
     "steps": [dict.fromkeys(("from", "to", "inputs", "word", "detail", "first_difference"), str)],
@@ -100,7 +99,7 @@ STAGES = {
     "table": [TEXTS],
     "shown": [TEXTS],
 }
-COMPARISON = {
+COMPARISON: dict[str, object] = {
     **dict.fromkeys(("policy", "graph_source", "first_difference"), str),
     "reference": ComparedReference,
     "notes": [str],
@@ -113,7 +112,7 @@ COMPARISON = {
         "other": Mapping[str, Json],
     },
 }
-REPEATS = {
+REPEATS: dict[str, object] = {
     **dict.fromkeys(("kind", "first", "detail"), str),
     "runs": int,
     "judged": int,
@@ -126,7 +125,7 @@ POLICY_WAIVERS = [
     {**dict.fromkeys(("op", "tensor", "reason", "until", "bounds"), str), "ended": bool, "layers": int | None}
 ]
 _CHANGED = [dict.fromkeys(("name", "before", "now"), str)]
-PREVIOUS = {
+PREVIOUS: dict[str, object] = {
     **dict.fromkeys(("run", "started_utc", "passed_over"), str),
     "verdict": dict.fromkeys(("before", "now", "change"), str),
     "changed": [dict.fromkeys(("what", "before", "now"), str)],
@@ -142,7 +141,7 @@ PREVIOUS = {
     "latency": OneOf((Mapping[str, Json], None)),
     "sentences": [str],
 }
-SEGMENTATION = {
+SEGMENTATION: dict[str, object] = {
     "rows": [
         {
             **dict.fromkeys(("sort", "name", "unit"), str),
@@ -162,7 +161,7 @@ SEGMENTATION = {
     "estimated": bool,
     "notes": [str],
 }
-PLAN = {
+PLAN: dict[str, object] = {
     "sources": [{"kind": str, "file": str}],
     "march": str,
     "versions": TEXTS,
@@ -201,7 +200,7 @@ PLAN = {
     "problems": [str],
 }
 _END = {"name": str, "layer": int | None, "standing": str}
-NETWORK = {
+NETWORK: dict[str, object] = {
     "inputs": [_END],
     "outputs": [_END],
     "segments": [{"name": str, "unit": str, "time_us": FIGURE}],
@@ -221,7 +220,7 @@ NETWORK = {
         }
     ],
 }
-_LATENCY = {
+_LATENCY: dict[str, object] = {
     **dict.fromkeys(("mean_us", "min_us", "max_us", "fps", "total_us"), FIGURE),
     "frames": int | None,
     "threads": int | None,
@@ -231,14 +230,14 @@ _LATENCY = {
     "problems": [str],
     "notes": [str],
 }
-_DISTRIBUTION = {
+_DISTRIBUTION: dict[str, object] = {
     "basis": str,
     **dict.fromkeys(("count", "frames", "outliers", "warmup"), int | None),
     **dict.fromkeys(("median_us", "low_us", "high_us", "outliers_from_us", "outliers_to_us"), FIGURE),
     **dict.fromkeys(("outliers_add_us", "first_us", "drift"), FIGURE),
     "percentiles_us": FIGURES,
 }
-TIME = {
+TIME: dict[str, object] = {
     "latency": OneOf((_LATENCY, None)),
     "distribution": OneOf((_DISTRIBUTION, None)),
     "usual": str,
@@ -276,13 +275,13 @@ TIME = {
         }
     ],
 }
-TELEMETRY = {
+TELEMETRY: dict[str, object] = {
     "t_s": FIGURE,
     "phase": str,
     **dict.fromkeys(("temperatures_c", "clocks_mhz", "load_percent", "voltages_mv"), FIGURES),
     **dict.fromkeys(("bandwidth_mib_s", "memory_mib", "power_mw"), FIGURES),
 }
-MODE = {
+MODE: dict[str, object] = {
     **dict.fromkeys(("mode", "command", "folder"), str),
     "environment": TEXTS,
     "exit_code": int | None,
@@ -299,14 +298,14 @@ _TRAFFIC = dict.fromkeys(
     ),
     int,
 )
-TRAFFIC = {
+TRAFFIC: dict[str, object] = {
     "sent_bytes": int | None,
     "offered_bytes": int | None,
     "sent_known": bool,
     "modes": [{"mode": str, **_TRAFFIC}],
     "total": OneOf((_TRAFFIC, None)),
 }
-_TENSOR = {
+_TENSOR: dict[str, object] = {
     **dict.fromkeys(("name", "dtype", "layout"), str),
     "shape": [int],
     "aligned_shape": [int],
@@ -315,7 +314,7 @@ _TENSOR = {
     "axis": int | None,
 }
 _OPEN = OneOf((Mapping[str, Json], None))  # of a sweep, a soak, samples: what run.json holds, in words too
-REPORT: dict[str, Any] = {
+REPORT: dict[str, object] = {
     "format": int,
     "run": RUN,
     "headline": HEADLINE,

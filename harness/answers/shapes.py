@@ -6,9 +6,8 @@ from keys to shapes (an object; a key that ends in `?` may be absent), or severa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from harness.records.schema import hint_schema
 
@@ -17,35 +16,35 @@ from harness.records.schema import hint_schema
 class Extended:
     """A record, or an object of a known shape, with keys beside its own."""
 
-    base: Any
-    more: dict[str, Any]
+    base: object
+    more: dict[str, object]
 
 
 @dataclass(frozen=True)
 class OneOf:
     """One of several shapes."""
 
-    shapes: tuple[Any, ...]
+    shapes: tuple[object, ...]
 
 
 @dataclass(frozen=True)
 class MapOf:
     """An object with any keys and values of one shape."""
 
-    shape: Any
+    shape: object
 
 
-def one_of(*shapes: Any) -> OneOf:
+def one_of(*shapes: object) -> OneOf:
     """A value that has one of these shapes; None is null."""
     return OneOf(shapes)
 
 
-def schema_of_shape(shape: Any, definitions: dict[str, Any]) -> Any:
+def schema_of_shape(shape: object, definitions: dict[str, object]) -> object:
     """The JSON Schema of a shape; those of the records in it are put into `definitions`. Errors: TypeError."""
     if shape is None:
         return {"type": "null"}
     if isinstance(shape, dict):
-        return _object(shape, definitions)
+        return object_schema(shape, definitions)
     if isinstance(shape, list):
         assert len(shape) == 1, "an array has entries of one shape"
         return {"type": "array", "items": schema_of_shape(shape[0], definitions)}
@@ -59,7 +58,8 @@ def schema_of_shape(shape: Any, definitions: dict[str, Any]) -> Any:
     return hint_schema(shape, definitions)
 
 
-def _object(shape: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def object_schema(shape: Mapping[str, object], definitions: dict[str, object]) -> dict[str, object]:
+    """The JSON Schema of an object with these keys. Errors: TypeError."""
     keys: Sequence[str] = [key.removesuffix("?") for key in shape]
     return {
         "type": "object",

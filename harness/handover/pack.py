@@ -17,7 +17,7 @@ import numpy as np
 from harness import platforms
 from harness.assets import asset
 from harness.consistency.compare import fault_search
-from harness.consistency.policy import Subject
+from harness.consistency.policy import Subject, load_policy
 from harness.consistency.reading.layouts import TensorError, storage
 from harness.consistency.reading.pairs import Pair
 from harness.consistency.verdicts import GOOD_WORDS
@@ -158,7 +158,7 @@ def _outputs(folder: Path, run: Run, files: dict[str, Path | bytes]) -> Iterator
     sides = sides_of_run(folder, run)
     if sides.policy.gone:  # its limits are those that the board will be held to
         raise InputError(f"{folder}: {sides.policy.gone}", "put it back, or run again with the policy of today")
-    platform = platforms.load(run.board.platform)
+    policy, platform = load_policy(sides.policy.source), platforms.load(run.board.platform)
     dumps = RunReader(platform, folder, {mode.mode: mode for mode in run.modes}).outputs(MODE)
     search = fault_search(sides.reference, dumps, sides.settings)
     for name, row in search.rows.matches.items():
@@ -172,7 +172,7 @@ def _outputs(folder: Path, run: Run, files: dict[str, Path | bytes]) -> Iterator
             next((layer.op_kind for layer in run.comparison.layers if layer.name == name), "") if run.comparison else ""
         )
         subject = Subject(op, pair.dtype, "float", row.dump.unit, run.board.platform)
-        allowed = sides.settings.policy.limits(subject).relative_l2 or 0.0
+        allowed = policy.limits(subject).relative_l2 or 0.0
         yield _output(name, row.dump, pair, allowed, files)
 
 

@@ -120,7 +120,7 @@ def write_ops(sides: BothSides, target: Path) -> Iterator[OpFolder]:
     search = fault_search(sides.reference, sides.dumps, sides.settings)
     runner = search.op_runner(sides.comparison.layers)
     if sides.policy.is_file:
-        write_limits(sides.settings.policy, target)
+        write_limits(load_policy(sides.policy.source), target)
     for place, origin in enumerate(origins, 1):
         yield _write_op(_Sides(sides, search, runner), origin, target, f"ops/{place}")
 

@@ -30,8 +30,8 @@ def report_errors(report: object) -> list[str]:
 
 def errors_of(validator: Draft202012Validator, value: object) -> list[str]:
     """At most MOST_TOLD sentences, each with the place."""
-    found = islice(validator.iter_errors(value), MOST_TOLD)
-    return [f"{error.json_path}: {error.message[:200]}" for error in found]
+    errors = islice(validator.iter_errors(value), MOST_TOLD)
+    return [f"{error.json_path}: {error.message[:200]}" for error in errors]
 
 
 @cache

@@ -66,7 +66,7 @@ def test_the_page_of_answers_names_all() -> None:
         assert f"| `harness {command}` | {', '.join(f'`{name}`' for name in names)} |" in text
 
 
-def asked(folder: Path, *words: str | Path) -> str:
+def printed_by(folder: Path, *words: str | Path) -> str:
     """What a command printed with --json; it may find something bad, and never fails to answer."""
     result = harness_here(*words, "--json", cwd=folder)
     assert result.returncode in (0, 1, 3), (words, result.stderr)
@@ -75,7 +75,7 @@ def asked(folder: Path, *words: str | Path) -> str:
 
 def test_commands_without_a_board_answer_as_their_schemas_say(tmp_path: Path) -> None:
     def answer(words: list[Any], name: str) -> dict[str, Any]:
-        return answer_of(asked(tmp_path, *words), name)
+        return answer_of(printed_by(tmp_path, *words), name)
 
     model = compile_to(tmp_path, branched_model())
     source = input_file(tmp_path)
@@ -108,17 +108,17 @@ def test_commands_without_a_board_answer_as_their_schemas_say(tmp_path: Path) ->
 @pytest.mark.parametrize("name", sorted(path.name for path in RUNS.iterdir() if path.is_dir()))
 def test_reports_of_older_runs_are_as_their_schema_says(name: str, tmp_path: Path) -> None:
     shutil.copytree(RUNS / name, tmp_path / "run")
-    answer_of(asked(tmp_path, "report", "run", "-o", "page.html"), "report")
+    answer_of(printed_by(tmp_path, "report", "run", "-o", "page.html"), "report")
     assert report_errors(json.loads((tmp_path / "page.json").read_text())) == []
-    answer_of(asked(tmp_path, "export", "run", "--to", "card", "-o", "card.svg"), "export")
-    answer_of(asked(tmp_path, "diff", "run", RUNS / "x5_complete"), "diff")
+    answer_of(printed_by(tmp_path, "export", "run", "--to", "card", "-o", "card.svg"), "export")
+    answer_of(printed_by(tmp_path, "diff", "run", RUNS / "x5_complete"), "diff")
     assert report_errors({**tables(load_run(tmp_path / "run/run.json")), "more": 1}) != []
 
 
 @pytest.mark.slow
 def test_commands_with_a_board_answer_as_their_schemas_say(tmp_path: Path) -> None:
     def answer(words: list[Any], name: str) -> dict[str, Any]:
-        return answer_of(asked(tmp_path, *words), name)
+        return answer_of(printed_by(tmp_path, *words), name)
 
     model = branched()
     on_board = [model, "--board", "emu-x5", "--wait", "60"]
