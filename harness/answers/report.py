@@ -161,6 +161,7 @@ SEGMENTATION: dict[str, object] = {
     "estimated": bool,
     "notes": [str],
 }
+_MAC_SHARES: list[object] = [{"types": str, "share": float}]
 PLAN: dict[str, object] = {
     "sources": [{"kind": str, "file": str}],
     "march": str,
@@ -192,7 +193,7 @@ PLAN: dict[str, object] = {
             "blocks": ROWS,
             "has_totals": bool,
             "composites": ROWS,
-            "mac_shares": [{"types": str, "share": float}],
+            "mac_shares": _MAC_SHARES,
             "memory_bytes": Mapping[str, int],
         }
     ],
