@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.consistency.fingerprint.error_maps import picture_axes
-from harness.consistency.fingerprint.error_stats import differing
 from harness.consistency.fingerprint.regions import labels_of
+from harness.consistency.origins.slabs import Slab, slabs
 from harness.consistency.reading.layouts import TensorError
-from harness.consistency.reading.pairs import Pair, real_values
+from harness.consistency.reading.pairs import Pair
 from harness.consistency.reading.tensor_files import dequantize
 from harness.records import AxisProfile, Quantization, SignedMap, TensorSpec, WorstElement, WorstSlice
 
@@ -22,58 +22,59 @@ Array = npt.NDArray[Any]
 MOST_CELLS = 32  # of a map, per side
 MOST_BARS = 64  # of an axis
 MOST_WORST = 8
-LOOK = 1 << 23  # elements; a larger tensor is thinned along its longest axis
 
 
-@dataclass(frozen=True)
-class _Near:
-    """Both sides as numbers that may be subtracted; `steps`: the stride of each axis where the tensor was thinned."""
+class _Sums:
+    """What one pass over a pair gathers: counts and distances of every axis, of the planes, the farthest elements."""
 
-    pair: Pair
-    board: Array
-    reference: Array
-    wrong: Array
-    difference: Array
-    labels: tuple[str, ...]
-    steps: tuple[int, ...]
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+        shape = pair.board.shape
+        self.labels = labels_of(pair.spec_reference.layout, len(shape))
+        self.plane = tuple(picture_axes(shape, self.labels))
+        self.counts = [np.zeros(size, np.int64) for size in shape]
+        self.farthest = [np.zeros(size) for size in shape]
+        self.planes = np.zeros([1 if axis in self.plane else size for axis, size in enumerate(shape)], np.int64)
+        self.low, self.high = np.inf, -np.inf
+        self.worst: list[tuple[float, int]] = []  # minus the distance, and the element's place in the flat tensor
+        for slab in slabs(pair):
+            self._add(slab)
+
+    def _add(self, slab: Slab) -> None:
+        ndim, size = slab.wrong.ndim, _size(slab.difference)
+        for axis in range(ndim):
+            others = tuple(n for n in range(ndim) if n != axis)
+            at = slab.at(self.pair.board.shape[axis], axis)
+            self.counts[axis][at] += slab.wrong.sum(axis=others)
+            np.maximum(self.farthest[axis][at], size.max(axis=others), out=self.farthest[axis][at])
+        at_planes = tuple(slab.at(length, axis) for axis, length in enumerate(self.planes.shape))
+        self.planes[at_planes] += slab.wrong.sum(axis=self.plane, keepdims=True)
+        finite = slab.reference[np.isfinite(slab.reference)]
+        self.low = min(self.low, float(finite.min(initial=np.inf)))
+        self.high = max(self.high, float(finite.max(initial=-np.inf)))
+        self._farther(slab, size.reshape(-1))
+
+    def _farther(self, slab: Slab, far: Array) -> None:
+        """Elements farthest apart, first ones first among equals: in a slab, flat order is that of the whole."""
+        count = min(MOST_WORST, int(np.count_nonzero(slab.wrong)))
+        if not count:
+            return
+        candidates = np.flatnonzero(far >= np.partition(far, -count)[-count])
+        chosen = candidates[np.argsort(-far[candidates], kind="stable")][:count]
+        shape = slab.wrong.shape or (1,)
+        places = list(np.unravel_index(chosen, shape))
+        places[slab.axis] = places[slab.axis] + slab.start
+        whole = np.ravel_multi_index(places, self.pair.board.shape or (1,))
+        self.worst += zip((-far[chosen]).tolist(), whole.tolist(), strict=True)
+        self.worst = sorted(self.worst)[:MOST_WORST]
 
 
 def from_near(pair: Pair) -> tuple[SignedMap | None, tuple[AxisProfile, ...], tuple[WorstElement, ...]]:
     """Map, axes and elements of a pair that differs; nothing of one without elements."""
     if not pair.board.size:
         return None, (), ()
-    near = _near(pair)
-    return _signed_map(near), tuple(_profiles(near)), tuple(_worst(near))
-
-
-def _near(pair: Pair) -> _Near:
-    board, reference, steps = pair.board, pair.reference, [1] * pair.board.ndim
-    if board.size > LOOK:
-        axis = _thinned_axis(pair)
-        steps[axis] = -(-board.size // LOOK)
-        at = (slice(None),) * axis + (slice(None, None, steps[axis]),)
-        board, reference = board[at], reference[at]
-    wrong = differing(board, reference)
-    with np.errstate(all="ignore"):
-        one, other = _numbers(pair, board, reference)
-        difference = np.where(wrong, one - other, 0.0)
-    labels = labels_of(pair.spec_reference.layout, board.ndim)
-    return _Near(pair, one, other, wrong, difference, labels, tuple(steps))
-
-
-def _thinned_axis(pair: Pair) -> int:
-    """The longest axis, but none that has a scale for each of its indices, as long as there is another."""
-    scaled = {
-        spec.quantization.axis for spec in (pair.spec_board, pair.spec_reference) if spec.quantization is not None
-    }
-    sizes = [0 if axis in scaled else size for axis, size in enumerate(pair.board.shape)]
-    return int(np.argmax(sizes if max(sizes) > 1 else pair.board.shape))
-
-
-def _numbers(pair: Pair, board: Array, reference: Array) -> tuple[Array, Array]:
-    if pair.form == "integer":
-        return board.astype(np.float64), reference.astype(np.float64)
-    return real_values(board, pair.spec_board), real_values(reference, pair.spec_reference)
+    sums = _Sums(pair)
+    return _signed_map(sums), tuple(_profiles(sums)), tuple(_worst(sums))
 
 
 def _size(difference: Array) -> Array:
@@ -81,34 +82,42 @@ def _size(difference: Array) -> Array:
     return np.where(np.isfinite(difference), np.abs(difference), np.inf)
 
 
-def _signed_map(near: _Near) -> SignedMap | None:
+def _signed_map(sums: _Sums) -> SignedMap | None:
     """The plane through the tensor that holds most of what is wrong."""
-    board, reference, difference, wrong, where = near.board, near.reference, near.difference, near.wrong, []
-    plane = picture_axes(wrong.shape, near.labels)
-    if len(plane) < 2:
+    if len(sums.plane) < 2:
         return None
-    others = [axis for axis in range(wrong.ndim) if axis not in plane]
-    if others:
-        counts = wrong.sum(axis=tuple(plane))
-        at = np.unravel_index(int(np.argmax(counts)), counts.shape)
-        for axis, place in zip(reversed(others), reversed(at), strict=True):
-            board, reference, difference = (np.take(one, place, axis) for one in (board, reference, difference))
-            if wrong.shape[axis] > 1:
-                where.append(f"{near.labels[axis]} {int(place) * near.steps[axis]}")
-    finite = near.reference[np.isfinite(near.reference)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
+    place = np.unravel_index(int(np.argmax(sums.planes)), sums.planes.shape)
+    shape = sums.pair.board.shape
+    others = [axis for axis, size in enumerate(shape) if axis not in sums.plane and size > 1]
+    board, reference, difference = _plane(sums, tuple(int(n) for n in place))
     return SignedMap(
-        where=", ".join(reversed(where)),
-        axes=tuple(near.labels[axis] for axis in plane),
-        rows=near.pair.board.shape[plane[0]],
-        columns=near.pair.board.shape[plane[1]],
-        unit="steps" if near.pair.form == "integer" else "value",
-        low=low,
-        high=high,
+        where=", ".join(f"{sums.labels[axis]} {int(place[axis])}" for axis in others),
+        axes=tuple(sums.labels[axis] for axis in sums.plane),
+        rows=shape[sums.plane[0]],
+        columns=shape[sums.plane[1]],
+        unit="steps" if sums.pair.form == "integer" else "value",
+        low=_finite(sums.low),
+        high=_finite(sums.high),
         reference=_cells(reference, mean=True),
         board=_cells(board, mean=True),
         difference=_cells(difference, mean=False),
     )
+
+
+def _plane(sums: _Sums, place: tuple[int, ...]) -> list[Array]:
+    """Board, reference and difference of one plane, as a grid each."""
+    parts: list[tuple[Array, ...]] = []
+    for slab in slabs(sums.pair):
+        inside = slab.axis in sums.plane or slab.start <= place[slab.axis] < slab.stop
+        if inside:
+            at = tuple(
+                slice(None) if axis in sums.plane else n - (slab.start if axis == slab.axis else 0)
+                for axis, n in enumerate(place)
+            )
+            # Copies: a view would hold its whole slab.
+            parts.append((slab.board[at].copy(), slab.reference[at].copy(), slab.difference[at].copy()))
+            along = sums.plane.index(slab.axis) if slab.axis in sums.plane else 0
+    return [np.concatenate(one, axis=along) for one in zip(*parts, strict=True)]
 
 
 Cells = tuple[tuple[float | None, ...], ...]
@@ -133,43 +142,30 @@ def _cell(part: Array, mean: bool) -> float | None:
     return float(f"{value:.4g}")
 
 
-def _profiles(near: _Near) -> Iterator[AxisProfile]:
+def _profiles(sums: _Sums) -> Iterator[AxisProfile]:
     """Each axis that is longer than one: which part of it differs, how far on average, and its worst slices."""
-    for axis, size in enumerate(near.wrong.shape):
+    for axis, size in enumerate(sums.pair.board.shape):
         if size < 2:
             continue
-        others = tuple(n for n in range(near.wrong.ndim) if n != axis)
-        counts = near.wrong.sum(axis=others)
-        farthest = _size(near.difference).max(axis=others)
-        each = near.wrong.size // size
+        counts, farthest, each = sums.counts[axis], sums.farthest[axis], sums.pair.board.size // size
         edges = _edges(size, MOST_BARS)
         shares = tuple(round(float(counts[a:b].sum()) / (each * (b - a)), 6) for a, b in edges)
         order = np.lexsort((np.arange(size), -farthest, -counts))[:3]
-        worst = tuple(
-            WorstSlice(int(n) * near.steps[axis], int(counts[n]), each, _finite(farthest[n]))
-            for n in order
-            if counts[n]
-        )
-        yield AxisProfile(near.labels[axis], near.pair.board.shape[axis], shares, worst)
+        worst = tuple(WorstSlice(int(n), int(counts[n]), each, _finite(farthest[n])) for n in order if counts[n])
+        yield AxisProfile(sums.labels[axis], size, shares, worst)
 
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _worst(near: _Near) -> Iterator[WorstElement]:
-    """Elements that are farthest apart, first ones first among equals; values as stored and as real numbers."""
-    far = _size(near.difference).reshape(-1)
-    count = min(MOST_WORST, int(np.count_nonzero(near.wrong)))
-    least = np.partition(far, -count)[-count] if count else 0.0
-    candidates = np.flatnonzero(far >= least)
-    chosen = candidates[np.argsort(-far[candidates], kind="stable")][:count]
-    for flat in chosen:
-        at = np.unravel_index(int(flat), near.wrong.shape)
-        whole = tuple(int(n) * step for n, step in zip(at, near.steps, strict=True))
-        board, reference = near.pair.board[whole], near.pair.reference[whole]
-        real = (_real(near.pair, side, whole) for side in ("board", "reference"))
-        yield WorstElement(whole, float(board), float(reference), *real)
+def _worst(sums: _Sums) -> Iterator[WorstElement]:
+    """Values as stored and as real numbers."""
+    pair = sums.pair
+    for _, flat in sums.worst:
+        at = tuple(int(n) for n in np.unravel_index(flat, pair.board.shape))
+        real = (_real(pair, side, at) for side in ("board", "reference"))
+        yield WorstElement(at, float(pair.board[at]), float(pair.reference[at]), *real)
 
 
 def _real(pair: Pair, side: str, at: tuple[int, ...]) -> float | None:

@@ -93,14 +93,32 @@ def test_any_shape(shape: tuple[int, ...]) -> None:
     assert near is None or len(near.difference) <= closer.MOST_CELLS
 
 
-@pytest.mark.slow
-def test_indices_of_a_thinned_tensor_are_the_tensors_own() -> None:
-    """A tensor beyond LOOK: 9 million elements in one axis."""
-    reference = np.zeros((1, closer.LOOK + 1000), np.int8)
+@pytest.mark.parametrize("shape", [(1, 700_000), (3, 7, 301, 97), (600_000, 1)])
+def test_a_tensor_of_several_slabs_is_looked_at_whole(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(len(shape))
+    reference = rng.normal(size=shape).astype(np.float32)
     board = reference.copy()
-    board[0, 5000] = 9
-    _, _, worst = from_near(pair(board, reference, layout="NC"))
-    assert [(one.at, one.board) for one in worst] == [((0, 5000), 9.0)]
+    at = rng.permutation(board.size)[:1000]
+    board.reshape(-1)[at] += rng.normal(size=1000).astype(np.float32)
+    near, axes, worst = from_near(pair(board, reference, layout=""))
+    away = np.abs(board.astype(float) - reference)
+    farthest = np.argsort(-away.reshape(-1), kind="stable")[: closer.MOST_WORST]
+    assert [one.at for one in worst] == [np.unravel_index(n, shape) for n in farthest]
+    for axis, one in zip([n for n, size in enumerate(shape) if size > 1], axes, strict=True):
+        others = tuple(n for n in range(len(shape)) if n != axis)
+        counts = (board != reference).sum(axis=others)
+        assert one.worst[0].mismatched == counts.max() == counts[one.worst[0].index]
+    assert near is None or (near.low, near.high) == (float(reference.min()), float(reference.max()))
+
+
+def test_a_plane_of_several_slabs_is_put_together() -> None:
+    reference = np.zeros((2, 1100, 600), np.float32)
+    board = reference.copy()
+    board[1, ::100, 300] = np.arange(1, 12)
+    near, _, _ = from_near(pair(board, reference, layout=""))
+    assert near is not None and (near.rows, near.columns) == (1100, 600)
+    cells = np.array(near.difference)
+    assert cells.shape == (32, 32) and sorted(cells[cells > 0]) == list(range(1, 12)) and cells[-3:].max() == 11
 
 
 def test_a_side_that_does_not_tell_is_empty() -> None:
@@ -142,11 +160,12 @@ def test_a_scale_of_another_layout_is_not_taken_for_this_one() -> None:
     assert all(one.reference_value == pytest.approx(one.reference * 0.1 * (one.at[1] + 1)) for one in worst)
 
 
-def test_a_large_tensor_with_a_scale_a_channel_is_thinned_elsewhere() -> None:
-    reference = np.zeros((closer.LOOK // 2 + 8, 3), np.int8)
+def test_a_large_tensor_with_a_scale_a_channel_is_cut_along_another_axis() -> None:
+    reference = np.zeros((400_000, 3), np.int8)
     board = reference.copy()
     board[5] = 9
-    many = Quantization((0.5,) * reference.shape[0], (0,), 0)
-    spec = TensorSpec("t", "s8", reference.shape, "", quantization=many)
-    _, _, worst = from_near(Pair(board, reference, spec, spec, "rescaled", spec))
-    assert worst and worst[0].at[0] == 5 and worst[0].board_value == 4.5
+    for axis in (0, -2):
+        many = Quantization((0.5,) * reference.shape[0], (0,), axis)
+        spec = TensorSpec("t", "s8", reference.shape, "", quantization=many)
+        _, _, worst = from_near(Pair(board, reference, spec, spec, "integer", spec))
+        assert worst and worst[0].at[0] == 5 and (axis < 0 or worst[0].board_value == 4.5)
