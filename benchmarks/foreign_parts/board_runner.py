@@ -97,7 +97,9 @@ def run_mnn(job: Job, feeds: Values) -> Values:
     """MNN, converted by its own tool; outputs only, as it renames what it fuses."""
     target = Path(job["folder"] + "_mnn") / "model.mnn"
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(Path(sys.executable).parent / "mnnconvert"), "-f", "ONNX", "--modelFile", job["model"]]
+    # Not its script mnnconvert: that one installs a package into any Python on PATH and sends what it did to its vendor.
+    convert = "import sys, MNN, _tools; _tools.mnnconvert(sys.argv)"
+    command = [sys.executable, "-c", convert, "-f", "ONNX", "--modelFile", job["model"]]
     command += ["--MNNModel", str(target), "--bizCode", "harness"]
     command += ["--fp16"] if job["options"].get("f16_weights") else []
     process = subprocess.run(command, capture_output=True, text=True)
