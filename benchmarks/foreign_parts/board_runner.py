@@ -97,7 +97,7 @@ def run_mnn(job: Job, feeds: Values) -> Values:
     """MNN, converted by its own tool; outputs only, as it renames what it fuses."""
     target = Path(job["folder"] + "_mnn") / "model.mnn"
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Not its script mnnconvert: that one installs a package into any Python on PATH and sends what it did to its vendor.
+    # Not its script mnnconvert, which installs a package into any Python on PATH and sends what it did to its vendor.
     convert = "import sys, MNN, _tools; _tools.mnnconvert(sys.argv)"
     command = [sys.executable, "-c", convert, "-f", "ONNX", "--modelFile", job["model"]]
     command += ["--MNNModel", str(target), "--bizCode", "harness"]
