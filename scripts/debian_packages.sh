@@ -31,6 +31,9 @@ if [ "${1-}" = slow ]; then
     need cc "gcc libc6-dev"
     need mkfs.ext4 e2fsprogs
     need depmod kmod
+    # postgres itself is on no PATH on Debian
+    set -- /usr/lib/postgresql/*/bin/initdb
+    [ -x "$1" ] || missing="$missing postgresql"
 fi
 
 [ -z "$missing" ] && exit 0

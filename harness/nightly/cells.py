@@ -20,6 +20,7 @@ from harness.profiling.distribution import usual_us
 from harness.records import Board, Case, PowerSupply, Run, TypedCommand
 from harness.records.callbacks import LogCallback
 from harness.records.nights import Cell
+from harness.regressions.series import NightPoint
 from harness.report import write_report
 from harness.review.kept_references import ReferenceFolders
 from harness.runs import folder as store
@@ -30,7 +31,7 @@ from harness.session.judged import MeasuredRun, measured
 RUNS, CHECKS = "runs", "health"  # folders of a night
 CHECK_SHARE = 4  # a health check takes so many times the limit of one mode, with all that is around it
 Ended = TypeVar("Ended")
-History = Mapping[tuple[str, str], Sequence[Cell]]  # (case, board) -> earlier cells, oldest first
+History = Mapping[tuple[str, str], Sequence[NightPoint]]  # (case, board) -> earlier nights, oldest first
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ from harness.files import safe
 from harness.files.digests import md5_of_file
 from harness.names import safe_name
 from harness.nightly.cells import History
+from harness.nightly.verdicts import point_of
 from harness.records.callbacks import LogCallback
 from harness.records.codec import from_json, to_json
 from harness.records.nights import NIGHT_FORMAT, Cell, Night
+from harness.regressions.series import NightPoint
 from harness.runs.folder import write_atomically
 
 FILE, LOG, RESUME = "night.json", "night.log", "resume.json"
@@ -148,12 +150,13 @@ def drop_resume(folder: Path) -> None:
 
 
 def earlier(root: Path, suite: str, own: Path) -> History:
-    """Cells that were measured on earlier nights of this suite, by case and board, oldest first."""
-    history: dict[tuple[str, str], list[Cell]] = {}
+    """The series of every pair on earlier nights of this suite, oldest first, from the nights' own files."""
+    history: dict[tuple[str, str], list[NightPoint]] = {}
     for night in _nights(root / safe_name(suite), own):
         for cell in night.cells:
-            if cell.state == "ended" and cell.word not in ("", "unmeasured"):
-                history.setdefault((cell.case, cell.board), []).append(replace(cell, outputs={}))
+            point = point_of(cell, night.id)
+            if point is not None:
+                history.setdefault((cell.case, cell.board), []).append(point)
     return history
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 from harness.agent.words import Refused
 from harness.errors import (
@@ -20,18 +17,16 @@ from harness.errors import (
     ToolError,
     UserError,
 )
-from harness.profiling.distribution import SIGMA_OF_MAD, distribution
+from harness.history.epochs import epoch_of
+from harness.profiling.distribution import distribution
 from harness.records import Run
 from harness.records.nights import Cell, CellLatency
+from harness.regressions.gate import LEAST_CHANGE_US, GateLimits
+from harness.regressions.judge import JudgedLatency, SuspectedPair, final, suspected
+from harness.regressions.series import NightPoint
 from harness.session.alongside.sensors import HotBoardError
 
-NIGHTS = 14  # of the level
-FEW_NIGHTS = 7  # below, tonight's interval is held against the level instead of the nights' spread
-SIGMAS = 4.0
-LEAST_SPREAD = 0.003  # of the level: a series that is quieter is a coincidence
-LEAST_CHANGE_US = 20.0  # of what is measured: timers of boards are no better
 _HOT_RULES = ("E-111", "E-113")  # clocks went down; a sensor near its limit
-_EPOCH_VERSIONS = ("runtime", "hbrt", "platform")  # of the board, never of what built the model
 
 
 @dataclass(frozen=True)
@@ -42,8 +37,8 @@ class Limits:
     max_drift_percent: float = 2.0
 
 
-def cell_of(cell: Cell, run: Run, limits: Limits, history: Sequence[Cell]) -> Cell:
-    """The cell of a run that was judged. `history`: earlier cells of this pair, oldest first."""
+def cell_of(cell: Cell, run: Run, limits: Limits, history: Sequence[NightPoint]) -> Cell:
+    """The cell of a run that was judged. `history`: earlier nights of this pair, oldest first."""
     word = run.verdict.word if run.verdict else ""
     detail = "; ".join(run.verdict.detail.splitlines()) if run.verdict else "the run was not judged"
     cell = replace(
@@ -70,7 +65,7 @@ def _why_incomplete(run: Run) -> str:
     return "tool" if any(mode.failure for mode in run.modes) else "incomplete"
 
 
-def _timed(cell: Cell, run: Run, limits: Limits, history: Sequence[Cell]) -> Cell:
+def _timed(cell: Cell, run: Run, limits: Limits, history: Sequence[NightPoint]) -> Cell:
     """The word of a run whose values are good, or were held against nothing."""
     is_compared = cell.consistency not in ("not_compared", "")
     if cell.latency is None:
@@ -79,40 +74,14 @@ def _timed(cell: Cell, run: Run, limits: Limits, history: Sequence[Cell]) -> Cel
         return replace(cell, word="unmeasured", reason="not_compared")
     if invalid := invalid_latency(run, limits.max_drift_percent):
         return replace(cell, word="unmeasured", reason=invalid[0], detail=invalid[1], latency=None)
-    series = [one.latency for one in history if one.epoch == cell.epoch and one.latency is not None]
-    word, judged = against_level(cell.latency, series[-NIGHTS:], limits.max_slower_percent)
+    suspect = suspect_of(replace(cell, word="pass"), history, limits.max_slower_percent)
+    assert suspect is not None
+    judged = final(suspect)
     is_timed_by_case = any(mode.mode.split("-")[0] == "profile" for mode in run.modes)
     if not is_timed_by_case:  # a latency that a release run tells beside its values: shown, not judged
-        return replace(cell, word="pass" if is_compared else "new", latency=replace(judged, sentence=""))
-    return replace(cell, word=word, latency=judged)
-
-
-def epoch_of(run: Run) -> str:
-    """Board, image, runtime, clocks and workload in one word: another one starts a new series."""
-    facts, case = run.board.facts, run.case
-    parts = {
-        "board": [
-            run.board.name,
-            run.board.soc,
-            run.board.emulated,
-            str(facts.get("image", "")),
-            str(facts.get("kernel", "")),
-        ],
-        "versions": {name: run.versions.get(name, "") for name in _EPOCH_VERSIONS},
-        "governors": dict(run.telemetry.governors),
-        "workload": [
-            case.model_name,
-            str(case.core),
-            case.threads,
-            case.frames,
-            case.time_s,
-            case.beside,
-            dict(case.options),
-        ],
-        "modes": sorted({mode.mode.split("-")[0] for mode in run.modes}),
-    }
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.md5(text.encode("utf-8", "backslashreplace"), usedforsecurity=False).hexdigest()[:12]
+        plain = replace(with_level(cell.latency, suspect, judged), sentence="", alarm="")
+        return replace(cell, word="pass" if is_compared else "new", latency=plain)
+    return replace(cell, word=judged.word, latency=with_level(cell.latency, suspect, judged))
 
 
 def outputs_of(run: Run) -> dict[str, str]:
@@ -155,34 +124,59 @@ def invalid_latency(run: Run, max_drift_percent: float) -> tuple[str, str] | Non
     return None
 
 
-def against_level(
-    now: CellLatency, before: Sequence[CellLatency], max_slower_percent: float
-) -> tuple[str, CellLatency]:
-    """`slower`, `faster`, `pass` or `new`, with the level and the sentence.
+def point_of(cell: Cell, night: str) -> NightPoint | None:
+    """A pair as a point of its series; None where it gave no latency."""
+    if cell.latency is None or cell.state != "ended" or cell.word in ("", "unmeasured"):
+        return None
+    return NightPoint(night, cell.latency.median_us, cell.epoch, cell.model_md5, cell.word)
 
-    From FEW_NIGHTS on the limit is the spread of the nights (4 sigmas, by MAD) and `max_slower_percent`, whichever is
-    more. With fewer, all of tonight's 95 % interval must lie beyond `max_slower_percent` of the level.
-    """
-    values = [one.median_us for one in before if one.median_us > 0]
-    if not values:
-        return "new", replace(now, sentence="no earlier night of this board, image and workload")
-    level = median(values)
-    percent = (now.median_us / level - 1) * 100
-    judged = replace(now, level_us=level, percent=round(percent, 3), nights=len(values))
-    low, high = now.low_us or now.median_us, now.high_us or now.median_us
-    share = max_slower_percent / 100
-    if len(values) >= FEW_NIGHTS:
-        spread = max(SIGMA_OF_MAD * median(abs(value - level) for value in values), LEAST_SPREAD * level)
-        reach = max(SIGMAS * spread, share * level, LEAST_CHANGE_US if not now.estimated else 0.0)
-        is_slower, is_faster = now.median_us > level + reach, now.median_us < level - reach
-    else:
-        floor_us = LEAST_CHANGE_US if not now.estimated else 0.0
-        is_slower = low > level * (1 + share) and now.median_us - level > floor_us
-        is_faster = high < level * (1 - share) and level - now.median_us > floor_us
-    word = "slower" if is_slower else "faster" if is_faster else "pass"
-    nights = f"{len(values)} night{'s' if len(values) > 1 else ''}"
-    sentence = f"{now.median_us:.0f} µs, {percent:+.1f} % of the level of {nights} ({level:.0f} µs)"
-    return word, replace(judged, sentence=sentence + (", estimated" if now.estimated else ""))
+
+def gate_limits(latency: CellLatency, max_slower_percent: float) -> GateLimits:
+    """Times that are computed change only where something else does: no timer hides in them."""
+    return GateLimits(max_slower_percent, 0.0 if latency.estimated else LEAST_CHANGE_US)
+
+
+def suspect_of(cell: Cell, points: Sequence[NightPoint], max_slower_percent: float) -> SuspectedPair | None:
+    """What the history says of a pair that ended; None where its latency is not judged."""
+    now = point_of(cell, TONIGHT)
+    if now is None or cell.latency is None:
+        return None
+    return suspected(points, now, gate_limits(cell.latency, max_slower_percent))
+
+
+TONIGHT = "tonight"  # as a point beside nights, which are called SUITE/UTC
+
+
+def with_level(latency: CellLatency, suspect: SuspectedPair, judged: JudgedLatency) -> CellLatency:
+    """The latency with its level, the change, what became of an alarm, and the sentence."""
+    level = suspect.gate.level
+    if level is None:
+        return replace(latency, sentence="no earlier night of this board, image and workload")
+    suspicion = suspect.gate.suspicion
+    level_us = suspicion.level_us if suspicion is not None and judged.word != "pass" else level.level_us
+    percent = (latency.median_us / level_us - 1) * 100
+    nights = f"{level.nights} night{'s' if level.nights > 1 else ''}"
+    sentence = f"{latency.median_us:.0f} µs, {percent:+.1f} % of the level of {nights} ({level_us:.0f} µs)"
+    sentence += (", estimated" if latency.estimated else "") + _outcome(latency, suspect, judged)
+    return replace(latency, level_us=level_us, percent=round(percent, 3), nights=level.nights, sentence=sentence,
+                   alarm=judged.alarm, since=suspect.known_since if judged.alarm == "known" else "")  # fmt: skip
+
+
+def _outcome(latency: CellLatency, suspect: SuspectedPair, judged: JudgedLatency) -> str:
+    """What became of an alarm, as the end of its sentence."""
+    sitting = latency.sitting
+    figures = ""
+    if sitting is not None and sitting.percent is not None and sitting.p is not None:
+        figures = f" {sitting.percent:+.1f} % in {sitting.pairs} pairs with the last good model, p {sitting.p:.2g}"
+    problem = sitting.problem if sitting is not None else ""
+    return {
+        "confirmed": f"; confirmed in one sitting:{figures}",
+        "known": f"; the same model as in {suspect.known_since}, which found it",
+        "noise": f"; not confirmed:{figures}",
+        "waiting": "; the model is what it was: it is the board's if it lasts",
+        "lasting": f"; it lasts, and no new model explains it{figures and ':'}{figures}",
+        "unconfirmed": f"; not confirmed: {problem or 'no sitting with the last good model'}",
+    }.get(judged.alarm, "")
 
 
 # --------------------------------------------------------------------------- what was not measured

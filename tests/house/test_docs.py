@@ -14,6 +14,7 @@ import pytest
 from harness import platforms
 from harness.boards.hosts_file import load_boards
 from harness.cli import cli
+from harness.cli.farm.history import SHOW, HistoryGroup
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh.md")
@@ -52,8 +53,9 @@ def parse(arguments: list[str]) -> None:
     command: click.Command = cli
     context = click.Context(cli, info_name="harness")
     while isinstance(command, click.Group):
-        if not arguments:
+        if not arguments and not isinstance(command, HistoryGroup):  # which shows everything then
             raise click.UsageError("a command is missing", context)
+        arguments = arguments or [SHOW]
         sub_command = command.get_command(context, arguments[0])
         if sub_command is None:
             raise click.UsageError(f"no command {arguments[0]!r} in {context.command_path}", context)

@@ -9,69 +9,45 @@ from dataclasses import replace
 import pytest
 
 from harness.nightly.judging import counts_of, exit_code_of, is_sick, judged
-from harness.nightly.verdicts import against_level, invalid_latency, outputs_of, reason_of
+from harness.nightly.verdicts import invalid_latency, outputs_of, reason_of, suspect_of, with_level
 from harness.records import Finding, Latency, Profile, Run
 from harness.records.nights import BoardOfNight, Cell, CellLatency, Night
+from harness.regressions.judge import final
+from harness.regressions.series import NightPoint
 from harness.report.nights.junit import night_document
 from harness.report.nights.page import render_night
 
 # --------------------------------------------------------------------------- latency
 
 
-def nights(*values: float) -> list[CellLatency]:
-    return [CellLatency(value, value * 0.99, value * 1.01) for value in values]
+def points(*values: float) -> list[NightPoint]:
+    return [NightPoint(f"n{place:02d}", value, "e", "m1") for place, value in enumerate(values)]
 
 
-def word(now: float, *before: float, low: float = 0.99, high: float = 1.01) -> str:
-    return against_level(CellLatency(now, now * low, now * high), nights(*before), 2.0)[0]
+def judged_latency(now: float, *before: float, model: str = "m2", estimated: bool = False) -> tuple[str, CellLatency]:
+    """The word on a pair of tonight's model, and its latency."""
+    one = Cell("c", "b", "ended", "pass", epoch="e", model_md5=model, latency=CellLatency(now, estimated=estimated))
+    assert one.latency is not None
+    suspect = suspect_of(one, points(*before), 2.0)
+    assert suspect is not None
+    return final(suspect).word, with_level(one.latency, suspect, final(suspect))
 
 
 def test_without_an_earlier_night_a_latency_is_new() -> None:
-    assert word(5000) == "new"
+    word, latency = judged_latency(5000)
+    assert (word, latency.sentence) == ("new", "no earlier night of this board, image and workload")
 
 
-@pytest.mark.parametrize(
-    ("now", "expected"),
-    [(5000, "pass"), (5060, "pass"), (5149, "pass"), (5200, "slower"), (4850, "faster"), (4960, "pass")],
-)
-def test_with_few_nights_all_of_the_interval_must_lie_beyond(now: float, expected: str) -> None:
-    assert word(now, 5000, 5010, 4990) == expected
-
-
-def test_with_many_nights_their_own_spread_is_the_limit() -> None:
-    quiet = [5000 + step for step in (-3, 0, 2, -1, 4, 1, -2, 3)]
-    noisy = [5000 + 100 * step for step in (-3, 0, 2, -1, 3, 1, -2, 3)]
-    assert word(5150, *quiet) == "slower"
-    assert word(5150, *noisy) == "pass"
-    assert word(5090, *quiet) == "pass", "below the 2 % that are allowed"
-    assert word(4850, *quiet) == "faster"
+@pytest.mark.parametrize(("model", "alarm"), [("m2", "unconfirmed"), ("m1", "waiting")])
+def test_an_alarm_is_no_verdict_and_says_what_it_waits_for(model: str, alarm: str) -> None:
+    word, latency = judged_latency(5200, *[5000.0] * 9, model=model)
+    assert (word, latency.alarm, latency.percent) == ("pass", alarm, 4.0)
+    assert judged_latency(5060, *[5000.0] * 9, model=model)[1].alarm == ""
 
 
 def test_less_than_a_timer_can_tell_is_no_change() -> None:
-    assert word(110, *[100] * 8) == "pass"
-    estimated = CellLatency(110, 109, 111, estimated=True)
-    assert against_level(estimated, nights(*[100] * 8), 2.0)[0] == "slower"
-
-
-def test_one_odd_night_moves_no_level() -> None:
-    assert word(5000, 5000, 9000, 5001, 4999, 5000, 5002, 4998, 5001) == "pass"
-
-
-def test_three_percent_are_seen_and_noise_is_not() -> None:
-    """Seeded nights with 0.6 % of noise and 3 % odd ones: what the gate alone gives, before anything is confirmed."""
-    chance = random.Random(1)
-
-    def night(level: float) -> float:
-        return level * chance.gauss(1.0, 0.006) * (1.1 if chance.random() < 0.03 else 1.0)
-
-    flat = [
-        against_level(CellLatency(night(5000)), nights(*(night(5000) for _ in range(14))), 2.0)[0] for _ in range(400)
-    ]
-    stepped = [
-        against_level(CellLatency(night(5250)), nights(*(night(5000) for _ in range(14))), 2.0)[0] for _ in range(400)
-    ]
-    assert flat.count("slower") / 400 < 0.06
-    assert stepped.count("slower") / 400 > 0.95
+    assert judged_latency(110, *[100.0] * 8)[1].alarm == ""
+    assert judged_latency(110, *[100.0] * 8, estimated=True)[1].alarm == "unconfirmed"
 
 
 def timed(frames: Iterable[float], *rounds: float) -> Run:

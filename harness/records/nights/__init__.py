@@ -18,6 +18,27 @@ CELL_REASONS = (
 
 
 @dataclass(frozen=True)
+class SittingRecord:
+    """Tonight's model measured in turns with the last good one, A-B-B-A: median ratio in percent, and its p."""
+
+    artefact: str  # md5 of the last good model
+    pairs: int = 0
+    percent: float | None = None
+    p: float | None = None
+    problem: str = ""  # why it gave nothing
+
+
+@dataclass(frozen=True)
+class LayerSince:
+    """The first layer of a bad pair that changed, and the first night on which it was as it is now."""
+
+    layer: str
+    night: str
+    layers: int = 1  # that changed with it
+    changed: tuple[str, ...] = ()  # what else did: model, builder, runtime
+
+
+@dataclass(frozen=True)
 class CellLatency:
     """The usual latency of one pair this night, and the level that it is held against: the median of `nights` earlier
     ones of the same epoch. `percent` is the change."""
@@ -30,6 +51,9 @@ class CellLatency:
     percent: float | None = None
     nights: int = 0
     sentence: str = ""
+    alarm: str = field(default="", metadata=stored(optional=True))  # one of harness.regressions.judge.ALARMS
+    since: str = field(default="", metadata=stored(optional=True))  # of "known": the night that confirmed it
+    sitting: SittingRecord | None = field(default=None, metadata=stored(optional=True))
 
 
 @dataclass(frozen=True)
@@ -55,6 +79,7 @@ class Cell:
     latency: CellLatency | None = None
     outputs: Mapping[str, str] = field(default_factory=dict, metadata=stored(optional=True))  # name -> md5
     blamed: str = ""  # "board": an incident explains it, so it is no ticket
+    changed: LayerSince | None = field(default=None, metadata=stored(optional=True))  # of "differs"
 
 
 @dataclass(frozen=True)
@@ -73,7 +98,7 @@ class BoardOfNight:
 
 @dataclass(frozen=True)
 class Incident:
-    """Something about a board, and no ticket about a model. `kind`: "vote", "alarms", "health"."""
+    """Something about a board, and no ticket about a model. `kind`: "vote", "alarms", "health", "slower"."""
 
     board: str
     kind: str
@@ -90,6 +115,10 @@ class Ticket:
     boards: tuple[str, ...]
     detail: str
     everywhere: bool = False  # on all boards that measured it
+    fingerprint: str = field(default="", metadata=stored(optional=True))  # of the finding: what known issues match
+    known: str = field(default="", metadata=stored(optional=True))  # the open issue that it is, without those ended
+    until: str = field(default="", metadata=stored(optional=True))
+    worse: str = field(default="", metadata=stored(optional=True))  # than the issue says: then it is red all the same
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,58 @@
+"""Frames of a small network on this PC, recorded now: how the medians of blocks really spread."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper
+
+
+def _session() -> onnxruntime.InferenceSession:
+    weights = np.random.default_rng(0).standard_normal((16, 16, 3, 3)).astype(np.float32)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    shape = [1, 16, 32, 32]
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [onnx.numpy_helper.from_array(weights, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def recorded_frames(blocks: int = 64, frames: int = 300) -> np.ndarray:
+    """Thread time of every frame, float64 us of shape (blocks, frames). Some seconds of one core.
+
+    Not wall time: what other programs of a shared PC take is no noise of a board.
+    """
+    session = _session()
+    feed = {"x": np.zeros((1, 16, 32, 32), np.float32)}
+    times = np.empty((blocks, frames))
+    for block in range(blocks):
+        for _ in range(20):
+            session.run(None, feed)
+        for frame in range(frames):
+            begun_ns = time.thread_time_ns()
+            session.run(None, feed)
+            times[block, frame] = (time.thread_time_ns() - begun_ns) / 1000
+    return times
+
+
+def block_noise(frames: np.ndarray) -> np.ndarray:
+    """Relative medians of blocks, float64 of shape (blocks // 4,): 0 is the usual block.
+
+    Of the quietest quarter of the recording, in its order: this PC is shared, a farm's board is not.
+    """
+    medians = np.median(frames, axis=1)
+    count = max(16, len(medians) // 4)
+    steps = np.abs(np.diff(np.log(medians)))
+    spreads = [float(np.median(steps[first : first + count - 1])) for first in range(len(medians) - count + 1)]
+    quiet = medians[int(np.argmin(spreads)) :][:count]
+    return np.asarray(quiet / np.median(quiet) - 1)
