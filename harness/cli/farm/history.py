@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -78,7 +78,7 @@ def show(case: str, board: str, nights: Path, url: str, as_json: bool) -> None:
         _show_pairs(pairs)
 
 
-def _series(entries: list[HistoryEntry]) -> dict[str, Any]:
+def _series(entries: list[HistoryEntry]) -> dict[str, object]:
     from harness.history.epochs import epochs_of
 
     return {
