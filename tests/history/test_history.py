@@ -19,7 +19,7 @@ from harness.history.database import HistoryDatabase, opened, url_of
 from harness.history.epochs import epochs_of
 from harness.history.layers import incomparable, turns
 from tests.history.kit import LAYERS, cell_of_run, run_of, seeded, stamp, write_night, write_run
-from tests.support.postgres import served
+from tests.history.postgres import served
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
