@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def replayed(pairs: Sequence[ReplayedPair]) -> None:
         for place, now in tonight.items():
             judged = final(suspects[place], words.get(str(place), ""))
             pairs[place].words[night] = judged.word, judged.alarm
-            point = NightPoint(now.night, now.value_us, now.epoch, now.artefact, judged.word)
+            point = replace(now, word=judged.word, alarm=judged.alarm)
             pairs[place].points.append(point)
 
 

@@ -138,7 +138,7 @@ def enter_night(database: HistoryDatabase, root: Path, folder: Path) -> int | No
     if night is None:
         return None
     source, name = str(root.absolute()), folder.absolute().relative_to(root.absolute()).as_posix()
-    results = [_of_cell(root, folder, night, cell) for cell in night.cells if cell.state == "ended"]
+    results = [result_of_cell(root, folder, night, cell) for cell in night.cells if cell.state == "ended"]
     with database.alone() as connection:
         one = (NIGHTS.c.source == source) & (NIGHTS.c.folder == name)
         old = select(NIGHTS.c.id).where(one)
@@ -168,8 +168,8 @@ def read_night(file: Path) -> Night | None:
     return None if read is None or read.damage else read.value
 
 
-def _of_cell(root: Path, folder: Path, night: Night, cell: Cell) -> ReadResult:
-    """A pair of a night, with what its run tells beyond."""
+def result_of_cell(root: Path, folder: Path, night: Night, cell: Cell) -> ReadResult:
+    """A pair of the night in `folder`, which is below `root`, with what its run tells beyond."""
     latency = cell.latency
     sitting = latency.sitting if latency else None
     entry = HistoryEntry(

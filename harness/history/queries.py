@@ -108,7 +108,23 @@ def layer_reader(database: HistoryDatabase) -> Callable[[str], LayerRows]:
 def points_of(results: Sequence[HistoryEntry]) -> list[NightPoint]:
     """The nights of a pair that are points of its series: measured, in order, with their words."""
     return [
-        NightPoint(one.night or one.folder, one.median_us, one.epoch, one.model_md5, one.word)
+        NightPoint(one.night, one.median_us, one.epoch, one.model_md5, one.word, one.alarm)
         for one in results
         if one.night and one.median_us is not None and one.word not in ("", "unmeasured")
     ]
+
+
+def newest_models(database: HistoryDatabase, source: str, nights: int) -> set[str]:
+    """md5 of every model of the last `nights` nights of each suite in a folder."""
+    from sqlalchemy import select
+
+    from harness.history.schema import NIGHTS, RESULTS
+
+    chosen = select(NIGHTS.c.id, NIGHTS.c.night).where(NIGHTS.c.source == source).order_by(NIGHTS.c.started_utc.desc())
+    by_suite: dict[str, list[int]] = {}
+    with database.engine.connect() as connection:
+        for row in connection.execute(chosen):
+            by_suite.setdefault(row.night.rpartition("/")[0], []).append(row.id)
+        ids = [one for own in by_suite.values() for one in own[:nights]]
+        models = select(RESULTS.c.model_md5).where(RESULTS.c.night_id.in_(ids)).distinct()
+        return {row.model_md5 for row in connection.execute(models) if row.model_md5}

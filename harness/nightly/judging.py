@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from harness.consistency.checks.repeatability import vote
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
+from harness.nightly.known import KnownIssue, fingerprint_of, with_known
 from harness.nightly.verdicts import OF_THE_BOARD
 from harness.records.nights import CELL_WORDS, CaseVote, Cell, Incident, Night, Ticket
 
@@ -16,13 +17,17 @@ BAD_WORDS = ("differs", "slower")
 MOST_NAMED = 4  # boards or cases in a sentence
 
 
-def judged(night: Night, incident_percent: float = 20.0) -> Night:
-    """The night with votes, incidents, tickets, sentence and exit code. Its cells have ended, or were stopped."""
+def judged(night: Night, incident_percent: float = 20.0, issues: Sequence[KnownIssue] = (), today: str = "") -> Night:
+    """The night with votes, incidents, tickets, sentence and exit code. Its cells have ended, or were stopped.
+
+    `issues` that are open on `today` (YYYY-MM-DD) are known: their tickets do not turn the night red unless worse.
+    """
     votes = tuple(_votes(night.cells))
-    incidents = (*_dissenting(votes, night.cells), *_alarming(night.cells, incident_percent))
+    incidents = (*_dissenting(votes, night.cells), *_slower_boards(night.cells))
+    incidents = (*incidents, *_alarming(night.cells, incident_percent))
     incidents = (*_once(incidents), *_unwell(night, incidents))
     cells = tuple(_blamed(cell, incidents) for cell in night.cells)
-    tickets = tuple(_tickets(cells))
+    tickets = tuple(with_known(one, cells, issues, today) for one in _tickets(night.suite, cells))
     night = replace(night, cells=cells, votes=votes, incidents=incidents, tickets=tickets)
     return replace(night, sentence=sentence_of(night), exit_code=exit_code_of(night))
 
@@ -63,13 +68,33 @@ def _alarming(cells: Sequence[Cell], incident_percent: float) -> Iterator[Incide
     """More than that share of one board's cells alarms, and the same cases are quiet on most other boards."""
     for board in dict.fromkeys(cell.board for cell in cells):
         own = [cell for cell in cells if cell.board == board and cell.state == "ended" and _counts(cell)]
-        alarms = [cell for cell in own if is_alarm(cell) and not _is_shared(cell, cells)]
+        alarms = [cell for cell in own if is_alarm(cell) and not _is_explained(cell) and not _is_shared(cell, cells)]
         if len(alarms) >= FEWEST_ALARMS and len(alarms) * 100 > incident_percent * len(own):
             words = Counter(cell.reason or cell.word for cell in alarms)
             detail = ", ".join(f"{count} {word}" for word, count in words.most_common())
             yield Incident(
                 board, "alarms", f"{len(alarms)} of its {len(own)} cells alarm: {detail}", tuple(c.case for c in alarms)
             )
+
+
+def _is_explained(cell: Cell) -> bool:
+    """Whether a sitting proved the model slower on this very board, or nights have said that it is the board."""
+    alarms = ("confirmed", "known", "lasting")
+    return cell.word == "slower" and cell.latency is not None and cell.latency.alarm in alarms
+
+
+def _slower_boards(cells: Sequence[Cell]) -> Iterator[Incident]:
+    """Boards whose latency moved for good with the models that they had; not where most boards' did."""
+    for board in dict.fromkeys(cell.board for cell in cells):
+        own = [cell for cell in cells if cell.board == board and cell.word == "slower" and cell.latency is not None]
+        lasting = [cell for cell in own if cell.latency and cell.latency.alarm == "lasting"]
+        lasting = [cell for cell in lasting if not _is_shared(cell, cells)]
+        if lasting:
+            percents = [cell.latency.percent or 0.0 for cell in lasting if cell.latency]
+            detail = f"{max(percents):+.1f} % with the same models" + (
+                f" in {len(lasting)} cases" if len(lasting) > 1 else ""
+            )
+            yield Incident(board, "slower", detail, tuple(cell.case for cell in lasting))
 
 
 def _counts(cell: Cell) -> bool:
@@ -115,7 +140,7 @@ def _blamed(cell: Cell, incidents: Sequence[Incident]) -> Cell:
 # --------------------------------------------------------------------------- tickets
 
 
-def _tickets(cells: Sequence[Cell]) -> Iterator[Ticket]:
+def _tickets(suite: str, cells: Sequence[Cell]) -> Iterator[Ticket]:
     """One a case and word, however many boards it is seen on; what an incident explains is none."""
     for case in dict.fromkeys(cell.case for cell in cells):
         own = [cell for cell in cells if cell.case == case]
@@ -125,7 +150,8 @@ def _tickets(cells: Sequence[Cell]) -> Iterator[Ticket]:
             if bad:
                 first = bad[0]
                 detail = first.latency.sentence if word == "slower" and first.latency else first.detail
-                yield Ticket(case, word, tuple(cell.board for cell in bad), detail, len(bad) == len(heard))
+                boards = tuple(cell.board for cell in bad)
+                yield Ticket(case, word, boards, detail, len(bad) == len(heard), fingerprint_of(suite, word, bad))
 
 
 # --------------------------------------------------------------------------- the whole
@@ -138,8 +164,9 @@ def counts_of(night: Night) -> dict[str, int]:
 
 
 def exit_code_of(night: Night) -> int:
-    """1 with a ticket; 3 where nothing was measured, a pair lacks (maintenance aside) or a board is at fault."""
-    if night.tickets:
+    """1 with a ticket that is new or worse; else 3 where nothing was measured, a pair lacks (maintenance aside) or a
+    board is at fault."""
+    if any(not ticket.known or ticket.worse for ticket in night.tickets):
         return MEASURED_BAD
     words = [cell.word for cell in night.cells]
     if not any(word not in ("", "unmeasured") for word in words):
@@ -161,7 +188,7 @@ def sentence_of(night: Night) -> str:
         why = ", ".join(f"{word} ({count})" for word, count in reasons.most_common(3))
         return f"Nothing was measured in {total} pairs: {why}" if total else "Nothing was to be measured"
     parts = [
-        f"{ticket.case} {'differs' if ticket.word == 'differs' else 'is slower'} on {_names(ticket)}"
+        f"{ticket.case} {'differs' if ticket.word == 'differs' else 'is slower'} on {_names(ticket)}{_known(ticket)}"
         for ticket in night.tickets
     ]
     parts += [f"{one.board} is at fault ({one.kind})" for one in night.incidents]
@@ -175,6 +202,11 @@ def sentence_of(night: Night) -> str:
             else f"All {total} pairs were measured, none is bad"
         )
     return f"{'; '.join(parts[: 2 * MOST_NAMED])}; {good} of {total} pairs are good"
+
+
+def _known(ticket: Ticket) -> str:
+    worse = f", worse: {ticket.worse}" if ticket.worse else ""
+    return f" (known: {ticket.known}{worse})" if ticket.known else ""
 
 
 def _names(ticket: Ticket) -> str:

@@ -17,10 +17,13 @@ from harness.boards.inventory import load_inventory, own_boards
 from harness.errors import COULD_NOT_MEASURE, HarnessError, InputError
 from harness.files import safe
 from harness.nightly import night_file as files
-from harness.nightly.cells import CellRunner
+from harness.nightly.cells import CellRunner, History
+from harness.nightly.confirming import settled_suspicions
 from harness.nightly.control import A_LOOK_S, NightControl
 from harness.nightly.judges import Judges
 from harness.nightly.judging import counts_of, is_sick, judged
+from harness.nightly.known import known_issues
+from harness.nightly.looking_back import remembered, series_before, with_layers_since
 from harness.nightly.pairing import CasePair, Pairing, settle, settled_again
 from harness.nightly.suite import SuiteFile, load_suite
 from harness.nightly.workers import BoardWorker, now
@@ -102,17 +105,24 @@ def run_night(
             file.log(f"night {night.id}: {len(night.cells)} pairs on {len({c.board for c in night.cells})} boards")
             workers = _workers(plan, file, control)
             _watched(workers, file, control, tell)
+            if workers and not control.over:
+                _confirm(plan, file, workers[0].runner.history, control)
             night = _ended(plan, file, workers, control)
         except BaseException:
             control.stop()
             raise
         _published(plan, file, night)
+        pairs, suite = plan.pairing.pairs, plan.suite
+        pages = remembered(night, pairs, folder, suite.history, suite.keep_models, file.log)
+        if pages:
+            with suppress(OSError):
+                _write(folder / PAGE, render_night(night, pages))
     return night
 
 
 def _workers(plan: NightPlan, file: files.NightFile, control: NightControl) -> list[BoardWorker]:
     suite = plan.suite
-    history = files.earlier(file.folder.parents[1], suite.suite, file.folder)
+    history = series_before(file.folder.parents[1], file.night, file.folder, suite.history, file.log)
     runner = CellRunner(
         file.folder, suite.limits, control, history, file.log, suite.power_cycle, file.night.resumed > 0
     )
@@ -162,6 +172,12 @@ def _watched(
         busy[0].thread.join(A_LOOK_S)
 
 
+def _confirm(plan: NightPlan, file: files.NightFile, history: History, control: NightControl) -> None:
+    """Suspected latencies get their final word."""
+    for cell in settled_suspicions(file.cells(), plan.pairing.pairs, history, file.folder, control, file.log):
+        file.put(cell)
+
+
 def _ended(plan: NightPlan, file: files.NightFile, workers: Sequence[BoardWorker], control: NightControl) -> Night:
     before = {board.name: board for board in file.night.boards}
     boards = before | {worker.record.name: worker.record for worker in workers}
@@ -176,7 +192,11 @@ def _ended(plan: NightPlan, file: files.NightFile, workers: Sequence[BoardWorker
         boards=tuple(boards.values()),
         problems=(*file.night.problems, *([f"night.json: {file.problem}"] if file.problem else [])),
     )
-    night = judged(night, plan.suite.limits.incident_percent)
+    root = file.folder.parents[1]
+    night = with_layers_since(night, root, file.folder, plan.suite.history, file.log)
+    issues, problem = known_issues(plan.suite.known, plan.suite_path.parent)
+    night = replace(night, problems=(*night.problems, problem)) if problem else night
+    night = judged(night, plan.suite.limits.incident_percent, issues, now()[:10])
     _in_doubt(night.incidents)
     return replace(night, exit_code=COULD_NOT_MEASURE) if is_stopped and night.exit_code == 0 else night
 

@@ -31,6 +31,7 @@ class CasePair:
     is_pinned: bool
     max_drift_percent: float = 2.0
     max_slower_percent: float = 2.0
+    confirm: bool = True
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,8 @@ def _pair(folder: Path, suite: SuiteFile, name: str, board: Board) -> CasePair:
     _check(case, board)
     latency = written.latency
     is_pinned = PROFILE in case.modes
-    return CasePair(
-        case, board, written.limits.budget_s, is_pinned, latency.max_drift_percent, latency.max_slower_percent
-    )
+    percents = latency.max_drift_percent, latency.max_slower_percent
+    return CasePair(case, board, written.limits.budget_s, is_pinned, *percents, latency.confirm)
 
 
 def _check(case: Case, board: Board) -> None:

@@ -56,7 +56,8 @@ class LatencyFile(SuitePart):
 
     `blocks` separate profile runs with `pause_s` between them; the night's value is the median of their medians. Of a
     board that is hotter than `start_c` nothing is measured: it is waited for, `cool_s` at most. A session whose
-    frames or blocks drift by more than `max_drift_percent`, or whose clocks went down, is no point.
+    frames or blocks drift by more than `max_drift_percent`, or whose clocks went down, is no point. A change is
+    confirmed in one sitting with the last good model, unless `confirm: false`: then it has to last.
     """
 
     blocks: int = Field(default=3, ge=1, le=100)
@@ -65,6 +66,7 @@ class LatencyFile(SuitePart):
     cool_s: float = Field(default=300.0, ge=0)
     max_drift_percent: float = Field(default=2.0, gt=0)
     max_slower_percent: float = Field(default=2.0, ge=0)
+    confirm: bool = True
 
 
 class CaseOfSuiteFile(SuitePart):
@@ -120,7 +122,11 @@ class NightLimitsFile(SuitePart):
 
 
 class SuiteFile(SuitePart):
-    """The whole suite.yaml. `defaults` holds for every case that does not say otherwise."""
+    """The whole suite.yaml. `defaults` holds for every case that does not say otherwise.
+
+    `known`: a file of known issues, or a command that prints one. `history`: the URL of the history's database.
+    `keep_models`: models of so many nights are kept, so that tonight's can be measured beside the last good one.
+    """
 
     suite: str
     cases: dict[str, CaseOfSuiteFile]
@@ -130,6 +136,9 @@ class SuiteFile(SuitePart):
     limits: NightLimitsFile = NightLimitsFile()
     power_cycle: bool = True
     notify: list[str] = []
+    known: str | list[str] = ""
+    history: str = ""
+    keep_models: int = Field(default=28, ge=0)
 
     def case(self, name: str) -> CaseOfSuiteFile:
         """A case with what `defaults` says in its place."""

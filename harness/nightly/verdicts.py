@@ -128,7 +128,8 @@ def point_of(cell: Cell, night: str) -> NightPoint | None:
     """A pair as a point of its series; None where it gave no latency."""
     if cell.latency is None or cell.state != "ended" or cell.word in ("", "unmeasured"):
         return None
-    return NightPoint(night, cell.latency.median_us, cell.epoch, cell.model_md5, cell.word)
+    latency = cell.latency
+    return NightPoint(night, latency.median_us, cell.epoch, cell.model_md5, cell.word, latency.alarm)
 
 
 def gate_limits(latency: CellLatency, max_slower_percent: float) -> GateLimits:

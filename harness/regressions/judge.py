@@ -40,12 +40,13 @@ class SuspectedPair:
 
     gate: Gate
     artefact: str = ""
-    known_since: str = ""  # the night that said so of this very model
+    known_since: str = ""  # the night whose sitting said so of this very model
+    is_boards: bool = False  # last night it was the board's, and the model is the same
 
     @property
     def wants_a_sitting(self) -> bool:
         """Whether only a sitting can tell."""
-        return bool(self.artefact) and not self.known_since
+        return bool(self.artefact) and not self.known_since and not self.is_boards
 
 
 def suspected(points: Sequence[NightPoint], now: NightPoint, limits: GateLimits) -> SuspectedPair:
@@ -54,7 +55,14 @@ def suspected(points: Sequence[NightPoint], now: NightPoint, limits: GateLimits)
     if result.suspicion is None:
         return SuspectedPair(result)
     known = _known_since(points, now, result.suspicion.word)
-    return SuspectedPair(result, last_good(points, now, result.suspicion, limits), known)
+    last = valid_points(points)[-1]
+    is_boards = last.alarm == "lasting" and _is_same(last, now, result.suspicion.word)
+    return SuspectedPair(result, last_good(points, now, result.suspicion, limits), known, is_boards)
+
+
+def _is_same(point: NightPoint, now: NightPoint, word: str) -> bool:
+    """Whether a night said `word` of the model and the epoch of tonight."""
+    return (point.word, point.artefact, point.epoch) == (word, now.artefact, now.epoch) and bool(now.artefact)
 
 
 def _held(result: Gate, points: Sequence[NightPoint], now: NightPoint, limits: GateLimits) -> Gate:
@@ -71,13 +79,13 @@ def _held(result: Gate, points: Sequence[NightPoint], now: NightPoint, limits: G
 
 
 def _known_since(points: Sequence[NightPoint], now: NightPoint, word: str) -> str:
-    """The first night of an unbroken row that says the same of the same model."""
-    since = ""
+    """The night of a sitting, if every night since says the same of the same model."""
     for point in reversed(valid_points(points)):
-        if (point.word, point.artefact, point.epoch) != (word, now.artefact, now.epoch):
-            break
-        since = point.night
-    return since if now.artefact else ""
+        if not _is_same(point, now, word) or point.alarm not in ("confirmed", "known"):
+            return ""
+        if point.alarm == "confirmed":
+            return point.night
+    return ""
 
 
 def final(suspect: SuspectedPair, sitting: str = "") -> JudgedLatency:
@@ -87,6 +95,8 @@ def final(suspect: SuspectedPair, sitting: str = "") -> JudgedLatency:
         return JudgedLatency("new" if suspect.gate.level is None else "pass")
     if suspect.known_since:
         return JudgedLatency(suspicion.word, "known")
+    if suspect.is_boards:
+        return JudgedLatency(suspicion.word, "lasting")
     if sitting in ("slower", "faster"):
         return JudgedLatency(sitting, "confirmed")
     if lasting is not None:

@@ -26,6 +26,7 @@ class NightPoint:
     epoch: str = ""
     artefact: str = ""
     word: str = "pass"
+    alarm: str = ""  # one of judge.ALARMS
 
 
 @dataclass(frozen=True)

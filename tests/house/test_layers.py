@@ -132,7 +132,7 @@ def test_every_package_is_linted_and_typed(tmp_path: Path) -> None:
         ("rich", set()),
         ("click", {"cli"}),
         ("jinja2", {"report"}),
-        ("sqlalchemy", {"runs", "farm"}),
+        ("sqlalchemy", {"history"}),
         ("yaml", {"boards", "config", "consistency", "files", "lint", "toolchains"}),
     ],
 )

@@ -105,6 +105,12 @@ def test_a_drift_of_two_percent_in_ninety_nights_is_nothing() -> None:
     assert {alarm(values[:night], values[night], "m1") for night in range(20, 90)} == {("pass", "")}
 
 
+def test_a_slower_board_stays_its_own_until_it_is_well() -> None:
+    points = [*series(QUIET), NightPoint("third", 5150.0, "e", "m1", "slower", "lasting")]
+    assert final(suspected(points, now(5140, "m1"), LIMITS)).alarm == "lasting"
+    assert final(suspected(points, now(5000, "m1"), LIMITS)).word == "pass"
+
+
 # --------------------------------------------------------------------------- another model: a sitting
 
 
@@ -135,8 +141,8 @@ def test_a_sitting_decides(sitting: str, judged: tuple[str, str]) -> None:
 def test_what_was_confirmed_needs_no_second_sitting() -> None:
     points = [
         *series(QUIET),
-        NightPoint("first", 5160.0, "e", "m2", "slower"),
-        NightPoint("2nd", 5155.0, "e", "m2", "slower"),
+        NightPoint("first", 5160.0, "e", "m2", "slower", "confirmed"),
+        NightPoint("2nd", 5155.0, "e", "m2", "slower", "known"),
     ]
     suspect = suspected(points, now(5070), LIMITS)
     assert (final(suspect).word, final(suspect).alarm, suspect.known_since) == ("slower", "known", "first")

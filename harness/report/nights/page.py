@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from urllib.parse import quote
 
 from harness.records.nights import CELL_WORDS, BoardOfNight, Cell, Night
+from harness.report.nights.trends import trend_file
 from harness.report.page import filled
 from harness.report.values import Row
 
@@ -20,14 +22,15 @@ MARKS = {
 }
 MOST_COLUMNS = 40  # of boards; with more of them the matrix is turned
 LANE_PX = 18
+TRENDS = "trends"  # the folder of trend pages, beside the page
 
 
-def render_night(night: Night) -> str:
-    """The whole page. Pure: the same night gives the same bytes."""
-    return filled("report/night.html.j2", data=night_tables(night))
+def render_night(night: Night, trends: Collection[str] = ()) -> str:
+    """The whole page. Pure: the same night gives the same bytes. `trends`: files of trend pages that are beside it."""
+    return filled("report/night.html.j2", data=night_tables(night, trends))
 
 
-def night_tables(night: Night) -> Row:
+def night_tables(night: Night, trends: Collection[str] = ()) -> Row:
     """What the page shows."""
     boards = list(dict.fromkeys(cell.board for cell in night.cells))
     cases = list(dict.fromkeys(cell.case for cell in night.cells))
@@ -59,12 +62,22 @@ def night_tables(night: Night) -> Row:
         "rows": rows,
         "turned": turned,
         "unmeasured": [_cell(cell) for cell in night.cells if cell.word == "unmeasured"],
-        "latencies": [_cell(cell) for cell in night.cells if cell.latency is not None and cell.latency.sentence],
+        "latencies": [
+            {**_cell(cell), "trend": _trend(cell, trends)}
+            for cell in night.cells
+            if cell.latency is not None and cell.latency.sentence
+        ],
         "boards": [_board(night, board) for board in night.boards],
         "left_out": [vars(one) for one in night.left_out],
         "problems": list(night.problems),
         "lanes": _lanes(night, boards),
     }
+
+
+def _trend(cell: Cell, trends: Collection[str]) -> str:
+    """The link to the trend of a pair; "" where there is none."""
+    name = trend_file(cell.case, cell.board)
+    return f"{TRENDS}/{quote(name)}" if name in trends else ""
 
 
 def _tone(night: Night) -> str:
@@ -91,7 +104,17 @@ def _cell(cell: Cell | None) -> Row:
 def _ticket(night: Night, place: int) -> Row:
     one = night.tickets[place]
     cells = [cell for cell in night.cells if cell.case == one.case and cell.board in one.boards]
-    return {**vars(one), "cells": [_cell(cell) for cell in cells]}
+    return {**vars(one), "cells": [_cell(cell) for cell in cells], "since": _since(cells)}
+
+
+def _since(cells: list[Cell]) -> str:
+    """Since when the values are other ones, as a sentence; "" where it is not known."""
+    first = next((cell.changed for cell in cells if cell.changed is not None), None)
+    if first is None:
+        return ""
+    more = f" and {first.layers - 1} more layers" if first.layers > 1 else ""
+    changed = f", with {', '.join(first.changed)}" if first.changed else ""
+    return f"{first.layer}{more}: other values since {first.night}{changed}"
 
 
 def _board(night: Night, board: BoardOfNight) -> Row:
