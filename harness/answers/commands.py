@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from harness.agent.words import LeaseFacts
 from harness.answers.diff import DIFFERENCE
 from harness.answers.report import COUNTS, COVERAGE, FINDING, HEADLINE, NUMBER, RUN
-from harness.answers.shapes import Extended, OneOf
+from harness.answers.shapes import Extended, MapOf, OneOf
 from harness.boards.health import BoardUse, Health
 from harness.consistency.policy import ErrorLimits, PolicyRule, Subject
 from harness.dumps.hashes import HashComparison
@@ -19,6 +19,7 @@ from harness.records.checks import Vote
 from harness.records.comparison import Origin, Verdict
 from harness.records.json_values import Json
 from harness.records.nights import Night, UnfitBoard
+from harness.records.nights.history import EpochOfPair, HistoryEntry, LayerTurn, PairSummary
 from harness.records.running import Rule
 from harness.toolchains.records import Artifact
 
@@ -205,9 +206,15 @@ FILES: dict[str, object] = {
     "lint": {"file": str, "findings": [LintFinding]},
     "lint-rules": {"rules": [{"rule": str, "severity": str, "title": str, "source": str}]},
 }
+SERIES = {"case": str, "board": str, "epochs": [EpochOfPair], "results": [HistoryEntry]}
+HISTORY = {
+    "history": {"pairs": [PairSummary], "series?": [SERIES]},
+    "history-rebuild": {"folder": str, "history": str, "nights": int, "results": int, "unreadable": int},
+    "bisect": {"case": str, "layer": str, "turns": MapOf([LayerTurn]), "not_comparable": TEXTS},
+}
 ERROR = {"error": str, "hint": str, "exit_code": int, "run?": str}
 
-ANSWERS: dict[str, object] = {**RUNS, **COMPARISONS, **FORMS, **BOARDS, **FILES, "error": ERROR}
+ANSWERS: dict[str, object] = {**RUNS, **COMPARISONS, **FORMS, **BOARDS, **HISTORY, **FILES, "error": ERROR}
 
 # What each command prints; each of them also "error".
 PRINTED: dict[str, tuple[str, ...]] = {
@@ -216,6 +223,9 @@ PRINTED: dict[str, tuple[str, ...]] = {
     "soak": ("run",),
     "jitter": ("run",),
     "nightly": ("nightly", "nightly-plan"),
+    "history show": ("history",),
+    "history rebuild": ("history-rebuild",),
+    "bisect": ("bisect",),
     "compare": ("compare", "compare-list"),
     "reference": ("reference",),
     "report": ("report",),

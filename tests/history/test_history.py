@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from harness.history import entering, queries
 from harness.history.database import HistoryDatabase, opened, url_of
 from harness.history.epochs import epochs_of
 from harness.history.layers import incomparable, turns
+from tests.cli.answers import answer_of
 from tests.history.kit import LAYERS, cell_of_run, run_of, seeded, stamp, write_night, write_run
 from tests.history.postgres import served
 
@@ -243,12 +243,12 @@ def test_the_commands_answer_from_what_lies_there(tmp_path: Path) -> None:
     changed = run_of(day=6, layers={**LAYERS, "conv2": "b2"}, model="m2")
     write_night(tmp_path / "nights", "lab", 6, [(changed, cell_of_run(changed))])
     code, text, _ = harness(tmp_path, "history", "yolo", "--board", "x5-01", "--json")
-    value: dict[str, Any] = json.loads(text)
+    value = answer_of(text, "history")
     assert code == 0 and value["pairs"][0]["results"] == 6 == len(value["series"][0]["results"])
     code, text, _ = harness(tmp_path, "history")
     assert code == 0 and "yolo" in text and "1 pairs" in text
     code, text, _ = harness(tmp_path, "bisect", "yolo", "--json")
-    (turn,) = json.loads(text)["turns"]["x5-01"]
+    (turn,) = answer_of(text, "bisect")["turns"]["x5-01"]
     assert (code, turn["layer"], turn["changed"]) == (1, "conv2", ["model m1 to m2"])
     code, text, _ = harness(tmp_path, "bisect", "yolo", "--layer", "conv1")
     assert (code, text.strip()) == (
@@ -256,6 +256,6 @@ def test_the_commands_answer_from_what_lies_there(tmp_path: Path) -> None:
         "yolo on x5-01: layer conv1 did not change: 6 results from 2026-11-01 to 2026-11-06",
     )
     code, text, _ = harness(tmp_path, "history", "rebuild", "nights", "--json")
-    assert (code, json.loads(text)["results"]) == (0, 6)
+    assert (code, answer_of(text, "history-rebuild")["results"]) == (0, 6)
     assert harness(tmp_path, "history", "nobody")[0] == 2
     assert harness(tmp_path, "history", "--nights", "elsewhere")[0] == 2

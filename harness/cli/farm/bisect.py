@@ -49,7 +49,7 @@ def command(case: str, board: str, layer: str, nights: Path, url: str, as_json: 
         turns = {entries[0].board: layers.turns(entries, reader, layer) for entries in series}
     reasons = {entries[0].board: layers.incomparable(entries) for entries in series}
     if as_json:
-        emit_json({"case": case, "layer": layer, "turns": turns, "not_comparable": _only_told(reasons)})
+        emit_json("bisect", {"case": case, "layer": layer, "turns": turns, "not_comparable": _only_told(reasons)})
     else:
         for entries in series:
             _show(entries, turns[entries[0].board], reasons[entries[0].board], layer)

@@ -70,7 +70,7 @@ def show(case: str, board: str, nights: Path, url: str, as_json: bool) -> None:
         refuse_nothing(pairs if case or board else True, case, board)
         whole = [queries.entries(database, one.case, one.board) for one in pairs] if case else []
     if as_json:
-        emit_json({"pairs": pairs, **({"series": [_series(entries) for entries in whole]} if case else {})})
+        emit_json("history", {"pairs": pairs, **({"series": [_series(entries) for entries in whole]} if case else {})})
     elif case:
         for entries in whole:
             _show_series(entries)
@@ -85,7 +85,7 @@ def _series(entries: list[HistoryEntry]) -> dict[str, object]:
         "case": entries[0].case,
         "board": entries[0].board,
         "epochs": epochs_of(entries),
-        "results": [{**vars(one), "facts": dict(one.facts)} for one in entries],
+        "results": entries,
     }
 
 
@@ -159,7 +159,7 @@ def rebuild(folder: Path, url: str, as_json: bool) -> None:
     with opened(where, anew=anew) as database, progress("history") as tell:
         count = entering.rebuild(database, folder, tell)
     if as_json:
-        emit_json({"folder": str(folder), "history": shown(where), **vars(count)})
+        emit_json("history-rebuild", {"folder": str(folder), "history": shown(where), **vars(count)})
         return
     lost = f", {count.unreadable} folders could not be read" if count.unreadable else ""
     click.echo(f"{count.nights} nights, {count.results} results{lost}: {shown(where)}")

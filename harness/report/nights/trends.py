@@ -144,12 +144,17 @@ def _layer_strip(entries: Sequence[HistoryEntry]) -> list[Row]:
 def _events(entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair], turns: Sequence[LayerTurn]) -> list[Row]:
     """Newest first: alarms with their outcome, epochs, layers that changed."""
     events = [
-        {"utc": one.started_utc, "what": f"alarm: {'suspected' if one.word == 'pass' else one.word}",
+        {"utc": one.started_utc[:10], "what": f"alarm: {'suspected' if one.word == 'pass' else one.word}",
          "percent": one.percent, "outcome": ALARMS[one.alarm] + _figures(one)}
         for one in entries if one.alarm in ALARMS
     ]  # fmt: skip
     events += [
-        {"utc": one.first_utc, "what": f"epoch: {', '.join(one.changed)}", "percent": None, "outcome": "a new level"}
+        {
+            "utc": one.first_utc[:10],
+            "what": f"epoch: {', '.join(one.changed)}",
+            "percent": None,
+            "outcome": "a new level",
+        }
         for one in epochs
         if one.changed
     ]
@@ -157,7 +162,9 @@ def _events(entries: Sequence[HistoryEntry], epochs: Sequence[EpochOfPair], turn
         more = f" and {turn.layers_changed - 1} more layers" if turn.layers_changed > 1 else ""
         changed = ", ".join(turn.changed) or "nothing that is known"
         what = f"layer {turn.layer}{more} changed its hash"
-        events.append({"utc": turn.first.started_utc, "what": what, "percent": None, "outcome": f"with it: {changed}"})
+        events.append(
+            {"utc": turn.first.started_utc[:10], "what": what, "percent": None, "outcome": f"with it: {changed}"}
+        )
     return sorted(events, key=lambda event: str(event["utc"]), reverse=True)
 
 
