@@ -35,7 +35,7 @@ def _cut(stretch: Stretch, whole_us: float) -> Finding:
         evidence += f", plus quantize and layout conversion {stretch.borders_us:.1f} us"
     if stretch.launch_us:
         evidence += f" and one start of the accelerator {stretch.launch_us:.1f} us"
-    share = f", {stretch.total_us / whole_us:.1%} of the latency" if whole_us > 0 else ""
+    share = f", {100 * stretch.total_us / whole_us:.1f} % of the latency" if whole_us > 0 else ""
     why = f"; {op.why}" if op.reason else ""
     return finding("T-201", f"{evidence}{share}; {_won(stretch)}{why}", subject=op.name, advice=op.advice)
 

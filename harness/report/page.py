@@ -52,7 +52,7 @@ MOST_WAIVERS = 20  # listed; all are in the table of layers
 MOST_MESSAGES = 60  # of the toolchain, listed
 MOST_ORIGINS = 8  # drawn; the rest is listed
 LONG_ROWS = 1000  # of layers: beyond it md5s are cut
-PAGE_ROWS = 200  # of a long table on screen at a time; print and scripts-off show all
+PAGE_ROWS = folds.EARLY_ROWS  # of a long table on screen at a time; print and scripts-off show all
 
 
 def render(run: Run, lang: str = ENGLISH) -> str:
@@ -238,6 +238,7 @@ _GLOBALS = {
     "size_sentence": headline.size_sentence,
     "layer_folds": folds.layer_folds,
     "op_folds": folds.op_folds,
+    "late_rows": folds.late_rows,
     "node_folds": folds.node_folds,
     "constant": folds.constant,
     "tiles_of": folds.tiles_of,

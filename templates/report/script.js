@@ -18,7 +18,12 @@
       this.table = table;
       this.body = table.tBodies[0];
       this.rows = all("tr", this.body);
-      this.first = this.rows.slice();
+      this.rest = table.parentNode.querySelector("noscript"); // text until somebody wants its rows
+      const tail = table.parentNode.querySelector("table[data-tail]");
+      this.tail = tail ? all("tbody tr", tail) : []; // behind all folds
+      if (tail) tail.remove();
+      this.body.append(...this.tail);
+      this.total = this.rows.length + this.tail.length + (this.rest ? Number(this.rest.dataset.count) : 0);
       this.words = new Map();
       this.size = Number(table.dataset.rows);
       this.page = 0;
@@ -26,24 +31,29 @@
       this.search = this.tools.querySelector("input[type=search]");
       this.select = this.tools.querySelector("select");
       this.tools.hidden = false;
-      this.fold();
+      this.head = null;
+      this.left = 0;
+      this.heads = [];
+      this.fold(this.rows);
+      this.rows.push(...this.tail);
+      this.first = this.rows.slice();
       this.listen();
       all("thead th", table).forEach((head, place) => this.sortable(head, place));
       this.natural = true;
-      const wrong = this.rows.find((row) => row.dataset.s === "origin" || row.dataset.s === "suspect");
+      const blamed = () => this.rows.find((row) => row.dataset.s === "origin" || row.dataset.s === "suspect");
+      if (this.rest && !blamed() && /<tr[^>]* data-s=(origin|suspect)/.test(this.rest.textContent)) this.whole();
+      const wrong = blamed();
       this.shown = this.lines(this.rows);
       this.turn(wrong); // a long table opens where it went wrong
       table.classList.add("ready");
     }
     // Rows that the page marked become one line that opens, while the table is in its own order and whole.
-    fold() {
+    fold(rows) {
       const width = all("thead th", this.table).length;
-      let head = null, left = 0;
-      this.heads = [];
-      this.rows.forEach((row) => {
+      rows.forEach((row) => {
         if (row.dataset.fold) {
-          left = Number(row.dataset.n);
-          head = document.createElement("tr");
+          this.left = Number(row.dataset.n);
+          const head = this.head = document.createElement("tr");
           head.className = "fold";
           head.members = [];
           const cell = head.insertCell(), button = document.createElement("button");
@@ -56,13 +66,30 @@
           this.heads.push(head);
           row.before(head);
         }
-        if (!left) return;
-        left -= 1;
-        head.members.push(row);
-        row.head = head;
+        if (!this.left) return;
+        this.left -= 1;
+        this.head.members.push(row);
+        row.head = this.head;
       });
     }
+    // All rows, once: the rest of a very long table becomes rows when somebody looks for them.
+    whole() {
+      if (!this.rest) return;
+      const box = document.createElement("template");
+      box.innerHTML = this.rest.textContent;
+      const rows = all("tbody tr", box.content);
+      this.rest.remove();
+      this.rest = null;
+      rows.forEach((row) => row.classList.add("off"));
+      if (this.tail.length) this.tail[0].before(...rows);
+      else this.body.append(...rows);
+      const early = this.rows.slice(0, this.rows.length - this.tail.length);
+      this.rows = [...early, ...rows, ...this.tail];
+      this.first = this.rows.slice();
+      this.fold(rows);
+    }
     open(head, wide) {
+      this.whole();
       head.querySelector("button").setAttribute("aria-expanded", String(wide));
       this.show();
     }
@@ -80,10 +107,11 @@
       this.show();
     }
     listen() {
-      const again = () => { this.page = 0; this.show(); };
+      const again = () => { this.whole(); this.page = 0; this.show(); };
       this.search.addEventListener("input", again);
       if (this.select) this.select.addEventListener("change", again);
       all("button", this.tools).forEach((button) => button.addEventListener("click", () => {
+        this.whole();
         this.page += Number(button.dataset.step);
         this.show();
       }));
@@ -102,6 +130,7 @@
       button.addEventListener("click", () => this.sort(head, place));
     }
     sort(head, place) {
+      this.whole();
       const numeric = head.classList.contains("r");
       const was = head.getAttribute("aria-sort");
       const down = was ? was === "ascending" : numeric && place > 0;
@@ -136,16 +165,19 @@
         return fits;
       });
       const lines = this.shown = this.lines(kept);
-      const pages = Math.max(1, Math.ceil(lines.length / this.size));
+      const count = lines.length + (this.rest ? Number(this.rest.dataset.lines) : 0);
+      const pages = Math.max(1, Math.ceil(count / this.size));
       this.page = Math.min(Math.max(this.page, 0), pages - 1);
       const from = this.page * this.size, to = Math.min(from + this.size, lines.length);
       const seen = new Set(lines.slice(from, to));
       [...this.rows, ...this.heads].forEach((row) => row.classList.toggle("off", !seen.has(row)));
-      const folded = lines === kept ? 0 : kept.length - lines.filter((row) => !row.members).length;
-      this.say(kept.length, lines.length, folded, from, to, pages);
+      const late = this.total - this.rows.length;
+      const folded = lines === kept ? 0 : kept.length - lines.filter((row) => !row.members).length + late - (count - lines.length);
+      this.say(kept.length + late, count, folded, from, to, pages);
+      if (this.rest && to < Math.min(count, this.size)) requestAnimationFrame(() => setTimeout(() => { this.whole(); this.show(); }));
     }
     say(count, lines, folded, from, to, pages) {
-      const total = this.rows.length;
+      const total = this.total;
       const shown = pages > 1 ? `${from + 1} to ${to} of ${lines}` : `${count}`;
       const aside = folded ? `, ${folded} folded` : "";
       this.tools.querySelector("output").textContent = (count === total ? `${shown} ${pages > 1 && lines !== count ? "lines" : "rows"}` : `${shown} rows that match, of ${total}`) + aside;
@@ -177,18 +209,23 @@
     box.classList.toggle("fits", table.scrollWidth <= box.clientWidth);
   });
   all("table[data-rows]").forEach((table) => readers.set(table.id, new Table(table)));
+  const rowOf = (id) => {
+    if (!document.getElementById(id)) readers.forEach((table) => { if (table.rest) { table.whole(); table.show(); } });
+    return document.getElementById(id);
+  };
+  addEventListener("beforeprint", () => readers.forEach((table) => { table.whole(); table.show(); }));
   fit();
   addEventListener("resize", fit);
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href^='#L'], a[href^='#O']");
-    const row = link && document.getElementById(link.getAttribute("href").slice(1));
+    const row = link && rowOf(link.getAttribute("href").slice(1));
     if (!row) return;
     event.preventDefault();
     history.replaceState(null, "", link.getAttribute("href"));
     readers.get(row.closest("table").id).reveal(row);
   });
-  const asked = /^#[LO]\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
+  const asked = /^#[LO]\d+$/.test(location.hash) && rowOf(location.hash.slice(1));
   if (asked) readers.get(asked.closest("table").id).reveal(asked);
 
   // A picture of many links is one stop of the tab key; arrow keys walk along it.
@@ -220,7 +257,7 @@
   const search = document.getElementById("net-search");
   if (search) {
     const squares = all(".parts a"), line = search.closest(".seek").querySelector("output"), words = new Map();
-    const row = (id) => document.getElementById(id);
+    const row = rowOf;
     const say = (link) => {
       const own = row(link.getAttribute("href").slice(1)), code = own && own.querySelector("code"), mark = own && own.querySelector("b");
       const box = link.closest("[data-rows]");

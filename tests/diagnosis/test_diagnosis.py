@@ -290,7 +290,7 @@ def test_the_cut_is_told_with_what_its_borders_cost() -> None:
     assert finding.subject == "soft"
     assert finding.evidence == (
         "soft (Softmax) takes 30.0 us on the CPU, plus quantize and layout conversion 30.0 us and one start of the "
-        "accelerator 5.0 us, 26.0% of the latency; moving it would win 35.0 to 65.0 us"
+        "accelerator 5.0 us, 26.0 % of the latency; moving it would win 35.0 to 65.0 us"
     )
 
 

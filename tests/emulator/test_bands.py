@@ -66,7 +66,7 @@ def test_a_band_is_wider_where_ops_run_on_the_cpu_and_where_prices_are_scaled(tm
     model = built(fused(tmp_path / "net.onnx")).model
     plain, mixed = band_of(model, SOCS["x5"], 0.0), band_of(model, SOCS["x5"], 0.5)
     assert plain == LIKE["dense"]
-    assert mixed.low == pytest.approx((plain.low + CPU.low) / 2) and mixed.high > plain.high and "50%" in mixed.of
+    assert mixed.low == pytest.approx((plain.low + CPU.low) / 2) and mixed.high > plain.high and "50 %" in mixed.of
     for name, soc in SOCS.items():
         if soc.not_estimated:
             continue
@@ -106,7 +106,7 @@ def test_a_measured_run_has_no_band(tmp_path: Path) -> None:
 
 def test_a_band_of_two_keeps_both_names() -> None:
     both = Spread(0.9, 1.1, "a").widened(Spread(0.5, 1.5, "b"), 0.25)
-    assert (both.low, both.high) == pytest.approx((0.8, 1.2)) and both.of == "a; b for 25% of the time"
+    assert (both.low, both.high) == pytest.approx((0.8, 1.2)) and both.of == "a; b for 25 % of the time"
 
 
 def test_what_a_cut_would_win_has_the_band_of_its_cpu_times() -> None:

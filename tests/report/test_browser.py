@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.report import run_of as consistent
 from tests.records.kit import render
 from tests.support import fixtures_run as runs
 
@@ -221,6 +222,33 @@ def test_the_header_of_a_table_stays_in_sight(show) -> None:
     page.evaluate("document.getElementById('L40').scrollIntoView({block: 'center'})")
     head, nav = page.locator("#layer-table thead th").first.bounding_box(), page.locator("nav").bounding_box()
     assert head and nav and nav["y"] + nav["height"] - 2 <= head["y"] < nav["y"] + nav["height"] + 6
+
+
+@pytest.mark.slow
+def test_a_very_long_table_is_whole_when_somebody_looks_for_a_row(show) -> None:
+    """Its rest is text until then; a search, a page, a link to a row, an opened fold and a printer find all."""
+    run = consistent(1500)
+    rows = "#layer-table tbody tr[id]"
+    opened = show("", run)
+    page = opened.page
+    assert page.locator(rows).count() < 300 and page.locator("#L1499").is_visible()
+    tools = page.locator(".tools[data-for=layer-table]")
+    assert tools.locator("output").inner_text().startswith("1500 rows, ")
+    tools.get_by_role("searchbox").fill("nothing is called like this")
+    assert page.locator(rows).count() == 1500 and tools.locator("output").inner_text() == "0 rows that match, of 1500"
+    assert opened.messages == []
+    for reach in (
+        lambda page: page.evaluate("location.hash = '#L700'; location.reload()"),
+        lambda page: page.locator("#layer-table .fold button").first.click(),
+        lambda page: page.pdf(),
+    ):
+        page = show("", run).page
+        reach(page)
+        page.locator("#L700").wait_for(state="attached")
+        ids = page.evaluate("[...document.querySelectorAll('#layer-table tbody tr[id]')].map((row) => row.id)")
+        assert ids == [f"L{place}" for place in range(1500)]
+    off = show("", run, java_script_enabled=False).page
+    assert off.locator("table.layers tbody tr:visible").count() == 1500
 
 
 @pytest.mark.slow

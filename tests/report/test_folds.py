@@ -126,3 +126,14 @@ def test_an_interrupted_run_says_how_to_go_on(argv: tuple[str, ...], line: str) 
 
 def test_a_run_that_does_not_tell_what_was_typed_promises_no_command() -> None:
     assert tables(runs.consistent_run())["again"] is None and "Repeat it" not in render(runs.consistent_run())
+
+
+def test_a_very_long_table_stands_aside_between_its_start_and_what_is_behind_its_folds() -> None:
+    fold: dict[str, object] = {"count": 1100, "words": "w"}
+    short: list[dict[str, object] | None] = [None] * 1000
+    assert folds.late_rows(short)["first"] is None
+    clean = [None, fold, *[None] * 1099, None, None]
+    assert folds.late_rows(clean) == {"first": 200, "last": 1101, "rows": 901, "lines": 0}
+    again = [*[None] * 300, fold, *[None] * 1099]
+    assert folds.late_rows(again) == {"first": 200, "last": None, "rows": 1200, "lines": 101}
+    assert folds.late_rows([None] * 1500) == {"first": 200, "last": None, "rows": 1300, "lines": 1300}

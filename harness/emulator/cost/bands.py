@@ -31,7 +31,7 @@ class Spread:
     def widened(self, other: Spread, share: float) -> Spread:
         """Where `share` of the time is estimated with the band of `other`."""
         low, high = (mine * (1.0 - share) + theirs * share for mine, theirs in _pairs(self, other))
-        return Spread(low, high, f"{self.of}; {other.of} for {share:.0%} of the time")
+        return Spread(low, high, f"{self.of}; {other.of} for {100 * share:.0f} % of the time")
 
 
 def _pairs(one: Spread, other: Spread) -> tuple[tuple[float, float], tuple[float, float]]:

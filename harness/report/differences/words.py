@@ -35,7 +35,8 @@ def _causes(data: Row, place: int) -> str:
     rows = [row for row in data["conditions"] if row["changed"] and row["values"][place] != row["values"][0]]
     groups = dict.fromkeys(row["group"] for row in rows if row["what"].endswith("md5"))
     named = [group for group in groups if group in ("model", "inputs")]
-    return f" ({' and '.join(named)} differ too)" if named else ""
+    verb = "differs" if named == ["model"] else "differ"
+    return f" ({' and '.join(named)} {verb} too)" if named else ""
 
 
 def _layers(layers: Row, place: int, causes: str) -> list[str]:

@@ -309,6 +309,14 @@ class _Part:
                     reach.setdefault(shape.stage, []).append(column)
         return [self._band(stage, min(columns), max(columns)) for stage, columns in sorted(reach.items())]
 
+    def _goes_on(self, stage: int, first: int) -> bool:
+        """Whether an earlier band is of the same subgraph: one stretch over several parts, or two of one name."""
+        segments = self.network["segments"]
+        if segments[stage]["name"] and segments[stage]["name"] in [one["name"] for one in segments[:stage]]:
+            return True
+        before = (self._shape(n) for column in range(first) for n in self.placed.columns[column])
+        return any(shape is not None and shape.stage == stage for shape in before)
+
     def _band(self, stage: int, first: int, last: int) -> Row:
         segment = self.network["segments"][stage]
         left = self.left_px[first] - GAP_PX / 2
@@ -317,13 +325,13 @@ class _Part:
             "x": round(left),
             "w": round(wide),
             "off": _is_off(segment["unit"]),
-            "label": _band_label(segment, wide),
+            "label": _band_label(segment, wide, self._goes_on(stage, first)),
         }
 
 
-def _band_label(segment: Row, wide_px: float) -> str:
-    """Unit, name and time of a stretch, as much as its band has room for."""
-    time = "" if segment["time_us"] is None else time_us(segment["time_us"])
+def _band_label(segment: Row, wide_px: float, goes_on: bool = False) -> str:
+    """Unit, name and time of a stretch, as much as its band has room for; the time stands at its first band only."""
+    time = "goes on" if goes_on else "" if segment["time_us"] is None else time_us(segment["time_us"])
     unit = shortened(segment["unit"], 12)
     for words in ((unit, shortened(segment["name"], 40), time), (unit, time), (unit,), ()):
         label = " ".join(word for word in words if word)

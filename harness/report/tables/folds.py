@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from harness.report.values import Row, number, plain, share, shortened
 
+EARLY_ROWS = 200  # of a very long table: rows that stand in the page as rows
+_LATE_FROM = 1000  # rows of a table that is very long
 MIN_ROWS = 4  # fewer rows stay as they are: a line that opens would save nothing
 _MOST_OPS = 12  # slowest ops that stay open
 _SHARE_OF_OPS = 0.9  # of the time of all ops: what is beyond stays open only where it is not right
@@ -13,6 +15,31 @@ _FINE = ("exact", "within", "")
 
 # Beside the first row of a fold: {"count", "words"}, how many rows and what their line says.
 Fold = Row | None
+
+
+def late_rows(folds: Sequence[Fold]) -> Row:
+    """Which rows of a very long table a browser takes as text at first: {"first", "last", "rows", "lines"}.
+
+    `first` is None where the table is not that long; rows from `last` on, which stand behind all folds, are rows again;
+    `lines` are those that the rows between take while their folds are closed.
+    """
+    if len(folds) <= _LATE_FROM:
+        return {"first": None, "last": None, "rows": 0, "lines": 0}
+    lines = _lines(folds)
+    tail = next((n for n, is_line in enumerate(reversed(lines)) if not is_line), len(lines))
+    last = len(folds) - tail if 0 < tail <= EARLY_ROWS else None
+    aside = slice(EARLY_ROWS, last)
+    return {"first": EARLY_ROWS, "last": last, "rows": len(folds[aside]), "lines": sum(lines[aside])}
+
+
+def _lines(folds: Sequence[Fold]) -> list[bool]:
+    """Whether a row is a line of its own, or the first of a fold, which is one."""
+    lines, inside = [], 0
+    for fold in folds:
+        inside = fold["count"] if fold else inside
+        lines.append(fold is not None or not inside)
+        inside = max(0, inside - 1)
+    return lines
 
 
 def layer_folds(layers: Sequence[Row]) -> list[Fold]:
