@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from benchmarks.network_models import mobilenet
+from benchmarks.networks.models import mobilenet
 from benchmarks.peers import NoPeer, polygraphy, python_of
 
 TENSORS = 50

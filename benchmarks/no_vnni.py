@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks import network_models as networks
+from benchmarks.networks import models as networks
 from harness.consistency.checks.reference_check import SUMS, check, unstable_ops
 from harness.reference.open import open_reference
 

@@ -28,7 +28,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import network_models as networks
+from benchmarks.networks import models as networks
 from benchmarks.no_vnni import no_vnni_report
 from benchmarks.truth_parts.planting import CLEAN, FAULTS, effect, plant, plantable
 from harness.assets import asset

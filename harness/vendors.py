@@ -36,6 +36,7 @@ class Vendor:
     diagnosis: object = None  # diagnosis.rules.DiagnosisVendor
     emulator: object = None  # emulator.base.EmulatorVendor
     export: object = None  # export.base.ExportVendor
+    precision: object = None  # precision.base.PrecisionVendor
 
 
 @cache

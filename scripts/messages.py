@@ -112,6 +112,16 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness sweep model.bin --board emu-x5 --time 900",
         "harness sweep --resume absent",
     ),
+    "sensitivity, tune": (
+        "harness sensitivity",
+        "harness sensitivity relu.onnx",
+        "harness sensitivity relu.onnx --calibration empty",
+        "harness sensitivity relu.onnx --calibration empty --soc x5",
+        "harness sensitivity relu.onnx --calibration empty --soc x5 --figure task",
+        "harness sensitivity --table notes.txt",
+        "harness tune relu.onnx --calibration empty --soc x5",
+        "harness tune relu.onnx --calibration absent --soc x5 --reach 30",
+    ),
     "nightly": (
         "harness nightly",
         "harness nightly absent.yaml",

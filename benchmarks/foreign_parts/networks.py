@@ -13,8 +13,8 @@ import onnx
 import onnx.version_converter
 from numpy.typing import NDArray
 
-from benchmarks import network_models
 from benchmarks.foreign_parts.environment import Environment
+from benchmarks.networks import models as network_models
 
 Array = NDArray[Any]
 PICTURE = Path(__file__).parents[2] / "examples" / "china.jpg"

@@ -24,6 +24,8 @@ COMMANDS = {
     "reference": "Run an ONNX model on this PC and save every intermediate tensor.",
     "report": "Write a run's report as one self-contained HTML page.",
     "diff": "Hold two to twenty runs against each other: boards, builds, settings or nights.",
+    "sensitivity": "Measure what int8 costs a model, one op at a time quantized or kept in float.",
+    "tune": "Find the fewest ops in int16 or float that make a model good enough, and write the config.",
     "export": "Write a run in a form that another tool reads.",
     "bundle": "Pack a run into one archive for the vendor: report, logs, configs, each wrong op as a model.",
     "unbundle": "Open a bundle in an empty folder and compare each wrong op again, from its own files alone.",
@@ -38,6 +40,8 @@ COMMANDS = {
     "lint": "Check a toolchain config (hb_mapper, hb_compile, Magik, tpu-mlir) or a suite of `harness nightly`.",
 }
 PLACES = {
+    "sensitivity": "precision.sensitivity",
+    "tune": "precision.tune",
     "sweep": "series.sweep",
     "soak": "series.soak",
     "jitter": "series.jitter",

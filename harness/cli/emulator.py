@@ -15,6 +15,8 @@ from harness.cli.common import WholeHelp, emit_json, json_option, note
 from harness.cli.tables import table
 from harness.errors import InputError
 
+SHOWN_REFUSALS = 5
+
 if TYPE_CHECKING:
     from harness.emulator.build import BuildResult
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
@@ -84,8 +86,11 @@ def command() -> None:
     "--seed", metavar="N", default=0, type=click.IntRange(0), help="Seed of random calibration data (no --calibration)."
 )
 @click.option("--times-only", is_flag=True, help="Place and price the model without computing values; no dumps.")
+@click.option("--int16", metavar="NODE|all", multiple=True, help="Feature maps of a node in int16; repeatable.")
 @click.option(
-    "--int16", metavar="NODE|all", multiple=True, help="With --times-only: a node with int16 activations; repeatable."
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A yaml of hb_mapper or hb_compile, or a quant_config.json: types and places of nodes.",
 )
 @click.option(
     "--quantize",
@@ -109,6 +114,7 @@ def build(models: tuple[Path, ...], output: Path | None, as_json: bool, **given:
       harness emulator build model.onnx --soc x5
       harness emulator build a.onnx b.onnx --soc x5 -o packed.bin
       harness emulator build big.onnx --soc x5 --times-only
+      harness emulator build model.onnx --soc j6e --calibration samples/ --config quant_config.json
     """
     from harness.emulator.build import build as run_build
     from harness.emulator.compiler.options import BuildRequest
@@ -137,6 +143,7 @@ def _say_files(files: Sequence[Path], as_json: bool) -> None:
 
 
 def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
+    from harness.emulator.build import node_settings
     from harness.emulator.compiler.options import BuildOptions
     from harness.emulator.rooms import room_of_soc, soc_named
 
@@ -144,21 +151,21 @@ def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
     if given.quantize != "int8" or given.layer_types:
         raise InputError(f"--quantize and --layer-type do not apply to {soc.name}", "see --on-cpu and --output-type")
     room_of_soc(soc).check_request(len(models), given)
-    if given.int16 and not given.times_only:
-        raise InputError("--int16 applies to --times-only: values are computed in int8", "add --times-only")
+    settings = node_settings(given, soc)
     return BuildOptions(
         soc=soc,
         calibration=given.calibration,
         pixels={} if soc.takes_pictures else _pixels(models, given),
         shapes=dict(_shape(text) for text in given.shapes),
-        on_cpu=given.on_cpu,
-        on_accelerator=given.on_accelerator,
+        on_cpu=(*given.on_cpu, *settings.on_cpu),
+        on_accelerator=(*given.on_accelerator, *settings.on_accelerator),
+        types=settings.types,
         output_type=given.output_type,
         debug_layers=given.debug_layers,
         cores=given.cores,
         seed=given.seed,
         times_only=given.times_only,
-        int16=given.int16,
+        int16=given.int16 if given.times_only else (),
         mean=given.mean,
         var=given.var,
     )
@@ -243,6 +250,10 @@ def _handed_out(tensor: BoardTensor) -> str:
 def _say_built(built: BuildResult) -> None:
     for one in built.builds:
         note(f"calibration: {one.calibration}")
+        for line in one.refused[:SHOWN_REFUSALS]:
+            note(f"{line}: it stays int8")
+        if len(one.refused) > SHOWN_REFUSALS:
+            note(f"{len(one.refused) - SHOWN_REFUSALS} more inputs stay int8 (--json lists them)")
         if built.soc.tells_units:
             _say_units(one, built.soc)
         else:

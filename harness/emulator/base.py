@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.errors import InputError, UserError
 
 if TYPE_CHECKING:  # a list of boards is read without loading a compiler
+    from harness.emulator.compiler.node_types import NodeSettings
     from harness.emulator.compiler.options import BuildOptions, BuildRequest
     from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
@@ -78,6 +79,14 @@ class EmulatorVendor(ABC):
     def op_rules(self, soc: Soc) -> OpRules:
         """Which ops its accelerator takes. Errors: NotImplementedError of a room that has `socs` and does not tell."""
         raise NotImplementedError(f"{type(self).__name__} has socs and tells no op_rules: see emulator/base.py")
+
+    def takes_type(self, soc: Soc, kind: str, place: int, dtype: str) -> bool:
+        """Whether an op type may have that input (-1: its output) in a type wider than int8."""
+        return True
+
+    def node_settings(self, path: Path, soc: Soc) -> NodeSettings:
+        """What a config of the vendor's toolchain sets for single nodes. Errors: InputError, ConfigError."""
+        raise InputError(f"{path}: no config is read for {soc.name}", "give --on-cpu and --int16 instead")
 
     def check_request(self, models: int, request: BuildRequest) -> None:
         """Refuse options that have no effect, or none that is known. Errors: InputError."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.emulator.compiler.calibrated import calibrated
 from harness.emulator.compiler.compile import Build, BuildOptions, compile_model
+from harness.emulator.compiler.node_types import NodeSettings, NodeTypes
+from harness.emulator.compiler.options import BuildRequest
 from harness.emulator.model.compiled import CompiledFile, compiled_bytes
 from harness.emulator.rooms import room_of_soc
 from harness.emulator.socs import Soc
@@ -61,6 +63,19 @@ def build(models: Sequence[Path], options: BuildOptions, output: Path | None) ->
     contents[target.with_suffix(MD5_LIST)] = _md5s(contents)
     _write_together(contents)
     return BuildResult(target, tuple(contents), builds, options.soc)
+
+
+def node_settings(given: BuildRequest, soc: Soc) -> NodeSettings:
+    """What --config and --int16 set for single nodes; a model of times alone is priced by --int16 itself.
+
+    Errors: InputError, ConfigError.
+    """
+    config = room_of_soc(soc).node_settings(given.config, soc) if given.config else NodeSettings()
+    wide, types = NodeTypes("int16", output="int16"), config.types
+    if given.int16 and not given.times_only:
+        nodes = {**types.nodes, **{name: wide for name in given.int16 if name != "all"}}
+        types = replace(types, nodes=nodes, every=wide if "all" in given.int16 else types.every)
+    return replace(config, types=types)
 
 
 def _own_name(model: Path, soc: Soc) -> Path:
@@ -141,6 +156,7 @@ def _facts(one: Build) -> dict[str, object]:
             {"name": i.name, "type": i.kind, "shape": list(i.spec.shape), "bytes": i.bytes} for i in model.inputs
         ],
         "outputs": list(model.outputs),
+        "refused": list(one.refused),
         "nodes": [
             {"name": op.name, "type": op.kind, "on": op.unit, "subgraph": op.subgraph, "reason": op.reason}
             for op in model.ops

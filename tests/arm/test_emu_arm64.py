@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import network_models as networks
+from benchmarks.networks import models as networks
 from harness.boards.flat import compose
 from harness.boards.prepare import prepare
 from harness.emulator.ort import arm64

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import network_models as networks
+from benchmarks.networks import models as networks
 from harness.emulator.servers.serve import free_port
 from tests.arm.test_emu_arm64 import harness, newest_run
 from tests.support.alone import alone

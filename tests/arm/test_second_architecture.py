@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import network_models as networks
+from benchmarks.networks import models as networks
 from benchmarks.no_vnni import make_reference, plain_python
 from benchmarks.second_architecture import NetworkUnderTest, RunnerProcess, _before_and_after, board
 from benchmarks.truth_parts.planting import effect, plant, plantable

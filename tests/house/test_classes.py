@@ -11,7 +11,7 @@ MOST_PUBLIC = 12  # methods of one class, properties too
 MOST = 16  # private ones too, of the classes that were split
 
 # Contracts that every vendor meets, and the formats of vendors' files: as many methods as there are questions.
-CONTRACTS = {"Platform", "Hbdnn", "HbdnnTool", "UcpTool", "Magik", "Ort", "Sophgo", "Dialect"}
+CONTRACTS = {"EmulatorVendor", "Platform", "Hbdnn", "HbdnnTool", "UcpTool", "Magik", "Ort", "Sophgo", "Dialect"}
 # A bag of numbers that rules ask by name.
 BAGS = {"Errors"}
 SPLIT = {

@@ -31,7 +31,7 @@ LEVELS = [
     ["diagnosis", "emulator"],
     ["boards", "lint", "report", "review"],
     ["export", "history", "session"],
-    ["handover", "nightly"],
+    ["handover", "nightly", "precision"],
     ["answers"],
     ["cli", "notebook"],
     ["__main__"],

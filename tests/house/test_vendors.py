@@ -14,10 +14,11 @@ from harness.export.base import ExportVendor
 from harness.lint.base import LintVendor, vendor_of
 from harness.platforms import socs
 from harness.platforms.base import PlatformVendor
+from harness.precision.base import PrecisionVendor
 from harness.toolchains.base import ToolchainVendor
 
 WINGS = {
-    "export": ExportVendor,
+    "export": ExportVendor, "precision": PrecisionVendor,
     "platforms": PlatformVendor, "toolchains": ToolchainVendor, "lint": LintVendor, "diagnosis": DiagnosisVendor,
 }  # fmt: skip
 

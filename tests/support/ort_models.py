@@ -52,7 +52,7 @@ def chain(path: Path, layers: int) -> Path:
 
 def small_quantized(path: Path) -> Path:
     """`small_float`'s shape in QDQ form, quantized by onnxruntime with int8 activations."""
-    from benchmarks import network_models as nm
+    from benchmarks.networks import models as nm
 
     net = nm.NetworkWriter(9)
     a = net.op("Relu", net.conv("input", (3, 8)))

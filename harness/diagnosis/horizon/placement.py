@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from harness.diagnosis.rules import OffView, WhyOff
-from harness.platforms.horizon.cpu_ops import CPU_ONLY
+from harness.platforms.horizon.op_lists import CPU_ONLY
 from harness.platforms.horizon.options import chip_named
 from harness.profiling.ordering import word
 from harness.records import Message

@@ -12,9 +12,9 @@ from pathlib import Path
 import onnx
 
 from harness.emulator.compiler import subgraphs, work
+from harness.emulator.compiler.operands import CONV_LIKE
 from harness.emulator.compiler.options import EVERY_NODE, BuildOptions
 from harness.emulator.compiler.placement import OpRules, Placement, listed
-from harness.emulator.compiler.quantize import CONV_LIKE
 from harness.emulator.cost.graph import op_works
 from harness.emulator.cost.plain import PASSED, plain
 from harness.emulator.model import layout, pieces
@@ -71,12 +71,16 @@ class Assembly:
         counted = dict(op_works(network, units, self.options.soc.table_channels))
         wide = counted if EVERY_NODE in self.options.int16 else self.options.int16
         counted |= {name: counted[name].as_int16 for name in wide if name in counted}
+        types = self.options.types.nodes.items()
+        counted |= {name: counted[name].passed(one.passes) for name, one in types if name in counted}
         return {name: {k: v for k, v in asdict(work).items() if v} for name, work in counted.items()}
 
     def _placement(self, op: Op, placements: Mapping[str, Placement]) -> Placement:
         if op.name in placements:
             return placements[op.name]
         before = self.maker.get(op.inputs[0]) if op.kind == "QuantizeLinear" and op.inputs else None
+        if op.kind == "QuantizeLinear" and op.inputs and self.tensors[op.inputs[0]].spec.dtype == "s16":
+            return Placement(self.rules.unit, "requantized for readers in int8")
         if before is not None:  # a full-precision result that is handed out and read on: rounded where it was made
             return Placement(self.placements[before.name].unit, "quantized at its producer")
         return self._placement_of_quantized(op)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -11,6 +13,7 @@ import onnx
 from harness.emulator.compiler import calibration, prepare_model
 from harness.emulator.compiler.accuracy import distances
 from harness.emulator.compiler.assembly import Assembly
+from harness.emulator.compiler.node_types import TypeWishes, offered
 from harness.emulator.compiler.options import EVERY_NODE, BuildOptions
 from harness.emulator.compiler.pixels import insert_preprocess, pixel_samples
 from harness.emulator.compiler.placement import Placement, place
@@ -38,6 +41,7 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     prepared = prepare_model.folded(original)
     network = ModelGraph(prepared)
     _check_forced(network, options)
+    options, refused = _with_types(network, options)
     rules = room_of_soc(options.soc).op_rules(options.soc)
     placements = place(network, rules, options.on_cpu, options.on_accelerator)
     if rules.gemm_is_convolution and options.output_type == "float":
@@ -52,8 +56,25 @@ def compile_model(path: Path, options: BuildOptions, number: int = 0) -> Build:
     model = assembly.result(path, samples.source)
     distance = distances(model, assembly.files[model.graph], prepared, samples.feeds[0], options.picture_inputs)
     return Build(
-        model, assembly.files, quantized, samples.source, prepared, distance, prepare_model.with_names(original)
+        model,
+        assembly.files,
+        quantized,
+        samples.source,
+        prepared,
+        distance,
+        prepare_model.with_names(original),
+        refused,
     )
+
+
+def _with_types(network: ModelGraph, options: BuildOptions) -> tuple[BuildOptions, tuple[str, ...]]:
+    """The options with the types of single nodes that the chip offers, and what it refuses."""
+    wished = options.types.of(network)
+    if wished and options.soc.is_unsigned:
+        raise InputError(f"types of nodes: {options.soc.name} is emulated with 8 bits only", "leave them out")
+    room = room_of_soc(options.soc)
+    types, refused = offered(network, wished, partial(room.takes_type, options.soc))
+    return replace(options, types=TypeWishes(types)), refused
 
 
 def _quantized(
@@ -63,7 +84,13 @@ def _quantized(
     pixels = frozenset(options.picture_inputs)
     is_unsigned = options.soc.is_unsigned
     return Quantizer(
-        prepared, units, ranges, output_type=options.output_type, pixels=pixels, is_unsigned=is_unsigned
+        prepared,
+        units,
+        ranges,
+        output_type=options.output_type,
+        pixels=pixels,
+        is_unsigned=is_unsigned,
+        types=options.types.nodes,
     ).run()
 
 
@@ -114,7 +141,12 @@ def _emulated_cores() -> str:
 def _check_forced(network: ModelGraph, options: BuildOptions) -> None:
     names = [node.name for node in network.nodes]
     int16 = tuple(name for name in options.int16 if name != EVERY_NODE)
-    for option, given in (("--on-cpu", options.on_cpu), ("--on-bpu", options.on_accelerator), ("--int16", int16)):
+    for option, given in (
+        ("--on-cpu", options.on_cpu),
+        ("--on-bpu", options.on_accelerator),
+        ("--int16", int16),
+        ("types of nodes", tuple(options.types.nodes)),
+    ):
         for name in (name for name in given if name not in names):
             near = get_close_matches(name, names, n=1)
             some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

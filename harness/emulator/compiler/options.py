@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.emulator.compiler.node_types import TypeWishes
 from harness.emulator.compiler.pixels import PixelInput, plane_names
 from harness.emulator.socs import Soc
 
@@ -34,6 +35,7 @@ class BuildRequest:
     int16: tuple[str, ...]
     quantize: str = "int8"  # of chips that the vendor's own compiler builds for: "int8", "f16", "bf16"
     layer_types: tuple[str, ...] = ()  # of those: LAYER=TYPE
+    config: Path | None = None  # of the vendor's toolchain: types and places of nodes
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class BuildOptions:
     seed: int = 0
     times_only: bool = False  # placed and priced, neither calibrated nor run: a model without values
     int16: tuple[str, ...] = ()  # nodes that are priced with int16 activations, or EVERY_NODE; times_only
+    types: TypeWishes = field(default_factory=TypeWishes)  # nodes with other types than int8
     name: str = ""
     mean: str = "0"  # of the pictures that some boards take: (pixel - mean) / var
     var: str = "255"

@@ -8,7 +8,6 @@ move data, and no Q behind the last convolution of a subgraph, which is handed o
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,22 +17,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from harness.emulator.compiler.graph_edits import rename_output, replace_nodes, retype_output
+from harness.emulator.compiler.node_types import INT16_LEVELS, PLAIN, WIDE, NodeTypes, levels_of, stored
+from harness.emulator.compiler.operands import CONV_LIKE, LEVELS, data_inputs, moves_data, weight_axis, weight_scale
 from harness.emulator.compiler.placement import is_output_transpose
-from harness.emulator.compiler.wide_outputs import ELEMENTS, INT16_LEVELS, add_function, domain
+from harness.emulator.compiler.wide_outputs import ELEMENTS, add_function, add_reader, domain
 from harness.emulator.model.nodes import ModelGraph, attributes
 
-CONV_LIKE = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 _FOLDED = frozenset(("Relu", "Clip"))
 _FOLDS_INTO = CONV_LIKE | frozenset(("Add", "Sub", "Sum"))
-_SAME_SCALE = frozenset(
-    ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "MaxPool", "GlobalMaxPool", "Slice", "Split")
-    + ("DepthToSpace", "SpaceToDepth", "Gather", "Tile", "Expand", "Identity")
-)
 _QUANTIZED_CONSTANTS = frozenset(("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Concat"))
-_SINGLE_DATA_INPUT = frozenset(
-    ("Clip", "Pow", "Resize", "Pad", "Slice", "Reshape", "Gather", "Tile", "Expand", "BatchNormalization")
-)
-LEVELS = 127  # int8, symmetric
 UNSIGNED_LEVELS = 255
 
 
@@ -47,6 +40,9 @@ class Quantizer:
     output_type: str = "float"  # of outputs that the accelerator makes: one of wide_outputs.OUTPUT_TYPES
     pixels: frozenset[str] = frozenset()  # NV12 inputs: uint8, zero point 128, no Q in the graph
     is_unsigned: bool = False  # features are uint8 with a zero point, so that 0.0 is exact
+    types: Mapping[str, NodeTypes] = field(default_factory=dict)  # of nodes that are not all int8
+    wide: set[str] = field(default_factory=set)  # tensors that are kept in int16
+    narrow: dict[str, str] = field(default_factory=dict)  # of those, what readers in int8 take instead
     scales: dict[str, float] = field(default_factory=dict)
     zero_points: dict[str, int] = field(default_factory=dict)  # of unsigned features
     added: dict[str, onnx.NodeProto] = field(default_factory=dict)  # by output
@@ -63,10 +59,12 @@ class Quantizer:
         wanted = [name for name in self._floats() if self._needs_scale(name)]
         for name in wanted:
             self._scale(name)
+        if self.types:
+            self._keep_wide(wanted, result)
         renames = {name: self._pair(name, result) for name in wanted}
         for node in result.graph.node:
             self._rewire(node, renames)
-        _replace_nodes(result, [*self.added.values(), *result.graph.node], list(self.constants.values()))
+        replace_nodes(result, [*self.added.values(), *result.graph.node], list(self.constants.values()))
         return result
 
     # ---------------------------------------------------------------- which tensors
@@ -145,6 +143,44 @@ class Quantizer:
             node = self.network.producer.get(self.network.data_inputs(node)[0])
         return node is not None and self.units[node.name] != "CPU"
 
+    # ---------------------------------------------------------------- int16 inside the model
+
+    def _keep_wide(self, wanted: list[str], result: onnx.ModelProto) -> None:
+        """Find the tensors that are kept in int16, from the last to the first: what moves data follows its readers."""
+        add_function(result, "int16")
+        add_reader(result)
+        for name in reversed(wanted):
+            if self._is_wide(name):
+                self.wide.add(name)
+
+    def _is_wide(self, name: str) -> bool:
+        """Kept in int16: read as such, or made as such."""
+        if name in self.pixels:
+            return False
+        readers = [node for node in self.network.consumers.get(name, []) if self._unit(node) != "CPU"]
+        return any(self._reads_wide(node, name) for node in readers) or self._makes_wide(name)
+
+    def _reads_wide(self, node: onnx.NodeProto, name: str) -> bool:
+        if self._keeps_scale(node) and any(output in self.wide for output in node.output):
+            return True  # data that is only moved stays what it is
+        types = self.types.get(node.name, PLAIN)
+        return any(types.of_feature(place) in WIDE for place, one in enumerate(node.input) if one == name)
+
+    def _makes_wide(self, name: str) -> bool:
+        """The type that is set for the op that makes it, or for what is folded into that op."""
+        node = self.network.producer.get(name)
+        while node is not None and self._unit(node) != "CPU":
+            if self.types.get(node.name, PLAIN).output in WIDE:
+                return True
+            data = self.network.data_inputs(node)
+            before = self.network.producer.get(data[0]) if data else None
+            node = before if before is not None and self.folds(before, node) else None
+        return False
+
+    def _narrow_readers(self, name: str) -> bool:
+        readers = [node for node in self.network.consumers.get(name, []) if self._unit(node) != "CPU"]
+        return any(name in data_inputs(node, self.network) and not self._reads_wide(node, name) for node in readers)
+
     # ---------------------------------------------------------------- scales
 
     def _scale(self, name: str) -> float:
@@ -157,8 +193,7 @@ class Quantizer:
         return self.scales[name]
 
     def _keeps_scale(self, node: onnx.NodeProto) -> bool:
-        nearest = node.op_type == "Resize" and attributes(node).get("mode", "nearest") == "nearest"
-        return self._unit(node) != "CPU" and (node.op_type in _SAME_SCALE or nearest)
+        return self._unit(node) != "CPU" and moves_data(node)
 
     def _own_scale(self, name: str) -> float:
         if name in self.pixels:
@@ -208,19 +243,40 @@ class Quantizer:
             and not self._full_precision(maker)
         ):
             entering, leaving = f"{name}_QuantizeLinear_Input", name
-            _rename_output(result, name, entering)
+            rename_output(result, name, entering)
         integer = f"{name}_QuantizeLinear_Output"
         if (wide := self._width(name)) != "int8":
             self._wide_output(name, integer, wide, result)
             return name
+        if name in self.wide:
+            return self._wide_pair(name, entering, leaving, result)
         parameters = self._feature_scale(name)
         self._add("QuantizeLinear", [entering, *parameters], integer, f"{name}_QuantizeLinear")
         if self.output_type != "float" and is_output and from_accelerator:
             element = onnx.TensorProto.UINT8 if self.is_unsigned else onnx.TensorProto.INT8
-            _retype_output(result, name, integer, element)
+            retype_output(result, name, integer, element)
         if leaving == name or self.network.consumers.get(name):
             self._add("DequantizeLinear", [integer, *parameters], leaving, f"{name}_DequantizeLinear")
         return leaving
+
+    def _wide_pair(self, name: str, entering: str, leaving: str, result: onnx.ModelProto) -> str:
+        """Q and DQ in int16, and for readers in int8 one more pair behind them."""
+        integer, scale = f"{name}_QuantizeLinear_Output", np.array(self._wide_scale(name), np.float32)
+        inputs = [self._constant(f"{name}_int16_scale", scale)]
+        self._add("QuantizeLinear", [entering, *inputs], integer, f"{name}_QuantizeLinear", domain=domain("int16"))
+        from_accelerator = self._unit(self.network.producer.get(name)) != "CPU"
+        if self.output_type != "float" and name in self.network.output_names and from_accelerator:
+            retype_output(result, name, integer, ELEMENTS["int16"])
+        self._add("DequantizeLinear", [integer, *inputs], leaving, f"{name}_DequantizeLinear", domain=domain("int16"))
+        if self._narrow_readers(name):
+            parameters, small = self._feature_scale(name), f"{name}_Requantize_Output"
+            self.narrow[name] = f"{name}_Requantized"
+            self._add("QuantizeLinear", [leaving, *parameters], small, f"{name}_Requantize")
+            self._add("DequantizeLinear", [small, *parameters], self.narrow[name], f"{name}_Requantized_DQ")
+        return leaving
+
+    def _wide_scale(self, name: str) -> float:
+        return self.scales[name] * LEVELS / INT16_LEVELS
 
     def _wide_output(self, name: str, integer: str, kind: str, result: onnx.ModelProto) -> None:
         """An output as int16 with one scale, or as int32 with a scale per channel."""
@@ -238,7 +294,7 @@ class Quantizer:
         add_function(result, kind)
         inputs = [name, self._constant(f"{name}_{kind}_scale", scale)]
         self._add("QuantizeLinear", inputs, integer, f"{name}_QuantizeLinear", domain=domain(kind), **attrs)
-        _retype_output(result, name, integer, ELEMENTS[kind])
+        retype_output(result, name, integer, ELEMENTS[kind])
 
     def _pixel_input(self, name: str, result: onnx.ModelProto) -> str:
         """The input becomes uint8 and a DQ subtracts 128: what the hardware does to pixels."""
@@ -258,7 +314,10 @@ class Quantizer:
         for i, name in enumerate(node.input):
             from_accelerator = self._unit(self.network.producer.get(name)) != "CPU"
             if name in renames and (from_accelerator or (on_accelerator and name in data)):
-                node.input[i] = renames[name]
+                is_narrow = (
+                    name in self.narrow and on_accelerator and not self._reads_wide(self._originals[node.name], name)
+                )
+                node.input[i] = self.narrow[name] if is_narrow else renames[name]
         if on_accelerator:
             self._quantize_constants(node)
 
@@ -266,9 +325,11 @@ class Quantizer:
         if node.op_type in CONV_LIKE:
             self._quantize_weights(node)
         elif node.op_type in _QUANTIZED_CONSTANTS and not self._is_bias_of(node):
+            types = self.types.get(node.name, PLAIN)
             for i, name in enumerate(node.input):
                 if name in self.network.constants:
-                    node.input[i] = self._integer_constant(name, self.network.constant(name), None)
+                    kind = types.of_feature(i)
+                    node.input[i] = self._integer_constant(name, self.network.constant(name), None, kind)
 
     def _is_bias_of(self, node: onnx.NodeProto) -> bool:
         original = self._originals[node.name]
@@ -279,24 +340,27 @@ class Quantizer:
             name = node.input[i]
             if name in self.network.constants:
                 axis = weight_axis(node, self.network.constant(name)) if i == 1 else None
-                node.input[i] = self._integer_constant(name, self.network.constant(name), axis)
+                kind = self.types.get(node.name, PLAIN).of_weight(i)
+                node.input[i] = self._integer_constant(name, self.network.constant(name), axis, kind)
         if len(node.input) > 2 and node.input[2] in self.network.constants:
             self._quantize_bias(node)
 
-    def _integer_constant(self, name: str, value: NDArray[Any], axis: int | None) -> str:
-        """int8 copy of a float constant behind a DQ; the name of the DQ's output."""
-        suffix = "" if axis is None else f"_axis{axis}"
+    def _integer_constant(self, name: str, value: NDArray[Any], axis: int | None, kind: str = "int8") -> str:
+        """int8 or int16 copy of a float constant behind a DQ; the name of the DQ's output."""
+        suffix = ("" if axis is None else f"_axis{axis}") + (f"_{kind}" if kind in WIDE else "")
         output = f"{name}{suffix}_DequantizeLinear_Output"
         if value.dtype != np.float32:
             return name
         if output in self.added:
             return output
-        scale = weight_scale(value, axis)
+        scale = weight_scale(value, axis, levels_of(kind))
         spread = scale if axis is None else scale.reshape([-1 if i == axis else 1 for i in range(value.ndim)])
-        stored = np.clip(np.rint(value / spread), -LEVELS, LEVELS).astype(np.int8)
-        integer = self._constant(f"{name}{suffix}_quantized", stored)
-        parameters = self._scale_inputs(f"{name}{suffix}", scale)
-        extra = {} if axis is None else {"axis": axis}
+        integer = self._constant(f"{name}{suffix}_quantized", stored(value, spread, kind))
+        extra: dict[str, int | str] = {} if axis is None else {"axis": axis}
+        if kind in WIDE:
+            parameters, extra["domain"] = [self._constant(f"{name}{suffix}_scale", spread)], domain("int16")
+        else:
+            parameters = self._scale_inputs(f"{name}{suffix}", scale)
         self._add("DequantizeLinear", [integer, *parameters], output, f"{name}{suffix}_DequantizeLinear", **extra)
         return output
 
@@ -322,79 +386,8 @@ class Quantizer:
         if data not in self.scales or weight not in self.network.constants:
             return None
         value = self.network.constant(weight)
-        scales = weight_scale(value, weight_axis(original, value))
-        return np.asarray(np.float32(self.scales[data]) * np.maximum(scales, np.float32(1e-20)))
-
-
-def data_inputs(node: onnx.NodeProto, network: ModelGraph) -> list[str]:
-    """Inputs of a node that the accelerator reads as feature maps."""
-    names = network.data_inputs(node)
-    return names[:1] if node.op_type in _SINGLE_DATA_INPUT else names
-
-
-def weight_axis(node: onnx.NodeProto, weight: NDArray[Any]) -> int | None:
-    """The output-channel axis of a weight; None for one scale (MatMul of 1-D)."""
-    if node.op_type == "Conv":
-        return 0
-    if node.op_type == "ConvTranspose":
-        return 1 if attributes(node).get("group", 1) == 1 else None
-    if node.op_type == "Gemm":
-        return 0 if attributes(node).get("transB", 0) else 1
-    return weight.ndim - 1 if weight.ndim >= 2 else None
-
-
-def weight_scale(weight: NDArray[Any], axis: int | None) -> NDArray[Any]:
-    """Symmetric scale per tensor (0-D) or per index of `axis` (1-D); an all-zero channel gets 1/127."""
-    others = tuple(i for i in range(weight.ndim) if i != axis)
-    peak = np.max(np.abs(weight), axis=None if axis is None else others)
-    return np.asarray(np.where(peak > 0, peak, 1.0) / LEVELS, np.float32)
-
-
-def _rename_output(model: onnx.ModelProto, old: str, new: str) -> None:
-    for node in model.graph.node:
-        for i, name in enumerate(node.output):
-            if name == old:
-                node.output[i] = new
-
-
-def _retype_output(model: onnx.ModelProto, old: str, new: str, element: int) -> None:
-    for value in model.graph.output:
-        if value.name == old:
-            value.name = new
-            value.type.tensor_type.elem_type = element
-
-
-def _replace_nodes(model: onnx.ModelProto, nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto]) -> None:
-    """Put `nodes` in execution order and drop constants that nothing reads any more."""
-    graph = model.graph
-    graph.initializer.extend(constants)
-    known = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
-    ordered = sorted_nodes(nodes, known)
-    del graph.node[:]
-    graph.node.extend(ordered)
-    used = {name for node in ordered for name in node.input} | {value.name for value in graph.output}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    del graph.value_info[:]
-
-
-def sorted_nodes(nodes: list[onnx.NodeProto], known: set[str]) -> list[onnx.NodeProto]:
-    """Nodes in an order in which every input is made before it is read; the given order breaks ties."""
-    producer = {name: i for i, node in enumerate(nodes) for name in node.output if name}
-    waiting = [{producer[n] for n in node.input if n in producer and n not in known} for node in nodes]
-    readers: dict[int, list[int]] = {}
-    for i, needs in enumerate(waiting):
-        for j in needs:
-            readers.setdefault(j, []).append(i)
-    ready = [i for i, needs in enumerate(waiting) if not needs]
-    heapq.heapify(ready)
-    order: list[onnx.NodeProto] = []
-    while ready:
-        i = heapq.heappop(ready)
-        order.append(nodes[i])
-        for j in readers.get(i, []):
-            waiting[j].discard(i)
-            if not waiting[j]:
-                heapq.heappush(ready, j)
-    return order
+        levels = levels_of(self.types.get(node.name, PLAIN).of_weight(1))
+        scales = weight_scale(value, weight_axis(original, value), levels)
+        is_wide = data in self.wide and self._reads_wide(original, data)
+        scale = np.float32(self._wide_scale(data) if is_wide else self.scales[data])
+        return np.asarray(scale * np.maximum(scales, np.float32(1e-20)))

@@ -31,3 +31,4 @@ class Build:
     float_model: onnx.ModelProto | None = None  # None for a model that came quantized
     distances: Mapping[str, Distance] = field(default_factory=dict)  # per tensor, on the first calibration sample
     original: onnx.ModelProto | None = None  # the float model before anything was folded
+    refused: tuple[str, ...] = ()  # types that were asked for and are not offered, a line each

@@ -60,7 +60,11 @@ class Work:
     @property
     def as_int16(self) -> Work:
         """The same op with int16 activations: twice the passes over the int8 array."""
-        return replace(self, **{name: INT16_FACTOR * getattr(self, name) for name in COMPUTE})
+        return self.passed(INT16_FACTOR)
+
+    def passed(self, times: float) -> Work:
+        """The same op that passes the int8 array so many times."""
+        return replace(self, **{name: times * getattr(self, name) for name in COMPUTE})
 
 
 def total(works: Iterable[Work]) -> Work:

@@ -71,6 +71,7 @@ class Facts:
     calibration: str
     pixels: Mapping[str, PixelInput]
     distances: Mapping[str, Distance]  # empty for a model that came quantized
+    refused: tuple[str, ...]  # types that are not offered
     kinds: Mapping[str, str]  # node -> ONNX type, folded nodes included
 
     @property
@@ -107,7 +108,7 @@ def reports(stem: str, build: Build, options: BuildOptions) -> dict[str, str]:
     soc = options.soc
     assert isinstance(soc, HorizonSoc)
     kinds = {node.name: node.op_type for node in build.quantized.graph.node}
-    facts = Facts(soc, build.model, build.calibration, options.pixels, build.distances, kinds)
+    facts = Facts(soc, build.model, build.calibration, options.pixels, build.distances, build.refused, kinds)
     if soc.family == "ucp":
         return {f"{stem}_hb_compile.log": hb_compile_log(facts, stem), f"{stem}_node_info.csv": node_info_csv(facts)}
     return {f"{stem}_hb_mapper_makertbin.log": hb_mapper_log(facts, stem), f"{stem}_quant_info.json": quant_info(facts)}
@@ -130,6 +131,8 @@ def hb_mapper_log(facts: Facts, output: str) -> str:
     for item in model.inputs:
         shape = list(item.spec.shape)
         log.add("hb_mapper_makertbin", 60, f"input '{item.name}' : original model shape: {shape}")
+    for line in facts.refused:
+        log.add("constraint_manager", 209, line)
     log.add("calibrator", 40, f"Run calibration model with max method. ({facts.calibration})")
     log.add("calibrator", 41, "Perchannel quantization is enabled.")
     _estimates(log, facts)
@@ -194,8 +197,13 @@ def _subgraph(facts: Facts, op: BoardOp) -> str:
 def _cells(facts: Facts, op: BoardOp) -> tuple[str, ...]:
     threshold = facts.threshold(op) if op.unit == "BPU" else None
     shown = f"{threshold:.6g}" if threshold is not None else "--"
-    kind, data = (_type(op), "int8") if op.unit == "BPU" else (op.kind, "float")
+    kind, data = (_type(op), _read_as(facts, op)) if op.unit == "BPU" else (op.kind, "float")
     return _name(op), op.unit, _subgraph(facts, op), kind, facts.cosine(op), shown, data
+
+
+def _read_as(facts: Facts, op: BoardOp) -> str:
+    """The type of an op's first input."""
+    return "int16" if op.inputs and facts.model.tensor(op.inputs[0]).spec.dtype == "s16" else "int8"
 
 
 def _old_cells(facts: Facts, op: BoardOp) -> tuple[str, ...]:
@@ -332,7 +340,7 @@ def node_info_csv(facts: Facts) -> str:
     rows = ["Node,NodeType,ON,Threshold,Calibrated Cosine,Quantized Cosine,Output Data Type"]
     for op in facts.model.ops:
         made = facts.model.tensor(op.outputs[0]).spec
-        kind = "si8" if made.dtype == "s8" else "f32"
+        kind = {"s8": "si8", "s16": "si16"}.get(made.dtype, "f32")
         threshold = facts.threshold(op)
         cosine = facts.cosine(op) if op.outputs[0] in facts.distances else ""
         shown = f"{threshold:.6f}" if threshold is not None and op.unit == "BPU" else ""

@@ -1,4 +1,4 @@
-"""Which ops a BPU takes, per march.
+"""Which ops a BPU takes, per march, and what a config of its toolchain asks for.
 
 The lists follow the vendor's public operator lists (RDK X3 `supported_op_list.md` for bernoulli2 and bayes, the RDK X5
 operator list for bayes-e, the J6 operator constraint list for nash) and what real toolchain logs show of tail ops.
@@ -6,7 +6,11 @@ operator list for bayes-e, the J6 operator constraint list for nash) and what re
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from harness.emulator.compiler.node_types import PLAIN, NodeSettings, NodeTypes, TypeWishes
 from harness.emulator.compiler.placement import PASSIVE, OpRules
+from harness.toolchains.horizon.build_config import ConfigTypes, NodeSetting, read_types
 
 _LUT_OPS = "Sigmoid Tanh Exp Sqrt Log Reciprocal Sin Cos Pow Erf"
 _X_COMMON = (
@@ -60,3 +64,24 @@ _RULES: dict[str, OpRules] = {
 def rules_of(march: str) -> OpRules:
     """The rules of a march; all of nash follow one list."""
     return _RULES["nash" if march.startswith("nash") else march]
+
+
+def node_settings(path: Path) -> NodeSettings:
+    """Types and places of nodes, of the yaml or the quant_config.json at `path`. Errors: InputError, ConfigError."""
+    return settings_of(read_types(path))
+
+
+def settings_of(config: ConfigTypes) -> NodeSettings:
+    """The same of a config that was read."""
+    types = {name: _types(one) for name, one in config.nodes.items() if one.unit != "CPU"}
+    kinds = {kind: _types(one) for kind, one in config.kinds.items() if one.unit != "CPU"}
+    every = NodeTypes(config.every, output=config.every) if config.every else PLAIN
+    return NodeSettings(
+        TypeWishes({name: one for name, one in types.items() if one != PLAIN}, kinds, every, config.outputs),
+        tuple(name for name, one in config.nodes.items() if one.unit == "CPU"),
+        tuple(name for name, one in config.nodes.items() if one.unit == "BPU"),
+    )
+
+
+def _types(setting: NodeSetting) -> NodeTypes:
+    return NodeTypes(setting.features, dict(setting.inputs), setting.output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.emulator.base import EmulatorVendor
@@ -10,6 +11,7 @@ from harness.emulator.horizon import board as emulated_board
 from harness.emulator.horizon.socs import SOCS
 
 if TYPE_CHECKING:
+    from harness.emulator.compiler.node_types import NodeSettings
     from harness.emulator.compiler.options import BuildOptions
     from harness.emulator.compiler.placement import OpRules
     from harness.emulator.compiler.result import Build
@@ -40,6 +42,16 @@ class Horizon(EmulatorVendor):
             tool("silent_failure", "The tool prints a failure and exits with 0."),
             tool("noise", "Colour codes and driver errors of a board without its key chip, then a normal run."),
         )
+
+    def takes_type(self, soc: Soc, kind: str, place: int, dtype: str) -> bool:
+        from harness.platforms.horizon.op_lists import takes_type
+
+        return takes_type(soc.march, kind, place, dtype)
+
+    def node_settings(self, path: Path, soc: Soc) -> NodeSettings:
+        from harness.emulator.horizon.op_rules import node_settings
+
+        return node_settings(path)
 
     def op_rules(self, soc: Soc) -> OpRules:
         from harness.emulator.horizon.op_rules import rules_of

@@ -9,7 +9,7 @@ from harness.lint.horizon.ops import INT16_NOT_STATED, RUN_ON_BPU
 from harness.lint.horizon.rules import SOURCES
 from harness.lint.horizon.values import nearest
 from harness.lint.yaml_tree import Node
-from harness.platforms.horizon.cpu_ops import CPU_ONLY
+from harness.platforms.horizon.op_lists import CPU_ONLY
 
 LACKING = {  # what to do about a part of the text form; which type or name is meant, only its writer knows
     "no type": "write a colon and int8 or int16 behind the name",

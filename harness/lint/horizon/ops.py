@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
-from harness.platforms.horizon.cpu_ops import CPU_ONLY
+from harness.platforms.horizon.op_lists import CPU_ONLY, DUAL_INT16, EC_INPUTS
+
+__all__ = ["DUAL_INT16", "EC_INPUTS", "INT16_NOT_STATED", "KINDS", "MARCHES_J6", "MARCHES_X", "RUN_ON_BPU", "kind_of"]
 
 
 def _ops(words: str) -> frozenset[str]:
@@ -41,15 +43,6 @@ RUN_ON_BPU = _ops(
     "Relu Softmax MaxPool AveragePool GlobalAveragePool GlobalMaxPool Pool Transpose Reshape Equal Greater Less Min"
     " Sigmoid LeakyRelu Clip Concat Mul Add"
 )
-DUAL_INT16 = frozenset(("Conv", "ConvTranspose", "MatMul", "Gemm"))
-# Article on dual int16, OE 3.2.0: where error compensation works; elsewhere it has no effect.
-EC_INPUTS = {
-    "Conv": frozenset(("input1",)),
-    "ConvTranspose": frozenset(("input1",)),
-    "MatMul": frozenset(("input0", "input1")),
-    "GridSample": frozenset(("input0",)),
-    "Resize": frozenset(("input0",)),
-}
 KINDS = frozenset().union(*CPU_ONLY.values(), *INT16_NOT_STATED.values(), RUN_ON_BPU, DUAL_INT16, EC_INPUTS) | _ops(
     "Softmax LayerNormalization Split Slice Sub Div Pow Sqrt Exp Log Tanh Erf ReduceMean ReduceMax ReduceSum Pad"
     " BatchNormalization HardSwish ConvInteger"

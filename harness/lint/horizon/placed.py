@@ -11,7 +11,7 @@ from harness.lint.horizon.inputs import shape_of
 from harness.lint.horizon.ops import MARCHES_J6, MARCHES_X, RUN_ON_BPU
 from harness.lint.horizon.schema import CALIBRATION, INPUT, MODEL
 from harness.lint.network import Network
-from harness.platforms.horizon.cpu_ops import CPU_ONLY
+from harness.platforms.horizon.op_lists import CPU_ONLY
 
 MOST_BYTES = 200_000_000  # of a model that is placed; a larger one takes too long to read
 SHOWN = 3  # names in a message

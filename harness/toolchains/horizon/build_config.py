@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import yaml
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, InputError
 from harness.files.yaml_nodes import compose, pairs
 from harness.toolchains.records import Artifact, PlannedNode
 
@@ -16,6 +18,12 @@ GROUPS = re.compile(
 )
 TITLE = "toolchain config; `harness lint` checks it"
 PLACES = (("run_on_cpu", "CPU"), ("run_on_bpu", "BPU"))
+
+
+_INPUT = re.compile(r"^(?:InputType|input)(\d+)$")
+_CPU_TYPES = ("float16", "float32")
+_BOTH = {"dual-int16": "int16", "int16-ec": "ec"}  # a type that says something of the second input too
+MOST_BYTES = 64 * 2**20
 
 
 def read_config(text: str) -> Artifact:
@@ -43,7 +51,7 @@ def read_config(text: str) -> Artifact:
     )
 
 
-def _text(node: yaml.Node) -> str:
+def _text(node: yaml.Node | None) -> str:
     return str(node.value).strip() if isinstance(node, yaml.ScalarNode) else ""
 
 
@@ -67,3 +75,117 @@ def _node_info(model: yaml.Node | None) -> Iterator[PlannedNode]:
         name, colon, dtype = (one.strip() for one in part.rpartition(":"))
         if colon and name:
             yield PlannedNode(name, "", "", output_dtypes=(dtype,))
+
+
+# --------------------------------------------------------------------------- types of single nodes
+
+
+@dataclass(frozen=True)
+class NodeSetting:
+    """One node, or one type of op. `features` is of all feature maps; places in `inputs` are before it."""
+
+    unit: str = ""  # "CPU", "BPU", "" where nothing is set
+    features: str = ""
+    inputs: Mapping[int, str] = field(default_factory=dict)
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class ConfigTypes:
+    """Settings by node name and by op type, and of the whole model: of every node and of its outputs."""
+
+    nodes: Mapping[str, NodeSetting] = field(default_factory=dict)
+    kinds: Mapping[str, NodeSetting] = field(default_factory=dict)
+    every: str = ""
+    outputs: str = ""
+
+
+def read_types(path: Path) -> ConfigTypes:
+    """Of a yaml of hb_mapper or hb_compile, or a quant_config.json. Errors: InputError, ConfigError."""
+    root = _root(path)
+    groups = {_text(key): value for key, value in pairs(root)}
+    if {"model_config", "op_config", "node_config", "subgraph_config"} & groups.keys():
+        return _quant_config(root)
+    model, calibration = groups.get("model_parameters"), groups.get("calibration_parameters")
+    if model is None and calibration is None:
+        raise ConfigError(f"{path}: no model_parameters and no quant_config in it", "give a yaml of the toolchain")
+    quant = _child(calibration, "quant_config")
+    if isinstance(quant, yaml.ScalarNode) and quant.value:
+        return read_types(path.parent / str(quant.value))
+    if quant is not None:
+        return _quant_config(quant)
+    return _mapper(model, calibration)
+
+
+def _root(path: Path) -> yaml.Node | None:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: too large for a config", "give the yaml or the quant_config.json")
+        text = path.read_text(encoding="utf-8-sig").replace("\t", " ")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a config ({error})", "give a yaml or a json in UTF-8") from None
+    return compose(text, str(path))
+
+
+def _child(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    return next((value for key, value in pairs(node) if _text(key) == name), None)
+
+
+# --------------------------------------------------------------------------- hb_mapper
+
+
+def _mapper(model: yaml.Node | None, calibration: yaml.Node | None) -> ConfigTypes:
+    nodes = dict(_placed(calibration))
+    info = _child(model, "node_info")
+    for key, value in pairs(info):
+        nodes[_text(key)] = _of_mapping({_text(name): _text(one) for name, one in pairs(value)})
+    for part in _text(info).split(";") if isinstance(info, yaml.ScalarNode) else ():
+        name, colon, dtype = (one.strip() for one in part.rpartition(":"))
+        if colon and name:
+            nodes[name] = NodeSetting(features=dtype, output=dtype)
+    words = [word.strip() for word in _text(_child(calibration, "optimization")).split(",")]
+    every = "int16" if "set_all_nodes_int16" in words else ""
+    return ConfigTypes(nodes, {}, every, "int16" if "set_model_output_int16" in words else "")
+
+
+def _placed(calibration: yaml.Node | None) -> Iterator[tuple[str, NodeSetting]]:
+    for key, unit in PLACES:
+        names = _text(_child(calibration, key)).split(";")
+        yield from ((name.strip(), NodeSetting(unit)) for name in names if name.strip())
+
+
+def _of_mapping(wanted: Mapping[str, str]) -> NodeSetting:
+    inputs = {int(match[1]): one for name, one in wanted.items() if (match := _INPUT.match(name))}
+    return NodeSetting(wanted.get("ON", ""), wanted.get("InputType", ""), inputs, wanted.get("OutputType", ""))
+
+
+# --------------------------------------------------------------------------- hb_compile
+
+
+def _quant_config(root: yaml.Node | None) -> ConfigTypes:
+    model = _child(root, "model_config")
+    parts = {
+        part: {_text(key): _of_types(value) for key, value in pairs(_child(root, part))}
+        for part in ("node_config", "op_config")
+    }
+    return ConfigTypes(
+        parts["node_config"],
+        parts["op_config"],
+        _wide(_text(_child(model, "all_node_type"))),
+        _wide(_text(_child(model, "model_output_type"))),
+    )
+
+
+def _wide(dtype: str) -> str:
+    return dtype if dtype == "int16" else ""
+
+
+def _of_types(node: yaml.Node) -> NodeSetting:
+    wanted = {_text(key): _text(value) for key, value in pairs(node)}
+    inputs = {int(match[1]): one for name, one in wanted.items() if (match := _INPUT.match(name))}
+    qtype = wanted.get("qtype", "")
+    if qtype in _CPU_TYPES:
+        return NodeSetting("CPU")
+    if qtype in _BOTH:
+        return NodeSetting(features="int16", inputs={1: _BOTH[qtype]} | inputs)
+    return NodeSetting(features=qtype, inputs=inputs)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import network_models as networks
+from benchmarks.networks import models as networks
 from harness.consistency.checks.reference_check import (
     BoardSession,
     UnstableOp,

@@ -1,0 +1,1 @@
+"""Commands about what int8 costs a model: sensitivity, tune."""

@@ -1,0 +1,186 @@
+"""From "this op is bad" to the config that is good: measured, searched, written, checked by lint, built and run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness import vendors
+from harness.consistency.reading.tensor_files import dequantize
+from harness.emulator.build import build
+from harness.emulator.compiler.compile import BuildOptions
+from harness.emulator.model.compiled import CompiledFile
+from harness.emulator.model.execute import Executor
+from harness.emulator.rooms import room_of_soc
+from harness.files.safe import make_folder, write_file
+from harness.lint.base import LintVendor, vendor_of
+from harness.lint.findings import LintFinding
+from harness.precision.base import ConfigTarget, WrittenConfig, room_of
+from harness.precision.changed import ChangedModel, makers_of_outputs
+from harness.precision.figures import Figure
+from harness.precision.kept import fingerprint, journal
+from harness.precision.levels import OutputSums
+from harness.precision.prepared import PreparedModel
+from harness.precision.search import Point, Search, Tuned
+from harness.precision.sensitivity import Array, OutputAnswer, TaskScore, measure
+from harness.records.callbacks import ProgressCallback
+
+SEARCH_MODES = ("alone", "weights")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The figure, the value that it has to reach, and how the task is judged."""
+
+    figure: Figure
+    value: float
+    task: TaskScore
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What the built file gave on the emulated board's executor, on every sample; `refused` is what the build kept in
+    int8 although the config asks for more."""
+
+    model: Path
+    value: float | None
+    is_reached: bool
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConfigProposal:
+    """The search's end, the files that say it, what lint finds in them, and the check by a build."""
+
+    tuned: Tuned
+    config: WrittenConfig
+    files: tuple[Path, ...]
+    findings: tuple[LintFinding, ...]
+    verified: Verified | None
+
+
+def tune(subject: PreparedModel, wanted: Wanted, folder: Path, step: ProgressCallback) -> ConfigProposal:
+    """Measure, search, write into `folder` and check. Errors: InputError for a chip whose toolchain is not known."""
+    vendor = room_of(subject.soc)
+    make_folder(folder)
+    mark = fingerprint(subject.path, subject.samples_folder, subject.soc.name, str(len(subject.feeds)))
+    kept = journal(folder / "sensitivity.part.jsonl", mark)
+    result = measure(subject, step, kept=kept, modes=SEARCH_MODES)
+    model = ChangedModel(subject, vendor, wanted.task)
+    tuned = Search(model, wanted.figure, wanted.value, step).run(result)
+    target = target_of(subject)
+    changes = [replace(one, why=f"{one.why} ({vendor.sources(subject.soc.march)})") for one in tuned.chosen.changes]
+    config = vendor.write(target, changes)
+    files = _written(folder, config)
+    findings = linted(files[0], subject.path)
+    step("building and running it", 0, -1)
+    return ConfigProposal(tuned, config, files, findings, verify(subject, files[0], folder, wanted))
+
+
+def target_of(subject: PreparedModel) -> ConfigTarget:
+    """What a config of the subject is written for."""
+    network = subject.network
+    inputs = tuple((name, network.shape(name) or ()) for name in network.input_names)
+    return ConfigTarget(
+        subject.path.resolve(),
+        subject.soc,
+        subject.samples_folder.resolve(),
+        inputs,
+        makers_of_outputs(network),
+        len(subject.feeds),
+    )
+
+
+def _written(folder: Path, config: WrittenConfig) -> tuple[Path, ...]:
+    for name, text in config.files.items():
+        write_file(folder / name, text.encode())
+    return tuple(folder / name for name in config.files)
+
+
+def linted(config: Path, model: Path) -> tuple[LintFinding, ...]:
+    """What `harness lint` says of a config, with the ONNX beside it. Errors: ConfigError."""
+    rooms = vendors.parts("lint", LintVendor)
+    room = vendor_of(rooms, "", config.read_text(encoding="utf-8"))
+    return room.lint_file(config, "", "", model if room.takes_model else None)
+
+
+def verify(subject: PreparedModel, config: Path, folder: Path, wanted: Wanted) -> Verified:
+    """Build with the config and run every sample as the emulated board does. Errors: InputError, ConfigError."""
+    room = room_of_soc(subject.soc)
+    settings = room.node_settings(config, subject.soc)
+    shapes = {name: subject.network.shape(name) or () for name in subject.network.input_names}
+    options = BuildOptions(
+        subject.soc,
+        subject.samples_folder,
+        shapes=shapes,
+        on_cpu=settings.on_cpu,
+        on_accelerator=settings.on_accelerator,
+        types=settings.types,
+    )
+    output = folder / f"{subject.path.stem}_{subject.soc.name}{subject.soc.suffix}"
+    built = build([subject.path], options, output)
+    answer = answer_of(built.output, subject, wanted.task)
+    value = wanted.figure.of(answer)
+    reached = wanted.figure.reaches(value, wanted.value)
+    return Verified(built.output, value, reached, built.builds[0].refused)
+
+
+def answer_of(compiled: Path, subject: PreparedModel, task: TaskScore) -> OutputAnswer:
+    """Levels of a compiled file's outputs against the float model, on the emulated board's executor."""
+    file = CompiledFile(compiled)
+    executor = Executor(file, file.models[0])
+    exact = ChangedModel.exact_outputs(subject)
+    sums, given = OutputSums(), [_outputs(executor, feed) for feed in subject.feeds]
+    for one, wanted in zip(given, exact, strict=True):
+        sums.add(one, wanted)
+    return OutputAnswer(sums.levels(), task(given))
+
+
+def _outputs(executor: Executor, feed: Mapping[str, Array]) -> dict[str, Array]:
+    """Real values: integers that the graph hands on are dequantized, as the board's own step does."""
+    values = executor.run(feed, executor.model.outputs)
+    return {name: dequantize(value, executor.model.tensor(name).spec.quantization) for name, value in values.items()}
+
+
+# --------------------------------------------------------------------------- as JSON
+
+
+def to_json(proposal: ConfigProposal, facts: Mapping[str, object]) -> str:
+    """All of it, as it is written beside the config."""
+    return json.dumps({**facts, **record(proposal)}, indent=1) + "\n"
+
+
+def record(proposal: ConfigProposal) -> dict[str, object]:
+    """The answer of `--json`."""
+    tuned, verified = proposal.tuned, proposal.verified
+    return {
+        "emulated": True,
+        "reached": tuned.is_reached,
+        "ops": tuned.ops,
+        "start": _point(tuned.start),
+        "chosen": _point(tuned.chosen),
+        "points": [_point(point) for point in tuned.points],
+        "files": [str(path) for path in proposal.files],
+        "command": proposal.config.command,
+        "lint": [asdict(one) for one in proposal.findings],
+        "verified": None
+        if verified is None
+        else {**asdict(verified), "model": str(verified.model), "refused": list(verified.refused)},
+    }
+
+
+def _point(point: Point) -> dict[str, object]:
+    return {
+        "value": point.value,
+        "latency_us": point.price.latency_us if point.price else None,
+        "band": [point.price.low, point.price.high] if point.price else None,
+        "band_of": point.price.of if point.price else "",
+        "changes": [asdict(change) for change in point.changes],
+    }
+
+
+def sorted_by_latency(points: Sequence[Point]) -> list[Point]:
+    """Those with a price, cheapest first."""
+    return sorted((p for p in points if p.price is not None), key=lambda p: p.price.latency_us if p.price else 0.0)

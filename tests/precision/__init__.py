@@ -1,0 +1,1 @@
+"""What int8 costs a model, op by op."""
