@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from harness.agent.words import LeaseFacts
 from harness.answers.diff import DIFFERENCE
+from harness.answers.precision import PRECISION
 from harness.answers.report import COUNTS, COVERAGE, FINDING, HEADLINE, NUMBER, RUN
 from harness.answers.shapes import Extended, MapOf, OneOf
 from harness.boards.health import BoardUse, Health
@@ -54,6 +55,7 @@ BUILT_MODEL = {
     "calibration": str,
     "inputs": [{"name": str, "type": str, "shape": [int], "bytes": int}],
     "outputs": [str],
+    "refused": [str],
     "nodes": [{"name": str, "type": str, "on": str, "subgraph": str, "reason": str}],
 }
 LISTED_BOARD = {
@@ -214,7 +216,7 @@ HISTORY = {
 }
 ERROR = {"error": str, "hint": str, "exit_code": int, "run?": str}
 
-ANSWERS: dict[str, object] = {**RUNS, **COMPARISONS, **FORMS, **BOARDS, **HISTORY, **FILES, "error": ERROR}
+ANSWERS: dict[str, object] = {**RUNS, **COMPARISONS, **FORMS, **BOARDS, **HISTORY, **FILES, **PRECISION, "error": ERROR}
 
 # What each command prints; each of them also "error".
 PRINTED: dict[str, tuple[str, ...]] = {
@@ -230,6 +232,8 @@ PRINTED: dict[str, tuple[str, ...]] = {
     "reference": ("reference",),
     "report": ("report",),
     "diff": ("diff",),
+    "sensitivity": ("sensitivity", "sensitivity-table"),
+    "tune": ("tune",),
     "export": ("export",),
     "bundle": ("bundle",),
     "unbundle": ("unbundle", "unbundle-list"),

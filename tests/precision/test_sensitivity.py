@@ -20,6 +20,7 @@ from harness.precision.prepared import prepare
 from harness.precision.sensitivity import INT8, Kept, Walk, measure
 from harness.precision.switches import FLOAT
 from harness.precision.tables import join, read_table
+from tests.cli.answers import answer_of
 from tests.precision import nets
 from tests.support import emulator_kit as kit
 from tests.support.builds import harness_here
@@ -125,6 +126,8 @@ def test_a_toolchains_table_is_joined_by_whole_and_cut_names(branched: tuple[Pat
     table = read_table(path.parent / "net_quant_info.json")
     joined = {op.name: op for op in join((), table, None)}
     assert 0.99 < joined["conv2"].table["cosine"] <= 1.0
+    shown = harness_here("sensitivity", "--table", "net_quant_info.json", "--json", cwd=path.parent)
+    assert len(answer_of(shown.stdout, "sensitivity-table")["ops"]) == len(joined)
     with pytest.raises(InputError, match="no figure of a node"):
         read_table(path.parent / "cal" / "0.npy")
 
@@ -135,7 +138,7 @@ def test_the_command_measures_writes_and_shows(tmp_path: Path) -> None:
         *("sensitivity", "net.onnx", "--calibration", "cal", "--soc", "x5", "--figure", "channel", "--json"),
         cwd=tmp_path,
     )
-    answer = json.loads(shown.stdout)
+    answer = answer_of(shown.stdout, "sensitivity")
     assert shown.returncode == 0 and answer["emulated"] is True
     assert answer["ops"][0]["name"] == "join"
     assert len(read_result(tmp_path / "net_sensitivity.json").ops) == len(answer["ops"])

@@ -18,6 +18,7 @@ from harness.precision.horizon.vendor import options, types
 from harness.precision.prepared import prepare
 from harness.precision.tune import Wanted, linted, tune
 from harness.runs.folder import load_run
+from tests.cli.answers import answer_of
 from tests.precision import nets
 from tests.support.builds import build, harness, harness_here
 from tests.support.toolchain_samples import SAMPLES
@@ -105,7 +106,7 @@ def test_what_cannot_be_reached_is_said_and_ends_with_one(tmp_path: Path) -> Non
     nets.masked_attention(tmp_path)
     argv = ("tune", "net.onnx", "--calibration", "cal", "--soc", "x3", "--reach", "250", "--json")
     result = harness_here(*argv, cwd=tmp_path)
-    answer = json.loads(result.stdout)
+    answer = answer_of(result.stdout, "tune")
     assert result.returncode == 1 and answer["reached"] is False and answer["emulated"] is True
     assert "node_info" not in (tmp_path / answer["files"][0]).read_text()  # which the X3 does not have
 

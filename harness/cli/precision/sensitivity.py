@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +59,7 @@ def command(model: Path | None, table: Path | None, run_path: Path | None, as_js
     ops = sorted(result.ops, key=lambda op: wanted.loss(wanted.of(op.answers["alone"])), reverse=True)
     joined = join(ops, read, run)
     if as_json:
-        listed = {"baseline": asdict(result.baseline), "ops": [asdict(op) for op in joined]}
-        emit_json({**facts, "figure": wanted.name, **listed})
+        emit_json("sensitivity", {**facts, "figure": wanted.name, "baseline": result.baseline, "ops": joined})
         return
     _show(result, joined[:top], wanted, facts)
 
@@ -140,7 +138,7 @@ def _show_joined(read: ToolchainTable, ops: Sequence[JoinedOp], as_json: bool, t
     from harness.cli.tables import table
 
     if as_json:
-        emit_json({"title": read.title, "ops": [asdict(op) for op in ops], "problems": list(read.problems)})
+        emit_json("sensitivity-table", {"title": read.title, "ops": ops, "problems": read.problems})
         return
     for problem in read.problems:
         note(problem)

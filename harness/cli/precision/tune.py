@@ -57,7 +57,7 @@ def command(model: Path, reach: float, output: Path | None, as_json: bool, **giv
     write_file(folder / "tune.html", page(proposal.tuned, f"{model.name} on {options.soc}", figure, reach).encode())
     (folder / "sensitivity.part.jsonl").unlink(missing_ok=True)
     if as_json:
-        emit_json({**facts, **record(proposal)})
+        emit_json("tune", {**facts, **record(proposal)})
     else:
         _show(proposal, figure, reach, folder)
     is_good = proposal.tuned.is_reached and proposal.verified is not None and proposal.verified.is_reached
