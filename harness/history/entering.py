@@ -71,9 +71,9 @@ def rebuild(database: HistoryDatabase, root: Path, tell: ProgressCallback) -> En
         count = replace(count, results=count.results + (one is not None), unreadable=count.unreadable + (one is None))
         waiting += [one] if one else []
         if len(waiting) >= BATCH:
-            _store(database, waiting)
+            store_results(database, waiting)
             waiting = []
-    _store(database, waiting)
+    store_results(database, waiting)
     return count
 
 
@@ -243,7 +243,8 @@ def _with_run(entry: HistoryEntry, root: Path, folder: Path, run: Run) -> ReadRe
 # --------------------------------------------------------------------------- into the tables
 
 
-def _store(database: HistoryDatabase, results: list[ReadResult]) -> None:
+def store_results(database: HistoryDatabase, results: list[ReadResult]) -> None:
+    """Take in results of runs of their own. Errors: SQLAlchemyError."""
     if results:
         with database.alone() as connection:
             _insert(connection, results, None)
