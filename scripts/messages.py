@@ -131,6 +131,14 @@ CALLS: Mapping[str, tuple[str, ...]] = {
         "harness nightly --resume absent",
         "harness nightly --resume empty",
     ),
+    "history, bisect": (
+        "harness history yolo",
+        "harness history --history nonsense",
+        "harness history rebuild absent",
+        "harness bisect",
+        "harness bisect yolo --nights absent",
+        "harness bisect yolo --nights empty",
+    ),
     "compare": (
         "harness compare absent dumps",
         "harness compare reference absent",
