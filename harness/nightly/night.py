@@ -155,9 +155,8 @@ def _watched(
     for worker in workers:
         worker.thread.start()
     given_up_at: float | None = None
-    while any(worker.thread.is_alive() for worker in workers):
+    while busy := [worker for worker in workers if worker.thread.is_alive()]:
         cells = file.cells()
-        busy = [worker for worker in workers if worker.thread.is_alive()]
         bad = sum(cell.word in ("differs", "slower") for cell in cells)
         newest = next((f"; {worker.board.name}: {worker.step}" for worker in busy if worker.step), "")
         to_judge = f", {judges.waiting} to judge" if judges.waiting else ""

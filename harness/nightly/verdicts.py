@@ -192,7 +192,7 @@ def reason_of(error: Exception) -> str:
     """One of CELL_REASONS for what was raised."""
     if isinstance(error, HotBoardError):
         return "hot"
-    if isinstance(error, Refused) and error.word == "leased":
+    if isinstance(error, Refused) and error.word in ("leased", "stale_lease"):  # somebody else has it, or had it since
         return "leased"
     kinds: tuple[tuple[type[Exception], str], ...] = (
         (LinkError, "link"),

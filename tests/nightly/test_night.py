@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.agent.leases import LEASE_S
 from harness.emulator.horizon.board import prepare
 from harness.emulator.servers.serve import Served, serve
 from tests.faults.test_board import small_disk
 from tests.nightly.lab import HEALTH, SUITE, Lab, halved, planted, words
+from tests.profile import WHOLE
 from tests.support.emulator_kit import branched_model, compile_to
 
 LAYERS = "layers: {model: net.bin, reference: net_quantized_model.onnx, modes: [release]}"
@@ -205,6 +207,41 @@ def test_two_nights_for_one_board_take_turns(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (path,) = (tmp_path / name).rglob("night.json")
         assert set(words(json.loads(path.read_text())).values()) == {"pass"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["hand", "itself"])
+def test_a_night_that_slept_through_its_lease_leaves_the_board_to_whoever_has_it(tmp_path: Path, by: str) -> None:
+    """SIGSTOP in the middle of a case, the lease ends (of itself only in `make soak`: twice its two minutes), another
+    night has the board, SIGCONT: what slept lost its case, says so, and waits for the board with the next one."""
+    if by == "itself" and not WHOLE:
+        pytest.skip("two leases of two minutes: HYPOTHESIS_PROFILE=thorough (`make soak`) sleeps through them")
+    lab = Lab(tmp_path)
+    with_slow_tool(lab, 5, ("b1",))
+    lab.write_suite([case("first"), case("last")], SUITE.replace("wait_s: 60", "wait_s: 400"))
+    sleeper = lab.start("nightly", "suite.yaml", "--nights", "slept")
+    try:
+        wait_for(lab, "begin b1 infer")
+        sleeper.send_signal(signal.SIGSTOP)
+        slept_at = time.monotonic()
+        if by == "hand":
+            released = lab.start("boards", "release", "b1", "--force")
+            assert released.wait(60) == 0, released.communicate()
+        other = lab.start("nightly", "suite.yaml", "--nights", "other")
+        _, error = other.communicate(timeout=500)
+        assert other.returncode == 0, error
+        if by == "itself":
+            time.sleep(max(0.0, slept_at + 2 * LEASE_S + 5 - time.monotonic()))
+        sleeper.send_signal(signal.SIGCONT)
+        _, error = sleeper.communicate(timeout=200)
+    finally:
+        sleeper.kill()
+    assert "Traceback" not in error and sleeper.returncode == 3, error
+    nights = {name: json.loads(next((tmp_path / name).rglob("night.json")).read_text()) for name in ("slept", "other")}
+    assert set(words(nights["other"]).values()) == {"pass"}
+    assert words(nights["slept"]) == {("first", "b1"): "unmeasured leased", ("last", "b1"): "pass"}
+    assert "lease has ended" in nights["slept"]["cells"][0]["detail"]
+    assert_never_two_at_once(lab)
 
 
 @pytest.mark.slow

@@ -173,12 +173,12 @@ def played(folder: Path) -> Mapping[str, Any]:
     folder.mkdir()
     with whole_lab(folder) as lab:
         cases = suite_cases()
-        head = SUITE.replace("frames: 20,", "frames: 20, limits: {timeout_s: 20},")
+        head = SUITE.replace("frames: 20,", "frames: 20, limits: {timeout_s: 90},")
         head = head.replace("retry_pause_s: 0.2", "retry_pause_s: 6").replace("retries: 1", "retries: 3")
         lab.write_suite(cases, head)
         lab.start("boards", "maintenance", "away", "--reason", "new fan").communicate(timeout=60)
         process = lab.start("nightly", "suite.yaml")
-        _, error = process.communicate(timeout=1100)
+        _, error = process.communicate(timeout=2400)
         assert "Traceback" not in error, error
         night = lab.night()
         assert process.returncode == night["exit_code"] == 1, error
