@@ -229,6 +229,7 @@ do_hello() { # tool names on stdin, one escaped name per line; HARNESS_PATH is s
     . /etc/os-release && h_name=${PRETTY_NAME-}; echo "$h_name")"
   h_root= # a played board's own files lie below its home
   [ ! -f "${HOME-}/board.json" ] || h_root=$HOME
+  [ "$sysfs" = /sys ] || say sysfs "$sysfs"
   say image "$(head_of "$h_root/etc/version")"
   h_soc=$(head_of "$h_root/sys/class/socinfo/soc_name")
   h_soc=${h_soc:-$(head_of "$h_root/proc/device-tree/model")}

@@ -39,6 +39,7 @@ class BoardFacts:
     free_bytes: int | None  # of the work folder's file system
     total_bytes: int | None
     tools: dict[str, str] = field(default_factory=dict)  # name -> path on the board, "" when absent
+    sysfs: str = ""  # of a played board that has sensors of its own; "" is the kernel's
 
 
 @dataclass(frozen=True)
@@ -264,6 +265,7 @@ def read_facts(answer: Answer, now_s: float, tools: Sequence[str] = ()) -> Board
         free_bytes=answer.number("free_bytes"),
         total_bytes=answer.number("total_bytes"),
         tools=_tools(answer, tools),
+        sysfs=printable(answer.find("sysfs").strip()),
     )
 
 

@@ -72,12 +72,14 @@ def _timed(cell: Cell, run: Run, limits: Limits, history: Sequence[NightPoint]) 
         if is_compared:
             return replace(cell, word="pass")
         return replace(cell, word="unmeasured", reason="not_compared")
+    is_timed_by_case = any(mode.mode.split("-")[0] == "profile" for mode in run.modes)
     if invalid := invalid_latency(run, limits.max_drift_percent):
+        if is_compared and not is_timed_by_case:  # nobody asked for its time, and heat changes no value
+            return replace(cell, word="pass", latency=None)
         return replace(cell, word="unmeasured", reason=invalid[0], detail=invalid[1], latency=None)
     suspect = suspect_of(replace(cell, word="pass"), history, limits.max_slower_percent)
     assert suspect is not None
     judged = final(suspect)
-    is_timed_by_case = any(mode.mode.split("-")[0] == "profile" for mode in run.modes)
     if not is_timed_by_case:  # a latency that a release run tells beside its values: shown, not judged
         plain = replace(with_level(cell.latency, suspect, judged), sentence="", alarm="")
         return replace(cell, word="pass" if is_compared else "new", latency=plain)

@@ -72,6 +72,7 @@ class Session:
         self.record.run = replace(self.record.run, board=replace(self.record.run.board, facts=described))
         refuse_wrong_soc(self.board.identity, facts)
         _refuse_missing_tools(self.board.name, self.platform, facts)
+        self._senses = self.board.emulated is None or bool(facts.sysfs)
         self._present = frozenset(name for name in monitors if facts.tools.get(name))
         return facts.tools.get(PYTHON, "")
 
@@ -80,7 +81,7 @@ class Session:
         self.copies = Copies(agent, board.folders.shared, self.record, progress.tell, progress.resume.files)
         self.sensors = Sensors(
             agent,
-            board.emulated is not None,
+            not self._senses,
             self.platform,
             self.record,
             self.case.timeout_s,

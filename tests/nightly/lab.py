@@ -98,3 +98,21 @@ def words(night: Mapping[str, Any]) -> dict[tuple[str, str], str]:
         (cell["case"], cell["board"]): cell["word"] + (f" {cell['reason']}" if cell["reason"] else "")
         for cell in night["cells"]
     }
+
+
+def throttled_sysfs(folder: Path, millidegrees: int = 70_000) -> Path:
+    """A kernel's files for HARNESS_SYSFS: an accelerator at work with half of its clock, and one sensor."""
+    tree = folder / "sysfs"
+    zone, core = tree / "class/thermal/thermal_zone0", tree / "devices/system/bpu/bpu0"
+    clock = core / "devfreq/devfreq0"
+    for path, text in (
+        (zone / "type", "npu"),
+        (zone / "temp", str(millidegrees)),
+        (core / "ratio", "97"),
+        (clock / "cur_freq", "500000000"),
+        (clock / "max_freq", "1000000000"),
+        (clock / "governor", "performance"),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    return tree

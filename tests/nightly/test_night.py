@@ -17,7 +17,7 @@ from harness.agent.leases import LEASE_S
 from harness.emulator.horizon.board import prepare
 from harness.emulator.servers.serve import Served, serve
 from tests.faults.test_board import small_disk
-from tests.nightly.lab import HEALTH, SUITE, Lab, halved, planted, words
+from tests.nightly.lab import HEALTH, SUITE, Lab, halved, planted, throttled_sysfs, words
 from tests.profile import WHOLE
 from tests.support.emulator_kit import branched_model, compile_to
 
@@ -287,6 +287,23 @@ def test_a_clock_that_jumps_changes_no_verdict(tmp_path: Path) -> None:
     assert process.returncode == 0, error
     assert set(words(lab.night()).values()) == {"pass"}
     assert 0 < lab.night()["duration_s"] < 200
+
+
+@pytest.mark.slow
+def test_a_board_that_throttles_or_is_hot_gives_no_point(tmp_path: Path) -> None:
+    """Its values count all the same."""
+    lab = Lab(tmp_path, {"b1": ""})
+    cool = "cool: {model: net.bin, modes: [profile], latency: {start_c: 60, cool_s: 1}}"
+    lab.write_suite([case("first"), TIMES, cool], SUITE)
+    code, night = lab.nightly(HARNESS_SYSFS=str(throttled_sysfs(tmp_path)))
+    assert words(night) == {
+        ("first", "b1"): "pass",
+        ("times", "b1"): "unmeasured throttled",
+        ("cool", "b1"): "unmeasured hot",
+    }
+    times = next(cell for cell in night["cells"] if cell["case"] == "times")
+    assert "500 MHz" in times["detail"] and times["latency"] is None
+    assert (code, night["tickets"]) == (3, [])
 
 
 # --------------------------------------------------------------------------- who is told

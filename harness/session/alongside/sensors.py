@@ -1,4 +1,7 @@
-"""What a board's sensors say before, during and after a run, for run.json. Of an emulated board nothing is read."""
+"""What a board's sensors say before, during and after a run, for run.json.
+
+Of an emulated board only sensors that it plays are read (HARNESS_SYSFS): others would be this PC's.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ class HotBoardError(BoardError):
 
 @dataclasses.dataclass(frozen=True)
 class Sensors:
-    """The sensors of one board in one run; `record` is its run.json, `timeout_s` the time limit of a mode."""
+    """The sensors of one board in one run; `emulated`: it has none of its own.
+
+    `record` is its run.json, `timeout_s` the time limit of a mode.
+    """
 
     agent: Agent
     emulated: bool
@@ -38,7 +44,7 @@ class Sensors:
 
     @property
     def every_s(self) -> float:
-        """How often the agent looks during a mode; 0 for an emulated board: its sensors would be this PC's."""
+        """How often the agent looks during a mode; 0 for an emulated board without any."""
         return self.interval_s if not self.emulated else 0.0
 
     def look(self, phase: str) -> None:
