@@ -48,10 +48,11 @@ class TestSuite:
 
 
 def document(suites: Sequence[TestSuite]) -> str:
-    """The file. A name that a suite has twice gets a number, because readers keep only the first of equal ones."""
+    """The file. A name that it has twice gets a number, because readers keep only the first of equal ones."""
     root = ElementTree.Element("testsuites", {"name": "harness", **_totals([c for s in suites for c in s.cases])})
+    seen: dict[tuple[str, str], int] = {}
     for suite in suites:
-        root.append(_suite(suite))
+        root.append(_suite(suite, seen))
     ElementTree.indent(root, " ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -75,7 +76,7 @@ def _time(seconds: float) -> str:
     return f"{max(0.0, seconds):.3f}"  # three decimals and no exponent: more of either and the file is refused
 
 
-def _suite(suite: TestSuite) -> ElementTree.Element:
+def _suite(suite: TestSuite, seen: dict[tuple[str, str], int]) -> ElementTree.Element:
     skipped = str(sum(case.outcome == "skipped" for case in suite.cases))
     attributes = {"name": clean(suite.name), **_totals(suite.cases), "skipped": skipped}
     attributes |= {"timestamp": _timestamp(suite.started_utc)} if suite.started_utc else {}
@@ -85,7 +86,6 @@ def _suite(suite: TestSuite) -> ElementTree.Element:
         held = ElementTree.SubElement(element, "properties")
         for name, value in suite.properties.items():
             ElementTree.SubElement(held, "property", {"name": clean(name), "value": clean(value)})
-    seen: dict[tuple[str, str], int] = {}
     for case in suite.cases:
         key = (case.classname, case.name)
         seen[key] = seen.get(key, 0) + 1

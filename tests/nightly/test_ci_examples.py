@@ -180,4 +180,6 @@ def test_a_shell_runs_every_command_of_the_examples(tmp_path: Path) -> None:
         result = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=home, capture_output=True, text=True, timeout=200)
         assert result.returncode == 0, f"{line}: {result.stdout}{result.stderr}"
     assert lab.night()["exit_code"] == 0
-    assert (tmp_path / "junit.xml").is_file() and "1 pass" in (tmp_path / "night.txt").read_text()
+    assert "1 pass" in (tmp_path / "night.txt").read_text()
+    (attachment,) = re.findall(r"\[\[ATTACHMENT\|(.*)\]\]", (tmp_path / "junit.xml").read_text())
+    assert (tmp_path / attachment).is_file(), "GitLab looks from the checkout, where junit.xml lies"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.records.nights import CELL_WORDS, Cell
+from harness.report.nights.lab import render_lab
 from harness.report.nights.page import render_night
 from tests.nightly.test_verdicts import night
 from tests.report.test_browser import CHROMIUM, Opened
@@ -33,6 +34,28 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def lab_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Boards in every state of health, at work or not, held or not."""
+    use = {
+        "night": "s/1",
+        "case": "layers",
+        "since_utc": "2026-11-20T01:00:00Z",
+        "waiting": 4,
+        "folder": "/n",
+        "by": "u",
+    }
+    rows = [
+        {"name": f"x5-{place:02} {HOSTILE if not place else ''}", "soc": "x5", "kind": "real",
+         "health": {"word": word, "reason": HOSTILE, "since_utc": "2026-11-20T01:00:00Z", "by": "root@pc"},
+         "use": use if place % 2 else None, "lease": f"u@pc (process {place})" if place % 3 else ""}
+        for place, word in enumerate(("good", "unknown", "bad", "maintenance") * 2)
+    ]  # fmt: skip
+    file = tmp_path_factory.mktemp("lab") / "lab.html"
+    file.write_text(render_lab(rows, "2026-11-20T05:00:00Z"), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
@@ -40,10 +63,12 @@ def browser() -> Iterator[sync_api.Browser]:
         launched.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
+@pytest.mark.parametrize("kind", ["page_file", "lab_file"])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light"), (1280, "dark")])
 def test_it_is_quiet_fits_and_has_no_fault_of_access(
-    browser: sync_api.Browser, page_file: Path, width: int, scheme: str
+    browser: sync_api.Browser, request: pytest.FixtureRequest, kind: str, width: int, scheme: str
 ) -> None:
+    page_file: Path = request.getfixturevalue(kind)
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     shown = Opened(browser, page_file, color_scheme=scheme, viewport={"width": width, "height": 900})
     assert shown.messages == [] and len(shown.requests) == 1

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from harness.nightly.judging import counts_of, exit_code_of, is_sick, judged
 from harness.nightly.verdicts import invalid_latency, outputs_of, reason_of, suspect_of, with_level
 from harness.records import Finding, Latency, Profile, Run
-from harness.records.nights import BoardOfNight, Cell, CellLatency, Night
+from harness.records.nights import CELL_REASONS, CELL_WORDS, BoardOfNight, Cell, CellLatency, Night
 from harness.regressions.judge import final
 from harness.regressions.series import NightPoint
 from harness.report.nights.junit import night_document
 from harness.report.nights.page import render_night
+from tests.export.test_readers import schema
+
+__all__ = ["schema"]
 
 # --------------------------------------------------------------------------- latency
 
@@ -213,6 +218,54 @@ def test_junit_says_what_was_not_measured() -> None:
     assert cases["harness.a_b.x5-03", "latency p50"].find("failure") is not None
     assert cases["harness.a_b.x5-04", "consistency"].find("error") is not None
     assert cases["harness.a_b.x5-05", "consistency"].find("skipped") is not None
+
+
+def every_cell() -> list[Cell]:
+    """A cell of every word and reason, with text that no XML may carry, and two names that are one class name."""
+    hostile = "v\x01v ]]> \ud800 \ufffe <b> \u65e5"
+    latency = CellLatency(5000, 4990, 5010, sentence="5000 µs, +3.1 % of the level of 9 nights (4850 µs)")
+    words = [(word, "") for word in CELL_WORDS if word != "unmeasured"] + [("unmeasured", r) for r in CELL_REASONS]
+    cells = [
+        replace(
+            cell(case, f"x5-{place:02}", *one), detail=hostile, duration_s=1e-5, run=f"runs/{place}", latency=latency
+        )
+        for case in ("a.b", "a_b", hostile)
+        for place, one in enumerate(words)
+    ]
+    return cells
+
+
+@pytest.mark.slow
+def test_junit_of_a_night_is_valid_by_the_schema_of_jenkins(schema: Any) -> None:
+    from lxml import etree
+
+    text = night_document(night(*every_cell()), "nights/s/1").encode("utf-8", "backslashreplace")
+    document = etree.fromstring(text)
+    assert schema.validate(document), schema.error_log
+    assert not schema.validate(etree.fromstring(text.replace(b"<testcase ", b'<testcase line="1" ', 1)))
+
+
+def test_junit_of_a_night_keeps_the_rules_of_its_readers() -> None:
+    import xml.etree.ElementTree as ElementTree
+
+    cells = every_cell()
+    text = night_document(night(*cells), "nights/s/1")
+    root = ElementTree.fromstring(text.encode("utf-8"))
+    cases = list(root.iter("testcase"))
+    names = [(one.get("classname"), one.get("name")) for one in cases]
+    assert len(names) == len(set(names)), "GitLab keeps the first of equal ones"
+    assert {key for one in cases for key in one.attrib} == {"classname", "name", "time"}
+    assert all(re.fullmatch(r"\d+\.\d{3}", str(one.get("time"))) for one in root.iter() if "time" in one.attrib)
+    for one in cases:
+        assert len([child for child in one if child.tag in ("failure", "error", "skipped")]) <= 1
+        assert all(child.text and child.get("message") in (child.text or "").replace("\n", " ")
+                   for child in one if child.tag in ("failure", "error"))  # fmt: skip
+        out = one.find("system-out")
+        assert out is None or str(out.text).startswith("[[ATTACHMENT|nights/s/1/runs/")
+    assert int(str(root.get("tests"))) == len(cases)
+    many = [replace(cells[0], board=f"b{place}") for place in range(1500)]
+    cut = ElementTree.fromstring(night_document(night(*many)).encode())
+    assert len(list(cut.iter("testcase"))) == 2001 and "1000 more judgements" in ElementTree.tostring(cut).decode()
 
 
 def test_the_page_shows_hostile_names_as_text_and_the_same_bytes_twice() -> None:

@@ -83,7 +83,7 @@ def command(
         folder, record = nightly.begin(settled, nights)
         note(f"night {record.id}: {folder}")
     finished = _run(settled, folder, record)
-    _write_junit(junit, finished)
+    _write_junit(junit, finished, folder)
     _show(folder, finished, as_json)
     if finished.state == "interrupted":
         note(f"resume: harness nightly --resume {folder}")
@@ -100,12 +100,14 @@ def _run(plan: NightPlan, folder: Path, record: Night) -> Night:
         return run_night(plan, folder, record, control, tell, (lambda _line: None) if is_drawn else note)
 
 
-def _write_junit(path: Path | None, night: Night) -> None:
+def _write_junit(path: Path | None, night: Night, folder: Path) -> None:
     if path is not None:
+        import os
+
         from harness.report.nights.junit import night_document
         from harness.report.write import write_export
 
-        write_export(night_document(night), path)
+        write_export(night_document(night, os.path.relpath(folder, path.absolute().parent)), path)
 
 
 def _show_plan(plan: NightPlan, as_json: bool) -> None:

@@ -10,14 +10,17 @@ from harness.report.junit import TestCase, TestSuite, document
 _MOST_CASES = 2000  # more, and GitLab refuses the file; the rest is counted in a last one
 
 
-def night_document(night: Night) -> str:
-    """The file. What was not measured is an error, what a person took out of the night is skipped, never passed."""
-    suites = [_suite(night, case) for case in dict.fromkeys(cell.case for cell in night.cells)]
+def night_document(night: Night, folder: str = "") -> str:
+    """The file. What was not measured is an error, what a person took out of the night is skipped, never passed.
+
+    `folder`: that of the night as it is reached from where the file will lie; "" is beside it.
+    """
+    suites = [_suite(night, case, folder) for case in dict.fromkeys(cell.case for cell in night.cells)]
     return document(_cut(suites))
 
 
-def _suite(night: Night, case: str) -> TestSuite:
-    cases = [one for cell in night.cells if cell.case == case for one in _cases(cell)]
+def _suite(night: Night, case: str, folder: str) -> TestSuite:
+    cases = [one for cell in night.cells if cell.case == case for one in _cases(cell, folder)]
     return TestSuite(
         case, cases, night.started_utc, properties={"harness.night": night.id, "harness.version": night.harness_version}
     )
@@ -35,10 +38,10 @@ def _cut(suites: list[TestSuite]) -> list[TestSuite]:
     return [suite for suite in kept if suite.cases]
 
 
-def _cases(cell: Cell) -> list[TestCase]:
+def _cases(cell: Cell, folder: str) -> list[TestCase]:
     classname = ".".join(("harness", *(re.sub(r"\.", "_", name) for name in (cell.case, cell.board))))
-    page = f"{cell.run}/report.html" if cell.run else ""
-    latency = [_latency(cell, classname)] if cell.latency is not None and cell.latency.sentence else []
+    page = f"{folder and folder + '/'}{cell.run}/report.html" if cell.run else ""
+    latency = [_latency(cell, classname, page)] if cell.latency is not None and cell.latency.sentence else []
     return [_values(cell, classname, page), *latency]
 
 
@@ -59,11 +62,11 @@ def _values(cell: Cell, classname: str, page: str) -> TestCase:
     return TestCase(classname, "consistency", time_s=seconds, text=f"{word}: {cell.detail}", attachment=page)
 
 
-def _latency(cell: Cell, classname: str) -> TestCase:
+def _latency(cell: Cell, classname: str, page: str) -> TestCase:
     assert cell.latency is not None
     sentence = cell.latency.sentence
     if cell.word == "slower":
-        return TestCase(classname, "latency p50", "failure", kind="slower", message=sentence)
+        return TestCase(classname, "latency p50", "failure", kind="slower", message=sentence, attachment=page)
     if cell.word in ("pass", "faster"):
-        return TestCase(classname, "latency p50", text=sentence)
-    return TestCase(classname, "latency p50", "skipped", message=sentence)
+        return TestCase(classname, "latency p50", text=sentence, attachment=page)
+    return TestCase(classname, "latency p50", "skipped", message=sentence, attachment=page)
