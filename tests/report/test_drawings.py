@@ -92,3 +92,16 @@ def test_telemetry_draws_a_line_per_thing_sensed() -> None:
         ("bpu0", "% load"),
     ]
     assert (drawn[2]["first"], drawn[2]["last"], drawn[2]["seconds"]) == (1000.0, 800.0, 8.0)
+
+
+def test_flags_that_are_close_share_a_label() -> None:
+    def labels(*places: int) -> list[str]:
+        strip = {"per_column": 1, "columns": [{"middle": float(place)} for place in range(100)]}
+        origins = [{"layer": {"position": place}, "op": "o", "certain": True} for place in places]
+        return [mark["label"] for mark in drawings.strip_marks(strip, origins)]
+
+    assert labels(40) == ["origin"]
+    assert labels(10, 30) == ["1", "2"]
+    assert labels(10, 12, 60) == ["1 2", "", "3"]
+    assert labels(12, 10) == ["", "2 1"]
+    assert labels(60, 80) == ["1 2", ""]
