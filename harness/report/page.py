@@ -17,6 +17,7 @@ from harness.report import values
 from harness.report.drawings import drawings
 from harness.report.drawings.card import card
 from harness.report.drawings.error_propagation import propagation_drawing
+from harness.report.drawings.flags import strip_marks
 from harness.report.drawings.frames import band_drawing, spread_drawing, with_blocks
 from harness.report.drawings.jitter import jitter_drawings
 from harness.report.drawings.near import near_drawing, profile_drawings
@@ -93,7 +94,7 @@ def _drawn(data: Row) -> Row:
         "strip": strip,
         "network": network,
         "error_propagation": propagation_drawing(data["layers"]),
-        "marks": drawings.strip_marks(strip, data["origins"]) if strip else [],
+        "marks": strip_marks(strip, data["origins"]) if strip else [],
         "sweep": sweep_drawing(data["sweep"]),
         "soak": soak_drawing(data["soak"]),
         "samples": squares(data["samples"]),

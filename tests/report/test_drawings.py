@@ -6,6 +6,7 @@ import pytest
 
 from harness.records.codec import to_json
 from harness.report.drawings import drawings
+from harness.report.drawings.flags import strip_marks
 from tests.records.kit import tables
 from tests.support import fixtures_run as runs
 from tests.support.fixtures_layers import error_map
@@ -98,7 +99,7 @@ def test_flags_that_are_close_share_a_label() -> None:
     def labels(*places: int) -> list[str]:
         strip = {"per_column": 1, "columns": [{"middle": float(place)} for place in range(100)]}
         origins = [{"layer": {"position": place}, "op": "o", "certain": True} for place in places]
-        return [mark["label"] for mark in drawings.strip_marks(strip, origins)]
+        return [mark["label"] for mark in strip_marks(strip, origins)]
 
     assert labels(40) == ["origin"]
     assert labels(10, 30) == ["1", "2"]
