@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import onnx
 
 from harness.emulator.compiler.compile import BuildOptions, compile_model
-from harness.emulator.compiler.node_types import NodeSettings, NodeTypes, TypeWishes
+from harness.emulator.compiler.node_types import NodeSettings, TypeWishes, offered
 from harness.emulator.compiler.operands import moves_data
 from harness.emulator.compiler.placement import place
 from harness.emulator.compiler.quantize import Quantizer
@@ -83,7 +84,8 @@ class ChangedModel:
         subject = self.subject
         rules = room_of_soc(subject.soc).op_rules(subject.soc)
         units = {name: one.unit for name, one in place(self.network, rules, settings.on_cpu).items()}
-        types: Mapping[str, NodeTypes] = settings.types.of(self.network)
+        takes = partial(room_of_soc(subject.soc).takes_type, subject.soc)
+        types, _ = offered(self.network, settings.types.of(self.network), takes)  # as a build does
         unsigned = subject.soc.is_unsigned
         quantized = Quantizer(subject.model, units, subject.ranges, is_unsigned=unsigned, types=types).run()
         outputs, sums = _run(quantized, subject), OutputSums()

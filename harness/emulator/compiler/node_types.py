@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from harness.emulator.compiler.operands import LEVELS
+from harness.emulator.compiler.operands import CONV_LIKE, LEVELS
 from harness.emulator.model.nodes import ModelGraph
 
 INT8, INT16, EC = "int8", "int16", "ec"
@@ -112,7 +112,9 @@ def offered(
 def _offered(
     node: onnx.NodeProto, wished: NodeTypes, network: ModelGraph, takes: TakesType
 ) -> tuple[NodeTypes, list[str]]:
-    constant = {place for place, name in enumerate(node.input) if name in network.constants}
+    """Weights have a type of their own; the constant of an Add or a Mul is as wide as its feature map."""
+    has_weights = node.op_type in CONV_LIKE
+    constant = {p for p, name in enumerate(node.input) if has_weights and name in network.constants}
     wanted = {place: wished.of_feature(place) for place in range(len(node.input)) if place not in constant}
     wanted |= {place: wished.of_weight(place) for place in constant}
     inputs = {p: kind if kind not in WIDE or takes(node.op_type, p, kind) else INT8 for p, kind in wanted.items()}
