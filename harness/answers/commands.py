@@ -22,6 +22,7 @@ from harness.records.json_values import Json
 from harness.records.nights import Night, UnfitBoard
 from harness.records.nights.history import EpochOfPair, HistoryEntry, LayerTurn, PairSummary
 from harness.records.running import Rule
+from harness.regressions.replay import ReplayedNight
 from harness.toolchains.records import Artifact
 
 TEXTS = Mapping[str, str]
@@ -212,6 +213,7 @@ SERIES = {"case": str, "board": str, "epochs": [EpochOfPair], "results": [Histor
 HISTORY = {
     "history": {"pairs": [PairSummary], "series?": [SERIES]},
     "history-rebuild": {"folder": str, "history": str, "nights": int, "results": int, "unreadable": int},
+    "history-replay": {"file": str, "nights": [ReplayedNight]},
     "bisect": {"case": str, "layer": str, "turns": MapOf([LayerTurn]), "not_comparable": TEXTS},
 }
 ERROR = {"error": str, "hint": str, "exit_code": int, "run?": str}
@@ -227,6 +229,7 @@ PRINTED: dict[str, tuple[str, ...]] = {
     "nightly": ("nightly", "nightly-plan"),
     "history show": ("history",),
     "history rebuild": ("history-rebuild",),
+    "history replay": ("history-replay",),
     "bisect": ("bisect",),
     "compare": ("compare", "compare-list"),
     "reference": ("reference",),

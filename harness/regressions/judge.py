@@ -1,6 +1,6 @@
 """The word on tonight's latency of one pair, in two steps: suspects first, then what a sitting or time says of them.
 
-`harness nightly`, `harness history replay` and benchmarks/nights.py all ask these two functions.
+`harness nightly`, `harness history replay` (replay.py) and benchmarks/nights.py all ask these two functions.
 """
 
 from __future__ import annotations

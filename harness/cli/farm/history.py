@@ -9,6 +9,7 @@ import click
 
 from harness.cli.common import WholeHelp, clean, emit_json, json_option, note
 from harness.cli.farm.history_options import history_option, nights_option, read_history, refuse_nothing
+from harness.cli.farm.history_replay import replay
 from harness.cli.tables import table
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ def command() -> None:
       harness history yolo_s --board x5-01
       harness history rebuild nights
       harness history rebuild runs --history postgresql+psycopg://farm@db/harness
+      harness history replay series.csv
     """
+
+
+command.add_command(replay)
 
 
 @command.command(name=SHOW)
