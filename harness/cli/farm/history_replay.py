@@ -40,9 +40,7 @@ Exit codes: 0 no night is slower; 1 a night is.
 
 @click.command(name="replay", epilog=EPILOG)
 @click.argument("file", metavar="SERIES.csv", type=click.Path(path_type=Path))
-@click.option(
-    "--percent", type=FiniteRange(0, 100), default=2.0, show_default=True, help="A smaller change is none."
-)
+@click.option("--percent", type=FiniteRange(0, 100), default=2.0, show_default=True, help="A smaller change is none.")
 @click.option("--floor-us", type=FiniteRange(0), default=20.0, show_default=True, help="Nor is one below this.")
 @json_option
 def replay(file: Path, percent: float, floor_us: float, as_json: bool) -> None:
