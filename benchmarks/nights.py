@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.nights_parts.boards import KINDS, NIGHTS, NoiseKind, PlayedBoard
 from benchmarks.nights_parts.frames import block_noise, recorded_frames
@@ -87,7 +88,7 @@ def farms(pairs: list[ReplayedPair]) -> Iterator[list[ReplayedPair]]:
 # --------------------------------------------------------------------------- what is counted
 
 
-def flat(kind: NoiseKind, series: int, seed: int, noise: np.ndarray | None) -> dict[str, float]:
+def flat(kind: NoiseKind, series: int, seed: int, noise: NDArray[np.float64] | None) -> dict[str, float]:
     """Series without a change: every word of a model or a board is false."""
     pairs = [
         ReplayedPair(PlayedBoard(kind, np.random.default_rng([seed, n]), block_noise=noise)) for n in range(series)
@@ -106,7 +107,9 @@ def flat(kind: NoiseKind, series: int, seed: int, noise: np.ndarray | None) -> d
     }
 
 
-def stepped(kind: NoiseKind, step: float, series: int, seed: int, noise: np.ndarray | None) -> dict[str, float]:
+def stepped(
+    kind: NoiseKind, step: float, series: int, seed: int, noise: NDArray[np.float64] | None
+) -> dict[str, float]:
     """Series whose model becomes slower by `step`: on which of its valid nights that is said."""
     pairs = []
     for n in range(series):
@@ -126,7 +129,7 @@ def _delay(pair: ReplayedPair) -> int:
     return hits[0] if hits else 99
 
 
-def measured(series: int, seed: int, noise: np.ndarray) -> dict[str, object]:
+def measured(series: int, seed: int, noise: NDArray[np.float64]) -> dict[str, object]:
     """All kinds of noise, drawn; and `frames`, whose blocks are those that were recorded."""
     rows: dict[str, dict[str, float]] = {}
     for place, kind in enumerate((*KINDS, NoiseKind("frames", odd=0.03))):

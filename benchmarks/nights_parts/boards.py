@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 NIGHTS = 90
 
@@ -48,7 +49,7 @@ class PlayedBoard:
     chance: np.random.Generator
     step: float = 0.0  # share by which the model of `step_at` and all later ones are slower
     step_at: int = -1
-    block_noise: np.ndarray | None = None
+    block_noise: NDArray[np.float64] | None = None
     nights: int = NIGHTS
     state: list[float] = field(default_factory=list)  # what the board's day does to every model
     model: list[int] = field(default_factory=list)  # number of the build of each night

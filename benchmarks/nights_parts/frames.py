@@ -7,6 +7,7 @@ import time
 import numpy as np
 import onnx
 import onnxruntime
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 
@@ -27,7 +28,7 @@ def _session() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def recorded_frames(blocks: int = 64, frames: int = 300) -> np.ndarray:
+def recorded_frames(blocks: int = 64, frames: int = 300) -> NDArray[np.float64]:
     """Thread time of every frame, float64 us of shape (blocks, frames). Some seconds of one core.
 
     Not wall time: what other programs of a shared PC take is no noise of a board.
@@ -45,7 +46,7 @@ def recorded_frames(blocks: int = 64, frames: int = 300) -> np.ndarray:
     return times
 
 
-def block_noise(frames: np.ndarray) -> np.ndarray:
+def block_noise(frames: NDArray[np.float64]) -> NDArray[np.float64]:
     """Relative medians of blocks, float64 of shape (blocks // 4,): 0 is the usual block.
 
     Of the quietest quarter of the recording, in its order: this PC is shared, a farm's board is not.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 FEWEST = 4  # nights on either side
 WINDOWS = (8, 14, 45)  # nights on either side that a test looks at: a stay of ten nights is lost in a long one
@@ -59,7 +60,7 @@ def _has_a_shift(values: Sequence[float], least_percent: float) -> bool:
     return False
 
 
-def _cuts(logs: np.ndarray, first: int, last: int, most_p: float) -> list[int]:
+def _cuts(logs: NDArray[np.float64], first: int, last: int, most_p: float) -> list[int]:
     """Divides a stretch where both sides are most unlike, while ranks say so; p is kept weak until merged."""
     if last - first < 2 * FEWEST:
         return []
@@ -70,7 +71,7 @@ def _cuts(logs: np.ndarray, first: int, last: int, most_p: float) -> list[int]:
     return [*_cuts(logs, first, best, most_p), best, *_cuts(logs, best, last, most_p)]
 
 
-def _best_split(logs: np.ndarray) -> int:
+def _best_split(logs: NDArray[np.float64]) -> int:
     """Where the energy distance of left and right is largest. n x n of at most some hundred nights."""
     import numpy as np
 
@@ -86,7 +87,7 @@ def _best_split(logs: np.ndarray) -> int:
     return int(places[int(np.argmax(left * right / count * energy))])
 
 
-def _merged(series: np.ndarray, cuts: list[int], least_percent: float, most_p: float) -> list[ChangePoint]:
+def _merged(series: NDArray[np.float64], cuts: list[int], least_percent: float, most_p: float) -> list[ChangePoint]:
     """Drops the weakest cut until all that are left pass with the stretches that they then have."""
     cuts = list(cuts)
     while True:
@@ -97,7 +98,7 @@ def _merged(series: np.ndarray, cuts: list[int], least_percent: float, most_p: f
         cuts.remove(min(weak, key=lambda one: (abs(one.percent) >= least_percent, -one.p)).index)
 
 
-def _points(series: np.ndarray, cuts: list[int]) -> list[ChangePoint]:
+def _points(series: NDArray[np.float64], cuts: list[int]) -> list[ChangePoint]:
     import numpy as np
 
     edges = [0, *cuts, len(series)]
@@ -109,7 +110,7 @@ def _points(series: np.ndarray, cuts: list[int]) -> list[ChangePoint]:
     return points
 
 
-def rank_p(first: np.ndarray, other: np.ndarray) -> float:
+def rank_p(first: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Two-sided p of the Mann-Whitney test, by the normal approximation with continuity; ties by midranks."""
     import numpy as np
 
