@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -36,7 +38,7 @@ def _hint(kind: str, key: str, value: Any) -> str:
     if value is None:
         return f"give `{key}:` a value, or leave it out"
     if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
-        return f"without quotes: `{key}: {value.strip()}`"
+        return f"without quotes: `{key}: {_as_number(kind, value.strip())}`"
     if kind == "bool_type" and str(value).lower() in ("yes", "on", "1", "no", "off", "0", "true", "false"):
         return f"`{key}: {'true' if str(value).lower() in ('yes', 'on', '1', 'true') else 'false'}`, without quotes"
     if kind == "string_type" and isinstance(value, str | int | float):
@@ -44,6 +46,12 @@ def _hint(kind: str, key: str, value: Any) -> str:
     if kind == "list_type" and isinstance(value, str | int | float):
         return f"`{key}: [{value}]`"
     return ""
+
+
+def _as_number(kind: str, text: str) -> str:
+    """As YAML 1.1 reads a number: 1e-9 is text to it, 1.0e-09 is not."""
+    is_read = kind == "int_type" or isinstance(yaml.safe_load(text), int | float)
+    return text if is_read else yaml.safe_dump(float(text)).split()[0]
 
 
 def _is_number(text: str) -> bool:

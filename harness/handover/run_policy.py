@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
+
+import yaml
 
 from harness.consistency.policy import ErrorLimits, Policy, PolicyRule, built_in_names, load_policy
 from harness.files.safe import write_file
@@ -44,7 +45,8 @@ def write_limits(policy: Policy, target: Path) -> None:
     rules = [_rule(rule, number) for number, rule in enumerate(policy.rules, 1)]
     names = ("note", "look", "bad")
     plain = {"policy": "the run's", "rules": rules, "three_way": dict(zip(names, policy.three_way, strict=True))}
-    write_file(target / FILE, (json.dumps(plain, indent=1) + "\n").encode(), target)  # JSON is YAML, too
+    # Not as JSON: its 1e-09 is text to a reader of YAML 1.1.
+    write_file(target / FILE, yaml.safe_dump(plain, sort_keys=False).encode(), target)
 
 
 def _rule(rule: PolicyRule, number: int) -> dict[str, object]:

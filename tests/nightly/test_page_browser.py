@@ -21,20 +21,17 @@ pytestmark = [
 HOSTILE = "<img src=x onerror='window.hurt=1'>" + "n" * 300
 
 
-@pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def night_page() -> str:
+    """A night with every verdict."""
     cells = [
         Cell(case=f"{case} {HOSTILE if not case else ''}", board=f"board-{place}", word=word, state="done",
              reason="link" if word == "unmeasured" else "", began_s=4.0 * case, duration_s=3.5)
         for case in range(2) for place, word in enumerate(CELL_WORDS)
     ]  # fmt: skip
-    file = tmp_path_factory.mktemp("night") / "index.html"
-    file.write_text(render_night(night(*cells)), encoding="utf-8")
-    return file
+    return render_night(night(*cells))
 
 
-@pytest.fixture(scope="module")
-def lab_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lab_page() -> str:
     """Boards in every state of health, at work or not, held or not."""
     use = {
         "night": "s/1",
@@ -50,8 +47,20 @@ def lab_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
          "use": use if place % 2 else None, "lease": f"u@pc (process {place})" if place % 3 else ""}
         for place, word in enumerate(("good", "unknown", "bad", "maintenance") * 2)
     ]  # fmt: skip
+    return render_lab(rows, "2026-11-20T05:00:00Z")
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("night") / "index.html"
+    file.write_text(night_page(), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def lab_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("lab") / "lab.html"
-    file.write_text(render_lab(rows, "2026-11-20T05:00:00Z"), encoding="utf-8")
+    file.write_text(lab_page(), encoding="utf-8")
     return file
 
 

@@ -113,6 +113,7 @@ def test_the_schema_that_is_shipped_is_that_of_the_models(tmp_path: Path) -> Non
         ("budget_s: 3600", "budget_s: .nan", 8, "finite"),
         ("frames: 50", "frames: 0", 5, "greater than or equal to 1"),
         ("frames: 50", "frames: '50'", 5, "without quotes"),
+        ("budget_s: 3600", "budget_s: 1e-3", 8, "budget_s: 0.001`"),  # text in YAML 1.1
         ("notify:", "token: x\nnotify:", 10, "no secrets"),
         ("    core: 1", "    samples: [s]\n    inputs: [x.bin]", 21, "together"),
         ("    core: 1", "    truth: labels.csv", 21, "needs `samples:`"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -281,3 +283,12 @@ def test_waits_are_shown_and_never_summed() -> None:
     time = tables(run)["time"]
     assert time["ops_sum_us"] == before
     assert (time["ops"][-1]["name"], time["ops"][-1]["share"]) == ("task", None)
+
+
+def test_every_table_that_a_script_sorts_has_its_tools() -> None:
+    """Without them the script of the whole page ends where it comes to the table."""
+    for file in Path("templates/report").glob("*.html.j2"):
+        text = file.read_text(encoding="utf-8").replace("{{ id }}", "id")
+        sorted_ones = re.findall(r'<table[^>]*id="([\w-]+)"[^>]*data-rows', text)
+        tooled = re.findall(r'm\.tools\("?([\w-]+)"?,', text)
+        assert sorted(sorted_ones) == sorted(tooled), file.name
