@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from harness.files.yaml_nodes import dumped
 
 _WANTED = {
     "int_type": "a whole number",
@@ -50,8 +50,7 @@ def _hint(kind: str, key: str, value: Any) -> str:
 
 def _as_number(kind: str, text: str) -> str:
     """As YAML 1.1 reads a number: 1e-9 is text to it, 1.0e-09 is not."""
-    is_read = kind == "int_type" or isinstance(yaml.safe_load(text), int | float)
-    return text if is_read else yaml.safe_dump(float(text)).split()[0]
+    return text if kind == "int_type" else dumped(float(text)).split()[0]
 
 
 def _is_number(text: str) -> bool:

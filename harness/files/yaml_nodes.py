@@ -27,6 +27,11 @@ def compose(text: str, name: str) -> yaml.Node | None:
         raise ConfigError(f"{name}: nested too deeply") from error
 
 
+def dumped(plain: object) -> str:
+    """YAML text of plain values, in their order. JSON will not do: its 1e-09 is text to a reader of YAML 1.1."""
+    return str(yaml.safe_dump(plain, sort_keys=False))
+
+
 def pairs(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:
     """Keys and values of a mapping, in the order of the file; none of anything else."""
     return list(node.value) if isinstance(node, yaml.MappingNode) else []

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import yaml
-
 from harness.consistency.policy import ErrorLimits, Policy, PolicyRule, built_in_names, load_policy
 from harness.files.safe import write_file
+from harness.files.yaml_nodes import dumped
 from harness.handover.contents import located
 from harness.records import Run
 
@@ -45,8 +44,7 @@ def write_limits(policy: Policy, target: Path) -> None:
     rules = [_rule(rule, number) for number, rule in enumerate(policy.rules, 1)]
     names = ("note", "look", "bad")
     plain = {"policy": "the run's", "rules": rules, "three_way": dict(zip(names, policy.three_way, strict=True))}
-    # Not as JSON: its 1e-09 is text to a reader of YAML 1.1.
-    write_file(target / FILE, yaml.safe_dump(plain, sort_keys=False).encode(), target)
+    write_file(target / FILE, dumped(plain).encode(), target)
 
 
 def _rule(rule: PolicyRule, number: int) -> dict[str, object]:
