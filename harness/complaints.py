@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.files.yaml_nodes import dumped
-
 _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -50,7 +48,10 @@ def _hint(kind: str, key: str, value: Any) -> str:
 
 def _as_number(kind: str, text: str) -> str:
     """As YAML 1.1 reads a number: 1e-9 is text to it, 1.0e-09 is not."""
-    return text if kind == "int_type" else dumped(float(text)).split()[0]
+    if kind == "int_type":
+        return text
+    plain = repr(float(text)).replace("inf", ".inf").replace("nan", ".nan")
+    return plain if "." in plain else plain.replace("e", ".0e")
 
 
 def _is_number(text: str) -> bool:
