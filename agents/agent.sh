@@ -30,6 +30,8 @@ done
 umask 022
 proc=/proc
 sysfs=${HARNESS_SYSFS:-/sys}
+newline='
+'
 safe='A-Za-z0-9._/:@%+,=~^ -'
 
 # ------------------------------------------------------------------ text
@@ -50,7 +52,8 @@ escape() { # $1 -> stdout, every byte that is not plain as \0ooo
   done
 }
 
-unescape() { # $1 -> $u
+unescape() { # $1 -> $u; the common case starts no process
+  case $1 in *\\*) ;; *) u=$1; return ;; esac
   u=$(printf '%bx' "$1")
   u=${u%x}
 }
@@ -155,15 +158,18 @@ unguessable() { # -> $tag: for names that must be new. A process number is met a
   tag=$tag.$$
 } 2>/dev/null
 
-size_of() { # $1 a regular file -> $size
-  # shellcheck disable=SC2012 # ls -n: the only portable way that does not read the file
-  size=$(ls -lnd "$1" 2>/dev/null | { read -r _ _ _ _ s_bytes _ && echo "$s_bytes"; })
-  size=${size:-0}
+size_of() { # $1 a regular file -> $size; ls -n: the only portable way that does not read the file
+  set -f
+  # shellcheck disable=SC2046 # split: the size is the fifth word
+  set -- $(ls -lnd "$1" 2>/dev/null)
+  set +f
+  size=${5:-0}
 }
 
 free_bytes() { # of the work folder's file system -> $free ("" when not told), $total
   free='' total=''
-  f_line=$(df -Pk "$work" 2>/dev/null | tail -n 1)
+  f_line=$(df -Pk "$work" 2>/dev/null)
+  f_line=${f_line##*"$newline"}
   f_line=${f_line%%%*}
   set -f
   # shellcheck disable=SC2086
@@ -717,10 +723,24 @@ end_tool() { # asks, waits two seconds, then does not ask; children that left th
   sweep_marked "${job##*/}"
 } 2>/dev/null
 
+marks() { # NUMBER=TOKEN of each process with HARNESS_RUN=TOKEN in its environment, and NUMBER=own of this shell. A shell
+  # reads by single bytes: with hundreds of processes on a board that took seconds of CPU, and this hundredths.
+  printf '%s\0' "$proc"/[0-9]*/environ | xargs -0 tail -c +1 /dev/null | tr '\0' '\n' | sed -n \
+    -e "/^==> .*\/[0-9]*\/environ <==\$/{s/^.*\/\([0-9]*\)\/environ.*/\1/;h;/^$$\$/s/\$/=own/p;}" \
+    -e '/^HARNESS_RUN=[0-9a-f]*$/{G;s/^HARNESS_RUN=\(.*\)\n\(.*\)$/\2=\1/p;}'
+} 2>/dev/null
+
 sweep_marked() { # tokens: kill every process whose environment carries HARNESS_RUN=one of them
   for _ in 1 2 3; do
-    s_found=
-    for s_dir in "$proc"/[0-9]*; do
+    s_found='' s_own=''
+    for s_pair in $(marks); do
+      case $s_pair in "$$=own") s_own=1 ;; "$$="*) continue ;; esac
+      for s_token in "$@"; do
+        [ "${s_pair#*=}" != "$s_token" ] || s_found="$s_found ${s_pair%%=*}"
+      done
+    done
+    for s_dir in "$proc"/[0-9]*; do # where a board's programs do not do that: byte by byte
+      [ -z "$s_own" ] || break
       [ "${s_dir##*/}" != "$$" ] || continue
       while s_line= && IFS= read -r s_line || [ -n "$s_line" ]; do # emptied: mksh leaves it as it is where reading fails
         for s_token in "$@"; do
@@ -744,8 +764,9 @@ supervised() { # is the supervisor of $job alive (and not another process with i
     return
   fi
   read -r v_pid <"$job/pid" || return 1
-  v_line=$(tr '\0' ' ' <"$proc/$v_pid/cmdline") || return 1
-  case $v_line in *"${job##*/}"*) return 0 ;; esac
+  while v_line= && IFS= read -r v_line || [ -n "$v_line" ]; do # no process is started: this is asked at every look
+    case $v_line in *"${job##*/}"*) return 0 ;; esac
+  done <"$proc/$v_pid/cmdline"
   return 1
 } 2>/dev/null
 
