@@ -41,6 +41,15 @@ def progress(label: str) -> Iterator[ProgressCallback]:
         bar.hide()
 
 
+def above(text: str) -> None:
+    """One line that stays, on stderr; on a terminal above the progress line, which the next step draws again."""
+    if not _bars:
+        note(text)
+        return
+    sys.stderr.write(f"{CLEAR}{clean(text)}\n")  # one write: what other threads draw comes before or after it
+    sys.stderr.flush()
+
+
 @cache
 def ask_password(text: str) -> str:
     """A password from the person at the terminal, not shown; asked once. "" where there is no terminal."""
@@ -102,7 +111,8 @@ def _figures(completed: int, total: int, took_s: float) -> list[str]:
     full = BAR * completed // total
     bar = "\u2501" * full + "\u2500" * (BAR - full)
     left_s = took_s * (total - completed) / completed if completed else 0.0
-    remaining = [f"{left_s // 60:.0f}:{left_s % 60:02.0f} left"] if completed and completed < total else []
+    minutes, seconds = divmod(round(left_s), 60)
+    remaining = [f"{minutes}:{seconds:02} left"] if completed and completed < total else []
     if total < LEAST_BYTES:
         return [bar, f"{completed} of {total}", *remaining]
     speed = [f"{completed / took_s / 1e6:.1f} MB/s"] if took_s > 0 else []

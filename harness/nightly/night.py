@@ -36,6 +36,7 @@ from harness.runs.folder import claimed
 
 PAGE, JUNIT = "index.html", "junit.xml"
 NOTIFY_LIMIT_S = 60.0
+A_BOARD_S = 2.0  # what one board does is shown so long before the next
 END_LIMIT_S = 120.0  # for workers to clean their boards once the night was stopped
 
 
@@ -152,16 +153,20 @@ def _watched(
     """Until every worker has ended; of a night that was stopped, for END_LIMIT_S more."""
     judges = workers[0].runner.judges if workers else Judges()
     judges.start()
+    began, ended_before = time.monotonic(), ended_count(file.cells())
+    ended, ended_s = ended_before, 0.0
     for worker in workers:
         worker.thread.start()
     given_up_at: float | None = None
     while busy := [worker for worker in workers if worker.thread.is_alive()]:
-        cells = file.cells()
-        bad = sum(cell.word in ("differs", "slower") for cell in cells)
-        newest = next((f"; {worker.board.name}: {worker.step}" for worker in busy if worker.step), "")
+        since_s = time.monotonic() - began
+        if ended_count(file.cells()) > ended:
+            ended, ended_s = ended_count(file.cells()), since_s
+        left = time_left(len(file.cells()) - ended, ended - ended_before, ended_s, since_s)
+        steps = [f"{worker.board.name}: {worker.step}" for worker in busy if worker.step]
+        step = f"; {steps[int(since_s / A_BOARD_S) % len(steps)]}" if steps else ""
         to_judge = f", {judges.waiting} to judge" if judges.waiting else ""
-        words = f"{len(busy)} boards at work{to_judge}, {bad} bad{newest}"
-        tell(words, sum(cell.state == "ended" for cell in cells), len(cells))
+        tell(f"{standing(file.cells())}{left}, {len(busy)} at work{to_judge}{step}", 0, -1)
         if control.over and given_up_at is None:
             given_up_at = time.monotonic() + END_LIMIT_S
             file.log(f"ending: {control.over}")
@@ -169,6 +174,27 @@ def _watched(
             file.log(f"given up on: {', '.join(worker.board.name for worker in busy)}")
             return
         busy[0].thread.join(A_LOOK_S)
+
+
+def ended_count(cells: Sequence[Cell]) -> int:
+    """How many pairs have a verdict."""
+    return sum(cell.state == "ended" for cell in cells)
+
+
+def standing(cells: Sequence[Cell]) -> str:
+    """How far a night is, in a few words."""
+    bad = sum(cell.word in ("differs", "slower") for cell in cells)
+    unmeasured = sum(cell.word == "unmeasured" for cell in cells)
+    words = f"{ended_count(cells)} of {len(cells)} pairs, {bad} bad"
+    return words + (f", {unmeasured} unmeasured" if unmeasured else "")
+
+
+def time_left(remaining: int, ended: int, ended_s: float, since_s: float) -> str:
+    """Minutes and seconds at the pace up to the newest verdict, that of number `ended` of this sitting, `ended_s` after
+    it began; it runs down until the next verdict comes. "" where nothing is known."""
+    left_s = ended_s * (ended + remaining) / ended - since_s if ended else 0.0
+    minutes, seconds = divmod(round(left_s), 60)
+    return f", {minutes}:{seconds:02} left" if remaining and left_s > 0 else ""
 
 
 def _confirm(plan: NightPlan, file: files.NightFile, history: History, control: NightControl) -> None:

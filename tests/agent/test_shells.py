@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -205,3 +206,23 @@ def test_the_listed_programs_are_enough(
         assert (tmp_path / "got/log.txt").read_bytes() == (tmp_path / "model.bin").read_bytes()
         agent.clean(last=True)
         assert [path for path in Path(agent.work).rglob("*") if not path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("shell", "tail"), [(SHELLS[0], "exit 1"), (SHELLS[2], "true"), (SHELLS[3], 'exec /usr/bin/tail "$@"')]
+)
+def test_a_daemon_is_ended_whatever_the_boards_tail_can_do(
+    shell: tuple[str, ...], tail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Environments of processes are read by `tail` of all of them; where that gives nothing, one by one."""
+    needs(shell[0])
+    on_path(tmp_path / "fake", monkeypatch, tail=f'[ "$1" = -c ] || exec /usr/bin/tail "$@"\n{tail}')
+    mark = f"8{os.getpid()}{time.time_ns() % 10**5}"
+    with open_transport(local_board(tmp_path / "board").endpoint) as link:
+        agent = installed(link, shell)
+        folder = agent.files.new_folder("daemon")
+        leaves = Invocation(("sh", "-c", f"setsid sleep {mark} </dev/null >/dev/null 2>&1 & sleep 0.2"))
+        agent.jobs.wait(agent.jobs.start(leaves, folder, 30))
+        agent.files.remove(folder)
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"sleep {mark}" not in listed.splitlines()

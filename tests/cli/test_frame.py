@@ -69,6 +69,7 @@ def test_the_list_of_a_group_cuts_no_sentence(name: str) -> None:
         ("harness run --resu", "--resume"),
         ("harness run --board emu-x5-d", "emu-x5-dropbear"),
         ("harness boards check lab", "lab-07"),
+        ("harness boards maintenance lab", "lab-07"),
     ],
 )
 def test_the_tab_key_of_a_real_bash_completes_commands_options_and_boards(

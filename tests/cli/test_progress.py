@@ -27,13 +27,13 @@ print("the answer")
 """
 
 
-def ran(columns: int, **environment: str) -> str:
-    """What WORK writes on a terminal of that many columns."""
+def ran(columns: int, work: str = WORK, **environment: str) -> str:
+    """What `work` writes on a terminal of that many columns."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "HARNESS_PROGRESS")}
     process = subprocess.Popen(
-        [sys.executable, "-c", WORK], stdout=follower, stderr=follower, env=kept | {"TERM": "xterm"} | environment
+        [sys.executable, "-c", work], stdout=follower, stderr=follower, env=kept | {"TERM": "xterm"} | environment
     )
     os.close(follower)
     parts = []
@@ -60,6 +60,19 @@ def test_a_terminal_shows_one_line_that_is_gone_at_the_end(columns: int) -> None
 def test_a_terminal_that_cannot_go_back_gets_plain_lines_where_they_are_asked_for() -> None:
     assert ran(80, TERM="dumb") == "the answer\r\n"
     assert "computing\r\nthe answer" in ran(80, TERM="dumb", HARNESS_PROGRESS="plain")
+
+
+def test_a_line_that_stays_is_above_the_progress_line() -> None:
+    work = """
+from harness.cli.progress import above, progress
+with progress("night") as step:
+    step("1 of 2 pairs", 0, -1)
+    above("b1: layers: pass\\x1b[31m")
+    step("2 of 2 pairs", 0, -1)
+above("complete")
+"""
+    parts = ran(80, work).split("\r\x1b[K")
+    assert parts == ["", "night", "1 of 2 pairs", "b1: layers: pass\\x1b[31m\r\n", "2 of 2 pairs", "complete\r\n"]
 
 
 def test_a_pipe_gets_the_answer_alone() -> None:

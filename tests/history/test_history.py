@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from harness.cli import cli
 from harness.errors import HostError, InputError
 from harness.history import entering, queries
 from harness.history.database import HistoryDatabase, opened, url_of
@@ -259,3 +261,34 @@ def test_the_commands_answer_from_what_lies_there(tmp_path: Path) -> None:
     assert (code, answer_of(text, "history-rebuild")["results"]) == (0, 6)
     assert harness(tmp_path, "history", "nobody")[0] == 2
     assert harness(tmp_path, "history", "--nights", "elsewhere")[0] == 2
+
+
+def test_the_tab_key_offers_what_the_history_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HARNESS_HISTORY", raising=False)
+    root = tmp_path / "nights"
+    seeded(root, 1)
+    write_run(root / "loose", run_of("resnet", "x3-01", 4))
+    with opened(url_of(root)) as database:
+        entering.rebuild(database, root, silent)
+
+    def offered(words: str, nights: Path = root) -> list[str]:
+        command, *others, incomplete = words.split()
+        completion = ShellComplete(cli, {}, "harness", "_HARNESS_COMPLETE")
+        given = [command, *others[:1], "--nights", str(nights), *others[1:]]
+        return [item.value for item in completion.get_completions(given, incomplete)]
+
+    assert offered("history yo") == ["yolo"]
+    assert offered("history re") == ["resnet", "rebuild", "replay"]
+    assert offered("history show re") == ["resnet"]
+    assert offered("history yolo --board x5") == ["x5-01"]
+    assert offered("bisect r") == ["resnet"]
+    assert offered("bisect resnet --board x") == ["x3-01", "x5-01"]
+    assert offered("bisect r", tmp_path / "elsewhere") == [] and not (tmp_path / "elsewhere").exists()
+    (root / "history.sqlite").write_bytes(b"no database at all" * 40)
+    assert offered("bisect r") == []
+
+
+def test_the_tab_key_leaves_suites_and_nights_to_the_shell() -> None:
+    completion = ShellComplete(cli, {}, "harness", "_HARNESS_COMPLETE")
+    for given in (["nightly"], ["nightly", "--resume"], ["nightly", "--junit"], ["history", "rebuild"]):
+        assert [item.type for item in completion.get_completions(given, "x5")] == ["file"], given

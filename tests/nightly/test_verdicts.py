@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.nightly.judging import counts_of, exit_code_of, is_sick, judged
+from harness.nightly.night import standing, time_left
 from harness.nightly.verdicts import invalid_latency, outputs_of, reason_of, suspect_of, with_level
 from harness.records import Finding, Latency, Profile, Run
 from harness.records.nights import CELL_REASONS, CELL_WORDS, BoardOfNight, Cell, CellLatency, Night
@@ -285,3 +286,29 @@ def test_a_lab_of_a_hundred_boards_has_a_page() -> None:
     page = render_night(night(*matrix(100, 5).values()))
     assert "Boards by cases" in page
     assert len(page) < 2_000_000
+
+
+# --------------------------------------------------------------------------- the line of a night that goes on
+
+
+def test_how_far_a_night_is() -> None:
+    cells = [Cell("a", f"b{place}", "ended", word) for place, word in enumerate(("pass", "slower", "unmeasured"))]
+    assert standing([Cell("c", "b"), Cell("d", "b")]) == "0 of 2 pairs, 0 bad"
+    assert standing([*cells, Cell("c", "b")]) == "3 of 4 pairs, 1 bad, 1 unmeasured"
+
+
+@pytest.mark.parametrize(
+    ("remaining", "ended", "ended_s", "since_s", "left"),
+    [
+        (4, 0, 0.0, 60.0, ""),
+        (4, 2, 60.0, 60.0, ", 2:00 left"),
+        (4, 2, 60.0, 85.0, ", 1:35 left"),
+        (4, 2, 60.0, 500.0, ""),
+        (0, 2, 60.0, 60.0, ""),
+        (2, 2, 59.9, 60.0, ", 1:00 left"),
+    ],
+)
+def test_the_time_that_is_left_runs_down(
+    remaining: int, ended: int, ended_s: float, since_s: float, left: str
+) -> None:
+    assert time_left(remaining, ended, ended_s, since_s) == left

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import clean, emit_json, json_option
-from harness.cli.farm.history_options import history_option, nights_option, read_history, refuse_nothing
+from harness.cli.farm.history_options import (
+    complete_case,
+    complete_measured_board,
+    history_option,
+    nights_option,
+    read_history,
+    refuse_nothing,
+)
 from harness.errors import COULD_NOT_MEASURE, GOOD, MEASURED_BAD
 
 if TYPE_CHECKING:
@@ -27,8 +34,8 @@ have hashes of layers of the same inputs.
 
 
 @click.command(name="bisect", epilog=EPILOG)
-@click.argument("case")
-@click.option("--board", default="", help="Only this board.")
+@click.argument("case", shell_complete=complete_case)
+@click.option("--board", default="", help="Only this board.", shell_complete=complete_measured_board)
 @click.option("--layer", default="", help="Only this layer; without it, the first of the network that changed.")
 @nights_option
 @history_option

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.common import WholeHelp, clean, emit_json, json_option, note
-from harness.cli.farm.history_options import history_option, nights_option, read_history, refuse_nothing
+from harness.cli.farm.history_options import (
+    complete_case,
+    complete_measured_board,
+    history_option,
+    nights_option,
+    read_history,
+    refuse_nothing,
+)
 from harness.cli.farm.history_replay import replay
 from harness.cli.tables import table
 
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN = 30  # results of one pair in the terminal; --json has all
 SHOW = "show"
+_SHOW_LEFT_OUT = f"{__name__}.show_left_out"
 
 
 class HistoryGroup(WholeHelp):
@@ -26,6 +34,7 @@ class HistoryGroup(WholeHelp):
         """As click's, with `show` before a case or an option of it."""
         if args[:1] not in (["-h"], ["--help"]) and (not args or args[0] not in self.commands):
             args = [SHOW, *args]
+            ctx.meta[_SHOW_LEFT_OUT] = True
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -53,9 +62,15 @@ def command() -> None:
 command.add_command(replay)
 
 
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Cases, and in the place of a subcommand those too."""
+    words = sorted(command.commands) if ctx.meta.get(_SHOW_LEFT_OUT) else []
+    return [*complete_case(ctx, param, incomplete), *(word for word in words if word.startswith(incomplete))]
+
+
 @command.command(name=SHOW)
-@click.argument("case", required=False, default="", metavar="[CASE]")
-@click.option("--board", default="", help="Only this board.")
+@click.argument("case", required=False, default="", metavar="[CASE]", shell_complete=_complete)
+@click.option("--board", default="", help="Only this board.", shell_complete=complete_measured_board)
 @nights_option
 @history_option
 @json_option

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.common import complete_board
+
 if TYPE_CHECKING:
     from harness.history.database import HistoryDatabase
 
@@ -52,3 +54,31 @@ def refuse_nothing(results: object, case: str, board: str) -> None:
     if not results:
         pair = " on ".join(word for word in (case, board) if word) or "nights and runs"
         raise InputError(f"the history holds nothing of {pair}", "harness history lists what it holds")
+
+
+def complete_case(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Cases that the history holds, for the tab key."""
+    return sorted({case for case, _ in _pairs_held(ctx) if case.startswith(incomplete)})
+
+
+def complete_measured_board(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Boards that the history holds, for the tab key; where it holds none of that name, those of the inventory."""
+    boards = {board for _, board in _pairs_held(ctx)}
+    return sorted(board for board in boards if board.startswith(incomplete)) or complete_board(ctx, param, incomplete)
+
+
+def _pairs_held(ctx: click.Context) -> list[tuple[str, str]]:
+    """Case and board of every pair in the file beside the nights. A server is not asked: it may take long to answer."""
+    from harness.errors import HarnessError
+    from harness.history.database import opened, url_of
+    from harness.history.queries import pairs
+
+    url = url_of(Path(ctx.params.get("nights") or "nights"), ctx.params.get("url") or "")
+    scheme, _, path = url.partition(":///")
+    if scheme != "sqlite" or not Path(path).is_file():
+        return []
+    try:
+        with opened(url) as database:
+            return [(one.case, one.board) for one in pairs(database)]
+    except HarnessError:
+        return []

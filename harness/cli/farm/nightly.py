@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 
 from harness.cli.common import clean, emit_json, hosts_option, json_option, note
 from harness.cli.farm.signals import stopped_by_signals
-from harness.cli.progress import progress
+from harness.cli.progress import above, progress
 from harness.cli.tables import table
 from harness.errors import COULD_NOT_MEASURE
 
@@ -95,9 +94,8 @@ def _run(plan: NightPlan, folder: Path, record: Night) -> Night:
     from harness.nightly.night import run_night
 
     control = NightControl(plan.suite.limits.budget_s)
-    is_drawn = sys.stderr.isatty()
     with stopped_by_signals(control), progress(record.id) as tell:
-        return run_night(plan, folder, record, control, tell, (lambda _line: None) if is_drawn else note)
+        return run_night(plan, folder, record, control, tell, above)
 
 
 def _write_junit(path: Path | None, night: Night, folder: Path) -> None:
