@@ -308,7 +308,5 @@ def test_how_far_a_night_is() -> None:
         (2, 2, 59.9, 60.0, ", 1:00 left"),
     ],
 )
-def test_the_time_that_is_left_runs_down(
-    remaining: int, ended: int, ended_s: float, since_s: float, left: str
-) -> None:
+def test_the_time_that_is_left_runs_down(remaining: int, ended: int, ended_s: float, since_s: float, left: str) -> None:
     assert time_left(remaining, ended, ended_s, since_s) == left
