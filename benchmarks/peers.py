@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.files.user_folders import cache_folder
 
 POLYGRAPHY = "polygraphy==0.53.6"
+PLOTLY = "plotly==6.3.0"
 SET_UP_TIMEOUT_S = 300.0
 
 

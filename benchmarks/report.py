@@ -11,6 +11,9 @@ detector's are; all are exact. Chromium opens the file with the network off. JSO
     ready_s         5,000 ops, from opening the file to the end of its script, the median of three
     screens_69      height of the page of 69 layers as first shown, in windows of 1280 x 900
     print_pages_69  its pages on A4 portrait
+    plotly_bytes_5000  a page of the same layers and times by plotly that opens with the network off: both tables and
+                    a bar for each op, and neither the network nor what a reader is told; null where plotly cannot be
+                    set up
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,8 +29,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import peers
 from harness.records import Graph, Layer, Op, OpTime, Profile, Run
 from harness.report.page import render
+from harness.report.tables.run import tables
 from harness.runs.folder import load_run
 
 RUN = Path(__file__).resolve().parents[1] / "tests/data/runs_0_1/x5_complete"
@@ -132,6 +138,40 @@ def _size(context: Any, file: Path) -> dict[str, float]:
     return {"screens_69": round(height_px / 900, 2), "print_pages_69": len(re.findall(rb"/Type\s*/Page\b", pdf))}
 
 
+# Run by the interpreter of plotly's own environment: columns of the tables from stdin, the page to stdout.
+PLOTLY_PAGE = """
+import json, sys
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+layers, ops = json.load(sys.stdin)
+figure = make_subplots(rows=3, cols=1, specs=[[{"type": "table"}], [{"type": "table"}], [{"type": "bar"}]])
+for row, columns in ((1, layers), (2, ops)):
+    figure.add_trace(go.Table(header={"values": list(columns)}, cells={"values": list(columns.values())}), row, 1)
+figure.add_trace(go.Bar(x=ops["name"], y=ops["mean_us"]), 3, 1)
+sys.stdout.write(figure.to_html(include_plotlyjs=True))
+"""
+LAYER_COLUMNS = ("name", "op_kind", "unit", "dtype", "shape", "standing", "max_step", "relative_l2", "md5")
+OP_COLUMNS = ("name", "kind", "unit", "mean_us", "share")
+
+
+def plotly_bytes(count: int) -> int | None:
+    """Size of plotly's page of as many layers and ops; None, and said, where there is no plotly."""
+    data = tables(run_of(count))
+    columns = [
+        {name: [row[name] for row in rows] for name in names}
+        for rows, names in ((data["layers"], LAYER_COLUMNS), (data["time"]["ops"], OP_COLUMNS))
+    ]
+    try:
+        python = peers.python_of(peers.environment(peers.PLOTLY))
+    except peers.NoPeer as error:
+        print(error, file=sys.stderr)
+        return None
+    argv = [str(python), "-c", PLOTLY_PAGE]
+    page = subprocess.run(argv, input=json.dumps(columns).encode(), stdout=subprocess.PIPE, check=True)
+    return len(page.stdout)
+
+
 def main() -> None:
     (*_, small), (*_, middle), (render_s, cpu_s, large) = (rendered(count) for count in (69, 300, 5000))
     with tempfile.TemporaryDirectory() as folder:
@@ -142,8 +182,10 @@ def main() -> None:
     for key, goal in GOALS.items():
         print(f"{key:16}{figures[key]:12.10g}{goal:12.10g}{'' if figures[key] <= goal else '  missed'}")
     print(f"{'of CPU, render':16}{cpu_s:12.3g}")
+    peer_bytes = plotly_bytes(5000)
+    print(f"{'plotly, 5000':16}{'not set up' if peer_bytes is None else peer_bytes:>12}")
     if "--json" in sys.argv:
-        print(json.dumps({**figures, "render_cpu_s": cpu_s}))
+        print(json.dumps({**figures, "render_cpu_s": cpu_s, "plotly_bytes_5000": peer_bytes}))
 
 
 if __name__ == "__main__":
