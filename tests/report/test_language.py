@@ -23,7 +23,8 @@ from tests.support import fixtures_run as runs
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "tests/data/runs_0_1"
 PAGES = sorted((ROOT / "templates/report").glob("*.html.j2"))
-OTHER_PAGES = {"differences.html.j2", "night.html.j2", "lab.html.j2"}  # of many runs and of boards: no --lang
+# Of many runs, of boards and of nights: no --lang.
+OTHER_PAGES = {"differences.html.j2", "night.html.j2", "lab.html.j2", "trend.html.j2"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 PARTLY = ("Layers ", "Trajectory of joint ")  # a name or a figure goes on with it
 NAMES = {"NaN", "epsilon"}  # Chinese engineers write them so

@@ -74,3 +74,20 @@ def test_modules_inside_a_subgraph_share_its_row_by_the_compilers_estimate() -> 
 def test_an_op_whose_inputs_are_all_equal_is_its_own_error() -> None:
     page = render(runs.diverging_run())
     assert "All that it read is equal (1 tensor, in every element), so this is its own error." in page
+
+
+@pytest.mark.parametrize("is_described", [True, False])
+def test_the_op_on_both_sides_says_what_the_build_tells_and_what_nobody_does(is_described: bool) -> None:
+    run = runs.diverging_run()
+    (origin,) = run["comparison"]["origins"]
+    picture = run["comparison"]["pictures"].setdefault(origin["tensor"], {})
+    picture["sides"] = [{"name": "strides", "reference": "2, 2", "board": ""}]
+    node = next(row for row in run["plan"]["rows"] if row["name"] == origin["op"])
+    node["dtype"] = "int4711"
+    if not is_described:
+        run["plan"]["rows"].remove(node)
+    page = " ".join(render(run).split())
+    row = '<tr><th scope="row">built in</th><td>\u2013</td><td>int4711</td></tr>'
+    assert (row in page) is is_described
+    assert ("No file of a build was given that describes the op" in page) is not is_described
+    assert "its attributes in the compiled file are not known" in page
