@@ -80,6 +80,7 @@ def show(case: str, board: str, nights: Path, url: str, as_json: bool) -> None:
     \b
     Examples:
       harness history
+      harness history show yolo_s
       harness history yolo_s --board x5-01
       harness history yolo_s --json
     """
