@@ -138,7 +138,7 @@ def test_pages_of_series_are_quiet_fit_and_have_no_fault_of_access(
 def test_labels_of_series_neither_overlap_nor_leave_their_drawing(
     browser: sync_api.Browser, files: dict[str, Path]
 ) -> None:
-    found = []
+    colliding = []
     for name, file in files.items():
         shown = Opened(browser, file, bypass_csp=True)
         for font in ("", "DejaVu Sans"):
@@ -146,6 +146,6 @@ def test_labels_of_series_neither_overlap_nor_leave_their_drawing(
                 shown.page.add_style_tag(content=f'body,button{{font-family:"{font}"!important}}')
             for width in (320, 390, 1280):
                 shown.page.set_viewport_size({"width": width, "height": 900})
-                found += [(name, width, font, *labels) for labels in shown.page.evaluate(COLLIDING_LABELS)]
+                colliding += [(name, width, font, *labels) for labels in shown.page.evaluate(COLLIDING_LABELS)]
         shown.context.close()
-    assert found == []
+    assert colliding == []
