@@ -26,6 +26,7 @@ EXCUSES = {
     "HARNESS_SAMPLES": "real vendor output is not published",
     "needs the right to": "a container may forbid mounts to its root",
     "root reads everything": "the test is about an ordinary user",
+    "HYPOTHESIS_PROFILE=thorough (`make soak`)": "longer than the hour of CI; docs/testing.md has its figures",
     "podman or docker on this machine": "CI installs no container engine",
     "cannot run a container on this machine": "a container may forbid containers in it",
     "NOT TRIED: no Python 3.": "CI installs no old interpreters",
