@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
 from harness.files.passwords import may_hold_one, values_without_passwords, without_passwords
 
 
@@ -151,3 +151,15 @@ def new_password(name: str) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     answer: str = click.prompt(f"password of {name}", hide_input=True, confirmation_prompt=True, err=True)
     return answer
+
+
+def named_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """Input and shape of `--shape INPUT=1,3,224,224`. Errors: InputError."""
+    name, equals, sizes = text.rpartition("=")
+    try:
+        shape = tuple(int(part) for part in sizes.split(","))
+    except ValueError:
+        shape = ()
+    if not equals or not shape or min(shape) < 1:
+        raise InputError(f"--shape {text!r}: expected INPUT=SIZES", "for example --shape images=1,3,224,224")
+    return name, shape

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import WholeHelp, emit_json, json_option, note
+from harness.cli.common import WholeHelp, emit_json, json_option, named_shape, note
 from harness.cli.tables import table
 from harness.errors import InputError
 
@@ -156,7 +156,7 @@ def _options(models: tuple[Path, ...], given: BuildRequest) -> BuildOptions:
         soc=soc,
         calibration=given.calibration,
         pixels={} if soc.takes_pictures else _pixels(models, given),
-        shapes=dict(_shape(text) for text in given.shapes),
+        shapes=dict(named_shape(text) for text in given.shapes),
         on_cpu=(*given.on_cpu, *settings.on_cpu),
         on_accelerator=(*given.on_accelerator, *settings.on_accelerator),
         types=settings.types,
@@ -228,17 +228,6 @@ def _three(text: str, option: str) -> tuple[float, float, float]:
     if len(values) != 3:
         raise InputError(f"{option} {text!r}: expected one or three numbers", f"{option} 123.68,116.78,103.94")
     return values[0], values[1], values[2]
-
-
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, equals, sizes = text.rpartition("=")
-    try:
-        shape = tuple(int(part) for part in sizes.split(","))
-    except ValueError:
-        shape = ()
-    if not equals or not shape or min(shape) < 1:
-        raise InputError(f"--shape {text!r}: expected INPUT=SIZES", "for example --shape images=1,3,224,224")
-    return name, shape
 
 
 def _handed_out(tensor: BoardTensor) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from harness.cli.common import named_shape
 from harness.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class DataOptions:
             raise InputError("no --calibration given", "give the folder of calibration samples: --calibration DIR")
         if not self.soc:
             raise InputError("no --soc given", "name the chip, for example --soc x5")
-        shapes = dict(_shape(text) for text in self.shapes)
+        shapes = dict(named_shape(text) for text in self.shapes)
         return prepare(model, soc_named(self.soc), self.calibration, shapes, self.most_samples or 0)
 
     def wanted_figure(self) -> Figure:
@@ -82,14 +83,3 @@ def data_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, equals, sizes = text.rpartition("=")
-    try:
-        shape = tuple(int(part) for part in sizes.split(","))
-    except ValueError:
-        shape = ()
-    if not equals or not shape or min(shape) < 1:
-        raise InputError(f"--shape {text!r}: expected INPUT=SIZES", "for example --shape images=1,3,224,224")
-    return name, shape
