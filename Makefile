@@ -25,10 +25,10 @@ test: $(STAMP)
 quick: $(STAMP)
 	@$(BIN)/python -m pytest -n auto -m "not process and not slow and not vm and not arm"
 
-# Soak and size tests.
+# Soak and size tests. They wait for time limits and frozen links much of the time: half as many workers again as cores.
 slow: $(STAMP)
 	@sh scripts/debian_packages.sh slow
-	@$(BIN)/python -m pytest -n auto -m "slow and not vm and not arm"
+	@$(BIN)/python -m pytest -n $$(( ($$($(BIN)/python -c "import os; print(os.cpu_count())") * 3 + 1) / 2 )) --dist worksteal -m "slow and not vm and not arm"
 
 # A whole virtual board whose power is cut, and a second architecture. One process: each machine boots once.
 machines: $(STAMP)
