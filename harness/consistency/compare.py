@@ -230,7 +230,8 @@ class _Comparer:
         for origin in origins[:PICTURED]:
             pair = self.rows.pair(origin.tensor)
             near, axes, worst = from_near(pair)
-            sides = op_sides(origin, self.graph, self.settings.model or self.reference.model, layers, self.rows.pair)
+            models = (self.settings.model or self.reference.model, self.settings.board_model)
+            sides = op_sides(origin, self.graph, models, layers, self.rows.pair)
             error_map = error_maps.error_map(pair.board, pair.reference, pair.spec_reference)
             drawn[origin.tensor] = Picture(error_map, near, axes, worst, sides)
         return drawn

@@ -29,6 +29,7 @@ class CompareSettings:
     rules: Rules | None = None
     graph: Graph | None = None  # instead of the reference's own
     model: Path | None = None  # the ONNX for single ops, instead of the reference's own
+    board_model: Path | None = None  # the ONNX that the board executed, where it executes one
     isolate: bool = True
     hypotheses: bool = True  # run variants of the ops that are wrong alone
     floats: Reference | None = None  # a float reference: three-way noise ratios

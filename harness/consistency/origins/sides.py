@@ -18,13 +18,22 @@ MOST_INPUTS = 6
 
 
 def op_sides(
-    origin: Origin, graph: Graph | None, model: Path | None, layers: Sequence[Layer], pair: Callable[[str], Pair]
+    origin: Origin,
+    graph: Graph | None,
+    models: tuple[Path | None, Path | None],
+    layers: Sequence[Layer],
+    pair: Callable[[str], Pair],
 ) -> tuple[OpSide, ...]:
-    """Rows of one op: what it is, its attributes, what it reads and what it makes. A side that does not tell is ""."""
+    """Rows of one op: what it is, its attributes, what it reads and what it makes. A side that does not tell is "".
+
+    `models`: the ONNX of the reference, and that which the board executed, where it executes one; compiled models of
+    vendors do not tell the attributes of their ops.
+    """
     layer = next((one for one in layers if one.name == origin.tensor), None)
     op = next((one for one in graph.ops if one.name == origin.op), None) if graph is not None else None
     rows = [OpSide("kind", origin.op_kind, ""), OpSide("runs on", "", layer.unit if layer else "")]
-    rows += [OpSide(name, value, "") for name, value in _attributes(op, model)]
+    own, board = (_attributes(op, model) for model in models)
+    rows += [OpSide(name, own.get(name, ""), board.get(name, "")) for name in {**own, **board}]
     names = {one.name for one in layers if one.verdict != "not_compared"}
     for name in [one for one in (op.inputs if op else ()) if one in names][:MOST_INPUTS]:
         rows += _tensor(f"reads {name}", name, pair)
@@ -59,18 +68,23 @@ def _scale(quantization: Quantization | None) -> str:
     return shown + zero
 
 
-def _attributes(op: Op | None, model: Path | None) -> list[tuple[str, str]]:
+def _attributes(op: Op | None, model: Path | None) -> dict[str, str]:
     """Of the node that does the work, then the kinds of nodes that are one op with it."""
     if op is None or model is None:
-        return []
+        return {}
     try:
-        nodes = [node for node in load_model(model).graph.node if node.name in (op.name, *op.covers)]
+        nodes = [node for node in load_model(model).graph.node if _is_of(node, op)]
     except HarnessError:
-        return []
+        return {}
     own = next((node for node in nodes if node.op_type == op.kind), None)
-    rows = [(one.name, _value(one)) for one in own.attribute[:MOST_ATTRIBUTES]] if own is not None else []
+    rows = {one.name: _value(one) for one in own.attribute[:MOST_ATTRIBUTES]} if own is not None else {}
     kinds = [node.op_type for node in nodes]
-    return rows + ([("made of", ", ".join(kinds))] if len(kinds) > 1 else [])
+    return rows | ({"made of": ", ".join(kinds)} if len(kinds) > 1 else {})
+
+
+def _is_of(node: onnx.NodeProto, op: Op) -> bool:
+    """By name; a node without one by what it makes."""
+    return node.name in (op.name, *op.covers) if node.name else bool(set(node.output) & set(op.outputs))
 
 
 def _value(attribute: onnx.AttributeProto) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from harness.consistency.origins import closer
 from harness.consistency.origins.closer import from_near
 from harness.consistency.origins.sides import op_sides
 from harness.consistency.reading.pairs import Pair
-from harness.records import Origin, Picture, Quantization, TensorSpec
+from harness.records import Graph, Op, Origin, Picture, Quantization, TensorSpec
 from harness.records.codec import from_json, to_json
 
 HALF = Quantization((0.5,), (3,))
@@ -122,10 +124,27 @@ def test_a_plane_of_several_slabs_is_put_together() -> None:
 
 
 def test_a_side_that_does_not_tell_is_empty() -> None:
-    rows = op_sides(Origin("conv1", "Conv", "t"), None, None, (), lambda name: wrong_channel())
+    rows = op_sides(Origin("conv1", "Conv", "t"), None, (None, None), (), lambda name: wrong_channel())
     known = {row.name: (row.reference, row.board) for row in rows}
     assert known["kind"] == ("Conv", "") and known["makes: scale"] == ("0.5, zero point 3", "0.5, zero point 3")
     assert "runs on" not in known
+
+
+def test_attributes_of_the_file_that_the_board_executed_stand_beside_the_references(tmp_path: Path) -> None:
+    models = tuple(one_conv(tmp_path / f"{pads}.onnx", pads) for pads in (0, 1))
+    op = Op("conv1", "Conv", ("x",), ("t",))
+    graph = Graph(ops=(op,), inputs=("x",), outputs=("t",))
+    rows = op_sides(Origin("conv1", "Conv", "t"), graph, models, (), lambda name: wrong_channel())
+    known = {row.name: (row.reference, row.board) for row in rows}
+    assert known["pads"] == ("0, 0, 0, 0", "1, 1, 1, 1") and known["strides"] == ("2, 2", "2, 2")
+
+
+def one_conv(path: Path, pads: int) -> Path:
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["t"], name="conv1", pads=[pads] * 4, strides=[2, 2])
+    weight = onnx.numpy_helper.from_array(np.zeros((1, 1, 3, 3), np.float32), "w")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("x", "t")]
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", ends[:1], ends[1:], [weight])), str(path))
+    return path
 
 
 @pytest.mark.parametrize(
