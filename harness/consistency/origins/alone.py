@@ -20,8 +20,8 @@ from harness.consistency.grid import rounds_to
 from harness.consistency.metrics.pointwise import measure
 from harness.consistency.origins import origins as on_graph
 from harness.consistency.origins.isolate import Isolator, Request
+from harness.consistency.origins.played import is_rounding
 from harness.consistency.origins.requantized import PRODUCTS
-from harness.consistency.origins.rounded import Rounding
 from harness.consistency.origins.ties import (
     INTERPOLATING,
     RESAMPLING,
@@ -37,13 +37,12 @@ from harness.records import Layer, Metrics, Quantization
 OpenPair = Callable[[str], Pair]
 Allowed = Callable[[Layer, Pair, Metrics], bool]
 SLIGHT = 1e-3  # relative L2 of floats that are run alone although all that they were made of is equal
-ROUNDING_ROOM = 4.0  # a sum of many products rounds at other places, and some boards round every partial sum
-# Rounded so, one op moves by about what the policy allows it (1e-5): sums in another order, Winograd's kernels and fast
-# exponentials are that far apart, and what many unseen ops in a row make of it is played.
 MANY = 24  # wrong ops: then what is clear is not played for each of them
 CLEAR = 2e-4  # relative L2
 SMALL = 0.02  # relative L2; after so many trials in vain nobody looks for a wrong file behind it
 NEARER = 0.5  # of the error: where many ops are wrong, what leaves more is not judged
+# Rounded so, one op moves by about what the policy allows it (1e-5): sums in another order, Winograd's kernels and fast
+# exponentials are that far apart, and what many unseen ops in a row make of it is played.
 FLOAT_NOISE = Precision("f32", "float32", 19, 2.0**-126, 3.4e38)
 REPRODUCTION_ROOM = 2.0  # the same op misses about as much with the board's inputs as with the reference's
 
@@ -81,6 +80,7 @@ class Single:
     cut: bool = False  # right as a kernel leaves it that interpolates the stored integers and casts
     dynamic: bool = False  # right as a product gives it that quantizes its inputs once more
     requantized: bool = False  # right as far as the roundings of unseen ops move it
+    unseen: int = 0  # the same of floats: how many ops before it were not compared
 
 
 def run_alone(
@@ -341,7 +341,9 @@ def _with_floors(
         precision = runner.precision or FLOAT_NOISE
         if runner.precision is None and len(wrong) > MANY and _is_clear(single.metrics, reached[name]):
             continue
-        judged[name] = replace(single, right=_is_rounding(single.metrics, reached[name], rows, runner, precision))
+        plain, unseen = request_of(reached[name], rows, runner), len(reached[name].unseen)
+        right = plain is not None and is_rounding(single.metrics, plain, runner.isolator, precision, unseen)
+        judged[name] = replace(single, right=right, unseen=unseen if right else 0)
     again = (
         request_of(reached[name], rows, runner, "reference") for name, single in judged.items() if not single.right
     )
@@ -369,25 +371,3 @@ def _missed_of_reference(name: str, value: Array, rows: Mapping[str, Layer], run
     if metrics.mismatched == 0 or runner.allowed(row, made, metrics):
         return None
     return metrics.relative_l2 if metrics.relative_l2 is not None else 0.0
-
-
-def _is_rounding(
-    single: Metrics, reach: on_graph.Reach, rows: Mapping[str, Layer], runner: OpRunner, precision: Precision
-) -> bool:
-    """Whether the op's own roundings, played on the PC, move its result about as far as the board is off."""
-    plain = request_of(reach, rows, runner)
-    if plain is None or single.relative_l2 is None or single.max_abs is None or not single.nonfinite_agree:
-        return False
-    styles = [Rounding(precision.significant_bits, style) for style in ("operands", "everything")]
-    requests = [Request(plain.target, plain.feeds, plain.float_side, rounding) for rounding in (None, *styles)]
-    values = [value for _, value in runner.isolator.run(requests)]
-    moved = [_moved(value, values[0]) for value in values[1:] if value is not None and values[0] is not None]
-    most = max((m.relative_l2 or 0.0 for m in moved), default=0.0)
-    farthest = max((m.max_abs or 0.0 for m in moved), default=0.0)
-    return single.relative_l2 <= ROUNDING_ROOM * most and single.max_abs <= ROUNDING_ROOM * farthest
-
-
-def _moved(value: Array, exact: Array) -> Metrics:
-    if value.dtype.kind != "f":
-        return Metrics(elements=value.size, mismatched=0)
-    return measure(np.ascontiguousarray(value), np.ascontiguousarray(exact))

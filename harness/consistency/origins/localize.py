@@ -90,6 +90,7 @@ def localize(graph: Graph, layers: Sequence[Layer], runner: OpRunner | None) -> 
         *_cut(singles),
         *_dynamic(singles),
         *_requantized(singles),
+        *_of_unseen(singles),
     ]
     requests = _no_requests if runner is None else partial(_requests, reached, by_name, runner)
     fed = on_graph.fed_right(graph, reached, states, decided)
@@ -269,6 +270,17 @@ def _requantized(singles: Mapping[str, Single]) -> list[str]:
         "this PC with quantizers left out, ties rounded the other way or resized integers cast: a runtime that fuses "
         "ops; a fault that is smaller "
         "than this is not seen (dump those ops to see it)"
+    ]
+
+
+def _of_unseen(singles: Mapping[str, Single]) -> list[str]:
+    unseen = {name: single.unseen for name, single in singles.items() if single.unseen}
+    if not unseen:
+        return []
+    ops = "1 op" if max(unseen.values()) == 1 else f"up to {max(unseen.values())} ops"
+    return [
+        f"{_listed(list(unseen))}: behind {ops} that were not compared, and off as far as the roundings of those, "
+        "played on this PC, make it: a fault that is smaller than this is not seen (dump those ops to see it)"
     ]
 
 
