@@ -11,6 +11,7 @@
     │   └── LoginError      the board answers, and refuses the login
         ├── AgentError          the agent on the board answered nonsense or refused
         ├── BoardError          the board lacks something (space, tool, memory), or is leased or rebooted
+        │   └── BoardInUseError    somebody else has it, says who manages it
         └── ToolError           the vendor's tool failed, hung or left no result
 
 A difference between board and PC is a value (exit 1), never an exception.
@@ -80,6 +81,10 @@ class AgentError(MeasurementError):
 
 class BoardError(MeasurementError):
     """The board cannot do what is wanted: no space, another's lease, a lost run, files that do not hold still."""
+
+
+class BoardInUseError(BoardError):
+    """Somebody else has the board, says who manages it."""
 
 
 class ToolError(MeasurementError):

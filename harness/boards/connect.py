@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from harness import platforms
 from harness.agent import Agent, BoardFacts
+from harness.boards.managers import lent
 from harness.errors import ConfigError
 from harness.platforms import recognise
 from harness.records import Board, BoardIdentity
@@ -22,12 +23,14 @@ def open_board(
     patience: Patience | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[Board, Transport]]:
-    """Connect to a board; an emulated one is prepared, and served on loopback, for as long as this lasts.
+    """Connect to a board; one that others manage is held, and an emulated one prepared, and served on loopback, for as
+    long as this lasts.
 
     `prompt` asks a person for a password; without it nobody is asked. With `patience` the board is tried again until
     that is over, which `tell` reports; without it once.
     """
     with contextlib.ExitStack() as stack:
+        board = stack.enter_context(lent(board))
         if board.emulated and board.emulated.server != SERVED:
             from harness.emulator.built_in import stand_up
 

@@ -14,6 +14,7 @@ from harness.records import (
     BoardLimits,
     CommandEnvironment,
     Endpoint,
+    Lending,
     PowerSupply,
 )
 
@@ -27,6 +28,7 @@ _PARTS: Mapping[str, type] = {
     "commands": BoardCommands,
     "power": PowerSupply,
     "limits": BoardLimits,
+    "lending": Lending,
 }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from harness import platforms
+from harness.boards.managers import MANAGERS, wrong_keys
 from harness.config import nearest
 from harness.errors import ConfigError
 from harness.platforms import socs
@@ -96,6 +97,21 @@ def _of_address(text: str) -> Iterator[Complaint]:
     keys += [f"`user: {read.user}`"] if read.user else []
     keys += [f"`port: {read.port}`"] if read.port else []
     yield Complaint("address", f"expected only an address, got {text!r}", f"write {', '.join(keys)}")
+
+
+def of_managed(managed: Mapping[str, object]) -> Iterator[Complaint]:
+    """What is wrong with `managed:` of a board."""
+    if not managed:
+        return
+    manager = managed.get("by")
+    if not isinstance(manager, str) or not manager:
+        yield Complaint("managed", "`by:` must name the manager", "for example `managed: {by: labgrid, place: x5-01}`")
+    elif not MANAGERS.knows(manager):
+        yield Complaint("managed.by", f"unknown manager {manager!r}", MANAGERS.hint(manager))
+    else:
+        keys = {key: value for key, value in managed.items() if key != "by"}
+        for key, message, hint in wrong_keys(manager, keys):
+            yield Complaint(f"managed.{key}" if key else "managed", message, hint)
 
 
 def _of_soc(platform: str, soc: str) -> Iterator[Complaint]:

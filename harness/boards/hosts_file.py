@@ -54,6 +54,7 @@ class BoardFile(StrictFile):
     teardown: list[list[str]] = []
     shared_folder: SharedFolderFile | None = None
     power: dict[Literal["cycle", "on", "off", "before", "after"], list[str]] = {}
+    managed: dict[str, Any] = {}  # `by:`, and what that manager wants to know
     limits: LimitsFile = LimitsFile()
     options: dict[str, Any] = {}
     emulated: bool = False  # of `harness emulator serve`: emulated, so no time of its accelerator is a measurement
@@ -82,12 +83,12 @@ def load_boards(path: Path) -> dict[str, Board]:
 def _board(path: Path, name: str, entry: BoardFile) -> Board:
     _refuse_wrong(path, name, entry)
     kind = hosts_checks.kind_of(entry.transport)
-    if kind.needs_address and not entry.address:
+    if kind.needs_address and not entry.address and not entry.managed:
         raise ConfigError(
             f"{path}: boards.{name}: transport {entry.transport} needs `address:`",
             "add `address: 192.168.1.10`",
         )
-    values = entry.model_dump(exclude={"limits", "shared_folder"})
+    values = entry.model_dump(exclude={"limits", "shared_folder", "managed"})
     shared = entry.shared_folder
     values |= entry.limits.model_dump()
     values |= {
@@ -99,6 +100,8 @@ def _board(path: Path, name: str, entry: BoardFile) -> Board:
         "teardown": tuple(tuple(argv) for argv in entry.teardown),
         "power": {key: tuple(argv) for key, argv in entry.power.items()},
     }
+    keys = dict(entry.managed)
+    values |= {"manager": keys.pop("by", ""), "manager_keys": keys}
     values["emulated"] = Emulated(entry.soc, SERVED) if entry.emulated else None
     for key in ("tools", "libraries", "tags"):
         values[key] = tuple(values[key])
@@ -112,7 +115,8 @@ def board_fields() -> list[str]:
 
 def _refuse_wrong(path: Path, name: str, entry: BoardFile) -> None:
     """Errors: ConfigError for a name, an address or a soc that cannot be, with its line and what to write."""
-    for wrong in hosts_checks.complaints(name, entry.platform, entry.soc, entry.transport, entry.address):
-        place = ("boards", name, *([wrong.key] if wrong.key else []))
+    wrongs = hosts_checks.complaints(name, entry.platform, entry.soc, entry.transport, entry.address)
+    for wrong in (*wrongs, *hosts_checks.of_managed(entry.managed)):
+        place = ("boards", name, *(wrong.key.split(".") if wrong.key else []))
         where = ".".join(place) if wrong.key else "boards"
         raise ConfigError(f"{path}:{line_of(path, place)}: {where}: {wrong.message}", wrong.hint)

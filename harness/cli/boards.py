@@ -113,6 +113,7 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
     from harness.boards.hostkeys import fetch, known_hosts_file
     from harness.boards.hosts_checks import kind_of
     from harness.boards.inventory import find_board
+    from harness.boards.managers import lent
 
     board = find_board(name, hosts)
     if board.endpoint.transport == "local" or (board.emulated and board.emulated.server != SERVED):
@@ -121,7 +122,8 @@ def trust(name: str, yes: bool, replace: bool, hosts: Path | None, as_json: bool
         raise InputError(
             f"{name} has no host key: transport {board.endpoint.transport}", f"harness boards check {name}"
         )
-    key = fetch(board.endpoint.address, board.endpoint.port, timeout_s=board.endpoint.connect_timeout_s)
+    with lent(board) as board:
+        key = fetch(board.endpoint.address, board.endpoint.port, timeout_s=board.endpoint.connect_timeout_s)
     note(f"{board.endpoint.address}:{board.endpoint.port} shows {key.kind} {key.sha256}")
     if not yes:
         click.confirm("Is this the board's fingerprint?", abort=True, err=True)

@@ -11,6 +11,7 @@ from harness.errors import (
     MEASURED_BAD,
     AgentError,
     BoardError,
+    BoardInUseError,
     HarnessError,
     HostError,
     LinkError,
@@ -147,6 +148,7 @@ def suspect_of(cell: Cell, points: Sequence[NightPoint], max_slower_percent: flo
     return suspected(points, now, gate_limits(cell.latency, max_slower_percent))
 
 
+RESTLESS_PCT = 5.0  # a pair that shows only larger changes says so
 TONIGHT = "tonight"  # as a point beside nights, which are called SUITE/UTC
 
 
@@ -161,8 +163,12 @@ def with_level(latency: CellLatency, suspect: SuspectedPair, judged: JudgedLaten
     nights = f"{level.nights} night{'s' if level.nights > 1 else ''}"
     sentence = f"{latency.median_us:.0f} µs, {percent:+.1f} % of the level of {nights} ({level_us:.0f} µs)"
     sentence += (", estimated" if latency.estimated else "") + _outcome(latency, suspect, judged)
+    finds_pct = suspect.gate.finds.in_1_night_pct if suspect.gate.finds else None
+    if finds_pct is not None and finds_pct > RESTLESS_PCT:
+        sentence += f"; so restless that less than {finds_pct:.1f} % is not seen in one night"
     return replace(latency, level_us=level_us, percent=round(percent, 3), nights=level.nights, sentence=sentence,
-                   alarm=judged.alarm, since=suspect.known_since if judged.alarm == "known" else "")  # fmt: skip
+                   can_find_pct=finds_pct, alarm=judged.alarm,
+                   since=suspect.known_since if judged.alarm == "known" else "")  # fmt: skip
 
 
 def _outcome(latency: CellLatency, suspect: SuspectedPair, judged: JudgedLatency) -> str:
@@ -170,7 +176,10 @@ def _outcome(latency: CellLatency, suspect: SuspectedPair, judged: JudgedLatency
     sitting = latency.sitting
     figures = ""
     if sitting is not None and sitting.percent is not None and sitting.p is not None:
-        figures = f" {sitting.percent:+.1f} % in {sitting.pairs} pairs with the last good model, p {sitting.p:.2g}"
+        of = f" of {sitting.figure}" if sitting.figure not in ("", "median") else ""
+        figures = f" {sitting.percent:+.1f} % in {sitting.pairs} pairs{of} with the last good model, p {sitting.p:.2g}"
+        if sitting.can_find_pct is not None and sitting.can_find_pct > abs(latency.percent or 0.0):
+            figures += f" (the board is so restless that less than {sitting.can_find_pct:.1f} % is not confirmed)"
     problem = sitting.problem if sitting is not None else ""
     return {
         "confirmed": f"; confirmed in one sitting:{figures}",
@@ -197,6 +206,7 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, Refused) and error.word in ("leased", "stale_lease"):  # somebody else has it, or had it since
         return "leased"
     kinds: tuple[tuple[type[Exception], str], ...] = (
+        (BoardInUseError, "leased"),
         (LinkError, "link"),
         (ToolError, "tool"),
         (HostError, "host"),

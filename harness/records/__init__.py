@@ -15,6 +15,7 @@ from harness.records.boards import (
     CommandEnvironment,
     Emulated,
     Endpoint,
+    Lending,
     PowerSupply,
 )
 from harness.records.checks import (
@@ -195,6 +196,7 @@ __all__ = [
     "LayerChange",
     "LayerChanges",
     "LeftFile",
+    "Lending",
     "Message",
     "Metrics",
     "ModeOfRun",

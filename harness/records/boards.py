@@ -56,6 +56,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Lending:
+    """Who lends the board, if others manage it: a name of boards.managers.MANAGERS, and that one's own keys."""
+
+    manager: str = ""
+    manager_keys: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PowerSupply:
     """What may be run on this PC to bring a board back: argv by "cycle", "on", "off", "before" and "after"."""
 
@@ -100,6 +108,7 @@ class Board:
     commands: BoardCommands = field(default_factory=BoardCommands)
     power: PowerSupply = field(default_factory=PowerSupply)
     limits: BoardLimits = field(default_factory=BoardLimits)
+    lending: Lending = field(default_factory=Lending)
     tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

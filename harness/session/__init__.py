@@ -10,12 +10,14 @@ import functools
 import itertools
 import secrets
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from harness.agent.words import REBOOTED, Refused
 from harness.boards import power
 from harness.boards.connect import open_board
+from harness.boards.managers import lender, lent
 from harness.errors import HarnessError, HostKeyError, InputError, LinkError, MeasurementError
 from harness.files import safe
 from harness.files.packed import refuse_packed
@@ -122,7 +124,7 @@ def _reopened(board: Board, folder: Path, tell: ProgressCallback, expected: Case
 
 def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
     try:
-        with power.power_hooks(session.board.endpoint, session.board.power):
+        with _lent(session), power.power_hooks(session.board.endpoint, session.board.power):
             _with_recovery(session, prompt)
     except HarnessError as error:
         _close(session, "failed", error.message, error.hint)
@@ -142,6 +144,18 @@ def _to_the_end(session: Session, prompt: Prompt | None) -> Path:
         raise stopped from None
     session.progress.stop("complete", "", "")
     return session.progress.folder
+
+
+@contextlib.contextmanager
+def _lent(session: Session) -> Iterator[None]:
+    """Hold a board that others manage to the end of the run, power cycles included."""
+    lending = session.board.lending
+    with lent(session.board, session.case.wait_s, session.progress.say) as board:
+        if lending.manager:
+            session.board = board
+            session.record.reached_by(board.endpoint)
+            session.record.note(f"the board was lent by {lender(lending)}")
+        yield
 
 
 def _with_resume(session: Session, error: HarnessError) -> str:

@@ -49,6 +49,11 @@ class RunFile:
         """Keep what a reader of the run should know."""
         self.run = replace(self.run, notes=(*self.run.notes, *sentences))
 
+    def reached_by(self, endpoint: Endpoint) -> None:
+        """Keep how the board is reached, where only its manager knew."""
+        board = replace(self.run.board, address=endpoint.address, user=endpoint.user, jump=endpoint.jump)
+        self.run = replace(self.run, board=board)
+
     def add_samples(self, samples: Iterable[SensorSample]) -> None:
         """Keep what the board's sensors said."""
         telemetry = self.run.telemetry

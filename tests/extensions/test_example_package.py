@@ -74,6 +74,7 @@ def test_a_case_runs_on_its_board_and_the_report_shows_its_finding(site: Path, t
         (tmp_path / "hosts.yaml").write_text(
             "boards:\n  cam:\n    platform: acme\n    soc: acme1\n    transport: acme-console\n"
             f"    address: 127.0.0.1\n    port: {board.endpoint.port}\n"
+            "    managed: {by: acme-cupboard, sign: sign}\n"
         )
         argv = ["--board", "cam", "--input", "image.bin", "--reference", "pc.npz", "--hosts", "hosts.yaml", "--json"]
         argv += ["--policy", "policy.yaml"]
@@ -81,6 +82,7 @@ def test_a_case_runs_on_its_board_and_the_report_shows_its_finding(site: Path, t
     assert result.returncode == 0, result.stdout + result.stderr
     run = next((tmp_path / "runs").rglob("run.json"))
     record = json.loads(run.read_text())
+    assert "the board was lent by acme-cupboard (sign sign)" in record["notes"]
     assert record["board"]["platform"] == "acme" and record["verdict"]["word"] == "consistent"
     assert [layer["name"] for layer in record["comparison"]["layers"]] == ["scaled", "shifted"]
     assert "ACME-1" in [one["rule"] for one in record["findings"]]

@@ -66,7 +66,7 @@ def test_a_board_is_its_parts() -> None:
     values = [one.name for part in parts if is_dataclass(part) for one in fields(part)]
     assert {name for name in values if values.count(name) > 1} == {"name"}
     assert {one.name for one in fields(Board)} - {"tags"} == {
-        *("identity", "endpoint", "environment", "folders", "commands", "power", "limits"),
+        *("identity", "endpoint", "environment", "folders", "commands", "power", "limits", "lending"),
     }
 
 

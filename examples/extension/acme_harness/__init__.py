@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from harness.boards.managers import BoardManager
 from harness.consistency.metrics.by_name import Array, Metric
 from harness.diagnosis.rules import DiagnosisVendor, Findings, Rule, RunView, finding
-from harness.errors import ConfigError, InputError
+from harness.errors import BoardInUseError, ConfigError, InputError
 from harness.lint import base as lint
 from harness.lint.findings import LintFinding
 from harness.lint.findings import LintRule as LintRule
 from harness.platforms.base import Platform, PlatformVendor
-from harness.records import BoardIdentity, Dump, Failure, InputFacts, Invocation, Job, ModelInfo, Run, TensorSpec
+from harness.records import (
+    BoardIdentity,
+    Dump,
+    Endpoint,
+    Failure,
+    InputFacts,
+    Invocation,
+    Job,
+    ModelInfo,
+    Run,
+    TensorSpec,
+)
 from harness.report.exporting import Exporter
 from harness.tasks.metric import TaskMetric, Truth
 from harness.toolchains.base import ToolchainVendor, text_reader
@@ -158,6 +173,30 @@ def worst_pair(board: Array, reference: Array) -> float:
     error = abs(board - reference).ravel()
     return float(max((error[1:] + error[:-1]) / 2, default=0.0))
 
+
+# ---- a manager: `managed: {by: acme-cupboard, sign: /srv/cupboard/cam}` in hosts.yaml
+
+
+@contextmanager
+def cupboard(
+    endpoint: Endpoint, keys: Mapping[str, object], wait_s: float, tell: Callable[[str], None]
+) -> Iterator[Endpoint]:
+    """A camera in a cupboard: whoever locks the sign on its door has it; the lock ends with its process."""
+    ends_at = time.monotonic() + wait_s
+    with Path(str(keys["sign"])).open("a") as sign:
+        while True:
+            try:
+                fcntl.flock(sign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= ends_at:
+                    raise BoardInUseError(f"board {endpoint.name}: somebody else has the cupboard", "ask") from error
+            tell("waiting for the cupboard")
+            time.sleep(0.2)
+        yield endpoint
+
+
+CUPBOARD = BoardManager(cupboard, keys={"sign": str}, needed=("sign",))
 
 # ---- what the entry points name
 

@@ -97,6 +97,8 @@ def use_words(use: BoardUse | None) -> str:
 
 
 def _facts(line: _Line) -> dict[str, object]:
+    from harness.boards.managers import lender
+
     board = line.board
     facts: dict[str, object] = {
         "name": board.name,
@@ -105,6 +107,7 @@ def _facts(line: _Line) -> dict[str, object]:
         "transport": board.endpoint.transport,
         "address": board.endpoint.address,
         "port": board.endpoint.port,
+        "managed": lender(board.lending),
         "emulated": board.emulated is not None,
         "tags": list(board.tags),
         "health": line.health,
@@ -123,6 +126,10 @@ def _place(board: Board) -> str:
         return f"{board.endpoint.transport} to {board.emulated.server} on this PC"
     if board.endpoint.transport == "local":
         return "local"
+    if board.lending.manager:
+        from harness.boards.managers import lender
+
+        return f"{board.endpoint.transport}, lent by {lender(board.lending)}"
     login = f"{board.endpoint.user}@{board.endpoint.address}" if board.endpoint.user else board.endpoint.address
     return f"{board.endpoint.transport} {login}:{board.endpoint.port}"
 
